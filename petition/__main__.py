@@ -1,0 +1,7 @@
+"""``python -m petition`` is the same command as ``petition``."""
+
+import sys
+
+from petition.cli import main
+
+sys.exit(main())

@@ -1,0 +1,37 @@
+"""What can go wrong, in the words of the domain. ``app`` alone maps these to status codes and pages."""
+
+
+class PetitionError(Exception):
+    """Base of every error this project raises on purpose; its text is one clear line for a person."""
+
+
+class SettingsError(PetitionError):
+    """A setting is missing, malformed or contradicts another."""
+
+
+class NotFound(PetitionError):
+    """There is no such letter, signature or page (or the asker may not know that there is)."""
+
+
+class Unavailable(PetitionError):
+    """The database cannot be reached, or too much waits for it; worth trying again in ``retry_after`` seconds."""
+
+    def __init__(self, message: str = "the database cannot be reached", retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BadToken(PetitionError):
+    """A token was not made here, or was cut off in the mail."""
+
+
+class KeyDestroyed(PetitionError):
+    """The letter's key is gone, so what it protected cannot be read or compared any more."""
+
+
+class ImportRefused(PetitionError):
+    """A file cannot be taken in. ``problems`` has one line for each refused row."""
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
