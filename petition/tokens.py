@@ -26,7 +26,7 @@ class Tokens:
         oldest_first = [derive(each, "token") for each in reversed(secrets_newest_first)]
         self._signers = {
             purpose: Signer(
-                oldest_first,  # type: ignore[arg-type]  # itsdangerous takes a list of keys, oldest first
+                oldest_first,  # itsdangerous takes the oldest first
                 salt=f"petition.{purpose}",
                 key_derivation="hmac",
                 digest_method=hashlib.sha256,
@@ -62,7 +62,8 @@ class Tokens:
     def is_code(self, typed: str, letter: int, signature: int) -> bool:
         """Tell in constant time whether ``typed`` is the code of this pending signature."""
         matches = [
-            hmac.compare_digest(_code(key, letter, signature).encode(), typed.encode()) for key in self._code_keys
+            hmac.compare_digest(_code(key, letter, signature).encode(), typed.encode())
+            for key in self._code_keys
         ]
         return any(matches)
 

@@ -1,0 +1,297 @@
+"""All settings, read once from the environment into one frozen object, wrong ones refused at start-up."""
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from petition import resources, sealing
+from petition.errors import SettingsError
+from petition.secret_files import Secrets
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Role(StrEnum):
+    """Which process reads the settings: only the worker is given the private key and the relays."""
+
+    WEB = "web"
+    WORKER = "worker"
+    TOOL = "tool"  # a command that touches the database and nothing else
+
+
+class Captcha(StrEnum):
+    """Which challenge a signer meets first."""
+
+    POW = "pow"
+    HCAPTCHA = "hcaptcha"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """One mail relay out of ``SMTP_URLS``."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None = field(repr=False)
+    tls: bool  # from the first byte (smtps)
+    starttls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HCaptcha:
+    """The three hCaptcha settings."""
+
+    site_key: str
+    secret_key: str = field(repr=False)
+    verify_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is taken from one source. Over ``network`` comes a dearer challenge, over ten times that 429."""
+
+    network: int = 30  # sign-ups and look-ups an hour from one IPv4 address or IPv6 /64
+    onion: int = 300  # the same for all Onion traffic together
+    letter: int = 100_000  # an hour for one letter
+    mailbox: int = 5  # mails a day to one mailbox
+    drawn: int = 10  # answers to drawn codes an hour and network
+    code: int = 5  # tries of the mailed code a day, per letter and address
+    code_network: int = 60  # the same an hour from one network
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one process runs with. Secrets do not show in ``repr``."""
+
+    role: Role
+    database_url: str | None = field(repr=False)
+    data_dir: Path
+    host: str
+    port: int
+    base_url: str
+    onion_url: str | None
+    secret_keys: tuple[str, ...] = field(repr=False)  # newest first
+    contact_public_key: str
+    contact_private_key: str | None = field(repr=False)  # the worker's only
+    relays: tuple[Relay, ...] = field(repr=False)
+    mail_from: str | None
+    captcha: Captcha
+    hcaptcha: HCaptcha | None
+    trusted_proxies: tuple[Network, ...]
+    controller: str | None  # None: this installation's organizers (loopback only)
+    metrics_token: str | None = field(repr=False)
+    locales_dir: Path
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def loopback(self) -> bool:
+        """Tell whether the base address can only be reached from this machine."""
+        return is_loopback(self.base_url)
+
+    @property
+    def secure(self) -> bool:
+        """Tell whether readers come over TLS."""
+        return self.base_url.startswith("https://")
+
+
+def load(environ: Mapping[str, str] | None = None, *, role: Role, port: int | None = None) -> Settings:
+    """Read the settings of one process.
+
+    ``port`` overrides ``PORT`` (the command line's). Raises ``SettingsError`` naming the setting that is wrong.
+    """
+    reader = _Reader(os.environ if environ is None else environ)
+    listen = port if port is not None else reader.number("PORT", 8000)
+    base_url = _base_url(reader.text("BASE_URL") or f"http://localhost:{listen}", "BASE_URL")
+    loopback = is_loopback(base_url)
+    data_dir = Path(reader.text("DATA_DIR") or ".petition").absolute()
+    own = Secrets(data_dir) if loopback else None
+    public, private = _contact_keys(reader, own, role)
+    captcha, hcaptcha = _captcha(reader, loopback)
+    controller = reader.text("CONTROLLER")
+    if not controller and not loopback and role is not Role.TOOL:
+        raise SettingsError("CONTROLLER must say who answers for the data: a name and a contact")
+    onion = reader.text("ONION_URL")
+    return Settings(
+        role=role,
+        database_url=reader.secret("DATABASE_URL"),
+        data_dir=data_dir,
+        host="127.0.0.1",
+        port=listen,
+        base_url=base_url,
+        onion_url=_base_url(onion, "ONION_URL") if onion else None,
+        secret_keys=_secret_keys(reader, own),
+        contact_public_key=public,
+        contact_private_key=private,
+        relays=_relays(reader) if role is Role.WORKER else (),
+        mail_from=_mail_from(reader, role),
+        captcha=captcha,
+        hcaptcha=hcaptcha,
+        trusted_proxies=_networks(reader.text("TRUSTED_PROXIES") or ""),
+        controller=controller,
+        metrics_token=reader.secret("METRICS_TOKEN"),
+        locales_dir=Path(reader.text("LOCALES_DIR") or resources.folder("locales")),
+        limits=_limits(reader),
+    )
+
+
+class _Reader:
+    """The environment; a secret may stand in a file named by ``NAME_FILE`` instead."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def number(self, name: str, default: int) -> int:
+        text = self.text(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"[0-9]{1,9}", text):
+            raise SettingsError(f"{name} must be a whole number, not {text!r}")
+        return int(text)
+
+    def secret(self, name: str) -> str | None:
+        file = self.text(f"{name}_FILE")
+        if file is None:
+            return self.text(name)
+        if self.text(name) is not None:
+            raise SettingsError(f"{name} and {name}_FILE are both set; leave one")
+        try:
+            return Path(file).read_text(encoding="utf-8").strip() or None
+        except OSError as error:
+            raise SettingsError(f"{name}_FILE cannot be read: {error.strerror}") from None
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether ``url`` leads to this machine and no further."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _base_url(url: str, name: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise SettingsError(f"{name} must look like https://letters.example, not {url!r}")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _secret_keys(reader: _Reader, own: Secrets | None) -> tuple[str, ...]:
+    given = reader.secret("SECRET_KEY")
+    if given is None:
+        if own is None:
+            raise SettingsError("SECRET_KEY is not set; `petition keys` makes one")
+        return (own.secret_key(),)
+    keys = tuple(each.strip() for each in given.split(",") if each.strip())
+    if any(len(each) < 32 for each in keys):
+        raise SettingsError("SECRET_KEY must have at least 32 characters; `petition keys` makes one")
+    return keys
+
+
+def _contact_keys(reader: _Reader, own: Secrets | None, role: Role) -> tuple[str, str | None]:
+    public = reader.secret("CONTACT_PUBLIC_KEY")
+    private = reader.secret("CONTACT_PRIVATE_KEY") if role is Role.WORKER else None
+    if public is None:
+        if own is None:
+            raise SettingsError("CONTACT_PUBLIC_KEY is not set; `petition keys` makes a pair")
+        public = own.contact_public_key()
+        if role is Role.WORKER and private is None:
+            private = own.contact_private_key()
+    _check_key("CONTACT_PUBLIC_KEY", public)
+    if role is Role.WORKER:
+        if private is None:
+            raise SettingsError(
+                "CONTACT_PRIVATE_KEY is not set: without it the worker cannot open any address"
+            )
+        _check_key("CONTACT_PRIVATE_KEY", private)
+        if sealing.Opener(private).public_key != public.lower():
+            raise SettingsError("CONTACT_PRIVATE_KEY and CONTACT_PUBLIC_KEY are not a pair")
+    return public.lower(), private
+
+
+def _check_key(name: str, key: str) -> None:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", key):
+        raise SettingsError(f"{name} must be 64 hexadecimal digits; `petition keys` makes a pair")
+
+
+def _relays(reader: _Reader) -> tuple[Relay, ...]:
+    urls = reader.secret("SMTP_URLS")
+    if urls is None:
+        raise SettingsError("SMTP_URLS is not set: the worker has no relay to send mail through")
+    return tuple(parse_relay(each.strip()) for each in urls.split(",") if each.strip())
+
+
+def parse_relay(url: str) -> Relay:
+    """Read ``smtp://user:password@host:587?starttls=1`` or ``smtps://…``. Raises ``SettingsError`` (no secret in it)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise SettingsError("SMTP_URLS has an address whose port is not a number") from None
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise SettingsError("SMTP_URLS must list addresses like smtp://user:password@host:587?starttls=1")
+    tls = parts.scheme == "smtps"
+    return Relay(
+        host=parts.hostname,
+        port=port or (465 if tls else 25),
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        tls=tls,
+        starttls="starttls=1" in parts.query.split("&"),
+    )
+
+
+def _mail_from(reader: _Reader, role: Role) -> str | None:
+    sender = reader.text("MAIL_FROM")
+    if sender is None and role is Role.WORKER:
+        raise SettingsError("MAIL_FROM is not set: mail needs a sender")
+    return sender
+
+
+def _captcha(reader: _Reader, loopback: bool) -> tuple[Captcha, HCaptcha | None]:
+    text = reader.text("CAPTCHA") or "pow"
+    try:
+        captcha = Captcha(text)
+    except ValueError:
+        raise SettingsError(f"CAPTCHA must be pow, hcaptcha or off, not {text!r}") from None
+    if captcha is Captcha.OFF and not loopback:
+        raise SettingsError("CAPTCHA=off is refused unless BASE_URL is a loopback address")
+    if captcha is not Captcha.HCAPTCHA:
+        return captcha, None
+    site_key, secret_key = reader.text("HCAPTCHA_SITE_KEY"), reader.secret("HCAPTCHA_SECRET_KEY")
+    if not site_key or not secret_key:
+        raise SettingsError("CAPTCHA=hcaptcha needs HCAPTCHA_SITE_KEY and HCAPTCHA_SECRET_KEY")
+    url = reader.text("HCAPTCHA_VERIFY_URL") or "https://api.hcaptcha.com/siteverify"
+    return captcha, HCaptcha(site_key, secret_key, url)
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(each.strip()) for each in text.split(",") if each.strip())
+    except ValueError as error:
+        raise SettingsError(f"TRUSTED_PROXIES: {error}") from None
+
+
+def _limits(reader: _Reader) -> Limits:
+    standard = Limits()
+    return Limits(
+        network=reader.number("LIMIT_NETWORK", standard.network),
+        onion=reader.number("LIMIT_ONION", standard.onion),
+        letter=reader.number("LIMIT_LETTER", standard.letter),
+        mailbox=reader.number("LIMIT_MAILBOX", standard.mailbox),
+        drawn=reader.number("LIMIT_DRAWN", standard.drawn),
+        code=reader.number("LIMIT_CODE", standard.code),
+        code_network=reader.number("LIMIT_CODE_NETWORK", standard.code_network),
+    )
