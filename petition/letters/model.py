@@ -1,0 +1,104 @@
+"""Letters as readers know them: states, parties, texts, versions."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from petition.sealing import LetterKeys
+
+
+class State(StrEnum):
+    """Where a letter stands. Only an open one takes signatures."""
+
+    DRAFT = "draft"
+    OPEN = "open"
+    CLOSED = "closed"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An initiator or an addressee: a name per language, and perhaps an address on the web."""
+
+    names: Mapping[str, str]
+    url: str | None = None
+
+    def name(self, lang: str) -> str:
+        """Return the name in ``lang``, or in the first language that has one."""
+        return self.names.get(lang) or next(iter(self.names.values()))
+
+    def lang(self, lang: str) -> str:
+        """Return the language in which ``name(lang)`` is written."""
+        return lang if self.names.get(lang) else next(iter(self.names))
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A letter's text in one language: the title, the Markdown as written, the sanitized HTML made when it was saved."""
+
+    title: str
+    markdown: str
+    html: str
+
+
+def digest_of(texts: Mapping[str, tuple[str, str]]) -> str:
+    """Return the SHA-256 (64 hexadecimal digits) over all languages, each a (title, Markdown).
+
+    The digest is of the compact JSON of ``[[lang, title, markdown], …]`` sorted by language, in UTF-8, so that anyone
+    can recompute it.
+    """
+    rows = [[lang, title, markdown] for lang, (title, markdown) in sorted(texts.items())]
+    return hashlib.sha256(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One published state of the text, in all its languages."""
+
+    number: int
+    digest: str
+    published_at: datetime
+    texts: Mapping[str, Text]
+    note: Mapping[str, str]
+    signed_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A published letter with its current version and unwrapped keys: what the web keeps in memory."""
+
+    id: int
+    slug: str
+    state: State  # by the database's clock: an open letter past its closing time is closed here
+    goal: int | None
+    opened_at: datetime | None
+    closes_at: datetime | None
+    closed_at: datetime | None
+    names_in_search: bool
+    rules_version: int
+    revision: int
+    initiators: tuple[Party, ...]
+    addressees: tuple[Party, ...]
+    version: Version
+    keys: LetterKeys
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it can be signed."""
+        return self.state is State.OPEN
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Return the languages the current version is written in."""
+        return tuple(self.version.texts)
+
+    def shown_in(self, lang: str) -> str:
+        """Return the language whose text a reader of ``lang`` is shown: that one, or the first there is."""
+        return lang if lang in self.version.texts else next(iter(self.version.texts))
+
+    def text(self, lang: str) -> Text:
+        """Return the text a reader of ``lang`` is shown."""
+        return self.version.texts[self.shown_in(lang)]

@@ -1,0 +1,65 @@
+"""Signatures: kinds, states, who sees the name, and the count."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Who signs: somebody for themselves, or a representative for an organization."""
+
+    PERSON = "person"
+    ORGANIZATION = "organization"
+
+
+class Visibility(StrEnum):
+    """Who may see a signatory's name (an organization's is about its representative only)."""
+
+    PUBLIC = "public"
+    ORGANIZERS = "organizers"
+    COUNTED = "counted"
+
+
+class SignatureState(StrEnum):
+    """Where a signature stands once it is confirmed; before that it is a pending row of another table."""
+
+    HELD = "held"
+    CONFIRMED = "confirmed"
+    WITHDRAWN = "withdrawn"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The count of one letter. ``total`` is what the press quotes."""
+
+    people: int = 0
+    organizations: int = 0
+    hidden: int = 0
+    imported: int = 0
+
+    @property
+    def total(self) -> int:
+        """People and organizations together."""
+        return self.people + self.organizations
+
+
+@dataclass(frozen=True, slots=True)
+class Signatory:
+    """One entry of the public list: a person, or an organization under one or two names.
+
+    For an organization ``name_en``/``name_ru`` are set and ``representatives`` are those whose names are public; for a
+    person only ``name``, ``affiliation``, ``city`` and ``country`` are.
+    """
+
+    id: int
+    kind: Kind
+    listed_at: datetime
+    name: str | None = None
+    affiliation: str | None = None
+    city: str | None = None
+    country: str | None = None
+    name_en: str | None = None
+    name_ru: str | None = None
+    website: str | None = None
+    representatives: tuple[str, ...] = ()
