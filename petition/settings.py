@@ -212,9 +212,7 @@ def _contact_keys(reader: _Reader, own: Secrets | None, role: Role) -> tuple[str
     _check_key("CONTACT_PUBLIC_KEY", public)
     if role is Role.WORKER:
         if private is None:
-            raise SettingsError(
-                "CONTACT_PRIVATE_KEY is not set: without it the worker cannot open any address"
-            )
+            raise SettingsError("CONTACT_PRIVATE_KEY is not set: without it the worker cannot open any address")
         _check_key("CONTACT_PRIVATE_KEY", private)
         if sealing.Opener(private).public_key != public.lower():
             raise SettingsError("CONTACT_PRIVATE_KEY and CONTACT_PUBLIC_KEY are not a pair")
@@ -234,7 +232,7 @@ def _relays(reader: _Reader) -> tuple[Relay, ...]:
 
 
 def parse_relay(url: str) -> Relay:
-    """Read ``smtp://user:password@host:587?starttls=1`` or ``smtps://…``. Raises ``SettingsError`` (no secret in it)."""
+    """Read ``smtp://user:password@host:587?starttls=1`` or ``smtps://…``. Raises ``SettingsError``."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -62,8 +62,7 @@ class Tokens:
     def is_code(self, typed: str, letter: int, signature: int) -> bool:
         """Tell in constant time whether ``typed`` is the code of this pending signature."""
         matches = [
-            hmac.compare_digest(_code(key, letter, signature).encode(), typed.encode())
-            for key in self._code_keys
+            hmac.compare_digest(_code(key, letter, signature).encode(), typed.encode()) for key in self._code_keys
         ]
         return any(matches)
 

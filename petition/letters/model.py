@@ -37,7 +37,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A letter's text in one language: the title, the Markdown as written, the sanitized HTML made when it was saved."""
+    """A letter's text in one language: title, Markdown as written, HTML sanitized when it was saved."""
 
     title: str
     markdown: str

@@ -1,0 +1,120 @@
+"""Languages: the folders below ``locales``. Catalogues are read as written (``.po``) and compiled in memory.
+
+A third language is one more folder there; nothing else in the code names a language.
+"""
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+
+from babel import Locale, dates, numbers
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import Translations
+
+from petition.errors import SettingsError
+
+DOMAIN = "petition"
+SOURCE_LANGUAGE = "en"
+
+
+def N_(message: str) -> str:  # gettext's own name for "translate this later"
+    """Mark a message for the catalogues; it is translated where it is shown."""
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language of the pages."""
+
+    code: str
+    locale: Locale = field(repr=False)
+    translations: Translations = field(repr=False)
+
+    @property
+    def own_name(self) -> str:
+        """Return what its readers call it, e.g. "Русский"."""
+        return (self.locale.get_display_name(self.code) or self.code).capitalize()
+
+    def gettext(self, message: str) -> str:
+        """Return ``message`` in this language."""
+        return str(self.translations.ugettext(message)) if message else ""
+
+    def ngettext(self, one: str, many: str, count: int) -> str:
+        """Return the plural form that ``count`` takes in this language."""
+        return str(self.translations.ungettext(one, many, count))
+
+    def number(self, value: int) -> str:
+        """Return ``value`` with this language's digit grouping."""
+        return numbers.format_decimal(value, locale=self.locale)
+
+    def percent(self, share: float) -> str:
+        """Return ``share`` (0–1) as a whole percentage."""
+        return numbers.format_percent(share, locale=self.locale)
+
+    def date(self, moment: datetime | date) -> str:
+        """Return the day (UTC) written out."""
+        return dates.format_date(moment, format="long", locale=self.locale)
+
+    def datetime(self, moment: datetime) -> str:
+        """Return the day and the minute (UTC) written out."""
+        return str(dates.format_datetime(moment, format="long", locale=self.locale))
+
+
+class Languages(Mapping[str, Language]):
+    """All languages, the source language first."""
+
+    def __init__(self, languages: Mapping[str, Language]) -> None:
+        self._languages = dict(languages)
+
+    def __getitem__(self, code: str) -> Language:
+        return self._languages[code]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._languages)
+
+    def __len__(self) -> int:
+        return len(self._languages)
+
+    def best(self, accept_language: str) -> str:
+        """Return the language an ``Accept-Language`` header wants most; the first one if it wants none of ours."""
+        wanted = sorted(_parse_accept(accept_language), key=lambda pair: -pair[1])
+        for tag, quality in wanted:
+            code = tag.split("-")[0].lower()
+            if quality > 0 and code in self:
+                return code
+        return next(iter(self))
+
+
+def _parse_accept(header: str) -> list[tuple[str, float]]:
+    pairs = []
+    for part in header[:500].split(","):
+        tag, _, weight = part.strip().partition(";q=")
+        try:
+            pairs.append((tag.strip(), float(weight) if weight else 1.0))
+        except ValueError:
+            continue
+    return pairs
+
+
+def load(folder: Path) -> Languages:
+    """Read every catalogue below ``folder``. Raises ``SettingsError`` if one cannot be read or none is there."""
+    codes = sorted(each.name for each in folder.iterdir() if (each / "LC_MESSAGES" / f"{DOMAIN}.po").is_file())
+    codes.sort(key=lambda code: code != SOURCE_LANGUAGE)
+    if not codes:
+        raise SettingsError(f"no catalogues below {folder}")
+    return Languages({code: _load_one(folder, code) for code in codes})
+
+
+def _load_one(folder: Path, code: str) -> Language:
+    try:
+        with (folder / code / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
+            catalogue = read_po(file, locale=code)
+        compiled = io.BytesIO()
+        write_mo(compiled, catalogue)
+        compiled.seek(0)
+        return Language(code, Locale.parse(code), Translations(compiled, DOMAIN))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the catalogue of {code!r} cannot be read: {error}") from None

@@ -1,0 +1,76 @@
+"""Templates to text. Knows nothing of requests, so that mail renders the same way."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from babel.core import Locale
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from petition import resources
+from petition.i18n import Language, Languages
+
+STATIC = resources.PACKAGE / "static"
+
+
+class Renderer:
+    """One Jinja environment per language, so that a page cannot mix two."""
+
+    def __init__(self, languages: Languages, base_url: str, controller: str | None) -> None:
+        self.languages = languages
+        self.css = Markup((STATIC / "css" / "site.css").read_text(encoding="utf-8").strip())  # noqa: S704  # our own file
+        self.css_hash = "sha256-" + base64.b64encode(hashlib.sha256(self.css.encode()).digest()).decode()
+        self._common = {"base_url": base_url, "controller": controller, "languages": tuple(languages), "css": self.css}
+        self._environments = {code: _environment(language, languages) for code, language in languages.items()}
+
+    def render(self, name: str, lang: str, /, **context: Any) -> str:  # whatever the template names
+        """Return template ``name`` in ``lang``. A name the template uses and the context lacks is an error."""
+        return self._environments[lang].get_template(name).render({**self._common, "lang": lang, **context})
+
+
+def _environment(language: Language, languages: Languages) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(resources.folder("templates")),
+        autoescape=select_autoescape(["html"], default=False),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # the i18n extension adds it
+        language.gettext, language.ngettext, newstyle=True
+    )
+    environment.filters |= _filters(language)
+    environment.globals |= {"language_name": lambda code: languages[code].own_name, "static": static_url()}
+    return environment
+
+
+def _filters(language: Language) -> dict[str, Callable[..., str]]:
+    return {
+        "n": language.number,
+        "percent": language.percent,
+        "date": language.date,
+        "datetime": language.datetime,
+        "countryname": lambda code: _territory(language.locale, code),
+    }
+
+
+def _territory(locale: Locale, code: str) -> str:
+    return locale.territories.get(code) or code
+
+
+def static_url() -> Callable[[str], str]:
+    """Return a function from "js/sign.js" to its address, with a digest in it so that it may be kept for a year."""
+    digests = {
+        path.relative_to(STATIC).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for path in _static_files()
+    }
+    return lambda name: f"/static/{name}?v={digests[name]}"
+
+
+def _static_files() -> list[Path]:
+    return [path for path in STATIC.rglob("*") if path.is_file()]
