@@ -1,0 +1,43 @@
+"""Where a request comes from, as far as limits need to know: an IPv4 address, an IPv6 /64, or Tor's Onion service."""
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+
+from petition.settings import Network
+
+ONION = "onion"
+UNKNOWN = "unknown"
+
+
+def of_client(peer: str | None, forwarded_for: Sequence[str], trusted: Iterable[Network]) -> str:
+    """Return the network a request counts for.
+
+    ``peer`` is the address that connected; ``forwarded_for`` the values of ``X-Forwarded-For`` in order. They are read
+    from the right, and only past addresses of trusted proxies: whatever stands left of the first stranger was written
+    by that stranger.
+    """
+    nets = tuple(trusted)
+    hops = [each.strip() for value in forwarded_for for each in value.split(",")]
+    address = _parse(peer)
+    while address is not None and hops and any(address in net for net in nets if net.version == address.version):
+        before = _parse(hops.pop())
+        if before is None:
+            break
+        address = before
+    return UNKNOWN if address is None else _bucket(address)
+
+
+def _bucket(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def _parse(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address((text or "").strip("[]"))
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
