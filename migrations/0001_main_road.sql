@@ -30,6 +30,20 @@ CREATE TABLE letter (
   created_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- An open letter past its closing time is closed, whether or not the worker has written that down yet.
+CREATE FUNCTION effective_state(l letter) RETURNS letter_state STABLE LANGUAGE sql AS $$
+  SELECT CASE WHEN l.state = 'open' AND l.closes_at <= now() THEN 'closed' ELSE l.state END
+$$;
+
+-- Whoever signed in time may confirm until a day after the letter closed.
+CREATE FUNCTION takes_confirmations(l letter) RETURNS boolean STABLE LANGUAGE sql AS $$
+  SELECT CASE l.state
+    WHEN 'open' THEN l.closes_at IS NULL OR l.closes_at > now() - interval '24 hours'
+    WHEN 'closed' THEN coalesce(l.closed_at > now() - interval '24 hours', false)
+    ELSE false
+  END
+$$;
+
 CREATE TABLE party (
   letter integer NOT NULL REFERENCES letter ON DELETE CASCADE,
   role party_role NOT NULL,

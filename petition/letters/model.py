@@ -102,3 +102,18 @@ class Letter:
     def text(self, lang: str) -> Text:
         """Return the text a reader of ``lang`` is shown."""
         return self.version.texts[self.shown_in(lang)]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The count of one letter. ``total`` is what the press quotes."""
+
+    people: int = 0
+    organizations: int = 0
+    hidden: int = 0
+    imported: int = 0
+
+    @property
+    def total(self) -> int:
+        """People and organizations together."""
+        return self.people + self.organizations

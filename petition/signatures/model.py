@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from petition.letters.model import Counts
+
+__all__ = ["Counts", "Kind", "Signatory", "SignatureState", "Visibility"]
+
 
 class Kind(StrEnum):
     """Who signs: somebody for themselves, or a representative for an organization."""
@@ -27,21 +31,6 @@ class SignatureState(StrEnum):
     CONFIRMED = "confirmed"
     WITHDRAWN = "withdrawn"
     REMOVED = "removed"
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """The count of one letter. ``total`` is what the press quotes."""
-
-    people: int = 0
-    organizations: int = 0
-    hidden: int = 0
-    imported: int = 0
-
-    @property
-    def total(self) -> int:
-        """People and organizations together."""
-        return self.people + self.organizations
 
 
 @dataclass(frozen=True, slots=True)

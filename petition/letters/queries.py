@@ -1,0 +1,160 @@
+"""All SQL of letters, their texts and versions."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from petition.database import Connection, Record
+from petition.letters.model import Party, State, Text, Version
+
+PULSE = """
+SELECT l.id, l.slug, l.revision, l.effective_state AS state,
+       coalesce(c.people, 0) AS people, coalesce(c.organizations, 0) AS organizations,
+       coalesce(c.hidden, 0) AS hidden, coalesce(c.imported, 0) AS imported, now() AS counted_at
+FROM letter l LEFT JOIN count c ON c.letter = l.id
+WHERE l.version IS NOT NULL
+"""
+
+LOAD = """
+SELECT l.*, l.effective_state FROM letter l WHERE l.id = $1 AND l.version IS NOT NULL
+"""
+
+PARTIES = "SELECT role, names, url FROM party WHERE letter = $1 ORDER BY role, position"
+
+VERSION = "SELECT * FROM version WHERE letter = $1 AND number = $2"
+
+VERSIONS = "SELECT * FROM version WHERE letter = $1 ORDER BY number DESC"
+
+BY_SLUG = "SELECT * FROM letter WHERE slug = $1"
+
+LOCK = "SELECT * FROM letter WHERE slug = $1 FOR UPDATE"
+
+ADD = """
+INSERT INTO letter (slug, goal, closes_at, names_in_search, wrapped_digest_key, wrapped_name_key, rules_version)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+"""
+
+SET_FRAME = """
+UPDATE letter SET goal = $2, closes_at = $3, names_in_search = $4, revision = revision + 1 WHERE id = $1
+"""
+
+DROP_PARTIES = "DELETE FROM party WHERE letter = $1"
+
+ADD_PARTY = "INSERT INTO party (letter, role, position, names, url) VALUES ($1, $2, $3, $4, $5)"
+
+DROP_TRANSLATIONS = "DELETE FROM translation WHERE letter = $1"
+
+ADD_TRANSLATION = "INSERT INTO translation (letter, lang, title, markdown) VALUES ($1, $2, $3, $4)"
+
+TRANSLATIONS = "SELECT lang, title, markdown FROM translation WHERE letter = $1 ORDER BY lang"
+
+TOTAL = "SELECT coalesce(sum(people + organizations), 0)::bigint FROM count WHERE letter = $1"
+
+ADD_VERSION = """
+INSERT INTO version (letter, number, digest, texts, note, signed_before) VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+PUBLISH = """
+UPDATE letter SET version = $2, revision = revision + 1,
+       state = CASE WHEN state = 'draft' THEN 'open' ELSE state END,
+       opened_at = coalesce(opened_at, now())
+WHERE id = $1
+"""
+
+
+async def pulse(conn: Connection) -> list[Record]:
+    """Return one row for each published letter: id, slug, revision, state and count."""
+    return await conn.fetch(PULSE)
+
+
+async def load(conn: Connection, letter: int) -> Record | None:
+    """Return the row of a published letter, with ``effective_state``."""
+    return await conn.fetchrow(LOAD, letter)
+
+
+async def parties(conn: Connection, letter: int) -> tuple[tuple[Party, ...], tuple[Party, ...]]:
+    """Return (initiators, addressees)."""
+    rows = await conn.fetch(PARTIES, letter)
+    initiators = tuple(Party(row["names"], row["url"]) for row in rows if row["role"] == "initiator")
+    addressees = tuple(Party(row["names"], row["url"]) for row in rows if row["role"] == "addressee")
+    return initiators, addressees
+
+
+async def version(conn: Connection, letter: int, number: int) -> Version:
+    """Return one version. Raises ``LookupError``."""
+    row = await conn.fetchrow(VERSION, letter, number)
+    if row is None:
+        raise LookupError("no such version")
+    return _version(row)
+
+
+async def versions(conn: Connection, letter: int) -> list[Version]:
+    """Return every version, newest first."""
+    return [_version(row) for row in await conn.fetch(VERSIONS, letter)]
+
+
+def _version(row: Record) -> Version:
+    return Version(
+        number=row["number"],
+        digest=row["digest"],
+        published_at=row["published_at"],
+        texts={lang: Text(**text) for lang, text in sorted(row["texts"].items())},
+        note=row["note"] or {},
+        signed_before=row["signed_before"],
+    )
+
+
+async def by_slug(conn: Connection, slug: str, *, lock: bool = False) -> Record | None:
+    """Return a letter's row, drafts too; ``lock`` keeps others from changing it until the transaction ends."""
+    return await conn.fetchrow(LOCK if lock else BY_SLUG, slug)
+
+
+async def add(conn: Connection, slug: str, frame: Sequence[object], keys: tuple[bytes, bytes], rules: int) -> int:
+    """Add a draft; ``frame`` is (goal, closes_at, names_in_search), ``keys`` the wrapped (digest, name) keys."""
+    letter: int = await conn.fetchval(ADD, slug, *frame, *keys, rules)
+    return letter
+
+
+async def set_frame(conn: Connection, letter: int, goal: int | None, closes_at: datetime | None, search: bool) -> None:
+    """Change what surrounds the text."""
+    await conn.execute(SET_FRAME, letter, goal, closes_at, search)
+
+
+async def set_parties(conn: Connection, letter: int, initiators: Sequence[Party], addressees: Sequence[Party]) -> None:
+    """Replace initiators and addressees."""
+    await conn.execute(DROP_PARTIES, letter)
+    rows = [("initiator", *each) for each in enumerate(initiators)] + [
+        ("addressee", *each) for each in enumerate(addressees)
+    ]
+    await conn.executemany(
+        ADD_PARTY, [(letter, role, position, dict(party.names), party.url) for role, position, party in rows]
+    )
+
+
+async def set_translations(conn: Connection, letter: int, texts: Mapping[str, tuple[str, str]]) -> None:
+    """Replace the working text: language → (title, Markdown)."""
+    await conn.execute(DROP_TRANSLATIONS, letter)
+    await conn.executemany(ADD_TRANSLATION, [(letter, lang, *text) for lang, text in texts.items()])
+
+
+async def translations(conn: Connection, letter: int) -> dict[str, tuple[str, str]]:
+    """Return the working text: language → (title, Markdown)."""
+    return {row["lang"]: (row["title"], row["markdown"]) for row in await conn.fetch(TRANSLATIONS, letter)}
+
+
+async def add_version(
+    conn: Connection, letter: int, number: int, digest: str, texts: Mapping[str, Text], note: Mapping[str, str]
+) -> None:
+    """Add version ``number``, noting how many had signed before it."""
+    stored = {lang: {"title": text.title, "markdown": text.markdown, "html": text.html} for lang, text in texts.items()}
+    signed_before = await conn.fetchval(TOTAL, letter)
+    await conn.execute(ADD_VERSION, letter, number, digest, stored, dict(note) or None, signed_before)
+
+
+async def publish(conn: Connection, letter: int, number: int) -> None:
+    """Make version ``number`` the one that readers see; a draft opens."""
+    await conn.execute(PUBLISH, letter, number)
+
+
+def state_of(row: Record) -> State:
+    """Return the state in a row of ``load``."""
+    return State(row["effective_state"])
