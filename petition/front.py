@@ -1,0 +1,117 @@
+"""The door, in front of the framework: which Host, whose POST, and the pages that are answered from memory.
+
+Raw ASGI, because a kept page costs less than half the time this way, and because nothing behind the door should have
+to ask again whether a request is meant for us.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from petition.kept import Header, Kept, Pages
+from petition.settings import Settings
+from petition.web import common_headers, html_headers
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SAFE = {"GET", "HEAD", "OPTIONS"}
+# One click in a mail program unsubscribes (RFC 8058): such a POST comes from anywhere, and only ever stops mail.
+OPEN_TO_ALL = "/never/"
+
+
+class Front:
+    """Wraps the framework's application."""
+
+    def __init__(self, app: App, settings: Settings, pages: Pages, css_hash: str) -> None:
+        self._app = app
+        self._pages = pages
+        self._hosts = allowed_hosts(settings)
+        self._origins = allowed_origins(settings)
+        self._common = common_headers(settings)
+        self._html = html_headers(settings, css_hash)
+        self._onion = settings.onion_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or hand on with ``scope["refused"]`` set to the status that the framework's error page should say."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        host = accepts = match = None
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value
+            elif name == b"accept-encoding":
+                accepts = value
+            elif name == b"if-none-match":
+                match = value
+        if host not in self._hosts:
+            scope["refused"] = 421
+        elif scope["method"] in SAFE:
+            query = scope["query_string"]
+            kept = self._pages.fresh.get(f"{scope['path']}?{query.decode('latin-1')}" if query else scope["path"])
+            if kept is not None and scope["method"] != "OPTIONS":
+                await _send(kept, scope["method"] == "HEAD", accepts, match, send)
+                return
+        elif not self._is_ours(scope):
+            scope["refused"] = 403
+        await self._app(scope, receive, self._with_headers(scope, send))
+
+    def _is_ours(self, scope: Scope) -> bool:
+        """Tell whether an unsafe request comes from a page of ours, or from no page at all (no cookie is at stake)."""
+        headers = dict(scope["headers"])
+        if OPEN_TO_ALL in scope["path"]:
+            return True
+        site = headers.get(b"sec-fetch-site")
+        if site is not None and site not in {b"same-origin", b"none"}:
+            return False
+        origin = headers.get(b"origin")
+        return origin is None or origin in self._origins
+
+    def _with_headers(self, scope: Scope, send: Send) -> Send:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = self._complete(scope, list(message["headers"]))
+            await send(message)
+
+        return sending
+
+    def _complete(self, scope: Scope, headers: list[Header]) -> list[Header]:
+        present = {name for name, _ in headers}
+        kind = next((value for name, value in headers if name == b"content-type"), b"")
+        wanted = self._html if kind.startswith(b"text/html") else self._common
+        headers += [header for header in wanted if header[0] not in present]
+        if self._onion and kind.startswith(b"text/html"):
+            headers.append((b"onion-location", f"{self._onion}{scope['path']}".encode("ascii", "ignore")))
+        return headers
+
+
+async def _send(kept: Kept, head: bool, accepts: bytes | None, match: bytes | None, send: Send) -> None:
+    if match is not None and kept.etag in match:
+        status, headers, body = 304, kept.unchanged_headers, b""
+    elif accepts is not None and b"gzip" in accepts:
+        status, headers, body = 200, kept.small_headers, kept.small
+    else:
+        status, headers, body = 200, kept.plain_headers, kept.plain
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+def allowed_hosts(settings: Settings) -> frozenset[bytes]:
+    """Return the values of ``Host`` that are ours."""
+    return frozenset(origin.split(b"//")[1] for origin in allowed_origins(settings))
+
+
+def allowed_origins(settings: Settings) -> frozenset[bytes]:
+    """Return the origins that are ours: the public address, the Onion address, on loopback each of its names."""
+    origins = {settings.base_url}
+    if settings.onion_url:
+        origins.add(settings.onion_url)
+    if settings.loopback:
+        parts = urlsplit(settings.base_url)
+        port = f":{parts.port}" if parts.port else ""
+        origins |= {f"{parts.scheme}://{name}{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
+    return frozenset(origin.encode() for origin in origins)

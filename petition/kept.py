@@ -1,0 +1,99 @@
+"""Pages kept as bytes: the same for everyone, remade when what they show has moved.
+
+A page is made once per change, compressed once, and then answered without a template, a query or a framework. While
+the database is away the last one made is still good.
+"""
+
+import asyncio
+import gzip
+import hashlib
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from petition.errors import Unavailable
+
+Header = tuple[bytes, bytes]
+
+PUBLIC = b"public, max-age=0, s-maxage=5"
+MOST = 4000  # kept pages; the oldest goes first
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One answer, ready to be sent: plain and compressed, each with its whole header list."""
+
+    etag: bytes
+    plain: bytes
+    plain_headers: list[Header]
+    small: bytes
+    small_headers: list[Header]
+    unchanged_headers: list[Header]
+
+    @property
+    def weight(self) -> int:
+        """Bytes on the wire of the compressed answer, status line and headers included (HTTP/1.1)."""
+        lines = sum(len(name) + len(value) + 4 for name, value in self.small_headers)
+        return len(b"HTTP/1.1 200 OK\r\n") + lines + 2 + len(self.small)
+
+
+def keep(body: bytes, content_type: bytes, headers: Iterable[Header], cache_control: bytes = PUBLIC) -> Kept:
+    """Return ``body`` as a kept answer with ``headers`` (security, language, …) and the caching headers added."""
+    etag = b'W/"' + hashlib.sha256(body).hexdigest()[:20].encode() + b'"'
+    small = gzip.compress(body, compresslevel=9, mtime=0)
+    shared = [(b"cache-control", cache_control), (b"etag", etag), (b"vary", b"Accept-Encoding"), *headers]
+    full = [(b"content-type", content_type), *shared]
+    return Kept(
+        etag=etag,
+        plain=body,
+        plain_headers=[*full, (b"content-length", b"%d" % len(body))],
+        small=small,
+        small_headers=[*full, (b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(small))],
+        unchanged_headers=shared,
+    )
+
+
+class Pages:
+    """The kept pages of one process, each under its address and in the group (a letter's slug) it depends on."""
+
+    def __init__(self) -> None:
+        self.fresh: dict[str, Kept] = {}
+        self._last: dict[str, Kept] = {}
+        self._groups: dict[str, set[str]] = defaultdict(set)
+        self._generation: dict[str, int] = defaultdict(int)
+        self._making: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def moved(self, group: str) -> None:
+        """Say that what the pages of ``group`` show has changed."""
+        self._generation[group] += 1
+        for key in self._groups.pop(group, ()):
+            self.fresh.pop(key, None)
+
+    async def answer(self, key: str, group: str, make: Callable[[], Awaitable[Kept]]) -> Kept:
+        """Return the kept page under ``key``, made by ``make`` if need be; once, however many ask at the same time.
+
+        Raises what ``make`` raises; but if that is ``Unavailable``, the last page made is returned if there is one.
+        """
+        async with self._making[key]:
+            if (kept := self.fresh.get(key)) is not None:
+                return kept
+            generation = self._generation[group]
+            try:
+                kept = await make()
+            except Unavailable:
+                if key in self._last:
+                    return self._last[key]
+                raise
+            self._remember(key, group, kept, still_true=generation == self._generation[group])
+            return kept
+
+    def _remember(self, key: str, group: str, kept: Kept, *, still_true: bool) -> None:
+        while len(self._last) >= MOST and key not in self._last:
+            oldest = next(iter(self._last))
+            del self._last[oldest]
+            self.fresh.pop(oldest, None)
+            self._making.pop(oldest, None)
+        self._last[key] = kept
+        if still_true:
+            self.fresh[key] = kept
+            self._groups[group].add(key)

@@ -1,0 +1,181 @@
+"""What every view needs of HTTP: the site, the language, the form that was sent, a page to answer with."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from petition.i18n import Language
+from petition.kept import Header, Kept, keep
+from petition.network import ONION, of_client
+from petition.settings import Settings
+from petition.state import Site
+
+MOST_BYTES = 64 * 1024  # of a body on public routes
+MOST_FIELDS = 60
+BODY_TIMEOUT = 20.0  # seconds for a body to arrive
+
+HTML = b"text/html; charset=utf-8"
+
+
+def site_of(request: Request) -> Site:
+    """Return the running site."""
+    site: Site = request.state.site
+    return site
+
+
+def lang_of(request: Request) -> str:
+    """Return the page's language: the one in the address, or the one the reader's browser wants."""
+    languages = site_of(request).renderer.languages
+    lang = request.path_params.get("lang") or request.url.path.split("/")[1]
+    return lang if lang in languages else languages.best(request.headers.get("accept-language", ""))
+
+
+def language_of(request: Request) -> Language:
+    """Return the language of the page with its catalogue."""
+    return site_of(request).renderer.languages[lang_of(request)]
+
+
+def check_lang(request: Request) -> str:
+    """Return the language in the address. Raises a 404 if it is none of ours."""
+    lang: str = request.path_params["lang"]
+    if lang not in site_of(request).renderer.languages:
+        raise HTTPException(404)
+    return lang
+
+
+def network_of(request: Request) -> str:
+    """Return the network this request counts for."""
+    settings = site_of(request).settings
+    if settings.onion_url and request.headers.get("host") == settings.onion_url.split("//")[1]:
+        return ONION
+    peer = request.client.host if request.client else None
+    return of_client(peer, request.headers.getlist("x-forwarded-for"), settings.trusted_proxies)
+
+
+async def form_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:
+    """Return the fields of a form that was sent, each name once (the last one).
+
+    Raises 400 (broken encoding, null byte), 408, 413, 415.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in {"", "application/x-www-form-urlencoded"}:
+        raise HTTPException(415)
+    try:
+        body = await asyncio.wait_for(_body(request, most), BODY_TIMEOUT)
+    except TimeoutError:
+        raise HTTPException(408) from None
+    return parse_form(body)
+
+
+def parse_form(body: bytes) -> dict[str, str]:
+    """Return the fields of an urlencoded body. Raises 400 for a broken encoding or a null byte."""
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+    except ValueError:
+        raise HTTPException(400) from None
+    if any("\0" in text for pair in pairs for text in pair):
+        raise HTTPException(400)
+    return dict(pairs)
+
+
+async def _body(request: Request, most: int) -> bytes:
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > most:
+        raise HTTPException(413)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise HTTPException(413)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def see_other(path: str) -> Response:
+    """Answer 303 to a path of ours; nobody keeps it."""
+    return RedirectResponse(path, status_code=303, headers={"cache-control": "no-store"})
+
+
+def context(request: Request, **extra: object) -> dict[str, Any]:
+    """Return what every template is given, and ``extra``."""
+    path = request.url.path
+    lang = lang_of(request)
+    here = path.removeprefix(f"/{lang}") if path.startswith(f"/{lang}/") else "/"
+    return {
+        "here": here,
+        "canonical": f"{site_of(request).settings.base_url}/{lang}{here}",
+        "switch_form": None,
+        "switch_action": here,
+        **extra,
+    }
+
+
+def page(request: Request, name: str, status: int = 200, /, **extra: object) -> Response:
+    """Answer with template ``name`` in the page's language; never kept by anyone."""
+    site, lang = site_of(request), lang_of(request)
+    text = site.renderer.render(name, lang, **context(request, **extra))
+    headers = {"cache-control": "no-store", "content-language": lang}
+    return Response(text, status, headers, media_type="text/html")
+
+
+def kept_page(request: Request, name: str, extra_headers: Iterable[Header] = (), /, **extra: object) -> Kept:
+    """Return template ``name`` as a kept page."""
+    site, lang = site_of(request), lang_of(request)
+    text = site.renderer.render(name, lang, **context(request, **extra))
+    headers = [*html_headers(site.settings, site.renderer.css_hash), (b"content-language", lang.encode())]
+    return keep(text.encode(), HTML, [*headers, *extra_headers])
+
+
+class KeptResponse(Response):
+    """Sends a kept page, or 304 to a reader who has it."""
+
+    def __init__(self, request: Request, kept: Kept) -> None:
+        self.background = None
+        if kept.etag in request.headers.get("if-none-match", "").encode("latin-1"):
+            self.status_code, self.body, self.raw_headers = 304, b"", kept.unchanged_headers
+        elif "gzip" in request.headers.get("accept-encoding", ""):
+            self.status_code, self.body, self.raw_headers = 200, kept.small, kept.small_headers
+        else:
+            self.status_code, self.body, self.raw_headers = 200, kept.plain, kept.plain_headers
+
+
+def policy(css_hash: str, more: Mapping[str, str] | None = None) -> str:
+    """Return the content security policy of a page with our one inline stylesheet; ``more`` adds sources."""
+    sources = {
+        "default-src": "'none'",
+        "style-src": f"'{css_hash}'",
+        "script-src": "'self'",
+        "worker-src": "'self'",
+        "connect-src": "'self'",
+        "img-src": "'self' data:",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    for name, source in (more or {}).items():
+        sources[name] = f"{sources[name]} {source}" if name in sources else source
+    return ";".join(f"{name} {source}" for name, source in sources.items())
+
+
+def common_headers(settings: Settings) -> list[Header]:
+    """Return the headers every answer carries."""
+    headers = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
+    if settings.secure:
+        headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
+    return headers
+
+
+def html_headers(settings: Settings, css_hash: str) -> list[Header]:
+    """Return the headers every page of ours carries."""
+    return [
+        *common_headers(settings),
+        (b"content-security-policy", policy(css_hash).encode()),
+        (b"cross-origin-opener-policy", b"same-origin"),
+        (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    ]
