@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -23,7 +23,8 @@ from petition.errors import PetitionError, Unavailable
 log = logging.getLogger(__name__)
 
 Record = asyncpg.Record
-Connection = asyncpg.Connection[Record] | PoolConnectionProxy[Record]
+# In quotes: asyncpg's classes take a parameter in the stubs only.
+Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record]"
 
 COMMAND_TIMEOUT = 15.0  # seconds; the slowest honest statement of the web takes a tenth of one
 ACQUIRE_TIMEOUT = 5.0

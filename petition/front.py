@@ -33,32 +33,28 @@ class Front:
         self._origins = allowed_origins(settings)
         self._common = common_headers(settings)
         self._html = html_headers(settings, css_hash)
-        self._onion = settings.onion_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on with ``scope["refused"]`` set to the status that the framework's error page should say."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        host = accepts = match = None
-        for name, value in scope["headers"]:
-            if name == b"host":
-                host = value
-            elif name == b"accept-encoding":
-                accepts = value
-            elif name == b"if-none-match":
-                match = value
+        host, accepts, match = _looked_at(scope["headers"])
         if host not in self._hosts:
             scope["refused"] = 421
         elif scope["method"] in SAFE:
-            query = scope["query_string"]
-            kept = self._pages.fresh.get(f"{scope['path']}?{query.decode('latin-1')}" if query else scope["path"])
-            if kept is not None and scope["method"] != "OPTIONS":
+            if (kept := self._kept(scope)) is not None:
                 await _send(kept, scope["method"] == "HEAD", accepts, match, send)
                 return
         elif not self._is_ours(scope):
             scope["refused"] = 403
-        await self._app(scope, receive, self._with_headers(scope, send))
+        await self._app(scope, receive, self._with_headers(send))
+
+    def _kept(self, scope: Scope) -> Kept | None:
+        if scope["method"] == "OPTIONS":
+            return None
+        path, query = scope["path"], scope["query_string"]
+        return self._pages.fresh.get(f"{path}?{query.decode('latin-1')}" if query else path)
 
     def _is_ours(self, scope: Scope) -> bool:
         """Tell whether an unsafe request comes from a page of ours, or from no page at all (no cookie is at stake)."""
@@ -71,22 +67,33 @@ class Front:
         origin = headers.get(b"origin")
         return origin is None or origin in self._origins
 
-    def _with_headers(self, scope: Scope, send: Send) -> Send:
+    def _with_headers(self, send: Send) -> Send:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = self._complete(scope, list(message["headers"]))
+                message["headers"] = self._complete(list(message["headers"]))
             await send(message)
 
         return sending
 
-    def _complete(self, scope: Scope, headers: list[Header]) -> list[Header]:
+    def _complete(self, headers: list[Header]) -> list[Header]:
         present = {name for name, _ in headers}
         kind = next((value for name, value in headers if name == b"content-type"), b"")
         wanted = self._html if kind.startswith(b"text/html") else self._common
         headers += [header for header in wanted if header[0] not in present]
-        if self._onion and kind.startswith(b"text/html"):
-            headers.append((b"onion-location", f"{self._onion}{scope['path']}".encode("ascii", "ignore")))
         return headers
+
+
+def _looked_at(headers: list[Header]) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """Return (Host, Accept-Encoding, If-None-Match), in one pass."""
+    host = accepts = match = None
+    for name, value in headers:
+        if name == b"host":
+            host = value
+        elif name == b"accept-encoding":
+            accepts = value
+        elif name == b"if-none-match":
+            match = value
+    return host, accepts, match
 
 
 async def _send(kept: Kept, head: bool, accepts: bytes | None, match: bytes | None, send: Send) -> None:

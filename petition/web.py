@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -120,7 +120,7 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
     """Answer with template ``name`` in the page's language; never kept by anyone."""
     site, lang = site_of(request), lang_of(request)
     text = site.renderer.render(name, lang, **context(request, **extra))
-    headers = {"cache-control": "no-store", "content-language": lang}
+    headers = {"cache-control": "no-store", "content-language": lang, **_onion(request)}
     return Response(text, status, headers, media_type="text/html")
 
 
@@ -129,7 +129,13 @@ def kept_page(request: Request, name: str, extra_headers: Iterable[Header] = (),
     site, lang = site_of(request), lang_of(request)
     text = site.renderer.render(name, lang, **context(request, **extra))
     headers = [*html_headers(site.settings, site.renderer.css_hash), (b"content-language", lang.encode())]
+    headers += [(name.encode(), value.encode()) for name, value in _onion(request).items()]
     return keep(text.encode(), HTML, [*headers, *extra_headers])
+
+
+def _onion(request: Request) -> dict[str, str]:
+    onion = site_of(request).settings.onion_url
+    return {"onion-location": f"{onion}{quote(request.url.path)}"} if onion else {}
 
 
 class KeptResponse(Response):
