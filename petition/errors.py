@@ -9,6 +9,10 @@ class SettingsError(PetitionError):
     """A setting is missing, malformed or contradicts another."""
 
 
+class EmbeddedError(PetitionError):
+    """The embedded PostgreSQL cannot be made or started; the text says why."""
+
+
 class NotFound(PetitionError):
     """There is no such letter, signature or page (or the asker may not know that there is)."""
 

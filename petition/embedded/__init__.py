@@ -1,0 +1,117 @@
+"""PostgreSQL without a server to install: started by the first process that needs it, stopped after the last.
+
+``with running(data_dir) as url:`` is all there is to it. Everything here blocks, so it is called before an event loop
+runs. A *keeper* process serves the cluster for all users together; how they agree is told in ``keeper``.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from petition.embedded.cluster import DATABASE, PORT, ROLE
+from petition.embedded.home import find_home
+from petition.embedded.keeper import SOCKETS
+from petition.embedded.locks import Lock
+from petition.errors import EmbeddedError
+from petition.resources import PACKAGE
+
+__all__ = ["Embedded", "running"]
+
+_PAUSE = 0.01  # seconds between two looks
+_STOP_PATIENCE = 60.0  # seconds; longer than a keeper needs at worst
+_others: list[subprocess.Popen[str]] = []  # keepers that we started and that now serve somebody else
+
+
+@contextlib.contextmanager
+def running(data_dir: Path, *, fast: bool = False) -> Iterator[str]:
+    """Give the URL of the embedded database of ``data_dir`` while the block runs.
+
+    If nobody else uses it afterwards, the server has stopped when this returns. ``fast`` is for tests: it works
+    without fsync. Raises ``EmbeddedError``.
+    """
+    embedded = Embedded(data_dir, fast=fast)
+    try:
+        yield embedded.start()
+    finally:
+        embedded.leave()
+
+
+class Embedded:
+    """One user of the embedded database of ``data_dir``."""
+
+    def __init__(self, data_dir: Path, *, fast: bool = False) -> None:
+        self._home = find_home(data_dir)
+        self._fast = fast
+        self._keeper: subprocess.Popen[str] | None = None
+        self._using = Lock(self._home / "users.lock")
+        self._alive = Lock(self._home / "keeper.lock")
+        self._ready = Lock(self._home / "ready.lock")
+
+    def start(self) -> str:
+        """Wait until the server takes connections, started now if need be, and return its URL."""
+        self._using.shared()  # a keeper that is stopping is waited for here; none begins to stop from now on
+        while self._ready.is_free():
+            if self._alive.is_free():
+                self._start_keeper()
+            time.sleep(_PAUSE)
+        sockets = (self._home / SOCKETS).read_text(encoding="utf-8")
+        return f"postgresql://{ROLE}@/{DATABASE}?host={sockets}&port={PORT}"
+
+    def leave(self) -> None:
+        """Let go of the server; if nobody else uses it, wait until it has stopped."""
+        self._using.release()
+        deadline = time.monotonic() + _STOP_PATIENCE
+        while not self._alive.is_free() and time.monotonic() < deadline and not self._others_use_it():
+            time.sleep(_PAUSE)
+        self._forget_keeper()
+        for lock in (self._using, self._alive, self._ready):
+            lock.close()
+
+    def _others_use_it(self) -> bool:
+        """Tell whether there are other users. Alone: nobody, the keeper is about to see it. Not even shared: it has."""
+        nobody = self._using.try_exclusive()
+        others = not nobody and self._using.try_shared()
+        if nobody or others:
+            self._using.release()
+        return others
+
+    def _start_keeper(self) -> None:
+        """Start a keeper unless ours is still coming up. One that finds another already there ends quietly."""
+        if self._keeper is not None:
+            if self._keeper.poll() is None:
+                return
+            said = self._keeper.stderr.read().strip() if self._keeper.stderr else ""
+            if self._keeper.returncode != 0:
+                raise EmbeddedError(said.splitlines()[-1] if said else "the embedded PostgreSQL cannot be started")
+            self._forget_keeper()
+        command = [sys.executable, "-m", "petition.embedded.keeper", str(self._home)]
+        self._keeper = subprocess.Popen(  # noqa: S603 - our own program
+            [*command, "--fast"] if self._fast else command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd="/",
+            env=os.environ | {"PYTHONPATH": _import_path()},
+            start_new_session=True,
+        )
+
+    def _forget_keeper(self) -> None:
+        if self._keeper is None:
+            return
+        if self._keeper.stderr:
+            self._keeper.stderr.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._keeper.wait(1 if self._alive.is_free() else 0)
+        if self._keeper.returncode is None:
+            _others.append(self._keeper)  # else it would be warned of as forgotten
+        self._keeper = None
+
+
+def _import_path() -> str:
+    """Return a ``PYTHONPATH`` with which the keeper finds the very package that this is."""
+    return os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
