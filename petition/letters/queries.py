@@ -29,8 +29,11 @@ BY_SLUG = "SELECT * FROM letter WHERE slug = $1"
 LOCK = "SELECT * FROM letter WHERE slug = $1 FOR UPDATE"
 
 ADD = """
-INSERT INTO letter (slug, goal, closes_at, names_in_search, wrapped_digest_key, wrapped_name_key, rules_version)
-VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+WITH added AS (
+  INSERT INTO letter (slug, goal, closes_at, names_in_search, wrapped_digest_key, wrapped_name_key, rules_version)
+  VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+)
+INSERT INTO count (letter) SELECT id FROM added RETURNING letter
 """
 
 SET_FRAME = """

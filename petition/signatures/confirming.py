@@ -1,0 +1,180 @@
+"""Confirming: a pending row becomes a signature and is counted, all of a moment in one commit.
+
+The order in which rows are taken is the same everywhere: pending rows by id, mailboxes by digest, words, the count by
+letter last. So no two transactions wait for each other, and the one row that everybody counts on is held shortest.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from petition.batching import Batcher
+from petition.database import Connection, Database, Record
+from petition.sealing import LetterKeys
+from petition.signatures import names, queries, words
+from petition.signatures.model import Kind, SignatureState, Visibility
+
+
+class Result(StrEnum):
+    """What became of a confirmation."""
+
+    CONFIRMED = "confirmed"  # now or before: twice is calm
+    HELD = "held"  # an organization's, until it is approved
+    GONE = "gone"  # expired, or the letter has been closed for a day
+    REMOVED = "removed"  # by a moderator, who barred the mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody showed the link or the code of a pending signature."""
+
+    letter: int
+    id: int
+    keys: LetterKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What became of one claim, and what was being signed as."""
+
+    result: Result
+    kind: Kind = Kind.PERSON
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a signature stores its names: in plain columns, hidden, or not at all."""
+
+    name: str | None = None
+    affiliation: str | None = None
+    city: str | None = None
+    name_key: str | None = None
+    private: bytes | None = None
+
+
+class Confirming:
+    """Confirms claims in batches. One object per process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._batcher: Batcher[Claim, Confirmation] = Batcher(self._store)
+
+    async def submit(self, claim: Claim) -> Confirmation:
+        """Confirm, once however often it is asked. Returns after the commit. Raises ``Unavailable``."""
+        return await self._batcher.submit(claim)
+
+    async def drain(self) -> None:
+        """Wait until everything submitted is stored."""
+        await self._batcher.drain()
+
+    async def _store(self, claims: Sequence[Claim]) -> list[Confirmation]:
+        wanted = {(claim.letter, claim.id): claim.keys for claim in claims}
+        async with self._database.transaction() as conn:
+            found = await queries.lock_pending(conn, *_columns(list(wanted)))
+            results = await _confirm(conn, wanted, found)
+            missing = [place for place in wanted if place not in results]
+            if missing:
+                for row in await queries.states(conn, *_columns(missing)):
+                    results[row["letter"], row["id"]] = _as_it_stands(row)
+        gone = Confirmation(Result.GONE)
+        return [results.get((claim.letter, claim.id), gone) for claim in claims]
+
+
+async def _confirm(
+    conn: Connection, keys: dict[tuple[int, int], LetterKeys], found: Sequence[Record]
+) -> dict[tuple[int, int], Confirmation]:
+    results = {
+        (row["letter"], row["id"]): Confirmation(Result.REMOVED if row["barred"] else Result.GONE, Kind(row["kind"]))
+        for row in found
+    }
+    rows = [row for row in found if row["confirmable"] and not row["barred"]]
+    if not rows:
+        return results
+    fields = {(row["letter"], row["id"]): keys[row["letter"], row["id"]].reveal(row["fields"]) for row in rows}
+    shown = {place: stored(keys[place], Kind(row["kind"]), fields[place]) for place, row in zip(fields, rows, strict=True)}
+    winners = await queries.add_signatures(conn, _signature_columns(rows, fields, shown))
+    for row in rows:
+        # Who loses shares a mailbox with a signature that is there: the same mailed person, so the same calm answer.
+        held = row["kind"] == Kind.ORGANIZATION
+        results[row["letter"], row["id"]] = Confirmation(Result.HELD if held else Result.CONFIRMED, Kind(row["kind"]))
+    won = [row for row in rows if (row["letter"], row["id"]) in winners]
+    if won:
+        await queries.drop_pending(conn, *_columns([(row["letter"], row["id"]) for row in won]))
+        await _keep_contacts(conn, won, fields)
+        await _remember_words(conn, won, shown)
+        await _count(conn, won, fields)
+    return results
+
+
+def stored(keys: LetterKeys, kind: Kind, fields: dict[str, str]) -> Shown:
+    """Return how ``fields`` may be written down, by the visibility among them.
+
+    An organization's names are hidden too until it is approved: nobody has yet said that they may be shown.
+    """
+    visibility = Visibility(fields["visibility"])
+    if kind is Kind.ORGANIZATION:
+        return Shown(private=keys.hide(fields))
+    if visibility is Visibility.COUNTED:
+        return Shown()
+    if visibility is Visibility.ORGANIZERS:
+        told = {key: fields[key] for key in ("name", "affiliation", "city") if key in fields}
+        return Shown(private=keys.hide(told))
+    name = fields["name"]
+    return Shown(name, fields.get("affiliation"), fields.get("city"), names.fold(name))
+
+
+def _signature_columns(
+    rows: Sequence[Record], fields: dict[tuple[int, int], dict[str, str]], shown: dict[tuple[int, int], Shown]
+) -> list[tuple[Any, ...]]:
+    lines = []
+    for row in rows:
+        place = row["letter"], row["id"]
+        how = shown[place]
+        state = SignatureState.HELD if row["kind"] == Kind.ORGANIZATION else SignatureState.CONFIRMED
+        lines.append(
+            (*place, row["created_at"], row["kind"], state.value, fields[place]["visibility"], row["version"])
+            + (row["consent"], fields[place].get("country"), row["read_lang"], row["mail_lang"], row["digest"])
+            + (how.name, how.affiliation, how.city, how.name_key, how.private, row["signals"], row["network"])
+        )
+    return list(zip(*lines, strict=True))
+
+
+async def _keep_contacts(
+    conn: Connection, won: Sequence[Record], fields: dict[tuple[int, int], dict[str, str]]
+) -> None:
+    """Keep the sealed address where updates were asked for, and an organization's representative's."""
+    kept = []
+    for row in won:
+        if row["kind"] == Kind.ORGANIZATION:
+            kept.append((row["letter"], row["id"], "representative", row["sealed"]))
+        if fields[row["letter"], row["id"]].get("updates"):
+            kept.append((row["letter"], row["id"], "updates", row["sealed"]))
+    if kept:
+        await queries.add_contacts(conn, list(zip(*kept, strict=True)))
+
+
+async def _remember_words(conn: Connection, won: Sequence[Record], shown: dict[tuple[int, int], Shown]) -> None:
+    keys = [(row["letter"], shown[row["letter"], row["id"]].name_key) for row in won]
+    await words.remember(conn, [(letter, Kind.PERSON, word) for letter, key in keys if key for word in names.words(key)])
+
+
+async def _count(conn: Connection, won: Sequence[Record], fields: dict[tuple[int, int], dict[str, str]]) -> None:
+    people: dict[int, int] = defaultdict(int)
+    hidden: dict[int, int] = defaultdict(int)
+    for row in won:
+        if row["kind"] == Kind.PERSON:
+            people[row["letter"]] += 1
+            hidden[row["letter"]] += fields[row["letter"], row["id"]]["visibility"] != Visibility.PUBLIC
+    if people:
+        await queries.move_counts(conn, [(letter, n, 0, hidden[letter], 0) for letter, n in people.items()])
+
+
+def _as_it_stands(row: Record) -> Confirmation:
+    results = {SignatureState.HELD: Result.HELD, SignatureState.REMOVED: Result.REMOVED}
+    return Confirmation(results.get(SignatureState(row["state"]), Result.CONFIRMED), Kind(row["kind"]))
+
+
+def _columns(places: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    return [letter for letter, _ in places], [signature for _, signature in places]

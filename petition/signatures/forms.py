@@ -1,0 +1,172 @@
+"""What was typed into the form, turned into values that may be trusted, or into errors in words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from petition import mailboxes
+from petition.i18n import N_
+from petition.mailboxes import BadAddress, Mailbox
+from petition.signatures import countries, names, signals
+from petition.signatures.model import Kind, Visibility
+
+# Which text was agreed to in the consent box and on the privacy page. Raise it whenever either changes its meaning.
+CONSENT_VERSION = 1
+
+WHOSE_NAME = N_("Please choose who may see the name.")
+AGREE = N_("Please agree, or we may not keep anything.")
+COUNTRY = N_("We do not know a country of this name. Please write it differently, or leave it out.")
+WEBSITE = N_("This is not a web address. It looks like https://example.org.")
+
+MOST_WEBSITE = 200  # characters
+
+# Everything the form may hold, in the order in which errors are told.
+FIELDS = (
+    "organization_en",
+    "organization_ru",
+    "website",
+    "name",
+    "position",
+    "email",
+    "visibility",
+    "city",
+    "affiliation",
+    "country",
+    "updates",
+    "consent",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A form without errors."""
+
+    kind: Kind
+    mailbox: Mailbox = field(repr=False)
+    visibility: Visibility
+    fields: Mapping[str, str] = field(repr=False)  # what may be written down, by visibility
+    signals: Mapping[str, object] | None
+
+
+def kind_of(form: Mapping[str, str]) -> Kind:
+    """Return what the form signs as; a person unless it says otherwise."""
+    return Kind.ORGANIZATION if form.get("kind") == Kind.ORGANIZATION else Kind.PERSON
+
+
+def read(form: Mapping[str, str]) -> Draft | dict[str, str]:
+    """Return a ``Draft``, or the errors: field → message for the catalogues, in the order of the fields."""
+    reader = _Reader(form)
+    return reader.organization() if kind_of(form) is Kind.ORGANIZATION else reader.person()
+
+
+class _Reader:
+    """Reads one form, collecting errors."""
+
+    def __init__(self, form: Mapping[str, str]) -> None:
+        self._form = form
+        self._errors: dict[str, str] = {}
+        self._fields: dict[str, str] = {}
+
+    def person(self) -> Draft | dict[str, str]:
+        visibility = self._visibility(tuple(Visibility))
+        counted = visibility is Visibility.COUNTED
+        name = self._cleaned("name")
+        if name or not counted:
+            self._check("name", names.problem_of_person(name))
+        for detail in ("affiliation", "city"):
+            self._detail(detail)
+        self._country()
+        mailbox = self._rest()
+        self._fields["name"] = name
+        return self._finish(Kind.PERSON, mailbox, visibility, [name])
+
+    def organization(self) -> Draft | dict[str, str]:
+        both = {key: self._cleaned(key) for key in ("organization_en", "organization_ru")}
+        if not any(both.values()):
+            self._check("organization_en", names.problem_of_organization(""))
+        for key, name in both.items():
+            if name:
+                self._check(key, names.problem_of_organization(name))
+            self._fields[key] = name
+        visibility = self._visibility((Visibility.PUBLIC, Visibility.ORGANIZERS))
+        self._fields["name"] = self._cleaned("name")
+        self._check("name", names.problem_of_person(self._fields["name"]))
+        self._detail("position")
+        self._website()
+        self._country()
+        mailbox = self._rest()
+        return self._finish(Kind.ORGANIZATION, mailbox, visibility, [*both.values(), self._fields["name"]])
+
+    def _finish(
+        self, kind: Kind, mailbox: Mailbox | None, visibility: Visibility | None, all_names: list[str]
+    ) -> Draft | dict[str, str]:
+        if self._errors or mailbox is None or visibility is None:
+            return {key: self._errors[key] for key in FIELDS if key in self._errors}
+        if visibility is Visibility.COUNTED:
+            # "Nobody" is a promise: what could tell who it was is never written down.
+            for key in ("name", "affiliation", "city"):
+                self._fields.pop(key, None)
+        fields = {key: value for key, value in self._fields.items() if value}
+        found = signals.signals_of(kind, tuple(filter(None, all_names)), mailbox, self._fields.get("website"))
+        return Draft(kind, mailbox, visibility, fields, found)
+
+    def _cleaned(self, key: str) -> str:
+        return names.clean(self._form.get(key, ""))
+
+    def _check(self, key: str, problem: str | None) -> None:
+        if problem is not None:
+            self._errors[key] = problem
+
+    def _detail(self, key: str) -> None:
+        text = self._cleaned(key)
+        self._check(key, names.problem_of_detail(text))
+        self._fields[key] = text
+
+    def _visibility(self, allowed: tuple[Visibility, ...]) -> Visibility | None:
+        try:
+            visibility = Visibility(self._form.get("visibility", ""))
+        except ValueError:
+            visibility = None
+        if visibility not in allowed:
+            self._errors["visibility"] = WHOSE_NAME
+            return None
+        return visibility
+
+    def _country(self) -> None:
+        typed = self._cleaned("country")
+        code = countries.match(typed) if typed else None
+        if typed and code is None:
+            self._errors["country"] = COUNTRY
+        self._fields["country"] = code or ""
+
+    def _website(self) -> None:
+        typed = self._cleaned("website")
+        website = website_of(typed) if typed else ""
+        if website is None:
+            self._errors["website"] = WEBSITE
+        self._fields["website"] = website or ""
+
+    def _rest(self) -> Mailbox | None:
+        if not self._form.get("consent"):
+            self._errors["consent"] = AGREE
+        if self._form.get("updates"):
+            self._fields["updates"] = "1"
+        try:
+            return mailboxes.parse(self._form.get("email", ""))
+        except BadAddress as error:
+            self._errors["email"] = error.message
+            return None
+
+
+def website_of(typed: str) -> str | None:
+    """Return a web address in full ("example.org" → "https://example.org"), or None if it is none."""
+    text = typed if "://" in typed else f"https://{typed}"
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+        ascii_host = host.encode("idna").decode()
+        _ = parts.port
+    except (ValueError, UnicodeError):
+        return None
+    whole = parts.scheme in {"http", "https"} and "." in ascii_host.strip(".") and not parts.username
+    return text if whole and len(text) <= MOST_WEBSITE and not any(c.isspace() for c in text) else None

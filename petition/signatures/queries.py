@@ -1,0 +1,176 @@
+"""All SQL of signing and confirming. Every statement takes a batch."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from petition.database import Connection, Record
+
+LETTERS_NOW = """
+SELECT l.id, l.effective_state = 'open' AS open, l.version FROM letter l WHERE l.id = ANY($1::integer[])
+"""
+
+USE_CHALLENGES = """
+INSERT INTO used_challenge (nonce, expires_at)
+SELECT * FROM unnest($1::bytea[], $2::timestamptz[]) AS u (nonce, expires_at) ORDER BY nonce
+ON CONFLICT DO NOTHING RETURNING nonce
+"""
+
+ADD_PENDING = """
+WITH added AS (
+  INSERT INTO pending (letter, id, kind, digest, fields, sealed, version, consent, read_lang, mail_lang, signals, network)
+  SELECT * FROM unnest($1::integer[], $2::bigint[], $3::kind[], $4::bytea[], $5::bytea[], $6::bytea[], $7::smallint[],
+                       $8::smallint[], $9::text[], $10::text[], $11::jsonb[], $12::bytea[])
+  RETURNING letter, id, kind, digest, mail_lang
+)
+INSERT INTO outbox (letter, purpose, kind, pending, digest, lang)
+SELECT letter, 'sign', kind, id, digest, mail_lang FROM added
+"""
+
+ADD_SEARCHES = """
+INSERT INTO outbox (letter, purpose, digest, sealed, lang)
+SELECT letter, 'find', digest, sealed, lang
+FROM unnest($1::integer[], $2::bytea[], $3::bytea[], $4::text[]) AS u (letter, digest, sealed, lang)
+"""
+
+LOCK_PENDING = """
+SELECT p.*, l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable,
+       EXISTS (SELECT FROM bar b WHERE b.letter = p.letter AND b.digest = p.digest) AS barred
+FROM unnest($1::integer[], $2::bigint[]) AS u (letter, id)
+JOIN pending p ON p.letter = u.letter AND p.id = u.id
+JOIN letter l ON l.id = p.letter
+ORDER BY p.letter, p.id FOR UPDATE OF p
+"""
+
+# In the order of the digests: two transactions that insert the same mailboxes then wait in line, never for each other.
+ADD_SIGNATURES = """
+INSERT INTO signature (letter, id, signed_at, listed_at, kind, state, visibility, version, consent, country, read_lang,
+                       mail_lang, digest, name, affiliation, city, name_key, private, signals, network)
+SELECT letter, id, signed_at, now(), kind, state, visibility, version, consent, country, read_lang,
+       mail_lang, digest, name, affiliation, city, name_key, private, signals, network
+FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::kind[], $5::signature_state[], $6::visibility[],
+            $7::smallint[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[],
+            $14::text[], $15::text[], $16::text[], $17::bytea[], $18::jsonb[], $19::bytea[])
+  AS u (letter, id, signed_at, kind, state, visibility, version, consent, country, read_lang, mail_lang, digest, name,
+        affiliation, city, name_key, private, signals, network)
+ORDER BY letter, kind, digest, id
+ON CONFLICT DO NOTHING RETURNING letter, id
+"""
+
+DROP_PENDING = """
+DELETE FROM pending p USING unnest($1::integer[], $2::bigint[]) AS u (letter, id)
+WHERE p.letter = u.letter AND p.id = u.id
+"""
+
+ADD_CONTACTS = """
+INSERT INTO contact (letter, signature, purpose, sealed)
+SELECT * FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::bytea[])
+"""
+
+MOVE_COUNTS = """
+WITH mine AS (SELECT letter FROM count WHERE letter = ANY($1::integer[]) ORDER BY letter FOR UPDATE)
+UPDATE count c SET people = c.people + u.people, organizations = c.organizations + u.organizations,
+       hidden = c.hidden + u.hidden, imported = c.imported + u.imported, changed_at = now()
+FROM mine, unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+  AS u (letter, people, organizations, hidden, imported)
+WHERE c.letter = mine.letter AND c.letter = u.letter
+"""
+
+MOVE_HOURS = """
+INSERT INTO count_hour AS h (letter, hour, people, organizations)
+SELECT letter, date_trunc('hour', now()), people, organizations
+FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS u (letter, people, organizations) ORDER BY letter
+ON CONFLICT (letter, hour) DO UPDATE SET
+  people = h.people + excluded.people, organizations = h.organizations + excluded.organizations
+"""
+
+STATES = """
+SELECT s.letter, s.id, s.kind, s.state FROM unnest($1::integer[], $2::bigint[]) AS u (letter, id)
+JOIN signature s ON s.letter = u.letter AND s.id = u.id
+"""
+
+SEE_PENDING = """
+SELECT p.kind, p.fields, p.version, l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable
+FROM pending p JOIN letter l ON l.id = p.letter WHERE p.letter = $1 AND p.id = $2
+"""
+
+# One statement for a known address and an unknown one alike.
+BY_CODE = """
+SELECT id, true AS pending FROM pending
+WHERE letter = $1 AND digest = $2 AND created_at > now() - interval '24 hours'
+UNION ALL
+SELECT id, false FROM signature
+WHERE letter = $1 AND digest = $2 AND signed_at > now() - interval '24 hours'
+  AND kind = ANY(enum_range(NULL::kind)) -- names the index's middle column
+"""
+
+NEVER_MAIL = "INSERT INTO suppressed (digest) VALUES ($1) ON CONFLICT DO NOTHING"
+
+
+async def letters_now(conn: Connection, letters: Sequence[int]) -> dict[int, tuple[bool, int | None]]:
+    """Return for each letter whether it is open by the database's clock, and its version."""
+    return {row["id"]: (row["open"], row["version"]) for row in await conn.fetch(LETTERS_NOW, letters)}
+
+
+async def use_challenges(conn: Connection, nonces: Sequence[bytes], expire: Sequence[datetime]) -> set[bytes]:
+    """Use challenges up; return those that nobody had used before."""
+    return {row["nonce"] for row in await conn.fetch(USE_CHALLENGES, nonces, expire)}
+
+
+async def add_pending(conn: Connection, columns: Sequence[Sequence[object]]) -> None:
+    """Add pending rows and the job of mailing each; ``columns`` as in ``ADD_PENDING``."""
+    await conn.execute(ADD_PENDING, *columns)
+
+
+async def add_searches(conn: Connection, columns: Sequence[Sequence[object]]) -> None:
+    """Add the jobs of people who lost their link; ``columns`` are letter, digest, sealed, lang."""
+    await conn.execute(ADD_SEARCHES, *columns)
+
+
+async def lock_pending(conn: Connection, letters: Sequence[int], ids: Sequence[int]) -> list[Record]:
+    """Return the pending rows that are there, locked in the order of their ids."""
+    return await conn.fetch(LOCK_PENDING, letters, ids)
+
+
+async def add_signatures(conn: Connection, columns: Sequence[Sequence[object]]) -> set[tuple[int, int]]:
+    """Add signatures; return (letter, id) of those that were the first of their mailbox."""
+    return {(row["letter"], row["id"]) for row in await conn.fetch(ADD_SIGNATURES, *columns)}
+
+
+async def drop_pending(conn: Connection, letters: Sequence[int], ids: Sequence[int]) -> None:
+    """Delete pending rows."""
+    await conn.execute(DROP_PENDING, letters, ids)
+
+
+async def add_contacts(conn: Connection, columns: Sequence[Sequence[object]]) -> None:
+    """Keep sealed addresses; ``columns`` are letter, signature, purpose, sealed."""
+    await conn.execute(ADD_CONTACTS, *columns)
+
+
+async def move_counts(conn: Connection, moves: Sequence[tuple[int, int, int, int, int]]) -> None:
+    """Move the counts by (letter, people, organizations, hidden, imported), and the hour's with them.
+
+    The last statement of a transaction: from here to its end everybody else who counts on this letter waits.
+    """
+    letter, people, organizations, hidden, imported = zip(*sorted(moves), strict=True)
+    await conn.execute(MOVE_HOURS, letter, people, organizations)
+    await conn.execute(MOVE_COUNTS, letter, people, organizations, hidden, imported)
+
+
+async def states(conn: Connection, letters: Sequence[int], ids: Sequence[int]) -> list[Record]:
+    """Return (letter, id, kind, state) of the signatures that are there."""
+    return await conn.fetch(STATES, letters, ids)
+
+
+async def see_pending(conn: Connection, letter: int, signature: int) -> Record | None:
+    """Return what a mailed link shows before it is confirmed."""
+    return await conn.fetchrow(SEE_PENDING, letter, signature)
+
+
+async def by_code(conn: Connection, letter: int, digest: bytes) -> list[Record]:
+    """Return (id, pending) of what a code mailed in the last 24 hours to this mailbox might belong to."""
+    return await conn.fetch(BY_CODE, letter, digest)
+
+
+async def never_mail(conn: Connection, digest: bytes) -> None:
+    """Remember that this mailbox wants no mail from here."""
+    await conn.execute(NEVER_MAIL, digest)

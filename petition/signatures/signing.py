@@ -1,0 +1,165 @@
+"""Signing, and asking for a lost link: what is typed becomes a row and a mail job, all of a moment in one commit.
+
+Nothing here looks whether an address has signed. Known and unknown addresses take the same statements, so neither the
+answer nor its time tells anyone who has; the worker, which alone can open the address, picks the mail.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from petition import limits
+from petition.batching import Batcher
+from petition.captcha.model import Passed
+from petition.database import Connection, Database
+from petition.limits import DEARER, Ranks, Use
+from petition.settings import Limits
+from petition.signatures import queries
+from petition.signatures.model import Kind
+
+
+class Outcome(StrEnum):
+    """What became of a request to sign or to find."""
+
+    STORED = "stored"  # or silently not: the mailbox had its mails for today
+    DEARER = "dearer"  # a dearer challenge is wanted
+    USED = "used"  # this challenge has been used up
+    REFUSED = "refused"  # too many from this network, or on this letter
+    CLOSED = "closed"
+    SUPERSEDED = "superseded"  # the text has changed since it was read
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The part of a request that becomes a pending row."""
+
+    id: int
+    kind: Kind
+    fields: bytes = field(repr=False)  # encrypted
+    version: int
+    consent: int
+    read_lang: str
+    signals: Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One visitor's wish: to sign (``pending`` is set) or to find a lost link."""
+
+    letter: int
+    digest: bytes
+    sealed: bytes = field(repr=False)
+    mail_lang: str
+    challenge: Passed
+    network: Use
+    network_limit: int
+    per_letter: Use
+    mailbox: Use
+    pending: Pending | None = None
+
+    @property
+    def is_find(self) -> bool:
+        """Tell whether a link was lost."""
+        return self.pending is None
+
+
+class Signing:
+    """Stores wishes in batches. One object per process."""
+
+    def __init__(self, database: Database, bounds: Limits) -> None:
+        self._database = database
+        self._bounds = bounds
+        self._batcher: Batcher[Wish, Outcome] = Batcher(self._store)
+
+    async def submit(self, wish: Wish) -> Outcome:
+        """Store ``wish`` unless something speaks against it. Returns after the commit. Raises ``Unavailable``."""
+        return await self._batcher.submit(wish)
+
+    async def drain(self) -> None:
+        """Wait until everything submitted is stored."""
+        await self._batcher.drain()
+
+    async def _store(self, wishes: Sequence[Wish]) -> list[Outcome]:
+        async with self._database.transaction() as conn:
+            outcomes = await self._by_limits(conn, wishes)
+            await _by_letter(conn, wishes, outcomes)
+            await _by_challenge(conn, wishes, outcomes)
+            good = await self._by_mailbox(conn, [w for w, o in zip(wishes, outcomes, strict=True) if o is Outcome.STORED])
+            await _add(conn, good)
+        return outcomes
+
+    async def _by_limits(self, conn: Connection, wishes: Sequence[Wish]) -> list[Outcome]:
+        counted = limits.count(use for wish in wishes for use in (wish.network, wish.per_letter))
+        ranks = Ranks(await limits.use(conn, counted), counted)
+        return [
+            _worse(
+                _by_rank(ranks.take(wish.network), wish.network_limit, dear=wish.challenge.dear),
+                _by_rank(ranks.take(wish.per_letter), self._bounds.letter, dear=wish.challenge.dear),
+            )
+            for wish in wishes
+        ]
+
+    async def _by_mailbox(self, conn: Connection, wishes: Sequence[Wish]) -> list[Wish]:
+        """Drop, silently, what would be one mail too many for a mailbox."""
+        if not wishes:
+            return []
+        counted = limits.count(wish.mailbox for wish in wishes)
+        ranks = Ranks(await limits.use(conn, counted), counted)
+        return [wish for wish in wishes if ranks.take(wish.mailbox) <= self._bounds.mailbox]
+
+
+def _by_rank(rank: int, limit: int, *, dear: bool) -> Outcome:
+    if rank > limit * DEARER:
+        return Outcome.REFUSED
+    return Outcome.DEARER if rank > limit and not dear else Outcome.STORED
+
+
+def _worse(one: Outcome, other: Outcome) -> Outcome:
+    order = (Outcome.REFUSED, Outcome.DEARER, Outcome.STORED)
+    return min(one, other, key=order.index)
+
+
+async def _by_letter(conn: Connection, wishes: Sequence[Wish], outcomes: list[Outcome]) -> None:
+    """Mark what comes too late: after closing, or for a text that is no longer the current one."""
+    now = await queries.letters_now(conn, sorted({wish.letter for wish in wishes}))
+    for i, wish in enumerate(wishes):
+        if outcomes[i] is not Outcome.STORED or wish.pending is None:
+            continue
+        is_open, version = now.get(wish.letter, (False, None))
+        if not is_open:
+            outcomes[i] = Outcome.CLOSED
+        elif version != wish.pending.version:
+            outcomes[i] = Outcome.SUPERSEDED
+
+
+async def _by_challenge(conn: Connection, wishes: Sequence[Wish], outcomes: list[Outcome]) -> None:
+    """Use up the challenges of what will be stored; each passes once, also within a batch."""
+    solved = {
+        wish.challenge.nonce: wish.challenge.expires_at
+        for wish, outcome in zip(wishes, outcomes, strict=True)
+        if outcome is Outcome.STORED
+    }
+    if not solved:
+        return
+    fresh = await queries.use_challenges(conn, list(solved), list(solved.values()))
+    for i, wish in enumerate(wishes):
+        if outcomes[i] is not Outcome.STORED:
+            continue
+        if wish.challenge.nonce in fresh:
+            fresh.discard(wish.challenge.nonce)
+        else:
+            outcomes[i] = Outcome.USED
+
+
+async def _add(conn: Connection, wishes: Sequence[Wish]) -> None:
+    signing = [(wish, wish.pending) for wish in wishes if wish.pending is not None]
+    if signing:
+        rows = [
+            (w.letter, p.id, p.kind.value, w.digest, p.fields, w.sealed, p.version, p.consent, p.read_lang, w.mail_lang)
+            + (p.signals, w.network.key)
+            for w, p in signing
+        ]
+        await queries.add_pending(conn, list(zip(*rows, strict=True)))
+    finding = [(w.letter, w.digest, w.sealed, w.mail_lang) for w in wishes if w.is_find]
+    if finding:
+        await queries.add_searches(conn, list(zip(*finding, strict=True)))
