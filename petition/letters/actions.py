@@ -14,8 +14,8 @@ from petition.sealing import Wrapper
 async def import_folder(database: Database, wrapper: Wrapper, path: Path, languages: tuple[str, ...]) -> str:
     """Take in the letter in ``path``, new or known by its slug, as the text being written; return its slug.
 
-    Readers of a published letter go on seeing its current version until ``publish``, but see new initiators, addressees,
-    goal and closing time at once. Raises ``ImportRefused``.
+    Readers of a published letter go on seeing its current version until ``publish``, but see new parties, goal and
+    closing time at once. Raises ``ImportRefused``.
     """
     found = folder.read(path, languages)
     async with database.transaction() as conn:

@@ -52,6 +52,7 @@ class Board:
         self._database = database
         self._wrapper = wrapper
         self._pulses: dict[str, _Pulse] = {}
+        self._slugs: dict[int, str] = {}
         self._letters: dict[str, Letter] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._looking = asyncio.Lock()
@@ -75,6 +76,16 @@ class Board:
         if letter.state is not pulse.state:
             letter = replace(letter, state=pulse.state)
         return Live(letter, pulse.counts, pulse.counted_at)
+
+    async def by_id(self, letter: int) -> Live:
+        """Return the published letter with this id. Raises ``NotFound`` or ``Unavailable``."""
+        slug = self._slugs.get(letter)
+        if slug is None:
+            await self.look(unless_within=0.1)
+            slug = self._slugs.get(letter)
+        if slug is None:
+            raise NotFound("there is no such letter")
+        return await self.get(slug)
 
     async def index(self) -> list[Live]:
         """Return the open letters, newest first."""
@@ -111,6 +122,7 @@ class Board:
             log.info("the database is there")
         self.up = True
         before, self._pulses = self._pulses, {row["slug"]: _pulse(row) for row in rows}
+        self._slugs = {pulse.id: slug for slug, pulse in self._pulses.items()}
         for slug in before.keys() | self._pulses.keys():
             if _moved(before.get(slug), self._pulses.get(slug)):
                 for listener in self._listeners:

@@ -17,6 +17,9 @@ from petition.signatures import names, queries, words
 from petition.signatures.model import Kind, SignatureState, Visibility
 
 
+PERSONAL: tuple[str, ...] = ("name", "affiliation", "city")
+
+
 class Result(StrEnum):
     """What became of a confirmation."""
 
@@ -93,7 +96,9 @@ async def _confirm(
     if not rows:
         return results
     fields = {(row["letter"], row["id"]): keys[row["letter"], row["id"]].reveal(row["fields"]) for row in rows}
-    shown = {place: stored(keys[place], Kind(row["kind"]), fields[place]) for place, row in zip(fields, rows, strict=True)}
+    shown = {
+        place: stored(keys[place], Kind(row["kind"]), fields[place]) for place, row in zip(fields, rows, strict=True)
+    }
     winners = await queries.add_signatures(conn, _signature_columns(rows, fields, shown))
     for row in rows:
         # Who loses shares a mailbox with a signature that is there: the same mailed person, so the same calm answer.
@@ -119,8 +124,7 @@ def stored(keys: LetterKeys, kind: Kind, fields: dict[str, str]) -> Shown:
     if visibility is Visibility.COUNTED:
         return Shown()
     if visibility is Visibility.ORGANIZERS:
-        told = {key: fields[key] for key in ("name", "affiliation", "city") if key in fields}
-        return Shown(private=keys.hide(told))
+        return Shown(private=keys.hide({key: fields[key] for key in PERSONAL if key in fields}))
     name = fields["name"]
     return Shown(name, fields.get("affiliation"), fields.get("city"), names.fold(name))
 
@@ -134,9 +138,12 @@ def _signature_columns(
         how = shown[place]
         state = SignatureState.HELD if row["kind"] == Kind.ORGANIZATION else SignatureState.CONFIRMED
         lines.append(
-            (*place, row["created_at"], row["kind"], state.value, fields[place]["visibility"], row["version"])
-            + (row["consent"], fields[place].get("country"), row["read_lang"], row["mail_lang"], row["digest"])
-            + (how.name, how.affiliation, how.city, how.name_key, how.private, row["signals"], row["network"])
+            (
+                *place,
+                *(row["created_at"], row["kind"], state.value, fields[place]["visibility"], row["version"]),
+                *(row["consent"], fields[place].get("country"), row["read_lang"], row["mail_lang"], row["digest"]),
+                *(how.name, how.affiliation, how.city, how.name_key, how.private, row["signals"], row["network"]),
+            )
         )
     return list(zip(*lines, strict=True))
 
@@ -157,7 +164,9 @@ async def _keep_contacts(
 
 async def _remember_words(conn: Connection, won: Sequence[Record], shown: dict[tuple[int, int], Shown]) -> None:
     keys = [(row["letter"], shown[row["letter"], row["id"]].name_key) for row in won]
-    await words.remember(conn, [(letter, Kind.PERSON, word) for letter, key in keys if key for word in names.words(key)])
+    await words.remember(
+        conn, [(letter, Kind.PERSON, word) for letter, key in keys if key for word in names.words(key)]
+    )
 
 
 async def _count(conn: Connection, won: Sequence[Record], fields: dict[tuple[int, int], dict[str, str]]) -> None:

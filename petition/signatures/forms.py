@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from petition.mailboxes import BadAddress, Mailbox
+
 from petition import mailboxes
 from petition.i18n import N_
-from petition.mailboxes import BadAddress, Mailbox
 from petition.signatures import countries, names, signals
 from petition.signatures.model import Kind, Visibility
 

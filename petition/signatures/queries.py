@@ -17,7 +17,8 @@ ON CONFLICT DO NOTHING RETURNING nonce
 
 ADD_PENDING = """
 WITH added AS (
-  INSERT INTO pending (letter, id, kind, digest, fields, sealed, version, consent, read_lang, mail_lang, signals, network)
+  INSERT INTO pending (letter, id, kind, digest, fields, sealed, version, consent, read_lang, mail_lang, signals,
+                       network)
   SELECT * FROM unnest($1::integer[], $2::bigint[], $3::kind[], $4::bytea[], $5::bytea[], $6::bytea[], $7::smallint[],
                        $8::smallint[], $9::text[], $10::text[], $11::jsonb[], $12::bytea[])
   RETURNING letter, id, kind, digest, mail_lang

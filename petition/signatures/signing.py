@@ -84,7 +84,9 @@ class Signing:
             outcomes = await self._by_limits(conn, wishes)
             await _by_letter(conn, wishes, outcomes)
             await _by_challenge(conn, wishes, outcomes)
-            good = await self._by_mailbox(conn, [w for w, o in zip(wishes, outcomes, strict=True) if o is Outcome.STORED])
+            good = await self._by_mailbox(
+                conn, [w for w, o in zip(wishes, outcomes, strict=True) if o is Outcome.STORED]
+            )
             await _add(conn, good)
         return outcomes
 
@@ -155,8 +157,10 @@ async def _add(conn: Connection, wishes: Sequence[Wish]) -> None:
     signing = [(wish, wish.pending) for wish in wishes if wish.pending is not None]
     if signing:
         rows = [
-            (w.letter, p.id, p.kind.value, w.digest, p.fields, w.sealed, p.version, p.consent, p.read_lang, w.mail_lang)
-            + (p.signals, w.network.key)
+            (
+                *(w.letter, p.id, p.kind.value, w.digest, p.fields, w.sealed, p.version, p.consent),
+                *(p.read_lang, w.mail_lang, p.signals, w.network.key),
+            )
             for w, p in signing
         ]
         await queries.add_pending(conn, list(zip(*rows, strict=True)))

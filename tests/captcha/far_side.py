@@ -85,9 +85,7 @@ async def never(writer: Writer, _head: str) -> None:
 async def drips(writer: Writer, _head: str) -> None:
     """Answer yes, a byte now and then, so that no single read takes long."""
     body = json.dumps(YES).encode()
-    writer.write(
-        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    )
+    writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode())
     for byte in body:
         writer.write(bytes([byte]))
         await writer.drain()

@@ -18,9 +18,7 @@ CODES = DrawnCodes([KEY])
 TOKEN = CODES.token("HEXAM", LETTER, dear=False)
 
 
-@pytest.mark.parametrize(
-    "typed", ["HEXAM", "hexam", " he xam ", "HEX-AM", "НЕХАМ", "нехам", "Hехам", "he\u00a0xam"]
-)
+@pytest.mark.parametrize("typed", ["HEXAM", "hexam", " he xam ", "HEX-AM", "НЕХАМ", "нехам", "Hехам", "he\u00a0xam"])
 def test_the_code_passes_however_it_is_typed(typed: str) -> None:
     result = CODES.check(TOKEN, typed, LETTER)
     assert isinstance(result, Passed)
@@ -91,9 +89,9 @@ def base64url_equal(text: str) -> bool:
         return text == TOKEN
     (stub, mac), (own_stub, own_mac) = text.rsplit(".", 1), TOKEN.rsplit(".", 1)
     try:
-        return stub == own_stub and base64.b64decode(
-            mac + "==", b"-_", validate=True
-        ) == base64.urlsafe_b64decode(own_mac + "==")
+        return stub == own_stub and base64.b64decode(mac + "==", b"-_", validate=True) == base64.urlsafe_b64decode(
+            own_mac + "=="
+        )
     except ValueError:
         return text == TOKEN
 

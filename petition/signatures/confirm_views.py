@@ -1,0 +1,176 @@
+"""Confirming: the mailed link shows what will be stored, only a button's POST confirms; or the mailed code is typed."""
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from petition import limits, mailboxes, web
+from petition.errors import BadToken, KeyDestroyed, NotFound
+from petition.i18n import N_
+from petition.letters.board import Board, Live
+from petition.limits import Days
+from petition.mailboxes import BadAddress
+from petition.signatures import queries
+from petition.signatures.confirming import Claim, Confirming, Confirmation, Result
+from petition.signatures.letter_page import Form
+from petition.signatures.model import Kind
+
+HOUR, DAY = 3600, 86400
+
+GONE = N_("This link has expired")
+GONE_WHY = N_("A signature can be confirmed for 7 days, and until a day after the letter has closed. You can sign again.")
+REMOVED = N_("This signature was removed")
+REMOVED_WHY = N_("The organizers have removed a signature from this mailbox. It cannot sign this letter again.")
+WRONG_CODE = N_("This code does not belong to this address, or it is older than 24 hours.")
+SIX_DIGITS = N_("The code has six digits.")
+TOO_MANY_TRIES = N_("Too many codes have been tried today. The link in the mail still works.")
+
+
+async def show(request: Request) -> Response:
+    """Show what is about to be confirmed. Mail scanners open links, so this changes nothing."""
+    web.check_lang(request)
+    site = web.site_of(request)
+    token = request.path_params["token"]
+    live, signature = await _place(request, token)
+    async with site.database.connection() as conn:
+        row = await queries.see_pending(conn, live.letter.id, signature)
+        known = await queries.states(conn, [live.letter.id], [signature]) if row is None else []
+    if known:
+        return web.see_other(f"/{web.lang_of(request)}/signature/{token}")
+    if row is None or not row["confirmable"]:
+        return _gone(request)
+    try:
+        fields = live.letter.keys.reveal(row["fields"])
+    except KeyDestroyed:
+        return _gone(request)
+    return web.page(
+        request,
+        "signatures/confirm.html",
+        letter=live.letter,
+        token=token,
+        kind=Kind(row["kind"]),
+        fields=fields,
+        visibility=fields["visibility"],
+        version_changed=row["version"] != live.letter.version.number,
+    )
+
+
+async def confirm(request: Request) -> Response:
+    """Confirm the signature that the link belongs to."""
+    web.check_lang(request)
+    live, signature = await _place(request, request.path_params["token"])
+    claim = Claim(live.letter.id, signature, live.letter.keys)
+    return _answer(request, live, await web.site_of(request).get(Confirming).submit(claim))
+
+
+async def confirm_by_code(request: Request) -> Response:
+    """Confirm the signature that the typed address and code belong to."""
+    web.check_lang(request)
+    site = web.site_of(request)
+    form = await web.form_of(request)
+    live = await site.get(Board).get(request.path_params["slug"])
+    code = re.sub(r"\s", "", form.get("code", ""))
+    errors: dict[str, str] = {}
+    try:
+        mailbox = mailboxes.parse(form.get("email", ""))
+    except BadAddress as error:
+        errors["email"] = error.message
+    if not re.fullmatch(r"[0-9]{6}", code):
+        errors["code"] = SIX_DIGITS
+    if errors:
+        return _inbox(request, live, form, errors, 422)
+    digest = live.letter.keys.digest(mailboxes.canonical(mailbox, live.letter.rules_version))
+    if wait := await _count_try(request, live, digest):
+        response = _inbox(request, live, form, {"": TOO_MANY_TRIES}, 429)
+        response.headers["retry-after"] = str(wait)
+        return response
+    async with site.database.connection() as conn:
+        rows = await queries.by_code(conn, live.letter.id, digest)
+    # All are compared, so that the time says nothing about which fits.
+    fits = [row["id"] for row in rows if site.tokens.is_code(code, live.letter.id, row["id"])]
+    if not fits:
+        return _inbox(request, live, form, {"code": WRONG_CODE}, 422)
+    claim = Claim(live.letter.id, fits[0], live.letter.keys)
+    return _answer(request, live, await site.get(Confirming).submit(claim))
+
+
+async def _count_try(request: Request, live: Live, digest: bytes) -> int:
+    """Count a try, committed before anything is compared; unknown addresses alike.
+
+    Return 0, or the seconds to wait if there have been too many.
+    """
+    site = web.site_of(request)
+    day = await site.get(Days).today()
+    bounds = site.settings.limits
+    mailbox = day.daily("code", f"{live.letter.id}|{digest.hex()}")
+    network = day.hourly("code-network", web.network_of(request))
+    async with site.database.transaction() as conn:
+        now = await limits.use(conn, {mailbox: 1, network: 1})
+    if now[mailbox.key] > bounds.code:
+        return DAY
+    return HOUR if now[network.key] > bounds.code_network else 0
+
+
+def _inbox(request: Request, live: Live, form: dict[str, str], errors: dict[str, str], status: int) -> Response:
+    language = web.language_of(request)
+    told = {key: language.gettext(message) for key, message in errors.items()}
+    return web.page(
+        request,
+        "signatures/check_your_inbox.html",
+        status,
+        letter=live.letter,
+        form=Form(form, told),
+        here=f"/{live.letter.slug}/check-your-inbox",
+    )
+
+
+def _answer(request: Request, live: Live, confirmation: Confirmation) -> Response:
+    if confirmation.result is Result.GONE:
+        return _gone(request)
+    if confirmation.result is Result.REMOVED:
+        return _calm(request, 410, REMOVED, REMOVED_WHY)
+    suffix = f"?as={Kind.ORGANIZATION.value}" if confirmation.kind is Kind.ORGANIZATION else ""
+    return web.see_other(f"/{web.lang_of(request)}/{live.letter.slug}/signed{suffix}")
+
+
+async def _place(request: Request, token: str) -> tuple[Live, int]:
+    site = web.site_of(request)
+    letter, signature = site.tokens.read_signature(token)
+    return await site.get(Board).by_id(letter), signature
+
+
+def _gone(request: Request) -> Response:
+    return _calm(request, 410, GONE, GONE_WHY)
+
+
+def _calm(request: Request, status: int, title: str, message: str) -> Response:
+    language = web.language_of(request)
+    return web.page(
+        request,
+        "error.html",
+        status,
+        status=status,
+        title=language.gettext(title),
+        message=language.gettext(message),
+        retry_after=None,
+    )
+
+
+async def never(request: Request) -> Response:
+    """Ask whether this address should never be mailed from here again."""
+    web.check_lang(request)
+    token = request.path_params["token"]
+    web.site_of(request).tokens.read_never(token)
+    return web.page(request, "mail/never.html", token=token, done=False)
+
+
+async def never_again(request: Request) -> Response:
+    """Remember that this address wants no mail from here; a mail program's one click comes here too (RFC 8058)."""
+    web.check_lang(request)
+    site = web.site_of(request)
+    token = request.path_params["token"]
+    digest = site.tokens.read_never(token)
+    async with site.database.transaction() as conn:
+        await queries.never_mail(conn, digest)
+    return web.page(request, "mail/never.html", token=token, done=True)

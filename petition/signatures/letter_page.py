@@ -1,0 +1,88 @@
+"""The letter's page, kept for everybody, or made once more for the one whose form has errors."""
+
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from petition import web
+from petition.errors import Unavailable
+from petition.kept import Kept
+from petition.letters import pages
+from petition.letters.board import Live
+from petition.signatures import listing
+from petition.signatures.model import Kind, Signatory
+
+ORGANIZATIONS_SHOWN = 12
+PEOPLE_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a form page shows in its fields, and what is wrong with them (in words, in the page's language)."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+async def make(request: Request, live: Live, kind: Kind) -> Kept:
+    """Return the page with as much of the text as fits into the first flight. Raises ``Unavailable``."""
+    shown = await _signatories(request, live)
+
+    def render(html: str, cut: bool) -> Kept:
+        return web.kept_page(request, "letters/show.html", **show_context(request, live, kind, shown, html, cut))
+
+    return pages.fitting(live.letter.text(web.lang_of(request)).html, render)
+
+
+async def with_form(request: Request, live: Live, kind: Kind, form: Form, status: int) -> Response:
+    """Show the letter again with what was typed and what is wrong with it."""
+    lang = web.lang_of(request)
+    try:
+        shown = await _signatories(request, live)
+    except Unavailable:  # what was typed matters more than who else has signed
+        shown = {"organizations": [], "latest": []}
+    html = live.letter.text(lang).html
+    more = show_context(request, live, kind, shown, html, False) | {
+        "form": form,
+        "here": f"/{live.letter.slug}",
+        "switch_form": "sign-form",
+        "switch_action": f"/{live.letter.slug}/sign",
+    }
+    return web.page(request, "letters/show.html", status, **more)
+
+
+def show_context(
+    request: Request, live: Live, kind: Kind, shown: dict[str, list[Signatory]], html: str, cut: bool
+) -> dict[str, object]:
+    """Return what the letter page's template is given."""
+    lang, letter = web.lang_of(request), live.letter
+    return {
+        "letter": letter,
+        "shown_lang": letter.shown_in(lang),
+        "text": letter.text(lang),
+        "html": html,
+        "rest_url": f"/{lang}/{letter.slug}/text" if cut else None,
+        "counts": live.counts,
+        "counted_at": live.counted_at,
+        "as_kind": kind,
+        "form": Form(),
+        "closed": not letter.is_open,
+        **shown,
+    }
+
+
+async def _signatories(request: Request, live: Live) -> dict[str, list[Signatory]]:
+    """Return the newest organizations; people only where the letter allows names in search engines and archives."""
+    letter = live.letter
+    async with web.site_of(request).database.connection() as conn:
+        organizations, _ = await listing.page(conn, letter.id, Kind.ORGANIZATION, None, ORGANIZATIONS_SHOWN)
+        latest: list[Signatory] = []
+        if letter.names_in_search:
+            latest, _ = await listing.page(conn, letter.id, Kind.PERSON, None, PEOPLE_SHOWN)
+    return {"organizations": organizations, "latest": latest}
+
+
+def kind_asked(request: Request) -> Kind:
+    """Return which form is asked for by ``?as=``; anything unknown means a person."""
+    return Kind.ORGANIZATION if request.query_params.get("as") == Kind.ORGANIZATION else Kind.PERSON

@@ -1,0 +1,188 @@
+"""Signing and what follows at once: the form that is sent, check your inbox, the lost link."""
+
+import secrets
+from collections.abc import Mapping
+
+from petition.mailboxes import BadAddress, Mailbox
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from petition import mailboxes, web
+from petition.captcha import Captchas, Passed
+from petition.errors import Unavailable
+from petition.i18n import N_
+from petition.kept import Kept, Pages
+from petition.letters.board import Board, Live
+from petition.limits import Days
+from petition.signatures import forms, gate, letter_page
+from petition.signatures.letter_page import Form
+from petition.signatures.model import Kind
+from petition.signatures.signing import Outcome, Pending, Signing, Wish
+
+SUPERSEDED = N_("The letter's text has changed since you read it. Please read it again before you sign.")
+AWAY = N_("We could not store this just now. Nothing is lost: please press the button again in a moment.")
+CLOSED = N_("This letter has been closed while you were reading. It takes no more signatures.")
+
+
+async def challenge(request: Request) -> Response:
+    """Give the script a fresh challenge, a dearer one where many have come from the same network."""
+    site = web.site_of(request)
+    live = await site.get(Board).get(request.query_params.get("letter", ""))
+    try:
+        day = await site.get(Days).today()
+        dear = await gate.is_over(site, *gate.network_use(request, day))
+    except Unavailable:
+        dear = False
+    answer = site.get(Captchas).challenge(live.letter.id, dear=dear)
+    return JSONResponse(answer, headers={"cache-control": "no-store"})
+
+
+async def to_letter(request: Request) -> Response:
+    """Lead whoever asks for the form's address back to the letter."""
+    return web.see_other(f"/{web.check_lang(request)}/{request.path_params['slug']}")
+
+
+async def sign(request: Request) -> Response:
+    """Take a filled form; answer 303 once it is stored, or the page again with what is wrong."""
+    web.check_lang(request)
+    site = web.site_of(request)
+    form = await web.form_of(request)
+    live = await site.get(Board).get(request.path_params["slug"])
+    kind = forms.kind_of(form)
+    if not live.letter.is_open:
+        return await _again(request, live, kind, form, {"": CLOSED}, 409)
+    draft = forms.read(form)
+    if isinstance(draft, dict):
+        return await _again(request, live, kind, form, draft, 422)
+    if form.get("version") != live.letter.version.digest:
+        return await _superseded(request, live, kind, form)
+    try:
+        if "switch" in form:
+            return await _again(request, live, kind, form, {}, 422)
+        passed = await gate.check(request, form, live, "sign")
+        if isinstance(passed, Response):
+            return passed
+        wish = await _wish(request, live, draft.mailbox, passed, _pending(request, live, form, draft))
+        outcome = await site.get(Signing).submit(wish)
+    except Unavailable as error:
+        response = await _again(request, live, kind, form, {"": AWAY}, 503)
+        response.headers["retry-after"] = str(error.retry_after)
+        return response
+    return await _answer(request, live, kind, form, outcome)
+
+
+async def _answer(request: Request, live: Live, kind: Kind, form: Mapping[str, str], outcome: Outcome) -> Response:
+    match outcome:
+        case Outcome.STORED:
+            return web.see_other(f"/{web.lang_of(request)}/{live.letter.slug}/check-your-inbox")
+        case Outcome.CLOSED:
+            return await _again(request, live, kind, form, {"": CLOSED}, 409)
+        case Outcome.SUPERSEDED:
+            board = web.site_of(request).get(Board)
+            await board.look()
+            return await _superseded(request, await board.get(live.letter.slug), kind, form)
+        case Outcome.REFUSED:
+            return gate.too_many(request)
+        case Outcome.DEARER | Outcome.USED:
+            return gate.one_more_step(request, form, live, "sign", dear=outcome is Outcome.DEARER)
+
+
+def _pending(request: Request, live: Live, form: Mapping[str, str], draft: forms.Draft) -> Pending:
+    lang = web.lang_of(request)
+    return Pending(
+        id=secrets.randbits(63),
+        kind=draft.kind,
+        fields=live.letter.keys.hide({**draft.fields, "visibility": draft.visibility.value}),
+        version=live.letter.version.number,
+        consent=forms.CONSENT_VERSION,
+        read_lang=live.letter.shown_in(lang),
+        signals=draft.signals,
+    )
+
+
+async def _wish(request: Request, live: Live, mailbox: Mailbox, passed: Passed, pending: Pending | None) -> Wish:
+    site, letter = web.site_of(request), live.letter
+    day = await site.get(Days).today()
+    canonical = mailboxes.canonical(mailbox, letter.rules_version)
+    network, network_limit = gate.network_use(request, day)
+    return Wish(
+        letter=letter.id,
+        digest=letter.keys.digest(canonical),
+        sealed=site.sealer.seal(mailbox.address),
+        mail_lang=web.lang_of(request),
+        challenge=passed,
+        network=network,
+        network_limit=network_limit,
+        per_letter=day.hourly("letter", str(letter.id)),
+        mailbox=day.daily("mailbox", canonical),
+        pending=pending,
+    )
+
+
+async def _again(
+    request: Request, live: Live, kind: Kind, form: Mapping[str, str], errors: Mapping[str, str], status: int
+) -> Response:
+    language = web.language_of(request)
+    told = {key: language.gettext(message) for key, message in errors.items()}
+    return await letter_page.with_form(request, live, kind, Form(dict(form), told), status)
+
+
+async def _superseded(request: Request, live: Live, kind: Kind, form: Mapping[str, str]) -> Response:
+    """Show the new text to agree to; agreeing has to be done again."""
+    kept = {key: value for key, value in form.items() if key != "consent"}
+    return await _again(request, live, kind, kept, {"": SUPERSEDED}, 422)
+
+
+async def check_your_inbox(request: Request) -> Response:
+    """Say that a mail is on its way, and take its code from those who would rather type than click."""
+    web.check_lang(request)
+    live = await web.site_of(request).get(Board).get(request.path_params["slug"])
+    return web.page(request, "signatures/check_your_inbox.html", letter=live.letter, form=Form())
+
+
+async def find(request: Request) -> Response:
+    """Ask for the address whose link was lost."""
+    web.check_lang(request)
+    live = await web.site_of(request).get(Board).get(request.path_params["slug"])
+    return _find_page(request, live, Form())
+
+
+async def send_link(request: Request) -> Response:
+    """Have the link sent again; the answer is the same whether or not there is one."""
+    web.check_lang(request)
+    site = web.site_of(request)
+    form = await web.form_of(request)
+    live = await site.get(Board).get(request.path_params["slug"])
+    try:
+        mailbox = mailboxes.parse(form.get("email", ""))
+    except BadAddress as error:
+        told = {"email": web.language_of(request).gettext(error.message)}
+        return _find_page(request, live, Form(dict(form), told), status=422)
+    passed = await gate.check(request, form, live, "find")
+    if isinstance(passed, Response):
+        return passed
+    outcome = await site.get(Signing).submit(await _wish(request, live, mailbox, passed, None))
+    if outcome is Outcome.REFUSED:
+        return gate.too_many(request)
+    if outcome in {Outcome.DEARER, Outcome.USED}:
+        return gate.one_more_step(request, form, live, "find", dear=outcome is Outcome.DEARER)
+    return web.see_other(f"/{web.lang_of(request)}/{live.letter.slug}/check-your-inbox")
+
+
+def _find_page(request: Request, live: Live, form: Form, *, status: int = 200) -> Response:
+    return web.page(request, "signatures/find.html", status, letter=live.letter, form=form)
+
+
+async def signed(request: Request) -> Response:
+    """Say that the signature counts, or that an organization's waits; kept, since it names nobody."""
+    lang, slug = web.check_lang(request), request.path_params["slug"]
+    site = web.site_of(request)
+    await site.get(Board).get(slug)
+    kind = letter_page.kind_asked(request)
+
+    async def make() -> Kept:
+        live = await site.get(Board).get(slug)
+        return web.kept_page(request, "signatures/signed.html", letter=live.letter, counts=live.counts, as_kind=kind)
+
+    key = f"/{lang}/{slug}/signed" + (f"?as={kind.value}" if kind is Kind.ORGANIZATION else "")
+    return web.KeptResponse(request, await site.get(Pages).answer(key, slug, make))
