@@ -2,24 +2,26 @@
 
 import re
 
+from petition.mailboxes import BadAddress
 from starlette.requests import Request
 from starlette.responses import Response
 
 from petition import limits, mailboxes, web
-from petition.errors import BadToken, KeyDestroyed, NotFound
+from petition.errors import KeyDestroyed
 from petition.i18n import N_
 from petition.letters.board import Board, Live
 from petition.limits import Days
-from petition.mailboxes import BadAddress
 from petition.signatures import queries
-from petition.signatures.confirming import Claim, Confirming, Confirmation, Result
+from petition.signatures.confirming import Claim, Confirmation, Confirming, Result
 from petition.signatures.letter_page import Form
 from petition.signatures.model import Kind
 
 HOUR, DAY = 3600, 86400
 
 GONE = N_("This link has expired")
-GONE_WHY = N_("A signature can be confirmed for 7 days, and until a day after the letter has closed. You can sign again.")
+GONE_WHY = N_(
+    "A signature can be confirmed for 7 days, and until a day after the letter has closed. You can sign again."
+)
 REMOVED = N_("This signature was removed")
 REMOVED_WHY = N_("The organizers have removed a signature from this mailbox. It cannot sign this letter again.")
 WRONG_CODE = N_("This code does not belong to this address, or it is older than 24 hours.")

@@ -16,7 +16,6 @@ from petition.sealing import LetterKeys
 from petition.signatures import names, queries, words
 from petition.signatures.model import Kind, SignatureState, Visibility
 
-
 PERSONAL: tuple[str, ...] = ("name", "affiliation", "city")
 
 

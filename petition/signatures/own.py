@@ -1,0 +1,246 @@
+"""What signatories do with their own signature: see it, change who sees the name, correct it, withdraw, delete.
+
+Each act is one transaction that locks the signature's row first and moves the count last.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from petition.database import Connection, Database, Record
+from petition.errors import KeyDestroyed, NotFound, PetitionError
+from petition.i18n import N_
+from petition.letters.model import Letter
+from petition.sealing import LetterKeys
+from petition.signatures import names, own_queries, queries, words
+from petition.signatures.model import Kind, SignatureState, Visibility
+
+NAME_NEEDED = N_("We never wrote your name down. To show it, please write it here.")
+NOT_NOW = N_("This signature cannot be changed any more.")
+NO_NAME = N_("Your name is not stored, so there is nothing to correct.")
+NOT_OFFERED = N_("Please choose who may see the name.")
+
+HIDEABLE = ("name", "affiliation", "city", "position")
+
+
+class Refused(PetitionError):
+    """The act is not possible; ``field`` says where the message (for the catalogues) belongs, "" for the whole page."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A signature as its signatory sees it: all that is stored."""
+
+    kind: Kind
+    state: SignatureState
+    visibility: Visibility
+    name: str | None
+    affiliation: str | None
+    city: str | None
+    country: str | None
+    position: str | None
+    organization_en: str | None
+    organization_ru: str | None
+    website: str | None
+    updates: bool
+    imported: bool
+    version: int | None
+    read_lang: str | None
+    signed_at: datetime | None
+    listed_at: datetime
+
+    def as_json(self) -> dict[str, object]:
+        """Return everything, for the signatory to take along; times as ISO 8601 in UTC."""
+        return {
+            key: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+            for key, value in asdict(self).items()
+        }
+
+
+async def see(database: Database, letter: Letter, signature: int) -> Own:
+    """Return what is stored. Raises ``NotFound``."""
+    async with database.connection() as conn:
+        row = await own_queries.see(conn, letter.id, signature)
+    if row is None:
+        raise NotFound("there is no such signature")
+    return _own(row, letter.keys)
+
+
+def _own(row: Record, keys: LetterKeys) -> Own:
+    hidden = _revealed(row, keys)
+    return Own(
+        kind=Kind(row["kind"]),
+        state=SignatureState(row["state"]),
+        visibility=Visibility(row["visibility"]),
+        name=row["name"] or hidden.get("name"),
+        affiliation=row["affiliation"] or hidden.get("affiliation"),
+        city=row["city"] or hidden.get("city"),
+        country=row["country"],
+        position=row["position"] or hidden.get("position"),
+        organization_en=row["name_en"] or hidden.get("organization_en"),
+        organization_ru=row["name_ru"] or hidden.get("organization_ru"),
+        website=row["website"] or hidden.get("website"),
+        updates=row["updates"],
+        imported=row["import"] is not None,
+        version=row["version"],
+        read_lang=row["read_lang"],
+        signed_at=row["signed_at"],
+        listed_at=row["listed_at"],
+    )
+
+
+def _revealed(row: Record, keys: LetterKeys) -> dict[str, str]:
+    if row["private"] is None:
+        return {}
+    try:
+        return keys.reveal(row["private"])
+    except KeyDestroyed:
+        return {}
+
+
+async def change_visibility(database: Database, letter: Letter, signature: int, wanted: str, typed: str) -> None:
+    """Change who may see the name; ``typed`` is a name, needed when there is none stored. Raises ``Refused``."""
+    async with database.transaction() as conn:
+        row = await _lock(conn, letter, signature)
+        try:
+            visibility = Visibility(wanted)
+        except ValueError:
+            raise Refused(NOT_OFFERED, "visibility") from None
+        if visibility is Visibility.COUNTED and row["kind"] == Kind.ORGANIZATION:
+            raise Refused(NOT_OFFERED, "visibility")
+        fields = _fields(row, letter.keys)
+        if visibility is not Visibility.COUNTED and not fields.get("name"):
+            fields["name"] = _name(typed, NAME_NEEDED)
+        await _store(conn, letter, row, fields, visibility)
+
+
+async def correct(database: Database, letter: Letter, signature: int, typed: str) -> None:
+    """Write the name differently. Raises ``Refused``."""
+    async with database.transaction() as conn:
+        row = await _lock(conn, letter, signature)
+        if row["visibility"] == Visibility.COUNTED:
+            raise Refused(NO_NAME)
+        fields = _fields(row, letter.keys) | {"name": _name(typed, names.problem_of_person("") or NAME_NEEDED)}
+        await _store(conn, letter, row, fields, Visibility(row["visibility"]))
+
+
+async def withdraw(database: Database, letter: Letter, signature: int) -> None:
+    """Erase everything personal and count one less; the mailbox may sign again. The second time changes nothing."""
+    async with database.transaction() as conn:
+        row = await own_queries.see(conn, letter.id, signature, lock=True)
+        if row is None:
+            raise NotFound("there is no such signature")
+        if row["state"] == SignatureState.REMOVED:
+            raise Refused(NOT_NOW)
+        if await own_queries.withdraw(conn, letter.id, signature):
+            await _erase(conn, row)
+            await _count_less(conn, row)
+
+
+async def delete(database: Database, letter: Letter, signature: int) -> None:
+    """Delete the row too. The mailbox of a removed signature stays barred."""
+    async with database.transaction() as conn:
+        row = await own_queries.see(conn, letter.id, signature, lock=True)
+        if row is None:
+            return
+        if row["state"] == SignatureState.REMOVED and row["digest"] is not None:
+            await own_queries.keep_bar(conn, letter.id, row["digest"])
+        await own_queries.drop(conn, letter.id, signature)
+        await _erase(conn, row)
+        await _count_less(conn, row)
+
+
+async def _lock(conn: Connection, letter: Letter, signature: int) -> Record:
+    row = await own_queries.see(conn, letter.id, signature, lock=True)
+    if row is None:
+        raise NotFound("there is no such signature")
+    if row["state"] not in {SignatureState.CONFIRMED, SignatureState.HELD}:
+        raise Refused(NOT_NOW)
+    return row
+
+
+def _fields(row: Record, keys: LetterKeys) -> dict[str, str]:
+    """Return the stored fields, wherever they stand. Raises ``Refused`` if they cannot be read any more."""
+    if row["private"] is not None:
+        try:
+            return keys.reveal(row["private"])
+        except KeyDestroyed:
+            raise Refused(NOT_NOW) from None
+    return {key: row[key] for key in HIDEABLE if row[key]}
+
+
+def _name(typed: str, if_missing: str) -> str:
+    name = names.clean(typed)
+    if not name:
+        raise Refused(if_missing, "name")
+    if problem := names.problem_of_person(name):
+        raise Refused(problem, "name")
+    return name
+
+
+async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str, str], visibility: Visibility) -> None:
+    """Write the fields as ``visibility`` allows, and move the words and the count along."""
+    columns = _columns(letter.keys, row, fields, visibility)
+    await own_queries.store_names(conn, letter.id, row["id"], visibility.value, columns)
+    if row["state"] != SignatureState.CONFIRMED or row["kind"] != Kind.PERSON:
+        return
+    name_key = columns[4]
+    if isinstance(name_key, str):
+        await words.remember(conn, [(letter.id, Kind.PERSON, word) for word in names.words(name_key)])
+    if row["name_key"]:
+        await words.forget(conn, letter.id, Kind.PERSON, names.words(row["name_key"]))
+    more_hidden = (visibility is not Visibility.PUBLIC) - (row["visibility"] != Visibility.PUBLIC)
+    if more_hidden:
+        await queries.move_counts(conn, [(letter.id, 0, 0, more_hidden, 0)])
+
+
+def _columns(
+    keys: LetterKeys, row: Record, fields: dict[str, str], visibility: Visibility
+) -> tuple[str | bytes | None, ...]:
+    """Return name, affiliation, city, position, name_key, private."""
+    if visibility is Visibility.COUNTED:
+        return (None,) * 6
+    if row["state"] == SignatureState.HELD:
+        return (*(None,) * 5, keys.hide(fields | {"visibility": visibility.value}))
+    told = {key: fields[key] for key in HIDEABLE if fields.get(key)}
+    if visibility is Visibility.ORGANIZERS:
+        return (*(None,) * 5, keys.hide(told))
+    name_key = names.fold(told["name"]) if row["kind"] == Kind.PERSON else None
+    return (*(told.get(key) for key in HIDEABLE), name_key, None)
+
+
+async def _erase(conn: Connection, row: Record) -> None:
+    """Erase what stands elsewhere: the kept address, other tries of the mailbox, the words of the name."""
+    await own_queries.drop_contacts(conn, row["letter"], row["id"])
+    if row["digest"] is not None:
+        await own_queries.drop_other_tries(conn, row["letter"], row["digest"])
+    if row["kind"] == Kind.PERSON and row["name_key"]:
+        await words.forget(conn, row["letter"], Kind.PERSON, names.words(row["name_key"]))
+
+
+async def _count_less(conn: Connection, row: Record) -> None:
+    if row["state"] != SignatureState.CONFIRMED:
+        return
+    letter, imported = row["letter"], row["import"] is not None
+    if row["kind"] == Kind.PERSON:
+        hidden = row["visibility"] != Visibility.PUBLIC
+        await queries.move_counts(conn, [(letter, -1, 0, -int(hidden), -int(imported))])
+    elif row["organization"] is not None:
+        await _organization_less(conn, letter, row["organization"], imported)
+
+
+async def _organization_less(conn: Connection, letter: int, organization: int, imported: bool) -> None:
+    """Count an organization out with its last representative, and forget it when no signature points to it."""
+    name_key = await own_queries.lock_organization(conn, letter, organization)
+    now = await own_queries.standing(conn, letter, organization)
+    if not now["signatures"]:
+        await own_queries.drop_organization(conn, letter, organization)
+        await words.forget(conn, letter, Kind.ORGANIZATION, names.words(name_key))
+    entry_less = -1 if not now["confirmed"] else 0
+    imported_less = -1 if imported and not now["imported"] else 0
+    if entry_less or imported_less:
+        await queries.move_counts(conn, [(letter, 0, entry_less, 0, imported_less)])

@@ -1,0 +1,99 @@
+"""All SQL of a signatory's own page."""
+
+from collections.abc import Mapping, Sequence
+
+from petition.database import Connection, Record
+
+SEE_OWN = """
+SELECT s.*, o.name_en, o.name_ru, o.website,
+       EXISTS (SELECT FROM contact c WHERE c.letter = s.letter AND c.signature = s.id AND c.purpose = 'updates') AS updates
+FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+WHERE s.letter = $1 AND s.id = $2
+"""
+
+LOCK_OWN = SEE_OWN + "FOR UPDATE OF s"
+
+STORE_NAMES = """
+UPDATE signature SET visibility = $3, name = $4, affiliation = $5, city = $6, "position" = $7, name_key = $8, private = $9
+WHERE letter = $1 AND id = $2
+"""
+
+# Everything that says who it was. What stays is that somebody signed this version and took it back.
+WITHDRAW = """
+UPDATE signature SET state = 'withdrawn', visibility = 'counted', organization = NULL, country = NULL, read_lang = NULL,
+       mail_lang = NULL, digest = NULL, import_key = NULL, name = NULL, affiliation = NULL, city = NULL, name_key = NULL,
+       "position" = NULL, private = NULL, signals = NULL, network = NULL
+WHERE letter = $1 AND id = $2 AND state IN ('confirmed', 'held')
+"""
+
+DROP_SIGNATURE = "DELETE FROM signature WHERE letter = $1 AND id = $2"
+
+DROP_CONTACTS = "DELETE FROM contact WHERE letter = $1 AND signature = $2"
+
+DROP_OTHER_TRIES = "DELETE FROM pending WHERE letter = $1 AND digest = $2"
+
+KEEP_BAR = "INSERT INTO bar (letter, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+
+STANDING = """
+SELECT count(*) AS signatures,
+       count(*) FILTER (WHERE state = 'confirmed') AS confirmed,
+       count(*) FILTER (WHERE state = 'confirmed' AND import IS NOT NULL) AS imported
+FROM signature WHERE letter = $1 AND organization = $2
+"""
+
+LOCK_ORGANIZATION = "SELECT name_key FROM organization WHERE letter = $1 AND id = $2 FOR UPDATE"
+
+DROP_ORGANIZATION = "DELETE FROM organization WHERE letter = $1 AND id = $2"
+
+
+async def see(conn: Connection, letter: int, signature: int, *, lock: bool = False) -> Record | None:
+    """Return a signature with its organization; ``lock`` keeps others from changing it meanwhile."""
+    return await conn.fetchrow(LOCK_OWN if lock else SEE_OWN, letter, signature)
+
+
+async def store_names(
+    conn: Connection, letter: int, signature: int, visibility: str, columns: Sequence[object]
+) -> None:
+    """Write who may see the names, and the names accordingly: name, affiliation, city, position, name_key, private."""
+    await conn.execute(STORE_NAMES, letter, signature, visibility, *columns)
+
+
+async def withdraw(conn: Connection, letter: int, signature: int) -> bool:
+    """Erase everything personal; return whether there was something to withdraw."""
+    return str(await conn.execute(WITHDRAW, letter, signature)) == "UPDATE 1"
+
+
+async def drop(conn: Connection, letter: int, signature: int) -> None:
+    """Delete the row, and the kept address with it."""
+    await conn.execute(DROP_SIGNATURE, letter, signature)
+
+
+async def drop_contacts(conn: Connection, letter: int, signature: int) -> None:
+    """Delete the kept address."""
+    await conn.execute(DROP_CONTACTS, letter, signature)
+
+
+async def drop_other_tries(conn: Connection, letter: int, digest: bytes) -> None:
+    """Delete what else was typed for this mailbox and never confirmed."""
+    await conn.execute(DROP_OTHER_TRIES, letter, digest)
+
+
+async def keep_bar(conn: Connection, letter: int, digest: bytes) -> None:
+    """Have a removed mailbox stay barred although its row goes."""
+    await conn.execute(KEEP_BAR, letter, digest)
+
+
+async def lock_organization(conn: Connection, letter: int, organization: int) -> str:
+    """Lock an organization; return the folded words of its names."""
+    return str(await conn.fetchval(LOCK_ORGANIZATION, letter, organization))
+
+
+async def standing(conn: Connection, letter: int, organization: int) -> Mapping[str, int]:
+    """Return how many signatures point to an organization, how many of them confirmed, how many of those imported."""
+    row = await conn.fetchrow(STANDING, letter, organization)
+    return dict(row) if row else {}
+
+
+async def drop_organization(conn: Connection, letter: int, organization: int) -> None:
+    """Delete an organization nobody signs for any more."""
+    await conn.execute(DROP_ORGANIZATION, letter, organization)
