@@ -6,7 +6,9 @@ from petition.database import Connection, Record
 
 SEE_OWN = """
 SELECT s.*, o.name_en, o.name_ru, o.website,
-       EXISTS (SELECT FROM contact c WHERE c.letter = s.letter AND c.signature = s.id AND c.purpose = 'updates') AS updates
+       EXISTS (
+         SELECT FROM contact c WHERE c.letter = s.letter AND c.signature = s.id AND c.purpose = 'updates'
+       ) AS updates
 FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
 WHERE s.letter = $1 AND s.id = $2
 """
@@ -14,15 +16,16 @@ WHERE s.letter = $1 AND s.id = $2
 LOCK_OWN = SEE_OWN + "FOR UPDATE OF s"
 
 STORE_NAMES = """
-UPDATE signature SET visibility = $3, name = $4, affiliation = $5, city = $6, "position" = $7, name_key = $8, private = $9
+UPDATE signature SET visibility = $3, name = $4, affiliation = $5, city = $6, "position" = $7, name_key = $8,
+       private = $9
 WHERE letter = $1 AND id = $2
 """
 
 # Everything that says who it was. What stays is that somebody signed this version and took it back.
 WITHDRAW = """
 UPDATE signature SET state = 'withdrawn', visibility = 'counted', organization = NULL, country = NULL, read_lang = NULL,
-       mail_lang = NULL, digest = NULL, import_key = NULL, name = NULL, affiliation = NULL, city = NULL, name_key = NULL,
-       "position" = NULL, private = NULL, signals = NULL, network = NULL
+       mail_lang = NULL, digest = NULL, import_key = NULL, name = NULL, affiliation = NULL, city = NULL,
+       name_key = NULL, "position" = NULL, private = NULL, signals = NULL, network = NULL
 WHERE letter = $1 AND id = $2 AND state IN ('confirmed', 'held')
 """
 
