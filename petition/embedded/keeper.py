@@ -141,8 +141,11 @@ class Keeper:
 
 def _server_log(home: Path) -> logging.Logger:
     """Return where the server's own lines go: ``HOME/server.log``, two files of at most 1 MB."""
+    file = home / "server.log"
+    if file.exists() and not os.access(file, os.W_OK):
+        file.unlink()  # root made it while serving this user's database
     log = logging.Logger("postgres")
-    log.addHandler(RotatingFileHandler(home / "server.log", maxBytes=_LOG_BYTES, backupCount=_LOG_FILES - 1))
+    log.addHandler(RotatingFileHandler(file, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES - 1))
     return log
 
 

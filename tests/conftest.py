@@ -1,0 +1,78 @@
+"""One embedded cluster and one migrated template database a run; a clone of it for each test that asks."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from petition import embedded
+from petition.database import connect, migrate
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    Conn = asyncpg.Connection[asyncpg.Record]
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Give a temporary folder that the server's account can enter; pytest's own are closed to it."""
+    yield from _open_folder()
+
+
+def _open_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="petition-test-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """Give the URL of the run's own PostgreSQL. Without fsync, unless ``PETITION_TEST_FSYNC=1``."""
+    for folder in _open_folder():
+        with embedded.running(folder, fast=os.environ.get("PETITION_TEST_FSYNC") != "1") as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+async def admin(cluster: str) -> "AsyncIterator[Conn]":
+    """Give a connection that makes and drops databases."""
+    connection = await connect(cluster)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def template(cluster: str, admin: "Conn") -> str:
+    """Give the name of the migrated, empty database that the others are cloned from."""
+    await admin.execute("CREATE DATABASE migrated")
+    await migrate(in_database(cluster, "migrated"))
+    return "migrated"
+
+
+@pytest.fixture
+async def database_url(cluster: str, admin: "Conn", template: str) -> AsyncIterator[str]:
+    """Give the URL of a migrated, empty database of this test's own."""
+    name = f"test_{secrets.token_hex(8)}"
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield in_database(cluster, name)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def conn(database_url: str) -> "AsyncIterator[Conn]":
+    """Give a connection to this test's own database."""
+    connection = await connect(database_url)
+    yield connection
+    await connection.close()
+
+
+def in_database(url: str, name: str) -> str:
+    """Return the address of another database of the same server."""
+    return url.replace("/petition?", f"/{name}?", 1)
