@@ -1,0 +1,93 @@
+"""A letter as a folder: ``letter.toml`` and one Markdown file for each language.
+
+The same letter is always written as the same bytes, so that its folder can be kept under version control.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from petition.errors import ImportRefused
+from petition.letters import letter_toml
+from petition.letters.letter_toml import LetterSettings
+from petition.letters.markdown import TEXT_SIZE, BadText, join, split
+
+SETTINGS = "letter.toml"
+SETTINGS_SIZE = 500_000  # bytes
+_LANGUAGE_FILE = re.compile(r"([a-z]{2,3}(?:_[A-Z]{2})?)\.md")
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFolder:
+    """What the folder holds. ``texts`` are (title, Markdown body) by language, in the order of the languages."""
+
+    settings: LetterSettings
+    texts: Mapping[str, tuple[str, str]]
+
+
+def read(folder: Path, languages: Collection[str]) -> LetterFolder:
+    """Return the letter in ``folder``, whose texts may be in ``languages`` only.
+
+    Raises ``ImportRefused``; its ``problems`` are one line each and name the file, and in ``letter.toml`` the key.
+    """
+    problems: list[str] = []
+    settings = _read_settings(folder / SETTINGS, languages, problems)
+    texts = _read_texts(folder, languages, problems)
+    if settings is None or problems:
+        raise ImportRefused(f"{folder} cannot be imported", tuple(problems))
+    return LetterFolder(settings, texts)
+
+
+def write(letter: LetterFolder, folder: Path) -> None:
+    """Write the letter into ``folder``, making it if need be.
+
+    Raises ``ImportRefused`` if a text in another language is there already: read back, it would be another letter.
+    """
+    texts = {f"{lang}.md": join(title, body) for lang, (title, body) in letter.texts.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    strangers = sorted({each.name for each in folder.glob("*.md")} - set(texts))
+    if strangers:
+        problems = tuple(f"{name}: is no text of this letter" for name in strangers)
+        raise ImportRefused(f"{folder} holds another letter; choose an empty folder", problems)
+    for name, text in {SETTINGS: letter_toml.dumps(letter.settings), **texts}.items():
+        (folder / name).write_bytes(text.encode())
+
+
+def _read_settings(path: Path, languages: Collection[str], problems: list[str]) -> LetterSettings | None:
+    try:
+        settings, wrong = letter_toml.loads(_read_file(path, SETTINGS_SIZE), languages)
+    except BadText as error:
+        settings, wrong = None, [str(error)]
+    problems.extend(f"{path.name}: {each}" for each in wrong)
+    return settings
+
+
+def _read_texts(folder: Path, languages: Collection[str], problems: list[str]) -> dict[str, tuple[str, str]]:
+    texts: dict[str, tuple[str, str]] = {}
+    paths = sorted(folder.glob("*.md"))
+    for path in paths:
+        match = _LANGUAGE_FILE.fullmatch(path.name)
+        try:
+            if match is None or match[1] not in languages:
+                known = ", ".join(f"{each}.md" for each in languages)
+                raise BadText(f"is in no language of this installation; texts are {known}")
+            texts[match[1]] = split(_read_file(path, TEXT_SIZE))
+        except BadText as error:
+            problems.append(f"{path.name}: {error}")
+    if not paths:
+        problems.append(f"{next(iter(languages))}.md: is missing; a letter needs a text in at least one language")
+    return {lang: texts[lang] for lang in languages if lang in texts}
+
+
+def _read_file(path: Path, limit: int) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise BadText(f"is longer than {limit // 1000} KB")
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise BadText(f"is not UTF-8, from byte {error.start} on") from None
+    except OSError as error:
+        raise BadText(f"cannot be read: {error.strerror}") from None

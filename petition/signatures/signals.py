@@ -1,0 +1,112 @@
+"""What a moderator may want to know about a signature, worked out while signing: the address is gone later.
+
+Signals accuse nobody and refuse nothing. They are booleans, stored only when true, so that nothing of the name or the
+address can be read from them.
+"""
+
+import functools
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from petition.signatures.mailboxes import BadAddress, Mailbox, parse
+from petition.signatures.model import Kind
+from petition.signatures.names import problem_of_person
+from petition.signatures.providers import FREE_MAIL
+from petition.text import letters_of
+
+# Below these anyone can have a name, so sharing them shows nothing. The country codes' own second levels are told by
+# their shape (co.uk, org.ru).
+_SHARED = frozenset(
+    (
+        *("narod.ru", "ucoz.ru", "github.io", "gitlab.io", "wordpress.com", "blogspot.com", "tilda.ws", "wixsite.com"),
+        *("msk.ru", "spb.ru", "ru.com", "eu.org", "pages.dev", "netlify.app", "vercel.app", "herokuapp.com"),
+    )
+)
+_SECOND_LEVEL = re.compile(r"(?:com?|org|net|edu|gov|ac|in|pp|or|ne)\.[a-z]{2}")
+_MARKS_IN_A_ROW = 5  # real scripts stack up to four marks on a letter
+
+
+def signals_of(
+    kind: Kind, mailbox: Mailbox, names: Iterable[str] = (), website: str | None = None
+) -> dict[str, bool] | None:
+    """Return the signals of one sign-up, each ``True``; None if there are none.
+
+    ``names`` are those typed (none for a ``counted`` person, of whom nothing may be kept). Keys: ``throwaway`` (a
+    domain of throw-away mailboxes), ``tagged`` (a "+tag" in the address), ``own_domain`` (an organization's mailbox is
+    at its website's domain), ``free_mail`` (an organization's is at a provider anyone can use), ``link``, ``shouting``,
+    ``mixed_scripts`` (Latin and Cyrillic in one word), ``stacked_marks`` in a name.
+    """
+    told = {"throwaway": is_throwaway(mailbox.domain), "tagged": mailbox.is_tagged}
+    if kind is Kind.ORGANIZATION:
+        told["own_domain"] = website is not None and is_own_domain(mailbox.domain, website)
+        told["free_mail"] = mailbox.domain in FREE_MAIL
+    told |= _signals_of_names(tuple(names), kind)
+    return {key: True for key, value in told.items() if value} or None
+
+
+def is_throwaway(domain: str) -> bool:
+    """Tell whether ``domain`` (ASCII, lower case) or one above it hands out throw-away mailboxes."""
+    labels = domain.split(".")
+    known = _throwaway_domains()
+    return any(".".join(labels[start:]) in known for start in range(len(labels) - 1))
+
+
+def host_of(website: str) -> str | None:
+    """Return the host of an address typed with or without "https://", ASCII and lower case, without "www."; or None."""
+    text = website.strip()
+    try:
+        host = urlsplit(text if "://" in text else f"https://{text}").hostname or ""
+        return parse(f"any@{host.rstrip('.')}").domain.removeprefix("www.")
+    except (ValueError, BadAddress):
+        return None
+
+
+def is_own_domain(domain: str, website: str) -> bool:
+    """Tell whether a mailbox at ``domain`` belongs to whoever runs ``website``: the same domain or one below it."""
+    host = host_of(website)
+    if host is None:
+        return False
+    shorter, longer = sorted((domain, host), key=len)
+    if shorter in FREE_MAIL or shorter in _SHARED or "." not in shorter or _SECOND_LEVEL.fullmatch(shorter):
+        return False
+    return longer == shorter or longer.endswith(f".{shorter}")
+
+
+@functools.cache
+def _throwaway_domains() -> frozenset[str]:
+    # 10,000 strings that the worker and the command line never need.
+    from disposable_email_domains import blocklist
+
+    return frozenset(blocklist) - FREE_MAIL
+
+
+def _signals_of_names(names: tuple[str, ...], kind: Kind) -> Mapping[str, bool]:
+    return {
+        # A domain is a common name of an organization, so for them only a moderator can tell.
+        "link": any(problem_of_person(each) is not None and "." in each for each in names),
+        "shouting": any(_is_shouting(each, kind) for each in names),
+        "mixed_scripts": any(_mixes_scripts(word) for each in names for word in each.split()),
+        "stacked_marks": any(_stacks_marks(each) for each in names),
+    }
+
+
+def _is_shouting(name: str, kind: Kind) -> bool:
+    """Tell whether a whole name is in capitals; abbreviations, and surnames in capitals, are customary."""
+    letters = letters_of(name)
+    return name.isupper() and len(letters) > (20 if kind is Kind.ORGANIZATION else 5)
+
+
+def _mixes_scripts(word: str) -> bool:
+    found = {unicodedata.name(each, "").partition(" ")[0] for each in letters_of(word)}
+    return {"LATIN", "CYRILLIC"} <= found
+
+
+def _stacks_marks(name: str) -> bool:
+    row = 0
+    for each in name:
+        row = row + 1 if unicodedata.category(each) == "Mn" else 0
+        if row >= _MARKS_IN_A_ROW:
+            return True
+    return False
