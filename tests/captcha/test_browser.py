@@ -219,9 +219,7 @@ async def test_after_going_back_another_challenge_is_solved(page: Page, site: Si
 
 
 async def test_the_step_with_a_code_begins_at_once_and_needs_no_code_then(page: Page, site: Site) -> None:
-    site.page = PAGE.replace("data-letter", "data-eager data-letter").replace(
-        "<p>", "<input name=code required><p>"
-    )
+    site.page = PAGE.replace("data-letter", "data-eager data-letter").replace("<p>", "<input name=code required><p>")
     await page.goto(site.address)
     await page.fill("[name=name]", "Anna")
     await solved(page)
