@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
 Writer = asyncio.StreamWriter
-Behaviour = Callable[[Writer, str], Awaitable[None]]
+Reader = asyncio.StreamReader
+Behaviour = Callable[[Writer, Reader], Awaitable[None]]
 
 
 @dataclass
@@ -24,7 +25,7 @@ class FarSide:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/siteverify"
 
-    async def serve(self, reader: asyncio.StreamReader, writer: Writer) -> None:
+    async def serve(self, reader: Reader, writer: Writer) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             self.paths.append(head.split(" ", 2)[1])
@@ -32,7 +33,7 @@ class FarSide:
                 (int(line.split(":")[1]) for line in head.lower().splitlines() if "content-length" in line), 0
             )
             self.asked.append(parse_qs((await reader.readexactly(length)).decode()))
-            await self.behaviour(writer, head)
+            await self.behaviour(writer, reader)
             await writer.drain()
         except ConnectionError:
             pass  # the asker had enough
@@ -55,7 +56,7 @@ async def far_side(behaviour: Behaviour) -> AsyncIterator[FarSide]:
 def raw(status: str, body: bytes, *headers: str, length: int | None = None) -> Behaviour:
     """Answer with exactly this."""
 
-    async def behave(writer: Writer, _head: str) -> None:
+    async def behave(writer: Writer, _reader: Reader) -> None:
         lines = [
             f"HTTP/1.1 {status}",
             f"Content-Length: {len(body) if length is None else length}",
@@ -76,13 +77,12 @@ YES = {"success": True, "challenge_ts": "2026-11-21T10:00:00Z", "hostname": "let
 NO = {"success": False, "error-codes": ["invalid-input-response"]}
 
 
-async def never(writer: Writer, _head: str) -> None:
+async def never(_writer: Writer, reader: Reader) -> None:
     """Take the question and stay silent until the asker leaves."""
-    while not writer.is_closing():
-        await asyncio.sleep(0.02)
+    await reader.read()
 
 
-async def drips(writer: Writer, _head: str) -> None:
+async def drips(writer: Writer, _reader: Reader) -> None:
     """Answer yes, a byte now and then, so that no single read takes long."""
     body = json.dumps(YES).encode()
     writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode())
@@ -92,11 +92,11 @@ async def drips(writer: Writer, _head: str) -> None:
         await asyncio.sleep(0.1)
 
 
-async def hangs_up(writer: Writer, _head: str) -> None:
+async def hangs_up(writer: Writer, _reader: Reader) -> None:
     """Close without a word."""
 
 
-async def floods(writer: Writer, _head: str) -> None:
+async def floods(writer: Writer, _reader: Reader) -> None:
     """Begin with a yes and never end, in chunks, without a length."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
     opening = b'{"success": true, "padding": "'

@@ -63,6 +63,7 @@ function enhance(form) {
     waiting = true;
     status.textContent = form.dataset.wait || "";
     await Promise.race([work, later(PATIENCE)]);
+    await later(0); // a form cannot be sent again while the event of its sending is under way
     letGo = true;
     if (form.requestSubmit) form.requestSubmit(event.submitter);
     else form.submit();
