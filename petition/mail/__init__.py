@@ -1,0 +1,1 @@
+"""Mail: jobs written with the signatures, chosen, written and sent by the worker alone."""

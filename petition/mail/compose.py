@@ -1,0 +1,135 @@
+"""The mail itself: text and HTML out of templates, headers that nobody outside can write into.
+
+Nothing that anyone typed while signing is in a mail: whoever types a stranger's address must not be able to send that
+stranger a message of their own through us.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime, parseaddr
+
+from petition.errors import PetitionError, SettingsError
+from petition.mail.model import Choice, Job, Place
+from petition.rendering import Renderer
+from petition.sealing import derive
+from petition.settings import Settings
+from petition.tokens import Tokens
+
+LONGEST_LINE = 900  # octets; RFC 5321, 4.5.3.1.6 allows 1,000 with the line's end
+
+
+class Unmailable(PetitionError):
+    """What was sealed is no address that a mail can be sent to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A mail as SMTP wants it."""
+
+    sender: str
+    recipient: str = field(repr=False)
+    content: bytes = field(repr=False)
+    utf8: bool  # the name in the address is not ASCII: only relays with SMTPUTF8 (RFC 6531) can take it
+
+
+class Composer:
+    """Writes mails of one installation. Raises ``SettingsError`` when made with a ``MAIL_FROM`` that is no address."""
+
+    def __init__(self, settings: Settings, renderer: Renderer, tokens: Tokens) -> None:
+        self._renderer = renderer
+        self._tokens = tokens
+        self._base_url = settings.base_url
+        self._one_click = settings.secure  # RFC 8058, 3.1: one click works over HTTPS only
+        self._from = _sender(settings.mail_from)
+        self._id_key = derive(settings.secret_keys[0], "message-id")
+
+    def compose(self, job: Job, choice: Choice) -> Parcel:
+        """Return the mail. Raises ``Unmailable``."""
+        recipient = _recipient(choice.address)
+        lang = job.lang if job.lang in self._renderer.languages else next(iter(self._renderer.languages))
+        message = EmailMessage(policy=SMTP)
+        self._head(message, job, recipient)
+        self._fill(message, choice, lang)
+        utf8 = not recipient.addr_spec.isascii()
+        content = message.as_bytes(policy=SMTPUTF8 if utf8 else SMTP)
+        return Parcel(self._from.addr_spec, recipient.addr_spec, content, utf8)
+
+    def _head(self, message: EmailMessage, job: Job, recipient: Address) -> None:
+        message["From"] = self._from
+        message["To"] = recipient
+        message["Date"] = format_datetime(datetime.now(UTC))
+        message["Message-ID"] = self._message_id(job)
+        message["Auto-Submitted"] = "auto-generated"
+
+    def _fill(self, message: EmailMessage, choice: Choice, lang: str) -> None:
+        context = self._context(choice, lang)
+        folder = f"email/{choice.template}"
+        subject = self._renderer.render(f"{folder}/subject.txt", lang, **context)
+        message["Subject"] = " ".join(subject.split())
+        message["Content-Language"] = lang
+        if self._one_click:
+            message["List-Unsubscribe"] = f"<{context['never_link']}>"
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        text = self._renderer.render(f"{folder}/body.txt", lang, **context)
+        html = self._renderer.render(f"{folder}/body.html", lang, **context)
+        message.set_content(text, cte=_encoding(text))
+        message.add_alternative(html, subtype="html", cte=_encoding(html))
+
+    def _context(self, choice: Choice, lang: str) -> dict[str, object]:
+        page = "confirm" if choice.template.leads_to_confirming else "signature"
+        links = [
+            (place.kind, f"{self._base_url}/{lang}/{page}/{self._token(choice, place)}") for place in choice.places
+        ]
+        return {
+            "letter_url": f"{self._base_url}/{lang}/{choice.slug}",
+            "kind": choice.kind,
+            "links": links,
+            "link": links[0][1] if links else None,
+            "code": self._tokens.code(choice.letter, choice.places[0].id) if choice.code_works else None,
+            "never_link": f"{self._base_url}/{lang}/never/{self._tokens.for_never(choice.never)}",
+        }
+
+    def _token(self, choice: Choice, place: Place) -> str:
+        return self._tokens.for_signature(choice.letter, place.id)
+
+    def _message_id(self, job: Job) -> str:
+        """Make the same one each time a job is tried, so that whoever gets a mail twice after a crash can tell."""
+        name = f"{job.id} {job.created_at.timestamp()}"
+        digest = hmac.digest(self._id_key, name.encode(), hashlib.sha256).hex()[:32]
+        return f"<{digest}@{self._from.domain}>"
+
+
+def _sender(mail_from: str | None) -> Address:
+    name, address = parseaddr(mail_from or "")
+    try:
+        sender = Address(name, addr_spec=address)
+    except (ValueError, IndexError):
+        raise SettingsError(
+            "MAIL_FROM must be an address, or a name and an address like Letters <post@x.org>"
+        ) from None
+    if not sender.domain or not address.isascii():
+        raise SettingsError("MAIL_FROM must have an address in ASCII like post@letters.example")
+    return sender
+
+
+def _recipient(address: str) -> Address:
+    """Read an address strictly: no display name, no comment, nothing that could end a header or a command."""
+    name, at, domain = address.rpartition("@")
+    if not at or not name or not domain or any(each.isspace() or not each.isprintable() for each in address):
+        raise Unmailable("this is no address")
+    try:
+        recipient = Address(addr_spec=f"{name}@{domain.encode('idna').decode('ascii')}")
+    except (ValueError, IndexError):
+        raise Unmailable("this is no address") from None
+    return recipient
+
+
+def _encoding(text: str) -> str:
+    """Leave what every relay takes as it is; links stay whole for whoever reads the source."""
+    plain = text.isascii() and all(len(line) <= LONGEST_LINE for line in text.splitlines())
+    return "7bit" if plain else "quoted-printable"

@@ -1,0 +1,77 @@
+"""Mail jobs, which mail one becomes, and how long to wait before trying again."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+KindName = Literal["person", "organization"]
+
+# After the last one, every two hours, until two days after the job was written.
+_PAUSES = tuple(timedelta(seconds=each) for each in (10, 30, 120, 600, 1800, 3600))
+_LONGEST = timedelta(hours=2)
+
+
+class Purpose(StrEnum):
+    """What the visitor asked for: nothing else about a job is decided by the web."""
+
+    SIGN = "sign"
+    FIND = "find"
+
+
+class Template(StrEnum):
+    """The folders below ``templates/email``."""
+
+    CONFIRM = "confirm"
+    ALREADY_SIGNED = "already_signed"
+    REMOVED = "removed"
+    FIND_CONFIRM = "find_confirm"
+    FIND_SIGNED = "find_signed"
+
+    @property
+    def leads_to_confirming(self) -> bool:
+        """Tell whether its link opens the page with the button; the others open the signatory's own page."""
+        return self in {Template.CONFIRM, Template.FIND_CONFIRM}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One leased row of the outbox."""
+
+    id: int
+    letter: int
+    purpose: Purpose
+    pending: int | None  # whose row holds the sealed address; None for find
+    digest: bytes = field(repr=False)
+    sealed: bytes | None = field(repr=False)  # find only
+    lang: str
+    attempts: int  # that failed so far
+    lease: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A signature or pending signature that a mail leads to."""
+
+    id: int
+    kind: KindName
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which mail a job has become, to whom, and where its links lead."""
+
+    template: Template
+    address: str = field(repr=False)
+    never: bytes = field(repr=False)  # digest of the address for "never mail me again"
+    letter: int
+    slug: str
+    kind: KindName
+    places: tuple[Place, ...]  # empty only in a "removed" mail without a row
+    code_works: bool = False  # whether the six digits are still taken
+
+
+def pause(attempts: int) -> timedelta:
+    """Return how long to wait after the ``attempts``-th failure (the first is 1)."""
+    return _PAUSES[attempts - 1] if attempts <= len(_PAUSES) else _LONGEST

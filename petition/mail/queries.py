@@ -1,0 +1,180 @@
+"""All SQL of mail: the outbox, what decides which mail goes out, and who never wants one again."""
+
+from datetime import timedelta
+from typing import cast
+
+from petition.database import Connection, Record
+from petition.mail.model import Job, KindName, Place, Purpose
+
+# While a job is leased, due_at is when the lease ends: a worker that dies leaves nothing to clean up.
+LEASE = """
+WITH due AS MATERIALIZED (
+  SELECT id FROM outbox WHERE due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox o SET lease = $2, due_at = now() + $3::interval FROM due WHERE o.id = due.id
+RETURNING o.id, o.letter, o.purpose, o.pending, o.digest, o.sealed, o.lang, o.attempts, o.lease, o.created_at
+"""
+
+EXTEND = "UPDATE outbox SET due_at = now() + $3::interval WHERE id = $1 AND lease = $2 RETURNING id"
+
+RELEASE = "UPDATE outbox SET due_at = now(), lease = NULL WHERE id = $1 AND lease = $2"
+
+DONE = "DELETE FROM outbox WHERE id = $1"
+
+REFUSED = """
+WITH gone AS (DELETE FROM outbox WHERE id = $1 RETURNING letter)
+INSERT INTO refused_mail (letter, code) SELECT letter, $2::smallint FROM gone
+"""
+
+# Code 0: nobody refused it, but nobody took it for two days either.
+RETRY = """
+WITH mine AS (
+  SELECT id, created_at <= now() - interval '2 days' AS old FROM outbox WHERE id = $1 AND lease = $2 FOR UPDATE
+), gone AS (
+  DELETE FROM outbox o USING mine WHERE o.id = mine.id AND mine.old RETURNING o.letter
+), given_up AS (
+  INSERT INTO refused_mail (letter, code) SELECT letter, 0 FROM gone RETURNING code
+), later AS (
+  UPDATE outbox o SET attempts = attempts + 1, due_at = now() + $3::interval, lease = NULL
+  FROM mine WHERE o.id = mine.id AND NOT mine.old RETURNING o.id
+)
+SELECT EXISTS (SELECT FROM given_up)
+"""
+
+SIGN_FACTS = """
+SELECT l.slug, p.id, p.sealed, p.kind,
+       l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable,
+       p.created_at > now() - interval '24 hours' AS code_works,
+       EXISTS (SELECT FROM bar b WHERE b.letter = l.id AND b.digest = $3) AS barred,
+       s.id AS signature, s.state
+FROM letter l
+JOIN pending p ON p.letter = l.id AND p.id = $2
+LEFT JOIN signature s ON s.letter = l.id AND s.kind = p.kind AND s.digest = $3
+WHERE l.id = $1
+"""
+
+SLUG = "SELECT slug FROM letter WHERE id = $1"
+
+# Both kinds are named so that the unique index is used whole.
+SIGNATURES = """
+SELECT id, kind FROM signature
+WHERE letter = $1 AND kind IN ('person', 'organization') AND digest = $2 AND state <> 'withdrawn'
+ORDER BY kind
+"""
+
+NEWEST_PENDING = """
+SELECT p.id, p.kind, p.created_at > now() - interval '24 hours' AS code_works
+FROM pending p JOIN letter l ON l.id = p.letter
+WHERE p.letter = $1 AND p.digest = $2 AND p.created_at > now() - interval '7 days' AND l.takes_confirmations
+  AND NOT EXISTS (SELECT FROM bar b WHERE b.letter = p.letter AND b.digest = p.digest)
+ORDER BY p.created_at DESC, p.id DESC LIMIT 1
+"""
+
+SUPPRESSION_KEY = "SELECT wrapped_suppression_key FROM installation"
+
+ADD_SUPPRESSION_KEY = "INSERT INTO installation (wrapped_suppression_key) VALUES ($1) ON CONFLICT DO NOTHING"
+
+IS_SUPPRESSED = "SELECT EXISTS (SELECT FROM suppressed WHERE digest = $1)"
+
+SUPPRESS = "INSERT INTO suppressed (digest) VALUES ($1) ON CONFLICT DO NOTHING"
+
+
+async def lease(conn: Connection, most: int, lease_number: int, length: timedelta) -> list[Job]:
+    """Lease up to ``most`` due jobs, the longest due first, for ``length``; nobody else gets them meanwhile."""
+    rows = await conn.fetch(LEASE, most, lease_number, length)
+    return [_job(row) for row in sorted(rows, key=lambda row: int(row["id"]))]
+
+
+async def extend(conn: Connection, job: Job, length: timedelta) -> bool:
+    """Let the lease last ``length`` from now; tell whether it was still ours."""
+    return await conn.fetchval(EXTEND, job.id, job.lease, length) is not None
+
+
+async def release(conn: Connection, job: Job) -> None:
+    """Give a leased job back as it was, due at once."""
+    await conn.execute(RELEASE, job.id, job.lease)
+
+
+async def done(conn: Connection, job: Job) -> None:
+    """Delete a job whose mail was accepted, or that needs none.
+
+    Whoever may hold the lease by now: it must not be sent again.
+    """
+    await conn.execute(DONE, job.id)
+
+
+async def refused(conn: Connection, job: Job, code: int) -> None:
+    """Delete a job that was refused for good and record the reply code, without the address."""
+    await conn.execute(REFUSED, job.id, code)
+
+
+async def retry(conn: Connection, job: Job, after: timedelta) -> bool:
+    """Make a leased job due again ``after`` from now; tell whether it was given up instead, being two days old."""
+    given_up: bool = await conn.fetchval(RETRY, job.id, job.lease, after)
+    return given_up
+
+
+async def sign_facts(conn: Connection, job: Job) -> Record | None:
+    """Return what decides the mail of a "sign" job; None when its pending row is gone."""
+    return await conn.fetchrow(SIGN_FACTS, job.letter, job.pending, job.digest)
+
+
+async def slug(conn: Connection, job: Job) -> str | None:
+    """Return the slug of the job's letter."""
+    found: str | None = await conn.fetchval(SLUG, job.letter)
+    return found
+
+
+async def signatures(conn: Connection, job: Job) -> tuple[Place, ...]:
+    """Return every signature of the job's mailbox on its letter, removed ones too."""
+    return tuple(map(_place, await conn.fetch(SIGNATURES, job.letter, job.digest)))
+
+
+async def newest_pending(conn: Connection, job: Job) -> tuple[Place, bool] | None:
+    """Return the newest pending signature of the job's mailbox that can still be confirmed, and whether its code can.
+
+    None if there is none, or the mailbox is barred from the letter.
+    """
+    row = await conn.fetchrow(NEWEST_PENDING, job.letter, job.digest)
+    return (_place(row), row["code_works"]) if row else None
+
+
+async def suppression_key(conn: Connection) -> bytes | None:
+    """Return the wrapped key of this installation's suppression digests, once there is one."""
+    wrapped: bytes | None = await conn.fetchval(SUPPRESSION_KEY)
+    return wrapped
+
+
+async def add_suppression_key(conn: Connection, wrapped: bytes) -> None:
+    """Keep a wrapped key, unless another process was first."""
+    await conn.execute(ADD_SUPPRESSION_KEY, wrapped)
+
+
+async def is_suppressed(conn: Connection, digest: bytes) -> bool:
+    """Tell whether this mailbox never wants mail again."""
+    known: bool = await conn.fetchval(IS_SUPPRESSED, digest)
+    return known
+
+
+async def suppress(conn: Connection, digest: bytes) -> None:
+    """Remember that this mailbox never wants mail again; twice is calm."""
+    await conn.execute(SUPPRESS, digest)
+
+
+def _place(row: Record) -> Place:
+    return Place(row["id"], cast("KindName", row["kind"]))
+
+
+def _job(row: Record) -> Job:
+    return Job(
+        id=row["id"],
+        letter=row["letter"],
+        purpose=Purpose(row["purpose"]),
+        pending=row["pending"],
+        digest=row["digest"],
+        sealed=row["sealed"],
+        lang=row["lang"],
+        attempts=row["attempts"],
+        lease=row["lease"],
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,137 @@
+"""Relays in order of preference: the next one takes what the first cannot, and none is asked too often while down.
+
+Who is to blame decides what happens: a relay that cannot be reached, or that does not want *us*, is rested and the
+next one asked; a mail that was put off is tried again later; a recipient that was refused for good is never tried
+again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from petition.errors import PetitionError
+from petition.mail.compose import Parcel
+from petition.mail.line import Line, NotForThisRelay, RelayDown
+from petition.settings import Relay
+
+LONGEST_REST = 30.0  # seconds
+
+log = logging.getLogger(__name__)
+
+
+class NotNow(PetitionError):
+    """No relay took the mail; worth trying later. ``tried`` tells whether any was asked at all."""
+
+    def __init__(self, *, tried: bool) -> None:
+        super().__init__("no relay takes the mail now")
+        self.tried = tried
+
+
+class Health:
+    """How one relay has been doing, as all connections of this process saw it.
+
+    After a failure it rests for 1, 2, 4, … at most 30 seconds; then one mail, and not all that wait, tries it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._failures = 0
+        self._rests_until = 0.0
+        self._is_tried = False
+
+    def may_be_tried(self) -> bool:
+        """Tell whether to use the relay; after a rest only the first who asks is told yes."""
+        if not self._failures:
+            return True
+        if self._is_tried or _clock() < self._rests_until:
+            return False
+        self._is_tried = True
+        return True
+
+    def rest(self) -> float:
+        """Return for how many seconds nobody may use it."""
+        if not self._failures:
+            return 0.0
+        return LONGEST_REST if self._is_tried else max(0.0, self._rests_until - _clock())
+
+    def worked(self) -> None:
+        """Note that the relay answered as a relay does."""
+        if self._failures:
+            log.info("the relay is back", extra={"relay": self.name})
+        self._failures, self._is_tried = 0, False
+
+    def failed(self, code: int) -> None:
+        """Note a failure; those that come together count once."""
+        self._is_tried = False
+        if _clock() < self._rests_until:
+            return
+        seconds = min(LONGEST_REST, 2.0**self._failures)
+        self._failures = min(self._failures + 1, 10)
+        self._rests_until = _clock() + seconds
+        log.warning("the relay rests", extra={"relay": self.name, "code": code, "seconds": seconds})
+
+    def given_up(self) -> None:
+        """Note that a try ended without an answer about the relay (this process stops)."""
+        self._is_tried = False
+
+
+class Relays:
+    """All relays of a process; each sender has lines of its own to them."""
+
+    def __init__(self, relays: Sequence[Relay], local_hostname: str) -> None:
+        self._relays = [(relay, Health(f"{relay.host}:{relay.port}")) for relay in relays]
+        self._local_hostname = local_hostname
+
+    def rest(self) -> float:
+        """Return for how many seconds no relay at all may be used."""
+        return min((health.rest() for _, health in self._relays), default=LONGEST_REST)
+
+    def lines(self) -> "Lines":
+        """Return lines for one sender, not connected yet."""
+        return Lines([(Line(relay, self._local_hostname), health) for relay, health in self._relays])
+
+
+class Lines:
+    """One sender's kept connections, in order of preference. Not for two mails at once."""
+
+    def __init__(self, lines: Sequence[tuple[Line, Health]]) -> None:
+        self._lines = lines
+
+    async def send(self, parcel: Parcel, before_data: Callable[[], Awaitable[None]]) -> str:
+        """Have ``parcel`` accepted by one relay and return that relay's name.
+
+        ``before_data`` is called once the envelope is accepted; if it raises, nothing is sent and that is raised.
+        Raises ``RecipientRefused`` (for good) or ``NotNow``.
+        """
+        tried = False
+        for line, health in self._lines:
+            if not health.may_be_tried():
+                continue
+            tried = True
+            try:
+                await line.send(parcel, before_data)
+            except NotForThisRelay:
+                health.worked()
+                continue
+            except RelayDown as error:
+                health.failed(error.code)
+                continue
+            except asyncio.CancelledError:
+                health.given_up()
+                raise
+            except Exception:
+                health.worked()
+                raise
+            health.worked()
+            return health.name
+        raise NotNow(tried=tried)
+
+    async def hang_up(self, *, idle_for: float = 0.0) -> None:
+        """Close the connections that were not used for ``idle_for`` seconds."""
+        for line, _ in self._lines:
+            if line.idle() >= idle_for:
+                await line.hang_up()
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()

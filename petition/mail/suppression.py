@@ -1,0 +1,45 @@
+""" "Never mail me again": mailboxes known by a keyed digest, the same for all letters."""
+
+from petition import sealing
+from petition.database import Connection, Database
+from petition.mail import queries
+from petition.mailboxes import canonical
+from petition.sealing import Wrapper
+from petition.tokens import Tokens
+
+# Frozen: the addresses behind older digests are gone, so these cannot be made again under newer rules.
+RULES = 1
+
+
+class Suppression:
+    """Digests under the installation's suppression key, which is made when it is first needed."""
+
+    def __init__(self, wrapper: Wrapper) -> None:
+        self._wrapper = wrapper
+        self._key: bytes | None = None
+
+    async def digest(self, conn: Connection, address: str) -> bytes:
+        """Return the digest under which ``address`` is remembered.
+
+        Raises ``PetitionError`` if it is no address or ``SECRET_KEY`` does not fit.
+        """
+        if self._key is None:
+            self._key = await self._read_or_make(conn)
+        return sealing.digest(self._key, canonical(address, RULES))
+
+    async def _read_or_make(self, conn: Connection) -> bytes:
+        """Several workers may need it first at once: whichever row went in is read by all."""
+        wrapped = await queries.suppression_key(conn)
+        if wrapped is None:
+            await queries.add_suppression_key(conn, self._wrapper.wrap(sealing.new_key()))
+            wrapped = await queries.suppression_key(conn)
+        if wrapped is None:
+            raise LookupError("the suppression key has vanished")
+        return self._wrapper.unwrap(wrapped)
+
+
+async def never_again(database: Database, tokens: Tokens, token: str) -> None:
+    """Do what the "never mail me again" link asks; twice is calm. Raises ``BadToken``, ``Unavailable``."""
+    digest = tokens.read_never(token)
+    async with database.transaction() as conn:
+        await queries.suppress(conn, digest)

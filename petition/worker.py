@@ -1,0 +1,103 @@
+"""The worker: delivers mail and keeps what is kept no longer than promised. Several may run at once."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from petition import i18n, retention
+from petition.database import Database, opened
+from petition.errors import SettingsError, Unavailable
+from petition.mail.choice import Chooser
+from petition.mail.compose import Composer
+from petition.mail.deliver import SENDERS, Deliverer
+from petition.mail.line import is_on_this_machine
+from petition.mail.relays import Relays
+from petition.mail.suppression import Suppression
+from petition.rendering import Renderer
+from petition.sealing import Opener, Wrapper
+from petition.settings import Settings
+from petition.tokens import Tokens
+
+EVERY = 60.0  # seconds between two rounds of retention
+
+log = logging.getLogger(__name__)
+
+Chore = tuple[str, Callable[[Database], Awaitable[int]]]
+
+
+def main(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT, finish the mail under way, return. Raises ``SettingsError``."""
+    asyncio.run(_until_signalled(settings))
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Work until ``stop`` is set. ``settings`` must be a worker's, with a database URL. Raises ``SettingsError``."""
+    if settings.database_url is None or settings.contact_private_key is None or not settings.relays:
+        raise SettingsError("the worker needs a database, the private contact key and a relay")
+    tokens = Tokens(settings.secret_keys)
+    renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
+    composer = Composer(settings, renderer, tokens)
+    chooser = Chooser(Opener(settings.contact_private_key), Suppression(Wrapper(settings.secret_keys)))
+    relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
+    _warn_of_open_passwords(settings)
+    async with opened(settings.database_url, most=SENDERS + 2) as database, asyncio.TaskGroup() as group:
+        group.create_task(Deliverer(database, chooser, composer, relays).run(stop))
+        group.create_task(keep_tidy(database, settings, stop))
+        log.info("the worker works")
+    log.info("the worker has stopped")
+
+
+async def keep_tidy(database: Database, settings: Settings, stop: asyncio.Event) -> None:
+    """Do every chore of retention now and once a minute until ``stop`` is set."""
+    chores = _chores(settings)
+    while not stop.is_set():
+        await do_chores(database, chores)
+        try:
+            await asyncio.wait_for(stop.wait(), EVERY)
+        except TimeoutError:
+            continue
+
+
+async def do_chores(database: Database, chores: list[Chore]) -> None:
+    """Do each chore once; one that fails does not keep the others from being done. Raises nothing."""
+    for name, chore in chores:
+        try:
+            count = await chore(database)
+        except Unavailable:
+            log.warning("retention waits for the database")
+            return
+        except Exception:
+            log.exception("a chore failed", extra={"task": name})
+            continue
+        if count:
+            log.info("retention", extra={"task": name, "count": count})
+
+
+def _chores(settings: Settings) -> list[Chore]:
+    """List them in the order in which they build on each other: a letter closes before its pending rows go."""
+    return [
+        ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
+        ("close_letters", retention.close_letters),
+        *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
+        ("destroy_digest_keys", retention.destroy_digest_keys),
+    ]
+
+
+def _dropping(table: str) -> Callable[[Database], Awaitable[int]]:
+    return lambda database: retention.drop_expired(database, table)
+
+
+def _warn_of_open_passwords(settings: Settings) -> None:
+    for relay in settings.relays:
+        if relay.username and not (relay.tls or relay.starttls or is_on_this_machine(relay)):
+            log.warning("the password goes to this relay in the clear", extra={"relay": relay.host})
+
+
+async def _until_signalled(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run(settings, stop)
