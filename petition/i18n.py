@@ -60,7 +60,7 @@ class Language:
 
     def datetime(self, moment: datetime) -> str:
         """Return the day and the minute (UTC) written out."""
-        return str(dates.format_datetime(moment, format="long", locale=self.locale))
+        return f"{self.date(moment)}, {dates.format_time(moment, format='short', locale=self.locale)} UTC"
 
 
 class Languages(Mapping[str, Language]):
@@ -115,6 +115,7 @@ def _load_one(folder: Path, code: str) -> Language:
         compiled = io.BytesIO()
         write_mo(compiled, catalogue)
         compiled.seek(0)
-        return Language(code, Locale.parse(code), Translations(compiled, DOMAIN))
+        # The header may name a region: dates are written as there ("Language: en_GB" in the folder ``en``).
+        return Language(code, catalogue.locale or Locale.parse(code), Translations(compiled, DOMAIN))
     except (OSError, ValueError) as error:
         raise SettingsError(f"the catalogue of {code!r} cannot be read: {error}") from None

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ class Renderer:
 
     def __init__(self, languages: Languages, base_url: str, controller: str | None) -> None:
         self.languages = languages
-        self.css = Markup((STATIC / "css" / "site.css").read_text(encoding="utf-8").strip())  # noqa: S704  # our own file
+        self.css = Markup(_compact((STATIC / "css" / "site.css").read_text(encoding="utf-8")))  # noqa: S704  # our own file
         self.css_hash = "sha256-" + base64.b64encode(hashlib.sha256(self.css.encode()).digest()).decode()
         self._common = {"base_url": base_url, "controller": controller, "languages": tuple(languages), "css": self.css}
         self._environments = {code: _environment(language, languages) for code, language in languages.items()}
@@ -45,8 +46,18 @@ def _environment(language: Language, languages: Languages) -> Environment:
         language.gettext, language.ngettext, newstyle=True
     )
     environment.filters |= _filters(language)
-    environment.globals |= {"language_name": lambda code: languages[code].own_name, "static": static_url()}
+    environment.globals |= {
+        "language_name": lambda code: languages[code].own_name,
+        "in_words_of": lambda code, message: languages[code].gettext(message),
+        "static": static_url(),
+    }
     return environment
+
+
+def _compact(css: str) -> str:
+    """Drop comments and indentation: they are for us, and every page carries the sheet."""
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
+    return re.sub(r"\s*\n\s*", "\n", css).strip()
 
 
 def _filters(language: Language) -> dict[str, Callable[..., str]]:
