@@ -107,13 +107,7 @@ def context(request: Request, **extra: object) -> dict[str, Any]:
     path = request.url.path
     lang = lang_of(request)
     here = path.removeprefix(f"/{lang}") if path.startswith(f"/{lang}/") else "/"
-    return {
-        "here": here,
-        "canonical": f"{site_of(request).settings.base_url}/{lang}{here}",
-        "switch_form": None,
-        "switch_action": here,
-        **extra,
-    }
+    return {"here": here, "canonical": None, **extra}
 
 
 def page(request: Request, name: str, status: int = 200, /, **extra: object) -> Response:
@@ -125,9 +119,10 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
 
 
 def kept_page(request: Request, name: str, extra_headers: Iterable[Header] = (), /, **extra: object) -> Kept:
-    """Return template ``name`` as a kept page."""
+    """Return template ``name`` as a kept page; its canonical address is its path."""
     site, lang = site_of(request), lang_of(request)
-    text = site.renderer.render(name, lang, **context(request, **extra))
+    shared = context(request, canonical=site.settings.base_url + request.url.path)
+    text = site.renderer.render(name, lang, **(shared | extra))
     headers = [*html_headers(site.settings, site.renderer.css_hash), (b"content-language", lang.encode())]
     headers += [(name.encode(), value.encode()) for name, value in _onion(request).items()]
     return keep(text.encode(), HTML, [*headers, *extra_headers])

@@ -1,34 +1,36 @@
 """Writing letters: taking one in from a folder, publishing it, giving it out again."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from petition import mailboxes, sealing
 from petition.database import Connection, Database, Record
 from petition.errors import NotFound, PetitionError
 from petition.letters import folder, markdown, queries
+from petition.letters.letter_toml import LetterSettings
 from petition.letters.model import Text, digest_of
 from petition.sealing import Wrapper
 
 
-async def import_folder(database: Database, wrapper: Wrapper, path: Path, languages: tuple[str, ...]) -> str:
+async def import_folder(database: Database, wrapper: Wrapper, path: Path, languages: Collection[str]) -> str:
     """Take in the letter in ``path``, new or known by its slug, as the text being written; return its slug.
 
     Readers of a published letter go on seeing its current version until ``publish``, but see new parties, goal and
     closing time at once. Raises ``ImportRefused``.
     """
     found = folder.read(path, languages)
+    settings = found.settings
     async with database.transaction() as conn:
-        row = await queries.by_slug(conn, found.slug, lock=True)
-        frame = found.goal, found.closes_at, found.names_in_search
+        row = await queries.by_slug(conn, settings.slug, lock=True)
+        frame = settings.goal, settings.closes_at, settings.names_in_search
         if row is None:
-            letter = await _add(conn, wrapper, found.slug, frame)
+            letter = await _add(conn, wrapper, settings.slug, frame)
         else:
             letter = row["id"]
             await queries.set_frame(conn, letter, *frame)
-        await queries.set_parties(conn, letter, found.initiators, found.addressees)
+        await queries.set_parties(conn, letter, settings.initiators, settings.addressees)
         await queries.set_translations(conn, letter, found.texts)
-    return found.slug
+    return settings.slug
 
 
 async def _add(conn: Connection, wrapper: Wrapper, slug: str, frame: tuple[object, ...]) -> int:
@@ -67,16 +69,15 @@ async def export_folder(database: Database, slug: str, path: Path) -> None:
             raise NotFound(f"there is no letter {slug}")
         initiators, addressees = await queries.parties(conn, row["id"])
         texts = await queries.translations(conn, row["id"])
-    letter = folder.LetterFolder(
+    settings = LetterSettings(
         slug=slug,
         goal=row["goal"],
         closes_at=row["closes_at"],
         names_in_search=row["names_in_search"],
         initiators=initiators,
         addressees=addressees,
-        texts=texts,
     )
-    folder.write(letter, path)
+    folder.write(folder.LetterFolder(settings, texts), path)
 
 
 async def _locked(conn: Connection, slug: str) -> Record:

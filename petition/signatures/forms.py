@@ -108,7 +108,8 @@ class _Reader:
             for key in ("name", "affiliation", "city"):
                 self._fields.pop(key, None)
         fields = {key: value for key, value in self._fields.items() if value}
-        found = signals.signals_of(kind, tuple(filter(None, all_names)), mailbox, self._fields.get("website"))
+        typed = [] if visibility is Visibility.COUNTED else filter(None, all_names)
+        found = signals.signals_of(kind, mailbox, typed, self._fields.get("website"))
         return Draft(kind, mailbox, visibility, fields, found)
 
     def _cleaned(self, key: str) -> str:

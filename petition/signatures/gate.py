@@ -76,6 +76,11 @@ async def _count_drawn(request: Request, site: Site, form: Mapping[str, str]) ->
     return 1 if now[each.key] > MAX_TRIES else 0
 
 
+def typed(form: Mapping[str, str], errors: Mapping[str, str] | None = None) -> Form:
+    """Return what was typed, without answers to challenges, to be shown again."""
+    return Form({key: value for key, value in form.items() if key not in SHOWN_ANEW}, dict(errors or {}))
+
+
 def one_more_step(
     request: Request, form: Mapping[str, str], live: Live, what: str, *, dear: bool, wrong: bool = False
 ) -> Response:
@@ -84,13 +89,12 @@ def one_more_step(
     captchas = site.get(Captchas)
     drawn = captchas.draw(live.letter.id, dear=dear)
     site_key = captchas.hcaptcha_site_key
-    values = {key: value for key, value in form.items() if key not in SHOWN_ANEW}
     response = web.page(
         request,
         "signatures/one_more_step.html",
         422,
         letter=live.letter,
-        form=Form(values, {}),
+        form=typed(form),
         drawn=drawn,
         hcaptcha_site_key=site_key,
         dear=dear,
@@ -98,8 +102,6 @@ def one_more_step(
         what=what,
         action=f"/{lang}/{live.letter.slug}/{what}",
         here=f"/{live.letter.slug}",
-        switch_form="step-form",
-        switch_action=f"/{live.letter.slug}/{what}",
     )
     if site_key:
         response.headers["content-security-policy"] = web.policy(site.renderer.css_hash, captchas.sources)

@@ -1,6 +1,6 @@
 """The letter's page, kept for everybody, or made once more for the one whose form has errors."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -45,9 +45,6 @@ async def with_form(request: Request, live: Live, kind: Kind, form: Form, status
     html = live.letter.text(lang).html
     more = show_context(request, live, kind, shown, html, False) | {
         "form": form,
-        "here": f"/{live.letter.slug}",
-        "switch_form": "sign-form",
-        "switch_action": f"/{live.letter.slug}/sign",
     }
     return web.page(request, "letters/show.html", status, **more)
 
@@ -60,14 +57,14 @@ def show_context(
     return {
         "letter": letter,
         "shown_lang": letter.shown_in(lang),
-        "text": letter.text(lang),
-        "html": html,
+        "text": replace(letter.text(lang), html=html),
         "rest_url": f"/{lang}/{letter.slug}/text" if cut else None,
         "counts": live.counts,
         "counted_at": live.counted_at,
         "as_kind": kind,
         "form": Form(),
         "closed": not letter.is_open,
+        "here": f"/{letter.slug}" + (f"?as={kind.value}" if kind is Kind.ORGANIZATION else ""),
         **shown,
     }
 

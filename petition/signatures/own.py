@@ -53,6 +53,12 @@ class Own:
     signed_at: datetime | None
     listed_at: datetime
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """Return the stored names and details that are not empty; the country as a code."""
+        told = ("name", "affiliation", "city", "country", "position", "organization_en", "organization_ru", "website")
+        return {key: value for key in told if (value := getattr(self, key))}
+
     def as_json(self) -> dict[str, object]:
         """Return everything, for the signatory to take along; times as ISO 8601 in UTC."""
         return {

@@ -10,10 +10,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
-from petition.signatures.mailboxes import BadAddress, Mailbox, parse
+from petition.mailboxes import BadAddress, Mailbox, parse
 from petition.signatures.model import Kind
 from petition.signatures.names import problem_of_person
-from petition.signatures.providers import FREE_MAIL
+from petition.providers import FREE_MAIL
 from petition.text import letters_of
 
 # Below these anyone can have a name, so sharing them shows nothing. The country codes' own second levels are told by

@@ -57,8 +57,6 @@ async def sign(request: Request) -> Response:
     if form.get("version") != live.letter.version.digest:
         return await _superseded(request, live, kind, form)
     try:
-        if "switch" in form:
-            return await _again(request, live, kind, form, {}, 422)
         passed = await gate.check(request, form, live, "sign")
         if isinstance(passed, Response):
             return passed
@@ -124,7 +122,7 @@ async def _again(
 ) -> Response:
     language = web.language_of(request)
     told = {key: language.gettext(message) for key, message in errors.items()}
-    return await letter_page.with_form(request, live, kind, Form(dict(form), told), status)
+    return await letter_page.with_form(request, live, kind, gate.typed(form, told), status)
 
 
 async def _superseded(request: Request, live: Live, kind: Kind, form: Mapping[str, str]) -> Response:
@@ -157,7 +155,7 @@ async def send_link(request: Request) -> Response:
         mailbox = mailboxes.parse(form.get("email", ""))
     except BadAddress as error:
         told = {"email": web.language_of(request).gettext(error.message)}
-        return _find_page(request, live, Form(dict(form), told), status=422)
+        return _find_page(request, live, gate.typed(form, told), status=422)
     passed = await gate.check(request, form, live, "find")
     if isinstance(passed, Response):
         return passed

@@ -5,9 +5,9 @@ from disposable_email_domains import blocklist
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition.signatures.mailboxes import parse
+from petition.mailboxes import parse
 from petition.signatures.model import Kind
-from petition.signatures.providers import FREE_MAIL
+from petition.providers import FREE_MAIL
 from petition.signatures.signals import host_of, is_own_domain, is_throwaway, signals_of
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)

@@ -8,7 +8,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from petition.errors import PetitionError
 from petition.i18n import N_
-from petition.signatures.providers import NEWEST, PROVIDERS, Provider
+from petition.providers import NEWEST, PROVIDERS, Provider
 from petition.text import clean, has_hidden
 
 MISSING = N_("Please write your e-mail address.")

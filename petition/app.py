@@ -1,0 +1,116 @@
+"""The web application: its routes as data, its lifespan, and the one map from errors to answers."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from petition import failures, health, i18n
+from petition.api import views as api
+from petition.captcha import Captchas
+from petition.database import opened
+from petition.errors import SettingsError
+from petition.front import App, Front
+from petition.kept import Pages
+from petition.letters import views as letters
+from petition.letters.board import Board
+from petition.letters.views import ALL
+from petition.limits import Days
+from petition.rendering import Renderer
+from petition.sealing import Sealer, Wrapper
+from petition.settings import Settings
+from petition.signatures import confirm_views, list_views, own_views, views
+from petition.signatures.confirming import Confirming
+from petition.signatures.signing import Signing
+from petition.state import Site
+from petition.static_files import Static
+from petition.tokens import Tokens
+
+log = logging.getLogger(__name__)
+
+ROUTES: list[BaseRoute] = [
+    Route("/", letters.home),
+    Route("/healthz", health.alive),
+    Route("/readyz", health.ready),
+    Route("/metrics", health.metrics),
+    Route("/robots.txt", health.robots),
+    Route("/.well-known/security.txt", health.security),
+    Route("/captcha/challenge", views.challenge),
+    Mount("/static", Static()),
+    *api.ROUTES,
+    Route("/{lang}/", letters.index),
+    Route("/{lang}/privacy", letters.privacy),
+    Route("/{lang}/confirm/{token}", confirm_views.show),
+    Route("/{lang}/confirm/{token}", confirm_views.confirm, methods=["POST"]),
+    Route("/{lang}/signature/{token}", own_views.show),
+    Route("/{lang}/signature/{token}", own_views.act, methods=["POST"]),
+    Route("/{lang}/signature/{token}/data.json", own_views.data),
+    Route("/{lang}/never/{token}", confirm_views.never),
+    Route("/{lang}/never/{token}", confirm_views.never_again, methods=["POST"]),
+    Route("/{lang}/{slug}", letters.show),
+    Route("/{lang}/{slug}/text", letters.text),
+    Route("/{lang}/{slug}/versions", letters.versions),
+    Route("/{lang}/{slug}/sign", views.to_letter),
+    Route("/{lang}/{slug}/sign", views.sign, methods=["POST"]),
+    Route("/{lang}/{slug}/check-your-inbox", views.check_your_inbox),
+    Route("/{lang}/{slug}/confirm", views.to_letter),
+    Route("/{lang}/{slug}/confirm", confirm_views.confirm_by_code, methods=["POST"]),
+    Route("/{lang}/{slug}/signed", views.signed),
+    Route("/{lang}/{slug}/find", views.find),
+    Route("/{lang}/{slug}/find", views.send_link, methods=["POST"]),
+    Route("/{lang}/{slug}/signatories", list_views.signatories),
+]
+
+
+def create_app(settings: Settings) -> App:
+    """Return the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
+    languages = i18n.load(settings.locales_dir)
+    renderer = Renderer(languages, settings.base_url, settings.controller)
+    pages = Pages()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        if settings.database_url is None:
+            raise SettingsError("the application needs a database; `petition serve` starts one")
+        async with opened(settings.database_url) as database:
+            wrapper = Wrapper(settings.secret_keys)
+            tokens, sealer = Tokens(settings.secret_keys), Sealer(settings.contact_public_key)
+            site = Site(settings, database, renderer, tokens, sealer, wrapper)
+            board = Board(database, wrapper)
+            board.on_change(pages.moved)
+            board.on_change(lambda _slug: pages.moved(ALL))
+            signing, confirming = Signing(database, settings.limits), Confirming(database)
+            for service in (board, pages, Captchas(settings), Days(database, wrapper), signing, confirming):
+                site.add(service)
+            watching = asyncio.create_task(board.watch())
+            try:
+                yield {"site": site}
+            finally:
+                watching.cancel()
+                await signing.drain()
+                await confirming.drain()
+
+    framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=failures.HANDLERS)
+    framework.router.redirect_slashes = False
+    return Front(_refusing(framework), settings, pages, renderer.css_hash)
+
+
+def _refusing(framework: Starlette) -> App:
+    """Answer what the door refused with a page of ours; hand on everything else."""
+
+    async def refusing(scope: Any, receive: Any, send: Any) -> None:
+        if "refused" not in scope:
+            await framework(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        response: Response = await failures.http(request, HTTPException(scope["refused"]))
+        await response(scope, receive, send)
+
+    return refusing

@@ -1,0 +1,95 @@
+"""The one map from errors to answers: a status, and a short page in the reader's language (JSON for the API)."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from petition import web
+from petition.errors import BadToken, KeyDestroyed, NotFound, PetitionError, Unavailable
+from petition.i18n import N_
+
+log = logging.getLogger(__name__)
+
+STATUS: Mapping[type[Exception], int] = {NotFound: 404, BadToken: 404, KeyDestroyed: 410, Unavailable: 503}
+
+TEXTS: Mapping[int, tuple[str, str]] = {
+    400: (N_("This could not be read"), N_("The form arrived damaged. Please go back and send it again.")),
+    403: (N_("This came from another site"), N_("Please use the form on this site itself.")),
+    404: (N_("There is no such page"), N_("The address may be incomplete. A link from a mail must be opened whole.")),
+    405: (N_("This does not work here"), N_("Please go back and use the page’s own buttons.")),
+    408: (N_("That took too long"), N_("The connection was too slow. Please send the form again.")),
+    410: (N_("This is gone"), N_("What stood here is not kept any more.")),
+    413: (N_("That is too much"), N_("The form holds more than we take.")),
+    415: (N_("This could not be read"), N_("The form arrived in a way we do not know.")),
+    421: (N_("This is another address"), N_("This server does not answer under that name.")),
+    429: (N_("Too many tries"), N_("Please try again later.")),
+    500: (N_("Something went wrong"), N_("It was our mistake. Please try again in a few minutes.")),
+    503: (N_("Away for a moment"), N_("We will be back soon. Please try again in a few seconds.")),
+}
+
+
+async def http(request: Request, error: Exception) -> Response:
+    """Answer what the framework or a view refused by status."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return _page(request, status, headers)
+
+
+async def domain(request: Request, error: Exception) -> Response:
+    """Answer an error of the domain."""
+    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 400)
+    headers = {"retry-after": str(error.retry_after)} if isinstance(error, Unavailable) else {}
+    return _page(request, status, headers)
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    """Answer what nobody thought of; the log has where, never what."""
+    log.error("a request failed", exc_info=error, extra={"route": _route(request)})
+    return _page(request, 500, {})
+
+
+def _route(request: Request) -> str:
+    """Return the pattern of the route, never the address: it may hold a token."""
+    route = request.scope.get("route")
+    return str(getattr(route, "path", "none"))
+
+
+def _page(request: Request, status: int, headers: Mapping[str, str]) -> Response:
+    title, message = TEXTS.get(status, (HTTPStatus(status).phrase, ""))
+    if request.url.path.startswith("/api/"):
+        response: Response = problem(status, HTTPStatus(status).phrase)
+    else:
+        language = web.language_of(request)
+        response = web.page(
+            request,
+            "error.html",
+            status,
+            here="/",
+            status=status,
+            title=language.gettext(title),
+            message=language.gettext(message),
+            retry_after=headers.get("retry-after"),
+        )
+    response.headers.update(headers)
+    return response
+
+
+def problem(status: int, title: str, detail: str | None = None) -> JSONResponse:
+    """Return an RFC 9457 problem."""
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
+    if detail:
+        body["detail"] = detail
+    headers = {"access-control-allow-origin": "*", "cache-control": "no-store"}
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+HANDLERS: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+    HTTPException: http,
+    PetitionError: domain,
+    Exception: unexpected,
+}
