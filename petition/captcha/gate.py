@@ -21,6 +21,10 @@ from petition.captcha.model import (
 from petition.captcha.pow import ProofOfWork
 from petition.settings import Captcha, Settings
 
+# What hCaptcha's widget loads, by its own guide (docs.hcaptcha.com, "Content-Security-Policy Settings").
+_ITS_HOSTS = "https://hcaptcha.com https://*.hcaptcha.com"
+_ITS_SOURCES = dict.fromkeys(("script-src", "frame-src", "style-src", "connect-src"), _ITS_HOSTS)
+
 
 class Captchas:
     """Built once from the settings. ``CAPTCHA`` decides what is shown; what was shown is accepted.
@@ -39,6 +43,11 @@ class Captchas:
     def hcaptcha_site_key(self) -> str | None:
         """Return the site key if hCaptcha is to be shown now."""
         return self._hosted.site_key if self._hosted and not self._hosted.down else None
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Return what a page that shows hCaptcha adds to its content security policy, by directive."""
+        return _ITS_SOURCES if self.hcaptcha_site_key else {}
 
     @property
     def hcaptcha_down(self) -> bool:

@@ -74,6 +74,7 @@ async def test_a_drawn_challenge_is_known_before_it_is_compared(ours: Captchas) 
 async def test_hcaptcha_is_not_looked_at_unless_configured(ours: Captchas) -> None:
     assert await ours.check({"h-captcha-response": "token"}, LETTER) is Refusal.MISSING
     assert ours.hcaptcha_site_key is None
+    assert ours.sources == {}
     assert not ours.hcaptcha_down
 
 
@@ -89,6 +90,7 @@ async def test_hcaptcha_is_shown_and_asked(tmp_path: Path) -> None:
         captchas = with_hcaptcha(tmp_path, side.url)
         assert captchas.challenge(LETTER, dear=True) == {"kind": "hcaptcha", "site_key": "site-key"}
         assert captchas.hcaptcha_site_key == "site-key"
+        assert set(captchas.sources) == {"script-src", "frame-src", "style-src", "connect-src"}
         assert isinstance(await captchas.check({"h-captcha-response": "token"}, LETTER), Passed)
         side.behaviour = says(NO)
         assert await captchas.check({"h-captcha-response": "token"}, LETTER) is Refusal.WRONG
@@ -100,6 +102,7 @@ async def test_ours_takes_over_when_hcaptcha_fails(tmp_path: Path) -> None:
         assert await captchas.check({"h-captcha-response": "token"}, LETTER) is Refusal.UNREACHABLE
         assert captchas.hcaptcha_down
         assert captchas.hcaptcha_site_key is None
+        assert captchas.sources == {}
         assert "parameters" in captchas.challenge(LETTER, dear=False)
         assert isinstance(await captchas.check({"altcha": solved()}, LETTER), Passed)
         both = {"h-captcha-response": "token"} | drawn()
