@@ -95,9 +95,13 @@ class Demo:
 
 def run(port: int | None = None, data_dir: Path | None = None, environ: Mapping[str, str] = os.environ) -> None:
     """Run the demo until Ctrl-C or SIGTERM, from the main thread. Raises ``PetitionError``."""
+    hold(prepared(port, data_dir, environ))
+
+
+def hold(demo: Demo) -> None:
+    """Run ``demo`` with its database until Ctrl-C or SIGTERM. Raises ``PetitionError``."""
     with _interrupted_by_sigterm():
         try:
-            demo = prepared(port, data_dir, environ)
             _check_free(demo.settings.port)
             with _database(demo.settings) as url:
                 asyncio.run(demo.run(url))
