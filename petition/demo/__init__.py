@@ -1,0 +1,1 @@
+"""``petition demo``: everything on one machine, every outgoing mail readable in the browser."""
