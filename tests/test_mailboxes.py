@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.provisional import domains
 
-from petition.signatures import mailboxes
-from petition.signatures.mailboxes import BadAddress, Mailbox, canonical, parse
-from petition.signatures.providers import FREE_MAIL, NEWEST, PROVIDERS
+from petition import mailboxes
+from petition.mailboxes import BadAddress, Mailbox, canonical, parse
+from petition.providers import FREE_MAIL, NEWEST, PROVIDERS
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)
 NAMES = st.text("abcXYZ019._-+", min_size=1, max_size=20).filter(

@@ -8,8 +8,10 @@ from email_validator import EmailNotValidError, validate_email
 
 from petition.errors import PetitionError
 from petition.i18n import N_
-from petition.signatures.providers import NEWEST, PROVIDERS, Provider
+from petition.providers import NEWEST, PROVIDERS, Provider
 from petition.text import clean, has_hidden
+
+__all__ = ["NEWEST", "BadAddress", "Mailbox", "canonical", "parse"]
 
 MISSING = N_("Please write your e-mail address.")
 INVALID = N_("This is not a complete e-mail address. It looks like name@example.org.")
