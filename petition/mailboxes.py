@@ -11,6 +11,8 @@ from petition.i18n import N_
 from petition.providers import NEWEST, PROVIDERS, Provider
 from petition.text import clean, has_hidden
 
+__all__ = ["NEWEST", "BadAddress", "Mailbox", "canonical", "parse"]
+
 MISSING = N_("Please write your e-mail address.")
 INVALID = N_("This is not a complete e-mail address. It looks like name@example.org.")
 TOO_LONG = N_("This e-mail address is too long.")

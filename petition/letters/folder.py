@@ -5,7 +5,7 @@ The same letter is always written as the same bytes, so that its folder can be k
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from petition.errors import ImportRefused
@@ -19,11 +19,10 @@ _LANGUAGE_FILE = re.compile(r"([a-z]{2,3}(?:_[A-Z]{2})?)\.md")
 
 
 @dataclass(frozen=True, slots=True)
-class LetterFolder:
+class LetterFolder(LetterSettings):
     """What the folder holds. ``texts`` are (title, Markdown body) by language, in the order of the languages."""
 
-    settings: LetterSettings
-    texts: Mapping[str, tuple[str, str]]
+    texts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def read(folder: Path, languages: Collection[str]) -> LetterFolder:
@@ -36,7 +35,7 @@ def read(folder: Path, languages: Collection[str]) -> LetterFolder:
     texts = _read_texts(folder, languages, problems)
     if settings is None or problems:
         raise ImportRefused(f"{folder} cannot be imported", tuple(problems))
-    return LetterFolder(settings, texts)
+    return LetterFolder(**{each.name: getattr(settings, each.name) for each in fields(settings)}, texts=texts)
 
 
 def write(letter: LetterFolder, folder: Path) -> None:
@@ -50,7 +49,7 @@ def write(letter: LetterFolder, folder: Path) -> None:
     if strangers:
         problems = tuple(f"{name}: is no text of this letter" for name in strangers)
         raise ImportRefused(f"{folder} holds another letter; choose an empty folder", problems)
-    for name, text in {SETTINGS: letter_toml.dumps(letter.settings), **texts}.items():
+    for name, text in {SETTINGS: letter_toml.dumps(letter), **texts}.items():
         (folder / name).write_bytes(text.encode())
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from petition.mailboxes import BadAddress, Mailbox, parse
+from petition.providers import FREE_MAIL
 from petition.signatures.model import Kind
 from petition.signatures.names import problem_of_person
-from petition.providers import FREE_MAIL
 from petition.text import letters_of
 
 # Below these anyone can have a name, so sharing them shows nothing. The country codes' own second levels are told by
@@ -29,14 +29,14 @@ _MARKS_IN_A_ROW = 5  # real scripts stack up to four marks on a letter
 
 
 def signals_of(
-    kind: Kind, mailbox: Mailbox, names: Iterable[str] = (), website: str | None = None
+    kind: Kind, names: Iterable[str], mailbox: Mailbox, website: str | None = None
 ) -> dict[str, bool] | None:
     """Return the signals of one sign-up, each ``True``; None if there are none.
 
-    ``names`` are those typed (none for a ``counted`` person, of whom nothing may be kept). Keys: ``throwaway`` (a
-    domain of throw-away mailboxes), ``tagged`` (a "+tag" in the address), ``own_domain`` (an organization's mailbox is
-    at its website's domain), ``free_mail`` (an organization's is at a provider anyone can use), ``link``, ``shouting``,
-    ``mixed_scripts`` (Latin and Cyrillic in one word), ``stacked_marks`` in a name.
+    ``names`` are those typed. Keys: ``throwaway`` (a domain of throw-away mailboxes), ``tagged`` (a "+tag" in the
+    address), ``own_domain`` (an organization's mailbox is at its website's domain), ``free_mail`` (an organization's is
+    at a provider anyone can use), ``link``, ``shouting``, ``mixed_scripts`` (Latin and Cyrillic in one word),
+    ``stacked_marks`` in a name.
     """
     told = {"throwaway": is_throwaway(mailbox.domain), "tagged": mailbox.is_tagged}
     if kind is Kind.ORGANIZATION:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petition.mailboxes import parse
-from petition.signatures.model import Kind
 from petition.providers import FREE_MAIL
+from petition.signatures.model import Kind
 from petition.signatures.signals import host_of, is_own_domain, is_throwaway, signals_of
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)
@@ -15,7 +15,7 @@ ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=60
 
 def told(address: str, *names: str, kind: Kind = Kind.PERSON, website: str | None = None) -> set[str]:
     """Return the keys of the signals."""
-    signals = signals_of(kind, parse(address), names, website)
+    signals = signals_of(kind, names, parse(address), website)
     assert signals is None or (signals and set(signals.values()) == {True})
     return set(signals or ())
 
@@ -110,5 +110,5 @@ def test_no_free_provider_is_a_throwaway_one() -> None:
 
 @given(st.sampled_from(Kind), st.lists(ANY_TEXT, max_size=2), st.none() | ANY_TEXT)
 def test_signals_are_small_and_hold_nothing_typed(kind: Kind, names: list[str], website: str | None) -> None:
-    signals = signals_of(kind, parse("ann@example.org"), names, website) or {}
+    signals = signals_of(kind, names, parse("ann@example.org"), website) or {}
     assert set(signals) <= {"own_domain", "link", "shouting", "mixed_scripts", "stacked_marks"}

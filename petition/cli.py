@@ -1,0 +1,104 @@
+"""``petition``, the command. Errors are one clear line and exit 1, wrong usage is exit 2; never a traceback."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from petition import commands
+from petition.errors import ImportRefused, PetitionError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command; return the exit code."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        result = given.run(given)
+        return int(asyncio.run(result) if asyncio.iscoroutine(result) else result or 0)
+    except ImportRefused as error:
+        for line in (*error.problems, str(error)):
+            _say(line)
+    except PetitionError as error:
+        _say(str(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+    except KeyboardInterrupt:
+        return 130
+    return 1
+
+
+def _say(line: str) -> None:
+    print(f"petition: {line}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="petition", description="Open letters and petitions people can trust.")
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands_.add_parser("demo", help="try everything on this machine, with a mailbox that shows all mail")
+    demo.add_argument("--port", type=_port, default=8000)
+    demo.add_argument("--data", type=Path, default=None, metavar="DIR")
+    demo.set_defaults(run=commands.demo)
+
+    serve = commands_.add_parser("serve", help="the web")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=_port, default=None, help="default: $PORT or 8000")
+    serve.add_argument("--workers", type=_workers, default=1, metavar="N")
+    serve.set_defaults(run=commands.serve)
+
+    commands_.add_parser("worker", help="mail, schedules, retention").set_defaults(run=commands.worker)
+    commands_.add_parser("migrate", help="bring the database's schema up").set_defaults(run=commands.migrate)
+    commands_.add_parser("keys", help="print fresh secrets").set_defaults(run=commands.keys)
+    commands_.add_parser("check", help="tell what is wrong with settings, database, relays").set_defaults(
+        run=commands.check
+    )
+    _letter(commands_.add_parser("letter", help="letters as folders"))
+    _signatures(commands_.add_parser("signatures", help="signatories in and out; organizations that wait"))
+    return parser
+
+
+def _letter(parser: argparse.ArgumentParser) -> None:
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+    take = commands_.add_parser("import", help="take in a letter from a folder")
+    take.add_argument("folder", type=Path, metavar="DIR")
+    take.add_argument("--publish", action="store_true", help="have readers see it")
+    take.set_defaults(run=commands.letter_import)
+    give = commands_.add_parser("export", help="write a letter as a folder")
+    give.add_argument("slug", metavar="SLUG")
+    give.add_argument("folder", type=Path, metavar="DIR")
+    give.set_defaults(run=commands.letter_export)
+
+
+def _signatures(parser: argparse.ArgumentParser) -> None:
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+    take = commands_.add_parser("import", help="take in signatories from a CSV file")
+    take.add_argument("slug", metavar="SLUG")
+    take.add_argument("file", type=Path, metavar="FILE.csv")
+    take.add_argument("--dry-run", action="store_true", help="only tell what would happen")
+    take.set_defaults(run=commands.signatures_import)
+    give = commands_.add_parser("export", help="write signatories to standard output")
+    give.add_argument("slug", metavar="SLUG")
+    give.add_argument("--format", choices=["csv", "json", "xlsx"], default="csv")
+    give.set_defaults(run=commands.signatures_export)
+    held = commands_.add_parser("held", help="list organizations that wait for approval")
+    held.add_argument("slug", metavar="SLUG")
+    held.set_defaults(run=commands.signatures_held)
+    approve = commands_.add_parser("approve", help="let waiting organizations in")
+    approve.add_argument("ids", nargs="+", type=int, metavar="ID")
+    approve.set_defaults(run=commands.signatures_approve)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port")
+    return port
+
+
+def _workers(text: str) -> int:
+    workers = int(text)
+    if not 1 <= workers <= 64:
+        raise argparse.ArgumentTypeError("from 1 to 64")
+    return workers
