@@ -6,6 +6,7 @@ stranger a message of their own through us.
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -71,7 +72,6 @@ class Composer:
         folder = f"email/{choice.template}"
         subject = self._renderer.render(f"{folder}/subject.txt", lang, **context)
         message["Subject"] = " ".join(subject.split())
-        message["Content-Language"] = lang
         if self._one_click:
             message["List-Unsubscribe"] = f"<{context['never_link']}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
@@ -79,6 +79,7 @@ class Composer:
         html = self._renderer.render(f"{folder}/body.html", lang, **context)
         message.set_content(text, cte=_encoding(text))
         message.add_alternative(html, subtype="html", cte=_encoding(html))
+        message["Content-Language"] = lang  # last, since making an alternative moves such headers into the first part
 
     def _context(self, choice: Choice, lang: str) -> dict[str, object]:
         page = "confirm" if choice.template.leads_to_confirming else "signature"
@@ -117,16 +118,19 @@ def _sender(mail_from: str | None) -> Address:
     return sender
 
 
+# No display name, no comment, nothing that could end a header or a command (RFC 5322, 3.2.3; any script, RFC 6532).
+_ADDRESS = re.compile(r"""([^\s"(),:;<>@\[\]\\]+)@([^\s"(),:;<>@\[\]\\]+)""")
+
+
 def _recipient(address: str) -> Address:
-    """Read an address strictly: no display name, no comment, nothing that could end a header or a command."""
-    name, at, domain = address.rpartition("@")
-    if not at or not name or not domain or any(each.isspace() or not each.isprintable() for each in address):
+    """Read an address strictly, whatever the web let in."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None or not address.isprintable():
         raise Unmailable("this is no address")
     try:
-        recipient = Address(addr_spec=f"{name}@{domain.encode('idna').decode('ascii')}")
-    except (ValueError, IndexError):
+        return Address(username=match[1], domain=match[2].encode("idna").decode("ascii"))
+    except ValueError:
         raise Unmailable("this is no address") from None
-    return recipient
 
 
 def _encoding(text: str) -> str:

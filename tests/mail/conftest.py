@@ -1,0 +1,25 @@
+"""An installation in this test's own database, and a post office it can mail through."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from petition.database import Connection
+from tests.mail.installation import Installation, settings
+from tests.mail.post_office import PostOffice
+
+
+@pytest.fixture
+async def post() -> AsyncIterator[PostOffice]:
+    """Give an open post office."""
+    office = PostOffice()
+    await office.open()
+    yield office
+    await office.close()
+
+
+@pytest.fixture
+async def installation(conn: Connection, database_url: str, tmp_path: Path, post: PostOffice) -> Installation:
+    """Give an installation that mails through ``post``."""
+    return Installation(conn, settings(tmp_path, database_url, post.url))
