@@ -76,6 +76,8 @@ def lost_connections_are_unavailable() -> Iterator[None]:
     """Translate whatever says "the server is not there" into ``Unavailable``."""
     try:
         yield
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+        raise Unavailable("the database has not been migrated; run `petition migrate`") from error
     except _LOST as error:
         raise Unavailable(f"the database cannot be reached ({type(error).__name__})") from error
 

@@ -7,7 +7,6 @@ from petition import mailboxes, sealing
 from petition.database import Connection, Database, Record
 from petition.errors import NotFound, PetitionError
 from petition.letters import folder, markdown, queries
-from petition.letters.letter_toml import LetterSettings
 from petition.letters.model import Text, digest_of
 from petition.sealing import Wrapper
 
@@ -19,18 +18,17 @@ async def import_folder(database: Database, wrapper: Wrapper, path: Path, langua
     closing time at once. Raises ``ImportRefused``.
     """
     found = folder.read(path, languages)
-    settings = found.settings
     async with database.transaction() as conn:
-        row = await queries.by_slug(conn, settings.slug, lock=True)
-        frame = settings.goal, settings.closes_at, settings.names_in_search
+        row = await queries.by_slug(conn, found.slug, lock=True)
+        frame = found.goal, found.closes_at, found.names_in_search
         if row is None:
-            letter = await _add(conn, wrapper, settings.slug, frame)
+            letter = await _add(conn, wrapper, found.slug, frame)
         else:
             letter = row["id"]
             await queries.set_frame(conn, letter, *frame)
-        await queries.set_parties(conn, letter, settings.initiators, settings.addressees)
+        await queries.set_parties(conn, letter, found.initiators, found.addressees)
         await queries.set_translations(conn, letter, found.texts)
-    return settings.slug
+    return found.slug
 
 
 async def _add(conn: Connection, wrapper: Wrapper, slug: str, frame: tuple[object, ...]) -> int:
@@ -69,15 +67,16 @@ async def export_folder(database: Database, slug: str, path: Path) -> None:
             raise NotFound(f"there is no letter {slug}")
         initiators, addressees = await queries.parties(conn, row["id"])
         texts = await queries.translations(conn, row["id"])
-    settings = LetterSettings(
+    letter = folder.LetterFolder(
         slug=slug,
         goal=row["goal"],
         closes_at=row["closes_at"],
         names_in_search=row["names_in_search"],
         initiators=initiators,
         addressees=addressees,
+        texts=texts,
     )
-    folder.write(folder.LetterFolder(settings, texts), path)
+    folder.write(letter, path)
 
 
 async def _locked(conn: Connection, slug: str) -> Record:

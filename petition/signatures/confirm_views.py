@@ -2,7 +2,6 @@
 
 import re
 
-from petition.mailboxes import BadAddress
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,6 +10,7 @@ from petition.errors import KeyDestroyed
 from petition.i18n import N_
 from petition.letters.board import Board, Live
 from petition.limits import Days
+from petition.mailboxes import BadAddress
 from petition.signatures import queries
 from petition.signatures.confirming import Claim, Confirmation, Confirming, Result
 from petition.signatures.letter_page import Form

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from petition.mailboxes import BadAddress, Mailbox
-
 from petition import mailboxes
 from petition.i18n import N_
+from petition.mailboxes import BadAddress, Mailbox
 from petition.signatures import countries, names, signals
 from petition.signatures.model import Kind, Visibility
 
@@ -109,7 +108,7 @@ class _Reader:
                 self._fields.pop(key, None)
         fields = {key: value for key, value in self._fields.items() if value}
         typed = [] if visibility is Visibility.COUNTED else filter(None, all_names)
-        found = signals.signals_of(kind, mailbox, typed, self._fields.get("website"))
+        found = signals.signals_of(kind, typed, mailbox, self._fields.get("website"))
         return Draft(kind, mailbox, visibility, fields, found)
 
     def _cleaned(self, key: str) -> str:

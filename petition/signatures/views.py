@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Mapping
 
-from petition.mailboxes import BadAddress, Mailbox
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -14,6 +13,7 @@ from petition.i18n import N_
 from petition.kept import Kept, Pages
 from petition.letters.board import Board, Live
 from petition.limits import Days
+from petition.mailboxes import BadAddress, Mailbox
 from petition.signatures import forms, gate, letter_page
 from petition.signatures.letter_page import Form
 from petition.signatures.model import Kind

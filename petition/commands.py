@@ -1,0 +1,135 @@
+"""What each command does. Each takes the parsed arguments; what must wait for the database is a coroutine."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
+
+from petition import checking, database, embedded, i18n, logs, sealing
+from petition.database import Database
+from petition.demo import supervisor
+from petition.letters import actions
+from petition.sealing import Wrapper
+from petition.settings import Role, Settings, load
+from petition.signatures import commands as signatures
+
+
+def demo(given: Namespace) -> None:
+    """Run everything on this machine."""
+    supervisor.run(given.port, given.data)
+
+
+def serve(given: Namespace) -> None:
+    """Serve the web until SIGTERM."""
+    from petition import serving  # the server takes a while to import, and only this command needs it
+
+    settings = replace(load(role=Role.WEB, port=given.port), host=given.host)
+    logs.configure()
+    with _database(settings) as ready:
+        serving.run(ready, given.workers)
+
+
+def worker(_given: Namespace) -> None:
+    """Deliver mail and keep retention until SIGTERM."""
+    from petition import worker as working
+
+    settings = load(role=Role.WORKER)
+    logs.configure()
+    with _database(settings) as ready:
+        working.main(ready)
+
+
+async def migrate(_given: Namespace) -> None:
+    """Bring the schema up and say what was applied."""
+    with _database(load(role=Role.TOOL)) as settings:
+        applied = await database.migrate(_url(settings))
+    _print(*(f"applied {name}" for name in applied) if applied else ["nothing to do"])
+
+
+def keys(_given: Namespace) -> None:
+    """Print fresh secrets as lines of an environment file."""
+    public, private = sealing.new_contact_pair()
+    _print(
+        f"SECRET_KEY={sealing.new_key().hex()}",
+        f"CONTACT_PUBLIC_KEY={public}",
+        "# Only the worker's environment needs this one; keep a copy where the web server cannot read it.",
+        f"CONTACT_PRIVATE_KEY={private}",
+    )
+
+
+def check(_given: Namespace) -> int:
+    """Tell what is wrong; 1 if anything is."""
+    return checking.main()
+
+
+async def letter_import(given: Namespace) -> None:
+    """Take in a letter, and publish it if asked."""
+    async with _tool() as (settings, db):
+        languages = tuple(i18n.load(settings.locales_dir))
+        slug = await actions.import_folder(db, Wrapper(settings.secret_keys), given.folder, languages)
+        if not given.publish:
+            _print(f"imported {slug}; readers see it after --publish")
+            return
+        number = await actions.publish(db, slug)
+        _print(f"published {slug}, version {number}" if number else f"{slug}: the text is unchanged")
+
+
+async def letter_export(given: Namespace) -> None:
+    """Write a letter as a folder."""
+    async with _tool() as (_, db):
+        await actions.export_folder(db, given.slug, given.folder)
+
+
+async def signatures_import(given: Namespace) -> None:
+    """Take in signatories."""
+    async with _tool() as (settings, db):
+        await signatures.import_csv(db, Wrapper(settings.secret_keys), given.slug, given.file, dry_run=given.dry_run)
+
+
+async def signatures_export(given: Namespace) -> None:
+    """Write signatories to standard output."""
+    async with _tool() as (settings, db):
+        await signatures.export(db, Wrapper(settings.secret_keys), given.slug, given.format, sys.stdout.buffer)
+
+
+async def signatures_held(given: Namespace) -> None:
+    """List organizations that wait."""
+    async with _tool() as (settings, db):
+        await signatures.held(db, Wrapper(settings.secret_keys), given.slug)
+
+
+async def signatures_approve(given: Namespace) -> None:
+    """Let waiting organizations in."""
+    async with _tool() as (settings, db):
+        await signatures.approve(db, Wrapper(settings.secret_keys), given.ids)
+
+
+@asynccontextmanager
+async def _tool() -> AsyncIterator[tuple[Settings, Database]]:
+    with ExitStack() as stack:
+        settings = stack.enter_context(_database(load(role=Role.TOOL)))
+        async with database.opened(_url(settings), most=2) as db:
+            yield settings, db
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Settings]:
+    """Start the embedded database if no other is set, for as long as the command runs."""
+    if settings.database_url is not None:
+        yield settings
+        return
+    with embedded.running(settings.data_dir) as url:
+        # Where the web runs in several processes, each reads the environment anew.
+        os.environ["DATABASE_URL"] = url
+        yield replace(settings, database_url=url)
+
+
+def _url(settings: Settings) -> str:
+    return settings.database_url or ""
+
+
+def _print(*lines: str) -> None:
+    for line in lines:
+        print(line)
