@@ -12,6 +12,7 @@ import pytest
 
 from petition import embedded
 from petition.database import connect, migrate
+from tests.running import Installation, installation, working
 
 if TYPE_CHECKING:
     import asyncpg
@@ -76,3 +77,17 @@ async def conn(database_url: str) -> "AsyncIterator[Conn]":
 def in_database(url: str, name: str) -> str:
     """Return the address of another database of the same server."""
     return url.replace("/petition?", f"/{name}?", 1)
+
+
+@pytest.fixture
+async def site(database_url: str, tmp_path: Path) -> AsyncIterator[Installation]:
+    """Give a running web server with the sample letter; its mail waits in the outbox."""
+    async with installation(database_url, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def road(site: Installation) -> AsyncIterator[Installation]:
+    """Give the same with a worker and an SMTP server: the whole road."""
+    async with working(site.environ, site.inbox):
+        yield site

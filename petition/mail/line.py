@@ -84,6 +84,14 @@ class Line:
         finally:
             self._used_at = _clock()
 
+    async def probe(self) -> None:
+        """Connect, say who we are, hang up. Raises ``RelayDown`` or ``NotForThisRelay``."""
+        try:
+            with _meanings():
+                self._client = await self._connect()
+        finally:
+            await self.hang_up()
+
     async def hang_up(self) -> None:
         """Close the connection politely, without waiting long."""
         client, self._client = self._client, None

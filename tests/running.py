@@ -1,0 +1,206 @@
+"""A whole installation on loopback: the real web server, the real worker, a real SMTP server, on the test's loop."""
+
+import asyncio
+import contextlib
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import uvicorn
+
+from petition import i18n, worker
+from petition.app import create_app
+from petition.captcha.pow import ProofOfWork
+from petition.database import Database, opened
+from petition.demo.inbox import Inbox, Mail, receiving
+from petition.letters import actions
+from petition.resources import PACKAGE
+from petition.sealing import Wrapper, new_contact_pair
+from petition.settings import Role, Settings, load
+from tests.captcha.installation import CHEAP, solve
+
+KEY = "a secret key of the tests, long enough for them"
+SAMPLE = PACKAGE / "sample"
+SLUG = "keep-the-channels-open"
+PUBLIC_KEY, PRIVATE_KEY = new_contact_pair()
+
+
+def free_port() -> int:
+    """Return a port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@dataclass
+class Installation:
+    """One letter, published, on a running web server; ``client`` is a visitor without a cookie jar to speak of."""
+
+    environ: dict[str, str]
+    settings: Settings
+    database: Database
+    client: httpx2.AsyncClient
+    inbox: Inbox = field(default_factory=Inbox)
+    networks: int = 0
+
+    @property
+    def base(self) -> str:
+        """Return the public address."""
+        return self.settings.base_url
+
+    async def challenge(self, slug: str = SLUG, *, dear: bool = False) -> str:
+        """Return a solved challenge, cheaply made under the same key."""
+        async with self.database.connection() as conn:
+            letter = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", slug)
+        return solve(ProofOfWork([KEY], price=CHEAP).challenge(letter, dear=dear))
+
+    async def digest(self, slug: str = SLUG) -> str:
+        """Return the digest of the current version."""
+        async with self.database.connection() as conn:
+            return str(
+                await conn.fetchval(
+                    "SELECT v.digest FROM letter l JOIN version v ON v.letter = l.id AND v.number = l.version"
+                    " WHERE l.slug = $1",
+                    slug,
+                )
+            )
+
+    def elsewhere(self) -> dict[str, str]:
+        """Return the header of a visitor from another network each time."""
+        self.networks += 1
+        n = self.networks
+        return {"X-Forwarded-For": f"198.{18 + n // 65536 % 2}.{n // 256 % 256}.{n % 256}"}
+
+    async def form(self, slug: str = SLUG, **changes: str) -> dict[str, str]:
+        """Return a well filled form of a person with a solved challenge; ``changes`` replace fields."""
+        return {
+            "version": await self.digest(slug),
+            "kind": "person",
+            "name": "Vera Novak",
+            "email": "vera@letters.example",
+            "visibility": "public",
+            "consent": "yes",
+            "altcha": await self.challenge(slug),
+            **changes,
+        }
+
+    async def organization_form(self, slug: str = SLUG, **changes: str) -> dict[str, str]:
+        """Return a well filled form of an organization's representative."""
+        own = {"kind": "organization", "organization_en": "North Pier Network", "website": "https://northpier.example"}
+        return await self.form(slug, **(own | {"email": "anna@northpier.example", "position": "Director"} | changes))
+
+    async def sign(self, lang: str = "en", slug: str = SLUG, **changes: str) -> httpx2.Response:
+        """Sign as a person would, from a network of one's own."""
+        kind = changes.get("kind", "person")
+        form = await (self.organization_form if kind == "organization" else self.form)(slug, **changes)
+        return await self.client.post(f"/{lang}/{slug}/sign", data=form, headers=self.elsewhere())
+
+    async def mail_to(self, address: str, most: float = 20) -> Mail:
+        """Wait for the newest mail to ``address``."""
+        async with asyncio.timeout(most):
+            while True:
+                for mail in self.inbox:
+                    if address in mail.to:
+                        return mail
+                await asyncio.sleep(0.02)
+
+    async def count(self, slug: str = SLUG) -> dict[str, int]:
+        """Return the letter's row of ``count``."""
+        async with self.database.connection() as conn:
+            row = await conn.fetchrow(
+                "SELECT people, organizations, hidden, imported FROM count c JOIN letter l ON l.id = c.letter"
+                " WHERE slug = $1",
+                slug,
+            )
+        assert row is not None
+        return dict(row)
+
+
+def link_in(mail: Mail) -> str:
+    """Return the path of the link to confirm, or to one's own page."""
+    found = re.search(r"https?://[^/\s]+(/[a-z]{2}/(?:confirm|signature)/[\w.\-~]+)", mail.body("plain") or "")
+    assert found, mail.body("plain")
+    return found[1]
+
+
+def code_in(mail: Mail) -> str:
+    """Return the six digits."""
+    found = re.search(r"\b(\d{6})\b", mail.body("plain") or "")
+    assert found
+    return found[1]
+
+
+def environment(folder: Path, database_url: str, port: int, **more: str) -> dict[str, str]:
+    """Return the settings of a web process that never sees the private key."""
+    return {
+        "DATABASE_URL": database_url,
+        "DATA_DIR": str(folder),
+        "PORT": str(port),
+        "SECRET_KEY": KEY,
+        "CONTACT_PUBLIC_KEY": PUBLIC_KEY,
+        "TRUSTED_PROXIES": "127.0.0.0/8",
+        **more,
+    }
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[None]:
+    """Run the web server on this loop."""
+    config = uvicorn.Config(
+        create_app(settings), port=settings.port, log_config=None, access_log=False, proxy_headers=False, lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    with contextlib.suppress(AttributeError):
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        if task.done():
+            task.result()
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def working(environ: dict[str, str], inbox: Inbox) -> AsyncIterator[None]:
+    """Run the worker and an SMTP server for ``inbox`` on this loop."""
+    stop = asyncio.Event()
+    async with receiving(inbox) as smtp_port:
+        more = {
+            "SMTP_URLS": f"smtp://127.0.0.1:{smtp_port}",
+            "MAIL_FROM": "Letters <letters@letters.example>",
+            "CONTACT_PRIVATE_KEY": PRIVATE_KEY,
+        }
+        task = asyncio.create_task(worker.run(load(environ | more, role=Role.WORKER), stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await task
+
+
+async def publish(settings: Settings, database: Database, folder: Path = SAMPLE) -> str:
+    """Import and publish the letter in ``folder``; return its slug."""
+    languages = tuple(i18n.load(settings.locales_dir))
+    slug = await actions.import_folder(database, Wrapper(settings.secret_keys), folder, languages)
+    await actions.publish(database, slug)
+    return slug
+
+
+@asynccontextmanager
+async def installation(database_url: str, folder: Path, **more: str) -> AsyncIterator[Installation]:
+    """Run the web with the sample letter; mail stays in the outbox until ``working`` runs too."""
+    environ = environment(folder, database_url, free_port(), **more)
+    settings = load(environ, role=Role.WEB)
+    async with opened(database_url, most=4) as database:
+        await publish(settings, database)
+        async with serving(settings), httpx2.AsyncClient(base_url=settings.base_url, timeout=30) as client:
+            yield Installation(environ, settings, database, client)
