@@ -194,7 +194,7 @@ def _secret_keys(reader: _Reader, own: Secrets | None) -> tuple[str, ...]:
         if own is None:
             raise SettingsError("SECRET_KEY is not set; `petition keys` makes one")
         return (own.secret_key(),)
-    keys = tuple(each.strip() for each in given.split(",") if each.strip())
+    keys = (given, *(reader.secret("OLD_SECRET_KEYS") or "").split())
     if any(len(each) < 32 for each in keys):
         raise SettingsError("SECRET_KEY must have at least 32 characters; `petition keys` makes one")
     return keys
