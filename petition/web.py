@@ -1,6 +1,7 @@
 """What every view needs of HTTP: the site, the language, the form that was sent, a page to answer with."""
 
 import asyncio
+import gzip
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -114,8 +115,14 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
     """Answer with template ``name`` in the page's language; never kept by anyone."""
     site, lang = site_of(request), lang_of(request)
     text = site.renderer.render(name, lang, **context(request, **extra))
-    headers = {"cache-control": "no-store", "content-language": lang, **_onion(request)}
-    return Response(text, status, headers, media_type="text/html")
+    headers = {"cache-control": "no-store", "content-language": lang, "vary": "Accept-Encoding", **_onion(request)}
+    body = text.encode()
+    # No page mixes a secret with what a stranger may choose (there are no cookies), so compressing tells nobody
+    # anything; and an error page must pass where connections freeze after 16 KB as well.
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+        body = gzip.compress(body, compresslevel=6, mtime=0)
+    return Response(body, status, headers, media_type="text/html")
 
 
 def kept_page(request: Request, name: str, extra_headers: Iterable[Header] = (), /, **extra: object) -> Kept:

@@ -139,10 +139,10 @@ async def check_your_inbox(request: Request) -> Response:
 
 
 async def find(request: Request) -> Response:
-    """Ask for the address whose link was lost."""
+    """Ask for the address whose link was lost, or say that its link has been sent if there is one."""
     web.check_lang(request)
     live = await web.site_of(request).get(Board).get(request.path_params["slug"])
-    return _find_page(request, live, Form())
+    return _find_page(request, live, Form(), sent="sent" in request.query_params)
 
 
 async def send_link(request: Request) -> Response:
@@ -164,11 +164,11 @@ async def send_link(request: Request) -> Response:
         return gate.too_many(request)
     if outcome in {Outcome.DEARER, Outcome.USED}:
         return gate.one_more_step(request, form, live, "find", dear=outcome is Outcome.DEARER)
-    return web.see_other(f"/{web.lang_of(request)}/{live.letter.slug}/check-your-inbox")
+    return web.see_other(f"/{web.lang_of(request)}/{live.letter.slug}/find?sent=1")
 
 
-def _find_page(request: Request, live: Live, form: Form, *, status: int = 200) -> Response:
-    return web.page(request, "signatures/find.html", status, letter=live.letter, form=form)
+def _find_page(request: Request, live: Live, form: Form, *, sent: bool = False, status: int = 200) -> Response:
+    return web.page(request, "signatures/find.html", status, letter=live.letter, form=form, sent=sent)
 
 
 async def signed(request: Request) -> Response:

@@ -1,0 +1,1 @@
+async def signatories(request): raise NotImplementedError

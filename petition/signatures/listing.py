@@ -1,0 +1,178 @@
+"""The public list: who has signed, newest first, page by page; and the search for a name.
+
+Only confirmed, public people are in it, and organizations with at least one confirmed signature.
+"""
+
+import base64
+import binascii
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from petition.database import Connection, Record
+from petition.errors import NotFound
+from petition.signatures import listing_queries as queries
+from petition.signatures import names, words
+from petition.signatures.listing_queries import BEST
+from petition.signatures.model import Kind, Signatory
+
+PAGE = 100
+LONGEST_QUERY = 100  # characters; the rest is ignored
+MOST_WORDS = 5
+MOST_NEAR = 100  # words one error away, for each typed word
+
+# How a search finds the newest 200 of many, from what was measured at 1,000,000 signatures: reading a row that the index
+# over words has found costs 2 to 3 µs, looking at one more row of the list 1 µs.
+GATHERED_AT_FIRST = 2_000
+WALKED_AT_FIRST = 5_000
+WALKED_AT_MOST = 50_000
+# With so many among the first walked, 200 are among four times 5,000; with fewer, no more than some 10,000 are to be
+# sorted in all.
+GOOD_WALK = 50
+SHORT_PREFIX = 2  # characters; half of all names may begin so, and the index would have to read them all
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_PLACE = struct.Struct(">qq")
+
+
+class BadCursor(NotFound):
+    """What stands after ``after=`` was not made by a page of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in the list: whoever comes after it was listed before (time, id)."""
+
+    listed_at: datetime
+    id: int
+
+    def encode(self) -> str:
+        """Return the place as 22 characters that can stand in an address."""
+        place = _PLACE.pack((self.listed_at - _EPOCH) // _MICROSECOND, self.id)
+        return base64.urlsafe_b64encode(place).rstrip(b"=").decode()
+
+    @classmethod
+    def decode(cls, text: str) -> "Cursor":
+        """Return the place. Raises ``BadCursor``."""
+        try:
+            microseconds, signature = _PLACE.unpack(base64.b64decode(text + "==", altchars=b"-_", validate=True))
+            cursor = cls(_EPOCH + timedelta(microseconds=microseconds), signature)
+        except (binascii.Error, struct.error, OverflowError, ValueError):
+            raise BadCursor("there is no such place in the list") from None
+        if cursor.encode() != text:
+            raise BadCursor("there is no such place in the list")
+        return cursor
+
+
+_TOP = Cursor(datetime.max.replace(tzinfo=UTC), 2**63 - 1)
+
+
+async def page(
+    conn: Connection, letter: int, kind: Kind, after: Cursor | None = None, limit: int = PAGE
+) -> tuple[list[Signatory], Cursor | None]:
+    """Return at most ``limit`` entries, newest first, and the place where the next page begins, if there is one."""
+    start = after or _TOP
+    read = queries.page_of_people if kind is Kind.PERSON else queries.page_of_organizations
+    rows = await read(conn, letter, (start.listed_at, start.id), limit + 1)
+    more = len(rows) > limit
+    entries = [_entry(kind, row) for row in rows[:limit]]
+    return entries, Cursor(entries[-1].listed_at, entries[-1].id) if more else None
+
+
+async def search(conn: Connection, letter: int, kind: Kind, q: str) -> list[Signatory]:
+    """Return the best 200 entries for what was typed: all its words, in any order.
+
+    The words as typed come first, then those the last word is the beginning of, then words with one typing error; each
+    newest first. Case, accents and ё/е do not matter. Opens a transaction of its own.
+    """
+    typed = names.words(names.fold(q[:LONGEST_QUERY]))[:MOST_WORDS]
+    if not typed:
+        return []
+    look = _Look(conn, letter, kind, typed)
+    found: dict[int, Record] = {}
+    async with conn.transaction(readonly=True):
+        if kind is Kind.PERSON:
+            await queries.use_index_of_words(conn)
+        for widen in (look.as_typed, look.completed, look.mistyped):
+            for row in await widen():
+                found.setdefault(row["id"], row)
+            if len(found) >= BEST:
+                break
+    return [_entry(kind, row) for row in list(found.values())[:BEST]]
+
+
+class _Look:
+    """One search, wider and wider."""
+
+    def __init__(self, conn: Connection, letter: int, kind: Kind, typed: Sequence[str]) -> None:
+        self._conn = conn
+        self._letter = letter
+        self._kind = kind
+        self._typed = typed
+
+    async def as_typed(self) -> list[Record]:
+        """Return the rows that have all the words as they are."""
+        return await self._rows([[self._exactly(word)] for word in self._typed])
+
+    async def completed(self) -> list[Record]:
+        """Return the rows that have all the words, the last one perhaps only begun."""
+        before = [[self._exactly(word)] for word in self._typed[:-1]]
+        return await self._rows([*before, [self._beginning()]], short=len(self._typed[-1]) <= SHORT_PREFIX)
+
+    async def mistyped(self) -> list[Record]:
+        """Return the rows that have all the words, perhaps with an error in each."""
+        near = await words.near(self._conn, self._letter, self._kind, self._typed)
+        if not any(near):
+            return []
+        sets = [
+            [self._exactly(each) for each in (word, *sorted(others)[:MOST_NEAR])]
+            for word, others in zip(self._typed, near, strict=True)
+        ]
+        sets[-1].append(self._beginning())
+        return await self._rows(sets, short=len(self._typed[-1]) <= SHORT_PREFIX)
+
+    def _exactly(self, word: str) -> str:
+        # Letters, marks and digits only (``names.fold``): nothing that would have to be escaped.
+        return f"'{self._letter}:{word}'"
+
+    def _beginning(self) -> str:
+        return self._exactly(self._typed[-1]) + ":*"
+
+    async def _rows(self, sets: Sequence[Sequence[str]], *, short: bool = False) -> list[Record]:
+        """Return the newest rows that have one of each set; ``short`` if that may be half of all rows."""
+        wanted = " & ".join(f"({' | '.join(each)})" for each in sets)
+        if self._kind is Kind.ORGANIZATION:
+            return await queries.walk_organizations(self._conn, self._letter, wanted)
+        if not short or len(sets) > 1:
+            rows, gathered = await queries.gather_people(self._conn, wanted, GATHERED_AT_FIRST)
+            if gathered < GATHERED_AT_FIRST:
+                return rows
+        rows = await self._walk(wanted)
+        if len(rows) < BEST:
+            rows, _ = await queries.gather_people(self._conn, wanted)
+        return rows
+
+    async def _walk(self, wanted: str) -> list[Record]:
+        await queries.use_order_of_list(self._conn)
+        rows = await queries.walk_people(self._conn, self._letter, wanted, WALKED_AT_FIRST)
+        if GOOD_WALK <= len(rows) < BEST:
+            rows = await queries.walk_people(self._conn, self._letter, wanted, WALKED_AT_MOST)
+        await queries.use_index_of_words(self._conn)
+        return rows
+
+
+def _entry(kind: Kind, row: Record) -> Signatory:
+    if kind is Kind.PERSON:
+        names_of_person = {key: row[key] for key in ("name", "affiliation", "city", "country")}
+        return Signatory(row["id"], kind, row["listed_at"], **names_of_person)
+    return Signatory(
+        row["id"],
+        kind,
+        row["listed_at"],
+        name_en=row["name_en"],
+        name_ru=row["name_ru"],
+        website=row["website"],
+        representatives=tuple(row["representatives"]),
+    )

@@ -1,0 +1,111 @@
+"""All SQL of the public list: pages by key, and the search by words."""
+
+from datetime import datetime
+
+from petition.database import Connection, Record
+
+BEST = 200  # rows a search returns
+MOST_REPRESENTATIVES = 50  # named under one organization
+
+_SHOWN = "state = 'confirmed' AND visibility = 'public' AND kind = 'person'"
+_PERSON = "id, listed_at, name, affiliation, city, country"
+_NEWEST_FIRST = "ORDER BY listed_at DESC, id DESC"
+
+_ORGANIZATIONS = f"""
+SELECT o.id, o.listed_at, o.name_en, o.name_ru, o.website, o.name_key, ARRAY(
+  SELECT s.name FROM signature s
+  WHERE s.letter = o.letter AND s.organization = o.id
+    AND s.state = 'confirmed' AND s.visibility = 'public' AND s.name IS NOT NULL
+  ORDER BY s.listed_at, s.id LIMIT {MOST_REPRESENTATIVES}
+) AS representatives
+FROM organization o
+WHERE o.letter = $1 AND o.merged_into IS NULL AND EXISTS (
+  SELECT FROM signature s WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed'
+)
+"""
+
+PAGE_OF_PEOPLE = f"""
+SELECT {_PERSON} FROM signature
+WHERE letter = $1 AND {_SHOWN} AND (listed_at, id) < ($2, $3) {_NEWEST_FIRST} LIMIT $4
+"""
+
+PAGE_OF_ORGANIZATIONS = f"{_ORGANIZATIONS} AND (o.listed_at, o.id) < ($2, $3) {_NEWEST_FIRST} LIMIT $4"
+
+# The search knows better than the planner, which guesses how many rows have a word, what each of its statements has to
+# go by. It says so for the length of its transaction.
+BY_INDEX_OF_WORDS = """
+SELECT set_config(name, value, true) FROM (VALUES
+  ('enable_seqscan', 'off'), ('enable_indexscan', 'off'), ('enable_bitmapscan', 'on'),
+  ('max_parallel_workers_per_gather', '0')
+) AS s (name, value)
+"""
+
+NEWEST_FIRST_WITHOUT_SORTING = """
+SELECT set_config(name, value, true) FROM (VALUES
+  ('enable_seqscan', 'off'), ('enable_indexscan', 'on'), ('enable_bitmapscan', 'off'),
+  ('max_parallel_workers_per_gather', '0')
+) AS s (name, value)
+"""
+
+
+# What the index over the words finds, sorted. If more than $2 have the words, some are left out, not the oldest.
+GATHER_PEOPLE = f"""
+WITH found AS MATERIALIZED (
+  SELECT {_PERSON} FROM signature WHERE {_SHOWN} AND name_words(letter, name_key) @@ $1::text::tsquery LIMIT $2
+)
+SELECT *, (SELECT count(*) FROM found) AS gathered FROM found {_NEWEST_FIRST} LIMIT {BEST}
+"""
+
+# The newest $3 rows, looked through from the newest on until enough are found.
+WALK_PEOPLE = f"""
+SELECT {_PERSON} FROM (
+  SELECT {_PERSON}, letter, name_key FROM signature WHERE letter = $1 AND {_SHOWN} {_NEWEST_FIRST} LIMIT $3
+) AS newest
+WHERE name_words(letter, name_key) @@ $2::text::tsquery {_NEWEST_FIRST} LIMIT {BEST}
+"""
+
+WALK_ORGANIZATIONS = f"""
+{_ORGANIZATIONS} AND name_words(o.letter, o.name_key) @@ $2::text::tsquery {_NEWEST_FIRST} LIMIT {BEST}
+"""
+
+
+async def page_of_people(conn: Connection, letter: int, before: tuple[datetime, int], limit: int) -> list[Record]:
+    """Return the people listed before (time, id), newest first."""
+    return await conn.fetch(PAGE_OF_PEOPLE, letter, *before, limit)
+
+
+async def page_of_organizations(
+    conn: Connection, letter: int, before: tuple[datetime, int], limit: int
+) -> list[Record]:
+    """Return the organizations listed before (time, id), newest first."""
+    return await conn.fetch(PAGE_OF_ORGANIZATIONS, letter, *before, limit)
+
+
+async def gather_people(conn: Connection, words: str, most: int | None = None) -> tuple[list[Record], int]:
+    """Return the newest people who have the words (as ``tsquery``), and how many were found.
+
+    Nothing beyond ``most`` is looked at: if that many were found, they are not the newest but any.
+    """
+    rows = await conn.fetch(GATHER_PEOPLE, words, most)
+    return rows, rows[0]["gathered"] if rows else 0
+
+
+async def walk_people(conn: Connection, letter: int, words: str, most: int) -> list[Record]:
+    """Return the newest people who have the words, looking at the newest ``most`` only."""
+    return await conn.fetch(WALK_PEOPLE, letter, words, most)
+
+
+async def walk_organizations(conn: Connection, letter: int, words: str) -> list[Record]:
+    """Return the newest organizations that have the words in their names."""
+    return await conn.fetch(WALK_ORGANIZATIONS, letter, words)
+
+
+async def use_index_of_words(conn: Connection) -> None:
+    """Have the statements that follow in this transaction go by the index over words."""
+    await conn.execute(BY_INDEX_OF_WORDS)
+
+
+async def use_order_of_list(conn: Connection) -> None:
+    """Have the statements that follow in this transaction go by the list's order."""
+    await conn.execute(NEWEST_FIRST_WITHOUT_SORTING)
+
