@@ -83,8 +83,8 @@ class Running:
 def data_dir(open_folder: Path) -> Iterator[Path]:
     """Give a data folder; see in the end that no child is left."""
     yield open_folder
-    for file in open_folder.glob("*.json"):
-        until(lambda pid=json.loads(file.read_text())["pid"]: not alive(pid))
+    children = [json.loads(file.read_text())["pid"] for file in open_folder.glob("*.json")]
+    until(lambda: not any(alive(pid) for pid in children))
 
 
 def alive(pid: int) -> bool:
