@@ -36,7 +36,7 @@ class Language:
     @property
     def own_name(self) -> str:
         """Return what its readers call it, e.g. "Русский"."""
-        return (self.locale.get_display_name(self.code) or self.code).capitalize()
+        return (Locale.parse(self.code).get_language_name() or self.code).capitalize()
 
     def gettext(self, message: str) -> str:
         """Return ``message`` in this language."""
