@@ -19,7 +19,7 @@ class PostOffice:
     """Keeps every accepted mail. ``at`` maps a step (``EHLO``, ``MAIL``, ``RCPT``, ``DATA``) to its answer."""
 
     tls: ssl.SSLContext | None = None  # offered by STARTTLS and then required
-    password: str | None = None
+    password: str | None = None  # of the user petition; asked for over TLS only
     port: int = 0
     at: dict[str, str] = field(default_factory=dict)
     refused_recipients: dict[str, str] = field(default_factory=dict)
@@ -60,7 +60,6 @@ class PostOffice:
             require_starttls=self.tls is not None,
             enable_SMTPUTF8=self.smtputf8,
             auth_required=self.password is not None,
-            auth_require_tls=False,
             authenticator=self._authenticate,
         )
         self._protocols.append(protocol)
