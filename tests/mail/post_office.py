@@ -66,7 +66,7 @@ class PostOffice:
         return protocol
 
     def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any) -> AuthResult:
-        return AuthResult(success=data.password == (self.password or "").encode())
+        return AuthResult(success=data.password == (self.password or "").encode(), handled=False)
 
     async def handle_EHLO(
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
