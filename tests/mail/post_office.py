@@ -11,8 +11,6 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-Answer = str | Callable[[], Any] | None
-
 
 @dataclass
 class PostOffice:
@@ -23,6 +21,7 @@ class PostOffice:
     port: int = 0
     at: dict[str, str] = field(default_factory=dict)
     refused_recipients: dict[str, str] = field(default_factory=dict)
+    receiving: Callable[[], Any] | None = None  # awaited when a recipient is named
     accepting: Callable[[], Any] | None = None  # awaited while a mail is being accepted
     mails: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
@@ -49,6 +48,12 @@ class PostOffice:
         """The address for ``SMTP_URLS``."""
         login = f"petition:{self.password}@" if self.password else ""
         return f"smtp://{login}127.0.0.1:{self.port}{'?starttls=1' if self.tls else ''}"
+
+    def text(self, recipient: str) -> str:
+        """Return the text of the mail that ``recipient`` got."""
+        body = self.mails[self.recipients.index(recipient)].get_body(("plain",))
+        assert body is not None
+        return str(body.get_content())
 
     def _protocol(self) -> SMTP:
         self.connections += 1
@@ -84,6 +89,8 @@ class PostOffice:
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
+        if self.receiving is not None:
+            await self.receiving()
         answer = self.refused_recipients.get(address) or self.at.get("RCPT")
         if answer is None:
             envelope.rcpt_tos.append(address)
