@@ -76,8 +76,6 @@ ADD_SUPPRESSION_KEY = "INSERT INTO installation (wrapped_suppression_key) VALUES
 
 IS_SUPPRESSED = "SELECT EXISTS (SELECT FROM suppressed WHERE digest = $1)"
 
-SUPPRESS = "INSERT INTO suppressed (digest) VALUES ($1) ON CONFLICT DO NOTHING"
-
 
 async def lease(conn: Connection, most: int, lease_number: int, length: timedelta) -> list[Job]:
     """Lease up to ``most`` due jobs, the longest due first, for ``length``; nobody else gets them meanwhile."""
@@ -154,11 +152,6 @@ async def is_suppressed(conn: Connection, digest: bytes) -> bool:
     """Tell whether this mailbox never wants mail again."""
     known: bool = await conn.fetchval(IS_SUPPRESSED, digest)
     return known
-
-
-async def suppress(conn: Connection, digest: bytes) -> None:
-    """Remember that this mailbox never wants mail again; twice is calm."""
-    await conn.execute(SUPPRESS, digest)
 
 
 def _place(row: Record) -> Place:

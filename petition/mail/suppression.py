@@ -1,11 +1,10 @@
-""" "Never mail me again": mailboxes known by a keyed digest, the same for all letters."""
+"""Who asked for no more mail: mailboxes known by a keyed digest, the same for all letters."""
 
 from petition import sealing
-from petition.database import Connection, Database
+from petition.database import Connection
 from petition.mail import queries
 from petition.mailboxes import canonical
 from petition.sealing import Wrapper
-from petition.tokens import Tokens
 
 # Frozen: the addresses behind older digests are gone, so these cannot be made again under newer rules.
 RULES = 1
@@ -36,10 +35,3 @@ class Suppression:
         if wrapped is None:
             raise LookupError("the suppression key has vanished")
         return self._wrapper.unwrap(wrapped)
-
-
-async def never_again(database: Database, tokens: Tokens, token: str) -> None:
-    """Do what the "never mail me again" link asks; twice is calm. Raises ``BadToken``, ``Unavailable``."""
-    digest = tokens.read_never(token)
-    async with database.transaction() as conn:
-        await queries.suppress(conn, digest)

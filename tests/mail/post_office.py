@@ -11,18 +11,17 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-Answer = str | Callable[[], Any] | None
-
 
 @dataclass
 class PostOffice:
     """Keeps every accepted mail. ``at`` maps a step (``EHLO``, ``MAIL``, ``RCPT``, ``DATA``) to its answer."""
 
     tls: ssl.SSLContext | None = None  # offered by STARTTLS and then required
-    password: str | None = None
+    password: str | None = None  # of the user petition; asked for over TLS only
     port: int = 0
     at: dict[str, str] = field(default_factory=dict)
     refused_recipients: dict[str, str] = field(default_factory=dict)
+    receiving: Callable[[], Any] | None = None  # awaited when a recipient is named
     accepting: Callable[[], Any] | None = None  # awaited while a mail is being accepted
     mails: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
@@ -50,6 +49,12 @@ class PostOffice:
         login = f"petition:{self.password}@" if self.password else ""
         return f"smtp://{login}127.0.0.1:{self.port}{'?starttls=1' if self.tls else ''}"
 
+    def text(self, recipient: str) -> str:
+        """Return the text of the mail that ``recipient`` got."""
+        body = self.mails[self.recipients.index(recipient)].get_body(("plain",))
+        assert body is not None
+        return str(body.get_content())
+
     def _protocol(self) -> SMTP:
         self.connections += 1
         protocol = SMTP(
@@ -60,14 +65,13 @@ class PostOffice:
             require_starttls=self.tls is not None,
             enable_SMTPUTF8=self.smtputf8,
             auth_required=self.password is not None,
-            auth_require_tls=False,
             authenticator=self._authenticate,
         )
         self._protocols.append(protocol)
         return protocol
 
     def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any) -> AuthResult:
-        return AuthResult(success=data.password == (self.password or "").encode())
+        return AuthResult(success=data.password == (self.password or "").encode(), handled=False)
 
     async def handle_EHLO(
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
@@ -85,6 +89,8 @@ class PostOffice:
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
+        if self.receiving is not None:
+            await self.receiving()
         answer = self.refused_recipients.get(address) or self.at.get("RCPT")
         if answer is None:
             envelope.rcpt_tos.append(address)

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from petition.database import Connection, opened
+from petition.database import Connection
 from petition.errors import KeyDestroyed
 from petition.mail import queries
 from petition.mail.choice import Chooser
 from petition.mail.model import Choice, Place, Template
-from petition.mail.suppression import Suppression, never_again
+from petition.mail.suppression import Suppression
 from petition.sealing import Opener, new_contact_pair
 from tests.mail.installation import Installation
 
@@ -116,16 +116,12 @@ async def test_a_closed_letter_takes_confirmations_for_a_day(installation: Insta
     assert await choose(installation) is None
 
 
-async def test_who_never_wants_mail_again_gets_none_however_the_mailbox_is_spelt(
-    installation: Installation, database_url: str
-) -> None:
+async def test_who_never_wants_mail_again_gets_none_however_the_mailbox_is_spelt(installation: Installation) -> None:
     letter = await installation.letter()
     await installation.sign_up(letter, "nemo.captain@gmail.com")
     choice = await choose(installation)
     assert choice is not None
-    async with opened(database_url) as database:
-        for _ in range(2):
-            await never_again(database, installation.tokens, installation.tokens.for_never(choice.never))
+    await installation.conn.execute("INSERT INTO suppressed (digest) VALUES ($1)", choice.never)
     await installation.conn.execute("DELETE FROM outbox")
     await installation.sign_up(letter, "NemoCaptain+letters@gmail.com")
     assert await choose(installation) is None

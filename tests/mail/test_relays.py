@@ -1,0 +1,228 @@
+"""Relays in turn, against real SMTP servers."""
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from petition.mail.compose import Parcel
+from petition.mail.line import RecipientRefused
+from petition.mail.relays import Lines, NotNow, Relays
+from petition.settings import parse_relay
+from tests.mail.post_office import PostOffice
+
+PARCEL = Parcel("post@letters.example", "nemo@example.org", b"Subject: x\r\n\r\nHello\r\n", utf8=False)
+OpenPost = Callable[..., Awaitable[PostOffice]]
+
+
+@pytest.fixture
+async def open_post() -> AsyncIterator[OpenPost]:
+    """Give a function that opens post offices."""
+    offices: list[PostOffice] = []
+
+    async def opening(office: PostOffice) -> PostOffice:
+        await office.open()
+        offices.append(office)
+        return office
+
+    yield opening
+    for office in offices:
+        await office.close()
+
+
+def relays(*urls: str) -> Relays:
+    """Return the relays of a process."""
+    return Relays([parse_relay(url) for url in urls], "letters.example")
+
+
+async def nothing() -> None:
+    """Have nothing to do before the data."""
+
+
+async def send(lines: Lines, parcel: Parcel = PARCEL) -> str:
+    """Send and hang up whatever happens."""
+    try:
+        return await lines.send(parcel, nothing)
+    finally:
+        await lines.hang_up()
+
+
+async def test_one_connection_is_kept_for_many_mails(open_post: OpenPost) -> None:
+    post = await open_post(PostOffice())
+    lines = relays(post.url).lines()
+    for _ in range(3):
+        assert await lines.send(PARCEL, nothing) == f"127.0.0.1:{post.port}"
+    await lines.hang_up()
+    assert (len(post.mails), post.connections) == (3, 1)
+
+
+async def test_a_connection_that_went_stale_is_made_anew_without_a_loss(open_post: OpenPost) -> None:
+    post = await open_post(PostOffice())
+    lines = relays(post.url).lines()
+    await lines.send(PARCEL, nothing)
+    await post.close()
+    await post.open()
+    await send(lines)
+    assert (len(post.mails), post.connections) == (2, 2)
+
+
+async def test_the_second_relay_takes_what_a_dead_first_one_cannot(open_post: OpenPost) -> None:
+    dead, alive = await open_post(PostOffice()), await open_post(PostOffice())
+    await dead.close()
+    its = relays(dead.url, alive.url)
+    lines = its.lines()
+    for _ in range(20):
+        await lines.send(PARCEL, nothing)
+    await lines.hang_up()
+    assert len(alive.mails) == 20
+    assert its.rest() == 0.0
+
+
+async def test_the_first_relay_is_preferred_again_once_it_is_back(open_post: OpenPost) -> None:
+    first, second = await open_post(PostOffice()), await open_post(PostOffice())
+    await first.close()
+    lines = relays(first.url, second.url).lines()
+    await lines.send(PARCEL, nothing)
+    await first.open()
+    while not first.mails:
+        await lines.send(PARCEL, nothing)
+        await asyncio.sleep(0.05)
+    await lines.hang_up()
+
+
+@pytest.mark.parametrize(
+    ("step", "answer"),
+    [
+        ("EHLO", "554 go away"),
+        ("MAIL", "530 5.7.0 authenticate first"),
+        ("MAIL", "550 5.7.1 sender refused"),
+        ("MAIL", "451 later"),
+        ("RCPT", "530 5.7.0 authenticate first"),
+        ("RCPT", "554 5.7.1 relay access denied"),
+        ("RCPT", "450 4.2.0 greylisted"),
+        ("RCPT", "421 shutting down"),
+        ("DATA", "451 later"),
+        ("DATA", "nonsense"),
+    ],
+)
+async def test_what_is_not_about_the_recipient_goes_to_the_next_relay(
+    open_post: OpenPost, step: str, answer: str
+) -> None:
+    first, second = await open_post(PostOffice(at={step: answer})), await open_post(PostOffice())
+    await send(relays(first.url, second.url).lines())
+    assert (len(first.mails), len(second.mails)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("step", "answer"), [("RCPT", "550 5.1.1 unknown"), ("DATA", "554 5.7.1 spam"), ("DATA", "552 too large")]
+)
+async def test_a_refusal_for_good_ends_the_mail_and_not_the_connection(
+    open_post: OpenPost, step: str, answer: str
+) -> None:
+    first, second = await open_post(PostOffice(at={step: answer})), await open_post(PostOffice())
+    lines = relays(first.url, second.url).lines()
+    with pytest.raises(RecipientRefused) as error:
+        await lines.send(PARCEL, nothing)
+    assert error.value.code == int(answer[:3])
+    del first.at[step]
+    await send(lines)
+    assert (len(first.mails), len(second.mails), first.connections) == (1, 0, 1)
+
+
+async def test_a_relay_that_is_down_is_not_asked_for_each_mail(open_post: OpenPost) -> None:
+    post = await open_post(PostOffice(at={"MAIL": "451 later"}))
+    its = relays(post.url)
+    lines = its.lines()
+    with pytest.raises(NotNow) as error:
+        await lines.send(PARCEL, nothing)
+    assert error.value.tried
+    assert its.rest() > 0
+    asked = post.connections
+    for _ in range(100):
+        with pytest.raises(NotNow) as error:
+            await lines.send(PARCEL, nothing)
+        assert not error.value.tried
+    await lines.hang_up()
+    assert post.connections == asked
+
+
+async def test_only_one_of_many_tries_a_relay_that_has_rested(open_post: OpenPost) -> None:
+    post = await open_post(PostOffice(at={"MAIL": "451 later"}))
+    its = relays(post.url)
+    senders = [its.lines() for _ in range(4)]
+    with pytest.raises(NotNow):
+        await senders[0].send(PARCEL, nothing)
+    while its.rest():
+        await asyncio.sleep(0.05)
+    errors = await asyncio.gather(*(each.send(PARCEL, nothing) for each in senders), return_exceptions=True)
+    await asyncio.gather(*(each.hang_up() for each in senders))
+    assert sorted(error.tried for error in errors if isinstance(error, NotNow)) == [False, False, False, True]
+
+
+async def test_nothing_is_sent_when_the_last_look_says_no(open_post: OpenPost) -> None:
+    post = await open_post(PostOffice())
+    lines = relays(post.url).lines()
+
+    async def refuse() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await lines.send(PARCEL, refuse)
+    await send(lines)
+    assert len(post.mails) == 1
+
+
+async def test_a_name_in_another_script_needs_a_relay_that_takes_it(open_post: OpenPost) -> None:
+    plain, able = await open_post(PostOffice()), await open_post(PostOffice(smtputf8=True))
+    parcel = Parcel("post@letters.example", "немо@example.org", PARCEL.content, utf8=True)
+    its = relays(plain.url, able.url)
+    await send(its.lines(), parcel)
+    await send(its.lines())
+    assert able.recipients == ["немо@example.org"]
+    assert len(plain.mails) == 1
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """Give the server's side of TLS with a certificate that it made itself."""
+    folder: Path = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-subj", "/CN=relay", "-days", "2", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context
+
+
+async def test_a_wrong_password_is_the_relays_matter(open_post: OpenPost, certificate: ssl.SSLContext) -> None:
+    strict = await open_post(PostOffice(password="secret", tls=certificate))
+    other = await open_post(PostOffice())
+    await send(relays(strict.url.replace("secret", "wrong"), other.url).lines())
+    assert (len(strict.mails), len(other.mails)) == (0, 1)
+    await send(relays(strict.url).lines())
+    assert len(strict.mails) == 1
+
+
+async def test_starttls_is_used(open_post: OpenPost, certificate: ssl.SSLContext) -> None:
+    post = await open_post(PostOffice(tls=certificate))
+    await send(relays(post.url).lines())
+    assert len(post.mails) == 1
+
+
+async def test_starttls_is_required_where_it_is_asked_for(open_post: OpenPost) -> None:
+    plain = await open_post(PostOffice())
+    with pytest.raises(NotNow):
+        await send(relays(plain.url + "?starttls=1").lines())
+    assert not plain.mails
+
+
+async def test_certificates_of_other_machines_are_verified(open_post: OpenPost, certificate: ssl.SSLContext) -> None:
+    post = await open_post(PostOffice(tls=certificate))
+    # "127.1" is this machine too, written in a way that is not taken for it.
+    with pytest.raises(NotNow):
+        await send(relays(post.url.replace("127.0.0.1", "127.1")).lines())
+    assert not post.mails
