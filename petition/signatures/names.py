@@ -28,7 +28,7 @@ __all__ = [
 MAXIMUM = 200  # characters, after cleaning
 
 MISSING_PERSON = N_("Please write your name.")
-MISSING_ORGANIZATION = N_("Please write the organization's name, in English or in Russian.")
+MISSING_ORGANIZATION = N_("Please write the organization’s name, in English or in Russian.")
 TOO_LONG = N_("This is too long: 200 characters at most.")
 HIDDEN = N_("There is a hidden character here. Please type it by hand instead of pasting it.")
 DIRECTION = N_(

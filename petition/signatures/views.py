@@ -19,7 +19,7 @@ from petition.signatures.letter_page import Form
 from petition.signatures.model import Kind
 from petition.signatures.signing import Outcome, Pending, Signing, Wish
 
-SUPERSEDED = N_("The letter's text has changed since you read it. Please read it again before you sign.")
+SUPERSEDED = N_("The letter’s text has changed since you read it. Please read it again before you sign.")
 AWAY = N_("We could not store this just now. Nothing is lost: please press the button again in a moment.")
 CLOSED = N_("This letter has been closed while you were reading. It takes no more signatures.")
 
