@@ -90,8 +90,7 @@ class Board:
     async def index(self) -> list[Live]:
         """Return the open letters, newest first."""
         slugs = [slug for slug, pulse in self._pulses.items() if pulse.state is State.OPEN]
-        live = [await self.get(slug) for slug in slugs[-INDEX_LENGTH:]]
-        return sorted(live, key=lambda each: (each.letter.opened_at or each.counted_at, each.letter.id), reverse=True)
+        return [await self.get(slug) for slug in slugs[:INDEX_LENGTH]]
 
     async def watch(self) -> None:
         """Look at the database twice a second until cancelled; a lost database is looked for again and again."""
@@ -102,6 +101,9 @@ class Board:
                 if self.up:
                     log.warning("the database is away; reading goes on from memory")
                 self.up = False
+            except Exception:
+                # Whatever it was, a watch that has ended would show a frozen count as if it were the truth.
+                log.exception("a look at the database failed")
             await asyncio.sleep(INTERVAL)
 
     async def look(self, unless_within: float = 0.0) -> None:

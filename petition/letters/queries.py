@@ -11,7 +11,7 @@ SELECT l.id, l.slug, l.revision, l.effective_state AS state,
        coalesce(c.people, 0) AS people, coalesce(c.organizations, 0) AS organizations,
        coalesce(c.hidden, 0) AS hidden, coalesce(c.imported, 0) AS imported, now() AS counted_at
 FROM letter l LEFT JOIN count c ON c.letter = l.id
-WHERE l.version IS NOT NULL
+WHERE l.version IS NOT NULL ORDER BY l.opened_at DESC, l.id DESC
 """
 
 LOAD = """
@@ -65,7 +65,7 @@ WHERE id = $1
 
 
 async def pulse(conn: Connection) -> list[Record]:
-    """Return one row for each published letter: id, slug, revision, state and count."""
+    """Return one row for each published letter, newest first: id, slug, revision, state and count."""
     return await conn.fetch(PULSE)
 
 

@@ -1,1 +1,2 @@
-async def signatories(request): raise NotImplementedError
+async def signatories(request):
+    raise NotImplementedError

@@ -108,4 +108,3 @@ async def use_index_of_words(conn: Connection) -> None:
 async def use_order_of_list(conn: Connection) -> None:
     """Have the statements that follow in this transaction go by the list's order."""
     await conn.execute(NEWEST_FIRST_WITHOUT_SORTING)
-
