@@ -1,6 +1,9 @@
 """The web server: uvicorn, told to keep nothing about visitors."""
 
+import os
+
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
 from petition import logs
 from petition.app import create_app
@@ -29,12 +32,11 @@ def run(settings: Settings, workers: int) -> None:
         timeout_graceful_shutdown=GRACE,
         limit_concurrency=10_000,
     )
-    server = uvicorn.Server(config)
     if workers == 1:
-        server.run()
+        uvicorn.Server(config).run()
         return
-    socket = config.bind_socket()
-    uvicorn.supervisors.Multiprocess(config, target=server.run, sockets=[socket]).run()
+    os.environ["PORT"] = str(settings.port)  # the processes read the settings anew, and the command line may have won
+    Multiprocess(config, sockets=[config.bind_socket()]).run()
 
 
 def from_environment() -> App:

@@ -83,7 +83,7 @@ async def versions(request: Request) -> Response:
 
 def _compared(found: list[Version], lang: str) -> list[tuple[Version, list[differences.Block]]]:
     """Return each version with what it changed in the language that is shown; nothing for the first."""
-    pairs = []
+    pairs: list[tuple[Version, list[differences.Block]]] = []
     for version, before in zip(found, [*found[1:], None], strict=True):
         shown = lang if lang in version.texts else next(iter(version.texts))
         if before is None or shown not in before.texts:
