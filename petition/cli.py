@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         result = given.run(given)
-        return int(asyncio.run(result) if asyncio.iscoroutine(result) else result or 0)
+        return (asyncio.run(result) if asyncio.iscoroutine(result) else result) or 0
     except ImportRefused as error:
         for line in (*error.problems, str(error)):
             _say(line)
