@@ -45,6 +45,7 @@ ROUTES: list[BaseRoute] = [
     Route("/captcha/challenge", views.challenge),
     Mount("/static", Static()),
     *api.ROUTES,
+    Route("/{lang}", letters.to_index),
     Route("/{lang}/", letters.index),
     Route("/{lang}/privacy", letters.privacy),
     Route("/{lang}/confirm/{token}", confirm_views.show),

@@ -175,7 +175,7 @@ def common_headers(settings: Settings) -> list[Header]:
     """Return the headers every answer carries."""
     headers = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
     if settings.secure:
-        headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
+        headers.append((b"strict-transport-security", b"max-age=31536000"))
     return headers
 
 

@@ -24,6 +24,11 @@ async def home(request: Request) -> Response:
     return response
 
 
+async def to_index(request: Request) -> Response:
+    """Lead whoever left out the last stroke to the list."""
+    return web.see_other(f"/{web.check_lang(request)}/")
+
+
 async def index(request: Request) -> Response:
     """Show the open letters."""
     lang = web.check_lang(request)

@@ -69,16 +69,13 @@ class _Reader:
 
     def person(self) -> Draft | dict[str, str]:
         visibility = self._visibility(tuple(Visibility))
-        counted = visibility is Visibility.COUNTED
-        name = self._cleaned("name")
-        if name or not counted:
-            self._check("name", names.problem_of_person(name))
-        for detail in ("affiliation", "city"):
-            self._detail(detail)
+        if visibility is not Visibility.COUNTED:
+            # "Nobody" is a promise: then what tells who it was is not even looked at, much less written down.
+            self._name()
+            for detail in ("affiliation", "city"):
+                self._detail(detail)
         self._country()
-        mailbox = self._rest()
-        self._fields["name"] = name
-        return self._finish(Kind.PERSON, mailbox, visibility, [name])
+        return self._finish(Kind.PERSON, self._rest(), visibility, [self._fields.get("name", "")])
 
     def organization(self) -> Draft | dict[str, str]:
         both = {key: self._cleaned(key) for key in ("organization_en", "organization_ru")}
@@ -89,8 +86,7 @@ class _Reader:
                 self._check(key, names.problem_of_organization(name))
             self._fields[key] = name
         visibility = self._visibility((Visibility.PUBLIC, Visibility.ORGANIZERS))
-        self._fields["name"] = self._cleaned("name")
-        self._check("name", names.problem_of_person(self._fields["name"]))
+        self._name()
         self._detail("position")
         self._website()
         self._country()
@@ -102,13 +98,8 @@ class _Reader:
     ) -> Draft | dict[str, str]:
         if self._errors or mailbox is None or visibility is None:
             return {key: self._errors[key] for key in FIELDS if key in self._errors}
-        if visibility is Visibility.COUNTED:
-            # "Nobody" is a promise: what could tell who it was is never written down.
-            for key in ("name", "affiliation", "city"):
-                self._fields.pop(key, None)
         fields = {key: value for key, value in self._fields.items() if value}
-        typed = [] if visibility is Visibility.COUNTED else filter(None, all_names)
-        found = signals.signals_of(kind, typed, mailbox, self._fields.get("website"))
+        found = signals.signals_of(kind, filter(None, all_names), mailbox, fields.get("website"))
         return Draft(kind, mailbox, visibility, fields, found)
 
     def _cleaned(self, key: str) -> str:
@@ -117,6 +108,11 @@ class _Reader:
     def _check(self, key: str, problem: str | None) -> None:
         if problem is not None:
             self._errors[key] = problem
+
+    def _name(self) -> None:
+        name = self._cleaned("name")
+        self._check("name", names.problem_of_person(name))
+        self._fields["name"] = name
 
     def _detail(self, key: str) -> None:
         text = self._cleaned(key)
