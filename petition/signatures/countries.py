@@ -19,7 +19,7 @@ UNKNOWN = N_("We do not know a country of this name. Please write it differently
 _NOT_COUNTRIES = frozenset(("EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"))
 _CODE = re.compile("[A-Z]{2}")
 _FILLERS = frozenset(("and", "the", "и"))
-_DEFAULT_LANGUAGES = ("en", "ru")
+DEFAULT_LANGUAGES = ("en", "ru")
 
 # As people write them, spelled as ``_key`` leaves them.
 _ALIASES = {
@@ -67,7 +67,7 @@ _ALIASES = {
 }
 
 
-def match(text: str, languages: tuple[str, ...] = _DEFAULT_LANGUAGES) -> str | None:
+def match(text: str, languages: tuple[str, ...] = DEFAULT_LANGUAGES) -> str | None:
     """Return the code of the country named in ``text`` in one of the languages, or by its own code; else None.
 
     Case, accents, ё/е, punctuation, "the" and "and" do not matter.
@@ -103,7 +103,7 @@ def _names(lang: str) -> Mapping[str, str]:
 @functools.cache
 def _codes_by_name(languages: tuple[str, ...]) -> Mapping[str, str]:
     found = {alias: code for code, aliases in _ALIASES.items() for alias in aliases.split(", ")}
-    for lang in dict.fromkeys((*_DEFAULT_LANGUAGES, *languages)):
+    for lang in dict.fromkeys((*DEFAULT_LANGUAGES, *languages)):
         for code, name in _names(lang).items():
             found.setdefault(_key(name), code)
             # "Palestinian Territories (…)" and the like are also known by what stands in front.

@@ -36,7 +36,7 @@ DIRECTION = N_(
 )
 ADDRESS = N_("An e-mail address cannot stand here. Please leave it out.")
 LINK = N_("A link cannot stand here. Please leave it out.")
-NO_LETTERS = N_("Please write your name in letters.")
+NO_LETTERS = N_("Please write the name in letters.")
 
 _AT = re.compile("[@\uff20\ufe6b]")
 _PLAIN_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)

@@ -1,0 +1,259 @@
+"""Signatories as CSV: UTF-8, commas, a header row, one signatory a row (the columns are in ``COLUMNS``).
+
+A file is read row by row and never held whole. What was exported and imported again is exported the same.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import BinaryIO
+
+from petition import mailboxes
+from petition.errors import ImportRefused
+from petition.i18n import N_
+from petition.mailboxes import BadAddress
+from petition.signatures import countries, names
+from petition.signatures.csv_lines import rows, unguarded, written
+from petition.signatures.model import Kind, Visibility
+
+COLUMNS = ("kind", "name", "name_ru", "email", "affiliation", "city", "country", "signed_at", "visibility")
+
+NOT_UTF8 = N_("This row is not in UTF-8.")
+NULL = N_("There is a null character in this row.")
+TOO_MANY_CELLS = N_("This row has more cells than the header.")
+MISSING = N_("This is missing.")
+NO_KIND = N_("This must be person or organization.")
+NO_VISIBILITY = N_("This must be public, organizers or counted.")
+COUNTED_ORGANIZATION = N_("An organization cannot be counted only.")
+FOR_ORGANIZATIONS = N_("Only an organization has this. A person's name stands in the column name.")
+NO_TIME = N_("This must be a date, or a date and time, like 2022-03-05 or 2022-03-05T12:00:00Z.")
+FUTURE = N_("This is in the future.")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One signatory. A person has ``name``, unless only counted; an organization ``name_en`` or ``name_ru`` or both."""
+
+    kind: Kind
+    visibility: Visibility
+    name: str | None = None
+    name_en: str | None = None
+    name_ru: str | None = None
+    email: str | None = None
+    affiliation: str | None = None
+    city: str | None = None
+    country: str | None = None  # ISO 3166-1 alpha-2
+    signed_at: datetime | None = None  # UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row that can be taken in. ``line`` is the line of the file, from 1 on, where it begins."""
+
+    line: int
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A row that cannot. ``reason`` is a message for the catalogues, about the whole row if there is no ``column``."""
+
+    line: int
+    reason: str
+    column: str = ""
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.column + ': ' if self.column else ''}{self.reason}"
+
+
+def read(
+    source: BinaryIO | bytes, now: datetime, languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES
+) -> Iterator[Row | Problem]:
+    """Yield each row in order, or what is wrong with it; empty rows are passed over.
+
+    ``now`` is an aware time that nothing may have been signed after; ``languages`` those in which countries are known.
+    Raises ``ImportRefused`` if the header is not one of ours: then no row can be read.
+    """
+    found = rows(BytesIO(source) if isinstance(source, bytes) else source)
+    columns = _header(next(found, None))
+    for number, cells in found:
+        try:
+            table = _table(columns, cells)
+            if any(table.values()):
+                yield Row(number, _entry(table, now, languages))
+        except _Wrong as error:
+            yield Problem(number, error.reason, error.column)
+
+
+class _Wrong(Exception):
+    def __init__(self, reason: str, column: str = "") -> None:
+        self.reason = reason
+        self.column = column
+
+
+def _header(row: tuple[int, list[str] | str] | None) -> list[str]:
+    if row is None:
+        raise ImportRefused("the file is empty")
+    if isinstance(row[1], str):
+        raise ImportRefused(f"the header cannot be read: {row[1]}")
+    columns = [cell.strip().casefold() for cell in row[1]]
+    while columns and not columns[-1]:
+        columns.pop()
+    known = f"the columns are {', '.join(COLUMNS)}"
+    if len(columns) == 1 and re.search(r"[;\t]", columns[0]):
+        raise ImportRefused(f"the cells must be parted by commas; {known}")
+    for column in columns:
+        if column not in COLUMNS:
+            raise ImportRefused(f"there is no column {column!a}; {known}")
+        if columns.count(column) > 1:
+            raise ImportRefused(f"the column {column} is there twice")
+    if "kind" not in columns:
+        raise ImportRefused(f"the column kind is missing; {known}")
+    return columns
+
+
+def _table(columns: list[str], cells: list[str] | str) -> dict[str, str]:
+    """Return the cells by column; cells that are not there are empty."""
+    if isinstance(cells, str):
+        raise _Wrong(cells)
+    whole = "".join(cells)
+    if re.search("[\ud800-\udfff]", whole):
+        raise _Wrong(NOT_UTF8)
+    if "\0" in whole:
+        raise _Wrong(NULL)
+    if any(cells[len(columns) :]):
+        raise _Wrong(TOO_MANY_CELLS)
+    # Spreadsheets let people break lines inside a cell.
+    found = (names.clean(re.sub(r"[\t\r\n]+", " ", unguarded(cell))) for cell in cells)
+    return dict.fromkeys(COLUMNS, "") | dict(zip(columns, found, strict=False))
+
+
+def _entry(cells: Mapping[str, str], now: datetime, languages: tuple[str, ...]) -> Entry:
+    kind = _kind(cells["kind"])
+    visibility = _visibility(cells["visibility"], kind)
+    counted = visibility is Visibility.COUNTED
+    name, english, russian = _names(cells, kind, counted)
+    return Entry(
+        kind=kind,
+        visibility=visibility,
+        name=name,
+        name_en=english,
+        name_ru=russian,
+        email=_email(cells["email"]),
+        # Of who is only counted nothing is kept that could tell who it was.
+        affiliation=None if counted else _detail(cells, "affiliation"),
+        city=None if counted else _detail(cells, "city"),
+        country=_country(cells["country"], languages),
+        signed_at=_moment(cells["signed_at"], now),
+    )
+
+
+def _kind(cell: str) -> Kind:
+    try:
+        return Kind(cell.casefold())
+    except ValueError:
+        raise _Wrong(NO_KIND if cell else MISSING, "kind") from None
+
+
+def _visibility(cell: str, kind: Kind) -> Visibility:
+    if not cell:
+        # Nobody asked these people, while an organization signs to be seen.
+        return Visibility.ORGANIZERS if kind is Kind.PERSON else Visibility.PUBLIC
+    try:
+        visibility = Visibility(cell.casefold())
+    except ValueError:
+        raise _Wrong(NO_VISIBILITY, "visibility") from None
+    if kind is Kind.ORGANIZATION and visibility is Visibility.COUNTED:
+        raise _Wrong(COUNTED_ORGANIZATION, "visibility")
+    return visibility
+
+
+def _names(cells: Mapping[str, str], kind: Kind, counted: bool) -> tuple[str | None, str | None, str | None]:
+    """Return (a person's name, an organization's English one, its Russian one)."""
+    if kind is Kind.ORGANIZATION:
+        return None, *_organizations_names(cells)
+    if cells["name_ru"]:
+        raise _Wrong(FOR_ORGANIZATIONS, "name_ru")
+    if counted:
+        return None, None, None
+    if not cells["name"]:
+        raise _Wrong(MISSING, "name")
+    _check(names.problem_of_person(cells["name"]), "name")
+    return cells["name"], None, None
+
+
+def _organizations_names(cells: Mapping[str, str]) -> tuple[str | None, str | None]:
+    english: str | None = cells["name"]
+    russian: str | None = cells["name_ru"]
+    if english and russian:
+        columns = "name", "name_ru"
+    elif english or russian:
+        columns = ("name", "name") if english else ("name_ru", "name_ru")
+        english, russian = names.split_names(english or russian or "")
+    else:
+        raise _Wrong(MISSING, "name")
+    for name, column in zip((english, russian), columns, strict=True):
+        if name is not None:
+            _check(names.problem_of_organization(name), column)
+    return english, russian
+
+
+def _check(problem: str | None, column: str) -> None:
+    if problem is not None:
+        raise _Wrong(problem, column)
+
+
+def _detail(cells: Mapping[str, str], column: str) -> str | None:
+    _check(names.problem_of_detail(cells[column]), column)
+    return cells[column] or None
+
+
+def _email(cell: str) -> str | None:
+    try:
+        return mailboxes.parse(cell).address if cell else None
+    except BadAddress as error:
+        raise _Wrong(error.message, "email") from None
+
+
+def _country(cell: str, languages: tuple[str, ...]) -> str | None:
+    code = countries.match(cell, languages) if cell else None
+    if cell and code is None:
+        raise _Wrong(countries.UNKNOWN, "country")
+    return code
+
+
+def _moment(cell: str, now: datetime) -> datetime | None:
+    if not cell:
+        return None
+    try:
+        moment = datetime.fromisoformat(cell)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _Wrong(NO_TIME, "signed_at") from None
+    if moment > now:
+        raise _Wrong(FUTURE, "signed_at")
+    return moment
+
+
+def header() -> str:
+    """Return the first line of an export."""
+    return written(COLUMNS)
+
+
+def line(entry: Entry) -> str:
+    """Return one signatory as a line of an export, ending in a line end."""
+    first, second = _name_cells(entry)
+    moment = entry.signed_at and entry.signed_at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    cells = (entry.kind.value, first, second, entry.email, entry.affiliation, entry.city, entry.country, moment)
+    return written([cell or "" for cell in (*cells, entry.visibility.value)])
+
+
+def _name_cells(entry: Entry) -> tuple[str | None, str | None]:
+    """Return what stands in ``name`` and ``name_ru``; a lone name where reading it back would put it."""
+    if entry.kind is Kind.PERSON:
+        return entry.name, None
+    if entry.name_en and entry.name_ru:
+        return entry.name_en, entry.name_ru
+    return names.split_names(entry.name_en or entry.name_ru or "")

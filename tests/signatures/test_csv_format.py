@@ -1,0 +1,332 @@
+"""Signatories as CSV: read with every problem named, written so that it can be read again."""
+
+import csv
+import io
+import tracemalloc
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from petition import mailboxes
+from petition.errors import ImportRefused
+from petition.signatures import countries, csv_format, csv_lines, names
+from petition.signatures.csv_format import COLUMNS, Entry, Problem, Row, header, line, read
+from petition.signatures.model import Kind, Visibility
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+HEADER = ",".join(COLUMNS) + "\n"
+
+
+def rows(text: str | bytes) -> list[Row | Problem]:
+    """Return everything that reading yields."""
+    return list(read(text.encode() if isinstance(text, str) else text, NOW))
+
+
+def entry(cells: str) -> Entry:
+    """Return the entry of the one row under the full header."""
+    (found,) = rows(HEADER + cells + "\n")
+    assert isinstance(found, Row), found
+    assert found.line == 2
+    return found.entry
+
+
+def problem(cells: str) -> tuple[str, str]:
+    """Return what is wrong with the one row under the full header."""
+    (found,) = rows(HEADER + cells + "\n")
+    assert isinstance(found, Problem), found
+    assert found.line == 2
+    return found.column, found.reason
+
+
+def test_a_person() -> None:
+    cells = "person,Ann Lee,,Ann@Example.org,IT.Partners,Москва,РФ,2022-03-05T12:00:00+03:00,public"
+    assert entry(cells) == Entry(
+        Kind.PERSON,
+        Visibility.PUBLIC,
+        name="Ann Lee",
+        email="Ann@example.org",
+        affiliation="IT.Partners",
+        city="Москва",
+        country="RU",
+        signed_at=datetime(2022, 3, 5, 9, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "english", "russian"),
+    [
+        ("Access Now,", "Access Now", None),
+        (",Ромашка", None, "Ромашка"),
+        ("Daisy,Ромашка", "Daisy", "Ромашка"),
+        ("Ромашка,", None, "Ромашка"),
+        ("Ромашка // Daisy,", "Daisy", "Ромашка"),
+        (",Daisy // Ромашка", "Daisy", "Ромашка"),
+        ("A // Б,В", "A // Б", "В"),
+        ("a/b,", "a/b", None),
+        ('ООО "Ромашка,', None, 'ООО "Ромашка'),
+        ('"ООО ""Ромашка""",', None, 'ООО "Ромашка"'),
+        ('"""Ромашка",', None, '"Ромашка'),
+        ("Ромашка»),", None, "Ромашка»)"),
+        ("ИП Иванов И.И.,", None, "ИП Иванов И.И."),
+        ("я" * 200 + " // " + "a" * 200 + ",", "a" * 200, "я" * 200),
+    ],
+)
+def test_organizations(cells: str, english: str | None, russian: str | None) -> None:
+    found = entry(f"organization,{cells}")
+    assert found == Entry(Kind.ORGANIZATION, Visibility.PUBLIC, name_en=english, name_ru=russian)
+
+
+def test_nobody_asked_these_people() -> None:
+    assert entry("person,Ann").visibility is Visibility.ORGANIZERS
+    assert entry("organization,Daisy").visibility is Visibility.PUBLIC
+    assert entry("organization,Daisy,,,,,,,organizers").visibility is Visibility.ORGANIZERS
+
+
+def test_of_who_is_only_counted_nothing_is_kept() -> None:
+    found = entry("person,Ann,,ann@example.org,Fund,Rome,Italy,2022-03-05,counted")
+    moment = datetime(2022, 3, 5, tzinfo=UTC)
+    assert found == Entry(
+        Kind.PERSON, Visibility.COUNTED, email="ann@example.org", country="IT", signed_at=moment
+    )  # fmt: skip
+    assert entry("person,,,,,,,,counted") == Entry(Kind.PERSON, Visibility.COUNTED)
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "reason"),
+    [
+        (",Ann", "kind", csv_format.MISSING),
+        ("robot,Ann", "kind", csv_format.NO_KIND),
+        ("person", "name", csv_format.MISSING),
+        ("person, \u200b", "name", csv_format.MISSING),
+        ("person,ann@example.org", "name", names.ADDRESS),
+        ("person,12", "name", names.NO_LETTERS),
+        ("person,Ann\x07", "name", names.HIDDEN),
+        ("person,Ann\u202e", "name", names.DIRECTION),
+        ("person,Ann,Анна", "name_ru", csv_format.FOR_ORGANIZATIONS),
+        ("organization", "name", csv_format.MISSING),
+        ("organization,https://x", "name", names.LINK),
+        ("organization,Daisy,a@b", "name_ru", names.ADDRESS),
+        ("organization,A // Б,В" + "в" * 200, "name_ru", names.TOO_LONG),
+        ("organization," + "a" * 201, "name", names.TOO_LONG),
+        ("organization,Daisy,,,,,,,counted", "visibility", csv_format.COUNTED_ORGANIZATION),
+        ("person,Ann,,,,,,,everyone", "visibility", csv_format.NO_VISIBILITY),
+        ("person,Ann,,ann", "email", mailboxes.INVALID),
+        ("person,Ann,,,www.x", "affiliation", names.LINK),
+        ("person,Ann,,,,a@b", "city", names.ADDRESS),
+        ("person,Ann,,,,,Atlantis", "country", countries.UNKNOWN),
+        ("person,Ann,,,,,,yesterday", "signed_at", csv_format.NO_TIME),
+        ("person,Ann,,,,,,2022-02-30", "signed_at", csv_format.NO_TIME),
+        ("person,Ann,,,,,,0001-01-01T00:00+14:00", "signed_at", csv_format.NO_TIME),
+        ("person,Ann,,,,,,2026-11-22", "signed_at", csv_format.FUTURE),
+        ("person,Ann,,,,,,2026-11-21T12:00:01Z", "signed_at", csv_format.FUTURE),
+        ("person,Ann,,,,,,,,more", "", csv_format.TOO_MANY_CELLS),
+        ("person,Ann\0", "", csv_format.NULL),
+        ('person,"Ann', "", csv_lines.BAD_QUOTES),
+        ('person,"Ann"a', "", csv_lines.BAD_QUOTES),
+        ("person," + "a" * 50_000, "", csv_lines.TOO_LONG),
+        ("person," + "я" * 21_000, "", csv_lines.TOO_LONG),
+    ],
+)
+def test_every_problem_has_its_reason(cells: str, column: str, reason: str) -> None:
+    assert problem(cells) == (column, reason)
+
+
+def test_what_is_said_of_a_problem() -> None:
+    assert str(Problem(7, csv_format.NO_KIND, "kind")) == "line 7: kind: This must be person or organization."
+    assert str(Problem(7, csv_format.NULL)) == "line 7: There is a null character in this row."
+
+
+def test_lines_are_counted_as_an_editor_counts_them() -> None:
+    text = (
+        "\ufeffkind,name,city\r\n"
+        "person,Ann,Rome\r\n"
+        "\r\n"
+        ",,\r\n"
+        'person,"Bob\r\nLee",Rome\r\n'
+        "robot,Eve,Rome\r\n"
+        'person,"Dan,Rome\r\n'
+        "person,Zoe,Rome\r\n"
+        f"person,{'x' * 90_000},Rome\r\n"
+        "person,Max,Rome"
+    )
+    found = rows(text)
+    assert [(type(each).__name__, each.line) for each in found] == [
+        ("Row", 2), ("Row", 5), ("Problem", 7), ("Problem", 8), ("Row", 9), ("Problem", 10), ("Row", 11),
+    ]  # fmt: skip
+    assert [each.entry.name for each in found if isinstance(each, Row)] == ["Ann", "Bob Lee", "Zoe", "Max"]
+
+
+def test_bytes_that_are_no_utf8_are_found_in_their_row() -> None:
+    found = rows(b"kind,name\nperson,Ann\nperson,\xc0\xed\xed\xe0\nperson,Bob\n")
+    assert [each.line for each in found if isinstance(each, Row)] == [2, 4]
+    assert found[1] == Problem(3, csv_format.NOT_UTF8)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"", "empty"),
+        (b"kind,name,surname\n", "no column 'surname'"),
+        (b"kind,name,name\n", "name is there twice"),
+        (b"name,email\n", "column kind is missing"),
+        (b"\n", "column kind is missing"),
+        (b"kind;name\n", "parted by commas"),
+        (b"kind\tname\n", "parted by commas"),
+        (b'"kind,name\n', "header cannot be read"),
+        ("kind,name\n".encode("utf-16"), "no column"),
+        (b"\xff\xff,kind\n", "no column"),
+    ],
+)
+def test_a_header_that_is_not_ours(text: bytes, problem: str) -> None:
+    with pytest.raises(ImportRefused, match=problem):
+        rows(text)
+
+
+def test_headers_are_read_kindly() -> None:
+    (found,) = rows(" Name ,KIND,,\nAnn,Person,,\n")
+    assert isinstance(found, Row)
+    assert found.entry.name == "Ann"
+
+
+def test_countries_in_a_third_language() -> None:
+    text = (HEADER + "person,Ann,,,,,Österreich\n").encode()
+    assert isinstance(next(iter(read(text, NOW))), Problem)
+    (found,) = read(text, NOW, ("en", "ru", "de"))
+    assert isinstance(found, Row)
+    assert found.entry.country == "AT"
+
+
+class Endless(io.RawIOBase):
+    """Rows that are made as they are asked for."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.header = HEADER.encode()
+
+    def readline(self, _size: int | None = -1, /) -> bytes:
+        """Return the next line."""
+        self.left -= 1
+        made, self.header = self.header or b"person,Ann Lee,,," + b"Fund" * 45 + b",Rome,,,\n", b""
+        return made if self.left >= 0 else b""
+
+
+def test_the_file_is_not_held_whole() -> None:
+    assert sum(isinstance(each, Row) for each in read(Endless(11), NOW)) == 10  # type: ignore[arg-type]
+    tracemalloc.start()
+    try:
+        count = sum(isinstance(each, Row) for each in read(Endless(3_001), NOW))  # type: ignore[arg-type]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 3_000
+    assert most < 300_000  # all of it would be twice that at the least
+
+
+def test_an_unclosed_quote_does_not_swallow_the_file() -> None:
+    found = rows('kind,name\nperson,"Ann\n' + "person,Bob\n" * 6_000)
+    assert found[0] == Problem(2, csv_lines.TOO_LONG)
+    assert [each.line for each in found[1:]] == list(range(3, 6_003))
+
+
+def written(*entries: Entry) -> str:
+    """Return an export."""
+    return header() + "".join(map(line, entries))
+
+
+def test_an_export() -> None:
+    people = Entry(
+        Kind.PERSON,
+        Visibility.PUBLIC,
+        name='Ann "A", Lee',
+        email="ann@example.org",
+        city="=1+1",
+        country="RU",
+        signed_at=datetime(2022, 3, 5, 12, tzinfo=timezone(timedelta(hours=3))),
+    )
+    sole = Entry(Kind.ORGANIZATION, Visibility.PUBLIC, name_en="Ромашка", city="-", affiliation="'@")
+    assert written(people, sole) == (
+        "kind,name,name_ru,email,affiliation,city,country,signed_at,visibility\r\n"
+        'person,"Ann ""A"", Lee",,ann@example.org,,\'=1+1,RU,2022-03-05T09:00:00Z,public\r\n'
+        "organization,,Ромашка,,''@,'-,,,public\r\n"
+    )
+
+
+@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@a", "\ta", "\ra", "'=1", "''@", "'a", "''", "a=1", ""])
+def test_no_cell_is_a_formula_and_none_is_changed(cell: str) -> None:
+    (found,) = csv.reader(io.StringIO(csv_lines.written([cell, "x"]), newline=""))
+    assert not found[0] or found[0][0] not in "=+-@\t\r"
+    assert csv_lines.unguarded(found[0]) == cell
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=30) | st.text("=+-@'\", /abабя\u200c«»#;", max_size=12)
+PEOPLE = TEXTS.map(names.clean).filter(lambda name: names.problem_of_person(name) is None)
+ORGANIZATIONS = TEXTS.map(names.clean).filter(lambda name: names.problem_of_organization(name) is None)
+DETAILS = st.none() | TEXTS.map(names.clean).filter(lambda text: text and names.problem_of_detail(text) is None)
+COMMON = {
+    "email": st.none() | st.just("ann+x@example.org"),
+    "affiliation": DETAILS,
+    "city": DETAILS,
+    "country": st.none() | st.sampled_from(sorted(countries.codes())),
+    "signed_at": st.none() | st.datetimes(datetime(1000, 1, 1), datetime(2026, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+}
+SHOWN = st.sampled_from([Visibility.PUBLIC, Visibility.ORGANIZERS])
+ENTRIES = st.one_of(
+    st.builds(Entry, st.just(Kind.PERSON), SHOWN, name=PEOPLE, **COMMON),
+    st.builds(
+        Entry,
+        st.just(Kind.PERSON),
+        st.just(Visibility.COUNTED),
+        country=COMMON["country"],
+        email=COMMON["email"],
+        signed_at=COMMON["signed_at"],
+    ),
+    st.builds(
+        Entry,
+        st.just(Kind.ORGANIZATION),
+        SHOWN,
+        **COMMON,
+        name_en=ORGANIZATIONS,
+        name_ru=st.none() | ORGANIZATIONS,
+    ),
+    st.builds(Entry, st.just(Kind.ORGANIZATION), SHOWN, **COMMON, name_ru=ORGANIZATIONS),
+)
+
+
+def entries(text: str) -> Iterator[Entry]:
+    """Yield what an export holds; nothing of it may be refused."""
+    for each in rows(text):
+        assert isinstance(each, Row), each
+        yield each.entry
+
+
+@given(st.lists(ENTRIES, max_size=4))
+def test_what_is_exported_is_imported_and_exported_the_same(exported: list[Entry]) -> None:
+    text = written(*exported)
+    found = list(entries(text))
+    assert written(*found) == text
+    assert list(entries(written(*found))) == found
+    for one, other in zip(exported, found, strict=True):
+        if one.kind is Kind.PERSON or (one.name_en and one.name_ru):
+            assert other == one
+
+
+@given(st.lists(ENTRIES, max_size=4))
+def test_no_cell_of_an_export_is_a_formula(exported: list[Entry]) -> None:
+    for row in csv.reader(io.StringIO(written(*exported), newline="")):
+        assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
+
+
+@given(
+    st.binary(max_size=200)
+    | st.text(max_size=100).map(str.encode)
+    | st.text("pers,on\"\n\r'", max_size=80).map(str.encode)
+)
+def test_any_bytes_are_rows_or_problems_in_order(content: bytes) -> None:
+    found = rows(HEADER.encode() + b"person,Ann\n" + content)
+    assert found[0] == Row(2, Entry(Kind.PERSON, Visibility.ORGANIZERS, name="Ann"))
+    numbers = [each.line for each in found]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] <= 3 + content.count(b"\n")
