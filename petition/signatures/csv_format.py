@@ -114,6 +114,9 @@ def _header(row: tuple[int, list[str] | str] | None) -> list[str]:
     return columns
 
 
+_BREAKS = re.compile(r"[\t\r\n]+")
+
+
 def _table(columns: list[str], cells: list[str] | str) -> dict[str, str]:
     """Return the cells by column; cells that are not there are empty."""
     if isinstance(cells, str):
@@ -126,7 +129,7 @@ def _table(columns: list[str], cells: list[str] | str) -> dict[str, str]:
     if any(cells[len(columns) :]):
         raise _Wrong(TOO_MANY_CELLS)
     # Spreadsheets let people break lines inside a cell.
-    found = (names.clean(re.sub(r"[\t\r\n]+", " ", unguarded(cell))) for cell in cells)
+    found = (names.clean(_BREAKS.sub(" ", unguarded(cell))) if cell else "" for cell in cells)
     return dict.fromkeys(COLUMNS, "") | dict(zip(columns, found, strict=False))
 
 
