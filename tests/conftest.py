@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from petition import embedded
 from petition.database import connect, migrate
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     import asyncpg
 
     Conn = asyncpg.Connection[asyncpg.Record]
+
+# A slow machine is no failure: nothing here is judged by the time it takes.
+settings.register_profile("petition", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("petition")
 
 
 @pytest.fixture

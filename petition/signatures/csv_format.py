@@ -27,7 +27,7 @@ MISSING = N_("This is missing.")
 NO_KIND = N_("This must be person or organization.")
 NO_VISIBILITY = N_("This must be public, organizers or counted.")
 COUNTED_ORGANIZATION = N_("An organization cannot be counted only.")
-FOR_ORGANIZATIONS = N_("Only an organization has this. A person's name stands in the column name.")
+FOR_ORGANIZATIONS = N_("Only an organization has this. A person’s name stands in the column name.")
 NO_TIME = N_("This must be a date, or a date and time, like 2022-03-05 or 2022-03-05T12:00:00Z.")
 FUTURE = N_("This is in the future.")
 
