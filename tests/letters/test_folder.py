@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from petition.errors import ImportRefused
@@ -198,9 +199,12 @@ def test_any_text_in_quotes_is_that_text(text: str) -> None:
     assert found is None or found.addressees[0].names == {"en": clean(text)}
 
 
+FEW = settings_of_hypothesis(max_examples=30)  # they write files
+
 LINES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp", "Cs"]), max_size=30)
 
 
+@FEW
 @given(
     SETTINGS,
     st.dictionaries(
