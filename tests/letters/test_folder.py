@@ -181,6 +181,10 @@ SETTINGS = st.builds(
 )
 
 
+FEW = settings_of_hypothesis(max_examples=30)  # they are slow to make up, and write files
+
+
+@FEW
 @given(SETTINGS)
 def test_settings_go_round(settings: LetterSettings) -> None:
     text = letter_toml.dumps(settings)
@@ -198,8 +202,6 @@ def test_any_text_in_quotes_is_that_text(text: str) -> None:
     assert all(each.startswith("addressees[1].") for each in wrong)
     assert found is None or found.addressees[0].names == {"en": clean(text)}
 
-
-FEW = settings_of_hypothesis(max_examples=30)  # they write files
 
 LINES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp", "Cs"]), max_size=30)
 

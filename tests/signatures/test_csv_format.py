@@ -303,20 +303,15 @@ def entries(text: str) -> Iterator[Entry]:
 
 
 @given(st.lists(ENTRIES, max_size=4))
-def test_what_is_exported_is_imported_and_exported_the_same(exported: list[Entry]) -> None:
+def test_what_is_exported_holds_no_formula_and_is_imported_and_exported_the_same(exported: list[Entry]) -> None:
     text = written(*exported)
     found = list(entries(text))
     assert written(*found) == text
-    assert list(entries(written(*found))) == found
+    for row in csv.reader(io.StringIO(text, newline="")):
+        assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
     for one, other in zip(exported, found, strict=True):
         if one.kind is Kind.PERSON or (one.name_en and one.name_ru):
             assert other == one
-
-
-@given(st.lists(ENTRIES, max_size=4))
-def test_no_cell_of_an_export_is_a_formula(exported: list[Entry]) -> None:
-    for row in csv.reader(io.StringIO(written(*exported), newline="")):
-        assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
 
 
 @given(
