@@ -87,7 +87,7 @@ class Demo:
 
     def _say_where(self, mailbox: str) -> None:
         letters = [f"{self.settings.base_url}/{lang}/{sample.slug()}" for lang in i18n.load(self.settings.locales_dir)]
-        places = [*(("The letter", letter) for letter in letters), ("The mailbox", mailbox)]
+        places = [*zip(("The letter", *[""] * len(letters)), letters, strict=False), ("The mailbox", mailbox)]
         lines = [f"  {title:<12} {place}" for title, place in places]
         sys.stdout.write("\n".join(["", *lines, "", "Ctrl-C stops everything.", ""]))
         sys.stdout.flush()

@@ -5,9 +5,11 @@ runs. A *keeper* process serves the cluster for all users together; how they agr
 """
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +21,11 @@ from petition.embedded.locks import Lock
 from petition.errors import EmbeddedError
 from petition.resources import PACKAGE
 
+_log = logging.getLogger(__name__)
 __all__ = ["Embedded", "running"]
 
 _PAUSE = 0.01  # seconds between two looks
+_PAUSE_AFTER_FAILURE = 2.0
 _STOP_PATIENCE = 60.0  # seconds; longer than a keeper needs at worst
 _others: list[subprocess.Popen[str]] = []  # keepers that we started and that now serve somebody else
 
@@ -47,6 +51,8 @@ class Embedded:
         self._home = find_home(data_dir)
         self._fast = fast
         self._keeper: subprocess.Popen[str] | None = None
+        self._left = threading.Event()
+        self._turn = threading.Lock()
         self._using = Lock(self._home / "users.lock")
         self._alive = Lock(self._home / "keeper.lock")
         self._ready = Lock(self._home / "ready.lock")
@@ -54,22 +60,49 @@ class Embedded:
     def start(self) -> str:
         """Wait until the server takes connections, started now if need be, and return its URL."""
         self._using.shared()  # a keeper that is stopping is waited for here; none begins to stop from now on
-        while self._ready.is_free():
-            if self._alive.is_free():
-                self._start_keeper()
-            time.sleep(_PAUSE)
+        self._bring_up()
+        threading.Thread(target=self._replace_keepers, daemon=True).start()
         sockets = (self._home / SOCKETS).read_text(encoding="utf-8")
         return f"postgresql://{ROLE}@/{DATABASE}?host={sockets}&port={PORT}"
 
     def leave(self) -> None:
         """Let go of the server; if nobody else uses it, wait until it has stopped."""
-        self._using.release()
+        self._left.set()
+        with self._turn:  # the thread does nothing any more
+            self._using.release()
         deadline = time.monotonic() + _STOP_PATIENCE
-        while not self._alive.is_free() and time.monotonic() < deadline and not self._others_use_it():
+        while self._is_kept() and time.monotonic() < deadline and not self._others_use_it():
             time.sleep(_PAUSE)
         self._forget_keeper()
         for lock in (self._using, self._alive, self._ready):
             lock.close()
+
+    def _is_kept(self) -> bool:
+        """Tell whether there is a keeper; ours may not have come as far as to hold the lock."""
+        return not self._alive.is_free() or (self._keeper is not None and self._keeper.poll() is None)
+
+    def _bring_up(self) -> None:
+        """Wait until the server takes connections, and start a keeper whenever there is none."""
+        while self._ready.is_free() and not self._left.is_set():
+            if self._alive.is_free():
+                self._start_keeper()
+            time.sleep(_PAUSE)
+
+    def _replace_keepers(self) -> None:
+        """In a thread: wait for the keeper's end; if it was killed while we use its server, start another."""
+        alive = Lock(self._home / "keeper.lock")
+        while True:
+            alive.shared()
+            alive.release()
+            try:
+                with self._turn:
+                    self._bring_up()
+            except EmbeddedError as error:
+                _log.error("the database server has gone: %s", error)
+                self._left.wait(_PAUSE_AFTER_FAILURE)
+            if self._left.wait(_PAUSE):
+                alive.close()
+                return
 
     def _others_use_it(self) -> bool:
         """Tell whether there are other users. Alone: nobody, the keeper is about to see it. Not even shared: it has."""
@@ -85,9 +118,10 @@ class Embedded:
             if self._keeper.poll() is None:
                 return
             said = self._keeper.stderr.read().strip() if self._keeper.stderr else ""
-            if self._keeper.returncode != 0:
-                raise EmbeddedError(said.splitlines()[-1] if said else "the embedded PostgreSQL cannot be started")
+            failed = self._keeper.returncode > 0
             self._forget_keeper()
+            if failed:
+                raise EmbeddedError(said.splitlines()[-1] if said else "the embedded PostgreSQL cannot be started")
         command = [sys.executable, "-m", "petition.embedded.keeper", str(self._home)]
         self._keeper = subprocess.Popen(  # noqa: S603 - our own program
             [*command, "--fast"] if self._fast else command,

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ from petition.embedded.binaries import Binaries
 from petition.errors import EmbeddedError
 
 ROLE = DATABASE = "petition"
-TEMPORARY = "petition-"  # how a temporary folder for the socket begins
 PORT = 5432  # only names the socket: nothing listens on the network
 _SOCKET_LIMIT = 103  # bytes; sockaddr_un on macOS, the shortest
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9._/-]+")  # neither PostgreSQL's list syntax nor a URL needs to escape it
@@ -99,8 +99,8 @@ class Cluster:
             return False
         return len(lines) > 7 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
 
-    def clear(self) -> None:
-        """End what an earlier server left running on these files, and take away its pid file if nobody is left.
+    def clear(self, sockets: Path) -> None:
+        """End what an earlier server left running on these files, and take away its lock files if nobody is left.
 
         Only for the keeper, who knows that no other keeper has these files. PostgreSQL itself trusts a pid file as
         soon as any process of its account has that number, which after a restart of a container is nearly certain.
@@ -117,17 +117,32 @@ class Cluster:
                 for pid in left:
                     _signal(pid, signal.SIGQUIT)
             time.sleep(0.1)
-        (self.folder / "postmaster.pid").unlink(missing_ok=True)
+        socket = f".s.PGSQL.{PORT}"
+        for path in (self.folder / "postmaster.pid", sockets / socket, sockets / f"{socket}.lock"):
+            path.unlink(missing_ok=True)
 
-    def make_sockets_folder(self) -> Path:
-        """Make the folder of the socket, in a temporary place if its path would be too long or too odd."""
+    def make_sockets_folder(self, before: Path | None) -> Path:
+        """Make the folder of the socket, in a temporary place if its path would be too long or too odd.
+
+        The temporary folder that a killed keeper has left is used again: its users know no other.
+        """
         run = self.home / "run"
         path = str(run)
-        if not _PLAIN_PATH.fullmatch(path) or len(f"{path}/.s.PGSQL.{PORT}") > _SOCKET_LIMIT:
-            run = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir="/tmp"))
+        if before is not None and before != run and self._is_ours(before):
+            run = before
+        elif not _PLAIN_PATH.fullmatch(path) or len(f"{path}/.s.PGSQL.{PORT}") > _SOCKET_LIMIT:
+            run = Path(tempfile.mkdtemp(prefix="petition-", dir="/tmp"))
         run.mkdir(mode=0o700, exist_ok=True)
         self.account.own(run)
         return run
+
+    def _is_ours(self, folder: Path) -> bool:
+        try:
+            found = folder.lstat()
+        except OSError:
+            return False
+        owner = os.geteuid() if self.account.uid is None else self.account.uid
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == owner and not found.st_mode & 0o077
 
     def _make(self) -> None:
         for unfinished in self.home.glob("cluster-new-*"):

@@ -25,7 +25,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from queue import SimpleQueue
 
-from petition.embedded.cluster import TEMPORARY, Cluster, reason
+from petition.embedded.cluster import Cluster, reason
 from petition.embedded.locks import Lock
 from petition.errors import EmbeddedError
 
@@ -97,9 +97,8 @@ class Keeper:
 
     def _sockets_folder(self, cluster: Cluster) -> Path:
         record = self._home / SOCKETS
-        with contextlib.suppress(OSError):
-            self._remove_sockets(Path(record.read_text(encoding="utf-8")))  # a killed keeper's
-        folder = cluster.make_sockets_folder()
+        before = Path(record.read_text(encoding="utf-8")) if record.exists() else None
+        folder = cluster.make_sockets_folder(before)
         unfinished = record.with_suffix(".new")
         unfinished.write_text(str(folder), encoding="utf-8")
         unfinished.replace(record)
@@ -107,7 +106,7 @@ class Keeper:
 
     def _start(self, cluster: Cluster, sockets: Path) -> subprocess.Popen[str]:
         """Start the server and wait until it takes connections, which after a crash may take it a while."""
-        cluster.clear()
+        cluster.clear(sockets)
         self._said.clear()
         server = cluster.start(sockets)
         watcher = threading.Thread(target=self._watch, args=(server,), daemon=True)
@@ -129,14 +128,11 @@ class Keeper:
 
     def _clean(self, sockets: Path) -> None:
         """Leave nothing behind; let go of keeper.lock before users.lock lets the next user in."""
-        self._remove_sockets(sockets)
+        if sockets.parent != self._home:
+            shutil.rmtree(sockets, ignore_errors=True)
         with contextlib.suppress(OSError):
             (self._home / SOCKETS).unlink()
         self._alive.close()
-
-    def _remove_sockets(self, sockets: Path) -> None:
-        if sockets.parent != self._home and sockets.name.startswith(TEMPORARY):
-            shutil.rmtree(sockets, ignore_errors=True)
 
 
 def _server_log(home: Path) -> logging.Logger:

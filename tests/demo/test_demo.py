@@ -1,0 +1,75 @@
+"""The real ``petition demo``, with the web and the worker: the main road from the letter to the count, twice."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+from petition.demo import sample
+from tests.demo.test_supervisor import free_port, until
+from tests.test_embedded import gone
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@contextmanager
+def demo(data_dir: Path, port: int) -> Iterator[str]:
+    """Run the demo; give the address of its mailbox."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "petition", "demo", "--data", str(data_dir), "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=CHECKOUT,
+        env=os.environ | {"CAPTCHA": "off", "DATABASE_URL": ""},
+    )
+    try:
+        assert process.stdout
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "Ctrl-C" in line:
+                break
+        found = re.search(r"The mailbox\s+(\S+)", "".join(said))
+        assert found, (said, process.communicate())
+        yield found[1]
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate()
+        assert (process.returncode, output, errors) == (0, "", "")
+        assert not (data_dir / "postgres" / "cluster" / "postmaster.pid").exists()
+    finally:
+        process.kill()
+        process.communicate()
+        gone(data_dir)
+
+
+def test_a_newcomer_signs_confirms_and_is_counted_and_a_second_demo_remembers(open_folder: Path) -> None:
+    port = free_port()
+    site = f"http://localhost:{port}"
+    letter = f"{site}/ru/{sample.slug()}"
+    with httpx2.Client(follow_redirects=True, trust_env=False) as client:
+        with demo(open_folder, port) as mailbox:
+            page = client.get(letter).text
+            form = {
+                "version": re.findall(r'name="version" value="([^"]+)"', page)[0],
+                "kind": "person",
+                "name": "Ёлка Ивановна",
+                "email": "yolka@example.org",
+                "visibility": "public",
+                "consent": "1",
+            }
+            assert client.post(f"{letter}/sign", data=form).url == f"{letter}/check-your-inbox"
+            until(lambda: "/mail/1" in client.get(mailbox).text)
+            link = re.findall(rf"{site}/ru/confirm/[^\"<\s]+", client.get(f"{mailbox}mail/1").text)[0]
+            assert client.post(link).url == f"{letter}/signed"
+            assert "Ёлка Ивановна" in client.get(f"{letter}/signatories").text
+        with demo(open_folder, port):
+            count = client.get(f"{site}/api/v1/letters/{sample.slug()}/count").json()
+            assert (count["total"], count["people"], count["organizations"]) == (1, 1, 0)
+            assert "Ёлка Ивановна" in client.get(f"{letter}/signatories").text
