@@ -23,14 +23,14 @@ OURS = "petition"
 MOST_FRAMES = 12
 
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
-_VALUES = re.compile(r"[\n\r<({\['\"%=]")  # whatever follows one of these may be a value
+_VALUES = re.compile(r"[\n\r<({\['\"%=:]")  # whatever follows one of these may be a value
 _QUIET = {
     "uvicorn.access": None,
     "aiosmtplib": logging.WARNING,
     "mail.log": logging.WARNING,
     "asyncio": logging.WARNING,
 }
-_THEIRS = ("asyncio", "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access", "aiosmtplib", "mail.log")
+THEIRS = ("asyncio", "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access", "aiosmtplib", "mail.log")
 
 
 def configure(level: str | int = logging.INFO) -> None:
@@ -40,7 +40,7 @@ def configure(level: str | int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in _THEIRS:
+    for name in THEIRS:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
@@ -80,7 +80,7 @@ def describe(error: BaseException) -> dict[str, object]:
 
 def _message(record: logging.LogRecord) -> str:
     if record.name != OURS and not record.name.startswith(f"{OURS}."):
-        return _VALUES.split(str(record.msg), maxsplit=1)[0].strip()
+        return _without_addresses(_VALUES.split(str(record.msg), maxsplit=1)[0].strip())
     try:
         return _without_addresses(record.getMessage())
     except (TypeError, ValueError):

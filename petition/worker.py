@@ -51,7 +51,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 async def keep_tidy(database: Database, settings: Settings, stop: asyncio.Event) -> None:
     """Do every chore of retention now and once a minute until ``stop`` is set."""
-    chores = _chores(settings)
+    chores = chores_of(settings)
     while not stop.is_set():
         await do_chores(database, chores)
         try:
@@ -75,7 +75,7 @@ async def do_chores(database: Database, chores: list[Chore]) -> None:
             log.info("retention", extra={"task": name, "count": count})
 
 
-def _chores(settings: Settings) -> list[Chore]:
+def chores_of(settings: Settings) -> list[Chore]:
     """List them in the order in which they build on each other: a letter closes before its pending rows go."""
     return [
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),

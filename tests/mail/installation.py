@@ -16,16 +16,20 @@ SECRET_KEY = "a secret key of this test that is long enough"
 NOW = timedelta()
 
 
-def settings(folder: Path, database_url: str, *relays: str, **environ: str) -> Settings:
-    """Return a worker's settings."""
-    given = {
+def environ(folder: Path, database_url: str, *relays: str) -> dict[str, str]:
+    """Return the environment of a worker on loopback."""
+    return {
         "DATA_DIR": str(folder),
         "SECRET_KEY": SECRET_KEY,
         "DATABASE_URL": database_url,
         "SMTP_URLS": ",".join(relays) or "smtp://127.0.0.1:1",
         "MAIL_FROM": "Open letters <post@letters.example>",
     }
-    return load(given | environ, role=Role.WORKER)
+
+
+def settings(folder: Path, database_url: str, *relays: str) -> Settings:
+    """Return a worker's settings."""
+    return load(environ(folder, database_url, *relays), role=Role.WORKER)
 
 
 @dataclass
@@ -123,6 +127,10 @@ class Installation:
     async def outbox(self) -> list[Record]:
         """Return the jobs that are left."""
         return await self.conn.fetch("SELECT * FROM outbox ORDER BY id")
+
+    async def is_idle(self) -> bool:
+        """Tell whether no job is left."""
+        return not await self.outbox()
 
     async def hurry(self) -> None:
         """Let the pauses and the dead workers' leases be over."""

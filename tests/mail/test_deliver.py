@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from petition.sealing import Sealer, new_contact_pair
 from petition.settings import Settings, parse_relay
 from tests.mail.installation import Installation, settings
 from tests.mail.post_office import PostOffice
+from tests.mail.waiting import until
 
 NEMO = "nemo@example.org"
 
@@ -36,22 +37,6 @@ async def working(*its: Settings) -> AsyncIterator[None]:
         await asyncio.gather(*tasks)
 
 
-async def until(seen: Callable[[], Awaitable[object]]) -> None:
-    """Wait until ``seen`` is true; the time-out only keeps a broken test from hanging."""
-    async with asyncio.timeout(60):
-        while not await seen():
-            await asyncio.sleep(0.05)
-
-
-async def emptied(installation: Installation) -> None:
-    """Wait until no job is left."""
-
-    async def is_empty() -> bool:
-        return not await installation.outbox()
-
-    await until(is_empty)
-
-
 async def tried(installation: Installation, times: int) -> None:
     """Wait until the first job has failed so many times."""
 
@@ -66,7 +51,7 @@ async def test_mails_go_out_in_the_signers_language(installation: Installation, 
     first = await installation.sign_up(letter, NEMO, lang="en")
     second = await installation.sign_up(letter, "ned@example.org", lang="ru")
     async with working(installation.settings):
-        await emptied(installation)
+        await until(installation.is_idle)
     mails = dict(zip(post.recipients, post.mails, strict=True))
     assert mails.keys() == {NEMO, "ned@example.org"}
     for address, lang, pending in ((NEMO, "en", first), ("ned@example.org", "ru", second)):
@@ -81,7 +66,7 @@ async def test_two_workers_send_each_mail_once(installation: Installation, post:
     for address in addresses:
         await installation.sign_up(letter, address)
     async with working(installation.settings, installation.settings):
-        await emptied(installation)
+        await until(installation.is_idle)
     assert sorted(post.recipients) == sorted(addresses)
     assert len({mail["Message-ID"] for mail in post.mails}) == 200
 
@@ -89,7 +74,7 @@ async def test_two_workers_send_each_mail_once(installation: Installation, post:
 async def test_a_job_that_needs_no_mail_is_deleted(installation: Installation, post: PostOffice) -> None:
     await installation.find(await installation.letter(), NEMO)
     async with working(installation.settings):
-        await emptied(installation)
+        await until(installation.is_idle)
     assert not post.mails
     assert not await installation.refused()
 
@@ -106,7 +91,7 @@ async def test_while_smtp_is_down_mail_waits_and_then_goes_out_once(
         assert job["lease"] is None
         await post.open()
         await installation.hurry()
-        await emptied(installation)
+        await until(installation.is_idle)
     assert post.recipients == [NEMO]
 
 
@@ -121,7 +106,7 @@ async def test_after_two_days_a_mail_is_given_up(installation: Installation, pos
     await installation.conn.execute("UPDATE outbox SET created_at = now() - interval '2 days', attempts = 25")
     post.at["MAIL"] = "451 later"
     async with working(installation.settings):
-        await emptied(installation)
+        await until(installation.is_idle)
     assert await installation.refused() == [(letter.id, 0)]
     assert not post.mails
 
@@ -132,7 +117,7 @@ async def test_a_refusal_for_good_is_recorded_and_never_retried(installation: In
     await installation.sign_up(letter, "ned@example.org")
     post.refused_recipients[NEMO] = "550 5.1.1 <nemo@example.org> unknown"
     async with working(installation.settings):
-        await emptied(installation)
+        await until(installation.is_idle)
     assert await installation.refused() == [(letter.id, 550)]
     assert post.recipients == ["ned@example.org"]
 
@@ -143,7 +128,7 @@ async def test_what_is_no_address_is_refused_here(installation: Installation, po
     sealed = Sealer(installation.settings.contact_public_key).seal("nemo@example.org\r\nRCPT TO:<all@example.org>")
     await installation.conn.execute("UPDATE outbox SET sealed = $1", sealed)
     async with working(installation.settings):
-        await emptied(installation)
+        await until(installation.is_idle)
     assert await installation.refused() == [(letter.id, 553)]
     assert not post.mails
 
@@ -162,7 +147,7 @@ async def test_the_second_relay_is_used_when_the_first_is_dead(installation: Ins
         await installation.sign_up(letter, f"nemo{i}@example.org")
     its = replace(installation.settings, relays=(parse_relay("smtp://127.0.0.1:1"), parse_relay(post.url)))
     async with working(its):
-        await emptied(installation)
+        await until(installation.is_idle)
     assert len(post.mails) == 20
 
 
@@ -243,8 +228,7 @@ async def test_a_database_that_restarts_while_a_mail_is_accepted_has_it_sent_onc
             restarted.set()
             pid = pid_file.read_text().split()[0]
             os.kill(int(pid), signal.SIGINT)
-            while Path(f"/proc/{pid}").exists():
-                await asyncio.sleep(0.01)
+            await until(lambda: not Path(f"/proc/{pid}").exists())
 
     post.accepting = restart
     async with working(installation.settings, installation.settings):
@@ -256,7 +240,7 @@ async def test_a_database_that_restarts_while_a_mail_is_accepted_has_it_sent_onc
             except Unavailable:
                 return False
             try:
-                return not await installation.outbox()
+                return await installation.is_idle()
             finally:
                 await installation.conn.close()
 

@@ -13,6 +13,7 @@ from petition.mail.line import RecipientRefused
 from petition.mail.relays import Lines, NotNow, Relays
 from petition.settings import parse_relay
 from tests.mail.post_office import PostOffice
+from tests.mail.waiting import until
 
 PARCEL = Parcel("post@letters.example", "nemo@example.org", b"Subject: x\r\n\r\nHello\r\n", utf8=False)
 OpenPost = Callable[..., Awaitable[PostOffice]]
@@ -87,9 +88,12 @@ async def test_the_first_relay_is_preferred_again_once_it_is_back(open_post: Ope
     lines = relays(first.url, second.url).lines()
     await lines.send(PARCEL, nothing)
     await first.open()
-    while not first.mails:
+
+    async def is_preferred() -> bool:
         await lines.send(PARCEL, nothing)
-        await asyncio.sleep(0.05)
+        return bool(first.mails)
+
+    await until(is_preferred)
     await lines.hang_up()
 
 
@@ -155,8 +159,7 @@ async def test_only_one_of_many_tries_a_relay_that_has_rested(open_post: OpenPos
     senders = [its.lines() for _ in range(4)]
     with pytest.raises(NotNow):
         await senders[0].send(PARCEL, nothing)
-    while its.rest():
-        await asyncio.sleep(0.05)
+    await until(lambda: not its.rest())
     errors = await asyncio.gather(*(each.send(PARCEL, nothing) for each in senders), return_exceptions=True)
     await asyncio.gather(*(each.hang_up() for each in senders))
     assert sorted(error.tried for error in errors if isinstance(error, NotNow)) == [False, False, False, True]
