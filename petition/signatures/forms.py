@@ -30,8 +30,8 @@ FIELDS = (
     "email",
     "visibility",
     "city",
-    "affiliation",
     "country",
+    "affiliation",
     "updates",
     "consent",
 )
