@@ -37,9 +37,18 @@ class Kept:
         return len(b"HTTP/1.1 200 OK\r\n") + lines + 2 + len(self.small)
 
 
-def keep(body: bytes, content_type: bytes, headers: Iterable[Header], cache_control: bytes = PUBLIC) -> Kept:
-    """Return ``body`` as a kept answer with ``headers`` (security, language, …) and the caching headers added."""
-    etag = b'W/"' + hashlib.sha256(body).hexdigest()[:20].encode() + b'"'
+def keep(
+    body: bytes,
+    content_type: bytes,
+    headers: Iterable[Header],
+    cache_control: bytes = PUBLIC,
+    etag: bytes | None = None,
+) -> Kept:
+    """Return ``body`` as a kept answer with ``headers`` (security, language, …) and the caching headers added.
+
+    ``etag`` is of the body unless it is given.
+    """
+    etag = etag or b'W/"' + hashlib.sha256(body).hexdigest()[:20].encode() + b'"'
     small = gzip.compress(body, compresslevel=9, mtime=0)
     shared = [(b"cache-control", cache_control), (b"etag", etag), (b"vary", b"Accept-Encoding"), *headers]
     full = [(b"content-type", content_type), *shared]

@@ -5,6 +5,7 @@ Only confirmed, public people are in it, and organizations with at least one con
 
 import base64
 import binascii
+import itertools
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,15 +23,15 @@ LONGEST_QUERY = 100  # characters; the rest is ignored
 MOST_WORDS = 5
 MOST_NEAR = 100  # words one error away, for each typed word
 
-# How a search finds the newest 200 of many, from what was measured at 1,000,000 signatures: reading a row that the index
-# over words has found costs 2 to 3 µs, looking at one more row of the list 1 µs.
-GATHERED_AT_FIRST = 2_000
+# How a search finds the newest 200 of many, from what was measured at 1,000,000 signatures: a row that the index over
+# words has found costs 2 to 3 µs, one more row of the list looked at costs 1 µs.
+GATHERED_AT_FIRST = 500
 WALKED_AT_FIRST = 5_000
 WALKED_AT_MOST = 50_000
 # With so many among the first walked, 200 are among four times 5,000; with fewer, no more than some 10,000 are to be
 # sorted in all.
 GOOD_WALK = 50
-SHORT_PREFIX = 2  # characters; half of all names may begin so, and the index would have to read them all
+SHORT_BEGINNING = 2  # characters; half of all names may begin so, and the index would have to read them all
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -81,6 +82,15 @@ async def page(
     return entries, Cursor(entries[-1].listed_at, entries[-1].id) if more else None
 
 
+async def read(
+    conn: Connection, letter: int, kind: Kind, q: str, after: Cursor | None, limit: int | None = None
+) -> tuple[list[Signatory], Cursor | None]:
+    """Return what ``q`` finds, on one page; if it is empty, the page ``after`` a place."""
+    if q:
+        return (await search(conn, letter, kind, q))[:limit], None
+    return await page(conn, letter, kind, after, limit or PAGE)
+
+
 async def search(conn: Connection, letter: int, kind: Kind, q: str) -> list[Signatory]:
     """Return the best 200 entries for what was typed: all its words, in any order.
 
@@ -114,12 +124,12 @@ class _Look:
 
     async def as_typed(self) -> list[Record]:
         """Return the rows that have all the words as they are."""
-        return await self._rows([[self._exactly(word)] for word in self._typed])
+        return await self._rows([[_Word(word)] for word in self._typed])
 
     async def completed(self) -> list[Record]:
         """Return the rows that have all the words, the last one perhaps only begun."""
-        before = [[self._exactly(word)] for word in self._typed[:-1]]
-        return await self._rows([*before, [self._beginning()]], short=len(self._typed[-1]) <= SHORT_PREFIX)
+        *before, last = self._typed
+        return await self._rows([*([_Word(word)] for word in before), [_Word(last, begun=True)]])
 
     async def mistyped(self) -> list[Record]:
         """Return the rows that have all the words, perhaps with an error in each."""
@@ -127,31 +137,24 @@ class _Look:
         if not any(near):
             return []
         sets = [
-            [self._exactly(each) for each in (word, *sorted(others)[:MOST_NEAR])]
+            [_Word(each) for each in (word, *sorted(others)[:MOST_NEAR])]
             for word, others in zip(self._typed, near, strict=True)
         ]
-        sets[-1].append(self._beginning())
-        return await self._rows(sets, short=len(self._typed[-1]) <= SHORT_PREFIX)
+        sets[-1].append(_Word(self._typed[-1], begun=True))
+        return await self._rows(sets)
 
-    def _exactly(self, word: str) -> str:
-        # Letters, marks and digits only (``names.fold``): nothing that would have to be escaped.
-        return f"'{self._letter}:{word}'"
-
-    def _beginning(self) -> str:
-        return self._exactly(self._typed[-1]) + ":*"
-
-    async def _rows(self, sets: Sequence[Sequence[str]], *, short: bool = False) -> list[Record]:
-        """Return the newest rows that have one of each set; ``short`` if that may be half of all rows."""
-        wanted = " & ".join(f"({' | '.join(each)})" for each in sets)
+    async def _rows(self, sets: "Sequence[Sequence[_Word]]") -> list[Record]:
+        """Return the newest rows that have one word of each set."""
         if self._kind is Kind.ORGANIZATION:
-            return await queries.walk_organizations(self._conn, self._letter, wanted)
-        if not short or len(sets) > 1:
-            rows, gathered = await queries.gather_people(self._conn, wanted, GATHERED_AT_FIRST)
+            return await queries.walk_organizations(self._conn, self._letter, _tsquery(sets))
+        in_letter = _tsquery(sets, f"{self._letter}:")
+        if any(not word.is_vague for word in itertools.chain(*sets)):
+            rows, gathered = await queries.gather_people(self._conn, in_letter, GATHERED_AT_FIRST)
             if gathered < GATHERED_AT_FIRST:
                 return rows
-        rows = await self._walk(wanted)
+        rows = await self._walk(_tsquery(sets))
         if len(rows) < BEST:
-            rows, _ = await queries.gather_people(self._conn, wanted)
+            rows, _ = await queries.gather_people(self._conn, in_letter)
         return rows
 
     async def _walk(self, wanted: str) -> list[Record]:
@@ -161,6 +164,28 @@ class _Look:
             rows = await queries.walk_people(self._conn, self._letter, wanted, WALKED_AT_MOST)
         await queries.use_index_of_words(self._conn)
         return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A word that a name must have, or the beginning of one."""
+
+    text: str
+    begun: bool = False
+
+    @property
+    def is_vague(self) -> bool:
+        """Tell whether half of all names may have it."""
+        return self.begun and len(self.text) <= SHORT_BEGINNING
+
+
+def _tsquery(sets: Sequence[Sequence[_Word]], before: str = "") -> str:
+    """Return "one of each set" for PostgreSQL, every word with ``before`` in front.
+
+    Words hold letters, marks and digits only (``names.fold``): nothing that would have to be escaped.
+    """
+    each_of = (" | ".join(f"'{before}{word.text}'{':*' if word.begun else ''}" for word in one_of) for one_of in sets)
+    return " & ".join(f"({one_of})" for one_of in each_of)
 
 
 def _entry(kind: Kind, row: Record) -> Signatory:

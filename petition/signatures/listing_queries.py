@@ -1,5 +1,7 @@
 """All SQL of the public list: pages by key, and the search by words."""
 
+# ruff: noqa: S608  # put together from constants of this file only
+
 from datetime import datetime
 
 from petition.database import Connection, Record
@@ -51,21 +53,26 @@ SELECT set_config(name, value, true) FROM (VALUES
 # What the index over the words finds, sorted. If more than $2 have the words, some are left out, not the oldest.
 GATHER_PEOPLE = f"""
 WITH found AS MATERIALIZED (
-  SELECT {_PERSON} FROM signature WHERE {_SHOWN} AND name_words(letter, name_key) @@ $1::text::tsquery LIMIT $2
+  SELECT ctid AS place, id, listed_at FROM signature
+  WHERE {_SHOWN} AND name_words(letter, name_key) @@ $1::text::tsquery LIMIT $2
+), best AS MATERIALIZED (
+  SELECT place FROM found {_NEWEST_FIRST} LIMIT {BEST}
 )
-SELECT *, (SELECT count(*) FROM found) AS gathered FROM found {_NEWEST_FIRST} LIMIT {BEST}
+SELECT {_PERSON}, (SELECT count(*) FROM found) AS gathered
+FROM best JOIN signature ON signature.ctid = best.place {_NEWEST_FIRST}
 """
 
 # The newest $3 rows, looked through from the newest on until enough are found.
 WALK_PEOPLE = f"""
 SELECT {_PERSON} FROM (
-  SELECT {_PERSON}, letter, name_key FROM signature WHERE letter = $1 AND {_SHOWN} {_NEWEST_FIRST} LIMIT $3
+  SELECT {_PERSON}, name_key FROM signature WHERE letter = $1 AND {_SHOWN} {_NEWEST_FIRST} LIMIT $3
 ) AS newest
-WHERE name_words(letter, name_key) @@ $2::text::tsquery {_NEWEST_FIRST} LIMIT {BEST}
+WHERE array_to_tsvector(string_to_array(name_key, ' ')) @@ $2::text::tsquery {_NEWEST_FIRST} LIMIT {BEST}
 """
 
 WALK_ORGANIZATIONS = f"""
-{_ORGANIZATIONS} AND name_words(o.letter, o.name_key) @@ $2::text::tsquery {_NEWEST_FIRST} LIMIT {BEST}
+{_ORGANIZATIONS} AND array_to_tsvector(string_to_array(o.name_key, ' ')) @@ $2::text::tsquery
+{_NEWEST_FIRST} LIMIT {BEST}
 """
 
 

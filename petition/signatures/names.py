@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 MAXIMUM = 200  # characters, after cleaning
+LONGEST_WORD = 100  # characters of a search key's word: 400 bytes at most, where PostgreSQL's indexes take 2,000
 
 MISSING_PERSON = N_("Please write your name.")
 MISSING_ORGANIZATION = N_("Please write the organization’s name, in English or in Russian.")
@@ -109,10 +110,12 @@ def fold(name: str) -> str:
     Case, compatibility forms, ё/е and the accents of Latin and Greek letters do not matter, nor do stress marks on
     Cyrillic ones; й, ї and ў are letters of their own and stay. Punctuation and symbols separate words, but an
     apostrophe inside a word goes without a trace (O'Brien is found as "obrien", Дем'ян as "демян"). Marks of other
-    scripts stay: in Indic scripts they are the vowels. Folding twice changes nothing.
+    scripts stay: in Indic scripts they are the vowels. Folding twice changes nothing. Words are cut where an index
+    could not take them any more.
     """
     text = _INNER_APOSTROPHE.sub("", _plain(name))
-    return " ".join("".join(each if _in_word(each) else " " for each in text).split())
+    found = "".join(each if _in_word(each) else " " for each in text).split()
+    return " ".join(word[:LONGEST_WORD] for word in found)
 
 
 def words(key: str) -> tuple[str, ...]:

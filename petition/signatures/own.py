@@ -195,10 +195,10 @@ async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str
     if row["state"] != SignatureState.CONFIRMED or row["kind"] != Kind.PERSON:
         return
     name_key = columns[4]
-    if isinstance(name_key, str):
-        await words.remember(conn, [(letter.id, Kind.PERSON, word) for word in names.words(name_key)])
     if row["name_key"]:
         await words.forget(conn, letter.id, Kind.PERSON, names.words(row["name_key"]))
+    if isinstance(name_key, str):
+        await words.remember(conn, [(letter.id, Kind.PERSON, word) for word in names.words(name_key)])
     more_hidden = (visibility is not Visibility.PUBLIC) - (row["visibility"] != Visibility.PUBLIC)
     if more_hidden:
         await queries.move_counts(conn, [(letter.id, 0, 0, more_hidden, 0)])

@@ -19,9 +19,9 @@ LONGEST_MISTAKEN = 30  # characters; errors in longer words are not looked for, 
 
 # Shared by all who add words to a letter, taken alone by who deletes some: else a word could be deleted with its last
 # name while somebody else of that name is being confirmed.
-_WORDS_LOCK = 0x776F_7264
-SHARE_WORDS = f"SELECT pg_advisory_xact_lock_shared({_WORDS_LOCK}, letter) FROM unnest($1::integer[]) AS u (letter)"
-HOLD_WORDS = f"SELECT pg_advisory_xact_lock({_WORDS_LOCK}, $1)"
+# (The first number is "word", to keep clear of other locks.)
+SHARE_WORDS = "SELECT pg_advisory_xact_lock_shared(2003792484, letter) FROM unnest($1::integer[]) AS u (letter)"
+HOLD_WORDS = "SELECT pg_advisory_xact_lock(2003792484, $1)"
 
 # In order, so that two transactions with the same new words wait in line.
 REMEMBER_WORDS = """

@@ -1,0 +1,68 @@
+"""Letters and signatures written straight into the database, for tests of what reads them."""
+
+import itertools
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from petition import mailboxes
+from petition.database import Connection
+from petition.letters import queries as letter_queries
+from petition.sealing import LetterKeys, Wrapper, new_key
+from petition.signatures import names, words
+from petition.signatures.model import Kind
+
+SECRET = "a secret key of the tests, long enough for them"
+WRAPPER = Wrapper([SECRET])
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+_slugs = itertools.count(1)
+
+
+async def letter(conn: Connection, slug: str | None = None) -> tuple[int, LetterKeys]:
+    """Add a draft with keys of its own; return its id and its keys."""
+    digest_key, name_key = new_key(), new_key()
+    wrapped = WRAPPER.wrap(digest_key), WRAPPER.wrap(name_key)
+    slug = slug or f"letter-{next(_slugs)}"
+    added = await letter_queries.add(conn, slug, (None, None, False), wrapped, mailboxes.NEWEST)
+    return added, LetterKeys(digest_key, name_key)
+
+
+async def sign(conn: Connection, letter: int, *people: str, first: datetime = NOON) -> list[int]:
+    """Add public, confirmed people, each a second after the one before; return their ids."""
+    ids = [secrets.randbits(63) for _ in people]
+    rows = [
+        (letter, place, first + timedelta(seconds=i), "person", "confirmed", "public", name, names.fold(name))
+        for i, (place, name) in enumerate(zip(ids, people, strict=True))
+    ]
+    columns = ("letter", "id", "listed_at", "kind", "state", "visibility", "name", "name_key")
+    await conn.copy_records_to_table("signature", records=rows, columns=columns)
+    await words.remember(conn, [(letter, Kind.PERSON, word) for row in rows for word in names.words(row[-1])])
+    return ids
+
+
+async def organization(
+    conn: Connection,
+    letter: int,
+    name_en: str | None,
+    name_ru: str | None = None,
+    *,
+    representatives: Sequence[tuple[str | None, str]] = ((None, "confirmed"),),
+    listed_at: datetime = NOON,
+) -> int:
+    """Add an organization with (public name or None, state) of each representative; return its id."""
+    place = secrets.randbits(63)
+    both = " ".join(filter(None, (name_en, name_ru)))
+    await conn.execute(
+        "INSERT INTO organization (letter, id, name_en, name_ru, name_key, listed_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        *(letter, place, name_en, name_ru, names.fold(both), listed_at),
+    )
+    for name, state in representatives:
+        await conn.execute(
+            "INSERT INTO signature (letter, id, listed_at, kind, state, visibility, name, organization)"
+            " VALUES ($1, $2, $3, 'organization', $4, $5, $6, $7)",
+            *(letter, secrets.randbits(63), listed_at, state, "public" if name else "organizers", name, place),
+        )
+    found = [(letter, Kind.ORGANIZATION, word) for word in names.words(names.fold(both))]
+    await words.remember(conn, found)
+    return place
