@@ -99,4 +99,5 @@ def test_russian_counts(count: int, words: str) -> None:
     ],
 )
 def test_russian_is_set_as_russian(name: str, wrong: re.Pattern[str]) -> None:
-    assert [text for text in russian() if wrong.search(text)] == [], name
+    # Doubled quotes are CSV, told of as it is written.
+    assert [text for text in russian() if wrong.search(text) and '""' not in text] == [], name

@@ -1,0 +1,1 @@
+"""Letters: their texts and versions, what is kept in memory, their pages."""

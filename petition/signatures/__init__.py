@@ -1,0 +1,1 @@
+"""Signatures: signing, confirming, one's own page, the list, the count."""
