@@ -115,7 +115,7 @@ def prepared(port: int | None, data_dir: Path | None, environ: Mapping[str, str]
     own = {name: value for name, value in environ.items() if name not in {"SMTP_URLS", "SMTP_URLS_FILE"}}
     if data_dir is not None:
         own["DATA_DIR"] = str(data_dir.absolute())
-    settings = load(own, role=Role.TOOL, port=port)
+    settings = load(own, role=Role.TOOL, port=_free_port() if port == 0 else port)
     own |= {"DATA_DIR": str(settings.data_dir), "PORT": str(settings.port), "BASE_URL": settings.base_url}
     own.setdefault("MAIL_FROM", SENDER)
     own.pop("DATABASE_URL_FILE", None)
@@ -130,6 +130,13 @@ def _database(settings: Settings) -> Iterator[str]:
         return
     with embedded.running(settings.data_dir) as url:
         yield url
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _check_free(port: int) -> None:

@@ -152,7 +152,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
-        except OSError:
+        except (OSError, OverflowError):  # taken, or beyond the last port
             listener.bind(("127.0.0.1", 0))
         yield listener
 

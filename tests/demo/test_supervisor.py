@@ -194,3 +194,9 @@ def test_data_and_port_come_from_the_command_line_before_the_environment(tmp_pat
     assert demo.environ["DATA_DIR"] == str(tmp_path / "here")
     assert demo.environ["PORT"] == "9000"
     assert demo.environ["MAIL_FROM"] == "a@b.example"
+
+
+def test_port_nought_means_any_free_one(tmp_path: Path) -> None:
+    demo = supervisor.prepared(0, tmp_path, {})
+    assert demo.settings.port > 0
+    assert demo.environ["BASE_URL"] == f"http://localhost:{demo.settings.port}"
