@@ -1,0 +1,1 @@
+"""Letters: folders, versions, publishing, the pages that show them."""

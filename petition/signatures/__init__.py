@@ -1,0 +1,1 @@
+"""Signatures: signing, confirming, the list, one's own page."""
