@@ -39,7 +39,7 @@ class PostOffice:
         """Stop listening and drop every connection."""
         self._server.close()
         for protocol in self._protocols:
-            if protocol.transport is not None:
+            if isinstance(protocol.transport, asyncio.WriteTransport):
                 protocol.transport.abort()
         await self._server.wait_closed()
 
