@@ -155,8 +155,8 @@ async def serving(settings: Settings) -> AsyncIterator[None]:
         create_app(settings), port=settings.port, log_config=None, access_log=False, proxy_headers=False, lifespan="on"
     )
     server = uvicorn.Server(config)
-    with contextlib.suppress(AttributeError):
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+    # Signals are the test run's own.
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     task = asyncio.create_task(server.serve())
     while not server.started:
         if task.done():

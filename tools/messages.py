@@ -10,8 +10,9 @@ import io
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract, extract_python
 from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
@@ -21,14 +22,14 @@ SOURCE_LANGUAGE = "en"
 KEYWORDS = {**DEFAULT_KEYWORDS, "in_words_of": (2,)}
 TEMPLATE_OPTIONS = {"trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}
 
-MessageId = str | tuple[str, str]
+MessageId = str | tuple[str, ...]  # a tuple has the singular and the plural
 
 
 def messages() -> dict[MessageId, list[str]]:
     """Return every message of the sources (a pair where there is a plural) with the comments for its translator."""
     found: dict[MessageId, list[str]] = {}
     for path, text in _sources():
-        method = extract_python if path.suffix == ".py" else babel_extract
+        method: Any = extract_python if path.suffix == ".py" else babel_extract
         options = {} if path.suffix == ".py" else TEMPLATE_OPTIONS
         for _, message, comments, _ in extract(method, io.BytesIO(text), KEYWORDS, ("Translators:",), options):
             if message:
@@ -88,8 +89,12 @@ def update(paths: Iterable[Path]) -> None:
     wanted = messages()
     for path in paths:
         path.write_text(updated(path, wanted), encoding="utf-8")
-        empty = sum(not all([each.string] if isinstance(each.string, str) else each.string) for each in read(path))
+        empty = sum(not _is_translated(each) for each in read(path))
         sys.stdout.write(f"{path.relative_to(ROOT)}: {len(wanted)} messages, {empty} without translation\n")
+
+
+def _is_translated(message: Message) -> bool:
+    return all(message.string) if isinstance(message.string, tuple | list) else bool(message.string)
 
 
 if __name__ == "__main__":

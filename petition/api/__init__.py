@@ -1,1 +1,1 @@
-"""JSON, version 1."""
+"""The public API, version 1."""

@@ -1,1 +1,1 @@
-"""Letters: their texts and versions, what is kept in memory, their pages."""
+"""Letters: folders, versions, publishing, the pages that show them."""

@@ -1,1 +1,1 @@
-"""Signatures: signing, confirming, one's own page, the list, the count."""
+"""Signatures: signing, confirming, the list, one's own page."""

@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,7 @@ from petition.demo.supervisor import hold, prepared
 from petition.errors import PetitionError
 import asyncio, os
 from pathlib import Path
+from typing import Any
 
 async def nothing(url, settings):
     pass
@@ -69,8 +71,8 @@ class Running:
                 break
         return "".join(lines)
 
-    def child(self, role: str) -> dict[str, str]:
-        found: dict[str, str] = json.loads((self.data_dir / f"{role}.json").read_text())
+    def child(self, role: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.data_dir / f"{role}.json").read_text())
         return found
 
     def end(self, number: signal.Signals) -> tuple[int, str, str]:

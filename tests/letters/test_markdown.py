@@ -131,7 +131,17 @@ class Walker(HTMLParser):
         """Comments are never let through."""
         raise AssertionError(data)
 
-    handle_decl = handle_pi = unknown_decl = handle_comment
+    def handle_decl(self, decl: str) -> None:
+        """Nor are declarations."""
+        raise AssertionError(decl)
+
+    def handle_pi(self, data: str) -> None:
+        """Nor are processing instructions."""
+        raise AssertionError(data)
+
+    def unknown_decl(self, data: str) -> None:
+        """Nor is anything unknown."""
+        raise AssertionError(data)
 
 
 def walk(markdown: str) -> str:

@@ -1,0 +1,62 @@
+# What CI runs is a target that anyone can run. Needs python3 (3.11 or newer), make, and nothing else.
+# Each target's help is the comment behind it.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test install lint format bench messages requirements clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# Options for pytest, e.g. make test ARGS="-k csv"
+ARGS ?=
+
+help: ## this text
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 22
+
+demo: $(VENV)/installed ## try everything on this machine; Ctrl-C stops it
+	@exec $(BIN)/petition demo
+
+install: $(VENV)/installed ## .venv with the pinned requirements; .venv/bin/petition is then the command
+
+test: $(VENV)/equipped ## all tests, the browser's among them
+	@CHROMIUM="$$(sh tools/chromium.sh)" && export CHROMIUM && exec $(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/equipped ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/equipped ## put the code into the one format
+	$(BIN)/ruff check --fix --exit-zero --quiet .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/equipped ## measure; prints a table, writes JSON to bench-results/
+	$(BIN)/python -m tests.bench
+
+messages: $(VENV)/equipped ## bring the catalogues up to date with the sources
+	$(BIN)/python tools/messages.py
+
+requirements: $(VENV)/equipped ## pin the newest versions that pyproject.toml allows
+	$(BIN)/python tools/requirements.py
+
+clean: ## remove what was made here, except the demo's data (.petition)
+	rm -rf $(VENV) dist build bench-results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find petition tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Files that say how far .venv is, so that a second time takes no time.
+$(VENV)/made:
+	@sh tools/venv.sh $(PYTHON) $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/made requirements.txt pyproject.toml
+	$(PIP) install --quiet --require-hashes -r requirements.txt
+	$(PIP) install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/equipped: $(VENV)/installed requirements-dev.txt
+	$(PIP) install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
