@@ -67,6 +67,7 @@ class DrawnCodes:
         return Drawn(
             token=self.token(answer, letter_id, dear=dear),
             png=png,
+            length=len(answer),
             width=picture.width(len(answer)),
             height=picture.HEIGHT,
         )

@@ -47,6 +47,7 @@ class Drawn:
 
     token: str
     png: bytes = field(repr=False)
+    length: int  # characters to type
     width: int  # CSS pixels; the picture has twice as many
     height: int
 
