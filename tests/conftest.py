@@ -5,6 +5,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,10 +66,19 @@ async def template(cluster: str, admin: "Conn") -> str:
 @pytest.fixture
 async def database_url(cluster: str, admin: "Conn", template: str) -> AsyncIterator[str]:
     """Give the URL of a migrated, empty database of this test's own."""
+    async with fresh_database(cluster, admin, template) as url:
+        yield url
+
+
+@asynccontextmanager
+async def fresh_database(cluster: str, admin: "Conn", template: str) -> AsyncIterator[str]:
+    """Clone the template; give the clone's URL; drop it in the end."""
     name = f"test_{secrets.token_hex(8)}"
     await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield in_database(cluster, name)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    try:
+        yield in_database(cluster, name)
+    finally:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

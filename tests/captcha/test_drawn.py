@@ -38,7 +38,7 @@ def test_the_dear_one_is_longer_and_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     for dear, length in ((False, LETTERS), (True, DEAR_LETTERS)):
         drawn = codes.draw(LETTER, dear=dear)
         answer = drawn.png.decode()
-        assert len(answer) == length
+        assert len(answer) == drawn.length == length
         assert set(answer) <= set(picture.ALPHABET)
         result = codes.check(drawn.token, answer, LETTER)
         assert isinstance(result, Passed)
