@@ -158,11 +158,16 @@ async def test_only_the_newest_thousand_are_kept(running: Running) -> None:
 
 
 async def test_the_mailbox_moves_when_its_port_is_taken(running: Running) -> None:
-    renderer = Renderer(i18n.load(resources.folder("locales")), "http://localhost:8000", None)
     taken = running.client.base_url.port
     assert taken is not None
-    async with showing(Inbox(), renderer, taken) as address:
-        assert not address.endswith(f":{taken}/")
+    renderer = Renderer(i18n.load(resources.folder("locales")), "http://localhost:8000", None)
+    for wanted in (taken, 65536):
+        await _moves(renderer, wanted)
+
+
+async def _moves(renderer: Renderer, wanted: int) -> None:
+    async with showing(Inbox(), renderer, wanted) as address:
+        assert not address.endswith(f":{wanted}/")
         async with httpx2.AsyncClient(trust_env=False) as client:
             assert (await client.get(address)).status_code == 200
 
