@@ -1,0 +1,103 @@
+"""Rows written and read directly: a crowd that signed without a form, and the count worked out anew from the rows."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from petition import mailboxes
+from petition.database import Connection, Database
+from petition.letters import board
+from petition.letters.model import Letter
+from petition.sealing import Sealer, Wrapper
+from petition.tokens import Tokens
+from tests.running import KEY, PUBLIC_KEY, SLUG
+
+ADD = """
+INSERT INTO pending (letter, id, kind, digest, fields, sealed, version, consent, read_lang, mail_lang, created_at)
+SELECT $1, id, $2::kind, digest, fields, sealed, 1, 1, 'en', 'en', now() - $3::interval
+FROM unnest($4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[]) AS u (id, digest, fields, sealed)
+"""
+
+# As the contract defines them: "organizations" are entries with at least one confirmed signature, however many
+# representatives; "hidden" are counted people whose name is not shown; an entry is "imported" if a signature of it is.
+RECOUNT = """
+SELECT count(*) FILTER (WHERE kind = 'person') AS people,
+       count(DISTINCT organization) AS organizations,
+       count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden,
+       count(*) FILTER (WHERE kind = 'person' AND import IS NOT NULL)
+         + count(DISTINCT organization) FILTER (WHERE import IS NOT NULL) AS imported
+FROM signature WHERE letter = $1 AND state = 'confirmed'
+"""
+
+COUNTED = "SELECT people, organizations, hidden, imported FROM count WHERE letter = $1"
+
+HOURS = "SELECT sum(people)::bigint, sum(organizations)::bigint FROM count_hour WHERE letter = $1"
+
+
+async def letter(conn: Connection, slug: str = SLUG) -> Letter:
+    """Return a published letter with its keys."""
+    number = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", slug)
+    return await board.read(conn, Wrapper([KEY]), number)
+
+
+def digest_of(whose: Letter, address: str) -> bytes:
+    """Return the digest under which ``whose`` letter knows the mailbox at ``address``."""
+    return whose.keys.digest(mailboxes.canonical(address, whose.rules_version))
+
+
+def token(whose: Letter, signature: int) -> str:
+    """Return the token in the mail of one row."""
+    return Tokens([KEY]).for_signature(whose.id, signature)
+
+
+def code(whose: Letter, signature: int) -> str:
+    """Return the six digits in the mail of one row."""
+    return Tokens([KEY]).code(whose.id, signature)
+
+
+async def add_pending(
+    conn: Connection, whose: Letter, addresses: Sequence[str], *, age: timedelta = timedelta(), **fields: str
+) -> list[int]:
+    """Add a pending signature for each address, as the form would have; return their ids in the same order.
+
+    ``fields`` is what was typed; with ``organization_en`` or ``organization_ru`` in it they sign for an organization.
+    """
+    kind = "organization" if {"organization_en", "organization_ru"} & fields.keys() else "person"
+    ids = [secrets.randbits(63) for _ in addresses]
+    typed = {"visibility": "public", "name": "Vera Novak", **fields}
+    if typed["visibility"] == "counted":
+        typed = {key: value for key, value in typed.items() if key not in {"name", "affiliation", "city"}}
+    sealer = Sealer(PUBLIC_KEY)
+    await conn.execute(
+        ADD,
+        whose.id,
+        kind,
+        age,
+        ids,
+        [digest_of(whose, each) for each in addresses],
+        [whose.keys.hide(typed) for _ in addresses],
+        [sealer.seal(each) for each in addresses],
+    )
+    return ids
+
+
+async def check_count(conn: Connection, whose: Letter) -> dict[str, int]:
+    """Fail unless the count, and the sum of its hours, are what the rows say; return the count."""
+    counted = dict(await _row(conn, COUNTED, whose.id))
+    assert counted == dict(await _row(conn, RECOUNT, whose.id))
+    people, organizations = await _row(conn, HOURS, whose.id)
+    assert (people or 0, organizations or 0) == (counted["people"], counted["organizations"])
+    return counted
+
+
+async def _row(conn: Connection, statement: str, *arguments: object) -> Any:
+    row = await conn.fetchrow(statement, *arguments)
+    assert row is not None
+    return row
+
+
+async def rows_of(database: Database, statement: str, *arguments: object) -> list[dict[str, Any]]:
+    """Return rows as dictionaries."""
+    async with database.connection() as conn:
+        return [dict(row) for row in await conn.fetch(statement, *arguments)]
