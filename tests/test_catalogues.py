@@ -28,7 +28,9 @@ def forms(value: object) -> list[str]:
 
 def russian() -> Iterator[str]:
     for message in entries(BY_LANGUAGE["ru"]):
-        yield from forms(message.string)
+        # Straight quotes in the source are a file's own syntax, shown as it is.
+        if not re.search(r'"(?![^<]*>)', forms(message.id)[-1]):
+            yield from forms(message.string)
 
 
 def test_english_and_russian_are_there() -> None:
