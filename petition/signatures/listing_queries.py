@@ -1,6 +1,6 @@
 """All SQL of the public list: pages by key, and the search by words."""
 
-# ruff: noqa: S608  # put together from constants of this file only
+# put together from constants of this file only
 
 from datetime import datetime
 

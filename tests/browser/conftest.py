@@ -84,7 +84,7 @@ async def meet(chromium: Browser) -> AsyncIterator[Meet]:
     assert not any(left)
 
 
-class running(AsyncExitStack):  # noqa: N801  # used as a function
+class running(AsyncExitStack):  # used as a function
     """Run an installation whose proof of work is quick, and whose drawn codes the tests can look up."""
 
     def __init__(self, url: str, folder: Path) -> None:

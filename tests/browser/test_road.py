@@ -78,7 +78,10 @@ async def test_counted_without_a_name(visitor: Visitor, mailbox: str) -> None:
 @MODES
 async def test_an_organization_waits_until_it_is_approved(visitor: Visitor, mailbox: str) -> None:
     before = await visitor.count()
-    names = {"organization_en": f"«IT.Partners» LLP {mailbox[-30:-16]}", "organization_ru": f"ООО «Партнёры {mailbox[:40]}"}
+    names = {
+        "organization_en": f"«IT.Partners» LLP {mailbox[-30:-16]}",
+        "organization_ru": f"ООО «Партнёры {mailbox[:40]}",
+    }
     await visitor.sign(
         **names,
         name="Anna Chiara",

@@ -9,7 +9,7 @@ LONGEST = 120  # seconds; only keeps a broken test from hanging
 async def until(seen: Callable[[], Awaitable[bool] | bool]) -> None:
     """Wait until ``seen`` is true."""
     async with asyncio.timeout(LONGEST):
-        while not await _is_true(seen):  # noqa: ASYNC110 - what is waited for sets no event
+        while not await _is_true(seen):
             await asyncio.sleep(0.02)
 
 
