@@ -200,7 +200,7 @@ def test_users_share_one_server_and_the_last_one_ends_it(new: Path) -> None:
         assert postmaster(new) == server
         second.leave()
         assert not working_in(home / "cluster")  # leaving waits for the end
-        assert not keepers(home)
+        until(lambda: not keepers(home))  # may outlive its lock for the moment that Python takes to end
 
 
 def test_a_user_who_comes_while_the_server_stops_gets_the_next_one(data_dir: Path) -> None:
@@ -264,7 +264,7 @@ def test_a_killed_keeper_is_replaced_by_those_who_still_use_its_server(data_dir:
         user.leave()
         another.leave()
         assert not working_in(home / "cluster")
-        assert not keepers(home)
+        until(lambda: not keepers(home))  # may outlive its lock for the moment that Python takes to end
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT, signal.SIGINT])
