@@ -44,7 +44,7 @@ def written(cells: Sequence[str]) -> str:
     """Return one row as text, guarded against being run as a formula."""
     # Any cell with a quote, a comma or a line end is quoted; RFC 4180.
     text = StringIO(newline="")
-    csv.writer(text).writerow([_guarded(cell) for cell in cells])
+    csv.writer(text).writerow([guarded(cell) for cell in cells])
     return text.getvalue()
 
 
@@ -53,7 +53,8 @@ def written(cells: Sequence[str]) -> str:
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
-def _guarded(cell: str) -> str:
+def guarded(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 

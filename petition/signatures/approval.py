@@ -1,0 +1,102 @@
+"""Organizations that wait, and letting them in: a name is shown only after somebody has looked at it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from petition.database import Connection, Record
+from petition.letters.board import keys_of
+from petition.sealing import LetterKeys, Wrapper
+from petition.signatures import approval_queries as queries
+from petition.signatures import organization_queries, organizations, words
+from petition.signatures.model import Visibility
+from petition.signatures.organizations import Change, Named
+from petition.signatures.queries import move_counts
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A signature for an organization that nobody has looked at yet."""
+
+    id: int
+    organization_en: str | None
+    organization_ru: str | None
+    website: str | None
+    representative: str | None
+    position: str | None
+    country: str | None
+    visibility: Visibility  # of the representative's name
+    signals: Mapping[str, object]
+    signed_at: datetime
+
+
+async def held(conn: Connection, letter: int, keys: LetterKeys) -> list[Held]:
+    """Return what waits, the oldest first. Raises ``KeyDestroyed`` if the names cannot be read any more."""
+    return [_held(row, keys) for row in await queries.held(conn, letter)]
+
+
+def _held(row: Record, keys: LetterKeys) -> Held:
+    fields = keys.reveal(row["private"])
+    return Held(
+        id=row["id"],
+        organization_en=fields.get("organization_en"),
+        organization_ru=fields.get("organization_ru"),
+        website=fields.get("website"),
+        representative=fields.get("name"),
+        position=fields.get("position"),
+        country=row["country"],
+        visibility=Visibility(row["visibility"]),
+        signals=row["signals"] or {},
+        signed_at=row["signed_at"] or row["listed_at"],
+    )
+
+
+async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> list[int]:
+    """Let in those of ``ids`` that wait, in this transaction; return them. The others have been decided, or are gone.
+
+    An organization of the same name gets one more representative, and a name or website it lacked. Raises
+    ``KeyDestroyed`` if the names cannot be read any more.
+    """
+    approved = []
+    waiting = await queries.lock_held(conn, ids)
+    for letter, rows in groupby(waiting, key=lambda row: int(row["letter"])):
+        approved += await _approve(conn, letter, list(rows), wrapper)
+    return approved
+
+
+async def _approve(conn: Connection, letter: int, rows: Sequence[Record], wrapper: Wrapper) -> list[int]:
+    keys = keys_of(rows[0], wrapper)
+    now = await organization_queries.now(conn)
+    fields = {row["id"]: keys.reveal(row["private"]) for row in rows}
+    named = {place: _named(told) for place, told in fields.items()}
+    found = await organizations.directory(conn, letter, list(named.values()))
+    places = {place: found.place(each, now) for place, each in named.items()}
+    before = await organization_queries.shown(conn, letter, found.placed)
+    await found.write(conn, before)
+    stored = [_stored(row["id"], places[row["id"]], row["visibility"], fields[row["id"]], keys) for row in rows]
+    await queries.approve(conn, letter, stored)
+    await queries.keep_representatives(conn, letter, list(fields))
+    await words.remember(conn, found.words())
+    await organization_queries.move_revision(conn, letter)
+    change = Change(before, await organization_queries.shown(conn, letter, found.placed))
+    if change.entries:
+        await move_counts(conn, [(letter, 0, change.entries, 0, 0)])
+    return list(fields)
+
+
+def _named(fields: Mapping[str, str]) -> Named:
+    return Named(fields.get("organization_en"), fields.get("organization_ru"), fields.get("website"))
+
+
+def _stored(
+    signature: int, organization: int, visibility: str, fields: Mapping[str, str], keys: LetterKeys
+) -> tuple[object, ...]:
+    """Return id, organization, and the representative's name and position in plain columns, or both encrypted.
+
+    The organization's names stand in its own record from here on.
+    """
+    if visibility == Visibility.PUBLIC:
+        return signature, organization, fields.get("name"), fields.get("position"), None
+    told = {key: fields[key] for key in ("name", "position") if fields.get(key)}
+    return signature, organization, None, None, keys.hide(told)

@@ -1,0 +1,49 @@
+"""All SQL of organizations that wait."""
+
+from collections.abc import Sequence
+
+from petition.database import Connection, Record
+
+HELD = """
+SELECT letter, id, private, country, visibility, signals, signed_at, listed_at FROM signature
+WHERE letter = $1 AND state = 'held' ORDER BY listed_at, id
+"""
+
+LOCK_HELD = """
+SELECT s.letter, s.id, s.private, s.visibility, l.wrapped_digest_key, l.wrapped_name_key
+FROM signature s JOIN letter l ON l.id = s.letter
+WHERE s.state = 'held' AND s.id = ANY($1::bigint[]) ORDER BY s.letter, s.id FOR UPDATE OF s
+"""
+
+APPROVE = """
+UPDATE signature s SET state = 'confirmed', listed_at = now(), organization = u.organization, name = u.name,
+       "position" = u.position, private = u.private
+FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bytea[])
+  AS u (id, organization, name, position, private)
+WHERE s.letter = $1 AND s.id = u.id AND s.state = 'held'
+"""
+
+KEEP_REPRESENTATIVES = """
+UPDATE contact SET until = now() + interval '30 days'
+WHERE letter = $1 AND signature = ANY($2::bigint[]) AND purpose = 'representative'
+"""
+
+
+async def held(conn: Connection, letter: int) -> list[Record]:
+    """Return the signatures of a letter's organizations that wait, the oldest first."""
+    return await conn.fetch(HELD, letter)
+
+
+async def lock_held(conn: Connection, ids: Sequence[int]) -> list[Record]:
+    """Return those of ``ids`` that wait, of whatever letter, locked, each with its letter's wrapped keys."""
+    return await conn.fetch(LOCK_HELD, ids)
+
+
+async def approve(conn: Connection, letter: int, rows: Sequence[Sequence[object]]) -> None:
+    """Have signatures count: id, organization, and the representative's name, position, or both encrypted."""
+    await conn.execute(APPROVE, letter, *zip(*rows, strict=True))
+
+
+async def keep_representatives(conn: Connection, letter: int, ids: Sequence[int]) -> None:
+    """Keep the representatives' addresses for 30 more days, for questions about the decision."""
+    await conn.execute(KEEP_REPRESENTATIVES, letter, ids)

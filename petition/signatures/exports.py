@@ -1,0 +1,144 @@
+"""Giving signatories out, for organizers: all names there are, in a form that any program reads.
+
+Rows go out as they come in from the database, so a large list needs no more memory than a small one.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, BinaryIO
+
+from petition.database import Connection, Record
+from petition.errors import PetitionError
+from petition.sealing import LetterKeys
+from petition.signatures import csv_format
+from petition.signatures import export_queries as queries
+from petition.signatures.csv_format import Entry
+from petition.signatures.csv_lines import guarded
+from petition.signatures.model import Kind, Visibility
+
+# What a file can say beyond the columns that an import knows.
+MORE_COLUMNS = ("website", "representative", "position", "imported")
+MOST_XLSX_ROWS = 1_048_575  # below the header; Microsoft, "Excel specifications and limits"
+
+
+class Format(StrEnum):
+    """The forms of an export."""
+
+    CSV = "csv"
+    JSON = "json"
+    XLSX = "xlsx"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One signature with all that is known of it."""
+
+    entry: Entry
+    website: str | None
+    representative: str | None
+    position: str | None
+    imported: bool
+
+
+async def write(conn: Connection, letter: int, keys: LetterKeys, form: Format, out: BinaryIO) -> int:
+    """Write every confirmed signature to ``out``; return how many. Needs a transaction.
+
+    Raises ``KeyDestroyed`` if names that only organizers see cannot be read any more, ``PetitionError`` if there are
+    more rows than the form can hold.
+    """
+    writers = {Format.CSV: _csv, Format.JSON: _json, Format.XLSX: _xlsx}
+    return await writers[form](_signatures(conn, letter, keys), out)
+
+
+async def _signatures(conn: Connection, letter: int, keys: LetterKeys) -> AsyncIterator[Exported]:
+    async for row in queries.confirmed(conn, letter):
+        yield _exported(row, keys)
+
+
+def _exported(row: Record, keys: LetterKeys) -> Exported:
+    told = keys.reveal(row["private"]) if row["private"] is not None else dict(row)
+    person = row["kind"] == Kind.PERSON
+    entry = Entry(
+        kind=Kind(row["kind"]),
+        visibility=Visibility(row["visibility"]),
+        name=told.get("name") if person else None,
+        name_en=row["name_en"],
+        name_ru=row["name_ru"],
+        affiliation=told.get("affiliation"),
+        city=told.get("city"),
+        country=row["country"],
+        signed_at=row["signed_at"],
+    )
+    representative = None if person else told.get("name")
+    return Exported(entry, row["website"], representative, told.get("position"), row["imported"])
+
+
+async def _csv(signatures: AsyncIterator[Exported], out: BinaryIO) -> int:
+    out.write(csv_format.header().encode())
+    count = 0
+    async for each in signatures:
+        out.write(csv_format.line(each.entry).encode())
+        count += 1
+    return count
+
+
+async def _json(signatures: AsyncIterator[Exported], out: BinaryIO) -> int:
+    count = 0
+    out.write(b"[")
+    async for each in signatures:
+        out.write(b",\n" if count else b"\n")
+        out.write(json.dumps(_as_json(each), ensure_ascii=False).encode())
+        count += 1
+    out.write(b"\n]\n")
+    return count
+
+
+def _as_json(each: Exported) -> dict[str, Any]:
+    """Return an object with the keys its kind can have."""
+    entry = each.entry
+    kind = {"kind": entry.kind.value}
+    shared = {
+        "country": entry.country,
+        "signed_at": _time(entry.signed_at),
+        "visibility": entry.visibility.value,
+        "imported": each.imported,
+    }
+    if entry.kind is Kind.PERSON:
+        return kind | {"name": entry.name, "affiliation": entry.affiliation, "city": entry.city} | shared
+    names = {"name_en": entry.name_en, "name_ru": entry.name_ru, "website": each.website}
+    return kind | names | {"representative": each.representative, "position": each.position} | shared
+
+
+async def _xlsx(signatures: AsyncIterator[Exported], out: BinaryIO) -> int:
+    import xlsxwriter  # takes a while, and only this form needs it
+
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(out, options) as book:
+        sheet = book.add_worksheet()
+        sheet.freeze_panes(1, 0)
+        sheet.write_row(0, 0, csv_format.COLUMNS + MORE_COLUMNS, book.add_format({"bold": True}))
+        count = 0
+        async for each in signatures:
+            count += 1
+            if count > MOST_XLSX_ROWS:
+                raise PetitionError(f"a sheet holds {MOST_XLSX_ROWS:,} rows at most; export as csv or json")
+            for column, cell in enumerate(_cells(each)):
+                if cell:
+                    sheet.write_string(count, column, guarded(cell))
+    return count
+
+
+def _cells(each: Exported) -> tuple[str | None, ...]:
+    entry = each.entry
+    return (
+        *(entry.kind.value, entry.name or entry.name_en, entry.name_ru, None, entry.affiliation, entry.city),
+        *(entry.country, _time(entry.signed_at), entry.visibility.value),
+        *(each.website, each.representative, each.position, "yes" if each.imported else "no"),
+    )
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

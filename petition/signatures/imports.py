@@ -1,0 +1,173 @@
+"""Taking in signatories from a CSV file: all of it or nothing, and nothing twice.
+
+The rows are read, checked and staged first; then one statement adds them, so that people who confirm at the same time
+hardly wait. E-mail addresses are digested while they are read and stand nowhere afterwards.
+"""
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
+
+from petition import mailboxes
+from petition.database import Connection, Record
+from petition.errors import ImportRefused
+from petition.sealing import LetterKeys
+from petition.signatures import csv_format, organization_queries, organizations, words
+from petition.signatures import import_queries as queries
+from petition.signatures.confirming import Shown, stored
+from petition.signatures.csv_format import Entry, Problem
+from petition.signatures.model import Kind
+from petition.signatures.organizations import Change, Directory, Named
+from petition.signatures.queries import move_counts
+
+STEP = 500  # rows between two signs of progress
+
+Progress = Callable[[int], None]  # how many rows were read
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The letter that signatories are taken into."""
+
+    letter: int
+    keys: LetterKeys
+    rules_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an import did, or would do."""
+
+    rows: int
+    people: int
+    organizations: int  # entries that were not counted before
+    representatives: int  # signatures of organizations
+    hidden: int
+    known: int  # rows whose mailbox has signed, or that were imported before
+    barred: int  # rows whose mailbox a moderator removed
+
+
+async def take_in(
+    conn: Connection, target: Target, source: BinaryIO, *, dry_run: bool = False, progress: Progress = lambda _: None
+) -> Report:
+    """Import every row of ``source`` in this transaction; with ``dry_run`` only tell what that would do.
+
+    Raises ``ImportRefused`` with a line for each row that cannot be taken in; then nothing is. Raises ``KeyDestroyed``
+    if the letter's keys are gone.
+    """
+    reader = _Reader(target, await organization_queries.now(conn), progress)
+    await queries.stage(conn, reader.rows(source))
+    if reader.problems:
+        raise ImportRefused(
+            f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be taken in",
+            tuple(map(str, reader.problems)),
+        )
+    barred = await queries.drop_barred(conn, target.letter)
+    await queries.drop_known(conn, target.letter)
+    found = await _place(conn, target.letter, reader)
+    before = await organization_queries.shown(conn, target.letter, found.placed)
+    if dry_run:
+        made, change = await queries.staged(conn), Change(before, before | dict.fromkeys(found.placed, True))
+    else:
+        made, change = await _add(conn, target.letter, found, before)
+    added = made["signatures"]
+    return Report(
+        rows=reader.read,
+        people=made["people"],
+        organizations=change.entries,
+        representatives=added - made["people"],
+        hidden=made["hidden"],
+        known=reader.read - barred - added,  # one that was confirmed in this very moment is among them
+        barred=barred,
+    )
+
+
+async def _place(conn: Connection, letter: int, reader: "_Reader") -> Directory:
+    """Find or make the organizations that are left."""
+    left = set(await queries.entries(conn))
+    wanted = [(number, named, listed_at) for named, (number, listed_at) in reader.entries.items() if number in left]
+    found = await organizations.directory(conn, letter, [named for _, named, _ in wanted])
+    places = [(number, found.place(named, listed_at)) for number, named, listed_at in wanted]
+    if places:
+        await queries.place(conn, *zip(*places, strict=True))
+    return found
+
+
+async def _add(conn: Connection, letter: int, found: Directory, before: dict[int, bool]) -> tuple[Record, Change]:
+    await found.write(conn, before)
+    made = await queries.add(conn, letter, await queries.number(conn, letter))
+    known_words = [(letter, Kind.PERSON, word) for word in await queries.words(conn)]
+    await words.remember(conn, [*known_words, *found.words()])
+    change = Change(before, await organization_queries.shown(conn, letter, found.placed))
+    if made["signatures"]:
+        await organization_queries.move_revision(conn, letter)
+        imported = made["people"] + change.imported
+        await move_counts(conn, [(letter, made["people"], change.entries, made["hidden"], imported)])
+    return made, change
+
+
+class _Reader:
+    """Turns a file's rows into rows to be stored, and remembers what was wrong."""
+
+    def __init__(self, target: Target, now: datetime, progress: Progress) -> None:
+        self._target = target
+        self._now = now
+        self._progress = progress
+        self._alike: Counter[bytes] = Counter()
+        self.problems: list[Problem] = []
+        self.entries: dict[Named, tuple[int, datetime]] = {}
+        self.read = 0
+
+    def rows(self, source: BinaryIO) -> Iterator[tuple[object, ...]]:
+        """Yield each row as ``import_queries.STAGED`` has it, as long as nothing is wrong."""
+        for row in csv_format.read(source, self._now):
+            self.read += 1
+            if self.read % STEP == 0:
+                self._progress(self.read)
+            if isinstance(row, Problem):
+                self.problems.append(row)
+            elif not self.problems:
+                yield self._row(row.line, row.entry)
+        self._progress(self.read)
+
+    def _row(self, line: int, entry: Entry) -> tuple[object, ...]:
+        keys = self._target.keys
+        digest = keys.digest(mailboxes.canonical(entry.email, self._target.rules_version)) if entry.email else None
+        how = _shown(entry, keys)
+        return (
+            *(line, secrets.randbits(63), entry.kind.value, digest, self._import_key(entry, digest), entry.signed_at),
+            *(entry.visibility.value, entry.country),
+            *(how.name, how.affiliation, how.city, how.name_key, how.private, self._entry(entry)),
+        )
+
+    def _entry(self, entry: Entry) -> int | None:
+        if entry.kind is Kind.PERSON:
+            return None
+        named = Named(entry.name_en, entry.name_ru)
+        return self.entries.setdefault(named, (len(self.entries), entry.signed_at or self._now))[0]
+
+    def _import_key(self, entry: Entry, digest: bytes | None) -> bytes:
+        """Return what tells this row from all others of the file, the same one whenever it is read.
+
+        Who may see the name does not count: the same person with another visibility is no second person.
+        """
+        moment = entry.signed_at.isoformat() if entry.signed_at else None
+        content = (entry.kind, entry.name, entry.name_en, entry.name_ru, digest and digest.hex(), entry.affiliation)
+        text = json.dumps(["import", *content, entry.city, entry.country, moment], ensure_ascii=False)
+        key = self._target.keys.digest(text)
+        nth = self._alike[key]
+        self._alike[key] += 1
+        return self._target.keys.digest(f"{text} {nth}") if nth else key
+
+
+def _shown(entry: Entry, keys: LetterKeys) -> Shown:
+    """Return how the names are stored. A row says nothing of who signs for an organization."""
+    if entry.kind is Kind.ORGANIZATION:
+        return Shown()
+    told = {"name": entry.name, "affiliation": entry.affiliation, "city": entry.city}
+    fields = {key: value for key, value in told.items() if value}
+    return stored(keys, Kind.PERSON, fields | {"visibility": entry.visibility.value})

@@ -1,0 +1,104 @@
+"""All SQL of organizations as records, and of the count made anew from the rows."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from petition.database import Connection, Record
+
+# Two who bring the same organization at once must not both find that it is not there yet. (The number is "orgn".)
+LOCK_ORGANIZATIONS = "SELECT pg_advisory_xact_lock(1869768558, $1)"
+
+# Locked, so that none is deleted with its last signature while a new one is being attached.
+FIND_ORGANIZATIONS = """
+SELECT coalesce(merged_into, id) AS id, merged_into IS NOT NULL AS merged, name_en, name_ru, website, key_en, key_ru
+FROM organization WHERE letter = $1 AND (key_en = ANY($2::text[]) OR key_ru = ANY($2::text[]))
+ORDER BY listed_at, id FOR UPDATE
+"""
+
+ADD_ORGANIZATIONS = """
+INSERT INTO organization (letter, listed_at, id, name_en, name_ru, website, key_en, key_ru, name_key)
+SELECT $1, * FROM unnest($2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                         $9::text[])
+"""
+
+COMPLETE_ORGANIZATIONS = """
+UPDATE organization o SET name_en = u.name_en, name_ru = u.name_ru, website = u.website, key_en = u.key_en,
+       key_ru = u.key_ru, name_key = u.name_key
+FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+  AS u (id, name_en, name_ru, website, key_en, key_ru, name_key)
+WHERE o.letter = $1 AND o.id = u.id
+"""
+
+LIST_ORGANIZATIONS_NOW = """
+UPDATE organization o SET listed_at = u.listed_at FROM unnest($2::bigint[], $3::timestamptz[]) AS u (id, listed_at)
+WHERE o.letter = $1 AND o.id = u.id
+"""
+
+SHOWN_ORGANIZATIONS = """
+SELECT organization AS id, bool_or(import IS NOT NULL) AS imported FROM signature
+WHERE letter = $1 AND organization = ANY($2::bigint[]) AND state = 'confirmed' GROUP BY organization
+"""
+
+# What contract.md says each figure is, said again in SQL.
+COUNT_FROM_ROWS = """
+SELECT count(*) FILTER (WHERE kind = 'person') AS people,
+       count(DISTINCT organization) FILTER (WHERE kind = 'organization') AS organizations,
+       count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden,
+       count(*) FILTER (WHERE kind = 'person' AND import IS NOT NULL)
+         + count(DISTINCT organization) FILTER (WHERE kind = 'organization' AND import IS NOT NULL) AS imported
+FROM signature WHERE letter = $1 AND state = 'confirmed'
+"""
+
+NOW = "SELECT now()"
+
+MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
+
+
+async def lock(conn: Connection, letter: int) -> None:
+    """Let nobody else look for organizations of this letter until the transaction ends."""
+    await conn.execute(LOCK_ORGANIZATIONS, letter, timeout=600)
+
+
+async def find(conn: Connection, letter: int, keys: Sequence[str]) -> list[Record]:
+    """Return organizations that have one of the folded names, the oldest first."""
+    return await conn.fetch(FIND_ORGANIZATIONS, letter, keys, timeout=600)
+
+
+async def add(conn: Connection, letter: int, rows: Sequence[Sequence[object]]) -> None:
+    """Add organizations: listed_at, id, name_en, name_ru, website, key_en, key_ru, name_key."""
+    await conn.execute(ADD_ORGANIZATIONS, letter, *zip(*rows, strict=True), timeout=600)
+
+
+async def complete(conn: Connection, letter: int, rows: Sequence[Sequence[object]]) -> None:
+    """Write what was missing: id, name_en, name_ru, website, key_en, key_ru, name_key."""
+    await conn.execute(COMPLETE_ORGANIZATIONS, letter, *zip(*rows, strict=True), timeout=600)
+
+
+async def list_now(conn: Connection, letter: int, rows: Sequence[Sequence[object]]) -> None:
+    """Say since when organizations are listed: id, listed_at."""
+    await conn.execute(LIST_ORGANIZATIONS_NOW, letter, *zip(*rows, strict=True), timeout=600)
+
+
+async def shown(conn: Connection, letter: int, organizations: Sequence[int]) -> dict[int, bool]:
+    """Return those with a confirmed signature, and whether one of these was imported."""
+    rows = await conn.fetch(SHOWN_ORGANIZATIONS, letter, organizations, timeout=600)
+    return {row["id"]: row["imported"] for row in rows}
+
+
+async def count_from_rows(conn: Connection, letter: int) -> Record:
+    """Return people, organizations, hidden and imported as the rows have them."""
+    row = await conn.fetchrow(COUNT_FROM_ROWS, letter)
+    if row is None:
+        raise LookupError("an aggregate has always one row")
+    return row
+
+
+async def move_revision(conn: Connection, letter: int) -> None:
+    """Have kept pages of the letter made anew."""
+    await conn.execute(MOVE_REVISION, letter)
+
+
+async def now(conn: Connection) -> datetime:
+    """Return the time of this transaction."""
+    moment: datetime = await conn.fetchval(NOW)
+    return moment

@@ -1,0 +1,154 @@
+"""Organizations as records: whoever signs for one that is there already is attached to it, by either of its names."""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from petition.database import Connection, Record
+from petition.signatures import names, words
+from petition.signatures import organization_queries as queries
+from petition.signatures.model import Counts, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An organization as somebody names it; at least one name is there."""
+
+    name_en: str | None
+    name_ru: str | None
+    website: str | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return what its names fold to."""
+        return tuple(names.organization_key(name) for name in (self.name_en, self.name_ru) if name)
+
+
+@dataclass(slots=True)
+class _Record:
+    id: int
+    name_en: str | None
+    name_ru: str | None
+    website: str | None
+    listed_at: datetime | None = None  # of a new one
+    merged: bool = False
+    completed: bool = False
+
+    @property
+    def key_en(self) -> str | None:
+        return names.organization_key(self.name_en) if self.name_en else None
+
+    @property
+    def key_ru(self) -> str | None:
+        return names.organization_key(self.name_ru) if self.name_ru else None
+
+    @property
+    def name_key(self) -> str:
+        return names.fold(" ".join(filter(None, (self.name_en, self.name_ru))))
+
+    def columns(self) -> tuple[object, ...]:
+        return (self.id, self.name_en, self.name_ru, self.website, self.key_en, self.key_ru, self.name_key)
+
+
+@dataclass(slots=True)
+class Directory:
+    """The organizations of one letter that some names lead to. Nothing is written before ``write``."""
+
+    letter: int
+    _by_key: dict[str, _Record] = field(default_factory=dict)
+    _placed: dict[int, tuple[_Record, datetime]] = field(default_factory=dict)
+
+    def know(self, row: Record) -> None:
+        """Take in an organization that is there. Of several with one name, the first is the one it leads to."""
+        record = _Record(row["id"], row["name_en"], row["name_ru"], row["website"], merged=row["merged"])
+        for key in filter(None, (row["key_en"], row["key_ru"])):
+            self._by_key.setdefault(key, record)
+
+    def place(self, named: Named, listed_at: datetime) -> int:
+        """Return the id of the organization ``named``, a new one's if it is not there.
+
+        A name or a website that it lacks is added to it. Where the two names lead to two organizations it is the
+        first one, and both stay as they are: to merge them is for a person to decide.
+        """
+        known = {id(record): record for key in named.keys if (record := self._by_key.get(key))}
+        record = next(iter(known.values()), None)
+        if record is None:
+            record = _Record(secrets.randbits(63), named.name_en, named.name_ru, named.website, listed_at)
+        elif len(known) == 1 and not record.merged:
+            self._complete(record, named)
+        for key in named.keys:
+            self._by_key.setdefault(key, record)
+        self._placed.setdefault(record.id, (record, listed_at))
+        return record.id
+
+    @property
+    def placed(self) -> list[int]:
+        """Return the ids of all that were placed."""
+        return list(self._placed)
+
+    async def write(self, conn: Connection, shown_before: Iterable[int]) -> None:
+        """Write new organizations and what was added to others; list those now that were not shown before."""
+        before = set(shown_before)
+        records = [record for record, _ in self._placed.values()]
+        new = [(record.listed_at, *record.columns()) for record in records if record.listed_at is not None]
+        completed = [record.columns() for record in records if record.completed and record.listed_at is None]
+        again = [
+            (record.id, listed_at)
+            for record, listed_at in self._placed.values()
+            if record.listed_at is None and record.id not in before
+        ]
+        for write, rows in ((queries.add, new), (queries.complete, completed), (queries.list_now, again)):
+            if rows:
+                await write(conn, self.letter, rows)
+
+    def words(self) -> list[tuple[int, Kind, str]]:
+        """Return the words under which those placed are found."""
+        keys = {record.name_key for record, _ in self._placed.values() if not record.merged}
+        return [(self.letter, Kind.ORGANIZATION, word) for key in keys for word in names.words(key)]
+
+    def _complete(self, record: _Record, named: Named) -> None:
+        if not record.name_en and named.name_en and names.organization_key(named.name_en) != record.key_ru:
+            record.name_en, record.completed = named.name_en, True
+        if not record.name_ru and named.name_ru and names.organization_key(named.name_ru) != record.key_en:
+            record.name_ru, record.completed = named.name_ru, True
+        if not record.website and named.website:
+            record.website, record.completed = named.website, True
+
+
+async def directory(conn: Connection, letter: int, wanted: Sequence[Named]) -> Directory:
+    """Return the directory for ``wanted``. Nobody else is given this letter's until the transaction ends."""
+    await queries.lock(conn, letter)
+    found = Directory(letter)
+    for row in await queries.find(conn, letter, sorted({key for named in wanted for key in named.keys})):
+        found.know(row)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How the entries of a list changed between two looks at what ``shown`` returns."""
+
+    before: Mapping[int, bool]
+    after: Mapping[int, bool]
+
+    @property
+    def entries(self) -> int:
+        """Return how many more are counted."""
+        return len(self.after) - len(self.before)
+
+    @property
+    def imported(self) -> int:
+        """Return how many more of them are counted as imported."""
+        return sum(self.after.values()) - sum(self.before.values())
+
+
+async def remember(conn: Connection, found: Directory) -> None:
+    """Have the search know the names of those placed."""
+    await words.remember(conn, found.words())
+
+
+async def counts_from_rows(conn: Connection, letter: int) -> Counts:
+    """Return the count made anew from the rows: what the kept one must always equal."""
+    row = await queries.count_from_rows(conn, letter)
+    return Counts(row["people"], row["organizations"], row["hidden"], row["imported"])
