@@ -60,6 +60,7 @@ def _route(request: Request) -> str:
 
 
 def _page(request: Request, status: int, headers: Mapping[str, str]) -> Response:
+    seconds = headers.get("retry-after", "")
     title, message = TEXTS.get(status, (HTTPStatus(status).phrase, ""))
     if request.url.path.startswith("/api/"):
         response: Response = problem(status, HTTPStatus(status).phrase)
@@ -73,7 +74,7 @@ def _page(request: Request, status: int, headers: Mapping[str, str]) -> Response
             status=status,
             title=language.gettext(title),
             message=language.gettext(message),
-            retry_after=headers.get("retry-after"),
+            retry_after=int(seconds) if seconds.isdigit() else None,
         )
     response.headers.update(headers)
     return response

@@ -1,0 +1,48 @@
+"""A PostgreSQL of one test's own, which can be stopped, killed and started again."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+from petition.embedded.cluster import DATABASE, PORT, ROLE, Cluster
+from petition.embedded.home import find_home
+
+
+class Server:
+    """The cluster of ``folder``. It runs without a keeper, who would start it again at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._cluster = Cluster.prepare(find_home(folder), os.environ.get("PETITION_TEST_FSYNC") != "1")
+        self._sockets = self._cluster.make_sockets_folder()
+        self._process: subprocess.Popen[str] | None = None
+        self.said: list[str] = []
+
+    @property
+    def url(self) -> str:
+        """Its address, the same each time."""
+        return f"postgresql://{ROLE}@/{DATABASE}?host={self._sockets}&port={PORT}"
+
+    async def start(self) -> None:
+        """Start it and wait until it takes connections."""
+        await asyncio.to_thread(self._cluster.clear)
+        self._process = self._cluster.start(self._sockets)
+        self._listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
+        self._listener.start()
+        async with asyncio.timeout(120):
+            while not self._cluster.is_ready(self._process.pid):
+                await asyncio.sleep(0.01)
+
+    async def end(self, number: signal.Signals) -> None:
+        """Send it ``number`` (SIGINT: a quick shutdown; SIGKILL: a crash) and wait until it is gone."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        await asyncio.to_thread(self._process.wait, 120)
+        await asyncio.to_thread(self._listener.join, 120)
+
+    def _listen(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        with process.stdout as lines:
+            self.said.extend(lines)

@@ -1,0 +1,111 @@
+"""PostgreSQL restarted and killed under load: said clearly, read on from memory, nothing lost."""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from petition import database as databases
+from petition.database import Database, opened
+from petition.letters.model import Letter
+from petition.settings import Role, load
+from tests import rows
+from tests.faults.conftest import BASE_URL
+from tests.faults.load import Crowd, signing
+from tests.faults.processes import command, web, worker_environ
+from tests.faults.server import Server
+from tests.mail.post_office import PostOffice
+from tests.running import SLUG, environment, free_port, publish
+
+
+@pytest.fixture
+async def server(open_folder: Path) -> AsyncIterator[Server]:
+    """Give a running PostgreSQL of this test's own, migrated."""
+    own = Server(open_folder / "data")
+    await own.start()
+    await databases.migrate(own.url)
+    yield own
+    await own.end(signal.SIGINT)
+
+
+@pytest.fixture
+async def post() -> AsyncIterator[PostOffice]:
+    """Give an open post office."""
+    office = PostOffice()
+    await office.open()
+    yield office
+    await office.close()
+
+
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGKILL], ids=["restarted", "killed"])
+async def test_nothing_is_lost_while_the_database_is_away(
+    server: Server, post: PostOffice, tmp_path: Path, way: signal.Signals
+) -> None:
+    environ = environment(tmp_path, server.url, free_port(), BASE_URL=BASE_URL)
+    async with opened(server.url, most=2) as database:
+        await publish(load(environ, role=Role.WEB), database)
+        async with database.connection() as conn:
+            letter = await rows.letter(conn)
+        async with (
+            web(environ, free_port(), tmp_path / "web.log") as process,
+            command("worker", worker_environ(environ, post.port), tmp_path / "worker.log"),
+        ):
+            crowd = Crowd(process.client, letter)
+            assert (await process.client.get(f"/en/{SLUG}")).status_code == 200
+            async with signing(crowd):
+                await crowd.until_taken(50)
+                await server.end(way)
+                await see_that_it_is_away(process.client, crowd, letter)
+                await server.start()
+                async with asyncio.timeout(5):  # seconds, as promised
+                    await crowd.until_taken(1)
+                await crowd.until_taken(50)
+            await see_that_nothing_is_lost(database, letter, crowd)
+            await see_that_all_is_mailed(database, post, crowd)
+
+
+async def see_that_it_is_away(client: httpx2.AsyncClient, crowd: Crowd, letter: Letter) -> None:
+    """Look at every kind of page while there is no database."""
+    async with asyncio.timeout(60):
+        while (await crowd.sign()).status_code != 503:
+            await asyncio.sleep(0.01)
+    address, answer = crowd.refused[-1]
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert f'value="{address}"' in answer.text, "what was typed is lost"
+    for path in (f"/en/{SLUG}", f"/en/{SLUG}", "/en/", "/healthz"):  # the second one is read in the usual way, too
+        assert (await client.get(path)).status_code in {200, 503 if path == "/en/" else 200}
+    assert (await client.get("/readyz")).status_code == 503
+    link = f"/en/confirm/{rows.token(letter, 1)}"
+    for answer in (
+        await client.get(link),
+        await client.post(link),
+        await client.get(link.replace("confirm", "signature")),
+        await client.post(f"/ru/{SLUG}/confirm", data={"email": "vera@letters.example", "code": "123456"}),
+    ):
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert "<title>" in answer.text
+
+
+async def see_that_nothing_is_lost(database: Database, letter: Letter, crowd: Crowd) -> None:
+    """Compare what the visitors were told with the rows."""
+    assert set(crowd.statuses()) <= {503}
+    assert crowd.broken == 0, "a visitor was left without an answer"
+    digests = {row["digest"] for row in await rows.rows_of(database, "SELECT digest FROM pending")}
+    assert {rows.digest_of(letter, each) for each in crowd.taken} <= digests
+
+
+async def see_that_all_is_mailed(database: Database, post: PostOffice, crowd: Crowd) -> None:
+    """Wait for the worker, which has to come back by itself, too."""
+    async with asyncio.timeout(120), database.connection() as conn:
+        while await conn.fetchval("SELECT EXISTS (SELECT FROM outbox)"):
+            await asyncio.sleep(0.05)
+    times = Counter(post.recipients)
+    assert set(times.values()) == {1}, "a mail came twice"
+    assert set(crowd.taken) <= set(times)
