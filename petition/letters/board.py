@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from petition import metrics
 from petition.database import Connection, Database, Record
 from petition.errors import NotFound, Unavailable
 from petition.letters import queries
@@ -101,6 +102,7 @@ class Board:
                 if self.up:
                     log.warning("the database is away; reading goes on from memory")
                 self.up = False
+                metrics.DATABASE_UP.set(0)
             except Exception:
                 # Whatever it was, a watch that has ended would show a frozen count as if it were the truth.
                 log.exception("a look at the database failed")
@@ -123,12 +125,20 @@ class Board:
         if not self.up:
             log.info("the database is there")
         self.up = True
+        metrics.DATABASE_UP.set(1)
         before, self._pulses = self._pulses, {row["slug"]: _pulse(row) for row in rows}
         self._slugs = {pulse.id: slug for slug, pulse in self._pulses.items()}
         for slug in before.keys() | self._pulses.keys():
             if _moved(before.get(slug), self._pulses.get(slug)):
-                for listener in self._listeners:
-                    listener(slug)
+                self._tell(slug)
+
+    def _tell(self, slug: str) -> None:
+        pulse = self._pulses.get(slug)
+        if pulse is not None:
+            metrics.SIGNATURES.labels(slug, "person").set(pulse.counts.people)
+            metrics.SIGNATURES.labels(slug, "organization").set(pulse.counts.organizations)
+        for listener in self._listeners:
+            listener(slug)
 
     async def _unknown(self, slug: str) -> None:
         """A letter published a moment ago by another process must not be a 404, and a flood of wild addresses must

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from petition import metrics
 from petition.batching import Batcher
 from petition.database import Connection, Database, Record
 from petition.sealing import LetterKeys
@@ -81,7 +82,10 @@ class Confirming:
                 for row in await queries.states(conn, *_columns(missing)):
                     results[row["letter"], row["id"]] = _as_it_stands(row)
         gone = Confirmation(Result.GONE)
-        return [results.get((claim.letter, claim.id), gone) for claim in claims]
+        answers = [results.get((claim.letter, claim.id), gone) for claim in claims]
+        for answer in answers:
+            metrics.CONFIRMATIONS.labels(answer.result.value).inc()
+        return answers
 
 
 async def _confirm(
