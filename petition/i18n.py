@@ -101,7 +101,7 @@ def _parse_accept(header: str) -> list[tuple[str, float]]:
 
 def load(folder: Path) -> Languages:
     """Read every catalogue below ``folder``. Raises ``SettingsError`` if one cannot be read or none is there."""
-    codes = sorted(each.name for each in folder.iterdir() if (each / "LC_MESSAGES" / f"{DOMAIN}.po").is_file())
+    codes = sorted(each.parent.parent.name for each in folder.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
     codes.sort(key=lambda code: code != SOURCE_LANGUAGE)
     if not codes:
         raise SettingsError(f"no catalogues below {folder}")

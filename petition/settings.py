@@ -108,6 +108,8 @@ def load(environ: Mapping[str, str] | None = None, *, role: Role, port: int | No
     """
     reader = _Reader(os.environ if environ is None else environ)
     listen = port if port is not None else reader.number("PORT", 8000)
+    if listen > 65535:
+        raise SettingsError(f"PORT must be at most 65535, not {listen}")
     base_url = _base_url(reader.text("BASE_URL") or f"http://localhost:{listen}", "BASE_URL")
     loopback = is_loopback(base_url)
     data_dir = Path(reader.text("DATA_DIR") or ".petition").absolute()
@@ -182,9 +184,15 @@ def is_loopback(url: str) -> bool:
 
 
 def _base_url(url: str, name: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+    try:
+        parts = urlsplit(url)
+        within = parts.port is None or 0 <= parts.port <= 65535  # reading it raises where it is no number
+    except ValueError:
+        within = False
+    if not within or parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
         raise SettingsError(f"{name} must look like https://letters.example, not {url!r}")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise SettingsError(f"{name} must be an address without a path, not {url!r}")
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
