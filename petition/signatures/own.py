@@ -1,6 +1,7 @@
 """What signatories do with their own signature: see it, change who sees the name, correct it, withdraw, delete.
 
-Each act is one transaction that locks the signature's row first and moves the count last.
+Each act is one transaction that takes rows in the order in which confirming takes them: pending rows by id, then the
+signature, words, the count last.
 """
 
 from dataclasses import asdict, dataclass
@@ -137,6 +138,7 @@ async def correct(database: Database, letter: Letter, signature: int, typed: str
 async def withdraw(database: Database, letter: Letter, signature: int) -> None:
     """Erase everything personal and count one less; the mailbox may sign again. The second time changes nothing."""
     async with database.transaction() as conn:
+        await own_queries.drop_tries(conn, letter.id, signature)
         row = await own_queries.see(conn, letter.id, signature, lock=True)
         if row is None:
             raise NotFound("there is no such signature")
@@ -148,8 +150,9 @@ async def withdraw(database: Database, letter: Letter, signature: int) -> None:
 
 
 async def delete(database: Database, letter: Letter, signature: int) -> None:
-    """Delete the row too. The mailbox of a removed signature stays barred."""
+    """Delete the row too, or one that still waits. The mailbox of a removed signature stays barred."""
     async with database.transaction() as conn:
+        await own_queries.drop_tries(conn, letter.id, signature)
         row = await own_queries.see(conn, letter.id, signature, lock=True)
         if row is None:
             return
@@ -220,10 +223,8 @@ def _columns(
 
 
 async def _erase(conn: Connection, row: Record) -> None:
-    """Erase what stands elsewhere: the kept address, other tries of the mailbox, the words of the name."""
+    """Erase what stands elsewhere: the kept address, the words of the name."""
     await own_queries.drop_contacts(conn, row["letter"], row["id"])
-    if row["digest"] is not None:
-        await own_queries.drop_other_tries(conn, row["letter"], row["digest"])
     if row["kind"] == Kind.PERSON and row["name_key"]:
         await words.forget(conn, row["letter"], Kind.PERSON, names.words(row["name_key"]))
 

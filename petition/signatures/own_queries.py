@@ -33,7 +33,16 @@ DROP_SIGNATURE = "DELETE FROM signature WHERE letter = $1 AND id = $2"
 
 DROP_CONTACTS = "DELETE FROM contact WHERE letter = $1 AND signature = $2"
 
-DROP_OTHER_TRIES = "DELETE FROM pending WHERE letter = $1 AND digest = $2"
+# Locked by id like those who confirm: whoever takes a mailbox's signature first and its pending rows then would wait for
+# somebody who holds one of these and wants the other.
+DROP_TRIES = """
+WITH tries AS MATERIALIZED (
+  SELECT id FROM pending
+  WHERE letter = $1 AND (id = $2 OR digest = (SELECT digest FROM signature WHERE letter = $1 AND id = $2))
+  ORDER BY id FOR UPDATE
+)
+DELETE FROM pending p USING tries t WHERE p.letter = $1 AND p.id = t.id
+"""
 
 KEEP_BAR = "INSERT INTO bar (letter, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
@@ -76,9 +85,12 @@ async def drop_contacts(conn: Connection, letter: int, signature: int) -> None:
     await conn.execute(DROP_CONTACTS, letter, signature)
 
 
-async def drop_other_tries(conn: Connection, letter: int, digest: bytes) -> None:
-    """Delete what else was typed for this mailbox and never confirmed."""
-    await conn.execute(DROP_OTHER_TRIES, letter, digest)
+async def drop_tries(conn: Connection, letter: int, signature: int) -> None:
+    """Delete the pending row of this id, and whatever was typed for the mailbox of this signature and never confirmed.
+
+    The first statement of a transaction, before the signature is locked.
+    """
+    await conn.execute(DROP_TRIES, letter, signature)
 
 
 async def keep_bar(conn: Connection, letter: int, digest: bytes) -> None:

@@ -12,7 +12,7 @@ from petition.signatures.own import Refused
 
 UNKNOWN_ACT = N_("Please choose what to do.")
 DELETED = N_("Your signature has been deleted")
-DELETED_WHY = N_("Nothing of it is kept. The count is one lower.")
+DELETED_WHY = N_("Nothing of it is kept, and it does not count.")
 
 
 async def show(request: Request) -> Response:

@@ -16,7 +16,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self._cluster = Cluster.prepare(find_home(folder), os.environ.get("PETITION_TEST_FSYNC") != "1")
-        self._sockets = self._cluster.make_sockets_folder()
+        self._sockets = self._cluster.make_sockets_folder(None)
         self._process: subprocess.Popen[str] | None = None
         self.said: list[str] = []
 
@@ -27,7 +27,7 @@ class Server:
 
     async def start(self) -> None:
         """Start it and wait until it takes connections."""
-        await asyncio.to_thread(self._cluster.clear)
+        await asyncio.to_thread(self._cluster.clear, self._sockets)
         self._process = self._cluster.start(self._sockets)
         self._listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
         self._listener.start()

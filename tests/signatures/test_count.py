@@ -1,0 +1,153 @@
+"""The count is what the rows say, whatever is done to them, one after the other or all at once."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from petition.database import Database, opened
+from petition.errors import NotFound
+from petition.letters.model import Letter
+from petition.settings import Role, load
+from petition.signatures import own
+from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.own import Refused
+from tests import rows
+from tests.running import environment, publish
+
+NAMES = ("Иван Петров", "Vera Novak", "Петров", "O'Brien", "Вера Петрова", "李小龙")
+ORGANIZATIONS = ("North Pier", "Южный порт", "Third Line")
+VISIBILITIES = ("public", "organizers", "counted")
+SIGNED = "SELECT id FROM signature WHERE letter = $1"
+
+WORDS = "SELECT word FROM name_word WHERE letter = $1 AND kind = 'person' ORDER BY word"
+WORDS_SHOWN = """
+SELECT DISTINCT unnest(string_to_array(name_key, ' ')) COLLATE "C" AS word FROM signature
+WHERE letter = $1 AND kind = 'person' AND state = 'confirmed' AND visibility = 'public' ORDER BY word
+"""
+
+
+@dataclass
+class World:
+    """One letter, and everything that may happen to its signatures."""
+
+    database: Database
+    letter: Letter
+    draw: random.Random
+    waiting: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Two, as in two web processes.
+        self._confirming = (Confirming(self.database), Confirming(self.database))
+
+    async def do_something(self) -> None:
+        """Do one thing to one signature, if it can be done."""
+        acts: list[tuple[int, Callable[[], Awaitable[object]]]] = [
+            (4, self.sign),
+            (2, self.sign_for_an_organization),
+            (6, self.confirm),
+            (3, self.change_visibility),
+            (2, self.correct),
+            (2, self.withdraw),
+            (1, self.delete),
+        ]
+        weights, each = zip(*acts, strict=True)
+        (act,) = self.draw.choices(each, weights)
+        try:
+            await act()
+        except (Refused, NotFound):  # somebody was first, or it makes no sense for this one
+            return
+
+    async def sign(self) -> None:
+        """Add a pending signature of one of a few people."""
+        address = f"voice{self.draw.randrange(8)}@letters.example"
+        visibility = self.draw.choice(VISIBILITIES)
+        fields = {"name": self.draw.choice(NAMES), "city": "Ufa", "updates": self.draw.choice(["", "1"])}
+        await self._add(address, visibility=visibility, **fields)
+
+    async def sign_for_an_organization(self) -> None:
+        """Add a pending signature of one of a few representatives."""
+        address = f"voice{self.draw.randrange(8)}@letters.example"
+        visibility = self.draw.choice(VISIBILITIES[:2])
+        await self._add(address, visibility=visibility, organization_en=self.draw.choice(ORGANIZATIONS))
+
+    async def _add(self, address: str, **fields: str) -> None:
+        async with self.database.transaction() as conn:
+            self.waiting += await rows.add_pending(conn, self.letter, [address], **fields)
+
+    async def confirm(self) -> None:
+        """Use a mailed link, perhaps not for the first time."""
+        if self.waiting:
+            claim = Claim(self.letter.id, self.draw.choice(self.waiting[-12:]), self.letter.keys)
+            await self.draw.choice(self._confirming).submit(claim)
+
+    async def change_visibility(self) -> None:
+        """Have somebody else see the name."""
+        wanted, name = self.draw.choice(VISIBILITIES), self.draw.choice(NAMES)
+        await own.change_visibility(self.database, self.letter, await self._any(), wanted, name)
+
+    async def correct(self) -> None:
+        """Write a name differently."""
+        await own.correct(self.database, self.letter, await self._any(), self.draw.choice(NAMES))
+
+    async def withdraw(self) -> None:
+        """Take a signature back."""
+        await own.withdraw(self.database, self.letter, await self._any())
+
+    async def delete(self) -> None:
+        """Have a row deleted."""
+        await own.delete(self.database, self.letter, await self._any())
+
+    async def _any(self) -> int:
+        found = await rows.rows_of(self.database, SIGNED, self.letter.id)
+        if not found:
+            raise NotFound("nobody has signed yet")
+        return int(self.draw.choice(sorted(row["id"] for row in found)))
+
+    async def check(self) -> None:
+        """Fail unless the count and the words of the search are what the rows say."""
+        async with self.database.connection() as conn:
+            await rows.check_count(conn, self.letter)
+        known = await rows.rows_of(self.database, WORDS, self.letter.id)
+        assert known == await rows.rows_of(self.database, WORDS_SHOWN, self.letter.id)
+
+
+@pytest.fixture
+async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+    """Give a database with the sample letter."""
+    async with opened(database_url, most=16) as database:
+        await publish(load(environment(tmp_path, database_url, 8000), role=Role.WEB), database)
+        yield database
+
+
+@pytest.fixture
+async def letter(database: Database) -> Letter:
+    """Give the sample letter."""
+    async with database.connection() as conn:
+        return await rows.letter(conn)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_step_by_step(database: Database, letter: Letter, seed: int) -> None:
+    world = World(database, letter, random.Random(seed))
+    for _ in range(150):
+        await world.do_something()
+        await world.check()
+    assert len(await rows.rows_of(database, SIGNED, letter.id)) > 3, "the walk did nothing"
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_all_at_once(database: Database, letter: Letter, seed: int) -> None:
+    worlds = [World(database, letter, random.Random(f"{seed} {n}")) for n in range(12)]
+    for world in worlds:
+        world.waiting = worlds[0].waiting  # they work on the same signatures
+
+    async def keep_on(world: World) -> None:
+        for _ in range(60):
+            await world.do_something()
+
+    await asyncio.gather(*map(keep_on, worlds))
+    await worlds[0].check()
