@@ -15,6 +15,7 @@ from typing import BinaryIO
 from petition import mailboxes
 from petition.database import Connection, Record
 from petition.errors import ImportRefused
+from petition.mailboxes import Mailbox
 from petition.sealing import LetterKeys
 from petition.signatures import csv_format, organization_queries, organizations, words
 from petition.signatures import import_queries as queries
@@ -136,13 +137,17 @@ class _Reader:
 
     def _row(self, line: int, entry: Entry) -> tuple[object, ...]:
         keys = self._target.keys
-        digest = keys.digest(mailboxes.canonical(entry.email, self._target.rules_version)) if entry.email else None
+        digest = keys.digest(self._mailbox(entry.email)) if entry.email else None
         how = _shown(entry, keys)
         return (
             *(line, secrets.randbits(63), entry.kind.value, digest, self._import_key(entry, digest), entry.signed_at),
             *(entry.visibility.value, entry.country),
             *(how.name, how.affiliation, how.city, how.name_key, how.private, self._entry(entry)),
         )
+
+    def _mailbox(self, address: str) -> str:
+        local, _, domain = address.rpartition("@")  # was read as an address already, which is most of the work
+        return mailboxes.canonical(Mailbox(address, local, domain), self._target.rules_version)
 
     def _entry(self, entry: Entry) -> int | None:
         if entry.kind is Kind.PERSON:

@@ -1,0 +1,142 @@
+"""Organizations that wait: seen by organizers only, let in once, one entry for all who sign for it."""
+
+import asyncio
+import secrets
+from datetime import UTC, datetime
+
+import pytest
+
+from petition.database import Connection, connect
+from petition.errors import KeyDestroyed
+from petition.sealing import LetterKeys
+from petition.signatures import approval, listing
+from petition.signatures.model import Counts, Kind, Visibility
+from tests.signatures.people import WRAPPER, letter, organization
+from tests.signatures.test_imports import counted, take_in, target
+
+
+async def wait(conn: Connection, about: int, keys: LetterKeys, visibility: str = "public", **fields: str) -> int:
+    """Add a signature for an organization as confirming leaves it; return its id."""
+    place = secrets.randbits(63)
+    fields = {"name": "Anna Ek", "position": "Director", "visibility": visibility, **fields}
+    await conn.execute(
+        "INSERT INTO signature (letter, id, signed_at, listed_at, kind, state, visibility, digest, private, signals)"
+        " VALUES ($1, $2, now(), now(), 'organization', 'held', $3, $4, $5, $6)",
+        *(about, place, visibility, secrets.token_bytes(16), keys.hide(fields), {"throwaway": True}),
+    )
+    await conn.execute("INSERT INTO contact VALUES ($1, $2, 'representative', 'x')", about, place)
+    return place
+
+
+async def approve(conn: Connection, *ids: int) -> list[int]:
+    async with conn.transaction():
+        return await approval.approve(conn, WRAPPER, ids)
+
+
+async def test_what_waits_is_seen_by_organizers_and_by_nobody_else(conn: Connection) -> None:
+    about, keys = await letter(conn)
+    place = await wait(conn, about, keys, organization_en="North Pier", website="https://northpier.example")
+    (held,) = await approval.held(conn, about, keys)
+    assert (held.id, held.organization_en, held.organization_ru) == (place, "North Pier", None)
+    assert (held.representative, held.position, held.website) == ("Anna Ek", "Director", "https://northpier.example")
+    assert held.signals == {"throwaway": True}
+    assert held.visibility is Visibility.PUBLIC
+    assert await listing.page(conn, about, Kind.ORGANIZATION) == ([], None)
+    assert await counted(conn, about) == Counts()
+
+
+async def test_an_approved_organization_is_listed_and_counted_once(conn: Connection) -> None:
+    about, keys = await letter(conn)
+    revision = await conn.fetchval("SELECT revision FROM letter WHERE id = $1", about)
+    place = await wait(conn, about, keys, organization_en="North Pier", organization_ru="Пирс")
+    assert await approve(conn, place) == [place]
+    assert await approve(conn, place) == []
+    assert await counted(conn, about) == Counts(0, 1, 0, 0)
+    (entry,), _ = await listing.page(conn, about, Kind.ORGANIZATION)
+    assert (entry.name_en, entry.name_ru, entry.representatives) == ("North Pier", "Пирс", ("Anna Ek",))
+    assert len(await listing.search(conn, about, Kind.ORGANIZATION, "пирс")) == 1
+    assert await approval.held(conn, about, keys) == []
+    assert await conn.fetchval("SELECT revision FROM letter WHERE id = $1", about) == revision + 1
+    until = await conn.fetchval("SELECT until FROM contact WHERE signature = $1", place)
+    assert 29 <= (until - datetime.now(UTC)).days <= 30
+
+
+async def test_a_representatives_name_is_plain_only_if_it_is_public(conn: Connection) -> None:
+    about, keys = await letter(conn)
+    shown = await wait(conn, about, keys, organization_en="North Pier")
+    hidden = await wait(conn, about, keys, "organizers", organization_en="North Pier", name="Boris Li")
+    await approve(conn, shown, hidden)
+    rows = {row["id"]: row for row in await conn.fetch("SELECT * FROM signature")}
+    assert (rows[shown]["name"], rows[shown]["position"], rows[shown]["private"]) == ("Anna Ek", "Director", None)
+    assert (rows[hidden]["name"], rows[hidden]["position"]) == (None, None)
+    assert keys.reveal(rows[hidden]["private"]) == {"name": "Boris Li", "position": "Director"}
+    assert rows[shown]["organization"] == rows[hidden]["organization"]
+    (entry,), _ = await listing.page(conn, about, Kind.ORGANIZATION)
+    assert entry.representatives == ("Anna Ek",)
+    assert await counted(conn, about) == Counts(0, 1, 0, 0)
+
+
+async def test_a_second_representative_adds_the_name_that_was_missing(conn: Connection) -> None:
+    about, keys = await letter(conn)
+    await approve(conn, await wait(conn, about, keys, organization_en="ООО «Пирс»"))
+    both = await wait(
+        conn, about, keys, organization_en="Pier LLC", organization_ru='ооо "пирс"', website="https://p.example"
+    )
+    await approve(conn, both)
+    (entry,), _ = await listing.page(conn, about, Kind.ORGANIZATION)
+    assert (entry.name_en, entry.name_ru, entry.website) == ("ООО «Пирс»", None, "https://p.example")
+    await approve(conn, await wait(conn, about, keys, organization_en="South Pier"))
+    await approve(conn, await wait(conn, about, keys, organization_en="SOUTH PIER", organization_ru="Южный пирс"))
+    entries, _ = await listing.page(conn, about, Kind.ORGANIZATION)
+    assert ("South Pier", "Южный пирс") in {(each.name_en, each.name_ru) for each in entries}
+    assert await counted(conn, about) == Counts(0, 2, 0, 0)
+
+
+async def test_an_imported_entry_gets_a_representative_and_stays_one(conn: Connection) -> None:
+    about, keys = await letter(conn)
+    await take_in(conn, target((about, keys)), "kind,name\norganization,North Pier\n")
+    await approve(conn, await wait(conn, about, keys, organization_en="North Pier"))
+    assert await counted(conn, about) == Counts(0, 1, 0, 1)
+
+
+async def test_an_entry_whose_signatures_were_all_taken_back_is_listed_anew(conn: Connection) -> None:
+    about, keys = await letter(conn)
+    place = await organization(conn, about, "North Pier", representatives=[])
+    await conn.execute("UPDATE organization SET key_en = 'north pier' WHERE id = $1", place)
+    await approve(conn, await wait(conn, about, keys, organization_en="North Pier"))
+    (entry,), _ = await listing.page(conn, about, Kind.ORGANIZATION)
+    assert entry.id == place
+    assert entry.listed_at == await conn.fetchval("SELECT listed_at FROM signature WHERE organization = $1", place)
+    assert await counted(conn, about) == Counts(0, 1, 0, 0)
+
+
+async def test_signatures_of_several_letters_are_let_in_together(conn: Connection) -> None:
+    letters = [await letter(conn) for _ in range(2)]
+    ids = [await wait(conn, about, keys, organization_ru="Пирс") for about, keys in letters for _ in range(2)]
+    assert sorted(await approve(conn, *ids, 7)) == sorted(ids)
+    for about, _ in letters:
+        assert await counted(conn, about) == Counts(0, 1, 0, 0)
+
+
+async def test_two_organizers_at_once_make_one_entry(conn: Connection, database_url: str) -> None:
+    about, keys = await letter(conn)
+    ids = [await wait(conn, about, keys, organization_en="North Pier") for _ in range(12)]
+    desks = [await connect(database_url) for _ in range(4)]
+    try:
+        tries = [approve(desk, *ids[i % 2 :: 2]) for i, desk in enumerate(desks)]
+        done = await asyncio.gather(*tries)
+    finally:
+        for desk in desks:
+            await desk.close()
+    assert sorted(each for part in done for each in part) == sorted(ids)
+    assert await conn.fetchval("SELECT count(*) FROM organization") == 1
+    assert await counted(conn, about) == Counts(0, 1, 0, 0)
+
+
+async def test_without_the_name_key_nothing_is_let_in(conn: Connection) -> None:
+    about, keys = await letter(conn)
+    place = await wait(conn, about, keys, organization_en="North Pier")
+    await conn.execute("UPDATE letter SET wrapped_name_key = NULL")
+    with pytest.raises(KeyDestroyed):
+        await approve(conn, place)
+    assert await conn.fetchval("SELECT state FROM signature WHERE id = $1", place) == "held"
