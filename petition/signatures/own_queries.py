@@ -33,8 +33,8 @@ DROP_SIGNATURE = "DELETE FROM signature WHERE letter = $1 AND id = $2"
 
 DROP_CONTACTS = "DELETE FROM contact WHERE letter = $1 AND signature = $2"
 
-# Locked by id like those who confirm: whoever takes a mailbox's signature first and its pending rows then would wait for
-# somebody who holds one of these and wants the other.
+# Locked by id, as those who confirm do: whoever took a mailbox's signature first and its pending rows then would wait
+# for somebody who holds one of these and wants the other.
 DROP_TRIES = """
 WITH tries AS MATERIALIZED (
   SELECT id FROM pending

@@ -1,0 +1,41 @@
+"""An installation that the tests of one file share, and a clock that stands still for those who count hours."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import fresh_database
+from tests.running import Installation, installation
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    Conn = asyncpg.Connection[asyncpg.Record]
+
+
+@pytest.fixture(scope="module")
+async def shared(
+    cluster: str, admin: "Conn", template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Installation]:
+    """Give a running web server with the sample letter, for tests that do not mind each other's signatures."""
+    async with (
+        fresh_database(cluster, admin, template) as url,
+        installation(url, tmp_path_factory.mktemp("shared")) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+def one_hour(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the clock of the limits stand still, so that no hour ends in the middle of a test."""
+    noon = datetime.now(UTC).replace(minute=30)
+
+    class Still(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Still":
+            return cls.fromtimestamp(noon.timestamp(), tz)
+
+    monkeypatch.setattr("petition.limits.datetime", Still)
+    yield

@@ -1,0 +1,271 @@
+"""POST …/sign: a row and a mail job, or the page again with everything typed."""
+
+import secrets
+
+import pytest
+
+from petition.database import Database
+from tests import rows
+from tests.pages import check_page, check_sent_on, form_in
+from tests.running import SLUG, Installation
+
+SIGN = f"/en/{SLUG}/sign"
+INBOX = f"/en/{SLUG}/check-your-inbox"
+ALL = {"city": "Уфа", "country": "Germany", "affiliation": 'Teacher & "poet" <3', "updates": "yes"}
+
+
+def short(value: object) -> str:
+    """Name a case."""
+    return repr(value)[:50]
+
+
+def fresh() -> str:
+    """Return an address that nobody has used."""
+    return f"v{secrets.token_hex(6)}@letters.example"
+
+
+async def stored(database: Database) -> tuple[int, int]:
+    """Return how many pending rows and mail jobs there are."""
+    (row,) = await rows.rows_of(
+        database, "SELECT (SELECT count(*) FROM pending) AS pending, (SELECT count(*) FROM outbox) AS outbox"
+    )
+    return row["pending"], row["outbox"]
+
+
+async def newest(site: Installation) -> tuple[dict[str, object], dict[str, str]]:
+    """Return the newest pending row, and what was typed into it."""
+    row = (await rows.rows_of(site.database, "SELECT * FROM pending ORDER BY created_at DESC LIMIT 1"))[0]
+    async with site.database.connection() as conn:
+        letter = await rows.letter(conn)
+    return row, letter.keys.reveal(row["fields"])
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+async def test_a_row_and_a_mail_job_are_stored(shared: Installation, lang: str) -> None:
+    pending, outbox = await stored(shared.database)
+    check_sent_on(await shared.sign(lang, email=fresh(), **ALL), f"/{lang}/{SLUG}/check-your-inbox")
+    assert await stored(shared.database) == (pending + 1, outbox + 1)
+    row, fields = await newest(shared)
+    assert (row["kind"], row["version"], row["consent"], row["read_lang"], row["mail_lang"]) == (
+        *("person", 1, 1),
+        *(lang, lang),
+    )
+    typed = {"name": "Vera Novak", "city": "Уфа", "affiliation": ALL["affiliation"], "country": "DE", "updates": "1"}
+    assert fields == typed | {"visibility": "public"}
+
+
+async def test_for_nobody_nothing_that_tells_who_it_was_is_written(shared: Installation) -> None:
+    check_sent_on(await shared.sign(email=fresh(), visibility="counted", **ALL), INBOX)
+    _, fields = await newest(shared)
+    assert fields == {"visibility": "counted", "country": "DE", "updates": "1"}
+    check_sent_on(await shared.sign(email=fresh(), visibility="counted", name=""), INBOX)
+
+
+async def test_an_organization_is_signed_for(shared: Installation) -> None:
+    answer = await shared.sign(
+        kind="organization",
+        email=fresh(),
+        organization_en='"IT.Partners LLP',
+        organization_ru="ИП «Ветров",
+        website="northpier.example/о-нас",
+        country="россия",
+        visibility="organizers",
+    )
+    check_sent_on(answer, INBOX)
+    row, fields = await newest(shared)
+    assert row["kind"] == "organization"
+    assert fields == {
+        "organization_en": '"IT.Partners LLP',
+        "organization_ru": "ИП «Ветров",
+        "website": "https://northpier.example/о-нас",
+        "name": "Vera Novak",
+        "position": "Director",
+        "country": "RU",
+        "visibility": "organizers",
+    }
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+async def test_another_method_is_refused(shared: Installation, method: str) -> None:
+    check_page(await shared.client.request(method, SIGN), 405)
+    check_page(await shared.client.request(method, SIGN.replace("/en/", "/ru/")), 405, "ru")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_whoever_opens_the_address_is_led_to_the_letter(shared: Installation, method: str) -> None:
+    check_sent_on(await shared.client.request(method, SIGN), f"/en/{SLUG}")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": "https://elsewhere.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "same-origin", "origin": "https://elsewhere.example"}, 403),
+        ({"host": "elsewhere.example"}, 421),
+    ],
+)
+async def test_a_form_from_elsewhere_is_refused(shared: Installation, headers: dict[str, str], status: int) -> None:
+    before = await stored(shared.database)
+    form = await shared.form(email=fresh())
+    check_page(await shared.client.post(SIGN, data=form, headers=headers), status)
+    assert await stored(shared.database) == before
+    # The very same form is taken where the headers are ours, or not there at all.
+    ours = {"sec-fetch-site": "same-origin", "origin": shared.base, **shared.elsewhere()}
+    check_sent_on(await shared.client.post(SIGN, data=form, headers=ours), INBOX)
+
+
+@pytest.mark.parametrize("path", ["/en/no-such-letter/sign", "/de/keep-the-channels-open/sign"])
+async def test_what_is_not_there_is_not_found(shared: Installation, path: str) -> None:
+    assert (await shared.client.post(path, data=await shared.form())).status_code == 404
+
+
+async def test_signing_twice_is_harmless(shared: Installation) -> None:
+    form = await shared.form(email=fresh())
+    pending, _ = await stored(shared.database)
+    check_sent_on(await shared.client.post(SIGN, data=form, headers=shared.elsewhere()), INBOX)
+    again = form | {"altcha": await shared.challenge()}
+    check_sent_on(await shared.client.post(SIGN, data=again, headers=shared.elsewhere()), INBOX)
+    assert (await stored(shared.database))[0] == pending + 2
+
+
+@pytest.mark.parametrize("answer", [{"altcha": ""}, {"altcha": "bm9uc2Vuc2U="}, {"altcha": "", "code": "ABCDE"}])
+async def test_without_a_solved_challenge_one_more_step_keeps_everything(
+    shared: Installation, answer: dict[str, str]
+) -> None:
+    before = await stored(shared.database)
+    form = await shared.form(email=fresh(), **ALL) | answer
+    page = await shared.client.post(SIGN, data=form, headers=shared.elsewhere())
+    check_page(page, 422)
+    assert await stored(shared.database) == before
+    shown = form_in(page, SIGN)
+    assert shown.pop("drawn")
+    assert shown.pop("code", "") == ""
+    assert shown == {key: value for key, value in form.items() if key not in {"altcha", "code"}}
+    assert 'src="data:image/png;base64,' in page.text
+
+
+PERSON = [
+    ({"name": ""}, "name"),
+    ({"name": "   \u200b"}, "name"),
+    ({"name": "12345"}, "name"),
+    ({"name": "vera@letters.example"}, "name"),
+    ({"name": "visit https://spam.example"}, "name"),
+    ({"name": "spam.com"}, "name"),
+    ({"name": "Vera\u202eNovak"}, "name"),
+    ({"name": "Vera\u0007Novak"}, "name"),
+    ({"name": "Vera\nNovak"}, "name"),
+    ({"name": "я" * 201}, "name"),
+    ({"name": "", "visibility": "organizers"}, "name"),
+    ({"email": ""}, "email"),
+    ({"email": "vera"}, "email"),
+    ({"email": "vera@"}, "email"),
+    ({"email": "vera@localhost"}, "email"),
+    ({"email": "vera @letters.example"}, "email"),
+    ({"email": f"{'v' * 250}@letters.example"}, "email"),
+    ({"email": "Vera <vera@letters.example>"}, "email"),
+    ({"visibility": ""}, "visibility"),
+    ({"visibility": "everybody"}, "visibility"),
+    ({"consent": ""}, "consent"),
+    ({"country": "Atlantis"}, "country"),
+    ({"city": "www.spam.example"}, "city"),
+    ({"city": "я" * 201}, "city"),
+    ({"affiliation": "write to me@letters.example"}, "affiliation"),
+    ({"affiliation": "x" * 201}, "affiliation"),
+]
+
+ORGANIZATION = [
+    ({"organization_en": "", "organization_ru": ""}, "organization_en"),
+    ({"organization_en": "see www.pier.example"}, "organization_en"),
+    ({"organization_ru": "Пирс@почта"}, "organization_ru"),
+    ({"organization_ru": "я" * 201}, "organization_ru"),
+    ({"website": "not a website"}, "website"),
+    ({"website": "ftp://northpier.example"}, "website"),
+    ({"website": "javascript:alert(1)"}, "website"),
+    ({"website": f"https://northpier.example/{'x' * 200}"}, "website"),
+    ({"name": ""}, "name"),
+    ({"position": "http://spam.example"}, "position"),
+    ({"visibility": "counted"}, "visibility"),
+    ({"email": "nobody"}, "email"),
+    ({"consent": ""}, "consent"),
+    ({"country": "Atlantis"}, "country"),
+]
+
+
+@pytest.mark.parametrize(("changes", "field"), PERSON, ids=short)
+async def test_what_is_wrong_is_said_and_nothing_typed_is_lost(
+    shared: Installation, changes: dict[str, str], field: str
+) -> None:
+    await see_refused(shared, await shared.form(email=fresh(), **ALL) | changes, field)
+
+
+@pytest.mark.parametrize(("changes", "field"), ORGANIZATION, ids=short)
+async def test_the_same_for_an_organization(shared: Installation, changes: dict[str, str], field: str) -> None:
+    form = await shared.organization_form(email=fresh(), organization_ru="Северный пирс", country="Чехия")
+    await see_refused(shared, form | changes, field)
+
+
+async def see_refused(site: Installation, form: dict[str, str], field: str) -> None:
+    """Fail unless the page comes back with the field's error, and with all that was typed."""
+    before = await stored(site.database)
+    lang = "ru" if len(str(form)) % 2 else "en"
+    page = await site.client.post(f"/{lang}/{SLUG}/sign", data=form, headers=site.elsewhere())
+    check_page(page, 422, lang)
+    assert await stored(site.database) == before
+    assert f'id="e-{field}"' in page.text
+    assert f'href="#f-{field}"' in page.text
+    assert page.text.count('class="problem"') == 1, "another field is blamed"
+    shown = form_in(page, "sign-form")
+    browser = {key: value.replace("\n", "") for key, value in form.items()}  # a browser's fields are one line
+    kept = {key: value for key, value in browser.items() if key != "altcha" and value}
+    if form["visibility"] in {"", "everybody"} or (form["kind"], field) == ("organization", "visibility"):
+        kept.pop("visibility", None)  # nothing that is offered was chosen
+    assert {key: value.replace("\n", "") for key, value in shown.items() if value} == kept
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "О’Брайен-Петрова Анна",
+        "X",
+        "Ё",
+        "李小龙",
+        "محمد رضا شجریان",
+        "نرگس می\u200cخواهد",
+        "ನಿರ್ಮಲಾ ಸೀತಾರಾಮನ್",
+        "Αλέξανδρος Παπαδόπουλος",
+        "გიორგი მაისურაძე",
+        "יהודה עמיחי",
+        "ธนพล สุขใจ",
+        "김철수",
+        "Nguyễn Thị Ánh",
+        "Đorđe Čvarković Jr.",
+        'Иван "Гром" Кузнецов',
+        "<b>Tag</b> & Co",
+        "Robert'); DROP TABLE signature;--",
+        "{{ 7 * 7 }} Novak",
+        "𠮷野家 太郎",
+        "А.С. Пушкин",
+        "㌖" * 100 + "Я",
+        "я" * 200,
+    ],
+    ids=short,
+)
+async def test_names_of_all_scripts_go_all_the_way(shared: Installation, name: str) -> None:
+    check_sent_on(await shared.sign(email=fresh(), name=name), INBOX)
+    row, fields = await newest(shared)
+    async with shared.database.connection() as conn:
+        letter = await rows.letter(conn)
+    token = rows.token(letter, int(str(row["id"])))
+    confirmed = await shared.client.post(f"/en/confirm/{token}")
+    check_sent_on(confirmed, f"/en/{SLUG}/signed")
+    page = await shared.client.get(f"/en/signature/{token}")
+    check_page(page, 200)
+    data = await shared.client.get(f"/en/signature/{token}/data.json")
+    assert data.json()["name"] == fields["name"]
+    assert form_in(page, f"/en/signature/{token}")["name"] == fields["name"]
+    assert "<b>Tag" not in page.text
+    found = await shared.client.get(f"/en/{SLUG}/signatories", params={"q": fields["name"]})
+    assert found.status_code == 200
