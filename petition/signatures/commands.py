@@ -104,7 +104,7 @@ class _CannotWrite(Exception):
 
 
 class _Out(io.RawIOBase, BinaryIO):
-    """Writes on to a file that cannot be sought in, such as a pipe."""
+    """Writes on to a file; what fails there is told from what fails in the database."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out

@@ -4,6 +4,8 @@ Rows go out as they come in from the database, so a large list needs no more mem
 """
 
 import json
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -116,18 +118,27 @@ async def _xlsx(signatures: AsyncIterator[Exported], out: BinaryIO) -> int:
     import xlsxwriter  # takes a while, and only this form needs it
 
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(out, options) as book:
-        sheet = book.add_worksheet()
-        sheet.freeze_panes(1, 0)
-        sheet.write_row(0, 0, csv_format.COLUMNS + MORE_COLUMNS, book.add_format({"bold": True}))
-        count = 0
-        async for each in signatures:
-            count += 1
-            if count > MOST_XLSX_ROWS:
-                raise PetitionError(f"a sheet holds {MOST_XLSX_ROWS:,} rows at most; export as csv or json")
-            for column, cell in enumerate(_cells(each)):
-                if cell:
-                    sheet.write_string(count, column, guarded(cell))
+    # A workbook is an archive that is put together at the end; one that cannot be finished is not begun to be sent.
+    with tempfile.TemporaryFile() as whole:
+        with xlsxwriter.Workbook(whole, options) as book:
+            count = await _sheet(signatures, book)
+        whole.seek(0)
+        shutil.copyfileobj(whole, out)
+    return count
+
+
+async def _sheet(signatures: AsyncIterator[Exported], book: Any) -> int:
+    sheet = book.add_worksheet()
+    sheet.freeze_panes(1, 0)
+    sheet.write_row(0, 0, csv_format.COLUMNS + MORE_COLUMNS, book.add_format({"bold": True}))
+    count = 0
+    async for each in signatures:
+        count += 1
+        if count > MOST_XLSX_ROWS:
+            raise PetitionError(f"a sheet holds {MOST_XLSX_ROWS:,} rows at most; export as csv or json")
+        for column, cell in enumerate(_cells(each)):
+            if cell:
+                sheet.write_string(count, column, guarded(cell))
     return count
 
 

@@ -1,0 +1,97 @@
+"""The list as a page: what it shows, whom it keeps out, what it makes of bad input."""
+
+from datetime import timedelta
+
+from petition.signatures.listing import PAGE
+from tests.running import SLUG, Installation
+from tests.signatures.people import NOON, organization, sign
+
+LIST = f"/en/{SLUG}/signatories"
+
+
+async def letter_of(site: Installation) -> int:
+    async with site.database.connection() as conn:
+        return int(await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG))
+
+
+async def fill(site: Installation, *people: str) -> None:
+    about = await letter_of(site)
+    async with site.database.connection() as conn:
+        await sign(conn, about, *people)
+
+
+async def test_people_are_listed_and_search_engines_kept_out(site: Installation) -> None:
+    await fill(site, "Vera Novak", "Пётр <b>Иванов")
+    answer = await site.client.get(LIST)
+    assert answer.status_code == 200
+    assert answer.headers["x-robots-tag"] == "noindex, noarchive"
+    assert answer.headers["cache-control"] == "public, max-age=0, s-maxage=5"
+    assert "set-cookie" not in answer.headers
+    assert "style-src 'sha256-" in answer.headers["content-security-policy"]
+    assert "Vera Novak" in answer.text
+    assert "Пётр &lt;b&gt;Иванов" in answer.text
+    assert answer.text.index("Иванов") < answer.text.index("Vera")
+    again = await site.client.get(LIST, headers={"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304
+
+
+async def test_a_name_taken_back_is_gone_at_once(site: Installation) -> None:
+    await fill(site, "Vera Novak")
+    assert "Vera Novak" in (await site.client.get(LIST)).text
+    async with site.database.connection() as conn:
+        await conn.execute("DELETE FROM signature")
+    assert "Vera Novak" not in (await site.client.get(LIST)).text
+
+
+async def test_pages_lead_to_each_other_in_both_languages(site: Installation) -> None:
+    await fill(site, *[f"Person Number{i:03}" for i in range(PAGE + 1)])
+    first = await site.client.get(LIST)
+    assert f"Number{PAGE:03}" in first.text
+    assert "Number000" not in first.text
+    after = first.text.split("&amp;after=")[1].split('"')[0]
+    second = await site.client.get(f"{LIST}?after={after}")
+    assert "Number000" in second.text
+    assert "Number001" not in second.text
+    assert f"/ru/{SLUG}/signatories?kind=person&amp;after={after}" in second.text
+
+
+async def test_organizations_are_a_list_of_their_own(site: Installation) -> None:
+    about = await letter_of(site)
+    async with site.database.connection() as conn:
+        await organization(conn, about, "North Pier", "Северный пирс", representatives=[("Anna Ek", "confirmed")])
+        await sign(conn, about, "Vera Novak", first=NOON + timedelta(days=1))
+    answer = await site.client.get(f"{LIST}?kind=organization")
+    for name in ("North Pier", "Северный пирс", "Anna Ek"):
+        assert name in answer.text
+    assert "Vera Novak" not in answer.text
+    assert "North Pier" not in (await site.client.get(f"{LIST}?kind=anything")).text
+
+
+async def test_a_search_shows_what_it_found_and_what_was_typed(site: Installation) -> None:
+    await fill(site, "Vera Novak", "Пётр Иванов")
+    answer = await site.client.get(LIST, params={"q": " ивонав ", "other": "x"})
+    assert "Vera" not in answer.text
+    answer = await site.client.get(LIST, params={"q": "ивонов <i>"})
+    assert "ивонов &lt;i&gt;" in answer.text
+    answer = await site.client.get(LIST, params={"q": "ивонов"})
+    assert "Пётр Иванов" in answer.text
+    assert "Vera" not in answer.text
+
+
+async def test_bad_input_is_answered_in_short(site: Installation) -> None:
+    for query, status in (
+        ("after=nonsense", 404),
+        ("after=" + "A" * 5000, 404),
+        ("q=%00", 400),
+        ("q=%ff%fe", 200),
+        ("q=" + "%D0%B8" * 3000, 200),
+        ("kind=%00&q=x", 400),
+        ("q=x&after=nonsense", 200),
+    ):
+        answer = await site.client.get(f"{LIST}?{query}")
+        assert answer.status_code == status, query
+        assert "Traceback" not in answer.text
+    assert (await site.client.post(LIST)).status_code == 405
+    assert (await site.client.get("/xx" + LIST[3:])).status_code == 404
+    assert (await site.client.get("/en/no-such-letter/signatories")).status_code == 404
+    assert (await site.client.head(LIST)).status_code == 200
