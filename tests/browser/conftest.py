@@ -1,14 +1,15 @@
 """One real Chromium for the run, one installation for each file of tests, and visitors that come to it.
 
-A missing Chromium is an error, never a skip: without a browser nothing here is proven.
+A missing Chromium is an error, never a skip: without a browser nothing here is proven. Starting a context costs most
+of a second, so visitors are kept for the tests of a file; each time they come from another network.
 """
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.async_api import Browser, async_playwright
@@ -56,7 +57,8 @@ async def town(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Town]:
     """Give an installation with its worker for the tests of one file, each with mailboxes of its own."""
-    async with fresh_database(cluster, admin, template) as url, running(url, tmp_path_factory.mktemp("town")) as town:
+    folder = tmp_path_factory.mktemp("town")
+    async with fresh_database(cluster, admin, template) as url, running(url, folder) as town:
         yield town
 
 
@@ -67,42 +69,51 @@ async def hamlet(database_url: str, tmp_path: Path) -> AsyncIterator[Town]:
         yield town
 
 
-@pytest.fixture
-async def meet(chromium: Browser) -> AsyncIterator[Meet]:
-    """Give a function that sends a visitor to a town; in the end none had anything to complain of."""
-    visitors: list[Visitor] = []
+@pytest.fixture(scope="module")
+async def regulars(chromium: Browser) -> AsyncIterator[Meet]:
+    """Give a function that returns the visitor who reads so; they stay until the file's tests are over."""
+    known: dict[tuple[bool, int | None], Visitor] = {}
     async with AsyncExitStack() as stack:
 
-        async def one(town: Town, lang: str = "en", *, scripts: bool = True, **more: Any) -> Visitor:
-            visitor = await stack.enter_async_context(greet(chromium, town, lang, scripts=scripts, **more))
-            visitors.append(visitor)
+        async def come(town: Town, lang: str = "en", *, scripts: bool = True, width: int | None = None) -> Visitor:
+            key = scripts, width
+            if key not in known:
+                known[key] = await stack.enter_async_context(greet(chromium, scripts=scripts, width=width))
+            visitor = known[key]
+            await visitor.come(town, lang)
             return visitor
 
-        yield one
-        left = [await visitor.left_behind() for visitor in visitors]
-    assert [complaint for visitor in visitors for complaint in visitor.complaints] == []
-    assert not any(left)
+        yield come
 
 
-class running(AsyncExitStack):  # used as a function
+@pytest.fixture
+async def meet(regulars: Meet) -> AsyncIterator[Meet]:
+    """Give a function that has a visitor come; in the end none had anything to complain of, or was given anything."""
+    met: list[Visitor] = []
+
+    async def come(town: Town, lang: str = "en", *, scripts: bool = True, width: int | None = None) -> Visitor:
+        met.append(await regulars(town, lang, scripts=scripts, width=width))
+        return met[-1]
+
+    yield come
+    for visitor in met:
+        assert visitor.complaints == []
+        assert await visitor.left_behind() == []
+
+
+@asynccontextmanager
+async def running(url: str, folder: Path) -> AsyncIterator[Town]:
     """Run an installation whose proof of work is quick, and whose drawn codes the tests can look up."""
+    answers: dict[str, str] = {}
+    make = drawn.DrawnCodes.token
 
-    def __init__(self, url: str, folder: Path) -> None:
-        super().__init__()
-        self._url, self._folder = url, folder
+    def remembering(codes: drawn.DrawnCodes, answer: str, letter_id: int, *, dear: bool) -> str:
+        token = make(codes, answer, letter_id, dear=dear)
+        answers[token] = answer
+        return token
 
-    async def __aenter__(self) -> Town:  # type: ignore[override]
-        patch = self.enter_context(pytest.MonkeyPatch.context())
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gate, "ProofOfWork", partial(ProofOfWork, price=QUICK))
-        answers: dict[str, str] = {}
-        make = drawn.DrawnCodes.token
-
-        def remembering(codes: drawn.DrawnCodes, answer: str, letter_id: int, *, dear: bool) -> str:
-            token = make(codes, answer, letter_id, dear=dear)
-            answers[token] = answer
-            return token
-
         patch.setattr(drawn.DrawnCodes, "token", remembering)
-        site = await self.enter_async_context(installation(self._url, self._folder))
-        await self.enter_async_context(working(site.environ, site.inbox))
-        return Town(site, answers)
+        async with installation(url, folder) as site, working(site.environ, site.inbox):
+            yield Town(site, answers)

@@ -11,9 +11,11 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 from petition.demo.inbox import Mail
 from tests.running import SLUG, Installation
 
-PHONE = {"width": 360, "height": 740}
-DESK = {"width": 1280, "height": 900}
+PHONE, DESK = 360, 1280
+HEIGHT = 800
 PATIENCE = 20_000  # ms; only a hanging page takes that long
+STEP = "form:has([name=drawn])"  # the form with the drawn code
+CHOSEN = {"visibility", "consent", "updates"}  # fields that are ticked
 
 
 @dataclass
@@ -21,7 +23,7 @@ class Town:
     """A running installation, and the answers to the codes it has drawn."""
 
     site: Installation
-    answers: dict[str, str]
+    answers: dict[str, str] = field(repr=False)
 
     @property
     def base(self) -> str:
@@ -36,7 +38,7 @@ class Town:
         return mails[::-1]
 
     async def mail_to(self, address: str, number: int = 1) -> Mail:
-        """Wait for the mail that comes as the so-and-so-manieth to ``address``."""
+        """Wait for mail ``number`` to ``address``, counted from 1."""
         return (await self.mails_to(address, number))[number - 1]
 
 
@@ -44,13 +46,21 @@ class Town:
 class Visitor:
     """Somebody who reads in one language, with scripts or without."""
 
-    town: Town
-    context: BrowserContext
-    page: Page
-    lang: str
+    context: BrowserContext = field(repr=False)
+    page: Page = field(repr=False)
     scripts: bool
+    town: Town = field(init=False)
+    lang: str = field(init=False)
     complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list, repr=False)
+
+    async def come(self, town: Town, lang: str) -> None:
+        """Come to ``town`` as a stranger, from a network of one's own."""
+        self.town, self.lang = town, lang
+        await self.context.set_extra_http_headers(town.site.elsewhere())
+        await self.page.goto("about:blank")
+        self.complaints.clear()
+        self.requests.clear()
 
     def address(self, path: str = "") -> str:
         """Return the address of the letter, or of a page below it, in the visitor's language."""
@@ -65,29 +75,27 @@ class Visitor:
         await self.page.goto(self.town.base + path)
 
     async def fill(self, **fields: str) -> None:
-        """Fill in the form for a person; give ``visibility`` and so on to say otherwise, "" to leave a field alone."""
+        """Fill in the form as a person; ``fields`` say otherwise, "" leaves a field alone."""
         everything = {"name": "Vera Novak", "visibility": "public", "consent": "yes"} | fields
         for name, value in everything.items():
-            if not value:
-                continue
-            if name in {"visibility", "consent", "updates"}:
+            if value and name in CHOSEN:
                 await self.page.check(f"#sign-form [name={name}][value={value}]")
-            else:
+            elif value:
                 await self.page.fill(f"#sign-form [name={name}]", value)
 
     async def send(self, form: str = "#sign-form", then: str = "**/check-your-inbox") -> None:
         """Send the form; without scripts also read the drawn code."""
         await self.page.click(f"{form} button")
         if not self.scripts:
-            await self.page.wait_for_selector("#step")
+            await self.page.wait_for_selector(STEP)
             await self.type_code()
-            await self.page.click("#step button")
+            await self.page.click(f"{STEP} button")
         await self.page.wait_for_url(then)
 
     async def type_code(self) -> None:
         """Type what the picture says; the tests know it from the drawer."""
-        token = await self.page.input_value("#step [name=drawn]")
-        await self.page.fill("#step [name=code]", self.town.answers[token])
+        token = await self.page.input_value(f"{STEP} [name=drawn]")
+        await self.page.fill(f"{STEP} [name=code]", self.town.answers[token])
 
     async def sign(self, **fields: str) -> None:
         """Open the letter, sign it, and come to the page that says to check the inbox."""
@@ -101,53 +109,48 @@ class Visitor:
 
     async def count(self) -> int:
         """Return the count that the letter's page shows now, in a look of its own."""
-        answer = await self.context.request.get(self.address())
-        page = await answer.text()
-        shown = page.split('<p class="n" data-count="total">', 1)[1].split("<", 1)[0]
+        answer = await self.town.site.client.get(self.address())
+        shown = answer.text.split('<p class="n" data-count="total">', 1)[1].split("<", 1)[0]
         return int("".join(filter(str.isdecimal, shown)))
 
     async def count_becomes(self, number: int) -> None:
         """Wait until the letter's page shows ``number``: it is remade twice a second."""
         async with asyncio.timeout(PATIENCE / 1000):
             while await self.count() != number:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.1)
 
     async def left_behind(self) -> list[Any]:
         """Return the cookies and whatever else the site has stored with this visitor."""
         state = await self.context.storage_state()
         return [*state["cookies"], *state["origins"]]
 
+    def hear(self, message: ConsoleMessage) -> None:
+        """Note a complaint; the status of a refused form is none, the tests look at that themselves."""
+        refusal = message.text.startswith("Failed to load resource: the server responded with a status of 4")
+        page = message.location["url"].startswith((f"{self.town.base}/en/", f"{self.town.base}/ru/"))
+        if message.type in {"error", "warning"} and not (refusal and page):
+            self.complaints.append(f"{message.type}: {message.text} ({message.location})")
+
+    def watch(self, request: Request) -> None:
+        """Note whom the browser asks; nobody but us."""
+        self.requests.append(request.url)
+        if not request.url.startswith((self.town.base + "/", "data:image/", "about:blank")):
+            self.complaints.append(f"asked a stranger: {request.url}")
+
 
 Meet = Callable[..., Awaitable[Visitor]]
 
 
 @asynccontextmanager
-async def greet(browser: Browser, town: Town, lang: str, *, scripts: bool, **more: Any) -> AsyncIterator[Visitor]:
-    """Open a context on a phone, from a network of its own."""
-    settings = {"viewport": PHONE, "java_script_enabled": scripts, "extra_http_headers": town.site.elsewhere()} | more
-    context = await browser.new_context(**settings)
+async def greet(browser: Browser, *, scripts: bool, width: int | None = None) -> AsyncIterator[Visitor]:
+    """Open a context, on a phone unless another width is given."""
+    context = await browser.new_context(
+        viewport={"width": width or PHONE, "height": HEIGHT}, java_script_enabled=scripts
+    )
     context.set_default_timeout(PATIENCE)
-    page = await context.new_page()
-    visitor = Visitor(town, context, page, lang, scripts)
-
-    def hear(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and not _of_a_refusal(message, town.base):
-            visitor.complaints.append(f"{message.type}: {message.text} ({message.location})")
-
-    def watch(request: Request) -> None:
-        visitor.requests.append(request.url)
-        if not request.url.startswith((town.base + "/", "data:image/", "blob:")):
-            visitor.complaints.append(f"asked a stranger: {request.url}")
-
-    context.on("console", hear)
+    visitor = Visitor(context, await context.new_page(), scripts)
+    context.on("console", visitor.hear)
     context.on("weberror", lambda error: visitor.complaints.append(f"script error: {error.error}"))
-    context.on("request", watch)
+    context.on("request", visitor.watch)
     yield visitor
     await context.close()
-
-
-def _of_a_refusal(message: ConsoleMessage, base: str) -> bool:
-    """Tell whether the browser only notes that a page came with a status of 400 or more; the tests look at those."""
-    return message.text.startswith("Failed to load resource: the server responded with a status of 4") and (
-        message.location["url"].startswith((f"{base}/en/", f"{base}/ru/"))
-    )
