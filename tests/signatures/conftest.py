@@ -1,6 +1,6 @@
 """An installation that the tests of one file share, and a clock that stands still for those who count hours."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ async def shared(
 
 
 @pytest.fixture
-def one_hour(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def one_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the clock of the limits stand still, so that no hour ends in the middle of a test."""
     noon = datetime.now(UTC).replace(minute=30)
 
@@ -38,4 +38,3 @@ def one_hour(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             return cls.fromtimestamp(noon.timestamp(), tz)
 
     monkeypatch.setattr("petition.limits.datetime", Still)
-    yield
