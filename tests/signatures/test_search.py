@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from petition.database import Connection, connect
-from petition.signatures import listing, names, words
+from petition.signatures import listing, listing_queries, names, words
 from petition.signatures.model import Kind
 from tests.crowd import Crowd
 from tests.signatures.people import NOON, letter, organization, sign
@@ -93,7 +93,7 @@ async def test_common_words_bring_the_newest(conn: Connection, rare_is_newer: bo
     people = [*common, *other] if rare_is_newer else [*other, *common]
     await sign(conn, about, *people)
     entries = await found(conn, about, "мария")
-    assert entries == common[: -listing.BEST - 1 : -1]
+    assert entries == common[: -listing_queries.BEST - 1 : -1]
     assert await found(conn, about, "м") == entries  # a beginning that may be half of all
     assert (await found(conn, about, "марья"))[:200] == entries
 
