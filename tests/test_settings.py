@@ -27,7 +27,7 @@ COMPLETE = {
 }
 
 
-def public(role: Role = Role.WORKER, **changes: str) -> Settings:
+def public(role: Role = Role.WORKER, /, **changes: str) -> Settings:
     """Load the settings of an installation in public; an empty change takes a setting away."""
     return load({**COMPLETE, **changes}, role=role)
 

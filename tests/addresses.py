@@ -1,0 +1,51 @@
+"""Every address of the application as a visitor would type it, made from the routes themselves."""
+
+from starlette.routing import Mount, Route
+
+from petition.app import ROUTES
+from petition.tokens import Tokens
+from tests.running import KEY, SLUG, Installation
+
+VISIBLE = [each for each in ROUTES if isinstance(each, Route)]
+MOUNTED = {"/static": "/static/js/sign.js"}
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
+
+
+def patterns(method: str) -> list[str]:
+    """Return the pattern of every route that takes ``method``."""
+    return [each.path for each in VISIBLE if method in (each.methods or ())]
+
+
+def taken(pattern: str) -> set[str]:
+    """Return every method that some route takes at this address."""
+    return {method for each in VISIBLE if each.path == pattern for method in each.methods or ()}
+
+
+async def filled(pattern: str, site: Installation, lang: str = "en") -> str:
+    """Return an address of ``pattern`` that leads to something; a pending signature is made for it if need be."""
+    values = {"{lang}": lang, "{slug}": SLUG}
+    if "{token}" in pattern:
+        values["{token}"] = await _token(pattern, site)
+    for name, value in values.items():
+        pattern = pattern.replace(name, value)
+    assert "{" not in pattern, "a parameter that this test does not know"
+    return pattern + f"?letter={SLUG}" * pattern.startswith("/captcha/")
+
+
+async def _token(pattern: str, site: Installation) -> str:
+    tokens = Tokens([KEY])
+    if "/never/" in pattern:
+        return tokens.for_never(b"sixteen bytes of")
+    async with site.database.connection() as conn:
+        row = await conn.fetchrow("SELECT letter, id FROM pending LIMIT 1")
+        if row is None:
+            assert (await site.sign(email="somebody@letters.example")).status_code == 303
+            row = await conn.fetchrow("SELECT letter, id FROM pending LIMIT 1")
+    assert row is not None
+    return tokens.for_signature(row["letter"], row["id"])
+
+
+def every_route_is_visited() -> bool:
+    """Tell whether ``VISIBLE`` and ``MOUNTED`` are all there is."""
+    mounts = {each.path for each in ROUTES if isinstance(each, Mount)}
+    return len(VISIBLE) + len(mounts) == len(ROUTES) and mounts == set(MOUNTED)
