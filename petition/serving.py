@@ -15,11 +15,21 @@ GRACE = 10  # seconds for answers under way when the server is told to stop
 
 def run(settings: Settings, workers: int) -> None:
     """Serve until SIGTERM or SIGINT, in one process or several."""
-    config = uvicorn.Config(
-        create_app(settings) if workers == 1 else "petition.serving:from_environment",
-        factory=workers > 1,
-        host=settings.host,
-        port=settings.port,
+    if workers == 1:
+        uvicorn.Server(configuration(create_app(settings), settings.host, settings.port)).run()
+        return
+    config = configuration("petition.serving:from_environment", settings.host, settings.port, workers)
+    os.environ["PORT"] = str(settings.port)  # the processes read the settings anew, and the command line may have won
+    Multiprocess(config, sockets=[config.bind_socket()]).run()
+
+
+def configuration(app: App | str, host: str, port: int, workers: int = 1) -> uvicorn.Config:
+    """Return how the server serves ``app``, which is the name of its factory where there are several processes."""
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        host=host,
+        port=port,
         workers=workers,
         loop="uvloop",
         http="httptools",
@@ -32,11 +42,6 @@ def run(settings: Settings, workers: int) -> None:
         timeout_graceful_shutdown=GRACE,
         limit_concurrency=10_000,
     )
-    if workers == 1:
-        uvicorn.Server(config).run()
-        return
-    os.environ["PORT"] = str(settings.port)  # the processes read the settings anew, and the command line may have won
-    Multiprocess(config, sockets=[config.bind_socket()]).run()
 
 
 def from_environment() -> App:

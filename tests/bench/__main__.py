@@ -1,0 +1,54 @@
+"""``python -m tests.bench``: measure, print a table, write JSON to ``bench-results/``."""
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from petition import embedded
+from tests.bench import report, rounds
+from tests.bench.place import Place
+from tests.bench.rounds import Size
+
+RESULTS = Path("bench-results")
+
+
+def main() -> int:
+    """Return 0 if everything that was measured reached what is wanted, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    parser.add_argument("--quick", action="store_true", help="one short round: does it run at all?")
+    parser.add_argument("--only", choices=rounds.NAMES, default=None)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="signatures of the big letter")
+    parser.add_argument("--data", type=Path, default=None, help="keep the filled databases here for the next run")
+    given = parser.parse_args()
+    size = Size(given.rounds, given.rows)
+    if given.quick:
+        size = Size(1, min(given.rows, 20_000), seconds=1, forms=800, searches=80)
+    folder = given.data or Path(tempfile.mkdtemp(prefix="petition-bench-"))
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o711)  # the server's account enters it
+    try:
+        with embedded.running(folder) as url:
+            return asyncio.run(_measure(url, folder, size, given.only))
+    finally:
+        if given.data is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _measure(url: str, folder: Path, size: Size, only: str | None) -> int:
+    on = await report.machine(url)
+    place = Place(url, folder)
+    print("filling the databases", flush=True)
+    await place.prepare(size.rows)
+    figures = await rounds.run(place, size, only)
+    found = report.lines(figures, size)
+    print(report.table(found, figures, on))
+    print(f"written to {report.write(RESULTS, found, figures, on, size)}")
+    return int(any(line.holds is False for line in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

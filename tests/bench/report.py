@@ -1,0 +1,105 @@
+"""What came out, as a table for people and as JSON."""
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from petition.database import connect
+from tests.bench.rounds import Figures, Size
+
+MOST = "≤"
+LEAST = "≥"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One requirement and what was reached."""
+
+    what: str
+    reached: float | None
+    sense: str
+    bound: float
+    unit: str = ""
+
+    @property
+    def holds(self) -> bool | None:
+        """Tell whether it is reached; None if it was not measured."""
+        if self.reached is None:
+            return None
+        return self.reached <= self.bound if self.sense == MOST else self.reached >= self.bound
+
+
+def lines(figures: Figures, size: Size) -> list[Line]:
+    """Return what is required, in the order of the issue."""
+    many = f"{size.rows:,} signatures over 1,000"
+    grown = {
+        "warm page": "page",
+        "sign": "sign",
+        "confirm": "confirm",
+        "first list page": "first",
+        "list page in the middle": "middle",
+    }
+    return [
+        Line("warm letter page over bare ASGI", figures.ratio("page few", "bare"), LEAST, 0.8),
+        Line("POST sign over pgbench -c 16", figures.ratio("sign few", "pgbench"), LEAST, 0.25),
+        Line("POST confirm over pgbench -c 16", figures.ratio("confirm few", "pgbench"), LEAST, 0.25),
+        *(
+            Line(f"{what}: {many}", figures.ratio(f"{name} many", f"{name} few"), LEAST, 0.9)
+            for what, name in grown.items()
+        ),
+        Line(f"search at {size.rows:,}, p95", figures.median("search many p95"), MOST, 100, "ms"),
+        Line("one web process, resident", figures.median("resident"), MOST, 120, "MiB"),
+    ]
+
+
+async def machine(url: str) -> dict[str, str]:
+    """Return what it was measured on."""
+    conn = await connect(url)
+    shown = {name: await conn.fetchval(f"SHOW {name}") for name in ("server_version", "fsync", "synchronous_commit")}
+    await conn.close()
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    return {
+        "cores": str(os.cpu_count()),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "postgresql": shown.pop("server_version"),
+        **shown,
+        "load average before": load,
+    }
+
+
+def table(found: list[Line], figures: Figures, on: dict[str, str]) -> str:
+    """Return the table."""
+    rows = [f"{'what':58} {'reached':>12} {'wanted':>10}"]
+    for line in found:
+        reached = "–" if line.reached is None else f"{line.reached:.2f} {line.unit}".strip()
+        sign = {True: "", False: "  NOT REACHED", None: "  not measured"}[line.holds]
+        rows.append(f"{line.what:58} {reached:>12} {line.sense + ' ' + f'{line.bound:g}':>10}{sign}")
+    rows += ["", "medians of the rounds (rate: a second; cpu: µs of the server's for one answer; p95: ms;"]
+    rows += ["generator: share of one core that the load generator needed)"]
+    rows += [f"  {name:28} {figures.median(name):12.2f}   {_each(values)}" for name, values in figures.values.items()]
+    return "\n".join([*rows, "", ", ".join(f"{key} {value}" for key, value in on.items())])
+
+
+def _each(values: list[float]) -> str:
+    return " ".join(f"{value:.2f}" for value in values)
+
+
+def write(folder: Path, found: list[Line], figures: Figures, on: dict[str, str], size: Size) -> Path:
+    """Write everything as JSON into ``folder``; return the file."""
+    folder.mkdir(exist_ok=True)
+    now = datetime.now(UTC)
+    whole: dict[str, Any] = {
+        "measured_at": now.isoformat(timespec="seconds"),
+        "machine": on,
+        "size": asdict(size),
+        "results": [asdict(line) | {"holds": line.holds} for line in found],
+        "rounds": figures.values,
+    }
+    file = folder / f"{now:%Y%m%d-%H%M%S}.json"
+    file.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return file

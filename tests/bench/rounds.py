@@ -1,0 +1,181 @@
+"""The rounds: everything that is compared is measured in turn, again and again, and the medians are reported."""
+
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from petition.database import connect
+from petition.signatures.listing import Cursor
+from tests.bench.load import Order, Tally, send
+from tests.bench.place import FEW, Place, Server, Web
+from tests.bench.visitors import PENDING_COLUMNS, Visitors, get
+from tests.running import SLUG
+
+PAGE = f"/ru/{SLUG}"
+LIST = f"/ru/{SLUG}/signatories"
+READERS = 16
+SIGNERS = 64
+MIDDLE = "SELECT listed_at, id FROM signature WHERE letter = 1 ORDER BY listed_at DESC OFFSET $1 LIMIT 1"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything."""
+
+    rounds: int = 3
+    rows: int = 1_000_000
+    seconds: int = 4  # of each page, and of pgbench
+    forms: int = 4000  # to sign, and as many to confirm, in each round and for each letter
+    searches: int = 200
+
+
+@dataclass
+class Figures:
+    """What was measured, by name, a value a round: rates a second, processor time in µs, times in ms."""
+
+    values: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def note(self, name: str, tally: Tally, cpu: float) -> None:
+        """Add one measurement."""
+        answers = sum(tally.statuses.values())
+        self.values[f"{name} rate"].append(tally.rate)
+        self.values[f"{name} p95"].append(tally.p95)
+        self.values[f"{name} cpu"].append(cpu / answers * 1e6)
+        self.values[f"{name} generator"].append(tally.busy)
+
+    def ratio(self, name: str, over: str) -> float | None:
+        """Return the median over the rounds of one rate divided by another's of the same round."""
+        one, other = self.values.get(f"{name} rate"), self.values.get(f"{over} rate")
+        if not one or not other:
+            return None
+        return statistics.median(a / b for a, b in zip(one, other, strict=True))
+
+    def median(self, name: str) -> float | None:
+        """Return the median over the rounds."""
+        values = self.values.get(name)
+        return statistics.median(values) if values else None
+
+
+class Bench:
+    """One run."""
+
+    def __init__(self, place: Place, few: Web, many: Web, size: Size) -> None:
+        self._place = place
+        self._webs = {"few": few, "many": many}
+        self._size = size
+        # Both know the same people, whom only the letters' own keys tell apart.
+        self._visitors = {name: Visitors(web.letter) for name, web in self._webs.items()}
+        self.figures = Figures()
+
+    async def warm_page(self) -> None:
+        """Measure the letter page against the same bytes from nothing."""
+        async with self._place.bare(self._webs["few"], PAGE) as bare:
+            for server in (bare, *self._webs.values()):
+                await self._pages("", server, PAGE, seconds=0.5)
+            await self._pages("bare", bare, PAGE)
+            for name, web in self._webs.items():
+                await self._pages(f"page {name}", web, PAGE)
+
+    async def sign(self) -> None:
+        """Measure signing, and pgbench."""
+        orders = {
+            name: Order(web.port, self._visitors[name].signing(self._size.forms, web.port), SIGNERS)
+            for name, web in self._webs.items()
+        }
+        await self.pgbench()
+        for name, order in orders.items():
+            before = await self._rows(name, "SELECT count(*) FROM outbox")
+            await self._measured(f"sign {name}", self._webs[name], order, "303")
+            stored = await self._rows(name, "SELECT count(*) FROM outbox") - before
+            assert stored == len(order.requests), f"{stored} of {len(order.requests)} were stored"
+
+    async def warm_up(self) -> None:
+        """Have everything imported and every statement prepared."""
+        for name, web in self._webs.items():
+            forms = self._visitors[name].signing(100, web.port)
+            await self._measured("", web, Order(web.port, forms, SIGNERS), "303")
+
+    async def pgbench(self) -> None:
+        """Measure what PostgreSQL does by itself."""
+        self.figures.values["pgbench rate"].append(await self._place.pgbench(self._size.seconds))
+
+    async def confirm(self) -> None:
+        """Measure confirming, all on one letter."""
+        if len(self.figures.values["pgbench rate"]) == len(self.figures.values["confirm few rate"]):
+            await self.pgbench()
+        orders = {}
+        for name, web in self._webs.items():
+            rows = self._visitors[name].waiting(self._size.forms)
+            conn = await connect(web.url)
+            await conn.copy_records_to_table("pending", records=rows, columns=PENDING_COLUMNS)
+            await conn.close()
+            orders[name] = Order(web.port, self._visitors[name].confirming(rows, web.port), SIGNERS)
+        for name, order in orders.items():
+            before = await self._rows(name, "SELECT people FROM count")
+            await self._measured(f"confirm {name}", self._webs[name], order, "303")
+            counted = await self._rows(name, "SELECT people FROM count") - before
+            assert counted == len(order.requests), f"{counted} of {len(order.requests)} were counted"
+
+    async def lists(self) -> None:
+        """Measure the list's first page and the one in the middle."""
+        paths = {"first": dict.fromkeys(self._webs, LIST), "middle": {}}
+        for name, web in self._webs.items():
+            conn = await connect(web.url)
+            row = await conn.fetchrow(MIDDLE, web.rows // 2)
+            await conn.close()
+            assert row is not None
+            paths["middle"][name] = f"{LIST}?after={Cursor(row['listed_at'], row['id']).encode()}"
+        for which, of in paths.items():
+            for name, path in of.items():
+                await self._pages("", self._webs[name], path, seconds=0.3)
+            for name, path in of.items():
+                await self._pages(f"{which} {name}", self._webs[name], path)
+
+    async def search(self) -> None:
+        """Measure the search among many, one at a time."""
+        web = self._webs["many"]
+        order = Order(web.port, self._visitors["many"].searching(self._size.searches, web.port), 1)
+        await self._measured("search many", web, order, "200")
+
+    def memory(self) -> None:
+        """Note what the web process that signed and confirmed the most holds."""
+        self.figures.values["resident"] = [self._webs["few"].resident()]
+        for what in ("sign", "confirm"):
+            self.figures.values[f"forms before that, {what}"] = [
+                self._size.forms * len(self.figures.values[f"{what} few rate"])
+            ]
+
+    async def _pages(self, name: str, server: Server, path: str, seconds: float | None = None) -> None:
+        order = Order(server.port, [get(server.port, path)], READERS, seconds or self._size.seconds)
+        await self._measured(name, server, order, "200")
+
+    async def _measured(self, name: str, server: Server, order: Order, wanted: str) -> None:
+        before = server.cpu()
+        tally = await send(order)
+        used = server.cpu() - before
+        if set(tally.statuses) != {wanted}:
+            raise RuntimeError(f"{name}: answers were {tally.statuses}")
+        if name:
+            self.figures.note(name, tally, used)
+
+    async def _rows(self, name: str, query: str) -> int:
+        conn = await connect(self._webs[name].url)
+        found: int = await conn.fetchval(query)
+        await conn.close()
+        return found
+
+
+NAMES = ("warm_page", "sign", "confirm", "lists", "search")
+
+
+async def run(place: Place, size: Size, only: str | None) -> Figures:
+    """Measure everything, or ``only`` one part (one of ``NAMES``)."""
+    async with place.web(FEW) as few, place.web(size.rows) as many:
+        bench = Bench(place, few, many, size)
+        await bench.warm_up()
+        for number in range(size.rounds):
+            for name in NAMES if only is None else (only,):
+                print(f"round {number + 1} of {size.rounds}: {name}", flush=True)
+                await getattr(bench, name)()
+        bench.memory()
+        return bench.figures
