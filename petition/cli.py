@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,21 +13,30 @@ from petition.errors import ImportRefused, PetitionError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command; return the exit code."""
-    parser = _parser()
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
     try:
         result = given.run(given)
-        return (asyncio.run(result) if asyncio.iscoroutine(result) else result) or 0
+        code = (asyncio.run(result) if asyncio.iscoroutine(result) else result) or 0
+        sys.stdout.flush()
+        return int(code)
     except ImportRefused as error:
         for line in (*error.problems, str(error)):
             _say(line)
     except PetitionError as error:
         _say(str(error))
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever read the output has enough
+        _drop_output()
+    except OSError as error:  # a full disk, a folder that cannot be written to
+        _say(": ".join(str(each) for each in (error.filename, error.strerror or error) if each))
+        _drop_output()
     except KeyboardInterrupt:
         return 130
     return 1
+
+
+def _drop_output() -> None:
+    """Send what is left of the output nowhere, or Python would try once more while it ends, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(line: str) -> None:
@@ -38,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
 
     demo = commands_.add_parser("demo", help="try everything on this machine, with a mailbox that shows all mail")
-    demo.add_argument("--port", type=_port, default=8000)
+    demo.add_argument("--port", type=_port, default=None, help="default: $PORT or 8000")
     demo.add_argument("--data", type=Path, default=None, metavar="DIR")
     demo.set_defaults(run=commands.demo)
 

@@ -38,6 +38,8 @@ _LOST = (
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,  # shut down, crashed, not up yet
     asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidCatalogNameError,  # no such database
+    asyncpg.InvalidAuthorizationSpecificationError,  # no such role, a wrong password
     asyncpg.InternalClientError,
     OSError,
     TimeoutError,

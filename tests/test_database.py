@@ -145,7 +145,7 @@ async def test_returning_commits_and_raising_rolls_back(database_url: str) -> No
         with pytest.raises(ZeroDivisionError):
             await remember(pool, b"\x02", ZeroDivisionError())
         async with pool.connection() as conn:
-            assert await conn.fetch("SELECT digest FROM suppressed") == [(b"\x01",)]
+            assert await conn.fetchval("SELECT array_agg(digest) FROM suppressed") == [b"\x01"]
 
 
 async def test_more_waiting_than_connections_is_unavailable(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

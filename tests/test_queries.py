@@ -37,7 +37,7 @@ def texts(value: object) -> Iterator[str]:
 
 def statements() -> dict[str, str]:
     """Return every SQL statement that stands in an upper-case constant of the package, under its place."""
-    found = {}
+    found: dict[str, str] = {}
     for info in pkgutil.walk_packages(petition.__path__, "petition."):
         if info.name == "petition.__main__":
             continue
