@@ -51,22 +51,21 @@ async def sign(request: Request) -> Response:
     kind = forms.kind_of(form)
     if not live.letter.is_open:
         return await _again(request, live, kind, form, {"": CLOSED}, 409)
+    if form.get("version") != live.letter.version.digest:
+        return await _superseded(request, live, kind, form)
     draft = forms.read(form)
     if isinstance(draft, dict):
         return await _again(request, live, kind, form, draft, 422)
-    if form.get("version") != live.letter.version.digest:
-        return await _superseded(request, live, kind, form)
     try:
         passed = await gate.check(request, form, live, "sign")
         if isinstance(passed, Response):
             return passed
         wish = await _wish(request, live, draft.mailbox, passed, _pending(request, live, form, draft))
-        outcome = await site.get(Signing).submit(wish)
+        return await _answer(request, live, kind, form, await site.get(Signing).submit(wish))
     except Unavailable as error:
         response = await _again(request, live, kind, form, {"": AWAY}, 503)
         response.headers["retry-after"] = str(error.retry_after)
         return response
-    return await _answer(request, live, kind, form, outcome)
 
 
 async def _answer(request: Request, live: Live, kind: Kind, form: Mapping[str, str], outcome: Outcome) -> Response:
@@ -74,11 +73,9 @@ async def _answer(request: Request, live: Live, kind: Kind, form: Mapping[str, s
         case Outcome.STORED:
             return web.see_other(f"/{web.lang_of(request)}/{live.letter.slug}/check-your-inbox")
         case Outcome.CLOSED:
-            return await _again(request, live, kind, form, {"": CLOSED}, 409)
+            return await _again(request, await _now(request, live), kind, form, {"": CLOSED}, 409)
         case Outcome.SUPERSEDED:
-            board = web.site_of(request).get(Board)
-            await board.look()
-            return await _superseded(request, await board.get(live.letter.slug), kind, form)
+            return await _superseded(request, await _now(request, live), kind, form)
         case Outcome.REFUSED:
             return gate.too_many(request)
         case Outcome.DEARER | Outcome.USED:
@@ -125,10 +122,19 @@ async def _again(
     return await letter_page.with_form(request, live, kind, gate.typed(form, told), status)
 
 
+async def _now(request: Request, live: Live) -> Live:
+    """Return the letter as the database has it, which has just told us that ours is older. Raises ``Unavailable``."""
+    board = web.site_of(request).get(Board)
+    await board.look()
+    return await board.get(live.letter.slug)
+
+
 async def _superseded(request: Request, live: Live, kind: Kind, form: Mapping[str, str]) -> Response:
-    """Show the new text to agree to; agreeing has to be done again."""
+    """Show the new text to agree to, and whatever else is wrong; agreeing has to be done again."""
     kept = {key: value for key, value in form.items() if key != "consent"}
-    return await _again(request, live, kind, kept, {"": SUPERSEDED}, 422)
+    found = forms.read(form)
+    wrong = {key: message for key, message in found.items() if key != "consent"} if isinstance(found, dict) else {}
+    return await _again(request, live, kind, kept, {"": SUPERSEDED, **wrong}, 422)
 
 
 async def check_your_inbox(request: Request) -> Response:

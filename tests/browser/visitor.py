@@ -9,7 +9,7 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 from petition.demo.inbox import Mail
-from tests.running import SLUG, Installation
+from tests.running import SLUG, Installation, link_in
 
 PHONE, DESK = 360, 1280
 HEIGHT = 800
@@ -40,6 +40,14 @@ class Town:
     async def mail_to(self, address: str, number: int = 1) -> Mail:
         """Wait for mail ``number`` to ``address``, counted from 1."""
         return (await self.mails_to(address, number))[number - 1]
+
+    async def signed(self, address: str, lang: str = "en", **changes: str) -> str:
+        """Sign and confirm without a browser; return the path of the signatory's own page."""
+        answer = await self.site.sign(lang, email=address, **changes)
+        assert answer.status_code == 303, answer.text
+        link = link_in(await self.mail_to(address))
+        assert (await self.site.client.post(link)).status_code == 303
+        return link.replace("/confirm/", "/signature/")
 
 
 @dataclass
