@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from petition import failures, health, i18n
+from petition import desk_routes, failures, health, i18n
 from petition.api import views as api
 from petition.captcha import Captchas
 from petition.database import opened
@@ -23,6 +23,7 @@ from petition.letters import views as letters
 from petition.letters.board import Board
 from petition.letters.views import ALL
 from petition.limits import Days
+from petition.organizers.keys import DeskKey
 from petition.rendering import Renderer
 from petition.sealing import Sealer, Wrapper
 from petition.settings import Settings
@@ -45,6 +46,7 @@ ROUTES: list[BaseRoute] = [
     Route("/captcha/challenge", views.challenge),
     Mount("/static", Static()),
     *api.ROUTES,
+    *desk_routes.routes(),
     Route("/{lang}", letters.to_index),
     Route("/{lang}/", letters.index),
     Route("/{lang}/privacy", letters.privacy),
@@ -88,7 +90,8 @@ def create_app(settings: Settings) -> App:
             board.on_change(pages.moved)
             board.on_change(lambda _slug: pages.moved(ALL))
             signing, confirming = Signing(database, settings.limits), Confirming(database)
-            for service in (board, pages, Captchas(settings), Days(database, wrapper), signing, confirming):
+            days, desk_key = Days(database, wrapper), DeskKey(wrapper)
+            for service in (board, pages, Captchas(settings), days, desk_key, signing, confirming):
                 site.add(service)
             watching = asyncio.create_task(board.watch())
             try:

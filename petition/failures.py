@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from petition import web
+from petition import desk, web
 from petition.errors import BadToken, KeyDestroyed, NotFound, PetitionError, Unavailable
 from petition.i18n import N_
 
@@ -19,6 +19,10 @@ STATUS: Mapping[type[Exception], int] = {NotFound: 404, BadToken: 404, KeyDestro
 
 TEXTS: Mapping[int, tuple[str, str]] = {
     400: (N_("This could not be read"), N_("The form arrived damaged. Please go back and send it again.")),
+    401: (
+        N_("You are not signed in any more"),
+        N_("Sign in again in another tab, come back to this page, and send it again."),
+    ),
     403: (N_("This came from another site"), N_("Please use the form on this site itself.")),
     404: (N_("There is no such page"), N_("The address may be incomplete. A link from a mail must be opened whole.")),
     405: (N_("This does not work here"), N_("Please go back and use the page’s own buttons.")),
@@ -62,10 +66,13 @@ def _route(request: Request) -> str:
 def _page(request: Request, status: int, headers: Mapping[str, str]) -> Response:
     seconds = headers.get("retry-after", "")
     title, message = TEXTS.get(status, (HTTPStatus(status).phrase, ""))
+    language = web.language_of(request)
     if request.url.path.startswith("/api/"):
         response: Response = problem(status, HTTPStatus(status).phrase)
+    elif request.url.path.startswith(desk.ROOT):
+        told = language.gettext(title), language.gettext(message)
+        response = desk.error_page(request, status, *told, headers.get("retry-after"))
     else:
-        language = web.language_of(request)
         response = web.page(
             request,
             "error.html",

@@ -22,7 +22,7 @@ class Renderer:
 
     def __init__(self, languages: Languages, base_url: str, controller: str | None) -> None:
         self.languages = languages
-        self.css = Markup(_compact((STATIC / "css" / "site.css").read_text(encoding="utf-8")))  # noqa: S704  # our own file
+        self.css = Markup("\n".join(_compact(_sheet(name)) for name in ("tokens.css", "site.css")))  # noqa: S704  # our own files
         self.css_hash = "sha256-" + base64.b64encode(hashlib.sha256(self.css.encode()).digest()).decode()
         self._common = {"base_url": base_url, "controller": controller, "languages": tuple(languages), "css": self.css}
         self._environments = {code: _environment(language, languages) for code, language in languages.items()}
@@ -52,6 +52,10 @@ def _environment(language: Language, languages: Languages) -> Environment:
         "static": static_url(),
     }
     return environment
+
+
+def _sheet(name: str) -> str:
+    return (STATIC / "css" / name).read_text(encoding="utf-8")
 
 
 def _compact(css: str) -> str:

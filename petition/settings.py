@@ -64,6 +64,10 @@ class Limits:
     drawn: int = 10  # answers to drawn codes an hour and network
     code: int = 5  # tries of the mailed code a day, per letter and address
     code_network: int = 60  # the same an hour from one network
+    entry: int = 5  # entry links an hour to one organizer's mailbox
+    entry_network: int = 30  # the same from one network
+    proof: int = 10  # tries of a second factor's code an hour, per organizer
+    invitations: int = 50  # a day, per organizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,4 +304,8 @@ def _limits(reader: _Reader) -> Limits:
         drawn=reader.number("LIMIT_DRAWN", standard.drawn),
         code=reader.number("LIMIT_CODE", standard.code),
         code_network=reader.number("LIMIT_CODE_NETWORK", standard.code_network),
+        entry=reader.number("LIMIT_ENTRY", standard.entry),
+        entry_network=reader.number("LIMIT_ENTRY_NETWORK", standard.entry_network),
+        proof=reader.number("LIMIT_PROOF", standard.proof),
+        invitations=reader.number("LIMIT_INVITATIONS", standard.invitations),
     )

@@ -30,7 +30,13 @@ def site_of(request: Request) -> Site:
 
 
 def lang_of(request: Request) -> str:
-    """Return the page's language: the one in the address, or the one the reader's browser wants."""
+    """Return the page's language: the one in the address, or the one the reader's browser wants.
+
+    On the desk its guard says which.
+    """
+    chosen: str | None = getattr(request.state, "lang", None)
+    if chosen is not None:
+        return chosen
     languages = site_of(request).renderer.languages
     lang = request.path_params.get("lang") or request.url.path.split("/")[1]
     return lang if lang in languages else languages.best(request.headers.get("accept-language", ""))

@@ -1,0 +1,54 @@
+"""One-time links: fifteen minutes, one use. The page they open shows a button; pressing it enters.
+
+The web never looks whether an address is an organizer's: it writes the same row for every address, and the worker,
+which mails the link, finds out.
+"""
+
+from datetime import timedelta
+
+from petition.database import Connection
+from petition.direct_mail import DirectJob, DirectMail
+from petition.mailboxes import Mailbox
+from petition.organizers import journal, queries, sessions
+from petition.organizers.keys import DeskKey
+from petition.organizers.model import Organizer
+from petition.sealing import Sealer
+
+PURPOSE = "entry"
+MINUTES = 15
+
+
+async def ask(conn: Connection, key: DeskKey, sealer: Sealer, mailbox: Mailbox, lang: str) -> None:
+    """Have the worker mail a link to ``mailbox``, if it is an organizer's."""
+    digest = await key.of_mailbox(conn, mailbox)
+    await queries.add_job(conn, PURPOSE, digest, sealer.seal(mailbox.address), lang)
+
+
+async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
+    """Return the mail with a fresh link; None for an address that is no organizer's."""
+    organizer = await queries.organizer_of(conn, job.digest)
+    if organizer is None:
+        return None
+    context = {"token": await link(conn, organizer.id), "minutes": MINUTES}
+    return DirectMail("entry", context, lang=organizer.lang, heeds_never=False)
+
+
+async def link(conn: Connection, organizer: int) -> str:
+    """Return the token of a fresh link for an organizer."""
+    token = sessions.new_token()
+    await queries.add_entry(conn, sessions.digest_of(token), timedelta(minutes=MINUTES), organizer=organizer)
+    return token
+
+
+async def add_organizer(
+    conn: Connection, key: DeskKey, sealer: Sealer, mailbox: Mailbox, *, lang: str, admin: bool
+) -> Organizer:
+    """Add an organizer by command, or return the one with that mailbox; ``admin`` makes one of either."""
+    digest = await key.of_mailbox(conn, mailbox)
+    before = await queries.organizer_of(conn, digest)
+    organizer = await queries.add_organizer(conn, digest, sealer.seal(mailbox.address), lang=lang, admin=admin)
+    if before is None:
+        await journal.write(conn, None, None, "organizer.add", ids=[organizer.id], after="admin" if admin else "")
+    elif organizer.admin and not before.admin:
+        await journal.write(conn, None, None, "organizer.admin", ids=[organizer.id], after="admin")
+    return organizer

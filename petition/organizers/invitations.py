@@ -1,0 +1,41 @@
+"""Invitations: an owner gives an address, the worker mails a link, and whoever enters through it has joined."""
+
+from datetime import timedelta
+
+from petition.database import Connection
+from petition.direct_mail import DirectJob, DirectMail
+from petition.organizers import journal, member_queries, queries, sessions
+
+PURPOSE = "invitation"
+LENGTH = timedelta(days=7)
+
+
+async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
+    """Return the mail with a fresh link; None once the invitation has been accepted, cancelled or has expired."""
+    row = await member_queries.invitation(conn, int(str(job.details["invitation"])))
+    if row is None:
+        return None
+    token = sessions.new_token()
+    await queries.add_entry(conn, sessions.digest_of(token), LENGTH, invitation=row["id"])
+    titles = row["titles"] or {}
+    title = titles.get(job.lang) or next(filter(None, titles.values()), row["slug"])
+    return DirectMail("invitation", {"token": token, "title": title, "role": row["role"], "days": LENGTH.days})
+
+
+async def organizer_of(conn: Connection, organizer: int | None, invitation: int | None) -> int | None:
+    """Return who enters through a used link; an invitation makes them an organizer, and a member of its letter.
+
+    None if the invitation is gone by now.
+    """
+    if organizer is not None or invitation is None:
+        return organizer
+    row = await member_queries.take_invitation(conn, invitation)
+    if row is None:
+        return None
+    joined = await queries.add_organizer(conn, row["digest"], row["sealed"], name=row["name"], lang=row["lang"])
+    if row["letter"] is not None:
+        await member_queries.join(conn, row["letter"], joined.id, row["role"])
+    await journal.write(
+        conn, joined.id, row["letter"], "member.join", ids=[joined.id], after=row["role"] or "organizer"
+    )
+    return joined.id

@@ -1,0 +1,201 @@
+"""All SQL of members, invitations, and the installation's lists of organizers and letters."""
+
+from datetime import timedelta
+
+from petition.database import Connection, Record
+from petition.organizers.model import Role
+
+INVITATION = """
+SELECT i.id, i.role, i.letter, i.name, l.slug,
+       (SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id) AS titles
+FROM invitation i LEFT JOIN letter l ON l.id = i.letter WHERE i.id = $1 AND i.expires_at > now()
+"""
+
+TAKE_INVITATION = """
+DELETE FROM invitation WHERE id = $1 AND expires_at > now() RETURNING letter, role, name, lang, digest, sealed
+"""
+
+# One invitation for each mailbox: a new one takes the old one's place, and the old one's link stops working.
+DROP_INVITATION_OF = "DELETE FROM invitation WHERE coalesce(letter, 0) = coalesce($1, 0) AND digest = $2"
+
+ADD_INVITATION = """
+INSERT INTO invitation (id, letter, role, name, lang, digest, sealed, invited_by, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9::interval)
+"""
+
+INVITATIONS = """
+SELECT i.id, i.name, i.role, i.created_at, i.expires_at FROM invitation i
+WHERE i.letter IS NOT DISTINCT FROM $1 AND i.expires_at > now() ORDER BY i.created_at DESC, i.id
+"""
+
+CANCEL_INVITATION = """
+DELETE FROM invitation WHERE id = $1 AND letter IS NOT DISTINCT FROM $2 RETURNING role
+"""
+
+# An invitation never takes a right away.
+JOIN = """
+INSERT INTO member (letter, organizer, role) VALUES ($1, $2, $3)
+ON CONFLICT (letter, organizer) DO UPDATE SET role = greatest(member.role, excluded.role)
+RETURNING role
+"""
+
+MEMBERS = """
+SELECT m.organizer AS id, o.name, m.role, m.since, o.seen_at,
+       (EXISTS (SELECT FROM totp t WHERE t.organizer = o.id)
+        OR EXISTS (SELECT FROM passkey p WHERE p.organizer = o.id)) AS has_factor
+FROM member m JOIN organizer o ON o.id = m.organizer WHERE m.letter = $1
+ORDER BY m.role DESC, m.since, m.organizer
+"""
+
+# Signatures go on being taken meanwhile: their foreign keys need less than this lock forbids.
+LOCK_LETTER = "SELECT id FROM letter WHERE id = $1 FOR NO KEY UPDATE"
+
+SET_ROLE = """
+UPDATE member SET role = $4 WHERE letter = $1 AND organizer = $2 AND role = $3 RETURNING organizer
+"""
+
+LEAVE = "DELETE FROM member WHERE letter = $1 AND organizer = $2 AND role = $3 RETURNING organizer"
+
+OWNERS = "SELECT count(*) FROM member WHERE letter = $1 AND role = 'owner'"
+
+ORGANIZERS = """
+SELECT o.id, o.name, o.admin, o.created_at, o.seen_at,
+       (EXISTS (SELECT FROM totp t WHERE t.organizer = o.id)
+        OR EXISTS (SELECT FROM passkey p WHERE p.organizer = o.id)) AS has_factor,
+       (SELECT count(*) FROM member m WHERE m.organizer = o.id) AS letters
+FROM organizer o ORDER BY o.id
+"""
+
+ALL_LETTERS = """
+SELECT l.id, l.slug, l.effective_state AS state, l.created_at, coalesce(c.people + c.organizations, 0) AS total,
+       (SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id) AS titles,
+       coalesce((SELECT array_agg(CASE WHEN o.name = '' THEN '#' || o.id ELSE o.name END ORDER BY m.since)
+                 FROM member m JOIN organizer o ON o.id = m.organizer
+                 WHERE m.letter = l.id AND m.role = 'owner'), '{}') AS owners,
+       EXISTS (SELECT FROM member m WHERE m.letter = l.id AND m.organizer = $1 AND m.role = 'owner') AS mine
+FROM letter l LEFT JOIN count c ON c.letter = l.id ORDER BY l.created_at DESC, l.id DESC
+"""
+
+LETTER_ID = "SELECT id FROM letter WHERE slug = $1"
+
+# All who may take an admin's or an organizer's rights away wait here for each other.
+LOCK_ADMINS = "SELECT id FROM organizer WHERE admin ORDER BY id FOR NO KEY UPDATE"
+
+SET_ADMIN = "UPDATE organizer SET admin = $2 WHERE id = $1 AND admin <> $2 RETURNING id"
+
+LOCK_LETTERS_OF = """
+SELECT l.id FROM letter l JOIN member m ON m.letter = l.id AND m.organizer = $1 ORDER BY l.id FOR NO KEY UPDATE OF l
+"""
+
+ONLY_OWNER_OF = """
+SELECT l.slug FROM member m JOIN letter l ON l.id = m.letter
+WHERE m.organizer = $1 AND m.role = 'owner'
+  AND NOT EXISTS (
+    SELECT FROM member other WHERE other.letter = m.letter AND other.role = 'owner' AND other.organizer <> $1
+  )
+ORDER BY l.slug
+"""
+
+REMOVE_ORGANIZER = "DELETE FROM organizer WHERE id = $1 RETURNING admin"
+
+
+async def invitation(conn: Connection, number: int) -> Record | None:
+    """Return an invitation that still stands, with its letter's slug and titles."""
+    return await conn.fetchrow(INVITATION, number)
+
+
+async def take_invitation(conn: Connection, number: int) -> Record | None:
+    """Use an invitation up and return it."""
+    return await conn.fetchrow(TAKE_INVITATION, number)
+
+
+async def add_invitation(
+    conn: Connection,
+    number: int,
+    letter: int | None,
+    role: Role | None,
+    whom: tuple[str, str, bytes, bytes],
+    by: int | None,
+    length: timedelta,
+) -> None:
+    """Add an invitation, in the place of an earlier one; ``whom`` is (name, language, digest, sealed address)."""
+    name, lang, digest, sealed = whom
+    await conn.execute(DROP_INVITATION_OF, letter, digest)
+    await conn.execute(ADD_INVITATION, number, letter, role, name, lang, digest, sealed, by, length)
+
+
+async def invitations(conn: Connection, letter: int | None) -> list[Record]:
+    """Return the invitations that stand, the newest first; None: to the installation."""
+    return await conn.fetch(INVITATIONS, letter)
+
+
+async def cancel_invitation(conn: Connection, number: int, letter: int | None) -> Record | None:
+    """Delete an invitation; return its role, or None if it was gone."""
+    return await conn.fetchrow(CANCEL_INVITATION, number, letter)
+
+
+async def join(conn: Connection, letter: int, organizer: int, role: str) -> Role:
+    """Make an organizer a member, or give a member more; return the role they have then."""
+    return Role(await conn.fetchval(JOIN, letter, organizer, role))
+
+
+async def members(conn: Connection, letter: int) -> list[Record]:
+    """Return everyone with a role in a letter, owners first."""
+    return await conn.fetch(MEMBERS, letter)
+
+
+async def lock_letter(conn: Connection, letter: int) -> None:
+    """Let nobody else change a letter's members, or the letter, until the transaction ends."""
+    await conn.execute(LOCK_LETTER, letter)
+
+
+async def set_role(conn: Connection, letter: int, organizer: int, before: Role, after: Role) -> bool:
+    """Give a member another role, if they have still the one ``before``; tell whether it was so."""
+    return await conn.fetchval(SET_ROLE, letter, organizer, before, after) is not None
+
+
+async def leave(conn: Connection, letter: int, organizer: int, before: Role) -> bool:
+    """Take a member out, if they have still the role ``before``; tell whether it was so."""
+    return await conn.fetchval(LEAVE, letter, organizer, before) is not None
+
+
+async def owners(conn: Connection, letter: int) -> int:
+    """Return how many owners a letter has."""
+    return int(await conn.fetchval(OWNERS, letter))
+
+
+async def organizers(conn: Connection) -> list[Record]:
+    """Return every organizer of the installation."""
+    return await conn.fetch(ORGANIZERS)
+
+
+async def all_letters(conn: Connection, organizer: int) -> list[Record]:
+    """Return every letter of the installation with its owners' names; ``mine``: is ``organizer`` one of them?"""
+    return await conn.fetch(ALL_LETTERS, organizer)
+
+
+async def letter_id(conn: Connection, slug: str) -> int | None:
+    """Return a letter's id."""
+    found: int | None = await conn.fetchval(LETTER_ID, slug)
+    return found
+
+
+async def lock_admins(conn: Connection) -> int:
+    """Let nobody else change who is an admin until the transaction ends; return how many there are."""
+    return len(await conn.fetch(LOCK_ADMINS))
+
+
+async def set_admin(conn: Connection, organizer: int, admin: bool) -> bool:
+    """Make an organizer an admin, or no longer one; tell whether that was a change."""
+    return await conn.fetchval(SET_ADMIN, organizer, admin) is not None
+
+
+async def only_owner_of(conn: Connection, organizer: int) -> list[str]:
+    """Lock an organizer's letters; return the short names of those that have no other owner."""
+    await conn.fetch(LOCK_LETTERS_OF, organizer)
+    return [row["slug"] for row in await conn.fetch(ONLY_OWNER_OF, organizer)]
+
+
+async def remove_organizer(conn: Connection, organizer: int) -> Record | None:
+    """Delete an organizer with sessions, second factor and roles; return whether they were an admin."""
+    return await conn.fetchrow(REMOVE_ORGANIZER, organizer)

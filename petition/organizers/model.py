@@ -1,0 +1,84 @@
+"""Organizers, their roles and sessions, and a letter as the desk knows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from petition.errors import PetitionError
+
+
+class Role(StrEnum):
+    """What a member may do with one letter; each role may do what those before it may."""
+
+    VIEWER = "viewer"  # statistics
+    MODERATOR = "moderator"  # signatures
+    EDITOR = "editor"  # text, publishing, updates
+    OWNER = "owner"  # everything, members too
+
+    def covers(self, needed: "Role") -> bool:
+        """Tell whether this role may do what ``needed`` may."""
+        ranks = list(Role)
+        return ranks.index(self) >= ranks.index(needed)
+
+
+@dataclass(frozen=True, slots=True)
+class Organizer:
+    """Somebody who may enter the desk."""
+
+    id: int
+    name: str  # as colleagues see it; "" until it is given
+    lang: str
+    admin: bool  # of the installation
+
+    @property
+    def called(self) -> str:
+        """The name, or a number until there is one."""
+        return self.name or f"#{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One browser in which an organizer has entered."""
+
+    id: int  # names the row; opens nothing
+    browser: str  # "Firefox, Linux"
+    created_at: datetime
+    seen_at: datetime
+    proved_at: datetime | None  # when the second factor was last shown; None: not yet
+    fresh: bool  # was that so short ago that the second factor itself may be changed?
+    has_factor: bool  # does the organizer have a second factor at all?
+
+
+@dataclass(frozen=True, slots=True)
+class DeskLetter:
+    """A letter as the desk knows it, drafts too."""
+
+    id: int
+    slug: str
+    state: str  # draft, open, closed, archived; by the database's clock
+    titles: Mapping[str, str]  # language → title of the text being written
+    revision: int
+    version: int | None  # the published one
+    goal: int | None
+    created_at: datetime
+    opened_at: datetime | None
+    closes_at: datetime | None
+    closed_at: datetime | None
+
+    def title(self, lang: str) -> str:
+        """Return the title in ``lang``, else in the first language that has one, else the short name."""
+        return self.titles.get(lang) or next(filter(None, self.titles.values()), self.slug)
+
+    def title_lang(self, lang: str) -> str:
+        """Return the language in which ``title(lang)`` is written."""
+        return lang if self.titles.get(lang) else next((each for each, title in self.titles.items() if title), lang)
+
+
+class Refused(PetitionError):
+    """What an organizer asked for cannot be done. ``message`` is for the catalogues."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field

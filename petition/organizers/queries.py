@@ -1,0 +1,272 @@
+"""All SQL of organizers, their one-time links and sessions, and of letters as the desk looks them up."""
+
+from datetime import timedelta
+
+from petition.database import Connection, Record
+from petition.organizers.model import DeskLetter, Organizer, Role, Session
+
+DESK_KEY = "SELECT wrapped FROM desk_key"
+
+ADD_DESK_KEY = "INSERT INTO desk_key (wrapped) VALUES ($1) ON CONFLICT DO NOTHING"
+
+ADD_ORGANIZER = """
+INSERT INTO organizer (name, lang, admin, digest, sealed) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (digest) DO UPDATE SET admin = organizer.admin OR excluded.admin
+RETURNING id, name, lang, admin
+"""
+
+ORGANIZER_OF = "SELECT id, name, lang, admin FROM organizer WHERE digest = $1"
+
+SET_NAME = "UPDATE organizer SET name = $2 WHERE id = $1"
+
+SET_LANG = "UPDATE organizer SET lang = $2 WHERE id = $1"
+
+ADD_ENTRY = "INSERT INTO entry (digest, organizer, invitation, expires_at) VALUES ($1, $2, $3, now() + $4::interval)"
+
+SEE_ENTRY = """
+SELECT e.organizer, i.id AS invitation, i.role, i.letter, i.lang, o.lang AS organizer_lang, i.name
+FROM entry e LEFT JOIN invitation i ON i.id = e.invitation LEFT JOIN organizer o ON o.id = e.organizer
+WHERE e.digest = $1 AND e.expires_at > now() AND (i.id IS NULL OR i.expires_at > now())
+"""
+
+USE_ENTRY = """
+DELETE FROM entry e WHERE e.digest = $1 AND e.expires_at > now() RETURNING e.organizer, e.invitation
+"""
+
+# The first look of an organizer who has only just entered lasts an hour; with the second factor shown, twelve hours
+# without a visit, and a week at most.
+LIVE = """
+s.seen_at > now() - interval '12 hours' AND s.created_at > now() - interval '7 days'
+AND (s.proved_at IS NOT NULL OR s.created_at > now() - interval '1 hour')
+"""
+
+# Who shows the second factor anew may change it for a while.
+FRESH = "coalesce(s.proved_at > now() - interval '15 minutes', false)"
+
+HAS_FACTOR = """
+(EXISTS (SELECT FROM totp t WHERE t.organizer = s.organizer)
+ OR EXISTS (SELECT FROM passkey p WHERE p.organizer = s.organizer))
+"""
+
+SESSION = f"""
+SELECT s.id, s.browser, s.created_at, s.seen_at, s.proved_at, {FRESH} AS fresh, {HAS_FACTOR} AS has_factor,
+       o.id AS organizer, o.name, o.lang, o.admin, s.seen_at < now() - interval '1 minute' AS unseen
+FROM session s JOIN organizer o ON o.id = s.organizer
+WHERE s.digest = $1 AND {LIVE}
+"""
+
+SESSIONS = f"""
+SELECT s.id, s.browser, s.created_at, s.seen_at, s.proved_at, {FRESH} AS fresh, {HAS_FACTOR} AS has_factor
+FROM session s WHERE s.organizer = $1 AND {LIVE} ORDER BY s.seen_at DESC, s.id
+"""
+
+SEEN = """
+WITH seen AS (UPDATE session SET seen_at = now() WHERE id = $1 RETURNING organizer)
+UPDATE organizer o SET seen_at = now() FROM seen WHERE o.id = seen.organizer
+"""
+
+ADD_SESSION = "INSERT INTO session (id, digest, organizer, browser) VALUES ($1, $2, $3, $4)"
+
+# A new id at every change of rights; whoever knew the old one has nothing.
+RENEW = """
+UPDATE session SET digest = $2, proved_at = now(), challenge = NULL, challenged_at = NULL WHERE id = $1 RETURNING id
+"""
+
+END = "DELETE FROM session WHERE organizer = $1 AND id = $2 RETURNING id"
+
+END_BY_DIGEST = "DELETE FROM session WHERE digest = $1 RETURNING id, organizer"
+
+END_OTHERS = "DELETE FROM session WHERE organizer = $1 AND id <> $2 RETURNING id"
+
+LETTER_COLUMNS = """
+l.id, l.slug, l.effective_state AS state, l.revision, l.version, l.goal, l.created_at, l.opened_at, l.closes_at,
+l.closed_at, (SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id) AS titles
+"""
+
+LETTER = f"""
+SELECT {LETTER_COLUMNS}, m.role
+FROM letter l LEFT JOIN member m ON m.letter = l.id AND m.organizer = $2 WHERE l.slug = $1
+"""
+
+LETTERS = f"""
+SELECT {LETTER_COLUMNS}, m.role, coalesce(c.people, 0) AS people, coalesce(c.organizations, 0) AS organizations,
+       (SELECT count(*) FROM (
+          SELECT FROM signature s WHERE s.letter = l.id AND s.state = 'held' LIMIT 1000
+        ) waiting) AS held
+FROM member m JOIN letter l ON l.id = m.letter LEFT JOIN count c ON c.letter = l.id
+WHERE m.organizer = $1 ORDER BY l.created_at DESC, l.id DESC
+"""
+
+COUNTS = """
+SELECT coalesce(c.people, 0) AS people, coalesce(c.organizations, 0) AS organizations, coalesce(c.hidden, 0) AS hidden,
+       coalesce(c.imported, 0) AS imported, c.changed_at,
+       (SELECT count(*) FROM (
+          SELECT FROM signature s WHERE s.letter = $1 AND s.state = 'held' LIMIT 1000
+        ) waiting) AS held,
+       (SELECT count(*) FROM member m WHERE m.letter = $1) AS members
+FROM (SELECT $1::integer AS letter) l LEFT JOIN count c USING (letter)
+"""
+
+ADD_JOB = """
+INSERT INTO outbox (letter, purpose, digest, sealed, lang, details) VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+
+async def desk_key(conn: Connection) -> bytes | None:
+    """Return the desk's wrapped key, once there is one."""
+    wrapped: bytes | None = await conn.fetchval(DESK_KEY)
+    return wrapped
+
+
+async def add_desk_key(conn: Connection, wrapped: bytes) -> None:
+    """Keep a wrapped key, unless another process was first."""
+    await conn.execute(ADD_DESK_KEY, wrapped)
+
+
+async def add_organizer(
+    conn: Connection, digest: bytes, sealed: bytes, *, name: str = "", lang: str, admin: bool = False
+) -> Organizer:
+    """Add an organizer, or return the one with that mailbox; ``admin`` can only be given here, not taken."""
+    row = await conn.fetchrow(ADD_ORGANIZER, name, lang, admin, digest, sealed)
+    if row is None:
+        raise LookupError("an upsert returned nothing")
+    return organizer_in(row)
+
+
+async def organizer_of(conn: Connection, digest: bytes) -> Organizer | None:
+    """Return the organizer with that mailbox."""
+    row = await conn.fetchrow(ORGANIZER_OF, digest)
+    return organizer_in(row) if row else None
+
+
+async def set_name(conn: Connection, organizer: int, name: str) -> None:
+    """Keep the name that colleagues see."""
+    await conn.execute(SET_NAME, organizer, name)
+
+
+async def set_lang(conn: Connection, organizer: int, lang: str) -> None:
+    """Keep the language of the desk's pages."""
+    await conn.execute(SET_LANG, organizer, lang)
+
+
+async def add_entry(
+    conn: Connection, digest: bytes, length: timedelta, *, organizer: int | None = None, invitation: int | None = None
+) -> None:
+    """Keep the digest of a one-time link of an organizer, or of an invitation, for ``length``."""
+    await conn.execute(ADD_ENTRY, digest, organizer, invitation, length)
+
+
+async def see_entry(conn: Connection, digest: bytes) -> Record | None:
+    """Return what a one-time link would do, without using it up."""
+    return await conn.fetchrow(SEE_ENTRY, digest)
+
+
+async def use_entry(conn: Connection, digest: bytes) -> tuple[int | None, int | None] | None:
+    """Use a one-time link up; return (organizer, invitation), one of them None, or None if it opens nothing."""
+    row = await conn.fetchrow(USE_ENTRY, digest)
+    return (row["organizer"], row["invitation"]) if row else None
+
+
+async def session(conn: Connection, digest: bytes) -> tuple[Organizer, Session] | None:
+    """Return whose cookie this is, noting the visit (once a minute at most)."""
+    row = await conn.fetchrow(SESSION, digest)
+    if row is None:
+        return None
+    if row["unseen"]:
+        await conn.execute(SEEN, row["id"])
+    return Organizer(row["organizer"], row["name"], row["lang"], row["admin"]), _session(row)
+
+
+async def sessions(conn: Connection, organizer: int) -> list[Session]:
+    """Return where an organizer has entered, the latest seen first."""
+    return [_session(row) for row in await conn.fetch(SESSIONS, organizer)]
+
+
+async def add_session(conn: Connection, number: int, digest: bytes, organizer: int, browser: str) -> None:
+    """Begin a session whose second factor has not been shown yet."""
+    await conn.execute(ADD_SESSION, number, digest, organizer, browser)
+    await conn.execute(SEEN, number)
+
+
+async def renew_session(conn: Connection, number: int, digest: bytes) -> bool:
+    """Give a session a new cookie, its second factor shown just now; tell whether it was still there."""
+    return await conn.fetchval(RENEW, number, digest) is not None
+
+
+async def end_session(conn: Connection, organizer: int, number: int) -> bool:
+    """End one session of an organizer; tell whether there was one."""
+    return await conn.fetchval(END, organizer, number) is not None
+
+
+async def end_by_digest(conn: Connection, digest: bytes) -> Record | None:
+    """End the session of a cookie; return its id and organizer if there was one."""
+    return await conn.fetchrow(END_BY_DIGEST, digest)
+
+
+async def end_others(conn: Connection, organizer: int, number: int) -> list[int]:
+    """End every session of an organizer but one; return their ids."""
+    return [row["id"] for row in await conn.fetch(END_OTHERS, organizer, number)]
+
+
+async def letter(conn: Connection, slug: str, organizer: int) -> tuple[DeskLetter, Role | None] | None:
+    """Return a letter, drafts too, and the organizer's role there."""
+    row = await conn.fetchrow(LETTER, slug, organizer)
+    return (letter_in(row), Role(row["role"]) if row["role"] else None) if row else None
+
+
+async def letters(conn: Connection, organizer: int) -> list[Record]:
+    """Return an organizer's letters, newest first, each with role, count, and held organizations (up to 1,000)."""
+    return await conn.fetch(LETTERS, organizer)
+
+
+async def letter_counts(conn: Connection, letter: int) -> Record | None:
+    """Return a letter's count, with how many organizations are held (up to 1,000) and how many members it has."""
+    return await conn.fetchrow(COUNTS, letter)
+
+
+async def add_job(
+    conn: Connection,
+    purpose: str,
+    digest: bytes,
+    sealed: bytes,
+    lang: str,
+    *,
+    letter: int | None = None,
+    details: dict[str, object] | None = None,
+) -> None:
+    """Ask the worker for a mail to a sealed address; it decides whether one goes out."""
+    await conn.execute(ADD_JOB, letter, purpose, digest, sealed, lang, details)
+
+
+def organizer_in(row: Record) -> Organizer:
+    """Read an organizer out of a row."""
+    return Organizer(row["id"], row["name"], row["lang"], row["admin"])
+
+
+def letter_in(row: Record) -> DeskLetter:
+    """Read a letter out of a row with ``LETTER_COLUMNS``."""
+    return DeskLetter(
+        id=row["id"],
+        slug=row["slug"],
+        state=row["state"],
+        titles=row["titles"] or {},
+        revision=row["revision"],
+        version=row["version"],
+        goal=row["goal"],
+        created_at=row["created_at"],
+        opened_at=row["opened_at"],
+        closes_at=row["closes_at"],
+        closed_at=row["closed_at"],
+    )
+
+
+def _session(row: Record) -> Session:
+    return Session(
+        id=row["id"],
+        browser=row["browser"],
+        created_at=row["created_at"],
+        seen_at=row["seen_at"],
+        proved_at=row["proved_at"],
+        fresh=row["fresh"],
+        has_factor=row["has_factor"],
+    )

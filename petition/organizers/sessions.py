@@ -1,0 +1,84 @@
+"""Sessions are rows: the cookie is random, only its digest is stored, and a row that is gone opens nothing."""
+
+import hashlib
+import re
+import secrets
+
+from petition.database import Connection
+from petition.organizers import journal, queries
+
+LONGEST = 7 * 24 * 3600  # seconds; what the cookie lives at most (the database decides, see ``queries.LIVE``)
+
+
+def new_token() -> str:
+    """Return 32 random bytes as text for a cookie or a link."""
+    return secrets.token_urlsafe(32)
+
+
+def digest_of(token: str) -> bytes:
+    """Return the SHA-256 under which a token is stored. It is random, so no key is needed."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def begin(conn: Connection, organizer: int, browser: str, old_token: str | None) -> str:
+    """Begin a session for an organizer who came by a one-time link; return its cookie.
+
+    The session that the browser had before ends: nobody's old cookie becomes somebody's new one.
+    """
+    if old_token:
+        await queries.end_by_digest(conn, digest_of(old_token))
+    token, number = new_token(), secrets.randbits(63)
+    await queries.add_session(conn, number, digest_of(token), organizer, browser)
+    await journal.write(conn, organizer, None, "session.begin", ids=[number])
+    return token
+
+
+async def renew(conn: Connection, organizer: int, number: int) -> str | None:
+    """Note that the second factor has been shown; return the session's new cookie, or None if it has ended."""
+    token = new_token()
+    if not await queries.renew_session(conn, number, digest_of(token)):
+        return None
+    await journal.write(conn, organizer, None, "session.prove", ids=[number])
+    return token
+
+
+async def end(conn: Connection, organizer: int, number: int) -> None:
+    """End one session of an organizer; harmless if there is none."""
+    if await queries.end_session(conn, organizer, number):
+        await journal.write(conn, organizer, None, "session.end", ids=[number])
+
+
+async def end_others(conn: Connection, organizer: int, but: int) -> None:
+    """End every other session of an organizer; harmless if there is none."""
+    if ended := await queries.end_others(conn, organizer, but):
+        await journal.write(conn, organizer, None, "session.end", ids=ended)
+
+
+# Most particular first: everyone claims to be Mozilla, and most claim to be Chrome and Safari.
+_BROWSERS = (
+    ("Edge", r"Edg(?:e|A|iOS)?/"),
+    ("Opera", r"OPR/|Opera"),
+    ("Yandex", r"YaBrowser/"),
+    ("Samsung Internet", r"SamsungBrowser/"),
+    ("Firefox", r"Firefox/|FxiOS/"),
+    ("Chromium", r"Chrom(?:e|ium)/|CriOS/"),
+    ("Safari", r"Safari/"),
+    ("curl", r"curl/"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iOS", "iPhone|iPad|iPod"),
+    ("Windows", "Windows"),
+    ("macOS", "Macintosh|Mac OS X"),
+    ("ChromeOS", "CrOS"),
+    ("Linux", "Linux|X11"),
+)
+
+
+def browser_of(user_agent: str) -> str:
+    """Return a short name like "Firefox, Linux" for a list of one's own sessions; "?" for what is not known."""
+    known = [
+        next((name for name, pattern in names if re.search(pattern, user_agent[:500])), "")
+        for names in (_BROWSERS, _SYSTEMS)
+    ]
+    return ", ".join(filter(None, known)) or "?"

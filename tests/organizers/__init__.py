@@ -1,0 +1,1 @@
+"""The organizers' desk: getting in, roles, members, invitations."""

@@ -1,0 +1,86 @@
+"""Organizers as they stand at the desk: rows written directly, and a client for each that carries the cookie."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import pyotp
+
+from petition import mailboxes
+from petition.organizers import queries, sessions
+from petition.organizers.keys import DeskKey
+from petition.organizers.model import Organizer
+from petition.sealing import Sealer, Wrapper
+from tests.running import KEY, PUBLIC_KEY, SLUG, Installation
+
+SECRET = pyotp.random_base32()
+ADD_TOTP = "INSERT INTO totp (organizer, wrapped_secret, last_step) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING"
+ADD_MEMBER = """
+INSERT INTO member (letter, organizer, role) SELECT id, $2, $3 FROM letter WHERE slug = $1
+ON CONFLICT (letter, organizer) DO UPDATE SET role = excluded.role
+"""
+
+
+def headers(site: Installation) -> dict[str, str]:
+    """Return what a browser says of itself when a page of ours sends a form."""
+    return {"Origin": site.base, "Sec-Fetch-Site": "same-origin", "User-Agent": "Firefox/140.0 (X11; Linux)"}
+
+
+@asynccontextmanager
+async def stranger(site: Installation) -> AsyncIterator[httpx2.AsyncClient]:
+    """Give the client of somebody who has not entered."""
+    async with httpx2.AsyncClient(base_url=site.base, timeout=30, headers=headers(site)) as client:
+        yield client
+
+
+async def add(site: Installation, email: str, *, name: str = "", lang: str = "en", admin: bool = False) -> Organizer:
+    """Add an organizer."""
+    mailbox = mailboxes.parse(email)
+    async with site.database.connection() as conn:
+        digest = await DeskKey(Wrapper([KEY])).of_mailbox(conn, mailbox)
+        sealed = Sealer(PUBLIC_KEY).seal(mailbox.address)
+        return await queries.add_organizer(conn, digest, sealed, name=name, lang=lang, admin=admin)
+
+
+async def give_role(site: Installation, organizer: int, role: str, slug: str = SLUG) -> None:
+    """Make an organizer a member of a letter."""
+    async with site.database.connection() as conn:
+        await conn.execute(ADD_MEMBER, slug, organizer, role)
+
+
+async def give_totp(site: Installation, organizer: int) -> None:
+    """Give an organizer a second factor: codes from ``SECRET``."""
+    async with site.database.connection() as conn:
+        await conn.execute(ADD_TOTP, organizer, Wrapper([KEY]).wrap(SECRET.encode()))
+
+
+async def cookie(site: Installation, organizer: int, *, proved: bool = True) -> str:
+    """Begin a session of an organizer, its second factor shown unless ``proved`` is False; return its cookie."""
+    token, number = sessions.new_token(), secrets.randbits(62)
+    async with site.database.connection() as conn:
+        await queries.add_session(conn, number, sessions.digest_of(token), organizer, "Firefox, Linux")
+        if proved:
+            await queries.renew_session(conn, number, sessions.digest_of(token))
+    return token
+
+
+@asynccontextmanager
+async def at_desk(
+    site: Installation,
+    role: str | None = None,
+    *,
+    slug: str = SLUG,
+    email: str | None = None,
+    name: str = "Vera Novak",
+    lang: str = "en",
+    admin: bool = False,
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """Give the client of an organizer who has entered and shown a second factor, with ``role`` in a letter if given."""
+    who = await add(site, email or f"{role or 'organizer'}@letters.example", name=name, lang=lang, admin=admin)
+    await give_totp(site, who.id)
+    if role is not None:
+        await give_role(site, who.id, role, slug)
+    async with stranger(site) as client:
+        client.cookies.set("desk", await cookie(site, who.id), domain="localhost.local", path="/organizer/")
+        yield client
