@@ -1,6 +1,7 @@
 """The web server: uvicorn, told to keep nothing about visitors."""
 
 import os
+import signal
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -15,6 +16,8 @@ GRACE = 10  # seconds for answers under way when the server is told to stop
 
 def run(settings: Settings, workers: int) -> None:
     """Serve until SIGTERM or SIGINT, in one process or several."""
+    # When all is done uvicorn raises the signal once more; ending by it would skip what our caller has to put away.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     if workers == 1:
         uvicorn.Server(configuration(create_app(settings), settings.host, settings.port)).run()
         return
