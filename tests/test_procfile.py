@@ -103,7 +103,8 @@ async def test_the_procfile_as_it_stands(environ: dict[str, str], cluster: str, 
     assert "stopped (rc=0)" in output.decode(), output
 
     published = await run(environ, "petition", "letter", "import", str(SAMPLE), "--publish")
-    assert await published.communicate() == (f"published {SLUG}, version 1\n".encode(), None)
+    output, _ = await published.communicate()
+    assert output.decode() == f"published {SLUG}, version 1\n"
 
     async with receiving(inbox) as smtp_port:
         environ |= {"SMTP_URLS": f"smtp://127.0.0.1:{smtp_port}", "CONTACT_PRIVATE_KEY": PRIVATE_KEY}
