@@ -5,13 +5,14 @@ tell which network or mailbox a row stood for.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from petition import sealing
 from petition.database import Connection, Database
 from petition.sealing import Wrapper
 
+HOUR = timedelta(hours=1)
 DEARER = 10  # times a limit: below comes a dearer challenge, above a refusal
 
 USE = """
@@ -28,8 +29,7 @@ ADD_DAY_KEY = "INSERT INTO day_key (day, wrapped) VALUES ($1, $2) ON CONFLICT DO
 DAY_KEY = "SELECT wrapped FROM day_key WHERE day = $1"
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """One limit that something counts against, for as long as its window lasts."""
 
     key: bytes
@@ -42,16 +42,20 @@ class Day:
     def __init__(self, day: date, key: bytes) -> None:
         self.day = day
         self._key = key
+        self._ends = datetime.combine(day, datetime.min.time(), UTC) + timedelta(days=1)
+        self._hour, self._hour_ends = "", self._ends - timedelta(days=1)  # over already, so made at first use
 
     def hourly(self, what: str, who: str) -> Use:
         """Return the use of ``what`` by ``who`` in this hour."""
-        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-        return Use(self.digest(f"{what}|{hour:%H}|{who}"), hour + timedelta(hours=1))
+        now = datetime.now(UTC)
+        if not self._hour_ends - HOUR <= now < self._hour_ends:
+            start = now.replace(minute=0, second=0, microsecond=0)
+            self._hour, self._hour_ends = f"{start:%H}", start + HOUR
+        return Use(self.digest(f"{what}|{self._hour}|{who}"), self._hour_ends)
 
     def daily(self, what: str, who: str) -> Use:
         """Return the use of ``what`` by ``who`` today."""
-        midnight = datetime.combine(self.day, datetime.min.time(), UTC)
-        return Use(self.digest(f"{what}|{who}"), midnight + timedelta(days=1))
+        return Use(self.digest(f"{what}|{who}"), self._ends)
 
     def digest(self, text: str) -> bytes:
         """Return the digest of ``text`` under this day's key."""

@@ -5,6 +5,7 @@ import unicodedata
 
 # Zero-width space, word joiner, BOM, soft hyphen: they come along with pasted text and mean nothing in a name.
 _STRIPPED = dict.fromkeys((0x200B, 0x2060, 0xFEFF, 0x00AD))
+_NOT_LETTERS = re.compile("[^A-Za-z]+")  # in ASCII
 _JOINERS = re.compile("[\u200c\u200d]+")
 # Every space separator (category Zs) but the plain one; tabs and line ends are control characters, not spaces.
 _SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
@@ -52,7 +53,9 @@ def is_blank(text: str) -> bool:
 
 def letters_of(text: str) -> str:
     """Return the letters of ``text`` that are drawn, of any script."""
-    return "".join(each for each in text if each.isalpha() and each not in _BLANKS)
+    if text.isascii():
+        return _NOT_LETTERS.sub("", text)
+    return "".join([each for each in text if each.isalpha() and each not in _BLANKS])
 
 
 _UNSEEN = frozenset(("Cc", "Cf", "Mn"))

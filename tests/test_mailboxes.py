@@ -1,6 +1,7 @@
 """Addresses: which are taken, and which are one mailbox."""
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.provisional import domains
@@ -167,3 +168,18 @@ def test_the_table_is_sound(version: int) -> None:
             assert parse(f"ann@{domain}").domain == domain
             assert domain in FREE_MAIL
     assert {"yahoo.com", "tuta.com", "rambler.ru", "posteo.de"} <= FREE_MAIL - seen
+
+
+@pytest.mark.parametrize(
+    "local", ["vera", "Vera.Novak+x", "v_e-r.a", "-a", "+", "a..b", ".a", "a.", "a" * 64, "a" * 65]
+)
+@pytest.mark.parametrize("domain", ["gmail.com", "GMail.com", "yandex.ru"])
+def test_the_short_way_for_known_domains_ends_where_the_library_does(local: str, domain: str) -> None:
+    typed = f"{local}@{domain}"
+    try:
+        found = validate_email(typed, check_deliverability=False)
+    except EmailNotValidError:
+        with pytest.raises(BadAddress):
+            parse(typed)
+    else:
+        assert parse(typed) == Mailbox(f"{found.local_part}@{domain.lower()}", found.local_part, domain.lower())

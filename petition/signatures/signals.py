@@ -85,7 +85,7 @@ def _throwaway_domains() -> frozenset[str]:
 def _signals_of_names(names: tuple[str, ...], kind: Kind) -> Mapping[str, bool]:
     return {
         # A domain is a common name of an organization, so for them only a moderator can tell.
-        "link": any(problem_of_person(each) is not None and "." in each for each in names),
+        "link": any("." in each and problem_of_person(each) is not None for each in names),
         "shouting": any(_is_shouting(each, kind) for each in names),
         "mixed_scripts": any(_mixes_scripts(word) for each in names for word in each.split()),
         "stacked_marks": any(_stacks_marks(each) for each in names),
@@ -99,8 +99,12 @@ def _is_shouting(name: str, kind: Kind) -> bool:
 
 
 def _mixes_scripts(word: str) -> bool:
-    found = {unicodedata.name(each, "").partition(" ")[0] for each in letters_of(word)}
-    return {"LATIN", "CYRILLIC"} <= found
+    return not word.isascii() and {_script_of(each) for each in letters_of(word)} >= {"LATIN", "CYRILLIC"}
+
+
+@functools.lru_cache(1000)
+def _script_of(letter: str) -> str:
+    return unicodedata.name(letter, "").partition(" ")[0]
 
 
 def _stacks_marks(name: str) -> bool:

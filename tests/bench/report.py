@@ -81,7 +81,7 @@ def table(found: list[Line], figures: Figures, on: dict[str, str]) -> str:
         rows.append(f"{line.what:58} {reached:>12} {line.sense + ' ' + f'{line.bound:g}':>10}{sign}")
     rows += ["", "medians of the rounds (rate: a second; cpu: µs of the server's for one answer; p95: ms;"]
     rows += ["generator: share of one core that the load generator needed)"]
-    rows += [f"  {name:28} {figures.median(name):12.2f}   {_each(values)}" for name, values in figures.values.items()]
+    rows += [f"  {name:28} {figures.median(name):12.2f}   {_each(values)}" for name, values in figures.taken()]
     return "\n".join([*rows, "", ", ".join(f"{key} {value}" for key, value in on.items())])
 
 

@@ -50,6 +50,10 @@ class Figures:
             return None
         return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
+    def taken(self) -> list[tuple[str, list[float]]]:
+        """Return what there are values of."""
+        return [(name, values) for name, values in self.values.items() if values]
+
     def median(self, name: str) -> float | None:
         """Return the median over the rounds."""
         values = self.values.get(name)
@@ -101,7 +105,8 @@ class Bench:
 
     async def confirm(self) -> None:
         """Measure confirming, all on one letter."""
-        if len(self.figures.values["pgbench rate"]) == len(self.figures.values["confirm few rate"]):
+        pgbench, confirmed = (self.figures.values[f"{name} rate"] for name in ("pgbench", "confirm few"))
+        if len(pgbench) == len(confirmed):
             await self.pgbench()
         orders = {}
         for name, web in self._webs.items():
