@@ -23,15 +23,12 @@ LONGEST_QUERY = 100  # characters; the rest is ignored
 MOST_WORDS = 5
 MOST_NEAR = 100  # words one error away, for each typed word
 
-# How a search finds the newest 200 of many, from what was measured at 1,000,000 signatures: a row that the index over
-# words has found costs 2 to 3 µs, one more row of the list looked at costs 1 µs.
-GATHERED_AT_FIRST = 500
-WALKED_AT_FIRST = 5_000
+# How a search finds the newest 200 of many, from what was measured at 1,000,000 signatures: to look at one more row of
+# the list costs 1 µs, to read a row that the index over words has found 2 to 4 µs, since its pages lie apart. So the
+# newest rows are looked through; if 200 are not to be expected among 25,000, all that the index finds are sorted.
+WALKED_AT_FIRST = 2_000
+GOOD_WALK = 16
 WALKED_AT_MOST = 50_000
-# With so many among the first walked, 200 are among four times 5,000; with fewer, no more than some 10,000 are to be
-# sorted in all.
-GOOD_WALK = 50
-SHORT_BEGINNING = 2  # characters; half of all names may begin so, and the index would have to read them all
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -103,8 +100,6 @@ async def search(conn: Connection, letter: int, kind: Kind, q: str) -> list[Sign
     look = _Look(conn, letter, kind, typed)
     found: dict[int, Record] = {}
     async with conn.transaction(readonly=True):
-        if kind is Kind.PERSON:
-            await queries.use_index_of_words(conn)
         for widen in (look.as_typed, look.completed, look.mistyped):
             for row in await widen():
                 found.setdefault(row["id"], row)
@@ -133,6 +128,7 @@ class _Look:
 
     async def mistyped(self) -> list[Record]:
         """Return the rows that have all the words, perhaps with an error in each."""
+        await queries.use_index_of_words(self._conn)
         near = await words.near(self._conn, self._letter, self._kind, self._typed)
         if not any(near):
             return []
@@ -147,23 +143,22 @@ class _Look:
         """Return the newest rows that have one word of each set."""
         if self._kind is Kind.ORGANIZATION:
             return await queries.walk_organizations(self._conn, self._letter, _tsquery(sets))
-        in_letter = _tsquery(sets, f"{self._letter}:")
-        if any(not word.is_vague for word in itertools.chain(*sets)):
-            rows, gathered = await queries.gather_people(self._conn, in_letter, GATHERED_AT_FIRST)
-            if gathered < GATHERED_AT_FIRST:
-                return rows
-        rows = await self._walk(_tsquery(sets))
-        if len(rows) < BEST:
-            rows, _ = await queries.gather_people(self._conn, in_letter)
-        return rows
+        return await self._walk(sets) or await self._gather(sets)
 
-    async def _walk(self, wanted: str) -> list[Record]:
+    async def _walk(self, sets: "Sequence[Sequence[_Word]]") -> list[Record] | None:
+        """Return the newest rows if there are enough near the top of the list."""
+        no_choice = all(len(one_of) == 1 for one_of in sets)
+        patterns = [word.pattern for word in itertools.chain(*sets)] if no_choice else None
+        wanted = None if no_choice else _tsquery(sets)
         await queries.use_order_of_list(self._conn)
-        rows = await queries.walk_people(self._conn, self._letter, wanted, WALKED_AT_FIRST)
+        rows = await queries.walk_people(self._conn, self._letter, WALKED_AT_FIRST, wanted, patterns)
         if GOOD_WALK <= len(rows) < BEST:
-            rows = await queries.walk_people(self._conn, self._letter, wanted, WALKED_AT_MOST)
+            rows = await queries.walk_people(self._conn, self._letter, WALKED_AT_MOST, wanted, patterns)
+        return rows if len(rows) == BEST else None
+
+    async def _gather(self, sets: "Sequence[Sequence[_Word]]") -> list[Record]:
         await queries.use_index_of_words(self._conn)
-        return rows
+        return await queries.gather_people(self._conn, _tsquery(sets, f"{self._letter}:"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +169,9 @@ class _Word:
     begun: bool = False
 
     @property
-    def is_vague(self) -> bool:
-        """Tell whether half of all names may have it."""
-        return self.begun and len(self.text) <= SHORT_BEGINNING
+    def pattern(self) -> str:
+        """Return the pattern of a name that has it."""
+        return f"% {self.text}%" if self.begun else f"% {self.text} %"
 
 
 def _tsquery(sets: Sequence[Sequence[_Word]], before: str = "") -> str:

@@ -2,6 +2,7 @@
 
 # put together from constants of this file only
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from petition.database import Connection, Record
@@ -50,24 +51,25 @@ SELECT set_config(name, value, true) FROM (VALUES
 """
 
 
-# What the index over the words finds, sorted. If more than $2 have the words, some are left out, not the oldest.
+# What the index over the words finds, sorted.
 GATHER_PEOPLE = f"""
-WITH found AS MATERIALIZED (
+WITH best AS MATERIALIZED (
   SELECT ctid AS place, id, listed_at FROM signature
-  WHERE {_SHOWN} AND name_words(letter, name_key) @@ $1::text::tsquery LIMIT $2
-), best AS MATERIALIZED (
-  SELECT place FROM found {_NEWEST_FIRST} LIMIT {BEST}
+  WHERE {_SHOWN} AND name_words(letter, name_key) @@ $1::text::tsquery {_NEWEST_FIRST} LIMIT {BEST}
 )
-SELECT {_PERSON}, (SELECT count(*) FROM found) AS gathered
-FROM best JOIN signature ON signature.ctid = best.place {_NEWEST_FIRST}
+SELECT {", ".join("signature." + column for column in _PERSON.split(", "))}
+FROM best JOIN signature ON signature.ctid = best.place ORDER BY best.listed_at DESC, best.id DESC
 """
 
-# The newest $3 rows, looked through from the newest on until enough are found.
+# The newest $3 rows, looked through from the newest on until enough are found. A pattern is matched in half the time
+# that a tsquery takes, but only a tsquery says "one of these".
 WALK_PEOPLE = f"""
 SELECT {_PERSON} FROM (
   SELECT {_PERSON}, name_key FROM signature WHERE letter = $1 AND {_SHOWN} {_NEWEST_FIRST} LIMIT $3
 ) AS newest
-WHERE array_to_tsvector(string_to_array(name_key, ' ')) @@ $2::text::tsquery {_NEWEST_FIRST} LIMIT {BEST}
+WHERE ($4::text[] IS NULL OR ' ' || name_key || ' ' LIKE ALL ($4::text[]))
+  AND ($2::text IS NULL OR array_to_tsvector(string_to_array(name_key, ' ')) @@ $2::text::tsquery)
+{_NEWEST_FIRST} LIMIT {BEST}
 """
 
 WALK_ORGANIZATIONS = f"""
@@ -88,18 +90,17 @@ async def page_of_organizations(
     return await conn.fetch(PAGE_OF_ORGANIZATIONS, letter, *before, limit)
 
 
-async def gather_people(conn: Connection, words: str, most: int | None = None) -> tuple[list[Record], int]:
-    """Return the newest people who have the words (as ``tsquery``), and how many were found.
-
-    Nothing beyond ``most`` is looked at: if that many were found, they are not the newest but any.
-    """
-    rows = await conn.fetch(GATHER_PEOPLE, words, most)
-    return rows, rows[0]["gathered"] if rows else 0
+async def gather_people(conn: Connection, words: str) -> list[Record]:
+    """Return the newest people who have the words (as ``tsquery``)."""
+    return await conn.fetch(GATHER_PEOPLE, words)
 
 
-async def walk_people(conn: Connection, letter: int, words: str, most: int) -> list[Record]:
-    """Return the newest people who have the words, looking at the newest ``most`` only."""
-    return await conn.fetch(WALK_PEOPLE, letter, words, most)
+async def walk_people(
+    conn: Connection, letter: int, most: int, words: str | None, patterns: Sequence[str] | None
+) -> list[Record]:
+    """Return the newest people who have the words (as ``tsquery``) and fit all the patterns (as for ``LIKE``, a space
+    before and behind each word), looking at the newest ``most`` only."""
+    return await conn.fetch(WALK_PEOPLE, letter, words, most, patterns)
 
 
 async def walk_organizations(conn: Connection, letter: int, words: str) -> list[Record]:

@@ -57,11 +57,19 @@ async def organization(
         "INSERT INTO organization (letter, id, name_en, name_ru, name_key, listed_at) VALUES ($1, $2, $3, $4, $5, $6)",
         *(letter, place, name_en, name_ru, names.fold(both), listed_at),
     )
-    for name, state in representatives:
+    for i, (name, state) in enumerate(representatives):
         await conn.execute(
             "INSERT INTO signature (letter, id, listed_at, kind, state, visibility, name, organization)"
             " VALUES ($1, $2, $3, 'organization', $4, $5, $6, $7)",
-            *(letter, secrets.randbits(63), listed_at, state, "public" if name else "organizers", name, place),
+            *(
+                letter,
+                secrets.randbits(63),
+                listed_at + timedelta(seconds=i),
+                state,
+                "public" if name else "organizers",
+                name,
+                place,
+            ),
         )
     found = [(letter, Kind.ORGANIZATION, word) for word in names.words(names.fold(both))]
     await words.remember(conn, found)
