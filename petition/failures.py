@@ -8,6 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from petition import desk, web
 from petition.errors import BadToken, KeyDestroyed, NotFound, PetitionError, Unavailable
@@ -41,12 +42,22 @@ async def http(request: Request, error: Exception) -> Response:
     """Answer what the framework or a view refused by status."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and (taken := _taken(request)):
+        headers = {"allow": ", ".join(sorted(taken))}
     return _page(request, status, headers)
 
 
+def _taken(request: Request) -> set[str]:
+    """Return every method that some route takes here; the framework names those of the first one only."""
+    here = [each for each in request.app.routes if isinstance(each, Route) and each.path_regex.match(request.url.path)]
+    return {method for each in here for method in each.methods or ()}
+
+
 async def domain(request: Request, error: Exception) -> Response:
-    """Answer an error of the domain."""
-    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 400)
+    """Answer an error of the domain. One that no visitor can bring about is a mistake of ours or of the settings."""
+    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), None)
+    if status is None:
+        return await unexpected(request, error)
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, Unavailable) else {}
     return _page(request, status, headers)
 

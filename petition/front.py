@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from petition.kept import Header, Kept, Pages
+from petition.kept import Header, Kept, Pages, is_known, takes_gzip
 from petition.settings import Settings
 from petition.web import common_headers, html_headers
 
@@ -51,9 +51,9 @@ class Front:
         await self._app(scope, receive, self._with_headers(send))
 
     def _kept(self, scope: Scope) -> Kept | None:
-        if scope["method"] == "OPTIONS":
-            return None
         path, query = scope["path"], scope["query_string"]
+        if scope["method"] == "OPTIONS" or "?" in path:  # an escaped one belongs to the path, not to the key's query
+            return None
         return self._pages.fresh.get(f"{path}?{query.decode('latin-1')}" if query else path)
 
     def _is_ours(self, scope: Scope) -> bool:
@@ -88,7 +88,7 @@ def _looked_at(headers: list[Header]) -> tuple[bytes | None, bytes | None, bytes
     host = accepts = match = None
     for name, value in headers:
         if name == b"host":
-            host = value
+            host = value.lower()
         elif name == b"accept-encoding":
             accepts = value
         elif name == b"if-none-match":
@@ -97,9 +97,9 @@ def _looked_at(headers: list[Header]) -> tuple[bytes | None, bytes | None, bytes
 
 
 async def _send(kept: Kept, head: bool, accepts: bytes | None, match: bytes | None, send: Send) -> None:
-    if match is not None and kept.etag in match:
+    if match is not None and is_known(kept.etag, match):
         status, headers, body = 304, kept.unchanged_headers, b""
-    elif accepts is not None and b"gzip" in accepts:
+    elif accepts is not None and takes_gzip(accepts):
         status, headers, body = 200, kept.small_headers, kept.small
     else:
         status, headers, body = 200, kept.plain_headers, kept.plain

@@ -4,6 +4,7 @@ A third language is one more folder there; nothing else in the code names a lang
 """
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -88,14 +89,16 @@ class Languages(Mapping[str, Language]):
         return next(iter(self))
 
 
+# A language tag, or "*", and its weight (RFC 9110, 12.4.2 and 12.5.4).
+_WANTED = re.compile(r"([A-Za-z0-9*-]+)(?:\s*;\s*[qQ]=([01](?:\.[0-9]{0,3})?))?")
+
+
 def _parse_accept(header: str) -> list[tuple[str, float]]:
     pairs = []
     for part in header[:500].split(","):
-        tag, _, weight = part.strip().partition(";q=")
-        try:
-            pairs.append((tag.strip(), float(weight) if weight else 1.0))
-        except ValueError:
-            continue
+        found = _WANTED.fullmatch(part.strip())
+        if found:
+            pairs.append((found[1], float(found[2] or 1)))
     return pairs
 
 

@@ -7,6 +7,7 @@ the database is away the last one made is still good.
 import asyncio
 import gzip
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from petition.errors import Unavailable
 Header = tuple[bytes, bytes]
 
 PUBLIC = b"public, max-age=0, s-maxage=5"
+_NO_GZIP = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
 MOST = 4000  # kept pages; the oldest goes first
 
 
@@ -35,6 +37,18 @@ class Kept:
         """Bytes on the wire of the compressed answer, status line and headers included (HTTP/1.1)."""
         lines = sum(len(name) + len(value) + 4 for name, value in self.small_headers)
         return len(b"HTTP/1.1 200 OK\r\n") + lines + 2 + len(self.small)
+
+
+def takes_gzip(accept_encoding: bytes) -> bool:
+    """Tell whether who sent this ``Accept-Encoding`` can read gzip (RFC 9110, 12.5.3)."""
+    if b"gzip" not in accept_encoding:
+        return False
+    return _NO_GZIP.search(accept_encoding) is None
+
+
+def is_known(etag: bytes, if_none_match: bytes) -> bool:
+    """Tell whether who sent this ``If-None-Match`` has what ``etag`` marks; a proxy may have made it strong."""
+    return etag.removeprefix(b"W/") in if_none_match or if_none_match.strip() == b"*"
 
 
 def keep(

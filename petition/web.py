@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from petition.i18n import Language
-from petition.kept import Header, Kept, keep
+from petition.kept import Header, Kept, is_known, keep, takes_gzip
 from petition.network import ONION, of_client
 from petition.settings import Settings
 from petition.state import Site
@@ -80,9 +80,12 @@ async def form_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:
 
 
 def parse_form(body: bytes) -> dict[str, str]:
-    """Return the fields of an urlencoded body. Raises 400 for a broken encoding or a null byte."""
+    """Return the fields of an urlencoded body. Raises 400 for a broken encoding or a null byte.
+
+    Browsers escape all that is not ASCII; other programs may leave it as it is (WHATWG URL, 5.1).
+    """
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
     except ValueError:
         raise HTTPException(400) from None
     if any("\0" in text for pair in pairs for text in pair):
@@ -125,7 +128,7 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
     body = text.encode()
     # No page mixes a secret with what a stranger may choose (there are no cookies), so compressing tells nobody
     # anything; and an error page must pass where connections freeze after 16 KB as well.
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if _takes_gzip(request):
         headers["content-encoding"] = "gzip"
         body = gzip.compress(body, compresslevel=6, mtime=0)
     return Response(body, status, headers, media_type="text/html")
@@ -146,14 +149,18 @@ def _onion(request: Request) -> dict[str, str]:
     return {"onion-location": f"{onion}{quote(request.url.path)}"} if onion else {}
 
 
+def _takes_gzip(request: Request) -> bool:
+    return takes_gzip(request.headers.get("accept-encoding", "").encode("latin-1"))
+
+
 class KeptResponse(Response):
     """Sends a kept page, or 304 to a reader who has it."""
 
     def __init__(self, request: Request, kept: Kept) -> None:
         self.background = None
-        if kept.etag in request.headers.get("if-none-match", "").encode("latin-1"):
+        if is_known(kept.etag, request.headers.get("if-none-match", "").encode("latin-1")):
             self.status_code, self.body, self.raw_headers = 304, b"", kept.unchanged_headers
-        elif "gzip" in request.headers.get("accept-encoding", ""):
+        elif _takes_gzip(request):
             self.status_code, self.body, self.raw_headers = 200, kept.small, kept.small_headers
         else:
             self.status_code, self.body, self.raw_headers = 200, kept.plain, kept.plain_headers

@@ -1,6 +1,7 @@
 """POST …/sign: a row and a mail job, or the page again with everything typed."""
 
 import secrets
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -83,6 +84,14 @@ async def test_an_organization_is_signed_for(shared: Installation) -> None:
         "country": "RU",
         "visibility": "organizers",
     }
+
+
+async def test_a_form_that_is_not_escaped_is_read_as_utf_8(shared: Installation) -> None:
+    form = await shared.form(email=fresh(), name="ИМЯ")
+    body = urlencode(form).replace(quote("ИМЯ"), "Вера").encode()
+    head = {"content-type": "application/x-www-form-urlencoded", **shared.elsewhere()}
+    check_sent_on(await shared.client.post(SIGN, content=body, headers=head), INBOX)
+    assert (await newest(shared))[1]["name"] == "Вера"
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
