@@ -12,7 +12,7 @@ from pathlib import Path
 
 from babel import Locale, dates, numbers
 from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
+from babel.messages.pofile import PoFileError, read_po
 from babel.support import Translations
 
 from petition.errors import SettingsError
@@ -114,11 +114,11 @@ def load(folder: Path) -> Languages:
 def _load_one(folder: Path, code: str) -> Language:
     try:
         with (folder / code / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
-            catalogue = read_po(file, locale=code)
+            catalogue = read_po(file, locale=code, abort_invalid=True)
         compiled = io.BytesIO()
         write_mo(compiled, catalogue)
         compiled.seek(0)
         # The header may name a region: dates are written as there ("Language: en_GB" in the folder ``en``).
         return Language(code, catalogue.locale or Locale.parse(code), Translations(compiled, DOMAIN))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, PoFileError) as error:
         raise SettingsError(f"the catalogue of {code!r} cannot be read: {error}") from None
