@@ -124,10 +124,10 @@ async def test_onion_traffic_has_a_bucket_of_its_own(database_url: str, tmp_path
     limits = {"LIMIT_NETWORK": "1", "LIMIT_ONION": "3", "ONION_URL": ONION}
     async with installation(database_url, tmp_path, **limits) as site:
         visitors = await Visitors.of(site)
-        host = {"host": ONION.removeprefix("http://")}
+        host = ONION.removeprefix("http://")
         for n in range(3):
-            check_sent_on(await visitors.sign(f"192.0.2.{n}", **host), INBOX)
-        check_page(await visitors.sign("192.0.2.9", **host), 422)
+            check_sent_on(await visitors.sign(f"192.0.2.{n}", host=host), INBOX)
+        check_page(await visitors.sign("192.0.2.9", host=host), 422)
         check_sent_on(await visitors.sign("192.0.2.1"), INBOX)
         check_page(await visitors.sign("192.0.2.1"), 422)
 
