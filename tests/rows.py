@@ -57,7 +57,7 @@ def code(whose: Letter, signature: int) -> str:
 
 
 async def add_pending(
-    conn: Connection, whose: Letter, addresses: Sequence[str], *, age: timedelta = timedelta(), **fields: str
+    conn: Connection, whose: Letter, addresses: Sequence[str], age: timedelta = timedelta(), /, **fields: str
 ) -> list[int]:
     """Add a pending signature for each address, as the form would have; return their ids in the same order.
 

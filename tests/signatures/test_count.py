@@ -66,8 +66,8 @@ class World:
         """Add a pending signature of one of a few people."""
         address = f"voice{self.draw.randrange(8)}@letters.example"
         visibility = self.draw.choice(VISIBILITIES)
-        fields = {"name": self.draw.choice(NAMES), "city": "Ufa", "updates": self.draw.choice(["", "1"])}
-        await self._add(address, visibility=visibility, **fields)
+        name, updates = self.draw.choice(NAMES), self.draw.choice(["", "1"])
+        await self._add(address, visibility=visibility, name=name, city="Ufa", updates=updates)
 
     async def sign_for_an_organization(self) -> None:
         """Add a pending signature of one of a few representatives."""
