@@ -152,7 +152,15 @@ def environment(folder: Path, database_url: str, port: int, **more: str) -> dict
 async def serving(settings: Settings) -> AsyncIterator[None]:
     """Run the web server on this loop."""
     config = uvicorn.Config(
-        create_app(settings), port=settings.port, log_config=None, access_log=False, proxy_headers=False, lifespan="on"
+        create_app(settings),
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        lifespan="on",
+        # The clients let go of idle connections after 5 seconds. If the server did so at the same moment, on a busy
+        # machine a request would now and then meet a connection that is just being closed.
+        timeout_keep_alive=300,
     )
     server = uvicorn.Server(config)
     # Signals are the test run's own.

@@ -9,13 +9,13 @@ from petition.i18n import N_
 from petition.mailboxes import BadAddress, Mailbox
 from petition.signatures import countries, names, signals
 from petition.signatures.model import Kind, Visibility
+from petition.text import has_direction_mark, has_hidden
 
 # Which text was agreed to in the consent box and on the privacy page. Raise it whenever either changes its meaning.
 CONSENT_VERSION = 1
 
 WHOSE_NAME = N_("Please choose who may see the name.")
 AGREE = N_("Please agree, or we may not keep anything.")
-COUNTRY = N_("We do not know a country of this name. Please write it differently, or leave it out.")
 WEBSITE = N_("This is not a web address. It looks like https://example.org.")
 
 MOST_WEBSITE = 200  # characters
@@ -35,6 +35,7 @@ FIELDS = (
     "updates",
     "consent",
 )
+BOXES = ("updates", "consent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,26 @@ def kind_of(form: Mapping[str, str]) -> Kind:
     return Kind.ORGANIZATION if form.get("kind") == Kind.ORGANIZATION else Kind.PERSON
 
 
-def read(form: Mapping[str, str]) -> Draft | dict[str, str]:
-    """Return a ``Draft``, or the errors: field → message for the catalogues, in the order of the fields."""
-    reader = _Reader(form)
+def is_ticked(form: Mapping[str, str], key: str) -> bool:
+    """Tell whether a box is ticked. Our own forms send "yes", but no program's "no" must pass for consent."""
+    return form.get(key, "").strip().lower() not in {"", "0", "no", "off", "false"}
+
+
+def read(form: Mapping[str, str], languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES) -> Draft | dict[str, str]:
+    """Return a ``Draft``, or the errors: field → message for the catalogues, in the order of the fields.
+
+    ``languages`` are those in which countries are known.
+    """
+    reader = _Reader(form, languages)
     return reader.organization() if kind_of(form) is Kind.ORGANIZATION else reader.person()
 
 
 class _Reader:
     """Reads one form, collecting errors."""
 
-    def __init__(self, form: Mapping[str, str]) -> None:
+    def __init__(self, form: Mapping[str, str], languages: tuple[str, ...]) -> None:
         self._form = form
+        self._languages = languages
         self._errors: dict[str, str] = {}
         self._fields: dict[str, str] = {}
 
@@ -131,9 +141,9 @@ class _Reader:
 
     def _country(self) -> None:
         typed = self._cleaned("country")
-        code = countries.match(typed) if typed else None
+        code = countries.match(typed, self._languages) if typed else None
         if typed and code is None:
-            self._errors["country"] = COUNTRY
+            self._errors["country"] = countries.UNKNOWN
         self._fields["country"] = code or ""
 
     def _website(self) -> None:
@@ -144,9 +154,9 @@ class _Reader:
         self._fields["website"] = website or ""
 
     def _rest(self) -> Mailbox | None:
-        if not self._form.get("consent"):
+        if not is_ticked(self._form, "consent"):
             self._errors["consent"] = AGREE
-        if self._form.get("updates"):
+        if is_ticked(self._form, "updates"):
             self._fields["updates"] = "1"
         try:
             return mailboxes.parse(self._form.get("email", ""))
@@ -156,14 +166,18 @@ class _Reader:
 
 
 def website_of(typed: str) -> str | None:
-    """Return a web address in full ("example.org" → "https://example.org"), or None if it is none."""
+    """Return a cleaned web address in full ("example.org" → "https://example.org"), or None if it is none.
+
+    Only what a reader would see is one: no name or password in front of the host, nothing hidden, no space.
+    """
     text = typed if "://" in typed else f"https://{typed}"
+    if len(text) > MOST_WEBSITE or has_hidden(text) or has_direction_mark(text) or any(c.isspace() for c in text):
+        return None
     try:
         parts = urlsplit(text)
-        host = parts.hostname or ""
-        ascii_host = host.encode("idna").decode()
+        ascii_host = (parts.hostname or "").encode("idna").decode()
         _ = parts.port
     except (ValueError, UnicodeError):
         return None
-    whole = parts.scheme in {"http", "https"} and "." in ascii_host.strip(".") and not parts.username
-    return text if whole and len(text) <= MOST_WEBSITE and not any(c.isspace() for c in text) else None
+    whole = parts.scheme in {"http", "https"} and "." in ascii_host.strip(".") and "@" not in parts.netloc
+    return text if whole else None

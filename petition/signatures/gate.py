@@ -13,6 +13,7 @@ from petition.i18n import N_
 from petition.letters.board import Live
 from petition.limits import DEARER, Day, Days, Use
 from petition.network import ONION
+from petition.signatures import forms
 from petition.signatures.letter_page import Form
 from petition.state import Site
 
@@ -78,7 +79,8 @@ async def _count_drawn(request: Request, site: Site, form: Mapping[str, str]) ->
 
 def typed(form: Mapping[str, str], errors: Mapping[str, str] | None = None) -> Form:
     """Return what was typed, without answers to challenges, to be shown again."""
-    return Form({key: value for key, value in form.items() if key not in SHOWN_ANEW}, dict(errors or {}))
+    left_out = {*SHOWN_ANEW, *(box for box in forms.BOXES if not forms.is_ticked(form, box))}
+    return Form({key: value for key, value in form.items() if key not in left_out}, dict(errors or {}))
 
 
 def one_more_step(

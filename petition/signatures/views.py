@@ -53,7 +53,7 @@ async def sign(request: Request) -> Response:
         return await _again(request, live, kind, form, {"": CLOSED}, 409)
     if form.get("version") != live.letter.version.digest:
         return await _superseded(request, live, kind, form)
-    draft = forms.read(form)
+    draft = forms.read(form, tuple(site.renderer.languages))
     if isinstance(draft, dict):
         return await _again(request, live, kind, form, draft, 422)
     try:

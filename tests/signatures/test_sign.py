@@ -194,6 +194,10 @@ ORGANIZATION = [
     ({"website": "ftp://northpier.example"}, "website"),
     ({"website": "javascript:alert(1)"}, "website"),
     ({"website": f"https://northpier.example/{'x' * 200}"}, "website"),
+    ({"website": "https://:secret@northpier.example"}, "website"),
+    ({"website": "https://northpier.example@spam.example"}, "website"),
+    ({"website": "https://north\u0007pier.example"}, "website"),
+    ({"website": "https://northpier.example/\u202egpj"}, "website"),
     ({"name": ""}, "name"),
     ({"position": "http://spam.example"}, "position"),
     ({"visibility": "counted"}, "visibility"),
@@ -208,6 +212,16 @@ async def test_what_is_wrong_is_said_and_nothing_typed_is_lost(
     shared: Installation, changes: dict[str, str], field: str
 ) -> None:
     await see_refused(shared, await shared.form(email=fresh(), **ALL) | changes, field)
+
+
+@pytest.mark.parametrize("said", ["no", "0", " ", "false"])
+async def test_no_is_no_consent(shared: Installation, said: str) -> None:
+    pending, _ = await stored(shared.database)
+    page = await shared.sign(email=fresh(), consent=said, updates=said)
+    check_page(page, 422)
+    assert 'id="e-consent"' in page.text
+    assert not {"consent", "updates"} & form_in(page, "sign-form").keys(), "the box comes back ticked"
+    assert (await stored(shared.database))[0] == pending
 
 
 @pytest.mark.parametrize(("changes", "field"), ORGANIZATION, ids=short)
