@@ -24,6 +24,7 @@ from petition.letters.board import Board
 from petition.letters.views import ALL
 from petition.limits import Days
 from petition.organizers.keys import DeskKey
+from petition.organizers.passkeys import Passkeys
 from petition.rendering import Renderer
 from petition.sealing import Sealer, Wrapper
 from petition.settings import Settings
@@ -91,8 +92,8 @@ def create_app(settings: Settings) -> App:
             board.on_change(pages.moved)
             board.on_change(lambda _slug: pages.moved(ALL))
             signing, confirming = Signing(database, settings.limits), Confirming(database)
-            days, desk_key = Days(database, wrapper), DeskKey(wrapper)
-            for service in (board, pages, Captchas(settings), days, desk_key, signing, confirming):
+            days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
+            for service in (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming):
                 site.add(service)
             watching = asyncio.create_task(board.watch())
             try:

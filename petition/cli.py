@@ -64,9 +64,21 @@ def _parser() -> argparse.ArgumentParser:
     commands_.add_parser("check", help="tell what is wrong with settings, database, relays").set_defaults(
         run=commands.check
     )
+    _organizer(commands_.add_parser("organizer", help="who may enter the organizers' desk"))
     _letter(commands_.add_parser("letter", help="letters as folders"))
     _signatures(commands_.add_parser("signatures", help="signatories in and out; organizations that wait"))
     return parser
+
+
+def _organizer(parser: argparse.ArgumentParser) -> None:
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+    add = commands_.add_parser("add", help="print a one-time sign-in link for an organizer, new or known")
+    add.add_argument("email", metavar="EMAIL")
+    add.add_argument("--admin", action="store_true", help="make this organizer an admin of the installation")
+    add.set_defaults(run=commands.organizer_add)
+    reset = commands_.add_parser("reset", help="remove a lost second factor, end all sessions, print a link")
+    reset.add_argument("email", metavar="EMAIL")
+    reset.set_defaults(run=commands.organizer_reset)
 
 
 def _letter(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from petition import checking, database, embedded, i18n, logs, sealing
 from petition.database import Database
 from petition.demo import supervisor
 from petition.letters import actions
+from petition.organizers import accounts
 from petition.sealing import Wrapper
 from petition.settings import Role, Settings, load
 from petition.signatures import commands as signatures
@@ -62,6 +63,18 @@ def keys(_given: Namespace) -> None:
 def check(_given: Namespace) -> int:
     """Tell what is wrong; 1 if anything is."""
     return checking.main()
+
+
+async def organizer_add(given: Namespace) -> None:
+    """Print a one-time link for an organizer, new or known."""
+    async with _tool() as (settings, db):
+        _print(await accounts.add(db, settings, given.email, admin=given.admin))
+
+
+async def organizer_reset(given: Namespace) -> None:
+    """Remove an organizer's second factor and sessions, and print a one-time link."""
+    async with _tool() as (settings, db):
+        _print(await accounts.reset(db, settings, given.email))
 
 
 async def letter_import(given: Namespace) -> None:

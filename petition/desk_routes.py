@@ -9,6 +9,10 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from petition import web
 from petition.desk import ROOT, Need, OpenView, View, guarded
+from petition.organizers import factor_views as factor
+from petition.organizers import installation_views as installation
+from petition.organizers import member_views as members
+from petition.organizers import security_views as security
 from petition.organizers import views as entering
 
 
@@ -30,7 +34,31 @@ DESK: list[At] = [
     At("POST", "/organizer/enter/{token}", entering.enter, Need.STRANGER),
     At("POST", "/organizer/leave", entering.leave, Need.ENTERED),
     At("POST", "/organizer/language", entering.language, Need.ENTERED),
+    At("GET", "/organizer/second", factor.show, Need.ENTERED),
+    At("POST", "/organizer/second", factor.prove, Need.ENTERED),
+    At("POST", "/organizer/second/challenge", factor.challenge, Need.ENTERED),
+    At("POST", "/organizer/second/passkey", factor.prove_by_passkey, Need.ENTERED),
+    At("POST", "/organizer/second/passkey/new", factor.add_passkey, Need.ENTERED),
+    At("GET", "/organizer/second/totp", factor.show_totp, Need.ENTERED),
+    At("POST", "/organizer/second/totp", factor.finish_totp, Need.ENTERED),
+    At("POST", "/organizer/second/totp/begin", factor.begin_totp, Need.ENTERED),
+    At("GET", "/organizer/security", security.show, Need.ORGANIZER),
+    At("POST", "/organizer/security/name", security.name, Need.ORGANIZER),
+    At("POST", "/organizer/security/remove", security.remove, Need.ORGANIZER),
+    At("POST", "/organizer/security/codes", security.codes, Need.ORGANIZER),
+    At("POST", "/organizer/security/end", security.end, Need.ORGANIZER),
+    At("GET", "/organizer/installation", installation.show, Need.ADMIN),
+    At("POST", "/organizer/installation/invite", installation.invite, Need.ADMIN),
+    At("POST", "/organizer/installation/cancel", installation.cancel, Need.ADMIN),
+    At("POST", "/organizer/installation/admin", installation.admin, Need.ADMIN),
+    At("POST", "/organizer/installation/remove", installation.remove, Need.ADMIN),
+    At("POST", "/organizer/installation/own", installation.take_over, Need.ADMIN),
     At("GET", "/organizer/{slug}/", entering.overview, Need.VIEWER),
+    At("GET", "/organizer/{slug}/members", members.show, Need.OWNER),
+    At("POST", "/organizer/{slug}/members", members.change, Need.OWNER),
+    At("POST", "/organizer/{slug}/members/invite", members.invite, Need.OWNER),
+    At("POST", "/organizer/{slug}/members/cancel", members.cancel, Need.OWNER),
+    At("POST", "/organizer/{slug}/members/restore", members.restore, Need.OWNER),
 ]
 
 

@@ -51,6 +51,28 @@ DELETE FROM day_key WHERE day IN (
 )
 """
 
+DROP_ENTRIES = """
+DELETE FROM entry WHERE digest IN (
+  SELECT digest FROM entry WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+"""
+
+DROP_INVITATIONS = """
+DELETE FROM invitation WHERE id IN (
+  SELECT id FROM invitation WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+"""
+
+# The same times as in ``organizers.queries.LIVE``.
+DROP_SESSIONS = """
+DELETE FROM session WHERE id IN (
+  SELECT id FROM session
+  WHERE seen_at <= now() - interval '12 hours' OR created_at <= now() - interval '7 days'
+     OR (proved_at IS NULL AND created_at <= now() - interval '1 hour')
+  LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+"""
+
 CLOSE_LETTERS = """
 UPDATE letter SET state = 'closed', closed_at = closes_at, revision = revision + 1
 WHERE state = 'open' AND closes_at <= now()
@@ -68,6 +90,9 @@ BATCHED = {
     "used_challenge": (DROP_CHALLENGES,),
     "limit_use": (DROP_LIMITS,),
     "day_key": (DROP_DAY_KEYS,),
+    "entry": (DROP_ENTRIES,),
+    "invitation": (DROP_INVITATIONS,),
+    "session": (DROP_SESSIONS,),
 }
 
 
@@ -123,6 +148,18 @@ WRAPPED = (
     Wrapped(
         "SELECT day::text, wrapped FROM day_key",
         "UPDATE day_key SET wrapped = $3 WHERE day = $1::text::date AND wrapped = $2",
+    ),
+    Wrapped(
+        "SELECT one::text, wrapped FROM desk_key",
+        "UPDATE desk_key SET wrapped = $3 WHERE one = $1::text::boolean AND wrapped = $2",
+    ),
+    Wrapped(
+        "SELECT organizer::text, wrapped_secret FROM totp",
+        "UPDATE totp SET wrapped_secret = $3 WHERE organizer = $1::text::integer AND wrapped_secret = $2",
+    ),
+    Wrapped(
+        "SELECT id::text, wrapped_totp FROM session WHERE wrapped_totp IS NOT NULL",
+        "UPDATE session SET wrapped_totp = $3 WHERE id = $1::text::bigint AND wrapped_totp = $2",
     ),
 )
 

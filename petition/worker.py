@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 from petition import i18n, retention
 from petition.database import Database, opened
+from petition.direct_mail import Writer
 from petition.errors import SettingsError, Unavailable
 from petition.mail.choice import Chooser
 from petition.mail.compose import Composer
@@ -15,12 +16,19 @@ from petition.mail.deliver import SENDERS, Deliverer
 from petition.mail.line import is_on_this_machine
 from petition.mail.relays import Relays
 from petition.mail.suppression import Suppression
+from petition.organizers import entry, invitations
 from petition.rendering import Renderer
 from petition.sealing import Opener, Wrapper
 from petition.settings import Settings
 from petition.tokens import Tokens
 
 EVERY = 60.0  # seconds between two rounds of retention
+
+# Who writes the direct mails of each purpose in the outbox.
+WRITERS: Mapping[str, Writer] = {
+    entry.PURPOSE: entry.write_mail,
+    invitations.PURPOSE: invitations.write_mail,
+}
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +47,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     tokens = Tokens(settings.secret_keys)
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     composer = Composer(settings, renderer, tokens)
-    chooser = Chooser(Opener(settings.contact_private_key), Suppression(Wrapper(settings.secret_keys)))
+    chooser = Chooser(Opener(settings.contact_private_key), Suppression(Wrapper(settings.secret_keys)), WRITERS)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     _warn_of_open_passwords(settings)
     async with opened(settings.database_url, most=SENDERS + 2) as database, asyncio.TaskGroup() as group:

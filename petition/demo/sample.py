@@ -1,12 +1,15 @@
-"""The sample letter that a first demo publishes."""
+"""The sample letter that a first demo publishes, and its organizer."""
 
 import tomllib
 
 from petition import database, i18n, resources
+from petition.database import Database
 from petition.letters import actions, queries
+from petition.organizers import accounts
 from petition.sealing import Wrapper
 from petition.settings import Settings
 
+ORGANIZER = "organizer@letters.example"  # whose mail, like all mail of the demo, lands in the demo's mailbox
 FOLDER = resources.PACKAGE / "sample"
 
 
@@ -17,14 +20,25 @@ def slug() -> str:
     return found
 
 
-async def publish(url: str, settings: Settings) -> None:
-    """Migrate, and publish the sample letter unless it is there: what was done to it since stays done."""
+async def prepare(url: str, settings: Settings) -> str:
+    """Migrate, and publish the sample letter unless it is there: what was done to it since stays done.
+
+    Return the address of a one-time link to the desk for its organizer.
+    """
     await database.migrate(url)
     async with database.opened(url, most=1) as db:
-        async with db.connection() as conn:
-            known = await queries.by_slug(conn, slug())
-        if known is None:
-            languages = tuple(i18n.load(settings.locales_dir))
-            await actions.import_folder(db, Wrapper(settings.secret_keys), FOLDER, languages)
-        if known is None or known["state"] == "draft":  # a draft: the first demo was killed in between
-            await actions.publish(db, slug())
+        await _publish(db, settings)
+        link = await accounts.add(db, settings, ORGANIZER, admin=True)
+        async with db.transaction() as conn:
+            await accounts.own_if_nobody_does(conn, settings, slug(), ORGANIZER)
+        return link
+
+
+async def _publish(db: Database, settings: Settings) -> None:
+    async with db.connection() as conn:
+        known = await queries.by_slug(conn, slug())
+    if known is None:
+        languages = tuple(i18n.load(settings.locales_dir))
+        await actions.import_folder(db, Wrapper(settings.secret_keys), FOLDER, languages)
+    if known is None or known["state"] == "draft":  # a draft: the first demo was killed in between
+        await actions.publish(db, slug())

@@ -22,7 +22,7 @@ from petition.settings import Role, Settings, load
 SENDER = "letters@localhost"
 _POLL = 0.1  # seconds between two looks whether the web answers
 
-Prepare = Callable[[str, Settings], Awaitable[None]]
+Prepare = Callable[[str, Settings], Awaitable[str]]  # returns the address of a one-time link to the desk
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Demo:
     settings: Settings
     environ: Mapping[str, str]
     command: Sequence[str] = PETITION
-    prepare: Prepare = sample.publish
+    prepare: Prepare = sample.prepare
 
     async def run(self, database_url: str) -> None:
         """Run until a signal comes. Raises ``PetitionError`` if a child ends before."""
@@ -51,7 +51,7 @@ class Demo:
             running.result()
 
     async def _run(self, database_url: str) -> None:
-        await self.prepare(database_url, self.settings)
+        desk = await self.prepare(database_url, self.settings)
         inbox = Inbox()
         async with AsyncExitStack() as stack:
             smtp_port = await stack.enter_async_context(receiving(inbox))
@@ -63,7 +63,7 @@ class Demo:
             try:
                 await asyncio.wait({ended, answering}, return_when=asyncio.FIRST_COMPLETED)
                 if answering.done():
-                    self._say_where(mailbox)
+                    self._say_where(mailbox, desk)
                 raise await ended
             finally:
                 ended.cancel()
@@ -85,9 +85,14 @@ class Demo:
         languages = i18n.load(self.settings.locales_dir)
         return Renderer(languages, self.settings.base_url, self.settings.controller)
 
-    def _say_where(self, mailbox: str) -> None:
+    def _say_where(self, mailbox: str, desk: str) -> None:
         letters = [f"{self.settings.base_url}/{lang}/{sample.slug()}" for lang in i18n.load(self.settings.locales_dir)]
-        places = [*zip(("The letter", *[""] * len(letters)), letters, strict=False), ("The mailbox", mailbox)]
+        places = [
+            *zip(("The letter", *[""] * len(letters)), letters, strict=False),
+            ("The desk", desk),
+            ("", f"(once, for 15 minutes; afterwards a link comes to {sample.ORGANIZER})"),
+            ("The mailbox", mailbox),
+        ]
         lines = [f"  {title:<12} {place}" for title, place in places]
         sys.stdout.write("\n".join(["", *lines, "", "Ctrl-C stops everything.", ""]))
         sys.stdout.flush()

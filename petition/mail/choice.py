@@ -3,31 +3,51 @@
 Nothing here is a transaction: whatever changes after the choice is told by the page that the link opens.
 """
 
+from collections.abc import Mapping
+
 from petition.database import Connection, Record
+from petition.direct_mail import DirectJob, Writer
+from petition.errors import PetitionError
 from petition.mail import queries
-from petition.mail.model import Choice, Job, Place, Purpose, Template
+from petition.mail.model import Choice, Direct, Job, Place, Purpose, Template
 from petition.mail.suppression import Suppression
 from petition.sealing import Opener
 
 
 class Chooser:
-    """Opens addresses and picks mails."""
+    """Opens addresses and picks mails. ``writers`` write the direct mails, each those of one purpose."""
 
-    def __init__(self, opener: Opener, suppression: Suppression) -> None:
+    def __init__(self, opener: Opener, suppression: Suppression, writers: Mapping[str, Writer] | None = None) -> None:
         self._opener = opener
         self._suppression = suppression
+        self._writers = dict(writers or {})
 
-    async def choose(self, conn: Connection, job: Job) -> Choice | None:
+    async def choose(self, conn: Connection, job: Job) -> Choice | Direct | None:
         """Return the mail that ``job`` becomes by now, or None.
 
         Raises ``KeyDestroyed`` if the address was sealed to another key, ``PetitionError`` if it is none,
         ``Unavailable`` if the database is lost.
         """
-        if job.purpose is Purpose.SIGN:
-            return await self._for_signing(conn, job)
-        return await self._for_finding(conn, job)
+        if job.letter is not None and job.purpose == Purpose.SIGN:
+            return await self._for_signing(conn, job, job.letter)
+        if job.letter is not None and job.purpose == Purpose.FIND:
+            return await self._for_finding(conn, job, job.letter)
+        return await self._direct(conn, job)
 
-    async def _for_signing(self, conn: Connection, job: Job) -> Choice | None:
+    async def _direct(self, conn: Connection, job: Job) -> Direct | None:
+        writer = self._writers.get(job.purpose)
+        if writer is None or job.sealed is None:
+            raise PetitionError("nobody here writes such mails")
+        mail = await writer(conn, DirectJob(job.letter, job.digest, job.lang, job.details))
+        if mail is None:
+            return None
+        address = self._opener.open(job.sealed)
+        if not mail.heeds_never:
+            return Direct(mail, address, None)
+        never = await self._wanted(conn, address)
+        return None if never is None else Direct(mail, address, never)
+
+    async def _for_signing(self, conn: Connection, job: Job, letter: int) -> Choice | None:
         facts = await queries.sign_facts(conn, job)
         if facts is None:  # confirmed through another mail, or expired
             return None
@@ -39,9 +59,9 @@ class Chooser:
         template, leads_to = answer
         places = () if leads_to is None else (Place(leads_to, facts["kind"]),)
         code_works = template is Template.CONFIRM and facts["code_works"]
-        return Choice(template, address, never, job.letter, facts["slug"], facts["kind"], places, code_works)
+        return Choice(template, address, never, letter, facts["slug"], facts["kind"], places, code_works)
 
-    async def _for_finding(self, conn: Connection, job: Job) -> Choice | None:
+    async def _for_finding(self, conn: Connection, job: Job, letter: int) -> Choice | None:
         if job.sealed is None:
             return None
         address = self._opener.open(job.sealed)
@@ -50,10 +70,10 @@ class Chooser:
         if never is None or slug is None:
             return None
         if signed := await queries.signatures(conn, job):
-            return Choice(Template.FIND_SIGNED, address, never, job.letter, slug, signed[0].kind, signed)
+            return Choice(Template.FIND_SIGNED, address, never, letter, slug, signed[0].kind, signed)
         if pending := await queries.newest_pending(conn, job):
             place, code_works = pending
-            return Choice(Template.FIND_CONFIRM, address, never, job.letter, slug, place.kind, (place,), code_works)
+            return Choice(Template.FIND_CONFIRM, address, never, letter, slug, place.kind, (place,), code_works)
         return None
 
     async def _wanted(self, conn: Connection, address: str) -> bytes | None:

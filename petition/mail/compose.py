@@ -15,7 +15,7 @@ from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, parseaddr
 
 from petition.errors import PetitionError, SettingsError
-from petition.mail.model import Choice, Job, Place
+from petition.mail.model import Choice, Direct, Job, Place
 from petition.rendering import Renderer
 from petition.sealing import derive
 from petition.settings import Settings
@@ -49,10 +49,12 @@ class Composer:
         self._from = _sender(settings.mail_from)
         self._id_key = derive(settings.secret_keys[0], "message-id")
 
-    def compose(self, job: Job, choice: Choice) -> Parcel:
+    def compose(self, job: Job, choice: Choice | Direct) -> Parcel:
         """Return the mail. Raises ``Unmailable``."""
         recipient = _recipient(choice.address)
-        lang = job.lang if job.lang in self._renderer.languages else next(iter(self._renderer.languages))
+        lang = (choice.mail.lang if isinstance(choice, Direct) else None) or job.lang
+        if lang not in self._renderer.languages:
+            lang = next(iter(self._renderer.languages))
         message = EmailMessage(policy=SMTP)
         self._head(message, job, recipient)
         self._fill(message, choice, lang)
@@ -67,12 +69,15 @@ class Composer:
         message["Message-ID"] = self._message_id(job)
         message["Auto-Submitted"] = "auto-generated"
 
-    def _fill(self, message: EmailMessage, choice: Choice, lang: str) -> None:
-        context = self._context(choice, lang)
-        folder = f"email/{choice.template}"
+    def _fill(self, message: EmailMessage, choice: Choice | Direct, lang: str) -> None:
+        if isinstance(choice, Direct):
+            context, template = self._context_of_direct(choice, lang), choice.mail.template
+        else:
+            context, template = self._context(choice, lang), choice.template.value
+        folder = f"email/{template}"
         subject = self._renderer.render(f"{folder}/subject.txt", lang, **context)
         message["Subject"] = " ".join(subject.split())
-        if self._one_click:
+        if self._one_click and context["never_link"]:
             message["List-Unsubscribe"] = f"<{context['never_link']}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         text = self._renderer.render(f"{folder}/body.txt", lang, **context)
@@ -80,6 +85,10 @@ class Composer:
         message.set_content(text, cte=_encoding(text))
         message.add_alternative(html, subtype="html", cte=_encoding(html))
         message["Content-Language"] = lang  # last, since making an alternative moves such headers into the first part
+
+    def _context_of_direct(self, choice: Direct, lang: str) -> dict[str, object]:
+        never = None if choice.never is None else self._never_link(choice.never, lang)
+        return {**choice.mail.context, "never_link": never}
 
     def _context(self, choice: Choice, lang: str) -> dict[str, object]:
         page = "confirm" if choice.template.leads_to_confirming else "signature"
@@ -92,8 +101,11 @@ class Composer:
             "links": links,
             "link": links[0][1] if links else None,
             "code": self._tokens.code(choice.letter, choice.places[0].id) if choice.code_works else None,
-            "never_link": f"{self._base_url}/{lang}/never/{self._tokens.for_never(choice.never)}",
+            "never_link": self._never_link(choice.never, lang),
         }
+
+    def _never_link(self, never: bytes, lang: str) -> str:
+        return f"{self._base_url}/{lang}/never/{self._tokens.for_never(never)}"
 
     def _token(self, choice: Choice, place: Place) -> str:
         return self._tokens.for_signature(choice.letter, place.id)

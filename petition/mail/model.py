@@ -1,9 +1,12 @@
 """Mail jobs, which mail one becomes, and how long to wait before trying again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
+
+from petition.direct_mail import DirectMail
 
 KindName = Literal["person", "organization"]
 
@@ -13,7 +16,10 @@ _LONGEST = timedelta(hours=2)
 
 
 class Purpose(StrEnum):
-    """What the visitor asked for: nothing else about a job is decided by the web."""
+    """What the visitor asked for: nothing else about a job is decided by the web.
+
+    Any other purpose is of a direct mail, and its writer's (see ``direct_mail``).
+    """
 
     SIGN = "sign"
     FIND = "find"
@@ -39,15 +45,16 @@ class Job:
     """One leased row of the outbox."""
 
     id: int
-    letter: int
-    purpose: Purpose
-    pending: int | None  # whose row holds the sealed address; None for find
+    letter: int | None  # None only in direct mails
+    purpose: str
+    pending: int | None  # whose row holds the sealed address; sign only
     digest: bytes = field(repr=False)
-    sealed: bytes | None = field(repr=False)  # find only
+    sealed: bytes | None = field(repr=False)  # None for sign
     lang: str
     attempts: int  # that failed so far
     lease: int
     created_at: datetime
+    details: Mapping[str, object] = field(default_factory=dict, repr=False)  # of a direct mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,15 @@ class Choice:
     kind: KindName
     places: tuple[Place, ...]  # empty only in a "removed" mail without a row
     code_works: bool = False  # whether the six digits are still taken
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """A direct mail with the address it goes to."""
+
+    mail: DirectMail
+    address: str = field(repr=False)
+    never: bytes | None = field(repr=False)  # None: not for those who never want mail to say
 
 
 def pause(attempts: int) -> timedelta:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import cast
 
 from petition.database import Connection, Record
-from petition.mail.model import Job, KindName, Place, Purpose
+from petition.mail.model import Job, KindName, Place
 
 # While a job is leased, due_at is when the lease ends: a worker that dies leaves nothing to clean up.
 LEASE = """
@@ -12,7 +12,8 @@ WITH due AS MATERIALIZED (
   SELECT id FROM outbox WHERE due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 UPDATE outbox o SET lease = $2, due_at = now() + $3::interval FROM due WHERE o.id = due.id
-RETURNING o.id, o.letter, o.purpose, o.pending, o.digest, o.sealed, o.lang, o.attempts, o.lease, o.created_at
+RETURNING o.id, o.letter, o.purpose, o.pending, o.digest, o.sealed, o.lang, o.attempts, o.lease, o.created_at,
+          o.details
 """
 
 EXTEND = "UPDATE outbox SET due_at = now() + $3::interval WHERE id = $1 AND lease = $2 RETURNING id"
@@ -23,7 +24,7 @@ DONE = "DELETE FROM outbox WHERE id = $1"
 
 REFUSED = """
 WITH gone AS (DELETE FROM outbox WHERE id = $1 RETURNING letter)
-INSERT INTO refused_mail (letter, code) SELECT letter, $2::smallint FROM gone
+INSERT INTO refused_mail (letter, code) SELECT letter, $2::smallint FROM gone WHERE letter IS NOT NULL
 """
 
 # Code 0: nobody refused it, but nobody took it for two days either.
@@ -33,12 +34,12 @@ WITH mine AS (
 ), gone AS (
   DELETE FROM outbox o USING mine WHERE o.id = mine.id AND mine.old RETURNING o.letter
 ), given_up AS (
-  INSERT INTO refused_mail (letter, code) SELECT letter, 0 FROM gone RETURNING code
+  INSERT INTO refused_mail (letter, code) SELECT letter, 0 FROM gone WHERE letter IS NOT NULL
 ), later AS (
   UPDATE outbox o SET attempts = attempts + 1, due_at = now() + $3::interval, lease = NULL
   FROM mine WHERE o.id = mine.id AND NOT mine.old RETURNING o.id
 )
-SELECT EXISTS (SELECT FROM given_up)
+SELECT EXISTS (SELECT FROM gone)
 """
 
 SIGN_FACTS = """
@@ -162,7 +163,7 @@ def _job(row: Record) -> Job:
     return Job(
         id=row["id"],
         letter=row["letter"],
-        purpose=Purpose(row["purpose"]),
+        purpose=row["purpose"],
         pending=row["pending"],
         digest=row["digest"],
         sealed=row["sealed"],
@@ -170,4 +171,5 @@ def _job(row: Record) -> Job:
         attempts=row["attempts"],
         lease=row["lease"],
         created_at=row["created_at"],
+        details=row["details"] or {},
     )

@@ -58,6 +58,14 @@ LEAVE = "DELETE FROM member WHERE letter = $1 AND organizer = $2 AND role = $3 R
 
 OWNERS = "SELECT count(*) FROM member WHERE letter = $1 AND role = 'owner'"
 
+# What the log says of a member's leaving, unless they have come back since.
+REMOVED_ROLE = """
+SELECT g.before FROM log g JOIN organizer o ON o.id = $2
+WHERE g.letter = $1 AND g.act = 'member.remove' AND g.ids = ARRAY[$2::bigint] AND g.at > now() - interval '1 hour'
+  AND NOT EXISTS (SELECT FROM member m WHERE m.letter = $1 AND m.organizer = $2)
+ORDER BY g.id DESC LIMIT 1
+"""
+
 ORGANIZERS = """
 SELECT o.id, o.name, o.admin, o.created_at, o.seen_at,
        (EXISTS (SELECT FROM totp t WHERE t.organizer = o.id)
@@ -162,6 +170,12 @@ async def leave(conn: Connection, letter: int, organizer: int, before: Role) -> 
 async def owners(conn: Connection, letter: int) -> int:
     """Return how many owners a letter has."""
     return int(await conn.fetchval(OWNERS, letter))
+
+
+async def removed_role(conn: Connection, letter: int, organizer: int) -> Role | None:
+    """Return the role of a member who was removed in the last hour and has not come back."""
+    role: str | None = await conn.fetchval(REMOVED_ROLE, letter, organizer)
+    return Role(role) if role else None
 
 
 async def organizers(conn: Connection) -> list[Record]:

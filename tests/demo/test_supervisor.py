@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 async def nothing(url, settings):
-    pass
+    return f"{settings.base_url}/organizer/enter/a-token"
 
 demo = prepared(int(sys.argv[1]), Path(sys.argv[2]), os.environ)
 try:
@@ -116,6 +116,7 @@ def test_it_says_where_everything_is_and_ctrl_c_ends_it(data_dir: Path) -> None:
     said = demo.said()
     for lang in ("en", "ru"):
         assert f"http://localhost:{port}/{lang}/{sample.slug()}\n" in said
+    assert f"The desk     http://localhost:{port}/organizer/enter/a-token\n" in said
     mailbox = re.findall(r"The mailbox\s+(\S+)", said)[0]
     until(lambda: "from the worker" in get(mailbox))
     web, worker = demo.child("serve"), demo.child("worker")

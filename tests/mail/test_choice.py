@@ -8,7 +8,7 @@ from petition.database import Connection
 from petition.errors import KeyDestroyed
 from petition.mail import queries
 from petition.mail.choice import Chooser
-from petition.mail.model import Choice, Place, Template
+from petition.mail.model import Choice, Direct, Place, Template
 from petition.mail.suppression import Suppression
 from petition.sealing import Opener, new_contact_pair
 from tests.mail.installation import Installation
@@ -23,7 +23,9 @@ async def choose(installation: Installation, private_key: str | None = None) -> 
     assert private_key is not None
     chooser = Chooser(Opener(private_key), Suppression(installation.wrapper))
     (job,) = await queries.lease(installation.conn, 10, 1, timedelta(minutes=5))
-    return await chooser.choose(installation.conn, job)
+    choice = await chooser.choose(installation.conn, job)
+    assert not isinstance(choice, Direct)
+    return choice
 
 
 async def test_a_first_sign_up_is_asked_to_confirm(installation: Installation) -> None:

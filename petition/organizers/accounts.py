@@ -1,0 +1,62 @@
+"""What the command line does with organizers: let one in, and help one who has lost the second factor."""
+
+from petition import i18n, mailboxes
+from petition.database import Connection, Database
+from petition.errors import NotFound, PetitionError
+from petition.mailboxes import BadAddress, Mailbox
+from petition.organizers import entry, factor_queries, journal, member_queries, queries
+from petition.organizers.keys import DeskKey
+from petition.organizers.model import Role
+from petition.sealing import Sealer, Wrapper
+from petition.settings import Settings
+
+
+async def add(database: Database, settings: Settings, email: str, *, admin: bool) -> str:
+    """Return the address of a one-time link for an organizer, new or known. Raises ``PetitionError``."""
+    mailbox = _mailbox(email)
+    key, sealer = DeskKey(Wrapper(settings.secret_keys)), Sealer(settings.contact_public_key)
+    lang = next(iter(i18n.load(settings.locales_dir)))
+    async with database.transaction() as conn:
+        organizer = await entry.add_organizer(conn, key, sealer, mailbox, lang=lang, admin=admin)
+        return _address(settings, await entry.link(conn, organizer.id))
+
+
+async def reset(database: Database, settings: Settings, email: str) -> str:
+    """Remove an organizer's second factors and end all sessions; return the address of a one-time link.
+
+    Raises ``NotFound``, ``PetitionError``.
+    """
+    key = DeskKey(Wrapper(settings.secret_keys))
+    async with database.transaction() as conn:
+        organizer = await queries.organizer_of(conn, await key.of_mailbox(conn, _mailbox(email)))
+        if organizer is None:
+            raise NotFound("there is no organizer with this address")
+        await factor_queries.drop_all(conn, organizer.id)
+        await queries.end_others(conn, organizer.id, 0)
+        await journal.write(conn, None, None, "factor.reset", ids=[organizer.id])
+        return _address(settings, await entry.link(conn, organizer.id))
+
+
+async def own_if_nobody_does(conn: Connection, settings: Settings, slug: str, email: str) -> None:
+    """Make an organizer the owner of a letter that has no members yet."""
+    letter = await member_queries.letter_id(conn, slug)
+    organizer = await queries.organizer_of(
+        conn, await DeskKey(Wrapper(settings.secret_keys)).of_mailbox(conn, _mailbox(email))
+    )
+    if letter is None or organizer is None:
+        return
+    await member_queries.lock_letter(conn, letter)
+    if not await member_queries.members(conn, letter):
+        await member_queries.join(conn, letter, organizer.id, Role.OWNER)
+        await journal.write(conn, None, letter, "member.take", ids=[organizer.id], after=Role.OWNER)
+
+
+def _mailbox(email: str) -> Mailbox:
+    try:
+        return mailboxes.parse(email)
+    except BadAddress as error:
+        raise PetitionError(error.message) from None
+
+
+def _address(settings: Settings, token: str) -> str:
+    return f"{settings.base_url}/organizer/enter/{token}"

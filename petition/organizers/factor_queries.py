@@ -1,0 +1,156 @@
+"""All SQL of second factors: codes from an app, passkeys, recovery codes, and challenges waiting for an answer."""
+
+from collections.abc import Sequence
+
+from petition.database import Connection, Record
+
+# Two who change one organizer's factors at once wait here for each other.
+LOCK = "SELECT id FROM organizer WHERE id = $1 FOR NO KEY UPDATE"
+
+SET_BEGUN = "UPDATE session SET wrapped_totp = $2 WHERE id = $1"
+
+BEGUN = "SELECT wrapped_totp FROM session WHERE id = $1"
+
+SET_TOTP = """
+INSERT INTO totp (organizer, wrapped_secret, last_step) VALUES ($1, $2, $3)
+ON CONFLICT (organizer) DO UPDATE
+SET wrapped_secret = excluded.wrapped_secret, last_step = excluded.last_step, since = now()
+"""
+
+TOTP = "SELECT wrapped_secret, since FROM totp WHERE organizer = $1"
+
+# A code passes once, and none older than one that has passed.
+USE_STEP = "UPDATE totp SET last_step = $2 WHERE organizer = $1 AND last_step < $2 RETURNING organizer"
+
+DROP_TOTP = "DELETE FROM totp WHERE organizer = $1 RETURNING organizer"
+
+SET_CHALLENGE = "UPDATE session SET challenge = $2, challenged_at = now() WHERE id = $1"
+
+TAKE_CHALLENGE = """
+WITH old AS (SELECT id, challenge, challenged_at FROM session WHERE id = $1 FOR UPDATE)
+UPDATE session s SET challenge = NULL, challenged_at = NULL FROM old WHERE s.id = old.id
+RETURNING CASE WHEN old.challenged_at > now() - interval '5 minutes' THEN old.challenge END
+"""
+
+ADD_PASSKEY = """
+INSERT INTO passkey (id, organizer, public_key, uses, browser) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+
+PASSKEYS = "SELECT id, public_key, uses, browser, since, used_at FROM passkey WHERE organizer = $1 ORDER BY since, id"
+
+USE_PASSKEY = """
+UPDATE passkey SET uses = $3, used_at = now() WHERE id = $1 AND organizer = $2 AND (uses < $3 OR $3 = 0) RETURNING id
+"""
+
+DROP_PASSKEY = "DELETE FROM passkey WHERE organizer = $1 AND id = $2 RETURNING id"
+
+DROP_PASSKEYS = "DELETE FROM passkey WHERE organizer = $1"
+
+FACTORS = """
+SELECT (SELECT count(*) FROM totp WHERE organizer = $1) + (SELECT count(*) FROM passkey WHERE organizer = $1)
+"""
+
+DROP_CODES = "DELETE FROM recovery_code WHERE organizer = $1"
+
+ADD_CODES = "INSERT INTO recovery_code (organizer, digest) SELECT $1, unnest($2::bytea[])"
+
+USE_CODE = "DELETE FROM recovery_code WHERE organizer = $1 AND digest = $2 RETURNING organizer"
+
+CODES = "SELECT count(*) FROM recovery_code WHERE organizer = $1"
+
+
+async def drop_all(conn: Connection, organizer: int) -> None:
+    """Delete every second factor of an organizer, and the recovery codes."""
+    for statement in (DROP_TOTP, DROP_PASSKEYS, DROP_CODES):
+        await conn.execute(statement, organizer)
+
+
+async def lock(conn: Connection, organizer: int) -> None:
+    """Let nobody else change this organizer's factors until the transaction ends."""
+    await conn.execute(LOCK, organizer)
+
+
+async def set_new_secret(conn: Connection, session: int, wrapped: bytes | None) -> None:
+    """Keep the secret that a session is setting up; it goes with the session."""
+    await conn.execute(SET_BEGUN, session, wrapped)
+
+
+async def new_secret(conn: Connection, session: int) -> bytes | None:
+    """Return the wrapped secret that a session is setting up."""
+    wrapped: bytes | None = await conn.fetchval(BEGUN, session)
+    return wrapped
+
+
+async def set_totp(conn: Connection, organizer: int, wrapped: bytes, step: int) -> None:
+    """Make a wrapped secret the organizer's; the code of ``step`` has just passed."""
+    await conn.execute(SET_TOTP, organizer, wrapped, step)
+
+
+async def totp(conn: Connection, organizer: int) -> Record | None:
+    """Return the organizer's wrapped secret and since when."""
+    return await conn.fetchrow(TOTP, organizer)
+
+
+async def pass_step(conn: Connection, organizer: int, step: int) -> bool:
+    """Let the code of ``step`` pass; tell whether neither it nor a later one had."""
+    return await conn.fetchval(USE_STEP, organizer, step) is not None
+
+
+async def drop_totp(conn: Connection, organizer: int) -> bool:
+    """Delete the organizer's secret; tell whether there was one."""
+    return await conn.fetchval(DROP_TOTP, organizer) is not None
+
+
+async def set_challenge(conn: Connection, session: int, challenge: bytes) -> None:
+    """Keep the challenge that a session's browser has to answer, in the place of any other."""
+    await conn.execute(SET_CHALLENGE, session, challenge)
+
+
+async def take_challenge(conn: Connection, session: int) -> bytes | None:
+    """Use up and return a session's challenge; None if there is none or it is older than five minutes."""
+    challenge: bytes | None = await conn.fetchval(TAKE_CHALLENGE, session)
+    return challenge
+
+
+async def add_passkey(
+    conn: Connection, organizer: int, number: bytes, public_key: bytes, uses: int, browser: str
+) -> bool:
+    """Add a passkey; tell whether nobody had it before."""
+    return await conn.fetchval(ADD_PASSKEY, number, organizer, public_key, uses, browser) is not None
+
+
+async def passkeys(conn: Connection, organizer: int) -> list[Record]:
+    """Return the organizer's passkeys, the oldest first."""
+    return await conn.fetch(PASSKEYS, organizer)
+
+
+async def use_passkey(conn: Connection, organizer: int, number: bytes, uses: int) -> bool:
+    """Note that a passkey was used; tell whether its counter had moved on (or it has none)."""
+    return await conn.fetchval(USE_PASSKEY, number, organizer, uses) is not None
+
+
+async def drop_passkey(conn: Connection, organizer: int, number: bytes) -> bool:
+    """Delete a passkey; tell whether there was one."""
+    return await conn.fetchval(DROP_PASSKEY, organizer, number) is not None
+
+
+async def factors(conn: Connection, organizer: int) -> int:
+    """Return how many second factors an organizer has, recovery codes aside."""
+    return int(await conn.fetchval(FACTORS, organizer))
+
+
+async def set_codes(conn: Connection, organizer: int, digests: Sequence[bytes]) -> None:
+    """Replace the organizer's recovery codes."""
+    await conn.execute(DROP_CODES, organizer)
+    await conn.execute(ADD_CODES, organizer, list(digests))
+
+
+async def use_code(conn: Connection, organizer: int, digest: bytes) -> bool:
+    """Use a recovery code up; tell whether there was one."""
+    return await conn.fetchval(USE_CODE, organizer, digest) is not None
+
+
+async def codes(conn: Connection, organizer: int) -> int:
+    """Return how many recovery codes are left."""
+    return int(await conn.fetchval(CODES, organizer))

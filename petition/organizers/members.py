@@ -1,0 +1,123 @@
+"""Who may do what: inviting, changing and removing members of a letter, and the installation's own organizers.
+
+A letter always keeps an owner, the installation an admin: whoever takes rights away holds a lock, changes only what is
+still as it was shown, and looks at who is left before the transaction ends.
+"""
+
+import secrets
+
+from petition.database import Connection
+from petition.errors import NotFound
+from petition.i18n import N_
+from petition.mailboxes import Mailbox
+from petition.organizers import invitations, journal, queries
+from petition.organizers import member_queries as members
+from petition.organizers.keys import DeskKey
+from petition.organizers.model import Refused, Role
+from petition.sealing import Sealer
+
+LAST_OWNER = N_("A letter needs an owner. Make somebody else one first.")
+LAST_ADMIN = N_("The installation needs an admin. Make somebody else one first.")
+CHANGED = N_("A colleague has changed this meanwhile. Here is how it is now.")
+ONLY_OWNER = N_("This organizer is the only owner of a letter. Give it another owner first.")
+NOT_UNDONE = N_("This cannot be undone any more. Send an invitation instead.")
+
+
+async def invite(
+    conn: Connection,
+    key: DeskKey,
+    sealer: Sealer,
+    by: int,
+    letter: int | None,
+    role: Role | None,
+    whom: tuple[str, Mailbox, str],
+) -> None:
+    """Have the worker mail an invitation; ``whom`` is (name, mailbox, language).
+
+    The same for every address: only the link, once opened, tells who is an organizer already.
+    """
+    name, mailbox, lang = whom
+    number = secrets.randbits(62)
+    digest, sealed = await key.of_mailbox(conn, mailbox), sealer.seal(mailbox.address)
+    await members.add_invitation(conn, number, letter, role, (name, lang, digest, sealed), by, invitations.LENGTH)
+    details: dict[str, object] = {"invitation": number}
+    await queries.add_job(conn, invitations.PURPOSE, digest, sealed, lang, letter=letter, details=details)
+    await journal.write(conn, by, letter, "member.invite", ids=[number], after=role or "organizer")
+
+
+async def cancel(conn: Connection, by: int, letter: int | None, invitation: int) -> None:
+    """Take an invitation back; harmless if it is gone."""
+    if (row := await members.cancel_invitation(conn, invitation, letter)) is not None:
+        await journal.write(conn, by, letter, "member.uninvite", ids=[invitation], before=row["role"] or "organizer")
+
+
+async def change_role(conn: Connection, by: int, letter: int, organizer: int, before: Role, after: Role) -> None:
+    """Give a member another role. Raises ``Refused``."""
+    if before is after:
+        return
+    await members.lock_letter(conn, letter)
+    if not await members.set_role(conn, letter, organizer, before, after):
+        raise Refused(CHANGED)
+    await _check_owner(conn, letter)
+    await journal.write(conn, by, letter, "member.role", ids=[organizer], before=before, after=after)
+
+
+async def remove(conn: Connection, by: int, letter: int, organizer: int, before: Role) -> None:
+    """Take a member out of a letter. Raises ``Refused``."""
+    await members.lock_letter(conn, letter)
+    if not await members.leave(conn, letter, organizer, before):
+        raise Refused(CHANGED)
+    await _check_owner(conn, letter)
+    await journal.write(conn, by, letter, "member.remove", ids=[organizer], before=before)
+
+
+async def restore(conn: Connection, by: int, letter: int, organizer: int) -> None:
+    """Undo a removal of the last hour: the member has the role that the log says they had. Raises ``Refused``."""
+    await members.lock_letter(conn, letter)
+    role = await members.removed_role(conn, letter, organizer)
+    if role is None:
+        raise Refused(NOT_UNDONE)
+    await members.join(conn, letter, organizer, role)
+    await journal.write(conn, by, letter, "member.restore", ids=[organizer], after=role)
+
+
+async def _check_owner(conn: Connection, letter: int) -> None:
+    if not await members.owners(conn, letter):
+        raise Refused(LAST_OWNER)
+
+
+async def take_over(conn: Connection, by: int, slug: str) -> None:
+    """Make an admin an owner of a letter; its members see that in its log. Raises ``NotFound``."""
+    letter = await members.letter_id(conn, slug)
+    if letter is None:
+        raise NotFound("there is no such letter")
+    await members.lock_letter(conn, letter)
+    await members.join(conn, letter, by, Role.OWNER)
+    await journal.write(conn, by, letter, "member.take", ids=[by], after=Role.OWNER)
+
+
+async def set_admin(conn: Connection, by: int, organizer: int, admin: bool) -> None:
+    """Make an organizer an admin of the installation, or no longer one. Raises ``Refused``."""
+    await members.lock_admins(conn)
+    if not await members.set_admin(conn, organizer, admin):
+        return
+    await _check_admin(conn)
+    words = ("", "admin") if admin else ("admin", "")
+    await journal.write(conn, by, None, "organizer.admin", ids=[organizer], before=words[0], after=words[1])
+
+
+async def remove_organizer(conn: Connection, by: int, organizer: int) -> None:
+    """Delete an organizer with sessions, second factor and roles; harmless if gone. Raises ``Refused``."""
+    await members.lock_admins(conn)
+    if await members.only_owner_of(conn, organizer):
+        raise Refused(ONLY_OWNER)
+    row = await members.remove_organizer(conn, organizer)
+    if row is None:
+        return
+    await _check_admin(conn)
+    await journal.write(conn, by, None, "organizer.remove", ids=[organizer], before="admin" if row["admin"] else "")
+
+
+async def _check_admin(conn: Connection) -> None:
+    if not await members.lock_admins(conn):
+        raise Refused(LAST_ADMIN)

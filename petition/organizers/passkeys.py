@@ -1,0 +1,94 @@
+"""Passkeys (WebAuthn, level 2): the browser asks a key of its own, the key signs our challenge for our address only."""
+
+from urllib.parse import urlsplit
+
+from petition.database import Connection
+from petition.i18n import N_
+from petition.organizers import factor_queries as queries
+from petition.organizers import journal
+from petition.organizers.model import Organizer, Refused
+
+# The library takes a third of a second to import, and a web process may run for weeks without anyone's passkey. So each
+# function imports it for itself.
+
+NOT_TAKEN = N_("The passkey could not be used. Please try again.")
+KNOWN = N_("This passkey is set up already.")
+
+
+class Passkeys:
+    """Passkeys for one address."""
+
+    def __init__(self, base_url: str) -> None:
+        self._origin = base_url
+        self._host = urlsplit(base_url).hostname or "localhost"
+
+    async def ask_for_new(self, conn: Connection, organizer: Organizer, session: int, title: str) -> str:
+        """Return what the browser needs to make a passkey (JSON); the session's challenge waits for the answer."""
+        from webauthn import generate_registration_options, options_to_json
+        from webauthn.helpers.structs import PublicKeyCredentialDescriptor
+
+        known = [PublicKeyCredentialDescriptor(id=row["id"]) for row in await queries.passkeys(conn, organizer.id)]
+        options = generate_registration_options(
+            rp_id=self._host,
+            rp_name=title,
+            user_id=organizer.id.to_bytes(8, "big"),
+            user_name=organizer.called,
+            exclude_credentials=known,
+        )
+        await queries.set_challenge(conn, session, options.challenge)
+        return options_to_json(options)
+
+    async def ask_for_proof(self, conn: Connection, organizer: Organizer, session: int) -> str:
+        """Return what the browser needs to show a passkey (JSON); the session's challenge waits for the answer."""
+        from webauthn import generate_authentication_options, options_to_json
+        from webauthn.helpers.structs import PublicKeyCredentialDescriptor
+
+        known = [PublicKeyCredentialDescriptor(id=row["id"]) for row in await queries.passkeys(conn, organizer.id)]
+        options = generate_authentication_options(rp_id=self._host, allow_credentials=known)
+        await queries.set_challenge(conn, session, options.challenge)
+        return options_to_json(options)
+
+    async def add(self, conn: Connection, organizer: int, challenge: bytes | None, answer: str, browser: str) -> None:
+        """Keep the passkey that the browser made for ``challenge``. Raises ``Refused``."""
+        from webauthn import verify_registration_response
+        from webauthn.helpers.exceptions import WebAuthnException
+
+        try:
+            made = verify_registration_response(
+                credential=answer,
+                expected_challenge=challenge or b"",
+                expected_rp_id=self._host,
+                expected_origin=self._origin,
+            )
+        except (WebAuthnException, ValueError, TypeError, KeyError):
+            raise Refused(NOT_TAKEN) from None
+        if challenge is None:
+            raise Refused(NOT_TAKEN)
+        await queries.lock(conn, organizer)
+        key = made.credential_public_key
+        if not await queries.add_passkey(conn, organizer, made.credential_id, key, made.sign_count, browser):
+            raise Refused(KNOWN)
+        await journal.write(conn, organizer, None, "factor.add", after="passkey")
+
+    async def prove(self, conn: Connection, organizer: int, challenge: bytes | None, answer: str) -> None:
+        """Let a passkey's answer to ``challenge`` pass. Raises ``Refused``."""
+        from webauthn import verify_authentication_response
+        from webauthn.helpers import parse_authentication_credential_json
+        from webauthn.helpers.exceptions import WebAuthnException
+
+        try:
+            credential = parse_authentication_credential_json(answer)
+            known = {row["id"]: row for row in await queries.passkeys(conn, organizer)}
+            row = known[credential.raw_id]
+            shown = verify_authentication_response(
+                credential=credential,
+                expected_challenge=challenge or b"",
+                expected_rp_id=self._host,
+                expected_origin=self._origin,
+                credential_public_key=row["public_key"],
+                credential_current_sign_count=row["uses"],
+            )
+        except (WebAuthnException, ValueError, TypeError, KeyError):
+            raise Refused(NOT_TAKEN) from None
+        if challenge is None or not await queries.use_passkey(conn, organizer, row["id"], shown.new_sign_count):
+            raise Refused(NOT_TAKEN)

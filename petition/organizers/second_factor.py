@@ -1,0 +1,116 @@
+"""The second factor: codes from an app (TOTP, RFC 6238), passkeys (``passkeys``), and recovery codes for the day both
+are lost.
+
+Whoever has none can only set one up; whoever has one must show it in every session. One always stays.
+"""
+
+import base64
+import hmac
+import re
+import secrets
+import time
+
+import pyotp
+
+from petition.database import Connection
+from petition.i18n import N_
+from petition.organizers import factor_queries as queries
+from petition.organizers import journal
+from petition.organizers.keys import DeskKey
+from petition.organizers.model import Refused
+from petition.sealing import Wrapper
+
+STEP = 30  # seconds a code lasts (RFC 6238, 4.1)
+RECOVERY_CODES = 10
+
+WRONG_CODE = N_("This code is not the right one, or it has been used. Codes change every half minute.")
+NOTHING_BEGUN = N_("This took too long. Please begin again.")
+LAST_ONE = N_("This is your only second factor. Set up another one first.")
+
+
+async def begin_totp(conn: Connection, wrapper: Wrapper, session: int) -> None:
+    """Make the secret that a session is going to set up."""
+    await queries.set_new_secret(conn, session, wrapper.wrap(pyotp.random_base32().encode()))
+
+
+async def secret_begun(conn: Connection, wrapper: Wrapper, session: int) -> str | None:
+    """Return the secret that a session is setting up, for the app to read."""
+    wrapped = await queries.new_secret(conn, session)
+    return wrapper.unwrap(wrapped).decode() if wrapped else None
+
+
+async def finish_totp(conn: Connection, wrapper: Wrapper, organizer: int, session: int, typed: str) -> None:
+    """Make the secret the organizer's once a code shows that the app has it. Raises ``Refused``."""
+    await queries.lock(conn, organizer)
+    secret = await secret_begun(conn, wrapper, session)
+    if secret is None:
+        raise Refused(NOTHING_BEGUN)
+    step = step_of(secret, typed)
+    if step is None:
+        raise Refused(WRONG_CODE, "code")
+    await queries.set_totp(conn, organizer, wrapper.wrap(secret.encode()), step)
+    await queries.set_new_secret(conn, session, None)
+    await journal.write(conn, organizer, None, "factor.add", after="totp")
+
+
+async def prove(conn: Connection, wrapper: Wrapper, key: DeskKey, organizer: int, typed: str) -> None:
+    """Let a code from the app, or a recovery code, pass; each passes once. Raises ``Refused``."""
+    if re.fullmatch(r"[0-9]{6}", code := re.sub(r"\s", "", typed)):
+        row = await queries.totp(conn, organizer)
+        step = step_of(wrapper.unwrap(row["wrapped_secret"]).decode(), code) if row else None
+        if step is not None and await queries.pass_step(conn, organizer, step):
+            return
+    elif await queries.use_code(conn, organizer, await key.of_code(conn, organizer, plain(typed))):
+        await journal.write(conn, organizer, None, "factor.recovery")
+        return
+    raise Refused(WRONG_CODE, "code")
+
+
+def step_of(secret: str, typed: str) -> int | None:
+    """Return the half minute whose code was typed: this one, the one before or after it; None if none of them."""
+    code = re.sub(r"\s", "", typed)
+    if not re.fullmatch(r"[0-9]{6}", code):
+        return None
+    totp, now = pyotp.TOTP(secret), int(time.time()) // STEP
+    # All three are compared, so that the time says nothing about which fits.
+    fits = [step for step in (now - 1, now, now + 1) if hmac.compare_digest(totp.generate_otp(step), code)]
+    return max(fits, default=None)
+
+
+def address_for_app(secret: str, name: str, issuer: str) -> str:
+    """Return the ``otpauth:`` address that an app reads from the picture."""
+    return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=issuer)
+
+
+async def new_codes(conn: Connection, key: DeskKey, organizer: int) -> list[str]:
+    """Replace the recovery codes; return the new ones, which nobody can be shown again."""
+    codes = [_new_code() for _ in range(RECOVERY_CODES)]
+    await queries.set_codes(conn, organizer, [await key.of_code(conn, organizer, plain(code)) for code in codes])
+    await journal.write(conn, organizer, None, "factor.codes")
+    return codes
+
+
+async def first_codes(conn: Connection, key: DeskKey, organizer: int) -> list[str]:
+    """Return recovery codes for whoever has none left; nothing for the others."""
+    return [] if await queries.codes(conn, organizer) else await new_codes(conn, key, organizer)
+
+
+def _new_code() -> str:
+    """Return 60 random bits in letters and digits that cannot be taken for each other (RFC 4648, base 32)."""
+    text = base64.b32encode(secrets.token_bytes(10)).decode().lower()[:12]
+    return "-".join((text[:4], text[4:8], text[8:]))
+
+
+def plain(code: str) -> str:
+    """Return a recovery code as it is digested, however it was typed."""
+    return re.sub(r"[^a-z2-7]", "", code.lower())[:40]
+
+
+async def remove(conn: Connection, organizer: int, passkey: bytes | None) -> None:
+    """Remove a passkey, or the app's codes (None); harmless if it is gone. Raises ``Refused`` if it is the last."""
+    await queries.lock(conn, organizer)
+    gone = await (queries.drop_passkey(conn, organizer, passkey) if passkey else queries.drop_totp(conn, organizer))
+    if gone and not await queries.factors(conn, organizer):
+        raise Refused(LAST_ONE)
+    if gone:
+        await journal.write(conn, organizer, None, "factor.remove", before="passkey" if passkey else "totp")
