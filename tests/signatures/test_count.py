@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -77,7 +76,7 @@ class World:
 
     async def _add(self, address: str, **fields: str) -> None:
         async with self.database.transaction() as conn:
-            self.waiting += await rows.add_pending(conn, self.letter, [address], age=timedelta(), **fields)
+            self.waiting += await rows.add_pending(conn, self.letter, [address], **fields)
 
     async def confirm(self) -> None:
         """Use a mailed link, perhaps not for the first time."""
