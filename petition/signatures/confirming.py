@@ -103,10 +103,9 @@ async def _confirm(
         place: stored(keys[place], Kind(row["kind"]), fields[place]) for place, row in zip(fields, rows, strict=True)
     }
     winners = await queries.add_signatures(conn, _signature_columns(rows, fields, shown))
-    for row in rows:
-        # Who loses shares a mailbox with a signature that is there: the same mailed person, so the same calm answer.
-        held = row["kind"] == Kind.ORGANIZATION
-        results[row["letter"], row["id"]] = Confirmation(Result.HELD if held else Result.CONFIRMED, Kind(row["kind"]))
+    results |= {(row["letter"], row["id"]): _begun(row) for row in rows}
+    if len(winners) < len(rows):
+        results |= await _of_those_before(conn, [row for row in rows if (row["letter"], row["id"]) not in winners])
     won = [row for row in rows if (row["letter"], row["id"]) in winners]
     if won:
         await queries.drop_pending(conn, *_columns([(row["letter"], row["id"]) for row in won]))
@@ -181,6 +180,23 @@ async def _count(conn: Connection, won: Sequence[Record], fields: dict[tuple[int
             hidden[row["letter"]] += fields[row["letter"], row["id"]]["visibility"] != Visibility.PUBLIC
     if people:
         await queries.move_counts(conn, [(letter, n, 0, hidden[letter], 0) for letter, n in people.items()])
+
+
+async def _of_those_before(conn: Connection, lost: Sequence[Record]) -> dict[tuple[int, int], Confirmation]:
+    """Answer each who was not the first of a mailbox as the first one stands: it is the same mailed person."""
+    mailboxes = list(zip(*((row["letter"], row["kind"], row["digest"]) for row in lost), strict=True))
+    first = {(row["letter"], row["kind"], row["digest"]): row for row in await queries.first_ones(conn, mailboxes)}
+    return {
+        (row["letter"], row["id"]): _as_it_stands(first[row["letter"], row["kind"], row["digest"]])
+        for row in lost
+        if (row["letter"], row["kind"], row["digest"]) in first
+    }
+
+
+def _begun(row: Record) -> Confirmation:
+    """Return what becomes of a signature that is confirmed now."""
+    kind = Kind(row["kind"])
+    return Confirmation(Result.HELD if kind is Kind.ORGANIZATION else Result.CONFIRMED, kind)
 
 
 def _as_it_stands(row: Record) -> Confirmation:

@@ -89,6 +89,12 @@ SELECT s.letter, s.id, s.kind, s.state FROM unnest($1::integer[], $2::bigint[]) 
 JOIN signature s ON s.letter = u.letter AND s.id = u.id
 """
 
+FIRST_ONES = """
+SELECT s.letter, s.kind, s.digest, s.state
+FROM unnest($1::integer[], $2::kind[], $3::bytea[]) AS u (letter, kind, digest) JOIN signature s
+  ON s.letter = u.letter AND s.kind = u.kind AND s.digest = u.digest
+"""
+
 SEE_PENDING = """
 SELECT p.kind, p.fields, p.version, l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable
 FROM pending p JOIN letter l ON l.id = p.letter WHERE p.letter = $1 AND p.id = $2
@@ -160,6 +166,11 @@ async def move_counts(conn: Connection, moves: Sequence[tuple[int, int, int, int
 async def states(conn: Connection, letters: Sequence[int], ids: Sequence[int]) -> list[Record]:
     """Return (letter, id, kind, state) of the signatures that are there."""
     return await conn.fetch(STATES, letters, ids)
+
+
+async def first_ones(conn: Connection, mailboxes: Sequence[Sequence[object]]) -> list[Record]:
+    """Return (letter, kind, digest, state) of the signatures there are; ``mailboxes`` are letters, kinds, digests."""
+    return await conn.fetch(FIRST_ONES, *mailboxes)
 
 
 async def see_pending(conn: Connection, letter: int, signature: int) -> Record | None:
