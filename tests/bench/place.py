@@ -116,11 +116,14 @@ class Place:
 
     @contextlib.asynccontextmanager
     async def web(self, rows: int) -> AsyncIterator[Web]:
-        """Run one web process over the letter that ``rows`` have signed."""
-        url, port = self.url(f"letters_{rows}"), free_port()
+        """Run one web process over a copy of the letter that ``rows`` have signed."""
+        url, port = self.url(f"run_{rows}"), free_port()
+        admin = await connect(self._url)
+        await admin.execute(f"DROP DATABASE IF EXISTS run_{rows} WITH (FORCE)")
+        await admin.execute(f"CREATE DATABASE run_{rows} TEMPLATE letters_{rows} STRATEGY file_copy", timeout=600)
+        await admin.close()
+        await migrate(url)  # it may have been filled before the newest migration
         conn = await connect(url)
-        # Left by an earlier run.
-        await conn.execute("TRUNCATE pending, outbox, used_challenge, limit_use")
         letter = await board.read(conn, Wrapper([KEY]), 1)
         await conn.close()
         more = environment(self._folder, url, port, LIMIT_LETTER="999999999")
