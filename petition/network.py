@@ -27,6 +27,14 @@ def of_client(peer: str | None, forwarded_for: Sequence[str], trusted: Iterable[
     return UNKNOWN if address is None else _bucket(address)
 
 
+def is_public(network: str) -> bool:
+    """Tell whether what ``of_client`` returned is reachable on the open net."""
+    if network == UNKNOWN:
+        return False
+    net = ipaddress.ip_network(network)
+    return net.is_global and not net.network_address.is_unspecified  # ::/64 has this machine's own ::1
+
+
 def _bucket(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, 64), strict=False))

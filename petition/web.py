@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from petition.i18n import Language
 from petition.kept import Header, Kept, is_known, keep, takes_gzip
-from petition.network import ONION, of_client
+from petition.network import ONION, is_public, of_client
 from petition.settings import Settings
 from petition.state import Site
 
@@ -58,10 +58,11 @@ def check_lang(request: Request) -> str:
 def network_of(request: Request) -> str:
     """Return the network this request counts for."""
     settings = site_of(request).settings
-    if settings.onion_url and request.headers.get("host") == settings.onion_url.split("//")[1]:
-        return ONION
     peer = request.client.host if request.client else None
-    return of_client(peer, request.headers.getlist("x-forwarded-for"), settings.trusted_proxies)
+    network = of_client(peer, request.headers.getlist("x-forwarded-for"), settings.trusted_proxies)
+    onion = settings.onion_url.split("//")[1] if settings.onion_url else None
+    # Tor's daemon stands beside us. Who comes from the open net under the Onion name has only written it there.
+    return ONION if request.headers.get("host") == onion and not is_public(network) else network
 
 
 async def form_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:

@@ -210,5 +210,5 @@ async def installation(database_url: str, folder: Path, **more: str) -> AsyncIte
     settings = load(environ, role=Role.WEB)
     async with opened(database_url, most=4) as database:
         await publish(settings, database)
-        async with serving(settings), httpx2.AsyncClient(base_url=settings.base_url, timeout=30) as client:
+        async with serving(settings), httpx2.AsyncClient(base_url=settings.base_url, timeout=300) as client:
             yield Installation(environ, settings, database, client)

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from petition.network import UNKNOWN, of_client
+from petition.network import UNKNOWN, is_public, of_client
 
 TRUSTED = tuple(ipaddress.ip_network(each) for each in ("127.0.0.0/8", "10.0.0.0/8", "fd00::/8"))
 
@@ -42,3 +42,9 @@ def test_the_network(peer: str | None, forwarded: list[str], network: str) -> No
 
 def test_without_trusted_proxies_the_header_means_nothing() -> None:
     assert of_client("127.0.0.1", ["203.0.113.7"], ()) == "127.0.0.1"
+
+
+def test_what_is_reachable_on_the_open_net() -> None:
+    assert is_public("8.8.8.8")
+    assert is_public("2a00:1450:4001:82f::/64")
+    assert not any(map(is_public, ("127.0.0.1", "10.0.0.9", "::/64", "fd00::/64", UNKNOWN)))

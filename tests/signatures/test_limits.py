@@ -128,6 +128,8 @@ async def test_onion_traffic_has_a_bucket_of_its_own(database_url: str, tmp_path
         for n in range(3):
             check_sent_on(await visitors.sign(f"192.0.2.{n}", host=host), INBOX)
         check_page(await visitors.sign("192.0.2.9", host=host), 422)
+        # Who only writes the name into a request from the open net uses up nobody else's.
+        check_sent_on(await visitors.sign("8.8.8.8", host=host), INBOX)
         check_sent_on(await visitors.sign("192.0.2.1"), INBOX)
         check_page(await visitors.sign("192.0.2.1"), 422)
 
