@@ -1,0 +1,108 @@
+"""The docs name every setting, address, command, mail and decision there is, and link to nothing that is not there."""
+
+import argparse
+import re
+from collections.abc import Iterator
+
+import pytest
+from starlette.routing import Mount, Route
+
+from petition import cli, settings
+from petition.app import ROUTES
+from petition.desk_routes import DESK
+from petition.resources import PACKAGE
+
+CHECKOUT = PACKAGE.parent
+DOCS = {path.relative_to(CHECKOUT).as_posix(): path.read_text(encoding="utf-8") for path in CHECKOUT.glob("docs/*.md")}
+FRONT = {name: (CHECKOUT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")}
+DECISIONS = sorted(path.name for path in CHECKOUT.glob("docs/decisions/*.md") if path.name != "README.md")
+READS = re.compile(r'reader\.(text|number|secret)\(\s*"([A-Z_]+)"')
+
+
+def settings_read() -> dict[str, bool]:
+    """Return every setting that the code reads, and whether it may stand in a file."""
+    source = (PACKAGE / "settings.py").read_text(encoding="utf-8")
+    return {name: how == "secret" for how, name in READS.findall(source)}
+
+
+def commands(parser: argparse.ArgumentParser | None = None) -> Iterator[str]:
+    """Yield every command as it is typed, without its arguments."""
+    parser = parser or cli._parser()
+    below = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
+    for action in below:
+        for child in action.choices.values():
+            yield from commands(child)
+    if not below:
+        yield parser.prog
+
+
+def addresses() -> set[str]:
+    """Return the pattern of every address."""
+    known = {each.path for each in ROUTES if isinstance(each, Route)} | {at.path for at in DESK}
+    return known | {each.path for each in ROUTES if isinstance(each, Mount) and each.path != "/organizer"}
+
+
+def test_all_there_is_was_found() -> None:
+    assert len(settings_read()) > 20
+    assert {f"LIMIT_{name.upper()}" for name in settings.Limits.__dataclass_fields__} <= set(settings_read())
+    assert set(commands()) >= {"petition demo", "petition letter import", "petition signatures approve"}
+    assert len(addresses()) > 30
+
+
+@pytest.mark.parametrize(("name", "in_file"), settings_read().items())
+def test_every_setting_is_in_the_handbook(name: str, in_file: bool) -> None:
+    row = re.search(rf"^\| `{name}` \|(.*)$", DOCS["docs/operators.md"], re.MULTILINE)
+    assert row, f"{name} has no row"
+    assert (row[1].split("|")[0].strip() == "yes") is in_file
+
+
+def test_the_handbook_has_no_setting_that_is_not_read() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \|", DOCS["docs/operators.md"], re.MULTILINE)
+    assert set(rows) == set(settings_read())
+
+
+@pytest.mark.parametrize("command", sorted(commands()))
+def test_every_command_is_in_the_handbook(command: str) -> None:
+    assert re.search(rf"`{command}[` ]", DOCS["docs/operators.md"])
+
+
+@pytest.mark.parametrize("path", sorted(addresses()))
+def test_every_address_is_described(path: str) -> None:
+    assert f"| `{path}` |" in DOCS["docs/addresses.md"]
+
+
+def test_no_address_is_described_that_is_not_there() -> None:
+    assert set(re.findall(r"^\| `(/[^`]*)` \|", DOCS["docs/addresses.md"], re.MULTILINE)) == addresses()
+
+
+@pytest.mark.parametrize("mail", sorted(path.parent.name for path in CHECKOUT.glob("templates/email/*/subject.txt")))
+def test_every_mail_is_in_the_handbook(mail: str) -> None:
+    assert f"| `{mail}` |" in DOCS["docs/operators.md"]
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_every_decision_is_listed(decision: str) -> None:
+    assert f"]({decision})" in (CHECKOUT / "docs/decisions/README.md").read_text(encoding="utf-8")
+
+
+def texts() -> dict[str, str]:
+    """Return every page for people."""
+    decisions = {path.relative_to(CHECKOUT).as_posix(): path for path in CHECKOUT.glob("docs/decisions/*.md")}
+    return DOCS | FRONT | {name: path.read_text(encoding="utf-8") for name, path in decisions.items()}
+
+
+@pytest.mark.parametrize("page", sorted(texts()))
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", texts()[page]):
+        assert ((CHECKOUT / page).parent / link).exists(), link
+
+
+def test_what_changed_last_stands_on_top() -> None:
+    headings = re.findall(r"^## (.+)$", FRONT["CHANGELOG.md"], re.MULTILINE)
+    assert headings[0] == "Unreleased"
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "install", "lint", "bench", "clean", "messages", "requirements"])
+def test_every_target_is_there(target: str) -> None:
+    assert re.search(rf"^{target}:.*## ", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert f"make {target}" in "".join(FRONT.values())
