@@ -62,7 +62,8 @@ def network_of(request: Request) -> str:
     network = of_client(peer, request.headers.getlist("x-forwarded-for"), settings.trusted_proxies)
     onion = settings.onion_url.split("//")[1] if settings.onion_url else None
     # Tor's daemon stands beside us. Who comes from the open net under the Onion name has only written it there.
-    return ONION if request.headers.get("host") == onion and not is_public(network) else network
+    is_onion = request.headers.get("host", "").lower() == onion
+    return ONION if is_onion and not is_public(network) else network
 
 
 async def form_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:
@@ -166,6 +167,17 @@ class KeptResponse(Response):
             self.status_code, self.body, self.raw_headers = 200, kept.small, kept.small_headers
         else:
             self.status_code, self.body, self.raw_headers = 200, kept.plain, kept.plain_headers
+
+
+def once(request: Request, kept: Kept, status: int) -> Response:
+    """Answer with the bytes of ``kept`` under another status; nobody keeps them."""
+    small = _takes_gzip(request)
+    response = Response(status_code=status)
+    response.body = kept.small if small else kept.plain
+    headers = kept.small_headers if small else kept.plain_headers
+    response.raw_headers = [header for header in headers if header[0] not in {b"etag", b"cache-control"}]
+    response.headers["cache-control"] = "no-store"
+    return response
 
 
 def policy(css_hash: str, more: Mapping[str, str] | None = None) -> str:

@@ -36,17 +36,17 @@ async def make(request: Request, live: Live, kind: Kind) -> Kept:
 
 
 async def with_form(request: Request, live: Live, kind: Kind, form: Form, status: int) -> Response:
-    """Show the letter again with what was typed and what is wrong with it."""
-    lang = web.lang_of(request)
+    """Show the letter again with what was typed and what is wrong with it; of its text, too, only what fits."""
     try:
         shown = await _signatories(request, live)
     except Unavailable:  # what was typed matters more than who else has signed
         shown = {"organizations": [], "latest": []}
-    html = live.letter.text(lang).html
-    more = show_context(request, live, kind, shown, html, False) | {
-        "form": form,
-    }
-    return web.page(request, "letters/show.html", status, **more)
+
+    def render(html: str, cut: bool) -> Kept:
+        told = show_context(request, live, kind, shown, html, cut) | {"form": form, "canonical": None}
+        return web.kept_page(request, "letters/show.html", **told)
+
+    return web.once(request, pages.fitting(live.letter.text(web.lang_of(request)).html, render), status)
 
 
 def show_context(
