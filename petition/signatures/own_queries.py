@@ -21,10 +21,11 @@ UPDATE signature SET visibility = $3, name = $4, affiliation = $5, city = $6, "p
 WHERE letter = $1 AND id = $2
 """
 
-# Everything that says who it was. What stays is that somebody signed this version and took it back.
+# Everything that says who it was. What stays is that somebody signed this version and took it back. The keyed digest of
+# an imported row stays too: else the next import of the same file would bring back whoever took their name out of it.
 WITHDRAW = """
 UPDATE signature SET state = 'withdrawn', visibility = 'counted', organization = NULL, country = NULL, read_lang = NULL,
-       mail_lang = NULL, digest = NULL, import_key = NULL, name = NULL, affiliation = NULL, city = NULL,
+       mail_lang = NULL, digest = NULL, name = NULL, affiliation = NULL, city = NULL,
        name_key = NULL, "position" = NULL, private = NULL, signals = NULL, network = NULL
 WHERE letter = $1 AND id = $2 AND state IN ('confirmed', 'held')
 """

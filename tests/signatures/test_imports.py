@@ -14,7 +14,7 @@ from petition import mailboxes
 from petition.database import Connection, connect
 from petition.errors import ImportRefused, KeyDestroyed
 from petition.sealing import LetterKeys
-from petition.signatures import csv_format, imports, listing, organizations
+from petition.signatures import csv_format, imports, listing, organizations, own_queries
 from petition.signatures.csv_format import Entry
 from petition.signatures.imports import Report, Target
 from petition.signatures.model import Counts, Kind, Visibility
@@ -62,6 +62,15 @@ async def test_a_file_is_taken_in_once(conn: Connection) -> None:
     again = await take_in(conn, where, FILE)
     assert again == Report(6, people=0, organizations=0, representatives=0, hidden=0, known=6, barred=0)
     assert await counted(conn, where.letter) == Counts(4, 2, 3, 6)
+
+
+async def test_who_took_a_signature_back_is_not_brought_back_by_the_same_file(conn: Connection) -> None:
+    where = target(await letter(conn))
+    await take_in(conn, where, FILE)
+    pyotr = await conn.fetchval("SELECT id FROM signature WHERE country = 'RU' AND kind = 'person'")
+    assert await own_queries.withdraw(conn, where.letter, pyotr)
+    again = await take_in(conn, where, FILE)
+    assert (again.people, again.known) == (0, 6)
 
 
 async def test_what_is_stored_and_what_is_not(conn: Connection) -> None:
