@@ -16,6 +16,8 @@ from playwright.async_api import Browser, async_playwright
 
 from petition.captcha import drawn, gate
 from petition.captcha.pow import Price, ProofOfWork
+from tests.browser import album
+from tests.browser.album import Gallery
 from tests.browser.visitor import Meet, Town, Visitor, greet
 from tests.conftest import fresh_database
 from tests.running import installation, working
@@ -62,6 +64,12 @@ async def town(
         yield town
 
 
+@pytest.fixture(scope="module")
+async def gallery(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Gallery:
+    """Give the town of this file furnished: letters of all kinds, a crowd on one of them."""
+    return await album.furnish(town, tmp_path_factory.mktemp("letters"))
+
+
 @pytest.fixture
 async def hamlet(database_url: str, tmp_path: Path) -> AsyncIterator[Town]:
     """Give an installation of this test's own, for those who change the letter."""
@@ -72,13 +80,13 @@ async def hamlet(database_url: str, tmp_path: Path) -> AsyncIterator[Town]:
 @pytest.fixture(scope="module")
 async def regulars(chromium: Browser) -> AsyncIterator[Meet]:
     """Give a function that returns the visitor who reads so; they stay until the file's tests are over."""
-    known: dict[tuple[bool, int | None], Visitor] = {}
+    known: dict[tuple[str, bool], Visitor] = {}
     async with AsyncExitStack() as stack:
 
-        async def come(town: Town, lang: str = "en", *, scripts: bool = True, width: int | None = None) -> Visitor:
-            key = scripts, width
+        async def come(town: Town, lang: str = "en", *, scripts: bool = True) -> Visitor:
+            key = lang, scripts
             if key not in known:
-                known[key] = await stack.enter_async_context(greet(chromium, scripts=scripts, width=width))
+                known[key] = await stack.enter_async_context(greet(chromium, scripts=scripts))
             visitor = known[key]
             await visitor.come(town, lang)
             return visitor
@@ -91,8 +99,8 @@ async def meet(regulars: Meet) -> AsyncIterator[Meet]:
     """Give a function that has a visitor come; in the end none had anything to complain of, or was given anything."""
     met: list[Visitor] = []
 
-    async def come(town: Town, lang: str = "en", *, scripts: bool = True, width: int | None = None) -> Visitor:
-        met.append(await regulars(town, lang, scripts=scripts, width=width))
+    async def come(town: Town, lang: str = "en", *, scripts: bool = True) -> Visitor:
+        met.append(await regulars(town, lang, scripts=scripts))
         return met[-1]
 
     yield come

@@ -60,13 +60,15 @@ class Visitor:
     town: Town = field(init=False)
     lang: str = field(init=False)
     complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list, repr=False)
+    requests: list[tuple[str, str]] = field(default_factory=list, repr=False)  # (what kind of thing, address)
 
     async def come(self, town: Town, lang: str) -> None:
         """Come to ``town`` as a stranger, from a network of one's own."""
         self.town, self.lang = town, lang
         await self.context.set_extra_http_headers(town.site.elsewhere())
         await self.page.goto("about:blank")
+        await self.page.set_viewport_size({"width": PHONE, "height": HEIGHT})
+        await self.page.emulate_media(color_scheme="light")
         self.complaints.clear()
         self.requests.clear()
 
@@ -141,7 +143,8 @@ class Visitor:
 
     def watch(self, request: Request) -> None:
         """Note whom the browser asks; nobody but us."""
-        self.requests.append(request.url)
+        if not request.url.startswith("data:"):
+            self.requests.append((request.resource_type, request.url))
         if not request.url.startswith((self.town.base + "/", "data:image/", "about:blank")):
             self.complaints.append(f"asked a stranger: {request.url}")
 
@@ -150,11 +153,9 @@ Meet = Callable[..., Awaitable[Visitor]]
 
 
 @asynccontextmanager
-async def greet(browser: Browser, *, scripts: bool, width: int | None = None) -> AsyncIterator[Visitor]:
-    """Open a context, on a phone unless another width is given."""
-    context = await browser.new_context(
-        viewport={"width": width or PHONE, "height": HEIGHT}, java_script_enabled=scripts
-    )
+async def greet(browser: Browser, *, scripts: bool) -> AsyncIterator[Visitor]:
+    """Open a context on a phone."""
+    context = await browser.new_context(viewport={"width": PHONE, "height": HEIGHT}, java_script_enabled=scripts)
     context.set_default_timeout(PATIENCE)
     visitor = Visitor(context, await context.new_page(), scripts)
     context.on("console", visitor.hear)

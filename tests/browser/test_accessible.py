@@ -1,0 +1,61 @@
+"""axe-core finds nothing on any page, on a phone and on a desk, in both languages and both colour schemes.
+
+Colours do not depend on the language, so each language is looked at in two of the four looks; with
+``PETITION_TEST_LOOKS=all`` in all four. Both languages are looked at at the same time, which two cores are glad of.
+"""
+
+import asyncio
+import os
+from itertools import chain
+from typing import Literal
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.async_api import Page
+
+from tests.browser import album
+from tests.browser.album import Gallery
+from tests.browser.visitor import DESK, HEIGHT, PHONE, Meet, Visitor
+
+pytestmark = pytest.mark.browser
+
+Look = tuple[int, Literal["light", "dark"]]
+LOOKS: dict[str, list[Look]] = {"en": [(PHONE, "light"), (DESK, "dark")], "ru": [(DESK, "light"), (PHONE, "dark")]}
+if os.environ.get("PETITION_TEST_LOOKS") == "all":
+    LOOKS = {"en": LOOKS["en"] + LOOKS["ru"], "ru": LOOKS["ru"] + LOOKS["en"]}
+
+# "target-size" is WCAG 2.2 AA, and off unless asked for.
+RUN = """
+async () => (await axe.run({preload: false, rules: {"target-size": {enabled: true}}})).violations.map(
+  found => found.id + ": " + found.nodes.map(node => node.target + " " + node.failureSummary).join(" | "))
+"""
+
+
+async def findings(page: Page, lang: str) -> list[str]:
+    """Return what axe has against the page, and whether it is wider than the window."""
+    await page.evaluate(AXE_SCRIPT)
+    found = []
+    for width, scheme in LOOKS[lang]:
+        await page.set_viewport_size({"width": width, "height": HEIGHT})
+        await page.emulate_media(color_scheme=scheme)
+        if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{width} px: wider than the window")
+        found += [f"{width} px, {scheme}: {each}" for each in await page.evaluate(RUN)]
+    return found
+
+
+async def look_at_all(visitor: Visitor, gallery: Gallery) -> list[str]:
+    """Go through the album; return what is found."""
+    found = []
+    for name, go in album.ways(gallery).items():
+        await visitor.page.set_viewport_size({"width": PHONE, "height": HEIGHT})
+        await go(visitor)
+        assert await visitor.page.get_attribute("html", "lang") == visitor.lang
+        found += [f"{visitor.lang} {name}: {each}" for each in await findings(visitor.page, visitor.lang)]
+    return found
+
+
+async def test_axe_finds_nothing(gallery: Gallery, meet: Meet) -> None:
+    visitors = [await meet(gallery.town, lang) for lang in LOOKS]
+    found = await asyncio.gather(*(look_at_all(visitor, gallery) for visitor in visitors))
+    assert [*chain.from_iterable(found)] == []
