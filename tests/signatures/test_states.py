@@ -1,0 +1,94 @@
+"""Letters that are not open, and texts that have changed: what signing says then, and the page of versions."""
+
+import asyncio
+
+import httpx2
+import pytest
+
+from petition.letters import actions
+from tests import rows
+from tests.pages import check_page, check_sent_on, form_in
+from tests.running import SLUG, Installation
+from tests.signatures.waiting import execute
+
+SIGN = f"/en/{SLUG}/sign"
+
+
+async def page_shows(site: Installation, wanted: str) -> httpx2.Response:
+    """Wait until the letter's page shows something."""
+    async with asyncio.timeout(60):
+        while wanted not in (page := await site.client.get(f"/en/{SLUG}")).text:
+            await asyncio.sleep(0.05)
+    return page
+
+
+@pytest.mark.parametrize("change", ["state = 'closed', closed_at = now()", "closes_at = now()", "state = 'archived'"])
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_closed_letter_takes_nothing_and_gives_back_what_was_typed(
+    site: Installation, change: str, known: bool
+) -> None:
+    form = await site.form(city="Уфа")
+    assert (await site.client.get(f"/en/{SLUG}")).status_code == 200
+    await execute(site, f"UPDATE letter SET {change}, revision = revision + 1")
+    if known:  # the web has heard of it; else the database's clock is asked in the last moment
+        await page_shows(site, "Signing is closed")
+    page = await site.client.post(SIGN, data=form, headers=site.elsewhere())
+    check_page(page, 409)
+    assert "Signing is closed" in page.text
+    assert await rows.rows_of(site.database, "SELECT 1 FROM pending UNION ALL SELECT 1 FROM outbox") == []
+
+
+async def test_a_draft_is_not_there(site: Installation) -> None:
+    await execute(site, "UPDATE letter SET state = 'draft', version = NULL, revision = revision + 1")
+    async with asyncio.timeout(60):
+        while (await site.client.get(f"/en/{SLUG}/check-your-inbox")).status_code != 404:
+            await asyncio.sleep(0.05)
+    form = {"email": "vera@letters.example", "code": "123456"}
+    for path in ("sign", "find", "confirm"):
+        check_page(await site.client.post(f"/en/{SLUG}/{path}", data=form), 404)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_outdated_text_is_answered_with_the_new_one(site: Installation, known: bool) -> None:
+    form = await site.form(city="Уфа", updates="yes")
+    assert (await site.client.get(f"/en/{SLUG}")).status_code == 200
+    await execute(site, "UPDATE translation SET markdown = markdown || '\n\nOne more demand.'")
+    assert await actions.publish(site.database, SLUG) == 2
+    if known:
+        await page_shows(site, "One more demand.")
+    page = await site.client.post(SIGN, data=form, headers=site.elsewhere())
+    check_page(page, 422)
+    assert "One more demand." in page.text
+    shown = form_in(page, "sign-form")
+    assert shown["version"] == await site.digest() != form["version"]
+    assert "consent" not in shown  # has to be given again
+    kept = {key: value for key, value in form.items() if key not in {"version", "consent", "altcha"}}
+    assert {key: shown.get(key) for key in kept} == kept
+    assert await rows.rows_of(site.database, "SELECT 1 FROM pending") == []
+    agreed = shown | {"consent": "yes", "altcha": await site.challenge()}
+    check_sent_on(await site.client.post(SIGN, data=agreed, headers=site.elsewhere()), f"/en/{SLUG}/check-your-inbox")
+    (row,) = await rows.rows_of(site.database, "SELECT version FROM pending")
+    assert row["version"] == 2
+
+
+async def test_versions_say_what_changed_and_how_many_had_signed(site: Installation) -> None:
+    async with site.database.transaction() as conn:
+        letter = await rows.letter(conn)
+        ids = await rows.add_pending(conn, letter, [f"voice{n}@letters.example" for n in range(3)])
+    for each in ids:
+        await site.client.post(f"/en/confirm/{rows.token(letter, each)}")
+    await execute(site, "UPDATE translation SET markdown = markdown || '\n\nOne more demand.' WHERE lang = 'en'")
+    note = {"en": "Because it was forgotten.", "ru": "Потому что забыли."}
+    assert await actions.publish(site.database, SLUG, note) == 2
+    await page_shows(site, "One more demand.")
+    page = await site.client.get(f"/en/{SLUG}/versions")
+    assert page.status_code == 200
+    assert page.headers["cache-control"].startswith("public")
+    assert "set-cookie" not in page.headers
+    for shown in ("One more demand.", "Because it was forgotten.", ">3<"):
+        assert shown in page.text or shown.strip("<>") in page.text
+    russian = await site.client.get(f"/ru/{SLUG}/versions")
+    assert "Потому что забыли." in russian.text
+    for method in ("POST", "PUT", "DELETE"):
+        check_page(await site.client.request(method, f"/en/{SLUG}/versions"), 405)
+    check_page(await site.client.get("/en/no-such-letter/versions"), 404)
