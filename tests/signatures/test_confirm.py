@@ -3,11 +3,9 @@
 from datetime import timedelta
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from petition.letters import actions
-from petition.letters.model import Letter
 from tests import rows
 from tests.letters.folders import other_letter
 from tests.pages import check_page, check_sent_on, form_in
