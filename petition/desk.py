@@ -1,7 +1,7 @@
 """The desk's door: who may come to a page, and the page they are answered with.
 
-Every route of the desk says in ``desk_routes.DESK`` what it needs; the guard looks at the cookie, its session, the second
-factor, the letter and the role before the view is called, and hands all of it over as a ``Desk``.
+Every route of the desk says in ``desk_routes.DESK`` what it needs; the guard looks at the cookie, the session, the
+second factor, the letter and the role before the view is called, and hands all of it over as a ``Desk``.
 """
 
 import gzip
