@@ -83,7 +83,7 @@ class Embedded:
 
     def _bring_up(self) -> None:
         """Wait until the server takes connections, and start a keeper whenever there is none."""
-        while self._ready.is_free() and not self._left.is_set():
+        while not self._left.is_set() and self._ready.is_free():  # in this order: who has left closes the files
             if self._alive.is_free():
                 self._start_keeper()
             time.sleep(_PAUSE)
