@@ -27,6 +27,21 @@ async def shared(
         yield running
 
 
+EMPTY = """
+TRUNCATE pending, signature, organization, contact, outbox, bar, name_word, count_hour, limit_use, used_challenge
+CASCADE
+"""
+
+
+@pytest.fixture
+async def clean(shared: Installation) -> Installation:
+    """Give the shared installation as if nobody had signed yet; its letter must be left as it is."""
+    async with shared.database.transaction() as conn:
+        await conn.execute(EMPTY)
+        await conn.execute("UPDATE count SET people = 0, organizations = 0, hidden = 0, imported = 0")
+    return shared
+
+
 @pytest.fixture
 def one_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the clock of the limits stand still, so that no hour ends in the middle of a test."""

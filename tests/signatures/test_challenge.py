@@ -1,27 +1,33 @@
 """/captcha/challenge, /signed and /check-your-inbox: what stands around signing."""
 
+import base64
+import json
+
 import pytest
 
-from tests.captcha.installation import solve
-from tests.pages import check_page, check_sent_on, form_in
-from tests.running import SLUG, Installation
+from petition.captcha.pow import ProofOfWork
+from tests.captcha.installation import CHEAP, solve
+from tests.pages import check_page, form_in
+from tests.running import KEY, SLUG, Installation
 
 CHALLENGE = f"/captcha/challenge?letter={SLUG}"
 
 
-async def test_a_challenge_can_be_solved_and_lets_in(shared: Installation) -> None:
+async def test_every_visitor_gets_a_challenge_of_their_own(shared: Installation) -> None:
     answer = await shared.client.get(CHALLENGE)
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["content-type"] == "application/json"
     assert "set-cookie" not in answer.headers
     challenge = answer.json()
+    assert set(challenge) == {"parameters", "signature"}
     assert challenge["parameters"]["data"]["dear"] is False
     another = (await shared.client.get(CHALLENGE)).json()
     assert challenge["signature"] != another["signature"]
-    form = await shared.form(email="solver@letters.example") | {"altcha": solve(challenge)}
-    sent = await shared.client.post(f"/en/{SLUG}/sign", data=form, headers=shared.elsewhere())
-    check_sent_on(sent, f"/en/{SLUG}/check-your-inbox")
+    # A challenge that is sent back as it came is no answer.
+    unsolved = base64.b64encode(json.dumps({"challenge": challenge, "solution": {"counter": 0}}).encode()).decode()
+    form = await shared.form(email="solver@letters.example") | {"altcha": unsolved}
+    check_page(await shared.client.post(f"/en/{SLUG}/sign", data=form, headers=shared.elsewhere()), 422)
 
 
 @pytest.mark.parametrize("query", ["", "?letter=", "?letter=no-such-letter", "?letter=%00", "?letter=%ff", "?x=1"])
@@ -36,10 +42,6 @@ async def test_another_method_is_refused(shared: Installation, path: str, method
 
 
 async def test_a_challenge_of_another_letter_does_not_count(shared: Installation) -> None:
-    from petition.captcha.pow import ProofOfWork
-    from tests.captcha.installation import CHEAP
-    from tests.running import KEY
-
     foreign = solve(ProofOfWork([KEY], price=CHEAP).challenge(999, dear=False))
     form = await shared.form(email="foreign@letters.example") | {"altcha": foreign}
     check_page(await shared.client.post(f"/en/{SLUG}/sign", data=form, headers=shared.elsewhere()), 422)

@@ -1,5 +1,8 @@
 """The lost link: asked for by address, and the answer is the same either way."""
 
+import asyncio
+
+import httpx2
 import pytest
 
 from tests import rows
@@ -10,7 +13,7 @@ from tests.signatures.waiting import VERA, Waiting
 FIND = f"/en/{SLUG}/find"
 
 
-async def ask(site: Installation, email: str, **changes: str) -> "rows.Any":
+async def ask(site: Installation, email: str, **changes: str) -> httpx2.Response:
     """Send the form."""
     form = {"email": email, "altcha": await site.challenge(), **changes}
     return await site.client.post(FIND, data=form, headers=site.elsewhere())
@@ -76,8 +79,6 @@ async def test_the_link_comes_to_whoever_waits_or_has_signed(road: Installation)
 
 async def no_job_is_left(site: Installation) -> None:
     """Wait until the outbox is empty."""
-    import asyncio
-
     async with asyncio.timeout(60):
         while await rows.rows_of(site.database, "SELECT 1 FROM outbox"):
             await asyncio.sleep(0.05)

@@ -15,6 +15,12 @@ KEPT = {"letter", "id", "signed_at", "listed_at", "kind", "state", "visibility",
 DETAILS = {"city": "Уфа", "affiliation": "Учитель", "country": "RU"}
 
 
+@pytest.fixture
+def site(clean: Installation) -> Installation:
+    """Have the tests of this file share an installation; none of them changes the letter."""
+    return clean
+
+
 async def confirmed(site: Installation, address: str = VERA, **fields: str) -> Waiting:
     """Return a signature that has been confirmed."""
     signature = await Waiting.of(site, address, **fields)

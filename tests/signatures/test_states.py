@@ -1,15 +1,17 @@
 """Letters that are not open, and texts that have changed: what signing says then, and the page of versions."""
 
 import asyncio
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from petition.letters import actions
 from tests import rows
+from tests.letters.folders import other_letter
 from tests.pages import check_page, check_sent_on, form_in
-from tests.running import SLUG, Installation
-from tests.signatures.waiting import execute
+from tests.running import SLUG, Installation, publish
+from tests.signatures.waiting import SIGNED, VERA, Waiting, execute
 
 SIGN = f"/en/{SLUG}/sign"
 
@@ -92,3 +94,49 @@ async def test_versions_say_what_changed_and_how_many_had_signed(site: Installat
     for method in ("POST", "PUT", "DELETE"):
         check_page(await site.client.request(method, f"/en/{SLUG}/versions"), 405)
     check_page(await site.client.get("/en/no-such-letter/versions"), 404)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ("state = 'closed', closed_at = now() - interval '23 hours'", 303),
+        ("state = 'closed', closed_at = now() - interval '25 hours'", 410),
+        ("closes_at = now() - interval '23 hours'", 303),
+        ("closes_at = now() - interval '25 hours'", 410),
+        ("state = 'archived', closed_at = now() - interval '1 hour'", 410),
+    ],
+)
+async def test_until_a_day_after_closing(site: Installation, change: str, status: int) -> None:
+    waiting = await Waiting.of(site)
+    await execute(site, f"UPDATE letter SET {change}, revision = revision + 1")
+    check_page(await site.client.get(waiting.link), 200 if status == 303 else 410)
+    assert (await waiting.type_code()).status_code == status
+    assert (await site.client.post(waiting.link)).status_code == status
+    assert (await site.count())["people"] == (status == 303)
+
+
+async def test_the_text_may_change_meanwhile(site: Installation) -> None:
+    waiting = await Waiting.of(site)
+    await execute(site, "UPDATE translation SET markdown = markdown || 'And one more thing.'")
+    assert await actions.publish(site.database, SLUG) == 2
+    page = await site.client.get(waiting.link)
+    check_page(page, 200)
+    check_sent_on(await site.client.post(waiting.link), SIGNED)
+    (row,) = await rows.rows_of(site.database, "SELECT version FROM signature")
+    assert row["version"] == 1, "a signature belongs to the text that was read"
+
+
+async def test_the_code_of_another_address_or_letter_does_not_fit(two: Installation) -> None:
+    waiting = await Waiting.of(two)
+    await Waiting.of(two, "other@letters.example")
+    check_page(await waiting.type_code(email="other@letters.example"), 422)
+    form = {"email": VERA, "code": waiting.code}
+    check_page(await two.client.post("/en/second-letter/confirm", data=form, headers=two.elsewhere()), 422)
+    assert (await two.count())["people"] == 0
+
+
+@pytest.fixture
+async def two(site: Installation, tmp_path: Path) -> Installation:
+    """Give an installation with another letter beside the sample."""
+    await publish(site.settings, site.database, other_letter(tmp_path, "second-letter"))
+    return site

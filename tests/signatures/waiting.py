@@ -25,7 +25,7 @@ class Waiting:
 
     @classmethod
     async def of(
-        cls, site: Installation, address: str = VERA, age: timedelta = timedelta(), **fields: str
+        cls, site: Installation, address: str = VERA, age: timedelta = timedelta(), /, **fields: str
     ) -> "Waiting":
         """Add one."""
         async with site.database.transaction() as conn:
