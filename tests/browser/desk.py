@@ -1,0 +1,114 @@
+"""At the desk in a real browser: coming in, a passkey without a device, and a look for what shuts people out."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from petition.organizers import entry
+from tests.browser.visitor import DESK, HEIGHT, PATIENCE, Town
+from tests.organizers import people
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+# Everything that WCAG 2.2 AA asks for and axe can see, and its own good habits.
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN_AXE = f"async () => (await axe.run(document, {{runOnly: {TAGS}}})).violations"
+
+
+@dataclass
+class Seat:
+    """One organizer's browser."""
+
+    town: Town
+    context: BrowserContext = field(repr=False)
+    page: Page = field(repr=False)
+    complaints: list[str] = field(default_factory=list)
+
+    async def open(self, path: str = "") -> None:
+        """Open a page of the desk."""
+        await self.page.goto(f"{self.town.base}/organizer/{path}")
+
+    async def sit(self, email: str, role: str | None = None, **more: Any) -> int:
+        """Come as an organizer whose second factor has been shown; return the organizer's id."""
+        who = await people.add(self.town.site, email, **more)
+        await people.give_totp(self.town.site, who.id)
+        if role is not None:
+            await people.give_role(self.town.site, who.id, role)
+        cookie = await people.cookie(self.town.site, who.id)
+        await self.context.add_cookies([{"name": "desk", "value": cookie, "url": f"{self.town.base}/organizer/"}])
+        return who.id
+
+    async def come_by_link(self, organizer: int) -> None:
+        """Open a fresh one-time link and press its button."""
+        async with self.town.site.database.connection() as conn:
+            token = await entry.link(conn, organizer)
+        await self.open(f"enter/{token}")
+        await self.page.click("main button")
+        await self.page.wait_for_url("**/organizer/second")
+
+    async def come_by_mail(self, email: str, number: int = 1) -> None:
+        """Ask for a link, and open and press the one in mail ``number``."""
+        await self.open("enter")
+        await self.page.fill("[name=email]", email)
+        await self.page.click("main button")
+        await self.page.wait_for_url("**/enter?sent=1**")
+        mail = await self.town.mail_to(email, number)
+        found = re.search(r"/organizer/enter/[\w-]+", mail.body("plain") or "")
+        assert found
+        await self.page.goto(self.town.base + found[0])
+        await self.page.click("main button")
+        await self.page.wait_for_url("**/organizer/second")
+
+    async def text(self, selector: str = "main") -> str:
+        """Return the visible text there, its white space made single spaces."""
+        return " ".join((await self.page.locator(selector).first.inner_text()).split())
+
+    async def authenticator(self) -> None:
+        """Give the browser a security key that needs no finger."""
+        cdp = await self.context.new_cdp_session(self.page)
+        await cdp.send("WebAuthn.enable")
+        options = {
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        await cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+    async def barriers(self) -> list[str]:
+        """Return what axe finds wrong with the page, and whether it has to be moved sideways to be read."""
+        await self.page.evaluate(AXE)
+        found = await self.page.evaluate(RUN_AXE)
+        told = [f"{each['id']}: {[node['target'] for node in each['nodes']]}" for each in found]
+        width = await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        return [*told, f"{width} px too wide"] if width > 0 else told
+
+
+@asynccontextmanager
+async def seat(browser: Browser, town: Town, *, width: int = DESK, **more: Any) -> AsyncIterator[Seat]:
+    """Give a browser of one's own; in the end it had nothing to complain of."""
+    context = await browser.new_context(
+        viewport={"width": width, "height": HEIGHT}, extra_http_headers=town.site.elsewhere(), **more
+    )
+    context.set_default_timeout(PATIENCE)
+    one = Seat(town, context, await context.new_page())
+
+    def hear(message: ConsoleMessage) -> None:
+        refusal = message.text.startswith("Failed to load resource: the server responded with a status of 4")
+        if message.type in {"error", "warning"} and not refusal:
+            one.complaints.append(f"{message.type}: {message.text} ({message.location})")
+
+    context.on("console", hear)
+    context.on("weberror", lambda error: one.complaints.append(f"script error: {error.error}"))
+    try:
+        yield one
+        assert one.complaints == []
+    finally:
+        await context.close()
