@@ -132,7 +132,7 @@ def _answer(request: Request, live: Live, confirmation: Confirmation) -> Respons
         return _gone(request)
     if confirmation.result is Result.REMOVED:
         return _calm(request, 410, REMOVED, REMOVED_WHY)
-    suffix = f"?as={Kind.ORGANIZATION.value}" if confirmation.kind is Kind.ORGANIZATION else ""
+    suffix = f"?as={Kind.ORGANIZATION.value}" if confirmation.result is Result.HELD else ""  # that page says "it waits"
     return web.see_other(f"/{web.lang_of(request)}/{live.letter.slug}/signed{suffix}")
 
 

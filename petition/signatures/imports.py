@@ -9,7 +9,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import BinaryIO
 
 from petition import mailboxes
@@ -152,8 +152,10 @@ class _Reader:
     def _entry(self, entry: Entry) -> int | None:
         if entry.kind is Kind.PERSON:
             return None
-        named = Named(entry.name_en, entry.name_ru)
-        return self.entries.setdefault(named, (len(self.entries), entry.signed_at or self._now))[0]
+        named, number = Named(entry.name_en, entry.name_ru), len(self.entries)
+        # The list keeps the order of the file among organizations of one time too: the first is the newest.
+        listed_at = (entry.signed_at or self._now) - number * timedelta(microseconds=1)
+        return self.entries.setdefault(named, (number, listed_at))[0]
 
     def _import_key(self, entry: Entry, digest: bytes | None) -> bytes:
         """Return what tells this row from all others of the file, the same one whenever it is read.

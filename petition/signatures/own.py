@@ -4,6 +4,7 @@ Each act is one transaction that takes rows in the order in which confirming tak
 signature, words, the count last.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from petition.errors import KeyDestroyed, NotFound, PetitionError
 from petition.i18n import N_
 from petition.letters.model import Letter
 from petition.sealing import LetterKeys
-from petition.signatures import names, own_queries, queries, words
+from petition.signatures import names, organization_queries, own_queries, queries, words
 from petition.signatures.model import Kind, SignatureState, Visibility
 
 NAME_NEEDED = N_("We never wrote your name down. To show it, please write it here.")
@@ -47,10 +48,13 @@ class Own:
     organization_en: str | None
     organization_ru: str | None
     website: str | None
-    updates: bool
+    address_kept_for: tuple[str, ...]  # "updates", "representative"
     imported: bool
     version: int | None
+    consent: int | None  # the version of the text that was agreed to
     read_lang: str | None
+    mail_lang: str | None
+    signals: Mapping[str, object]  # what was noted for moderators
     signed_at: datetime | None
     listed_at: datetime
 
@@ -91,10 +95,13 @@ def _own(row: Record, keys: LetterKeys) -> Own:
         organization_en=row["name_en"] or hidden.get("organization_en"),
         organization_ru=row["name_ru"] or hidden.get("organization_ru"),
         website=row["website"] or hidden.get("website"),
-        updates=row["updates"],
+        address_kept_for=tuple(row["purposes"]),
         imported=row["import"] is not None,
         version=row["version"],
+        consent=row["consent"],
         read_lang=row["read_lang"],
+        mail_lang=row["mail_lang"],
+        signals=row["signals"] or {},
         signed_at=row["signed_at"],
         listed_at=row["listed_at"],
     )
@@ -197,6 +204,9 @@ async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str
     await own_queries.store_names(conn, letter.id, row["id"], visibility.value, columns)
     if row["state"] != SignatureState.CONFIRMED or row["kind"] != Kind.PERSON:
         return
+    if letter.names_in_search and visibility is Visibility.PUBLIC:
+        # The count may stay as it is, yet the letter's kept page has the name.
+        await organization_queries.move_revision(conn, letter.id)
     name_key = columns[4]
     if row["name_key"]:
         await words.forget(conn, letter.id, Kind.PERSON, names.words(row["name_key"]))

@@ -6,9 +6,7 @@ from petition.database import Connection, Record
 
 SEE_OWN = """
 SELECT s.*, o.name_en, o.name_ru, o.website,
-       EXISTS (
-         SELECT FROM contact c WHERE c.letter = s.letter AND c.signature = s.id AND c.purpose = 'updates'
-       ) AS updates
+       ARRAY(SELECT c.purpose FROM contact c WHERE c.letter = s.letter AND c.signature = s.id ORDER BY 1) AS purposes
 FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
 WHERE s.letter = $1 AND s.id = $2
 """

@@ -156,6 +156,9 @@ async def test_rows_of_one_time_keep_the_order_of_the_file(conn: Connection) -> 
     await take_in(conn, where, text)
     found, _ = await listing.page(conn, where.letter, Kind.PERSON)
     assert [each.name for each in found] == [f"Person {chr(97 + i)}" for i in range(9)]
+    await take_in(conn, where, "kind,name\n" + "".join(f"organization,Pier {i}\n" for i in range(9)))
+    found, _ = await listing.page(conn, where.letter, Kind.ORGANIZATION)
+    assert [each.name_en for each in found] == [f"Pier {i}" for i in range(9)]
 
 
 async def test_an_organization_is_one_entry_under_whichever_name_it_comes(conn: Connection) -> None:

@@ -1,0 +1,67 @@
+"""What a signatory is told and handed out is all there is; what is changed there is changed everywhere at once."""
+
+import asyncio
+
+from petition.sealing import Wrapper
+from petition.signatures import approval
+from tests import rows
+from tests.pages import check_sent_on
+from tests.running import KEY, SLUG, Installation, link_in
+
+VERA = "vera@letters.example"
+NAMES_IN_SEARCH = "UPDATE letter SET names_in_search = true, revision = revision + 1"
+
+
+async def confirmed(road: Installation, address: str = VERA, **fields: str) -> str:
+    """Sign, confirm, and return the path of one's own page."""
+    check_sent_on(await road.sign(email=address, **fields), f"/en/{SLUG}/check-your-inbox")
+    link = link_in(await road.mail_to(address))
+    await road.client.post(link)
+    return link.replace("/confirm/", "/signature/")
+
+
+async def letter_page(road: Installation, has: str) -> str:
+    """Return the letter's page as soon as it has ``has``."""
+    async with asyncio.timeout(60):
+        while True:
+            page = (await road.client.get(f"/en/{SLUG}")).text
+            if has in page:
+                return page
+            await asyncio.sleep(0.1)
+
+
+async def test_a_corrected_name_is_corrected_on_the_letters_page_too(road: Installation) -> None:
+    async with road.database.connection() as conn:
+        await conn.execute(NAMES_IN_SEARCH)
+    own = await confirmed(road, name="Vera Misspelt")
+    assert "which search engines may keep" in await letter_page(road, "Vera Misspelt")
+    await road.client.post(own, data={"action": "correct", "name": "Vera Novak"})
+    assert "Vera Misspelt" not in await letter_page(road, "Vera Novak")
+
+
+async def test_nothing_that_is_stored_is_missing_in_what_is_handed_out(road: Installation) -> None:
+    own = await confirmed(road, "vera+tag@mailinator.com", name="VERA NOVAK", updates="yes", country="Germany")
+    told = (await road.client.get(f"{own}/data.json")).json()
+    (stored,) = await rows.rows_of(road.database, "SELECT * FROM signature")
+    # Ids, keyed digests and what only orders the list say nothing about anybody.
+    keyed = {"id", "letter", "organization", "digest", "import_key", "name_key", "private", "network", "import"}
+    assert set(stored) - keyed <= set(told)
+    assert told["signals"] == stored["signals"] != {}
+    assert (told["consent"], told["mail_lang"], told["address_kept_for"]) == (1, "en", ["updates"])
+
+
+async def test_whoever_confirms_again_for_an_approved_organization_is_not_told_that_it_waits(
+    road: Installation,
+) -> None:
+    own = await confirmed(road, "anna@northpier.example", kind="organization")
+    link = own.replace("/signature/", "/confirm/")
+    assert (await road.client.post(link)).headers["location"] == f"/en/{SLUG}/signed?as=organization"
+    async with road.database.transaction() as conn:
+        ids = [row["id"] for row in await conn.fetch("SELECT id FROM signature")]
+        assert await approval.approve(conn, Wrapper([KEY]), ids) == ids
+    assert (await road.client.post(link)).headers["location"] == f"/en/{SLUG}/signed"
+    page = (await road.client.get(own)).text
+    assert "30 days after" in page
+    async with road.database.connection() as conn:
+        await conn.execute("DELETE FROM contact")  # as the worker does after 30 days
+    assert "30 days after" not in (await road.client.get(own)).text
