@@ -66,7 +66,18 @@ async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> lis
 
 
 async def _approve(conn: Connection, letter: int, rows: Sequence[Record], wrapper: Wrapper) -> list[int]:
-    keys = keys_of(rows[0], wrapper)
+    change = await let_in(conn, letter, keys_of(rows[0], wrapper), rows)
+    await organization_queries.move_revision(conn, letter)
+    if change.entries:
+        await move_counts(conn, [(letter, 0, change.entries, 0, 0)])
+    return [row["id"] for row in rows]
+
+
+async def let_in(conn: Connection, letter: int, keys: LetterKeys, rows: Sequence[Record]) -> Change:
+    """Attach representatives who wait, and are locked, to their organizations; return what that does to the count.
+
+    ``rows`` have id, private and visibility. Moving the count is left to the caller, who may have more to count.
+    """
     now = await organization_queries.now(conn)
     fields = {row["id"]: keys.reveal(row["private"]) for row in rows}
     named = {place: _named(told) for place, told in fields.items()}
@@ -78,11 +89,7 @@ async def _approve(conn: Connection, letter: int, rows: Sequence[Record], wrappe
     await queries.approve(conn, letter, stored)
     await queries.keep_representatives(conn, letter, list(fields))
     await words.remember(conn, found.words())
-    await organization_queries.move_revision(conn, letter)
-    change = Change(before, await organization_queries.shown(conn, letter, found.placed))
-    if change.entries:
-        await move_counts(conn, [(letter, 0, change.entries, 0, 0)])
-    return list(fields)
+    return Change(before, await organization_queries.shown(conn, letter, found.placed))
 
 
 def _named(fields: Mapping[str, str]) -> Named:

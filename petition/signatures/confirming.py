@@ -15,9 +15,11 @@ from petition.batching import Batcher
 from petition.database import Connection, Database, Record
 from petition.sealing import LetterKeys
 from petition.signatures import names, queries, words
+from petition.signatures.flags import flags_of
 from petition.signatures.model import Kind, SignatureState, Visibility
 
 PERSONAL: tuple[str, ...] = ("name", "affiliation", "city")
+NAMED = ("name", "affiliation", "city", "position", "organization_en", "organization_ru")
 
 
 class Result(StrEnum):
@@ -145,9 +147,16 @@ def _signature_columns(
                 *(row["created_at"], row["kind"], state.value, fields[place]["visibility"], row["version"]),
                 *(row["consent"], fields[place].get("country"), row["read_lang"], row["mail_lang"], row["digest"]),
                 *(how.name, how.affiliation, how.city, how.name_key, how.private, row["signals"], row["network"]),
+                _flags(row, fields[place]),
             )
         )
     return list(zip(*lines, strict=True))
+
+
+def _flags(row: Record, fields: dict[str, str]) -> str:
+    """Return why somebody should look, with commas between: arrays of arrays cannot be unnested."""
+    typed = [fields[key] for key in NAMED if fields.get(key)]
+    return ",".join(flags_of(Kind(row["kind"]), typed, row["signals"], fields.get("website")))
 
 
 async def _keep_contacts(

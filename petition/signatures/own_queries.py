@@ -24,13 +24,21 @@ WHERE letter = $1 AND id = $2
 WITHDRAW = """
 UPDATE signature SET state = 'withdrawn', visibility = 'counted', organization = NULL, country = NULL, read_lang = NULL,
        mail_lang = NULL, digest = NULL, name = NULL, affiliation = NULL, city = NULL,
-       name_key = NULL, "position" = NULL, private = NULL, signals = NULL, network = NULL
+       name_key = NULL, "position" = NULL, private = NULL, signals = NULL, network = NULL,
+       flags = '{}', group_number = NULL
 WHERE letter = $1 AND id = $2 AND state IN ('confirmed', 'held')
 """
 
 DROP_SIGNATURE = "DELETE FROM signature WHERE letter = $1 AND id = $2"
 
 DROP_CONTACTS = "DELETE FROM contact WHERE letter = $1 AND signature = $2"
+
+# What moderators and readers have typed about it, and former names.
+DROP_TYPED = """
+WITH notes AS (DELETE FROM note WHERE letter = $1 AND signature = $2),
+     reports AS (DELETE FROM report WHERE letter = $1 AND signature = $2)
+DELETE FROM past WHERE letter = $1 AND signature = $2
+"""
 
 # Locked by id, as those who confirm do: whoever took a mailbox's signature first and its pending rows then would wait
 # for somebody who holds one of these and wants the other.
@@ -54,7 +62,8 @@ FROM signature WHERE letter = $1 AND organization = $2
 
 LOCK_ORGANIZATION = "SELECT name_key FROM organization WHERE letter = $1 AND id = $2 FOR UPDATE"
 
-DROP_ORGANIZATION = "DELETE FROM organization WHERE letter = $1 AND id = $2"
+# With those merged into it: their names would lead to nothing.
+DROP_ORGANIZATION = "DELETE FROM organization WHERE letter = $1 AND (id = $2 OR merged_into = $2)"
 
 
 async def see(conn: Connection, letter: int, signature: int, *, lock: bool = False) -> Record | None:
@@ -80,8 +89,9 @@ async def drop(conn: Connection, letter: int, signature: int) -> None:
 
 
 async def drop_contacts(conn: Connection, letter: int, signature: int) -> None:
-    """Delete the kept address."""
+    """Delete the kept address, and whatever anybody has written about the signature."""
     await conn.execute(DROP_CONTACTS, letter, signature)
+    await conn.execute(DROP_TYPED, letter, signature)
 
 
 async def drop_tries(conn: Connection, letter: int, signature: int) -> None:

@@ -45,14 +45,16 @@ ORDER BY p.letter, p.id FOR UPDATE OF p
 # In the order of the digests: two transactions that insert the same mailboxes then wait in line, never for each other.
 ADD_SIGNATURES = """
 INSERT INTO signature (letter, id, signed_at, listed_at, kind, state, visibility, version, consent, country, read_lang,
-                       mail_lang, digest, name, affiliation, city, name_key, private, signals, network)
+                       mail_lang, digest, name, affiliation, city, name_key, private, signals, network, flags,
+                       group_number)
 SELECT letter, id, signed_at, now(), kind, state, visibility, version, consent, country, read_lang,
-       mail_lang, digest, name, affiliation, city, name_key, private, signals, network
+       mail_lang, digest, name, affiliation, city, name_key, private, signals, network,
+       string_to_array(flags, ','), (signals ->> 'burst')::bigint
 FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::kind[], $5::signature_state[], $6::visibility[],
             $7::smallint[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[],
-            $14::text[], $15::text[], $16::text[], $17::bytea[], $18::jsonb[], $19::bytea[])
+            $14::text[], $15::text[], $16::text[], $17::bytea[], $18::jsonb[], $19::bytea[], $20::text[])
   AS u (letter, id, signed_at, kind, state, visibility, version, consent, country, read_lang, mail_lang, digest, name,
-        affiliation, city, name_key, private, signals, network)
+        affiliation, city, name_key, private, signals, network, flags)
 ORDER BY letter, kind, digest, id
 ON CONFLICT DO NOTHING RETURNING letter, id
 """

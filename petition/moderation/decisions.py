@@ -1,0 +1,228 @@
+"""Deciding about signatures: approve, remove, bring back. Every act can be undone, and the count is exact after each.
+
+One act is one transaction. It takes rows in the order in which everybody takes them: signatures by id, organizations,
+words, the count last. Nothing is deleted; a row of the log says who did what to which ids, from which state to which.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from petition.database import Connection, Record
+from petition.errors import NotFound
+from petition.letters.board import keys_of
+from petition.moderation import queries
+from petition.moderation.model import Act, By, Outcome, Reason, Standing, after, ordered
+from petition.organizers import journal
+from petition.sealing import LetterKeys, Wrapper
+from petition.signatures import approval, organization_queries, own_queries, words
+from petition.signatures import names as naming
+from petition.signatures.confirming import PERSONAL
+from petition.signatures.model import Kind, SignatureState, Visibility
+from petition.signatures.organizations import Change
+from petition.signatures.queries import move_counts
+
+ANY_ACT = -1  # as the act that was seen last: whatever it is
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One signature on its way from one standing to another."""
+
+    row: Record
+    before: Standing
+    after: Standing
+
+    @property
+    def id(self) -> int:
+        """Whose it is."""
+        return int(self.row["id"])
+
+    @property
+    def counts(self) -> int:
+        """How many more signatures count."""
+        return (self.after.state is SignatureState.CONFIRMED) - (self.before.state is SignatureState.CONFIRMED)
+
+    @property
+    def is_held_again(self) -> bool:
+        """Tell whether a representative who was let in waits again."""
+        return self.after.state is SignatureState.HELD and self.row["organization"] is not None
+
+    @property
+    def is_of_person(self) -> bool:
+        """Tell whether a person signed."""
+        return bool(self.row["kind"] == Kind.PERSON)
+
+
+async def decide(
+    conn: Connection, by: By, wrapper: Wrapper, act: Act, seen: Mapping[int, int], reason: Reason | None = None
+) -> Outcome:
+    """Do ``act`` to signatures, in this transaction. ``seen`` has the last act that the moderator saw on each id.
+
+    Those on which somebody has acted since are left as they are, and so are those to which the act does not apply.
+    """
+    rows = await queries.lock(conn, by.letter, list(seen))
+    moves = [move for row in rows if seen[row["id"]] in {ANY_ACT, row["last_act"]} and (move := _move(row, act))]
+    logs = await carry_out(conn, by, wrapper, act.logged, moves, reason if act is Act.REMOVE else None)
+    changed = {move.id for move in moves}
+    return Outcome(tuple(changed), tuple(id for id in seen if id not in changed), next(iter(logs.values()), None))
+
+
+def _move(row: Record, act: Act) -> Move | None:
+    before = standing_of(row)
+    to = after(act, before, SignatureState(row["removed_from"]))
+    return Move(row, before, to) if to else None
+
+
+def standing_of(row: Record) -> Standing:
+    """Return where a locked row stands."""
+    return Standing(SignatureState(row["state"]), ordered(row["flags"]))
+
+
+Logs = dict[tuple[Standing, Standing], int]  # the row of the log for each pair of standings
+NOTHING = Change({}, {})
+
+
+async def carry_out(
+    conn: Connection,
+    by: By,
+    wrapper: Wrapper,
+    logged: str,
+    moves: Sequence[Move],
+    reason: str | None,
+    undoes: int | None = None,
+) -> Logs:
+    """Move signatures that are locked. Opens no transaction; moves the count last.
+
+    The only way in which a decision changes a state.
+    """
+    if not moves:
+        return {}
+    organizations = sorted({move.row["organization"] for move in moves if move.row["organization"] is not None})
+    if organizations:
+        await organization_queries.lock(conn, by.letter)
+    known = await queries.lock_organizations(conn, by.letter, organizations)
+    shown_before = await organization_queries.shown(conn, by.letter, organizations)
+    change = await _let_in(conn, by.letter, wrapper, moves)
+    await _hold_again(conn, by.letter, wrapper, moves)
+    logs = await _write(conn, by, logged, moves, reason, undoes)
+    shown = Change(shown_before, await organization_queries.shown(conn, by.letter, organizations))
+    await _bars_and_contacts(conn, by.letter, moves)
+    await _words(conn, by.letter, moves, known, shown)
+    if any(move.counts for move in moves):
+        await organization_queries.move_revision(conn, by.letter)
+    await _count(conn, by.letter, moves, (change, shown))
+    return logs
+
+
+async def _write(
+    conn: Connection, by: By, logged: str, moves: Sequence[Move], reason: str | None, undoes: int | None
+) -> Logs:
+    """Write one row of the log for each pair of standings, and the standings."""
+    steps: dict[tuple[Standing, Standing], list[int]] = defaultdict(list)
+    for move in moves:
+        steps[move.before, move.after].append(move.id)
+    logs = {}
+    for (before, to), ids in steps.items():
+        log = await journal.write(
+            *(conn, by.organizer, by.letter, logged),
+            ids=ids,
+            before=str(before),
+            after=str(to),
+            reason=reason,
+            campaign=by.campaign,
+            undoes=undoes,
+        )
+        await queries.move(conn, by.letter, ids, (before.state, to.state), to.flags, log, reason)
+        if before.flags and not to.flags:
+            await queries.settle_reports(conn, by.letter, ids, log)
+        logs[before, to] = log
+    return logs
+
+
+async def _let_in(conn: Connection, letter: int, wrapper: Wrapper, moves: Sequence[Move]) -> Change:
+    """Give representatives who waited their organization, and people's names the columns they belong in."""
+    coming = [move.row for move in moves if move.counts > 0]
+    waited = [row for row in coming if row["kind"] == Kind.ORGANIZATION and row["organization"] is None]
+    people = [row for row in coming if row["visibility"] == Visibility.PUBLIC and row["kind"] == Kind.PERSON]
+    hidden = [row for row in people if row["private"] is not None]
+    if not waited and not hidden:
+        return NOTHING
+    keys = await keys_for(conn, letter, wrapper)
+    for row in hidden:
+        told = keys.reveal(row["private"])
+        columns = (*(told.get(key) for key in PERSONAL), None, naming.fold(told["name"]), None)
+        await own_queries.store_names(conn, letter, row["id"], Visibility.PUBLIC, columns)
+    return await approval.let_in(conn, letter, keys, waited) if waited else NOTHING
+
+
+async def _hold_again(conn: Connection, letter: int, wrapper: Wrapper, moves: Sequence[Move]) -> None:
+    """Take representatives out of their organizations again, as if nobody had looked at them yet."""
+    ids = [move.id for move in moves if move.is_held_again]
+    if ids:
+        keys = await keys_for(conn, letter, wrapper)
+        rows = await queries.representatives(conn, letter, ids)
+        hidden = [keys.hide(_typed(row, keys)) for row in rows]
+        await queries.hold_again(conn, letter, [row["id"] for row in rows], hidden)
+
+
+def _typed(row: Record, keys: LetterKeys) -> dict[str, str]:
+    told = keys.reveal(row["private"]) if row["private"] else {"name": row["name"], "position": row["position"]}
+    organization = {"organization_en": row["name_en"], "organization_ru": row["name_ru"], "website": row["website"]}
+    fields = {key: value for key, value in (told | organization).items() if value}
+    return fields | {"visibility": str(row["visibility"])}
+
+
+async def _bars_and_contacts(conn: Connection, letter: int, moves: Sequence[Move]) -> None:
+    removed = [move for move in moves if move.after.state is SignatureState.REMOVED]
+    back = [move for move in moves if move.before.state is SignatureState.REMOVED]
+    if digests := [move.row["digest"] for move in removed if move.row["digest"]]:
+        await queries.bar(conn, letter, digests)
+    if digests := [move.row["digest"] for move in back if move.row["digest"]]:
+        await queries.unbar(conn, letter, digests)
+    for decided in (True, False):
+        representatives = [
+            move.id
+            for move in moves
+            if not move.is_of_person and (move.after.state is not SignatureState.HELD) is decided
+        ]
+        if representatives:
+            await queries.keep_contacts(conn, letter, representatives, decided=decided)
+
+
+async def _words(
+    conn: Connection, letter: int, moves: Sequence[Move], organizations: Sequence[Record], change: Change
+) -> None:
+    """Have the search forget the names that went, then remember those that came."""
+    gone = {row["name_key"] for row in organizations if row["id"] in change.before and row["id"] not in change.after}
+    come = {row["name_key"] for row in organizations if row["id"] in change.after and row["id"] not in change.before}
+    if unused := sorted({move.row["organization"] for move in moves if move.is_held_again}):
+        await queries.drop_unused_organizations(conn, letter, unused)
+    people_gone, people_come = [
+        await queries.public_name_keys(conn, letter, [move.id for move in moves if move.counts == counts])
+        for counts in (-1, 1)
+    ]
+    for kind, keys in ((Kind.PERSON, people_gone), (Kind.ORGANIZATION, gone)):
+        if found := {word for key in keys for word in naming.words(key)}:
+            await words.forget(conn, letter, kind, sorted(found))
+    added = [(Kind.PERSON, key) for key in people_come] + [(Kind.ORGANIZATION, key) for key in come]
+    await words.remember(conn, [(letter, kind, word) for kind, key in added for word in naming.words(key)])
+
+
+async def _count(conn: Connection, letter: int, moves: Sequence[Move], changes: Sequence[Change]) -> None:
+    """Move the count by the people who came or went, and by the entries of organizations that did."""
+    people = [(move.counts, move.row) for move in moves if move.is_of_person]
+    total = sum(counts for counts, _ in people)
+    hidden = sum(counts for counts, row in people if row["visibility"] != Visibility.PUBLIC)
+    imported = sum(counts for counts, row in people if row["imported"]) + sum(each.imported for each in changes)
+    entries = sum(each.entries for each in changes)
+    if any((total, entries, hidden, imported)):
+        await move_counts(conn, [(letter, total, entries, hidden, imported)])
+
+
+async def keys_for(conn: Connection, letter: int, wrapper: Wrapper) -> LetterKeys:
+    """Return a letter's keys. Raises ``NotFound``."""
+    row = await queries.letter_keys(conn, letter)
+    if row is None:
+        raise NotFound("there is no such letter")
+    return keys_of(row, wrapper)

@@ -1,0 +1,101 @@
+"""All SQL of correcting organizations' names and of merging two entries into one."""
+
+from collections.abc import Sequence
+
+from petition.database import Connection, Record
+
+LOCK_HELD = """
+SELECT id, private, coalesce(last_act, 0) AS last_act FROM signature
+WHERE letter = $1 AND id = $2 AND state = 'held' AND kind = 'organization' AND organization IS NULL FOR UPDATE
+"""
+
+STORE_HELD = "UPDATE signature SET private = $3 WHERE letter = $1 AND id = $2"
+
+STORE_NAMES = """
+UPDATE organization SET name_en = $3, name_ru = $4, website = $5, key_en = $6, key_ru = $7, name_key = $8
+WHERE letter = $1 AND id = $2
+"""
+
+SIGNATURES_OF = "SELECT id FROM signature WHERE letter = $1 AND organization = $2 ORDER BY id FOR UPDATE"
+
+FOLLOWERS = "SELECT id FROM organization WHERE letter = $1 AND merged_into = $2 ORDER BY id FOR UPDATE"
+
+POINT_SIGNATURES = """
+UPDATE signature SET organization = $4 WHERE letter = $1 AND id = ANY($2::bigint[]) AND organization = $3
+RETURNING id
+"""
+
+MERGE_INTO = "UPDATE organization SET merged_into = $3 WHERE letter = $1 AND id = ANY($2::bigint[])"
+
+FIND_BY_WORDS = """
+SELECT o.id, o.name_en, o.name_ru, o.website,
+       (SELECT count(*) FROM signature s WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed')
+         AS signatures
+FROM organization o
+WHERE o.letter = $1 AND o.id <> $2 AND o.merged_into IS NULL
+  AND array_to_tsvector(string_to_array(o.name_key, ' ')) @@ $3::text::tsquery
+ORDER BY o.listed_at, o.id LIMIT 20
+"""
+
+ORGANIZATION = "SELECT id, name_en, name_ru, website, merged_into FROM organization WHERE letter = $1 AND id = $2"
+
+KEEP_PAST = "INSERT INTO past (letter, log, signature, organization, fields) VALUES ($1, $2, $3, $4, $5)"
+
+PAST = "SELECT signature, organization, fields FROM past WHERE letter = $1 AND log = $2"
+
+
+async def lock_held(conn: Connection, letter: int, signature: int) -> Record | None:
+    """Return a representative who waits, locked."""
+    return await conn.fetchrow(LOCK_HELD, letter, signature)
+
+
+async def store_held(conn: Connection, letter: int, signature: int, private: bytes) -> None:
+    """Write what was typed, encrypted."""
+    await conn.execute(STORE_HELD, letter, signature, private)
+
+
+async def store_names(conn: Connection, letter: int, organization: int, columns: Sequence[object]) -> None:
+    """Write name_en, name_ru, website, key_en, key_ru, name_key."""
+    await conn.execute(STORE_NAMES, letter, organization, *columns)
+
+
+async def signatures_of(conn: Connection, letter: int, organization: int) -> list[int]:
+    """Return all signatures that point to an organization, locked."""
+    return [row["id"] for row in await conn.fetch(SIGNATURES_OF, letter, organization)]
+
+
+async def followers(conn: Connection, letter: int, organization: int) -> list[int]:
+    """Return the organizations that were merged into this one, locked."""
+    return [row["id"] for row in await conn.fetch(FOLLOWERS, letter, organization)]
+
+
+async def point(conn: Connection, letter: int, signatures: Sequence[int], old: int, new: int) -> list[int]:
+    """Have those signatures that point to ``old`` point to ``new``; return them."""
+    return [row["id"] for row in await conn.fetch(POINT_SIGNATURES, letter, signatures, old, new)]
+
+
+async def merge_into(conn: Connection, letter: int, organizations: Sequence[int], into: int | None) -> None:
+    """Say that organizations are another one, or (None) that they are not."""
+    await conn.execute(MERGE_INTO, letter, organizations, into)
+
+
+async def find(conn: Connection, letter: int, other_than: int, words: str) -> list[Record]:
+    """Return up to 20 organizations with all the words (as ``tsquery``) in their names."""
+    return await conn.fetch(FIND_BY_WORDS, letter, other_than, words)
+
+
+async def organization(conn: Connection, letter: int, organization: int) -> Record | None:
+    """Return one organization."""
+    return await conn.fetchrow(ORGANIZATION, letter, organization)
+
+
+async def keep_past(
+    conn: Connection, letter: int, log: int, signature: int | None, organization: int | None, fields: bytes
+) -> None:
+    """Keep, encrypted, what the act ``log`` replaced."""
+    await conn.execute(KEEP_PAST, letter, log, signature, organization, fields)
+
+
+async def past(conn: Connection, letter: int, log: int) -> Record | None:
+    """Return what the act ``log`` replaced, unless it has been erased since."""
+    return await conn.fetchrow(PAST, letter, log)

@@ -1,0 +1,189 @@
+"""All SQL of decisions on signatures, and of undoing them."""
+
+from collections.abc import Sequence
+
+from petition.database import Connection, Record
+
+# In the order of their ids, before anything else: whoever decides about some of the same waits here.
+LOCK_SIGNATURES = """
+SELECT id, kind, state, visibility, organization, import IS NOT NULL AS imported, digest, name_key, private, flags,
+       coalesce(removed_from,
+                CASE WHEN kind = 'organization' AND organization IS NULL THEN 'held' ELSE 'confirmed' END
+                  ::signature_state) AS removed_from,
+       removed_for, coalesce(last_act, 0) AS last_act
+FROM signature WHERE letter = $1 AND id = ANY($2::bigint[]) ORDER BY id FOR UPDATE
+"""
+
+LOCK_ORGANIZATIONS = """
+SELECT id, name_en, name_ru, website, key_en, key_ru, name_key, merged_into FROM organization
+WHERE letter = $1 AND id = ANY($2::bigint[]) ORDER BY id FOR UPDATE
+"""
+
+MOVE_SIGNATURES = """
+UPDATE signature SET state = $4::signature_state, flags = $5::text[], last_act = $6,
+       removed_from = CASE WHEN $4::signature_state = 'removed' THEN $3::signature_state END,
+       removed_for = CASE WHEN $4::signature_state = 'removed' THEN $7 END
+WHERE letter = $1 AND id = ANY($2::bigint[]) AND state IN ($3::signature_state, $4::signature_state)
+"""
+
+BAR = """
+INSERT INTO bar (letter, digest) SELECT $1, digest FROM unnest($2::bytea[]) AS digest ORDER BY digest
+ON CONFLICT DO NOTHING
+"""
+
+# One mailbox may have signed as a person and for an organization: it stays barred while either is removed.
+UNBAR = """
+DELETE FROM bar b WHERE b.letter = $1 AND b.digest = ANY($2::bytea[]) AND NOT EXISTS (
+  SELECT FROM signature s WHERE s.letter = b.letter AND s.kind IN ('person', 'organization') AND s.digest = b.digest
+    AND s.state = 'removed')
+"""
+
+KEEP_CONTACTS = """
+UPDATE contact SET until = CASE WHEN $3 THEN now() + interval '30 days' END
+WHERE letter = $1 AND signature = ANY($2::bigint[]) AND purpose = 'representative'
+"""
+
+SETTLE_REPORTS = """
+UPDATE report SET settled_by = $3 WHERE letter = $1 AND signature = ANY($2::bigint[]) AND settled_by IS NULL
+"""
+
+REOPEN_REPORTS = "UPDATE report SET settled_by = NULL WHERE letter = $1 AND settled_by = ANY($2::bigint[])"
+
+HOLD_AGAIN = """
+UPDATE signature s SET organization = NULL, name = NULL, "position" = NULL, private = u.private
+FROM unnest($2::bigint[], $3::bytea[]) AS u (id, private)
+WHERE s.letter = $1 AND s.id = u.id
+"""
+
+REPRESENTATIVES = """
+SELECT s.id, s.name, s."position", s.private, s.visibility, o.name_en, o.name_ru, o.website
+FROM signature s JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+WHERE s.letter = $1 AND s.id = ANY($2::bigint[])
+"""
+
+DROP_UNUSED_ORGANIZATIONS = """
+DELETE FROM organization o WHERE o.letter = $1 AND (o.id = ANY($2::bigint[]) OR o.merged_into = ANY($2::bigint[]))
+  AND NOT EXISTS (
+    SELECT FROM signature s WHERE s.letter = o.letter AND s.organization IN (o.id, o.merged_into))
+"""
+
+ACT = """
+SELECT id, at, organizer, letter, act, ids, before, after, reason, campaign FROM log WHERE letter = $1 AND id = $2
+"""
+
+# One act writes a row for each pair of states, all in one transaction.
+ROWS_OF_ACT = """
+SELECT l.id, l.act, l.ids, l.before, l.after, l.reason,
+       EXISTS (SELECT FROM log u WHERE u.undoes = l.id) AS undone
+FROM log l JOIN log one ON one.letter = l.letter AND one.at = l.at AND one.act = l.act
+  AND one.organizer IS NOT DISTINCT FROM l.organizer
+WHERE one.letter = $1 AND one.id = $2 ORDER BY l.id
+"""
+
+# Where an act was undone, the one before it has the last word again.
+ACTS_BEFORE_UNDONE = """
+SELECT s.id, before.id AS log
+FROM signature s JOIN log u ON u.id = s.last_act AND u.act = 'signature.undo'
+CROSS JOIN LATERAL (
+  SELECT l.id FROM log l
+  WHERE l.ids @> ARRAY[s.id] AND l.letter = $1 AND l.id < u.undoes AND l.act LIKE 'signature.%'
+    AND l.act <> 'signature.undo' AND NOT EXISTS (SELECT FROM log later WHERE later.undoes = l.id)
+  ORDER BY l.id DESC LIMIT 1
+) AS before
+WHERE s.letter = $1 AND s.id = ANY($2::bigint[])
+"""
+
+PUBLIC_NAME_KEYS = """
+SELECT DISTINCT name_key FROM signature
+WHERE letter = $1 AND id = ANY($2::bigint[]) AND kind = 'person' AND visibility = 'public' AND name_key IS NOT NULL
+"""
+
+LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key FROM letter WHERE id = $1"
+
+
+async def lock(conn: Connection, letter: int, ids: Sequence[int]) -> list[Record]:
+    """Return those of ``ids`` that are there, locked, by id."""
+    return await conn.fetch(LOCK_SIGNATURES, letter, ids)
+
+
+async def lock_organizations(conn: Connection, letter: int, ids: Sequence[int]) -> list[Record]:
+    """Return organizations, locked, by id. Take ``organization_queries.lock`` first."""
+    return await conn.fetch(LOCK_ORGANIZATIONS, letter, ids)
+
+
+async def move(
+    conn: Connection,
+    letter: int,
+    ids: Sequence[int],
+    states: tuple[str, str],
+    flags: Sequence[str],
+    log: int,
+    reason: str | None,
+) -> None:
+    """Move signatures from the first of ``states`` to the second, by the act ``log``."""
+    await conn.execute(MOVE_SIGNATURES, letter, ids, *states, flags, log, reason)
+
+
+async def acts_before_undone(conn: Connection, letter: int, ids: Sequence[int]) -> dict[int, int]:
+    """Return, for those whose last act was to undo another, the act before the undone one."""
+    return {row["id"]: row["log"] for row in await conn.fetch(ACTS_BEFORE_UNDONE, letter, ids)}
+
+
+async def bar(conn: Connection, letter: int, digests: Sequence[bytes]) -> None:
+    """Have mailboxes never sign this letter again."""
+    await conn.execute(BAR, letter, digests)
+
+
+async def unbar(conn: Connection, letter: int, digests: Sequence[bytes]) -> None:
+    """Take that back for those of which nothing is removed any more."""
+    await conn.execute(UNBAR, letter, digests)
+
+
+async def keep_contacts(conn: Connection, letter: int, ids: Sequence[int], *, decided: bool) -> None:
+    """Keep representatives' addresses for 30 days after a decision, without end before one."""
+    await conn.execute(KEEP_CONTACTS, letter, ids, decided)
+
+
+async def settle_reports(conn: Connection, letter: int, ids: Sequence[int], log: int) -> None:
+    """Say that the act ``log`` has looked at what readers reported."""
+    await conn.execute(SETTLE_REPORTS, letter, ids, log)
+
+
+async def reopen_reports(conn: Connection, letter: int, logs: Sequence[int]) -> None:
+    """Take that back."""
+    await conn.execute(REOPEN_REPORTS, letter, logs)
+
+
+async def representatives(conn: Connection, letter: int, ids: Sequence[int]) -> list[Record]:
+    """Return approved signatures with the names of their organizations."""
+    return await conn.fetch(REPRESENTATIVES, letter, ids)
+
+
+async def hold_again(conn: Connection, letter: int, ids: Sequence[int], private: Sequence[bytes]) -> None:
+    """Store signatures as those are stored that wait: no organization, all names encrypted."""
+    await conn.execute(HOLD_AGAIN, letter, ids, private)
+
+
+async def drop_unused_organizations(conn: Connection, letter: int, ids: Sequence[int]) -> None:
+    """Delete those that no signature points to."""
+    await conn.execute(DROP_UNUSED_ORGANIZATIONS, letter, ids)
+
+
+async def act(conn: Connection, letter: int, log: int) -> Record | None:
+    """Return one row of the letter's log."""
+    return await conn.fetchrow(ACT, letter, log)
+
+
+async def rows_of_act(conn: Connection, letter: int, log: int) -> list[Record]:
+    """Return all rows that the act of row ``log`` wrote, and whether each was undone."""
+    return await conn.fetch(ROWS_OF_ACT, letter, log)
+
+
+async def public_name_keys(conn: Connection, letter: int, ids: Sequence[int]) -> list[str]:
+    """Return the folded names of those people whose name is public."""
+    return [row["name_key"] for row in await conn.fetch(PUBLIC_NAME_KEYS, letter, ids)]
+
+
+async def letter_keys(conn: Connection, letter: int) -> Record | None:
+    """Return a letter's wrapped keys."""
+    return await conn.fetchrow(LETTER_KEYS, letter)

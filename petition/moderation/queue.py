@@ -1,0 +1,94 @@
+"""The queue as moderators read it: names that organizers may see, never an address."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from petition.database import Connection, Record
+from petition.errors import KeyDestroyed
+from petition.moderation import queue_queries as queries
+from petition.moderation.decisions import standing_of
+from petition.moderation.model import Filter, Line, Names, Reason
+from petition.sealing import LetterKeys
+from petition.signatures import names
+from petition.signatures.listing import Cursor
+from petition.signatures.model import Kind
+
+PAGE = 50
+MOST_WORDS = 5
+TOP = (datetime.max.replace(tzinfo=UTC), 2**63 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the queue; ``next`` is where the following one begins.
+
+    ``cut`` tells that the page may be short since it has looked at as many rows as it may, or that a search has found
+    more than it shows.
+    """
+
+    lines: Sequence[Line]
+    next: Cursor | None
+    cut: bool = False
+
+
+async def read(conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, after: Cursor | None) -> Page:
+    """Return a page of what matches, newest first; a text search has one page only. Opens a transaction of its own."""
+    if wanted.q:
+        return await _search(conn, letter, keys, wanted)
+    before = (after.listed_at, after.id) if after else TOP
+    rows, end = await queries.page(conn, letter, wanted, before, PAGE)
+    lines = [line(row, keys) for row in rows]
+    last = rows[-1] if len(rows) == PAGE else end
+    return Page(lines, Cursor(last["listed_at"], last["id"]) if last else None, cut=end is not None)
+
+
+async def _search(conn: Connection, letter: int, keys: LetterKeys, wanted: Filter) -> Page:
+    in_letter, words = tsquery(wanted.q, f"{letter}:"), tsquery(wanted.q)
+    if not words:
+        return Page((), None)
+    async with conn.transaction(readonly=True):
+        rows = await queries.search(conn, letter, wanted, in_letter, words)
+    return Page([line(row, keys) for row in rows], None, cut=len(rows) == queries.BEST)
+
+
+def tsquery(typed: str, before: str = "") -> str:
+    """Return "all of these words, the last one perhaps only begun" for PostgreSQL; "" if there is no word in it."""
+    found = names.words(names.fold(typed))[:MOST_WORDS]
+    return " & ".join(f"'{before}{word}'{':*' if word == found[-1] else ''}" for word in found)
+
+
+def line(row: Record, keys: LetterKeys) -> Line:
+    """Return a row as moderators see it."""
+    return Line(
+        id=row["id"],
+        kind=Kind(row["kind"]),
+        standing=standing_of(row),
+        visibility=row["visibility"],
+        names=names_of(row, keys),
+        country=row["country"],
+        read_lang=row["read_lang"],
+        imported=row["imported"],
+        signals=tuple(row["signals"] or ()),
+        group=row["group_number"],
+        organization=row["organization"],
+        signed_at=row["signed_at"],
+        listed_at=row["listed_at"],
+        removed_for=Reason(row["removed_for"]) if row["removed_for"] in set(Reason) else None,
+        last_act=row["last_act"],
+    )
+
+
+def names_of(row: Record, keys: LetterKeys) -> Names:
+    """Return the names in a row that organizers may see: public ones, and those encrypted for them."""
+    told = {key: row[key] for key in ("name", "affiliation", "city", "position")}
+    known = {key: row[key] for key in ("name_en", "name_ru", "website")}
+    if row["private"] is not None:
+        try:
+            hidden = keys.reveal(row["private"])
+        except KeyDestroyed:
+            return Names(**known, unreadable=True)
+        told = {key: hidden.get(key) or None for key in told}
+        typed = {"name_en": "organization_en", "name_ru": "organization_ru", "website": "website"}
+        known = {key: known[key] or hidden.get(typed[key]) or None for key in known}
+    return Names(**told, **known)

@@ -1,0 +1,243 @@
+"""All SQL of the queue: a page of what matches a filter, how much does, and one signature.
+
+A filter becomes conditions in two groups: the first one of an index that holds little where the filter leaves little,
+and the rest, which each row is asked. A page looks at no more than ``WALKED`` rows of that index, so that it takes no
+longer with a million signatures than with a few thousand; where that was not the end, the page says how far it came.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from petition.database import Connection, Record
+from petition.moderation.model import ANY, Act, Filter, Source
+
+WALKED = 20_000  # rows one page looks at
+BEST = 200  # rows a search shows
+MOST_COUNTED = 1000
+
+_columns = """
+s.id, s.kind, s.state, s.visibility, s.name, s.affiliation, s.city, s."position", s.country, s.private, s.read_lang,
+s.import IS NOT NULL AS imported, s.signals, s.flags, s.group_number, s.organization, s.signed_at, s.listed_at,
+s.removed_for, coalesce(s.last_act, 0) AS last_act
+"""
+
+_with_organizations = """
+SELECT p.*, o.name_en, o.name_ru, o.website FROM (%s) AS p
+LEFT JOIN organization o ON o.letter = $1 AND o.id = p.organization
+ORDER BY p.listed_at DESC, p.id DESC
+"""
+
+_NEWEST_FIRST = "ORDER BY s.listed_at DESC, s.id DESC"
+_WORDS = "array_to_tsvector(string_to_array(%s.name_key, ' ')) @@ %s::text::tsquery"
+
+ONE = f"""
+SELECT {_columns}, o.name_en, o.name_ru, o.website, o.merged_into, s.version,
+       EXISTS (SELECT FROM contact c WHERE c.letter = s.letter AND c.signature = s.id) AS reachable,
+       EXISTS (SELECT FROM contact c WHERE c.letter = s.letter AND c.signature = s.id
+               AND c.purpose = 'representative') AS representative
+FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+WHERE s.letter = $1 AND s.id = $2
+"""
+
+REPORTS = "SELECT id, reason, note, at, settled_by FROM report WHERE letter = $1 AND signature = $2 ORDER BY id"
+
+REPORTS_OF_MANY = """
+SELECT signature, array_agg(DISTINCT reason) AS reasons, count(*) AS number FROM report
+WHERE letter = $1 AND signature = ANY($2::bigint[]) AND settled_by IS NULL GROUP BY signature
+"""
+
+WAITING = f"""
+SELECT (SELECT count(*) FROM (
+          SELECT FROM signature WHERE letter = $1 AND state = 'held' LIMIT {MOST_COUNTED + 1}) AS h) AS held,
+       (SELECT count(*) FROM (
+          SELECT FROM signature WHERE letter = $1 AND flags <> '{{}}' LIMIT {MOST_COUNTED + 1}) AS f) AS flagged
+"""
+
+COUNTRIES = """
+WITH RECURSIVE lands AS (
+  (SELECT country FROM signature WHERE letter = $1 AND country IS NOT NULL ORDER BY country LIMIT 1)
+  UNION ALL
+  SELECT (SELECT s.country FROM signature s WHERE s.letter = $1 AND s.country > l.country ORDER BY s.country LIMIT 1)
+  FROM lands l WHERE l.country IS NOT NULL
+)
+SELECT country FROM lands WHERE country IS NOT NULL
+"""
+
+
+APPLIES = {
+    Act.APPROVE: "(s.state = 'held' OR s.state = 'confirmed' AND s.flags <> '{}')",
+    Act.REMOVE: "s.state IN ('held', 'confirmed')",
+    Act.BACK: "s.state = 'removed'",
+}
+
+
+class Conditions:
+    """A filter as SQL about ``signature s``. Values that somebody typed are parameters, numbered from ``first`` on."""
+
+    def __init__(self, wanted: Filter, words: str, first: int, act: Act | None = None) -> None:
+        self.arguments: list[object] = []
+        self._first = first
+        self.of_index, self.others = self._sorted(wanted)
+        if act:
+            self.others.append(APPLIES[act])
+        if words:
+            self.others.append(self._has_words(words))
+
+    @property
+    def all(self) -> str:
+        """Every condition, with AND between them."""
+        return " AND ".join((*self.of_index, *self.others)) or "true"
+
+    def _take(self, value: object) -> str:
+        self.arguments.append(value)
+        return f"${self._first + len(self.arguments) - 1}"
+
+    def _sorted(self, wanted: Filter) -> tuple[list[str], list[str]]:
+        """Return the conditions of the smallest index there is, and the others. The order here says which that is."""
+        indexed, others = [], []
+        if wanted.flag or wanted.group:
+            indexed.append("s.flags <> '{}'")
+        if wanted.state and wanted.state != "confirmed":
+            indexed.append(f"s.state = '{wanted.state.value}'")
+        if wanted.source is Source.IMPORT:
+            indexed.append("s.import IS NOT NULL")
+        if wanted.kind and wanted.kind == "organization":
+            indexed.append("s.kind = 'organization'")
+        if wanted.country:
+            indexed.append(f"s.country = {self._take(wanted.country)}")
+        others += indexed[1:]
+        others += self._unindexed(wanted)
+        return indexed[:1], others
+
+    def _unindexed(self, wanted: Filter) -> list[str]:
+        asked = {
+            "s.state = 'confirmed'": wanted.state == "confirmed",
+            "s.kind = 'person'": wanted.kind == "person",
+            "s.import IS NULL": wanted.source is Source.WEB,
+        }
+        found = [condition for condition, is_asked in asked.items() if is_asked]
+        if wanted.flag and wanted.flag != ANY:
+            found.append(f"s.flags @> ARRAY[{self._take(wanted.flag)}::text]")
+        if wanted.group:
+            found.append(f"s.group_number = {self._take(wanted.group)}")
+        if wanted.lang:
+            found.append(f"s.read_lang = {self._take(wanted.lang)}")
+        return found
+
+    def _has_words(self, words: str) -> str:
+        """Ask for words in a public name, or in a name of the organization."""
+        query = self._take(words)
+        organizations = f"SELECT o.id FROM organization o WHERE o.letter = $1 AND {_WORDS % ('o', query)}"
+        return f"(s.name_key IS NOT NULL AND {_WORDS % ('s', query)} OR s.organization IN ({organizations}))"
+
+
+def _walk(conditions: Conditions, columns: str = _columns) -> str:
+    """Return the newest ``WALKED`` rows of the index before the place ($2, $3)."""
+    where = " AND ".join(("s.letter = $1", *conditions.of_index, "(s.listed_at, s.id) < ($2, $3)"))
+    return f"SELECT {columns}, s.name_key FROM signature s WHERE {where} {_NEWEST_FIRST} LIMIT {WALKED}"
+
+
+async def page(
+    conn: Connection, letter: int, wanted: Filter, before: tuple[datetime, int], limit: int
+) -> tuple[list[Record], Record | None]:
+    """Return the newest ``limit`` matches before a place, and, if there are fewer in what was looked at, where it ended
+    (None: everything was looked at). ``wanted.q`` is left out."""
+    conditions = Conditions(wanted, "", 4)
+    others = " AND ".join(conditions.others) or "true"
+    found = f"SELECT * FROM ({_walk(conditions)}) AS s WHERE {_unnamed(others)} {_NEWEST_FIRST} LIMIT {limit}"
+    rows = await conn.fetch(_with_organizations % found, letter, *before, *conditions.arguments)
+    return rows, None if len(rows) == limit else await _end(conn, letter, conditions, before)
+
+
+def _unnamed(conditions: str) -> str:
+    """The walked rows say whether they were imported, not by which import."""
+    return conditions.replace("s.import IS NULL", "NOT s.imported").replace("s.import IS NOT NULL", "s.imported")
+
+
+async def _end(conn: Connection, letter: int, conditions: Conditions, before: tuple[datetime, int]) -> Record | None:
+    where = " AND ".join(("s.letter = $1", *conditions.of_index, "(s.listed_at, s.id) < ($2, $3)"))
+    statement = f"""
+    SELECT s.listed_at, s.id FROM signature s WHERE {where} {_NEWEST_FIRST} OFFSET {WALKED - 1} LIMIT 1
+    """
+    index_only = [each for each in conditions.arguments if any("$" in part for part in conditions.of_index)][:1]
+    return await conn.fetchrow(statement, letter, *before, *index_only)
+
+
+# People are found through the index over their words, organizations by their names; among what is not shown to anybody,
+# the newest are looked through.
+_searching = f"""
+WITH found AS MATERIALIZED (
+  (SELECT id FROM signature
+   WHERE state = 'confirmed' AND visibility = 'public' AND kind = 'person'
+     AND name_words(letter, name_key) @@ $2::text::tsquery LIMIT 2000)
+  UNION ALL
+  (SELECT newest.id FROM (
+     SELECT s.id, s.name_key FROM signature s
+     WHERE s.letter = $1 AND s.state = %s {_NEWEST_FIRST} LIMIT {WALKED}) AS newest
+   WHERE newest.name_key IS NOT NULL AND {_WORDS % ("newest", "$3")} LIMIT {BEST})
+  UNION ALL
+  (SELECT s.id FROM organization o JOIN signature s ON s.letter = o.letter AND s.organization = o.id
+   WHERE o.letter = $1 AND {_WORDS % ("o", "$3")} LIMIT 2000)
+)
+SELECT {_columns} FROM signature s
+WHERE s.letter = $1 AND s.id IN (SELECT id FROM found) AND %s {_NEWEST_FIRST} LIMIT {BEST}
+"""
+
+
+async def search(conn: Connection, letter: int, wanted: Filter, in_letter: str, words: str) -> list[Record]:
+    """Return the newest matches that have all words (as ``tsquery``, with and without the letter before each)."""
+    conditions = Conditions(wanted, "", 4)
+    state = wanted.state.value if wanted.state and wanted.state != "confirmed" else "removed"
+    statement = _searching % (f"'{state}'", conditions.all)
+    return await conn.fetch(_with_organizations % statement, letter, in_letter, words, *conditions.arguments)
+
+
+async def count(conn: Connection, letter: int, act: Act, wanted: Filter, words: str, before: datetime) -> int:
+    """Return to how many signatures that match and were listed before a time ``act`` applies. Looks at all of them."""
+    conditions = Conditions(wanted, words, 3, act)
+    statement = f"SELECT count(*) FROM signature s WHERE s.letter = $1 AND s.listed_at < $2 AND {conditions.all}"
+    found: int = await conn.fetchval(statement, letter, before, *conditions.arguments, timeout=120)
+    return found
+
+
+async def step(
+    conn: Connection, letter: int, act: Act, wanted: Filter, words: str, before: tuple[datetime, int], limit: int
+) -> tuple[list[int], Record | None]:
+    """Return the ids of the newest ``limit`` matches before a place to which ``act`` applies, and the place up to which
+    that looked (None: the end)."""
+    conditions = Conditions(wanted, words, 4, act)
+    others = _unnamed(" AND ".join(conditions.others) or "true")
+    found = f"SELECT s.* FROM ({_walk(conditions)}) AS s WHERE {others} {_NEWEST_FIRST} LIMIT {limit}"
+    statement = f"SELECT s.id, s.listed_at FROM ({found}) AS s {_NEWEST_FIRST}"
+    rows = await conn.fetch(statement, letter, *before, *conditions.arguments, timeout=120)
+    ids = [row["id"] for row in rows]
+    if len(rows) == limit:
+        return ids, rows[-1]
+    return ids, await _end(conn, letter, conditions, before)
+
+
+async def one(conn: Connection, letter: int, signature: int) -> Record | None:
+    """Return one signature with its organization and whether mail can reach anybody."""
+    return await conn.fetchrow(ONE, letter, signature)
+
+
+async def reports(conn: Connection, letter: int, signature: int) -> list[Record]:
+    """Return what readers reported."""
+    return await conn.fetch(REPORTS, letter, signature)
+
+
+async def reports_of(conn: Connection, letter: int, ids: Sequence[int]) -> dict[int, tuple[int, list[str]]]:
+    """Return for each reported signature how many reports nobody has looked at, and their reasons."""
+    rows = await conn.fetch(REPORTS_OF_MANY, letter, ids)
+    return {row["signature"]: (row["number"], row["reasons"]) for row in rows}
+
+
+async def waiting(conn: Connection, letter: int) -> tuple[int, int]:
+    """Return how many signatures wait, and how many are flagged; ``MOST_COUNTED`` + 1 means "more"."""
+    row = await conn.fetchrow(WAITING, letter)
+    return (row["held"], row["flagged"]) if row else (0, 0)
+
+
+async def countries(conn: Connection, letter: int) -> list[str]:
+    """Return the countries that stand on a letter, each found by one look into the index."""
+    return [row["country"] for row in await conn.fetch(COUNTRIES, letter)]

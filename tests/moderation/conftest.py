@@ -1,0 +1,34 @@
+"""A published letter with signatures of all sorts, and two moderators."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from petition.database import Database, opened
+from petition.letters.model import Letter
+from petition.settings import Role, load
+from tests import rows
+from tests.moderation.desk import Bench
+from tests.running import environment, publish
+
+
+@pytest.fixture
+async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+    """Give a database with the sample letter."""
+    async with opened(database_url, most=16) as database:
+        await publish(load(environment(tmp_path, database_url, 8000), role=Role.WEB), database)
+        yield database
+
+
+@pytest.fixture
+async def letter(database: Database) -> Letter:
+    """Give the sample letter."""
+    async with database.connection() as conn:
+        return await rows.letter(conn)
+
+
+@pytest.fixture
+def bench(database: Database, letter: Letter) -> Bench:
+    """Give what moderators work with."""
+    return Bench(database, letter)

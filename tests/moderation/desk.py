@@ -1,0 +1,130 @@
+"""Moderators at work: acts on the sample letter, and the count and the words checked after each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from petition.database import Database
+from petition.letters.model import Letter
+from petition.moderation import decisions
+from petition.moderation import undo as undoing
+from petition.moderation.decisions import ANY_ACT
+from petition.moderation.model import Act, By, Outcome, Reason
+from petition.sealing import Wrapper
+from petition.signatures import words
+from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.model import Kind
+from petition.signatures.queries import move_counts
+from tests import rows
+from tests.running import KEY
+
+WRAPPER = Wrapper([KEY])
+
+WORDS = "SELECT kind, word FROM name_word WHERE letter = $1 ORDER BY kind, word"
+WORDS_SHOWN = """
+SELECT DISTINCT kind, word COLLATE "C" AS word FROM (
+  SELECT kind, unnest(string_to_array(name_key, ' ')) AS word FROM signature
+  WHERE letter = $1 AND kind = 'person' AND state = 'confirmed' AND visibility = 'public'
+  UNION ALL
+  SELECT s.kind, unnest(string_to_array(o.name_key, ' ')) FROM organization o
+  JOIN signature s ON s.letter = o.letter AND s.organization = o.id
+  WHERE s.letter = $1 AND s.state = 'confirmed'
+) AS w ORDER BY kind, word
+"""
+EVERYTHING = """
+SELECT id, kind, state, visibility, organization, name, affiliation, city, name_key, "position", digest, flags,
+       removed_from, removed_for, group_number
+FROM signature WHERE letter = $1 ORDER BY id
+"""
+CROWD = """
+INSERT INTO signature (letter, id, signed_at, listed_at, kind, state, visibility, name, name_key, country, read_lang)
+SELECT $1, (random() * 9e18)::bigint, now(), now() - n * interval '1 second', 'person', $3::signature_state, 'public',
+       'Vera Crowd' || n % 7, 'vera crowd' || n % 7, $4, 'en'
+FROM generate_series(1, $2::integer) AS n RETURNING id
+"""
+BARS = "SELECT digest FROM bar WHERE letter = $1 ORDER BY digest"
+
+
+@dataclass
+class Bench:
+    """One letter, its signatures, and who may decide about them."""
+
+    database: Database
+    letter: Letter
+    signed: int = 0
+
+    async def sign(self, *names: str, **fields: str) -> list[int]:
+        """Have people sign and confirm; return their ids."""
+        ids = []
+        for name in names:
+            self.signed += 1
+            ids += await self.confirm([f"voice{self.signed}@letters.example"], name=name, **fields)
+        return ids
+
+    async def sign_for(self, organization: str, name: str = "Anna Berg", **fields: str) -> int:
+        """Have a representative sign and confirm; return the id of what waits now."""
+        self.signed += 1
+        given = {"organization_en": organization, "name": name, **fields}
+        return (await self.confirm([f"office{self.signed}@letters.example"], **given))[0]
+
+    async def confirm(self, addresses: Sequence[str], **fields: str) -> list[int]:
+        """Sign and confirm from these mailboxes."""
+        async with self.database.transaction() as conn:
+            ids = await rows.add_pending(conn, self.letter, addresses, **fields)
+        confirming = Confirming(self.database)
+        for each in ids:
+            await confirming.submit(Claim(self.letter.id, each, self.letter.keys))
+        return ids
+
+    async def crowd(self, number: int, state: str = "confirmed", country: str | None = None) -> list[int]:
+        """Have many public people stand there, counted, each a second after the one before; return their ids."""
+        found = await self.rows(CROWD, number, state, country)
+        async with self.database.transaction() as conn:
+            known = [(self.letter.id, Kind.PERSON, word) for n in range(7) for word in (f"crowd{n}", "vera")]
+            await words.remember(conn, known)
+            if state == "confirmed":
+                await move_counts(conn, [(self.letter.id, number, 0, 0, 0)])
+        return [row["id"] for row in found]
+
+    async def decide(
+        self, act: Act, *ids: int, reason: Reason | None = None, by: int | None = None, seen: int = ANY_ACT
+    ) -> Outcome:
+        """Decide, and check the count."""
+        async with self.database.transaction() as conn:
+            who = By(by, self.letter.id)
+            outcome = await decisions.decide(conn, who, WRAPPER, act, dict.fromkeys(ids, seen), reason)
+        await self.check()
+        return outcome
+
+    async def remove(self, *ids: int, reason: Reason = Reason.FAKE) -> Outcome:
+        """Remove, and check the count."""
+        return await self.decide(Act.REMOVE, *ids, reason=reason)
+
+    async def undo(self, log: int | None, by: int | None = None) -> Outcome:
+        """Undo an act, and check the count."""
+        assert log is not None
+        async with self.database.transaction() as conn:
+            outcome = await undoing.undo(conn, By(by, self.letter.id), WRAPPER, log)
+        await self.check()
+        return outcome
+
+    async def check(self) -> dict[str, int]:
+        """Fail unless the count and the words of the search are what the rows say; return the count."""
+        async with self.database.connection() as conn:
+            count = await rows.check_count(conn, self.letter)
+        assert await self.rows(WORDS) == await self.rows(WORDS_SHOWN)
+        return count
+
+    async def rows(self, statement: str, *more: object) -> list[dict[str, Any]]:
+        """Return rows of this letter ($1)."""
+        return await rows.rows_of(self.database, statement, self.letter.id, *more)
+
+    async def picture(self) -> tuple[object, ...]:
+        """Return all that an act may change and undoing must restore."""
+        return await self.rows(EVERYTHING), await self.rows(BARS), await self.rows(WORDS), await self.check()
+
+    async def states(self, *ids: int) -> list[str]:
+        """Return the states of signatures."""
+        found = await self.rows("SELECT id, state FROM signature WHERE letter = $1")
+        by_id = {row["id"]: row["state"] for row in found}
+        return [by_id[each] for each in ids]

@@ -1,0 +1,179 @@
+"""Campaigns: how many, started, paused, cancelled half-way, reverted; the count is exact after each step."""
+
+import asyncio
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from petition.moderation import campaigns, queue, queue_queries
+from petition.moderation.campaigns import State
+from petition.moderation.model import ANY, Act, By, Filter, Reason, Source
+from petition.organizers.model import Refused
+from petition.signatures import own
+from petition.signatures.model import Kind, SignatureState
+from tests.moderation.desk import WRAPPER, Bench
+
+
+async def make(bench: Bench, act: Act, **wanted: object) -> int:
+    async with bench.database.transaction() as conn:
+        return await campaigns.make(conn, By(None, bench.letter.id), act, Filter(**wanted))  # type: ignore[arg-type]
+
+
+async def move(bench: Bench, campaign: int, step: str, reason: Reason | None = None) -> None:
+    async with bench.database.transaction() as conn:
+        await campaigns.move(conn, By(None, bench.letter.id), campaign, step, reason)
+
+
+async def read(bench: Bench, campaign: int) -> campaigns.Campaign:
+    async with bench.database.connection() as conn:
+        return await campaigns.read(conn, bench.letter.id, campaign)
+
+
+async def work(bench: Bench, size: int = 100, most: int = 1000) -> int:
+    for steps in range(most):
+        if not await campaigns.step(bench.database, WRAPPER, size):
+            return steps
+        await bench.check()
+    return most
+
+
+async def test_ten_thousand_cancelled_half_way_and_reverted(bench: Bench) -> None:
+    await bench.crowd(10_000, country="FJ")
+    kept = await bench.sign("Vera Novak")
+    before = await bench.picture()
+    campaign = await make(bench, Act.REMOVE, country="FJ")
+    assert (await read(bench, campaign)).matched == 10_000
+    await move(bench, campaign, "start", Reason.FAKE)
+    await work(bench, 1000, most=4)
+    await move(bench, campaign, "pause")
+    assert not await campaigns.step(bench.database, WRAPPER)
+    assert (await bench.check())["people"] == 6_001
+    await move(bench, campaign, "resume")
+    await work(bench, 1000, most=1)
+    await move(bench, campaign, "cancel")
+    assert not await campaigns.step(bench.database, WRAPPER)
+    assert (await read(bench, campaign)).changed == 5_000
+    assert (await bench.check())["people"] == 5_001
+    assert await bench.states(*kept) == ["confirmed"]
+    await move(bench, campaign, "revert")
+    await work(bench, 1000)
+    stands = await read(bench, campaign)
+    assert (stands.state, stands.changed) == (State.REVERTED, 0)
+    assert await bench.picture() == before
+
+
+async def test_all_of_it(bench: Bench) -> None:
+    await bench.crowd(250, country="FJ")
+    await bench.crowd(20, country="TO")
+    campaign = await make(bench, Act.REMOVE, country="FJ")
+    await move(bench, campaign, "start", Reason.FAKE)
+    await work(bench)
+    stands = await read(bench, campaign)
+    assert (stands.state, stands.changed, stands.matched) == (State.DONE, 250, 250)
+    assert (await bench.check())["people"] == 20
+    back = await make(bench, Act.BACK, country="FJ", state=SignatureState.REMOVED)
+    assert (await read(bench, back)).matched == 250
+    await move(bench, back, "start")
+    await work(bench)
+    assert (await bench.check())["people"] == 270
+
+
+async def test_a_rare_match_among_many_is_found_in_steps(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_queries, "WALKED", 50)
+    await bench.crowd(300)
+    rare = await bench.sign("Zinaida Rare")
+    await bench.crowd(300)
+    campaign = await make(bench, Act.REMOVE, q="zinaida")
+    await move(bench, campaign, "start", Reason.ABUSE)
+    assert await work(bench) > 5
+    assert await bench.states(*rare) == ["removed"]
+    assert (await bench.check())["people"] == 600
+
+
+async def test_held_organizations_are_approved(bench: Bench) -> None:
+    held = [await bench.sign_for(name) for name in ("North Pier", "Third Line", "North Pier")]
+    campaign = await make(bench, Act.APPROVE, state=SignatureState.HELD, kind=Kind.ORGANIZATION)
+    async with bench.database.connection() as conn:
+        shown = await campaigns.examples(conn, bench.letter.id, await campaigns.read(conn, bench.letter.id, campaign))
+    assert sorted(shown) == sorted(held)
+    await move(bench, campaign, "start")
+    await work(bench, 2)
+    assert (await bench.check())["organizations"] == 2
+    await move(bench, campaign, "revert")
+    await work(bench)
+    assert await bench.states(*held) == ["held"] * 3
+
+
+async def test_what_comes_later_and_what_goes_meanwhile(bench: Bench) -> None:
+    first, second = await bench.sign("Vera", "Olga")
+    campaign = await make(bench, Act.REMOVE)
+    (late,) = await bench.sign("Late")
+    await move(bench, campaign, "start", Reason.FAKE)
+    await own.withdraw(bench.database, bench.letter, first)
+    await work(bench)
+    assert await bench.states(first, second, late) == ["withdrawn", "removed", "confirmed"]
+    assert (await read(bench, campaign)).changed == 1
+
+
+async def test_reverting_leaves_what_somebody_decided_since(bench: Bench) -> None:
+    first, second = await bench.sign("Vera", "Olga")
+    campaign = await make(bench, Act.REMOVE)
+    await move(bench, campaign, "start", Reason.FAKE)
+    await work(bench)
+    await bench.decide(Act.BACK, first)
+    await bench.remove(first)
+    await move(bench, campaign, "revert")
+    await work(bench)
+    assert await bench.states(first, second) == ["removed", "confirmed"]
+    assert (await read(bench, campaign)).state is State.REVERTED
+
+
+async def test_refusals(bench: Bench) -> None:
+    await bench.sign("Vera")
+    campaign = await make(bench, Act.REMOVE)
+    with pytest.raises(Refused):
+        await move(bench, campaign, "start")
+    with pytest.raises(Refused):
+        await move(bench, campaign, "pause")
+    with pytest.raises(Refused):
+        await move(bench, campaign, "fly")
+    with pytest.raises(Refused):
+        await make(bench, Act.REMOVE, q="***")
+    assert (await bench.check())["people"] == 1
+
+
+async def test_every_filter_is_a_statement(bench: Bench) -> None:
+    await bench.sign("Vera", country="FJ")
+    choices = itertools.product(
+        (None, SignatureState.HELD, SignatureState.CONFIRMED),
+        (None, Kind.ORGANIZATION, Kind.PERSON),
+        ((None, ""), (None, ANY), (5, "link")),
+        ("", "en"),
+        ("", "FJ"),
+        (None, *Source),
+        ("", "vera nov"),
+    )
+    async with bench.database.connection() as conn:
+        for state, kind, (group, flag), lang, country, source, q in choices:
+            wanted = Filter(state, kind, lang, country, source, flag, group, q)
+            page = await queue.read(conn, bench.letter.id, bench.letter.keys, wanted, None)
+            assert len(page.lines) <= 1
+            for act in Act:
+                words = queue.tsquery(q)
+                number = await queue_queries.count(conn, bench.letter.id, act, wanted, words, later())
+                ids, end = await queue_queries.step(conn, bench.letter.id, act, wanted, words, (later(), 0), 10)
+                assert (len(ids), end) == (number, None)
+
+
+def later() -> datetime:
+    return datetime.now(UTC) + timedelta(days=1)
+
+
+async def test_two_workers_do_not_do_the_same_step(bench: Bench) -> None:
+    await bench.crowd(400)
+    campaign = await make(bench, Act.REMOVE)
+    await move(bench, campaign, "start", Reason.FAKE)
+    while any(await asyncio.gather(*(campaigns.step(bench.database, WRAPPER, 50) for _ in range(3)))):
+        await bench.check()
+    assert (await read(bench, campaign)).changed == 400

@@ -1,0 +1,259 @@
+"""Deciding, and taking it back: the count is what the rows say after each act."""
+
+import asyncio
+import json
+import random
+
+import pytest
+
+from petition.errors import NotFound
+from petition.moderation import decisions, queries
+from petition.moderation.model import Act, By, Outcome, Reason, Standing
+from petition.signatures import own
+from petition.signatures.confirming import Claim, Confirming, Result
+from petition.signatures.model import SignatureState
+from petition.signatures.own import Refused
+from tests import rows
+from tests.moderation.desk import WRAPPER, Bench
+
+LOG = "SELECT act, ids, before, after, reason, undoes FROM log WHERE letter = $1 ORDER BY id"
+DIRTY = "UPDATE signature SET flags = $3 WHERE letter = $1 AND id = $2"
+
+
+async def test_removing_and_bringing_back(bench: Bench) -> None:
+    vera, ivan, hidden = [
+        *await bench.sign("Vera Novak", "Иван Петров"),
+        *await bench.sign("Kim", visibility="counted"),
+    ]
+    before = await bench.picture()
+    assert (await bench.remove(vera, hidden, reason=Reason.DUPLICATE)).changed
+    assert await bench.states(vera, ivan, hidden) == ["removed", "confirmed", "removed"]
+    assert await bench.check() == {"people": 1, "organizations": 0, "hidden": 0, "imported": 0}
+    assert len(await bench.rows("SELECT digest FROM bar WHERE letter = $1")) == 2
+    await bench.decide(Act.BACK, vera, hidden)
+    assert await bench.picture() == before
+    written = await bench.rows(LOG)
+    assert [(row["act"], row["before"], row["after"], row["reason"]) for row in written] == [
+        ("signature.remove", "confirmed", "removed", "duplicate"),
+        ("signature.back", "removed", "confirmed", None),
+    ]
+    assert sorted(written[0]["ids"]) == sorted([vera, hidden])
+
+
+async def test_a_removed_mailbox_cannot_sign_again(bench: Bench) -> None:
+    (vera,) = await bench.confirm(["vera@letters.example"], name="Vera")
+    outcome = await bench.remove(vera)
+    async with bench.database.transaction() as conn:
+        (again,) = await rows.add_pending(conn, bench.letter, ["vera@letters.example"], name="Vera")
+    claim = Claim(bench.letter.id, again, bench.letter.keys)
+    assert (await Confirming(bench.database).submit(claim)).result is Result.REMOVED
+    await bench.undo(outcome.log)
+    # The mailbox has its old signature again, so the second confirms nothing and says so calmly.
+    assert (await Confirming(bench.database).submit(claim)).result is Result.CONFIRMED
+    assert (await bench.check())["people"] == 1
+
+
+async def test_approving_lets_an_organization_in_and_undoing_holds_it_again(bench: Bench) -> None:
+    first, second = [await bench.sign_for("North Pier", name, visibility="public") for name in ("Anna Berg", "Olaf")]
+    before = await bench.picture()
+    outcome = await bench.decide(Act.APPROVE, first)
+    assert (await bench.check())["organizations"] == 1
+    both = await bench.decide(Act.APPROVE, second)
+    assert (await bench.check())["organizations"] == 1
+    await bench.undo(both.log)
+    assert (await bench.check())["organizations"] == 1
+    await bench.undo(outcome.log)
+    assert await bench.picture() == before
+    assert await bench.rows("SELECT id FROM organization WHERE letter = $1") == []
+    await bench.decide(Act.APPROVE, first, second)
+    (named,) = await bench.rows("SELECT name_en FROM organization WHERE letter = $1")
+    assert named["name_en"] == "North Pier"
+
+
+async def test_the_last_representative_takes_the_entry_along(bench: Bench) -> None:
+    first, second = [await bench.sign_for("North Pier") for _ in range(2)]
+    await bench.decide(Act.APPROVE, first, second)
+    await bench.remove(first)
+    assert (await bench.check())["organizations"] == 1
+    outcome = await bench.remove(second)
+    assert (await bench.check())["organizations"] == 0
+    await bench.undo(outcome.log)
+    assert (await bench.check())["organizations"] == 1
+    await bench.decide(Act.BACK, first)
+    assert await bench.states(first, second) == ["confirmed", "confirmed"]
+
+
+async def test_refusing_an_organization_that_waits(bench: Bench) -> None:
+    held = await bench.sign_for("North Pier")
+    outcome = await bench.remove(held, reason=Reason.NOT_AUTHORIZED)
+    assert await bench.states(held) == ["removed"]
+    (contact,) = await bench.rows("SELECT until FROM contact WHERE letter = $1 AND purpose = 'representative'")
+    assert contact["until"] is not None
+    await bench.undo(outcome.log)
+    assert await bench.states(held) == ["held"]
+    (contact,) = await bench.rows("SELECT until FROM contact WHERE letter = $1 AND purpose = 'representative'")
+    assert contact["until"] is None
+
+
+async def test_keeping_what_is_flagged_clears_the_flags(bench: Bench) -> None:
+    (vera,) = await bench.sign("Vera")
+    async with bench.database.connection() as conn:
+        await conn.execute(DIRTY, bench.letter.id, vera, ["link", "burst"])
+    before = await bench.picture()
+    outcome = await bench.decide(Act.APPROVE, vera)
+    assert (await bench.rows("SELECT flags FROM signature WHERE letter = $1"))[0]["flags"] == []
+    assert (await bench.rows(LOG))[0]["before"] == "confirmed:burst,link"
+    assert await bench.decide(Act.APPROVE, vera) == Outcome(missed=(vera,))
+    await bench.undo(outcome.log)
+    after = await bench.picture()
+    assert sorted((await bench.rows("SELECT flags FROM signature WHERE letter = $1"))[0]["flags"]) == ["burst", "link"]
+    assert after[1:] == before[1:]
+
+
+async def test_one_act_on_different_states_is_undone_as_one(bench: Bench) -> None:
+    (vera,) = await bench.sign("Vera")
+    held = await bench.sign_for("North Pier")
+    outcome = await bench.remove(vera, held)
+    assert len(await bench.rows(LOG)) == 2
+    assert sorted((await bench.undo(outcome.log)).changed) == sorted([vera, held])
+    assert await bench.states(vera, held) == ["confirmed", "held"]
+
+
+async def test_undoing_twice_changes_nothing(bench: Bench) -> None:
+    (vera,) = await bench.sign("Vera")
+    outcome = await bench.remove(vera)
+    await bench.undo(outcome.log)
+    written = await bench.rows(LOG)
+    assert await bench.undo(outcome.log) == Outcome()
+    assert await bench.rows(LOG) == written
+    assert await bench.states(vera) == ["confirmed"]
+
+
+async def test_acts_are_undone_one_after_the_other_and_done_again(bench: Bench) -> None:
+    held = await bench.sign_for("North Pier")
+    approved = await bench.decide(Act.APPROVE, held)
+    removed = await bench.remove(held, reason=Reason.ABUSE)
+    undone = await bench.undo(removed.log)
+    assert await bench.states(held) == ["confirmed"]
+    await bench.undo(undone.log)
+    assert await bench.states(held) == ["removed"]
+    (row,) = await bench.rows("SELECT removed_for FROM signature WHERE letter = $1")
+    assert row["removed_for"] == "abuse"
+    assert (await bench.undo(approved.log)).missed == (held,)
+    (last,) = await bench.rows("SELECT max(id) AS id FROM log WHERE letter = $1")
+    await bench.undo(last["id"])
+    await bench.undo(approved.log)
+    assert await bench.states(held) == ["held"]
+
+
+async def test_undoing_leaves_alone_what_somebody_has_decided_since(bench: Bench) -> None:
+    vera, ivan = await bench.sign("Vera", "Иван")
+    outcome = await bench.remove(vera, ivan)
+    await bench.decide(Act.BACK, vera)
+    await bench.remove(vera, reason=Reason.ABUSE)
+    result = await bench.undo(outcome.log)
+    assert (result.changed, result.missed) == ((ivan,), (vera,))
+    assert await bench.states(vera, ivan) == ["removed", "confirmed"]
+
+
+async def test_the_second_of_two_moderators_changes_nothing(bench: Bench) -> None:
+    (vera,) = await bench.sign("Vera")
+    outcomes = await asyncio.gather(
+        bench.decide(Act.REMOVE, vera, reason=Reason.FAKE, seen=0),
+        bench.decide(Act.REMOVE, vera, reason=Reason.ABUSE, seen=0),
+    )
+    assert sorted((len(each.changed), len(each.missed)) for each in outcomes) == [(0, 1), (1, 0)]
+    assert len(await bench.rows(LOG)) == 1
+
+
+async def test_what_was_decided_meanwhile_is_not_overruled(bench: Bench) -> None:
+    held = await bench.sign_for("North Pier")
+    await bench.decide(Act.APPROVE, held, seen=0)
+    late = await bench.decide(Act.REMOVE, held, reason=Reason.FAKE, seen=0)
+    assert late == Outcome(missed=(held,))
+    assert await bench.states(held) == ["confirmed"]
+
+
+async def test_withdrawn_and_strange_ids_are_left_alone(bench: Bench) -> None:
+    (vera,) = await bench.sign("Vera")
+    await own.withdraw(bench.database, bench.letter, vera)
+    assert (await bench.remove(vera, 12345)).changed == ()
+    assert await bench.rows(LOG) == []
+    with pytest.raises(NotFound):
+        await bench.undo(12345)
+
+
+async def test_ten_thousand_in_one_act(bench: Bench) -> None:
+    ids = await bench.crowd(10_000)
+    before = await bench.picture()
+    outcome = await bench.remove(*ids)
+    assert await bench.check() == {"people": 0, "organizations": 0, "hidden": 0, "imported": 0}
+    await bench.undo(outcome.log)
+    assert await bench.picture() == before
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_count_stays_exact_whatever_happens(bench: Bench, seed: int) -> None:
+    draw = random.Random(seed)
+    ids = await bench.sign("Vera Novak", "Иван Петров", "O'Brien")
+    ids += await bench.sign("Kim", "Lee", visibility="organizers")
+    ids += [await bench.sign_for(name) for name in ("North Pier", "North Pier", "Third Line")]
+    for _ in range(60):
+        chosen = draw.sample(ids, draw.randint(1, 4))
+        log = await bench.rows("SELECT id FROM log WHERE letter = $1")
+        match draw.choice(("approve", "remove", "back", "undo", "undo", "withdraw", "visibility")):
+            case "undo" if log:
+                await bench.undo(draw.choice(log)["id"])
+            case "withdraw" if draw.random() < 0.15:
+                await _unless_refused(own.withdraw(bench.database, bench.letter, chosen[0]))
+            case "visibility":
+                wanted = draw.choice(("public", "organizers"))
+                await _unless_refused(
+                    own.change_visibility(bench.database, bench.letter, chosen[0], wanted, "Vera Novak")
+                )
+            case "approve" | "remove" | "back" as act:
+                await bench.decide(Act(act), *chosen, reason=Reason.OTHER)
+        await bench.check()
+    assert len(await bench.rows(LOG)) > 10
+
+
+async def _unless_refused(act: object) -> None:
+    try:
+        await act  # type: ignore[misc]
+    except Refused:
+        return
+
+
+async def test_many_moderators_at_once(bench: Bench) -> None:
+    ids = await bench.sign("Vera Novak", "Иван Петров", "O'Brien")
+    ids += [await bench.sign_for(name) for name in ("North Pier", "North Pier", "Third Line")]
+    outcomes: list[Outcome] = []
+
+    async def keep_on(seed: int) -> None:
+        draw = random.Random(seed)
+        for _ in range(15):
+            act = draw.choice(list(Act))
+            seen = dict.fromkeys(draw.sample(ids, 3), decisions.ANY_ACT)
+            who = By(seed, bench.letter.id)
+            async with bench.database.transaction() as conn:
+                outcomes.append(await decisions.decide(conn, who, WRAPPER, act, seen, Reason.OTHER))
+
+    await asyncio.gather(*map(keep_on, range(6)))
+    await bench.check()
+    assert any(each.changed for each in outcomes)
+
+
+def test_a_standing_reads_back() -> None:
+    for each in (Standing(SignatureState.HELD), Standing(SignatureState.CONFIRMED, ("burst", "link"))):
+        assert Standing.read(str(each)) == each
+
+
+async def test_statements_fit_the_schema_and_hot_ones_use_an_index(bench: Bench) -> None:
+    async with bench.database.connection() as conn:
+        for name, statement in vars(queries).items():
+            if name.isupper():
+                await conn.prepare(statement)
+        await conn.execute("SET enable_seqscan = off")
+        plan = json.dumps(await (await conn.prepare(queries.ROWS_OF_ACT)).explain(bench.letter.id, 1))
+        await conn.execute("RESET enable_seqscan")
+    assert "log_at" in plan
