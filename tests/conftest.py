@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 # A slow machine is no failure: nothing here is judged by the time it takes.
 settings.register_profile("petition", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("petition")
+
+
+# A shell starts background jobs with Ctrl-C switched off; the processes that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
