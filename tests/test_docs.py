@@ -14,7 +14,9 @@ from petition.resources import PACKAGE
 
 CHECKOUT = PACKAGE.parent
 DOCS = {path.relative_to(CHECKOUT).as_posix(): path.read_text(encoding="utf-8") for path in CHECKOUT.glob("docs/*.md")}
-FRONT = {name: (CHECKOUT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")}
+FRONT = {
+    name: (CHECKOUT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+}
 DECISIONS = sorted(path.name for path in CHECKOUT.glob("docs/decisions/*.md") if path.name != "README.md")
 READS = re.compile(r'reader\.(text|number|secret)\(\s*"([A-Z_]+)"')
 

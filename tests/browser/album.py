@@ -130,7 +130,7 @@ async def _sign_in_every_way(town: Town) -> dict[str, str]:
         letter = await rows.letter(conn)
 
         async def pending(whose: str, fields: Mapping[str, str], age: timedelta = timedelta()) -> str:
-            (place,) = await rows.add_pending(conn, letter, [f"{whose}@album.example"], age=age, **fields)
+            (place,) = await rows.add_pending(conn, letter, [f"{whose}@album.example"], age, **fields)
             return rows.token(letter, place)
 
         tokens = {
