@@ -13,14 +13,10 @@ from petition.desk_routes import DESK
 from petition.resources import PACKAGE
 
 CHECKOUT = PACKAGE.parent
-
-
-def read(pattern: str) -> dict[str, str]:
-    """Return the pages that match, each under its path."""
-    return {path.relative_to(CHECKOUT).as_posix(): path.read_text(encoding="utf-8") for path in CHECKOUT.glob(pattern)}
-
-
-DOCS, FRONT = read("docs/*.md"), read("*.md")
+DOCS = {path.relative_to(CHECKOUT).as_posix(): path.read_text(encoding="utf-8") for path in CHECKOUT.glob("docs/*.md")}
+FRONT = {
+    name: (CHECKOUT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+}
 DECISIONS = sorted(path.name for path in CHECKOUT.glob("docs/decisions/*.md") if path.name != "README.md")
 READS = re.compile(r'reader\.(text|number|secret)\(\s*"([A-Z_]+)"')
 
@@ -93,7 +89,8 @@ def test_every_decision_is_listed(decision: str) -> None:
 
 def texts() -> dict[str, str]:
     """Return every page for people."""
-    return DOCS | FRONT | read("docs/decisions/*.md")
+    decisions = {path.relative_to(CHECKOUT).as_posix(): path for path in CHECKOUT.glob("docs/decisions/*.md")}
+    return DOCS | FRONT | {name: path.read_text(encoding="utf-8") for name, path in decisions.items()}
 
 
 @pytest.mark.parametrize("page", sorted(texts()))

@@ -1,6 +1,7 @@
 """The count is what the rows say, whatever is done to them, one after the other or all at once."""
 
 import asyncio
+import io
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,22 +12,29 @@ import pytest
 from petition.database import Database, opened
 from petition.errors import NotFound
 from petition.letters.model import Letter
+from petition.sealing import Wrapper
 from petition.settings import Role, load
-from petition.signatures import own
+from petition.signatures import approval, imports, own
 from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.imports import Target
 from petition.signatures.own import Refused
 from tests import rows
-from tests.running import environment, publish
+from tests.running import KEY, environment, publish
 
 NAMES = ("Иван Петров", "Vera Novak", "Петров", "O'Brien", "Вера Петрова", "李小龙")
 ORGANIZATIONS = ("North Pier", "Южный порт", "Third Line")
 VISIBILITIES = ("public", "organizers", "counted")
+HELD = "SELECT id FROM signature WHERE letter = $1 AND state = 'held'"
 SIGNED = "SELECT id FROM signature WHERE letter = $1"
 
-WORDS = "SELECT word FROM name_word WHERE letter = $1 AND kind = 'person' ORDER BY word"
+WORDS = "SELECT kind::text, word FROM name_word WHERE letter = $1 ORDER BY kind::text DESC, word"
 WORDS_SHOWN = """
-SELECT DISTINCT unnest(string_to_array(name_key, ' ')) COLLATE "C" AS word FROM signature
-WHERE letter = $1 AND kind = 'person' AND state = 'confirmed' AND visibility = 'public' ORDER BY word
+SELECT DISTINCT 'organization' AS kind, unnest(string_to_array(o.name_key, ' ')) COLLATE "C" AS word
+FROM organization o JOIN signature s ON s.letter = o.letter AND s.organization = o.id
+WHERE o.letter = $1 AND s.state = 'confirmed'
+UNION
+SELECT DISTINCT 'person', unnest(string_to_array(name_key, ' ')) COLLATE "C" FROM signature
+WHERE letter = $1 AND kind = 'person' AND state = 'confirmed' AND visibility = 'public' ORDER BY 1 DESC, 2
 """
 
 
@@ -53,6 +61,8 @@ class World:
             (2, self.correct),
             (2, self.withdraw),
             (1, self.delete),
+            (2, self.approve),
+            (1, self.take_in),
         ]
         weights, each = zip(*acts, strict=True)
         (act,) = self.draw.choices(each, weights)
@@ -100,6 +110,24 @@ class World:
     async def delete(self) -> None:
         """Have a row deleted."""
         await own.delete(self.database, self.letter, await self._any())
+
+    async def approve(self) -> None:
+        """Let organizations in that wait."""
+        held = await rows.rows_of(self.database, HELD, self.letter.id)
+        async with self.database.transaction() as conn:
+            await approval.approve(conn, Wrapper([KEY]), [row["id"] for row in held])
+
+    async def take_in(self) -> None:
+        """Import a file; some in it have signed, some may be there from an import before."""
+        lines = ["kind,name,name_ru,email,visibility"]
+        for _ in range(3):
+            address = f"voice{self.draw.randrange(12)}@letters.example"
+            lines.append(f"person,{self.draw.choice(NAMES)},,{address},{self.draw.choice(VISIBILITIES)}")
+            lines.append(f"person,{self.draw.choice(NAMES)},,,{self.draw.choice(VISIBILITIES[:2])}")
+            lines.append(f"organization,{self.draw.choice(ORGANIZATIONS)},,{self.draw.choice([address, ''])},")
+        target = Target(self.letter.id, self.letter.keys, self.letter.rules_version)
+        async with self.database.transaction() as conn:
+            await imports.take_in(conn, target, io.BytesIO("\n".join(lines).encode()))
 
     async def _any(self) -> int:
         found = await rows.rows_of(self.database, SIGNED, self.letter.id)
