@@ -33,6 +33,8 @@ USE_ENTRY = """
 DELETE FROM entry e WHERE e.digest = $1 AND e.expires_at > now() RETURNING e.organizer, e.invitation
 """
 
+DROP_ENTRIES = "DELETE FROM entry WHERE organizer = $1"
+
 # The first look of an organizer who has only just entered lasts an hour; with the second factor shown, twelve hours
 # without a visit, and a week at most.
 LIVE = """
@@ -162,9 +164,15 @@ async def see_entry(conn: Connection, digest: bytes) -> Record | None:
 
 
 async def use_entry(conn: Connection, digest: bytes) -> tuple[int | None, int | None] | None:
-    """Use a one-time link up; return (organizer, invitation), one of them None, or None if it opens nothing."""
+    """Use a one-time link up; return (organizer, invitation), one of them None, or None if it opens nothing.
+
+    The organizer's other links stop working with it.
+    """
     row = await conn.fetchrow(USE_ENTRY, digest)
-    return (row["organizer"], row["invitation"]) if row else None
+    if row is None:
+        return None
+    await conn.execute(DROP_ENTRIES, row["organizer"])
+    return row["organizer"], row["invitation"]
 
 
 async def session(conn: Connection, digest: bytes) -> tuple[Organizer, Session] | None:
