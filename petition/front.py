@@ -4,6 +4,7 @@ Raw ASGI, because a kept page costs less than half the time this way, and becaus
 to ask again whether a request is meant for us.
 """
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -108,8 +109,12 @@ async def _send(kept: Kept, head: bool, accepts: bytes | None, match: bytes | No
 
 
 def allowed_hosts(settings: Settings) -> frozenset[bytes]:
-    """Return the values of ``Host`` that are ours."""
-    return frozenset(origin.split(b"//")[1] for origin in allowed_origins(settings))
+    """Return the values of ``Host`` that are ours; some programs name the usual port too."""
+    hosts = set()
+    for origin in allowed_origins(settings):
+        scheme, _, host = origin.partition(b"://")
+        hosts |= {host} if re.search(rb":[0-9]+$", host) else {host, host + (b":443" if scheme == b"https" else b":80")}
+    return frozenset(hosts)
 
 
 def allowed_origins(settings: Settings) -> frozenset[bytes]:

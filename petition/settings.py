@@ -126,7 +126,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Role, port: int | No
     onion = reader.text("ONION_URL")
     return Settings(
         role=role,
-        database_url=reader.secret("DATABASE_URL"),
+        database_url=_database_url(reader.secret("DATABASE_URL")),
         data_dir=data_dir,
         host="127.0.0.1",
         port=listen,
@@ -174,6 +174,8 @@ class _Reader:
             return Path(file).read_text(encoding="utf-8").strip() or None
         except OSError as error:
             raise SettingsError(f"{name}_FILE cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{name}_FILE is no text in UTF-8") from None
 
 
 def is_loopback(url: str) -> bool:
@@ -187,17 +189,34 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+_DATABASE_URL = re.compile(r"postgres(?:ql)?://(?:[^/?]*@)?([^/?@]*)(?:[/?].*)?")
+_HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?")
+
+
+def _database_url(url: str | None) -> str | None:
+    """Refuse what the driver would stumble over, without showing it: there may be a password in it."""
+    if url is not None:
+        match = _DATABASE_URL.fullmatch(url)
+        if match is None or not all(_HOST_AND_PORT.fullmatch(each) for each in match[1].split(",")):
+            raise SettingsError("DATABASE_URL must look like postgresql://user:password@host:5432/name")
+    return url
+
+
 def _base_url(url: str, name: str) -> str:
+    """Return the address as browsers write it in ``Origin``: ASCII, lower case, no port where it is the usual one."""
     try:
         parts = urlsplit(url)
-        within = parts.port is None or 0 <= parts.port <= 65535  # reading it raises where it is no number
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host.encode("idna").decode().lower()
+        port = parts.port  # reading it raises where it is no number
     except ValueError:
-        within = False
-    if not within or parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+        host, port = "", None
+    if not host or parts.scheme not in {"http", "https"} or "@" in parts.netloc:
         raise SettingsError(f"{name} must look like https://letters.example, not {url!r}")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise SettingsError(f"{name} must be an address without a path, not {url!r}")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, usual} else "")
 
 
 def _secret_keys(reader: _Reader, own: Secrets | None) -> tuple[str, ...]:

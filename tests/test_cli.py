@@ -114,7 +114,7 @@ PUBLIC = {"BASE_URL": "https://letters.example", "DATABASE_URL": "postgresql://p
         ("worker", {"SMTP_URLS": "smtp://localhost"}, "MAIL_FROM is not set"),
         ("migrate", {"SECRET_KEY": "short"}, "SECRET_KEY must have at least 32 characters"),
         ("demo", {"CAPTCHA": "turnstile"}, "CAPTCHA must be pow, hcaptcha or off"),
-        ("migrate", {"DATABASE_URL": "nonsense"}, "the database cannot be reached"),
+        ("migrate", {"DATABASE_URL": "nonsense"}, "DATABASE_URL must look like"),
         (
             "migrate",
             {"DATABASE_URL": "postgresql://petition@/petition?host=/nowhere"},

@@ -9,6 +9,7 @@ import pytest
 
 from petition import settings as module
 from petition.errors import SettingsError
+from petition.front import allowed_hosts, allowed_origins
 from petition.sealing import new_contact_pair
 from petition.settings import Captcha, Limits, Role, Settings, is_loopback, load, parse_relay
 
@@ -263,6 +264,56 @@ def test_the_port_of_the_command_line_comes_first_and_makes_the_address(tmp_path
     assert (made.port, made.base_url) == (9001, "http://localhost:9001")
     kept = load({"DATA_DIR": str(tmp_path), "BASE_URL": "http://LocalHost:8000/"}, role=Role.WEB, port=9001)
     assert (kept.port, kept.base_url) == (9001, "http://localhost:8000")
+
+
+@pytest.mark.parametrize(
+    ("url", "base_url"),
+    [
+        ("https://Letters.Example:443/", "https://letters.example"),
+        ("http://letters.example:80", "http://letters.example"),
+        ("https://letters.example:80", "https://letters.example:80"),
+        ("https://письма.рф", "https://xn--80apmkl0e.xn--p1ai"),
+        ("http://[2001:DB8::1]:8080", "http://[2001:db8::1]:8080"),
+    ],
+)
+def test_the_public_address_is_written_as_browsers_do(url: str, base_url: str) -> None:
+    made = public(BASE_URL=url)
+    assert made.base_url == base_url
+    assert allowed_origins(made) == {base_url.encode()}
+    assert base_url.split("//")[1].encode() in allowed_hosts(made)
+
+
+def test_a_host_may_name_the_usual_port() -> None:
+    assert allowed_hosts(public(BASE_URL="https://letters.example")) == {b"letters.example", b"letters.example:443"}
+    assert allowed_hosts(public(BASE_URL="https://letters.example:8443")) == {b"letters.example:8443"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p@one.example,two.example:5433/name?target_session_attrs=any",
+        "postgres://petition@/petition?host=/run/x&port=5432",
+        "postgresql:///petition",
+        "postgresql://u:p@rt@[::1]:5432/name",
+    ],
+)
+def test_addresses_of_databases(url: str) -> None:
+    assert public(DATABASE_URL=url).database_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["letters", "mysql://u:hush@h/x", "postgresql://u:hush@h:port/x", "postgresql://h:1:2/x"]
+)
+def test_what_is_no_address_of_a_database_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL must look like") as refused:
+        public(DATABASE_URL=url)
+    assert "hush" not in str(refused.value)
+
+
+def test_a_file_that_is_no_text_is_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"\xff" * 40)
+    with pytest.raises(SettingsError, match="METRICS_TOKEN_FILE"):
+        public(METRICS_TOKEN_FILE=str(tmp_path / "key"))
 
 
 def test_captcha_may_be_off_on_loopback(tmp_path: Path) -> None:
