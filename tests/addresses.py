@@ -49,9 +49,4 @@ async def _token(pattern: str, site: Installation) -> str:
 def every_route_is_visited() -> bool:
     """Tell whether ``VISIBLE`` and ``MOUNTED`` are all there is."""
     mounts = {each.path for each in ROUTES if isinstance(each, Mount)}
-<<<<<<< HEAD
     return len(VISIBLE) + len(mounts) == len(ROUTES) and mounts == {*MOUNTED, DESK}
-=======
-    desk = {"/organizer"}  # has a table and tests of its own
-    return len(VISIBLE) + len(mounts) == len(ROUTES) and mounts == {*MOUNTED, *desk}
->>>>>>> review
