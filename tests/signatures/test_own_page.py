@@ -13,17 +13,8 @@ NOTHING = {"people": 0, "organizations": 0, "hidden": 0, "imported": 0}
 # What stays of a withdrawn signature: that somebody signed this version then, and took it back; and of an imported one
 # the keyed digest of its row, so that the next import does not bring it back.
 KEPT = {
-    "letter",
-    "id",
-    "signed_at",
-    "listed_at",
-    "kind",
-    "state",
-    "visibility",
-    "version",
-    "consent",
-    "import",
-    "import_key",
+    *("letter", "id", "signed_at", "listed_at", "kind", "state", "visibility", "version", "consent"),
+    *("import", "import_key"),
 }
 DETAILS = {"city": "Уфа", "affiliation": "Учитель", "country": "RU"}
 
