@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -28,7 +29,7 @@ from petition.organizers.passkeys import Passkeys
 from petition.rendering import Renderer
 from petition.sealing import Sealer, Wrapper
 from petition.settings import Settings
-from petition.signatures import confirm_views, list_views, own_views, views
+from petition.signatures import confirm_views, forms, list_views, own_views, views
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
 from petition.state import Site
@@ -95,6 +96,8 @@ def create_app(settings: Settings) -> App:
             days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
             for service in (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming):
                 site.add(service)
+            forms.prepare()
+            gc.freeze()  # what is there now stays; to look it through again and again took 5 % of a busy server
             watching = asyncio.create_task(board.watch())
             try:
                 yield {"site": site}

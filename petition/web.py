@@ -25,7 +25,7 @@ HTML = b"text/html; charset=utf-8"
 
 def site_of(request: Request) -> Site:
     """Return the running site."""
-    site: Site = request.state.site
+    site: Site = request.scope["state"]["site"]  # asked ten times for a form; request.state makes an object first
     return site
 
 
@@ -34,7 +34,7 @@ def lang_of(request: Request) -> str:
 
     On the desk its guard says which.
     """
-    chosen: str | None = getattr(request.state, "lang", None)
+    chosen: str | None = request.scope["state"].get("lang")
     if chosen is not None:
         return chosen
     languages = site_of(request).renderer.languages
