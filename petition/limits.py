@@ -1,7 +1,7 @@
 """Limits: who comes how often is kept only as a digest under a key of the day, and forgotten with it.
 
-A day's key is random, shared by all processes through the database and deleted two days later; from then on nobody can
-tell which network or mailbox a row stood for.
+A day's key is random, shared by all processes through the database and deleted when the next day is over; from then on
+nobody can tell which network or mailbox a row stood for.
 """
 
 from collections.abc import Iterable, Mapping

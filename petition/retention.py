@@ -33,9 +33,11 @@ DELETE FROM contact WHERE (letter, signature, purpose) IN (
 )
 """
 
+# An hour later than the web refuses them as expired: its clock may be behind the database's, and a challenge that is
+# forgotten too early could be used once more.
 DROP_CHALLENGES = """
 DELETE FROM used_challenge WHERE nonce IN (
-  SELECT nonce FROM used_challenge WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED
+  SELECT nonce FROM used_challenge WHERE expires_at <= now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 """
 
@@ -45,9 +47,29 @@ DELETE FROM limit_use WHERE key IN (
 )
 """
 
+# What stands for a network goes before the key of its day does: without the key it says nothing about the network, yet
+# it would still say who signed from the same one. The last condition has the rows looked through once a day only.
+FORGET_NETWORKS_OF_PENDING = """
+UPDATE pending SET network = NULL WHERE (letter, id) IN (
+  SELECT letter, id FROM pending
+  WHERE network IS NOT NULL AND created_at < ((now() AT TIME ZONE 'UTC')::date - 1)::timestamp AT TIME ZONE 'UTC'
+    AND EXISTS (SELECT FROM day_key WHERE day < (now() AT TIME ZONE 'UTC')::date - 1)
+  LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+"""
+
+FORGET_NETWORKS = """
+UPDATE signature SET network = NULL WHERE (letter, id) IN (
+  SELECT letter, id FROM signature
+  WHERE network IS NOT NULL AND signed_at < ((now() AT TIME ZONE 'UTC')::date - 1)::timestamp AT TIME ZONE 'UTC'
+    AND EXISTS (SELECT FROM day_key WHERE day < (now() AT TIME ZONE 'UTC')::date - 1)
+  LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+"""
+
 DROP_DAY_KEYS = """
 DELETE FROM day_key WHERE day IN (
-  SELECT day FROM day_key WHERE day < (now() AT TIME ZONE 'UTC')::date - 2 LIMIT $1 FOR UPDATE SKIP LOCKED
+  SELECT day FROM day_key WHERE day < (now() AT TIME ZONE 'UTC')::date - 1 LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 """
 
@@ -89,7 +111,7 @@ BATCHED = {
     "contact": (DROP_CONTACTS,),
     "used_challenge": (DROP_CHALLENGES,),
     "limit_use": (DROP_LIMITS,),
-    "day_key": (DROP_DAY_KEYS,),
+    "day_key": (FORGET_NETWORKS_OF_PENDING, FORGET_NETWORKS, DROP_DAY_KEYS),
     "entry": (DROP_ENTRIES,),
     "invitation": (DROP_INVITATIONS,),
     "session": (DROP_SESSIONS,),

@@ -105,13 +105,38 @@ async def test_challenges_and_limits_go_when_they_expire_in_batches(
     database: Database, its: Settings, conn: Connection, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 10)
-    key, used = ("nonce", "") if table == "used_challenge" else ("key", "used,")
+    # A challenge is remembered for an hour longer than it can be used, lest a slow clock lets it in again.
+    key, used, kept = ("nonce", "", "-1 hour") if table == "used_challenge" else ("key", "used,", "0")
     await conn.execute(
         f"INSERT INTO {table} ({key}, {used} expires_at) SELECT sha256(n::text::bytea), {'1,' if used else ''}"
-        " now() + CASE WHEN n > 25 THEN interval '1 minute' ELSE interval '0' END FROM generate_series(1, 28) n"
+        f" now() + CASE WHEN n > 25 THEN interval '1 minute' ELSE interval '{kept}' END FROM generate_series(1, 28) n"
     )
     assert await retention.drop_expired(database, table) == 25
     assert await conn.fetchval(f"SELECT count(*) FROM {table}") == 3
+
+
+async def test_a_challenge_that_has_just_expired_is_not_forgotten(database: Database, conn: Connection) -> None:
+    await conn.execute("INSERT INTO used_challenge VALUES ('n', now() - interval '59 minutes')")
+    assert await retention.drop_expired(database, "used_challenge") == 0
+
+
+async def test_networks_are_forgotten_with_the_key_of_their_day(
+    database: Database, its: Settings, installation: Installation
+) -> None:
+    conn = installation.conn
+    letter = await installation.letter()
+    for days in range(4):
+        await installation.sign_up(letter, f"p{days}@letters.example", ago=days * DAY)
+        await installation.signature(letter, f"v{days}@letters.example")
+        await conn.execute("UPDATE signature SET signed_at = now() - $1::interval WHERE signed_at IS NULL", days * DAY)
+        await conn.execute("INSERT INTO day_key VALUES ((now() - $1::interval)::date, 'wrapped')", days * DAY)
+    for table in ("signature", "pending"):
+        await conn.execute(f"UPDATE {table} SET network = 'n'")
+    await tidy(database, its)
+    for table in ("signature", "pending"):
+        assert await conn.fetchval(f"SELECT count(*) FROM {table}") == 4
+        assert await conn.fetchval(f"SELECT count(*) FROM {table} WHERE network IS NOT NULL") == 2
+    assert await conn.fetchval("SELECT count(*) FROM day_key") == 2
 
 
 async def test_keys_of_the_day_live_for_two_days(database: Database, its: Settings, conn: Connection) -> None:
@@ -119,7 +144,7 @@ async def test_keys_of_the_day_live_for_two_days(database: Database, its: Settin
         "INSERT INTO day_key SELECT (now() AT TIME ZONE 'UTC')::date - n, 'wrapped' FROM generate_series(0, 5) n"
     )
     await tidy(database, its)
-    assert await conn.fetchval("SELECT count(*) FROM day_key") == 3
+    assert await conn.fetchval("SELECT count(*) FROM day_key") == 2
 
 
 async def test_digest_keys_are_destroyed_thirty_days_after_closing(
