@@ -48,13 +48,29 @@ class Web(Process):
     client: httpx2.AsyncClient
 
 
+async def run(arguments: str, environ: Mapping[str, str]) -> tuple[int | None, str]:
+    """Run ``petition`` with ``arguments`` to its end; return its exit code and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "petition", *arguments.split()),
+        env=_clean(environ),
+        cwd="/",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+def _clean(environ: Mapping[str, str]) -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT), **environ}
+
+
 @asynccontextmanager
 async def command(arguments: str, environ: Mapping[str, str], log: Path) -> AsyncIterator[Process]:
     """Run ``petition`` with ``arguments`` and with nothing in its environment but ``environ``."""
-    clean = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT), **environ}
     with log.open("ab") as out:
         started = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "petition", *arguments.split(), env=clean, cwd="/", stdout=out, stderr=out
+            sys.executable, "-m", "petition", *arguments.split(), env=_clean(environ), cwd="/", stdout=out, stderr=out
         )
     process = Process(started, log)
     try:

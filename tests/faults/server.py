@@ -20,10 +20,24 @@ class Server:
         self._process: subprocess.Popen[str] | None = None
         self.said: list[str] = []
 
+    def files(self) -> list[Path]:
+        """Return the files that hold what was written: the database's own, the write-ahead log, and the rest.
+
+        Left out are the three databases that every cluster begins with.
+        """
+        bases = sorted((self._cluster.folder / "base").glob("[0-9]*"), key=lambda path: int(path.name))
+        found = (path for path in self._cluster.folder.rglob("*") if path.is_file())
+        return [path for path in found if not any(path.is_relative_to(other) for other in bases[:-1])]
+
     @property
     def url(self) -> str:
         """Its address, the same each time."""
         return f"postgresql://{ROLE}@/{DATABASE}?host={self._sockets}&port={PORT}"
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether it runs."""
+        return self._process is not None and self._process.poll() is None
 
     async def start(self) -> None:
         """Start it and wait until it takes connections."""
