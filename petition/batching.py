@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from petition import metrics
 from petition.errors import Unavailable
 
 Item = TypeVar("Item")
@@ -76,6 +77,7 @@ class Batcher(Generic[Item, Result]):
             for each in batch:
                 await self._store_batch([each])
         else:
+            metrics.BATCH.observe(len(batch))
             for (_, future), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)

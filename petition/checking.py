@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from petition import database, embedded, i18n
+from petition.database import Connection
 from petition.errors import PetitionError
+from petition.letters import queries as letters
+from petition.letters.model import Counts
 from petition.mail.line import Line, NotForThisRelay, RelayDown
 from petition.settings import Role, Settings, load
+from petition.signatures import organizations
 
 # What makes PostgreSQL print rows, addresses or names among them, into its own log.
 TELLTALE = {
@@ -62,27 +66,41 @@ async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str]]:
 async def _database(settings: Settings) -> AsyncIterator[str]:
     try:
         if settings.database_url is None:
-            # Blocking, and in a thread of its own so that the loop above stays free; the keeper is another process.
+            # This blocks the loop, on which nothing else runs here.
             with embedded.running(settings.data_dir) as url:
-                async for finding in _server(url, ours=True):
+                async for finding in findings_about(url, ours=True):
                     yield finding
         else:
-            async for finding in _server(settings.database_url, ours=False):
+            async for finding in findings_about(settings.database_url, ours=False):
                 yield finding
     except PetitionError as error:
         yield str(error)
 
 
-async def _server(url: str, *, ours: bool) -> AsyncIterator[str]:
+async def findings_about(url: str, *, ours: bool) -> AsyncIterator[str]:
+    """Yield what is wrong with the database; ``ours`` is configured by us. Raises ``Unavailable``."""
     conn = await database.connect(url)
     try:
         if conn.get_server_version().major < 14:
             yield "PostgreSQL 14 or newer is needed"
         if not await database.is_migrated(conn):
             yield "the schema is not up to date; run `petition migrate`"
+        else:
+            async for finding in _counts(conn):
+                yield finding
         for name, good in () if ours else TELLTALE.items():
             value = await conn.fetchval("SELECT current_setting($1)", name)
             if value not in good:
                 yield f"{name} is {value}: the server's log would print rows, names among them"
     finally:
         await conn.close()
+
+
+async def _counts(conn: Connection) -> AsyncIterator[str]:
+    """Count every published letter anew: a count that anybody could dispute is worth nothing."""
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        for row in await letters.pulse(conn):
+            counted = Counts(row["people"], row["organizations"], row["hidden"], row["imported"])
+            found = await organizations.counts_from_rows(conn, row["id"])
+            if found != counted:
+                yield f"{row['slug']} counts {counted}, but its rows are {found}"

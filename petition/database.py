@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -187,8 +186,3 @@ async def is_migrated(conn: Connection) -> bool:
         return False
     newest: int = await conn.fetchval("SELECT coalesce(max(number), 0) FROM migration")
     return newest >= len(migrations())
-
-
-def without_password(url: str) -> str:
-    """Return a database address that may be shown."""
-    return re.sub(r"//([^:@/]+):[^@/]*@", r"//\1:…@", url)

@@ -58,5 +58,6 @@ async def security(request: Request) -> Response:
     if contact is None:
         raise HTTPException(404)
     expires = (datetime.now(UTC) + timedelta(days=180)).replace(hour=0, minute=0, second=0, microsecond=0)
-    text = f"Contact: mailto:{contact}\nExpires: {expires:%Y-%m-%dT%H:%M:%SZ}\nPreferred-Languages: en, ru\n"
+    languages = ", ".join(web.site_of(request).renderer.languages)
+    text = f"Contact: mailto:{contact}\nExpires: {expires:%Y-%m-%dT%H:%M:%SZ}\nPreferred-Languages: {languages}\n"
     return PlainTextResponse(text, headers={"cache-control": "public, max-age=86400"})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from petition import database
-from petition.database import Database, connect, is_migrated, migrate, migrations, opened, without_password
+from petition.database import Database, connect, is_migrated, migrate, migrations, opened
 from petition.errors import PetitionError, Unavailable
 from tests.conftest import in_database
 
@@ -154,14 +154,3 @@ async def test_more_waiting_than_connections_is_unavailable(database_url: str, m
         with pytest.raises(Unavailable):
             async with pool.connection():
                 raise AssertionError("it was lent already")
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://petition:secret@db.example/petition", "postgresql://petition:…@db.example/petition"),
-        ("postgresql://petition@/petition?host=/run", "postgresql://petition@/petition?host=/run"),
-    ],
-)
-def test_a_password_does_not_show(url: str, shown: str) -> None:
-    assert without_password(url) == shown

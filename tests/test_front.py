@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -106,6 +107,11 @@ def assert_a_page(answer: httpx2.Response) -> None:
 async def test_metrics_are_for_whoever_has_the_token(town: Town) -> None:
     for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "t"}):
         assert (await town.client.get("/metrics", headers=headers)).status_code == 401
+    assert (await town.sign(email="counted@letters.example")).status_code == 303
+    told = (await town.client.get("/metrics", headers={"authorization": "Bearer t"})).text
+    for name in ("wishes_total{outcome=", "batch_size_count", "database_up"):
+        assert re.search(rf"^petition_{re.escape(name)}.*[1-9]", told, re.MULTILINE), name
+    assert "counted@" not in told
 
 
 @pytest.mark.parametrize("pattern", [*patterns("GET"), *MOUNTED.values()])

@@ -49,11 +49,6 @@ class Captchas:
         """Return what a page that shows hCaptcha adds to its content security policy, by directive."""
         return _ITS_SOURCES if self.hcaptcha_site_key else {}
 
-    @property
-    def hcaptcha_down(self) -> bool:
-        """Tell whether hCaptcha is configured and failed us less than a minute ago."""
-        return self._hosted is not None and self._hosted.down
-
     def challenge(self, letter_id: int, *, dear: bool) -> dict[str, Any]:
         """Return what ``/captcha/challenge`` answers, as JSON.
 

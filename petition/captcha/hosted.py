@@ -59,7 +59,7 @@ class Hosted:
         return self._failed_at is not None and self._clock() - self._failed_at < REMEMBERED
 
     async def check(self, token: str) -> Result:
-        """Ask about the token of a visitor's browser, for at most three seconds.
+        """Ask about the token of a visitor's browser, for at most three seconds (the first time, once it is loaded).
 
         hCaptcha knows no letters and no prices: its token is good for any letter, once, and for the dearer price too.
         """
@@ -77,9 +77,10 @@ class Hosted:
     async def _ask(self, token: str) -> bool | None:
         """Return yes, no, or ``None`` if it wasn't clear."""
         try:
+            # Once, and not counted: on a busy machine the import alone may take longer than the patience.
+            if self._verifier is None:
+                self._verifier = await asyncio.to_thread(_load, self._settings)
             async with asyncio.timeout(self._patience), self._places:
-                if self._verifier is None:
-                    self._verifier = await asyncio.to_thread(_load, self._settings)
                 answer = await self._verifier.verify(token)
         except Exception:  # noqa: BLE001 - whatever breaks over there, or in the package, is no answer
             return None

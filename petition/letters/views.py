@@ -1,6 +1,5 @@
 """The public pages of letters: the list of open ones, the letter, its whole text, its versions."""
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -107,8 +106,3 @@ async def privacy(request: Request) -> Response:
         return web.kept_page(request, "privacy.html")
 
     return web.KeptResponse(request, await web.site_of(request).get(Pages).answer(f"/{lang}/privacy", ALL, make))
-
-
-async def no_such_page(_request: Request) -> Response:
-    """Answer what nothing else answers."""
-    raise HTTPException(404)

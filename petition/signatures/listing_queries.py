@@ -1,7 +1,5 @@
 """All SQL of the public list: pages by key, and the search by words."""
 
-# put together from constants of this file only
-
 from collections.abc import Sequence
 from datetime import datetime
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from petition.database import Connection, Record
-from petition.signatures import names, words
+from petition.signatures import names
 from petition.signatures import organization_queries as queries
 from petition.signatures.model import Counts, Kind
 
@@ -141,11 +141,6 @@ class Change:
     def imported(self) -> int:
         """Return how many more of them are counted as imported."""
         return sum(self.after.values()) - sum(self.before.values())
-
-
-async def remember(conn: Connection, found: Directory) -> None:
-    """Have the search know the names of those placed."""
-    await words.remember(conn, found.words())
 
 
 async def counts_from_rows(conn: Connection, letter: int) -> Counts:

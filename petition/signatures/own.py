@@ -14,12 +14,12 @@ from petition.i18n import N_
 from petition.letters.model import Letter
 from petition.sealing import LetterKeys
 from petition.signatures import names, organization_queries, own_queries, queries, words
+from petition.signatures.forms import WHOSE_NAME
 from petition.signatures.model import Kind, SignatureState, Visibility
 
 NAME_NEEDED = N_("We never wrote your name down. To show it, please write it here.")
 NOT_NOW = N_("This signature cannot be changed any more.")
 NO_NAME = N_("Your name is not stored, so there is nothing to correct.")
-NOT_OFFERED = N_("Please choose who may see the name.")
 
 HIDEABLE = ("name", "affiliation", "city", "position")
 
@@ -123,9 +123,9 @@ async def change_visibility(database: Database, letter: Letter, signature: int, 
         try:
             visibility = Visibility(wanted)
         except ValueError:
-            raise Refused(NOT_OFFERED, "visibility") from None
+            raise Refused(WHOSE_NAME, "visibility") from None
         if visibility is Visibility.COUNTED and row["kind"] == Kind.ORGANIZATION:
-            raise Refused(NOT_OFFERED, "visibility")
+            raise Refused(WHOSE_NAME, "visibility")
         fields = _fields(row, letter.keys)
         if visibility is not Visibility.COUNTED and not fields.get("name"):
             fields["name"] = _name(typed, NAME_NEEDED)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from petition import limits
+from petition import limits, metrics
 from petition.batching import Batcher
 from petition.captcha.model import Passed
 from petition.database import Connection, Database
@@ -88,6 +88,8 @@ class Signing:
                 conn, [w for w, o in zip(wishes, outcomes, strict=True) if o is Outcome.STORED]
             )
             await _add(conn, good)
+        for outcome in outcomes:
+            metrics.WISHES.labels(outcome.value).inc()
         return outcomes
 
     async def _by_limits(self, conn: Connection, wishes: Sequence[Wish]) -> list[Outcome]:
