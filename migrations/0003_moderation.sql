@@ -28,6 +28,7 @@ ALTER TABLE log ADD COLUMN campaign integer, ADD COLUMN undoes bigint;
 CREATE INDEX log_campaign ON log (campaign, id) WHERE campaign IS NOT NULL;
 CREATE INDEX log_undoes ON log (undoes) WHERE undoes IS NOT NULL;
 CREATE INDEX log_at ON log (letter, at);
+CREATE INDEX log_organizer ON log (letter, organizer, id DESC);
 
 -- What an act on names replaced, so that it can be undone. The log itself never holds what somebody typed; this does,
 -- encrypted under the letter's name key, and goes with the person or organization it is about.

@@ -24,6 +24,7 @@ from petition.letters import views as letters
 from petition.letters.board import Board
 from petition.letters.views import ALL
 from petition.limits import Days
+from petition.moderation import report_views, second_views
 from petition.organizers.keys import DeskKey
 from petition.organizers.passkeys import Passkeys
 from petition.rendering import Renderer
@@ -59,6 +60,8 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/signature/{token}", own_views.show),
     Route("/{lang}/signature/{token}", own_views.act, methods=["POST"]),
     Route("/{lang}/signature/{token}/data.json", own_views.data),
+    Route("/{lang}/second/{token}", second_views.show),
+    Route("/{lang}/second/{token}", second_views.confirm, methods=["POST"]),
     Route("/{lang}/never/{token}", confirm_views.never),
     Route("/{lang}/never/{token}", confirm_views.never_again, methods=["POST"]),
     Route("/{lang}/{slug}", letters.show),
@@ -72,6 +75,8 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/{slug}/find", views.find),
     Route("/{lang}/{slug}/find", views.send_link, methods=["POST"]),
     Route("/{lang}/{slug}/signatories", list_views.signatories),
+    Route("/{lang}/{slug}/report/{kind}/{entry}", report_views.show),
+    Route("/{lang}/{slug}/report/{kind}/{entry}", report_views.send, methods=["POST"]),
 ]
 
 

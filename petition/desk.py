@@ -80,6 +80,9 @@ class Tab:
 
 TABS: tuple[Tab, ...] = (
     Tab("", N_("Overview"), Role.VIEWER),
+    Tab("queue", N_("Signatures"), Role.MODERATOR),
+    Tab("campaigns", N_("Campaigns"), Role.MODERATOR),
+    Tab("log", N_("Log"), Role.MODERATOR),
     Tab("members", N_("Members"), Role.OWNER),
 )
 

@@ -9,6 +9,10 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from petition import web
 from petition.desk import ROOT, Need, OpenView, View, guarded
+from petition.moderation import campaign_views as campaigns
+from petition.moderation import log_views as log
+from petition.moderation import queue_views as queue
+from petition.moderation import signature_views as signature
 from petition.organizers import factor_views as factor
 from petition.organizers import installation_views as installation
 from petition.organizers import member_views as members
@@ -59,6 +63,17 @@ DESK: list[At] = [
     At("POST", "/organizer/{slug}/members/invite", members.invite, Need.OWNER),
     At("POST", "/organizer/{slug}/members/cancel", members.cancel, Need.OWNER),
     At("POST", "/organizer/{slug}/members/restore", members.restore, Need.OWNER),
+    At("GET", "/organizer/{slug}/queue", queue.show, Need.MODERATOR),
+    At("POST", "/organizer/{slug}/queue", queue.decide, Need.MODERATOR),
+    At("POST", "/organizer/{slug}/undo", queue.undo_act, Need.MODERATOR),
+    At("GET", "/organizer/{slug}/signatures/{signature}", signature.show, Need.MODERATOR),
+    At("POST", "/organizer/{slug}/signatures/{signature}", signature.act, Need.MODERATOR),
+    At("GET", "/organizer/{slug}/campaigns", campaigns.show_all, Need.MODERATOR),
+    At("POST", "/organizer/{slug}/campaigns", campaigns.make, Need.MODERATOR),
+    At("GET", "/organizer/{slug}/campaigns/{campaign}", campaigns.show, Need.MODERATOR),
+    At("POST", "/organizer/{slug}/campaigns/{campaign}", campaigns.move, Need.MODERATOR),
+    At("GET", "/organizer/{slug}/log", log.show, Need.MODERATOR),
+    At("GET", "/organizer/{slug}/log.csv", log.export, Need.MODERATOR),
 ]
 
 

@@ -68,6 +68,7 @@ class Limits:
     entry_network: int = 30  # the same from one network
     proof: int = 10  # tries of a second factor's code an hour, per organizer
     invitations: int = 50  # a day, per organizer
+    reports: int = 10  # of entries of the public list, an hour from one network
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,4 +328,5 @@ def _limits(reader: _Reader) -> Limits:
         entry_network=reader.number("LIMIT_ENTRY_NETWORK", standard.entry_network),
         proof=reader.number("LIMIT_PROOF", standard.proof),
         invitations=reader.number("LIMIT_INVITATIONS", standard.invitations),
+        reports=reader.number("LIMIT_REPORTS", standard.reports),
     )

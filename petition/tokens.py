@@ -31,7 +31,7 @@ class Tokens:
                 key_derivation="hmac",
                 digest_method=hashlib.sha256,
             )
-            for purpose in ("signature", "never")
+            for purpose in ("signature", "never", "second")
         }
         self._code_keys = [derive(each, "code") for each in secrets_newest_first]
 
@@ -41,11 +41,15 @@ class Tokens:
 
     def read_signature(self, token: str) -> tuple[int, int]:
         """Return (letter, signature). Raises ``BadToken``."""
-        payload = self._read("signature", token)
-        if len(payload) != _PLACE.size:
-            raise BadToken("this link is not complete")
-        letter, signature = _PLACE.unpack(payload)
-        return letter, signature
+        return self._place("signature", token)
+
+    def for_second(self, letter: int, signature: int) -> str:
+        """Return the token mailed to another address of an organization: it says yes, and opens nothing."""
+        return self._make("second", _PLACE.pack(letter, signature))
+
+    def read_second(self, token: str) -> tuple[int, int]:
+        """Return (letter, signature). Raises ``BadToken``."""
+        return self._place("second", token)
 
     def for_never(self, suppression_digest: bytes) -> str:
         """Return the token of a "never mail me again" link: it holds a keyed digest of the address."""
@@ -65,6 +69,13 @@ class Tokens:
             hmac.compare_digest(_code(key, letter, signature).encode(), typed.encode()) for key in self._code_keys
         ]
         return any(matches)
+
+    def _place(self, purpose: str, token: str) -> tuple[int, int]:
+        payload = self._read(purpose, token)
+        if len(payload) != _PLACE.size:
+            raise BadToken("this link is not complete")
+        letter, signature = _PLACE.unpack(payload)
+        return letter, signature
 
     def _make(self, purpose: str, payload: bytes) -> str:
         text = base64.urlsafe_b64encode(payload).rstrip(b"=")

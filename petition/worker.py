@@ -16,6 +16,8 @@ from petition.mail.deliver import SENDERS, Deliverer
 from petition.mail.line import is_on_this_machine
 from petition.mail.relays import Relays
 from petition.mail.suppression import Suppression
+from petition.moderation import bursts, campaigns
+from petition.moderation.messages import Mails
 from petition.organizers import entry, invitations
 from petition.rendering import Renderer
 from petition.sealing import Opener, Wrapper
@@ -47,12 +49,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     tokens = Tokens(settings.secret_keys)
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     composer = Composer(settings, renderer, tokens)
-    chooser = Chooser(Opener(settings.contact_private_key), Suppression(Wrapper(settings.secret_keys)), WRITERS)
+    wrapper = Wrapper(settings.secret_keys)
+    writers = {**WRITERS, **Mails(wrapper, tokens).writers}
+    chooser = Chooser(Opener(settings.contact_private_key), Suppression(wrapper), writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     _warn_of_open_passwords(settings)
-    async with opened(settings.database_url, most=SENDERS + 2) as database, asyncio.TaskGroup() as group:
+    async with opened(settings.database_url, most=SENDERS + 3) as database, asyncio.TaskGroup() as group:
         group.create_task(Deliverer(database, chooser, composer, relays).run(stop))
         group.create_task(keep_tidy(database, settings, stop))
+        group.create_task(campaigns.run(database, wrapper, stop))
         log.info("the worker works")
     log.info("the worker has stopped")
 
@@ -90,6 +95,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("close_letters", retention.close_letters),
         *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
         ("destroy_digest_keys", retention.destroy_digest_keys),
+        ("forget_networks", lambda database: bursts.forget_networks(database, Wrapper(settings.secret_keys))),
     ]
 
 

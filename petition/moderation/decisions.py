@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from petition.database import Connection, Record
-from petition.errors import NotFound
-from petition.letters.board import keys_of
-from petition.moderation import queries
+from petition.moderation import messages, queries
+from petition.moderation.keys import keys_for
 from petition.moderation.model import Act, By, Outcome, Reason, Standing, after, ordered
 from petition.organizers import journal
 from petition.sealing import LetterKeys, Wrapper
@@ -109,6 +108,7 @@ async def carry_out(
     shown = Change(shown_before, await organization_queries.shown(conn, by.letter, organizations))
     await _bars_and_contacts(conn, by.letter, moves)
     await _words(conn, by.letter, moves, known, shown)
+    await _tell(conn, by.letter, moves)
     if any(move.counts for move in moves):
         await organization_queries.move_revision(conn, by.letter)
     await _count(conn, by.letter, moves, (change, shown))
@@ -209,6 +209,16 @@ async def _words(
     await words.remember(conn, [(letter, kind, word) for kind, key in added for word in naming.words(key)])
 
 
+async def _tell(conn: Connection, letter: int, moves: Sequence[Move]) -> None:
+    """Have those who can be reached be told what became of their signature."""
+    told: dict[SignatureState, list[int]] = defaultdict(list)
+    for move in moves:
+        if move.after.state is not move.before.state:
+            told[move.after.state].append(move.id)
+    for state, ids in told.items():
+        await messages.tell(conn, letter, ids, state)
+
+
 async def _count(conn: Connection, letter: int, moves: Sequence[Move], changes: Sequence[Change]) -> None:
     """Move the count by the people who came or went, and by the entries of organizations that did."""
     people = [(move.counts, move.row) for move in moves if move.is_of_person]
@@ -218,11 +228,3 @@ async def _count(conn: Connection, letter: int, moves: Sequence[Move], changes: 
     entries = sum(each.entries for each in changes)
     if any((total, entries, hidden, imported)):
         await move_counts(conn, [(letter, total, entries, hidden, imported)])
-
-
-async def keys_for(conn: Connection, letter: int, wrapper: Wrapper) -> LetterKeys:
-    """Return a letter's keys. Raises ``NotFound``."""
-    row = await queries.letter_keys(conn, letter)
-    if row is None:
-        raise NotFound("there is no such letter")
-    return keys_of(row, wrapper)

@@ -30,7 +30,7 @@ def filter_of(given: Mapping[str, str]) -> Filter:
         source=_one_of(Source, given.get("source")),
         flag=flag if (flag := given.get("flag", "")) in {ANY, *Flag} else "",
         group=_number(given.get("group", "")),
-        q=given.get("q", "").strip()[:LONGEST_QUERY],
+        q=given.get("q", "").replace("\0", "").strip()[:LONGEST_QUERY],
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from petition.database import Connection, Record
 from petition.errors import NotFound
 from petition.i18n import N_
-from petition.moderation import decisions
 from petition.moderation import organization_queries as queries
 from petition.moderation import queries as decision_queries
+from petition.moderation.keys import keys_for
 from petition.moderation.model import By, Outcome
 from petition.organizers import journal
 from petition.organizers.model import Refused
@@ -91,7 +91,7 @@ async def correct_held(conn: Connection, by: By, wrapper: Wrapper, signature: in
     row = await queries.lock_held(conn, by.letter, signature)
     if row is None:
         return None
-    keys = await decisions.keys_for(conn, by.letter, wrapper)
+    keys = await keys_for(conn, by.letter, wrapper)
     fields = keys.reveal(row["private"])
     before = {field: fields.pop(TYPED_AS[field], None) for field in FIELDS}
     after = {TYPED_AS[field]: value for field, value in called.fields.items() if value}
@@ -108,7 +108,7 @@ async def correct(conn: Connection, by: By, wrapper: Wrapper, organization: int,
     await organization_queries.lock(conn, by.letter)
     before = await _lock_one(conn, by.letter, organization)
     log = await journal.write(conn, by.organizer, by.letter, NAMES, ids=[organization])
-    keys = await decisions.keys_for(conn, by.letter, wrapper)
+    keys = await keys_for(conn, by.letter, wrapper)
     past = keys.hide({"before": before.fields, "after": called.fields})
     await queries.keep_past(conn, by.letter, log, None, organization, past)
     await _rename(conn, by.letter, organization, before, called)
@@ -150,7 +150,7 @@ async def merge(conn: Connection, by: By, wrapper: Wrapper, one: int, into: int)
         raise Refused(TRY_AGAIN)
     if any(row["merged_into"] is not None for row in rows.values()):
         raise Refused(MERGED_ALREADY)
-    keys = await decisions.keys_for(conn, by.letter, wrapper)
+    keys = await keys_for(conn, by.letter, wrapper)
     before, joined = Called.of(rows[into]), _joined(Called.of(rows[into]), Called.of(rows[one]))
     followers = await queries.followers(conn, by.letter, one)
     log = await journal.write(conn, by.organizer, by.letter, MERGE, ids=[one, into, *signatures])
@@ -204,7 +204,7 @@ async def _undo_names(conn: Connection, by: By, wrapper: Wrapper, act: Record) -
     past = await queries.past(conn, by.letter, act["id"])
     if past is None:
         return Outcome(missed=tuple(act["ids"]))
-    keys = await decisions.keys_for(conn, by.letter, wrapper)
+    keys = await keys_for(conn, by.letter, wrapper)
     kept: Any = keys.reveal(past["fields"])
     if past["organization"] is not None:
         await organization_queries.lock(conn, by.letter)
@@ -230,7 +230,7 @@ async def _undo_merge(conn: Connection, by: By, wrapper: Wrapper, act: Record) -
     past = await queries.past(conn, by.letter, act["id"])
     if past is None:
         return Outcome(missed=tuple(act["ids"]))
-    keys = await decisions.keys_for(conn, by.letter, wrapper)
+    keys = await keys_for(conn, by.letter, wrapper)
     kept: Any = keys.reveal(past["fields"])
     one, into = act["ids"][:2]
     await decision_queries.lock(conn, by.letter, kept["signatures"])

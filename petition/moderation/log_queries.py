@@ -1,0 +1,50 @@
+"""All SQL of reading the log."""
+
+from petition.database import Connection, Record
+from petition.moderation.model import UNDOABLE, LogLine
+
+_LINES = """
+SELECT l.id, l.at, l.organizer, o.name AS who, l.act, l.ids, l.before, l.after, l.reason, l.campaign, l.undoes,
+       EXISTS (SELECT FROM log u WHERE u.undoes = l.id) AS undone
+FROM log l LEFT JOIN organizer o ON o.id = l.organizer
+"""
+
+PAGE_OF_LETTER = f"{_LINES} WHERE l.letter = $1 AND l.id < $2 ORDER BY l.id DESC LIMIT $3"
+
+OF_SIGNATURE = f"{_LINES} WHERE l.letter = $1 AND l.ids @> ARRAY[$2::bigint] ORDER BY l.id DESC LIMIT 100"
+
+ONE = f"{_LINES} WHERE l.letter = $1 AND l.id = $2"
+
+LAST_OF = f"""
+{_LINES} WHERE l.letter = $1 AND l.organizer = $2 AND l.act = ANY($3::text[]) AND l.undoes IS NULL
+  AND l.campaign IS NULL AND l.at > now() - interval '12 hours'
+ORDER BY l.id DESC LIMIT 1
+"""
+
+
+async def page(conn: Connection, letter: int, before: int, limit: int) -> list[LogLine]:
+    """Return the newest acts on a letter below an id."""
+    return [line(row) for row in await conn.fetch(PAGE_OF_LETTER, letter, before, limit)]
+
+
+async def of_signature(conn: Connection, letter: int, id: int) -> list[LogLine]:
+    """Return the newest 100 acts on one signature, organization or campaign."""
+    return [line(row) for row in await conn.fetch(OF_SIGNATURE, letter, id)]
+
+
+async def one(conn: Connection, letter: int, log: int) -> LogLine | None:
+    """Return one row of a letter's log."""
+    row = await conn.fetchrow(ONE, letter, log)
+    return line(row) if row else None
+
+
+async def last_of(conn: Connection, letter: int, organizer: int) -> LogLine | None:
+    """Return an organizer's last act of today that can be undone, unless it was."""
+    row = await conn.fetchrow(LAST_OF, letter, organizer, sorted(UNDOABLE))
+    found = line(row) if row else None
+    return found if found and not found.undone else None
+
+
+def line(row: Record) -> LogLine:
+    """Read an act out of a row."""
+    return LogLine(**{**row, "ids": tuple(row["ids"])})

@@ -1,0 +1,127 @@
+"""Mail from the desk to signatories: that a decision was taken, a moderator's message, a question to a second address.
+
+Moderators never see an address. What they type travels encrypted under the letter's name key, and the row goes once the
+mail has. A decision is told ten minutes late, so that one that is undone at once disturbs nobody.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+
+from petition import mailboxes
+from petition.database import Connection
+from petition.direct_mail import DirectJob, DirectMail, Writer
+from petition.errors import KeyDestroyed
+from petition.i18n import N_
+from petition.mailboxes import BadAddress
+from petition.moderation import message_queries as queries
+from petition.moderation import notes
+from petition.moderation.keys import keys_for
+from petition.moderation.model import REASONS, By, Reason
+from petition.organizers import journal
+from petition.organizers.model import Refused
+from petition.sealing import LetterKeys, Sealer, Wrapper
+from petition.signatures.model import SignatureState
+from petition.signatures.signals import is_own_domain
+from petition.tokens import Tokens
+
+DECISION, MESSAGE, SECOND = "decision", "message", "second"
+
+NO_ADDRESS = N_("No address is kept for this signature, so nobody can be written to.")
+OTHER_DOMAIN = N_("This address is not on the website’s domain.")
+NO_WEBSITE = N_("This organization has given no website.")
+
+
+async def tell(conn: Connection, letter: int, ids: Sequence[int], state: SignatureState) -> None:
+    """Have those whose address is kept be told where their signature stands now.
+
+    Whoever has not been told of the decision before is not told that it was taken back either.
+    """
+    untold = await queries.take_back(conn, letter, ids)
+    if rest := [id for id in ids if id not in untold]:
+        await queries.tell(conn, letter, rest, state.value)
+
+
+async def send(conn: Connection, by: By, keys: LetterKeys, signature: int, typed: str) -> None:
+    """Write to the representative. Raises ``Refused`` if no address is kept, ``KeyDestroyed``."""
+    hidden = base64.b64encode(keys.hide({"text": notes.checked(typed)})).decode()
+    if not await queries.add_message(conn, by.letter, signature, {"signature": signature, "text": hidden}):
+        raise Refused(NO_ADDRESS, "text")
+    await journal.write(conn, by.organizer, by.letter, "message.send", ids=[signature])
+
+
+async def ask_second(
+    conn: Connection, by: By, keys: LetterKeys, sealer: Sealer, signature: int, website: str | None, typed: str
+) -> None:
+    """Ask at another address on the organization's own domain whether it has signed. Raises ``Refused``."""
+    try:
+        mailbox = mailboxes.parse(typed)
+    except BadAddress as error:
+        raise Refused(error.message, "second") from None
+    if not website:
+        raise Refused(NO_WEBSITE, "second")
+    if not is_own_domain(mailbox.domain, website):
+        raise Refused(OTHER_DOMAIN, "second")
+    digest = keys.digest(mailboxes.canonical(mailbox, mailboxes.NEWEST))
+    sealed = sealer.seal(mailbox.address)
+    await queries.add_second(conn, by.letter, digest, sealed, signature)
+    await journal.write(conn, by.organizer, by.letter, "message.second", ids=[signature])
+
+
+async def confirm_second(conn: Connection, letter: int, signature: int) -> bool:
+    """Note that somebody on the organization's own domain has said yes; tell whether it still matters."""
+    row = await queries.note_own_domain(conn, letter, signature)
+    if row is None:
+        return False
+    if row["new"]:
+        await journal.write(conn, None, letter, "message.confirmed", ids=[signature])
+    return True
+
+
+class Mails:
+    """Writes these mails for the worker."""
+
+    def __init__(self, wrapper: Wrapper, tokens: Tokens) -> None:
+        self._wrapper = wrapper
+        self._tokens = tokens
+
+    @property
+    def writers(self) -> Mapping[str, Writer]:
+        """Who writes the mails of each purpose."""
+        return {DECISION: self._decision, MESSAGE: self._message, SECOND: self._second}
+
+    async def _decision(self, conn: Connection, job: DirectJob) -> DirectMail | None:
+        found = await self._about(conn, job)
+        if found is None or found["state"] != job.details["state"]:
+            return None
+        reason = found["removed_for"]
+        why = REASONS[Reason(str(reason))] if reason in set(Reason) else None
+        return DirectMail("decision", {**found, "why": why, "token": self._token(job)})
+
+    async def _message(self, conn: Connection, job: DirectJob) -> DirectMail | None:
+        found = await self._about(conn, job)
+        if found is None or job.letter is None:
+            return None
+        try:
+            keys = await keys_for(conn, job.letter, self._wrapper)
+            text = keys.reveal(base64.b64decode(str(job.details["text"])))["text"]
+        except KeyDestroyed:
+            return None
+        return DirectMail("message", {**found, "text": text, "token": self._token(job)})
+
+    async def _second(self, conn: Connection, job: DirectJob) -> DirectMail | None:
+        found = await self._about(conn, job)
+        if found is None or job.letter is None or found["state"] not in {"held", "confirmed"}:
+            return None
+        token = self._tokens.for_second(job.letter, _signature(job))
+        return DirectMail("second", {**found, "token": token})
+
+    async def _about(self, conn: Connection, job: DirectJob) -> dict[str, object] | None:
+        row = await queries.about(conn, job.letter, _signature(job)) if job.letter is not None else None
+        return dict(row) if row else None
+
+    def _token(self, job: DirectJob) -> str:
+        return self._tokens.for_signature(job.letter or 0, _signature(job))
+
+
+def _signature(job: DirectJob) -> int:
+    return int(str(job.details["signature"]))

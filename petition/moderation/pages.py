@@ -1,0 +1,92 @@
+"""What the pages of moderation share: words for what the code only numbers, and what became of the last act."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlencode
+
+from petition.database import Connection
+from petition.desk import Desk
+from petition.i18n import N_
+from petition.moderation import forms, log_queries
+from petition.moderation.model import COMPLAINTS, REASONS, UNDO, Act, By, LogLine, Outcome
+from petition.signatures.flags import Flag
+from petition.signatures.model import SignatureState
+
+FLAGS: Mapping[Flag, str] = {
+    Flag.REPORTED: N_("reported"),
+    Flag.BURST: N_("burst"),
+    Flag.REPEATED: N_("repeated name"),
+    Flag.LINK: N_("link"),
+    Flag.OBSCENE: N_("abuse"),
+    Flag.DISGUISED: N_("disguised"),
+    Flag.THROWAWAY: N_("throw-away address"),
+    Flag.OTHER_DOMAIN: N_("other domain"),
+}
+STATES: Mapping[SignatureState, str] = {
+    SignatureState.HELD: N_("waits"),
+    SignatureState.CONFIRMED: N_("counts"),
+    SignatureState.REMOVED: N_("removed"),
+    SignatureState.WITHDRAWN: N_("withdrawn"),
+}
+ACTS: Mapping[str, str] = {
+    Act.APPROVE.logged: N_("approved"),
+    Act.REMOVE.logged: N_("removed"),
+    Act.BACK.logged: N_("brought back"),
+    UNDO: N_("undone"),
+    "organization.names": N_("names corrected"),
+    "organization.merge": N_("merged"),
+    "organization.undo": N_("undone"),
+    "note.add": N_("note written"),
+    "note.drop": N_("note deleted"),
+    "message.send": N_("message sent"),
+    "message.second": N_("second confirmation asked for"),
+    "message.confirmed": N_("confirmed at the second address"),
+    "campaign.start": N_("campaign started"),
+    "campaign.pause": N_("campaign paused"),
+    "campaign.resume": N_("campaign resumed"),
+    "campaign.cancel": N_("campaign cancelled"),
+    "campaign.revert": N_("campaign being reverted"),
+}
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "flags": {flag.value: text for flag, text in FLAGS.items()},
+    "states": {state.value: text for state, text in STATES.items()},
+    "reasons": {reason.value: text for reason, text in REASONS.items()},
+    "acts": ACTS,
+    "complaints": {complaint.value: text for complaint, text in COMPLAINTS.items()},
+}
+
+
+def by(who: Desk) -> By:
+    """Return who acts, for the log."""
+    return By(who.organizer.id, who.this.id)
+
+
+def address(who: Desk, path: str) -> str:
+    """Return an address below the letter's."""
+    return f"/organizer/{who.this.slug}/{path}"
+
+
+def back_of(form: Mapping[str, str]) -> str:
+    """Return the query that leads back to the page a form stood on: a filter and a place, nothing else."""
+    given = dict(parse_qsl(form.get("back", "")))
+    fields = forms.filter_of(given).as_fields()
+    return urlencode(fields | ({"after": given["after"][:40]} if "after" in given else {}))
+
+
+def told(back: str, outcome: Outcome) -> str:
+    """Return ``back`` with what the next page is to tell of an act."""
+    more = {"done": str(outcome.log)} if outcome.log else {}
+    if outcome.missed:
+        more |= {"missed": str(len(outcome.missed)), "other": str(outcome.missed[0])}
+    return "&".join(filter(None, (back, urlencode(more))))
+
+
+async def news(conn: Connection, letter: int, given: Mapping[str, str]) -> dict[str, object]:
+    """Return what an address says of the act before: the log's row, how many were missed, who was first with one."""
+    done, other = forms.id_of(given.get("done", "")), forms.id_of(given.get("other", ""))
+    lines = await log_queries.of_signature(conn, letter, other) if other else []
+    first: LogLine | None = lines[0] if lines else None
+    return {
+        "done": await log_queries.one(conn, letter, done) if done else None,
+        "other": first,
+        "missed": forms.id_of(given.get("missed", "")) or 0,
+    }

@@ -1,0 +1,102 @@
+"""The queue: what a filter in the address finds, and what is done to those who are chosen."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from petition import desk, web
+from petition.desk import Desk
+from petition.errors import NotFound
+from petition.i18n import N_
+from petition.moderation import decisions, forms, log_queries, pages, queue, queue_queries, undo
+from petition.moderation.keys import keys_for
+from petition.organizers.model import Refused
+from petition.signatures.listing import Cursor
+
+NOTHING_TO_UNDO = N_("There is nothing to undo any more.")
+
+
+async def show(request: Request, who: Desk) -> Response:
+    """Show a page of the queue."""
+    return await _page(request, who, request.query_params)
+
+
+async def decide(request: Request, who: Desk) -> Response:
+    """Approve, remove or bring back those who are chosen, or the one whose own button was pressed."""
+    form = await web.form_of(request)
+    back = pages.back_of(form)
+    act, _, one = form.get("one", "").partition(":")
+    try:
+        given, reason = forms.act_of(form | ({"act": act} if one else {}))
+        seen = forms.picked(dict([one.split(":")]) if one.count(":") == 1 else form)
+        async with web.site_of(request).database.transaction() as conn:
+            outcome = await decisions.decide(conn, pages.by(who), web.site_of(request).wrapper, given, seen, reason)
+    except Refused as refused:
+        return await _page(request, who, dict(parse_qsl(back)), form=form, refused=refused)
+    return web.see_other(f"{pages.address(who, 'queue')}?{pages.told(back, outcome)}")
+
+
+async def undo_act(request: Request, who: Desk) -> Response:
+    """Undo an act of the log; lead back to where the button was."""
+    form = await web.form_of(request)
+    place = form.get("from", "queue")
+    where = place if place == "log" or place.startswith(("signatures/", "campaigns/")) else "queue"
+    where = where if where.replace("/", "").isalnum() else "queue"
+    try:
+        async with web.site_of(request).database.transaction() as conn:
+            log = forms.id_of(form.get("log", ""))
+            if log is None:
+                raise NotFound("there is no such act")
+            outcome = await undo.undo(conn, pages.by(who), web.site_of(request).wrapper, log)
+        if not outcome.changed:
+            raise Refused(NOTHING_TO_UNDO)
+    except Refused as refused:
+        return await _page(request, who, dict(parse_qsl(pages.back_of(form))), refused=refused)
+    return web.see_other(f"{pages.address(who, where)}?{pages.told(pages.back_of(form), outcome)}")
+
+
+async def _page(
+    request: Request,
+    who: Desk,
+    given: Mapping[str, str],
+    *,
+    form: Mapping[str, str] | None = None,
+    refused: Refused | None = None,
+) -> Response:
+    site, letter = web.site_of(request), who.this.id
+    wanted = forms.filter_of(given)
+    after = Cursor.decode(given["after"]) if given.get("after") and not wanted.q else None
+    async with site.database.connection() as conn:
+        keys = await keys_for(conn, letter, site.wrapper)
+        found = await queue.read(conn, letter, keys, wanted, after)
+        waiting, flagged = await queue_queries.waiting(conn, letter)
+        context = {
+            "waiting": waiting,
+            "flagged": flagged,
+            "countries": await queue_queries.countries(conn, letter),
+            "reports": await queue_queries.reports_of(conn, letter, [line.id for line in found.lines]),
+            "last": await log_queries.last_of(conn, letter, who.organizer.id),
+            **await pages.news(conn, letter, given),
+        }
+    back = wanted.as_fields() | ({"after": given["after"]} if after else {})
+    picked = {name for name in form or {} if name.startswith(forms.PICK)}
+    return desk.page(
+        request,
+        who,
+        "desk/moderation/queue.html",
+        422 if refused else 200,
+        found=found,
+        wanted=wanted,
+        back=urlencode(back),
+        fields=wanted.as_fields(),
+        first_page=after is None,
+        picked=picked,
+        problem=web.language_of(request).gettext(refused.message) if refused else None,
+        problem_at=refused.field if refused else None,
+        words=pages.WORDS,
+        most_counted=queue_queries.MOST_COUNTED,
+        langs=tuple(site.renderer.languages),
+        **context,
+    )

@@ -1,0 +1,80 @@
+"""The public form by which a reader reports an entry of the list."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from petition import web
+from petition.database import Record
+from petition.errors import NotFound
+from petition.letters.board import Board, Live
+from petition.limits import DEARER, Days
+from petition.moderation import forms, pages, report_queries, reports
+from petition.network import ONION
+from petition.organizers.model import Refused
+from petition.signatures import gate
+from petition.signatures.letter_page import Form
+from petition.signatures.model import Kind
+
+
+async def show(request: Request) -> Response:
+    """Show the form, or that the report has arrived."""
+    live, entry = await _place(request)
+    return _page(request, live, entry, Form(), sent="sent" in request.query_params)
+
+
+async def send(request: Request) -> Response:
+    """Take a report in. It changes nothing that readers see."""
+    form = await web.form_of(request)
+    live, entry = await _place(request)
+    try:
+        report = reports.read(form)
+    except Refused as refused:
+        told = {refused.field: web.language_of(request).gettext(refused.message)}
+        return _page(request, live, entry, gate.typed(form, told), status=422)
+    passed = await gate.check(request, form, live, _what(request))
+    if isinstance(passed, Response):
+        return passed
+    site, network = web.site_of(request), web.network_of(request)
+    use = (await site.get(Days).today()).hourly("reports", network)
+    most = site.settings.limits.reports * (DEARER if network == ONION else 1)
+    async with site.database.transaction() as conn:
+        keys = live.letter.keys
+        taken = await reports.add(conn, live.letter.id, keys, entry["id"], report, passed, use, most)
+    return web.see_other(f"{request.url.path}?sent=1") if taken else gate.too_many(request)
+
+
+def _what(request: Request) -> str:
+    given = request.path_params
+    return f"report/{given['kind']}/{given['entry']}"
+
+
+async def _place(request: Request) -> tuple[Live, Record]:
+    web.check_lang(request)
+    site, given = web.site_of(request), request.path_params
+    live = await site.get(Board).get(given["slug"])
+    number = forms.id_of(given["entry"])
+    if given["kind"] not in set(Kind) or number is None:
+        raise HTTPException(404)
+    async with site.database.connection() as conn:
+        entry = await report_queries.entry(conn, live.letter.id, given["kind"], number)
+    if entry is None:
+        raise NotFound("there is no such entry")
+    return live, entry
+
+
+def _page(
+    request: Request, live: Live, entry: Record, form: Form, *, sent: bool = False, status: int = 200
+) -> Response:
+    return web.page(
+        request,
+        "moderation/report.html",
+        status,
+        letter=live.letter,
+        entry=entry,
+        what=_what(request),
+        form=form,
+        sent=sent,
+        complaints=pages.WORDS["complaints"],
+        organizing=request.path_params["kind"] == Kind.ORGANIZATION,
+    )

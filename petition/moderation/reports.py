@@ -1,0 +1,53 @@
+"""Reports by readers: that something is wrong with an entry of the public list. They change nothing but the queue."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from petition import limits
+from petition.captcha import Passed
+from petition.database import Connection
+from petition.errors import KeyDestroyed
+from petition.i18n import N_
+from petition.limits import Use
+from petition.moderation import forms
+from petition.moderation import report_queries as queries
+from petition.moderation.model import Complaint
+from petition.organizers.model import Refused
+from petition.sealing import LetterKeys
+from petition.signatures import queries as signature_queries
+
+LONGEST_NOTE = 500  # characters
+
+TOO_LONG = N_("This is too long: 500 characters at most.")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a reader says of an entry."""
+
+    reason: Complaint
+    note: str
+
+
+def read(form: Mapping[str, str]) -> Report:
+    """Return what was filled in. Raises ``Refused``."""
+    note = form.get("note", "").replace("\r\n", "\n").strip()
+    if len(note) > LONGEST_NOTE:
+        raise Refused(TOO_LONG, "note")
+    return Report(forms.complaint_of(form), note)
+
+
+async def add(
+    conn: Connection, letter: int, keys: LetterKeys, signature: int, report: Report, passed: Passed, use: Use, most: int
+) -> bool:
+    """Add a report in this transaction; tell whether it was taken: not too many, and the challenge not used before."""
+    if (await limits.use(conn, {use: 1}))[use.key] > most:
+        return False
+    if not await signature_queries.use_challenges(conn, [passed.nonce], [passed.expires_at]):
+        return False
+    try:
+        note = keys.hide({"text": report.note}) if report.note else None
+    except KeyDestroyed:
+        note = None
+    await queries.add(conn, letter, signature, report.reason.value, note)
+    return True

@@ -1,0 +1,144 @@
+"""Names corrected, entries merged, and both undone: one count, one list, one search."""
+
+import pytest
+
+from petition.errors import NotFound
+from petition.moderation import organizations
+from petition.moderation.model import Act, By
+from petition.moderation.organizations import Called
+from petition.organizers.model import Refused
+from petition.signatures import listing, own
+from petition.signatures.model import Kind
+from tests.moderation.desk import WRAPPER, Bench
+
+NAMED = "SELECT id, name_en, name_ru, website, merged_into FROM organization WHERE letter = $1 ORDER BY listed_at, id"
+
+
+async def approved(bench: Bench, *names: str) -> list[int]:
+    """Have a representative of each be let in; return the organizations."""
+    signed = [await bench.sign_for(name) for name in names]
+    await bench.decide(Act.APPROVE, *signed)
+    found = await bench.rows("SELECT id, organization FROM signature WHERE letter = $1 AND kind = 'organization'")
+    by_id = {row["id"]: row["organization"] for row in found}
+    return [by_id[each] for each in signed]
+
+
+async def merge(bench: Bench, one: int, into: int) -> int:
+    async with bench.database.transaction() as conn:
+        log = await organizations.merge(conn, By(None, bench.letter.id), WRAPPER, one, into)
+    await bench.check()
+    return log
+
+
+async def correct(bench: Bench, organization: int, *names: str | None) -> int:
+    async with bench.database.transaction() as conn:
+        called = Called(*(names + (None,) * 3)[:3])
+        log = await organizations.correct(conn, By(None, bench.letter.id), WRAPPER, organization, called)
+    await bench.check()
+    return log
+
+
+async def listed(bench: Bench, q: str = "") -> list[str]:
+    async with bench.database.connection() as conn:
+        found, _ = await listing.read(conn, bench.letter.id, Kind.ORGANIZATION, q, None)
+    return sorted(" // ".join(filter(None, (each.name_en, each.name_ru))) for each in found)
+
+
+async def test_merging_joins_names_and_counts_one(bench: Bench) -> None:
+    english, russian = await approved(bench, "North Pier", "Third Line")
+    await correct(bench, russian, None, "Северный причал")
+    before = await bench.picture(), await bench.rows(NAMED)
+    log = await merge(bench, russian, english)
+    assert (await bench.check())["organizations"] == 1
+    assert await listed(bench) == ["North Pier // Северный причал"]
+    assert await listed(bench, "причал") == ["North Pier // Северный причал"]
+    await bench.undo(log)
+    assert (await bench.picture(), await bench.rows(NAMED)) == before
+    assert (await bench.undo(log)).changed == ()
+
+
+async def test_who_signs_for_a_merged_name_comes_to_the_other_entry(bench: Bench) -> None:
+    kept, gone = await approved(bench, "North Pier", "Nothern Pier")
+    await merge(bench, gone, kept)
+    late = await bench.sign_for("Nothern Pier")
+    await bench.decide(Act.APPROVE, late)
+    assert (await bench.check())["organizations"] == 1
+    (row,) = [
+        each
+        for each in await bench.rows("SELECT id, organization FROM signature WHERE letter = $1")
+        if each["id"] == late
+    ]
+    assert row["organization"] == kept
+
+
+async def test_a_chain_of_merges_leads_to_the_last_and_is_undone(bench: Bench) -> None:
+    first, second, third = await approved(bench, "One", "Two", "Three")
+    before = await bench.picture(), await bench.rows(NAMED)
+    one = await merge(bench, first, second)
+    two = await merge(bench, second, third)
+    assert {row["merged_into"] for row in await bench.rows(NAMED)} == {None, third}
+    assert (await bench.check())["organizations"] == 1
+    with pytest.raises(Refused):
+        await bench.undo(one)
+    await bench.undo(two)
+    await bench.undo(one)
+    assert (await bench.picture(), await bench.rows(NAMED)) == before
+
+
+async def test_when_the_last_representative_leaves_merged_entries_go_too(bench: Bench) -> None:
+    kept, gone = await approved(bench, "North Pier", "Nothern Pier")
+    log = await merge(bench, gone, kept)
+    for row in await bench.rows("SELECT id FROM signature WHERE letter = $1"):
+        await own.withdraw(bench.database, bench.letter, row["id"])
+    assert await bench.rows(NAMED) == []
+    assert await bench.undo(log)
+    await approved(bench, "Nothern Pier")
+    assert (await bench.check())["organizations"] == 1
+
+
+async def test_refusals(bench: Bench) -> None:
+    kept, gone = await approved(bench, "North Pier", "Nothern Pier")
+    with pytest.raises(Refused):
+        await merge(bench, kept, kept)
+    with pytest.raises(NotFound):
+        await merge(bench, kept, 5)
+    await merge(bench, gone, kept)
+    with pytest.raises(Refused):
+        await merge(bench, gone, kept)
+    with pytest.raises(NotFound):
+        await correct(bench, 5, "Name")
+
+
+async def test_correcting_names_and_undoing_it(bench: Bench) -> None:
+    (organization,) = await approved(bench, "North Pear")
+    before = await bench.picture(), await bench.rows(NAMED)
+    log = await correct(bench, organization, "North Pier", "Северный причал", "https://northpier.example")
+    assert await listed(bench, "pear") == []
+    assert await listed(bench, "north pier") == ["North Pier // Северный причал"]
+    assert b"Pear" not in (await bench.rows("SELECT fields FROM past WHERE letter = $1"))[0]["fields"]
+    await bench.undo(log)
+    assert (await bench.picture(), await bench.rows(NAMED)) == before
+    log = await correct(bench, organization, "North Pier")
+    await correct(bench, organization, "South Pier")
+    with pytest.raises(Refused):
+        await bench.undo(log)
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ({"name_en": "North Pier // Северный причал"}, ("North Pier", "Северный причал")),
+        ({"name_ru": "Северный причал // North Pier"}, ("North Pier", "Северный причал")),
+        ({"name_en": "A / B", "name_ru": "В"}, ("A / B", "В")),
+        ({"name_en": "ИП «Иванов"}, ("ИП «Иванов", None)),
+    ],
+)
+def test_names_are_split_where_they_are_joined(typed: dict[str, str], names: tuple[str, str | None]) -> None:
+    called = organizations.read(typed)
+    assert (called.name_en, called.name_ru) == names
+
+
+@pytest.mark.parametrize("typed", [{}, {"name_en": "x@y.example"}, {"name_en": "x", "website": "not a site"}])
+def test_what_is_no_name_is_refused(typed: dict[str, str]) -> None:
+    with pytest.raises(Refused):
+        organizations.read(typed)
