@@ -10,6 +10,8 @@ const FRESH = 18 * 60e3; // ms; the server takes an answer for 20 minutes
 const FETCH = 10e3; // ms to wait for a challenge
 const PATIENCE = 60e3; // ms to wait for an answer once the visitor has sent the form
 
+const RESEND = 10e3; // ms until the button works again once the form has gone off: one answer is good for one signature
+
 const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function answer(form) {
@@ -27,6 +29,7 @@ function enhance(form) {
   let begun; // when
   let waiting = false; // the visitor has sent the form and waits
   let letGo = false; // send it this time, whatever there is
+  let sent = 0; // when it last went off
 
   const field = form.appendChild(Object.assign(document.createElement("input"), { type: "hidden", name: "altcha" }));
   const status = form.querySelector("[role=status]") || document.createElement("p");
@@ -50,14 +53,18 @@ function enhance(form) {
     work = undefined;
     field.value = status.textContent = "";
     waiting = letGo = false;
+    sent = 0;
   };
 
   // The browser has found all fields valid, else it would not have come to this.
   const submit = async (event) => {
-    if (letGo) return;
+    if (Date.now() - sent < RESEND) return event.preventDefault(); // an impatient second click
     const typed = form.elements.code && form.elements.code.value;
-    begin();
-    if (field.value || typed) return;
+    if (!letGo) begin();
+    if (letGo || field.value || typed) {
+      sent = Date.now();
+      return;
+    }
     event.preventDefault();
     if (waiting) return;
     waiting = true;
