@@ -44,12 +44,12 @@ async def act(visitor: Visitor, action: str) -> None:
 
 @MODES
 async def test_a_public_name_and_what_its_owner_may_do(visitor: Visitor, mailbox: str) -> None:
-    page, before = visitor.page, await visitor.count()
+    page, before = visitor.page, await visitor.town.total()
     await visitor.sign(email=mailbox, name="Анна Ivanova-Ö", city="Tallinn", country="Estonia", affiliation="Физик")
     await visitor.follow(link_in(await visitor.town.mail_to(mailbox)))
     told = await visitor.text(".stored")
     assert all(word in told for word in ("Анна Ivanova-Ö", "Tallinn", "Физик")), told
-    assert await visitor.count() == before  # looking is not confirming
+    assert await visitor.town.total() == before  # looking is not confirming
     link = await confirm(visitor, mailbox)
     await visitor.count_becomes(before + 1)
     await visitor.open("/signatories?kind=person")
@@ -73,7 +73,7 @@ async def test_a_public_name_and_what_its_owner_may_do(visitor: Visitor, mailbox
 
 @MODES
 async def test_a_name_for_organizers_by_code_and_a_second_time(visitor: Visitor, mailbox: str) -> None:
-    before = await visitor.count()
+    before = await visitor.town.total()
     await visitor.sign(email=mailbox, name="Only Forus", visibility="organizers")
     first = await visitor.text()
     mail = await visitor.town.mail_to(mailbox)
@@ -90,12 +90,12 @@ async def test_a_name_for_organizers_by_code_and_a_second_time(visitor: Visitor,
     assert again == link_in(mail).replace("/confirm/", "/signature/")
     await visitor.follow(again)
     assert "Only Forus" in await visitor.text()
-    assert await visitor.count() == before + 1
+    assert await visitor.town.total() == before + 1
 
 
 @MODES
 async def test_counted_without_a_name(visitor: Visitor, mailbox: str) -> None:
-    before = await visitor.count()
+    before = await visitor.town.total()
     await visitor.sign(email=mailbox, name="", visibility="counted")
     await confirm(visitor, mailbox)
     await visitor.count_becomes(before + 1)
@@ -103,7 +103,7 @@ async def test_counted_without_a_name(visitor: Visitor, mailbox: str) -> None:
 
 @MODES
 async def test_an_organization_waits_until_it_is_approved(visitor: Visitor, mailbox: str) -> None:
-    before = await visitor.count()
+    before = await visitor.town.total()
     names = {
         "organization_en": f"«IT.Partners» LLP ({mailbox[-30:-16]}",
         "organization_ru": f"ООО «Связь {mailbox[-30:-16]}",
@@ -114,12 +114,12 @@ async def test_an_organization_waits_until_it_is_approved(visitor: Visitor, mail
     assert visitor.page.url.endswith("?as=organization")
     await visitor.open("/signatories?kind=organization")
     assert names["organization_en"] not in await visitor.text()
-    assert await visitor.count() == before
+    assert await visitor.town.total() == before
 
 
 @SOME
 async def test_data_out_and_delete(visitor: Visitor, mailbox: str) -> None:
-    before = await visitor.count()
+    before = await visitor.town.total()
     await visitor.sign(email=mailbox)
     link = await confirm(visitor, mailbox)
     await visitor.count_becomes(before + 1)
