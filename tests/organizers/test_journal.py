@@ -25,9 +25,9 @@ async def test_nobody_changes_or_deletes_a_row(conn: Connection, statement: str)
 @pytest.mark.parametrize("column", ["act", "before", "after", "reason"])
 async def test_it_takes_no_typed_text(conn: Connection, typed: str, column: str) -> None:
     given = {"act": "letter.open", "before": "", "after": "", "reason": "fake"} | {column: typed}
-    words = {name: given[name] for name in ("before", "after", "reason")}
+    act, before, after, reason = given.values()
     with pytest.raises(Exception, match="check constraint"):
-        await conn.execute(journal.WRITE, None, None, given["act"], [], *words.values())
+        await journal.write(conn, None, None, act, before=before, after=after, reason=reason)
 
 
 async def test_it_outlives_what_it_tells_of(conn: Connection) -> None:
