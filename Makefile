@@ -35,7 +35,7 @@ format: $(VENV)/equipped ## put the code into the one format
 	$(BIN)/ruff format .
 
 bench: $(VENV)/equipped ## measure; prints a table, writes JSON to bench-results/
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(ARGS)
 
 messages: $(VENV)/equipped ## bring the catalogues up to date with the sources
 	$(BIN)/python tools/messages.py
