@@ -2,12 +2,14 @@
 
 import os
 import signal
+import socket
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from petition import logs
 from petition.app import create_app
+from petition.errors import PetitionError
 from petition.front import App
 from petition.settings import Role, Settings, load
 
@@ -15,15 +17,30 @@ GRACE = 10  # seconds for answers under way when the server is told to stop
 
 
 def run(settings: Settings, workers: int) -> None:
-    """Serve until SIGTERM or SIGINT, in one process or several."""
+    """Serve until SIGTERM or SIGINT, in one process or several. Raises ``PetitionError`` if the port cannot be had."""
     # When all is done uvicorn raises the signal once more; ending by it would skip what our caller has to put away.
     signal.signal(signal.SIGTERM, lambda *_: None)
     if workers == 1:
-        uvicorn.Server(configuration(create_app(settings), settings.host, settings.port)).run()
+        config = configuration(create_app(settings), settings.host, settings.port)
+        with _listening(settings.host, settings.port) as listener:
+            uvicorn.Server(config).run(sockets=[listener])
         return
     config = configuration("petition.serving:from_environment", settings.host, settings.port, workers)
     os.environ["PORT"] = str(settings.port)  # the processes read the settings anew, and the command line may have won
-    Multiprocess(config, sockets=[config.bind_socket()]).run()
+    with _listening(settings.host, settings.port) as listener:
+        Multiprocess(config, sockets=[listener]).run()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Take the port here: uvicorn would say so to a log that keeps only what we wrote ourselves."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.create_server(address[:2], family=family)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]  # Python adds the address
+        raise PetitionError(f"cannot listen at {host}, port {port}: {reason}") from None
+    listener.set_inheritable(True)
+    return listener
 
 
 def configuration(app: App | str, host: str, port: int, workers: int = 1) -> uvicorn.Config:

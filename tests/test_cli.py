@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -127,6 +128,14 @@ def test_what_is_wrong_is_one_line(
 ) -> None:
     settings = {"DATA_DIR": str(tmp_path), "DATABASE_URL": database_url} | environ
     assert said(petition(*command.split(), **settings)).startswith(line)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_one_line(at: dict[str, str], workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = said(petition("serve", "--port", port, "--workers", workers, **at))
+    assert line == f"cannot listen at 127.0.0.1, port {port}: Address already in use"
 
 
 def test_no_such_database_and_no_such_role(database_url: str, tmp_path: Path) -> None:
