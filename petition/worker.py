@@ -93,9 +93,10 @@ def chores_of(settings: Settings) -> list[Chore]:
     return [
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
         ("close_letters", retention.close_letters),
+        # Before retention forgets what bursts are known by.
+        ("forget_networks", lambda database: bursts.forget_networks(database, Wrapper(settings.secret_keys))),
         *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
         ("destroy_digest_keys", retention.destroy_digest_keys),
-        ("forget_networks", lambda database: bursts.forget_networks(database, Wrapper(settings.secret_keys))),
     ]
 
 

@@ -11,8 +11,9 @@ from petition.desk import Desk
 from petition.errors import NotFound
 from petition.moderation import campaign_queries, campaigns, forms, pages, queue, queue_queries
 from petition.moderation.keys import keys_for
-from petition.moderation.model import Act, Reason
+from petition.moderation.model import Act
 from petition.organizers.model import Refused
+from petition.signatures.model import Reason
 
 
 async def show_all(request: Request, who: Desk) -> Response:

@@ -17,11 +17,12 @@ from petition.errors import NotFound, Unavailable
 from petition.i18n import N_
 from petition.moderation import campaign_queries as queries
 from petition.moderation import decisions, forms, queue_queries, undo
-from petition.moderation.model import Act, By, Filter, Reason
+from petition.moderation.model import Act, By, Filter
 from petition.moderation.queue import tsquery
 from petition.organizers import journal
 from petition.organizers.model import Refused
 from petition.sealing import Wrapper
+from petition.signatures.model import Reason
 
 STEP = 500  # signatures a transaction, so that those who sign meanwhile hardly wait
 POLL = 1.0  # seconds between two looks when there is nothing to do

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from petition.database import Connection, Record
 from petition.moderation import messages, queries
 from petition.moderation.keys import keys_for
-from petition.moderation.model import Act, By, Outcome, Reason, Standing, after, ordered
+from petition.moderation.model import Act, By, Outcome, Standing, after, ordered
 from petition.organizers import journal
 from petition.sealing import LetterKeys, Wrapper
 from petition.signatures import approval, organization_queries, own_queries, words
 from petition.signatures import names as naming
 from petition.signatures.confirming import PERSONAL
-from petition.signatures.model import Kind, SignatureState, Visibility
+from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 from petition.signatures.organizations import Change
 from petition.signatures.queries import move_counts
 

@@ -5,10 +5,10 @@ from enum import StrEnum
 from typing import TypeVar
 
 from petition.i18n import N_
-from petition.moderation.model import ANY, Act, Complaint, Filter, Reason, Source
+from petition.moderation.model import ANY, Act, Complaint, Filter, Source
 from petition.organizers.model import Refused
 from petition.signatures.flags import Flag
-from petition.signatures.model import Kind, SignatureState
+from petition.signatures.model import Kind, Reason, SignatureState
 
 WHY = N_("Please choose why.")
 WHAT = N_("Please choose what to do.")

@@ -16,11 +16,11 @@ from petition.mailboxes import BadAddress
 from petition.moderation import message_queries as queries
 from petition.moderation import notes
 from petition.moderation.keys import keys_for
-from petition.moderation.model import REASONS, By, Reason
+from petition.moderation.model import By
 from petition.organizers import journal
 from petition.organizers.model import Refused
 from petition.sealing import LetterKeys, Sealer, Wrapper
-from petition.signatures.model import SignatureState
+from petition.signatures.model import REASONS, Reason, SignatureState
 from petition.signatures.signals import is_own_domain
 from petition.tokens import Tokens
 

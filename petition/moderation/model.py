@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from petition.i18n import N_
 from petition.signatures.flags import Flag
-from petition.signatures.model import Kind, SignatureState
+from petition.signatures.model import Kind, Reason, SignatureState
 
 
 class Act(StrEnum):
@@ -24,27 +24,6 @@ class Act(StrEnum):
 
 
 UNDO = "signature.undo"
-
-
-class Reason(StrEnum):
-    """Why a signature is removed. The signatory is told."""
-
-    FAKE = "fake"
-    DUPLICATE = "duplicate"
-    ABUSE = "abuse"
-    NOT_AUTHORIZED = "not_authorized"
-    AT_REQUEST = "at_request"
-    OTHER = "other"
-
-
-REASONS: dict[Reason, str] = {
-    Reason.FAKE: N_("made up"),
-    Reason.DUPLICATE: N_("a duplicate"),
-    Reason.ABUSE: N_("abusive or an advertisement"),
-    Reason.NOT_AUTHORIZED: N_("not authorized to sign for the organization"),
-    Reason.AT_REQUEST: N_("at the signatory’s request"),
-    Reason.OTHER: N_("another reason"),
-}
 
 
 class Complaint(StrEnum):

@@ -7,9 +7,9 @@ from petition.database import Connection
 from petition.desk import Desk
 from petition.i18n import N_
 from petition.moderation import forms, log_queries
-from petition.moderation.model import COMPLAINTS, REASONS, UNDO, Act, By, LogLine, Outcome
+from petition.moderation.model import COMPLAINTS, UNDO, Act, By, LogLine, Outcome
 from petition.signatures.flags import Flag
-from petition.signatures.model import SignatureState
+from petition.signatures.model import REASONS, SignatureState
 
 FLAGS: Mapping[Flag, str] = {
     Flag.REPORTED: N_("reported"),

@@ -8,11 +8,11 @@ from petition.database import Connection, Record
 from petition.errors import KeyDestroyed
 from petition.moderation import queue_queries as queries
 from petition.moderation.decisions import standing_of
-from petition.moderation.model import Filter, Line, Names, Reason
+from petition.moderation.model import Filter, Line, Names
 from petition.sealing import LetterKeys
-from petition.signatures import names
+from petition.signatures import listing, names
 from petition.signatures.listing import Cursor
-from petition.signatures.model import Kind
+from petition.signatures.model import Kind, Reason
 
 PAGE = 50
 MOST_WORDS = 5
@@ -44,18 +44,18 @@ async def read(conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, 
 
 
 async def _search(conn: Connection, letter: int, keys: LetterKeys, wanted: Filter) -> Page:
-    in_letter, words = tsquery(wanted.q, f"{letter}:"), tsquery(wanted.q)
+    words = tsquery(wanted.q)
     if not words:
         return Page((), None)
-    async with conn.transaction(readonly=True):
-        rows = await queries.search(conn, letter, wanted, in_letter, words)
+    found = {kind: [each.id for each in await listing.search(conn, letter, kind, wanted.q)] for kind in Kind}
+    rows = await queries.search(conn, letter, wanted, words, found[Kind.PERSON], found[Kind.ORGANIZATION])
     return Page([line(row, keys) for row in rows], None, cut=len(rows) == queries.BEST)
 
 
-def tsquery(typed: str, before: str = "") -> str:
+def tsquery(typed: str) -> str:
     """Return "all of these words, the last one perhaps only begun" for PostgreSQL; "" if there is no word in it."""
     found = names.words(names.fold(typed))[:MOST_WORDS]
-    return " & ".join(f"'{before}{word}'{':*' if word == found[-1] else ''}" for word in found)
+    return " & ".join(f"'{word}'{':*' if word == found[-1] else ''}" for word in found)
 
 
 def line(row: Record, keys: LetterKeys) -> Line:

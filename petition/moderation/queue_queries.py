@@ -11,7 +11,7 @@ from datetime import datetime
 from petition.database import Connection, Record
 from petition.moderation.model import ANY, Act, Filter, Source
 
-WALKED = 20_000  # rows one page looks at
+WALKED = 5_000  # rows one page, or one step of a campaign, looks at
 BEST = 200  # rows a search shows
 MOST_COUNTED = 1000
 
@@ -163,33 +163,33 @@ async def _end(conn: Connection, letter: int, conditions: Conditions, before: tu
     return await conn.fetchrow(statement, letter, *before, *index_only)
 
 
-# People are found through the index over their words, organizations by their names; among what is not shown to anybody,
-# the newest are looked through.
+# What the public search has found by its indexes, and what the newest of the filter's own index have: people who are
+# hidden from the list for now, organizations that somebody refused.
 _searching = f"""
 WITH found AS MATERIALIZED (
-  (SELECT id FROM signature
-   WHERE state = 'confirmed' AND visibility = 'public' AND kind = 'person'
-     AND name_words(letter, name_key) @@ $2::text::tsquery LIMIT 2000)
-  UNION ALL
-  (SELECT newest.id FROM (
-     SELECT s.id, s.name_key FROM signature s
-     WHERE s.letter = $1 AND s.state = %s {_NEWEST_FIRST} LIMIT {WALKED}) AS newest
-   WHERE newest.name_key IS NOT NULL AND {_WORDS % ("newest", "$3")} LIMIT {BEST})
-  UNION ALL
-  (SELECT s.id FROM organization o JOIN signature s ON s.letter = o.letter AND s.organization = o.id
-   WHERE o.letter = $1 AND {_WORDS % ("o", "$3")} LIMIT 2000)
+  SELECT unnest($2::bigint[]) AS id
+  UNION
+  (SELECT s.id FROM signature s WHERE s.letter = $1 AND s.organization = ANY($3::bigint[]) LIMIT {MOST_COUNTED})
+  UNION
+  SELECT newest.id FROM (
+    SELECT s.id, s.name_key FROM signature s WHERE %s {_NEWEST_FIRST} LIMIT {WALKED}) AS newest
+  WHERE newest.name_key IS NOT NULL AND {_WORDS % ("newest", "$4")}
 )
-SELECT {_columns} FROM signature s
-WHERE s.letter = $1 AND s.id IN (SELECT id FROM found) AND %s {_NEWEST_FIRST} LIMIT {BEST}
+SELECT {_columns} FROM found JOIN signature s ON s.letter = $1 AND s.id = found.id
+WHERE %s {_NEWEST_FIRST} LIMIT {BEST}
 """
 
 
-async def search(conn: Connection, letter: int, wanted: Filter, in_letter: str, words: str) -> list[Record]:
-    """Return the newest matches that have all words (as ``tsquery``, with and without the letter before each)."""
-    conditions = Conditions(wanted, "", 4)
-    state = wanted.state.value if wanted.state and wanted.state != "confirmed" else "removed"
-    statement = _searching % (f"'{state}'", conditions.all)
-    return await conn.fetch(_with_organizations % statement, letter, in_letter, words, *conditions.arguments)
+async def search(
+    conn: Connection, letter: int, wanted: Filter, words: str, people: Sequence[int], organizations: Sequence[int]
+) -> list[Record]:
+    """Return the newest matches among ``people``, those who sign for ``organizations``, and the newest signatures with
+    all ``words`` (a ``tsquery``) in the name."""
+    conditions = Conditions(wanted, "", 5)
+    newest = " AND ".join(("s.letter = $1", *conditions.of_index))
+    statement = _searching % (newest, conditions.all)
+    given = letter, people, organizations, words, *conditions.arguments
+    return await conn.fetch(_with_organizations % statement, *given)
 
 
 async def count(conn: Connection, letter: int, act: Act, wanted: Filter, words: str, before: datetime) -> int:

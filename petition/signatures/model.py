@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from petition.i18n import N_
 from petition.letters.model import Counts
 
-__all__ = ["Counts", "Kind", "Signatory", "SignatureState", "Visibility"]
+__all__ = ["REASONS", "Counts", "Kind", "Reason", "Signatory", "SignatureState", "Visibility"]
 
 
 class Kind(StrEnum):
@@ -31,6 +32,27 @@ class SignatureState(StrEnum):
     CONFIRMED = "confirmed"
     WITHDRAWN = "withdrawn"
     REMOVED = "removed"
+
+
+class Reason(StrEnum):
+    """Why a signature is removed. The signatory is told."""
+
+    FAKE = "fake"
+    DUPLICATE = "duplicate"
+    ABUSE = "abuse"
+    NOT_AUTHORIZED = "not_authorized"
+    AT_REQUEST = "at_request"
+    OTHER = "other"
+
+
+REASONS: dict[Reason, str] = {
+    Reason.FAKE: N_("made up"),
+    Reason.DUPLICATE: N_("a duplicate"),
+    Reason.ABUSE: N_("abusive or an advertisement"),
+    Reason.NOT_AUTHORIZED: N_("not authorized to sign for the organization"),
+    Reason.AT_REQUEST: N_("at the signatory’s request"),
+    Reason.OTHER: N_("another reason"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from petition.letters.model import Letter
 from petition.sealing import LetterKeys
 from petition.signatures import names, organization_queries, own_queries, queries, words
 from petition.signatures.forms import WHOSE_NAME
-from petition.signatures.model import Kind, SignatureState, Visibility
+from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 
 NAME_NEEDED = N_("We never wrote your name down. To show it, please write it here.")
 NOT_NOW = N_("This signature cannot be changed any more.")
@@ -57,6 +57,7 @@ class Own:
     signals: Mapping[str, object]  # what was noted for moderators
     signed_at: datetime | None
     listed_at: datetime
+    removed_for: Reason | None
 
     @property
     def fields(self) -> dict[str, str]:
@@ -104,6 +105,7 @@ def _own(row: Record, keys: LetterKeys) -> Own:
         signals=row["signals"] or {},
         signed_at=row["signed_at"],
         listed_at=row["listed_at"],
+        removed_for=Reason(row["removed_for"]) if row["removed_for"] in set(Reason) else None,
     )
 
 

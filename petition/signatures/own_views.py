@@ -8,6 +8,7 @@ from petition.i18n import N_
 from petition.letters.board import Board, Live
 from petition.signatures import own, queries
 from petition.signatures.letter_page import Form
+from petition.signatures.model import REASONS
 from petition.signatures.own import Refused
 
 UNKNOWN_ACT = N_("Please choose what to do.")
@@ -82,6 +83,7 @@ async def _page(request: Request, form: Form, *, done: str | None = None, status
         signature=found,
         form=form,
         done=done if done in acts else None,
+        reasons=REASONS,
     )
 
 

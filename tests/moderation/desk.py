@@ -9,11 +9,11 @@ from petition.letters.model import Letter
 from petition.moderation import decisions
 from petition.moderation import undo as undoing
 from petition.moderation.decisions import ANY_ACT
-from petition.moderation.model import Act, By, Outcome, Reason
+from petition.moderation.model import Act, By, Outcome
 from petition.sealing import Wrapper
 from petition.signatures import words
 from petition.signatures.confirming import Claim, Confirming
-from petition.signatures.model import Kind
+from petition.signatures.model import Kind, Reason
 from petition.signatures.queries import move_counts
 from tests import rows
 from tests.running import KEY

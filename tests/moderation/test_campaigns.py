@@ -8,10 +8,10 @@ import pytest
 
 from petition.moderation import campaigns, queue, queue_queries
 from petition.moderation.campaigns import State
-from petition.moderation.model import ANY, Act, By, Filter, Reason, Source
+from petition.moderation.model import ANY, Act, By, Filter, Source
 from petition.organizers.model import Refused
 from petition.signatures import own
-from petition.signatures.model import Kind, SignatureState
+from petition.signatures.model import Kind, Reason, SignatureState
 from tests.moderation.desk import WRAPPER, Bench
 
 

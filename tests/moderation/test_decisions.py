@@ -8,10 +8,10 @@ import pytest
 
 from petition.errors import NotFound
 from petition.moderation import decisions, queries
-from petition.moderation.model import Act, By, Outcome, Reason, Standing
+from petition.moderation.model import Act, By, Outcome, Standing
 from petition.signatures import own
 from petition.signatures.confirming import Claim, Confirming, Result
-from petition.signatures.model import SignatureState
+from petition.signatures.model import Reason, SignatureState
 from petition.signatures.own import Refused
 from tests import rows
 from tests.moderation.desk import WRAPPER, Bench

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from petition.moderation.model import Act, Reason
+from petition.moderation.model import Act
+from petition.signatures.model import Reason
 from tests import rows
 from tests.moderation.desk import Bench
 from tests.organizers import people
