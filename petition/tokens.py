@@ -10,7 +10,8 @@ import hmac
 import struct
 from collections.abc import Sequence
 
-from itsdangerous import BadSignature, Signer
+from itsdangerous import BadData, BadSignature, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from petition.errors import BadToken
 from petition.sealing import derive
@@ -84,8 +85,12 @@ class Tokens:
     def _read(self, purpose: str, token: str) -> bytes:
         try:
             text = self._signers[purpose].unsign(token.encode())
+            # The last letter of a signature has two bits to spare: only one spelling of a token is a token.
+            signature = token.rpartition(".")[2].encode()
+            if base64_encode(base64_decode(signature)) != signature:
+                raise BadToken("this link is not one of ours")
             return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
-        except (BadSignature, binascii.Error, ValueError):
+        except (BadSignature, BadData, binascii.Error, ValueError):
             raise BadToken("this link is not one of ours, or was cut off") from None
 
 

@@ -27,10 +27,26 @@ async def filled(pattern: str, site: Installation, lang: str = "en") -> str:
     values = {"{lang}": lang, "{slug}": SLUG}
     if "{token}" in pattern:
         values["{token}"] = await _token(pattern, site)
+    if "{entry}" in pattern:
+        values |= {"{kind}": "person", "{entry}": str(await _entry(site))}
     for name, value in values.items():
         pattern = pattern.replace(name, value)
     assert "{" not in pattern, "a parameter that this test does not know"
     return pattern + f"?letter={SLUG}" * pattern.startswith("/captcha/")
+
+
+async def _entry(site: Installation) -> int:
+    """Return the id of a person in the public list, who is put there if nobody is."""
+    async with site.database.connection() as conn:
+        known = await conn.fetchval("SELECT id FROM signature WHERE visibility = 'public' AND state = 'confirmed'")
+        if known is None:
+            known = await conn.fetchval(
+                "INSERT INTO signature (letter, id, listed_at, kind, state, visibility, name, name_key)"
+                " SELECT id, 1, now(), 'person', 'confirmed', 'public', 'Vera Novak', 'vera novak' FROM letter"
+                " WHERE slug = $1 RETURNING id",
+                SLUG,
+            )
+    return int(known)
 
 
 async def _token(pattern: str, site: Installation) -> str:

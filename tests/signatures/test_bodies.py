@@ -32,7 +32,7 @@ fuzzing = settings(max_examples=60, suppress_health_check=[HealthCheck.function_
         (b"email=%ff%fe", 400),
         (b"email=%ed%a0%80", 400),  # half of a surrogate pair
         (b"email=\xff\xfe", 400),
-        (b"name=\xd0\x98", 400),  # browsers send ASCII only
+        (b"name=\xd0", 400),  # half a letter
         (b"&".join(b"f%d=x" % n for n in range(61)), 400),
         (b"email=" + b"x" * 65536, 413),
         (b"", 422),
