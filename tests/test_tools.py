@@ -1,0 +1,95 @@
+"""The scripts behind make: a Chromium is found, installed or missed aloud; a Python that will not do is named."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from petition.resources import PACKAGE
+
+TOOLS = PACKAGE.parent / "tools"
+APT_GET = """#!/bin/sh
+echo "apt-get $*"
+case "$*" in *install*) printf '#!/bin/sh\\n' > {folder}/chromium; /bin/chmod +x {folder}/chromium;; esac
+"""
+
+
+class Machine:
+    """A folder of commands, the only ones that a script finds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def has(self, name: str, text: str = "#!/bin/sh\n") -> Path:
+        """Give it a command."""
+        command = self.folder / name
+        command.write_text(text)
+        command.chmod(0o755)
+        return command
+
+    def run(self, script: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run one of our scripts on it."""
+        command = ["/bin/sh", str(TOOLS / script), *arguments]
+        environ["PATH"] = str(self.folder)
+        return subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """Give a machine that has nothing."""
+    return Machine(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"])
+def test_a_browser_that_is_there_is_taken(machine: Machine, name: str) -> None:
+    browser = machine.has(name)
+    done = machine.run("chromium.sh")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{browser}\n", "")
+
+
+def test_the_browser_that_is_asked_for_is_taken(machine: Machine) -> None:
+    machine.has("chromium")
+    mine = machine.has("mine")
+    assert machine.run("chromium.sh", CHROMIUM=str(mine)).stdout == f"{mine}\n"
+    done = machine.run("chromium.sh", CHROMIUM="/nowhere/chromium")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "/nowhere/chromium, which cannot be run" in done.stderr
+
+
+def test_root_has_one_installed_and_is_told(machine: Machine) -> None:
+    machine.has("apt-get", APT_GET.format(folder=machine.folder))
+    machine.has("id", "#!/bin/sh\necho 0\n")
+    done = machine.run("chromium.sh")
+    assert (done.returncode, done.stdout) == (0, f"{machine.folder / 'chromium'}\n")
+    said = done.stderr.splitlines()
+    assert said[0] == "no Chromium here: installing one with apt-get"
+    assert said[1].startswith("apt-get update")
+    assert "chromium" in said[2]
+
+
+@pytest.mark.parametrize(("apt_get", "user"), [(False, 0), (True, 1000)])
+def test_no_browser_is_a_failure(machine: Machine, apt_get: bool, user: int) -> None:
+    machine.has("id", f"#!/bin/sh\necho {user}\n")
+    if apt_get:
+        machine.has("apt-get", APT_GET.format(folder=machine.folder))
+    done = machine.run("chromium.sh")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("the tests need Chromium: install one")
+
+
+def test_a_python_that_will_not_do_is_named(machine: Machine, tmp_path: Path) -> None:
+    folder = str(tmp_path / "venv")
+    assert machine.run("venv.sh", "python3", folder).stderr.startswith("python3 was not found")
+    machine.has("old", '#!/bin/sh\ncase "$1" in --version) echo Python 3.9.2;; *) exit 1;; esac\n')
+    assert machine.run("venv.sh", "old", folder).stderr.startswith("Python 3.9.2 is too old")
+    machine.has("bare", '#!/bin/sh\ncase "$2" in *venv*) exit 1;; esac\n')
+    assert "apt-get install python3-venv" in machine.run("venv.sh", "bare", folder).stderr
+    assert not Path(folder).exists()
+
+
+def test_no_file_of_requirements_says_where_packages_come_from() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (TOOLS.parent / name).read_text(encoding="utf-8")
+        assert "--hash=sha256:" in text
+        assert "://" not in text
+        assert "index" not in text.replace("# via", "")
