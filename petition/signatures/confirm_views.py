@@ -6,12 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition import limits, mailboxes, web
-from petition.errors import KeyDestroyed
+from petition.errors import KeyDestroyed, Unavailable
 from petition.i18n import N_
 from petition.letters.board import Board, Live
 from petition.limits import Days
-from petition.mailboxes import BadAddress
-from petition.signatures import queries
+from petition.mailboxes import BadAddress, Mailbox
+from petition.signatures import gate, queries
 from petition.signatures.confirming import Claim, Confirmation, Confirming, Result
 from petition.signatures.letter_page import Form
 from petition.signatures.model import Kind
@@ -69,9 +69,8 @@ async def confirm(request: Request) -> Response:
 async def confirm_by_code(request: Request) -> Response:
     """Confirm the signature that the typed address and code belong to."""
     web.check_lang(request)
-    site = web.site_of(request)
     form = await web.form_of(request)
-    live = await site.get(Board).get(request.path_params["slug"])
+    live = await web.site_of(request).get(Board).get(request.path_params["slug"])
     code = re.sub(r"\s", "", form.get("code", ""))
     errors: dict[str, str] = {}
     try:
@@ -82,6 +81,14 @@ async def confirm_by_code(request: Request) -> Response:
         errors["code"] = SIX_DIGITS
     if errors:
         return _inbox(request, live, form, errors, 422)
+    try:
+        return await _by_code(request, live, form, mailbox, code)
+    except Unavailable as error:
+        return gate.later(_inbox(request, live, form, {"": gate.AWAY}, 503), error)
+
+
+async def _by_code(request: Request, live: Live, form: dict[str, str], mailbox: Mailbox, code: str) -> Response:
+    site = web.site_of(request)
     digest = live.letter.keys.digest(mailboxes.canonical(mailbox, live.letter.rules_version))
     if wait := await _count_try(request, live, digest):
         response = _inbox(request, live, form, {"": TOO_MANY_TRIES}, 429)

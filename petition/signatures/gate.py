@@ -21,6 +21,7 @@ HOUR = 3600
 SHOWN_ANEW = ("altcha", "h-captcha-response", "drawn", "code")  # answers to a challenge are not typed values
 
 TOO_MANY = N_("Too many forms have come from your network in the last hour.")
+AWAY = N_("We could not store this just now. Nothing is lost: please press the button again in a moment.")
 TRY_LATER = N_("Please try again in an hour. What you typed has not been stored.")
 
 
@@ -123,4 +124,10 @@ def too_many(request: Request) -> Response:
         retry_after=HOUR,
     )
     response.headers["retry-after"] = str(HOUR)
+    return response
+
+
+def later(response: Response, error: Unavailable) -> Response:
+    """Return ``response``, which keeps what was typed, with the time after which to try again."""
+    response.headers["retry-after"] = str(error.retry_after)
     return response

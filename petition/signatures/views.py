@@ -20,7 +20,6 @@ from petition.signatures.model import Kind
 from petition.signatures.signing import Outcome, Pending, Signing, Wish
 
 SUPERSEDED = N_("The letter’s text has changed since you read it. Please read it again before you sign.")
-AWAY = N_("We could not store this just now. Nothing is lost: please press the button again in a moment.")
 CLOSED = N_("This letter has been closed while you were reading. It takes no more signatures.")
 
 
@@ -63,9 +62,7 @@ async def sign(request: Request) -> Response:
         wish = await _wish(request, live, draft.mailbox, passed, _pending(request, live, form, draft))
         return await _answer(request, live, kind, form, await site.get(Signing).submit(wish))
     except Unavailable as error:
-        response = await _again(request, live, kind, form, {"": AWAY}, 503)
-        response.headers["retry-after"] = str(error.retry_after)
-        return response
+        return gate.later(await _again(request, live, kind, form, {"": gate.AWAY}, 503), error)
 
 
 async def _answer(request: Request, live: Live, kind: Kind, form: Mapping[str, str], outcome: Outcome) -> Response:
@@ -162,10 +159,14 @@ async def send_link(request: Request) -> Response:
     except BadAddress as error:
         told = {"email": web.language_of(request).gettext(error.message)}
         return _find_page(request, live, gate.typed(form, told), status=422)
-    passed = await gate.check(request, form, live, "find")
-    if isinstance(passed, Response):
-        return passed
-    outcome = await site.get(Signing).submit(await _wish(request, live, mailbox, passed, None))
+    try:
+        passed = await gate.check(request, form, live, "find")
+        if isinstance(passed, Response):
+            return passed
+        outcome = await site.get(Signing).submit(await _wish(request, live, mailbox, passed, None))
+    except Unavailable as error:
+        told = {"": web.language_of(request).gettext(gate.AWAY)}
+        return gate.later(_find_page(request, live, gate.typed(form, told), status=503), error)
     if outcome is Outcome.REFUSED:
         return gate.too_many(request)
     if outcome in {Outcome.DEARER, Outcome.USED}:

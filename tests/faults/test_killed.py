@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from petition.database import Database, opened
 from petition.settings import Role, load
 from tests import rows
@@ -19,8 +21,9 @@ SELECT p.digest, EXISTS (SELECT FROM outbox o WHERE o.pending = p.id AND o.lette
 """
 
 
-async def test_every_303_of_a_web_process_that_is_killed_is_a_row_and_a_mail_job(
-    database_url: str, tmp_path: Path
+@pytest.mark.parametrize("way", ["killed", "stopped"])
+async def test_every_303_of_a_web_process_that_ends_is_a_row_and_a_mail_job(
+    database_url: str, tmp_path: Path, way: str
 ) -> None:
     environ = environment(tmp_path, database_url, free_port(), BASE_URL=BASE_URL)
     async with opened(database_url, most=2) as database:
@@ -31,7 +34,10 @@ async def test_every_303_of_a_web_process_that_is_killed_is_a_row_and_a_mail_job
             crowd = Crowd(process.client, letter)
             async with signing(crowd, at_once=32):
                 await crowd.until_taken(200)
-                await process.kill()
+                if way == "killed":
+                    await process.kill()
+                else:
+                    assert await process.stop() == 0
         assert not crowd.refused
         assert crowd.broken
         stored = await rows.rows_of(database, STORED)
