@@ -46,7 +46,7 @@ async def with_form(request: Request, live: Live, kind: Kind, form: Form, status
         told = show_context(request, live, kind, shown, html, cut) | {"form": form, "canonical": None}
         return web.kept_page(request, "letters/show.html", **told)
 
-    return web.once(request, pages.fitting(live.letter.text(web.lang_of(request)).html, render), status)
+    return web.once(request, pages.shortened(live.letter.text(web.lang_of(request)).html, render), status)
 
 
 def show_context(
