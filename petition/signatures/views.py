@@ -129,7 +129,7 @@ async def _now(request: Request, live: Live) -> Live:
 async def _superseded(request: Request, live: Live, kind: Kind, form: Mapping[str, str]) -> Response:
     """Show the new text to agree to, and whatever else is wrong; agreeing has to be done again."""
     kept = {key: value for key, value in form.items() if key != "consent"}
-    found = forms.read(form)
+    found = forms.read(form, tuple(web.site_of(request).renderer.languages))
     wrong = {key: message for key, message in found.items() if key != "consent"} if isinstance(found, dict) else {}
     return await _again(request, live, kind, kept, {"": SUPERSEDED, **wrong}, 422)
 
