@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-# Options for pytest, e.g. make test ARGS="-k csv"
+# Options for pytest, e.g. make test ARGS="-n 0 -x -k csv" (-n 0: in one process)
 ARGS ?=
 
 help: ## this text
@@ -22,7 +22,7 @@ demo: $(VENV)/installed ## try everything on this machine; Ctrl-C stops it
 install: $(VENV)/installed ## .venv with the pinned requirements; .venv/bin/petition is then the command
 
 test: $(VENV)/equipped ## all tests, the browser's among them
-	@CHROMIUM="$$(sh tools/chromium.sh)" && export CHROMIUM && exec $(BIN)/python -m pytest $(ARGS)
+	@CHROMIUM="$$(sh tools/chromium.sh)" && export CHROMIUM && exec $(BIN)/python -m pytest -n logical --dist loadfile $(ARGS)
 
 lint: $(VENV)/equipped ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

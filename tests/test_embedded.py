@@ -273,6 +273,7 @@ def test_a_killed_server_comes_back(data_dir: Path, number: signal.Signals) -> N
         url = user.url()
         ask(url, "CREATE TABLE kept AS SELECT 1 AS one")
         server = postmaster(data_dir)
+        assert server > 0  # to 0 would be to all of us
         os.kill(server, number)
 
         until(lambda: postmaster(data_dir) not in (0, server) and answers(url))

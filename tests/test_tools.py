@@ -1,9 +1,12 @@
 """The scripts behind make: a Chromium is found, installed or missed aloud; a Python that will not do is named."""
 
+import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from petition.resources import PACKAGE
 
@@ -85,6 +88,16 @@ def test_a_python_that_will_not_do_is_named(machine: Machine, tmp_path: Path) ->
     machine.has("bare", '#!/bin/sh\ncase "$2" in *venv*) exit 1;; esac\n')
     assert "apt-get install python3-venv" in machine.run("venv.sh", "bare", folder).stderr
     assert not Path(folder).exists()
+
+
+@pytest.mark.parametrize(("name", "extra"), [("requirements.txt", False), ("requirements-dev.txt", True)])
+def test_whatever_is_asked_for_is_pinned(name: str, extra: bool) -> None:
+    project = tomllib.loads((TOOLS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = project["project"]["dependencies"] + project["build-system"]["requires"]
+    wanted += project["project"]["optional-dependencies"]["dev"] if extra else []
+    pinned = dict(re.findall(r"^([a-z0-9.-]+)==([^ ]+)", (TOOLS.parent / name).read_text("utf-8"), re.M))
+    for requirement in map(Requirement, wanted):
+        assert pinned[requirement.name.lower()] in requirement.specifier, f"{requirement}: make requirements"
 
 
 def test_no_file_of_requirements_says_where_packages_come_from() -> None:
