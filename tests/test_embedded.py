@@ -275,7 +275,6 @@ def test_a_killed_server_comes_back(data_dir: Path, number: signal.Signals) -> N
         server = postmaster(data_dir)
         assert server > 0  # to 0 would be to all of us
         os.kill(server, number)
-
         until(lambda: postmaster(data_dir) not in (0, server) and answers(url))
         assert ask(url, "SELECT one FROM kept") == 1
         user.leave()
