@@ -61,12 +61,6 @@ FROM signature s JOIN organization o ON o.letter = s.letter AND o.id = s.organiz
 WHERE s.letter = $1 AND s.id = ANY($2::bigint[])
 """
 
-DROP_UNUSED_ORGANIZATIONS = """
-DELETE FROM organization o WHERE o.letter = $1 AND (o.id = ANY($2::bigint[]) OR o.merged_into = ANY($2::bigint[]))
-  AND NOT EXISTS (
-    SELECT FROM signature s WHERE s.letter = o.letter AND s.organization IN (o.id, o.merged_into))
-"""
-
 ACT = """
 SELECT id, at, organizer, letter, act, ids, before, after, reason, campaign FROM log WHERE letter = $1 AND id = $2
 """
@@ -162,11 +156,6 @@ async def representatives(conn: Connection, letter: int, ids: Sequence[int]) -> 
 async def hold_again(conn: Connection, letter: int, ids: Sequence[int], private: Sequence[bytes]) -> None:
     """Store signatures as those are stored that wait: no organization, all names encrypted."""
     await conn.execute(HOLD_AGAIN, letter, ids, private)
-
-
-async def drop_unused_organizations(conn: Connection, letter: int, ids: Sequence[int]) -> None:
-    """Delete those that no signature points to."""
-    await conn.execute(DROP_UNUSED_ORGANIZATIONS, letter, ids)
 
 
 async def act(conn: Connection, letter: int, log: int) -> Record | None:

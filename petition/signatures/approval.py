@@ -88,8 +88,9 @@ async def let_in(conn: Connection, letter: int, keys: LetterKeys, rows: Sequence
     stored = [_stored(row["id"], places[row["id"]], row["visibility"], fields[row["id"]], keys) for row in rows]
     await queries.approve(conn, letter, stored)
     await queries.keep_representatives(conn, letter, list(fields))
-    await words.remember(conn, found.words())
-    return Change(before, await organization_queries.shown(conn, letter, found.placed))
+    shown = await organization_queries.shown(conn, letter, found.placed)
+    await words.remember(conn, found.words(shown))
+    return Change(before, shown)
 
 
 def _named(fields: Mapping[str, str]) -> Named:

@@ -51,8 +51,11 @@ SELECT count(*) AS signatures, count(*) FILTER (WHERE kind = 'person') AS people
 FROM staged
 """
 
+# Of those that were added: somebody may have confirmed from the same mailbox meanwhile, under another name.
 STAGED_WORDS = """
-SELECT DISTINCT word FROM staged, string_to_table(name_key, ' ') AS word WHERE name_key IS NOT NULL AND word <> ''
+SELECT DISTINCT word FROM staged s, string_to_table(s.name_key, ' ') AS word
+WHERE s.name_key IS NOT NULL AND word <> ''
+  AND EXISTS (SELECT FROM signature added WHERE added.letter = $1 AND added.id = s.id)
 """
 
 NUMBER_OF_IMPORT = "SELECT coalesce(max(import), 0) + 1 FROM signature WHERE letter = $1"
@@ -109,9 +112,9 @@ async def staged(conn: Connection) -> Record:
     return _one(await conn.fetchrow(COUNT_STAGED, timeout=LONG))
 
 
-async def words(conn: Connection) -> list[str]:
-    """Return the words of the public names."""
-    return [row["word"] for row in await conn.fetch(STAGED_WORDS, timeout=LONG)]
+async def words(conn: Connection, letter: int) -> list[str]:
+    """Return the words of the public names that were added."""
+    return [row["word"] for row in await conn.fetch(STAGED_WORDS, letter, timeout=LONG)]
 
 
 async def number(conn: Connection, letter: int) -> int:

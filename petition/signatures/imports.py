@@ -101,9 +101,10 @@ async def _place(conn: Connection, letter: int, reader: "_Reader") -> Directory:
 async def _add(conn: Connection, letter: int, found: Directory, before: dict[int, bool]) -> tuple[Record, Change]:
     await found.write(conn, before)
     made = await queries.add(conn, letter, await queries.number(conn, letter))
-    known_words = [(letter, Kind.PERSON, word) for word in await queries.words(conn)]
-    await words.remember(conn, [*known_words, *found.words()])
     change = Change(before, await organization_queries.shown(conn, letter, found.placed))
+    await organization_queries.drop_unused(conn, letter, [each for each in found.placed if each not in change.after])
+    known_words = [(letter, Kind.PERSON, word) for word in await queries.words(conn, letter)]
+    await words.remember(conn, [*known_words, *found.words(change.after)])
     if made["signatures"]:
         await organization_queries.move_revision(conn, letter)
         imported = made["people"] + change.imported

@@ -49,6 +49,12 @@ SELECT count(*) FILTER (WHERE kind = 'person') AS people,
 FROM signature WHERE letter = $1 AND state = 'confirmed'
 """
 
+DROP_UNUSED = """
+DELETE FROM organization o WHERE o.letter = $1 AND (o.id = ANY($2::bigint[]) OR o.merged_into = ANY($2::bigint[]))
+  AND NOT EXISTS (
+    SELECT FROM signature s WHERE s.letter = o.letter AND s.organization IN (o.id, o.merged_into))
+"""
+
 NOW = "SELECT now()"
 
 MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
@@ -91,6 +97,12 @@ async def count_from_rows(conn: Connection, letter: int) -> Record:
     if row is None:
         raise LookupError("an aggregate has always one row")
     return row
+
+
+async def drop_unused(conn: Connection, letter: int, organizations: Sequence[int]) -> None:
+    """Delete those that no signature points to, and what was merged into them."""
+    if organizations:
+        await conn.execute(DROP_UNUSED, letter, organizations, timeout=600)
 
 
 async def move_revision(conn: Connection, letter: int) -> None:

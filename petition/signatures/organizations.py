@@ -1,7 +1,7 @@
 """Organizations as records: whoever signs for one that is there already is attached to it, by either of its names."""
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -102,9 +102,9 @@ class Directory:
             if rows:
                 await write(conn, self.letter, rows)
 
-    def words(self) -> list[tuple[int, Kind, str]]:
-        """Return the words under which those placed are found."""
-        keys = {record.name_key for record, _ in self._placed.values() if not record.merged}
+    def words(self, shown: Container[int]) -> list[tuple[int, Kind, str]]:
+        """Return the words under which those placed are found that are among ``shown`` now."""
+        keys = {record.name_key for record, _ in self._placed.values() if not record.merged and record.id in shown}
         return [(self.letter, Kind.ORGANIZATION, word) for key in keys for word in names.words(key)]
 
     def _complete(self, record: _Record, named: Named) -> None:

@@ -153,6 +153,7 @@ async def withdraw(database: Database, letter: Letter, signature: int) -> None:
             raise NotFound("there is no such signature")
         if row["state"] == SignatureState.REMOVED:
             raise Refused(NOT_NOW)
+        await _lock_organization(conn, row)
         if await own_queries.withdraw(conn, letter.id, signature):
             await _erase(conn, row)
             await _count_less(conn, row)
@@ -167,6 +168,7 @@ async def delete(database: Database, letter: Letter, signature: int) -> None:
             return
         if row["state"] == SignatureState.REMOVED and row["digest"] is not None:
             await own_queries.keep_bar(conn, letter.id, row["digest"])
+        await _lock_organization(conn, row)
         await own_queries.drop(conn, letter.id, signature)
         await _erase(conn, row)
         await _count_less(conn, row)
@@ -232,6 +234,16 @@ def _columns(
         return (*(None,) * 5, keys.hide(told))
     name_key = names.fold(told["name"]) if row["kind"] == Kind.PERSON else None
     return (*(told.get(key) for key in HIDEABLE), name_key, None)
+
+
+async def _lock_organization(conn: Connection, row: Record) -> None:
+    """Lock a representative's organization, before the signature is changed.
+
+    An import holds the organizations it adds to, and waits for signatures that somebody has changed, of the same
+    mailbox; merely locked ones it passes.
+    """
+    if row["organization"] is not None:
+        await own_queries.lock_organization(conn, row["letter"], row["organization"])
 
 
 async def _erase(conn: Connection, row: Record) -> None:
