@@ -21,7 +21,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 # One click in a mail program unsubscribes (RFC 8058): such a POST comes from anywhere, and only ever stops mail.
-OPEN_TO_ALL = "/never/"
+# Nothing of the desk, where there are cookies, looks like this.
+OPEN_TO_ALL = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")
 
 
 class Front:
@@ -60,7 +61,7 @@ class Front:
     def _is_ours(self, scope: Scope) -> bool:
         """Tell whether an unsafe request comes from a page of ours, or from no page at all (no cookie is at stake)."""
         headers = dict(scope["headers"])
-        if OPEN_TO_ALL in scope["path"]:
+        if OPEN_TO_ALL.fullmatch(scope["path"]):
             return True
         site = headers.get(b"sec-fetch-site")
         if site is not None and site not in {b"same-origin", b"none"}:

@@ -54,7 +54,8 @@ class Own:
     consent: int | None  # the version of the text that was agreed to
     read_lang: str | None
     mail_lang: str | None
-    signals: Mapping[str, object]  # what was noted for moderators
+    signals: Mapping[str, object]  # what was noted for moderators when signing
+    flags: tuple[str, ...]  # why they should look
     signed_at: datetime | None
     listed_at: datetime
     removed_for: Reason | None
@@ -103,6 +104,7 @@ def _own(row: Record, keys: LetterKeys) -> Own:
         read_lang=row["read_lang"],
         mail_lang=row["mail_lang"],
         signals=row["signals"] or {},
+        flags=tuple(row["flags"]),
         signed_at=row["signed_at"],
         listed_at=row["listed_at"],
         removed_for=Reason(row["removed_for"]) if row["removed_for"] in set(Reason) else None,

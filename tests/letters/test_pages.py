@@ -1,5 +1,6 @@
 """A letter of any length: its page keeps below what passes in one flight, and "read on" leads to the rest."""
 
+import asyncio
 import gzip
 import random
 from collections.abc import AsyncIterator
@@ -39,6 +40,9 @@ async def site(
     _write(folder / "letter", WORDS)
     async with fresh_database(cluster, admin, template) as url, installation(url, folder) as running:
         await publish(running.settings, running.database, folder / "letter")
+        async with asyncio.timeout(30):
+            while (await running.client.get(f"/en/{SLUG}")).status_code == 404:  # until the web has looked
+                await asyncio.sleep(0.05)
         yield running
 
 
