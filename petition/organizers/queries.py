@@ -21,10 +21,14 @@ SET_NAME = "UPDATE organizer SET name = $2 WHERE id = $1"
 
 SET_LANG = "UPDATE organizer SET lang = $2 WHERE id = $1"
 
+# Whoever was let in by a command has chosen no language yet.
+SET_FIRST_LANG = "UPDATE organizer SET lang = $2 WHERE id = $1 AND seen_at IS NULL"
+
 ADD_ENTRY = "INSERT INTO entry (digest, organizer, invitation, expires_at) VALUES ($1, $2, $3, now() + $4::interval)"
 
 SEE_ENTRY = """
-SELECT e.organizer, i.id AS invitation, i.role, i.letter, i.lang, o.lang AS organizer_lang, i.name
+SELECT e.organizer, i.id AS invitation, i.role, i.letter, i.lang, i.name,
+       CASE WHEN o.seen_at IS NOT NULL THEN o.lang END AS organizer_lang
 FROM entry e LEFT JOIN invitation i ON i.id = e.invitation LEFT JOIN organizer o ON o.id = e.organizer
 WHERE e.digest = $1 AND e.expires_at > now() AND (i.id IS NULL OR i.expires_at > now())
 """
@@ -149,6 +153,11 @@ async def set_name(conn: Connection, organizer: int, name: str) -> None:
 async def set_lang(conn: Connection, organizer: int, lang: str) -> None:
     """Keep the language of the desk's pages."""
     await conn.execute(SET_LANG, organizer, lang)
+
+
+async def set_first_lang(conn: Connection, organizer: int, lang: str) -> None:
+    """Keep the language of somebody who has never been here before."""
+    await conn.execute(SET_FIRST_LANG, organizer, lang)
 
 
 async def add_entry(

@@ -87,9 +87,11 @@ async def enter(request: Request) -> Response:
     async with site.database.transaction() as conn:
         used = await queries.use_entry(conn, sessions.digest_of(_token(request)))
         organizer = await invitations.organizer_of(conn, *used) if used else None
-        cookie = await sessions.begin(conn, organizer, browser, old) if organizer else None
-    if cookie is None:
-        return _used(request)
+        if used is None or organizer is None:
+            return _used(request)
+        if used[0] is not None or "lang" in request.query_params:  # an invitation has a language of its own
+            await queries.set_first_lang(conn, organizer, web.lang_of(request))
+        cookie = await sessions.begin(conn, organizer, browser, old)
     response = web.see_other(f"{ROOT}second")
     desk.set_cookie(response, site.settings, cookie)
     return response

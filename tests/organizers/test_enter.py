@@ -153,6 +153,20 @@ async def test_nobodys_cookie_becomes_somebodys(site: Installation) -> None:
     assert [row["organizer"] for row in rows] == [mallory.id + 1]
 
 
+async def test_a_newcomer_is_spoken_to_in_their_browsers_language_and_keeps_it(site: Installation) -> None:
+    russian, english = {"Accept-Language": "ru"}, {"Accept-Language": "en"}
+    async with people.stranger(site) as client:
+        path = await link_for(site)
+        assert '<html lang="ru">' in (await client.get(path, headers=russian)).text
+        assert '<html lang="en">' in (await client.get(f"{path}?lang=en", headers=russian)).text
+        await client.post(path, headers=russian)
+        assert '<html lang="ru">' in (await client.get("/organizer/second", headers=english)).text
+        path = await link_for(site)
+        assert '<html lang="ru">' in (await client.get(path, headers=english)).text
+        await client.post(path, headers=english)
+        assert '<html lang="ru">' in (await client.get("/organizer/second", headers=english)).text
+
+
 async def test_who_has_entered_is_led_on(site: Installation) -> None:
     async with people.at_desk(site) as client:
         assert (await client.get("/organizer/enter")).headers["location"] == "/organizer/"
