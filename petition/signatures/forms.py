@@ -20,21 +20,14 @@ WEBSITE = N_("This is not a web address. It looks like https://example.org.")
 
 MOST_WEBSITE = 200  # characters
 
-# Everything the form may hold, in the order in which errors are told.
-FIELDS = (
-    "organization_en",
-    "organization_ru",
-    "website",
-    "name",
-    "position",
-    "email",
-    "visibility",
-    "city",
-    "country",
-    "affiliation",
-    "updates",
-    "consent",
-)
+# Everything each form may hold, in the order in which it stands there and errors are told.
+FIELDS = {
+    Kind.PERSON: ("name", "email", "visibility", "city", "country", "affiliation", "updates", "consent"),
+    Kind.ORGANIZATION: (
+        *("organization_en", "organization_ru", "website", "country"),
+        *("name", "position", "email", "visibility", "updates", "consent"),
+    ),
+}
 BOXES = ("updates", "consent")
 
 
@@ -113,7 +106,7 @@ class _Reader:
         self, kind: Kind, mailbox: Mailbox | None, visibility: Visibility | None, all_names: list[str]
     ) -> Draft | dict[str, str]:
         if self._errors or mailbox is None or visibility is None:
-            return {key: self._errors[key] for key in FIELDS if key in self._errors}
+            return {key: self._errors[key] for key in FIELDS[kind] if key in self._errors}
         fields = {key: value for key, value in self._fields.items() if value}
         found = signals.signals_of(kind, filter(None, all_names), mailbox, fields.get("website"))
         return Draft(kind, mailbox, visibility, fields, found)
