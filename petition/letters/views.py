@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from petition import web
 from petition.kept import Kept, Pages
-from petition.letters import differences, queries
+from petition.letters import differences, queries, reading
 from petition.letters.board import Board
 from petition.letters.model import Version
 from petition.signatures import letter_page
@@ -93,8 +93,7 @@ def _compared(found: list[Version], lang: str) -> list[tuple[Version, list[diffe
         if before is None or shown not in before.texts:
             pairs.append((version, []))
             continue
-        old, new = before.texts[shown], version.texts[shown]
-        pairs.append((version, differences.changes(f"{old.title}\n\n{old.markdown}", f"{new.title}\n\n{new.markdown}")))
+        pairs.append((version, differences.changes(*reading.both(before.texts[shown], version.texts[shown]))))
     return pairs
 
 
