@@ -31,10 +31,15 @@ async () => (await axe.run({preload: false, rules: {"target-size": {enabled: tru
 """
 
 
+DOUBLES = """
+[...document.querySelectorAll("[id]")].map(each => each.id).filter((id, place, all) => all.indexOf(id) < place)
+"""
+
+
 async def findings(page: Page, lang: str) -> list[str]:
-    """Return what axe has against the page, and whether it is wider than the window."""
+    """Return what axe has against the page, which names stand on it twice, and whether it is wider than the window."""
     await page.evaluate(AXE_SCRIPT)
-    found = []
+    found = [f"twice: {name}" for name in await page.evaluate(DOUBLES)]
     for width, scheme in LOOKS[lang]:
         await page.set_viewport_size({"width": width, "height": HEIGHT})
         await page.emulate_media(color_scheme=scheme)

@@ -63,12 +63,17 @@ async def focused(page: Page) -> str:
 async def check_said(page: Page, typed: dict[str, str]) -> dict[str, str]:
     """Fail unless each field says what is wrong with it, tied to it, and keeps what was typed; return all that."""
     said = await problems(page)
-    assert set(said) == {*typed, "visibility", "consent"}
+    stand = "[...document.querySelectorAll('#sign-form [id^=f-]')].map(field => field.id.slice(2))"
+    order = await page.evaluate(stand)
+    assert list(said) == sorted({*typed, "visibility", "consent"}, key=order.index)
     for name, sentence in said.items():
         group = page.locator(f"fieldset:has(> label > [name={name}])" if name == "visibility" else f"#f-{name}")
         assert await group.get_attribute("aria-invalid") == "true", name
         assert f"e-{name}" in (await group.get_attribute("aria-describedby") or "").split(), name
-        assert await page.inner_text(f"#e-{name}") == sentence
+        named = ""
+        if name in typed:  # what is said of a choice or a box says which it is
+            named = await page.eval_on_selector(f"label[for=f-{name}]", "label => label.firstChild.data.trim() + ': '")
+        assert sentence == named + await page.inner_text(f"#e-{name}")
     for name, value in typed.items():
         assert await page.input_value(f"#f-{name}") == value, name
     return said
