@@ -3,8 +3,10 @@
 import pytest
 from playwright.async_api import expect
 
+from petition.sealing import Wrapper
+from petition.signatures.approval import approve
 from tests.browser.visitor import Meet, Town, Visitor
-from tests.running import SLUG, code_in, link_in
+from tests.running import KEY, SLUG, code_in, link_in
 
 pytestmark = pytest.mark.browser
 
@@ -115,6 +117,19 @@ async def test_an_organization_waits_until_it_is_approved(visitor: Visitor, mail
     await visitor.open("/signatories?kind=organization")
     assert names["organization_en"] not in await visitor.text()
     assert await visitor.town.total() == before
+    await approve_all(visitor.town)
+    await visitor.count_becomes(before + 1)
+    await visitor.open("/signatories?kind=organization")
+    entry = await visitor.text("ol.names > li")
+    assert all(name in entry for name in names.values())
+    assert person["name"] not in entry
+
+
+async def approve_all(town: Town) -> None:
+    """Let in whoever waits, as ``petition signatures approve`` does."""
+    async with town.site.database.transaction() as conn:
+        ids = [row["id"] for row in await conn.fetch("SELECT id FROM signature WHERE state = 'held'")]
+        assert await approve(conn, Wrapper([KEY]), ids)
 
 
 @SOME
