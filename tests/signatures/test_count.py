@@ -167,7 +167,7 @@ async def test_step_by_step(database: Database, letter: Letter, seed: int) -> No
     assert len(await rows.rows_of(database, SIGNED, letter.id)) > 3, "the walk did nothing"
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(3))
 async def test_all_at_once(database: Database, letter: Letter, seed: int) -> None:
     worlds = [World(database, letter, random.Random(f"{seed} {n}")) for n in range(12)]
     for world in worlds:

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from petition.sealing import Wrapper
+from petition.signatures import approval
 from tests import rows
 from tests.pages import check_page, check_sent_on, form_in
-from tests.running import SLUG, Installation
+from tests.running import KEY, SLUG, Installation
 from tests.signatures.waiting import VERA, Waiting, execute
 
 NOTHING = {"people": 0, "organizations": 0, "hidden": 0, "imported": 0}
@@ -263,3 +265,31 @@ async def test_a_representatives_page(site: Installation) -> None:
     assert {key for key, value in row.items() if value not in (None, [])} <= KEPT
     assert await rows.rows_of(site.database, "SELECT 1 FROM contact") == []
     assert await check_count(site) == NOTHING
+
+
+async def test_an_approved_organization_goes_with_its_last_representative(site: Installation) -> None:
+    fields = {"organization_en": "North Pier", "position": "Director"}
+    first = await confirmed(site, "anna@northpier.example", **fields)
+    second = await confirmed(site, "boris@northpier.example", **fields, name="Boris Berg", visibility="organizers")
+    async with site.database.transaction() as conn:
+        assert await approval.approve(conn, Wrapper([KEY]), [first.id, second.id])
+    assert await check_count(site) == NOTHING | {"organizations": 1}
+    listing = f"/en/{SLUG}/signatories?kind=organization"
+    shown = (await site.client.get(listing)).text
+    assert "North Pier" in shown
+    assert "Vera Novak" in shown
+    assert "Boris Berg" not in shown
+    check_sent_on(await act(first, "visibility", visibility="organizers"), f"{first.own}?done=visibility")
+    check_sent_on(await act(second, "visibility", visibility="public"), f"{second.own}?done=visibility")
+    shown = (await site.client.get(listing)).text
+    assert "Vera Novak" not in shown
+    assert "Boris Berg" in shown
+    told = (await site.client.get(f"{first.own}/data.json")).json()
+    assert (told["organization_en"], told["name"], told["position"]) == ("North Pier", "Vera Novak", "Director")
+    check_sent_on(await act(first, "withdraw"), f"{first.own}?done=withdraw")
+    assert await check_count(site) == NOTHING | {"organizations": 1}
+    check_page(await act(second, "delete"), 200)
+    assert await check_count(site) == NOTHING
+    for table in ("organization", "name_word", "contact"):
+        assert await rows.rows_of(site.database, f"SELECT 1 FROM {table}") == [], table
+    assert "North Pier" not in (await site.client.get(listing)).text
