@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from petition.network import is_trusted, of_client
 from petition.settings import Network
@@ -48,7 +48,8 @@ class Guarded(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Begin to wait with the first byte after an answer, whatever it is."""
-        if self._waiting is None and (self.cycle is None or self.cycle.response_complete):
+        cycle: RequestResponseCycle | None = self.cycle  # none before the first request
+        if self._waiting is None and (cycle is None or cycle.response_complete):
             self._wait()
         super().data_received(data)
 

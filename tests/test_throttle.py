@@ -19,7 +19,7 @@ LIST, API = f"/en/{SLUG}/signatories", f"/api/v1/letters/{SLUG}/signatories"
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Give a clock that stands still until it is moved."""
     now = [600.0]
-    monkeypatch.setattr(throttle.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("petition.throttle.time.monotonic", lambda: now[0])
     return now
 
 
