@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -34,7 +35,7 @@ async def sit(chromium: Browser, hamlet: Town) -> AsyncIterator[Sit]:
     """Give a function that has a moderator sit down at the desk."""
     async with AsyncExitStack() as stack:
 
-        async def come(name: str, **more: object) -> Seat:
+        async def come(name: str, **more: Any) -> Seat:
             one = await stack.enter_async_context(seat(chromium, hamlet, **more))
             await one.sit(f"{name.lower()}@desk.example", "moderator", name=name)
             return one
