@@ -27,6 +27,14 @@ def of_client(peer: str | None, forwarded_for: Sequence[str], trusted: Iterable[
     return UNKNOWN if address is None else _bucket(address)
 
 
+def is_trusted(peer: str, trusted: Iterable[Network]) -> bool:
+    """Tell whether an address is a trusted proxy's, or this machine's own (where proxies and Tor's daemon stand)."""
+    address = _parse(peer)
+    if address is None:
+        return False
+    return address.is_loopback or any(address in net for net in trusted if net.version == address.version)
+
+
 def is_public(network: str) -> bool:
     """Tell whether what ``of_client`` returned is reachable on the open net."""
     if network == UNKNOWN:

@@ -101,3 +101,26 @@ async def rows_of(database: Database, statement: str, *arguments: object) -> lis
     """Return rows as dictionaries."""
     async with database.connection() as conn:
         return [dict(row) for row in await conn.fetch(statement, *arguments)]
+
+
+TABLES = """
+SELECT t.table_name AS name, bool_or(c.column_name = 'letter') AS of_letter
+FROM information_schema.tables t JOIN information_schema.columns c USING (table_schema, table_name)
+WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE' GROUP BY 1 ORDER BY 1
+"""
+# What changes by being there: uses of limits, the day's key, when somebody was last seen.
+BESIDE = {"limit_use", "day_key", "migration"}
+
+
+async def picture(database: Database, letter: int | None = None) -> dict[str, str]:
+    """Return a fingerprint of every table, or of the rows of one letter in those that have letters."""
+    async with database.connection() as conn:
+        tables = [row for row in await conn.fetch(TABLES) if row["name"] not in BESIDE]
+        wanted = [row["name"] for row in tables if letter is None or row["of_letter"]]
+        where = "" if letter is None else f"WHERE t.letter = {letter}"
+        each = " UNION ALL ".join(
+            f"SELECT '{name}' AS name, coalesce(md5(string_agg(line, '|' ORDER BY line)), '') AS print"
+            f" FROM (SELECT (to_jsonb(t) - 'seen_at')::text AS line FROM {name} t {where}) AS {name}_lines"
+            for name in wanted
+        )
+        return {row["name"]: row["print"] for row in await conn.fetch(each)}
