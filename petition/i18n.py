@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from babel import Locale, dates, numbers
@@ -61,7 +61,23 @@ class Language:
 
     def datetime(self, moment: datetime) -> str:
         """Return the day and the minute (UTC) written out."""
-        return f"{self.date(moment)}, {dates.format_time(moment, format='short', locale=self.locale)} UTC"
+        return f"{self.date(moment)}, {self.clock(moment)} UTC"
+
+    def clock(self, moment: datetime) -> str:
+        """Return the hour and the minute (UTC)."""
+        return dates.format_time(moment, format="short", locale=self.locale)
+
+    def short_day(self, moment: datetime) -> str:
+        """Return the day (UTC) without its year, as short as is customary."""
+        return dates.format_skeleton("MMMd", moment, locale=self.locale)
+
+    def month(self, moment: datetime) -> str:
+        """Return the month (UTC) and its year, as short as is customary."""
+        return dates.format_skeleton("yMMM", moment, locale=self.locale)
+
+    def duration(self, length: timedelta) -> str:
+        """Return a length of time in one unit, so large that at least three of it are told."""
+        return dates.format_timedelta(length, threshold=3, locale=self.locale)
 
 
 class Languages(Mapping[str, Language]):

@@ -22,6 +22,7 @@ from petition.organizers import entry, invitations
 from petition.rendering import Renderer
 from petition.sealing import Opener, Wrapper
 from petition.settings import Settings
+from petition.statistics import queries as statistics
 from petition.tokens import Tokens
 
 EVERY = 60.0  # seconds between two rounds of retention
@@ -97,6 +98,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("forget_networks", lambda database: bursts.forget_networks(database, Wrapper(settings.secret_keys))),
         *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
         ("destroy_digest_keys", retention.destroy_digest_keys),
+        ("statistics", statistics.fold),
     ]
 
 
