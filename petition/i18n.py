@@ -59,10 +59,6 @@ class Language:
         """Return the day (UTC) written out."""
         return dates.format_date(moment, format="long", locale=self.locale)
 
-    def datetime(self, moment: datetime) -> str:
-        """Return the day and the minute (UTC) written out."""
-        return f"{self.date(moment)}, {self.clock(moment)} UTC"
-
     def clock(self, moment: datetime) -> str:
         """Return the hour and the minute (UTC)."""
         return dates.format_time(moment, format="short", locale=self.locale)
@@ -78,6 +74,10 @@ class Language:
     def duration(self, length: timedelta) -> str:
         """Return a length of time in one unit, so large that at least three of it are told."""
         return dates.format_timedelta(length, threshold=3, locale=self.locale)
+
+    def datetime(self, moment: datetime) -> str:
+        """Return the day and the minute (UTC) written out."""
+        return f"{self.date(moment)}, {self.clock(moment)} UTC"
 
 
 class Languages(Mapping[str, Language]):

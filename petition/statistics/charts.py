@@ -4,7 +4,7 @@ Each chart is made twice, for a wide page and for a telephone: letters that shri
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ from petition.i18n import Language
 from petition.statistics.model import DAY, HOUR, Period
 
 LETTER = 6.7  # pixels that a character of 12 takes
+BROADEST = 40.0  # pixels of a bar
 TOP, FOOT = 20, 24  # pixels above and below the field
 
 
@@ -56,14 +57,14 @@ class Picture:
 def bars(size: Size, periods: Sequence[Period], values: Sequence[int], step: timedelta, tongue: Language) -> Picture:
     """Draw one bar a period; the highest has its value above it."""
     field = _Field(size, values, len(periods), tongue)
-    gap = 1 if field.each >= 3 else 0
+    width = min(field.each - (1 if field.each >= 3 else 0), BROADEST)
     drawn = (
-        f"M{_n(field.x(i))} {_n(field.base)}V{_n(field.y(value))}h{_n(field.each - gap)}V{_n(field.base)}z"
+        f"M{_n(field.x(i))} {_n(field.base)}V{_n(field.y(value))}h{_n(width)}V{_n(field.base)}z"
         for i, value in enumerate(values)
         if value
     )
     highest = max(range(len(values)), key=values.__getitem__)
-    return field.picture("".join(drawn), periods, step, (field.x(highest) + (field.each - gap) / 2, highest))
+    return field.picture("".join(drawn), periods, step, (field.x(highest) + width / 2, highest))
 
 
 def line(size: Size, periods: Sequence[Period], values: Sequence[int], step: timedelta, tongue: Language) -> Picture:
@@ -140,20 +141,24 @@ def ticks(most: int) -> list[int]:
     return [int(step * i) for i in range(math.ceil(max(most, 2) / step) + 1)]
 
 
+A_YEAR = 366
 _EVERY = {
     HOUR: (1, 2, 3, 6, 12, 24, 48),
-    DAY: (1, 2, 5, 7, 14, 28, 56, 91, 182, 365, 730, 1825, 3650),
+    DAY: (1, 2, 5, 7, 14, 28, 56, 92),
 }
 
 
-def times(
-    starts: Sequence[datetime], step: timedelta, most: int, tongue: Language
-) -> list[tuple[int, str]]:
+def times(starts: Sequence[datetime], step: timedelta, most: int, tongue: Language) -> list[tuple[int, str]]:
     """Return (period, label) of at most ``most`` periods, as far from each other as they are; hours at round ones."""
     every = next((each for each in _EVERY[step] if len(starts) <= each * most), _EVERY[step][-1])
+    if step == DAY and len(starts) > A_YEAR:
+        firsts = [i for i, start in enumerate(starts) if start.day == 1]
+        months = next(each for each in (1, 2, 3, 4, 6, 12, 24, 60, 600) if len(firsts) <= each * most)
+        return [
+            (i, tongue.month(starts[i])) for i in firsts if (starts[i].year * 12 + starts[i].month - 1) % months == 0
+        ]
     if step == DAY:
-        write: Callable[[datetime], str] = tongue.short_day if len(starts) <= 365 else tongue.month
-        return [(i, write(starts[i])) for i in range(0, len(starts), every)]
+        return [(i, tongue.short_day(starts[i])) for i in range(0, len(starts), every)]
     round_hours = [i for i, start in enumerate(starts) if start.hour % min(every, 24) == 0]
     chosen = [i for i in round_hours if every < 48 or starts[i].toordinal() % 2 == 0] or [0]
     return [(i, tongue.clock(starts[i]) if starts[i].hour else tongue.short_day(starts[i])) for i in chosen]
