@@ -98,12 +98,18 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("forget_networks", lambda database: bursts.forget_networks(database, Wrapper(settings.secret_keys))),
         *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
         ("destroy_digest_keys", retention.destroy_digest_keys),
-        ("statistics", statistics.fold),
+        ("statistics", _add_up),
     ]
 
 
 def _dropping(table: str) -> Callable[[Database], Awaitable[int]]:
     return lambda database: retention.drop_expired(database, table)
+
+
+async def _add_up(database: Database) -> int:
+    """Bring the statistics up to date; that is nothing to tell of every minute."""
+    await statistics.fold(database)
+    return 0
 
 
 def _warn_of_open_passwords(settings: Settings) -> None:

@@ -75,5 +75,5 @@ async def totals(conn: Connection, letter: int) -> Iterable[Record]:
 
 
 async def periods(conn: Connection, letter: int, step: str, since: datetime) -> Iterable[Record]:
-    """Return what happened in each "hour" or "day" (UTC) since an hour, the first one first; only where anything did."""
+    """Return what happened in each "hour" or "day" (UTC) since an hour, the first one first; none that is empty."""
     return await conn.fetch(HOURS, letter, step, since)
