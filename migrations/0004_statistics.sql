@@ -147,3 +147,11 @@ FROM (
   UNION ALL SELECT letter, hour, 0, 0, 0, people FROM count_hour
 ) AS h
 GROUP BY letter, hour;
+
+-- An organizer's last act of today, without the thousands that were a campaign's.
+DROP INDEX log_organizer;
+CREATE INDEX log_last ON log (letter, organizer, at DESC, id DESC) WHERE undoes IS NULL AND campaign IS NULL;
+
+-- Those who signed in one burst.
+CREATE INDEX signature_queue_group ON signature (letter, group_number, listed_at DESC, id DESC)
+  WHERE group_number IS NOT NULL;

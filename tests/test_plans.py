@@ -29,7 +29,12 @@ MOST_OF_OTHERS = 1_000
 BIG = {"signature", "log", "pending", "organization", "outbox", "name_word", "report", "contact"}
 EXPLAINED = ("SELECT", "WITH")
 # What each page looks at where there is a great deal is bounded by these; with a million rows they are larger.
-BOUNDS = ((queue_queries, "WALKED"), (listing, "WALKED_AT_FIRST"), (listing, "WALKED_AT_MOST"))
+BOUNDS = (
+    (queue_queries, "LOOKED"),
+    (queue_queries, "WALKED"),
+    (listing, "WALKED_AT_FIRST"),
+    (listing, "WALKED_AT_MOST"),
+)
 
 
 @dataclass

@@ -34,7 +34,7 @@ UPDATE signature SET state = 'withdrawn', visibility = 'counted', country = NULL
        digest = NULL, name = NULL, city = NULL, name_key = NULL, network = NULL
 WHERE letter = $1 AND id % 1000 = 3
 """
-# An act on one signature for every ten, some days ago, and one of a campaign for every ten thousand.
+# An act on one signature for every ten, some days ago, and one of a campaign for every 25,000.
 ACTS = """
 INSERT INTO log (at, organizer, letter, act, ids, before, after, reason)
 SELECT now() - interval '3 days' - n * interval '1 second', $3, $1, 'signature.' || a.act, ARRAY[s.id], a.before,
@@ -47,7 +47,7 @@ ORDER BY n LIMIT $2::integer / 10
 CAMPAIGNS = """
 INSERT INTO campaign (letter, organizer, act, reason, conditions, state, matched, changed, listed_at, signature)
 SELECT $1, $3, 'remove', 'fake', '{"country": "FR"}', 'done', 500 * n, 500, now(), 0
-FROM generate_series(1, 1 + $2::integer / 10000) AS n
+FROM generate_series(1, 1 + $2::integer / 25000) AS n
 """
 STEPS = """
 INSERT INTO log (at, organizer, letter, act, ids, before, after, reason, campaign)
