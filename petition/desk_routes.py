@@ -18,6 +18,7 @@ from petition.organizers import installation_views as installation
 from petition.organizers import member_views as members
 from petition.organizers import security_views as security
 from petition.organizers import views as entering
+from petition.statistics import views as statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ DESK: list[At] = [
     At("POST", "/organizer/{slug}/campaigns/{campaign}", campaigns.move, Need.MODERATOR),
     At("GET", "/organizer/{slug}/log", log.show, Need.MODERATOR),
     At("GET", "/organizer/{slug}/log.csv", log.export, Need.MODERATOR),
+    At("GET", "/organizer/{slug}/statistics", statistics.show, Need.VIEWER),
+    At("GET", "/organizer/{slug}/statistics/{what}.csv", statistics.export, Need.VIEWER),
 ]
 
 

@@ -70,6 +70,8 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
         "percent": language.percent,
         "date": language.date,
         "datetime": language.datetime,
+        "clock": language.clock,
+        "duration": language.duration,
         "countryname": lambda code: _territory(language.locale, code),
     }
 

@@ -23,6 +23,7 @@ from petition.organizers import entry, invitations
 from petition.rendering import Renderer
 from petition.sealing import Opener, Wrapper
 from petition.settings import Settings
+from petition.statistics import queries as statistics
 from petition.tokens import Tokens
 
 EVERY = 60.0  # seconds between two rounds of retention
@@ -102,11 +103,18 @@ def chores_of(settings: Settings) -> list[Chore]:
         *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
         *((("sweep_contacts", Sweeper(Opener(private), Suppression(wrapper)).sweep),) if private else ()),
         ("destroy_digest_keys", retention.destroy_digest_keys),
+        ("statistics", _add_up),
     ]
 
 
 def _dropping(table: str) -> Callable[[Database], Awaitable[int]]:
     return lambda database: retention.drop_expired(database, table)
+
+
+async def _add_up(database: Database) -> int:
+    """Bring the statistics up to date; that is nothing to tell of every minute."""
+    await statistics.fold(database)
+    return 0
 
 
 def _warn_of_open_passwords(settings: Settings) -> None:

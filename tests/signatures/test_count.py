@@ -19,6 +19,7 @@ from petition.signatures import imports, own
 from petition.signatures.confirming import Claim, Confirming
 from petition.signatures.imports import Target
 from petition.signatures.own import Refused
+from petition.statistics import queries as statistics
 from tests import rows
 from tests.running import KEY, environment, publish
 
@@ -64,6 +65,7 @@ class World:
             (1, self.delete),
             (2, self.approve),
             (1, self.take_in),
+            (1, self.fold),
         ]
         weights, each = zip(*acts, strict=True)
         (act,) = self.draw.choices(each, weights)
@@ -129,6 +131,10 @@ class World:
         target = Target(self.letter.id, self.letter.keys, self.letter.rules_version)
         async with self.database.transaction() as conn:
             await imports.take_in(conn, target, io.BytesIO("\n".join(lines).encode()))
+
+    async def fold(self) -> None:
+        """Have the worker add up what has changed in the figures."""
+        await statistics.fold(self.database)
 
     async def _any(self) -> int:
         found = await rows.rows_of(self.database, SIGNED, self.letter.id)
