@@ -83,6 +83,8 @@ TABS: tuple[Tab, ...] = (
     Tab("queue", N_("Signatures"), Role.MODERATOR),
     Tab("campaigns", N_("Campaigns"), Role.MODERATOR),
     Tab("log", N_("Log"), Role.MODERATOR),
+    Tab("import", N_("Import"), Role.EDITOR),
+    Tab("export", N_("Export"), Role.MODERATOR),
     Tab("members", N_("Members"), Role.OWNER),
 )
 

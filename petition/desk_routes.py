@@ -18,6 +18,8 @@ from petition.organizers import installation_views as installation
 from petition.organizers import member_views as members
 from petition.organizers import security_views as security
 from petition.organizers import views as entering
+from petition.transfer import import_views as imports
+from petition.transfer import tally_views as tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,12 @@ DESK: list[At] = [
     At("POST", "/organizer/{slug}/campaigns/{campaign}", campaigns.move, Need.MODERATOR),
     At("GET", "/organizer/{slug}/log", log.show, Need.MODERATOR),
     At("GET", "/organizer/{slug}/log.csv", log.export, Need.MODERATOR),
+    At("GET", "/organizer/{slug}/import", imports.show_all, Need.EDITOR),
+    At("POST", "/organizer/{slug}/import", imports.upload, Need.EDITOR),
+    At("GET", "/organizer/{slug}/import/{number}", imports.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/import/{number}", imports.move, Need.EDITOR),
+    At("GET", "/organizer/{slug}/import/{number}/problems.csv", imports.problems, Need.EDITOR),
+    At("POST", "/organizer/{slug}/tally", tally.act, Need.EDITOR),
 ]
 
 

@@ -23,6 +23,7 @@ from petition.rendering import Renderer
 from petition.sealing import Opener, Wrapper
 from petition.settings import Settings
 from petition.tokens import Tokens
+from petition.transfer import jobs
 
 EVERY = 60.0  # seconds between two rounds of retention
 
@@ -54,10 +55,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     chooser = Chooser(Opener(settings.contact_private_key), Suppression(wrapper), writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     _warn_of_open_passwords(settings)
-    async with opened(settings.database_url, most=SENDERS + 3) as database, asyncio.TaskGroup() as group:
+    async with opened(settings.database_url, most=SENDERS + 5) as database, asyncio.TaskGroup() as group:
         group.create_task(Deliverer(database, chooser, composer, relays).run(stop))
         group.create_task(keep_tidy(database, settings, stop))
         group.create_task(campaigns.run(database, wrapper, stop))
+        group.create_task(jobs.run(database, wrapper, tuple(renderer.languages), stop))
         log.info("the worker works")
     log.info("the worker has stopped")
 
@@ -97,6 +99,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("forget_networks", lambda database: bursts.forget_networks(database, Wrapper(settings.secret_keys))),
         *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
         ("destroy_digest_keys", retention.destroy_digest_keys),
+        ("forget_files", jobs.forget_files),
     ]
 
 
