@@ -49,8 +49,9 @@ def written(cells: Sequence[str]) -> str:
 
 
 # Spreadsheets would run a cell that begins like this: https://owasp.org/www-community/attacks/CSV_Injection
-# Apostrophes in front are counted too, so that guarding and unguarding are opposite.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# Full-width signs become plain ones in programs for Chinese and Japanese. Apostrophes in front are counted too, so that
+# guarding and unguarding are opposite.
+_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 def guarded(cell: str) -> str:

@@ -277,6 +277,7 @@ class _Sheet(_Handler):
         self._ready: list[tuple[int, list[str] | str]] = []
         self._number = 0
         self._row: list[str] = []
+        self._place = -1  # of the cell, from 0 on
         self._cell: dict[str, Any] = {}
         self._parts: list[str] = []
         self._size = 0
@@ -291,9 +292,10 @@ class _Sheet(_Handler):
         self._inside = tag in {"v", "t"} and not self._phonetic
         if tag == "row":
             self._number = int(given.get("r", self._number + 1))
-            self._row = []
+            self._row, self._place = [], -1
         elif tag == "c":
             self._cell = given
+            self._place = _column(given["r"]) if "r" in given else self._place + 1
             self._parts, self._size = [], 0
         elif tag == "rPh":
             self._phonetic = True
@@ -315,7 +317,7 @@ class _Sheet(_Handler):
             self._parts.append(data)
 
     def _keep(self) -> None:
-        place = _column(self._cell["r"]) if "r" in self._cell else len(self._row)
+        place = self._place
         if self._parts and len(self._row) <= place < MOST_CELLS:
             self._row += [""] * (place - len(self._row))
             self._row.append(self._value("".join(self._parts)))

@@ -47,17 +47,23 @@ def detect(pieces: Iterable[bytes]) -> str:
                 is_utf8 = False
         if len(sample) < SAMPLE and not piece.isascii():
             sample += piece[: SAMPLE - len(sample)]
-    if b"\0" in head:
+    if head.count(0) * 50 > len(head):  # a stray one is that row's problem
         return _wide(head)
     return "utf-8" if is_utf8 and not check.getstate()[0] else _one_byte(sample)
 
 
 def _wide(head: bytes) -> str:
-    """Return which UTF-16 has its zero bytes so: Latin text and separators have one in every character."""
-    low, high = head[0::2].count(0), head[1::2].count(0)
-    if max(low, high) * 8 < len(head) or min(low, high) * 4 > max(low, high):
+    """Return in which UTF-16 most characters are Latin or Cyrillic: the other one makes signs of China out of them."""
+    found = {name: _share_known(head.decode(name, "replace")) for name in ("utf-16-le", "utf-16-be")}
+    best = max(found, key=lambda name: found[name])
+    if found[best] < 0.7:
         raise ImportRefused(BINARY)
-    return "utf-16-le" if high > low else "utf-16-be"
+    return best
+
+
+def _share_known(text: str) -> float:
+    known = sum(" " <= letter < "\u0250" or "\u0400" <= letter < "\u0530" or letter in "\t\r\n" for letter in text)
+    return known / max(len(text), 1)
 
 
 def _one_byte(sample: bytes) -> str:

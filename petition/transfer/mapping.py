@@ -38,7 +38,8 @@ _HEADERS: Mapping[str, str] = {
     "last": r"last name|surname|family name|фамилия",
     "name_ru": r"name ru|название.*рус\w*|organi[sz]ation ru",
     "kind": r"kind|тип|вид|signing as",
-    "visibility": r"visibility|who (may )?sees?|(show|publish) your name|видимость|кто (может )?вид\w*|публич\w*|показ\w* имя",
+    "visibility": r"visibility|who (may )?sees?|(show|publish) your name|видимость|кто (может )?вид\w*|публич\w*|"
+    r"показ\w* имя",
     "organization": r"organi[sz]ation( name)?|название.*|организация",
     "affiliation": r"affiliation|company|employer|institution|position|job|occupation|место работы|работа|должность|"
     r"компания|профессия|учреждение|аффилиация",

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from petition.database import Connection, Record
+from petition.database import Connection
 from petition.errors import NotFound
 from petition.i18n import N_
+from petition.letters.model import Tally
+from petition.letters.queries import tally_in
 from petition.organizers import journal
 from petition.organizers.model import Refused
 from petition.signatures import names, organization_queries
@@ -29,19 +31,6 @@ LONG_SOURCE = N_("This is too long: 200 characters at most.")
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """So many people, counted on a day; ``source`` tells readers by whom, per language."""
-
-    people: int
-    counted_on: date
-    source: Mapping[str, str]
-
-    def source_in(self, lang: str) -> str:
-        """Return the source in ``lang``, or in the first language that has it."""
-        return self.source.get(lang) or next(iter(self.source.values()), "")
-
-
-@dataclass(frozen=True, slots=True)
 class Kept:
     """A tally as organizers see it."""
 
@@ -51,11 +40,6 @@ class Kept:
     at: datetime
     ended_at: datetime | None
     corrected: bool  # another one stands in its place
-
-
-def tally_in(row: Record) -> Tally:
-    """Read a tally out of a row."""
-    return Tally(row["people"], row["counted_on"], row["source"])
 
 
 async def all_of(conn: Connection, letter: int) -> list[Kept]:

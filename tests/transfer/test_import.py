@@ -103,7 +103,10 @@ async def test_rows_that_cannot_be_taken_in_are_told_and_left_out(site: Installa
         assert file.headers["content-type"].startswith("text/csv")
         lines = file.text.splitlines()
         assert len(lines) == 132
-        assert lines[1] == '5,country,"We do not know a country of this name. Please write it differently, or leave it out."'
+        assert (
+            lines[1]
+            == '5,country,"We do not know a country of this name. Please write it differently, or leave it out."'
+        )
         assert lines[-1] == "135,name,This is missing."
         await one.do("start", {"skip": "1"})
         assert (await one.newest()).report["skipped"] == 131
