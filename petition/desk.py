@@ -85,6 +85,7 @@ TABS: tuple[Tab, ...] = (
     Tab("log", N_("Log"), Role.MODERATOR),
     Tab("import", N_("Import"), Role.EDITOR),
     Tab("export", N_("Export"), Role.MODERATOR),
+    Tab("addresses", N_("Addresses"), Role.OWNER),
     Tab("members", N_("Members"), Role.OWNER),
 )
 

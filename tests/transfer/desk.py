@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import httpx2
 
-from petition.moderation.campaigns import Wrapper
+from petition.sealing import Wrapper
 from petition.transfer import jobs
 from petition.transfer.model import Intake, intake_in
 from tests import rows

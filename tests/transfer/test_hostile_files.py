@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Callable
 from datetime import date, datetime
+from typing import Any
 
 import httpx2
 import pytest
@@ -178,7 +179,7 @@ async def test_every_encoding_is_read(site: Installation, encoding: str) -> None
 
 @pytest.mark.parametrize("is_1904", [False, True])
 async def test_a_workbook_with_dates_and_a_hidden_sheet(site: Installation, is_1904: bool) -> None:
-    table = [
+    table: list[list[Any]] = [
         ["Отметка времени", "Имя и фамилия", "Город", None],
         [datetime(2022, 3, 5, 10, 30), "Вера Новак", "Уфа"],  # noqa: DTZ001 - a cell has no zone
         [],

@@ -7,7 +7,7 @@ import pytest
 
 from petition.moderation.model import Act
 from petition.settings import Role, load
-from petition.signatures import own
+from petition.signatures import imports, own
 from petition.signatures.confirming import Claim, Confirming
 from petition.signatures.model import Reason
 from petition.transfer import jobs, undoing
@@ -174,7 +174,7 @@ async def test_two_imports_at_once(site: Installation, bench: Bench) -> None:
 
 
 async def test_cancelled_at_the_last_moment(site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    settle = jobs.imports.settle
+    settle = imports.settle
 
     async def slowly(*given: object, **more: object) -> object:
         answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{number}", data={"step": "cancel"})
@@ -186,7 +186,7 @@ async def test_cancelled_at_the_last_moment(site: Installation, bench: Bench, mo
         await one.work()
         await one.check()
         number = (await one.newest()).number
-        monkeypatch.setattr(jobs.imports, "settle", slowly)
+        monkeypatch.setattr(imports, "settle", slowly)
         await one.do("start")
         assert (await one.newest()).state == "cancelled"
         assert await one.counted() == counts(0, 0, 0, 0)
