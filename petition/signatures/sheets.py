@@ -42,6 +42,8 @@ _OLE = b"\xd0\xcf\x11\xe0"  # an old .xls, or a locked .xlsx
 
 def is_workbook(source: BinaryIO) -> bool:
     """Tell whether a file begins as a workbook does, old or new; it is left where it was."""
+    if not source.seekable():  # a pipe
+        return False
     head = source.read(4)
     source.seek(-len(head), 1)
     return head in {b"PK\x03\x04", b"PK\x05\x06", _OLE}
