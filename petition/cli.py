@@ -95,9 +95,9 @@ def _letter(parser: argparse.ArgumentParser) -> None:
 
 def _signatures(parser: argparse.ArgumentParser) -> None:
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
-    take = commands_.add_parser("import", help="take in signatories from a CSV file")
+    take = commands_.add_parser("import", help="take in signatories from a file (CSV or XLSX)")
     take.add_argument("slug", metavar="SLUG")
-    take.add_argument("file", type=Path, metavar="FILE.csv")
+    take.add_argument("file", type=Path, metavar="FILE")
     take.add_argument("--dry-run", action="store_true", help="only tell what would happen")
     take.set_defaults(run=commands.signatures_import)
     give = commands_.add_parser("export", help="write signatories to standard output")

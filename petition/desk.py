@@ -84,6 +84,9 @@ TABS: tuple[Tab, ...] = (
     Tab("campaigns", N_("Campaigns"), Role.MODERATOR),
     Tab("log", N_("Log"), Role.MODERATOR),
     Tab("statistics", N_("Statistics"), Role.VIEWER),
+    Tab("import", N_("Import"), Role.EDITOR),
+    Tab("export", N_("Export"), Role.MODERATOR),
+    Tab("addresses", N_("Addresses"), Role.OWNER),
     Tab("members", N_("Members"), Role.OWNER),
 )
 

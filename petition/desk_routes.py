@@ -19,6 +19,10 @@ from petition.organizers import member_views as members
 from petition.organizers import security_views as security
 from petition.organizers import views as entering
 from petition.statistics import views as statistics
+from petition.transfer import address_views as addresses
+from petition.transfer import export_views as export
+from petition.transfer import import_views as imports
+from petition.transfer import tally_views as tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,17 @@ DESK: list[At] = [
     At("GET", "/organizer/{slug}/log.csv", log.export, Need.MODERATOR),
     At("GET", "/organizer/{slug}/statistics", statistics.show, Need.VIEWER),
     At("GET", "/organizer/{slug}/statistics/{what}.csv", statistics.export, Need.VIEWER),
+    At("GET", "/organizer/{slug}/import", imports.show_all, Need.EDITOR),
+    At("POST", "/organizer/{slug}/import", imports.upload, Need.EDITOR),
+    At("GET", "/organizer/{slug}/import/{number}", imports.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/import/{number}", imports.move, Need.EDITOR),
+    At("GET", "/organizer/{slug}/import/{number}/problems.csv", imports.problems, Need.EDITOR),
+    At("GET", "/organizer/{slug}/export", export.show, Need.MODERATOR),
+    At("POST", "/organizer/{slug}/export", export.take, Need.MODERATOR),
+    At("GET", "/organizer/{slug}/addresses", addresses.show, Need.OWNER),
+    At("POST", "/organizer/{slug}/addresses", addresses.act, Need.OWNER),
+    At("POST", "/organizer/{slug}/addresses/{job}", addresses.take, Need.OWNER),
+    At("POST", "/organizer/{slug}/tally", tally.act, Need.EDITOR),
 ]
 
 

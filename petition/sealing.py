@@ -120,6 +120,17 @@ class LetterKeys:
             raise KeyDestroyed("these fields were encrypted under another key") from None
         return revealed
 
+    def encrypt(self, content: bytes) -> bytes:
+        """Return ``content`` encrypted under the name key: 40 bytes more. Raises ``KeyDestroyed``."""
+        return bytes(self._names().encrypt(content))
+
+    def decrypt(self, content: bytes) -> bytes:
+        """Return what ``encrypt`` was given. Raises ``KeyDestroyed`` if the key is gone or another."""
+        try:
+            return self._names().decrypt(content)
+        except CryptoError:
+            raise KeyDestroyed("this was encrypted under another key") from None
+
     def _names(self) -> SecretBox:
         if self.name_key is None:
             raise KeyDestroyed("this letter's name key has been destroyed")

@@ -25,6 +25,7 @@ from petition.sealing import Opener, Wrapper
 from petition.settings import Settings
 from petition.statistics import queries as statistics
 from petition.tokens import Tokens
+from petition.transfer import address_jobs, addresses, jobs
 
 EVERY = 60.0  # seconds between two rounds of retention
 
@@ -32,6 +33,7 @@ EVERY = 60.0  # seconds between two rounds of retention
 WRITERS: Mapping[str, Writer] = {
     entry.PURPOSE: entry.write_mail,
     invitations.PURPOSE: invitations.write_mail,
+    addresses.PURPOSE: addresses.write_mail,
 }
 
 log = logging.getLogger(__name__)
@@ -53,13 +55,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     composer = Composer(settings, renderer, tokens)
     wrapper = Wrapper(settings.secret_keys)
     writers = {**WRITERS, **Mails(wrapper, tokens).writers}
-    chooser = Chooser(Opener(settings.contact_private_key), Suppression(wrapper), writers)
+    opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
+    chooser = Chooser(opener, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     _warn_of_open_passwords(settings)
-    async with opened(settings.database_url, most=SENDERS + 3) as database, asyncio.TaskGroup() as group:
+    async with opened(settings.database_url, most=SENDERS + 6) as database, asyncio.TaskGroup() as group:
         group.create_task(Deliverer(database, chooser, composer, relays).run(stop))
         group.create_task(keep_tidy(database, settings, stop))
         group.create_task(campaigns.run(database, wrapper, stop))
+        group.create_task(jobs.run(database, wrapper, tuple(renderer.languages), stop))
+        group.create_task(address_jobs.run(database, opener, suppression, stop))
         log.info("the worker works")
     log.info("the worker has stopped")
 
@@ -104,6 +109,8 @@ def chores_of(settings: Settings) -> list[Chore]:
         *((("sweep_contacts", Sweeper(Opener(private), Suppression(wrapper)).sweep),) if private else ()),
         ("destroy_digest_keys", retention.destroy_digest_keys),
         ("statistics", _add_up),
+        ("forget_files", jobs.forget_files),
+        ("forget_lists", address_jobs.forget_lists),
     ]
 
 

@@ -24,12 +24,15 @@ FROM unnest($4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[]) AS u (id, diges
 
 # As the contract defines them: "organizations" are entries with at least one confirmed signature, however many
 # representatives; "hidden" are counted people whose name is not shown; an entry is "imported" if a signature of it is.
+# Tallies are people, and imported.
 RECOUNT = """
-SELECT count(*) FILTER (WHERE kind = 'person') AS people,
+SELECT count(*) FILTER (WHERE kind = 'person')
+         + (SELECT coalesce(sum(people), 0) FROM tally WHERE letter = $1 AND ended_at IS NULL) AS people,
        count(DISTINCT organization) AS organizations,
        count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden,
        count(*) FILTER (WHERE kind = 'person' AND import IS NOT NULL)
-         + count(DISTINCT organization) FILTER (WHERE import IS NOT NULL) AS imported
+         + count(DISTINCT organization) FILTER (WHERE import IS NOT NULL)
+         + (SELECT coalesce(sum(people), 0) FROM tally WHERE letter = $1 AND ended_at IS NULL) AS imported
 FROM signature WHERE letter = $1 AND state = 'confirmed'
 """
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from petition.sealing import LetterKeys
@@ -67,6 +67,19 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """So many people who signed elsewhere, counted on a day; ``source`` tells readers by whom, per language."""
+
+    people: int
+    counted_on: date
+    source: Mapping[str, str]
+
+    def lang(self, lang: str) -> str:
+        """Return the language of ``source`` that a reader of ``lang`` is shown: that one, or the first there is."""
+        return lang if lang in self.source else next(iter(self.source))
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A published letter with its current version and unwrapped keys: what the web keeps in memory."""
 
@@ -84,6 +97,7 @@ class Letter:
     addressees: tuple[Party, ...]
     version: Version
     keys: LetterKeys
+    tallies: tuple[Tally, ...] = ()
 
     @property
     def is_open(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from petition.database import Connection, Record
-from petition.letters.model import Party, State, Text, Version
+from petition.letters.model import Party, State, Tally, Text, Version
 
 PULSE = """
 SELECT l.id, l.slug, l.revision, l.effective_state AS state,
@@ -19,6 +19,10 @@ SELECT l.*, l.effective_state FROM letter l WHERE l.id = $1 AND l.version IS NOT
 """
 
 PARTIES = "SELECT role, names, url FROM party WHERE letter = $1 ORDER BY role, position"
+
+TALLIES = """
+SELECT people, counted_on, source FROM tally WHERE letter = $1 AND ended_at IS NULL ORDER BY counted_on DESC, id DESC
+"""
 
 VERSION = "SELECT * FROM version WHERE letter = $1 AND number = $2"
 
@@ -80,6 +84,16 @@ async def parties(conn: Connection, letter: int) -> tuple[tuple[Party, ...], tup
     initiators = tuple(Party(row["names"], row["url"]) for row in rows if row["role"] == "initiator")
     addressees = tuple(Party(row["names"], row["url"]) for row in rows if row["role"] == "addressee")
     return initiators, addressees
+
+
+async def tallies(conn: Connection, letter: int) -> tuple[Tally, ...]:
+    """Return who signed elsewhere, without names, the newest first."""
+    return tuple(tally_in(row) for row in await conn.fetch(TALLIES, letter))
+
+
+def tally_in(row: Record) -> Tally:
+    """Read a tally out of a row."""
+    return Tally(row["people"], row["counted_on"], row["source"])
 
 
 async def version(conn: Connection, letter: int, number: int) -> Version:
