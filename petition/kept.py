@@ -83,6 +83,7 @@ class Pages:
         self.fresh: dict[str, Kept] = {}
         self._last: dict[str, Kept] = {}
         self._groups: dict[str, set[str]] = defaultdict(set)
+        self._group_of: dict[str, str] = {}
         self._generation: dict[str, int] = defaultdict(int)
         self._making: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -91,6 +92,12 @@ class Pages:
         self._generation[group] += 1
         for key in self._groups.pop(group, ()):
             self.fresh.pop(key, None)
+
+    def forget(self, group: str) -> None:
+        """Forget every page of ``group``, also those kept for when the database is away: it is not to be seen again."""
+        self.moved(group)
+        for key in [key for key, each in self._group_of.items() if each == group]:
+            self._drop(key)
 
     async def answer(self, key: str, group: str, make: Callable[[], Awaitable[Kept]]) -> Kept:
         """Return the kept page under ``key``, made by ``make`` if need be; once, however many ask at the same time.
@@ -112,11 +119,15 @@ class Pages:
 
     def _remember(self, key: str, group: str, kept: Kept, *, still_true: bool) -> None:
         while len(self._last) >= MOST and key not in self._last:
-            oldest = next(iter(self._last))
-            del self._last[oldest]
-            self.fresh.pop(oldest, None)
-            self._making.pop(oldest, None)
+            self._drop(next(iter(self._last)))
         self._last[key] = kept
+        self._group_of[key] = group
         if still_true:
             self.fresh[key] = kept
             self._groups[group].add(key)
+
+    def _drop(self, key: str) -> None:
+        self._last.pop(key, None)
+        self._group_of.pop(key, None)
+        self.fresh.pop(key, None)
+        self._making.pop(key, None)

@@ -10,6 +10,7 @@ from petition import i18n, retention
 from petition.database import Database, opened
 from petition.direct_mail import Writer
 from petition.errors import SettingsError, Unavailable
+from petition.letters import taking_down
 from petition.mail.choice import Chooser
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
@@ -97,6 +98,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("forget_networks", lambda database: bursts.forget_networks(database, Wrapper(settings.secret_keys))),
         *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
         ("destroy_digest_keys", retention.destroy_digest_keys),
+        ("clear_taken_down", taking_down.clear_all),
     ]
 
 

@@ -6,13 +6,13 @@ from petition.database import Connection, Record
 
 HELD = """
 SELECT letter, id, private, country, visibility, signals, signed_at, listed_at FROM signature
-WHERE letter = $1 AND state = 'held' ORDER BY listed_at, id
+WHERE letter = $1 AND state = 'held' AND kind = 'organization' ORDER BY listed_at, id
 """
 
 LOCK_HELD = """
 SELECT s.letter, s.id, s.private, s.visibility, l.wrapped_digest_key, l.wrapped_name_key
 FROM signature s JOIN letter l ON l.id = s.letter
-WHERE s.state = 'held' AND s.id = ANY($1::bigint[]) ORDER BY s.letter, s.id FOR UPDATE OF s
+WHERE s.state = 'held' AND s.kind = 'organization' AND s.id = ANY($1::bigint[]) ORDER BY s.letter, s.id FOR UPDATE OF s
 """
 
 APPROVE = """

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from petition import mailboxes
 from petition.database import Connection, Record
-from petition.errors import ImportRefused
+from petition.errors import Gone, ImportRefused
 from petition.mailboxes import Mailbox
 from petition.sealing import LetterKeys
 from petition.signatures import csv_format, organization_queries, organizations, words
@@ -67,6 +67,8 @@ async def take_in(
             f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be taken in",
             tuple(map(str, reader.problems)),
         )
+    if not await queries.hold_letter(conn, target.letter):
+        raise Gone("the letter was taken down")
     barred = await queries.drop_barred(conn, target.letter)
     await queries.drop_known(conn, target.letter)
     found = await _place(conn, target.letter, reader)
