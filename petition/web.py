@@ -146,8 +146,8 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
 def kept_page(request: Request, name: str, extra_headers: Iterable[Header] = (), /, **extra: object) -> Kept:
     """Return template ``name`` as a kept page; its canonical address is its path."""
     site, lang = site_of(request), lang_of(request)
-    shared = context(request, canonical=site.settings.base_url + request.url.path)
-    text = site.renderer.render(name, lang, **(shared | extra))
+    given = context(request, **({"canonical": site.settings.base_url + request.url.path} | extra))
+    text = site.renderer.render(name, lang, **given)
     headers = [*html_headers(site.settings, site.renderer.css_hash), (b"content-language", lang.encode())]
     headers += [(name.encode(), value.encode()) for name, value in _onion(request).items()]
     return keep(text.encode(), HTML, [*headers, *extra_headers])

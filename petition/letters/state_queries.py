@@ -2,9 +2,9 @@
 
 from petition.database import Connection, Record
 
-STATE = (
-    "SELECT id, effective_state AS state, wrapped_digest_key IS NOT NULL AS has_digest_key FROM letter l WHERE id = $1"
-)
+STATE = """
+SELECT id, l.effective_state AS state, wrapped_digest_key IS NOT NULL AS has_digest_key FROM letter l WHERE id = $1
+"""
 
 CLOSE = """
 UPDATE letter l SET state = 'closed', closed_at = now(), revision = revision + 1
@@ -31,7 +31,7 @@ RETURNING id
 
 # Alone with the letter: whoever adds anything to it holds its row, and is waited for; whoever comes later sees that it
 # is gone. Nothing else is held meanwhile, so that nobody waits in a circle.
-LOCK_ALONE = "SELECT id, slug, effective_state AS state FROM letter l WHERE id = $1 FOR UPDATE"
+LOCK_ALONE = "SELECT id, slug, l.effective_state AS state FROM letter l WHERE id = $1 FOR UPDATE"
 
 TAKE_DOWN = """
 UPDATE letter SET state = 'gone', goal = NULL, opened_at = NULL, closes_at = NULL, closed_at = NULL,

@@ -1,4 +1,4 @@
-"""Where a letter stands after publication: closing, reopening, archiving. Each move begins where it was seen to begin."""
+"""Where a letter stands after publication: closing, reopening, archiving. Moves begin where they were seen to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -38,7 +38,8 @@ FROM switch WHERE value <> 'off' AND (letter IS NULL OR letter = $1::integer)
 
 # Who changed it last.
 LAST_SWITCHED = """
-SELECT l.at, coalesce(nullif(o.name, ''), '#' || l.organizer) AS who FROM log l LEFT JOIN organizer o ON o.id = l.organizer
+SELECT l.at, coalesce(nullif(o.name, ''), '#' || l.organizer) AS who
+FROM log l LEFT JOIN organizer o ON o.id = l.organizer
 WHERE l.letter IS NOT DISTINCT FROM $1::integer AND l.act = $2 ORDER BY l.id DESC LIMIT 1
 """
 

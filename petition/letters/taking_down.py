@@ -1,6 +1,6 @@
 """Taking a letter down: its short name answers 410 from then on, and everything else about it is deleted.
 
-First, in one transaction, the letter's row is emptied while nobody else adds anything to the letter: keys, texts' number,
+First, in one transaction, the letter's row is emptied while nobody else adds anything to the letter: its keys go, its
 dates. From the commit on no page shows it, nobody can sign or confirm, and what is encrypted cannot be read any more.
 Then its rows go, in batches, so that nobody waits long, a million of them neither; what is left after some seconds, or
 after a crash in between, the worker deletes within a minute.

@@ -74,7 +74,7 @@ def show_context(
 
 
 async def _signatories(request: Request, live: Live) -> Mapping[str, object]:
-    """Return the newest updates and organizations; people only where the letter allows names in search engines and archives."""
+    """Return the newest updates and organizations; people only where they may stand in search engines and archives."""
     letter = live.letter
     async with web.site_of(request).database.connection() as conn:
         news = await update_queries.shown(conn, letter.id, 0, NEWS_SHOWN)

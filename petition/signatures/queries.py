@@ -107,7 +107,8 @@ FROM unnest($1::integer[], $2::kind[], $3::bytea[]) AS u (letter, kind, digest) 
 """
 
 SEE_PENDING = """
-SELECT p.kind, p.fields, p.version, p.created_at + interval '7 days' AS until, l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable
+SELECT p.kind, p.fields, p.version, p.created_at + interval '7 days' AS until,
+       l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable
 FROM pending p JOIN letter l ON l.id = p.letter WHERE p.letter = $1 AND p.id = $2
 """
 
