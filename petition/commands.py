@@ -10,8 +10,10 @@ from dataclasses import replace
 from petition import checking, database, embedded, i18n, logs, sealing
 from petition.database import Database
 from petition.demo import supervisor
-from petition.letters import actions, states, taking_down
+from petition.errors import PetitionError
+from petition.letters import actions, state_queries, states, taking_down
 from petition.organizers import accounts
+from petition.organizers.model import Refused
 from petition.sealing import Wrapper
 from petition.settings import Role, Settings, load
 from petition.signatures import commands as signatures
@@ -98,7 +100,14 @@ async def letter_export(given: Namespace) -> None:
 async def letter_move(given: Namespace) -> None:
     """Close, reopen or archive a letter, or take it out of the archive."""
     async with _tool() as (_, db), db.transaction() as conn:
-        await states.move(conn, None, await actions.number_of(conn, given.slug), given.move)
+        letter = await actions.number_of(conn, given.slug)
+        try:
+            await states.move(conn, None, letter, given.move)
+        except Refused as refused:
+            if refused.message != states.CHANGED:
+                raise
+            now = await state_queries.state(conn, letter)
+            raise PetitionError(f"the letter {given.slug} is {now and now['state']}") from None
     _print(f"{given.slug}: {states.WAYS[given.move].after}")
 
 

@@ -175,7 +175,7 @@ async def test_a_draft_says_so(site: Installation) -> None:
 async def test_the_same_by_command(site: Installation, tmp_path: Path) -> None:
     environ = os.environ | site.environ
     for words, code, wanted in (
-        (f"letter reopen {SLUG}", 1, "faster"),
+        (f"letter reopen {SLUG}", 1, "is open"),
         (f"letter close {SLUG}", 0, "closed"),
         (f"letter archive {SLUG}", 0, "archived"),
         (f"letter unarchive {SLUG}", 0, "closed"),
