@@ -7,7 +7,7 @@ import pytest
 
 from petition.database import Database
 from petition.errors import Gone, ImportRefused, NotFound, PetitionError
-from petition.letters import actions, board, queries
+from petition.letters import actions, queries
 from petition.letters.board import SPACING, Board
 from petition.sealing import Wrapper
 from tests.letters.folders import other_letter
@@ -26,7 +26,7 @@ class Looks:
             self.number += 1
             return await real(conn)  # type: ignore[arg-type]
 
-        patch.setattr(board.queries, "pulse", counting)
+        patch.setattr(queries, "pulse", counting)
 
 
 async def test_a_letter_is_there_right_after_its_publication(site: Installation, tmp_path: Path) -> None:
