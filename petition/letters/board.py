@@ -5,6 +5,7 @@ a second old is exact enough to be shown with its time. While the database is aw
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -194,6 +195,9 @@ class Board:
         new, self._gone = gone.keys() - self._gone.keys(), gone
         for letter in new:
             self._letters.pop(gone[letter], None)
+            for kind in ("person", "organization"):
+                with contextlib.suppress(KeyError):
+                    metrics.SIGNATURES.remove(gone[letter], kind)
             for listener in self._gone_listeners:
                 listener(gone[letter])
 
