@@ -9,6 +9,9 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from petition import web
 from petition.desk import ROOT, Need, OpenView, View, guarded
+from petition.letters import state_views as state
+from petition.letters import switch_views as switches
+from petition.letters import update_views as updates
 from petition.moderation import campaign_views as campaigns
 from petition.moderation import log_views as log
 from petition.moderation import queue_views as queue
@@ -62,12 +65,23 @@ DESK: list[At] = [
     At("POST", "/organizer/installation/admin", installation.admin, Need.ADMIN),
     At("POST", "/organizer/installation/remove", installation.remove, Need.ADMIN),
     At("POST", "/organizer/installation/own", installation.take_over, Need.ADMIN),
+    At("GET", "/organizer/installation/switches", switches.show, Need.ADMIN),
+    At("POST", "/organizer/installation/switches", switches.change, Need.ADMIN),
     At("GET", "/organizer/{slug}/", entering.overview, Need.VIEWER),
     At("GET", "/organizer/{slug}/members", members.show, Need.OWNER),
     At("POST", "/organizer/{slug}/members", members.change, Need.OWNER),
     At("POST", "/organizer/{slug}/members/invite", members.invite, Need.OWNER),
     At("POST", "/organizer/{slug}/members/cancel", members.cancel, Need.OWNER),
     At("POST", "/organizer/{slug}/members/restore", members.restore, Need.OWNER),
+    At("GET", "/organizer/{slug}/state", state.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/state", state.change, Need.EDITOR),
+    At("POST", "/organizer/{slug}/state/gone", state.take_down, Need.OWNER),
+    At("GET", "/organizer/{slug}/switches", switches.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/switches", switches.change, Need.EDITOR),
+    At("GET", "/organizer/{slug}/updates", updates.show_all, Need.EDITOR),
+    At("POST", "/organizer/{slug}/updates", updates.add, Need.EDITOR),
+    At("GET", "/organizer/{slug}/updates/{update}", updates.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/updates/{update}", updates.change, Need.EDITOR),
     At("GET", "/organizer/{slug}/queue", queue.show, Need.MODERATOR),
     At("POST", "/organizer/{slug}/queue", queue.decide, Need.MODERATOR),
     At("POST", "/organizer/{slug}/undo", queue.undo_act, Need.MODERATOR),

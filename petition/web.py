@@ -15,7 +15,7 @@ from petition.i18n import Language
 from petition.kept import Header, Kept, is_known, keep, takes_gzip
 from petition.network import ONION, is_public, of_client
 from petition.settings import Settings
-from petition.state import Site
+from petition.state import Site, said
 
 MOST_BYTES = 64 * 1024  # of a body on public routes
 MOST_FIELDS = 60
@@ -130,7 +130,13 @@ def context(request: Request, **extra: object) -> dict[str, Any]:
     path = request.url.path
     lang = lang_of(request)
     here = path.removeprefix(f"/{lang}") if path.startswith(f"/{lang}/") else "/"
-    return {"here": here, "canonical": None, **extra}
+    return {"here": here, "canonical": None, "banners": _banners(request, lang, extra.get("letter")), **extra}
+
+
+def _banners(request: Request, lang: str, letter: object) -> list[tuple[str, str]]:
+    """Return (language, text) of what stands on top of a page about ``letter``, or about none."""
+    switches = getattr(letter, "switches", None)
+    return [said(texts, lang) for texts in (switches or site_of(request).posted).banners]
 
 
 def page(request: Request, name: str, status: int = 200, /, **extra: object) -> Response:
@@ -150,8 +156,8 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
 def kept_page(request: Request, name: str, extra_headers: Iterable[Header] = (), /, **extra: object) -> Kept:
     """Return template ``name`` as a kept page; its canonical address is its path."""
     site, lang = site_of(request), lang_of(request)
-    shared = context(request, canonical=site.settings.base_url + request.url.path)
-    text = site.renderer.render(name, lang, **(shared | extra))
+    given = context(request, **({"canonical": site.settings.base_url + request.url.path} | extra))
+    text = site.renderer.render(name, lang, **given)
     headers = [*html_headers(site.settings, site.renderer.css_hash), (b"content-language", lang.encode())]
     headers += [(name.encode(), value.encode()) for name, value in _onion(request).items()]
     return keep(text.encode(), HTML, [*headers, *extra_headers])

@@ -10,6 +10,7 @@ from petition import i18n, retention
 from petition.database import Database, opened
 from petition.direct_mail import Writer
 from petition.errors import SettingsError, Unavailable
+from petition.letters import taking_down
 from petition.mail.choice import Chooser
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
@@ -111,6 +112,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("statistics", _add_up),
         ("forget_files", jobs.forget_files),
         ("forget_lists", address_jobs.forget_lists),
+        ("clear_taken_down", taking_down.clear_all),
     ]
 
 

@@ -67,6 +67,8 @@ async def signatories(request: Request) -> Response:
     """Give a page of the public list, or what a search has found."""
     live = await _live(request)
     kind, q, after, limit = _asked(request)
+    if live.letter.switches.list_hidden:
+        raise HTTPException(403)
     site = web.site_of(request)
     turn = site.get(Throttle).reading(web.network_of(request))
     async with turn, site.database.connection() as conn:

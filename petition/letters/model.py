@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from petition.letters.switches import NOTHING, Switches
 from petition.sealing import LetterKeys
+from petition.state import Texts
 
 
 class State(StrEnum):
@@ -17,6 +19,7 @@ class State(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
     ARCHIVED = "archived"
+    GONE = "gone"  # taken down: only the short name is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,22 @@ class Letter:
     version: Version
     keys: LetterKeys
     tallies: tuple[Tally, ...] = ()
+    switches: Switches = NOTHING
 
     @property
     def is_open(self) -> bool:
-        """Tell whether it can be signed."""
+        """Tell whether it takes signatures, as far as its state goes."""
         return self.state is State.OPEN
+
+    @property
+    def pause(self) -> Texts | None:
+        """Return why an open letter cannot be signed at the moment; None if it can."""
+        return self.switches.pause if self.is_open else None
+
+    @property
+    def takes_signatures(self) -> bool:
+        """Tell whether it can be signed at this moment."""
+        return self.is_open and self.switches.pause is None
 
     @property
     def languages(self) -> tuple[str, ...]:

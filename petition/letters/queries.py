@@ -14,6 +14,8 @@ FROM letter l LEFT JOIN count c ON c.letter = l.id
 WHERE l.version IS NOT NULL ORDER BY l.opened_at DESC, l.id DESC
 """
 
+TAKEN_DOWN = "SELECT id, slug FROM letter WHERE state = 'gone'"
+
 LOAD = """
 SELECT l.*, l.effective_state FROM letter l WHERE l.id = $1 AND l.version IS NOT NULL
 """
@@ -71,6 +73,11 @@ WHERE id = $1
 async def pulse(conn: Connection) -> list[Record]:
     """Return one row for each published letter, newest first: id, slug, revision, state and count."""
     return await conn.fetch(PULSE)
+
+
+async def taken_down(conn: Connection) -> dict[int, str]:
+    """Return the short names that are not to be used again, each under its letter's id."""
+    return {row["id"]: row["slug"] for row in await conn.fetch(TAKEN_DOWN)}
 
 
 async def load(conn: Connection, letter: int) -> Record | None:

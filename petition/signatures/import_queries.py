@@ -4,6 +4,8 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequen
 
 from petition.database import Connection, Record
 
+HOLD_LETTER = "SELECT id FROM letter WHERE id = $1 AND state <> 'gone' FOR KEY SHARE"
+
 LONG = 3600.0  # seconds; a large file may take its time, nobody waits for it
 
 STAGED = (
@@ -83,6 +85,11 @@ SELECT count(*) AS signatures, count(*) FILTER (WHERE kind = 'person') AS people
        count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden
 FROM added
 """
+
+
+async def hold_letter(conn: Connection, letter: int) -> bool:
+    """Keep a letter from being taken down until the transaction ends; tell whether it has not been already."""
+    return await conn.fetchval(HOLD_LETTER, letter) is not None
 
 
 async def stage(conn: Connection, rows: Iterable[Sequence[object]] | AsyncIterable[Sequence[object]]) -> None:

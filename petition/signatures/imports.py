@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from petition import mailboxes
 from petition.database import Connection, Record
-from petition.errors import ImportRefused
+from petition.errors import Gone, ImportRefused
 from petition.mailboxes import Mailbox
 from petition.sealing import LetterKeys
 from petition.signatures import countries, csv_format, csv_lines, organization_queries, organizations, sheets, words
@@ -79,7 +79,9 @@ async def settle(
     conn: Connection, letter: int, entries: "Entries", number: int | None, *, dry_run: bool
 ) -> tuple[int, Record, Change]:
     """Add what is staged and not there yet, as import ``number`` (None: the next one); return how many mailboxes were
-    barred, how many were added, and how the list's entries changed."""
+    barred, how many were added, and how the list's entries changed. Raises ``Gone`` if the letter was taken down."""
+    if not await queries.hold_letter(conn, letter):
+        raise Gone("the letter was taken down")
     barred = await queries.drop_barred(conn, letter)
     await queries.drop_known(conn, letter)
     found = await _place(conn, letter, entries)

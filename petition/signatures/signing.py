@@ -12,7 +12,7 @@ from enum import StrEnum
 from petition import limits, metrics
 from petition.batching import Batcher
 from petition.captcha.model import Passed
-from petition.database import Connection, Database
+from petition.database import Connection, Database, Record
 from petition.limits import DEARER, Ranks, Use
 from petition.sealing import Sealer
 from petition.settings import Limits
@@ -31,6 +31,8 @@ class Outcome(StrEnum):
     AGAIN = "again"  # by the very same form: a button was pressed twice, and the first time counts
     REFUSED = "refused"  # too many from this network, or on this letter
     CLOSED = "closed"
+    STOPPED = "stopped"  # for now
+    GONE = "gone"  # the letter was taken down
     SUPERSEDED = "superseded"  # the text has changed since it was read
 
 
@@ -146,13 +148,21 @@ async def _by_letter(conn: Connection, wishes: Sequence[Wish], outcomes: list[Ou
     """Mark what comes too late: after closing, or for a text that is no longer the current one."""
     now = await queries.letters_now(conn, sorted({wish.letter for wish in wishes}))
     for i, wish in enumerate(wishes):
-        if outcomes[i] is not Outcome.STORED or wish.pending is None:
-            continue
-        is_open, version = now.get(wish.letter, (False, None))
-        if not is_open:
-            outcomes[i] = Outcome.CLOSED
-        elif version != wish.pending.version:
-            outcomes[i] = Outcome.SUPERSEDED
+        if outcomes[i] is Outcome.STORED:
+            outcomes[i] = _late(wish, now.get(wish.letter))
+
+
+def _late(wish: Wish, letter: Record | None) -> Outcome:
+    """Return what keeps ``wish`` from being stored, or that nothing does."""
+    if letter is None or letter["gone"]:
+        return Outcome.GONE
+    if wish.pending is None:
+        return Outcome.STORED
+    if not letter["open"]:
+        return Outcome.CLOSED
+    if letter["stopped"]:
+        return Outcome.STOPPED
+    return Outcome.STORED if letter["version"] == wish.pending.version else Outcome.SUPERSEDED
 
 
 async def _by_challenge(conn: Connection, wishes: Sequence[Wish], outcomes: list[Outcome]) -> None:
