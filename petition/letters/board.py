@@ -181,6 +181,8 @@ async def read(conn: Connection, wrapper: Wrapper, letter: int) -> Letter:
         addressees=addressees,
         version=await queries.version(conn, letter, row["version"]),
         keys=keys_of(row, wrapper),
+        next_goals=tuple(row["next_goals"]),
+        sharing=await queries.sharing(conn, letter),
     )
 
 
