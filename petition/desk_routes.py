@@ -18,6 +18,10 @@ from petition.organizers import installation_views as installation
 from petition.organizers import member_views as members
 from petition.organizers import security_views as security
 from petition.organizers import views as entering
+from petition.writing import new_views as new
+from petition.writing import preview_views as preview
+from petition.writing import publish_views as publishing
+from petition.writing import text_views as text
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,17 @@ DESK: list[At] = [
     At("POST", "/organizer/installation/admin", installation.admin, Need.ADMIN),
     At("POST", "/organizer/installation/remove", installation.remove, Need.ADMIN),
     At("POST", "/organizer/installation/own", installation.take_over, Need.ADMIN),
+    At("GET", "/organizer/letters/new", new.show, Need.ORGANIZER),
+    At("POST", "/organizer/letters/new", new.make, Need.ORGANIZER),
+    At("GET", "/organizer/letters/slug", new.slug, Need.ORGANIZER),
     At("GET", "/organizer/{slug}/", entering.overview, Need.VIEWER),
+    At("GET", "/organizer/{slug}/text", text.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/text", text.save, Need.EDITOR),
+    At("GET", "/organizer/{slug}/picture/{picture}", text.picture, Need.EDITOR),
+    At("GET", "/organizer/{slug}/preview", preview.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/preview/link", preview.link, Need.EDITOR),
+    At("GET", "/organizer/{slug}/publish", publishing.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/publish", publishing.publish, Need.EDITOR),
     At("GET", "/organizer/{slug}/members", members.show, Need.OWNER),
     At("POST", "/organizer/{slug}/members", members.change, Need.OWNER),
     At("POST", "/organizer/{slug}/members/invite", members.invite, Need.OWNER),

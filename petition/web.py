@@ -74,21 +74,25 @@ async def form_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {"", "application/x-www-form-urlencoded"}:
         raise HTTPException(415)
+    return parse_form(await body_of(request, most))
+
+
+async def body_of(request: Request, most: int, timeout: float = BODY_TIMEOUT) -> bytes:  # noqa: ASYNC109  # a bound
+    """Return a body of at most ``most`` bytes that arrives within ``timeout`` seconds. Raises 408, 413."""
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):  # wait_for would start a task for every form
-            body = await _body(request, most)
+        async with asyncio.timeout(timeout):  # wait_for would start a task for every form
+            return await _body(request, most)
     except TimeoutError:
         raise HTTPException(408) from None
-    return parse_form(body)
 
 
-def parse_form(body: bytes) -> dict[str, str]:
+def parse_form(body: bytes, most_fields: int = MOST_FIELDS) -> dict[str, str]:
     """Return the fields of an urlencoded body. Raises 400 for a broken encoding or a null byte.
 
     Browsers escape all that is not ASCII; other programs may leave it as it is (WHATWG URL, 5.1).
     """
     try:
-        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=most_fields, errors="strict")
     except ValueError:
         raise HTTPException(400) from None
     if b"%00" in body or b"\0" in body:
