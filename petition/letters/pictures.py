@@ -35,6 +35,12 @@ def number_of(content: bytes) -> int:
     return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 2 | 1
 
 
+def number_in(text: str) -> int | None:
+    """Return the id in an address, or None if it is none."""
+    known = text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < 2**63
+    return int(text) if known else None
+
+
 def type_of(content: bytes) -> str:
     """Return the media type of a picture that may stay as it is. Decodes it. Raises ``BadPicture``."""
     return _FORMATS[str(_opened(content)[1])]
@@ -70,7 +76,9 @@ def _opened(content: bytes) -> tuple[Image.Image, str | None]:
                 raise BadPicture(BAD_SIZE)
             picture.load()
             return _upright(picture), picture.format
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise BadPicture(BAD_SIZE) from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError):
         raise BadPicture(NO_PICTURE) from None
 
 

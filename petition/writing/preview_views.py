@@ -10,7 +10,7 @@ from petition import web
 from petition.desk import Desk
 from petition.errors import NotFound
 from petition.kept import PUBLIC
-from petition.letters import draft_queries, drafting, preview_queries
+from petition.letters import draft_queries, drafting, pictures, preview_queries
 from petition.organizers import journal
 from petition.signatures import letter_page
 from petition.signatures.model import Kind, Signatory
@@ -62,11 +62,11 @@ async def link(request: Request, who: Desk) -> Response:
 async def picture(request: Request) -> Response:
     """Give a published letter's sharing picture."""
     web.check_lang(request)
-    slug, number = request.path_params["slug"], request.path_params["picture"]
+    slug, number = request.path_params["slug"], pictures.number_in(request.path_params["picture"])
     row = None
-    if len(slug) <= 64 and number.isascii() and number.isdecimal() and len(number) < 19:
+    if number is not None and len(slug) <= 64:
         async with web.site_of(request).database.connection() as conn:
-            row = await draft_queries.public_picture(conn, slug, int(number))
+            row = await draft_queries.public_picture(conn, slug, number)
     return pages.picture(row, PUBLIC.decode())
 
 

@@ -85,6 +85,8 @@ async def save(
         await drafting.write(conn, draft, write, by)
         await _note(conn, draft, write, by)
         draft = await drafting.load(conn, await locked(conn, row["slug"]), languages)
+    if made:  # one that lost stays nowhere
+        await draft_queries.drop_unused_pictures(conn, row["id"])
     return Saved(draft, typed, conflicts, bool(write))
 
 

@@ -54,11 +54,9 @@ async def save(request: Request, who: Desk) -> Response:
 
 async def picture(request: Request, who: Desk) -> Response:
     """Show a picture of the draft."""
-    number = request.path_params["picture"]
-    row = None
+    number = pictures.number_in(request.path_params["picture"])
     async with web.site_of(request).database.connection() as conn:
-        if re.fullmatch("[0-9]{1,18}", number):
-            row = await draft_queries.picture(conn, who.this.id, int(number))
+        row = None if number is None else await draft_queries.picture(conn, who.this.id, number)
     return pages.picture(row, "no-store")
 
 

@@ -1,6 +1,8 @@
 """The text page as somebody without scripts uses it, or as its script does."""
 
+import asyncio
 import io
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -94,10 +96,13 @@ async def publish(client: httpx2.AsyncClient, path: str = PUBLISH, **more: str) 
 
 async def public(site: Installation, lang: str = "en", slug: str = SLUG) -> str:
     """Return the letter's page as readers see it once the web has looked."""
-    await site.client.get("/healthz")
-    import asyncio
-
-    await asyncio.sleep(0.8)
+    since = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    async with asyncio.timeout(30):
+        while True:
+            told = await site.client.get(f"/api/v1/letters/{slug}/count")
+            if told.status_code == 200 and datetime.fromisoformat(told.json()["counted_at"]) >= since:
+                break
+            await asyncio.sleep(0.05)
     return (await site.client.get(f"/{lang}/{slug}")).text
 
 
