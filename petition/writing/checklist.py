@@ -77,7 +77,8 @@ def _of_translations(draft: Draft) -> Iterator[Finding]:
 
 def _left_behind(draft: Draft, lang: str) -> bool:
     """Tell whether a published text stays as it is while another language's changes."""
-    changed = {each for each in draft.texts if draft.fields[f"text.{each}"] != draft.shown[f"text.{each}"]}
+    names = {name for name in draft.changes if name.startswith(("title.", "text."))}
+    changed = {each for each in draft.texts if names & {f"title.{each}", f"text.{each}"}}
     return draft.published and bool(changed) and lang not in changed
 
 
