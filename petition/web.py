@@ -77,10 +77,10 @@ async def form_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:
     return parse_form(await body_of(request, most))
 
 
-async def body_of(request: Request, most: int, timeout: float = BODY_TIMEOUT) -> bytes:  # noqa: ASYNC109  # a bound
-    """Return a body of at most ``most`` bytes that arrives within ``timeout`` seconds. Raises 408, 413."""
+async def body_of(request: Request, most: int, seconds: float | None = None) -> bytes:
+    """Return a body of at most ``most`` bytes that arrives within ``seconds`` (BODY_TIMEOUT). Raises 408, 413."""
     try:
-        async with asyncio.timeout(timeout):  # wait_for would start a task for every form
+        async with asyncio.timeout(seconds or BODY_TIMEOUT):  # wait_for would start a task for every form
             return await _body(request, most)
     except TimeoutError:
         raise HTTPException(408) from None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
+from petition import retention
 from petition.tokens import Tokens
 from tests import rows
 from tests.organizers import people
@@ -106,6 +107,9 @@ async def test_it_ends_in_time(site: Installation, editor: httpx2.AsyncClient) -
         await conn.execute("UPDATE preview_link SET expires_at = now()")
     assert (await site.client.get(path)).status_code == 404
     assert "/en/preview/" not in (await editor.get(desk.TEXT)).text
+    assert await retention.drop_expired(site.database, "preview_link") == 1
+    await link(editor)
+    assert await retention.drop_expired(site.database, "preview_link") == 0
 
 
 @pytest.mark.parametrize("stay", [False, True])

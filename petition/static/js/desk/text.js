@@ -93,7 +93,9 @@ function show(told, sent) {
     each.dataset.html = html;
   }
   blank();
-  if (!dirty) {
+  const open = Object.keys({ ...told.problems, ...told.conflicts }).length > 0;
+  if (!dirty && open) say(form.dataset.open, true);
+  else if (!dirty) {
     status.innerHTML = told.said;
     status.classList.remove("bad");
   }
