@@ -38,6 +38,7 @@ from petition.state import Posted, Site
 from petition.static_files import Static
 from petition.throttle import Throttle
 from petition.tokens import Tokens
+from petition.writing import preview_views
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +67,12 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/second/{token}", second_views.confirm, methods=["POST"]),
     Route("/{lang}/never/{token}", confirm_views.never),
     Route("/{lang}/never/{token}", confirm_views.never_again, methods=["POST"]),
+    Route("/{lang}/preview/{token}", preview_views.outside),
     Route("/{lang}/{slug}", letters.show),
     Route("/{lang}/{slug}/text", letters.text),
     Route("/{lang}/{slug}/versions", letters.versions),
     Route("/{lang}/{slug}/updates", letters.updates),
+    Route("/{lang}/{slug}/picture/{picture}", preview_views.picture),
     Route("/{lang}/{slug}/sign", views.to_letter),
     Route("/{lang}/{slug}/check-your-inbox", views.check_your_inbox),
     Route("/{lang}/{slug}/confirm", views.to_letter),

@@ -89,6 +89,7 @@ class Tab:
 
 TABS: tuple[Tab, ...] = (
     Tab("", N_("Overview"), Role.VIEWER),
+    Tab("text", N_("Text"), Role.EDITOR),
     Tab("queue", N_("Signatures"), Role.MODERATOR),
     Tab("campaigns", N_("Campaigns"), Role.MODERATOR),
     Tab("log", N_("Log"), Role.MODERATOR),

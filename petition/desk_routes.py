@@ -26,6 +26,10 @@ from petition.transfer import address_views as addresses
 from petition.transfer import export_views as export
 from petition.transfer import import_views as imports
 from petition.transfer import tally_views as tally
+from petition.writing import new_views as new
+from petition.writing import preview_views as preview
+from petition.writing import publish_views as publishing
+from petition.writing import text_views as text
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,17 @@ DESK: list[At] = [
     At("POST", "/organizer/installation/own", installation.take_over, Need.ADMIN),
     At("GET", "/organizer/installation/switches", switches.show, Need.ADMIN),
     At("POST", "/organizer/installation/switches", switches.change, Need.ADMIN),
+    At("GET", "/organizer/letters/new", new.show, Need.ORGANIZER),
+    At("POST", "/organizer/letters/new", new.make, Need.ORGANIZER),
+    At("GET", "/organizer/letters/slug", new.slug, Need.ORGANIZER),
     At("GET", "/organizer/{slug}/", entering.overview, Need.VIEWER),
+    At("GET", "/organizer/{slug}/text", text.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/text", text.save, Need.EDITOR),
+    At("GET", "/organizer/{slug}/picture/{picture}", text.picture, Need.EDITOR),
+    At("GET", "/organizer/{slug}/preview", preview.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/preview/link", preview.link, Need.EDITOR),
+    At("GET", "/organizer/{slug}/publish", publishing.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/publish", publishing.publish, Need.EDITOR),
     At("GET", "/organizer/{slug}/members", members.show, Need.OWNER),
     At("POST", "/organizer/{slug}/members", members.change, Need.OWNER),
     At("POST", "/organizer/{slug}/members/invite", members.invite, Need.OWNER),

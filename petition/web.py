@@ -76,20 +76,24 @@ async def form_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {"", "application/x-www-form-urlencoded"}:
         raise HTTPException(415)
+    return parse_form(await body_of(request, most))
+
+
+async def body_of(request: Request, most: int, seconds: float | None = None) -> bytes:
+    """Return a body of at most ``most`` bytes that arrives within ``seconds`` (BODY_TIMEOUT). Raises 408, 413."""
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):  # wait_for would start a task for every form
-            body = await _body(request, most)
+        async with asyncio.timeout(seconds or BODY_TIMEOUT):  # wait_for would start a task for every form
+            return await _body(request, most)
     except TimeoutError:
         raise HTTPException(408) from None
-    return parse_form(body)
 
 
-def parse_form(body: bytes) -> dict[str, str]:
+def parse_form(body: bytes, most_fields: int = MOST_FIELDS) -> dict[str, str]:
     """Return the fields of an urlencoded body. Raises 400 for a broken encoding or a null byte.
 
     Browsers escape all that is not ASCII; other programs may leave it as it is (WHATWG URL, 5.1).
     """
-    if body.count(b"&") >= MOST_FIELDS or b"%00" in body or b"\0" in body:
+    if body.count(b"&") >= most_fields or b"%00" in body or b"\0" in body:
         raise HTTPException(400)
     try:
         pairs = (each.partition(b"=") for each in body.replace(b"+", b" ").split(b"&") if each)

@@ -39,7 +39,7 @@ async def letter(request: Request) -> Response:
         "state": about.state.value,
         "opened_at": _time(about.opened_at),
         "closes_at": _time(about.closes_at),
-        "goal": about.goal,
+        "goal": about.goal_at(live.counts.total),
         "translations": {
             lang: {"title": text.title, "url": f"{base_url}/{lang}/{about.slug}"}
             for lang, text in about.version.texts.items()

@@ -245,6 +245,8 @@ async def read(conn: Connection, wrapper: Wrapper, letter: int) -> Letter:
         version=await queries.version(conn, letter, row["version"]),
         keys=keys_of(row, wrapper),
         tallies=await queries.tallies(conn, letter),
+        next_goals=tuple(row["next_goals"]),
+        sharing=await queries.sharing(conn, letter),
     )
 
 

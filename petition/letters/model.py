@@ -2,14 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from petition.errors import PetitionError
 from petition.letters.switches import NOTHING, Switches
 from petition.sealing import LetterKeys
 from petition.state import Texts
+
+
+class SlugTaken(PetitionError):
+    """Another letter has this short name."""
 
 
 class State(StrEnum):
@@ -45,6 +50,30 @@ class Text:
     title: str
     markdown: str
     html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """What is passed on with a letter's address in one language."""
+
+    text: str = ""  # "" where nothing was written: the title does then
+    picture: int | None = None
+    alt: str = ""  # what the picture shows
+
+    def __bool__(self) -> bool:
+        """Tell whether anything stands here."""
+        return self != Sharing()
+
+
+def goal_at(goal: int | None, next_goals: Sequence[int], total: int) -> int | None:
+    """Return the goal that is shown when ``total`` have signed: the first not reached yet, or the last there is.
+
+    ``next_goals`` rise. Nothing of this is stored, so whoever knows the count knows the goal.
+    """
+    if goal is None:
+        return None
+    goals = (goal, *next_goals)
+    return next((each for each in goals if each > total), goals[-1])
 
 
 def digest_of(texts: Mapping[str, tuple[str, str]]) -> str:
@@ -102,6 +131,16 @@ class Letter:
     keys: LetterKeys
     tallies: tuple[Tally, ...] = ()
     switches: Switches = NOTHING
+    next_goals: tuple[int, ...] = ()
+    sharing: Mapping[str, Sharing] = field(default_factory=dict)
+
+    def goal_at(self, total: int) -> int | None:
+        """Return the goal that is shown when ``total`` have signed."""
+        return goal_at(self.goal, self.next_goals, total)
+
+    def shared(self, lang: str) -> Sharing:
+        """Return what a reader of ``lang`` passes on, in the language of the text that is shown."""
+        return self.sharing.get(self.shown_in(lang)) or Sharing()
 
     @property
     def is_open(self) -> bool:

@@ -30,7 +30,7 @@ class Form:
 
 async def make(request: Request, live: Live, kind: Kind) -> Kept:
     """Return the page with as much of the text as fits into the first flight. Raises ``Unavailable``."""
-    shown = await _signatories(request, live)
+    shown = await signatories(request, live)
 
     def render(html: str, cut: bool) -> Kept:
         return web.kept_page(request, "letters/show.html", **show_context(request, live, kind, shown, html, cut))
@@ -41,7 +41,7 @@ async def make(request: Request, live: Live, kind: Kind) -> Kept:
 async def with_form(request: Request, live: Live, kind: Kind, form: Form, status: int) -> Response:
     """Show the letter again with what was typed and what is wrong with it; of its text, too, only what fits."""
     try:
-        shown: Mapping[str, object] = await _signatories(request, live)
+        shown: Mapping[str, object] = await signatories(request, live)
     except Unavailable:  # what was typed matters more than who else has signed
         shown = {"organizations": [], "latest": [], "news": []}
 
@@ -73,7 +73,7 @@ def show_context(
     }
 
 
-async def _signatories(request: Request, live: Live) -> Mapping[str, object]:
+async def signatories(request: Request, live: Live) -> Mapping[str, object]:
     """Return the newest updates and organizations; people only where they may stand in search engines and archives."""
     letter = live.letter
     async with web.site_of(request).database.connection() as conn:

@@ -205,7 +205,8 @@ async def test_the_log_as_a_page_and_as_a_file(site: Installation, bench: Bench)
         await client.post(f"/organizer/{SLUG}/undo", data={"log": log_in(page), "from": "log"})
         answer = await client.get(f"/organizer/{SLUG}/log.csv")
         table = list(csv.DictReader(io.StringIO(answer.text)))
-        assert [line["act"] for line in table] == ["signature.undo", "signature.remove"]
+        acts = ["signature.undo", "signature.remove", "letter.publish", "letter.import"]
+        assert [line["act"] for line in table] == acts
         assert table[1]["ids"] == str(vera)
         assert table[1]["name"] == "'=Ada"
         assert "Vera" not in answer.text
