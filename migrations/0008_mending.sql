@@ -9,7 +9,6 @@ CREATE TABLE name_look (
   import integer NOT NULL DEFAULT 0,
   imported bigint NOT NULL DEFAULT 0
 );
-CREATE INDEX signature_by_import ON signature (letter, import, id) WHERE import IS NOT NULL;
 
 -- Who acted without being an organizer: the worker, or somebody at the command line.
 ALTER TABLE log ADD COLUMN command boolean NOT NULL DEFAULT false;
