@@ -34,7 +34,7 @@ RETURNING id
 LOCK_ALONE = "SELECT id, slug, l.effective_state AS state FROM letter l WHERE id = $1 FOR UPDATE"
 
 TAKE_DOWN = """
-UPDATE letter SET state = 'gone', goal = NULL, opened_at = NULL, closes_at = NULL, closed_at = NULL,
+UPDATE letter SET state = 'gone', goal = NULL, next_goals = '{}', opened_at = NULL, closes_at = NULL, closed_at = NULL,
        names_in_search = false, wrapped_digest_key = NULL, wrapped_name_key = NULL, version = NULL,
        revision = revision + 1, created_at = now()
 WHERE id = $1
