@@ -42,7 +42,7 @@ async def publish(request: Request, who: Desk) -> Response:
             row = await saving.locked(conn, who.this.slug)
             draft = await _draft(request, who, row, conn)
             if form.get("draft") != drafts.digest_of_all(draft.fields):
-                if not draft.changes:  # a second click: it is done
+                if draft.published and not draft.changes:  # a second click: it is done
                     return _done(who)
                 raise Refused(CHANGED, "draft")
             check(draft, str(row["effective_state"]))

@@ -16,7 +16,9 @@ from petition.signatures.own import Refused
 from tests import rows
 from tests.moderation.desk import WRAPPER, Bench
 
-LOG = "SELECT act, ids, before, after, reason, undoes FROM log WHERE letter = $1 ORDER BY id"
+LOG = """
+SELECT act, ids, before, after, reason, undoes FROM log WHERE letter = $1 AND act NOT LIKE 'letter.%' ORDER BY id
+"""
 DIRTY = "UPDATE signature SET flags = $3 WHERE letter = $1 AND id = $2"
 
 

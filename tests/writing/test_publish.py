@@ -44,7 +44,9 @@ async def test_a_new_letter_needs_text_and_parties(site: Installation, editor: h
     refused = await desk.publish(editor, f"{NEW}/publish")
     assert refused.status_code == 409  # the page gave no draft to publish
     path = f"{NEW}/text"
-    await desk.change(editor, path, text_en="Text", addressees_0_ru="Вы", initiators_0_en="We")
+    await desk.change(editor, path, title_en="")
+    assert checklist.NOTHING in words(await editor.get(f"{NEW}/publish"))
+    await desk.change(editor, path, title_en="New", text_en="Text", addressees_0_ru="Вы", initiators_0_en="We")
     page = await editor.get(f"{NEW}/publish")
     assert checklist.NO_ADDRESSEE not in words(page)
     assert "Somebody has no name in this language (English)" in words(page)
