@@ -100,7 +100,7 @@ def create_app(settings: Settings) -> App:
             board.on_change(pages.moved)
             board.on_change(lambda _slug: pages.moved(ALL))
             board.on_gone(pages.forget)
-            signing, confirming = Signing(database, settings.limits), Confirming(database)
+            signing, confirming = Signing(database, settings.limits, sealer), Confirming(database)
             days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
             for service in (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming):
                 site.add(service)
