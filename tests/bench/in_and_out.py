@@ -113,7 +113,7 @@ async def _step(database: Database) -> None:
 
 async def _file(number_of_rows: int) -> AsyncIterator[bytes]:
     yield HEADER.encode()
-    names = iter(Crowd().names(number_of_rows))
+    names = Crowd().names()
     for first in range(0, number_of_rows, 1000):
         lines = (
             f"2022/03/05 10:00:00 AM GMT+3,{next(names)},p{n}@letters.example,Нижний Новгород,Россия\n"
