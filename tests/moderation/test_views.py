@@ -234,3 +234,21 @@ async def test_those_of_one_burst(site: Installation, bench: Bench) -> None:
         other = text_of(await client.get(f"{QUEUE}?flag=any&group=6"))
         assert "Nothing matches." in other
         assert "Ada Berg" in text_of(await client.get(f"{QUEUE}?group=5&kind=person&q=ada"))
+
+
+async def test_many_campaigns_come_in_pages(site: Installation, bench: Bench) -> None:
+    await bench.rows(
+        "WITH made AS (INSERT INTO campaign (letter, act, conditions, matched, listed_at, signature)"
+        " SELECT $1, 'approve', '{}', 0, now(), 0 FROM generate_series(1, 60) RETURNING id) SELECT id FROM made"
+    )
+    seen: list[str] = []
+    async with moderating(site) as client:
+        place: str | None = f"/organizer/{SLUG}/campaigns"
+        while place:
+            page = (await client.get(place)).text
+            seen += re.findall(rf'href="/organizer/{SLUG}/campaigns/(\d+)"', page)
+            found = re.search(r'rel="next" href="([^"]+)"', page)
+            place = found[1] if found else None
+        assert (await client.get(f"/organizer/{SLUG}/campaigns?before={2**63}")).status_code == 200
+    assert seen == sorted(seen, key=int, reverse=True)
+    assert len(set(seen)) == 60
