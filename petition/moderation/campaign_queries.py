@@ -16,7 +16,7 @@ SELECT c.*, o.name AS who FROM campaign c LEFT JOIN organizer o ON o.id = c.orga
 
 ALL = """
 SELECT c.*, o.name AS who FROM campaign c LEFT JOIN organizer o ON o.id = c.organizer
-WHERE c.letter = $1 ORDER BY c.id DESC LIMIT 100
+WHERE c.letter = $1 AND c.id < $2::bigint ORDER BY c.id DESC LIMIT $3
 """
 
 # Compare and set: whoever comes second changes nothing.
@@ -75,9 +75,9 @@ async def one(conn: Connection, letter: int, campaign: int) -> Record | None:
     return await conn.fetchrow(ONE, letter, campaign)
 
 
-async def newest(conn: Connection, letter: int) -> list[Record]:
-    """Return the newest 100 campaigns of a letter."""
-    return await conn.fetch(ALL, letter)
+async def newest(conn: Connection, letter: int, before: int, limit: int) -> list[Record]:
+    """Return the newest campaigns of a letter below an id."""
+    return await conn.fetch(ALL, letter, before, limit)
 
 
 async def set_state(

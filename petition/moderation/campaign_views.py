@@ -15,13 +15,18 @@ from petition.moderation.model import Act
 from petition.organizers.model import Refused
 from petition.signatures.model import Reason
 
+PAGE = 25
+TOP = 2**63 - 1
+
 
 async def show_all(request: Request, who: Desk) -> Response:
-    """Show the newest campaigns."""
+    """Show campaigns, the newest first."""
+    before = forms.id_of(request.query_params.get("before", "")) or TOP
     async with web.site_of(request).database.connection() as conn:
-        rows = await campaign_queries.newest(conn, who.this.id)
-    found = [campaigns.campaign_in(row) for row in rows]
-    return desk.page(request, who, "desk/moderation/campaigns.html", campaigns=found, words=pages.WORDS, problem=None)
+        rows = await campaign_queries.newest(conn, who.this.id, before, PAGE + 1)
+    found = [campaigns.campaign_in(row) for row in rows[:PAGE]]
+    context = {"campaigns": found, "next": found[-1].id if len(rows) > PAGE else None, "problem": None}
+    return desk.page(request, who, "desk/moderation/campaigns.html", words=pages.WORDS, **context)
 
 
 async def make(request: Request, who: Desk) -> Response:
@@ -35,7 +40,7 @@ async def make(request: Request, who: Desk) -> Response:
     except (Refused, ValueError) as error:
         message = error.message if isinstance(error, Refused) else forms.WHAT
         problem = web.language_of(request).gettext(message)
-        context = {"campaigns": (), "words": pages.WORDS, "problem": problem}
+        context = {"campaigns": (), "next": None, "words": pages.WORDS, "problem": problem}
         return desk.page(request, who, "desk/moderation/campaigns.html", 422, **context)
     return web.see_other(pages.address(who, f"campaigns/{campaign}"))
 

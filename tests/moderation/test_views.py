@@ -222,14 +222,50 @@ async def test_a_made_up_address_is_calm(site: Installation, bench: Bench, query
         assert (await client.get(f"{QUEUE}?{query}")).status_code in {200, 404}
 
 
-async def test_pages_of_the_queue(site: Installation, bench: Bench) -> None:
-    await bench.crowd(120)
+@pytest.mark.parametrize("query", ["", "q=crowd3", "q=crowd3&state=confirmed"])
+async def test_pages_of_the_queue(site: Installation, bench: Bench, query: str) -> None:
+    await bench.crowd(300 if query else 120)  # all are called nearly so; a search finds two hundred
     seen: list[str] = []
     async with moderating(site) as client:
-        place: str | None = QUEUE
+        place: str | None = f"{QUEUE}?{query}"
         while place:
             page = (await client.get(place)).text
             seen += re.findall(r'<tr id="r(\d+)"', page)
             found = re.search(r'rel="next" href="([^"]+)"', page)
             place = found[1].replace("&amp;", "&") if found else None
-    assert len(seen) == len(set(seen)) == 120
+    assert len(seen) == len(set(seen)) == (200 if query else 120)
+    assert ("More were found" in page) is bool(query)
+
+
+async def test_those_of_one_burst(site: Installation, bench: Bench) -> None:
+    ids = await bench.sign("Vera Novak", "Ada Berg", "Bo Lund")
+    await bench.rows(
+        "WITH mine AS (UPDATE signature SET group_number = 5, flags = '{burst}'"
+        " WHERE letter = $1 AND id = ANY($2::bigint[]) RETURNING id) SELECT id FROM mine",
+        ids[:2],
+    )
+    async with moderating(site) as client:
+        found = text_of(await client.get(f"{QUEUE}?flag=any&group=5"))
+        assert "Vera Novak" in found
+        assert "Bo Lund" not in found
+        other = text_of(await client.get(f"{QUEUE}?flag=any&group=6"))
+        assert "Nothing matches." in other
+        assert "Ada Berg" in text_of(await client.get(f"{QUEUE}?group=5&kind=person&q=ada"))
+
+
+async def test_many_campaigns_come_in_pages(site: Installation, bench: Bench) -> None:
+    await bench.rows(
+        "WITH made AS (INSERT INTO campaign (letter, act, conditions, matched, listed_at, signature)"
+        " SELECT $1, 'approve', '{}', 0, now(), 0 FROM generate_series(1, 60) RETURNING id) SELECT id FROM made"
+    )
+    seen: list[str] = []
+    async with moderating(site) as client:
+        place: str | None = f"/organizer/{SLUG}/campaigns"
+        while place:
+            page = (await client.get(place)).text
+            seen += re.findall(rf'href="/organizer/{SLUG}/campaigns/(\d+)"', page)
+            found = re.search(r'rel="next" href="([^"]+)"', page)
+            place = found[1] if found else None
+        assert (await client.get(f"/organizer/{SLUG}/campaigns?before={2**63}")).status_code == 200
+    assert seen == sorted(seen, key=int, reverse=True)
+    assert len(set(seen)) == 60
