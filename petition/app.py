@@ -98,7 +98,7 @@ def create_app(settings: Settings) -> App:
             board = Board(database, wrapper)
             board.on_change(pages.moved)
             board.on_change(lambda _slug: pages.moved(ALL))
-            signing, confirming = Signing(database, settings.limits), Confirming(database)
+            signing, confirming = Signing(database, settings.limits, sealer), Confirming(database)
             throttle = Throttle(settings.limits)
             days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
             for service in (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming, throttle):

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nacl.exceptions import CryptoError
@@ -53,6 +53,10 @@ class Sealer:
     def seal(self, address: str) -> bytes:
         """Return ``address`` sealed: 48 bytes more than its UTF-8."""
         return self._box.encrypt(address.encode())
+
+    def seal_all(self, addresses: Iterable[str]) -> list[bytes]:
+        """Return each of ``addresses`` sealed."""
+        return [self.seal(each) for each in addresses]
 
 
 class Opener:

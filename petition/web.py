@@ -2,9 +2,10 @@
 
 import asyncio
 import gzip
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -21,6 +22,7 @@ MOST_FIELDS = 60
 BODY_TIMEOUT = 20.0  # seconds for a body to arrive
 
 HTML = b"text/html; charset=utf-8"
+_ESCAPED = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
 def site_of(request: Request) -> Site:
@@ -87,13 +89,21 @@ def parse_form(body: bytes) -> dict[str, str]:
 
     Browsers escape all that is not ASCII; other programs may leave it as it is (WHATWG URL, 5.1).
     """
+    if body.count(b"&") >= MOST_FIELDS or b"%00" in body or b"\0" in body:
+        raise HTTPException(400)
     try:
-        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        pairs = (each.partition(b"=") for each in body.replace(b"+", b" ").split(b"&") if each)
+        return {_unescaped(name): _unescaped(value) for name, _, value in pairs}
     except ValueError:
         raise HTTPException(400) from None
-    if b"%00" in body or b"\0" in body:
-        raise HTTPException(400)
-    return dict(pairs)
+
+
+def _unescaped(text: bytes) -> str:
+    """Return what urlencoded ``text`` stands for. Whole runs of escapes at once: a Cyrillic name is nothing else, and
+    the standard library takes five times as long over it. Raises ``ValueError`` if it is not UTF-8."""
+    if b"%" in text:
+        text = _ESCAPED.sub(lambda found: bytes.fromhex(found[0].replace(b"%", b"").decode()), text)
+    return text.decode()
 
 
 async def _body(request: Request, most: int) -> bytes:

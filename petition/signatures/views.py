@@ -110,7 +110,7 @@ async def _wish(
     return Wish(
         letter=letter.id,
         digest=letter.keys.digest(canonical),
-        sealed=site.sealer.seal(mailbox.address),
+        address=mailbox.address,
         mail_lang=web.lang_of(request),
         challenge=passed,
         network=network,
