@@ -98,6 +98,7 @@ async def test_a_network_that_reads_too_much_is_told_when_to_come_back(database_
             assert 0 < int(answer.headers["retry-after"]) <= 60
             assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["content-type"] == "application/problem+json"
+        assert (await site.client.get(f"/en/{SLUG}/report/person/1", headers=here)).status_code == 429
         # What is kept in memory is not concerned, nor is another network.
         assert (await site.client.get(f"/en/{SLUG}", headers=here)).status_code == 200
         assert (await site.client.get(f"/api/v1/letters/{SLUG}/count", headers=here)).status_code == 200

@@ -20,7 +20,8 @@ from petition.throttle import Throttle
 
 async def show(request: Request) -> Response:
     """Show the form, or that the report has arrived."""
-    live, entry = await _place(request)
+    async with web.site_of(request).get(Throttle).reading(web.network_of(request)):
+        live, entry = await _place(request)
     return _page(request, live, entry, Form(), sent="sent" in request.query_params)
 
 

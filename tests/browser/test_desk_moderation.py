@@ -91,6 +91,7 @@ async def test_ten_thousand_half_way_and_back(hamlet: Town, bench: Bench, sit: S
         steps.release()
     await changed_becomes(ada, "5,000")
     assert (await bench.check())["people"] == MANY + 1 - 5000
+    assert await ada.barriers() == []  # while it is under way
 
     # Meanwhile the second moderator removes one whose turn has not come, and one that is not concerned at all.
     for one, left in ((crowd[-1], 5000), (vera, 4999)):

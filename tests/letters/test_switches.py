@@ -9,6 +9,7 @@ import pytest
 
 from petition.letters import switching
 from petition.letters.switches import OFF, ON, STRONGER, Setting, Switch, Switches
+from petition.signatures import approval
 from tests import rows
 from tests.letters.switches import ESCAPED, GENERAL, HERE, PAGE, SIGN, WHY, put
 from tests.pages import check_page, check_sent_on
