@@ -78,6 +78,11 @@ class Board:
             letter = replace(letter, state=pulse.state)
         return Live(letter, pulse.counts, pulse.counted_at)
 
+    def counts(self, slug: str) -> tuple[Counts, datetime] | None:
+        """Return a published letter's count and when it was taken, or None if no such letter is in memory."""
+        pulse = self._pulses.get(slug)
+        return None if pulse is None else (pulse.counts, pulse.counted_at)
+
     async def by_id(self, letter: int) -> Live:
         """Return the published letter with this id. Raises ``NotFound`` or ``Unavailable``."""
         slug = self._slugs.get(letter)
