@@ -102,7 +102,11 @@ class Streams:
         self._networks[network] += 1
         self._size += 1
         metrics.LISTENERS.set(self._size)
-        return Listener(channel, network, send, known=(b"last-event-id", channel.id) in scope["headers"])
+        known = (b"last-event-id", channel.id) in scope["headers"]
+        # The server keeps what was asked for as long as it answers; a browser's headers weigh a kilobyte or two.
+        scope["headers"].clear()
+        scope.pop("state", None)
+        return Listener(channel, network, send, known=known)
 
     async def serve(self, listener: Listener, receive: Receive) -> None:
         """Answer one listener until either side has enough."""
