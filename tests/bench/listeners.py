@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import uvloop
@@ -23,7 +24,7 @@ OF_ONE_NETWORK = 100
 BROWSERS = "".join(  # headers as long as a browser's
     f"{name}: {value}\r\n"
     for name, value in {
-        "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+        "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0.0.0 Safari/537.36",
         "Accept": "text/event-stream",
         "Accept-Language": "ru,en;q=0.8",
         "Accept-Encoding": "gzip, deflate, br, zstd",
@@ -111,7 +112,7 @@ class _Crowd:
     async def gather(self) -> None:
         loop = asyncio.get_running_loop()
         for number in range(self._size):
-            await loop.create_connection(lambda n=number: _Listener(self, n), "127.0.0.1", self.port)
+            await loop.create_connection(partial(_Listener, self, number), "127.0.0.1", self.port)
         await asyncio.Event().wait()
 
 
