@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from petition import desk_routes, failures, health, i18n
+from petition import desk_routes, failures, health, i18n, stopping
 from petition.api import views as api
 from petition.captcha import Captchas
 from petition.database import opened
@@ -25,6 +25,7 @@ from petition.letters import views as letters
 from petition.letters.board import Board
 from petition.letters.views import ALL
 from petition.limits import Days
+from petition.live import Streams
 from petition.moderation import report_views, second_views
 from petition.organizers.keys import DeskKey
 from petition.organizers.passkeys import Passkeys
@@ -86,11 +87,11 @@ ROUTES: list[BaseRoute] = [
 ]
 
 
-def create_app(settings: Settings) -> App:
+def create_app(settings: Settings) -> Front:
     """Return the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
     languages = i18n.load(settings.locales_dir)
     renderer = Renderer(languages, settings.base_url, settings.controller)
-    pages, posted = Pages(), Posted()
+    pages, posted, streams = Pages(), Posted(), Streams(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -104,24 +105,28 @@ def create_app(settings: Settings) -> App:
             board.on_change(pages.moved)
             board.on_change(lambda _slug: pages.moved(ALL))
             board.on_gone(pages.forget)
+            streams.attach(board)
             signing, confirming = Signing(database, settings.limits, sealer), Confirming(database)
             throttle = Throttle(settings.limits)
             days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
-            for service in (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming, throttle):
+            captchas = Captchas(settings)
+            for service in (board, pages, captchas, days, keys, passkeys, signing, confirming, throttle, streams):
                 site.add(service)
             forms.prepare()
             gc.freeze()  # what is there now stays; to look it through again and again took 5 % of a busy server
-            watching = asyncio.create_task(board.watch())
+            tasks = [asyncio.create_task(each) for each in (board.watch(), streams.beat())]
             try:
-                yield {"site": site}
+                with stopping.calling(streams.stop):
+                    yield {"site": site}
             finally:
-                watching.cancel()
+                for task in tasks:
+                    task.cancel()
                 await signing.drain()
                 await confirming.drain()
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=failures.HANDLERS)
     framework.router.redirect_slashes = False
-    return Front(_refusing(framework, posted), settings, pages, renderer.css_hash, posted)
+    return Front(_refusing(framework, posted), settings, pages, streams, renderer.css_hash, posted)
 
 
 def _refusing(framework: Starlette, posted: Posted) -> App:

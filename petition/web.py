@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from petition.i18n import Language
 from petition.kept import Header, Kept, is_known, keep, takes_gzip
-from petition.network import ONION, is_public, of_client
+from petition.network import of_scope
 from petition.settings import Settings
 from petition.state import Site, said
 
@@ -59,13 +59,7 @@ def check_lang(request: Request) -> str:
 
 def network_of(request: Request) -> str:
     """Return the network this request counts for."""
-    settings = site_of(request).settings
-    peer = request.client.host if request.client else None
-    network = of_client(peer, request.headers.getlist("x-forwarded-for"), settings.trusted_proxies)
-    onion = settings.onion_url.split("//")[1] if settings.onion_url else None
-    # Tor's daemon stands beside us. Who comes from the open net under the Onion name has only written it there.
-    is_onion = request.headers.get("host", "").lower() == onion
-    return ONION if is_onion and not is_public(network) else network
+    return of_scope(request.scope, site_of(request).settings)
 
 
 async def form_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:

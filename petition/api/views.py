@@ -16,8 +16,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from petition import web
+from petition.errors import Unavailable
 from petition.kept import keep
 from petition.letters.board import Board, Live
+from petition.live import Streams
 from petition.signatures import listing
 from petition.signatures.listing import BadCursor, Cursor
 from petition.signatures.model import Kind, Signatory
@@ -77,6 +79,31 @@ async def signatories(request: Request) -> Response:
     return web.KeptResponse(request, keep(_dumped(body), JSON, [FOR_ANYONE, NOT_FOR_ENGINES]))
 
 
+async def events(request: Request) -> Response:
+    """Tell the count as it moves. The door has answered already where there was a place (``petition.live``)."""
+    await _live(request)
+    streams = web.site_of(request).get(Streams)
+    if request.method == "HEAD":
+        response = Response()
+        response.raw_headers = list(streams.headers)
+        return response
+    return _Stream(streams)
+
+
+class _Stream(Response):
+    """A listener whose letter came into memory with this very request, or a 503 if there is no place."""
+
+    def __init__(self, streams: Streams) -> None:
+        super().__init__()
+        self._streams = streams
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        listener = self._streams.seat(scope, send)
+        if listener is None:
+            raise Unavailable(retry_after=60)
+        await self._streams.serve(listener, receive)
+
+
 async def _live(request: Request) -> Live:
     return await web.site_of(request).get(Board).get(request.path_params["slug"])
 
@@ -130,4 +157,5 @@ ROUTES: list[BaseRoute] = [
     Route("/api/v1/letters/{slug}", letter),
     Route("/api/v1/letters/{slug}/count", count),
     Route("/api/v1/letters/{slug}/signatories", signatories),
+    Route("/api/v1/letters/{slug}/events", events),
 ]
