@@ -26,7 +26,7 @@ class Size:
     times: int
 
 
-SIZES = (Size("wide", 960, 220, 9), Size("slim", 330, 190, 4))
+SIZES = (Size("wide", 960, 220, 9), Size("slim", 330, 190, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Tick:
     at: float
     label: str
     anchor: str = "middle"
+    written: float = 0.0  # where the label of a time is
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +119,20 @@ class _Field:
             filled=filled,
             numbers=[Tick(round(self.y(value), 1), self._tongue.number(value)) for value in self._ticks],
             times=[
-                self._anchored(self.x(i), label)
+                self._below(self.x(i), label)
                 for i, label in times([each.start for each in periods], step, self._size.times, self._tongue)
             ],
             mark=(round(at, 1), round(self.y(self._values[period]), 1)),
             marked=self._anchored(at, label),
         )
 
+    def _below(self, at: float, label: str) -> Tick:
+        """Write a time below its place, moved as little as keeps it inside the picture."""
+        half = LETTER * len(label) / 2
+        return Tick(round(at, 1), label, written=round(min(max(at, half), self._size.width - half), 1))
+
     def _anchored(self, at: float, label: str) -> Tick:
-        """Keep a label inside the picture."""
+        """Keep a value inside the field."""
         half = LETTER * len(label) / 2
         if at + half > self._size.width:
             return Tick(round(self.right, 1), label, "end")
