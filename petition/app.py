@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,7 +18,7 @@ from petition import desk_routes, failures, health, i18n
 from petition.api import views as api
 from petition.captcha import Captchas
 from petition.database import opened
-from petition.errors import SettingsError
+from petition.errors import Paused, SettingsError
 from petition.front import App, Front
 from petition.kept import Pages
 from petition.letters import views as letters
@@ -33,9 +34,11 @@ from petition.settings import Settings
 from petition.signatures import confirm_views, forms, list_views, own_views, views
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
-from petition.state import Site
+from petition.state import Posted, Site
 from petition.static_files import Static
+from petition.throttle import Throttle
 from petition.tokens import Tokens
+from petition.writing import preview_views
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +67,12 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/second/{token}", second_views.confirm, methods=["POST"]),
     Route("/{lang}/never/{token}", confirm_views.never),
     Route("/{lang}/never/{token}", confirm_views.never_again, methods=["POST"]),
+    Route("/{lang}/preview/{token}", preview_views.outside),
     Route("/{lang}/{slug}", letters.show),
     Route("/{lang}/{slug}/text", letters.text),
     Route("/{lang}/{slug}/versions", letters.versions),
+    Route("/{lang}/{slug}/updates", letters.updates),
+    Route("/{lang}/{slug}/picture/{picture}", preview_views.picture),
     Route("/{lang}/{slug}/sign", views.to_letter),
     Route("/{lang}/{slug}/check-your-inbox", views.check_your_inbox),
     Route("/{lang}/{slug}/confirm", views.to_letter),
@@ -84,7 +90,7 @@ def create_app(settings: Settings) -> App:
     """Return the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
     languages = i18n.load(settings.locales_dir)
     renderer = Renderer(languages, settings.base_url, settings.controller)
-    pages = Pages()
+    pages, posted = Pages(), Posted()
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -93,13 +99,15 @@ def create_app(settings: Settings) -> App:
         async with opened(settings.database_url) as database:
             wrapper = Wrapper(settings.secret_keys)
             tokens, sealer = Tokens(settings.secret_keys), Sealer(settings.contact_public_key)
-            site = Site(settings, database, renderer, tokens, sealer, wrapper)
-            board = Board(database, wrapper)
+            site = Site(settings, database, renderer, tokens, sealer, wrapper, posted)
+            board = Board(database, wrapper, posted)
             board.on_change(pages.moved)
             board.on_change(lambda _slug: pages.moved(ALL))
-            signing, confirming = Signing(database, settings.limits), Confirming(database)
+            board.on_gone(pages.forget)
+            signing, confirming = Signing(database, settings.limits, sealer), Confirming(database)
+            throttle = Throttle(settings.limits)
             days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
-            for service in (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming):
+            for service in (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming, throttle):
                 site.add(service)
             forms.prepare()
             gc.freeze()  # what is there now stays; to look it through again and again took 5 % of a busy server
@@ -113,10 +121,10 @@ def create_app(settings: Settings) -> App:
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=failures.HANDLERS)
     framework.router.redirect_slashes = False
-    return Front(_refusing(framework), settings, pages, renderer.css_hash)
+    return Front(_refusing(framework, posted), settings, pages, renderer.css_hash, posted)
 
 
-def _refusing(framework: Starlette) -> App:
+def _refusing(framework: Starlette, posted: Posted) -> App:
     """Answer what the door refused with a page of ours; hand on everything else."""
 
     async def refusing(scope: Any, receive: Any, send: Any) -> None:
@@ -124,7 +132,10 @@ def _refusing(framework: Starlette) -> App:
             await framework(scope, receive, send)
             return
         request = Request(scope, receive)
-        response: Response = await failures.http(request, HTTPException(scope["refused"]))
+        if scope["refused"] == HTTPStatus.SERVICE_UNAVAILABLE:
+            response: Response = await failures.domain(request, Paused(posted.read_only or {}))
+        else:
+            response = await failures.http(request, HTTPException(scope["refused"]))
         await response(scope, receive, send)
 
     return refusing

@@ -11,12 +11,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from petition import desk, web
-from petition.errors import BadToken, KeyDestroyed, NotFound, PetitionError, Unavailable
+from petition.errors import BadToken, Gone, KeyDestroyed, NotFound, Paused, PetitionError, TooMany, Unavailable
 from petition.i18n import N_
+from petition.state import said
 
 log = logging.getLogger(__name__)
 
-STATUS: Mapping[type[Exception], int] = {NotFound: 404, BadToken: 404, KeyDestroyed: 410, Unavailable: 503}
+STATUS: Mapping[type[Exception], int] = {
+    Gone: 410,  # ahead of what it is a kind of
+    **{NotFound: 404, BadToken: 404, KeyDestroyed: 410},
+    **{TooMany: 429, Unavailable: 503, Paused: 503},
+}
 
 TEXTS: Mapping[int, tuple[str, str]] = {
     400: (N_("This could not be read"), N_("The form arrived damaged. Please go back and send it again.")),
@@ -36,6 +41,14 @@ TEXTS: Mapping[int, tuple[str, str]] = {
     500: (N_("Something went wrong"), N_("It was our mistake. Please try again in a few minutes.")),
     503: (N_("Away for a moment"), N_("We will be back soon. Please try again in a few seconds.")),
 }
+
+
+TAKEN_DOWN = (
+    N_("This letter has been taken down"),
+    N_("Its text and everything about its signatures have been deleted. There is nothing you need to do."),
+)
+PAUSED = N_("Nothing can be changed here at the moment")
+PAUSED_WHY = N_("Nothing you sent has been stored. Links from mails keep working: please come back later.")
 
 
 async def http(request: Request, error: Exception) -> Response:
@@ -58,7 +71,11 @@ async def domain(request: Request, error: Exception) -> Response:
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), None)
     if status is None:
         return await unexpected(request, error)
-    headers = {"retry-after": str(error.retry_after)} if isinstance(error, Unavailable) else {}
+    headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany | Unavailable | Paused) else {}
+    if isinstance(error, Gone):
+        return _page(request, status, headers, TAKEN_DOWN)
+    if isinstance(error, Paused):
+        return _page(request, status, headers, (PAUSED, PAUSED_WHY), said(error.reasons, web.lang_of(request)))
     return _page(request, status, headers)
 
 
@@ -74,15 +91,22 @@ def _route(request: Request) -> str:
     return str(getattr(route, "path", "none"))
 
 
-def _page(request: Request, status: int, headers: Mapping[str, str]) -> Response:
+def _page(
+    request: Request,
+    status: int,
+    headers: Mapping[str, str],
+    told: tuple[str, str] | None = None,
+    reason: tuple[str, str] = ("", ""),
+) -> Response:
+    """Answer with a title and a message, in the catalogues' words; ``reason`` is (language, what somebody typed)."""
     seconds = headers.get("retry-after", "")
-    title, message = TEXTS.get(status, (HTTPStatus(status).phrase, ""))
+    title, message = told or TEXTS.get(status, (HTTPStatus(status).phrase, ""))
     language = web.language_of(request)
     if request.url.path.startswith("/api/"):
         response: Response = problem(status, HTTPStatus(status).phrase)
     elif request.url.path.startswith(desk.ROOT):
-        told = language.gettext(title), language.gettext(message)
-        response = desk.error_page(request, status, *told, headers.get("retry-after"))
+        in_words = language.gettext(title), language.gettext(message)
+        response = desk.error_page(request, status, *in_words, headers.get("retry-after"))
     else:
         response = web.page(
             request,
@@ -92,6 +116,7 @@ def _page(request: Request, status: int, headers: Mapping[str, str]) -> Response
             status=status,
             title=language.gettext(title),
             message=language.gettext(message),
+            reason=reason,
             retry_after=int(seconds) if seconds.isdigit() else None,
         )
     response.headers.update(headers)

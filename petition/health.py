@@ -46,7 +46,7 @@ async def robots(request: Request) -> Response:
     """Keep search engines out of whatever belongs to one person."""
     lines = ["User-agent: *"]
     for lang in web.site_of(request).renderer.languages:
-        lines += [f"Disallow: /{lang}/{path}/" for path in ("confirm", "signature", "never")]
+        lines += [f"Disallow: /{lang}/{path}/" for path in ("confirm", "signature", "never", "preview")]
     lines += ["Disallow: /organizer/", "Disallow: /captcha/"]
     return PlainTextResponse("\n".join(lines) + "\n", headers={"cache-control": "public, max-age=3600"})
 

@@ -19,6 +19,7 @@ Header = tuple[bytes, bytes]
 PUBLIC = b"public, max-age=0, s-maxage=5"
 _NO_GZIP = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
 MOST = 4000  # kept pages; the oldest goes first
+MOST_BYTES = 64 * 1024 * 1024  # of all of them together, plain and compressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Kept:
     small: bytes
     small_headers: list[Header]
     unchanged_headers: list[Header]
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes in memory, its headers aside."""
+        return len(self.plain) + len(self.small)
 
     @property
     def weight(self) -> int:
@@ -82,7 +88,9 @@ class Pages:
     def __init__(self) -> None:
         self.fresh: dict[str, Kept] = {}
         self._last: dict[str, Kept] = {}
+        self._bytes = 0  # of all in ``_last``
         self._groups: dict[str, set[str]] = defaultdict(set)
+        self._group_of: dict[str, str] = {}
         self._generation: dict[str, int] = defaultdict(int)
         self._making: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -91,6 +99,12 @@ class Pages:
         self._generation[group] += 1
         for key in self._groups.pop(group, ()):
             self.fresh.pop(key, None)
+
+    def forget(self, group: str) -> None:
+        """Forget every page of ``group``, also those kept for when the database is away: it is not to be seen again."""
+        self.moved(group)
+        for key in [key for key, each in self._group_of.items() if each == group]:
+            self._drop(key)
 
     async def answer(self, key: str, group: str, make: Callable[[], Awaitable[Kept]]) -> Kept:
         """Return the kept page under ``key``, made by ``make`` if need be; once, however many ask at the same time.
@@ -111,12 +125,18 @@ class Pages:
             return kept
 
     def _remember(self, key: str, group: str, kept: Kept, *, still_true: bool) -> None:
-        while len(self._last) >= MOST and key not in self._last:
-            oldest = next(iter(self._last))
-            del self._last[oldest]
-            self.fresh.pop(oldest, None)
-            self._making.pop(oldest, None)
+        before = self._last.pop(key, None)
+        self._bytes += kept.size - (before.size if before else 0)
+        while self._last and (len(self._last) >= MOST or self._bytes > MOST_BYTES):
+            self._drop(next(iter(self._last)))
         self._last[key] = kept
+        self._group_of[key] = group
         if still_true:
             self.fresh[key] = kept
             self._groups[group].add(key)
+
+    def _drop(self, key: str) -> None:
+        self._bytes -= self._last.pop(key).size
+        self._group_of.pop(key, None)
+        self.fresh.pop(key, None)
+        self._making.pop(key, None)

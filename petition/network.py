@@ -16,8 +16,8 @@ def of_client(peer: str | None, forwarded_for: Sequence[str], trusted: Iterable[
     from the right, and only past addresses of trusted proxies: whatever stands left of the first stranger was written
     by that stranger.
     """
-    nets = tuple(trusted)
     hops = [each.strip() for value in forwarded_for for each in value.split(",")]
+    nets = tuple(trusted) if hops else ()
     address = _parse(peer)
     while address is not None and hops and any(address in net for net in nets if net.version == address.version):
         before = _parse(hops.pop())
@@ -25,6 +25,14 @@ def of_client(peer: str | None, forwarded_for: Sequence[str], trusted: Iterable[
             break
         address = before
     return UNKNOWN if address is None else _bucket(address)
+
+
+def is_trusted(peer: str, trusted: Iterable[Network]) -> bool:
+    """Tell whether an address is a trusted proxy's, or this machine's own (where proxies and Tor's daemon stand)."""
+    address = _parse(peer)
+    if address is None:
+        return False
+    return address.is_loopback or any(address in net for net in trusted if net.version == address.version)
 
 
 def is_public(network: str) -> bool:

@@ -85,6 +85,12 @@ DELETE FROM invitation WHERE id IN (
 )
 """
 
+DROP_PREVIEW_LINKS = """
+DELETE FROM preview_link WHERE id IN (
+  SELECT id FROM preview_link WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+"""
+
 # The same times as in ``organizers.queries.LIVE``.
 DROP_SESSIONS = """
 DELETE FROM session WHERE id IN (
@@ -114,6 +120,7 @@ BATCHED = {
     "day_key": (FORGET_NETWORKS_OF_PENDING, FORGET_NETWORKS, DROP_DAY_KEYS),
     "entry": (DROP_ENTRIES,),
     "invitation": (DROP_INVITATIONS,),
+    "preview_link": (DROP_PREVIEW_LINKS,),
     "session": (DROP_SESSIONS,),
 }
 

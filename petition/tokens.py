@@ -32,7 +32,7 @@ class Tokens:
                 key_derivation="hmac",
                 digest_method=hashlib.sha256,
             )
-            for purpose in ("signature", "never", "second")
+            for purpose in ("signature", "never", "second", "preview")
         }
         self._code_keys = [derive(each, "code") for each in secrets_newest_first]
 
@@ -51,6 +51,14 @@ class Tokens:
     def read_second(self, token: str) -> tuple[int, int]:
         """Return (letter, signature). Raises ``BadToken``."""
         return self._place("second", token)
+
+    def for_preview(self, letter: int, link: int) -> str:
+        """Return the token that shows people outside a draft, as long as the link's row is there."""
+        return self._make("preview", _PLACE.pack(letter, link))
+
+    def read_preview(self, token: str) -> tuple[int, int]:
+        """Return (letter, link). Raises ``BadToken``."""
+        return self._place("preview", token)
 
     def for_never(self, suppression_digest: bytes) -> str:
         """Return the token of a "never mail me again" link: it holds a keyed digest of the address."""

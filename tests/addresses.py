@@ -1,8 +1,11 @@
 """Every address of the application as a visitor would type it, made from the routes themselves."""
 
+from datetime import timedelta
+
 from starlette.routing import Mount, Route
 
 from petition.app import ROUTES
+from petition.letters import preview_queries
 from petition.tokens import Tokens
 from tests.running import KEY, SLUG, Installation
 
@@ -27,12 +30,38 @@ async def filled(pattern: str, site: Installation, lang: str = "en") -> str:
     values = {"{lang}": lang, "{slug}": SLUG}
     if "{token}" in pattern:
         values["{token}"] = await _token(pattern, site)
+    if "{picture}" in pattern:
+        values["{picture}"] = str(await _picture(site))
     if "{entry}" in pattern:
         values |= {"{kind}": "person", "{entry}": str(await _entry(site))}
     for name, value in values.items():
         pattern = pattern.replace(name, value)
     assert "{" not in pattern, "a parameter that this test does not know"
     return pattern + f"?letter={SLUG}" * pattern.startswith("/captcha/")
+
+
+async def _picture(site: Installation) -> int:
+    """Return the id of a picture that the letter is shared with."""
+    async with site.database.transaction() as conn:
+        letter = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG)
+        await conn.execute(
+            "INSERT INTO picture (letter, id, type, content) VALUES ($1, 7, 'image/png', 'x') ON CONFLICT DO NOTHING",
+            letter,
+        )
+        await conn.execute(
+            "INSERT INTO sharing (letter, lang, text, alt, picture) VALUES ($1, 'en', '', 'x', 7)"
+            " ON CONFLICT DO NOTHING",
+            letter,
+        )
+    return 7
+
+
+async def _preview(site: Installation) -> str:
+    """Return the token of a preview link that works."""
+    async with site.database.transaction() as conn:
+        letter = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG)
+        await preview_queries.add(conn, 7, letter, False, timedelta(days=1))
+    return Tokens([KEY]).for_preview(letter, 7)
 
 
 async def _entry(site: Installation) -> int:
@@ -51,6 +80,8 @@ async def _entry(site: Installation) -> int:
 
 async def _token(pattern: str, site: Installation) -> str:
     tokens = Tokens([KEY])
+    if "/preview/" in pattern:
+        return await _preview(site)
     if "/never/" in pattern:
         return tokens.for_never(b"sixteen bytes of")
     async with site.database.connection() as conn:

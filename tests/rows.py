@@ -24,12 +24,15 @@ FROM unnest($4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[]) AS u (id, diges
 
 # As the contract defines them: "organizations" are entries with at least one confirmed signature, however many
 # representatives; "hidden" are counted people whose name is not shown; an entry is "imported" if a signature of it is.
+# Tallies are people, and imported.
 RECOUNT = """
-SELECT count(*) FILTER (WHERE kind = 'person') AS people,
+SELECT count(*) FILTER (WHERE kind = 'person')
+         + (SELECT coalesce(sum(people), 0) FROM tally WHERE letter = $1 AND ended_at IS NULL) AS people,
        count(DISTINCT organization) AS organizations,
        count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden,
        count(*) FILTER (WHERE kind = 'person' AND import IS NOT NULL)
-         + count(DISTINCT organization) FILTER (WHERE import IS NOT NULL) AS imported
+         + count(DISTINCT organization) FILTER (WHERE import IS NOT NULL)
+         + (SELECT coalesce(sum(people), 0) FROM tally WHERE letter = $1 AND ended_at IS NULL) AS imported
 FROM signature WHERE letter = $1 AND state = 'confirmed'
 """
 
@@ -131,3 +134,26 @@ async def rows_of(database: Database, statement: str, *arguments: object) -> lis
     """Return rows as dictionaries."""
     async with database.connection() as conn:
         return [dict(row) for row in await conn.fetch(statement, *arguments)]
+
+
+TABLES = """
+SELECT t.table_name AS name, bool_or(c.column_name = 'letter') AS of_letter
+FROM information_schema.tables t JOIN information_schema.columns c USING (table_schema, table_name)
+WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE' GROUP BY 1 ORDER BY 1
+"""
+# What changes by being there: uses of limits, the day's key, when somebody was last seen.
+BESIDE = {"limit_use", "day_key", "migration"}
+
+
+async def picture(database: Database, letter: int | None = None) -> dict[str, str]:
+    """Return a fingerprint of every table, or of the rows of one letter in those that have letters."""
+    async with database.connection() as conn:
+        tables = [row for row in await conn.fetch(TABLES) if row["name"] not in BESIDE]
+        wanted = [row["name"] for row in tables if letter is None or row["of_letter"]]
+        where = "" if letter is None else f"WHERE t.letter = {letter}"
+        each = " UNION ALL ".join(
+            f"SELECT '{name}' AS name, coalesce(md5(string_agg(line, '|' ORDER BY line)), '') AS print"
+            f" FROM (SELECT (to_jsonb(t) - 'seen_at')::text AS line FROM {name} t {where}) AS {name}_lines"
+            for name in wanted
+        )
+        return {row["name"]: row["print"] for row in await conn.fetch(each)}

@@ -21,6 +21,7 @@ from petition.letters.board import Board, Live
 from petition.signatures import listing
 from petition.signatures.listing import BadCursor, Cursor
 from petition.signatures.model import Kind, Signatory
+from petition.throttle import Throttle
 
 MOST = 500  # signatories in one answer
 
@@ -38,7 +39,7 @@ async def letter(request: Request) -> Response:
         "state": about.state.value,
         "opened_at": _time(about.opened_at),
         "closes_at": _time(about.closes_at),
-        "goal": about.goal,
+        "goal": about.goal_at(live.counts.total),
         "translations": {
             lang: {"title": text.title, "url": f"{base_url}/{lang}/{about.slug}"}
             for lang, text in about.version.texts.items()
@@ -66,7 +67,11 @@ async def signatories(request: Request) -> Response:
     """Give a page of the public list, or what a search has found."""
     live = await _live(request)
     kind, q, after, limit = _asked(request)
-    async with web.site_of(request).database.connection() as conn:
+    if live.letter.switches.list_hidden:
+        raise HTTPException(403)
+    site = web.site_of(request)
+    turn = site.get(Throttle).reading(web.network_of(request))
+    async with turn, site.database.connection() as conn:
         found, following = await listing.read(conn, live.letter.id, kind, q, after, limit)
     body = {"items": [_item(each) for each in found], "next": following.encode() if following else None}
     return web.KeptResponse(request, keep(_dumped(body), JSON, [FOR_ANYONE, NOT_FOR_ENGINES]))

@@ -2,9 +2,10 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,7 +16,9 @@ from petition.text import clean, has_hidden
 MAXIMUM_PARTIES = 500
 MAXIMUM_NAME = 200  # characters
 MAXIMUM_URL = 2000  # characters
-_MAXIMUM_GOAL = 2**31 - 1  # PostgreSQL's integer
+MAXIMUM_SENTENCE = 300  # characters of a sharing text, or of a picture's description
+MAXIMUM_NEXT_GOALS = 10
+MAXIMUM_GOAL = 2**31 - 1  # PostgreSQL's integer
 
 T = TypeVar("T")
 Table = Mapping[str, Any]
@@ -31,6 +34,9 @@ class LetterSettings:
     names_in_search: bool = False
     initiators: tuple[Party, ...] = ()
     addressees: tuple[Party, ...] = ()
+    next_goals: tuple[int, ...] = ()  # what the goal rises to
+    sharing: Mapping[str, str] = field(default_factory=dict)  # by language: what is passed on with the address
+    picture_alt: Mapping[str, str] = field(default_factory=dict)  # by language: what the picture shows
 
 
 def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None, list[str]]:
@@ -47,7 +53,12 @@ def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None,
         names_in_search=_take(table, "names_in_search", _yes_or_no, problems) or False,
         initiators=_parties(table, "initiators", languages, problems),
         addressees=_parties(table, "addressees", languages, problems),
+        next_goals=_take(table, "next_goals", _goals, problems) or (),
+        sharing=_sentences(table, "sharing", languages, problems),
+        picture_alt=_sentences(table, "picture_alt", languages, problems),
     )
+    if not problems and letter.next_goals and not rises(letter.goal, letter.next_goals):
+        problems.append("next_goals: must rise from goal on")
     _refuse_others(table, LetterSettings.__dataclass_fields__, problems)
     return (None if problems else letter), problems
 
@@ -61,6 +72,10 @@ def dumps(letter: LetterSettings) -> str:
         lines.append(f"closes_at = {letter.closes_at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z")
     if letter.names_in_search:
         lines.append("names_in_search = true")
+    if letter.next_goals:
+        lines.append(f"next_goals = [{', '.join(map(str, letter.next_goals))}]")
+    for key, sentences in (("sharing", letter.sharing), ("picture_alt", letter.picture_alt)):
+        lines += [f"{key}.{lang} = {_quoted(text)}" for lang, text in sorted(sentences.items())]
     for key, parties in (("initiators", letter.initiators), ("addressees", letter.addressees)):
         for party in parties:
             lines += ["", f"[[{key}]]", *_party_lines(party)]
@@ -114,9 +129,21 @@ def _slug(value: object) -> str:
 
 
 def _goal(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MAXIMUM_GOAL:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAXIMUM_GOAL:
         raise _Wrong("must be a whole number above 0")
     return value
+
+
+def rises(goal: int | None, next_goals: Sequence[int]) -> bool:
+    """Tell whether there is a goal, and each of the next ones is higher than the one before."""
+    goals = [goal or 0, *next_goals]
+    return goal is not None and all(before < after for before, after in pairwise(goals))
+
+
+def _goals(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list) or len(value) > MAXIMUM_NEXT_GOALS:
+        raise _Wrong(f"must be a list of at most {MAXIMUM_NEXT_GOALS} whole numbers")
+    return tuple(_goal(each) for each in value)
 
 
 def _moment(value: object) -> datetime:
@@ -141,15 +168,36 @@ def _name(value: object) -> str:
     return name
 
 
-def _url(value: object) -> str:
-    if not isinstance(value, str) or len(value) > MAXIMUM_URL or re.search(r"[\s\x00-\x20\x7f\ud800-\udfff]", value):
-        raise _Wrong("must be an address like https://example.org/")
+def _sentence(value: object) -> str:
+    text = clean(value) if isinstance(value, str) else ""
+    if not text or has_hidden(text) or len(text) > MAXIMUM_SENTENCE:
+        raise _Wrong(f"must be a text of 1–{MAXIMUM_SENTENCE} characters, none of them hidden")
+    return text
+
+
+def _sentences(table: Table, key: str, languages: Collection[str], problems: list[str]) -> dict[str, str]:
+    given = table.get(key, {})
+    if not isinstance(given, dict):
+        problems.append(f'{key}: must be given by language, like {key}.en = "…"')
+        return {}
+    _refuse_others(given, languages, problems, f"{key}.")
+    found = {lang: _take(given, lang, _sentence, problems, where=f"{key}.") for lang in languages}
+    return {lang: text for lang, text in found.items() if text is not None}
+
+
+def is_web_address(value: str) -> bool:
+    """Tell whether ``value`` is an absolute address of the web that may stand in a link."""
+    if len(value) > MAXIMUM_URL or re.search(r"[\s\x00-\x20\x7f\ud800-\udfff]", value):
+        return False
     try:
         parts = urlsplit(value)
-        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
-        is_web = False
-    if not is_web:
+        return False
+
+
+def _url(value: object) -> str:
+    if not isinstance(value, str) or not is_web_address(value):
         raise _Wrong("must be an address like https://example.org/")
     return value
 

@@ -50,6 +50,11 @@ def split(text: str) -> tuple[str, str]:
     return title, trimmed(body)
 
 
+def has_control(text: str) -> bool:
+    """Tell whether a character is in ``text`` that no text of a letter may hold."""
+    return _HIDDEN.search(text) is not None
+
+
 def join(title: str, body: str) -> str:
     """Return the text that ``split`` takes apart again, ending in one line end."""
     return f"# {title}\n\n{body}\n" if body else f"# {title}\n"

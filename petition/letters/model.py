@@ -2,12 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import StrEnum
 
+from petition.errors import PetitionError
+from petition.letters.switches import NOTHING, Switches
 from petition.sealing import LetterKeys
+from petition.state import Texts
+
+
+class SlugTaken(PetitionError):
+    """Another letter has this short name."""
 
 
 class State(StrEnum):
@@ -17,6 +24,7 @@ class State(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
     ARCHIVED = "archived"
+    GONE = "gone"  # taken down: only the short name is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,30 @@ class Text:
     html: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """What is passed on with a letter's address in one language."""
+
+    text: str = ""  # "" where nothing was written: the title does then
+    picture: int | None = None
+    alt: str = ""  # what the picture shows
+
+    def __bool__(self) -> bool:
+        """Tell whether anything stands here."""
+        return self != Sharing()
+
+
+def goal_at(goal: int | None, next_goals: Sequence[int], total: int) -> int | None:
+    """Return the goal that is shown when ``total`` have signed: the first not reached yet, or the last there is.
+
+    ``next_goals`` rise. Nothing of this is stored, so whoever knows the count knows the goal.
+    """
+    if goal is None:
+        return None
+    goals = (goal, *next_goals)
+    return next((each for each in goals if each > total), goals[-1])
+
+
 def digest_of(texts: Mapping[str, tuple[str, str]]) -> str:
     """Return the SHA-256 (64 hexadecimal digits) over all languages, each a (title, Markdown).
 
@@ -67,6 +99,19 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """So many people who signed elsewhere, counted on a day; ``source`` tells readers by whom, per language."""
+
+    people: int
+    counted_on: date
+    source: Mapping[str, str]
+
+    def lang(self, lang: str) -> str:
+        """Return the language of ``source`` that a reader of ``lang`` is shown: that one, or the first there is."""
+        return lang if lang in self.source else next(iter(self.source))
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A published letter with its current version and unwrapped keys: what the web keeps in memory."""
 
@@ -84,11 +129,33 @@ class Letter:
     addressees: tuple[Party, ...]
     version: Version
     keys: LetterKeys
+    tallies: tuple[Tally, ...] = ()
+    switches: Switches = NOTHING
+    next_goals: tuple[int, ...] = ()
+    sharing: Mapping[str, Sharing] = field(default_factory=dict)
+
+    def goal_at(self, total: int) -> int | None:
+        """Return the goal that is shown when ``total`` have signed."""
+        return goal_at(self.goal, self.next_goals, total)
+
+    def shared(self, lang: str) -> Sharing:
+        """Return what a reader of ``lang`` passes on, in the language of the text that is shown."""
+        return self.sharing.get(self.shown_in(lang)) or Sharing()
 
     @property
     def is_open(self) -> bool:
-        """Tell whether it can be signed."""
+        """Tell whether it takes signatures, as far as its state goes."""
         return self.state is State.OPEN
+
+    @property
+    def pause(self) -> Texts | None:
+        """Return why an open letter cannot be signed at the moment; None if it can."""
+        return self.switches.pause if self.is_open else None
+
+    @property
+    def takes_signatures(self) -> bool:
+        """Tell whether it can be signed at this moment."""
+        return self.is_open and self.switches.pause is None
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from petition.database import Connection, Record
-from petition.letters.model import Party, State, Text, Version
+from petition.letters.model import Party, Sharing, SlugTaken, State, Tally, Text, Version
 
 PULSE = """
 SELECT l.id, l.slug, l.revision, l.effective_state AS state,
@@ -14,39 +14,49 @@ FROM letter l LEFT JOIN count c ON c.letter = l.id
 WHERE l.version IS NOT NULL ORDER BY l.opened_at DESC, l.id DESC
 """
 
+TAKEN_DOWN = "SELECT id, slug FROM letter WHERE state = 'gone'"
+
 LOAD = """
 SELECT l.*, l.effective_state FROM letter l WHERE l.id = $1 AND l.version IS NOT NULL
 """
 
 PARTIES = "SELECT role, names, url FROM party WHERE letter = $1 ORDER BY role, position"
 
+TALLIES = """
+SELECT people, counted_on, source FROM tally WHERE letter = $1 AND ended_at IS NULL ORDER BY counted_on DESC, id DESC
+"""
+
 VERSION = "SELECT * FROM version WHERE letter = $1 AND number = $2"
 
 VERSIONS = "SELECT * FROM version WHERE letter = $1 ORDER BY number DESC"
 
-BY_SLUG = "SELECT * FROM letter WHERE slug = $1"
+BY_SLUG = "SELECT *, effective_state(letter) AS effective_state FROM letter WHERE slug = $1"
 
-LOCK = "SELECT * FROM letter WHERE slug = $1 FOR UPDATE"
+# Signatures go on being taken meanwhile: their foreign keys need less than this lock forbids.
+LOCK = "SELECT *, effective_state(letter) AS effective_state FROM letter WHERE slug = $1 FOR NO KEY UPDATE"
 
 ADD = """
 WITH added AS (
   INSERT INTO letter (slug, goal, closes_at, names_in_search, wrapped_digest_key, wrapped_name_key, rules_version)
-  VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+  VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (slug) DO NOTHING RETURNING id
 )
 INSERT INTO count (letter) SELECT id FROM added RETURNING letter
 """
 
 SET_FRAME = """
-UPDATE letter SET goal = $2, closes_at = $3, names_in_search = $4, revision = revision + 1 WHERE id = $1
+UPDATE letter SET goal = $2, closes_at = $3, names_in_search = $4, next_goals = $5, revision = revision + 1
+WHERE id = $1
 """
+
+SHARING = "SELECT lang, text, alt, picture FROM sharing WHERE letter = $1 ORDER BY lang"
+
+DROP_SHARING = "DELETE FROM sharing WHERE letter = $1"
+
+ADD_SHARING = "INSERT INTO sharing (letter, lang, text, alt, picture) VALUES ($1, $2, $3, $4, $5)"
 
 DROP_PARTIES = "DELETE FROM party WHERE letter = $1"
 
 ADD_PARTY = "INSERT INTO party (letter, role, position, names, url) VALUES ($1, $2, $3, $4, $5)"
-
-DROP_TRANSLATIONS = "DELETE FROM translation WHERE letter = $1"
-
-ADD_TRANSLATION = "INSERT INTO translation (letter, lang, title, markdown) VALUES ($1, $2, $3, $4)"
 
 TRANSLATIONS = "SELECT lang, title, markdown FROM translation WHERE letter = $1 ORDER BY lang"
 
@@ -69,6 +79,11 @@ async def pulse(conn: Connection) -> list[Record]:
     return await conn.fetch(PULSE)
 
 
+async def taken_down(conn: Connection) -> dict[int, str]:
+    """Return the short names that are not to be used again, each under its letter's id."""
+    return {row["id"]: row["slug"] for row in await conn.fetch(TAKEN_DOWN)}
+
+
 async def load(conn: Connection, letter: int) -> Record | None:
     """Return the row of a published letter, with ``effective_state``."""
     return await conn.fetchrow(LOAD, letter)
@@ -80,6 +95,16 @@ async def parties(conn: Connection, letter: int) -> tuple[tuple[Party, ...], tup
     initiators = tuple(Party(row["names"], row["url"]) for row in rows if row["role"] == "initiator")
     addressees = tuple(Party(row["names"], row["url"]) for row in rows if row["role"] == "addressee")
     return initiators, addressees
+
+
+async def tallies(conn: Connection, letter: int) -> tuple[Tally, ...]:
+    """Return who signed elsewhere, without names, the newest first."""
+    return tuple(tally_in(row) for row in await conn.fetch(TALLIES, letter))
+
+
+def tally_in(row: Record) -> Tally:
+    """Read a tally out of a row."""
+    return Tally(row["people"], row["counted_on"], row["source"])
 
 
 async def version(conn: Connection, letter: int, number: int) -> Version:
@@ -112,14 +137,39 @@ async def by_slug(conn: Connection, slug: str, *, lock: bool = False) -> Record 
 
 
 async def add(conn: Connection, slug: str, frame: Sequence[object], keys: tuple[bytes, bytes], rules: int) -> int:
-    """Add a draft; ``frame`` is (goal, closes_at, names_in_search), ``keys`` the wrapped (digest, name) keys."""
-    letter: int = await conn.fetchval(ADD, slug, *frame, *keys, rules)
+    """Add a draft; ``frame`` is (goal, closes_at, names_in_search), ``keys`` the wrapped (digest, name) keys.
+
+    Raises ``SlugTaken``.
+    """
+    letter: int | None = await conn.fetchval(ADD, slug, *frame, *keys, rules)
+    if letter is None:
+        raise SlugTaken(f"there is a letter {slug} already")
     return letter
 
 
-async def set_frame(conn: Connection, letter: int, goal: int | None, closes_at: datetime | None, search: bool) -> None:
+async def set_frame(
+    conn: Connection,
+    letter: int,
+    goal: int | None,
+    closes_at: datetime | None,
+    search: bool,
+    next_goals: Sequence[int] = (),
+) -> None:
     """Change what surrounds the text."""
-    await conn.execute(SET_FRAME, letter, goal, closes_at, search)
+    await conn.execute(SET_FRAME, letter, goal, closes_at, search, list(next_goals))
+
+
+async def sharing(conn: Connection, letter: int) -> dict[str, Sharing]:
+    """Return what readers pass on: language → sharing text and picture."""
+    rows = await conn.fetch(SHARING, letter)
+    return {row["lang"]: Sharing(row["text"], row["picture"], row["alt"]) for row in rows}
+
+
+async def set_sharing(conn: Connection, letter: int, sharing: Mapping[str, Sharing]) -> None:
+    """Replace what readers pass on."""
+    await conn.execute(DROP_SHARING, letter)
+    rows = [(letter, lang, each.text, each.alt, each.picture) for lang, each in sharing.items() if each]
+    await conn.executemany(ADD_SHARING, rows)
 
 
 async def set_parties(conn: Connection, letter: int, initiators: Sequence[Party], addressees: Sequence[Party]) -> None:
@@ -131,12 +181,6 @@ async def set_parties(conn: Connection, letter: int, initiators: Sequence[Party]
     await conn.executemany(
         ADD_PARTY, [(letter, role, position, dict(party.names), party.url) for role, position, party in rows]
     )
-
-
-async def set_translations(conn: Connection, letter: int, texts: Mapping[str, tuple[str, str]]) -> None:
-    """Replace the working text: language → (title, Markdown)."""
-    await conn.execute(DROP_TRANSLATIONS, letter)
-    await conn.executemany(ADD_TRANSLATION, [(letter, lang, *text) for lang, text in texts.items()])
 
 
 async def translations(conn: Connection, letter: int) -> dict[str, tuple[str, str]]:

@@ -1,6 +1,7 @@
 """A letter's short name in addresses."""
 
 import re
+import unicodedata
 
 _SLUG = re.compile(r"[a-z0-9-]{3,64}")
 
@@ -20,3 +21,25 @@ def problem_of_slug(slug: str) -> str | None:
     if not _SLUG.fullmatch(slug):
         return "must be 3–64 characters of a–z, 0–9 and hyphens"
     return f"{slug!r} is reserved, choose another" if slug in RESERVED else None
+
+
+# Russian letters as passports have them (ICAO Doc 9303), the signs left out.
+_ONE_FOR_ONE = dict(zip("абвгдезийклмнопрстуфыэё", "abvgdeziiklmnoprstufyee", strict=True))
+_LETTERS = _ONE_FOR_ONE | {"ж": "zh", "х": "kh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch", "ю": "iu", "я": "ia"}
+_LETTERS |= {"ъ": "", "ь": "", "ß": "ss", "ø": "o", "đ": "d", "ł": "l"}
+SUGGESTED_LENGTH = 48
+
+
+def suggested(title: str) -> str:
+    """Return a short name made of a title's words, or "" where nothing of it is left; it may be reserved or taken."""
+    title = title[:500].lower()
+    latin = "".join(_LETTERS.get(each, each) for each in unicodedata.normalize("NFC", title))
+    plain = unicodedata.normalize("NFD", latin).encode("ascii", "ignore").decode()
+    words = re.findall("[a-z0-9]+", re.sub("['`]", "", plain))
+    slug = ""
+    for word in words:
+        longer = f"{slug}-{word}" if slug else word[:SUGGESTED_LENGTH]
+        if len(longer) > SUGGESTED_LENGTH:
+            break
+        slug = longer
+    return slug if len(slug) >= 3 else ""

@@ -138,11 +138,11 @@ def _walk(conditions: Conditions, most: int) -> str:
 
 
 async def page(
-    conn: Connection, letter: int, wanted: Filter, before: tuple[datetime, int], limit: int
+    conn: Connection, letter: int, wanted: Filter, before: tuple[datetime, int], limit: int, words: str = ""
 ) -> tuple[list[Record], Record | None]:
     """Return the newest ``limit`` matches before a place, and, if there are fewer in what was looked at, where it ended
-    (None: everything was looked at). ``wanted.q`` is left out."""
-    conditions = Conditions(wanted, "", 4)
+    (None: everything was looked at). ``words`` (a ``tsquery``) stands for ``wanted.q``."""
+    conditions = Conditions(wanted, words, 4)
     others = " AND ".join(conditions.others) or "true"
     found = f"SELECT * FROM ({_walk(conditions, LOOKED)}) AS s WHERE {_unnamed(others)} {_NEWEST_FIRST} LIMIT {limit}"
     rows = await conn.fetch(_with_organizations % found, letter, *before, *conditions.arguments)

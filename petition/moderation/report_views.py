@@ -15,18 +15,22 @@ from petition.organizers.model import Refused
 from petition.signatures import gate
 from petition.signatures.letter_page import Form
 from petition.signatures.model import Kind
+from petition.throttle import Throttle
 
 
 async def show(request: Request) -> Response:
     """Show the form, or that the report has arrived."""
-    live, entry = await _place(request)
+    async with web.site_of(request).get(Throttle).reading(web.network_of(request)):
+        live, entry = await _place(request)
     return _page(request, live, entry, Form(), sent="sent" in request.query_params)
 
 
 async def send(request: Request) -> Response:
     """Take a report in. It changes nothing that readers see."""
+    web.site_of(request).get(Throttle).form(web.network_of(request))
     form = await web.form_of(request)
     live, entry = await _place(request)
+    gate.check_writable(live)
     try:
         report = reports.read(form)
     except Refused as refused:
@@ -54,7 +58,7 @@ async def _place(request: Request) -> tuple[Live, Record]:
     site, given = web.site_of(request), request.path_params
     live = await site.get(Board).get(given["slug"])
     number = forms.id_of(given["entry"])
-    if given["kind"] not in set(Kind) or number is None:
+    if given["kind"] not in set(Kind) or number is None or live.letter.switches.list_hidden:
         raise HTTPException(404)
     async with site.database.connection() as conn:
         entry = await report_queries.entry(conn, live.letter.id, given["kind"], number)

@@ -2,14 +2,14 @@
 
 import io
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from petition.database import Connection, Database, Record
-from petition.errors import ImportRefused, NotFound, PetitionError
+from petition.errors import Gone, ImportRefused, NotFound, PetitionError
 from petition.letters import queries as letters
 from petition.letters.board import keys_of
+from petition.letters.model import State
 from petition.sealing import Wrapper
 from petition.signatures import approval, exports, imports
 from petition.signatures.approval import Held
@@ -58,19 +58,12 @@ async def held(database: Database, wrapper: Wrapper, slug: str) -> None:
         print("no organization waits", file=sys.stderr)
 
 
-async def approve(database: Database, wrapper: Wrapper, ids: Sequence[int]) -> None:
-    """Let organizations in and say which. Those that do not wait any more are told of, and harmless."""
-    within = [each for each in ids if 0 <= each < 2**63]
-    async with database.transaction() as conn:
-        approved = await approval.approve(conn, wrapper, within)
-    for each in ids:
-        _say(f"{each}: approved" if each in approved else f"{each}: does not wait (any more)")
-
-
 async def _letter(conn: Connection, slug: str) -> Record:
     row = await letters.by_slug(conn, slug)
     if row is None:
         raise NotFound(f"there is no letter {slug}")
+    if row["state"] == State.GONE:
+        raise Gone(f"the letter {slug} was taken down")
     return row
 
 

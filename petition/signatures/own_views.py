@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 from petition import web
 from petition.i18n import N_
 from petition.letters.board import Board, Live
-from petition.signatures import own, queries
+from petition.signatures import gate, own, queries
 from petition.signatures.letter_page import Form
 from petition.signatures.model import REASONS
 from petition.signatures.own import Refused
@@ -27,6 +27,7 @@ async def act(request: Request) -> Response:
     web.check_lang(request)
     form = await web.form_of(request)
     live, signature = await _place(request)
+    gate.check_writable(live)
     database, letter = web.site_of(request).database, live.letter
     name = form.get("name", "")
     action = form.get("action")
@@ -36,6 +37,8 @@ async def act(request: Request) -> Response:
                 await own.change_visibility(database, letter, signature, form.get("visibility", ""), name)
             case "correct":
                 await own.correct(database, letter, signature, name)
+            case "news":
+                await own.stop_news(database, letter, signature)
             case "withdraw":
                 await own.withdraw(database, letter, signature)
             case "delete":
@@ -73,7 +76,7 @@ async def _page(request: Request, form: Form, *, done: str | None = None, status
     if waiting is not None:
         return web.see_other(f"/{web.lang_of(request)}/confirm/{token}")
     found = await own.see(site.database, live.letter, signature)
-    acts = ("visibility", "correct", "withdraw")
+    acts = ("visibility", "correct", "news", "withdraw")
     return web.page(
         request,
         "signatures/own_page.html",

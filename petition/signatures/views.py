@@ -1,5 +1,6 @@
 """Signing and what follows at once: the form that is sent, check your inbox, the lost link."""
 
+import json
 import secrets
 from collections.abc import Mapping
 
@@ -8,31 +9,39 @@ from starlette.responses import JSONResponse, Response
 
 from petition import mailboxes, web
 from petition.captcha import Captchas, Passed
-from petition.errors import Unavailable
+from petition.errors import Gone, Unavailable
 from petition.i18n import N_
 from petition.kept import Kept, Pages
 from petition.letters.board import Board, Live
+from petition.letters.switches import OFF, STRONGER
 from petition.limits import Days
 from petition.mailboxes import BadAddress, Mailbox
 from petition.signatures import forms, gate, letter_page
 from petition.signatures.letter_page import Form
 from petition.signatures.model import Kind
 from petition.signatures.signing import Outcome, Pending, Signing, Wish
+from petition.throttle import Throttle
 
 SUPERSEDED = N_("The letter’s text has changed since you read it. Please read it again before you sign.")
 CLOSED = N_("This letter has been closed while you were reading. It takes no more signatures.")
+STOPPED = N_("Signing has been stopped while you were reading. Nothing of what you typed was stored.")
+
+WAITING = "waiting"  # a person whose signature is held
 
 
 async def challenge(request: Request) -> Response:
     """Give the script a fresh challenge, a dearer one where many have come from the same network."""
     site = web.site_of(request)
     live = await site.get(Board).get(request.query_params.get("letter", ""))
+    captcha = live.letter.switches.captcha
+    dear = captcha == STRONGER
     try:
-        day = await site.get(Days).today()
-        dear = await gate.is_over(site, *gate.network_use(request, day))
+        if not dear:
+            day = await site.get(Days).today()
+            dear = await gate.is_over(site, *gate.network_use(request, day))
     except Unavailable:
         dear = False
-    answer = site.get(Captchas).challenge(live.letter.id, dear=dear)
+    answer = site.get(Captchas).challenge(live.letter.id, dear=dear, forced=captcha != OFF)
     return JSONResponse(answer, headers={"cache-control": "no-store"})
 
 
@@ -45,11 +54,14 @@ async def sign(request: Request) -> Response:
     """Take a filled form; answer 303 once it is stored, or the page again with what is wrong."""
     web.check_lang(request)
     site = web.site_of(request)
+    site.get(Throttle).form(web.network_of(request))
     form = await web.form_of(request)
     live = await site.get(Board).get(request.path_params["slug"])
     kind = forms.kind_of(form)
     if not live.letter.is_open:
         return await _again(request, live, kind, form, {"": CLOSED}, 409)
+    if not live.letter.takes_signatures:
+        return await _stopped(request, live, kind, form)
     if form.get("version") != live.letter.version.digest:
         return await _superseded(request, live, kind, form)
     draft = forms.read(form, tuple(site.renderer.languages))
@@ -59,7 +71,7 @@ async def sign(request: Request) -> Response:
         passed = await gate.check(request, form, live, "sign")
         if isinstance(passed, Response):
             return passed
-        wish = await _wish(request, live, draft.mailbox, passed, _pending(request, live, form, draft))
+        wish = await _wish(request, live, draft.mailbox, passed, form, _pending(request, live, form, draft))
         return await _answer(request, live, kind, form, await site.get(Signing).submit(wish))
     except Unavailable as error:
         return gate.later(await _again(request, live, kind, form, {"": gate.AWAY}, 503), error)
@@ -67,10 +79,14 @@ async def sign(request: Request) -> Response:
 
 async def _answer(request: Request, live: Live, kind: Kind, form: Mapping[str, str], outcome: Outcome) -> Response:
     match outcome:
-        case Outcome.STORED:
+        case Outcome.STORED | Outcome.AGAIN:
             return web.see_other(f"/{web.lang_of(request)}/{live.letter.slug}/check-your-inbox")
         case Outcome.CLOSED:
             return await _again(request, await _now(request, live), kind, form, {"": CLOSED}, 409)
+        case Outcome.STOPPED:
+            return await _stopped(request, await _now(request, live), kind, form)
+        case Outcome.GONE:
+            raise Gone("the letter was taken down")
         case Outcome.SUPERSEDED:
             return await _superseded(request, await _now(request, live), kind, form)
         case Outcome.REFUSED:
@@ -92,7 +108,14 @@ def _pending(request: Request, live: Live, form: Mapping[str, str], draft: forms
     )
 
 
-async def _wish(request: Request, live: Live, mailbox: Mailbox, passed: Passed, pending: Pending | None) -> Wish:
+async def _wish(
+    request: Request,
+    live: Live,
+    mailbox: Mailbox,
+    passed: Passed,
+    form: Mapping[str, str],
+    pending: Pending | None,
+) -> Wish:
     site, letter = web.site_of(request), live.letter
     day = await site.get(Days).today()
     canonical = mailboxes.canonical(mailbox, letter.rules_version)
@@ -100,13 +123,14 @@ async def _wish(request: Request, live: Live, mailbox: Mailbox, passed: Passed, 
     return Wish(
         letter=letter.id,
         digest=letter.keys.digest(canonical),
-        sealed=site.sealer.seal(mailbox.address),
+        address=mailbox.address,
         mail_lang=web.lang_of(request),
         challenge=passed,
         network=network,
         network_limit=network_limit,
         per_letter=day.hourly("letter", str(letter.id)),
         mailbox=day.daily("mailbox", canonical),
+        form=day.digest(f"form|{request.url.path}|{json.dumps(sorted(form.items()))}"),
         pending=pending,
     )
 
@@ -124,6 +148,13 @@ async def _now(request: Request, live: Live) -> Live:
     board = web.site_of(request).get(Board)
     await board.look()
     return await board.get(live.letter.slug)
+
+
+async def _stopped(request: Request, live: Live, kind: Kind, form: Mapping[str, str]) -> Response:
+    """Say why, where the form stood."""
+    response = await _again(request, live, kind, form, {"": STOPPED}, 503)
+    response.headers["retry-after"] = str(gate.HOUR)
+    return response
 
 
 async def _superseded(request: Request, live: Live, kind: Kind, form: Mapping[str, str]) -> Response:
@@ -152,8 +183,10 @@ async def send_link(request: Request) -> Response:
     """Have the link sent again; the answer is the same whether or not there is one."""
     web.check_lang(request)
     site = web.site_of(request)
+    site.get(Throttle).form(web.network_of(request))
     form = await web.form_of(request)
     live = await site.get(Board).get(request.path_params["slug"])
+    gate.check_writable(live)
     try:
         mailbox = mailboxes.parse(form.get("email", ""))
     except BadAddress as error:
@@ -163,10 +196,12 @@ async def send_link(request: Request) -> Response:
         passed = await gate.check(request, form, live, "find")
         if isinstance(passed, Response):
             return passed
-        outcome = await site.get(Signing).submit(await _wish(request, live, mailbox, passed, None))
+        outcome = await site.get(Signing).submit(await _wish(request, live, mailbox, passed, form, None))
     except Unavailable as error:
         told = {"": web.language_of(request).gettext(gate.AWAY)}
         return gate.later(_find_page(request, live, gate.typed(form, told), status=503), error)
+    if outcome is Outcome.GONE:
+        raise Gone("the letter was taken down")
     if outcome is Outcome.REFUSED:
         return gate.too_many(request)
     if outcome in {Outcome.DEARER, Outcome.USED}:
@@ -183,11 +218,12 @@ async def signed(request: Request) -> Response:
     lang, slug = web.check_lang(request), request.path_params["slug"]
     site = web.site_of(request)
     await site.get(Board).get(slug)
-    kind = letter_page.kind_asked(request)
+    asked = request.query_params.get("as")
+    how = asked if asked in {Kind.ORGANIZATION.value, WAITING} else Kind.PERSON.value
 
     async def make() -> Kept:
         live = await site.get(Board).get(slug)
-        return web.kept_page(request, "signatures/signed.html", letter=live.letter, counts=live.counts, as_kind=kind)
+        return web.kept_page(request, "signatures/signed.html", letter=live.letter, counts=live.counts, how=how)
 
-    key = f"/{lang}/{slug}/signed" + (f"?as={kind.value}" if kind is Kind.ORGANIZATION else "")
+    key = f"/{lang}/{slug}/signed" + (f"?as={how}" if how != Kind.PERSON else "")
     return web.KeptResponse(request, await site.get(Pages).answer(key, slug, make))

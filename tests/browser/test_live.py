@@ -1,5 +1,7 @@
 """The count moves while somebody looks, and is told to those who cannot see it; scripts only ever add to the page."""
 
+import asyncio
+
 import pytest
 from playwright.async_api import expect
 
@@ -27,6 +29,25 @@ async def test_the_count_moves_when_another_confirms(town: Town, meet: Meet) -> 
             await expect(each).to_have_js_property("value", before + 1)
         else:
             await expect(each).to_have_text(str(before + 1))
+
+
+async def test_a_goal_that_is_reached_makes_room_for_the_next(hamlet: Town, meet: Meet) -> None:
+    async with hamlet.site.database.connection() as conn:
+        await conn.execute("UPDATE letter SET goal = 10, next_goals = '{200,300}', revision = revision + 1")
+    visitor = await meet(hamlet)
+    await visitor.page.clock.install()
+    goal = visitor.page.locator("[data-goal]")
+    async with asyncio.timeout(30):
+        while await goal.count() == 0 or await goal.inner_text() != "10":  # until the web has looked
+            await visitor.open()
+    for total, shown in ((10, "200"), (199, "200"), (250, "300"), (400, "300")):
+        async with hamlet.site.database.connection() as conn:
+            await conn.execute("UPDATE count SET people = $1", total)
+        await visitor.count_becomes(total)
+        await visitor.page.clock.run_for(20_000)
+        await expect(visitor.page.locator("p.n")).to_have_text(str(total))
+        await expect(goal).to_have_text(shown)
+        await expect(visitor.page.locator("progress")).to_have_js_property("max", int(shown))
 
 
 async def test_without_an_answer_the_count_stays_and_nobody_complains(town: Town, meet: Meet) -> None:

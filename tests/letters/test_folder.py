@@ -1,5 +1,6 @@
 """A letter as a folder: read, refused with reasons, written the same each time."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from petition.letters.markdown import trimmed
 from petition.letters.model import Party
 from petition.letters.slugs import RESERVED, problem_of_slug
 from petition.text import clean, has_hidden
+from tests.writing.desk import picture
 
 LANGUAGES = ("en", "ru", "pt_BR")
 
@@ -97,6 +99,15 @@ def test_what_is_written_is_the_sample_itself(tmp_path: Path) -> None:
         ('slug = "abc"\ncloses_at = 2030-01-01', "letter.toml: closes_at: must be a date and time"),
         ('slug = "abc"\ncloses_at = 0001-01-01T00:00:00+10:00', "letter.toml: closes_at: is out of range"),
         ('slug = "abc"\nnames_in_search = 1', "letter.toml: names_in_search: must be true or false"),
+        ('slug = "abc"\nnext_goals = [5]', "letter.toml: next_goals: must rise from goal on"),
+        ('slug = "abc"\ngoal = 9\nnext_goals = [9]', "letter.toml: next_goals: must rise from goal on"),
+        ('slug = "abc"\ngoal = 9\nnext_goals = [20, 19]', "letter.toml: next_goals: must rise from goal on"),
+        ('slug = "abc"\ngoal = 9\nnext_goals = [0]', "letter.toml: next_goals: must be a whole number above 0"),
+        ('slug = "abc"\ngoal = 9\nnext_goals = 10', "letter.toml: next_goals: must be a list"),
+        ('slug = "abc"\nsharing = "x"', "letter.toml: sharing: must be given by language"),
+        ('slug = "abc"\nsharing.fr = "x"', "letter.toml: sharing.fr: is no key that we know"),
+        ('slug = "abc"\nsharing.en = ""', "letter.toml: sharing.en: must be a text of 1–300 characters"),
+        ('slug = "abc"\npicture_alt.en = "' + "x" * 301 + '"', "letter.toml: picture_alt.en: must be a text"),
         ('slug = "abc"\ncolour = 1', "letter.toml: colour: is no key that we know"),
         ('slug = "abc"\ninitiators = "x"', "letter.toml: initiators: must be written as [[initiators]]"),
         ('slug = "abc"\n[[initiators]]', "letter.toml: initiators[1].name: must be given"),
@@ -178,6 +189,13 @@ SETTINGS = st.builds(
     names_in_search=st.booleans(),
     initiators=st.lists(PARTIES, max_size=3).map(tuple),
     addressees=st.lists(PARTIES, max_size=3).map(tuple),
+    sharing=st.dictionaries(st.sampled_from(LANGUAGES), NAMES),
+    picture_alt=st.dictionaries(st.sampled_from(LANGUAGES), NAMES),
+)
+RISING = st.builds(
+    lambda settings, goals: replace(settings, goal=goals[0], next_goals=tuple(goals[1:])),
+    SETTINGS,
+    st.lists(st.integers(1, 2**31 - 1), min_size=2, max_size=11, unique=True).map(sorted),
 )
 
 
@@ -185,7 +203,7 @@ FEW = settings_of_hypothesis(max_examples=30)  # they are slow to make up, and w
 
 
 @FEW
-@given(SETTINGS)
+@given(SETTINGS | RISING)
 def test_settings_go_round(settings: LetterSettings) -> None:
     text = letter_toml.dumps(settings)
     found, wrong = letter_toml.loads(text, LANGUAGES)
@@ -208,7 +226,7 @@ LINES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp
 
 @FEW
 @given(
-    SETTINGS,
+    SETTINGS | RISING,
     st.dictionaries(
         st.sampled_from(LANGUAGES),
         st.tuples(LINES.map(str.strip).filter(bool), st.lists(LINES).map(lambda lines: trimmed("\n".join(lines)))),
@@ -227,6 +245,36 @@ def test_a_folder_goes_round_byte_by_byte(
     assert first == second
     assert all(content.endswith(b"\n") and not content.endswith(b"\n\n") for content in first.values())
     assert not any(b"\r" in content for content in first.values())
+
+
+def test_a_picture_goes_round_as_it_is(tmp_path: Path) -> None:
+    content = picture("JPEG", comment=b"as it was taken")
+    (make(tmp_path / "a", ru="# Имя") / "ru.jpg").write_bytes(content)
+    letter = read(tmp_path / "a", LANGUAGES)
+    assert letter.pictures == {"ru": ("image/jpeg", content)}
+    write(letter, tmp_path / "b")
+    assert (tmp_path / "b" / "ru.jpg").read_bytes() == content
+    (tmp_path / "b" / "ru.png").write_bytes(picture())
+    with pytest.raises(ImportRefused) as caught:
+        write(letter, tmp_path / "b")
+    assert caught.value.problems == ("ru.png: is no picture of this letter",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("en.png", b"<svg>", "en.png: This is no picture that we can read"),
+        ("en.jpg", picture(), "en.jpg: is of type image/png, as its name must say"),
+        ("fr.png", picture(), "fr.png: is in no known language"),
+        ("en.png", picture(size=(10, 10)), "en.png: A picture needs 200 pixels"),
+        ("en.png", picture() + b"\0" * 2**20, "en.png: A picture may have 1 MB at most"),
+    ],
+)
+def test_pictures_are_refused_with_their_file(tmp_path: Path, name: str, content: bytes, problem: str) -> None:
+    (make(tmp_path) / name).write_bytes(content)
+    found = problems(tmp_path)
+    assert len(found) == 1
+    assert found[0].startswith(problem)
 
 
 def test_slugs() -> None:

@@ -13,10 +13,12 @@ import pytest
 
 from petition.database import Connection, Database, opened
 from petition.errors import ImportRefused, NotFound, PetitionError
+from petition.moderation.approving import approve_and_say
 from petition.signatures import commands
 from tests.signatures.people import WRAPPER, letter
 from tests.signatures.test_approval import wait
 from tests.signatures.test_imports import FILE
+from tests.transfer.books import book
 
 
 @pytest.fixture
@@ -117,11 +119,12 @@ async def test_what_waits_is_told_and_let_in(
     await commands.held(db, WRAPPER, "south")
     cells = capsys.readouterr().out.rstrip("\n").split("\t")
     assert cells[:4] == [str(place), "North Pier // Пирс", "-", "Anna Ek, Director"]
-    await commands.approve(db, WRAPPER, [place, 5, 2**70, -1])
-    told_lines = capsys.readouterr().out.splitlines()
-    assert told_lines[0] == f"{place}: approved"
-    assert told_lines[1:] == [f"{each}: does not wait (any more)" for each in (5, 2**70, -1)]
-    await commands.approve(db, WRAPPER, [place])
+    with pytest.raises(NotFound, match=f"there is no signature 5, {2**70}, -1"):
+        await approve_and_say(db, WRAPPER, [place, 5, 2**70, -1])
+    assert capsys.readouterr().out == ""
+    await approve_and_say(db, WRAPPER, [place])
+    assert capsys.readouterr().out == f"{place}: approved\n"
+    await approve_and_say(db, WRAPPER, [place])
     assert "any more" in capsys.readouterr().out
     assert await conn.fetchval("SELECT organizations FROM count WHERE letter = $1", about) == 1
 
@@ -170,3 +173,15 @@ def _file(folder: Path, rows: int) -> str:
     lines = [f"person,Person {'x' * (i % 9)},p{i}@letters.example,{'y' * 150},public" for i in range(rows)]
     path.write_text("\n".join(["kind,name,email,affiliation,visibility", *lines]), encoding="utf-8")
     return str(path)
+
+
+async def test_a_workbook_is_taken_in_like_the_same_csv(
+    db: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "signatories.xlsx"
+    path.write_bytes(book([["kind", "name", "country"], ["person", "Vera Novak", "Latvia"], ["organization", "Pier"]]))
+    await commands.import_csv(db, WRAPPER, "north", path)
+    assert "added 1 people" in capsys.readouterr().out
+    path.write_bytes(b"PK\x03\x04" + bytes(100))
+    with pytest.raises(ImportRefused, match="not a workbook"):
+        await commands.import_csv(db, WRAPPER, "north", path)

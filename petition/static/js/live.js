@@ -5,11 +5,22 @@ const number = new Intl.NumberFormat(document.documentElement.lang);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 let shown, spoken = Date.now();
 
+// A goal that has been reached makes room for the next one.
+function raise(total) {
+  const bar = document.querySelector("[data-goals]");
+  const next = bar?.dataset.goals.split(" ").find((goal) => goal > total);
+  const goal = total < bar?.max ? 0 : next;
+  if (!goal) return;
+  bar.max = goal;
+  document.querySelector("[data-goal]").textContent = number.format(goal);
+}
+
 async function refresh() {
   const answer = await fetch(`/api/v1/letters/${place.dataset.live}/count`);
   if (!answer.ok) return;
   const counts = await answer.json();
   if (counts.total === shown) return;
+  raise(counts.total);
   for (const each of document.querySelectorAll("[data-count]")) {
     const count = counts[each.dataset.count];
     if ("value" in each) each.value = count;

@@ -1,0 +1,35 @@
+// Suggests an address while the title is typed, and says at once when one cannot be had.
+
+const form = document.querySelector("[data-new-letter]");
+const { slug } = form.elements;
+const titles = [...form.querySelectorAll("[name^='title.']")];
+const problem = form.querySelector("[data-problem]");
+let own = slug.value !== "";
+let asked = 0;
+let timer;
+
+async function ask(name, value) {
+  const number = ++asked;
+  const answer = await fetch(`/organizer/letters/slug?${new URLSearchParams({ [name]: value })}`);
+  if (!answer.ok || number !== asked) return;
+  const found = await answer.json();
+  if (name === "title") slug.value = found.slug;
+  problem.textContent = slug.value ? found.problem : "";
+  if (problem.textContent) slug.setAttribute("aria-invalid", "true");
+  else slug.removeAttribute("aria-invalid");
+}
+
+function later(name, value) {
+  clearTimeout(timer);
+  timer = setTimeout(() => ask(name, value).catch(() => {}), 250);
+}
+
+for (const title of titles)
+  title.addEventListener("input", () => {
+    const first = titles.find((each) => each.value.trim());
+    if (!own) later("title", first ? first.value : "");
+  });
+slug.addEventListener("input", () => {
+  own = slug.value !== "";
+  later("slug", slug.value);
+});

@@ -1,0 +1,1 @@
+"""The desk's rooms for writing: a new letter, its text, the preview, publishing."""

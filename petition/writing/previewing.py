@@ -1,0 +1,46 @@
+"""A draft as the letter that readers would see."""
+
+from datetime import UTC, datetime
+
+from petition.database import Connection, Record
+from petition.letters import markdown
+from petition.letters.board import Live
+from petition.letters.drafting import Draft
+from petition.letters.model import Counts, Letter, State, Text, Version, digest_of
+from petition.organizers import queries
+from petition.sealing import LetterKeys
+
+
+async def live_of(conn: Connection, row: Record, draft: Draft, lang: str) -> Live:
+    """Return the letter in ``row`` as it would stand if ``draft`` were published now; ``lang`` if nothing is written.
+
+    A letter that was never published is shown open. Keys are not in it.
+    """
+    now = datetime.now(UTC)
+    counted = await queries.letter_counts(conn, row["id"])
+    counts = Counts(*(counted[name] if counted else 0 for name in ("people", "organizations", "hidden", "imported")))
+    return Live(_letter(row, draft, lang, now), counts, now)
+
+
+def _letter(row: Record, draft: Draft, lang: str, now: datetime) -> Letter:
+    frame, written = draft.frame, draft.texts or {lang: ("", "")}
+    texts = {each: Text(title or "…", source, markdown.to_html(source)) for each, (title, source) in written.items()}
+    state = State.OPEN if row["version"] is None else State(row["effective_state"])
+    return Letter(
+        id=row["id"],
+        slug=row["slug"],
+        state=state,
+        goal=frame.goal,
+        opened_at=row["opened_at"],
+        closes_at=frame.closes_at,
+        closed_at=row["closed_at"],
+        names_in_search=frame.names_in_search,
+        rules_version=row["rules_version"],
+        revision=row["revision"],
+        initiators=frame.initiators,
+        addressees=frame.addressees,
+        version=Version((row["version"] or 0) + 1, digest_of(written), now, texts, {}, 0),
+        keys=LetterKeys(None, None),
+        next_goals=frame.next_goals,
+        sharing=frame.sharing,
+    )

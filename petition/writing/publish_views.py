@@ -1,0 +1,134 @@
+"""Publishing: what is missing, what changes for readers, and why."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from petition import desk, web
+from petition.database import Connection, Record
+from petition.desk import Desk
+from petition.i18n import N_
+from petition.letters import actions, differences, drafting, drafts, markdown, reading
+from petition.letters.drafting import Draft
+from petition.letters.model import Text
+from petition.organizers.model import Refused
+from petition.text import has_hidden
+from petition.writing import checklist, pages, saving
+
+LONGEST_NOTE = 1000  # characters
+
+CLOSED = N_("The letter takes no more signatures; what readers see stays as it is.")
+MISSING = N_("Something is missing. Please look at the list.")
+CHANGED = N_("A colleague has changed the draft meanwhile. Here is what would be published now; please look again.")
+NO_NOTE = N_("Please say in each language why the text changes. Readers see it.")
+LONG_NOTE = N_("An explanation has at most 1000 characters.")
+
+
+async def show(request: Request, who: Desk) -> Response:
+    """Show what would be published, and what is missing."""
+    async with web.site_of(request).database.connection() as conn:
+        draft = await _draft(request, who, await saving.found(conn, who.this.slug), conn)
+    return _page(request, who, draft, {}, None)
+
+
+async def publish(request: Request, who: Desk) -> Response:
+    """Publish what the page has shown; nothing else, and only once."""
+    form = await web.form_of(request)
+    draft: Draft | None = None
+    try:
+        async with web.site_of(request).database.transaction() as conn:
+            row = await saving.locked(conn, who.this.slug)
+            draft = await _draft(request, who, row, conn)
+            if form.get("draft") != drafts.digest_of_all(draft.fields):
+                if draft.published and not draft.changes:  # a second click: it is done
+                    return _done(who)
+                raise Refused(CHANGED, "draft")
+            check(draft, str(row["effective_state"]))
+            note = _note(draft, form)
+            await actions.publish_draft(conn, row, draft, note, who.organizer.id)
+    except Refused as refused:
+        if draft is None:
+            raise
+        return _page(request, who, draft, form, refused)
+    return _done(who)
+
+
+def _done(who: Desk) -> Response:
+    return web.see_other(f"/organizer/{who.this.slug}/publish?done=1")
+
+
+async def _draft(request: Request, who: Desk, row: Record, conn: Connection) -> Draft:
+    return await drafting.load(conn, row, tuple(web.site_of(request).renderer.languages))
+
+
+def check(draft: Draft, state: str) -> None:
+    """Raise ``Refused`` if the letter cannot be published as it is."""
+    if state not in {"draft", "open"}:
+        raise Refused(CLOSED)
+    if any(each.blocks for each in checklist.findings(draft, datetime.now(UTC))):
+        raise Refused(MISSING)
+
+
+def needs_note(draft: Draft) -> bool:
+    """Tell whether readers are owed an explanation: they have read another text."""
+    return draft.published and any(name.startswith(("title.", "text.")) for name in draft.changes)
+
+
+def _note(draft: Draft, form: Mapping[str, str]) -> dict[str, str]:
+    """Return the explanation in each language of the letter. Raises ``Refused``."""
+    if not needs_note(draft):
+        return {}
+    note = {lang: " ".join(form.get(f"note.{lang}", "").split()) for lang in draft.texts}
+    for lang, text in note.items():
+        if not text or has_hidden(text):
+            raise Refused(NO_NOTE, f"note.{lang}")
+        if len(text) > LONGEST_NOTE:
+            raise Refused(LONG_NOTE, f"note.{lang}")
+    return note
+
+
+def _page(request: Request, who: Desk, draft: Draft, form: Mapping[str, str], refused: Refused | None) -> Response:
+    findings = checklist.findings(draft, datetime.now(UTC))
+    surrounding = [name for name in draft.changes if not name.startswith(("title.", "text."))]
+    conflict = refused is not None and refused.field == "draft"
+    return desk.page(
+        request,
+        who,
+        "desk/writing/publish.html",
+        (409 if conflict else 422) if refused else 200,
+        draft=draft,
+        digest=drafts.digest_of_all(draft.fields),
+        findings=findings,
+        blocked=any(each.blocks for each in findings),
+        closed=who.this.state not in {"draft", "open"},
+        texts=_differences(draft),
+        surrounding=[(name, _both(draft, name)) for name in surrounding],
+        labels=pages.LABELS,
+        with_note=needs_note(draft),
+        form=form,
+        problem=web.language_of(request).gettext(refused.message) if refused else None,
+        problem_at=refused.field if refused else None,
+        longest_note=LONGEST_NOTE,
+        done="done" in request.query_params and not draft.changes,
+    )
+
+
+def _both(draft: Draft, name: str) -> tuple[pages.Value, pages.Value]:
+    return pages.value(name, draft.shown[name]), pages.value(name, draft.fields[name])
+
+
+def _differences(draft: Draft) -> dict[str, list[differences.Block]]:
+    """Return what changes in each language's text, word by word; only of a letter that readers know already."""
+    found = {}
+    for lang in draft.languages if draft.published else ():
+        old, new = (_text(fields, lang) for fields in (draft.shown, draft.fields))
+        if old != new:
+            found[lang] = differences.changes(*reading.both(old, new))
+    return found
+
+
+def _text(fields: Mapping[str, str], lang: str) -> Text:
+    source = fields[f"text.{lang}"]
+    return Text(fields[f"title.{lang}"], source, markdown.to_html(source))
