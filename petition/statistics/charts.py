@@ -4,7 +4,7 @@ Each chart is made twice, for a wide page and for a telephone: letters that shri
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -118,10 +118,10 @@ class _Field:
             path=path,
             filled=filled,
             numbers=[Tick(round(self.y(value), 1), self._tongue.number(value)) for value in self._ticks],
-            times=[
+            times=_apart(
                 self._below(self.x(i), label)
                 for i, label in times([each.start for each in periods], step, self._size.times, self._tongue)
-            ],
+            ),
             mark=(round(at, 1), round(self.y(self._values[period]), 1)),
             marked=self._anchored(at, label),
         )
@@ -139,6 +139,15 @@ class _Field:
         return Tick(round(at, 1), label, "start" if at - half < self.left else "middle")
 
 
+def _apart(times: Iterable[Tick]) -> list[Tick]:
+    """Leave out what would touch the time before it, moved inside from the edge as it may be."""
+    kept: list[Tick] = []
+    for each in times:
+        if not kept or each.written - kept[-1].written > LETTER * (len(each.label) + len(kept[-1].label)) / 2 + 1:
+            kept.append(each)
+    return kept
+
+
 def ticks(most: int) -> list[int]:
     """Return 0 and two to five round numbers, the last at or above ``most``."""
     rough = max(most, 2) / 4
@@ -150,7 +159,7 @@ def ticks(most: int) -> list[int]:
 A_YEAR = 366
 _EVERY = {
     HOUR: (1, 2, 3, 6, 12, 24, 48),
-    DAY: (1, 2, 5, 7, 14, 28, 56, 92),
+    DAY: (1, 2, 5, 7, 14, 28, 56, 92, 123),
 }
 
 
