@@ -17,6 +17,7 @@ from petition import desk_routes, failures, health, i18n, stopping
 from petition.api import views as api
 from petition.captcha import Captchas
 from petition.database import opened
+from petition.embeds import views as embeds
 from petition.errors import SettingsError
 from petition.front import App, Front
 from petition.kept import Pages
@@ -54,6 +55,7 @@ ROUTES: list[BaseRoute] = [
     Route("/captcha/challenge", views.challenge),
     Mount("/static", Static()),
     *api.ROUTES,
+    *embeds.ROUTES,
     Route("/{lang}", letters.to_index),
     Route("/{lang}/", letters.index),
     Route("/{lang}/privacy", letters.privacy),

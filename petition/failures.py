@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 STATUS: Mapping[type[Exception], int] = {NotFound: 404, BadToken: 404, KeyDestroyed: 410, Unavailable: 503}
 
+FOR_PROGRAMS = ("/api/", "/badge/", "/oembed")
+
 TEXTS: Mapping[int, tuple[str, str]] = {
     400: (N_("This could not be read"), N_("The form arrived damaged. Please go back and send it again.")),
     401: (
@@ -78,7 +80,7 @@ def _page(request: Request, status: int, headers: Mapping[str, str]) -> Response
     seconds = headers.get("retry-after", "")
     title, message = TEXTS.get(status, (HTTPStatus(status).phrase, ""))
     language = web.language_of(request)
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(FOR_PROGRAMS):
         response: Response = problem(status, HTTPStatus(status).phrase)
     elif request.url.path.startswith(desk.ROOT):
         told = language.gettext(title), language.gettext(message)

@@ -23,7 +23,8 @@ OF_ONE_NETWORK = 100
 BROWSERS = "".join(  # headers as long as a browser's
     f"{name}: {value}\r\n"
     for name, value in {
-        "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+        "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/140.0.0.0 Safari/537.36",
         "Accept": "text/event-stream",
         "Accept-Language": "ru,en;q=0.8",
         "Accept-Encoding": "gzip, deflate, br, zstd",
