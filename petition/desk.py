@@ -83,6 +83,7 @@ TABS: tuple[Tab, ...] = (
     Tab("queue", N_("Signatures"), Role.MODERATOR),
     Tab("campaigns", N_("Campaigns"), Role.MODERATOR),
     Tab("log", N_("Log"), Role.MODERATOR),
+    Tab("partners", N_("Partners"), Role.EDITOR),
     Tab("members", N_("Members"), Role.OWNER),
 )
 

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from petition import web
 from petition.desk import ROOT, Need, OpenView, View, guarded
+from petition.embeds import partner_views as partners
 from petition.moderation import campaign_views as campaigns
 from petition.moderation import log_views as log
 from petition.moderation import queue_views as queue
@@ -58,6 +59,8 @@ DESK: list[At] = [
     At("POST", "/organizer/installation/remove", installation.remove, Need.ADMIN),
     At("POST", "/organizer/installation/own", installation.take_over, Need.ADMIN),
     At("GET", "/organizer/{slug}/", entering.overview, Need.VIEWER),
+    At("GET", "/organizer/{slug}/partners", partners.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/partners", partners.act, Need.EDITOR),
     At("GET", "/organizer/{slug}/members", members.show, Need.OWNER),
     At("POST", "/organizer/{slug}/members", members.change, Need.OWNER),
     At("POST", "/organizer/{slug}/members/invite", members.invite, Need.OWNER),

@@ -36,10 +36,10 @@ def svg(label: str, message: str, title: str, style: str, theme: str, lang: str)
     """Return the badge. ``title`` is what is read out, ``style`` one of ``LOOKS``."""
     look = LOOKS[style]
     left, right = (round(width_of(text, look.size), 1) for text in (label, message))
-    edge = round(left + 2 * look.padding, 1)
-    whole = round(edge + right + 2 * look.padding, 1)
+    edge = round(left + 2 * look.padding)  # on whole pixels, so that no seam shows
+    whole = edge + round(right + 2 * look.padding)
     base = round(look.height / 2 + look.size * 0.36, 1)
-    at = look.padding, round(edge + look.padding, 1)
+    at = round((edge - left) / 2, 1), round(edge + (whole - edge - right) / 2, 1)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="{look.height}" role="img" lang="{lang}"'
         f' aria-label="{_text(title)}">',
@@ -47,7 +47,7 @@ def svg(label: str, message: str, title: str, style: str, theme: str, lang: str)
         f"<style>{css(theme)}</style>",
         f'<clipPath id="c"><rect width="{whole}" height="{look.height}" rx="{look.radius}"/></clipPath>',
         f'<g clip-path="url(#c)"><rect class="l" width="{edge}" height="{look.height}"/>'
-        f'<rect class="r" x="{edge}" width="{round(whole - edge, 1)}" height="{look.height}"/></g>',
+        f'<rect class="r" x="{edge}" width="{whole - edge}" height="{look.height}"/></g>',
         f'<g font-family="{FONTS}" font-size="{look.size}">'
         f'<text class="a" x="{at[0]}" y="{base}" textLength="{left}">{_text(label)}</text>'
         f'<text class="b" x="{at[1]}" y="{base}" textLength="{right}">{_text(message)}</text></g>',

@@ -6,7 +6,6 @@ Whatever is unknown is as if it were not there, so that no stranger can have mor
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import urlencode
 
 AUTO = "auto"
@@ -17,14 +16,7 @@ VARIANTS = ("count", "progress", "organizations", "button")
 _ACCENT = re.compile(r"#?([0-9a-fA-F]{6})")
 
 
-class Asked(Protocol):
-    """The query of an address."""
-
-    def get(self, key: str, /, default: str = "") -> str:
-        """Return the last value of a name."""
-
-
-def choice(asked: Asked, name: str, known: Collection[str]) -> str:
+def choice(asked: Mapping[str, str], name: str, known: Collection[str]) -> str:
     """Return the value asked for under ``name`` if it is one of ``known``, else the first of these."""
     value = asked.get(name, "")
     return value if value in known else next(iter(known))
@@ -53,7 +45,9 @@ class Frame:
     partner: str = ""
 
     @classmethod
-    def read(cls, asked: Asked, languages: Collection[str], partners: Collection[str], lang: str = "") -> "Frame":
+    def read(
+        cls, asked: Mapping[str, str], languages: Collection[str], partners: Collection[str], lang: str = ""
+    ) -> "Frame":
         """Return what is asked for. ``lang`` holds if no language is named, or else the first of ``languages``."""
         partner = asked.get("from", "")
         return cls(

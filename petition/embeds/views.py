@@ -1,4 +1,4 @@
-"""What other sites show of a letter: the badge. For anyone, without cookies, from kept bytes."""
+"""What other sites show of a letter: the badge, the component, partners' counts. For anyone, without cookies."""
 
 import base64
 import hashlib
@@ -11,16 +11,18 @@ from starlette.routing import BaseRoute, Route
 
 from petition import web
 from petition.embeds import badge as drawing
-from petition.embeds import words
+from petition.embeds import partner_queries, words
+from petition.embeds.answers import FOR_ANYONE, JSON
 from petition.embeds.options import STYLES, THEMES, choice, key_of
 from petition.i18n import Language
 from petition.kept import Header, Kept, Pages, keep
 from petition.letters.board import Board, Live
+from petition.resources import PACKAGE
 
 SVG = b"image/svg+xml"
-JSON = b"application/json"
-# Any site may read it, also one that isolates itself from all that does not say so.
-FOR_ANYONE: list[Header] = [(b"access-control-allow-origin", b"*"), (b"cross-origin-resource-policy", b"cross-origin")]
+SCRIPT = b"text/javascript; charset=utf-8"
+FOR_AN_HOUR = b"public, max-age=3600, s-maxage=300"
+NO_WORDS = "const WORDS = {}; // by language; the server fills it in"
 BADGE_USUAL = {"style": STYLES[0], "theme": THEMES[0]}
 
 
@@ -84,7 +86,36 @@ def _drawn(theme: str) -> Header:
     return b"content-security-policy", f"default-src 'none';style-src 'sha256-{digest}';frame-ancestors 'none'".encode()
 
 
+async def component(request: Request) -> Response:
+    """Give the script of ``<petition-counter>``, with the words of every language in it."""
+    site = web.site_of(request)
+
+    async def make() -> Kept:
+        source = (PACKAGE / "embeds" / "counter.js").read_text(encoding="utf-8")
+        told = json.dumps(words.table(site.renderer.languages), ensure_ascii=False, separators=(",", ":"))
+        body = source.replace(NO_WORDS, f"const WORDS = {told};", 1)
+        return keep(body.encode(), SCRIPT, [*FOR_ANYONE, *_common(request)], FOR_AN_HOUR)
+
+    return web.KeptResponse(request, await site.get(Pages).answer("/embed.js", "/embed.js", make))
+
+
+async def partners(request: Request) -> Response:
+    """Tell how many came by each partner whose count an organizer has made public."""
+
+    async def make() -> Kept:
+        live = await _live(request)
+        async with web.site_of(request).database.connection() as conn:
+            rows = await partner_queries.in_api(conn, live.letter.id)
+        items = [{**dict(row), "total": row["people"] + row["representatives"]} for row in rows]
+        body = json.dumps({"items": items}, ensure_ascii=False, separators=(",", ":")).encode()
+        return keep(body, JSON, [*FOR_ANYONE, *_common(request)])
+
+    return await _answer(request, request.url.path, make)
+
+
 ROUTES: list[BaseRoute] = [
     Route("/badge/{slug}.svg", badge),
     Route("/badge/{slug}.json", shields),
+    Route("/embed.js", component),
+    Route("/api/v1/letters/{slug}/partners", partners),
 ]

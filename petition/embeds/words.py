@@ -24,10 +24,11 @@ def how_many(language: Language, count: int) -> str:
 
 def table(languages: Languages) -> dict[str, dict[str, object]]:
     """Return what the component has to know: for each language its words by CLDR's name of the plural form."""
-    return {code: _words(language) for code, language in languages.items()}
+    return {code: of(language) for code, language in languages.items()}
 
 
-def _words(language: Language) -> dict[str, object]:
+def of(language: Language) -> dict[str, object]:
+    """Return the words of one language."""
     samples: Mapping[str, int] = {language.locale.plural_form(count): count for count in range(_ENOUGH, -1, -1)}
     return {
         "signatures": {form: signatures(language, count) for form, count in samples.items()},

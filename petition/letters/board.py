@@ -186,6 +186,7 @@ async def read(conn: Connection, wrapper: Wrapper, letter: int) -> Letter:
         addressees=addressees,
         version=await queries.version(conn, letter, row["version"]),
         keys=keys_of(row, wrapper),
+        partners=await queries.partners(conn, letter),
     )
 
 

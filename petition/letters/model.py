@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -84,6 +84,7 @@ class Letter:
     addressees: tuple[Party, ...]
     version: Version
     keys: LetterKeys
+    partners: Mapping[str, int] = field(default_factory=dict)  # name in addresses → id, those in use
 
     @property
     def is_open(self) -> bool:

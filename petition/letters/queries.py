@@ -20,6 +20,8 @@ SELECT l.*, l.effective_state FROM letter l WHERE l.id = $1 AND l.version IS NOT
 
 PARTIES = "SELECT role, names, url FROM party WHERE letter = $1 ORDER BY role, position"
 
+PARTNERS = "SELECT name, id FROM partner WHERE letter = $1 AND retired_at IS NULL ORDER BY id"
+
 VERSION = "SELECT * FROM version WHERE letter = $1 AND number = $2"
 
 VERSIONS = "SELECT * FROM version WHERE letter = $1 ORDER BY number DESC"
@@ -72,6 +74,11 @@ async def pulse(conn: Connection) -> list[Record]:
 async def load(conn: Connection, letter: int) -> Record | None:
     """Return the row of a published letter, with ``effective_state``."""
     return await conn.fetchrow(LOAD, letter)
+
+
+async def partners(conn: Connection, letter: int) -> dict[str, int]:
+    """Return the ids of the partners in use, by the name that stands in addresses."""
+    return {row["name"]: row["id"] for row in await conn.fetch(PARTNERS, letter)}
 
 
 async def parties(conn: Connection, letter: int) -> tuple[tuple[Party, ...], tuple[Party, ...]]:

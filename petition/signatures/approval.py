@@ -12,7 +12,7 @@ from petition.signatures import approval_queries as queries
 from petition.signatures import organization_queries, organizations, words
 from petition.signatures.model import Visibility
 from petition.signatures.organizations import Change, Named
-from petition.signatures.queries import move_counts
+from petition.signatures.queries import move_counts, move_partners, partner_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> lis
 async def _approve(conn: Connection, letter: int, rows: Sequence[Record], wrapper: Wrapper) -> list[int]:
     change = await let_in(conn, letter, keys_of(rows[0], wrapper), rows)
     await organization_queries.move_revision(conn, letter)
+    await move_partners(conn, ((letter, partner_of(row), row["kind"], 1) for row in rows))
     if change.entries:
         await move_counts(conn, [(letter, 0, change.entries, 0, 0)])
     return [row["id"] for row in rows]

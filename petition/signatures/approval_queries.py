@@ -10,7 +10,7 @@ WHERE letter = $1 AND state = 'held' ORDER BY listed_at, id
 """
 
 LOCK_HELD = """
-SELECT s.letter, s.id, s.private, s.visibility, l.wrapped_digest_key, l.wrapped_name_key
+SELECT s.letter, s.id, s.kind, s.private, s.visibility, s.signals, l.wrapped_digest_key, l.wrapped_name_key
 FROM signature s JOIN letter l ON l.id = s.letter
 WHERE s.state = 'held' AND s.id = ANY($1::bigint[]) ORDER BY s.letter, s.id FOR UPDATE OF s
 """

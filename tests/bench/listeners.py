@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import uvloop
@@ -112,7 +113,7 @@ class _Crowd:
     async def gather(self) -> None:
         loop = asyncio.get_running_loop()
         for number in range(self._size):
-            await loop.create_connection(lambda n=number: _Listener(self, n), "127.0.0.1", self.port)
+            await loop.create_connection(partial(_Listener, self, number), "127.0.0.1", self.port)
         await asyncio.Event().wait()
 
 
