@@ -62,19 +62,20 @@ def _colours(accent: str | None) -> str:
 
 
 def _headers(request: Request, frame: Frame, css: str) -> list[Header]:
+    # No frame-ancestors: "*" would shut out pages that an editor looks at from a disk, and previews in a sandbox.
     policy = (
         f"default-src 'none';style-src '{hash_of(css)}';script-src 'self';connect-src 'self';"
-        "base-uri 'none';form-action 'self';frame-ancestors *"
+        "base-uri 'none';form-action 'self'"
     )
     settings = web.site_of(request).settings
-    usual = [each for each in web.html_headers(settings, "") if each[0] != b"content-security-policy"]
-    told = {
+    told = dict(web.html_headers(settings, "")) | {
         b"content-security-policy": policy.encode(),
+        b"cross-origin-opener-policy": b"unsafe-none",  # with another one it may not stand in a sandbox
         b"content-language": frame.lang.encode(),
         b"cross-origin-resource-policy": b"cross-origin",
         b"x-robots-tag": b"noindex",
     }
-    return [*usual, *told.items()]
+    return list(told.items())
 
 
 ROUTES: list[BaseRoute] = [Route("/embed/{slug}", show)]

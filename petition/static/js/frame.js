@@ -39,7 +39,7 @@
   document.addEventListener("visibilitychange", wait);
   wait();
 
-  // How high it is, for the page around it, if that has said where it is. Nobody else hears it.
+  // How high it is with its border, for the page around it, if that has said where it is. Nobody else hears it.
   function listener() {
     const asked = new URLSearchParams(location.search).get("origin") ?? "";
     try {
@@ -52,7 +52,7 @@
   }
   const to = listener();
   if (to && parent !== window) {
-    const tell = () => parent.postMessage({ petition: dataset.letter, height: Math.ceil(main.offsetHeight) }, to);
+    const tell = () => parent.postMessage({ petition: dataset.letter, height: main.offsetHeight + 2 }, to);
     new ResizeObserver(tell).observe(main);
   }
 })();
