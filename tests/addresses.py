@@ -32,7 +32,8 @@ async def filled(pattern: str, site: Installation, lang: str = "en") -> str:
     for name, value in values.items():
         pattern = pattern.replace(name, value)
     assert "{" not in pattern, "a parameter that this test does not know"
-    return pattern + f"?letter={SLUG}" * pattern.startswith("/captcha/")
+    asked = {"/captcha/challenge": f"?letter={SLUG}", "/oembed": f"?url={site.base}/{lang}/{SLUG}"}
+    return pattern + asked.get(pattern, "")
 
 
 async def _entry(site: Installation) -> int:

@@ -145,6 +145,7 @@ def letter_page(renderer: Renderer, lang: str, kind: Kind, form: Form, letter: L
         "organizations": entries,
         "latest": [],
         "as_kind": kind,
+        "partner": "",
         "form": form,
         "closed": False,
         "here": f"/{letter.slug}",

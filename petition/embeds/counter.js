@@ -96,9 +96,10 @@ progress::-moz-progress-bar { background: var(--a); border-radius: 3px }
       this.#stop();
       const address = this.#address, asking = (this.#asking = new AbortController());
       if (!address) return;
-      const late = setTimeout(() => asking.abort(), 15000);
+      // Newer browsers also give up on an answer that does not come.
+      const signal = AbortSignal.any?.([asking.signal, AbortSignal.timeout(15000)]) ?? asking.signal;
       try {
-        const answer = await fetch(address, { credentials: "omit", referrerPolicy: "no-referrer", signal: asking.signal });
+        const answer = await fetch(address, { credentials: "omit", referrerPolicy: "no-referrer", signal });
         const counts = answer.ok && (await answer.json());
         if (!isCount(counts?.total)) throw counts;
         this.#failures = 0;
@@ -109,7 +110,6 @@ progress::-moz-progress-bar { background: var(--a); border-radius: 3px }
       } catch {
         this.#failures = Math.min(this.#failures + 1, 5); // what stands there stays; the next try comes later
       }
-      clearTimeout(late);
       if (asking !== this.#asking || !this.isConnected || document.hidden) return;
       this.#timer = setTimeout(this.#look, (15000 + 15000 * Math.random()) * 2 ** this.#failures);
     }
