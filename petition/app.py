@@ -18,6 +18,8 @@ from petition import desk_routes, failures, health, i18n, stopping
 from petition.api import views as api
 from petition.captcha import Captchas
 from petition.database import opened
+from petition.embeds import builder_views, frame_views, oembed_views
+from petition.embeds import views as embeds
 from petition.errors import Paused, SettingsError
 from petition.front import App, Front
 from petition.kept import Pages
@@ -57,6 +59,10 @@ ROUTES: list[BaseRoute] = [
     Route("/captcha/challenge", views.challenge),
     Mount("/static", Static()),
     *api.ROUTES,
+    *embeds.ROUTES,
+    *frame_views.ROUTES,
+    *oembed_views.ROUTES,
+    *builder_views.ROUTES,
     Route("/{lang}", letters.to_index),
     Route("/{lang}/", letters.index),
     Route("/{lang}/privacy", letters.privacy),

@@ -100,6 +100,7 @@ TABS: tuple[Tab, ...] = (
     Tab("updates", N_("Updates"), Role.EDITOR),
     Tab("state", N_("State"), Role.EDITOR),
     Tab("switches", N_("Switches"), Role.EDITOR),
+    Tab("partners", N_("Partners"), Role.EDITOR),
     Tab("members", N_("Members"), Role.OWNER),
 )
 

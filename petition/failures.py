@@ -23,6 +23,8 @@ STATUS: Mapping[type[Exception], int] = {
     **{TooMany: 429, Unavailable: 503, Paused: 503},
 }
 
+FOR_PROGRAMS = ("/api/", "/badge/", "/oembed")
+
 TEXTS: Mapping[int, tuple[str, str]] = {
     400: (N_("This could not be read"), N_("The form arrived damaged. Please go back and send it again.")),
     401: (
@@ -102,7 +104,7 @@ def _page(
     seconds = headers.get("retry-after", "")
     title, message = told or TEXTS.get(status, (HTTPStatus(status).phrase, ""))
     language = web.language_of(request)
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(FOR_PROGRAMS):
         response: Response = problem(status, HTTPStatus(status).phrase)
     elif request.url.path.startswith(desk.ROOT):
         in_words = language.gettext(title), language.gettext(message)

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from petition import web
 from petition.errors import Unavailable
-from petition.kept import keep
+from petition.kept import Kept, Pages, keep
 from petition.letters.board import Board, Live
 from petition.live import Streams
 from petition.signatures import listing
@@ -54,15 +54,21 @@ async def letter(request: Request) -> Response:
             "imported": live.counts.imported,
         },
     }
-    return _counted(request, body, live)
+    return web.KeptResponse(request, _counted(request, body, live))
 
 
 async def count(request: Request) -> Response:
-    """Give the count alone."""
-    live = await _live(request)
-    counts = live.counts
-    body = {"total": counts.total, "people": counts.people, "organizations": counts.organizations}
-    return _counted(request, body, live)
+    """Give the count alone, from kept bytes: its time is the time of that count."""
+    await _live(request)
+    slug, pages = request.path_params["slug"], web.site_of(request).get(Pages)
+
+    async def make() -> Kept:
+        live = await _live(request)
+        counts = live.counts
+        told = {"total": counts.total, "people": counts.people, "organizations": counts.organizations}
+        return _counted(request, told, live)
+
+    return web.KeptResponse(request, await pages.answer(f"/api/v1/letters/{slug}/count", slug, make))
 
 
 async def signatories(request: Request) -> Response:
@@ -136,12 +142,13 @@ def _item(entry: Signatory) -> dict[str, Any]:
     }
 
 
-def _counted(request: Request, body: Mapping[str, Any], live: Live) -> Response:
-    """Answer with ``body`` and the time of the count. The tag is of the body alone: as long as nothing was counted,
-    who asks again is told so."""
+def _counted(request: Request, body: Mapping[str, Any], live: Live) -> Kept:
+    """Return ``body`` and the time of the count. The tag is of the body alone: as long as nothing was counted, who asks
+    again is told so."""
     etag = b'W/"' + hashlib.sha256(_dumped(body)).hexdigest()[:20].encode() + b'"'
     whole = {**body, "counted_at": _time(live.counted_at)}
-    return web.KeptResponse(request, keep(_dumped(whole), JSON, [FOR_ANYONE], etag=etag))
+    headers = [FOR_ANYONE, *web.common_headers(web.site_of(request).settings)]
+    return keep(_dumped(whole), JSON, headers, etag=etag)
 
 
 def _dumped(body: Mapping[str, Any]) -> bytes:

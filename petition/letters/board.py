@@ -252,6 +252,7 @@ async def read(conn: Connection, wrapper: Wrapper, letter: int) -> Letter:
         tallies=await queries.tallies(conn, letter),
         next_goals=tuple(row["next_goals"]),
         sharing=await queries.sharing(conn, letter),
+        partners=await queries.partners(conn, letter),
     )
 
 

@@ -133,6 +133,7 @@ class Letter:
     switches: Switches = NOTHING
     next_goals: tuple[int, ...] = ()
     sharing: Mapping[str, Sharing] = field(default_factory=dict)
+    partners: Mapping[str, int] = field(default_factory=dict)  # name in addresses → id, those in use
 
     def goal_at(self, total: int) -> int | None:
         """Return the goal that is shown when ``total`` have signed."""
