@@ -13,7 +13,7 @@ from petition.kept import PUBLIC
 from petition.letters import draft_queries, drafting, pictures, preview_queries
 from petition.organizers import journal
 from petition.signatures import letter_page
-from petition.signatures.model import Kind, Signatory
+from petition.signatures.model import Kind
 from petition.writing import pages, previewing, saving
 
 LENGTH = timedelta(days=pages.PREVIEW_DAYS)
@@ -77,10 +77,10 @@ async def _page(request: Request, slug: str, *, here: str | None, until: object)
         draft = await drafting.load(conn, row, tuple(site.renderer.languages))
         live = await previewing.live_of(conn, row, draft, lang)
     # Whoever was brought along before the letter opened has not agreed to be shown before it.
-    nobody: dict[str, list[Signatory]] = {"organizations": [], "latest": []}
+    nobody: dict[str, object] = {"organizations": [], "latest": [], "news": []}
     shown = await letter_page.signatories(request, live) if draft.published else nobody
     html = live.letter.text(lang).html
-    context = letter_page.show_context(request, live, Kind.PERSON, shown, html, False)
+    context = letter_page.show_context(request, live, Kind.PERSON, shown, html, cut=False, partner="")
     response = web.page(request, "letters/preview.html", **{**context, "here": here, "until": until})
     policy = web.policy(site.renderer.css_hash)
     for part, inert in INERT.items():

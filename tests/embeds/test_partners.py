@@ -6,11 +6,11 @@ import random
 import pytest
 
 from petition.embeds import partner_queries, partners
-from petition.moderation import decisions
+from petition.moderation import approving, decisions
 from petition.moderation.decisions import ANY_ACT
 from petition.moderation.model import Act, By
 from petition.organizers.model import Refused
-from petition.signatures import approval, own
+from petition.signatures import own
 from petition.signatures.confirming import Claim, Confirming
 from petition.signatures.model import Reason
 from tests import rows
@@ -99,7 +99,7 @@ async def test_representatives_count_from_their_approval(partnered: Partnered) -
     outcome = await bench.decide(Act.APPROVE, first)
     assert await partnered.check() == {one: (0, 1)}
     async with bench.database.transaction() as conn:
-        await approval.approve(conn, WRAPPER, [second])
+        await approving.approve(conn, WRAPPER, [second])
     assert await partnered.check() == {one: (0, 2)}
     await bench.undo(outcome.log)
     assert await partnered.check() == {one: (0, 1)}
