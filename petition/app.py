@@ -36,6 +36,7 @@ from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
 from petition.state import Site
 from petition.static_files import Static
+from petition.throttle import Throttle
 from petition.tokens import Tokens
 
 log = logging.getLogger(__name__)
@@ -100,8 +101,10 @@ def create_app(settings: Settings) -> Front:
             board.on_change(lambda _slug: pages.moved(ALL))
             streams.attach(board)
             signing, confirming = Signing(database, settings.limits), Confirming(database)
+            throttle = Throttle(settings.limits)
             days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
-            for service in (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming, streams):
+            services = (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming, streams, throttle)
+            for service in services:
                 site.add(service)
             forms.prepare()
             gc.freeze()  # what is there now stays; to look it through again and again took 5 % of a busy server

@@ -11,6 +11,7 @@ from petition import checking, database, embedded, i18n, logs, sealing
 from petition.database import Database
 from petition.demo import supervisor
 from petition.letters import actions
+from petition.moderation import approving
 from petition.organizers import accounts
 from petition.sealing import Wrapper
 from petition.settings import Role, Settings, load
@@ -116,7 +117,7 @@ async def signatures_held(given: Namespace) -> None:
 async def signatures_approve(given: Namespace) -> None:
     """Let waiting organizations in."""
     async with _tool() as (settings, db):
-        await signatures.approve(db, Wrapper(settings.secret_keys), given.ids)
+        await approving.approve_and_say(db, Wrapper(settings.secret_keys), given.ids)
 
 
 @asynccontextmanager

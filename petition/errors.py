@@ -25,6 +25,14 @@ class Unavailable(PetitionError):
         self.retry_after = retry_after
 
 
+class TooMany(PetitionError):
+    """One network asks for too much; worth trying again in ``retry_after`` seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class BadToken(PetitionError):
     """A token was not made here, or was cut off in the mail."""
 

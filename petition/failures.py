@@ -11,12 +11,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from petition import desk, web
-from petition.errors import BadToken, KeyDestroyed, NotFound, PetitionError, Unavailable
+from petition.errors import BadToken, KeyDestroyed, NotFound, PetitionError, TooMany, Unavailable
 from petition.i18n import N_
 
 log = logging.getLogger(__name__)
 
-STATUS: Mapping[type[Exception], int] = {NotFound: 404, BadToken: 404, KeyDestroyed: 410, Unavailable: 503}
+STATUS: Mapping[type[Exception], int] = {
+    **{NotFound: 404, BadToken: 404, KeyDestroyed: 410},
+    **{TooMany: 429, Unavailable: 503},
+}
 
 TEXTS: Mapping[int, tuple[str, str]] = {
     400: (N_("This could not be read"), N_("The form arrived damaged. Please go back and send it again.")),
@@ -58,7 +61,7 @@ async def domain(request: Request, error: Exception) -> Response:
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), None)
     if status is None:
         return await unexpected(request, error)
-    headers = {"retry-after": str(error.retry_after)} if isinstance(error, Unavailable) else {}
+    headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany | Unavailable) else {}
     return _page(request, status, headers)
 
 

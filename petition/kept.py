@@ -19,6 +19,7 @@ Header = tuple[bytes, bytes]
 PUBLIC = b"public, max-age=0, s-maxage=5"
 _NO_GZIP = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
 MOST = 4000  # kept pages; the oldest goes first
+MOST_BYTES = 64 * 1024 * 1024  # of all of them together, plain and compressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Kept:
     small: bytes
     small_headers: list[Header]
     unchanged_headers: list[Header]
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes in memory, its headers aside."""
+        return len(self.plain) + len(self.small)
 
     @property
     def weight(self) -> int:
@@ -82,6 +88,7 @@ class Pages:
     def __init__(self) -> None:
         self.fresh: dict[str, Kept] = {}
         self._last: dict[str, Kept] = {}
+        self._bytes = 0  # of all in ``_last``
         self._groups: dict[str, set[str]] = defaultdict(set)
         self._generation: dict[str, int] = defaultdict(int)
         self._making: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -111,12 +118,16 @@ class Pages:
             return kept
 
     def _remember(self, key: str, group: str, kept: Kept, *, still_true: bool) -> None:
-        while len(self._last) >= MOST and key not in self._last:
-            oldest = next(iter(self._last))
-            del self._last[oldest]
-            self.fresh.pop(oldest, None)
-            self._making.pop(oldest, None)
+        before = self._last.pop(key, None)
+        self._bytes += kept.size - (before.size if before else 0)
+        while self._last and (len(self._last) >= MOST or self._bytes > MOST_BYTES):
+            self._forget(next(iter(self._last)))
         self._last[key] = kept
         if still_true:
             self.fresh[key] = kept
             self._groups[group].add(key)
+
+    def _forget(self, oldest: str) -> None:
+        self._bytes -= self._last.pop(oldest).size
+        self.fresh.pop(oldest, None)
+        self._making.pop(oldest, None)

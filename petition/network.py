@@ -43,6 +43,14 @@ def of_scope(scope: Mapping[str, Any], settings: Settings) -> str:
     return ONION if host == onion and not is_public(network) else network
 
 
+def is_trusted(peer: str, trusted: Iterable[Network]) -> bool:
+    """Tell whether an address is a trusted proxy's, or this machine's own (where proxies and Tor's daemon stand)."""
+    address = _parse(peer)
+    if address is None:
+        return False
+    return address.is_loopback or any(address in net for net in trusted if net.version == address.version)
+
+
 def is_public(network: str) -> bool:
     """Tell whether what ``of_client`` returned is reachable on the open net."""
     if network == UNKNOWN:

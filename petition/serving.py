@@ -10,6 +10,7 @@ from uvicorn.supervisors import Multiprocess
 
 from petition import logs
 from petition.app import create_app
+from petition.connections import Guarded
 from petition.errors import PetitionError
 from petition.front import App
 from petition.settings import Role, Settings, load
@@ -23,6 +24,7 @@ def run(settings: Settings, workers: int) -> None:
     # When all is done uvicorn raises the signal once more; ending by it would skip what our caller has to put away.
     signal.signal(signal.SIGTERM, lambda *_: None)
     _allow_many()
+    Guarded.trusted = settings.trusted_proxies
     if workers == 1:
         config = configuration(create_app(settings), settings.host, settings.port)
         with _listening(settings.host, settings.port) as listener:
@@ -62,7 +64,7 @@ def configuration(app: App | str, host: str, port: int, workers: int = 1) -> uvi
         port=port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http="petition.connections:Guarded",  # by name, as it is handed to other processes
         ws="none",
         log_config=None,
         access_log=False,  # addresses and links would stand in it
@@ -77,4 +79,6 @@ def configuration(app: App | str, host: str, port: int, workers: int = 1) -> uvi
 def from_environment() -> App:
     """Return the application of one of several processes."""
     logs.configure()
-    return create_app(load(role=Role.WEB))
+    settings = load(role=Role.WEB)
+    Guarded.trusted = settings.trusted_proxies
+    return create_app(settings)

@@ -69,6 +69,8 @@ class Limits:
     proof: int = 10  # tries of a second factor's code an hour, per organizer
     invitations: int = 50  # a day, per organizer
     reports: int = 10  # of entries of the public list, an hour from one network
+    reading: int = 300  # pages of the list and searches, a minute from one network, in one process
+    forms: int = 600  # forms sent, whatever is in them, likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,4 +331,6 @@ def _limits(reader: _Reader) -> Limits:
         proof=reader.number("LIMIT_PROOF", standard.proof),
         invitations=reader.number("LIMIT_INVITATIONS", standard.invitations),
         reports=reader.number("LIMIT_REPORTS", standard.reports),
+        reading=reader.number("LIMIT_READING", standard.reading),
+        forms=reader.number("LIMIT_FORMS", standard.forms),
     )

@@ -16,7 +16,8 @@ from petition.mail.deliver import SENDERS, Deliverer
 from petition.mail.line import is_on_this_machine
 from petition.mail.relays import Relays
 from petition.mail.suppression import Suppression
-from petition.moderation import bursts, campaigns
+from petition.mail.sweeping import Sweeper
+from petition.moderation import bursts, campaigns, namesakes
 from petition.moderation.messages import Mails
 from petition.organizers import entry, invitations
 from petition.rendering import Renderer
@@ -90,12 +91,16 @@ async def do_chores(database: Database, chores: list[Chore]) -> None:
 
 def chores_of(settings: Settings) -> list[Chore]:
     """List them in the order in which they build on each other: a letter closes before its pending rows go."""
+    wrapper = Wrapper(settings.secret_keys)
+    private = settings.contact_private_key
     return [
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
         ("close_letters", retention.close_letters),
         # Before retention forgets what bursts are known by.
-        ("forget_networks", lambda database: bursts.forget_networks(database, Wrapper(settings.secret_keys))),
+        ("forget_networks", lambda database: bursts.forget_networks(database, wrapper)),
+        ("look_at_names", lambda database: namesakes.look(database, wrapper)),
         *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
+        *((("sweep_contacts", Sweeper(Opener(private), Suppression(wrapper)).sweep),) if private else ()),
         ("destroy_digest_keys", retention.destroy_digest_keys),
     ]
 

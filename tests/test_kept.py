@@ -116,3 +116,19 @@ async def test_memory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     make.error = Unavailable()
     with pytest.raises(Unavailable):
         await pages.answer("/en/0", "letter", make)
+
+
+async def test_its_bytes_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages, make = Pages(), Maker()
+    size = (await pages.answer("/en/0", "letter", make)).size
+    monkeypatch.setattr(module, "MOST_BYTES", 3 * size + 20)
+    for number in range(1, 5):
+        await pages.answer(f"/en/{number}", "letter", make)
+    assert list(pages.fresh) == ["/en/2", "/en/3", "/en/4"]
+    for _ in range(5):  # a page that is made anew takes the place of the one before
+        pages.moved("letter")
+        await pages.answer("/en/4", "letter", make)
+    pages.moved("letter")
+    make.error = Unavailable()
+    for number in (2, 3, 4):
+        assert (await pages.answer(f"/en/{number}", "letter", make)).plain

@@ -23,6 +23,7 @@ from petition.live import Streams
 from petition.signatures import listing
 from petition.signatures.listing import BadCursor, Cursor
 from petition.signatures.model import Kind, Signatory
+from petition.throttle import Throttle
 
 MOST = 500  # signatories in one answer
 
@@ -68,7 +69,9 @@ async def signatories(request: Request) -> Response:
     """Give a page of the public list, or what a search has found."""
     live = await _live(request)
     kind, q, after, limit = _asked(request)
-    async with web.site_of(request).database.connection() as conn:
+    site = web.site_of(request)
+    turn = site.get(Throttle).reading(web.network_of(request))
+    async with turn, site.database.connection() as conn:
         found, following = await listing.read(conn, live.letter.id, kind, q, after, limit)
     body = {"items": [_item(each) for each in found], "next": following.encode() if following else None}
     return web.KeptResponse(request, keep(_dumped(body), JSON, [FOR_ANYONE, NOT_FOR_ENGINES]))

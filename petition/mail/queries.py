@@ -1,10 +1,13 @@
 """All SQL of mail: the outbox, what decides which mail goes out, and who never wants one again."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import cast
 
 from petition.database import Connection, Record
 from petition.mail.model import Job, KindName, Place
+
+Contact = tuple[int, int, str]  # letter, signature, purpose
 
 # While a job is leased, due_at is when the lease ends: a worker that dies leaves nothing to clean up.
 LEASE = """
@@ -76,6 +79,26 @@ SUPPRESSION_KEY = "SELECT wrapped_suppression_key FROM installation"
 ADD_SUPPRESSION_KEY = "INSERT INTO installation (wrapped_suppression_key) VALUES ($1) ON CONFLICT DO NOTHING"
 
 IS_SUPPRESSED = "SELECT EXISTS (SELECT FROM suppressed WHERE digest = $1)"
+
+# Whoever says "never" with a confirmation still open may confirm for a week, and have an address kept by that: so each
+# is looked for once at once, and then once a day for eight days.
+UNSWEPT = """
+SELECT digest FROM suppressed
+WHERE swept_at IS NULL OR since > now() - interval '8 days' AND swept_at < now() - interval '1 day'
+ORDER BY since LIMIT 10000
+"""
+
+SWEPT = "UPDATE suppressed SET swept_at = now() WHERE digest = ANY($1::bytea[])"
+
+CONTACTS = """
+SELECT letter, signature, purpose, sealed FROM contact
+WHERE (letter, signature, purpose) > ($1::integer, $2::bigint, $3::text) ORDER BY letter, signature, purpose LIMIT $4
+"""
+
+DROP_CONTACTS = """
+DELETE FROM contact c USING unnest($1::integer[], $2::bigint[], $3::text[]) AS u (letter, signature, purpose)
+WHERE c.letter = u.letter AND c.signature = u.signature AND c.purpose = u.purpose
+"""
 
 
 async def lease(conn: Connection, most: int, lease_number: int, length: timedelta) -> list[Job]:
@@ -153,6 +176,26 @@ async def is_suppressed(conn: Connection, digest: bytes) -> bool:
     """Tell whether this mailbox never wants mail again."""
     known: bool = await conn.fetchval(IS_SUPPRESSED, digest)
     return known
+
+
+async def unswept(conn: Connection) -> list[bytes]:
+    """Return the digests of those who never want mail again and whose kept addresses are to be looked for."""
+    return [row["digest"] for row in await conn.fetch(UNSWEPT)]
+
+
+async def swept(conn: Connection, digests: Sequence[bytes]) -> None:
+    """Note that all kept addresses have been looked at for these."""
+    await conn.execute(SWEPT, digests)
+
+
+async def contacts(conn: Connection, after: Contact, most: int) -> list[Record]:
+    """Return kept addresses (letter, signature, purpose, sealed) behind a place, in order."""
+    return await conn.fetch(CONTACTS, *after, most)
+
+
+async def drop_contacts(conn: Connection, places: Sequence[Contact]) -> None:
+    """Delete kept addresses."""
+    await conn.execute(DROP_CONTACTS, *zip(*places, strict=True))
 
 
 def _place(row: Record) -> Place:

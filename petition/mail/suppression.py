@@ -1,5 +1,8 @@
 """Who asked for no more mail: mailboxes known by a keyed digest, the same for all letters."""
 
+from collections.abc import Callable
+from functools import partial
+
 from petition import sealing
 from petition.database import Connection
 from petition.mail import queries
@@ -22,9 +25,13 @@ class Suppression:
 
         Raises ``PetitionError`` if it is no address or ``SECRET_KEY`` does not fit.
         """
+        return (await self.digester(conn))(address)
+
+    async def digester(self, conn: Connection) -> Callable[[str], bytes]:
+        """Return the function that makes these digests, for many at once; it raises ``PetitionError`` as well."""
         if self._key is None:
             self._key = await self._read_or_make(conn)
-        return sealing.digest(self._key, canonical(address, RULES))
+        return partial(_digest, self._key)
 
     async def _read_or_make(self, conn: Connection) -> bytes:
         """Several workers may need it first at once: whichever row went in is read by all."""
@@ -35,3 +42,7 @@ class Suppression:
         if wrapped is None:
             raise LookupError("the suppression key has vanished")
         return self._wrapper.unwrap(wrapped)
+
+
+def _digest(key: bytes, address: str) -> bytes:
+    return sealing.digest(key, canonical(address, RULES))

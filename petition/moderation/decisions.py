@@ -132,6 +132,7 @@ async def _write(
             reason=reason,
             campaign=by.campaign,
             undoes=undoes,
+            command=by.command,
         )
         await queries.move(conn, by.letter, ids, (before.state, to.state), to.flags, log, reason)
         if before.flags and not to.flags:

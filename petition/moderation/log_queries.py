@@ -5,6 +5,7 @@ from petition.moderation.model import UNDOABLE, LogLine
 
 _LINES = """
 SELECT l.id, l.at, l.organizer, o.name AS who, l.act, l.ids, l.before, l.after, l.reason, l.campaign, l.undoes,
+       l.command,
        EXISTS (SELECT FROM log u WHERE u.undoes = l.id) AS undone
 FROM log l LEFT JOIN organizer o ON o.id = l.organizer
 """

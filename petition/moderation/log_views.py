@@ -57,7 +57,11 @@ def _cells(line: LogLine) -> list[str]:
     at = line.at.isoformat().replace("+00:00", "Z")
     numbers = (line.campaign, line.undoes)
     return [
-        *(str(line.id), at, "" if line.organizer is None else str(line.organizer), line.who or "", line.act),
+        *(str(line.id), at, "" if line.organizer is None else str(line.organizer), _name(line), line.act),
         *(" ".join(map(str, line.ids)), line.before, line.after, line.reason or ""),
         *("" if number is None else str(number) for number in numbers),
     ]
+
+
+def _name(line: LogLine) -> str:
+    return line.who or ("command line" if line.command else "")

@@ -83,6 +83,7 @@ class By:
     organizer: int | None
     letter: int
     campaign: int | None = None
+    command: bool = False  # at the command line, where nobody is an organizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,7 @@ class LogLine:
     campaign: int | None = None
     undoes: int | None = None
     undone: bool = False
+    command: bool = False
 
     @property
     def can_be_undone(self) -> bool:

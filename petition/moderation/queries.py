@@ -92,6 +92,12 @@ SELECT DISTINCT name_key FROM signature
 WHERE letter = $1 AND id = ANY($2::bigint[]) AND kind = 'person' AND visibility = 'public' AND name_key IS NOT NULL
 """
 
+# Every letter is asked by its own key: an id alone stands in no index.
+PLACES = """
+SELECT s.letter, s.id, s.state FROM letter l JOIN signature s ON s.letter = l.id AND s.id = ANY($1::bigint[])
+ORDER BY s.letter, s.id
+"""
+
 LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key FROM letter WHERE id = $1"
 
 
@@ -171,6 +177,11 @@ async def rows_of_act(conn: Connection, letter: int, log: int) -> list[Record]:
 async def public_name_keys(conn: Connection, letter: int, ids: Sequence[int]) -> list[str]:
     """Return the folded names of those people whose name is public."""
     return [row["name_key"] for row in await conn.fetch(PUBLIC_NAME_KEYS, letter, ids)]
+
+
+async def places(conn: Connection, ids: Sequence[int]) -> list[Record]:
+    """Return (letter, id, state) of those of ``ids`` that are there, by letter and id."""
+    return await conn.fetch(PLACES, ids)
 
 
 async def letter_keys(conn: Connection, letter: int) -> Record | None:

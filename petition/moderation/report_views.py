@@ -15,6 +15,7 @@ from petition.organizers.model import Refused
 from petition.signatures import gate
 from petition.signatures.letter_page import Form
 from petition.signatures.model import Kind
+from petition.throttle import Throttle
 
 
 async def show(request: Request) -> Response:
@@ -25,6 +26,7 @@ async def show(request: Request) -> Response:
 
 async def send(request: Request) -> Response:
     """Take a report in. It changes nothing that readers see."""
+    web.site_of(request).get(Throttle).form(web.network_of(request))
     form = await web.form_of(request)
     live, entry = await _place(request)
     try:

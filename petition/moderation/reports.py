@@ -43,7 +43,7 @@ async def add(
     """Add a report in this transaction; tell whether it was taken: not too many, and the challenge not used before."""
     if (await limits.use(conn, {use: 1}))[use.key] > most:
         return False
-    if not await signature_queries.use_challenges(conn, [passed.nonce], [passed.expires_at]):
+    if not await signature_queries.use_challenges(conn, [passed.nonce], [passed.expires_at], [None]):
         return False
     try:
         note = keys.hide({"text": report.note}) if report.note else None

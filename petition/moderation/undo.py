@@ -4,7 +4,7 @@ from petition.database import Connection, Record
 from petition.errors import NotFound
 from petition.moderation import decisions, organizations, queries
 from petition.moderation.decisions import Move
-from petition.moderation.model import UNDO, Act, By, Outcome, Standing
+from petition.moderation.model import UNDO, Act, By, Outcome, Standing, ordered
 from petition.sealing import Wrapper
 
 OF_SIGNATURES = frozenset({*(act.logged for act in Act), UNDO})
@@ -40,12 +40,19 @@ async def _undo_decision(conn: Connection, by: By, wrapper: Wrapper, act: Record
     rows = await queries.lock(conn, by.letter, act["ids"])
     before_undone = await queries.acts_before_undone(conn, by.letter, act["ids"])
     moves = [
-        Move(row, after, before)
+        Move(row, now, _back(now, before, after))
         for row in rows
-        if act["id"] in {row["last_act"], before_undone.get(row["id"])} and decisions.standing_of(row) == after
+        if act["id"] in {row["last_act"], before_undone.get(row["id"])}
+        and (now := decisions.standing_of(row)).state is after.state
     ]
     logs = await decisions.carry_out(conn, by, wrapper, UNDO, moves, act["reason"], undoes=act["id"])
     if before.flags:
         await queries.reopen_reports(conn, by.letter, [act["id"]])
     changed = {move.id for move in moves}
     return Outcome(tuple(changed), tuple(id for id in act["ids"] if id not in changed), next(iter(logs.values()), None))
+
+
+def _back(now: Standing, before: Standing, after: Standing) -> Standing:
+    """Return where undoing leads. A flag that came since (a reader's report) stays: nobody has looked at that yet."""
+    came = set(now.flags) - set(after.flags)
+    return Standing(before.state, ordered({*before.flags, *came}))

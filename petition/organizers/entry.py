@@ -48,7 +48,8 @@ async def add_organizer(
     before = await queries.organizer_of(conn, digest)
     organizer = await queries.add_organizer(conn, digest, sealer.seal(mailbox.address), lang=lang, admin=admin)
     if before is None:
-        await journal.write(conn, None, None, "organizer.add", ids=[organizer.id], after="admin" if admin else "")
+        after = "admin" if admin else ""
+        await journal.write(conn, None, None, "organizer.add", ids=[organizer.id], after=after, command=True)
     elif organizer.admin and not before.admin:
-        await journal.write(conn, None, None, "organizer.admin", ids=[organizer.id], after="admin")
+        await journal.write(conn, None, None, "organizer.admin", ids=[organizer.id], after="admin", command=True)
     return organizer

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from petition.database import Connection
 
 WRITE = """
-INSERT INTO log (organizer, letter, act, ids, before, after, reason, campaign, undoes)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
+INSERT INTO log (organizer, letter, act, ids, before, after, reason, campaign, undoes, command)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id
 """
 
 
@@ -26,12 +26,15 @@ async def write(
     reason: str | None = None,
     campaign: int | None = None,
     undoes: int | None = None,
+    command: bool = False,
 ) -> int:
     """Write down one act; return the row's id.
 
     ``organizer`` is None for the worker and for commands, ``letter`` None for what concerns the installation. ``act``
     is like ``member.role``; ``ids`` are of what was acted upon; ``before`` and ``after`` its states;
-    ``campaign`` is what it was a step of, ``undoes`` the row that it takes back.
+    ``campaign`` is what it was a step of, ``undoes`` the row that it takes back; ``command`` says
+    that it was done at the command line.
     """
-    row: int = await conn.fetchval(WRITE, organizer, letter, act, list(ids), before, after, reason, campaign, undoes)
+    told = before, after, reason, campaign, undoes, command
+    row: int = await conn.fetchval(WRITE, organizer, letter, act, list(ids), *told)
     return row

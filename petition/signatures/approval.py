@@ -3,16 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 
 from petition.database import Connection, Record
-from petition.letters.board import keys_of
-from petition.sealing import LetterKeys, Wrapper
+from petition.sealing import LetterKeys
 from petition.signatures import approval_queries as queries
 from petition.signatures import organization_queries, organizations, words
 from petition.signatures.model import Visibility
 from petition.signatures.organizations import Change, Named
-from petition.signatures.queries import move_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +47,6 @@ def _held(row: Record, keys: LetterKeys) -> Held:
         signals=row["signals"] or {},
         signed_at=row["signed_at"] or row["listed_at"],
     )
-
-
-async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> list[int]:
-    """Let in those of ``ids`` that wait, in this transaction; return them. The others have been decided, or are gone.
-
-    An organization of the same name gets one more representative, and a name or website it lacked. Raises
-    ``KeyDestroyed`` if the names cannot be read any more.
-    """
-    approved = []
-    waiting = await queries.lock_held(conn, ids)
-    for letter, rows in groupby(waiting, key=lambda row: int(row["letter"])):
-        approved += await _approve(conn, letter, list(rows), wrapper)
-    return approved
-
-
-async def _approve(conn: Connection, letter: int, rows: Sequence[Record], wrapper: Wrapper) -> list[int]:
-    change = await let_in(conn, letter, keys_of(rows[0], wrapper), rows)
-    await organization_queries.move_revision(conn, letter)
-    if change.entries:
-        await move_counts(conn, [(letter, 0, change.entries, 0, 0)])
-    return [row["id"] for row in rows]
 
 
 async def let_in(conn: Connection, letter: int, keys: LetterKeys, rows: Sequence[Record]) -> Change:

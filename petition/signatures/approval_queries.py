@@ -9,12 +9,6 @@ SELECT letter, id, private, country, visibility, signals, signed_at, listed_at F
 WHERE letter = $1 AND state = 'held' ORDER BY listed_at, id
 """
 
-LOCK_HELD = """
-SELECT s.letter, s.id, s.private, s.visibility, l.wrapped_digest_key, l.wrapped_name_key
-FROM signature s JOIN letter l ON l.id = s.letter
-WHERE s.state = 'held' AND s.id = ANY($1::bigint[]) ORDER BY s.letter, s.id FOR UPDATE OF s
-"""
-
 APPROVE = """
 UPDATE signature s SET state = 'confirmed', listed_at = now(), organization = u.organization, name = u.name,
        "position" = u.position, private = u.private
@@ -32,11 +26,6 @@ WHERE letter = $1 AND signature = ANY($2::bigint[]) AND purpose = 'representativ
 async def held(conn: Connection, letter: int) -> list[Record]:
     """Return the signatures of a letter's organizations that wait, the oldest first."""
     return await conn.fetch(HELD, letter)
-
-
-async def lock_held(conn: Connection, ids: Sequence[int]) -> list[Record]:
-    """Return those of ``ids`` that wait, of whatever letter, locked, each with its letter's wrapped keys."""
-    return await conn.fetch(LOCK_HELD, ids)
 
 
 async def approve(conn: Connection, letter: int, rows: Sequence[Sequence[object]]) -> None:

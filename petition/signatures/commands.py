@@ -2,7 +2,6 @@
 
 import io
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -56,15 +55,6 @@ async def held(database: Database, wrapper: Wrapper, slug: str) -> None:
         _say(_line(each))
     if not waiting:
         print("no organization waits", file=sys.stderr)
-
-
-async def approve(database: Database, wrapper: Wrapper, ids: Sequence[int]) -> None:
-    """Let organizations in and say which. Those that do not wait any more are told of, and harmless."""
-    within = [each for each in ids if 0 <= each < 2**63]
-    async with database.transaction() as conn:
-        approved = await approval.approve(conn, wrapper, within)
-    for each in ids:
-        _say(f"{each}: approved" if each in approved else f"{each}: does not wait (any more)")
 
 
 async def _letter(conn: Connection, slug: str) -> Record:

@@ -1,8 +1,8 @@
 """Why a moderator should look at a signature: each flag is one rule that anybody can read here.
 
 Flags accuse nobody and hide nothing: the signature counts and is shown until somebody decides otherwise. Most are
-worked out while confirming; ``burst`` and ``repeated`` need to see many signatures at once (``moderation.bursts``), and
-``reported`` comes from readers.
+worked out while confirming, those of imported rows by the worker; ``burst`` and ``repeated`` need to see many at once
+(``moderation.bursts``, ``moderation.namesakes``), and ``reported`` comes from readers.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ class Flag(StrEnum):
 
     REPORTED = "reported"  # by a reader of the list
     BURST = "burst"  # many signed from one network within one hour
-    REPEATED = "repeated"  # many with nearly this name signed within one hour
+    REPEATED = "repeated"  # many of nearly this name, within one hour or on the whole letter; public names only
     LINK = "link"  # a link in a name
     OBSCENE = "obscene"  # a word of abuse in a name
     DISGUISED = "disguised"  # letters of two scripts in one word, or heaps of accents

@@ -11,6 +11,7 @@ from petition.letters.board import Board
 from petition.signatures import listing
 from petition.signatures.listing import Cursor
 from petition.signatures.model import Kind
+from petition.throttle import Throttle
 
 NOT_FOR_ENGINES = [(b"x-robots-tag", b"noindex, noarchive")]
 
@@ -29,7 +30,8 @@ async def signatories(request: Request) -> Response:
     kind = Kind.ORGANIZATION if asked.get("kind") == Kind.ORGANIZATION else Kind.PERSON
     q = asked.get("q", "").strip()[: listing.LONGEST_QUERY]
     after = Cursor.decode(asked["after"]) if asked.get("after") and not q else None
-    async with site.database.connection() as conn:
+    turn = site.get(Throttle).reading(web.network_of(request))
+    async with turn, site.database.connection() as conn:
         items, following = await listing.read(conn, live.letter.id, kind, q, after)
     kept = web.kept_page(
         request,

@@ -48,7 +48,8 @@ class Own:
     organization_en: str | None
     organization_ru: str | None
     website: str | None
-    address_kept_for: tuple[str, ...]  # "updates", "representative"
+    address_kept_for: tuple[str, ...]  # "updates": until one says stop; "representative"
+    representatives_kept_until: datetime | None  # None: until the organizers have decided, and 30 days more
     imported: bool
     version: int | None
     consent: int | None  # the version of the text that was agreed to
@@ -98,6 +99,7 @@ def _own(row: Record, keys: LetterKeys) -> Own:
         organization_ru=row["name_ru"] or hidden.get("organization_ru"),
         website=row["website"] or hidden.get("website"),
         address_kept_for=tuple(row["purposes"]),
+        representatives_kept_until=row["kept_until"],
         imported=row["import"] is not None,
         version=row["version"],
         consent=row["consent"],
@@ -144,6 +146,14 @@ async def correct(database: Database, letter: Letter, signature: int, typed: str
             raise Refused(NO_NAME)
         fields = _fields(row, letter.keys) | {"name": _name(typed, names.problem_of_person("") or NAME_NEEDED)}
         await _store(conn, letter, row, fields, Visibility(row["visibility"]))
+
+
+async def stop_news(database: Database, letter: Letter, signature: int) -> None:
+    """Have no more news mailed: the address that was kept for it goes at once. A second time changes nothing."""
+    async with database.transaction() as conn:
+        if await own_queries.see(conn, letter.id, signature, lock=True) is None:
+            raise NotFound("there is no such signature")
+        await own_queries.stop_news(conn, letter.id, signature)
 
 
 async def withdraw(database: Database, letter: Letter, signature: int) -> None:

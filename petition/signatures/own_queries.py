@@ -6,7 +6,9 @@ from petition.database import Connection, Record
 
 SEE_OWN = """
 SELECT s.*, o.name_en, o.name_ru, o.website,
-       ARRAY(SELECT c.purpose FROM contact c WHERE c.letter = s.letter AND c.signature = s.id ORDER BY 1) AS purposes
+       ARRAY(SELECT c.purpose FROM contact c WHERE c.letter = s.letter AND c.signature = s.id ORDER BY 1) AS purposes,
+       (SELECT c.until FROM contact c
+        WHERE c.letter = s.letter AND c.signature = s.id AND c.purpose = 'representative') AS kept_until
 FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
 WHERE s.letter = $1 AND s.id = $2
 """
@@ -32,6 +34,8 @@ WHERE letter = $1 AND id = $2 AND state IN ('confirmed', 'held')
 DROP_SIGNATURE = "DELETE FROM signature WHERE letter = $1 AND id = $2"
 
 DROP_CONTACTS = "DELETE FROM contact WHERE letter = $1 AND signature = $2"
+
+STOP_NEWS = "DELETE FROM contact WHERE letter = $1 AND signature = $2 AND purpose = 'updates'"
 
 # What moderators and readers have typed about it, and former names.
 DROP_TYPED = """
@@ -92,6 +96,11 @@ async def drop_contacts(conn: Connection, letter: int, signature: int) -> None:
     """Delete the kept address, and whatever anybody has written about the signature."""
     await conn.execute(DROP_CONTACTS, letter, signature)
     await conn.execute(DROP_TYPED, letter, signature)
+
+
+async def stop_news(conn: Connection, letter: int, signature: int) -> None:
+    """Delete the address that is kept for news."""
+    await conn.execute(STOP_NEWS, letter, signature)
 
 
 async def drop_tries(conn: Connection, letter: int, signature: int) -> None:

@@ -36,6 +36,8 @@ async def act(request: Request) -> Response:
                 await own.change_visibility(database, letter, signature, form.get("visibility", ""), name)
             case "correct":
                 await own.correct(database, letter, signature, name)
+            case "news":
+                await own.stop_news(database, letter, signature)
             case "withdraw":
                 await own.withdraw(database, letter, signature)
             case "delete":
@@ -73,7 +75,7 @@ async def _page(request: Request, form: Form, *, done: str | None = None, status
     if waiting is not None:
         return web.see_other(f"/{web.lang_of(request)}/confirm/{token}")
     found = await own.see(site.database, live.letter, signature)
-    acts = ("visibility", "correct", "withdraw")
+    acts = ("visibility", "correct", "news", "withdraw")
     return web.page(
         request,
         "signatures/own_page.html",

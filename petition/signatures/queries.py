@@ -10,10 +10,12 @@ SELECT l.id, l.effective_state = 'open' AS open, l.version FROM letter l WHERE l
 """
 
 USE_CHALLENGES = """
-INSERT INTO used_challenge (nonce, expires_at)
-SELECT * FROM unnest($1::bytea[], $2::timestamptz[]) AS u (nonce, expires_at) ORDER BY nonce
+INSERT INTO used_challenge (nonce, expires_at, form)
+SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::bytea[]) AS u (nonce, expires_at, form) ORDER BY nonce
 ON CONFLICT DO NOTHING RETURNING nonce
 """
+
+USED_BY = "SELECT nonce, form FROM used_challenge WHERE nonce = ANY($1::bytea[]) AND form IS NOT NULL"
 
 ADD_PENDING = """
 WITH added AS (
@@ -120,9 +122,16 @@ async def letters_now(conn: Connection, letters: Sequence[int]) -> dict[int, tup
     return {row["id"]: (row["open"], row["version"]) for row in await conn.fetch(LETTERS_NOW, letters)}
 
 
-async def use_challenges(conn: Connection, nonces: Sequence[bytes], expire: Sequence[datetime]) -> set[bytes]:
-    """Use challenges up; return those that nobody had used before."""
-    return {row["nonce"] for row in await conn.fetch(USE_CHALLENGES, nonces, expire)}
+async def use_challenges(
+    conn: Connection, nonces: Sequence[bytes], expire: Sequence[datetime], forms: Sequence[bytes | None]
+) -> set[bytes]:
+    """Use challenges up, each for a form (its digest); return those that nobody had used before."""
+    return {row["nonce"] for row in await conn.fetch(USE_CHALLENGES, nonces, expire, forms)}
+
+
+async def used_by(conn: Connection, nonces: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Return the digests of the forms that used challenges up, by nonce, where they are known."""
+    return {row["nonce"]: row["form"] for row in await conn.fetch(USED_BY, nonces)}
 
 
 async def add_pending(conn: Connection, columns: Sequence[Sequence[object]]) -> None:

@@ -7,7 +7,7 @@ address can be read from them.
 import functools
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from petition.mailboxes import BadAddress, Mailbox, parse
@@ -42,7 +42,7 @@ def signals_of(
     if kind is Kind.ORGANIZATION:
         told["own_domain"] = website is not None and is_own_domain(mailbox.domain, website)
         told["free_mail"] = mailbox.domain in FREE_MAIL
-    told |= _signals_of_names(tuple(names), kind)
+    told |= of_names(tuple(names), kind)
     return {key: True for key, value in told.items() if value} or None
 
 
@@ -82,7 +82,8 @@ def _throwaway_domains() -> frozenset[str]:
     return frozenset(blocklist) - FREE_MAIL
 
 
-def _signals_of_names(names: tuple[str, ...], kind: Kind) -> Mapping[str, bool]:
+def of_names(names: Sequence[str], kind: Kind) -> Mapping[str, bool]:
+    """Return what names alone say: ``link``, ``shouting``, ``mixed_scripts``, ``stacked_marks``, each true or not."""
     return {
         # A domain is a common name of an organization, so for them only a moderator can tell.
         "link": any("." in each and problem_of_person(each) is not None for each in names),

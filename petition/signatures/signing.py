@@ -24,6 +24,7 @@ class Outcome(StrEnum):
     STORED = "stored"  # or silently not: the mailbox had its mails for today
     DEARER = "dearer"  # a dearer challenge is wanted
     USED = "used"  # this challenge has been used up
+    AGAIN = "again"  # by the very same form: a button was pressed twice, and the first time counts
     REFUSED = "refused"  # too many from this network, or on this letter
     CLOSED = "closed"
     SUPERSEDED = "superseded"  # the text has changed since it was read
@@ -55,6 +56,7 @@ class Wish:
     network_limit: int
     per_letter: Use
     mailbox: Use
+    form: bytes  # digest of all that was typed, under a key of the day
     pending: Pending | None = None
 
     @property
@@ -137,22 +139,32 @@ async def _by_letter(conn: Connection, wishes: Sequence[Wish], outcomes: list[Ou
 
 
 async def _by_challenge(conn: Connection, wishes: Sequence[Wish], outcomes: list[Outcome]) -> None:
-    """Use up the challenges of what will be stored; each passes once, also within a batch."""
-    solved = {
-        wish.challenge.nonce: wish.challenge.expires_at
-        for wish, outcome in zip(wishes, outcomes, strict=True)
-        if outcome is Outcome.STORED
-    }
+    """Use up the challenges of what will be stored; each passes once, also within a batch.
+
+    Whoever sends the same form with the same challenge once more is answered as the first time: that says nothing but
+    what they have been told already, and nothing of anybody else's signature.
+    """
+    solved: dict[bytes, Wish] = {}
+    for wish, outcome in zip(wishes, outcomes, strict=True):
+        if outcome is Outcome.STORED:
+            solved.setdefault(wish.challenge.nonce, wish)
     if not solved:
         return
-    fresh = await queries.use_challenges(conn, list(solved), list(solved.values()))
-    for i, wish in enumerate(wishes):
-        if outcomes[i] is not Outcome.STORED:
-            continue
-        if wish.challenge.nonce in fresh:
-            fresh.discard(wish.challenge.nonce)
-        else:
-            outcomes[i] = Outcome.USED
+    expire, forms = [each.challenge.expires_at for each in solved.values()], [each.form for each in solved.values()]
+    fresh = await queries.use_challenges(conn, list(solved), expire, forms)
+    stale = [i for i, wish in enumerate(wishes) if outcomes[i] is Outcome.STORED and not _takes(fresh, wish)]
+    if stale:
+        used_by = await queries.used_by(conn, [wishes[i].challenge.nonce for i in stale])
+        for i in stale:
+            same = used_by.get(wishes[i].challenge.nonce) == wishes[i].form
+            outcomes[i] = Outcome.AGAIN if same else Outcome.USED
+
+
+def _takes(fresh: set[bytes], wish: Wish) -> bool:
+    """Take a challenge out of those that are fresh; tell whether it was among them."""
+    there = wish.challenge.nonce in fresh
+    fresh.discard(wish.challenge.nonce)
+    return there
 
 
 async def _add(conn: Connection, wishes: Sequence[Wish]) -> None:

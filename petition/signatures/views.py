@@ -1,5 +1,6 @@
 """Signing and what follows at once: the form that is sent, check your inbox, the lost link."""
 
+import json
 import secrets
 from collections.abc import Mapping
 
@@ -18,6 +19,7 @@ from petition.signatures import forms, gate, letter_page
 from petition.signatures.letter_page import Form
 from petition.signatures.model import Kind
 from petition.signatures.signing import Outcome, Pending, Signing, Wish
+from petition.throttle import Throttle
 
 SUPERSEDED = N_("The letter’s text has changed since you read it. Please read it again before you sign.")
 CLOSED = N_("This letter has been closed while you were reading. It takes no more signatures.")
@@ -45,6 +47,7 @@ async def sign(request: Request) -> Response:
     """Take a filled form; answer 303 once it is stored, or the page again with what is wrong."""
     web.check_lang(request)
     site = web.site_of(request)
+    site.get(Throttle).form(web.network_of(request))
     form = await web.form_of(request)
     live = await site.get(Board).get(request.path_params["slug"])
     kind = forms.kind_of(form)
@@ -59,7 +62,7 @@ async def sign(request: Request) -> Response:
         passed = await gate.check(request, form, live, "sign")
         if isinstance(passed, Response):
             return passed
-        wish = await _wish(request, live, draft.mailbox, passed, _pending(request, live, form, draft))
+        wish = await _wish(request, live, draft.mailbox, passed, form, _pending(request, live, form, draft))
         return await _answer(request, live, kind, form, await site.get(Signing).submit(wish))
     except Unavailable as error:
         return gate.later(await _again(request, live, kind, form, {"": gate.AWAY}, 503), error)
@@ -67,7 +70,7 @@ async def sign(request: Request) -> Response:
 
 async def _answer(request: Request, live: Live, kind: Kind, form: Mapping[str, str], outcome: Outcome) -> Response:
     match outcome:
-        case Outcome.STORED:
+        case Outcome.STORED | Outcome.AGAIN:
             return web.see_other(f"/{web.lang_of(request)}/{live.letter.slug}/check-your-inbox")
         case Outcome.CLOSED:
             return await _again(request, await _now(request, live), kind, form, {"": CLOSED}, 409)
@@ -92,7 +95,14 @@ def _pending(request: Request, live: Live, form: Mapping[str, str], draft: forms
     )
 
 
-async def _wish(request: Request, live: Live, mailbox: Mailbox, passed: Passed, pending: Pending | None) -> Wish:
+async def _wish(
+    request: Request,
+    live: Live,
+    mailbox: Mailbox,
+    passed: Passed,
+    form: Mapping[str, str],
+    pending: Pending | None,
+) -> Wish:
     site, letter = web.site_of(request), live.letter
     day = await site.get(Days).today()
     canonical = mailboxes.canonical(mailbox, letter.rules_version)
@@ -107,6 +117,7 @@ async def _wish(request: Request, live: Live, mailbox: Mailbox, passed: Passed, 
         network_limit=network_limit,
         per_letter=day.hourly("letter", str(letter.id)),
         mailbox=day.daily("mailbox", canonical),
+        form=day.digest(f"form|{request.url.path}|{json.dumps(sorted(form.items()))}"),
         pending=pending,
     )
 
@@ -152,6 +163,7 @@ async def send_link(request: Request) -> Response:
     """Have the link sent again; the answer is the same whether or not there is one."""
     web.check_lang(request)
     site = web.site_of(request)
+    site.get(Throttle).form(web.network_of(request))
     form = await web.form_of(request)
     live = await site.get(Board).get(request.path_params["slug"])
     try:
@@ -163,7 +175,7 @@ async def send_link(request: Request) -> Response:
         passed = await gate.check(request, form, live, "find")
         if isinstance(passed, Response):
             return passed
-        outcome = await site.get(Signing).submit(await _wish(request, live, mailbox, passed, None))
+        outcome = await site.get(Signing).submit(await _wish(request, live, mailbox, passed, form, None))
     except Unavailable as error:
         told = {"": web.language_of(request).gettext(gate.AWAY)}
         return gate.later(_find_page(request, live, gate.typed(form, told), status=503), error)

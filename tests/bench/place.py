@@ -27,6 +27,7 @@ from tests.conftest import in_database
 from tests.running import KEY, SLUG, environment, free_port, publish
 
 FEW = 1000  # signatures of the letter that the big one is compared with
+MANY = "999999999"  # everybody comes from this machine
 PLAIN = "pgbench"  # the database in which pgbench inserts
 PATIENCE = 60  # seconds for a server to come up
 # What ``petition.signatures.queries.ADD_PENDING`` does, for one person: both rows in one statement, nothing looked up,
@@ -126,7 +127,7 @@ class Place:
         conn = await connect(url)
         letter = await board.read(conn, Wrapper([KEY]), 1)
         await conn.close()
-        more = environment(self._folder, url, port, LIMIT_LETTER="999999999")
+        more = environment(self._folder, url, port, LIMIT_LETTER=MANY, LIMIT_READING=MANY, LIMIT_FORMS=MANY)
         with running([sys.executable, "-m", "petition", "serve"], port, more, self._folder / f"web-{rows}.log") as own:
             await up(port, f"/en/{SLUG}")
             yield Web(port, own, url, rows, letter)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from petition.moderation.approving import approve
 from petition.sealing import Wrapper
-from petition.signatures.approval import approve
 from petition.signatures.commands import import_csv
 from petition.tokens import Tokens
 from tests import rows

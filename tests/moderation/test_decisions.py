@@ -7,7 +7,7 @@ import random
 import pytest
 
 from petition.errors import NotFound
-from petition.moderation import decisions, queries
+from petition.moderation import decisions, queries, report_queries
 from petition.moderation.model import Act, By, Outcome, Standing
 from petition.signatures import own
 from petition.signatures.confirming import Claim, Confirming, Result
@@ -257,3 +257,32 @@ async def test_statements_fit_the_schema_and_hot_ones_use_an_index(bench: Bench)
         plan = json.dumps(await (await conn.prepare(queries.ROWS_OF_ACT)).explain(bench.letter.id, 1))
         await conn.execute("RESET enable_seqscan")
     assert "log_at" in plan
+
+
+async def test_an_approval_is_undone_although_a_reader_has_reported_the_entry_since(bench: Bench) -> None:
+    held = await bench.sign_for("North Pier", website="https://northpier.example")
+    approved = await bench.decide(Act.APPROVE, held)
+    async with bench.database.transaction() as conn:
+        await report_queries.add(conn, bench.letter.id, held, "fake", None)
+    outcome = await bench.undo(approved.log)
+    assert (outcome.changed, outcome.missed) == ((held,), ())
+    (row,) = await bench.rows("SELECT state, flags FROM signature WHERE letter = $1")
+    assert row["state"] == "held"
+    assert sorted(row["flags"]) == ["other_domain", "reported"]  # nobody has looked at the report yet
+    (report,) = await bench.rows("SELECT settled_by FROM report WHERE letter = $1")
+    assert report["settled_by"] is None
+    # And forward again: whoever undoes that has it approved, with the report still open.
+    await bench.undo(outcome.log)
+    (row,) = await bench.rows("SELECT state, flags FROM signature WHERE letter = $1")
+    assert (row["state"], row["flags"]) == ("confirmed", ["reported"])
+
+
+async def test_what_somebody_has_decided_since_is_not_undone(bench: Bench) -> None:
+    held = await bench.sign_for("North Pier")
+    approved = await bench.decide(Act.APPROVE, held)
+    async with bench.database.transaction() as conn:
+        await report_queries.add(conn, bench.letter.id, held, "fake", None)
+    await bench.decide(Act.APPROVE, held)  # "keep": the report was looked at
+    outcome = await bench.undo(approved.log)
+    assert (outcome.changed, outcome.missed) == ((), (held,))
+    assert await bench.states(held) == ["confirmed"]

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 
-from petition.moderation import campaigns
+from petition.moderation import approving, campaigns
 from tests import rows
 from tests.moderation.desk import WRAPPER, Bench
 from tests.organizers import people
@@ -178,6 +178,22 @@ async def test_another_letters_signature_is_not_there(site: Installation, bench:
         await client.post("/organizer/another-letter/queue", data=form)
         assert (await client.get(f"/organizer/{SLUG}/signatures/{vera}")).status_code == 404
     assert await bench.states(vera) == ["confirmed"]
+
+
+@pytest.mark.parametrize(("lang", "told"), [("en", "command line"), ("ru", "командная строка")])
+async def test_what_was_done_at_the_command_line_is_said_so(
+    site: Installation, bench: Bench, lang: str, told: str
+) -> None:
+    held = await bench.sign_for("North Pier")
+    async with site.database.transaction() as conn:
+        assert await approving.approve(conn, WRAPPER, [held]) == [held]
+    async with moderating(site, lang=lang) as client:
+        assert told in text_of(await client.get(f"/organizer/{SLUG}/log"))
+        assert told in text_of(await client.get(f"/organizer/{SLUG}/signatures/{held}"))
+        table = list(csv.DictReader(io.StringIO((await client.get(f"/organizer/{SLUG}/log.csv")).text)))
+    assert [(line["organizer"], line["name"], line["act"]) for line in table] == [
+        ("", "command line", "signature.approve")
+    ]
 
 
 async def test_the_log_as_a_page_and_as_a_file(site: Installation, bench: Bench) -> None:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from petition.database import Connection, connect
-from petition.errors import KeyDestroyed
+from petition.errors import KeyDestroyed, NotFound
+from petition.moderation import approving
 from petition.sealing import LetterKeys
 from petition.signatures import approval, listing
 from petition.signatures.model import Counts, Kind, Visibility
@@ -30,7 +31,7 @@ async def wait(conn: Connection, about: int, keys: LetterKeys, visibility: str =
 
 async def approve(conn: Connection, *ids: int) -> list[int]:
     async with conn.transaction():
-        return await approval.approve(conn, WRAPPER, ids)
+        return await approving.approve(conn, WRAPPER, ids)
 
 
 async def test_what_waits_is_seen_by_organizers_and_by_nobody_else(conn: Connection) -> None:
@@ -113,7 +114,12 @@ async def test_an_entry_whose_signatures_were_all_taken_back_is_listed_anew(conn
 async def test_signatures_of_several_letters_are_let_in_together(conn: Connection) -> None:
     letters = [await letter(conn) for _ in range(2)]
     ids = [await wait(conn, about, keys, organization_ru="Пирс") for about, keys in letters for _ in range(2)]
-    assert sorted(await approve(conn, *ids, 7)) == sorted(ids)
+    with pytest.raises(NotFound, match="there is no signature 7, 8"):
+        await approve(conn, *ids, 7, 8)
+    assert await conn.fetchval("SELECT count(*) FROM signature WHERE state = 'held'") == len(ids)
+    assert sorted(await approve(conn, *ids)) == sorted(ids)
+    written = await conn.fetch("SELECT letter, organizer, act, command FROM log ORDER BY letter")
+    assert [tuple(row) for row in written] == [(about, None, "signature.approve", True) for about, _ in letters]
     for about, _ in letters:
         assert await counted(conn, about) == Counts(0, 1, 0, 0)
 

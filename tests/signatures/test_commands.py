@@ -13,6 +13,7 @@ import pytest
 
 from petition.database import Connection, Database, opened
 from petition.errors import ImportRefused, NotFound, PetitionError
+from petition.moderation.approving import approve_and_say
 from petition.signatures import commands
 from tests.signatures.people import WRAPPER, letter
 from tests.signatures.test_approval import wait
@@ -117,11 +118,12 @@ async def test_what_waits_is_told_and_let_in(
     await commands.held(db, WRAPPER, "south")
     cells = capsys.readouterr().out.rstrip("\n").split("\t")
     assert cells[:4] == [str(place), "North Pier // Пирс", "-", "Anna Ek, Director"]
-    await commands.approve(db, WRAPPER, [place, 5, 2**70, -1])
-    told_lines = capsys.readouterr().out.splitlines()
-    assert told_lines[0] == f"{place}: approved"
-    assert told_lines[1:] == [f"{each}: does not wait (any more)" for each in (5, 2**70, -1)]
-    await commands.approve(db, WRAPPER, [place])
+    with pytest.raises(NotFound, match=f"there is no signature 5, {2**70}, -1"):
+        await approve_and_say(db, WRAPPER, [place, 5, 2**70, -1])
+    assert capsys.readouterr().out == ""
+    await approve_and_say(db, WRAPPER, [place])
+    assert capsys.readouterr().out == f"{place}: approved\n"
+    await approve_and_say(db, WRAPPER, [place])
     assert "any more" in capsys.readouterr().out
     assert await conn.fetchval("SELECT organizations FROM count WHERE letter = $1", about) == 1
 

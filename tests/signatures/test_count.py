@@ -12,9 +12,10 @@ import pytest
 from petition.database import Database, opened
 from petition.errors import NotFound
 from petition.letters.model import Letter
+from petition.moderation import approving
 from petition.sealing import Wrapper
 from petition.settings import Role, load
-from petition.signatures import approval, imports, own
+from petition.signatures import imports, own
 from petition.signatures.confirming import Claim, Confirming
 from petition.signatures.imports import Target
 from petition.signatures.own import Refused
@@ -115,7 +116,7 @@ class World:
         """Let organizations in that wait."""
         held = await rows.rows_of(self.database, HELD, self.letter.id)
         async with self.database.transaction() as conn:
-            await approval.approve(conn, Wrapper([KEY]), [row["id"] for row in held])
+            await approving.approve(conn, Wrapper([KEY]), [row["id"] for row in held])
 
     async def take_in(self) -> None:
         """Import a file; some in it have signed, some may be there from an import before."""

@@ -57,7 +57,12 @@ async def test_a_challenge_is_needed_and_serves_once(shared: Installation) -> No
     assert form_in(page, FIND)["email"] == VERA
     once = await shared.challenge()
     check_sent_on(await ask(shared, VERA, altcha=once), f"{FIND}?sent=1")
-    check_page(await ask(shared, VERA, altcha=once), 422)
+    check_page(await ask(shared, "other@letters.example", altcha=once), 422)
+    # The button pressed twice: answered as the first time, and mailed once.
+    asked = "SELECT count(*) AS n FROM outbox"
+    before = await rows.rows_of(shared.database, asked)
+    check_sent_on(await ask(shared, VERA, altcha=once), f"{FIND}?sent=1")
+    assert await rows.rows_of(shared.database, asked) == before
 
 
 async def test_the_link_comes_to_whoever_waits_or_has_signed(road: Installation) -> None:

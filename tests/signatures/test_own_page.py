@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from petition.moderation import approving
 from petition.sealing import Wrapper
-from petition.signatures import approval
 from tests import rows
 from tests.pages import check_page, check_sent_on, form_in
 from tests.running import KEY, SLUG, Installation
@@ -272,7 +272,7 @@ async def test_an_approved_organization_goes_with_its_last_representative(site: 
     first = await confirmed(site, "anna@northpier.example", **fields)
     second = await confirmed(site, "boris@northpier.example", **fields, name="Boris Berg", visibility="organizers")
     async with site.database.transaction() as conn:
-        assert await approval.approve(conn, Wrapper([KEY]), [first.id, second.id])
+        assert await approving.approve(conn, Wrapper([KEY]), [first.id, second.id])
     assert await check_count(site) == NOTHING | {"organizations": 1}
     listing = f"/en/{SLUG}/signatories?kind=organization"
     shown = (await site.client.get(listing)).text
@@ -293,3 +293,49 @@ async def test_an_approved_organization_goes_with_its_last_representative(site: 
     for table in ("organization", "name_word", "contact"):
         assert await rows.rows_of(site.database, f"SELECT 1 FROM {table}") == [], table
     assert "North Pier" not in (await site.client.get(listing)).text
+
+
+KEPT_ADDRESSES = "SELECT purpose FROM contact WHERE signature = $1 ORDER BY 1"
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+async def test_no_more_news(site: Installation, lang: str) -> None:
+    signature = await confirmed(site, updates="1")
+    own = signature.own.replace("/en/", f"/{lang}/")
+    page = await site.client.get(own)
+    assert {"en": "until you say stop", "ru": "пока вы не\u00a0откажетесь"}[lang] in page.text
+    for _ in range(2):  # the second time changes nothing
+        answer = await site.client.post(own, data={"action": "news"})
+        check_sent_on(answer, f"{own}?done=news")
+        assert await rows.rows_of(site.database, KEPT_ADDRESSES, signature.id) == []
+    told = await site.client.get(f"{own}?done=news")
+    assert {"en": "There will be no more news.", "ru": "Новостей больше не\u00a0будет."}[lang] in told.text
+    assert 'value="news"' not in told.text
+    assert (await row_of(signature))["state"] == "confirmed"
+    assert (await check_count(site))["people"] == 1
+
+
+async def test_a_representative_says_stop_and_is_still_there_for_questions(site: Installation) -> None:
+    fields = {"organization_en": "North Pier", "updates": "1"}
+    signature = await confirmed(site, **fields)
+    assert "until 30 days after the organizers’ decision" in (await site.client.get(signature.own)).text
+    await act(signature, "news")
+    kept = await rows.rows_of(site.database, KEPT_ADDRESSES, signature.id)
+    assert kept == [{"purpose": "representative"}]
+    async with site.database.transaction() as conn:
+        await approving.approve(conn, Wrapper([KEY]), [signature.id])
+    page = await site.client.get(signature.own)
+    assert "for questions about the organizers’ decision" in page.text
+    told = (await site.client.get(f"{signature.own}/data.json")).json()
+    assert told["address_kept_for"] == ["representative"]
+    assert told["representatives_kept_until"].endswith("Z")
+
+
+async def test_news_can_be_stopped_after_a_removal_too(site: Installation) -> None:
+    signature = await confirmed(site, updates="1")
+    await execute(site, "UPDATE signature SET state = 'removed' WHERE id = $1", signature.id)
+    assert 'value="news"' in (await site.client.get(signature.own)).text
+    await act(signature, "news")
+    assert await rows.rows_of(site.database, KEPT_ADDRESSES, signature.id) == []
+    page = await site.client.get(signature.own)
+    assert 'value="news"' not in page.text

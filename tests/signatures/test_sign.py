@@ -1,5 +1,6 @@
 """POST …/sign: a row and a mail job, or the page again with everything typed."""
 
+import asyncio
 import secrets
 from urllib.parse import quote, urlencode
 
@@ -92,6 +93,25 @@ async def test_a_form_that_is_not_escaped_is_read_as_utf_8(shared: Installation)
     head = {"content-type": "application/x-www-form-urlencoded", **shared.elsewhere()}
     check_sent_on(await shared.client.post(SIGN, content=body, headers=head), INBOX)
     assert (await newest(shared))[1]["name"] == "Вера"
+
+
+async def test_the_same_form_twice_is_answered_twice_and_stored_once(shared: Installation) -> None:
+    form, before = await shared.form(email=fresh(), **ALL), await stored(shared.database)
+    both = [shared.client.post(SIGN, data=form, headers=shared.elsewhere()) for _ in range(2)]
+    for answer in [*await asyncio.gather(*both), await shared.client.post(SIGN, data=form)]:
+        check_sent_on(answer, INBOX)
+    assert await stored(shared.database) == (before[0] + 1, before[1] + 1)
+
+
+@pytest.mark.parametrize("changes", [{"name": "Olga"}, {"email": "other@letters.example"}, {"updates": ""}], ids=short)
+async def test_a_used_challenge_does_not_pass_with_another_form(shared: Installation, changes: dict[str, str]) -> None:
+    form = await shared.form(email=fresh(), **ALL)
+    check_sent_on(await shared.client.post(SIGN, data=form, headers=shared.elsewhere()), INBOX)
+    before = await stored(shared.database)
+    check_page(await shared.client.post(SIGN, data=form | changes, headers=shared.elsewhere()), 422)
+    assert await stored(shared.database) == before
+    digests = [row["form"] for row in await rows.rows_of(shared.database, "SELECT form FROM used_challenge")]
+    assert {len(each) for each in digests} == {16}
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])

@@ -1,0 +1,99 @@
+"""All SQL of looking for one name again and again on a letter, and at names that were imported."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from petition.database import Connection, Record
+
+# One worker is enough for a letter. (The first number is "name".)
+TRY_LOCK = "SELECT pg_try_advisory_xact_lock(1851878757, $1)"
+
+BEGIN_LOOK = "INSERT INTO name_look (letter) VALUES ($1) ON CONFLICT DO NOTHING"
+
+PLACE_OF_LOOK = "SELECT listed_at, signature, import, imported FROM name_look WHERE letter = $1"
+
+MOVE_LOOK = "UPDATE name_look SET listed_at = $2, signature = $3, import = $4, imported = $5 WHERE letter = $1"
+
+# In the order in which they were listed; a minute late, so that nobody comes in before those who were looked at.
+SIGNED_SINCE = """
+SELECT id, listed_at, name_key, import IS NOT NULL AS imported FROM signature
+WHERE letter = $1 AND kind = 'person' AND state = 'confirmed' AND visibility = 'public'
+  AND (listed_at, id) > ($2, $3) AND listed_at < now() - interval '1 minute'
+ORDER BY listed_at, id LIMIT $4
+"""
+
+# Imported rows are listed at the time that stands in their file, so they are walked through by import.
+IMPORTED_SINCE = """
+SELECT s.id, s.import, s.kind, s.name, s.affiliation, s.city, s.name_key, s.private, o.name_en, o.name_ru
+FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+WHERE s.letter = $1 AND s.import IS NOT NULL AND (s.import, s.id) > ($2, $3) ORDER BY s.import, s.id LIMIT $4
+"""
+
+PEOPLE = "SELECT coalesce((SELECT people FROM count WHERE letter = $1), 0)"
+
+# Those that a moderator has decided about are not counted again. The index over words answers (``use_index_of_words``).
+NAMED_LIKE = """
+SELECT id, name_key FROM signature
+WHERE state = 'confirmed' AND visibility = 'public' AND kind = 'person'
+  AND name_words(letter, name_key) @@ $1::text::tsquery
+  AND last_act IS NULL AND array_length(string_to_array(name_key, ' '), 1) BETWEEN $2::integer AND $2 + 1
+LIMIT $3
+"""
+
+# Whoever is being decided about at this moment is left alone.
+ADD_FLAGS = """
+WITH mine AS MATERIALIZED (
+  SELECT s.id, u.flags FROM signature s JOIN unnest($2::bigint[], $3::text[]) AS u (id, flags) ON u.id = s.id
+  WHERE s.letter = $1 AND s.last_act IS NULL AND s.state IN ('held', 'confirmed')
+    AND NOT s.flags @> string_to_array(u.flags, ',')
+  ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
+)
+UPDATE signature s SET flags = ARRAY(SELECT DISTINCT unnest(s.flags || string_to_array(m.flags, ',')))
+FROM mine m WHERE s.letter = $1 AND s.id = m.id
+"""
+
+
+async def try_lock(conn: Connection, letter: int) -> bool:
+    """Tell whether nobody else looks at this letter's names until the transaction ends."""
+    mine: bool = await conn.fetchval(TRY_LOCK, letter)
+    return mine
+
+
+async def place(conn: Connection, letter: int) -> Record:
+    """Return how far the names of a letter have been looked at."""
+    await conn.execute(BEGIN_LOOK, letter)
+    row = await conn.fetchrow(PLACE_OF_LOOK, letter)
+    if row is None:
+        raise LookupError("this was inserted a moment ago")
+    return row
+
+
+async def move(conn: Connection, letter: int, signed: tuple[datetime, int], imported: tuple[int, int]) -> None:
+    """Note how far that is now."""
+    await conn.execute(MOVE_LOOK, letter, *signed, *imported)
+
+
+async def signed_since(conn: Connection, letter: int, after: tuple[datetime, int], most: int) -> list[Record]:
+    """Return public people listed after a place, the oldest first."""
+    return await conn.fetch(SIGNED_SINCE, letter, *after, most)
+
+
+async def imported_since(conn: Connection, letter: int, after: tuple[int, int], most: int) -> list[Record]:
+    """Return imported rows behind a place (import, id), in order."""
+    return await conn.fetch(IMPORTED_SINCE, letter, *after, most)
+
+
+async def people(conn: Connection, letter: int) -> int:
+    """Return how many people count."""
+    return int(await conn.fetchval(PEOPLE, letter))
+
+
+async def named_like(conn: Connection, words: str, length: int, most: int) -> list[Record]:
+    """Return (id, name_key) of public people who have ``words`` (a ``tsquery``) and ``length`` words or one more, ``most``
+    at most."""
+    return await conn.fetch(NAMED_LIKE, words, length, most)
+
+
+async def add_flags(conn: Connection, letter: int, ids: Sequence[int], flags: Sequence[str]) -> int:
+    """Add flags (with commas between) to those that nobody has decided about; return to how many that was new."""
+    return int((await conn.execute(ADD_FLAGS, letter, ids, flags)).split()[-1])

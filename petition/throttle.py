@@ -1,0 +1,94 @@
+"""What keeps a flood from taking everything: how often one network may ask, and how many may read the list at once.
+
+Counted in the memory of one process and forgotten with the minute: nothing of it is written down. What is limited for
+longer, and for all processes together, is in ``limits``.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from petition.errors import TooMany, Unavailable
+from petition.network import ONION
+from petition.settings import Limits
+
+AT_ONCE = 4  # of a pool of ten connections: signing, kept pages and the desk always find one
+WAITING = 32
+PATIENCE = 5.0  # seconds
+MINUTE = 60
+NETWORKS = 20_000  # counted apart in one minute; any more share one count
+ONION_TIMES = 10  # all that comes through Tor is one network to us
+
+
+class Lane:
+    """Lets so many through at once, and a few more wait for their turn."""
+
+    def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING, patience: float = PATIENCE) -> None:
+        self._turns = asyncio.Semaphore(at_once)
+        self._waiting_at_most = waiting
+        self._waiting = 0
+        self._patience = patience
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for one's turn, and have it while the block runs. Raises ``Unavailable`` if too many wait, or too long.
+
+        Nobody who waits holds anything that others need.
+        """
+        if self._turns.locked() and self._waiting >= self._waiting_at_most:
+            raise Unavailable("too many are reading the list at this moment")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("too many are reading the list at this moment") from None
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+
+class PerMinute:
+    """Counts what each network does in this minute."""
+
+    def __init__(self, most: int, networks: int = NETWORKS) -> None:
+        self._most = most
+        self._networks_at_most = networks
+        self._minute = -1
+        self._counted: dict[str, int] = {}
+
+    def take(self, network: str) -> None:
+        """Count once. Raises ``TooMany``."""
+        now = time.monotonic()
+        if now // MINUTE != self._minute:
+            self._minute = int(now // MINUTE)
+            self._counted = {}
+        known = network in self._counted or len(self._counted) < self._networks_at_most
+        key = network if known else ""
+        self._counted[key] = counted = self._counted.get(key, 0) + 1
+        if counted > self._most * (ONION_TIMES if network == ONION else 1):
+            raise TooMany("too much has come from this network", retry_after=MINUTE - int(now % MINUTE))
+
+
+class Throttle:
+    """What one web process lets through."""
+
+    def __init__(self, bounds: Limits) -> None:
+        self._lane = Lane()
+        self._reads = PerMinute(bounds.reading)
+        self._forms = PerMinute(bounds.forms)
+
+    @asynccontextmanager
+    async def reading(self, network: str) -> AsyncIterator[None]:
+        """Let somebody read a page of the list, or search it. Raises ``TooMany``, ``Unavailable``."""
+        self._reads.take(network)
+        async with self._lane.turn():
+            yield
+
+    def form(self, network: str) -> None:
+        """Let somebody send a form, whatever is in it. Raises ``TooMany``."""
+        self._forms.take(network)

@@ -1,0 +1,133 @@
+"""A flood takes its share and no more: what one network may ask in a minute, and how many read the list at once."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from petition import throttle
+from petition.errors import TooMany, Unavailable
+from petition.network import ONION
+from petition.throttle import Lane, PerMinute
+from tests.running import SLUG, installation
+
+LIST, API = f"/en/{SLUG}/signatories", f"/api/v1/letters/{SLUG}/signatories"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Give a clock that stands still until it is moved."""
+    now = [600.0]
+    monkeypatch.setattr("petition.throttle.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_a_network_has_its_minute(clock: list[float]) -> None:
+    counted = PerMinute(3)
+    clock[0] += 20
+    for _ in range(3):
+        counted.take("192.0.2.1")
+    with pytest.raises(TooMany) as refused:
+        counted.take("192.0.2.1")
+    assert refused.value.retry_after == 40
+    counted.take("192.0.2.2")
+    clock[0] += 40
+    counted.take("192.0.2.1")
+
+
+def test_tor_has_more_and_memory_has_an_end(clock: list[float]) -> None:
+    counted = PerMinute(2, networks=3)
+    for _ in range(2 * throttle.ONION_TIMES):
+        counted.take(ONION)
+    counted.take("192.0.2.1")
+    counted.take("192.0.2.2")
+    for number in (3, 4):
+        counted.take(f"192.0.2.{number}")
+    with pytest.raises(TooMany):
+        counted.take("192.0.2.5")  # those who came too late are counted together
+    counted.take("192.0.2.1")
+    assert clock == [600.0]
+
+
+async def test_a_lane_lets_some_through_others_wait_and_the_rest_go() -> None:
+    lane = Lane(at_once=2, waiting=1)
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(lane.turn())
+        entered = asyncio.Event()
+
+        async def come() -> None:
+            async with lane.turn():
+                entered.set()
+
+        waiting = asyncio.create_task(come())
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable):
+            await stack.enter_async_context(lane.turn())
+        assert not entered.is_set()
+    await waiting
+    async with lane.turn(), lane.turn():
+        pass
+
+
+async def test_nobody_waits_for_ever_and_an_error_gives_the_turn_back() -> None:
+    lane = Lane(at_once=1, patience=0.01)
+
+    async def fail() -> None:
+        async with lane.turn():
+            with pytest.raises(Unavailable):
+                await stack.enter_async_context(lane.turn())
+            raise ZeroDivisionError
+
+    async with AsyncExitStack() as stack:
+        with pytest.raises(ZeroDivisionError):
+            await fail()
+    async with lane.turn():
+        pass
+
+
+async def test_a_network_that_reads_too_much_is_told_when_to_come_back(database_url: str, tmp_path: Path) -> None:
+    async with installation(database_url, tmp_path, LIMIT_READING="3") as site:
+        here, there = site.elsewhere(), site.elsewhere()
+        for path in (LIST, f"{LIST}?q=vera", API):
+            assert (await site.client.get(path, headers=here)).status_code == 200
+        for path in (LIST, f"{LIST}?q=vera", API):
+            answer = await site.client.get(path, headers=here)
+            assert answer.status_code == 429
+            assert 0 < int(answer.headers["retry-after"]) <= 60
+            assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["content-type"] == "application/problem+json"
+        # What is kept in memory is not concerned, nor is another network.
+        assert (await site.client.get(f"/en/{SLUG}", headers=here)).status_code == 200
+        assert (await site.client.get(f"/api/v1/letters/{SLUG}/count", headers=here)).status_code == 200
+        assert (await site.client.get(LIST, headers=there)).status_code == 200
+
+
+@pytest.mark.parametrize("path", [f"/en/{SLUG}/sign", f"/en/{SLUG}/find", f"/en/{SLUG}/report/person/1"])
+async def test_forms_without_a_challenge_are_counted(database_url: str, tmp_path: Path, path: str) -> None:
+    async with installation(database_url, tmp_path, LIMIT_FORMS="2") as site:
+        here = site.elsewhere()
+        for _ in range(2):
+            assert (await site.client.post(path, data={"name": "x"}, headers=here)).status_code in {404, 422}
+        answer = await site.client.post(path, data={"name": "x"}, headers=here)
+        assert answer.status_code == 429
+        assert "retry-after" in answer.headers
+        assert (await site.sign()).status_code == 303
+
+
+async def test_while_all_turns_are_taken_one_can_still_sign(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search that hangs in the database keeps other searches waiting, and nobody else."""
+    monkeypatch.setattr(throttle, "WAITING", 0)
+    lane = Lane(waiting=0)
+    monkeypatch.setattr(throttle, "Lane", lambda: lane)
+    async with installation(database_url, tmp_path) as site, AsyncExitStack() as stack:
+        for _ in range(throttle.AT_ONCE):
+            await stack.enter_async_context(lane.turn())
+        answer = await site.client.get(LIST)
+        assert answer.status_code == 503
+        assert "retry-after" in answer.headers
+        assert (await site.sign()).status_code == 303
+        assert (await site.client.get(f"/ru/{SLUG}")).status_code == 200
