@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from petition import desk_routes, failures, health, i18n, stopping
+from petition.api import docs_views
 from petition.api import views as api
 from petition.captcha import Captchas
 from petition.database import opened
@@ -55,6 +56,7 @@ ROUTES: list[BaseRoute] = [
     Route("/captcha/challenge", views.challenge),
     Mount("/static", Static()),
     *api.ROUTES,
+    *docs_views.ROUTES,
     Route("/{lang}", letters.to_index),
     Route("/{lang}/", letters.index),
     Route("/{lang}/privacy", letters.privacy),

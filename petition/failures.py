@@ -47,7 +47,8 @@ async def http(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if status == HTTPStatus.METHOD_NOT_ALLOWED and (taken := _taken(request)):
         headers = {"allow": ", ".join(sorted(taken))}
-    return _page(request, status, headers)
+    told = error.detail if isinstance(error, HTTPException) else None
+    return _page(request, status, headers, told if told != HTTPStatus(status).phrase else None)
 
 
 def _taken(request: Request) -> set[str]:
@@ -77,12 +78,13 @@ def _route(request: Request) -> str:
     return str(getattr(route, "path", "none"))
 
 
-def _page(request: Request, status: int, headers: Mapping[str, str]) -> Response:
+def _page(request: Request, status: int, headers: Mapping[str, str], detail: str | None = None) -> Response:
+    """Answer in the way of the place; ``detail`` is for programs."""
     seconds = headers.get("retry-after", "")
     title, message = TEXTS.get(status, (HTTPStatus(status).phrase, ""))
     language = web.language_of(request)
-    if request.url.path.startswith("/api/"):
-        response: Response = problem(status, HTTPStatus(status).phrase)
+    if f"{request.url.path}/".startswith("/api/"):
+        response: Response = problem(status, HTTPStatus(status).phrase, detail)
     elif request.url.path.startswith(desk.ROOT):
         told = language.gettext(title), language.gettext(message)
         response = desk.error_page(request, status, *told, headers.get("retry-after"))
@@ -106,7 +108,11 @@ def problem(status: int, title: str, detail: str | None = None) -> JSONResponse:
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
     if detail:
         body["detail"] = detail
-    headers = {"access-control-allow-origin": "*", "cache-control": "no-store"}
+    headers = {
+        "access-control-allow-origin": "*",
+        "access-control-expose-headers": "Retry-After",
+        "cache-control": "no-store",
+    }
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
