@@ -32,6 +32,8 @@ from petition.organizers.passkeys import Passkeys
 from petition.rendering import Renderer
 from petition.sealing import Sealer, Wrapper
 from petition.settings import Settings
+from petition.sharing import views as sharing
+from petition.sharing.cards import Cards
 from petition.signatures import confirm_views, forms, list_views, own_views, views
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
@@ -57,6 +59,7 @@ ROUTES: list[BaseRoute] = [
     Mount("/static", Static()),
     *api.ROUTES,
     *docs_views.ROUTES,
+    *sharing.ROUTES,
     Route("/{lang}", letters.to_index),
     Route("/{lang}/", letters.index),
     Route("/{lang}/privacy", letters.privacy),
@@ -106,7 +109,7 @@ def create_app(settings: Settings) -> Front:
             throttle = Throttle(settings.limits)
             days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
             services = (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming, streams, throttle)
-            for service in services:
+            for service in (*services, Cards()):
                 site.add(service)
             forms.prepare()
             gc.freeze()  # what is there now stays; to look it through again and again took 5 % of a busy server

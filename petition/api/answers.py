@@ -64,11 +64,17 @@ def limited(policy: Policy, view: View) -> View:
                 response = await view(request)
         except TooMany as error:
             return too_many(request, policy, error.retry_after)
-        response.raw_headers = [*response.raw_headers, EXPOSED, *_told(policy, left)]  # a kept answer's list stays
+        response.raw_headers = _with(response.raw_headers, [EXPOSED, *_told(policy, left)])
         return response
 
     answer.__name__ = view.__name__
     return answer
+
+
+def _with(headers: list[Header], more: list[Header]) -> list[Header]:
+    """Return a list of its own: a kept answer's headers stay as they are."""
+    present = {name for name, _ in headers}
+    return [*headers, *(each for each in more if each[0] not in present)]
 
 
 def _told(policy: Policy, left: Left) -> list[Header]:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from petition import web
-from petition.api.answers import FOR_ANYONE, MEMORY, limited
+from petition.api.answers import EXPOSED, FOR_ANYONE, MEMORY, limited
 from petition.api.description import EXAMPLE, document
 from petition.api.schemas import Schema, Words
 from petition.kept import Kept, Pages, keep
@@ -24,7 +24,7 @@ async def openapi(request: Request) -> Response:
 
     async def make() -> Kept:
         body = json.dumps(await _document(request, str), ensure_ascii=False, indent=1).encode()
-        return keep(body, OPENAPI, [FOR_ANYONE])
+        return keep(body, OPENAPI, [FOR_ANYONE, EXPOSED, *web.common_headers(web.site_of(request).settings)])
 
     return web.KeptResponse(request, await web.site_of(request).get(Pages).answer(DOCUMENT, ALL, make))
 

@@ -28,9 +28,13 @@ class Form:
 async def make(request: Request, live: Live, kind: Kind) -> Kept:
     """Return the page with as much of the text as fits into the first flight. Raises ``Unavailable``."""
     shown = await _signatories(request, live)
+    letter, lang = live.letter, web.lang_of(request)
+    # A page in a language that the letter does not have is a copy of the one it shows.
+    canonical = f"{web.site_of(request).settings.base_url}/{letter.shown_in(lang)}/{letter.slug}"
 
     def render(html: str, cut: bool) -> Kept:
-        return web.kept_page(request, "letters/show.html", **show_context(request, live, kind, shown, html, cut))
+        told = show_context(request, live, kind, shown, html, cut)
+        return web.kept_page(request, "letters/show.html", **told, canonical=canonical)
 
     return pages.fitting(live.letter.text(web.lang_of(request)).html, render)
 

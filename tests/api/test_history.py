@@ -47,7 +47,8 @@ async def test_by_hour_and_by_day(site: Installation) -> None:
 
 async def test_back_to_the_beginning(site: Installation) -> None:
     await hours(site, *((hour, 1, 0) for hour in range(7)))
-    found, before, pages = [], None, 0
+    found: list[tuple[object, ...]] = []
+    before, pages = None, 0
     while pages == 0 or before:
         page = await get(site, HISTORY, step="hour", limit=3, **({"before": before} if before else {}))
         found, before, pages = told(page) + found, page["before"], pages + 1

@@ -18,7 +18,7 @@ COMMAND = "import sys; from schemathesis.cli import schemathesis; sys.exit(schem
 async def test_nothing_is_found(database_url: str, tmp_path: Path) -> None:
     async with installation(database_url, tmp_path, LIMIT_API="100000", LIMIT_READING="100000") as site:
         await fill(site, "Vera Novak", "Пётр Иванов", "Anna")
-        arguments = ["run", site.base + DOCUMENT, "--checks", "all", "--max-examples", "40", "--seed", "1"]
+        arguments = ["run", site.base + DOCUMENT, "--checks", "all", "--max-examples", "20", "--seed", "1"]
         arguments += ["--exclude-path-regex", "/events$", "--no-color", "--generation-database", "none"]
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", COMMAND, *arguments),
@@ -29,4 +29,4 @@ async def test_nothing_is_found(database_url: str, tmp_path: Path) -> None:
         )
         printed, _ = await child.communicate()
     assert child.returncode == 0, printed.decode()
-    assert b"Operations:         4 selected / 5 total" in printed, printed.decode()
+    assert b"Selected: 4/5" in printed, printed.decode()
