@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,7 +19,7 @@ from petition.api import docs_views
 from petition.api import views as api
 from petition.captcha import Captchas
 from petition.database import opened
-from petition.errors import SettingsError
+from petition.errors import Paused, SettingsError
 from petition.front import App, Front
 from petition.kept import Pages
 from petition.letters import views as letters
@@ -37,7 +38,7 @@ from petition.sharing.cards import Cards
 from petition.signatures import confirm_views, forms, list_views, own_views, views
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
-from petition.state import Site
+from petition.state import Posted, Site
 from petition.static_files import Static
 from petition.throttle import Throttle
 from petition.tokens import Tokens
@@ -74,6 +75,7 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/{slug}", letters.show),
     Route("/{lang}/{slug}/text", letters.text),
     Route("/{lang}/{slug}/versions", letters.versions),
+    Route("/{lang}/{slug}/updates", letters.updates),
     Route("/{lang}/{slug}/sign", views.to_letter),
     Route("/{lang}/{slug}/check-your-inbox", views.check_your_inbox),
     Route("/{lang}/{slug}/confirm", views.to_letter),
@@ -91,7 +93,7 @@ def create_app(settings: Settings) -> Front:
     """Return the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
     languages = i18n.load(settings.locales_dir)
     renderer = Renderer(languages, settings.base_url, settings.controller)
-    pages, streams = Pages(), Streams(settings)
+    pages, streams, posted = Pages(), Streams(settings), Posted()
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -100,12 +102,13 @@ def create_app(settings: Settings) -> Front:
         async with opened(settings.database_url) as database:
             wrapper = Wrapper(settings.secret_keys)
             tokens, sealer = Tokens(settings.secret_keys), Sealer(settings.contact_public_key)
-            site = Site(settings, database, renderer, tokens, sealer, wrapper)
-            board = Board(database, wrapper)
+            site = Site(settings, database, renderer, tokens, sealer, wrapper, posted)
+            board = Board(database, wrapper, posted)
             board.on_change(pages.moved)
             board.on_change(lambda _slug: pages.moved(ALL))
+            board.on_gone(pages.forget)
             streams.attach(board)
-            signing, confirming = Signing(database, settings.limits), Confirming(database)
+            signing, confirming = Signing(database, settings.limits, sealer), Confirming(database)
             throttle = Throttle(settings.limits)
             days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
             services = (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming, streams, throttle)
@@ -125,10 +128,10 @@ def create_app(settings: Settings) -> Front:
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=failures.HANDLERS)
     framework.router.redirect_slashes = False
-    return Front(_refusing(framework), settings, pages, streams, renderer.css_hash)
+    return Front(_refusing(framework, posted), settings, pages, streams, renderer.css_hash, posted)
 
 
-def _refusing(framework: Starlette) -> App:
+def _refusing(framework: Starlette, posted: Posted) -> App:
     """Answer what the door refused with a page of ours; hand on everything else."""
 
     async def refusing(scope: Any, receive: Any, send: Any) -> None:
@@ -136,7 +139,10 @@ def _refusing(framework: Starlette) -> App:
             await framework(scope, receive, send)
             return
         request = Request(scope, receive)
-        response: Response = await failures.http(request, HTTPException(scope["refused"]))
+        if scope["refused"] == HTTPStatus.SERVICE_UNAVAILABLE:
+            response: Response = await failures.domain(request, Paused(posted.read_only or {}))
+        else:
+            response = await failures.http(request, HTTPException(scope["refused"]))
         await response(scope, receive, send)
 
     return refusing

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from petition import commands
 from petition.errors import ImportRefused, PetitionError
+from petition.letters.states import Move
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,13 +92,26 @@ def _letter(parser: argparse.ArgumentParser) -> None:
     give.add_argument("slug", metavar="SLUG")
     give.add_argument("folder", type=Path, metavar="DIR")
     give.set_defaults(run=commands.letter_export)
+    for move, told in (
+        (Move.CLOSE, "take no more signatures"),
+        (Move.REOPEN, "take signatures again, until 30 days after it closed"),
+        (Move.ARCHIVE, "keep a closed letter to be read only"),
+        (Move.UNARCHIVE, "take it out of the archive"),
+    ):
+        one = commands_.add_parser(move.value, help=told)
+        one.add_argument("slug", metavar="SLUG")
+        one.set_defaults(run=commands.letter_move, move=move)
+    down = commands_.add_parser("take-down", help="delete everything about a letter; its addresses answer 410")
+    down.add_argument("slug", metavar="SLUG")
+    down.add_argument("--really", metavar="SLUG", required=True, help="the same once more: this cannot be undone")
+    down.set_defaults(run=commands.letter_take_down)
 
 
 def _signatures(parser: argparse.ArgumentParser) -> None:
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
-    take = commands_.add_parser("import", help="take in signatories from a CSV file")
+    take = commands_.add_parser("import", help="take in signatories from a file (CSV or XLSX)")
     take.add_argument("slug", metavar="SLUG")
-    take.add_argument("file", type=Path, metavar="FILE.csv")
+    take.add_argument("file", type=Path, metavar="FILE")
     take.add_argument("--dry-run", action="store_true", help="only tell what would happen")
     take.set_defaults(run=commands.signatures_import)
     give = commands_.add_parser("export", help="write signatories to standard output")

@@ -10,9 +10,11 @@ from dataclasses import replace
 from petition import checking, database, embedded, i18n, logs, sealing
 from petition.database import Database
 from petition.demo import supervisor
-from petition.letters import actions
+from petition.errors import PetitionError
+from petition.letters import actions, state_queries, states, taking_down
 from petition.moderation import approving
 from petition.organizers import accounts
+from petition.organizers.model import Refused
 from petition.sealing import Wrapper
 from petition.settings import Role, Settings, load
 from petition.signatures import commands as signatures
@@ -82,11 +84,11 @@ async def letter_import(given: Namespace) -> None:
     """Take in a letter, and publish it if asked."""
     async with _tool() as (settings, db):
         languages = tuple(i18n.load(settings.locales_dir))
-        slug = await actions.import_folder(db, Wrapper(settings.secret_keys), given.folder, languages)
+        wrapper = Wrapper(settings.secret_keys)
+        slug, number = await actions.import_folder(db, wrapper, given.folder, languages, publish=given.publish)
         if not given.publish:
             _print(f"imported {slug}; readers see it after --publish")
             return
-        number = await actions.publish(db, slug)
         _print(f"published {slug}, version {number}" if number else f"{slug}: the text is unchanged")
 
 
@@ -94,6 +96,30 @@ async def letter_export(given: Namespace) -> None:
     """Write a letter as a folder."""
     async with _tool() as (_, db):
         await actions.export_folder(db, given.slug, given.folder)
+
+
+async def letter_move(given: Namespace) -> None:
+    """Close, reopen or archive a letter, or take it out of the archive."""
+    async with _tool() as (_, db), db.transaction() as conn:
+        letter = await actions.number_of(conn, given.slug)
+        try:
+            await states.move(conn, None, letter, given.move)
+        except Refused as refused:
+            if refused.message != states.CHANGED:
+                raise
+            now = await state_queries.state(conn, letter)
+            raise PetitionError(f"the letter {given.slug} is {now and now['state']}") from None
+    _print(f"{given.slug}: {states.WAYS[given.move].after}")
+
+
+async def letter_take_down(given: Namespace) -> None:
+    """Delete everything about a letter."""
+    async with _tool() as (_, db):
+        async with db.transaction() as conn:
+            letter = await actions.number_of(conn, given.slug)
+            await taking_down.take_down(conn, None, letter, given.really)
+        rows = await taking_down.clear(db, letter, patience=3600)
+    _print(f"{given.slug}: taken down, {rows} rows deleted")
 
 
 async def signatures_import(given: Namespace) -> None:

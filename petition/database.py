@@ -17,7 +17,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from petition import resources
-from petition.errors import PetitionError, Unavailable
+from petition.errors import NotFound, PetitionError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,8 @@ def lost_connections_are_unavailable() -> Iterator[None]:
         yield
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
         raise Unavailable("the database has not been migrated; run `petition migrate`") from error
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotFound("what this belongs to was deleted meanwhile") from error
     except _LOST as error:
         raise Unavailable(f"the database cannot be reached ({type(error).__name__})") from error
 

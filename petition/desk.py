@@ -5,8 +5,8 @@ second factor, the letter and the role before the view is called, and hands all 
 """
 
 import gzip
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import cast
 
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition import web
-from petition.errors import NotFound
+from petition.errors import Gone, NotFound
 from petition.i18n import N_
 from petition.organizers import queries, sessions
 from petition.organizers.model import DeskLetter, Organizer, Role, Session
@@ -60,6 +60,15 @@ class Desk:
             raise LookupError("this address has no letter")
         return self.letter
 
+    def looking_at(self, switched: Iterable[str]) -> "Desk":
+        """Return the same before the letter with these switches on, which may have been changed in this request."""
+        letter = None if self.letter is None else replace(self.letter, switched=tuple(switched))
+        return replace(self, letter=letter)
+
+    def where_now(self, state: str, *, has_digest_key: bool) -> "Desk":
+        """Return the same before a letter that has moved in this request."""
+        return replace(self, letter=replace(self.this, state=state, has_digest_key=has_digest_key))
+
     def may(self, role: str) -> bool:
         """Tell whether the organizer's role in this letter covers ``role``."""
         return self.role is not None and self.role.covers(Role(role))
@@ -83,6 +92,13 @@ TABS: tuple[Tab, ...] = (
     Tab("queue", N_("Signatures"), Role.MODERATOR),
     Tab("campaigns", N_("Campaigns"), Role.MODERATOR),
     Tab("log", N_("Log"), Role.MODERATOR),
+    Tab("statistics", N_("Statistics"), Role.VIEWER),
+    Tab("import", N_("Import"), Role.EDITOR),
+    Tab("export", N_("Export"), Role.MODERATOR),
+    Tab("addresses", N_("Addresses"), Role.OWNER),
+    Tab("updates", N_("Updates"), Role.EDITOR),
+    Tab("state", N_("State"), Role.EDITOR),
+    Tab("switches", N_("Switches"), Role.EDITOR),
     Tab("members", N_("Members"), Role.OWNER),
 )
 
@@ -140,6 +156,8 @@ async def _admitted(request: Request, need: Need) -> Desk | Response:
 async def _before_letter(request: Request, desk: Desk, needed: Role) -> Desk | Response:
     async with web.site_of(request).database.connection() as conn:
         found = await queries.letter(conn, request.path_params["slug"], desk.organizer.id)
+    if found is not None and found[0].state == "gone":
+        raise Gone("the letter was taken down")
     if found is None or found[1] is None:  # who is no member may not know that there is one
         raise NotFound("there is no such letter")
     desk = _noted(request, Desk(desk.organizer, desk.session, desk.lang, *found))

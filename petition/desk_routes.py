@@ -9,6 +9,9 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from petition import web
 from petition.desk import ROOT, Need, OpenView, View, guarded
+from petition.letters import state_views as state
+from petition.letters import switch_views as switches
+from petition.letters import update_views as updates
 from petition.moderation import campaign_views as campaigns
 from petition.moderation import log_views as log
 from petition.moderation import queue_views as queue
@@ -18,6 +21,11 @@ from petition.organizers import installation_views as installation
 from petition.organizers import member_views as members
 from petition.organizers import security_views as security
 from petition.organizers import views as entering
+from petition.statistics import views as statistics
+from petition.transfer import address_views as addresses
+from petition.transfer import export_views as export
+from petition.transfer import import_views as imports
+from petition.transfer import tally_views as tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +65,23 @@ DESK: list[At] = [
     At("POST", "/organizer/installation/admin", installation.admin, Need.ADMIN),
     At("POST", "/organizer/installation/remove", installation.remove, Need.ADMIN),
     At("POST", "/organizer/installation/own", installation.take_over, Need.ADMIN),
+    At("GET", "/organizer/installation/switches", switches.show, Need.ADMIN),
+    At("POST", "/organizer/installation/switches", switches.change, Need.ADMIN),
     At("GET", "/organizer/{slug}/", entering.overview, Need.VIEWER),
     At("GET", "/organizer/{slug}/members", members.show, Need.OWNER),
     At("POST", "/organizer/{slug}/members", members.change, Need.OWNER),
     At("POST", "/organizer/{slug}/members/invite", members.invite, Need.OWNER),
     At("POST", "/organizer/{slug}/members/cancel", members.cancel, Need.OWNER),
     At("POST", "/organizer/{slug}/members/restore", members.restore, Need.OWNER),
+    At("GET", "/organizer/{slug}/state", state.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/state", state.change, Need.EDITOR),
+    At("POST", "/organizer/{slug}/state/gone", state.take_down, Need.OWNER),
+    At("GET", "/organizer/{slug}/switches", switches.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/switches", switches.change, Need.EDITOR),
+    At("GET", "/organizer/{slug}/updates", updates.show_all, Need.EDITOR),
+    At("POST", "/organizer/{slug}/updates", updates.add, Need.EDITOR),
+    At("GET", "/organizer/{slug}/updates/{update}", updates.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/updates/{update}", updates.change, Need.EDITOR),
     At("GET", "/organizer/{slug}/queue", queue.show, Need.MODERATOR),
     At("POST", "/organizer/{slug}/queue", queue.decide, Need.MODERATOR),
     At("POST", "/organizer/{slug}/undo", queue.undo_act, Need.MODERATOR),
@@ -74,6 +93,19 @@ DESK: list[At] = [
     At("POST", "/organizer/{slug}/campaigns/{campaign}", campaigns.move, Need.MODERATOR),
     At("GET", "/organizer/{slug}/log", log.show, Need.MODERATOR),
     At("GET", "/organizer/{slug}/log.csv", log.export, Need.MODERATOR),
+    At("GET", "/organizer/{slug}/statistics", statistics.show, Need.VIEWER),
+    At("GET", "/organizer/{slug}/statistics/{what}.csv", statistics.export, Need.VIEWER),
+    At("GET", "/organizer/{slug}/import", imports.show_all, Need.EDITOR),
+    At("POST", "/organizer/{slug}/import", imports.upload, Need.EDITOR),
+    At("GET", "/organizer/{slug}/import/{number}", imports.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/import/{number}", imports.move, Need.EDITOR),
+    At("GET", "/organizer/{slug}/import/{number}/problems.csv", imports.problems, Need.EDITOR),
+    At("GET", "/organizer/{slug}/export", export.show, Need.MODERATOR),
+    At("POST", "/organizer/{slug}/export", export.take, Need.MODERATOR),
+    At("GET", "/organizer/{slug}/addresses", addresses.show, Need.OWNER),
+    At("POST", "/organizer/{slug}/addresses", addresses.act, Need.OWNER),
+    At("POST", "/organizer/{slug}/addresses/{job}", addresses.take, Need.OWNER),
+    At("POST", "/organizer/{slug}/tally", tally.act, Need.EDITOR),
 ]
 
 

@@ -1,5 +1,7 @@
 """What can go wrong, in the words of the domain. ``app`` alone maps these to status codes and pages."""
 
+from collections.abc import Mapping
+
 
 class PetitionError(Exception):
     """Base of every error this project raises on purpose; its text is one clear line for a person."""
@@ -30,6 +32,19 @@ class TooMany(PetitionError):
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Gone(NotFound):
+    """The letter was taken down; everything about it is deleted."""
+
+
+class Paused(PetitionError):
+    """Nothing is taken for now. ``reasons`` say why, by language; worth trying again in ``retry_after`` seconds."""
+
+    def __init__(self, reasons: Mapping[str, str], retry_after: int = 600) -> None:
+        super().__init__("nothing is taken for now")
+        self.reasons = reasons
         self.retry_after = retry_after
 
 

@@ -11,14 +11,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from petition import desk, web
-from petition.errors import BadToken, KeyDestroyed, NotFound, PetitionError, TooMany, Unavailable
+from petition.errors import BadToken, Gone, KeyDestroyed, NotFound, Paused, PetitionError, TooMany, Unavailable
 from petition.i18n import N_
+from petition.state import said
 
 log = logging.getLogger(__name__)
 
 STATUS: Mapping[type[Exception], int] = {
+    Gone: 410,  # ahead of what it is a kind of
     **{NotFound: 404, BadToken: 404, KeyDestroyed: 410},
-    **{TooMany: 429, Unavailable: 503},
+    **{TooMany: 429, Unavailable: 503, Paused: 503},
 }
 
 TEXTS: Mapping[int, tuple[str, str]] = {
@@ -41,6 +43,14 @@ TEXTS: Mapping[int, tuple[str, str]] = {
 }
 
 
+TAKEN_DOWN = (
+    N_("This letter has been taken down"),
+    N_("Its text and everything about its signatures have been deleted. There is nothing you need to do."),
+)
+PAUSED = N_("Nothing can be changed here at the moment")
+PAUSED_WHY = N_("Nothing you sent has been stored. Links from mails keep working: please come back later.")
+
+
 async def http(request: Request, error: Exception) -> Response:
     """Answer what the framework or a view refused by status."""
     status = error.status_code if isinstance(error, HTTPException) else 500
@@ -48,7 +58,7 @@ async def http(request: Request, error: Exception) -> Response:
     if status == HTTPStatus.METHOD_NOT_ALLOWED and (taken := _taken(request)):
         headers = {"allow": ", ".join(sorted(taken))}
     told = error.detail if isinstance(error, HTTPException) else None
-    return _page(request, status, headers, told if told != HTTPStatus(status).phrase else None)
+    return _page(request, status, headers, detail=told if told != HTTPStatus(status).phrase else None)
 
 
 def _taken(request: Request) -> set[str]:
@@ -62,7 +72,11 @@ async def domain(request: Request, error: Exception) -> Response:
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), None)
     if status is None:
         return await unexpected(request, error)
-    headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany | Unavailable) else {}
+    headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany | Unavailable | Paused) else {}
+    if isinstance(error, Gone):
+        return _page(request, status, headers, TAKEN_DOWN)
+    if isinstance(error, Paused):
+        return _page(request, status, headers, (PAUSED, PAUSED_WHY), said(error.reasons, web.lang_of(request)))
     return _page(request, status, headers)
 
 
@@ -78,16 +92,26 @@ def _route(request: Request) -> str:
     return str(getattr(route, "path", "none"))
 
 
-def _page(request: Request, status: int, headers: Mapping[str, str], detail: str | None = None) -> Response:
-    """Answer in the way of the place; ``detail`` is for programs."""
+def _page(
+    request: Request,
+    status: int,
+    headers: Mapping[str, str],
+    told: tuple[str, str] | None = None,
+    reason: tuple[str, str] = ("", ""),
+    detail: str | None = None,
+) -> Response:
+    """Answer with a title and a message, in the catalogues' words; ``reason`` is (language, what somebody typed).
+
+    ``detail`` is for programs.
+    """
     seconds = headers.get("retry-after", "")
-    title, message = TEXTS.get(status, (HTTPStatus(status).phrase, ""))
+    title, message = told or TEXTS.get(status, (HTTPStatus(status).phrase, ""))
     language = web.language_of(request)
     if f"{request.url.path}/".startswith("/api/"):
         response: Response = problem(status, HTTPStatus(status).phrase, detail)
     elif request.url.path.startswith(desk.ROOT):
-        told = language.gettext(title), language.gettext(message)
-        response = desk.error_page(request, status, *told, headers.get("retry-after"))
+        in_words = language.gettext(title), language.gettext(message)
+        response = desk.error_page(request, status, *in_words, headers.get("retry-after"))
     else:
         response = web.page(
             request,
@@ -97,6 +121,7 @@ def _page(request: Request, status: int, headers: Mapping[str, str], detail: str
             status=status,
             title=language.gettext(title),
             message=language.gettext(message),
+            reason=reason,
             retry_after=int(seconds) if seconds.isdigit() else None,
         )
     response.headers.update(headers)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from petition.kept import Header, Kept, Pages, is_known, takes_gzip
 from petition.live import Streams
 from petition.settings import Settings
+from petition.state import Posted
 from petition.web import common_headers, html_headers
 
 Scope = MutableMapping[str, Any]
@@ -21,6 +22,7 @@ Send = Callable[[Message], Coroutine[Any, Any, None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
+DESK = "/organizer/"  # where the installation is switched to read-only, and back
 # One click in a mail program unsubscribes (RFC 8058): such a POST comes from anywhere, and only ever stops mail.
 # Nothing of the desk, where there are cookies, looks like this.
 OPEN_TO_ALL = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")
@@ -29,8 +31,11 @@ OPEN_TO_ALL = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")
 class Front:
     """Wraps the framework's application."""
 
-    def __init__(self, app: App, settings: Settings, pages: Pages, streams: Streams, css_hash: str) -> None:
+    def __init__(
+        self, app: App, settings: Settings, pages: Pages, streams: Streams, css_hash: str, posted: Posted | None = None
+    ) -> None:
         self._app = app
+        self._posted = posted or Posted()
         self._pages = pages
         self._streams = streams
         self._hosts = allowed_hosts(settings)
@@ -55,6 +60,8 @@ class Front:
                 return
         elif not self._is_ours(scope):
             scope["refused"] = 403
+        elif self._posted.read_only is not None and not scope["path"].startswith(DESK):
+            scope["refused"] = 503
         await self._app(scope, receive, self._with_headers(send))
 
     def stop(self) -> None:

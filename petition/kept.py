@@ -90,6 +90,7 @@ class Pages:
         self._last: dict[str, Kept] = {}
         self._bytes = 0  # of all in ``_last``
         self._groups: dict[str, set[str]] = defaultdict(set)
+        self._group_of: dict[str, str] = {}
         self._generation: dict[str, int] = defaultdict(int)
         self._making: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -98,6 +99,12 @@ class Pages:
         self._generation[group] += 1
         for key in self._groups.pop(group, ()):
             self.fresh.pop(key, None)
+
+    def forget(self, group: str) -> None:
+        """Forget every page of ``group``, also those kept for when the database is away: it is not to be seen again."""
+        self.moved(group)
+        for key in [key for key, each in self._group_of.items() if each == group]:
+            self._drop(key)
 
     async def answer(self, key: str, group: str, make: Callable[[], Awaitable[Kept]]) -> Kept:
         """Return the kept page under ``key``, made by ``make`` if need be; once, however many ask at the same time.
@@ -121,13 +128,15 @@ class Pages:
         before = self._last.pop(key, None)
         self._bytes += kept.size - (before.size if before else 0)
         while self._last and (len(self._last) >= MOST or self._bytes > MOST_BYTES):
-            self._forget(next(iter(self._last)))
+            self._drop(next(iter(self._last)))
         self._last[key] = kept
+        self._group_of[key] = group
         if still_true:
             self.fresh[key] = kept
             self._groups[group].add(key)
 
-    def _forget(self, oldest: str) -> None:
-        self._bytes -= self._last.pop(oldest).size
-        self.fresh.pop(oldest, None)
-        self._making.pop(oldest, None)
+    def _drop(self, key: str) -> None:
+        self._bytes -= self._last.pop(key).size
+        self._group_of.pop(key, None)
+        self.fresh.pop(key, None)
+        self._making.pop(key, None)

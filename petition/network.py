@@ -17,8 +17,8 @@ def of_client(peer: str | None, forwarded_for: Sequence[str], trusted: Iterable[
     from the right, and only past addresses of trusted proxies: whatever stands left of the first stranger was written
     by that stranger.
     """
-    nets = tuple(trusted)
     hops = [each.strip() for value in forwarded_for for each in value.split(",")]
+    nets = tuple(trusted) if hops else ()
     address = _parse(peer)
     while address is not None and hops and any(address in net for net in nets if net.version == address.version):
         before = _parse(hops.pop())

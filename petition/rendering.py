@@ -24,7 +24,8 @@ class Renderer:
         self.languages = languages
         self.css = Markup("\n".join(_compact(_sheet(name)) for name in ("tokens.css", "site.css")))  # noqa: S704  # our own files
         self.css_hash = "sha256-" + base64.b64encode(hashlib.sha256(self.css.encode()).digest()).decode()
-        self._common = {"base_url": base_url, "controller": controller, "languages": tuple(languages), "css": self.css}
+        self._common: dict[str, Any] = {"base_url": base_url, "controller": controller, "css": self.css}
+        self._common |= {"languages": tuple(languages), "banners": ()}
         self._environments = {code: _environment(language, languages) for code, language in languages.items()}
 
     def render(self, name: str, lang: str, /, **context: Any) -> str:  # whatever the template names
@@ -70,6 +71,8 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
         "percent": language.percent,
         "date": language.date,
         "datetime": language.datetime,
+        "clock": language.clock,
+        "duration": language.duration,
         "countryname": lambda code: _territory(language.locale, code),
     }
 

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nacl.exceptions import CryptoError
@@ -53,6 +53,10 @@ class Sealer:
     def seal(self, address: str) -> bytes:
         """Return ``address`` sealed: 48 bytes more than its UTF-8."""
         return self._box.encrypt(address.encode())
+
+    def seal_all(self, addresses: Iterable[str]) -> list[bytes]:
+        """Return each of ``addresses`` sealed."""
+        return [self.seal(each) for each in addresses]
 
 
 class Opener:
@@ -115,6 +119,17 @@ class LetterKeys:
         except CryptoError:
             raise KeyDestroyed("these fields were encrypted under another key") from None
         return revealed
+
+    def encrypt(self, content: bytes) -> bytes:
+        """Return ``content`` encrypted under the name key: 40 bytes more. Raises ``KeyDestroyed``."""
+        return bytes(self._names().encrypt(content))
+
+    def decrypt(self, content: bytes) -> bytes:
+        """Return what ``encrypt`` was given. Raises ``KeyDestroyed`` if the key is gone or another."""
+        try:
+            return self._names().decrypt(content)
+        except CryptoError:
+            raise KeyDestroyed("this was encrypted under another key") from None
 
     def _names(self) -> SecretBox:
         if self.name_key is None:

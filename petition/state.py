@@ -1,7 +1,8 @@
 """What the lifespan makes and every view finds again, typed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from petition.database import Database
 from petition.rendering import Renderer
@@ -10,6 +11,21 @@ from petition.settings import Settings
 from petition.tokens import Tokens
 
 Service = TypeVar("Service")
+
+Texts: TypeAlias = Mapping[str, str]  # language → what is said in it
+
+
+def said(texts: Texts, lang: str) -> tuple[str, str]:
+    """Return (language, text) for a reader of ``lang``: in that language, or the first there is; ("", "") if none."""
+    return (lang, texts[lang]) if texts.get(lang) else next(iter(texts.items()), ("", ""))
+
+
+@dataclass(slots=True)
+class Posted:
+    """What holds for the installation as a whole: its banner, and why nothing is taken (None: it is)."""
+
+    banners: tuple[Texts, ...] = ()
+    read_only: Texts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +42,7 @@ class Site:
     tokens: Tokens
     sealer: Sealer
     wrapper: Wrapper
+    posted: Posted = field(default_factory=Posted)
     _services: dict[type, object] = field(default_factory=dict)
 
     def add(self, service: object) -> None:

@@ -10,6 +10,7 @@ from petition import i18n, retention
 from petition.database import Database, opened
 from petition.direct_mail import Writer
 from petition.errors import SettingsError, Unavailable
+from petition.letters import taking_down
 from petition.mail.choice import Chooser
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
@@ -23,7 +24,9 @@ from petition.organizers import entry, invitations
 from petition.rendering import Renderer
 from petition.sealing import Opener, Wrapper
 from petition.settings import Settings
+from petition.statistics import queries as statistics
 from petition.tokens import Tokens
+from petition.transfer import address_jobs, addresses, jobs
 
 EVERY = 60.0  # seconds between two rounds of retention
 
@@ -31,6 +34,7 @@ EVERY = 60.0  # seconds between two rounds of retention
 WRITERS: Mapping[str, Writer] = {
     entry.PURPOSE: entry.write_mail,
     invitations.PURPOSE: invitations.write_mail,
+    addresses.PURPOSE: addresses.write_mail,
 }
 
 log = logging.getLogger(__name__)
@@ -52,13 +56,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     composer = Composer(settings, renderer, tokens)
     wrapper = Wrapper(settings.secret_keys)
     writers = {**WRITERS, **Mails(wrapper, tokens).writers}
-    chooser = Chooser(Opener(settings.contact_private_key), Suppression(wrapper), writers)
+    opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
+    chooser = Chooser(opener, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     _warn_of_open_passwords(settings)
-    async with opened(settings.database_url, most=SENDERS + 3) as database, asyncio.TaskGroup() as group:
+    async with opened(settings.database_url, most=SENDERS + 6) as database, asyncio.TaskGroup() as group:
         group.create_task(Deliverer(database, chooser, composer, relays).run(stop))
         group.create_task(keep_tidy(database, settings, stop))
         group.create_task(campaigns.run(database, wrapper, stop))
+        group.create_task(jobs.run(database, wrapper, tuple(renderer.languages), stop))
+        group.create_task(address_jobs.run(database, opener, suppression, stop))
         log.info("the worker works")
     log.info("the worker has stopped")
 
@@ -102,11 +109,21 @@ def chores_of(settings: Settings) -> list[Chore]:
         *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
         *((("sweep_contacts", Sweeper(Opener(private), Suppression(wrapper)).sweep),) if private else ()),
         ("destroy_digest_keys", retention.destroy_digest_keys),
+        ("statistics", _add_up),
+        ("forget_files", jobs.forget_files),
+        ("forget_lists", address_jobs.forget_lists),
+        ("clear_taken_down", taking_down.clear_all),
     ]
 
 
 def _dropping(table: str) -> Callable[[Database], Awaitable[int]]:
     return lambda database: retention.drop_expired(database, table)
+
+
+async def _add_up(database: Database) -> int:
+    """Bring the statistics up to date; that is nothing to tell of every minute."""
+    await statistics.fold(database)
+    return 0
 
 
 def _warn_of_open_passwords(settings: Settings) -> None:

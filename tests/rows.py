@@ -10,6 +10,9 @@ from petition.database import Connection, Database
 from petition.letters import board
 from petition.letters.model import Letter
 from petition.sealing import Sealer, Wrapper
+from petition.statistics import queries as statistics
+from petition.statistics.model import Period
+from petition.statistics.reading import EVER
 from petition.tokens import Tokens
 from tests.running import KEY, PUBLIC_KEY, SLUG
 
@@ -21,16 +24,31 @@ FROM unnest($4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[]) AS u (id, diges
 
 # As the contract defines them: "organizations" are entries with at least one confirmed signature, however many
 # representatives; "hidden" are counted people whose name is not shown; an entry is "imported" if a signature of it is.
+# Tallies are people, and imported.
 RECOUNT = """
-SELECT count(*) FILTER (WHERE kind = 'person') AS people,
+SELECT count(*) FILTER (WHERE kind = 'person')
+         + (SELECT coalesce(sum(people), 0) FROM tally WHERE letter = $1 AND ended_at IS NULL) AS people,
        count(DISTINCT organization) AS organizations,
        count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden,
        count(*) FILTER (WHERE kind = 'person' AND import IS NOT NULL)
-         + count(DISTINCT organization) FILTER (WHERE import IS NOT NULL) AS imported
+         + count(DISTINCT organization) FILTER (WHERE import IS NOT NULL)
+         + (SELECT coalesce(sum(people), 0) FROM tally WHERE letter = $1 AND ended_at IS NULL) AS imported
 FROM signature WHERE letter = $1 AND state = 'confirmed'
 """
 
 COUNTED = "SELECT people, organizations, hidden, imported FROM count WHERE letter = $1"
+
+# What statistics say of the rows as they are now, said again.
+FIGURES = """
+SELECT 'state' AS what, kind || ':' || state AS value, count(*) AS number FROM signature WHERE letter = $1 GROUP BY 2
+UNION ALL
+SELECT f.what, f.value, count(*) FROM signature s, LATERAL (VALUES
+  ('lang', coalesce(s.read_lang, '')), ('country', coalesce(s.country, '')),
+  ('source', CASE WHEN s.import IS NULL THEN 'web' ELSE 'import' END)) AS f (what, value)
+WHERE s.letter = $1 AND s.kind = 'person' AND s.state = 'confirmed' GROUP BY 1, 2
+UNION ALL
+SELECT 'pending', '', count(*) FROM pending WHERE letter = $1 HAVING count(*) > 0
+"""
 
 HOURS = "SELECT sum(people)::bigint, sum(organizations)::bigint FROM count_hour WHERE letter = $1"
 
@@ -83,12 +101,27 @@ async def add_pending(
 
 
 async def check_count(conn: Connection, whose: Letter) -> dict[str, int]:
-    """Fail unless the count, and the sum of its hours, are what the rows say; return the count."""
+    """Fail unless the count, the sum of its hours and the statistics are what the rows say; return the count."""
     counted = dict(await _row(conn, COUNTED, whose.id))
     assert counted == dict(await _row(conn, RECOUNT, whose.id))
     people, organizations = await _row(conn, HOURS, whose.id)
     assert (people or 0, organizations or 0) == (counted["people"], counted["organizations"])
+    await check_statistics(conn, whose)
     return counted
+
+
+async def check_statistics(conn: Connection, whose: Letter) -> None:
+    """Fail unless the figures are what the rows say, and the hours add up to them."""
+    figures = {(row["what"], row["value"]): row["number"] for row in await statistics.totals(conn, whose.id)}
+    history = {"count", "confirmed_in", "refused"}
+    now = {place: number for place, number in figures.items() if place[0] not in history}
+    rows = await conn.fetch(FIGURES, whose.id)
+    assert now == {(row["what"], row["value"]): row["number"] for row in rows}
+    hours = [Period(**row) for row in await statistics.periods(conn, whose.id, "hour", EVER)]
+    assert sum(hour.came - hour.went for hour in hours) == figures.get(("source", "web"), 0)
+    assert all(min(hour.signed_up, hour.confirmed, hour.came, hour.went) >= 0 for hour in hours)
+    confirmed = sum(number for (what, _), number in figures.items() if what == "confirmed_in")
+    assert sum(hour.confirmed for hour in hours) == confirmed
 
 
 async def _row(conn: Connection, statement: str, *arguments: object) -> Any:
@@ -101,3 +134,26 @@ async def rows_of(database: Database, statement: str, *arguments: object) -> lis
     """Return rows as dictionaries."""
     async with database.connection() as conn:
         return [dict(row) for row in await conn.fetch(statement, *arguments)]
+
+
+TABLES = """
+SELECT t.table_name AS name, bool_or(c.column_name = 'letter') AS of_letter
+FROM information_schema.tables t JOIN information_schema.columns c USING (table_schema, table_name)
+WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE' GROUP BY 1 ORDER BY 1
+"""
+# What changes by being there: uses of limits, the day's key, when somebody was last seen.
+BESIDE = {"limit_use", "day_key", "migration"}
+
+
+async def picture(database: Database, letter: int | None = None) -> dict[str, str]:
+    """Return a fingerprint of every table, or of the rows of one letter in those that have letters."""
+    async with database.connection() as conn:
+        tables = [row for row in await conn.fetch(TABLES) if row["name"] not in BESIDE]
+        wanted = [row["name"] for row in tables if letter is None or row["of_letter"]]
+        where = "" if letter is None else f"WHERE t.letter = {letter}"
+        each = " UNION ALL ".join(
+            f"SELECT '{name}' AS name, coalesce(md5(string_agg(line, '|' ORDER BY line)), '') AS print"
+            f" FROM (SELECT (to_jsonb(t) - 'seen_at')::text AS line FROM {name} t {where}) AS {name}_lines"
+            for name in wanted
+        )
+        return {row["name"]: row["print"] for row in await conn.fetch(each)}

@@ -202,8 +202,7 @@ async def working(environ: dict[str, str], inbox: Inbox) -> AsyncIterator[None]:
 async def publish(settings: Settings, database: Database, folder: Path = SAMPLE) -> str:
     """Import and publish the letter in ``folder``; return its slug."""
     languages = tuple(i18n.load(settings.locales_dir))
-    slug = await actions.import_folder(database, Wrapper(settings.secret_keys), folder, languages)
-    await actions.publish(database, slug)
+    slug, _ = await actions.import_folder(database, Wrapper(settings.secret_keys), folder, languages, publish=True)
     return slug
 
 

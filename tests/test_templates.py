@@ -144,6 +144,8 @@ def letter_page(renderer: Renderer, lang: str, kind: Kind, form: Form, letter: L
         "counted_at": NOW,
         "organizations": entries,
         "latest": [],
+        "news": [],
+        "paused": None,
         "as_kind": kind,
         "form": form,
         "closed": False,

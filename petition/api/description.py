@@ -81,7 +81,13 @@ def _operations(_: Words, base_url: str, slug: str) -> dict[str, Schema]:
             "history", _(N_("How the count grew")), "History", HISTORY, parameters=_of_history(_), checked=True
         ),
         f"{root}/signatories": made(
-            "signatories", _(N_("The public list")), "Signatories", LIST, parameters=_of_list(_), checked=True
+            "signatories",
+            _(N_("The public list")),
+            "Signatories",
+            LIST,
+            parameters=_of_list(_),
+            checked=True,
+            listing=True,
         ),
         f"{root}/events": _operation(_, "events", _(N_("The count as it moves")), EVENTS, tagged=False)
         | {
@@ -102,18 +108,21 @@ def _operation(
     *,
     checked: bool = False,
     tagged: bool = True,
+    listing: bool = False,
 ) -> Schema:
     headers = ("ETag", "RateLimit-Policy", "RateLimit") if tagged else ()
     told = {each: {"$ref": f"#/components/headers/{each}"} for each in headers}
     answers: dict[str, Schema] = {
         "200": {"description": _(N_("The answer")), "headers": told, "content": content},
         "304": {"description": _(N_("Nothing has changed since the answer with this ETag"))},
+        "403": {"$ref": "#/components/responses/Hidden"},
         "404": {"$ref": "#/components/responses/NotFound"},
+        "410": {"$ref": "#/components/responses/Gone"},
         "422": {"$ref": "#/components/responses/Unprocessable"},
         "429": {"$ref": "#/components/responses/TooMany"},
         "503": {"$ref": "#/components/responses/Away"},
     }
-    left_out = (set() if checked else {"422"}) | (set() if tagged else {"304"})
+    left_out = (set() if checked else {"422"}) | (set() if tagged else {"304"}) | (set() if listing else {"403"})
     return {
         "operationId": name,
         "summary": summary,
@@ -176,6 +185,8 @@ def _headers(_: Words) -> dict[str, Schema]:
 def _refusals(_: Words) -> dict[str, Schema]:
     later = {"headers": {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}}
     return {
+        "Hidden": _problem(403, "Forbidden", _(N_("The organizers have hidden the list for now"))),
+        "Gone": _problem(410, "Gone", _(N_("The letter was taken down"))),
         "NotFound": _problem(404, "Not Found", _(N_("There is no such letter"))),
         "Unprocessable": _problem(
             422,

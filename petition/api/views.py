@@ -74,6 +74,8 @@ async def signatories(request: Request) -> Response:
     """Give a page of the public list, or what a search has found."""
     live = await _live(request)
     kind, q, after, limit = _asked(request)
+    if live.letter.switches.list_hidden:
+        raise HTTPException(403)
     async with web.site_of(request).database.connection() as conn:
         found, following = await listing.read(conn, live.letter.id, kind, q, after, limit)
     body = {"items": [_item(each) for each in found], "next": following.encode() if following else None}

@@ -39,6 +39,6 @@ async def _publish(db: Database, settings: Settings) -> None:
         known = await queries.by_slug(conn, slug())
     if known is None:
         languages = tuple(i18n.load(settings.locales_dir))
-        await actions.import_folder(db, Wrapper(settings.secret_keys), FOLDER, languages)
-    if known is None or known["state"] == "draft":  # a draft: the first demo was killed in between
+        await actions.import_folder(db, Wrapper(settings.secret_keys), FOLDER, languages, publish=True)
+    elif known["state"] == "draft":  # a demo of an older version was killed in between
         await actions.publish(db, slug())

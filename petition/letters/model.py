@@ -4,10 +4,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
+from petition.letters.switches import NOTHING, Switches
 from petition.sealing import LetterKeys
+from petition.state import Texts
 
 
 class State(StrEnum):
@@ -17,6 +19,7 @@ class State(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
     ARCHIVED = "archived"
+    GONE = "gone"  # taken down: only the short name is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,19 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """So many people who signed elsewhere, counted on a day; ``source`` tells readers by whom, per language."""
+
+    people: int
+    counted_on: date
+    source: Mapping[str, str]
+
+    def lang(self, lang: str) -> str:
+        """Return the language of ``source`` that a reader of ``lang`` is shown: that one, or the first there is."""
+        return lang if lang in self.source else next(iter(self.source))
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A published letter with its current version and unwrapped keys: what the web keeps in memory."""
 
@@ -84,11 +100,23 @@ class Letter:
     addressees: tuple[Party, ...]
     version: Version
     keys: LetterKeys
+    tallies: tuple[Tally, ...] = ()
+    switches: Switches = NOTHING
 
     @property
     def is_open(self) -> bool:
-        """Tell whether it can be signed."""
+        """Tell whether it takes signatures, as far as its state goes."""
         return self.state is State.OPEN
+
+    @property
+    def pause(self) -> Texts | None:
+        """Return why an open letter cannot be signed at the moment; None if it can."""
+        return self.switches.pause if self.is_open else None
+
+    @property
+    def takes_signatures(self) -> bool:
+        """Tell whether it can be signed at this moment."""
+        return self.is_open and self.switches.pause is None
 
     @property
     def languages(self) -> tuple[str, ...]:

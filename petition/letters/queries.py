@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from petition.database import Connection, Record
-from petition.letters.model import Party, State, Text, Version
+from petition.letters.model import Party, State, Tally, Text, Version
 
 PULSE = """
 SELECT l.id, l.slug, l.revision, l.effective_state AS state,
@@ -14,11 +14,17 @@ FROM letter l LEFT JOIN count c ON c.letter = l.id
 WHERE l.version IS NOT NULL ORDER BY l.opened_at DESC, l.id DESC
 """
 
+TAKEN_DOWN = "SELECT id, slug FROM letter WHERE state = 'gone'"
+
 LOAD = """
 SELECT l.*, l.effective_state FROM letter l WHERE l.id = $1 AND l.version IS NOT NULL
 """
 
 PARTIES = "SELECT role, names, url FROM party WHERE letter = $1 ORDER BY role, position"
+
+TALLIES = """
+SELECT people, counted_on, source FROM tally WHERE letter = $1 AND ended_at IS NULL ORDER BY counted_on DESC, id DESC
+"""
 
 VERSION = "SELECT * FROM version WHERE letter = $1 AND number = $2"
 
@@ -69,6 +75,11 @@ async def pulse(conn: Connection) -> list[Record]:
     return await conn.fetch(PULSE)
 
 
+async def taken_down(conn: Connection) -> dict[int, str]:
+    """Return the short names that are not to be used again, each under its letter's id."""
+    return {row["id"]: row["slug"] for row in await conn.fetch(TAKEN_DOWN)}
+
+
 async def load(conn: Connection, letter: int) -> Record | None:
     """Return the row of a published letter, with ``effective_state``."""
     return await conn.fetchrow(LOAD, letter)
@@ -80,6 +91,16 @@ async def parties(conn: Connection, letter: int) -> tuple[tuple[Party, ...], tup
     initiators = tuple(Party(row["names"], row["url"]) for row in rows if row["role"] == "initiator")
     addressees = tuple(Party(row["names"], row["url"]) for row in rows if row["role"] == "addressee")
     return initiators, addressees
+
+
+async def tallies(conn: Connection, letter: int) -> tuple[Tally, ...]:
+    """Return who signed elsewhere, without names, the newest first."""
+    return tuple(tally_in(row) for row in await conn.fetch(TALLIES, letter))
+
+
+def tally_in(row: Record) -> Tally:
+    """Read a tally out of a row."""
+    return Tally(row["people"], row["counted_on"], row["source"])
 
 
 async def version(conn: Connection, letter: int, number: int) -> Version:

@@ -1,16 +1,19 @@
 """The public pages of letters: the list of open ones, the letter, its whole text, its versions."""
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from petition import web
 from petition.kept import Kept, Pages
-from petition.letters import differences, queries, reading
+from petition.letters import differences, queries, reading, update_queries
 from petition.letters.board import Board
 from petition.letters.model import Version
 from petition.signatures import letter_page
 from petition.signatures.model import Kind
 
+NEWS = 20  # updates on a page
 ALL = ""  # the group of pages that show more than one letter
 
 
@@ -83,6 +86,27 @@ async def versions(request: Request) -> Response:
         return web.kept_page(request, "letters/versions.html", **shown, versions=_compared(found, lang))
 
     return web.KeptResponse(request, await site.get(Pages).answer(f"/{lang}/{slug}/versions", slug, make))
+
+
+async def updates(request: Request) -> Response:
+    """Show the news on a letter, newest first."""
+    lang, slug = web.check_lang(request), request.path_params["slug"]
+    site = web.site_of(request)
+    await site.get(Board).get(slug)
+    given = request.query_params.get("before", "")
+    before = int(given) if re.fullmatch("[1-9][0-9]{0,8}", given) else 0
+
+    async def make() -> Kept:
+        live = await site.get(Board).get(slug)
+        async with site.database.connection() as conn:
+            found = await update_queries.shown(conn, live.letter.id, before, NEWS + 1)
+        shown = {"letter": live.letter, "shown_lang": live.letter.shown_in(lang), "news": found[:NEWS]}
+        following = found[NEWS - 1][0]["id"] if len(found) > NEWS else None
+        return web.kept_page(request, "letters/updates.html", **shown, next=following)
+
+    if before:  # an address anybody can make up by the thousand is kept by nobody
+        return web.KeptResponse(request, await make())
+    return web.KeptResponse(request, await site.get(Pages).answer(f"/{lang}/{slug}/updates", slug, make))
 
 
 def _compared(found: list[Version], lang: str) -> list[tuple[Version, list[differences.Block]]]:

@@ -17,6 +17,7 @@ LONGEST_QUERY = 100  # characters
 PICK = "s"  # a checkbox of the queue: s<id> = the act that was seen last
 MOST_PICKED = 100
 _BIGINT = 2**63
+NO_ACT = -2
 
 
 def filter_of(given: Mapping[str, str]) -> Filter:
@@ -49,10 +50,15 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) < _BIGINT else None
 
 
+def seen_of(text: str) -> int:
+    """Return the act that was seen last on a signature, 0 for none. What is no number is no act that there can be."""
+    return 0 if text == "0" else _number(text) or NO_ACT
+
+
 def picked(form: Mapping[str, str]) -> dict[int, int]:
     """Return the signatures that are chosen, each with the act that was seen last on it. Raises ``Refused``."""
     found = {
-        signature: _number(value) or 0
+        signature: seen_of(value)
         for name, value in form.items()
         if name.startswith(PICK) and (signature := _number(name[1:])) is not None
     }

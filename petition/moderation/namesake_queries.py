@@ -89,8 +89,8 @@ async def people(conn: Connection, letter: int) -> int:
 
 
 async def named_like(conn: Connection, words: str, length: int, most: int) -> list[Record]:
-    """Return (id, name_key) of public people who have ``words`` (a ``tsquery``) and ``length`` words or one more, ``most``
-    at most."""
+    """Return (id, name_key) of ``most`` public people who have ``words`` (a ``tsquery``), and ``length`` words or one
+    more."""
     return await conn.fetch(NAMED_LIKE, words, length, most)
 
 

@@ -68,7 +68,7 @@ SELECT id, at, organizer, letter, act, ids, before, after, reason, campaign FROM
 # One act writes a row for each pair of states, all in one transaction.
 ROWS_OF_ACT = """
 SELECT l.id, l.act, l.ids, l.before, l.after, l.reason,
-       EXISTS (SELECT FROM log u WHERE u.undoes = l.id) AS undone
+       (SELECT u.id FROM log u WHERE u.undoes = l.id LIMIT 1) IS NOT NULL AS undone
 FROM log l JOIN log one ON one.letter = l.letter AND one.at = l.at AND one.act = l.act
   AND one.organizer IS NOT DISTINCT FROM l.organizer
 WHERE one.letter = $1 AND one.id = $2 ORDER BY l.id

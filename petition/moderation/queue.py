@@ -12,6 +12,7 @@ from petition.moderation.model import Filter, Line, Names
 from petition.sealing import LetterKeys
 from petition.signatures import listing, names
 from petition.signatures.listing import Cursor
+from petition.signatures.listing_queries import BEST
 from petition.signatures.model import Kind, Reason
 
 PAGE = 50
@@ -23,8 +24,8 @@ TOP = (datetime.max.replace(tzinfo=UTC), 2**63 - 1)
 class Page:
     """One page of the queue; ``next`` is where the following one begins.
 
-    ``cut`` tells that the page may be short since it has looked at as many rows as it may, or that a search has found
-    more than it shows.
+    ``cut`` tells that the page may be short since it has looked at as many rows as it may, or that a search has not
+    found all there are.
     """
 
     lines: Sequence[Line]
@@ -33,23 +34,30 @@ class Page:
 
 
 async def read(conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, after: Cursor | None) -> Page:
-    """Return a page of what matches, newest first; a text search has one page only. Opens a transaction of its own."""
-    if wanted.q:
-        return await _search(conn, letter, keys, wanted)
+    """Return a page of what matches, newest first. Opens a transaction of its own."""
     before = (after.listed_at, after.id) if after else TOP
+    if wanted.q:
+        return await _search(conn, letter, keys, wanted, before)
     rows, end = await queries.page(conn, letter, wanted, before, PAGE)
     lines = [line(row, keys) for row in rows]
     last = rows[-1] if len(rows) == PAGE else end
     return Page(lines, Cursor(last["listed_at"], last["id"]) if last else None, cut=end is not None)
 
 
-async def _search(conn: Connection, letter: int, keys: LetterKeys, wanted: Filter) -> Page:
+async def _search(
+    conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, before: tuple[datetime, int]
+) -> Page:
     words = tsquery(wanted.q)
     if not words:
         return Page((), None)
-    found = {kind: [each.id for each in await listing.search(conn, letter, kind, wanted.q)] for kind in Kind}
-    rows = await queries.search(conn, letter, wanted, words, found[Kind.PERSON], found[Kind.ORGANIZATION])
-    return Page([line(row, keys) for row in rows], None, cut=len(rows) == queries.BEST)
+    people, organizations = [
+        [each.id for each in await listing.search(conn, letter, kind, wanted.q)]
+        for kind in (Kind.PERSON, Kind.ORGANIZATION)
+    ]
+    rows = await queries.search(conn, letter, wanted, words, (people, organizations), before, PAGE)
+    last = rows[-1] if len(rows) == PAGE else None
+    following = Cursor(last["listed_at"], last["id"]) if last else None
+    return Page([line(row, keys) for row in rows], following, cut=last is None and len(people) == BEST)
 
 
 def tsquery(typed: str) -> str:

@@ -1,7 +1,7 @@
 """All SQL of the queue: a page of what matches a filter, how much does, and one signature.
 
 A filter becomes conditions in two groups: the first one of an index that holds little where the filter leaves little,
-and the rest, which each row is asked. A page looks at no more than ``WALKED`` rows of that index, so that it takes no
+and the rest, which each row is asked. A page looks at no more than ``LOOKED`` rows of that index, so that it takes no
 longer with a million signatures than with a few thousand; where that was not the end, the page says how far it came.
 """
 
@@ -11,8 +11,8 @@ from datetime import datetime
 from petition.database import Connection, Record
 from petition.moderation.model import ANY, Act, Filter, Source
 
-WALKED = 5_000  # rows one page, or one step of a campaign, looks at
-BEST = 200  # rows a search shows
+LOOKED = 2_000  # rows a page looks at
+WALKED = 5_000  # rows one step of a campaign looks at
 MOST_COUNTED = 1000
 
 _columns = """
@@ -95,7 +95,9 @@ class Conditions:
     def _sorted(self, wanted: Filter) -> tuple[list[str], list[str]]:
         """Return the conditions of the smallest index there is, and the others. The order here says which that is."""
         indexed, others = [], []
-        if wanted.flag or wanted.group:
+        if wanted.group:
+            indexed.append(f"s.group_number = {self._take(wanted.group)}")
+        if wanted.flag:
             indexed.append("s.flags <> '{}'")
         if wanted.state and wanted.state != "confirmed":
             indexed.append(f"s.state = '{wanted.state.value}'")
@@ -118,8 +120,6 @@ class Conditions:
         found = [condition for condition, is_asked in asked.items() if is_asked]
         if wanted.flag and wanted.flag != ANY:
             found.append(f"s.flags @> ARRAY[{self._take(wanted.flag)}::text]")
-        if wanted.group:
-            found.append(f"s.group_number = {self._take(wanted.group)}")
         if wanted.lang:
             found.append(f"s.read_lang = {self._take(wanted.lang)}")
         return found
@@ -131,22 +131,22 @@ class Conditions:
         return f"(s.name_key IS NOT NULL AND {_WORDS % ('s', query)} OR s.organization IN ({organizations}))"
 
 
-def _walk(conditions: Conditions, columns: str = _columns) -> str:
-    """Return the newest ``WALKED`` rows of the index before the place ($2, $3)."""
+def _walk(conditions: Conditions, most: int) -> str:
+    """Return the newest ``most`` rows of the index before the place ($2, $3)."""
     where = " AND ".join(("s.letter = $1", *conditions.of_index, "(s.listed_at, s.id) < ($2, $3)"))
-    return f"SELECT {columns}, s.name_key FROM signature s WHERE {where} {_NEWEST_FIRST} LIMIT {WALKED}"
+    return f"SELECT {_columns}, s.name_key FROM signature s WHERE {where} {_NEWEST_FIRST} LIMIT {most}"
 
 
 async def page(
-    conn: Connection, letter: int, wanted: Filter, before: tuple[datetime, int], limit: int
+    conn: Connection, letter: int, wanted: Filter, before: tuple[datetime, int], limit: int, words: str = ""
 ) -> tuple[list[Record], Record | None]:
     """Return the newest ``limit`` matches before a place, and, if there are fewer in what was looked at, where it ended
-    (None: everything was looked at). ``wanted.q`` is left out."""
-    conditions = Conditions(wanted, "", 4)
+    (None: everything was looked at). ``words`` (a ``tsquery``) stands for ``wanted.q``."""
+    conditions = Conditions(wanted, words, 4)
     others = " AND ".join(conditions.others) or "true"
-    found = f"SELECT * FROM ({_walk(conditions)}) AS s WHERE {_unnamed(others)} {_NEWEST_FIRST} LIMIT {limit}"
+    found = f"SELECT * FROM ({_walk(conditions, LOOKED)}) AS s WHERE {_unnamed(others)} {_NEWEST_FIRST} LIMIT {limit}"
     rows = await conn.fetch(_with_organizations % found, letter, *before, *conditions.arguments)
-    return rows, None if len(rows) == limit else await _end(conn, letter, conditions, before)
+    return rows, None if len(rows) == limit else await _end(conn, letter, conditions, before, LOOKED)
 
 
 def _unnamed(conditions: str) -> str:
@@ -154,10 +154,12 @@ def _unnamed(conditions: str) -> str:
     return conditions.replace("s.import IS NULL", "NOT s.imported").replace("s.import IS NOT NULL", "s.imported")
 
 
-async def _end(conn: Connection, letter: int, conditions: Conditions, before: tuple[datetime, int]) -> Record | None:
+async def _end(
+    conn: Connection, letter: int, conditions: Conditions, before: tuple[datetime, int], most: int
+) -> Record | None:
     where = " AND ".join(("s.letter = $1", *conditions.of_index, "(s.listed_at, s.id) < ($2, $3)"))
     statement = f"""
-    SELECT s.listed_at, s.id FROM signature s WHERE {where} {_NEWEST_FIRST} OFFSET {WALKED - 1} LIMIT 1
+    SELECT s.listed_at, s.id FROM signature s WHERE {where} {_NEWEST_FIRST} OFFSET {most - 1} LIMIT 1
     """
     index_only = [each for each in conditions.arguments if any("$" in part for part in conditions.of_index)][:1]
     return await conn.fetchrow(statement, letter, *before, *index_only)
@@ -172,23 +174,29 @@ WITH found AS MATERIALIZED (
   (SELECT s.id FROM signature s WHERE s.letter = $1 AND s.organization = ANY($3::bigint[]) LIMIT {MOST_COUNTED})
   UNION
   SELECT newest.id FROM (
-    SELECT s.id, s.name_key FROM signature s WHERE %s {_NEWEST_FIRST} LIMIT {WALKED}) AS newest
+    SELECT s.id, s.name_key FROM signature s WHERE %s {_NEWEST_FIRST} LIMIT {LOOKED}) AS newest
   WHERE newest.name_key IS NOT NULL AND {_WORDS % ("newest", "$4")}
 )
 SELECT {_columns} FROM found JOIN signature s ON s.letter = $1 AND s.id = found.id
-WHERE %s {_NEWEST_FIRST} LIMIT {BEST}
+WHERE (s.listed_at, s.id) < ($5, $6) AND %s {_NEWEST_FIRST} LIMIT $7
 """
 
 
 async def search(
-    conn: Connection, letter: int, wanted: Filter, words: str, people: Sequence[int], organizations: Sequence[int]
+    conn: Connection,
+    letter: int,
+    wanted: Filter,
+    words: str,
+    found: tuple[Sequence[int], Sequence[int]],
+    before: tuple[datetime, int],
+    limit: int,
 ) -> list[Record]:
-    """Return the newest matches among ``people``, those who sign for ``organizations``, and the newest signatures with
-    all ``words`` (a ``tsquery``) in the name."""
-    conditions = Conditions(wanted, "", 5)
+    """Return the newest ``limit`` matches before a place, among people and those who sign for organizations (``found``
+    has the ids of both), and among the newest signatures with all ``words`` (a ``tsquery``) in the name."""
+    conditions = Conditions(wanted, "", 8)
     newest = " AND ".join(("s.letter = $1", *conditions.of_index))
     statement = _searching % (newest, conditions.all)
-    given = letter, people, organizations, words, *conditions.arguments
+    given = letter, *found, words, *before, limit, *conditions.arguments
     return await conn.fetch(_with_organizations % statement, *given)
 
 
@@ -207,13 +215,13 @@ async def step(
     that looked (None: the end)."""
     conditions = Conditions(wanted, words, 4, act)
     others = _unnamed(" AND ".join(conditions.others) or "true")
-    found = f"SELECT s.* FROM ({_walk(conditions)}) AS s WHERE {others} {_NEWEST_FIRST} LIMIT {limit}"
+    found = f"SELECT s.* FROM ({_walk(conditions, WALKED)}) AS s WHERE {others} {_NEWEST_FIRST} LIMIT {limit}"
     statement = f"SELECT s.id, s.listed_at FROM ({found}) AS s {_NEWEST_FIRST}"
     rows = await conn.fetch(statement, letter, *before, *conditions.arguments, timeout=120)
     ids = [row["id"] for row in rows]
     if len(rows) == limit:
         return ids, rows[-1]
-    return ids, await _end(conn, letter, conditions, before)
+    return ids, await _end(conn, letter, conditions, before, WALKED)
 
 
 async def one(conn: Connection, letter: int, signature: int) -> Record | None:

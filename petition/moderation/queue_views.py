@@ -67,7 +67,7 @@ async def _page(
 ) -> Response:
     site, letter = web.site_of(request), who.this.id
     wanted = forms.filter_of(given)
-    after = Cursor.decode(given["after"]) if given.get("after") and not wanted.q else None
+    after = Cursor.decode(given["after"]) if given.get("after") else None
     async with site.database.connection() as conn:
         keys = await keys_for(conn, letter, site.wrapper)
         found = await queue.read(conn, letter, keys, wanted, after)

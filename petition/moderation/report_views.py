@@ -29,6 +29,7 @@ async def send(request: Request) -> Response:
     web.site_of(request).get(Throttle).form(web.network_of(request))
     form = await web.form_of(request)
     live, entry = await _place(request)
+    gate.check_writable(live)
     try:
         report = reports.read(form)
     except Refused as refused:
@@ -56,7 +57,7 @@ async def _place(request: Request) -> tuple[Live, Record]:
     site, given = web.site_of(request), request.path_params
     live = await site.get(Board).get(given["slug"])
     number = forms.id_of(given["entry"])
-    if given["kind"] not in set(Kind) or number is None:
+    if given["kind"] not in set(Kind) or number is None or live.letter.switches.list_hidden:
         raise HTTPException(404)
     async with site.database.connection() as conn:
         entry = await report_queries.entry(conn, live.letter.id, given["kind"], number)

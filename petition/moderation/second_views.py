@@ -7,6 +7,7 @@ from petition import web
 from petition.errors import NotFound
 from petition.letters.board import Board
 from petition.moderation import messages, queue, queue_queries
+from petition.signatures import gate
 from petition.signatures.model import SignatureState
 
 
@@ -20,6 +21,7 @@ async def confirm(request: Request) -> Response:
     web.check_lang(request)
     site = web.site_of(request)
     letter, signature = site.tokens.read_second(request.path_params["token"])
+    gate.check_writable(await site.get(Board).by_id(letter))
     async with site.database.transaction() as conn:
         if not await messages.confirm_second(conn, letter, signature):
             raise NotFound("this signature is not there any more")

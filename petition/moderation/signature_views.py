@@ -78,7 +78,8 @@ async def act(request: Request, who: Desk) -> Response:
 
 async def _decide(here: _Here, conn: Connection, form: Mapping[str, str]) -> Outcome | None:
     act, reason = forms.act_of(form)
-    seen = {here.signature: forms.id_of(form.get("seen", "")) or 0}
+    await here.row(conn)
+    seen = {here.signature: forms.seen_of(form.get("seen", "0"))}
     return await decisions.decide(conn, here.by, here.site.wrapper, act, seen, reason)
 
 

@@ -22,12 +22,17 @@ def may_change(who: Desk) -> bool:
     return not who.session.has_factor or who.session.fresh
 
 
-def number_in(form: dict[str, str], name: str) -> int:
+def number_in(form: dict[str, str], name: str, below: int = 2**63) -> int:
     """Return an id out of a form. Raises a 400 for what is none."""
     text = form.get(name, "")
-    if not (text.isascii() and text.isdecimal() and int(text) < 2**63):
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < below):
         raise HTTPException(400)
     return int(text)
+
+
+def organizer_in(form: dict[str, str]) -> int:
+    """Return an organizer's id out of a form. Raises a 400 for what is none."""
+    return number_in(form, "organizer", 2**31)
 
 
 def read_invited(request: Request, form: dict[str, str], errors: dict[str, str]) -> tuple[str, Mailbox, str] | None:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from petition import desk, web
 from petition.desk import ROOT, Desk
 from petition.organizers import member_queries, members
-from petition.organizers.gate import TOO_MANY, may_invite, number_in, read_invited
+from petition.organizers.gate import TOO_MANY, may_invite, number_in, organizer_in, read_invited
 from petition.organizers.keys import DeskKey
 from petition.organizers.model import Refused
 
@@ -50,7 +50,7 @@ async def admin(request: Request, who: Desk) -> Response:
     form = await web.form_of(request)
     try:
         async with web.site_of(request).database.transaction() as conn:
-            given = number_in(form, "organizer"), form.get("admin") == "yes"
+            given = organizer_in(form), form.get("admin") == "yes"
             await members.set_admin(conn, who.organizer.id, *given)
     except Refused as refused:
         return await _page(request, who, errors={"": refused.message}, status=409)
@@ -62,7 +62,7 @@ async def remove(request: Request, who: Desk) -> Response:
     form = await web.form_of(request)
     try:
         async with web.site_of(request).database.transaction() as conn:
-            await members.remove_organizer(conn, who.organizer.id, number_in(form, "organizer"))
+            await members.remove_organizer(conn, who.organizer.id, organizer_in(form))
     except Refused as refused:
         return await _page(request, who, errors={"": refused.message}, status=409)
     return web.see_other(f"{HERE}?done=removed")

@@ -81,10 +81,10 @@ SELECT l.id, l.slug, l.effective_state AS state, l.created_at, coalesce(c.people
                  FROM member m JOIN organizer o ON o.id = m.organizer
                  WHERE m.letter = l.id AND m.role = 'owner'), '{}') AS owners,
        EXISTS (SELECT FROM member m WHERE m.letter = l.id AND m.organizer = $1 AND m.role = 'owner') AS mine
-FROM letter l LEFT JOIN count c ON c.letter = l.id ORDER BY l.created_at DESC, l.id DESC
+FROM letter l LEFT JOIN count c ON c.letter = l.id WHERE l.state <> 'gone' ORDER BY l.created_at DESC, l.id DESC
 """
 
-LETTER_ID = "SELECT id FROM letter WHERE slug = $1"
+LETTER_ID = "SELECT id FROM letter WHERE slug = $1 AND state <> 'gone'"
 
 # All who may take an admin's or an organizer's rights away wait here for each other.
 LOCK_ADMINS = "SELECT id FROM organizer WHERE admin ORDER BY id FOR NO KEY UPDATE"

@@ -8,7 +8,7 @@ from petition import desk, web
 from petition.desk import Desk
 from petition.i18n import N_
 from petition.organizers import member_queries, members
-from petition.organizers.gate import TOO_MANY, may_invite, number_in, read_invited
+from petition.organizers.gate import TOO_MANY, may_invite, number_in, organizer_in, read_invited
 from petition.organizers.keys import DeskKey
 from petition.organizers.model import Refused, Role
 
@@ -52,7 +52,7 @@ async def change(request: Request, who: Desk) -> Response:
     before, after = role_in(form.get("before")), role_in(form.get("role"))
     if before is None or (after is None and form.get("act") != "remove"):
         raise HTTPException(400)
-    member = number_in(form, "organizer")
+    member = organizer_in(form)
     given = who.organizer.id, who.this.id, member, before
     try:
         async with web.site_of(request).database.transaction() as conn:
@@ -72,7 +72,7 @@ async def restore(request: Request, who: Desk) -> Response:
     form = await web.form_of(request)
     try:
         async with web.site_of(request).database.transaction() as conn:
-            await members.restore(conn, who.organizer.id, who.this.id, number_in(form, "organizer"))
+            await members.restore(conn, who.organizer.id, who.this.id, organizer_in(form))
     except Refused as refused:
         return await _page(request, who, errors={"": refused.message}, status=409)
     return _back(who, "restored")

@@ -65,6 +65,8 @@ class DeskLetter:
     opened_at: datetime | None
     closes_at: datetime | None
     closed_at: datetime | None
+    has_digest_key: bool  # while it has, it can be opened again
+    switched: tuple[str, ...] = ()  # kill switches that are on; the installation's begin with "all:"
 
     def title(self, lang: str) -> str:
         """Return the title in ``lang``, else in the first language that has one, else the short name."""

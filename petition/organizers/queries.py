@@ -86,7 +86,10 @@ END_OTHERS = "DELETE FROM session WHERE organizer = $1 AND id <> $2 RETURNING id
 
 LETTER_COLUMNS = """
 l.id, l.slug, l.effective_state AS state, l.revision, l.version, l.goal, l.created_at, l.opened_at, l.closes_at,
-l.closed_at, (SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id) AS titles
+l.closed_at, (SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id) AS titles,
+l.wrapped_digest_key IS NOT NULL AS has_digest_key,
+ARRAY(SELECT CASE WHEN w.letter IS NULL THEN 'all:' || w.name ELSE w.name END FROM switch w
+      WHERE w.value <> 'off' AND (w.letter = l.id OR w.letter IS NULL) ORDER BY w.letter, w.name) AS switched
 """
 
 LETTER = f"""
@@ -100,7 +103,7 @@ SELECT {LETTER_COLUMNS}, m.role, coalesce(c.people, 0) AS people, coalesce(c.org
           SELECT FROM signature s WHERE s.letter = l.id AND s.state = 'held' LIMIT 1000
         ) waiting) AS held
 FROM member m JOIN letter l ON l.id = m.letter LEFT JOIN count c ON c.letter = l.id
-WHERE m.organizer = $1 ORDER BY l.created_at DESC, l.id DESC
+WHERE m.organizer = $1 AND l.state <> 'gone' ORDER BY l.created_at DESC, l.id DESC
 """
 
 COUNTS = """
@@ -274,6 +277,8 @@ def letter_in(row: Record) -> DeskLetter:
         opened_at=row["opened_at"],
         closes_at=row["closes_at"],
         closed_at=row["closed_at"],
+        has_digest_key=row["has_digest_key"],
+        switched=tuple(row["switched"]),
     )
 
 

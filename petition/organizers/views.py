@@ -27,7 +27,7 @@ async def home(request: Request, who: Desk) -> Response:
     async with web.site_of(request).database.connection() as conn:
         rows = await queries.letters(conn, who.organizer.id)
     letters = [(queries.letter_in(row), row) for row in rows]
-    return desk.page(request, who, "desk/home.html", letters=letters)
+    return desk.page(request, who, "desk/home.html", letters=letters, done=request.query_params.get("done"))
 
 
 async def overview(request: Request, who: Desk) -> Response:

@@ -10,12 +10,13 @@ from petition import web
 from petition.i18n import Language
 from petition.kept import Kept, Pages, is_known, keep
 from petition.letters import queries as letter_queries
+from petition.letters import update_queries
 from petition.letters.board import Board, Live
 from petition.letters.model import Party
 from petition.sharing import queries
 from petition.sharing.card import LONGEST_LINE, LONGEST_TITLE, Card, direction_of, drawable
 from petition.sharing.cards import Cards
-from petition.sharing.feed import atom
+from petition.sharing.feed import NEWEST, News, atom
 from petition.sharing.sitemap import MOST, Place, sitemap
 
 ALL = ""  # the group of pages that show more than one letter
@@ -71,7 +72,9 @@ async def feed(request: Request) -> Response:
         letter = (await site.get(Board).get(slug)).letter
         async with site.database.connection() as conn:
             versions = await letter_queries.versions(conn, letter.id)
-        body = atom(letter, versions, web.language_of(request), site.settings.base_url)
+            shown = await update_queries.shown(conn, letter.id, 0, NEWEST)
+        news = [News(row["id"], texts, row["published_at"], row["edited_at"]) for row, texts in shown]
+        body = atom(letter, versions, news, web.language_of(request), site.settings.base_url)
         return keep(body, ATOM, [(b"content-language", lang.encode()), *web.common_headers(site.settings)])
 
     return web.KeptResponse(request, await site.get(Pages).answer(f"/{lang}/{slug}/feed.atom", slug, make))

@@ -6,7 +6,7 @@ from petition.database import Connection, Record
 
 HELD = """
 SELECT letter, id, private, country, visibility, signals, signed_at, listed_at FROM signature
-WHERE letter = $1 AND state = 'held' ORDER BY listed_at, id
+WHERE letter = $1 AND state = 'held' AND kind = 'organization' ORDER BY listed_at, id
 """
 
 APPROVE = """

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from petition.database import Connection, Database, Record
-from petition.errors import ImportRefused, NotFound, PetitionError
+from petition.errors import Gone, ImportRefused, NotFound, PetitionError
 from petition.letters import queries as letters
 from petition.letters.board import keys_of
+from petition.letters.model import State
 from petition.sealing import Wrapper
 from petition.signatures import approval, exports, imports
 from petition.signatures.approval import Held
@@ -61,6 +62,8 @@ async def _letter(conn: Connection, slug: str) -> Record:
     row = await letters.by_slug(conn, slug)
     if row is None:
         raise NotFound(f"there is no letter {slug}")
+    if row["state"] == State.GONE:
+        raise Gone(f"the letter {slug} was taken down")
     return row
 
 

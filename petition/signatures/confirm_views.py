@@ -15,6 +15,7 @@ from petition.signatures import gate, queries
 from petition.signatures.confirming import Claim, Confirmation, Confirming, Result
 from petition.signatures.letter_page import Form
 from petition.signatures.model import Kind
+from petition.state import said
 
 HOUR, DAY = 3600, 86400
 
@@ -24,6 +25,7 @@ GONE_WHY = N_(
 )
 REMOVED = N_("This signature was removed")
 REMOVED_WHY = N_("The organizers have removed a signature from this mailbox. It cannot sign this letter again.")
+STOPPED = N_("Signing is stopped at the moment. The code, and the link in the mail, can be used later.")
 WRONG_CODE = N_("This code does not belong to this address, or it is older than 24 hours.")
 SIX_DIGITS = N_("The code has six digits.")
 TOO_MANY_TRIES = N_("Too many codes have been tried today. The link in the mail still works.")
@@ -32,9 +34,13 @@ TOO_MANY_TRIES = N_("Too many codes have been tried today. The link in the mail 
 async def show(request: Request) -> Response:
     """Show what is about to be confirmed. Mail scanners open links, so this changes nothing."""
     web.check_lang(request)
-    site = web.site_of(request)
-    token = request.path_params["token"]
-    live, signature = await _place(request, token)
+    return await _page(request, *await _place(request, request.path_params["token"]))
+
+
+async def _page(request: Request, live: Live, signature: int, status: int = 200) -> Response:
+    """Show it, with the button, or why there is none for now and until when the link works."""
+    site, token = web.site_of(request), request.path_params["token"]
+    stopped = None if (why := live.letter.switches.pause) is None else said(why, web.lang_of(request))
     async with site.database.connection() as conn:
         row = await queries.see_pending(conn, live.letter.id, signature)
         known = await queries.states(conn, [live.letter.id], [signature]) if row is None else []
@@ -49,7 +55,10 @@ async def show(request: Request) -> Response:
     return web.page(
         request,
         "signatures/confirm.html",
+        status,
         letter=live.letter,
+        stopped=stopped,
+        until=row["until"],
         token=token,
         kind=Kind(row["kind"]),
         fields=fields,
@@ -63,7 +72,12 @@ async def confirm(request: Request) -> Response:
     web.check_lang(request)
     live, signature = await _place(request, request.path_params["token"])
     claim = Claim(live.letter.id, signature, live.letter.keys)
-    return _answer(request, live, await web.site_of(request).get(Confirming).submit(claim))
+    confirmation = await web.site_of(request).get(Confirming).submit(claim)
+    if confirmation.result is Result.STOPPED:
+        response = await _page(request, await _now(request, live), signature, 503)
+        response.headers["retry-after"] = str(HOUR)
+        return response
+    return _answer(request, live, confirmation)
 
 
 async def confirm_by_code(request: Request) -> Response:
@@ -101,7 +115,12 @@ async def _by_code(request: Request, live: Live, form: dict[str, str], mailbox: 
     if not fits:
         return _inbox(request, live, form, {"code": WRONG_CODE}, 422)
     claim = Claim(live.letter.id, fits[0], live.letter.keys)
-    return _answer(request, live, await site.get(Confirming).submit(claim))
+    confirmation = await site.get(Confirming).submit(claim)
+    if confirmation.result is Result.STOPPED:
+        response = _inbox(request, await _now(request, live), form, {"": STOPPED}, 503)
+        response.headers["retry-after"] = str(HOUR)
+        return response
+    return _answer(request, live, confirmation)
 
 
 async def _count_try(request: Request, live: Live, digest: bytes) -> int:
@@ -139,7 +158,9 @@ def _answer(request: Request, live: Live, confirmation: Confirmation) -> Respons
         return _gone(request)
     if confirmation.result is Result.REMOVED:
         return _calm(request, 410, REMOVED, REMOVED_WHY)
-    suffix = f"?as={Kind.ORGANIZATION.value}" if confirmation.result is Result.HELD else ""  # that page says "it waits"
+    # These pages say "it waits".
+    waiting = Kind.ORGANIZATION.value if confirmation.kind is Kind.ORGANIZATION else "waiting"
+    suffix = f"?as={waiting}" if confirmation.result is Result.HELD else ""
     return web.see_other(f"/{web.lang_of(request)}/{live.letter.slug}/signed{suffix}")
 
 
@@ -147,6 +168,13 @@ async def _place(request: Request, token: str) -> tuple[Live, int]:
     site = web.site_of(request)
     letter, signature = site.tokens.read_signature(token)
     return await site.get(Board).by_id(letter), signature
+
+
+async def _now(request: Request, live: Live) -> Live:
+    """Return the letter as the database has it. Raises ``Unavailable``."""
+    board = web.site_of(request).get(Board)
+    await board.look()
+    return await board.get(live.letter.slug)
 
 
 def _gone(request: Request) -> Response:

@@ -26,7 +26,8 @@ class Result(StrEnum):
     """What became of a confirmation."""
 
     CONFIRMED = "confirmed"  # now or before: twice is calm
-    HELD = "held"  # an organization's, until it is approved
+    HELD = "held"  # an organization's, or everybody's where all is held, until it is approved
+    STOPPED = "stopped"  # for now; the link goes on working
     GONE = "gone"  # expired, or the letter has been closed for a day
     REMOVED = "removed"  # by a moderator, who barred the mailbox
 
@@ -93,16 +94,14 @@ class Confirming:
 async def _confirm(
     conn: Connection, keys: dict[tuple[int, int], LetterKeys], found: Sequence[Record]
 ) -> dict[tuple[int, int], Confirmation]:
-    results = {
-        (row["letter"], row["id"]): Confirmation(Result.REMOVED if row["barred"] else Result.GONE, Kind(row["kind"]))
-        for row in found
-    }
-    rows = [row for row in found if row["confirmable"] and not row["barred"]]
+    results = {(row["letter"], row["id"]): Confirmation(_refusal(row), Kind(row["kind"])) for row in found}
+    rows = [row for row in found if row["confirmable"] and not row["barred"] and not row["stopped"]]
     if not rows:
         return results
     fields = {(row["letter"], row["id"]): keys[row["letter"], row["id"]].reveal(row["fields"]) for row in rows}
     shown = {
-        place: stored(keys[place], Kind(row["kind"]), fields[place]) for place, row in zip(fields, rows, strict=True)
+        place: stored(keys[place], Kind(row["kind"]), fields[place], held=row["hold"])
+        for place, row in zip(fields, rows, strict=True)
     }
     winners = await queries.add_signatures(conn, _signature_columns(rows, fields, shown))
     results |= {(row["letter"], row["id"]): _begun(row) for row in rows}
@@ -117,17 +116,29 @@ async def _confirm(
     return results
 
 
-def stored(keys: LetterKeys, kind: Kind, fields: dict[str, str]) -> Shown:
+def _refusal(row: Record) -> Result:
+    """Return why a pending row is not confirmed, if it is not."""
+    if row["barred"]:
+        return Result.REMOVED
+    return Result.STOPPED if row["stopped"] and row["confirmable"] else Result.GONE
+
+
+def _is_held(row: Record) -> bool:
+    return bool(row["hold"]) or row["kind"] == Kind.ORGANIZATION
+
+
+def stored(keys: LetterKeys, kind: Kind, fields: dict[str, str], *, held: bool = False) -> Shown:
     """Return how ``fields`` may be written down, by the visibility among them.
 
-    An organization's names are hidden too until it is approved: nobody has yet said that they may be shown.
+    An organization's names are hidden too until it is approved, and a person's who is ``held``: nobody has yet said
+    that they may be shown.
     """
     visibility = Visibility(fields["visibility"])
     if kind is Kind.ORGANIZATION:
         return Shown(private=keys.hide(fields))
     if visibility is Visibility.COUNTED:
         return Shown()
-    if visibility is Visibility.ORGANIZERS:
+    if visibility is Visibility.ORGANIZERS or held:
         return Shown(private=keys.hide({key: fields[key] for key in PERSONAL if key in fields}))
     name = fields["name"]
     return Shown(name, fields.get("affiliation"), fields.get("city"), names.fold(name))
@@ -140,7 +151,7 @@ def _signature_columns(
     for row in rows:
         place = row["letter"], row["id"]
         how = shown[place]
-        state = SignatureState.HELD if row["kind"] == Kind.ORGANIZATION else SignatureState.CONFIRMED
+        state = SignatureState.HELD if _is_held(row) else SignatureState.CONFIRMED
         lines.append(
             (
                 *place,
@@ -184,7 +195,7 @@ async def _count(conn: Connection, won: Sequence[Record], fields: dict[tuple[int
     people: dict[int, int] = defaultdict(int)
     hidden: dict[int, int] = defaultdict(int)
     for row in won:
-        if row["kind"] == Kind.PERSON:
+        if not _is_held(row):
             people[row["letter"]] += 1
             hidden[row["letter"]] += fields[row["letter"], row["id"]]["visibility"] != Visibility.PUBLIC
     if people:
@@ -204,8 +215,7 @@ async def _of_those_before(conn: Connection, lost: Sequence[Record]) -> dict[tup
 
 def _begun(row: Record) -> Confirmation:
     """Return what becomes of a signature that is confirmed now."""
-    kind = Kind(row["kind"])
-    return Confirmation(Result.HELD if kind is Kind.ORGANIZATION else Result.CONFIRMED, kind)
+    return Confirmation(Result.HELD if _is_held(row) else Result.CONFIRMED, Kind(row["kind"]))
 
 
 def _as_it_stands(row: Record) -> Confirmation:

@@ -76,18 +76,26 @@ def read(
     ``now`` is an aware time that nothing may have been signed after; ``languages`` those in which countries are known.
     Raises ``ImportRefused`` if the header is not one of ours: then no row can be read.
     """
-    found = rows(BytesIO(source) if isinstance(source, bytes) else source)
+    yield from of_lines(rows(BytesIO(source) if isinstance(source, bytes) else source), now, languages)
+
+
+def of_lines(
+    found: Iterator[tuple[int, list[str] | str]], now: datetime, languages: tuple[str, ...]
+) -> Iterator[Row | Problem]:
+    """Do the same with lines that were parted into cells already, the header first."""
     columns = _header(next(found, None))
     for number, cells in found:
         try:
-            table = _table(columns, cells)
+            table = dict.fromkeys(COLUMNS, "") | dict(zip(columns, cleaned(cells, len(columns)), strict=False))
             if any(table.values()):
-                yield Row(number, _entry(table, now, languages))
-        except _Wrong as error:
+                yield Row(number, entry_of(table, now, languages))
+        except Wrong as error:
             yield Problem(number, error.reason, error.column)
 
 
-class _Wrong(Exception):
+class Wrong(Exception):
+    """A row cannot be taken in. ``reason`` is a message for the catalogues."""
+
     def __init__(self, reason: str, column: str = "") -> None:
         self.reason = reason
         self.column = column
@@ -117,23 +125,26 @@ def _header(row: tuple[int, list[str] | str] | None) -> list[str]:
 _BREAKS = re.compile(r"[\t\r\n]+")
 
 
-def _table(columns: list[str], cells: list[str] | str) -> dict[str, str]:
-    """Return the cells by column; cells that are not there are empty."""
+def cleaned(cells: list[str] | str, width: int) -> list[str]:
+    """Return a row's cells without breaks, doubled spaces and guards. Raises ``Wrong`` for what is no row.
+
+    ``width`` is how many cells there may be.
+    """
     if isinstance(cells, str):
-        raise _Wrong(cells)
+        raise Wrong(cells)
     whole = "".join(cells)
-    if re.search("[\ud800-\udfff]", whole):
-        raise _Wrong(NOT_UTF8)
+    if re.search("[\ud800-\udfff\ufffd]", whole):
+        raise Wrong(NOT_UTF8)
     if "\0" in whole:
-        raise _Wrong(NULL)
-    if any(cells[len(columns) :]):
-        raise _Wrong(TOO_MANY_CELLS)
+        raise Wrong(NULL)
+    if any(cells[width:]):
+        raise Wrong(TOO_MANY_CELLS)
     # Spreadsheets let people break lines inside a cell.
-    found = (names.clean(_BREAKS.sub(" ", unguarded(cell))) if cell else "" for cell in cells)
-    return dict.fromkeys(COLUMNS, "") | dict(zip(columns, found, strict=False))
+    return [names.clean(_BREAKS.sub(" ", unguarded(cell))) if cell else "" for cell in cells]
 
 
-def _entry(cells: Mapping[str, str], now: datetime, languages: tuple[str, ...]) -> Entry:
+def entry_of(cells: Mapping[str, str], now: datetime, languages: tuple[str, ...]) -> Entry:
+    """Return the signatory of one row, its cells by column (all of ``COLUMNS``). Raises ``Wrong``."""
     kind = _kind(cells["kind"])
     visibility = _visibility(cells["visibility"], kind)
     counted = visibility is Visibility.COUNTED
@@ -157,7 +168,7 @@ def _kind(cell: str) -> Kind:
     try:
         return Kind(cell.casefold())
     except ValueError:
-        raise _Wrong(NO_KIND if cell else MISSING, "kind") from None
+        raise Wrong(NO_KIND if cell else MISSING, "kind") from None
 
 
 def _visibility(cell: str, kind: Kind) -> Visibility:
@@ -167,9 +178,9 @@ def _visibility(cell: str, kind: Kind) -> Visibility:
     try:
         visibility = Visibility(cell.casefold())
     except ValueError:
-        raise _Wrong(NO_VISIBILITY, "visibility") from None
+        raise Wrong(NO_VISIBILITY, "visibility") from None
     if kind is Kind.ORGANIZATION and visibility is Visibility.COUNTED:
-        raise _Wrong(COUNTED_ORGANIZATION, "visibility")
+        raise Wrong(COUNTED_ORGANIZATION, "visibility")
     return visibility
 
 
@@ -178,11 +189,11 @@ def _names(cells: Mapping[str, str], kind: Kind, counted: bool) -> tuple[str | N
     if kind is Kind.ORGANIZATION:
         return None, *_organizations_names(cells)
     if cells["name_ru"]:
-        raise _Wrong(FOR_ORGANIZATIONS, "name_ru")
+        raise Wrong(FOR_ORGANIZATIONS, "name_ru")
     if counted:
         return None, None, None
     if not cells["name"]:
-        raise _Wrong(MISSING, "name")
+        raise Wrong(MISSING, "name")
     _check(names.problem_of_person(cells["name"]), "name")
     return cells["name"], None, None
 
@@ -196,7 +207,7 @@ def _organizations_names(cells: Mapping[str, str]) -> tuple[str | None, str | No
         columns = ("name", "name") if english else ("name_ru", "name_ru")
         english, russian = names.split_names(english or russian or "")
     else:
-        raise _Wrong(MISSING, "name")
+        raise Wrong(MISSING, "name")
     for name, column in zip((english, russian), columns, strict=True):
         if name is not None:
             _check(names.problem_of_organization(name), column)
@@ -205,7 +216,7 @@ def _organizations_names(cells: Mapping[str, str]) -> tuple[str | None, str | No
 
 def _check(problem: str | None, column: str) -> None:
     if problem is not None:
-        raise _Wrong(problem, column)
+        raise Wrong(problem, column)
 
 
 def _detail(cells: Mapping[str, str], column: str) -> str | None:
@@ -217,13 +228,13 @@ def _email(cell: str) -> str | None:
     try:
         return mailboxes.parse(cell).address if cell else None
     except BadAddress as error:
-        raise _Wrong(error.message, "email") from None
+        raise Wrong(error.message, "email") from None
 
 
 def _country(cell: str, languages: tuple[str, ...]) -> str | None:
     code = countries.match(cell, languages) if cell else None
     if cell and code is None:
-        raise _Wrong(countries.UNKNOWN, "country")
+        raise Wrong(countries.UNKNOWN, "country")
     return code
 
 
@@ -234,9 +245,9 @@ def _moment(cell: str, now: datetime) -> datetime | None:
         moment = datetime.fromisoformat(cell)
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _Wrong(NO_TIME, "signed_at") from None
+        raise Wrong(NO_TIME, "signed_at") from None
     if moment > now:
-        raise _Wrong(FUTURE, "signed_at")
+        raise Wrong(FUTURE, "signed_at")
     return moment
 
 

@@ -17,13 +17,13 @@ BAD_QUOTES = N_(
 )
 
 
-def rows(source: BinaryIO) -> Iterator[tuple[int, list[str] | str]]:
+def rows(source: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, list[str] | str]]:
     """Yield (line, cells) of each row, or (line, what is wrong with it); lines are counted from 1 and rows begin there.
 
     The file is read as it is asked for, a row at a time; what is no UTF-8 comes as halves of surrogate pairs.
     """
     lines = _Lines(source)
-    reader = csv.reader(lines, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         lines.begin_row()
         try:
@@ -49,8 +49,9 @@ def written(cells: Sequence[str]) -> str:
 
 
 # Spreadsheets would run a cell that begins like this: https://owasp.org/www-community/attacks/CSV_Injection
-# Apostrophes in front are counted too, so that guarding and unguarding are opposite.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# Full-width signs become plain ones in programs for Chinese and Japanese. Apostrophes in front are counted too, so that
+# guarding and unguarding are opposite.
+_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 def guarded(cell: str) -> str:

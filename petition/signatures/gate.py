@@ -8,9 +8,10 @@ from starlette.responses import Response
 from petition import limits, web
 from petition.captcha import Captchas, Passed
 from petition.captcha.drawn import MAX_TRIES
-from petition.errors import Unavailable
+from petition.errors import Paused, Unavailable
 from petition.i18n import N_
 from petition.letters.board import Live
+from petition.letters.switches import OFF, STRONGER
 from petition.limits import DEARER, Day, Days, Use
 from petition.network import ONION
 from petition.signatures import forms
@@ -48,15 +49,22 @@ async def check(request: Request, form: Mapping[str, str], live: Live, what: str
     """
     site = web.site_of(request)
     captchas = site.get(Captchas)
+    wanted = live.letter.switches.captcha
     counted = await _count_drawn(request, site, form)
     if counted > 1:
         return too_many(request)
-    result = await captchas.check(form, live.letter.id, drawn=counted <= 0)
+    result = await captchas.check(form, live.letter.id, drawn=counted <= 0, forced=wanted != OFF)
     if isinstance(result, Passed):
-        return result
+        return result if result.dear or wanted != STRONGER else one_more_step(request, form, live, what, dear=True)
     day = await site.get(Days).today()
-    dear = await is_over(site, *network_use(request, day))
+    dear = wanted == STRONGER or await is_over(site, *network_use(request, day))
     return one_more_step(request, form, live, what, dear=dear, wrong=bool(form.get("code")))
+
+
+def check_writable(live: Live) -> None:
+    """Raise ``Paused`` where nothing is taken for this letter at the moment."""
+    if live.letter.switches.read_only is not None:
+        raise Paused(live.letter.switches.read_only)
 
 
 async def _count_drawn(request: Request, site: Site, form: Mapping[str, str]) -> int:

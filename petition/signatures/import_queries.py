@@ -1,8 +1,10 @@
 """All SQL of taking in signatories from a file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 
 from petition.database import Connection, Record
+
+HOLD_LETTER = "SELECT id FROM letter WHERE id = $1 AND state <> 'gone' FOR KEY SHARE"
 
 LONG = 3600.0  # seconds; a large file may take its time, nobody waits for it
 
@@ -58,7 +60,14 @@ WHERE s.name_key IS NOT NULL AND word <> ''
   AND EXISTS (SELECT FROM signature added WHERE added.letter = $1 AND added.id = s.id)
 """
 
-NUMBER_OF_IMPORT = "SELECT coalesce(max(import), 0) + 1 FROM signature WHERE letter = $1"
+# Two imports at once must not get one number. (The lock's number is "intk".)
+LOCK_NUMBERS = "SELECT pg_advisory_xact_lock(1768846443, $1)"
+
+NUMBER_OF_IMPORT = """
+INSERT INTO intake (letter, number, organizer, state, ended_at)
+SELECT $1, coalesce(max(number), 0) + 1, $2, $3, CASE WHEN $3 = 'done' THEN now() END FROM intake WHERE letter = $1
+RETURNING number
+"""
 
 # In the order in which confirming takes mailboxes too. The list keeps the order of the file among rows of one time: the
 # first is the newest.
@@ -78,10 +87,26 @@ FROM added
 """
 
 
-async def stage(conn: Connection, rows: Iterable[Sequence[object]]) -> None:
+async def hold_letter(conn: Connection, letter: int) -> bool:
+    """Keep a letter from being taken down until the transaction ends; tell whether it has not been already."""
+    return await conn.fetchval(HOLD_LETTER, letter) is not None
+
+
+async def stage(conn: Connection, rows: Iterable[Sequence[object]] | AsyncIterable[Sequence[object]]) -> None:
     """Copy rows (``STAGED``) as they are made into a table that only this transaction sees."""
     await conn.execute(CREATE_STAGED)
     await conn.copy_records_to_table("staged", records=rows, columns=STAGED, timeout=LONG)
+    await _staged_all(conn)
+
+
+async def stage_by(conn: Connection, fill: Callable[[Connection], Awaitable[None]]) -> None:
+    """Do the same with rows that ``fill`` puts into the table ``staged`` by SQL."""
+    await conn.execute(CREATE_STAGED)
+    await fill(conn)
+    await _staged_all(conn)
+
+
+async def _staged_all(conn: Connection) -> None:
     await conn.execute(INDEX_STAGED, timeout=LONG)
     await conn.execute("ANALYZE staged", timeout=LONG)
 
@@ -117,9 +142,10 @@ async def words(conn: Connection, letter: int) -> list[str]:
     return [row["word"] for row in await conn.fetch(STAGED_WORDS, letter, timeout=LONG)]
 
 
-async def number(conn: Connection, letter: int) -> int:
-    """Return the number of the letter's next import."""
-    found: int = await conn.fetchval(NUMBER_OF_IMPORT, letter, timeout=LONG)
+async def number(conn: Connection, letter: int, organizer: int | None = None, state: str = "done") -> int:
+    """Begin the letter's next import; return its number."""
+    await conn.execute(LOCK_NUMBERS, letter, timeout=LONG)
+    found: int = await conn.fetchval(NUMBER_OF_IMPORT, letter, organizer, state, timeout=LONG)
     return found
 
 

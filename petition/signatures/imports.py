@@ -1,4 +1,4 @@
-"""Taking in signatories from a CSV file: all of it or nothing, and nothing twice.
+"""Taking in signatories from a file: all of it or nothing, and nothing twice.
 
 The rows are read, checked and staged first; then one statement adds them, so that people who confirm at the same time
 hardly wait. E-mail addresses are digested while they are read and stand nowhere afterwards.
@@ -7,20 +7,20 @@ hardly wait. E-mail addresses are digested while they are read and stand nowhere
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
 from petition import mailboxes
 from petition.database import Connection, Record
-from petition.errors import ImportRefused
+from petition.errors import Gone, ImportRefused
 from petition.mailboxes import Mailbox
 from petition.sealing import LetterKeys
-from petition.signatures import csv_format, organization_queries, organizations, words
+from petition.signatures import countries, csv_format, csv_lines, organization_queries, organizations, sheets, words
 from petition.signatures import import_queries as queries
 from petition.signatures.confirming import Shown, stored
-from petition.signatures.csv_format import Entry, Problem
+from petition.signatures.csv_format import Entry, Problem, Row
 from petition.signatures.model import Kind
 from petition.signatures.organizations import Change, Directory, Named
 from petition.signatures.queries import move_counts
@@ -28,6 +28,7 @@ from petition.signatures.queries import move_counts
 STEP = 500  # rows between two signs of progress
 
 Progress = Callable[[int], None]  # how many rows were read
+Entries = dict[Named, tuple[int, datetime]]  # organizations of a file: their number in it, since when they are listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Target:
     letter: int
     keys: LetterKeys
     rules_version: int
+    languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES  # in which countries are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +59,58 @@ async def take_in(
 ) -> Report:
     """Import every row of ``source`` in this transaction; with ``dry_run`` only tell what that would do.
 
-    Raises ``ImportRefused`` with a line for each row that cannot be taken in; then nothing is. Raises ``KeyDestroyed``
-    if the letter's keys are gone.
+    ``source`` is a CSV file, or a workbook (XLSX) with the same columns. Raises ``ImportRefused`` with a line for each
+    row that cannot be taken in; then nothing is. Raises ``KeyDestroyed`` if the letter's keys are gone.
     """
-    reader = _Reader(target, await organization_queries.now(conn), progress)
-    await queries.stage(conn, reader.rows(source))
+    now = await organization_queries.now(conn)
+    reader = Reader(target, now, progress)
+    found = sheets.rows(source) if sheets.is_workbook(source) else csv_lines.rows(source)
+    await queries.stage(conn, reader.rows(csv_format.of_lines(found, now, target.languages)))
     if reader.problems:
         raise ImportRefused(
             f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be taken in",
             tuple(map(str, reader.problems)),
         )
-    barred = await queries.drop_barred(conn, target.letter)
-    await queries.drop_known(conn, target.letter)
-    found = await _place(conn, target.letter, reader)
-    before = await organization_queries.shown(conn, target.letter, found.placed)
+    barred, made, change = await settle(conn, target.letter, reader.entries, None, dry_run=dry_run)
+    return reported(reader.read, barred, made, change)
+
+
+async def settle(
+    conn: Connection, letter: int, entries: "Entries", number: int | None, *, dry_run: bool
+) -> tuple[int, Record, Change]:
+    """Add what is staged and not there yet, as import ``number`` (None: the next one); return how many mailboxes were
+    barred, how many were added, and how the list's entries changed. Raises ``Gone`` if the letter was taken down."""
+    if not await queries.hold_letter(conn, letter):
+        raise Gone("the letter was taken down")
+    barred = await queries.drop_barred(conn, letter)
+    await queries.drop_known(conn, letter)
+    found = await _place(conn, letter, entries)
+    before = await organization_queries.shown(conn, letter, found.placed)
     if dry_run:
-        made, change = await queries.staged(conn), Change(before, before | dict.fromkeys(found.placed, True))
-    else:
-        made, change = await _add(conn, target.letter, found, before)
+        return barred, await queries.staged(conn), Change(before, before | dict.fromkeys(found.placed, True))
+    if number is None:
+        number = await queries.number(conn, letter)
+    return barred, *await _add(conn, letter, number, found, before)
+
+
+def reported(rows: int, barred: int, made: Record, change: Change) -> Report:
+    """Return what became of ``rows``."""
     added = made["signatures"]
     return Report(
-        rows=reader.read,
+        rows=rows,
         people=made["people"],
         organizations=change.entries,
         representatives=added - made["people"],
         hidden=made["hidden"],
-        known=reader.read - barred - added,  # one that was confirmed in this very moment is among them
+        known=rows - barred - added,  # one that was confirmed in this very moment is among them
         barred=barred,
     )
 
 
-async def _place(conn: Connection, letter: int, reader: "_Reader") -> Directory:
+async def _place(conn: Connection, letter: int, entries: "Entries") -> Directory:
     """Find or make the organizations that are left."""
     left = set(await queries.entries(conn))
-    wanted = [(number, named, listed_at) for named, (number, listed_at) in reader.entries.items() if number in left]
+    wanted = [(number, named, listed_at) for named, (number, listed_at) in entries.items() if number in left]
     found = await organizations.directory(conn, letter, [named for _, named, _ in wanted])
     places = [(number, found.place(named, listed_at)) for number, named, listed_at in wanted]
     if places:
@@ -98,9 +118,11 @@ async def _place(conn: Connection, letter: int, reader: "_Reader") -> Directory:
     return found
 
 
-async def _add(conn: Connection, letter: int, found: Directory, before: dict[int, bool]) -> tuple[Record, Change]:
+async def _add(
+    conn: Connection, letter: int, number: int, found: Directory, before: dict[int, bool]
+) -> tuple[Record, Change]:
     await found.write(conn, before)
-    made = await queries.add(conn, letter, await queries.number(conn, letter))
+    made = await queries.add(conn, letter, number)
     change = Change(before, await organization_queries.shown(conn, letter, found.placed))
     await organization_queries.drop_unused(conn, letter, [each for each in found.placed if each not in change.after])
     known_words = [(letter, Kind.PERSON, word) for word in await queries.words(conn, letter)]
@@ -112,27 +134,31 @@ async def _add(conn: Connection, letter: int, found: Directory, before: dict[int
     return made, change
 
 
-class _Reader:
-    """Turns a file's rows into rows to be stored, and remembers what was wrong."""
+class Reader:
+    """Turns what was read into rows to be stored, and remembers what was wrong.
 
-    def __init__(self, target: Target, now: datetime, progress: Progress) -> None:
+    With ``skip`` rows with something wrong are left out; without it nothing is yielded any more after the first one.
+    """
+
+    def __init__(self, target: Target, now: datetime, progress: Progress = lambda _: None, *, skip: bool = False):
         self._target = target
         self._now = now
         self._progress = progress
+        self._skip = skip
         self._alike: Counter[bytes] = Counter()
         self.problems: list[Problem] = []
-        self.entries: dict[Named, tuple[int, datetime]] = {}
+        self.entries: Entries = {}
         self.read = 0
 
-    def rows(self, source: BinaryIO) -> Iterator[tuple[object, ...]]:
-        """Yield each row as ``import_queries.STAGED`` has it, as long as nothing is wrong."""
-        for row in csv_format.read(source, self._now):
+    def rows(self, found: Iterable[Row | Problem]) -> Iterator[tuple[object, ...]]:
+        """Yield each row as ``import_queries.STAGED`` has it."""
+        for row in found:
             self.read += 1
             if self.read % STEP == 0:
                 self._progress(self.read)
             if isinstance(row, Problem):
                 self.problems.append(row)
-            elif not self.problems:
+            elif self._skip or not self.problems:
                 yield self._row(row.line, row.entry)
         self._progress(self.read)
 

@@ -1,5 +1,6 @@
 """The letter's page, kept for everybody, or made once more for the one whose form has errors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from starlette.requests import Request
@@ -8,13 +9,15 @@ from starlette.responses import Response
 from petition import web
 from petition.errors import Unavailable
 from petition.kept import Kept
-from petition.letters import pages
+from petition.letters import pages, update_queries
 from petition.letters.board import Live
 from petition.signatures import listing
 from petition.signatures.model import Kind, Signatory
+from petition.state import said
 
 ORGANIZATIONS_SHOWN = 12
 PEOPLE_SHOWN = 12
+NEWS_SHOWN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,9 @@ async def make(request: Request, live: Live, kind: Kind) -> Kept:
 async def with_form(request: Request, live: Live, kind: Kind, form: Form, status: int) -> Response:
     """Show the letter again with what was typed and what is wrong with it; of its text, too, only what fits."""
     try:
-        shown = await _signatories(request, live)
+        shown: Mapping[str, object] = await _signatories(request, live)
     except Unavailable:  # what was typed matters more than who else has signed
-        shown = {"organizations": [], "latest": []}
+        shown = {"organizations": [], "latest": [], "news": []}
 
     def render(html: str, cut: bool) -> Kept:
         told = show_context(request, live, kind, shown, html, cut) | {"form": form, "canonical": None}
@@ -54,7 +57,7 @@ async def with_form(request: Request, live: Live, kind: Kind, form: Form, status
 
 
 def show_context(
-    request: Request, live: Live, kind: Kind, shown: dict[str, list[Signatory]], html: str, cut: bool
+    request: Request, live: Live, kind: Kind, shown: Mapping[str, object], html: str, cut: bool
 ) -> dict[str, object]:
     """Return what the letter page's template is given."""
     lang, letter = web.lang_of(request), live.letter
@@ -67,21 +70,25 @@ def show_context(
         "counted_at": live.counted_at,
         "as_kind": kind,
         "form": Form(),
-        "closed": not letter.is_open,
+        "closed": not letter.takes_signatures,
+        "paused": None if letter.pause is None else said(letter.pause, lang),
         "here": f"/{letter.slug}" + (f"?as={kind.value}" if kind is Kind.ORGANIZATION else ""),
         **shown,
     }
 
 
-async def _signatories(request: Request, live: Live) -> dict[str, list[Signatory]]:
-    """Return the newest organizations; people only where the letter allows names in search engines and archives."""
+async def _signatories(request: Request, live: Live) -> Mapping[str, object]:
+    """Return the newest updates and organizations; people only where they may stand in search engines and archives."""
     letter = live.letter
     async with web.site_of(request).database.connection() as conn:
+        news = await update_queries.shown(conn, letter.id, 0, NEWS_SHOWN)
+        if letter.switches.list_hidden:
+            return {"organizations": [], "latest": [], "news": news}
         organizations, _ = await listing.page(conn, letter.id, Kind.ORGANIZATION, None, ORGANIZATIONS_SHOWN)
         latest: list[Signatory] = []
         if letter.names_in_search:
             latest, _ = await listing.page(conn, letter.id, Kind.PERSON, None, PEOPLE_SHOWN)
-    return {"organizations": organizations, "latest": latest}
+    return {"organizations": organizations, "latest": latest, "news": news}
 
 
 def kind_asked(request: Request) -> Kind:

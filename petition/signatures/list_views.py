@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition import web
-from petition.letters.board import Board
+from petition.letters.board import Board, Live
 from petition.signatures import listing
 from petition.signatures.listing import Cursor
-from petition.signatures.model import Kind
+from petition.signatures.model import Kind, Signatory
 from petition.throttle import Throttle
 
 # Unless the letter allows it. What a search has found is never for them: there are any number of such pages.
@@ -31,9 +31,7 @@ async def signatories(request: Request) -> Response:
     kind = Kind.ORGANIZATION if asked.get("kind") == Kind.ORGANIZATION else Kind.PERSON
     q = asked.get("q", "").strip()[: listing.LONGEST_QUERY]
     after = Cursor.decode(asked["after"]) if asked.get("after") and not q else None
-    turn = site.get(Throttle).reading(web.network_of(request))
-    async with turn, site.database.connection() as conn:
-        items, following = await listing.read(conn, live.letter.id, kind, q, after)
+    items, following = await _entries(request, live, kind, q, after)
     kept = web.kept_page(
         request,
         "signatures/list.html",
@@ -48,6 +46,17 @@ async def signatories(request: Request) -> Response:
         here=f"/{slug}/signatories?{_query(kind, q, after)}",
     )
     return web.KeptResponse(request, kept)
+
+
+async def _entries(
+    request: Request, live: Live, kind: Kind, q: str, after: Cursor | None
+) -> tuple[list[Signatory], Cursor | None]:
+    if live.letter.switches.list_hidden:
+        return [], None
+    site = web.site_of(request)
+    turn = site.get(Throttle).reading(web.network_of(request))
+    async with turn, site.database.connection() as conn:
+        return await listing.read(conn, live.letter.id, kind, q, after)
 
 
 def _query(kind: Kind, q: str, after: Cursor | None) -> str:

@@ -41,11 +41,13 @@ WHERE letter = $1 AND organization = ANY($2::bigint[]) AND state = 'confirmed' G
 
 # What contract.md says each figure is, said again in SQL.
 COUNT_FROM_ROWS = """
-SELECT count(*) FILTER (WHERE kind = 'person') AS people,
+SELECT count(*) FILTER (WHERE kind = 'person') + (SELECT coalesce(sum(people), 0) FROM tally
+         WHERE letter = $1 AND ended_at IS NULL) AS people,
        count(DISTINCT organization) FILTER (WHERE kind = 'organization') AS organizations,
        count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden,
        count(*) FILTER (WHERE kind = 'person' AND import IS NOT NULL)
-         + count(DISTINCT organization) FILTER (WHERE kind = 'organization' AND import IS NOT NULL) AS imported
+         + count(DISTINCT organization) FILTER (WHERE kind = 'organization' AND import IS NOT NULL)
+         + (SELECT coalesce(sum(people), 0) FROM tally WHERE letter = $1 AND ended_at IS NULL) AS imported
 FROM signature WHERE letter = $1 AND state = 'confirmed'
 """
 

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 from petition import web
 from petition.i18n import N_
 from petition.letters.board import Board, Live
-from petition.signatures import own, queries
+from petition.signatures import gate, own, queries
 from petition.signatures.letter_page import Form
 from petition.signatures.model import REASONS
 from petition.signatures.own import Refused
@@ -27,6 +27,7 @@ async def act(request: Request) -> Response:
     web.check_lang(request)
     form = await web.form_of(request)
     live, signature = await _place(request)
+    gate.check_writable(live)
     database, letter = web.site_of(request).database, live.letter
     name = form.get("name", "")
     action = form.get("action")

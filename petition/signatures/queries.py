@@ -5,8 +5,11 @@ from datetime import datetime
 
 from petition.database import Connection, Record
 
+# Locked as the rows that will refer to them would lock them anyway: a letter is not taken down in between.
 LETTERS_NOW = """
-SELECT l.id, l.effective_state = 'open' AS open, l.version FROM letter l WHERE l.id = ANY($1::integer[])
+SELECT l.id, l.effective_state = 'open' AS open, l.version, is_switched(l.id, 'stop', 'read_only') AS stopped,
+       l.state = 'gone' AS gone
+FROM letter l WHERE l.id = ANY($1::integer[]) ORDER BY l.id FOR KEY SHARE
 """
 
 USE_CHALLENGES = """
@@ -35,12 +38,18 @@ SELECT letter, 'find', digest, sealed, lang
 FROM unnest($1::integer[], $2::bytea[], $3::bytea[], $4::text[]) AS u (letter, digest, sealed, lang)
 """
 
+# Letters first, as above. Whoever takes one down holds it alone, and nothing else of it.
 LOCK_PENDING = """
-SELECT p.*, l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable,
+WITH here AS MATERIALIZED (
+  SELECT l.id AS letter, l.takes_confirmations AS takes, is_switched(l.id, 'stop', 'read_only') AS stopped,
+         is_switched(l.id, 'hold') AS hold
+  FROM letter l WHERE l.id = ANY($1::integer[]) ORDER BY l.id FOR KEY SHARE
+)
+SELECT p.*, here.takes AND p.created_at > now() - interval '7 days' AS confirmable, here.stopped, here.hold,
        EXISTS (SELECT FROM bar b WHERE b.letter = p.letter AND b.digest = p.digest) AS barred
-FROM unnest($1::integer[], $2::bigint[]) AS u (letter, id)
+FROM here
+JOIN unnest($1::integer[], $2::bigint[]) AS u (letter, id) ON u.letter = here.letter
 JOIN pending p ON p.letter = u.letter AND p.id = u.id
-JOIN letter l ON l.id = p.letter
 ORDER BY p.letter, p.id FOR UPDATE OF p
 """
 
@@ -100,7 +109,8 @@ FROM unnest($1::integer[], $2::kind[], $3::bytea[]) AS u (letter, kind, digest) 
 """
 
 SEE_PENDING = """
-SELECT p.kind, p.fields, p.version, l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable
+SELECT p.kind, p.fields, p.version, p.created_at + interval '7 days' AS until,
+       l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable
 FROM pending p JOIN letter l ON l.id = p.letter WHERE p.letter = $1 AND p.id = $2
 """
 
@@ -117,9 +127,12 @@ WHERE letter = $1 AND digest = $2 AND signed_at > now() - interval '24 hours'
 NEVER_MAIL = "INSERT INTO suppressed (digest) VALUES ($1) ON CONFLICT DO NOTHING"
 
 
-async def letters_now(conn: Connection, letters: Sequence[int]) -> dict[int, tuple[bool, int | None]]:
-    """Return for each letter whether it is open by the database's clock, and its version."""
-    return {row["id"]: (row["open"], row["version"]) for row in await conn.fetch(LETTERS_NOW, letters)}
+async def letters_now(conn: Connection, letters: Sequence[int]) -> dict[int, Record]:
+    """Return each letter as it is now: open by the database's clock?, version, stopped?, gone?
+
+    None of them is taken down before the transaction ends.
+    """
+    return {row["id"]: row for row in await conn.fetch(LETTERS_NOW, letters)}
 
 
 async def use_challenges(

@@ -4,6 +4,7 @@ Nothing here looks whether an address has signed. Known and unknown addresses ta
 answer nor its time tells anyone who has; the worker, which alone can open the address, picks the mail.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,11 +12,14 @@ from enum import StrEnum
 from petition import limits, metrics
 from petition.batching import Batcher
 from petition.captcha.model import Passed
-from petition.database import Connection, Database
+from petition.database import Connection, Database, Record
 from petition.limits import DEARER, Ranks, Use
+from petition.sealing import Sealer
 from petition.settings import Limits
 from petition.signatures import queries
 from petition.signatures.model import Kind
+
+CROWD = 8  # forms in a batch from which on a thread is worth its while
 
 
 class Outcome(StrEnum):
@@ -27,6 +31,8 @@ class Outcome(StrEnum):
     AGAIN = "again"  # by the very same form: a button was pressed twice, and the first time counts
     REFUSED = "refused"  # too many from this network, or on this letter
     CLOSED = "closed"
+    STOPPED = "stopped"  # for now
+    GONE = "gone"  # the letter was taken down
     SUPERSEDED = "superseded"  # the text has changed since it was read
 
 
@@ -49,7 +55,7 @@ class Wish:
 
     letter: int
     digest: bytes
-    sealed: bytes = field(repr=False)
+    address: str = field(repr=False)  # sealed before it leaves this process
     mail_lang: str
     challenge: Passed
     network: Use
@@ -68,9 +74,10 @@ class Wish:
 class Signing:
     """Stores wishes in batches. One object per process."""
 
-    def __init__(self, database: Database, bounds: Limits) -> None:
+    def __init__(self, database: Database, bounds: Limits, sealer: Sealer) -> None:
         self._database = database
         self._bounds = bounds
+        self._sealer = sealer
         self._batcher: Batcher[Wish, Outcome] = Batcher(self._store)
 
     async def submit(self, wish: Wish) -> Outcome:
@@ -82,6 +89,7 @@ class Signing:
         await self._batcher.drain()
 
     async def _store(self, wishes: Sequence[Wish]) -> list[Outcome]:
+        sealing = asyncio.create_task(self._sealed(wishes))
         async with self._database.transaction() as conn:
             outcomes = await self._by_limits(conn, wishes)
             await _by_letter(conn, wishes, outcomes)
@@ -89,10 +97,21 @@ class Signing:
             good = await self._by_mailbox(
                 conn, [w for w, o in zip(wishes, outcomes, strict=True) if o is Outcome.STORED]
             )
-            await _add(conn, good)
+            await _add(conn, good, await sealing)
         for outcome in outcomes:
             metrics.WISHES.labels(outcome.value).inc()
         return outcomes
+
+    async def _sealed(self, wishes: Sequence[Wish]) -> dict[int, bytes]:
+        """Return the sealed addresses, by the wishes' identity.
+
+        Those of a crowd are sealed beside the loop, while the first statements run: the library lets go of the
+        interpreter meanwhile.
+        """
+        addresses = [wish.address for wish in wishes]
+        crowd = len(addresses) >= CROWD
+        seals = await asyncio.to_thread(self._sealer.seal_all, addresses) if crowd else self._sealer.seal_all(addresses)
+        return {id(wish): sealed for wish, sealed in zip(wishes, seals, strict=True)}
 
     async def _by_limits(self, conn: Connection, wishes: Sequence[Wish]) -> list[Outcome]:
         counted = limits.count(use for wish in wishes for use in (wish.network, wish.per_letter))
@@ -129,13 +148,21 @@ async def _by_letter(conn: Connection, wishes: Sequence[Wish], outcomes: list[Ou
     """Mark what comes too late: after closing, or for a text that is no longer the current one."""
     now = await queries.letters_now(conn, sorted({wish.letter for wish in wishes}))
     for i, wish in enumerate(wishes):
-        if outcomes[i] is not Outcome.STORED or wish.pending is None:
-            continue
-        is_open, version = now.get(wish.letter, (False, None))
-        if not is_open:
-            outcomes[i] = Outcome.CLOSED
-        elif version != wish.pending.version:
-            outcomes[i] = Outcome.SUPERSEDED
+        if outcomes[i] is Outcome.STORED:
+            outcomes[i] = _late(wish, now.get(wish.letter))
+
+
+def _late(wish: Wish, letter: Record | None) -> Outcome:
+    """Return what keeps ``wish`` from being stored, or that nothing does."""
+    if letter is None or letter["gone"]:
+        return Outcome.GONE
+    if wish.pending is None:
+        return Outcome.STORED
+    if not letter["open"]:
+        return Outcome.CLOSED
+    if letter["stopped"]:
+        return Outcome.STOPPED
+    return Outcome.STORED if letter["version"] == wish.pending.version else Outcome.SUPERSEDED
 
 
 async def _by_challenge(conn: Connection, wishes: Sequence[Wish], outcomes: list[Outcome]) -> None:
@@ -167,17 +194,17 @@ def _takes(fresh: set[bytes], wish: Wish) -> bool:
     return there
 
 
-async def _add(conn: Connection, wishes: Sequence[Wish]) -> None:
+async def _add(conn: Connection, wishes: Sequence[Wish], seals: Mapping[int, bytes]) -> None:
     signing = [(wish, wish.pending) for wish in wishes if wish.pending is not None]
     if signing:
         rows = [
             (
-                *(w.letter, p.id, p.kind.value, w.digest, p.fields, w.sealed, p.version, p.consent),
+                *(w.letter, p.id, p.kind.value, w.digest, p.fields, seals[id(w)], p.version, p.consent),
                 *(p.read_lang, w.mail_lang, p.signals, w.network.key),
             )
             for w, p in signing
         ]
         await queries.add_pending(conn, list(zip(*rows, strict=True)))
-    finding = [(w.letter, w.digest, w.sealed, w.mail_lang) for w in wishes if w.is_find]
+    finding = [(w.letter, w.digest, seals[id(w)], w.mail_lang) for w in wishes if w.is_find]
     if finding:
         await queries.add_searches(conn, list(zip(*finding, strict=True)))

@@ -9,10 +9,11 @@ from starlette.responses import JSONResponse, Response
 
 from petition import mailboxes, web
 from petition.captcha import Captchas, Passed
-from petition.errors import Unavailable
+from petition.errors import Gone, Unavailable
 from petition.i18n import N_
 from petition.kept import Kept, Pages
 from petition.letters.board import Board, Live
+from petition.letters.switches import OFF, STRONGER
 from petition.limits import Days
 from petition.mailboxes import BadAddress, Mailbox
 from petition.signatures import forms, gate, letter_page
@@ -23,18 +24,24 @@ from petition.throttle import Throttle
 
 SUPERSEDED = N_("The letter’s text has changed since you read it. Please read it again before you sign.")
 CLOSED = N_("This letter has been closed while you were reading. It takes no more signatures.")
+STOPPED = N_("Signing has been stopped while you were reading. Nothing of what you typed was stored.")
+
+WAITING = "waiting"  # a person whose signature is held
 
 
 async def challenge(request: Request) -> Response:
     """Give the script a fresh challenge, a dearer one where many have come from the same network."""
     site = web.site_of(request)
     live = await site.get(Board).get(request.query_params.get("letter", ""))
+    captcha = live.letter.switches.captcha
+    dear = captcha == STRONGER
     try:
-        day = await site.get(Days).today()
-        dear = await gate.is_over(site, *gate.network_use(request, day))
+        if not dear:
+            day = await site.get(Days).today()
+            dear = await gate.is_over(site, *gate.network_use(request, day))
     except Unavailable:
         dear = False
-    answer = site.get(Captchas).challenge(live.letter.id, dear=dear)
+    answer = site.get(Captchas).challenge(live.letter.id, dear=dear, forced=captcha != OFF)
     return JSONResponse(answer, headers={"cache-control": "no-store"})
 
 
@@ -53,6 +60,8 @@ async def sign(request: Request) -> Response:
     kind = forms.kind_of(form)
     if not live.letter.is_open:
         return await _again(request, live, kind, form, {"": CLOSED}, 409)
+    if not live.letter.takes_signatures:
+        return await _stopped(request, live, kind, form)
     if form.get("version") != live.letter.version.digest:
         return await _superseded(request, live, kind, form)
     draft = forms.read(form, tuple(site.renderer.languages))
@@ -74,6 +83,10 @@ async def _answer(request: Request, live: Live, kind: Kind, form: Mapping[str, s
             return web.see_other(f"/{web.lang_of(request)}/{live.letter.slug}/check-your-inbox")
         case Outcome.CLOSED:
             return await _again(request, await _now(request, live), kind, form, {"": CLOSED}, 409)
+        case Outcome.STOPPED:
+            return await _stopped(request, await _now(request, live), kind, form)
+        case Outcome.GONE:
+            raise Gone("the letter was taken down")
         case Outcome.SUPERSEDED:
             return await _superseded(request, await _now(request, live), kind, form)
         case Outcome.REFUSED:
@@ -110,7 +123,7 @@ async def _wish(
     return Wish(
         letter=letter.id,
         digest=letter.keys.digest(canonical),
-        sealed=site.sealer.seal(mailbox.address),
+        address=mailbox.address,
         mail_lang=web.lang_of(request),
         challenge=passed,
         network=network,
@@ -135,6 +148,13 @@ async def _now(request: Request, live: Live) -> Live:
     board = web.site_of(request).get(Board)
     await board.look()
     return await board.get(live.letter.slug)
+
+
+async def _stopped(request: Request, live: Live, kind: Kind, form: Mapping[str, str]) -> Response:
+    """Say why, where the form stood."""
+    response = await _again(request, live, kind, form, {"": STOPPED}, 503)
+    response.headers["retry-after"] = str(gate.HOUR)
+    return response
 
 
 async def _superseded(request: Request, live: Live, kind: Kind, form: Mapping[str, str]) -> Response:
@@ -166,6 +186,7 @@ async def send_link(request: Request) -> Response:
     site.get(Throttle).form(web.network_of(request))
     form = await web.form_of(request)
     live = await site.get(Board).get(request.path_params["slug"])
+    gate.check_writable(live)
     try:
         mailbox = mailboxes.parse(form.get("email", ""))
     except BadAddress as error:
@@ -179,6 +200,8 @@ async def send_link(request: Request) -> Response:
     except Unavailable as error:
         told = {"": web.language_of(request).gettext(gate.AWAY)}
         return gate.later(_find_page(request, live, gate.typed(form, told), status=503), error)
+    if outcome is Outcome.GONE:
+        raise Gone("the letter was taken down")
     if outcome is Outcome.REFUSED:
         return gate.too_many(request)
     if outcome in {Outcome.DEARER, Outcome.USED}:
@@ -195,11 +218,12 @@ async def signed(request: Request) -> Response:
     lang, slug = web.check_lang(request), request.path_params["slug"]
     site = web.site_of(request)
     await site.get(Board).get(slug)
-    kind = letter_page.kind_asked(request)
+    asked = request.query_params.get("as")
+    how = asked if asked in {Kind.ORGANIZATION.value, WAITING} else Kind.PERSON.value
 
     async def make() -> Kept:
         live = await site.get(Board).get(slug)
-        return web.kept_page(request, "signatures/signed.html", letter=live.letter, counts=live.counts, as_kind=kind)
+        return web.kept_page(request, "signatures/signed.html", letter=live.letter, counts=live.counts, how=how)
 
-    key = f"/{lang}/{slug}/signed" + (f"?as={kind.value}" if kind is Kind.ORGANIZATION else "")
+    key = f"/{lang}/{slug}/signed" + (f"?as={how}" if how != Kind.PERSON else "")
     return web.KeptResponse(request, await site.get(Pages).answer(key, slug, make))

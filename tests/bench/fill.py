@@ -2,7 +2,7 @@
 
 import functools
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Conn = asyncpg.Connection[asyncpg.Record]
 
+Furnish = Callable[["Conn", int, int], Awaitable[None]]
 CITIES = ("Москва", "Санкт-Петербург", "Berlin", "Казань", "Riga", "Tbilisi", "Новосибирск", "Paris", "Екатеринбург")
 COUNTRIES = ("RU", "RU", "RU", "DE", "GE", "LV", "FR", "US", "KZ")
 COLUMNS = (
@@ -28,12 +29,18 @@ WHERE indrelid = $1::regclass AND NOT EXISTS (SELECT FROM pg_constraint WHERE co
 """
 
 
-async def sign(conn: "Conn", letter: int, rows: int) -> None:
-    """Have ``rows`` people sign ``letter`` in public, the last of them a minute ago; indexes are built afterwards."""
+async def sign(conn: "Conn", letter: int, rows: int, furnish: "Furnish | None" = None) -> None:
+    """Have ``rows`` people sign ``letter`` in public, the last of them a minute ago; indexes are built afterwards.
+
+    ``furnish`` is called before that, with the connection, the letter and ``rows``.
+    """
     seen: set[str] = set()
     await conn.execute("SET maintenance_work_mem = '512MB'")
     indexes = await _take_indexes(conn, "signature")
     await conn.copy_records_to_table("signature", records=_people(letter, rows, seen), columns=COLUMNS)
+    await conn.execute("UPDATE count SET people = $2 WHERE letter = $1", letter, rows)
+    if furnish:
+        await furnish(conn, letter, rows)
     for definition in indexes:
         await conn.execute(definition, timeout=600)
     indexes = await _take_indexes(conn, "name_word")
@@ -41,7 +48,6 @@ async def sign(conn: "Conn", letter: int, rows: int) -> None:
     await conn.copy_records_to_table("name_word", records=known, columns=("letter", "kind", "word", "near"))
     for definition in indexes:
         await conn.execute(definition, timeout=600)
-    await conn.execute("UPDATE count SET people = $2 WHERE letter = $1", letter, rows)
     await conn.execute("VACUUM (ANALYZE) signature, name_word", timeout=600)
     await conn.execute("ANALYZE")
 

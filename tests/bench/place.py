@@ -22,7 +22,8 @@ from petition.letters.model import Letter
 from petition.processes import die_with_parent
 from petition.sealing import Wrapper
 from petition.settings import Role, Settings, load
-from tests.bench import bare, fill
+from tests.bench import bare, desk_fill, fill
+from tests.bench.fill import Furnish
 from tests.conftest import in_database
 from tests.running import KEY, SLUG, environment, free_port, publish
 
@@ -87,29 +88,34 @@ class Place:
         """Return the address of one database."""
         return in_database(self._url, name)
 
-    async def prepare(self, rows: int) -> None:
-        """Make the databases that are missing."""
+    async def prepare(self, rows: int, only: str | None) -> None:
+        """Make the databases that are missing, for everything or for ``only`` one part."""
+        road = [(PLAIN, 0), (f"letters_{FEW}", FEW), (f"letters_{rows}", rows)]
+        desk = [(f"desk_{FEW}", FEW), (f"desk_{rows}", rows)]
         admin = await connect(self._url)
         try:
             known = {row["datname"] for row in await admin.fetch("SELECT datname FROM pg_database")}
-            for name, wanted in ((PLAIN, 0), (f"letters_{FEW}", FEW), (f"letters_{rows}", rows)):
+            for name, wanted in {None: [*road, *desk], "desk": desk}.get(only, road):
                 if name not in known:
                     await admin.execute("DROP DATABASE IF EXISTS filling WITH (FORCE)")
                     await admin.execute("CREATE DATABASE filling")
-                    await self._fill(wanted)
+                    await self._fill(wanted, desk_fill.furnish if name.startswith("desk") else None)
                     await admin.execute(f"ALTER DATABASE filling RENAME TO {name}")
             await admin.execute("CHECKPOINT")
         finally:
             await admin.close()
 
-    async def _fill(self, rows: int) -> None:
+    async def _fill(self, rows: int, furnish: Furnish | None) -> None:
         url = self.url("filling")
         await migrate(url)
         async with database.opened(url, most=2) as db:
             await publish(self._settings_of(url, 1), db)
         conn = await connect(url)
         if rows:
-            await fill.sign(conn, 1, rows)
+            await fill.sign(conn, 1, rows, furnish)
+        else:
+            # What is compared with our batches is the same as before there were statistics.
+            await conn.execute("ALTER TABLE pending DISABLE TRIGGER USER")
         await conn.close()
 
     def _settings_of(self, url: str, port: int) -> Settings:
@@ -123,6 +129,17 @@ class Place:
         await admin.execute(f"DROP DATABASE IF EXISTS run_{rows} WITH (FORCE)")
         await admin.execute(f"CREATE DATABASE run_{rows} TEMPLATE letters_{rows} STRATEGY file_copy", timeout=600)
         await admin.close()
+        async with self._serving(url, port, rows) as web:
+            yield web
+
+    @contextlib.asynccontextmanager
+    async def desk(self, rows: int) -> AsyncIterator[Web]:
+        """Run one web process over the letter that the desk's pages are read of; nobody changes it."""
+        async with self._serving(self.url(f"desk_{rows}"), free_port(), rows) as web:
+            yield web
+
+    @contextlib.asynccontextmanager
+    async def _serving(self, url: str, port: int, rows: int) -> AsyncIterator[Web]:
         await migrate(url)  # it may have been filled before the newest migration
         conn = await connect(url)
         letter = await board.read(conn, Wrapper([KEY]), 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from petition.database import connect
+from tests.bench.desk_pages import RATIO as DESK
 from tests.bench.rounds import Figures, Size
 
 MOST = "≤"
@@ -53,6 +54,11 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         ),
         Line(f"search at {size.rows:,}, p95", figures.median("search many p95"), MOST, 100, "ms"),
         Line("one web process, resident", figures.median("resident"), MOST, 120, "MiB"),
+        *(
+            Line(f"first byte, desk {name.removeprefix(DESK)}", figures.median(name), MOST, 3)
+            for name, _ in figures.taken()
+            if name.startswith(DESK)
+        ),
     ]
 
 

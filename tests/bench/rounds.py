@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from petition.database import connect
 from petition.signatures.listing import Cursor
+from tests.bench import desk_pages
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
 from tests.bench.visitors import PENDING_COLUMNS, Visitors, get
@@ -27,6 +28,7 @@ class Size:
     seconds: int = 4  # of each page, and of pgbench
     forms: int = 4000  # to sign, and as many to confirm, in each round and for each letter
     searches: int = 200
+    looks: int = 15  # at each page of the desk, for each letter, in each round
 
 
 @dataclass
@@ -63,13 +65,13 @@ class Figures:
 class Bench:
     """One run."""
 
-    def __init__(self, place: Place, few: Web, many: Web, size: Size) -> None:
+    def __init__(self, place: Place, few: Web, many: Web, size: Size, figures: "Figures") -> None:
         self._place = place
         self._webs = {"few": few, "many": many}
         self._size = size
         # Both know the same people, whom only the letters' own keys tell apart.
         self._visitors = {name: Visitors(web.letter) for name, web in self._webs.items()}
-        self.figures = Figures()
+        self.figures = figures
 
     async def warm_page(self) -> None:
         """Measure the letter page against the same bytes from nothing."""
@@ -170,17 +172,27 @@ class Bench:
         return found
 
 
-NAMES = ("warm_page", "sign", "confirm", "lists", "search")
+ROAD = ("warm_page", "sign", "confirm", "lists", "search")
+NAMES = (*ROAD, "desk")
 
 
 async def run(place: Place, size: Size, only: str | None) -> Figures:
     """Measure everything, or ``only`` one part (one of ``NAMES``)."""
-    async with place.web(FEW) as few, place.web(size.rows) as many:
-        bench = Bench(place, few, many, size)
-        await bench.warm_up()
-        for number in range(size.rounds):
-            for name in NAMES if only is None else (only,):
-                print(f"round {number + 1} of {size.rounds}: {name}", flush=True)
-                await getattr(bench, name)()
-        bench.memory()
-        return bench.figures
+    figures = Figures()
+    if only != "desk":
+        async with place.web(FEW) as few, place.web(size.rows) as many:
+            bench = Bench(place, few, many, size, figures)
+            await bench.warm_up()
+            for number in range(size.rounds):
+                for name in ROAD if only is None else (only,):
+                    print(f"round {number + 1} of {size.rounds}: {name}", flush=True)
+                    await getattr(bench, name)()
+            bench.memory()
+    if only in {None, "desk"}:
+        async with place.desk(FEW) as few, place.desk(size.rows) as many:
+            seats = await desk_pages.Seat.taken(few), await desk_pages.Seat.taken(many)
+            for number in range(size.rounds):
+                print(f"round {number + 1} of {size.rounds}: desk", flush=True)
+                for name, ratio in desk_pages.measure(*seats, size.looks):
+                    figures.values[name].append(ratio)
+    return figures

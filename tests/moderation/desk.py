@@ -71,10 +71,14 @@ class Bench:
         """Sign and confirm from these mailboxes."""
         async with self.database.transaction() as conn:
             ids = await rows.add_pending(conn, self.letter, addresses, **fields)
+        await self.use_links(ids)
+        return ids
+
+    async def use_links(self, ids: Sequence[int]) -> None:
+        """Confirm what waits."""
         confirming = Confirming(self.database)
         for each in ids:
             await confirming.submit(Claim(self.letter.id, each, self.letter.keys))
-        return ids
 
     async def crowd(self, number: int, state: str = "confirmed", country: str | None = None) -> list[int]:
         """Have many public people stand there, counted, each a second after the one before; return their ids."""

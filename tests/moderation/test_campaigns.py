@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from petition.moderation import campaigns, queue, queue_queries
+from petition.moderation import campaigns, decisions, queue, queue_queries
 from petition.moderation.campaigns import State
 from petition.moderation.model import ANY, Act, By, Filter, Source
 from petition.organizers.model import Refused
@@ -177,3 +177,38 @@ async def test_two_workers_do_not_do_the_same_step(bench: Bench) -> None:
     while any(await asyncio.gather(*(campaigns.step(bench.database, WRAPPER, 50) for _ in range(3)))):
         await bench.check()
     assert (await read(bench, campaign)).changed == 400
+
+
+async def test_ten_thousand_while_two_others_decide_and_people_sign(bench: Bench) -> None:
+    crowd = await bench.crowd(10_000, country="FJ")
+    campaign = await make(bench, Act.REMOVE, country="FJ")
+    await move(bench, campaign, "start", Reason.FAKE)
+    by_hand: set[int] = set()
+    for n in range(0, 20):
+        some = crowd[n * 470 : n * 470 + 60]  # whose turn comes now, or has come
+        await asyncio.gather(
+            campaigns.step(bench.database, WRAPPER, 500),
+            decide(bench, Act.REMOVE, some[:40]),
+            decide(bench, Act.BACK, some[20:]),
+            own.withdraw(bench.database, bench.letter, crowd[-1 - n]),
+            bench.sign(f"Voice {chr(97 + n)}"),
+        )
+        by_hand |= set(some)
+        await bench.check()
+    while await campaigns.step(bench.database, WRAPPER, 500):
+        await bench.check()
+    assert (await read(bench, campaign)).state is State.DONE
+    left = await bench.rows("SELECT id FROM signature WHERE letter = $1 AND state = 'confirmed' AND country = 'FJ'")
+    assert {row["id"] for row in left} <= by_hand  # only what somebody has brought back meanwhile
+    await move(bench, campaign, "revert")
+    await work(bench)
+    states = await bench.rows("SELECT state, count(*) AS n FROM signature WHERE letter = $1 GROUP BY 1 ORDER BY 1")
+    assert sum(row["n"] for row in states) == 10_020
+    removed = await bench.rows("SELECT id FROM signature WHERE letter = $1 AND state = 'removed'")
+    assert {row["id"] for row in removed} <= by_hand
+
+
+async def decide(bench: Bench, act: Act, ids: list[int]) -> None:
+    async with bench.database.transaction() as conn:
+        seen = dict.fromkeys(ids, decisions.ANY_ACT)
+        await decisions.decide(conn, By(None, bench.letter.id), WRAPPER, act, seen, Reason.ABUSE)

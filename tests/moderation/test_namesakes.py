@@ -140,8 +140,9 @@ async def test_two_workers_at_once_flag_once(bench: Bench) -> None:
 
 
 async def test_the_index_over_words_answers(bench: Bench) -> None:
-    await bench.crowd(50)
+    await bench.crowd(2000)
     async with bench.database.transaction() as conn:
+        await conn.execute("ANALYZE signature")
         await listing_queries.use_index_of_words(conn)
         plan = await conn.fetch(f"EXPLAIN {namesake_queries.NAMED_LIKE}", "('1:иван') & ('1:петров')", 2, 100)
     told = "\n".join(row[0] for row in plan)

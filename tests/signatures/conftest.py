@@ -28,7 +28,8 @@ async def shared(
 
 
 EMPTY = """
-TRUNCATE pending, signature, organization, contact, outbox, bar, name_word, count_hour, limit_use, used_challenge
+TRUNCATE pending, signature, organization, contact, outbox, bar, name_word, count_hour, limit_use, used_challenge,
+         statistics_change, statistics_hour, statistics_total
 CASCADE
 """
 

@@ -18,6 +18,7 @@ from petition.signatures import commands
 from tests.signatures.people import WRAPPER, letter
 from tests.signatures.test_approval import wait
 from tests.signatures.test_imports import FILE
+from tests.transfer.books import book
 
 
 @pytest.fixture
@@ -172,3 +173,15 @@ def _file(folder: Path, rows: int) -> str:
     lines = [f"person,Person {'x' * (i % 9)},p{i}@letters.example,{'y' * 150},public" for i in range(rows)]
     path.write_text("\n".join(["kind,name,email,affiliation,visibility", *lines]), encoding="utf-8")
     return str(path)
+
+
+async def test_a_workbook_is_taken_in_like_the_same_csv(
+    db: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "signatories.xlsx"
+    path.write_bytes(book([["kind", "name", "country"], ["person", "Vera Novak", "Latvia"], ["organization", "Pier"]]))
+    await commands.import_csv(db, WRAPPER, "north", path)
+    assert "added 1 people" in capsys.readouterr().out
+    path.write_bytes(b"PK\x03\x04" + bytes(100))
+    with pytest.raises(ImportRefused, match="not a workbook"):
+        await commands.import_csv(db, WRAPPER, "north", path)

@@ -5,26 +5,35 @@ import io
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from petition.database import Database, opened
+from petition.database import Connection, Database, opened
 from petition.errors import NotFound
-from petition.letters.model import Letter
+from petition.letters.model import Letter, Tally
 from petition.moderation import approving
+from petition.organizers import model as organizers
 from petition.sealing import Wrapper
 from petition.settings import Role, load
 from petition.signatures import imports, own
 from petition.signatures.confirming import Claim, Confirming
 from petition.signatures.imports import Target
 from petition.signatures.own import Refused
+from petition.statistics import queries as statistics
+from petition.transfer import tallies, undoing
+from petition.transfer.intakes import Whose
 from tests import rows
 from tests.running import KEY, environment, publish
 
 NAMES = ("Иван Петров", "Vera Novak", "Петров", "O'Brien", "Вера Петрова", "李小龙")
 ORGANIZATIONS = ("North Pier", "Южный порт", "Third Line")
 VISIBILITIES = ("public", "organizers", "counted")
+ORGANIZER = """
+INSERT INTO organizer (name, lang, digest, sealed) VALUES ('', 'en', 'one', '')
+ON CONFLICT (digest) DO UPDATE SET lang = 'en' RETURNING id
+"""
 HELD = "SELECT id FROM signature WHERE letter = $1 AND state = 'held'"
 SIGNED = "SELECT id FROM signature WHERE letter = $1"
 
@@ -64,12 +73,17 @@ class World:
             (1, self.delete),
             (2, self.approve),
             (1, self.take_in),
+            (1, self.fold),
+            (1, self.take_back),
+            (1, self.bring_back),
+            (1, self.tally),
+            (1, self.turn_tally),
         ]
         weights, each = zip(*acts, strict=True)
         (act,) = self.draw.choices(each, weights)
         try:
             await act()
-        except (Refused, NotFound):  # somebody was first, or it makes no sense for this one
+        except (Refused, organizers.Refused, NotFound):  # somebody was first, or it makes no sense for this one
             return
 
     async def sign(self) -> None:
@@ -129,6 +143,47 @@ class World:
         target = Target(self.letter.id, self.letter.keys, self.letter.rules_version)
         async with self.database.transaction() as conn:
             await imports.take_in(conn, target, io.BytesIO("\n".join(lines).encode()))
+
+    async def fold(self) -> None:
+        """Have the worker add up what has changed in the figures."""
+        await statistics.fold(self.database)
+
+    async def take_back(self) -> None:
+        """Undo a step of some import."""
+        async with self.database.transaction() as conn:
+            number = await self._import(conn)
+            await undoing.take_back(conn, self.letter.id, number, self.draw.choice([2, 500]))
+
+    async def bring_back(self) -> None:
+        """Bring back what was undone of some import."""
+        async with self.database.transaction() as conn:
+            await undoing.bring_back(conn, self.letter.id, await self._import(conn))
+
+    async def _import(self, conn: Connection) -> int:
+        newest = await conn.fetchval("SELECT max(number) FROM intake WHERE letter = $1", self.letter.id)
+        if newest is None:
+            raise NotFound("nothing was imported yet")
+        return int(self.draw.randint(1, newest))
+
+    async def tally(self) -> None:
+        """Count people who signed elsewhere, or correct their number."""
+        tally = Tally(self.draw.randint(1, 50), date(2022, 3, 5), {"en": "on paper"})
+        async with self.database.transaction() as conn:
+            before = await conn.fetchval("SELECT max(id) FROM tally WHERE letter = $1", self.letter.id)
+            if before and self.draw.random() < 0.5:
+                await tallies.correct(conn, await self._whose(conn), before, tally)
+            else:
+                await tallies.add(conn, await self._whose(conn), tally)
+
+    async def turn_tally(self) -> None:
+        """Take a tally back, or bring it back."""
+        async with self.database.transaction() as conn:
+            newest = await conn.fetchval("SELECT max(id) FROM tally WHERE letter = $1", self.letter.id) or 0
+            turn = self.draw.choice([tallies.undo, tallies.redo])
+            await turn(conn, await self._whose(conn), self.draw.randint(0, newest))
+
+    async def _whose(self, conn: Connection) -> Whose:
+        return Whose(await conn.fetchval(ORGANIZER), self.letter.id)
 
     async def _any(self) -> int:
         found = await rows.rows_of(self.database, SIGNED, self.letter.id)

@@ -1,0 +1,87 @@
+"""All SQL of kill switches."""
+
+from petition.database import Connection, Record
+from petition.letters.switches import Setting, Switch
+from petition.state import Texts
+
+SWITCHED_ON = "SELECT letter, name, value, texts FROM switch WHERE value <> 'off'"
+
+ALL_SWITCHES = """
+SELECT name, value, texts, former_value, former_texts, revision, since FROM switch
+WHERE letter IS NOT DISTINCT FROM $1::integer
+"""
+
+# Revision 0 stands for a switch that nobody has ever touched.
+FIRST_SWITCH = """
+INSERT INTO switch (letter, name, value, texts) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING 'off'
+"""
+
+SET_SWITCH = """
+UPDATE switch w SET value = $4, texts = $5, former_value = w.value, former_texts = w.texts, revision = w.revision + 1,
+       since = now()
+FROM (SELECT value FROM switch WHERE letter IS NOT DISTINCT FROM $1::integer AND name = $2 FOR UPDATE) AS before
+WHERE w.letter IS NOT DISTINCT FROM $1::integer AND w.name = $2 AND w.revision = $3 RETURNING before.value
+"""
+
+UNDO_SWITCH = """
+UPDATE switch w SET value = w.former_value, texts = w.former_texts, former_value = w.value, former_texts = w.texts,
+       revision = w.revision + 1, since = now()
+WHERE w.letter IS NOT DISTINCT FROM $1::integer AND w.name = $2 AND w.revision = $3
+RETURNING w.former_value AS before, w.value AS after
+"""
+
+# What the desk's pages show: this letter's, and the installation's with "all:" in front.
+NAMES_ON = """
+SELECT coalesce(array_agg(CASE WHEN letter IS NULL THEN 'all:' || name ELSE name END ORDER BY letter, name), '{}')
+FROM switch WHERE value <> 'off' AND (letter IS NULL OR letter = $1::integer)
+"""
+
+# Who changed it last.
+LAST_SWITCHED = """
+SELECT l.at, coalesce(nullif(o.name, ''), '#' || l.organizer) AS who
+FROM log l LEFT JOIN organizer o ON o.id = l.organizer
+WHERE l.letter IS NOT DISTINCT FROM $1::integer AND l.act = $2 ORDER BY l.id DESC LIMIT 1
+"""
+
+
+async def switched_on(conn: Connection) -> list[tuple[int | None, Setting]]:
+    """Return all that is switched on anywhere, each with its letter; None is the installation."""
+    return [(row["letter"], setting_in(row)) for row in await conn.fetch(SWITCHED_ON)]
+
+
+async def all_switches(conn: Connection, letter: int | None) -> list[Record]:
+    """Return the switches of a letter, or of the installation, that somebody has ever touched."""
+    return await conn.fetch(ALL_SWITCHES, letter)
+
+
+async def set_switch(
+    conn: Connection, letter: int | None, name: Switch, revision: int, value: str, texts: Texts
+) -> str | None:
+    """Put a switch into a position if it still is as it was seen; return the position before, or None."""
+    before: str | None
+    if revision == 0:
+        before = await conn.fetchval(FIRST_SWITCH, letter, name.value, value, dict(texts))
+    else:
+        before = await conn.fetchval(SET_SWITCH, letter, name.value, revision, value, dict(texts))
+    return before
+
+
+async def undo_switch(conn: Connection, letter: int | None, name: Switch, revision: int) -> Record | None:
+    """Put a switch back to where it was before; return both positions, or None if it was changed meanwhile."""
+    return await conn.fetchrow(UNDO_SWITCH, letter, name.value, revision)
+
+
+async def names_on(conn: Connection, letter: int | None) -> list[str]:
+    """Return what is switched on for a letter, as ``DeskLetter.switched`` has it."""
+    names: list[str] = await conn.fetchval(NAMES_ON, letter)
+    return names
+
+
+async def last_switched(conn: Connection, letter: int | None, name: Switch) -> Record | None:
+    """Return who changed a switch last, and when."""
+    return await conn.fetchrow(LAST_SWITCHED, letter, f"switch.{name.value}")
+
+
+def setting_in(row: Record) -> Setting:
+    """Read a switch out of a row."""
+    return Setting(Switch(row["name"]), row["value"], row["texts"])

@@ -1,0 +1,77 @@
+"""Kill switches: what an emergency turns off, for one letter or for the installation, without a restart."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from petition.state import Texts
+
+OFF, ON, STRONGER = "off", "on", "stronger"
+
+
+class Switch(StrEnum):
+    """What can be switched. The order is that of the desk's page."""
+
+    STOP = "stop"  # nobody signs or confirms
+    HOLD = "hold"  # whoever confirms waits for a moderator
+    CAPTCHA = "captcha"  # asked for even where the settings say not; "stronger": the dearer one, of everybody
+    HIDE_LIST = "hide_list"  # no names anywhere; the count stays
+    BANNER = "banner"
+    READ_ONLY = "read_only"  # nothing is taken from the public side
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Return the positions it has."""
+        return (OFF, ON, STRONGER) if self is Switch.CAPTCHA else (OFF, ON)
+
+    @property
+    def speaks(self) -> bool:
+        """Tell whether readers are shown a text with it."""
+        return self in {Switch.STOP, Switch.BANNER, Switch.READ_ONLY}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One switch in one position, with what it says to readers by language."""
+
+    name: Switch
+    value: str
+    texts: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """All that is switched on for one letter, the installation's own switches included.
+
+    ``stop`` and ``read_only`` are None when off, else why, by language (empty if nobody said).
+    """
+
+    stop: Texts | None = None
+    hold: bool = False
+    captcha: str = OFF
+    list_hidden: bool = False
+    banners: tuple[Texts, ...] = ()
+    read_only: Texts | None = None
+
+    @property
+    def pause(self) -> Texts | None:
+        """Return why nobody can sign now; None if everybody can."""
+        return self.stop if self.read_only is None else self.read_only
+
+    @classmethod
+    def of(cls, installation: Iterable[Setting], letter: Iterable[Setting] = ()) -> "Switches":
+        """Return what holds for a letter. What it says of itself goes before what is said of everything."""
+        both = [{each.name: each for each in some if each.value != OFF} for some in (installation, letter)]
+        on: Mapping[Switch, Setting] = both[0] | both[1]
+        captchas = {some[Switch.CAPTCHA].value for some in both if Switch.CAPTCHA in some}
+        return cls(
+            stop=on[Switch.STOP].texts if Switch.STOP in on else None,
+            hold=Switch.HOLD in on,
+            captcha=STRONGER if STRONGER in captchas else ON if captchas else OFF,
+            list_hidden=Switch.HIDE_LIST in on,
+            banners=tuple(some[Switch.BANNER].texts for some in both if Switch.BANNER in some),
+            read_only=on[Switch.READ_ONLY].texts if Switch.READ_ONLY in on else None,
+        )
+
+
+NOTHING = Switches()

@@ -1,0 +1,70 @@
+"""Taking a letter down: its short name answers 410 from then on, and everything else about it is deleted.
+
+First, in one transaction, the letter's row is emptied while nobody else adds anything to the letter: its keys go, its
+dates. From the commit on no page shows it, nobody can sign or confirm, and what is encrypted cannot be read any more.
+Then its rows go, in batches, so that nobody waits long, a million of them neither; what is left after some seconds, or
+after a crash in between, the worker deletes within a minute.
+"""
+
+import asyncio
+import time
+
+from petition.database import Connection, Database
+from petition.errors import Gone, NotFound
+from petition.i18n import N_
+from petition.letters import state_queries as queries
+from petition.letters.model import State
+from petition.organizers import journal
+from petition.organizers.model import Refused
+
+BATCH = 5000  # rows a transaction
+PATIENCE = 10.0  # seconds of deleting before the rest is left to the worker
+PAUSE = 0.05  # seconds until rows that somebody was working on are asked for again
+
+OTHER_NAME = N_("That is not the short name of this letter. Nothing has been deleted.")
+
+
+async def take_down(conn: Connection, by: int | None, letter: int, typed: str) -> None:
+    """Empty a letter's row, in this transaction of its own; ``clear`` deletes the rest.
+
+    ``typed`` must be its short name. Raises ``Refused``, ``NotFound``, and ``Gone`` if somebody was first.
+    """
+    row = await queries.lock_alone(conn, letter)
+    if row is None:
+        raise NotFound("there is no such letter")
+    if row["state"] == State.GONE:
+        raise Gone("the letter was taken down")
+    if typed.strip() != row["slug"]:
+        raise Refused(OTHER_NAME, "slug")
+    await queries.take_down(conn, letter)
+    await journal.write(conn, by, letter, "letter.take_down", before=row["state"], after=State.GONE)
+
+
+async def clear(database: Database, letter: int, patience: float = PATIENCE) -> int:
+    """Delete the rows of a letter that was taken down, for ``patience`` seconds at most; return how many went.
+
+    Raises ``Unavailable``.
+    """
+    total, ends = 0, time.monotonic() + patience
+    while True:
+        left = False
+        for table in queries.DROP_ROWS:
+            dropped = BATCH
+            while dropped == BATCH:
+                async with database.transaction() as conn:
+                    dropped = await queries.drop_rows(conn, table, letter, BATCH)
+                total += dropped
+                if time.monotonic() > ends:
+                    return total
+            async with database.connection() as conn:
+                left = await queries.is_left(conn, table, letter) or left
+        if not left:
+            return total
+        await asyncio.sleep(PAUSE)
+
+
+async def clear_all(database: Database) -> int:
+    """Delete whatever is left of letters that were taken down; return how many rows. Raises ``Unavailable``."""
+    async with database.connection() as conn:
+        letters = await queries.gone_letters(conn)
+    return sum([await clear(database, letter) for letter in letters])

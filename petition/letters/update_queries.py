@@ -1,0 +1,81 @@
+"""All SQL of updates on a letter: news that stand on its page. Their table is called news: update is a word of SQL."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from petition.database import Connection, Record
+from petition.letters.model import Text
+
+ALL_NEWS = """
+SELECT id, state, texts, revision, written_at, published_at, edited_at FROM news WHERE letter = $1
+ORDER BY coalesce(published_at, written_at) DESC, id DESC LIMIT 500
+"""
+
+ONE_NEWS = """
+SELECT id, state, texts, shown, revision, written_at, published_at, edited_at FROM news WHERE letter = $1 AND id = $2
+"""
+
+LOCK_NEWS = ONE_NEWS + "FOR UPDATE"
+
+ADD_NEWS = """
+INSERT INTO news (letter, texts) SELECT id, $2 FROM letter WHERE id = $1 AND state <> 'gone' RETURNING id
+"""
+
+WRITE_NEWS = """
+UPDATE news SET texts = $3, shown = $4, state = $5, revision = revision + 1, edited_at = CASE WHEN $6 THEN now()
+       ELSE edited_at END, published_at = CASE WHEN $5 = 'published' THEN coalesce(published_at, now())
+       ELSE published_at END
+WHERE letter = $1 AND id = $2
+"""
+
+SHOWN_NEWS = """
+SELECT id, shown, published_at, edited_at FROM news
+WHERE letter = $1 AND state = 'published'
+  AND (published_at, id) < (SELECT before.published_at, before.id FROM news before
+                            WHERE before.letter = $1 AND before.id = $2
+                            UNION ALL SELECT 'infinity', 0 WHERE $2 = 0)
+ORDER BY published_at DESC, id DESC LIMIT $3
+"""
+
+MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
+
+
+async def all_news(conn: Connection, letter: int) -> list[Record]:
+    """Return every update of a letter, drafts and removed ones too, newest first."""
+    return await conn.fetch(ALL_NEWS, letter)
+
+
+async def one(conn: Connection, letter: int, update: int, *, lock: bool = False) -> Record | None:
+    """Return one update of a letter."""
+    return await conn.fetchrow(LOCK_NEWS if lock else ONE_NEWS, letter, update)
+
+
+async def add(conn: Connection, letter: int, texts: Mapping[str, Mapping[str, str]]) -> int | None:
+    """Add a draft; return its number, or None if the letter has been taken down."""
+    number: int | None = await conn.fetchval(ADD_NEWS, letter, dict(texts))
+    return number
+
+
+async def write(
+    conn: Connection,
+    letter: int,
+    update: int,
+    texts: Mapping[str, Any],
+    shown: Mapping[str, Any] | None,
+    state: str,
+    *,
+    edited: bool,
+) -> None:
+    """Write an update down; ``edited`` notes that readers get another text than before."""
+    await conn.execute(WRITE_NEWS, letter, update, dict(texts), shown and dict(shown), state, edited)
+
+
+async def shown(conn: Connection, letter: int, before: int, most: int) -> Sequence[tuple[Record, Mapping[str, Text]]]:
+    """Return what readers see, newest first, each with its texts; after the update ``before`` (0: from the newest)."""
+    rows = await conn.fetch(SHOWN_NEWS, letter, before, most)
+    return [(row, {lang: Text(**text) for lang, text in sorted(row["shown"].items())}) for row in rows]
+
+
+async def move_revision(conn: Connection, letter: int) -> None:
+    """Have the letter's kept pages made anew."""
+    await conn.execute(MOVE_REVISION, letter)

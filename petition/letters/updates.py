@@ -1,0 +1,138 @@
+"""Updates on a letter: written in the languages of the site, published, edited in the open, removed, brought back."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from petition.database import Connection, Record
+from petition.errors import Gone, NotFound
+from petition.i18n import N_
+from petition.letters import markdown
+from petition.letters import update_queries as queries
+from petition.letters.model import Text
+from petition.organizers import journal
+from petition.organizers.model import Refused
+from petition.text import clean, has_direction_mark, has_hidden
+
+DRAFT, PUBLISHED, REMOVED = "draft", "published", "removed"
+LONGEST_TITLE = 200  # characters
+LARGEST = 20_000  # characters of Markdown in one language
+
+NO_TITLE = N_("Please give it a title.")
+NO_TEXT = N_("Please write something under the title.")
+NOTHING = N_("Please write it in at least one language.")
+LONG_TITLE = N_("This is too long: 200 characters at most.")
+LONG_TEXT = N_("This is too long: 20,000 characters at most.")
+HIDDEN = N_("There is a hidden character here. Please type it by hand instead of pasting it.")
+CHANGED = N_(
+    "A colleague has changed this update meanwhile. Your text is kept below, theirs stands under it. "
+    "If you press the button again, yours takes its place."
+)
+NOT_YET = N_("Readers see updates once the letter is published.")
+NOT_SO = N_("A colleague was faster. Here is how it is now.")
+
+Texts = dict[str, dict[str, str]]  # language → {"title": …, "markdown": …}
+
+
+def texts_in(form: Mapping[str, str], languages: Collection[str]) -> tuple[Texts, dict[str, str]]:
+    """Return what was typed by language, and what is wrong with it, by field of the form."""
+    texts: Texts = {}
+    errors: dict[str, str] = {}
+    for lang in languages:
+        title = clean(form.get(f"title_{lang}", ""))
+        body = markdown.trimmed(form.get(f"text_{lang}", "").replace("\r\n", "\n").replace("\r", "\n"))
+        if not title and not body:
+            continue
+        texts[lang] = {"title": title, "markdown": body}
+        if problem := _problem_of_title(title):
+            errors[f"title_{lang}"] = problem
+        if problem := _problem_of_text(body):
+            errors[f"text_{lang}"] = problem
+    if not texts:
+        errors[f"title_{next(iter(languages))}"] = NOTHING
+    return texts, errors
+
+
+def _problem_of_title(title: str) -> str | None:
+    if not title:
+        return NO_TITLE
+    if len(title) > LONGEST_TITLE:
+        return LONG_TITLE
+    return HIDDEN if has_hidden(title) or has_direction_mark(title) else None
+
+
+def _problem_of_text(body: str) -> str | None:
+    if not body:
+        return NO_TEXT
+    if len(body) > LARGEST:
+        return LONG_TEXT
+    return HIDDEN if has_hidden(body.replace("\n", "").replace("\t", "")) else None
+
+
+def rendered(texts: Texts) -> dict[str, Text]:
+    """Return the texts with their HTML, sanitized as a letter's is."""
+    return {
+        lang: Text(each["title"], each["markdown"], markdown.to_html(each["markdown"])) for lang, each in texts.items()
+    }
+
+
+async def add(conn: Connection, by: int, letter: int, texts: Texts) -> int:
+    """Keep a draft; return its number. Raises ``Gone``."""
+    number = await queries.add(conn, letter, texts)
+    if number is None:
+        raise Gone("the letter was taken down")
+    await journal.write(conn, by, letter, "update.add", ids=[number], after=DRAFT)
+    return number
+
+
+async def save(
+    conn: Connection, by: int, letter: int, update: int, revision: int, texts: Texts, *, publish: bool = False
+) -> None:
+    """Keep what was written; readers get it if the update is published, or is by this.
+
+    Raises ``NotFound``; ``Refused`` if somebody has changed it since.
+    """
+    row = await _lock(conn, letter, update)
+    if row["revision"] != revision or row["state"] == REMOVED:
+        raise Refused(CHANGED, "first")
+    after = PUBLISHED if publish else row["state"]
+    shown: dict[str, Any] | None = row["shown"]
+    if after == PUBLISHED:
+        shown = {lang: asdict(text) for lang, text in rendered(texts).items()}
+    edited = row["published_at"] is not None and shown != row["shown"]
+    if (row["texts"], row["state"]) == (texts, after):
+        return
+    await _write(conn, by, row, letter, (texts, shown, after), edited=edited)
+
+
+async def move(conn: Connection, by: int, letter: int, update: int, revision: int, *, back: bool) -> None:
+    """Remove an update, or bring it back to where it was. Raises ``NotFound``, ``Refused``."""
+    row = await _lock(conn, letter, update)
+    if row["revision"] != revision or (row["state"] == REMOVED) is not back:
+        raise Refused(NOT_SO, "first")
+    former = PUBLISHED if row["published_at"] is not None else DRAFT
+    await _write(conn, by, row, letter, (row["texts"], row["shown"], former if back else REMOVED), edited=False)
+
+
+async def _lock(conn: Connection, letter: int, update: int) -> Record:
+    row = await queries.one(conn, letter, update, lock=True)
+    if row is None:
+        raise NotFound("there is no such update")
+    return row
+
+
+async def _write(
+    conn: Connection,
+    by: int,
+    row: Record,
+    letter: int,
+    now: tuple[Texts, dict[str, Any] | None, str],
+    *,
+    edited: bool,
+) -> None:
+    texts, shown, after = now
+    await queries.write(conn, letter, row["id"], texts, shown, after, edited=edited)
+    act = "update.edit" if after == row["state"] else f"update.{'back' if row['state'] == REMOVED else after}"
+    await journal.write(conn, by, letter, act, ids=[row["id"]], before=row["state"], after=after)
+    if PUBLISHED in {row["state"], after}:
+        await queries.move_revision(conn, letter)

@@ -1,0 +1,120 @@
+"""Taking a list of signatures out: which, in which columns and form, and the file itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, quote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from petition import desk, web
+from petition.desk import Desk
+from petition.i18n import N_
+from petition.moderation import forms, pages
+from petition.moderation.keys import keys_for
+from petition.moderation.model import Filter
+from petition.organizers import journal
+from petition.organizers.model import Refused
+from petition.signatures.exports import Format
+from petition.signatures.model import SignatureState
+from petition.state import Site
+from petition.transfer.exporting import CHOSEN, COLUMNS, Export, Order
+
+NO_COLUMN = N_("Please choose at least one column.")
+NO_FORM = N_("Please choose a form.")
+FILE_NAME = N_("signatures")
+
+TYPES: Mapping[Format, str] = {
+    Format.CSV: "text/csv; charset=utf-8",
+    Format.JSON: "application/json",
+    Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+_ends: "set[asyncio.Task[None]]" = set()  # a task that nobody holds may be forgotten before it has run
+
+
+async def show(request: Request, who: Desk) -> Response:
+    """Show what would be taken out. Without a filter in the address that is what counts."""
+    wanted = forms.filter_of(request.query_params)
+    return _page(request, who, wanted if request.query_params else Filter(state=SignatureState.CONFIRMED))
+
+
+async def take(request: Request, who: Desk) -> Response:
+    """Hand the file out, noted in the log when it begins and when it ends."""
+    form = await web.form_of(request)
+    wanted = forms.filter_of(dict(parse_qsl(pages.back_of(form))))
+    try:
+        order = _order(form, who.this.id, wanted)
+    except Refused as refused:
+        return _page(request, who, wanted, form=form, refused=refused)
+    site = web.site_of(request)
+    async with site.database.transaction() as conn:
+        keys = await keys_for(conn, order.letter, site.wrapper)
+        log = await journal.write(conn, who.organizer.id, order.letter, "export.list", before=order.summary())
+    export = Export(site.database, keys, order)
+    headers = {"cache-control": "no-store", "content-disposition": _disposition(request, who, order.form)}
+    return StreamingResponse(_sent(site, who, export, log), headers=headers, media_type=TYPES[order.form])
+
+
+def _order(form: Mapping[str, str], letter: int, wanted: Filter) -> Order:
+    columns = tuple(name for name in COLUMNS if form.get(f"c_{name}") == "1")
+    if not columns:
+        raise Refused(NO_COLUMN, "columns")
+    if form.get("form") not in set(Format):
+        raise Refused(NO_FORM, "form")
+    return Order(letter, wanted, columns, Format(form["form"]))
+
+
+async def _sent(site: Site, who: Desk, export: Export, log: int) -> AsyncIterator[bytes]:
+    """Yield the file; in the end, however it came, note how many went out."""
+    whole = False
+    try:
+        async for piece in export.pieces():
+            yield piece
+        whole = True
+    finally:
+        # Of its own, since whoever broke off has this one cancelled.
+        end = asyncio.create_task(_note_end(site, who, export.rows, log, whole=whole))
+        _ends.add(end)
+        end.add_done_callback(_ends.discard)
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(end)
+
+
+async def _note_end(site: Site, who: Desk, rows: int, log: int, *, whole: bool) -> None:
+    async with site.database.transaction() as conn:
+        await journal.write(
+            *(conn, who.organizer.id, who.this.id, "export.end"),
+            ids=[log],
+            after=f"rows:{rows}",
+            reason=None if whole else "broken_off",
+        )
+
+
+def _disposition(request: Request, who: Desk, form: Format) -> str:
+    """Return the file's name, in ASCII for old programs and in the organizer's language for others (RFC 6266)."""
+    day = datetime.now(UTC).date().isoformat()
+    own = f"{web.language_of(request).gettext(FILE_NAME)}-{who.this.slug}-{day}.{form.value}"
+    return f"attachment; filename=\"{who.this.slug}-{day}.{form.value}\"; filename*=UTF-8''{quote(own, safe='')}"
+
+
+def _page(
+    request: Request, who: Desk, wanted: Filter, *, form: Mapping[str, str] = {}, refused: Refused | None = None
+) -> Response:
+    fields = wanted.as_fields()
+    chosen = {name for name in COLUMNS if form.get(f"c_{name}") == "1"} if form else set(CHOSEN)
+    return desk.page(
+        request,
+        who,
+        "desk/transfer/export.html",
+        422 if refused else 200,
+        fields=fields,
+        back=urlencode(fields),
+        columns=COLUMNS,
+        chosen=chosen,
+        formats=tuple(Format),
+        form_chosen=form.get("form", Format.CSV.value),
+        words=pages.WORDS,
+        problem=web.language_of(request).gettext(refused.message) if refused else None,
+    )

@@ -1,0 +1,173 @@
+"""How much memory a large import and a large export take: ``python -m tests.bench.in_and_out [ROWS]``.
+
+The promise: importing 100,000 rows takes a process to 200 MB at most, and exporting 1,000,000 lets it grow by at most
+50 MB, in each form. Exits with 1 if a promise is broken.
+"""
+
+import asyncio
+import os
+import resource
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass
+from pathlib import Path
+
+from petition import embedded
+from petition.database import Connection, Database, migrate, opened
+from petition.letters.model import Letter
+from petition.moderation.model import Filter
+from petition.sealing import Wrapper
+from petition.settings import Role, load
+from petition.signatures.exports import Format
+from petition.transfer import intakes, jobs, mapping
+from petition.transfer.exporting import CHOSEN, Export, Order
+from petition.transfer.intakes import Whose
+from petition.transfer.model import About
+from tests import rows
+from tests.crowd import Crowd
+from tests.running import KEY, environment, publish
+
+IMPORT_MOST = 200.0  # MB, the whole process
+EXPORT_MOST = 50.0  # MB more than before
+HEADER = "Timestamp,Full name,E-mail,City,Country\n"
+ORGANIZER = "INSERT INTO organizer (name, lang, digest, sealed) VALUES ('', 'en', '', '') RETURNING id"
+FILL = """
+INSERT INTO signature (letter, id, signed_at, listed_at, kind, state, visibility, name, name_key, country, read_lang)
+SELECT $1, n, now(), now() - n * interval '1 second', 'person', 'confirmed', 'public', 'Vera Crowd ' || n, 'vera crowd',
+       'LV', 'en'
+FROM generate_series($2::bigint, $3::bigint) AS n
+"""
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident() -> float:
+    """Return how much memory this process has now, in MB."""
+    if sys.platform == "linux":
+        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+@dataclass
+class Measured:
+    """What something took: MB before and at its highest, seconds."""
+
+    before: float
+    peak: float
+    seconds: float
+
+
+async def measured(work: Awaitable[object]) -> Measured:
+    """Do something, and watch the process's memory meanwhile."""
+    before, begin = resident(), time.monotonic()
+    peak, over = [before], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.02):
+            peak[0] = max(peak[0], resident())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        await work
+    finally:
+        over.set()
+        watching.join()
+    return Measured(before, max(*peak, resident()), time.monotonic() - begin)
+
+
+async def bring(database: Database, letter: Letter, number_of_rows: int) -> dict[str, Measured]:
+    """Upload and import a file of so many people; return what each step took."""
+    async with database.transaction() as conn:
+        whose = Whose(await conn.fetchval(ORGANIZER), letter.id)
+        number = await intakes.begin(conn, whose)
+    await intakes.store(database, whose, letter.keys, number, _file(number_of_rows))
+    async with database.transaction() as conn:
+        await intakes.uploaded(conn, whose, letter.keys, number, "bench.csv")
+    took = {"reading": await measured(_step(database))}
+    async with database.transaction() as conn:
+        await intakes.move(conn, whose, letter.keys, number, await _chosen(conn, letter, number))
+    took["trying"] = await measured(_step(database))
+    async with database.transaction() as conn:
+        await intakes.move(conn, whose, letter.keys, number, {"step": "start"})
+    took["importing"] = await measured(_step(database))
+    async with database.connection() as conn:
+        counted = await rows.check_count(conn, letter)
+    if counted["people"] != number_of_rows:
+        raise SystemExit(f"{counted['people']} of {number_of_rows} people were imported")
+    return took
+
+
+async def _chosen(conn: Connection, letter: Letter, number: int) -> dict[str, str]:
+    about = About.revealed((await intakes.read(conn, letter.id, number)).about, letter.keys)
+    columns = {f"c{place}": name for place, name in enumerate(mapping.guess(about.header))}
+    return columns | {"step": "check", "kind": "person", "visibility": "public"}
+
+
+async def _step(database: Database) -> None:
+    if not await jobs.step(database, Wrapper([KEY]), ("en", "ru")):
+        raise SystemExit("there was nothing to do")
+
+
+async def _file(number_of_rows: int) -> AsyncIterator[bytes]:
+    yield HEADER.encode()
+    names = iter(Crowd().names(number_of_rows))
+    for first in range(0, number_of_rows, 1000):
+        lines = (
+            f"2022/03/05 10:00:00 AM GMT+3,{next(names)},p{n}@letters.example,Нижний Новгород,Россия\n"
+            for n in range(first, min(first + 1000, number_of_rows))
+        )
+        yield "".join(lines).encode()
+
+
+async def take_out(database: Database, letter: Letter, number_of_rows: int) -> dict[str, Measured]:
+    """Export so many rows in every form; return what each took."""
+    async with database.connection() as conn:
+        there: int = await conn.fetchval("SELECT count(*) FROM signature")
+        for first in range(there + 1, number_of_rows + 1, 100_000):
+            await conn.execute(FILL, letter.id, first, min(first + 99_999, number_of_rows), timeout=600)
+        await conn.execute("ANALYZE signature", timeout=600)
+    return {form.value: await measured(_drain(database, letter, form, number_of_rows)) for form in Format}
+
+
+async def _drain(database: Database, letter: Letter, form: Format, number_of_rows: int) -> None:
+    export = Export(database, letter.keys, Order(letter.id, Filter(), CHOSEN, form))
+    async for _ in export.pieces():
+        pass
+    if export.rows != number_of_rows:
+        raise SystemExit(f"{export.rows} of {number_of_rows} rows were exported")
+
+
+async def run(url: str, folder: Path, imported: int, exported: int) -> bool:
+    """Measure both and print them; tell whether the promises are kept."""
+    await migrate(url)
+    settings = load(environment(folder, url, 8000), role=Role.WEB)
+    async with opened(url, most=4) as database:
+        await publish(settings, database)
+        async with database.connection() as conn:
+            letter = await rows.letter(conn)
+        took = await bring(database, letter, imported)
+        given = await take_out(database, letter, exported)
+    for name, each in took.items():
+        print(f"import, {name}: {imported:,} rows, {each.peak:.0f} MB at most, {each.seconds:.1f} s")
+    for name, each in given.items():
+        print(f"export, {name}: {exported:,} rows, {each.peak - each.before:+.1f} MB, {each.seconds:.1f} s")
+    kept = all(each.peak <= IMPORT_MOST for each in took.values())
+    return kept and all(each.peak - each.before <= EXPORT_MOST for each in given.values())
+
+
+def main() -> None:
+    """Run with so many rows for both, or with as many as were promised."""
+    given = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    with tempfile.TemporaryDirectory(prefix="petition-bench-") as place:
+        folder = Path(place)
+        folder.chmod(0o711)
+        with embedded.running(folder, fast=True) as url:
+            kept = asyncio.run(run(url, folder, given or 100_000, given or 1_000_000))
+    sys.exit(0 if kept else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""axe-core finds nothing on any page of the desk, in either language: the table of routes says which pages there are.
+
+A new page needs a line in ``RECIPES``: how to come to it, as it looks when there is something on it. What is no page (a
+file to take along, an answer to a script) stands in ``NO_PAGE``.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from playwright.async_api import Browser
+
+from petition.desk_routes import DESK as TABLE
+from petition.moderation import campaigns
+from petition.moderation.model import Act, By, Filter
+from petition.organizers import entry
+from petition.signatures.model import Reason
+from tests import rows
+from tests.browser.desk import Seat, seat
+from tests.browser.visitor import DESK, PHONE, Town
+from tests.moderation.desk import Bench
+from tests.organizers import people
+from tests.running import SLUG
+
+pytestmark = pytest.mark.browser
+
+LONG = "Анна-Мария Константинопольская-" + "длинная" * 6
+
+
+@dataclass(frozen=True)
+class Furnished:
+    """A letter with something on it, and the ids of what pages are about."""
+
+    town: Town
+    signatures: tuple[int, ...]
+    campaigns: tuple[int, ...]
+
+
+Recipe = Callable[[Seat, Furnished], Awaitable[list[str]]]  # paths below /organizer/, each a page to look at
+
+
+def at(*paths: str) -> Recipe:
+    """Return the recipe of pages that are there under fixed addresses; ``{slug}`` is the sample letter's."""
+
+    async def find(_one: Seat, _where: Furnished) -> list[str]:
+        return [path.replace("{slug}", SLUG) for path in paths]
+
+    return find
+
+
+async def a_link(one: Seat, where: Furnished) -> list[str]:
+    who = await people.add(where.town.site, "by-link@letters.example")
+    async with where.town.site.database.connection() as conn:
+        return [f"enter/{await entry.link(conn, who.id)}", "enter/used"]
+
+
+async def begun(one: Seat, _where: Furnished) -> list[str]:
+    await one.open("security")
+    await one.page.click("form[action$=begin] button")
+    await one.page.wait_for_url("**/second/totp")
+    return ["second/totp"]
+
+
+async def signatures(_one: Seat, where: Furnished) -> list[str]:
+    return [f"{SLUG}/signatures/{each}" for each in where.signatures]
+
+
+async def each_campaign(_one: Seat, where: Furnished) -> list[str]:
+    return [f"{SLUG}/campaigns/{each}" for each in where.campaigns]
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "/organizer/": at(""),
+    "/organizer/enter": at("enter", "enter?sent=1"),
+    "/organizer/enter/{token}": a_link,
+    "/organizer/second": at("second?again=1"),
+    "/organizer/second/totp": begun,
+    "/organizer/security": at("security", "security?done=removed"),
+    "/organizer/installation": at("installation", "installation?done=admin"),
+    "/organizer/{slug}/": at("{slug}/"),
+    "/organizer/{slug}/members": at("{slug}/members"),
+    "/organizer/{slug}/queue": at("{slug}/queue", "{slug}/queue?state=held&flag=any&country=FJ&q=nobody"),
+    "/organizer/{slug}/signatures/{signature}": signatures,
+    "/organizer/{slug}/campaigns": at("{slug}/campaigns"),
+    "/organizer/{slug}/campaigns/{campaign}": each_campaign,
+    "/organizer/{slug}/log": at("{slug}/log"),
+}
+NO_PAGE = {"/organizer/{slug}/log.csv"}
+NOT_ENTERED = {"/organizer/enter", "/organizer/enter/{token}"}  # whoever has entered is led on
+
+PAGES = [each.path for each in TABLE if each.method == "GET" and each.path not in NO_PAGE]
+
+
+def test_every_page_has_a_recipe() -> None:
+    missing = sorted(set(PAGES) - RECIPES.keys())
+    assert not missing, (
+        f"nobody has looked at {', '.join(missing)} with axe: add a line to RECIPES in {__name__}, like "
+        f'"/organizer/{{slug}}/queue": at("{{slug}}/queue"), or the path to NO_PAGE if it is no page'
+    )
+    assert RECIPES.keys() <= set(PAGES), "a recipe for a page that is not there any more"
+
+
+@pytest.fixture(scope="module")
+async def furnished(town: Town) -> Furnished:
+    """Give a letter with people, organizations that wait, reports, acts and campaigns in several states."""
+    async with town.site.database.connection() as conn:
+        bench = Bench(town.site.database, await rows.letter(conn))
+    await bench.crowd(60, country="FJ")
+    (hidden,) = await bench.sign("Fuck You", visibility="organizers")
+    (shown,) = await bench.sign(LONG, city="Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch", country="GB")
+    held = await bench.sign_for("North Pier", "Anna Berg", website="https://northpier.example")
+    approved = await bench.sign_for(
+        "Third Line", organization_ru="Третья линия", website="https://third.example", visibility="public"
+    )
+    await bench.decide(Act.APPROVE, approved)
+    await bench.remove(shown, reason=Reason.DUPLICATE)
+    return Furnished(town, (hidden, shown, held, approved), tuple([await campaign(bench, each) for each in STEPS]))
+
+
+STEPS: tuple[tuple[str, ...], ...] = ((), ("start", "pause"), ("start", "cancel"), ("start",))
+
+
+async def campaign(bench: Bench, steps: tuple[str, ...]) -> int:
+    """Make a campaign about nobody, and take it through these steps."""
+    by = By(None, bench.letter.id)
+    async with bench.database.transaction() as conn:
+        made = await campaigns.make(conn, by, Act.REMOVE, Filter(country="FJ" if not steps else "TO"))
+    for step in steps:
+        async with bench.database.transaction() as conn:
+            await campaigns.move(conn, by, made, step, Reason.FAKE)
+    return made
+
+
+Scheme = Literal["light", "dark"]
+# Both languages, both widths, both schemes, each once: colours do not depend on the language. The pages where one comes
+# in are looked at in all combinations in ``test_desk_entry``.
+LOOKS: list[tuple[str, int, Scheme]] = [("ru", PHONE, "light"), ("en", DESK, "dark")]
+
+
+@pytest.mark.parametrize(("lang", "width", "scheme"), LOOKS)
+async def test_axe_finds_nothing(
+    chromium: Browser, furnished: Furnished, lang: str, width: int, scheme: Scheme
+) -> None:
+    found: dict[str, list[str]] = {}
+    look = {"width": width, "color_scheme": scheme, "locale": lang}
+    async with (
+        seat(chromium, furnished.town, **look) as stranger,  # type: ignore[arg-type]
+        seat(chromium, furnished.town, **look) as owner,  # type: ignore[arg-type]
+    ):
+        who = f"{lang}-{width}@desk.example"
+        await owner.sit(who, "owner", name=LONG, lang=lang, admin=True)
+        for path in PAGES:
+            one = stranger if path in NOT_ENTERED else owner
+            for place in await RECIPES[path](one, furnished):
+                await one.open(place)
+                assert await one.page.get_attribute("html", "lang") == lang, place
+                assert place.partition("?")[0] in one.page.url, f"{place} led to {one.page.url}"
+                found[place.split("/")[-1] if path in NOT_ENTERED else place] = await one.barriers()
+    assert {place: barriers for place, barriers in found.items() if barriers} == {}
+
+
+async def test_nor_on_pages_that_say_what_is_wrong(chromium: Browser, furnished: Furnished) -> None:
+    async with seat(chromium, furnished.town, width=PHONE, java_script_enabled=True) as one:
+        await one.sit("wrong@desk.example", "owner", name="Vera")
+        await one.open(f"{SLUG}/queue")
+        await one.page.check("td input >> nth=0")
+        await one.page.click("[data-key=r]")
+        assert "Please choose why." in await one.text()
+        assert await one.barriers() == []
+        await one.page.keyboard.press("?")
+        assert await one.barriers() == []
+        await one.open(f"{SLUG}/signatures/{furnished.signatures[2]}")
+        await one.page.evaluate("document.querySelector('[name=message]').form.noValidate = true")
+        await one.page.click("form:has([name=message]) button")
+        assert "Please write something." in await one.text()
+        assert await one.barriers() == []

@@ -1,0 +1,152 @@
+"""Two moderators at work at the same time, and a campaign over ten thousand that is cancelled half-way and reverted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from petition.database import Database
+from petition.moderation import campaigns
+from petition.sealing import Wrapper
+from tests import rows
+from tests.browser.desk import Seat, seat
+from tests.browser.visitor import PATIENCE, Town
+from tests.moderation.desk import Bench
+from tests.running import SLUG
+
+pytestmark = pytest.mark.browser
+
+MANY = 10_000
+Sit = Callable[..., Awaitable[Seat]]
+
+
+@pytest.fixture
+async def bench(hamlet: Town) -> Bench:
+    """Give what stands on the letter, and the count checked against it."""
+    async with hamlet.site.database.connection() as conn:
+        return Bench(hamlet.site.database, await rows.letter(conn))
+
+
+@pytest.fixture
+async def sit(chromium: Browser, hamlet: Town) -> AsyncIterator[Sit]:
+    """Give a function that has a moderator sit down at the desk."""
+    async with AsyncExitStack() as stack:
+
+        async def come(name: str, **more: Any) -> Seat:
+            one = await stack.enter_async_context(seat(chromium, hamlet, **more))
+            await one.sit(f"{name.lower()}@desk.example", "moderator", name=name)
+            return one
+
+        yield come
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> asyncio.Semaphore:
+    """Give the number of steps of campaigns that the worker may still take; it waits when there are none left."""
+    left = asyncio.Semaphore(0)
+    step = campaigns.step
+
+    async def measured(database: Database, wrapper: Wrapper) -> bool:
+        if left.locked():
+            return False
+        await left.acquire()
+        if await step(database, wrapper):
+            return True
+        left.release()
+        return False
+
+    monkeypatch.setattr(campaigns, "step", measured)
+    return left
+
+
+async def changed_becomes(one: Seat, number: str) -> None:
+    """Wait until the page says how many were changed, by itself."""
+    await expect(one.page.locator("#facts")).to_contain_text(number, timeout=PATIENCE)
+
+
+async def press(one: Seat, text: str) -> None:
+    """Press a button, and wait until the page is there again."""
+    await one.page.get_by_role("button", name=text).click()
+    await one.page.wait_for_load_state()
+
+
+async def test_ten_thousand_half_way_and_back(hamlet: Town, bench: Bench, sit: Sit, steps: asyncio.Semaphore) -> None:
+    crowd = await bench.crowd(MANY, country="FJ")
+    (vera,) = await bench.sign("Vera Novak")
+    ada, bo = await sit("Ada"), await sit("Bo", java_script_enabled=False)
+
+    await ada.open(f"{SLUG}/queue?country=FJ")
+    await press(ada, "Remove all …")
+    assert "10,000 signatures" in await ada.text("#facts")
+    assert "Vera Crowd" in await ada.text()
+    assert (await bench.check())["people"] == MANY + 1  # nothing has happened yet
+    await press(ada, "Start: 10,000 signatures")
+    assert "Please choose why." in await ada.text()
+    await ada.page.select_option("#reason", "fake")
+    await press(ada, "Start: 10,000 signatures")
+    for _ in range(10):
+        steps.release()
+    await changed_becomes(ada, "5,000")
+    assert (await bench.check())["people"] == MANY + 1 - 5000
+
+    # Meanwhile the second moderator removes one whose turn has not come, and one that is not concerned at all.
+    for one, left in ((crowd[-1], 5000), (vera, 4999)):
+        await bo.open(f"{SLUG}/signatures/{one}")
+        await bo.page.select_option("#reason", "duplicate")
+        await press(bo, "Remove")
+        assert (await bench.check())["people"] == left
+
+    await press(ada, "Cancel")
+    assert "cancelled" in await ada.text("#facts")
+    for _ in range(50):
+        steps.release()
+    await asyncio.sleep(0)
+    assert (await bench.check())["people"] == 4999
+
+    await press(ada, "Revert all of it")
+    await changed_becomes(ada, "Ended")
+    assert "State reverted" in await ada.text("#facts")
+    assert "Changed by it 0" in await ada.text("#facts")
+    assert (await bench.check())["people"] == MANY - 1
+    assert await bench.states(crowd[0], crowd[-1], vera) == ["confirmed", "removed", "removed"]
+
+    # Readers see the same count; and all of it stands in the log, by whom.
+    async with asyncio.timeout(PATIENCE / 1000):
+        while (await hamlet.site.client.get(f"/api/v1/letters/{SLUG}/count")).json()["total"] != MANY - 1:
+            await asyncio.sleep(0.1)
+    await bo.open(f"{SLUG}/log")
+    told = await bo.text()
+    for words in ("Ada", "campaign started", "campaign cancelled", "campaign being reverted", "Bo", "duplicate"):
+        assert words in told
+
+
+async def test_two_on_one_row_by_keyboard(bench: Bench, sit: Sit) -> None:
+    held = [await bench.sign_for(name) for name in ("North Pier", "Third Line", "West Gate")]
+    ada, bo = await sit("Ada"), await sit("Bo")
+    for one in (ada, bo):
+        await one.open(f"{SLUG}/queue?state=held")
+        await one.page.keyboard.press("j")  # the newest: West Gate
+    await ada.page.keyboard.press("a")
+    await ada.page.wait_for_url("**done=**")
+    assert "approved: 1 signature" in await ada.text(".notice")
+    await bo.page.keyboard.press("r")
+    await bo.page.keyboard.type("made up")
+    await bo.page.keyboard.press("Enter")
+    await bo.page.wait_for_url("**missed=1**")
+    told = await bo.text(".notice.bad")
+    assert "somebody else was first" in told
+    assert "Ada" in told
+    assert "approved" in told
+    assert await bench.states(*held) == ["held", "held", "confirmed"]
+    await bench.check()
+    # Each undoes their own last act only.
+    await bo.page.keyboard.press("u")
+    await ada.page.keyboard.press("u")
+    await expect(ada.page.locator(".notice.good")).to_contain_text("undone", timeout=PATIENCE)
+    assert await bench.states(*held) == ["held"] * 3
+    assert (await bench.check())["organizations"] == 0
+    await ada.page.keyboard.press("?")
+    assert await ada.page.locator("dialog#keys").is_visible()

@@ -1,0 +1,341 @@
+"""Taking a letter down: 410 everywhere, nothing left of it, whatever anybody does in that moment."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from petition.errors import Gone
+from petition.letters import actions, state_queries, taking_down
+from petition.sealing import Wrapper
+from petition.signatures import commands
+from petition.tokens import Tokens
+from petition.worker import chores_of, do_chores
+from tests import rows
+from tests.letters.folders import other_letter
+from tests.organizers import people
+from tests.pages import check_page, check_sent_on
+from tests.rows import rows_of
+from tests.running import KEY, SAMPLE, SLUG, Installation, publish
+from tests.signatures.waiting import Waiting, execute
+from tests.test_leaks import dump, found
+
+DOWN = f"/organizer/{SLUG}/state/gone"
+OTHER = "second-letter"
+TYPED = {"slug": SLUG}
+# The tables that say to which letter a row belongs.
+TABLES = """
+SELECT table_name FROM information_schema.columns
+WHERE table_schema = 'public' AND column_name = 'letter' AND table_name <> 'log'
+"""
+NAMES = ("Zenobia Quartermain", "Изольда Тихомирова", "Perpetua Sandalwood", "Brotherhood of Signalmen")
+
+
+@pytest.fixture
+async def owner(site: Installation) -> AsyncIterator[httpx2.AsyncClient]:
+    async with people.at_desk(site, "owner") as client:
+        yield client
+
+
+async def left(site: Installation, slug: str = SLUG) -> dict[str, int]:
+    """Return how many rows each table has of a letter."""
+    (letter,) = await rows_of(site.database, "SELECT id FROM letter WHERE slug = $1", slug)
+    counts = {}
+    for row in await rows_of(site.database, TABLES):
+        table = row["table_name"]
+        (counted,) = await rows_of(site.database, f"SELECT count(*) FROM {table} WHERE letter = $1", letter["id"])
+        counts[table] = counted["count"]
+    return {table: count for table, count in counts.items() if count}
+
+
+async def test_every_table_with_rows_of_letters_is_cleared(site: Installation) -> None:
+    tables = {row["table_name"] for row in await rows_of(site.database, TABLES)}
+    assert tables == set(state_queries.DROP_ROWS)
+
+
+async def fill(site: Installation, owner: httpx2.AsyncClient) -> list[Waiting]:
+    """Have a row in nearly every table, with names that can be told."""
+    people_ = [
+        await Waiting.of(site, "zenobia.quartermain@letters.example", name=NAMES[0], city="Kirkcudbright"),
+        await Waiting.of(site, "izolda@letters.example", name=NAMES[1], visibility="organizers", updates="yes"),
+        await Waiting.of(site, "office@letters.example", name=NAMES[2], organization_en=NAMES[3]),
+    ]
+    for each in people_:
+        assert (await site.client.post(each.link)).status_code == 303
+    queue = f"/organizer/{SLUG}/signatures"
+    seen = {"act": "approve", "seen": "0"}
+    assert (await owner.post(f"{queue}/{people_[2].id}", data=seen)).status_code == 303
+    note = {"act": "note", "text": "Knows Wilhelmina Underhill"}
+    assert (await owner.post(f"{queue}/{people_[0].id}", data=note)).status_code == 303
+    report = {"reason": "fake", "note": "Never met Wilhelmina", "altcha": await site.challenge()}
+    address = f"/en/{SLUG}/report/person/{people_[0].id}"
+    assert (await site.client.post(address, data=report, headers=site.elsewhere())).status_code == 303
+    waiting = await Waiting.of(site, "waits@letters.example", name="Ottoline Waitingford")
+    assert (await site.sign(email="mailed@letters.example", name="Ferdinanda Postbox")).status_code == 303
+    banner = {"name": "banner", "value": "on", "revision": "0", "text_en": "Mind the Skrimshander"}
+    assert (await owner.post(f"/organizer/{SLUG}/switches", data=banner)).status_code == 303
+    news = {"act": "publish", "title_en": "Skrimshander speaks", "text_en": "He does."}
+    assert (await owner.post(f"/organizer/{SLUG}/updates", data=news)).status_code == 303
+    invited = {"name": "Ermintrude", "email": "ermintrude@letters.example", "role": "viewer", "lang": "en"}
+    assert (await owner.post(f"/organizer/{SLUG}/members/invite", data=invited)).status_code == 303
+    return [*people_, waiting]
+
+
+async def test_nothing_is_left_and_everything_answers_410(site: Installation, owner: httpx2.AsyncClient) -> None:
+    everybody = await fill(site, owner)
+    one = everybody[0]
+    second = Tokens([KEY]).for_second(one.letter.id, everybody[2].id)
+    digests = [row["digest"].hex() for row in await rows_of(site.database, "SELECT digest FROM signature")]
+    words = {
+        word for name in (*NAMES, "Ottoline Waitingford", "Skrimshander") for word in name.split() if len(word) > 4
+    }
+    before = await dump(site.database)
+    public = {"Zenobia", "Quartermain", "Skrimshander"}
+    assert found(public, [before]) == public  # else the search would prove nothing
+    (text,) = await rows_of(site.database, "SELECT title FROM translation WHERE lang = 'en'")
+    assert len(await left(site)) > 12
+    check_sent_on(await owner.post(DOWN, data=TYPED), "/organizer/?done=down")
+    assert "has been taken down" in (await owner.get("/organizer/?done=down")).text
+
+    assert await left(site) == {}
+    stored = await dump(site.database)
+    secrets = {*words, *digests, text["title"], "Wilhelmina", "ermintrude", "Ermintrude", "Postbox", "Kirkcudbright"}
+    assert found(secrets, [stored]) == set()
+    (letter,) = await rows_of(site.database, "SELECT * FROM letter")
+    kept = {"id", "slug", "state", "names_in_search", "rules_version", "revision", "created_at"}
+    assert {key for key, value in letter.items() if value is not None} == kept
+    assert (letter["slug"], letter["state"]) == (SLUG, "gone")
+    acts = [row["act"] for row in await rows_of(site.database, "SELECT act FROM log WHERE letter = $1", letter["id"])]
+    assert acts[-1] == "letter.take_down"
+    assert len(acts) > 4  # the log does not break
+
+    paths = [
+        "",
+        "/text",
+        "/versions",
+        "/updates",
+        "/signatories",
+        "/find",
+        "/check-your-inbox",
+        "/signed",
+        "?as=organization",
+    ]
+    addresses = [f"/{lang}/{SLUG}{path}" for lang in ("en", "ru") for path in paths]
+    addresses += [each.link for each in everybody] + [one.own, f"{one.own}/data.json", f"/en/second/{second}"]
+    addresses += [f"/en/{SLUG}/report/person/{one.id}", f"/captcha/challenge?letter={SLUG}"]
+    for address in addresses:
+        answer = await site.client.get(address)
+        check_page(answer, 410, "ru" if address.startswith("/ru/") else "en")
+        assert "снято" in answer.text or "has been taken down" in answer.text
+    for path in ("", "/count", "/signatories"):
+        answer = await site.client.get(f"/api/v1/letters/{SLUG}{path}")
+        assert (answer.status_code, answer.headers["content-type"]) == (410, "application/problem+json")
+    form = {"email": "zenobia.quartermain@letters.example", "code": one.code, "name": "Zenobia", "action": "withdraw"}
+    for address in (
+        f"/en/{SLUG}/sign",
+        f"/en/{SLUG}/find",
+        f"/en/{SLUG}/confirm",
+        one.link,
+        one.own,
+        everybody[3].link,
+    ):
+        check_page(await site.client.post(address, data=form, headers=site.elsewhere()), 410)
+    assert SLUG not in (await site.client.get("/en/")).text
+    for path in ("", "state", "queue", "log"):
+        assert (await owner.get(f"/organizer/{SLUG}/{path}")).status_code == 410
+    assert SLUG not in (await owner.get("/organizer/")).text
+    assert await left(site) == {}
+
+
+async def test_its_name_stays_taken(site: Installation, owner: httpx2.AsyncClient, tmp_path: Path) -> None:
+    await owner.post(DOWN, data=TYPED)
+    with pytest.raises(Gone):
+        await actions.import_folder(site.database, Wrapper([KEY]), SAMPLE, ("en", "ru"))
+    with pytest.raises(Gone):
+        await actions.publish(site.database, SLUG)
+    with pytest.raises(Gone):
+        await actions.export_folder(site.database, SLUG, tmp_path / "out")
+    with pytest.raises(Gone):
+        await commands.held(site.database, Wrapper([KEY]), SLUG)
+    async with people.at_desk(site, admin=True, email="admin@letters.example") as admin:
+        page = await admin.get("/organizer/installation")
+        assert SLUG not in page.text
+        taken = await admin.post("/organizer/installation/own", data={"letter": SLUG})
+        assert taken.status_code == 404
+    assert await left(site) == {}
+
+
+async def test_other_letters_stay_whole(site: Installation, owner: httpx2.AsyncClient, tmp_path: Path) -> None:
+    await publish(site.settings, site.database, other_letter(tmp_path, OTHER))
+    await site.sign(slug=OTHER, email="stays@letters.example")
+    before = await left(site, OTHER)
+    await owner.post(DOWN, data=TYPED)
+    assert await left(site, OTHER) == before
+    assert (await site.client.get(f"/en/{OTHER}")).status_code == 200
+
+
+@pytest.mark.parametrize("slug", ["", "other", SLUG.upper(), f"{SLUG}/", "\u0000", "<b>", f"{SLUG}x"])
+async def test_without_the_name_nothing_happens(site: Installation, owner: httpx2.AsyncClient, slug: str) -> None:
+    before = await left(site)
+    answer = await owner.post(DOWN, data={"slug": slug})
+    assert answer.status_code == (400 if "\0" in slug else 422)
+    assert await left(site) == before
+    assert (await site.client.get(f"/en/{SLUG}")).status_code == 200
+
+
+@pytest.mark.parametrize("role", ["editor", "moderator", "viewer"])
+async def test_only_an_owner(site: Installation, role: str) -> None:
+    async with people.at_desk(site, role) as client:
+        assert (await client.post(DOWN, data=TYPED)).status_code == 403
+        if role == "editor":
+            assert DOWN not in (await client.get(f"/organizer/{SLUG}/state")).text
+    async with people.at_desk(site, "owner", email="o@letters.example") as client:
+        assert (await client.get(DOWN)).status_code == 405
+    assert (await site.client.get(f"/en/{SLUG}")).status_code == 200
+
+
+async def test_another_letters_owner_and_strangers(site: Installation, tmp_path: Path) -> None:
+    await publish(site.settings, site.database, other_letter(tmp_path, OTHER))
+    async with people.at_desk(site, "owner", slug=OTHER) as client, people.stranger(site) as stranger:
+        assert (await client.post(DOWN, data=TYPED)).status_code == 404
+        assert (await stranger.post(DOWN, data=TYPED)).status_code == 401
+    assert (await site.client.get(f"/en/{SLUG}")).status_code == 200
+
+
+async def test_the_slower_of_two_is_told(site: Installation, owner: httpx2.AsyncClient) -> None:
+    async with people.at_desk(site, "owner", email="anna@letters.example") as anna:
+        answers = await asyncio.gather(*(each.post(DOWN, data=TYPED) for each in (owner, anna)))
+    assert sorted(each.status_code for each in answers) == [303, 410]
+    acts = await rows_of(site.database, "SELECT 1 FROM log WHERE act = 'letter.take_down'")
+    assert len(acts) == 1
+    assert await left(site) == {}
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.02, 0.1])
+async def test_everybody_acts_in_that_moment(site: Installation, owner: httpx2.AsyncClient, pause: float) -> None:
+    """Confirming, signing, changing one's mind, reporting, moderating: no 500, and not a row is left."""
+    async with site.database.transaction() as conn:
+        letter = await rows.letter(conn)
+        addresses = [f"voice{n}@letters.example" for n in range(60)]
+        ids = await rows.add_pending(conn, letter, addresses, name="Zenobia Quartermain")
+    links = [f"/en/confirm/{rows.token(letter, each)}" for each in ids]
+    for link in links[:20]:
+        await site.client.post(link)
+    forms = [await site.form(email=f"new{n}@letters.example", altcha=await site.challenge()) for n in range(10)]
+    report = {"reason": "fake", "altcha": await site.challenge()}
+
+    async def down() -> httpx2.Response:
+        await asyncio.sleep(pause)
+        return await owner.post(DOWN, data=TYPED)
+
+    def own(link: str) -> str:
+        return link.replace("/confirm/", "/signature/")
+
+    hide = {"action": "visibility", "visibility": "organizers"}
+    remove = {"act": "remove", "reason": "fake", "seen": "0"}
+    acts = [
+        *(site.client.post(link) for link in links[20:]),
+        *(site.client.post(f"/en/{SLUG}/sign", data=form, headers=site.elsewhere()) for form in forms),
+        *(site.client.post(own(link), data={"action": "withdraw"}) for link in links[:5]),
+        *(site.client.post(own(link), data=hide) for link in links[5:10]),
+        *(owner.post(f"/organizer/{SLUG}/signatures/{each}", data=remove) for each in ids[10:15]),
+        site.client.post(f"/en/{SLUG}/report/person/{ids[16]}", data=report, headers=site.elsewhere()),
+    ]
+    taken, *answers = await asyncio.gather(down(), *acts)
+    check_sent_on(taken, "/organizer/?done=down")
+    assert {each.status_code for each in answers} <= {200, 303, 404, 410}
+    assert await left(site) == {}
+    for link in links:
+        check_page(await site.client.get(link), 410)
+
+
+async def test_whoever_adds_something_is_waited_for(site: Installation) -> None:
+    """Deterministic: a confirmation under way is finished first, then all of it goes; later ones see it gone."""
+    waiting = await Waiting.of(site)
+    letter = waiting.letter.id
+    async with site.database.connection() as conn, conn.transaction():
+        await conn.execute("SELECT 1 FROM letter WHERE id = $1 FOR KEY SHARE", letter)
+        task = asyncio.create_task(take(site, letter))
+        later = asyncio.create_task(site.client.post(waiting.link))
+        await blocked(site)
+        assert not task.done()
+        await conn.execute("INSERT INTO bar (letter, digest) VALUES ($1, 'x')", letter)
+    await task
+    assert (await later).status_code in {303, 410}
+    await taking_down.clear(site.database, letter)
+    assert await left(site) == {}
+
+
+async def take(site: Installation, letter: int) -> None:
+    async with site.database.transaction() as conn:
+        await taking_down.take_down(conn, None, letter, SLUG)
+
+
+async def blocked(site: Installation) -> None:
+    """Wait until somebody waits for a lock."""
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with asyncio.timeout(20):
+        while not await rows_of(site.database, waits):
+            await asyncio.sleep(0.02)
+
+
+async def test_rows_that_somebody_holds_are_waited_for(site: Installation) -> None:
+    waiting = await Waiting.of(site)
+    await site.client.post(waiting.link)
+    await take(site, waiting.letter.id)
+    async with site.database.connection() as conn, conn.transaction():
+        await conn.execute("SELECT 1 FROM signature FOR UPDATE")
+        assert await taking_down.clear(site.database, waiting.letter.id, patience=0.3) > 0
+        assert set(await left(site)) == {"signature"}
+    await taking_down.clear(site.database, waiting.letter.id)
+    assert await left(site) == {}
+
+
+async def test_the_worker_clears_what_a_crash_has_left(site: Installation) -> None:
+    waiting = await Waiting.of(site)
+    await take(site, waiting.letter.id)
+    assert "pending" in await left(site)
+    await do_chores(site.database, chores_of(site.settings))
+    assert await left(site) == {}
+    assert await taking_down.clear_all(site.database) == 0  # a second time is harmless
+
+
+async def test_no_mail_goes_out_any_more(site: Installation, owner: httpx2.AsyncClient) -> None:
+    from tests.running import working
+
+    assert (await site.sign()).status_code == 303
+    await owner.post(DOWN, data=TYPED)
+    async with working(site.environ, site.inbox):
+        await asyncio.sleep(1)
+    assert list(site.inbox) == []
+    assert await left(site) == {}
+
+
+async def test_kept_pages_are_forgotten_while_the_database_is_away(
+    site: Installation, owner: httpx2.AsyncClient
+) -> None:
+    from petition.kept import Pages, keep
+
+    pages = Pages()
+
+    async def make() -> object:
+        return keep(b"names", b"text/html", [])
+
+    await pages.answer("/en/a", "a", make)  # type: ignore[arg-type]
+    await pages.answer("/en/b", "b", make)  # type: ignore[arg-type]
+    pages.forget("a")
+    assert "/en/a" not in pages.fresh
+    assert "/en/b" in pages.fresh
+    assert not re.search("names", repr([each for key, each in pages._last.items() if key == "/en/a"]))
+
+
+async def test_a_draft_can_be_taken_down_too(site: Installation) -> None:
+    await execute(site, "INSERT INTO letter (slug, rules_version) VALUES ('a-draft', 1)")
+    async with people.at_desk(site, "owner", slug="a-draft") as client:
+        check_sent_on(
+            await client.post("/organizer/a-draft/state/gone", data={"slug": "a-draft"}), "/organizer/?done=down"
+        )
+    check_page(await site.client.get("/en/a-draft"), 410)

@@ -1,0 +1,27 @@
+"""The sample letter with its figures."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from petition.database import Database, opened
+from petition.settings import Role, load
+from tests import rows
+from tests.moderation.desk import Bench
+from tests.running import environment, publish
+
+
+@pytest.fixture
+async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+    """Give a database with the sample letter."""
+    async with opened(database_url, most=16) as database:
+        await publish(load(environment(tmp_path, database_url, 8000), role=Role.WEB), database)
+        yield database
+
+
+@pytest.fixture
+async def bench(database: Database) -> Bench:
+    """Give what signatories and moderators do."""
+    async with database.connection() as conn:
+        return Bench(database, await rows.letter(conn))

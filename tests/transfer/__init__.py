@@ -1,0 +1,1 @@
+"""Imports, tallies, exports and addresses at the desk."""

@@ -1,0 +1,222 @@
+"""Files that are not what they say, or are made to hurt: a clear message, and nothing half-done."""
+
+import zipfile
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+import httpx2
+import pytest
+
+from petition.signatures import sheets
+from petition.transfer import encodings, intakes, tables
+from petition.transfer.model import MOST_BYTES
+from tests import rows
+from tests.running import Installation
+from tests.transfer import books
+from tests.transfer.desk import IMPORT, text_of
+from tests.transfer.test_import import carrying
+
+LAUGHS = (
+    '<!DOCTYPE x [<!ENTITY a "ha">'
+    + "".join(f'<!ENTITY {b} "{f"&{a};" * 50}">' for a, b in zip("abcdef", "bcdefg", strict=True))
+    + "]>"
+)
+OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
+CELL = '<c t="inlineStr"><is><t>%s</t></is></c>'
+
+
+def with_doctype(doctype: str) -> bytes:
+    return books.raw(books.sheet(f"<row>{CELL % '&g;'}</row>").replace("<worksheet", doctype + "<worksheet", 1))
+
+
+def locked() -> bytes:
+    return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000)
+
+
+def many_entries() -> bytes:
+    return books.archive({f"xl/{n}": "" for n in range(1200)})
+
+
+def lies_about_its_size() -> bytes:
+    honest = books.raw(books.sheet(f"<row>{CELL % 'name'}</row>"))
+    place = honest.rfind(b"PK\x05\x06")
+    return honest[: place + 12] + b"\xff\xff\xff\x7f" + honest[place + 16 :]
+
+
+def cut() -> bytes:
+    return books.book([["name"], ["Vera Novak"]])[:-300]
+
+
+def bomb() -> bytes:
+    return books.raw(b" " * 300_000_000)
+
+
+def steep() -> bytes:
+    return books.raw(books.sheet(f"<row>{CELL % 'name'}</row>") + " " * 40_000_000)
+
+
+def one_endless_cell() -> bytes:
+    return books.raw(books.sheet(f"<row>{CELL % ''.join(map(str, range(60_000)))}</row>"))
+
+
+def strings_that_are_not_there() -> bytes:
+    return books.raw(books.sheet('<row><c t="s"><v>7</v></c></row>'))
+
+
+REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
+    ("billion laughs", lambda: with_doctype(LAUGHS), sheets.HOSTILE),
+    ("a file from outside", lambda: with_doctype(OUTSIDE), sheets.HOSTILE),
+    ("locked", locked, sheets.LOCKED),
+    ("many entries", many_entries, sheets.TOO_LARGE),
+    ("a lie", lies_about_its_size, sheets.TOO_LARGE),
+    ("cut", cut, sheets.NOT_A_WORKBOOK),
+    ("a bomb", bomb, sheets.TOO_LARGE),
+    ("a steep one", steep, sheets.TOO_LARGE),
+    ("an endless cell", one_endless_cell, sheets.HOSTILE),
+    ("no strings", strings_that_are_not_there, sheets.NOT_A_WORKBOOK),
+    ("not XML", lambda: books.raw("<worksheet><sheetData><row>"), sheets.NOT_A_WORKBOOK),
+    ("no number", lambda: books.raw(books.sheet('<row r="x"/>')), sheets.NOT_A_WORKBOOK),
+    ("no workbook in it", lambda: books.archive({"readme.txt": "hello"}), sheets.NOT_A_WORKBOOK),
+    ("no sheet", lambda: books.raw("").replace(b"sheet1", b"sheet7"), sheets.NO_SHEET),
+    ("an empty sheet", lambda: books.raw(books.sheet("")), tables.EMPTY),
+    ("header only, XLSX", lambda: books.book([["name", "city"]]), tables.ONLY_HEADER),
+    ("header only", lambda: b"name,city\r\n\r\n,,\r\n", tables.ONLY_HEADER),
+    ("10,000 columns", lambda: b",".join(b"%d" % n for n in range(10_000)) + b"\n1\n", tables.TOO_MANY_COLUMNS),
+    ("60 columns", lambda: b",".join(b"%d" % n for n in range(60)) + b"\n1\n", tables.TOO_MANY_COLUMNS),
+    ("10,000 columns, XLSX", lambda: books.book([[f"c{n}" for n in range(10_000)], ["x"]]), tables.TOO_MANY_COLUMNS),
+    ("a picture", lambda: b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40, encodings.BINARY),
+    ("zero bytes", lambda: bytes(5000), encodings.BINARY),
+    ("a program", lambda: bytes(range(256)) * 100, encodings.BINARY),
+    ("nested quotes", lambda: b'"name"","city"\n' + b'"' * 50_000, tables.NO_HEADER),
+    ("too many rows", lambda: b"name\n" + b"a\n" * 200_001, tables.TOO_MANY_ROWS),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "why"), [(make, why) for _, make, why in REFUSED], ids=[name for name, _, _ in REFUSED]
+)
+async def test_it_is_refused_in_words(site: Installation, make: Callable[[], bytes], why: str) -> None:
+    async with carrying(site) as one:
+        assert (await one.upload(make())).status_code == 303
+        await one.work()
+        stands = await one.newest()
+        assert (stands.state, stands.failure) == ("failed", why)
+        page = await one.see()
+        assert page.status_code == 200
+        assert why.split("(")[0] in text_of(page).replace("&#39;", "'")
+        assert not await rows.rows_of(site.database, "SELECT FROM intake_part")
+        assert (await one.counted())["people"] == 0
+
+
+async def test_an_empty_file(site: Installation) -> None:
+    async with carrying(site) as one:
+        refused = await one.upload(b"")
+        assert refused.status_code == 422
+        assert tables.EMPTY in refused.text
+        assert not await rows.rows_of(site.database, "SELECT FROM intake")
+
+
+async def test_fifty_megabytes_are_refused_with_a_page(site: Installation) -> None:
+    async with carrying(site) as one:
+        refused = await one.upload(b"PK\x03\x04" + bytes(50 * 1024 * 1024))
+        assert refused.status_code == 413
+        assert "larger than 32 MB" in refused.text
+        assert not await rows.rows_of(site.database, "SELECT FROM intake_part")
+        assert not await rows.rows_of(site.database, "SELECT FROM intake")
+        assert MOST_BYTES == 32 * 1024 * 1024
+        assert "32 MB" in intakes.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        ("text/csv", b"name\nVera\n", 415),
+        ("multipart/form-data", b"--x\r\n", 415),
+        ("multipart/form-data; boundary=" + "x" * 71, b"", 415),
+        ("multipart/form-data; boundary=x", b"", 400),
+        ("multipart/form-data; boundary=x", b"--y\r\n\r\nsomething\r\n--y--", 400),
+        ("multipart/form-data; boundary=x", b"--x\r\n" + b"a: b\r\n" * 2000, 400),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--', 400),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nname\nVera',
+            400,
+        ),
+    ],
+)
+async def test_what_is_no_upload(site: Installation, content_type: str, body: bytes, status: int) -> None:
+    async with carrying(site) as one:
+        answer = await one.client.post(IMPORT, content=body, headers={"content-type": content_type})
+        assert answer.status_code == status
+        assert not await rows.rows_of(site.database, "SELECT FROM intake WHERE state <> 'uploading'")
+        assert not await rows.rows_of(site.database, "SELECT FROM intake_part")
+
+
+async def test_bad_bytes_in_a_row_are_that_rows_problem(site: Installation) -> None:
+    text = b"name,city\nVera,Ufa\n" + b"Anna\0,Ufa\n" + b'"Petr ""x"" y",Ufa\nOlga "O" N,Ufa\n"broken"x,Ufa\n'
+    async with carrying(site) as one:
+        await one.upload(text, "list.xlsx")  # the wrong extension does not matter
+        await one.work()
+        await one.check()
+        stands = await one.newest()
+        assert (stands.report["people"], stands.problems) == (3, 2)
+        found = await rows.rows_of(site.database, "SELECT line, field FROM intake_problem ORDER BY line")
+        assert [row["line"] for row in found] == [3, 6]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1251", "koi8-r", "cp866", "mac-cyrillic"]
+)
+async def test_every_encoding_is_read(site: Installation, encoding: str) -> None:
+    text = "name;city\n" + "".join(f"Анна Ёлкина {letter};Нижний Новгород\n" for letter in "абвгд")
+    async with carrying(site) as one:
+        await one.bring(text.encode(encoding), more={"visibility": "public"})
+        found = await rows.rows_of(site.database, "SELECT name, city FROM signature ORDER BY name")
+        assert [row["name"] for row in found] == [f"Анна Ёлкина {letter}" for letter in "абвгд"]
+        assert {row["city"] for row in found} == {"Нижний Новгород"}
+
+
+@pytest.mark.parametrize("is_1904", [False, True])
+async def test_a_workbook_with_dates_and_a_hidden_sheet(site: Installation, is_1904: bool) -> None:
+    table: list[list[Any]] = [
+        ["Отметка времени", "Имя и фамилия", "Город", None],
+        [datetime(2022, 3, 5, 10, 30), "Вера Новак", "Уфа"],  # noqa: DTZ001 - a cell has no zone
+        [],
+        [date(2022, 3, 6), "Anna Ek", 1984.0],
+    ]
+    async with carrying(site) as one:
+        content = books.book(table, hidden_first=True, is_1904=is_1904)
+        await one.bring(content, "Форма.xlsx", {"visibility": "public"})
+        found = await rows.rows_of(site.database, "SELECT name, city, signed_at FROM signature ORDER BY signed_at")
+        told = [(row["name"], row["city"], row["signed_at"].isoformat()[:16]) for row in found]
+        assert told == [("Вера Новак", "Уфа", "2022-03-05T10:30"), ("Anna Ek", "1984", "2022-03-06T00:00")]
+
+
+def test_the_bomb_is_small_and_real() -> None:
+    content = bomb()
+    assert len(content) < 1_000_000
+    import io
+
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        assert sum(entry.file_size for entry in packed.infolist()) > sheets.MOST_UNPACKED
+
+
+async def test_a_slow_upload_is_broken_off(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+    from collections.abc import AsyncIterator
+
+    from petition.transfer import import_views
+
+    monkeypatch.setattr(import_views, "IDLE_SECONDS", 0.2)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nname\n'
+        await asyncio.sleep(1.0)
+        yield b"Vera\r\n--x--\r\n"
+
+    async with carrying(site) as one:
+        headers = {"content-type": "multipart/form-data; boundary=x"}
+        answer: httpx2.Response = await one.client.post(IMPORT, content=body(), headers=headers)
+        assert answer.status_code == 408
+        assert not await rows.rows_of(site.database, "SELECT FROM intake")
