@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -9,7 +10,7 @@ from xml.etree import ElementTree as ET
 import httpx2
 import pytest
 
-from petition.letters import actions
+from petition.letters import actions, update_queries, updates
 from petition.sealing import Wrapper
 from petition.sharing.sitemap import MAP, XHTML, Place, sitemap
 from petition.sharing.xml import sane
@@ -231,3 +232,30 @@ async def test_unless_the_letter_allows_it(site: Installation) -> None:
     assert "Vera Novak" in page.text
     assert "x-robots-tag" not in (await site.client.get(f"/en/{SLUG}/signatories")).headers
     assert "x-robots-tag" in (await site.client.get(f"/en/{SLUG}/signatories?q=vera")).headers
+
+
+async def test_updates_stand_in_the_feed_as_readers_see_them(site: Installation) -> None:
+    path = f"/ru/{SLUG}/feed.atom"
+    before = await read(site, path)
+    texts = {"en": {"title": "An <b>answer</b> & more", "markdown": "*Yes*, they said."}}
+    async with site.database.transaction() as conn:
+        letter = await conn.fetchval("SELECT id FROM letter")
+        shown = {lang: asdict(text) for lang, text in updates.rendered(texts).items()}
+        number = await update_queries.add(conn, letter, texts)
+        assert number is not None
+        await update_queries.write(conn, letter, number, texts, shown, updates.PUBLISHED, edited=False)
+        await update_queries.add(conn, letter, {"en": {"title": "A draft", "markdown": "Secret."}})
+        await update_queries.move_revision(conn, letter)
+    for _ in range(100):
+        after = await read(site, path)
+        if len(after.findall(f"{ATOM}entry")) == 2:
+            break
+        await asyncio.sleep(0.05)
+    check_feed(after, path, site.base)
+    newest, first = after.findall(f"{ATOM}entry")
+    assert text(newest, "title") == "An <b>answer</b> & more"
+    assert text(newest, "content").strip() == "<p><em>Yes</em>, they said.</p>"
+    assert newest.attrib["{http://www.w3.org/XML/1998/namespace}lang"] == "en"
+    assert text(newest, "id") == f"{text(after, 'id')}/update/{number}"
+    assert text(first, "id") == text(before.findall(f"{ATOM}entry")[0], "id")
+    assert "Secret" not in ET.tostring(after, encoding="unicode")
