@@ -93,7 +93,7 @@ def create_app(settings: Settings) -> Front:
     """Return the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
     languages = i18n.load(settings.locales_dir)
     renderer = Renderer(languages, settings.base_url, settings.controller)
-    pages, streams, posted = Pages(), Streams(settings), Posted()
+    pages, streams, posted, cards = Pages(), Streams(settings), Posted(), Cards()
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -107,12 +107,13 @@ def create_app(settings: Settings) -> Front:
             board.on_change(pages.moved)
             board.on_change(lambda _slug: pages.moved(ALL))
             board.on_gone(pages.forget)
+            board.on_gone(cards.forget)
             streams.attach(board)
             signing, confirming = Signing(database, settings.limits, sealer), Confirming(database)
             throttle = Throttle(settings.limits)
             days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
             services = (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming, streams, throttle)
-            for service in (*services, Cards()):
+            for service in (*services, cards):
                 site.add(service)
             forms.prepare()
             gc.freeze()  # what is there now stays; to look it through again and again took 5 % of a busy server

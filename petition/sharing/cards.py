@@ -33,7 +33,7 @@ class Cards:
         self._lane = Lane(at_once=1, waiting=WAITING, patience=PATIENCE)
 
     async def picture(self, key: str, card: Card) -> Picture:
-        """Return the picture of ``card``, remembered under ``key``. Raises ``Unavailable`` if too many wait."""
+        """Return the picture of ``card``, kept under ``key`` (lang/slug). Raises ``Unavailable`` if too many wait."""
         if (known := self._known(key, card)) is not None:
             return known
         try:
@@ -44,6 +44,11 @@ class Cards:
             if key in self._kept:
                 return self._kept[key]
             raise
+
+    def forget(self, slug: str) -> None:
+        """Keep nothing of a letter that was taken down."""
+        for key in [each for each in self._kept if each.partition("/")[2] == slug]:
+            self._bytes -= len(self._kept.pop(key).png)
 
     def _known(self, key: str, card: Card) -> Picture | None:
         picture = self._kept.get(key)

@@ -155,3 +155,12 @@ async def test_too_many_are_asked_to_come_again_or_get_the_last_one(monkeypatch:
         await kept.picture("en/3", titled("Letter 3"))
     assert await kept.picture("en/0", titled("Letter 0")) is last
     assert len(await asyncio.gather(*busy)) == 2
+
+
+async def test_nothing_is_kept_of_a_letter_that_was_taken_down() -> None:
+    kept = Cards()
+    for key in ("en/a", "ru/a", "en/aa"):
+        await kept.picture(key, PLAIN)
+    kept.forget("a")
+    assert list(kept._kept) == ["en/aa"]
+    assert kept._bytes == len(kept._kept["en/aa"].png)
