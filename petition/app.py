@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from petition import desk_routes, failures, health, i18n, stopping
+from petition.api import docs_views
 from petition.api import views as api
 from petition.captcha import Captchas
 from petition.database import opened
@@ -34,6 +35,8 @@ from petition.organizers.passkeys import Passkeys
 from petition.rendering import Renderer
 from petition.sealing import Sealer, Wrapper
 from petition.settings import Settings
+from petition.sharing import views as sharing
+from petition.sharing.cards import Cards
 from petition.signatures import confirm_views, forms, list_views, own_views, views
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
@@ -63,6 +66,8 @@ ROUTES: list[BaseRoute] = [
     *frame_views.ROUTES,
     *oembed_views.ROUTES,
     *builder_views.ROUTES,
+    *docs_views.ROUTES,
+    *sharing.ROUTES,
     Route("/{lang}", letters.to_index),
     Route("/{lang}/", letters.index),
     Route("/{lang}/privacy", letters.privacy),
@@ -97,7 +102,7 @@ def create_app(settings: Settings) -> Front:
     """Return the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
     languages = i18n.load(settings.locales_dir)
     renderer = Renderer(languages, settings.base_url, settings.controller)
-    pages, posted, streams = Pages(), Posted(), Streams(settings)
+    pages, posted, streams, cards = Pages(), Posted(), Streams(settings), Cards()
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -111,12 +116,13 @@ def create_app(settings: Settings) -> Front:
             board.on_change(pages.moved)
             board.on_change(lambda _slug: pages.moved(ALL))
             board.on_gone(pages.forget)
+            board.on_gone(cards.forget)
             streams.attach(board)
             signing, confirming = Signing(database, settings.limits, sealer), Confirming(database)
             throttle = Throttle(settings.limits)
             days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
-            captchas = Captchas(settings)
-            for service in (board, pages, captchas, days, keys, passkeys, signing, confirming, throttle, streams):
+            services = (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming, streams, throttle)
+            for service in (*services, cards):
                 site.add(service)
             forms.prepare()
             gc.freeze()  # what is there now stays; to look it through again and again took 5 % of a busy server

@@ -32,13 +32,7 @@ class Front:
     """Wraps the framework's application."""
 
     def __init__(
-        self,
-        app: App,
-        settings: Settings,
-        pages: Pages,
-        streams: Streams,
-        css_hash: str,
-        posted: Posted | None = None,
+        self, app: App, settings: Settings, pages: Pages, streams: Streams, css_hash: str, posted: Posted | None = None
     ) -> None:
         self._app = app
         self._posted = posted or Posted()

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -151,12 +151,17 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
     return Response(body, status, headers, media_type="text/html")
 
 
-def kept_page(request: Request, name: str, extra_headers: Iterable[Header] = (), /, **extra: object) -> Kept:
-    """Return template ``name`` as a kept page; its canonical address is its path."""
+def kept_page(request: Request, name: str, extra_headers: Sequence[Header] = (), /, **extra: object) -> Kept:
+    """Return template ``name`` as a kept page; its canonical address is its path.
+
+    ``extra_headers`` take the place of those that every page has.
+    """
     site, lang = site_of(request), lang_of(request)
     given = context(request, **({"canonical": site.settings.base_url + request.url.path} | extra))
     text = site.renderer.render(name, lang, **given)
-    headers = [*html_headers(site.settings, site.renderer.css_hash), (b"content-language", lang.encode())]
+    own = {each for each, _ in extra_headers}
+    usual = html_headers(site.settings, site.renderer.css_hash)
+    headers = [*(each for each in usual if each[0] not in own), (b"content-language", lang.encode())]
     headers += [(name.encode(), value.encode()) for name, value in _onion(request).items()]
     return keep(text.encode(), HTML, [*headers, *extra_headers])
 

@@ -185,3 +185,9 @@ class Counts:
     def total(self) -> int:
         """People and organizations together."""
         return self.people + self.organizations
+
+    @property
+    def step(self) -> int:
+        """The total with its first two digits only (3,471 → 3,400): what is drawn, and so need not move each time."""
+        unit: int = 10 ** max(len(str(self.total)) - 2, 0)
+        return self.total // unit * unit

@@ -34,10 +34,13 @@ async def make(request: Request, live: Live, kind: Kind, partner: str) -> Kept:
     Raises ``Unavailable``.
     """
     shown = await signatories(request, live)
+    letter, lang = live.letter, web.lang_of(request)
+    # A page in a language that the letter does not have is a copy of the one it shows.
+    canonical = f"{web.site_of(request).settings.base_url}/{letter.shown_in(lang)}/{letter.slug}"
 
     def render(html: str, cut: bool) -> Kept:
         told = show_context(request, live, kind, shown, html, cut, partner)
-        return web.kept_page(request, "letters/show.html", **told)
+        return web.kept_page(request, "letters/show.html", **told, canonical=canonical)
 
     return pages.fitting(live.letter.text(web.lang_of(request)).html, render)
 
