@@ -77,7 +77,7 @@ async def _page(request: Request, slug: str, *, here: str | None, until: object)
         draft = await drafting.load(conn, row, tuple(site.renderer.languages))
         live = await previewing.live_of(conn, row, draft, lang)
     # Whoever was brought along before the letter opened has not agreed to be shown before it.
-    nobody: dict[str, list[Signatory]] = {"organizations": [], "latest": []}
+    nobody: dict[str, list[Signatory]] = {"organizations": [], "latest": [], "news": []}
     shown = await letter_page.signatories(request, live) if draft.published else nobody
     html = live.letter.text(lang).html
     context = letter_page.show_context(request, live, Kind.PERSON, shown, html, False)
