@@ -30,10 +30,14 @@ class Person:
 
     seat: Seat
     lang: str
-    say: Callable[[str], str] = field(init=False)  # the words on the page for those in the sources
+    _translated: Callable[[str], str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.say = i18n.load(resources.folder("locales"))[self.lang].gettext
+        self._translated = i18n.load(resources.folder("locales"))[self.lang].gettext
+
+    def say(self, words: str) -> str:
+        """Return the words on the page for those in the sources, as names are told: with plain spaces."""
+        return " ".join(self._translated(words).split())
 
     @property
     def page(self) -> Page:
