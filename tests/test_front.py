@@ -28,7 +28,7 @@ RUSSIAN = load(folder("locales"))["ru"]
 LETTER = f"/en/{SLUG}"
 FIRST_FLIGHT = 14 * 1024  # bytes: what a server sends before it hears from the reader again
 ONES_OWN = ("/confirm/", "/signature/", "/never/", "/captcha/")
-SCRIPTS = ("/static", "/embed.js")
+SCRIPTS = ("/static", "/embed.js", "/{lang}/{slug}/card.png")  # what changes with its address, or seldom
 NEVER_KEPT = ("/check-your-inbox", "/sign", "/confirm", "/find", "/healthz", "/readyz", "/metrics")
 
 

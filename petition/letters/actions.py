@@ -100,8 +100,8 @@ async def publish_draft(
         await journal.write(conn, by, letter, "letter.frame", after=told, command=by is None)
     number = await _new_version(conn, letter, before, draft, note)
     if number is not None:
-        moved = {"before": str(before), "after": str(number)}
-        await journal.write(conn, by, letter, "letter.publish", **moved, command=by is None)
+        told = str(number)
+        await journal.write(conn, by, letter, "letter.publish", before=str(before), after=told, command=by is None)
     if surrounding or number is not None:
         await preview_queries.drop_published(conn, letter)
     return number

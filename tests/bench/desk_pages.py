@@ -63,6 +63,7 @@ PAGES: Mapping[str, tuple[Look, ...]] = {
     "/organizer/{slug}/switches": (Look(),),
     "/organizer/{slug}/updates": (Look(),),
     "/organizer/{slug}/updates/{update}": (Look(),),
+    "/organizer/{slug}/partners": (Look(),),
     "/organizer/{slug}/import": (Look(),),
     "/organizer/{slug}/import/{number}": (Look(values={"number": "1"}),),
     "/organizer/{slug}/import/{number}/problems.csv": (Look(values={"number": "1"}),),
