@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -65,6 +65,14 @@ def in_russian(answer: httpx2.Response, status: int) -> bool:
     )
 
 
+async def got(town: Town, path: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+    """Return an answer to GET; of events, which have no end, only the head."""
+    async with town.client.stream("GET", path, headers=headers) as answer:
+        if not path.endswith("/events"):
+            await answer.aread()
+    return answer
+
+
 def test_no_route_is_left_out() -> None:
     assert every_route_is_visited()
 
@@ -72,10 +80,10 @@ def test_no_route_is_left_out() -> None:
 @pytest.mark.parametrize("pattern", [*patterns("GET"), *MOUNTED.values()])
 async def test_every_answer_is_guarded_and_none_sets_a_cookie(town: Town, pattern: str) -> None:
     head = {"authorization": "Bearer t"} if pattern == "/metrics" else {}
-    answer = await town.client.get(await filled(pattern, town), headers=head)
+    answer = await got(town, await filled(pattern, town), head)
     # The contact of a loopback installation is nobody, so it has no security.txt.
     assert answer.status_code == (404 if "security" in pattern else answer.status_code)
-    assert answer.status_code in {200, 303, 404}, answer.text
+    assert answer.status_code in {200, 303, 404}
     headers = answer.headers
     assert "set-cookie" not in headers
     assert headers["x-content-type-options"] == "nosniff"
@@ -122,7 +130,7 @@ async def test_metrics_are_for_whoever_has_the_token(town: Town) -> None:
 @pytest.mark.parametrize("pattern", [*patterns("GET"), *MOUNTED.values()])
 async def test_head_works_wherever_get_does(town: Town, pattern: str) -> None:
     path = await filled(pattern, town)
-    get, head = await town.client.get(path), await town.client.head(path)
+    get, head = await got(town, path), await town.client.head(path)
     assert (head.status_code, head.content) == (get.status_code, b"")
     for name in ("content-type", "etag", "cache-control", "location", "vary", "content-language", "content-encoding"):
         assert head.headers.get(name) == get.headers.get(name)
