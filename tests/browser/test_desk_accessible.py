@@ -210,6 +210,16 @@ async def test_axe_finds_nothing(
     assert {place: barriers for place, barriers in found.items() if barriers} == {}
 
 
+async def test_the_current_tab_is_seen_on_a_phone(chromium: Browser, furnished: Furnished) -> None:
+    async with seat(chromium, furnished.town, width=PHONE) as one:
+        await one.sit("tabs@desk.example", "owner", name="Vera")
+        for path in ("", "text", "import", "log"):
+            await one.open(f"{SLUG}/{path}")
+            box = await one.page.locator(".tabs [aria-current=page]").bounding_box()
+            assert box is not None
+            assert 0 < box["x"] < PHONE - box["width"], path
+
+
 async def test_nor_on_pages_that_say_what_is_wrong(chromium: Browser, furnished: Furnished) -> None:
     async with seat(chromium, furnished.town, width=PHONE, java_script_enabled=True) as one:
         await one.sit("wrong@desk.example", "owner", name="Vera")
