@@ -96,12 +96,12 @@ TABS: tuple[Tab, ...] = (
     Tab("queue", N_("Signatures"), Role.MODERATOR, begins=True),
     Tab("campaigns", N_("Campaigns"), Role.MODERATOR),
     Tab("statistics", N_("Statistics"), Role.VIEWER),
+    Tab("partners", N_("Partners"), Role.EDITOR),
     Tab("import", N_("Import"), Role.EDITOR, begins=True),
     Tab("export", N_("Export"), Role.MODERATOR),
     Tab("addresses", N_("Addresses"), Role.OWNER),
     Tab("state", N_("State"), Role.EDITOR, begins=True),
     Tab("switches", N_("Switches"), Role.EDITOR),
-    Tab("partners", N_("Partners"), Role.EDITOR),
     Tab("members", N_("Members"), Role.OWNER),
     Tab("log", N_("Log"), Role.MODERATOR),
 )

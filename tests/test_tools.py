@@ -13,7 +13,11 @@ from petition.resources import PACKAGE
 TOOLS = PACKAGE.parent / "tools"
 APT_GET = """#!/bin/sh
 echo "apt-get $*"
-case "$*" in *install*) printf '#!/bin/sh\\n' > {folder}/chromium; /bin/chmod +x {folder}/chromium;; esac
+case "$*" in *install*)
+  for each in chromium curl; do
+    case "$*" in *$each*) printf '#!/bin/sh\\n' > {folder}/$each; /bin/chmod +x {folder}/$each;; esac
+  done;;
+esac
 """
 
 
@@ -78,6 +82,18 @@ def test_no_browser_is_a_failure(machine: Machine, apt_get: bool, user: int) -> 
     done = machine.run("chromium.sh")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("the tests need Chromium: install one")
+
+
+def test_curl_is_there_or_is_installed_or_missed(machine: Machine) -> None:
+    missed = machine.run("curl.sh")
+    assert missed.returncode == 1
+    assert "the tests need curl" in missed.stderr
+    machine.has("apt-get", APT_GET.format(folder=machine.folder))
+    machine.has("id", "#!/bin/sh\necho 0\n")
+    installed = machine.run("curl.sh")
+    assert installed.returncode == 0
+    assert installed.stderr.startswith("no curl here: installing one with apt-get")
+    assert machine.run("curl.sh").stderr == ""
 
 
 def test_a_python_that_will_not_do_is_named(machine: Machine, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from petition import web
 from petition.api import queries
-from petition.api.answers import DATABASE, FOR_ANYONE, MEMORY, limited
+from petition.api.answers import DATABASE, EXPOSED, FOR_ANYONE, MEMORY, limited
 from petition.api.description import MOST, PERIODS
 from petition.database import Record
 from petition.errors import Unavailable
@@ -193,7 +193,7 @@ def _counted(request: Request, body: Mapping[str, Any], live: Live) -> Kept:
     again is told so."""
     etag = b'W/"' + hashlib.sha256(_dumped(body)).hexdigest()[:20].encode() + b'"'
     whole = {**body, "counted_at": _time(live.counted_at)}
-    headers = [FOR_ANYONE, *web.common_headers(web.site_of(request).settings)]
+    headers = [FOR_ANYONE, EXPOSED, *web.common_headers(web.site_of(request).settings)]
     return keep(_dumped(whole), JSON, headers, etag=etag)
 
 
