@@ -151,6 +151,8 @@ GROUP BY letter, hour;
 -- An organizer's last act of today, without the thousands that were a campaign's.
 DROP INDEX log_organizer;
 CREATE INDEX log_last ON log (letter, organizer, at DESC, id DESC) WHERE undoes IS NULL AND campaign IS NULL;
+-- Who changed the state of a letter last: one of a few rows among all the acts on its signatures.
+CREATE INDEX log_of_letter ON log (letter, id DESC) WHERE act LIKE 'letter.%';
 
 -- Those who signed in one burst.
 CREATE INDEX signature_queue_group ON signature (letter, group_number, listed_at DESC, id DESC)

@@ -14,10 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from petition import desk_routes, failures, health, i18n
+from petition import desk_routes, failures, health, i18n, stopping
+from petition.api import docs_views
 from petition.api import views as api
 from petition.captcha import Captchas
 from petition.database import opened
+from petition.embeds import builder_views, frame_views, oembed_views
+from petition.embeds import views as embeds
 from petition.errors import Paused, SettingsError
 from petition.front import App, Front
 from petition.kept import Pages
@@ -25,12 +28,15 @@ from petition.letters import views as letters
 from petition.letters.board import Board
 from petition.letters.views import ALL
 from petition.limits import Days
+from petition.live import Streams
 from petition.moderation import report_views, second_views
 from petition.organizers.keys import DeskKey
 from petition.organizers.passkeys import Passkeys
 from petition.rendering import Renderer
 from petition.sealing import Sealer, Wrapper
 from petition.settings import Settings
+from petition.sharing import views as sharing
+from petition.sharing.cards import Cards
 from petition.signatures import confirm_views, forms, list_views, own_views, views
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
@@ -56,6 +62,12 @@ ROUTES: list[BaseRoute] = [
     Route("/captcha/challenge", views.challenge),
     Mount("/static", Static()),
     *api.ROUTES,
+    *embeds.ROUTES,
+    *frame_views.ROUTES,
+    *oembed_views.ROUTES,
+    *builder_views.ROUTES,
+    *docs_views.ROUTES,
+    *sharing.ROUTES,
     Route("/{lang}", letters.to_index),
     Route("/{lang}/", letters.index),
     Route("/{lang}/privacy", letters.privacy),
@@ -86,11 +98,11 @@ ROUTES: list[BaseRoute] = [
 ]
 
 
-def create_app(settings: Settings) -> App:
+def create_app(settings: Settings) -> Front:
     """Return the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
     languages = i18n.load(settings.locales_dir)
     renderer = Renderer(languages, settings.base_url, settings.controller)
-    pages, posted = Pages(), Posted()
+    pages, posted, streams, cards = Pages(), Posted(), Streams(settings), Cards()
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -104,24 +116,29 @@ def create_app(settings: Settings) -> App:
             board.on_change(pages.moved)
             board.on_change(lambda _slug: pages.moved(ALL))
             board.on_gone(pages.forget)
+            board.on_gone(cards.forget)
+            streams.attach(board)
             signing, confirming = Signing(database, settings.limits, sealer), Confirming(database)
             throttle = Throttle(settings.limits)
             days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
-            for service in (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming, throttle):
+            services = (board, pages, Captchas(settings), days, keys, passkeys, signing, confirming, streams, throttle)
+            for service in (*services, cards):
                 site.add(service)
             forms.prepare()
             gc.freeze()  # what is there now stays; to look it through again and again took 5 % of a busy server
-            watching = asyncio.create_task(board.watch())
+            tasks = [asyncio.create_task(each) for each in (board.watch(), streams.beat())]
             try:
-                yield {"site": site}
+                with stopping.calling(streams.stop):
+                    yield {"site": site}
             finally:
-                watching.cancel()
+                for task in tasks:
+                    task.cancel()
                 await signing.drain()
                 await confirming.drain()
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=failures.HANDLERS)
     framework.router.redirect_slashes = False
-    return Front(_refusing(framework, posted), settings, pages, renderer.css_hash, posted)
+    return Front(_refusing(framework, posted), settings, pages, streams, renderer.css_hash, posted)
 
 
 def _refusing(framework: Starlette, posted: Posted) -> App:

@@ -85,23 +85,28 @@ class Tab:
     path: str  # below the letter's address; "" is the overview
     label: str
     role: Role
+    begins: bool = False  # a group of tabs that belong together
 
 
+# As one comes to need them: written, signed, brought and taken, looked after.
 TABS: tuple[Tab, ...] = (
     Tab("", N_("Overview"), Role.VIEWER),
-    Tab("text", N_("Text"), Role.EDITOR),
-    Tab("queue", N_("Signatures"), Role.MODERATOR),
+    Tab("text", N_("Text"), Role.EDITOR, begins=True),
+    Tab("updates", N_("Updates"), Role.EDITOR),
+    Tab("queue", N_("Signatures"), Role.MODERATOR, begins=True),
     Tab("campaigns", N_("Campaigns"), Role.MODERATOR),
-    Tab("log", N_("Log"), Role.MODERATOR),
     Tab("statistics", N_("Statistics"), Role.VIEWER),
-    Tab("import", N_("Import"), Role.EDITOR),
+    Tab("import", N_("Import"), Role.EDITOR, begins=True),
     Tab("export", N_("Export"), Role.MODERATOR),
     Tab("addresses", N_("Addresses"), Role.OWNER),
-    Tab("updates", N_("Updates"), Role.EDITOR),
-    Tab("state", N_("State"), Role.EDITOR),
+    Tab("state", N_("State"), Role.EDITOR, begins=True),
     Tab("switches", N_("Switches"), Role.EDITOR),
+    Tab("partners", N_("Partners"), Role.EDITOR),
     Tab("members", N_("Members"), Role.OWNER),
+    Tab("log", N_("Log"), Role.MODERATOR),
 )
+# Pages that stand under another one's tab.
+UNDER = {"publish": "text", "preview": "text", "signatures": "queue", "undo": "queue", "tally": "import"}
 
 
 def guarded(view: View | OpenView, need: Need) -> OpenView:
@@ -254,11 +259,13 @@ def page(request: Request, desk: Desk | None, name: str, status: int = 200, /, *
     """Answer with a template of the desk in the organizer's language; kept by nobody.
 
     ``desk`` is None for strangers. Templates extend ``desk/_base.html`` and find ``desk``, ``letter``, ``tabs``,
-    ``path`` and what is in ``context``. ``sources`` in it adds to the policy (see ``policy``).
+    ``tab`` (the current one's path), ``path`` and what is in ``context``. ``sources`` in it adds to the policy (see
+    ``policy``).
     """
     lang = desk.lang if desk else web.lang_of(request)
     sources = cast("Mapping[str, str] | None", context.pop("sources", None))
     given = {"desk": desk, "letter": desk and desk.letter, "tabs": _tabs(desk), "path": request.url.path, **context}
+    given["tab"] = _tab_of(request)
     body = web.site_of(request).renderer.render(name, lang, **given).encode()
     headers = {
         "cache-control": "no-store",
@@ -275,6 +282,12 @@ def page(request: Request, desk: Desk | None, name: str, status: int = 200, /, *
 
 def _tabs(desk: Desk | None) -> list[Tab]:
     return [tab for tab in TABS if desk and desk.may(tab.role)]
+
+
+def _tab_of(request: Request) -> str:
+    """Return the path of the tab under which this page stands."""
+    below = request.url.path.removeprefix(ROOT).split("/")[1:] or [""]
+    return UNDER.get(below[0], below[0])
 
 
 def error_page(request: Request, status: int, title: str, message: str, retry_after: str | None) -> Response:

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from petition import web
 from petition.desk import ROOT, Need, OpenView, View, guarded
+from petition.embeds import partner_views as partners
 from petition.letters import state_views as state
 from petition.letters import switch_views as switches
 from petition.letters import update_views as updates
@@ -82,6 +83,8 @@ DESK: list[At] = [
     At("POST", "/organizer/{slug}/preview/link", preview.link, Need.EDITOR),
     At("GET", "/organizer/{slug}/publish", publishing.show, Need.EDITOR),
     At("POST", "/organizer/{slug}/publish", publishing.publish, Need.EDITOR),
+    At("GET", "/organizer/{slug}/partners", partners.show, Need.EDITOR),
+    At("POST", "/organizer/{slug}/partners", partners.act, Need.EDITOR),
     At("GET", "/organizer/{slug}/members", members.show, Need.OWNER),
     At("POST", "/organizer/{slug}/members", members.change, Need.OWNER),
     At("POST", "/organizer/{slug}/members/invite", members.invite, Need.OWNER),

@@ -23,6 +23,8 @@ STATUS: Mapping[type[Exception], int] = {
     **{TooMany: 429, Unavailable: 503, Paused: 503},
 }
 
+FOR_PROGRAMS = ("/api/", "/badge/", "/oembed")
+
 TEXTS: Mapping[int, tuple[str, str]] = {
     400: (N_("This could not be read"), N_("The form arrived damaged. Please go back and send it again.")),
     401: (
@@ -57,7 +59,8 @@ async def http(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if status == HTTPStatus.METHOD_NOT_ALLOWED and (taken := _taken(request)):
         headers = {"allow": ", ".join(sorted(taken))}
-    return _page(request, status, headers)
+    told = error.detail if isinstance(error, HTTPException) else None
+    return _page(request, status, headers, detail=told if told != HTTPStatus(status).phrase else None)
 
 
 def _taken(request: Request) -> set[str]:
@@ -97,13 +100,17 @@ def _page(
     headers: Mapping[str, str],
     told: tuple[str, str] | None = None,
     reason: tuple[str, str] = ("", ""),
+    detail: str | None = None,
 ) -> Response:
-    """Answer with a title and a message, in the catalogues' words; ``reason`` is (language, what somebody typed)."""
+    """Answer with a title and a message, in the catalogues' words; ``reason`` is (language, what somebody typed).
+
+    ``detail`` is for programs.
+    """
     seconds = headers.get("retry-after", "")
     title, message = told or TEXTS.get(status, (HTTPStatus(status).phrase, ""))
     language = web.language_of(request)
-    if request.url.path.startswith("/api/"):
-        response: Response = problem(status, HTTPStatus(status).phrase)
+    if f"{request.url.path}/".startswith(FOR_PROGRAMS):
+        response: Response = problem(status, HTTPStatus(status).phrase, detail)
     elif request.url.path.startswith(desk.ROOT):
         in_words = language.gettext(title), language.gettext(message)
         response = desk.error_page(request, status, *in_words, headers.get("retry-after"))
@@ -128,7 +135,11 @@ def problem(status: int, title: str, detail: str | None = None) -> JSONResponse:
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
     if detail:
         body["detail"] = detail
-    headers = {"access-control-allow-origin": "*", "cache-control": "no-store"}
+    headers = {
+        "access-control-allow-origin": "*",
+        "access-control-expose-headers": "Retry-After",
+        "cache-control": "no-store",
+    }
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 

@@ -5,11 +5,12 @@ to ask again whether a request is meant for us.
 """
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from petition.kept import Header, Kept, Pages, is_known, takes_gzip
+from petition.live import Streams
 from petition.settings import Settings
 from petition.state import Posted
 from petition.web import common_headers, html_headers
@@ -17,7 +18,7 @@ from petition.web import common_headers, html_headers
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Send = Callable[[Message], Coroutine[Any, Any, None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -30,10 +31,13 @@ OPEN_TO_ALL = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")
 class Front:
     """Wraps the framework's application."""
 
-    def __init__(self, app: App, settings: Settings, pages: Pages, css_hash: str, posted: Posted | None = None) -> None:
+    def __init__(
+        self, app: App, settings: Settings, pages: Pages, streams: Streams, css_hash: str, posted: Posted | None = None
+    ) -> None:
         self._app = app
         self._posted = posted or Posted()
         self._pages = pages
+        self._streams = streams
         self._hosts = allowed_hosts(settings)
         self._origins = allowed_origins(settings)
         self._common = common_headers(settings)
@@ -51,11 +55,18 @@ class Front:
             if (kept := self._kept(scope)) is not None:
                 await _send(kept, scope["method"] == "HEAD", accepts, match, send)
                 return
+            if (listener := self._streams.seat(scope, send)) is not None:
+                await self._streams.serve(listener, receive)
+                return
         elif not self._is_ours(scope):
             scope["refused"] = 403
         elif self._posted.read_only is not None and not scope["path"].startswith(DESK):
             scope["refused"] = 503
         await self._app(scope, receive, self._with_headers(send))
+
+    def stop(self) -> None:
+        """End what would go on for as long as a visitor likes."""
+        self._streams.stop()
 
     def _kept(self, scope: Scope) -> Kept | None:
         path, query = scope["path"], scope["query_string"]

@@ -43,11 +43,12 @@ async def metrics(request: Request) -> Response:
 
 
 async def robots(request: Request) -> Response:
-    """Keep search engines out of whatever belongs to one person."""
+    """Keep search engines out of whatever belongs to one person, and lead them to the rest."""
     lines = ["User-agent: *"]
     for lang in web.site_of(request).renderer.languages:
         lines += [f"Disallow: /{lang}/{path}/" for path in ("confirm", "signature", "never", "preview")]
     lines += ["Disallow: /organizer/", "Disallow: /captcha/"]
+    lines += ["", f"Sitemap: {web.site_of(request).settings.base_url}/sitemap.xml"]
     return PlainTextResponse("\n".join(lines) + "\n", headers={"cache-control": "public, max-age=3600"})
 
 

@@ -1,9 +1,10 @@
 """Where a request comes from, as far as limits need to know: an IPv4 address, an IPv6 /64, or Tor's Onion service."""
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from petition.settings import Network
+from petition.settings import Network, Settings
 
 ONION = "onion"
 UNKNOWN = "unknown"
@@ -33,6 +34,21 @@ def is_trusted(peer: str, trusted: Iterable[Network]) -> bool:
     if address is None:
         return False
     return address.is_loopback or any(address in net for net in trusted if net.version == address.version)
+
+
+def of_scope(scope: Mapping[str, Any], settings: Settings) -> str:
+    """Return the network that an ASGI request counts for."""
+    peer = scope["client"][0] if scope.get("client") else None
+    forwarded, host = [], ""
+    for name, value in scope["headers"]:
+        if name == b"x-forwarded-for":
+            forwarded.append(value.decode("latin-1"))
+        elif name == b"host":
+            host = value.decode("latin-1").lower()
+    network = of_client(peer, forwarded, settings.trusted_proxies)
+    onion = settings.onion_url.split("//")[1] if settings.onion_url else None
+    # Tor's daemon stands beside us. Who comes from the open net under the Onion name has only written it there.
+    return ONION if host == onion and not is_public(network) else network
 
 
 def is_public(network: str) -> bool:

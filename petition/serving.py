@@ -1,6 +1,7 @@
 """The web server: uvicorn, told to keep nothing about visitors."""
 
 import os
+import resource
 import signal
 import socket
 
@@ -14,6 +15,7 @@ from petition.errors import PetitionError
 from petition.front import App
 from petition.settings import Role, Settings, load
 
+OPEN_FILES = 65_536  # each visitor is one; many systems give a process 1,024 unless it asks
 GRACE = 10  # seconds for answers under way when the server is told to stop
 
 
@@ -22,6 +24,7 @@ def run(settings: Settings, workers: int) -> None:
     # When all is done uvicorn raises the signal once more; ending by it would skip what our caller has to put away.
     signal.signal(signal.SIGTERM, lambda *_: None)
     Guarded.trusted = settings.trusted_proxies
+    _allow_many()
     if workers == 1:
         config = configuration(create_app(settings), settings.host, settings.port)
         with _listening(settings.host, settings.port) as listener:
@@ -31,6 +34,13 @@ def run(settings: Settings, workers: int) -> None:
     os.environ["PORT"] = str(settings.port)  # the processes read the settings anew, and the command line may have won
     with _listening(settings.host, settings.port) as listener:
         Multiprocess(config, sockets=[listener]).run()
+
+
+def _allow_many() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listening(host: str, port: int) -> socket.socket:

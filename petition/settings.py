@@ -71,6 +71,7 @@ class Limits:
     reports: int = 10  # of entries of the public list, an hour from one network
     reading: int = 300  # pages of the list and searches, a minute from one network, in one process
     forms: int = 600  # forms sent, whatever is in them, likewise
+    api: int = 600  # requests of programs that are not answered by kept bytes, likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,4 +334,5 @@ def _limits(reader: _Reader) -> Limits:
         reports=reader.number("LIMIT_REPORTS", standard.reports),
         reading=reader.number("LIMIT_READING", standard.reading),
         forms=reader.number("LIMIT_FORMS", standard.forms),
+        api=reader.number("LIMIT_API", standard.api),
     )

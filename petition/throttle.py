@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from petition.errors import TooMany, Unavailable
 from petition.network import ONION
@@ -52,6 +53,14 @@ class Lane:
             self._turns.release()
 
 
+class Left(NamedTuple):
+    """What a network may still do: of ``most`` so many ``times`` in the ``seconds`` until the minute is over."""
+
+    most: int
+    times: int
+    seconds: int
+
+
 class PerMinute:
     """Counts what each network does in this minute."""
 
@@ -61,8 +70,8 @@ class PerMinute:
         self._minute = -1
         self._counted: dict[str, int] = {}
 
-    def take(self, network: str) -> None:
-        """Count once. Raises ``TooMany``."""
+    def take(self, network: str) -> Left:
+        """Count once; return what is left. Raises ``TooMany``."""
         now = time.monotonic()
         if now // MINUTE != self._minute:
             self._minute = int(now // MINUTE)
@@ -70,8 +79,10 @@ class PerMinute:
         known = network in self._counted or len(self._counted) < self._networks_at_most
         key = network if known else ""
         self._counted[key] = counted = self._counted.get(key, 0) + 1
-        if counted > self._most * (ONION_TIMES if network == ONION else 1):
-            raise TooMany("too much has come from this network", retry_after=MINUTE - int(now % MINUTE))
+        most, seconds = self._most * (ONION_TIMES if network == ONION else 1), MINUTE - int(now % MINUTE)
+        if counted > most:
+            raise TooMany("too much has come from this network", retry_after=seconds)
+        return Left(most, most - counted, seconds)
 
 
 class Throttle:
@@ -81,14 +92,19 @@ class Throttle:
         self._lane = Lane()
         self._reads = PerMinute(bounds.reading)
         self._forms = PerMinute(bounds.forms)
+        self._asked = PerMinute(bounds.api)
 
     @asynccontextmanager
-    async def reading(self, network: str) -> AsyncIterator[None]:
+    async def reading(self, network: str) -> AsyncIterator[Left]:
         """Let somebody read a page of the list, or search it. Raises ``TooMany``, ``Unavailable``."""
-        self._reads.take(network)
+        left = self._reads.take(network)
         async with self._lane.turn():
-            yield
+            yield left
 
     def form(self, network: str) -> None:
         """Let somebody send a form, whatever is in it. Raises ``TooMany``."""
         self._forms.take(network)
+
+    def asking(self, network: str) -> Left:
+        """Let a program ask for what is in memory. Raises ``TooMany``."""
+        return self._asked.take(network)

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from petition.i18n import Language
 from petition.kept import Header, Kept, is_known, keep, takes_gzip
-from petition.network import ONION, is_public, of_client
+from petition.network import of_scope
 from petition.settings import Settings
 from petition.state import Site, said
 
@@ -59,13 +59,7 @@ def check_lang(request: Request) -> str:
 
 def network_of(request: Request) -> str:
     """Return the network this request counts for."""
-    settings = site_of(request).settings
-    peer = request.client.host if request.client else None
-    network = of_client(peer, request.headers.getlist("x-forwarded-for"), settings.trusted_proxies)
-    onion = settings.onion_url.split("//")[1] if settings.onion_url else None
-    # Tor's daemon stands beside us. Who comes from the open net under the Onion name has only written it there.
-    is_onion = request.headers.get("host", "").lower() == onion
-    return ONION if is_onion and not is_public(network) else network
+    return of_scope(request.scope, site_of(request).settings)
 
 
 async def form_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:
@@ -157,12 +151,17 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
     return Response(body, status, headers, media_type="text/html")
 
 
-def kept_page(request: Request, name: str, extra_headers: Iterable[Header] = (), /, **extra: object) -> Kept:
-    """Return template ``name`` as a kept page; its canonical address is its path."""
+def kept_page(request: Request, name: str, extra_headers: Sequence[Header] = (), /, **extra: object) -> Kept:
+    """Return template ``name`` as a kept page; its canonical address is its path.
+
+    ``extra_headers`` take the place of those that every page has.
+    """
     site, lang = site_of(request), lang_of(request)
     given = context(request, **({"canonical": site.settings.base_url + request.url.path} | extra))
     text = site.renderer.render(name, lang, **given)
-    headers = [*html_headers(site.settings, site.renderer.css_hash), (b"content-language", lang.encode())]
+    own = {each for each, _ in extra_headers}
+    usual = html_headers(site.settings, site.renderer.css_hash)
+    headers = [*(each for each in usual if each[0] not in own), (b"content-language", lang.encode())]
     headers += [(name.encode(), value.encode()) for name, value in _onion(request).items()]
     return keep(text.encode(), HTML, [*headers, *extra_headers])
 

@@ -17,6 +17,7 @@ from petition.app import create_app
 from petition.captcha.pow import ProofOfWork
 from petition.database import Database, opened
 from petition.demo.inbox import Inbox, Mail, receiving
+from petition.front import Front
 from petition.letters import actions
 from petition.resources import PACKAGE
 from petition.sealing import Wrapper, new_contact_pair
@@ -45,6 +46,7 @@ class Installation:
     settings: Settings
     database: Database
     client: httpx2.AsyncClient
+    app: Front | None = None  # where it runs on the test's loop
     inbox: Inbox = field(default_factory=Inbox)
     networks: int = 0
 
@@ -149,10 +151,11 @@ def environment(folder: Path, database_url: str, port: int, **more: str) -> dict
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[None]:
-    """Run the web server on this loop."""
+async def serving(settings: Settings) -> AsyncIterator[Front]:
+    """Run the web server on this loop; give its application."""
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         port=settings.port,
         log_config=None,
         access_log=False,
@@ -171,8 +174,9 @@ async def serving(settings: Settings) -> AsyncIterator[None]:
             task.result()
         await asyncio.sleep(0.01)
     try:
-        yield
+        yield app
     finally:
+        app.stop()  # a browser would listen to the count for an hour
         server.should_exit = True
         await task
 
@@ -209,5 +213,5 @@ async def installation(database_url: str, folder: Path, **more: str) -> AsyncIte
     settings = load(environ, role=Role.WEB)
     async with opened(database_url, most=4) as database:
         await publish(settings, database)
-        async with serving(settings), httpx2.AsyncClient(base_url=settings.base_url, timeout=300) as client:
-            yield Installation(environ, settings, database, client)
+        async with serving(settings) as app, httpx2.AsyncClient(base_url=settings.base_url, timeout=300) as client:
+            yield Installation(environ, settings, database, client, app)

@@ -88,7 +88,9 @@ async def busy(
 
 
 LOOKS = list(
-    desk_pages.looks({name: f"{{{name}}}" for name in ("slug", "signature", "held", "organization", "campaign")})
+    desk_pages.looks(
+        {name: f"{{{name}}}" for name in ("slug", "signature", "held", "organization", "campaign", "update")}
+    )
 )
 
 

@@ -147,6 +147,7 @@ def letter_page(renderer: Renderer, lang: str, kind: Kind, form: Form, letter: L
         "news": [],
         "paused": None,
         "as_kind": kind,
+        "partner": "",
         "form": form,
         "closed": False,
         "here": f"/{letter.slug}",

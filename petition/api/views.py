@@ -1,13 +1,14 @@
-"""JSON, version 1: a letter, its count, its signatories. For anyone, without cookies.
+"""JSON, version 1: a letter, its count, its history, its signatories. For anyone, without cookies.
 
-Letter and count come from memory. Errors are RFC 9457 problems, made by the application's one map of errors.
+Letter and count come from memory. What is told here is described in ``petition.api.description``. Errors are RFC 9457
+problems, made by the application's one map of errors.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -16,17 +17,23 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from petition import web
-from petition.kept import keep
+from petition.api import queries
+from petition.api.answers import DATABASE, FOR_ANYONE, MEMORY, limited
+from petition.api.description import MOST, PERIODS
+from petition.database import Record
+from petition.errors import Unavailable
+from petition.kept import Kept, Pages, keep
 from petition.letters.board import Board, Live
+from petition.live import Streams
 from petition.signatures import listing
 from petition.signatures.listing import BadCursor, Cursor
 from petition.signatures.model import Kind, Signatory
-from petition.throttle import Throttle
-
-MOST = 500  # signatories in one answer
 
 JSON = b"application/json"
-FOR_ANYONE = (b"access-control-allow-origin", b"*")
+# ASCII digits only, and never without an offset.
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 NOT_FOR_ENGINES = (b"x-robots-tag", b"noindex, noarchive")
 
 
@@ -52,15 +59,21 @@ async def letter(request: Request) -> Response:
             "imported": live.counts.imported,
         },
     }
-    return _counted(request, body, live)
+    return web.KeptResponse(request, _counted(request, body, live))
 
 
 async def count(request: Request) -> Response:
-    """Give the count alone."""
-    live = await _live(request)
-    counts = live.counts
-    body = {"total": counts.total, "people": counts.people, "organizations": counts.organizations}
-    return _counted(request, body, live)
+    """Give the count alone, from kept bytes: its time is the time of that count."""
+    await _live(request)
+    slug, pages = request.path_params["slug"], web.site_of(request).get(Pages)
+
+    async def make() -> Kept:
+        live = await _live(request)
+        counts = live.counts
+        told = {"total": counts.total, "people": counts.people, "organizations": counts.organizations}
+        return _counted(request, told, live)
+
+    return web.KeptResponse(request, await pages.answer(f"/api/v1/letters/{slug}/count", slug, make))
 
 
 async def signatories(request: Request) -> Response:
@@ -69,12 +82,50 @@ async def signatories(request: Request) -> Response:
     kind, q, after, limit = _asked(request)
     if live.letter.switches.list_hidden:
         raise HTTPException(403)
-    site = web.site_of(request)
-    turn = site.get(Throttle).reading(web.network_of(request))
-    async with turn, site.database.connection() as conn:
+    async with web.site_of(request).database.connection() as conn:
         found, following = await listing.read(conn, live.letter.id, kind, q, after, limit)
     body = {"items": [_item(each) for each in found], "next": following.encode() if following else None}
     return web.KeptResponse(request, keep(_dumped(body), JSON, [FOR_ANYONE, NOT_FOR_ENGINES]))
+
+
+async def history(request: Request) -> Response:
+    """Tell how the count grew, by hours or days (UTC), the newest periods of those before ``before``."""
+    live = await _live(request)
+    asked = request.query_params
+    step, limit = asked.get("step", "day"), _number(asked.get("limit"), PERIODS)
+    if step not in {"hour", "day"}:
+        raise HTTPException(422, "step must be hour or day")
+    before = _moment(asked["before"]) if "before" in asked else None
+    async with web.site_of(request).database.connection() as conn:
+        found = await queries.history(conn, live.letter.id, step, before, limit + 1)
+    items = [_period(each) for each in reversed(found[:limit])]
+    body = {"step": step, "items": items, "before": items[0]["start"] if len(found) > limit else None}
+    return web.KeptResponse(request, keep(_dumped(body), JSON, [FOR_ANYONE]))
+
+
+async def events(request: Request) -> Response:
+    """Tell the count as it moves. The door has answered already where there was a place (``petition.live``)."""
+    await _live(request)
+    streams = web.site_of(request).get(Streams)
+    if request.method == "HEAD":
+        response = Response()
+        response.raw_headers = list(streams.headers)
+        return response
+    return _Stream(streams)
+
+
+class _Stream(Response):
+    """A listener whose letter came into memory with this very request, or a 503 if there is no place."""
+
+    def __init__(self, streams: Streams) -> None:
+        super().__init__()
+        self._streams = streams
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        listener = self._streams.seat(scope, send)
+        if listener is None:
+            raise Unavailable(retry_after=60)
+        await self._streams.serve(listener, receive)
 
 
 async def _live(request: Request) -> Live:
@@ -84,16 +135,44 @@ async def _live(request: Request) -> Live:
 def _asked(request: Request) -> tuple[Kind, str, Cursor | None, int | None]:
     """Return kind, q, after, limit. Raises 422 if one of them cannot be."""
     asked = request.query_params
-    limit = asked.get("limit")
-    if limit is not None and not (re.fullmatch("[0-9]{1,4}", limit) and 1 <= int(limit) <= MOST):
-        raise HTTPException(422)
+    limit = _number(asked["limit"], MOST) if "limit" in asked else None
     q = asked.get("q", "").strip()
+    if "\0" in q:
+        raise HTTPException(422, "q must not hold a null character")
     try:
         kind = Kind(asked.get("kind", Kind.PERSON))
-        after = Cursor.decode(asked["after"]) if asked.get("after") and not q else None
-    except (ValueError, BadCursor):
-        raise HTTPException(422) from None
-    return kind, q, after, int(limit) if limit else None
+    except ValueError:
+        raise HTTPException(422, "kind must be person or organization") from None
+    try:
+        after = Cursor.decode(asked["after"]) if asked.get("after") else None
+    except BadCursor:
+        raise HTTPException(422, "after must be the next of an earlier answer") from None
+    return kind, q, None if q else after, limit
+
+
+def _number(text: str | None, most: int) -> int:
+    """Return a number from 1 to ``most``, the latter if there is none. Raises 422."""
+    if text is None:
+        return most
+    if not (re.fullmatch("[0-9]{1,4}", text) and 1 <= int(text) <= most):
+        raise HTTPException(422, f"limit must be a whole number from 1 to {most}")
+    return int(text)
+
+
+def _moment(text: str) -> datetime:
+    """Return the time in an RFC 3339 date and time. Raises 422."""
+    try:
+        if _RFC_3339.fullmatch(text):
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise HTTPException(422, "before must be a time like 2026-11-21T10:00:00Z")
+
+
+def _period(row: Record) -> dict[str, Any]:
+    people, organizations = row["people"], row["organizations"]
+    told = {"start": _time(row["start"]), "total": people + organizations, "people": people}
+    return told | {"organizations": organizations, "change": row["change"]}
 
 
 def _item(entry: Signatory) -> dict[str, Any]:
@@ -109,12 +188,13 @@ def _item(entry: Signatory) -> dict[str, Any]:
     }
 
 
-def _counted(request: Request, body: Mapping[str, Any], live: Live) -> Response:
-    """Answer with ``body`` and the time of the count. The tag is of the body alone: as long as nothing was counted,
-    who asks again is told so."""
+def _counted(request: Request, body: Mapping[str, Any], live: Live) -> Kept:
+    """Return ``body`` and the time of the count. The tag is of the body alone: as long as nothing was counted, who asks
+    again is told so."""
     etag = b'W/"' + hashlib.sha256(_dumped(body)).hexdigest()[:20].encode() + b'"'
     whole = {**body, "counted_at": _time(live.counted_at)}
-    return web.KeptResponse(request, keep(_dumped(whole), JSON, [FOR_ANYONE], etag=etag))
+    headers = [FOR_ANYONE, *web.common_headers(web.site_of(request).settings)]
+    return keep(_dumped(whole), JSON, headers, etag=etag)
 
 
 def _dumped(body: Mapping[str, Any]) -> bytes:
@@ -126,8 +206,12 @@ def _time(moment: datetime | None) -> str | None:
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+TAKEN = ["GET", "OPTIONS"]
+
 ROUTES: list[BaseRoute] = [
-    Route("/api/v1/letters/{slug}", letter),
-    Route("/api/v1/letters/{slug}/count", count),
-    Route("/api/v1/letters/{slug}/signatories", signatories),
+    Route("/api/v1/letters/{slug}", limited(MEMORY, letter), methods=TAKEN),
+    Route("/api/v1/letters/{slug}/count", limited(MEMORY, count), methods=TAKEN),
+    Route("/api/v1/letters/{slug}/history", limited(DATABASE, history), methods=TAKEN),
+    Route("/api/v1/letters/{slug}/signatories", limited(DATABASE, signatories), methods=TAKEN),
+    Route("/api/v1/letters/{slug}/events", limited(MEMORY, events), methods=TAKEN),
 ]

@@ -43,7 +43,7 @@ async def import_folder(
         except Refused:
             problem = "letter.toml: names_in_search: cannot be switched on once the letter has opened"
             raise ImportRefused(f"{path} cannot be imported", (problem,)) from None
-        await journal.write(conn, None, row["id"], "letter.import")
+        await journal.write(conn, None, row["id"], "letter.import", command=True)
         return found.slug, await publish_in(conn, found.slug) if publish else None
 
 
@@ -98,10 +98,11 @@ async def publish_draft(
     if surrounding := [name for name in draft.changes if not name.startswith(("title.", "text."))]:
         await drafting.settle(conn, draft)
         told = "+".join(sorted({name.partition(".")[0] for name in surrounding}))
-        await journal.write(conn, by, letter, "letter.frame", after=told)
+        await journal.write(conn, by, letter, "letter.frame", after=told, command=by is None)
     number = await _new_version(conn, letter, before, draft, note)
     if number is not None:
-        await journal.write(conn, by, letter, "letter.publish", before=str(before), after=str(number))
+        told = str(number)
+        await journal.write(conn, by, letter, "letter.publish", before=str(before), after=told, command=by is None)
     if surrounding or number is not None:
         await preview_queries.drop_published(conn, letter)
     return number

@@ -96,6 +96,11 @@ class Board:
             letter = replace(letter, state=pulse.state, switches=pulse.switches)
         return Live(letter, pulse.counts, pulse.counted_at)
 
+    def counts(self, slug: str) -> tuple[Counts, datetime] | None:
+        """Return a published letter's count and when it was taken, or None if no such letter is in memory."""
+        pulse = self._pulses.get(slug)
+        return None if pulse is None else (pulse.counts, pulse.counted_at)
+
     async def by_id(self, letter: int) -> Live:
         """Return the published letter with this id. Raises ``NotFound``, ``Gone`` or ``Unavailable``."""
         if letter not in self._slugs and letter not in self._gone:
@@ -247,6 +252,7 @@ async def read(conn: Connection, wrapper: Wrapper, letter: int) -> Letter:
         tallies=await queries.tallies(conn, letter),
         next_goals=tuple(row["next_goals"]),
         sharing=await queries.sharing(conn, letter),
+        partners=await queries.partners(conn, letter),
     )
 
 

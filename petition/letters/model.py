@@ -133,6 +133,7 @@ class Letter:
     switches: Switches = NOTHING
     next_goals: tuple[int, ...] = ()
     sharing: Mapping[str, Sharing] = field(default_factory=dict)
+    partners: Mapping[str, int] = field(default_factory=dict)  # name in addresses → id, those in use
 
     def goal_at(self, total: int) -> int | None:
         """Return the goal that is shown when ``total`` have signed."""
@@ -184,3 +185,9 @@ class Counts:
     def total(self) -> int:
         """People and organizations together."""
         return self.people + self.organizations
+
+    @property
+    def step(self) -> int:
+        """The total with its first two digits only (3,471 → 3,400): what is drawn, and so need not move each time."""
+        unit: int = 10 ** max(len(str(self.total)) - 2, 0)
+        return self.total // unit * unit

@@ -25,6 +25,7 @@ PARTIES = "SELECT role, names, url FROM party WHERE letter = $1 ORDER BY role, p
 TALLIES = """
 SELECT people, counted_on, source FROM tally WHERE letter = $1 AND ended_at IS NULL ORDER BY counted_on DESC, id DESC
 """
+PARTNERS = "SELECT name, id FROM partner WHERE letter = $1 AND retired_at IS NULL ORDER BY id"
 
 VERSION = "SELECT * FROM version WHERE letter = $1 AND number = $2"
 
@@ -87,6 +88,11 @@ async def taken_down(conn: Connection) -> dict[int, str]:
 async def load(conn: Connection, letter: int) -> Record | None:
     """Return the row of a published letter, with ``effective_state``."""
     return await conn.fetchrow(LOAD, letter)
+
+
+async def partners(conn: Connection, letter: int) -> dict[str, int]:
+    """Return the ids of the partners in use, by the name that stands in addresses."""
+    return {row["name"]: row["id"] for row in await conn.fetch(PARTNERS, letter)}
 
 
 async def parties(conn: Connection, letter: int) -> tuple[tuple[Party, ...], tuple[Party, ...]]:

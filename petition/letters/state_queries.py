@@ -64,6 +64,7 @@ DELETE FROM {table} WHERE ctid = ANY (ARRAY(
         *("count", "count_hour", "campaign", "refused_mail", "news", "switch", "party", "translation", "version"),
         *("sharing", "picture", "edit", "preview_link", "address_part", "address_job", "address_key", "tally"),
         *("undone", "intake_problem", "intake_part", "intake", "name_look"),
+        *("count_partner", "partner"),
         *("statistics_change", "statistics_hour", "statistics_total"),
         *("invitation", "member"),
     )

@@ -11,7 +11,6 @@ from petition.letters import differences, queries, reading, update_queries
 from petition.letters.board import Board
 from petition.letters.model import Version
 from petition.signatures import letter_page
-from petition.signatures.model import Kind
 
 NEWS = 20  # updates on a page
 ALL = ""  # the group of pages that show more than one letter
@@ -49,11 +48,12 @@ async def show(request: Request) -> Response:
     lang, slug = web.check_lang(request), request.path_params["slug"]
     site = web.site_of(request)
     kind = letter_page.kind_asked(request)
-    await site.get(Board).get(slug)  # a letter that is not there has no pages to keep
-    key = f"/{lang}/{slug}" + (f"?as={kind.value}" if kind is Kind.ORGANIZATION else "")
+    # A letter that is not there has no pages to keep, nor has a partner whom nobody registered.
+    partner = letter_page.partner_in(await site.get(Board).get(slug), request.query_params)
+    key = f"/{lang}/{slug}{letter_page.query_of(kind, partner)}"
 
     async def make() -> Kept:
-        return await letter_page.make(request, await site.get(Board).get(slug), kind)
+        return await letter_page.make(request, await site.get(Board).get(slug), kind, partner)
 
     return web.KeptResponse(request, await site.get(Pages).answer(key, slug, make))
 

@@ -19,7 +19,7 @@ from petition.signatures import names as naming
 from petition.signatures.confirming import PERSONAL
 from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 from petition.signatures.organizations import Change
-from petition.signatures.queries import move_counts
+from petition.signatures.queries import move_counts, move_partners, partner_of
 
 ANY_ACT = -1  # as the act that was seen last: whatever it is
 
@@ -221,7 +221,8 @@ async def _tell(conn: Connection, letter: int, moves: Sequence[Move]) -> None:
 
 
 async def _count(conn: Connection, letter: int, moves: Sequence[Move], changes: Sequence[Change]) -> None:
-    """Move the count by the people who came or went, and by the entries of organizations that did."""
+    """Move the counts, the partners' first, by the people and the entries of organizations that came or went."""
+    await move_partners(conn, ((letter, partner_of(move.row), move.row["kind"], move.counts) for move in moves))
     people = [(move.counts, move.row) for move in moves if move.is_of_person]
     total = sum(counts for counts, _ in people)
     hidden = sum(counts for counts, row in people if row["visibility"] != Visibility.PUBLIC)

@@ -100,6 +100,7 @@ class Source(StrEnum):
 
     WEB = "web"
     IMPORT = "import"
+    PARTNER = "partner"  # this site, by a partner's link
 
 
 ANY = "any"  # flag

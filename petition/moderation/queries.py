@@ -7,6 +7,7 @@ from petition.database import Connection, Record
 # In the order of their ids, before anything else: whoever decides about some of the same waits here.
 LOCK_SIGNATURES = """
 SELECT id, kind, state, visibility, organization, import IS NOT NULL AS imported, digest, name_key, private, flags,
+       signals,
        coalesce(removed_from,
                 CASE WHEN kind = 'organization' AND organization IS NULL THEN 'held' ELSE 'confirmed' END
                   ::signature_state) AS removed_from,

@@ -116,6 +116,7 @@ class Conditions:
             "s.state = 'confirmed'": wanted.state == "confirmed",
             "s.kind = 'person'": wanted.kind == "person",
             "s.import IS NULL": wanted.source is Source.WEB,
+            "s.signals ? 'partner'": wanted.source is Source.PARTNER,
         }
         found = [condition for condition, is_asked in asked.items() if is_asked]
         if wanted.flag and wanted.flag != ANY:

@@ -81,7 +81,10 @@ async def _page(
             **await pages.news(conn, letter, given),
         }
     back = wanted.as_fields() | ({"after": given["after"]} if after else {})
-    picked = {name for name in form or {} if name.startswith(forms.PICK)}
+    ticked = form or {}
+    if one := ticked.get("one", "").split(":")[1:2]:  # who was to be removed by a button of their own is ticked now
+        ticked = {one[0]: ""}
+    picked = {name for name in ticked if name.startswith(forms.PICK)}
     return desk.page(
         request,
         who,

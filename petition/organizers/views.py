@@ -10,7 +10,7 @@ from petition.i18n import N_
 from petition.limits import DEARER, Days
 from petition.mailboxes import BadAddress
 from petition.network import ONION
-from petition.organizers import entry, invitations, queries, sessions
+from petition.organizers import entry, invitations, overview_queries, queries, sessions
 from petition.organizers.keys import DeskKey
 
 HOUR = 3600
@@ -31,10 +31,17 @@ async def home(request: Request, who: Desk) -> Response:
 
 
 async def overview(request: Request, who: Desk) -> Response:
-    """Show one letter: its count, and what waits."""
+    """Show one letter: its count, and what waits for somebody, each with the way there."""
+    letter = who.this.id
     async with web.site_of(request).database.connection() as conn:
-        row = await queries.letter_counts(conn, who.this.id)
-    return desk.page(request, who, "desk/overview.html", counts=row)
+        context = {
+            "counts": await queries.letter_counts(conn, letter),
+            "waiting": await overview_queries.waiting(conn, letter),
+            "intakes": await overview_queries.intakes(conn, letter, who.organizer.id) if who.may("editor") else [],
+            "campaigns": await overview_queries.campaigns(conn, letter) if who.may("moderator") else [],
+            "most_counted": overview_queries.MOST_COUNTED,
+        }
+    return desk.page(request, who, "desk/overview.html", **context)
 
 
 async def ask(request: Request) -> Response:

@@ -198,6 +198,8 @@ async def _count(conn: Connection, won: Sequence[Record], fields: dict[tuple[int
         if not _is_held(row):
             people[row["letter"]] += 1
             hidden[row["letter"]] += fields[row["letter"], row["id"]]["visibility"] != Visibility.PUBLIC
+    counted = (row for row in won if row["kind"] == Kind.PERSON)
+    await queries.move_partners(conn, ((row["letter"], queries.partner_of(row), row["kind"], 1) for row in counted))
     if people:
         await queries.move_counts(conn, [(letter, n, 0, hidden[letter], 0) for letter, n in people.items()])
 

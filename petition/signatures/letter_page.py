@@ -28,12 +28,19 @@ class Form:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-async def make(request: Request, live: Live, kind: Kind) -> Kept:
-    """Return the page with as much of the text as fits into the first flight. Raises ``Unavailable``."""
+async def make(request: Request, live: Live, kind: Kind, partner: str) -> Kept:
+    """Return the page with as much of the text as fits into the first flight; its form carries the name of ``partner``.
+
+    Raises ``Unavailable``.
+    """
     shown = await signatories(request, live)
+    letter, lang = live.letter, web.lang_of(request)
+    # A page in a language that the letter does not have is a copy of the one it shows.
+    canonical = f"{web.site_of(request).settings.base_url}/{letter.shown_in(lang)}/{letter.slug}"
 
     def render(html: str, cut: bool) -> Kept:
-        return web.kept_page(request, "letters/show.html", **show_context(request, live, kind, shown, html, cut))
+        told = show_context(request, live, kind, shown, html, cut, partner)
+        return web.kept_page(request, "letters/show.html", **told, canonical=canonical)
 
     return pages.fitting(live.letter.text(web.lang_of(request)).html, render)
 
@@ -44,16 +51,17 @@ async def with_form(request: Request, live: Live, kind: Kind, form: Form, status
         shown: Mapping[str, object] = await signatories(request, live)
     except Unavailable:  # what was typed matters more than who else has signed
         shown = {"organizations": [], "latest": [], "news": []}
+    partner = partner_in(live, form.values)
 
     def render(html: str, cut: bool) -> Kept:
-        told = show_context(request, live, kind, shown, html, cut) | {"form": form, "canonical": None}
+        told = show_context(request, live, kind, shown, html, cut, partner) | {"form": form, "canonical": None}
         return web.kept_page(request, "letters/show.html", **told)
 
     return web.once(request, pages.shortened(live.letter.text(web.lang_of(request)).html, render), status)
 
 
 def show_context(
-    request: Request, live: Live, kind: Kind, shown: Mapping[str, object], html: str, cut: bool
+    request: Request, live: Live, kind: Kind, shown: Mapping[str, object], html: str, cut: bool, partner: str
 ) -> dict[str, object]:
     """Return what the letter page's template is given."""
     lang, letter = web.lang_of(request), live.letter
@@ -68,7 +76,8 @@ def show_context(
         "form": Form(),
         "closed": not letter.takes_signatures,
         "paused": None if letter.pause is None else said(letter.pause, lang),
-        "here": f"/{letter.slug}" + (f"?as={kind.value}" if kind is Kind.ORGANIZATION else ""),
+        "partner": partner,
+        "here": f"/{letter.slug}{query_of(kind, partner)}",
         **shown,
     }
 
@@ -85,6 +94,19 @@ async def signatories(request: Request, live: Live) -> Mapping[str, object]:
         if letter.names_in_search:
             latest, _ = await listing.page(conn, letter.id, Kind.PERSON, None, PEOPLE_SHOWN)
     return {"organizations": organizations, "latest": latest, "news": news}
+
+
+def query_of(kind: Kind, partner: str) -> str:
+    """Return what of a letter page's address makes it another page, in the one order in which it is kept."""
+    told = {"as": kind.value if kind is Kind.ORGANIZATION else "", "from": partner}
+    found = "&".join(f"{name}={value}" for name, value in told.items() if value)
+    return f"?{found}" if found else ""
+
+
+def partner_in(live: Live, given: Mapping[str, str]) -> str:
+    """Return the partner that an address or a form names, if an organizer has registered it; else ""."""
+    name = given.get("from", "")
+    return name if name in live.letter.partners else ""
 
 
 def kind_asked(request: Request) -> Kind:

@@ -13,6 +13,7 @@ from petition.signatures.listing import Cursor
 from petition.signatures.model import Kind, Signatory
 from petition.throttle import Throttle
 
+# Unless the letter allows it. What a search has found is never for them: there are any number of such pages.
 NOT_FOR_ENGINES = [(b"x-robots-tag", b"noindex, noarchive")]
 
 
@@ -34,7 +35,7 @@ async def signatories(request: Request) -> Response:
     kept = web.kept_page(
         request,
         "signatures/list.html",
-        NOT_FOR_ENGINES,
+        [] if live.letter.names_in_search and not q else NOT_FOR_ENGINES,
         letter=live.letter,
         counts=live.counts,
         kind=kind,

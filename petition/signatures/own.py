@@ -268,16 +268,19 @@ async def _erase(conn: Connection, row: Record) -> None:
 async def _count_less(conn: Connection, row: Record) -> None:
     if row["state"] != SignatureState.CONFIRMED:
         return
-    letter, imported = row["letter"], row["import"] is not None
+    letter = row["letter"]
+    one_less = letter, queries.partner_of(row), row["kind"], -1
     if row["kind"] == Kind.PERSON:
         hidden = row["visibility"] != Visibility.PUBLIC
-        await queries.move_counts(conn, [(letter, -1, 0, -int(hidden), -int(imported))])
+        await queries.move_partners(conn, [one_less])
+        await queries.move_counts(conn, [(letter, -1, 0, -int(hidden), -int(row["import"] is not None))])
     elif row["organization"] is not None:
-        await _organization_less(conn, letter, row["organization"], imported)
+        await _organization_less(conn, row, one_less)
 
 
-async def _organization_less(conn: Connection, letter: int, organization: int, imported: bool) -> None:
+async def _organization_less(conn: Connection, row: Record, one_less: tuple[int, int | None, str, int]) -> None:
     """Count an organization out with its last representative, and forget it when no signature points to it."""
+    letter, organization, imported = row["letter"], row["organization"], row["import"] is not None
     name_key = await own_queries.lock_organization(conn, letter, organization)
     now = await own_queries.standing(conn, letter, organization)
     if not now["signatures"]:
@@ -285,5 +288,8 @@ async def _organization_less(conn: Connection, letter: int, organization: int, i
         await words.forget(conn, letter, Kind.ORGANIZATION, names.words(name_key))
     entry_less = -1 if not now["confirmed"] else 0
     imported_less = -1 if imported and not now["imported"] else 0
+    if one_less[1] is not None:  # the count may stay as it is, the partner's does not
+        await organization_queries.move_revision(conn, letter)
+    await queries.move_partners(conn, [one_less])
     if entry_less or imported_less:
         await queries.move_counts(conn, [(letter, 0, entry_less, 0, imported_less)])

@@ -1,9 +1,11 @@
 """All SQL of signing and confirming. Every statement takes a batch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from petition.database import Connection, Record
+from petition.signatures.model import Kind
+from petition.signatures.signals import PARTNER
 
 # Locked as the rows that will refer to them would lock them anyway: a letter is not taken down in between.
 LETTERS_NOW = """
@@ -97,6 +99,17 @@ ON CONFLICT (letter, hour) DO UPDATE SET
   people = h.people + excluded.people, organizations = h.organizations + excluded.organizations
 """
 
+MOVE_PARTNERS = """
+WITH mine AS (
+  SELECT c.letter, c.partner FROM unnest($1::integer[], $2::integer[]) AS u (letter, partner)
+  JOIN count_partner c ON c.letter = u.letter AND c.partner = u.partner ORDER BY c.letter, c.partner FOR UPDATE OF c
+)
+UPDATE count_partner c SET people = c.people + u.people, representatives = c.representatives + u.representatives
+FROM mine, unnest($1::integer[], $2::integer[], $3::bigint[], $4::bigint[])
+  AS u (letter, partner, people, representatives)
+WHERE c.letter = mine.letter AND c.partner = mine.partner AND c.letter = u.letter AND c.partner = u.partner
+"""
+
 STATES = """
 SELECT s.letter, s.id, s.kind, s.state FROM unnest($1::integer[], $2::bigint[]) AS u (letter, id)
 JOIN signature s ON s.letter = u.letter AND s.id = u.id
@@ -185,6 +198,26 @@ async def move_counts(conn: Connection, moves: Sequence[tuple[int, int, int, int
     letter, people, organizations, hidden, imported = zip(*sorted(moves), strict=True)
     await conn.execute(MOVE_HOURS, letter, people, organizations)
     await conn.execute(MOVE_COUNTS, letter, people, organizations, hidden, imported)
+
+
+async def move_partners(conn: Connection, moves: Iterable[tuple[int, int | None, str, int]]) -> None:
+    """Move partners' counts by (letter, partner, kind of signature, how many); those without a partner are passed over.
+
+    Just before ``move_counts``, after everything else is locked.
+    """
+    found: dict[tuple[int, int], list[int]] = {}
+    for letter, partner, kind, number in moves:
+        if partner is not None and number:
+            found.setdefault((letter, partner), [0, 0])[kind != Kind.PERSON] += number
+    if found:
+        rows = [(*place, *numbers) for place, numbers in sorted(found.items())]
+        await conn.execute(MOVE_PARTNERS, *zip(*rows, strict=True))
+
+
+def partner_of(row: Record) -> int | None:
+    """Return by which partner a row with ``signals`` and ``letter`` came."""
+    partner = (row["signals"] or {}).get(PARTNER)
+    return partner if isinstance(partner, int) else None
 
 
 async def states(conn: Connection, letters: Sequence[int], ids: Sequence[int]) -> list[Record]:

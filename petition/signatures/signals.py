@@ -1,7 +1,8 @@
 """What a moderator may want to know about a signature, worked out while signing: the address is gone later.
 
 Signals accuse nobody and refuse nothing. They are booleans, stored only when true, so that nothing of the name or the
-address can be read from them.
+address can be read from them. Beside them stand two numbers: the burst a sign-up was part of, and the partner by whose
+link the visitor came.
 """
 
 import functools
@@ -15,6 +16,8 @@ from petition.providers import FREE_MAIL
 from petition.signatures.model import Kind
 from petition.signatures.names import problem_of_person
 from petition.text import letters_of
+
+PARTNER = "partner"  # the id of one that an organizer has registered
 
 # Below these anyone can have a name, so sharing them shows nothing. The country codes' own second levels are told by
 # their shape (co.uk, org.ru).

@@ -19,6 +19,7 @@ from petition.mailboxes import BadAddress, Mailbox
 from petition.signatures import forms, gate, letter_page
 from petition.signatures.letter_page import Form
 from petition.signatures.model import Kind
+from petition.signatures.signals import PARTNER
 from petition.signatures.signing import Outcome, Pending, Signing, Wish
 from petition.throttle import Throttle
 
@@ -104,8 +105,14 @@ def _pending(request: Request, live: Live, form: Mapping[str, str], draft: forms
         version=live.letter.version.number,
         consent=forms.CONSENT_VERSION,
         read_lang=live.letter.shown_in(lang),
-        signals=draft.signals,
+        signals=_signals(live, form, draft),
     )
+
+
+def _signals(live: Live, form: Mapping[str, str], draft: forms.Draft) -> Mapping[str, object] | None:
+    """Return the signals with the partner by whose link the visitor came, if it is one."""
+    partner = live.letter.partners.get(form.get("from", ""))
+    return draft.signals if partner is None else {**(draft.signals or {}), PARTNER: partner}
 
 
 async def _wish(

@@ -4,7 +4,7 @@ Each chart is made twice, for a wide page and for a telephone: letters that shri
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,7 +26,7 @@ class Size:
     times: int
 
 
-SIZES = (Size("wide", 960, 220, 9), Size("slim", 330, 190, 4))
+SIZES = (Size("wide", 960, 220, 9), Size("slim", 330, 190, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Tick:
     at: float
     label: str
     anchor: str = "middle"
+    written: float = 0.0  # where the label of a time is
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +118,34 @@ class _Field:
             path=path,
             filled=filled,
             numbers=[Tick(round(self.y(value), 1), self._tongue.number(value)) for value in self._ticks],
-            times=[
-                self._anchored(self.x(i), label)
+            times=_apart(
+                self._below(self.x(i), label)
                 for i, label in times([each.start for each in periods], step, self._size.times, self._tongue)
-            ],
+            ),
             mark=(round(at, 1), round(self.y(self._values[period]), 1)),
             marked=self._anchored(at, label),
         )
 
+    def _below(self, at: float, label: str) -> Tick:
+        """Write a time below its place, moved as little as keeps it inside the picture."""
+        half = LETTER * len(label) / 2
+        return Tick(round(at, 1), label, written=round(min(max(at, half), self._size.width - half), 1))
+
     def _anchored(self, at: float, label: str) -> Tick:
-        """Keep a label inside the picture."""
+        """Keep a value inside the field."""
         half = LETTER * len(label) / 2
         if at + half > self._size.width:
             return Tick(round(self.right, 1), label, "end")
         return Tick(round(at, 1), label, "start" if at - half < self.left else "middle")
+
+
+def _apart(times: Iterable[Tick]) -> list[Tick]:
+    """Leave out what would touch the time before it, moved inside from the edge as it may be."""
+    kept: list[Tick] = []
+    for each in times:
+        if not kept or each.written - kept[-1].written > LETTER * (len(each.label) + len(kept[-1].label)) / 2 + 1:
+            kept.append(each)
+    return kept
 
 
 def ticks(most: int) -> list[int]:
@@ -144,7 +159,7 @@ def ticks(most: int) -> list[int]:
 A_YEAR = 366
 _EVERY = {
     HOUR: (1, 2, 3, 6, 12, 24, 48),
-    DAY: (1, 2, 5, 7, 14, 28, 56, 92),
+    DAY: (1, 2, 5, 7, 14, 28, 56, 92, 123),
 }
 
 

@@ -14,7 +14,7 @@ from petition.letters import draft_queries, drafting, pictures, preview_queries,
 from petition.letters.switches import Switch
 from petition.organizers import journal
 from petition.signatures import letter_page
-from petition.signatures.model import Kind, Signatory
+from petition.signatures.model import Kind
 from petition.writing import pages, previewing, saving
 
 LENGTH = timedelta(days=pages.PREVIEW_DAYS)
@@ -80,12 +80,12 @@ async def _page(request: Request, slug: str, *, here: str | None, until: object)
         hidden = await switch_queries.is_on(conn, row["id"], Switch.HIDE_LIST)
     live = await previewing.live_of(counted, row, draft, lang)
     # Whoever was brought along before the letter opened has not agreed to be shown before it.
-    nobody: dict[str, list[Signatory]] = {"organizations": [], "latest": []}
-    shown = await letter_page.signatories(request, live) if draft.published else {"news": ()}
+    nobody: dict[str, object] = {"organizations": [], "latest": []}
+    shown = await letter_page.signatories(request, live) if draft.published else {"news": []}
     if hidden or not draft.published:
         shown = {**shown, **nobody}
     html = live.letter.text(lang).html
-    context = letter_page.show_context(request, live, Kind.PERSON, shown, html, False)
+    context = letter_page.show_context(request, live, Kind.PERSON, shown, html, cut=False, partner="")
     response = web.page(request, "letters/preview.html", **{**context, "here": here, "until": until})
     policy = web.policy(site.renderer.css_hash)
     for part, inert in INERT.items():

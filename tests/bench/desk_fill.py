@@ -59,6 +59,15 @@ REPORTS = """
 INSERT INTO report (letter, signature, reason) SELECT letter, id, 'fake' FROM signature
 WHERE letter = $1 AND flags @> '{reported}'
 """
+# One import, with what could not be read of it; a picture; an update.
+REST = (
+    "INSERT INTO intake (letter, number, state, progress, total, problems, ended_at)"
+    " VALUES ($1, 1, 'done', 1000, 1000, 200, now())",
+    "INSERT INTO intake_problem (letter, number, line, field, reason)"
+    " SELECT $1, 1, n, 'name', 'Please write your name.' FROM generate_series(1, 200) AS n",
+    "INSERT INTO picture (letter, id, type, content) VALUES ($1, 7, 'image/png', '\\x89504e47')",
+    'INSERT INTO news (letter, texts) VALUES ($1, \'{"en": {"title": "News", "markdown": "Some."}}\')',
+)
 SETTLE = "UPDATE count c SET (people, hidden, imported) = (SELECT count(*), 0, count(import) FROM signature \
 WHERE letter = $1 AND kind = 'person' AND state = 'confirmed'), organizations = $2 WHERE c.letter = $1"
 # As if the worker had been adding up all the time.
@@ -98,6 +107,8 @@ async def furnish(conn: "Conn", letter: int, rows: int) -> None:
     await conn.execute(CAMPAIGNS, letter, rows, ORGANIZER)
     await conn.execute(STEPS, letter, ORGANIZER, timeout=600)
     await conn.execute(REPORTS, letter, timeout=600)
+    for statement in REST:
+        await conn.execute(statement, letter)
     await conn.execute(SETTLE, letter, organizations, timeout=600)
     await conn.execute(CLEAR)
     await conn.execute(HOURS, letter, DAYS)
@@ -152,5 +163,6 @@ PLACES = """
 SELECT (SELECT id FROM signature WHERE letter = $1 AND kind = 'person' AND id % 100 = 7 LIMIT 1) AS signature,
        (SELECT id FROM signature WHERE letter = $1 AND state = 'held' LIMIT 1) AS held,
        (SELECT id FROM signature WHERE letter = $1 AND organization IS NOT NULL LIMIT 1) AS organization,
-       (SELECT min(id) FROM campaign WHERE letter = $1) AS campaign
+       (SELECT min(id) FROM campaign WHERE letter = $1) AS campaign,
+       (SELECT min(id) FROM news WHERE letter = $1) AS update
 """

@@ -51,7 +51,24 @@ PAGES: Mapping[str, tuple[Look, ...]] = {
     "/organizer/second/totp": (Look(status=303),),
     "/organizer/security": (Look(),),
     "/organizer/installation": (Look(),),
+    "/organizer/installation/switches": (Look(),),
+    "/organizer/letters/new": (Look(),),
+    "/organizer/letters/slug": (Look("slug=a-letter"), Look(f"slug={SLUG}"), Look("title=A+letter")),
     "/organizer/{slug}/": (Look(),),
+    "/organizer/{slug}/text": (Look(),),
+    "/organizer/{slug}/picture/{picture}": (Look(values={"picture": "7"}),),
+    "/organizer/{slug}/preview": (Look(),),
+    "/organizer/{slug}/publish": (Look(),),
+    "/organizer/{slug}/state": (Look(),),
+    "/organizer/{slug}/switches": (Look(),),
+    "/organizer/{slug}/updates": (Look(),),
+    "/organizer/{slug}/updates/{update}": (Look(),),
+    "/organizer/{slug}/partners": (Look(),),
+    "/organizer/{slug}/import": (Look(),),
+    "/organizer/{slug}/import/{number}": (Look(values={"number": "1"}),),
+    "/organizer/{slug}/import/{number}/problems.csv": (Look(values={"number": "1"}),),
+    "/organizer/{slug}/export": (Look(), Look("country=FR&state=confirmed&flag=any")),
+    "/organizer/{slug}/addresses": (Look(),),
     "/organizer/{slug}/members": (Look(),),
     "/organizer/{slug}/queue": tuple(map(Look, QUEUE)),
     "/organizer/{slug}/signatures/{signature}": (
@@ -80,7 +97,9 @@ def address(path: str, look: Look, known: Mapping[str, str]) -> str:
 
 def looks(known: Mapping[str, str]) -> Iterator[tuple[str, str, Look]]:
     """Yield (name, address, look) of every page; the name is the same for every letter."""
-    names = {name: name for name in ("slug", "signature", "held", "organization", "campaign", "token", "what")}
+    names = {
+        name: name for name in ("slug", "signature", "held", "organization", "campaign", "token", "what", "update")
+    }
     for path, of in PAGES.items():
         for look in of:
             yield address(path, look, names).removeprefix("/organizer"), address(path, look, known), look

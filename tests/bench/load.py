@@ -31,6 +31,7 @@ class Order:
     requests: list[bytes] = field(repr=False)
     visitors: int
     seconds: float | None = None
+    rate: float | None = None  # no more than so many a second, by all visitors together
 
 
 @dataclass
@@ -55,6 +56,7 @@ class _Run:
 
     def __init__(self, order: Order) -> None:
         self.todo: Iterator[bytes] = cycle(order.requests) if order.seconds else iter(order.requests)
+        self.started, self.asked, self.pace = time.perf_counter(), 0, order.rate
         self.until = time.perf_counter() + order.seconds if order.seconds else float("inf")
         self.statuses: dict[bytes, int] = {}
         self.times: list[float] = []
@@ -63,6 +65,13 @@ class _Run:
 
     def next(self) -> bytes | None:
         return next(self.todo, None) if time.perf_counter() < self.until else None
+
+    def early(self) -> float:
+        """Return for how many seconds the next request is too early."""
+        if self.pace is None:
+            return 0.0
+        self.asked += 1
+        return self.started + self.asked / self.pace - time.perf_counter()
 
     def leave(self, error: Exception | None) -> None:
         self.present -= 1
@@ -89,7 +98,12 @@ class _Visitor(asyncio.Protocol):
         self._asking = request is not None
         if request is None:
             self._transport.close()
-            return
+        elif (early := self._run.early()) > 0:
+            asyncio.get_running_loop().call_later(early, self._write, request)
+        else:
+            self._write(request)
+
+    def _write(self, request: bytes) -> None:
         self._asked = time.perf_counter()
         self._transport.write(request)
 

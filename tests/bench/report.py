@@ -46,6 +46,16 @@ def lines(figures: Figures, size: Size) -> list[Line]:
     }
     return [
         Line("warm letter page over bare ASGI", figures.ratio("page few", "bare"), LEAST, 0.8),
+        *(
+            Line(f"{what} over bare ASGI", figures.ratio(name, f"{name} bare"), LEAST, 0.8)
+            for name, what in (("count", "…/count"), ("badge", "badge"))
+        ),
+        *(
+            Line(f"{what}: 304 over 200", figures.ratio(f"{name} again", name), LEAST, 1.0)
+            for name, what in (("count", "…/count"), ("badge", "badge"))
+        ),
+        Line("10,000 count reads/s and 40 signatures/s: errors", figures.median("together errors"), MOST, 0),
+        Line("the same: reads reached", figures.median("together reads rate"), LEAST, 9_500, "/s"),
         Line("POST sign over pgbench -c 16", figures.ratio("sign few", "pgbench"), LEAST, 0.25),
         Line("POST confirm over pgbench -c 16", figures.ratio("confirm few", "pgbench"), LEAST, 0.25),
         *(

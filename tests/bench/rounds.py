@@ -1,5 +1,6 @@
 """The rounds: everything that is compared is measured in turn, again and again, and the medians are reported."""
 
+import asyncio
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from petition.database import connect
 from petition.signatures.listing import Cursor
 from tests.bench import desk_pages
+from tests.bench.bare import fetch
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
 from tests.bench.visitors import PENDING_COLUMNS, Visitors, get
@@ -14,6 +16,9 @@ from tests.running import SLUG
 
 PAGE = f"/ru/{SLUG}"
 LIST = f"/ru/{SLUG}/signatories"
+COUNT = f"/api/v1/letters/{SLUG}/count"
+BADGE = f"/badge/{SLUG}.svg?lang=ru"
+WORST_READING, WORST_SIGNING = 10_000, 40  # a second, both at once
 READERS = 16
 SIGNERS = 64
 MIDDLE = "SELECT listed_at, id FROM signature WHERE letter = 1 ORDER BY listed_at DESC OFFSET $1 LIMIT 1"
@@ -81,6 +86,39 @@ class Bench:
             await self._pages("bare", bare, PAGE)
             for name, web in self._webs.items():
                 await self._pages(f"page {name}", web, PAGE)
+
+    async def count(self) -> None:
+        """Measure the count, for a program."""
+        await self._of_program("count", COUNT)
+
+    async def badge(self) -> None:
+        """Measure the count as a picture."""
+        await self._of_program("badge", BADGE)
+
+    async def _of_program(self, name: str, path: str) -> None:
+        web = self._webs["few"]
+        async with self._place.bare(web, path) as bare:
+            for server in (bare, web):
+                await self._pages("", server, path, seconds=0.5)
+            await self._pages(f"{name} bare", bare, path)
+            await self._pages(name, web, path)
+        etag = next(value for name, value in fetch(web.port, path)[0] if name.lower() == b"etag")
+        request = get(web.port, path, f"If-None-Match: {etag.decode()}\r\n")
+        order = Order(web.port, [request], READERS, self._size.seconds)
+        await self._measured(f"{name} again", web, order, "304")
+
+    async def together(self) -> None:
+        """Measure the UK's worst hour: the count read all the time while people sign; whatever is no success counts."""
+        web, seconds = self._webs["few"], max(self._size.seconds * 2, 3)
+        forms = self._visitors["few"].signing(WORST_SIGNING * seconds, web.port)
+        reading = Order(web.port, [get(web.port, COUNT)], SIGNERS, seconds, rate=WORST_READING)
+        signing = Order(web.port, forms, SIGNERS, rate=WORST_SIGNING)
+        read, signed = await asyncio.gather(send(reading), send(signing))
+        wrong = [n for tally in (read, signed) for status, n in tally.statuses.items() if status not in {"200", "303"}]
+        self.figures.values["together errors"].append(sum(wrong))
+        for name, tally in (("reads", read), ("signatures", signed)):
+            self.figures.values[f"together {name} rate"].append(tally.rate)
+            self.figures.values[f"together {name} p95"].append(tally.p95)
 
     async def sign(self) -> None:
         """Measure signing, and pgbench."""
@@ -172,7 +210,7 @@ class Bench:
         return found
 
 
-ROAD = ("warm_page", "sign", "confirm", "lists", "search")
+ROAD = ("warm_page", "count", "badge", "together", "sign", "confirm", "lists", "search")
 NAMES = (*ROAD, "desk")
 
 

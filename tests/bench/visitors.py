@@ -113,9 +113,9 @@ class Visitors:
         return f"{100 + number // 65536 % 20}.{number // 16777216 % 256}.{number // 256 % 256}.{number % 256}"
 
 
-def get(port: int, path: str) -> bytes:
-    """Return a browser's request."""
-    return f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\n{BROWSER}\r\n".encode()
+def get(port: int, path: str, more: str = "") -> bytes:
+    """Return a browser's request; ``more`` are further header lines."""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\n{BROWSER}{more}\r\n".encode()
 
 
 def post(port: int, path: str, network: str, body: bytes) -> bytes:

@@ -15,7 +15,7 @@ from playwright.async_api import Page
 
 from tests.browser import album
 from tests.browser.album import Gallery
-from tests.browser.visitor import DESK, HEIGHT, PHONE, Meet, Visitor
+from tests.browser.visitor import DESK, HEIGHT, PHONE, Meet, Town, Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -64,3 +64,10 @@ async def test_axe_finds_nothing(gallery: Gallery, meet: Meet) -> None:
     visitors = [await meet(gallery.town, lang) for lang in LOOKS]
     found = await asyncio.gather(*(look_at_all(visitor, gallery) for visitor in visitors))
     assert [*chain.from_iterable(found)] == []
+
+
+@pytest.mark.parametrize("lang", LOOKS)
+async def test_axe_finds_nothing_on_the_page_of_the_api(town: Town, meet: Meet, lang: str) -> None:
+    visitor = await meet(town, lang)
+    await visitor.page.goto(f"{town.base}/{lang}/api")
+    assert await findings(visitor.page, lang) == []

@@ -62,6 +62,36 @@ async def begun(one: Seat, _where: Furnished) -> list[str]:
     return ["second/totp"]
 
 
+async def waits(one: Seat, _where: Furnished) -> list[str]:
+    """A letter on which something waits, and one that has only just been begun."""
+    await one.open("letters/new")
+    slug = f"another-{await one.page.get_attribute('html', 'lang')}"
+    await one.page.fill("[name='title.en']", "Another letter")
+    await one.page.fill("[name=slug]", slug)
+    await one.page.click("main form button")
+    await one.page.wait_for_url(f"**/{slug}/text")
+    return [f"{SLUG}/", f"{slug}/", f"{slug}/publish", f"{slug}/text"]
+
+
+async def an_update(one: Seat, _where: Furnished) -> list[str]:
+    await one.open(f"{SLUG}/updates")
+    await one.page.fill("#f-title_en", "They have answered")
+    await one.page.fill("#f-text_en", "With a **yes**.")
+    async with one.page.expect_navigation():
+        await one.page.click("main button[value=publish]")
+    return [one.page.url.partition("/organizer/")[2].partition("?")[0], f"{SLUG}/updates"]
+
+
+async def an_import(one: Seat, _where: Furnished) -> list[str]:
+    """One whose columns are to be chosen; the states after that are looked at in ``test_in_and_out``."""
+    await one.open(f"{SLUG}/import")
+    content = "Имя;Город;Дата\nВера Новак;Уфа;05.03.2022\n".encode("cp1251")
+    await one.page.set_input_files("#file", {"name": "Ответы.csv", "mimeType": "text/csv", "buffer": content})
+    await one.page.click("form[enctype] button")
+    await one.page.wait_for_selector("form.map", timeout=60_000)
+    return [one.page.url.partition("/organizer/")[2].partition("?")[0], f"{SLUG}/import", f"{SLUG}/"]
+
+
 async def signatures(_one: Seat, where: Furnished) -> list[str]:
     return [f"{SLUG}/signatures/{each}" for each in where.signatures]
 
@@ -78,7 +108,21 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/second/totp": begun,
     "/organizer/security": at("security", "security?done=removed"),
     "/organizer/installation": at("installation", "installation?done=admin"),
-    "/organizer/{slug}/": at("{slug}/"),
+    "/organizer/installation/switches": at("installation/switches"),
+    "/organizer/letters/new": at("letters/new"),
+    "/organizer/{slug}/": waits,
+    "/organizer/{slug}/text": at("{slug}/text"),
+    "/organizer/{slug}/preview": at("{slug}/preview"),
+    "/organizer/{slug}/publish": at("{slug}/publish"),
+    "/organizer/{slug}/state": at("{slug}/state"),
+    "/organizer/{slug}/switches": at("{slug}/switches"),
+    "/organizer/{slug}/updates": at("{slug}/updates"),
+    "/organizer/{slug}/updates/{update}": an_update,
+    "/organizer/{slug}/statistics": at("{slug}/statistics"),
+    "/organizer/{slug}/import": at("{slug}/import"),
+    "/organizer/{slug}/import/{number}": an_import,
+    "/organizer/{slug}/export": at("{slug}/export", "{slug}/export?state=held&country=FJ"),
+    "/organizer/{slug}/addresses": at("{slug}/addresses"),
     "/organizer/{slug}/members": at("{slug}/members"),
     "/organizer/{slug}/queue": at("{slug}/queue", "{slug}/queue?state=held&flag=any&country=FJ&q=nobody"),
     "/organizer/{slug}/signatures/{signature}": signatures,
@@ -86,7 +130,13 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/campaigns/{campaign}": each_campaign,
     "/organizer/{slug}/log": at("{slug}/log"),
 }
-NO_PAGE = {"/organizer/{slug}/log.csv"}
+NO_PAGE = {
+    "/organizer/letters/slug",  # a suggestion for a script
+    "/organizer/{slug}/picture/{picture}",
+    "/organizer/{slug}/log.csv",
+    "/organizer/{slug}/statistics/{what}.csv",
+    "/organizer/{slug}/import/{number}/problems.csv",
+}
 NOT_ENTERED = {"/organizer/enter", "/organizer/enter/{token}"}  # whoever has entered is led on
 
 PAGES = [each.path for each in TABLE if each.method == "GET" and each.path not in NO_PAGE]

@@ -22,8 +22,6 @@ async def test_the_count_moves_when_another_confirms(town: Town, meet: Meet) -> 
     shown = visitor.page.locator("[data-count=total]")
     await expect(shown.first).to_have_text(str(before))
     await town.site.client.post(link_in(await town.mail_to("live@letters.example")))
-    await visitor.count_becomes(before + 1)
-    await visitor.page.clock.run_for(20_000)
     for each in await shown.all():
         if await each.evaluate("each => each.tagName") == "PROGRESS":
             await expect(each).to_have_js_property("value", before + 1)
@@ -44,21 +42,54 @@ async def test_a_goal_that_is_reached_makes_room_for_the_next(hamlet: Town, meet
         async with hamlet.site.database.connection() as conn:
             await conn.execute("UPDATE count SET people = $1", total)
         await visitor.count_becomes(total)
-        await visitor.page.clock.run_for(20_000)
         await expect(visitor.page.locator("p.n")).to_have_text(str(total))
         await expect(goal).to_have_text(shown)
         await expect(visitor.page.locator("progress")).to_have_js_property("max", int(shown))
 
 
-async def test_without_an_answer_the_count_stays_and_nobody_complains(town: Town, meet: Meet) -> None:
+async def test_where_no_events_come_through_the_page_asks_now_and_then(town: Town, meet: Meet) -> None:
+    visitor = await meet(town)
+    await visitor.page.clock.install()
+    await visitor.page.route("**/events", lambda route: route.fulfill(status=503))
+    before = await town.total()
+    await visitor.open()
+    await town.site.sign(email="asked@letters.example")
+    await town.site.client.post(link_in(await town.mail_to("asked@letters.example")))
+    await visitor.count_becomes(before + 1)
+    async with visitor.page.expect_response("**/count"):
+        await visitor.page.clock.run_for(20_000)
+    await expect(visitor.page.locator(".n")).to_have_text(str(before + 1))
+    async with visitor.page.expect_response("**/count"):
+        await visitor.page.clock.run_for(20_000)
+    visitor.complaints.clear()  # the browser itself says that the events were refused
+
+
+async def test_nonsense_instead_of_an_answer_changes_nothing(town: Town, meet: Meet) -> None:
     visitor = await meet(town)
     await visitor.page.clock.install()
     await visitor.page.route("**/api/**", lambda route: route.fulfill(status=200, body="nonsense"))
     await visitor.open()
     before = await visitor.text(".n")
-    async with visitor.page.expect_response("**/api/**"):
+    async with visitor.page.expect_response("**/count"):
         await visitor.page.clock.run_for(20_000)
     assert await visitor.text(".n") == before
+    visitor.complaints.clear()  # the browser itself says that these are no events
+
+
+HIDE = """hidden => {
+  Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+async def test_nobody_listens_behind_a_hidden_page(town: Town, meet: Meet) -> None:
+    visitor = await meet(town)
+    async with visitor.page.expect_request("**/events"):
+        await visitor.open()
+    async with visitor.page.expect_event("requestfailed", lambda request: request.url.endswith("/events")):
+        await visitor.page.evaluate(HIDE, True)
+    async with visitor.page.expect_request("**/events"):
+        await visitor.page.evaluate(HIDE, False)
 
 
 async def test_the_full_price_is_paid_while_one_types(

@@ -59,10 +59,11 @@ def check(picture: Picture) -> None:
     ends = [-1.0]
     for tick in picture.times:
         width = LETTER * len(tick.label)
-        begin = tick.at - {"start": 0.0, "middle": width / 2, "end": width}[tick.anchor]
+        begin = tick.written - width / 2
         assert begin > ends[-1], picture.times
+        assert abs(tick.written - tick.at) <= width / 2
         ends.append(begin + width)
-    assert ends[-1] <= picture.size.width
+    assert ends[-1] <= picture.size.width + 0.1
     for number in picture.numbers:
         assert LETTER * len(number.label) <= picture.left
         assert 12 <= number.at <= picture.base

@@ -33,7 +33,7 @@ TAKE_AWAY = """
 DROP TABLE statistics_change, statistics_total, statistics_hour;
 DROP FUNCTION figures_of, confirmed_in, note_signatures_come, note_signatures_changed, note_signatures_gone,
   note_pending_come, note_pending_gone, note_refused CASCADE;
-DROP INDEX log_last, signature_queue_group;
+DROP INDEX log_last, log_of_letter, signature_queue_group;
 CREATE INDEX log_organizer ON log (letter, organizer, id DESC);
 DELETE FROM migration WHERE number = {number}
 """

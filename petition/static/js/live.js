@@ -1,9 +1,10 @@
 // Keeps the count up to date while somebody looks. The page says everything without it.
 const place = document.querySelector("[data-live]");
 const say = document.querySelector("[data-say]");
+const address = `/api/v1/letters/${place.dataset.live}/`;
 const number = new Intl.NumberFormat(document.documentElement.lang);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-let shown, spoken = Date.now();
+let shown, spoken = Date.now(), source, timer;
 
 // A goal that has been reached makes room for the next one.
 function raise(total) {
@@ -15,11 +16,8 @@ function raise(total) {
   document.querySelector("[data-goal]").textContent = number.format(goal);
 }
 
-async function refresh() {
-  const answer = await fetch(`/api/v1/letters/${place.dataset.live}/count`);
-  if (!answer.ok) return;
-  const counts = await answer.json();
-  if (counts.total === shown) return;
+function show(counts) {
+  if (typeof counts.total !== "number" || counts.total === shown) return;
   raise(counts.total);
   for (const each of document.querySelectorAll("[data-count]")) {
     const count = counts[each.dataset.count];
@@ -39,10 +37,48 @@ async function refresh() {
   shown = counts.total;
 }
 
-function wait() {
-  setTimeout(async () => {
-    if (!document.hidden) await refresh().catch(() => {});
-    wait();
-  }, 12000 + 6000 * Math.random());
+async function ask() {
+  const answer = await fetch(`${address}count`);
+  if (answer.ok) show(await answer.json());
 }
-wait();
+
+// Where events do not come through (a proxy that holds them back, no place left), asking now and then does.
+function poll() {
+  const mine = setTimeout(async () => {
+    await ask().catch(() => {});
+    if (timer === mine) poll();
+  }, 12000 + 6000 * Math.random());
+  timer = mine;
+}
+
+function listen() {
+  let heard = false;
+  source = new EventSource(`${address}events`);
+  source.addEventListener("count", event => {
+    heard = true;
+    clearTimeout(timer);
+    timer = 0;
+    show(JSON.parse(event.data));
+  });
+  // The browser comes again by itself, unless the answer was no.
+  source.onerror = () => {
+    if (!timer && (source.readyState === 2 || !heard)) poll();
+  };
+}
+
+function begin() {
+  if (document.hidden || source) return;
+  listen();
+  poll();
+}
+
+function end() {
+  source?.close();
+  clearTimeout(timer);
+  source = timer = 0;
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? end() : begin()));
+addEventListener("pagehide", end); // else the page could not be kept for the way back
+addEventListener("pageshow", begin);
+begin();

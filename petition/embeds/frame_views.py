@@ -1,0 +1,81 @@
+"""The counter inside an iframe: a page of its own, the only one of ours that may stand in other people's."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from petition import web
+from petition.embeds import words
+from petition.embeds.colours import ACCENTS, DARK, LIGHT, ink_on, readable
+from petition.embeds.options import Frame, key_of
+from petition.embeds.snippets import address
+from petition.kept import Header, Kept, Pages, keep
+from petition.letters.board import Board, Live
+from petition.rendering import hash_of, sheet
+
+PAPERS = {LIGHT: "#fbfaf6", DARK: "#15171a"}  # as in frame.css
+
+
+async def show(request: Request) -> Response:
+    """Show the counter as it was asked for."""
+    site, slug = web.site_of(request), request.path_params["slug"]
+    live = await site.get(Board).get(slug)
+    languages = site.renderer.languages
+    frame = Frame.read(request.query_params, languages, live.letter.partners)
+
+    async def make() -> Kept:
+        return _make(request, await site.get(Board).get(slug), frame)
+
+    if frame.accent:  # there are too many colours to keep a copy of each
+        return web.KeptResponse(request, await make())
+    key = key_of(request.url.path, frame.query(next(iter(languages))), {})
+    return web.KeptResponse(request, await site.get(Pages).answer(key, slug, make))
+
+
+def _make(request: Request, live: Live, frame: Frame) -> Kept:
+    site, letter = web.site_of(request), live.letter
+    language = site.renderer.languages[frame.lang]
+    css = sheet("frame.css") + _colours(frame.accent)
+    body = site.renderer.render(
+        "embeds/frame.html",
+        frame.lang,
+        frame=frame,
+        letter=letter,
+        text=letter.text(frame.lang),
+        shown_lang=letter.shown_in(frame.lang),
+        counts=live.counts,
+        word=words.signatures(language, live.counts.total),
+        words=words.of(language),
+        how_many=words.how_many(language, live.counts.total),
+        url=address(site.settings.base_url, frame.lang, letter.slug, frame.partner),
+        frame_css=css,
+    )
+    return keep(body.encode(), web.HTML, _headers(request, frame, css))
+
+
+def _colours(accent: str | None) -> str:
+    """Return the accent for light and for dark paper, moved until it stands out there, and an ink for each."""
+    found = {theme: readable(accent or ACCENTS[theme], paper, 3) for theme, paper in PAPERS.items()}
+    inks = {theme: ink_on(colour) for theme, colour in found.items()}
+    told = [f"light-dark({each[LIGHT]}, {each[DARK]})" for each in (found, inks)]
+    return f"\n:root {{ --accent: {told[0]}; --on-accent: {told[1]} }}"
+
+
+def _headers(request: Request, frame: Frame, css: str) -> list[Header]:
+    # No frame-ancestors: "*" would shut out pages that an editor looks at from a disk, and previews in a sandbox.
+    policy = (
+        f"default-src 'none';style-src '{hash_of(css)}';script-src 'self';connect-src 'self';"
+        "base-uri 'none';form-action 'self'"
+    )
+    settings = web.site_of(request).settings
+    told = dict(web.html_headers(settings, "")) | {
+        b"content-security-policy": policy.encode(),
+        b"cross-origin-opener-policy": b"unsafe-none",  # with another one it may not stand in a sandbox
+        b"content-language": frame.lang.encode(),
+        b"cross-origin-resource-policy": b"cross-origin",
+        b"x-robots-tag": b"noindex",
+    }
+    return list(told.items())
+
+
+ROUTES: list[BaseRoute] = [Route("/embed/{slug}", show)]

@@ -1,0 +1,121 @@
+"""What other sites show of a letter: the badge, the component, partners' counts. For anyone, without cookies."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from petition import web
+from petition.embeds import badge as drawing
+from petition.embeds import partner_queries, words
+from petition.embeds.answers import FOR_ANYONE, JSON
+from petition.embeds.options import STYLES, THEMES, choice, key_of
+from petition.i18n import Language
+from petition.kept import Header, Kept, Pages, keep
+from petition.letters.board import Board, Live
+from petition.resources import PACKAGE
+
+SVG = b"image/svg+xml"
+SCRIPT = b"text/javascript; charset=utf-8"
+FOR_AN_HOUR = b"public, max-age=3600, s-maxage=300"
+NO_WORDS = "const WORDS = {}; // by language; the server fills it in"
+BADGE_USUAL = {"style": STYLES[0], "theme": THEMES[0]}
+
+
+async def badge(request: Request) -> Response:
+    """Draw the count."""
+    language = _language_asked(request)
+    style, theme = choice(request.query_params, "style", STYLES), choice(request.query_params, "theme", THEMES)
+    given = {"lang": language.code, "style": style, "theme": theme}
+
+    async def make() -> Kept:
+        live = await _live(request)
+        total, text = live.counts.total, live.letter.text(language.code)
+        label = words.signatures(language, total)
+        title = f"{text.title}: {words.how_many(language, total)}"
+        picture = drawing.svg(label, language.number(total), title, style, theme, language.code)
+        return keep(picture, SVG, [*FOR_ANYONE, _drawn(theme), *_common(request)])
+
+    return await _answer(request, key_of(request.url.path, given, BADGE_USUAL | _usual(request)), make)
+
+
+async def shields(request: Request) -> Response:
+    """Tell Shields the count."""
+    language = _language_asked(request)
+
+    async def make() -> Kept:
+        total = (await _live(request)).counts.total
+        told = drawing.shields(words.signatures(language, total), language.number(total))
+        body = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+        return keep(body, JSON, [*FOR_ANYONE, *_common(request)])
+
+    return await _answer(request, key_of(request.url.path, {"lang": language.code}, _usual(request)), make)
+
+
+async def _answer(request: Request, key: str, make: Callable[[], Awaitable[Kept]]) -> Response:
+    """Answer with what is kept under ``key``. Raises ``NotFound`` for a letter that is not there."""
+    await _live(request)
+    slug = request.path_params["slug"]
+    return web.KeptResponse(request, await web.site_of(request).get(Pages).answer(key, slug, make))
+
+
+async def _live(request: Request) -> Live:
+    return await web.site_of(request).get(Board).get(request.path_params["slug"])
+
+
+def _language_asked(request: Request) -> Language:
+    languages = web.site_of(request).renderer.languages
+    return languages[choice(request.query_params, "lang", languages)]
+
+
+def _usual(request: Request) -> dict[str, str]:
+    return {"lang": next(iter(web.site_of(request).renderer.languages))}
+
+
+def _common(request: Request) -> list[Header]:
+    return web.common_headers(web.site_of(request).settings)
+
+
+def _drawn(theme: str) -> Header:
+    """Return the policy of a badge that is opened by itself: its own colours, nothing else."""
+    digest = base64.b64encode(hashlib.sha256(drawing.css(theme).encode()).digest()).decode()
+    return b"content-security-policy", f"default-src 'none';style-src 'sha256-{digest}';frame-ancestors 'none'".encode()
+
+
+async def component(request: Request) -> Response:
+    """Give the script of ``<petition-counter>``, with the words of every language in it."""
+    site = web.site_of(request)
+
+    async def make() -> Kept:
+        source = (PACKAGE / "embeds" / "counter.js").read_text(encoding="utf-8")
+        told = json.dumps(words.table(site.renderer.languages), ensure_ascii=False, separators=(",", ":"))
+        body = source.replace(NO_WORDS, f"const WORDS = {told};", 1)
+        return keep(body.encode(), SCRIPT, [*FOR_ANYONE, *_common(request)], FOR_AN_HOUR)
+
+    return web.KeptResponse(request, await site.get(Pages).answer("/embed.js", "/embed.js", make))
+
+
+async def partners(request: Request) -> Response:
+    """Tell how many came by each partner whose count an organizer has made public."""
+
+    async def make() -> Kept:
+        live = await _live(request)
+        async with web.site_of(request).database.connection() as conn:
+            rows = await partner_queries.in_api(conn, live.letter.id)
+        items = [{**dict(row), "total": row["people"] + row["representatives"]} for row in rows]
+        body = json.dumps({"items": items}, ensure_ascii=False, separators=(",", ":")).encode()
+        return keep(body, JSON, [*FOR_ANYONE, *_common(request)])
+
+    return await _answer(request, request.url.path, make)
+
+
+ROUTES: list[BaseRoute] = [
+    Route("/badge/{slug}.svg", badge),
+    Route("/badge/{slug}.json", shields),
+    Route("/embed.js", component),
+    Route("/api/v1/letters/{slug}/partners", partners),
+]

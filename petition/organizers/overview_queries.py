@@ -1,0 +1,54 @@
+"""All SQL of a letter's first page at the desk: what waits for somebody."""
+
+from petition.database import Connection, Record
+
+MOST_COUNTED = 1000
+
+# Of what is flagged the newest are looked at. Only of a published letter readers may see another text than is written.
+WAITING = f"""
+SELECT (SELECT count(*) FROM (
+          SELECT FROM signature s WHERE s.letter = l.id AND s.state = 'held' LIMIT {MOST_COUNTED + 1}) AS h) AS held,
+       f.flagged, f.reported,
+       ARRAY(SELECT t.lang FROM translation t WHERE t.letter = l.id AND t.title <> '' AND t.markdown <> '') AS written,
+       v.letter IS NOT NULL AND (
+         EXISTS (SELECT FROM edit e WHERE e.letter = l.id AND e.value IS NOT NULL)
+         OR EXISTS (
+           SELECT FROM (SELECT t.lang, t.title, t.markdown FROM translation t WHERE t.letter = l.id) AS t
+           FULL JOIN jsonb_each(v.texts) AS p (lang, text) ON p.lang = t.lang
+           WHERE (t.title, t.markdown) IS DISTINCT FROM (p.text ->> 'title', p.text ->> 'markdown'))) AS changed,
+       (SELECT count(*) FROM member m WHERE m.letter = l.id) AS members,
+       (SELECT count(*) FROM invitation i WHERE i.letter = l.id AND i.expires_at > now()) AS invited
+FROM letter l LEFT JOIN version v ON v.letter = l.id AND v.number = l.version
+CROSS JOIN LATERAL (
+  SELECT count(*) AS flagged, count(*) FILTER (WHERE 'reported' = ANY(newest.flags)) AS reported
+  FROM (SELECT s.flags FROM signature s WHERE s.letter = l.id AND s.flags <> '{{}}'
+        ORDER BY s.listed_at DESC, s.id DESC LIMIT {MOST_COUNTED + 1}) AS newest) AS f
+WHERE l.id = $1
+"""
+
+INTAKES = """
+SELECT number, state FROM intake
+WHERE letter = $1 AND state IN ('reading', 'mapping', 'checking', 'checked', 'importing', 'undoing', 'redoing')
+AND (organizer = $2 OR state IN ('importing', 'undoing', 'redoing')) ORDER BY number DESC LIMIT 5
+"""
+
+CAMPAIGNS = """
+SELECT id, state FROM campaign
+WHERE letter = $1 AND id IN (SELECT c.id FROM campaign c WHERE c.letter = $1 ORDER BY c.id DESC LIMIT 100)
+AND state IN ('running', 'paused', 'reverting') ORDER BY id DESC LIMIT 5
+"""
+
+
+async def waiting(conn: Connection, letter: int) -> Record | None:
+    """Return what waits on a letter; ``MOST_COUNTED`` + 1 means "more"."""
+    return await conn.fetchrow(WAITING, letter)
+
+
+async def intakes(conn: Connection, letter: int, organizer: int) -> list[Record]:
+    """Return (number, state) of imports that have not ended, the newest first; of others only those under way."""
+    return await conn.fetch(INTAKES, letter, organizer)
+
+
+async def campaigns(conn: Connection, letter: int) -> list[Record]:
+    """Return (id, state) of campaigns that have not ended, the newest first."""
+    return await conn.fetch(CAMPAIGNS, letter)

@@ -1,0 +1,98 @@
+"""A letter's first page at the desk: what waits, told to those whose role covers it; and the tabs above every page."""
+
+import re
+
+import httpx2
+import pytest
+
+from tests import rows
+from tests.moderation.desk import Bench
+from tests.organizers import people
+from tests.running import SLUG, Installation
+
+HERE = f"/organizer/{SLUG}/"
+NEW = {"title.en": "A letter of mine", "slug": "mine"}
+INTAKE = "INSERT INTO intake (letter, number, organizer, state) SELECT id, $2, $3, $4 FROM letter WHERE slug = $1"
+
+
+def waits(page: str) -> dict[str, str]:
+    """Return what waits: words → where they lead."""
+    found = re.search(r'<ul class="waits">(.*?)</ul>', page, re.DOTALL)
+    return {words: href for href, words in re.findall(r'<a href="([^"]+)">([^<]+)</a>', found[1] if found else "")}
+
+
+async def seen(client: httpx2.AsyncClient, path: str = HERE) -> dict[str, str]:
+    answer = await client.get(path)
+    assert answer.status_code == 200
+    return waits(answer.text)
+
+
+async def test_a_beginner_is_told_what_to_do_first(site: Installation) -> None:
+    async with people.at_desk(site) as client:
+        home = (await client.get("/organizer/")).text
+        assert '<ol class="steps">' in home
+        assert 'href="/organizer/letters/new"' in home
+        assert (await client.post("/organizer/letters/new", data=NEW)).status_code == 303
+        assert "steps" not in (await client.get("/organizer/")).text
+        assert await seen(client, "/organizer/mine/") == {
+            "Write the text": "/organizer/mine/text",
+            "Invite a colleague: so far you work on this letter alone": "/organizer/mine/members#invite",
+        }
+        async with site.database.connection() as conn:
+            await conn.execute("UPDATE translation SET markdown = 'Please.' WHERE lang = 'en' AND title LIKE '%mine'")
+        assert list(await seen(client, "/organizer/mine/"))[:2] == [
+            "Publish the letter: nobody outside can read or sign it yet",
+            "Add the translation (Русский)",
+        ]
+
+
+async def test_each_role_is_told_what_it_can_do_something_about(site: Installation) -> None:
+    async with site.database.connection() as conn:
+        bench = Bench(site.database, await rows.letter(conn))
+        await bench.sign_for("North Pier")
+        (flagged, reported) = await bench.sign("Vera Novak", "Timur Novak")
+        await conn.execute("UPDATE signature SET flags = '{obscene}' WHERE id = $1", flagged)
+        await conn.execute("UPDATE signature SET flags = '{reported}' WHERE id = $1", reported)
+        await conn.execute("UPDATE translation SET title = 'Another' WHERE lang = 'en'")
+        await conn.execute(INTAKE, SLUG, 1, None, "importing")
+        await conn.execute(INTAKE, SLUG, 2, None, "mapping")  # a step of whoever has begun it
+        await conn.execute(INTAKE, SLUG, 3, None, "done")
+    moderate = {
+        "1 waits for approval": f"{HERE}queue?state=held",
+        "1 signature was reported by readers": f"{HERE}queue?flag=reported",
+        "2 signatures are flagged": f"{HERE}queue?flag=any",
+    }
+    edit = {
+        "Publish your changes: readers do not see them yet": f"{HERE}publish",
+        "Import 1": f"{HERE}import/1",
+    }
+    async with people.at_desk(site, "viewer") as viewer, people.at_desk(site, "moderator") as moderator:
+        assert await seen(viewer) == {}
+        assert await seen(moderator) == moderate
+        assert (await moderator.get(f"{HERE}queue?flag=reported")).status_code == 200
+    async with people.at_desk(site, "owner") as owner:
+        assert await seen(owner) == moderate | edit  # others are there to step in
+
+
+async def test_nothing_waits_on_a_quiet_letter(site: Installation) -> None:
+    async with people.at_desk(site, "editor") as client:
+        assert await seen(client) == {}
+        assert "Nothing right now." in (await client.get(HERE)).text
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("", "page"), ("text", "page"), ("publish", "true"), ("queue?state=held", "page"), ("updates", "page")],
+)
+async def test_one_tab_says_where_one_is(site: Installation, path: str, told: str) -> None:
+    async with people.at_desk(site, "owner") as client:
+        page = (await client.get(HERE + path)).text
+        assert re.findall(r'<a href="[^"]+" aria-current="(\w+)"', page) == [told]
+
+
+async def test_a_signature_stands_under_the_tab_of_signatures(site: Installation) -> None:
+    async with site.database.connection() as conn:
+        (one,) = await Bench(site.database, await rows.letter(conn)).sign("Vera Novak")
+    async with people.at_desk(site, "moderator") as client:
+        page = (await client.get(f"{HERE}signatures/{one}")).text
+        assert re.findall(r'<a href="([^"]+)" aria-current="true"', page) == [f"{HERE}queue"]
