@@ -1,5 +1,6 @@
 """Writing letters: taking one in from a folder, publishing it, giving it out again."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -112,10 +113,14 @@ async def _new_version(conn: Connection, letter: int, before: int, draft: Draft,
     digest = digest_of(texts)
     if before and (await queries.version(conn, letter, before)).digest == digest:
         return None
-    made = {lang: Text(title, source, markdown.to_html(source)) for lang, (title, source) in texts.items()}
+    made = await asyncio.to_thread(_formatted, texts)  # one that was made to hurt takes many seconds
     await queries.add_version(conn, letter, number, digest, made, note)
     await queries.publish(conn, letter, number)
     return number
+
+
+def _formatted(texts: Mapping[str, tuple[str, str]]) -> dict[str, Text]:
+    return {lang: Text(title, source, markdown.to_html(source)) for lang, (title, source) in texts.items()}
 
 
 async def export_folder(database: Database, slug: str, path: Path) -> None:

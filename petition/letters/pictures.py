@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import struct
 import warnings
 
 from PIL import Image, UnidentifiedImageError
@@ -78,7 +79,7 @@ def _opened(content: bytes) -> tuple[Image.Image, str | None]:
             return _upright(picture), picture.format
     except Image.DecompressionBombError:
         raise BadPicture(BAD_SIZE) from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError):
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError, struct.error):
         raise BadPicture(NO_PICTURE) from None
 
 

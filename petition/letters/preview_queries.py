@@ -14,7 +14,7 @@ OF_LETTER = "SELECT id, until_published, made_at, expires_at FROM preview_link W
 
 OPEN = """
 SELECT l.slug, p.expires_at FROM preview_link p JOIN letter l ON l.id = p.letter
-WHERE p.letter = $1 AND p.id = $2 AND p.expires_at > now()
+WHERE p.letter = $1 AND p.id = $2 AND p.expires_at > now() AND l.state <> 'gone'
 """
 
 DROP = "DELETE FROM preview_link WHERE letter = $1 RETURNING id"
@@ -33,7 +33,8 @@ async def of_letter(conn: Connection, letter: int) -> Record | None:
 
 
 async def opened(conn: Connection, letter: int, number: int) -> Record | None:
-    """Return (slug, expires_at) of the letter that a link opens, or None."""
+    """Return (slug, expires_at) of the letter that a link opens, or None. One that was taken down opens no more, even
+    while its rows are still being deleted."""
     return await conn.fetchrow(OPEN, letter, number)
 
 

@@ -30,6 +30,8 @@ WHERE w.letter IS NOT DISTINCT FROM $1::integer AND w.name = $2 AND w.revision =
 RETURNING w.former_value AS before, w.value AS after
 """
 
+IS_SWITCHED = "SELECT is_switched($1::integer, $2)"
+
 # What the desk's pages show: this letter's, and the installation's with "all:" in front.
 NAMES_ON = """
 SELECT coalesce(array_agg(CASE WHEN letter IS NULL THEN 'all:' || name ELSE name END ORDER BY letter, name), '{}')
@@ -47,6 +49,11 @@ WHERE l.letter IS NOT DISTINCT FROM $1::integer AND l.act = $2 ORDER BY l.id DES
 async def switched_on(conn: Connection) -> list[tuple[int | None, Setting]]:
     """Return all that is switched on anywhere, each with its letter; None is the installation."""
     return [(row["letter"], setting_in(row)) for row in await conn.fetch(SWITCHED_ON)]
+
+
+async def is_on(conn: Connection, letter: int, name: Switch) -> bool:
+    """Tell whether something is switched on for a letter, by its own switch or the installation's."""
+    return bool(await conn.fetchval(IS_SWITCHED, letter, name.value))
 
 
 async def all_switches(conn: Connection, letter: int | None) -> list[Record]:

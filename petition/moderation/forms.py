@@ -26,7 +26,7 @@ def filter_of(given: Mapping[str, str]) -> Filter:
     return Filter(
         state=_one_of(SignatureState, given.get("state")),
         kind=_one_of(Kind, given.get("kind")),
-        lang=lang if lang.isalpha() and len(lang) <= 3 else "",
+        lang=lang if lang.isascii() and lang.isalpha() and len(lang) <= 3 else "",
         country=country if country.isascii() and country.isalpha() and len(country) == 2 else "",
         source=_one_of(Source, given.get("source")),
         flag=flag if (flag := given.get("flag", "")) in {ANY, *Flag} else "",

@@ -65,7 +65,7 @@ async def let_in(conn: Connection, letter: int, keys: LetterKeys, rows: Sequence
     await queries.approve(conn, letter, stored)
     await queries.keep_representatives(conn, letter, list(fields))
     shown = await organization_queries.shown(conn, letter, found.placed)
-    await words.remember(conn, found.words(shown))
+    await words.remember(conn, await found.words(conn, shown))
     return Change(before, shown)
 
 

@@ -126,7 +126,7 @@ async def _add(
     change = Change(before, await organization_queries.shown(conn, letter, found.placed))
     await organization_queries.drop_unused(conn, letter, [each for each in found.placed if each not in change.after])
     known_words = [(letter, Kind.PERSON, word) for word in await queries.words(conn, letter)]
-    await words.remember(conn, [*known_words, *found.words(change.after)])
+    await words.remember(conn, [*known_words, *await found.words(conn, change.after)])
     if made["signatures"]:
         await organization_queries.move_revision(conn, letter)
         imported = made["people"] + change.imported

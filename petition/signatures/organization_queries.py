@@ -57,6 +57,8 @@ DELETE FROM organization o WHERE o.letter = $1 AND (o.id = ANY($2::bigint[]) OR 
     SELECT FROM signature s WHERE s.letter = o.letter AND s.organization IN (o.id, o.merged_into))
 """
 
+NAME_KEYS = "SELECT DISTINCT name_key FROM organization WHERE letter = $1 AND id = ANY($2::bigint[])"
+
 NOW = "SELECT now()"
 
 MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
@@ -110,6 +112,11 @@ async def drop_unused(conn: Connection, letter: int, organizations: Sequence[int
 async def move_revision(conn: Connection, letter: int) -> None:
     """Have kept pages of the letter made anew."""
     await conn.execute(MOVE_REVISION, letter)
+
+
+async def name_keys(conn: Connection, letter: int, organizations: Sequence[int]) -> list[str]:
+    """Return the folded words of organizations' names."""
+    return [row["name_key"] for row in await conn.fetch(NAME_KEYS, letter, organizations, timeout=600)]
 
 
 async def now(conn: Connection) -> datetime:

@@ -102,9 +102,12 @@ class Directory:
             if rows:
                 await write(conn, self.letter, rows)
 
-    def words(self, shown: Container[int]) -> list[tuple[int, Kind, str]]:
-        """Return the words under which those placed are found that are among ``shown`` now."""
-        keys = {record.name_key for record, _ in self._placed.values() if not record.merged and record.id in shown}
+    async def words(self, conn: Connection, shown: Container[int]) -> list[tuple[int, Kind, str]]:
+        """Return the words under which those placed are found that are among ``shown`` now.
+
+        Call it after ``write``: whoever was led there by a name that was merged into another knows only that name.
+        """
+        keys = await queries.name_keys(conn, self.letter, [each for each in self._placed if each in shown])
         return [(self.letter, Kind.ORGANIZATION, word) for key in keys for word in names.words(key)]
 
     def _complete(self, record: _Record, named: Named) -> None:

@@ -24,6 +24,10 @@ MOST_ENTRIES = 1000
 MOST_SMALL = 8 * 1024 * 1024  # bytes of the parts that describe the book
 MOST_CELLS = 200  # of a row; more are not kept
 LONGEST_CELL = 32_767  # characters; Microsoft, "Excel specifications and limits"
+_MOST_DEPTH = 32  # of elements in one another; a sheet has seven
+_MOST_NAMES = 2000  # different ones, of elements and attributes, which the parser keeps; real books have two hundred
+_MOST_WAITING = 256 * 1024  # bytes without an end of what began there: each piece has expat look at all of it again
+_MOST_STRINGS = 10_000_000  # shared ones; so many cells there can be
 _MOST_DIRECTORY = 256 * 1024  # bytes of the archive's own list
 _PIECE = 64 * 1024
 
@@ -121,12 +125,7 @@ class _Book:
 
     def _feed(self, name: str, handler: "_Handler", most: int) -> Iterator[None]:
         """Parse an entry; come back after each piece of it."""
-        parser = expat.ParserCreate(namespace_separator=" ")
-        parser.buffer_text = True
-        parser.StartElementHandler = lambda tag, given: handler.start(_local(tag), given)
-        parser.EndElementHandler = lambda tag: handler.end(_local(tag))
-        parser.CharacterDataHandler = handler.text
-        parser.StartDoctypeDeclHandler = _refuse
+        parser = _parser(handler)
         size = 0
         try:
             with self._zip.open(self._entries[name]) as entry:
@@ -135,9 +134,11 @@ class _Book:
                     if size > most:
                         raise ImportRefused(TOO_LARGE)
                     parser.Parse(piece)
+                    if size - parser.CurrentByteIndex > _MOST_WAITING or len(parser.intern) > _MOST_NAMES:
+                        raise ImportRefused(HOSTILE)
                     yield
                 parser.Parse(b"", True)
-        except KeyError:
+        except LookupError:  # no such entry; an encoding that nobody knows
             raise ImportRefused(NOT_A_WORKBOOK) from None
         except (expat.ExpatError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
             raise ImportRefused(NOT_A_WORKBOOK) from error
@@ -163,6 +164,31 @@ def _check_directory(source: BinaryIO) -> None:
     if b"PK\x06\x07" in tail[max(0, place - 20) : place] or entries > MOST_ENTRIES or directory > _MOST_DIRECTORY:
         raise ImportRefused(TOO_LARGE)
     source.seek(0)
+
+
+def _parser(handler: "_Handler") -> expat.XMLParserType:
+    """Return a parser that tells ``handler`` what is there, and refuses what only costs memory."""
+    parser = expat.ParserCreate(namespace_separator=" ")
+    depth = 0
+
+    def start(tag: str, given: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _MOST_DEPTH:
+            raise ImportRefused(HOSTILE)
+        handler.start(_local(tag), given)
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        handler.end(_local(tag))
+
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = handler.text
+    parser.StartDoctypeDeclHandler = _refuse
+    return parser
 
 
 def _refuse(*_: object) -> None:
@@ -245,6 +271,7 @@ class _Strings(_Handler):
         self._bytes = bytearray()
         self._ends = array("L", [0])
         self._parts: list[str] = []
+        self._size = 0
         self._inside = self._phonetic = False
 
     def start(self, tag: str, given: dict[str, str]) -> None:
@@ -259,9 +286,15 @@ class _Strings(_Handler):
             self._bytes += "".join(self._parts)[:LONGEST_CELL].encode()
             self._ends.append(len(self._bytes))
             self._parts.clear()
+            self._size = 0
+            if len(self._ends) > _MOST_STRINGS:
+                raise ImportRefused(TOO_LARGE)
 
     def text(self, data: str) -> None:
         if self._inside:
+            self._size += len(data)
+            if self._size > 4 * LONGEST_CELL:
+                raise ImportRefused(HOSTILE)
             self._parts.append(data)
 
     def get(self, place: int) -> str:

@@ -6,6 +6,7 @@ Neither the list nor an address is ever written down in the clear, and no more t
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Sequence
 from io import RawIOBase
 from queue import Queue
@@ -148,7 +149,7 @@ class _Parts(RawIOBase):
     """Ciphertext as it comes, until it is taken."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self._parts: deque[bytes] = deque()  # filled by one thread while another takes
 
     def writable(self) -> bool:
         """It is."""
@@ -161,8 +162,7 @@ class _Parts(RawIOBase):
 
     def take(self) -> list[bytes]:
         """Return what is held, and hold it no more."""
-        taken, self._parts = self._parts, []
-        return taken
+        return [self._parts.popleft() for _ in range(len(self._parts))]
 
 
 async def forget_lists(database: Database) -> int:

@@ -21,6 +21,12 @@ INSERT INTO address_key (letter, organizer, recipient, usable_at) VALUES ($1, $2
 
 REVOKE = "UPDATE address_key SET revoked_at = now() WHERE letter = $1 AND id = $2 AND revoked_at IS NULL"
 
+# What was asked for and not begun: the worker passes it over, and nobody could ask for another list meanwhile.
+FAIL_WAITING = """
+UPDATE address_job SET state = 'failed', ended_at = now() WHERE (letter, id) IN (
+  SELECT letter, id FROM address_job WHERE letter = $1 AND key = $2 AND state = 'waiting' FOR UPDATE SKIP LOCKED)
+"""
+
 OWNERS = """
 SELECT o.digest, o.sealed, o.lang FROM member m JOIN organizer o ON o.id = m.organizer
 WHERE m.letter = $1 AND m.role = 'owner' ORDER BY o.id
@@ -88,8 +94,11 @@ async def add_key(conn: Connection, letter: int, organizer: int, recipient: str,
 
 
 async def revoke(conn: Connection, letter: int, key: int) -> bool:
-    """Revoke a key; tell whether it was not revoked yet."""
-    return (await conn.execute(REVOKE, letter, key)).endswith(" 1")
+    """Revoke a key, and give up the list that waits for it; tell whether it was not revoked yet."""
+    revoked = (await conn.execute(REVOKE, letter, key)).endswith(" 1")
+    if revoked:
+        await conn.execute(FAIL_WAITING, letter, key)
+    return revoked
 
 
 async def owners(conn: Connection, letter: int) -> list[Record]:

@@ -23,13 +23,13 @@ class Form:
 
 def parse(content_type: str, body: bytes) -> Form:
     """Return the form in ``body``. Raises ``BadForm``."""
-    boundary = _typed(content_type).get_boundary()
+    boundary = _boundary(_typed(content_type))
     if not boundary or len(boundary) > 70:
         raise BadForm("no boundary")
     form = Form()
     for headers, content in _parts(body, b"--" + boundary.encode("latin-1", "replace")):
         told = _typed(headers.decode("utf-8", "replace"), "content-disposition")
-        name, file_name = told.get_param("name", header="content-disposition"), told.get_filename()
+        name, file_name = _names(told)
         if not isinstance(name, str):
             raise BadForm("a part without a name")
         if file_name is None:
@@ -53,6 +53,26 @@ def _parts(body: bytes, delimiter: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _typed(headers: str, name: str = "content-type") -> Message:
     return HeaderParser().parsestr(headers if name == "content-disposition" else f"{name}: {headers}")
+
+
+# What the standard library raises over parameters in RFC 2231's form (``name*=``), which browsers do not use: an
+# encoding that is none for text, one that cannot replace, a null byte in its name, a part of two kinds.
+_UNREADABLE = (ValueError, LookupError, TypeError, AssertionError)
+
+
+def _boundary(told: Message) -> str | None:
+    try:
+        return told.get_boundary()
+    except _UNREADABLE:
+        raise BadForm("an unreadable boundary") from None
+
+
+def _names(told: Message) -> tuple[object, str | None]:
+    """Return the names of a part's field and of its file."""
+    try:
+        return told.get_param("name", header="content-disposition"), told.get_filename()
+    except _UNREADABLE:
+        raise BadForm("an unreadable name") from None
 
 
 def _text(content: bytes) -> str:

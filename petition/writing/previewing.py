@@ -1,5 +1,6 @@
 """A draft as the letter that readers would see."""
 
+import asyncio
 from datetime import UTC, datetime
 
 from petition.database import Connection, Record
@@ -11,15 +12,20 @@ from petition.organizers import queries
 from petition.sealing import LetterKeys
 
 
-async def live_of(conn: Connection, row: Record, draft: Draft, lang: str) -> Live:
+async def counts_of(conn: Connection, letter: int) -> Counts:
+    """Return what a letter counts now."""
+    counted = await queries.letter_counts(conn, letter)
+    return Counts(*(counted[name] if counted else 0 for name in ("people", "organizations", "hidden", "imported")))
+
+
+async def live_of(counts: Counts, row: Record, draft: Draft, lang: str) -> Live:
     """Return the letter in ``row`` as it would stand if ``draft`` were published now; ``lang`` if nothing is written.
 
     A letter that was never published is shown open. Keys are not in it.
     """
     now = datetime.now(UTC)
-    counted = await queries.letter_counts(conn, row["id"])
-    counts = Counts(*(counted[name] if counted else 0 for name in ("people", "organizations", "hidden", "imported")))
-    return Live(_letter(row, draft, lang, now), counts, now)
+    # Formatting a text that was made to hurt takes many seconds: others are to be answered meanwhile.
+    return Live(await asyncio.to_thread(_letter, row, draft, lang, now), counts, now)
 
 
 def _letter(row: Record, draft: Draft, lang: str, now: datetime) -> Letter:

@@ -1,5 +1,6 @@
 """Publishing: what is missing, what changes for readers, and why."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -30,7 +31,7 @@ async def show(request: Request, who: Desk) -> Response:
     """Show what would be published, and what is missing."""
     async with web.site_of(request).database.connection() as conn:
         draft = await _draft(request, who, await saving.found(conn, who.this.slug), conn)
-    return _page(request, who, draft, {}, None)
+    return await _page(request, who, draft, {}, None)
 
 
 async def publish(request: Request, who: Desk) -> Response:
@@ -51,7 +52,7 @@ async def publish(request: Request, who: Desk) -> Response:
     except Refused as refused:
         if draft is None:
             raise
-        return _page(request, who, draft, form, refused)
+        return await _page(request, who, draft, form, refused)
     return _done(who)
 
 
@@ -89,7 +90,9 @@ def _note(draft: Draft, form: Mapping[str, str]) -> dict[str, str]:
     return note
 
 
-def _page(request: Request, who: Desk, draft: Draft, form: Mapping[str, str], refused: Refused | None) -> Response:
+async def _page(
+    request: Request, who: Desk, draft: Draft, form: Mapping[str, str], refused: Refused | None
+) -> Response:
     findings = checklist.findings(draft, datetime.now(UTC))
     surrounding = [name for name in draft.changes if not name.startswith(("title.", "text."))]
     conflict = refused is not None and refused.field == "draft"
@@ -103,7 +106,7 @@ def _page(request: Request, who: Desk, draft: Draft, form: Mapping[str, str], re
         findings=findings,
         blocked=any(each.blocks for each in findings),
         closed=who.this.state not in {"draft", "open"},
-        texts=_differences(draft),
+        texts=await asyncio.to_thread(_differences, draft),  # a text that was made to hurt takes many seconds
         surrounding=[(name, _both(draft, name)) for name in surrounding],
         labels=pages.LABELS,
         with_note=needs_note(draft),

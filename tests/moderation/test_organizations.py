@@ -142,3 +142,13 @@ def test_names_are_split_where_they_are_joined(typed: dict[str, str], names: tup
 def test_what_is_no_name_is_refused(typed: dict[str, str]) -> None:
     with pytest.raises(Refused):
         organizations.read(typed)
+
+
+async def test_a_merged_name_leads_to_an_entry_that_is_found_again(bench: Bench) -> None:
+    """Nobody was left on the entry, so the search had forgotten it; who comes by its other name brings it back."""
+    former, kept = await approved(bench, "North Pier", "Third Line")
+    await merge(bench, former, kept)
+    signed = await bench.rows("SELECT id FROM signature WHERE letter = $1")
+    await bench.remove(*(row["id"] for row in signed))
+    await bench.decide(Act.APPROVE, await bench.sign_for("North Pier"))
+    assert await listed(bench) == await listed(bench, "Thirt Line") == ["Third Line"]

@@ -170,3 +170,21 @@ async def test_who_may_not(site: Installation) -> None:
         for wrong in ("1", "x", "99999999999"):
             assert (await owner.post(f"{ADDRESSES}/{wrong}")).status_code == 404
         assert (await owner.get(f"{ADDRESSES}/1")).status_code == 405
+
+
+async def test_a_revoked_key_takes_its_waiting_list_along(site: Installation, bench: Bench) -> None:
+    await bench.sign("Vera", updates="1")
+    async with people.at_desk(site, "owner") as client:
+        await client.post(ADDRESSES, data=REGISTER)
+        first = await wait_three_days(site)
+        assert (await client.post(ADDRESSES, data={"step": "ask", "key": str(first)})).status_code == 303
+        assert (await client.post(ADDRESSES, data={"step": "revoke", "key": str(first)})).status_code == 303
+        assert not await make(site)
+        await client.post(ADDRESSES, data=REGISTER)
+        async with site.database.connection() as conn:
+            await conn.execute("UPDATE address_key SET usable_at = now()")
+        second = (await rows.rows_of(site.database, "SELECT max(id) AS id FROM address_key"))[0]["id"]
+        assert (await client.post(ADDRESSES, data={"step": "ask", "key": str(second)})).status_code == 303
+        assert await make(site)
+    jobs = await rows.rows_of(site.database, "SELECT key, state FROM address_job ORDER BY id")
+    assert [tuple(job.values()) for job in jobs] == [(first, "failed"), (second, "done")]

@@ -190,3 +190,13 @@ async def test_the_queue_leads_here_with_its_filter(site: Installation) -> None:
         assert f"{EXPORT}?state=held&amp;country=FJ" in page.text
         assert "Fiji" in (await client.get(f"{EXPORT}?state=held&country=FJ")).text
         assert export_views.TYPES.keys() == set(Format)
+
+
+async def test_what_is_no_language_is_not_in_the_log(site: Installation, bench: Bench) -> None:
+    await bench.sign("Vera")
+    async with people.at_desk(site, "moderator") as client:
+        answer = await client.post(EXPORT, data={"form": "csv", "back": "lang=яя", **ALL})
+        assert answer.status_code == 200
+        assert len(read(answer.content, "csv")) == 1
+    (begun,) = await rows.rows_of(site.database, "SELECT before FROM log WHERE act = 'export.list'")
+    assert begun["before"] == "form:csv"

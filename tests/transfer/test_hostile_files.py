@@ -1,5 +1,6 @@
 """Files that are not what they say, or are made to hurt: a clear message, and nothing half-done."""
 
+import random
 import zipfile
 from collections.abc import Callable
 from datetime import date, datetime
@@ -64,6 +65,32 @@ def strings_that_are_not_there() -> bytes:
     return books.raw(books.sheet('<row><c t="s"><v>7</v></c></row>'))
 
 
+def noise(size: int) -> str:
+    """Return a comment that does not pack well, so that what stands beside it may."""
+    return f"<!--{random.Random(1).randbytes(size // 2).hex()}-->"
+
+
+def nested() -> bytes:
+    return books.raw("<worksheet>" + noise(60_000) + "<a>" * 2_000_000)
+
+
+def many_names() -> bytes:
+    return books.raw("<worksheet>" + "".join(f"<n{n}/>" for n in range(100_000)) + "</worksheet>")
+
+
+def endless_attribute() -> bytes:
+    return books.raw(f'<worksheet a="{noise(60_000)[4:-3]}{"x" * 4_000_000}"/>')
+
+
+def endless_string() -> bytes:
+    strings = f"<sst>{noise(60_000)}<si><t>{'x' * 4_000_000}</t></si></sst>"
+    return books.raw(books.sheet('<row><c t="s"><v>0</v></c></row>'), xl__sharedStrings=strings)
+
+
+def unknown_encoding() -> bytes:
+    return books.raw('<?xml version="1.0" encoding="none-of-ours"?><worksheet/>')
+
+
 REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
     ("billion laughs", lambda: with_doctype(LAUGHS), sheets.HOSTILE),
     ("a file from outside", lambda: with_doctype(OUTSIDE), sheets.HOSTILE),
@@ -74,6 +101,11 @@ REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
     ("a bomb", bomb, sheets.TOO_LARGE),
     ("a steep one", steep, sheets.TOO_LARGE),
     ("an endless cell", one_endless_cell, sheets.HOSTILE),
+    ("elements in elements", nested, sheets.HOSTILE),
+    ("names without end", many_names, sheets.HOSTILE),
+    ("an endless attribute", endless_attribute, sheets.HOSTILE),
+    ("an endless string", endless_string, sheets.HOSTILE),
+    ("an unknown encoding", unknown_encoding, sheets.NOT_A_WORKBOOK),
     ("no strings", strings_that_are_not_there, sheets.NOT_A_WORKBOOK),
     ("not XML", lambda: books.raw("<worksheet><sheetData><row>"), sheets.NOT_A_WORKBOOK),
     ("no number", lambda: books.raw(books.sheet('<row r="x"/>')), sheets.NOT_A_WORKBOOK),

@@ -149,3 +149,12 @@ def test_a_picture_stands_upright() -> None:
     exif[0x0112] = 6
     _, made = pictures.made_anew(desk.picture("JPEG", (600, 300), exif=exif))
     assert Image.open(io.BytesIO(made)).size == (300, 600)
+
+
+def test_a_note_of_the_camera_that_is_cut_off_is_no_error() -> None:
+    whole = desk.picture("PNG", (300, 300))
+    note = b"eXIf" + b"MM\0*"
+    place = whole.index(b"IDAT") - 4
+    chunk = struct.pack(">I", len(note) - 4) + note + struct.pack(">I", zlib.crc32(note))
+    with pytest.raises(pictures.BadPicture):
+        pictures.made_anew(whole[:place] + chunk + whole[place:])

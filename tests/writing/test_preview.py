@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from petition import retention
+from petition.letters import taking_down
 from petition.tokens import Tokens
 from tests import rows
 from tests.organizers import people
@@ -146,3 +147,29 @@ async def test_whoever_was_brought_along_is_not_shown_before_the_letter_opens(
             " WHERE slug = 'a-new-one'"
         )
     assert "Vera Novak" not in (await editor.get("/organizer/a-new-one/preview")).text
+
+
+async def test_a_hidden_list_is_hidden_in_the_preview_too(site: Installation, editor: httpx2.AsyncClient) -> None:
+    path = await link(editor, stay="yes")
+    async with site.database.connection() as conn:
+        await conn.execute("UPDATE letter SET names_in_search = true")
+        await conn.execute(
+            "INSERT INTO signature (letter, id, listed_at, kind, state, visibility, name, name_key, import)"
+            " SELECT id, 1, now(), 'person', 'confirmed', 'public', 'Vera Novak', 'vera novak', 1 FROM letter"
+        )
+    assert "Vera Novak" in (await site.client.get(path)).text
+    async with site.database.connection() as conn:
+        await conn.execute("INSERT INTO switch (name, value) VALUES ('hide_list', 'on')")
+    for client, address in ((site.client, path), (editor, PREVIEW)):
+        page = await client.get(address)
+        check_page(page, 200)
+        assert "Vera Novak" not in page.text
+
+
+async def test_a_letter_that_was_taken_down_has_no_preview(site: Installation, editor: httpx2.AsyncClient) -> None:
+    """Its rows go in batches: of a large letter the link's is there for a while."""
+    path = await link(editor, stay="yes")
+    async with site.database.transaction() as conn:
+        letter = await conn.fetchval("SELECT id FROM letter")
+        await taking_down.take_down(conn, None, letter, SLUG)
+    assert (await site.client.get(path)).status_code == 404
