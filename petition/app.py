@@ -126,7 +126,7 @@ def create_app(settings: Settings) -> Front:
                 site.add(service)
             forms.prepare()
             gc.freeze()  # what is there now stays; to look it through again and again took 5 % of a busy server
-            tasks = [asyncio.create_task(each) for each in (board.watch(), streams.beat())]
+            tasks = [asyncio.create_task(each) for each in (board.watch(), streams.beat(), pages.age())]
             try:
                 with stopping.calling(streams.stop):
                     yield {"site": site}

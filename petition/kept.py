@@ -18,6 +18,7 @@ Header = tuple[bytes, bytes]
 
 PUBLIC = b"public, max-age=0, s-maxage=5"
 _NO_GZIP = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
+AGE = 5.0  # seconds that a time in an answer may lie behind the last look
 MOST = 4000  # kept pages; the oldest goes first
 MOST_BYTES = 64 * 1024 * 1024  # of all of them together, plain and compressed
 
@@ -89,6 +90,7 @@ class Pages:
         self.fresh: dict[str, Kept] = {}
         self._last: dict[str, Kept] = {}
         self._bytes = 0  # of all in ``_last``
+        self._dated: set[str] = set()
         self._groups: dict[str, set[str]] = defaultdict(set)
         self._group_of: dict[str, str] = {}
         self._generation: dict[str, int] = defaultdict(int)
@@ -106,10 +108,19 @@ class Pages:
         for key in [key for key, each in self._group_of.items() if each == group]:
             self._drop(key)
 
-    async def answer(self, key: str, group: str, make: Callable[[], Awaitable[Kept]]) -> Kept:
+    async def age(self) -> None:
+        """Have answers that say when something was counted made anew every few seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(AGE)
+            for key in self._dated:
+                self.fresh.pop(key, None)
+            self._dated.clear()
+
+    async def answer(self, key: str, group: str, make: Callable[[], Awaitable[Kept]], *, dated: bool = False) -> Kept:
         """Return the kept page under ``key``, made by ``make`` if need be; once, however many ask at the same time.
 
-        Raises what ``make`` raises; but if that is ``Unavailable``, the last page made is returned if there is one.
+        A ``dated`` one is made anew every few seconds, for the time it says. Raises what ``make`` raises; but if that
+        is ``Unavailable``, the last page made is returned if there is one.
         """
         async with self._making[key]:
             if (kept := self.fresh.get(key)) is not None:
@@ -122,6 +133,8 @@ class Pages:
                     return self._last[key]
                 raise
             self._remember(key, group, kept, still_true=generation == self._generation[group])
+            if dated:
+                self._dated.add(key)
             return kept
 
     def _remember(self, key: str, group: str, kept: Kept, *, still_true: bool) -> None:

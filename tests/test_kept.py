@@ -132,3 +132,19 @@ async def test_its_bytes_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> Non
     make.error = Unavailable()
     for number in (2, 3, 4):
         assert (await pages.answer(f"/en/{number}", "letter", make)).plain
+
+
+async def test_what_says_when_it_was_counted_is_made_anew_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AGE", 0.01)
+    pages, dated, other = Pages(), Maker(), Maker()
+    aging = asyncio.create_task(pages.age())
+    try:
+        await pages.answer("/other", "letter", other)
+        async with asyncio.timeout(10):
+            while dated.made < 3:
+                await pages.answer("/count", "letter", dated, dated=True)
+                await asyncio.sleep(0.005)
+    finally:
+        aging.cancel()
+    await pages.answer("/other", "letter", other)
+    assert other.made == 1

@@ -63,7 +63,7 @@ async def letter(request: Request) -> Response:
 
 
 async def count(request: Request) -> Response:
-    """Give the count alone, from kept bytes: its time is the time of that count."""
+    """Give the count alone, from kept bytes that are made anew every few seconds, so that its time is of now."""
     await _live(request)
     slug, pages = request.path_params["slug"], web.site_of(request).get(Pages)
 
@@ -73,7 +73,7 @@ async def count(request: Request) -> Response:
         told = {"total": counts.total, "people": counts.people, "organizations": counts.organizations}
         return _counted(request, told, live)
 
-    return web.KeptResponse(request, await pages.answer(f"/api/v1/letters/{slug}/count", slug, make))
+    return web.KeptResponse(request, await pages.answer(f"/api/v1/letters/{slug}/count", slug, make, dated=True))
 
 
 async def signatories(request: Request) -> Response:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import struct
+import threading
 import warnings
 
 from PIL import Image, UnidentifiedImageError
@@ -31,6 +32,9 @@ class BadPicture(PetitionError):
         self.message = message
 
 
+_ALONE = threading.Lock()
+
+
 def number_of(content: bytes) -> int:
     """Return the id of a picture: 62 bits of its SHA-256, never 0."""
     return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 2 | 1
@@ -49,7 +53,15 @@ def type_of(content: bytes) -> str:
 
 def made_anew(content: bytes) -> tuple[str, bytes]:
     """Return (media type, content) of the same picture at most ``WIDEST`` wide or high, without whatever else the
-    file held (place and time of the shot, among others). Raises ``BadPicture``."""
+    file held (place and time of the shot, among others). Raises ``BadPicture``.
+
+    One at a time: decoded, a picture takes a hundred megabytes.
+    """
+    with _ALONE:
+        return _made_anew(content)
+
+
+def _made_anew(content: bytes) -> tuple[str, bytes]:
     picture, _ = _opened(content)
     picture.thumbnail((WIDEST, WIDEST))
     if picture.has_transparency_data or picture.mode in {"P", "1"}:

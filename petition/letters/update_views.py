@@ -1,5 +1,6 @@
 """Updates on a letter at the desk: the list, and one with its form and its preview."""
 
+import asyncio
 from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
@@ -44,7 +45,7 @@ async def add(request: Request, who: Desk) -> Response:
 
 async def show(request: Request, who: Desk) -> Response:
     """Show one update with its form."""
-    return _one(request, who, await _read(request, who))
+    return await _one(request, who, await _read(request, who))
 
 
 async def change(request: Request, who: Desk) -> Response:
@@ -60,13 +61,13 @@ async def change(request: Request, who: Desk) -> Response:
             return web.see_other(f"{_address(who)}/{update}?done={act}")
         texts, errors = updates.texts_in(form, tuple(web.site_of(request).renderer.languages))
         if errors or act == "preview":
-            return _one(request, who, await _read(request, who), form=form, errors=errors, preview=texts)
+            return await _one(request, who, await _read(request, who), form=form, errors=errors, preview=texts)
         if act == "publish":
             _check_published(who)
         async with web.site_of(request).database.transaction() as conn:
             await updates.save(conn, by, letter, update, revision, texts, publish=act == "publish")
     except Refused as refused:
-        return _one(request, who, await _read(request, who), form=form, errors={refused.field: refused.message})
+        return await _one(request, who, await _read(request, who), form=form, errors={refused.field: refused.message})
     return web.see_other(f"{_address(who)}/{update}?done={act}")
 
 
@@ -111,10 +112,10 @@ async def _list(
 ) -> Response:
     async with web.site_of(request).database.connection() as conn:
         rows = await queries.all_news(conn, who.this.id)
-    return _page(request, who, "desk/updates.html", form or {}, errors or {}, preview, rows=rows)
+    return await _page(request, who, "desk/updates.html", form or {}, errors or {}, preview, rows=rows)
 
 
-def _one(
+async def _one(
     request: Request,
     who: Desk,
     row: Record,
@@ -125,15 +126,16 @@ def _one(
 ) -> Response:
     stored = {f"{field}_{lang}": text for lang, each in row["texts"].items() for field, text in _typed(each)}
     shown = form if form is not None and "title_" in "".join(form) else stored
-    theirs = updates.rendered(row["texts"]) if "first" in (errors or {}) and shown is form else None
-    return _page(request, who, "desk/update.html", shown, errors or {}, preview, update=row, theirs=theirs)
+    both = "first" in (errors or {}) and shown is form
+    theirs = await asyncio.to_thread(updates.rendered, row["texts"]) if both else None
+    return await _page(request, who, "desk/update.html", shown, errors or {}, preview, update=row, theirs=theirs)
 
 
 def _typed(text: Mapping[str, str]) -> list[tuple[str, str]]:
     return [("title", text["title"]), ("text", text["markdown"])]
 
 
-def _page(
+async def _page(
     request: Request,
     who: Desk,
     name: str,
@@ -147,7 +149,7 @@ def _page(
     given = {
         "typed": typed,
         "errors": {field: language.gettext(message) for field, message in errors.items()},
-        "preview": updates.rendered(preview) if preview and not errors else None,
+        "preview": await asyncio.to_thread(updates.rendered, preview) if preview and not errors else None,
         "done": request.query_params.get("done"),
         "address": _address(who),
     }

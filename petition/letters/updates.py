@@ -1,5 +1,6 @@
 """Updates on a letter: written in the languages of the site, published, edited in the open, removed, brought back."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -98,7 +99,7 @@ async def save(
     after = PUBLISHED if publish else row["state"]
     shown: dict[str, Any] | None = row["shown"]
     if after == PUBLISHED:
-        shown = {lang: asdict(text) for lang, text in rendered(texts).items()}
+        shown = {lang: asdict(text) for lang, text in (await asyncio.to_thread(rendered, texts)).items()}
     edited = row["published_at"] is not None and shown != row["shown"]
     if (row["texts"], row["state"]) == (texts, after):
         return
