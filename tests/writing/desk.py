@@ -99,7 +99,7 @@ async def public(site: Installation, lang: str = "en", slug: str = SLUG) -> str:
     since = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     async with asyncio.timeout(30):
         while True:
-            told = await site.client.get(f"/api/v1/letters/{slug}/count")
+            told = await site.client.get(f"/api/v1/letters/{slug}")
             if told.status_code == 200 and datetime.fromisoformat(told.json()["counted_at"]) >= since:
                 break
             await asyncio.sleep(0.05)
