@@ -1,5 +1,6 @@
 """What one network may ask, told in headers; and what any site is told before it asks."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -51,10 +52,13 @@ async def test_too_often_is_a_problem_that_says_when_to_come_again(
 
 async def test_what_is_kept_is_not_counted(database_url: str, tmp_path: Path) -> None:
     async with installation(database_url, tmp_path, LIMIT_API="2") as site:
+        async with asyncio.timeout(30):  # the web may be looking at its letters for the first time
+            while "ratelimit" in (await site.client.get(MEMORY, headers=site.elsewhere())).headers:
+                await asyncio.sleep(0.1)
         here = site.elsewhere()
         answers = [await site.client.get(MEMORY, headers=here) for _ in range(5)]
         assert {each.status_code for each in answers} == {200}
-        assert "ratelimit" not in answers[-1].headers
+        assert not any("ratelimit" in each.headers for each in answers)
 
 
 @pytest.mark.parametrize("path", [LETTER, f"{LETTER}/count", f"{LETTER}/history", DATABASE, f"{LETTER}/events", MEMORY])

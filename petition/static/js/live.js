@@ -57,7 +57,7 @@ function listen() {
   source.addEventListener("count", event => {
     heard = true;
     clearTimeout(timer);
-    timer = 0;
+    timer = undefined;
     show(JSON.parse(event.data));
   });
   // The browser comes again by itself, unless the answer was no.
@@ -75,7 +75,7 @@ function begin() {
 function end() {
   source?.close();
   clearTimeout(timer);
-  source = timer = 0;
+  source = timer = undefined;
 }
 
 document.addEventListener("visibilitychange", () => (document.hidden ? end() : begin()));
