@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
@@ -20,6 +20,7 @@ def test_what_a_browser_sends_is_read_as_it_was_typed(typed: dict[str, str]) -> 
 @given(st.text(st.sampled_from("ab=&+%41ЯD0"), max_size=30).map(str.encode))
 @example(b"a=%D0%AF&a=b&&=c&d&e=%zz%4&f=1=2+%2B")
 def test_whatever_is_sent_is_read_as_the_standard_library_does(body: bytes) -> None:
+    assume(b"%00" not in body)  # which we refuse
     try:
         expected = dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict"))
     except ValueError:

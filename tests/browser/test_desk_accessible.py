@@ -119,6 +119,7 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/updates": at("{slug}/updates"),
     "/organizer/{slug}/updates/{update}": an_update,
     "/organizer/{slug}/statistics": at("{slug}/statistics"),
+    "/organizer/{slug}/partners": at("{slug}/partners"),
     "/organizer/{slug}/import": at("{slug}/import"),
     "/organizer/{slug}/import/{number}": an_import,
     "/organizer/{slug}/export": at("{slug}/export", "{slug}/export?state=held&country=FJ"),
