@@ -70,12 +70,14 @@ async def feed(request: Request) -> Response:
 
     async def make() -> Kept:
         letter = (await site.get(Board).get(slug)).letter
+        # A feed in a language the letter does not have is the feed of the one it has, word for word.
+        shown_lang = letter.shown_in(lang)
         async with site.database.connection() as conn:
             versions = await letter_queries.versions(conn, letter.id)
             shown = await update_queries.shown(conn, letter.id, 0, NEWEST)
         news = [News(row["id"], texts, row["published_at"], row["edited_at"]) for row, texts in shown]
-        body = atom(letter, versions, news, web.language_of(request), site.settings.base_url)
-        return keep(body, ATOM, [(b"content-language", lang.encode()), *web.common_headers(site.settings)])
+        body = atom(letter, versions, news, site.renderer.languages[shown_lang], site.settings.base_url)
+        return keep(body, ATOM, [(b"content-language", shown_lang.encode()), *web.common_headers(site.settings)])
 
     return web.KeptResponse(request, await site.get(Pages).answer(f"/{lang}/{slug}/feed.atom", slug, make))
 
