@@ -89,6 +89,9 @@ def _operations(_: Words, base_url: str, slug: str) -> dict[str, Schema]:
             checked=True,
             listing=True,
         ),
+        f"{root}/partners": made(
+            "partners", _(N_("How many came by each partner whose count is public")), "Partners", PARTNERS
+        ),
         f"{root}/events": _operation(_, "events", _(N_("The count as it moves")), EVENTS, tagged=False)
         | {
             "description": _(
@@ -243,6 +246,11 @@ LIST = {
         }
     ],
     "next": None,
+}
+PARTNERS = {
+    "items": [
+        {"name": "north-pier", "title": "North Pier Network", "people": 210, "representatives": 3, "total": 213},
+    ]
 }
 EVENTS = {
     "text/event-stream": {

@@ -10,6 +10,7 @@ TOLD: Mapping[str, tuple[str, str]] = {
     "count": ("count.total", 'count["total"]'),
     "history": ("history.items.length", 'len(history["items"])'),
     "signatories": ("signatories.items.length", 'len(signatories["items"])'),
+    "partners": ("partners.items.length", 'len(partners["items"])'),
 }
 
 

@@ -103,6 +103,17 @@ def schemas(_: Words) -> dict[str, Schema]:
                 },
             }
         ),
+        "Partners": _object({"items": {"type": "array", "items": {"$ref": "#/components/schemas/Partner"}}}),
+        "Partner": _object(
+            {
+                "name": TEXT | {"description": _(N_("As in the address by which they came: ?from=name"))},
+                "title": TEXT | {"description": _(N_("What the partner is called"))},
+                "people": NUMBER | {"description": _(N_("Confirmed personal signatures"))},
+                "representatives": NUMBER
+                | {"description": _(N_("Those who signed for an organization; several may stand for the same one"))},
+                "total": NUMBER | {"description": _(N_("People and representatives together"))},
+            }
+        ),
         "Problem": _object(
             {
                 "type": TEXT | {"format": "uri-reference"},

@@ -1,4 +1,4 @@
-"""JSON, version 1: a letter, its count, its history, its signatories. For anyone, without cookies.
+"""JSON, version 1: a letter, its count, its history, its signatories, its partners. For anyone, without cookies.
 
 Letter and count come from memory. What is told here is described in ``petition.api.description``. Errors are RFC 9457
 problems, made by the application's one map of errors.
@@ -21,6 +21,7 @@ from petition.api import queries
 from petition.api.answers import DATABASE, FOR_ANYONE, MEMORY, limited
 from petition.api.description import MOST, PERIODS
 from petition.database import Record
+from petition.embeds import partner_queries
 from petition.errors import Unavailable
 from petition.kept import Kept, Pages, keep
 from petition.letters.board import Board, Live
@@ -101,6 +102,22 @@ async def history(request: Request) -> Response:
     items = [_period(each) for each in reversed(found[:limit])]
     body = {"step": step, "items": items, "before": items[0]["start"] if len(found) > limit else None}
     return web.KeptResponse(request, keep(_dumped(body), JSON, [FOR_ANYONE]))
+
+
+async def partners(request: Request) -> Response:
+    """Tell how many came by each partner whose count an organizer has made public."""
+    await _live(request)
+    slug, pages = request.path_params["slug"], web.site_of(request).get(Pages)
+
+    async def make() -> Kept:
+        live = await _live(request)
+        async with web.site_of(request).database.connection() as conn:
+            rows = await partner_queries.in_api(conn, live.letter.id)
+        items = [{**dict(row), "total": row["people"] + row["representatives"]} for row in rows]
+        headers = [FOR_ANYONE, *web.common_headers(web.site_of(request).settings)]
+        return keep(_dumped({"items": items}), JSON, headers)
+
+    return web.KeptResponse(request, await pages.answer(f"/api/v1/letters/{slug}/partners", slug, make))
 
 
 async def events(request: Request) -> Response:
@@ -213,5 +230,6 @@ ROUTES: list[BaseRoute] = [
     Route("/api/v1/letters/{slug}/count", limited(MEMORY, count), methods=TAKEN),
     Route("/api/v1/letters/{slug}/history", limited(DATABASE, history), methods=TAKEN),
     Route("/api/v1/letters/{slug}/signatories", limited(DATABASE, signatories), methods=TAKEN),
+    Route("/api/v1/letters/{slug}/partners", limited(MEMORY, partners), methods=TAKEN),
     Route("/api/v1/letters/{slug}/events", limited(MEMORY, events), methods=TAKEN),
 ]

@@ -1,4 +1,4 @@
-"""What other sites show of a letter: the badge, the component, partners' counts. For anyone, without cookies."""
+"""What other sites show of a letter: the badge and the component. For anyone, without cookies."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from petition import web
 from petition.embeds import badge as drawing
-from petition.embeds import partner_queries, words
+from petition.embeds import words
 from petition.embeds.answers import FOR_ANYONE, JSON
 from petition.embeds.options import STYLES, THEMES, choice, key_of
 from petition.i18n import Language
@@ -99,23 +99,8 @@ async def component(request: Request) -> Response:
     return web.KeptResponse(request, await site.get(Pages).answer("/embed.js", "/embed.js", make))
 
 
-async def partners(request: Request) -> Response:
-    """Tell how many came by each partner whose count an organizer has made public."""
-
-    async def make() -> Kept:
-        live = await _live(request)
-        async with web.site_of(request).database.connection() as conn:
-            rows = await partner_queries.in_api(conn, live.letter.id)
-        items = [{**dict(row), "total": row["people"] + row["representatives"]} for row in rows]
-        body = json.dumps({"items": items}, ensure_ascii=False, separators=(",", ":")).encode()
-        return keep(body, JSON, [*FOR_ANYONE, *_common(request)])
-
-    return await _answer(request, request.url.path, make)
-
-
 ROUTES: list[BaseRoute] = [
     Route("/badge/{slug}.svg", badge),
     Route("/badge/{slug}.json", shields),
     Route("/embed.js", component),
-    Route("/api/v1/letters/{slug}/partners", partners),
 ]

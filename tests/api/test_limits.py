@@ -57,7 +57,9 @@ async def test_what_is_kept_is_not_counted(database_url: str, tmp_path: Path) ->
         assert "ratelimit" not in answers[-1].headers
 
 
-@pytest.mark.parametrize("path", [LETTER, f"{LETTER}/count", f"{LETTER}/history", DATABASE, f"{LETTER}/events", MEMORY])
+@pytest.mark.parametrize(
+    "path", [LETTER, f"{LETTER}/count", f"{LETTER}/history", DATABASE, f"{LETTER}/partners", f"{LETTER}/events", MEMORY]
+)
 async def test_any_site_may_ask_beforehand(site: Installation, path: str) -> None:
     asks = {"origin": "https://other.example", "access-control-request-method": "GET"}
     asks["access-control-request-headers"] = "if-none-match"
