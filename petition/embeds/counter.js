@@ -115,11 +115,14 @@ progress::-moz-progress-bar { background: var(--a); border-radius: 3px }
     }
 
     #draw() {
-      const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
       const accent = this.getAttribute("accent") ?? "";
       const own = /^#[0-9a-f]{6}$/i.test(accent) ? [sheet(`:host { --a: ${accent}; --o: ${ink(accent)} }`)] : [];
-      root.adoptedStyleSheets = [(Counter.sheet ??= sheet(CSS)), ...own];
-      root.replaceChildren(...(this.#counts ? this.#parts(this.#counts) : [make("slot", "")]));
+      const sheets = [(Counter.sheet ??= sheet(CSS)), ...own];
+      const parts = this.#counts ? this.#parts(this.#counts) : [make("slot", "")];
+      // Only now, when nothing can fail any more: an empty shadow would hide the markup that stands there.
+      const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
+      root.adoptedStyleSheets = sheets;
+      root.replaceChildren(...parts);
     }
 
     #parts(counts) {

@@ -44,6 +44,7 @@ def _make(request: Request, live: Live, frame: Frame) -> Kept:
         text=letter.text(frame.lang),
         shown_lang=letter.shown_in(frame.lang),
         counts=live.counts,
+        goal=letter.goal_at(live.counts.total),
         word=words.signatures(language, live.counts.total),
         words=words.of(language),
         how_many=words.how_many(language, live.counts.total),

@@ -89,7 +89,9 @@ class Snippets:
             "lang": self.frame.lang,
             "theme": self.frame.theme,
             "show": self.frame.show if self.frame.show != "count" else "",
-            "goal": str(self.live.letter.goal or "") if self.frame.show == "progress" else "",
+            "goal": str(self.live.letter.goal_at(self.live.counts.total) or "")
+            if self.frame.show == "progress"
+            else "",
             "accent": self.frame.accent or "",
         }
         attributes = "".join(f' {name}="{escape(value)}"' for name, value in told.items() if value)

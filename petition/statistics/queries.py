@@ -43,6 +43,8 @@ SELECT what, value, sum(number)::bigint AS number FROM (
   UNION ALL SELECT what, value, number FROM statistics_change WHERE letter = $1
   UNION ALL SELECT 'count', 'people', people FROM count WHERE letter = $1
   UNION ALL SELECT 'count', 'organizations', organizations FROM count WHERE letter = $1
+  UNION ALL SELECT 'partner', p.name, c.people
+  FROM count_partner c JOIN partner p ON p.letter = c.letter AND p.id = c.partner WHERE c.letter = $1
 ) AS f GROUP BY what, value HAVING sum(number) <> 0
 """
 
@@ -70,7 +72,7 @@ async def fold(database: Database) -> int:
 
 
 async def totals(conn: Connection, letter: int) -> Iterable[Record]:
-    """Return (what, value, number) of a letter's figures; the count is among them."""
+    """Return (what, value, number) of a letter's figures; the count is among them, and what partners brought of it."""
     return await conn.fetch(TOTALS, letter)
 
 

@@ -6,7 +6,18 @@ from datetime import UTC, datetime
 
 from petition.database import Connection, Record
 from petition.statistics import queries
-from petition.statistics.model import DAY, HOUR, LEAST, TALLY, Figures, Period, running, shares, without_gaps
+from petition.statistics.model import (
+    BY_PARTNER,
+    DAY,
+    HOUR,
+    LEAST,
+    TALLY,
+    Figures,
+    Period,
+    running,
+    shares,
+    without_gaps,
+)
 
 SHOWN = 72  # hours on the page
 EVER = datetime(1, 1, 1, tzinfo=UTC)
@@ -19,6 +30,10 @@ async def read(conn: Connection, letter: int, now: datetime | None) -> Figures:
     """
     totals = _by_kind(await queries.totals(conn, letter))
     count, sources = totals["count"], totals["source"]
+    # Who came by a partner's link signed here as well, and is told once.
+    for name, number in totals["partner"].items():
+        sources[BY_PARTNER + name] = number
+        sources["web"] = sources.get("web", 0) - number
     sources[TALLY] = max(0, count.get("people", 0) - sum(sources.values()))
     days = await periods(conn, letter, "day")
     return Figures(

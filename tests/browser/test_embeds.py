@@ -223,6 +223,18 @@ async def test_when_we_are_gone_the_numbers_stay(chromium: Browser, scene: Scene
         assert all("ERR_CONNECTION" in each for each in reader.complaints)
 
 
+async def test_what_an_older_browser_cannot_do_leaves_the_number_in_sight(chromium: Browser, scene: Scene) -> None:
+    snippets = await scene.snippets()
+    scene.host.show(snippets.component())
+    async with reading(chromium, scene) as reader:
+        await reader.page.add_init_script("CSSStyleSheet.prototype.replaceSync = undefined;")
+        await reader.open()
+        await expect(reader.page.locator("petition-counter data")).to_be_visible()
+        await reader.page.clock.run_for(POLLED)
+        await expect(reader.page.locator("petition-counter data")).to_be_visible()
+        assert not [each for each in reader.complaints if each.startswith("script error")]
+
+
 async def test_on_their_own_server_visitors_never_touch_us(chromium: Browser, scene: Scene) -> None:
     snippets = await scene.snippets(show="organizations", theme="dark", accent="#c0392b")
     scene.host.files["/embed.js"] = "text/javascript", (await scene.site.client.get("/embed.js")).text

@@ -1,5 +1,6 @@
 """The counter in a frame, the component's script, the page that hands both out, and oEmbed, as they are answered."""
 
+import asyncio
 import gzip
 import html
 import json
@@ -61,6 +62,16 @@ async def test_every_variant_in_both_languages(site: Installation) -> None:
             links = [each["href"] for each in page.all("a")]
             assert links[0] == f"{site.base}/{lang}/{SLUG}"
             assert links[1:] == ([f"{site.base}/{lang}/{SLUG}#sign"] if show == "button" else [])
+    async with site.database.transaction() as conn:
+        await conn.execute("UPDATE letter SET goal = 1000, next_goals = '{4000,9000}', revision = revision + 1")
+    for _ in range(200):
+        page = Seen((await get(site, f"{EMBED}?show=progress")).text)
+        if page.all("progress")[0]["max"] == "4000":  # the first one is reached, as on the letter's own page
+            break
+        await asyncio.sleep(0.05)
+    else:
+        raise AssertionError("the goal that is reached is still shown")
+    assert "goal=&#34;4000&#34;" in (await get(site, f"{BUILDER}?show=progress")).text
     for theme in THEMES:
         assert f'data-theme="{theme}"' in (await get(site, f"{EMBED}?theme={theme}")).text
 

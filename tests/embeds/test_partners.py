@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import jsonschema
 import pytest
 
 from petition.embeds import partner_queries, partners
@@ -13,6 +14,7 @@ from petition.organizers.model import Refused
 from petition.signatures import own
 from petition.signatures.confirming import Claim, Confirming
 from petition.signatures.model import Reason
+from petition.statistics import queries, reading
 from tests import rows
 from tests.embeds.people import partner
 from tests.moderation.desk import WRAPPER, Bench
@@ -32,6 +34,12 @@ SELECT p.id AS partner, count(s) FILTER (WHERE s.kind = 'person') AS people,
 FROM partner p LEFT JOIN signature s
   ON s.letter = p.letter AND s.state = 'confirmed' AND (s.signals ->> 'partner')::integer = p.id
 WHERE p.letter = $1 GROUP BY p.id ORDER BY p.id
+"""
+
+SOURCES = """
+SELECT coalesce('partner:' || p.name, 'web') AS source, count(*) AS people
+FROM signature s LEFT JOIN partner p ON p.letter = s.letter AND p.id = (s.signals ->> 'partner')::integer
+WHERE s.letter = $1 AND s.kind = 'person' AND s.state = 'confirmed' GROUP BY 1
 """
 
 
@@ -60,10 +68,16 @@ class Partnered:
         await self.check()
         return found
 
+    async def sources(self) -> dict[str, int]:
+        """Return where people came from, as the statistics have it."""
+        async with self.bench.database.connection() as conn:
+            return {each.value: each.number for each in (await reading.read(conn, self.bench.letter.id, None)).sources}
+
     async def check(self) -> dict[int, tuple[int, int]]:
         await self.bench.check()
         counted = await self.bench.rows(COUNTS)
         assert counted == await self.bench.rows(RECOUNT)
+        assert await self.sources() == {row["source"]: row["people"] for row in await self.bench.rows(SOURCES)}
         return {row["partner"]: (row["people"], row["representatives"]) for row in counted}
 
 
@@ -78,6 +92,8 @@ async def test_counted_with_the_count_and_lowered_with_it(partnered: Partnered) 
     first, second, third = [*await partnered.sign(one, 2), *await partnered.sign(other)]
     await partnered.sign(None, 2)
     assert await partnered.check() == {one: (2, 0), other: (1, 0)}
+    await queries.fold(bench.database)  # added up or not, the sources are the same
+    await partnered.check()
     outcome = await bench.remove(first, third)
     assert await partnered.check() == {one: (1, 0), other: (0, 0)}
     await bench.undo(outcome.log)
@@ -160,6 +176,9 @@ async def test_by_the_link_and_the_form_to_the_count(road: Installation) -> None
         if told["items"][0]["people"]:
             break
         await asyncio.sleep(0.05)
+    document = (await road.client.get("/api/v1/openapi.json")).json()
+    schema = {"$ref": "#/components/schemas/Partners", "components": document["components"]}
+    jsonschema.Draft202012Validator(schema).validate(told)
     assert told == {
         "items": [{"name": "north-pier", "title": "North Pier", "people": 1, "representatives": 0, "total": 1}]
     }

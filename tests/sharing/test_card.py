@@ -80,6 +80,20 @@ def test_no_title_breaks_it(name: str) -> None:
     compare(draw(titled(TITLES[name])), name)
 
 
+def top_of_title(title: str) -> int:
+    """Return the first line of pixels, below the addressees, that has ink."""
+    with Image.open(io.BytesIO(draw(titled(title)))) as image:
+        lines = image.convert("L").crop((0, 100, 1200, 480)).point(lambda grey: 255 * (grey < 128))
+    box = lines.getbbox()
+    assert box
+    return 100 + box[1]
+
+
+@pytest.mark.parametrize(("plain", "marked"), [("Ель", "Ёль"), ("Иод", "Йод"), ("Uno", "Üno")])
+def test_what_stands_above_a_capital_is_not_cut_off(plain: str, marked: str) -> None:
+    assert top_of_title(plain) - top_of_title(marked) > 14
+
+
 def test_what_is_left_out_of_a_title() -> None:
     assert drawable("Open 👩‍👩‍👧 channels 🇺🇦 now", 200) == "Open channels now"
     assert drawable("🙏🏽☎️", 200) == ""

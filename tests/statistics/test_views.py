@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 
+from petition.signatures.confirming import Claim, Confirming
 from petition.statistics import queries
 from tests import rows
+from tests.embeds.people import partner
 from tests.moderation.desk import Bench
 from tests.organizers import people
 from tests.running import SLUG, Installation
@@ -113,6 +115,20 @@ async def test_a_country_of_five_is_named_and_what_is_imported_or_only_counted_i
         assert (told["signed here"], told["imported from a file"], told["counted without names"]) == ("5", "3", "20")
         days = summed(await client.get(f"{PAGE}/days.csv"))
         assert (days["people_signed_here"], days["people_imported"], days["people"]) == (5, 23, 28)
+
+
+async def test_partners_stand_among_the_sources(site: Installation, bench: Bench) -> None:
+    number = await partner(site, "north-pier")
+    await bench.sign("Vera", "Иван")
+    async with site.database.transaction() as conn:
+        (pending,) = await rows.add_pending(conn, bench.letter, ["by@letters.example"])
+        await conn.execute("UPDATE pending SET signals = $2 WHERE id = $1", pending, {"partner": number})
+    await Confirming(site.database).submit(Claim(bench.letter.id, pending, bench.letter.keys))
+    async with people.at_desk(site, "viewer") as client:
+        told = breakdown(await client.get(PAGE))
+        assert (told["signed here"], told["signed here, by the link of “north-pier”"]) == ("2", "1")
+        file = table(await client.get(f"{PAGE}/people.csv"))
+        assert {"of": "source", "value": "partner:north-pier", "people": "1"} in file
 
 
 async def history(site: Installation, bench: Bench, hours: Sequence[datetime]) -> None:
