@@ -21,6 +21,9 @@ PER_ADDRESS = 500  # open at once from one IPv4 address or IPv6 /64: mobile carr
 class Guarded(HttpToolsProtocol):
     """uvicorn's protocol, less patient. ``trusted`` are the proxies, which bring everybody's requests."""
 
+    # Beside the parent's dictionary, which would grow by half a kilobyte for each of thousands of listeners.
+    __slots__ = ("_network", "_waiting")
+
     trusted: ClassVar[Sequence[Network]] = ()
     _open: ClassVar[Counter[str]] = Counter()
 
