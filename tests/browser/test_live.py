@@ -1,6 +1,7 @@
 """The count moves while somebody looks, and is told to those who cannot see it; scripts only ever add to the page."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 from playwright.async_api import expect
@@ -45,6 +46,40 @@ async def test_a_goal_that_is_reached_makes_room_for_the_next(hamlet: Town, meet
         await expect(visitor.page.locator("p.n")).to_have_text(str(total))
         await expect(goal).to_have_text(shown)
         await expect(visitor.page.locator("progress")).to_have_js_property("max", int(shown))
+
+
+COUNT_MOVES = "window.moves = 0; Element.prototype.animate = () => { window.moves++; };"
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+async def test_it_is_said_once_a_minute_and_nothing_moves_for_who_asked_for_stillness(
+    hamlet: Town, meet: Meet, motion: Literal["reduce", "no-preference"]
+) -> None:
+    visitor = await meet(hamlet)
+    page = visitor.page
+    await page.emulate_media(reduced_motion=motion)
+    await page.add_init_script(COUNT_MOVES)
+    await page.clock.install()
+    await visitor.open()
+    said, number = page.locator("[data-say]"), page.locator("p.n")
+
+    async def becomes(total: int) -> None:
+        async with hamlet.site.database.connection() as conn:
+            await conn.execute("UPDATE count SET people = $1", total)
+        await expect(number).to_have_text(str(total))
+
+    await becomes(101)
+    await becomes(102)
+    await expect(said).to_have_text("")  # nobody is interrupted in the first minute
+    await page.clock.run_for(61_000)
+    await becomes(103)
+    await expect(said).to_have_text("Signatures: 103")
+    await becomes(104)
+    await expect(said).to_have_text("Signatures: 103")
+    await page.clock.run_for(61_000)
+    await becomes(105)
+    await expect(said).to_have_text("Signatures: 105")
+    assert bool(await page.evaluate("moves")) == (motion == "no-preference")
 
 
 async def test_where_no_events_come_through_the_page_asks_now_and_then(town: Town, meet: Meet) -> None:
