@@ -63,6 +63,8 @@ def lines(figures: Figures, size: Size) -> list[Line]:
             for what, name in grown.items()
         ),
         Line(f"search at {size.rows:,}, p95", figures.median("search many p95"), MOST, 100, "ms"),
+        Line("5,000 listeners, each", figures.median("listener KiB"), MOST, 10, "KiB"),
+        Line("5,000 listeners, first to last", figures.median("listeners spread"), MOST, 300, "ms"),
         Line("one web process, resident", figures.median("resident"), MOST, 120, "MiB"),
         *(
             Line(f"first byte, desk {name.removeprefix(DESK)}", figures.median(name), MOST, 3)

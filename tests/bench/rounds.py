@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from petition.database import connect
 from petition.signatures.listing import Cursor
-from tests.bench import desk_pages
+from tests.bench import desk_pages, listeners
 from tests.bench.bare import fetch
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
@@ -20,6 +20,7 @@ COUNT = f"/api/v1/letters/{SLUG}/count"
 BADGE = f"/badge/{SLUG}.svg?lang=ru"
 WORST_READING, WORST_SIGNING = 10_000, 40  # a second, both at once
 READERS = 16
+LISTENERS = 5000
 SIGNERS = 64
 MIDDLE = "SELECT listed_at, id FROM signature WHERE letter = 1 ORDER BY listed_at DESC OFFSET $1 LIMIT 1"
 
@@ -176,6 +177,12 @@ class Bench:
             for name, path in of.items():
                 await self._pages(f"{which} {name}", self._webs[name], path)
 
+    async def listeners(self) -> None:
+        """Measure what thousands who listen to the count weigh, and how long until the last has heard."""
+        heard = await listeners.measure(self._webs["few"], LISTENERS)
+        self.figures.values["listener KiB"].append(heard.kilobytes)
+        self.figures.values["listeners spread"].append(statistics.median(heard.spread))
+
     async def search(self) -> None:
         """Measure the search among many, one at a time."""
         web = self._webs["many"]
@@ -210,7 +217,7 @@ class Bench:
         return found
 
 
-ROAD = ("warm_page", "count", "badge", "together", "sign", "confirm", "lists", "search")
+ROAD = ("warm_page", "count", "badge", "together", "listeners", "sign", "confirm", "lists", "search")
 NAMES = (*ROAD, "desk")
 
 
