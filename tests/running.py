@@ -15,6 +15,7 @@ import uvicorn
 from petition import i18n, worker
 from petition.app import create_app
 from petition.captcha.pow import ProofOfWork
+from petition.connections import Guarded
 from petition.database import Database, opened
 from petition.demo.inbox import Inbox, Mail, receiving
 from petition.front import Front
@@ -160,6 +161,7 @@ async def serving(settings: Settings) -> AsyncIterator[Front]:
         log_config=None,
         access_log=False,
         proxy_headers=False,
+        http=Guarded,
         lifespan="on",
         # The clients let go of idle connections after 5 seconds. If the server did so at the same moment, on a busy
         # machine a request would now and then meet a connection that is just being closed.
