@@ -34,6 +34,17 @@ once.keep()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Files that take long, however few tests they have. Begun first, so that in the end nobody waits for one of them.
+LONG = ("browser", "demo", "faults", "bench", "captcha/test_browser.py", "test_wheel.py", "test_procfile.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first; ``make test`` hands files out in this order."""
+    here = Path(__file__).parent
+    long = tuple(here / each for each in LONG)
+    items.sort(key=lambda item: not any(item.path.is_relative_to(each) for each in long))
+
+
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """Give a temporary folder that the server's account can enter; pytest's own are closed to it."""
