@@ -69,7 +69,8 @@ WHERE s.letter = $1 AND s.id = ANY($2::bigint[])
 """
 
 KEEP_TYPED = """
-INSERT INTO typed (letter, signature, fields) SELECT $1, id, fields FROM unnest($2::bigint[], $3::bytea[]) AS u (id, fields)
+INSERT INTO typed (letter, signature, fields)
+SELECT $1, id, fields FROM unnest($2::bigint[], $3::bytea[]) AS u (id, fields)
 ON CONFLICT (letter, signature) DO UPDATE SET fields = excluded.fields
 """
 

@@ -68,7 +68,7 @@ async def _undo_decision(conn: Connection, by: By, wrapper: Wrapper, act: Record
         if act["id"] in {row["last_act"], before_undone.get(row["id"])}
         and (now := decisions.standing_of(row)).state is after.state
     ]
-    logs = {}
+    logs: decisions.Logs = {}
     for reason, some in (await _by_reason(conn, by.letter, act, moves)).items():
         logs |= await decisions.carry_out(conn, by, wrapper, UNDO, some, reason, undoes=act["id"])
     if before.flags:
