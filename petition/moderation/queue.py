@@ -57,7 +57,8 @@ async def _search(
     rows = await queries.search(conn, letter, wanted, asked, (people, organizations), before, PAGE)
     last = rows[-1] if len(rows) == PAGE else None
     following = Cursor(last["listed_at"], last["id"]) if last else None
-    return Page([line(row, keys) for row in rows], following, cut=last is None and len(people) == BEST)
+    cut = last is None and len(people) == BEST and await queries.goes_on(conn, letter, wanted)
+    return Page([line(row, keys) for row in rows], following, cut)
 
 
 async def search_words(conn: Connection, letter: int, typed: str) -> str:

@@ -6,7 +6,7 @@ longer with a million signatures than with a few thousand; where that was not th
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from petition.database import Connection, Record
 from petition.moderation.model import ANY, Act, Filter, Source
@@ -204,6 +204,12 @@ async def search(
     statement = _searching % (newest, conditions.all)
     given = letter, *found, words, *before, limit, *conditions.arguments
     return await conn.fetch(_with_organizations % statement, *given)
+
+
+async def goes_on(conn: Connection, letter: int, wanted: Filter) -> bool:
+    """Tell whether a filter's index holds more than ``search`` looks through for words with an error."""
+    newest = datetime.max.replace(tzinfo=UTC), 2**63 - 1
+    return await _end(conn, letter, Conditions(wanted, "", 4), newest, LOOKED) is not None
 
 
 async def count(conn: Connection, letter: int, act: Act, wanted: Filter, words: str, before: datetime) -> int:
