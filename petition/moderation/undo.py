@@ -10,6 +10,7 @@ from petition.moderation import campaign_queries, decisions, organizations, quer
 from petition.moderation.decisions import Move
 from petition.moderation.model import UNDO, Act, By, Outcome, Standing, ordered
 from petition.sealing import Wrapper
+from petition.signatures.flags import Flag
 from petition.signatures.model import SignatureState
 
 OF_SIGNATURES = frozenset({*(act.logged for act in Act), UNDO})
@@ -63,7 +64,7 @@ async def _undo_decision(conn: Connection, by: By, wrapper: Wrapper, act: Record
     rows = await queries.lock(conn, by.letter, act["ids"])
     before_undone = await queries.acts_before_undone(conn, by.letter, act["ids"])
     moves = [
-        Move(row, now, _back(now, before, after))
+        Move(row, now, _back(row, now, before, after))
         for row in rows
         if act["id"] in {row["last_act"], before_undone.get(row["id"])}
         and (now := decisions.standing_of(row)).state is after.state
@@ -91,7 +92,9 @@ async def _by_reason(
     return dict(found)
 
 
-def _back(now: Standing, before: Standing, after: Standing) -> Standing:
-    """Return where undoing leads. A flag that came since (a reader's report) stays: nobody has looked at that yet."""
+def _back(row: Record, now: Standing, before: Standing, after: Standing) -> Standing:
+    """Return where undoing leads. A flag that came since (a reader's report) stays: nobody has looked at that yet. One
+    that was answered since (by a second mailbox, on the website's domain) stays away."""
     came = set(now.flags) - set(after.flags)
-    return Standing(before.state, ordered({*before.flags, *came}))
+    answered = {Flag.OTHER_DOMAIN.value} if "second" in (row["signals"] or {}) else set()
+    return Standing(before.state, ordered({*before.flags, *came} - answered))

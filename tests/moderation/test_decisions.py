@@ -7,7 +7,7 @@ import random
 import pytest
 
 from petition.errors import NotFound
-from petition.moderation import decisions, queries, report_queries
+from petition.moderation import decisions, messages, queries, report_queries
 from petition.moderation.model import Act, By, Outcome, Standing
 from petition.signatures import own
 from petition.signatures.confirming import Claim, Confirming, Result
@@ -345,6 +345,17 @@ async def test_an_approval_is_undone_although_a_reader_has_reported_the_entry_si
     await bench.undo(outcome.log)
     (row,) = await bench.rows("SELECT state, flags FROM signature WHERE letter = $1")
     assert (row["state"], row["flags"]) == ("confirmed", ["reported"])
+
+
+async def test_a_flag_that_was_answered_since_does_not_come_back(bench: Bench) -> None:
+    held = await bench.sign_for("North Pier", website="https://northpier.example")
+    assert (await bench.rows("SELECT flags FROM signature WHERE letter = $1"))[0]["flags"] == ["other_domain"]
+    approved = await bench.decide(Act.APPROVE, held)
+    async with bench.database.transaction() as conn:
+        assert await messages.confirm_second(conn, bench.letter.id, held)
+    await bench.undo(approved.log)
+    (row,) = await bench.rows("SELECT state, flags FROM signature WHERE letter = $1")
+    assert (row["state"], row["flags"]) == ("held", [])
 
 
 async def test_what_somebody_has_decided_since_is_not_undone(bench: Bench) -> None:
