@@ -12,7 +12,7 @@ from petition.moderation.model import Filter, Line, Names
 from petition.sealing import LetterKeys
 from petition.signatures import listing, names, words
 from petition.signatures.listing import MOST_NEAR, Cursor
-from petition.signatures.listing_queries import BEST
+from petition.signatures.listing_queries import BEST, use_index_of_words
 from petition.signatures.model import Kind, Reason
 
 PAGE = 50
@@ -67,13 +67,24 @@ async def search_words(conn: Connection, letter: int, typed: str) -> str:
     found = names.words(names.fold(typed))[:MOST_WORDS]
     if not found:
         return ""
-    near = [await words.near(conn, letter, kind, found) for kind in Kind]
+    near = await _near(conn, letter, found)
     sets = [
         [word, *sorted(set().union(*others) - {word})[:MOST_NEAR]] for word, *others in zip(found, *near, strict=True)
     ]
     quoted = [" | ".join(f"'{word}'" for word in one_of) for one_of in sets]
     quoted[-1] += f" | '{found[-1]}':*"
     return " & ".join(f"({one_of})" for one_of in quoted)
+
+
+async def _near(conn: Connection, letter: int, found: Sequence[str]) -> list[list[set[str]]]:
+    """Return the words near each of ``found`` in names of each kind, found by their index."""
+    look = conn.transaction()
+    await look.start()
+    try:
+        await use_index_of_words(conn)
+        return [await words.near(conn, letter, kind, found) for kind in Kind]
+    finally:
+        await look.rollback()  # so that nothing else in a transaction around it is planned that way
 
 
 def tsquery(typed: str) -> str:
