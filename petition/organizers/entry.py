@@ -51,5 +51,6 @@ async def add_organizer(
         after = "admin" if admin else ""
         await journal.write(conn, None, None, "organizer.add", ids=[organizer.id], after=after, command=True)
     elif organizer.admin and not before.admin:
+        await queries.rights_changed(conn, organizer.id)
         await journal.write(conn, None, None, "organizer.admin", ids=[organizer.id], after="admin", command=True)
     return organizer
