@@ -30,7 +30,9 @@ async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
     if organizer is None:
         return None
     context = {"token": await link(conn, organizer.id), "minutes": MINUTES}
-    return DirectMail("entry", context, lang=organizer.lang, heeds_never=False)
+    # Whoever was let in by a command has chosen no language until the first visit; the form was read in some language.
+    chosen = await queries.has_entered(conn, organizer.id)
+    return DirectMail("entry", context, lang=organizer.lang if chosen else job.lang, heeds_never=False)
 
 
 async def link(conn: Connection, organizer: int) -> str:

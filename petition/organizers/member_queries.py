@@ -33,6 +33,14 @@ CANCEL_INVITATION = """
 DELETE FROM invitation WHERE id = $1 AND letter IS NOT DISTINCT FROM $2 RETURNING role
 """
 
+# Whoever is taken out does not come back by a link that was mailed before.
+DROP_INVITATIONS_TO = """
+DELETE FROM invitation i USING organizer o
+WHERE o.id = $1 AND i.digest = o.digest AND ($2::integer IS NULL OR i.letter = $2)
+  AND NOT EXISTS (SELECT FROM letter l WHERE l.id = i.letter AND l.state = 'gone')
+RETURNING i.id, i.letter, i.role
+"""
+
 # An invitation never takes a right away.
 JOIN = """
 INSERT INTO member (letter, organizer, role) VALUES ($1, $2, $3)
@@ -141,6 +149,11 @@ async def invitations(conn: Connection, letter: int | None) -> list[Record]:
 async def cancel_invitation(conn: Connection, number: int, letter: int | None) -> Record | None:
     """Delete an invitation; return its role, or None if it was gone."""
     return await conn.fetchrow(CANCEL_INVITATION, number, letter)
+
+
+async def drop_invitations_to(conn: Connection, organizer: int, letter: int | None) -> list[Record]:
+    """Delete the invitations of an organizer's mailbox, to one letter or (None) anywhere; return them."""
+    return await conn.fetch(DROP_INVITATIONS_TO, organizer, letter)
 
 
 async def join(conn: Connection, letter: int, organizer: int, role: str) -> Role:

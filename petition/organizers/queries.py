@@ -17,6 +17,8 @@ RETURNING id, name, lang, admin
 
 ORGANIZER_OF = "SELECT id, name, lang, admin FROM organizer WHERE digest = $1"
 
+HAS_ENTERED = "SELECT seen_at IS NOT NULL FROM organizer WHERE id = $1"
+
 SET_NAME = "UPDATE organizer SET name = $2 WHERE id = $1"
 
 SET_LANG = "UPDATE organizer SET lang = $2 WHERE id = $1"
@@ -31,6 +33,16 @@ SELECT e.organizer, i.id AS invitation, i.role, i.letter, i.lang, i.name,
        CASE WHEN o.seen_at IS NOT NULL THEN o.lang END AS organizer_lang
 FROM entry e LEFT JOIN invitation i ON i.id = e.invitation LEFT JOIN organizer o ON o.id = e.organizer
 WHERE e.digest = $1 AND e.expires_at > now() AND (i.id IS NULL OR i.expires_at > now())
+"""
+
+# Two links of one organizer, or a link and the taking back of its invitation, at once: whoever is second waits here,
+# with nothing in hand that the first one needs.
+LOCK_ENTERING = """
+SELECT o.id FROM organizer o WHERE o.id = (SELECT organizer FROM entry WHERE digest = $1) FOR NO KEY UPDATE
+"""
+
+LOCK_INVITED = """
+SELECT i.id FROM invitation i WHERE i.id = (SELECT invitation FROM entry WHERE digest = $1) FOR UPDATE
 """
 
 USE_ENTRY = """
@@ -161,6 +173,11 @@ async def organizer_of(conn: Connection, digest: bytes) -> Organizer | None:
     return organizer_in(row) if row else None
 
 
+async def has_entered(conn: Connection, organizer: int) -> bool:
+    """Tell whether an organizer has ever been at the desk."""
+    return bool(await conn.fetchval(HAS_ENTERED, organizer))
+
+
 async def set_name(conn: Connection, organizer: int, name: str) -> None:
     """Keep the name that colleagues see."""
     await conn.execute(SET_NAME, organizer, name)
@@ -193,6 +210,8 @@ async def use_entry(conn: Connection, digest: bytes) -> tuple[int | None, int | 
 
     The organizer's other links stop working with it.
     """
+    await conn.execute(LOCK_ENTERING, digest)
+    await conn.execute(LOCK_INVITED, digest)
     row = await conn.fetchrow(USE_ENTRY, digest)
     if row is None:
         return None

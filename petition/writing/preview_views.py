@@ -10,8 +10,7 @@ from petition import web
 from petition.desk import Desk
 from petition.errors import NotFound
 from petition.kept import PUBLIC
-from petition.letters import draft_queries, drafting, pictures, preview_queries, switch_queries
-from petition.letters.switches import Switch
+from petition.letters import draft_queries, drafting, pictures, preview_queries
 from petition.organizers import journal
 from petition.signatures import letter_page
 from petition.signatures.model import Kind
@@ -76,14 +75,11 @@ async def _page(request: Request, slug: str, *, here: str | None, until: object)
     async with site.database.connection() as conn:
         row = await saving.found(conn, slug)
         draft = await drafting.load(conn, row, tuple(site.renderer.languages))
-        counted = await previewing.counts_of(conn, row["id"])
-        hidden = await switch_queries.is_on(conn, row["id"], Switch.HIDE_LIST)
-    live = await previewing.live_of(counted, row, draft, lang)
+        standing = await previewing.standing_of(conn, row["id"])
+    live = await previewing.live_of(standing, row, draft, lang)
     # Whoever was brought along before the letter opened has not agreed to be shown before it.
-    nobody: dict[str, object] = {"organizations": [], "latest": []}
-    shown = await letter_page.signatories(request, live) if draft.published else {"news": []}
-    if hidden or not draft.published:
-        shown = {**shown, **nobody}
+    nobody: dict[str, object] = {"organizations": [], "latest": [], "news": []}
+    shown = await letter_page.signatories(request, live) if draft.published else nobody
     html = live.letter.text(lang).html
     context = letter_page.show_context(request, live, Kind.PERSON, shown, html, cut=False, partner="")
     response = web.page(request, "letters/preview.html", **{**context, "here": here, "until": until})

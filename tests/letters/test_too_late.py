@@ -38,7 +38,10 @@ ACTS: Mapping[str, tuple[str, dict[str, str]]] = {
     "update": ("updates", {"act": "publish", "title_en": "News", "text_en": "There is some."}),
     "partner": ("partners", {"act": "add", "name": "north-pier", "title": "North Pier"}),
     "preview": ("preview/link", {"act": "make"}),
-    "key": ("addresses", {"step": "register", "recipient": "age1h8equ4vs5pyp8ykw0z8m9n8m3psy6swme52ztth0v66frgu65ussm8gq0t"}),
+    "key": (
+        "addresses",
+        {"step": "register", "recipient": "age1h8equ4vs5pyp8ykw0z8m9n8m3psy6swme52ztth0v66frgu65ussm8gq0t"},
+    ),
     "state": ("state", {"move": "close"}),
 }
 RESTORE = """
