@@ -147,7 +147,10 @@ async def _follow_rights(request: Request, response: Response) -> None:
 def check_origin(request: Request) -> None:
     """Refuse an unsafe request unless the browser says that a page of ours sent it. Raises a 403."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    ours = f"{web.site_of(request).settings.base_url.split('//')[0]}//{request.headers.get('host', '')}"
+    scheme = web.site_of(request).settings.base_url.partition("//")[0]
+    # Proxies may name the usual port in Host; browsers never do in Origin.
+    host = request.headers.get("host", "").lower().removesuffix({"https:": ":443"}.get(scheme, ":80"))
+    ours = f"{scheme}//{host}"
     onion = web.site_of(request).settings.onion_url
     if site is None and origin is None:
         raise HTTPException(403)

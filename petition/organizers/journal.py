@@ -16,13 +16,12 @@ from petition.errors import Gone
 # Taking down locks the row alone; whoever had to wait for that reads it anew.
 HOLD = "SELECT state FROM letter WHERE id = $1 FOR KEY SHARE"
 
-LAST_ACT = "letter.take_down"  # the one thing that is written of a letter which is gone
-
-WRITE = f"""
+# The one thing that is written of a letter which is gone is that it was taken down.
+WRITE = """
 WITH held AS (SELECT state FROM letter WHERE id = $2 FOR KEY SHARE)
 INSERT INTO log (organizer, letter, act, ids, before, after, reason, campaign, undoes, command)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
-WHERE $3 = '{LAST_ACT}' OR NOT EXISTS (SELECT FROM held WHERE state = 'gone') RETURNING id
+WHERE $3 = 'letter.take_down' OR NOT EXISTS (SELECT FROM held WHERE state = 'gone') RETURNING id
 """
 
 

@@ -11,6 +11,7 @@ from petition.desk import Desk
 from petition.errors import NotFound
 from petition.kept import PUBLIC
 from petition.letters import draft_queries, drafting, pictures, preview_queries
+from petition.letters.board import Board
 from petition.organizers import journal
 from petition.signatures import letter_page
 from petition.signatures.model import Kind
@@ -31,13 +32,14 @@ async def show(request: Request, who: Desk) -> Response:
 
 
 async def outside(request: Request) -> Response:
-    """Show the draft to whoever has the address. Raises ``BadToken``, ``NotFound``."""
+    """Show the draft to whoever has the address. Raises ``BadToken``, ``NotFound``, ``Gone``."""
     web.check_lang(request)
     token = request.path_params["token"]
     letter, number = web.site_of(request).tokens.read_preview(token)
     async with web.site_of(request).database.connection() as conn:
         opened = await preview_queries.opened(conn, letter, number)
     if opened is None:
+        await web.site_of(request).get(Board).by_id(letter)  # one that was taken down says so
         raise NotFound("this preview is over")
     response = await _page(request, opened["slug"], here=f"/preview/{token}", until=opened["expires_at"])
     response.headers["referrer-policy"] = "no-referrer"
@@ -67,6 +69,8 @@ async def picture(request: Request) -> Response:
     if number is not None and len(slug) <= 64:
         async with web.site_of(request).database.connection() as conn:
             row = await draft_queries.public_picture(conn, slug, number)
+    if row is None:
+        await web.site_of(request).get(Board).get(slug)  # one that was taken down says so
     return pages.picture(row, PUBLIC.decode())
 
 

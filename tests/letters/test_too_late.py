@@ -1,4 +1,4 @@
-"""Whoever had passed the door before a letter was taken down: nothing of theirs is written any more, and they are told."""
+"""Whoever had passed the door before a letter was taken down: nothing of theirs is written, and they are told."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ from petition import sealing
 from petition.errors import Gone
 from petition.letters import state_queries, taking_down
 from petition.moderation import campaigns
+from petition.moderation.model import Act, By, Filter
 from petition.organizers import journal, queries, sessions
 from petition.sealing import LetterKeys
 from petition.transfer import intakes
@@ -64,8 +65,8 @@ async def known(site: Installation) -> dict[str, str]:
     viewer = await people.add(site, "viewer@letters.example")
     await people.give_role(site, viewer.id, "viewer")
     async with site.database.transaction() as conn:
-        by = campaigns.By(viewer.id, waiting.letter.id)
-        campaign = await campaigns.make(conn, by, campaigns.Act.REMOVE, campaigns.Filter())
+        by = By(viewer.id, waiting.letter.id)
+        campaign = await campaigns.make(conn, by, Act.REMOVE, Filter())
     return {
         "letter": str(waiting.letter.id),
         "signature": str(waiting.id),
@@ -83,12 +84,11 @@ def filled(text: str, ids: Mapping[str, str]) -> str:
 async def too_late(site: Installation, client: httpx2.AsyncClient, letter: int, request: httpx2.Request) -> None:
     """Take the letter down while ``request`` is behind the door already: it is told so, and no row has moved."""
     before = await pictured(site, letter)
-    async with site.database.connection() as conn:
-        async with conn.transaction():
-            await taking_down.take_down(conn, None, letter, SLUG)
-            task = asyncio.create_task(client.send(request))
-            await waits(site, task)
-            assert not task.done(), (task.result().status_code, task.result().text[:2000])
+    async with site.database.connection() as conn, conn.transaction():
+        await taking_down.take_down(conn, None, letter, SLUG)
+        task = asyncio.create_task(client.send(request))
+        await waits(site, task)
+        assert not task.done(), (task.result().status_code, task.result().text[:2000])
     answer = await task
     check_page(answer, 410)
     assert await pictured(site, letter) == before
@@ -199,16 +199,15 @@ async def test_an_act_under_way_is_waited_for(site: Installation) -> None:
         async with site.database.transaction() as conn:
             await taking_down.take_down(conn, None, letter, SLUG)
 
-    async with site.database.connection() as conn:
-        async with conn.transaction():
-            await journal.write(conn, None, letter, "member.invite")
-            task = asyncio.create_task(take())
-            async with asyncio.timeout(20):
-                while not await rows.rows_of(
-                    site.database, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                ):
-                    assert not task.done()
-                    await asyncio.sleep(0.02)
+    async with site.database.connection() as conn, conn.transaction():
+        await journal.write(conn, None, letter, "member.invite")
+        task = asyncio.create_task(take())
+        async with asyncio.timeout(20):
+            while not await rows.rows_of(
+                site.database, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            ):
+                assert not task.done()
+                await asyncio.sleep(0.02)
     await task
     async with site.database.transaction() as conn:
         with pytest.raises(Gone):

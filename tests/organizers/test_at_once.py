@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from petition.database import Connection
-from petition.organizers import factor_queries, factor_views, member_queries, queries, sessions
+from petition.organizers import factor_queries, member_queries, queries, sessions
 from petition.organizers.passkeys import Passkeys
 from tests.organizers import people
 from tests.rows import rows_of
@@ -37,12 +37,11 @@ async def test_an_invitation_is_taken_back_while_it_is_accepted(site: Installati
         await owner.post(f"{MEMBERS}/invite", data=whom)
         (row,) = await rows_of(site.database, "SELECT id, letter FROM invitation")
         token = await entry_of(site, invitation=row["id"])
-        async with site.database.connection() as conn:
-            async with conn.transaction():
-                await conn.execute("SELECT FROM invitation WHERE id = $1 FOR UPDATE", row["id"])
-                task = asyncio.create_task(timur.post(f"/organizer/enter/{token}"))
-                await somebody_waits(site, task)
-                assert await member_queries.cancel_invitation(conn, row["id"], row["letter"]) is not None
+        async with site.database.connection() as conn, conn.transaction():
+            await conn.execute("SELECT FROM invitation WHERE id = $1 FOR UPDATE", row["id"])
+            task = asyncio.create_task(timur.post(f"/organizer/enter/{token}"))
+            await somebody_waits(site, task)
+            assert await member_queries.cancel_invitation(conn, row["id"], row["letter"]) is not None
         assert (await task).status_code == 410
     assert await rows_of(site.database, "SELECT 1 FROM log WHERE act = 'member.join'") == []
 
@@ -67,7 +66,7 @@ async def test_a_session_that_was_ended_adds_no_passkey(site: Installation, monk
         await factor_queries.lock(conn, organizer)  # as the real one, whose authenticator is not here
         assert await factor_queries.add_passkey(conn, organizer, b"thief", b"key", 0, "?")
 
-    monkeypatch.setattr(factor_views.Passkeys, "add", add)
+    monkeypatch.setattr(Passkeys, "add", add)
     who = await people.add(site, "vera@letters.example")
     async with people.stranger(site) as thief, site.database.connection() as conn:
         cookie = await people.cookie(site, who.id, proved=False)

@@ -1,4 +1,4 @@
-"""A new session id at every change of rights, whoever changes them: at the next answer, once, and the old one is dead."""
+"""A new session id at every change of rights, whoever changes them: at the next answer, once; the old one is dead."""
 
 import asyncio
 from collections.abc import AsyncIterator
