@@ -172,7 +172,7 @@ async def test_a_letter_that_was_taken_down_has_no_preview(site: Installation, e
     async with site.database.transaction() as conn:
         letter = await conn.fetchval("SELECT id FROM letter")
         await taking_down.take_down(conn, None, letter, SLUG)
-    assert (await site.client.get(path)).status_code == 404
+    check_page(await site.client.get(path), 410)
 
 
 @pytest.mark.parametrize("lang", ["en", "ru"])
