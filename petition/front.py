@@ -67,8 +67,6 @@ class Front:
             scope["refused"] = 403
         elif self._posted.read_only is not None and not scope["path"].startswith(DESK):
             scope["refused"] = 503
-        if "\0" in scope["path"]:  # nothing has such an address, and PostgreSQL takes no such text
-            scope.setdefault("refused", 404)
         await self._app(scope, receive, self._with_headers(send))
 
     def stop(self) -> None:

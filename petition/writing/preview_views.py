@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from petition import web
 from petition.desk import Desk
-from petition.errors import NotFound
+from petition.errors import Gone, NotFound
 from petition.kept import PUBLIC
-from petition.letters import draft_queries, drafting, pictures, preview_queries
-from petition.letters.board import Board
+from petition.letters import draft_queries, drafting, pictures, preview_queries, state_queries
+from petition.letters.model import State
 from petition.organizers import journal
 from petition.signatures import letter_page
 from petition.signatures.model import Kind
@@ -38,8 +38,10 @@ async def outside(request: Request) -> Response:
     letter, number = web.site_of(request).tokens.read_preview(token)
     async with web.site_of(request).database.connection() as conn:
         opened = await preview_queries.opened(conn, letter, number)
+        now = await state_queries.state(conn, letter) if opened is None else None
+    if now is not None and now["state"] == State.GONE:
+        raise Gone("the letter was taken down")
     if opened is None:
-        await web.site_of(request).get(Board).by_id(letter)  # one that was taken down says so
         raise NotFound("this preview is over")
     response = await _page(request, opened["slug"], here=f"/preview/{token}", until=opened["expires_at"])
     response.headers["referrer-policy"] = "no-referrer"
@@ -69,8 +71,8 @@ async def picture(request: Request) -> Response:
     if number is not None and len(slug) <= 64:
         async with web.site_of(request).database.connection() as conn:
             row = await draft_queries.public_picture(conn, slug, number)
-    if row is None:
-        await web.site_of(request).get(Board).get(slug)  # one that was taken down says so
+            if row is None:
+                await saving.found(conn, slug)  # one that was taken down says so
     return pages.picture(row, PUBLIC.decode())
 
 
