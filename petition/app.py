@@ -145,6 +145,8 @@ def _refusing(framework: Starlette, posted: Posted) -> App:
     """Answer what the door refused with a page of ours; hand on everything else."""
 
     async def refusing(scope: Any, receive: Any, send: Any) -> None:
+        if "\0" in scope.get("path", ""):  # nothing has such an address, and PostgreSQL takes no such text
+            scope.setdefault("refused", 404)
         if "refused" not in scope:
             await framework(scope, receive, send)
             return

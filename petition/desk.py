@@ -122,15 +122,35 @@ def guarded(view: View | OpenView, need: Need) -> OpenView:
         if need is Need.STRANGER:
             return await cast("OpenView", view)(request)
         desk = await _admitted(request, need)
-        return desk if isinstance(desk, Response) else await cast("View", view)(request, desk)
+        response = desk if isinstance(desk, Response) else await cast("View", view)(request, desk)
+        await _follow_rights(request, response)
+        return response
 
     return endpoint
+
+
+async def _follow_rights(request: Request, response: Response) -> None:
+    """Send a new cookie along if the rights of whoever stands here have been changed, by others or by this request.
+
+    Done with the answer, so that a request that fails leaves the browser with a cookie that works.
+    """
+    session, site = getattr(request.state, "session", None), web.site_of(request)
+    if session is None or not (session.renew or request.method not in SAFE):
+        return
+    async with site.database.connection() as conn:
+        token = request.cookies[cookie_name(site.settings)]
+        renewed = await sessions.follow_rights(conn, session.id, token)
+    if renewed is not None:
+        set_cookie(response, site.settings, renewed)
 
 
 def check_origin(request: Request) -> None:
     """Refuse an unsafe request unless the browser says that a page of ours sent it. Raises a 403."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    ours = f"{web.site_of(request).settings.base_url.split('//')[0]}//{request.headers.get('host', '')}"
+    scheme = web.site_of(request).settings.base_url.partition("//")[0]
+    # Proxies may name the usual port in Host; browsers never do in Origin.
+    host = request.headers.get("host", "").lower().removesuffix({"https:": ":443"}.get(scheme, ":80"))
+    ours = f"{scheme}//{host}"
     onion = web.site_of(request).settings.onion_url
     if site is None and origin is None:
         raise HTTPException(403)
@@ -145,6 +165,7 @@ async def _admitted(request: Request, need: Need) -> Desk | Response:
     if known is None:
         return _to(request, "enter")
     organizer, session = known
+    request.state.session = session
     lang = organizer.lang if organizer.lang in web.site_of(request).renderer.languages else request.state.lang
     request.state.lang = lang
     desk = Desk(organizer, session, lang)

@@ -9,16 +9,18 @@ import secrets
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from petition import app, failures, i18n
+from petition import app, desk, failures, i18n
 from petition.database import opened
 from petition.desk import Desk, Need
 from petition.desk_routes import DESK, At, routes
@@ -185,6 +187,29 @@ async def test_what_another_site_sends_is_refused(walk: Walk, at: At, headers: d
 async def test_either_header_is_enough(walk: Walk, headers: dict[str, str]) -> None:
     at = next(each for each in DESK if each.path == "/organizer/leave")
     assert (await walk.come(at, "owner", headers)).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("base", "host", "origin", "ours"),
+    [
+        ("https://letters.example", "letters.example", "https://letters.example", True),
+        ("https://letters.example", "letters.example:443", "https://letters.example", True),  # as some proxies say
+        ("http://letters.example", "LETTERS.example:80", "http://letters.example", True),
+        ("https://letters.example", "letters.example:80", "https://letters.example", False),
+        ("https://letters.example", "letters.example:443", "https://elsewhere.example", False),
+        ("http://localhost:8000", "localhost:8000", "http://127.0.0.1:8000", False),
+    ],
+)
+def test_the_usual_port_may_stand_in_host(base: str, host: str, origin: str, ours: bool) -> None:
+    site = SimpleNamespace(settings=SimpleNamespace(base_url=base, onion_url=None))
+    headers = [(b"host", host.encode()), (b"origin", origin.encode())]
+    request = Request({"type": "http", "headers": headers, "state": {"site": site}})
+    if ours:
+        desk.check_origin(request)
+        return
+    with pytest.raises(HTTPException) as refused:
+        desk.check_origin(request)
+    assert refused.value.status_code == 403
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "a" * 43, "a" * 5000, "%00", "юникод"])

@@ -154,7 +154,8 @@ async def test_a_wrong_method_is_refused(town: Town, pattern: str) -> None:
     "path",
     ["/nothing/here", "/ru/no-such-letter", "/ru/signature/x", "/ru/confirm/x.y", "/x", "/de/",
      "/ru/privacy/more", f"/ru/{SLUG}/nothing", "/static/../petition/settings.py", "/static/js/none.js", "/ru/%00",
-     "/ru/a%2Fb", "/index.php", "/ru/confirm/" + "a" * 3000],
+     f"/ru/{SLUG}/picture/%00", "/ru/%00/picture/7", "/organizer/%00/", "/ru/a%2Fb",
+     "/index.php", "/ru/confirm/" + "a" * 3000],
 )  # fmt: skip
 async def test_what_is_not_there_is_said_in_the_readers_language(town: Town, path: str) -> None:
     assert in_russian(await town.client.get(path, headers={"accept-language": "ru-RU,ru;q=0.9"}), 404)

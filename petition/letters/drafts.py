@@ -148,8 +148,8 @@ def _sentence(value: str) -> str:
 
 
 def _number(value: str) -> int | None:
-    """Return a goal, however its digits are grouped."""
-    digits = re.sub(r"[\s.,'’\u00a0\u202f]", "", value)
+    """Return a goal, however its digits are grouped: by threes, or not at all. "12.5" is none."""
+    digits = re.sub(r"(?<=[0-9])[\s.,'’](?=[0-9]{3}(?![0-9]))", "", value.strip())
     number = int(digits) if re.fullmatch("[0-9]{1,10}", digits) else 0
     return number if 0 < number <= MAXIMUM_GOAL else None
 

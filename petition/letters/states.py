@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from petition.database import Connection
+from petition.errors import Gone
 from petition.i18n import N_
 from petition.letters import state_queries as queries
 from petition.letters.model import State
@@ -46,10 +47,12 @@ WAYS: Mapping[Move, Way] = {
 
 
 async def move(conn: Connection, by: int | None, letter: int, what: Move) -> None:
-    """Move a letter, in this transaction. Raises ``Refused`` if it does not stand where the move begins."""
+    """Move a letter, in this transaction. Raises ``Refused`` if it does not stand where the move begins, ``Gone``."""
     way = WAYS[what]
     if not await queries.move(conn, way.statement, letter):
         now = await queries.state(conn, letter)
+        if now and now["state"] == State.GONE:
+            raise Gone("the letter was taken down")
         if what is Move.REOPEN and now and now["state"] == State.CLOSED and not now["has_digest_key"]:
             raise Refused(KEYS_GONE)
         raise Refused(CHANGED, "first")

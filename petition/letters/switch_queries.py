@@ -1,7 +1,7 @@
 """All SQL of kill switches."""
 
 from petition.database import Connection, Record
-from petition.letters.switches import Setting, Switch
+from petition.letters.switches import Setting, Switch, Switches
 from petition.state import Texts
 
 SWITCHED_ON = "SELECT letter, name, value, texts FROM switch WHERE value <> 'off'"
@@ -30,8 +30,6 @@ WHERE w.letter IS NOT DISTINCT FROM $1::integer AND w.name = $2 AND w.revision =
 RETURNING w.former_value AS before, w.value AS after
 """
 
-IS_SWITCHED = "SELECT is_switched($1::integer, $2)"
-
 # What the desk's pages show: this letter's, and the installation's with "all:" in front.
 NAMES_ON = """
 SELECT coalesce(array_agg(CASE WHEN letter IS NULL THEN 'all:' || name ELSE name END ORDER BY letter, name), '{}')
@@ -51,9 +49,11 @@ async def switched_on(conn: Connection) -> list[tuple[int | None, Setting]]:
     return [(row["letter"], setting_in(row)) for row in await conn.fetch(SWITCHED_ON)]
 
 
-async def is_on(conn: Connection, letter: int, name: Switch) -> bool:
-    """Tell whether something is switched on for a letter, by its own switch or the installation's."""
-    return bool(await conn.fetchval(IS_SWITCHED, letter, name.value))
+async def of_letter(conn: Connection, letter: int) -> Switches:
+    """Return all that is switched on for a letter, the installation's own switches included."""
+    settings = await switched_on(conn)
+    general, own = ([each for of, each in settings if of == whose] for whose in (None, letter))
+    return Switches.of(general, own)
 
 
 async def all_switches(conn: Connection, letter: int | None) -> list[Record]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from petition.database import Connection, Database, Record
-from petition.errors import NotFound, Unavailable
+from petition.errors import Gone, NotFound, Unavailable
 from petition.i18n import N_
 from petition.moderation import campaign_queries as queries
 from petition.moderation import decisions, forms, queue_queries, undo
@@ -102,7 +102,8 @@ def campaign_in(row: Record) -> Campaign:
 
 
 async def make(conn: Connection, by: By, act: Act, wanted: Filter) -> int:
-    """Make a draft that knows how many signatures it would be about; return its id. Raises ``Refused``."""
+    """Make a draft that knows how many signatures it would be about; return its id. Raises ``Refused``, ``Gone``."""
+    await journal.hold(conn, by.letter)
     words = await search_words(conn, by.letter, wanted.q)
     if wanted.q and not words:
         raise Refused(NO_WORDS, "q")
@@ -153,7 +154,7 @@ async def run(database: Database, wrapper: Wrapper, stop: asyncio.Event) -> None
     while not stop.is_set():
         try:
             busy = await step(database, wrapper)
-        except Unavailable:
+        except (Unavailable, Gone):  # what is left of a letter that was taken down is deleted in a moment
             busy = False
         except Exception:
             log.exception("a campaign's step failed")

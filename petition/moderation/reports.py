@@ -12,6 +12,7 @@ from petition.limits import Use
 from petition.moderation import forms
 from petition.moderation import report_queries as queries
 from petition.moderation.model import Complaint
+from petition.organizers import journal
 from petition.organizers.model import Refused
 from petition.sealing import LetterKeys
 from petition.signatures import queries as signature_queries
@@ -40,7 +41,11 @@ def read(form: Mapping[str, str]) -> Report:
 async def add(
     conn: Connection, letter: int, keys: LetterKeys, signature: int, report: Report, passed: Passed, use: Use, most: int
 ) -> bool:
-    """Add a report in this transaction; tell whether it was taken: not too many, and the challenge not used before."""
+    """Add a report in this transaction; tell whether it was taken: not too many, and the challenge not used before.
+
+    Raises ``Gone``.
+    """
+    await journal.hold(conn, letter)
     if (await limits.use(conn, {use: 1}))[use.key] > most:
         return False
     if not await signature_queries.use_challenges(conn, [passed.nonce], [passed.expires_at], [None]):

@@ -30,7 +30,9 @@ async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
     if organizer is None:
         return None
     context = {"token": await link(conn, organizer.id), "minutes": MINUTES}
-    return DirectMail("entry", context, lang=organizer.lang, heeds_never=False)
+    # Whoever was let in by a command has chosen no language until the first visit; the form was read in some language.
+    chosen = await queries.has_entered(conn, organizer.id)
+    return DirectMail("entry", context, lang=organizer.lang if chosen else job.lang, heeds_never=False)
 
 
 async def link(conn: Connection, organizer: int) -> str:
@@ -51,5 +53,6 @@ async def add_organizer(
         after = "admin" if admin else ""
         await journal.write(conn, None, None, "organizer.add", ids=[organizer.id], after=after, command=True)
     elif organizer.admin and not before.admin:
+        await queries.rights_changed(conn, organizer.id)
         await journal.write(conn, None, None, "organizer.admin", ids=[organizer.id], after="admin", command=True)
     return organizer

@@ -130,15 +130,18 @@ def _check_may_change(who: Desk) -> None:
         raise HTTPException(401)
 
 
-async def _settled(request: Request, conn: Connection, who: Desk) -> tuple[list[str], str | None]:
+async def _settled(request: Request, conn: Connection, who: Desk) -> tuple[list[str], str]:
     """After a factor was added: return the first recovery codes and the session's new cookie.
 
-    With the first factor every other session ends: whoever began one has not shown any.
+    With the first factor every other session ends: whoever began one has not shown any. Raises a 401, so that the
+    factor is not added either, if this session is one of those.
     """
     if not who.session.has_factor:
         await sessions.end_others(conn, who.organizer.id, who.session.id)
-    codes = await second_factor.first_codes(conn, web.site_of(request).get(DeskKey), who.organizer.id)
-    return codes, await sessions.renew(conn, who.organizer.id, who.session.id)
+    cookie = await sessions.renew(conn, who.organizer.id, who.session.id)
+    if cookie is None:
+        raise HTTPException(401)
+    return await second_factor.first_codes(conn, web.site_of(request).get(DeskKey), who.organizer.id), cookie
 
 
 def _added(request: Request, who: Desk, codes: list[str]) -> Response:

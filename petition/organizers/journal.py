@@ -2,16 +2,36 @@
 
 Numbers and words of ours only, never anything that somebody typed; the database refuses anything else, and refuses to
 change or delete a row.
+
+Whoever writes of a letter holds its row from then on: a letter that is being taken down waits for the act, or the act
+finds it gone and is rolled back as a whole. So nothing is written about a letter that was taken down, whatever had
+passed the door before.
 """
 
 from collections.abc import Iterable
 
 from petition.database import Connection
+from petition.errors import Gone
 
+# Taking down locks the row alone; whoever had to wait for that reads it anew.
+HOLD = "SELECT state FROM letter WHERE id = $1 FOR KEY SHARE"
+
+# The one thing that is written of a letter which is gone is that it was taken down.
 WRITE = """
+WITH held AS (SELECT state FROM letter WHERE id = $2 FOR KEY SHARE)
 INSERT INTO log (organizer, letter, act, ids, before, after, reason, campaign, undoes, command)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+WHERE $3 = 'letter.take_down' OR NOT EXISTS (SELECT FROM held WHERE state = 'gone') RETURNING id
 """
+
+
+async def hold(conn: Connection, letter: int) -> None:
+    """Keep a letter from being taken down until this transaction ends; for what adds rows and is no act by itself.
+
+    Raises ``Gone``.
+    """
+    if await conn.fetchval(HOLD, letter) == "gone":
+        raise Gone("the letter was taken down")
 
 
 async def write(
@@ -28,7 +48,7 @@ async def write(
     undoes: int | None = None,
     command: bool = False,
 ) -> int:
-    """Write down one act; return the row's id.
+    """Write down one act; return the row's id. Raises ``Gone`` if the letter was taken down meanwhile.
 
     ``organizer`` is None for the worker and for commands, ``letter`` None for what concerns the installation. ``act``
     is like ``member.role``; ``ids`` are of what was acted upon; ``before`` and ``after`` its states;
@@ -36,5 +56,7 @@ async def write(
     that it was done at the command line.
     """
     told = before, after, reason, campaign, undoes, command
-    row: int = await conn.fetchval(WRITE, organizer, letter, act, list(ids), *told)
+    row: int | None = await conn.fetchval(WRITE, organizer, letter, act, list(ids), *told)
+    if row is None:
+        raise Gone("the letter was taken down")
     return row

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from petition.database import Connection, Record
+from petition.organizers import queries
 from petition.organizers.model import Role
 
 INVITATION = """
@@ -30,6 +31,14 @@ WHERE i.letter IS NOT DISTINCT FROM $1 AND i.expires_at > now() ORDER BY i.creat
 
 CANCEL_INVITATION = """
 DELETE FROM invitation WHERE id = $1 AND letter IS NOT DISTINCT FROM $2 RETURNING role
+"""
+
+# Whoever is taken out does not come back by a link that was mailed before.
+DROP_INVITATIONS_TO = """
+DELETE FROM invitation i USING organizer o
+WHERE o.id = $1 AND i.digest = o.digest AND ($2::integer IS NULL OR i.letter = $2)
+  AND NOT EXISTS (SELECT FROM letter l WHERE l.id = i.letter AND l.state = 'gone')
+RETURNING i.id, i.letter, i.role
 """
 
 # An invitation never takes a right away.
@@ -142,9 +151,16 @@ async def cancel_invitation(conn: Connection, number: int, letter: int | None) -
     return await conn.fetchrow(CANCEL_INVITATION, number, letter)
 
 
+async def drop_invitations_to(conn: Connection, organizer: int, letter: int | None) -> list[Record]:
+    """Delete the invitations of an organizer's mailbox, to one letter or (None) anywhere; return them."""
+    return await conn.fetch(DROP_INVITATIONS_TO, organizer, letter)
+
+
 async def join(conn: Connection, letter: int, organizer: int, role: str) -> Role:
     """Make an organizer a member, or give a member more; return the role they have then."""
-    return Role(await conn.fetchval(JOIN, letter, organizer, role))
+    after = Role(await conn.fetchval(JOIN, letter, organizer, role))
+    await queries.rights_changed(conn, organizer)
+    return after
 
 
 async def members(conn: Connection, letter: int) -> list[Record]:
@@ -159,12 +175,12 @@ async def lock_letter(conn: Connection, letter: int) -> None:
 
 async def set_role(conn: Connection, letter: int, organizer: int, before: Role, after: Role) -> bool:
     """Give a member another role, if they have still the one ``before``; tell whether it was so."""
-    return await conn.fetchval(SET_ROLE, letter, organizer, before, after) is not None
+    return await _followed(conn, organizer, await conn.fetchval(SET_ROLE, letter, organizer, before, after))
 
 
 async def leave(conn: Connection, letter: int, organizer: int, before: Role) -> bool:
     """Take a member out, if they have still the role ``before``; tell whether it was so."""
-    return await conn.fetchval(LEAVE, letter, organizer, before) is not None
+    return await _followed(conn, organizer, await conn.fetchval(LEAVE, letter, organizer, before))
 
 
 async def owners(conn: Connection, letter: int) -> int:
@@ -201,7 +217,14 @@ async def lock_admins(conn: Connection) -> int:
 
 async def set_admin(conn: Connection, organizer: int, admin: bool) -> bool:
     """Make an organizer an admin, or no longer one; tell whether that was a change."""
-    return await conn.fetchval(SET_ADMIN, organizer, admin) is not None
+    return await _followed(conn, organizer, await conn.fetchval(SET_ADMIN, organizer, admin))
+
+
+async def _followed(conn: Connection, organizer: int, changed: int | None) -> bool:
+    """Tell whether rights were changed; if so, the organizer's sessions get new cookies."""
+    if changed is not None:
+        await queries.rights_changed(conn, organizer)
+    return changed is not None
 
 
 async def only_owner_of(conn: Connection, organizer: int) -> list[str]:

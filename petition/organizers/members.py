@@ -63,12 +63,19 @@ async def change_role(conn: Connection, by: int, letter: int, organizer: int, be
 
 
 async def remove(conn: Connection, by: int, letter: int, organizer: int, before: Role) -> None:
-    """Take a member out of a letter. Raises ``Refused``."""
+    """Take a member out of a letter, and back whatever else would let them in. Raises ``Refused``."""
     await members.lock_letter(conn, letter)
     if not await members.leave(conn, letter, organizer, before):
         raise Refused(CHANGED)
     await _check_owner(conn, letter)
     await journal.write(conn, by, letter, "member.remove", ids=[organizer], before=before)
+    await _uninvite(conn, by, organizer, letter)
+
+
+async def _uninvite(conn: Connection, by: int, organizer: int, letter: int | None) -> None:
+    for row in await members.drop_invitations_to(conn, organizer, letter):
+        before = row["role"] or "organizer"
+        await journal.write(conn, by, row["letter"], "member.uninvite", ids=[row["id"]], before=before)
 
 
 async def restore(conn: Connection, by: int, letter: int, organizer: int) -> None:
@@ -107,10 +114,11 @@ async def set_admin(conn: Connection, by: int, organizer: int, admin: bool) -> N
 
 
 async def remove_organizer(conn: Connection, by: int, organizer: int) -> None:
-    """Delete an organizer with sessions, second factor and roles; harmless if gone. Raises ``Refused``."""
+    """Delete an organizer with sessions, second factor, roles and invitations; harmless if gone. Raises ``Refused``."""
     await members.lock_admins(conn)
     if await members.only_owner_of(conn, organizer):
         raise Refused(ONLY_OWNER)
+    await _uninvite(conn, by, organizer, None)
     row = await members.remove_organizer(conn, organizer)
     if row is None:
         return

@@ -48,6 +48,7 @@ class Session:
     proved_at: datetime | None  # when the second factor was last shown; None: not yet
     fresh: bool  # was that so short ago that the second factor itself may be changed?
     has_factor: bool  # does the organizer have a second factor at all?
+    renew: bool  # have the organizer's rights been changed since its cookie was made?
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ RETURNING id, name, lang, admin
 
 ORGANIZER_OF = "SELECT id, name, lang, admin FROM organizer WHERE digest = $1"
 
+HAS_ENTERED = "SELECT seen_at IS NOT NULL FROM organizer WHERE id = $1"
+
 SET_NAME = "UPDATE organizer SET name = $2 WHERE id = $1"
 
 SET_LANG = "UPDATE organizer SET lang = $2 WHERE id = $1"
@@ -31,6 +33,16 @@ SELECT e.organizer, i.id AS invitation, i.role, i.letter, i.lang, i.name,
        CASE WHEN o.seen_at IS NOT NULL THEN o.lang END AS organizer_lang
 FROM entry e LEFT JOIN invitation i ON i.id = e.invitation LEFT JOIN organizer o ON o.id = e.organizer
 WHERE e.digest = $1 AND e.expires_at > now() AND (i.id IS NULL OR i.expires_at > now())
+"""
+
+# Two links of one organizer, or a link and the taking back of its invitation, at once: whoever is second waits here,
+# with nothing in hand that the first one needs.
+LOCK_ENTERING = """
+SELECT o.id FROM organizer o WHERE o.id = (SELECT organizer FROM entry WHERE digest = $1) FOR NO KEY UPDATE
+"""
+
+LOCK_INVITED = """
+SELECT i.id FROM invitation i WHERE i.id = (SELECT invitation FROM entry WHERE digest = $1) FOR UPDATE
 """
 
 USE_ENTRY = """
@@ -56,33 +68,46 @@ HAS_FACTOR = """
 
 SESSION = f"""
 SELECT s.id, s.browser, s.created_at, s.seen_at, s.proved_at, {FRESH} AS fresh, {HAS_FACTOR} AS has_factor,
-       o.id AS organizer, o.name, o.lang, o.admin, s.seen_at < now() - interval '1 minute' AS unseen
+       o.id AS organizer, o.name, o.lang, o.admin, s.renew, s.seen_at < now() - interval '1 minute' AS unseen
 FROM session s JOIN organizer o ON o.id = s.organizer
 WHERE s.digest = $1 AND {LIVE}
 """
 
 SESSIONS = f"""
-SELECT s.id, s.browser, s.created_at, s.seen_at, s.proved_at, {FRESH} AS fresh, {HAS_FACTOR} AS has_factor
+SELECT s.id, s.browser, s.created_at, s.seen_at, s.proved_at, {FRESH} AS fresh, {HAS_FACTOR} AS has_factor, s.renew
 FROM session s WHERE s.organizer = $1 AND {LIVE} ORDER BY s.seen_at DESC, s.id
 """
 
-SEEN = """
-WITH seen AS (UPDATE session SET seen_at = now() WHERE id = $1 RETURNING organizer)
-UPDATE organizer o SET seen_at = now() FROM seen WHERE o.id = seen.organizer
-"""
+# Two statements, not one: whoever locks both an organizer and that organizer's sessions begins with the organizer.
+SEEN = "UPDATE session SET seen_at = now() WHERE id = $1"
+
+SEEN_ORGANIZER = "UPDATE organizer SET seen_at = now() WHERE id = $1"
 
 ADD_SESSION = "INSERT INTO session (id, digest, organizer, browser) VALUES ($1, $2, $3, $4)"
 
 # A new id at every change of rights; whoever knew the old one has nothing.
 RENEW = """
-UPDATE session SET digest = $2, proved_at = now(), challenge = NULL, challenged_at = NULL WHERE id = $1 RETURNING id
+UPDATE session SET digest = $2, proved_at = now(), renew = false, challenge = NULL, challenged_at = NULL WHERE id = $1
+RETURNING id
 """
+
+# The cookies are in browsers that are not here now: each gets its new one with the next answer it is given.
+RIGHTS_CHANGED = """
+UPDATE session SET renew = true
+WHERE id IN (SELECT id FROM session WHERE organizer = $1 ORDER BY id FOR NO KEY UPDATE)
+"""
+
+# Of several requests at once one brings the new id.
+FOLLOW_RIGHTS = "UPDATE session SET digest = $3, renew = false WHERE id = $1 AND digest = $2 AND renew RETURNING id"
 
 END = "DELETE FROM session WHERE organizer = $1 AND id = $2 RETURNING id"
 
 END_BY_DIGEST = "DELETE FROM session WHERE digest = $1 RETURNING id, organizer"
 
-END_OTHERS = "DELETE FROM session WHERE organizer = $1 AND id <> $2 RETURNING id"
+END_OTHERS = """
+DELETE FROM session
+WHERE id IN (SELECT id FROM session WHERE organizer = $1 AND id <> $2 ORDER BY id FOR UPDATE) RETURNING id
+"""
 
 LETTER_COLUMNS = """
 l.id, l.slug, l.effective_state AS state, l.revision, l.version, l.goal, l.created_at, l.opened_at, l.closes_at,
@@ -148,6 +173,11 @@ async def organizer_of(conn: Connection, digest: bytes) -> Organizer | None:
     return organizer_in(row) if row else None
 
 
+async def has_entered(conn: Connection, organizer: int) -> bool:
+    """Tell whether an organizer has ever been at the desk."""
+    return bool(await conn.fetchval(HAS_ENTERED, organizer))
+
+
 async def set_name(conn: Connection, organizer: int, name: str) -> None:
     """Keep the name that colleagues see."""
     await conn.execute(SET_NAME, organizer, name)
@@ -180,6 +210,8 @@ async def use_entry(conn: Connection, digest: bytes) -> tuple[int | None, int | 
 
     The organizer's other links stop working with it.
     """
+    await conn.execute(LOCK_ENTERING, digest)
+    await conn.execute(LOCK_INVITED, digest)
     row = await conn.fetchrow(USE_ENTRY, digest)
     if row is None:
         return None
@@ -194,6 +226,7 @@ async def session(conn: Connection, digest: bytes) -> tuple[Organizer, Session] 
         return None
     if row["unseen"]:
         await conn.execute(SEEN, row["id"])
+        await conn.execute(SEEN_ORGANIZER, row["organizer"])
     return Organizer(row["organizer"], row["name"], row["lang"], row["admin"]), _session(row)
 
 
@@ -205,12 +238,22 @@ async def sessions(conn: Connection, organizer: int) -> list[Session]:
 async def add_session(conn: Connection, number: int, digest: bytes, organizer: int, browser: str) -> None:
     """Begin a session whose second factor has not been shown yet."""
     await conn.execute(ADD_SESSION, number, digest, organizer, browser)
-    await conn.execute(SEEN, number)
+    await conn.execute(SEEN_ORGANIZER, organizer)
 
 
 async def renew_session(conn: Connection, number: int, digest: bytes) -> bool:
     """Give a session a new cookie, its second factor shown just now; tell whether it was still there."""
     return await conn.fetchval(RENEW, number, digest) is not None
+
+
+async def rights_changed(conn: Connection, organizer: int) -> None:
+    """Have every session of an organizer get a new cookie with the next answer."""
+    await conn.execute(RIGHTS_CHANGED, organizer)
+
+
+async def follow_rights(conn: Connection, number: int, before: bytes, after: bytes) -> bool:
+    """Give a session a new cookie if one is due and it still has the one ``before``; tell whether it was so."""
+    return await conn.fetchval(FOLLOW_RIGHTS, number, before, after) is not None
 
 
 async def end_session(conn: Connection, organizer: int, number: int) -> bool:
@@ -291,4 +334,5 @@ def _session(row: Record) -> Session:
         proved_at=row["proved_at"],
         fresh=row["fresh"],
         has_factor=row["has_factor"],
+        renew=row["renew"],
     )

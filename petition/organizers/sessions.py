@@ -42,6 +42,15 @@ async def renew(conn: Connection, organizer: int, number: int) -> str | None:
     return token
 
 
+async def follow_rights(conn: Connection, number: int, old_token: str) -> str | None:
+    """Return the new cookie of a session whose organizer's rights have been changed since ``old_token`` was made.
+
+    None if they have not, or another request was first: ``old_token`` opens nothing any more then.
+    """
+    token = new_token()
+    return token if await queries.follow_rights(conn, number, digest_of(old_token), digest_of(token)) else None
+
+
 async def end(conn: Connection, organizer: int, number: int) -> None:
     """End one session of an organizer; harmless if there is none."""
     if await queries.end_session(conn, organizer, number):

@@ -15,7 +15,7 @@ from typing import Any
 import pyrage
 
 from petition.database import Connection, Database, Record
-from petition.errors import KeyDestroyed, Unavailable
+from petition.errors import Gone, KeyDestroyed, Unavailable
 from petition.mail.suppression import Suppression
 from petition.organizers import journal
 from petition.sealing import Opener
@@ -59,6 +59,8 @@ async def step(database: Database, opener: Opener, suppression: Suppression) -> 
             await journal.write(conn, row["organizer"], row["letter"], "address.made", ids=[row["id"]], after=told)
     except Unavailable:
         raise
+    except Gone:  # what is left of a letter that was taken down is deleted in a moment
+        return False
     except Exception:
         log.exception("a list of addresses could not be made")
         if row is not None:

@@ -41,7 +41,8 @@ class Whose:
 
 
 async def begin(conn: Connection, whose: Whose) -> int:
-    """Begin an import whose file is about to come; return its number. Raises ``Refused``."""
+    """Begin an import whose file is about to come; return its number. Raises ``Refused``, ``Gone``."""
+    await journal.hold(conn, whose.letter)
     number = await import_queries.number(conn, whose.letter, whose.organizer, State.UPLOADING.value)
     if await queries.under_way(conn, whose.letter) > MOST_UNDER_WAY:
         raise Refused(TOO_MANY, "file")
@@ -49,7 +50,7 @@ async def begin(conn: Connection, whose: Whose) -> int:
 
 
 async def store(database: Database, whose: Whose, keys: LetterKeys, number: int, pieces: AsyncIterator[bytes]) -> int:
-    """Encrypt and keep a file as it comes in; return how many bytes. Raises ``Oversized``.
+    """Encrypt and keep a file as it comes in; return how many bytes. Raises ``Oversized``, ``Gone``.
 
     Between two parts nothing is held, neither a connection nor more than one part.
     """
@@ -69,7 +70,8 @@ async def store(database: Database, whose: Whose, keys: LetterKeys, number: int,
 
 
 async def _keep(database: Database, whose: Whose, keys: LetterKeys, number: int, part: int, content: bytes) -> None:
-    async with database.connection() as conn:
+    async with database.transaction() as conn:
+        await journal.hold(conn, whose.letter)
         await queries.add_part(conn, whose.letter, number, part, keys.encrypt(content))
 
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from petition.database import Connection, Database, Record
-from petition.errors import ImportRefused, KeyDestroyed, Unavailable
+from petition.errors import Gone, ImportRefused, KeyDestroyed, Unavailable
 from petition.i18n import N_
 from petition.letters.board import keys_of
 from petition.organizers import journal
@@ -133,6 +133,8 @@ async def step(
         await _failed(database, taken, NO_KEYS)
     except Unavailable:
         raise
+    except Gone:  # what is left of a letter that was taken down is deleted in a moment
+        return False
     except Exception:
         log.exception("an import failed")
         await _failed(database, taken, BROKEN)

@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from petition import web
 from petition.desk import Desk
-from petition.errors import NotFound
+from petition.errors import Gone, NotFound
 from petition.kept import PUBLIC
-from petition.letters import draft_queries, drafting, pictures, preview_queries, switch_queries
-from petition.letters.switches import Switch
+from petition.letters import draft_queries, drafting, pictures, preview_queries, state_queries
+from petition.letters.model import State
 from petition.organizers import journal
 from petition.signatures import letter_page
 from petition.signatures.model import Kind
@@ -32,12 +32,15 @@ async def show(request: Request, who: Desk) -> Response:
 
 
 async def outside(request: Request) -> Response:
-    """Show the draft to whoever has the address. Raises ``BadToken``, ``NotFound``."""
+    """Show the draft to whoever has the address. Raises ``BadToken``, ``NotFound``, ``Gone``."""
     web.check_lang(request)
     token = request.path_params["token"]
     letter, number = web.site_of(request).tokens.read_preview(token)
     async with web.site_of(request).database.connection() as conn:
         opened = await preview_queries.opened(conn, letter, number)
+        now = await state_queries.state(conn, letter) if opened is None else None
+    if now is not None and now["state"] == State.GONE:
+        raise Gone("the letter was taken down")
     if opened is None:
         raise NotFound("this preview is over")
     response = await _page(request, opened["slug"], here=f"/preview/{token}", until=opened["expires_at"])
@@ -68,6 +71,8 @@ async def picture(request: Request) -> Response:
     if number is not None and len(slug) <= 64:
         async with web.site_of(request).database.connection() as conn:
             row = await draft_queries.public_picture(conn, slug, number)
+            if row is None:
+                await saving.found(conn, slug)  # one that was taken down says so
     return pages.picture(row, PUBLIC.decode())
 
 
@@ -76,14 +81,11 @@ async def _page(request: Request, slug: str, *, here: str | None, until: object)
     async with site.database.connection() as conn:
         row = await saving.found(conn, slug)
         draft = await drafting.load(conn, row, tuple(site.renderer.languages))
-        counted = await previewing.counts_of(conn, row["id"])
-        hidden = await switch_queries.is_on(conn, row["id"], Switch.HIDE_LIST)
-    live = await previewing.live_of(counted, row, draft, lang)
+        standing = await previewing.standing_of(conn, row["id"])
+    live = await previewing.live_of(standing, row, draft, lang)
     # Whoever was brought along before the letter opened has not agreed to be shown before it.
-    nobody: dict[str, object] = {"organizations": [], "latest": []}
-    shown = await letter_page.signatories(request, live) if draft.published else {"news": []}
-    if hidden or not draft.published:
-        shown = {**shown, **nobody}
+    nobody: dict[str, object] = {"organizations": [], "latest": [], "news": []}
+    shown = await letter_page.signatories(request, live) if draft.published else nobody
     html = live.letter.text(lang).html
     context = letter_page.show_context(request, live, Kind.PERSON, shown, html, cut=False, partner="")
     response = web.page(request, "letters/preview.html", **{**context, "here": here, "until": until})

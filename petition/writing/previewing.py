@@ -1,34 +1,49 @@
 """A draft as the letter that readers would see."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from petition.database import Connection, Record
-from petition.letters import markdown
+from petition.letters import markdown, switch_queries
+from petition.letters import queries as letter_queries
 from petition.letters.board import Live
 from petition.letters.drafting import Draft
-from petition.letters.model import Counts, Letter, State, Text, Version, digest_of
+from petition.letters.model import Counts, Letter, State, Tally, Text, Version, digest_of
+from petition.letters.switches import Switches
 from petition.organizers import queries
 from petition.sealing import LetterKeys
 
 
-async def counts_of(conn: Connection, letter: int) -> Counts:
-    """Return what a letter counts now."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What readers see on a letter's page that is no part of its draft."""
+
+    counts: Counts
+    tallies: tuple[Tally, ...]
+    switches: Switches
+
+
+async def standing_of(conn: Connection, letter: int) -> Standing:
+    """Return how a letter stands now."""
     counted = await queries.letter_counts(conn, letter)
-    return Counts(*(counted[name] if counted else 0 for name in ("people", "organizations", "hidden", "imported")))
+    names = ("people", "organizations", "hidden", "imported")
+    counts = Counts(*(counted[name] if counted else 0 for name in names))
+    switches = await switch_queries.of_letter(conn, letter)
+    return Standing(counts, await letter_queries.tallies(conn, letter), switches)
 
 
-async def live_of(counts: Counts, row: Record, draft: Draft, lang: str) -> Live:
+async def live_of(standing: Standing, row: Record, draft: Draft, lang: str) -> Live:
     """Return the letter in ``row`` as it would stand if ``draft`` were published now; ``lang`` if nothing is written.
 
     A letter that was never published is shown open. Keys are not in it.
     """
     now = datetime.now(UTC)
     # Formatting a text that was made to hurt takes many seconds: others are to be answered meanwhile.
-    return Live(await asyncio.to_thread(_letter, row, draft, lang, now), counts, now)
+    return Live(await asyncio.to_thread(_letter, standing, row, draft, lang, now), standing.counts, now)
 
 
-def _letter(row: Record, draft: Draft, lang: str, now: datetime) -> Letter:
+def _letter(standing: Standing, row: Record, draft: Draft, lang: str, now: datetime) -> Letter:
     frame, written = draft.frame, draft.texts or {lang: ("", "")}
     texts = {each: Text(title or "…", source, markdown.to_html(source)) for each, (title, source) in written.items()}
     state = State.OPEN if row["version"] is None else State(row["effective_state"])
@@ -47,6 +62,8 @@ def _letter(row: Record, draft: Draft, lang: str, now: datetime) -> Letter:
         addressees=frame.addressees,
         version=Version((row["version"] or 0) + 1, digest_of(written), now, texts, {}, 0),
         keys=LetterKeys(None, None),
+        tallies=standing.tallies,
+        switches=standing.switches,
         next_goals=frame.next_goals,
         sharing=frame.sharing,
     )

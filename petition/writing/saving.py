@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from petition.database import Connection, Record
-from petition.errors import NotFound
+from petition.errors import Gone, NotFound
 from petition.i18n import N_
 from petition.letters import draft_queries, drafting, drafts, pictures, queries
 from petition.letters.drafting import Draft
+from petition.letters.model import State
 from petition.organizers import journal
 from petition.organizers.model import Refused
 from petition.writing import text_forms
@@ -44,18 +45,20 @@ class Saved:
 
 
 async def locked(conn: Connection, slug: str) -> Record:
-    """Return a letter's row, locked. Raises ``NotFound``."""
-    row = await queries.by_slug(conn, slug, lock=True)
-    if row is None:
-        raise NotFound("there is no such letter")
-    return row
+    """Return a letter's row, locked. Raises ``NotFound``, ``Gone``."""
+    return _there(await queries.by_slug(conn, slug, lock=True))
 
 
 async def found(conn: Connection, slug: str) -> Record:
-    """Return a letter's row. Raises ``NotFound``."""
-    row = await queries.by_slug(conn, slug)
+    """Return a letter's row. Raises ``NotFound``, ``Gone``."""
+    return _there(await queries.by_slug(conn, slug))
+
+
+def _there(row: Record | None) -> Record:
     if row is None:
         raise NotFound("there is no such letter")
+    if row["state"] == State.GONE:
+        raise Gone("the letter was taken down")
     return row
 
 

@@ -35,6 +35,7 @@ def test_the_goal_rises_when_it_is_reached(total: int, goal: int) -> None:
         ("sharing.en", "one\r\ntwo  three", "one two three"),
         ("goal", " 5 000 ", "5000"),
         ("goal", "5,000", "5000"),
+        ("goal", "1.000.000", "1000000"),
         ("goal", "5\u00a0000", "5000"),
         ("goal", "", ""),
         ("next_goals", "6000, 7000;8000", "6000 7000 8000"),

@@ -87,6 +87,10 @@ async def fill(site: Installation, owner: httpx2.AsyncClient) -> list[Waiting]:
 async def test_nothing_is_left_and_everything_answers_410(site: Installation, owner: httpx2.AsyncClient) -> None:
     everybody = await fill(site, owner)
     one = everybody[0]
+    assert (await owner.post(f"/organizer/{SLUG}/preview/link", data={"act": "make", "stay": "yes"})).status_code == 303
+    (link,) = await rows_of(site.database, "SELECT id, letter FROM preview_link")
+    preview = f"/en/preview/{Tokens([KEY]).for_preview(link['letter'], link['id'])}"
+    check_page(await site.client.get(preview), 200)
     second = Tokens([KEY]).for_second(one.letter.id, everybody[2].id)
     digests = [row["digest"].hex() for row in await rows_of(site.database, "SELECT digest FROM signature")]
     words = {
@@ -126,6 +130,7 @@ async def test_nothing_is_left_and_everything_answers_410(site: Installation, ow
     ]
     addresses = [f"/{lang}/{SLUG}{path}" for lang in ("en", "ru") for path in paths]
     addresses += [each.link for each in everybody] + [one.own, f"{one.own}/data.json", f"/en/second/{second}"]
+    addresses += [preview, preview.replace("/en/", "/ru/"), f"/en/{SLUG}/picture/7"]
     addresses += [f"/en/{SLUG}/report/person/{one.id}", f"/captcha/challenge?letter={SLUG}"]
     for address in addresses:
         answer = await site.client.get(address)

@@ -43,7 +43,8 @@ async def test_every_address_is_answered_and_written_down_alike(site: Installati
 
 
 async def test_only_an_organizer_gets_a_mail_with_a_link_that_enters(road: Installation) -> None:
-    await people.add(road, VERA, lang="ru")
+    vera = await people.add(road, VERA, lang="ru")
+    await people.cookie(road, vera.id)  # has been here, and chosen Russian
     async with people.stranger(road) as client:
         for email in ("nemo@letters.example", " Vera@LETTERS.example"):
             await client.post("/organizer/enter", data={"email": email}, headers=road.elsewhere())
@@ -57,6 +58,13 @@ async def test_only_an_organizer_gets_a_mail_with_a_link_that_enters(road: Insta
         assert answer.headers["location"] == "/organizer/second"
     assert [mail for mail in road.inbox if "nemo@letters.example" in mail.to] == []
     assert await rows_of(road.database, "SELECT * FROM outbox") == []
+
+
+async def test_who_has_never_been_here_gets_the_mail_in_the_language_of_the_form(road: Installation) -> None:
+    await people.add(road, VERA, lang="en")  # as a command does, which knows no language
+    async with people.stranger(road) as client:
+        await client.post("/organizer/enter?lang=ru", data={"email": VERA})
+    assert "15\u00a0минут" in ((await road.mail_to(VERA)).body("plain") or "")
 
 
 async def test_what_is_no_address_is_said_to_be_none(site: Installation) -> None:

@@ -172,4 +172,22 @@ async def test_a_letter_that_was_taken_down_has_no_preview(site: Installation, e
     async with site.database.transaction() as conn:
         letter = await conn.fetchval("SELECT id FROM letter")
         await taking_down.take_down(conn, None, letter, SLUG)
-    assert (await site.client.get(path)).status_code == 404
+    check_page(await site.client.get(path), 410)
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+async def test_a_published_letters_preview_has_what_is_no_part_of_the_draft(
+    site: Installation, editor: httpx2.AsyncClient, lang: str
+) -> None:
+    """Who signed elsewhere, a banner, why nobody can sign now: as the page that readers have."""
+    tally = {"step": "add", "people": "3400", "counted_on": "2026-01-02", "source_en": "Counted by the harbour office"}
+    assert (await editor.post(f"/organizer/{SLUG}/tally", data=tally)).status_code == 303
+    for name, text in (("banner", "Mind the tide"), ("stop", "We are looking into it")):
+        form = {"name": name, "value": "on", "revision": "0", "text_en": text, "text_ru": text}
+        assert (await editor.post(f"/organizer/{SLUG}/switches", data=form)).status_code == 303
+    await desk.change(editor, goal="7777")
+    page = (await editor.get(PREVIEW, params={"lang": lang})).text
+    real = (await site.client.get(f"/{lang}/{SLUG}")).text
+    for told in ("Counted by the harbour office", "Mind the tide", "We are looking into it"):
+        assert (told in page, told in real) == (True, True), told
+    assert ('max="7777"' in page, 'max="7777"' in real) == (True, False)

@@ -93,6 +93,8 @@ WRONG = (
     ("goal", "0", drafts.BAD_GOAL),
     ("goal", "2147483648", drafts.BAD_GOAL),
     ("goal", "-5", drafts.BAD_GOAL),
+    ("goal", "12.5", drafts.BAD_GOAL),
+    ("goal", "1,00", drafts.BAD_GOAL),
     ("goal", "٣٤", drafts.BAD_GOAL),
     ("next_goals", "7000 6000", drafts.BAD_GOALS),
     ("next_goals", "4000", drafts.BAD_GOALS),
