@@ -22,7 +22,7 @@ from petition.moderation.model import Filter
 from petition.sealing import Wrapper
 from petition.settings import Role, load
 from petition.signatures.exports import Format
-from petition.transfer import intakes, jobs, mapping
+from petition.transfer import guessing, intakes, jobs
 from petition.transfer.exporting import CHOSEN, Export, Order
 from petition.transfer.intakes import Whose
 from petition.transfer.model import About
@@ -102,7 +102,7 @@ async def bring(database: Database, letter: Letter, number_of_rows: int) -> dict
 
 async def _chosen(conn: Connection, letter: Letter, number: int) -> dict[str, str]:
     about = About.revealed((await intakes.read(conn, letter.id, number)).about, letter.keys)
-    columns = {f"c{place}": name for place, name in enumerate(mapping.guess(about.header))}
+    columns = {f"c{place}": name for place, name in enumerate(guessing.guess(about.header))}
     return columns | {"step": "check", "kind": "person", "visibility": "public"}
 
 

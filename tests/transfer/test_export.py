@@ -77,9 +77,9 @@ async def test_formulas_are_harmless(site: Installation, form: str) -> None:
 
 
 async def test_a_csv_comes_back_in_as_it_went_out(site: Installation, bench: Bench) -> None:
-    from petition.transfer import mapping
+    from petition.transfer import guessing
 
-    assert mapping.guess(exporting.CHOSEN[:8]) == exporting.CHOSEN[:8]
+    assert guessing.guess(exporting.CHOSEN[:8]) == exporting.CHOSEN[:8]
 
 
 async def test_the_file_is_named_in_both_scripts(site: Installation) -> None:
