@@ -21,8 +21,8 @@ from petition.captcha import Captchas
 from petition.database import opened
 from petition.embeds import builder_views, frame_views, oembed_views
 from petition.embeds import views as embeds
-from petition.errors import Paused, SettingsError
-from petition.front import App, Front
+from petition.errors import Paused, SettingsError, Unavailable
+from petition.front import SAFE, App, Front
 from petition.kept import Pages
 from petition.letters import views as letters
 from petition.letters.board import Board
@@ -150,7 +150,9 @@ def _refusing(framework: Starlette, posted: Posted) -> App:
             return
         request = Request(scope, receive)
         if scope["refused"] == HTTPStatus.SERVICE_UNAVAILABLE:
-            response: Response = await failures.domain(request, Paused(posted.read_only or {}))
+            crowded = request.method in SAFE  # what is only read is refused for no other reason
+            why = Unavailable("too many ask at this moment") if crowded else Paused(posted.read_only or {})
+            response: Response = await failures.domain(request, why)
         else:
             response = await failures.http(request, HTTPException(scope["refused"]))
         await response(scope, receive, send)

@@ -115,17 +115,9 @@ def _page(
         in_words = language.gettext(title), language.gettext(message)
         response = desk.error_page(request, status, *in_words, headers.get("retry-after"))
     else:
-        response = web.page(
-            request,
-            "error.html",
-            status,
-            here="/",
-            status=status,
-            title=language.gettext(title),
-            message=language.gettext(message),
-            reason=reason,
-            retry_after=int(seconds) if seconds.isdigit() else None,
-        )
+        waiting = int(seconds) if seconds.isdigit() else None
+        words = web.Told(language.gettext(title), language.gettext(message), reason, waiting)
+        response = web.error_page(request, status, words)
     response.headers.update(headers)
     return response
 

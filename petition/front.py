@@ -7,12 +7,12 @@ to ask again whether a request is meant for us.
 import re
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from petition.kept import Header, Kept, Pages, is_known, takes_gzip
 from petition.live import Streams
 from petition.settings import Settings
 from petition.state import Posted
+from petition.throttle import Turns
 from petition.web import common_headers, html_headers
 
 Scope = MutableMapping[str, Any]
@@ -23,6 +23,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 DESK = "/organizer/"  # where the installation is switched to read-only, and back
+# Answered without a page being made, so nobody who asks for one keeps these waiting.
+SWIFT = ("/healthz", "/readyz", "/metrics", "/captcha/", "/static/")
 # One click in a mail program unsubscribes (RFC 8058): such a POST comes from anywhere, and only ever stops mail.
 # Nothing of the desk, where there are cookies, looks like this.
 OPEN_TO_ALL = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")
@@ -42,6 +44,7 @@ class Front:
         self._origins = allowed_origins(settings)
         self._common = common_headers(settings)
         self._html = html_headers(settings, css_hash)
+        self._readers, self._organizers = Turns(), Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on with ``scope["refused"]`` set to the status that the framework's error page should say."""
@@ -58,6 +61,8 @@ class Front:
             if (listener := self._streams.seat(scope, send)) is not None:
                 await self._streams.serve(listener, receive)
                 return
+            if not await self._turn(scope["path"]):
+                scope["refused"] = 503
         elif not self._is_ours(scope):
             scope["refused"] = 403
         elif self._posted.read_only is not None and not scope["path"].startswith(DESK):
@@ -67,6 +72,12 @@ class Front:
     def stop(self) -> None:
         """End what would go on for as long as a visitor likes."""
         self._streams.stop()
+
+    async def _turn(self, path: str) -> bool:
+        """Wait until it is one's turn to have a page made; return False if too many wait. The desk waits by itself."""
+        if path.startswith(SWIFT):
+            return True
+        return await (self._organizers if path.startswith(DESK) else self._readers).wait()
 
     def _kept(self, scope: Scope) -> Kept | None:
         path, query = scope["path"], scope["query_string"]
@@ -135,12 +146,5 @@ def allowed_hosts(settings: Settings) -> frozenset[bytes]:
 
 
 def allowed_origins(settings: Settings) -> frozenset[bytes]:
-    """Return the origins that are ours: the public address, the Onion address, on loopback each of its names."""
-    origins = {settings.base_url}
-    if settings.onion_url:
-        origins.add(settings.onion_url)
-    if settings.loopback:
-        parts = urlsplit(settings.base_url)
-        port = f":{parts.port}" if parts.port else ""
-        origins |= {f"{parts.scheme}://{name}{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
-    return frozenset(origin.encode() for origin in origins)
+    """Return the values of ``Origin`` that are ours."""
+    return frozenset(origin.encode() for origin in settings.origins)

@@ -11,16 +11,32 @@ import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from petition.errors import Unavailable
 
 Header = tuple[bytes, bytes]
 
 PUBLIC = b"public, max-age=0, s-maxage=5"
-_NO_GZIP = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
+_NO_GZIP = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)", re.IGNORECASE)
+# What a 304 has to carry (RFC 9110, 15.4.5), and what a script of another site needs to be given it; all else is with
+# the answer that its reader has.
+_OF_UNCHANGED = (b"cache-control", b"etag", b"vary", b"access-control-")
 AGE = 5.0  # seconds that a time in an answer may lie behind the last look
 MOST = 4000  # kept pages; the oldest goes first
 MOST_BYTES = 64 * 1024 * 1024  # of all of them together, plain and compressed
+
+
+class Shelf(StrEnum):
+    """What may crowd out what. The letter, its list of versions, its count, its badge are one for everybody."""
+
+    USUAL = "usual"
+    CHOSEN = "chosen"  # one of many that there are: a partner's copy, another style
+    MADE_UP = "made up"  # under an address that anybody can make up by the million: a colour
+
+
+# Pages of each; the oldest goes first, and when there are too many of all, those of the last shelf.
+ROOM = {Shelf.USUAL: MOST, Shelf.CHOSEN: 1500, Shelf.MADE_UP: 250}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,8 @@ def takes_gzip(accept_encoding: bytes) -> bool:
 
 def is_known(etag: bytes, if_none_match: bytes) -> bool:
     """Tell whether who sent this ``If-None-Match`` has what ``etag`` marks; a proxy may have made it strong."""
+    if if_none_match == etag:  # nearly always
+        return True
     return etag.removeprefix(b"W/") in if_none_match or if_none_match.strip() == b"*"
 
 
@@ -79,7 +97,7 @@ def keep(
         plain_headers=[*full, (b"content-length", b"%d" % len(body))],
         small=small,
         small_headers=[*full, (b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(small))],
-        unchanged_headers=shared,
+        unchanged_headers=[header for header in shared if header[0].startswith(_OF_UNCHANGED)],
     )
 
 
@@ -89,6 +107,8 @@ class Pages:
     def __init__(self) -> None:
         self.fresh: dict[str, Kept] = {}
         self._last: dict[str, Kept] = {}
+        self._shelves: dict[Shelf, dict[str, None]] = {shelf: {} for shelf in Shelf}  # each in the order of making
+        self._shelf_of: dict[str, Shelf] = {}
         self._bytes = 0  # of all in ``_last``
         self._dated: set[str] = set()
         self._groups: dict[str, set[str]] = defaultdict(set)
@@ -116,7 +136,15 @@ class Pages:
                 self.fresh.pop(key, None)
             self._dated.clear()
 
-    async def answer(self, key: str, group: str, make: Callable[[], Awaitable[Kept]], *, dated: bool = False) -> Kept:
+    async def answer(
+        self,
+        key: str,
+        group: str,
+        make: Callable[[], Awaitable[Kept]],
+        shelf: Shelf = Shelf.USUAL,
+        *,
+        dated: bool = False,
+    ) -> Kept:
         """Return the kept page under ``key``, made by ``make`` if need be; once, however many ask at the same time.
 
         A ``dated`` one is made anew every few seconds, for the time it says. Raises what ``make`` raises; but if that
@@ -128,28 +156,44 @@ class Pages:
             generation = self._generation[group]
             try:
                 kept = await make()
-            except Unavailable:
-                if key in self._last:
+            except Exception as error:
+                if key not in self._last:
+                    self._making.pop(key, None)  # addresses at which nothing could be made would pile up
+                elif isinstance(error, Unavailable):
                     return self._last[key]
                 raise
-            self._remember(key, group, kept, still_true=generation == self._generation[group])
+            self._remember(key, group, shelf, kept, still_true=generation == self._generation[group])
             if dated:
                 self._dated.add(key)
             return kept
 
-    def _remember(self, key: str, group: str, kept: Kept, *, still_true: bool) -> None:
-        before = self._last.pop(key, None)
-        self._bytes += kept.size - (before.size if before else 0)
-        while self._last and (len(self._last) >= MOST or self._bytes > MOST_BYTES):
-            self._drop(next(iter(self._last)))
+    def _remember(self, key: str, group: str, shelf: Shelf, kept: Kept, *, still_true: bool) -> None:
+        if key in self._last:
+            self._take_off(key)
+        while len(self._shelves[shelf]) >= ROOM[shelf]:
+            self._drop(next(iter(self._shelves[shelf])))
+        while self._last and (len(self._last) >= MOST or self._bytes + kept.size > MOST_BYTES):
+            self._drop(self._least_needed())
         self._last[key] = kept
+        self._bytes += kept.size
+        self._shelves[shelf][key] = None
+        self._shelf_of[key] = shelf
         self._group_of[key] = group
         if still_true:
             self.fresh[key] = kept
             self._groups[group].add(key)
 
-    def _drop(self, key: str) -> None:
+    def _least_needed(self) -> str:
+        """Return the oldest page of the last shelf that has any."""
+        return next(next(iter(pages)) for shelf in reversed(Shelf) if (pages := self._shelves[shelf]))
+
+    def _take_off(self, key: str) -> None:
         self._bytes -= self._last.pop(key).size
-        self._group_of.pop(key, None)
+        del self._shelves[self._shelf_of.pop(key)][key]
+
+    def _drop(self, key: str) -> None:
+        self._take_off(key)
+        if (group := self._group_of.pop(key, None)) is not None and group in self._groups:
+            self._groups[group].discard(key)
         self.fresh.pop(key, None)
         self._making.pop(key, None)

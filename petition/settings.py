@@ -108,6 +108,16 @@ class Settings:
         """Tell whether readers come over TLS."""
         return self.base_url.startswith("https://")
 
+    @property
+    def origins(self) -> frozenset[str]:
+        """Return the origins that are ours: the public address, the Onion address, on loopback each of its names."""
+        origins = {self.base_url} | ({self.onion_url} if self.onion_url else set())
+        if self.loopback:
+            parts = urlsplit(self.base_url)
+            port = f":{parts.port}" if parts.port else ""
+            origins |= {f"{parts.scheme}://{name}{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
+        return frozenset(origins)
+
 
 def load(environ: Mapping[str, str] | None = None, *, role: Role, port: int | None = None) -> Settings:
     """Read the settings of one process.

@@ -18,6 +18,7 @@ AT_ONCE = 4  # of a pool of ten connections: signing, kept pages and the desk al
 WAITING = 32
 PATIENCE = 5.0  # seconds
 MINUTE = 60
+QUEUE = 256  # requests that wait for their turn of the event loop
 NETWORKS = 20_000  # counted apart in one minute; any more share one count
 ONION_TIMES = 10  # all that comes through Tor is one network to us
 
@@ -51,6 +52,31 @@ class Lane:
             yield
         finally:
             self._turns.release()
+
+
+class Turns:
+    """Lets one after another go on, each in a turn of the event loop of its own.
+
+    Making a page takes some milliseconds in which nothing else runs. Of sixty that are asked for at once all would be
+    made before a signature, which has to wait for the database again and again, gets on by one step.
+    """
+
+    def __init__(self, most: int = QUEUE) -> None:
+        self._lock = asyncio.Lock()
+        self._most = most
+        self._waiting = 0
+
+    async def wait(self) -> bool:
+        """Wait for one's turn; return False, at once, if too many wait already."""
+        if self._waiting >= self._most:
+            return False
+        self._waiting += 1
+        try:
+            async with self._lock:
+                await asyncio.sleep(0)
+        finally:
+            self._waiting -= 1
+        return True
 
 
 class Left(NamedTuple):
@@ -93,6 +119,7 @@ class Throttle:
         self._reads = PerMinute(bounds.reading)
         self._forms = PerMinute(bounds.forms)
         self._asked = PerMinute(bounds.api)
+        self._made = PerMinute(bounds.api)
 
     @asynccontextmanager
     async def reading(self, network: str) -> AsyncIterator[Left]:
@@ -108,3 +135,7 @@ class Throttle:
     def asking(self, network: str) -> Left:
         """Let a program ask for what is in memory. Raises ``TooMany``."""
         return self._asked.take(network)
+
+    def making(self, network: str) -> None:
+        """Let somebody have made what is not kept for everybody: a colour of their own. Raises ``TooMany``."""
+        self._made.take(network)

@@ -4,16 +4,18 @@ import asyncio
 import gzip
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from petition.i18n import Language
 from petition.kept import Header, Kept, is_known, keep, takes_gzip
 from petition.network import of_scope
+from petition.rendering import Renderer
 from petition.settings import Settings
 from petition.state import Site, said
 
@@ -22,7 +24,17 @@ MOST_FIELDS = 60
 BODY_TIMEOUT = 20.0  # seconds for a body to arrive
 
 HTML = b"text/html; charset=utf-8"
+IN_ADDRESS = ":/%#?=@[]!$&'()*+,;"  # stand in an address as they are (RFC 3986, 2.2), and so do escapes
 _ESCAPED = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
+
+
+class Told(NamedTuple):
+    """What an error's page says. ``reason`` is (language, what somebody typed), ``retry_after`` in seconds."""
+
+    title: str
+    message: str
+    reason: tuple[str, str] = ("", "")
+    retry_after: int | None = None
 
 
 def site_of(request: Request) -> Site:
@@ -59,7 +71,11 @@ def check_lang(request: Request) -> str:
 
 def network_of(request: Request) -> str:
     """Return the network this request counts for."""
-    return of_scope(request.scope, site_of(request).settings)
+    asked: dict[str, Any] = request.scope["state"]  # this request's own; a form counts against two limits
+    if "network" not in asked:
+        asked["network"] = of_scope(request.scope, site_of(request).settings)
+    network: str = asked["network"]
+    return network
 
 
 async def form_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:
@@ -120,7 +136,7 @@ async def _body(request: Request, most: int) -> bytes:
 
 def see_other(path: str) -> Response:
     """Answer 303 to a path of ours; nobody keeps it."""
-    return RedirectResponse(path, status_code=303, headers={"cache-control": "no-store"})
+    return Response(status_code=303, headers={"location": quote(path, safe=IN_ADDRESS), "cache-control": "no-store"})
 
 
 def context(request: Request, **extra: object) -> dict[str, Any]:
@@ -139,16 +155,38 @@ def _banners(request: Request, lang: str, letter: object) -> list[tuple[str, str
 
 def page(request: Request, name: str, status: int = 200, /, **extra: object) -> Response:
     """Answer with template ``name`` in the page's language; never kept by anyone."""
-    site, lang = site_of(request), lang_of(request)
-    text = site.renderer.render(name, lang, **context(request, **extra))
-    headers = {"cache-control": "no-store", "content-language": lang, "vary": "Accept-Encoding", **_onion(request)}
-    body = text.encode()
+    lang = lang_of(request)
+    body = site_of(request).renderer.render(name, lang, **context(request, **extra)).encode()
     # No page mixes a secret with what a stranger may choose (there are no cookies), so compressing tells nobody
     # anything; and an error page must pass where connections freeze after 16 KB as well.
-    if _takes_gzip(request):
+    small = _takes_gzip(request)
+    return _passing(request, gzip.compress(body, compresslevel=6, mtime=0) if small else body, status, small=small)
+
+
+def error_page(request: Request, status: int, told: Told) -> Response:
+    """Answer with an error in words. It is the same for all who make this mistake, so it is made once."""
+    site, lang = site_of(request), lang_of(request)
+    made = _error(site.renderer, lang, status, told, tuple(_banners(request, lang, None)))
+    small = _takes_gzip(request)
+    return _passing(request, made[small], status, small=small)
+
+
+@lru_cache(256)
+def _error(
+    renderer: Renderer, lang: str, status: int, told: Told, banners: tuple[tuple[str, str], ...]
+) -> tuple[bytes, bytes]:
+    """Return an error's page as it is, and compressed."""
+    shown = {**told._asdict(), "status": status, "here": "/", "canonical": None, "banners": banners}
+    body = renderer.render("error.html", lang, **shown).encode()
+    return body, gzip.compress(body, compresslevel=6, mtime=0)
+
+
+def _passing(request: Request, body: bytes, status: int, *, small: bool) -> Response:
+    """Return a page that nobody keeps."""
+    headers = {"cache-control": "no-store", "content-language": lang_of(request), "vary": "Accept-Encoding"}
+    if small:
         headers["content-encoding"] = "gzip"
-        body = gzip.compress(body, compresslevel=6, mtime=0)
-    return Response(body, status, headers, media_type="text/html")
+    return Response(body, status, headers | _onion(request), media_type="text/html")
 
 
 def kept_page(request: Request, name: str, extra_headers: Sequence[Header] = (), /, **extra: object) -> Kept:

@@ -160,6 +160,15 @@ async def test_what_is_not_there_is_said_in_the_readers_language(town: Town, pat
     assert in_russian(await town.client.get(path, headers={"accept-language": "ru-RU,ru;q=0.9"}), 404)
 
 
+async def test_an_error_is_put_into_words_once_for_all_who_make_it(town: Town) -> None:
+    await town.client.get("/ru/wrong/address/0")
+    before = web._error.cache_info().misses
+    for number in range(1, 10):
+        assert in_russian(await town.client.get(f"/ru/wrong/address/{number}"), 404)
+    assert web._error.cache_info().misses == before
+    assert "/wrong/" not in (await town.client.get("/ru/wrong/address/1")).text
+
+
 async def test_the_language_of_the_address_wins_over_the_browsers(town: Town) -> None:
     answer = await town.client.get("/ru/no-such-letter", headers={"accept-language": "en"})
     assert in_russian(answer, 404)

@@ -7,7 +7,7 @@ import pytest
 
 from petition import kept as module
 from petition.errors import NotFound, Unavailable
-from petition.kept import Kept, Pages, keep
+from petition.kept import Kept, Pages, Shelf, keep
 
 HTML = b"text/html; charset=utf-8"
 PAGE = keep(b"<p>one</p>" * 100, HTML, [(b"content-language", b"en")])
@@ -43,7 +43,16 @@ def test_a_kept_page_is_whole_small_and_says_so() -> None:
         assert headers[b"etag"] == PAGE.etag
         assert headers[b"cache-control"] == b"public, max-age=0, s-maxage=5"
         assert headers[b"vary"] == b"Accept-Encoding"
-        assert headers[b"content-language"] == b"en"
+    assert small[b"content-language"] == plain[b"content-language"] == b"en"
+
+
+def test_what_is_unchanged_repeats_only_what_a_reader_needs() -> None:
+    allowed = (b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"ETag")
+    policy = (b"content-security-policy", b"default-src 'none'"), (b"x-content-type-options", b"nosniff")
+    made = keep(b"{}", b"application/json", [*allowed, *policy])
+    assert {*allowed, *policy} <= set(made.plain_headers)
+    told = {b"cache-control", b"etag", b"vary", *(name for name, _ in allowed)}
+    assert {name for name, _ in made.unchanged_headers} == told
 
 
 def test_the_same_bytes_have_the_same_mark_and_no_time_in_them() -> None:
@@ -116,6 +125,37 @@ async def test_memory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     make.error = Unavailable()
     with pytest.raises(Unavailable):
         await pages.answer("/en/0", "letter", make)
+
+
+async def test_what_anybody_can_make_up_crowds_out_only_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 7)
+    monkeypatch.setattr(module, "ROOM", {Shelf.USUAL: 7, Shelf.CHOSEN: 3, Shelf.MADE_UP: 2})
+    pages, make = Pages(), Maker()
+    await pages.answer("/letter", "a", make)
+    for number in range(4):
+        await pages.answer(f"/partner/{number}", "a", make, Shelf.CHOSEN)
+    for number in range(100):
+        await pages.answer(f"/colour/{number}", "b", make, Shelf.MADE_UP)
+    chosen = ["/partner/1", "/partner/2", "/partner/3"]
+    assert list(pages.fresh) == ["/letter", *chosen, "/colour/98", "/colour/99"]
+    for number in range(3):  # the usual ones take the room of the others, of what is made up first
+        await pages.answer(f"/letter/{number}", "a", make)
+    assert list(pages.fresh) == ["/letter", *chosen, "/letter/0", "/letter/1", "/letter/2"]
+    await pages.answer("/letter/3", "a", make)
+    assert "/letter" in pages.fresh
+    assert "/partner/1" not in pages.fresh
+    pages.moved("a")
+    pages.moved("b")
+    assert pages.fresh == {}
+
+
+async def test_what_cannot_be_made_leaves_nothing_behind() -> None:
+    pages, make = Pages(), Maker()
+    make.error = NotFound()
+    for number in range(10):
+        with pytest.raises(NotFound):
+            await pages.answer(f"/colour/{number}", "a", make, Shelf.MADE_UP)
+    assert not pages._making
 
 
 async def test_its_bytes_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:

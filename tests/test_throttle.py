@@ -2,14 +2,16 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from petition import throttle
+from petition import front, throttle
 from petition.errors import TooMany, Unavailable
 from petition.network import ONION
-from petition.throttle import Lane, PerMinute
+from petition.throttle import Lane, PerMinute, Turns
+from tests.api.test_views import is_problem
 from tests.running import SLUG, installation
 
 LIST, API = f"/en/{SLUG}/signatories", f"/api/v1/letters/{SLUG}/signatories"
@@ -85,6 +87,70 @@ async def test_nobody_waits_for_ever_and_an_error_gives_the_turn_back() -> None:
             await fail()
     async with lane.turn():
         pass
+
+
+async def test_whoever_waits_for_a_turn_has_the_loop_go_round_in_between() -> None:
+    """Of pages asked for at the same moment each is made alone; whoever signs gets on between any two of them."""
+    turns, happened = Turns(), []
+
+    async def make(number: int) -> None:
+        assert await turns.wait()
+        happened.append(number)
+
+    async def sign() -> None:
+        while len([each for each in happened if each >= 0]) < 20:
+            happened.append(-1)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(make(number) for number in range(20)), sign())
+    made = [place for place, each in enumerate(happened) if each >= 0]
+    assert [happened[place] for place in made] == list(range(20))
+    assert all(after - before > 1 for before, after in pairwise(made))
+
+
+async def test_a_line_of_readers_has_an_end() -> None:
+    turns = Turns(most=2)
+    waiting = [asyncio.create_task(turns.wait()) for _ in range(3)]
+    assert await asyncio.gather(*waiting) == [True, True, False]
+    assert await turns.wait()
+    given_up = asyncio.create_task(turns.wait())
+    await asyncio.sleep(0)
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    assert await turns.wait()
+
+
+async def test_where_too_many_wait_for_a_page_one_can_still_sign(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "Turns", lambda: Turns(most=0))
+    async with installation(database_url, tmp_path) as site:
+        for path in (f"/en/{SLUG}", "/en/nothing-here", f"/embed/{SLUG}?accent=c0392b", "/organizer/enter"):
+            crowded = await site.client.get(path)
+            assert crowded.status_code == 503
+            assert int(crowded.headers["retry-after"]) > 0
+        assert is_problem(await site.client.get(API), 503)
+        for swift in ("/healthz", "/readyz", f"/captcha/challenge?letter={SLUG}"):
+            assert (await site.client.get(swift)).status_code == 200
+        assert (await site.sign()).status_code == 303
+
+
+async def test_what_is_made_for_one_asker_alone_is_counted(database_url: str, tmp_path: Path) -> None:
+    async with installation(database_url, tmp_path, LIMIT_API="3") as site:
+        here = site.elsewhere()
+        frame, builder = f"/embed/{SLUG}?accent=", f"/en/{SLUG}/embed?theme=dark"
+        asked = f"/oembed?url={site.base}/en/{SLUG}"
+        for path in (f"{frame}c0392b", builder, asked):
+            assert (await site.client.get(path, headers=here)).status_code == 200
+        for path in (f"{frame}00ff00", builder, asked, f"/en/{SLUG}/updates?before=7"):
+            answer = await site.client.get(path, headers=here)
+            assert answer.status_code == 429
+            assert int(answer.headers["retry-after"]) > 0
+        # A colour that was made is kept, with or without the address that it tells its height to.
+        for path in (f"{frame}c0392b", f"{frame}C0392B&origin=https://host.example", f"/embed/{SLUG}", builder[:-11]):
+            assert (await site.client.get(path, headers=here)).status_code == 200
+        assert (await site.client.get(f"{frame}00ff00", headers=site.elsewhere())).status_code == 200
 
 
 async def test_a_network_that_reads_too_much_is_told_when_to_come_back(database_url: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from petition.i18n import N_
 from petition.kept import Kept, Pages, keep
 from petition.letters.board import Board, Live
 from petition.rendering import hash_of, sheet
+from petition.throttle import Throttle
 
 THEME_NAMES = {"auto": N_("as the reader’s device"), "light": N_("light"), "dark": N_("dark")}
 VARIANT_NAMES = {
@@ -32,6 +33,7 @@ async def show(request: Request) -> Response:
         return _make(request, await site.get(Board).get(slug), frame)
 
     if frame.query(lang) or _wrong(request, frame):
+        site.get(Throttle).making(web.network_of(request))
         return web.KeptResponse(request, await make())
     return web.KeptResponse(request, await site.get(Pages).answer(f"/{lang}/{slug}/embed", slug, make))
 

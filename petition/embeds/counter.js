@@ -57,8 +57,7 @@ progress::-moz-progress-bar { background: var(--a); border-radius: 3px }
 
     connectedCallback() {
       safely(() => {
-        const written = Number(this.querySelector("data")?.value || NaN);
-        if (isCount(written)) this.#counts ??= { total: written };
+        this.#counts ??= this.#written;
         this.#draw();
         document.addEventListener("visibilitychange", this.#look);
         this.#look();
@@ -75,8 +74,10 @@ progress::-moz-progress-bar { background: var(--a); border-radius: 3px }
     attributeChangedCallback(name) {
       if (!this.shadowRoot || !this.isConnected) return;
       safely(() => {
+        const another = name === "letter" || name === "src";
+        if (another) this.#counts = this.#written; // never one letter's number under another's name
         this.#draw();
-        if (name === "letter" || name === "src") this.#look();
+        if (another) this.#look();
       });
     }
 
@@ -85,10 +86,16 @@ progress::-moz-progress-bar { background: var(--a); border-radius: 3px }
       this.#asking?.abort();
     }
 
-    // The partner's own copy of the count, or ours.
+    // The count that the page itself gives.
+    get #written() {
+      const total = Number(this.querySelector("data")?.value || NaN);
+      return isCount(total) ? { total } : undefined;
+    }
+
+    // The partner's own copy of the count, or ours; nothing if that is no address.
     get #address() {
       const src = this.getAttribute("src"), letter = this.getAttribute("letter");
-      if (src) return new URL(src, document.baseURI).href;
+      if (src) return safely(() => new URL(src, document.baseURI).href);
       return letter && home && `${home}/api/v1/letters/${encodeURIComponent(letter)}/count`;
     }
 

@@ -12,6 +12,7 @@ from petition.embeds.snippets import address
 from petition.kept import Header, Kept, Pages, keep
 from petition.letters.board import Board, Live
 from petition.rendering import hash_of, sheet
+from petition.throttle import Throttle
 
 PAPERS = {LIGHT: "#fbfaf6", DARK: "#15171a"}  # as in frame.css
 
@@ -26,10 +27,10 @@ async def show(request: Request) -> Response:
     async def make() -> Kept:
         return _make(request, await site.get(Board).get(slug), frame)
 
-    if frame.accent:  # there are too many colours to keep a copy of each
-        return web.KeptResponse(request, await make())
-    key = key_of(request.url.path, frame.query(next(iter(languages))), {})
-    return web.KeptResponse(request, await site.get(Pages).answer(key, slug, make))
+    key, pages = key_of(request.url.path, frame.query(next(iter(languages))), {}), site.get(Pages)
+    if frame.accent and key not in pages.fresh:
+        site.get(Throttle).making(web.network_of(request))
+    return web.KeptResponse(request, await pages.answer(key, slug, make, frame.shelf))
 
 
 def _make(request: Request, live: Live, frame: Frame) -> Kept:

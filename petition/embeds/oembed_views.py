@@ -1,7 +1,7 @@
 """oEmbed (oembed.com): whoever is given a letter's address asks here what to show for it."""
 
 import json
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from petition.i18n import N_
 from petition.kept import keep
 from petition.letters.board import Board, Live
 from petition.state import Site
+from petition.throttle import Throttle
 
 LONGEST = 2000  # characters of an address
 PROVIDER = N_("Open letters")
@@ -33,6 +34,7 @@ async def show(request: Request) -> Response:
     if not asked.get("url"):
         raise HTTPException(400)
     site = web.site_of(request)
+    site.get(Throttle).making(web.network_of(request))
     live, lang, partner = await _letter_at(site, asked["url"])
     width = min(WIDTH, _most(asked.get("maxwidth", "")))
     high = _most(asked.get("maxheight", ""))
@@ -63,13 +65,20 @@ async def _letter_at(site: Site, url: str) -> tuple[Live, str, str]:
         parts = urlsplit(url[:LONGEST])
     except ValueError:
         raise HTTPException(404) from None
-    ours = {site.settings.base_url, site.settings.onion_url}
     lang, _, slug = parts.path.strip("/").partition("/")
-    if f"{parts.scheme}://{parts.netloc}".lower() not in ours or lang not in site.renderer.languages or "/" in slug:
+    if not _is_ours(site, parts) or lang not in site.renderer.languages or "/" in slug:
         raise HTTPException(404)
     live = await site.get(Board).get(slug)
     partner = parse_qs(parts.query).get("from", [""])[-1]
     return live, lang, partner if partner in live.letter.partners else ""
+
+
+def _is_ours(site: Site, parts: SplitResult) -> bool:
+    """Tell whether an address is of a host of ours; people paste it with the other scheme too, or the usual port."""
+    usual = {"http": ":80", "https": ":443"}.get(parts.scheme)
+    if usual is None:
+        return False
+    return parts.netloc.lower().removesuffix(usual) in {urlsplit(each).netloc for each in site.settings.origins}
 
 
 def _most(text: str) -> int:

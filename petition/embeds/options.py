@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from petition.kept import Shelf
+
 AUTO = "auto"
 THEMES = (AUTO, "light", "dark")  # the first of each is what holds if nothing is said
 STYLES = ("flat", "square", "large")
@@ -57,6 +59,14 @@ class Frame:
             accent=accent_of(asked.get("accent", "")),
             partner=partner if partner in partners else "",
         )
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where a page that looks like this is kept."""
+        if self.accent:  # of sixteen million
+            return Shelf.MADE_UP
+        usual = (self.theme, self.show, self.partner) == (THEMES[0], VARIANTS[0], "")
+        return Shelf.USUAL if usual else Shelf.CHOSEN
 
     def query(self, usual_lang: str) -> dict[str, str]:
         """Return what stands in an address, in the order in which it is kept; what is as usual is left out."""

@@ -15,7 +15,7 @@ from petition.embeds import words
 from petition.embeds.answers import FOR_ANYONE, JSON
 from petition.embeds.options import STYLES, THEMES, choice, key_of
 from petition.i18n import Language
-from petition.kept import Header, Kept, Pages, keep
+from petition.kept import Header, Kept, Pages, Shelf, keep
 from petition.letters.board import Board, Live
 from petition.resources import PACKAGE
 
@@ -40,7 +40,8 @@ async def badge(request: Request) -> Response:
         picture = drawing.svg(label, language.number(total), title, style, theme, language.code)
         return keep(picture, SVG, [*FOR_ANYONE, _drawn(theme), *_common(request)])
 
-    return await _answer(request, key_of(request.url.path, given, BADGE_USUAL | _usual(request)), make)
+    shelf = Shelf.USUAL if (style, theme) == (STYLES[0], THEMES[0]) else Shelf.CHOSEN
+    return await _answer(request, key_of(request.url.path, given, BADGE_USUAL | _usual(request)), make, shelf)
 
 
 async def shields(request: Request) -> Response:
@@ -56,11 +57,13 @@ async def shields(request: Request) -> Response:
     return await _answer(request, key_of(request.url.path, {"lang": language.code}, _usual(request)), make)
 
 
-async def _answer(request: Request, key: str, make: Callable[[], Awaitable[Kept]]) -> Response:
+async def _answer(
+    request: Request, key: str, make: Callable[[], Awaitable[Kept]], shelf: Shelf = Shelf.USUAL
+) -> Response:
     """Answer with what is kept under ``key``. Raises ``NotFound`` for a letter that is not there."""
     await _live(request)
     slug = request.path_params["slug"]
-    return web.KeptResponse(request, await web.site_of(request).get(Pages).answer(key, slug, make))
+    return web.KeptResponse(request, await web.site_of(request).get(Pages).answer(key, slug, make, shelf))
 
 
 async def _live(request: Request) -> Live:

@@ -6,11 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition import web
-from petition.kept import Kept, Pages
+from petition.kept import Kept, Pages, Shelf
 from petition.letters import differences, queries, reading, update_queries
 from petition.letters.board import Board
 from petition.letters.model import Version
 from petition.signatures import letter_page
+from petition.throttle import Throttle
 
 NEWS = 20  # updates on a page
 ALL = ""  # the group of pages that show more than one letter
@@ -55,7 +56,8 @@ async def show(request: Request) -> Response:
     async def make() -> Kept:
         return await letter_page.make(request, await site.get(Board).get(slug), kind, partner)
 
-    return web.KeptResponse(request, await site.get(Pages).answer(key, slug, make))
+    shelf = Shelf.CHOSEN if partner else Shelf.USUAL
+    return web.KeptResponse(request, await site.get(Pages).answer(key, slug, make, shelf))
 
 
 async def text(request: Request) -> Response:
@@ -105,6 +107,7 @@ async def updates(request: Request) -> Response:
         return web.kept_page(request, "letters/updates.html", **shown, next=following)
 
     if before:  # an address anybody can make up by the thousand is kept by nobody
+        site.get(Throttle).making(web.network_of(request))
         return web.KeptResponse(request, await make())
     return web.KeptResponse(request, await site.get(Pages).answer(f"/{lang}/{slug}/updates", slug, make))
 

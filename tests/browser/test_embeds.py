@@ -235,6 +235,26 @@ async def test_what_an_older_browser_cannot_do_leaves_the_number_in_sight(chromi
         assert not [each for each in reader.complaints if each.startswith("script error")]
 
 
+async def test_no_attribute_makes_it_throw_or_show_another_letters_number(chromium: Browser, scene: Scene) -> None:
+    snippets = await scene.snippets()
+    scene.host.show(snippets.component().replace('value="3002"', 'value="2999"'))
+    async with reading(chromium, scene) as reader:
+        await reader.open()
+        number = reader.page.locator(NUMBER)
+        await expect(number).to_have_text("3,002")
+        change = "([name, value]) => document.querySelector('petition-counter').setAttribute(name, value)"
+        await reader.page.evaluate(change, ["letter", "another-letter"])
+        await expect(number).to_have_text("2,999")  # what the page itself says, not what was fetched for another letter
+        for bad in ("http://[", "//:x", "http://a b/"):
+            await reader.page.evaluate(change, ["src", bad])
+            await expect(number).to_have_text("2,999")
+        await reader.page.clock.run_for(POLLED)
+        await reader.page.evaluate("document.querySelector('petition-counter').removeAttribute('src')")
+        await reader.page.evaluate(change, ["letter", SLUG])
+        await expect(number).to_have_text("3,002")
+        assert not [each for each in reader.complaints if each.startswith("script error")]
+
+
 async def test_on_their_own_server_visitors_never_touch_us(chromium: Browser, scene: Scene) -> None:
     snippets = await scene.snippets(show="organizations", theme="dark", accent="#c0392b")
     scene.host.files["/embed.js"] = "text/javascript", (await scene.site.client.get("/embed.js")).text

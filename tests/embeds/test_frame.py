@@ -218,6 +218,20 @@ async def test_oembed_keeps_to_the_space_there_is(site: Installation) -> None:
         assert is_problem(await site.client.get(ask + narrow), 404)
 
 
+async def test_oembed_takes_every_name_of_ours_in_either_scheme(site: Installation) -> None:
+    port = site.settings.port
+    for host in ("localhost", "127.0.0.1", "[::1]", "LOCALHOST"):
+        for scheme in ("http", "https"):
+            for more in ("", "/", "?utm_source=x", "#sign"):
+                url = f"{scheme}://{host}:{port}/en/{SLUG}{more}"
+                told = (await site.client.get("/oembed", params={"url": url})).json()
+                (frame,) = Seen(told["html"]).all("iframe")
+                assert frame["src"].startswith(f"{site.base}/embed/{SLUG}")
+    for foreign in (f"http://127.0.0.1:{port + 1}", f"ftp://localhost:{port}", f"http://x@localhost:{port}"):
+        answer = await site.client.get("/oembed", params={"url": f"{foreign}/en/{SLUG}"})
+        assert is_problem(answer, 404)
+
+
 async def test_oembed_refuses_what_is_not_ours(site: Installation) -> None:
     ours = f"{site.base}/en/{SLUG}"
     for url, status in (
