@@ -12,6 +12,8 @@ _SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 # Putting marks into their order takes time by the square of their number (three seconds for 30,000 in a row), and no
 # short text is as long as this before it is cleaned.
 LONGEST = 1000  # characters
+# Words of ASCII and Russian letters, one space apart: nothing is to be cleaned in most texts.
+_CLEAN = re.compile("[!-~А-яЁё«»№–—]+(?: [!-~А-яЁё«»№–—]+)*")
 _EDGES = " \t\r\n\u2028\u2029"
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # C0 and C1 controls, line and paragraph separators, invisible operators, interlinear marks, non-characters, tags,
@@ -33,6 +35,8 @@ def clean(text: str) -> str:
     a text fits into no short field.
     """
     text = text[:LONGEST]
+    if _CLEAN.fullmatch(text):
+        return text
     if text.isascii():
         return _SPACES.sub(" ", text).strip(_EDGES)
     text = unicodedata.normalize("NFC", text.translate(_STRIPPED))

@@ -1,5 +1,7 @@
 """Addresses: which are taken, and which are one mailbox."""
 
+from collections.abc import Callable
+
 import pytest
 from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.provisional import domains
 
 from petition import mailboxes
-from petition.mailboxes import BadAddress, Mailbox, canonical, parse
+from petition.mailboxes import BadAddress, Domains, Mailbox, canonical, parse
 from petition.providers import FREE_MAIL, NEWEST, PROVIDERS
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)
@@ -183,3 +185,20 @@ def test_the_short_way_for_known_domains_ends_where_the_library_does(local: str,
             parse(typed)
     else:
         assert parse(typed) == Mailbox(f"{found.local_part}@{domain.lower()}", found.local_part, domain.lower())
+
+
+@given(
+    st.lists(NAMES | ANY_TEXT, max_size=4),
+    st.sampled_from(["Example.ORG", "a.test", "пример.рф", "gmail.com", "-a.b", ""]),
+)
+def test_a_list_is_read_as_one_by_one(names: list[str], domain: str) -> None:
+    domains = Domains()
+    for name in names:
+        assert _found(domains.parse, f"{name}@{domain}") == _found(parse, f"{name}@{domain}")
+
+
+def _found(read: Callable[[str], Mailbox], typed: str) -> Mailbox | str:
+    try:
+        return read(typed)
+    except BadAddress as error:
+        return error.message

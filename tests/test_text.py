@@ -83,3 +83,9 @@ def test_blank(text: str) -> None:
 
 def test_letters() -> None:
     assert letters_of("А. 1-é\u3164!") == "Аé"
+
+
+@given(st.text("aЯ йё!~«—№\u0306", max_size=30))
+def test_what_needs_no_cleaning_is_cleaned_to_the_same(text: str) -> None:
+    # A character that is taken out sends it the long way.
+    assert clean(text) == clean(f"{text}\u200b")

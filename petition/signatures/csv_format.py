@@ -5,7 +5,7 @@ A file is read row by row and never held whole. What was exported and imported a
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import BinaryIO
@@ -19,6 +19,8 @@ from petition.signatures.csv_lines import rows, unguarded, written
 from petition.signatures.model import Kind, Visibility
 
 COLUMNS = ("kind", "name", "name_ru", "email", "affiliation", "city", "country", "signed_at", "visibility")
+
+MOST_COUNTRIES = 10_000  # as people wrote them, remembered while a file is read
 
 NOT_UTF8 = N_("This row is not in UTF-8.")
 NULL = N_("There is a null character in this row.")
@@ -83,12 +85,12 @@ def of_lines(
     found: Iterator[tuple[int, list[str] | str]], now: datetime, languages: tuple[str, ...]
 ) -> Iterator[Row | Problem]:
     """Do the same with lines that were parted into cells already, the header first."""
-    columns = _header(next(found, None))
+    columns, reading = _header(next(found, None)), Reading(now, languages)
     for number, cells in found:
         try:
             table = dict.fromkeys(COLUMNS, "") | dict(zip(columns, cleaned(cells, len(columns)), strict=False))
             if any(table.values()):
-                yield Row(number, entry_of(table, now, languages))
+                yield Row(number, entry_of(table, reading))
         except Wrong as error:
             yield Problem(number, error.reason, error.column)
 
@@ -143,7 +145,25 @@ def cleaned(cells: list[str] | str, width: int) -> list[str]:
     return [names.clean(_BREAKS.sub(" ", unguarded(cell))) if cell else "" for cell in cells]
 
 
-def entry_of(cells: Mapping[str, str], now: datetime, languages: tuple[str, ...]) -> Entry:
+@dataclass(slots=True)
+class Reading:
+    """What the rows of one file have in common, and what was found out in those before: most of it comes again."""
+
+    now: datetime  # aware; nothing may have been signed after it
+    languages: tuple[str, ...]  # in which countries are known
+    domains: mailboxes.Domains = field(default_factory=mailboxes.Domains)
+    countries: dict[str, str | None] = field(default_factory=dict)
+
+    def country(self, cell: str) -> str | None:
+        """Return a country's code; None if there is none of this name."""
+        if cell not in self.countries:
+            if len(self.countries) > MOST_COUNTRIES:
+                self.countries.clear()
+            self.countries[cell] = countries.match(cell, self.languages)
+        return self.countries[cell]
+
+
+def entry_of(cells: Mapping[str, str], reading: Reading) -> Entry:
     """Return the signatory of one row, its cells by column (all of ``COLUMNS``). Raises ``Wrong``."""
     kind = _kind(cells["kind"])
     visibility = _visibility(cells["visibility"], kind)
@@ -155,12 +175,12 @@ def entry_of(cells: Mapping[str, str], now: datetime, languages: tuple[str, ...]
         name=name,
         name_en=english,
         name_ru=russian,
-        email=_email(cells["email"]),
+        email=_email(cells["email"], reading),
         # Of who is only counted nothing is kept that could tell who it was.
         affiliation=None if counted else _detail(cells, "affiliation"),
         city=None if counted else _detail(cells, "city"),
-        country=_country(cells["country"], languages),
-        signed_at=_moment(cells["signed_at"], now),
+        country=_country(cells["country"], reading),
+        signed_at=_moment(cells["signed_at"], reading.now),
     )
 
 
@@ -224,15 +244,15 @@ def _detail(cells: Mapping[str, str], column: str) -> str | None:
     return cells[column] or None
 
 
-def _email(cell: str) -> str | None:
+def _email(cell: str, reading: Reading) -> str | None:
     try:
-        return mailboxes.parse(cell).address if cell else None
+        return reading.domains.parse(cell).address if cell else None
     except BadAddress as error:
         raise Wrong(error.message, "email") from None
 
 
-def _country(cell: str, languages: tuple[str, ...]) -> str | None:
-    code = countries.match(cell, languages) if cell else None
+def _country(cell: str, reading: Reading) -> str | None:
+    code = reading.country(cell) if cell else None
     if cell and code is None:
         raise Wrong(countries.UNKNOWN, "country")
     return code

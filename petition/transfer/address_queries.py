@@ -27,6 +27,9 @@ UPDATE address_job SET state = 'failed', ended_at = now() WHERE (letter, id) IN 
   SELECT letter, id FROM address_job WHERE letter = $1 AND key = $2 AND state = 'waiting' FOR UPDATE SKIP LOCKED)
 """
 
+# What was made for it: nobody is to take it any more.
+DROP_LISTS = "DELETE FROM address_job WHERE letter = $1 AND key = $2 AND state = 'done'"
+
 OWNERS = """
 SELECT o.digest, o.sealed, o.lang FROM member m JOIN organizer o ON o.id = m.organizer
 WHERE m.letter = $1 AND m.role = 'owner' ORDER BY o.id
@@ -42,7 +45,7 @@ WHERE k.letter = $1 AND k.id = $2
 JOBS = """
 SELECT j.*, o.name AS who, k.recipient FROM address_job j
 JOIN address_key k ON k.letter = j.letter AND k.id = j.key LEFT JOIN organizer o ON o.id = j.organizer
-WHERE j.letter = $1 ORDER BY j.id DESC LIMIT 50
+WHERE j.letter = $1 AND (k.revoked_at IS NULL OR j.state = 'failed') ORDER BY j.id DESC LIMIT 50
 """
 
 # Only to a key whose time has come, and one list at a time.
@@ -73,13 +76,25 @@ SUPPRESSED = "SELECT digest FROM suppressed WHERE digest = ANY($1::bytea[])"
 
 ADD_PART = "INSERT INTO address_part (letter, job, part, bytes) VALUES ($1, $2, $3, $4)"
 
-PART = "SELECT bytes FROM address_part WHERE letter = $1 AND job = $2 AND part = $3"
+# Whoever downloads while the key is revoked gets no more of it.
+PART = """
+SELECT p.bytes FROM address_part p JOIN address_job j ON j.letter = p.letter AND j.id = p.job
+JOIN address_key k ON k.letter = j.letter AND k.id = j.key
+WHERE p.letter = $1 AND p.job = $2 AND p.part = $3 AND k.revoked_at IS NULL
+"""
 
 MADE = "UPDATE address_job SET state = $3, addresses = $4, ended_at = now() WHERE letter = $1 AND id = $2"
 
-ONE_JOB = "SELECT state FROM address_job WHERE letter = $1 AND id = $2"
+ONE_JOB = """
+SELECT j.state FROM address_job j JOIN address_key k ON k.letter = j.letter AND k.id = j.key
+WHERE j.letter = $1 AND j.id = $2 AND k.revoked_at IS NULL
+"""
 
-FORGET = "DELETE FROM address_job WHERE created_at < now() - interval '7 days'"
+# A list that was being made while its key was revoked goes here.
+FORGET = """
+DELETE FROM address_job j USING address_key k WHERE k.letter = j.letter AND k.id = j.key
+  AND (j.created_at < now() - interval '7 days' OR (j.state = 'done' AND k.revoked_at IS NOT NULL))
+"""
 
 
 async def keys(conn: Connection, letter: int) -> list[Record]:
@@ -94,10 +109,11 @@ async def add_key(conn: Connection, letter: int, organizer: int, recipient: str,
 
 
 async def revoke(conn: Connection, letter: int, key: int) -> bool:
-    """Revoke a key, and give up the list that waits for it; tell whether it was not revoked yet."""
+    """Revoke a key, and with it the lists made and asked for; tell whether it was not revoked yet."""
     revoked = (await conn.execute(REVOKE, letter, key)).endswith(" 1")
     if revoked:
         await conn.execute(FAIL_WAITING, letter, key)
+        await conn.execute(DROP_LISTS, letter, key, timeout=LONG)
     return revoked
 
 
@@ -154,11 +170,11 @@ async def made(conn: Connection, letter: int, job: int, state: str, addresses: i
 
 
 async def state(conn: Connection, letter: int, job: int) -> str | None:
-    """Return where a list stands."""
+    """Return where a list stands; None if there is none, or its key was revoked."""
     found: str | None = await conn.fetchval(ONE_JOB, letter, job)
     return found
 
 
 async def forget(conn: Connection) -> int:
-    """Delete lists older than a week; return how many."""
+    """Delete lists that are older than a week, or whose key was revoked; return how many."""
     return int((await conn.execute(FORGET, timeout=LONG)).split()[-1])

@@ -47,18 +47,21 @@ def detect(pieces: Iterable[bytes]) -> str:
                 is_utf8 = False
         if len(sample) < SAMPLE and not piece.isascii():
             sample += piece[: SAMPLE - len(sample)]
-    if head.count(0) * 50 > len(head):  # a stray one is that row's problem
-        return _wide(head)
+    if head.count(0) * 50 > len(head) and (wide := _wide(head)):
+        return wide
+    # A stray one is that row's problem.
     return "utf-8" if is_utf8 and not check.getstate()[0] else _one_byte(sample)
 
 
-def _wide(head: bytes) -> str:
+def _wide(head: bytes) -> str | None:
     """Return in which UTF-16 most characters are Latin or Cyrillic: the other one makes signs of China out of them."""
     found = {name: _share_known(head.decode(name, "replace")) for name in ("utf-16-le", "utf-16-be")}
     best = max(found, key=lambda name: found[name])
-    if found[best] < 0.7:
+    if found[best] >= 0.7:
+        return best
+    if head.count(0) * 10 > len(head):
         raise ImportRefused(BINARY)
-    return best
+    return None
 
 
 def _share_known(text: str) -> float:

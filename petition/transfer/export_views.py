@@ -1,13 +1,16 @@
 """Taking a list of signatures out: which, in which columns and form, and the file itself."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from petition import desk, web
 from petition.desk import Desk
@@ -22,6 +25,9 @@ from petition.signatures.model import SignatureState
 from petition.state import Site
 from petition.transfer.exporting import CHOSEN, COLUMNS, Export, Order
 
+MOST_AT_ONCE = 3  # lists on their way to one organizer, from one process: each is work for a thread as long as it goes
+
+MANY = N_("Three lists are on their way to you. Wait until one of them has come, or break it off.")
 NO_COLUMN = N_("Please choose at least one column.")
 NO_FORM = N_("Please choose a form.")
 FILE_NAME = N_("signatures")
@@ -31,6 +37,7 @@ TYPES: Mapping[Format, str] = {
     Format.JSON: "application/json",
     Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+_under_way: Counter[int] = Counter()  # by organizer
 _ends: "set[asyncio.Task[None]]" = set()  # a task that nobody holds may be forgotten before it has run
 
 
@@ -48,13 +55,45 @@ async def take(request: Request, who: Desk) -> Response:
         order = _order(form, who.this.id, wanted)
     except Refused as refused:
         return _page(request, who, wanted, form=form, refused=refused)
+    if _under_way[who.organizer.id] >= MOST_AT_ONCE:
+        return _page(request, who, wanted, form=form, refused=Refused(MANY), status=429)
+    _under_way[who.organizer.id] += 1
+    try:
+        return await _begun(request, who, order)
+    except BaseException:
+        _has_ended(who.organizer.id)
+        raise
+
+
+async def _begun(request: Request, who: Desk, order: Order) -> Response:
     site = web.site_of(request)
     async with site.database.transaction() as conn:
         keys = await keys_for(conn, order.letter, site.wrapper)
         log = await journal.write(conn, who.organizer.id, order.letter, "export.list", before=order.summary())
     export = Export(site.database, keys, order)
     headers = {"cache-control": "no-store", "content-disposition": _disposition(request, who, order.form)}
-    return StreamingResponse(_sent(site, who, export, log), headers=headers, media_type=TYPES[order.form])
+    content = _sent(site, who, export, log)
+    return _Counted(content, headers=headers, media_type=TYPES[order.form], organizer=who.organizer.id)
+
+
+class _Counted(StreamingResponse):
+    """One of an organizer's lists, until the last of it has been sent or nobody takes it any more."""
+
+    def __init__(self, *given: Any, organizer: int, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._organizer = organizer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            _has_ended(self._organizer)
+
+
+def _has_ended(organizer: int) -> None:
+    _under_way[organizer] -= 1
+    if not _under_way[organizer]:
+        del _under_way[organizer]
 
 
 def _order(form: Mapping[str, str], letter: int, wanted: Filter) -> Order:
@@ -100,7 +139,13 @@ def _disposition(request: Request, who: Desk, form: Format) -> str:
 
 
 def _page(
-    request: Request, who: Desk, wanted: Filter, *, form: Mapping[str, str] = {}, refused: Refused | None = None
+    request: Request,
+    who: Desk,
+    wanted: Filter,
+    *,
+    form: Mapping[str, str] = {},
+    refused: Refused | None = None,
+    status: int = 422,
 ) -> Response:
     fields = wanted.as_fields()
     chosen = {name for name in COLUMNS if form.get(f"c_{name}") == "1"} if form else set(CHOSEN)
@@ -108,7 +153,7 @@ def _page(
         request,
         who,
         "desk/transfer/export.html",
-        422 if refused else 200,
+        status if refused else 200,
         fields=fields,
         back=urlencode(fields),
         columns=COLUMNS,

@@ -16,8 +16,8 @@ from petition.moderation.keys import keys_for
 from petition.organizers.model import Refused
 from petition.signatures.csv_lines import written
 from petition.signatures.model import Visibility
+from petition.transfer import guessing, intakes, jobs, mapping, multipart, overview
 from petition.transfer import intake_queries as queries
-from petition.transfer import intakes, jobs, mapping, multipart, overview
 from petition.transfer.dates import Order
 from petition.transfer.encodings import NAMES
 from petition.transfer.intakes import Oversized, Whose
@@ -172,13 +172,15 @@ async def _page(
         keys = await keys_for(conn, letter, site.wrapper)
         some = await queries.problems(conn, letter, number, 0, SHOWN_PROBLEMS) if intake.problems else []
         redo = await queries.undone(conn, letter, number) if intake.state is State.UNDONE else 0
+    about = About.revealed(intake.about, keys)
     return desk.page(
         request,
         who,
         "desk/transfer/import.html",
         422 if refused else 200,
         intake=intake,
-        about=About.revealed(intake.about, keys),
+        about=about,
+        no_header=intake.state is State.MAPPING and guessing.is_no_header(about.header),
         form=form,
         some_problems=some,
         can_be_redone=redo,

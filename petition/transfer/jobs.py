@@ -24,7 +24,8 @@ from petition.signatures.imports import Reader, Report, Target
 from petition.transfer import encodings, tables, undoing
 from petition.transfer import intake_queries as queries
 from petition.transfer.dates import Seen
-from petition.transfer.mapping import Mapper, Plan, guess
+from petition.transfer.guessing import guess
+from petition.transfer.mapping import Mapper, Plan
 from petition.transfer.model import About, State
 from petition.transfer.tables import CSV, Pieces
 
@@ -175,7 +176,8 @@ def _looked_through(job: Job, pieces: Pieces) -> tuple[object, ...]:
     if not job.done:
         raise ImportRefused(tables.ONLY_HEADER)
     name = About.revealed(job.row["about"], job.keys).name
-    about = About(name, header, shown, [each.order for each in seen])
+    sheets = 1 if form == CSV else tables.sheets_of(pieces)
+    about = About(name, header, shown, [each.order for each in seen], sheets)
     return form, encoding, delimiter, about.hidden(job.keys), Plan(guess(header)).as_json(), job.done
 
 

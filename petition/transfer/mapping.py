@@ -1,6 +1,5 @@
-"""Which column of a file is what: guessed from its header, chosen by an organizer, applied to each row."""
+"""Which column of a file is what, as an organizer has chosen, applied to each row."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,10 +8,9 @@ from typing import Any
 from petition.i18n import N_
 from petition.organizers.model import Refused
 from petition.signatures import csv_format
-from petition.signatures.csv_format import COLUMNS, Problem, Row, Wrong
+from petition.signatures.csv_format import COLUMNS, Problem, Reading, Row, Wrong
 from petition.signatures.model import Kind, Visibility
-from petition.signatures.names import fold
-from petition.transfer import dates
+from petition.transfer import dates, guessing
 from petition.transfer.dates import Order
 from petition.transfer.tables import Line
 
@@ -30,37 +28,15 @@ FIELDS: Mapping[str, str] = {
     "signed_at": N_("date of signing"),
     "visibility": N_("who sees the name"),
 }
-# Words of a header that say what stands below it: the first field with a fitting one is guessed.
-_HEADERS: Mapping[str, str] = {
-    "email": r"e ?mail|почт\w*|адрес эл\w*",
-    "signed_at": r"timestamp|отметка времени|date|signed at|signed|дата\w*|время",
-    "first": r"first name|given name|forename|имя",
-    "last": r"last name|surname|family name|фамилия",
-    "name_ru": r"name ru|название.*рус\w*|organi[sz]ation ru",
-    "kind": r"kind|тип|вид|signing as",
-    "visibility": r"visibility|who (may )?sees?|(show|publish) your name|видимость|кто (может )?вид\w*|публич\w*|"
-    r"показ\w* имя",
-    "organization": r"organi[sz]ation( name)?|название.*|организация",
-    "affiliation": r"affiliation|company|employer|institution|position|job|occupation|место работы|работа|должность|"
-    r"компания|профессия|учреждение|аффилиация",
-    "city": r"city|town|place|город|населенный пункт|место жительства",
-    "country": r"country|страна",
-    "name": r"(full |your )?name|signatory|фио|ф и о|имя.*фамилия|фамилия.*имя|подпис\w*|ваше имя",
-}
-_WHOLE_NAME = re.compile(r"(имя|first|name).*(фамилия|last|surname)|(фамилия|last|surname).*(имя|first|name)|фио")
-_KINDS = {
-    Kind.PERSON: "person people individual человек частное лицо физлицо физическое гражданин personal",
-    Kind.ORGANIZATION: "organization organisation company org организация юрлицо юридическое компания",
-}
-_VISIBILITIES = {
-    Visibility.PUBLIC: "public everyone yes да публично всем открыто все публичная",
-    Visibility.ORGANIZERS: "organizers organisers private no нет организаторам организаторы скрыто закрыто",
-    Visibility.COUNTED: "counted anonymous анонимно никому",
-}
 BY_COLUMN = "column"  # of the kind: an organization where the column has one, else a person
 KINDS = (Kind.PERSON.value, Kind.ORGANIZATION.value, BY_COLUMN)
 
 AMBIGUOUS = N_("Say which comes first in the dates, the day or the month: the file does not tell.")
+NO_KIND = N_("It is not clear who signs here, a person or an organization.")
+NO_VISIBILITY = N_(
+    "It is not clear here who may see the name. Understood are yes and no, public, organizers, anonymous."
+)
+HEADER_AGAIN = N_("This row is the header once more.")
 NO_NAME = N_("Say which column has the names.")
 TWICE = N_("Two columns are the same field; only names, place of work and city can be put together of several.")
 _JOINED = {"name": " ", "affiliation": ", ", "city": ", ", "name_ru": " ", "organization": " "}
@@ -86,35 +62,6 @@ class Plan:
         """Return what ``as_json`` made."""
         order = Order(given["dates"]) if given["dates"] else None
         return cls(tuple(given["columns"]), given["kind"], Visibility(given["visibility"]), order, given["skip"])
-
-
-def guess(header: Sequence[str]) -> tuple[str, ...]:
-    """Return the likely field of each column."""
-    found: list[str] = []
-    for cell in header:
-        guessed = _guess(fold(cell.replace("_", " ")))
-        found.append("" if guessed in found else guessed)
-    return _sorted_out(found)
-
-
-def _guess(text: str) -> str:
-    if text in FIELDS:
-        return text
-    if _WHOLE_NAME.search(text):
-        return "name"
-    for exactly in (True, False):  # "Name of the organization" is no name
-        for name, pattern in _HEADERS.items():
-            matches = re.fullmatch(pattern, text) if exactly else re.search(rf"\b(?:{pattern})\b", text)
-            if matches and (exactly or name not in {"first", "kind"}):
-                return name
-    return ""
-
-
-def _sorted_out(found: list[str]) -> tuple[str, ...]:
-    """A first name without a last one is all the name there is."""
-    if "name" not in found and ("first" in found) != ("last" in found):
-        found = ["name" if each in {"first", "last"} else each for each in found]
-    return tuple(found)
 
 
 def plan_of(form: Mapping[str, str], columns: int, orders: Sequence[Order | None]) -> Plan:
@@ -146,7 +93,7 @@ def plan_of(form: Mapping[str, str], columns: int, orders: Sequence[Order | None
 
 @dataclass(slots=True)
 class Mapper:
-    """Turns lines into rows as the import knows them."""
+    """Turns lines into rows as the import knows them. One object per file."""
 
     plan: Plan
     orders: Sequence[Order | None]
@@ -161,13 +108,15 @@ class Mapper:
 
     def rows(self, found: Iterator[Line]) -> Iterator[Row | Problem]:
         """Yield each row after the header, or what is wrong with it; rows without anything for us are passed over."""
-        next(found, None)
+        header, reading = next(found, (0, ""))[1], Reading(self.now, self.languages)
         for number, line in found:
             try:
+                if line == header:
+                    raise Wrong(HEADER_AGAIN)
                 cells = csv_format.cleaned(line, len(self.plan.columns))
                 told = {name: self._joined(name, cells) for name in self._places}
                 if any(told.values()):
-                    yield Row(number, csv_format.entry_of(self._table(told), self.now, self.languages))
+                    yield Row(number, csv_format.entry_of(self._table(told), reading))
             except Wrong as wrong:
                 yield Problem(number, wrong.reason, wrong.column)
 
@@ -194,14 +143,18 @@ class Mapper:
 
     def _kind(self, told: Mapping[str, str]) -> str:
         if told.get("kind"):
-            return _word(told["kind"], _KINDS) or told["kind"]
+            if (said := guessing.kind_of(told["kind"])) is None:
+                raise Wrong(NO_KIND, "kind")
+            return said.value
         if self.plan.kind != BY_COLUMN:
             return self.plan.kind
         return (Kind.ORGANIZATION if told.get("organization") or told.get("name_ru") else Kind.PERSON).value
 
     def _visibility(self, told: Mapping[str, str], kind: str) -> str:
         if told.get("visibility"):
-            return _word(told["visibility"], _VISIBILITIES) or told["visibility"]
+            if (said := guessing.visibility_of(told["visibility"])) is None:
+                raise Wrong(NO_VISIBILITY, "visibility")
+            return said.value
         if kind == Kind.ORGANIZATION:
             return Visibility.PUBLIC.value
         return self.plan.visibility.value
@@ -214,8 +167,3 @@ class Mapper:
         if found is None:
             raise Wrong(dates.NO_DATE, "signed_at")
         return found
-
-
-def _word(cell: str, known: Mapping[Any, str]) -> str | None:
-    said = set(fold(cell).split())
-    return next((value.value for value, words in known.items() if said & set(words.split())), None)

@@ -46,11 +46,13 @@ class About:
     header: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()  # the first few
     orders: Sequence[Order | None] = ()  # how the dates of each column are written
+    sheets: int = 1  # in the workbook, of which the first one is read
 
     def hidden(self, keys: LetterKeys) -> bytes:
         """Return it encrypted."""
         orders = [each and each.value for each in self.orders]
-        return keys.hide({"name": self.name, "header": self.header, "rows": self.rows, "orders": orders})
+        told = {"name": self.name, "header": self.header, "rows": self.rows, "orders": orders, "sheets": self.sheets}
+        return keys.hide(told)
 
     @classmethod
     def revealed(cls, stored: bytes | None, keys: LetterKeys) -> "About":
@@ -61,7 +63,8 @@ class About:
             told: Mapping[str, Any] = keys.reveal(stored)
         except KeyDestroyed:
             return cls()
-        return cls(told["name"], told["header"], told["rows"], [each and Order(each) for each in told["orders"]])
+        orders = [each and Order(each) for each in told["orders"]]
+        return cls(told["name"], told["header"], told["rows"], orders, told.get("sheets", 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """An uploaded file as rows of cells, whichever form it has."""
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import BinaryIO, cast
 
 from petition.errors import ImportRefused
@@ -16,6 +17,7 @@ MOST_COLUMNS = 50
 DELIMITERS = (",", ";", "\t")
 CSV, XLSX = "csv", "xlsx"
 LINES_LOOKED_AT = 30
+_NAMES_DELIMITER = re.compile("sep=[,;\t]?", re.IGNORECASE)
 
 EMPTY = N_("There is nothing in this file.")
 ONLY_HEADER = N_("There is only a header in this file, and no row below it.")
@@ -41,7 +43,18 @@ def lines(pieces: Pieces, form: str, encoding: str, delimiter: str) -> Iterator[
         found = sheets.rows(BytesIO(b"".join(pieces())))
     else:
         found = csv_lines.rows(cast("BinaryIO", encodings.AsUtf8(pieces(), encoding)), delimiter)
+        found = dropwhile(_names_delimiter, found)
     return _within_limits(found)
+
+
+def _names_delimiter(line: Line) -> bool:
+    """Tell whether it is the line by which Excel is told the delimiter: sep=; on top of a file."""
+    return line[0] == 1 and isinstance(line[1], list) and _NAMES_DELIMITER.fullmatch("".join(line[1])) is not None
+
+
+def sheets_of(pieces: Pieces) -> int:
+    """Return how many sheets can be seen in a workbook; only the first of them is read. Raises ``ImportRefused``."""
+    return sheets.count(BytesIO(b"".join(pieces())))
 
 
 def _within_limits(found: Iterator[Line]) -> Iterator[Line]:
@@ -74,8 +87,9 @@ def header_of(line: Line | None) -> list[str]:
 def delimiter_of(pieces: Pieces, encoding: str) -> str:
     """Return what parts the cells: what gives the first lines the same number of cells, and the most."""
     source = encodings.AsUtf8(pieces(), encoding)
-    text = [source.readline(20_000).decode(errors="replace") for _ in range(LINES_LOOKED_AT)]
-    return max(DELIMITERS, key=lambda each: _fit([line for line in text if line.strip()], each))
+    text = "".join(source.readline(20_000).decode(errors="replace") for _ in range(LINES_LOOKED_AT))
+    found = [f"{line}\n" for line in re.split("\r\n?|\n", text) if line.strip()]
+    return max(DELIMITERS, key=lambda each: _fit(found, each))
 
 
 def _fit(text: Sequence[str], delimiter: str) -> tuple[int, int]:

@@ -1,7 +1,8 @@
-"""How much memory a large import and a large export take: ``python -m tests.bench.in_and_out [ROWS]``.
+"""How much memory a large import and a large export take: ``python -m tests.bench.in_and_out [ROWS] [import|export]``.
 
 The promise: importing 100,000 rows takes a process to 200 MB at most, and exporting 1,000,000 lets it grow by at most
-50 MB, in each form. Exits with 1 if a promise is broken.
+50 MB, in each form. Each figure is printed as soon as it is there, and a part that fails leaves the others theirs.
+Exits with 1 if a promise is broken or a part has failed.
 """
 
 import asyncio
@@ -11,7 +12,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from petition.moderation.model import Filter
 from petition.sealing import Wrapper
 from petition.settings import Role, load
 from petition.signatures.exports import Format
-from petition.transfer import intakes, jobs, mapping
+from petition.transfer import guessing, intakes, jobs
 from petition.transfer.exporting import CHOSEN, Export, Order
 from petition.transfer.intakes import Whose
 from petition.transfer.model import About
@@ -40,7 +42,15 @@ SELECT $1, n, now(), now() - n * interval '1 second', 'person', 'confirmed', 'pu
        'LV', 'en'
 FROM generate_series($2::bigint, $3::bigint) AS n
 """
+EVERY = 10.0  # seconds between two signs of life
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+Part = tuple[Callable[[Database, Letter, int], Awaitable[bool]], int]  # and with how many rows
+
+
+class WrongNumber(Exception):
+    """Not all rows came, or went."""
 
 
 def resident() -> float:
@@ -78,37 +88,54 @@ async def measured(work: Awaitable[object]) -> Measured:
     return Measured(before, max(*peak, resident()), time.monotonic() - begin)
 
 
-async def bring(database: Database, letter: Letter, number_of_rows: int) -> dict[str, Measured]:
-    """Upload and import a file of so many people; return what each step took."""
+async def bring(database: Database, letter: Letter, number_of_rows: int) -> bool:
+    """Upload and import a file of so many people; print what each step took, tell whether the promise is kept."""
     async with database.transaction() as conn:
         whose = Whose(await conn.fetchval(ORGANIZER), letter.id)
         number = await intakes.begin(conn, whose)
     await intakes.store(database, whose, letter.keys, number, _file(number_of_rows))
     async with database.transaction() as conn:
         await intakes.uploaded(conn, whose, letter.keys, number, "bench.csv")
-    took = {"reading": await measured(_step(database))}
+    kept = [await _imported(database, "reading", number_of_rows)]
     async with database.transaction() as conn:
         await intakes.move(conn, whose, letter.keys, number, await _chosen(conn, letter, number))
-    took["trying"] = await measured(_step(database))
+    kept.append(await _imported(database, "trying", number_of_rows))
     async with database.transaction() as conn:
         await intakes.move(conn, whose, letter.keys, number, {"step": "start"})
-    took["importing"] = await measured(_step(database))
+    kept.append(await _imported(database, "importing", number_of_rows))
     async with database.connection() as conn:
         counted = await rows.check_count(conn, letter)
     if counted["people"] != number_of_rows:
-        raise SystemExit(f"{counted['people']} of {number_of_rows} people were imported")
-    return took
+        raise WrongNumber(f"{counted['people']} of {number_of_rows} people were imported")
+    return all(kept)
+
+
+async def _imported(database: Database, step: str, number_of_rows: int) -> bool:
+    following = asyncio.create_task(_follow(database, step))
+    try:
+        took = await measured(_step(database))
+    finally:
+        following.cancel()
+    say(f"import, {step}: {number_of_rows:,} rows, {took.peak:.0f} MB at most, {took.seconds:.1f} s")
+    return took.peak <= IMPORT_MOST
+
+
+async def _follow(database: Database, step: str) -> None:
+    while True:
+        await asyncio.sleep(EVERY)
+        async with database.connection() as conn:
+            say(f"  {step}: {await conn.fetchval('SELECT max(progress) FROM intake'):,} rows so far")
 
 
 async def _chosen(conn: Connection, letter: Letter, number: int) -> dict[str, str]:
     about = About.revealed((await intakes.read(conn, letter.id, number)).about, letter.keys)
-    columns = {f"c{place}": name for place, name in enumerate(mapping.guess(about.header))}
+    columns = {f"c{place}": name for place, name in enumerate(guessing.guess(about.header))}
     return columns | {"step": "check", "kind": "person", "visibility": "public"}
 
 
 async def _step(database: Database) -> None:
     if not await jobs.step(database, Wrapper([KEY]), ("en", "ru")):
-        raise SystemExit("there was nothing to do")
+        raise WrongNumber("there was nothing to do")
 
 
 async def _file(number_of_rows: int) -> AsyncIterator[bytes]:
@@ -122,50 +149,67 @@ async def _file(number_of_rows: int) -> AsyncIterator[bytes]:
         yield "".join(lines).encode()
 
 
-async def take_out(database: Database, letter: Letter, number_of_rows: int) -> dict[str, Measured]:
-    """Export so many rows in every form; return what each took."""
+async def take_out(database: Database, letter: Letter, number_of_rows: int) -> bool:
+    """Export so many rows in every form; print what each took, tell whether the promise is kept."""
     async with database.connection() as conn:
         there: int = await conn.fetchval("SELECT count(*) FROM signature")
         for first in range(there + 1, number_of_rows + 1, 100_000):
-            await conn.execute(FILL, letter.id, first, min(first + 99_999, number_of_rows), timeout=600)
+            last = min(first + 99_999, number_of_rows)
+            await conn.execute(FILL, letter.id, first, last, timeout=600)
+            say(f"  {last:,} rows to export so far")
         await conn.execute("ANALYZE signature", timeout=600)
-    return {form.value: await measured(_drain(database, letter, form, number_of_rows)) for form in Format}
+    kept = []
+    for form in Format:
+        took = await measured(_drain(database, letter, form, number_of_rows))
+        grown = took.peak - took.before
+        say(f"export, {form.value}: {number_of_rows:,} rows, {grown:+.1f} MB, {took.seconds:.1f} s")
+        kept.append(grown <= EXPORT_MOST)
+    return all(kept)
 
 
 async def _drain(database: Database, letter: Letter, form: Format, number_of_rows: int) -> None:
-    export = Export(database, letter.keys, Order(letter.id, Filter(), CHOSEN, form))
+    export, told = Export(database, letter.keys, Order(letter.id, Filter(), CHOSEN, form)), time.monotonic()
     async for _ in export.pieces():
-        pass
+        if time.monotonic() - told > EVERY:
+            told = time.monotonic()
+            say(f"  {form.value}: {export.rows:,} rows so far")
     if export.rows != number_of_rows:
-        raise SystemExit(f"{export.rows} of {number_of_rows} rows were exported")
+        raise WrongNumber(f"{export.rows} of {number_of_rows} rows were exported")
 
 
-async def run(url: str, folder: Path, imported: int, exported: int) -> bool:
-    """Measure both and print them; tell whether the promises are kept."""
+async def run(url: str, folder: Path, parts: Sequence[Part]) -> bool:
+    """Measure each part and print it; tell whether the promises are kept."""
     await migrate(url)
     settings = load(environment(folder, url, 8000), role=Role.WEB)
+    kept = []
     async with opened(url, most=4) as database:
         await publish(settings, database)
         async with database.connection() as conn:
             letter = await rows.letter(conn)
-        took = await bring(database, letter, imported)
-        given = await take_out(database, letter, exported)
-    for name, each in took.items():
-        print(f"import, {name}: {imported:,} rows, {each.peak:.0f} MB at most, {each.seconds:.1f} s")
-    for name, each in given.items():
-        print(f"export, {name}: {exported:,} rows, {each.peak - each.before:+.1f} MB, {each.seconds:.1f} s")
-    kept = all(each.peak <= IMPORT_MOST for each in took.values())
-    return kept and all(each.peak - each.before <= EXPORT_MOST for each in given.values())
+        for part, number_of_rows in parts:
+            try:
+                kept.append(await part(database, letter, number_of_rows))
+            except Exception:  # noqa: BLE001 - the figures of the other part are figures all the same
+                traceback.print_exc()
+                kept.append(False)
+    return all(kept)
+
+
+def say(text: str) -> None:
+    """Print a line at once, whoever reads it."""
+    print(text, flush=True)
 
 
 def main() -> None:
-    """Run with so many rows for both, or with as many as were promised."""
-    given = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    """Run with so many rows for both, or with as many as were promised; or only one of both."""
+    given = next((int(each) for each in sys.argv[1:] if each.isdecimal()), 0)
+    parts: dict[str, Part] = {"import": (bring, given or 100_000), "export": (take_out, given or 1_000_000)}
+    wanted = [parts[each] for each in sys.argv[1:] if each in parts] or list(parts.values())
     with tempfile.TemporaryDirectory(prefix="petition-bench-") as place:
         folder = Path(place)
         folder.chmod(0o711)
         with embedded.running(folder, fast=True) as url:
-            kept = asyncio.run(run(url, folder, given or 100_000, given or 1_000_000))
+            kept = asyncio.run(run(url, folder, wanted))
     sys.exit(0 if kept else 1)
 
 

@@ -324,4 +324,23 @@ def test_any_bytes_are_rows_or_problems_in_order(content: bytes) -> None:
     assert found[0] == Row(2, Entry(Kind.PERSON, Visibility.ORGANIZERS, name="Ann"))
     numbers = [each.line for each in found]
     assert numbers == sorted(set(numbers))
-    assert numbers[-1] <= 3 + content.count(b"\n")
+    assert numbers[-1] <= 3 + content.count(b"\n") + content.count(b"\r")
+
+
+LINES = st.lists(st.text("ab", min_size=1, max_size=300), min_size=1, max_size=300)
+
+
+@given(LINES, st.sampled_from(["\r", "\n", "\r\n"]), st.booleans())
+def test_lines_end_in_any_way(lines: list[str], end: str, ended: bool) -> None:
+    content = end.join(lines) + (end if ended else "")
+    assert list(csv_lines.rows(io.BytesIO(content.encode()))) == [(n, [x]) for n, x in enumerate(lines, 1)]
+
+
+def test_a_file_of_an_old_mac_is_not_held_whole() -> None:
+    content = b"Ann Ek,Ufa\r" * 200_000
+    tracemalloc.start()
+    found = sum(1 for _ in csv_lines.rows(io.BytesIO(content)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == 200_000
+    assert peak < 2_000_000

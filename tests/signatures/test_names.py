@@ -332,3 +332,9 @@ def test_split_names_loses_nothing(text: str) -> None:
     letters = sorted(names.clean(text).replace(" // ", "").replace(" ", ""))
     found = sorted(((english or "") + (russian or "")).replace(" // ", "").replace(" ", ""))
     assert found == letters
+
+
+@given(st.text("aZ'`-_ЁйЯ 1«»“”„–—.", max_size=20))
+def test_simple_names_fold_as_all_do(name: str) -> None:
+    # A joiner goes without a trace, and sends it the long way.
+    assert fold(name) == fold(f"{name}\u200d")

@@ -188,3 +188,29 @@ async def test_a_revoked_key_takes_its_waiting_list_along(site: Installation, be
         assert await make(site)
     jobs = await rows.rows_of(site.database, "SELECT key, state FROM address_job ORDER BY id")
     assert [tuple(job.values()) for job in jobs] == [(first, "failed"), (second, "done")]
+
+
+async def test_a_revoked_key_takes_its_finished_lists_along(site: Installation, bench: Bench) -> None:
+    from petition.transfer import address_jobs
+
+    await bench.sign("Vera", updates="1")
+    async with people.at_desk(site, "owner") as client:
+        await client.post(ADDRESSES, data=REGISTER)
+        key = await wait_three_days(site)
+        await client.post(ADDRESSES, data={"step": "ask", "key": str(key)})
+        assert await make(site)
+        (job,) = await rows.rows_of(site.database, "SELECT id FROM address_job")
+        assert (await client.post(f"{ADDRESSES}/{job['id']}")).status_code == 200
+        await client.post(ADDRESSES, data={"step": "revoke", "key": str(key)})
+        assert (await client.post(f"{ADDRESSES}/{job['id']}")).status_code == 404
+        assert not await rows.rows_of(site.database, "SELECT FROM address_part")
+        # One that the worker finished in the very moment of the revocation.
+        async with site.database.connection() as conn:
+            await conn.execute(
+                "INSERT INTO address_job (letter, key, state) SELECT letter, id, 'done' FROM address_key"
+            )
+        (late,) = await rows.rows_of(site.database, "SELECT id FROM address_job")
+        assert (await client.post(f"{ADDRESSES}/{late['id']}")).status_code == 404
+        assert f"{ADDRESSES}/{late['id']}" not in (await client.get(ADDRESSES)).text
+    assert await address_jobs.forget_lists(site.database) == 1
+    assert not await rows.rows_of(site.database, "SELECT FROM address_job")

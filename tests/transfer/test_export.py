@@ -77,9 +77,9 @@ async def test_formulas_are_harmless(site: Installation, form: str) -> None:
 
 
 async def test_a_csv_comes_back_in_as_it_went_out(site: Installation, bench: Bench) -> None:
-    from petition.transfer import mapping
+    from petition.transfer import guessing
 
-    assert mapping.guess(exporting.CHOSEN[:8]) == exporting.CHOSEN[:8]
+    assert guessing.guess(exporting.CHOSEN[:8]) == exporting.CHOSEN[:8]
 
 
 async def test_the_file_is_named_in_both_scripts(site: Installation) -> None:
@@ -200,3 +200,32 @@ async def test_what_is_no_language_is_not_in_the_log(site: Installation, bench: 
         assert len(read(answer.content, "csv")) == 1
     (begun,) = await rows.rows_of(site.database, "SELECT before FROM log WHERE act = 'export.list'")
     assert begun["before"] == "form:csv"
+
+
+async def test_nobody_takes_every_connection(site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.sign("Vera")
+    going = asyncio.Event()
+    slices = exporting.Export._slices
+
+    async def waiting(self: exporting.Export):  # type: ignore[no-untyped-def]
+        await going.wait()
+        async for each in slices(self):
+            yield each
+
+    monkeypatch.setattr(exporting.Export, "_slices", waiting)
+    form = {"form": "csv", "c_name": "1"}
+    async with (
+        people.at_desk(site, "moderator", email="greedy@letters.example") as greedy,
+        people.at_desk(site, "moderator", email="other@letters.example") as other,
+    ):
+        wanted = [asyncio.create_task(greedy.post(EXPORT, data=form)) for _ in range(10)]
+        while sum(each.done() for each in wanted) < 10 - export_views.MOST_AT_ONCE:
+            await asyncio.sleep(0.02)
+        last = asyncio.create_task(other.post(EXPORT, data=form))
+        going.set()
+        answers = [await each for each in wanted]
+        assert sorted(each.status_code for each in answers) == [200] * 3 + [429] * 7
+        assert "Three lists are on their way" in next(each.text for each in answers if each.status_code == 429)
+        assert (await last).status_code == 200
+        assert (await greedy.post(EXPORT, data=form)).status_code == 200
+    assert len(await rows.rows_of(site.database, "SELECT FROM log WHERE act = 'export.list'")) == 5

@@ -15,7 +15,7 @@ from petition.transfer.model import MOST_BYTES
 from tests import rows
 from tests.running import Installation
 from tests.transfer import books
-from tests.transfer.desk import IMPORT, text_of
+from tests.transfer.desk import FORM, IMPORT, text_of
 from tests.transfer.test_import import carrying
 
 LAUGHS = (
@@ -32,7 +32,7 @@ def with_doctype(doctype: str) -> bytes:
 
 
 def locked() -> bytes:
-    return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000)
+    return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(70_000) + "EncryptedPackage".encode("utf-16-le") + bytes(200)
 
 
 def many_entries() -> bytes:
@@ -95,6 +95,9 @@ REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
     ("billion laughs", lambda: with_doctype(LAUGHS), sheets.HOSTILE),
     ("a file from outside", lambda: with_doctype(OUTSIDE), sheets.HOSTILE),
     ("locked", locked, sheets.LOCKED),
+    ("an old one", lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4000), sheets.OLD),
+    ("a row without end", lambda: books.raw(books.sheet(f'<row r="99999999999">{CELL % "x"}</row>')), sheets.HOSTILE),
+    ("a row twice", lambda: books.raw(books.sheet('<row r="2"/><row r="2"/>')), sheets.HOSTILE),
     ("many entries", many_entries, sheets.TOO_LARGE),
     ("a lie", lies_about_its_size, sheets.TOO_LARGE),
     ("cut", cut, sheets.NOT_A_WORKBOOK),
@@ -252,3 +255,92 @@ async def test_a_slow_upload_is_broken_off(site: Installation, monkeypatch: pyte
         answer: httpx2.Response = await one.client.post(IMPORT, content=body(), headers=headers)
         assert answer.status_code == 408
         assert not await rows.rows_of(site.database, "SELECT FROM intake")
+
+
+async def test_a_stray_zero_is_the_problem_of_its_row_only(site: Installation) -> None:
+    async with carrying(site) as one:
+        await one.upload(b"Name,City\nAnn\0Ek,Ufa\nBob Ek,Riga\n")
+        await one.work()
+        await one.check()
+        stands = await one.newest()
+        assert (stands.report["people"], stands.problems) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Имя\tГород\rВера Новак\tУфа\rПётр Ёлкин\tРига\r".encode(),
+        "Имя;Город\r\nВера Новак;Уфа\rПётр Ёлкин;Рига\n".encode("cp1251"),
+        b"sep=;\r\n" + "Имя;Город\r\nВера Новак;Уфа\r\nПётр Ёлкин;Рига\r\n".encode(),
+        ("Имя,Город\r" * 3 + "Вера Новак,Уфа\rПётр Ёлкин,Рига").encode(),
+    ],
+    ids=["only CR", "mixed", "sep=", "header again"],
+)
+async def test_what_programs_write(site: Installation, content: bytes) -> None:
+    async with carrying(site) as one:
+        await one.upload(content)
+        await one.work()
+        await one.check({"visibility": "public"})
+        await one.do("start", {"skip": "1"})
+        named = await rows.rows_of(site.database, "SELECT name, city FROM signature ORDER BY name")
+        assert [tuple(row.values()) for row in named] == [("Вера Новак", "Уфа"), ("Пётр Ёлкин", "Рига")]
+
+
+async def test_an_error_of_the_spreadsheet_is_nobody(site: Installation) -> None:
+    content = books.raw(
+        books.sheet(
+            f'<row>{CELL % "Name"}{CELL % "City"}</row><row><c t="e"><v>#N/A</v></c></row>'
+            f'<row><c t="e"><v>#REF!</v></c>{CELL % "Ufa"}</row><row>{CELL % "Ann Ek"}<c t="e"><v>#NAME?</v></c></row>'
+        )
+    )
+    async with carrying(site) as one:
+        await one.upload(content)
+        await one.work()
+        await one.check({"visibility": "public"})
+        assert ((await one.newest()).report["people"], (await one.newest()).problems) == (1, 1)
+        await one.do("start", {"skip": "1"})
+        named = await rows.rows_of(site.database, "SELECT name, city FROM signature")
+        assert [tuple(row.values()) for row in named] == [("Ann Ek", None)]
+
+
+async def test_it_is_said_that_other_sheets_are_not_read(site: Installation) -> None:
+    import io
+
+    import xlsxwriter
+
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as made:
+        for name in ("one", "two"):
+            sheet = made.add_worksheet(name)
+            sheet.write(0, 0, "Name")
+            sheet.write(1, 0, f"Ann {name}")
+    async with carrying(site) as one:
+        await one.upload(out.getvalue())
+        await one.work()
+        assert "Only the first of 2 sheets is read." in (await one.see()).text
+        await one.upload(books.book([["Name"], ["Ann"]]))
+        await one.work()
+        assert "is read" not in (await one.see()).text
+
+
+async def test_paths_as_some_programs_write_them(site: Installation) -> None:
+    parts = {
+        "xl\\workbook.xml": books.WORKBOOK,
+        "xl\\_rels\\workbook.xml.rels": books.LINKS.replace("worksheets/", "../xl/worksheets/"),
+        "xl\\worksheets\\sheet1.xml": books.sheet(f"<row>{CELL % 'Name'}</row><row>{CELL % 'Ann Ek'}</row>"),
+    }
+    async with carrying(site) as one:
+        await one.bring(books.archive(parts))
+        assert (await one.counted())["people"] == 1
+
+
+async def test_a_file_without_a_header_is_warned_of(site: Installation) -> None:
+    async with carrying(site) as one:
+        await one.upload(b"Vera Novak,vera@letters.example\nAnn Ek,ann@letters.example\n")
+        await one.work()
+        assert "cancel this, write the names of the columns" in (await one.see()).text
+        await one.upload(FORM.encode())
+        await one.work()
+        told = (await one.see()).text
+        assert "The first row of the file is taken for the names of its columns" in told
+        assert "cancel this, write" not in told

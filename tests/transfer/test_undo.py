@@ -17,8 +17,9 @@ from tests import rows
 from tests.faults.processes import command, worker_environ
 from tests.mail.post_office import PostOffice
 from tests.moderation.desk import WRAPPER, Bench
-from tests.running import Installation
-from tests.transfer.desk import FORM, LANGUAGES
+from tests.organizers import people
+from tests.running import SLUG, Installation
+from tests.transfer.desk import FORM, IMPORT, LANGUAGES
 from tests.transfer.test_import import carrying, counts
 
 FILE = """\
@@ -298,3 +299,11 @@ async def test_what_readers_reported_comes_back_too(site: Installation, bench: B
 
 
 REPORTS = "SELECT signature, reason, note, at, settled_by FROM report WHERE letter = $1 ORDER BY id"
+
+
+async def test_the_log_leads_to_where_an_import_is_undone(site: Installation) -> None:
+    async with carrying(site) as one:
+        number = (await one.bring(FORM.encode())).number
+        assert f'href="{IMPORT}/{number}"' in (await one.client.get(f"/organizer/{SLUG}/log")).text
+    async with people.at_desk(site, "moderator", email="moderator@letters.example") as client:
+        assert f'href="{IMPORT}' not in (await client.get(f"/organizer/{SLUG}/log")).text
