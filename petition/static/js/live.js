@@ -4,7 +4,7 @@ const say = document.querySelector("[data-say]");
 const address = `/api/v1/letters/${place.dataset.live}/`;
 const number = new Intl.NumberFormat(document.documentElement.lang);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-let shown, spoken = Date.now(), source, timer;
+let shown, spoken = Date.now(), unsaid, source, timer;
 
 // A goal that has been reached makes room for the next one.
 function raise(total) {
@@ -16,8 +16,21 @@ function raise(total) {
   document.querySelector("[data-goal]").textContent = number.format(goal);
 }
 
+// Once a minute at most; what moves meanwhile is said, as it stands then, when the minute is over.
+function speak(total) {
+  clearTimeout(unsaid);
+  const wait = spoken + 60000 - Date.now();
+  if (wait > 0) {
+    unsaid = setTimeout(speak, wait, total);
+    return;
+  }
+  say.textContent = say.dataset.say.replace("#", number.format(total));
+  spoken = Date.now();
+}
+
 function show(counts) {
-  if (typeof counts.total !== "number" || counts.total === shown) return;
+  const now = `${counts.people}-${counts.organizations}`; // either may move without the total
+  if (typeof counts.total !== "number" || now === shown) return;
   raise(counts.total);
   for (const each of document.querySelectorAll("[data-count]")) {
     const count = counts[each.dataset.count];
@@ -30,11 +43,8 @@ function show(counts) {
   const time = document.querySelector("[data-counted]");
   time.dateTime = counts.counted_at;
   time.textContent = counts.counted_at.slice(0, 16).replace("T", " ") + " UTC";
-  if (shown !== undefined && Date.now() - spoken > 60000) {
-    say.textContent = say.dataset.say.replace("#", number.format(counts.total));
-    spoken = Date.now();
-  }
-  shown = counts.total;
+  if (shown !== undefined) speak(counts.total);
+  shown = now;
 }
 
 async function ask() {
