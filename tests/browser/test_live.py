@@ -57,6 +57,7 @@ async def test_organizations_move_even_where_the_total_does_not(hamlet: Town, me
     async with hamlet.site.database.connection() as conn:
         await conn.execute("UPDATE count SET people = 50, organizations = 5")
     await visitor.count_becomes(55)
+    await visitor.open()
     organizations = visitor.page.locator("[data-count=organizations]").first
     await expect(organizations).to_have_text("5")
     async with hamlet.site.database.connection() as conn:
