@@ -75,6 +75,18 @@ def without_port(answer: httpx2.Response) -> bytes:
     return painted.getvalue()
 
 
+WIDE = ("ВЫСОКОПРОФЕССИОНАЛЬНЫЕ ЩИТЫ", "W" * 24, "</title><img src=x onerror=alert(1)>", "שמרו" + "ש" * 20)
+
+
+@pytest.mark.parametrize("title", WIDE)
+def test_a_long_word_is_not_cut_off_at_the_edge(title: str) -> None:
+    with Image.open(io.BytesIO(draw(titled(title)))) as image:
+        plain = image.convert("RGB")
+    assert plain.crop((88, 60, 1112, 400)).getcolors(1) is None  # there is a title
+    for edge in ((1104, 60, 1112, 400), (82, 60, 88, 400)):
+        assert plain.crop(edge).getcolors(1) == [((edge[2] - edge[0]) * 340, PAPER)]
+
+
 @pytest.mark.parametrize("name", TITLES)
 def test_no_title_breaks_it(name: str) -> None:
     compare(draw(titled(TITLES[name])), name)
