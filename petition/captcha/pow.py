@@ -90,15 +90,23 @@ class ProofOfWork:
 
     def check(self, text: str, letter_id: int) -> Result:
         """Tell whether ``text``, base64 of JSON, solves a challenge of ours for this letter."""
-        payload = _parse(text)
-        if payload is None:
+        whole = _read(text)
+        if whole is None:
             return Refusal.WRONG
-        if _is_solved(payload, *self._keys[0]):
-            return _passed(payload.challenge, letter_id)
+        if _is_solved(whole, *self._keys[0]):
+            return _passed(whole["challenge"], letter_id)
+        return self._by_library(whole, letter_id)
+
+    def _by_library(self, whole: Any, letter_id: int) -> Result:
+        """Check anew what is no plain solution under the newest key; say what is wrong with it."""
+        try:
+            payload = altcha.Payload.from_dict(whole)
+        except (KeyError, TypeError, AttributeError):
+            return Refusal.WRONG
         for signing_key, answer_key in self._keys:
             result = altcha.verify_solution(payload, signing_key, hmac_key_secret=answer_key)
             if result.verified:
-                return _passed(payload.challenge, letter_id)
+                return _passed(payload.challenge.to_dict(), letter_id)
             if result.expired:
                 return Refusal.EXPIRED
         return Refusal.WRONG
@@ -111,35 +119,34 @@ class ProofOfWork:
         return _Derived(number, nonce.hex(), salt.hex(), key)
 
 
-def _parse(text: str) -> altcha.Payload | None:
+def _read(text: str) -> Any:
+    """Return what ``text`` holds, whatever it is; None if it is too long, or no base64 of JSON."""
     if len(text) > MAX_PAYLOAD:
         return None
     try:
-        return altcha.Payload.from_dict(json.loads(base64.b64decode(text, validate=True)))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return json.loads(base64.b64decode(text, validate=True))
+    except (ValueError, RecursionError):
         return None
 
 
-def _is_solved(payload: altcha.Payload, signing_key: bytes, answer_key: bytes) -> bool:
+def _is_solved(whole: Any, signing_key: bytes, answer_key: bytes) -> bool:
     """Tell quickly whether this is a solved challenge of ours that has not expired; if not, the library says why not.
 
     The library writes what is signed in Python, so that every number and text comes out as a browser would write it.
-    We sign small whole numbers, truth values and ASCII, which ``json.dumps`` writes the same.
+    We sign small whole numbers, truth values and ASCII, which ``json.dumps`` writes the same. In this order: the time
+    and the answer's signature may be believed once the whole is known to be ours.
     """
-    challenge, derived = payload.challenge, payload.solution.derived_key
     try:
-        signed = json.dumps(challenge.parameters.to_dict(), sort_keys=True, separators=(",", ":"))
-        answer = bytes.fromhex(derived)
-        is_ours = _matches(signing_key, signed.encode(), challenge.signature)
-    except (ValueError, TypeError, RecursionError):
+        challenge, derived = whole["challenge"], whole["solution"]["derivedKey"]
+        parameters = challenge["parameters"]
+        signed = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
+        return (
+            _matches(signing_key, signed.encode(), challenge["signature"])
+            and parameters["expiresAt"] >= time.time()
+            and _matches(answer_key, bytes.fromhex(derived), parameters["keySignature"])
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
         return False
-    parameters = challenge.parameters
-    # In this order: the time and the answer's signature may be believed once the whole is known to be ours.
-    return (
-        is_ours
-        and int(parameters.expires_at or 0) >= time.time()
-        and _matches(answer_key, answer, parameters.key_signature)
-    )
 
 
 def _matches(key: bytes, message: bytes, signature: object) -> bool:
@@ -147,13 +154,13 @@ def _matches(key: bytes, message: bytes, signature: object) -> bool:
     return isinstance(signature, str) and hmac.compare_digest(expected.encode(), signature.encode())
 
 
-def _passed(challenge: altcha.Challenge, letter_id: int) -> Result:
+def _passed(challenge: dict[str, Any], letter_id: int) -> Result:
     """Read what we signed ourselves, so that its shape is known."""
-    data, expires_at = challenge.parameters.data, challenge.parameters.expires_at
-    if data is None or expires_at is None or data["letter"] != letter_id:
+    parameters = challenge["parameters"]
+    if parameters["data"]["letter"] != letter_id:
         return Refusal.OTHER_LETTER
     return Passed(
-        nonce=nonce_of(str(challenge.signature)),
-        expires_at=datetime.fromtimestamp(expires_at, UTC),
-        dear=bool(data["dear"]),
+        nonce=nonce_of(challenge["signature"]),
+        expires_at=datetime.fromtimestamp(parameters["expiresAt"], UTC),
+        dear=bool(parameters["data"]["dear"]),
     )
