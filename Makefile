@@ -22,7 +22,7 @@ demo: $(VENV)/installed ## try everything on this machine; Ctrl-C stops it
 install: $(VENV)/installed ## .venv with the pinned requirements; .venv/bin/petition is then the command
 
 test: $(VENV)/equipped ## all tests, the browser's among them
-	@sh tools/curl.sh && CHROMIUM="$$(sh tools/chromium.sh)" && export CHROMIUM && exec $(BIN)/python -m pytest -n logical --dist loadfile $(ARGS)
+	@sh tools/curl.sh && CHROMIUM="$$(sh tools/chromium.sh)" && export CHROMIUM && exec $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/equipped ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -250,9 +250,7 @@ def policy(more: Mapping[str, str] | None = None) -> str:
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }
-    for name, source in (more or {}).items():
-        sources[name] = f"{sources[name]} {source}" if name in sources else source
-    return ";".join(f"{name} {source}" for name, source in sources.items())
+    return web.policy_of(sources, more)
 
 
 def page(request: Request, desk: Desk | None, name: str, status: int = 200, /, **context: object) -> Response:

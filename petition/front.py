@@ -69,6 +69,24 @@ class Front:
             scope["refused"] = 503
         await self._app(scope, receive, self._with_headers(send))
 
+    def at_once(self, method: bytes, url: bytes, headers: list[Header]) -> tuple[bytes, bytes] | None:
+        """Return the kept answer to a whole request without a body, as (status and header lines, body), or None.
+
+        The same as this application would send. ``url`` is the request's target as it came: one that says it in
+        another way (escapes, a host) is not found here, but behind.
+        """
+        kept = self._pages.fresh.get(url.decode("latin-1"))
+        if kept is None or b"%" in url or (method != b"GET" and method != b"HEAD"):
+            return None
+        host, accepts, match = _looked_at(headers)
+        if host not in self._hosts:
+            return None
+        if match is not None and is_known(kept.etag, match):
+            return kept.unchanged_lines, b""
+        small = accepts is not None and takes_gzip(accepts)
+        lines, body = (kept.small_lines, kept.small) if small else (kept.plain_lines, kept.plain)
+        return lines, b"" if method == b"HEAD" else body
+
     def stop(self) -> None:
         """End what would go on for as long as a visitor likes."""
         self._streams.stop()

@@ -41,25 +41,28 @@ ROOM = {Shelf.USUAL: MOST, Shelf.CHOSEN: 1500, Shelf.MADE_UP: 250}
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One answer, ready to be sent: plain and compressed, each with its whole header list."""
+    """One answer, ready to be sent: plain and compressed, each with its whole header list, also as lines (HTTP/1.1)."""
 
     etag: bytes
     plain: bytes
     plain_headers: list[Header]
+    plain_lines: bytes
     small: bytes
     small_headers: list[Header]
+    small_lines: bytes
     unchanged_headers: list[Header]
+    unchanged_lines: bytes
 
     @property
     def size(self) -> int:
-        """Bytes it takes in memory, its headers aside."""
-        return len(self.plain) + len(self.small)
+        """Bytes it takes in memory, its header lists aside."""
+        lines = len(self.plain_lines) + len(self.small_lines) + len(self.unchanged_lines)
+        return len(self.plain) + len(self.small) + lines
 
     @property
     def weight(self) -> int:
         """Bytes on the wire of the compressed answer, status line and headers included (HTTP/1.1)."""
-        lines = sum(len(name) + len(value) + 4 for name, value in self.small_headers)
-        return len(b"HTTP/1.1 200 OK\r\n") + lines + 2 + len(self.small)
+        return len(self.small_lines) + len(b"\r\n") + len(self.small)
 
 
 def takes_gzip(accept_encoding: bytes) -> bool:
@@ -91,14 +94,25 @@ def keep(
     small = gzip.compress(body, compresslevel=9, mtime=0)
     shared = [(b"cache-control", cache_control), (b"etag", etag), (b"vary", b"Accept-Encoding"), *headers]
     full = [(b"content-type", content_type), *shared]
+    plain_headers = [*full, (b"content-length", b"%d" % len(body))]
+    small_headers = [*full, (b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(small))]
+    unchanged_headers = [header for header in shared if header[0].startswith(_OF_UNCHANGED)]
     return Kept(
         etag=etag,
         plain=body,
-        plain_headers=[*full, (b"content-length", b"%d" % len(body))],
+        plain_headers=plain_headers,
+        plain_lines=_lines(b"200 OK", plain_headers),
         small=small,
-        small_headers=[*full, (b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(small))],
-        unchanged_headers=[header for header in shared if header[0].startswith(_OF_UNCHANGED)],
+        small_headers=small_headers,
+        small_lines=_lines(b"200 OK", small_headers),
+        unchanged_headers=unchanged_headers,
+        unchanged_lines=_lines(b"304 Not Modified", unchanged_headers),
     )
+
+
+def _lines(status: bytes, headers: Iterable[Header]) -> bytes:
+    """Return the status line and the header lines, without the empty line behind them."""
+    return b"".join((b"HTTP/1.1 ", status, b"\r\n", *(b"%b: %b\r\n" % header for header in headers)))
 
 
 class Pages:

@@ -112,7 +112,9 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
 
 
 def _territory(locale: Locale, code: str) -> str:
-    return locale.territories.get(code) or code
+    name = locale.territories.get(code) or code
+    # CLDR writes Russian without "ё", our texts with it; no other country's name has one to miss.
+    return name.replace("Соединенные", "Соединённые").replace("Объединенные", "Объединённые")
 
 
 def static_url() -> Callable[[str], str]:

@@ -250,9 +250,15 @@ def policy(css_hash: str, more: Mapping[str, str] | None = None) -> str:
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }
+    return policy_of(sources, more)
+
+
+def policy_of(sources: Mapping[str, str], more: Mapping[str, str] | None) -> str:
+    """Return a content security policy from its directives; ``more`` adds sources or directives."""
+    whole = dict(sources)
     for name, source in (more or {}).items():
-        sources[name] = f"{sources[name]} {source}" if name in sources else source
-    return ";".join(f"{name} {source}" for name, source in sources.items())
+        whole[name] = f"{whole[name]} {source}" if name in whole else source
+    return ";".join(f"{name} {source}" for name, source in whole.items())
 
 
 def common_headers(settings: Settings) -> list[Header]:

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 
 from petition import embedded
 from petition.database import connect, migrate
+from tests import once
+from tests.memory import room
 from tests.running import Installation, installation, working
 
 if TYPE_CHECKING:
@@ -25,10 +27,22 @@ if TYPE_CHECKING:
 # A slow machine is no failure: nothing here is judged by the time it takes.
 settings.register_profile("petition", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("petition")
+once.keep()
 
 
 # A shell starts background jobs with Ctrl-C switched off; the processes that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Files that take long, however few tests they have. Begun first, so that in the end nobody waits for one of them.
+LONG = ("browser", "demo", "faults", "bench", "captcha/test_browser.py", "test_wheel.py", "test_procfile.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first; ``make test`` hands files out in this order."""
+    here = Path(__file__).parent
+    long = tuple(here / each for each in LONG)
+    items.sort(key=lambda item: not any(item.path.is_relative_to(each) for each in long))
 
 
 @pytest.fixture
@@ -45,7 +59,14 @@ def _open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[str]:
+def memory() -> Iterator[Path | None]:
+    """Give a folder for databases that outlives the server; None where this machine has no memory to spare."""
+    with room() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def cluster(memory: Path | None) -> Iterator[str]:
     """Give the URL of the run's own PostgreSQL. Without fsync, unless ``PETITION_TEST_FSYNC=1``."""
     for folder in _open_folder():
         with embedded.running(folder, fast=os.environ.get("PETITION_TEST_FSYNC") != "1") as url:
@@ -61,11 +82,21 @@ async def admin(cluster: str) -> "AsyncIterator[Conn]":
 
 
 @pytest.fixture(scope="session")
-async def template(cluster: str, admin: "Conn") -> str:
-    """Give the name of the migrated, empty database that the others are cloned from."""
-    await admin.execute("CREATE DATABASE migrated")
+async def template(cluster: str, admin: "Conn", memory: Path | None) -> str:
+    """Give the name of the migrated, empty database that the others are cloned from, beside it."""
+    await admin.execute(f"CREATE DATABASE migrated TABLESPACE {await _tablespace(admin, memory)}")
     await migrate(in_database(cluster, "migrated"))
     return "migrated"
+
+
+async def _tablespace(admin: "Conn", memory: Path | None) -> str:
+    """Return the tablespace for the run's databases."""
+    if memory is None:
+        return "pg_default"
+    server = Path(await admin.fetchval("SHOW data_directory")).stat()
+    os.chown(memory, server.st_uid, server.st_gid)
+    await admin.execute(f"CREATE TABLESPACE memory LOCATION '{memory}'")
+    return "memory"
 
 
 @pytest.fixture

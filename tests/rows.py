@@ -1,5 +1,6 @@
 """Rows written and read directly: a crowd that signed without a form, and the count worked out anew from the rows."""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
@@ -134,6 +135,17 @@ async def rows_of(database: Database, statement: str, *arguments: object) -> lis
     """Return rows as dictionaries."""
     async with database.connection() as conn:
         return [dict(row) for row in await conn.fetch(statement, *arguments)]
+
+
+WAITS = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database())"
+
+
+async def somebody_waits(conn: Connection) -> None:
+    """Wait until a statement in this database waits for a lock; ``conn`` may itself be what holds it."""
+    async with asyncio.timeout(60):
+        while not await conn.fetchval(WAITS):
+            await asyncio.sleep(0.01)
+            await conn.execute("SELECT pg_stat_clear_snapshot()")  # which else lasts as long as a transaction
 
 
 TABLES = """

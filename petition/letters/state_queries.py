@@ -60,7 +60,19 @@ DELETE FROM {table} WHERE ctid = ANY (ARRAY(
 ))
 """
     for table in (
-        *("outbox", "pending", "contact", "note", "report", "past", "signature", "organization", "name_word", "bar"),
+        *(
+            "outbox",
+            "pending",
+            "contact",
+            "note",
+            "report",
+            "past",
+            "typed",
+            "signature",
+            "organization",
+            "name_word",
+            "bar",
+        ),
         *("count", "count_hour", "campaign", "refused_mail", "news", "switch", "party", "translation", "version"),
         *("sharing", "picture", "edit", "preview_link", "address_part", "address_job", "address_key", "tally"),
         *("undone", "intake_problem", "intake_part", "intake", "name_look"),

@@ -39,6 +39,10 @@ UPDATE campaign SET changed = changed + $2, listed_at = coalesce($3, listed_at),
 WHERE id = $1
 """
 
+LOCK = "SELECT FROM campaign WHERE id = $1 FOR UPDATE"
+
+NOTE_UNDONE = "UPDATE campaign SET changed = changed + $2 WHERE id = $1"
+
 LAST_STEP = """
 SELECT l.id FROM log l WHERE l.campaign = $1 AND l.letter = $2 AND l.act LIKE 'signature.%' AND l.undoes IS NULL
   AND NOT EXISTS (SELECT FROM log u WHERE u.undoes = l.id)
@@ -98,6 +102,16 @@ async def go_on(
     """Note what a step has changed, how far it came, and the new state if that was the last one."""
     listed_at, signature = place or (None, None)
     await conn.execute(GO_ON, campaign, changed, listed_at, signature, state)
+
+
+async def lock(conn: Connection, campaign: int) -> None:
+    """Have the campaign's next step wait."""
+    await conn.execute(LOCK, campaign)
+
+
+async def note_undone(conn: Connection, campaign: int, changed: int) -> None:
+    """Note by how many more is changed since a step was undone in the log, or brought back there."""
+    await conn.execute(NOTE_UNDONE, campaign, changed)
 
 
 async def last_step(conn: Connection, campaign: int, letter: int, before: int) -> int | None:

@@ -18,7 +18,7 @@ from petition.i18n import N_
 from petition.moderation import campaign_queries as queries
 from petition.moderation import decisions, forms, queue_queries, undo
 from petition.moderation.model import Act, By, Filter
-from petition.moderation.queue import tsquery
+from petition.moderation.queue import search_words
 from petition.organizers import journal
 from petition.organizers.model import Refused
 from petition.sealing import Wrapper
@@ -103,7 +103,7 @@ def campaign_in(row: Record) -> Campaign:
 
 async def make(conn: Connection, by: By, act: Act, wanted: Filter) -> int:
     """Make a draft that knows how many signatures it would be about; return its id. Raises ``Refused``."""
-    words = tsquery(wanted.q)
+    words = await search_words(conn, by.letter, wanted.q)
     if wanted.q and not words:
         raise Refused(NO_WORDS, "q")
     now = await queries.now(conn)
@@ -122,9 +122,9 @@ async def read(conn: Connection, letter: int, campaign: int) -> Campaign:
 async def examples(conn: Connection, letter: int, campaign: Campaign) -> list[int]:
     """Return the ids of some signatures that it is about."""
     before = (campaign.created_at, 0)
-    words = tsquery(campaign.wanted.q)
-    ids, _ = await queue_queries.step(conn, letter, campaign.act, campaign.wanted, words, before, EXAMPLES)
-    return ids
+    words = await search_words(conn, letter, campaign.wanted.q)
+    seen, _ = await queue_queries.step(conn, letter, campaign.act, campaign.wanted, words, before, EXAMPLES)
+    return list(seen)
 
 
 async def move(conn: Connection, by: By, campaign: int, step: str, reason: Reason | None) -> None:
@@ -182,12 +182,13 @@ async def step(database: Database, wrapper: Wrapper, size: int = STEP) -> bool:
 async def _go_on(conn: Connection, by: By, wrapper: Wrapper, row: Record, size: int) -> None:
     act, wanted = Act(row["act"]), forms.filter_of(row["conditions"])
     place = (row["listed_at"], row["signature"])
-    ids, end = await queue_queries.step(conn, by.letter, act, wanted, tsquery(wanted.q), place, size)
+    words = await search_words(conn, by.letter, wanted.q)
+    # With the act that was last on each when it matched: whom somebody decides about at this moment is left to them.
+    seen, end = await queue_queries.step(conn, by.letter, act, wanted, words, place, size)
     reason = Reason(row["reason"]) if row["reason"] else None
-    seen = dict.fromkeys(ids, decisions.ANY_ACT)
     # Noted first: the count that the decision moves is to be held for as short as can be.
     following = (end["listed_at"], end["id"]) if end else None
-    await queries.go_on(conn, row["id"], len(ids), following, None if end else State.DONE.value)
+    await queries.go_on(conn, row["id"], len(seen), following, None if end else State.DONE.value)
     outcome = await decisions.decide(conn, by, wrapper, act, seen, reason)
     if outcome.missed:
         await queries.go_on(conn, row["id"], -len(outcome.missed), None, None)

@@ -80,6 +80,7 @@ def standing_of(row: Record) -> Standing:
 
 Logs = dict[tuple[Standing, Standing], int]  # the row of the log for each pair of standings
 NOTHING = Change({}, {})
+AS_TYPED = ("organization_en", "organization_ru", "website")
 
 
 async def carry_out(
@@ -108,6 +109,7 @@ async def carry_out(
     shown = Change(shown_before, await organization_queries.shown(conn, by.letter, organizations))
     await _bars_and_contacts(conn, by.letter, moves)
     await _words(conn, by.letter, moves, known, shown)
+    await _hide_again(conn, by.letter, wrapper, moves)
     await _tell(conn, by.letter, moves)
     if any(move.counts for move in moves):
         await organization_queries.move_revision(conn, by.letter)
@@ -154,7 +156,12 @@ async def _let_in(conn: Connection, letter: int, wrapper: Wrapper, moves: Sequen
         told = keys.reveal(row["private"])
         columns = (*(told.get(key) for key in PERSONAL), None, naming.fold(told["name"]), None)
         await own_queries.store_names(conn, letter, row["id"], Visibility.PUBLIC, columns)
-    return await approval.let_in(conn, letter, keys, waited) if waited else NOTHING
+    if not waited:
+        return NOTHING
+    change = await approval.let_in(conn, letter, keys, waited)
+    kept = [keys.hide(_of_organization(keys.reveal(row["private"]))) for row in waited]
+    await queries.keep_typed(conn, letter, [row["id"] for row in waited], kept)
+    return change
 
 
 async def _hold_again(conn: Connection, letter: int, wrapper: Wrapper, moves: Sequence[Move]) -> None:
@@ -167,9 +174,27 @@ async def _hold_again(conn: Connection, letter: int, wrapper: Wrapper, moves: Se
         await queries.hold_again(conn, letter, [row["id"] for row in rows], hidden)
 
 
+async def _hide_again(conn: Connection, letter: int, wrapper: Wrapper, moves: Sequence[Move]) -> None:
+    """Encrypt the names of people who wait again, once the search has forgotten their words."""
+    ids = [move.id for move in moves if move.is_of_person and move.after.state is SignatureState.HELD]
+    if not ids:
+        return
+    keys = await keys_for(conn, letter, wrapper)
+    for row in await queries.public_people(conn, letter, ids):
+        told = {key: row[key] for key in PERSONAL if row[key]}
+        columns = (*[None] * 5, keys.hide(told))
+        await own_queries.store_names(conn, letter, row["id"], Visibility.PUBLIC, columns)
+
+
+def _of_organization(typed: Mapping[str, str]) -> dict[str, str]:
+    return {key: typed[key] for key in AS_TYPED if key in typed}
+
+
 def _typed(row: Record, keys: LetterKeys) -> dict[str, str]:
     told = keys.reveal(row["private"]) if row["private"] else {"name": row["name"], "position": row["position"]}
     organization = {"organization_en": row["name_en"], "organization_ru": row["name_ru"], "website": row["website"]}
+    if row["typed"] is not None:
+        organization = keys.reveal(row["typed"])
     fields = {key: value for key, value in (told | organization).items() if value}
     return fields | {"visibility": str(row["visibility"])}
 

@@ -1,5 +1,6 @@
 """What stands in an address or was sent by a form of the desk, as values that may be trusted."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeVar
@@ -17,6 +18,7 @@ LONGEST_QUERY = 100  # characters
 PICK = "s"  # a checkbox of the queue: s<id> = the act that was seen last
 MOST_PICKED = 100
 _BIGINT = 2**63
+_PARTNER = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")  # as the table has it
 NO_ACT = -2
 
 
@@ -31,6 +33,7 @@ def filter_of(given: Mapping[str, str]) -> Filter:
         source=_one_of(Source, given.get("source")),
         flag=flag if (flag := given.get("flag", "")) in {ANY, *Flag} else "",
         group=_number(given.get("group", "")),
+        partner=partner if _PARTNER.fullmatch(partner := given.get("partner", "")) else "",
         q=given.get("q", "").replace("\0", "").strip()[:LONGEST_QUERY],
     )
 

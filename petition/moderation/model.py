@@ -118,12 +118,14 @@ class Filter:
     flag: str = ""  # a flag, or ANY
     group: int | None = None
     q: str = ""
+    partner: str = ""  # the name in one partner's links
 
     def as_fields(self) -> dict[str, str]:
         """Return what stands in the address, or is kept with a campaign."""
         told = {
             **{"state": self.state, "kind": self.kind, "lang": self.lang, "country": self.country},
-            **{"source": self.source, "flag": self.flag, "group": self.group, "q": self.q},
+            **{"source": self.source, "flag": self.flag, "group": self.group},
+            **{"partner": self.partner, "q": self.q},
         }
         return {key: str(value) for key, value in told.items() if value}
 

@@ -27,14 +27,19 @@ UPDATE signature SET state = $4::signature_state, flags = $5::text[], last_act =
 WHERE letter = $1 AND id = ANY($2::bigint[]) AND state IN ($3::signature_state, $4::signature_state)
 """
 
+# One that is there already is locked as well: else whoever lifts it at this moment would not see why it is to stay.
 BAR = """
-INSERT INTO bar (letter, digest) SELECT $1, digest FROM unnest($2::bytea[]) AS digest ORDER BY digest
-ON CONFLICT DO NOTHING
+INSERT INTO bar AS b (letter, digest) SELECT $1, digest FROM unnest($2::bytea[]) AS digest ORDER BY digest
+ON CONFLICT (letter, digest) DO UPDATE SET kept = b.kept
 """
 
-# One mailbox may have signed as a person and for an organization: it stays barred while either is removed.
+# In a statement of its own: the next one sees what they had committed who held the bars until now.
+LOCK_BARS = "SELECT FROM bar WHERE letter = $1 AND digest = ANY($2::bytea[]) ORDER BY digest FOR UPDATE"
+
+# One mailbox may have signed as a person and for an organization: it stays barred while either is removed, or was when
+# its signatory deleted it.
 UNBAR = """
-DELETE FROM bar b WHERE b.letter = $1 AND b.digest = ANY($2::bytea[]) AND NOT EXISTS (
+DELETE FROM bar b WHERE b.letter = $1 AND b.digest = ANY($2::bytea[]) AND NOT b.kept AND NOT EXISTS (
   SELECT FROM signature s WHERE s.letter = b.letter AND s.kind IN ('person', 'organization') AND s.digest = b.digest
     AND s.state = 'removed')
 """
@@ -57,18 +62,28 @@ WHERE s.letter = $1 AND s.id = u.id
 """
 
 REPRESENTATIVES = """
-SELECT s.id, s.name, s."position", s.private, s.visibility, o.name_en, o.name_ru, o.website
+SELECT s.id, s.name, s."position", s.private, s.visibility, o.name_en, o.name_ru, o.website, t.fields AS typed
 FROM signature s JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+LEFT JOIN typed t ON t.letter = s.letter AND t.signature = s.id
 WHERE s.letter = $1 AND s.id = ANY($2::bigint[])
 """
 
+KEEP_TYPED = """
+INSERT INTO typed (letter, signature, fields)
+SELECT $1, id, fields FROM unnest($2::bigint[], $3::bytea[]) AS u (id, fields)
+ON CONFLICT (letter, signature) DO UPDATE SET fields = excluded.fields
+"""
+
+DROP_TYPED = "DELETE FROM typed WHERE letter = $1 AND signature = ANY($2::bigint[])"
+
 ACT = """
-SELECT id, at, organizer, letter, act, ids, before, after, reason, campaign FROM log WHERE letter = $1 AND id = $2
+SELECT id, at, organizer, letter, act, ids, before, after, reason, campaign, undoes FROM log
+WHERE letter = $1 AND id = $2
 """
 
 # One act writes a row for each pair of states, all in one transaction.
 ROWS_OF_ACT = """
-SELECT l.id, l.act, l.ids, l.before, l.after, l.reason,
+SELECT l.id, l.act, l.ids, l.before, l.after, l.reason, l.campaign, l.undoes,
        (SELECT u.id FROM log u WHERE u.undoes = l.id LIMIT 1) IS NOT NULL AS undone
 FROM log l JOIN log one ON one.letter = l.letter AND one.at = l.at AND one.act = l.act
   AND one.organizer IS NOT DISTINCT FROM l.organizer
@@ -86,6 +101,21 @@ CROSS JOIN LATERAL (
   ORDER BY l.id DESC LIMIT 1
 ) AS before
 WHERE s.letter = $1 AND s.id = ANY($2::bigint[])
+"""
+
+# Bringing back asks for no reason, so the row of the log has none; undoing it needs the one of before.
+REASONS_BEFORE = """
+SELECT u.id, (
+  SELECT l.reason FROM log l
+  WHERE l.ids @> ARRAY[u.id] AND l.letter = $1 AND l.id < $3 AND l.after LIKE 'removed%' AND l.reason IS NOT NULL
+  ORDER BY l.id DESC LIMIT 1
+) AS reason FROM unnest($2::bigint[]) AS u (id)
+"""
+
+PUBLIC_PEOPLE = """
+SELECT id, name, affiliation, city FROM signature
+WHERE letter = $1 AND id = ANY($2::bigint[]) AND kind = 'person' AND visibility = 'public' AND name IS NOT NULL
+ORDER BY id
 """
 
 PUBLIC_NAME_KEYS = """
@@ -130,6 +160,11 @@ async def acts_before_undone(conn: Connection, letter: int, ids: Sequence[int]) 
     return {row["id"]: row["log"] for row in await conn.fetch(ACTS_BEFORE_UNDONE, letter, ids)}
 
 
+async def reasons_before(conn: Connection, letter: int, log: int, ids: Sequence[int]) -> dict[int, str | None]:
+    """Return why signatures had been removed before the act ``log`` brought them back."""
+    return {row["id"]: row["reason"] for row in await conn.fetch(REASONS_BEFORE, letter, ids, log)}
+
+
 async def bar(conn: Connection, letter: int, digests: Sequence[bytes]) -> None:
     """Have mailboxes never sign this letter again."""
     await conn.execute(BAR, letter, digests)
@@ -137,6 +172,7 @@ async def bar(conn: Connection, letter: int, digests: Sequence[bytes]) -> None:
 
 async def unbar(conn: Connection, letter: int, digests: Sequence[bytes]) -> None:
     """Take that back for those of which nothing is removed any more."""
+    await conn.execute(LOCK_BARS, letter, digests)
     await conn.execute(UNBAR, letter, digests)
 
 
@@ -156,13 +192,19 @@ async def reopen_reports(conn: Connection, letter: int, logs: Sequence[int]) -> 
 
 
 async def representatives(conn: Connection, letter: int, ids: Sequence[int]) -> list[Record]:
-    """Return approved signatures with the names of their organizations."""
+    """Return approved signatures with the names of their organizations, and with those they had signed with."""
     return await conn.fetch(REPRESENTATIVES, letter, ids)
 
 
 async def hold_again(conn: Connection, letter: int, ids: Sequence[int], private: Sequence[bytes]) -> None:
     """Store signatures as those are stored that wait: no organization, all names encrypted."""
     await conn.execute(HOLD_AGAIN, letter, ids, private)
+    await conn.execute(DROP_TYPED, letter, ids)
+
+
+async def keep_typed(conn: Connection, letter: int, ids: Sequence[int], fields: Sequence[bytes]) -> None:
+    """Keep, encrypted, the names with which representatives have signed."""
+    await conn.execute(KEEP_TYPED, letter, ids, fields)
 
 
 async def act(conn: Connection, letter: int, log: int) -> Record | None:
@@ -173,6 +215,11 @@ async def act(conn: Connection, letter: int, log: int) -> Record | None:
 async def rows_of_act(conn: Connection, letter: int, log: int) -> list[Record]:
     """Return all rows that the act of row ``log`` wrote, and whether each was undone."""
     return await conn.fetch(ROWS_OF_ACT, letter, log)
+
+
+async def public_people(conn: Connection, letter: int, ids: Sequence[int]) -> list[Record]:
+    """Return those people whose name stands in its plain columns."""
+    return await conn.fetch(PUBLIC_PEOPLE, letter, ids)
 
 
 async def public_name_keys(conn: Connection, letter: int, ids: Sequence[int]) -> list[str]:

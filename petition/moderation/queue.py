@@ -10,9 +10,9 @@ from petition.moderation import queue_queries as queries
 from petition.moderation.decisions import standing_of
 from petition.moderation.model import Filter, Line, Names
 from petition.sealing import LetterKeys
-from petition.signatures import listing, names
-from petition.signatures.listing import Cursor
-from petition.signatures.listing_queries import BEST
+from petition.signatures import listing, names, words
+from petition.signatures.listing import MOST_NEAR, Cursor
+from petition.signatures.listing_queries import BEST, use_index_of_words
 from petition.signatures.model import Kind, Reason
 
 PAGE = 50
@@ -47,17 +47,44 @@ async def read(conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, 
 async def _search(
     conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, before: tuple[datetime, int]
 ) -> Page:
-    words = tsquery(wanted.q)
-    if not words:
+    asked = await search_words(conn, letter, wanted.q)
+    if not asked:
         return Page((), None)
     people, organizations = [
         [each.id for each in await listing.search(conn, letter, kind, wanted.q)]
         for kind in (Kind.PERSON, Kind.ORGANIZATION)
     ]
-    rows = await queries.search(conn, letter, wanted, words, (people, organizations), before, PAGE)
+    rows = await queries.search(conn, letter, wanted, asked, (people, organizations), before, PAGE)
     last = rows[-1] if len(rows) == PAGE else None
     following = Cursor(last["listed_at"], last["id"]) if last else None
-    return Page([line(row, keys) for row in rows], following, cut=last is None and len(people) == BEST)
+    cut = last is None and len(people) == BEST and await queries.goes_on(conn, letter, wanted)
+    return Page([line(row, keys) for row in rows], following, cut)
+
+
+async def search_words(conn: Connection, letter: int, typed: str) -> str:
+    """Return all the words of ``typed``, the last one perhaps only begun, each perhaps with one typing error, for
+    PostgreSQL; "" if there is no word in it. What the page finds, campaigns and exports find."""
+    found = names.words(names.fold(typed))[:MOST_WORDS]
+    if not found:
+        return ""
+    near = await _near(conn, letter, found)
+    sets = [
+        [word, *sorted(set().union(*others) - {word})[:MOST_NEAR]] for word, *others in zip(found, *near, strict=True)
+    ]
+    quoted = [" | ".join(f"'{word}'" for word in one_of) for one_of in sets]
+    quoted[-1] += f" | '{found[-1]}':*"
+    return " & ".join(f"({one_of})" for one_of in quoted)
+
+
+async def _near(conn: Connection, letter: int, found: Sequence[str]) -> list[list[set[str]]]:
+    """Return the words near each of ``found`` in names of each kind, found by their index."""
+    look = conn.transaction()
+    await look.start()
+    try:
+        await use_index_of_words(conn)
+        return [await words.near(conn, letter, kind, found) for kind in Kind]
+    finally:
+        await look.rollback()  # so that nothing else in a transaction around it is planned that way
 
 
 def tsquery(typed: str) -> str:

@@ -6,7 +6,7 @@ longer with a million signatures than with a few thousand; where that was not th
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from petition.database import Connection, Record
 from petition.moderation.model import ANY, Act, Filter, Source
@@ -63,6 +63,8 @@ WITH RECURSIVE lands AS (
 SELECT country FROM lands WHERE country IS NOT NULL
 """
 
+PARTNERS = "SELECT name, title FROM partner WHERE letter = $1 ORDER BY name"
+
 
 APPLIES = {
     Act.APPROVE: "(s.state = 'held' OR s.state = 'confirmed' AND s.flags <> '{}')",
@@ -105,6 +107,9 @@ class Conditions:
             indexed.append("s.import IS NOT NULL")
         if wanted.kind and wanted.kind == "organization":
             indexed.append("s.kind = 'organization'")
+        if wanted.partner:
+            ours = f"SELECT p.id FROM partner p WHERE p.letter = $1 AND p.name = {self._take(wanted.partner)}"
+            indexed.append(f"s.signals ? 'partner' AND s.signals -> 'partner' = to_jsonb(({ours}))")
         if wanted.country:
             indexed.append(f"s.country = {self._take(wanted.country)}")
         others += indexed[1:]
@@ -201,6 +206,12 @@ async def search(
     return await conn.fetch(_with_organizations % statement, *given)
 
 
+async def goes_on(conn: Connection, letter: int, wanted: Filter) -> bool:
+    """Tell whether a filter's index holds more than ``search`` looks through for words with an error."""
+    newest = datetime.max.replace(tzinfo=UTC), 2**63 - 1
+    return await _end(conn, letter, Conditions(wanted, "", 4), newest, LOOKED) is not None
+
+
 async def count(conn: Connection, letter: int, act: Act, wanted: Filter, words: str, before: datetime) -> int:
     """Return to how many signatures that match and were listed before a time ``act`` applies. Looks at all of them."""
     conditions = Conditions(wanted, words, 3, act)
@@ -211,18 +222,18 @@ async def count(conn: Connection, letter: int, act: Act, wanted: Filter, words: 
 
 async def step(
     conn: Connection, letter: int, act: Act, wanted: Filter, words: str, before: tuple[datetime, int], limit: int
-) -> tuple[list[int], Record | None]:
-    """Return the ids of the newest ``limit`` matches before a place to which ``act`` applies, and the place up to which
-    that looked (None: the end)."""
+) -> tuple[dict[int, int], Record | None]:
+    """Return the newest ``limit`` matches before a place to which ``act`` applies, each with the last act on it, and
+    the place up to which that looked (None: the end)."""
     conditions = Conditions(wanted, words, 4, act)
     others = _unnamed(" AND ".join(conditions.others) or "true")
     found = f"SELECT s.* FROM ({_walk(conditions, WALKED)}) AS s WHERE {others} {_NEWEST_FIRST} LIMIT {limit}"
-    statement = f"SELECT s.id, s.listed_at FROM ({found}) AS s {_NEWEST_FIRST}"
+    statement = f"SELECT s.id, s.listed_at, s.last_act FROM ({found}) AS s {_NEWEST_FIRST}"
     rows = await conn.fetch(statement, letter, *before, *conditions.arguments, timeout=120)
-    ids = [row["id"] for row in rows]
+    seen = {row["id"]: row["last_act"] for row in rows}
     if len(rows) == limit:
-        return ids, rows[-1]
-    return ids, await _end(conn, letter, conditions, before, WALKED)
+        return seen, rows[-1]
+    return seen, await _end(conn, letter, conditions, before, WALKED)
 
 
 async def one(conn: Connection, letter: int, signature: int) -> Record | None:
@@ -250,3 +261,8 @@ async def waiting(conn: Connection, letter: int) -> tuple[int, int]:
 async def countries(conn: Connection, letter: int) -> list[str]:
     """Return the countries that stand on a letter, each found by one look into the index."""
     return [row["country"] for row in await conn.fetch(COUNTRIES, letter)]
+
+
+async def partners(conn: Connection, letter: int) -> dict[str, str]:
+    """Return the partners of a letter, retired ones too: the name in their links, and how people call them."""
+    return {row["name"]: row["title"] for row in await conn.fetch(PARTNERS, letter)}

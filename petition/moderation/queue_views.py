@@ -76,6 +76,7 @@ async def _page(
             "waiting": waiting,
             "flagged": flagged,
             "countries": await queue_queries.countries(conn, letter),
+            "partners": await queue_queries.partners(conn, letter),
             "reports": await queue_queries.reports_of(conn, letter, [line.id for line in found.lines]),
             "last": await log_queries.last_of(conn, letter, who.organizer.id),
             **await pages.news(conn, letter, given),

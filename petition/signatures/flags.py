@@ -5,6 +5,7 @@ worked out while confirming, those of imported rows by the worker; ``burst`` and
 (``moderation.bursts``, ``moderation.namesakes``), and ``reported`` comes from readers.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
@@ -40,9 +41,26 @@ _WHOLE = frozenset(
 )
 
 
+# How such words are commonly disguised: letters of the other script that look alike, digits and signs for letters.
+_AS_LATIN = str.maketrans("авекмнорстухіѕ0134578$!", "abekmhopctyxisoieastbsi")
+_AS_CYRILLIC = str.maketrans("abekmhopctyxiunr01346", "авекмнорстухіипгоизчб")
+_SPELT = re.compile(r"\b\w(?: \w\b){2,}")  # f u c k
+_DRAWN_OUT = re.compile(r"(.)\1{2,}")  # fuuuck
+_DOUBLED = re.compile(r"(.)\1")
+
+
 def is_obscene(name: str) -> bool:
-    """Tell whether a word of ``name`` is one of abuse."""
-    return any(word in _WHOLE or word.startswith(_BEGINNINGS) for word in words(fold(name)))
+    """Tell whether a word of ``name`` is one of abuse, or one in a common disguise."""
+    plain = name.casefold()
+    return any(_has_abuse(fold(each)) for each in (plain, plain.translate(_AS_LATIN), plain.translate(_AS_CYRILLIC)))
+
+
+def _has_abuse(key: str) -> bool:
+    together = _SPELT.sub(lambda found: found[0].replace(" ", ""), key)
+    return any(
+        word in _WHOLE or word.startswith(_BEGINNINGS) or _DOUBLED.sub(r"\1", word).startswith(_BEGINNINGS)
+        for word in words(_DRAWN_OUT.sub(r"\1", f"{key} {together}"))
+    )
 
 
 def flags_of(

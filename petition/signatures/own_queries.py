@@ -40,7 +40,8 @@ STOP_NEWS = "DELETE FROM contact WHERE letter = $1 AND signature = $2 AND purpos
 # What moderators and readers have typed about it, and former names.
 DROP_TYPED = """
 WITH notes AS (DELETE FROM note WHERE letter = $1 AND signature = $2),
-     reports AS (DELETE FROM report WHERE letter = $1 AND signature = $2)
+     reports AS (DELETE FROM report WHERE letter = $1 AND signature = $2),
+     typed AS (DELETE FROM typed WHERE letter = $1 AND signature = $2)
 DELETE FROM past WHERE letter = $1 AND signature = $2
 """
 
@@ -55,7 +56,10 @@ WITH tries AS MATERIALIZED (
 DELETE FROM pending p USING tries t WHERE p.letter = $1 AND p.id = t.id
 """
 
-KEEP_BAR = "INSERT INTO bar (letter, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+# For good: nobody can bring back what is deleted, whatever becomes of another signature of the same mailbox.
+KEEP_BAR = """
+INSERT INTO bar (letter, digest, kept) VALUES ($1, $2, true) ON CONFLICT (letter, digest) DO UPDATE SET kept = true
+"""
 
 STANDING = """
 SELECT count(*) AS signatures,

@@ -109,9 +109,12 @@ class Export:
             yield piece
 
     async def _slices(self) -> AsyncIterator[list[dict[str, str | None]]]:
-        place, words = queue.TOP, queue.tsquery(self._order.wanted.q)
-        if self._order.wanted.q and not words:
-            return
+        place, words = queue.TOP, ""
+        if typed := self._order.wanted.q:
+            async with self._database.connection() as conn:
+                words = await queue.search_words(conn, self._order.letter, typed)
+            if not words:
+                return
         while True:
             async with self._database.connection() as conn:
                 rows, end = await queue_queries.page(conn, self._order.letter, self._order.wanted, place, SLICE, words)

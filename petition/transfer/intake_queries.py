@@ -125,9 +125,12 @@ LEFT = """
 SELECT count(*) FROM signature s WHERE s.letter = $1 AND s.import = $2 AND s.state IN ('confirmed', 'held')
 """
 
+# With what readers have reported, which goes with the row.
 KEEP_UNDONE = """
 INSERT INTO undone (letter, number, signature, fields, organization)
-SELECT s.letter, $2, s.id, to_jsonb(s),
+SELECT s.letter, $2, s.id,
+       to_jsonb(s) || jsonb_build_object('reports', ARRAY(
+         SELECT to_jsonb(r) FROM report r WHERE r.letter = s.letter AND r.signature = s.id ORDER BY r.id)),
        CASE WHEN o.id IS NOT NULL THEN jsonb_build_object('en', o.name_en, 'ru', o.name_ru, 'website', o.website) END
 FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
 WHERE s.letter = $1 AND s.id = ANY($3::bigint[])
@@ -149,6 +152,21 @@ UNDONE_ORGANIZATIONS = """
 SELECT t.entry, u.organization, coalesce(min(t.signed_at), now()) AS listed_at
 FROM staged t JOIN undone u ON u.letter = $1 AND u.number = $2 AND u.signature = t.id
 WHERE t.entry IS NOT NULL GROUP BY t.entry, u.organization ORDER BY t.entry
+"""
+
+RESTORE_FLAGS = """
+UPDATE signature s SET flags = ARRAY(SELECT jsonb_array_elements_text(u.fields -> 'flags'))
+FROM undone u
+WHERE u.letter = $1 AND u.number = $2 AND u.fields -> 'flags' <> '[]'
+  AND s.letter = u.letter AND s.id = u.signature AND s.import = u.number
+"""
+
+RESTORE_REPORTS = """
+INSERT INTO report (letter, signature, reason, note, at, settled_by)
+SELECT s.letter, s.id, r.reason, r.note, r.at, r.settled_by
+FROM undone u JOIN signature s ON s.letter = u.letter AND s.id = u.signature AND s.import = u.number
+CROSS JOIN LATERAL jsonb_populate_recordset(NULL::report, u.fields -> 'reports') AS r
+WHERE u.letter = $1 AND u.number = $2 ORDER BY r.id
 """
 
 UNDONE = "SELECT count(*) FROM undone WHERE letter = $1 AND number = $2"
@@ -292,6 +310,12 @@ async def undone(conn: Connection, letter: int, number: int) -> int:
     """Return how many signatures can be brought back."""
     standing: int = await conn.fetchval(UNDONE, letter, number, timeout=LONG)
     return standing
+
+
+async def restore_what_was_noted(conn: Connection, letter: int, number: int) -> None:
+    """Give those who are back the flags they had, and what readers had reported."""
+    await conn.execute(RESTORE_FLAGS, letter, number, timeout=LONG)
+    await conn.execute(RESTORE_REPORTS, letter, number, timeout=LONG)
 
 
 async def drop_undone(conn: Connection, letter: int, number: int) -> None:

@@ -6,7 +6,7 @@ from datetime import date
 from petition.database import Connection, Record
 
 EVERY = """
-SELECT t.*, o.name AS who,
+SELECT t.*, coalesce(nullif(o.name, ''), '#' || o.id) AS who,
        EXISTS (SELECT FROM tally n WHERE n.letter = t.letter AND n.replaces = t.id) AS corrected
 FROM tally t LEFT JOIN organizer o ON o.id = t.organizer WHERE t.letter = $1 ORDER BY t.id DESC LIMIT 200
 """

@@ -71,5 +71,6 @@ async def bring_back(conn: Connection, letter: int, number: int) -> Report:
         entries[Named(told["en"], told["ru"], told["website"])] = (row["entry"], row["listed_at"])
     rows = await queries.undone(conn, letter, number)
     settled = await imports.settle(conn, letter, entries, number, dry_run=False)
+    await queries.restore_what_was_noted(conn, letter, number)
     await queries.drop_undone(conn, letter, number)
     return imports.reported(rows, *settled)

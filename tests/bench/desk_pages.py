@@ -39,6 +39,7 @@ QUEUE = (
     *("", "state=held", "state=confirmed", "state=removed", "state=withdrawn", "kind=person", "kind=organization"),
     *("flag=any", "flag=link", "flag=obscene", "flag=any&group=3", "lang=ru", "lang=en", "lang=de"),
     *("country=RU", "country=KZ", "country=FJ", "source=web", "source=import", "source=import&lang=de"),
+    *("source=partner", "partner=north", "partner=north&lang=en"),
     *("state=removed&country=FR", "kind=person&flag=burst&country=DE", "state=confirmed&kind=organization&lang=en"),
     *("q=иванов", "q=ив", "q=networks", "q=qqqq", "q=мария+иванова", "q=иванов&state=removed", "q=ив&flag=any"),
 )

@@ -151,3 +151,37 @@ async def test_two_on_one_row_by_keyboard(bench: Bench, sit: Sit) -> None:
     assert (await bench.check())["organizations"] == 0
     await ada.page.keyboard.press("?")
     assert await ada.page.locator("dialog#keys").is_visible()
+
+
+async def strike(one: Seat, key: str, code: str, *, shift: bool = False) -> None:
+    """Press the physical key ``code`` while it writes ``key``."""
+    session = await one.page.context.new_cdp_session(one.page)
+    given = {"key": key, "code": code, "modifiers": 8 * shift}
+    await session.send("Input.dispatchKeyEvent", {"type": "keyDown", "text": key, **given})
+    await session.send("Input.dispatchKeyEvent", {"type": "keyUp", **given})
+
+
+async def test_keys_in_a_russian_layout(bench: Bench, sit: Sit) -> None:
+    held = [await bench.sign_for(name) for name in ("North Pier", "Third Line", "West Gate")]
+    ada = await sit("Ada")
+    await ada.open(f"{SLUG}/queue?state=held")
+    await strike(ada, "о", "KeyJ")
+    await strike(ada, "О", "KeyJ", shift=True)  # with caps lock
+    await strike(ada, "л", "KeyK")
+    await strike(ada, "ф", "KeyA")
+    await ada.page.wait_for_url("**done=**")
+    assert await bench.states(*held) == ["held", "held", "confirmed"]
+    await strike(ada, "г", "KeyU")
+    await expect(ada.page.locator(".notice.good")).to_contain_text("undone", timeout=PATIENCE)
+    assert await bench.states(*held) == ["held"] * 3
+    # While somebody types, the same keys are letters; and a Latin letter counts wherever its key lies.
+    await ada.page.focus("input[name=q]")
+    await strike(ada, "ф", "KeyA")
+    await strike(ada, ",", "Slash", shift=True)
+    assert await ada.page.input_value("input[name=q]") == "ф,"
+    await ada.page.locator("h1").click()
+    await strike(ada, "f", "KeyU")
+    assert not await ada.page.locator("dialog#keys").is_visible()
+    await strike(ada, ",", "Slash", shift=True)
+    assert await ada.page.locator("dialog#keys").is_visible()
+    assert await bench.states(*held) == ["held"] * 3

@@ -261,7 +261,7 @@ async def test_whoever_adds_something_is_waited_for(site: Installation) -> None:
         await conn.execute("SELECT 1 FROM letter WHERE id = $1 FOR KEY SHARE", letter)
         task = asyncio.create_task(take(site, letter))
         later = asyncio.create_task(site.client.post(waiting.link))
-        await blocked(site)
+        await rows.somebody_waits(conn)
         assert not task.done()
         await conn.execute("INSERT INTO bar (letter, digest) VALUES ($1, 'x')", letter)
     await task
@@ -275,23 +275,19 @@ async def take(site: Installation, letter: int) -> None:
         await taking_down.take_down(conn, None, letter, SLUG)
 
 
-async def blocked(site: Installation) -> None:
-    """Wait until somebody waits for a lock."""
-    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    async with asyncio.timeout(20):
-        while not await rows_of(site.database, waits):
-            await asyncio.sleep(0.02)
-
-
 async def test_rows_that_somebody_holds_are_waited_for(site: Installation) -> None:
     waiting = await Waiting.of(site)
     await site.client.post(waiting.link)
     await take(site, waiting.letter.id)
     async with site.database.connection() as conn, conn.transaction():
         await conn.execute("SELECT 1 FROM signature FOR UPDATE")
-        assert await taking_down.clear(site.database, waiting.letter.id, patience=0.3) > 0
-        assert set(await left(site)) == {"signature"}
-    await taking_down.clear(site.database, waiting.letter.id)
+        clearing = asyncio.create_task(taking_down.clear(site.database, waiting.letter.id, patience=60))
+        async with asyncio.timeout(60):
+            while set(await left(site)) != {"signature"}:
+                await asyncio.sleep(0.02)
+        assert await taking_down.clear(site.database, waiting.letter.id, patience=0.1) == 0  # not for ever
+        assert not clearing.done()
+    assert await clearing > 0
     assert await left(site) == {}
 
 

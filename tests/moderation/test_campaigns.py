@@ -150,20 +150,20 @@ async def test_every_filter_is_a_statement(bench: Bench) -> None:
         (None, Kind.ORGANIZATION, Kind.PERSON),
         ((None, ""), (None, ANY), (5, "link")),
         ("", "en"),
-        ("", "FJ"),
+        (("", ""), ("FJ", ""), ("", "press")),
         (None, *Source),
-        ("", "vera nov"),
     )
     async with bench.database.connection() as conn:
-        for state, kind, (group, flag), lang, country, source, q in choices:
-            wanted = Filter(state, kind, lang, country, source, flag, group, q)
+        for state, kind, (group, flag), lang, (country, partner), source in choices:
+            q = "vera nov" if lang else ""
+            wanted = Filter(state, kind, lang, country, source, flag, group, q, partner)
+            words = await queue.search_words(conn, bench.letter.id, q)
             page = await queue.read(conn, bench.letter.id, bench.letter.keys, wanted, None)
             assert len(page.lines) <= 1
             for act in Act:
-                words = queue.tsquery(q)
                 number = await queue_queries.count(conn, bench.letter.id, act, wanted, words, later())
-                ids, end = await queue_queries.step(conn, bench.letter.id, act, wanted, words, (later(), 0), 10)
-                assert (len(ids), end) == (number, None)
+                seen, end = await queue_queries.step(conn, bench.letter.id, act, wanted, words, (later(), 0), 10)
+                assert (len(seen), end) == (number, None)
 
 
 def later() -> datetime:
@@ -212,3 +212,79 @@ async def decide(bench: Bench, act: Act, ids: list[int]) -> None:
     async with bench.database.transaction() as conn:
         seen = dict.fromkeys(ids, decisions.ANY_ACT)
         await decisions.decide(conn, By(None, bench.letter.id), WRAPPER, act, seen, Reason.ABUSE)
+
+
+@pytest.mark.parametrize("typed", ["Nowak", "vera nowak", "Novek ver", "novak"])
+async def test_it_is_about_all_that_the_queue_finds_with_a_typing_error_too(bench: Bench, typed: str) -> None:
+    found = await bench.sign("Vera Novak", "Novak Vera", "Ivan Petrov")
+    wanted = Filter(q=typed)
+    async with bench.database.connection() as conn:
+        page = await queue.read(conn, bench.letter.id, bench.letter.keys, wanted, None)
+    assert {line.id for line in page.lines} == set(found[:2])
+    campaign = await make(bench, Act.REMOVE, q=typed)
+    assert (await read(bench, campaign)).matched == 2
+    await move(bench, campaign, "start", Reason.FAKE)
+    await work(bench, 1)
+    assert (await read(bench, campaign)).changed == 2
+    assert await bench.states(*found) == ["removed", "removed", "confirmed"]
+
+
+async def test_whom_somebody_decides_about_at_this_moment_is_left_to_them(bench: Bench) -> None:
+    vera, olga = await bench.sign("Vera", "Olga")
+    flagged = "UPDATE signature SET flags = '{link}' WHERE letter = $1"
+    async with bench.database.connection() as conn:
+        await conn.execute(flagged, bench.letter.id)
+    campaign = await make(bench, Act.REMOVE, flag="link")
+    await move(bench, campaign, "start", Reason.FAKE)
+    async with bench.database.transaction() as conn:
+        kept = await decisions.decide(conn, By(1, bench.letter.id), WRAPPER, Act.APPROVE, {vera: 0})
+        assert kept.changed == (vera,)
+        step = asyncio.create_task(campaigns.step(bench.database, WRAPPER))
+        async with bench.database.connection() as other:  # the step has matched both, and waits for this transaction
+            while not await other.fetchval(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype <> 'relation'"
+            ):
+                await asyncio.sleep(0.01)
+    assert await step
+    await work(bench)
+    assert await bench.states(vera, olga) == ["confirmed", "removed"]
+    assert (await read(bench, campaign)).changed == 1
+
+
+async def test_a_step_that_is_undone_in_the_log_is_not_told_as_changed(bench: Bench) -> None:
+    await bench.crowd(7)
+    before = await bench.picture()
+    campaign = await make(bench, Act.REMOVE)
+    await move(bench, campaign, "start", Reason.FAKE)
+    await work(bench, 4)
+    steps = await bench.rows("SELECT id FROM log WHERE letter = $1 AND act = 'signature.remove' ORDER BY id")
+    undone = await bench.undo(steps[0]["id"])
+    assert (await read(bench, campaign)).changed == 3
+    again = await bench.undo(undone.log)
+    assert (await read(bench, campaign)).changed == 7
+    await bench.undo(again.log)
+    assert (await read(bench, campaign)).changed == 3
+    await move(bench, campaign, "revert")
+    await work(bench)
+    stands = await read(bench, campaign)
+    assert (stands.state, stands.changed) == (State.REVERTED, 0)
+    assert await bench.picture() == before
+
+
+async def test_of_one_partner(bench: Bench) -> None:
+    ids = await bench.sign("Vera Novak", "Ivan Petrov", "Kim Lee")
+    async with bench.database.connection() as conn:
+        for name, signature in (("press", ids[0]), ("radio", ids[1])):
+            partner = await conn.fetchval(PARTNER, bench.letter.id, name)
+            await conn.execute(CAME_BY, bench.letter.id, signature, partner)
+        for wanted, some in ((Filter(partner="press"), ids[:1]), (Filter(source=Source.PARTNER), ids[:2])):
+            page = await queue.read(conn, bench.letter.id, bench.letter.keys, wanted, None)
+            assert {line.id for line in page.lines} == set(some)
+        assert (await queue.read(conn, bench.letter.id, bench.letter.keys, Filter(partner="none"), None)).lines == []
+        with_words = Filter(partner="radio", q="ivan", country="", group=None)
+        assert len((await queue.read(conn, bench.letter.id, bench.letter.keys, with_words, None)).lines) == 1
+    assert (await read(bench, await make(bench, Act.REMOVE, partner="radio"))).matched == 1
+
+
+PARTNER = "INSERT INTO partner (letter, name, title) VALUES ($1, $2, $2) RETURNING id"
+CAME_BY = "UPDATE signature SET signals = jsonb_build_object('partner', $3::integer) WHERE letter = $1 AND id = $2"

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from petition.errors import NotFound
-from petition.moderation import decisions, queries, report_queries
+from petition.moderation import decisions, messages, queries, report_queries
 from petition.moderation.model import Act, By, Outcome, Standing
 from petition.signatures import own
 from petition.signatures.confirming import Claim, Confirming, Result
@@ -72,6 +72,30 @@ async def test_approving_lets_an_organization_in_and_undoing_holds_it_again(benc
     assert named["name_en"] == "North Pier"
 
 
+async def test_undoing_an_approval_brings_back_what_was_typed(bench: Bench) -> None:
+    first = await bench.sign_for("Open Net", organization_ru="Открытая сеть", website="https://open.example")
+    second = await bench.sign_for("Open Net", website="https://other.example", position="Chair")
+    await bench.decide(Act.APPROVE, first)
+    typed = await _typed(bench, second)
+    for _ in range(2):  # a second time, too
+        approved = await bench.decide(Act.APPROVE, second)
+        await bench.undo(approved.log)
+        assert await _typed(bench, second) == typed
+    assert await bench.rows("SELECT * FROM typed WHERE letter = $1 AND signature = $2", second) == []
+    approved = await bench.decide(Act.APPROVE, second)
+    await own.correct(bench.database, bench.letter, second, "Anna Bergson")  # that is theirs, and stays
+    await bench.undo(approved.log)
+    assert await _typed(bench, second) == typed | {"name": "Anna Bergson"}
+    await bench.decide(Act.APPROVE, second)
+    await own.withdraw(bench.database, bench.letter, second)
+    assert [row["signature"] for row in await bench.rows("SELECT signature FROM typed WHERE letter = $1")] == [first]
+
+
+async def _typed(bench: Bench, signature: int) -> dict[str, str]:
+    (row,) = await bench.rows("SELECT private FROM signature WHERE letter = $1 AND id = $2", signature)
+    return dict(bench.letter.keys.reveal(row["private"]))
+
+
 async def test_the_last_representative_takes_the_entry_along(bench: Bench) -> None:
     first, second = [await bench.sign_for("North Pier") for _ in range(2)]
     await bench.decide(Act.APPROVE, first, second)
@@ -83,6 +107,50 @@ async def test_the_last_representative_takes_the_entry_along(bench: Bench) -> No
     assert (await bench.check())["organizations"] == 1
     await bench.decide(Act.BACK, first)
     assert await bench.states(first, second) == ["confirmed", "confirmed"]
+
+
+async def test_undoing_that_somebody_was_brought_back_brings_the_reason_back(bench: Bench) -> None:
+    vera, ivan, olga = await bench.sign("Vera", "Иван", "Olga")
+    await bench.remove(vera, reason=Reason.ABUSE)
+    await bench.remove(ivan, olga, reason=Reason.DUPLICATE)
+    before = await bench.picture()
+    brought = await bench.decide(Act.BACK, vera, ivan, olga)
+    undone = await bench.undo(brought.log)
+    assert set(undone.changed) == {vera, ivan, olga}
+    assert await bench.picture() == before  # each with the reason for which it had been removed
+    await bench.undo((await bench.undo(undone.log)).log)
+    assert await bench.picture() == before
+
+
+async def test_a_mailbox_stays_barred_whose_removed_signature_was_deleted(bench: Bench) -> None:
+    (vera,) = await bench.confirm(["vera@letters.example"], name="Vera")
+    (office,) = await bench.confirm(["vera@letters.example"], name="Vera", organization_en="North Pier")
+    await bench.remove(vera)
+    refused = await bench.remove(office, reason=Reason.NOT_AUTHORIZED)
+    await own.delete(bench.database, bench.letter, vera)
+    await bench.undo(refused.log)
+    assert await bench.states(office) == ["held"]
+    async with bench.database.transaction() as conn:
+        (again,) = await rows.add_pending(conn, bench.letter, ["vera@letters.example"], name="Vera")
+    claim = Claim(bench.letter.id, again, bench.letter.keys)
+    assert (await Confirming(bench.database).submit(claim)).result is Result.REMOVED
+
+
+async def test_one_mailbox_is_barred_and_let_go_at_the_same_moment(bench: Bench) -> None:
+    (vera,) = await bench.confirm(["vera@letters.example"], name="Vera")
+    (office,) = await bench.confirm(["vera@letters.example"], name="Vera", organization_en="North Pier")
+    refused = await bench.remove(office, reason=Reason.NOT_AUTHORIZED)
+    async with bench.database.transaction() as conn:
+        await decisions.decide(conn, By(1, bench.letter.id), WRAPPER, Act.REMOVE, {vera: 0}, Reason.FAKE)
+        undoing = asyncio.create_task(bench.undo(refused.log))
+        async with bench.database.connection() as other:  # it waits until the first has committed
+            while not await other.fetchval(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype <> 'relation'"
+            ):
+                await asyncio.sleep(0.01)
+    await undoing
+    assert await bench.states(vera, office) == ["removed", "held"]
+    assert len(await bench.rows("SELECT digest FROM bar WHERE letter = $1")) == 1
 
 
 async def test_refusing_an_organization_that_waits(bench: Bench) -> None:
@@ -277,6 +345,17 @@ async def test_an_approval_is_undone_although_a_reader_has_reported_the_entry_si
     await bench.undo(outcome.log)
     (row,) = await bench.rows("SELECT state, flags FROM signature WHERE letter = $1")
     assert (row["state"], row["flags"]) == ("confirmed", ["reported"])
+
+
+async def test_a_flag_that_was_answered_since_does_not_come_back(bench: Bench) -> None:
+    held = await bench.sign_for("North Pier", website="https://northpier.example")
+    assert (await bench.rows("SELECT flags FROM signature WHERE letter = $1"))[0]["flags"] == ["other_domain"]
+    approved = await bench.decide(Act.APPROVE, held)
+    async with bench.database.transaction() as conn:
+        assert await messages.confirm_second(conn, bench.letter.id, held)
+    await bench.undo(approved.log)
+    (row,) = await bench.rows("SELECT state, flags FROM signature WHERE letter = $1")
+    assert (row["state"], row["flags"]) == ("held", [])
 
 
 async def test_what_somebody_has_decided_since_is_not_undone(bench: Bench) -> None:

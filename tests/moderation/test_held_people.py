@@ -34,6 +34,7 @@ async def test_all_are_let_in_at_once_and_it_is_undone(bench: Bench, held: list[
     assert counted == {"name": None, "plain": True}
     await bench.undo(outcome.log)
     assert await bench.states(*held) == before
+    assert await bench.rows(NAMES, held[0]) == [{"name": None, "plain": False}]  # not public any more
     assert await bench.check() == {"people": 0, "organizations": 0, "hidden": 0, "imported": 0}
     await bench.decide(Act.APPROVE, *held)
     assert await bench.check() == {"people": 3, "organizations": 1, "hidden": 2, "imported": 0}

@@ -12,7 +12,7 @@ from petition.organizers import queries, sessions
 from petition.organizers.keys import DeskKey
 from petition.organizers.model import Organizer
 from petition.sealing import Sealer, Wrapper
-from tests.running import KEY, PUBLIC_KEY, SLUG, Installation
+from tests.running import KEY, NO_TLS, PUBLIC_KEY, SLUG, Installation
 
 SECRET = pyotp.random_base32()
 ADD_TOTP = "INSERT INTO totp (organizer, wrapped_secret, last_step) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING"
@@ -30,7 +30,7 @@ def headers(site: Installation) -> dict[str, str]:
 @asynccontextmanager
 async def stranger(site: Installation) -> AsyncIterator[httpx2.AsyncClient]:
     """Give the client of somebody who has not entered."""
-    async with httpx2.AsyncClient(base_url=site.base, timeout=30, headers=headers(site)) as client:
+    async with httpx2.AsyncClient(base_url=site.base, timeout=30, headers=headers(site), verify=NO_TLS) as client:
         yield client
 
 

@@ -18,6 +18,7 @@ from petition.signatures import csv_format, imports, listing, organizations, own
 from petition.signatures.csv_format import Entry
 from petition.signatures.imports import Report, Target
 from petition.signatures.model import Counts, Kind, Visibility
+from tests.rows import somebody_waits
 from tests.signatures.people import letter, organization, sign
 
 FILE = """\
@@ -215,7 +216,7 @@ async def test_confirmations_at_the_same_time_are_neither_lost_nor_doubled(conn:
         (vera,) = await sign(other, where.letter, "Vera Novak")
         await other.execute("UPDATE signature SET digest = $1 WHERE id = $2", digest, vera)
         importing = asyncio.create_task(take_in(conn, where, FILE))
-        await asyncio.sleep(0.3)
+        await somebody_waits(other)
         await other.execute("UPDATE count SET people = people + 1 WHERE letter = $1", where.letter)
         await confirming.commit()
         report = await importing

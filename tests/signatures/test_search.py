@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from petition.database import Connection, connect
 from petition.signatures import listing, listing_queries, names, words
 from petition.signatures.model import Kind
+from tests import rows
 from tests.crowd import Crowd
 from tests.signatures.people import NOON, letter, organization, sign
 
@@ -193,7 +194,7 @@ async def test_a_word_is_not_forgotten_while_somebody_of_that_name_is_confirmed(
                     await words.forget(other, about, Kind.PERSON, ["новак"])
 
             withdrawal = asyncio.create_task(withdraw())
-            await asyncio.sleep(0.2)
+            await rows.somebody_waits(conn)
             assert not withdrawal.done()
         await withdrawal
     finally:

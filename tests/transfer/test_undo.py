@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from petition.moderation import report_queries
 from petition.moderation.model import Act
 from petition.settings import Role, load
 from petition.signatures import imports, own
@@ -275,3 +276,25 @@ async def test_live_confirming_is_not_held_up(
         await one.do("start")
         assert (await one.newest()).report["known"] == 1
         assert (await bench.check())["people"] == 3
+
+
+async def test_what_readers_reported_comes_back_too(site: Installation, bench: Bench) -> None:
+    async with carrying(site) as one:
+        await one.bring(FILE.encode())
+        (vera,) = await bench.rows(BY_NAME)
+        async with site.database.transaction() as conn:
+            note = bench.letter.keys.hide({"text": "I am Vera"})
+            await report_queries.add(conn, bench.letter.id, vera["id"], "me", note)
+            await report_queries.add(conn, bench.letter.id, vera["id"], "fake", None)
+        reported = await bench.rows(REPORTS)
+        assert len(reported) == 2
+        await one.do("undo")
+        assert await bench.rows(REPORTS) == []
+        await one.do("redo")
+        assert await bench.rows(REPORTS) == reported
+        (row,) = await bench.rows("SELECT flags FROM signature WHERE letter = $1 AND name = 'Vera Novak'")
+        assert row["flags"] == ["reported"]
+        await bench.check()
+
+
+REPORTS = "SELECT signature, reason, note, at, settled_by FROM report WHERE letter = $1 ORDER BY id"

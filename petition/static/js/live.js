@@ -2,7 +2,10 @@
 const place = document.querySelector("[data-live]");
 const say = document.querySelector("[data-say]");
 const address = `/api/v1/letters/${place.dataset.live}/`;
-const number = new Intl.NumberFormat(document.documentElement.lang);
+const lang = document.documentElement.lang;
+const number = new Intl.NumberFormat(lang);
+// As the page writes days: the English of the catalogue is British.
+const day = new Intl.DateTimeFormat(lang === "en" ? "en-GB" : lang, { dateStyle: "long", timeZone: "UTC" });
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 let shown, spoken = Date.now(), unsaid, source, timer;
 
@@ -42,7 +45,7 @@ function show(counts) {
   }
   const time = document.querySelector("[data-counted]");
   time.dateTime = counts.counted_at;
-  time.textContent = counts.counted_at.slice(0, 16).replace("T", " ") + " UTC";
+  time.textContent = `${day.format(new Date(counts.counted_at))}, ${counts.counted_at.slice(11, 16)} UTC`;
   if (shown !== undefined) speak(counts.total);
   shown = now;
 }

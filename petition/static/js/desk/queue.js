@@ -36,15 +36,21 @@ const keys = {
   "?": () => dialog.showModal(),
 };
 
+// A Latin letter is what it says, wherever it lies. Where keys write other letters (о for j, ф for a), the key counts.
+function named({ key, code, shiftKey }) {
+  if (key === "?" || (code === "Slash" && shiftKey)) return "?";
+  return /^[a-z]$/i.test(key) ? key.toLowerCase() : /^Key[A-Z]$/.test(code) ? code.slice(3).toLowerCase() : "";
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
   const typing = event.target.matches("select, textarea, input:not([type=checkbox])");
   if (event.target === form.elements.reason && event.key === "Enter" && event.target.value) {
     event.preventDefault();
     press("r");
-  } else if (!typing && keys[event.key]) {
+  } else if (!typing && keys[named(event)]) {
     event.preventDefault();
-    keys[event.key]();
+    if (!event.repeat || "jk".includes(named(event))) keys[named(event)](); // held down, it acts once
   }
 });
 
