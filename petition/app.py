@@ -116,6 +116,7 @@ def create_app(settings: Settings) -> Front:
             board.on_change(pages.moved)
             board.on_change(lambda _slug: pages.moved(ALL))
             board.on_gone(pages.forget)
+            board.on_hidden(pages.forget)  # also those kept for when the database is away
             board.on_gone(cards.forget)
             streams.attach(board)
             signing, confirming = Signing(database, settings.limits, sealer), Confirming(database)

@@ -8,6 +8,7 @@ WHATWG HTML, 9.2.
 import asyncio
 import json
 import random
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, MutableMapping
 from dataclasses import dataclass, field
@@ -64,7 +65,9 @@ class Channel:
     slug: str
     id: bytes = b""
     event: bytes = b""
+    counted_at: datetime | None = None
     listeners: set[Listener] = field(default_factory=set)
+    owed: set[Listener] = field(default_factory=set)  # of them, those who came while an event was due for all
     sent_at: float = float("-inf")
     pushing: "asyncio.Task[None] | None" = None
 
@@ -103,6 +106,8 @@ class Streams:
         self._size += 1
         metrics.LISTENERS.set(self._size)
         known = (b"last-event-id", channel.id) in scope["headers"]
+        if scope["http_version"] == "1.0":
+            _unframed(send)
         # The server keeps what was asked for as long as it answers; a browser's headers weigh a kilobyte or two.
         scope["headers"].clear()
         scope.pop("state", None)
@@ -113,15 +118,26 @@ class Streams:
         channel, send = listener.channel, listener.send
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.headers})
-            event = b"" if listener.known else channel.event
-            await send(_body(b"retry: %d\n\n" % random.randint(*RETRY) + event))  # noqa: S311
+            await send(_body(b"retry: %d\n\n" % random.randint(*RETRY) + self._first(listener)))  # noqa: S311
             channel.listeners.add(listener)
             self._look_again(channel)
             while (await receive())["type"] != "http.disconnect":
                 pass
         finally:
             channel.listeners.discard(listener)
+            channel.owed.discard(listener)
             self._unseated(listener)
+
+    def _first(self, listener: Listener) -> bytes:
+        """Return what a listener is told on coming: nothing if it knows, or if all are told within a second."""
+        channel = listener.channel
+        if listener.known:
+            return b""
+        if channel.pushing is not None:
+            channel.owed.add(listener)
+            return b""
+        channel.sent_at = asyncio.get_running_loop().time()
+        return channel.event
 
     def _unseated(self, listener: Listener) -> None:
         self._size -= 1
@@ -144,10 +160,10 @@ class Streams:
         now = self._board and self._board.counts(channel.slug)
         if not now:
             raise LookupError(channel.slug)
-        if _id(now[0]) == channel.id:
-            return False
-        channel.id, channel.event = _id(now[0]), _event(*now)
-        return True
+        before, channel.id = channel.id, _id(now[0])
+        if now[1] != channel.counted_at:  # the same count, but seen again since
+            channel.counted_at, channel.event = now[1], _event(*now)
+        return channel.id != before
 
     def _moved(self, slug: str) -> None:
         """Have what has changed sent, at most once a period."""
@@ -159,9 +175,11 @@ class Streams:
         loop = asyncio.get_running_loop()
         try:
             await asyncio.sleep(channel.sent_at + PERIOD - loop.time())
-            if self._renew(channel):
+            told = channel.listeners | channel.owed if self._renew(channel) else channel.owed
+            channel.owed = set()
+            if told:
                 channel.sent_at = loop.time()
-                await self._write(channel.listeners, _body(channel.event))
+                await self._write(told, _body(channel.event))
         except LookupError:
             del self._channels[channel.slug]
             await self._write(channel.listeners, END)
@@ -172,7 +190,7 @@ class Streams:
     def _look_again(self, channel: Channel) -> None:
         """See to a count that moved while something was being sent."""
         now = self._board and self._board.counts(channel.slug)
-        if now is None or (now and channel.id != _id(now[0])):
+        if now is None or channel.owed or (now and channel.id != _id(now[0])):
             self._moved(channel.slug)
 
     async def beat(self) -> None:
@@ -213,6 +231,16 @@ def _written(sending: Coroutine[Any, Any, None]) -> bool:
         return False
     sending.close()
     return False
+
+
+def _unframed(send: Send) -> None:
+    """Have uvicorn write what it is given as it stands, and close the connection where the answer ends.
+
+    HTTP/1.0 knows no chunks (RFC 9112, 6.1). A proxy that is not told otherwise, nginx for one, asks so.
+    """
+    cycle: Any = getattr(send, "__self__", None)
+    if hasattr(cycle, "chunked_encoding"):
+        cycle.chunked_encoding, cycle.expected_content_length, cycle.keep_alive = False, sys.maxsize, False
 
 
 def _drop(listener: Listener) -> None:

@@ -121,6 +121,77 @@ async def test_a_storm_of_changes_is_an_event_a_second(site: Installation, monke
         assert loop.time() - began >= 2.5
 
 
+async def test_what_one_is_told_on_coming_is_an_event_too(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "PERIOD", 3.0)
+    loop = asyncio.get_running_loop()
+    async with radio(site) as one:
+        await one.event()
+        came = loop.time()
+        await counted(site, 7)
+        assert site.app is not None
+        channel = site.app._streams._channels[SLUG]
+        await until(lambda: channel.pushing is not None)
+        async with radio(site) as two, radio(site, Last_Event_ID="7-0") as three:
+            assert "data" not in await two.lines()  # all are told in a moment, and nobody twice
+            assert await one.total() == await two.total() == await three.total() == 7
+            assert loop.time() - came >= 2.9
+            await until(lambda: channel.pushing is None)
+            assert not channel.owed
+            await counted(site, 8)
+            assert await one.total() == await two.total() == 8
+        assert [json.loads(each["data"])["total"] for each in one.heard] == [0, 7, 8]
+
+
+async def test_who_comes_while_a_count_goes_there_and_back_is_told_once(
+    site: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "PERIOD", 3.0)
+    assert site.app is not None
+    async with radio(site) as one:
+        await one.event()
+        channel = site.app._streams._channels[SLUG]
+        await counted(site, 7)
+        await until(lambda: channel.pushing is not None)
+        async with radio(site) as two:
+            assert "data" not in await two.lines()
+            await counted(site, 0)
+            assert await two.total() == 0
+            await counted(site, 9)
+            assert await one.total() == await two.total() == 9  # it heard nothing of what did not last
+
+
+async def test_the_time_in_an_event_is_when_it_was_counted_last(site: Installation) -> None:
+    async def told() -> str:
+        async with radio(site) as one:
+            return str(json.loads((await one.event())["data"])["counted_at"])
+
+    before = await told()
+
+    async def later() -> bool:
+        return await told() > before
+
+    await until(later)
+
+
+async def test_an_old_proxy_is_given_no_chunks(site: Installation) -> None:
+    """nginx asks so unless it is told otherwise."""
+    await site.client.get(f"{EVENTS[:-6]}count")  # the letter comes into memory
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.settings.port)
+    host = f"Host: localhost:{site.settings.port}\r\nConnection: keep-alive"
+    writer.write(f"GET {EVENTS} HTTP/1.0\r\n{host}\r\n\r\n".encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert (await reader.readuntil(b"\n\n")).startswith(b"retry: ")
+    assert (await reader.readuntil(b"\n\n")).startswith(b"event: count\nid: 0-0\ndata: {")
+    await counted(site, 3)
+    assert b'"total":3,' in await asyncio.wait_for(reader.readuntil(b"\n\n"), 20)
+    assert site.app is not None
+    site.app.stop()
+    assert await asyncio.wait_for(reader.read(), 20) == b""
+    writer.close()
+
+
 async def test_who_comes_again_is_told_only_what_is_new(site: Installation) -> None:
     async with radio(site) as one:
         known = (await one.event())["id"]

@@ -53,7 +53,8 @@ class Board:
     """What the web knows of letters without asking the database.
 
     ``on_change`` is called with a letter's slug whenever its revision, state, count or switches moved, ``on_gone`` when
-    it was taken down. What holds for the whole installation is written into ``posted``.
+    it was taken down, ``on_hidden`` when its names are not to be seen any more. What holds for the whole installation
+    is written into ``posted``.
     """
 
     def __init__(self, database: Database, wrapper: Wrapper, posted: Posted | None = None) -> None:
@@ -66,6 +67,7 @@ class Board:
         self._gone: dict[int, str] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._gone_listeners: list[Callable[[str], None]] = []
+        self._hidden_listeners: list[Callable[[str], None]] = []
         self._looking = asyncio.Lock()
         self._next_look: asyncio.Task[None] | None = None
         self._began = float("-inf")
@@ -78,6 +80,10 @@ class Board:
     def on_gone(self, listener: Callable[[str], None]) -> None:
         """Have ``listener`` called with the slug of each letter that is taken down while we are running."""
         self._gone_listeners.append(listener)
+
+    def on_hidden(self, listener: Callable[[str], None]) -> None:
+        """Have ``listener`` called with the slug of each letter whose list of names is hidden while we are running."""
+        self._hidden_listeners.append(listener)
 
     async def get(self, slug: str) -> Live:
         """Return a published letter.
@@ -185,6 +191,9 @@ class Board:
         for slug in before.keys() | self._pulses.keys():
             if _moved(before.get(slug), self._pulses.get(slug)):
                 self._tell(slug)
+            if _hides(before.get(slug), self._pulses.get(slug)):
+                for listener in self._hidden_listeners:
+                    listener(slug)
         self._bury(gone)
 
     def _post(self, general: Switches) -> None:
@@ -278,3 +287,7 @@ def _moved(before: _Pulse | None, now: _Pulse | None) -> bool:
     if before is None or now is None:
         return True
     return replace(before, counted_at=now.counted_at) != now
+
+
+def _hides(before: _Pulse | None, now: _Pulse | None) -> bool:
+    return now is not None and now.switches.list_hidden and not (before and before.switches.list_hidden)

@@ -31,7 +31,7 @@ _EMOJI = re.compile(
     "\U000e0020-\U000e007f]+"
 )
 # A word of one letter does not end a line; in Russian that looks like a mistake.
-_LONELY = re.compile(r"(?<!\w)(\w) (?=\w)")
+_LONELY = re.compile(r"(?<!\S)(\w) (?=\w)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tests import rows
 from tests.captcha.installation import solve
 from tests.faults.conftest import BASE_URL
 from tests.faults.load import POW, Crowd, signing
-from tests.faults.processes import command, web, worker_environ
+from tests.faults.processes import command, run, web, worker_environ
 from tests.faults.server import Server
 from tests.mail.post_office import PostOffice
 from tests.pages import check_page
@@ -68,6 +68,31 @@ async def test_nothing_is_lost_while_the_database_is_away(
                 await crowd.until_taken(50)
             await see_that_nothing_is_lost(database, letter, crowd)
             await see_that_all_is_mailed(database, post, crowd)
+
+
+async def test_names_that_were_hidden_do_not_come_back_while_it_is_away(server: Server, tmp_path: Path) -> None:
+    """Nobody has read the Russian page since; what was kept of it for such a moment has names on it."""
+    environ = environment(tmp_path, server.url, free_port(), BASE_URL=BASE_URL)
+    people = tmp_path / "list.csv"
+    people.write_text("kind,name\norganization,North Pier Network\n", encoding="utf-8")
+    async with opened(server.url, most=2) as database, asyncio.timeout(120):
+        await publish(load(environ, role=Role.WEB), database)
+        assert (await run(f"signatures import {SLUG} {people}", environ))[0] == 0
+        async with web(environ, free_port(), tmp_path / "web.log") as process:
+
+            async def shows_it(lang: str) -> bool:
+                return "North Pier Network" in (await process.client.get(f"/{lang}/{SLUG}")).text
+
+            while not (await shows_it("en") and await shows_it("ru")):
+                await asyncio.sleep(0.05)
+            async with database.connection() as conn:
+                await conn.execute("INSERT INTO switch (name, value) VALUES ('hide_list', 'on')")
+            while await shows_it("en"):
+                await asyncio.sleep(0.05)
+            await server.end(signal.SIGINT)
+            assert not await shows_it("ru")
+            assert (await process.client.get(f"/en/{SLUG}")).status_code == 200
+            await server.start()
 
 
 async def see_that_it_is_away(client: httpx2.AsyncClient, crowd: Crowd, letter: Letter) -> None:

@@ -75,6 +75,18 @@ def without_port(answer: httpx2.Response) -> bytes:
     return painted.getvalue()
 
 
+WIDE = ("ВЫСОКОПРОФЕССИОНАЛЬНЫЕ ЩИТЫ", "W" * 24, "</title><img src=x onerror=alert(1)>")
+
+
+@pytest.mark.parametrize("title", WIDE)
+def test_a_long_word_is_not_cut_off_at_the_edge(title: str) -> None:
+    """What does not fit is cut off where the line ends; nothing of a title that fits comes near."""
+    with Image.open(io.BytesIO(draw(titled(title)))) as image:
+        plain = image.convert("RGB")
+    assert plain.crop((88, 60, 1112, 400)).getcolors(1) is None  # there is a title
+    assert plain.crop((1106, 60, 1112, 400)).getcolors(1) == [(6 * 340, PAPER)]
+
+
 @pytest.mark.parametrize("name", TITLES)
 def test_no_title_breaks_it(name: str) -> None:
     compare(draw(titled(TITLES[name])), name)

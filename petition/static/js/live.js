@@ -7,7 +7,7 @@ const number = new Intl.NumberFormat(lang);
 // As the page writes days: the English of the catalogue is British.
 const day = new Intl.DateTimeFormat(lang === "en" ? "en-GB" : lang, { dateStyle: "long", timeZone: "UTC" });
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-let shown, spoken = Date.now(), source, timer;
+let shown, spoken = Date.now(), unsaid, source, timer;
 
 // A goal that has been reached makes room for the next one.
 function raise(total) {
@@ -19,8 +19,21 @@ function raise(total) {
   document.querySelector("[data-goal]").textContent = number.format(goal);
 }
 
+// Once a minute at most; what moves meanwhile is said, as it stands then, when the minute is over.
+function speak(total) {
+  clearTimeout(unsaid);
+  const wait = spoken + 60000 - Date.now();
+  if (wait > 0) {
+    unsaid = setTimeout(speak, wait, total);
+    return;
+  }
+  say.textContent = say.dataset.say.replace("#", number.format(total));
+  spoken = Date.now();
+}
+
 function show(counts) {
-  if (typeof counts.total !== "number" || counts.total === shown) return;
+  const now = `${counts.people}-${counts.organizations}`; // either may move without the total
+  if (typeof counts.total !== "number" || now === shown) return;
   raise(counts.total);
   for (const each of document.querySelectorAll("[data-count]")) {
     const count = counts[each.dataset.count];
@@ -33,11 +46,8 @@ function show(counts) {
   const time = document.querySelector("[data-counted]");
   time.dateTime = counts.counted_at;
   time.textContent = `${day.format(new Date(counts.counted_at))}, ${counts.counted_at.slice(11, 16)} UTC`;
-  if (shown !== undefined && Date.now() - spoken > 60000) {
-    say.textContent = say.dataset.say.replace("#", number.format(counts.total));
-    spoken = Date.now();
-  }
-  shown = counts.total;
+  if (shown !== undefined) speak(counts.total);
+  shown = now;
 }
 
 async function ask() {
