@@ -1,7 +1,7 @@
 """What every answer of the API has in common: open to any site, counted against a limit, errors as problems.
 
 The limit is told as in draft-ietf-httpapi-ratelimit-headers-11 (May 2026). Answers from kept bytes never come here, so
-they cost nothing and are not counted.
+they cost nothing and are not counted; they tell the limit, but not what is left of it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -72,17 +72,21 @@ def limited(policy: Policy, view: View) -> View:
 
 
 def _with(headers: list[Header], more: list[Header]) -> list[Header]:
-    """Return a list of its own: a kept answer's headers stay as they are."""
-    present = {name for name, _ in headers}
-    return [*headers, *(each for each in more if each[0] not in present)]
+    """Return a list of its own, ``more`` in the place of what is there: a kept answer's headers stay as they are."""
+    named = {name for name, _ in more}
+    return [*(each for each in headers if each[0] not in named), *more]
 
 
 def _told(policy: Policy, left: Left) -> list[Header]:
-    name = policy.name.encode()
     return [
-        (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (name, left.most, MINUTE)),
-        (b"ratelimit", b'"%s";r=%d;t=%d' % (name, left.times, left.seconds)),
+        limit_told(policy, left.most),
+        (b"ratelimit", b'"%s";r=%d;t=%d' % (policy.name.encode(), left.times, left.seconds)),
     ]
+
+
+def limit_told(policy: Policy, most: int) -> Header:
+    """Return the header that tells a limit of ``most`` requests a minute."""
+    return b"ratelimit-policy", b'"%s";q=%d;w=%d' % (policy.name.encode(), most, MINUTE)
 
 
 def too_many(request: Request, policy: Policy, seconds: int) -> Response:

@@ -50,7 +50,7 @@ def _about(_: Words, limits: Limits) -> list[str]:
         "One network may ask %(memory)s times a minute for what is in memory, and %(database)s times for what is"
         " read from the database, on each server process. The headers RateLimit-Policy and RateLimit tell the limit and"
         " what is left of it; above it the answer is 429 with Retry-After. What comes from a kept copy is not counted"
-        " and has no such headers."
+        " and tells the limit alone."
     )
     names = N_(
         "Names are here because their owners put them on a public list, and they may take them back at any hour: do not"

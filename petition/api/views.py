@@ -18,12 +18,12 @@ from starlette.routing import BaseRoute, Route
 
 from petition import web
 from petition.api import queries
-from petition.api.answers import DATABASE, EXPOSED, FOR_ANYONE, MEMORY, limited
+from petition.api.answers import DATABASE, EXPOSED, FOR_ANYONE, MEMORY, limit_told, limited
 from petition.api.description import MOST, PERIODS
 from petition.database import Record
 from petition.embeds import partner_queries
 from petition.errors import Unavailable
-from petition.kept import Kept, Pages, keep
+from petition.kept import Header, Kept, Pages, keep
 from petition.letters.board import Board, Live
 from petition.live import Streams
 from petition.signatures import listing
@@ -114,8 +114,7 @@ async def partners(request: Request) -> Response:
         async with web.site_of(request).database.connection() as conn:
             rows = await partner_queries.in_api(conn, live.letter.id)
         items = [{**dict(row), "total": row["people"] + row["representatives"]} for row in rows]
-        headers = [FOR_ANYONE, EXPOSED, *web.common_headers(web.site_of(request).settings)]
-        return keep(_dumped({"items": items}), JSON, headers)
+        return keep(_dumped({"items": items}), JSON, _kept_headers(request))
 
     return web.KeptResponse(request, await pages.answer(f"/api/v1/letters/{slug}/partners", slug, make))
 
@@ -210,8 +209,13 @@ def _counted(request: Request, body: Mapping[str, Any], live: Live) -> Kept:
     again is told so."""
     etag = b'W/"' + hashlib.sha256(_dumped(body)).hexdigest()[:20].encode() + b'"'
     whole = {**body, "counted_at": _time(live.counted_at)}
-    headers = [FOR_ANYONE, EXPOSED, *web.common_headers(web.site_of(request).settings)]
-    return keep(_dumped(whole), JSON, headers, etag=etag)
+    return keep(_dumped(whole), JSON, _kept_headers(request), etag=etag)
+
+
+def _kept_headers(request: Request) -> list[Header]:
+    """Return the headers of an answer from memory, which the door sends by itself."""
+    settings = web.site_of(request).settings
+    return [FOR_ANYONE, EXPOSED, limit_told(MEMORY, settings.limits.api), *web.common_headers(settings)]
 
 
 def _dumped(body: Mapping[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ from petition.transfer import intake_queries as queries
 from petition.transfer import mapping
 from petition.transfer.encodings import NAMES
 from petition.transfer.model import MOST_BYTES, About, Intake, State, intake_in
-from petition.transfer.tables import CSV, DELIMITERS, EMPTY
+from petition.transfer.tables import CSV, DELIMITERS
 
 PART = 256 * 1024  # bytes that are encrypted and stored at once
 MOST_UNDER_WAY = 5
@@ -152,9 +152,3 @@ async def _asked(
     if step == "redo" and not await queries.undone(conn, whose.letter, now.number):
         raise Refused(NOTHING_TO_REDO)
     return {}
-
-
-async def nothing_came(conn: Connection, whose: Whose, number: int) -> str:
-    """Forget an import whose file is empty; return what to say."""
-    await queries.drop(conn, whose.letter, number)
-    return EMPTY
