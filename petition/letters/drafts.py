@@ -163,11 +163,17 @@ def _goal(value: str) -> str:
 
 
 def _goals(value: str) -> str:
-    numbers = [_number(each) for each in re.split(r"[\s;,]+", value.strip()) if each]
-    rising = [each for each in numbers if each is not None]
-    if len(rising) != len(numbers) or len(rising) > MAXIMUM_NEXT_GOALS or not letter_toml.rises(0, rising):
-        raise Refused(BAD_GOALS)
-    return " ".join(map(str, rising))
+    """Return goals, one space apart: "10 000, 25 000" are two, "10000 25000" as well."""
+    text = value.strip()
+    if not text:
+        return ""
+    marked = [each for each in re.split(r"\s*;\s*|,\s+", text) if each]  # only then may spaces group digits
+    for parts in (marked if len(marked) > 1 else [], re.split(r"[\s;,]+", text)):
+        numbers = [_number(each) for each in parts if each]
+        rising = [each for each in numbers if each is not None]
+        if rising and len(rising) == len(numbers) <= MAXIMUM_NEXT_GOALS and letter_toml.rises(0, rising):
+            return " ".join(map(str, rising))
+    raise Refused(BAD_GOALS)
 
 
 def _moment(value: str) -> str:
