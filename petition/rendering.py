@@ -111,6 +111,7 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
     }
 
 
+@functools.lru_cache(1024)
 def _territory(locale: Locale, code: str) -> str:
     name = locale.territories.get(code) or code
     # CLDR writes Russian without "ё", our texts with it; no other country's name has one to miss.

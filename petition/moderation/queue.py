@@ -1,6 +1,6 @@
 """The queue as moderators read it: names that organizers may see, never an address."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ from petition.signatures.listing import MOST_NEAR, Cursor
 from petition.signatures.listing_queries import BEST, use_index_of_words
 from petition.signatures.model import Kind, Reason
 
-PAGE = 50
+PAGE = 40
 MOST_WORDS = 5
 TOP = (datetime.max.replace(tzinfo=UTC), 2**63 - 1)
 
@@ -93,6 +93,9 @@ def tsquery(typed: str) -> str:
     return " & ".join(f"'{word}'{':*' if word == found[-1] else ''}" for word in found)
 
 
+_REASONS: Mapping[str | None, Reason] = {each.value: each for each in Reason}
+
+
 def line(row: Record, keys: LetterKeys) -> Line:
     """Return a row as moderators see it."""
     return Line(
@@ -109,7 +112,7 @@ def line(row: Record, keys: LetterKeys) -> Line:
         organization=row["organization"],
         signed_at=row["signed_at"],
         listed_at=row["listed_at"],
-        removed_for=Reason(row["removed_for"]) if row["removed_for"] in set(Reason) else None,
+        removed_for=_REASONS.get(row["removed_for"]),
         last_act=row["last_act"],
     )
 
