@@ -67,7 +67,7 @@ async def test_names_that_organizers_may_see_and_no_address(site: Installation, 
         assert "letters.example" not in page
         found = text_of(await client.get(QUEUE, params={"q": "nova"}))
         assert "Zoya Novak" in found
-        assert "Hidden" not in found
+        assert "Hidden Person" not in found
         waiting = text_of(await client.get(QUEUE, params={"state": "held"}))
         assert "North Pier" in waiting
         assert "Zoya Novak" not in waiting

@@ -29,7 +29,8 @@ async def test_whoever_begins_a_letter_is_its_owner(site: Installation, lang: st
         answer = await begin(
             client, **{"title.en": " Second letter ", "title.ru": "Второе письмо", "slug": "second-one"}
         )
-        check_sent_on(answer, "/organizer/second-one/text")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/organizer/second-one/text")
+        assert "set-cookie" in answer.headers  # it is one's own now: a session with more rights has a new id
         text = (await client.get("/organizer/second-one/text")).text
         assert 'value="Second letter"' in text
         assert 'value="Второе письмо"' in text
