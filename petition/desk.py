@@ -4,6 +4,7 @@ Every route of the desk says in ``desk_routes.DESK`` what it needs; the guard lo
 second factor, the letter and the role before the view is called, and hands all of it over as a ``Desk``.
 """
 
+import contextlib
 import gzip
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition import web
-from petition.errors import Gone, NotFound
+from petition.errors import Gone, NotFound, Unavailable
 from petition.i18n import N_
 from petition.organizers import queries, sessions
 from petition.organizers.model import DeskLetter, Organizer, Role, Session
@@ -137,11 +138,15 @@ async def _follow_rights(request: Request, response: Response) -> None:
     session, site = getattr(request.state, "session", None), web.site_of(request)
     if session is None or not (session.renew or request.method not in SAFE):
         return
-    async with site.database.connection() as conn:
-        token = request.cookies[cookie_name(site.settings)]
-        renewed = await sessions.follow_rights(conn, session.id, token)
-    if renewed is not None:
-        set_cookie(response, site.settings, renewed)
+    # A script's answer may be thrown away with its page, and the one copy of the new cookie with it.
+    if request.headers.get("sec-fetch-mode", "navigate") != "navigate":
+        return
+    with contextlib.suppress(Unavailable):  # the act is done, and the next request looks again
+        async with site.database.connection() as conn:
+            token = request.cookies[cookie_name(site.settings)]
+            renewed = await sessions.follow_rights(conn, session.id, token)
+        if renewed is not None:
+            set_cookie(response, site.settings, renewed)
 
 
 def check_origin(request: Request) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from petition.kept import Header, Kept, Pages, is_known, takes_gzip
 from petition.live import Streams
+from petition.network import of_scope
 from petition.settings import Settings
 from petition.state import Posted
 from petition.throttle import Turns
@@ -40,6 +41,7 @@ class Front:
         self._posted = posted or Posted()
         self._pages = pages
         self._streams = streams
+        self._settings = settings
         self._hosts = allowed_hosts(settings)
         self._origins = allowed_origins(settings)
         self._common = common_headers(settings)
@@ -61,7 +63,7 @@ class Front:
             if (listener := self._streams.seat(scope, send)) is not None:
                 await self._streams.serve(listener, receive)
                 return
-            if not await self._turn(scope["path"]):
+            if not await self._turn(scope):
                 scope["refused"] = 503
         elif not self._is_ours(scope):
             scope["refused"] = 403
@@ -91,11 +93,13 @@ class Front:
         """End what would go on for as long as a visitor likes."""
         self._streams.stop()
 
-    async def _turn(self, path: str) -> bool:
+    async def _turn(self, scope: Scope) -> bool:
         """Wait until it is one's turn to have a page made; return False if too many wait. The desk waits by itself."""
+        path: str = scope["path"]
         if path.startswith(SWIFT):
             return True
-        return await (self._organizers if path.startswith(DESK) else self._readers).wait()
+        turns = self._organizers if path.startswith(DESK) else self._readers
+        return await turns.wait(of_scope(scope, self._settings))
 
     def _kept(self, scope: Scope) -> Kept | None:
         path, query = scope["path"], scope["query_string"]

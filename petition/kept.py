@@ -128,6 +128,7 @@ class Pages:
         self._groups: dict[str, set[str]] = defaultdict(set)
         self._group_of: dict[str, str] = {}
         self._generation: dict[str, int] = defaultdict(int)
+        self._forgotten: dict[str, int] = defaultdict(int)
         self._making: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def moved(self, group: str) -> None:
@@ -139,6 +140,7 @@ class Pages:
     def forget(self, group: str) -> None:
         """Forget every page of ``group``, also those kept for when the database is away: it is not to be seen again."""
         self.moved(group)
+        self._forgotten[group] += 1
         for key in [key for key, each in self._group_of.items() if each == group]:
             self._drop(key)
 
@@ -167,7 +169,7 @@ class Pages:
         async with self._making[key]:
             if (kept := self.fresh.get(key)) is not None:
                 return kept
-            generation = self._generation[group]
+            generation, forgotten = self._generation[group], self._forgotten[group]
             try:
                 kept = await make()
             except Exception as error:
@@ -176,6 +178,8 @@ class Pages:
                 elif isinstance(error, Unavailable):
                     return self._last[key]
                 raise
+            if forgotten != self._forgotten[group]:  # it may show what is not to be seen again
+                return kept
             self._remember(key, group, shelf, kept, still_true=generation == self._generation[group])
             if dated:
                 self._dated.add(key)

@@ -6,19 +6,21 @@ longer, and for all processes together, is in ``limits``.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from petition.errors import TooMany, Unavailable
-from petition.network import ONION
+from petition.network import ONION, is_public
 from petition.settings import Limits
 
 AT_ONCE = 4  # of a pool of ten connections: signing, kept pages and the desk always find one
 WAITING = 32
 PATIENCE = 5.0  # seconds
 MINUTE = 60
-QUEUE = 256  # requests that wait for their turn of the event loop
+QUEUE = 1000  # requests that wait for their turn of the event loop
+SHARE = 32  # of these from one network of the open net
 NETWORKS = 20_000  # counted apart in one minute; any more share one count
 ONION_TIMES = 10  # all that comes through Tor is one network to us
 
@@ -59,23 +61,34 @@ class Turns:
 
     Making a page takes some milliseconds in which nothing else runs. Of sixty that are asked for at once all would be
     made before a signature, which has to wait for the database again and again, gets on by one step.
+
+    One network has a share of the line: whoever is refused asks again at once, and would have every place that gets
+    free. What is no address of the open net is a proxy, which brings everybody, or Tor.
     """
 
-    def __init__(self, most: int = QUEUE) -> None:
+    def __init__(self, most: int = QUEUE, share: int = SHARE) -> None:
         self._lock = asyncio.Lock()
         self._most = most
+        self._share = share
         self._waiting = 0
+        self._from: Counter[str] = Counter()
 
-    async def wait(self) -> bool:
-        """Wait for one's turn; return False, at once, if too many wait already."""
+    async def wait(self, network: str) -> bool:
+        """Wait for one's turn; return False, at once, if too many wait already, in all or of this ``network``."""
         if self._waiting >= self._most:
             return False
+        if self._from[network] >= self._share and network != ONION and is_public(network):
+            return False
         self._waiting += 1
+        self._from[network] += 1
         try:
             async with self._lock:
                 await asyncio.sleep(0)
         finally:
             self._waiting -= 1
+            self._from[network] -= 1
+            if not self._from[network]:
+                del self._from[network]
         return True
 
 

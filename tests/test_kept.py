@@ -100,6 +100,19 @@ async def test_what_moved_while_the_page_was_made_is_not_kept() -> None:
     assert "/en/a" in pages.fresh
 
 
+async def test_what_is_not_to_be_seen_again_while_it_was_made_is_not_even_kept_for_later() -> None:
+    pages, make = Pages(), Maker()
+    make.open.clear()
+    asking = asyncio.create_task(pages.answer("/en/a", "a", make))
+    await asyncio.sleep(0)
+    pages.forget("a")
+    make.open.set()
+    await asking
+    make.error = Unavailable()
+    with pytest.raises(Unavailable):
+        await pages.answer("/en/a", "a", make)
+
+
 async def test_while_the_database_is_away_the_last_one_is_good() -> None:
     pages, make = Pages(), Maker()
     make.error = Unavailable()

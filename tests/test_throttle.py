@@ -9,12 +9,13 @@ import pytest
 
 from petition import front, throttle
 from petition.errors import TooMany, Unavailable
-from petition.network import ONION
+from petition.network import ONION, UNKNOWN
 from petition.throttle import Lane, PerMinute, Turns
 from tests.api.test_views import is_problem
 from tests.running import SLUG, installation
 
 LIST, API = f"/en/{SLUG}/signatories", f"/api/v1/letters/{SLUG}/signatories"
+HERE = "127.0.0.1"
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ async def test_whoever_waits_for_a_turn_has_the_loop_go_round_in_between() -> No
     turns, happened = Turns(), []
 
     async def make(number: int) -> None:
-        assert await turns.wait()
+        assert await turns.wait(HERE)
         happened.append(number)
 
     async def sign() -> None:
@@ -110,15 +111,31 @@ async def test_whoever_waits_for_a_turn_has_the_loop_go_round_in_between() -> No
 
 async def test_a_line_of_readers_has_an_end() -> None:
     turns = Turns(most=2)
-    waiting = [asyncio.create_task(turns.wait()) for _ in range(3)]
+    waiting = [asyncio.create_task(turns.wait(HERE)) for _ in range(3)]
     assert await asyncio.gather(*waiting) == [True, True, False]
-    assert await turns.wait()
-    given_up = asyncio.create_task(turns.wait())
+    assert await turns.wait(HERE)
+    given_up = asyncio.create_task(turns.wait(HERE))
     await asyncio.sleep(0)
     given_up.cancel()
     with pytest.raises(asyncio.CancelledError):
         await given_up
-    assert await turns.wait()
+    assert await turns.wait(HERE)
+
+
+@pytest.mark.parametrize("crowd", ["203.0.114.9", "2a01:4f8:1::/64"])
+async def test_one_network_does_not_have_all_of_the_line(crowd: str) -> None:
+    turns = Turns(most=100, share=3)
+    greedy = [asyncio.create_task(turns.wait(crowd)) for _ in range(50)]
+    await asyncio.sleep(0)
+    assert await turns.wait("198.51.101.1")
+    assert sorted(await asyncio.gather(*greedy)) == [False] * 47 + [True] * 3
+    assert await turns.wait(crowd)
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "10.1.2.3", ONION, UNKNOWN])
+async def test_whoever_brings_everybody_has_as_many_places_as_there_are(proxy: str) -> None:
+    turns = Turns(most=5, share=1)
+    assert await asyncio.gather(*(turns.wait(proxy) for _ in range(6))) == [True] * 5 + [False]
 
 
 async def test_where_too_many_wait_for_a_page_one_can_still_sign(

@@ -40,7 +40,7 @@ RESTORE = "UPDATE partner SET retired_at = NULL WHERE letter = $1 AND id = $2 AN
 # The kept pages are made anew, and the web learns who is a partner now.
 MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
 
-LOCK_LETTER = "SELECT id FROM letter WHERE id = $1 FOR UPDATE"
+LOCK_LETTER = "SELECT id FROM letter WHERE id = $1 FOR NO KEY UPDATE"
 
 
 async def everyone(conn: Connection, letter: int) -> list[Record]:

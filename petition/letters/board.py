@@ -290,4 +290,13 @@ def _moved(before: _Pulse | None, now: _Pulse | None) -> bool:
 
 
 def _hides(before: _Pulse | None, now: _Pulse | None) -> bool:
-    return now is not None and now.switches.list_hidden and not (before and before.switches.list_hidden)
+    """Tell whether a name may have gone from the pages: by a switch, or because somebody took it back or was removed.
+
+    Those who only sign move none of this.
+    """
+    if now is None or before is None:
+        return now is not None and now.switches.list_hidden
+    fewer = now.counts.people < before.counts.people or now.counts.organizations < before.counts.organizations
+    more_hidden = now.counts.hidden > before.counts.hidden
+    switched = now.switches.list_hidden and not before.switches.list_hidden
+    return switched or fewer or more_hidden or now.revision != before.revision

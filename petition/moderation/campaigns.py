@@ -103,12 +103,12 @@ def campaign_in(row: Record) -> Campaign:
 
 async def make(conn: Connection, by: By, act: Act, wanted: Filter) -> int:
     """Make a draft that knows how many signatures it would be about; return its id. Raises ``Refused``, ``Gone``."""
-    await journal.hold(conn, by.letter)
     words = await search_words(conn, by.letter, wanted.q)
     if wanted.q and not words:
         raise Refused(NO_WORDS, "q")
     now = await queries.now(conn)
     matched = await queue_queries.count(conn, by.letter, act, wanted, words, now)
+    await journal.hold(conn, by.letter)  # not while it counts: taking a letter down waits for whoever holds it
     return await queries.add(conn, by.letter, by.organizer, act.value, None, wanted.as_fields(), matched, now)
 
 

@@ -28,8 +28,10 @@ WHERE letter = $1 AND id = ANY($2::bigint[]) AND state IN ($3::signature_state, 
 """
 
 # One that is there already is locked as well: else whoever lifts it at this moment would not see why it is to stay.
+# A mailbox that has signed as a person and for an organization may be removed twice in one act.
 BAR = """
-INSERT INTO bar AS b (letter, digest) SELECT $1, digest FROM unnest($2::bytea[]) AS digest ORDER BY digest
+INSERT INTO bar AS b (letter, digest)
+SELECT DISTINCT $1::integer, digest FROM unnest($2::bytea[]) AS digest ORDER BY digest
 ON CONFLICT (letter, digest) DO UPDATE SET kept = b.kept
 """
 

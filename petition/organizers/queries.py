@@ -104,9 +104,10 @@ END = "DELETE FROM session WHERE organizer = $1 AND id = $2 RETURNING id"
 
 END_BY_DIGEST = "DELETE FROM session WHERE digest = $1 RETURNING id, organizer"
 
+# All are locked in their order, the one that stays too: it is changed right after, as others may be changing all.
 END_OTHERS = """
-DELETE FROM session
-WHERE id IN (SELECT id FROM session WHERE organizer = $1 AND id <> $2 ORDER BY id FOR UPDATE) RETURNING id
+WITH mine AS MATERIALIZED (SELECT id FROM session WHERE organizer = $1 ORDER BY id FOR UPDATE)
+DELETE FROM session s USING mine WHERE s.id = mine.id AND s.id <> $2 RETURNING s.id
 """
 
 LETTER_COLUMNS = """

@@ -178,9 +178,9 @@ async def delete(database: Database, letter: Letter, signature: int) -> None:
         row = await own_queries.see(conn, letter.id, signature, lock=True)
         if row is None:
             return
+        await _lock_organization(conn, row)  # before the bar, as whoever decides about it does
         if row["state"] == SignatureState.REMOVED and row["digest"] is not None:
             await own_queries.keep_bar(conn, letter.id, row["digest"])
-        await _lock_organization(conn, row)
         await own_queries.drop(conn, letter.id, signature)
         await _erase(conn, row)
         await _count_less(conn, row)
@@ -220,8 +220,8 @@ async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str
     await own_queries.store_names(conn, letter.id, row["id"], visibility.value, columns)
     if row["state"] != SignatureState.CONFIRMED or row["kind"] != Kind.PERSON:
         return
-    if letter.names_in_search and visibility is Visibility.PUBLIC:
-        # The count may stay as it is, yet the letter's kept page has the name.
+    if letter.names_in_search and Visibility.PUBLIC.value in (visibility.value, row["visibility"]):
+        # The count may stay as it is (one hides while another appears), yet the letter's kept page has the name.
         await organization_queries.move_revision(conn, letter.id)
     name_key = columns[4]
     if row["name_key"]:
@@ -272,6 +272,8 @@ async def _count_less(conn: Connection, row: Record) -> None:
     one_less = letter, queries.partner_of(row), row["kind"], -1
     if row["kind"] == Kind.PERSON:
         hidden = row["visibility"] != Visibility.PUBLIC
+        if not hidden:  # another may come in the same moment, so that the count stays as it is
+            await organization_queries.move_revision(conn, letter)
         await queries.move_partners(conn, [one_less])
         await queries.move_counts(conn, [(letter, -1, 0, -int(hidden), -int(row["import"] is not None))])
     elif row["organization"] is not None:
@@ -288,7 +290,7 @@ async def _organization_less(conn: Connection, row: Record, one_less: tuple[int,
         await words.forget(conn, letter, Kind.ORGANIZATION, names.words(name_key))
     entry_less = -1 if not now["confirmed"] else 0
     imported_less = -1 if imported and not now["imported"] else 0
-    if one_less[1] is not None:  # the count may stay as it is, the partner's does not
+    if one_less[1] is not None or entry_less:  # the count may stay as it is, the partner's or the list does not
         await organization_queries.move_revision(conn, letter)
     await queries.move_partners(conn, [one_less])
     if entry_less or imported_less:

@@ -1,6 +1,7 @@
 """Taking a list of signatures out: which, in which columns and form, and the file itself."""
 
 import asyncio
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
@@ -81,13 +82,13 @@ class _Counted(StreamingResponse):
 
     def __init__(self, *given: Any, organizer: int, **more: Any) -> None:
         super().__init__(*given, **more)
-        self._organizer = organizer
+        self._end = weakref.finalize(self, _has_ended, organizer)  # also where nobody ever sends it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            _has_ended(self._organizer)
+            self._end()
 
 
 def _has_ended(organizer: int) -> None:

@@ -70,7 +70,18 @@ async def test_nothing_is_lost_while_the_database_is_away(
             await see_that_all_is_mailed(database, post, crowd)
 
 
-async def test_names_that_were_hidden_do_not_come_back_while_it_is_away(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO switch (name, value) VALUES ('hide_list', 'on')",
+        "WITH gone AS (UPDATE signature SET state = 'removed', removed_from = 'confirmed', removed_for = 'fake') "
+        "UPDATE count SET organizations = 0, changed_at = now()",
+    ],
+    ids=["by a switch", "as somebody was removed"],
+)
+async def test_names_that_went_do_not_come_back_while_it_is_away(
+    server: Server, tmp_path: Path, statement: str
+) -> None:
     """Nobody has read the Russian page since; what was kept of it for such a moment has names on it."""
     environ = environment(tmp_path, server.url, free_port(), BASE_URL=BASE_URL)
     people = tmp_path / "list.csv"
@@ -86,7 +97,7 @@ async def test_names_that_were_hidden_do_not_come_back_while_it_is_away(server: 
             while not (await shows_it("en") and await shows_it("ru")):
                 await asyncio.sleep(0.05)
             async with database.connection() as conn:
-                await conn.execute("INSERT INTO switch (name, value) VALUES ('hide_list', 'on')")
+                await conn.execute(statement)
             while await shows_it("en"):
                 await asyncio.sleep(0.05)
             await server.end(signal.SIGINT)

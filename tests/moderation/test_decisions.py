@@ -136,6 +136,19 @@ async def test_a_mailbox_stays_barred_whose_removed_signature_was_deleted(bench:
     assert (await Confirming(bench.database).submit(claim)).result is Result.REMOVED
 
 
+async def test_one_mailbox_may_be_removed_twice_in_one_act(bench: Bench) -> None:
+    (vera,) = await bench.confirm(["vera@letters.example"], name="Vera")
+    (office,) = await bench.confirm(["vera@letters.example"], name="Vera", organization_en="North Pier")
+    removed = await bench.remove(vera, office)
+    assert await bench.states(vera, office) == ["removed", "removed"]
+    back = await bench.undo(removed.log)
+    assert await bench.states(vera, office) == ["confirmed", "held"]
+    assert await bench.rows("SELECT digest FROM bar WHERE letter = $1") == []
+    await bench.undo(back.log)
+    assert await bench.states(vera, office) == ["removed", "removed"]
+    assert len(await bench.rows("SELECT digest FROM bar WHERE letter = $1")) == 1
+
+
 async def test_one_mailbox_is_barred_and_let_go_at_the_same_moment(bench: Bench) -> None:
     (vera,) = await bench.confirm(["vera@letters.example"], name="Vera")
     (office,) = await bench.confirm(["vera@letters.example"], name="Vera", organization_en="North Pier")

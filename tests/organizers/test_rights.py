@@ -7,6 +7,7 @@ from datetime import timedelta
 import httpx2
 import pytest
 
+from petition.errors import Unavailable
 from petition.organizers import accounts, queries, sessions
 from tests.organizers import people
 from tests.rows import rows_of
@@ -58,6 +59,27 @@ async def test_when_a_colleague_changes_a_role(site: Installation, owner: httpx2
         await follows(site, viewer)
         await owner.post(f"{MEMBERS}/restore", data={"organizer": who})
         await follows(site, viewer, f"/organizer/{SLUG}/queue")
+
+
+async def test_a_script_brings_none_as_its_answer_may_be_lost(site: Installation, owner: httpx2.AsyncClient) -> None:
+    async with people.at_desk(site, "viewer") as viewer:
+        form = {"organizer": await id_of(site, "viewer@letters.example"), "before": "viewer", "role": "editor"}
+        await owner.post(MEMBERS, data=form)
+        asked = await viewer.get(HOME, headers={"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"})
+        assert (asked.status_code, asked.headers.get("set-cookie")) == (200, None)
+        await follows(site, viewer)
+
+
+async def test_an_act_that_is_done_is_not_called_failed(
+    site: Installation, owner: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(sessions, "follow_rights", away)
+    named = await owner.post("/organizer/security/name", data={"name": "Olga B."})
+    assert named.status_code == 303
+    assert "Olga B." in (await owner.get(HOME)).text
 
 
 async def test_when_an_admin_makes_one_or_takes_it_back(site: Installation) -> None:

@@ -7,7 +7,7 @@ from petition.letters.slugs import suggested
 from petition.writing import making
 from tests import rows
 from tests.organizers import people
-from tests.pages import check_sent_on, form_in
+from tests.pages import form_in
 from tests.running import SLUG, Installation
 
 NEW = "/organizer/letters/new"
