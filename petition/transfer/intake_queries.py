@@ -166,7 +166,7 @@ INSERT INTO report (letter, signature, reason, note, at, settled_by)
 SELECT s.letter, s.id, r.reason, r.note, r.at, r.settled_by
 FROM undone u JOIN signature s ON s.letter = u.letter AND s.id = u.signature AND s.import = u.number
 CROSS JOIN LATERAL jsonb_populate_recordset(NULL::report, u.fields -> 'reports') AS r
-WHERE u.letter = $1 AND u.number = $2 ORDER BY r.id
+WHERE u.letter = $1 AND u.number = $2 AND u.fields -> 'reports' <> '[]' ORDER BY r.id
 """
 
 UNDONE = "SELECT count(*) FROM undone WHERE letter = $1 AND number = $2"
