@@ -100,6 +100,7 @@ class Mapper:
     now: datetime
     languages: tuple[str, ...]
     _places: dict[str, list[int]] = field(default_factory=dict)
+    _asked: str = ""  # the title above who sees the name: yes below "Do not show it" is no
 
     def __post_init__(self) -> None:
         for place, name in enumerate(self.plan.columns):
@@ -109,6 +110,7 @@ class Mapper:
     def rows(self, found: Iterator[Line]) -> Iterator[Row | Problem]:
         """Yield each row after the header, or what is wrong with it; rows without anything for us are passed over."""
         header, reading = next(found, (0, ""))[1], Reading(self.now, self.languages)
+        self._asked = " ".join(header[place] for place in self._places.get("visibility", ()) if place < len(header))
         for number, line in found:
             try:
                 if line == header:
@@ -152,7 +154,7 @@ class Mapper:
 
     def _visibility(self, told: Mapping[str, str], kind: str) -> str:
         if told.get("visibility"):
-            if (said := guessing.visibility_of(told["visibility"])) is None:
+            if (said := guessing.visibility_of(told["visibility"], self._asked)) is None:
                 raise Wrong(NO_VISIBILITY, "visibility")
             return said.value
         if kind == Kind.ORGANIZATION:
