@@ -43,8 +43,20 @@ LOCK = "SELECT FROM campaign WHERE id = $1 FOR UPDATE"
 
 NOTE_UNDONE = "UPDATE campaign SET changed = changed + $2 WHERE id = $1"
 
-LAST_STEP = """
-SELECT l.id FROM log l WHERE l.campaign = $1 AND l.letter = $2 AND l.act LIKE 'signature.%' AND l.undoes IS NULL
+# Undoing leads back, and undoing that leads forth again: a row is the campaign's own doing if the number of rows below
+# it that were undone one by another is even.
+_FORTH = """(
+  WITH RECURSIVE undone AS (
+    SELECT l.undoes AS id UNION ALL
+    SELECT b.undoes FROM undone JOIN log b ON b.letter = l.letter AND b.id = undone.id
+  ) SELECT count(id) % 2 = 0 FROM undone
+)"""
+
+IS_OF_CAMPAIGN = f"SELECT {_FORTH} FROM log l WHERE l.letter = $1 AND l.id = $2"
+
+LAST_STEP = f"""
+SELECT l.id FROM log l WHERE l.campaign = $1 AND l.letter = $2 AND l.act LIKE 'signature.%'
+  AND (l.undoes IS NULL OR {_FORTH})
   AND NOT EXISTS (SELECT FROM log u WHERE u.undoes = l.id)
   AND l.id < $3
 ORDER BY l.id DESC LIMIT 1
@@ -114,7 +126,13 @@ async def note_undone(conn: Connection, campaign: int, changed: int) -> None:
     await conn.execute(NOTE_UNDONE, campaign, changed)
 
 
+async def is_of_campaign(conn: Connection, letter: int, log: int) -> bool:
+    """Tell whether a row did what its campaign does, or did that again: undoing it leads back."""
+    return bool(await conn.fetchval(IS_OF_CAMPAIGN, letter, log))
+
+
 async def last_step(conn: Connection, campaign: int, letter: int, before: int) -> int | None:
-    """Return the newest row of the log below ``before`` that the campaign wrote and nobody has undone."""
+    """Return the newest row of the log below ``before`` that did what the campaign does (or did it again, where it had
+    been undone), and that nobody has undone."""
     found: int | None = await conn.fetchval(LAST_STEP, campaign, letter, before)
     return found

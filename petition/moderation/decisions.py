@@ -26,11 +26,13 @@ ANY_ACT = -1  # as the act that was seen last: whatever it is
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One signature on its way from one standing to another."""
+    """One signature on its way from one standing to another; ``undoes`` is the row of the log that it takes back."""
 
     row: Record
     before: Standing
     after: Standing
+    reason: str | None = None
+    undoes: int | None = None
 
     @property
     def id(self) -> int:
@@ -61,16 +63,17 @@ async def decide(
     Those on which somebody has acted since are left as they are, and so are those to which the act does not apply.
     """
     rows = await queries.lock(conn, by.letter, list(seen))
-    moves = [move for row in rows if seen[row["id"]] in {ANY_ACT, row["last_act"]} and (move := _move(row, act))]
-    logs = await carry_out(conn, by, wrapper, act.logged, moves, reason if act is Act.REMOVE else None)
+    why = reason if act is Act.REMOVE else None
+    moves = [move for row in rows if seen[row["id"]] in {ANY_ACT, row["last_act"]} and (move := _move(row, act, why))]
+    log = await carry_out(conn, by, wrapper, act.logged, moves)
     changed = {move.id for move in moves}
-    return Outcome(tuple(changed), tuple(id for id in seen if id not in changed), next(iter(logs.values()), None))
+    return Outcome(tuple(changed), tuple(id for id in seen if id not in changed), log)
 
 
-def _move(row: Record, act: Act) -> Move | None:
+def _move(row: Record, act: Act, reason: str | None) -> Move | None:
     before = standing_of(row)
     to = after(act, before, SignatureState(row["removed_from"]))
-    return Move(row, before, to) if to else None
+    return Move(row, before, to, reason) if to else None
 
 
 def standing_of(row: Record) -> Standing:
@@ -78,26 +81,18 @@ def standing_of(row: Record) -> Standing:
     return Standing(SignatureState(row["state"]), ordered(row["flags"]))
 
 
-Logs = dict[tuple[Standing, Standing], int]  # the row of the log for each pair of standings
 NOTHING = Change({}, {})
 AS_TYPED = ("organization_en", "organization_ru", "website")
 
 
-async def carry_out(
-    conn: Connection,
-    by: By,
-    wrapper: Wrapper,
-    logged: str,
-    moves: Sequence[Move],
-    reason: str | None,
-    undoes: int | None = None,
-) -> Logs:
-    """Move signatures that are locked. Opens no transaction; moves the count last.
+async def carry_out(conn: Connection, by: By, wrapper: Wrapper, logged: str, moves: Sequence[Move]) -> int | None:
+    """Move signatures that are locked; return the first row of the log. Opens no transaction; moves the count last.
 
-    The only way in which a decision changes a state.
+    The only way in which a decision changes a state. Once a transaction: a second time would lock bars, words and
+    organizations while it holds the count, for which whoever confirms waits with their own words locked.
     """
     if not moves:
-        return {}
+        return None
     organizations = sorted({move.row["organization"] for move in moves if move.row["organization"] is not None})
     if organizations:
         await organization_queries.lock(conn, by.letter)
@@ -105,7 +100,7 @@ async def carry_out(
     shown_before = await organization_queries.shown(conn, by.letter, organizations)
     change = await _let_in(conn, by.letter, wrapper, moves)
     await _hold_again(conn, by.letter, wrapper, moves)
-    logs = await _write(conn, by, logged, moves, reason, undoes)
+    log = await _write(conn, by, logged, moves)
     shown = Change(shown_before, await organization_queries.shown(conn, by.letter, organizations))
     await _bars_and_contacts(conn, by.letter, moves)
     await _words(conn, by.letter, moves, known, shown)
@@ -114,18 +109,16 @@ async def carry_out(
     if any(move.counts for move in moves):
         await organization_queries.move_revision(conn, by.letter)
     await _count(conn, by.letter, moves, (change, shown))
-    return logs
+    return log
 
 
-async def _write(
-    conn: Connection, by: By, logged: str, moves: Sequence[Move], reason: str | None, undoes: int | None
-) -> Logs:
-    """Write one row of the log for each pair of standings, and the standings."""
-    steps: dict[tuple[Standing, Standing], list[int]] = defaultdict(list)
+async def _write(conn: Connection, by: By, logged: str, moves: Sequence[Move]) -> int:
+    """Write one row of the log for each pair of standings, reason and undone row, and the standings."""
+    steps: dict[tuple[Standing, Standing, str | None, int | None], list[int]] = defaultdict(list)
     for move in moves:
-        steps[move.before, move.after].append(move.id)
-    logs = {}
-    for (before, to), ids in steps.items():
+        steps[move.before, move.after, move.reason, move.undoes].append(move.id)
+    logs = []
+    for (before, to, reason, undoes), ids in steps.items():
         log = await journal.write(
             *(conn, by.organizer, by.letter, logged),
             ids=ids,
@@ -139,8 +132,8 @@ async def _write(
         await queries.move(conn, by.letter, ids, (before.state, to.state), to.flags, log, reason)
         if before.flags and not to.flags:
             await queries.settle_reports(conn, by.letter, ids, log)
-        logs[before, to] = log
-    return logs
+        logs.append(log)
+    return logs[0]
 
 
 async def _let_in(conn: Connection, letter: int, wrapper: Wrapper, moves: Sequence[Move]) -> Change:

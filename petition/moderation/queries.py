@@ -78,11 +78,6 @@ ON CONFLICT (letter, signature) DO UPDATE SET fields = excluded.fields
 
 DROP_TYPED = "DELETE FROM typed WHERE letter = $1 AND signature = ANY($2::bigint[])"
 
-ACT = """
-SELECT id, at, organizer, letter, act, ids, before, after, reason, campaign, undoes FROM log
-WHERE letter = $1 AND id = $2
-"""
-
 # One act writes a row for each pair of states, all in one transaction.
 ROWS_OF_ACT = """
 SELECT l.id, l.act, l.ids, l.before, l.after, l.reason, l.campaign, l.undoes,
@@ -207,11 +202,6 @@ async def hold_again(conn: Connection, letter: int, ids: Sequence[int], private:
 async def keep_typed(conn: Connection, letter: int, ids: Sequence[int], fields: Sequence[bytes]) -> None:
     """Keep, encrypted, the names with which representatives have signed."""
     await conn.execute(KEEP_TYPED, letter, ids, fields)
-
-
-async def act(conn: Connection, letter: int, log: int) -> Record | None:
-    """Return one row of the letter's log."""
-    return await conn.fetchrow(ACT, letter, log)
 
 
 async def rows_of_act(conn: Connection, letter: int, log: int) -> list[Record]:

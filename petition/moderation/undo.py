@@ -1,7 +1,6 @@
 """Undoing any act of the log: a new act that leads back, wherever nobody has acted since."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from petition.database import Connection, Record
@@ -29,10 +28,20 @@ async def undo(conn: Connection, by: By, wrapper: Wrapper, log: int) -> Outcome:
     if campaign is not None:  # before any signature, as the campaign's own steps do
         await campaign_queries.lock(conn, campaign)
         by = replace(by, campaign=campaign)
-    done = [await _undo(conn, by, wrapper, row) for row in rows if not row["undone"]]
+    outcome = await _undo(conn, by, wrapper, [row for row in rows if not row["undone"]])
     if campaign is not None:
-        number = sum(len(each.changed) for each in done) * (1 if await _led_back(conn, by.letter, rows[0]) else -1)
-        await campaign_queries.note_undone(conn, campaign, number)
+        forth = await campaign_queries.is_of_campaign(conn, by.letter, rows[0]["id"])
+        await campaign_queries.note_undone(conn, campaign, len(outcome.changed) * (-1 if forth else 1))
+    return outcome
+
+
+async def _undo(conn: Connection, by: By, wrapper: Wrapper, rows: Sequence[Record]) -> Outcome:
+    """Undo rows of the log that one act wrote."""
+    if all(row["act"] in OF_SIGNATURES for row in rows):
+        return await _undo_decision(conn, by, wrapper, rows)
+    if any(row["act"] not in organizations.UNDO for row in rows):
+        raise NotFound("this act cannot be undone")
+    done = [await organizations.UNDO[row["act"]](conn, by, wrapper, row) for row in rows]
     return Outcome(
         tuple(id for each in done for id in each.changed),
         tuple(id for each in done for id in each.missed),
@@ -40,56 +49,37 @@ async def undo(conn: Connection, by: By, wrapper: Wrapper, log: int) -> Outcome:
     )
 
 
-async def _led_back(conn: Connection, letter: int, row: Record) -> bool:
-    """Tell whether an act undid what its campaign had done (and not undid the undoing, and so on)."""
-    back, place = False, row
-    while place["undoes"] is not None:
-        back, before = not back, await queries.act(conn, letter, place["undoes"])
-        if before is None:
-            break
-        place = before
-    return back
+async def _undo_decision(conn: Connection, by: By, wrapper: Wrapper, acts: Sequence[Record]) -> Outcome:
+    """Lock whom all the rows are about, then move them in one go: nothing is locked once the count has moved."""
+    ids = [id for act in acts for id in act["ids"]]
+    locked = await queries.lock(conn, by.letter, ids)
+    before_undone = await queries.acts_before_undone(conn, by.letter, ids)
+    moves = [move for act in acts for move in await _moves(conn, by.letter, act, locked, before_undone)]
+    if flagged := [act["id"] for act in acts if Standing.read(act["before"]).flags]:
+        await queries.reopen_reports(conn, by.letter, flagged)
+    log = await decisions.carry_out(conn, by, wrapper, UNDO, sorted(moves, key=lambda move: move.id))
+    changed = {move.id for move in moves}
+    return Outcome(tuple(changed), tuple(id for id in ids if id not in changed), log)
 
 
-async def _undo(conn: Connection, by: By, wrapper: Wrapper, row: Record) -> Outcome:
-    if row["act"] in OF_SIGNATURES:
-        return await _undo_decision(conn, by, wrapper, row)
-    if row["act"] in organizations.UNDO:
-        return await organizations.UNDO[row["act"]](conn, by, wrapper, row)
-    raise NotFound("this act cannot be undone")
-
-
-async def _undo_decision(conn: Connection, by: By, wrapper: Wrapper, act: Record) -> Outcome:
-    before, after = Standing.read(act["before"]), Standing.read(act["after"])
-    rows = await queries.lock(conn, by.letter, act["ids"])
-    before_undone = await queries.acts_before_undone(conn, by.letter, act["ids"])
+async def _moves(
+    conn: Connection, letter: int, act: Record, locked: Sequence[Record], before_undone: Mapping[int, int]
+) -> list[Move]:
+    """Return the moves that lead back from one row of the log, of those on whom nobody has acted since."""
+    before, after, ids = Standing.read(act["before"]), Standing.read(act["after"]), set(act["ids"])
     moves = [
-        Move(row, now, _back(row, now, before, after))
-        for row in rows
-        if act["id"] in {row["last_act"], before_undone.get(row["id"])}
+        Move(row, now, _back(row, now, before, after), act["reason"], act["id"])
+        for row in locked
+        if row["id"] in ids
+        and act["id"] in {row["last_act"], before_undone.get(row["id"])}
         and (now := decisions.standing_of(row)).state is after.state
     ]
-    logs: decisions.Logs = {}
-    for reason, some in (await _by_reason(conn, by.letter, act, moves)).items():
-        logs |= await decisions.carry_out(conn, by, wrapper, UNDO, some, reason, undoes=act["id"])
-    if before.flags:
-        await queries.reopen_reports(conn, by.letter, [act["id"]])
-    changed = {move.id for move in moves}
-    return Outcome(tuple(changed), tuple(id for id in act["ids"] if id not in changed), next(iter(logs.values()), None))
-
-
-async def _by_reason(
-    conn: Connection, letter: int, act: Record, moves: Sequence[Move]
-) -> dict[str | None, Sequence[Move]]:
-    """Return moves by the reason that is to stand with them: that of the act, or the former one of who was removed."""
+    # With who was removed stands the former reason again, if the act had none.
     removed = [move.id for move in moves if move.after.state is SignatureState.REMOVED]
     if act["reason"] is not None or not removed:
-        return {act["reason"]: moves}
+        return moves
     known = await queries.reasons_before(conn, letter, act["id"], removed)
-    found: dict[str | None, list[Move]] = defaultdict(list)
-    for move in moves:
-        found[known.get(move.id)].append(move)
-    return dict(found)
+    return [replace(move, reason=known.get(move.id)) for move in moves]
 
 
 def _back(row: Record, now: Standing, before: Standing, after: Standing) -> Standing:

@@ -271,6 +271,25 @@ async def test_a_step_that_is_undone_in_the_log_is_not_told_as_changed(bench: Be
     assert await bench.picture() == before
 
 
+async def test_reverting_takes_a_step_along_that_was_undone_and_done_again(bench: Bench) -> None:
+    await bench.crowd(7)
+    before = await bench.picture()
+    campaign = await make(bench, Act.REMOVE)
+    await move(bench, campaign, "start", Reason.FAKE)
+    await work(bench, 4)
+    steps = await bench.rows("SELECT id FROM log WHERE letter = $1 AND act = 'signature.remove' ORDER BY id")
+    first, second = [await bench.undo((await bench.undo(step["id"])).log) for step in steps]
+    await bench.undo((await bench.undo(first.log)).log)  # and once more
+    assert (await read(bench, campaign)).changed == 7
+    await bench.undo(second.log)
+    assert (await read(bench, campaign)).changed == 4
+    await move(bench, campaign, "revert")
+    await work(bench)
+    stands = await read(bench, campaign)
+    assert (stands.state, stands.changed) == (State.REVERTED, 0)
+    assert await bench.picture() == before
+
+
 async def test_of_one_partner(bench: Bench) -> None:
     ids = await bench.sign("Vera Novak", "Ivan Petrov", "Kim Lee")
     async with bench.database.connection() as conn:

@@ -9,10 +9,11 @@ import pytest
 from petition.errors import NotFound
 from petition.moderation import decisions, messages, queries, report_queries
 from petition.moderation.model import Act, By, Outcome, Standing
-from petition.signatures import own
+from petition.signatures import own, words
 from petition.signatures.confirming import Claim, Confirming, Result
-from petition.signatures.model import Reason, SignatureState
+from petition.signatures.model import Kind, Reason, SignatureState
 from petition.signatures.own import Refused
+from petition.signatures.queries import move_counts
 from tests import rows
 from tests.moderation.desk import WRAPPER, Bench
 
@@ -380,3 +381,37 @@ async def test_what_somebody_has_decided_since_is_not_undone(bench: Bench) -> No
     outcome = await bench.undo(approved.log)
     assert (outcome.changed, outcome.missed) == ((), (held,))
     assert await bench.states(held) == ["confirmed"]
+
+
+async def test_undoing_moves_the_count_once_all_else_is_locked(bench: Bench) -> None:
+    hidden, shown = await bench.sign("Vera Novak", visibility="organizers"), await bench.sign("Ivan Petrov")
+    while hidden[0] > shown[0]:  # ids are drawn; whose names are hidden has no words that need a lock
+        shown = await bench.sign("Ivan Petrov")
+    await bench.sign("Kim Lee")
+    await bench.remove(*hidden, reason=Reason.FAKE)
+    await bench.remove(*shown, reason=Reason.ABUSE)
+    before = await bench.picture()
+    brought = await bench.decide(Act.BACK, *hidden, *shown)
+    async with bench.database.transaction() as conn:  # as who confirms: words first, then the count
+        await words.remember(conn, [(bench.letter.id, Kind.PERSON, "kim")])
+        undoer = asyncio.create_task(bench.undo(brought.log))
+        async with bench.database.connection() as other:
+            while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"):
+                await asyncio.sleep(0.01)
+        await move_counts(conn, [(bench.letter.id, 0, 0, 0, 0)])
+    assert set((await undoer).changed) == {*hidden, *shown}
+    assert await bench.picture() == before
+
+
+async def test_a_mailbox_that_signed_twice_is_removed_for_two_reasons_again(bench: Bench) -> None:
+    address = ["both@letters.example"]
+    person, office = [
+        *await bench.confirm(address, name="Anna Berg"),
+        *await bench.confirm(address, name="Anna Berg", organization_en="North Pier"),
+    ]
+    await bench.decide(Act.APPROVE, office)
+    await bench.remove(person, reason=Reason.FAKE)
+    await bench.remove(office, reason=Reason.ABUSE)
+    before = await bench.picture()
+    await bench.undo((await bench.decide(Act.BACK, person, office)).log)
+    assert await bench.picture() == before
