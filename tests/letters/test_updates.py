@@ -45,11 +45,13 @@ async def act(client: httpx2.AsyncClient, where: str, act: str, **changes: str) 
 
 
 async def public(site: Installation, wanted: str, *, gone: bool = False, lang: str = "en") -> str:
-    """Wait until the letter's page has, or has no longer, some words; return the page of updates."""
-    async with asyncio.timeout(20):
-        while (wanted in (await site.client.get(f"/{lang}/{SLUG}")).text) is gone:
-            await asyncio.sleep(0.05)
-    return (await site.client.get(f"/{lang}/{SLUG}/updates")).text
+    """Wait until the letter's page and that of updates have, or have no longer, some words; return the latter."""
+    updates = ""
+    async with asyncio.timeout(60):
+        for path in (f"/{lang}/{SLUG}", f"/{lang}/{SLUG}/updates"):
+            while (wanted in (updates := (await site.client.get(path)).text)) is gone:
+                await asyncio.sleep(0.05)
+    return updates
 
 
 async def test_from_draft_to_the_page(site: Installation, editor: httpx2.AsyncClient) -> None:

@@ -169,8 +169,10 @@ async def test_an_address_sealed_to_another_key_stops_nobody_else(installation: 
 async def test_a_job_that_another_worker_took_over_is_not_sent(installation: Installation, post: PostOffice) -> None:
     await installation.sign_up(await installation.letter(), NEMO)
 
-    async def take_over() -> None:
-        await installation.conn.execute("UPDATE outbox SET lease = 1, due_at = now() + interval '1 hour'")
+    async def take_over() -> None:  # on a connection of its own: what is waited for below uses the other
+        conn = await connect(str(installation.settings.database_url))
+        await conn.execute("UPDATE outbox SET lease = 1, due_at = now() + interval '1 hour'")
+        await conn.close()
 
     post.receiving = take_over
     async with working(installation.settings):
