@@ -96,15 +96,29 @@ class Styles(Handler):
         return {place for place, number in enumerate(self._of_cells) if number in own | _BUILT_IN_DATES}
 
 
-class Strings(Handler):
-    """The shared strings, end to end in one piece of memory: as objects they would take three times as much."""
+class Texts(Handler):
+    """What is written in cells: gathered piece by piece, never more of it than a cell may hold."""
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._ends = array("L", [0])
         self._parts: list[str] = []
         self._size = 0
         self._inside = self._phonetic = False
+
+    def text(self, data: str) -> None:
+        if self._inside:
+            self._size += len(data)
+            if self._size > 4 * LONGEST_CELL:
+                raise ImportRefused(HOSTILE)
+            self._parts.append(data)
+
+
+class Strings(Texts):
+    """The shared strings, end to end in one piece of memory: as objects they would take three times as much."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = bytearray()
+        self._ends = array("L", [0])
 
     def start(self, tag: str, given: dict[str, str]) -> None:
         self._inside = tag == "t" and not self._phonetic
@@ -122,13 +136,6 @@ class Strings(Handler):
             if len(self._ends) > _MOST_STRINGS:
                 raise ImportRefused(TOO_LARGE)
 
-    def text(self, data: str) -> None:
-        if self._inside:
-            self._size += len(data)
-            if self._size > 4 * LONGEST_CELL:
-                raise ImportRefused(HOSTILE)
-            self._parts.append(data)
-
     def get(self, place: int) -> str:
         """Return one. Raises ``ImportRefused`` if there is none."""
         if not 0 <= place < len(self._ends) - 1:
@@ -136,10 +143,11 @@ class Strings(Handler):
         return self._bytes[self._ends[place] : self._ends[place + 1]].decode()
 
 
-class Sheet(Handler):
+class Sheet(Texts):
     """One sheet, a row at a time."""
 
     def __init__(self, strings: Strings, dates: set[int], is_1904: bool) -> None:
+        super().__init__()
         self._strings = strings
         self._dates = dates
         self._epoch = datetime(1904, 1, 1) if is_1904 else datetime(1899, 12, 30)  # noqa: DTZ001 - a cell has no zone
@@ -148,9 +156,6 @@ class Sheet(Handler):
         self._row: list[str] = []
         self._place = -1  # of the cell, from 0 on
         self._cell: dict[str, Any] = {}
-        self._parts: list[str] = []
-        self._size = 0
-        self._inside = self._phonetic = False
 
     def take(self) -> Iterator[tuple[int, list[str] | str]]:
         """Yield the rows that came since the last time."""
@@ -177,13 +182,6 @@ class Sheet(Handler):
             self._keep()
         elif tag == "row":
             self._ready.append((self._number, self._row))
-
-    def text(self, data: str) -> None:
-        if self._inside:
-            self._size += len(data)
-            if self._size > 4 * LONGEST_CELL:
-                raise ImportRefused(HOSTILE)
-            self._parts.append(data)
 
     def _next_number(self, number: int) -> int:
         """Return a row's number; by it the row is named, and told from all others."""
