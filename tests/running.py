@@ -247,3 +247,14 @@ async def installation(database_url: str, folder: Path, **more: str) -> AsyncIte
             httpx2.AsyncClient(base_url=settings.base_url, timeout=300, verify=NO_TLS) as client,
         ):
             yield Installation(environ, settings, database, client, app)
+
+
+async def raw(site: Installation, path: str, encodings: str = "gzip", more: bytes = b"") -> tuple[bytes, bytes]:
+    """Ask for a path; return the head (in lower case, with the empty line) and the body as they come over the wire."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.settings.port)
+    lines = [f"GET {path} HTTP/1.1", f"Host: localhost:{site.settings.port}", f"Accept-Encoding: {encodings}"]
+    writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode() + more)
+    answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.lower() + b"\r\n\r\n", body

@@ -19,7 +19,7 @@ from petition.kept import Pages
 from petition.resources import folder
 from tests.addresses import METHODS, MOUNTED, every_route_is_visited, filled, patterns, taken
 from tests.conftest import fresh_database
-from tests.running import SLUG, Installation, installation
+from tests.running import SLUG, Installation, installation, raw
 
 if TYPE_CHECKING:
     from tests.conftest import Conn
@@ -325,17 +325,6 @@ async def test_the_letter_with_its_form_fits_into_the_first_flight(town: Town, l
     head, body = await raw(town, f"/{lang}/{SLUG}{query}", "gzip")
     assert b" 200 " in head.splitlines()[0]
     assert len(head) + len(body) <= FIRST_FLIGHT
-
-
-async def raw(town: Town, path: str, encodings: str = "gzip", more: bytes = b"") -> tuple[bytes, bytes]:
-    """Return the head (in lower case, with the empty line) and the body as they come over the wire."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", town.settings.port)
-    lines = [f"GET {path} HTTP/1.1", f"Host: localhost:{town.settings.port}", f"Accept-Encoding: {encodings}"]
-    writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode() + more)
-    answer = await reader.read()
-    writer.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return head.lower() + b"\r\n\r\n", body
 
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
