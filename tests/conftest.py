@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from petition import embedded
-from petition.database import connect, migrate
+from petition import postgres
+from petition.core.database import connect, migrate
 from tests import once
 from tests.memory import room
 from tests.running import Installation, installation, working
@@ -69,7 +69,7 @@ def memory() -> Iterator[Path | None]:
 def cluster(memory: Path | None) -> Iterator[str]:
     """Give the URL of the run's own PostgreSQL. Without fsync, unless ``PETITION_TEST_FSYNC=1``."""
     for folder in _open_folder():
-        with embedded.running(folder, fast=os.environ.get("PETITION_TEST_FSYNC") != "1") as url:
+        with postgres.running(folder, fast=os.environ.get("PETITION_TEST_FSYNC") != "1") as url:
             yield url
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from jinja2 import BytecodeCache, Environment
 from jinja2.bccache import Bucket
 
-from petition import i18n, rendering
-from petition.i18n import Language, Languages
-from petition.letters import board
+from petition.core import i18n, templates
+from petition.core.i18n import Language, Languages
+from petition.letters import published
 
 
 class Compiled(BytecodeCache):
@@ -29,9 +29,9 @@ class Compiled(BytecodeCache):
 
 def keep() -> None:
     """Have each catalogue read once, each template compiled once a language, and the count looked at more often."""
-    board.INTERVAL = 0.1
+    published.INTERVAL = 0.1
     i18n._load_one = _reading_once(i18n._load_one)  # type: ignore[assignment]
-    rendering._environment = _compiling_once(rendering._environment)  # type: ignore[assignment]
+    templates._environment = _compiling_once(templates._environment)  # type: ignore[assignment]
 
 
 def _reading_once(read: Callable[[Path, str], Language]) -> Callable[[Path, str], Language]:

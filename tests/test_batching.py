@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from petition.batching import Batcher
-from petition.errors import Unavailable
+from petition.core.batching import Batcher
+from petition.core.errors import Unavailable
 
 
 class Store:

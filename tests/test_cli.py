@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from petition.cli import main
-from petition.resources import PACKAGE
-from petition.settings import Role, load
+from petition.cli.main import main
+from petition.core.resources import PACKAGE
+from petition.core.settings import Role, load
 from tests.running import SAMPLE, SLUG
 
 ENVIRON = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PACKAGE.parent), "PYTHONWARNINGS": "error"}

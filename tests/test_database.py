@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from petition import database
-from petition.database import Database, connect, is_migrated, migrate, migrations, opened
-from petition.errors import PetitionError, Unavailable
+from petition.core import database
+from petition.core.database import Database, connect, is_migrated, migrate, migrations, opened
+from petition.core.errors import PetitionError, Unavailable
 from tests.conftest import in_database
 
 if TYPE_CHECKING:

@@ -15,11 +15,12 @@ import httpx2
 import pyotp
 import pytest
 
-from petition.desk import Need
-from petition.desk_routes import DESK, At
-from petition.moderation import campaigns, messages
-from petition.moderation.model import Act, By, Filter
+from petition.core.audit_log import By
+from petition.moderation import bulk_acts, messages
+from petition.moderation.model import Act, Filter
 from petition.organizers.model import Role
+from petition.web.desk.routes import DESK, At
+from petition.web.desk.visit import Need
 from tests import rows
 from tests.moderation.desk import Bench
 from tests.organizers import people
@@ -104,7 +105,7 @@ async def world(site: Installation) -> AsyncIterator[World]:
     outcome = await bench.remove(olga)
     async with site.database.transaction() as conn:
         by = By(None, bench.letter.id)
-        campaign = await campaigns.make(conn, by, Act.REMOVE, Filter())
+        campaign = await bulk_acts.make(conn, by, Act.REMOVE, Filter())
         await messages.send(conn, by, bench.letter.keys, held, "Are you there?")
     ids = {"signature": str(held), "campaign": str(campaign), "vera": str(vera), "log": str(outcome.log)}
     world = World(site, bench, ids | {"token": "a" * 43, "credential": json.dumps(CREDENTIAL)}, {})

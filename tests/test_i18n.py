@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from petition import i18n, resources
-from petition.errors import SettingsError
+from petition.core import i18n, resources
+from petition.core.errors import SettingsError
 from tests.running import SAMPLE, SLUG, Installation, installation, link_in, publish, working
 
 LOCALES = resources.folder("locales")

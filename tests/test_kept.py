@@ -5,9 +5,9 @@ import gzip
 
 import pytest
 
-from petition import kept as module
-from petition.errors import NotFound, Unavailable
-from petition.kept import Kept, Pages, Shelf, keep
+from petition.core.errors import NotFound, Unavailable
+from petition.web import page_cache as module
+from petition.web.page_cache import Kept, Pages, Shelf, keep
 
 HTML = b"text/html; charset=utf-8"
 PAGE = keep(b"<p>one</p>" * 100, HTML, [(b"content-language", b"en")])

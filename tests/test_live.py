@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from petition import live
+from petition.web import count_stream
 from tests.api.test_views import is_problem
 from tests.faults.processes import web
 from tests.running import SLUG, Installation, free_port, link_in
@@ -107,7 +107,7 @@ async def test_a_confirmation_is_heard(road: Any) -> None:
 
 
 async def test_a_storm_of_changes_is_an_event_a_second(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "PERIOD", 3.0)
+    monkeypatch.setattr(count_stream, "PERIOD", 3.0)
     async with radio(site) as one:
         await one.event()
         await counted(site, 1)
@@ -122,7 +122,7 @@ async def test_a_storm_of_changes_is_an_event_a_second(site: Installation, monke
 
 
 async def test_what_one_is_told_on_coming_is_an_event_too(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "PERIOD", 3.0)
+    monkeypatch.setattr(count_stream, "PERIOD", 3.0)
     loop = asyncio.get_running_loop()
     async with radio(site) as one:
         await one.event()
@@ -145,7 +145,7 @@ async def test_what_one_is_told_on_coming_is_an_event_too(site: Installation, mo
 async def test_who_comes_while_a_count_goes_there_and_back_is_told_once(
     site: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "PERIOD", 3.0)
+    monkeypatch.setattr(count_stream, "PERIOD", 3.0)
     assert site.app is not None
     async with radio(site) as one:
         await one.event()
@@ -204,12 +204,12 @@ async def test_who_comes_again_is_told_only_what_is_new(site: Installation) -> N
 
 
 async def test_a_heartbeat_and_an_end_in_time(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(count_stream, "HEARTBEAT", 0.05)
     async with radio(site) as one:
         await one.event()
         while (block := await asyncio.wait_for(one.lines(), 30)) != ":\n\n":
             assert block
-    monkeypatch.setattr(live, "LONGEST", -1.0)
+    monkeypatch.setattr(count_stream, "LONGEST", -1.0)
     async with radio(site) as brief:
         await brief.event()
         while await asyncio.wait_for(brief.lines(), 30):
@@ -217,7 +217,7 @@ async def test_a_heartbeat_and_an_end_in_time(site: Installation, monkeypatch: p
 
 
 async def test_who_leaves_makes_room(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_OF_A_NETWORK", 2)
+    monkeypatch.setattr(count_stream, "MOST_OF_A_NETWORK", 2)
     async with radio(site) as one, radio(site) as two:
         await one.event()
         await two.event()
@@ -255,7 +255,7 @@ async def test_a_reader_who_does_not_read_is_dropped_and_the_others_hear(site: I
         sent = 0
         while len(channel.listeners) == 2:
             sent += len(block := b":" + b"x" * 60_000 + b"\n\n")
-            await streams._write(channel.listeners, live._body(block))
+            await streams._write(channel.listeners, count_stream._body(block))
             await until(lambda: heard >= sent)  # noqa: B023
             assert sent < 100_000_000
         counting.cancel()

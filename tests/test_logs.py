@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from petition import logs
+from petition.core import logs
 
 ADDRESS = "nemo@secret.example.org"
 

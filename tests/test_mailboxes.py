@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.provisional import domains
 
-from petition import mailboxes
-from petition.mailboxes import BadAddress, Domains, Mailbox, canonical, parse
-from petition.providers import FREE_MAIL, NEWEST, PROVIDERS
+from petition.core import email_addresses
+from petition.core.email_addresses import BadAddress, Domains, Mailbox, canonical, parse
+from petition.core.email_providers import FREE_MAIL, NEWEST, PROVIDERS
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)
 NAMES = st.text("abcXYZ019._-+", min_size=1, max_size=20).filter(
@@ -40,25 +40,25 @@ def test_addresses(typed: str, address: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("", mailboxes.MISSING),
-        (" \u200b ", mailboxes.MISSING),
-        ("ann", mailboxes.INVALID),
-        ("ann@", mailboxes.INVALID),
-        ("@example.org", mailboxes.INVALID),
-        ("ann@localhost", mailboxes.INVALID),
-        ("ann@example.test", mailboxes.INVALID),
-        ("Ann <ann@example.org>", mailboxes.INVALID),
-        ('"ann lee"@example.org', mailboxes.INVALID),
-        ("ann@[127.0.0.1]", mailboxes.INVALID),
-        ("ann@example.org, bob@example.org", mailboxes.INVALID),
-        ("ann@example.org\nBcc: bob@example.org", mailboxes.INVALID),
-        ("ann\0@example.org", mailboxes.INVALID),
-        ("ann@exam\u202eple.org", mailboxes.INVALID),
-        ("\ud800@example.org", mailboxes.INVALID),
-        ("ann@\udcff.org", mailboxes.INVALID),
-        ("a@" + "b" * 64 + ".org", mailboxes.INVALID),
-        ("a@" + ".".join(["b" * 60] * 4) + ".orgs.example", mailboxes.TOO_LONG),
-        ("я" * 130 + "@example.org", mailboxes.TOO_LONG),
+        ("", email_addresses.MISSING),
+        (" \u200b ", email_addresses.MISSING),
+        ("ann", email_addresses.INVALID),
+        ("ann@", email_addresses.INVALID),
+        ("@example.org", email_addresses.INVALID),
+        ("ann@localhost", email_addresses.INVALID),
+        ("ann@example.test", email_addresses.INVALID),
+        ("Ann <ann@example.org>", email_addresses.INVALID),
+        ('"ann lee"@example.org', email_addresses.INVALID),
+        ("ann@[127.0.0.1]", email_addresses.INVALID),
+        ("ann@example.org, bob@example.org", email_addresses.INVALID),
+        ("ann@example.org\nBcc: bob@example.org", email_addresses.INVALID),
+        ("ann\0@example.org", email_addresses.INVALID),
+        ("ann@exam\u202eple.org", email_addresses.INVALID),
+        ("\ud800@example.org", email_addresses.INVALID),
+        ("ann@\udcff.org", email_addresses.INVALID),
+        ("a@" + "b" * 64 + ".org", email_addresses.INVALID),
+        ("a@" + ".".join(["b" * 60] * 4) + ".orgs.example", email_addresses.TOO_LONG),
+        ("я" * 130 + "@example.org", email_addresses.TOO_LONG),
     ],
 )
 def test_what_is_no_address(typed: str, message: str) -> None:

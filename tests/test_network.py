@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from petition.network import UNKNOWN, is_public, of_client
+from petition.core.client_networks import UNKNOWN, is_public, of_client
 
 TRUSTED = tuple(ipaddress.ip_network(each) for each in ("127.0.0.0/8", "10.0.0.0/8", "fd00::/8"))
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from petition import retention, worker
-from petition.database import Connection, Database, opened
-from petition.sealing import Wrapper, new_key
-from petition.settings import Settings
+from petition.core.database import Connection, Database, opened
+from petition.core.encryption import Wrapper, new_key
+from petition.core.settings import Settings
+from petition.worker import main, retention
 from tests.mail.installation import SECRET_KEY, Installation, settings
 
 DAY = timedelta(days=1)
@@ -37,7 +37,7 @@ def installation(conn: Connection, its: Settings) -> Installation:
 
 async def tidy(database: Database, its: Settings) -> None:
     """Do one round of every chore."""
-    await worker.do_chores(database, worker.chores_of(its))
+    await main.do_chores(database, main.chores_of(its))
 
 
 async def test_pending_signatures_live_for_seven_days(
@@ -192,15 +192,15 @@ async def test_a_chore_that_fails_keeps_no_other_from_being_done(
         raise LookupError("nemo@example.org")
 
     await installation.sign_up(await installation.letter(), "nemo@example.org", ago=8 * DAY)
-    await worker.do_chores(database, [("failing", fail), *worker.chores_of(installation.settings)])
+    await main.do_chores(database, [("failing", fail), *main.chores_of(installation.settings)])
     assert await conn.fetchval("SELECT count(*) FROM pending") == 0
     assert "a chore failed" in caplog.text
 
 
 async def test_without_a_database_one_line_says_so(its: Settings, caplog: pytest.LogCaptureFixture) -> None:
     async with opened("postgresql://petition@127.0.0.1:1/petition") as nowhere:
-        await worker.do_chores(nowhere, worker.chores_of(its))
-    assert [record.message for record in caplog.records if record.name == "petition.worker"] == [
+        await main.do_chores(nowhere, main.chores_of(its))
+    assert [record.message for record in caplog.records if record.name == "petition.worker.main"] == [
         "retention waits for the database"
     ]
 

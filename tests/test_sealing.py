@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition import sealing
-from petition.errors import KeyDestroyed, SettingsError
-from petition.sealing import LetterKeys, Opener, Sealer, Wrapper
+from petition.core import encryption
+from petition.core.encryption import LetterKeys, Opener, Sealer, Wrapper
+from petition.core.errors import KeyDestroyed, SettingsError
 
-PUBLIC_KEY, PRIVATE_KEY = sealing.new_contact_pair()
+PUBLIC_KEY, PRIVATE_KEY = encryption.new_contact_pair()
 SEALER, OPENER = Sealer(PUBLIC_KEY), Opener(PRIVATE_KEY)
-KEYS = LetterKeys(sealing.new_key(), sealing.new_key())
+KEYS = LetterKeys(encryption.new_key(), encryption.new_key())
 OLD, NEW, OTHER = ("old " * 10, "new " * 10, "other " * 10)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=300)
 
@@ -21,7 +21,7 @@ def test_what_is_sealed_is_opened_by_the_private_key_only(address: str) -> None:
     assert OPENER.open(sealed) == address
     assert len(sealed) == len(address.encode()) + 48
     with pytest.raises(KeyDestroyed):
-        Opener(sealing.new_contact_pair()[1]).open(sealed)
+        Opener(encryption.new_contact_pair()[1]).open(sealed)
 
 
 def test_one_address_sealed_twice_does_not_look_the_same() -> None:
@@ -48,7 +48,7 @@ def test_hidden_names_do_not_show() -> None:
     assert "Вера".encode() not in hidden
     assert hidden != KEYS.hide({"name": "Вера Новак"})
     with pytest.raises(KeyDestroyed):
-        LetterKeys(None, sealing.new_key()).reveal(hidden)
+        LetterKeys(None, encryption.new_key()).reveal(hidden)
 
 
 def test_destroyed_keys_say_so() -> None:
@@ -62,7 +62,7 @@ def test_destroyed_keys_say_so() -> None:
 def test_digests_are_the_same_under_one_key_only(text: str) -> None:
     assert KEYS.digest(text) == KEYS.digest(text)
     assert len(KEYS.digest(text)) == 16
-    assert KEYS.digest(text) != LetterKeys(sealing.new_key(), None).digest(text)
+    assert KEYS.digest(text) != LetterKeys(encryption.new_key(), None).digest(text)
 
 
 @given(st.binary(min_size=1, max_size=64))
@@ -83,9 +83,9 @@ def test_what_was_never_wrapped_is_refused(wrapped: bytes) -> None:
 
 
 def test_keys_of_two_purposes_have_nothing_in_common() -> None:
-    assert sealing.derive(NEW, "token") != sealing.derive(NEW, "wrap")
-    assert sealing.derive(NEW, "token") != sealing.derive(OLD, "token")
-    assert len({sealing.new_key() for _ in range(100)}) == 100
+    assert encryption.derive(NEW, "token") != encryption.derive(NEW, "wrap")
+    assert encryption.derive(NEW, "token") != encryption.derive(OLD, "token")
+    assert len({encryption.new_key() for _ in range(100)}) == 100
 
 
 def test_keys_do_not_show() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from petition.errors import SettingsError
-from petition.sealing import Opener
-from petition.secret_files import Secrets
+from petition.core.encryption import Opener
+from petition.core.errors import SettingsError
+from petition.core.secret_files import Secrets
 
 ASK = """
 import sys

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from petition import settings as module
-from petition.errors import SettingsError
-from petition.front import allowed_hosts, allowed_origins
-from petition.sealing import new_contact_pair
-from petition.settings import Captcha, Limits, Role, Settings, is_loopback, load, parse_relay
+from petition.core import settings as module
+from petition.core.encryption import new_contact_pair
+from petition.core.errors import SettingsError
+from petition.core.settings import Captcha, Limits, Role, Settings, is_loopback, load, parse_relay
+from petition.web.gateway import allowed_hosts, allowed_origins
 
 PUBLIC_KEY, PRIVATE_KEY = new_contact_pair()
 SECRET = "a secret key that is long enough for everyone"

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from petition import i18n, resources
-from petition.letters import folder, markdown
+from petition.core import i18n, resources
+from petition.core.encryption import LetterKeys
+from petition.core.templates import Renderer
+from petition.drafts import folder
+from petition.letters import markdown
 from petition.letters.model import Letter, State, Text, Version
-from petition.rendering import Renderer
-from petition.sealing import LetterKeys
-from petition.signatures.letter_page import Form
 from petition.signatures.model import Counts, Kind, Signatory
+from petition.web.public.form_values import Form
 
 TEMPLATES = resources.folder("templates")
 NAMES = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*") if path.is_file())

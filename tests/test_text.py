@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition.text import LONGEST, clean, has_direction_mark, has_hidden, is_blank, letters_of
+from petition.core.text_cleaning import LONGEST, clean, has_direction_mark, has_hidden, is_blank, letters_of
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=40)
 TRICKY = st.text(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from petition import front, throttle
-from petition.errors import TooMany, Unavailable
-from petition.network import ONION, UNKNOWN
-from petition.throttle import Lane, PerMinute, Turns
+from petition.core.client_networks import ONION, UNKNOWN
+from petition.core.errors import TooMany, Unavailable
+from petition.web import gateway, throttle
+from petition.web.throttle import Lane, PerMinute, Turns
 from tests.api.test_views import is_problem
 from tests.running import SLUG, installation
 
@@ -22,7 +22,7 @@ HERE = "127.0.0.1"
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Give a clock that stands still until it is moved."""
     now = [600.0]
-    monkeypatch.setattr("petition.throttle.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("petition.web.throttle.time.monotonic", lambda: now[0])
     return now
 
 
@@ -141,7 +141,7 @@ async def test_whoever_brings_everybody_has_as_many_places_as_there_are(proxy: s
 async def test_where_too_many_wait_for_a_page_one_can_still_sign(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(front, "Turns", lambda: Turns(most=0))
+    monkeypatch.setattr(gateway, "Turns", lambda: Turns(most=0))
     async with installation(database_url, tmp_path) as site:
         for path in (f"/en/{SLUG}", "/en/nothing-here", f"/embed/{SLUG}?accent=c0392b", "/organizer/enter"):
             crowded = await site.client.get(path)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition.errors import BadToken
-from petition.tokens import Tokens
+from petition.core.errors import BadToken
+from petition.core.tokens import Tokens
 
 OLD, NEW, OTHER = ("old " * 10, "new " * 10, "other " * 10)
 LETTERS = st.integers(min_value=1, max_value=2**31 - 1)

@@ -7,7 +7,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
-from petition.web import MOST_FIELDS, parse_form
+from petition.web.http import MOST_FIELDS, parse_form
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 

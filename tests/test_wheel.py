@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from petition.core.resources import PACKAGE
 from petition.demo.sample import slug
-from petition.resources import PACKAGE
 from tests.running import free_port
 from tests.test_embedded import gone
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from petition import worker
-from petition.database import Connection
-from petition.errors import SettingsError
+from petition.core.database import Connection
+from petition.core.errors import SettingsError
+from petition.core.resources import PACKAGE
 from petition.mail.deliver import SENDERS
-from petition.resources import PACKAGE
+from petition.worker import main
 from tests.mail.installation import Installation, environ, settings
 from tests.mail.post_office import PostOffice
 from tests.mail.waiting import until
@@ -133,4 +133,4 @@ async def test_a_worker_needs_a_worker_s_settings(tmp_path: Path) -> None:
     its = settings(tmp_path, "postgresql://nowhere")
     for missing in (replace(its, database_url=None), replace(its, contact_private_key=None), replace(its, relays=())):
         with pytest.raises(SettingsError):
-            await worker.run(missing, asyncio.Event())
+            await main.run(missing, asyncio.Event())

@@ -7,11 +7,11 @@ import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from petition import i18n, resources
-from petition.api import docs_views, views
-from petition.api.description import document
-from petition.api.schemas import schemas
-from petition.settings import Limits
+from petition.core import i18n, resources
+from petition.core.settings import Limits
+from petition.web.api import docs, endpoints
+from petition.web.api.description import document
+from petition.web.api.schemas import schemas
 from tests.api.test_views import LETTER, get
 from tests.running import SLUG, Installation
 from tests.signatures.people import organization, sign
@@ -41,17 +41,17 @@ def check(example: object, schema: dict[str, Any], made: dict[str, Any]) -> None
 
 def test_every_address_is_described() -> None:
     described = set(document(str, "https://letters.example", Limits())["paths"])
-    assert described == {getattr(each, "path", None) for each in views.ROUTES}
-    assert docs_views.DOCUMENT.startswith("/api/v1/")
+    assert described == {getattr(each, "path", None) for each in endpoints.ROUTES}
+    assert docs.DOCUMENT.startswith("/api/v1/")
 
 
 async def test_it_is_served_and_kept(site: Installation) -> None:
-    made = await get(site, docs_views.DOCUMENT)
+    made = await get(site, docs.DOCUMENT)
     assert made["openapi"].startswith("3.1")
     assert made["servers"] == [{"url": site.base}]
     assert made["components"]["parameters"]["slug"]["example"] == SLUG
-    first = await site.client.get(docs_views.DOCUMENT)
-    again = await site.client.get(docs_views.DOCUMENT, headers={"if-none-match": first.headers["etag"]})
+    first = await site.client.get(docs.DOCUMENT)
+    again = await site.client.get(docs.DOCUMENT, headers={"if-none-match": first.headers["etag"]})
     assert again.status_code == 304
 
 
@@ -61,7 +61,7 @@ async def test_answers_are_as_the_document_says(site: Installation) -> None:
         await sign(conn, about, "Vera Novak")
         await organization(conn, about, "North Pier", "Пирс", representatives=[("Anna", "confirmed")])
         await conn.execute("INSERT INTO count_hour VALUES ($1, now(), 3, 1)", about)
-    made = await get(site, docs_views.DOCUMENT)
+    made = await get(site, docs.DOCUMENT)
     for path, schema in (
         (LETTER, "Letter"),
         (f"{LETTER}/count", "Count"),

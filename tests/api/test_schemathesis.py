@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from petition.api.docs_views import DOCUMENT
+from petition.web.api.docs import DOCUMENT
 from tests.running import installation
 from tests.signatures.test_list_views import fill
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from petition.captcha import Passed, Refusal, Result
-from petition.captcha.hosted import REMEMBERED, Hosted
-from petition.settings import HCaptcha
+from petition.captcha.hcaptcha_service import REMEMBERED, Hosted
+from petition.core.settings import HCaptcha
 from tests.captcha.far_side import (
     NO,
     YES,

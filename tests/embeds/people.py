@@ -2,7 +2,7 @@
 
 import asyncio
 
-from petition.embeds import partners
+from petition.letters import partners
 from tests.running import SLUG, Installation
 
 

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import httpx2
 import pytest
 
-from petition.embeds import badge
-from petition.embeds.colours import ACCENTS, contrast, ink_on, readable
-from petition.embeds.options import STYLES, THEMES
-from petition.embeds.widths import width_of
+from petition.web.embeds import badge
+from petition.web.embeds.colours import ACCENTS, contrast, ink_on, readable
+from petition.web.embeds.options import STYLES, THEMES
+from petition.web.embeds.text_widths import width_of
 from tests.api.test_views import count_of
 from tests.embeds.titles import TITLES, entitled
 from tests.running import SLUG, Installation

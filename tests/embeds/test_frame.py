@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from petition.embeds.options import THEMES, VARIANTS, Frame, accent_of, key_of
-from petition.embeds.snippets import HEIGHTS, WIDTH
+from petition.web.embeds.options import THEMES, VARIANTS, Frame, accent_of, key_of
+from petition.web.embeds.snippets import HEIGHTS, WIDTH
 from tests.api.test_views import count_of, is_problem
 from tests.embeds.people import partner
 from tests.embeds.titles import TITLES, entitled

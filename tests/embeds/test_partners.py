@@ -6,12 +6,14 @@ import random
 import jsonschema
 import pytest
 
-from petition.embeds import partner_queries, partners
-from petition.moderation import approving, decisions
+from petition.cli import approve
+from petition.core.audit_log import By
+from petition.core.errors import Refused
+from petition.letters import partner_queries, partners
+from petition.moderation import decisions
 from petition.moderation.decisions import ANY_ACT
-from petition.moderation.model import Act, By
-from petition.organizers.model import Refused
-from petition.signatures import own
+from petition.moderation.model import Act
+from petition.signatures import self_service
 from petition.signatures.confirming import Claim, Confirming
 from petition.signatures.model import Reason
 from petition.statistics import queries, reading
@@ -98,12 +100,12 @@ async def test_counted_with_the_count_and_lowered_with_it(partnered: Partnered) 
     assert await partnered.check() == {one: (1, 0), other: (0, 0)}
     await bench.undo(outcome.log)
     assert await partnered.check() == {one: (2, 0), other: (1, 0)}
-    await own.withdraw(bench.database, bench.letter, first)
-    await own.withdraw(bench.database, bench.letter, first)
+    await self_service.withdraw(bench.database, bench.letter, first)
+    await self_service.withdraw(bench.database, bench.letter, first)
     assert await partnered.check() == {one: (1, 0), other: (1, 0)}
-    await own.delete(bench.database, bench.letter, second)
+    await self_service.delete(bench.database, bench.letter, second)
     await bench.remove(third)
-    await own.delete(bench.database, bench.letter, third)  # a removed one counts nowhere already
+    await self_service.delete(bench.database, bench.letter, third)  # a removed one counts nowhere already
     assert await partnered.check() == {one: (0, 0), other: (0, 0)}
 
 
@@ -115,12 +117,12 @@ async def test_representatives_count_from_their_approval(partnered: Partnered) -
     outcome = await bench.decide(Act.APPROVE, first)
     assert await partnered.check() == {one: (0, 1)}
     async with bench.database.transaction() as conn:
-        await approving.approve(conn, WRAPPER, [second])
+        await approve.approve(conn, WRAPPER, [second])
     assert await partnered.check() == {one: (0, 2)}
     await bench.undo(outcome.log)
     assert await partnered.check() == {one: (0, 1)}
     await bench.decide(Act.APPROVE, first, third)
-    await own.withdraw(bench.database, bench.letter, second)
+    await self_service.withdraw(bench.database, bench.letter, second)
     assert await partnered.check() == {one: (0, 2)}
 
 
@@ -143,7 +145,7 @@ async def test_all_at_once_nobody_waits_for_each_other_and_the_counts_are_exact(
         confirming = Confirming(bench.database)
         await asyncio.gather(*(confirming.submit(Claim(bench.letter.id, id, bench.letter.keys)) for id in ids))
 
-    withdrawing = (own.withdraw(bench.database, bench.letter, each) for each in there[:8])
+    withdrawing = (self_service.withdraw(bench.database, bench.letter, each) for each in there[:8])
     await asyncio.gather(*map(signing, known), *withdrawing, removing(there[8:14]), removing(there[14:20]))
     assert sum(people for people, _ in (await partnered.check()).values()) == 24 + 24 - 8 - 12
 

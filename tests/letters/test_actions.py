@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from petition.database import Database, opened
-from petition.errors import ImportRefused
-from petition.letters import actions
-from petition.sealing import Wrapper
+from petition.core.database import Database, opened
+from petition.core.encryption import Wrapper
+from petition.core.errors import ImportRefused
+from petition.drafts import publishing
 from tests import rows
 from tests.running import KEY
 from tests.writing.desk import picture
@@ -56,32 +56,32 @@ def content(path: Path) -> dict[str, bytes]:
 
 
 async def take_in(database: Database, path: Path) -> None:
-    await actions.import_folder(database, Wrapper([KEY]), path, LANGUAGES)
+    await publishing.import_folder(database, Wrapper([KEY]), path, LANGUAGES)
 
 
 async def test_a_letter_goes_round_byte_by_byte(database: Database, tmp_path: Path) -> None:
     source = folder(tmp_path / "a")
     await take_in(database, source)
-    await actions.export_folder(database, SLUG, tmp_path / "b")
+    await publishing.export_folder(database, SLUG, tmp_path / "b")
     assert content(tmp_path / "b") == content(source)
-    assert await actions.publish(database, SLUG) == 1
+    assert await publishing.publish(database, SLUG) == 1
     await take_in(database, tmp_path / "b")
-    assert await actions.publish(database, SLUG) is None
-    await actions.export_folder(database, SLUG, tmp_path / "c")
+    assert await publishing.publish(database, SLUG) is None
+    await publishing.export_folder(database, SLUG, tmp_path / "c")
     assert content(tmp_path / "c") == content(source)
 
 
 async def test_readers_see_nothing_of_an_import_before_it_is_published(database: Database, tmp_path: Path) -> None:
     await take_in(database, folder(tmp_path / "a"))
-    await actions.publish(database, SLUG)
+    await publishing.publish(database, SLUG)
     changed = folder(tmp_path / "b", TOML.replace("goal = 5", "goal = 4"), "Another text.")
     (changed / "ru.jpg").unlink()
     await take_in(database, changed)
     assert await rows.rows_of(database, FRAME) == [{"goal": 5, "names_in_search": True, "version": 1}]
     assert len(await rows.rows_of(database, "SELECT FROM sharing WHERE picture IS NOT NULL")) == 1
-    await actions.export_folder(database, SLUG, tmp_path / "c")
+    await publishing.export_folder(database, SLUG, tmp_path / "c")
     assert content(tmp_path / "c") == content(changed)
-    assert await actions.publish(database, SLUG) == 2
+    assert await publishing.publish(database, SLUG) == 2
     assert await rows.rows_of(database, FRAME) == [{"goal": 4, "names_in_search": True, "version": 2}]
     assert await rows.rows_of(database, "SELECT FROM picture") == []
     acts = [row["act"] for row in await rows.rows_of(database, "SELECT act FROM log ORDER BY id")]
@@ -93,7 +93,7 @@ async def test_names_in_search_cannot_be_switched_on_afterwards(database: Databa
     await take_in(database, folder(tmp_path / "a", without))
     await take_in(database, folder(tmp_path / "b"))  # nobody has signed yet
     await take_in(database, folder(tmp_path / "c", without))
-    await actions.publish(database, SLUG)
+    await publishing.publish(database, SLUG)
     with pytest.raises(ImportRefused) as caught:
         await take_in(database, tmp_path / "b")
     assert caught.value.problems == ("letter.toml: names_in_search: cannot be switched on once the letter has opened",)
@@ -102,9 +102,9 @@ async def test_names_in_search_cannot_be_switched_on_afterwards(database: Databa
 
 async def test_it_can_be_switched_off(database: Database, tmp_path: Path) -> None:
     await take_in(database, folder(tmp_path / "a"))
-    await actions.publish(database, SLUG)
+    await publishing.publish(database, SLUG)
     await take_in(database, folder(tmp_path / "b", TOML.replace("names_in_search = true\n", "")))
     await take_in(database, tmp_path / "a")  # as it still is for readers
     await take_in(database, tmp_path / "b")
-    assert await actions.publish(database, SLUG) is None
+    assert await publishing.publish(database, SLUG) is None
     assert (await rows.rows_of(database, FRAME))[0]["names_in_search"] is False

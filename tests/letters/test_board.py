@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from petition.database import Database
-from petition.errors import Gone, ImportRefused, NotFound, PetitionError
-from petition.letters import actions, queries
-from petition.letters.board import SPACING, Board
-from petition.sealing import Wrapper
+from petition.core.database import Database
+from petition.core.encryption import Wrapper
+from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError
+from petition.drafts import publishing
+from petition.letters import queries
+from petition.letters.published import SPACING, Board
 from tests.letters.folders import other_letter
 from tests.rows import rows_of
 from tests.running import KEY, SLUG, Installation, publish
@@ -96,13 +97,13 @@ async def test_an_import_that_cannot_be_published_takes_nothing_in(site: Install
         await conn.execute("UPDATE letter SET state = 'closed', closed_at = now()")
     before = await rows_of(site.database, "SELECT * FROM translation ORDER BY lang")
     with pytest.raises(PetitionError, match="is closed"):
-        await actions.import_folder(site.database, Wrapper([KEY]), folder, ("en", "ru"), publish=True)
+        await publishing.import_folder(site.database, Wrapper([KEY]), folder, ("en", "ru"), publish=True)
     assert await rows_of(site.database, "SELECT * FROM translation ORDER BY lang") == before
     fresh = other_letter(tmp_path, "never-there")
     for path in fresh.glob("*.md"):
         path.unlink()
     with pytest.raises((ImportRefused, PetitionError)):
-        await actions.import_folder(site.database, Wrapper([KEY]), fresh, ("en", "ru"), publish=True)
+        await publishing.import_folder(site.database, Wrapper([KEY]), fresh, ("en", "ru"), publish=True)
     assert await rows_of(site.database, "SELECT 1 FROM letter WHERE slug = 'never-there'") == []
 
 

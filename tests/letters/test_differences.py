@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition.letters import differences
-from petition.letters.differences import Block, Run, changes
+from petition.letters import text_diff
+from petition.letters.text_diff import Block, Run, changes
 
 
 def side(blocks: list[Block], other: str) -> list[str]:
@@ -99,7 +99,7 @@ def test_as_much_is_kept_as_can_be(old: list[str], new: list[str]) -> None:
     for i, one in enumerate(old):
         for j, other in enumerate(new):
             table[i + 1][j + 1] = table[i][j] + 1 if one == other else max(table[i][j + 1], table[i + 1][j])
-    matches = differences._matches(old, new, differences._Steps(10**6))
+    matches = text_diff._matches(old, new, text_diff._Steps(10**6))
     assert len(matches) == table[-1][-1]
     assert matches == sorted(set(matches))
     assert all(old[i] == new[j] for i, j in matches)
@@ -123,21 +123,21 @@ def words(seed: int, count: int, kinds: int) -> str:
     ],
 )
 def test_the_steps_are_limited(old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[differences._Steps] = []
+    made: list[text_diff._Steps] = []
 
-    class Counted(differences._Steps):
+    class Counted(text_diff._Steps):
         def __init__(self, left: int) -> None:
             super().__init__(left)
             made.append(self)
 
-    monkeypatch.setattr(differences, "_Steps", Counted)
+    monkeypatch.setattr(text_diff, "_Steps", Counted)
     check(old, new)
     # One round of one comparison may still be finished when they run out: at most as long as the texts.
     assert made[0].left > -len(old)
 
 
 def test_past_the_limit_what_surrounds_the_change_is_still_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(differences, "_STEPS", 0)
+    monkeypatch.setattr(text_diff, "_STEPS", 0)
     assert check("a b c d e f", "a b x d y f") == [
         (Run("same", "a b "), Run("removed", "c d e "), Run("added", "x d y "), Run("same", "f"))
     ]

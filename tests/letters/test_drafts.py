@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition.letters import drafts
-from petition.letters.drafts import Frame
+from petition.core.errors import Refused
+from petition.drafts import draft_fields
+from petition.drafts.draft_fields import Frame
 from petition.letters.model import Party, Sharing, goal_at
-from petition.organizers.model import Refused
 
 LANGUAGES = ("en", "ru")
-NAMES = drafts.fields_of(LANGUAGES)
+NAMES = draft_fields.fields_of(LANGUAGES)
 VALUES = st.sampled_from(["", "a", "b", "c"])
 DRAFTS = st.fixed_dictionaries(dict.fromkeys(NAMES, VALUES))
 
@@ -53,19 +53,19 @@ def test_the_goal_rises_when_it_is_reached(total: int, goal: int) -> None:
     ],
 )
 def test_each_field_has_one_form(name: str, typed: str, kept: str) -> None:
-    assert drafts.checked(name, typed) == kept
-    assert drafts.checked(name, kept) == kept
+    assert draft_fields.checked(name, typed) == kept
+    assert draft_fields.checked(name, kept) == kept
 
 
 @given(st.sampled_from(NAMES), st.text())
 def test_whatever_is_typed_has_a_form_or_is_refused(name: str, typed: str) -> None:
-    if name in drafts.PARTIES or name.startswith("picture."):
+    if name in draft_fields.PARTIES or name.startswith("picture."):
         return
     try:
-        kept = drafts.checked(name, typed)
+        kept = draft_fields.checked(name, typed)
     except Refused:
         return
-    assert drafts.checked(name, kept) == kept
+    assert draft_fields.checked(name, kept) == kept
 
 
 def test_a_letter_goes_through_its_fields() -> None:
@@ -79,20 +79,20 @@ def test_a_letter_goes_through_its_fields() -> None:
         sharing={"ru": Sharing("Читайте", 2**61, "Море")},
     )
     texts = {"ru": ("Имя", "Текст")}
-    fields = drafts.written(frame, texts, LANGUAGES)
+    fields = draft_fields.written(frame, texts, LANGUAGES)
     assert sorted(fields) == sorted(NAMES)
-    assert drafts.read_frame(fields, LANGUAGES) == frame
-    assert drafts.read_texts(fields, LANGUAGES) == texts
-    empty = drafts.written(Frame(), {}, LANGUAGES)
+    assert draft_fields.read_frame(fields, LANGUAGES) == frame
+    assert draft_fields.read_texts(fields, LANGUAGES) == texts
+    empty = draft_fields.written(Frame(), {}, LANGUAGES)
     assert set(empty.values()) == {""}
-    assert drafts.read_frame(empty, LANGUAGES) == Frame()
-    assert drafts.read_texts(empty, LANGUAGES) == {}
+    assert draft_fields.read_frame(empty, LANGUAGES) == Frame()
+    assert draft_fields.read_texts(empty, LANGUAGES) == {}
 
 
 @given(DRAFTS, DRAFTS, DRAFTS)
 def test_two_hands_are_joined(before: dict[str, str], mine: dict[str, str], theirs: dict[str, str]) -> None:
-    seen = {name: drafts.digest(value) for name, value in before.items()}
-    merged = drafts.merge(theirs, mine, seen)
+    seen = {name: draft_fields.digest(value) for name, value in before.items()}
+    merged = draft_fields.merge(theirs, mine, seen)
     for name in NAMES:
         i_changed, they_changed = mine[name] != before[name], theirs[name] != before[name]
         both = i_changed and they_changed and mine[name] != theirs[name]
@@ -106,7 +106,7 @@ def test_two_hands_are_joined(before: dict[str, str], mine: dict[str, str], thei
 
 def test_whoever_does_not_say_what_was_seen_overwrites_nothing() -> None:
     now = dict.fromkeys(NAMES, "theirs")
-    merged = drafts.merge(now, {"goal": "mine", "slug": "x"}, {})
+    merged = draft_fields.merge(now, {"goal": "mine", "slug": "x"}, {})
     assert (merged.write, merged.conflicts) == ({}, {"goal": "theirs"})
 
 
@@ -117,8 +117,8 @@ def test_whoever_does_not_say_what_was_seen_overwrites_nothing() -> None:
 def test_goals_rise(goal: str, following: str, fine: bool) -> None:
     fields = {"goal": goal, "next_goals": following}
     if fine:
-        drafts.check_goals(fields)
+        draft_fields.check_goals(fields)
         return
     with pytest.raises(Refused) as caught:
-        drafts.check_goals(fields)
+        draft_fields.check_goals(fields)
     assert caught.value.field == "next_goals"

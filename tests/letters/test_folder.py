@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
-from petition.errors import ImportRefused
-from petition.letters import letter_toml
-from petition.letters.folder import LetterFolder, read, write
-from petition.letters.letter_toml import LetterSettings
+from petition.core.errors import ImportRefused
+from petition.core.text_cleaning import clean, has_hidden
+from petition.drafts import letter_toml
+from petition.drafts.folder import LetterFolder, read, write
+from petition.drafts.letter_toml import LetterSettings
+from petition.drafts.slugs import RESERVED, problem_of_slug
 from petition.letters.markdown import trimmed
 from petition.letters.model import Party
-from petition.letters.slugs import RESERVED, problem_of_slug
-from petition.text import clean, has_hidden
 from tests.writing.desk import picture
 
 LANGUAGES = ("en", "ru", "pt_BR")

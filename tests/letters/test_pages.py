@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petition.letters.markdown import to_html
-from petition.letters.pages import MOST, blocks
+from petition.web.public.page_size import MOST, blocks
 from tests.conftest import fresh_database
 from tests.pages import check_page, form_in
 from tests.running import Installation, installation, publish

@@ -4,7 +4,7 @@ import pytest
 
 from petition.letters.markdown import to_html
 from petition.letters.model import Text
-from petition.letters.reading import both, paragraphs
+from petition.letters.plain_text import both, paragraphs
 
 
 @pytest.mark.parametrize(

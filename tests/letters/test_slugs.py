@@ -2,9 +2,9 @@
 
 import re
 
-from petition.app import ROUTES
-from petition.desk_routes import DESK
-from petition.letters.slugs import RESERVED, problem_of_slug
+from petition.drafts.slugs import RESERVED, problem_of_slug
+from petition.web.app import ROUTES
+from petition.web.desk.routes import DESK
 
 
 def test_every_word_that_an_address_of_ours_begins_with_is_reserved() -> None:

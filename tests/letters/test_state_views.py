@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from petition.letters import states
-from petition.letters.states import Move
-from petition.organizers.model import Refused
-from petition.worker import chores_of, do_chores
+from petition.core.errors import Refused
+from petition.letters import lifecycle
+from petition.letters.lifecycle import Move
+from petition.worker.main import chores_of, do_chores
 from tests import rows
 from tests.faults.processes import run
 from tests.organizers import people
@@ -133,7 +133,7 @@ async def test_one_of_many_at_once_moves_it(site: Installation) -> None:
     async def one(what: Move) -> bool:
         try:
             async with site.database.transaction() as conn:
-                await states.move(conn, None, letter, what)
+                await lifecycle.move(conn, None, letter, what)
         except Refused:
             return False
         return True

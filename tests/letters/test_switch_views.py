@@ -5,9 +5,9 @@ import asyncio
 import httpx2
 import pytest
 
-from petition.letters import switching
+from petition.letters import switch_actions
+from petition.letters.switch_actions import SomebodyWasFirst
 from petition.letters.switches import OFF, ON, Switch
-from petition.letters.switching import SomebodyWasFirst
 from tests import rows
 from tests.letters.switches import ESCAPED, GENERAL, HERE, LOG, PAGE, WHY, put, revision_of
 from tests.organizers import people
@@ -55,7 +55,7 @@ async def test_one_of_many_at_once_puts_it(site: Installation) -> None:
     async def one(revision: int, number: int) -> bool:
         try:
             async with site.database.transaction() as conn:
-                await switching.put(conn, None, letter.id, Switch.BANNER, revision, ON, {"en": f"{number}"})
+                await switch_actions.put(conn, None, letter.id, Switch.BANNER, revision, ON, {"en": f"{number}"})
         except SomebodyWasFirst:
             return False
         return True

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from petition.database import Connection
-from petition.errors import KeyDestroyed
+from petition.core.database import Connection
+from petition.core.encryption import Opener, new_contact_pair
+from petition.core.errors import KeyDestroyed
 from petition.mail import queries
-from petition.mail.choice import Chooser
+from petition.mail.choosing import Chooser
 from petition.mail.model import Choice, Direct, Place, Template
 from petition.mail.suppression import Suppression
-from petition.sealing import Opener, new_contact_pair
 from tests.mail.installation import Installation
 
 NEMO = "nemo@example.org"

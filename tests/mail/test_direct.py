@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from petition.database import Connection
-from petition.direct_mail import DirectJob, DirectMail, Writer
-from petition.errors import PetitionError
+from petition.core.database import Connection
+from petition.core.encryption import Opener, Sealer
+from petition.core.errors import PetitionError
+from petition.core.outbox import DirectJob, DirectMail, Writer
 from petition.mail import queries
-from petition.mail.choice import Chooser
+from petition.mail.choosing import Chooser
 from petition.mail.model import Choice, Direct, Job
 from petition.mail.suppression import Suppression
-from petition.sealing import Opener, Sealer
 from tests.mail.installation import Installation
 from tests.mail.test_compose import composer, read
 

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from petition.database import Connection, Database, opened
-from petition.mail import sweeping
+from petition.core.database import Connection, Database, opened
+from petition.core.encryption import Opener, Sealer, new_contact_pair
+from petition.mail import suppressed_contacts
+from petition.mail.suppressed_contacts import Sweeper
 from petition.mail.suppression import Suppression
-from petition.mail.sweeping import Sweeper
-from petition.sealing import Opener, Sealer, new_contact_pair
 from tests.mail.installation import Installation, Letter
 
 ADD = """
@@ -51,7 +51,7 @@ async def left(conn: Connection) -> set[int]:
 async def test_all_addresses_of_one_mailbox_go(
     installation: Installation, database: Database, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "BATCH", 2)
+    monkeypatch.setattr(suppressed_contacts, "BATCH", 2)
     conn, seal = installation.conn, Sealer(installation.settings.contact_public_key).seal
     one, other = await installation.letter(), await installation.letter("another-letter")
     for letter in (one, other):
@@ -74,8 +74,8 @@ async def test_all_addresses_of_one_mailbox_go(
 async def test_it_goes_on_where_it_stopped(
     installation: Installation, database: Database, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "BATCH", 2)
-    monkeypatch.setattr(sweeping, "ROUND", 4)
+    monkeypatch.setattr(suppressed_contacts, "BATCH", 2)
+    monkeypatch.setattr(suppressed_contacts, "ROUND", 4)
     conn, seal = installation.conn, Sealer(installation.settings.contact_public_key).seal
     letter = await installation.letter()
     for _ in range(9):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from petition.database import Database, opened
+from petition.core.database import Database, opened
+from petition.core.settings import Role, load
 from petition.letters.model import Letter
-from petition.settings import Role, load
 from tests import rows
 from tests.moderation.desk import Bench
 from tests.running import environment, publish

@@ -6,33 +6,34 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from petition.moderation import campaigns, decisions, queue, queue_queries
-from petition.moderation.campaigns import State
-from petition.moderation.model import ANY, Act, By, Filter, Source
-from petition.organizers.model import Refused
-from petition.signatures import own
+from petition.core.audit_log import By
+from petition.core.errors import Refused
+from petition.moderation import bulk_acts, decisions, queue, queue_queries
+from petition.moderation.bulk_acts import State
+from petition.moderation.model import ANY, Act, Filter, Source
+from petition.signatures import self_service
 from petition.signatures.model import Kind, Reason, SignatureState
 from tests.moderation.desk import WRAPPER, Bench
 
 
 async def make(bench: Bench, act: Act, **wanted: object) -> int:
     async with bench.database.transaction() as conn:
-        return await campaigns.make(conn, By(None, bench.letter.id), act, Filter(**wanted))  # type: ignore[arg-type]
+        return await bulk_acts.make(conn, By(None, bench.letter.id), act, Filter(**wanted))  # type: ignore[arg-type]
 
 
 async def move(bench: Bench, campaign: int, step: str, reason: Reason | None = None) -> None:
     async with bench.database.transaction() as conn:
-        await campaigns.move(conn, By(None, bench.letter.id), campaign, step, reason)
+        await bulk_acts.move(conn, By(None, bench.letter.id), campaign, step, reason)
 
 
-async def read(bench: Bench, campaign: int) -> campaigns.Campaign:
+async def read(bench: Bench, campaign: int) -> bulk_acts.Campaign:
     async with bench.database.connection() as conn:
-        return await campaigns.read(conn, bench.letter.id, campaign)
+        return await bulk_acts.read(conn, bench.letter.id, campaign)
 
 
 async def work(bench: Bench, size: int = 100, most: int = 1000) -> int:
     for steps in range(most):
-        if not await campaigns.step(bench.database, WRAPPER, size):
+        if not await bulk_acts.step(bench.database, WRAPPER, size):
             return steps
         await bench.check()
     return most
@@ -47,12 +48,12 @@ async def test_ten_thousand_cancelled_half_way_and_reverted(bench: Bench) -> Non
     await move(bench, campaign, "start", Reason.FAKE)
     await work(bench, 1000, most=4)
     await move(bench, campaign, "pause")
-    assert not await campaigns.step(bench.database, WRAPPER)
+    assert not await bulk_acts.step(bench.database, WRAPPER)
     assert (await bench.check())["people"] == 6_001
     await move(bench, campaign, "resume")
     await work(bench, 1000, most=1)
     await move(bench, campaign, "cancel")
-    assert not await campaigns.step(bench.database, WRAPPER)
+    assert not await bulk_acts.step(bench.database, WRAPPER)
     assert (await read(bench, campaign)).changed == 5_000
     assert (await bench.check())["people"] == 5_001
     assert await bench.states(*kept) == ["confirmed"]
@@ -95,7 +96,7 @@ async def test_held_organizations_are_approved(bench: Bench) -> None:
     held = [await bench.sign_for(name) for name in ("North Pier", "Third Line", "North Pier")]
     campaign = await make(bench, Act.APPROVE, state=SignatureState.HELD, kind=Kind.ORGANIZATION)
     async with bench.database.connection() as conn:
-        shown = await campaigns.examples(conn, bench.letter.id, await campaigns.read(conn, bench.letter.id, campaign))
+        shown = await bulk_acts.examples(conn, bench.letter.id, await bulk_acts.read(conn, bench.letter.id, campaign))
     assert sorted(shown) == sorted(held)
     await move(bench, campaign, "start")
     await work(bench, 2)
@@ -110,7 +111,7 @@ async def test_what_comes_later_and_what_goes_meanwhile(bench: Bench) -> None:
     campaign = await make(bench, Act.REMOVE)
     (late,) = await bench.sign("Late")
     await move(bench, campaign, "start", Reason.FAKE)
-    await own.withdraw(bench.database, bench.letter, first)
+    await self_service.withdraw(bench.database, bench.letter, first)
     await work(bench)
     assert await bench.states(first, second, late) == ["withdrawn", "removed", "confirmed"]
     assert (await read(bench, campaign)).changed == 1
@@ -157,7 +158,7 @@ async def test_every_filter_is_a_statement(bench: Bench) -> None:
         for state, kind, (group, flag), lang, (country, partner), source in choices:
             q = "vera nov" if lang else ""
             wanted = Filter(state, kind, lang, country, source, flag, group, q, partner)
-            words = await queue.search_words(conn, bench.letter.id, q)
+            words = await queue.search_expression(conn, bench.letter.id, q)
             page = await queue.read(conn, bench.letter.id, bench.letter.keys, wanted, None)
             assert len(page.lines) <= 1
             for act in Act:
@@ -174,7 +175,7 @@ async def test_two_workers_do_not_do_the_same_step(bench: Bench) -> None:
     await bench.crowd(400)
     campaign = await make(bench, Act.REMOVE)
     await move(bench, campaign, "start", Reason.FAKE)
-    while any(await asyncio.gather(*(campaigns.step(bench.database, WRAPPER, 50) for _ in range(3)))):
+    while any(await asyncio.gather(*(bulk_acts.step(bench.database, WRAPPER, 50) for _ in range(3)))):
         await bench.check()
     assert (await read(bench, campaign)).changed == 400
 
@@ -187,15 +188,15 @@ async def test_ten_thousand_while_two_others_decide_and_people_sign(bench: Bench
     for n in range(0, 20):
         some = crowd[n * 470 : n * 470 + 60]  # whose turn comes now, or has come
         await asyncio.gather(
-            campaigns.step(bench.database, WRAPPER, 500),
+            bulk_acts.step(bench.database, WRAPPER, 500),
             decide(bench, Act.REMOVE, some[:40]),
             decide(bench, Act.BACK, some[20:]),
-            own.withdraw(bench.database, bench.letter, crowd[-1 - n]),
+            self_service.withdraw(bench.database, bench.letter, crowd[-1 - n]),
             bench.sign(f"Voice {chr(97 + n)}"),
         )
         by_hand |= set(some)
         await bench.check()
-    while await campaigns.step(bench.database, WRAPPER, 500):
+    while await bulk_acts.step(bench.database, WRAPPER, 500):
         await bench.check()
     assert (await read(bench, campaign)).state is State.DONE
     left = await bench.rows("SELECT id FROM signature WHERE letter = $1 AND state = 'confirmed' AND country = 'FJ'")
@@ -239,7 +240,7 @@ async def test_whom_somebody_decides_about_at_this_moment_is_left_to_them(bench:
     async with bench.database.transaction() as conn:
         kept = await decisions.decide(conn, By(1, bench.letter.id), WRAPPER, Act.APPROVE, {vera: 0})
         assert kept.changed == (vera,)
-        step = asyncio.create_task(campaigns.step(bench.database, WRAPPER))
+        step = asyncio.create_task(bulk_acts.step(bench.database, WRAPPER))
         async with bench.database.connection() as other:  # the step has matched both, and waits for this transaction
             while not await other.fetchval(
                 "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype <> 'relation'"

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 
-from petition.moderation import approving, campaigns, queue_queries
+from petition.cli import approve
+from petition.moderation import bulk_acts, queue_queries
 from tests import rows
 from tests.moderation.desk import WRAPPER, Bench
 from tests.organizers import people
@@ -143,12 +144,12 @@ async def test_everything_that_matches_becomes_a_campaign(site: Installation, be
         assert (await client.post(place, data={"step": "start"})).status_code == 422
         assert (await client.post(place, data={"step": "start", "reason": "fake"})).status_code == 303
         assert "under way" in text_of(await client.get(place))
-        while await campaigns.step(site.database, WRAPPER, 50):
+        while await bulk_acts.step(site.database, WRAPPER, 50):
             await bench.check()
         assert (await bench.check())["people"] == 1
         assert (await client.post(place, data={"step": "cancel"})).status_code == 422
         assert (await client.post(place, data={"step": "revert"})).status_code == 303
-        while await campaigns.step(site.database, WRAPPER, 50):
+        while await bulk_acts.step(site.database, WRAPPER, 50):
             await bench.check()
         assert (await bench.check())["people"] == 121
         assert "reverted" in text_of(await client.get(place))
@@ -197,7 +198,7 @@ async def test_what_was_done_at_the_command_line_is_said_so(
 ) -> None:
     held = await bench.sign_for("North Pier")
     async with site.database.transaction() as conn:
-        assert await approving.approve(conn, WRAPPER, [held]) == [held]
+        assert await approve.approve(conn, WRAPPER, [held]) == [held]
     async with moderating(site, lang=lang) as client:
         assert told in text_of(await client.get(f"/organizer/{SLUG}/log"))
         assert told in text_of(await client.get(f"/organizer/{SLUG}/signatures/{held}"))

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from petition.core.encryption import Wrapper
 from petition.mail.suppression import Suppression
-from petition.organizers import entry, sessions
-from petition.sealing import Wrapper
+from petition.organizers import sessions, sign_in_links
 from tests.organizers import people
 from tests.rows import rows_of
 from tests.running import KEY, Installation
@@ -18,7 +18,7 @@ async def link_for(site: Installation, email: str = VERA) -> str:
     """Return the path of a fresh link for an organizer, made if need be."""
     who = await people.add(site, email)
     async with site.database.connection() as conn:
-        return f"/organizer/enter/{await entry.link(conn, who.id)}"
+        return f"/organizer/enter/{await sign_in_links.link(conn, who.id)}"
 
 
 async def later(site: Installation, minutes: int) -> None:

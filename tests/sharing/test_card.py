@@ -8,11 +8,11 @@ import httpx2
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from petition.errors import Unavailable
+from petition.core.errors import Unavailable
 from petition.letters.model import Counts
-from petition.sharing import cards
-from petition.sharing.card import LONGEST_TITLE, Card, direction_of, draw, drawable
-from petition.sharing.cards import Cards
+from petition.web.sharing import card_cache
+from petition.web.sharing.card import LONGEST_TITLE, Card, direction_of, draw, drawable
+from petition.web.sharing.card_cache import Cards
 from tests.api.test_views import count_of
 from tests.running import SLUG, Installation
 
@@ -172,7 +172,7 @@ async def test_memory_has_an_end() -> None:
 
 
 async def test_too_many_are_asked_to_come_again_or_get_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cards, "WAITING", 1)
+    monkeypatch.setattr(card_cache, "WAITING", 1)
     kept = Cards()
     last = await kept.picture("en/0", PLAIN)
     busy = [asyncio.create_task(kept.picture(f"en/{i}", titled(f"Letter {i}"))) for i in (1, 2)]

@@ -10,10 +10,11 @@ from xml.etree import ElementTree as ET
 import httpx2
 import pytest
 
-from petition.letters import actions, update_queries, updates
-from petition.sealing import Wrapper
-from petition.sharing.sitemap import MAP, XHTML, Place, sitemap
-from petition.sharing.xml import sane
+from petition.core.encryption import Wrapper
+from petition.drafts import publishing
+from petition.letters import update_queries, updates
+from petition.web.sharing.sitemap import MAP, XHTML, Place, sitemap
+from petition.web.sharing.xml import sane
 from tests.letters.folders import other_letter
 from tests.running import SLUG, Installation, publish
 from tests.signatures.test_list_views import fill
@@ -156,8 +157,8 @@ async def test_a_new_version_is_a_new_entry_and_the_old_one_stays(site: Installa
     before = await read(site, path)
     (folder / "en.md").write_text("# changing en\n\nOther text.\n", encoding="utf-8")
     languages = ("en", "ru")
-    await actions.import_folder(site.database, Wrapper(site.settings.secret_keys), folder, languages)
-    await actions.publish(site.database, slug)
+    await publishing.import_folder(site.database, Wrapper(site.settings.secret_keys), folder, languages)
+    await publishing.publish(site.database, slug)
     for _ in range(100):
         after = await read(site, path)
         if len(after.findall(f"{ATOM}entry")) == 2:

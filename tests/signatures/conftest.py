@@ -53,4 +53,4 @@ def one_hour(monkeypatch: pytest.MonkeyPatch) -> None:
         def now(cls, tz: tzinfo | None = None) -> "Still":
             return cls.fromtimestamp(noon.timestamp(), tz)
 
-    monkeypatch.setattr("petition.limits.datetime", Still)
+    monkeypatch.setattr("petition.core.quotas.datetime", Still)

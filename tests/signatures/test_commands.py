@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from petition.database import Connection, Database, opened
-from petition.errors import ImportRefused, NotFound, PetitionError
-from petition.moderation.approving import approve_and_say
-from petition.signatures import commands
+from petition.cli import signatures
+from petition.cli.approve import approve_and_say
+from petition.core.database import Connection, Database, opened
+from petition.core.errors import ImportRefused, NotFound, PetitionError
 from tests.signatures.people import WRAPPER, letter
 from tests.signatures.test_approval import wait
 from tests.signatures.test_imports import FILE
@@ -40,15 +40,15 @@ def file(tmp_path: Path) -> Path:
 async def test_an_import_says_what_it_did(
     db: Database, conn: Connection, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await commands.import_csv(db, WRAPPER, "north", file, dry_run=True)
+    await signatures.import_csv(db, WRAPPER, "north", file, dry_run=True)
     foreseen = capsys.readouterr().out
     assert "would add 4 people (3 of them without a public name)" in foreseen
     assert await conn.fetchval("SELECT count(*) FROM signature") == 0
-    await commands.import_csv(db, WRAPPER, "north", file)
+    await signatures.import_csv(db, WRAPPER, "north", file)
     told = capsys.readouterr()
     assert told.out == foreseen.replace("would add", "added")
     assert told.err == ""  # no progress where nobody watches
-    await commands.import_csv(db, WRAPPER, "north", file)
+    await signatures.import_csv(db, WRAPPER, "north", file)
     assert "6 rows had signed or been imported before" in capsys.readouterr().out
 
 
@@ -56,39 +56,39 @@ async def test_progress_is_shown_on_a_terminal(
     db: Database, file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    await commands.import_csv(db, WRAPPER, "north", file)
+    await signatures.import_csv(db, WRAPPER, "north", file)
     assert capsys.readouterr().err == "\r6 rows read\n"
 
 
 async def test_a_file_that_cannot_be_taken_in_is_refused(db: Database, file: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
-        await commands.import_csv(db, WRAPPER, "south", file)
+        await signatures.import_csv(db, WRAPPER, "south", file)
     with pytest.raises(ImportRefused, match="cannot be read"):
-        await commands.import_csv(db, WRAPPER, "north", tmp_path / "nothing.csv")
+        await signatures.import_csv(db, WRAPPER, "north", tmp_path / "nothing.csv")
     with pytest.raises(ImportRefused, match="cannot be read"):
-        await commands.import_csv(db, WRAPPER, "north", tmp_path)
+        await signatures.import_csv(db, WRAPPER, "north", tmp_path)
     with file.open("a", encoding="utf-8") as more:
         more.write("person,,,,,,,,\n")
     with pytest.raises(ImportRefused, match="1 of 7 rows") as refused:
-        await commands.import_csv(db, WRAPPER, "north", file)
+        await signatures.import_csv(db, WRAPPER, "north", file)
     assert len(refused.value.problems) == 1
 
 
 async def test_an_export_goes_where_it_is_sent(db: Database, file: Path) -> None:
-    await commands.import_csv(db, WRAPPER, "north", file)
+    await signatures.import_csv(db, WRAPPER, "north", file)
     out = io.BytesIO()
-    await commands.export(db, WRAPPER, "north", "csv", out)
+    await signatures.export(db, WRAPPER, "north", "csv", out)
     assert out.getvalue().count(b"\r\n") == 7
     out = io.BytesIO()
-    await commands.export(db, WRAPPER, "north", "json", out)
+    await signatures.export(db, WRAPPER, "north", "json", out)
     assert len(json.loads(out.getvalue())) == 6
     out = io.BytesIO()
-    await commands.export(db, WRAPPER, "north", "xlsx", out)
+    await signatures.export(db, WRAPPER, "north", "xlsx", out)
     assert out.getvalue()[:2] == b"PK"
 
 
 async def test_a_closed_pipe_is_no_lost_database(db: Database, file: Path) -> None:
-    await commands.import_csv(db, WRAPPER, "north", file)
+    await signatures.import_csv(db, WRAPPER, "north", file)
 
     class Closed(io.BytesIO):
         def write(self, _data: object) -> int:
@@ -96,7 +96,7 @@ async def test_a_closed_pipe_is_no_lost_database(db: Database, file: Path) -> No
 
     for form in ("csv", "json", "xlsx"):
         with pytest.raises(BrokenPipeError):
-            await commands.export(db, WRAPPER, "north", form, Closed())
+            await signatures.export(db, WRAPPER, "north", form, Closed())
 
 
 async def test_a_workbook_is_not_written_to_a_terminal(db: Database) -> None:
@@ -105,18 +105,18 @@ async def test_a_workbook_is_not_written_to_a_terminal(db: Database) -> None:
             return True
 
     with pytest.raises(PetitionError, match="terminal"):
-        await commands.export(db, WRAPPER, "north", "xlsx", Terminal())
+        await signatures.export(db, WRAPPER, "north", "xlsx", Terminal())
 
 
 async def test_what_waits_is_told_and_let_in(
     db: Database, conn: Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await commands.held(db, WRAPPER, "north")
+    await signatures.held(db, WRAPPER, "north")
     told = capsys.readouterr()
     assert (told.out, told.err) == ("", "no organization waits\n")
     about, keys = await letter(conn, "south")
     place = await wait(conn, about, keys, organization_en="North Pier", organization_ru="Пирс")
-    await commands.held(db, WRAPPER, "south")
+    await signatures.held(db, WRAPPER, "south")
     cells = capsys.readouterr().out.rstrip("\n").split("\t")
     assert cells[:4] == [str(place), "North Pier // Пирс", "-", "Anna Ek, Director"]
     with pytest.raises(NotFound, match=f"there is no signature 5, {2**70}, -1"):
@@ -180,8 +180,8 @@ async def test_a_workbook_is_taken_in_like_the_same_csv(
 ) -> None:
     path = tmp_path / "signatories.xlsx"
     path.write_bytes(book([["kind", "name", "country"], ["person", "Vera Novak", "Latvia"], ["organization", "Pier"]]))
-    await commands.import_csv(db, WRAPPER, "north", path)
+    await signatures.import_csv(db, WRAPPER, "north", path)
     assert "added 1 people" in capsys.readouterr().out
     path.write_bytes(b"PK\x03\x04" + bytes(100))
     with pytest.raises(ImportRefused, match="not a workbook"):
-        await commands.import_csv(db, WRAPPER, "north", path)
+        await signatures.import_csv(db, WRAPPER, "north", path)

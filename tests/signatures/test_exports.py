@@ -10,11 +10,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from petition.database import Connection
-from petition.errors import KeyDestroyed
-from petition.sealing import LetterKeys
-from petition.signatures import exports, organizations
-from petition.signatures.exports import Format
+from petition.core.database import Connection
+from petition.core.encryption import LetterKeys
+from petition.core.errors import KeyDestroyed
+from petition.exports import whole_letter
+from petition.exports.whole_letter import Format
+from petition.signatures import counting
 from petition.signatures.model import Counts
 from tests.signatures.people import letter, organization, sign
 from tests.signatures.test_imports import FILE, counted, take_in, target
@@ -23,7 +24,7 @@ from tests.signatures.test_imports import FILE, counted, take_in, target
 async def export(conn: Connection, about: tuple[int, LetterKeys], form: Format = Format.CSV) -> bytes:
     out = io.BytesIO()
     async with conn.transaction():
-        await exports.write(conn, about[0], about[1], form, out)
+        await whole_letter.write(conn, about[0], about[1], form, out)
     return out.getvalue()
 
 
@@ -35,7 +36,7 @@ async def test_an_export_taken_in_elsewhere_counts_the_same_and_is_exported_the_
     report = await take_in(conn, target(other), given.decode())
     assert (report.people, report.organizations, report.hidden) == (4, 3, 3)
     assert await export(conn, other) == given
-    there, here = await counted(conn, other[0]), await organizations.counts_from_rows(conn, one[0])
+    there, here = await counted(conn, other[0]), await counting.counts_from_rows(conn, one[0])
     assert (there.people, there.organizations, there.hidden) == (here.people, here.organizations, here.hidden)
 
 

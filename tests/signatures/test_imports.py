@@ -10,13 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from petition import mailboxes
-from petition.database import Connection, connect
-from petition.errors import ImportRefused, KeyDestroyed
-from petition.sealing import LetterKeys
-from petition.signatures import csv_format, imports, listing, organizations, own_queries
+from petition.core import email_addresses
+from petition.core.database import Connection, connect
+from petition.core.encryption import LetterKeys
+from petition.core.errors import ImportRefused, KeyDestroyed
+from petition.imports import adding
+from petition.imports.adding import Report, Target
+from petition.signatures import counting, csv_format, listing, self_service_queries
 from petition.signatures.csv_format import Entry
-from petition.signatures.imports import Report, Target
 from petition.signatures.model import Counts, Kind, Visibility
 from tests.rows import somebody_waits
 from tests.signatures.people import letter, organization, sign
@@ -33,12 +34,12 @@ organization,,"ООО ""Ромашка",,,,RU,,public
 
 
 def target(about: tuple[int, LetterKeys]) -> Target:
-    return Target(about[0], about[1], mailboxes.NEWEST)
+    return Target(about[0], about[1], email_addresses.NEWEST)
 
 
 async def take_in(conn: Connection, where: Target, text: str, *, dry_run: bool = False) -> Report:
     async with conn.transaction():
-        return await imports.take_in(conn, where, io.BytesIO(text.encode()), dry_run=dry_run)
+        return await adding.take_in(conn, where, io.BytesIO(text.encode()), dry_run=dry_run)
 
 
 async def counted(conn: Connection, about: int) -> Counts:
@@ -46,7 +47,7 @@ async def counted(conn: Connection, about: int) -> Counts:
     row = await conn.fetchrow("SELECT people, organizations, hidden, imported FROM count WHERE letter = $1", about)
     assert row is not None
     kept = Counts(*row)
-    assert kept == await organizations.counts_from_rows(conn, about)
+    assert kept == await counting.counts_from_rows(conn, about)
     hours = await conn.fetchrow("SELECT sum(people), sum(organizations) FROM count_hour WHERE letter = $1", about)
     assert hours is not None
     assert (hours[0] or 0, hours[1] or 0) == (kept.people, kept.organizations)
@@ -69,7 +70,7 @@ async def test_who_took_a_signature_back_is_not_brought_back_by_the_same_file(co
     where = target(await letter(conn))
     await take_in(conn, where, FILE)
     pyotr = await conn.fetchval("SELECT id FROM signature WHERE country = 'RU' AND kind = 'person'")
-    assert await own_queries.withdraw(conn, where.letter, pyotr)
+    assert await self_service_queries.withdraw(conn, where.letter, pyotr)
     again = await take_in(conn, where, FILE)
     assert (again.people, again.known) == (0, 6)
 
@@ -85,7 +86,7 @@ async def test_what_is_stored_and_what_is_not(conn: Connection) -> None:
     vera = next(row for row in rows if row["name"] == "Vera Novak")
     assert (vera["country"], vera["city"], vera["state"]) == ("LV", "Riga", "confirmed")
     assert vera["signed_at"] == datetime(2022, 3, 5, 10, tzinfo=UTC)
-    assert vera["digest"] == where.keys.digest(mailboxes.canonical("vera@letters.example", where.rules_version))
+    assert vera["digest"] == where.keys.digest(email_addresses.canonical("vera@letters.example", where.rules_version))
     hidden = [where.keys.reveal(row["private"]) for row in rows if row["private"]]
     assert {"name": "Пётр Иванов", "city": "Казань"} in hidden
     found, _ = await listing.page(conn, where.letter, Kind.ORGANIZATION)
@@ -122,10 +123,10 @@ async def test_a_dry_run_tells_the_same_and_changes_nothing(conn: Connection) ->
 
 async def test_who_has_signed_is_not_counted_twice(conn: Connection) -> None:
     where = target(await letter(conn))
-    digest = where.keys.digest(mailboxes.canonical("vera@letters.example", where.rules_version))
+    digest = where.keys.digest(email_addresses.canonical("vera@letters.example", where.rules_version))
     (vera,) = await sign(conn, where.letter, "Vera Novak")
     await conn.execute("UPDATE signature SET digest = $1 WHERE id = $2", digest, vera)
-    barred = where.keys.digest(mailboxes.canonical("anna@letters.example", where.rules_version))
+    barred = where.keys.digest(email_addresses.canonical("anna@letters.example", where.rules_version))
     await conn.execute("INSERT INTO bar VALUES ($1, $2)", where.letter, barred)
     report = await take_in(conn, where, FILE)
     assert (report.people, report.known, report.barred) == (2, 1, 1)
@@ -208,7 +209,7 @@ async def test_without_the_letters_keys_nothing_is_taken_in(conn: Connection) ->
 async def test_confirmations_at_the_same_time_are_neither_lost_nor_doubled(conn: Connection, database_url: str) -> None:
     """Somebody confirms between the look at who is there and the insert."""
     where = target(await letter(conn))
-    digest = where.keys.digest(mailboxes.canonical("vera@letters.example", where.rules_version))
+    digest = where.keys.digest(email_addresses.canonical("vera@letters.example", where.rules_version))
     other = await connect(database_url)
     try:
         confirming = other.transaction()
@@ -224,16 +225,16 @@ async def test_confirmations_at_the_same_time_are_neither_lost_nor_doubled(conn:
         await other.close()
     assert (report.people, report.known) == (3, 1)
     kept = await conn.fetchval("SELECT people FROM count WHERE letter = $1", where.letter)
-    assert kept == (await organizations.counts_from_rows(conn, where.letter)).people == 4
+    assert kept == (await counting.counts_from_rows(conn, where.letter)).people == 4
 
 
 async def test_progress_is_told(conn: Connection) -> None:
     where = target(await letter(conn))
-    text = "kind,name\n" + "person,Anna Ek\n" * (imports.STEP * 2 + 1)
+    text = "kind,name\n" + "person,Anna Ek\n" * (adding.STEP * 2 + 1)
     told: list[int] = []
     async with conn.transaction():
-        await imports.take_in(conn, where, io.BytesIO(text.encode()), progress=told.append)
-    assert told == [imports.STEP, imports.STEP * 2, imports.STEP * 2 + 1]
+        await adding.take_in(conn, where, io.BytesIO(text.encode()), progress=told.append)
+    assert told == [adding.STEP, adding.STEP * 2, adding.STEP * 2 + 1]
 
 
 words = st.sampled_from(["Anna", "Пётр", "O'Neil", "=1+1", "-", "ё", "Ек, Ли", 'a "b"', "Zoë", "李"])

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from petition.moderation import approving
-from petition.sealing import Wrapper
+from petition.cli import approve
+from petition.core.encryption import Wrapper
 from tests import rows
 from tests.pages import check_page, check_sent_on, form_in
 from tests.running import KEY, SLUG, Installation
@@ -272,7 +272,7 @@ async def test_an_approved_organization_goes_with_its_last_representative(site: 
     first = await confirmed(site, "anna@northpier.example", **fields)
     second = await confirmed(site, "boris@northpier.example", **fields, name="Boris Berg", visibility="organizers")
     async with site.database.transaction() as conn:
-        assert await approving.approve(conn, Wrapper([KEY]), [first.id, second.id])
+        assert await approve.approve(conn, Wrapper([KEY]), [first.id, second.id])
     assert await check_count(site) == NOTHING | {"organizations": 1}
     listing = f"/en/{SLUG}/signatories?kind=organization"
     shown = (await site.client.get(listing)).text
@@ -323,7 +323,7 @@ async def test_a_representative_says_stop_and_is_still_there_for_questions(site:
     kept = await rows.rows_of(site.database, KEPT_ADDRESSES, signature.id)
     assert kept == [{"purpose": "representative"}]
     async with site.database.transaction() as conn:
-        await approving.approve(conn, Wrapper([KEY]), [signature.id])
+        await approve.approve(conn, Wrapper([KEY]), [signature.id])
     page = await site.client.get(signature.own)
     assert "for questions about the organizers’ decision" in page.text
     told = (await site.client.get(f"{signature.own}/data.json")).json()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import httpx2
 
-from petition.sealing import Wrapper
-from petition.transfer import jobs
-from petition.transfer.model import Intake, intake_in
+from petition.core.encryption import Wrapper
+from petition.imports import worker
+from petition.imports.model import Intake, intake_in
 from tests import rows
 from tests.running import KEY, SLUG, Installation
 
@@ -43,7 +43,7 @@ class Carrier:
 
     async def work(self) -> None:
         """Do what the worker would do now."""
-        while await jobs.step(self.site.database, WRAPPER, LANGUAGES):
+        while await worker.step(self.site.database, WRAPPER, LANGUAGES):
             continue
 
     async def newest(self) -> Intake:

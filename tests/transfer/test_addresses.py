@@ -6,9 +6,9 @@ import io
 import pytest
 from pyrage import decrypt, x25519
 
+from petition.core.encryption import Opener, Sealer, new_contact_pair
+from petition.exports import address_list_worker
 from petition.mail.suppression import Suppression
-from petition.sealing import Opener, Sealer, new_contact_pair
-from petition.transfer import address_jobs
 from tests import rows
 from tests.moderation.desk import WRAPPER, Bench
 from tests.organizers import people
@@ -27,7 +27,7 @@ async def bench(site: Installation) -> Bench:
 
 
 async def make(site: Installation) -> bool:
-    return await address_jobs.step(site.database, OUR_OPENER, Suppression(WRAPPER))
+    return await address_list_worker.step(site.database, OUR_OPENER, Suppression(WRAPPER))
 
 
 async def wait_three_days(site: Installation) -> int:
@@ -37,7 +37,7 @@ async def wait_three_days(site: Installation) -> int:
 
 
 async def test_the_whole_way(site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address_jobs, "SLICE", 2)
+    monkeypatch.setattr(address_list_worker, "SLICE", 2)
     wanted = await bench.sign("Vera", "Olga", "Anna", "Zoya", "Bo", updates="1")
     await bench.sign("No Updates")
     await bench.sign_for("North Pier")
@@ -71,7 +71,7 @@ async def test_the_whole_way(site: Installation, bench: Bench, monkeypatch: pyte
         assert [row["act"] for row in log] == ["address.key", "address.ask", "address.made", "address.take"]
         async with site.database.connection() as conn:
             await conn.execute("UPDATE address_job SET created_at = now() - interval '8 days'")
-        assert await address_jobs.forget_lists(site.database) == 1
+        assert await address_list_worker.forget_lists(site.database) == 1
         assert (await client.post(f"{ADDRESSES}/{job['id']}")).status_code == 404
         assert not await rows.rows_of(site.database, "SELECT FROM address_part")
 
@@ -191,7 +191,7 @@ async def test_a_revoked_key_takes_its_waiting_list_along(site: Installation, be
 
 
 async def test_a_revoked_key_takes_its_finished_lists_along(site: Installation, bench: Bench) -> None:
-    from petition.transfer import address_jobs
+    from petition.exports import address_list_worker
 
     await bench.sign("Vera", updates="1")
     async with people.at_desk(site, "owner") as client:
@@ -212,5 +212,5 @@ async def test_a_revoked_key_takes_its_finished_lists_along(site: Installation, 
         (late,) = await rows.rows_of(site.database, "SELECT id FROM address_job")
         assert (await client.post(f"{ADDRESSES}/{late['id']}")).status_code == 404
         assert f"{ADDRESSES}/{late['id']}" not in (await client.get(ADDRESSES)).text
-    assert await address_jobs.forget_lists(site.database) == 1
+    assert await address_list_worker.forget_lists(site.database) == 1
     assert not await rows.rows_of(site.database, "SELECT FROM address_job")

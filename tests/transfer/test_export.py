@@ -9,19 +9,20 @@ from urllib.parse import unquote
 
 import pytest
 
-from petition.database import Database
+from petition.core.database import Database
+from petition.exports import filtered
+from petition.exports.whole_letter import Format
+from petition.formats import xlsx_reader
+from petition.formats.xlsx_writer import Workbook
 from petition.moderation.model import Filter
-from petition.signatures import sheets
-from petition.signatures.exports import Format
-from petition.transfer import export_views, exporting
-from petition.transfer.workbook import Workbook
+from petition.web.desk import exports
 from tests import rows
 from tests.moderation.desk import Bench
 from tests.organizers import people
 from tests.running import SLUG, Installation
 
 EXPORT = f"/organizer/{SLUG}/export"
-ALL = {f"c_{name}": "1" for name in exporting.COLUMNS}
+ALL = {f"c_{name}": "1" for name in filtered.COLUMNS}
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def read(content: bytes, form: str) -> list[dict[str, str]]:
         return [{key: value or "" for key, value in row.items()} for row in json.loads(content)]
     if form == "csv":
         return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
-    head, *body = [cells for _, cells in sheets.rows(io.BytesIO(content)) if isinstance(cells, list)]
+    head, *body = [cells for _, cells in xlsx_reader.rows(io.BytesIO(content)) if isinstance(cells, list)]
     return [dict(zip(head, row + [""] * (len(head) - len(row)), strict=True)) for row in body]
 
 
@@ -52,7 +53,7 @@ async def test_everybody_in_every_form(site: Installation, bench: Bench, form: s
         assert answer.headers["cache-control"] == "no-store"
         found = read(answer.content, form)
         by_name = {row["name"]: row for row in found}
-        assert list(found[0]) == list(exporting.COLUMNS)
+        assert list(found[0]) == list(filtered.COLUMNS)
         assert len(found) == 4
         assert by_name["Zoya Novak"]["city"] == "Ufa"
         assert by_name["Тайный Пётр"]["visibility"] == "organizers"
@@ -71,15 +72,15 @@ async def test_everybody_in_every_form(site: Installation, bench: Bench, form: s
 async def test_formulas_are_harmless(site: Installation, form: str) -> None:
     bad = ("=1+1 x", "+cmd x", "-x y", "@sum x", "\uff1d1 x", "\uff0bx y", "\uff0dx y", "\uff20sum x")
     column = {"csv": "'", "xlsx": "'"}[form]
-    export = exporting._WRITERS[Format(form)](["name"])
+    export = filtered._WRITERS[Format(form)](["name"])
     content = export.begin() + export.rows([{"name": name} for name in bad]) + b"".join(export.end())
     assert [row["name"] for row in read(content, form)] == [column + name for name in bad]
 
 
 async def test_a_csv_comes_back_in_as_it_went_out(site: Installation, bench: Bench) -> None:
-    from petition.transfer import guessing
+    from petition.imports import column_guessing
 
-    assert guessing.guess(exporting.CHOSEN[:8]) == exporting.CHOSEN[:8]
+    assert column_guessing.guess(filtered.CHOSEN[:8]) == filtered.CHOSEN[:8]
 
 
 async def test_the_file_is_named_in_both_scripts(site: Installation) -> None:
@@ -108,15 +109,15 @@ async def test_a_download_that_is_broken_off_holds_nothing_and_is_noted(
     site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.crowd(3000)
-    monkeypatch.setattr(exporting, "SLICE", 10)
-    slices = exporting.Export._slices
+    monkeypatch.setattr(filtered, "SLICE", 10)
+    slices = filtered.Export._slices
 
-    async def slowly(self: exporting.Export):  # type: ignore[no-untyped-def]
+    async def slowly(self: filtered.Export):  # type: ignore[no-untyped-def]
         async for each in slices(self):
             yield each
             await asyncio.sleep(0.05)
 
-    monkeypatch.setattr(exporting.Export, "_slices", slowly)
+    monkeypatch.setattr(filtered.Export, "_slices", slowly)
     async with people.at_desk(site, "moderator") as client:
         async with client.stream("POST", EXPORT, data={"form": "csv", "c_name": "1"}) as answer:
             async for content in answer.aiter_bytes():
@@ -133,7 +134,7 @@ async def test_rare_ones_among_many_and_slices(
 ) -> None:
     from petition.moderation import queue_queries
 
-    monkeypatch.setattr(exporting, "SLICE", 7)
+    monkeypatch.setattr(filtered, "SLICE", 7)
     monkeypatch.setattr(queue_queries, "WALKED", 20)
     await bench.sign("Zinaida Rare")
     await bench.crowd(90)
@@ -145,8 +146,8 @@ async def test_rare_ones_among_many_and_slices(
 
 
 async def exported(database: Database, bench: Bench, wanted: Filter) -> list[dict[str, str]]:
-    order = exporting.Order(bench.letter.id, wanted, ("name",), Format.JSON)
-    export = exporting.Export(database, bench.letter.keys, order)
+    order = filtered.Order(bench.letter.id, wanted, ("name",), Format.JSON)
+    export = filtered.Export(database, bench.letter.keys, order)
     return read(b"".join([piece async for piece in export.pieces()]), "json")
 
 
@@ -189,7 +190,7 @@ async def test_the_queue_leads_here_with_its_filter(site: Installation) -> None:
         page = await client.get(f"/organizer/{SLUG}/queue?state=held&country=FJ")
         assert f"{EXPORT}?state=held&amp;country=FJ" in page.text
         assert "Fiji" in (await client.get(f"{EXPORT}?state=held&country=FJ")).text
-        assert export_views.TYPES.keys() == set(Format)
+        assert exports.TYPES.keys() == set(Format)
 
 
 async def test_what_is_no_language_is_not_in_the_log(site: Installation, bench: Bench) -> None:
@@ -205,21 +206,21 @@ async def test_what_is_no_language_is_not_in_the_log(site: Installation, bench: 
 async def test_nobody_takes_every_connection(site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     await bench.sign("Vera")
     going = asyncio.Event()
-    slices = exporting.Export._slices
+    slices = filtered.Export._slices
 
-    async def waiting(self: exporting.Export):  # type: ignore[no-untyped-def]
+    async def waiting(self: filtered.Export):  # type: ignore[no-untyped-def]
         await going.wait()
         async for each in slices(self):
             yield each
 
-    monkeypatch.setattr(exporting.Export, "_slices", waiting)
+    monkeypatch.setattr(filtered.Export, "_slices", waiting)
     form = {"form": "csv", "c_name": "1"}
     async with (
         people.at_desk(site, "moderator", email="greedy@letters.example") as greedy,
         people.at_desk(site, "moderator", email="other@letters.example") as other,
     ):
         wanted = [asyncio.create_task(greedy.post(EXPORT, data=form)) for _ in range(10)]
-        while sum(each.done() for each in wanted) < 10 - export_views.MOST_AT_ONCE:
+        while sum(each.done() for each in wanted) < 10 - exports.MOST_AT_ONCE:
             await asyncio.sleep(0.02)
         last = asyncio.create_task(other.post(EXPORT, data=form))
         going.set()

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from petition.imports import column_mapping
+from petition.imports.column_guessing import guess, is_no_header, kind_of, visibility_of
 from petition.signatures.csv_format import Problem, Row
 from petition.signatures.model import Kind, Visibility
-from petition.transfer import mapping
-from petition.transfer.guessing import guess, is_no_header, kind_of, visibility_of
 
 RUSSIAN = {
     "Отметка времени": "signed_at",
@@ -228,11 +228,11 @@ def test_below_a_title_that_says_no() -> None:
 
 def test_a_file_with_a_title_that_says_no() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    plan = mapping.Plan(("name", "visibility"), visibility=Visibility.PUBLIC)
+    plan = column_mapping.Plan(("name", "visibility"), visibility=Visibility.PUBLIC)
     lines = [(1, ["Name", "Do not show my name"]), (2, ["Vera Novak", "yes"]), (3, ["Petr Orel", "organizers"])]
-    first, second = mapping.Mapper(plan, (None, None), now, ("en",)).rows(iter(lines))
+    first, second = column_mapping.Mapper(plan, (None, None), now, ("en",)).rows(iter(lines))
     assert isinstance(first, Problem)
-    assert (first.line, first.reason, first.column) == (2, mapping.NO_VISIBILITY, "visibility")
+    assert (first.line, first.reason, first.column) == (2, column_mapping.NO_VISIBILITY, "visibility")
     assert isinstance(second, Row)
 
 

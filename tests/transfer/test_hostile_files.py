@@ -9,9 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from petition.signatures import sheets
-from petition.transfer import encodings, intakes, tables
-from petition.transfer.model import MOST_BYTES
+from petition.formats import encodings, tables, xlsx_reader
+from petition.imports import steering
+from petition.imports.model import MOST_BYTES
 from tests import rows
 from tests.running import Installation
 from tests.transfer import books
@@ -92,28 +92,32 @@ def unknown_encoding() -> bytes:
 
 
 REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
-    ("billion laughs", lambda: with_doctype(LAUGHS), sheets.HOSTILE),
-    ("a file from outside", lambda: with_doctype(OUTSIDE), sheets.HOSTILE),
-    ("locked", locked, sheets.LOCKED),
-    ("an old one", lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4000), sheets.OLD),
-    ("a row without end", lambda: books.raw(books.sheet(f'<row r="99999999999">{CELL % "x"}</row>')), sheets.HOSTILE),
-    ("a row twice", lambda: books.raw(books.sheet('<row r="2"/><row r="2"/>')), sheets.HOSTILE),
-    ("many entries", many_entries, sheets.TOO_LARGE),
-    ("a lie", lies_about_its_size, sheets.TOO_LARGE),
-    ("cut", cut, sheets.NOT_A_WORKBOOK),
-    ("a bomb", bomb, sheets.TOO_LARGE),
-    ("a steep one", steep, sheets.TOO_LARGE),
-    ("an endless cell", one_endless_cell, sheets.HOSTILE),
-    ("elements in elements", nested, sheets.HOSTILE),
-    ("names without end", many_names, sheets.HOSTILE),
-    ("an endless attribute", endless_attribute, sheets.HOSTILE),
-    ("an endless string", endless_string, sheets.HOSTILE),
-    ("an unknown encoding", unknown_encoding, sheets.NOT_A_WORKBOOK),
-    ("no strings", strings_that_are_not_there, sheets.NOT_A_WORKBOOK),
-    ("not XML", lambda: books.raw("<worksheet><sheetData><row>"), sheets.NOT_A_WORKBOOK),
-    ("no number", lambda: books.raw(books.sheet('<row r="x"/>')), sheets.NOT_A_WORKBOOK),
-    ("no workbook in it", lambda: books.archive({"readme.txt": "hello"}), sheets.NOT_A_WORKBOOK),
-    ("no sheet", lambda: books.raw("").replace(b"sheet1", b"sheet7"), sheets.NO_SHEET),
+    ("billion laughs", lambda: with_doctype(LAUGHS), xlsx_reader.HOSTILE),
+    ("a file from outside", lambda: with_doctype(OUTSIDE), xlsx_reader.HOSTILE),
+    ("locked", locked, xlsx_reader.LOCKED),
+    ("an old one", lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4000), xlsx_reader.OLD),
+    (
+        "a row without end",
+        lambda: books.raw(books.sheet(f'<row r="99999999999">{CELL % "x"}</row>')),
+        xlsx_reader.HOSTILE,
+    ),
+    ("a row twice", lambda: books.raw(books.sheet('<row r="2"/><row r="2"/>')), xlsx_reader.HOSTILE),
+    ("many entries", many_entries, xlsx_reader.TOO_LARGE),
+    ("a lie", lies_about_its_size, xlsx_reader.TOO_LARGE),
+    ("cut", cut, xlsx_reader.NOT_A_WORKBOOK),
+    ("a bomb", bomb, xlsx_reader.TOO_LARGE),
+    ("a steep one", steep, xlsx_reader.TOO_LARGE),
+    ("an endless cell", one_endless_cell, xlsx_reader.HOSTILE),
+    ("elements in elements", nested, xlsx_reader.HOSTILE),
+    ("names without end", many_names, xlsx_reader.HOSTILE),
+    ("an endless attribute", endless_attribute, xlsx_reader.HOSTILE),
+    ("an endless string", endless_string, xlsx_reader.HOSTILE),
+    ("an unknown encoding", unknown_encoding, xlsx_reader.NOT_A_WORKBOOK),
+    ("no strings", strings_that_are_not_there, xlsx_reader.NOT_A_WORKBOOK),
+    ("not XML", lambda: books.raw("<worksheet><sheetData><row>"), xlsx_reader.NOT_A_WORKBOOK),
+    ("no number", lambda: books.raw(books.sheet('<row r="x"/>')), xlsx_reader.NOT_A_WORKBOOK),
+    ("no workbook in it", lambda: books.archive({"readme.txt": "hello"}), xlsx_reader.NOT_A_WORKBOOK),
+    ("no sheet", lambda: books.raw("").replace(b"sheet1", b"sheet7"), xlsx_reader.NO_SHEET),
     ("an empty sheet", lambda: books.raw(books.sheet("")), tables.EMPTY),
     ("header only, XLSX", lambda: books.book([["name", "city"]]), tables.ONLY_HEADER),
     ("header only", lambda: b"name,city\r\n\r\n,,\r\n", tables.ONLY_HEADER),
@@ -160,7 +164,7 @@ async def test_fifty_megabytes_are_refused_with_a_page(site: Installation) -> No
         assert not await rows.rows_of(site.database, "SELECT FROM intake_part")
         assert not await rows.rows_of(site.database, "SELECT FROM intake")
         assert MOST_BYTES == 32 * 1024 * 1024
-        assert "32 MB" in intakes.TOO_LARGE
+        assert "32 MB" in steering.TOO_LARGE
 
 
 @pytest.mark.parametrize(
@@ -234,16 +238,16 @@ def test_the_bomb_is_small_and_real() -> None:
     import io
 
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
-        assert sum(entry.file_size for entry in packed.infolist()) > sheets.MOST_UNPACKED
+        assert sum(entry.file_size for entry in packed.infolist()) > xlsx_reader.MOST_UNPACKED
 
 
 async def test_a_slow_upload_is_broken_off(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     import asyncio
     from collections.abc import AsyncIterator
 
-    from petition.transfer import import_views
+    from petition.web.desk import imports
 
-    monkeypatch.setattr(import_views, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(imports, "IDLE_SECONDS", 0.2)
 
     async def body() -> AsyncIterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nname\n'

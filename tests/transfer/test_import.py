@@ -251,16 +251,16 @@ async def test_the_log_tells_of_it(site: Installation) -> None:
 
 
 async def test_an_unfinished_import_is_forgotten_after_a_day(site: Installation) -> None:
-    from petition.transfer import jobs
+    from petition.imports import worker
 
     async with carrying(site) as one:
         await one.upload(FORM.encode())
         await one.work()
-        await jobs.forget_files(site.database)
+        await worker.forget_files(site.database)
         assert (await one.newest()).state == "mapping"
         async with site.database.connection() as conn:
             await conn.execute("UPDATE intake SET created_at = now() - interval '25 hours'")
-        await jobs.forget_files(site.database)
+        await worker.forget_files(site.database)
         stands = await one.newest()
         assert (stands.state, stands.about) == ("cancelled", None)
         assert not await rows.rows_of(site.database, "SELECT FROM intake_part")

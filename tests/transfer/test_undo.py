@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from petition.core.settings import Role, load
+from petition.imports import adding, undoing, worker
+from petition.imports.worker import Job
 from petition.moderation import report_queries
 from petition.moderation.model import Act
-from petition.settings import Role, load
-from petition.signatures import imports, own
+from petition.signatures import self_service
 from petition.signatures.confirming import Claim, Confirming
 from petition.signatures.model import Reason
-from petition.transfer import jobs, undoing
-from petition.transfer.jobs import Job
 from tests import rows
 from tests.faults.processes import command, worker_environ
 from tests.mail.post_office import PostOffice
@@ -116,7 +116,7 @@ async def test_who_took_a_signature_back_stays_away(site: Installation, bench: B
     async with carrying(site) as one:
         await one.bring(FILE.encode())
         (vera,) = (row["id"] for row in await bench.rows(BY_NAME))
-        await own.withdraw(site.database, bench.letter, vera)
+        await self_service.withdraw(site.database, bench.letter, vera)
         await one.do("undo")
         await one.do("redo")
         assert await bench.states(vera) == ["withdrawn"]
@@ -133,7 +133,7 @@ async def test_in_many_steps_with_signatures_in_between(
         number = (await one.newest()).number
         await one.client.post(f"/organizer/keep-the-channels-open/import/{number}", data={"step": "undo"})
         for left in (200, 100, 0):
-            assert await jobs.step(site.database, WRAPPER, LANGUAGES)
+            assert await worker.step(site.database, WRAPPER, LANGUAGES)
             assert (await bench.check())["people"] == left + (left < 200) + (left < 100)
             await bench.sign("Olga Between")
         await one.work()
@@ -147,11 +147,11 @@ async def test_what_was_undone_is_forgotten_after_a_week(site: Installation) -> 
         await one.do("undo")
         async with site.database.connection() as conn:
             await conn.execute("UPDATE undone SET at = now() - interval '6 days'")
-        await jobs.forget_files(site.database)
+        await worker.forget_files(site.database)
         assert await rows.rows_of(site.database, "SELECT FROM undone")
         async with site.database.connection() as conn:
             await conn.execute("UPDATE undone SET at = now() - interval '8 days'")
-        await jobs.forget_files(site.database)
+        await worker.forget_files(site.database)
         assert not await rows.rows_of(site.database, "SELECT FROM undone")
         refused = await one.do("redo")
         assert refused.status_code == 422
@@ -167,7 +167,7 @@ async def test_two_imports_at_once(site: Installation, bench: Bench) -> None:
         for row in await rows.rows_of(site.database, "SELECT number, changed FROM intake"):
             form = {"step": "start", "changed": str(row["changed"])}
             await one.client.post(f"/organizer/keep-the-channels-open/import/{row['number']}", data=form)
-        await asyncio.gather(*(jobs.step(site.database, WRAPPER, LANGUAGES) for _ in range(4)))
+        await asyncio.gather(*(worker.step(site.database, WRAPPER, LANGUAGES) for _ in range(4)))
         await one.work()
         reports = [row["report"] for row in await rows.rows_of(site.database, "SELECT report FROM intake")]
         assert sorted(report["people"] for report in reports) == [0, 3]
@@ -176,7 +176,7 @@ async def test_two_imports_at_once(site: Installation, bench: Bench) -> None:
 
 
 async def test_cancelled_at_the_last_moment(site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    settle = imports.settle
+    settle = adding.settle
 
     async def slowly(*given: object, **more: object) -> object:
         answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{number}", data={"step": "cancel"})
@@ -188,7 +188,7 @@ async def test_cancelled_at_the_last_moment(site: Installation, bench: Bench, mo
         await one.work()
         await one.check()
         number = (await one.newest()).number
-        monkeypatch.setattr(imports, "settle", slowly)
+        monkeypatch.setattr(adding, "settle", slowly)
         await one.do("start")
         assert (await one.newest()).state == "cancelled"
         assert await one.counted() == counts(0, 0, 0, 0)
@@ -199,7 +199,7 @@ async def test_progress_is_seen_and_a_cancelled_one_stops_reading(
     site: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "name\n" + "".join(f"Person {n} Crowd\n" for n in range(5000))
-    monkeypatch.setattr(jobs, "TICK", 0.01)
+    monkeypatch.setattr(worker, "TICK", 0.01)
     counted = Job.counted
 
     def slowly(job: Job, found):  # type: ignore[no-untyped-def]
@@ -217,7 +217,7 @@ async def test_progress_is_seen_and_a_cancelled_one_stops_reading(
         now = await one.newest()
         form = {"step": "start", "changed": str(now.changed)}
         await one.client.post(f"/organizer/keep-the-channels-open/import/{now.number}", data=form)
-        working = asyncio.create_task(jobs.step(site.database, WRAPPER, LANGUAGES))
+        working = asyncio.create_task(worker.step(site.database, WRAPPER, LANGUAGES))
         while not (await one.newest()).progress:
             await asyncio.sleep(0.01)
         page = await one.see()
@@ -262,7 +262,7 @@ async def test_live_confirming_is_not_held_up(
     """While a file is being read and staged, somebody of the same mailbox confirms."""
     async with site.database.transaction() as conn:
         (pending,) = await rows.add_pending(conn, bench.letter, ["vera@letters.example"])
-    staged = jobs._staged
+    staged = worker._staged
 
     async def with_a_confirmation(job: Job, *, skip: bool) -> object:
         reader = await staged(job, skip=skip)
@@ -273,7 +273,7 @@ async def test_live_confirming_is_not_held_up(
         await one.upload(FORM.encode())
         await one.work()
         await one.check()
-        monkeypatch.setattr(jobs, "_staged", with_a_confirmation)
+        monkeypatch.setattr(worker, "_staged", with_a_confirmation)
         await one.do("start")
         assert (await one.newest()).report["known"] == 1
         assert (await bench.check())["people"] == 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from petition.writing import multipart
+from petition.web import multipart
 
 PART = '--x\r\nContent-Disposition: form-data; name="a"; {}\r\n\r\nhello\r\n--x--\r\n'
 STRANGE = [

@@ -3,8 +3,8 @@
 import httpx2
 import pytest
 
-from petition.letters.slugs import suggested
-from petition.writing import making
+from petition.drafts import creating
+from petition.drafts.slugs import suggested
 from tests import rows
 from tests.organizers import people
 from tests.pages import form_in
@@ -43,15 +43,15 @@ async def test_whoever_begins_a_letter_is_its_owner(site: Installation, lang: st
 
 
 REFUSED = (
-    ("ab", making.BAD_SLUG),
-    ("a_b_c", making.BAD_SLUG),
-    ("письмо", making.BAD_SLUG),
-    ("x" * 65, making.BAD_SLUG),
-    ("../etc", making.BAD_SLUG),
-    ("privacy", making.RESERVED_SLUG),
-    ("letters", making.RESERVED_SLUG),
-    ("preview", making.RESERVED_SLUG),
-    (SLUG, making.TAKEN_SLUG),
+    ("ab", creating.BAD_SLUG),
+    ("a_b_c", creating.BAD_SLUG),
+    ("письмо", creating.BAD_SLUG),
+    ("x" * 65, creating.BAD_SLUG),
+    ("../etc", creating.BAD_SLUG),
+    ("privacy", creating.RESERVED_SLUG),
+    ("letters", creating.RESERVED_SLUG),
+    ("preview", creating.RESERVED_SLUG),
+    (SLUG, creating.TAKEN_SLUG),
 )
 
 
@@ -92,16 +92,16 @@ async def test_the_same_address_twice_is_taken(site: Installation) -> None:
         assert (await begin(client, **{"title.en": "One", "slug": "the-one"})).status_code == 303
         again = await begin(client, **{"title.en": "One", "slug": "the-one"})
         assert again.status_code == 422
-        assert making.TAKEN_SLUG in again.text
+        assert creating.TAKEN_SLUG in again.text
 
 
 async def test_not_without_end(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(making, "LETTERS_A_DAY", 1)
+    monkeypatch.setattr(creating, "LETTERS_A_DAY", 1)
     async with people.at_desk(site) as client:
         assert (await begin(client, **{"title.en": "One", "slug": "the-one"})).status_code == 303
         refused = await begin(client, **{"title.en": "Two", "slug": "the-two"})
         assert refused.status_code == 422
-        assert making.TOO_MANY in refused.text
+        assert creating.TOO_MANY in refused.text
     assert await rows.rows_of(site.database, LETTER, "the-two") == []
 
 

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from petition.letters import pictures
+from petition.drafts import pictures
 from tests import rows
 from tests.organizers import people
 from tests.running import SLUG, Installation

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from petition import retention
+from petition.core.tokens import Tokens
 from petition.letters import taking_down
-from petition.tokens import Tokens
+from petition.worker import retention
 from tests import rows
 from tests.organizers import people
 from tests.pages import check_page

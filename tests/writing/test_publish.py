@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from petition.letters import drafting, drafts, queries
-from petition.writing import checklist, publish_views
+from petition.drafts import checklist, draft_fields, store
+from petition.letters import queries
+from petition.web.desk import publishing
 from tests import rows
 from tests.organizers import people
 from tests.running import SLUG, Installation
@@ -72,7 +73,7 @@ async def test_a_change_of_text_needs_a_reason_that_readers_see(site: Installati
         refused = await desk.publish(editor, **note)
         assert refused.status_code == 422
     assert "x" * 1001 in refused.text
-    assert publish_views.LONG_NOTE in words(refused)
+    assert publishing.LONG_NOTE in words(refused)
     assert "One more thing." not in await desk.public(site)
     assert (await desk.publish(editor, **NOTE)).status_code == 303
     public = await desk.public(site)
@@ -108,7 +109,7 @@ async def test_only_what_was_shown_is_published(site: Installation, editor: http
     await desk.change(editor, title_en="Second")
     refused = await editor.post(desk.PUBLISH, data={"draft": digest, **NOTE})
     assert refused.status_code == 409
-    assert publish_views.CHANGED in words(refused)
+    assert publishing.CHANGED in words(refused)
     assert NOTE["note.ru"] in refused.text
     assert len(await rows.rows_of(site.database, VERSIONS, SLUG)) == 1
 
@@ -142,10 +143,10 @@ async def test_some_things_block(
     async with site.database.connection() as conn:
         row = await queries.by_slug(conn, SLUG)
         assert row is not None
-        draft = await drafting.load(conn, row, ("en", "ru"))
-    refused = await editor.post(desk.PUBLISH, data={"draft": drafts.digest_of_all(draft.fields), **NOTE})
+        draft = await store.load(conn, row, ("en", "ru"))
+    refused = await editor.post(desk.PUBLISH, data={"draft": draft_fields.digest_of_all(draft.fields), **NOTE})
     assert refused.status_code == 422
-    assert publish_views.MISSING in words(refused)
+    assert publishing.MISSING in words(refused)
     assert len(await rows.rows_of(site.database, VERSIONS, SLUG)) == 1
 
 
@@ -156,7 +157,7 @@ async def test_a_closed_letter_stays_as_it_is(site: Installation, editor: httpx2
     digest = page.text.partition('name="draft" value="')[2].partition('"')[0]
     async with site.database.connection() as conn:
         await conn.execute(f"UPDATE letter SET {change}")
-    assert publish_views.CLOSED in words(await editor.get(desk.PUBLISH))
+    assert publishing.CLOSED in words(await editor.get(desk.PUBLISH))
     assert "only once it is open again" in words(await editor.get(desk.TEXT))
     refused = await editor.post(desk.PUBLISH, data={"draft": digest, **NOTE})
     assert refused.status_code in {409, 422}

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from petition.letters import drafting, drafts, folder
+from petition.drafts import draft_fields, folder, store
 from tests import rows
 from tests.organizers import people
 from tests.running import SAMPLE, SLUG, Installation
@@ -84,26 +84,26 @@ async def test_every_field_is_saved_and_readers_see_none_of_it(site: Installatio
 
 
 WRONG = (
-    ("title.en", "x" * 201, drafts.BAD_TITLE),
-    ("title.en", "a\u0007", drafts.BAD_TITLE),
-    ("text.en", "a\u0007b", drafts.BAD_TEXT),
-    ("text.ru", "я" * 100_001, drafts.LONG_TEXT),
-    ("sharing.en", "x" * 301, drafts.BAD_SENTENCE),
-    ("goal", "many", drafts.BAD_GOAL),
-    ("goal", "0", drafts.BAD_GOAL),
-    ("goal", "2147483648", drafts.BAD_GOAL),
-    ("goal", "-5", drafts.BAD_GOAL),
-    ("goal", "12.5", drafts.BAD_GOAL),
-    ("goal", "1,00", drafts.BAD_GOAL),
-    ("goal", "٣٤", drafts.BAD_GOAL),
-    ("next_goals", "7000 6000", drafts.BAD_GOALS),
-    ("next_goals", "4000", drafts.BAD_GOALS),
-    ("next_goals", " ".join(str(each) for each in range(6000, 6011)), drafts.BAD_GOALS),
-    ("closes_at", "tomorrow", drafts.BAD_MOMENT),
-    ("closes_at", "2027-02-30T10:00", drafts.BAD_MOMENT),
-    ("initiators.0.url", "javascript:alert(1)", drafts.BAD_URL),
-    ("initiators.0.en", "x" * 201, drafts.BAD_NAME),
-    ("initiators.1.url", "https://nobody.example", drafts.NO_NAME),
+    ("title.en", "x" * 201, draft_fields.BAD_TITLE),
+    ("title.en", "a\u0007", draft_fields.BAD_TITLE),
+    ("text.en", "a\u0007b", draft_fields.BAD_TEXT),
+    ("text.ru", "я" * 100_001, draft_fields.LONG_TEXT),
+    ("sharing.en", "x" * 301, draft_fields.BAD_SENTENCE),
+    ("goal", "many", draft_fields.BAD_GOAL),
+    ("goal", "0", draft_fields.BAD_GOAL),
+    ("goal", "2147483648", draft_fields.BAD_GOAL),
+    ("goal", "-5", draft_fields.BAD_GOAL),
+    ("goal", "12.5", draft_fields.BAD_GOAL),
+    ("goal", "1,00", draft_fields.BAD_GOAL),
+    ("goal", "٣٤", draft_fields.BAD_GOAL),
+    ("next_goals", "7000 6000", draft_fields.BAD_GOALS),
+    ("next_goals", "4000", draft_fields.BAD_GOALS),
+    ("next_goals", " ".join(str(each) for each in range(6000, 6011)), draft_fields.BAD_GOALS),
+    ("closes_at", "tomorrow", draft_fields.BAD_MOMENT),
+    ("closes_at", "2027-02-30T10:00", draft_fields.BAD_MOMENT),
+    ("initiators.0.url", "javascript:alert(1)", draft_fields.BAD_URL),
+    ("initiators.0.en", "x" * 201, draft_fields.BAD_NAME),
+    ("initiators.1.url", "https://nobody.example", draft_fields.NO_NAME),
 )
 
 
@@ -236,7 +236,7 @@ async def test_names_in_search_is_a_promise(site: Installation, editor: httpx2.A
     form = await desk.opened(editor)
     assert "names_in_search" not in form
     told = await desk.by_script(editor, form | {"names_in_search": "yes"})
-    assert told["problems"] == {"names_in_search": drafting.TOO_LATE}
+    assert told["problems"] == {"names_in_search": store.TOO_LATE}
     assert await rows.rows_of(site.database, LOG) == []
 
 
