@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from petition import postgres
 from petition.core.database import connect, migrate
-from tests import once
+from tests import caches
 from tests.memory import room
 from tests.running import Installation, installation, working
 
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
     Conn = asyncpg.Connection[asyncpg.Record]
 
+pytest_plugins = ["tests.fixtures"]
+
 # A slow machine is no failure: nothing here is judged by the time it takes.
 settings.register_profile("petition", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("petition")
-once.keep()
+caches.keep()
 
 
 # A shell starts background jobs with Ctrl-C switched off; the processes that tests start would inherit that.

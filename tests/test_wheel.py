@@ -17,8 +17,8 @@ import pytest
 
 from petition.core.resources import PACKAGE
 from petition.demo.sample import slug
+from tests.postgres.test_cluster import gone
 from tests.running import free_port
-from tests.test_embedded import gone
 
 CHECKOUT = PACKAGE.parent
 

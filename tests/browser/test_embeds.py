@@ -22,8 +22,8 @@ from petition.letters.published import Live
 from petition.web.embeds import badge
 from petition.web.embeds.options import STYLES, Frame
 from petition.web.embeds.snippets import Snippets
-from tests.embeds.titles import TITLES, entitled
 from tests.running import KEY, SLUG, Installation, free_port, installation
+from tests.web.embeds.titles import TITLES, entitled
 
 pytestmark = pytest.mark.browser
 

@@ -17,11 +17,11 @@ from petition.moderation import bulk_acts
 from petition.moderation.model import Act, Filter
 from petition.organizers import queries, sessions
 from tests import rows
+from tests.drafts import desk as writing
 from tests.organizers import people
 from tests.pages import check_page
 from tests.running import SLUG, Installation
 from tests.signatures.waiting import Waiting
-from tests.writing import desk as writing
 
 HERE = f"/organizer/{SLUG}"
 SOURCE = {"people": "40", "counted_on": "2026-01-02", "source_en": "Counted by the harbour office"}

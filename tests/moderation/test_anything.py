@@ -24,10 +24,10 @@ from petition.moderation.model import Act, Filter
 from petition.signatures import paper_tallies, self_service
 from petition.signatures.model import Kind, Reason
 from tests import rows
+from tests.imports.desk import Carrier
 from tests.moderation.desk import WRAPPER, Bench
 from tests.organizers import people
 from tests.running import Installation
-from tests.transfer.desk import Carrier
 
 SEEDS = int(os.environ.get("RANDOM_SEEDS", "1"))
 ROUNDS = int(os.environ.get("RANDOM_ROUNDS", "45"))

@@ -12,8 +12,8 @@ from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed, NotFound
 from petition.signatures import approval, listing
 from petition.signatures.model import Counts, Kind, Visibility
+from tests.imports.test_adding import counted, take_in, target
 from tests.signatures.people import WRAPPER, letter, organization
-from tests.signatures.test_imports import counted, take_in, target
 
 
 async def wait(conn: Connection, about: int, keys: LetterKeys, visibility: str = "public", **fields: str) -> int:
