@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from petition.captcha.drawn import DrawnCodes
-from petition.captcha.hcaptcha_service import Hosted
+from petition.captcha.hcaptcha_service import HCaptchaService
 from petition.captcha.model import (
     CODE_FIELD,
     DRAWN_FIELD,
     HCAPTCHA_FIELD,
     NONCE_BYTES,
     POW_FIELD,
-    Drawn,
+    DrawnCode,
     Passed,
     Refusal,
     Result,
@@ -37,7 +37,7 @@ class Captchas:
         self._off = settings.captcha is Captcha.OFF
         self._pow = ProofOfWork(settings.secret_keys)
         self._drawn = DrawnCodes(settings.secret_keys)
-        self._hosted = Hosted(settings.hcaptcha) if settings.hcaptcha else None
+        self._hosted = HCaptchaService(settings.hcaptcha) if settings.hcaptcha else None
 
     @property
     def hcaptcha_site_key(self) -> str | None:
@@ -61,7 +61,7 @@ class Captchas:
             return {"kind": "hcaptcha", "site_key": site_key}
         return self._pow.challenge(letter_id, dear=dear)
 
-    def draw(self, letter_id: int, *, dear: bool) -> Drawn:
+    def draw(self, letter_id: int, *, dear: bool) -> DrawnCode:
         """Return a code to read and type; it must be typed within ten minutes."""
         return self._drawn.draw(letter_id, dear=dear)
 

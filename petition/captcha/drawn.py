@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from itsdangerous import BadSignature, Signer
 
 from petition.captcha import picture
-from petition.captcha.model import NONCE_BYTES, Drawn, Passed, Refusal, Result
+from petition.captcha.model import NONCE_BYTES, DrawnCode, Passed, Refusal, Result
 from petition.captcha.pool import Pool
 from petition.core.encryption import derive
 
@@ -61,10 +61,10 @@ class DrawnCodes:
         self._normal = Pool(lambda: _drawn(LETTERS), 8)
         self._dear = Pool(lambda: _drawn(DEAR_LETTERS), 4)
 
-    def draw(self, letter_id: int, *, dear: bool) -> Drawn:
+    def draw(self, letter_id: int, *, dear: bool) -> DrawnCode:
         """Return a fresh code as picture and token."""
         answer, png = (self._dear if dear else self._normal).take()
-        return Drawn(
+        return DrawnCode(
             token=self.token(answer, letter_id, dear=dear),
             png=png,
             length=len(answer),

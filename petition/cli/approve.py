@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.database import Connection, Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import NotFound
 from petition.moderation import decisions, queries
-from petition.moderation.model import Act
+from petition.moderation.model import Action
 from petition.signatures.model import SignatureState
 
 
@@ -26,7 +26,7 @@ async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> lis
     approved: list[int] = []
     for letter, rows in groupby(waiting, key=lambda row: int(row["letter"])):
         seen = {row["id"]: decisions.ANY_ACT for row in rows}
-        outcome = await decisions.decide(conn, By(None, letter, command=True), wrapper, Act.APPROVE, seen)
+        outcome = await decisions.decide(conn, Actor(None, letter, command=True), wrapper, Action.APPROVE, seen)
         approved += outcome.changed
     return approved
 

@@ -30,7 +30,7 @@ WHERE $3 = 'letter.take_down' OR NOT EXISTS (SELECT FROM held WHERE state = 'gon
 """
 
 
-async def hold(conn: Connection, letter: int) -> None:
+async def hold_letter(conn: Connection, letter: int) -> None:
     """Keep a letter from being taken down until this transaction ends; for what adds rows and is no act by itself.
 
     Raises ``Gone``.
@@ -39,7 +39,7 @@ async def hold(conn: Connection, letter: int) -> None:
         raise Gone("the letter was taken down")
 
 
-async def write(
+async def record(
     conn: Connection,
     organizer: int | None,
     letter: int | None,
@@ -76,7 +76,7 @@ class Whose:
 
 
 @dataclass(frozen=True, slots=True)
-class By:
+class Actor:
     """Who acts, on which letter, and as part of which campaign."""
 
     organizer: int | None

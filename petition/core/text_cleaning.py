@@ -14,7 +14,7 @@ _JOINERS = re.compile("[\u200c\u200d]+")
 _SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 # Putting marks into their order takes time by the square of their number (three seconds for 30,000 in a row), and no
 # short text is as long as this before it is cleaned.
-LONGEST = 1000  # characters
+MAX_LENGTH = 1000  # characters
 # Words of ASCII and Russian letters, one space apart: nothing is to be cleaned in most texts.
 _CLEAN = re.compile("[!-~А-яЁё«»№–—]+(?: [!-~А-яЁё«»№–—]+)*")
 _EDGES = " \t\r\n\u2028\u2029"
@@ -37,7 +37,7 @@ def clean(text: str) -> str:
     ``has_direction_mark`` to find. Cleaning twice changes nothing. What stands behind ``LONGEST`` is left out: so long
     a text fits into no short field.
     """
-    text = text[:LONGEST]
+    text = text[:MAX_LENGTH]
     if _CLEAN.fullmatch(text):
         return text
     if text.isascii():

@@ -27,7 +27,7 @@ _HEAD = re.compile(r"<head[^>]*>|<html[^>]*>|<!doctype[^>]*>", re.IGNORECASE)
 _COMMON = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
 
 
-class Mailbox:
+class MailboxPages:
     """The pages of one inbox."""
 
     def __init__(self, inbox: Inbox, renderer: Renderer) -> None:
@@ -117,7 +117,7 @@ class OnlyFromHere:
 
 def create_mailbox(inbox: Inbox, renderer: Renderer, port: int) -> ASGIApp:
     """Return the application that shows ``inbox`` at ``http://localhost:port/``."""
-    mailbox = Mailbox(inbox, renderer)
+    mailbox = MailboxPages(inbox, renderer)
     app = Starlette(routes=mailbox.routes(), exception_handlers={404: mailbox.not_found})
     return OnlyFromHere(app, port)
 

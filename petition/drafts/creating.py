@@ -62,7 +62,7 @@ async def make(
     draft = await store.load(conn, row, languages)
     await store.write(conn, draft, {name: fields[name] for name in fields if fields[name]}, by)
     await member_queries.join(conn, letter, by, Role.OWNER)
-    await audit_log.write(conn, by, letter, "letter.make")
+    await audit_log.record(conn, by, letter, "letter.make")
     return letter
 
 

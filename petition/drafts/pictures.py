@@ -11,10 +11,10 @@ from PIL import Image, UnidentifiedImageError
 from petition.core.errors import PetitionError
 from petition.core.i18n import N_
 
-MOST_BYTES = 1024 * 1024
-MOST_PIXELS = 24_000_000  # what a telephone takes; decoded some 100 MB for a moment
-LEAST = 200  # pixels on a side: smaller ones are not shown by anyone
-WIDEST = 1200  # pixels on a side, as networks show them
+MAX_BYTES = 1024 * 1024
+MAX_PIXELS = 24_000_000  # what a telephone takes; decoded some 100 MB for a moment
+MIN_PIXELS = 200  # pixels on a side: smaller ones are not shown by anyone
+MAX_SIDE = 1200  # pixels on a side, as networks show them
 TYPES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 _FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 _QUALITIES = (86, 76, 64)
@@ -63,29 +63,29 @@ def made_anew(content: bytes) -> tuple[str, bytes]:
 
 def _made_anew(content: bytes) -> tuple[str, bytes]:
     picture, _ = _opened(content)
-    picture.thumbnail((WIDEST, WIDEST))
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
     if picture.has_transparency_data or picture.mode in {"P", "1"}:
         made = _saved(picture.convert("RGBA"), "PNG", optimize=True)
-        if len(made) <= MOST_BYTES:
+        if len(made) <= MAX_BYTES:
             return "image/png", made
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
     for quality in _QUALITIES:
         made = _saved(picture.convert("RGB"), "JPEG", quality=quality, optimize=True, progressive=True)
-        if len(made) <= MOST_BYTES:
+        if len(made) <= MAX_BYTES:
             return "image/jpeg", made
     raise BadPicture(TOO_BIG)
 
 
 def _opened(content: bytes) -> tuple[Image.Image, str | None]:
     """Return the decoded picture, upright, and the name of its format."""
-    if len(content) > MOST_BYTES:
+    if len(content) > MAX_BYTES:
         raise BadPicture(TOO_BIG)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged metadata, which is dropped anyway
             picture = Image.open(io.BytesIO(content), formats=tuple(_FORMATS))
             width, height = picture.size
-            if min(width, height) < LEAST or width * height > MOST_PIXELS:
+            if min(width, height) < MIN_PIXELS or width * height > MAX_PIXELS:
                 raise BadPicture(BAD_SIZE)
             picture.load()
             return _upright(picture), picture.format

@@ -9,7 +9,7 @@ from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError, Refused
 from petition.drafts import draft_fields, draft_queries, folder, pictures, preview_link_queries, store
-from petition.drafts.draft_fields import Frame
+from petition.drafts.draft_fields import LetterFrame
 from petition.drafts.folder import LetterFolder
 from petition.drafts.store import Draft
 from petition.letters import markdown, queries
@@ -42,7 +42,7 @@ async def import_folder(
         except Refused:
             problem = "letter.toml: names_in_search: cannot be switched on once the letter has opened"
             raise ImportRefused(f"{path} cannot be imported", (problem,)) from None
-        await audit_log.write(conn, None, row["id"], "letter.import", command=True)
+        await audit_log.record(conn, None, row["id"], "letter.import", command=True)
         return found.slug, await publish_in(conn, found.slug) if publish else None
 
 
@@ -57,7 +57,7 @@ async def _fields(conn: Connection, letter: int, found: LetterFolder, languages:
             await draft_queries.add_picture(conn, letter, number, kind, content)
         shared[lang] = Sharing(found.sharing.get(lang, ""), number, found.picture_alt.get(lang, ""))
     surrounding = {name: getattr(found, name) for name in draft_fields.FRAME}
-    return draft_fields.written(Frame(**surrounding, sharing=shared), found.texts, languages)
+    return draft_fields.written(LetterFrame(**surrounding, sharing=shared), found.texts, languages)
 
 
 async def add(conn: Connection, wrapper: Wrapper, slug: str) -> int:
@@ -97,11 +97,11 @@ async def publish_draft(
     if surrounding := [name for name in draft.changes if not name.startswith(("title.", "text."))]:
         await store.settle(conn, draft)
         told = "+".join(sorted({name.partition(".")[0] for name in surrounding}))
-        await audit_log.write(conn, by, letter, "letter.frame", after=told, command=by is None)
+        await audit_log.record(conn, by, letter, "letter.frame", after=told, command=by is None)
     number = await _new_version(conn, letter, before, draft, note)
     if number is not None:
         told = str(number)
-        await audit_log.write(conn, by, letter, "letter.publish", before=str(before), after=told, command=by is None)
+        await audit_log.record(conn, by, letter, "letter.publish", before=str(before), after=told, command=by is None)
     if surrounding or number is not None:
         await preview_link_queries.drop_published(conn, letter)
     return number

@@ -135,4 +135,4 @@ async def _note(conn: Connection, draft: Draft, write: Mapping[str, str], by: in
     new = [name for name in write if not (name in before and before[name].organizer == by and before[name].at > since)]
     if new:
         told = "+".join(sorted({name.partition(".")[0] for name in new}))
-        await audit_log.write(conn, by, draft.letter, "letter.write", after=told)
+        await audit_log.record(conn, by, draft.letter, "letter.write", after=told)

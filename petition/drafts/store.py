@@ -12,7 +12,7 @@ from petition.core.database import Connection, Record
 from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.drafts import draft_fields, draft_queries
-from petition.drafts.draft_fields import Frame
+from petition.drafts.draft_fields import LetterFrame
 from petition.letters import queries
 
 TOO_LATE = N_(
@@ -47,7 +47,7 @@ class Draft:
         return max(self.edits.values(), key=lambda each: each.at, default=None)
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> LetterFrame:
         """What surrounds the text."""
         return draft_fields.read_frame(self.fields, self.languages)
 
@@ -80,9 +80,9 @@ async def load(conn: Connection, row: Record, languages: Collection[str] | None 
     return Draft(letter, tuple(languages), version is not None, fields, shown, touched)
 
 
-async def _frame(conn: Connection, row: Record) -> Frame:
+async def _frame(conn: Connection, row: Record) -> LetterFrame:
     initiators, addressees = await queries.parties(conn, row["id"])
-    return Frame(
+    return LetterFrame(
         goal=row["goal"],
         next_goals=tuple(row["next_goals"]),
         closes_at=row["closes_at"],

@@ -15,7 +15,7 @@ from petition.core.audit_log import TOO_LATE, Whose
 from petition.core.database import Connection
 from petition.core.errors import Refused
 from petition.core.i18n import N_
-from petition.core.outbox import DirectJob, DirectMail
+from petition.core.outbox import DirectMailJob, MailContent
 from petition.exports import address_list_queries as queries
 
 PURPOSE = "address_key"
@@ -30,7 +30,7 @@ PRIVATE = N_(
 )
 NOT_YET = N_("This key cannot be used now, or a list is being made already.")
 TOO_MANY_KEYS = N_("There are five keys already. Revoke one first.")
-MOST_KEYS = 5
+MAX_KEYS = 5
 
 _RECIPIENT = re.compile("age1[02-9ac-hj-np-z]{58}")
 
@@ -46,13 +46,13 @@ async def register(conn: Connection, whose: Whose, typed: str) -> int:
         x25519.Recipient.from_str(recipient)
     except RecipientError:
         raise Refused(NO_KEY, "recipient") from None
-    if sum(row["revoked_at"] is None for row in await queries.keys(conn, whose.letter)) >= MOST_KEYS:
+    if sum(row["revoked_at"] is None for row in await queries.keys(conn, whose.letter)) >= MAX_KEYS:
         raise Refused(TOO_MANY_KEYS, "recipient")
     key = await queries.add_key(conn, whose.letter, whose.organizer, recipient, WAIT)
-    await audit_log.write(conn, whose.organizer, whose.letter, "address.key", ids=[key])
+    await audit_log.record(conn, whose.organizer, whose.letter, "address.key", ids=[key])
     for owner in await queries.owners(conn, whose.letter):
         details: dict[str, object] = {"key": key}
-        await organizers.add_job(
+        await organizers.enqueue(
             *(conn, PURPOSE, owner["digest"], owner["sealed"], owner["lang"]), letter=whose.letter, details=details
         )
     return key
@@ -62,7 +62,7 @@ async def revoke(conn: Connection, whose: Whose, key: int) -> None:
     """Revoke a key, whoever registered it. Raises ``Refused`` the second time."""
     if not await queries.revoke(conn, whose.letter, key):
         raise Refused(TOO_LATE)
-    await audit_log.write(conn, whose.organizer, whose.letter, "address.revoke", ids=[key])
+    await audit_log.record(conn, whose.organizer, whose.letter, "address.revoke", ids=[key])
 
 
 async def ask(conn: Connection, whose: Whose, key: int) -> int:
@@ -70,11 +70,11 @@ async def ask(conn: Connection, whose: Whose, key: int) -> int:
     job = await queries.ask(conn, whose.letter, key, whose.organizer)
     if job is None:
         raise Refused(NOT_YET)
-    await audit_log.write(conn, whose.organizer, whose.letter, "address.ask", ids=[job, key])
+    await audit_log.record(conn, whose.organizer, whose.letter, "address.ask", ids=[job, key])
     return job
 
 
-async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
+async def write_mail(conn: Connection, job: DirectMailJob) -> MailContent | None:
     """Return the mail that tells an owner of a new key; None once the key is gone."""
     if job.letter is None:
         return None
@@ -84,4 +84,6 @@ async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
     titles = row["titles"] or {}
     title = titles.get(job.lang) or next(filter(None, titles.values()), row["slug"])
     told = {"title": title, "who": row["who"] or f"#{row['organizer']}", "slug": row["slug"]}
-    return DirectMail("address_key", told | {"usable_at": row["usable_at"], "key": row["recipient"]}, heeds_never=False)
+    return MailContent(
+        "address_key", told | {"usable_at": row["usable_at"], "key": row["recipient"]}, heeds_never=False
+    )

@@ -16,7 +16,7 @@ from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import PetitionError
 from petition.formats.csv_rows import guarded
-from petition.formats.xlsx_writer import MOST_XLSX_ROWS
+from petition.formats.xlsx_writer import MAX_XLSX_ROWS
 from petition.signatures import csv_format
 from petition.signatures.csv_format import Entry
 from petition.signatures.model import Kind, Visibility
@@ -133,8 +133,8 @@ async def _sheet(signatures: AsyncIterator[Exported], book: Any) -> int:
     count = 0
     async for each in signatures:
         count += 1
-        if count > MOST_XLSX_ROWS:
-            raise PetitionError(f"a sheet holds {MOST_XLSX_ROWS:,} rows at most; export as csv or json")
+        if count > MAX_XLSX_ROWS:
+            raise PetitionError(f"a sheet holds {MAX_XLSX_ROWS:,} rows at most; export as csv or json")
         for column, cell in enumerate(_cells(each)):
             if cell:
                 sheet.write_string(count, column, guarded(cell))

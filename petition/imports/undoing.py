@@ -7,13 +7,13 @@ file from being imported. In batches, each with an exact count; who has been dec
 from petition.core import audit_log
 from petition.core.database import Connection, Record
 from petition.imports import adding, adding_queries, queries
-from petition.imports.adding import Entries, Report
+from petition.imports.adding import Entries, ImportReport
 from petition.moderation import queries as moderation_queries
 from petition.signatures import counting, organization_queries, search_words
 from petition.signatures import names as naming
-from petition.signatures.counting import Change, move_counts
+from petition.signatures.counting import EntryChange, move_counts
 from petition.signatures.model import Kind, SignatureState, Visibility
-from petition.signatures.organizations import Named
+from petition.signatures.organizations import OrganizationNames
 
 STEP = 500  # signatures a transaction, so that those who sign meanwhile hardly wait
 
@@ -33,16 +33,18 @@ async def take_back(conn: Connection, letter: int, number: int, size: int = STEP
     known = await moderation_queries.lock_organizations(conn, letter, organizations)
     before = await organization_queries.shown(conn, letter, organizations)
     await queries.keep_undone(conn, letter, number, ids)
-    change = Change(before, await organization_queries.shown(conn, letter, organizations))
+    change = EntryChange(before, await organization_queries.shown(conn, letter, organizations))
     await organization_queries.drop_unused(conn, letter, organizations)
-    await audit_log.write(conn, by, letter, "import.take_back", ids=ids, before="confirmed")
+    await audit_log.record(conn, by, letter, "import.take_back", ids=ids, before="confirmed")
     await _forget_words(conn, letter, rows, known, change)
     await counting.move_revision(conn, letter)
     await _count(conn, letter, rows, change)
     return len(rows)
 
 
-async def _forget_words(conn: Connection, letter: int, rows: list[Record], known: list[Record], change: Change) -> None:
+async def _forget_words(
+    conn: Connection, letter: int, rows: list[Record], known: list[Record], change: EntryChange
+) -> None:
     gone = {row["name_key"] for row in known if row["id"] in change.before and row["id"] not in change.after}
     people = {row["name_key"] for row in rows if row["kind"] == Kind.PERSON and row["name_key"]}
     for kind, keys in ((Kind.PERSON, people), (Kind.ORGANIZATION, gone)):
@@ -50,7 +52,7 @@ async def _forget_words(conn: Connection, letter: int, rows: list[Record], known
             await search_words.forget(conn, letter, kind, sorted(found))
 
 
-async def _count(conn: Connection, letter: int, rows: list[Record], change: Change) -> None:
+async def _count(conn: Connection, letter: int, rows: list[Record], change: EntryChange) -> None:
     counted = [row for row in rows if row["kind"] == Kind.PERSON and row["state"] == SignatureState.CONFIRMED]
     hidden = sum(row["visibility"] != Visibility.PUBLIC for row in counted)
     people = len(counted)
@@ -59,7 +61,7 @@ async def _count(conn: Connection, letter: int, rows: list[Record], change: Chan
         await move_counts(conn, [move])
 
 
-async def bring_back(conn: Connection, letter: int, number: int) -> Report:
+async def bring_back(conn: Connection, letter: int, number: int) -> ImportReport:
     """Bring back what undoing took away, in this transaction, by the rules of any import.
 
     Who has signed since, or was barred, is not added a second time.
@@ -68,7 +70,7 @@ async def bring_back(conn: Connection, letter: int, number: int) -> Report:
     entries: Entries = {}
     for row in await queries.undone_organizations(conn, letter, number):
         told = row["organization"]
-        entries[Named(told["en"], told["ru"], told["website"])] = (row["entry"], row["listed_at"])
+        entries[OrganizationNames(told["en"], told["ru"], told["website"])] = (row["entry"], row["listed_at"])
     rows = await queries.undone(conn, letter, number)
     settled = await adding.settle(conn, letter, entries, number, dry_run=False)
     await queries.restore_what_was_noted(conn, letter, number)

@@ -13,8 +13,8 @@ from petition.core.i18n import N_
 from petition.core.text_cleaning import clean, has_direction_mark, has_hidden
 from petition.letters import partner_queries as queries
 
-MOST = 200  # of one letter: each may have four kept pages in every language
-LONGEST_TITLE = 120
+MAX_PARTNERS = 200  # of one letter: each may have four kept pages in every language
+MAX_TITLE = 120
 
 BAD_NAME = N_("Please write 2 to 32 small letters a–z, digits and hyphens.")
 BAD_TITLE = N_("Please write what the partner is called, in 1 to 120 characters.")
@@ -36,20 +36,20 @@ def name_of(typed: str) -> str:
 def title_of(typed: str) -> str:
     """Return how a partner is called. Raises ``Refused``."""
     title = clean(typed)
-    if not 1 <= len(title) <= LONGEST_TITLE or has_hidden(title) or has_direction_mark(title):
+    if not 1 <= len(title) <= MAX_TITLE or has_hidden(title) or has_direction_mark(title):
         raise Refused(BAD_TITLE, "title")
     return title
 
 
 async def add(conn: Connection, by: int, letter: int, name: str, title: str, in_api: bool) -> int:
     """Register a partner; return its id. Raises ``Refused``."""
-    if await queries.lock_letter(conn, letter) >= MOST:
+    if await queries.lock_letter(conn, letter) >= MAX_PARTNERS:
         raise Refused(TOO_MANY)
     partner = await queries.add(conn, letter, name, title, in_api)
     if partner is None:
         raise Refused(TAKEN, "name")
     await queries.move_revision(conn, letter)
-    await audit_log.write(conn, by, letter, "partner.add", ids=[partner], after=_standing(in_api))
+    await audit_log.record(conn, by, letter, "partner.add", ids=[partner], after=_standing(in_api))
     return partner
 
 
@@ -64,7 +64,7 @@ async def change(
         raise Refused(CHANGED)
     await queries.move_revision(conn, letter)
     told = _standing(before[1]), _standing(after[1])
-    await audit_log.write(conn, by, letter, "partner.change", ids=[partner], before=told[0], after=told[1])
+    await audit_log.record(conn, by, letter, "partner.change", ids=[partner], before=told[0], after=told[1])
 
 
 async def retire(conn: Connection, by: int, letter: int, partner: int) -> None:
@@ -81,7 +81,7 @@ async def _use(conn: Connection, by: int, letter: int, partner: int, *, in_use: 
     await queries.lock_letter(conn, letter)
     if await (queries.restore if in_use else queries.retire)(conn, letter, partner):
         await queries.move_revision(conn, letter)
-        await audit_log.write(conn, by, letter, f"partner.{'restore' if in_use else 'retire'}", ids=[partner])
+        await audit_log.record(conn, by, letter, f"partner.{'restore' if in_use else 'retire'}", ids=[partner])
 
 
 def _standing(in_api: bool) -> str:

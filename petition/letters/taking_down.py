@@ -36,10 +36,10 @@ async def take_down(conn: Connection, by: int | None, letter: int, typed: str) -
     if typed.strip() != row["slug"]:
         raise Refused(OTHER_NAME, "slug")
     await queries.take_down(conn, letter)
-    await audit_log.write(conn, by, letter, "letter.take_down", before=row["state"], after=State.GONE)
+    await audit_log.record(conn, by, letter, "letter.take_down", before=row["state"], after=State.GONE)
 
 
-async def clear(database: Database, letter: int, patience: float = PATIENCE) -> int:
+async def delete_rows(database: Database, letter: int, patience: float = PATIENCE) -> int:
     """Delete the rows of a letter that was taken down, for ``patience`` seconds at most; return how many went.
 
     Raises ``Unavailable``.
@@ -62,8 +62,8 @@ async def clear(database: Database, letter: int, patience: float = PATIENCE) -> 
         await asyncio.sleep(PAUSE)
 
 
-async def clear_all(database: Database) -> int:
+async def delete_all_rows(database: Database) -> int:
     """Delete whatever is left of letters that were taken down; return how many rows. Raises ``Unavailable``."""
     async with database.connection() as conn:
         letters = await queries.gone_letters(conn)
-    return sum([await clear(database, letter) for letter in letters])
+    return sum([await delete_rows(database, letter) for letter in letters])

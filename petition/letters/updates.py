@@ -15,8 +15,8 @@ from petition.letters import update_queries as queries
 from petition.letters.model import Text
 
 DRAFT, PUBLISHED, REMOVED = "draft", "published", "removed"
-LONGEST_TITLE = 200  # characters
-LARGEST = 20_000  # characters of Markdown in one language
+MAX_TITLE = 200  # characters
+MAX_MARKDOWN = 20_000  # characters of Markdown in one language
 
 NO_TITLE = N_("Please give it a title.")
 NO_TEXT = N_("Please write something under the title.")
@@ -56,7 +56,7 @@ def texts_in(form: Mapping[str, str], languages: Collection[str]) -> tuple[Texts
 def _problem_of_title(title: str) -> str | None:
     if not title:
         return NO_TITLE
-    if len(title) > LONGEST_TITLE:
+    if len(title) > MAX_TITLE:
         return LONG_TITLE
     return HIDDEN if has_hidden(title) or has_direction_mark(title) else None
 
@@ -64,7 +64,7 @@ def _problem_of_title(title: str) -> str | None:
 def _problem_of_text(body: str) -> str | None:
     if not body:
         return NO_TEXT
-    if len(body) > LARGEST:
+    if len(body) > MAX_MARKDOWN:
         return LONG_TEXT
     return HIDDEN if has_hidden(body.replace("\n", "").replace("\t", "")) else None
 
@@ -81,7 +81,7 @@ async def add(conn: Connection, by: int, letter: int, texts: Texts) -> int:
     number = await queries.add(conn, letter, texts)
     if number is None:
         raise Gone("the letter was taken down")
-    await audit_log.write(conn, by, letter, "update.add", ids=[number], after=DRAFT)
+    await audit_log.record(conn, by, letter, "update.add", ids=[number], after=DRAFT)
     return number
 
 
@@ -133,6 +133,6 @@ async def _write(
     texts, shown, after = now
     await queries.write(conn, letter, row["id"], texts, shown, after, edited=edited)
     act = "update.edit" if after == row["state"] else f"update.{'back' if row['state'] == REMOVED else after}"
-    await audit_log.write(conn, by, letter, act, ids=[row["id"]], before=row["state"], after=after)
+    await audit_log.record(conn, by, letter, act, ids=[row["id"]], before=row["state"], after=after)
     if PUBLISHED in {row["state"], after}:
         await queries.move_revision(conn, letter)

@@ -52,7 +52,7 @@ async def take_back(conn: Connection, letter: int, ids: Sequence[int]) -> set[in
     return {row["signature"] for row in await conn.fetch(TAKE_BACK, letter, ids)}
 
 
-async def tell(conn: Connection, letter: int, ids: Sequence[int], state: str) -> None:
+async def enqueue_decisions(conn: Connection, letter: int, ids: Sequence[int], state: str) -> None:
     """Ask for a mail to those whose address is kept."""
     await conn.execute(TELL, letter, ids, state)
 

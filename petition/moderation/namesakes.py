@@ -25,11 +25,11 @@ from petition.signatures.model import Kind
 from petition.signatures.names import within_one_edit
 from petition.signatures.stored_names import NAMED
 
-LEAST = 5  # signatures of nearly one name on a letter …
+MIN_NAMESAKES = 5  # signatures of nearly one name on a letter …
 SHARE = 1000  # … that are at least one in so many of all people: of a million, some hundreds share the commonest name
 SHARE_OF_ONE_WORD = 50  # first names alone are much commoner
-MOST_WORDS = 5
-MOST_NEAR = 30  # words one letter away, for each word
+MAX_WORDS = 5
+MAX_NEAR = 30  # words one letter away, for each word
 STEP = 200  # rows a transaction looks at
 SECONDS = 15.0  # a round of all letters; the next one goes on there
 
@@ -81,7 +81,7 @@ async def _repeated(conn: Connection, letter: int, names: Iterable[Words]) -> se
     wanted = sorted(filter(None, names))
     if not wanted:
         return set()
-    every = sorted({word for name in wanted for word in name[:MOST_WORDS]})
+    every = sorted({word for name in wanted for word in name[:MAX_WORDS]})
     near = dict(zip(every, await search_words.near(conn, letter, Kind.PERSON, every), strict=True))
     people = await queries.people(conn, letter)
     await listing_queries.use_index_of_words(conn)
@@ -97,7 +97,7 @@ async def _repeated(conn: Connection, letter: int, names: Iterable[Words]) -> se
 
 def threshold(name: Words, people: int) -> int:
     """Return from how many on nearly the same name is remarkable among so many people."""
-    return max(LEAST, people // (SHARE if len(name) > 1 else SHARE_OF_ONE_WORD))
+    return max(MIN_NAMESAKES, people // (SHARE if len(name) > 1 else SHARE_OF_ONE_WORD))
 
 
 def words_of(name_key: str) -> Words:
@@ -122,7 +122,7 @@ def _tsquery(letter: int, name: Words, near: Mapping[str, set[str]]) -> str:
 
     Words hold letters, marks and digits only (``names.fold``): nothing that would have to be escaped.
     """
-    sets = ([word, *sorted(near[word] - {word})[:MOST_NEAR]] for word in dict.fromkeys(name[:MOST_WORDS]))
+    sets = ([word, *sorted(near[word] - {word})[:MAX_NEAR]] for word in dict.fromkeys(name[:MAX_WORDS]))
     return " & ".join("(" + " | ".join(f"'{letter}:{each}'" for each in one_of) + ")" for one_of in sets)
 
 

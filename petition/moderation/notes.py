@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from petition.core import audit_log
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.database import Connection
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed, Refused
 from petition.core.i18n import N_
 from petition.moderation import note_queries as queries
 
-LONGEST = 2000  # characters
+MAX_NOTE = 2000  # characters
 
 EMPTY = N_("Please write something.")
 TOO_LONG = N_("This is too long: 2,000 characters at most.")
@@ -27,7 +27,7 @@ class Note:
     text: str | None = field(repr=False)
 
 
-def checked(typed: str, longest: int = LONGEST) -> str:
+def checked(typed: str, longest: int = MAX_NOTE) -> str:
     """Return text of several lines as it is kept. Raises ``Refused``."""
     text = typed.replace("\r\n", "\n").strip()
     if not text:
@@ -37,16 +37,16 @@ def checked(typed: str, longest: int = LONGEST) -> str:
     return text
 
 
-async def add(conn: Connection, by: By, keys: LetterKeys, signature: int, typed: str) -> None:
+async def add(conn: Connection, by: Actor, keys: LetterKeys, signature: int, typed: str) -> None:
     """Add a note. Raises ``Refused``, ``KeyDestroyed``."""
     await queries.add(conn, by.letter, signature, by.organizer, keys.hide({"text": checked(typed)}))
-    await audit_log.write(conn, by.organizer, by.letter, "note.add", ids=[signature])
+    await audit_log.record(conn, by.organizer, by.letter, "note.add", ids=[signature])
 
 
-async def drop(conn: Connection, by: By, signature: int, note: int) -> None:
+async def drop(conn: Connection, by: Actor, signature: int, note: int) -> None:
     """Delete a note, whoever wrote it. A second time changes nothing."""
     if await queries.drop(conn, by.letter, signature, note):
-        await audit_log.write(conn, by.organizer, by.letter, "note.drop", ids=[signature])
+        await audit_log.record(conn, by.organizer, by.letter, "note.drop", ids=[signature])
 
 
 async def read(conn: Connection, letter: int, keys: LetterKeys, signature: int) -> list[Note]:

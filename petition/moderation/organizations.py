@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from petition.core import audit_log
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.database import Connection, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import NotFound, Refused
@@ -16,9 +16,9 @@ from petition.core.i18n import N_
 from petition.letters.keys import keys_for
 from petition.moderation import organization_queries as queries
 from petition.moderation import queries as decision_queries
-from petition.moderation.model import Outcome
+from petition.moderation.model import ActOutcome
 from petition.signatures import counting, forms, names, organization_queries, search_words
-from petition.signatures.counting import Change, move_counts
+from petition.signatures.counting import EntryChange, move_counts
 from petition.signatures.model import Kind
 
 NAMES, MERGE = "organization.names", "organization.merge"
@@ -31,7 +31,7 @@ TYPED_AS = {"name_en": "organization_en", "name_ru": "organization_ru", "website
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class EntryNames:
     """How an organization is called; at least one name is there."""
 
     name_en: str | None
@@ -55,12 +55,12 @@ class Called:
         return (self.name_en, self.name_ru, self.website, *keys, self.name_key)
 
     @classmethod
-    def of(cls, row: Record | Mapping[str, str | None]) -> "Called":
+    def of(cls, row: Record | Mapping[str, str | None]) -> "EntryNames":
         """Return how a row, or kept fields, call it."""
         return cls(row["name_en"], row["name_ru"], row["website"])
 
 
-def read(typed: Mapping[str, str]) -> Called:
+def read(typed: Mapping[str, str]) -> EntryNames:
     """Return the names in a form; "English // Русский" in either field is split. Raises ``Refused``."""
     english, russian = (names.clean(typed.get(field, "")) for field in ("name_en", "name_ru"))
     if " // " in (one := english or russian) and not (english and russian):
@@ -71,7 +71,7 @@ def read(typed: Mapping[str, str]) -> Called:
             raise Refused(problem, field)
     if not english and not russian:
         raise Refused(names.MISSING_ORGANIZATION, "name_en")
-    return Called(english or None, russian or None, _website(typed.get("website", "")))
+    return EntryNames(english or None, russian or None, _website(typed.get("website", "")))
 
 
 def _website(typed: str) -> str | None:
@@ -82,7 +82,7 @@ def _website(typed: str) -> str | None:
     return website
 
 
-async def correct_held(conn: Connection, by: By, wrapper: Wrapper, signature: int, called: Called) -> int | None:
+async def correct_held(conn: Connection, by: Actor, wrapper: Wrapper, signature: int, called: EntryNames) -> int | None:
     """Correct the names with which a representative who waits has signed; return the log's row, None if it was decided.
 
     Raises ``KeyDestroyed``.
@@ -94,7 +94,7 @@ async def correct_held(conn: Connection, by: By, wrapper: Wrapper, signature: in
     fields = keys.reveal(row["private"])
     before = {field: fields.pop(TYPED_AS[field], None) for field in FIELDS}
     after = {TYPED_AS[field]: value for field, value in called.fields.items() if value}
-    log = await audit_log.write(conn, by.organizer, by.letter, NAMES, ids=[signature])
+    log = await audit_log.record(conn, by.organizer, by.letter, NAMES, ids=[signature])
     await queries.keep_past(
         conn, by.letter, log, signature, None, keys.hide({"before": before, "after": called.fields})
     )
@@ -102,11 +102,11 @@ async def correct_held(conn: Connection, by: By, wrapper: Wrapper, signature: in
     return log
 
 
-async def correct(conn: Connection, by: By, wrapper: Wrapper, organization: int, called: Called) -> int:
+async def correct(conn: Connection, by: Actor, wrapper: Wrapper, organization: int, called: EntryNames) -> int:
     """Correct the names of an entry; return the log's row. Raises ``NotFound``, ``KeyDestroyed``."""
     await organization_queries.lock(conn, by.letter)
     before = await _lock_one(conn, by.letter, organization)
-    log = await audit_log.write(conn, by.organizer, by.letter, NAMES, ids=[organization])
+    log = await audit_log.record(conn, by.organizer, by.letter, NAMES, ids=[organization])
     keys = await keys_for(conn, by.letter, wrapper)
     past = keys.hide({"before": before.fields, "after": called.fields})
     await queries.keep_past(conn, by.letter, log, None, organization, past)
@@ -114,14 +114,14 @@ async def correct(conn: Connection, by: By, wrapper: Wrapper, organization: int,
     return log
 
 
-async def _lock_one(conn: Connection, letter: int, organization: int) -> Called:
+async def _lock_one(conn: Connection, letter: int, organization: int) -> EntryNames:
     rows = await decision_queries.lock_organizations(conn, letter, [organization])
     if not rows:
         raise NotFound("there is no such organization")
-    return Called.of(rows[0])
+    return EntryNames.of(rows[0])
 
 
-async def _rename(conn: Connection, letter: int, organization: int, before: Called, after: Called) -> None:
+async def _rename(conn: Connection, letter: int, organization: int, before: EntryNames, after: EntryNames) -> None:
     await queries.store_names(conn, letter, organization, after.columns)
     await search_words.forget(conn, letter, Kind.ORGANIZATION, names.words(before.name_key))
     if await organization_queries.shown(conn, letter, [organization]):
@@ -129,11 +129,11 @@ async def _rename(conn: Connection, letter: int, organization: int, before: Call
     await counting.move_revision(conn, letter)
 
 
-async def _remember(conn: Connection, letter: int, called: Called) -> None:
+async def _remember(conn: Connection, letter: int, called: EntryNames) -> None:
     await search_words.remember(conn, [(letter, Kind.ORGANIZATION, word) for word in names.words(called.name_key)])
 
 
-async def merge(conn: Connection, by: By, wrapper: Wrapper, one: int, into: int) -> int:
+async def merge(conn: Connection, by: Actor, wrapper: Wrapper, one: int, into: int) -> int:
     """Merge entry ``one`` into another: its signatures point there, and a name that was lacking there is added.
 
     Return the log's row. Raises ``Refused``, ``NotFound``, ``KeyDestroyed``.
@@ -150,18 +150,18 @@ async def merge(conn: Connection, by: By, wrapper: Wrapper, one: int, into: int)
     if any(row["merged_into"] is not None for row in rows.values()):
         raise Refused(MERGED_ALREADY)
     keys = await keys_for(conn, by.letter, wrapper)
-    before, joined = Called.of(rows[into]), _joined(Called.of(rows[into]), Called.of(rows[one]))
+    before, joined = EntryNames.of(rows[into]), _joined(EntryNames.of(rows[into]), EntryNames.of(rows[one]))
     followers = await queries.followers(conn, by.letter, one)
-    log = await audit_log.write(conn, by.organizer, by.letter, MERGE, ids=[one, into, *signatures])
+    log = await audit_log.record(conn, by.organizer, by.letter, MERGE, ids=[one, into, *signatures])
     past = {"before": before.fields, "after": joined.fields, "followers": followers, "signatures": signatures}
     await queries.keep_past(conn, by.letter, log, None, one, keys.hide(past))
     await queries.merge_into(conn, by.letter, [one, *followers], into)
-    await _move(conn, by.letter, signatures, (one, into), {one: Called.of(rows[one]), into: before}, {into: joined})
+    await _move(conn, by.letter, signatures, (one, into), {one: EntryNames.of(rows[one]), into: before}, {into: joined})
     return log
 
 
-def _joined(kept: Called, other: Called) -> Called:
-    return Called(
+def _joined(kept: EntryNames, other: EntryNames) -> EntryNames:
+    return EntryNames(
         kept.name_en or _unless(other.name_en, kept.name_ru),
         kept.name_ru or _unless(other.name_ru, kept.name_en),
         kept.website or other.website,
@@ -178,8 +178,8 @@ async def _move(
     letter: int,
     signatures: Sequence[int],
     way: tuple[int, int],
-    before: Mapping[int, Called],
-    after: Mapping[int, Called],
+    before: Mapping[int, EntryNames],
+    after: Mapping[int, EntryNames],
 ) -> list[int]:
     """Point signatures from one entry to the other; bring names, words and the count along."""
     shown_before = await organization_queries.shown(conn, letter, way)
@@ -192,17 +192,17 @@ async def _move(
     for organization in shown_after:
         await _remember(conn, letter, after.get(organization) or before[organization])
     await counting.move_revision(conn, letter)
-    change = Change(shown_before, shown_after)
+    change = EntryChange(shown_before, shown_after)
     if change.entries or change.imported:
         await move_counts(conn, [(letter, 0, change.entries, 0, change.imported)])
     return moved
 
 
-async def _undo_names(conn: Connection, by: By, wrapper: Wrapper, act: Record) -> Outcome:
+async def _undo_names(conn: Connection, by: Actor, wrapper: Wrapper, act: Record) -> ActOutcome:
     """Bring the former names back, unless they have been changed again. Raises ``Refused``."""
     past = await queries.past(conn, by.letter, act["id"])
     if past is None:
-        return Outcome(missed=tuple(act["ids"]))
+        return ActOutcome(missed=tuple(act["ids"]))
     keys = await keys_for(conn, by.letter, wrapper)
     kept: Any = keys.reveal(past["fields"])
     if past["organization"] is not None:
@@ -210,7 +210,7 @@ async def _undo_names(conn: Connection, by: By, wrapper: Wrapper, act: Record) -
         now = await _lock_one(conn, by.letter, past["organization"])
         if now.fields != kept["after"]:
             raise Refused(CHANGED_SINCE)
-        await _rename(conn, by.letter, past["organization"], now, Called.of(kept["before"]))
+        await _rename(conn, by.letter, past["organization"], now, EntryNames.of(kept["before"]))
     else:
         row = await queries.lock_held(conn, by.letter, past["signature"])
         if row is None:
@@ -220,15 +220,15 @@ async def _undo_names(conn: Connection, by: By, wrapper: Wrapper, act: Record) -
             raise Refused(CHANGED_SINCE)
         restored = {TYPED_AS[field]: value for field, value in kept["before"].items() if value}
         await queries.store_held(conn, by.letter, row["id"], keys.hide(fields | restored))
-    log = await audit_log.write(conn, by.organizer, by.letter, "organization.undo", ids=act["ids"], undoes=act["id"])
-    return Outcome(tuple(act["ids"]), log=log)
+    log = await audit_log.record(conn, by.organizer, by.letter, "organization.undo", ids=act["ids"], undoes=act["id"])
+    return ActOutcome(tuple(act["ids"]), log=log)
 
 
-async def _undo_merge(conn: Connection, by: By, wrapper: Wrapper, act: Record) -> Outcome:
+async def _undo_merge(conn: Connection, by: Actor, wrapper: Wrapper, act: Record) -> ActOutcome:
     """Part two entries again, the signatures that came along and the names that did. Raises ``Refused``."""
     past = await queries.past(conn, by.letter, act["id"])
     if past is None:
-        return Outcome(missed=tuple(act["ids"]))
+        return ActOutcome(missed=tuple(act["ids"]))
     keys = await keys_for(conn, by.letter, wrapper)
     kept: Any = keys.reveal(past["fields"])
     one, into = act["ids"][:2]
@@ -237,17 +237,17 @@ async def _undo_merge(conn: Connection, by: By, wrapper: Wrapper, act: Record) -
     rows = {row["id"]: row for row in await decision_queries.lock_organizations(conn, by.letter, [one, into])}
     if len(rows) < 2 or rows[one]["merged_into"] != into:
         raise Refused(CHANGED_SINCE)
-    known = {each: Called.of(row) for each, row in rows.items()}
+    known = {each: EntryNames.of(row) for each, row in rows.items()}
     # A name that was given to the entry since then stays.
-    former = known[into] if known[into].fields != kept["after"] else Called.of(kept["before"])
-    log = await audit_log.write(conn, by.organizer, by.letter, "organization.undo", ids=act["ids"], undoes=act["id"])
+    former = known[into] if known[into].fields != kept["after"] else EntryNames.of(kept["before"])
+    log = await audit_log.record(conn, by.organizer, by.letter, "organization.undo", ids=act["ids"], undoes=act["id"])
     await queries.merge_into(conn, by.letter, [one, *kept["followers"]], None)
     await queries.merge_into(conn, by.letter, kept["followers"], one)
     await _move(conn, by.letter, kept["signatures"], (into, one), known, {into: former})
-    return Outcome(tuple(act["ids"]), log=log)
+    return ActOutcome(tuple(act["ids"]), log=log)
 
 
-UNDO: Mapping[str, Callable[[Connection, By, Wrapper, Record], Awaitable[Outcome]]] = {
+UNDO: Mapping[str, Callable[[Connection, Actor, Wrapper, Record], Awaitable[ActOutcome]]] = {
     NAMES: _undo_names,
     MERGE: _undo_merge,
 }

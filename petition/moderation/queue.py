@@ -8,48 +8,48 @@ from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed
 from petition.moderation import queue_queries as queries
-from petition.moderation.decisions import standing_of
-from petition.moderation.model import Filter, Line, Names
+from petition.moderation.decisions import status_in
+from petition.moderation.model import Filter, Names, QueueItem
 from petition.signatures import listing, names, search_words
-from petition.signatures.listing import MOST_NEAR, Cursor
+from petition.signatures.listing import MAX_NEAR, Cursor
 from petition.signatures.listing_queries import BEST, use_index_of_words
 from petition.signatures.model import Kind, Reason
 
 PAGE = 40
-MOST_WORDS = 5
+MAX_WORDS = 5
 TOP = (datetime.max.replace(tzinfo=UTC), 2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class QueuePage:
     """One page of the queue; ``next`` is where the following one begins.
 
     ``cut`` tells that the page may be short since it has looked at as many rows as it may, or that a search has not
     found all there are.
     """
 
-    lines: Sequence[Line]
+    lines: Sequence[QueueItem]
     next: Cursor | None
     cut: bool = False
 
 
-async def read(conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, after: Cursor | None) -> Page:
+async def read(conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, after: Cursor | None) -> QueuePage:
     """Return a page of what matches, newest first. Opens a transaction of its own."""
     before = (after.listed_at, after.id) if after else TOP
     if wanted.q:
         return await _search(conn, letter, keys, wanted, before)
     rows, end = await queries.page(conn, letter, wanted, before, PAGE)
-    lines = [line(row, keys) for row in rows]
+    lines = [item_in(row, keys) for row in rows]
     last = rows[-1] if len(rows) == PAGE else end
-    return Page(lines, Cursor(last["listed_at"], last["id"]) if last else None, cut=end is not None)
+    return QueuePage(lines, Cursor(last["listed_at"], last["id"]) if last else None, cut=end is not None)
 
 
 async def _search(
     conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, before: tuple[datetime, int]
-) -> Page:
+) -> QueuePage:
     asked = await search_expression(conn, letter, wanted.q)
     if not asked:
-        return Page((), None)
+        return QueuePage((), None)
     people, organizations = [
         [each.id for each in await listing.search(conn, letter, kind, wanted.q)]
         for kind in (Kind.PERSON, Kind.ORGANIZATION)
@@ -58,18 +58,18 @@ async def _search(
     last = rows[-1] if len(rows) == PAGE else None
     following = Cursor(last["listed_at"], last["id"]) if last else None
     cut = last is None and len(people) == BEST and await queries.goes_on(conn, letter, wanted)
-    return Page([line(row, keys) for row in rows], following, cut)
+    return QueuePage([item_in(row, keys) for row in rows], following, cut)
 
 
 async def search_expression(conn: Connection, letter: int, typed: str) -> str:
     """Return all the words of ``typed``, the last one perhaps only begun, each perhaps with one typing error, for
     PostgreSQL; "" if there is no word in it. What the page finds, campaigns and exports find."""
-    found = names.words(names.fold(typed))[:MOST_WORDS]
+    found = names.words(names.fold(typed))[:MAX_WORDS]
     if not found:
         return ""
     near = await _near(conn, letter, found)
     sets = [
-        [word, *sorted(set().union(*others) - {word})[:MOST_NEAR]] for word, *others in zip(found, *near, strict=True)
+        [word, *sorted(set().union(*others) - {word})[:MAX_NEAR]] for word, *others in zip(found, *near, strict=True)
     ]
     quoted = [" | ".join(f"'{word}'" for word in one_of) for one_of in sets]
     quoted[-1] += f" | '{found[-1]}':*"
@@ -89,19 +89,19 @@ async def _near(conn: Connection, letter: int, found: Sequence[str]) -> list[lis
 
 def tsquery(typed: str) -> str:
     """Return "all of these words, the last one perhaps only begun" for PostgreSQL; "" if there is no word in it."""
-    found = names.words(names.fold(typed))[:MOST_WORDS]
+    found = names.words(names.fold(typed))[:MAX_WORDS]
     return " & ".join(f"'{word}'{':*' if word == found[-1] else ''}" for word in found)
 
 
 _REASONS: Mapping[str | None, Reason] = {each.value: each for each in Reason}
 
 
-def line(row: Record, keys: LetterKeys) -> Line:
+def item_in(row: Record, keys: LetterKeys) -> QueueItem:
     """Return a row as moderators see it."""
-    return Line(
+    return QueueItem(
         id=row["id"],
         kind=Kind(row["kind"]),
-        standing=standing_of(row),
+        standing=status_in(row),
         visibility=row["visibility"],
         names=names_of(row, keys),
         country=row["country"],

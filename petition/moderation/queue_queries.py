@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from petition.core.database import Connection, Record
-from petition.moderation.model import ANY, Act, Filter, Source
+from petition.moderation.model import ANY, Action, Filter, Source
 
 LOOKED = 2_000  # rows a page looks at
 WALKED = 5_000  # rows one step of a campaign looks at
-MOST_COUNTED = 1000
+MAX_COUNTED = 1000
 
 _columns = """
 s.id, s.kind, s.state, s.visibility, s.name, s.affiliation, s.city, s."position", s.country, s.private, s.read_lang,
@@ -48,9 +48,9 @@ WHERE letter = $1 AND signature = ANY($2::bigint[]) AND settled_by IS NULL GROUP
 
 WAITING = f"""
 SELECT (SELECT count(*) FROM (
-          SELECT FROM signature WHERE letter = $1 AND state = 'held' LIMIT {MOST_COUNTED + 1}) AS h) AS held,
+          SELECT FROM signature WHERE letter = $1 AND state = 'held' LIMIT {MAX_COUNTED + 1}) AS h) AS held,
        (SELECT count(*) FROM (
-          SELECT FROM signature WHERE letter = $1 AND flags <> '{{}}' LIMIT {MOST_COUNTED + 1}) AS f) AS flagged
+          SELECT FROM signature WHERE letter = $1 AND flags <> '{{}}' LIMIT {MAX_COUNTED + 1}) AS f) AS flagged
 """
 
 COUNTRIES = """
@@ -67,16 +67,16 @@ PARTNERS = "SELECT name, title FROM partner WHERE letter = $1 ORDER BY name"
 
 
 APPLIES = {
-    Act.APPROVE: "(s.state = 'held' OR s.state = 'confirmed' AND s.flags <> '{}')",
-    Act.REMOVE: "s.state IN ('held', 'confirmed')",
-    Act.BACK: "s.state = 'removed'",
+    Action.APPROVE: "(s.state = 'held' OR s.state = 'confirmed' AND s.flags <> '{}')",
+    Action.REMOVE: "s.state IN ('held', 'confirmed')",
+    Action.RESTORE: "s.state = 'removed'",
 }
 
 
 class Conditions:
     """A filter as SQL about ``signature s``. Values that somebody typed are parameters, numbered from ``first`` on."""
 
-    def __init__(self, wanted: Filter, words: str, first: int, act: Act | None = None) -> None:
+    def __init__(self, wanted: Filter, words: str, first: int, act: Action | None = None) -> None:
         self.arguments: list[object] = []
         self._first = first
         self.of_index, self.others = self._sorted(wanted)
@@ -177,7 +177,7 @@ _searching = f"""
 WITH found AS MATERIALIZED (
   SELECT unnest($2::bigint[]) AS id
   UNION
-  (SELECT s.id FROM signature s WHERE s.letter = $1 AND s.organization = ANY($3::bigint[]) LIMIT {MOST_COUNTED})
+  (SELECT s.id FROM signature s WHERE s.letter = $1 AND s.organization = ANY($3::bigint[]) LIMIT {MAX_COUNTED})
   UNION
   SELECT newest.id FROM (
     SELECT s.id, s.name_key FROM signature s WHERE %s {_NEWEST_FIRST} LIMIT {LOOKED}) AS newest
@@ -212,7 +212,7 @@ async def goes_on(conn: Connection, letter: int, wanted: Filter) -> bool:
     return await _end(conn, letter, Conditions(wanted, "", 4), newest, LOOKED) is not None
 
 
-async def count(conn: Connection, letter: int, act: Act, wanted: Filter, words: str, before: datetime) -> int:
+async def count(conn: Connection, letter: int, act: Action, wanted: Filter, words: str, before: datetime) -> int:
     """Return to how many signatures that match and were listed before a time ``act`` applies. Looks at all of them."""
     conditions = Conditions(wanted, words, 3, act)
     statement = f"SELECT count(*) FROM signature s WHERE s.letter = $1 AND s.listed_at < $2 AND {conditions.all}"
@@ -221,7 +221,7 @@ async def count(conn: Connection, letter: int, act: Act, wanted: Filter, words: 
 
 
 async def step(
-    conn: Connection, letter: int, act: Act, wanted: Filter, words: str, before: tuple[datetime, int], limit: int
+    conn: Connection, letter: int, act: Action, wanted: Filter, words: str, before: tuple[datetime, int], limit: int
 ) -> tuple[dict[int, int], Record | None]:
     """Return the newest ``limit`` matches before a place to which ``act`` applies, each with the last act on it, and
     the place up to which that looked (None: the end)."""

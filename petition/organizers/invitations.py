@@ -4,14 +4,14 @@ from datetime import timedelta
 
 from petition.core import audit_log
 from petition.core.database import Connection
-from petition.core.outbox import DirectJob, DirectMail
+from petition.core.outbox import DirectMailJob, MailContent
 from petition.organizers import member_queries, queries, sessions
 
 PURPOSE = "invitation"
 LENGTH = timedelta(days=7)
 
 
-async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
+async def write_mail(conn: Connection, job: DirectMailJob) -> MailContent | None:
     """Return the mail with a fresh link; None once the invitation has been accepted, cancelled or has expired."""
     row = await member_queries.invitation(conn, int(str(job.details["invitation"])))
     if row is None:
@@ -20,7 +20,7 @@ async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
     await queries.add_entry(conn, sessions.digest_of(token), LENGTH, invitation=row["id"])
     titles = row["titles"] or {}
     title = titles.get(job.lang) or next(filter(None, titles.values()), row["slug"])
-    return DirectMail("invitation", {"token": token, "title": title, "role": row["role"], "days": LENGTH.days})
+    return MailContent("invitation", {"token": token, "title": title, "role": row["role"], "days": LENGTH.days})
 
 
 async def organizer_of(conn: Connection, organizer: int | None, invitation: int | None) -> int | None:
@@ -36,7 +36,7 @@ async def organizer_of(conn: Connection, organizer: int | None, invitation: int 
     joined = await queries.add_organizer(conn, row["digest"], row["sealed"], name=row["name"], lang=row["lang"])
     if row["letter"] is not None:
         await member_queries.join(conn, row["letter"], joined.id, row["role"])
-    await audit_log.write(
+    await audit_log.record(
         conn, joined.id, row["letter"], "member.join", ids=[joined.id], after=row["role"] or "organizer"
     )
     return joined.id

@@ -80,13 +80,13 @@ class DeskLetter:
         return lang if self.titles.get(lang) else next((each for each, title in self.titles.items() if title), lang)
 
 
-LONGEST_NAME = 80
+MAX_NAME = 80
 BAD_NAME = N_("Please write a name of 1 to 80 characters.")
 
 
 def checked_name(typed: str) -> str:
     """Return a name that colleagues may be shown. Raises ``Refused``."""
     called = clean(typed)
-    if not 1 <= len(called) <= LONGEST_NAME or has_hidden(called) or has_direction_mark(called):
+    if not 1 <= len(called) <= MAX_NAME or has_hidden(called) or has_direction_mark(called):
         raise Refused(BAD_NAME, "name")
     return called

@@ -2,12 +2,12 @@
 
 from petition.core.database import Connection, Record
 
-MOST_COUNTED = 1000
+MAX_COUNTED = 1000
 
 # Of what is flagged the newest are looked at. Only of a published letter readers may see another text than is written.
 WAITING = f"""
 SELECT (SELECT count(*) FROM (
-          SELECT FROM signature s WHERE s.letter = l.id AND s.state = 'held' LIMIT {MOST_COUNTED + 1}) AS h) AS held,
+          SELECT FROM signature s WHERE s.letter = l.id AND s.state = 'held' LIMIT {MAX_COUNTED + 1}) AS h) AS held,
        f.flagged, f.reported,
        ARRAY(SELECT t.lang FROM translation t WHERE t.letter = l.id AND t.title <> '' AND t.markdown <> '') AS written,
        v.letter IS NOT NULL AND (
@@ -22,7 +22,7 @@ FROM letter l LEFT JOIN version v ON v.letter = l.id AND v.number = l.version
 CROSS JOIN LATERAL (
   SELECT count(*) AS flagged, count(*) FILTER (WHERE 'reported' = ANY(newest.flags)) AS reported
   FROM (SELECT s.flags FROM signature s WHERE s.letter = l.id AND s.flags <> '{{}}'
-        ORDER BY s.listed_at DESC, s.id DESC LIMIT {MOST_COUNTED + 1}) AS newest) AS f
+        ORDER BY s.listed_at DESC, s.id DESC LIMIT {MAX_COUNTED + 1}) AS newest) AS f
 WHERE l.id = $1
 """
 

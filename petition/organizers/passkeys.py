@@ -69,7 +69,7 @@ class Passkeys:
         key = made.credential_public_key
         if not await queries.add_passkey(conn, organizer, made.credential_id, key, made.sign_count, browser):
             raise Refused(KNOWN)
-        await audit_log.write(conn, organizer, None, "factor.add", after="passkey")
+        await audit_log.record(conn, organizer, None, "factor.add", after="passkey")
 
     async def prove(self, conn: Connection, organizer: int, challenge: bytes | None, answer: str) -> None:
         """Let a passkey's answer to ``challenge`` pass. Raises ``Refused``."""

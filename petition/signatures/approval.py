@@ -8,9 +8,9 @@ from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.signatures import approval_queries as queries
 from petition.signatures import organization_queries, organizations, search_words
-from petition.signatures.counting import Change
+from petition.signatures.counting import EntryChange
 from petition.signatures.model import Visibility
-from petition.signatures.organizations import Named
+from petition.signatures.organizations import OrganizationNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def _held(row: Record, keys: LetterKeys) -> Held:
     )
 
 
-async def let_in(conn: Connection, letter: int, keys: LetterKeys, rows: Sequence[Record]) -> Change:
+async def approve_rows(conn: Connection, letter: int, keys: LetterKeys, rows: Sequence[Record]) -> EntryChange:
     """Attach representatives who wait, and are locked, to their organizations; return what that does to the count.
 
     ``rows`` have id, private and visibility. Moving the count is left to the caller, who may have more to count.
@@ -59,7 +59,7 @@ async def let_in(conn: Connection, letter: int, keys: LetterKeys, rows: Sequence
     fields = {row["id"]: keys.reveal(row["private"]) for row in rows}
     named = {place: _named(told) for place, told in fields.items()}
     found = await organizations.directory(conn, letter, list(named.values()))
-    places = {place: found.place(each, now) for place, each in named.items()}
+    places = {place: found.find_or_create(each, now) for place, each in named.items()}
     before = await organization_queries.shown(conn, letter, found.placed)
     await found.write(conn, before)
     stored = [_stored(row["id"], places[row["id"]], row["visibility"], fields[row["id"]], keys) for row in rows]
@@ -67,11 +67,11 @@ async def let_in(conn: Connection, letter: int, keys: LetterKeys, rows: Sequence
     await queries.keep_representatives(conn, letter, list(fields))
     shown = await organization_queries.shown(conn, letter, found.placed)
     await search_words.remember(conn, await found.words(conn, shown))
-    return Change(before, shown)
+    return EntryChange(before, shown)
 
 
-def _named(fields: Mapping[str, str]) -> Named:
-    return Named(fields.get("organization_en"), fields.get("organization_ru"), fields.get("website"))
+def _named(fields: Mapping[str, str]) -> OrganizationNames:
+    return OrganizationNames(fields.get("organization_en"), fields.get("organization_ru"), fields.get("website"))
 
 
 def _stored(

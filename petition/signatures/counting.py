@@ -93,7 +93,7 @@ async def move_revision(conn: Connection, letter: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EntryChange:
     """How the entries of a list changed between two looks at what ``shown`` returns."""
 
     before: Mapping[int, bool]

@@ -6,7 +6,7 @@ from datetime import datetime
 from petition.core.database import Connection, Record
 
 BEST = 200  # rows a search returns
-MOST_REPRESENTATIVES = 50  # named under one organization
+MAX_REPRESENTATIVES = 50  # named under one organization
 
 _SHOWN = "state = 'confirmed' AND visibility = 'public' AND kind = 'person'"
 _PERSON = "id, listed_at, name, affiliation, city, country"
@@ -17,7 +17,7 @@ SELECT o.id, o.listed_at, o.name_en, o.name_ru, o.website, o.name_key, ARRAY(
   SELECT s.name FROM signature s
   WHERE s.letter = o.letter AND s.organization = o.id
     AND s.state = 'confirmed' AND s.visibility = 'public' AND s.name IS NOT NULL
-  ORDER BY s.listed_at, s.id LIMIT {MOST_REPRESENTATIVES}
+  ORDER BY s.listed_at, s.id LIMIT {MAX_REPRESENTATIVES}
 ) AS representatives
 FROM organization o
 WHERE o.letter = $1 AND o.merged_into IS NULL AND EXISTS (

@@ -12,7 +12,7 @@ from petition.signatures.model import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class OrganizationNames:
     """An organization as somebody names it; at least one name is there."""
 
     name_en: str | None
@@ -26,7 +26,7 @@ class Named:
 
 
 @dataclass(slots=True)
-class _Record:
+class _Entry:
     id: int
     name_en: str | None
     name_ru: str | None
@@ -52,20 +52,20 @@ class _Record:
 
 
 @dataclass(slots=True)
-class Directory:
+class OrganizationDirectory:
     """The organizations of one letter that some names lead to. Nothing is written before ``write``."""
 
     letter: int
-    _by_key: dict[str, _Record] = field(default_factory=dict)
-    _placed: dict[int, tuple[_Record, datetime]] = field(default_factory=dict)
+    _by_key: dict[str, _Entry] = field(default_factory=dict)
+    _placed: dict[int, tuple[_Entry, datetime]] = field(default_factory=dict)
 
-    def know(self, row: Record) -> None:
+    def add_known(self, row: Record) -> None:
         """Take in an organization that is there. Of several with one name, the first is the one it leads to."""
-        record = _Record(row["id"], row["name_en"], row["name_ru"], row["website"], merged=row["merged"])
+        record = _Entry(row["id"], row["name_en"], row["name_ru"], row["website"], merged=row["merged"])
         for key in filter(None, (row["key_en"], row["key_ru"])):
             self._by_key.setdefault(key, record)
 
-    def place(self, named: Named, listed_at: datetime) -> int:
+    def find_or_create(self, named: OrganizationNames, listed_at: datetime) -> int:
         """Return the id of the organization ``named``, a new one's if it is not there.
 
         A name or a website that it lacks is added to it. Where the two names lead to two organizations it is the
@@ -74,7 +74,7 @@ class Directory:
         known = {id(record): record for key in named.keys if (record := self._by_key.get(key))}
         record = next(iter(known.values()), None)
         if record is None:
-            record = _Record(secrets.randbits(63), named.name_en, named.name_ru, named.website, listed_at)
+            record = _Entry(secrets.randbits(63), named.name_en, named.name_ru, named.website, listed_at)
         elif len(known) == 1 and not record.merged:
             self._complete(record, named)
         for key in named.keys:
@@ -110,7 +110,7 @@ class Directory:
         keys = await queries.name_keys(conn, self.letter, [each for each in self._placed if each in shown])
         return [(self.letter, Kind.ORGANIZATION, word) for key in keys for word in names.words(key)]
 
-    def _complete(self, record: _Record, named: Named) -> None:
+    def _complete(self, record: _Entry, named: OrganizationNames) -> None:
         if not record.name_en and named.name_en and names.organization_key(named.name_en) != record.key_ru:
             record.name_en, record.completed = named.name_en, True
         if not record.name_ru and named.name_ru and names.organization_key(named.name_ru) != record.key_en:
@@ -119,10 +119,10 @@ class Directory:
             record.website, record.completed = named.website, True
 
 
-async def directory(conn: Connection, letter: int, wanted: Sequence[Named]) -> Directory:
+async def directory(conn: Connection, letter: int, wanted: Sequence[OrganizationNames]) -> OrganizationDirectory:
     """Return the directory for ``wanted``. Nobody else is given this letter's until the transaction ends."""
     await queries.lock(conn, letter)
-    found = Directory(letter)
+    found = OrganizationDirectory(letter)
     for row in await queries.find(conn, letter, sorted({key for named in wanted for key in named.keys})):
-        found.know(row)
+        found.add_known(row)
     return found

@@ -20,8 +20,8 @@ from petition.signatures import counting, names
 from petition.signatures import paper_tally_queries as queries
 from petition.signatures.counting import move_counts
 
-MOST_PEOPLE = 100_000_000
-LONGEST_SOURCE = 200  # characters
+MAX_PEOPLE = 100_000_000
+MAX_SOURCE = 200  # characters
 
 NO_NUMBER = N_("Please write how many people signed, as a number.")
 NO_DATE = N_("Please choose on which day they were counted, today or before.")
@@ -30,7 +30,7 @@ LONG_SOURCE = N_("This is too long: 200 characters at most.")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RecordedTally:
     """A tally as organizers see it."""
 
     id: int
@@ -41,10 +41,10 @@ class Kept:
     corrected: bool  # another one stands in its place
 
 
-async def all_of(conn: Connection, letter: int) -> list[Kept]:
+async def all_of(conn: Connection, letter: int) -> list[RecordedTally]:
     """Return every tally of a letter, the newest first, those that were taken back too."""
     return [
-        Kept(row["id"], tally_in(row), row["who"], row["at"], row["ended_at"], row["corrected"])
+        RecordedTally(row["id"], tally_in(row), row["who"], row["at"], row["ended_at"], row["corrected"])
         for row in await queries.every(conn, letter)
     ]
 
@@ -52,7 +52,7 @@ async def all_of(conn: Connection, letter: int) -> list[Kept]:
 def tally_of(form: Mapping[str, str], languages: Sequence[str], today: date) -> Tally:
     """Return what a form tells. Raises ``Refused``."""
     number = "".join(form.get("people", "").split()).replace(",", "")
-    if not (number.isascii() and number.isdecimal() and len(number) < 12 and 0 < int(number) <= MOST_PEOPLE):
+    if not (number.isascii() and number.isdecimal() and len(number) < 12 and 0 < int(number) <= MAX_PEOPLE):
         raise Refused(NO_NUMBER, "people")
     try:
         day = date.fromisoformat(form.get("counted_on", ""))
@@ -68,7 +68,7 @@ def tally_of(form: Mapping[str, str], languages: Sequence[str], today: date) -> 
 
 def _source(form: Mapping[str, str], lang: str) -> str:
     text = clean(form.get(f"source_{lang}", ""))
-    if len(text) > LONGEST_SOURCE:
+    if len(text) > MAX_SOURCE:
         raise Refused(LONG_SOURCE, f"source_{lang}")
     if problem := names.problem_of_detail(text):
         raise Refused(problem, f"source_{lang}")
@@ -78,7 +78,9 @@ def _source(form: Mapping[str, str], lang: str) -> str:
 async def add(conn: Connection, whose: Whose, tally: Tally) -> int:
     """Count people who signed elsewhere; return the tally's id."""
     added = await queries.add(conn, whose.letter, tally.people, tally.counted_on, tally.source, whose.organizer)
-    await audit_log.write(conn, whose.organizer, whose.letter, "tally.add", ids=[added], after=f"people:{tally.people}")
+    await audit_log.record(
+        conn, whose.organizer, whose.letter, "tally.add", ids=[added], after=f"people:{tally.people}"
+    )
     await _count(conn, whose.letter, tally.people)
     return added
 
@@ -91,7 +93,7 @@ async def correct(conn: Connection, whose: Whose, replaced: int, tally: Tally) -
     added = await queries.add(
         conn, whose.letter, tally.people, tally.counted_on, tally.source, whose.organizer, replaced
     )
-    await audit_log.write(
+    await audit_log.record(
         *(conn, whose.organizer, whose.letter, "tally.correct"),
         ids=[replaced, added],
         before=f"people:{before.people}",
@@ -117,7 +119,7 @@ async def _turn(conn: Connection, whose: Whose, tally: int, act: str) -> None:
     if not await (queries.end if ends else queries.stand_again)(conn, whose.letter, tally):
         raise Refused(TOO_LATE)
     number = f"people:{one.people}"
-    await audit_log.write(
+    await audit_log.record(
         *(conn, whose.organizer, whose.letter, act),
         ids=[tally],
         before=number if ends else "",

@@ -15,7 +15,7 @@ from petition.core.database import Connection
 from petition.signatures.model import Kind
 from petition.signatures.names import within_one_edit
 
-LONGEST_MISTAKEN = 30  # characters; errors in longer words are not looked for, so that no row gets huge
+MAX_MISTAKEN = 30  # characters; errors in longer words are not looked for, so that no row gets huge
 
 # Shared by all who add words to a letter, taken alone by who deletes some: else a word could be deleted with its last
 # name while somebody else of that name is being confirmed.
@@ -82,7 +82,7 @@ async def near(conn: Connection, letter: int, kind: Kind, typed: Sequence[str]) 
 def checksums(letter: int, kind: str, word: str) -> set[int]:
     """Return the checksums (32 bits, signed) of what is left of ``word`` without any one of its characters, and of
     the whole. Words too short or too long to be looked for with an error have none."""
-    if not 3 < len(word) <= LONGEST_MISTAKEN:
+    if not 3 < len(word) <= MAX_MISTAKEN:
         return set()
     left = {word[:place] + word[place + 1 :] for place in range(len(word))} | {word}
     salt = zlib.crc32(f"{letter} {kind} ".encode())

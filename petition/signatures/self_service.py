@@ -34,7 +34,7 @@ class Refused(PetitionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class SignatureDetails:
     """A signature as its signatory sees it: all that is stored."""
 
     kind: Kind
@@ -75,18 +75,18 @@ class Own:
         }
 
 
-async def see(database: Database, letter: Letter, signature: int) -> Own:
+async def load(database: Database, letter: Letter, signature: int) -> SignatureDetails:
     """Return what is stored. Raises ``NotFound``."""
     async with database.connection() as conn:
         row = await self_service_queries.see(conn, letter.id, signature)
     if row is None:
         raise NotFound("there is no such signature")
-    return _own(row, letter.keys)
+    return _details_in(row, letter.keys)
 
 
-def _own(row: Record, keys: LetterKeys) -> Own:
+def _details_in(row: Record, keys: LetterKeys) -> SignatureDetails:
     hidden = _revealed(row, keys)
-    return Own(
+    return SignatureDetails(
         kind=Kind(row["kind"]),
         state=SignatureState(row["state"]),
         visibility=Visibility(row["visibility"]),
@@ -148,7 +148,7 @@ async def correct(database: Database, letter: Letter, signature: int, typed: str
         await _store(conn, letter, row, fields, Visibility(row["visibility"]))
 
 
-async def stop_news(database: Database, letter: Letter, signature: int) -> None:
+async def stop_updates(database: Database, letter: Letter, signature: int) -> None:
     """Have no more news mailed: the address that was kept for it goes at once. A second time changes nothing."""
     async with database.transaction() as conn:
         if await self_service_queries.see(conn, letter.id, signature, lock=True) is None:

@@ -19,12 +19,12 @@ from petition.core import i18n
 from petition.core.database import opened
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import Paused, SettingsError, Unavailable
-from petition.core.quotas import Days
+from petition.core.quotas import DayKeys
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
-from petition.letters.published import Board
-from petition.letters.switches import Posted
+from petition.letters.published import PublishedLetters
+from petition.letters.switches import InstallationNotices
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.passkeys import Passkeys
 from petition.signatures import forms
@@ -33,12 +33,12 @@ from petition.signatures.signing import Signing
 from petition.web import error_pages, health, shutdown
 from petition.web.api import docs
 from petition.web.api import endpoints as api
-from petition.web.count_stream import Streams
+from petition.web.count_stream import CountStreams
 from petition.web.desk import routes
 from petition.web.embeds import builder, frame, oembed
 from petition.web.embeds import endpoints as embeds
-from petition.web.gateway import SAFE, App, Front
-from petition.web.page_cache import Pages
+from petition.web.gateway import SAFE, App, Gateway
+from petition.web.page_cache import PageCache
 from petition.web.public import (
     confirming,
     letters,
@@ -52,7 +52,7 @@ from petition.web.public import (
 )
 from petition.web.public.letters import ALL
 from petition.web.sharing import endpoints as sharing
-from petition.web.sharing.card_cache import Cards
+from petition.web.sharing.card_cache import CardCache
 from petition.web.site import Site
 from petition.web.static_files import Static
 from petition.web.throttle import Throttle
@@ -109,11 +109,11 @@ ROUTES: list[BaseRoute] = [
 ]
 
 
-def create_app(settings: Settings) -> Front:
+def create_app(settings: Settings) -> Gateway:
     """Return the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
     languages = i18n.load(settings.locales_dir)
     renderer = Renderer(languages, settings.base_url, settings.controller)
-    pages, posted, streams, cards = Pages(), Posted(), Streams(settings), Cards()
+    pages, posted, streams, cards = PageCache(), InstallationNotices(), CountStreams(settings), CardCache()
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -123,16 +123,16 @@ def create_app(settings: Settings) -> Front:
             wrapper = Wrapper(settings.secret_keys)
             tokens, sealer = Tokens(settings.secret_keys), Sealer(settings.contact_public_key)
             site = Site(settings, database, renderer, tokens, sealer, wrapper, posted)
-            board = Board(database, wrapper, posted)
-            board.on_change(pages.moved)
-            board.on_change(lambda _slug: pages.moved(ALL))
-            board.on_gone(pages.forget)
-            board.on_hidden(pages.forget)  # also those kept for when the database is away
-            board.on_gone(cards.forget)
+            board = PublishedLetters(database, wrapper, posted)
+            board.on_change(pages.invalidate)
+            board.on_change(lambda _slug: pages.invalidate(ALL))
+            board.on_taken_down(pages.purge)
+            board.on_names_hidden(pages.purge)  # also those kept for when the database is away
+            board.on_taken_down(cards.forget)
             streams.attach(board)
             signing_batches, confirming_batches = Signing(database, settings.limits, sealer), Confirming(database)
             throttle = Throttle(settings.limits)
-            days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
+            days, keys, passkeys = DayKeys(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
             services = (
                 board,
                 pages,
@@ -149,9 +149,11 @@ def create_app(settings: Settings) -> Front:
                 site.add(service)
             forms.prepare()
             gc.freeze()  # what is there now stays; to look it through again and again took 5 % of a busy server
-            tasks = [asyncio.create_task(each) for each in (board.watch(), streams.beat(), pages.age())]
+            tasks = [
+                asyncio.create_task(each) for each in (board.watch(), streams.send_heartbeats(), pages.expire_dated())
+            ]
             try:
-                with shutdown.calling(streams.stop):
+                with shutdown.on_signal(streams.stop):
                     yield {"site": site}
             finally:
                 for task in tasks:
@@ -161,10 +163,10 @@ def create_app(settings: Settings) -> Front:
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=error_pages.HANDLERS)
     framework.router.redirect_slashes = False
-    return Front(_refusing(framework, posted), settings, pages, streams, renderer.css_hash, posted)
+    return Gateway(_refusing(framework, posted), settings, pages, streams, renderer.css_hash, posted)
 
 
-def _refusing(framework: Starlette, posted: Posted) -> App:
+def _refusing(framework: Starlette, posted: InstallationNotices) -> App:
     """Answer what the door refused with a page of ours; hand on everything else."""
 
     async def refusing(scope: Any, receive: Any, send: Any) -> None:

@@ -8,7 +8,7 @@ from petition.core.encryption import Sealer, Wrapper
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
-from petition.letters.switches import Posted
+from petition.letters.switches import InstallationNotices
 
 Service = TypeVar("Service")
 
@@ -27,7 +27,7 @@ class Site:
     tokens: Tokens
     sealer: Sealer
     wrapper: Wrapper
-    posted: Posted = field(default_factory=Posted)
+    posted: InstallationNotices = field(default_factory=InstallationNotices)
     _services: dict[type, object] = field(default_factory=dict)
 
     def add(self, service: object) -> None:

@@ -18,7 +18,7 @@ from petition.core import database
 from petition.core.child_processes import die_with_parent
 from petition.core.database import connect, migrate
 from petition.core.encryption import Wrapper
-from petition.core.settings import Role, Settings, load
+from petition.core.settings import Process, Settings, load
 from petition.letters import published
 from petition.letters.model import Letter
 from petition.postgres import binaries
@@ -119,7 +119,7 @@ class Place:
         await conn.close()
 
     def _settings_of(self, url: str, port: int) -> Settings:
-        return load(environment(self._folder, url, port), role=Role.WEB)
+        return load(environment(self._folder, url, port), role=Process.WEB)
 
     @contextlib.asynccontextmanager
     async def web(self, rows: int) -> AsyncIterator[Web]:

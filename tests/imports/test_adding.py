@@ -15,7 +15,7 @@ from petition.core.database import Connection, connect
 from petition.core.encryption import LetterKeys
 from petition.core.errors import ImportRefused, KeyDestroyed
 from petition.imports import adding
-from petition.imports.adding import Report, Target
+from petition.imports.adding import ImportReport, Target
 from petition.signatures import counting, csv_format, listing, self_service_queries
 from petition.signatures.csv_format import Entry
 from petition.signatures.model import Counts, Kind, Visibility
@@ -37,9 +37,9 @@ def target(about: tuple[int, LetterKeys]) -> Target:
     return Target(about[0], about[1], email_addresses.NEWEST)
 
 
-async def take_in(conn: Connection, where: Target, text: str, *, dry_run: bool = False) -> Report:
+async def take_in(conn: Connection, where: Target, text: str, *, dry_run: bool = False) -> ImportReport:
     async with conn.transaction():
-        return await adding.take_in(conn, where, io.BytesIO(text.encode()), dry_run=dry_run)
+        return await adding.add_rows(conn, where, io.BytesIO(text.encode()), dry_run=dry_run)
 
 
 async def counted(conn: Connection, about: int) -> Counts:
@@ -58,11 +58,11 @@ async def test_a_file_is_taken_in_once(conn: Connection) -> None:
     where = target(await letter(conn))
     before = await conn.fetchval("SELECT revision FROM letter WHERE id = $1", where.letter)
     report = await take_in(conn, where, FILE)
-    assert report == Report(6, people=4, organizations=2, representatives=2, hidden=3, known=0, barred=0)
+    assert report == ImportReport(6, people=4, organizations=2, representatives=2, hidden=3, known=0, barred=0)
     assert await counted(conn, where.letter) == Counts(4, 2, 3, 6)
     assert await conn.fetchval("SELECT revision FROM letter WHERE id = $1", where.letter) > before
     again = await take_in(conn, where, FILE)
-    assert again == Report(6, people=0, organizations=0, representatives=0, hidden=0, known=6, barred=0)
+    assert again == ImportReport(6, people=0, organizations=0, representatives=0, hidden=0, known=6, barred=0)
     assert await counted(conn, where.letter) == Counts(4, 2, 3, 6)
 
 
@@ -233,7 +233,7 @@ async def test_progress_is_told(conn: Connection) -> None:
     text = "kind,name\n" + "person,Anna Ek\n" * (adding.STEP * 2 + 1)
     told: list[int] = []
     async with conn.transaction():
-        await adding.take_in(conn, where, io.BytesIO(text.encode()), progress=told.append)
+        await adding.add_rows(conn, where, io.BytesIO(text.encode()), progress=told.append)
     assert told == [adding.STEP, adding.STEP * 2, adding.STEP * 2 + 1]
 
 

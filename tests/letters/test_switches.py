@@ -42,7 +42,7 @@ async def test_the_database_knows_before_a_process_does(site: Installation) -> N
     form = await site.form(email="other@letters.example")
     assert (await site.client.get(PAGE)).status_code == 200
     async with site.database.transaction() as conn:
-        await switch_actions.put(conn, None, waiting.letter.id, Switch.STOP, 0, ON, {"en": "Stopped."})
+        await switch_actions.set_switch(conn, None, waiting.letter.id, Switch.STOP, 0, ON, {"en": "Stopped."})
     signing, confirming, typing = await asyncio.gather(
         site.client.post(SIGN, data=form, headers=site.elsewhere()),
         site.client.post(waiting.link),

@@ -8,13 +8,13 @@ import httpx2
 import pytest
 
 from petition.core import audit_log, encryption
-from petition.core.audit_log import By, Whose
+from petition.core.audit_log import Actor, Whose
 from petition.core.encryption import LetterKeys
 from petition.core.errors import Gone
 from petition.imports import steering
 from petition.letters import lifecycle_queries, taking_down
 from petition.moderation import bulk_acts
-from petition.moderation.model import Act, Filter
+from petition.moderation.model import Action, Filter
 from petition.organizers import queries, sessions
 from tests import rows
 from tests.drafts import desk as writing
@@ -65,8 +65,8 @@ async def known(site: Installation) -> dict[str, str]:
     viewer = await people.add(site, "viewer@letters.example")
     await people.give_role(site, viewer.id, "viewer")
     async with site.database.transaction() as conn:
-        by = By(viewer.id, waiting.letter.id)
-        campaign = await bulk_acts.make(conn, by, Act.REMOVE, Filter())
+        by = Actor(viewer.id, waiting.letter.id)
+        campaign = await bulk_acts.create(conn, by, Action.REMOVE, Filter())
     return {
         "letter": str(waiting.letter.id),
         "signature": str(waiting.id),
@@ -180,7 +180,7 @@ async def test_a_file_that_is_still_coming(site: Installation, owner: httpx2.Asy
         async with site.database.transaction() as conn:
             await taking_down.take_down(conn, None, letter, SLUG)
         if cleared:
-            await taking_down.clear(site.database, letter)
+            await taking_down.delete_rows(site.database, letter)
         yield b"b" * steering.PART
 
     with pytest.raises(Gone):
@@ -200,7 +200,7 @@ async def test_an_act_under_way_is_waited_for(site: Installation) -> None:
             await taking_down.take_down(conn, None, letter, SLUG)
 
     async with site.database.connection() as conn, conn.transaction():
-        await audit_log.write(conn, None, letter, "member.invite")
+        await audit_log.record(conn, None, letter, "member.invite")
         task = asyncio.create_task(take())
         async with asyncio.timeout(20):
             while not await rows.rows_of(
@@ -211,4 +211,4 @@ async def test_an_act_under_way_is_waited_for(site: Installation) -> None:
     await task
     async with site.database.transaction() as conn:
         with pytest.raises(Gone):
-            await audit_log.write(conn, None, letter, "member.invite")
+            await audit_log.record(conn, None, letter, "member.invite")

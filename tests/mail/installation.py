@@ -9,7 +9,7 @@ from petition.core import encryption
 from petition.core.database import Connection, Record
 from petition.core.email_addresses import canonical
 from petition.core.encryption import LetterKeys, Sealer, Wrapper
-from petition.core.settings import Role, Settings, load
+from petition.core.settings import Process, Settings, load
 from petition.core.tokens import Tokens
 
 SECRET_KEY = "a secret key of this test that is long enough"
@@ -29,7 +29,7 @@ def environ(folder: Path, database_url: str, *relays: str) -> dict[str, str]:
 
 def settings(folder: Path, database_url: str, *relays: str) -> Settings:
     """Return a worker's settings."""
-    return load(environ(folder, database_url, *relays), role=Role.WORKER)
+    return load(environ(folder, database_url, *relays), role=Process.WORKER)
 
 
 @dataclass

@@ -15,12 +15,14 @@ from petition.core.errors import SettingsError
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
-from petition.mail.compose import Composer, Parcel, Unmailable
-from petition.mail.model import Choice, Job, Place, Purpose, Template
+from petition.mail.compose import Composer, OutgoingMail, Unmailable
+from petition.mail.model import ChosenMail, MailJob, Purpose, SignatureRef, Template
 from tests.mail.installation import settings
 
-JOB = Job(7, 1, Purpose.SIGN, 5, b"digest", None, "en", 0, 99, datetime(2026, 11, 21, tzinfo=UTC))
-CHOICE = Choice(Template.CONFIRM, "nemo@example.org", b"n" * 16, 1, "the-slug", "person", (Place(5, "person"),), True)
+JOB = MailJob(7, 1, Purpose.SIGN, 5, b"digest", None, "en", 0, 99, datetime(2026, 11, 21, tzinfo=UTC))
+CHOICE = ChosenMail(
+    Template.CONFIRM, "nemo@example.org", b"n" * 16, 1, "the-slug", "person", (SignatureRef(5, "person"),), True
+)
 
 
 def composer(its: Settings) -> Composer:
@@ -28,7 +30,7 @@ def composer(its: Settings) -> Composer:
     return Composer(its, Renderer(i18n.load(its.locales_dir), its.base_url, its.controller), Tokens(its.secret_keys))
 
 
-def read(parcel: Parcel) -> tuple[EmailMessage, str, str]:
+def read(parcel: OutgoingMail) -> tuple[EmailMessage, str, str]:
     """Return the mail with its text and its HTML."""
     mail = email.message_from_bytes(parcel.content, policy=email.policy.default)
     text, html = mail.get_body(("plain",)), mail.get_body(("html",))
@@ -65,7 +67,7 @@ def test_every_mail_has_text_and_html_with_its_links(its: Settings, template: Te
 
 
 def test_a_lost_link_mail_has_the_links_of_both_kinds(its: Settings) -> None:
-    places = (Place(5, "person"), Place(6, "organization"))
+    places = (SignatureRef(5, "person"), SignatureRef(6, "organization"))
     choice = replace(CHOICE, template=Template.FIND_SIGNED, places=places, code_works=False)
     _, text, html = read(composer(its).compose(JOB, choice))
     tokens = Tokens(its.secret_keys)

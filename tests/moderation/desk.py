@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.letters.model import Letter
 from petition.moderation import decisions, undoing
 from petition.moderation.decisions import ANY_ACT
-from petition.moderation.model import Act, Outcome
+from petition.moderation.model import Action, ActOutcome
 from petition.signatures import search_words
-from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.confirming import Confirming, ConfirmRequest
 from petition.signatures.counting import move_counts
 from petition.signatures.model import Kind, Reason
 from tests import rows
@@ -78,7 +78,7 @@ class Bench:
         """Confirm what waits."""
         confirming = Confirming(self.database)
         for each in ids:
-            await confirming.submit(Claim(self.letter.id, each, self.letter.keys))
+            await confirming.submit(ConfirmRequest(self.letter.id, each, self.letter.keys))
 
     async def crowd(self, number: int, state: str = "confirmed", country: str | None = None) -> list[int]:
         """Have many public people stand there, counted, each a second after the one before; return their ids."""
@@ -91,24 +91,24 @@ class Bench:
         return [row["id"] for row in found]
 
     async def decide(
-        self, act: Act, *ids: int, reason: Reason | None = None, by: int | None = None, seen: int = ANY_ACT
-    ) -> Outcome:
+        self, act: Action, *ids: int, reason: Reason | None = None, by: int | None = None, seen: int = ANY_ACT
+    ) -> ActOutcome:
         """Decide, and check the count."""
         async with self.database.transaction() as conn:
-            who = By(by, self.letter.id)
+            who = Actor(by, self.letter.id)
             outcome = await decisions.decide(conn, who, WRAPPER, act, dict.fromkeys(ids, seen), reason)
         await self.check()
         return outcome
 
-    async def remove(self, *ids: int, reason: Reason = Reason.FAKE) -> Outcome:
+    async def remove(self, *ids: int, reason: Reason = Reason.FAKE) -> ActOutcome:
         """Remove, and check the count."""
-        return await self.decide(Act.REMOVE, *ids, reason=reason)
+        return await self.decide(Action.REMOVE, *ids, reason=reason)
 
-    async def undo(self, log: int | None, by: int | None = None) -> Outcome:
+    async def undo(self, log: int | None, by: int | None = None) -> ActOutcome:
         """Undo an act, and check the count."""
         assert log is not None
         async with self.database.transaction() as conn:
-            outcome = await undoing.undo(conn, By(by, self.letter.id), WRAPPER, log)
+            outcome = await undoing.undo(conn, Actor(by, self.letter.id), WRAPPER, log)
         await self.check()
         return outcome
 

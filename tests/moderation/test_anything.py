@@ -12,7 +12,7 @@ from datetime import date
 
 import pytest
 
-from petition.core.audit_log import By, Whose
+from petition.core.audit_log import Actor, Whose
 from petition.core.database import Connection
 from petition.core.errors import PetitionError
 from petition.imports import steering
@@ -20,7 +20,7 @@ from petition.letters import lifecycle, switch_actions
 from petition.letters.model import Tally
 from petition.letters.switches import OFF, ON, Switch
 from petition.moderation import bulk_acts, decisions, organizations, undoing
-from petition.moderation.model import Act, Filter
+from petition.moderation.model import Action, Filter
 from petition.signatures import paper_tallies, self_service
 from petition.signatures.model import Kind, Reason
 from tests import rows
@@ -85,7 +85,7 @@ class Town:
         self.bench = bench
         self.carrier = carrier
         self.organizer = organizer
-        self.by = By(organizer, bench.letter.id)
+        self.by = Actor(organizer, bench.letter.id)
         self.whose = Whose(organizer, bench.letter.id)
         self.draw = random.Random(seed)
         self.told: list[str] = []
@@ -127,7 +127,7 @@ async def sign_for_an_organization(town: Town) -> None:
 
 
 async def decide(town: Town) -> None:
-    act, some = town.draw.choice(list(Act)), await town.ids(SIGNATURES, town.draw.choice((1, 1, 3, 8)))
+    act, some = town.draw.choice(list(Action)), await town.ids(SIGNATURES, town.draw.choice((1, 1, 3, 8)))
     reason = town.draw.choice(list(Reason))
     seen = dict.fromkeys(some, decisions.ANY_ACT)
     await town.do(lambda conn: decisions.decide(conn, town.by, WRAPPER, act, seen, reason))
@@ -162,7 +162,7 @@ async def undo_or_redo_an_import(town: Town) -> None:
     if found := await town.bench.rows(IMPORTS):
         one = town.draw.choice(found)
         step = {"step": "undo" if one["state"] == "done" else "redo"}
-        await town.do(lambda conn: steering.move(conn, town.whose, town.bench.letter.keys, one["number"], step))
+        await town.do(lambda conn: steering.advance(conn, town.whose, town.bench.letter.keys, one["number"], step))
         await town.carrier.work()
 
 
@@ -195,10 +195,10 @@ async def rename(town: Town) -> None:
 
 async def begin_a_campaign(town: Town) -> None:
     choices = (Filter(), Filter(q="vera"), Filter(q="vara"), Filter(kind=Kind.PERSON), Filter(kind=Kind.ORGANIZATION))
-    act, wanted = town.draw.choice(list(Act)), town.draw.choice(choices)
+    act, wanted = town.draw.choice(list(Action)), town.draw.choice(choices)
 
     async def start(conn: Connection) -> None:
-        campaign = await bulk_acts.make(conn, town.by, act, wanted)
+        campaign = await bulk_acts.create(conn, town.by, act, wanted)
         await bulk_acts.move(conn, town.by, campaign, "start", Reason.FAKE)
 
     await town.do(start)
@@ -220,11 +220,11 @@ async def hold_everything_or_not(town: Town) -> None:
     revision, value = (found[0]["revision"], found[0]["value"]) if found else (0, OFF)
     to = OFF if value == ON else ON
     letter = town.bench.letter.id
-    await town.do(lambda conn: switch_actions.put(conn, town.organizer, letter, Switch.HOLD, revision, to, {}))
+    await town.do(lambda conn: switch_actions.set_switch(conn, town.organizer, letter, Switch.HOLD, revision, to, {}))
 
 
 async def close_or_open(town: Town) -> None:
-    to = town.draw.choice(list(lifecycle.Move))
+    to = town.draw.choice(list(lifecycle.StateChange))
     await town.do(lambda conn: lifecycle.move(conn, town.organizer, town.bench.letter.id, to))
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.errors import NotFound, Refused
 from petition.moderation import organizations
-from petition.moderation.model import Act
-from petition.moderation.organizations import Called
+from petition.moderation.model import Action
+from petition.moderation.organizations import EntryNames
 from petition.signatures import listing, self_service
 from petition.signatures.model import Kind
 from tests.moderation.desk import WRAPPER, Bench
@@ -17,7 +17,7 @@ NAMED = "SELECT id, name_en, name_ru, website, merged_into FROM organization WHE
 async def approved(bench: Bench, *names: str) -> list[int]:
     """Have a representative of each be let in; return the organizations."""
     signed = [await bench.sign_for(name) for name in names]
-    await bench.decide(Act.APPROVE, *signed)
+    await bench.decide(Action.APPROVE, *signed)
     found = await bench.rows("SELECT id, organization FROM signature WHERE letter = $1 AND kind = 'organization'")
     by_id = {row["id"]: row["organization"] for row in found}
     return [by_id[each] for each in signed]
@@ -25,15 +25,15 @@ async def approved(bench: Bench, *names: str) -> list[int]:
 
 async def merge(bench: Bench, one: int, into: int) -> int:
     async with bench.database.transaction() as conn:
-        log = await organizations.merge(conn, By(None, bench.letter.id), WRAPPER, one, into)
+        log = await organizations.merge(conn, Actor(None, bench.letter.id), WRAPPER, one, into)
     await bench.check()
     return log
 
 
 async def correct(bench: Bench, organization: int, *names: str | None) -> int:
     async with bench.database.transaction() as conn:
-        called = Called(*(names + (None,) * 3)[:3])
-        log = await organizations.correct(conn, By(None, bench.letter.id), WRAPPER, organization, called)
+        called = EntryNames(*(names + (None,) * 3)[:3])
+        log = await organizations.correct(conn, Actor(None, bench.letter.id), WRAPPER, organization, called)
     await bench.check()
     return log
 
@@ -61,7 +61,7 @@ async def test_who_signs_for_a_merged_name_comes_to_the_other_entry(bench: Bench
     kept, gone = await approved(bench, "North Pier", "Nothern Pier")
     await merge(bench, gone, kept)
     late = await bench.sign_for("Nothern Pier")
-    await bench.decide(Act.APPROVE, late)
+    await bench.decide(Action.APPROVE, late)
     assert (await bench.check())["organizations"] == 1
     (row,) = [
         each
@@ -150,5 +150,5 @@ async def test_a_merged_name_leads_to_an_entry_that_is_found_again(bench: Bench)
     await merge(bench, former, kept)
     signed = await bench.rows("SELECT id FROM signature WHERE letter = $1")
     await bench.remove(*(row["id"] for row in signed))
-    await bench.decide(Act.APPROVE, await bench.sign_for("North Pier"))
+    await bench.decide(Action.APPROVE, await bench.sign_for("North Pier"))
     assert await listed(bench) == await listed(bench, "Thirt Line") == ["Third Line"]

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from petition.core.errors import Refused
-from petition.core.outbox import DirectJob
+from petition.core.outbox import DirectMailJob
 from petition.organizers import invitations, members
 from petition.organizers.model import Role
 from tests.organizers import people
@@ -106,9 +106,9 @@ async def test_an_invitation_taken_back_before_the_worker_came_is_not_mailed(sit
         await invite(client)
         (job,) = await rows_of(site.database, "SELECT letter, digest, lang, details FROM outbox")
         async with site.database.connection() as conn:
-            assert await invitations.write_mail(conn, DirectJob(**job)) is not None
+            assert await invitations.write_mail(conn, DirectMailJob(**job)) is not None
             await conn.execute("DELETE FROM invitation")
-            assert await invitations.write_mail(conn, DirectJob(**job)) is None
+            assert await invitations.write_mail(conn, DirectMailJob(**job)) is None
 
 
 async def test_an_invitation_lasts_a_week(road: Installation) -> None:

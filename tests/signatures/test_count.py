@@ -16,12 +16,12 @@ from petition.core.audit_log import Whose
 from petition.core.database import Connection, Database, opened
 from petition.core.encryption import Wrapper
 from petition.core.errors import NotFound
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from petition.imports import adding, undoing
 from petition.imports.adding import Target
 from petition.letters.model import Letter, Tally
 from petition.signatures import paper_tallies, self_service
-from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.confirming import Confirming, ConfirmRequest
 from petition.signatures.self_service import Refused
 from petition.statistics import queries as statistics
 from tests import rows
@@ -106,7 +106,7 @@ class World:
     async def confirm(self) -> None:
         """Use a mailed link, perhaps not for the first time."""
         if self.waiting:
-            claim = Claim(self.letter.id, self.draw.choice(self.waiting[-12:]), self.letter.keys)
+            claim = ConfirmRequest(self.letter.id, self.draw.choice(self.waiting[-12:]), self.letter.keys)
             await self.draw.choice(self._confirming).submit(claim)
 
     async def change_visibility(self) -> None:
@@ -142,7 +142,7 @@ class World:
             lines.append(f"organization,{self.draw.choice(ORGANIZATIONS)},,{self.draw.choice([address, ''])},")
         target = Target(self.letter.id, self.letter.keys, self.letter.rules_version)
         async with self.database.transaction() as conn:
-            await adding.take_in(conn, target, io.BytesIO("\n".join(lines).encode()))
+            await adding.add_rows(conn, target, io.BytesIO("\n".join(lines).encode()))
 
     async def fold(self) -> None:
         """Have the worker add up what has changed in the figures."""
@@ -203,7 +203,7 @@ class World:
 async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
     """Give a database with the sample letter."""
     async with opened(database_url, most=16) as database:
-        await publish(load(environment(tmp_path, database_url, 8000), role=Role.WEB), database)
+        await publish(load(environment(tmp_path, database_url, 8000), role=Process.WEB), database)
         yield database
 
 

@@ -16,17 +16,17 @@ from petition.exports import address_lists
 from petition.imports.steering import WHAT
 from petition.web import http
 from petition.web.desk import page
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
 PROVE = N_("Show your second factor once more before you register a key.")
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show keys and lists."""
     return await _page(request, who)
 
 
-async def act(request: Request, who: Desk) -> Response:
+async def act(request: Request, who: DeskVisit) -> Response:
     """Register a key, revoke one, ask for a list."""
     form = await http.form_of(request)
     step, whose = form.get("step", ""), Whose(who.organizer.id, who.this.id)
@@ -43,10 +43,10 @@ async def act(request: Request, who: Desk) -> Response:
                 raise Refused(WHAT)
     except Refused as refused:
         return await _page(request, who, refused=refused, typed=form.get("recipient", "")[:200])
-    return http.see_other(f"/organizer/{who.this.slug}/addresses")
+    return http.redirect(f"/organizer/{who.this.slug}/addresses")
 
 
-async def take(request: Request, who: Desk) -> Response:
+async def take(request: Request, who: DeskVisit) -> Response:
     """Hand a list out, as ciphertext."""
     job = id_of(request.path_params["job"])
     if job is None or job >= 2**31:
@@ -55,7 +55,7 @@ async def take(request: Request, who: Desk) -> Response:
     async with database.transaction() as conn:
         if await queries.state(conn, who.this.id, job) != "done":
             raise NotFound("there is no such list")
-        await audit_log.write(conn, who.organizer.id, who.this.id, "address.take", ids=[job])
+        await audit_log.record(conn, who.organizer.id, who.this.id, "address.take", ids=[job])
     name = f'attachment; filename="{who.this.slug}-addresses-{job}.csv.age"'
     headers = {"cache-control": "no-store", "content-disposition": name}
     return StreamingResponse(_parts(database, who.this.id, job), headers=headers, media_type="application/octet-stream")
@@ -72,11 +72,11 @@ async def _parts(database: Database, letter: int, job: int) -> AsyncIterator[byt
         number += 1
 
 
-async def _page(request: Request, who: Desk, *, refused: Refused | None = None, typed: str = "") -> Response:
+async def _page(request: Request, who: DeskVisit, *, refused: Refused | None = None, typed: str = "") -> Response:
     async with http.site_of(request).database.connection() as conn:
         keys = await queries.keys(conn, who.this.id)
         jobs = await queries.jobs(conn, who.this.id)
-    return page.page(
+    return page.desk_page(
         request,
         who,
         "desk/transfer/addresses.html",

@@ -12,32 +12,32 @@ from petition.core.database import Database
 from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.text_cleaning import id_of
 from petition.formats.csv_rows import written
-from petition.formats.dates import Order
+from petition.formats.dates import DateOrder
 from petition.formats.encodings import NAMES
 from petition.formats.tables import DELIMITERS, EMPTY
 from petition.imports import column_guessing, column_mapping, queries, steering, worker
-from petition.imports.model import DAYS_UNDONE, HOURS_KEPT, About, State
+from petition.imports.model import DAYS_UNDONE, HOURS_KEPT, FileInfo, ImportState
 from petition.imports.steering import Oversized
 from petition.letters.keys import keys_for
 from petition.signatures.model import Visibility
 from petition.web import file_upload, http
 from petition.web.desk import imports_page, page
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 from petition.web.file_upload import BadUpload
 
 UPLOAD_SECONDS = 900.0  # for a whole file, however slow the line
 IDLE_SECONDS = 30.0  # between two pieces of it
-MOST_DISCARDED = 256 * 1024 * 1024  # bytes that are read on, so that the browser shows why a file was refused
+MAX_DISCARDED = 256 * 1024 * 1024  # bytes that are read on, so that the browser shows why a file was refused
 SHOWN_PROBLEMS = 100
 CHUNK = 1000  # rows of the file of problems that are read at a time
 
 
-async def show_all(request: Request, who: Desk) -> Response:
+async def show_all(request: Request, who: DeskVisit) -> Response:
     """Show the imports of a letter, and how to begin one."""
     return await imports_page.imports_page(request, who)
 
 
-async def upload(request: Request, who: Desk) -> Response:
+async def upload(request: Request, who: DeskVisit) -> Response:
     """Take a file in, piece by piece, encrypted as it comes."""
     site, whose = http.site_of(request), Whose(who.organizer.id, who.this.id)
     stream = _stream(request)
@@ -63,14 +63,14 @@ async def upload(request: Request, who: Desk) -> Response:
         async with site.database.connection() as conn:
             await queries.drop(conn, whose.letter, number)
         return await _broken_off(request, who, stream, error)
-    return http.see_other(_address(who, number))
+    return http.redirect(_address(who, number))
 
 
 # An upload that ends otherwise is forgotten by the worker within the hour.
 _EXPECTED = (Oversized, Refused, KeyDestroyed, TimeoutError, BadUpload, ClientDisconnect)
 
 
-async def _broken_off(request: Request, who: Desk, stream: AsyncIterator[bytes], error: Exception) -> Response:
+async def _broken_off(request: Request, who: DeskVisit, stream: AsyncIterator[bytes], error: Exception) -> Response:
     """Say why a file was not taken. Raises a 408 or a 400."""
     if isinstance(error, Oversized):
         await _discard(stream)
@@ -104,31 +104,31 @@ async def _discard(stream: AsyncIterator[bytes]) -> None:
         async with asyncio.timeout(UPLOAD_SECONDS):
             async for piece in stream:
                 size += len(piece)
-                if size > MOST_DISCARDED:
+                if size > MAX_DISCARDED:
                     return
     except (TimeoutError, ClientDisconnect):
         return
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show one import where it stands."""
     return await _page(request, who, _number(request))
 
 
-async def move(request: Request, who: Desk) -> Response:
+async def move(request: Request, who: DeskVisit) -> Response:
     """Read again, try, start, cancel, undo, bring back."""
     form = await http.form_of(request)
     site, number, whose = http.site_of(request), _number(request), Whose(who.organizer.id, who.this.id)
     try:
         async with site.database.transaction() as conn:
             keys = await keys_for(conn, who.this.id, site.wrapper)
-            await steering.move(conn, whose, keys, number, form)
+            await steering.advance(conn, whose, keys, number, form)
     except Refused as refused:
         return await _page(request, who, number, form=form, refused=refused)
-    return http.see_other(_address(who, number))
+    return http.redirect(_address(who, number))
 
 
-async def problems(request: Request, who: Desk) -> Response:
+async def problems(request: Request, who: DeskVisit) -> Response:
     """Hand out all rows that cannot be taken in, as a file: line, column, reason."""
     number = _number(request)
     async with http.site_of(request).database.connection() as conn:
@@ -159,35 +159,35 @@ def _number(request: Request) -> int:
     return number
 
 
-def _address(who: Desk, number: int) -> str:
+def _address(who: DeskVisit, number: int) -> str:
     return f"/organizer/{who.this.slug}/import/{number}"
 
 
 async def _page(
-    request: Request, who: Desk, number: int, *, form: Mapping[str, str] = {}, refused: Refused | None = None
+    request: Request, who: DeskVisit, number: int, *, form: Mapping[str, str] = {}, refused: Refused | None = None
 ) -> Response:
     site, letter = http.site_of(request), who.this.id
     async with site.database.connection() as conn:
         intake = await steering.read(conn, letter, number)
         keys = await keys_for(conn, letter, site.wrapper)
         some = await queries.problems(conn, letter, number, 0, SHOWN_PROBLEMS) if intake.problems else []
-        redo = await queries.undone(conn, letter, number) if intake.state is State.UNDONE else 0
-    about = About.revealed(intake.about, keys)
-    return page.page(
+        redo = await queries.undone(conn, letter, number) if intake.state is ImportState.UNDONE else 0
+    about = FileInfo.revealed(intake.about, keys)
+    return page.desk_page(
         request,
         who,
         "desk/transfer/import.html",
         422 if refused else 200,
         intake=intake,
         about=about,
-        no_header=intake.state is State.MAPPING and column_guessing.is_no_header(about.header),
+        no_header=intake.state is ImportState.MAPPING and column_guessing.is_no_header(about.header),
         form=form,
         some_problems=some,
         can_be_redone=redo,
         fields=column_mapping.FIELDS,
         kinds=column_mapping.KINDS,
         visibilities=tuple(Visibility),
-        orders=(Order.DAY, Order.MONTH),
+        orders=(DateOrder.DAY, DateOrder.MONTH),
         encodings=NAMES,
         delimiters=DELIMITERS,
         days=DAYS_UNDONE,

@@ -12,7 +12,7 @@ from petition.moderation import labels, log_queries
 from petition.moderation.model import LogLine
 from petition.web import http
 from petition.web.desk import page, queue_links
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
 PAGE = 50
 CHUNK = 1000  # rows read at a time for the file
@@ -20,19 +20,21 @@ TOP = 2**63 - 1
 COLUMNS = ("id", "at", "organizer", "name", "act", "ids", "before", "after", "reason", "campaign", "undoes")
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show acts, newest first."""
     given = request.query_params
     before = text_cleaning.id_of(given.get("before", "")) or TOP
     async with http.site_of(request).database.connection() as conn:
         lines = await log_queries.page(conn, who.this.id, before, PAGE + 1)
-        news = await queue_links.news(conn, who.this.id, given)
+        news = await queue_links.act_notice(conn, who.this.id, given)
     context = {"lines": lines[:PAGE], "next": lines[PAGE - 1].id if len(lines) > PAGE else None}
     first = before == TOP
-    return page.page(request, who, "desk/moderation/log.html", words=labels.WORDS, first_page=first, **context, **news)
+    return page.desk_page(
+        request, who, "desk/moderation/log.html", words=labels.WORDS, first_page=first, **context, **news
+    )
 
 
-async def export(request: Request, who: Desk) -> Response:
+async def export(request: Request, who: DeskVisit) -> Response:
     """Hand the whole log out as a file, newest first."""
     headers = {
         "cache-control": "no-store",

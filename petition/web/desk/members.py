@@ -12,17 +12,17 @@ from petition.organizers.model import Role
 from petition.web import http
 from petition.web.desk import page
 from petition.web.desk.forms import TOO_MANY, may_invite, number_in, organizer_in, read_invited
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
 NO_ROLE = N_("Please choose a role.")
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show the members and who was invited."""
     return await _page(request, who)
 
 
-async def invite(request: Request, who: Desk) -> Response:
+async def invite(request: Request, who: DeskVisit) -> Response:
     """Invite somebody by e-mail."""
     form = await http.form_of(request)
     site = http.site_of(request)
@@ -40,7 +40,7 @@ async def invite(request: Request, who: Desk) -> Response:
     return _back(who, "invited")
 
 
-async def cancel(request: Request, who: Desk) -> Response:
+async def cancel(request: Request, who: DeskVisit) -> Response:
     """Take an invitation back."""
     form = await http.form_of(request)
     async with http.site_of(request).database.transaction() as conn:
@@ -48,7 +48,7 @@ async def cancel(request: Request, who: Desk) -> Response:
     return _back(who, "cancelled")
 
 
-async def change(request: Request, who: Desk) -> Response:
+async def change(request: Request, who: DeskVisit) -> Response:
     """Give a member another role, or take them out."""
     form = await http.form_of(request)
     before, after = role_in(form.get("before")), role_in(form.get("role"))
@@ -65,11 +65,11 @@ async def change(request: Request, who: Desk) -> Response:
     except Refused as refused:
         return await _page(request, who, errors={"": refused.message}, status=409)
     if form.get("act") == "remove":
-        return http.see_other("/organizer/") if member == who.organizer.id else _back(who, f"removed&who={member}")
+        return http.redirect("/organizer/") if member == who.organizer.id else _back(who, f"removed&who={member}")
     return _back(who, "changed")
 
 
-async def restore(request: Request, who: Desk) -> Response:
+async def restore(request: Request, who: DeskVisit) -> Response:
     """Undo a removal."""
     form = await http.form_of(request)
     try:
@@ -85,13 +85,13 @@ def role_in(text: str | None) -> Role | None:
     return Role(text) if text in set(Role) else None
 
 
-def _back(who: Desk, done: str) -> Response:
-    return http.see_other(f"/organizer/{who.this.slug}/members?done={done}")
+def _back(who: DeskVisit, done: str) -> Response:
+    return http.redirect(f"/organizer/{who.this.slug}/members?done={done}")
 
 
 async def _page(
     request: Request,
-    who: Desk,
+    who: DeskVisit,
     *,
     errors: dict[str, str] | None = None,
     typed: dict[str, str] | None = None,
@@ -102,7 +102,7 @@ async def _page(
         invited = await member_queries.invitations(conn, who.this.id)
     language = http.language_of(request)
     removed = request.query_params.get("who", "")
-    return page.page(
+    return page.desk_page(
         request,
         who,
         "desk/members.html",

@@ -12,10 +12,10 @@ from petition.imports.steering import WHAT
 from petition.signatures import paper_tallies
 from petition.web import http
 from petition.web.desk import imports_page
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
 
-async def act(request: Request, who: Desk) -> Response:
+async def act(request: Request, who: DeskVisit) -> Response:
     """Add a tally, correct one, take one back, bring one back."""
     form = await http.form_of(request)
     site, whose = http.site_of(request), Whose(who.organizer.id, who.this.id)
@@ -34,4 +34,4 @@ async def act(request: Request, who: Desk) -> Response:
                 raise Refused(WHAT)
     except Refused as refused:
         return await imports_page.imports_page(request, who, refused=refused, form=form)
-    return http.see_other(f"/organizer/{who.this.slug}/import#tallies")
+    return http.redirect(f"/organizer/{who.this.slug}/import#tallies")

@@ -11,15 +11,15 @@ from petition.letters import partner_queries, partners
 from petition.web import http
 from petition.web.desk import page
 from petition.web.desk.forms import number_in
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show the partners and what has come by each."""
     return await _page(request, who)
 
 
-async def act(request: Request, who: Desk) -> Response:
+async def act(request: Request, who: DeskVisit) -> Response:
     """Register, change, retire or bring back a partner."""
     form = await http.form_of(request)
     given = who.organizer.id, who.this.id
@@ -42,7 +42,7 @@ async def act(request: Request, who: Desk) -> Response:
     except Refused as refused:
         return await _page(request, who, refused, form)
     done = f"?done={form['act']}" + (f"&partner={number_of(form)}" if form["act"] == "retire" else "")
-    return http.see_other(f"/organizer/{who.this.slug}/partners{done}")
+    return http.redirect(f"/organizer/{who.this.slug}/partners{done}")
 
 
 def number_of(form: dict[str, str]) -> int:
@@ -54,14 +54,14 @@ def number_of(form: dict[str, str]) -> int:
 
 
 async def _page(
-    request: Request, who: Desk, refused: Refused | None = None, typed: Mapping[str, str] | None = None
+    request: Request, who: DeskVisit, refused: Refused | None = None, typed: Mapping[str, str] | None = None
 ) -> Response:
     async with http.site_of(request).database.connection() as conn:
         rows = await partner_queries.everyone(conn, who.this.id)
     error = {refused.field: http.language_of(request).gettext(refused.message)} if refused else {}
     retired = request.query_params.get("partner", "")
     adding = typed is not None and typed.get("act") == "add"
-    return page.page(
+    return page.desk_page(
         request,
         who,
         "desk/partners.html",

@@ -23,22 +23,22 @@ from petition.moderation import (
     queue,
     queue_queries,
 )
-from petition.moderation.model import Act, Outcome
+from petition.moderation.model import Action, ActOutcome
 from petition.web import http
 from petition.web.desk import page, queue_links
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 from petition.web.site import Site
 
-Doing = Callable[["_Here", Connection, Mapping[str, str]], Awaitable[Outcome | None]]
+Doing = Callable[["_Here", Connection, Mapping[str, str]], Awaitable[ActOutcome | None]]
 
 
 class _Here:
     """One signature of the letter in the address."""
 
-    def __init__(self, request: Request, who: Desk) -> None:
+    def __init__(self, request: Request, who: DeskVisit) -> None:
         self.site: Site = http.site_of(request)
         self.who = who
-        self.by = queue_links.by(who)
+        self.by = queue_links.actor_of(who)
         signature = text_cleaning.id_of(request.path_params["signature"])
         if signature is None:
             raise NotFound("there is no such signature")
@@ -56,12 +56,12 @@ class _Here:
         return row
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show one signature."""
     return await _page(request, who)
 
 
-async def act(request: Request, who: Desk) -> Response:
+async def act(request: Request, who: DeskVisit) -> Response:
     """Do one thing to it."""
     form = await http.form_of(request)
     here = _Here(request, who)
@@ -73,53 +73,53 @@ async def act(request: Request, who: Desk) -> Response:
             outcome = await doing(here, conn, form)
     except Refused as refused:
         return await _page(request, who, form=form, refused=refused)
-    query = queue_links.told("", outcome) if outcome else urlencode({"did": form["act"]})
-    return http.see_other(f"{queue_links.address(who, f'signatures/{here.signature}')}?{query}")
+    query = queue_links.outcome_query("", outcome) if outcome else urlencode({"did": form["act"]})
+    return http.redirect(f"{queue_links.address(who, f'signatures/{here.signature}')}?{query}")
 
 
-async def _decide(here: _Here, conn: Connection, form: Mapping[str, str]) -> Outcome | None:
-    act, reason = filters.act_of(form)
+async def _decide(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
+    act, reason = filters.action_of(form)
     await here.row(conn)
-    seen = {here.signature: filters.seen_of(form.get("seen", "0"))}
+    seen = {here.signature: filters.last_seen_act(form.get("seen", "0"))}
     return await decisions.decide(conn, here.by, here.site.wrapper, act, seen, reason)
 
 
-async def _names(here: _Here, conn: Connection, form: Mapping[str, str]) -> Outcome | None:
+async def _names(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
     called = organizations.read(form)
     row = await here.row(conn)
     if row["organization"] is not None:
         log = await organizations.correct(conn, here.by, here.site.wrapper, row["organization"], called)
-        return Outcome((here.signature,), log=log)
+        return ActOutcome((here.signature,), log=log)
     log_of_held = await organizations.correct_held(conn, here.by, here.site.wrapper, here.signature, called)
     changed = () if log_of_held is None else (here.signature,)
-    return Outcome(changed, () if changed else (here.signature,), log_of_held)
+    return ActOutcome(changed, () if changed else (here.signature,), log_of_held)
 
 
-async def _merge(here: _Here, conn: Connection, form: Mapping[str, str]) -> Outcome | None:
+async def _merge(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
     row, into = await here.row(conn), text_cleaning.id_of(form.get("into", ""))
     if row["organization"] is None or into is None:
         raise Refused(filters.NOBODY, "into")
     log = await organizations.merge(conn, here.by, here.site.wrapper, row["organization"], into)
-    return Outcome((here.signature,), log=log)
+    return ActOutcome((here.signature,), log=log)
 
 
-async def _note(here: _Here, conn: Connection, form: Mapping[str, str]) -> Outcome | None:
+async def _note(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
     await here.row(conn)
     await notes.add(conn, here.by, await here.keys(conn), here.signature, form.get("text", ""))
     return None
 
 
-async def _drop_note(here: _Here, conn: Connection, form: Mapping[str, str]) -> Outcome | None:
+async def _drop_note(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
     await notes.drop(conn, here.by, here.signature, text_cleaning.id_of(form.get("note", "")) or 0)
     return None
 
 
-async def _message(here: _Here, conn: Connection, form: Mapping[str, str]) -> Outcome | None:
+async def _message(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
     await messages.send(conn, here.by, await here.keys(conn), here.signature, form.get("message", ""))
     return None
 
 
-async def _second(here: _Here, conn: Connection, form: Mapping[str, str]) -> Outcome | None:
+async def _second(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
     names = queue.names_of(await here.row(conn), keys := await here.keys(conn))
     address = form.get("second", "")
     await messages.ask_second(conn, here.by, keys, here.site.sealer, here.signature, names.website, address)
@@ -127,7 +127,7 @@ async def _second(here: _Here, conn: Connection, form: Mapping[str, str]) -> Out
 
 
 DOING: Mapping[str, Doing] = {
-    **{each.value: _decide for each in Act},
+    **{each.value: _decide for each in Action},
     "names": _names,
     "merge": _merge,
     "note": _note,
@@ -138,13 +138,13 @@ DOING: Mapping[str, Doing] = {
 
 
 async def _page(
-    request: Request, who: Desk, *, form: Mapping[str, str] | None = None, refused: Refused | None = None
+    request: Request, who: DeskVisit, *, form: Mapping[str, str] | None = None, refused: Refused | None = None
 ) -> Response:
     here, given = _Here(request, who), request.query_params
     async with here.site.database.connection() as conn:
         row, keys = await here.row(conn), await here.keys(conn)
-        line = queue.line(row, keys)
-        words = queue.tsquery(asked := given.get("like", "")[: filters.LONGEST_QUERY])
+        line = queue.item_in(row, keys)
+        words = queue.tsquery(asked := given.get("like", "")[: filters.MAX_QUERY])
         ids = {here.signature, *({row["organization"]} if row["organization"] else ())}
         history = [entry for id in ids for entry in await log_queries.of_signature(conn, here.by.letter, id)]
         context = {
@@ -160,9 +160,9 @@ async def _page(
             "alike": await organization_queries.find(conn, here.by.letter, row["organization"], words)
             if words and row["organization"]
             else [],
-            **await queue_links.news(conn, here.by.letter, given),
+            **await queue_links.act_notice(conn, here.by.letter, given),
         }
-    return page.page(
+    return page.desk_page(
         request,
         who,
         "desk/moderation/signature.html",

@@ -8,15 +8,15 @@ from petition.core.client_networks import ONION
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import BadToken
 from petition.core.i18n import N_
-from petition.core.quotas import DEARER, Days
+from petition.core.quotas import HARDER_FACTOR, DayKeys
 from petition.organizers import invitations, overview_queries, queries, sessions, sign_in_links
 from petition.organizers.desk_key import DeskKey
 from petition.web import http
 from petition.web.desk import guard, page, session_cookie
-from petition.web.desk.visit import ROOT, Desk
+from petition.web.desk.visit import ROOT, DeskVisit
 
 HOUR = 3600
-LONGEST_TOKEN = 100
+MAX_TOKEN = 100
 
 TOO_MANY = N_("Too many tries")
 TOO_MANY_WHY = N_("Too many links have been asked for from your network in the last hour.")
@@ -24,15 +24,15 @@ USED = N_("This link does not work any more")
 USED_WHY = N_("A link works once, and for 15 minutes only. Ask for a new one.")
 
 
-async def home(request: Request, who: Desk) -> Response:
+async def home(request: Request, who: DeskVisit) -> Response:
     """Show one's letters."""
     async with http.site_of(request).database.connection() as conn:
         rows = await queries.letters(conn, who.organizer.id)
     letters = [(queries.letter_in(row), row) for row in rows]
-    return page.page(request, who, "desk/home.html", letters=letters, done=request.query_params.get("done"))
+    return page.desk_page(request, who, "desk/home.html", letters=letters, done=request.query_params.get("done"))
 
 
-async def overview(request: Request, who: Desk) -> Response:
+async def overview(request: Request, who: DeskVisit) -> Response:
     """Show one letter: its count, and what waits for somebody, each with the way there."""
     letter = who.this.id
     async with http.site_of(request).database.connection() as conn:
@@ -41,15 +41,15 @@ async def overview(request: Request, who: Desk) -> Response:
             "waiting": await overview_queries.waiting(conn, letter),
             "intakes": await overview_queries.intakes(conn, letter, who.organizer.id) if who.may("editor") else [],
             "campaigns": await overview_queries.campaigns(conn, letter) if who.may("moderator") else [],
-            "most_counted": overview_queries.MOST_COUNTED,
+            "most_counted": overview_queries.MAX_COUNTED,
         }
-    return page.page(request, who, "desk/overview.html", **context)
+    return page.desk_page(request, who, "desk/overview.html", **context)
 
 
 async def ask(request: Request) -> Response:
     """Ask for the address that a link is to be mailed to; lead on who has entered already."""
-    if await guard.known_of(request):
-        return http.see_other(ROOT)
+    if await guard.session_of(request):
+        return http.redirect(ROOT)
     return _ask_page(request, sent="sent" in request.query_params)
 
 
@@ -63,17 +63,17 @@ async def send(request: Request) -> Response:
         told = http.language_of(request).gettext(error.message)
         return _ask_page(request, typed=form.get("email", ""), problem=told, status=422)
     bounds = site.settings.limits
-    day = await site.get(Days).today()
+    day = await site.get(DayKeys).today()
     origin = http.network_of(request)
     network = day.hourly("entry-network", origin)
     address = day.hourly("entry", email_addresses.canonical(mailbox))
     async with site.database.transaction() as conn:
-        now = await quotas.use(conn, {network: 1, address: 1})
-        if now[network.key] > bounds.entry_network * (DEARER if origin == ONION else 1):
+        now = await quotas.spend(conn, {network: 1, address: 1})
+        if now[network.key] > bounds.entry_network * (HARDER_FACTOR if origin == ONION else 1):
             return _too_many(request)
         if now[address.key] <= bounds.entry:
             await sign_in_links.ask(conn, site.get(DeskKey), site.sealer, mailbox, http.lang_of(request))
-    return http.see_other(f"{ROOT}enter?sent=1&lang={http.lang_of(request)}")
+    return http.redirect(f"{ROOT}enter?sent=1&lang={http.lang_of(request)}")
 
 
 async def show_link(request: Request) -> Response:
@@ -85,7 +85,7 @@ async def show_link(request: Request) -> Response:
         return _used(request)
     if "lang" not in request.query_params:
         request.state.lang = _known_lang(request, row["organizer_lang"] or row["lang"])
-    return page.page(request, None, "desk/link.html", invitation=row if row["invitation"] else None)
+    return page.desk_page(request, None, "desk/link.html", invitation=row if row["invitation"] else None)
 
 
 async def enter(request: Request) -> Response:
@@ -101,22 +101,22 @@ async def enter(request: Request) -> Response:
         if used[0] is not None or "lang" in request.query_params:  # an invitation has a language of its own
             await queries.set_first_lang(conn, organizer, http.lang_of(request))
         cookie = await sessions.begin(conn, organizer, browser, old)
-    response = http.see_other(f"{ROOT}second")
+    response = http.redirect(f"{ROOT}second")
     session_cookie.set_cookie(response, site.settings, cookie)
     return response
 
 
-async def leave(request: Request, who: Desk) -> Response:
+async def leave(request: Request, who: DeskVisit) -> Response:
     """End this session."""
     site = http.site_of(request)
     async with site.database.transaction() as conn:
         await sessions.end(conn, who.organizer.id, who.session.id)
-    response = http.see_other(f"{ROOT}enter?lang={who.lang}")
+    response = http.redirect(f"{ROOT}enter?lang={who.lang}")
     session_cookie.drop_cookie(response, site.settings)
     return response
 
 
-async def language(request: Request, who: Desk) -> Response:
+async def language(request: Request, who: DeskVisit) -> Response:
     """Change the language of the desk's pages, and lead back."""
     form = await http.form_of(request)
     site = http.site_of(request)
@@ -124,18 +124,18 @@ async def language(request: Request, who: Desk) -> Response:
         async with site.database.transaction() as conn:
             await queries.set_lang(conn, who.organizer.id, form["lang"])
     back = form.get("back", "")
-    return http.see_other(back if back.startswith(ROOT) and "\\" not in back else ROOT)
+    return http.redirect(back if back.startswith(ROOT) and "\\" not in back else ROOT)
 
 
 def _ask_page(
     request: Request, *, sent: bool = False, typed: str = "", problem: str = "", status: int = 200
 ) -> Response:
-    return page.page(request, None, "desk/enter.html", status, sent=sent, typed=typed, problem=problem)
+    return page.desk_page(request, None, "desk/enter.html", status, sent=sent, typed=typed, problem=problem)
 
 
 def _token(request: Request) -> str:
     token: str = request.path_params["token"]
-    if len(token) > LONGEST_TOKEN:
+    if len(token) > MAX_TOKEN:
         raise BadToken("this link is not one of ours")
     return token
 
@@ -146,7 +146,7 @@ def _known_lang(request: Request, lang: str | None) -> str:
 
 def _used(request: Request) -> Response:
     tongue = http.language_of(request)
-    return page.page(
+    return page.desk_page(
         request,
         None,
         "desk/error.html",

@@ -6,11 +6,11 @@ from starlette.routing import BaseRoute, Route
 
 from petition.core.i18n import N_
 from petition.core.templates import hash_of, sheet
-from petition.letters.published import Board, Live
+from petition.letters.published import PublishedLetter, PublishedLetters
 from petition.web import http
-from petition.web.embeds.options import THEMES, VARIANTS, Frame
+from petition.web.embeds.options import THEMES, VARIANTS, FrameOptions
 from petition.web.embeds.snippets import HEIGHTS, SANDBOX, WIDTH, Snippets
-from petition.web.page_cache import Kept, Pages, keep
+from petition.web.page_cache import CachedResponse, PageCache, build_response
 from petition.web.throttle import Throttle
 
 THEME_NAMES = {"auto": N_("as the reader’s device"), "light": N_("light"), "dark": N_("dark")}
@@ -26,19 +26,19 @@ async def show(request: Request) -> Response:
     """Show every step as it was asked for."""
     lang, slug = http.check_lang(request), request.path_params["slug"]
     site = http.site_of(request)
-    live = await site.get(Board).get(slug)
-    frame = Frame.read(request.query_params, site.renderer.languages, live.letter.partners, lang)
+    live = await site.get(PublishedLetters).get(slug)
+    frame = FrameOptions.read(request.query_params, site.renderer.languages, live.letter.partners, lang)
 
-    async def make() -> Kept:
-        return _make(request, await site.get(Board).get(slug), frame)
+    async def make() -> CachedResponse:
+        return _make(request, await site.get(PublishedLetters).get(slug), frame)
 
     if frame.query(lang) or _wrong(request, frame):
-        site.get(Throttle).making(http.network_of(request))
-        return http.KeptResponse(request, await make())
-    return http.KeptResponse(request, await site.get(Pages).answer(f"/{lang}/{slug}/embed", slug, make))
+        site.get(Throttle).allow_render(http.network_of(request))
+        return http.CachedPageResponse(request, await make())
+    return http.CachedPageResponse(request, await site.get(PageCache).get(f"/{lang}/{slug}/embed", slug, make))
 
 
-def _make(request: Request, live: Live, frame: Frame) -> Kept:
+def _make(request: Request, live: PublishedLetter, frame: FrameOptions) -> CachedResponse:
     site, lang = http.site_of(request), http.lang_of(request)
     languages = site.renderer.languages
     css = site.renderer.css + "\n" + sheet("builder.css")
@@ -60,10 +60,10 @@ def _make(request: Request, live: Live, frame: Frame) -> Kept:
     policy = http.policy(hash_of(css), {"frame-src": "'self'"})
     usual = [each for each in http.html_headers(site.settings, "") if each[0] != b"content-security-policy"]
     told = [(b"content-security-policy", policy.encode()), (b"content-language", lang.encode())]
-    return keep(body.encode(), http.HTML, [*usual, *told])
+    return build_response(body.encode(), http.HTML, [*usual, *told])
 
 
-def _wrong(request: Request, frame: Frame) -> dict[str, str]:
+def _wrong(request: Request, frame: FrameOptions) -> dict[str, str]:
     """Return what was typed and means nothing, by field."""
     typed = {name: request.query_params.get(name, "")[:60] for name in ("accent", "from")}
     meant = {"accent": frame.accent or "", "from": frame.partner}

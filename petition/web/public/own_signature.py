@@ -4,13 +4,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from petition.core.i18n import N_
-from petition.letters.published import Board, Live
+from petition.letters.published import PublishedLetter, PublishedLetters
 from petition.signatures import queries, self_service
 from petition.signatures.model import REASONS
 from petition.signatures.self_service import Refused
 from petition.web import http
 from petition.web.public import challenge
-from petition.web.public.form_values import Form
+from petition.web.public.form_values import ShownForm
 
 UNKNOWN_ACT = N_("Please choose what to do.")
 DELETED = N_("Your signature has been deleted")
@@ -20,7 +20,7 @@ DELETED_WHY = N_("Nothing of it is kept, and it does not count.")
 async def show(request: Request) -> Response:
     """Show what is stored and who sees it."""
     http.check_lang(request)
-    return await _page(request, Form(), done=request.query_params.get("done"))
+    return await _page(request, ShownForm(), done=request.query_params.get("done"))
 
 
 async def act(request: Request) -> Response:
@@ -39,7 +39,7 @@ async def act(request: Request) -> Response:
             case "correct":
                 await self_service.correct(database, letter, signature, name)
             case "news":
-                await self_service.stop_news(database, letter, signature)
+                await self_service.stop_updates(database, letter, signature)
             case "withdraw":
                 await self_service.withdraw(database, letter, signature)
             case "delete":
@@ -49,34 +49,34 @@ async def act(request: Request) -> Response:
                 raise Refused(UNKNOWN_ACT)
     except Refused as refused:
         told = {refused.field: http.language_of(request).gettext(refused.message)}
-        return await _page(request, Form(form, told), status=422)
-    return http.see_other(f"{request.url.path}?done={action}")
+        return await _page(request, ShownForm(form, told), status=422)
+    return http.redirect(f"{request.url.path}?done={action}")
 
 
 async def data(request: Request) -> Response:
     """Hand everything stored to the signatory, as a file."""
     http.check_lang(request)
     live, signature = await _place(request)
-    found = await self_service.see(http.site_of(request).database, live.letter, signature)
+    found = await self_service.load(http.site_of(request).database, live.letter, signature)
     headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="signature.json"'}
     return JSONResponse({"letter": live.letter.slug, **found.as_json()}, headers=headers)
 
 
-async def _place(request: Request) -> tuple[Live, int]:
+async def _place(request: Request) -> tuple[PublishedLetter, int]:
     site = http.site_of(request)
     letter, signature = site.tokens.read_signature(request.path_params["token"])
-    return await site.get(Board).by_id(letter), signature
+    return await site.get(PublishedLetters).by_id(letter), signature
 
 
-async def _page(request: Request, form: Form, *, done: str | None = None, status: int = 200) -> Response:
+async def _page(request: Request, form: ShownForm, *, done: str | None = None, status: int = 200) -> Response:
     site = http.site_of(request)
     live, signature = await _place(request)
     async with site.database.connection() as conn:
         waiting = await queries.see_pending(conn, live.letter.id, signature)
     token = request.path_params["token"]
     if waiting is not None:
-        return http.see_other(f"/{http.lang_of(request)}/confirm/{token}")
-    found = await self_service.see(site.database, live.letter, signature)
+        return http.redirect(f"/{http.lang_of(request)}/confirm/{token}")
+    found = await self_service.load(site.database, live.letter, signature)
     acts = ("visibility", "correct", "news", "withdraw")
     return http.page(
         request,

@@ -7,14 +7,14 @@ import jsonschema
 import pytest
 
 from petition.cli import approve
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.errors import Refused
 from petition.letters import partner_queries, partners
 from petition.moderation import decisions
 from petition.moderation.decisions import ANY_ACT
-from petition.moderation.model import Act
+from petition.moderation.model import Action
 from petition.signatures import self_service
-from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.confirming import Confirming, ConfirmRequest
 from petition.signatures.model import Reason
 from petition.statistics import queries, reading
 from tests import rows
@@ -65,7 +65,7 @@ class Partnered:
                 if partner is not None:
                     await conn.execute("UPDATE pending SET signals = $2 WHERE id = $1", found[-1], {"partner": partner})
         confirming = Confirming(self.bench.database)
-        claims = [Claim(self.bench.letter.id, each, self.bench.letter.keys) for each in found]
+        claims = [ConfirmRequest(self.bench.letter.id, each, self.bench.letter.keys) for each in found]
         await asyncio.gather(*map(confirming.submit, claims))
         await self.check()
         return found
@@ -114,14 +114,14 @@ async def test_representatives_count_from_their_approval(partnered: Partnered) -
     one = await partnered.add("one")
     first, second, third = await partnered.sign(one, 3, organization_en="North Pier", name="Anna Berg")
     assert await partnered.check() == {one: (0, 0)}
-    outcome = await bench.decide(Act.APPROVE, first)
+    outcome = await bench.decide(Action.APPROVE, first)
     assert await partnered.check() == {one: (0, 1)}
     async with bench.database.transaction() as conn:
         await approve.approve(conn, WRAPPER, [second])
     assert await partnered.check() == {one: (0, 2)}
     await bench.undo(outcome.log)
     assert await partnered.check() == {one: (0, 1)}
-    await bench.decide(Act.APPROVE, first, third)
+    await bench.decide(Action.APPROVE, first, third)
     await self_service.withdraw(bench.database, bench.letter, second)
     assert await partnered.check() == {one: (0, 2)}
 
@@ -135,7 +135,7 @@ async def test_all_at_once_nobody_waits_for_each_other_and_the_counts_are_exact(
     async def removing(ids: list[int]) -> None:
         async with bench.database.transaction() as conn:
             seen = dict.fromkeys(ids, ANY_ACT)
-            await decisions.decide(conn, By(None, bench.letter.id), WRAPPER, Act.REMOVE, seen, Reason.FAKE)
+            await decisions.decide(conn, Actor(None, bench.letter.id), WRAPPER, Action.REMOVE, seen, Reason.FAKE)
 
     async def signing(each: int) -> None:
         async with bench.database.transaction() as conn:
@@ -143,7 +143,7 @@ async def test_all_at_once_nobody_waits_for_each_other_and_the_counts_are_exact(
             ids = await rows.add_pending(conn, bench.letter, addresses)
             await conn.execute("UPDATE pending SET signals = $2 WHERE id = ANY($1::bigint[])", ids, {"partner": each})
         confirming = Confirming(bench.database)
-        await asyncio.gather(*(confirming.submit(Claim(bench.letter.id, id, bench.letter.keys)) for id in ids))
+        await asyncio.gather(*(confirming.submit(ConfirmRequest(bench.letter.id, id, bench.letter.keys)) for id in ids))
 
     withdrawing = (self_service.withdraw(bench.database, bench.letter, each) for each in there[:8])
     await asyncio.gather(*map(signing, known), *withdrawing, removing(there[8:14]), removing(there[14:20]))
