@@ -1,4 +1,4 @@
-"""CachedResponse answers by real sockets: written by the connection itself, and the same as the application would have sent."""
+"""Cached answers by real sockets: written by the connection itself, and the same as the application would send."""
 
 import asyncio
 import re

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from petition.core.database import Connection
+from petition.core.ids import LetterId
 
 ENQUEUE = """
 INSERT INTO outbox (letter, purpose, digest, sealed, lang, details) VALUES ($1, $2, $3, $4, $5, $6)
@@ -18,7 +19,7 @@ INSERT INTO outbox (letter, purpose, digest, sealed, lang, details) VALUES ($1, 
 class DirectMailJob:
     """What a writer is told of the outbox row; the address stays with the worker."""
 
-    letter: int | None
+    letter_id: LetterId | None
     digest: bytes = field(repr=False)
     lang: str
     details: Mapping[str, object] = field(repr=False)
@@ -48,8 +49,8 @@ async def enqueue(
     sealed: bytes,
     lang: str,
     *,
-    letter: int | None = None,
+    letter_id: LetterId | None = None,
     details: dict[str, object] | None = None,
 ) -> None:
     """Ask the worker for a mail to a sealed address; it decides whether one goes out."""
-    await conn.execute(ENQUEUE, letter, purpose, digest, sealed, lang, details)
+    await conn.execute(ENQUEUE, letter_id, purpose, digest, sealed, lang, details)

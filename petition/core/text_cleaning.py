@@ -3,9 +3,6 @@
 import re
 import unicodedata
 
-_BIGINT = 2**63
-
-
 # Zero-width space, word joiner, BOM, soft hyphen: they come along with pasted text and mean nothing in a name.
 _STRIPPED = dict.fromkeys((0x200B, 0x2060, 0xFEFF, 0x00AD))
 _NOT_LETTERS = re.compile("[^A-Za-z]+")  # in ASCII
@@ -81,13 +78,3 @@ def _joiner_between_letters(match: re.Match[str]) -> str:
 
 def _is_letter(character: str) -> bool:
     return character != "" and unicodedata.category(character)[0] in "LM"
-
-
-def _number(text: str) -> int | None:
-    """Return a positive number that the database can hold."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) < _BIGINT else None
-
-
-def id_of(text: str) -> int | None:
-    """Return the id in an address or a field, or None if it is none."""
-    return _number(text)

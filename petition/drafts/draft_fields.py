@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from petition.core.errors import Refused
 from petition.core.i18n import N_
+from petition.core.ids import PictureId
 from petition.core.text_cleaning import clean, has_hidden
 from petition.drafts import letter_toml
 from petition.drafts.letter_toml import MAX_GOAL, MAX_NAME, MAX_NEXT_GOALS, MAX_PARTIES
@@ -76,7 +77,7 @@ def written(frame: LetterFrame, texts: Texts, languages: Collection[str]) -> dic
         fields[f"title.{lang}"], fields[f"text.{lang}"] = texts.get(lang, ("", ""))
         sharing = frame.sharing.get(lang) or Sharing()
         fields[f"sharing.{lang}"], fields[f"alt.{lang}"] = sharing.text, sharing.alt
-        fields[f"picture.{lang}"] = str(sharing.picture or "")
+        fields[f"picture.{lang}"] = str(sharing.picture_id or "")
     return fields
 
 
@@ -95,7 +96,9 @@ def read_frame(fields: Mapping[str, str], languages: Collection[str]) -> LetterF
     """Return what surrounds the text, out of canonical fields."""
     closes_at = fields["closes_at"]
     sharing = {
-        lang: Sharing(fields[f"sharing.{lang}"], int(fields[f"picture.{lang}"] or 0) or None, fields[f"alt.{lang}"])
+        lang: Sharing(
+            fields[f"sharing.{lang}"], PictureId(int(fields[f"picture.{lang}"] or 0)) or None, fields[f"alt.{lang}"]
+        )
         for lang in languages
     }
     return LetterFrame(

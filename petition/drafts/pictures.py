@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from petition.core.errors import PetitionError
 from petition.core.i18n import N_
+from petition.core.ids import PictureId
 
 MAX_BYTES = 1024 * 1024
 MAX_PIXELS = 24_000_000  # what a telephone takes; decoded some 100 MB for a moment
@@ -35,15 +36,15 @@ class BadPicture(PetitionError):
 _ALONE = threading.Lock()
 
 
-def number_of(content: bytes) -> int:
+def number_of(content: bytes) -> PictureId:
     """Return the id of a picture: 62 bits of its SHA-256, never 0."""
-    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 2 | 1
+    return PictureId(int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 2 | 1)
 
 
-def number_in(text: str) -> int | None:
+def number_in(text: str) -> PictureId | None:
     """Return the id in an address, or None if it is none."""
     known = text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < 2**63
-    return int(text) if known else None
+    return PictureId(int(text)) if known else None
 
 
 def type_of(content: bytes) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
+from petition.core.ids import LetterId
 from petition.drafts.store import Draft
 from petition.letters import markdown, switch_queries
 from petition.letters import queries as letter_queries
@@ -24,13 +25,13 @@ class PreviewFigures:
     switches: Switches
 
 
-async def standing_of(conn: Connection, letter: int) -> PreviewFigures:
+async def standing_of(conn: Connection, letter_id: LetterId) -> PreviewFigures:
     """Return how a letter stands now."""
-    counted = await queries.letter_counts(conn, letter)
+    counted = await queries.letter_counts(conn, letter_id)
     names = ("people", "organizations", "hidden", "imported")
     counts = Counts(*(counted[name] if counted else 0 for name in names))
-    switches = await switch_queries.of_letter(conn, letter)
-    return PreviewFigures(counts, await letter_queries.tallies(conn, letter), switches)
+    switches = await switch_queries.of_letter(conn, letter_id)
+    return PreviewFigures(counts, await letter_queries.tallies(conn, letter_id), switches)
 
 
 async def live_of(standing: PreviewFigures, row: Record, draft: Draft, lang: str) -> PublishedLetter:

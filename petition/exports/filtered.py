@@ -13,6 +13,7 @@ from typing import Any
 from petition.core.database import Database
 from petition.core.encryption import LetterKeys
 from petition.core.i18n import N_
+from petition.core.ids import LetterId
 from petition.exports.whole_letter import Format
 from petition.formats.csv_rows import written
 from petition.formats.xlsx_writer import Workbook
@@ -48,7 +49,7 @@ CHOSEN = tuple(COLUMNS)[:12]
 class ExportOrder:
     """What somebody wants to take out."""
 
-    letter: int
+    letter_id: LetterId
     wanted: Filter
     columns: tuple[str, ...]
     form: Format
@@ -112,12 +113,14 @@ class Export:
         place, words = queue.TOP, ""
         if typed := self._order.wanted.q:
             async with self._database.connection() as conn:
-                words = await queue.search_expression(conn, self._order.letter, typed)
+                words = await queue.search_expression(conn, self._order.letter_id, typed)
             if not words:
                 return
         while True:
             async with self._database.connection() as conn:
-                rows, end = await queue_queries.page(conn, self._order.letter, self._order.wanted, place, SLICE, words)
+                rows, end = await queue_queries.page(
+                    conn, self._order.letter_id, self._order.wanted, place, SLICE, words
+                )
             if rows:
                 yield [cells(queue.item_in(row, self._keys)) for row in rows]
             last = rows[-1] if len(rows) == SLICE else end

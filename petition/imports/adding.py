@@ -7,7 +7,7 @@ hardly wait. E-mail addresses are digested while they are read and stand nowhere
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO
@@ -17,6 +17,7 @@ from petition.core.database import Connection, Record
 from petition.core.email_addresses import Mailbox
 from petition.core.encryption import LetterKeys
 from petition.core.errors import Gone, ImportRefused
+from petition.core.ids import LetterId, OrganizationId
 from petition.formats import csv_rows, xlsx_reader
 from petition.imports import adding_queries as queries
 from petition.signatures import counting, countries, csv_format, organization_queries, organizations, search_words
@@ -38,7 +39,7 @@ Entries = dict[
 class Target:
     """The letter that signatories are taken into."""
 
-    letter: int
+    letter_id: LetterId
     keys: LetterKeys
     rules_version: int
     languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES  # in which countries are known
@@ -74,26 +75,26 @@ async def add_rows(
             f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be taken in",
             tuple(map(str, reader.problems)),
         )
-    barred, made, change = await settle(conn, target.letter, reader.entries, None, dry_run=dry_run)
+    barred, made, change = await settle(conn, target.letter_id, reader.entries, None, dry_run=dry_run)
     return reported(reader.read, barred, made, change)
 
 
 async def settle(
-    conn: Connection, letter: int, entries: "Entries", number: int | None, *, dry_run: bool
+    conn: Connection, letter_id: LetterId, entries: "Entries", number: int | None, *, dry_run: bool
 ) -> tuple[int, Record, EntryChange]:
     """Add what is staged and not there yet, as import ``number`` (None: the next one); return how many mailboxes were
     barred, how many were added, and how the list's entries changed. Raises ``Gone`` if the letter was taken down."""
-    if not await queries.hold_letter(conn, letter):
+    if not await queries.hold_letter(conn, letter_id):
         raise Gone("the letter was taken down")
-    barred = await queries.drop_barred(conn, letter)
-    await queries.drop_known(conn, letter)
-    found = await _place(conn, letter, entries)
-    before = await organization_queries.shown(conn, letter, found.placed)
+    barred = await queries.drop_barred(conn, letter_id)
+    await queries.drop_known(conn, letter_id)
+    found = await _place(conn, letter_id, entries)
+    before = await organization_queries.shown(conn, letter_id, found.placed)
     if dry_run:
         return barred, await queries.staged(conn), EntryChange(before, before | dict.fromkeys(found.placed, True))
     if number is None:
-        number = await queries.number(conn, letter)
-    return barred, *await _add(conn, letter, number, found, before)
+        number = await queries.number(conn, letter_id)
+    return barred, *await _add(conn, letter_id, number, found, before)
 
 
 def reported(rows: int, barred: int, made: Record, change: EntryChange) -> ImportReport:
@@ -110,11 +111,11 @@ def reported(rows: int, barred: int, made: Record, change: EntryChange) -> Impor
     )
 
 
-async def _place(conn: Connection, letter: int, entries: "Entries") -> OrganizationDirectory:
+async def _place(conn: Connection, letter_id: LetterId, entries: "Entries") -> OrganizationDirectory:
     """Find or make the organizations that are left."""
     left = set(await queries.entries(conn))
     wanted = [(number, named, listed_at) for named, (number, listed_at) in entries.items() if number in left]
-    found = await organizations.directory(conn, letter, [named for _, named, _ in wanted])
+    found = await organizations.directory(conn, letter_id, [named for _, named, _ in wanted])
     places = [(number, found.find_or_create(named, listed_at)) for number, named, listed_at in wanted]
     if places:
         await queries.place(conn, *zip(*places, strict=True))
@@ -122,18 +123,22 @@ async def _place(conn: Connection, letter: int, entries: "Entries") -> Organizat
 
 
 async def _add(
-    conn: Connection, letter: int, number: int, found: OrganizationDirectory, before: dict[int, bool]
+    conn: Connection,
+    letter_id: LetterId,
+    number: int,
+    found: OrganizationDirectory,
+    before: Mapping[OrganizationId, bool],
 ) -> tuple[Record, EntryChange]:
     await found.write(conn, before)
-    made = await queries.add(conn, letter, number)
-    change = EntryChange(before, await organization_queries.shown(conn, letter, found.placed))
-    await organization_queries.drop_unused(conn, letter, [each for each in found.placed if each not in change.after])
-    known_words = [(letter, Kind.PERSON, word) for word in await queries.words(conn, letter)]
+    made = await queries.add(conn, letter_id, number)
+    change = EntryChange(before, await organization_queries.shown(conn, letter_id, found.placed))
+    await organization_queries.drop_unused(conn, letter_id, [each for each in found.placed if each not in change.after])
+    known_words = [(letter_id, Kind.PERSON, word) for word in await queries.words(conn, letter_id)]
     await search_words.remember(conn, [*known_words, *await found.words(conn, change.after)])
     if made["signatures"]:
-        await counting.move_revision(conn, letter)
+        await counting.move_revision(conn, letter_id)
         imported = made["people"] + change.imported
-        await move_counts(conn, [(letter, made["people"], change.entries, made["hidden"], imported)])
+        await move_counts(conn, [(letter_id, made["people"], change.entries, made["hidden"], imported)])
     return made, change
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from petition.core.database import Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed
+from petition.core.ids import OrganizerId
 from petition.formats.dates import DateOrder
 from petition.imports.column_mapping import Plan
 
@@ -73,7 +74,7 @@ class ImportJob:
 
     number: int
     who: str | None
-    organizer: int | None
+    organizer_id: OrganizerId | None
     state: ImportState
     format: str | None
     encoding: str | None
@@ -105,7 +106,7 @@ def import_job_in(row: Record) -> ImportJob:
     return ImportJob(
         number=row["number"],
         who=row["who"],
-        organizer=row["organizer"],
+        organizer_id=row["organizer"],
         state=ImportState(row["state"]),
         format=row["format"],
         encoding=row["encoding"],

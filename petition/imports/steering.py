@@ -9,6 +9,7 @@ from petition.core.database import Connection, Database
 from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId
 from petition.formats.encodings import NAMES
 from petition.formats.tables import CSV, DELIMITERS
 from petition.imports import adding_queries, column_mapping, queries
@@ -30,9 +31,9 @@ class Oversized(Exception):
 
 async def begin(conn: Connection, whose: Whose) -> int:
     """Begin an import whose file is about to come; return its number. Raises ``Refused``, ``Gone``."""
-    await audit_log.hold_letter(conn, whose.letter)
-    number = await adding_queries.number(conn, whose.letter, whose.organizer, ImportState.UPLOADING.value)
-    if await queries.under_way(conn, whose.letter) > MAX_UNDER_WAY:
+    await audit_log.hold_letter(conn, whose.letter_id)
+    number = await adding_queries.number(conn, whose.letter_id, whose.organizer_id, ImportState.UPLOADING.value)
+    if await queries.under_way(conn, whose.letter_id) > MAX_UNDER_WAY:
         raise Refused(TOO_MANY, "file")
     return number
 
@@ -59,14 +60,14 @@ async def store(database: Database, whose: Whose, keys: LetterKeys, number: int,
 
 async def _keep(database: Database, whose: Whose, keys: LetterKeys, number: int, part: int, content: bytes) -> None:
     async with database.transaction() as conn:
-        await audit_log.hold_letter(conn, whose.letter)
-        await queries.add_part(conn, whose.letter, number, part, keys.encrypt(content))
+        await audit_log.hold_letter(conn, whose.letter_id)
+        await queries.add_part(conn, whose.letter_id, number, part, keys.encrypt(content))
 
 
 async def uploaded(conn: Connection, whose: Whose, keys: LetterKeys, number: int, name: str) -> None:
     """Hand a file over to the worker."""
-    await queries.uploaded(conn, whose.letter, number, FileInfo(_plain(name)).hidden(keys))
-    await audit_log.record(conn, whose.organizer, whose.letter, "import.upload", ids=[number])
+    await queries.uploaded(conn, whose.letter_id, number, FileInfo(_plain(name)).hidden(keys))
+    await audit_log.record(conn, whose.organizer_id, whose.letter_id, "import.upload", ids=[number])
 
 
 def _plain(name: str) -> str:
@@ -75,9 +76,9 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in last if letter.isprintable())[:100]
 
 
-async def read(conn: Connection, letter: int, number: int) -> ImportJob:
+async def read(conn: Connection, letter_id: LetterId, number: int) -> ImportJob:
     """Return an import. Raises ``NotFound``."""
-    row = await queries.one(conn, letter, number)
+    row = await queries.one(conn, letter_id, number)
     if row is None:
         raise NotFound("there is no such import")
     return import_job_in(row)
@@ -85,7 +86,7 @@ async def read(conn: Connection, letter: int, number: int) -> ImportJob:
 
 async def advance(conn: Connection, whose: Whose, keys: LetterKeys, number: int, form: Mapping[str, str]) -> None:
     """Do the step that a form asks for. Raises ``Refused``, ``NotFound``."""
-    now = await read(conn, whose.letter, number)
+    now = await read(conn, whose.letter_id, number)
     step = form.get("step", "")
     if step not in _STEPS:
         raise Refused(WHAT)
@@ -93,13 +94,13 @@ async def advance(conn: Connection, whose: Whose, keys: LetterKeys, number: int,
     more = await _asked(conn, whose, keys, now, step, form)
     seen = int(form["changed"]) if form.get("changed", "").isdecimal() and len(form["changed"]) < 9 else None
     wanted = tuple(each.value for each in before)
-    if not await queries.move(conn, whose.letter, number, wanted, seen, after.value, **more):
+    if not await queries.move(conn, whose.letter_id, number, wanted, seen, after.value, **more):
         raise Refused(TOO_LATE)
     if after is ImportState.CANCELLED:
-        await queries.drop_parts(conn, whose.letter, number)
+        await queries.drop_parts(conn, whose.letter_id, number)
     if step in _LOGGED:
         await audit_log.record(
-            *(conn, whose.organizer, whose.letter, f"import.{step}"),
+            *(conn, whose.organizer_id, whose.letter_id, f"import.{step}"),
             ids=[number],
             before=now.state.value,
             after=after.value,
@@ -144,6 +145,6 @@ async def _asked(
         if form.get("skip") != "1":
             raise Refused(HAS_PROBLEMS, "skip")
         return {"plan": now.plan.as_json() | {"skip": True}}
-    if step == "redo" and not await queries.undone(conn, whose.letter, now.number):
+    if step == "redo" and not await queries.undone(conn, whose.letter_id, now.number):
         raise Refused(NOTHING_TO_REDO)
     return {}

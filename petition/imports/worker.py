@@ -18,6 +18,7 @@ from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import Gone, ImportRefused, KeyDestroyed, Unavailable
 from petition.core.i18n import N_
+from petition.core.ids import LetterId
 from petition.formats import encodings, tables
 from petition.formats.dates import DatesSeen
 from petition.formats.tables import CSV, Pieces
@@ -62,7 +63,7 @@ class RunningImport:
     _ticker: "asyncio.Task[None] | None" = field(default=None)
 
     @property
-    def place(self) -> tuple[int, int]:
+    def place(self) -> tuple[LetterId, int]:
         """Letter and number."""
         return self.row["letter"], self.row["number"]
 
@@ -225,7 +226,7 @@ async def _take_in(job: RunningImport) -> None:
 
 async def _undo(job: RunningImport) -> None:
     """Take back one batch of an import; the last one ends it."""
-    if await undoing.take_back(job.conn, *job.place, by=job.row["organizer"]):
+    if await undoing.take_back(job.conn, *job.place, actor_id=job.row["organizer"]):
         return
     left = await queries.left(job.conn, *job.place)
     report = {"undone": await queries.undone(job.conn, *job.place), "left": left}

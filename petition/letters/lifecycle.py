@@ -8,6 +8,7 @@ from petition.core import audit_log
 from petition.core.database import Connection
 from petition.core.errors import Gone, Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId, OrganizerId
 from petition.letters import lifecycle_queries as queries
 from petition.letters.model import State
 
@@ -45,14 +46,14 @@ WAYS: Mapping[StateChange, Way] = {
 }
 
 
-async def move(conn: Connection, by: int | None, letter: int, what: StateChange) -> None:
+async def move(conn: Connection, actor_id: OrganizerId | None, letter_id: LetterId, what: StateChange) -> None:
     """Move a letter, in this transaction. Raises ``Refused`` if it does not stand where the move begins, ``Gone``."""
     way = WAYS[what]
-    if not await queries.move(conn, way.statement, letter):
-        now = await queries.state(conn, letter)
+    if not await queries.move(conn, way.statement, letter_id):
+        now = await queries.state(conn, letter_id)
         if now and now["state"] == State.GONE:
             raise Gone("the letter was taken down")
         if what is StateChange.REOPEN and now and now["state"] == State.CLOSED and not now["has_digest_key"]:
             raise Refused(KEYS_GONE)
         raise Refused(CHANGED, "first")
-    await audit_log.record(conn, by, letter, f"letter.{what}", before=way.before, after=way.after)
+    await audit_log.record(conn, actor_id, letter_id, f"letter.{what}", before=way.before, after=way.after)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from petition.core import metrics
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, NotFound, Unavailable
+from petition.core.ids import LetterId
 from petition.letters import queries, switch_queries
 from petition.letters.keys import keys_of
 from petition.letters.model import Counts, Letter, State
@@ -41,7 +42,7 @@ class PublishedLetter:
 
 @dataclass(frozen=True, slots=True)
 class _LetterStatus:
-    id: int
+    id: LetterId
     revision: int
     state: State
     counts: Counts
@@ -62,9 +63,9 @@ class PublishedLetters:
         self._wrapper = wrapper
         self._posted = posted or InstallationNotices()
         self._pulses: dict[str, _LetterStatus] = {}
-        self._slugs: dict[int, str] = {}
+        self._slugs: dict[LetterId, str] = {}
         self._letters: dict[str, Letter] = {}
-        self._gone: dict[int, str] = {}
+        self._gone: Mapping[LetterId, str] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._gone_listeners: list[Callable[[str], None]] = []
         self._hidden_listeners: list[Callable[[str], None]] = []
@@ -107,15 +108,15 @@ class PublishedLetters:
         pulse = self._pulses.get(slug)
         return None if pulse is None else (pulse.counts, pulse.counted_at)
 
-    async def by_id(self, letter: int) -> PublishedLetter:
+    async def by_id(self, letter_id: LetterId) -> PublishedLetter:
         """Return the published letter with this id. Raises ``NotFound``, ``Gone`` or ``Unavailable``."""
-        if letter not in self._slugs and letter not in self._gone:
+        if letter_id not in self._slugs and letter_id not in self._gone:
             await self.refresh_now()
-        if letter in self._gone:
+        if letter_id in self._gone:
             raise Gone("the letter was taken down")
-        if letter not in self._slugs:
+        if letter_id not in self._slugs:
             raise NotFound("there is no such letter")
-        return await self.get(self._slugs[letter])
+        return await self.get(self._slugs[letter_id])
 
     async def index(self) -> list[PublishedLetter]:
         """Return the open letters, newest first."""
@@ -168,7 +169,9 @@ class PublishedLetters:
             self._began = time.monotonic()
         await self.refresh()
 
-    def _apply(self, rows: list[Record], gone: dict[int, str], settings: list[tuple[int | None, Setting]]) -> None:
+    def _apply(
+        self, rows: list[Record], gone: Mapping[LetterId, str], settings: list[tuple[int | None, Setting]]
+    ) -> None:
         if not self.is_database_up:
             log.info("the database is there")
         self.is_database_up = True
@@ -204,7 +207,7 @@ class PublishedLetters:
             for listener in self._listeners:
                 listener("")
 
-    def _drop_taken_down(self, gone: dict[int, str]) -> None:
+    def _drop_taken_down(self, gone: Mapping[LetterId, str]) -> None:
         """Forget what is in memory of letters that have been taken down since."""
         new, self._gone = gone.keys() - self._gone.keys(), gone
         for letter in new:
@@ -237,12 +240,12 @@ class PublishedLetters:
         return letter
 
 
-async def read(conn: Connection, wrapper: Wrapper, letter: int) -> Letter:
+async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Letter:
     """Return a published letter with its current version and keys. Raises ``NotFound``."""
-    row = await queries.load(conn, letter)
+    row = await queries.load(conn, letter_id)
     if row is None:
         raise NotFound("there is no such letter")
-    initiators, addressees = await queries.parties(conn, letter)
+    initiators, addressees = await queries.parties(conn, letter_id)
     return Letter(
         id=row["id"],
         slug=row["slug"],
@@ -256,12 +259,12 @@ async def read(conn: Connection, wrapper: Wrapper, letter: int) -> Letter:
         revision=row["revision"],
         initiators=initiators,
         addressees=addressees,
-        version=await queries.version(conn, letter, row["version"]),
+        version=await queries.version(conn, letter_id, row["version"]),
         keys=keys_of(row, wrapper),
-        tallies=await queries.tallies(conn, letter),
+        tallies=await queries.tallies(conn, letter_id),
         next_goals=tuple(row["next_goals"]),
-        sharing=await queries.sharing(conn, letter),
-        partners=await queries.partners(conn, letter),
+        sharing=await queries.sharing(conn, letter_id),
+        partners=await queries.partners(conn, letter_id),
     )
 
 

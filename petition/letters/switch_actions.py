@@ -6,6 +6,7 @@ from petition.core import audit_log
 from petition.core.database import Connection
 from petition.core.errors import PetitionError, Refused
 from petition.core.i18n import N_, Texts
+from petition.core.ids import LetterId, OrganizerId
 from petition.core.text_cleaning import clean, has_direction_mark, has_hidden
 from petition.letters import switch_queries as queries
 from petition.letters.switches import OFF, Switch
@@ -37,18 +38,26 @@ def texts_in(form: Mapping[str, str], languages: Collection[str], name: Switch, 
 
 
 async def set_switch(
-    conn: Connection, by: int | None, letter: int | None, name: Switch, revision: int, value: str, texts: Texts
+    conn: Connection,
+    actor_id: OrganizerId | None,
+    letter_id: LetterId | None,
+    name: Switch,
+    revision: int,
+    value: str,
+    texts: Texts,
 ) -> None:
     """Put a switch of a letter, or of the installation, into a position. Raises ``SomebodyWasFirst``."""
-    before = await queries.set_switch(conn, letter, name, revision, value, texts)
+    before = await queries.set_switch(conn, letter_id, name, revision, value, texts)
     if before is None:
         raise SwitchChanged("the switch was changed meanwhile")
-    await audit_log.record(conn, by, letter, f"switch.{name.value}", before=before, after=value)
+    await audit_log.record(conn, actor_id, letter_id, f"switch.{name.value}", before=before, after=value)
 
 
-async def undo(conn: Connection, by: int | None, letter: int | None, name: Switch, revision: int) -> None:
+async def undo(
+    conn: Connection, actor_id: OrganizerId | None, letter_id: LetterId | None, name: Switch, revision: int
+) -> None:
     """Put a switch back to where it was before the last change, texts too. Raises ``SomebodyWasFirst``."""
-    row = await queries.undo_switch(conn, letter, name, revision)
+    row = await queries.undo_switch(conn, letter_id, name, revision)
     if row is None:
         raise SwitchChanged("the switch was changed meanwhile")
-    await audit_log.record(conn, by, letter, f"switch.{name.value}", before=row["before"], after=row["after"])
+    await audit_log.record(conn, actor_id, letter_id, f"switch.{name.value}", before=row["before"], after=row["after"])

@@ -100,7 +100,7 @@ class Composer:
             "kind": choice.kind,
             "links": links,
             "link": links[0][1] if links else None,
-            "code": self._tokens.code(choice.letter, choice.places[0].id) if choice.code_works else None,
+            "code": self._tokens.code(choice.letter_id, choice.places[0].id) if choice.code_works else None,
             "never_link": self._never_link(choice.never, lang),
         }
 
@@ -108,7 +108,7 @@ class Composer:
         return f"{self._base_url}/{lang}/never/{self._tokens.for_never(never)}"
 
     def _token(self, choice: ChosenMail, place: SignatureRef) -> str:
-        return self._tokens.for_signature(choice.letter, place.id)
+        return self._tokens.for_signature(choice.letter_id, place.id)
 
     def _message_id(self, job: MailJob) -> str:
         """Make the same one each time a job is tried, so that whoever gets a mail twice after a crash can tell."""

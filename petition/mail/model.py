@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+from petition.core.ids import JobId, LetterId, SignatureId
 from petition.core.outbox import MailContent
 
 KindName = Literal["person", "organization"]
@@ -44,10 +45,10 @@ class Template(StrEnum):
 class MailJob:
     """One leased row of the outbox."""
 
-    id: int
-    letter: int | None  # None only in direct mails
+    id: JobId
+    letter_id: LetterId | None  # None only in direct mails
     purpose: str
-    pending: int | None  # whose row holds the sealed address; sign only
+    pending_id: SignatureId | None  # whose row holds the sealed address; sign only
     digest: bytes = field(repr=False)
     sealed: bytes | None = field(repr=False)  # None for sign
     lang: str
@@ -61,7 +62,7 @@ class MailJob:
 class SignatureRef:
     """A signature or pending signature that a mail leads to."""
 
-    id: int
+    id: SignatureId
     kind: KindName
 
 
@@ -72,7 +73,7 @@ class ChosenMail:
     template: Template
     address: str = field(repr=False)
     never: bytes = field(repr=False)  # digest of the address for "never mail me again"
-    letter: int
+    letter_id: LetterId
     slug: str
     kind: KindName
     places: tuple[SignatureRef, ...]  # empty only in a "removed" mail without a row

@@ -138,18 +138,18 @@ async def retry(conn: Connection, job: MailJob, after: timedelta) -> bool:
 
 async def sign_facts(conn: Connection, job: MailJob) -> Record | None:
     """Return what decides the mail of a "sign" job; None when its pending row is gone."""
-    return await conn.fetchrow(SIGN_FACTS, job.letter, job.pending, job.digest)
+    return await conn.fetchrow(SIGN_FACTS, job.letter_id, job.pending_id, job.digest)
 
 
 async def slug(conn: Connection, job: MailJob) -> str | None:
     """Return the slug of the job's letter."""
-    found: str | None = await conn.fetchval(SLUG, job.letter)
+    found: str | None = await conn.fetchval(SLUG, job.letter_id)
     return found
 
 
 async def signatures(conn: Connection, job: MailJob) -> tuple[SignatureRef, ...]:
     """Return every signature of the job's mailbox on its letter, removed ones too."""
-    return tuple(map(_place, await conn.fetch(SIGNATURES, job.letter, job.digest)))
+    return tuple(map(_place, await conn.fetch(SIGNATURES, job.letter_id, job.digest)))
 
 
 async def newest_pending(conn: Connection, job: MailJob) -> tuple[SignatureRef, bool] | None:
@@ -157,7 +157,7 @@ async def newest_pending(conn: Connection, job: MailJob) -> tuple[SignatureRef, 
 
     None if there is none, or the mailbox is barred from the letter.
     """
-    row = await conn.fetchrow(NEWEST_PENDING, job.letter, job.digest)
+    row = await conn.fetchrow(NEWEST_PENDING, job.letter_id, job.digest)
     return (_place(row), row["code_works"]) if row else None
 
 
@@ -205,9 +205,9 @@ def _place(row: Record) -> SignatureRef:
 def _job(row: Record) -> MailJob:
     return MailJob(
         id=row["id"],
-        letter=row["letter"],
+        letter_id=row["letter"],
         purpose=row["purpose"],
-        pending=row["pending"],
+        pending_id=row["pending"],
         digest=row["digest"],
         sealed=row["sealed"],
         lang=row["lang"],

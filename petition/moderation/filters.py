@@ -6,8 +6,9 @@ from enum import StrEnum
 from typing import TypeVar
 
 from petition.core.errors import Refused
+from petition.core.form_values import id_of
 from petition.core.i18n import N_
-from petition.core.text_cleaning import _number
+from petition.core.ids import LogId, SignatureId
 from petition.moderation.model import ANY, Action, Filter, ReportReason, Source
 from petition.signatures.flags import Flag
 from petition.signatures.model import Kind, Reason, SignatureState
@@ -19,7 +20,7 @@ MAX_QUERY = 100  # characters
 PICK = "s"  # a checkbox of the queue: s<id> = the act that was seen last
 MAX_PICKED = 100
 _PARTNER = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")  # as the table has it
-NO_ACT = -2
+NO_ACT = LogId(-2)
 
 
 def filter_of(given: Mapping[str, str]) -> Filter:
@@ -32,7 +33,7 @@ def filter_of(given: Mapping[str, str]) -> Filter:
         country=country if country.isascii() and country.isalpha() and len(country) == 2 else "",
         source=_one_of(Source, given.get("source")),
         flag=flag if (flag := given.get("flag", "")) in {ANY, *Flag} else "",
-        group=_number(given.get("group", "")),
+        group=id_of(given.get("group", ""), int),
         partner=partner if _PARTNER.fullmatch(partner := given.get("partner", "")) else "",
         q=given.get("q", "").replace("\0", "").strip()[:MAX_QUERY],
     )
@@ -48,17 +49,17 @@ def _one_of(kinds: type[Choice], value: str | None) -> Choice | None:
         return None
 
 
-def last_seen_act(text: str) -> int:
+def last_seen_act(text: str) -> LogId:
     """Return the act that was seen last on a signature, 0 for none. What is no number is no act that there can be."""
-    return 0 if text == "0" else _number(text) or NO_ACT
+    return LogId(0) if text == "0" else id_of(text, LogId) or NO_ACT
 
 
-def last_seen_acts(form: Mapping[str, str]) -> dict[int, int]:
+def last_seen_acts(form: Mapping[str, str]) -> dict[SignatureId, LogId]:
     """Return the signatures that are chosen, each with the act that was seen last on it. Raises ``Refused``."""
     found = {
-        signature: last_seen_act(value)
+        signature_id: last_seen_act(value)
         for name, value in form.items()
-        if name.startswith(PICK) and (signature := _number(name[1:])) is not None
+        if name.startswith(PICK) and (signature_id := id_of(name[1:], SignatureId)) is not None
     }
     if not found:
         raise Refused(NOBODY, "picked")

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from petition.core.i18n import N_
+from petition.core.ids import BulkActId, LogId, OrganizationId, OrganizerId, SignatureId
 from petition.signatures.flags import Flag
 from petition.signatures.model import Kind, Reason, SignatureState
 
@@ -82,9 +83,9 @@ def after(act: Action, standing: ReviewStatus, removed_from: SignatureState) -> 
 class ActOutcome:
     """What became of an act. ``missed`` are those that somebody else was first with, or to which it does not apply."""
 
-    changed: tuple[int, ...] = ()
-    missed: tuple[int, ...] = ()
-    log: int | None = None  # one of the rows written, if anything changed
+    changed: tuple[SignatureId, ...] = ()
+    missed: tuple[SignatureId, ...] = ()
+    log_id: LogId | None = None  # one of the rows written, if anything changed
 
 
 class Source(StrEnum):
@@ -145,7 +146,7 @@ class Names:
 class QueueItem:
     """One signature in the queue."""
 
-    id: int
+    id: SignatureId
     kind: Kind
     standing: ReviewStatus
     visibility: str
@@ -155,7 +156,7 @@ class QueueItem:
     imported: bool
     signals: Collection[str]
     group: int | None
-    organization: int | None
+    organization_id: OrganizationId | None
     signed_at: datetime | None
     listed_at: datetime
     removed_for: Reason | None
@@ -176,17 +177,17 @@ class QueueItem:
 class LogLine:
     """One act as the log shows it."""
 
-    id: int
+    id: LogId
     at: datetime
-    organizer: int | None
+    organizer_id: OrganizerId | None
     who: str | None
     act: str
     ids: tuple[int, ...] = field(repr=False)
     before: str = ""
     after: str = ""
     reason: str | None = None
-    campaign: int | None = None
-    undoes: int | None = None
+    bulk_act_id: BulkActId | None = None
+    undoes: LogId | None = None
     undone: bool = False
     command: bool = False
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed
+from petition.core.ids import LetterId
 from petition.moderation import queue_queries as queries
 from petition.moderation.decisions import status_in
 from petition.moderation.model import Filter, Names, QueueItem
@@ -33,41 +34,43 @@ class QueuePage:
     cut: bool = False
 
 
-async def read(conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, after: Cursor | None) -> QueuePage:
+async def read(
+    conn: Connection, letter_id: LetterId, keys: LetterKeys, wanted: Filter, after: Cursor | None
+) -> QueuePage:
     """Return a page of what matches, newest first. Opens a transaction of its own."""
     before = (after.listed_at, after.id) if after else TOP
     if wanted.q:
-        return await _search(conn, letter, keys, wanted, before)
-    rows, end = await queries.page(conn, letter, wanted, before, PAGE)
+        return await _search(conn, letter_id, keys, wanted, before)
+    rows, end = await queries.page(conn, letter_id, wanted, before, PAGE)
     lines = [item_in(row, keys) for row in rows]
     last = rows[-1] if len(rows) == PAGE else end
     return QueuePage(lines, Cursor(last["listed_at"], last["id"]) if last else None, cut=end is not None)
 
 
 async def _search(
-    conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, before: tuple[datetime, int]
+    conn: Connection, letter_id: LetterId, keys: LetterKeys, wanted: Filter, before: tuple[datetime, int]
 ) -> QueuePage:
-    asked = await search_expression(conn, letter, wanted.q)
+    asked = await search_expression(conn, letter_id, wanted.q)
     if not asked:
         return QueuePage((), None)
     people, organizations = [
-        [each.id for each in await listing.search(conn, letter, kind, wanted.q)]
+        [each.id for each in await listing.search(conn, letter_id, kind, wanted.q)]
         for kind in (Kind.PERSON, Kind.ORGANIZATION)
     ]
-    rows = await queries.search(conn, letter, wanted, asked, (people, organizations), before, PAGE)
+    rows = await queries.search(conn, letter_id, wanted, asked, (people, organizations), before, PAGE)
     last = rows[-1] if len(rows) == PAGE else None
     following = Cursor(last["listed_at"], last["id"]) if last else None
-    cut = last is None and len(people) == BEST and await queries.goes_on(conn, letter, wanted)
+    cut = last is None and len(people) == BEST and await queries.goes_on(conn, letter_id, wanted)
     return QueuePage([item_in(row, keys) for row in rows], following, cut)
 
 
-async def search_expression(conn: Connection, letter: int, typed: str) -> str:
+async def search_expression(conn: Connection, letter_id: LetterId, typed: str) -> str:
     """Return all the words of ``typed``, the last one perhaps only begun, each perhaps with one typing error, for
     PostgreSQL; "" if there is no word in it. What the page finds, campaigns and exports find."""
     found = names.words(names.fold(typed))[:MAX_WORDS]
     if not found:
         return ""
-    near = await _near(conn, letter, found)
+    near = await _near(conn, letter_id, found)
     sets = [
         [word, *sorted(set().union(*others) - {word})[:MAX_NEAR]] for word, *others in zip(found, *near, strict=True)
     ]
@@ -76,13 +79,13 @@ async def search_expression(conn: Connection, letter: int, typed: str) -> str:
     return " & ".join(f"({one_of})" for one_of in quoted)
 
 
-async def _near(conn: Connection, letter: int, found: Sequence[str]) -> list[list[set[str]]]:
+async def _near(conn: Connection, letter_id: LetterId, found: Sequence[str]) -> list[list[set[str]]]:
     """Return the words near each of ``found`` in names of each kind, found by their index."""
     look = conn.transaction()
     await look.start()
     try:
         await use_index_of_words(conn)
-        return [await search_words.near(conn, letter, kind, found) for kind in Kind]
+        return [await search_words.near(conn, letter_id, kind, found) for kind in Kind]
     finally:
         await look.rollback()  # so that nothing else in a transaction around it is planned that way
 
@@ -109,7 +112,7 @@ def item_in(row: Record, keys: LetterKeys) -> QueueItem:
         imported=row["imported"],
         signals=tuple(row["signals"] or ()),
         group=row["group_number"],
-        organization=row["organization"],
+        organization_id=row["organization"],
         signed_at=row["signed_at"],
         listed_at=row["listed_at"],
         removed_for=_REASONS.get(row["removed_for"]),

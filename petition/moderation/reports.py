@@ -9,6 +9,7 @@ from petition.core.database import Connection
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed, Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId, SignatureId
 from petition.core.quotas import Quota
 from petition.moderation import filters
 from petition.moderation import report_queries as queries
@@ -38,9 +39,9 @@ def read(form: Mapping[str, str]) -> SignatureReport:
 
 async def add(
     conn: Connection,
-    letter: int,
+    letter_id: LetterId,
     keys: LetterKeys,
-    signature: int,
+    signature_id: SignatureId,
     report: SignatureReport,
     passed: Passed,
     use: Quota,
@@ -50,7 +51,7 @@ async def add(
 
     Raises ``Gone``.
     """
-    await audit_log.hold_letter(conn, letter)
+    await audit_log.hold_letter(conn, letter_id)
     if (await quotas.spend(conn, {use: 1}))[use.key] > most:
         return False
     if not await signature_queries.use_challenges(conn, [passed.nonce], [passed.expires_at], [None]):
@@ -59,5 +60,5 @@ async def add(
         note = keys.hide({"text": report.note}) if report.note else None
     except KeyDestroyed:
         note = None
-    await queries.add(conn, letter, signature, report.reason.value, note)
+    await queries.add(conn, letter_id, signature_id, report.reason.value, note)
     return True

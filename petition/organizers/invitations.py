@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from petition.core import audit_log
 from petition.core.database import Connection
+from petition.core.ids import InvitationId, OrganizerId
 from petition.core.outbox import DirectMailJob, MailContent
 from petition.organizers import member_queries, queries, sessions
 
@@ -17,20 +18,22 @@ async def write_mail(conn: Connection, job: DirectMailJob) -> MailContent | None
     if row is None:
         return None
     token = sessions.new_token()
-    await queries.add_entry(conn, sessions.digest_of(token), LENGTH, invitation=row["id"])
+    await queries.add_entry(conn, sessions.digest_of(token), LENGTH, invitation_id=row["id"])
     titles = row["titles"] or {}
     title = titles.get(job.lang) or next(filter(None, titles.values()), row["slug"])
     return MailContent("invitation", {"token": token, "title": title, "role": row["role"], "days": LENGTH.days})
 
 
-async def organizer_of(conn: Connection, organizer: int | None, invitation: int | None) -> int | None:
+async def organizer_of(
+    conn: Connection, organizer_id: OrganizerId | None, invitation_id: InvitationId | None
+) -> OrganizerId | None:
     """Return who enters through a used link; an invitation makes them an organizer, and a member of its letter.
 
     None if the invitation is gone by now.
     """
-    if organizer is not None or invitation is None:
-        return organizer
-    row = await member_queries.take_invitation(conn, invitation)
+    if organizer_id is not None or invitation_id is None:
+        return organizer_id
+    row = await member_queries.take_invitation(conn, invitation_id)
     if row is None:
         return None
     joined = await queries.add_organizer(conn, row["digest"], row["sealed"], name=row["name"], lang=row["lang"])

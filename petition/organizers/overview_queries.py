@@ -1,6 +1,7 @@
 """All SQL of a letter's first page at the desk: what waits for somebody."""
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, OrganizerId
 
 MAX_COUNTED = 1000
 
@@ -39,16 +40,16 @@ AND state IN ('running', 'paused', 'reverting') ORDER BY id DESC LIMIT 5
 """
 
 
-async def waiting(conn: Connection, letter: int) -> Record | None:
+async def waiting(conn: Connection, letter_id: LetterId) -> Record | None:
     """Return what waits on a letter; ``MOST_COUNTED`` + 1 means "more"."""
-    return await conn.fetchrow(WAITING, letter)
+    return await conn.fetchrow(WAITING, letter_id)
 
 
-async def intakes(conn: Connection, letter: int, organizer: int) -> list[Record]:
+async def intakes(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId) -> list[Record]:
     """Return (number, state) of imports that have not ended, the newest first; of others only those under way."""
-    return await conn.fetch(INTAKES, letter, organizer)
+    return await conn.fetch(INTAKES, letter_id, organizer_id)
 
 
-async def campaigns(conn: Connection, letter: int) -> list[Record]:
+async def campaigns(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return (id, state) of campaigns that have not ended, the newest first."""
-    return await conn.fetch(CAMPAIGNS, letter)
+    return await conn.fetch(CAMPAIGNS, letter_id)

@@ -10,6 +10,7 @@ from petition.core import audit_log, outbox
 from petition.core.database import Connection
 from petition.core.email_addresses import Mailbox
 from petition.core.encryption import Sealer
+from petition.core.ids import OrganizerId
 from petition.core.outbox import DirectMailJob, MailContent
 from petition.organizers import queries, sessions
 from petition.organizers.desk_key import DeskKey
@@ -36,10 +37,10 @@ async def write_mail(conn: Connection, job: DirectMailJob) -> MailContent | None
     return MailContent("entry", context, lang=organizer.lang if chosen else job.lang, heeds_never=False)
 
 
-async def link(conn: Connection, organizer: int) -> str:
+async def link(conn: Connection, organizer_id: OrganizerId) -> str:
     """Return the token of a fresh link for an organizer."""
     token = sessions.new_token()
-    await queries.add_entry(conn, sessions.digest_of(token), timedelta(minutes=MINUTES), organizer=organizer)
+    await queries.add_entry(conn, sessions.digest_of(token), timedelta(minutes=MINUTES), organizer_id=organizer_id)
     return token
 
 

@@ -14,6 +14,7 @@ from petition.core import metrics
 from petition.core.batching import Batcher
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys
+from petition.core.ids import LetterId, SignatureId
 from petition.signatures import counting, names, queries, search_words
 from petition.signatures.flags import flags_of
 from petition.signatures.model import Kind, SignatureState, Visibility
@@ -34,8 +35,8 @@ class ConfirmResult(StrEnum):
 class ConfirmRequest:
     """Somebody showed the link or the code of a pending signature."""
 
-    letter: int
-    id: int
+    letter_id: LetterId
+    id: SignatureId
     keys: LetterKeys
 
 
@@ -63,7 +64,7 @@ class Confirming:
         await self._batcher.drain()
 
     async def _store(self, claims: Sequence[ConfirmRequest]) -> list[Confirmation]:
-        wanted = {(claim.letter, claim.id): claim.keys for claim in claims}
+        wanted = {(claim.letter_id, claim.id): claim.keys for claim in claims}
         async with self._database.transaction() as conn:
             found = await queries.lock_pending(conn, *_columns(list(wanted)))
             results = await _confirm(conn, wanted, found)
@@ -72,15 +73,15 @@ class Confirming:
                 for row in await queries.states(conn, *_columns(missing)):
                     results[row["letter"], row["id"]] = _as_it_stands(row)
         gone = Confirmation(ConfirmResult.GONE)
-        answers = [results.get((claim.letter, claim.id), gone) for claim in claims]
+        answers = [results.get((claim.letter_id, claim.id), gone) for claim in claims]
         for answer in answers:
             metrics.CONFIRMATIONS.labels(answer.result.value).inc()
         return answers
 
 
 async def _confirm(
-    conn: Connection, keys: dict[tuple[int, int], LetterKeys], found: Sequence[Record]
-) -> dict[tuple[int, int], Confirmation]:
+    conn: Connection, keys: dict[tuple[LetterId, SignatureId], LetterKeys], found: Sequence[Record]
+) -> dict[tuple[LetterId, SignatureId], Confirmation]:
     results = {(row["letter"], row["id"]): Confirmation(_refusal(row), Kind(row["kind"])) for row in found}
     rows = [row for row in found if row["confirmable"] and not row["barred"] and not row["stopped"]]
     if not rows:
@@ -115,7 +116,9 @@ def _is_held(row: Record) -> bool:
 
 
 def _signature_columns(
-    rows: Sequence[Record], fields: dict[tuple[int, int], dict[str, str]], shown: dict[tuple[int, int], StoredNames]
+    rows: Sequence[Record],
+    fields: dict[tuple[LetterId, SignatureId], dict[str, str]],
+    shown: dict[tuple[LetterId, SignatureId], StoredNames],
 ) -> list[tuple[Any, ...]]:
     lines = []
     for row in rows:
@@ -141,7 +144,7 @@ def _flags(row: Record, fields: dict[str, str]) -> str:
 
 
 async def _keep_contacts(
-    conn: Connection, won: Sequence[Record], fields: dict[tuple[int, int], dict[str, str]]
+    conn: Connection, won: Sequence[Record], fields: dict[tuple[LetterId, SignatureId], dict[str, str]]
 ) -> None:
     """Keep the sealed address where updates were asked for, and an organization's representative's."""
     kept = []
@@ -154,14 +157,18 @@ async def _keep_contacts(
         await queries.add_contacts(conn, list(zip(*kept, strict=True)))
 
 
-async def _remember_words(conn: Connection, won: Sequence[Record], shown: dict[tuple[int, int], StoredNames]) -> None:
+async def _remember_words(
+    conn: Connection, won: Sequence[Record], shown: dict[tuple[LetterId, SignatureId], StoredNames]
+) -> None:
     keys = [(row["letter"], shown[row["letter"], row["id"]].name_key) for row in won]
     await search_words.remember(
         conn, [(letter, Kind.PERSON, word) for letter, key in keys if key for word in names.words(key)]
     )
 
 
-async def _count(conn: Connection, won: Sequence[Record], fields: dict[tuple[int, int], dict[str, str]]) -> None:
+async def _count(
+    conn: Connection, won: Sequence[Record], fields: dict[tuple[LetterId, SignatureId], dict[str, str]]
+) -> None:
     people: dict[int, int] = defaultdict(int)
     hidden: dict[int, int] = defaultdict(int)
     for row in won:
@@ -174,7 +181,9 @@ async def _count(conn: Connection, won: Sequence[Record], fields: dict[tuple[int
         await counting.move_counts(conn, [(letter, n, 0, hidden[letter], 0) for letter, n in people.items()])
 
 
-async def _existing_results(conn: Connection, lost: Sequence[Record]) -> dict[tuple[int, int], Confirmation]:
+async def _existing_results(
+    conn: Connection, lost: Sequence[Record]
+) -> dict[tuple[LetterId, SignatureId], Confirmation]:
     """Answer each who was not the first of a mailbox as the first one stands: it is the same mailed person."""
     mailboxes = list(zip(*((row["letter"], row["kind"], row["digest"]) for row in lost), strict=True))
     first = {(row["letter"], row["kind"], row["digest"]): row for row in await queries.first_ones(conn, mailboxes)}

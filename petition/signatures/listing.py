@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from petition.core.database import Connection, Record
 from petition.core.errors import NotFound
+from petition.core.ids import LetterId
 from petition.signatures import listing_queries as queries
 from petition.signatures import names, search_words
 from petition.signatures.listing_queries import BEST
@@ -68,27 +69,27 @@ _TOP = Cursor(datetime.max.replace(tzinfo=UTC), 2**63 - 1)
 
 
 async def page(
-    conn: Connection, letter: int, kind: Kind, after: Cursor | None = None, limit: int = PAGE
+    conn: Connection, letter_id: LetterId, kind: Kind, after: Cursor | None = None, limit: int = PAGE
 ) -> tuple[list[Signatory], Cursor | None]:
     """Return at most ``limit`` entries, newest first, and the place where the next page begins, if there is one."""
     start = after or _TOP
     read = queries.page_of_people if kind is Kind.PERSON else queries.page_of_organizations
-    rows = await read(conn, letter, (start.listed_at, start.id), limit + 1)
+    rows = await read(conn, letter_id, (start.listed_at, start.id), limit + 1)
     more = len(rows) > limit
     entries = [_entry(kind, row) for row in rows[:limit]]
     return entries, Cursor(entries[-1].listed_at, entries[-1].id) if more else None
 
 
 async def read(
-    conn: Connection, letter: int, kind: Kind, q: str, after: Cursor | None, limit: int | None = None
+    conn: Connection, letter_id: LetterId, kind: Kind, q: str, after: Cursor | None, limit: int | None = None
 ) -> tuple[list[Signatory], Cursor | None]:
     """Return what ``q`` finds, on one page; if it is empty, the page ``after`` a place."""
     if q:
-        return (await search(conn, letter, kind, q))[:limit], None
-    return await page(conn, letter, kind, after, limit or PAGE)
+        return (await search(conn, letter_id, kind, q))[:limit], None
+    return await page(conn, letter_id, kind, after, limit or PAGE)
 
 
-async def search(conn: Connection, letter: int, kind: Kind, q: str) -> list[Signatory]:
+async def search(conn: Connection, letter_id: LetterId, kind: Kind, q: str) -> list[Signatory]:
     """Return the best 200 entries for what was typed: all its words, in any order.
 
     The words as typed come first, then those the last word is the beginning of, then words with one typing error; each
@@ -97,7 +98,7 @@ async def search(conn: Connection, letter: int, kind: Kind, q: str) -> list[Sign
     typed = names.words(names.fold(q[:MAX_QUERY]))[:MAX_WORDS]
     if not typed:
         return []
-    look = _Search(conn, letter, kind, typed)
+    look = _Search(conn, letter_id, kind, typed)
     found: dict[int, Record] = {}
     async with conn.transaction(readonly=True):
         for widen in (look.as_typed, look.completed, look.mistyped):
@@ -111,9 +112,9 @@ async def search(conn: Connection, letter: int, kind: Kind, q: str) -> list[Sign
 class _Search:
     """One search, wider and wider."""
 
-    def __init__(self, conn: Connection, letter: int, kind: Kind, typed: Sequence[str]) -> None:
+    def __init__(self, conn: Connection, letter_id: LetterId, kind: Kind, typed: Sequence[str]) -> None:
         self._conn = conn
-        self._letter = letter
+        self._letter = letter_id
         self._kind = kind
         self._typed = typed
 

@@ -14,6 +14,7 @@ from petition.core import metrics, quotas
 from petition.core.batching import Batcher
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Sealer
+from petition.core.ids import LetterId, SignatureId
 from petition.core.quotas import HARDER_FACTOR, BatchPositions, Quota
 from petition.core.settings import Limits
 from petition.signatures import queries
@@ -40,7 +41,7 @@ class SignOutcome(StrEnum):
 class PendingSignature:
     """The part of a request that becomes a pending row."""
 
-    id: int
+    id: SignatureId
     kind: Kind
     fields: bytes = field(repr=False)  # encrypted
     version: int
@@ -53,7 +54,7 @@ class PendingSignature:
 class SignRequest:
     """One visitor's wish: to sign (``pending`` is set) or to find a lost link."""
 
-    letter: int
+    letter_id: LetterId
     digest: bytes
     address: str = field(repr=False)  # sealed before it leaves this process
     mail_lang: str
@@ -146,10 +147,10 @@ def _worse(one: SignOutcome, other: SignOutcome) -> SignOutcome:
 
 async def _by_letter(conn: Connection, wishes: Sequence[SignRequest], outcomes: list[SignOutcome]) -> None:
     """Mark what comes too late: after closing, or for a text that is no longer the current one."""
-    now = await queries.letters_now(conn, sorted({wish.letter for wish in wishes}))
+    now = await queries.letters_now(conn, sorted({wish.letter_id for wish in wishes}))
     for i, wish in enumerate(wishes):
         if outcomes[i] is SignOutcome.STORED:
-            outcomes[i] = rejection(wish, now.get(wish.letter))
+            outcomes[i] = rejection(wish, now.get(wish.letter_id))
 
 
 def rejection(wish: SignRequest, letter: Record | None) -> SignOutcome:
@@ -199,12 +200,12 @@ async def _add(conn: Connection, wishes: Sequence[SignRequest], seals: Mapping[i
     if signing:
         rows = [
             (
-                *(w.letter, p.id, p.kind.value, w.digest, p.fields, seals[id(w)], p.version, p.consent),
+                *(w.letter_id, p.id, p.kind.value, w.digest, p.fields, seals[id(w)], p.version, p.consent),
                 *(p.read_lang, w.mail_lang, p.signals, w.network.key),
             )
             for w, p in signing
         ]
         await queries.add_pending(conn, list(zip(*rows, strict=True)))
-    finding = [(w.letter, w.digest, seals[id(w)], w.mail_lang) for w in wishes if w.is_lookup]
+    finding = [(w.letter_id, w.digest, seals[id(w)], w.mail_lang) for w in wishes if w.is_lookup]
     if finding:
         await queries.add_searches(conn, list(zip(*finding, strict=True)))

@@ -12,6 +12,7 @@ import pytest
 from playwright.async_api import Browser
 
 from petition.core.audit_log import Actor
+from petition.core.ids import BulkActId
 from petition.moderation import bulk_acts
 from petition.moderation.model import Action, Filter
 from petition.organizers import sign_in_links
@@ -173,7 +174,7 @@ async def furnished(town: Town) -> Furnished:
 STEPS: tuple[tuple[str, ...], ...] = ((), ("start", "pause"), ("start", "cancel"), ("start",))
 
 
-async def campaign(bench: Bench, steps: tuple[str, ...]) -> int:
+async def campaign(bench: Bench, steps: tuple[str, ...]) -> BulkActId:
     """Make a campaign about nobody, and take it through these steps."""
     by = Actor(None, bench.letter.id)
     async with bench.database.transaction() as conn:

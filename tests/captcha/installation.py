@@ -8,11 +8,12 @@ from typing import Any
 import altcha
 
 from petition.captcha.pow import Price
+from petition.core.ids import LetterId
 from petition.core.settings import Process, Settings, load
 
 KEY = "a secret key of this test that is long enough"
 OTHER_KEY = "another secret key that is just as long"
-LETTER = 7
+LETTER = LetterId(7)
 
 # Signed prices are believed, so a cheap challenge is as good as a dear one and is solved in a millisecond.
 CHEAP = Price(iterations=10, numbers=range(1, 4), dear_numbers=range(4, 8))

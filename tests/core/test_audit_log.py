@@ -4,11 +4,19 @@ import pytest
 
 from petition.core import audit_log
 from petition.core.database import Connection
+from petition.core.ids import LetterId, OrganizerId
 
 
 async def test_a_row_says_who_what_and_from_where_to_where(conn: Connection) -> None:
     await audit_log.record(
-        conn, 1, 2, "signature.remove", ids=[3, 4], before="confirmed", after="removed", reason="fake"
+        conn,
+        OrganizerId(1),
+        LetterId(2),
+        "signature.remove",
+        ids=[3, 4],
+        before="confirmed",
+        after="removed",
+        reason="fake",
     )
     row = await conn.fetchrow("SELECT organizer, letter, act, ids, before, after, reason FROM log")
     assert row is not None

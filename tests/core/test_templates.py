@@ -12,6 +12,7 @@ import pytest
 
 from petition.core import i18n, resources
 from petition.core.encryption import LetterKeys
+from petition.core.ids import LetterId
 from petition.core.templates import Renderer
 from petition.drafts import folder
 from petition.letters import markdown
@@ -127,7 +128,9 @@ def sample(*langs: str) -> Letter:
     version = Version(1, "0" * 64, NOW, {lang: texts[lang] for lang in langs or texts}, {}, 0)
     keys = LetterKeys(None, None)
     parties = (given.initiators, given.addressees)
-    return Letter(1, given.slug, State.OPEN, given.goal, NOW, None, None, False, 1, 1, *parties, version, keys)
+    return Letter(
+        LetterId(1), given.slug, State.OPEN, given.goal, NOW, None, None, False, 1, 1, *parties, version, keys
+    )
 
 
 def letter_page(renderer: Renderer, lang: str, kind: Kind, form: ShownForm, letter: Letter | None = None) -> str:

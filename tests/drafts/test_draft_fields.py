@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petition.core.errors import Refused
+from petition.core.ids import PictureId
 from petition.drafts import draft_fields
 from petition.drafts.draft_fields import LetterFrame
 from petition.letters.model import Party, Sharing, goal_at
@@ -76,7 +77,7 @@ def test_a_letter_goes_through_its_fields() -> None:
         names_in_search=True,
         initiators=(Party({"en": 'A "b"', "ru": "Б"}, "https://a.example"),),
         addressees=(Party({"ru": "В"}), Party({"en": "C"})),
-        sharing={"ru": Sharing("Читайте", 2**61, "Море")},
+        sharing={"ru": Sharing("Читайте", PictureId(2**61), "Море")},
     )
     texts = {"ru": ("Имя", "Текст")}
     fields = draft_fields.written(frame, texts, LANGUAGES)

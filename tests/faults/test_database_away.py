@@ -11,6 +11,7 @@ import pytest
 
 from petition.core import database as databases
 from petition.core.database import Database, opened
+from petition.core.ids import SignatureId
 from petition.core.settings import Process, load
 from petition.letters.model import Letter
 from tests import rows
@@ -118,7 +119,7 @@ async def see_that_it_is_away(client: httpx2.AsyncClient, crowd: Crowd, letter: 
     for path in (f"/en/{SLUG}", "/healthz"):
         assert (await client.get(path)).status_code == 200, "reading does not go on"
     assert (await client.get("/readyz")).status_code == 503
-    link = f"/en/confirm/{rows.token(letter, 1)}"
+    link = f"/en/confirm/{rows.token(letter, SignatureId(1))}"
     typed = {"email": "vera@letters.example", "code": "123456"}
     solved = typed | {"altcha": solve(POW.challenge(letter.id, dear=False))}
     for answer, keeps in (

@@ -11,6 +11,7 @@ import pytest
 from petition.cli import signatures
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone
+from petition.core.ids import LetterId
 from petition.core.tokens import Tokens
 from petition.drafts import publishing
 from petition.letters import lifecycle_queries, taking_down
@@ -276,9 +277,9 @@ async def test_whoever_adds_something_is_waited_for(site: Installation) -> None:
     assert await left(site) == {}
 
 
-async def take(site: Installation, letter: int) -> None:
+async def take(site: Installation, letter_id: LetterId) -> None:
     async with site.database.transaction() as conn:
-        await taking_down.take_down(conn, None, letter, SLUG)
+        await taking_down.take_down(conn, None, letter_id, SLUG)
 
 
 async def test_rows_that_somebody_holds_are_waited_for(site: Installation) -> None:

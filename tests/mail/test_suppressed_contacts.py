@@ -7,6 +7,7 @@ import pytest
 
 from petition.core.database import Connection, Database, opened
 from petition.core.encryption import Opener, Sealer, new_contact_pair
+from petition.core.ids import SignatureId
 from petition.mail import suppressed_contacts
 from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
@@ -31,9 +32,9 @@ def sweeper(installation: Installation) -> SuppressedContactCleaner:
     )
 
 
-async def keep(conn: Connection, letter: Letter, sealed: bytes, purpose: str = "updates") -> int:
+async def keep(conn: Connection, letter: Letter, sealed: bytes, purpose: str = "updates") -> SignatureId:
     """Keep a sealed address beside a new signature."""
-    place = secrets.randbits(62)
+    place = SignatureId(secrets.randbits(62))
     kind, visibility = ("person", "counted") if purpose == "updates" else ("organization", "organizers")
     await conn.execute(ADD, letter.id, place, kind, visibility)
     await conn.execute("INSERT INTO contact VALUES ($1, $2, $3, $4)", letter.id, place, purpose, sealed)

@@ -8,6 +8,7 @@ import pytest
 
 from petition.core.audit_log import Actor
 from petition.core.errors import Refused
+from petition.core.ids import BulkActId, LogId, OrganizerId, SignatureId
 from petition.moderation import bulk_acts, decisions, queue, queue_queries
 from petition.moderation.bulk_acts import BulkActState
 from petition.moderation.model import ANY, Action, Filter, Source
@@ -16,19 +17,19 @@ from petition.signatures.model import Kind, Reason, SignatureState
 from tests.moderation.desk import WRAPPER, Bench
 
 
-async def make(bench: Bench, act: Action, **wanted: object) -> int:
+async def make(bench: Bench, act: Action, **wanted: object) -> BulkActId:
     async with bench.database.transaction() as conn:
         return await bulk_acts.create(conn, Actor(None, bench.letter.id), act, Filter(**wanted))  # type: ignore[arg-type]
 
 
-async def move(bench: Bench, campaign: int, step: str, reason: Reason | None = None) -> None:
+async def move(bench: Bench, bulk_act_id: BulkActId, step: str, reason: Reason | None = None) -> None:
     async with bench.database.transaction() as conn:
-        await bulk_acts.move(conn, Actor(None, bench.letter.id), campaign, step, reason)
+        await bulk_acts.move(conn, Actor(None, bench.letter.id), bulk_act_id, step, reason)
 
 
-async def read(bench: Bench, campaign: int) -> bulk_acts.BulkAct:
+async def read(bench: Bench, bulk_act_id: BulkActId) -> bulk_acts.BulkAct:
     async with bench.database.connection() as conn:
-        return await bulk_acts.read(conn, bench.letter.id, campaign)
+        return await bulk_acts.read(conn, bench.letter.id, bulk_act_id)
 
 
 async def work(bench: Bench, size: int = 100, most: int = 1000) -> int:
@@ -184,7 +185,7 @@ async def test_ten_thousand_while_two_others_decide_and_people_sign(bench: Bench
     crowd = await bench.crowd(10_000, country="FJ")
     campaign = await make(bench, Action.REMOVE, country="FJ")
     await move(bench, campaign, "start", Reason.FAKE)
-    by_hand: set[int] = set()
+    by_hand: set[SignatureId] = set()
     for n in range(0, 20):
         some = crowd[n * 470 : n * 470 + 60]  # whose turn comes now, or has come
         await asyncio.gather(
@@ -209,7 +210,7 @@ async def test_ten_thousand_while_two_others_decide_and_people_sign(bench: Bench
     assert {row["id"] for row in removed} <= by_hand
 
 
-async def decide(bench: Bench, act: Action, ids: list[int]) -> None:
+async def decide(bench: Bench, act: Action, ids: list[SignatureId]) -> None:
     async with bench.database.transaction() as conn:
         seen = dict.fromkeys(ids, decisions.ANY_ACT)
         await decisions.decide(conn, Actor(None, bench.letter.id), WRAPPER, act, seen, Reason.ABUSE)
@@ -238,7 +239,9 @@ async def test_whom_somebody_decides_about_at_this_moment_is_left_to_them(bench:
     campaign = await make(bench, Action.REMOVE, flag="link")
     await move(bench, campaign, "start", Reason.FAKE)
     async with bench.database.transaction() as conn:
-        kept = await decisions.decide(conn, Actor(1, bench.letter.id), WRAPPER, Action.APPROVE, {vera: 0})
+        kept = await decisions.decide(
+            conn, Actor(OrganizerId(1), bench.letter.id), WRAPPER, Action.APPROVE, {vera: LogId(0)}
+        )
         assert kept.changed == (vera,)
         step = asyncio.create_task(bulk_acts.step(bench.database, WRAPPER))
         async with bench.database.connection() as other:  # the step has matched both, and waits for this transaction
@@ -252,7 +255,7 @@ async def test_whom_somebody_decides_about_at_this_moment_is_left_to_them(bench:
     assert (await read(bench, campaign)).changed == 1
 
 
-async def seven_removed(bench: Bench) -> tuple[int, list[int]]:
+async def seven_removed(bench: Bench) -> tuple[BulkActId, list[LogId]]:
     """Have a campaign remove seven in two steps; return it and its rows of the log."""
     await bench.crowd(7)
     campaign = await make(bench, Action.REMOVE)
@@ -262,11 +265,11 @@ async def seven_removed(bench: Bench) -> tuple[int, list[int]]:
     return campaign, [step["id"] for step in steps]
 
 
-async def all_come_back(bench: Bench, campaign: int) -> None:
+async def all_come_back(bench: Bench, bulk_act_id: BulkActId) -> None:
     """Revert it, and see that nobody is left out."""
-    await move(bench, campaign, "revert")
+    await move(bench, bulk_act_id, "revert")
     await work(bench)
-    stands = await read(bench, campaign)
+    stands = await read(bench, bulk_act_id)
     assert (stands.state, stands.changed) == (BulkActState.REVERTED, 0)
     assert (await bench.check())["people"] == 7
     assert await bench.rows("SELECT id FROM signature WHERE letter = $1 AND state = 'removed'") == []
@@ -276,19 +279,19 @@ async def test_a_step_that_is_undone_in_the_log_is_not_told_as_changed(bench: Be
     campaign, steps = await seven_removed(bench)
     undone = await bench.undo(steps[0])
     assert (await read(bench, campaign)).changed == 3
-    again = await bench.undo(undone.log)
+    again = await bench.undo(undone.log_id)
     assert (await read(bench, campaign)).changed == 7
-    await bench.undo(again.log)
+    await bench.undo(again.log_id)
     assert (await read(bench, campaign)).changed == 3
     await all_come_back(bench, campaign)
 
 
 async def test_reverting_takes_a_step_along_that_was_undone_and_done_again(bench: Bench) -> None:
     campaign, steps = await seven_removed(bench)
-    first, second = [await bench.undo((await bench.undo(step)).log) for step in steps]
-    await bench.undo((await bench.undo(first.log)).log)  # and once more
+    first, second = [await bench.undo((await bench.undo(step)).log_id) for step in steps]
+    await bench.undo((await bench.undo(first.log_id)).log_id)  # and once more
     assert (await read(bench, campaign)).changed == 7
-    await bench.undo(second.log)
+    await bench.undo(second.log_id)
     assert (await read(bench, campaign)).changed == 4
     await all_come_back(bench, campaign)
 

@@ -7,6 +7,7 @@ import pytest
 
 from petition.core.client_networks import ONION
 from petition.core.encryption import Wrapper
+from petition.core.ids import SignatureId
 from petition.core.quotas import DayKeys
 from petition.moderation import bursts
 from petition.moderation.bursts import BURST, REPEATED, likeness, repeated_names
@@ -74,7 +75,7 @@ async def test_flags_are_written_while_confirming_for_hidden_names_too(bench: Be
 
 
 async def from_network(
-    bench: Bench, ids: list[int], network: bytes, hours: float = 1, table: str = "signature"
+    bench: Bench, ids: list[SignatureId], network: bytes, hours: float = 1, table: str = "signature"
 ) -> None:
     over = datetime.now(UTC).replace(minute=30) - timedelta(hours=hours)
     time = "signed_at" if table == "signature" else "created_at"

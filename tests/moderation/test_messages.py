@@ -32,7 +32,7 @@ async def test_a_decision_undone_at_once_disturbs_nobody(bench: Bench) -> None:
     (vera,) = await bench.sign("Vera", updates="1")
     outcome = await bench.remove(vera)
     assert len(await bench.rows("SELECT id FROM outbox WHERE letter = $1 AND purpose = 'decision'")) == 1
-    await bench.undo(outcome.log)
+    await bench.undo(outcome.log_id)
     assert await bench.rows("SELECT id FROM outbox WHERE letter = $1 AND purpose = 'decision'") == []
 
 

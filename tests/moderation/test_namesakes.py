@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from petition.core.ids import SignatureId
 from petition.imports import adding
 from petition.imports.adding import Target
 from petition.moderation import namesake_queries, namesakes
@@ -18,7 +19,7 @@ OTHERS = ("Anna", "Boris", "Clara", "Dmitry", "Elena", "Fyodor", "Galina", "Hara
 SAME = ("Иван Петров", "Петров Иван", "Иван Петроф", "Ивам Петров 2", "ИВАН ПЕТРОВ")
 
 
-async def sign_days_ago(bench: Bench, *names: str, **fields: str) -> list[int]:
+async def sign_days_ago(bench: Bench, *names: str, **fields: str) -> list[SignatureId]:
     ids = await bench.sign(*names, **fields)
     async with bench.database.connection() as conn:
         await conn.execute(EARLIER, bench.letter.id, ids)

@@ -4,6 +4,7 @@ import pytest
 
 from petition.core.audit_log import Actor
 from petition.core.errors import NotFound, Refused
+from petition.core.ids import LogId, OrganizationId
 from petition.moderation import organizations
 from petition.moderation.model import Action
 from petition.moderation.organizations import EntryNames
@@ -14,7 +15,7 @@ from tests.moderation.desk import WRAPPER, Bench
 NAMED = "SELECT id, name_en, name_ru, website, merged_into FROM organization WHERE letter = $1 ORDER BY listed_at, id"
 
 
-async def approved(bench: Bench, *names: str) -> list[int]:
+async def approved(bench: Bench, *names: str) -> list[OrganizationId]:
     """Have a representative of each be let in; return the organizations."""
     signed = [await bench.sign_for(name) for name in names]
     await bench.decide(Action.APPROVE, *signed)
@@ -23,19 +24,19 @@ async def approved(bench: Bench, *names: str) -> list[int]:
     return [by_id[each] for each in signed]
 
 
-async def merge(bench: Bench, one: int, into: int) -> int:
+async def merge(bench: Bench, one: OrganizationId, into: OrganizationId) -> LogId:
     async with bench.database.transaction() as conn:
-        log = await organizations.merge(conn, Actor(None, bench.letter.id), WRAPPER, one, into)
+        log_id = await organizations.merge(conn, Actor(None, bench.letter.id), WRAPPER, one, into)
     await bench.check()
-    return log
+    return log_id
 
 
-async def correct(bench: Bench, organization: int, *names: str | None) -> int:
+async def correct(bench: Bench, organization_id: OrganizationId, *names: str | None) -> LogId:
     async with bench.database.transaction() as conn:
         called = EntryNames(*(names + (None,) * 3)[:3])
-        log = await organizations.correct(conn, Actor(None, bench.letter.id), WRAPPER, organization, called)
+        log_id = await organizations.correct(conn, Actor(None, bench.letter.id), WRAPPER, organization_id, called)
     await bench.check()
-    return log
+    return log_id
 
 
 async def listed(bench: Bench, q: str = "") -> list[str]:
@@ -101,12 +102,12 @@ async def test_refusals(bench: Bench) -> None:
     with pytest.raises(Refused):
         await merge(bench, kept, kept)
     with pytest.raises(NotFound):
-        await merge(bench, kept, 5)
+        await merge(bench, kept, OrganizationId(5))
     await merge(bench, gone, kept)
     with pytest.raises(Refused):
         await merge(bench, gone, kept)
     with pytest.raises(NotFound):
-        await correct(bench, 5, "Name")
+        await correct(bench, OrganizationId(5), "Name")
 
 
 async def test_correcting_names_and_undoing_it(bench: Bench) -> None:

@@ -39,8 +39,8 @@ async def test_a_report_arrives_in_the_queue_and_is_settled(site: Installation, 
         assert "Vera Novak" in (await client.get(f"/organizer/{SLUG}/queue?flag=reported")).text
         assert "I am Vera &lt;b&gt;" in (await client.get(f"/organizer/{SLUG}/signatures/{vera}")).text
     kept = await bench.decide(Action.APPROVE, vera)
-    assert (await bench.rows("SELECT settled_by FROM report WHERE letter = $1"))[0]["settled_by"] == kept.log
-    await bench.undo(kept.log)
+    assert (await bench.rows("SELECT settled_by FROM report WHERE letter = $1"))[0]["settled_by"] == kept.log_id
+    await bench.undo(kept.log_id)
     assert (await bench.rows("SELECT settled_by FROM report WHERE letter = $1"))[0]["settled_by"] is None
 
 

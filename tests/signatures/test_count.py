@@ -16,6 +16,7 @@ from petition.core.audit_log import Whose
 from petition.core.database import Connection, Database, opened
 from petition.core.encryption import Wrapper
 from petition.core.errors import NotFound
+from petition.core.ids import SignatureId, TallyId
 from petition.core.settings import Process, load
 from petition.imports import adding, undoing
 from petition.imports.adding import Target
@@ -55,7 +56,7 @@ class World:
     database: Database
     letter: Letter
     draw: random.Random
-    waiting: list[int] = field(default_factory=list)
+    waiting: list[SignatureId] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # Two, as in two web processes.
@@ -180,16 +181,16 @@ class World:
         async with self.database.transaction() as conn:
             newest = await conn.fetchval("SELECT max(id) FROM tally WHERE letter = $1", self.letter.id) or 0
             turn = self.draw.choice([paper_tallies.undo, paper_tallies.redo])
-            await turn(conn, await self._whose(conn), self.draw.randint(0, newest))
+            await turn(conn, await self._whose(conn), TallyId(self.draw.randint(0, newest)))
 
     async def _whose(self, conn: Connection) -> Whose:
         return Whose(await conn.fetchval(ORGANIZER), self.letter.id)
 
-    async def _any(self) -> int:
+    async def _any(self) -> SignatureId:
         found = await rows.rows_of(self.database, SIGNED, self.letter.id)
         if not found:
             raise NotFound("nobody has signed yet")
-        return int(self.draw.choice(sorted(row["id"] for row in found)))
+        return SignatureId(self.draw.choice(sorted(row["id"] for row in found)))
 
     async def check(self) -> None:
         """Fail unless the count and the words of the search are what the rows say."""

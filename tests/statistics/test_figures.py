@@ -71,7 +71,7 @@ async def test_adding_up_changes_no_figure_and_is_done_once(bench: Bench) -> Non
 async def test_who_comes_and_goes_within_an_hour_stands_in_both_columns(bench: Bench) -> None:
     ids = await bench.sign("Vera", "Иван", "Kim")
     outcome = await bench.remove(ids[0])
-    await bench.undo(outcome.log)
+    await bench.undo(outcome.log_id)
     await self_service.withdraw(bench.database, bench.letter, ids[1])
     found = await hours(bench)
     assert sum(hour.came for hour in found) == 4, "who is brought back comes again"

@@ -9,8 +9,9 @@ from petition.core import audit_log
 from petition.core.audit_log import Whose
 from petition.core.database import Database
 from petition.core.errors import NotFound, Refused
+from petition.core.form_values import id_of
 from petition.core.i18n import N_
-from petition.core.text_cleaning import id_of
+from petition.core.ids import JobId, LetterId
 from petition.exports import address_list_queries as queries
 from petition.exports import address_lists
 from petition.imports.steering import WHAT
@@ -30,7 +31,7 @@ async def act(request: Request, who: DeskVisit) -> Response:
     """Register a key, revoke one, ask for a list."""
     form = await http.form_of(request)
     step, whose = form.get("step", ""), Whose(who.organizer.id, who.this.id)
-    key = (id_of(form.get("key", "")) or 0) % 2**31
+    key = (id_of(form.get("key", ""), int) or 0) % 2**31
     try:
         async with http.site_of(request).database.transaction() as conn:
             if step == "register":
@@ -48,7 +49,7 @@ async def act(request: Request, who: DeskVisit) -> Response:
 
 async def take(request: Request, who: DeskVisit) -> Response:
     """Hand a list out, as ciphertext."""
-    job = id_of(request.path_params["job"])
+    job = id_of(request.path_params["job"], JobId)
     if job is None or job >= 2**31:
         raise NotFound("there is no such list")
     database = http.site_of(request).database
@@ -61,11 +62,11 @@ async def take(request: Request, who: DeskVisit) -> Response:
     return StreamingResponse(_parts(database, who.this.id, job), headers=headers, media_type="application/octet-stream")
 
 
-async def _parts(database: Database, letter: int, job: int) -> AsyncIterator[bytes]:
+async def _parts(database: Database, letter_id: LetterId, job_id: JobId) -> AsyncIterator[bytes]:
     number = 0
     while True:
         async with database.connection() as conn:
-            part = await queries.part(conn, letter, job, number)
+            part = await queries.part(conn, letter_id, job_id, number)
         if part is None:
             return
         yield part

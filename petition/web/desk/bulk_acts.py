@@ -6,8 +6,9 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.core import text_cleaning
 from petition.core.errors import NotFound, Refused
+from petition.core.form_values import id_of
+from petition.core.ids import BulkActId
 from petition.letters.keys import keys_for
 from petition.moderation import bulk_act_queries, bulk_acts, filters, labels, queue, queue_queries
 from petition.moderation.model import Action
@@ -22,7 +23,7 @@ TOP = 2**63 - 1
 
 async def show_all(request: Request, who: DeskVisit) -> Response:
     """Show campaigns, the newest first."""
-    before = text_cleaning.id_of(request.query_params.get("before", "")) or TOP
+    before = id_of(request.query_params.get("before", ""), int) or TOP
     async with http.site_of(request).database.connection() as conn:
         rows = await bulk_act_queries.newest(conn, who.this.id, before, PAGE + 1)
     found = [bulk_acts.bulk_act_in(row) for row in rows[:PAGE]]
@@ -65,8 +66,8 @@ async def move(request: Request, who: DeskVisit) -> Response:
     return http.redirect(queue_links.address(who, f"campaigns/{campaign}"))
 
 
-def _id(request: Request) -> int:
-    number = text_cleaning.id_of(request.path_params["campaign"])
+def _id(request: Request) -> BulkActId:
+    number = id_of(request.path_params["campaign"], BulkActId)
     if number is None or number >= 2**31:
         raise NotFound("there is no such campaign")
     return number

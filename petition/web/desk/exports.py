@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from petition.core import audit_log
 from petition.core.errors import Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId, LogId, OrganizerId
 from petition.exports.filtered import CHOSEN, COLUMNS, Export, ExportOrder
 from petition.exports.whole_letter import Format
 from petition.letters.keys import keys_for
@@ -70,20 +71,20 @@ async def take(request: Request, who: DeskVisit) -> Response:
 async def _begun(request: Request, who: DeskVisit, order: ExportOrder) -> Response:
     site = http.site_of(request)
     async with site.database.transaction() as conn:
-        keys = await keys_for(conn, order.letter, site.wrapper)
-        log = await audit_log.record(conn, who.organizer.id, order.letter, "export.list", before=order.summary())
+        keys = await keys_for(conn, order.letter_id, site.wrapper)
+        log = await audit_log.record(conn, who.organizer.id, order.letter_id, "export.list", before=order.summary())
     export = Export(site.database, keys, order)
     headers = {"cache-control": "no-store", "content-disposition": _disposition(request, who, order.form)}
     content = _sent(site, who, export, log)
-    return _Counted(content, headers=headers, media_type=TYPES[order.form], organizer=who.organizer.id)
+    return _Counted(content, headers=headers, media_type=TYPES[order.form], organizer_id=who.organizer.id)
 
 
 class _Counted(StreamingResponse):
     """One of an organizer's lists, until the last of it has been sent or nobody takes it any more."""
 
-    def __init__(self, *given: Any, organizer: int, **more: Any) -> None:
+    def __init__(self, *given: Any, organizer_id: OrganizerId, **more: Any) -> None:
         super().__init__(*given, **more)
-        self._end = weakref.finalize(self, _has_ended, organizer)  # also where nobody ever sends it
+        self._end = weakref.finalize(self, _has_ended, organizer_id)  # also where nobody ever sends it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -92,22 +93,22 @@ class _Counted(StreamingResponse):
             self._end()
 
 
-def _has_ended(organizer: int) -> None:
-    _under_way[organizer] -= 1
-    if not _under_way[organizer]:
-        del _under_way[organizer]
+def _has_ended(organizer_id: OrganizerId) -> None:
+    _under_way[organizer_id] -= 1
+    if not _under_way[organizer_id]:
+        del _under_way[organizer_id]
 
 
-def _order(form: Mapping[str, str], letter: int, wanted: Filter) -> ExportOrder:
+def _order(form: Mapping[str, str], letter_id: LetterId, wanted: Filter) -> ExportOrder:
     columns = tuple(name for name in COLUMNS if form.get(f"c_{name}") == "1")
     if not columns:
         raise Refused(NO_COLUMN, "columns")
     if form.get("form") not in set(Format):
         raise Refused(NO_FORM, "form")
-    return ExportOrder(letter, wanted, columns, Format(form["form"]))
+    return ExportOrder(letter_id, wanted, columns, Format(form["form"]))
 
 
-async def _sent(site: Site, who: DeskVisit, export: Export, log: int) -> AsyncIterator[bytes]:
+async def _sent(site: Site, who: DeskVisit, export: Export, log_id: LogId) -> AsyncIterator[bytes]:
     """Yield the file; in the end, however it came, note how many went out."""
     whole = False
     try:
@@ -116,18 +117,18 @@ async def _sent(site: Site, who: DeskVisit, export: Export, log: int) -> AsyncIt
         whole = True
     finally:
         # Of its own, since whoever broke off has this one cancelled.
-        end = asyncio.create_task(_note_end(site, who, export.rows, log, whole=whole))
+        end = asyncio.create_task(_note_end(site, who, export.rows, log_id, whole=whole))
         _ends.add(end)
         end.add_done_callback(_ends.discard)
         with suppress(asyncio.CancelledError):
             await asyncio.shield(end)
 
 
-async def _note_end(site: Site, who: DeskVisit, rows: int, log: int, *, whole: bool) -> None:
+async def _note_end(site: Site, who: DeskVisit, rows: int, log_id: LogId, *, whole: bool) -> None:
     async with site.database.transaction() as conn:
         await audit_log.record(
             *(conn, who.organizer.id, who.this.id, "export.end"),
-            ids=[log],
+            ids=[log_id],
             after=f"rows:{rows}",
             reason=None if whole else "broken_off",
         )

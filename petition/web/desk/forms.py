@@ -7,6 +7,7 @@ from petition.core import email_addresses, quotas
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import Refused
 from petition.core.i18n import N_
+from petition.core.ids import OrganizerId
 from petition.core.quotas import DayKeys
 from petition.organizers.model import checked_name
 from petition.web import http
@@ -31,9 +32,9 @@ def number_in(form: dict[str, str], name: str, below: int = 2**63) -> int:
     return int(text)
 
 
-def organizer_in(form: dict[str, str]) -> int:
+def organizer_in(form: dict[str, str]) -> OrganizerId:
     """Return an organizer's id out of a form. Raises a 400 for what is none."""
-    return number_in(form, "organizer", 2**31)
+    return OrganizerId(number_in(form, "organizer", 2**31))
 
 
 def read_invited(request: Request, form: dict[str, str], errors: dict[str, str]) -> tuple[str, Mailbox, str] | None:

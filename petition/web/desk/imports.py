@@ -10,7 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from petition.core.audit_log import Whose
 from petition.core.database import Database
 from petition.core.errors import KeyDestroyed, NotFound, Refused
-from petition.core.text_cleaning import id_of
+from petition.core.form_values import id_of
+from petition.core.ids import LetterId
 from petition.formats.csv_rows import written
 from petition.formats.dates import DateOrder
 from petition.formats.encodings import NAMES
@@ -44,7 +45,7 @@ async def upload(request: Request, who: DeskVisit) -> Response:
     try:
         boundary = file_upload.boundary_of(request.headers.get("content-type", ""))
         async with site.database.transaction() as conn:
-            keys = await keys_for(conn, whose.letter, site.wrapper)
+            keys = await keys_for(conn, whose.letter_id, site.wrapper)
             number = await steering.begin(conn, whose)
     except BadUpload:
         raise HTTPException(415) from None
@@ -61,7 +62,7 @@ async def upload(request: Request, who: DeskVisit) -> Response:
             await steering.uploaded(conn, whose, keys, number, file.name)
     except _EXPECTED as error:
         async with site.database.connection() as conn:
-            await queries.drop(conn, whose.letter, number)
+            await queries.drop(conn, whose.letter_id, number)
         return await _broken_off(request, who, stream, error)
     return http.redirect(_address(who, number))
 
@@ -139,13 +140,13 @@ async def problems(request: Request, who: DeskVisit) -> Response:
     return StreamingResponse(lines, headers=headers, media_type="text/csv; charset=utf-8")
 
 
-async def _problem_lines(request: Request, database: Database, letter: int, number: int) -> AsyncIterator[str]:
+async def _problem_lines(request: Request, database: Database, letter_id: LetterId, number: int) -> AsyncIterator[str]:
     language = http.language_of(request)
     yield "\ufeff" + written(("line", "column", "reason"))
     after = 0
     while True:
         async with database.connection() as conn:
-            rows = await queries.problems(conn, letter, number, after, CHUNK)
+            rows = await queries.problems(conn, letter_id, number, after, CHUNK)
         yield "".join(written((str(row["line"]), row["field"], language.gettext(row["reason"]))) for row in rows)
         if len(rows) < CHUNK:
             return
@@ -153,7 +154,7 @@ async def _problem_lines(request: Request, database: Database, letter: int, numb
 
 
 def _number(request: Request) -> int:
-    number = id_of(request.path_params["number"])
+    number = id_of(request.path_params["number"], int)
     if number is None or number >= 2**31:
         raise NotFound("there is no such import")
     return number

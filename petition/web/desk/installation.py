@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.errors import Refused
+from petition.core.ids import InvitationId
 from petition.organizers import member_queries, members
 from petition.organizers.desk_key import DeskKey
 from petition.web import http
@@ -42,7 +43,7 @@ async def cancel(request: Request, who: DeskVisit) -> Response:
     """Take an invitation back."""
     form = await http.form_of(request)
     async with http.site_of(request).database.transaction() as conn:
-        await members.cancel(conn, who.organizer.id, None, number_in(form, "invitation"))
+        await members.cancel(conn, who.organizer.id, None, InvitationId(number_in(form, "invitation")))
     return http.redirect(f"{HERE}?done=cancelled")
 
 

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from petition.core import text_cleaning
 from petition.core.database import Database
+from petition.core.form_values import id_of
+from petition.core.ids import LetterId
 from petition.formats.csv_rows import written
 from petition.moderation import labels, log_queries
 from petition.moderation.model import LogLine
@@ -23,7 +24,7 @@ COLUMNS = ("id", "at", "organizer", "name", "act", "ids", "before", "after", "re
 async def show(request: Request, who: DeskVisit) -> Response:
     """Show acts, newest first."""
     given = request.query_params
-    before = text_cleaning.id_of(given.get("before", "")) or TOP
+    before = id_of(given.get("before", ""), int) or TOP
     async with http.site_of(request).database.connection() as conn:
         lines = await log_queries.page(conn, who.this.id, before, PAGE + 1)
         news = await queue_links.act_notice(conn, who.this.id, given)
@@ -44,13 +45,13 @@ async def export(request: Request, who: DeskVisit) -> Response:
     return StreamingResponse(lines, headers=headers, media_type="text/csv; charset=utf-8")
 
 
-async def _lines(database: Database, letter: int) -> AsyncIterator[str]:
+async def _lines(database: Database, letter_id: LetterId) -> AsyncIterator[str]:
     """Yield the file in pieces; between two of them nothing is held, so a slow reader keeps nobody waiting."""
     yield written(COLUMNS)
     before = TOP
     while True:
         async with database.connection() as conn:
-            lines = await log_queries.page(conn, letter, before, CHUNK)
+            lines = await log_queries.page(conn, letter_id, before, CHUNK)
         yield "".join(written(_cells(line)) for line in lines)
         if len(lines) < CHUNK:
             return
@@ -59,9 +60,9 @@ async def _lines(database: Database, letter: int) -> AsyncIterator[str]:
 
 def _cells(line: LogLine) -> list[str]:
     at = line.at.isoformat().replace("+00:00", "Z")
-    numbers = (line.campaign, line.undoes)
+    numbers = (line.bulk_act_id, line.undoes)
     return [
-        *(str(line.id), at, "" if line.organizer is None else str(line.organizer), _name(line), line.act),
+        *(str(line.id), at, "" if line.organizer_id is None else str(line.organizer_id), _name(line), line.act),
         *(" ".join(map(str, line.ids)), line.before, line.after, line.reason or ""),
         *("" if number is None else str(number) for number in numbers),
     ]

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from petition.core.errors import Refused
 from petition.core.i18n import N_
+from petition.core.ids import InvitationId
 from petition.organizers import member_queries, members
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import Role
@@ -44,7 +45,7 @@ async def cancel(request: Request, who: DeskVisit) -> Response:
     """Take an invitation back."""
     form = await http.form_of(request)
     async with http.site_of(request).database.transaction() as conn:
-        await members.cancel(conn, who.organizer.id, who.this.id, number_in(form, "invitation"))
+        await members.cancel(conn, who.organizer.id, who.this.id, InvitationId(number_in(form, "invitation")))
     return _back(who, "cancelled")
 
 

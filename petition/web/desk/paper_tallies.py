@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from petition.core.audit_log import Whose
 from petition.core.errors import Refused
-from petition.core.text_cleaning import id_of
+from petition.core.form_values import id_of
+from petition.core.ids import TallyId
 from petition.imports.steering import WHAT
 from petition.signatures import paper_tallies
 from petition.web import http
@@ -19,7 +20,7 @@ async def act(request: Request, who: DeskVisit) -> Response:
     """Add a tally, correct one, take one back, bring one back."""
     form = await http.form_of(request)
     site, whose = http.site_of(request), Whose(who.organizer.id, who.this.id)
-    given, step = id_of(form.get("tally", "")) or 0, form.get("step", "")
+    tally_id, step = TallyId((id_of(form.get("tally", ""), int) or 0) % 2**31), form.get("step", "")
     try:
         async with site.database.transaction() as conn:
             if step in {"add", "correct"}:
@@ -27,9 +28,9 @@ async def act(request: Request, who: DeskVisit) -> Response:
                 if step == "add":
                     await paper_tallies.add(conn, whose, tally)
                 else:
-                    await paper_tallies.correct(conn, whose, given % 2**31, tally)
+                    await paper_tallies.correct(conn, whose, tally_id, tally)
             elif step in {"undo", "redo"}:
-                await (paper_tallies.undo if step == "undo" else paper_tallies.redo)(conn, whose, given % 2**31)
+                await (paper_tallies.undo if step == "undo" else paper_tallies.redo)(conn, whose, tally_id)
             else:
                 raise Refused(WHAT)
     except Refused as refused:

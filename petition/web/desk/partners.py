@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.errors import Refused
+from petition.core.ids import PartnerId
 from petition.letters import partner_queries, partners
 from petition.web import http
 from petition.web.desk import page
@@ -45,12 +46,12 @@ async def act(request: Request, who: DeskVisit) -> Response:
     return http.redirect(f"/organizer/{who.this.slug}/partners{done}")
 
 
-def number_of(form: dict[str, str]) -> int:
+def number_of(form: dict[str, str]) -> PartnerId:
     """Return the partner's id. Raises a 400 for what is none."""
     number = number_in(form, "partner")
     if number >= 2**31:
         raise HTTPException(400)
-    return number
+    return PartnerId(number)
 
 
 async def _page(

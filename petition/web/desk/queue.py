@@ -6,9 +6,10 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.core import text_cleaning
 from petition.core.errors import NotFound, Refused
+from petition.core.form_values import id_of
 from petition.core.i18n import N_
+from petition.core.ids import LogId
 from petition.letters.keys import keys_for
 from petition.moderation import decisions, filters, labels, log_queries, queue, queue_queries, undoing
 from petition.signatures.listing import Cursor
@@ -49,7 +50,7 @@ async def undo_act(request: Request, who: DeskVisit) -> Response:
     where = where if where.replace("/", "").isalnum() else "queue"
     try:
         async with http.site_of(request).database.transaction() as conn:
-            log = text_cleaning.id_of(form.get("log", ""))
+            log = id_of(form.get("log", ""), LogId)
             if log is None:
                 raise NotFound("there is no such act")
             outcome = await undoing.undo(conn, queue_links.actor_of(who), http.site_of(request).wrapper, log)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from petition.core.database import Record
 from petition.core.errors import NotFound, Refused
+from petition.core.ids import UpdateId
 from petition.letters import update_queries as queries
 from petition.letters import updates
 from petition.web import http
@@ -87,11 +88,11 @@ def _address(who: DeskVisit) -> str:
     return f"/organizer/{who.this.slug}/updates"
 
 
-def _number(request: Request) -> int:
+def _number(request: Request) -> UpdateId:
     text: str = request.path_params["update"]
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise NotFound("there is no such update")
-    return int(text)
+    return UpdateId(int(text))
 
 
 async def _read(request: Request, who: DeskVisit) -> Record:

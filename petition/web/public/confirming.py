@@ -9,6 +9,7 @@ from petition.core import email_addresses, quotas
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import KeyDestroyed, Unavailable
 from petition.core.i18n import N_, pick_language
+from petition.core.ids import SignatureId
 from petition.core.quotas import DayKeys
 from petition.letters.published import PublishedLetter, PublishedLetters
 from petition.signatures import queries
@@ -38,13 +39,13 @@ async def show(request: Request) -> Response:
     return await _page(request, *await _place(request, request.path_params["token"]))
 
 
-async def _page(request: Request, live: PublishedLetter, signature: int, status: int = 200) -> Response:
+async def _page(request: Request, live: PublishedLetter, signature_id: SignatureId, status: int = 200) -> Response:
     """Show it, with the button, or why there is none for now and until when the link works."""
     site, token = http.site_of(request), request.path_params["token"]
     stopped = None if (why := live.letter.switches.pause) is None else pick_language(why, http.lang_of(request))
     async with site.database.connection() as conn:
-        row = await queries.see_pending(conn, live.letter.id, signature)
-        known = await queries.states(conn, [live.letter.id], [signature]) if row is None else []
+        row = await queries.see_pending(conn, live.letter.id, signature_id)
+        known = await queries.states(conn, [live.letter.id], [signature_id]) if row is None else []
     if known:
         return http.redirect(f"/{http.lang_of(request)}/signature/{token}")
     if row is None or not row["confirmable"]:
@@ -169,7 +170,7 @@ def _answer(request: Request, live: PublishedLetter, confirmation: Confirmation)
     return http.redirect(f"/{http.lang_of(request)}/{live.letter.slug}/signed{suffix}")
 
 
-async def _place(request: Request, token: str) -> tuple[PublishedLetter, int]:
+async def _place(request: Request, token: str) -> tuple[PublishedLetter, SignatureId]:
     site = http.site_of(request)
     letter, signature = site.tokens.read_signature(token)
     return await site.get(PublishedLetters).by_id(letter), signature

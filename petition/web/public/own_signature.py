@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from petition.core.i18n import N_
+from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter, PublishedLetters
 from petition.signatures import queries, self_service
 from petition.signatures.model import REASONS
@@ -62,7 +63,7 @@ async def data(request: Request) -> Response:
     return JSONResponse({"letter": live.letter.slug, **found.as_json()}, headers=headers)
 
 
-async def _place(request: Request) -> tuple[PublishedLetter, int]:
+async def _place(request: Request) -> tuple[PublishedLetter, SignatureId]:
     site = http.site_of(request)
     letter, signature = site.tokens.read_signature(request.path_params["token"])
     return await site.get(PublishedLetters).by_id(letter), signature

@@ -4,10 +4,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.core import text_cleaning
 from petition.core.client_networks import ONION
 from petition.core.database import Record
 from petition.core.errors import NotFound, Refused
+from petition.core.form_values import id_of
 from petition.core.quotas import HARDER_FACTOR, DayKeys
 from petition.letters.published import PublishedLetter, PublishedLetters
 from petition.moderation import labels, report_queries, reports
@@ -57,7 +57,7 @@ async def _place(request: Request) -> tuple[PublishedLetter, Record]:
     http.check_lang(request)
     site, given = http.site_of(request), request.path_params
     live = await site.get(PublishedLetters).get(given["slug"])
-    number = text_cleaning.id_of(given["entry"])
+    number = id_of(given["entry"], int)
     if given["kind"] not in set(Kind) or number is None or live.letter.switches.list_hidden:
         raise HTTPException(404)
     async with site.database.connection() as conn:

@@ -12,6 +12,7 @@ from petition.core import email_addresses
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import Gone, Unavailable
 from petition.core.i18n import N_
+from petition.core.ids import SignatureId
 from petition.core.quotas import DayKeys
 from petition.letters.published import PublishedLetter, PublishedLetters
 from petition.letters.switches import OFF, STRONGER
@@ -105,7 +106,7 @@ def _pending(
 ) -> PendingSignature:
     lang = http.lang_of(request)
     return PendingSignature(
-        id=secrets.randbits(63),
+        id=SignatureId(secrets.randbits(63)),
         kind=draft.kind,
         fields=live.letter.keys.hide({**draft.fields, "visibility": draft.visibility.value}),
         version=live.letter.version.number,
@@ -134,7 +135,7 @@ async def _wish(
     canonical = email_addresses.canonical(mailbox, letter.rules_version)
     network, network_limit = challenge.network_use(request, day)
     return SignRequest(
-        letter=letter.id,
+        letter_id=letter.id,
         digest=letter.keys.digest(canonical),
         address=mailbox.address,
         mail_lang=http.lang_of(request),

@@ -16,6 +16,7 @@ import pyotp
 import pytest
 
 from petition.core.audit_log import Actor
+from petition.core.ids import OrganizerId
 from petition.moderation import bulk_acts, messages
 from petition.moderation.model import Action, Filter
 from petition.organizers.model import Role
@@ -38,7 +39,7 @@ class World:
     site: Installation
     bench: Bench
     ids: dict[str, str]
-    organizers: dict[str, int]
+    organizers: dict[str, OrganizerId]
     clients: dict[str, httpx2.AsyncClient] = field(default_factory=dict)
 
     def path(self, at: DeskRoute, slug: str = SLUG) -> str:
@@ -107,7 +108,7 @@ async def world(site: Installation) -> AsyncIterator[World]:
         by = Actor(None, bench.letter.id)
         campaign = await bulk_acts.create(conn, by, Action.REMOVE, Filter())
         await messages.send(conn, by, bench.letter.keys, held, "Are you there?")
-    ids = {"signature": str(held), "campaign": str(campaign), "vera": str(vera), "log": str(outcome.log)}
+    ids = {"signature": str(held), "campaign": str(campaign), "vera": str(vera), "log": str(outcome.log_id)}
     world = World(site, bench, ids | {"token": "a" * 43, "credential": json.dumps(CREDENTIAL)}, {})
     async with AsyncExitStack() as stack:
         for who in (*VISITORS, "removed", "inviting"):
