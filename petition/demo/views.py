@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from petition.core.templates import STATIC, Renderer
 from petition.demo.inbox import Inbox, Mail, with_links
-from petition.web.http import policy
+from petition.web.headers import policy
 
 # A mail is untrusted: no script, no form, nothing from elsewhere. Its links lead out of the frame.
 _SANDBOX = "allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"

@@ -20,7 +20,7 @@ from petition.core.client_networks import ONION, of_scope
 from petition.core.settings import Settings
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetters
-from petition.web.http import common_headers
+from petition.web.headers import common_headers
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -12,7 +12,7 @@ from petition.core.client_networks import of_scope
 from petition.core.settings import Settings
 from petition.letters.switches import InstallationNotices
 from petition.web.count_stream import CountStreams
-from petition.web.http import common_headers, html_headers
+from petition.web.headers import common_headers, html_headers
 from petition.web.page_cache import CachedResponse, Header, PageCache, accepts_gzip, etag_matches
 from petition.web.throttle import RenderQueue
 

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -16,10 +16,10 @@ from petition.core.client_networks import of_scope
 from petition.core.database import Record
 from petition.core.errors import NotFound
 from petition.core.i18n import Language, pick_language
-from petition.core.settings import Settings
 from petition.core.templates import Renderer
+from petition.web.headers import html_headers
 from petition.web.page_cache import CachedResponse, Header, accepts_gzip, build_response, etag_matches
-from petition.web.site import Site
+from petition.web.services import Services
 
 MAX_BYTES = 64 * 1024  # of a body on public routes
 MAX_FIELDS = 60
@@ -39,10 +39,10 @@ class ErrorText(NamedTuple):
     retry_after: int | None = None
 
 
-def site_of(request: Request) -> Site:
-    """Return the running site."""
-    site: Site = request.scope["state"]["site"]  # asked ten times for a form; request.state makes an object first
-    return site
+def services_of(request: Request) -> Services:
+    """Return what the lifespan made."""
+    services: Services = request.scope["state"]["services"]  # hot: request.state would make an object first
+    return services
 
 
 def lang_of(request: Request) -> str:
@@ -53,20 +53,20 @@ def lang_of(request: Request) -> str:
     chosen: str | None = request.scope["state"].get("lang")
     if chosen is not None:
         return chosen
-    languages = site_of(request).renderer.languages
+    languages = services_of(request).renderer.languages
     lang = request.path_params.get("lang") or request.url.path.split("/")[1]
     return lang if lang in languages else languages.best(request.headers.get("accept-language", ""))
 
 
 def language_of(request: Request) -> Language:
     """Return the language of the page with its catalogue."""
-    return site_of(request).renderer.languages[lang_of(request)]
+    return services_of(request).renderer.languages[lang_of(request)]
 
 
 def check_lang(request: Request) -> str:
     """Return the language in the address. Raises a 404 if it is none of ours."""
     lang: str = request.path_params["lang"]
-    if lang not in site_of(request).renderer.languages:
+    if lang not in services_of(request).renderer.languages:
         raise HTTPException(404)
     return lang
 
@@ -75,7 +75,7 @@ def network_of(request: Request) -> str:
     """Return the network this request counts for."""
     asked: dict[str, Any] = request.scope["state"]  # this request's own; a form counts against two limits
     if "network" not in asked:
-        asked["network"] = of_scope(request.scope, site_of(request).settings)
+        asked["network"] = of_scope(request.scope, services_of(request).settings)
     network: str = asked["network"]
     return network
 
@@ -152,13 +152,13 @@ def context(request: Request, **extra: object) -> dict[str, Any]:
 def _banners(request: Request, lang: str, letter: object) -> list[tuple[str, str]]:
     """Return (language, text) of what stands on top of a page about ``letter``, or about none."""
     switches = getattr(letter, "switches", None)
-    return [pick_language(texts, lang) for texts in (switches or site_of(request).posted).banners]
+    return [pick_language(texts, lang) for texts in (switches or services_of(request).notices).banners]
 
 
 def page(request: Request, name: str, status: int = 200, /, **extra: object) -> Response:
     """Answer with template ``name`` in the page's language; never kept by anyone."""
     lang = lang_of(request)
-    body = site_of(request).renderer.render(name, lang, **context(request, **extra)).encode()
+    body = services_of(request).renderer.render(name, lang, **context(request, **extra)).encode()
     # No page mixes a secret with what a stranger may choose (there are no cookies), so compressing tells nobody
     # anything; and an error page must pass where connections freeze after 16 KB as well.
     small = _takes_gzip(request)
@@ -167,8 +167,8 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
 
 def error_page(request: Request, status: int, told: ErrorText) -> Response:
     """Answer with an error in words. It is the same for all who make this mistake, so it is made once."""
-    site, lang = site_of(request), lang_of(request)
-    made = _error(site.renderer, lang, status, told, tuple(_banners(request, lang, None)))
+    services, lang = services_of(request), lang_of(request)
+    made = _error(services.renderer, lang, status, told, tuple(_banners(request, lang, None)))
     small = _takes_gzip(request)
     return _uncached(request, made[small], status, small=small)
 
@@ -198,18 +198,18 @@ def cacheable_page(
 
     ``extra_headers`` take the place of those that every page has.
     """
-    site, lang = site_of(request), lang_of(request)
-    given = context(request, **({"canonical": site.settings.base_url + request.url.path} | extra))
-    text = site.renderer.render(name, lang, **given)
+    services, lang = services_of(request), lang_of(request)
+    given = context(request, **({"canonical": services.settings.base_url + request.url.path} | extra))
+    text = services.renderer.render(name, lang, **given)
     own = {each for each, _ in extra_headers}
-    usual = html_headers(site.settings, site.renderer.css_hash)
+    usual = html_headers(services.settings, services.renderer.css_hash)
     headers = [*(each for each in usual if each[0] not in own), (b"content-language", lang.encode())]
     headers += [(name.encode(), value.encode()) for name, value in _onion(request).items()]
     return build_response(text.encode(), HTML, [*headers, *extra_headers])
 
 
 def _onion(request: Request) -> dict[str, str]:
-    onion = site_of(request).settings.onion_url
+    onion = services_of(request).settings.onion_url
     return {"onion-location": f"{onion}{quote(request.url.path)}"} if onion else {}
 
 
@@ -239,48 +239,6 @@ def cached_body_as(request: Request, kept: CachedResponse, status: int) -> Respo
     response.raw_headers = [header for header in headers if header[0] not in {b"etag", b"cache-control"}]
     response.headers["cache-control"] = "no-store"
     return response
-
-
-def policy(css_hash: str, more: Mapping[str, str] | None = None) -> str:
-    """Return the content security policy of a page with our one inline stylesheet; ``more`` adds sources."""
-    sources = {
-        "default-src": "'none'",
-        "style-src": f"'{css_hash}'",
-        "script-src": "'self'",
-        "worker-src": "'self'",
-        "connect-src": "'self'",
-        "img-src": "'self' data:",
-        "form-action": "'self'",
-        "base-uri": "'none'",
-        "frame-ancestors": "'none'",
-    }
-    return policy_of(sources, more)
-
-
-def policy_of(sources: Mapping[str, str], more: Mapping[str, str] | None) -> str:
-    """Return a content security policy from its directives; ``more`` adds sources or directives."""
-    whole = dict(sources)
-    for name, source in (more or {}).items():
-        whole[name] = f"{whole[name]} {source}" if name in whole else source
-    return ";".join(f"{name} {source}" for name, source in whole.items())
-
-
-def common_headers(settings: Settings) -> list[Header]:
-    """Return the headers every answer carries."""
-    headers = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
-    if settings.secure:
-        headers.append((b"strict-transport-security", b"max-age=31536000"))
-    return headers
-
-
-def html_headers(settings: Settings, css_hash: str) -> list[Header]:
-    """Return the headers every page of ours carries."""
-    return [
-        *common_headers(settings),
-        (b"content-security-policy", policy(css_hash).encode()),
-        (b"cross-origin-opener-policy", b"same-origin"),
-        (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
-    ]
 
 
 def picture(row: Record | None, cache_control: str) -> Response:

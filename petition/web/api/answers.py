@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from petition.core.errors import TooMany
 from petition.web import http
 from petition.web.page_cache import Header
-from petition.web.throttle import MINUTE, Remaining, Throttle
+from petition.web.throttle import MINUTE, Remaining
 
 View = Callable[[Request], Awaitable[Response]]
 
@@ -54,7 +54,7 @@ def limited(policy: Policy, view: View) -> View:
     async def answer(request: Request) -> Response:
         if request.method == "OPTIONS":
             return preflight()
-        throttle, network = http.site_of(request).get(Throttle), http.network_of(request)
+        throttle, network = http.services_of(request).throttle, http.network_of(request)
         try:
             if policy.heavy:
                 async with throttle.read_slot(network) as left:
@@ -91,7 +91,7 @@ def limit_told(policy: Policy, most: int) -> Header:
 
 def too_many(request: Request, policy: Policy, seconds: int) -> Response:
     """Return the 429 of a network that has used up its minute."""
-    limits = http.site_of(request).settings.limits
+    limits = http.services_of(request).settings.limits
     body = {
         "type": QUOTA_EXCEEDED,
         "title": "Too Many Requests",

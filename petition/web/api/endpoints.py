@@ -19,16 +19,16 @@ from starlette.routing import BaseRoute, Route
 from petition.core.database import Record
 from petition.core.errors import Unavailable
 from petition.letters import partner_queries
-from petition.letters.published import PublishedLetter, PublishedLetters
+from petition.letters.published import PublishedLetter
 from petition.signatures import listing
 from petition.signatures.listing import BadCursor, Cursor
 from petition.signatures.model import Kind, Signatory
-from petition.web import http
+from petition.web import headers, http
 from petition.web.api import queries
 from petition.web.api.answers import DATABASE, EXPOSED, FOR_ANYONE, MEMORY, limit_told, limited
 from petition.web.api.description import MAX_ITEMS, PERIODS
 from petition.web.count_stream import CountStreams
-from petition.web.page_cache import CachedResponse, Header, PageCache, build_response
+from petition.web.page_cache import CachedResponse, Header, build_response
 
 JSON = b"application/json"
 # ASCII digits only, and never without an offset.
@@ -41,7 +41,7 @@ NOT_FOR_ENGINES = (b"x-robots-tag", b"noindex, noarchive")
 async def letter(request: Request) -> Response:
     """Give a letter's state, titles and count."""
     live = await _live(request)
-    about, base_url = live.letter, http.site_of(request).settings.base_url
+    about, base_url = live.letter, http.services_of(request).settings.base_url
     body = {
         "slug": about.slug,
         "state": about.state.value,
@@ -66,7 +66,7 @@ async def letter(request: Request) -> Response:
 async def count(request: Request) -> Response:
     """Give the count alone, from kept bytes that are made anew every few seconds, so that its time is of now."""
     await _live(request)
-    slug, pages = request.path_params["slug"], http.site_of(request).get(PageCache)
+    slug, pages = request.path_params["slug"], http.services_of(request).pages
 
     async def make() -> CachedResponse:
         live = await _live(request)
@@ -83,7 +83,7 @@ async def signatories(request: Request) -> Response:
     kind, q, after, limit = _asked(request)
     if live.letter.switches.list_hidden:
         raise HTTPException(403)
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         found, following = await listing.read(conn, live.letter.id, kind, q, after, limit)
     body = {"items": [_item(each) for each in found], "next": following.encode() if following else None}
     return http.CachedPageResponse(request, build_response(_dumped(body), JSON, [FOR_ANYONE, NOT_FOR_ENGINES]))
@@ -97,7 +97,7 @@ async def history(request: Request) -> Response:
     if step not in {"hour", "day"}:
         raise HTTPException(422, "step must be hour or day")
     before = _moment(asked["before"]) if "before" in asked else None
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         found = await queries.history(conn, live.letter.id, step, before, limit + 1)
     items = [_period(each) for each in reversed(found[:limit])]
     body = {"step": step, "items": items, "before": items[0]["start"] if len(found) > limit else None}
@@ -107,11 +107,11 @@ async def history(request: Request) -> Response:
 async def partners(request: Request) -> Response:
     """Tell how many came by each partner whose count an organizer has made public."""
     await _live(request)
-    slug, pages = request.path_params["slug"], http.site_of(request).get(PageCache)
+    slug, pages = request.path_params["slug"], http.services_of(request).pages
 
     async def make() -> CachedResponse:
         live = await _live(request)
-        async with http.site_of(request).database.connection() as conn:
+        async with http.services_of(request).database.connection() as conn:
             rows = await partner_queries.in_api(conn, live.letter.id)
         items = [{**dict(row), "total": row["people"] + row["representatives"]} for row in rows]
         return build_response(_dumped({"items": items}), JSON, _kept_headers(request))
@@ -122,7 +122,7 @@ async def partners(request: Request) -> Response:
 async def events(request: Request) -> Response:
     """Tell the count as it moves. The door has answered already where there was a place (``petition.live``)."""
     await _live(request)
-    streams = http.site_of(request).get(CountStreams)
+    streams = http.services_of(request).count_streams
     if request.method == "HEAD":
         response = Response()
         response.raw_headers = list(streams.headers)
@@ -145,7 +145,7 @@ class _Stream(Response):
 
 
 async def _live(request: Request) -> PublishedLetter:
-    return await http.site_of(request).get(PublishedLetters).get(request.path_params["slug"])
+    return await http.services_of(request).letters.get(request.path_params["slug"])
 
 
 def _asked(request: Request) -> tuple[Kind, str, Cursor | None, int | None]:
@@ -214,8 +214,8 @@ def _counted(request: Request, body: Mapping[str, Any], live: PublishedLetter) -
 
 def _kept_headers(request: Request) -> list[Header]:
     """Return the headers of an answer from memory, which the door sends by itself."""
-    settings = http.site_of(request).settings
-    return [FOR_ANYONE, EXPOSED, limit_told(MEMORY, settings.limits.api), *http.common_headers(settings)]
+    settings = http.services_of(request).settings
+    return [FOR_ANYONE, EXPOSED, limit_told(MEMORY, settings.limits.api), *headers.common_headers(settings)]
 
 
 def _dumped(body: Mapping[str, Any]) -> bytes:

@@ -33,7 +33,7 @@ async def act(request: Request, who: DeskVisit) -> Response:
     step, whose = form.get("step", ""), Whose(who.organizer.id, who.this.id)
     key = (id_of(form.get("key", ""), int) or 0) % 2**31
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             if step == "register":
                 if not who.session.fresh:
                     raise Refused(PROVE, "prove")
@@ -52,7 +52,7 @@ async def take(request: Request, who: DeskVisit) -> Response:
     job = id_of(request.path_params["job"], JobId)
     if job is None or job >= 2**31:
         raise NotFound("there is no such list")
-    database = http.site_of(request).database
+    database = http.services_of(request).database
     async with database.transaction() as conn:
         if await queries.state(conn, who.this.id, job) != "done":
             raise NotFound("there is no such list")
@@ -74,7 +74,7 @@ async def _parts(database: Database, letter_id: LetterId, job_id: JobId) -> Asyn
 
 
 async def _page(request: Request, who: DeskVisit, *, refused: Refused | None = None, typed: str = "") -> Response:
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         keys = await queries.keys(conn, who.this.id)
         jobs = await queries.jobs(conn, who.this.id)
     return page.desk_page(

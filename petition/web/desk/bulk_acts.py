@@ -24,7 +24,7 @@ TOP = 2**63 - 1
 async def show_all(request: Request, who: DeskVisit) -> Response:
     """Show campaigns, the newest first."""
     before = id_of(request.query_params.get("before", ""), int) or TOP
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         rows = await bulk_act_queries.newest(conn, who.this.id, before, PAGE + 1)
     found = [bulk_acts.bulk_act_in(row) for row in rows[:PAGE]]
     context = {"campaigns": found, "next": found[-1].id if len(rows) > PAGE else None, "problem": None}
@@ -37,7 +37,7 @@ async def make(request: Request, who: DeskVisit) -> Response:
     wanted = filters.filter_of(dict(parse_qsl(queue_links.return_query(form))))
     try:
         act = Action(form.get("act", ""))
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             campaign = await bulk_acts.create(conn, queue_links.actor_of(who), act, wanted)
     except (Refused, ValueError) as error:
         message = error.message if isinstance(error, Refused) else filters.WHAT
@@ -58,7 +58,7 @@ async def move(request: Request, who: DeskVisit) -> Response:
     campaign = _id(request)
     reason = form.get("reason", "")
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             given = Reason(reason) if reason in set(Reason) else None
             await bulk_acts.move(conn, queue_links.actor_of(who), campaign, form.get("step", ""), given)
     except Refused as refused:
@@ -74,10 +74,10 @@ def _id(request: Request) -> BulkActId:
 
 
 async def _page(request: Request, who: DeskVisit, *, refused: Refused | None = None) -> Response:
-    site, letter = http.site_of(request), who.this.id
-    async with site.database.connection() as conn:
+    services, letter = http.services_of(request), who.this.id
+    async with services.database.connection() as conn:
         campaign = await bulk_acts.read(conn, letter, _id(request))
-        keys = await keys_for(conn, letter, site.wrapper)
+        keys = await keys_for(conn, letter, services.wrapper)
         ids = await bulk_acts.examples(conn, letter, campaign) if campaign.state is bulk_acts.BulkActState.DRAFT else []
         rows = [await queue_queries.one(conn, letter, each) for each in ids]
     context: Mapping[str, object] = {

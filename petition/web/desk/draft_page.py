@@ -54,6 +54,6 @@ def value(name: str, written: str) -> Value:
 
 def preview_path(request: Request, who: DeskVisit, link: Record) -> str:
     """Return the address of a preview link, in the organizer's language."""
-    site = http.site_of(request)
-    token = site.tokens.for_preview(who.this.id, link["id"])
-    return f"{site.settings.base_url}/{who.lang}/preview/{token}"
+    services = http.services_of(request)
+    token = services.tokens.for_preview(who.this.id, link["id"])
+    return f"{services.settings.base_url}/{who.lang}/preview/{token}"

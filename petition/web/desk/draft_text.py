@@ -25,8 +25,8 @@ BODY_TIMEOUT = 120.0  # seconds: a picture over a slow line
 
 async def show(request: Request, who: DeskVisit) -> Response:
     """Show the draft."""
-    languages = tuple(http.site_of(request).renderer.languages)
-    async with http.site_of(request).database.connection() as conn:
+    languages = tuple(http.services_of(request).renderer.languages)
+    async with http.services_of(request).database.connection() as conn:
         row = await saving.found(conn, who.this.slug)
         draft = await store.load(conn, row, languages)
         link = await preview_link_queries.of_letter(conn, who.this.id)
@@ -36,9 +36,9 @@ async def show(request: Request, who: DeskVisit) -> Response:
 async def save(request: Request, who: DeskVisit) -> Response:
     """Save what was typed. A script is answered in JSON, everybody else with a page."""
     form = await _form(request)
-    site, languages = http.site_of(request), tuple(http.site_of(request).renderer.languages)
+    services, languages = http.services_of(request), tuple(http.services_of(request).renderer.languages)
     made, refused = await _made(form.files, languages)
-    async with site.database.transaction() as conn:
+    async with services.database.transaction() as conn:
         row = await saving.locked(conn, who.this.slug)
         saved = await saving.save(conn, row, who.organizer.id, languages, form.fields, made)
         link = await preview_link_queries.of_letter(conn, who.this.id)
@@ -55,7 +55,7 @@ async def save(request: Request, who: DeskVisit) -> Response:
 async def picture(request: Request, who: DeskVisit) -> Response:
     """Show a picture of the draft."""
     number = pictures.number_in(request.path_params["picture"])
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         row = None if number is None else await draft_queries.picture(conn, who.this.id, number)
     return http.picture(row, "no-store")
 
@@ -90,7 +90,7 @@ async def _made(
 
 def _told(request: Request, who: DeskVisit, saved: Saved) -> Response:
     """Tell a script what became of the form; what it has to show is made here, in the words of the page."""
-    renderer, language = http.site_of(request).renderer, http.language_of(request)
+    renderer, language = http.services_of(request).renderer, http.language_of(request)
 
     def made(template: str, **context: object) -> str:
         return renderer.render(

@@ -26,7 +26,7 @@ from petition.signatures.model import SignatureState
 from petition.web import http
 from petition.web.desk import page, queue_links
 from petition.web.desk.visit import DeskVisit
-from petition.web.site import Site
+from petition.web.services import Services
 
 MAX_AT_ONCE = 3  # lists on their way to one organizer, from one process: each is work for a thread as long as it goes
 
@@ -69,13 +69,13 @@ async def take(request: Request, who: DeskVisit) -> Response:
 
 
 async def _begun(request: Request, who: DeskVisit, order: ExportOrder) -> Response:
-    site = http.site_of(request)
-    async with site.database.transaction() as conn:
-        keys = await keys_for(conn, order.letter_id, site.wrapper)
+    services = http.services_of(request)
+    async with services.database.transaction() as conn:
+        keys = await keys_for(conn, order.letter_id, services.wrapper)
         log = await audit_log.record(conn, who.organizer.id, order.letter_id, "export.list", before=order.summary())
-    export = Export(site.database, keys, order)
+    export = Export(services.database, keys, order)
     headers = {"cache-control": "no-store", "content-disposition": _disposition(request, who, order.form)}
-    content = _sent(site, who, export, log)
+    content = _sent(services, who, export, log)
     return _Counted(content, headers=headers, media_type=TYPES[order.form], organizer_id=who.organizer.id)
 
 
@@ -108,7 +108,7 @@ def _order(form: Mapping[str, str], letter_id: LetterId, wanted: Filter) -> Expo
     return ExportOrder(letter_id, wanted, columns, Format(form["form"]))
 
 
-async def _sent(site: Site, who: DeskVisit, export: Export, log_id: LogId) -> AsyncIterator[bytes]:
+async def _sent(services: Services, who: DeskVisit, export: Export, log_id: LogId) -> AsyncIterator[bytes]:
     """Yield the file; in the end, however it came, note how many went out."""
     whole = False
     try:
@@ -117,15 +117,15 @@ async def _sent(site: Site, who: DeskVisit, export: Export, log_id: LogId) -> As
         whole = True
     finally:
         # Of its own, since whoever broke off has this one cancelled.
-        end = asyncio.create_task(_note_end(site, who, export.rows, log_id, whole=whole))
+        end = asyncio.create_task(_note_end(services, who, export.rows, log_id, whole=whole))
         _ends.add(end)
         end.add_done_callback(_ends.discard)
         with suppress(asyncio.CancelledError):
             await asyncio.shield(end)
 
 
-async def _note_end(site: Site, who: DeskVisit, rows: int, log_id: LogId, *, whole: bool) -> None:
-    async with site.database.transaction() as conn:
+async def _note_end(services: Services, who: DeskVisit, rows: int, log_id: LogId, *, whole: bool) -> None:
+    async with services.database.transaction() as conn:
         await audit_log.record(
             *(conn, who.organizer.id, who.this.id, "export.end"),
             ids=[log_id],

@@ -8,7 +8,6 @@ from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import OrganizerId
-from petition.core.quotas import DayKeys
 from petition.organizers.model import checked_name
 from petition.web import http
 from petition.web.desk.visit import ROOT, DeskVisit
@@ -48,15 +47,15 @@ def read_invited(request: Request, form: dict[str, str], errors: dict[str, str])
         mailbox = email_addresses.parse(form.get("email", ""))
     except BadAddress as bad:
         errors["email"] = bad.message
-    languages = http.site_of(request).renderer.languages
+    languages = http.services_of(request).renderer.languages
     lang = form["lang"] if form.get("lang") in languages else http.lang_of(request)
     return (name, mailbox, lang) if mailbox else None
 
 
 async def may_invite(request: Request, who: DeskVisit) -> bool:
     """Count an invitation; tell whether there have not been too many today."""
-    site = http.site_of(request)
-    use = (await site.get(DayKeys).today()).daily("invitations", str(who.organizer.id))
-    async with site.database.transaction() as conn:
+    services = http.services_of(request)
+    use = (await services.day_keys.today()).daily("invitations", str(who.organizer.id))
+    async with services.database.transaction() as conn:
         now = await quotas.spend(conn, {use: 1})
-    return now[use.key] <= site.settings.limits.invitations
+    return now[use.key] <= services.settings.limits.invitations

@@ -53,28 +53,28 @@ async def _follow_rights(request: Request, response: Response) -> None:
 
     Done with the answer, so that a request that fails leaves the browser with a cookie that works.
     """
-    session, site = getattr(request.state, "session", None), http.site_of(request)
+    session, services = getattr(request.state, "session", None), http.services_of(request)
     if session is None or not (session.renew or request.method not in SAFE):
         return
     # A script's answer may be thrown away with its page, and the one copy of the new cookie with it.
     if request.headers.get("sec-fetch-mode", "navigate") != "navigate":
         return
     with contextlib.suppress(Unavailable):  # the act is done, and the next request looks again
-        async with site.database.connection() as conn:
-            token = request.cookies[cookie_name(site.settings)]
+        async with services.database.connection() as conn:
+            token = request.cookies[cookie_name(services.settings)]
             renewed = await sessions.follow_rights(conn, session.id, token)
         if renewed is not None:
-            set_cookie(response, site.settings, renewed)
+            set_cookie(response, services.settings, renewed)
 
 
 def check_origin(request: Request) -> None:
     """Refuse an unsafe request unless the browser says that a page of ours sent it. Raises a 403."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    scheme = http.site_of(request).settings.base_url.partition("//")[0]
+    scheme = http.services_of(request).settings.base_url.partition("//")[0]
     # Proxies may name the usual port in Host; browsers never do in Origin.
     host = request.headers.get("host", "").lower().removesuffix({"https:": ":443"}.get(scheme, ":80"))
     ours = f"{scheme}//{host}"
-    onion = http.site_of(request).settings.onion_url
+    onion = http.services_of(request).settings.onion_url
     if site is None and origin is None:
         raise HTTPException(403)
     if site is not None and site != "same-origin":
@@ -89,7 +89,7 @@ async def _admit(request: Request, need: Access) -> DeskVisit | Response:
         return _send_to(request, "enter")
     organizer, session = known
     request.state.session = session
-    lang = organizer.lang if organizer.lang in http.site_of(request).renderer.languages else request.state.lang
+    lang = organizer.lang if organizer.lang in http.services_of(request).renderer.languages else request.state.lang
     request.state.lang = lang
     desk = DeskVisit(organizer, session, lang)
     if need is Access.SIGNED_IN:
@@ -104,7 +104,7 @@ async def _admit(request: Request, need: Access) -> DeskVisit | Response:
 
 
 async def _require_role(request: Request, desk: DeskVisit, needed: Role) -> DeskVisit | Response:
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         found = await queries.letter(conn, request.path_params["slug"], desk.organizer.id)
     if found is not None and found[0].state == "gone":
         raise Gone("the letter was taken down")
@@ -139,15 +139,15 @@ def _not_yours(request: Request, desk: DeskVisit) -> Response:
 
 async def session_of(request: Request) -> tuple[Organizer, Session] | None:
     """Return whose cookie came with this request."""
-    site = http.site_of(request)
-    token = request.cookies.get(cookie_name(site.settings))
+    services = http.services_of(request)
+    token = request.cookies.get(cookie_name(services.settings))
     if not token or len(token) > 100:
         return None
-    async with site.database.connection() as conn:
+    async with services.database.connection() as conn:
         return await queries.session(conn, sessions.digest_of(token))
 
 
 def _lang_of_stranger(request: Request) -> str:
-    languages = http.site_of(request).renderer.languages
+    languages = http.services_of(request).renderer.languages
     asked = request.query_params.get("lang", "")
     return asked if asked in languages else languages.best(request.headers.get("accept-language", ""))

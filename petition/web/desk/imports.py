@@ -40,12 +40,12 @@ async def show_all(request: Request, who: DeskVisit) -> Response:
 
 async def upload(request: Request, who: DeskVisit) -> Response:
     """Take a file in, piece by piece, encrypted as it comes."""
-    site, whose = http.site_of(request), Whose(who.organizer.id, who.this.id)
+    services, whose = http.services_of(request), Whose(who.organizer.id, who.this.id)
     stream = _stream(request)
     try:
         boundary = file_upload.boundary_of(request.headers.get("content-type", ""))
-        async with site.database.transaction() as conn:
-            keys = await keys_for(conn, whose.letter_id, site.wrapper)
+        async with services.database.transaction() as conn:
+            keys = await keys_for(conn, whose.letter_id, services.wrapper)
             number = await steering.begin(conn, whose)
     except BadUpload:
         raise HTTPException(415) from None
@@ -55,13 +55,13 @@ async def upload(request: Request, who: DeskVisit) -> Response:
     file = file_upload.File(stream, boundary)
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
-            size = await steering.store(site.database, whose, keys, number, file.pieces())
+            size = await steering.store(services.database, whose, keys, number, file.pieces())
         if not size:
             raise Refused(EMPTY, "file")
-        async with site.database.transaction() as conn:
+        async with services.database.transaction() as conn:
             await steering.uploaded(conn, whose, keys, number, file.name)
     except _EXPECTED as error:
-        async with site.database.connection() as conn:
+        async with services.database.connection() as conn:
             await queries.drop(conn, whose.letter_id, number)
         return await _broken_off(request, who, stream, error)
     return http.redirect(_address(who, number))
@@ -119,10 +119,10 @@ async def show(request: Request, who: DeskVisit) -> Response:
 async def move(request: Request, who: DeskVisit) -> Response:
     """Read again, try, start, cancel, undo, bring back."""
     form = await http.form_of(request)
-    site, number, whose = http.site_of(request), _number(request), Whose(who.organizer.id, who.this.id)
+    services, number, whose = http.services_of(request), _number(request), Whose(who.organizer.id, who.this.id)
     try:
-        async with site.database.transaction() as conn:
-            keys = await keys_for(conn, who.this.id, site.wrapper)
+        async with services.database.transaction() as conn:
+            keys = await keys_for(conn, who.this.id, services.wrapper)
             await steering.advance(conn, whose, keys, number, form)
     except Refused as refused:
         return await _page(request, who, number, form=form, refused=refused)
@@ -132,11 +132,11 @@ async def move(request: Request, who: DeskVisit) -> Response:
 async def problems(request: Request, who: DeskVisit) -> Response:
     """Hand out all rows that cannot be taken in, as a file: line, column, reason."""
     number = _number(request)
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         await steering.read(conn, who.this.id, number)
     name = f"{who.this.slug}-import-{number}.csv"
     headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}"'}
-    lines = _problem_lines(request, http.site_of(request).database, who.this.id, number)
+    lines = _problem_lines(request, http.services_of(request).database, who.this.id, number)
     return StreamingResponse(lines, headers=headers, media_type="text/csv; charset=utf-8")
 
 
@@ -167,10 +167,10 @@ def _address(who: DeskVisit, number: int) -> str:
 async def _page(
     request: Request, who: DeskVisit, number: int, *, form: Mapping[str, str] = {}, refused: Refused | None = None
 ) -> Response:
-    site, letter = http.site_of(request), who.this.id
-    async with site.database.connection() as conn:
+    services, letter = http.services_of(request), who.this.id
+    async with services.database.connection() as conn:
         intake = await steering.read(conn, letter, number)
-        keys = await keys_for(conn, letter, site.wrapper)
+        keys = await keys_for(conn, letter, services.wrapper)
         some = await queries.problems(conn, letter, number, 0, SHOWN_PROBLEMS) if intake.problems else []
         redo = await queries.undone(conn, letter, number) if intake.state is ImportState.UNDONE else 0
     about = FileInfo.revealed(intake.about, keys)

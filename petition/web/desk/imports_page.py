@@ -18,7 +18,7 @@ async def imports_page(
     request: Request, who: DeskVisit, *, refused: Refused | None = None, status: int = 422, form: Mapping[str, str] = {}
 ) -> Response:
     """Answer with the page; with what was refused, and what was typed in which tally's form."""
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         rows = await queries.newest(conn, who.this.id, who.organizer.id)
         found = await paper_tallies.all_of(conn, who.this.id)
     return page.desk_page(
@@ -28,7 +28,7 @@ async def imports_page(
         status if refused else 200,
         intakes=[import_job_in(row) for row in rows],
         tallies=found,
-        languages_of_letter=tuple(http.site_of(request).renderer.languages),
+        languages_of_letter=tuple(http.services_of(request).renderer.languages),
         form=form,
         problem=http.language_of(request).gettext(refused.message) if refused else None,
         problem_at=refused.field if refused else None,

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from petition.core.errors import Refused, Unavailable
 from petition.letters import lifecycle, lifecycle_queries, taking_down
 from petition.letters.lifecycle import WAYS, StateChange
-from petition.letters.published import PublishedLetters
 from petition.web import http
 from petition.web.desk import page
 from petition.web.desk.visit import ROOT, DeskVisit
@@ -26,9 +25,9 @@ async def change(request: Request, who: DeskVisit) -> Response:
     move = form.get("move", "")
     if move not in set(StateChange):
         raise HTTPException(400)
-    site = http.site_of(request)
+    services = http.services_of(request)
     try:
-        async with site.database.transaction() as conn:
+        async with services.database.transaction() as conn:
             await lifecycle.move(conn, who.organizer.id, who.this.id, StateChange(move))
     except Refused as refused:
         return await _page(request, who, refused=refused, status=409)
@@ -39,7 +38,7 @@ async def change(request: Request, who: DeskVisit) -> Response:
 async def take_down(request: Request, who: DeskVisit) -> Response:
     """Take the letter down: the one act of the desk that cannot be undone."""
     form = await http.form_of(request)
-    database, letter = http.site_of(request).database, who.this.id
+    database, letter = http.services_of(request).database, who.this.id
     try:
         async with database.transaction() as conn:
             await taking_down.take_down(conn, who.organizer.id, letter, form.get("slug", ""))
@@ -54,12 +53,12 @@ async def take_down(request: Request, who: DeskVisit) -> Response:
 async def _look(request: Request) -> None:
     """Have this process know at once; the others follow within a second."""
     with contextlib.suppress(Unavailable):
-        await http.site_of(request).get(PublishedLetters).refresh_now()
+        await http.services_of(request).letters.refresh_now()
 
 
 async def _page(request: Request, who: DeskVisit, *, refused: Refused | None = None, status: int = 200) -> Response:
     language = http.language_of(request)
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         now = await lifecycle_queries.state(conn, who.this.id)
         last = await lifecycle_queries.last_moved(conn, who.this.id)
     who = who.where_now(now["state"], has_digest_key=now["has_digest_key"]) if now else who

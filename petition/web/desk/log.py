@@ -25,7 +25,7 @@ async def show(request: Request, who: DeskVisit) -> Response:
     """Show acts, newest first."""
     given = request.query_params
     before = id_of(given.get("before", ""), int) or TOP
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         lines = await log_queries.page(conn, who.this.id, before, PAGE + 1)
         news = await queue_links.act_notice(conn, who.this.id, given)
     context = {"lines": lines[:PAGE], "next": lines[PAGE - 1].id if len(lines) > PAGE else None}
@@ -41,7 +41,7 @@ async def export(request: Request, who: DeskVisit) -> Response:
         "cache-control": "no-store",
         "content-disposition": f'attachment; filename="{who.this.slug}-log.csv"',
     }
-    lines = _lines(http.site_of(request).database, who.this.id)
+    lines = _lines(http.services_of(request).database, who.this.id)
     return StreamingResponse(lines, headers=headers, media_type="text/csv; charset=utf-8")
 
 

@@ -8,7 +8,6 @@ from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import InvitationId
 from petition.organizers import member_queries, members
-from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import Role
 from petition.web import http
 from petition.web.desk import page
@@ -26,7 +25,7 @@ async def show(request: Request, who: DeskVisit) -> Response:
 async def invite(request: Request, who: DeskVisit) -> Response:
     """Invite somebody by e-mail."""
     form = await http.form_of(request)
-    site = http.site_of(request)
+    services = http.services_of(request)
     errors: dict[str, str] = {}
     role = role_in(form.get("role"))
     if role is None:
@@ -36,15 +35,15 @@ async def invite(request: Request, who: DeskVisit) -> Response:
         return await _page(request, who, errors=errors, typed=form)
     if not await may_invite(request, who):
         return await _page(request, who, errors={"": TOO_MANY}, typed=form, status=429)
-    async with site.database.transaction() as conn:
-        await members.invite(conn, site.get(DeskKey), site.sealer, who.organizer.id, who.this.id, role, whom)
+    async with services.database.transaction() as conn:
+        await members.invite(conn, services.desk_key, services.sealer, who.organizer.id, who.this.id, role, whom)
     return _back(who, "invited")
 
 
 async def cancel(request: Request, who: DeskVisit) -> Response:
     """Take an invitation back."""
     form = await http.form_of(request)
-    async with http.site_of(request).database.transaction() as conn:
+    async with http.services_of(request).database.transaction() as conn:
         await members.cancel(conn, who.organizer.id, who.this.id, InvitationId(number_in(form, "invitation")))
     return _back(who, "cancelled")
 
@@ -58,7 +57,7 @@ async def change(request: Request, who: DeskVisit) -> Response:
     member = organizer_in(form)
     given = who.organizer.id, who.this.id, member, before
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             if form.get("act") == "remove":
                 await members.remove(conn, *given)
             elif after is not None:
@@ -74,7 +73,7 @@ async def restore(request: Request, who: DeskVisit) -> Response:
     """Undo a removal."""
     form = await http.form_of(request)
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             await members.restore(conn, who.organizer.id, who.this.id, organizer_in(form))
     except Refused as refused:
         return await _page(request, who, errors={"": refused.message}, status=409)
@@ -98,7 +97,7 @@ async def _page(
     typed: dict[str, str] | None = None,
     status: int = 422,
 ) -> Response:
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         rows = await member_queries.members(conn, who.this.id)
         invited = await member_queries.invitations(conn, who.this.id)
     language = http.language_of(request)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from petition.core.i18n import N_
 from petition.organizers.model import Role
-from petition.web import http
+from petition.web import headers, http
 from petition.web.desk.visit import ROOT, DeskVisit
 
 # Pages that stand under another one's tab.
@@ -58,7 +58,7 @@ def policy(more: Mapping[str, str] | None = None) -> str:
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }
-    return http.policy_of(sources, more)
+    return headers.policy_of(sources, more)
 
 
 def desk_page(request: Request, desk: DeskVisit | None, name: str, status: int = 200, /, **context: object) -> Response:
@@ -72,7 +72,7 @@ def desk_page(request: Request, desk: DeskVisit | None, name: str, status: int =
     sources = cast("Mapping[str, str] | None", context.pop("sources", None))
     given = {"desk": desk, "letter": desk and desk.letter, "tabs": _tabs(desk), "path": request.url.path, **context}
     given["tab"] = _tab_of(request)
-    body = http.site_of(request).renderer.render(name, lang, **given).encode()
+    body = http.services_of(request).renderer.render(name, lang, **given).encode()
     headers = {
         "cache-control": "no-store",
         "content-language": lang,

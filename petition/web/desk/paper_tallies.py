@@ -19,12 +19,12 @@ from petition.web.desk.visit import DeskVisit
 async def act(request: Request, who: DeskVisit) -> Response:
     """Add a tally, correct one, take one back, bring one back."""
     form = await http.form_of(request)
-    site, whose = http.site_of(request), Whose(who.organizer.id, who.this.id)
+    services, whose = http.services_of(request), Whose(who.organizer.id, who.this.id)
     tally_id, step = TallyId((id_of(form.get("tally", ""), int) or 0) % 2**31), form.get("step", "")
     try:
-        async with site.database.transaction() as conn:
+        async with services.database.transaction() as conn:
             if step in {"add", "correct"}:
-                tally = paper_tallies.tally_of(form, tuple(site.renderer.languages), datetime.now(UTC).date())
+                tally = paper_tallies.tally_of(form, tuple(services.renderer.languages), datetime.now(UTC).date())
                 if step == "add":
                     await paper_tallies.add(conn, whose, tally)
                 else:

@@ -25,7 +25,7 @@ async def act(request: Request, who: DeskVisit) -> Response:
     form = await http.form_of(request)
     given = who.organizer.id, who.this.id
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             match form.get("act"):
                 case "add":
                     name, title = partners.name_of(form.get("name", "")), partners.title_of(form.get("title", ""))
@@ -57,7 +57,7 @@ def number_of(form: dict[str, str]) -> PartnerId:
 async def _page(
     request: Request, who: DeskVisit, refused: Refused | None = None, typed: Mapping[str, str] | None = None
 ) -> Response:
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         rows = await partner_queries.everyone(conn, who.this.id)
     error = {refused.field: http.language_of(request).gettext(refused.message)} if refused else {}
     retired = request.query_params.get("partner", "")
@@ -72,5 +72,5 @@ async def _page(
         typed=typed if adding else {},
         done=request.query_params.get("done"),
         retired=retired if retired.isdecimal() else None,
-        base_url=http.site_of(request).settings.base_url,
+        base_url=http.services_of(request).settings.base_url,
     )

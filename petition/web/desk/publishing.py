@@ -30,7 +30,7 @@ LONG_NOTE = N_("An explanation has at most 1000 characters.")
 
 async def show(request: Request, who: DeskVisit) -> Response:
     """Show what would be published, and what is missing."""
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         draft = await _draft(request, who, await saving.found(conn, who.this.slug), conn)
     return await _page(request, who, draft, {}, None)
 
@@ -40,7 +40,7 @@ async def publish(request: Request, who: DeskVisit) -> Response:
     form = await http.form_of(request)
     draft: Draft | None = None
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             row = await saving.locked(conn, who.this.slug)
             draft = await _draft(request, who, row, conn)
             if form.get("draft") != draft_fields.digest_of_all(draft.fields):
@@ -62,7 +62,7 @@ def _done(who: DeskVisit) -> Response:
 
 
 async def _draft(request: Request, who: DeskVisit, row: Record, conn: Connection) -> Draft:
-    return await store.load(conn, row, tuple(http.site_of(request).renderer.languages))
+    return await store.load(conn, row, tuple(http.services_of(request).renderer.languages))
 
 
 def check(draft: Draft, state: str) -> None:

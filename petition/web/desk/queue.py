@@ -33,9 +33,9 @@ async def decide(request: Request, who: DeskVisit) -> Response:
     try:
         given, reason = filters.action_of(form | ({"act": act} if one else {}))
         seen = filters.last_seen_acts(dict([one.split(":")]) if one.count(":") == 1 else form)
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             outcome = await decisions.decide(
-                conn, queue_links.actor_of(who), http.site_of(request).wrapper, given, seen, reason
+                conn, queue_links.actor_of(who), http.services_of(request).wrapper, given, seen, reason
             )
     except Refused as refused:
         return await _page(request, who, dict(parse_qsl(back)), form=form, refused=refused)
@@ -49,11 +49,11 @@ async def undo_act(request: Request, who: DeskVisit) -> Response:
     where = place if place == "log" or place.startswith(("signatures/", "campaigns/")) else "queue"
     where = where if where.replace("/", "").isalnum() else "queue"
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             log = id_of(form.get("log", ""), LogId)
             if log is None:
                 raise NotFound("there is no such act")
-            outcome = await undoing.undo(conn, queue_links.actor_of(who), http.site_of(request).wrapper, log)
+            outcome = await undoing.undo(conn, queue_links.actor_of(who), http.services_of(request).wrapper, log)
         if not outcome.changed:
             raise Refused(NOTHING_TO_UNDO)
     except Refused as refused:
@@ -71,11 +71,11 @@ async def _page(
     form: Mapping[str, str] | None = None,
     refused: Refused | None = None,
 ) -> Response:
-    site, letter = http.site_of(request), who.this.id
+    services, letter = http.services_of(request), who.this.id
     wanted = filters.filter_of(given)
     after = Cursor.decode(given["after"]) if given.get("after") else None
-    async with site.database.connection() as conn:
-        keys = await keys_for(conn, letter, site.wrapper)
+    async with services.database.connection() as conn:
+        keys = await keys_for(conn, letter, services.wrapper)
         found = await queue.read(conn, letter, keys, wanted, after)
         waiting, flagged = await queue_queries.waiting(conn, letter)
         context = {
@@ -107,6 +107,6 @@ async def _page(
         problem_at=refused.field if refused else None,
         words=labels.WORDS,
         most_counted=queue_queries.MAX_COUNTED,
-        langs=tuple(site.renderer.languages),
+        langs=tuple(services.renderer.languages),
         **context,
     )

@@ -6,7 +6,6 @@ from starlette.responses import Response
 from petition.core import audit_log
 from petition.core.errors import Refused
 from petition.organizers import factor_queries, queries, second_factor, sessions
-from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import checked_name
 from petition.web import http
 from petition.web.desk import page, session_cookie, visit
@@ -26,7 +25,7 @@ async def name(request: Request, who: DeskVisit) -> Response:
         called = checked_name(form.get("name", ""))
     except Refused as refused:
         return await _page(request, who, refused, typed=form.get("name", ""))
-    async with http.site_of(request).database.transaction() as conn:
+    async with http.services_of(request).database.transaction() as conn:
         await queries.set_name(conn, who.organizer.id, called)
         await audit_log.record(conn, who.organizer.id, None, "organizer.name", ids=[who.organizer.id])
     return http.redirect(f"{SECURITY}?done=name")
@@ -41,7 +40,7 @@ async def remove(request: Request, who: DeskVisit) -> Response:
     if passkey is None and form.get("totp") != "yes":
         return http.redirect(SECURITY)
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             await second_factor.remove(conn, who.organizer.id, passkey)
     except Refused as refused:
         return await _page(request, who, refused)
@@ -52,10 +51,10 @@ async def codes(request: Request, who: DeskVisit) -> Response:
     """Replace the recovery codes, and show the new ones this once."""
     if not may_change(who):
         return http.redirect(f"{SECOND}?again=1")
-    site = http.site_of(request)
-    async with site.database.transaction() as conn:
+    services = http.services_of(request)
+    async with services.database.transaction() as conn:
         await factor_queries.lock(conn, who.organizer.id)
-        new = await second_factor.new_codes(conn, site.get(DeskKey), who.organizer.id)
+        new = await second_factor.new_codes(conn, services.desk_key, who.organizer.id)
     return page.desk_page(request, who, "desk/codes.html", codes=new)
 
 
@@ -63,15 +62,15 @@ async def end(request: Request, who: DeskVisit) -> Response:
     """End one session, or all but this."""
     form = await http.form_of(request)
     given = form.get("session", "")
-    site = http.site_of(request)
-    async with site.database.transaction() as conn:
+    services = http.services_of(request)
+    async with services.database.transaction() as conn:
         if given == "others":
             await sessions.end_others(conn, who.organizer.id, who.session.id)
         elif given.isdecimal() and int(given) < 2**63:
             await sessions.end(conn, who.organizer.id, int(given))
     if given == str(who.session.id):
         response = http.redirect(f"{visit.ROOT}enter?lang={who.lang}")
-        session_cookie.drop_cookie(response, site.settings)
+        session_cookie.drop_cookie(response, services.settings)
         return response
     return http.redirect(f"{SECURITY}?done=ended")
 
@@ -84,7 +83,7 @@ def _bytes(text: str) -> bytes | None:
 
 
 async def _page(request: Request, who: DeskVisit, refused: Refused | None = None, typed: str | None = None) -> Response:
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         totp = await factor_queries.totp(conn, who.organizer.id)
         passkeys = await factor_queries.passkeys(conn, who.organizer.id)
         left = await factor_queries.codes(conn, who.organizer.id)

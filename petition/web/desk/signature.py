@@ -28,7 +28,7 @@ from petition.moderation.model import Action, ActOutcome
 from petition.web import http
 from petition.web.desk import page, queue_links
 from petition.web.desk.visit import DeskVisit
-from petition.web.site import Site
+from petition.web.services import Services
 
 Doing = Callable[["_Here", Connection, Mapping[str, str]], Awaitable[ActOutcome | None]]
 
@@ -37,7 +37,7 @@ class _Here:
     """One signature of the letter in the address."""
 
     def __init__(self, request: Request, who: DeskVisit) -> None:
-        self.site: Site = http.site_of(request)
+        self.services: Services = http.services_of(request)
         self.who = who
         self.by = queue_links.actor_of(who)
         signature_id = id_of(request.path_params["signature"], SignatureId)
@@ -47,7 +47,7 @@ class _Here:
 
     async def keys(self, conn: Connection) -> LetterKeys:
         """Return the letter's keys."""
-        return await keys_for(conn, self.by.letter_id, self.site.wrapper)
+        return await keys_for(conn, self.by.letter_id, self.services.wrapper)
 
     async def row(self, conn: Connection) -> Record:
         """Return the signature. Raises ``NotFound``."""
@@ -70,7 +70,7 @@ async def act(request: Request, who: DeskVisit) -> Response:
     try:
         if doing is None:
             raise Refused(filters.WHAT)
-        async with here.site.database.transaction() as conn:
+        async with here.services.database.transaction() as conn:
             outcome = await doing(here, conn, form)
     except Refused as refused:
         return await _page(request, who, form=form, refused=refused)
@@ -82,16 +82,16 @@ async def _decide(here: _Here, conn: Connection, form: Mapping[str, str]) -> Act
     act, reason = filters.action_of(form)
     await here.row(conn)
     seen = {here.signature_id: filters.last_seen_act(form.get("seen", "0"))}
-    return await decisions.decide(conn, here.by, here.site.wrapper, act, seen, reason)
+    return await decisions.decide(conn, here.by, here.services.wrapper, act, seen, reason)
 
 
 async def _names(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
     called = organizations.read(form)
     row = await here.row(conn)
     if row["organization"] is not None:
-        log = await organizations.correct(conn, here.by, here.site.wrapper, row["organization"], called)
+        log = await organizations.correct(conn, here.by, here.services.wrapper, row["organization"], called)
         return ActOutcome((here.signature_id,), log_id=log)
-    log_of_held = await organizations.correct_held(conn, here.by, here.site.wrapper, here.signature_id, called)
+    log_of_held = await organizations.correct_held(conn, here.by, here.services.wrapper, here.signature_id, called)
     changed = () if log_of_held is None else (here.signature_id,)
     return ActOutcome(changed, () if changed else (here.signature_id,), log_of_held)
 
@@ -100,7 +100,7 @@ async def _merge(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActO
     row, into = await here.row(conn), id_of(form.get("into", ""), OrganizationId)
     if row["organization"] is None or into is None:
         raise Refused(filters.NOBODY, "into")
-    log = await organizations.merge(conn, here.by, here.site.wrapper, row["organization"], into)
+    log = await organizations.merge(conn, here.by, here.services.wrapper, row["organization"], into)
     return ActOutcome((here.signature_id,), log_id=log)
 
 
@@ -123,7 +123,7 @@ async def _message(here: _Here, conn: Connection, form: Mapping[str, str]) -> Ac
 async def _second(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
     names = queue.names_of(await here.row(conn), keys := await here.keys(conn))
     address = form.get("second", "")
-    await messages.ask_second(conn, here.by, keys, here.site.sealer, here.signature_id, names.website, address)
+    await messages.ask_second(conn, here.by, keys, here.services.sealer, here.signature_id, names.website, address)
     return None
 
 
@@ -142,7 +142,7 @@ async def _page(
     request: Request, who: DeskVisit, *, form: Mapping[str, str] | None = None, refused: Refused | None = None
 ) -> Response:
     here, given = _Here(request, who), request.query_params
-    async with here.site.database.connection() as conn:
+    async with here.services.database.connection() as conn:
         row, keys = await here.row(conn), await here.keys(conn)
         line = queue.item_in(row, keys)
         words = queue.tsquery(asked := given.get("like", "")[: filters.MAX_QUERY])

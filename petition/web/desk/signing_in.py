@@ -8,9 +8,8 @@ from petition.core.client_networks import ONION
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import BadToken
 from petition.core.i18n import N_
-from petition.core.quotas import HARDER_FACTOR, DayKeys
+from petition.core.quotas import HARDER_FACTOR
 from petition.organizers import invitations, overview_queries, queries, sessions, sign_in_links
-from petition.organizers.desk_key import DeskKey
 from petition.web import http
 from petition.web.desk import guard, page, session_cookie
 from petition.web.desk.visit import ROOT, DeskVisit
@@ -26,7 +25,7 @@ USED_WHY = N_("A link works once, and for 15 minutes only. Ask for a new one.")
 
 async def home(request: Request, who: DeskVisit) -> Response:
     """Show one's letters."""
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         rows = await queries.letters(conn, who.organizer.id)
     letters = [(queries.letter_in(row), row) for row in rows]
     return page.desk_page(request, who, "desk/home.html", letters=letters, done=request.query_params.get("done"))
@@ -35,7 +34,7 @@ async def home(request: Request, who: DeskVisit) -> Response:
 async def overview(request: Request, who: DeskVisit) -> Response:
     """Show one letter: its count, and what waits for somebody, each with the way there."""
     letter = who.this.id
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         context = {
             "counts": await queries.letter_counts(conn, letter),
             "waiting": await overview_queries.waiting(conn, letter),
@@ -56,30 +55,30 @@ async def ask(request: Request) -> Response:
 async def send(request: Request) -> Response:
     """Have a link mailed. The answer, and what the database is asked, are the same for every address."""
     form = await http.form_of(request)
-    site = http.site_of(request)
+    services = http.services_of(request)
     try:
         mailbox = email_addresses.parse(form.get("email", ""))
     except BadAddress as error:
         told = http.language_of(request).gettext(error.message)
         return _ask_page(request, typed=form.get("email", ""), problem=told, status=422)
-    bounds = site.settings.limits
-    day = await site.get(DayKeys).today()
+    bounds = services.settings.limits
+    day = await services.day_keys.today()
     origin = http.network_of(request)
     network = day.hourly("entry-network", origin)
     address = day.hourly("entry", email_addresses.canonical(mailbox))
-    async with site.database.transaction() as conn:
+    async with services.database.transaction() as conn:
         now = await quotas.spend(conn, {network: 1, address: 1})
         if now[network.key] > bounds.entry_network * (HARDER_FACTOR if origin == ONION else 1):
             return _too_many(request)
         if now[address.key] <= bounds.entry:
-            await sign_in_links.ask(conn, site.get(DeskKey), site.sealer, mailbox, http.lang_of(request))
+            await sign_in_links.ask(conn, services.desk_key, services.sealer, mailbox, http.lang_of(request))
     return http.redirect(f"{ROOT}enter?sent=1&lang={http.lang_of(request)}")
 
 
 async def show_link(request: Request) -> Response:
     """Show the button. Mail scanners open links, so this changes nothing."""
     token = _token(request)
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         row = await queries.see_entry(conn, sessions.digest_of(token))
     if row is None:
         return _used(request)
@@ -90,10 +89,10 @@ async def show_link(request: Request) -> Response:
 
 async def enter(request: Request) -> Response:
     """Use the link up and begin a session; what it may do waits for the second factor."""
-    site = http.site_of(request)
-    old = request.cookies.get(session_cookie.cookie_name(site.settings))
+    services = http.services_of(request)
+    old = request.cookies.get(session_cookie.cookie_name(services.settings))
     browser = sessions.browser_of(request.headers.get("user-agent", ""))
-    async with site.database.transaction() as conn:
+    async with services.database.transaction() as conn:
         used = await queries.use_entry(conn, sessions.digest_of(_token(request)))
         organizer = await invitations.organizer_of(conn, *used) if used else None
         if used is None or organizer is None:
@@ -102,26 +101,26 @@ async def enter(request: Request) -> Response:
             await queries.set_first_lang(conn, organizer, http.lang_of(request))
         cookie = await sessions.begin(conn, organizer, browser, old)
     response = http.redirect(f"{ROOT}second")
-    session_cookie.set_cookie(response, site.settings, cookie)
+    session_cookie.set_cookie(response, services.settings, cookie)
     return response
 
 
 async def leave(request: Request, who: DeskVisit) -> Response:
     """End this session."""
-    site = http.site_of(request)
-    async with site.database.transaction() as conn:
+    services = http.services_of(request)
+    async with services.database.transaction() as conn:
         await sessions.end(conn, who.organizer.id, who.session.id)
     response = http.redirect(f"{ROOT}enter?lang={who.lang}")
-    session_cookie.drop_cookie(response, site.settings)
+    session_cookie.drop_cookie(response, services.settings)
     return response
 
 
 async def language(request: Request, who: DeskVisit) -> Response:
     """Change the language of the desk's pages, and lead back."""
     form = await http.form_of(request)
-    site = http.site_of(request)
-    if form.get("lang") in site.renderer.languages:
-        async with site.database.transaction() as conn:
+    services = http.services_of(request)
+    if form.get("lang") in services.renderer.languages:
+        async with services.database.transaction() as conn:
             await queries.set_lang(conn, who.organizer.id, form["lang"])
     back = form.get("back", "")
     return http.redirect(back if back.startswith(ROOT) and "\\" not in back else ROOT)
@@ -141,7 +140,7 @@ def _token(request: Request) -> str:
 
 
 def _known_lang(request: Request, lang: str | None) -> str:
-    return lang if lang and lang in http.site_of(request).renderer.languages else http.lang_of(request)
+    return lang if lang and lang in http.services_of(request).renderer.languages else http.lang_of(request)
 
 
 def _used(request: Request) -> Response:

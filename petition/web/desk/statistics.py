@@ -40,7 +40,7 @@ class Chart:
 
 async def show(request: Request, who: DeskVisit) -> Response:
     """Show a letter's figures."""
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         figures = await _figures(conn, who)
     tongue = http.language_of(request)
     drawn = _charts(figures, tongue) if figures.days else {}
@@ -55,7 +55,7 @@ async def export(request: Request, who: DeskVisit) -> Response:
     make = FILES.get(request.path_params["what"])
     if make is None:
         raise HTTPException(404)
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         lines = await make(conn, who)
     name = f"{who.this.slug}-{request.path_params['what']}.csv"
     headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}"'}

@@ -11,7 +11,6 @@ from petition.core.errors import Refused, Unavailable
 from petition.core.i18n import N_
 from petition.letters import switch_actions
 from petition.letters import switch_queries as queries
-from petition.letters.published import PublishedLetters
 from petition.letters.switch_actions import SwitchChanged
 from petition.letters.switches import OFF, Switch
 from petition.web import http
@@ -32,23 +31,23 @@ async def change(request: Request, who: DeskVisit) -> Response:
     """Put one switch into another position, or back to where it was."""
     form = await http.form_of(request)
     name, revision = _switch(form), number_in(form, "revision")
-    site, letter = http.site_of(request), who.letter.id if who.letter else None
+    services, letter = http.services_of(request), who.letter.id if who.letter else None
     try:
-        async with site.database.transaction() as conn:
+        async with services.database.transaction() as conn:
             if form.get("act") == "undo":
                 await switch_actions.undo(conn, who.organizer.id, letter, name, revision)
             else:
                 value = form.get("value", "")
                 if value not in name.values:
                     raise HTTPException(400)
-                texts = switch_actions.texts_in(form, tuple(site.renderer.languages), name, value)
+                texts = switch_actions.texts_in(form, tuple(services.renderer.languages), name, value)
                 await switch_actions.set_switch(conn, who.organizer.id, letter, name, revision, value, texts)
     except Refused as refused:
         return await _page(request, who, wrong=(name, refused, form))
     except SwitchChanged:
         return await _page(request, who, first=name)
     with contextlib.suppress(Unavailable):  # whoever switched sees it in force; other processes follow within a second
-        await site.get(PublishedLetters).refresh_now()
+        await services.letters.refresh_now()
     return http.redirect(f"{_address(who)}?done={name.value}")
 
 
@@ -72,7 +71,7 @@ async def _page(
 ) -> Response:
     language = http.language_of(request)
     letter = who.letter.id if who.letter else None
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         rows = {row["name"]: dict(row) for row in await queries.all_switches(conn, letter)}
         last = await queries.last_switched(conn, letter, first) if first else None
         switched = await queries.names_on(conn, letter)

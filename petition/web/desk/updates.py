@@ -30,11 +30,11 @@ async def add(request: Request, who: DeskVisit) -> Response:
     """Keep a new draft, publish it at once, or only show what it would look like."""
     form = await http.form_of(request, MAX_BYTES)
     act = _act(form)
-    texts, errors = updates.texts_in(form, tuple(http.site_of(request).renderer.languages))
+    texts, errors = updates.texts_in(form, tuple(http.services_of(request).renderer.languages))
     if errors or act == "preview":
         return await _list(request, who, form=form, errors=errors, preview=texts)
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             number = await updates.add(conn, who.organizer.id, who.this.id, texts)
             if act == "publish":
                 _check_published(who)
@@ -57,15 +57,15 @@ async def change(request: Request, who: DeskVisit) -> Response:
     texts: updates.Texts = {}
     try:
         if act in {"remove", "back"}:
-            async with http.site_of(request).database.transaction() as conn:
+            async with http.services_of(request).database.transaction() as conn:
                 await updates.move(conn, by, letter, update, revision, back=act == "back")
             return http.redirect(f"{_address(who)}/{update}?done={act}")
-        texts, errors = updates.texts_in(form, tuple(http.site_of(request).renderer.languages))
+        texts, errors = updates.texts_in(form, tuple(http.services_of(request).renderer.languages))
         if errors or act == "preview":
             return await _one(request, who, await _read(request, who), form=form, errors=errors, preview=texts)
         if act == "publish":
             _check_published(who)
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             await updates.save(conn, by, letter, update, revision, texts, publish=act == "publish")
     except Refused as refused:
         return await _one(request, who, await _read(request, who), form=form, errors={refused.field: refused.message})
@@ -96,7 +96,7 @@ def _number(request: Request) -> UpdateId:
 
 
 async def _read(request: Request, who: DeskVisit) -> Record:
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         row = await queries.one(conn, who.this.id, _number(request))
     if row is None:
         raise NotFound("there is no such update")
@@ -111,7 +111,7 @@ async def _list(
     errors: Mapping[str, str] | None = None,
     preview: updates.Texts | None = None,
 ) -> Response:
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         rows = await queries.all_news(conn, who.this.id)
     return await _page(request, who, "desk/updates.html", form or {}, errors or {}, preview, rows=rows)
 

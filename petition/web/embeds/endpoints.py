@@ -11,12 +11,12 @@ from starlette.routing import BaseRoute, Route
 
 from petition.core.i18n import Language
 from petition.core.resources import PACKAGE
-from petition.letters.published import PublishedLetter, PublishedLetters
-from petition.web import http
+from petition.letters.published import PublishedLetter
+from petition.web import headers, http
 from petition.web.embeds import badge as drawing
 from petition.web.embeds import counter_text
 from petition.web.embeds.options import FOR_ANYONE, JSON, STYLES, THEMES, choice, key_of
-from petition.web.page_cache import CachedResponse, CacheTier, Header, PageCache, build_response
+from petition.web.page_cache import CachedResponse, CacheTier, Header, build_response
 
 SVG = b"image/svg+xml"
 SCRIPT = b"text/javascript; charset=utf-8"
@@ -62,24 +62,24 @@ async def _answer(
     """Answer with what is kept under ``key``. Raises ``NotFound`` for a letter that is not there."""
     await _live(request)
     slug = request.path_params["slug"]
-    return http.CachedPageResponse(request, await http.site_of(request).get(PageCache).get(key, slug, make, shelf))
+    return http.CachedPageResponse(request, await http.services_of(request).pages.get(key, slug, make, shelf))
 
 
 async def _live(request: Request) -> PublishedLetter:
-    return await http.site_of(request).get(PublishedLetters).get(request.path_params["slug"])
+    return await http.services_of(request).letters.get(request.path_params["slug"])
 
 
 def _language_asked(request: Request) -> Language:
-    languages = http.site_of(request).renderer.languages
+    languages = http.services_of(request).renderer.languages
     return languages[choice(request.query_params, "lang", languages)]
 
 
 def _usual(request: Request) -> dict[str, str]:
-    return {"lang": next(iter(http.site_of(request).renderer.languages))}
+    return {"lang": next(iter(http.services_of(request).renderer.languages))}
 
 
 def _common(request: Request) -> list[Header]:
-    return http.common_headers(http.site_of(request).settings)
+    return headers.common_headers(http.services_of(request).settings)
 
 
 def _drawn(theme: str) -> Header:
@@ -90,15 +90,15 @@ def _drawn(theme: str) -> Header:
 
 async def component(request: Request) -> Response:
     """Give the script of ``<petition-counter>``, with the words of every language in it."""
-    site = http.site_of(request)
+    services = http.services_of(request)
 
     async def make() -> CachedResponse:
         source = (PACKAGE / "web" / "embeds" / "counter.js").read_text(encoding="utf-8")
-        told = json.dumps(counter_text.table(site.renderer.languages), ensure_ascii=False, separators=(",", ":"))
+        told = json.dumps(counter_text.table(services.renderer.languages), ensure_ascii=False, separators=(",", ":"))
         body = source.replace(NO_WORDS, f"const WORDS = {told};", 1)
         return build_response(body.encode(), SCRIPT, [*FOR_ANYONE, *_common(request)], FOR_AN_HOUR)
 
-    return http.CachedPageResponse(request, await site.get(PageCache).get("/embed.js", "/embed.js", make))
+    return http.CachedPageResponse(request, await services.pages.get("/embed.js", "/embed.js", make))
 
 
 ROUTES: list[BaseRoute] = [

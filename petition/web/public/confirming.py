@@ -10,10 +10,9 @@ from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import KeyDestroyed, Unavailable
 from petition.core.i18n import N_, pick_language
 from petition.core.ids import SignatureId
-from petition.core.quotas import DayKeys
-from petition.letters.published import PublishedLetter, PublishedLetters
+from petition.letters.published import PublishedLetter
 from petition.signatures import queries
-from petition.signatures.confirming import Confirmation, Confirming, ConfirmRequest, ConfirmResult
+from petition.signatures.confirming import Confirmation, ConfirmRequest, ConfirmResult
 from petition.signatures.model import Kind
 from petition.web import http
 from petition.web.public import challenge
@@ -41,9 +40,9 @@ async def show(request: Request) -> Response:
 
 async def _page(request: Request, live: PublishedLetter, signature_id: SignatureId, status: int = 200) -> Response:
     """Show it, with the button, or why there is none for now and until when the link works."""
-    site, token = http.site_of(request), request.path_params["token"]
+    services, token = http.services_of(request), request.path_params["token"]
     stopped = None if (why := live.letter.switches.pause) is None else pick_language(why, http.lang_of(request))
-    async with site.database.connection() as conn:
+    async with services.database.connection() as conn:
         row = await queries.see_pending(conn, live.letter.id, signature_id)
         known = await queries.states(conn, [live.letter.id], [signature_id]) if row is None else []
     if known:
@@ -74,7 +73,7 @@ async def confirm(request: Request) -> Response:
     http.check_lang(request)
     live, signature = await _place(request, request.path_params["token"])
     claim = ConfirmRequest(live.letter.id, signature, live.letter.keys)
-    confirmation = await http.site_of(request).get(Confirming).submit(claim)
+    confirmation = await http.services_of(request).confirming.submit(claim)
     if confirmation.result is ConfirmResult.STOPPED:
         response = await _page(request, await _now(request, live), signature, 503)
         response.headers["retry-after"] = str(HOUR)
@@ -86,7 +85,7 @@ async def confirm_by_code(request: Request) -> Response:
     """Confirm the signature that the typed address and code belong to."""
     http.check_lang(request)
     form = await http.form_of(request)
-    live = await http.site_of(request).get(PublishedLetters).get(request.path_params["slug"])
+    live = await http.services_of(request).letters.get(request.path_params["slug"])
     code = re.sub(r"\s", "", form.get("code", ""))
     errors: dict[str, str] = {}
     try:
@@ -106,20 +105,20 @@ async def confirm_by_code(request: Request) -> Response:
 async def _by_code(
     request: Request, live: PublishedLetter, form: dict[str, str], mailbox: Mailbox, code: str
 ) -> Response:
-    site = http.site_of(request)
+    services = http.services_of(request)
     digest = live.letter.keys.digest(email_addresses.canonical(mailbox, live.letter.rules_version))
     if wait := await _count_try(request, live, digest):
         response = _inbox(request, live, form, {"": TOO_MANY_TRIES}, 429)
         response.headers["retry-after"] = str(wait)
         return response
-    async with site.database.connection() as conn:
+    async with services.database.connection() as conn:
         rows = await queries.by_code(conn, live.letter.id, digest)
     # All are compared, so that the time says nothing about which fits.
-    fits = [row["id"] for row in rows if site.tokens.is_code(code, live.letter.id, row["id"])]
+    fits = [row["id"] for row in rows if services.tokens.is_code(code, live.letter.id, row["id"])]
     if not fits:
         return _inbox(request, live, form, {"code": WRONG_CODE}, 422)
     claim = ConfirmRequest(live.letter.id, fits[0], live.letter.keys)
-    confirmation = await site.get(Confirming).submit(claim)
+    confirmation = await services.confirming.submit(claim)
     if confirmation.result is ConfirmResult.STOPPED:
         response = _inbox(request, await _now(request, live), form, {"": STOPPED}, 503)
         response.headers["retry-after"] = str(HOUR)
@@ -132,12 +131,12 @@ async def _count_try(request: Request, live: PublishedLetter, digest: bytes) -> 
 
     Return 0, or the seconds to wait if there have been too many.
     """
-    site = http.site_of(request)
-    day = await site.get(DayKeys).today()
-    bounds = site.settings.limits
+    services = http.services_of(request)
+    day = await services.day_keys.today()
+    bounds = services.settings.limits
     mailbox = day.daily("code", f"{live.letter.id}|{digest.hex()}")
     network = day.hourly("code-network", http.network_of(request))
-    async with site.database.transaction() as conn:
+    async with services.database.transaction() as conn:
         now = await quotas.spend(conn, {mailbox: 1, network: 1})
     if now[mailbox.key] > bounds.code:
         return DAY
@@ -171,14 +170,14 @@ def _answer(request: Request, live: PublishedLetter, confirmation: Confirmation)
 
 
 async def _place(request: Request, token: str) -> tuple[PublishedLetter, SignatureId]:
-    site = http.site_of(request)
-    letter, signature = site.tokens.read_signature(token)
-    return await site.get(PublishedLetters).by_id(letter), signature
+    services = http.services_of(request)
+    letter, signature = services.tokens.read_signature(token)
+    return await services.letters.by_id(letter), signature
 
 
 async def _now(request: Request, live: PublishedLetter) -> PublishedLetter:
     """Return the letter as the database has it. Raises ``Unavailable``."""
-    board = http.site_of(request).get(PublishedLetters)
+    board = http.services_of(request).letters
     await board.refresh()
     return await board.get(live.letter.slug)
 

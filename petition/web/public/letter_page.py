@@ -30,7 +30,7 @@ async def make(request: Request, live: PublishedLetter, kind: Kind, partner: str
     shown = await signatories(request, live)
     letter, lang = live.letter, http.lang_of(request)
     # A page in a language that the letter does not have is a copy of the one it shows.
-    canonical = f"{http.site_of(request).settings.base_url}/{letter.shown_in(lang)}/{letter.slug}"
+    canonical = f"{http.services_of(request).settings.base_url}/{letter.shown_in(lang)}/{letter.slug}"
 
     def render(html: str, cut: bool) -> CachedResponse:
         told = show_context(request, live, kind, shown, html, cut, partner)
@@ -81,7 +81,7 @@ def show_context(
 async def signatories(request: Request, live: PublishedLetter) -> Mapping[str, object]:
     """Return the newest updates and organizations; people only where they may stand in search engines and archives."""
     letter = live.letter
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         news = await update_queries.shown(conn, letter.id, 0, NEWS_SHOWN)
         if letter.switches.list_hidden:
             return {"organizations": [], "latest": [], "news": news}

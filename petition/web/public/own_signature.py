@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
-from petition.letters.published import PublishedLetter, PublishedLetters
+from petition.letters.published import PublishedLetter
 from petition.signatures import queries, self_service
 from petition.signatures.model import REASONS
 from petition.signatures.self_service import Refused
@@ -30,7 +30,7 @@ async def act(request: Request) -> Response:
     form = await http.form_of(request)
     live, signature = await _place(request)
     challenge.check_writable(live)
-    database, letter = http.site_of(request).database, live.letter
+    database, letter = http.services_of(request).database, live.letter
     name = form.get("name", "")
     action = form.get("action")
     try:
@@ -58,26 +58,26 @@ async def data(request: Request) -> Response:
     """Hand everything stored to the signatory, as a file."""
     http.check_lang(request)
     live, signature = await _place(request)
-    found = await self_service.load(http.site_of(request).database, live.letter, signature)
+    found = await self_service.load(http.services_of(request).database, live.letter, signature)
     headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="signature.json"'}
     return JSONResponse({"letter": live.letter.slug, **found.as_json()}, headers=headers)
 
 
 async def _place(request: Request) -> tuple[PublishedLetter, SignatureId]:
-    site = http.site_of(request)
-    letter, signature = site.tokens.read_signature(request.path_params["token"])
-    return await site.get(PublishedLetters).by_id(letter), signature
+    services = http.services_of(request)
+    letter, signature = services.tokens.read_signature(request.path_params["token"])
+    return await services.letters.by_id(letter), signature
 
 
 async def _page(request: Request, form: ShownForm, *, done: str | None = None, status: int = 200) -> Response:
-    site = http.site_of(request)
+    services = http.services_of(request)
     live, signature = await _place(request)
-    async with site.database.connection() as conn:
+    async with services.database.connection() as conn:
         waiting = await queries.see_pending(conn, live.letter.id, signature)
     token = request.path_params["token"]
     if waiting is not None:
         return http.redirect(f"/{http.lang_of(request)}/confirm/{token}")
-    found = await self_service.load(site.database, live.letter, signature)
+    found = await self_service.load(services.database, live.letter, signature)
     acts = ("visibility", "correct", "news", "withdraw")
     return http.page(
         request,

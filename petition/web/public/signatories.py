@@ -6,12 +6,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.letters.published import PublishedLetter, PublishedLetters
+from petition.letters.published import PublishedLetter
 from petition.signatures import listing
 from petition.signatures.listing import Cursor
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
-from petition.web.throttle import Throttle
 
 # Unless the letter allows it. What a search has found is never for them: there are any number of such pages.
 NOT_FOR_ENGINES = [(b"x-robots-tag", b"noindex, noarchive")]
@@ -23,8 +22,8 @@ async def signatories(request: Request) -> Response:
     Made anew each time, unlike other pages: a name that was taken back a moment ago must not be in it.
     """
     http.check_lang(request)
-    site, slug = http.site_of(request), request.path_params["slug"]
-    live = await site.get(PublishedLetters).get(slug)
+    services, slug = http.services_of(request), request.path_params["slug"]
+    live = await services.letters.get(slug)
     asked = request.query_params
     if any("\0" in value for value in asked.values()):
         raise HTTPException(400)
@@ -53,9 +52,9 @@ async def _entries(
 ) -> tuple[list[Signatory], Cursor | None]:
     if live.letter.switches.list_hidden:
         return [], None
-    site = http.site_of(request)
-    turn = site.get(Throttle).read_slot(http.network_of(request))
-    async with turn, site.database.connection() as conn:
+    services = http.services_of(request)
+    turn = services.throttle.read_slot(http.network_of(request))
+    async with turn, services.database.connection() as conn:
         return await listing.read(conn, live.letter.id, kind, q, after)
 
 

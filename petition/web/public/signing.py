@@ -7,24 +7,22 @@ from itertools import chain
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from petition.captcha import Captchas, Passed
+from petition.captcha import Passed
 from petition.core import email_addresses
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import Gone, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
-from petition.core.quotas import DayKeys
-from petition.letters.published import PublishedLetter, PublishedLetters
+from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF, STRONGER
 from petition.signatures import forms
 from petition.signatures.model import Kind
 from petition.signatures.signals import PARTNER
-from petition.signatures.signing import PendingSignature, Signing, SignOutcome, SignRequest
+from petition.signatures.signing import PendingSignature, SignOutcome, SignRequest
 from petition.web import http
-from petition.web.page_cache import CachedResponse, PageCache
+from petition.web.page_cache import CachedResponse
 from petition.web.public import challenge, letter_page
 from petition.web.public.form_values import ShownForm
-from petition.web.throttle import Throttle
 
 SUPERSEDED = N_("The letter’s text has changed since you read it. Please read it again before you sign.")
 CLOSED = N_("This letter has been closed while you were reading. It takes no more signatures.")
@@ -35,17 +33,17 @@ WAITING = "waiting"  # a person whose signature is held
 
 async def give_challenge(request: Request) -> Response:
     """Give the script a fresh challenge, a dearer one where many have come from the same network."""
-    site = http.site_of(request)
-    live = await site.get(PublishedLetters).get(request.query_params.get("letter", ""))
+    services = http.services_of(request)
+    live = await services.letters.get(request.query_params.get("letter", ""))
     captcha = live.letter.switches.captcha
     dear = captcha == STRONGER
     try:
         if not dear:
-            day = await site.get(DayKeys).today()
-            dear = await challenge.is_over(site, *challenge.network_use(request, day))
+            day = await services.day_keys.today()
+            dear = await challenge.is_over(services, *challenge.network_use(request, day))
     except Unavailable:
         dear = False
-    answer = site.get(Captchas).challenge(live.letter.id, dear=dear, forced=captcha != OFF)
+    answer = services.captchas.challenge(live.letter.id, dear=dear, forced=captcha != OFF)
     return JSONResponse(answer, headers={"cache-control": "no-store"})
 
 
@@ -57,10 +55,10 @@ async def to_letter(request: Request) -> Response:
 async def sign(request: Request) -> Response:
     """Take a filled form; answer 303 once it is stored, or the page again with what is wrong."""
     http.check_lang(request)
-    site = http.site_of(request)
-    site.get(Throttle).allow_form(http.network_of(request))
+    services = http.services_of(request)
+    services.throttle.allow_form(http.network_of(request))
     form = await http.form_of(request)
-    live = await site.get(PublishedLetters).get(request.path_params["slug"])
+    live = await services.letters.get(request.path_params["slug"])
     kind = forms.kind_of(form)
     if not live.letter.is_open:
         return await _again(request, live, kind, form, {"": CLOSED}, 409)
@@ -68,7 +66,7 @@ async def sign(request: Request) -> Response:
         return await _stopped(request, live, kind, form)
     if form.get("version") != live.letter.version.digest:
         return await _superseded(request, live, kind, form)
-    draft = forms.read(form, tuple(site.renderer.languages))
+    draft = forms.read(form, tuple(services.renderer.languages))
     if isinstance(draft, dict):
         return await _again(request, live, kind, form, draft, 422)
     try:
@@ -76,7 +74,7 @@ async def sign(request: Request) -> Response:
         if isinstance(passed, Response):
             return passed
         wish = await _wish(request, live, draft.mailbox, passed, form, _pending(request, live, form, draft))
-        return await _answer(request, live, kind, form, await site.get(Signing).submit(wish))
+        return await _answer(request, live, kind, form, await services.signing.submit(wish))
     except Unavailable as error:
         return challenge.with_retry_after(await _again(request, live, kind, form, {"": challenge.AWAY}, 503), error)
 
@@ -130,8 +128,8 @@ async def _wish(
     form: Mapping[str, str],
     pending: PendingSignature | None,
 ) -> SignRequest:
-    site, letter = http.site_of(request), live.letter
-    day = await site.get(DayKeys).today()
+    services, letter = http.services_of(request), live.letter
+    day = await services.day_keys.today()
     canonical = email_addresses.canonical(mailbox, letter.rules_version)
     network, network_limit = challenge.network_use(request, day)
     return SignRequest(
@@ -159,7 +157,7 @@ async def _again(
 
 async def _now(request: Request, live: PublishedLetter) -> PublishedLetter:
     """Return the letter as the database has it, which has just told us that ours is older. Raises ``Unavailable``."""
-    board = http.site_of(request).get(PublishedLetters)
+    board = http.services_of(request).letters
     await board.refresh()
     return await board.get(live.letter.slug)
 
@@ -174,7 +172,7 @@ async def _stopped(request: Request, live: PublishedLetter, kind: Kind, form: Ma
 async def _superseded(request: Request, live: PublishedLetter, kind: Kind, form: Mapping[str, str]) -> Response:
     """Show the new text to agree to, and whatever else is wrong; agreeing has to be done again."""
     kept = {key: value for key, value in form.items() if key != "consent"}
-    found = forms.read(form, tuple(http.site_of(request).renderer.languages))
+    found = forms.read(form, tuple(http.services_of(request).renderer.languages))
     wrong = {key: message for key, message in found.items() if key != "consent"} if isinstance(found, dict) else {}
     return await _again(request, live, kind, kept, {"": SUPERSEDED, **wrong}, 422)
 
@@ -182,24 +180,24 @@ async def _superseded(request: Request, live: PublishedLetter, kind: Kind, form:
 async def check_your_inbox(request: Request) -> Response:
     """Say that a mail is on its way, and take its code from those who would rather type than click."""
     http.check_lang(request)
-    live = await http.site_of(request).get(PublishedLetters).get(request.path_params["slug"])
+    live = await http.services_of(request).letters.get(request.path_params["slug"])
     return http.page(request, "signatures/check_your_inbox.html", letter=live.letter, form=ShownForm())
 
 
 async def find(request: Request) -> Response:
     """Ask for the address whose link was lost, or say that its link has been sent if there is one."""
     http.check_lang(request)
-    live = await http.site_of(request).get(PublishedLetters).get(request.path_params["slug"])
+    live = await http.services_of(request).letters.get(request.path_params["slug"])
     return _find_page(request, live, ShownForm(), sent="sent" in request.query_params)
 
 
 async def send_link(request: Request) -> Response:
     """Have the link sent again; the answer is the same whether or not there is one."""
     http.check_lang(request)
-    site = http.site_of(request)
-    site.get(Throttle).allow_form(http.network_of(request))
+    services = http.services_of(request)
+    services.throttle.allow_form(http.network_of(request))
     form = await http.form_of(request)
-    live = await site.get(PublishedLetters).get(request.path_params["slug"])
+    live = await services.letters.get(request.path_params["slug"])
     challenge.check_writable(live)
     try:
         mailbox = email_addresses.parse(form.get("email", ""))
@@ -210,7 +208,7 @@ async def send_link(request: Request) -> Response:
         passed = await challenge.require_challenge(request, form, live, "find")
         if isinstance(passed, Response):
             return passed
-        outcome = await site.get(Signing).submit(await _wish(request, live, mailbox, passed, form, None))
+        outcome = await services.signing.submit(await _wish(request, live, mailbox, passed, form, None))
     except Unavailable as error:
         told = {"": http.language_of(request).gettext(challenge.AWAY)}
         return challenge.with_retry_after(
@@ -234,14 +232,14 @@ def _find_page(
 async def signed(request: Request) -> Response:
     """Say that the signature counts, or that an organization's waits; kept, since it names nobody."""
     lang, slug = http.check_lang(request), request.path_params["slug"]
-    site = http.site_of(request)
-    await site.get(PublishedLetters).get(slug)
+    services = http.services_of(request)
+    await services.letters.get(slug)
     asked = request.query_params.get("as")
     how = asked if asked in {Kind.ORGANIZATION.value, WAITING} else Kind.PERSON.value
 
     async def make() -> CachedResponse:
-        live = await site.get(PublishedLetters).get(slug)
+        live = await services.letters.get(slug)
         return http.cacheable_page(request, "signatures/signed.html", letter=live.letter, counts=live.counts, how=how)
 
     key = f"/{lang}/{slug}/signed" + (f"?as={how}" if how != Kind.PERSON else "")
-    return http.CachedPageResponse(request, await site.get(PageCache).get(key, slug, make))
+    return http.CachedPageResponse(request, await services.pages.get(key, slug, make))

@@ -10,12 +10,11 @@ from petition.core.i18n import Language
 from petition.letters import queries as letter_queries
 from petition.letters import update_queries
 from petition.letters.model import Party
-from petition.letters.published import PublishedLetter, PublishedLetters
-from petition.web import http
-from petition.web.page_cache import CachedResponse, PageCache, build_response, etag_matches
+from petition.letters.published import PublishedLetter
+from petition.web import headers, http
+from petition.web.page_cache import CachedResponse, build_response, etag_matches
+from petition.web.share_card import MAX_LINE, MAX_TITLE, Card, direction_of, drawable
 from petition.web.sharing import queries
-from petition.web.sharing.card import MAX_LINE, MAX_TITLE, Card, direction_of, drawable
-from petition.web.sharing.card_cache import CardCache
 from petition.web.sharing.feed import NEWEST, News, atom
 from petition.web.sharing.sitemap import MAX_URLS, SitemapEntry, sitemap
 
@@ -29,10 +28,10 @@ XML = b"application/xml; charset=utf-8"
 async def card(request: Request) -> Response:
     """Give the picture that stands beside a shared link."""
     lang, slug = http.check_lang(request), request.path_params["slug"]
-    site = http.site_of(request)
-    live = await site.get(PublishedLetters).get(slug)
-    wanted = card_of(live, http.language_of(request), site.settings.base_url)
-    picture = await site.get(CardCache).picture(f"{lang}/{slug}", wanted)
+    services = http.services_of(request)
+    live = await services.letters.get(slug)
+    wanted = card_of(live, http.language_of(request), services.settings.base_url)
+    picture = await services.cards.picture(f"{lang}/{slug}", wanted)
     headers = {"etag": picture.etag, "cache-control": PICTURE}
     if etag_matches(picture.etag.encode(), request.headers.get("if-none-match", "").encode("latin-1")):
         return Response(status_code=304, headers=headers)
@@ -65,41 +64,41 @@ def _names(parties: tuple[Party, ...], language: Language) -> str:
 async def feed(request: Request) -> Response:
     """Give the letter's feed."""
     lang, slug = http.check_lang(request), request.path_params["slug"]
-    site = http.site_of(request)
-    await site.get(PublishedLetters).get(slug)
+    services = http.services_of(request)
+    await services.letters.get(slug)
 
     async def make() -> CachedResponse:
-        letter = (await site.get(PublishedLetters).get(slug)).letter
+        letter = (await services.letters.get(slug)).letter
         # A feed in a language the letter does not have is the feed of the one it has, word for word.
         shown_lang = letter.shown_in(lang)
-        async with site.database.connection() as conn:
+        async with services.database.connection() as conn:
             versions = await letter_queries.versions(conn, letter.id)
             shown = await update_queries.shown(conn, letter.id, 0, NEWEST)
         news = [News(row["id"], texts, row["published_at"], row["edited_at"]) for row, texts in shown]
-        body = atom(letter, versions, news, site.renderer.languages[shown_lang], site.settings.base_url)
+        body = atom(letter, versions, news, services.renderer.languages[shown_lang], services.settings.base_url)
         return build_response(
-            body, ATOM, [(b"content-language", shown_lang.encode()), *http.common_headers(site.settings)]
+            body, ATOM, [(b"content-language", shown_lang.encode()), *headers.common_headers(services.settings)]
         )
 
-    return http.CachedPageResponse(request, await site.get(PageCache).get(f"/{lang}/{slug}/feed.atom", slug, make))
+    return http.CachedPageResponse(request, await services.pages.get(f"/{lang}/{slug}/feed.atom", slug, make))
 
 
 async def site_map(request: Request) -> Response:
     """Give the addresses of all letters that search engines may find, each with its other languages."""
-    site = http.site_of(request)
+    services = http.services_of(request)
 
     async def make() -> CachedResponse:
-        langs = tuple(site.renderer.languages)
-        async with site.database.connection() as conn:
+        langs = tuple(services.renderer.languages)
+        async with services.database.connection() as conn:
             rows = await queries.letters(conn, MAX_URLS)
         letters = [
             SitemapEntry(row["slug"], [each for each in langs if each in row["langs"]], row["published_at"])
             for row in rows
         ]
-        body = sitemap([SitemapEntry("", langs), SitemapEntry("privacy", langs), *letters], site.settings.base_url)
-        return build_response(body, XML, http.common_headers(site.settings))
+        body = sitemap([SitemapEntry("", langs), SitemapEntry("privacy", langs), *letters], services.settings.base_url)
+        return build_response(body, XML, headers.common_headers(services.settings))
 
-    return http.CachedPageResponse(request, await site.get(PageCache).get("/sitemap.xml", ALL, make))
+    return http.CachedPageResponse(request, await services.pages.get("/sitemap.xml", ALL, make))
 
 
 ROUTES: list[BaseRoute] = [

@@ -22,17 +22,19 @@ from starlette.routing import Mount, Route
 
 from petition.core import i18n
 from petition.core.database import opened
-from petition.core.encryption import Sealer, Wrapper
 from petition.core.settings import Process as Process
 from petition.core.settings import load
 from petition.core.templates import Renderer
-from petition.core.tokens import Tokens
+from petition.letters.switches import InstallationNotices
 from petition.organizers.model import Role
 from petition.web import app, error_pages
+from petition.web.app import build_services
+from petition.web.count_stream import CountStreams
 from petition.web.desk import guard
 from petition.web.desk.routes import DESK, DeskRoute, routes
 from petition.web.desk.visit import Access, DeskVisit
-from petition.web.site import Site
+from petition.web.page_cache import PageCache
+from petition.web.services import Services
 from tests.conftest import fresh_database
 from tests.organizers import people
 from tests.running import SLUG, Installation, environment, publish
@@ -95,19 +97,18 @@ async def walk(
         settings = load(environ, role=Process.WEB)
         database = await stack.enter_async_context(opened(url, most=2))
         await publish(settings, database)
-        keys = settings.secret_keys
         renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, None)
-        sealer = Sealer(settings.contact_public_key)
-        site = Site(settings, database, renderer, Tokens(keys), sealer, Wrapper(keys))
+        streams = CountStreams(settings)
+        services = build_services(settings, database, renderer, PageCache(), InstallationNotices(), streams)
         framework = Starlette(routes=routes([stub(at) for at in DESK]), exception_handlers=error_pages.HANDLERS)
-        transport = httpx2.ASGITransport(with_state(framework, site))
+        transport = httpx2.ASGITransport(with_state(framework, services))
         client = await stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=settings.base_url))
         yield Walk(client, await cookies(Installation(environ, settings, database, client)))
 
 
-def with_state(framework: Starlette, site: Site) -> Any:
+def with_state(framework: Starlette, services: Services) -> Any:
     async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        await framework({**scope, "state": {"site": site}}, receive, send)
+        await framework({**scope, "state": {"services": services}}, receive, send)
 
     return application
 
@@ -205,9 +206,9 @@ async def test_either_header_is_enough(walk: Walk, headers: dict[str, str]) -> N
     ],
 )
 def test_the_usual_port_may_stand_in_host(base: str, host: str, origin: str, ours: bool) -> None:
-    site = SimpleNamespace(settings=SimpleNamespace(base_url=base, onion_url=None))
+    services = SimpleNamespace(settings=SimpleNamespace(base_url=base, onion_url=None))
     headers = [(b"host", host.encode()), (b"origin", origin.encode())]
-    request = Request({"type": "http", "headers": headers, "state": {"site": site}})
+    request = Request({"type": "http", "headers": headers, "state": {"services": services}})
     if ours:
         guard.check_origin(request)
         return

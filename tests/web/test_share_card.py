@@ -10,13 +10,13 @@ from PIL import Image, ImageChops, ImageStat
 
 from petition.core.errors import Unavailable
 from petition.letters.model import Counts
-from petition.web.sharing import card_cache
-from petition.web.sharing.card import MAX_TITLE, Card, direction_of, draw, drawable
-from petition.web.sharing.card_cache import CardCache
+from petition.web import share_card_cache
+from petition.web.share_card import MAX_TITLE, Card, direction_of, draw, drawable
+from petition.web.share_card_cache import CardCache
 from tests.running import SLUG, Installation
 from tests.web.api.test_endpoints import count_of
 
-KEPT = Path(__file__).parent / "pictures"
+KEPT = Path(__file__).parent / "share_cards"
 SMALL = (400, 210)
 PAPER = (251, 250, 246)
 FAR = 3.0  # of 255, on average: another version of the drawing library may place a hair otherwise, but nothing more
@@ -172,7 +172,7 @@ async def test_memory_has_an_end() -> None:
 
 
 async def test_too_many_are_asked_to_come_again_or_get_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(card_cache, "WAITING", 1)
+    monkeypatch.setattr(share_card_cache, "WAITING", 1)
     kept = CardCache()
     last = await kept.picture("en/0", PLAIN)
     busy = [asyncio.create_task(kept.picture(f"en/{i}", titled(f"Letter {i}"))) for i in (1, 2)]

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from petition.core.errors import Unavailable
-from petition.web.sharing.card import Card, draw
+from petition.web.share_card import Card, draw
 from petition.web.throttle import ConcurrencyLimit
 
 MAX_BYTES = 16 * 1024 * 1024  # of kept pictures; the one asked for least lately goes first

@@ -91,4 +91,4 @@ def draw(card: Card) -> bytes:
 @lru_cache(maxsize=1)
 def _compiler() -> typst.Compiler:
     """Make the compiler once: it looks for the fonts of the machine, which takes half a second."""
-    return typst.Compiler(str(resources.PACKAGE / "web" / "sharing" / "card.typ"))
+    return typst.Compiler(str(resources.PACKAGE / "web" / "share_card.typ"))
