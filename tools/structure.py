@@ -55,7 +55,7 @@ def _in_circles(edges: set[tuple[str, str]]) -> set[str]:
             waiting += new
         return seen
 
-    return {folder for folder in targets if folder in reachable(folder)}
+    return {folder for folder in tuple(targets) if folder in reachable(folder)}
 
 
 if __name__ == "__main__":
