@@ -289,7 +289,7 @@ async def test_who_may_not_and_what_cannot_be(site: Installation) -> None:
 
 
 async def test_there_are_not_too_many(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partners, "MOST", 2)
+    monkeypatch.setattr(partners, "MAX_PARTNERS", 2)
     async with bench.database.transaction() as conn:
         for name in ("one", "two"):
             await partners.add(conn, OrganizerId(1), bench.letter.id, name, name, False)
