@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.errors import Unavailable
@@ -58,6 +59,11 @@ class LetterPage:
             **self.rows,
         }
 
+    def renderer(self, request: Request, canonical: str | None) -> page_size.Render:
+        return lambda html, cut: http.cacheable_page(
+            request, "letters/show.html", **self.context(html, cut=cut), canonical=canonical
+        )
+
 
 async def build(visit: Visit, published: PublishedLetter, kind: Kind, partner: str) -> CachedResponse:
     """Return the page with as much of the text as fits into the first flight; its form carries the name of ``partner``.
@@ -68,12 +74,7 @@ async def build(visit: Visit, published: PublishedLetter, kind: Kind, partner: s
     page = LetterPage(published, lang, await newest_rows(visit, published), kind, partner)
     # A page in a language that the letter does not have is a copy of the one it shows.
     canonical = f"{visit.services.settings.base_url}/{letter.shown_in(lang)}/{letter.slug}"
-
-    def render(html: str, cut: bool) -> CachedResponse:
-        context = page.context(html, cut=cut)
-        return http.cacheable_page(visit.request, "letters/show.html", **context, canonical=canonical)
-
-    return page_size.fit(page.html, render)
+    return page_size.fit(page.html, page.renderer(visit.request, canonical))
 
 
 async def with_form(visit: Visit, published: PublishedLetter, form: ShownForm, status: int) -> Response:
@@ -84,12 +85,8 @@ async def with_form(visit: Visit, published: PublishedLetter, form: ShownForm, s
         rows = NO_ROWS
     partner = registered_partner(published, form.values)
     page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form)
-
-    def render(html: str, cut: bool) -> CachedResponse:
-        context = page.context(html, cut=cut)
-        return http.cacheable_page(visit.request, "letters/show.html", **context, canonical=None)
-
-    return http.cached_body_as(visit.request, page_size.fit_beginning(page.html, render), status)
+    response = page_size.fit_beginning(page.html, page.renderer(visit.request, canonical=None))
+    return http.cached_body_as(visit.request, response, status)
 
 
 async def newest_rows(visit: Visit, published: PublishedLetter) -> Mapping[str, object]:

@@ -37,19 +37,16 @@ class Visit:
 
     @property
     def slug(self) -> str:
-        slug: str = self.request.path_params["slug"]
-        return slug
+        return str(self.request.path_params["slug"])
 
     @property
     def token(self) -> str:
-        token: str = self.request.path_params["token"]
-        return token
+        return str(self.request.path_params["token"])
 
     @property
     def form_path(self) -> str:
         """The address below the letter's: sign, find, report/person/12."""
-        path: str = self.request.scope["path"]
-        return path.removeprefix(f"/{self.lang}/{self.slug}/")
+        return str(self.request.scope["path"]).removeprefix(f"/{self.lang}/{self.slug}/")
 
     def gettext(self, message: str) -> str:
         return self.language.gettext(message)
@@ -100,9 +97,11 @@ class Visit:
         )
         return response if retry_after is None else with_retry_after(response, retry_after)
 
-    async def cached_page(self, path: str, group: str, build: Callable[[], Awaitable[CachedResponse]]) -> Response:
+    async def cached_page(
+        self, path: str, group: str, build: Callable[[], Awaitable[CachedResponse]], tier: CacheTier = CacheTier.COMMON
+    ) -> Response:
         """Answer with the page cached under ``path`` in this language, which ``group`` invalidates."""
-        cached = await self.services.pages.get(f"/{self.lang}{path}", group, build)
+        cached = await self.services.pages.get(f"/{self.lang}{path}", group, build, tier)
         return http.CachedPageResponse(self.request, cached)
 
     async def cached_letter_page(
@@ -119,10 +118,9 @@ class Visit:
         await self.published()
 
         async def build_now() -> CachedResponse:
-            return await build(await self.published())  # looked up again: the cache may have waited for another build
+            return await build(await self.published())  # again: the cache may have waited
 
-        cached = await self.services.pages.get(f"/{self.lang}/{self.slug}{path}", self.slug, build_now, tier)
-        return http.CachedPageResponse(self.request, cached)
+        return await self.cached_page(f"/{self.slug}{path}", self.slug, build_now, tier)
 
 
 View = Callable[[Visit], Awaitable[Response]]
