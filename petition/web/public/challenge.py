@@ -16,7 +16,6 @@ from petition.letters.switches import OFF, STRONGER
 from petition.web import headers
 from petition.web.public.form_values import ShownForm, typed_values
 from petition.web.public.visit import Visit
-from petition.web.services import Services
 
 HOUR = 3600  # seconds
 
@@ -31,10 +30,11 @@ def network_quota(visit: Visit, day: DayKey) -> tuple[Quota, int]:
     return day.hourly("network", network), limits.onion if network == ONION else limits.network
 
 
-async def is_over(services: Services, quota: Quota, limit: int) -> bool:
-    """Return whether a network has used up its limit and gets a harder challenge; False while the database is away."""
+async def is_over_limit(visit: Visit, day: DayKey) -> bool:
+    """Return whether the network has used up its limit, for a harder challenge; False while the database is down."""
+    quota, limit = network_quota(visit, day)
     try:
-        async with services.database.connection() as conn:
+        async with visit.services.database.connection() as conn:
             return await quotas.spent(conn, quota) >= limit
     except Unavailable:
         return False
@@ -51,7 +51,7 @@ async def require_challenge(visit: Visit, published: PublishedLetter, form: Mapp
     if isinstance(result, Passed):
         return result if result.dear or switch != STRONGER else one_more_step(visit, published, form, hard=True)
     day = await visit.services.day_keys.today()
-    hard = switch == STRONGER or await is_over(visit.services, *network_quota(visit, day))
+    hard = switch == STRONGER or await is_over_limit(visit, day)
     return one_more_step(visit, published, form, hard=hard, wrong=bool(form.get("code")))
 
 

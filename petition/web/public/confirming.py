@@ -34,10 +34,11 @@ TOO_MANY_TRIES = N_("Too many codes have been tried today. The link in the mail 
 
 async def show(visit: Visit) -> Response:
     """Show what is about to be confirmed. Mail scanners open links, so this changes nothing."""
-    return await _page(visit, *await visit.signature())
+    published, signature_id = await visit.signature()
+    return await _page(visit, published, signature_id)
 
 
-async def _page(visit: Visit, published: PublishedLetter, signature_id: SignatureId, status: int = 200) -> Response:
+async def _page(visit: Visit, published: PublishedLetter, signature_id: SignatureId, *, status: int = 200) -> Response:
     """Show it with the button, or, while signing is stopped, the reason and until when the link works."""
     letter = published.letter
     pause = letter.switches.pause
@@ -70,7 +71,7 @@ async def confirm(visit: Visit) -> Response:
     published, signature_id = await visit.signature()
     confirmation = await _submit(visit, published, signature_id)
     if confirmation.result is ConfirmResult.STOPPED:
-        return with_retry_after(await _page(visit, await visit.refreshed(published), signature_id, 503), HOUR)
+        return with_retry_after(await _page(visit, await visit.refreshed(published), signature_id, status=503), HOUR)
     return _answer(visit, published, confirmation)
 
 
@@ -92,31 +93,31 @@ async def confirm_by_code(visit: Visit) -> Response:
     if not re.fullmatch(r"[0-9]{6}", code):
         errors["code"] = SIX_DIGITS
     if errors:
-        return _inbox_page(visit, published, visit.refused_form(form, errors), 422)
+        return _inbox_page(visit, published, visit.refused_form(form, errors), status=422)
     try:
-        return await _try_code(visit, published, form, mailbox, code)
+        return await _try_code(visit, published, form, mailbox=mailbox, code=code)
     except Unavailable as error:
-        page = _inbox_page(visit, published, visit.refused_form(form, {"": challenge.AWAY}), 503)
+        page = _inbox_page(visit, published, visit.refused_form(form, {"": challenge.AWAY}), status=503)
         return with_retry_after(page, error.retry_after)
 
 
 async def _try_code(
-    visit: Visit, published: PublishedLetter, form: Mapping[str, str], mailbox: Mailbox, code: str
+    visit: Visit, published: PublishedLetter, form: Mapping[str, str], *, mailbox: Mailbox, code: str
 ) -> Response:
     services, letter = visit.services, published.letter
     digest = letter.keys.digest(email_addresses.canonical(mailbox, letter.rules_version))
     if wait := await _count_try(visit, published, digest):
-        page = _inbox_page(visit, published, visit.refused_form(form, {"": TOO_MANY_TRIES}), 429)
+        page = _inbox_page(visit, published, visit.refused_form(form, {"": TOO_MANY_TRIES}), status=429)
         return with_retry_after(page, wait)
     async with services.database.connection() as conn:
         rows = await queries.by_code(conn, letter.id, digest)
     # All are compared, so that the time does not reveal which one fits.
     fitting_ids = [row["id"] for row in rows if services.tokens.is_code(code, letter.id, row["id"])]
     if not fitting_ids:
-        return _inbox_page(visit, published, visit.refused_form(form, {"code": WRONG_CODE}), 422)
+        return _inbox_page(visit, published, visit.refused_form(form, {"code": WRONG_CODE}), status=422)
     confirmation = await _submit(visit, published, fitting_ids[0])
     if confirmation.result is ConfirmResult.STOPPED:
-        page = _inbox_page(visit, await visit.refreshed(published), visit.refused_form(form, {"": STOPPED}), 503)
+        page = _inbox_page(visit, await visit.refreshed(published), visit.refused_form(form, {"": STOPPED}), status=503)
         return with_retry_after(page, HOUR)
     return _answer(visit, published, confirmation)
 
@@ -142,7 +143,7 @@ async def _submit(visit: Visit, published: PublishedLetter, signature_id: Signat
     return await visit.services.confirming.submit(ConfirmRequest(letter.id, signature_id, letter.keys))
 
 
-def _inbox_page(visit: Visit, published: PublishedLetter, form: ShownForm, status: int = 200) -> Response:
+def _inbox_page(visit: Visit, published: PublishedLetter, form: ShownForm, *, status: int = 200) -> Response:
     return visit.page(
         "signatures/check_your_inbox.html",
         status,

@@ -21,7 +21,8 @@ ACTIONS_ON_PAGE = ("visibility", "correct", "news", "withdraw")  # after "delete
 
 async def show(visit: Visit) -> Response:
     """Show what is stored and who sees it."""
-    return await _page(visit, *await visit.signature(), ShownForm())
+    published, signature_id = await visit.signature()
+    return await _page(visit, published, signature_id, ShownForm())
 
 
 async def act(visit: Visit) -> Response:

@@ -28,7 +28,7 @@ async def signatories(visit: Visit) -> Response:
     kind = Kind.ORGANIZATION if params.get("kind") == Kind.ORGANIZATION else Kind.PERSON
     q = params.get("q", "").strip()[: listing.MAX_QUERY]
     after = Cursor.decode(params["after"]) if params.get("after") and not q else None
-    items, following = await _entries(visit, published, kind, q, after)
+    items, following = await _entries(visit, published, kind, q=q, after=after)
     response = http.cacheable_page(
         visit.request,
         "signatures/list.html",
@@ -46,7 +46,7 @@ async def signatories(visit: Visit) -> Response:
 
 
 async def _entries(
-    visit: Visit, published: PublishedLetter, kind: Kind, q: str, after: Cursor | None
+    visit: Visit, published: PublishedLetter, kind: Kind, *, q: str, after: Cursor | None
 ) -> tuple[list[Signatory], Cursor | None]:
     if published.letter.switches.list_hidden:
         return [], None

@@ -39,8 +39,7 @@ async def new_challenge(visit: Visit) -> Response:
     hard = switch == STRONGER
     try:
         if not hard:
-            day = await services.day_keys.today()
-            hard = await challenge.is_over(services, *challenge.network_quota(visit, day))
+            hard = await challenge.is_over_limit(visit, await services.day_keys.today())
     except Unavailable:
         hard = False
     response = services.captchas.challenge(letter.id, dear=hard, forced=switch != OFF)
@@ -72,7 +71,9 @@ async def sign(visit: Visit) -> Response:
         if isinstance(passed, Response):
             return passed
         pending = _pending_signature(visit, published, form, sign_form)
-        sign_request = await _sign_request(visit, published, form, sign_form.mailbox, passed, pending)
+        sign_request = await _sign_request(
+            visit, published, form, mailbox=sign_form.mailbox, passed=passed, pending=pending
+        )
         outcome = await visit.services.signing.submit(sign_request)
         return await _answer(visit, published, form, outcome)
     except Unavailable as error:
@@ -124,6 +125,7 @@ async def _sign_request(
     visit: Visit,
     published: PublishedLetter,
     form: Mapping[str, str],
+    *,
     mailbox: Mailbox,
     passed: Passed,
     pending: PendingSignature | None,
@@ -188,7 +190,7 @@ async def send_link(visit: Visit) -> Response:
         passed = await challenge.require_challenge(visit, published, form)
         if isinstance(passed, Response):
             return passed
-        sign_request = await _sign_request(visit, published, form, mailbox, passed, pending=None)
+        sign_request = await _sign_request(visit, published, form, mailbox=mailbox, passed=passed, pending=None)
         outcome = await visit.services.signing.submit(sign_request)
     except Unavailable as error:
         shown_form = visit.refused_form(typed_values(form), {"": challenge.AWAY})
