@@ -224,15 +224,15 @@ async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str
     await self_service_queries.store_names(conn, letter.id, row["id"], visibility.value, columns)
     if row["state"] != SignatureState.CONFIRMED or row["kind"] != Kind.PERSON:
         return
-    if letter.names_in_search and Visibility.PUBLIC.value in (visibility.value, row["visibility"]):
-        # The count may stay the same (one name hides while another appears), but the letter's cached page has the name.
-        await counting.move_revision(conn, letter.id)
     name_key = columns[4]
     if row["name_key"]:
         await search_words.forget(conn, letter.id, Kind.PERSON, names.words(row["name_key"]))
     if isinstance(name_key, str):
         await search_words.remember(conn, [(letter.id, Kind.PERSON, word) for word in names.words(name_key)])
-    await counting.apply(conn, letter.id, CountChange.of_visibility(row["visibility"], visibility))
+    # The count may stay the same (one name hides while another appears), but the letter's cached page has the name.
+    revision = letter.names_in_search and Visibility.PUBLIC.value in (visibility.value, row["visibility"])
+    change = CountChange.of_visibility(row["visibility"], visibility)
+    await counting.apply(conn, letter.id, change, revision=revision)
 
 
 def _columns(
