@@ -10,7 +10,7 @@ from datetime import datetime
 
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys
-from petition.core.errors import KeyDestroyed, NotFound, PetitionError
+from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.model import Letter
@@ -24,15 +24,6 @@ NOT_NOW = N_("This signature cannot be changed any more.")
 NO_NAME = N_("Your name is not stored, so there is nothing to correct.")
 
 HIDEABLE = ("name", "affiliation", "city", "position")
-
-
-class Refused(PetitionError):
-    """The act is not possible; ``field`` says where the message (for the catalogues) belongs, "" for the whole page."""
-
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.field = field
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,13 @@ import random
 import pytest
 
 from petition.core.audit_log import Actor
-from petition.core.errors import NotFound
+from petition.core.errors import NotFound, Refused
 from petition.core.ids import LogId, OrganizerId, SignatureId
 from petition.moderation import decisions, messages, queries, report_queries
 from petition.moderation.model import Action, ActOutcome, ReviewStatus
 from petition.signatures import counting, search_words, self_service
 from petition.signatures.counting import CountChange
 from petition.signatures.model import Kind, Reason, SignatureState
-from petition.signatures.self_service import Refused
 from tests.moderation.desk import WRAPPER, Bench
 
 LOG = """
