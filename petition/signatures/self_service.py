@@ -217,9 +217,9 @@ async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str
         return
     name_key = columns[4]
     if row["name_key"]:
-        await search_words.forget(conn, letter.id, Kind.PERSON, names.words(row["name_key"]))
+        await search_words.remove_unused(conn, letter.id, Kind.PERSON, names.words(row["name_key"]))
     if isinstance(name_key, str):
-        await search_words.remember(conn, [(letter.id, Kind.PERSON, word) for word in names.words(name_key)])
+        await search_words.add(conn, [(letter.id, Kind.PERSON, word) for word in names.words(name_key)])
     # The count may stay the same (one name hides while another appears), but the letter's cached page has the name.
     revision = letter.names_in_search and Visibility.PUBLIC.value in (visibility.value, row["visibility"])
     change = CountChange.of_visibility(row["visibility"], visibility)
@@ -255,7 +255,7 @@ async def _erase(conn: Connection, row: Record) -> None:
     """Erase what stands elsewhere: the kept address, the words of the name."""
     await self_service_queries.drop_contacts(conn, row["letter"], row["id"])
     if row["kind"] == Kind.PERSON and row["name_key"]:
-        await search_words.forget(conn, row["letter"], Kind.PERSON, names.words(row["name_key"]))
+        await search_words.remove_unused(conn, row["letter"], Kind.PERSON, names.words(row["name_key"]))
 
 
 async def _count_less(conn: Connection, row: Record) -> None:
@@ -282,7 +282,7 @@ async def _entry_less(conn: Connection, row: Record, *, imported: bool) -> Entry
     now = await self_service_queries.standing(conn, letter_id, organization_id)
     if not now["signatures"]:
         await self_service_queries.drop_organization(conn, letter_id, organization_id)
-        await search_words.forget(conn, letter_id, Kind.ORGANIZATION, names.words(name_key))
+        await search_words.remove_unused(conn, letter_id, Kind.ORGANIZATION, names.words(name_key))
     is_imported = bool(now["imported"])
     before = {organization_id: imported or is_imported}
     return EntryChange(before, {organization_id: is_imported} if now["confirmed"] else {})

@@ -335,7 +335,7 @@ async def test_undoing_moves_the_count_once_all_else_is_locked(bench: Bench) -> 
     before = await bench.picture()
     brought = await bench.decide(Action.RESTORE, *hidden, *shown)
     async with bench.database.transaction() as conn:  # as who confirms: words first, then the count
-        await search_words.remember(conn, [(bench.letter.id, Kind.PERSON, "kim")])
+        await search_words.add(conn, [(bench.letter.id, Kind.PERSON, "kim")])
         undoer = asyncio.create_task(bench.undo(brought.log_id))
         async with bench.database.connection() as other:
             while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"):

@@ -14,7 +14,7 @@ async def test_a_name_is_hidden_while_a_moderator_removes_another(bench: Bench) 
     alice, _ = await bench.sign("Alice Novak", "Bob Petrov")
     letter = replace(bench.letter, names_in_search=True)
     async with bench.database.transaction() as conn:  # as a decision: the words first, then the revision
-        await search_words.forget(conn, letter.id, Kind.PERSON, ["no", "such", "words"])
+        await search_words.remove_unused(conn, letter.id, Kind.PERSON, ["no", "such", "words"])
         hiding = asyncio.create_task(
             self_service.change_visibility(bench.database, letter, alice, "organizers", typed="")
         )
