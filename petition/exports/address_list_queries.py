@@ -104,7 +104,7 @@ async def keys(conn: Connection, letter_id: LetterId) -> list[Record]:
 
 
 async def add_key(
-    conn: Connection, letter_id: LetterId, organizer_id: OrganizerId, recipient: str, wait: timedelta
+    conn: Connection, letter_id: LetterId, organizer_id: OrganizerId | None, recipient: str, wait: timedelta
 ) -> int:
     """Add a key that can be used after ``wait``; return its id."""
     added: int = await conn.fetchval(ADD_KEY, letter_id, organizer_id, recipient, wait)
@@ -135,7 +135,7 @@ async def jobs(conn: Connection, letter_id: LetterId) -> list[Record]:
     return await conn.fetch(JOBS, letter_id)
 
 
-async def ask(conn: Connection, letter_id: LetterId, key: int, organizer_id: OrganizerId) -> JobId | None:
+async def ask(conn: Connection, letter_id: LetterId, key: int, organizer_id: OrganizerId | None) -> JobId | None:
     """Ask for a list; return its id, or None if the key cannot be used or another list waits."""
     added: JobId | None = await conn.fetchval(ASK, letter_id, key, organizer_id)
     return added
