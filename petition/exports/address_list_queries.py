@@ -10,7 +10,8 @@ LONG = 3600.0  # seconds
 
 # A key counts only as long as whoever registered it owns the letter.
 KEYS = """
-SELECT k.*, o.name AS who, now() >= k.usable_at AND k.revoked_at IS NULL AS usable FROM address_key k
+SELECT k.*, k.organizer AS organizer_id, o.name AS who, now() >= k.usable_at AND k.revoked_at IS NULL AS usable
+FROM address_key k
 JOIN member m ON m.letter = k.letter AND m.organizer = k.organizer AND m.role = 'owner'
 JOIN organizer o ON o.id = k.organizer
 WHERE k.letter = $1 AND (k.revoked_at IS NULL OR k.revoked_at > now() - interval '30 days') ORDER BY k.id DESC LIMIT 50
@@ -44,7 +45,7 @@ WHERE k.letter = $1 AND k.id = $2
 """
 
 JOBS = """
-SELECT j.*, o.name AS who, k.recipient FROM address_job j
+SELECT j.*, j.organizer AS organizer_id, o.name AS who, k.recipient FROM address_job j
 JOIN address_key k ON k.letter = j.letter AND k.id = j.key LEFT JOIN organizer o ON o.id = j.organizer
 WHERE j.letter = $1 AND (k.revoked_at IS NULL OR j.state = 'failed') ORDER BY j.id DESC LIMIT 50
 """
