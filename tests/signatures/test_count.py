@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from petition.cli import approve
-from petition.core.audit_log import Whose
+from petition.core.audit_log import Actor
 from petition.core.database import Connection, Database, opened
 from petition.core.encryption import Wrapper
 from petition.core.errors import NotFound, Refused
@@ -170,19 +170,19 @@ class World:
         async with self.database.transaction() as conn:
             before = await conn.fetchval("SELECT max(id) FROM tally WHERE letter = $1", self.letter.id)
             if before and self.draw.random() < 0.5:
-                await paper_tallies.correct(conn, await self._whose(conn), before, tally)
+                await paper_tallies.correct(conn, await self._actor(conn), before, tally)
             else:
-                await paper_tallies.add(conn, await self._whose(conn), tally)
+                await paper_tallies.add(conn, await self._actor(conn), tally)
 
     async def turn_tally(self) -> None:
         """Take a tally back, or bring it back."""
         async with self.database.transaction() as conn:
             newest = await conn.fetchval("SELECT max(id) FROM tally WHERE letter = $1", self.letter.id) or 0
             turn = self.draw.choice([paper_tallies.undo, paper_tallies.redo])
-            await turn(conn, await self._whose(conn), TallyId(self.draw.randint(0, newest)))
+            await turn(conn, await self._actor(conn), TallyId(self.draw.randint(0, newest)))
 
-    async def _whose(self, conn: Connection) -> Whose:
-        return Whose(await conn.fetchval(ORGANIZER), self.letter.id)
+    async def _actor(self, conn: Connection) -> Actor:
+        return Actor(await conn.fetchval(ORGANIZER), self.letter.id)
 
     async def _any(self) -> SignatureId:
         found = await rows.rows_of(self.database, SIGNED, self.letter.id)
