@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from petition.cli import approve
-from petition.core import errors as organizers
 from petition.core.audit_log import Actor
 from petition.core.database import Connection, Database, opened
 from petition.core.encryption import Wrapper
-from petition.core.errors import NotFound
+from petition.core.errors import NotFound, Refused
 from petition.core.ids import SignatureId, TallyId
 from petition.core.settings import Process, load
 from petition.imports import adding, undoing
@@ -23,7 +22,6 @@ from petition.imports.adding import Target
 from petition.letters.model import Letter, Tally
 from petition.signatures import paper_tallies, self_service
 from petition.signatures.confirming import Confirming, ConfirmRequest
-from petition.signatures.self_service import Refused
 from petition.statistics import queries as statistics
 from tests import rows
 from tests.running import KEY, environment, publish
@@ -84,7 +82,7 @@ class World:
         (act,) = self.draw.choices(each, weights)
         try:
             await act()
-        except (Refused, organizers.Refused, NotFound):  # somebody was first, or it makes no sense for this one
+        except (Refused, NotFound):  # somebody was first, or it makes no sense for this one
             return
 
     async def sign(self) -> None:
