@@ -2,12 +2,12 @@
 
 from starlette.responses import JSONResponse, Response
 
+from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
 from petition.signatures import queries, self_service
 from petition.signatures.model import REASONS
-from petition.signatures.self_service import Refused
 from petition.web.public import challenge
 from petition.web.public.form_values import ShownForm
 from petition.web.public.visit import Visit
