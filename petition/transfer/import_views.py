@@ -16,14 +16,15 @@ from petition.moderation.keys import keys_for
 from petition.organizers.model import Refused
 from petition.signatures.csv_lines import written
 from petition.signatures.model import Visibility
-from petition.transfer import guessing, intakes, jobs, mapping, multipart, overview
+from petition.transfer import guessing, intakes, jobs, mapping, overview
 from petition.transfer import intake_queries as queries
 from petition.transfer.dates import Order
 from petition.transfer.encodings import NAMES
 from petition.transfer.intakes import Oversized, Whose
 from petition.transfer.model import DAYS_UNDONE, HOURS_KEPT, About, State
-from petition.transfer.multipart import BadUpload
 from petition.transfer.tables import DELIMITERS, EMPTY
+from petition.writing import multipart
+from petition.writing.multipart import BadForm
 
 UPLOAD_SECONDS = 900.0  # for a whole file, however slow the line
 IDLE_SECONDS = 30.0  # between two pieces of it
@@ -42,19 +43,18 @@ async def upload(request: Request, who: Desk) -> Response:
     site, whose = web.site_of(request), Whose(who.organizer.id, who.this.id)
     stream = _stream(request)
     try:
-        boundary = multipart.boundary_of(request.headers.get("content-type", ""))
+        file = multipart.Upload(request.headers.get("content-type", ""))
         async with site.database.transaction() as conn:
             keys = await keys_for(conn, whose.letter, site.wrapper)
             number = await intakes.begin(conn, whose)
-    except BadUpload:
+    except BadForm:
         raise HTTPException(415) from None
     except Refused as refused:
         await _discard(stream)
         return await overview.page(request, who, refused=refused)
-    file = multipart.File(stream, boundary)
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
-            size = await intakes.store(site.database, whose, keys, number, file.pieces())
+            size = await intakes.store(site.database, whose, keys, number, file.content(stream))
         if not size:
             raise Refused(EMPTY, "file")
         async with site.database.transaction() as conn:
@@ -67,7 +67,7 @@ async def upload(request: Request, who: Desk) -> Response:
 
 
 # An upload that ends otherwise is forgotten by the worker within the hour.
-_EXPECTED = (Oversized, Refused, KeyDestroyed, TimeoutError, BadUpload, ClientDisconnect)
+_EXPECTED = (Oversized, Refused, KeyDestroyed, TimeoutError, BadForm, ClientDisconnect)
 
 
 async def _broken_off(request: Request, who: Desk, stream: AsyncIterator[bytes], error: Exception) -> Response:
