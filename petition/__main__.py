@@ -2,6 +2,6 @@
 
 import sys
 
-from petition.cli import main
+from petition.cli.main import main
 
 sys.exit(main())

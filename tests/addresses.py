@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from starlette.routing import Mount, Route
 
-from petition.app import ROUTES
-from petition.letters import preview_queries
-from petition.tokens import Tokens
+from petition.core.tokens import Tokens
+from petition.drafts import preview_link_queries
+from petition.web.app import ROUTES
 from tests.running import KEY, SLUG, Installation
 
 VISIBLE = [each for each in ROUTES if isinstance(each, Route)]
@@ -62,7 +62,7 @@ async def _preview(site: Installation) -> str:
     """Return the token of a preview link that works."""
     async with site.database.transaction() as conn:
         letter = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG)
-        await preview_queries.add(conn, 7, letter, False, timedelta(days=1))
+        await preview_link_queries.add(conn, 7, letter, False, timedelta(days=1))
     return Tokens([KEY]).for_preview(letter, 7)
 
 

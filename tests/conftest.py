@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from petition import embedded
-from petition.database import connect, migrate
-from tests import once
+from petition import postgres
+from petition.core.database import connect, migrate
+from tests import caches
 from tests.memory import room
 from tests.running import Installation, installation, working
 
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
     Conn = asyncpg.Connection[asyncpg.Record]
 
+pytest_plugins = ["tests.fixtures"]
+
 # A slow machine is no failure: nothing here is judged by the time it takes.
 settings.register_profile("petition", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("petition")
-once.keep()
+caches.keep()
 
 
 # A shell starts background jobs with Ctrl-C switched off; the processes that tests start would inherit that.
@@ -69,7 +71,7 @@ def memory() -> Iterator[Path | None]:
 def cluster(memory: Path | None) -> Iterator[str]:
     """Give the URL of the run's own PostgreSQL. Without fsync, unless ``PETITION_TEST_FSYNC=1``."""
     for folder in _open_folder():
-        with embedded.running(folder, fast=os.environ.get("PETITION_TEST_FSYNC") != "1") as url:
+        with postgres.running(folder, fast=os.environ.get("PETITION_TEST_FSYNC") != "1") as url:
             yield url
 
 

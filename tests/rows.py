@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from petition import mailboxes
-from petition.database import Connection, Database
-from petition.letters import board
+from petition.core import email_addresses
+from petition.core.database import Connection, Database
+from petition.core.encryption import Sealer, Wrapper
+from petition.core.tokens import Tokens
+from petition.letters import published
 from petition.letters.model import Letter
-from petition.sealing import Sealer, Wrapper
 from petition.statistics import queries as statistics
 from petition.statistics.model import Period
 from petition.statistics.reading import EVER
-from petition.tokens import Tokens
 from tests.running import KEY, PUBLIC_KEY, SLUG
 
 ADD = """
@@ -57,12 +57,12 @@ HOURS = "SELECT sum(people)::bigint, sum(organizations)::bigint FROM count_hour 
 async def letter(conn: Connection, slug: str = SLUG) -> Letter:
     """Return a published letter with its keys."""
     number = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", slug)
-    return await board.read(conn, Wrapper([KEY]), number)
+    return await published.read(conn, Wrapper([KEY]), number)
 
 
 def digest_of(whose: Letter, address: str) -> bytes:
     """Return the digest under which ``whose`` letter knows the mailbox at ``address``."""
-    return whose.keys.digest(mailboxes.canonical(address, whose.rules_version))
+    return whose.keys.digest(email_addresses.canonical(address, whose.rules_version))
 
 
 def token(whose: Letter, signature: int) -> str:

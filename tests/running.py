@@ -13,17 +13,18 @@ from pathlib import Path
 import httpx2
 import uvicorn
 
-from petition import i18n, worker
-from petition.app import create_app
 from petition.captcha.pow import ProofOfWork
-from petition.connections import Guarded
-from petition.database import Database, opened
+from petition.core import i18n
+from petition.core.database import Database, opened
+from petition.core.encryption import Wrapper, new_contact_pair
+from petition.core.resources import PACKAGE
+from petition.core.settings import Role, Settings, load
 from petition.demo.inbox import Inbox, Mail, receiving
-from petition.front import Front
-from petition.letters import actions
-from petition.resources import PACKAGE
-from petition.sealing import Wrapper, new_contact_pair
-from petition.settings import Role, Settings, load
+from petition.drafts import publishing
+from petition.web.app import create_app
+from petition.web.connection import Guarded
+from petition.web.gateway import Front
+from petition.worker import main
 from tests.captcha.installation import CHEAP, solve
 
 KEY = "a secret key of the tests, long enough for them"
@@ -220,7 +221,7 @@ async def working(environ: dict[str, str], inbox: Inbox) -> AsyncIterator[None]:
             "MAIL_FROM": "Letters <letters@letters.example>",
             "CONTACT_PRIVATE_KEY": PRIVATE_KEY,
         }
-        task = asyncio.create_task(worker.run(load(environ | more, role=Role.WORKER), stop))
+        task = asyncio.create_task(main.run(load(environ | more, role=Role.WORKER), stop))
         try:
             yield
         finally:
@@ -231,7 +232,7 @@ async def working(environ: dict[str, str], inbox: Inbox) -> AsyncIterator[None]:
 async def publish(settings: Settings, database: Database, folder: Path = SAMPLE) -> str:
     """Import and publish the letter in ``folder``; return its slug."""
     languages = tuple(i18n.load(settings.locales_dir))
-    slug, _ = await actions.import_folder(database, Wrapper(settings.secret_keys), folder, languages, publish=True)
+    slug, _ = await publishing.import_folder(database, Wrapper(settings.secret_keys), folder, languages, publish=True)
     return slug
 
 

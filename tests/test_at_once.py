@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from petition.connections import Guarded
-from petition.front import Front
-from petition.kept import Header
+from petition.web.connection import Guarded
+from petition.web.gateway import Front
+from petition.web.page_cache import Header
 from tests.running import SLUG, Installation
 
 LETTER = f"/en/{SLUG}"

@@ -1,6 +1,6 @@
 """What is measured of the desk: every page that can be read, and each is there."""
 
-from petition.desk_routes import DESK
+from petition.web.desk.routes import DESK
 from tests import rows
 from tests.bench import desk_fill, desk_pages, fill
 from tests.bench.desk_pages import PAGES

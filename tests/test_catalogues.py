@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from babel.messages.catalog import Message
 
-from petition import i18n, resources
+from petition.core import i18n, resources
 from tools import messages
 
 CATALOGUES = messages.catalogue_files()

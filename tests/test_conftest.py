@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from petition.database import is_migrated
+from petition.core.database import is_migrated
 
 if TYPE_CHECKING:
     import asyncpg

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 from starlette.routing import Mount, Route
 
-from petition import cli, settings
-from petition.app import ROUTES
-from petition.desk_routes import DESK
-from petition.resources import PACKAGE
+from petition.cli import main
+from petition.core import settings
+from petition.core.resources import PACKAGE
+from petition.web.app import ROUTES
+from petition.web.desk.routes import DESK
 
 CHECKOUT = PACKAGE.parent
 DOCS = {path.relative_to(CHECKOUT).as_posix(): path.read_text(encoding="utf-8") for path in CHECKOUT.glob("docs/*.md")}
@@ -29,7 +30,7 @@ def settings_read() -> dict[str, bool]:
 
 def commands(parser: argparse.ArgumentParser | None = None) -> Iterator[str]:
     """Yield every command as it is typed, without its arguments."""
-    parser = parser or cli._parser()
+    parser = parser or main._parser()
     below = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
     for action in below:
         for child in action.choices.values():

@@ -13,11 +13,11 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
-from petition import database as databases
-from petition import mailboxes
-from petition.database import Database, opened
+from petition.core import database as databases
+from petition.core import email_addresses
+from petition.core.database import Database, opened
+from petition.core.settings import Role, load
 from petition.letters.model import Letter
-from petition.settings import Role, load
 from tests import rows
 from tests.faults.processes import PATIENCE, command, run, web, worker_environ
 from tests.faults.server import Server
@@ -39,8 +39,8 @@ class Told:
     @property
     def addresses(self) -> set[str]:
         """Return the address in every spelling that may be written down."""
-        mailbox = mailboxes.parse(self.address)
-        return {self.address, mailbox.address, mailboxes.canonical(mailbox), mailbox.local, mailbox.local.lower()}
+        mailbox = email_addresses.parse(self.address)
+        return {self.address, mailbox.address, email_addresses.canonical(mailbox), mailbox.local, mailbox.local.lower()}
 
     @property
     def words(self) -> set[str]:
@@ -96,7 +96,7 @@ class Session:
 
     async def mailed(self, who: Told) -> None:
         """Wait for the mail to somebody; remember its link."""
-        recipient = mailboxes.parse(who.address).address
+        recipient = email_addresses.parse(who.address).address
         async with asyncio.timeout(PATIENCE):
             while recipient not in self.post.recipients:
                 await asyncio.sleep(0.02)

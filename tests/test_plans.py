@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from petition import database as module
-from petition.database import connect
+from petition.core import database as module
+from petition.core.database import connect
 from petition.moderation import queue_queries
 from petition.signatures import listing
 from tests import rows

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
+from petition.core.resources import PACKAGE
 from petition.demo.inbox import Inbox, receiving
-from petition.resources import PACKAGE
 from tests.conftest import in_database
 from tests.running import KEY, PRIVATE_KEY, PUBLIC_KEY, SAMPLE, SLUG, free_port
 

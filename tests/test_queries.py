@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import petition
-from petition.database import connect
+from petition.core.database import connect
 from tests.conftest import fresh_database
 
 if TYPE_CHECKING:
@@ -55,7 +55,12 @@ STATEMENTS = statements()
 
 def test_they_are_found() -> None:
     modules = {place.rpartition(".")[0] for place in STATEMENTS}
-    assert modules >= {"petition.limits", "petition.retention", "petition.mail.queries", "petition.letters.queries"}
+    assert modules >= {
+        "petition.core.quotas",
+        "petition.worker.retention",
+        "petition.mail.queries",
+        "petition.letters.queries",
+    }
     assert modules >= {"petition.signatures.queries", "petition.signatures.listing_queries"}
     assert len(STATEMENTS) > 60
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from petition.resources import PACKAGE
+from petition.core.resources import PACKAGE
 
 TOOLS = PACKAGE.parent / "tools"
 APT_GET = """#!/bin/sh

@@ -15,10 +15,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from petition.core.resources import PACKAGE
 from petition.demo.sample import slug
-from petition.resources import PACKAGE
+from tests.postgres.test_cluster import gone
 from tests.running import free_port
-from tests.test_embedded import gone
 
 CHECKOUT = PACKAGE.parent
 

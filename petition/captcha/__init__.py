@@ -4,7 +4,7 @@ One door, ``Captchas``; nothing here knows the database or HTTP requests. A chal
 is signed, belongs to a letter, and expires. Only a stored signature uses it up (``Passed.nonce``).
 """
 
-from petition.captcha.gate import Captchas
+from petition.captcha.captchas import Captchas
 from petition.captcha.model import Drawn, Passed, Refusal, Result
 
 __all__ = ["Captchas", "Drawn", "Passed", "Refusal", "Result"]

@@ -19,7 +19,7 @@ from itsdangerous import BadSignature, Signer
 from petition.captcha import picture
 from petition.captcha.model import NONCE_BYTES, Drawn, Passed, Refusal, Result
 from petition.captcha.pool import Pool
-from petition.sealing import derive
+from petition.core.encryption import derive
 
 LIFETIME = timedelta(minutes=10)
 LETTERS, DEAR_LETTERS = 5, 8

@@ -20,7 +20,7 @@ import altcha
 
 from petition.captcha.model import Passed, Refusal, Result, nonce_of
 from petition.captcha.pool import Pool
-from petition.sealing import derive
+from petition.core.encryption import derive
 
 ALGORITHM = "PBKDF2/SHA-256"
 LIFETIME = timedelta(minutes=20)

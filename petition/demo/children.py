@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from petition.errors import PetitionError
-from petition.processes import die_with_parent
+from petition.core.child_processes import die_with_parent
+from petition.core.errors import PetitionError
 
 PETITION = (sys.executable, "-m", "petition")
 _PATIENCE = 5.0  # seconds between asking a child to end and ending it

@@ -2,12 +2,13 @@
 
 import tomllib
 
-from petition import database, i18n, resources
-from petition.database import Database
-from petition.letters import actions, queries
+from petition.core import database, i18n, resources
+from petition.core.database import Database
+from petition.core.encryption import Wrapper
+from petition.core.settings import Settings
+from petition.drafts import publishing
+from petition.letters import queries
 from petition.organizers import accounts
-from petition.sealing import Wrapper
-from petition.settings import Settings
 
 ORGANIZER = "organizer@letters.example"  # whose mail, like all mail of the demo, lands in the demo's mailbox
 FOLDER = resources.PACKAGE / "sample"
@@ -39,6 +40,6 @@ async def _publish(db: Database, settings: Settings) -> None:
         known = await queries.by_slug(conn, slug())
     if known is None:
         languages = tuple(i18n.load(settings.locales_dir))
-        await actions.import_folder(db, Wrapper(settings.secret_keys), FOLDER, languages, publish=True)
+        await publishing.import_folder(db, Wrapper(settings.secret_keys), FOLDER, languages, publish=True)
     elif known["state"] == "draft":  # a demo of an older version was killed in between
-        await actions.publish(db, slug())
+        await publishing.publish(db, slug())

@@ -10,14 +10,15 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from petition import embedded, i18n
+from petition import postgres
+from petition.core import i18n
+from petition.core.errors import PetitionError
+from petition.core.settings import Role, Settings, load
+from petition.core.templates import Renderer
 from petition.demo import sample
 from petition.demo.children import PETITION, Child, first_end
 from petition.demo.inbox import Inbox, receiving
 from petition.demo.views import showing
-from petition.errors import PetitionError
-from petition.rendering import Renderer
-from petition.settings import Role, Settings, load
 
 SENDER = "letters@localhost"
 _POLL = 0.1  # seconds between two looks whether the web answers
@@ -133,7 +134,7 @@ def _database(settings: Settings) -> Iterator[str]:
         settings.data_dir.mkdir(parents=True, exist_ok=True)  # for the logs
         yield settings.database_url
         return
-    with embedded.running(settings.data_dir) as url:
+    with postgres.running(settings.data_dir) as url:
         yield url
 
 

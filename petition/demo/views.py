@@ -14,9 +14,9 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from petition.core.templates import STATIC, Renderer
 from petition.demo.inbox import Inbox, Mail, with_links
-from petition.rendering import STATIC, Renderer
-from petition.web import policy
+from petition.web.http import policy
 
 # A mail is untrusted: no script, no form, nothing from elsewhere. Its links lead out of the frame.
 _SANDBOX = "allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"

@@ -11,7 +11,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from petition.errors import PetitionError
+from petition.core.errors import PetitionError
 
 TITLE_LENGTH = 200  # characters
 TEXT_SIZE = 200_000  # bytes of one language's text, the title line included

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
-from petition.errors import PetitionError
+from petition.core.encryption import LetterKeys
+from petition.core.errors import PetitionError
+from petition.core.i18n import Texts
 from petition.letters.switches import NOTHING, Switches
-from petition.sealing import LetterKeys
-from petition.state import Texts
 
 
 class SlugTaken(PetitionError):

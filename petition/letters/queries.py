@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 from petition.letters.model import Party, Sharing, SlugTaken, State, Tally, Text, Version
+
+LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key FROM letter WHERE id = $1"
+
 
 PULSE = """
 SELECT l.id, l.slug, l.revision, l.effective_state AS state,
@@ -211,3 +214,8 @@ async def publish(conn: Connection, letter: int, number: int) -> None:
 def state_of(row: Record) -> State:
     """Return the state in a row of ``load``."""
     return State(row["effective_state"])
+
+
+async def letter_keys(conn: Connection, letter: int) -> Record | None:
+    """Return a letter's wrapped keys."""
+    return await conn.fetchrow(LETTER_KEYS, letter)

@@ -1,8 +1,8 @@
 """All SQL of kill switches."""
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
+from petition.core.i18n import Texts
 from petition.letters.switches import Setting, Switch, Switches
-from petition.state import Texts
 
 SWITCHED_ON = "SELECT letter, name, value, texts FROM switch WHERE value <> 'off'"
 

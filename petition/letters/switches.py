@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from petition.state import Texts
+from petition.core.i18n import Texts
 
 OFF, ON, STRONGER = "off", "on", "stronger"
 
@@ -75,3 +75,11 @@ class Switches:
 
 
 NOTHING = Switches()
+
+
+@dataclass(slots=True)
+class Posted:
+    """What holds for the installation as a whole: its banner, and why nothing is taken (None: it is)."""
+
+    banners: tuple[Texts, ...] = ()
+    read_only: Texts | None = None

@@ -9,13 +9,12 @@ after a crash in between, the worker deletes within a minute.
 import asyncio
 import time
 
-from petition.database import Connection, Database
-from petition.errors import Gone, NotFound
-from petition.i18n import N_
-from petition.letters import state_queries as queries
+from petition.core import audit_log
+from petition.core.database import Connection, Database
+from petition.core.errors import Gone, NotFound, Refused
+from petition.core.i18n import N_
+from petition.letters import lifecycle_queries as queries
 from petition.letters.model import State
-from petition.organizers import journal
-from petition.organizers.model import Refused
 
 BATCH = 5000  # rows a transaction
 PATIENCE = 10.0  # seconds of deleting before the rest is left to the worker
@@ -37,7 +36,7 @@ async def take_down(conn: Connection, by: int | None, letter: int, typed: str) -
     if typed.strip() != row["slug"]:
         raise Refused(OTHER_NAME, "slug")
     await queries.take_down(conn, letter)
-    await journal.write(conn, by, letter, "letter.take_down", before=row["state"], after=State.GONE)
+    await audit_log.write(conn, by, letter, "letter.take_down", before=row["state"], after=State.GONE)
 
 
 async def clear(database: Database, letter: int, patience: float = PATIENCE) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 from petition.letters.model import Text
 
 ALL_NEWS = """

@@ -5,15 +5,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from petition.database import Connection, Record
-from petition.errors import Gone, NotFound
-from petition.i18n import N_
+from petition.core import audit_log
+from petition.core.database import Connection, Record
+from petition.core.errors import Gone, NotFound, Refused
+from petition.core.i18n import N_
+from petition.core.text_cleaning import clean, has_direction_mark, has_hidden
 from petition.letters import markdown
 from petition.letters import update_queries as queries
 from petition.letters.model import Text
-from petition.organizers import journal
-from petition.organizers.model import Refused
-from petition.text import clean, has_direction_mark, has_hidden
 
 DRAFT, PUBLISHED, REMOVED = "draft", "published", "removed"
 LONGEST_TITLE = 200  # characters
@@ -82,7 +81,7 @@ async def add(conn: Connection, by: int, letter: int, texts: Texts) -> int:
     number = await queries.add(conn, letter, texts)
     if number is None:
         raise Gone("the letter was taken down")
-    await journal.write(conn, by, letter, "update.add", ids=[number], after=DRAFT)
+    await audit_log.write(conn, by, letter, "update.add", ids=[number], after=DRAFT)
     return number
 
 
@@ -134,6 +133,6 @@ async def _write(
     texts, shown, after = now
     await queries.write(conn, letter, row["id"], texts, shown, after, edited=edited)
     act = "update.edit" if after == row["state"] else f"update.{'back' if row['state'] == REMOVED else after}"
-    await journal.write(conn, by, letter, act, ids=[row["id"]], before=row["state"], after=after)
+    await audit_log.write(conn, by, letter, act, ids=[row["id"]], before=row["state"], after=after)
     if PUBLISHED in {row["state"], after}:
         await queries.move_revision(conn, letter)

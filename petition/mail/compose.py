@@ -14,12 +14,12 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, parseaddr
 
-from petition.errors import PetitionError, SettingsError
+from petition.core.encryption import derive
+from petition.core.errors import PetitionError, SettingsError
+from petition.core.settings import Settings
+from petition.core.templates import Renderer
+from petition.core.tokens import Tokens
 from petition.mail.model import Choice, Direct, Job, Place
-from petition.rendering import Renderer
-from petition.sealing import derive
-from petition.settings import Settings
-from petition.tokens import Tokens
 
 LONGEST_LINE = 900  # octets; RFC 5321, 4.5.3.1.6 allows 1,000 with the line's end
 

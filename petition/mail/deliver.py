@@ -10,15 +10,15 @@ import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from petition.database import Connection, Database
-from petition.errors import PetitionError, Unavailable
+from petition.core.database import Connection, Database
+from petition.core.email_addresses import BadAddress
+from petition.core.errors import PetitionError, Unavailable
 from petition.mail import queries
-from petition.mail.choice import Chooser
+from petition.mail.choosing import Chooser
 from petition.mail.compose import Composer, Unmailable
-from petition.mail.line import NO_SUCH_MAILBOX, RecipientRefused
 from petition.mail.model import Job, pause
 from petition.mail.relays import Lines, NotNow, Relays
-from petition.mailboxes import BadAddress
+from petition.mail.smtp_connection import NO_SUCH_MAILBOX, RecipientRefused
 
 LEASE = timedelta(minutes=5)
 SENDERS = 4  # connections to a relay

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from petition.direct_mail import DirectMail
+from petition.core.outbox import DirectMail
 
 KindName = Literal["person", "organization"]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import cast
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 from petition.mail.model import Job, KindName, Place
 
 Contact = tuple[int, int, str]  # letter, signature, purpose

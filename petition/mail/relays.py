@@ -9,10 +9,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from petition.errors import PetitionError
+from petition.core.errors import PetitionError
+from petition.core.settings import Relay
 from petition.mail.compose import Parcel
-from petition.mail.line import Line, NotForThisRelay, RelayDown
-from petition.settings import Relay
+from petition.mail.smtp_connection import Line, NotForThisRelay, RelayDown
 
 LONGEST_REST = 30.0  # seconds
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 
-from petition import sealing
-from petition.database import Connection
+from petition.core import encryption
+from petition.core.database import Connection
+from petition.core.email_addresses import canonical
+from petition.core.encryption import Wrapper
 from petition.mail import queries
-from petition.mailboxes import canonical
-from petition.sealing import Wrapper
 
 # Frozen: the addresses behind older digests are gone, so these cannot be made again under newer rules.
 RULES = 1
@@ -37,7 +37,7 @@ class Suppression:
         """Several workers may need it first at once: whichever row went in is read by all."""
         wrapped = await queries.suppression_key(conn)
         if wrapped is None:
-            await queries.add_suppression_key(conn, self._wrapper.wrap(sealing.new_key()))
+            await queries.add_suppression_key(conn, self._wrapper.wrap(encryption.new_key()))
             wrapped = await queries.suppression_key(conn)
         if wrapped is None:
             raise LookupError("the suppression key has vanished")
@@ -45,4 +45,4 @@ class Suppression:
 
 
 def _digest(key: bytes, address: str) -> bytes:
-    return sealing.digest(key, canonical(address, RULES))
+    return encryption.digest(key, canonical(address, RULES))

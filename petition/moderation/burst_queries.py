@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 
 OVER = "SELECT date_trunc('hour', now())"
 

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from petition.database import Connection, Database, Record
-from petition.limits import Day
+from petition.core.client_networks import ONION, UNKNOWN
+from petition.core.database import Connection, Database, Record
+from petition.core.encryption import Wrapper
+from petition.core.quotas import Day
 from petition.moderation import burst_queries as queries
-from petition.network import ONION, UNKNOWN
-from petition.sealing import Wrapper
 from petition.signatures.flags import Flag
 
 BURST = 10  # sign-ups from one network within an hour

@@ -8,18 +8,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from petition.database import Connection, Record
+from petition.core import audit_log
+from petition.core.audit_log import By
+from petition.core.database import Connection, Record
+from petition.core.encryption import LetterKeys, Wrapper
+from petition.letters.keys import keys_for
 from petition.moderation import messages, queries
-from petition.moderation.keys import keys_for
-from petition.moderation.model import Act, By, Outcome, Standing, after, ordered
-from petition.organizers import journal
-from petition.sealing import LetterKeys, Wrapper
-from petition.signatures import approval, organization_queries, own_queries, words
+from petition.moderation.model import Act, Outcome, Standing, after, ordered
+from petition.signatures import approval, counting, organization_queries, search_words, self_service_queries
 from petition.signatures import names as naming
-from petition.signatures.confirming import PERSONAL
+from petition.signatures.counting import Change, move_counts, move_partners, partner_of
 from petition.signatures.model import Kind, Reason, SignatureState, Visibility
-from petition.signatures.organizations import Change
-from petition.signatures.queries import move_counts, move_partners, partner_of
+from petition.signatures.stored_names import PERSONAL
 
 ANY_ACT = -1  # as the act that was seen last: whatever it is
 
@@ -107,7 +107,7 @@ async def carry_out(conn: Connection, by: By, wrapper: Wrapper, logged: str, mov
     await _hide_again(conn, by.letter, wrapper, moves)
     await _tell(conn, by.letter, moves)
     if any(move.counts for move in moves):
-        await organization_queries.move_revision(conn, by.letter)
+        await counting.move_revision(conn, by.letter)
     await _count(conn, by.letter, moves, (change, shown))
     return log
 
@@ -119,7 +119,7 @@ async def _write(conn: Connection, by: By, logged: str, moves: Sequence[Move]) -
         steps[move.before, move.after, move.reason, move.undoes].append(move.id)
     logs = []
     for (before, to, reason, undoes), ids in steps.items():
-        log = await journal.write(
+        log = await audit_log.write(
             *(conn, by.organizer, by.letter, logged),
             ids=ids,
             before=str(before),
@@ -148,7 +148,7 @@ async def _let_in(conn: Connection, letter: int, wrapper: Wrapper, moves: Sequen
     for row in hidden:
         told = keys.reveal(row["private"])
         columns = (*(told.get(key) for key in PERSONAL), None, naming.fold(told["name"]), None)
-        await own_queries.store_names(conn, letter, row["id"], Visibility.PUBLIC, columns)
+        await self_service_queries.store_names(conn, letter, row["id"], Visibility.PUBLIC, columns)
     if not waited:
         return NOTHING
     change = await approval.let_in(conn, letter, keys, waited)
@@ -176,7 +176,7 @@ async def _hide_again(conn: Connection, letter: int, wrapper: Wrapper, moves: Se
     for row in await queries.public_people(conn, letter, ids):
         told = {key: row[key] for key in PERSONAL if row[key]}
         columns = (*[None] * 5, keys.hide(told))
-        await own_queries.store_names(conn, letter, row["id"], Visibility.PUBLIC, columns)
+        await self_service_queries.store_names(conn, letter, row["id"], Visibility.PUBLIC, columns)
 
 
 def _of_organization(typed: Mapping[str, str]) -> dict[str, str]:
@@ -223,9 +223,9 @@ async def _words(
     ]
     for kind, keys in ((Kind.PERSON, people_gone), (Kind.ORGANIZATION, gone)):
         if found := {word for key in keys for word in naming.words(key)}:
-            await words.forget(conn, letter, kind, sorted(found))
+            await search_words.forget(conn, letter, kind, sorted(found))
     added = [(Kind.PERSON, key) for key in people_come] + [(Kind.ORGANIZATION, key) for key in come]
-    await words.remember(conn, [(letter, kind, word) for kind, key in added for word in naming.words(key)])
+    await search_words.remember(conn, [(letter, kind, word) for kind, key in added for word in naming.words(key)])
 
 
 async def _tell(conn: Connection, letter: int, moves: Sequence[Move]) -> None:

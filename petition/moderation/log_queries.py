@@ -1,6 +1,6 @@
 """All SQL of reading the log."""
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 from petition.moderation.model import UNDOABLE, LogLine
 
 # "Undone" with a limit of its own: without, the planner reads the whole log to know of fifty lines.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 
 TAKE_BACK = """
 DELETE FROM outbox WHERE letter = $1 AND purpose = 'decision' AND lease IS NULL

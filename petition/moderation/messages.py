@@ -7,22 +7,20 @@ mail has. A decision is told ten minutes late, so that one that is undone at onc
 import base64
 from collections.abc import Mapping, Sequence
 
-from petition import mailboxes
-from petition.database import Connection
-from petition.direct_mail import DirectJob, DirectMail, Writer
-from petition.errors import KeyDestroyed
-from petition.i18n import N_
-from petition.mailboxes import BadAddress
+from petition.core import audit_log, email_addresses
+from petition.core.audit_log import By
+from petition.core.database import Connection
+from petition.core.email_addresses import BadAddress
+from petition.core.encryption import LetterKeys, Sealer, Wrapper
+from petition.core.errors import KeyDestroyed, Refused
+from petition.core.i18n import N_
+from petition.core.outbox import DirectJob, DirectMail, Writer
+from petition.core.tokens import Tokens
+from petition.letters.keys import keys_for
 from petition.moderation import message_queries as queries
 from petition.moderation import notes
-from petition.moderation.keys import keys_for
-from petition.moderation.model import By
-from petition.organizers import journal
-from petition.organizers.model import Refused
-from petition.sealing import LetterKeys, Sealer, Wrapper
 from petition.signatures.model import REASONS, Reason, SignatureState
 from petition.signatures.signals import is_own_domain
-from petition.tokens import Tokens
 
 DECISION, MESSAGE, SECOND = "decision", "message", "second"
 
@@ -46,7 +44,7 @@ async def send(conn: Connection, by: By, keys: LetterKeys, signature: int, typed
     hidden = base64.b64encode(keys.hide({"text": notes.checked(typed)})).decode()
     if not await queries.add_message(conn, by.letter, signature, {"signature": signature, "text": hidden}):
         raise Refused(NO_ADDRESS, "text")
-    await journal.write(conn, by.organizer, by.letter, "message.send", ids=[signature])
+    await audit_log.write(conn, by.organizer, by.letter, "message.send", ids=[signature])
 
 
 async def ask_second(
@@ -54,17 +52,17 @@ async def ask_second(
 ) -> None:
     """Ask at another address on the organization's own domain whether it has signed. Raises ``Refused``."""
     try:
-        mailbox = mailboxes.parse(typed)
+        mailbox = email_addresses.parse(typed)
     except BadAddress as error:
         raise Refused(error.message, "second") from None
     if not website:
         raise Refused(NO_WEBSITE, "second")
     if not is_own_domain(mailbox.domain, website):
         raise Refused(OTHER_DOMAIN, "second")
-    digest = keys.digest(mailboxes.canonical(mailbox, mailboxes.NEWEST))
+    digest = keys.digest(email_addresses.canonical(mailbox, email_addresses.NEWEST))
     sealed = sealer.seal(mailbox.address)
     await queries.add_second(conn, by.letter, digest, sealed, signature)
-    await journal.write(conn, by.organizer, by.letter, "message.second", ids=[signature])
+    await audit_log.write(conn, by.organizer, by.letter, "message.second", ids=[signature])
 
 
 async def confirm_second(conn: Connection, letter: int, signature: int) -> bool:
@@ -73,7 +71,7 @@ async def confirm_second(conn: Connection, letter: int, signature: int) -> bool:
     if row is None:
         return False
     if row["new"]:
-        await journal.write(conn, None, letter, "message.confirmed", ids=[signature])
+        await audit_log.write(conn, None, letter, "message.confirmed", ids=[signature])
     return True
 
 

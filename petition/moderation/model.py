@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from petition.i18n import N_
+from petition.core.i18n import N_
 from petition.signatures.flags import Flag
 from petition.signatures.model import Kind, Reason, SignatureState
 
@@ -74,16 +74,6 @@ def after(act: Act, standing: Standing, removed_from: SignatureState) -> Standin
     if act is Act.BACK and state is SignatureState.REMOVED:
         return replace(standing, state=removed_from)
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class By:
-    """Who acts, on which letter, and as part of which campaign."""
-
-    organizer: int | None
-    letter: int
-    campaign: int | None = None
-    command: bool = False  # at the command line, where nobody is an organizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 
 # One worker is enough for a letter. (The first number is "name".)
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(1851878757, $1)"

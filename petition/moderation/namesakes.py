@@ -13,17 +13,17 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from petition.database import Connection, Database, Record
-from petition.errors import KeyDestroyed
+from petition.core.database import Connection, Database, Record
+from petition.core.encryption import LetterKeys, Wrapper
+from petition.core.errors import KeyDestroyed
+from petition.letters.keys import keys_for
 from petition.moderation import burst_queries
 from petition.moderation import namesake_queries as queries
-from petition.moderation.keys import keys_for
-from petition.sealing import LetterKeys, Wrapper
-from petition.signatures import listing_queries, signals, words
-from petition.signatures.confirming import NAMED
+from petition.signatures import listing_queries, search_words, signals
 from petition.signatures.flags import Flag, flags_of
 from petition.signatures.model import Kind
 from petition.signatures.names import within_one_edit
+from petition.signatures.stored_names import NAMED
 
 LEAST = 5  # signatures of nearly one name on a letter …
 SHARE = 1000  # … that are at least one in so many of all people: of a million, some hundreds share the commonest name
@@ -82,7 +82,7 @@ async def _repeated(conn: Connection, letter: int, names: Iterable[Words]) -> se
     if not wanted:
         return set()
     every = sorted({word for name in wanted for word in name[:MOST_WORDS]})
-    near = dict(zip(every, await words.near(conn, letter, Kind.PERSON, every), strict=True))
+    near = dict(zip(every, await search_words.near(conn, letter, Kind.PERSON, every), strict=True))
     people = await queries.people(conn, letter)
     await listing_queries.use_index_of_words(conn)
     found: set[int] = set()

@@ -1,6 +1,6 @@
 """All SQL of moderators' notes."""
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 
 ADD = "INSERT INTO note (letter, signature, organizer, text) VALUES ($1, $2, $3, $4)"
 

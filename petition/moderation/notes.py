@@ -3,14 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from petition.database import Connection
-from petition.errors import KeyDestroyed
-from petition.i18n import N_
+from petition.core import audit_log
+from petition.core.audit_log import By
+from petition.core.database import Connection
+from petition.core.encryption import LetterKeys
+from petition.core.errors import KeyDestroyed, Refused
+from petition.core.i18n import N_
 from petition.moderation import note_queries as queries
-from petition.moderation.model import By
-from petition.organizers import journal
-from petition.organizers.model import Refused
-from petition.sealing import LetterKeys
 
 LONGEST = 2000  # characters
 
@@ -41,13 +40,13 @@ def checked(typed: str, longest: int = LONGEST) -> str:
 async def add(conn: Connection, by: By, keys: LetterKeys, signature: int, typed: str) -> None:
     """Add a note. Raises ``Refused``, ``KeyDestroyed``."""
     await queries.add(conn, by.letter, signature, by.organizer, keys.hide({"text": checked(typed)}))
-    await journal.write(conn, by.organizer, by.letter, "note.add", ids=[signature])
+    await audit_log.write(conn, by.organizer, by.letter, "note.add", ids=[signature])
 
 
 async def drop(conn: Connection, by: By, signature: int, note: int) -> None:
     """Delete a note, whoever wrote it. A second time changes nothing."""
     if await queries.drop(conn, by.letter, signature, note):
-        await journal.write(conn, by.organizer, by.letter, "note.drop", ids=[signature])
+        await audit_log.write(conn, by.organizer, by.letter, "note.drop", ids=[signature])
 
 
 async def read(conn: Connection, letter: int, keys: LetterKeys, signature: int) -> list[Note]:

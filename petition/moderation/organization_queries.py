@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 
 LOCK_HELD = """
 SELECT id, private, coalesce(last_act, 0) AS last_act FROM signature

@@ -7,20 +7,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from petition.database import Connection, Record
-from petition.errors import NotFound
-from petition.i18n import N_
+from petition.core import audit_log
+from petition.core.audit_log import By
+from petition.core.database import Connection, Record
+from petition.core.encryption import Wrapper
+from petition.core.errors import NotFound, Refused
+from petition.core.i18n import N_
+from petition.letters.keys import keys_for
 from petition.moderation import organization_queries as queries
 from petition.moderation import queries as decision_queries
-from petition.moderation.keys import keys_for
-from petition.moderation.model import By, Outcome
-from petition.organizers import journal
-from petition.organizers.model import Refused
-from petition.sealing import Wrapper
-from petition.signatures import forms, names, organization_queries, words
+from petition.moderation.model import Outcome
+from petition.signatures import counting, forms, names, organization_queries, search_words
+from petition.signatures.counting import Change, move_counts
 from petition.signatures.model import Kind
-from petition.signatures.organizations import Change
-from petition.signatures.queries import move_counts
 
 NAMES, MERGE = "organization.names", "organization.merge"
 NOT_ITSELF = N_("An organization cannot be merged with itself.")
@@ -95,7 +94,7 @@ async def correct_held(conn: Connection, by: By, wrapper: Wrapper, signature: in
     fields = keys.reveal(row["private"])
     before = {field: fields.pop(TYPED_AS[field], None) for field in FIELDS}
     after = {TYPED_AS[field]: value for field, value in called.fields.items() if value}
-    log = await journal.write(conn, by.organizer, by.letter, NAMES, ids=[signature])
+    log = await audit_log.write(conn, by.organizer, by.letter, NAMES, ids=[signature])
     await queries.keep_past(
         conn, by.letter, log, signature, None, keys.hide({"before": before, "after": called.fields})
     )
@@ -107,7 +106,7 @@ async def correct(conn: Connection, by: By, wrapper: Wrapper, organization: int,
     """Correct the names of an entry; return the log's row. Raises ``NotFound``, ``KeyDestroyed``."""
     await organization_queries.lock(conn, by.letter)
     before = await _lock_one(conn, by.letter, organization)
-    log = await journal.write(conn, by.organizer, by.letter, NAMES, ids=[organization])
+    log = await audit_log.write(conn, by.organizer, by.letter, NAMES, ids=[organization])
     keys = await keys_for(conn, by.letter, wrapper)
     past = keys.hide({"before": before.fields, "after": called.fields})
     await queries.keep_past(conn, by.letter, log, None, organization, past)
@@ -124,14 +123,14 @@ async def _lock_one(conn: Connection, letter: int, organization: int) -> Called:
 
 async def _rename(conn: Connection, letter: int, organization: int, before: Called, after: Called) -> None:
     await queries.store_names(conn, letter, organization, after.columns)
-    await words.forget(conn, letter, Kind.ORGANIZATION, names.words(before.name_key))
+    await search_words.forget(conn, letter, Kind.ORGANIZATION, names.words(before.name_key))
     if await organization_queries.shown(conn, letter, [organization]):
         await _remember(conn, letter, after)
-    await organization_queries.move_revision(conn, letter)
+    await counting.move_revision(conn, letter)
 
 
 async def _remember(conn: Connection, letter: int, called: Called) -> None:
-    await words.remember(conn, [(letter, Kind.ORGANIZATION, word) for word in names.words(called.name_key)])
+    await search_words.remember(conn, [(letter, Kind.ORGANIZATION, word) for word in names.words(called.name_key)])
 
 
 async def merge(conn: Connection, by: By, wrapper: Wrapper, one: int, into: int) -> int:
@@ -153,7 +152,7 @@ async def merge(conn: Connection, by: By, wrapper: Wrapper, one: int, into: int)
     keys = await keys_for(conn, by.letter, wrapper)
     before, joined = Called.of(rows[into]), _joined(Called.of(rows[into]), Called.of(rows[one]))
     followers = await queries.followers(conn, by.letter, one)
-    log = await journal.write(conn, by.organizer, by.letter, MERGE, ids=[one, into, *signatures])
+    log = await audit_log.write(conn, by.organizer, by.letter, MERGE, ids=[one, into, *signatures])
     past = {"before": before.fields, "after": joined.fields, "followers": followers, "signatures": signatures}
     await queries.keep_past(conn, by.letter, log, None, one, keys.hide(past))
     await queries.merge_into(conn, by.letter, [one, *followers], into)
@@ -189,10 +188,10 @@ async def _move(
         await queries.store_names(conn, letter, organization, called.columns)
     shown_after = await organization_queries.shown(conn, letter, way)
     old = {word for called in before.values() for word in names.words(called.name_key)}
-    await words.forget(conn, letter, Kind.ORGANIZATION, sorted(old))
+    await search_words.forget(conn, letter, Kind.ORGANIZATION, sorted(old))
     for organization in shown_after:
         await _remember(conn, letter, after.get(organization) or before[organization])
-    await organization_queries.move_revision(conn, letter)
+    await counting.move_revision(conn, letter)
     change = Change(shown_before, shown_after)
     if change.entries or change.imported:
         await move_counts(conn, [(letter, 0, change.entries, 0, change.imported)])
@@ -221,7 +220,7 @@ async def _undo_names(conn: Connection, by: By, wrapper: Wrapper, act: Record) -
             raise Refused(CHANGED_SINCE)
         restored = {TYPED_AS[field]: value for field, value in kept["before"].items() if value}
         await queries.store_held(conn, by.letter, row["id"], keys.hide(fields | restored))
-    log = await journal.write(conn, by.organizer, by.letter, "organization.undo", ids=act["ids"], undoes=act["id"])
+    log = await audit_log.write(conn, by.organizer, by.letter, "organization.undo", ids=act["ids"], undoes=act["id"])
     return Outcome(tuple(act["ids"]), log=log)
 
 
@@ -241,7 +240,7 @@ async def _undo_merge(conn: Connection, by: By, wrapper: Wrapper, act: Record) -
     known = {each: Called.of(row) for each, row in rows.items()}
     # A name that was given to the entry since then stays.
     former = known[into] if known[into].fields != kept["after"] else Called.of(kept["before"])
-    log = await journal.write(conn, by.organizer, by.letter, "organization.undo", ids=act["ids"], undoes=act["id"])
+    log = await audit_log.write(conn, by.organizer, by.letter, "organization.undo", ids=act["ids"], undoes=act["id"])
     await queries.merge_into(conn, by.letter, [one, *kept["followers"]], None)
     await queries.merge_into(conn, by.letter, kept["followers"], one)
     await _move(conn, by.letter, kept["signatures"], (into, one), known, {into: former})

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 
 # In the order of their ids, before anything else: whoever decides about some of the same waits here.
 LOCK_SIGNATURES = """
@@ -126,8 +126,6 @@ SELECT s.letter, s.id, s.state FROM letter l JOIN signature s ON s.letter = l.id
 ORDER BY s.letter, s.id
 """
 
-LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key FROM letter WHERE id = $1"
-
 
 async def lock(conn: Connection, letter: int, ids: Sequence[int]) -> list[Record]:
     """Return those of ``ids`` that are there, locked, by id."""
@@ -222,8 +220,3 @@ async def public_name_keys(conn: Connection, letter: int, ids: Sequence[int]) ->
 async def places(conn: Connection, ids: Sequence[int]) -> list[Record]:
     """Return (letter, id, state) of those of ``ids`` that are there, by letter and id."""
     return await conn.fetch(PLACES, ids)
-
-
-async def letter_keys(conn: Connection, letter: int) -> Record | None:
-    """Return a letter's wrapped keys."""
-    return await conn.fetchrow(LETTER_KEYS, letter)

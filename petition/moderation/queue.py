@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from petition.database import Connection, Record
-from petition.errors import KeyDestroyed
+from petition.core.database import Connection, Record
+from petition.core.encryption import LetterKeys
+from petition.core.errors import KeyDestroyed
 from petition.moderation import queue_queries as queries
 from petition.moderation.decisions import standing_of
 from petition.moderation.model import Filter, Line, Names
-from petition.sealing import LetterKeys
-from petition.signatures import listing, names, words
+from petition.signatures import listing, names, search_words
 from petition.signatures.listing import MOST_NEAR, Cursor
 from petition.signatures.listing_queries import BEST, use_index_of_words
 from petition.signatures.model import Kind, Reason
@@ -47,7 +47,7 @@ async def read(conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, 
 async def _search(
     conn: Connection, letter: int, keys: LetterKeys, wanted: Filter, before: tuple[datetime, int]
 ) -> Page:
-    asked = await search_words(conn, letter, wanted.q)
+    asked = await search_expression(conn, letter, wanted.q)
     if not asked:
         return Page((), None)
     people, organizations = [
@@ -61,7 +61,7 @@ async def _search(
     return Page([line(row, keys) for row in rows], following, cut)
 
 
-async def search_words(conn: Connection, letter: int, typed: str) -> str:
+async def search_expression(conn: Connection, letter: int, typed: str) -> str:
     """Return all the words of ``typed``, the last one perhaps only begun, each perhaps with one typing error, for
     PostgreSQL; "" if there is no word in it. What the page finds, campaigns and exports find."""
     found = names.words(names.fold(typed))[:MOST_WORDS]
@@ -82,7 +82,7 @@ async def _near(conn: Connection, letter: int, found: Sequence[str]) -> list[lis
     await look.start()
     try:
         await use_index_of_words(conn)
-        return [await words.near(conn, letter, kind, found) for kind in Kind]
+        return [await search_words.near(conn, letter, kind, found) for kind in Kind]
     finally:
         await look.rollback()  # so that nothing else in a transaction around it is planned that way
 

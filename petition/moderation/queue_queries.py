@@ -8,7 +8,7 @@ longer with a million signatures than with a few thousand; where that was not th
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 from petition.moderation.model import ANY, Act, Filter, Source
 
 LOOKED = 2_000  # rows a page looks at

@@ -1,6 +1,6 @@
 """All SQL of reports by readers."""
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 
 PERSON = """
 SELECT id, name, NULL AS name_en, NULL AS name_ru FROM signature

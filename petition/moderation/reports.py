@@ -3,18 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from petition import limits
 from petition.captcha import Passed
-from petition.database import Connection
-from petition.errors import KeyDestroyed
-from petition.i18n import N_
-from petition.limits import Use
-from petition.moderation import forms
+from petition.core import audit_log, quotas
+from petition.core.database import Connection
+from petition.core.encryption import LetterKeys
+from petition.core.errors import KeyDestroyed, Refused
+from petition.core.i18n import N_
+from petition.core.quotas import Use
+from petition.moderation import filters
 from petition.moderation import report_queries as queries
 from petition.moderation.model import Complaint
-from petition.organizers import journal
-from petition.organizers.model import Refused
-from petition.sealing import LetterKeys
 from petition.signatures import queries as signature_queries
 
 LONGEST_NOTE = 500  # characters
@@ -35,7 +33,7 @@ def read(form: Mapping[str, str]) -> Report:
     note = form.get("note", "").replace("\r\n", "\n").strip()
     if len(note) > LONGEST_NOTE:
         raise Refused(TOO_LONG, "note")
-    return Report(forms.complaint_of(form), note)
+    return Report(filters.complaint_of(form), note)
 
 
 async def add(
@@ -45,8 +43,8 @@ async def add(
 
     Raises ``Gone``.
     """
-    await journal.hold(conn, letter)
-    if (await limits.use(conn, {use: 1}))[use.key] > most:
+    await audit_log.hold(conn, letter)
+    if (await quotas.use(conn, {use: 1}))[use.key] > most:
         return False
     if not await signature_queries.use_challenges(conn, [passed.nonce], [passed.expires_at], [None]):
         return False

@@ -1,14 +1,14 @@
 """What the command line does with organizers: let one in, and help one who has lost the second factor."""
 
-from petition import i18n, mailboxes
-from petition.database import Connection, Database
-from petition.errors import NotFound, PetitionError
-from petition.mailboxes import BadAddress, Mailbox
-from petition.organizers import entry, factor_queries, journal, member_queries, queries
-from petition.organizers.keys import DeskKey
+from petition.core import audit_log, email_addresses, i18n
+from petition.core.database import Connection, Database
+from petition.core.email_addresses import BadAddress, Mailbox
+from petition.core.encryption import Sealer, Wrapper
+from petition.core.errors import NotFound, PetitionError
+from petition.core.settings import Settings
+from petition.organizers import factor_queries, member_queries, queries, sign_in_links
+from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import Role
-from petition.sealing import Sealer, Wrapper
-from petition.settings import Settings
 
 
 async def add(database: Database, settings: Settings, email: str, *, admin: bool) -> str:
@@ -17,8 +17,8 @@ async def add(database: Database, settings: Settings, email: str, *, admin: bool
     key, sealer = DeskKey(Wrapper(settings.secret_keys)), Sealer(settings.contact_public_key)
     lang = next(iter(i18n.load(settings.locales_dir)))
     async with database.transaction() as conn:
-        organizer = await entry.add_organizer(conn, key, sealer, mailbox, lang=lang, admin=admin)
-        return _address(settings, await entry.link(conn, organizer.id))
+        organizer = await sign_in_links.add_organizer(conn, key, sealer, mailbox, lang=lang, admin=admin)
+        return _address(settings, await sign_in_links.link(conn, organizer.id))
 
 
 async def reset(database: Database, settings: Settings, email: str) -> str:
@@ -33,8 +33,8 @@ async def reset(database: Database, settings: Settings, email: str) -> str:
             raise NotFound("there is no organizer with this address")
         await factor_queries.drop_all(conn, organizer.id)
         await queries.end_others(conn, organizer.id, 0)
-        await journal.write(conn, None, None, "factor.reset", ids=[organizer.id], command=True)
-        return _address(settings, await entry.link(conn, organizer.id))
+        await audit_log.write(conn, None, None, "factor.reset", ids=[organizer.id], command=True)
+        return _address(settings, await sign_in_links.link(conn, organizer.id))
 
 
 async def own_if_nobody_does(conn: Connection, settings: Settings, slug: str, email: str) -> None:
@@ -48,12 +48,12 @@ async def own_if_nobody_does(conn: Connection, settings: Settings, slug: str, em
     await member_queries.lock_letter(conn, letter)
     if not await member_queries.members(conn, letter):
         await member_queries.join(conn, letter, organizer.id, Role.OWNER)
-        await journal.write(conn, None, letter, "member.take", ids=[organizer.id], after=Role.OWNER, command=True)
+        await audit_log.write(conn, None, letter, "member.take", ids=[organizer.id], after=Role.OWNER, command=True)
 
 
 def _mailbox(email: str) -> Mailbox:
     try:
-        return mailboxes.parse(email)
+        return email_addresses.parse(email)
     except BadAddress as error:
         raise PetitionError(error.message) from None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 
 # Two who change one organizer's factors at once wait here for each other.
 LOCK = "SELECT id FROM organizer WHERE id = $1 FOR NO KEY UPDATE"

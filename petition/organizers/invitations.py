@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from petition.database import Connection
-from petition.direct_mail import DirectJob, DirectMail
-from petition.organizers import journal, member_queries, queries, sessions
+from petition.core import audit_log
+from petition.core.database import Connection
+from petition.core.outbox import DirectJob, DirectMail
+from petition.organizers import member_queries, queries, sessions
 
 PURPOSE = "invitation"
 LENGTH = timedelta(days=7)
@@ -35,7 +36,7 @@ async def organizer_of(conn: Connection, organizer: int | None, invitation: int 
     joined = await queries.add_organizer(conn, row["digest"], row["sealed"], name=row["name"], lang=row["lang"])
     if row["letter"] is not None:
         await member_queries.join(conn, row["letter"], joined.id, row["role"])
-    await journal.write(
+    await audit_log.write(
         conn, joined.id, row["letter"], "member.join", ids=[joined.id], after=row["role"] or "organizer"
     )
     return joined.id

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 from petition.organizers import queries
 from petition.organizers.model import Role
 

@@ -6,15 +6,16 @@ still as it was shown, and looks at who is left before the transaction ends.
 
 import secrets
 
-from petition.database import Connection
-from petition.errors import NotFound
-from petition.i18n import N_
-from petition.mailboxes import Mailbox
-from petition.organizers import invitations, journal, queries
+from petition.core import audit_log, outbox
+from petition.core.database import Connection
+from petition.core.email_addresses import Mailbox
+from petition.core.encryption import Sealer
+from petition.core.errors import NotFound, Refused
+from petition.core.i18n import N_
+from petition.organizers import invitations
 from petition.organizers import member_queries as members
-from petition.organizers.keys import DeskKey
-from petition.organizers.model import Refused, Role
-from petition.sealing import Sealer
+from petition.organizers.desk_key import DeskKey
+from petition.organizers.model import Role
 
 LAST_OWNER = N_("A letter needs an owner. Make somebody else one first.")
 LAST_ADMIN = N_("The installation needs an admin. Make somebody else one first.")
@@ -41,14 +42,14 @@ async def invite(
     digest, sealed = await key.of_mailbox(conn, mailbox), sealer.seal(mailbox.address)
     await members.add_invitation(conn, number, letter, role, (name, lang, digest, sealed), by, invitations.LENGTH)
     details: dict[str, object] = {"invitation": number}
-    await queries.add_job(conn, invitations.PURPOSE, digest, sealed, lang, letter=letter, details=details)
-    await journal.write(conn, by, letter, "member.invite", ids=[number], after=role or "organizer")
+    await outbox.add_job(conn, invitations.PURPOSE, digest, sealed, lang, letter=letter, details=details)
+    await audit_log.write(conn, by, letter, "member.invite", ids=[number], after=role or "organizer")
 
 
 async def cancel(conn: Connection, by: int, letter: int | None, invitation: int) -> None:
     """Take an invitation back; harmless if it is gone."""
     if (row := await members.cancel_invitation(conn, invitation, letter)) is not None:
-        await journal.write(conn, by, letter, "member.uninvite", ids=[invitation], before=row["role"] or "organizer")
+        await audit_log.write(conn, by, letter, "member.uninvite", ids=[invitation], before=row["role"] or "organizer")
 
 
 async def change_role(conn: Connection, by: int, letter: int, organizer: int, before: Role, after: Role) -> None:
@@ -59,7 +60,7 @@ async def change_role(conn: Connection, by: int, letter: int, organizer: int, be
     if not await members.set_role(conn, letter, organizer, before, after):
         raise Refused(CHANGED)
     await _check_owner(conn, letter)
-    await journal.write(conn, by, letter, "member.role", ids=[organizer], before=before, after=after)
+    await audit_log.write(conn, by, letter, "member.role", ids=[organizer], before=before, after=after)
 
 
 async def remove(conn: Connection, by: int, letter: int, organizer: int, before: Role) -> None:
@@ -68,14 +69,14 @@ async def remove(conn: Connection, by: int, letter: int, organizer: int, before:
     if not await members.leave(conn, letter, organizer, before):
         raise Refused(CHANGED)
     await _check_owner(conn, letter)
-    await journal.write(conn, by, letter, "member.remove", ids=[organizer], before=before)
+    await audit_log.write(conn, by, letter, "member.remove", ids=[organizer], before=before)
     await _uninvite(conn, by, organizer, letter)
 
 
 async def _uninvite(conn: Connection, by: int, organizer: int, letter: int | None) -> None:
     for row in await members.drop_invitations_to(conn, organizer, letter):
         before = row["role"] or "organizer"
-        await journal.write(conn, by, row["letter"], "member.uninvite", ids=[row["id"]], before=before)
+        await audit_log.write(conn, by, row["letter"], "member.uninvite", ids=[row["id"]], before=before)
 
 
 async def restore(conn: Connection, by: int, letter: int, organizer: int) -> None:
@@ -85,7 +86,7 @@ async def restore(conn: Connection, by: int, letter: int, organizer: int) -> Non
     if role is None:
         raise Refused(NOT_UNDONE)
     await members.join(conn, letter, organizer, role)
-    await journal.write(conn, by, letter, "member.restore", ids=[organizer], after=role)
+    await audit_log.write(conn, by, letter, "member.restore", ids=[organizer], after=role)
 
 
 async def _check_owner(conn: Connection, letter: int) -> None:
@@ -100,7 +101,7 @@ async def take_over(conn: Connection, by: int, slug: str) -> None:
         raise NotFound("there is no such letter")
     await members.lock_letter(conn, letter)
     await members.join(conn, letter, by, Role.OWNER)
-    await journal.write(conn, by, letter, "member.take", ids=[by], after=Role.OWNER)
+    await audit_log.write(conn, by, letter, "member.take", ids=[by], after=Role.OWNER)
 
 
 async def set_admin(conn: Connection, by: int, organizer: int, admin: bool) -> None:
@@ -110,7 +111,7 @@ async def set_admin(conn: Connection, by: int, organizer: int, admin: bool) -> N
         return
     await _check_admin(conn)
     words = ("", "admin") if admin else ("admin", "")
-    await journal.write(conn, by, None, "organizer.admin", ids=[organizer], before=words[0], after=words[1])
+    await audit_log.write(conn, by, None, "organizer.admin", ids=[organizer], before=words[0], after=words[1])
 
 
 async def remove_organizer(conn: Connection, by: int, organizer: int) -> None:
@@ -123,7 +124,7 @@ async def remove_organizer(conn: Connection, by: int, organizer: int) -> None:
     if row is None:
         return
     await _check_admin(conn)
-    await journal.write(conn, by, None, "organizer.remove", ids=[organizer], before="admin" if row["admin"] else "")
+    await audit_log.write(conn, by, None, "organizer.remove", ids=[organizer], before="admin" if row["admin"] else "")
 
 
 async def _check_admin(conn: Connection) -> None:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from petition.errors import PetitionError
+from petition.core.errors import Refused
+from petition.core.i18n import N_
+from petition.core.text_cleaning import clean, has_direction_mark, has_hidden
 
 
 class Role(StrEnum):
@@ -78,10 +80,13 @@ class DeskLetter:
         return lang if self.titles.get(lang) else next((each for each, title in self.titles.items() if title), lang)
 
 
-class Refused(PetitionError):
-    """What an organizer asked for cannot be done. ``message`` is for the catalogues."""
+LONGEST_NAME = 80
+BAD_NAME = N_("Please write a name of 1 to 80 characters.")
 
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.field = field
+
+def checked_name(typed: str) -> str:
+    """Return a name that colleagues may be shown. Raises ``Refused``."""
+    called = clean(typed)
+    if not 1 <= len(called) <= LONGEST_NAME or has_hidden(called) or has_direction_mark(called):
+        raise Refused(BAD_NAME, "name")
+    return called

@@ -1,6 +1,6 @@
 """All SQL of a letter's first page at the desk: what waits for somebody."""
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 
 MOST_COUNTED = 1000
 

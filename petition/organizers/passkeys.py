@@ -2,11 +2,12 @@
 
 from urllib.parse import urlsplit
 
-from petition.database import Connection
-from petition.i18n import N_
+from petition.core import audit_log
+from petition.core.database import Connection
+from petition.core.errors import Refused
+from petition.core.i18n import N_
 from petition.organizers import factor_queries as queries
-from petition.organizers import journal
-from petition.organizers.model import Organizer, Refused
+from petition.organizers.model import Organizer
 
 # The library takes a third of a second to import, and a web process may run for weeks without anyone's passkey. So each
 # function imports it for itself.
@@ -68,7 +69,7 @@ class Passkeys:
         key = made.credential_public_key
         if not await queries.add_passkey(conn, organizer, made.credential_id, key, made.sign_count, browser):
             raise Refused(KNOWN)
-        await journal.write(conn, organizer, None, "factor.add", after="passkey")
+        await audit_log.write(conn, organizer, None, "factor.add", after="passkey")
 
     async def prove(self, conn: Connection, organizer: int, challenge: bytes | None, answer: str) -> None:
         """Let a passkey's answer to ``challenge`` pass. Raises ``Refused``."""

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 from petition.organizers.model import DeskLetter, Organizer, Role, Session
 
 DESK_KEY = "SELECT wrapped FROM desk_key"
@@ -140,10 +140,6 @@ SELECT coalesce(c.people, 0) AS people, coalesce(c.organizations, 0) AS organiza
         ) waiting) AS held,
        (SELECT count(*) FROM member m WHERE m.letter = $1) AS members
 FROM (SELECT $1::integer AS letter) l LEFT JOIN count c USING (letter)
-"""
-
-ADD_JOB = """
-INSERT INTO outbox (letter, purpose, digest, sealed, lang, details) VALUES ($1, $2, $3, $4, $5, $6)
 """
 
 
@@ -286,20 +282,6 @@ async def letters(conn: Connection, organizer: int) -> list[Record]:
 async def letter_counts(conn: Connection, letter: int) -> Record | None:
     """Return a letter's count, with how many organizations are held (up to 1,000) and how many members it has."""
     return await conn.fetchrow(COUNTS, letter)
-
-
-async def add_job(
-    conn: Connection,
-    purpose: str,
-    digest: bytes,
-    sealed: bytes,
-    lang: str,
-    *,
-    letter: int | None = None,
-    details: dict[str, object] | None = None,
-) -> None:
-    """Ask the worker for a mail to a sealed address; it decides whether one goes out."""
-    await conn.execute(ADD_JOB, letter, purpose, digest, sealed, lang, details)
 
 
 def organizer_in(row: Record) -> Organizer:

@@ -12,13 +12,13 @@ import time
 
 import pyotp
 
-from petition.database import Connection
-from petition.i18n import N_
+from petition.core import audit_log
+from petition.core.database import Connection
+from petition.core.encryption import Wrapper
+from petition.core.errors import Refused
+from petition.core.i18n import N_
 from petition.organizers import factor_queries as queries
-from petition.organizers import journal
-from petition.organizers.keys import DeskKey
-from petition.organizers.model import Refused
-from petition.sealing import Wrapper
+from petition.organizers.desk_key import DeskKey
 
 STEP = 30  # seconds a code lasts (RFC 6238, 4.1)
 RECOVERY_CODES = 10
@@ -50,7 +50,7 @@ async def finish_totp(conn: Connection, wrapper: Wrapper, organizer: int, sessio
         raise Refused(WRONG_CODE, "code")
     await queries.set_totp(conn, organizer, wrapper.wrap(secret.encode()), step)
     await queries.set_new_secret(conn, session, None)
-    await journal.write(conn, organizer, None, "factor.add", after="totp")
+    await audit_log.write(conn, organizer, None, "factor.add", after="totp")
 
 
 async def prove(conn: Connection, wrapper: Wrapper, key: DeskKey, organizer: int, typed: str) -> None:
@@ -61,7 +61,7 @@ async def prove(conn: Connection, wrapper: Wrapper, key: DeskKey, organizer: int
         if step is not None and await queries.pass_step(conn, organizer, step):
             return
     elif await queries.use_code(conn, organizer, await key.of_code(conn, organizer, plain(typed))):
-        await journal.write(conn, organizer, None, "factor.recovery")
+        await audit_log.write(conn, organizer, None, "factor.recovery")
         return
     raise Refused(WRONG_CODE, "code")
 
@@ -86,7 +86,7 @@ async def new_codes(conn: Connection, key: DeskKey, organizer: int) -> list[str]
     """Replace the recovery codes; return the new ones, which nobody can be shown again."""
     codes = [_new_code() for _ in range(RECOVERY_CODES)]
     await queries.set_codes(conn, organizer, [await key.of_code(conn, organizer, plain(code)) for code in codes])
-    await journal.write(conn, organizer, None, "factor.codes")
+    await audit_log.write(conn, organizer, None, "factor.codes")
     return codes
 
 
@@ -113,4 +113,4 @@ async def remove(conn: Connection, organizer: int, passkey: bytes | None) -> Non
     if gone and not await queries.factors(conn, organizer):
         raise Refused(LAST_ONE)
     if gone:
-        await journal.write(conn, organizer, None, "factor.remove", before="passkey" if passkey else "totp")
+        await audit_log.write(conn, organizer, None, "factor.remove", before="passkey" if passkey else "totp")

@@ -4,8 +4,9 @@ import hashlib
 import re
 import secrets
 
-from petition.database import Connection
-from petition.organizers import journal, queries
+from petition.core import audit_log
+from petition.core.database import Connection
+from petition.organizers import queries
 
 LONGEST = 7 * 24 * 3600  # seconds; what the cookie lives at most (the database decides, see ``queries.LIVE``)
 
@@ -29,7 +30,7 @@ async def begin(conn: Connection, organizer: int, browser: str, old_token: str |
         await queries.end_by_digest(conn, digest_of(old_token))
     token, number = new_token(), secrets.randbits(63)
     await queries.add_session(conn, number, digest_of(token), organizer, browser)
-    await journal.write(conn, organizer, None, "session.begin", ids=[number])
+    await audit_log.write(conn, organizer, None, "session.begin", ids=[number])
     return token
 
 
@@ -38,7 +39,7 @@ async def renew(conn: Connection, organizer: int, number: int) -> str | None:
     token = new_token()
     if not await queries.renew_session(conn, number, digest_of(token)):
         return None
-    await journal.write(conn, organizer, None, "session.prove", ids=[number])
+    await audit_log.write(conn, organizer, None, "session.prove", ids=[number])
     return token
 
 
@@ -54,13 +55,13 @@ async def follow_rights(conn: Connection, number: int, old_token: str) -> str | 
 async def end(conn: Connection, organizer: int, number: int) -> None:
     """End one session of an organizer; harmless if there is none."""
     if await queries.end_session(conn, organizer, number):
-        await journal.write(conn, organizer, None, "session.end", ids=[number])
+        await audit_log.write(conn, organizer, None, "session.end", ids=[number])
 
 
 async def end_others(conn: Connection, organizer: int, but: int) -> None:
     """End every other session of an organizer; harmless if there is none."""
     if ended := await queries.end_others(conn, organizer, but):
-        await journal.write(conn, organizer, None, "session.end", ids=ended)
+        await audit_log.write(conn, organizer, None, "session.end", ids=ended)
 
 
 # Most particular first: everyone claims to be Mozilla, and most claim to be Chrome and Safari.

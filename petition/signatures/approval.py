@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from petition.database import Connection, Record
-from petition.sealing import LetterKeys
+from petition.core.database import Connection, Record
+from petition.core.encryption import LetterKeys
 from petition.signatures import approval_queries as queries
-from petition.signatures import organization_queries, organizations, words
+from petition.signatures import organization_queries, organizations, search_words
+from petition.signatures.counting import Change
 from petition.signatures.model import Visibility
-from petition.signatures.organizations import Change, Named
+from petition.signatures.organizations import Named
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ async def let_in(conn: Connection, letter: int, keys: LetterKeys, rows: Sequence
     await queries.approve(conn, letter, stored)
     await queries.keep_representatives(conn, letter, list(fields))
     shown = await organization_queries.shown(conn, letter, found.placed)
-    await words.remember(conn, await found.words(conn, shown))
+    await search_words.remember(conn, await found.words(conn, shown))
     return Change(before, shown)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 
 HELD = """
 SELECT letter, id, private, country, visibility, signals, signed_at, listed_at FROM signature

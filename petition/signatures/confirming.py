@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from petition import metrics
-from petition.batching import Batcher
-from petition.database import Connection, Database, Record
-from petition.sealing import LetterKeys
-from petition.signatures import names, queries, words
+from petition.core import metrics
+from petition.core.batching import Batcher
+from petition.core.database import Connection, Database, Record
+from petition.core.encryption import LetterKeys
+from petition.signatures import counting, names, queries, search_words
 from petition.signatures.flags import flags_of
 from petition.signatures.model import Kind, SignatureState, Visibility
-
-PERSONAL: tuple[str, ...] = ("name", "affiliation", "city")
-NAMED = ("name", "affiliation", "city", "position", "organization_en", "organization_ru")
+from petition.signatures.stored_names import NAMED, Shown, stored
 
 
 class Result(StrEnum):
@@ -47,17 +45,6 @@ class Confirmation:
 
     result: Result
     kind: Kind = Kind.PERSON
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """How a signature stores its names: in plain columns, hidden, or not at all."""
-
-    name: str | None = None
-    affiliation: str | None = None
-    city: str | None = None
-    name_key: str | None = None
-    private: bytes | None = None
 
 
 class Confirming:
@@ -127,23 +114,6 @@ def _is_held(row: Record) -> bool:
     return bool(row["hold"]) or row["kind"] == Kind.ORGANIZATION
 
 
-def stored(keys: LetterKeys, kind: Kind, fields: dict[str, str], *, held: bool = False) -> Shown:
-    """Return how ``fields`` may be written down, by the visibility among them.
-
-    An organization's names are hidden too until it is approved, and a person's who is ``held``: nobody has yet said
-    that they may be shown.
-    """
-    visibility = Visibility(fields["visibility"])
-    if kind is Kind.ORGANIZATION:
-        return Shown(private=keys.hide(fields))
-    if visibility is Visibility.COUNTED:
-        return Shown()
-    if visibility is Visibility.ORGANIZERS or held:
-        return Shown(private=keys.hide({key: fields[key] for key in PERSONAL if key in fields}))
-    name = fields["name"]
-    return Shown(name, fields.get("affiliation"), fields.get("city"), names.fold(name))
-
-
 def _signature_columns(
     rows: Sequence[Record], fields: dict[tuple[int, int], dict[str, str]], shown: dict[tuple[int, int], Shown]
 ) -> list[tuple[Any, ...]]:
@@ -186,7 +156,7 @@ async def _keep_contacts(
 
 async def _remember_words(conn: Connection, won: Sequence[Record], shown: dict[tuple[int, int], Shown]) -> None:
     keys = [(row["letter"], shown[row["letter"], row["id"]].name_key) for row in won]
-    await words.remember(
+    await search_words.remember(
         conn, [(letter, Kind.PERSON, word) for letter, key in keys if key for word in names.words(key)]
     )
 
@@ -199,9 +169,9 @@ async def _count(conn: Connection, won: Sequence[Record], fields: dict[tuple[int
             people[row["letter"]] += 1
             hidden[row["letter"]] += fields[row["letter"], row["id"]]["visibility"] != Visibility.PUBLIC
     counted = (row for row in won if row["kind"] == Kind.PERSON)
-    await queries.move_partners(conn, ((row["letter"], queries.partner_of(row), row["kind"], 1) for row in counted))
+    await counting.move_partners(conn, ((row["letter"], counting.partner_of(row), row["kind"], 1) for row in counted))
     if people:
-        await queries.move_counts(conn, [(letter, n, 0, hidden[letter], 0) for letter, n in people.items()])
+        await counting.move_counts(conn, [(letter, n, 0, hidden[letter], 0) for letter, n in people.items()])
 
 
 async def _of_those_before(conn: Connection, lost: Sequence[Record]) -> dict[tuple[int, int], Confirmation]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 
-from petition.i18n import N_
+from petition.core.i18n import N_
 from petition.signatures.names import fold
 
 UNKNOWN = N_("We do not know a country of this name. Please write it differently, or leave it out.")

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import BinaryIO
 
-from petition import mailboxes
-from petition.errors import ImportRefused
-from petition.i18n import N_
-from petition.mailboxes import BadAddress
+from petition.core import email_addresses
+from petition.core.email_addresses import BadAddress
+from petition.core.errors import ImportRefused
+from petition.core.i18n import N_
+from petition.formats.csv_rows import rows, unguarded, written
 from petition.signatures import countries, names
-from petition.signatures.csv_lines import rows, unguarded, written
 from petition.signatures.model import Kind, Visibility
 
 COLUMNS = ("kind", "name", "name_ru", "email", "affiliation", "city", "country", "signed_at", "visibility")
@@ -151,7 +151,7 @@ class Reading:
 
     now: datetime  # aware; nothing may have been signed after it
     languages: tuple[str, ...]  # in which countries are known
-    domains: mailboxes.Domains = field(default_factory=mailboxes.Domains)
+    domains: email_addresses.Domains = field(default_factory=email_addresses.Domains)
     countries: dict[str, str | None] = field(default_factory=dict)
 
     def country(self, cell: str) -> str | None:

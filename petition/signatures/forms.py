@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from petition import mailboxes
-from petition.i18n import N_
-from petition.mailboxes import BadAddress, Mailbox
+from petition.core import email_addresses
+from petition.core.email_addresses import BadAddress, Mailbox
+from petition.core.i18n import N_
+from petition.core.text_cleaning import has_direction_mark, has_hidden
 from petition.signatures import countries, names, signals
 from petition.signatures.model import Kind, Visibility
-from petition.text import has_direction_mark, has_hidden
 
 # Which text was agreed to in the consent box and on the privacy page. Raise it whenever either changes its meaning.
 CONSENT_VERSION = 1
@@ -158,7 +158,7 @@ class _Reader:
         if is_ticked(self._form, "updates"):
             self._fields["updates"] = "1"
         try:
-            return mailboxes.parse(self._form.get("email", ""))
+            return email_addresses.parse(self._form.get("email", ""))
         except BadAddress as error:
             self._errors["email"] = error.message
             return None

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from petition.database import Connection, Record
-from petition.errors import NotFound
+from petition.core.database import Connection, Record
+from petition.core.errors import NotFound
 from petition.signatures import listing_queries as queries
-from petition.signatures import names, words
+from petition.signatures import names, search_words
 from petition.signatures.listing_queries import BEST
 from petition.signatures.model import Kind, Signatory
 
@@ -129,7 +129,7 @@ class _Look:
     async def mistyped(self) -> list[Record]:
         """Return the rows that have all the words, perhaps with an error in each."""
         await queries.use_index_of_words(self._conn)
-        near = await words.near(self._conn, self._letter, self._kind, self._typed)
+        near = await search_words.near(self._conn, self._letter, self._kind, self._typed)
         if not any(near):
             return []
         sets = [

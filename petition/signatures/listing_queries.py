@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 
 BEST = 200  # rows a search returns
 MOST_REPRESENTATIVES = 50  # named under one organization

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from petition.i18n import N_
+from petition.core.i18n import N_
 from petition.letters.model import Counts
 
 __all__ = ["REASONS", "Counts", "Kind", "Reason", "Signatory", "SignatureState", "Visibility"]

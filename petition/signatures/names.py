@@ -8,8 +8,8 @@ import re
 import unicodedata
 from typing import Literal
 
-from petition.i18n import N_
-from petition.text import clean, has_direction_mark, has_hidden, is_blank, letters_of
+from petition.core.i18n import N_
+from petition.core.text_cleaning import clean, has_direction_mark, has_hidden, is_blank, letters_of
 
 __all__ = [
     "MAXIMUM",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 
 # Two who bring the same organization at once must not both find that it is not there yet. (The number is "orgn".)
 LOCK_ORGANIZATIONS = "SELECT pg_advisory_xact_lock(1869768558, $1)"
@@ -39,17 +39,6 @@ SELECT organization AS id, bool_or(import IS NOT NULL) AS imported FROM signatur
 WHERE letter = $1 AND organization = ANY($2::bigint[]) AND state = 'confirmed' GROUP BY organization
 """
 
-# What contract.md says each figure is, said again in SQL.
-COUNT_FROM_ROWS = """
-SELECT count(*) FILTER (WHERE kind = 'person') + (SELECT coalesce(sum(people), 0) FROM tally
-         WHERE letter = $1 AND ended_at IS NULL) AS people,
-       count(DISTINCT organization) FILTER (WHERE kind = 'organization') AS organizations,
-       count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden,
-       count(*) FILTER (WHERE kind = 'person' AND import IS NOT NULL)
-         + count(DISTINCT organization) FILTER (WHERE kind = 'organization' AND import IS NOT NULL)
-         + (SELECT coalesce(sum(people), 0) FROM tally WHERE letter = $1 AND ended_at IS NULL) AS imported
-FROM signature WHERE letter = $1 AND state = 'confirmed'
-"""
 
 DROP_UNUSED = """
 DELETE FROM organization o WHERE o.letter = $1 AND (o.id = ANY($2::bigint[]) OR o.merged_into = ANY($2::bigint[]))
@@ -60,8 +49,6 @@ DELETE FROM organization o WHERE o.letter = $1 AND (o.id = ANY($2::bigint[]) OR 
 NAME_KEYS = "SELECT DISTINCT name_key FROM organization WHERE letter = $1 AND id = ANY($2::bigint[])"
 
 NOW = "SELECT now()"
-
-MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
 
 
 async def lock(conn: Connection, letter: int) -> None:
@@ -95,23 +82,10 @@ async def shown(conn: Connection, letter: int, organizations: Sequence[int]) -> 
     return {row["id"]: row["imported"] for row in rows}
 
 
-async def count_from_rows(conn: Connection, letter: int) -> Record:
-    """Return people, organizations, hidden and imported as the rows have them."""
-    row = await conn.fetchrow(COUNT_FROM_ROWS, letter)
-    if row is None:
-        raise LookupError("an aggregate has always one row")
-    return row
-
-
 async def drop_unused(conn: Connection, letter: int, organizations: Sequence[int]) -> None:
     """Delete those that no signature points to, and what was merged into them."""
     if organizations:
         await conn.execute(DROP_UNUSED, letter, organizations, timeout=600)
-
-
-async def move_revision(conn: Connection, letter: int) -> None:
-    """Have kept pages of the letter made anew."""
-    await conn.execute(MOVE_REVISION, letter)
 
 
 async def name_keys(conn: Connection, letter: int, organizations: Sequence[int]) -> list[str]:

@@ -1,14 +1,14 @@
 """Organizations as records: whoever signs for one that is there already is attached to it, by either of its names."""
 
 import secrets
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 from petition.signatures import names
 from petition.signatures import organization_queries as queries
-from petition.signatures.model import Counts, Kind
+from petition.signatures.model import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,27 +126,3 @@ async def directory(conn: Connection, letter: int, wanted: Sequence[Named]) -> D
     for row in await queries.find(conn, letter, sorted({key for named in wanted for key in named.keys})):
         found.know(row)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """How the entries of a list changed between two looks at what ``shown`` returns."""
-
-    before: Mapping[int, bool]
-    after: Mapping[int, bool]
-
-    @property
-    def entries(self) -> int:
-        """Return how many more are counted."""
-        return len(self.after) - len(self.before)
-
-    @property
-    def imported(self) -> int:
-        """Return how many more of them are counted as imported."""
-        return sum(self.after.values()) - sum(self.before.values())
-
-
-async def counts_from_rows(conn: Connection, letter: int) -> Counts:
-    """Return the count made anew from the rows: what the kept one must always equal."""
-    row = await queries.count_from_rows(conn, letter)
-    return Counts(row["people"], row["organizations"], row["hidden"], row["imported"])

@@ -1,11 +1,9 @@
 """All SQL of signing and confirming. Every statement takes a batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from petition.database import Connection, Record
-from petition.signatures.model import Kind
-from petition.signatures.signals import PARTNER
+from petition.core.database import Connection, Record
 
 # Locked as the rows that will refer to them would lock them anyway: a letter is not taken down in between.
 LETTERS_NOW = """
@@ -82,33 +80,6 @@ INSERT INTO contact (letter, signature, purpose, sealed)
 SELECT * FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::bytea[])
 """
 
-MOVE_COUNTS = """
-WITH mine AS (SELECT letter FROM count WHERE letter = ANY($1::integer[]) ORDER BY letter FOR UPDATE)
-UPDATE count c SET people = c.people + u.people, organizations = c.organizations + u.organizations,
-       hidden = c.hidden + u.hidden, imported = c.imported + u.imported, changed_at = now()
-FROM mine, unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-  AS u (letter, people, organizations, hidden, imported)
-WHERE c.letter = mine.letter AND c.letter = u.letter
-"""
-
-MOVE_HOURS = """
-INSERT INTO count_hour AS h (letter, hour, people, organizations)
-SELECT letter, date_trunc('hour', now()), people, organizations
-FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS u (letter, people, organizations) ORDER BY letter
-ON CONFLICT (letter, hour) DO UPDATE SET
-  people = h.people + excluded.people, organizations = h.organizations + excluded.organizations
-"""
-
-MOVE_PARTNERS = """
-WITH mine AS (
-  SELECT c.letter, c.partner FROM unnest($1::integer[], $2::integer[]) AS u (letter, partner)
-  JOIN count_partner c ON c.letter = u.letter AND c.partner = u.partner ORDER BY c.letter, c.partner FOR UPDATE OF c
-)
-UPDATE count_partner c SET people = c.people + u.people, representatives = c.representatives + u.representatives
-FROM mine, unnest($1::integer[], $2::integer[], $3::bigint[], $4::bigint[])
-  AS u (letter, partner, people, representatives)
-WHERE c.letter = mine.letter AND c.partner = mine.partner AND c.letter = u.letter AND c.partner = u.partner
-"""
 
 STATES = """
 SELECT s.letter, s.id, s.kind, s.state FROM unnest($1::integer[], $2::bigint[]) AS u (letter, id)
@@ -188,36 +159,6 @@ async def drop_pending(conn: Connection, letters: Sequence[int], ids: Sequence[i
 async def add_contacts(conn: Connection, columns: Sequence[Sequence[object]]) -> None:
     """Keep sealed addresses; ``columns`` are letter, signature, purpose, sealed."""
     await conn.execute(ADD_CONTACTS, *columns)
-
-
-async def move_counts(conn: Connection, moves: Sequence[tuple[int, int, int, int, int]]) -> None:
-    """Move the counts by (letter, people, organizations, hidden, imported), and the hour's with them.
-
-    The last statement of a transaction: from here to its end everybody else who counts on this letter waits.
-    """
-    letter, people, organizations, hidden, imported = zip(*sorted(moves), strict=True)
-    await conn.execute(MOVE_HOURS, letter, people, organizations)
-    await conn.execute(MOVE_COUNTS, letter, people, organizations, hidden, imported)
-
-
-async def move_partners(conn: Connection, moves: Iterable[tuple[int, int | None, str, int]]) -> None:
-    """Move partners' counts by (letter, partner, kind of signature, how many); those without a partner are passed over.
-
-    Just before ``move_counts``, after everything else is locked.
-    """
-    found: dict[tuple[int, int], list[int]] = {}
-    for letter, partner, kind, number in moves:
-        if partner is not None and number:
-            found.setdefault((letter, partner), [0, 0])[kind != Kind.PERSON] += number
-    if found:
-        rows = [(*place, *numbers) for place, numbers in sorted(found.items())]
-        await conn.execute(MOVE_PARTNERS, *zip(*rows, strict=True))
-
-
-def partner_of(row: Record) -> int | None:
-    """Return by which partner a row with ``signals`` and ``letter`` came."""
-    partner = (row["signals"] or {}).get(PARTNER)
-    return partner if isinstance(partner, int) else None
 
 
 async def states(conn: Connection, letters: Sequence[int], ids: Sequence[int]) -> list[Record]:

@@ -11,11 +11,11 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from petition.mailboxes import BadAddress, Mailbox, parse
-from petition.providers import FREE_MAIL
+from petition.core.email_addresses import BadAddress, Mailbox, parse
+from petition.core.email_providers import FREE_MAIL
+from petition.core.text_cleaning import letters_of
 from petition.signatures.model import Kind
 from petition.signatures.names import problem_of_person
-from petition.text import letters_of
 
 PARTNER = "partner"  # the id of one that an organizer has registered
 

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from petition import limits, metrics
-from petition.batching import Batcher
 from petition.captcha.model import Passed
-from petition.database import Connection, Database, Record
-from petition.limits import DEARER, Ranks, Use
-from petition.sealing import Sealer
-from petition.settings import Limits
+from petition.core import metrics, quotas
+from petition.core.batching import Batcher
+from petition.core.database import Connection, Database, Record
+from petition.core.encryption import Sealer
+from petition.core.quotas import DEARER, Ranks, Use
+from petition.core.settings import Limits
 from petition.signatures import queries
 from petition.signatures.model import Kind
 
@@ -114,8 +114,8 @@ class Signing:
         return {id(wish): sealed for wish, sealed in zip(wishes, seals, strict=True)}
 
     async def _by_limits(self, conn: Connection, wishes: Sequence[Wish]) -> list[Outcome]:
-        counted = limits.count(use for wish in wishes for use in (wish.network, wish.per_letter))
-        ranks = Ranks(await limits.use(conn, counted), counted)
+        counted = quotas.count(use for wish in wishes for use in (wish.network, wish.per_letter))
+        ranks = Ranks(await quotas.use(conn, counted), counted)
         return [
             _worse(
                 _by_rank(ranks.take(wish.network), wish.network_limit, dear=wish.challenge.dear),
@@ -128,8 +128,8 @@ class Signing:
         """Drop, silently, what would be one mail too many for a mailbox."""
         if not wishes:
             return []
-        counted = limits.count(wish.mailbox for wish in wishes)
-        ranks = Ranks(await limits.use(conn, counted), counted)
+        counted = quotas.count(wish.mailbox for wish in wishes)
+        ranks = Ranks(await quotas.use(conn, counted), counted)
         return [wish for wish in wishes if ranks.take(wish.mailbox) <= self._bounds.mailbox]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from petition.i18n import Language
+from petition.core.i18n import Language
 from petition.statistics.model import DAY, HOUR, Period
 
 LETTER = 6.7  # pixels that a character of 12 takes

@@ -7,7 +7,7 @@ one moment.
 from collections.abc import Iterable
 from datetime import datetime
 
-from petition.database import Connection, Database, Record
+from petition.core.database import Connection, Database, Record
 
 # What an hour has of its own follows from the signs: a sign-up adds to those that wait, confirming or expiring takes
 # away; each statement's changes stand in rows of their own until here.

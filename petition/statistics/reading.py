@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from petition.database import Connection, Record
+from petition.core.database import Connection, Record
 from petition.statistics import queries
 from petition.statistics.model import (
     BY_PARTNER,

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from petition import embedded
+from petition import postgres
 from tests.bench import report, rounds
 from tests.bench.place import Place
 from tests.bench.rounds import Size
@@ -31,7 +31,7 @@ def main() -> int:
     folder.mkdir(exist_ok=True)
     folder.chmod(0o711)  # the server's account enters it
     try:
-        with embedded.running(folder) as url:
+        with postgres.running(folder) as url:
             return asyncio.run(_measure(url, folder, size, given.only))
     finally:
         if given.data is None:

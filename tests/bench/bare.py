@@ -7,9 +7,9 @@ from pathlib import Path
 
 import uvicorn
 
-from petition.front import App, Receive, Scope, Send
-from petition.kept import Header
-from petition.serving import configuration
+from petition.web.gateway import App, Receive, Scope, Send
+from petition.web.page_cache import Header
+from petition.web.server import configuration
 
 SERVERS_OWN = {"date", "server", "connection"}
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from petition.database import connect
-from petition.letters import board
-from petition.sealing import LetterKeys, Wrapper
+from petition.core.database import connect
+from petition.core.encryption import LetterKeys, Wrapper
+from petition.letters import published
 from tests.running import KEY
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ WHERE s.letter = $1 GROUP BY f.what, f.value
 
 async def furnish(conn: "Conn", letter: int, rows: int) -> None:
     """Add to ``letter``, which ``rows`` have just signed, what its size brings with it."""
-    keys = (await board.read(conn, Wrapper([KEY]), letter)).keys
+    keys = (await published.read(conn, Wrapper([KEY]), letter)).keys
     await conn.execute(SORT, letter, timeout=600)
     await conn.execute(WITHDRAW, letter, timeout=600)
     organizations = await _organizations(conn, letter, max(10, rows // 1000), keys)

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from petition.database import Connection, connect
+from petition.core.database import Connection, connect
+from petition.core.encryption import Wrapper
 from petition.organizers import queries, sessions
-from petition.sealing import Wrapper
 from tests.bench import desk_fill
 from tests.bench.place import Web
 from tests.bench.visitors import BROWSER

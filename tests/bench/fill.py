@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from petition.signatures import names, words
+from petition.signatures import names, search_words
 from petition.signatures.model import Kind
 from tests.crowd import Crowd
 
@@ -44,7 +44,7 @@ async def sign(conn: "Conn", letter: int, rows: int, furnish: "Furnish | None" =
     for definition in indexes:
         await conn.execute(definition, timeout=600)
     indexes = await _take_indexes(conn, "name_word")
-    known = ((letter, Kind.PERSON.value, word, sorted(words.checksums(letter, "person", word))) for word in seen)
+    known = ((letter, Kind.PERSON.value, word, sorted(search_words.checksums(letter, "person", word))) for word in seen)
     await conn.copy_records_to_table("name_word", records=known, columns=("letter", "kind", "word", "near"))
     for definition in indexes:
         await conn.execute(definition, timeout=600)

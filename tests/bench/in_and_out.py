@@ -17,17 +17,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from petition import embedded
-from petition.database import Connection, Database, migrate, opened
+from petition import postgres
+from petition.core.audit_log import Whose
+from petition.core.database import Connection, Database, migrate, opened
+from petition.core.encryption import Wrapper
+from petition.core.settings import Role, load
+from petition.exports.filtered import CHOSEN, Export, Order
+from petition.exports.whole_letter import Format
+from petition.imports import column_guessing, steering, worker
+from petition.imports.model import About
 from petition.letters.model import Letter
 from petition.moderation.model import Filter
-from petition.sealing import Wrapper
-from petition.settings import Role, load
-from petition.signatures.exports import Format
-from petition.transfer import guessing, intakes, jobs
-from petition.transfer.exporting import CHOSEN, Export, Order
-from petition.transfer.intakes import Whose
-from petition.transfer.model import About
 from tests import rows
 from tests.crowd import Crowd
 from tests.running import KEY, environment, publish
@@ -92,16 +92,16 @@ async def bring(database: Database, letter: Letter, number_of_rows: int) -> bool
     """Upload and import a file of so many people; print what each step took, tell whether the promise is kept."""
     async with database.transaction() as conn:
         whose = Whose(await conn.fetchval(ORGANIZER), letter.id)
-        number = await intakes.begin(conn, whose)
-    await intakes.store(database, whose, letter.keys, number, _file(number_of_rows))
+        number = await steering.begin(conn, whose)
+    await steering.store(database, whose, letter.keys, number, _file(number_of_rows))
     async with database.transaction() as conn:
-        await intakes.uploaded(conn, whose, letter.keys, number, "bench.csv")
+        await steering.uploaded(conn, whose, letter.keys, number, "bench.csv")
     kept = [await _imported(database, "reading", number_of_rows)]
     async with database.transaction() as conn:
-        await intakes.move(conn, whose, letter.keys, number, await _chosen(conn, letter, number))
+        await steering.move(conn, whose, letter.keys, number, await _chosen(conn, letter, number))
     kept.append(await _imported(database, "trying", number_of_rows))
     async with database.transaction() as conn:
-        await intakes.move(conn, whose, letter.keys, number, {"step": "start"})
+        await steering.move(conn, whose, letter.keys, number, {"step": "start"})
     kept.append(await _imported(database, "importing", number_of_rows))
     async with database.connection() as conn:
         counted = await rows.check_count(conn, letter)
@@ -128,13 +128,13 @@ async def _follow(database: Database, step: str) -> None:
 
 
 async def _chosen(conn: Connection, letter: Letter, number: int) -> dict[str, str]:
-    about = About.revealed((await intakes.read(conn, letter.id, number)).about, letter.keys)
-    columns = {f"c{place}": name for place, name in enumerate(guessing.guess(about.header))}
+    about = About.revealed((await steering.read(conn, letter.id, number)).about, letter.keys)
+    columns = {f"c{place}": name for place, name in enumerate(column_guessing.guess(about.header))}
     return columns | {"step": "check", "kind": "person", "visibility": "public"}
 
 
 async def _step(database: Database) -> None:
-    if not await jobs.step(database, Wrapper([KEY]), ("en", "ru")):
+    if not await worker.step(database, Wrapper([KEY]), ("en", "ru")):
         raise WrongNumber("there was nothing to do")
 
 
@@ -208,7 +208,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="petition-bench-") as place:
         folder = Path(place)
         folder.chmod(0o711)
-        with embedded.running(folder, fast=True) as url:
+        with postgres.running(folder, fast=True) as url:
             kept = asyncio.run(run(url, folder, wanted))
     sys.exit(0 if kept else 1)
 

@@ -14,7 +14,7 @@ from typing import cast
 
 import uvloop
 
-from petition.database import connect
+from petition.core.database import connect
 from tests.bench.place import Web
 from tests.running import SLUG
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 
-from petition import database
-from petition.database import connect, migrate
-from petition.embedded import binaries
-from petition.letters import board
+from petition.core import database
+from petition.core.child_processes import die_with_parent
+from petition.core.database import connect, migrate
+from petition.core.encryption import Wrapper
+from petition.core.settings import Role, Settings, load
+from petition.letters import published
 from petition.letters.model import Letter
-from petition.processes import die_with_parent
-from petition.sealing import Wrapper
-from petition.settings import Role, Settings, load
+from petition.postgres import binaries
 from tests.bench import bare, desk_fill, fill
 from tests.bench.fill import Furnish
 from tests.conftest import in_database
@@ -142,7 +142,7 @@ class Place:
     async def _serving(self, url: str, port: int, rows: int) -> AsyncIterator[Web]:
         await migrate(url)  # it may have been filled before the newest migration
         conn = await connect(url)
-        letter = await board.read(conn, Wrapper([KEY]), 1)
+        letter = await published.read(conn, Wrapper([KEY]), 1)
         await conn.close()
         more = environment(self._folder, url, port, LIMIT_LETTER=MANY, LIMIT_READING=MANY, LIMIT_FORMS=MANY)
         with running([sys.executable, "-m", "petition", "serve"], port, more, self._folder / f"web-{rows}.log") as own:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from petition.database import connect
+from petition.core.database import connect
 from tests.bench.desk_pages import RATIO as DESK
 from tests.bench.rounds import Figures, Size
 

@@ -5,7 +5,7 @@ import statistics
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from petition.database import connect
+from petition.core.database import connect
 from petition.signatures.listing import Cursor
 from tests.bench import desk_pages, listeners
 from tests.bench.bare import fetch

@@ -8,12 +8,12 @@ from itertools import count
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from petition import mailboxes
 from petition.captcha.pow import ProofOfWork
+from petition.core import email_addresses
+from petition.core.encryption import Sealer
+from petition.core.tokens import Tokens
 from petition.letters.model import Letter
-from petition.sealing import Sealer
 from petition.signatures.forms import CONSENT_VERSION
-from petition.tokens import Tokens
 from tests.bench.fill import CITIES
 from tests.captcha.installation import CHEAP, solve
 from tests.crowd import Crowd
@@ -70,12 +70,12 @@ class Visitors:
         rows = []
         for _ in range(how_many):
             typed = self.typed()
-            mailbox = mailboxes.parse(typed.pop("email"))
+            mailbox = email_addresses.parse(typed.pop("email"))
             if typed["visibility"] == "counted":
                 typed = {key: value for key, value in typed.items() if key not in {"name", "city"}}
             if "country" in typed:
                 typed["country"] = "RU" if typed["country"] == "Россия" else "DE"
-            digest = letter.keys.digest(mailboxes.canonical(mailbox, letter.rules_version))
+            digest = letter.keys.digest(email_addresses.canonical(mailbox, letter.rules_version))
             secret = digest, letter.keys.hide(typed), sealer.seal(mailbox.address)
             place = letter.id, secrets.randbits(63), "person"
             rows.append((*place, *secret, 1, CONSENT_VERSION, "ru", "ru", secrets.token_bytes(16)))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from petition.moderation.approving import approve
-from petition.sealing import Wrapper
-from petition.signatures.commands import import_csv
-from petition.tokens import Tokens
+from petition.cli.approve import approve
+from petition.cli.signatures import import_csv
+from petition.core.encryption import Wrapper
+from petition.core.tokens import Tokens
 from tests import rows
 from tests.browser.visitor import STEP, Town, Visitor
 from tests.crowd import Crowd

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from petition.captcha import drawn, gate
+from petition.captcha import captchas, drawn
 from petition.captcha.pow import Price, ProofOfWork
 from tests.browser import album
 from tests.browser.album import Gallery
@@ -121,7 +121,7 @@ async def running(url: str, folder: Path) -> AsyncIterator[Town]:
         return token
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gate, "ProofOfWork", partial(ProofOfWork, price=QUICK))
+        patch.setattr(captchas, "ProofOfWork", partial(ProofOfWork, price=QUICK))
         patch.setattr(drawn.DrawnCodes, "token", remembering)
         async with installation(url, folder) as site, working(site.environ, site.inbox):
             yield Town(site, answers)

@@ -10,7 +10,7 @@ from typing import Any
 import axe_playwright_python
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
-from petition.organizers import entry
+from petition.organizers import sign_in_links
 from tests.browser.visitor import DESK, HEIGHT, PATIENCE, Town
 from tests.organizers import people
 
@@ -46,7 +46,7 @@ class Seat:
     async def come_by_link(self, organizer: int) -> None:
         """Open a fresh one-time link and press its button."""
         async with self.town.site.database.connection() as conn:
-            token = await entry.link(conn, organizer)
+            token = await sign_in_links.link(conn, organizer)
         await self.open(f"enter/{token}")
         await self.page.click("main button")
         await self.page.wait_for_url("**/organizer/second")

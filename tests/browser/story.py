@@ -13,7 +13,7 @@ from pathlib import Path
 import pyotp
 from playwright.async_api import Locator, Page, expect
 
-from petition import i18n, resources
+from petition.core import i18n, resources
 from petition.demo.inbox import Mail
 from tests import rows
 from tests.browser.desk import Seat

@@ -11,11 +11,12 @@ from typing import Literal
 import pytest
 from playwright.async_api import Browser
 
-from petition.desk_routes import DESK as TABLE
-from petition.moderation import campaigns
-from petition.moderation.model import Act, By, Filter
-from petition.organizers import entry
+from petition.core.audit_log import By
+from petition.moderation import bulk_acts
+from petition.moderation.model import Act, Filter
+from petition.organizers import sign_in_links
 from petition.signatures.model import Reason
+from petition.web.desk.routes import DESK as TABLE
 from tests import rows
 from tests.browser.desk import Seat, seat
 from tests.browser.visitor import DESK, PHONE, Town
@@ -52,7 +53,7 @@ def at(*paths: str) -> Recipe:
 async def a_link(one: Seat, where: Furnished) -> list[str]:
     who = await people.add(where.town.site, "by-link@letters.example")
     async with where.town.site.database.connection() as conn:
-        return [f"enter/{await entry.link(conn, who.id)}", "enter/used"]
+        return [f"enter/{await sign_in_links.link(conn, who.id)}", "enter/used"]
 
 
 async def begun(one: Seat, _where: Furnished) -> list[str]:
@@ -176,10 +177,10 @@ async def campaign(bench: Bench, steps: tuple[str, ...]) -> int:
     """Make a campaign about nobody, and take it through these steps."""
     by = By(None, bench.letter.id)
     async with bench.database.transaction() as conn:
-        made = await campaigns.make(conn, by, Act.REMOVE, Filter(country="FJ" if not steps else "TO"))
+        made = await bulk_acts.make(conn, by, Act.REMOVE, Filter(country="FJ" if not steps else "TO"))
     for step in steps:
         async with bench.database.transaction() as conn:
-            await campaigns.move(conn, by, made, step, Reason.FAKE)
+            await bulk_acts.move(conn, by, made, step, Reason.FAKE)
     return made
 
 

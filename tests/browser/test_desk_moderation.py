@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from petition.database import Database
-from petition.moderation import campaigns
-from petition.sealing import Wrapper
+from petition.core.database import Database
+from petition.core.encryption import Wrapper
+from petition.moderation import bulk_acts
 from tests import rows
 from tests.browser.desk import Seat, seat
 from tests.browser.visitor import PATIENCE, Town
@@ -47,7 +47,7 @@ async def sit(chromium: Browser, hamlet: Town) -> AsyncIterator[Sit]:
 def steps(monkeypatch: pytest.MonkeyPatch) -> asyncio.Semaphore:
     """Give the number of steps of campaigns that the worker may still take; it waits when there are none left."""
     left = asyncio.Semaphore(0)
-    step = campaigns.step
+    step = bulk_acts.step
 
     async def measured(database: Database, wrapper: Wrapper) -> bool:
         if left.locked():
@@ -58,7 +58,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> asyncio.Semaphore:
         left.release()
         return False
 
-    monkeypatch.setattr(campaigns, "step", measured)
+    monkeypatch.setattr(bulk_acts, "step", measured)
     return left
 
 

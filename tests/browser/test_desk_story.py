@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
-from petition.database import Database
+from petition.core.database import Database
 from tests.browser.desk import seat
 from tests.browser.story import LONG, PEOPLE, Person, command, counts_become, desk_link, older_form
 from tests.browser.visitor import PHONE, Town

@@ -14,16 +14,16 @@ import pytest
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 from playwright.async_api import Browser, Locator, Page, expect
 
-from petition import i18n, resources
-from petition.embeds import badge
-from petition.embeds.options import STYLES, Frame
-from petition.embeds.snippets import Snippets
-from petition.letters import board
-from petition.letters.board import Live
+from petition.core import i18n, resources
+from petition.core.encryption import Wrapper
+from petition.letters import published
 from petition.letters.model import Counts
-from petition.sealing import Wrapper
-from tests.embeds.titles import TITLES, entitled
+from petition.letters.published import Live
+from petition.web.embeds import badge
+from petition.web.embeds.options import STYLES, Frame
+from petition.web.embeds.snippets import Snippets
 from tests.running import KEY, SLUG, Installation, free_port, installation
+from tests.web.embeds.titles import TITLES, entitled
 
 pytestmark = pytest.mark.browser
 
@@ -109,7 +109,7 @@ class Scene:
     async def snippets(self, lang: str = "en", **look: str) -> Snippets:
         """Return what the builder hands out for the letter as it is now."""
         async with self.site.database.connection() as conn:
-            letter = await board.read(conn, Wrapper([KEY]), await conn.fetchval("SELECT id FROM letter"))
+            letter = await published.read(conn, Wrapper([KEY]), await conn.fetchval("SELECT id FROM letter"))
             row = await conn.fetchrow("SELECT people, organizations, now() AS now FROM count")
         assert row is not None
         live = Live(letter, Counts(row["people"], row["organizations"]), row["now"])

@@ -9,8 +9,8 @@ from playwright.async_api import Browser
 from tests import rows
 from tests.browser.desk import Seat, seat
 from tests.browser.visitor import DESK, PHONE, Town
+from tests.formats.books import book
 from tests.running import SLUG
-from tests.transfer.books import book
 
 pytestmark = pytest.mark.browser
 

@@ -3,8 +3,8 @@
 import pytest
 from playwright.async_api import expect
 
-from petition.moderation.approving import approve
-from petition.sealing import Wrapper
+from petition.cli.approve import approve
+from petition.core.encryption import Wrapper
 from tests.browser.visitor import Meet, Town, Visitor
 from tests.running import KEY, SLUG, code_in, link_in
 

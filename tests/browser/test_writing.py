@@ -8,9 +8,9 @@ from playwright.async_api import Browser, FilePayload, expect
 
 from tests.browser.desk import Seat, seat
 from tests.browser.visitor import DESK, PHONE, Town
+from tests.drafts import desk
 from tests.organizers import people
 from tests.running import SLUG
-from tests.writing import desk
 
 pytestmark = pytest.mark.browser
 

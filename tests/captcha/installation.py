@@ -8,7 +8,7 @@ from typing import Any
 import altcha
 
 from petition.captcha.pow import Price
-from petition.settings import Role, Settings, load
+from petition.core.settings import Role, Settings, load
 
 KEY = "a secret key of this test that is long enough"
 OTHER_KEY = "another secret key that is just as long"

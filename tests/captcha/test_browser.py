@@ -9,9 +9,9 @@ import pytest
 from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from petition import resources
 from petition.captcha import Passed
 from petition.captcha.pow import Price, ProofOfWork
+from petition.core import resources
 from tests.captcha.installation import KEY, LETTER
 
 pytestmark = pytest.mark.browser

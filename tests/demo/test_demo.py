@@ -13,7 +13,7 @@ import httpx2
 
 from petition.demo import sample
 from tests.demo.test_supervisor import free_port, until
-from tests.test_embedded import gone
+from tests.postgres.test_cluster import gone
 
 CHECKOUT = Path(__file__).parents[2]
 

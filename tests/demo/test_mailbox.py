@@ -11,10 +11,10 @@ import aiosmtplib
 import httpx2
 import pytest
 
-from petition import i18n, resources
+from petition.core import i18n, resources
+from petition.core.templates import Renderer
 from petition.demo.inbox import MOST_MAILS, Inbox, receiving, with_links
 from petition.demo.views import showing
-from petition.rendering import Renderer
 
 
 @dataclass

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from petition.core.errors import PetitionError
 from petition.demo import sample, supervisor
-from petition.errors import PetitionError
 
 HERE = Path(__file__).parent
 DRIVER = """

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from petition.database import opened
-from petition.settings import Role, load
+from petition.core.database import opened
+from petition.core.settings import Role, load
 from tests.faults.processes import Web, web
 from tests.running import Installation, environment, free_port, publish
 

@@ -7,8 +7,8 @@ import subprocess
 import threading
 from pathlib import Path
 
-from petition.embedded.cluster import DATABASE, PORT, ROLE, Cluster
-from petition.embedded.home import find_home
+from petition.postgres.cluster import DATABASE, PORT, ROLE, Cluster
+from petition.postgres.home import find_home
 
 
 class Server:

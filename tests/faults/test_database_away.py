@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from petition import database as databases
-from petition.database import Database, opened
+from petition.core import database as databases
+from petition.core.database import Database, opened
+from petition.core.settings import Role, load
 from petition.letters.model import Letter
-from petition.settings import Role, load
 from tests import rows
 from tests.captcha.installation import solve
 from tests.faults.conftest import BASE_URL

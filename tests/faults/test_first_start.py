@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from petition.database import connect, is_migrated, migrations
+from petition.core.database import connect, is_migrated, migrations
 from tests.conftest import in_database
 from tests.faults.processes import run
 from tests.pages import check_page

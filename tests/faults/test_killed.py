@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from petition.database import Database, opened
-from petition.settings import Role, load
+from petition.core.database import Database, opened
+from petition.core.settings import Role, load
 from tests import rows
 from tests.faults.conftest import BASE_URL
 from tests.faults.load import Crowd, signing

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from petition.letters import switching
+from petition.letters import switch_actions
 from petition.letters.switches import OFF, ON, STRONGER, Setting, Switch, Switches
 from petition.signatures import approval
 from tests import rows
@@ -42,7 +42,7 @@ async def test_the_database_knows_before_a_process_does(site: Installation) -> N
     form = await site.form(email="other@letters.example")
     assert (await site.client.get(PAGE)).status_code == 200
     async with site.database.transaction() as conn:
-        await switching.put(conn, None, waiting.letter.id, Switch.STOP, 0, ON, {"en": "Stopped."})
+        await switch_actions.put(conn, None, waiting.letter.id, Switch.STOP, 0, ON, {"en": "Stopped."})
     signing, confirming, typing = await asyncio.gather(
         site.client.post(SIGN, data=form, headers=site.elsewhere()),
         site.client.post(waiting.link),
@@ -281,7 +281,7 @@ def test_what_a_letter_says_of_itself_goes_first() -> None:
 
 async def test_captcha_can_be_forced_where_the_settings_leave_it_off(site: Installation) -> None:
     from petition.captcha import Captchas, Passed
-    from petition.settings import Captcha
+    from petition.core.settings import Captcha
 
     captchas = Captchas(replace(site.settings, captcha=Captcha.OFF))
     nothing: dict[str, Any] = {}

@@ -8,12 +8,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from petition.errors import Gone
-from petition.letters import actions, state_queries, taking_down
-from petition.sealing import Wrapper
-from petition.signatures import commands
-from petition.tokens import Tokens
-from petition.worker import chores_of, do_chores
+from petition.cli import signatures
+from petition.core.encryption import Wrapper
+from petition.core.errors import Gone
+from petition.core.tokens import Tokens
+from petition.drafts import publishing
+from petition.letters import lifecycle_queries, taking_down
+from petition.worker.main import chores_of, do_chores
 from tests import rows
 from tests.letters.folders import other_letter
 from tests.organizers import people
@@ -53,7 +54,7 @@ async def left(site: Installation, slug: str = SLUG) -> dict[str, int]:
 
 async def test_every_table_with_rows_of_letters_is_cleared(site: Installation) -> None:
     tables = {row["table_name"] for row in await rows_of(site.database, TABLES)}
-    assert tables == set(state_queries.DROP_ROWS)
+    assert tables == set(lifecycle_queries.DROP_ROWS)
 
 
 async def fill(site: Installation, owner: httpx2.AsyncClient) -> list[Waiting]:
@@ -159,13 +160,13 @@ async def test_nothing_is_left_and_everything_answers_410(site: Installation, ow
 async def test_its_name_stays_taken(site: Installation, owner: httpx2.AsyncClient, tmp_path: Path) -> None:
     await owner.post(DOWN, data=TYPED)
     with pytest.raises(Gone):
-        await actions.import_folder(site.database, Wrapper([KEY]), SAMPLE, ("en", "ru"))
+        await publishing.import_folder(site.database, Wrapper([KEY]), SAMPLE, ("en", "ru"))
     with pytest.raises(Gone):
-        await actions.publish(site.database, SLUG)
+        await publishing.publish(site.database, SLUG)
     with pytest.raises(Gone):
-        await actions.export_folder(site.database, SLUG, tmp_path / "out")
+        await publishing.export_folder(site.database, SLUG, tmp_path / "out")
     with pytest.raises(Gone):
-        await commands.held(site.database, Wrapper([KEY]), SLUG)
+        await signatures.held(site.database, Wrapper([KEY]), SLUG)
     async with people.at_desk(site, admin=True, email="admin@letters.example") as admin:
         page = await admin.get("/organizer/installation")
         assert SLUG not in page.text
@@ -319,7 +320,7 @@ async def test_no_mail_goes_out_any_more(site: Installation, owner: httpx2.Async
 async def test_kept_pages_are_forgotten_while_the_database_is_away(
     site: Installation, owner: httpx2.AsyncClient
 ) -> None:
-    from petition.kept import Pages, keep
+    from petition.web.page_cache import Pages, keep
 
     pages = Pages()
 

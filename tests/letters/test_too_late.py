@@ -7,21 +7,21 @@ from collections.abc import AsyncIterator, Mapping
 import httpx2
 import pytest
 
-from petition import sealing
-from petition.errors import Gone
-from petition.letters import state_queries, taking_down
-from petition.moderation import campaigns
-from petition.moderation.model import Act, By, Filter
-from petition.organizers import journal, queries, sessions
-from petition.sealing import LetterKeys
-from petition.transfer import intakes
-from petition.transfer.intakes import Whose
+from petition.core import audit_log, encryption
+from petition.core.audit_log import By, Whose
+from petition.core.encryption import LetterKeys
+from petition.core.errors import Gone
+from petition.imports import steering
+from petition.letters import lifecycle_queries, taking_down
+from petition.moderation import bulk_acts
+from petition.moderation.model import Act, Filter
+from petition.organizers import queries, sessions
 from tests import rows
+from tests.drafts import desk as writing
 from tests.organizers import people
 from tests.pages import check_page
 from tests.running import SLUG, Installation
 from tests.signatures.waiting import Waiting
-from tests.writing import desk as writing
 
 HERE = f"/organizer/{SLUG}"
 SOURCE = {"people": "40", "counted_on": "2026-01-02", "source_en": "Counted by the harbour office"}
@@ -66,7 +66,7 @@ async def known(site: Installation) -> dict[str, str]:
     await people.give_role(site, viewer.id, "viewer")
     async with site.database.transaction() as conn:
         by = By(viewer.id, waiting.letter.id)
-        campaign = await campaigns.make(conn, by, Act.REMOVE, Filter())
+        campaign = await bulk_acts.make(conn, by, Act.REMOVE, Filter())
     return {
         "letter": str(waiting.letter.id),
         "signature": str(waiting.id),
@@ -96,7 +96,7 @@ async def too_late(site: Installation, client: httpx2.AsyncClient, letter: int, 
 
 async def pictured(site: Installation, letter: int) -> dict[str, str]:
     """Return every row of the letter, by table; that of the letter itself and the log aside."""
-    tables = state_queries.DROP_ROWS
+    tables = lifecycle_queries.DROP_ROWS
     async with site.database.connection() as conn:
         return {
             table: json.dumps(
@@ -170,24 +170,24 @@ async def test_nor_of_a_reader_who_reports(site: Installation) -> None:
 async def test_a_file_that_is_still_coming(site: Installation, owner: httpx2.AsyncClient) -> None:
     """The parts after that moment are not kept, whether the rows they belong to are deleted yet or not."""
     ids = await known(site)
-    letter, keys = int(ids["letter"]), LetterKeys(sealing.new_key(), sealing.new_key())
+    letter, keys = int(ids["letter"]), LetterKeys(encryption.new_key(), encryption.new_key())
     whose = Whose(int(ids["viewer"]), letter)
     async with site.database.transaction() as conn:
-        number = await intakes.begin(conn, whose)
+        number = await steering.begin(conn, whose)
 
     async def pieces(*, cleared: bool) -> AsyncIterator[bytes]:
-        yield b"a" * intakes.PART
+        yield b"a" * steering.PART
         async with site.database.transaction() as conn:
             await taking_down.take_down(conn, None, letter, SLUG)
         if cleared:
             await taking_down.clear(site.database, letter)
-        yield b"b" * intakes.PART
+        yield b"b" * steering.PART
 
     with pytest.raises(Gone):
-        await intakes.store(site.database, whose, keys, number, pieces(cleared=True))
+        await steering.store(site.database, whose, keys, number, pieces(cleared=True))
     async with site.database.transaction() as conn:
         with pytest.raises(Gone):
-            await intakes.begin(conn, whose)
+            await steering.begin(conn, whose)
     assert await rows.rows_of(site.database, "SELECT 1 FROM intake UNION ALL SELECT 1 FROM intake_part") == []
 
 
@@ -200,7 +200,7 @@ async def test_an_act_under_way_is_waited_for(site: Installation) -> None:
             await taking_down.take_down(conn, None, letter, SLUG)
 
     async with site.database.connection() as conn, conn.transaction():
-        await journal.write(conn, None, letter, "member.invite")
+        await audit_log.write(conn, None, letter, "member.invite")
         task = asyncio.create_task(take())
         async with asyncio.timeout(20):
             while not await rows.rows_of(
@@ -211,4 +211,4 @@ async def test_an_act_under_way_is_waited_for(site: Installation) -> None:
     await task
     async with site.database.transaction() as conn:
         with pytest.raises(Gone):
-            await journal.write(conn, None, letter, "member.invite")
+            await audit_log.write(conn, None, letter, "member.invite")

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from petition.letters import actions
+from petition.drafts import publishing
 from petition.letters.updates import LARGEST
 from tests.organizers import people
 from tests.pages import check_page, check_sent_on
@@ -232,8 +232,8 @@ async def test_roles_and_other_letters(site: Installation, editor: httpx2.AsyncC
 async def test_the_folder_stays_the_same_to_the_byte(
     site: Installation, editor: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
-    await actions.export_folder(site.database, SLUG, tmp_path / "before")
+    await publishing.export_folder(site.database, SLUG, tmp_path / "before")
     await write(editor)
-    await actions.export_folder(site.database, SLUG, tmp_path / "after")
+    await publishing.export_folder(site.database, SLUG, tmp_path / "after")
     before, after = ({path.name: path.read_bytes() for path in (tmp_path / n).iterdir()} for n in ("before", "after"))
     assert before == after

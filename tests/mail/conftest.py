@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from petition import logs
-from petition.database import Connection
+from petition.core import logs
+from petition.core.database import Connection
 from tests.mail.installation import Installation, settings
 from tests.mail.post_office import PostOffice
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from petition import sealing
-from petition.database import Connection, Record
-from petition.mailboxes import canonical
-from petition.sealing import LetterKeys, Sealer, Wrapper
-from petition.settings import Role, Settings, load
-from petition.tokens import Tokens
+from petition.core import encryption
+from petition.core.database import Connection, Record
+from petition.core.email_addresses import canonical
+from petition.core.encryption import LetterKeys, Sealer, Wrapper
+from petition.core.settings import Role, Settings, load
+from petition.core.tokens import Tokens
 
 SECRET_KEY = "a secret key of this test that is long enough"
 NOW = timedelta()
@@ -53,7 +53,7 @@ class Installation:
 
     async def letter(self, slug: str = "keep-the-channels-open", state: str = "open") -> Letter:
         """Add a letter; closed and archived ones were closed just now."""
-        keys = LetterKeys(sealing.new_key(), sealing.new_key())
+        keys = LetterKeys(encryption.new_key(), encryption.new_key())
         assert keys.digest_key is not None
         assert keys.name_key is not None
         number = await self.conn.fetchval(

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from petition import i18n
-from petition.errors import SettingsError
+from petition.core import i18n
+from petition.core.errors import SettingsError
+from petition.core.settings import Settings
+from petition.core.templates import Renderer
+from petition.core.tokens import Tokens
 from petition.mail.compose import Composer, Parcel, Unmailable
 from petition.mail.model import Choice, Job, Place, Purpose, Template
-from petition.rendering import Renderer
-from petition.settings import Settings
-from petition.tokens import Tokens
 from tests.mail.installation import settings
 
 JOB = Job(7, 1, Purpose.SIGN, 5, b"digest", None, "en", 0, 99, datetime(2026, 11, 21, tzinfo=UTC))

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from petition import embedded, worker
-from petition.database import Connection, connect, migrate
-from petition.errors import Unavailable
+from petition import postgres
+from petition.core.database import Connection, connect, migrate
+from petition.core.encryption import Sealer, new_contact_pair
+from petition.core.errors import Unavailable
+from petition.core.settings import Settings, parse_relay
 from petition.mail.model import pause
-from petition.sealing import Sealer, new_contact_pair
-from petition.settings import Settings, parse_relay
+from petition.worker import main
 from tests.mail.installation import Installation, settings
 from tests.mail.post_office import PostOffice
 from tests.mail.waiting import until
@@ -29,7 +30,7 @@ NEMO = "nemo@example.org"
 async def working(*its: Settings) -> AsyncIterator[None]:
     """Run a worker for each of ``its`` while the block runs."""
     stop = asyncio.Event()
-    tasks = [asyncio.create_task(worker.run(each, stop)) for each in its]
+    tasks = [asyncio.create_task(main.run(each, stop)) for each in its]
     try:
         yield
     finally:
@@ -196,7 +197,7 @@ async def test_a_mail_under_way_is_finished_when_the_worker_is_stopped(
         await asyncio.sleep(0.5)
 
     post.accepting = accept_slowly
-    await worker.run(installation.settings, stop)
+    await main.run(installation.settings, stop)
     assert post.recipients == [NEMO]
     assert not await installation.outbox()
 
@@ -207,7 +208,7 @@ def own_cluster() -> Iterator[tuple[Path, str]]:
     with tempfile.TemporaryDirectory(prefix="petition-test-") as name:
         folder = Path(name)
         folder.chmod(0o711)
-        with embedded.running(folder, fast=True) as url:
+        with postgres.running(folder, fast=True) as url:
             yield folder, url
 
 

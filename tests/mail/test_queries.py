@@ -2,7 +2,7 @@
 
 import json
 
-from petition.database import Connection
+from petition.core.database import Connection
 from petition.mail import queries
 
 

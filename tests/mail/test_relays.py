@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from petition.core.settings import parse_relay
 from petition.mail.compose import Parcel
-from petition.mail.line import RecipientRefused
 from petition.mail.relays import Lines, NotNow, Relays
-from petition.settings import parse_relay
+from petition.mail.smtp_connection import RecipientRefused
 from tests.mail.post_office import PostOffice
 from tests.mail.waiting import until
 

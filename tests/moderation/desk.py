@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from petition.database import Database
+from petition.core.audit_log import By
+from petition.core.database import Database
+from petition.core.encryption import Wrapper
 from petition.letters.model import Letter
-from petition.moderation import decisions
-from petition.moderation import undo as undoing
+from petition.moderation import decisions, undoing
 from petition.moderation.decisions import ANY_ACT
-from petition.moderation.model import Act, By, Outcome
-from petition.sealing import Wrapper
-from petition.signatures import words
+from petition.moderation.model import Act, Outcome
+from petition.signatures import search_words
 from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.counting import move_counts
 from petition.signatures.model import Kind, Reason
-from petition.signatures.queries import move_counts
 from tests import rows
 from tests.running import KEY
 
@@ -85,7 +85,7 @@ class Bench:
         found = await self.rows(CROWD, number, state, country)
         async with self.database.transaction() as conn:
             known = [(self.letter.id, Kind.PERSON, word) for n in range(7) for word in (f"crowd{n}", "vera")]
-            await words.remember(conn, known)
+            await search_words.remember(conn, known)
             if state == "confirmed":
                 await move_counts(conn, [(self.letter.id, number, 0, 0, 0)])
         return [row["id"] for row in found]

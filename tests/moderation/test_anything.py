@@ -12,23 +12,22 @@ from datetime import date
 
 import pytest
 
-from petition.database import Connection
-from petition.errors import PetitionError
-from petition.letters import states, switching
+from petition.core.audit_log import By, Whose
+from petition.core.database import Connection
+from petition.core.errors import PetitionError
+from petition.imports import steering
+from petition.letters import lifecycle, switch_actions
 from petition.letters.model import Tally
 from petition.letters.switches import OFF, ON, Switch
-from petition.moderation import campaigns, decisions, organizations
-from petition.moderation import undo as undoing
-from petition.moderation.model import Act, By, Filter
-from petition.signatures import own
+from petition.moderation import bulk_acts, decisions, organizations, undoing
+from petition.moderation.model import Act, Filter
+from petition.signatures import paper_tallies, self_service
 from petition.signatures.model import Kind, Reason
-from petition.transfer import intakes, tallies
-from petition.transfer.intakes import Whose
 from tests import rows
+from tests.imports.desk import Carrier
 from tests.moderation.desk import WRAPPER, Bench
 from tests.organizers import people
 from tests.running import Installation
-from tests.transfer.desk import Carrier
 
 SEEDS = int(os.environ.get("RANDOM_SEEDS", "1"))
 ROUNDS = int(os.environ.get("RANDOM_ROUNDS", "45"))
@@ -144,14 +143,14 @@ async def act_on_own_page(town: Town) -> None:
     for one in await town.ids(SIGNATURES):
         match town.draw.choice(("withdraw", "delete", "visibility", "correct")):
             case "withdraw":
-                await own.withdraw(database, letter, one)
+                await self_service.withdraw(database, letter, one)
             case "delete":
-                await own.delete(database, letter, one)
+                await self_service.delete(database, letter, one)
             case "visibility":
                 wanted = town.draw.choice(("public", "organizers", "counted"))
-                await own.change_visibility(database, letter, one, wanted, "Vera Typed")
+                await self_service.change_visibility(database, letter, one, wanted, "Vera Typed")
             case _:
-                await own.correct(database, letter, one, f"Correct N{town.draw.randrange(3)}")
+                await self_service.correct(database, letter, one, f"Correct N{town.draw.randrange(3)}")
 
 
 async def bring(town: Town) -> None:
@@ -163,7 +162,7 @@ async def undo_or_redo_an_import(town: Town) -> None:
     if found := await town.bench.rows(IMPORTS):
         one = town.draw.choice(found)
         step = {"step": "undo" if one["state"] == "done" else "redo"}
-        await town.do(lambda conn: intakes.move(conn, town.whose, town.bench.letter.keys, one["number"], step))
+        await town.do(lambda conn: steering.move(conn, town.whose, town.bench.letter.keys, one["number"], step))
         await town.carrier.work()
 
 
@@ -173,13 +172,13 @@ async def count_on_paper(town: Town) -> None:
     for tally in known:
         match what:
             case "correct":
-                await town.do(lambda conn, tally=tally: tallies.correct(conn, town.whose, tally, new))  # type: ignore[misc]
+                await town.do(lambda conn, tally=tally: paper_tallies.correct(conn, town.whose, tally, new))  # type: ignore[misc]
             case "undo":
-                await town.do(lambda conn, tally=tally: tallies.undo(conn, town.whose, tally))  # type: ignore[misc]
+                await town.do(lambda conn, tally=tally: paper_tallies.undo(conn, town.whose, tally))  # type: ignore[misc]
             case "redo":
-                await town.do(lambda conn, tally=tally: tallies.redo(conn, town.whose, tally))  # type: ignore[misc]
+                await town.do(lambda conn, tally=tally: paper_tallies.redo(conn, town.whose, tally))  # type: ignore[misc]
     if not known or what == "add":
-        await town.do(lambda conn: tallies.add(conn, town.whose, new))
+        await town.do(lambda conn: paper_tallies.add(conn, town.whose, new))
 
 
 async def merge(town: Town) -> None:
@@ -199,8 +198,8 @@ async def begin_a_campaign(town: Town) -> None:
     act, wanted = town.draw.choice(list(Act)), town.draw.choice(choices)
 
     async def start(conn: Connection) -> None:
-        campaign = await campaigns.make(conn, town.by, act, wanted)
-        await campaigns.move(conn, town.by, campaign, "start", Reason.FAKE)
+        campaign = await bulk_acts.make(conn, town.by, act, wanted)
+        await bulk_acts.move(conn, town.by, campaign, "start", Reason.FAKE)
 
     await town.do(start)
 
@@ -208,12 +207,12 @@ async def begin_a_campaign(town: Town) -> None:
 async def steer_a_campaign(town: Town) -> None:
     step = town.draw.choice(("pause", "resume", "cancel", "revert"))
     for one in await town.ids(CAMPAIGNS):
-        await town.do(lambda conn: campaigns.move(conn, town.by, one, step, None))  # noqa: B023
+        await town.do(lambda conn: bulk_acts.move(conn, town.by, one, step, None))  # noqa: B023
 
 
 async def work_at_campaigns(town: Town) -> None:
     for _ in range(town.draw.randrange(1, 6)):
-        await campaigns.step(town.bench.database, WRAPPER, size=town.draw.choice((2, 5, 50)))
+        await bulk_acts.step(town.bench.database, WRAPPER, size=town.draw.choice((2, 5, 50)))
 
 
 async def hold_everything_or_not(town: Town) -> None:
@@ -221,12 +220,12 @@ async def hold_everything_or_not(town: Town) -> None:
     revision, value = (found[0]["revision"], found[0]["value"]) if found else (0, OFF)
     to = OFF if value == ON else ON
     letter = town.bench.letter.id
-    await town.do(lambda conn: switching.put(conn, town.organizer, letter, Switch.HOLD, revision, to, {}))
+    await town.do(lambda conn: switch_actions.put(conn, town.organizer, letter, Switch.HOLD, revision, to, {}))
 
 
 async def close_or_open(town: Town) -> None:
-    to = town.draw.choice(list(states.Move))
-    await town.do(lambda conn: states.move(conn, town.organizer, town.bench.letter.id, to))
+    to = town.draw.choice(list(lifecycle.Move))
+    await town.do(lambda conn: lifecycle.move(conn, town.organizer, town.bench.letter.id, to))
 
 
 LIKELY = (

@@ -2,9 +2,10 @@
 
 import asyncio
 
+from petition.core.audit_log import By
 from petition.moderation import decisions
-from petition.moderation.model import Act, By
-from petition.signatures import own
+from petition.moderation.model import Act
+from petition.signatures import self_service
 from petition.signatures.confirming import Claim, Confirming, Result
 from petition.signatures.model import Reason
 from tests import rows
@@ -29,7 +30,7 @@ async def test_a_mailbox_stays_barred_whose_removed_signature_was_deleted(bench:
     (office,) = await bench.confirm(["vera@letters.example"], name="Vera", organization_en="North Pier")
     await bench.remove(vera)
     refused = await bench.remove(office, reason=Reason.NOT_AUTHORIZED)
-    await own.delete(bench.database, bench.letter, vera)
+    await self_service.delete(bench.database, bench.letter, vera)
     await bench.undo(refused.log)
     assert await bench.states(office) == ["held"]
     async with bench.database.transaction() as conn:

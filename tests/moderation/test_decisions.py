@@ -6,13 +6,14 @@ import random
 
 import pytest
 
-from petition.errors import NotFound
+from petition.core.audit_log import By
+from petition.core.errors import NotFound
 from petition.moderation import decisions, messages, queries, report_queries
-from petition.moderation.model import Act, By, Outcome, Standing
-from petition.signatures import own, words
+from petition.moderation.model import Act, Outcome, Standing
+from petition.signatures import search_words, self_service
+from petition.signatures.counting import move_counts
 from petition.signatures.model import Kind, Reason, SignatureState
-from petition.signatures.own import Refused
-from petition.signatures.queries import move_counts
+from petition.signatures.self_service import Refused
 from tests.moderation.desk import WRAPPER, Bench
 
 LOG = """
@@ -69,11 +70,11 @@ async def test_undoing_an_approval_brings_back_what_was_typed(bench: Bench) -> N
         assert await _typed(bench, second) == typed
     assert await bench.rows("SELECT * FROM typed WHERE letter = $1 AND signature = $2", second) == []
     approved = await bench.decide(Act.APPROVE, second)
-    await own.correct(bench.database, bench.letter, second, "Anna Bergson")  # that is theirs, and stays
+    await self_service.correct(bench.database, bench.letter, second, "Anna Bergson")  # that is theirs, and stays
     await bench.undo(approved.log)
     assert await _typed(bench, second) == typed | {"name": "Anna Bergson"}
     await bench.decide(Act.APPROVE, second)
-    await own.withdraw(bench.database, bench.letter, second)
+    await self_service.withdraw(bench.database, bench.letter, second)
     assert [row["signature"] for row in await bench.rows("SELECT signature FROM typed WHERE letter = $1")] == [first]
 
 
@@ -201,7 +202,7 @@ async def test_what_was_decided_meanwhile_is_not_overruled(bench: Bench) -> None
 
 async def test_withdrawn_and_strange_ids_are_left_alone(bench: Bench) -> None:
     (vera,) = await bench.sign("Vera")
-    await own.withdraw(bench.database, bench.letter, vera)
+    await self_service.withdraw(bench.database, bench.letter, vera)
     assert (await bench.remove(vera, 12345)).changed == ()
     assert await bench.rows(LOG) == []
     with pytest.raises(NotFound):
@@ -230,11 +231,11 @@ async def test_the_count_stays_exact_whatever_happens(bench: Bench, seed: int) -
             case "undo" if log:
                 await bench.undo(draw.choice(log)["id"])
             case "withdraw" if draw.random() < 0.15:
-                await _unless_refused(own.withdraw(bench.database, bench.letter, chosen[0]))
+                await _unless_refused(self_service.withdraw(bench.database, bench.letter, chosen[0]))
             case "visibility":
                 wanted = draw.choice(("public", "organizers"))
                 await _unless_refused(
-                    own.change_visibility(bench.database, bench.letter, chosen[0], wanted, "Vera Novak")
+                    self_service.change_visibility(bench.database, bench.letter, chosen[0], wanted, "Vera Novak")
                 )
             case "approve" | "remove" | "back" as act:
                 await bench.decide(Act(act), *chosen, reason=Reason.OTHER)
@@ -334,7 +335,7 @@ async def test_undoing_moves_the_count_once_all_else_is_locked(bench: Bench) -> 
     before = await bench.picture()
     brought = await bench.decide(Act.BACK, *hidden, *shown)
     async with bench.database.transaction() as conn:  # as who confirms: words first, then the count
-        await words.remember(conn, [(bench.letter.id, Kind.PERSON, "kim")])
+        await search_words.remember(conn, [(bench.letter.id, Kind.PERSON, "kim")])
         undoer = asyncio.create_task(bench.undo(brought.log))
         async with bench.database.connection() as other:
             while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"):

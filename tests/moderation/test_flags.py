@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from petition.limits import Days
+from petition.core.client_networks import ONION
+from petition.core.encryption import Wrapper
+from petition.core.quotas import Days
 from petition.moderation import bursts
 from petition.moderation.bursts import BURST, REPEATED, likeness, repeated_names
+from petition.moderation.labels import WORDS
 from petition.moderation.model import Act
-from petition.moderation.pages import WORDS
-from petition.network import ONION
-from petition.sealing import Wrapper
 from petition.signatures.confirming import Claim, Confirming
 from petition.signatures.flags import Flag, flags_of, is_obscene
 from petition.signatures.model import Kind

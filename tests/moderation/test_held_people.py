@@ -2,7 +2,7 @@
 
 import pytest
 
-from petition.letters import switching
+from petition.letters import switch_actions
 from petition.letters.switches import OFF, ON, Switch
 from petition.moderation.model import Act
 from tests.moderation.desk import Bench
@@ -14,7 +14,7 @@ NAMES = "SELECT name, private IS NULL AS plain FROM signature WHERE letter = $1 
 async def held(bench: Bench) -> list[int]:
     """Have somebody of each visibility, and an organization, wait."""
     async with bench.database.transaction() as conn:
-        await switching.put(conn, None, bench.letter.id, Switch.HOLD, 0, ON, {})
+        await switch_actions.put(conn, None, bench.letter.id, Switch.HOLD, 0, ON, {})
     ids = [*await bench.sign("Zora Quill"), *await bench.sign("Ivo Held", visibility="organizers")]
     ids += await bench.sign("Nobody Known", visibility="counted")
     ids.append(await bench.sign_for("North Pier Network"))
@@ -50,7 +50,7 @@ async def test_removed_while_held_and_brought_back(bench: Bench, held: list[int]
 
 async def test_who_comes_after_the_switch_is_off_counts_at_once(bench: Bench, held: list[int]) -> None:
     async with bench.database.transaction() as conn:
-        await switching.put(conn, None, bench.letter.id, Switch.HOLD, 1, OFF, {})
+        await switch_actions.put(conn, None, bench.letter.id, Switch.HOLD, 1, OFF, {})
     (later,) = await bench.sign("Later Comer")
     assert await bench.states(later, held[0]) == ["confirmed", "held"]
     assert (await bench.check())["people"] == 1

@@ -4,11 +4,12 @@ import io
 
 import pytest
 
+from petition.imports import adding
+from petition.imports.adding import Target
 from petition.moderation import namesake_queries, namesakes
 from petition.moderation.model import Act
 from petition.moderation.namesakes import LEAST, are_alike, threshold, words_of
-from petition.signatures import imports, listing_queries, own
-from petition.signatures.imports import Target
+from petition.signatures import listing_queries, self_service
 from tests.moderation.desk import WRAPPER, Bench
 
 FLAGS = "SELECT id, name, flags, import FROM signature WHERE letter = $1 ORDER BY listed_at, id"
@@ -96,7 +97,7 @@ async def again(bench: Bench) -> None:
 
 async def test_who_hides_their_name_or_takes_it_back_is_not_counted(bench: Bench) -> None:
     ids = await sign_days_ago(bench, *SAME)
-    await own.change_visibility(bench.database, bench.letter, ids[0], "organizers", "")
+    await self_service.change_visibility(bench.database, bench.letter, ids[0], "organizers", "")
     assert await look(bench) == 0
     await sign_days_ago(bench, SAME[0], visibility="counted")
     await again(bench)
@@ -118,7 +119,7 @@ async def test_imported_rows_are_looked_at_too(bench: Bench) -> None:
     lines += ["person,Fuck You,organizers,", "person,Сaша Иванов,,", "organization,ООО «Хуй»,,", "person,Vera Novak,,"]
     target = Target(bench.letter.id, bench.letter.keys, bench.letter.rules_version)
     async with bench.database.transaction() as conn:
-        await imports.take_in(conn, target, io.BytesIO("\n".join(lines).encode()))
+        await adding.take_in(conn, target, io.BytesIO("\n".join(lines).encode()))
     assert await look(bench) == 8
     flags = sorted(tuple(row["flags"]) for row in await bench.rows(FLAGS))
     assert flags == sorted([*[("repeated",)] * 5, ("obscene",), ("disguised",), ("obscene",), ()])
@@ -127,7 +128,7 @@ async def test_imported_rows_are_looked_at_too(bench: Bench) -> None:
     # A second import, of times long ago, is looked at as well.
     async with bench.database.transaction() as conn:
         more = "kind,name,visibility,signed_at\nperson,Иван Петров,public,2021-01-01\n"
-        await imports.take_in(conn, target, io.BytesIO(more.encode()))
+        await adding.take_in(conn, target, io.BytesIO(more.encode()))
     assert await look(bench) == 1
 
 

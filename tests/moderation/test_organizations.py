@@ -2,12 +2,12 @@
 
 import pytest
 
-from petition.errors import NotFound
+from petition.core.audit_log import By
+from petition.core.errors import NotFound, Refused
 from petition.moderation import organizations
-from petition.moderation.model import Act, By
+from petition.moderation.model import Act
 from petition.moderation.organizations import Called
-from petition.organizers.model import Refused
-from petition.signatures import listing, own
+from petition.signatures import listing, self_service
 from petition.signatures.model import Kind
 from tests.moderation.desk import WRAPPER, Bench
 
@@ -89,7 +89,7 @@ async def test_when_the_last_representative_leaves_merged_entries_go_too(bench: 
     kept, gone = await approved(bench, "North Pier", "Nothern Pier")
     log = await merge(bench, gone, kept)
     for row in await bench.rows("SELECT id FROM signature WHERE letter = $1"):
-        await own.withdraw(bench.database, bench.letter, row["id"])
+        await self_service.withdraw(bench.database, bench.letter, row["id"])
     assert await bench.rows(NAMED) == []
     assert (await bench.undo(log)).changed == ()
     await approved(bench, "Nothern Pier")

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 import httpx2
 import pyotp
 
-from petition import mailboxes
+from petition.core import email_addresses
+from petition.core.encryption import Sealer, Wrapper
 from petition.organizers import queries, sessions
-from petition.organizers.keys import DeskKey
+from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import Organizer
-from petition.sealing import Sealer, Wrapper
 from tests.running import KEY, NO_TLS, PUBLIC_KEY, SLUG, Installation
 
 SECRET = pyotp.random_base32()
@@ -36,7 +36,7 @@ async def stranger(site: Installation) -> AsyncIterator[httpx2.AsyncClient]:
 
 async def add(site: Installation, email: str, *, name: str = "", lang: str = "en", admin: bool = False) -> Organizer:
     """Add an organizer."""
-    mailbox = mailboxes.parse(email)
+    mailbox = email_addresses.parse(email)
     async with site.database.connection() as conn:
         digest = await DeskKey(Wrapper([KEY])).of_mailbox(conn, mailbox)
         sealed = Sealer(PUBLIC_KEY).seal(mailbox.address)

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from petition import cli
+from petition.cli import main
+from petition.core.errors import NotFound, PetitionError
 from petition.demo import sample
-from petition.errors import NotFound, PetitionError
 from petition.organizers import accounts
 from tests.organizers import people
 from tests.rows import rows_of
@@ -49,7 +49,7 @@ async def test_what_is_no_address_is_one_clear_line(site: Installation) -> None:
 def test_wrong_usage_is_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["organizer"], ["organizer", "add"], ["organizer", "add", "a@b.example", "--root"]):
         with pytest.raises(SystemExit) as ended:
-            cli.main(arguments)
+            main.main(arguments)
         assert ended.value.code == 2
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from petition.database import Connection
+from petition.core.database import Connection
 from petition.organizers import factor_queries, member_queries, queries, sessions
 from petition.organizers.passkeys import Passkeys
 from tests.organizers import people

@@ -6,9 +6,10 @@ import re
 import httpx2
 import pytest
 
-from petition.direct_mail import DirectJob
+from petition.core.errors import Refused
+from petition.core.outbox import DirectJob
 from petition.organizers import invitations, members
-from petition.organizers.model import Refused, Role
+from petition.organizers.model import Role
 from tests.organizers import people
 from tests.rows import rows_of
 from tests.running import SLUG, Installation

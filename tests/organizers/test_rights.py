@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx2
 import pytest
 
-from petition.errors import Unavailable
+from petition.core.errors import Unavailable
 from petition.organizers import accounts, queries, sessions
 from tests.organizers import people
 from tests.rows import rows_of

@@ -7,7 +7,7 @@ import httpx2
 import pyotp
 import pytest
 
-from petition.organizers import entry
+from petition.organizers import sign_in_links
 from tests.organizers import people
 from tests.organizers.people import SECRET
 from tests.rows import rows_of
@@ -20,7 +20,7 @@ async def enter(site: Installation, client: httpx2.AsyncClient, email: str = VER
     """Enter by a link; return the organizer's id."""
     who = await people.add(site, email)
     async with site.database.connection() as conn:
-        token = await entry.link(conn, who.id)
+        token = await sign_in_links.link(conn, who.id)
     assert (await client.post(f"/organizer/enter/{token}")).status_code == 303
     return who.id
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from petition.core.errors import Refused
 from petition.organizers import second_factor
-from petition.organizers.model import Refused
 from tests.organizers import people
 from tests.rows import rows_of
 from tests.running import Installation

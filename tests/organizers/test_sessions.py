@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from starlette.responses import Response
 
-from petition import desk
+from petition.core.settings import Role, load
 from petition.organizers.sessions import browser_of
-from petition.settings import Role, load
+from petition.web.desk import session_cookie
 from tests.organizers import people
 from tests.rows import rows_of
 from tests.running import SLUG, Installation, environment
@@ -95,7 +95,7 @@ def settings(folder: Path, **more: str):  # type: ignore[no-untyped-def]
 def test_the_cookie_over_https_is_for_this_host_alone(tmp_path: Path) -> None:
     response = Response()
     its = settings(tmp_path, BASE_URL="https://letters.example", CONTROLLER="us")
-    desk.set_cookie(response, its, "token")
+    session_cookie.set_cookie(response, its, "token")
     assert set(response.headers["set-cookie"].split("; ")) == {
         "__Host-desk=token",
         "HttpOnly",
@@ -108,7 +108,7 @@ def test_the_cookie_over_https_is_for_this_host_alone(tmp_path: Path) -> None:
 
 def test_the_cookie_on_loopback_is_for_the_desk_alone(tmp_path: Path) -> None:
     response = Response()
-    desk.set_cookie(response, settings(tmp_path), "token")
+    session_cookie.set_cookie(response, settings(tmp_path), "token")
     parts = set(response.headers["set-cookie"].split("; "))
     assert parts == {"desk=token", "HttpOnly", "Max-Age=604800", "Path=/organizer/", "SameSite=lax"}
 

@@ -5,11 +5,11 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from petition import mailboxes
-from petition.database import Connection
+from petition.core import email_addresses
+from petition.core.database import Connection
+from petition.core.encryption import LetterKeys, Wrapper, new_key
 from petition.letters import queries as letter_queries
-from petition.sealing import LetterKeys, Wrapper, new_key
-from petition.signatures import names, words
+from petition.signatures import names, search_words
 from petition.signatures.model import Kind
 
 SECRET = "a secret key of the tests, long enough for them"
@@ -24,7 +24,7 @@ async def letter(conn: Connection, slug: str | None = None) -> tuple[int, Letter
     digest_key, name_key = new_key(), new_key()
     wrapped = WRAPPER.wrap(digest_key), WRAPPER.wrap(name_key)
     slug = slug or f"letter-{next(_slugs)}"
-    added = await letter_queries.add(conn, slug, (None, None, False), wrapped, mailboxes.NEWEST)
+    added = await letter_queries.add(conn, slug, (None, None, False), wrapped, email_addresses.NEWEST)
     return added, LetterKeys(digest_key, name_key)
 
 
@@ -37,7 +37,7 @@ async def sign(conn: Connection, letter: int, *people: str, first: datetime = NO
     ]
     columns = ("letter", "id", "listed_at", "kind", "state", "visibility", "name", "name_key")
     await conn.copy_records_to_table("signature", records=rows, columns=columns)
-    await words.remember(conn, [(letter, Kind.PERSON, word) for row in rows for word in names.words(row[-1])])
+    await search_words.remember(conn, [(letter, Kind.PERSON, word) for row in rows for word in names.words(row[-1])])
     return ids
 
 
@@ -72,5 +72,5 @@ async def organization(
             ),
         )
     found = [(letter, Kind.ORGANIZATION, word) for word in names.words(names.fold(both))]
-    await words.remember(conn, found)
+    await search_words.remember(conn, found)
     return place

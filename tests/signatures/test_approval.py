@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from petition.database import Connection, connect
-from petition.errors import KeyDestroyed, NotFound
-from petition.moderation import approving
-from petition.sealing import LetterKeys
+from petition.cli import approve
+from petition.core.database import Connection, connect
+from petition.core.encryption import LetterKeys
+from petition.core.errors import KeyDestroyed, NotFound
 from petition.signatures import approval, listing
 from petition.signatures.model import Counts, Kind, Visibility
+from tests.imports.test_adding import counted, take_in, target
 from tests.signatures.people import WRAPPER, letter, organization
-from tests.signatures.test_imports import counted, take_in, target
 
 
 async def wait(conn: Connection, about: int, keys: LetterKeys, visibility: str = "public", **fields: str) -> int:
@@ -29,9 +29,9 @@ async def wait(conn: Connection, about: int, keys: LetterKeys, visibility: str =
     return place
 
 
-async def approve(conn: Connection, *ids: int) -> list[int]:
+async def approve_ids(conn: Connection, *ids: int) -> list[int]:
     async with conn.transaction():
-        return await approving.approve(conn, WRAPPER, ids)
+        return await approve.approve(conn, WRAPPER, ids)
 
 
 async def test_what_waits_is_seen_by_organizers_and_by_nobody_else(conn: Connection) -> None:
@@ -50,8 +50,8 @@ async def test_an_approved_organization_is_listed_and_counted_once(conn: Connect
     about, keys = await letter(conn)
     revision = await conn.fetchval("SELECT revision FROM letter WHERE id = $1", about)
     place = await wait(conn, about, keys, organization_en="North Pier", organization_ru="Пирс")
-    assert await approve(conn, place) == [place]
-    assert await approve(conn, place) == []
+    assert await approve_ids(conn, place) == [place]
+    assert await approve_ids(conn, place) == []
     assert await counted(conn, about) == Counts(0, 1, 0, 0)
     (entry,), _ = await listing.page(conn, about, Kind.ORGANIZATION)
     assert (entry.name_en, entry.name_ru, entry.representatives) == ("North Pier", "Пирс", ("Anna Ek",))
@@ -66,7 +66,7 @@ async def test_a_representatives_name_is_plain_only_if_it_is_public(conn: Connec
     about, keys = await letter(conn)
     shown = await wait(conn, about, keys, organization_en="North Pier")
     hidden = await wait(conn, about, keys, "organizers", organization_en="North Pier", name="Boris Li")
-    await approve(conn, shown, hidden)
+    await approve_ids(conn, shown, hidden)
     rows = {row["id"]: row for row in await conn.fetch("SELECT * FROM signature")}
     assert (rows[shown]["name"], rows[shown]["position"], rows[shown]["private"]) == ("Anna Ek", "Director", None)
     assert (rows[hidden]["name"], rows[hidden]["position"]) == (None, None)
@@ -79,15 +79,15 @@ async def test_a_representatives_name_is_plain_only_if_it_is_public(conn: Connec
 
 async def test_a_second_representative_adds_the_name_that_was_missing(conn: Connection) -> None:
     about, keys = await letter(conn)
-    await approve(conn, await wait(conn, about, keys, organization_en="ООО «Пирс»"))
+    await approve_ids(conn, await wait(conn, about, keys, organization_en="ООО «Пирс»"))
     both = await wait(
         conn, about, keys, organization_en="Pier LLC", organization_ru='ооо "пирс"', website="https://p.example"
     )
-    await approve(conn, both)
+    await approve_ids(conn, both)
     (entry,), _ = await listing.page(conn, about, Kind.ORGANIZATION)
     assert (entry.name_en, entry.name_ru, entry.website) == ("ООО «Пирс»", None, "https://p.example")
-    await approve(conn, await wait(conn, about, keys, organization_en="South Pier"))
-    await approve(conn, await wait(conn, about, keys, organization_en="SOUTH PIER", organization_ru="Южный пирс"))
+    await approve_ids(conn, await wait(conn, about, keys, organization_en="South Pier"))
+    await approve_ids(conn, await wait(conn, about, keys, organization_en="SOUTH PIER", organization_ru="Южный пирс"))
     entries, _ = await listing.page(conn, about, Kind.ORGANIZATION)
     assert ("South Pier", "Южный пирс") in {(each.name_en, each.name_ru) for each in entries}
     assert await counted(conn, about) == Counts(0, 2, 0, 0)
@@ -96,7 +96,7 @@ async def test_a_second_representative_adds_the_name_that_was_missing(conn: Conn
 async def test_an_imported_entry_gets_a_representative_and_stays_one(conn: Connection) -> None:
     about, keys = await letter(conn)
     await take_in(conn, target((about, keys)), "kind,name\norganization,North Pier\n")
-    await approve(conn, await wait(conn, about, keys, organization_en="North Pier"))
+    await approve_ids(conn, await wait(conn, about, keys, organization_en="North Pier"))
     assert await counted(conn, about) == Counts(0, 1, 0, 1)
 
 
@@ -104,7 +104,7 @@ async def test_an_entry_whose_signatures_were_all_taken_back_is_listed_anew(conn
     about, keys = await letter(conn)
     place = await organization(conn, about, "North Pier", representatives=[])
     await conn.execute("UPDATE organization SET key_en = 'north pier' WHERE id = $1", place)
-    await approve(conn, await wait(conn, about, keys, organization_en="North Pier"))
+    await approve_ids(conn, await wait(conn, about, keys, organization_en="North Pier"))
     (entry,), _ = await listing.page(conn, about, Kind.ORGANIZATION)
     assert entry.id == place
     assert entry.listed_at == await conn.fetchval("SELECT listed_at FROM signature WHERE organization = $1", place)
@@ -115,9 +115,9 @@ async def test_signatures_of_several_letters_are_let_in_together(conn: Connectio
     letters = [await letter(conn) for _ in range(2)]
     ids = [await wait(conn, about, keys, organization_ru="Пирс") for about, keys in letters for _ in range(2)]
     with pytest.raises(NotFound, match="there is no signature 7, 8"):
-        await approve(conn, *ids, 7, 8)
+        await approve_ids(conn, *ids, 7, 8)
     assert await conn.fetchval("SELECT count(*) FROM signature WHERE state = 'held'") == len(ids)
-    assert sorted(await approve(conn, *ids)) == sorted(ids)
+    assert sorted(await approve_ids(conn, *ids)) == sorted(ids)
     written = await conn.fetch("SELECT letter, organizer, act, command FROM log ORDER BY letter")
     assert [tuple(row) for row in written] == [(about, None, "signature.approve", True) for about, _ in letters]
     for about, _ in letters:
@@ -129,7 +129,7 @@ async def test_two_organizers_at_once_make_one_entry(conn: Connection, database_
     ids = [await wait(conn, about, keys, organization_en="North Pier") for _ in range(12)]
     desks = [await connect(database_url) for _ in range(4)]
     try:
-        tries = [approve(desk, *ids[i % 2 :: 2]) for i, desk in enumerate(desks)]
+        tries = [approve_ids(desk, *ids[i % 2 :: 2]) for i, desk in enumerate(desks)]
         done = await asyncio.gather(*tries)
     finally:
         for desk in desks:
@@ -144,5 +144,5 @@ async def test_without_the_name_key_nothing_is_let_in(conn: Connection) -> None:
     place = await wait(conn, about, keys, organization_en="North Pier")
     await conn.execute("UPDATE letter SET wrapped_name_key = NULL")
     with pytest.raises(KeyDestroyed):
-        await approve(conn, place)
+        await approve_ids(conn, place)
     assert await conn.fetchval("SELECT state FROM signature WHERE id = $1", place) == "held"

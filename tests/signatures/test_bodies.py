@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from petition import web
+from petition.web import http
 from tests import rows
 from tests.pages import check_page
 from tests.running import SLUG, Installation
@@ -68,7 +68,7 @@ async def test_a_body_of_unknown_length_is_too_much_at_the_same_size(shared: Ins
 
 
 async def test_a_body_that_never_comes_is_given_up(shared: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "BODY_TIMEOUT", 0.2)
+    monkeypatch.setattr(http, "BODY_TIMEOUT", 0.2)
 
     # A client of HTTP that is spoken to while it is still sending has to be written by hand.
     reader, writer = await asyncio.open_connection("127.0.0.1", shared.settings.port)

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from petition.database import Connection, Database, opened
-from petition.errors import NotFound
+from petition.cli import approve
+from petition.core import errors as organizers
+from petition.core.audit_log import Whose
+from petition.core.database import Connection, Database, opened
+from petition.core.encryption import Wrapper
+from petition.core.errors import NotFound
+from petition.core.settings import Role, load
+from petition.imports import adding, undoing
+from petition.imports.adding import Target
 from petition.letters.model import Letter, Tally
-from petition.moderation import approving
-from petition.organizers import model as organizers
-from petition.sealing import Wrapper
-from petition.settings import Role, load
-from petition.signatures import imports, own
+from petition.signatures import paper_tallies, self_service
 from petition.signatures.confirming import Claim, Confirming
-from petition.signatures.imports import Target
-from petition.signatures.own import Refused
+from petition.signatures.self_service import Refused
 from petition.statistics import queries as statistics
-from petition.transfer import tallies, undoing
-from petition.transfer.intakes import Whose
 from tests import rows
 from tests.running import KEY, environment, publish
 
@@ -112,25 +112,25 @@ class World:
     async def change_visibility(self) -> None:
         """Have somebody else see the name."""
         wanted, name = self.draw.choice(VISIBILITIES), self.draw.choice(NAMES)
-        await own.change_visibility(self.database, self.letter, await self._any(), wanted, name)
+        await self_service.change_visibility(self.database, self.letter, await self._any(), wanted, name)
 
     async def correct(self) -> None:
         """Write a name differently."""
-        await own.correct(self.database, self.letter, await self._any(), self.draw.choice(NAMES))
+        await self_service.correct(self.database, self.letter, await self._any(), self.draw.choice(NAMES))
 
     async def withdraw(self) -> None:
         """Take a signature back."""
-        await own.withdraw(self.database, self.letter, await self._any())
+        await self_service.withdraw(self.database, self.letter, await self._any())
 
     async def delete(self) -> None:
         """Have a row deleted."""
-        await own.delete(self.database, self.letter, await self._any())
+        await self_service.delete(self.database, self.letter, await self._any())
 
     async def approve(self) -> None:
         """Let organizations in that wait."""
         held = await rows.rows_of(self.database, HELD, self.letter.id)
         async with self.database.transaction() as conn:
-            await approving.approve(conn, Wrapper([KEY]), [row["id"] for row in held])
+            await approve.approve(conn, Wrapper([KEY]), [row["id"] for row in held])
 
     async def take_in(self) -> None:
         """Import a file; some in it have signed, some may be there from an import before."""
@@ -142,7 +142,7 @@ class World:
             lines.append(f"organization,{self.draw.choice(ORGANIZATIONS)},,{self.draw.choice([address, ''])},")
         target = Target(self.letter.id, self.letter.keys, self.letter.rules_version)
         async with self.database.transaction() as conn:
-            await imports.take_in(conn, target, io.BytesIO("\n".join(lines).encode()))
+            await adding.take_in(conn, target, io.BytesIO("\n".join(lines).encode()))
 
     async def fold(self) -> None:
         """Have the worker add up what has changed in the figures."""
@@ -171,15 +171,15 @@ class World:
         async with self.database.transaction() as conn:
             before = await conn.fetchval("SELECT max(id) FROM tally WHERE letter = $1", self.letter.id)
             if before and self.draw.random() < 0.5:
-                await tallies.correct(conn, await self._whose(conn), before, tally)
+                await paper_tallies.correct(conn, await self._whose(conn), before, tally)
             else:
-                await tallies.add(conn, await self._whose(conn), tally)
+                await paper_tallies.add(conn, await self._whose(conn), tally)
 
     async def turn_tally(self) -> None:
         """Take a tally back, or bring it back."""
         async with self.database.transaction() as conn:
             newest = await conn.fetchval("SELECT max(id) FROM tally WHERE letter = $1", self.letter.id) or 0
-            turn = self.draw.choice([tallies.undo, tallies.redo])
+            turn = self.draw.choice([paper_tallies.undo, paper_tallies.redo])
             await turn(conn, await self._whose(conn), self.draw.randint(0, newest))
 
     async def _whose(self, conn: Connection) -> Whose:

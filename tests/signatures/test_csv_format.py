@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition import mailboxes
-from petition.errors import ImportRefused
-from petition.signatures import countries, csv_format, csv_lines, names
+from petition.core import email_addresses
+from petition.core.errors import ImportRefused
+from petition.formats import csv_rows
+from petition.signatures import countries, csv_format, names
 from petition.signatures.csv_format import COLUMNS, Entry, Problem, Row, header, line, read
 from petition.signatures.model import Kind, Visibility
 
@@ -113,7 +114,7 @@ def test_of_who_is_only_counted_nothing_is_kept() -> None:
         ("organization," + "a" * 201, "name", names.TOO_LONG),
         ("organization,Daisy,,,,,,,counted", "visibility", csv_format.COUNTED_ORGANIZATION),
         ("person,Ann,,,,,,,everyone", "visibility", csv_format.NO_VISIBILITY),
-        ("person,Ann,,ann", "email", mailboxes.INVALID),
+        ("person,Ann,,ann", "email", email_addresses.INVALID),
         ("person,Ann,,,www.x", "affiliation", names.LINK),
         ("person,Ann,,,,a@b", "city", names.ADDRESS),
         ("person,Ann,,,,,Atlantis", "country", countries.UNKNOWN),
@@ -124,10 +125,10 @@ def test_of_who_is_only_counted_nothing_is_kept() -> None:
         ("person,Ann,,,,,,2026-11-21T12:00:01Z", "signed_at", csv_format.FUTURE),
         ("person,Ann,,,,,,,,more", "", csv_format.TOO_MANY_CELLS),
         ("person,Ann\0", "", csv_format.NULL),
-        ('person,"Ann', "", csv_lines.BAD_QUOTES),
-        ('person,"Ann"a', "", csv_lines.BAD_QUOTES),
-        ("person," + "a" * 50_000, "", csv_lines.TOO_LONG),
-        ("person," + "я" * 21_000, "", csv_lines.TOO_LONG),
+        ('person,"Ann', "", csv_rows.BAD_QUOTES),
+        ('person,"Ann"a', "", csv_rows.BAD_QUOTES),
+        ("person," + "a" * 50_000, "", csv_rows.TOO_LONG),
+        ("person," + "я" * 21_000, "", csv_rows.TOO_LONG),
     ],
 )
 def test_every_problem_has_its_reason(cells: str, column: str, reason: str) -> None:
@@ -227,7 +228,7 @@ def test_the_file_is_not_held_whole() -> None:
 
 def test_an_unclosed_quote_does_not_swallow_the_file() -> None:
     found = rows('kind,name\nperson,"Ann\n' + "person,Bob\n" * 6_000)
-    assert found[0] == Problem(2, csv_lines.TOO_LONG)
+    assert found[0] == Problem(2, csv_rows.TOO_LONG)
     assert [each.line for each in found[1:]] == list(range(3, 6_003))
 
 
@@ -256,9 +257,9 @@ def test_an_export() -> None:
 
 @pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@a", "\ta", "\ra", "'=1", "''@", "'a", "''", "a=1", ""])
 def test_no_cell_is_a_formula_and_none_is_changed(cell: str) -> None:
-    (found,) = csv.reader(io.StringIO(csv_lines.written([cell, "x"]), newline=""))
+    (found,) = csv.reader(io.StringIO(csv_rows.written([cell, "x"]), newline=""))
     assert not found[0] or found[0][0] not in "=+-@\t\r"
-    assert csv_lines.unguarded(found[0]) == cell
+    assert csv_rows.unguarded(found[0]) == cell
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30) | st.text("=+-@'\", /abабя\u200c«»#;", max_size=12)
@@ -333,13 +334,13 @@ LINES = st.lists(st.text("ab", min_size=1, max_size=300), min_size=1, max_size=3
 @given(LINES, st.sampled_from(["\r", "\n", "\r\n"]), st.booleans())
 def test_lines_end_in_any_way(lines: list[str], end: str, ended: bool) -> None:
     content = end.join(lines) + (end if ended else "")
-    assert list(csv_lines.rows(io.BytesIO(content.encode()))) == [(n, [x]) for n, x in enumerate(lines, 1)]
+    assert list(csv_rows.rows(io.BytesIO(content.encode()))) == [(n, [x]) for n, x in enumerate(lines, 1)]
 
 
 def test_a_file_of_an_old_mac_is_not_held_whole() -> None:
     content = b"Ann Ek,Ufa\r" * 200_000
     tracemalloc.start()
-    found = sum(1 for _ in csv_lines.rows(io.BytesIO(content)))
+    found = sum(1 for _ in csv_rows.rows(io.BytesIO(content)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found == 200_000

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition.database import Connection
-from petition.errors import NotFound
+from petition.core.database import Connection
+from petition.core.errors import NotFound
 from petition.signatures import listing, listing_queries
 from petition.signatures.listing import Cursor
 from petition.signatures.model import Kind

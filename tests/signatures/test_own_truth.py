@@ -2,8 +2,8 @@
 
 import asyncio
 
-from petition.moderation import approving
-from petition.sealing import Wrapper
+from petition.cli import approve
+from petition.core.encryption import Wrapper
 from tests import rows
 from tests.pages import check_sent_on
 from tests.running import KEY, SLUG, Installation, link_in
@@ -59,7 +59,7 @@ async def test_whoever_confirms_again_for_an_approved_organization_is_not_told_t
     assert (await road.client.post(link)).headers["location"] == f"/en/{SLUG}/signed?as=organization"
     async with road.database.transaction() as conn:
         ids = [row["id"] for row in await conn.fetch("SELECT id FROM signature")]
-        assert await approving.approve(conn, Wrapper([KEY]), ids) == ids
+        assert await approve.approve(conn, Wrapper([KEY]), ids) == ids
     assert (await road.client.post(link)).headers["location"] == f"/en/{SLUG}/signed"
     page = (await road.client.get(own)).text
     assert "until 30 days after" not in page

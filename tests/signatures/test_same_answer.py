@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from petition.database import Connection, Database
+from petition.core.database import Connection, Database
 from petition.letters.queries import TAKEN_DOWN
 from petition.letters.switch_queries import SWITCHED_ON
 from tests import rows

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from petition.database import Connection, connect
-from petition.signatures import listing, listing_queries, names, words
+from petition.core.database import Connection, connect
+from petition.signatures import listing, listing_queries, names, search_words
 from petition.signatures.model import Kind
 from tests import rows
 from tests.crowd import Crowd
@@ -159,10 +159,10 @@ async def test_words_go_with_their_last_name(conn: Connection) -> None:
         return {row["word"] for row in await conn.fetch("SELECT word FROM name_word WHERE letter = $1", letter)}
 
     await conn.execute("DELETE FROM signature WHERE letter = $1 AND id = $2", about, ids[0])
-    await words.forget(conn, about, Kind.PERSON, gone)
+    await search_words.forget(conn, about, Kind.PERSON, gone)
     assert await known(about) == {"вера", "ли"}
     await conn.execute("UPDATE signature SET visibility = 'counted', name = NULL, name_key = NULL")
-    await words.forget(conn, about, Kind.PERSON, ["вера", "ли"])
+    await search_words.forget(conn, about, Kind.PERSON, ["вера", "ли"])
     assert await known(about) == set()
     assert await known(other) == {"вера", "новак"}
 
@@ -173,7 +173,7 @@ async def test_an_organizations_words_go_with_its_last_confirmed_signature(conn:
     await organization(conn, about, "South Pier")
     await conn.execute("UPDATE signature SET state = 'held' WHERE organization = (SELECT min(id) FROM organization)")
     gone = await conn.fetchval("SELECT name_key FROM organization WHERE id = (SELECT min(id) FROM organization)")
-    await words.forget(conn, about, Kind.ORGANIZATION, gone.split())
+    await search_words.forget(conn, about, Kind.ORGANIZATION, gone.split())
     left = {row["word"] for row in await conn.fetch("SELECT word FROM name_word")}
     assert left == {"north", "south", "pier"} - {gone.split()[0]}
 
@@ -191,7 +191,7 @@ async def test_a_word_is_not_forgotten_while_somebody_of_that_name_is_confirmed(
             async def withdraw() -> None:
                 async with other.transaction():
                     await other.execute("DELETE FROM signature WHERE id = $1", ids[0])
-                    await words.forget(other, about, Kind.PERSON, ["новак"])
+                    await search_words.forget(other, about, Kind.PERSON, ["новак"])
 
             withdrawal = asyncio.create_task(withdraw())
             await rows.somebody_waits(conn)

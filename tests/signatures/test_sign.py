@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from petition.database import Database
+from petition.core.database import Database
 from tests import rows
 from tests.pages import check_page, check_sent_on, form_in
 from tests.running import SLUG, Installation

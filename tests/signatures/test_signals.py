@@ -5,8 +5,8 @@ from disposable_email_domains import blocklist
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition.mailboxes import parse
-from petition.providers import FREE_MAIL
+from petition.core.email_addresses import parse
+from petition.core.email_providers import FREE_MAIL
 from petition.signatures.model import Kind
 from petition.signatures.signals import host_of, is_own_domain, is_throwaway, signals_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from petition.letters import actions
+from petition.drafts import publishing
 from tests import rows
 from tests.letters.folders import other_letter
 from tests.pages import check_page, check_sent_on, form_in
@@ -55,7 +55,7 @@ async def test_an_outdated_text_is_answered_with_the_new_one(site: Installation,
     form = await site.form(city="Уфа", updates="yes")
     assert (await site.client.get(f"/en/{SLUG}")).status_code == 200
     await execute(site, "UPDATE translation SET markdown = markdown || '\n\nOne more demand.'")
-    assert await actions.publish(site.database, SLUG) == 2
+    assert await publishing.publish(site.database, SLUG) == 2
     if known:
         await page_shows(site, "One more demand.")
     page = await site.client.post(SIGN, data=form, headers=site.elsewhere())
@@ -81,7 +81,7 @@ async def test_versions_say_what_changed_and_how_many_had_signed(site: Installat
         await site.client.post(f"/en/confirm/{rows.token(letter, each)}")
     await execute(site, "UPDATE translation SET markdown = markdown || '\n\nOne more demand.' WHERE lang = 'en'")
     note = {"en": "Because it was forgotten.", "ru": "Потому что забыли."}
-    assert await actions.publish(site.database, SLUG, note) == 2
+    assert await publishing.publish(site.database, SLUG, note) == 2
     await page_shows(site, "One more demand.")
     page = await site.client.get(f"/en/{SLUG}/versions")
     assert page.status_code == 200
@@ -118,7 +118,7 @@ async def test_until_a_day_after_closing(site: Installation, change: str, status
 async def test_the_text_may_change_meanwhile(site: Installation) -> None:
     waiting = await Waiting.of(site)
     await execute(site, "UPDATE translation SET markdown = markdown || 'And one more thing.'")
-    assert await actions.publish(site.database, SLUG) == 2
+    assert await publishing.publish(site.database, SLUG) == 2
     page = await site.client.get(waiting.link)
     check_page(page, 200)
     check_sent_on(await site.client.post(waiting.link), SIGNED)

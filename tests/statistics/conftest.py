@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from petition.database import Database, opened
-from petition.settings import Role, load
+from petition.core.database import Database, opened
+from petition.core.settings import Role, load
 from tests import rows
 from tests.moderation.desk import Bench
 from tests.running import environment, publish

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition import i18n
-from petition.i18n import Language
-from petition.resources import folder
+from petition.core import i18n
+from petition.core.i18n import Language
+from petition.core.resources import folder
 from petition.statistics import charts
 from petition.statistics.charts import LETTER, SIZES, Picture, Size
 from petition.statistics.model import DAY, HOUR, Period

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petition.database import connect, migrate, migrations, opened
-from petition.settings import Role, load
-from petition.signatures import own
+from petition.core.database import connect, migrate, migrations, opened
+from petition.core.settings import Role, load
+from petition.signatures import self_service
 from petition.statistics import queries, reading
 from petition.statistics.model import DAY, HOUR, OTHERS, Period, median, running, shares, without_gaps
-from petition.worker import chores_of, do_chores
+from petition.worker.main import chores_of, do_chores
 from tests import rows
 from tests.conftest import fresh_database
 from tests.moderation.desk import Bench
@@ -72,7 +72,7 @@ async def test_who_comes_and_goes_within_an_hour_stands_in_both_columns(bench: B
     ids = await bench.sign("Vera", "Иван", "Kim")
     outcome = await bench.remove(ids[0])
     await bench.undo(outcome.log)
-    await own.withdraw(bench.database, bench.letter, ids[1])
+    await self_service.withdraw(bench.database, bench.letter, ids[1])
     found = await hours(bench)
     assert sum(hour.came for hour in found) == 4, "who is brought back comes again"
     assert sum(hour.went for hour in found) == 2
@@ -86,7 +86,7 @@ async def test_several_workers_and_signatories_at_once(bench: Bench) -> None:
     async def sign(n: int) -> None:
         (mine,) = await bench.confirm([f"somebody{n}@letters.example"], name="Kim", country=draw.choice(["FJ", "DE"]))
         if n % 3 == 0:
-            await own.withdraw(bench.database, bench.letter, mine)
+            await self_service.withdraw(bench.database, bench.letter, mine)
 
     async def fold() -> None:
         for _ in range(15):

@@ -12,10 +12,10 @@ import pytest
 from petition.signatures.confirming import Claim, Confirming
 from petition.statistics import queries
 from tests import rows
-from tests.embeds.people import partner
 from tests.moderation.desk import Bench
 from tests.organizers import people
 from tests.running import SLUG, Installation
+from tests.web.embeds.people import partner
 
 PAGE = f"/organizer/{SLUG}/statistics"
 HOUR = "INSERT INTO statistics_hour (letter, hour, signed_up, confirmed, came) VALUES ($1, $2, 2, $3, $3)"

@@ -1,0 +1,98 @@
+"""The one door to all challenges: what to show, and whether an answer counts."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from petition.captcha.drawn import DrawnCodes
+from petition.captcha.hcaptcha_service import Hosted
+from petition.captcha.model import (
+    CODE_FIELD,
+    DRAWN_FIELD,
+    HCAPTCHA_FIELD,
+    NONCE_BYTES,
+    POW_FIELD,
+    Drawn,
+    Passed,
+    Refusal,
+    Result,
+)
+from petition.captcha.pow import ProofOfWork
+from petition.core.settings import Captcha, Settings
+
+# What hCaptcha's widget loads, by its own guide (docs.hcaptcha.com, "Content-Security-Policy Settings").
+_ITS_HOSTS = "https://hcaptcha.com https://*.hcaptcha.com"
+_ITS_SOURCES = dict.fromkeys(("script-src", "frame-src", "style-src", "connect-src"), _ITS_HOSTS)
+
+
+class Captchas:
+    """Built once from the settings. ``CAPTCHA`` decides what is shown; what was shown is accepted.
+
+    Our own challenges are always accepted, since they are how a visitor gets in whom hCaptcha does not serve, or who
+    runs no scripts; the proof of work is handed out only where hCaptcha isn't configured or can't be reached.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._off = settings.captcha is Captcha.OFF
+        self._pow = ProofOfWork(settings.secret_keys)
+        self._drawn = DrawnCodes(settings.secret_keys)
+        self._hosted = Hosted(settings.hcaptcha) if settings.hcaptcha else None
+
+    @property
+    def hcaptcha_site_key(self) -> str | None:
+        """Return the site key if hCaptcha is to be shown now."""
+        return self._hosted.site_key if self._hosted and not self._hosted.down else None
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Return what a page that shows hCaptcha adds to its content security policy, by directive."""
+        return _ITS_SOURCES if self.hcaptcha_site_key else {}
+
+    def challenge(self, letter_id: int, *, dear: bool, forced: bool = False) -> dict[str, Any]:
+        """Return what ``/captcha/challenge`` answers, as JSON; ``forced`` means: also where the settings say not to.
+
+        An ALTCHA challenge (``parameters``, ``signature``), or ``{"kind": "hcaptcha", "site_key": …}``, or
+        ``{"kind": "off"}``.
+        """
+        if self._off and not forced:
+            return {"kind": "off"}
+        if site_key := self.hcaptcha_site_key:
+            return {"kind": "hcaptcha", "site_key": site_key}
+        return self._pow.challenge(letter_id, dear=dear)
+
+    def draw(self, letter_id: int, *, dear: bool) -> Drawn:
+        """Return a code to read and type; it must be typed within ten minutes."""
+        return self._drawn.draw(letter_id, dear=dear)
+
+    def drawn_nonce(self, form: Mapping[str, str]) -> bytes | None:
+        """Return which drawn challenge ``form`` answers, so that its tries can be counted before comparing.
+
+        ``None`` if it answers none, or one that isn't ours or has expired. After ``drawn.MAX_TRIES`` tries the
+        caller checks with ``drawn=False``.
+        """
+        if not form.get(CODE_FIELD, "").strip():
+            return None
+        return self._drawn.nonce(form.get(DRAWN_FIELD, ""))
+
+    async def check(
+        self, form: Mapping[str, str], letter_id: int, *, drawn: bool = True, forced: bool = False
+    ) -> Result:
+        """Return the first answer in ``form`` that passes, or else why the last one did not.
+
+        ``drawn=False`` takes a drawn code for wrong without comparing it. Waits three seconds at most, and only if
+        ``form`` holds an answer to hCaptcha and hCaptcha is configured.
+        """
+        if self._off and not forced:
+            return Passed(secrets.token_bytes(NONCE_BYTES), datetime.now(UTC) + timedelta(hours=1), dear=True)
+        result: Result = Refusal.MISSING
+        if text := form.get(POW_FIELD):
+            result = self._pow.check(text, letter_id)
+        if not isinstance(result, Passed) and self._hosted and (token := form.get(HCAPTCHA_FIELD)):
+            result = await self._hosted.check(token)
+        if not isinstance(result, Passed) and form.get(CODE_FIELD, "").strip():
+            result = self._read(form, letter_id) if drawn else Refusal.WRONG
+        return result
+
+    def _read(self, form: Mapping[str, str], letter_id: int) -> Result:
+        return self._drawn.check(form.get(DRAWN_FIELD, ""), form[CODE_FIELD], letter_id)

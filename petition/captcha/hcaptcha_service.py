@@ -1,0 +1,106 @@
+"""hCaptcha, through its Python package, which must not be believed.
+
+``hcaptcha`` 0.2.1 says it returns a bool and returns a dict, which is truthy whatever it says; it follows redirects
+with the secret in hand, reads answers of any size, waits five minutes, and breaks on anything that is not the JSON
+it expects. Here only an unmistakable yes passes, an unmistakable no is wrong, and all else is "unreachable": the
+visitor meets our own challenge instead.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from petition.captcha.model import Passed, Refusal, Result, nonce_of
+from petition.core.settings import HCaptcha
+
+PATIENCE = 3.0  # seconds for the whole conversation
+REMEMBERED = 60.0  # seconds for which a failed conversation counts as "down"
+AT_ONCE = 32  # conversations; who finds no place in time meets our own challenge
+KEPT = timedelta(hours=1)  # hCaptcha forgets a token after two minutes; ours must not do so sooner
+
+# Anything else in this field can't be a token; sending it on would only let a stranger break the conversation.
+_TOKEN = re.compile(r"[!-~]{1,16384}")
+
+# With these hCaptcha complains about our settings, which says nothing about the visitor.
+_OUR_FAULT = frozenset({"missing-input-secret", "invalid-input-secret", "sitekey-secret-mismatch"})
+
+
+class Verifier(Protocol):
+    """As the package's ``HCaptchaVerifier`` is, apart from what it claims to return."""
+
+    async def verify(self, response: str) -> object:
+        """Ask hCaptcha; return whatever the package makes of the answer."""
+
+
+class Hosted:
+    """Asks hCaptcha about an answer. Never tells it the visitor's address."""
+
+    def __init__(
+        self,
+        settings: HCaptcha,
+        *,
+        patience: float = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.site_key = settings.site_key
+        self._settings = settings
+        self._patience = patience
+        self._clock = clock
+        self._verifier: Verifier | None = None
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._failed_at: float | None = None
+
+    @property
+    def down(self) -> bool:
+        """Tell whether the last conversation failed, less than a minute ago."""
+        return self._failed_at is not None and self._clock() - self._failed_at < REMEMBERED
+
+    async def check(self, token: str) -> Result:
+        """Ask about the token of a visitor's browser, for at most three seconds (the first time, once it is loaded).
+
+        hCaptcha knows no letters and no prices: its token is good for any letter, once, and for the dearer price too.
+        """
+        if not _TOKEN.fullmatch(token):
+            return Refusal.WRONG
+        verdict = await self._ask(token)
+        if verdict is None:
+            self._failed_at = self._clock()
+            return Refusal.UNREACHABLE
+        self._failed_at = None
+        if not verdict:
+            return Refusal.WRONG
+        return Passed(nonce_of(token), datetime.now(UTC) + KEPT, dear=True)
+
+    async def _ask(self, token: str) -> bool | None:
+        """Return yes, no, or ``None`` if it wasn't clear."""
+        try:
+            # Once, and not counted: on a busy machine the import alone may take longer than the patience.
+            if self._verifier is None:
+                self._verifier = await asyncio.to_thread(_load, self._settings)
+            async with asyncio.timeout(self._patience), self._places:
+                answer = await self._verifier.verify(token)
+        except Exception:  # noqa: BLE001 - whatever breaks over there, or in the package, is no answer
+            return None
+        return _verdict(answer)
+
+
+def _verdict(answer: object) -> bool | None:
+    if not isinstance(answer, dict):
+        return None
+    if answer.get("success") is True:
+        return True
+    errors = answer.get("errors", [])
+    if answer.get("success") is not False or not isinstance(errors, list):
+        return None
+    return None if _OUR_FAULT.intersection(errors) else False
+
+
+def _load(settings: HCaptcha) -> Verifier:
+    """Import the package, which takes 0.7 s and is paid only by who configured it, and give it our conversation."""
+    from petition.captcha import hcaptcha_http
+
+    verifier: Verifier = hcaptcha_http.verifier(settings.secret_key, settings.verify_url)
+    return verifier

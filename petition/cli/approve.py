@@ -1,0 +1,42 @@
+"""Letting organizations in from the command line: the same decision as at the desk, written down as a command's."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from petition.core.audit_log import By
+from petition.core.database import Connection, Database
+from petition.core.encryption import Wrapper
+from petition.core.errors import NotFound
+from petition.moderation import decisions, queries
+from petition.moderation.model import Act
+from petition.signatures.model import SignatureState
+
+
+async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> list[int]:
+    """Let in those of ``ids`` that wait, of whatever letter, in this transaction; return them.
+
+    The others have been decided. Raises ``NotFound`` if one of them is no signature's, ``KeyDestroyed`` if the names
+    cannot be read any more; then nothing is changed.
+    """
+    places = await queries.places(conn, [each for each in ids if 0 <= each < 2**63])
+    known = {row["id"] for row in places}
+    if unknown := [str(each) for each in ids if each not in known]:
+        raise NotFound(f"nothing is approved: there is no signature {', '.join(unknown)}")
+    waiting = [row for row in places if row["state"] == SignatureState.HELD]
+    approved: list[int] = []
+    for letter, rows in groupby(waiting, key=lambda row: int(row["letter"])):
+        seen = {row["id"]: decisions.ANY_ACT for row in rows}
+        outcome = await decisions.decide(conn, By(None, letter, command=True), wrapper, Act.APPROVE, seen)
+        approved += outcome.changed
+    return approved
+
+
+async def approve_and_say(database: Database, wrapper: Wrapper, ids: Sequence[int]) -> None:
+    """Let organizations in and say which. Those that do not wait any more are told of, and harmless.
+
+    Raises ``NotFound``, ``KeyDestroyed``.
+    """
+    async with database.transaction() as conn:
+        approved = await approve(conn, wrapper, ids)
+    for each in ids:
+        print(f"{each}: approved" if each in approved else f"{each}: does not wait (any more)")

@@ -1,0 +1,140 @@
+"""``petition``, the command. Errors are one clear line and exit 1, wrong usage is exit 2; never a traceback."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from petition.cli import commands
+from petition.core.errors import ImportRefused, PetitionError
+from petition.letters.lifecycle import Move
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command; return the exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        result = given.run(given)
+        code = (asyncio.run(result) if asyncio.iscoroutine(result) else result) or 0
+        sys.stdout.flush()
+        return int(code)
+    except ImportRefused as error:
+        for line in (*error.problems, str(error)):
+            _say(line)
+    except PetitionError as error:
+        _say(str(error))
+    except BrokenPipeError:  # whoever read the output has enough
+        _drop_output()
+    except OSError as error:  # a full disk, a folder that cannot be written to
+        _say(": ".join(str(each) for each in (error.filename, error.strerror or error) if each))
+        _drop_output()
+    except KeyboardInterrupt:
+        return 130
+    return 1
+
+
+def _drop_output() -> None:
+    """Send what is left of the output nowhere, or Python would try once more while it ends, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(line: str) -> None:
+    print(f"petition: {line}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="petition", description="Open letters and petitions people can trust.")
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands_.add_parser("demo", help="try everything on this machine, with a mailbox that shows all mail")
+    demo.add_argument("--port", type=_port, default=None, help="default: $PORT or 8000")
+    demo.add_argument("--data", type=Path, default=None, metavar="DIR")
+    demo.set_defaults(run=commands.demo)
+
+    serve = commands_.add_parser("serve", help="the web")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=_port, default=None, help="default: $PORT or 8000")
+    serve.add_argument("--workers", type=_workers, default=1, metavar="N")
+    serve.set_defaults(run=commands.serve)
+
+    commands_.add_parser("worker", help="mail, schedules, retention").set_defaults(run=commands.worker)
+    commands_.add_parser("migrate", help="bring the database's schema up").set_defaults(run=commands.migrate)
+    commands_.add_parser("keys", help="print fresh secrets").set_defaults(run=commands.keys)
+    commands_.add_parser("check", help="tell what is wrong with settings, database, relays").set_defaults(
+        run=commands.run_check
+    )
+    _organizer(commands_.add_parser("organizer", help="who may enter the organizers' desk"))
+    _letter(commands_.add_parser("letter", help="letters as folders"))
+    _signatures(commands_.add_parser("signatures", help="signatories in and out; organizations that wait"))
+    return parser
+
+
+def _organizer(parser: argparse.ArgumentParser) -> None:
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+    add = commands_.add_parser("add", help="print a one-time sign-in link for an organizer, new or known")
+    add.add_argument("email", metavar="EMAIL")
+    add.add_argument("--admin", action="store_true", help="make this organizer an admin of the installation")
+    add.set_defaults(run=commands.organizer_add)
+    reset = commands_.add_parser("reset", help="remove a lost second factor, end all sessions, print a link")
+    reset.add_argument("email", metavar="EMAIL")
+    reset.set_defaults(run=commands.organizer_reset)
+
+
+def _letter(parser: argparse.ArgumentParser) -> None:
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+    take = commands_.add_parser("import", help="take in a letter from a folder")
+    take.add_argument("folder", type=Path, metavar="DIR")
+    take.add_argument("--publish", action="store_true", help="have readers see it")
+    take.set_defaults(run=commands.letter_import)
+    give = commands_.add_parser("export", help="write a letter as a folder")
+    give.add_argument("slug", metavar="SLUG")
+    give.add_argument("folder", type=Path, metavar="DIR")
+    give.set_defaults(run=commands.letter_export)
+    for move, told in (
+        (Move.CLOSE, "take no more signatures"),
+        (Move.REOPEN, "take signatures again, until 30 days after it closed"),
+        (Move.ARCHIVE, "keep a closed letter to be read only"),
+        (Move.UNARCHIVE, "take it out of the archive"),
+    ):
+        one = commands_.add_parser(move.value, help=told)
+        one.add_argument("slug", metavar="SLUG")
+        one.set_defaults(run=commands.letter_move, move=move)
+    down = commands_.add_parser("take-down", help="delete everything about a letter; its addresses answer 410")
+    down.add_argument("slug", metavar="SLUG")
+    down.add_argument("--really", metavar="SLUG", required=True, help="the same once more: this cannot be undone")
+    down.set_defaults(run=commands.letter_take_down)
+
+
+def _signatures(parser: argparse.ArgumentParser) -> None:
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+    take = commands_.add_parser("import", help="take in signatories from a file (CSV or XLSX)")
+    take.add_argument("slug", metavar="SLUG")
+    take.add_argument("file", type=Path, metavar="FILE")
+    take.add_argument("--dry-run", action="store_true", help="only tell what would happen")
+    take.set_defaults(run=commands.signatures_import)
+    give = commands_.add_parser("export", help="write signatories to standard output")
+    give.add_argument("slug", metavar="SLUG")
+    give.add_argument("--format", choices=["csv", "json", "xlsx"], default="csv")
+    give.set_defaults(run=commands.signatures_export)
+    held = commands_.add_parser("held", help="list organizations that wait for approval")
+    held.add_argument("slug", metavar="SLUG")
+    held.set_defaults(run=commands.signatures_held)
+    approve = commands_.add_parser("approve", help="let waiting organizations in")
+    approve.add_argument("ids", nargs="+", type=int, metavar="ID")
+    approve.set_defaults(run=commands.signatures_approve)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port")
+    return port
+
+
+def _workers(text: str) -> int:
+    workers = int(text)
+    if not 1 <= workers <= 64:
+        raise argparse.ArgumentTypeError("from 1 to 64")
+    return workers

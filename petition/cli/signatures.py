@@ -1,0 +1,139 @@
+"""What ``petition signatures …`` does: signatories in and out, organizations that wait."""
+
+import io
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from petition.core.database import Connection, Database, Record
+from petition.core.encryption import Wrapper
+from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError
+from petition.exports import whole_letter
+from petition.exports.whole_letter import Format
+from petition.imports import adding
+from petition.imports.adding import Report, Target
+from petition.letters import queries as letters
+from petition.letters.keys import keys_of
+from petition.letters.model import State
+from petition.signatures import approval
+from petition.signatures.approval import Held
+
+
+async def import_csv(database: Database, wrapper: Wrapper, slug: str, path: Path, *, dry_run: bool = False) -> None:
+    """Take in signatories from a file and say what that changed.
+
+    Raises ``NotFound``, ``ImportRefused``, ``KeyDestroyed``.
+    """
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        raise ImportRefused(f"{path} cannot be read: {error.strerror}") from None
+    with source, _Progress("rows read") as progress:
+        async with database.transaction() as conn:
+            row = await _letter(conn, slug)
+            target = Target(row["id"], keys_of(row, wrapper), row["rules_version"])
+            report = await adding.take_in(conn, target, source, dry_run=dry_run, progress=progress)
+    _say(_told(report, dry_run=dry_run))
+
+
+async def export(database: Database, wrapper: Wrapper, slug: str, form: str, out: BinaryIO) -> None:
+    """Write signatories to ``out``. Raises ``NotFound``, ``KeyDestroyed``; ``PetitionError`` if ``out`` cannot be."""
+    if form == Format.XLSX and out.isatty():
+        raise PetitionError("a workbook is not for the terminal; write it to a file: … > signatories.xlsx")
+    try:
+        async with database.transaction() as conn:
+            row = await _letter(conn, slug)
+            await whole_letter.write(conn, row["id"], keys_of(row, wrapper), Format(form), _Out(out))
+    except _CannotWrite as failed:
+        raise failed.error from None
+    out.flush()
+
+
+async def held(database: Database, wrapper: Wrapper, slug: str) -> None:
+    """Say which organizations wait, with what their representatives typed. Raises ``NotFound``, ``KeyDestroyed``."""
+    async with database.transaction() as conn:
+        row = await _letter(conn, slug)
+        waiting = await approval.held(conn, row["id"], keys_of(row, wrapper))
+    for each in waiting:
+        _say(_line(each))
+    if not waiting:
+        print("no organization waits", file=sys.stderr)
+
+
+async def _letter(conn: Connection, slug: str) -> Record:
+    row = await letters.by_slug(conn, slug)
+    if row is None:
+        raise NotFound(f"there is no letter {slug}")
+    if row["state"] == State.GONE:
+        raise Gone(f"the letter {slug} was taken down")
+    return row
+
+
+def _told(report: Report, *, dry_run: bool) -> str:
+    verb = "would add" if dry_run else "added"
+    lines = [
+        f"{report.rows} rows read",
+        f"{verb} {report.people} people ({report.hidden} of them without a public name)",
+        f"{verb} {report.organizations} organizations ({report.representatives} rows)",
+        f"{report.known} rows had signed or been imported before",
+    ]
+    if report.barred:
+        lines.append(f"{report.barred} rows left out: a moderator removed these mailboxes")
+    return "\n".join(lines)
+
+
+def _line(each: Held) -> str:
+    """Return one line: the id to approve, tab, the names; then what else is known, each with its tab."""
+    names = " // ".join(filter(None, (each.organization_en, each.organization_ru)))
+    person = ", ".join(filter(None, (each.representative, each.position)))
+    signals = " ".join(f"{key}={value}" for key, value in sorted(each.signals.items()))
+    cells = (str(each.id), names, each.website, person, each.country, f"{each.signed_at:%Y-%m-%d}", signals)
+    return "\t".join(cell or "-" for cell in cells)
+
+
+class _CannotWrite(Exception):
+    """Whoever reads the output has gone, or the disk is full: not to be mistaken for a lost database."""
+
+    def __init__(self, error: OSError) -> None:
+        self.error = error
+
+
+class _Out(io.RawIOBase, BinaryIO):
+    """Writes on to a file; what fails there is told from what fails in the database."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        try:
+            return self._out.write(data)
+        except OSError as error:
+            raise _CannotWrite(error) from None
+
+
+class _Progress:
+    """Counts on a terminal, in one line; says nothing anywhere else."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._shown = sys.stderr.isatty()
+        self._counted = False
+
+    def __call__(self, count: int) -> None:
+        if self._shown:
+            self._counted = True
+            print(f"\r{count:,} {self._what}", end="", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._counted:
+            print(file=sys.stderr)
+
+
+def _say(text: str) -> None:
+    print(text)

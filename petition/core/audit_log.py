@@ -1,0 +1,85 @@
+"""The log of the desk: append-only, one row for every act, in the transaction of the act itself.
+
+Numbers and words of ours only, never anything that somebody typed; the database refuses anything else, and refuses to
+change or delete a row.
+
+Whoever writes of a letter holds its row from then on: a letter that is being taken down waits for the act, or the act
+finds it gone and is rolled back as a whole. So nothing is written about a letter that was taken down, whatever had
+passed the door before.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from petition.core.database import Connection
+from petition.core.errors import Gone
+from petition.core.i18n import N_
+
+TOO_LATE = N_("Somebody else was faster: look at where it stands now.")
+
+
+# Taking down locks the row alone; whoever had to wait for that reads it anew.
+HOLD = "SELECT state FROM letter WHERE id = $1 FOR KEY SHARE"
+
+# The one thing that is written of a letter which is gone is that it was taken down.
+WRITE = """
+WITH held AS (SELECT state FROM letter WHERE id = $2 FOR KEY SHARE)
+INSERT INTO log (organizer, letter, act, ids, before, after, reason, campaign, undoes, command)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+WHERE $3 = 'letter.take_down' OR NOT EXISTS (SELECT FROM held WHERE state = 'gone') RETURNING id
+"""
+
+
+async def hold(conn: Connection, letter: int) -> None:
+    """Keep a letter from being taken down until this transaction ends; for what adds rows and is no act by itself.
+
+    Raises ``Gone``.
+    """
+    if await conn.fetchval(HOLD, letter) == "gone":
+        raise Gone("the letter was taken down")
+
+
+async def write(
+    conn: Connection,
+    organizer: int | None,
+    letter: int | None,
+    act: str,
+    *,
+    ids: Iterable[int] = (),
+    before: str = "",
+    after: str = "",
+    reason: str | None = None,
+    campaign: int | None = None,
+    undoes: int | None = None,
+    command: bool = False,
+) -> int:
+    """Write down one act; return the row's id. Raises ``Gone`` if the letter was taken down meanwhile.
+
+    ``organizer`` is None for the worker and for commands, ``letter`` None for what concerns the installation. ``act``
+    is like ``member.role``; ``ids`` are of what was acted upon; ``before`` and ``after`` its states;
+    ``campaign`` is what it was a step of, ``undoes`` the row that it takes back; ``command`` says
+    that it was done at the command line.
+    """
+    told = before, after, reason, campaign, undoes, command
+    row: int | None = await conn.fetchval(WRITE, organizer, letter, act, list(ids), *told)
+    if row is None:
+        raise Gone("the letter was taken down")
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Who steers an import, of which letter."""
+
+    organizer: int
+    letter: int
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who acts, on which letter, and as part of which campaign."""
+
+    organizer: int | None
+    letter: int
+    campaign: int | None = None
+    command: bool = False  # at the command line, where nobody is an organizer

@@ -1,0 +1,137 @@
+"""Everything that keeps names and addresses unreadable: sealed boxes, wrapped keys, keyed digests.
+
+* An **address** is sealed (libsodium sealed box) to the contact key, whose private half only the worker has.
+* A **letter** has a digest key and a name key, both random, stored wrapped under ``SECRET_KEY``; destroying the
+  stored bytes destroys what they protect.
+* **Digests** are HMAC-SHA-256 cut to 16 bytes: an address is not found by trying addresses without the key.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nacl.exceptions import CryptoError
+from nacl.public import PrivateKey, PublicKey, SealedBox
+from nacl.secret import SecretBox
+
+from petition.core.errors import KeyDestroyed, SettingsError
+
+KEY_BYTES = 32
+DIGEST_BYTES = 16
+
+
+def new_key() -> bytes:
+    """Return 32 random bytes."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def new_contact_pair() -> tuple[str, str]:
+    """Return a fresh (public, private) contact key pair, each as 64 hexadecimal digits."""
+    private = PrivateKey.generate()
+    return bytes(private.public_key).hex(), bytes(private).hex()
+
+
+def derive(secret: str, purpose: str) -> bytes:
+    """Return the 32-byte key for one purpose; keys of two purposes say nothing about each other."""
+    return hmac.digest(secret.encode(), b"petition:" + purpose.encode(), hashlib.sha256)
+
+
+def digest(key: bytes, text: str) -> bytes:
+    """Return the 16-byte keyed digest of ``text``."""
+    return hmac.digest(key, text.encode(), hashlib.sha256)[:DIGEST_BYTES]
+
+
+class Sealer:
+    """Seals addresses to the contact key; cannot open them."""
+
+    def __init__(self, public_key: str) -> None:
+        self._box = SealedBox(PublicKey(bytes.fromhex(public_key)))
+
+    def seal(self, address: str) -> bytes:
+        """Return ``address`` sealed: 48 bytes more than its UTF-8."""
+        return self._box.encrypt(address.encode())
+
+    def seal_all(self, addresses: Iterable[str]) -> list[bytes]:
+        """Return each of ``addresses`` sealed."""
+        return [self.seal(each) for each in addresses]
+
+
+class Opener:
+    """Opens what a ``Sealer`` sealed. Only the worker holds one."""
+
+    def __init__(self, private_key: str) -> None:
+        private = PrivateKey(bytes.fromhex(private_key))
+        self._box = SealedBox(private)
+        self.public_key = bytes(private.public_key).hex()
+
+    def open(self, sealed: bytes) -> str:
+        """Return the address. Raises ``KeyDestroyed`` if it was sealed to another key."""
+        try:
+            return self._box.decrypt(sealed).decode()
+        except CryptoError:
+            raise KeyDestroyed("an address was sealed to another contact key") from None
+
+
+class Wrapper:
+    """Wraps stored keys under ``SECRET_KEY``; unwraps under any of several, so that the secret can be rotated."""
+
+    def __init__(self, secrets_newest_first: Sequence[str]) -> None:
+        self._boxes = [SecretBox(derive(each, "wrap")) for each in secrets_newest_first]
+
+    def wrap(self, key: bytes) -> bytes:
+        """Return ``key`` encrypted under the newest secret."""
+        return bytes(self._boxes[0].encrypt(key))
+
+    def unwrap(self, wrapped: bytes) -> bytes:
+        """Return the key. Raises ``SettingsError`` if no configured ``SECRET_KEY`` fits."""
+        for box in self._boxes:
+            try:
+                return box.decrypt(wrapped)
+            except CryptoError:
+                continue
+        raise SettingsError("SECRET_KEY is not the one under which this database's keys were wrapped")
+
+
+@dataclass(frozen=True, slots=True)
+class LetterKeys:
+    """A letter's two keys, unwrapped; ``None`` where one has been destroyed."""
+
+    digest_key: bytes | None = field(repr=False)
+    name_key: bytes | None = field(repr=False)
+
+    def digest(self, canonical_address: str) -> bytes:
+        """Return the digest under which this letter knows a mailbox. Raises ``KeyDestroyed``."""
+        if self.digest_key is None:
+            raise KeyDestroyed("this letter's digest key has been destroyed")
+        return digest(self.digest_key, canonical_address)
+
+    def hide(self, fields: Mapping[str, object]) -> bytes:
+        """Return ``fields`` as JSON encrypted under the name key. Raises ``KeyDestroyed``."""
+        return bytes(self._names().encrypt(json.dumps(fields, ensure_ascii=False).encode()))
+
+    def reveal(self, hidden: bytes) -> dict[str, str]:
+        """Return what ``hide`` was given. Raises ``KeyDestroyed`` if the key is gone or another."""
+        try:
+            revealed: dict[str, str] = json.loads(self._names().decrypt(hidden))
+        except CryptoError:
+            raise KeyDestroyed("these fields were encrypted under another key") from None
+        return revealed
+
+    def encrypt(self, content: bytes) -> bytes:
+        """Return ``content`` encrypted under the name key: 40 bytes more. Raises ``KeyDestroyed``."""
+        return bytes(self._names().encrypt(content))
+
+    def decrypt(self, content: bytes) -> bytes:
+        """Return what ``encrypt`` was given. Raises ``KeyDestroyed`` if the key is gone or another."""
+        try:
+            return self._names().decrypt(content)
+        except CryptoError:
+            raise KeyDestroyed("this was encrypted under another key") from None
+
+    def _names(self) -> SecretBox:
+        if self.name_key is None:
+            raise KeyDestroyed("this letter's name key has been destroyed")
+        return SecretBox(self.name_key)

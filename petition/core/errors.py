@@ -1,0 +1,73 @@
+"""What can go wrong, in the words of the domain. ``app`` alone maps these to status codes and pages."""
+
+from collections.abc import Mapping
+
+
+class PetitionError(Exception):
+    """Base of every error this project raises on purpose; its text is one clear line for a person."""
+
+
+class SettingsError(PetitionError):
+    """A setting is missing, malformed or contradicts another."""
+
+
+class EmbeddedError(PetitionError):
+    """The embedded PostgreSQL cannot be made or started; the text says why."""
+
+
+class NotFound(PetitionError):
+    """There is no such letter, signature or page (or the asker may not know that there is)."""
+
+
+class Unavailable(PetitionError):
+    """The database cannot be reached, or too much waits for it; worth trying again in ``retry_after`` seconds."""
+
+    def __init__(self, message: str = "the database cannot be reached", retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooMany(PetitionError):
+    """One network asks for too much; worth trying again in ``retry_after`` seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Gone(NotFound):
+    """The letter was taken down; everything about it is deleted."""
+
+
+class Paused(PetitionError):
+    """Nothing is taken for now. ``reasons`` say why, by language; worth trying again in ``retry_after`` seconds."""
+
+    def __init__(self, reasons: Mapping[str, str], retry_after: int = 600) -> None:
+        super().__init__("nothing is taken for now")
+        self.reasons = reasons
+        self.retry_after = retry_after
+
+
+class BadToken(PetitionError):
+    """A token was not made here, or was cut off in the mail."""
+
+
+class KeyDestroyed(PetitionError):
+    """The letter's key is gone, so what it protected cannot be read or compared any more."""
+
+
+class ImportRefused(PetitionError):
+    """A file cannot be taken in. ``problems`` has one line for each refused row."""
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+class Refused(PetitionError):
+    """What an organizer asked for cannot be done. ``message`` is for the catalogues."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field

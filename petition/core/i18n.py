@@ -1,0 +1,161 @@
+"""Languages: the folders below ``locales``. Catalogues are read as written (``.po``) and compiled in memory.
+
+A third language is one more folder there; nothing else in the code names a language.
+"""
+
+import functools
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TypeAlias
+
+from babel import Locale, dates, numbers
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import PoFileError, read_po
+from babel.support import Translations
+
+from petition.core.errors import SettingsError
+
+Texts: TypeAlias = Mapping[str, str]  # language → what is said in it
+
+
+DOMAIN = "petition"
+SOURCE_LANGUAGE = "en"
+
+
+def N_(message: str) -> str:  # gettext's own name for "translate this later"
+    """Mark a message for the catalogues; it is translated where it is shown."""
+    return message
+
+
+# A page of the desk writes the same few days and numbers a hundred times; Babel takes 30 µs for each.
+@functools.lru_cache(4096)
+def _number(value: int, locale: Locale) -> str:
+    return numbers.format_decimal(value, locale=locale)
+
+
+@functools.lru_cache(4096)
+def _day(day: date, locale: Locale) -> str:
+    return dates.format_date(day, format="long", locale=locale)
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language of the pages."""
+
+    code: str
+    locale: Locale = field(repr=False)
+    translations: Translations = field(repr=False)
+
+    @property
+    def own_name(self) -> str:
+        """Return what its readers call it, e.g. "Русский"."""
+        return (Locale.parse(self.code).get_language_name() or self.code).capitalize()
+
+    def gettext(self, message: str) -> str:
+        """Return ``message`` in this language."""
+        return str(self.translations.ugettext(message)) if message else ""
+
+    def ngettext(self, one: str, many: str, count: int) -> str:
+        """Return the plural form that ``count`` takes in this language."""
+        return str(self.translations.ungettext(one, many, count))
+
+    def number(self, value: int) -> str:
+        """Return ``value`` with this language's digit grouping."""
+        return _number(value, self.locale)
+
+    def percent(self, share: float) -> str:
+        """Return ``share`` (0–1) as a whole percentage."""
+        return numbers.format_percent(share, locale=self.locale)
+
+    def date(self, moment: datetime | date) -> str:
+        """Return the day (UTC) written out."""
+        return _day(moment.date() if isinstance(moment, datetime) else moment, self.locale)
+
+    def clock(self, moment: datetime) -> str:
+        """Return the hour and the minute (UTC)."""
+        return dates.format_time(moment, format="short", locale=self.locale)
+
+    def short_day(self, moment: datetime) -> str:
+        """Return the day (UTC) without its year, as short as is customary."""
+        return dates.format_skeleton("MMMd", moment, locale=self.locale)
+
+    def month(self, moment: datetime) -> str:
+        """Return the month (UTC) and its year, as short as is customary."""
+        return dates.format_skeleton("yMMM", moment, locale=self.locale)
+
+    def duration(self, length: timedelta) -> str:
+        """Return a length of time in one unit, so large that at least three of it are told."""
+        return dates.format_timedelta(length, threshold=3, locale=self.locale)
+
+    def datetime(self, moment: datetime) -> str:
+        """Return the day and the minute (UTC) written out."""
+        return f"{self.date(moment)}, {self.clock(moment)} UTC"
+
+
+class Languages(Mapping[str, Language]):
+    """All languages, the source language first."""
+
+    def __init__(self, languages: Mapping[str, Language]) -> None:
+        self._languages = dict(languages)
+
+    def __getitem__(self, code: str) -> Language:
+        return self._languages[code]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._languages)
+
+    def __len__(self) -> int:
+        return len(self._languages)
+
+    def best(self, accept_language: str) -> str:
+        """Return the language an ``Accept-Language`` header wants most; the first one if it wants none of ours."""
+        wanted = sorted(_parse_accept(accept_language), key=lambda pair: -pair[1])
+        for tag, quality in wanted:
+            code = tag.split("-")[0].lower()
+            if quality > 0 and code in self:
+                return code
+        return next(iter(self))
+
+
+# A language tag, or "*", and its weight (RFC 9110, 12.4.2 and 12.5.4).
+_WANTED = re.compile(r"([A-Za-z0-9*-]+)(?:\s*;\s*[qQ]=([01](?:\.[0-9]{0,3})?))?")
+
+
+def _parse_accept(header: str) -> list[tuple[str, float]]:
+    pairs = []
+    for part in header[:500].split(","):
+        found = _WANTED.fullmatch(part.strip())
+        if found:
+            pairs.append((found[1], float(found[2] or 1)))
+    return pairs
+
+
+def load(folder: Path) -> Languages:
+    """Read every catalogue below ``folder``. Raises ``SettingsError`` if one cannot be read or none is there."""
+    codes = sorted(each.parent.parent.name for each in folder.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
+    codes.sort(key=lambda code: code != SOURCE_LANGUAGE)
+    if not codes:
+        raise SettingsError(f"no catalogues below {folder}")
+    return Languages({code: _load_one(folder, code) for code in codes})
+
+
+def _load_one(folder: Path, code: str) -> Language:
+    try:
+        with (folder / code / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
+            catalogue = read_po(file, locale=code, abort_invalid=True)
+        compiled = io.BytesIO()
+        write_mo(compiled, catalogue)
+        compiled.seek(0)
+        # The header may name a region: dates are written as there ("Language: en_GB" in the folder ``en``).
+        return Language(code, catalogue.locale or Locale.parse(code), Translations(compiled, DOMAIN))
+    except (OSError, ValueError, PoFileError) as error:
+        raise SettingsError(f"the catalogue of {code!r} cannot be read: {error}") from None
+
+
+def said(texts: Texts, lang: str) -> tuple[str, str]:
+    """Return (language, text) for a reader of ``lang``: in that language, or the first there is; ("", "") if none."""
+    return (lang, texts[lang]) if texts.get(lang) else next(iter(texts.items()), ("", ""))

@@ -1,0 +1,16 @@
+"""Where templates, catalogues and migrations are: at the top of a checkout, inside the package of a wheel."""
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent
+
+
+def folder(name: str) -> Path:
+    """Return the folder ``templates``, ``locales`` or ``migrations``.
+
+    Raises ``FileNotFoundError`` if the installation is incomplete.
+    """
+    for place in (PACKAGE / name, PACKAGE.parent / name):
+        if place.is_dir():
+            return place
+    raise FileNotFoundError(f"this installation has no folder {name!r}")

@@ -1,0 +1,73 @@
+"""Secrets that a loopback installation makes for itself and keeps in ``DATA_DIR``, each in a file of its own.
+
+The private contact key has a file that ``petition serve`` never opens.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from petition.core.encryption import new_contact_pair, new_key
+from petition.core.errors import SettingsError
+
+
+class Secrets:
+    """The secret files of one ``DATA_DIR``. Made at first need, by one process however many ask at once."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._folder = data_dir / "secrets"
+
+    def secret_key(self) -> str:
+        """Return ``SECRET_KEY``."""
+        return self._read("secret_key")
+
+    def contact_public_key(self) -> str:
+        """Return the public contact key."""
+        return self._read("contact_public_key")
+
+    def contact_private_key(self) -> str:
+        """Return the private contact key. Raises ``SettingsError`` where it has been taken away."""
+        self._read("contact_public_key")
+        try:
+            return (self._folder / "contact_private_key").read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise SettingsError(f"the private contact key cannot be read: {error.strerror}") from None
+
+    def _read(self, name: str) -> str:
+        path = self._folder / name
+        try:
+            if not path.exists():
+                self._make(name)
+            return path.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be read or made: {error.strerror}") from None
+
+    def _make(self, name: str) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._alone():
+            if (self._folder / name).exists():
+                return
+            if name == "secret_key":
+                self._write(name, new_key().hex())
+                return
+            public, private = new_contact_pair()
+            self._write("contact_private_key", private)
+            self._write("contact_public_key", public)
+
+    def _write(self, name: str, text: str) -> None:
+        """Write whole or not at all: a reader never sees half a key."""
+        unfinished = self._folder / f"{name}.new"
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self._folder / name)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with (self._folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield

@@ -1,0 +1,348 @@
+"""All settings, read once from the environment into one frozen object, wrong ones refused at start-up."""
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from petition.core import encryption, resources
+from petition.core.errors import SettingsError
+from petition.core.secret_files import Secrets
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Role(StrEnum):
+    """Which process reads the settings: only the worker is given the private key and the relays."""
+
+    WEB = "web"
+    WORKER = "worker"
+    TOOL = "tool"  # a command that touches the database and nothing else
+
+
+class Captcha(StrEnum):
+    """Which challenge a signer meets first."""
+
+    POW = "pow"
+    HCAPTCHA = "hcaptcha"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """One mail relay out of ``SMTP_URLS``."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None = field(repr=False)
+    tls: bool  # from the first byte (smtps)
+    starttls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HCaptcha:
+    """The three hCaptcha settings."""
+
+    site_key: str
+    secret_key: str = field(repr=False)
+    verify_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is taken from one source. Over ``network`` comes a dearer challenge, over ten times that 429."""
+
+    network: int = 30  # sign-ups and look-ups an hour from one IPv4 address or IPv6 /64
+    onion: int = 300  # the same for all Onion traffic together
+    letter: int = 100_000  # an hour for one letter
+    mailbox: int = 5  # mails a day to one mailbox
+    drawn: int = 10  # answers to drawn codes an hour and network
+    code: int = 5  # tries of the mailed code a day, per letter and address
+    code_network: int = 60  # the same an hour from one network
+    entry: int = 5  # entry links an hour to one organizer's mailbox
+    entry_network: int = 30  # the same from one network
+    proof: int = 10  # tries of a second factor's code an hour, per organizer
+    invitations: int = 50  # a day, per organizer
+    reports: int = 10  # of entries of the public list, an hour from one network
+    reading: int = 300  # pages of the list and searches, a minute from one network, in one process
+    forms: int = 600  # forms sent, whatever is in them, likewise
+    api: int = 600  # requests of programs that are not answered by kept bytes, likewise
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one process runs with. Secrets do not show in ``repr``."""
+
+    role: Role
+    database_url: str | None = field(repr=False)
+    data_dir: Path
+    host: str
+    port: int
+    base_url: str
+    onion_url: str | None
+    secret_keys: tuple[str, ...] = field(repr=False)  # newest first
+    contact_public_key: str
+    contact_private_key: str | None = field(repr=False)  # the worker's only
+    relays: tuple[Relay, ...] = field(repr=False)
+    mail_from: str | None
+    captcha: Captcha
+    hcaptcha: HCaptcha | None
+    trusted_proxies: tuple[Network, ...]
+    controller: str | None  # None: this installation's organizers (loopback only)
+    metrics_token: str | None = field(repr=False)
+    locales_dir: Path
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def loopback(self) -> bool:
+        """Tell whether the base address can only be reached from this machine."""
+        return is_loopback(self.base_url)
+
+    @property
+    def secure(self) -> bool:
+        """Tell whether readers come over TLS."""
+        return self.base_url.startswith("https://")
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Return the origins that are ours: the public address, the Onion address, on loopback each of its names."""
+        origins = {self.base_url} | ({self.onion_url} if self.onion_url else set())
+        if self.loopback:
+            parts = urlsplit(self.base_url)
+            port = f":{parts.port}" if parts.port else ""
+            origins |= {f"{parts.scheme}://{name}{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
+        return frozenset(origins)
+
+
+def load(environ: Mapping[str, str] | None = None, *, role: Role, port: int | None = None) -> Settings:
+    """Read the settings of one process.
+
+    ``port`` overrides ``PORT`` (the command line's). Raises ``SettingsError`` naming the setting that is wrong.
+    """
+    reader = _Reader(os.environ if environ is None else environ)
+    listen = port if port is not None else reader.number("PORT", 8000)
+    if listen > 65535:
+        raise SettingsError(f"PORT must be at most 65535, not {listen}")
+    base_url = _base_url(reader.text("BASE_URL") or f"http://localhost:{listen}", "BASE_URL")
+    loopback = is_loopback(base_url)
+    data_dir = Path(reader.text("DATA_DIR") or ".petition").absolute()
+    own = Secrets(data_dir) if loopback else None
+    public, private = _contact_keys(reader, own, role)
+    captcha, hcaptcha = _captcha(reader, loopback)
+    controller = reader.text("CONTROLLER")
+    if not controller and not loopback and role is not Role.TOOL:
+        raise SettingsError("CONTROLLER must say who answers for the data: a name and a contact")
+    onion = reader.text("ONION_URL")
+    return Settings(
+        role=role,
+        database_url=_database_url(reader.secret("DATABASE_URL")),
+        data_dir=data_dir,
+        host="127.0.0.1",
+        port=listen,
+        base_url=base_url,
+        onion_url=_base_url(onion, "ONION_URL") if onion else None,
+        secret_keys=_secret_keys(reader, own),
+        contact_public_key=public,
+        contact_private_key=private,
+        relays=_relays(reader) if role is Role.WORKER else (),
+        mail_from=_mail_from(reader, role),
+        captcha=captcha,
+        hcaptcha=hcaptcha,
+        trusted_proxies=_networks(reader.text("TRUSTED_PROXIES") or ""),
+        controller=controller,
+        metrics_token=reader.secret("METRICS_TOKEN"),
+        locales_dir=Path(reader.text("LOCALES_DIR") or resources.folder("locales")),
+        limits=_limits(reader),
+    )
+
+
+class _Reader:
+    """The environment; a secret may stand in a file named by ``NAME_FILE`` instead."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def number(self, name: str, default: int) -> int:
+        text = self.text(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"[0-9]{1,9}", text):
+            raise SettingsError(f"{name} must be a whole number, not {text!r}")
+        return int(text)
+
+    def secret(self, name: str) -> str | None:
+        file = self.text(f"{name}_FILE")
+        if file is None:
+            return self.text(name)
+        if self.text(name) is not None:
+            raise SettingsError(f"{name} and {name}_FILE are both set; leave one")
+        try:
+            return Path(file).read_text(encoding="utf-8").strip() or None
+        except OSError as error:
+            raise SettingsError(f"{name}_FILE cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{name}_FILE is no text in UTF-8") from None
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether ``url`` leads to this machine and no further."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_DATABASE_URL = re.compile(r"postgres(?:ql)?://(?:[^/?]*@)?([^/?@]*)(?:[/?].*)?")
+_HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?")
+
+
+def _database_url(url: str | None) -> str | None:
+    """Refuse what the driver would stumble over, without showing it: there may be a password in it."""
+    if url is not None:
+        match = _DATABASE_URL.fullmatch(url)
+        if match is None or not all(_HOST_AND_PORT.fullmatch(each) for each in match[1].split(",")):
+            raise SettingsError("DATABASE_URL must look like postgresql://user:password@host:5432/name")
+    return url
+
+
+def _base_url(url: str, name: str) -> str:
+    """Return the address as browsers write it in ``Origin``: ASCII, lower case, no port where it is the usual one."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host.encode("idna").decode().lower()
+        port = parts.port  # reading it raises where it is no number
+    except ValueError:
+        host, port = "", None
+    if not host or parts.scheme not in {"http", "https"} or "@" in parts.netloc:
+        raise SettingsError(f"{name} must look like https://letters.example, not {url!r}")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise SettingsError(f"{name} must be an address without a path, not {url!r}")
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, usual} else "")
+
+
+def _secret_keys(reader: _Reader, own: Secrets | None) -> tuple[str, ...]:
+    given = reader.secret("SECRET_KEY")
+    if given is None:
+        if own is None:
+            raise SettingsError("SECRET_KEY is not set; `petition keys` makes one")
+        return (own.secret_key(),)
+    keys = (given, *(reader.secret("OLD_SECRET_KEYS") or "").split())
+    if any(len(each) < 32 for each in keys):
+        raise SettingsError("SECRET_KEY must have at least 32 characters; `petition keys` makes one")
+    return keys
+
+
+def _contact_keys(reader: _Reader, own: Secrets | None, role: Role) -> tuple[str, str | None]:
+    public = reader.secret("CONTACT_PUBLIC_KEY")
+    private = reader.secret("CONTACT_PRIVATE_KEY") if role is Role.WORKER else None
+    if public is None:
+        if own is None:
+            raise SettingsError("CONTACT_PUBLIC_KEY is not set; `petition keys` makes a pair")
+        public = own.contact_public_key()
+        if role is Role.WORKER and private is None:
+            private = own.contact_private_key()
+    _check_key("CONTACT_PUBLIC_KEY", public)
+    if role is Role.WORKER:
+        if private is None:
+            raise SettingsError("CONTACT_PRIVATE_KEY is not set: without it the worker cannot open any address")
+        _check_key("CONTACT_PRIVATE_KEY", private)
+        if encryption.Opener(private).public_key != public.lower():
+            raise SettingsError("CONTACT_PRIVATE_KEY and CONTACT_PUBLIC_KEY are not a pair")
+    return public.lower(), private
+
+
+def _check_key(name: str, key: str) -> None:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", key):
+        raise SettingsError(f"{name} must be 64 hexadecimal digits; `petition keys` makes a pair")
+
+
+def _relays(reader: _Reader) -> tuple[Relay, ...]:
+    urls = reader.secret("SMTP_URLS")
+    if urls is None:
+        raise SettingsError("SMTP_URLS is not set: the worker has no relay to send mail through")
+    return tuple(parse_relay(each.strip()) for each in urls.split(",") if each.strip())
+
+
+def parse_relay(url: str) -> Relay:
+    """Read ``smtp://user:password@host:587?starttls=1`` or ``smtps://…``. Raises ``SettingsError``."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise SettingsError("SMTP_URLS has an address whose port is not a number") from None
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise SettingsError("SMTP_URLS must list addresses like smtp://user:password@host:587?starttls=1")
+    tls = parts.scheme == "smtps"
+    return Relay(
+        host=parts.hostname,
+        port=port or (465 if tls else 25),
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        tls=tls,
+        starttls="starttls=1" in parts.query.split("&"),
+    )
+
+
+def _mail_from(reader: _Reader, role: Role) -> str | None:
+    sender = reader.text("MAIL_FROM")
+    if sender is None and role is Role.WORKER:
+        raise SettingsError("MAIL_FROM is not set: mail needs a sender")
+    return sender
+
+
+def _captcha(reader: _Reader, loopback: bool) -> tuple[Captcha, HCaptcha | None]:
+    text = reader.text("CAPTCHA") or "pow"
+    try:
+        captcha = Captcha(text)
+    except ValueError:
+        raise SettingsError(f"CAPTCHA must be pow, hcaptcha or off, not {text!r}") from None
+    if captcha is Captcha.OFF and not loopback:
+        raise SettingsError("CAPTCHA=off is refused unless BASE_URL is a loopback address")
+    if captcha is not Captcha.HCAPTCHA:
+        return captcha, None
+    site_key, secret_key = reader.text("HCAPTCHA_SITE_KEY"), reader.secret("HCAPTCHA_SECRET_KEY")
+    if not site_key or not secret_key:
+        raise SettingsError("CAPTCHA=hcaptcha needs HCAPTCHA_SITE_KEY and HCAPTCHA_SECRET_KEY")
+    url = reader.text("HCAPTCHA_VERIFY_URL") or "https://api.hcaptcha.com/siteverify"
+    return captcha, HCaptcha(site_key, secret_key, url)
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(each.strip()) for each in text.split(",") if each.strip())
+    except ValueError as error:
+        raise SettingsError(f"TRUSTED_PROXIES: {error}") from None
+
+
+def _limits(reader: _Reader) -> Limits:
+    standard = Limits()
+    return Limits(
+        network=reader.number("LIMIT_NETWORK", standard.network),
+        onion=reader.number("LIMIT_ONION", standard.onion),
+        letter=reader.number("LIMIT_LETTER", standard.letter),
+        mailbox=reader.number("LIMIT_MAILBOX", standard.mailbox),
+        drawn=reader.number("LIMIT_DRAWN", standard.drawn),
+        code=reader.number("LIMIT_CODE", standard.code),
+        code_network=reader.number("LIMIT_CODE_NETWORK", standard.code_network),
+        entry=reader.number("LIMIT_ENTRY", standard.entry),
+        entry_network=reader.number("LIMIT_ENTRY_NETWORK", standard.entry_network),
+        proof=reader.number("LIMIT_PROOF", standard.proof),
+        invitations=reader.number("LIMIT_INVITATIONS", standard.invitations),
+        reports=reader.number("LIMIT_REPORTS", standard.reports),
+        reading=reader.number("LIMIT_READING", standard.reading),
+        forms=reader.number("LIMIT_FORMS", standard.forms),
+        api=reader.number("LIMIT_API", standard.api),
+    )

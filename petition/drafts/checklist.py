@@ -1,0 +1,88 @@
+"""What is missing before a draft may be published, and what is worth a second look."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from petition.core.i18n import N_
+from petition.drafts.store import Draft
+
+LATELY = timedelta(days=1)  # a translation that is so much older than the other may have been forgotten
+
+NOTHING = N_("There is no text yet.")
+NO_TITLE = N_("The title is missing (%(language)s).")
+NO_TEXT = N_("The text is missing (%(language)s).")
+NO_ADDRESSEE = N_("Nobody is addressed: who is asked?")
+NO_INITIATOR = N_("Nobody issues the letter: who are the initiators?")
+OVER = N_("The closing time has passed.")
+NO_ALT = N_("Nobody has written what the picture shows (%(language)s).")
+NO_TRANSLATION = N_("There is no translation (%(language)s). Readers of that language see the other one.")
+LEFT_BEHIND = N_("The text was changed in another language only (%(language)s).")
+OLDER = N_("The text is more than a day older than the other one (%(language)s).")
+NO_NAME = N_("Somebody has no name in this language (%(language)s); the other one is shown.")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was noticed; ``blocks`` if nothing can be published with it."""
+
+    message: str  # for the catalogues
+    blocks: bool
+    lang: str | None = None
+
+
+def findings(draft: Draft, now: datetime) -> list[Finding]:
+    """Return everything there is to say about a draft, what blocks first."""
+    return sorted(
+        [*_of_text(draft), *_of_frame(draft, now), *_of_translations(draft)], key=lambda each: not each.blocks
+    )
+
+
+def _of_text(draft: Draft) -> Iterator[Finding]:
+    if not draft.texts:
+        yield Finding(NOTHING, True)
+    for lang, (title, text) in draft.texts.items():
+        if not title:
+            yield Finding(NO_TITLE, True, lang)
+        if not text:
+            yield Finding(NO_TEXT, True, lang)
+
+
+def _of_frame(draft: Draft, now: datetime) -> Iterator[Finding]:
+    frame = draft.frame
+    if not frame.addressees:
+        yield Finding(NO_ADDRESSEE, True)
+    if not frame.initiators:
+        yield Finding(NO_INITIATOR, True)
+    if frame.closes_at is not None and frame.closes_at <= now:
+        yield Finding(OVER, True)
+    for lang, sharing in frame.sharing.items():
+        if sharing.picture and not sharing.alt:
+            yield Finding(NO_ALT, True, lang)
+    for lang in draft.texts:
+        if any(lang not in each.names for each in (*frame.addressees, *frame.initiators)):
+            yield Finding(NO_NAME, False, lang)
+
+
+def _of_translations(draft: Draft) -> Iterator[Finding]:
+    if not draft.texts:
+        return
+    yield from (Finding(NO_TRANSLATION, False, lang) for lang in draft.languages if lang not in draft.texts)
+    for lang in draft.texts:
+        if _left_behind(draft, lang):
+            yield Finding(LEFT_BEHIND, False, lang)
+        elif _older(draft, lang):
+            yield Finding(OLDER, False, lang)
+
+
+def _left_behind(draft: Draft, lang: str) -> bool:
+    """Tell whether a published text stays as it is while another language's changes."""
+    names = {name for name in draft.changes if name.startswith(("title.", "text."))}
+    changed = {each for each in draft.texts if names & {f"title.{each}", f"text.{each}"}}
+    return draft.published and bool(changed) and lang not in changed
+
+
+def _older(draft: Draft, lang: str) -> bool:
+    edits = {each: draft.edits.get(f"text.{each}") for each in draft.texts}
+    mine, times = edits[lang], [each.at for each in edits.values() if each]
+    return not draft.published and mine is not None and max(times) - mine.at > LATELY

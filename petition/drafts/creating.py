@@ -1,0 +1,76 @@
+"""A new letter: its short name, its first title, its owner."""
+
+from collections.abc import Mapping
+
+from petition.core import audit_log
+from petition.core.database import Connection
+from petition.core.encryption import Wrapper
+from petition.core.errors import Refused
+from petition.core.i18n import N_
+from petition.drafts import draft_fields, publishing, store
+from petition.drafts.slugs import RESERVED, problem_of_slug, suggested
+from petition.letters import queries
+from petition.letters.model import SlugTaken
+from petition.organizers import member_queries
+from petition.organizers.model import Role
+
+LETTERS_A_DAY = 50  # of one organizer
+
+NO_TITLE = N_("Please write a title in at least one language.")
+NO_SLUG = N_("Please choose an address.")
+BAD_SLUG = N_("An address has 3 to 64 characters: a to z, 0 to 9 and hyphens.")
+RESERVED_SLUG = N_("This address is reserved. Please choose another one.")
+TAKEN_SLUG = N_("This address is taken. Please choose another one.")
+TOO_MANY = N_("You have begun many letters today. Please go on tomorrow.")
+
+
+async def problem_of(conn: Connection, slug: str) -> str | None:
+    """Return what keeps a new letter from having this short name, for the catalogues."""
+    if not slug:
+        return NO_SLUG
+    if problem_of_slug(slug):
+        return RESERVED_SLUG if slug in RESERVED else BAD_SLUG
+    return TAKEN_SLUG if await queries.by_slug(conn, slug) else None
+
+
+async def free_slug(conn: Connection, title: str) -> str:
+    """Return a short name for a title that no letter has yet, or "" if its words make none."""
+    base = suggested(title)
+    for number in range(1, 20):
+        slug = base if number == 1 else f"{base}-{number}"
+        if not base or await problem_of(conn, slug) is None:
+            return slug if base else ""
+    return ""
+
+
+async def make(
+    conn: Connection, wrapper: Wrapper, by: int, slug: str, titles: Mapping[str, str], languages: tuple[str, ...]
+) -> int:
+    """Add a draft whose owner is ``by``; return its id. Raises ``Refused``, its field ``slug`` or ``title.en``, …"""
+    fields = {f"title.{lang}": title for lang, title in _checked(titles, languages).items()}
+    if not any(fields.values()):
+        raise Refused(NO_TITLE, f"title.{languages[0]}")
+    if problem := await problem_of(conn, slug):
+        raise Refused(problem, "slug")
+    try:
+        letter = await publishing.add(conn, wrapper, slug)
+    except SlugTaken:
+        raise Refused(TAKEN_SLUG, "slug") from None
+    row = await queries.by_slug(conn, slug, lock=True)
+    if row is None:
+        raise LookupError("a letter that was just added is gone")
+    draft = await store.load(conn, row, languages)
+    await store.write(conn, draft, {name: fields[name] for name in fields if fields[name]}, by)
+    await member_queries.join(conn, letter, by, Role.OWNER)
+    await audit_log.write(conn, by, letter, "letter.make")
+    return letter
+
+
+def _checked(titles: Mapping[str, str], languages: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for lang in languages:
+        try:
+            found[lang] = draft_fields.checked("title", titles.get(lang, ""))
+        except Refused as refused:
+            raise Refused(refused.message, f"title.{lang}") from None
+    return found

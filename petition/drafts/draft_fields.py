@@ -1,0 +1,274 @@
+"""A draft as fields that several people may write at once: what may stand in each, and how two hands are joined.
+
+Every field is a string in one canonical form, so that it can be compared, kept, digested and put into a form's field.
+Whoever sends a form says for each field which state they had seen (its digest); that alone decides what is written.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from petition.core.errors import Refused
+from petition.core.i18n import N_
+from petition.core.text_cleaning import clean, has_hidden
+from petition.drafts import letter_toml
+from petition.drafts.letter_toml import MAXIMUM_GOAL, MAXIMUM_NAME, MAXIMUM_NEXT_GOALS, MAXIMUM_PARTIES
+from petition.drafts.letter_toml import MAXIMUM_SENTENCE as LONGEST_SENTENCE
+from petition.letters.markdown import TEXT_SIZE, TITLE_LENGTH, has_control, trimmed
+from petition.letters.model import Party, Sharing
+
+PARTIES = ("addressees", "initiators")
+FRAME = ("goal", "next_goals", "closes_at", "names_in_search", *PARTIES)
+OF_TEXT = ("title", "text")
+OF_SHARING = ("sharing", "alt", "picture")
+YES = "yes"
+
+BAD_TITLE = N_("A title is one line of at most 200 characters.")
+LONG_TEXT = N_("The text is too long: a language takes 200 KB at most.")
+BAD_TEXT = N_("The text holds characters that nobody can see. Please type it anew, or paste it without formatting.")
+BAD_SENTENCE = N_("Please write one line of at most 300 characters.")
+BAD_GOAL = N_("A goal is a whole number above 0.")
+BAD_GOALS = N_("Please write at most ten numbers, each higher than the one before and than the goal.")
+BAD_MOMENT = N_("Please write a day and a time, like 2027-03-01 18:00.")
+NO_NAME = N_("Each needs a name in at least one language.")
+BAD_NAME = N_("A name is one line of at most 200 characters.")
+BAD_URL = N_("A web address begins with https://.")
+MANY_PARTIES = N_("These are more than 500.")
+
+_MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What surrounds the text."""
+
+    goal: int | None = None
+    next_goals: tuple[int, ...] = ()
+    closes_at: datetime | None = None
+    names_in_search: bool = False
+    initiators: tuple[Party, ...] = ()
+    addressees: tuple[Party, ...] = ()
+    sharing: Mapping[str, Sharing] = field(default_factory=dict)
+
+
+Texts = Mapping[str, tuple[str, str]]  # language → (title, Markdown)
+
+
+def fields_of(languages: Collection[str]) -> list[str]:
+    """Return the name of every field: ``title.en``, …, ``goal``, …"""
+    return [*(f"{name}.{lang}" for lang in languages for name in (*OF_TEXT, *OF_SHARING)), *FRAME]
+
+
+def written(frame: Frame, texts: Texts, languages: Collection[str]) -> dict[str, str]:
+    """Return every field of a letter."""
+    fields = {
+        "goal": str(frame.goal or ""),
+        "next_goals": " ".join(map(str, frame.next_goals)),
+        "closes_at": frame.closes_at.astimezone(UTC).replace(tzinfo=None).isoformat() if frame.closes_at else "",
+        "names_in_search": YES if frame.names_in_search else "",
+        "initiators": written_parties(frame.initiators),
+        "addressees": written_parties(frame.addressees),
+    }
+    for lang in languages:
+        fields[f"title.{lang}"], fields[f"text.{lang}"] = texts.get(lang, ("", ""))
+        sharing = frame.sharing.get(lang) or Sharing()
+        fields[f"sharing.{lang}"], fields[f"alt.{lang}"] = sharing.text, sharing.alt
+        fields[f"picture.{lang}"] = str(sharing.picture or "")
+    return fields
+
+
+def written_parties(parties: Collection[Party]) -> str:
+    """Return the canonical form of initiators or addressees; "" for none."""
+    rows = [{"names": dict(sorted(each.names.items())), "url": each.url} for each in parties]
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")) if rows else ""
+
+
+def read_parties(value: str) -> tuple[Party, ...]:
+    """Return what ``written_parties`` has written."""
+    return tuple(Party(row["names"], row["url"]) for row in json.loads(value or "[]"))
+
+
+def read_frame(fields: Mapping[str, str], languages: Collection[str]) -> Frame:
+    """Return what surrounds the text, out of canonical fields."""
+    closes_at = fields["closes_at"]
+    sharing = {
+        lang: Sharing(fields[f"sharing.{lang}"], int(fields[f"picture.{lang}"] or 0) or None, fields[f"alt.{lang}"])
+        for lang in languages
+    }
+    return Frame(
+        goal=int(fields["goal"] or 0) or None,
+        next_goals=tuple(int(each) for each in fields["next_goals"].split()),
+        closes_at=datetime.fromisoformat(closes_at).replace(tzinfo=UTC) if closes_at else None,
+        names_in_search=fields["names_in_search"] == YES,
+        initiators=read_parties(fields["initiators"]),
+        addressees=read_parties(fields["addressees"]),
+        sharing={lang: each for lang, each in sharing.items() if each},
+    )
+
+
+def read_texts(fields: Mapping[str, str], languages: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return the texts, out of canonical fields; a language of which nothing is written is not there."""
+    texts = {lang: (fields[f"title.{lang}"], fields[f"text.{lang}"]) for lang in languages}
+    return {lang: text for lang, text in texts.items() if any(text)}
+
+
+def checked(name: str, value: str) -> str:
+    """Return what was typed into a field in its canonical form. Raises ``Refused``.
+
+    Of initiators and addressees it takes the canonical form only (see ``checked_party``), of pictures an id.
+    """
+    rule = _RULES.get(name.partition(".")[0])
+    return rule(value) if rule else value
+
+
+def _title(value: str) -> str:
+    title = value.strip()
+    if len(title) > TITLE_LENGTH or has_control(title) or re.search(r"[\n\t]", title):
+        raise Refused(BAD_TITLE)
+    return title
+
+
+def _text(value: str) -> str:
+    body = trimmed(value.replace("\r\n", "\n").replace("\r", "\n"))
+    if len(body.encode(errors="replace")) > TEXT_SIZE - 4 * TITLE_LENGTH - 8:  # a folder's file holds the title, too
+        raise Refused(LONG_TEXT)
+    if has_control(body):
+        raise Refused(BAD_TEXT)
+    return body
+
+
+def _sentence(value: str) -> str:
+    sentence = clean(re.sub(r"\s+", " ", value))
+    if len(sentence) > LONGEST_SENTENCE or has_hidden(sentence):
+        raise Refused(BAD_SENTENCE)
+    return sentence
+
+
+def _number(value: str) -> int | None:
+    """Return a goal, however its digits are grouped: by threes, or not at all. "12.5" is none."""
+    digits = re.sub(r"(?<=[0-9])[\s.,'’](?=[0-9]{3}(?![0-9]))", "", value.strip())
+    number = int(digits) if re.fullmatch("[0-9]{1,10}", digits) else 0
+    return number if 0 < number <= MAXIMUM_GOAL else None
+
+
+def _goal(value: str) -> str:
+    if not value.strip():
+        return ""
+    if (number := _number(value)) is None:
+        raise Refused(BAD_GOAL)
+    return str(number)
+
+
+def _goals(value: str) -> str:
+    """Return goals, one space apart: "10 000, 25 000" are two, "10000 25000" as well."""
+    text = value.strip()
+    if not text:
+        return ""
+    marked = [each for each in re.split(r"\s*;\s*|,\s+", text) if each]  # only then may spaces group digits
+    for parts in (marked if len(marked) > 1 else [], re.split(r"[\s;,]+", text)):
+        numbers = [_number(each) for each in parts if each]
+        rising = [each for each in numbers if each is not None]
+        if rising and len(rising) == len(numbers) <= MAXIMUM_NEXT_GOALS and letter_toml.rises(0, rising):
+            return " ".join(map(str, rising))
+    raise Refused(BAD_GOALS)
+
+
+def _moment(value: str) -> str:
+    if not value.strip():
+        return ""
+    found = _MOMENT.fullmatch(value.strip())
+    if found is None:
+        raise Refused(BAD_MOMENT)
+    *whole, fraction = found.groups()
+    try:
+        year, month, day, hour, minute, second = (int(each or 0) for each in whole)
+        moment = datetime(year, month, day, hour, minute, second, int((fraction or "").ljust(6, "0")), UTC)
+    except ValueError:
+        raise Refused(BAD_MOMENT) from None
+    return moment.replace(tzinfo=None).isoformat()
+
+
+def _tick(value: str) -> str:
+    return YES if value == YES else ""
+
+
+_RULES: Mapping[str, Callable[[str], str]] = {
+    "title": _title,
+    "text": _text,
+    "sharing": _sentence,
+    "alt": _sentence,
+    "goal": _goal,
+    "next_goals": _goals,
+    "closes_at": _moment,
+    "names_in_search": _tick,
+}
+
+
+def checked_party(names: Mapping[str, str], url: str) -> Party | None:
+    """Return the party in one row of a form, None for an empty row. Raises ``Refused``."""
+    given = {lang: clean(name) for lang, name in names.items() if clean(name)}
+    url = url.strip()
+    if not given and not url:
+        return None
+    if not given:
+        raise Refused(NO_NAME)
+    if any(len(each) > MAXIMUM_NAME or has_hidden(each) for each in given.values()):
+        raise Refused(BAD_NAME)
+    if url and not re.match(r"[a-z]+:", url, re.IGNORECASE):
+        url = f"https://{url}"
+    if url and not letter_toml.is_web_address(url):
+        raise Refused(BAD_URL)
+    return Party(given, url or None)
+
+
+def checked_parties(rows: Collection[Party | None]) -> str:
+    """Return the canonical form of a form's rows, the empty ones left out. Raises ``Refused``."""
+    parties = [each for each in rows if each is not None]
+    if len(parties) > MAXIMUM_PARTIES:
+        raise Refused(MANY_PARTIES)
+    return written_parties(parties)
+
+
+def check_goals(fields: Mapping[str, str]) -> None:
+    """Raise ``Refused`` unless the next goals rise from the goal on."""
+    goals = tuple(int(each) for each in fields["next_goals"].split())
+    if goals and not letter_toml.rises(int(fields["goal"] or 0) or None, goals):
+        raise Refused(BAD_GOALS, "next_goals")
+
+
+def digest(value: str) -> str:
+    """Return what marks one state of a field (16 hexadecimal digits)."""
+    return hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def digest_of_all(fields: Mapping[str, str]) -> str:
+    """Return what marks one state of a whole draft (16 hexadecimal digits)."""
+    return digest(json.dumps(sorted(fields.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What becomes of a form: fields to write, and fields that a colleague has changed as well (theirs)."""
+
+    write: Mapping[str, str]
+    conflicts: Mapping[str, str]
+
+
+def merge(now: Mapping[str, str], typed: Mapping[str, str], seen: Mapping[str, str]) -> Merge:
+    """Join what was typed with the draft as it is ``now``; ``seen`` is the digest of what each field said before.
+
+    A field that was not touched is left alone, one that only this side has changed is written, one that both sides
+    have changed to different things is a conflict. A field whose ``seen`` is missing counts as changed by both.
+    """
+    touched = {name: value for name, value in typed.items() if name in now and digest(value) != seen.get(name)}
+    differing = {name: value for name, value in touched.items() if value != now[name]}
+    conflicts = {name: now[name] for name in differing if digest(now[name]) != seen.get(name)}
+    return Merge({name: value for name, value in differing.items() if name not in conflicts}, conflicts)
+
+
+def changed(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    """Yield the name of each field that differs."""
+    yield from (name for name in after if before[name] != after[name])

@@ -1,0 +1,94 @@
+"""All SQL of drafts: who wrote which field when, what is not yet shown to readers, and pictures."""
+
+from collections.abc import Mapping, Sequence
+
+from petition.core.database import Connection, Record
+
+EDITS = """
+SELECT e.field, e.value, e.at, e.organizer, o.name
+FROM edit e LEFT JOIN organizer o ON o.id = e.organizer WHERE e.letter = $1
+"""
+
+EDIT = """
+INSERT INTO edit (letter, field, value, organizer) VALUES ($1, $2, $3, $4)
+ON CONFLICT (letter, field) DO UPDATE SET value = excluded.value, organizer = excluded.organizer, at = now()
+"""
+
+# What was waiting is what readers see now; who wrote it, and when, stays.
+SETTLE = "UPDATE edit SET value = NULL WHERE letter = $1 AND value IS NOT NULL"
+
+SET_TRANSLATION = """
+INSERT INTO translation (letter, lang, title, markdown) VALUES ($1, $2, $3, $4)
+ON CONFLICT (letter, lang) DO UPDATE SET title = excluded.title, markdown = excluded.markdown
+"""
+
+DROP_TRANSLATION = "DELETE FROM translation WHERE letter = $1 AND lang = $2"
+
+# The same picture is the same row.
+ADD_PICTURE = "INSERT INTO picture (letter, id, type, content) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
+
+PICTURE = "SELECT type, content FROM picture WHERE letter = $1 AND id = $2"
+
+PUBLIC_PICTURE = """
+SELECT p.type, p.content FROM letter l JOIN picture p ON p.letter = l.id
+WHERE l.slug = $1 AND l.version IS NOT NULL AND p.id = $2
+AND EXISTS (SELECT FROM sharing s WHERE s.letter = l.id AND s.picture = p.id)
+"""
+
+PICTURES = "SELECT id, type, content FROM picture WHERE letter = $1 ORDER BY id"
+
+DROP_UNUSED_PICTURES = """
+DELETE FROM picture p WHERE p.letter = $1
+AND NOT EXISTS (SELECT FROM sharing s WHERE s.letter = p.letter AND s.picture = p.id)
+AND NOT EXISTS (
+  SELECT FROM edit e WHERE e.letter = p.letter AND e.field LIKE 'picture.%' AND e.value = p.id::text
+)
+"""
+
+
+async def edits(conn: Connection, letter: int) -> list[Record]:
+    """Return (field, value, at, organizer, name) of every field that was ever touched."""
+    return await conn.fetch(EDITS, letter)
+
+
+async def edit(conn: Connection, letter: int, waiting: Mapping[str, str | None], by: int | None) -> None:
+    """Note that ``by`` has just written these fields; the values wait for readers, None where none does."""
+    await conn.executemany(EDIT, [(letter, name, value, by) for name, value in sorted(waiting.items())])
+
+
+async def settle(conn: Connection, letter: int) -> None:
+    """Forget what waited: it has been shown to readers."""
+    await conn.execute(SETTLE, letter)
+
+
+async def set_translation(conn: Connection, letter: int, lang: str, text: tuple[str, str]) -> None:
+    """Replace the working text (title, Markdown) of one language; an empty one goes."""
+    if any(text):
+        await conn.execute(SET_TRANSLATION, letter, lang, *text)
+    else:
+        await conn.execute(DROP_TRANSLATION, letter, lang)
+
+
+async def add_picture(conn: Connection, letter: int, number: int, picture_type: str, content: bytes) -> None:
+    """Keep a picture; harmless if it is there."""
+    await conn.execute(ADD_PICTURE, letter, number, picture_type, content)
+
+
+async def picture(conn: Connection, letter: int, number: int) -> Record | None:
+    """Return (type, content) of a picture, also of one that readers do not see yet."""
+    return await conn.fetchrow(PICTURE, letter, number)
+
+
+async def public_picture(conn: Connection, slug: str, number: int) -> Record | None:
+    """Return (type, content) of a picture that a published letter is shared with."""
+    return await conn.fetchrow(PUBLIC_PICTURE, slug, number)
+
+
+async def pictures(conn: Connection, letter: int) -> Sequence[Record]:
+    """Return (id, type, content) of every picture of a letter."""
+    return await conn.fetch(PICTURES, letter)
+
+
+async def drop_unused_pictures(conn: Connection, letter: int) -> None:
+    """Delete the pictures that neither readers see nor the draft has."""
+    await conn.execute(DROP_UNUSED_PICTURES, letter)

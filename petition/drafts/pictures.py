@@ -1,0 +1,108 @@
+"""Pictures for sharing: checked before anything is decoded, and made anew, so that nothing else travels in the file."""
+
+import hashlib
+import io
+import struct
+import threading
+import warnings
+
+from PIL import Image, UnidentifiedImageError
+
+from petition.core.errors import PetitionError
+from petition.core.i18n import N_
+
+MOST_BYTES = 1024 * 1024
+MOST_PIXELS = 24_000_000  # what a telephone takes; decoded some 100 MB for a moment
+LEAST = 200  # pixels on a side: smaller ones are not shown by anyone
+WIDEST = 1200  # pixels on a side, as networks show them
+TYPES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+_FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+_QUALITIES = (86, 76, 64)
+
+TOO_BIG = N_("A picture may have 1 MB at most.")
+NO_PICTURE = N_("This is no picture that we can read. Please send a PNG, JPEG or WebP.")
+BAD_SIZE = N_("A picture needs 200 pixels on each side at least, and 24 million in all at most.")
+
+
+class BadPicture(PetitionError):
+    """This cannot be a sharing picture; ``message`` is for the catalogues."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+_ALONE = threading.Lock()
+
+
+def number_of(content: bytes) -> int:
+    """Return the id of a picture: 62 bits of its SHA-256, never 0."""
+    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 2 | 1
+
+
+def number_in(text: str) -> int | None:
+    """Return the id in an address, or None if it is none."""
+    known = text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < 2**63
+    return int(text) if known else None
+
+
+def type_of(content: bytes) -> str:
+    """Return the media type of a picture that may stay as it is. Decodes it. Raises ``BadPicture``."""
+    return _FORMATS[str(_opened(content)[1])]
+
+
+def made_anew(content: bytes) -> tuple[str, bytes]:
+    """Return (media type, content) of the same picture at most ``WIDEST`` wide or high, without whatever else the
+    file held (place and time of the shot, among others). Raises ``BadPicture``.
+
+    One at a time: decoded, a picture takes a hundred megabytes.
+    """
+    with _ALONE:
+        return _made_anew(content)
+
+
+def _made_anew(content: bytes) -> tuple[str, bytes]:
+    picture, _ = _opened(content)
+    picture.thumbnail((WIDEST, WIDEST))
+    if picture.has_transparency_data or picture.mode in {"P", "1"}:
+        made = _saved(picture.convert("RGBA"), "PNG", optimize=True)
+        if len(made) <= MOST_BYTES:
+            return "image/png", made
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
+    for quality in _QUALITIES:
+        made = _saved(picture.convert("RGB"), "JPEG", quality=quality, optimize=True, progressive=True)
+        if len(made) <= MOST_BYTES:
+            return "image/jpeg", made
+    raise BadPicture(TOO_BIG)
+
+
+def _opened(content: bytes) -> tuple[Image.Image, str | None]:
+    """Return the decoded picture, upright, and the name of its format."""
+    if len(content) > MOST_BYTES:
+        raise BadPicture(TOO_BIG)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged metadata, which is dropped anyway
+            picture = Image.open(io.BytesIO(content), formats=tuple(_FORMATS))
+            width, height = picture.size
+            if min(width, height) < LEAST or width * height > MOST_PIXELS:
+                raise BadPicture(BAD_SIZE)
+            picture.load()
+            return _upright(picture), picture.format
+    except Image.DecompressionBombError:
+        raise BadPicture(BAD_SIZE) from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError, struct.error):
+        raise BadPicture(NO_PICTURE) from None
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turn a picture as its camera was held (EXIF's orientation), since that note does not stay."""
+    turns = {3: 180, 6: 270, 8: 90}
+    orientation = picture.getexif().get(0x0112, 1)
+    return picture.rotate(turns[orientation], expand=True) if orientation in turns else picture
+
+
+def _saved(picture: Image.Image, picture_format: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, picture_format, **options)
+    return out.getvalue()

@@ -1,0 +1,69 @@
+"""A draft as the letter that readers would see."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from petition.core.database import Connection, Record
+from petition.core.encryption import LetterKeys
+from petition.drafts.store import Draft
+from petition.letters import markdown, switch_queries
+from petition.letters import queries as letter_queries
+from petition.letters.model import Counts, Letter, State, Tally, Text, Version, digest_of
+from petition.letters.published import Live
+from petition.letters.switches import Switches
+from petition.organizers import queries
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What readers see on a letter's page that is no part of its draft."""
+
+    counts: Counts
+    tallies: tuple[Tally, ...]
+    switches: Switches
+
+
+async def standing_of(conn: Connection, letter: int) -> Standing:
+    """Return how a letter stands now."""
+    counted = await queries.letter_counts(conn, letter)
+    names = ("people", "organizations", "hidden", "imported")
+    counts = Counts(*(counted[name] if counted else 0 for name in names))
+    switches = await switch_queries.of_letter(conn, letter)
+    return Standing(counts, await letter_queries.tallies(conn, letter), switches)
+
+
+async def live_of(standing: Standing, row: Record, draft: Draft, lang: str) -> Live:
+    """Return the letter in ``row`` as it would stand if ``draft`` were published now; ``lang`` if nothing is written.
+
+    A letter that was never published is shown open. Keys are not in it.
+    """
+    now = datetime.now(UTC)
+    # Formatting a text that was made to hurt takes many seconds: others are to be answered meanwhile.
+    return Live(await asyncio.to_thread(_letter, standing, row, draft, lang, now), standing.counts, now)
+
+
+def _letter(standing: Standing, row: Record, draft: Draft, lang: str, now: datetime) -> Letter:
+    frame, written = draft.frame, draft.texts or {lang: ("", "")}
+    texts = {each: Text(title or "…", source, markdown.to_html(source)) for each, (title, source) in written.items()}
+    state = State.OPEN if row["version"] is None else State(row["effective_state"])
+    return Letter(
+        id=row["id"],
+        slug=row["slug"],
+        state=state,
+        goal=frame.goal,
+        opened_at=row["opened_at"],
+        closes_at=frame.closes_at,
+        closed_at=row["closed_at"],
+        names_in_search=frame.names_in_search,
+        rules_version=row["rules_version"],
+        revision=row["revision"],
+        initiators=frame.initiators,
+        addressees=frame.addressees,
+        version=Version((row["version"] or 0) + 1, digest_of(written), now, texts, {}, 0),
+        keys=LetterKeys(None, None),
+        tallies=standing.tallies,
+        switches=standing.switches,
+        next_goals=frame.next_goals,
+        sharing=frame.sharing,
+    )

@@ -1,0 +1,138 @@
+"""The draft of a letter in the database: read, written by several hands, brought before readers.
+
+Titles and texts stand in ``translation``; readers see a version of them. All else that a draft says otherwise than
+readers see waits in ``edit`` until it is published. In a letter that never was published nothing has to wait.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from petition.core.database import Connection, Record
+from petition.core.errors import Refused
+from petition.core.i18n import N_
+from petition.drafts import draft_fields, draft_queries
+from petition.drafts.draft_fields import Frame
+from petition.letters import queries
+
+TOO_LATE = N_(
+    "This can no longer be switched on: people have chosen “Everyone” when it did not mean search engines. "
+    "It can only be switched off."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Who touched a field last, and when."""
+
+    at: datetime
+    organizer: int | None  # None: a command, or somebody who is gone
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A letter as it is being written."""
+
+    letter: int
+    languages: tuple[str, ...]
+    published: bool  # was it ever?
+    fields: Mapping[str, str]
+    shown: Mapping[str, str]  # what readers see, or would see: of titles and texts, the current version's
+    edits: Mapping[str, Edit]
+
+    @property
+    def last(self) -> Edit | None:
+        """The latest edit."""
+        return max(self.edits.values(), key=lambda each: each.at, default=None)
+
+    @property
+    def frame(self) -> Frame:
+        """What surrounds the text."""
+        return draft_fields.read_frame(self.fields, self.languages)
+
+    @property
+    def texts(self) -> dict[str, tuple[str, str]]:
+        """The text: language → (title, Markdown)."""
+        return draft_fields.read_texts(self.fields, self.languages)
+
+    @property
+    def changes(self) -> list[str]:
+        """The fields that readers see otherwise."""
+        return list(draft_fields.changed(self.shown, self.fields))
+
+
+async def load(conn: Connection, row: Record, languages: Collection[str] | None = None) -> Draft:
+    """Return the draft of the letter in ``row``, in these languages; in all that it has if none are given."""
+    letter, version = row["id"], row["version"]
+    texts = await queries.translations(conn, letter)
+    current = (await queries.version(conn, letter, version)).texts if version else {}
+    shown_texts = {lang: (text.title, text.markdown) for lang, text in current.items()}
+    frame = await _frame(conn, row)
+    edits = await draft_queries.edits(conn, letter)
+    if languages is None:
+        touched_in = {lang for each in edits if (lang := each["field"].partition(".")[2])}
+        languages = sorted({*texts, *shown_texts, *frame.sharing, *touched_in})
+    shown = draft_fields.written(frame, shown_texts, languages)
+    waiting = {each["field"]: each["value"] for each in edits if each["value"] is not None}
+    fields = draft_fields.written(frame, texts, languages) | {name: waiting[name] for name in shown if name in waiting}
+    touched = {each["field"]: Edit(each["at"], each["organizer"], each["name"]) for each in edits}
+    return Draft(letter, tuple(languages), version is not None, fields, shown, touched)
+
+
+async def _frame(conn: Connection, row: Record) -> Frame:
+    initiators, addressees = await queries.parties(conn, row["id"])
+    return Frame(
+        goal=row["goal"],
+        next_goals=tuple(row["next_goals"]),
+        closes_at=row["closes_at"],
+        names_in_search=row["names_in_search"],
+        initiators=initiators,
+        addressees=addressees,
+        sharing=await queries.sharing(conn, row["id"]),
+    )
+
+
+async def write(conn: Connection, draft: Draft, changes: Mapping[str, str], by: int | None) -> Draft:
+    """Write fields (canonical) into the draft of a letter that is locked; return the draft as it is then.
+
+    Raises ``Refused`` if names would be shown to search engines that were given under other words.
+    """
+    if not changes:
+        return draft
+    check_names_in_search(draft, changes)
+    fields = {**draft.fields, **changes}
+    after = Draft(draft.letter, draft.languages, draft.published, fields, draft.shown, draft.edits)
+    for lang in {name.partition(".")[2] for name in changes if name.startswith(("title.", "text."))}:
+        text = fields[f"title.{lang}"], fields[f"text.{lang}"]
+        await draft_queries.set_translation(conn, draft.letter, lang, text)
+    await draft_queries.edit(conn, draft.letter, {name: _waiting(after, name) for name in changes}, by)
+    if not draft.published:
+        await settle(conn, after)
+    await draft_queries.drop_unused_pictures(conn, draft.letter)
+    return after
+
+
+def _waiting(draft: Draft, name: str) -> str | None:
+    """Return what has to wait of a field: nothing if readers see it already, or the table of texts holds it."""
+    return (
+        None if name.startswith(("title.", "text.")) or draft.fields[name] == draft.shown[name] else draft.fields[name]
+    )
+
+
+def check_names_in_search(draft: Draft, changes: Mapping[str, str]) -> None:
+    """Raise ``Refused`` where people's names would come to stand in search engines who were promised otherwise."""
+    wanted = changes.get("names_in_search") == draft_fields.YES
+    if wanted and draft.published and draft.shown["names_in_search"] != draft_fields.YES:
+        raise Refused(TOO_LATE, "names_in_search")
+
+
+async def settle(conn: Connection, draft: Draft) -> None:
+    """Have readers see what surrounds the text as the draft has it."""
+    frame = draft.frame
+    given = frame.goal, frame.closes_at, frame.names_in_search, frame.next_goals
+    await queries.set_frame(conn, draft.letter, *given)
+    await queries.set_parties(conn, draft.letter, frame.initiators, frame.addressees)
+    await queries.set_sharing(conn, draft.letter, frame.sharing)
+    await draft_queries.settle(conn, draft.letter)
+    await draft_queries.drop_unused_pictures(conn, draft.letter)

@@ -1,0 +1,1 @@
+"""Exports of signatories, and of addresses encrypted to an owner's key."""

@@ -1,0 +1,87 @@
+"""Addresses of those who wanted updates: an owner registers an age key, and may have the list encrypted to it.
+
+A stolen session must not take the list: a new key works only after three days, of which every owner is told by mail,
+and any of them can revoke it. The web never sees an address: the worker makes the list (``address_jobs``).
+"""
+
+import re
+from datetime import timedelta
+
+from pyrage import RecipientError, x25519
+
+from petition.core import audit_log
+from petition.core import outbox as organizers
+from petition.core.audit_log import TOO_LATE, Whose
+from petition.core.database import Connection
+from petition.core.errors import Refused
+from petition.core.i18n import N_
+from petition.core.outbox import DirectJob, DirectMail
+from petition.exports import address_list_queries as queries
+
+PURPOSE = "address_key"
+WAIT = timedelta(days=3)
+DAYS_KEPT = 7  # of a list
+
+NO_KEY = N_(
+    "This is no age recipient. It begins with age1 and has 62 characters; age-keygen shows it as the public key."
+)
+PRIVATE = N_(
+    "This is a secret key. Never show it to anybody: make a new one, and paste its public key, which begins with age1."
+)
+NOT_YET = N_("This key cannot be used now, or a list is being made already.")
+TOO_MANY_KEYS = N_("There are five keys already. Revoke one first.")
+MOST_KEYS = 5
+
+_RECIPIENT = re.compile("age1[02-9ac-hj-np-z]{58}")
+
+
+async def register(conn: Connection, whose: Whose, typed: str) -> int:
+    """Register a key and have every owner told of it; return its id. Raises ``Refused``."""
+    recipient = typed.strip()
+    if "AGE-SECRET-KEY" in recipient.upper():
+        raise Refused(PRIVATE, "recipient")
+    if not _RECIPIENT.fullmatch(recipient):
+        raise Refused(NO_KEY, "recipient")
+    try:
+        x25519.Recipient.from_str(recipient)
+    except RecipientError:
+        raise Refused(NO_KEY, "recipient") from None
+    if sum(row["revoked_at"] is None for row in await queries.keys(conn, whose.letter)) >= MOST_KEYS:
+        raise Refused(TOO_MANY_KEYS, "recipient")
+    key = await queries.add_key(conn, whose.letter, whose.organizer, recipient, WAIT)
+    await audit_log.write(conn, whose.organizer, whose.letter, "address.key", ids=[key])
+    for owner in await queries.owners(conn, whose.letter):
+        details: dict[str, object] = {"key": key}
+        await organizers.add_job(
+            *(conn, PURPOSE, owner["digest"], owner["sealed"], owner["lang"]), letter=whose.letter, details=details
+        )
+    return key
+
+
+async def revoke(conn: Connection, whose: Whose, key: int) -> None:
+    """Revoke a key, whoever registered it. Raises ``Refused`` the second time."""
+    if not await queries.revoke(conn, whose.letter, key):
+        raise Refused(TOO_LATE)
+    await audit_log.write(conn, whose.organizer, whose.letter, "address.revoke", ids=[key])
+
+
+async def ask(conn: Connection, whose: Whose, key: int) -> int:
+    """Have the worker make a list for a key; return its id. Raises ``Refused``."""
+    job = await queries.ask(conn, whose.letter, key, whose.organizer)
+    if job is None:
+        raise Refused(NOT_YET)
+    await audit_log.write(conn, whose.organizer, whose.letter, "address.ask", ids=[job, key])
+    return job
+
+
+async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
+    """Return the mail that tells an owner of a new key; None once the key is gone."""
+    if job.letter is None:
+        return None
+    row = await queries.about_key(conn, job.letter, int(str(job.details["key"])))
+    if row is None:
+        return None
+    titles = row["titles"] or {}
+    title = titles.get(job.lang) or next(filter(None, titles.values()), row["slug"])
+    told = {"title": title, "who": row["who"] or f"#{row['organizer']}", "slug": row["slug"]}
+    return DirectMail("address_key", told | {"usable_at": row["usable_at"], "key": row["recipient"]}, heeds_never=False)

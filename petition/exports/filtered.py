@@ -1,0 +1,184 @@
+"""Lists of signatures for organizers: what the queue's filter leaves, in columns of one's choice, as it is read.
+
+A slice at a time is read, written and sent; between two of them nothing is held, neither a connection nor a row.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from petition.core.database import Database
+from petition.core.encryption import LetterKeys
+from petition.core.i18n import N_
+from petition.exports.whole_letter import Format
+from petition.formats.csv_rows import written
+from petition.formats.xlsx_writer import Workbook
+from petition.moderation import queue, queue_queries
+from petition.moderation.model import Filter, Line
+from petition.signatures.model import Kind
+
+SLICE = 1000  # rows
+
+# In the order in which they stand in a file; the first eight are those that an import knows.
+COLUMNS: Mapping[str, str] = {
+    "kind": N_("person or organization"),
+    "name": N_("name"),
+    "name_ru": N_("name in Russian"),
+    "affiliation": N_("place of work"),
+    "city": N_("city"),
+    "country": N_("country"),
+    "signed_at": N_("signed at"),
+    "visibility": N_("who sees the name"),
+    "website": N_("website"),
+    "representative": N_("representative"),
+    "position": N_("position"),
+    "imported": N_("imported"),
+    "state": N_("state"),
+    "reason": N_("reason of removal"),
+    "flags": N_("flags"),
+    "lang": N_("language"),
+}
+CHOSEN = tuple(COLUMNS)[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody wants to take out."""
+
+    letter: int
+    wanted: Filter
+    columns: tuple[str, ...]
+    form: Format
+
+    def summary(self) -> str:
+        """Return the filter as the log has it: never what was typed, only that something was."""
+        fields = self.wanted.as_fields()
+        if "q" in fields:
+            fields["q"] = "yes"
+        return ",".join(f"{key}:{value}".lower() for key, value in {"form": self.form.value, **fields}.items())[:200]
+
+
+def cells(line: Line) -> dict[str, str | None]:
+    """Return every column of one signature."""
+    names, person = line.names, line.kind is Kind.PERSON
+    return {
+        "kind": line.kind.value,
+        "name": names.name if person else names.name_en,
+        "name_ru": None if person else names.name_ru,
+        "affiliation": names.affiliation,
+        "city": names.city,
+        "country": line.country,
+        "signed_at": _time(line.signed_at),
+        "visibility": line.visibility,
+        "website": names.website,
+        "representative": None if person else names.name,
+        "position": names.position,
+        "imported": "yes" if line.imported else "no",
+        "state": line.state.value,
+        "reason": line.removed_for.value if line.removed_for else None,
+        "flags": " ".join(line.flags) or None,
+        "lang": line.read_lang,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+class Export:
+    """One list on its way out. ``rows`` tells how many have been handed out so far."""
+
+    def __init__(self, database: Database, keys: LetterKeys, order: Order) -> None:
+        self._database = database
+        self._keys = keys
+        self._order = order
+        self.rows = 0
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the file. Raises ``Unavailable``."""
+        writer = _WRITERS[self._order.form](self._order.columns)
+        yield writer.begin()
+        async for lines in self._slices():
+            piece = await asyncio.to_thread(writer.rows, lines)  # the loop goes on answering others
+            self.rows += len(lines)
+            yield piece
+        for piece in writer.end():
+            yield piece
+
+    async def _slices(self) -> AsyncIterator[list[dict[str, str | None]]]:
+        place, words = queue.TOP, ""
+        if typed := self._order.wanted.q:
+            async with self._database.connection() as conn:
+                words = await queue.search_expression(conn, self._order.letter, typed)
+            if not words:
+                return
+        while True:
+            async with self._database.connection() as conn:
+                rows, end = await queue_queries.page(conn, self._order.letter, self._order.wanted, place, SLICE, words)
+            if rows:
+                yield [cells(queue.line(row, self._keys)) for row in rows]
+            last = rows[-1] if len(rows) == SLICE else end
+            if last is None:
+                return
+            place = (last["listed_at"], last["id"])
+
+
+class _Csv:
+    """With the mark by which Excel knows UTF-8."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+
+    def begin(self) -> bytes:
+        return ("\ufeff" + written(self._columns)).encode()
+
+    def rows(self, rows: Sequence[Mapping[str, str | None]]) -> bytes:
+        return "".join(written([row[name] or "" for name in self._columns]) for row in rows).encode()
+
+    def end(self) -> Sequence[bytes]:
+        return ()
+
+
+class _Json:
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._between = "\n"
+
+    def begin(self) -> bytes:
+        return b"["
+
+    def rows(self, rows: Sequence[Mapping[str, str | None]]) -> bytes:
+        told = (json.dumps({name: row[name] for name in self._columns}, ensure_ascii=False) for row in rows)
+        text, self._between = self._between + ",\n".join(told), ",\n"
+        return text.encode()
+
+    def end(self) -> Sequence[bytes]:
+        return (b"\n]\n",)
+
+
+class _Xlsx:
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._book = Workbook(columns)
+
+    def begin(self) -> bytes:
+        return self._book.take()
+
+    def rows(self, rows: Sequence[Mapping[str, str | None]]) -> bytes:
+        for row in rows:
+            self._book.write([row[name] for name in self._columns])
+        return self._book.take()
+
+    def end(self) -> Sequence[bytes]:
+        self._book.close()
+        return (self._book.take(),)
+
+
+_WRITERS: Mapping[Format, Callable[[Sequence[str]], Any]] = {
+    Format.CSV: _Csv,
+    Format.JSON: _Json,
+    Format.XLSX: _Xlsx,
+}

@@ -1,0 +1,1 @@
+"""CSV, XLSX, encodings, dates: readers and writers that know nothing of petitions."""

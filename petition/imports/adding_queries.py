@@ -1,0 +1,160 @@
+"""All SQL of taking in signatories from a file."""
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+
+from petition.core.database import Connection, Record
+
+HOLD_LETTER = "SELECT id FROM letter WHERE id = $1 AND state <> 'gone' FOR KEY SHARE"
+
+LONG = 3600.0  # seconds; a large file may take its time, nobody waits for it
+
+STAGED = (
+    *("line", "id", "kind", "digest", "import_key", "signed_at", "visibility", "country"),
+    *("name", "affiliation", "city", "name_key", "private", "entry"),
+)
+
+CREATE_STAGED = """
+CREATE TEMPORARY TABLE staged (
+  line integer, id bigint, kind kind, digest bytea, import_key bytea, signed_at timestamptz, visibility visibility,
+  country text, name text, affiliation text, city text, name_key text, private bytea,
+  entry integer, -- which of the file's organizations
+  organization bigint
+) ON COMMIT DROP
+"""
+
+INDEX_STAGED = "CREATE INDEX ON staged (kind, digest) WHERE digest IS NOT NULL"
+
+DROP_BARRED = "DELETE FROM staged USING bar WHERE bar.letter = $1 AND bar.digest = staged.digest"
+
+DROP_REPEATED = """
+DELETE FROM staged s WHERE s.digest IS NOT NULL AND EXISTS (
+  SELECT FROM staged before WHERE before.kind = s.kind AND before.digest = s.digest AND before.line < s.line
+)
+"""
+
+DROP_KNOWN = """
+DELETE FROM staged s WHERE EXISTS (
+  SELECT FROM signature known WHERE known.letter = $1 AND known.import_key = s.import_key
+) OR EXISTS (
+  SELECT FROM signature known WHERE known.letter = $1 AND known.kind = s.kind AND known.digest = s.digest
+)
+"""
+
+STAGED_ENTRIES = "SELECT DISTINCT entry FROM staged WHERE entry IS NOT NULL"
+
+PLACE_STAGED = """
+UPDATE staged s SET organization = u.organization FROM unnest($1::integer[], $2::bigint[]) AS u (entry, organization)
+WHERE s.entry = u.entry
+"""
+
+COUNT_STAGED = """
+SELECT count(*) AS signatures, count(*) FILTER (WHERE kind = 'person') AS people,
+       count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden
+FROM staged
+"""
+
+# Of those that were added: somebody may have confirmed from the same mailbox meanwhile, under another name.
+STAGED_WORDS = """
+SELECT DISTINCT word FROM staged s, string_to_table(s.name_key, ' ') AS word
+WHERE s.name_key IS NOT NULL AND word <> ''
+  AND EXISTS (SELECT FROM signature added WHERE added.letter = $1 AND added.id = s.id)
+"""
+
+# Two imports at once must not get one number. (The lock's number is "intk".)
+LOCK_NUMBERS = "SELECT pg_advisory_xact_lock(1768846443, $1)"
+
+NUMBER_OF_IMPORT = """
+INSERT INTO intake (letter, number, organizer, state, ended_at)
+SELECT $1, coalesce(max(number), 0) + 1, $2, $3, CASE WHEN $3 = 'done' THEN now() END FROM intake WHERE letter = $1
+RETURNING number
+"""
+
+# In the order in which confirming takes mailboxes too. The list keeps the order of the file among rows of one time: the
+# first is the newest.
+ADD_STAGED = """
+WITH added AS (
+  INSERT INTO signature (letter, import, id, organization, signed_at, listed_at, kind, state, visibility, country,
+                         digest, import_key, name, affiliation, city, name_key, private)
+  SELECT $1, $2, id, organization, signed_at,
+         coalesce(signed_at, now()) + (max(line) OVER () - line) * interval '1 microsecond', kind, 'confirmed',
+         visibility, country, digest, import_key, name, affiliation, city, name_key, private
+  FROM staged ORDER BY kind, digest, import_key
+  ON CONFLICT DO NOTHING RETURNING kind, visibility
+)
+SELECT count(*) AS signatures, count(*) FILTER (WHERE kind = 'person') AS people,
+       count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden
+FROM added
+"""
+
+
+async def hold_letter(conn: Connection, letter: int) -> bool:
+    """Keep a letter from being taken down until the transaction ends; tell whether it has not been already."""
+    return await conn.fetchval(HOLD_LETTER, letter) is not None
+
+
+async def stage(conn: Connection, rows: Iterable[Sequence[object]] | AsyncIterable[Sequence[object]]) -> None:
+    """Copy rows (``STAGED``) as they are made into a table that only this transaction sees."""
+    await conn.execute(CREATE_STAGED)
+    await conn.copy_records_to_table("staged", records=rows, columns=STAGED, timeout=LONG)
+    await _staged_all(conn)
+
+
+async def stage_by(conn: Connection, fill: Callable[[Connection], Awaitable[None]]) -> None:
+    """Do the same with rows that ``fill`` puts into the table ``staged`` by SQL."""
+    await conn.execute(CREATE_STAGED)
+    await fill(conn)
+    await _staged_all(conn)
+
+
+async def _staged_all(conn: Connection) -> None:
+    await conn.execute(INDEX_STAGED, timeout=LONG)
+    await conn.execute("ANALYZE staged", timeout=LONG)
+
+
+async def drop_barred(conn: Connection, letter: int) -> int:
+    """Leave out the mailboxes that a moderator removed; return how many."""
+    return int((await conn.execute(DROP_BARRED, letter, timeout=LONG)).split()[-1])
+
+
+async def drop_known(conn: Connection, letter: int) -> None:
+    """Leave out what is there already, or stands earlier in the file."""
+    await conn.execute(DROP_REPEATED, timeout=LONG)
+    await conn.execute(DROP_KNOWN, letter, timeout=LONG)
+
+
+async def entries(conn: Connection) -> list[int]:
+    """Return the numbers of the file's organizations that are left."""
+    return [row["entry"] for row in await conn.fetch(STAGED_ENTRIES, timeout=LONG)]
+
+
+async def place(conn: Connection, entries: Sequence[int], organizations: Sequence[int]) -> None:
+    """Attach the rows to their organizations."""
+    await conn.execute(PLACE_STAGED, entries, organizations, timeout=LONG)
+
+
+async def staged(conn: Connection) -> Record:
+    """Return how many signatures, people, hidden people are left."""
+    return _one(await conn.fetchrow(COUNT_STAGED, timeout=LONG))
+
+
+async def words(conn: Connection, letter: int) -> list[str]:
+    """Return the words of the public names that were added."""
+    return [row["word"] for row in await conn.fetch(STAGED_WORDS, letter, timeout=LONG)]
+
+
+async def number(conn: Connection, letter: int, organizer: int | None = None, state: str = "done") -> int:
+    """Begin the letter's next import; return its number."""
+    await conn.execute(LOCK_NUMBERS, letter, timeout=LONG)
+    found: int = await conn.fetchval(NUMBER_OF_IMPORT, letter, organizer, state, timeout=LONG)
+    return found
+
+
+async def add(conn: Connection, letter: int, import_number: int) -> Record:
+    """Add what is staged; return how many signatures, people, hidden people that made."""
+    return _one(await conn.fetchrow(ADD_STAGED, letter, import_number, timeout=LONG))
+
+
+def _one(row: Record | None) -> Record:
+    if row is None:
+        raise LookupError("an aggregate has always one row")
+    return row

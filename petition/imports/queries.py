@@ -1,0 +1,330 @@
+"""All SQL of imports made at the desk: their files, what was found in them, how far they are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from petition.core.database import Connection, Record
+
+LONG = 3600.0  # seconds
+
+ONE = """
+SELECT i.*, o.name AS who FROM intake i LEFT JOIN organizer o ON o.id = i.organizer
+WHERE i.letter = $1 AND i.number = $2
+"""
+
+NEWEST = """
+SELECT i.*, o.name AS who FROM intake i LEFT JOIN organizer o ON o.id = i.organizer
+WHERE i.letter = $1 AND (i.state <> 'uploading' OR i.organizer = $2) ORDER BY i.number DESC LIMIT 100
+"""
+
+ADD_PART = "INSERT INTO intake_part (letter, number, part, bytes) VALUES ($1, $2, $3, $4)"
+
+PARTS = "SELECT bytes FROM intake_part WHERE letter = $1 AND number = $2 ORDER BY part"
+
+DROP_PARTS = "DELETE FROM intake_part WHERE letter = $1 AND number = $2"
+
+UPLOADED = """
+UPDATE intake SET state = 'reading', about = $3, changed = changed + 1
+WHERE letter = $1 AND number = $2 AND state = 'uploading'
+"""
+
+DROP = "DELETE FROM intake WHERE letter = $1 AND number = $2 AND state = 'uploading'"
+
+# How many one organizer's letter has under way, so that nobody fills the disk.
+UNDER_WAY = """
+SELECT count(*) FROM intake WHERE letter = $1 AND state IN ('uploading', 'reading', 'mapping', 'checking', 'checked',
+                                                           'importing')
+"""
+
+# Compare and set: whoever comes second changes nothing.
+MOVE = """
+UPDATE intake SET state = $5, changed = changed + 1, progress = 0,
+       problems = CASE WHEN $5 = 'mapping' THEN 0 ELSE problems END,
+       plan = coalesce($6, plan), encoding = coalesce($7, encoding), delimiter = coalesce($8, delimiter),
+       ended_at = CASE WHEN $5 = 'cancelled' THEN now() END,
+       about = CASE WHEN $5 <> 'cancelled' THEN about END
+WHERE letter = $1 AND number = $2 AND state = ANY($3::text[]) AND ($4::integer IS NULL OR changed = $4)
+"""
+
+CANDIDATES = """
+SELECT letter, number FROM intake WHERE state IN ('reading', 'checking', 'importing', 'undoing', 'redoing')
+ORDER BY created_at LIMIT 20
+"""
+
+# Whoever works on an import holds this, and lets go of it by ending in whatever way.
+LOCK = "SELECT pg_try_advisory_xact_lock($1::bigint << 32 | $2::bigint)"
+
+JOB = """
+SELECT i.letter, i.number, i.organizer, i.state, i.about, i.format, i.encoding, i.delimiter, i.plan, i.report,
+       l.wrapped_digest_key, l.wrapped_name_key, l.rules_version
+FROM intake i JOIN letter l ON l.id = i.letter
+WHERE i.letter = $1 AND i.number = $2 AND i.state IN ('reading', 'checking', 'importing', 'undoing', 'redoing')
+"""
+
+PROGRESS = "UPDATE intake SET progress = $4 WHERE letter = $1 AND number = $2 AND state = $3 RETURNING number"
+
+FOUND = """
+UPDATE intake SET state = 'mapping', format = $3, encoding = $4, delimiter = $5, about = $6, plan = $7, total = $8,
+       progress = 0, changed = changed + 1
+WHERE letter = $1 AND number = $2 AND state = 'reading'
+"""
+
+DROP_PROBLEMS = "DELETE FROM intake_problem WHERE letter = $1 AND number = $2"
+
+CHECKED = """
+UPDATE intake SET state = 'checked', report = $3, problems = $4, progress = 0, changed = changed + 1
+WHERE letter = $1 AND number = $2 AND state = 'checking'
+"""
+
+ENDED = """
+UPDATE intake SET state = $4, report = coalesce(report, '{}') || $5, about = NULL, progress = 0, changed = changed + 1,
+       ended_at = now()
+WHERE letter = $1 AND number = $2 AND state = $3
+"""
+
+FAILED = """
+UPDATE intake SET state = CASE state WHEN 'undoing' THEN 'done' WHEN 'redoing' THEN 'undone' ELSE 'failed' END,
+       failure = $4, about = NULL, ended_at = now(), changed = changed + 1
+WHERE letter = $1 AND number = $2 AND state = $3
+"""
+
+PROBLEMS = """
+SELECT line, field, reason FROM intake_problem WHERE letter = $1 AND number = $2 AND line > $3 ORDER BY line LIMIT $4
+"""
+
+EXPIRE = """
+UPDATE intake SET state = 'cancelled', about = NULL, failure = $1, ended_at = now(), changed = changed + 1
+WHERE (state IN ('reading', 'mapping', 'checking', 'checked') AND created_at < now() - interval '24 hours')
+   OR (state = 'uploading' AND created_at < now() - interval '1 hour')
+"""
+
+DROP_OLD_PARTS = """
+DELETE FROM intake_part p USING intake i WHERE i.letter = p.letter AND i.number = p.number
+  AND i.state NOT IN ('uploading', 'reading', 'mapping', 'checking', 'checked', 'importing')
+"""
+
+DROP_OLD_PROBLEMS = """
+DELETE FROM intake_problem p USING intake i WHERE i.letter = p.letter AND i.number = p.number
+  AND i.ended_at < now() - interval '7 days'
+"""
+
+DROP_OLD_UNDONE = """
+DELETE FROM undone WHERE (letter, number, signature) IN (
+  SELECT letter, number, signature FROM undone WHERE at < now() - interval '7 days' LIMIT 5000)
+"""
+
+# Those on whom nobody has decided since, and of whom nothing hangs that somebody wrote.
+LOCK_IMPORTED = """
+SELECT s.id, s.kind, s.state, s.visibility, s.organization, s.name_key FROM signature s
+WHERE s.letter = $1 AND s.import = $2 AND s.id > $3 AND s.state IN ('confirmed', 'held') AND s.last_act IS NULL
+  AND NOT EXISTS (SELECT FROM note n WHERE n.letter = s.letter AND n.signature = s.id)
+ORDER BY s.id LIMIT $4 FOR UPDATE
+"""
+
+LEFT = """
+SELECT count(*) FROM signature s WHERE s.letter = $1 AND s.import = $2 AND s.state IN ('confirmed', 'held')
+"""
+
+# With what readers have reported, which goes with the row.
+KEEP_UNDONE = """
+INSERT INTO undone (letter, number, signature, fields, organization)
+SELECT s.letter, $2, s.id,
+       to_jsonb(s) || jsonb_build_object('reports', ARRAY(
+         SELECT to_jsonb(r) FROM report r WHERE r.letter = s.letter AND r.signature = s.id ORDER BY r.id)),
+       CASE WHEN o.id IS NOT NULL THEN jsonb_build_object('en', o.name_en, 'ru', o.name_ru, 'website', o.website) END
+FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+WHERE s.letter = $1 AND s.id = ANY($3::bigint[])
+"""
+
+DROP_SIGNATURES = "DELETE FROM signature WHERE letter = $1 AND id = ANY($2::bigint[])"
+
+STAGE_UNDONE = """
+INSERT INTO staged (line, id, kind, digest, import_key, signed_at, visibility, country, name, affiliation, city,
+                    name_key, private, entry)
+SELECT row_number() OVER (ORDER BY s.listed_at DESC, s.id DESC), s.id, s.kind, s.digest, s.import_key, s.signed_at,
+       s.visibility, s.country, s.name, s.affiliation, s.city, s.name_key, s.private,
+       CASE WHEN u.organization IS NOT NULL THEN dense_rank() OVER (ORDER BY u.organization) END
+FROM undone u CROSS JOIN LATERAL jsonb_populate_record(NULL::signature, u.fields) AS s
+WHERE u.letter = $1 AND u.number = $2
+"""
+
+UNDONE_ORGANIZATIONS = """
+SELECT t.entry, u.organization, coalesce(min(t.signed_at), now()) AS listed_at
+FROM staged t JOIN undone u ON u.letter = $1 AND u.number = $2 AND u.signature = t.id
+WHERE t.entry IS NOT NULL GROUP BY t.entry, u.organization ORDER BY t.entry
+"""
+
+RESTORE_FLAGS = """
+UPDATE signature s SET flags = ARRAY(SELECT jsonb_array_elements_text(u.fields -> 'flags'))
+FROM undone u
+WHERE u.letter = $1 AND u.number = $2 AND u.fields -> 'flags' <> '[]'
+  AND s.letter = u.letter AND s.id = u.signature AND s.import = u.number
+"""
+
+RESTORE_REPORTS = """
+INSERT INTO report (letter, signature, reason, note, at, settled_by)
+SELECT s.letter, s.id, r.reason, r.note, r.at, r.settled_by
+FROM undone u JOIN signature s ON s.letter = u.letter AND s.id = u.signature AND s.import = u.number
+CROSS JOIN LATERAL jsonb_populate_recordset(NULL::report, u.fields -> 'reports') AS r
+WHERE u.letter = $1 AND u.number = $2 AND u.fields -> 'reports' <> '[]' ORDER BY r.id
+"""
+
+UNDONE = "SELECT count(*) FROM undone WHERE letter = $1 AND number = $2"
+
+DROP_UNDONE = "DELETE FROM undone WHERE letter = $1 AND number = $2"
+
+
+async def one(conn: Connection, letter: int, number: int) -> Record | None:
+    """Return one import of a letter."""
+    return await conn.fetchrow(ONE, letter, number)
+
+
+async def newest(conn: Connection, letter: int, organizer: int) -> list[Record]:
+    """Return the newest 100 imports of a letter."""
+    return await conn.fetch(NEWEST, letter, organizer)
+
+
+async def under_way(conn: Connection, letter: int) -> int:
+    """Return how many imports of a letter have a file."""
+    found: int = await conn.fetchval(UNDER_WAY, letter)
+    return found
+
+
+async def add_part(conn: Connection, letter: int, number: int, part: int, content: bytes) -> None:
+    """Keep one piece of a file."""
+    await conn.execute(ADD_PART, letter, number, part, content)
+
+
+async def parts(conn: Connection, letter: int, number: int) -> list[bytes]:
+    """Return the pieces of a file as they are kept."""
+    return [row["bytes"] for row in await conn.fetch(PARTS, letter, number, timeout=LONG)]
+
+
+async def drop_parts(conn: Connection, letter: int, number: int) -> None:
+    """Forget a file."""
+    await conn.execute(DROP_PARTS, letter, number, timeout=LONG)
+
+
+async def uploaded(conn: Connection, letter: int, number: int, about: bytes) -> None:
+    """Say that all of a file is there."""
+    await conn.execute(UPLOADED, letter, number, about)
+
+
+async def drop(conn: Connection, letter: int, number: int) -> None:
+    """Forget an upload that was broken off."""
+    await conn.execute(DROP, letter, number, timeout=LONG)
+
+
+async def move(
+    conn: Connection,
+    letter: int,
+    number: int,
+    before: Sequence[str],
+    changed: int | None,
+    after: str,
+    *,
+    plan: Mapping[str, Any] | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> bool:
+    """Change the state if it is one of ``before`` and nobody has changed anything since; tell whether it was so."""
+    status = await conn.execute(MOVE, letter, number, before, changed, after, plan, encoding, delimiter)
+    return status.endswith(" 1")
+
+
+async def take(conn: Connection) -> Record | None:
+    """Return an import that waits for the worker, to be worked on in this transaction and nowhere else."""
+    for row in await conn.fetch(CANDIDATES):
+        if await conn.fetchval(LOCK, row["letter"], row["number"]):
+            job = await conn.fetchrow(JOB, row["letter"], row["number"])  # another may have just finished it
+            if job is not None:
+                return job
+    return None
+
+
+async def progress(conn: Connection, letter: int, number: int, state: str, done: int) -> bool:
+    """Note how far an import has come; tell whether it is still wanted."""
+    return await conn.fetchval(PROGRESS, letter, number, state, done) is not None
+
+
+async def found(conn: Connection, letter: int, number: int, what: Sequence[object]) -> None:
+    """Note what a file is: format, encoding, delimiter, about, plan, total."""
+    await conn.execute(FOUND, letter, number, *what)
+
+
+async def checked(
+    conn: Connection, letter: int, number: int, report: Mapping[str, int], problems: Sequence[tuple[int, str, str]]
+) -> None:
+    """Note what an import would do, and the rows (line, field, reason) that cannot be taken in."""
+    await conn.execute(DROP_PROBLEMS, letter, number, timeout=LONG)
+    rows = [(letter, number, *problem) for problem in dict((each[0], each) for each in problems).values()]
+    columns = ("letter", "number", "line", "field", "reason")
+    await conn.copy_records_to_table("intake_problem", records=rows, columns=columns, timeout=LONG)
+    await conn.execute(CHECKED, letter, number, dict(report), len(rows))
+
+
+async def ended(conn: Connection, letter: int, number: int, before: str, after: str, report: Mapping[str, int]) -> bool:
+    """Note that an import or its undoing has ended; tell whether it was still wanted."""
+    return (await conn.execute(ENDED, letter, number, before, after, dict(report))).endswith(" 1")
+
+
+async def failed(conn: Connection, letter: int, number: int, before: str, why: str) -> None:
+    """Note that it cannot be done, and forget the file."""
+    await conn.execute(FAILED, letter, number, before, why)
+    await conn.execute(DROP_PARTS, letter, number, timeout=LONG)
+
+
+async def problems(conn: Connection, letter: int, number: int, after: int, limit: int) -> list[Record]:
+    """Return rows that cannot be taken in, by line, from behind line ``after`` on."""
+    return await conn.fetch(PROBLEMS, letter, number, after, limit)
+
+
+async def lock_imported(conn: Connection, letter: int, number: int, after: int, limit: int) -> list[Record]:
+    """Return signatures of an import whose id is above ``after``, locked, by id."""
+    return await conn.fetch(LOCK_IMPORTED, letter, number, after, limit, timeout=LONG)
+
+
+async def left(conn: Connection, letter: int, number: int) -> int:
+    """Return how many signatures of an import still stand."""
+    standing: int = await conn.fetchval(LEFT, letter, number, timeout=LONG)
+    return standing
+
+
+async def keep_undone(conn: Connection, letter: int, number: int, ids: Sequence[int]) -> None:
+    """Move signatures out of the letter, to where they can be brought back from."""
+    await conn.execute(KEEP_UNDONE, letter, number, ids, timeout=LONG)
+    await conn.execute(DROP_SIGNATURES, letter, ids, timeout=LONG)
+
+
+async def stage_undone(conn: Connection, letter: int, number: int) -> None:
+    """Put what undoing took away into the table ``staged`` (see ``import_queries.stage_by``)."""
+    await conn.execute(STAGE_UNDONE, letter, number, timeout=LONG)
+
+
+async def undone_organizations(conn: Connection, letter: int, number: int) -> list[Record]:
+    """Return the organizations of what is staged so: entry, organization (names, website), listed_at."""
+    return await conn.fetch(UNDONE_ORGANIZATIONS, letter, number, timeout=LONG)
+
+
+async def undone(conn: Connection, letter: int, number: int) -> int:
+    """Return how many signatures can be brought back."""
+    standing: int = await conn.fetchval(UNDONE, letter, number, timeout=LONG)
+    return standing
+
+
+async def restore_what_was_noted(conn: Connection, letter: int, number: int) -> None:
+    """Give those who are back the flags they had, and what readers had reported."""
+    await conn.execute(RESTORE_FLAGS, letter, number, timeout=LONG)
+    await conn.execute(RESTORE_REPORTS, letter, number, timeout=LONG)
+
+
+async def drop_undone(conn: Connection, letter: int, number: int) -> None:
+    """Forget what could have been brought back."""
+    await conn.execute(DROP_UNDONE, letter, number, timeout=LONG)
+
+
+async def forget(conn: Connection, why: str) -> int:
+    """Cancel imports that nobody finished in a day, delete files and what is older still; return how many rows."""
+    await conn.execute(EXPIRE, why)
+    statements = (DROP_OLD_PARTS, DROP_OLD_PROBLEMS, DROP_OLD_UNDONE)
+    return sum([int((await conn.execute(each, timeout=LONG)).split()[-1]) for each in statements])

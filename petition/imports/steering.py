@@ -1,0 +1,142 @@
+"""Imports as organizers steer them: upload, mapping, start, cancel, undo. The work is the worker's (``jobs``)."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from petition.core import audit_log
+from petition.core.audit_log import TOO_LATE, Whose
+from petition.core.database import Connection, Database
+from petition.core.encryption import LetterKeys
+from petition.core.errors import NotFound, Refused
+from petition.core.i18n import N_
+from petition.formats.encodings import NAMES
+from petition.formats.tables import CSV, DELIMITERS
+from petition.imports import adding_queries, column_mapping, queries
+from petition.imports.model import MOST_BYTES, About, Intake, State, intake_in
+
+PART = 256 * 1024  # bytes that are encrypted and stored at once
+MOST_UNDER_WAY = 5
+
+TOO_LARGE = N_("This file is larger than 32 MB. Please part it, or save it as CSV.")
+TOO_MANY = N_("Five imports of this letter are under way. Please finish or cancel one first.")
+HAS_PROBLEMS = N_("Some rows cannot be taken in. Correct the file, or say that they are to be left out.")
+NOTHING_TO_REDO = N_("There is nothing left to bring back.")
+WHAT = N_("Please choose what to do.")
+
+
+class Oversized(Exception):
+    """The file is larger than ``MOST_BYTES``."""
+
+
+async def begin(conn: Connection, whose: Whose) -> int:
+    """Begin an import whose file is about to come; return its number. Raises ``Refused``, ``Gone``."""
+    await audit_log.hold(conn, whose.letter)
+    number = await adding_queries.number(conn, whose.letter, whose.organizer, State.UPLOADING.value)
+    if await queries.under_way(conn, whose.letter) > MOST_UNDER_WAY:
+        raise Refused(TOO_MANY, "file")
+    return number
+
+
+async def store(database: Database, whose: Whose, keys: LetterKeys, number: int, pieces: AsyncIterator[bytes]) -> int:
+    """Encrypt and keep a file as it comes in; return how many bytes. Raises ``Oversized``, ``Gone``.
+
+    Between two parts nothing is held, neither a connection nor more than one part.
+    """
+    held, size, part = bytearray(), 0, 0
+    async for piece in pieces:
+        held += piece
+        size += len(piece)
+        if size > MOST_BYTES:
+            raise Oversized
+        if len(held) >= PART:
+            await _keep(database, whose, keys, number, part, bytes(held))
+            held.clear()
+            part += 1
+    if held:
+        await _keep(database, whose, keys, number, part, bytes(held))
+    return size
+
+
+async def _keep(database: Database, whose: Whose, keys: LetterKeys, number: int, part: int, content: bytes) -> None:
+    async with database.transaction() as conn:
+        await audit_log.hold(conn, whose.letter)
+        await queries.add_part(conn, whose.letter, number, part, keys.encrypt(content))
+
+
+async def uploaded(conn: Connection, whose: Whose, keys: LetterKeys, number: int, name: str) -> None:
+    """Hand a file over to the worker."""
+    await queries.uploaded(conn, whose.letter, number, About(_plain(name)).hidden(keys))
+    await audit_log.write(conn, whose.organizer, whose.letter, "import.upload", ids=[number])
+
+
+def _plain(name: str) -> str:
+    """Return a file's name without its folder and without what cannot be seen."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in last if letter.isprintable())[:100]
+
+
+async def read(conn: Connection, letter: int, number: int) -> Intake:
+    """Return an import. Raises ``NotFound``."""
+    row = await queries.one(conn, letter, number)
+    if row is None:
+        raise NotFound("there is no such import")
+    return intake_in(row)
+
+
+async def move(conn: Connection, whose: Whose, keys: LetterKeys, number: int, form: Mapping[str, str]) -> None:
+    """Do the step that a form asks for. Raises ``Refused``, ``NotFound``."""
+    now = await read(conn, whose.letter, number)
+    step = form.get("step", "")
+    if step not in _STEPS:
+        raise Refused(WHAT)
+    before, after = _STEPS[step]
+    more = await _asked(conn, whose, keys, now, step, form)
+    seen = int(form["changed"]) if form.get("changed", "").isdecimal() and len(form["changed"]) < 9 else None
+    wanted = tuple(each.value for each in before)
+    if not await queries.move(conn, whose.letter, number, wanted, seen, after.value, **more):
+        raise Refused(TOO_LATE)
+    if after is State.CANCELLED:
+        await queries.drop_parts(conn, whose.letter, number)
+    if step in _LOGGED:
+        await audit_log.write(
+            *(conn, whose.organizer, whose.letter, f"import.{step}"),
+            ids=[number],
+            before=now.state.value,
+            after=after.value,
+        )
+
+
+_STEPS: Mapping[str, tuple[tuple[State, ...], State]] = {
+    "again": ((State.MAPPING,), State.READING),  # with another encoding or delimiter
+    "check": ((State.MAPPING,), State.CHECKING),
+    "back": ((State.CHECKED,), State.MAPPING),
+    "start": ((State.CHECKED,), State.IMPORTING),
+    "cancel": (
+        (State.UPLOADING, State.READING, State.MAPPING, State.CHECKING, State.CHECKED, State.IMPORTING),
+        State.CANCELLED,
+    ),
+    "undo": ((State.DONE,), State.UNDOING),
+    "redo": ((State.UNDONE,), State.REDOING),
+}
+_LOGGED = {"start", "cancel", "undo", "redo"}
+
+
+async def _asked(
+    conn: Connection, whose: Whose, keys: LetterKeys, now: Intake, step: str, form: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what else a step changes. Raises ``Refused`` where it makes no sense."""
+    if step == "again" and now.format == CSV:
+        encoding, delimiter = form.get("encoding", ""), form.get("delimiter", "")
+        if encoding in NAMES and delimiter in DELIMITERS:
+            return {"encoding": encoding, "delimiter": delimiter}
+        raise Refused(WHAT)
+    if step == "check" and now.state is State.MAPPING:
+        about = About.revealed(now.about, keys)
+        return {"plan": column_mapping.plan_of(form, len(about.header), about.orders).as_json()}
+    if step == "start" and now.plan and now.problems:
+        if form.get("skip") != "1":
+            raise Refused(HAS_PROBLEMS, "skip")
+        return {"plan": now.plan.as_json() | {"skip": True}}
+    if step == "redo" and not await queries.undone(conn, whose.letter, now.number):
+        raise Refused(NOTHING_TO_REDO)
+    return {}

@@ -1,0 +1,21 @@
+"""A letter's keys, for those who may read the names that only organizers see."""
+
+from petition.core.database import Connection, Record
+from petition.core.encryption import LetterKeys, Wrapper
+from petition.core.errors import NotFound
+from petition.letters import queries
+
+
+async def keys_for(conn: Connection, letter: int, wrapper: Wrapper) -> LetterKeys:
+    """Return a letter's keys. Raises ``NotFound``."""
+    row = await queries.letter_keys(conn, letter)
+    if row is None:
+        raise NotFound("there is no such letter")
+    return keys_of(row, wrapper)
+
+
+def keys_of(row: Record, wrapper: Wrapper) -> LetterKeys:
+    """Return the unwrapped keys in a letter's row."""
+    wrapped = row["wrapped_digest_key"], row["wrapped_name_key"]
+    digest_key, name_key = (None if each is None else wrapper.unwrap(each) for each in wrapped)
+    return LetterKeys(digest_key, name_key)

@@ -1,0 +1,58 @@
+"""Where a letter stands after publication: closing, reopening, archiving. Moves begin where they were seen to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from petition.core import audit_log
+from petition.core.database import Connection
+from petition.core.errors import Gone, Refused
+from petition.core.i18n import N_
+from petition.letters import lifecycle_queries as queries
+from petition.letters.model import State
+
+KEYS_GONE = N_(
+    "This letter cannot be opened again: 30 days after it closed, the key was destroyed that tells who has signed. "
+    "The same mailbox could sign twice."
+)
+CHANGED = N_("A colleague was faster. Here is how it is now.")
+
+
+class Move(StrEnum):
+    """What an organizer does with a published letter."""
+
+    CLOSE = "close"
+    REOPEN = "reopen"
+    ARCHIVE = "archive"
+    UNARCHIVE = "unarchive"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """From where to where a move leads, and what leads back."""
+
+    before: State
+    after: State
+    back: Move
+    statement: str
+
+
+WAYS: Mapping[Move, Way] = {
+    Move.CLOSE: Way(State.OPEN, State.CLOSED, Move.REOPEN, queries.CLOSE),
+    Move.REOPEN: Way(State.CLOSED, State.OPEN, Move.CLOSE, queries.REOPEN),
+    Move.ARCHIVE: Way(State.CLOSED, State.ARCHIVED, Move.UNARCHIVE, queries.ARCHIVE),
+    Move.UNARCHIVE: Way(State.ARCHIVED, State.CLOSED, Move.ARCHIVE, queries.UNARCHIVE),
+}
+
+
+async def move(conn: Connection, by: int | None, letter: int, what: Move) -> None:
+    """Move a letter, in this transaction. Raises ``Refused`` if it does not stand where the move begins, ``Gone``."""
+    way = WAYS[what]
+    if not await queries.move(conn, way.statement, letter):
+        now = await queries.state(conn, letter)
+        if now and now["state"] == State.GONE:
+            raise Gone("the letter was taken down")
+        if what is Move.REOPEN and now and now["state"] == State.CLOSED and not now["has_digest_key"]:
+            raise Refused(KEYS_GONE)
+        raise Refused(CHANGED, "first")
+    await audit_log.write(conn, by, letter, f"letter.{what}", before=way.before, after=way.after)

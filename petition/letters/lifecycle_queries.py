@@ -1,0 +1,126 @@
+"""All SQL of a letter's states, and of taking it down."""
+
+from petition.core.database import Connection, Record
+
+STATE = """
+SELECT id, l.effective_state AS state, wrapped_digest_key IS NOT NULL AS has_digest_key FROM letter l WHERE id = $1
+"""
+
+CLOSE = """
+UPDATE letter l SET state = 'closed', closed_at = now(), revision = revision + 1
+WHERE id = $1 AND l.effective_state = 'open' RETURNING id
+"""
+
+# A closing date that has passed would close it again at once.
+REOPEN = """
+UPDATE letter l SET state = 'open', closed_at = NULL, revision = revision + 1,
+       closes_at = CASE WHEN closes_at > now() THEN closes_at END
+WHERE id = $1 AND l.effective_state = 'closed' AND wrapped_digest_key IS NOT NULL RETURNING id
+"""
+
+# From here on it waits for nobody; the clock of its keys goes on.
+ARCHIVE = """
+UPDATE letter l SET state = 'archived', closed_at = coalesce(closed_at, closes_at, now()), revision = revision + 1
+WHERE id = $1 AND l.effective_state = 'closed' RETURNING id
+"""
+
+UNARCHIVE = """
+UPDATE letter l SET state = 'closed', revision = revision + 1 WHERE id = $1 AND l.effective_state = 'archived'
+RETURNING id
+"""
+
+# Alone with the letter: whoever adds anything to it holds its row, and is waited for; whoever comes later sees that it
+# is gone. Nothing else is held meanwhile, so that nobody waits in a circle.
+LOCK_ALONE = "SELECT id, slug, l.effective_state AS state FROM letter l WHERE id = $1 FOR UPDATE"
+
+TAKE_DOWN = """
+UPDATE letter SET state = 'gone', goal = NULL, next_goals = '{}', opened_at = NULL, closes_at = NULL, closed_at = NULL,
+       names_in_search = false, wrapped_digest_key = NULL, wrapped_name_key = NULL, version = NULL,
+       revision = revision + 1, created_at = now()
+WHERE id = $1
+"""
+
+LAST_MOVED = """
+SELECT l.act, l.at, coalesce(nullif(o.name, ''), '#' || l.organizer) AS who
+FROM log l LEFT JOIN organizer o ON o.id = l.organizer
+WHERE l.letter = $1 AND l.act LIKE 'letter.%' ORDER BY l.id DESC LIMIT 1
+"""
+
+GONE_LETTERS = "SELECT id FROM letter WHERE state = 'gone' ORDER BY id"
+
+# An organization stays while a signature does: somebody may be attaching one to it.
+ONLY_IF = {"organization": " AND NOT EXISTS (SELECT FROM signature s WHERE s.letter = $1)"}
+
+# Every table with rows of letters but the log, which holds numbers only; what refers to others comes before them.
+# Rows that somebody works on at this moment are skipped; they are asked for again.
+DROP_ROWS = {
+    table: f"""
+DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+  SELECT ctid FROM {table} WHERE letter = $1{ONLY_IF.get(table, "")} LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
+    for table in (
+        *(
+            "outbox",
+            "pending",
+            "contact",
+            "note",
+            "report",
+            "past",
+            "typed",
+            "signature",
+            "organization",
+            "name_word",
+            "bar",
+        ),
+        *("count", "count_hour", "campaign", "refused_mail", "news", "switch", "party", "translation", "version"),
+        *("sharing", "picture", "edit", "preview_link", "address_part", "address_job", "address_key", "tally"),
+        *("undone", "intake_problem", "intake_part", "intake", "name_look"),
+        *("count_partner", "partner"),
+        *("statistics_change", "statistics_hour", "statistics_total"),
+        *("invitation", "member"),
+    )
+}
+
+IS_LEFT = {table: f"SELECT EXISTS (SELECT FROM {table} WHERE letter = $1)" for table in DROP_ROWS}
+
+
+async def state(conn: Connection, letter: int) -> Record | None:
+    """Return where a letter stands, by the database's clock, and whether its digest key is still there."""
+    return await conn.fetchrow(STATE, letter)
+
+
+async def move(conn: Connection, statement: str, letter: int) -> bool:
+    """Carry out one of the moves above; tell whether the letter still was where it begins."""
+    return await conn.fetchval(statement, letter) is not None
+
+
+async def last_moved(conn: Connection, letter: int) -> Record | None:
+    """Return who moved the letter last: act, at, who."""
+    return await conn.fetchrow(LAST_MOVED, letter)
+
+
+async def lock_alone(conn: Connection, letter: int) -> Record | None:
+    """Return a letter's id, slug and state; until the transaction ends nobody adds anything to it."""
+    return await conn.fetchrow(LOCK_ALONE, letter)
+
+
+async def take_down(conn: Connection, letter: int) -> None:
+    """Leave nothing in a letter's row but its short name. Its keys go with it: no name can be read any more."""
+    await conn.execute(TAKE_DOWN, letter)
+
+
+async def gone_letters(conn: Connection) -> list[int]:
+    """Return the letters that were taken down."""
+    return [row["id"] for row in await conn.fetch(GONE_LETTERS)]
+
+
+async def drop_rows(conn: Connection, table: str, letter: int, most: int) -> int:
+    """Delete at most ``most`` rows of a letter; return how many."""
+    return int((await conn.execute(DROP_ROWS[table], letter, most)).split()[-1])
+
+
+async def is_left(conn: Connection, table: str, letter: int) -> bool:
+    """Tell whether a table still has a row of a letter."""
+    left: bool = await conn.fetchval(IS_LEFT[table], letter)
+    return left

@@ -1,0 +1,88 @@
+"""Partners: who may have signatures counted under a name of their own. Every act is in the log.
+
+A name stands in links on other people's sites, so it never changes and is never given away again; what does change is
+how the partner is called, whether anyone may read its count, and whether the name is in use.
+"""
+
+import re
+
+from petition.core import audit_log
+from petition.core.database import Connection
+from petition.core.errors import Refused
+from petition.core.i18n import N_
+from petition.core.text_cleaning import clean, has_direction_mark, has_hidden
+from petition.letters import partner_queries as queries
+
+MOST = 200  # of one letter: each may have four kept pages in every language
+LONGEST_TITLE = 120
+
+BAD_NAME = N_("Please write 2 to 32 small letters a–z, digits and hyphens.")
+BAD_TITLE = N_("Please write what the partner is called, in 1 to 120 characters.")
+TAKEN = N_("There is a partner with this name in links already.")
+TOO_MANY = N_("A letter has 200 partners at most.")
+CHANGED = N_("Somebody else was faster: look at where it stands now.")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
+
+
+def name_of(typed: str) -> str:
+    """Return a name that may stand in addresses. Raises ``Refused``."""
+    name = typed.strip()
+    if not _NAME.fullmatch(name):
+        raise Refused(BAD_NAME, "name")
+    return name
+
+
+def title_of(typed: str) -> str:
+    """Return how a partner is called. Raises ``Refused``."""
+    title = clean(typed)
+    if not 1 <= len(title) <= LONGEST_TITLE or has_hidden(title) or has_direction_mark(title):
+        raise Refused(BAD_TITLE, "title")
+    return title
+
+
+async def add(conn: Connection, by: int, letter: int, name: str, title: str, in_api: bool) -> int:
+    """Register a partner; return its id. Raises ``Refused``."""
+    if await queries.lock_letter(conn, letter) >= MOST:
+        raise Refused(TOO_MANY)
+    partner = await queries.add(conn, letter, name, title, in_api)
+    if partner is None:
+        raise Refused(TAKEN, "name")
+    await queries.move_revision(conn, letter)
+    await audit_log.write(conn, by, letter, "partner.add", ids=[partner], after=_standing(in_api))
+    return partner
+
+
+async def change(
+    conn: Connection, by: int, letter: int, partner: int, before: tuple[str, bool], after: tuple[str, bool]
+) -> None:
+    """Change what a partner is called, and whether its count is in the API. Raises ``Refused``."""
+    if before == after:
+        return
+    await queries.lock_letter(conn, letter)
+    if not await queries.change(conn, letter, partner, before, after):
+        raise Refused(CHANGED)
+    await queries.move_revision(conn, letter)
+    told = _standing(before[1]), _standing(after[1])
+    await audit_log.write(conn, by, letter, "partner.change", ids=[partner], before=told[0], after=told[1])
+
+
+async def retire(conn: Connection, by: int, letter: int, partner: int) -> None:
+    """Have links with this name lead to the letter as if it were not there; a second time is harmless."""
+    await _use(conn, by, letter, partner, in_use=False)
+
+
+async def restore(conn: Connection, by: int, letter: int, partner: int) -> None:
+    """Undo that; a second time is harmless."""
+    await _use(conn, by, letter, partner, in_use=True)
+
+
+async def _use(conn: Connection, by: int, letter: int, partner: int, *, in_use: bool) -> None:
+    await queries.lock_letter(conn, letter)
+    if await (queries.restore if in_use else queries.retire)(conn, letter, partner):
+        await queries.move_revision(conn, letter)
+        await audit_log.write(conn, by, letter, f"partner.{'restore' if in_use else 'retire'}", ids=[partner])
+
+
+def _standing(in_api: bool) -> str:
+    return "public" if in_api else "desk"

@@ -1,0 +1,295 @@
+"""The published letters in memory, brought up to date twice a second.
+
+Polling the primary, not LISTEN: a connection pooler in between breaks notifications silently, and a count that is half
+a second old is exact enough to be shown with its time. While the database is away, what is in memory stays readable.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from petition.core import metrics
+from petition.core.database import Connection, Database, Record
+from petition.core.encryption import Wrapper
+from petition.core.errors import Gone, NotFound, Unavailable
+from petition.letters import queries, switch_queries
+from petition.letters.keys import keys_of
+from petition.letters.model import Counts, Letter, State
+from petition.letters.switches import NOTHING, Posted, Setting, Switches
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 0.5  # seconds between two looks at the database
+SPACING = 0.05  # seconds at least between two looks that unknown addresses are worth, however many ask
+LONGEST_SLUG = 64
+KEPT_LETTERS = 500  # letters whose text is held at once
+INDEX_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A letter with the count it had at a certain time."""
+
+    letter: Letter
+    counts: Counts
+    counted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Pulse:
+    id: int
+    revision: int
+    state: State
+    counts: Counts
+    counted_at: datetime
+    switches: Switches
+
+
+class Board:
+    """What the web knows of letters without asking the database.
+
+    ``on_change`` is called with a letter's slug whenever its revision, state, count or switches moved, ``on_gone`` when
+    it was taken down, ``on_hidden`` when its names are not to be seen any more. What holds for the whole installation
+    is written into ``posted``.
+    """
+
+    def __init__(self, database: Database, wrapper: Wrapper, posted: Posted | None = None) -> None:
+        self._database = database
+        self._wrapper = wrapper
+        self._posted = posted or Posted()
+        self._pulses: dict[str, _Pulse] = {}
+        self._slugs: dict[int, str] = {}
+        self._letters: dict[str, Letter] = {}
+        self._gone: dict[int, str] = {}
+        self._listeners: list[Callable[[str], None]] = []
+        self._gone_listeners: list[Callable[[str], None]] = []
+        self._hidden_listeners: list[Callable[[str], None]] = []
+        self._looking = asyncio.Lock()
+        self._next_look: asyncio.Task[None] | None = None
+        self._began = float("-inf")
+        self.up = False  # did the last look succeed?
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        """Have ``listener`` called with the slug of each letter that moved."""
+        self._listeners.append(listener)
+
+    def on_gone(self, listener: Callable[[str], None]) -> None:
+        """Have ``listener`` called with the slug of each letter that is taken down while we are running."""
+        self._gone_listeners.append(listener)
+
+    def on_hidden(self, listener: Callable[[str], None]) -> None:
+        """Have ``listener`` called with the slug of each letter whose list of names is hidden while we are running."""
+        self._hidden_listeners.append(listener)
+
+    async def get(self, slug: str) -> Live:
+        """Return a published letter.
+
+        Raises ``NotFound``, ``Gone``, or ``Unavailable`` if it is not in memory and cannot be.
+        """
+        if slug not in self._pulses and len(slug) <= LONGEST_SLUG and slug not in self._gone.values():
+            await self.look_anew()
+        pulse = self._pulses.get(slug)
+        if pulse is None:
+            raise Gone("the letter was taken down") if slug in self._gone.values() else NotFound("no such letter")
+        letter = self._letters.get(slug)
+        if letter is None or letter.id != pulse.id or letter.revision < pulse.revision:
+            letter = await self._fresh(slug, pulse, letter)
+        if letter.state is not pulse.state or letter.switches != pulse.switches:
+            letter = replace(letter, state=pulse.state, switches=pulse.switches)
+        return Live(letter, pulse.counts, pulse.counted_at)
+
+    def counts(self, slug: str) -> tuple[Counts, datetime] | None:
+        """Return a published letter's count and when it was taken, or None if no such letter is in memory."""
+        pulse = self._pulses.get(slug)
+        return None if pulse is None else (pulse.counts, pulse.counted_at)
+
+    async def by_id(self, letter: int) -> Live:
+        """Return the published letter with this id. Raises ``NotFound``, ``Gone`` or ``Unavailable``."""
+        if letter not in self._slugs and letter not in self._gone:
+            await self.look_anew()
+        if letter in self._gone:
+            raise Gone("the letter was taken down")
+        if letter not in self._slugs:
+            raise NotFound("there is no such letter")
+        return await self.get(self._slugs[letter])
+
+    async def index(self) -> list[Live]:
+        """Return the open letters, newest first."""
+        slugs = [slug for slug, pulse in self._pulses.items() if pulse.state is State.OPEN]
+        return [await self.get(slug) for slug in slugs[:INDEX_LENGTH]]
+
+    async def watch(self) -> None:
+        """Look at the database twice a second until cancelled; a lost database is looked for again and again."""
+        while True:
+            try:
+                await self.look()
+            except Unavailable:
+                if self.up:
+                    log.warning("the database is away; reading goes on from memory")
+                self.up = False
+                metrics.DATABASE_UP.set(0)
+            except Exception:
+                # Whatever it was, a watch that has ended would show a frozen count as if it were the truth.
+                log.exception("a look at the database failed")
+            await asyncio.sleep(INTERVAL)
+
+    async def look(self) -> None:
+        """Bring states, counts and switches up to date. Raises ``Unavailable``."""
+        async with self._looking:
+            self._began = time.monotonic()
+            async with self._database.connection() as conn:
+                rows = await queries.pulse(conn)
+                gone = await queries.taken_down(conn)
+                settings = await switch_queries.switched_on(conn)
+            self._take(rows, gone, settings)
+
+    async def look_anew(self) -> None:
+        """Wait for a look that began after this call, shared with all who ask meanwhile. Raises ``Unavailable``.
+
+        A letter published a moment ago by another process must not be a 404; and however many wild addresses are asked
+        for, they cost ``1 / SPACING`` looks a second at most, and each of them waits for two looks at most.
+        """
+        if self._next_look is None:
+            self._next_look = asyncio.create_task(self._look_soon())
+            self._next_look.add_done_callback(_heard)
+        await asyncio.shield(self._next_look)
+
+    async def _look_soon(self) -> None:
+        try:
+            await asyncio.sleep(max(0.0, self._began + SPACING - time.monotonic()))
+            async with self._looking:  # whoever comes while another look is under way waits for this one
+                pass
+        finally:
+            self._next_look = None  # from here on, whoever comes is too late for the look that begins now
+            self._began = time.monotonic()
+        await self.look()
+
+    def _take(self, rows: list[Record], gone: dict[int, str], settings: list[tuple[int | None, Setting]]) -> None:
+        if not self.up:
+            log.info("the database is there")
+        self.up = True
+        metrics.DATABASE_UP.set(1)
+        general = [each for letter, each in settings if letter is None]
+        self._post(Switches.of(general))
+        switches = (
+            {
+                row["id"]: Switches.of(general, [each for letter, each in settings if letter == row["id"]])
+                for row in rows
+            }
+            if settings
+            else {}
+        )
+        before, self._pulses = (
+            self._pulses,
+            {row["slug"]: _pulse(row, switches.get(row["id"], NOTHING)) for row in rows},
+        )
+        self._slugs = {pulse.id: slug for slug, pulse in self._pulses.items()}
+        for slug in before.keys() | self._pulses.keys():
+            if _moved(before.get(slug), self._pulses.get(slug)):
+                self._tell(slug)
+            if _hides(before.get(slug), self._pulses.get(slug)):
+                for listener in self._hidden_listeners:
+                    listener(slug)
+        self._bury(gone)
+
+    def _post(self, general: Switches) -> None:
+        """Write down what holds everywhere; pages without a letter are made anew."""
+        now = general.banners, general.read_only
+        if now != (self._posted.banners, self._posted.read_only):
+            self._posted.banners, self._posted.read_only = now
+            for listener in self._listeners:
+                listener("")
+
+    def _bury(self, gone: dict[int, str]) -> None:
+        """Forget what is in memory of letters that have been taken down since."""
+        new, self._gone = gone.keys() - self._gone.keys(), gone
+        for letter in new:
+            self._letters.pop(gone[letter], None)
+            for kind in ("person", "organization"):
+                with contextlib.suppress(KeyError):
+                    metrics.SIGNATURES.remove(gone[letter], kind)
+            for listener in self._gone_listeners:
+                listener(gone[letter])
+
+    def _tell(self, slug: str) -> None:
+        pulse = self._pulses.get(slug)
+        if pulse is not None:
+            metrics.SIGNATURES.labels(slug, "person").set(pulse.counts.people)
+            metrics.SIGNATURES.labels(slug, "organization").set(pulse.counts.organizations)
+        for listener in self._listeners:
+            listener(slug)
+
+    async def _fresh(self, slug: str, pulse: _Pulse, old: Letter | None) -> Letter:
+        try:
+            async with self._database.connection() as conn:
+                letter = await read(conn, self._wrapper, pulse.id)
+        except Unavailable:
+            if old is not None and old.id == pulse.id:
+                return old
+            raise
+        if len(self._letters) >= KEPT_LETTERS:
+            self._letters.pop(next(iter(self._letters)))
+        self._letters[slug] = letter
+        return letter
+
+
+async def read(conn: Connection, wrapper: Wrapper, letter: int) -> Letter:
+    """Return a published letter with its current version and keys. Raises ``NotFound``."""
+    row = await queries.load(conn, letter)
+    if row is None:
+        raise NotFound("there is no such letter")
+    initiators, addressees = await queries.parties(conn, letter)
+    return Letter(
+        id=row["id"],
+        slug=row["slug"],
+        state=queries.state_of(row),
+        goal=row["goal"],
+        opened_at=row["opened_at"],
+        closes_at=row["closes_at"],
+        closed_at=row["closed_at"],
+        names_in_search=row["names_in_search"],
+        rules_version=row["rules_version"],
+        revision=row["revision"],
+        initiators=initiators,
+        addressees=addressees,
+        version=await queries.version(conn, letter, row["version"]),
+        keys=keys_of(row, wrapper),
+        tallies=await queries.tallies(conn, letter),
+        next_goals=tuple(row["next_goals"]),
+        sharing=await queries.sharing(conn, letter),
+        partners=await queries.partners(conn, letter),
+    )
+
+
+def _heard(look: asyncio.Task[None]) -> None:
+    """Take note of a failure that nobody waits for any more."""
+    if not look.cancelled():
+        look.exception()
+
+
+def _pulse(row: Record, switches: Switches) -> _Pulse:
+    counts = Counts(row["people"], row["organizations"], row["hidden"], row["imported"])
+    return _Pulse(row["id"], row["revision"], State(row["state"]), counts, row["counted_at"], switches)
+
+
+def _moved(before: _Pulse | None, now: _Pulse | None) -> bool:
+    if before is None or now is None:
+        return True
+    return replace(before, counted_at=now.counted_at) != now
+
+
+def _hides(before: _Pulse | None, now: _Pulse | None) -> bool:
+    """Tell whether a name may have gone from the pages: by a switch, or because somebody took it back or was removed.
+
+    Those who only sign move none of this.
+    """
+    if now is None or before is None:
+        return now is not None and now.switches.list_hidden
+    fewer = now.counts.people < before.counts.people or now.counts.organizations < before.counts.organizations
+    more_hidden = now.counts.hidden > before.counts.hidden
+    switched = now.switches.list_hidden and not before.switches.list_hidden
+    return switched or fewer or more_hidden or now.revision != before.revision

@@ -1,0 +1,92 @@
+"""Which mail a job becomes. Only the worker decides this: the web wrote the same row for everybody.
+
+Nothing here is a transaction: whatever changes after the choice is told by the page that the link opens.
+"""
+
+from collections.abc import Mapping
+
+from petition.core.database import Connection, Record
+from petition.core.encryption import Opener
+from petition.core.errors import PetitionError
+from petition.core.outbox import DirectJob, Writer
+from petition.mail import queries
+from petition.mail.model import Choice, Direct, Job, Place, Purpose, Template
+from petition.mail.suppression import Suppression
+
+
+class Chooser:
+    """Opens addresses and picks mails. ``writers`` write the direct mails, each those of one purpose."""
+
+    def __init__(self, opener: Opener, suppression: Suppression, writers: Mapping[str, Writer] | None = None) -> None:
+        self._opener = opener
+        self._suppression = suppression
+        self._writers = dict(writers or {})
+
+    async def choose(self, conn: Connection, job: Job) -> Choice | Direct | None:
+        """Return the mail that ``job`` becomes by now, or None.
+
+        Raises ``KeyDestroyed`` if the address was sealed to another key, ``PetitionError`` if it is none,
+        ``Unavailable`` if the database is lost.
+        """
+        if job.letter is not None and job.purpose == Purpose.SIGN:
+            return await self._for_signing(conn, job, job.letter)
+        if job.letter is not None and job.purpose == Purpose.FIND:
+            return await self._for_finding(conn, job, job.letter)
+        return await self._direct(conn, job)
+
+    async def _direct(self, conn: Connection, job: Job) -> Direct | None:
+        writer = self._writers.get(job.purpose)
+        if writer is None or job.sealed is None:
+            raise PetitionError("nobody here writes such mails")
+        mail = await writer(conn, DirectJob(job.letter, job.digest, job.lang, job.details))
+        if mail is None:
+            return None
+        address = self._opener.open(job.sealed)
+        if not mail.heeds_never:
+            return Direct(mail, address, None)
+        never = await self._wanted(conn, address)
+        return None if never is None else Direct(mail, address, never)
+
+    async def _for_signing(self, conn: Connection, job: Job, letter: int) -> Choice | None:
+        facts = await queries.sign_facts(conn, job)
+        if facts is None:  # confirmed through another mail, or expired
+            return None
+        address = self._opener.open(facts["sealed"])
+        never = await self._wanted(conn, address)
+        answer = _answer_to_signing(facts)
+        if never is None or answer is None:
+            return None
+        template, leads_to = answer
+        places = () if leads_to is None else (Place(leads_to, facts["kind"]),)
+        code_works = template is Template.CONFIRM and facts["code_works"]
+        return Choice(template, address, never, letter, facts["slug"], facts["kind"], places, code_works)
+
+    async def _for_finding(self, conn: Connection, job: Job, letter: int) -> Choice | None:
+        if job.sealed is None:
+            return None
+        address = self._opener.open(job.sealed)
+        never = await self._wanted(conn, address)
+        slug = await queries.slug(conn, job)
+        if never is None or slug is None:
+            return None
+        if signed := await queries.signatures(conn, job):
+            return Choice(Template.FIND_SIGNED, address, never, letter, slug, signed[0].kind, signed)
+        if pending := await queries.newest_pending(conn, job):
+            place, code_works = pending
+            return Choice(Template.FIND_CONFIRM, address, never, letter, slug, place.kind, (place,), code_works)
+        return None
+
+    async def _wanted(self, conn: Connection, address: str) -> bytes | None:
+        """Return the address's suppression digest; None if it never wants mail again."""
+        digest = await self._suppression.digest(conn, address)
+        return None if await queries.is_suppressed(conn, digest) else digest
+
+
+def _answer_to_signing(facts: Record) -> tuple[Template, int | None] | None:
+    """Return the mail and the id of the row it leads to, or None if there is nothing to say."""
+    signature: int | None = facts["signature"]
+    if facts["barred"] or facts["state"] == "removed":
+        return Template.REMOVED, signature
+    if signature is not None:
+        return Template.ALREADY_SIGNED, signature
+    return (Template.CONFIRM, facts["id"]) if facts["confirmable"] else None

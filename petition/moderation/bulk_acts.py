@@ -1,0 +1,204 @@
+"""Campaigns: one decision about everything that matches some conditions, however much that is.
+
+An organizer sees how many it would be, and some of them, before starting it; the worker carries it out in steps, the
+newest first, each a transaction with a row of the log and an exact count. It can be paused, cancelled, and reverted
+step by step. What was listed after it had been made is left alone.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from petition.core import audit_log
+from petition.core.audit_log import By
+from petition.core.database import Connection, Database, Record
+from petition.core.encryption import Wrapper
+from petition.core.errors import Gone, NotFound, Refused, Unavailable
+from petition.core.i18n import N_
+from petition.moderation import bulk_act_queries as queries
+from petition.moderation import decisions, filters, queue_queries, undoing
+from petition.moderation.model import Act, Filter
+from petition.moderation.queue import search_expression
+from petition.signatures.model import Reason
+
+STEP = 500  # signatures a transaction, so that those who sign meanwhile hardly wait
+POLL = 1.0  # seconds between two looks when there is nothing to do
+EXAMPLES = 10
+
+TOO_LATE = N_("Somebody else was faster: look at where it stands now.")
+NO_WORDS = N_("There is no word in what you search for.")
+
+log = logging.getLogger(__name__)
+
+
+class State(StrEnum):
+    """Where a campaign stands."""
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    DONE = "done"
+    REVERTING = "reverting"
+    REVERTED = "reverted"
+
+
+# What an organizer may do, from which states, and where it leads.
+STEPS: Mapping[str, tuple[tuple[State, ...], State]] = {
+    "start": ((State.DRAFT,), State.RUNNING),
+    "pause": ((State.RUNNING,), State.PAUSED),
+    "resume": ((State.PAUSED,), State.RUNNING),
+    "cancel": ((State.DRAFT, State.RUNNING, State.PAUSED), State.CANCELLED),
+    "revert": ((State.RUNNING, State.PAUSED, State.CANCELLED, State.DONE), State.REVERTING),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign as organizers see it."""
+
+    id: int
+    who: str | None
+    organizer: int | None
+    act: Act
+    reason: Reason | None
+    wanted: Filter
+    state: State
+    matched: int
+    changed: int
+    created_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """What can be done with it now."""
+        useless = {"revert"} if not self.changed else set()
+        return tuple(name for name, (before, _) in STEPS.items() if self.state in before and name not in useless)
+
+    @property
+    def is_moving(self) -> bool:
+        """Tell whether the worker is at it."""
+        return self.state in {State.RUNNING, State.REVERTING}
+
+
+def campaign_in(row: Record) -> Campaign:
+    """Read a campaign out of a row."""
+    return Campaign(
+        id=row["id"],
+        who=row["who"],
+        organizer=row["organizer"],
+        act=Act(row["act"]),
+        reason=Reason(row["reason"]) if row["reason"] else None,
+        wanted=filters.filter_of(row["conditions"]),
+        state=State(row["state"]),
+        matched=row["matched"],
+        changed=row["changed"],
+        created_at=row["created_at"],
+        ended_at=row["ended_at"],
+    )
+
+
+async def make(conn: Connection, by: By, act: Act, wanted: Filter) -> int:
+    """Make a draft that knows how many signatures it would be about; return its id. Raises ``Refused``, ``Gone``."""
+    words = await search_expression(conn, by.letter, wanted.q)
+    if wanted.q and not words:
+        raise Refused(NO_WORDS, "q")
+    now = await queries.now(conn)
+    matched = await queue_queries.count(conn, by.letter, act, wanted, words, now)
+    await audit_log.hold(conn, by.letter)  # not while it counts: taking a letter down waits for whoever holds it
+    return await queries.add(conn, by.letter, by.organizer, act.value, None, wanted.as_fields(), matched, now)
+
+
+async def read(conn: Connection, letter: int, campaign: int) -> Campaign:
+    """Return a campaign. Raises ``NotFound``."""
+    row = await queries.one(conn, letter, campaign)
+    if row is None:
+        raise NotFound("there is no such campaign")
+    return campaign_in(row)
+
+
+async def examples(conn: Connection, letter: int, campaign: Campaign) -> list[int]:
+    """Return the ids of some signatures that it is about."""
+    before = (campaign.created_at, 0)
+    words = await search_expression(conn, letter, campaign.wanted.q)
+    seen, _ = await queue_queries.step(conn, letter, campaign.act, campaign.wanted, words, before, EXAMPLES)
+    return list(seen)
+
+
+async def move(conn: Connection, by: By, campaign: int, step: str, reason: Reason | None) -> None:
+    """Start, pause, resume, cancel or revert. Raises ``Refused``, ``NotFound``."""
+    if step not in STEPS:
+        raise Refused(filters.WHAT)
+    now = await read(conn, by.letter, campaign)
+    before, to = STEPS[step]
+    if step == "start" and now.act is Act.REMOVE and reason is None:
+        raise Refused(filters.WHY, "reason")
+    given = reason.value if reason and step == "start" and now.act is Act.REMOVE else None
+    if not await queries.set_state(conn, by.letter, campaign, tuple(map(str, before)), to.value, given):
+        raise Refused(TOO_LATE)
+    await audit_log.write(
+        *(conn, by.organizer, by.letter, f"campaign.{step}"),
+        ids=[campaign],
+        before=now.state.value,
+        after=to.value,
+        reason=given,
+        campaign=campaign,
+    )
+
+
+async def run(database: Database, wrapper: Wrapper, stop: asyncio.Event) -> None:
+    """Carry campaigns out until ``stop`` is set. Raises nothing."""
+    while not stop.is_set():
+        try:
+            busy = await step(database, wrapper)
+        except (Unavailable, Gone):  # what is left of a letter that was taken down is deleted in a moment
+            busy = False
+        except Exception:
+            log.exception("a campaign's step failed")
+            busy = False
+        if not busy:
+            try:
+                await asyncio.wait_for(stop.wait(), POLL)
+            except TimeoutError:
+                continue
+
+
+async def step(database: Database, wrapper: Wrapper, size: int = STEP) -> bool:
+    """Do the next step of some campaign; tell whether there was one."""
+    async with database.transaction() as conn:
+        row = await queries.take(conn)
+        if row is None:
+            return False
+        by = By(row["organizer"], row["letter"], row["id"])
+        if row["state"] == State.REVERTING:
+            await _revert(conn, by, wrapper, row)
+        else:
+            await _go_on(conn, by, wrapper, row, size)
+        return True
+
+
+async def _go_on(conn: Connection, by: By, wrapper: Wrapper, row: Record, size: int) -> None:
+    act, wanted = Act(row["act"]), filters.filter_of(row["conditions"])
+    place = (row["listed_at"], row["signature"])
+    words = await search_expression(conn, by.letter, wanted.q)
+    # With the act that was last on each when it matched: whom somebody decides about at this moment is left to them.
+    seen, end = await queue_queries.step(conn, by.letter, act, wanted, words, place, size)
+    reason = Reason(row["reason"]) if row["reason"] else None
+    # Noted first: the count that the decision moves is to be held for as short as can be.
+    following = (end["listed_at"], end["id"]) if end else None
+    await queries.go_on(conn, row["id"], len(seen), following, None if end else State.DONE.value)
+    outcome = await decisions.decide(conn, by, wrapper, act, seen, reason)
+    if outcome.missed:
+        await queries.go_on(conn, row["id"], -len(outcome.missed), None, None)
+
+
+async def _revert(conn: Connection, by: By, wrapper: Wrapper, row: Record) -> None:
+    last = await queries.last_step(conn, row["id"], by.letter, row["signature"])
+    if last is None:
+        await queries.go_on(conn, row["id"], 0, None, State.REVERTED.value)
+        return
+    outcome = await undoing.undo(conn, by, wrapper, last)
+    await queries.go_on(conn, row["id"], -len(outcome.changed), (row["listed_at"], last), None)

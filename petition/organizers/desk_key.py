@@ -1,0 +1,38 @@
+"""The desk's own key: organizers' mailboxes and recovery codes are known by digests under it."""
+
+from petition.core import encryption
+from petition.core.database import Connection
+from petition.core.email_addresses import Mailbox, canonical
+from petition.core.encryption import Wrapper
+from petition.organizers import queries
+
+# Frozen: digests made under older rules could not be made again from what is stored by the web.
+RULES = 1
+
+
+class DeskKey:
+    """Digests under the desk's key, which is made when it is first needed."""
+
+    def __init__(self, wrapper: Wrapper) -> None:
+        self._wrapper = wrapper
+        self._key: bytes | None = None
+
+    async def of_mailbox(self, conn: Connection, mailbox: Mailbox) -> bytes:
+        """Return the digest under which an organizer's mailbox is known, however it is spelt."""
+        return encryption.digest(await self._read(conn), f"mailbox|{canonical(mailbox, RULES)}")
+
+    async def of_code(self, conn: Connection, organizer: int, code: str) -> bytes:
+        """Return the digest under which one recovery code of an organizer is kept."""
+        return encryption.digest(await self._read(conn), f"recovery|{organizer}|{code}")
+
+    async def _read(self, conn: Connection) -> bytes:
+        """Several processes may need it first at once: whichever row went in is read by all."""
+        if self._key is None:
+            wrapped = await queries.desk_key(conn)
+            if wrapped is None:
+                await queries.add_desk_key(conn, self._wrapper.wrap(encryption.new_key()))
+                wrapped = await queries.desk_key(conn)
+            if wrapped is None:
+                raise LookupError("the desk's key has vanished")
+            self._key = self._wrapper.unwrap(wrapped)
+        return self._key

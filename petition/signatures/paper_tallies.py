@@ -1,0 +1,138 @@
+"""Tallies: people who signed elsewhere, of whom only the number is known, with who counted them and when.
+
+They count among the people and as imported; readers are told of each. Nothing is deleted: a correction is a new row in
+place of the old one, and what was taken back can be brought back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from petition.core import audit_log
+from petition.core.audit_log import TOO_LATE, Whose
+from petition.core.database import Connection
+from petition.core.errors import NotFound, Refused
+from petition.core.i18n import N_
+from petition.core.text_cleaning import clean, is_blank
+from petition.letters.model import Tally
+from petition.letters.queries import tally_in
+from petition.signatures import counting, names
+from petition.signatures import paper_tally_queries as queries
+from petition.signatures.counting import move_counts
+
+MOST_PEOPLE = 100_000_000
+LONGEST_SOURCE = 200  # characters
+
+NO_NUMBER = N_("Please write how many people signed, as a number.")
+NO_DATE = N_("Please choose on which day they were counted, today or before.")
+NO_SOURCE = N_("Please write for readers where the number comes from.")
+LONG_SOURCE = N_("This is too long: 200 characters at most.")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A tally as organizers see it."""
+
+    id: int
+    tally: Tally
+    who: str | None
+    at: datetime
+    ended_at: datetime | None
+    corrected: bool  # another one stands in its place
+
+
+async def all_of(conn: Connection, letter: int) -> list[Kept]:
+    """Return every tally of a letter, the newest first, those that were taken back too."""
+    return [
+        Kept(row["id"], tally_in(row), row["who"], row["at"], row["ended_at"], row["corrected"])
+        for row in await queries.every(conn, letter)
+    ]
+
+
+def tally_of(form: Mapping[str, str], languages: Sequence[str], today: date) -> Tally:
+    """Return what a form tells. Raises ``Refused``."""
+    number = "".join(form.get("people", "").split()).replace(",", "")
+    if not (number.isascii() and number.isdecimal() and len(number) < 12 and 0 < int(number) <= MOST_PEOPLE):
+        raise Refused(NO_NUMBER, "people")
+    try:
+        day = date.fromisoformat(form.get("counted_on", ""))
+    except ValueError:
+        raise Refused(NO_DATE, "counted_on") from None
+    if not date(1900, 1, 1) <= day <= today:
+        raise Refused(NO_DATE, "counted_on")
+    source = {lang: text for lang in languages if (text := _source(form, lang))}
+    if not source:
+        raise Refused(NO_SOURCE, f"source_{languages[0]}")
+    return Tally(int(number), day, source)
+
+
+def _source(form: Mapping[str, str], lang: str) -> str:
+    text = clean(form.get(f"source_{lang}", ""))
+    if len(text) > LONGEST_SOURCE:
+        raise Refused(LONG_SOURCE, f"source_{lang}")
+    if problem := names.problem_of_detail(text):
+        raise Refused(problem, f"source_{lang}")
+    return "" if is_blank(text) else text
+
+
+async def add(conn: Connection, whose: Whose, tally: Tally) -> int:
+    """Count people who signed elsewhere; return the tally's id."""
+    added = await queries.add(conn, whose.letter, tally.people, tally.counted_on, tally.source, whose.organizer)
+    await audit_log.write(conn, whose.organizer, whose.letter, "tally.add", ids=[added], after=f"people:{tally.people}")
+    await _count(conn, whose.letter, tally.people)
+    return added
+
+
+async def correct(conn: Connection, whose: Whose, replaced: int, tally: Tally) -> int:
+    """Put another tally in the place of one that stands; return the new one's id. Raises ``Refused``, ``NotFound``."""
+    before = await _one(conn, whose.letter, replaced)
+    if not await queries.end(conn, whose.letter, replaced):
+        raise Refused(TOO_LATE)
+    added = await queries.add(
+        conn, whose.letter, tally.people, tally.counted_on, tally.source, whose.organizer, replaced
+    )
+    await audit_log.write(
+        *(conn, whose.organizer, whose.letter, "tally.correct"),
+        ids=[replaced, added],
+        before=f"people:{before.people}",
+        after=f"people:{tally.people}",
+    )
+    await _count(conn, whose.letter, tally.people - before.people)
+    return added
+
+
+async def undo(conn: Connection, whose: Whose, tally: int) -> None:
+    """Take a tally back. Raises ``Refused`` the second time, ``NotFound``."""
+    await _turn(conn, whose, tally, "tally.undo")
+
+
+async def redo(conn: Connection, whose: Whose, tally: int) -> None:
+    """Bring a tally back that was taken back and not corrected. Raises ``Refused`` the second time, ``NotFound``."""
+    await _turn(conn, whose, tally, "tally.redo")
+
+
+async def _turn(conn: Connection, whose: Whose, tally: int, act: str) -> None:
+    one = await _one(conn, whose.letter, tally)
+    ends = act == "tally.undo"
+    if not await (queries.end if ends else queries.stand_again)(conn, whose.letter, tally):
+        raise Refused(TOO_LATE)
+    number = f"people:{one.people}"
+    await audit_log.write(
+        *(conn, whose.organizer, whose.letter, act),
+        ids=[tally],
+        before=number if ends else "",
+        after="" if ends else number,
+    )
+    await _count(conn, whose.letter, -one.people if ends else one.people)
+
+
+async def _one(conn: Connection, letter: int, tally: int) -> Tally:
+    row = await queries.one(conn, letter, tally)
+    if row is None:
+        raise NotFound("there is no such tally")
+    return tally_in(row)
+
+
+async def _count(conn: Connection, letter: int, people: int) -> None:
+    await counting.move_revision(conn, letter)
+    await move_counts(conn, [(letter, people, 0, 0, people)])

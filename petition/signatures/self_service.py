@@ -1,0 +1,297 @@
+"""What signatories do with their own signature: see it, change who sees the name, correct it, withdraw, delete.
+
+Each act is one transaction that takes rows in the order in which confirming takes them: pending rows by id, then the
+signature, words, the count last.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from petition.core.database import Connection, Database, Record
+from petition.core.encryption import LetterKeys
+from petition.core.errors import KeyDestroyed, NotFound, PetitionError
+from petition.core.i18n import N_
+from petition.letters.model import Letter
+from petition.signatures import counting, names, search_words, self_service_queries
+from petition.signatures.forms import WHOSE_NAME
+from petition.signatures.model import Kind, Reason, SignatureState, Visibility
+
+NAME_NEEDED = N_("We never wrote your name down. To show it, please write it here.")
+NOT_NOW = N_("This signature cannot be changed any more.")
+NO_NAME = N_("Your name is not stored, so there is nothing to correct.")
+
+HIDEABLE = ("name", "affiliation", "city", "position")
+
+
+class Refused(PetitionError):
+    """The act is not possible; ``field`` says where the message (for the catalogues) belongs, "" for the whole page."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A signature as its signatory sees it: all that is stored."""
+
+    kind: Kind
+    state: SignatureState
+    visibility: Visibility
+    name: str | None
+    affiliation: str | None
+    city: str | None
+    country: str | None
+    position: str | None
+    organization_en: str | None
+    organization_ru: str | None
+    website: str | None
+    address_kept_for: tuple[str, ...]  # "updates": until one says stop; "representative"
+    representatives_kept_until: datetime | None  # None: until the organizers have decided, and 30 days more
+    imported: bool
+    version: int | None
+    consent: int | None  # the version of the text that was agreed to
+    read_lang: str | None
+    mail_lang: str | None
+    signals: Mapping[str, object]  # what was noted for moderators when signing
+    flags: tuple[str, ...]  # why they should look
+    signed_at: datetime | None
+    listed_at: datetime
+    removed_for: Reason | None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Return the stored names and details that are not empty; the country as a code."""
+        told = ("name", "affiliation", "city", "country", "position", "organization_en", "organization_ru", "website")
+        return {key: value for key in told if (value := getattr(self, key))}
+
+    def as_json(self) -> dict[str, object]:
+        """Return everything, for the signatory to take along; times as ISO 8601 in UTC."""
+        return {
+            key: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+            for key, value in asdict(self).items()
+        }
+
+
+async def see(database: Database, letter: Letter, signature: int) -> Own:
+    """Return what is stored. Raises ``NotFound``."""
+    async with database.connection() as conn:
+        row = await self_service_queries.see(conn, letter.id, signature)
+    if row is None:
+        raise NotFound("there is no such signature")
+    return _own(row, letter.keys)
+
+
+def _own(row: Record, keys: LetterKeys) -> Own:
+    hidden = _revealed(row, keys)
+    return Own(
+        kind=Kind(row["kind"]),
+        state=SignatureState(row["state"]),
+        visibility=Visibility(row["visibility"]),
+        name=row["name"] or hidden.get("name"),
+        affiliation=row["affiliation"] or hidden.get("affiliation"),
+        city=row["city"] or hidden.get("city"),
+        country=row["country"],
+        position=row["position"] or hidden.get("position"),
+        organization_en=row["name_en"] or hidden.get("organization_en"),
+        organization_ru=row["name_ru"] or hidden.get("organization_ru"),
+        website=row["website"] or hidden.get("website"),
+        address_kept_for=tuple(row["purposes"]),
+        representatives_kept_until=row["kept_until"],
+        imported=row["import"] is not None,
+        version=row["version"],
+        consent=row["consent"],
+        read_lang=row["read_lang"],
+        mail_lang=row["mail_lang"],
+        signals=row["signals"] or {},
+        flags=tuple(row["flags"]),
+        signed_at=row["signed_at"],
+        listed_at=row["listed_at"],
+        removed_for=Reason(row["removed_for"]) if row["removed_for"] in set(Reason) else None,
+    )
+
+
+def _revealed(row: Record, keys: LetterKeys) -> dict[str, str]:
+    if row["private"] is None:
+        return {}
+    try:
+        return keys.reveal(row["private"])
+    except KeyDestroyed:
+        return {}
+
+
+async def change_visibility(database: Database, letter: Letter, signature: int, wanted: str, typed: str) -> None:
+    """Change who may see the name; ``typed`` is a name, needed when there is none stored. Raises ``Refused``."""
+    async with database.transaction() as conn:
+        row = await _lock(conn, letter, signature)
+        try:
+            visibility = Visibility(wanted)
+        except ValueError:
+            raise Refused(WHOSE_NAME, "visibility") from None
+        if visibility is Visibility.COUNTED and row["kind"] == Kind.ORGANIZATION:
+            raise Refused(WHOSE_NAME, "visibility")
+        fields = _fields(row, letter.keys)
+        if visibility is not Visibility.COUNTED and not fields.get("name"):
+            fields["name"] = _name(typed, NAME_NEEDED)
+        await _store(conn, letter, row, fields, visibility)
+
+
+async def correct(database: Database, letter: Letter, signature: int, typed: str) -> None:
+    """Write the name differently. Raises ``Refused``."""
+    async with database.transaction() as conn:
+        row = await _lock(conn, letter, signature)
+        if row["visibility"] == Visibility.COUNTED:
+            raise Refused(NO_NAME)
+        fields = _fields(row, letter.keys) | {"name": _name(typed, names.problem_of_person("") or NAME_NEEDED)}
+        await _store(conn, letter, row, fields, Visibility(row["visibility"]))
+
+
+async def stop_news(database: Database, letter: Letter, signature: int) -> None:
+    """Have no more news mailed: the address that was kept for it goes at once. A second time changes nothing."""
+    async with database.transaction() as conn:
+        if await self_service_queries.see(conn, letter.id, signature, lock=True) is None:
+            raise NotFound("there is no such signature")
+        await self_service_queries.stop_news(conn, letter.id, signature)
+
+
+async def withdraw(database: Database, letter: Letter, signature: int) -> None:
+    """Erase everything personal and count one less; the mailbox may sign again. The second time changes nothing."""
+    async with database.transaction() as conn:
+        await self_service_queries.drop_tries(conn, letter.id, signature)
+        row = await self_service_queries.see(conn, letter.id, signature, lock=True)
+        if row is None:
+            raise NotFound("there is no such signature")
+        if row["state"] == SignatureState.REMOVED:
+            raise Refused(NOT_NOW)
+        await _lock_organization(conn, row)
+        if await self_service_queries.withdraw(conn, letter.id, signature):
+            await _erase(conn, row)
+            await _count_less(conn, row)
+
+
+async def delete(database: Database, letter: Letter, signature: int) -> None:
+    """Delete the row too, or one that still waits. The mailbox of a removed signature stays barred."""
+    async with database.transaction() as conn:
+        await self_service_queries.drop_tries(conn, letter.id, signature)
+        row = await self_service_queries.see(conn, letter.id, signature, lock=True)
+        if row is None:
+            return
+        await _lock_organization(conn, row)  # before the bar, as whoever decides about it does
+        if row["state"] == SignatureState.REMOVED and row["digest"] is not None:
+            await self_service_queries.keep_bar(conn, letter.id, row["digest"])
+        await self_service_queries.drop(conn, letter.id, signature)
+        await _erase(conn, row)
+        await _count_less(conn, row)
+
+
+async def _lock(conn: Connection, letter: Letter, signature: int) -> Record:
+    row = await self_service_queries.see(conn, letter.id, signature, lock=True)
+    if row is None:
+        raise NotFound("there is no such signature")
+    if row["state"] not in {SignatureState.CONFIRMED, SignatureState.HELD}:
+        raise Refused(NOT_NOW)
+    return row
+
+
+def _fields(row: Record, keys: LetterKeys) -> dict[str, str]:
+    """Return the stored fields, wherever they stand. Raises ``Refused`` if they cannot be read any more."""
+    if row["private"] is not None:
+        try:
+            return keys.reveal(row["private"])
+        except KeyDestroyed:
+            raise Refused(NOT_NOW) from None
+    return {key: row[key] for key in HIDEABLE if row[key]}
+
+
+def _name(typed: str, if_missing: str) -> str:
+    name = names.clean(typed)
+    if not name:
+        raise Refused(if_missing, "name")
+    if problem := names.problem_of_person(name):
+        raise Refused(problem, "name")
+    return name
+
+
+async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str, str], visibility: Visibility) -> None:
+    """Write the fields as ``visibility`` allows, and move the words and the count along."""
+    columns = _columns(letter.keys, row, fields, visibility)
+    await self_service_queries.store_names(conn, letter.id, row["id"], visibility.value, columns)
+    if row["state"] != SignatureState.CONFIRMED or row["kind"] != Kind.PERSON:
+        return
+    if letter.names_in_search and Visibility.PUBLIC.value in (visibility.value, row["visibility"]):
+        # The count may stay as it is (one hides while another appears), yet the letter's kept page has the name.
+        await counting.move_revision(conn, letter.id)
+    name_key = columns[4]
+    if row["name_key"]:
+        await search_words.forget(conn, letter.id, Kind.PERSON, names.words(row["name_key"]))
+    if isinstance(name_key, str):
+        await search_words.remember(conn, [(letter.id, Kind.PERSON, word) for word in names.words(name_key)])
+    more_hidden = (visibility is not Visibility.PUBLIC) - (row["visibility"] != Visibility.PUBLIC)
+    if more_hidden:
+        await counting.move_counts(conn, [(letter.id, 0, 0, more_hidden, 0)])
+
+
+def _columns(
+    keys: LetterKeys, row: Record, fields: dict[str, str], visibility: Visibility
+) -> tuple[str | bytes | None, ...]:
+    """Return name, affiliation, city, position, name_key, private."""
+    if visibility is Visibility.COUNTED:
+        return (None,) * 6
+    if row["state"] == SignatureState.HELD:
+        return (*(None,) * 5, keys.hide(fields | {"visibility": visibility.value}))
+    told = {key: fields[key] for key in HIDEABLE if fields.get(key)}
+    if visibility is Visibility.ORGANIZERS:
+        return (*(None,) * 5, keys.hide(told))
+    name_key = names.fold(told["name"]) if row["kind"] == Kind.PERSON else None
+    return (*(told.get(key) for key in HIDEABLE), name_key, None)
+
+
+async def _lock_organization(conn: Connection, row: Record) -> None:
+    """Lock a representative's organization, before the signature is changed.
+
+    An import holds the organizations it adds to, and waits for signatures that somebody has changed, of the same
+    mailbox; merely locked ones it passes.
+    """
+    if row["organization"] is not None:
+        await self_service_queries.lock_organization(conn, row["letter"], row["organization"])
+
+
+async def _erase(conn: Connection, row: Record) -> None:
+    """Erase what stands elsewhere: the kept address, the words of the name."""
+    await self_service_queries.drop_contacts(conn, row["letter"], row["id"])
+    if row["kind"] == Kind.PERSON and row["name_key"]:
+        await search_words.forget(conn, row["letter"], Kind.PERSON, names.words(row["name_key"]))
+
+
+async def _count_less(conn: Connection, row: Record) -> None:
+    if row["state"] != SignatureState.CONFIRMED:
+        return
+    letter = row["letter"]
+    one_less = letter, counting.partner_of(row), row["kind"], -1
+    if row["kind"] == Kind.PERSON:
+        hidden = row["visibility"] != Visibility.PUBLIC
+        if not hidden:  # another may come in the same moment, so that the count stays as it is
+            await counting.move_revision(conn, letter)
+        await counting.move_partners(conn, [one_less])
+        await counting.move_counts(conn, [(letter, -1, 0, -int(hidden), -int(row["import"] is not None))])
+    elif row["organization"] is not None:
+        await _organization_less(conn, row, one_less)
+
+
+async def _organization_less(conn: Connection, row: Record, one_less: tuple[int, int | None, str, int]) -> None:
+    """Count an organization out with its last representative, and forget it when no signature points to it."""
+    letter, organization, imported = row["letter"], row["organization"], row["import"] is not None
+    name_key = await self_service_queries.lock_organization(conn, letter, organization)
+    now = await self_service_queries.standing(conn, letter, organization)
+    if not now["signatures"]:
+        await self_service_queries.drop_organization(conn, letter, organization)
+        await search_words.forget(conn, letter, Kind.ORGANIZATION, names.words(name_key))
+    entry_less = -1 if not now["confirmed"] else 0
+    imported_less = -1 if imported and not now["imported"] else 0
+    if one_less[1] is not None or entry_less:  # the count may stay as it is, the partner's or the list does not
+        await counting.move_revision(conn, letter)
+    await counting.move_partners(conn, [one_less])
+    if entry_less or imported_less:
+        await counting.move_counts(conn, [(letter, 0, entry_less, 0, imported_less)])

@@ -1,0 +1,38 @@
+"""Which columns hold the names of a signature, and which of them are encrypted."""
+
+from dataclasses import dataclass
+
+from petition.core.encryption import LetterKeys
+from petition.signatures import names
+from petition.signatures.model import Kind, Visibility
+
+PERSONAL: tuple[str, ...] = ("name", "affiliation", "city")
+NAMED = ("name", "affiliation", "city", "position", "organization_en", "organization_ru")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a signature stores its names: in plain columns, hidden, or not at all."""
+
+    name: str | None = None
+    affiliation: str | None = None
+    city: str | None = None
+    name_key: str | None = None
+    private: bytes | None = None
+
+
+def stored(keys: LetterKeys, kind: Kind, fields: dict[str, str], *, held: bool = False) -> Shown:
+    """Return how ``fields`` may be written down, by the visibility among them.
+
+    An organization's names are hidden too until it is approved, and a person's who is ``held``: nobody has yet said
+    that they may be shown.
+    """
+    visibility = Visibility(fields["visibility"])
+    if kind is Kind.ORGANIZATION:
+        return Shown(private=keys.hide(fields))
+    if visibility is Visibility.COUNTED:
+        return Shown()
+    if visibility is Visibility.ORGANIZERS or held:
+        return Shown(private=keys.hide({key: fields[key] for key in PERSONAL if key in fields}))
+    name = fields["name"]
+    return Shown(name, fields.get("affiliation"), fields.get("city"), names.fold(name))

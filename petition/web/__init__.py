@@ -1,0 +1,1 @@
+"""Everything that speaks HTTP. Nothing below this package knows Starlette."""

@@ -1,0 +1,27 @@
+"""All SQL of the API that no other slice has: how the count grew, from what is kept of each hour."""
+
+from datetime import datetime
+
+from petition.core.database import Connection, Record
+
+HISTORY = """
+SELECT start, people, organizations, change FROM (
+  SELECT start, people + organizations AS change,
+         (sum(people) OVER so_far)::bigint AS people, (sum(organizations) OVER so_far)::bigint AS organizations,
+         (people, organizations) <> (0, 0) AS moved
+  FROM (
+    SELECT date_trunc($2, hour, 'UTC') AS start,
+           sum(people)::bigint AS people, sum(organizations)::bigint AS organizations
+    FROM count_hour WHERE letter = $1 GROUP BY 1
+  ) AS periods WINDOW so_far AS (ORDER BY start)
+) AS history
+WHERE moved AND start < coalesce($3, 'infinity'::timestamptz) ORDER BY start DESC LIMIT $4
+"""
+
+
+async def history(conn: Connection, letter: int, step: str, before: datetime | None, most: int) -> list[Record]:
+    """Return (start, people, organizations, change) of the newest "hour"s or "day"s (UTC) in which the count moved.
+
+    People and organizations are the count at the period's end; ``change`` is how much more that is in total.
+    """
+    return await conn.fetch(HISTORY, letter, step, before, most)

@@ -1,0 +1,185 @@
+"""The web application: its routes as data, its lifespan, and the one map from errors to answers."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from petition.captcha import Captchas
+from petition.core import i18n
+from petition.core.database import opened
+from petition.core.encryption import Sealer, Wrapper
+from petition.core.errors import Paused, SettingsError, Unavailable
+from petition.core.quotas import Days
+from petition.core.settings import Settings
+from petition.core.templates import Renderer
+from petition.core.tokens import Tokens
+from petition.letters.published import Board
+from petition.letters.switches import Posted
+from petition.organizers.desk_key import DeskKey
+from petition.organizers.passkeys import Passkeys
+from petition.signatures import forms
+from petition.signatures.confirming import Confirming
+from petition.signatures.signing import Signing
+from petition.web import error_pages, health, shutdown
+from petition.web.api import docs
+from petition.web.api import endpoints as api
+from petition.web.count_stream import Streams
+from petition.web.desk import routes
+from petition.web.embeds import builder, frame, oembed
+from petition.web.embeds import endpoints as embeds
+from petition.web.gateway import SAFE, App, Front
+from petition.web.page_cache import Pages
+from petition.web.public import (
+    confirming,
+    letters,
+    own_signature,
+    preview,
+    reporting,
+    second_mailbox,
+    signatories,
+    signing,
+    unsubscribing,
+)
+from petition.web.public.letters import ALL
+from petition.web.sharing import endpoints as sharing
+from petition.web.sharing.card_cache import Cards
+from petition.web.site import Site
+from petition.web.static_files import Static
+from petition.web.throttle import Throttle
+
+log = logging.getLogger(__name__)
+
+ROUTES: list[BaseRoute] = [
+    *routes.routes(),
+    # Each route ahead costs 2 µs, so those that very many come to at once are asked first.
+    Route("/{lang}/confirm/{token}", confirming.confirm, methods=["POST"]),
+    Route("/{lang}/{slug}/sign", signing.sign, methods=["POST"]),
+    Route("/", letters.home),
+    Route("/healthz", health.alive),
+    Route("/readyz", health.ready),
+    Route("/metrics", health.metrics),
+    Route("/robots.txt", health.robots),
+    Route("/.well-known/security.txt", health.security),
+    Route("/captcha/challenge", signing.give_challenge),
+    Mount("/static", Static()),
+    *api.ROUTES,
+    *embeds.ROUTES,
+    *frame.ROUTES,
+    *oembed.ROUTES,
+    *builder.ROUTES,
+    *docs.ROUTES,
+    *sharing.ROUTES,
+    Route("/{lang}", letters.to_index),
+    Route("/{lang}/", letters.index),
+    Route("/{lang}/privacy", letters.privacy),
+    Route("/{lang}/confirm/{token}", confirming.show),
+    Route("/{lang}/signature/{token}", own_signature.show),
+    Route("/{lang}/signature/{token}", own_signature.act, methods=["POST"]),
+    Route("/{lang}/signature/{token}/data.json", own_signature.data),
+    Route("/{lang}/second/{token}", second_mailbox.show),
+    Route("/{lang}/second/{token}", second_mailbox.confirm, methods=["POST"]),
+    Route("/{lang}/never/{token}", unsubscribing.never),
+    Route("/{lang}/never/{token}", unsubscribing.never_again, methods=["POST"]),
+    Route("/{lang}/preview/{token}", preview.outside),
+    Route("/{lang}/{slug}", letters.show),
+    Route("/{lang}/{slug}/text", letters.text),
+    Route("/{lang}/{slug}/versions", letters.versions),
+    Route("/{lang}/{slug}/updates", letters.updates),
+    Route("/{lang}/{slug}/picture/{picture}", preview.picture),
+    Route("/{lang}/{slug}/sign", signing.to_letter),
+    Route("/{lang}/{slug}/check-your-inbox", signing.check_your_inbox),
+    Route("/{lang}/{slug}/confirm", signing.to_letter),
+    Route("/{lang}/{slug}/confirm", confirming.confirm_by_code, methods=["POST"]),
+    Route("/{lang}/{slug}/signed", signing.signed),
+    Route("/{lang}/{slug}/find", signing.find),
+    Route("/{lang}/{slug}/find", signing.send_link, methods=["POST"]),
+    Route("/{lang}/{slug}/signatories", signatories.signatories),
+    Route("/{lang}/{slug}/report/{kind}/{entry}", reporting.show),
+    Route("/{lang}/{slug}/report/{kind}/{entry}", reporting.send, methods=["POST"]),
+]
+
+
+def create_app(settings: Settings) -> Front:
+    """Return the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
+    languages = i18n.load(settings.locales_dir)
+    renderer = Renderer(languages, settings.base_url, settings.controller)
+    pages, posted, streams, cards = Pages(), Posted(), Streams(settings), Cards()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        if settings.database_url is None:
+            raise SettingsError("the application needs a database; `petition serve` starts one")
+        async with opened(settings.database_url) as database:
+            wrapper = Wrapper(settings.secret_keys)
+            tokens, sealer = Tokens(settings.secret_keys), Sealer(settings.contact_public_key)
+            site = Site(settings, database, renderer, tokens, sealer, wrapper, posted)
+            board = Board(database, wrapper, posted)
+            board.on_change(pages.moved)
+            board.on_change(lambda _slug: pages.moved(ALL))
+            board.on_gone(pages.forget)
+            board.on_hidden(pages.forget)  # also those kept for when the database is away
+            board.on_gone(cards.forget)
+            streams.attach(board)
+            signing_batches, confirming_batches = Signing(database, settings.limits, sealer), Confirming(database)
+            throttle = Throttle(settings.limits)
+            days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
+            services = (
+                board,
+                pages,
+                Captchas(settings),
+                days,
+                keys,
+                passkeys,
+                signing_batches,
+                confirming_batches,
+                streams,
+                throttle,
+            )
+            for service in (*services, cards):
+                site.add(service)
+            forms.prepare()
+            gc.freeze()  # what is there now stays; to look it through again and again took 5 % of a busy server
+            tasks = [asyncio.create_task(each) for each in (board.watch(), streams.beat(), pages.age())]
+            try:
+                with shutdown.calling(streams.stop):
+                    yield {"site": site}
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await signing_batches.drain()
+                await confirming_batches.drain()
+
+    framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=error_pages.HANDLERS)
+    framework.router.redirect_slashes = False
+    return Front(_refusing(framework, posted), settings, pages, streams, renderer.css_hash, posted)
+
+
+def _refusing(framework: Starlette, posted: Posted) -> App:
+    """Answer what the door refused with a page of ours; hand on everything else."""
+
+    async def refusing(scope: Any, receive: Any, send: Any) -> None:
+        if "\0" in scope.get("path", ""):  # nothing has such an address, and PostgreSQL takes no such text
+            scope.setdefault("refused", 404)
+        if "refused" not in scope:
+            await framework(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        if scope["refused"] == HTTPStatus.SERVICE_UNAVAILABLE:
+            crowded = request.method in SAFE  # what is only read is refused for no other reason
+            why = Unavailable("too many ask at this moment") if crowded else Paused(posted.read_only or {})
+            response: Response = await error_pages.domain(request, why)
+        else:
+            response = await error_pages.http_error(request, HTTPException(scope["refused"]))
+        await response(scope, receive, send)
+
+    return refusing

@@ -1,0 +1,1 @@
+"""The public pages: the letter, signing, confirming, a signatory's own page, the list."""

@@ -1,0 +1,195 @@
+"""Confirming: the mailed link shows what will be stored, only a button's POST confirms; or the mailed code is typed."""
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from petition.core import email_addresses, quotas
+from petition.core.email_addresses import BadAddress, Mailbox
+from petition.core.errors import KeyDestroyed, Unavailable
+from petition.core.i18n import N_, said
+from petition.core.quotas import Days
+from petition.letters.published import Board, Live
+from petition.signatures import queries
+from petition.signatures.confirming import Claim, Confirmation, Confirming, Result
+from petition.signatures.model import Kind
+from petition.web import http
+from petition.web.public import challenge
+from petition.web.public.form_values import Form
+
+HOUR, DAY = 3600, 86400
+
+GONE = N_("This link has expired")
+GONE_WHY = N_(
+    "A signature can be confirmed for 7 days, and until a day after the letter has closed. You can sign again."
+)
+REMOVED = N_("This signature was removed")
+REMOVED_WHY = N_("The organizers have removed a signature from this mailbox. It cannot sign this letter again.")
+STOPPED = N_("Signing is stopped at the moment. The code, and the link in the mail, can be used later.")
+WRONG_CODE = N_("This code does not belong to this address, or it is older than 24 hours.")
+SIX_DIGITS = N_("The code has six digits.")
+TOO_MANY_TRIES = N_("Too many codes have been tried today. The link in the mail still works.")
+
+
+async def show(request: Request) -> Response:
+    """Show what is about to be confirmed. Mail scanners open links, so this changes nothing."""
+    http.check_lang(request)
+    return await _page(request, *await _place(request, request.path_params["token"]))
+
+
+async def _page(request: Request, live: Live, signature: int, status: int = 200) -> Response:
+    """Show it, with the button, or why there is none for now and until when the link works."""
+    site, token = http.site_of(request), request.path_params["token"]
+    stopped = None if (why := live.letter.switches.pause) is None else said(why, http.lang_of(request))
+    async with site.database.connection() as conn:
+        row = await queries.see_pending(conn, live.letter.id, signature)
+        known = await queries.states(conn, [live.letter.id], [signature]) if row is None else []
+    if known:
+        return http.see_other(f"/{http.lang_of(request)}/signature/{token}")
+    if row is None or not row["confirmable"]:
+        return _gone(request)
+    try:
+        fields = live.letter.keys.reveal(row["fields"])
+    except KeyDestroyed:
+        return _gone(request)
+    return http.page(
+        request,
+        "signatures/confirm.html",
+        status,
+        letter=live.letter,
+        stopped=stopped,
+        until=row["until"],
+        token=token,
+        kind=Kind(row["kind"]),
+        fields=fields,
+        visibility=fields["visibility"],
+        version_changed=row["version"] != live.letter.version.number,
+    )
+
+
+async def confirm(request: Request) -> Response:
+    """Confirm the signature that the link belongs to."""
+    http.check_lang(request)
+    live, signature = await _place(request, request.path_params["token"])
+    claim = Claim(live.letter.id, signature, live.letter.keys)
+    confirmation = await http.site_of(request).get(Confirming).submit(claim)
+    if confirmation.result is Result.STOPPED:
+        response = await _page(request, await _now(request, live), signature, 503)
+        response.headers["retry-after"] = str(HOUR)
+        return response
+    return _answer(request, live, confirmation)
+
+
+async def confirm_by_code(request: Request) -> Response:
+    """Confirm the signature that the typed address and code belong to."""
+    http.check_lang(request)
+    form = await http.form_of(request)
+    live = await http.site_of(request).get(Board).get(request.path_params["slug"])
+    code = re.sub(r"\s", "", form.get("code", ""))
+    errors: dict[str, str] = {}
+    try:
+        mailbox = email_addresses.parse(form.get("email", ""))
+    except BadAddress as error:
+        errors["email"] = error.message
+    if not re.fullmatch(r"[0-9]{6}", code):
+        errors["code"] = SIX_DIGITS
+    if errors:
+        return _inbox(request, live, form, errors, 422)
+    try:
+        return await _by_code(request, live, form, mailbox, code)
+    except Unavailable as error:
+        return challenge.later(_inbox(request, live, form, {"": challenge.AWAY}, 503), error)
+
+
+async def _by_code(request: Request, live: Live, form: dict[str, str], mailbox: Mailbox, code: str) -> Response:
+    site = http.site_of(request)
+    digest = live.letter.keys.digest(email_addresses.canonical(mailbox, live.letter.rules_version))
+    if wait := await _count_try(request, live, digest):
+        response = _inbox(request, live, form, {"": TOO_MANY_TRIES}, 429)
+        response.headers["retry-after"] = str(wait)
+        return response
+    async with site.database.connection() as conn:
+        rows = await queries.by_code(conn, live.letter.id, digest)
+    # All are compared, so that the time says nothing about which fits.
+    fits = [row["id"] for row in rows if site.tokens.is_code(code, live.letter.id, row["id"])]
+    if not fits:
+        return _inbox(request, live, form, {"code": WRONG_CODE}, 422)
+    claim = Claim(live.letter.id, fits[0], live.letter.keys)
+    confirmation = await site.get(Confirming).submit(claim)
+    if confirmation.result is Result.STOPPED:
+        response = _inbox(request, await _now(request, live), form, {"": STOPPED}, 503)
+        response.headers["retry-after"] = str(HOUR)
+        return response
+    return _answer(request, live, confirmation)
+
+
+async def _count_try(request: Request, live: Live, digest: bytes) -> int:
+    """Count a try, committed before anything is compared; unknown addresses alike.
+
+    Return 0, or the seconds to wait if there have been too many.
+    """
+    site = http.site_of(request)
+    day = await site.get(Days).today()
+    bounds = site.settings.limits
+    mailbox = day.daily("code", f"{live.letter.id}|{digest.hex()}")
+    network = day.hourly("code-network", http.network_of(request))
+    async with site.database.transaction() as conn:
+        now = await quotas.use(conn, {mailbox: 1, network: 1})
+    if now[mailbox.key] > bounds.code:
+        return DAY
+    return HOUR if now[network.key] > bounds.code_network else 0
+
+
+def _inbox(request: Request, live: Live, form: dict[str, str], errors: dict[str, str], status: int) -> Response:
+    language = http.language_of(request)
+    told = {key: language.gettext(message) for key, message in errors.items()}
+    return http.page(
+        request,
+        "signatures/check_your_inbox.html",
+        status,
+        letter=live.letter,
+        form=Form(form, told),
+        here=f"/{live.letter.slug}/check-your-inbox",
+    )
+
+
+def _answer(request: Request, live: Live, confirmation: Confirmation) -> Response:
+    if confirmation.result is Result.GONE:
+        return _gone(request)
+    if confirmation.result is Result.REMOVED:
+        return _calm(request, 410, REMOVED, REMOVED_WHY)
+    # These pages say "it waits".
+    waiting = Kind.ORGANIZATION.value if confirmation.kind is Kind.ORGANIZATION else "waiting"
+    suffix = f"?as={waiting}" if confirmation.result is Result.HELD else ""
+    return http.see_other(f"/{http.lang_of(request)}/{live.letter.slug}/signed{suffix}")
+
+
+async def _place(request: Request, token: str) -> tuple[Live, int]:
+    site = http.site_of(request)
+    letter, signature = site.tokens.read_signature(token)
+    return await site.get(Board).by_id(letter), signature
+
+
+async def _now(request: Request, live: Live) -> Live:
+    """Return the letter as the database has it. Raises ``Unavailable``."""
+    board = http.site_of(request).get(Board)
+    await board.look()
+    return await board.get(live.letter.slug)
+
+
+def _gone(request: Request) -> Response:
+    return _calm(request, 410, GONE, GONE_WHY)
+
+
+def _calm(request: Request, status: int, title: str, message: str) -> Response:
+    language = http.language_of(request)
+    return http.page(
+        request,
+        "error.html",
+        status,
+        status=status,
+        title=language.gettext(title),
+        message=language.gettext(message),
+        retry_after=None,
+    )

@@ -1,0 +1,1 @@
+"""The worker: mail, schedules, long jobs, retention."""

@@ -1,0 +1,201 @@
+"""hCaptcha over real HTTP: a clear yes passes, a clear no is wrong, whatever else comes is "unreachable"."""
+
+import gzip
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from petition.captcha import Passed, Refusal, Result
+from petition.captcha.hcaptcha_service import REMEMBERED, Hosted
+from petition.core.settings import HCaptcha
+from tests.captcha.far_side import (
+    NO,
+    YES,
+    Behaviour,
+    drips,
+    far_side,
+    floods,
+    hangs_up,
+    never,
+    raw,
+    says,
+)
+
+SECRET = "0x5ecre7000000000000000000000000000000000"
+TOKEN = "P1_visitor-token.aA0"
+
+
+def hosted(url: str, patience: float = 3.0) -> Hosted:
+    return Hosted(HCaptcha("site-key", SECRET, url), patience=patience)
+
+
+async def ask(behaviour: Behaviour, patience: float = 3.0, token: str = TOKEN) -> Result:
+    async with far_side(behaviour) as side:
+        return await hosted(side.url, patience).check(token)
+
+
+async def test_a_clear_yes_passes_and_the_question_holds_no_more_than_it_must() -> None:
+    async with far_side(says(YES)) as side:
+        gate = hosted(side.url)
+        result = await gate.check(TOKEN)
+        assert not gate.down
+    assert isinstance(result, Passed)
+    assert result.dear
+    assert len(result.nonce) == 16
+    assert side.asked == [{"secret": [SECRET], "response": [TOKEN]}]  # above all not the visitor's address
+    assert side.paths == ["/siteverify"]
+
+
+async def test_the_same_token_has_the_same_nonce() -> None:
+    first, again, other = (
+        await ask(says(YES)),
+        await ask(says(YES)),
+        await ask(says(YES), token=TOKEN + "x"),
+    )
+    assert isinstance(first, Passed)
+    assert isinstance(again, Passed)
+    assert isinstance(other, Passed)
+    assert first.nonce == again.nonce != other.nonce
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        NO,
+        {"success": False},
+        {"success": False, "error-codes": []},
+        {"success": False, "error-codes": ["expired-input-response"], "hostname": None},
+        {"success": False, "error-codes": ["something-new"]},
+    ],
+)
+async def test_a_clear_no_is_wrong(answer: object) -> None:
+    assert await ask(says(answer)) is Refusal.WRONG
+
+
+HOSTILE = {
+    "a word for yes": says({"success": "true"}),
+    "a number for yes": says({"success": 1}),
+    "a list for yes": says({"success": [True]}),
+    "an object for yes": says({"success": {"success": True}}),
+    "null for yes": says({"success": None}),
+    "a word for no": says({"success": "false"}),
+    "no success": says({"hostname": "letters.example"}),
+    "a bare true": says(True),
+    "a list": says([YES]),
+    "a word": says("success"),
+    "null": says(None),
+    "a number": says(1),
+    "yes with errors": says({"success": True, "error-codes": ["invalid-input-response"]}),
+    "errors in a word": says({"success": True, "error-codes": "none"}),
+    "errors null": says({"success": True, "error-codes": None}),
+    "errors in an object": says({"success": False, "error-codes": {"a": 1}}),
+    "errors that are no words": says({"success": False, "error-codes": [1, None]}),
+    "hostname a list": says(YES | {"hostname": ["letters.example"]}),
+    "hostname a number": says(YES | {"hostname": 5}),
+    "our secret is wrong": says({"success": False, "error-codes": ["invalid-input-secret"]}),
+    "our keys do not match": says({"success": False, "error-codes": ["sitekey-secret-mismatch", "x"]}),
+    "yes in HTML": says(YES, kind="text/html"),
+    "yes in text": says(YES, kind="text/plain"),
+    "yes as an error": says(YES, status="500 Internal Server Error"),
+    "yes, created": says(YES, status="201 Created"),
+    "yes, too many questions": says(YES, status="429 Too Many Requests"),
+    "a broken gateway": raw("502 Bad Gateway", b"<html><h1>502</h1></html>", "Content-Type: text/html"),
+    "a broken gateway says JSON": raw("502 Bad Gateway", b"<html>", "Content-Type: application/json"),
+    "nothing": raw("200 OK", b"", "Content-Type: application/json"),
+    "no content": raw("204 No Content", b"", "Content-Type: application/json"),
+    "half of a yes": raw("200 OK", json.dumps(YES).encode()[:-9], "Content-Type: application/json"),
+    "less than promised": raw("200 OK", b'{"success": true}', "Content-Type: application/json", length=900),
+    "not UTF-8": raw("200 OK", b'{"success": true, "a": "\xff"}', "Content-Type: application/json"),
+    "not JSON": raw("200 OK", b"success=true", "Content-Type: application/json"),
+    "two in one": raw("200 OK", b'{"success": true}{"success": true}', "Content-Type: application/json"),
+    "deep": raw("200 OK", b"[" * 15000, "Content-Type: application/json"),
+    "huge": says(YES | {"padding": "x" * 100_000}),
+    "huge once unpacked": raw(
+        "200 OK",
+        gzip.compress(json.dumps(YES | {"padding": "x" * 10_000_000}).encode()),
+        "Content-Type: application/json",
+        "Content-Encoding: gzip",
+    ),
+    "an endless yes": floods,
+    "not HTTP": raw("yes", b""),
+    "closed": hangs_up,
+}
+
+
+@pytest.mark.parametrize("behaviour", HOSTILE.values(), ids=HOSTILE.keys())
+async def test_whatever_is_not_clear_is_unreachable(behaviour: Behaviour) -> None:
+    async with far_side(behaviour) as side:
+        gate = hosted(side.url)
+        assert await gate.check(TOKEN) is Refusal.UNREACHABLE
+        assert gate.down
+
+
+@pytest.mark.parametrize("behaviour", [never, drips])
+async def test_slow_is_unreachable(behaviour: Behaviour) -> None:
+    assert await ask(behaviour, patience=0.3) is Refusal.UNREACHABLE
+
+
+async def test_nobody_there_is_unreachable() -> None:
+    async with far_side(says(YES)) as side:
+        url = side.url
+    assert await hosted(url).check(TOKEN) is Refusal.UNREACHABLE
+
+
+async def test_no_such_host_and_no_such_address_are_unreachable() -> None:
+    assert await hosted("http://nowhere.invalid/siteverify").check(TOKEN) is Refusal.UNREACHABLE
+    assert await hosted("not an address").check(TOKEN) is Refusal.UNREACHABLE
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+async def test_no_redirect_is_followed_and_the_secret_goes_nowhere_else(status: str) -> None:
+    async with far_side(says(YES)) as elsewhere:
+        assert await ask(raw(status, b"", f"Location: {elsewhere.url}")) is Refusal.UNREACHABLE
+    assert elsewhere.paths == []
+
+
+@pytest.mark.parametrize("token", ["", " ", "a b", "a\nb", "\0", "\ud800", "ключ", "x" * 16385])
+async def test_what_cannot_be_a_token_is_wrong_and_not_asked_about(token: str) -> None:
+    async with far_side(says(YES)) as side:
+        gate = hosted(side.url)
+        assert await gate.check(token) is Refusal.WRONG
+        assert not gate.down  # or else anyone could switch hCaptcha off for a minute
+    assert side.asked == []
+
+
+async def test_a_failure_is_remembered_for_a_minute_or_until_it_answers_again() -> None:
+    now = 1000.0
+    async with far_side(hangs_up) as side:
+        gate = Hosted(HCaptcha("site-key", SECRET, side.url), clock=lambda: now)
+        assert not gate.down
+        await gate.check(TOKEN)
+        assert gate.down
+        now += REMEMBERED - 1
+        assert gate.down
+        now += 2
+        assert not gate.down
+        await gate.check(TOKEN)
+        assert gate.down
+        side.behaviour = says(NO)
+        await gate.check(TOKEN)
+        assert not gate.down
+
+
+async def test_the_secret_and_the_token_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        for behaviour in (says(YES), says(NO), hangs_up):
+            await ask(behaviour)
+    assert SECRET not in caplog.text
+    assert TOKEN not in caplog.text
+
+
+def test_the_package_is_imported_only_by_who_configured_it() -> None:
+    code = (
+        "import sys, petition.captcha; "
+        "from petition.captcha.hosted import Hosted; from petition.settings import HCaptcha; "
+        "Hosted(HCaptcha('a', 'b', 'c')); "
+        "assert not {'hcaptcha', 'aiohttp'} & set(sys.modules), 'imported too early'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

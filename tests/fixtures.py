@@ -1,0 +1,97 @@
+"""Fixtures that several folders use: an installation that one file's tests share, a desk, a database with a letter."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+
+from petition.core.database import Database, opened
+from petition.core.settings import Role, load
+from petition.letters.model import Letter
+from tests import rows
+from tests.conftest import fresh_database
+from tests.moderation.desk import Bench
+from tests.organizers import people
+from tests.running import Installation, environment, installation, publish
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    Conn = asyncpg.Connection[asyncpg.Record]
+
+
+@pytest.fixture(scope="module")
+async def shared(
+    cluster: str, admin: "Conn", template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Installation]:
+    """Give a running web server with the sample letter, for tests that do not mind each other's signatures."""
+    async with (
+        fresh_database(cluster, admin, template) as url,
+        installation(url, tmp_path_factory.mktemp("shared")) as running,
+    ):
+        yield running
+
+
+EMPTY = """
+TRUNCATE pending, signature, organization, contact, outbox, bar, name_word, count_hour, limit_use, used_challenge,
+         statistics_change, statistics_hour, statistics_total
+CASCADE
+"""
+
+
+@pytest.fixture
+async def clean(shared: Installation) -> Installation:
+    """Give the shared installation as if nobody had signed yet; its letter must be left as it is."""
+    async with shared.database.transaction() as conn:
+        await conn.execute(EMPTY)
+        await conn.execute("UPDATE count SET people = 0, organizations = 0, hidden = 0, imported = 0")
+    return shared
+
+
+@pytest.fixture
+def one_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the clock of the limits stand still, so that no hour ends in the middle of a test."""
+    noon = datetime.now(UTC).replace(minute=30)
+
+    class Still(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Still":
+            return cls.fromtimestamp(noon.timestamp(), tz)
+
+    monkeypatch.setattr("petition.core.quotas.datetime", Still)
+
+
+@pytest.fixture
+async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+    """Give a database with the sample letter."""
+    async with opened(database_url, most=16) as database:
+        await publish(load(environment(tmp_path, database_url, 8000), role=Role.WEB), database)
+        yield database
+
+
+@pytest.fixture
+async def letter(database: Database) -> Letter:
+    """Give the sample letter."""
+    async with database.connection() as conn:
+        return await rows.letter(conn)
+
+
+@pytest.fixture
+def bench(database: Database, letter: Letter) -> Bench:
+    """Give what moderators work with."""
+    return Bench(database, letter)
+
+
+@pytest.fixture
+async def editor(site: Installation) -> AsyncIterator[httpx2.AsyncClient]:
+    async with people.at_desk(site, "editor", name="Boris") as client:
+        yield client
+
+
+@pytest.fixture
+async def keeper(site: Installation) -> AsyncIterator[httpx2.AsyncClient]:
+    async with people.at_desk(site, admin=True, email="admin@letters.example") as client:
+        yield client

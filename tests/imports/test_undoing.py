@@ -1,0 +1,309 @@
+"""Undoing a whole import, bringing it back, workers that die, two at once: the count is exact after each."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from petition.core.settings import Role, load
+from petition.imports import adding, undoing, worker
+from petition.imports.worker import Job
+from petition.moderation import report_queries
+from petition.moderation.model import Act
+from petition.signatures import self_service
+from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.model import Reason
+from tests import rows
+from tests.faults.processes import command, worker_environ
+from tests.imports.desk import FORM, IMPORT, LANGUAGES
+from tests.imports.test_steering import carrying, counts
+from tests.mail.post_office import PostOffice
+from tests.moderation.desk import WRAPPER, Bench
+from tests.organizers import people
+from tests.running import SLUG, Installation
+
+FILE = """\
+name,organization,email,kind,visibility
+Vera Novak,,vera@letters.example,person,public
+Вера Новак,,,person,organizers
+,North Pier // Северный пирс,,organization,
+,North Pier,,organization,
+,Third Line,,organization,
+Anna Ek,,anna@letters.example,person,counted
+"""
+ALL = """
+SELECT s.id, s.kind, s.state, s.visibility, s.name, s.affiliation, s.city, s.digest, s.import_key, s.private, s.import,
+       s.name_key, s.country, s.signed_at, o.name_en, o.name_ru
+FROM signature s LEFT JOIN organization o ON o.id = s.organization WHERE s.letter = $1 ORDER BY s.id
+"""
+BY_NAME = "SELECT id FROM signature WHERE letter = $1 AND name = 'Vera Novak'"
+
+
+@pytest.fixture
+async def bench(site: Installation) -> Bench:
+    async with site.database.connection() as conn:
+        return Bench(site.database, await rows.letter(conn))
+
+
+async def test_it_is_as_if_it_had_never_been_and_comes_back(site: Installation, bench: Bench) -> None:
+    await bench.sign("Olga Signed")
+    await bench.sign_for("Third Line")
+    before = await bench.picture()
+    async with carrying(site) as one:
+        await one.bring(FILE.encode())
+        imported = await bench.rows(ALL)
+        assert await one.counted() == counts(4, 2, 2, 5)
+        await one.do("undo")
+        assert await bench.picture() == before
+        stands = await one.newest()
+        assert (stands.state, stands.report["undone"], stands.report["left"]) == ("undone", 6, 0)
+        assert (await one.see()).status_code == 200
+        assert (await one.do("undo")).status_code == 422
+        await one.do("redo")
+        assert await bench.rows(ALL) == imported
+        await bench.check()
+        assert await one.counted() == counts(4, 2, 2, 5)
+        assert (await one.do("redo")).status_code == 422
+        await one.do("undo")
+        assert await bench.picture() == before
+
+
+async def test_the_corrected_file_can_be_imported_after_undoing(site: Installation, bench: Bench) -> None:
+    async with carrying(site) as one:
+        await one.bring(FORM.encode())
+        await one.do("undo")
+        again = await one.bring(FORM.encode(), more={"visibility": "public"})
+        assert again.report["people"] == 3
+        first = again.number - 1
+        answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{first}", data={"step": "redo"})
+        assert answer.status_code == 303
+        await one.work()
+        assert (await one.counted())["people"] == 3, "nobody is there twice"
+        await bench.check()
+
+
+async def test_who_signed_meanwhile_is_not_there_twice(site: Installation, bench: Bench) -> None:
+    async with carrying(site) as one:
+        await one.bring(FORM.encode())
+        await one.do("undo")
+        (vera,) = await bench.confirm(["vera@letters.example"], name="Vera Novak")
+        assert await bench.states(vera) == ["confirmed"], "a mailbox of an undone import may sign"
+        await one.do("redo")
+        assert (await one.newest()).report["known"] == 1
+        assert (await one.counted())["people"] == 3
+        await bench.check()
+
+
+async def test_whom_a_moderator_has_decided_about_stays(site: Installation, bench: Bench) -> None:
+    async with carrying(site) as one:
+        await one.bring(FILE.encode())
+        (vera,) = (row["id"] for row in await bench.rows(BY_NAME))
+        await bench.remove(vera, reason=Reason.FAKE)
+        pier = await bench.rows("SELECT id FROM signature WHERE letter = $1 AND organization IS NOT NULL ORDER BY id")
+        await bench.remove(pier[0]["id"])
+        await bench.decide(Act.BACK, pier[0]["id"])
+        await one.do("undo")
+        stands = await one.newest()
+        assert (stands.report["undone"], stands.report["left"]) == (4, 1)
+        assert await bench.states(vera, pier[0]["id"]) == ["removed", "confirmed"]
+        await bench.check()
+        assert "somebody has decided about them" in (await one.see()).text
+        await one.do("redo")
+        await bench.check()
+
+
+async def test_who_took_a_signature_back_stays_away(site: Installation, bench: Bench) -> None:
+    async with carrying(site) as one:
+        await one.bring(FILE.encode())
+        (vera,) = (row["id"] for row in await bench.rows(BY_NAME))
+        await self_service.withdraw(site.database, bench.letter, vera)
+        await one.do("undo")
+        await one.do("redo")
+        assert await bench.states(vera) == ["withdrawn"]
+        await bench.check()
+
+
+async def test_in_many_steps_with_signatures_in_between(
+    site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "name\n" + "".join(f"Person {n} Crowd\n" for n in range(300))
+    async with carrying(site) as one:
+        await one.bring(text.encode(), more={"visibility": "public"})
+        monkeypatch.setattr(undoing.take_back, "__defaults__", (100,))
+        number = (await one.newest()).number
+        await one.client.post(f"/organizer/keep-the-channels-open/import/{number}", data={"step": "undo"})
+        for left in (200, 100, 0):
+            assert await worker.step(site.database, WRAPPER, LANGUAGES)
+            assert (await bench.check())["people"] == left + (left < 200) + (left < 100)
+            await bench.sign("Olga Between")
+        await one.work()
+        assert (await one.newest()).state == "undone"
+        assert (await bench.check())["people"] == 3
+
+
+async def test_what_was_undone_is_forgotten_after_a_week(site: Installation) -> None:
+    async with carrying(site) as one:
+        await one.bring(FORM.encode())
+        await one.do("undo")
+        async with site.database.connection() as conn:
+            await conn.execute("UPDATE undone SET at = now() - interval '6 days'")
+        await worker.forget_files(site.database)
+        assert await rows.rows_of(site.database, "SELECT FROM undone")
+        async with site.database.connection() as conn:
+            await conn.execute("UPDATE undone SET at = now() - interval '8 days'")
+        await worker.forget_files(site.database)
+        assert not await rows.rows_of(site.database, "SELECT FROM undone")
+        refused = await one.do("redo")
+        assert refused.status_code == 422
+        assert "nothing left" in refused.text
+
+
+async def test_two_imports_at_once(site: Installation, bench: Bench) -> None:
+    async with carrying(site) as one:
+        for _ in range(2):
+            await one.upload(FILE.encode())
+            await one.work()
+            await one.check()
+        for row in await rows.rows_of(site.database, "SELECT number, changed FROM intake"):
+            form = {"step": "start", "changed": str(row["changed"])}
+            await one.client.post(f"/organizer/keep-the-channels-open/import/{row['number']}", data=form)
+        await asyncio.gather(*(worker.step(site.database, WRAPPER, LANGUAGES) for _ in range(4)))
+        await one.work()
+        reports = [row["report"] for row in await rows.rows_of(site.database, "SELECT report FROM intake")]
+        assert sorted(report["people"] for report in reports) == [0, 3]
+        assert await one.counted() == counts(3, 2, 2, 5)
+        await bench.check()
+
+
+async def test_cancelled_at_the_last_moment(site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle = adding.settle
+
+    async def slowly(*given: object, **more: object) -> object:
+        answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{number}", data={"step": "cancel"})
+        assert answer.status_code == 303
+        return await settle(*given, **more)  # type: ignore[arg-type]
+
+    async with carrying(site) as one:
+        await one.upload(FILE.encode())
+        await one.work()
+        await one.check()
+        number = (await one.newest()).number
+        monkeypatch.setattr(adding, "settle", slowly)
+        await one.do("start")
+        assert (await one.newest()).state == "cancelled"
+        assert await one.counted() == counts(0, 0, 0, 0)
+        await bench.check()
+
+
+async def test_progress_is_seen_and_a_cancelled_one_stops_reading(
+    site: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "name\n" + "".join(f"Person {n} Crowd\n" for n in range(5000))
+    monkeypatch.setattr(worker, "TICK", 0.01)
+    counted = Job.counted
+
+    def slowly(job: Job, found):  # type: ignore[no-untyped-def]
+        import time
+
+        for row in counted(job, found):
+            time.sleep(0.001)
+            yield row
+
+    async with carrying(site) as one:
+        await one.upload(text.encode())
+        await one.work()
+        await one.check()
+        monkeypatch.setattr(Job, "counted", slowly)
+        now = await one.newest()
+        form = {"step": "start", "changed": str(now.changed)}
+        await one.client.post(f"/organizer/keep-the-channels-open/import/{now.number}", data=form)
+        working = asyncio.create_task(worker.step(site.database, WRAPPER, LANGUAGES))
+        while not (await one.newest()).progress:
+            await asyncio.sleep(0.01)
+        page = await one.see()
+        assert 'max="5000"' in page.text
+        await one.client.post(f"/organizer/keep-the-channels-open/import/{now.number}", data={"step": "cancel"})
+        assert await working
+        assert (await one.newest()).state == "cancelled"
+        assert await one.counted() == counts(0, 0, 0, 0)
+
+
+async def test_a_killed_worker_leaves_nothing_half_done(site: Installation, bench: Bench, tmp_path: Path) -> None:
+    text = "name,email\n" + "".join(f"Person {n} Crowd,p{n}@letters.example\n" for n in range(20_000))
+    post = PostOffice()
+    await post.open()
+    environ = worker_environ(site.environ, post.port)
+    assert load(environ, role=Role.WORKER).contact_private_key
+    async with carrying(site) as one:
+        await one.upload(text.encode())
+        await one.work()
+        await one.check()
+        now = await one.newest()
+        form = {"step": "start", "changed": str(now.changed)}
+        await one.client.post(f"/organizer/keep-the-channels-open/import/{now.number}", data=form)
+        async with command("worker", environ, tmp_path / "worker.log") as process:
+            while not (await one.newest()).progress:
+                await asyncio.sleep(0.02)
+            await process.kill()
+        stands = await one.newest()
+        assert stands.state == "importing"
+        assert await one.counted() == counts(0, 0, 0, 0)
+        assert not await rows.rows_of(site.database, "SELECT FROM signature")
+        async with command("worker", environ, tmp_path / "worker.log"):
+            while (await one.newest()).state == "importing":
+                await asyncio.sleep(0.1)
+        assert await one.counted() == counts(20_000, 0, 20_000, 20_000)
+    await post.close()
+
+
+async def test_live_confirming_is_not_held_up(
+    site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a file is being read and staged, somebody of the same mailbox confirms."""
+    async with site.database.transaction() as conn:
+        (pending,) = await rows.add_pending(conn, bench.letter, ["vera@letters.example"])
+    staged = worker._staged
+
+    async def with_a_confirmation(job: Job, *, skip: bool) -> object:
+        reader = await staged(job, skip=skip)
+        await Confirming(site.database).submit(Claim(bench.letter.id, pending, bench.letter.keys))
+        return reader
+
+    async with carrying(site) as one:
+        await one.upload(FORM.encode())
+        await one.work()
+        await one.check()
+        monkeypatch.setattr(worker, "_staged", with_a_confirmation)
+        await one.do("start")
+        assert (await one.newest()).report["known"] == 1
+        assert (await bench.check())["people"] == 3
+
+
+async def test_what_readers_reported_comes_back_too(site: Installation, bench: Bench) -> None:
+    async with carrying(site) as one:
+        await one.bring(FILE.encode())
+        (vera,) = await bench.rows(BY_NAME)
+        async with site.database.transaction() as conn:
+            note = bench.letter.keys.hide({"text": "I am Vera"})
+            await report_queries.add(conn, bench.letter.id, vera["id"], "me", note)
+            await report_queries.add(conn, bench.letter.id, vera["id"], "fake", None)
+        reported = await bench.rows(REPORTS)
+        assert len(reported) == 2
+        await one.do("undo")
+        assert await bench.rows(REPORTS) == []
+        await one.do("redo")
+        assert await bench.rows(REPORTS) == reported
+        (row,) = await bench.rows("SELECT flags FROM signature WHERE letter = $1 AND name = 'Vera Novak'")
+        assert row["flags"] == ["reported"]
+        await bench.check()
+
+
+REPORTS = "SELECT signature, reason, note, at, settled_by FROM report WHERE letter = $1 ORDER BY id"
+
+
+async def test_the_log_leads_to_where_an_import_is_undone(site: Installation) -> None:
+    async with carrying(site) as one:
+        number = (await one.bring(FORM.encode())).number
+        assert f'href="{IMPORT}/{number}"' in (await one.client.get(f"/organizer/{SLUG}/log")).text
+    async with people.at_desk(site, "moderator", email="moderator@letters.example") as client:
+        assert f'href="{IMPORT}' not in (await client.get(f"/organizer/{SLUG}/log")).text

@@ -1,0 +1,245 @@
+"""Every route of the desk against everyone who may come: the table alone decides, whatever the views do.
+
+The views are replaced by one that says which route it stands for, so that whoever is let in is known for sure, and a
+new route is walked as soon as it stands in the table.
+"""
+
+import re
+import secrets
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from petition.core import i18n
+from petition.core.database import opened
+from petition.core.encryption import Sealer, Wrapper
+from petition.core.settings import Role as Process
+from petition.core.settings import load
+from petition.core.templates import Renderer
+from petition.core.tokens import Tokens
+from petition.organizers.model import Role
+from petition.web import app, error_pages
+from petition.web.desk import guard
+from petition.web.desk.routes import DESK, At, routes
+from petition.web.desk.visit import Desk, Need
+from petition.web.site import Site
+from tests.conftest import fresh_database
+from tests.organizers import people
+from tests.running import SLUG, Installation, environment, publish
+
+if TYPE_CHECKING:
+    import asyncpg
+
+OTHER = "another-letter"
+VISITORS = ("stranger", "factorless", "unproved", "organizer", *Role, "other", "admin")
+OURS = {"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"}
+
+
+def name_of(at: At) -> str:
+    return f"{at.method} {at.path}"
+
+
+def path_of(at: At, slug: str = SLUG) -> str:
+    """Return an address of the route; what is not the letter is made up."""
+    return re.sub(r"{(\w+)(:\w+)?}", lambda match: slug if match[1] == "slug" else "1", at.path)
+
+
+@dataclass
+class Walk:
+    """The desk's routes with views that only say who was let in where."""
+
+    client: httpx2.AsyncClient
+    cookies: dict[str, str]
+
+    async def come(self, at: At, who: str, headers: dict[str, str] | None = None, slug: str = SLUG) -> httpx2.Response:
+        cookie = {"Cookie": f"desk={self.cookies[who]}"} if who in self.cookies else {}
+        return await self.client.request(
+            at.method, path_of(at, slug), headers=cookie | (OURS if headers is None else headers)
+        )
+
+
+def stub(at: At) -> At:
+    async def for_strangers(_request: Request) -> Response:
+        return Response(status_code=204, headers={"at": name_of(at)})
+
+    async def view(_request: Request, who: Desk) -> Response:
+        slug = who.letter.slug if who.letter else ""
+        return Response(status_code=204, headers={"at": name_of(at), "slug": slug})
+
+    return replace(at, view=for_strangers if at.need is Need.STRANGER else view)
+
+
+@pytest.fixture(scope="module")
+async def walk(
+    cluster: str,
+    admin: "asyncpg.Connection[asyncpg.Record]",
+    template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Walk]:
+    async with AsyncExitStack() as stack:
+        folder = tmp_path_factory.mktemp("walk")
+        url = await stack.enter_async_context(fresh_database(cluster, admin, template))
+        environ = environment(folder, url, 8000)
+        settings = load(environ, role=Process.WEB)
+        database = await stack.enter_async_context(opened(url, most=2))
+        await publish(settings, database)
+        keys = settings.secret_keys
+        renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, None)
+        sealer = Sealer(settings.contact_public_key)
+        site = Site(settings, database, renderer, Tokens(keys), sealer, Wrapper(keys))
+        framework = Starlette(routes=routes([stub(at) for at in DESK]), exception_handlers=error_pages.HANDLERS)
+        transport = httpx2.ASGITransport(with_state(framework, site))
+        client = await stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=settings.base_url))
+        yield Walk(client, await cookies(Installation(environ, settings, database, client)))
+
+
+def with_state(framework: Starlette, site: Site) -> Any:
+    async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        await framework({**scope, "state": {"site": site}}, receive, send)
+
+    return application
+
+
+async def cookies(site: Installation) -> dict[str, str]:
+    """Return the cookie of every visitor who has one."""
+    found = {}
+    async with site.database.connection() as conn:
+        await conn.execute(
+            "INSERT INTO letter (slug, rules_version, wrapped_digest_key, wrapped_name_key) VALUES ($1, 1, $2, $2)",
+            OTHER,
+            secrets.token_bytes(8),
+        )
+    for who in VISITORS[1:]:
+        organizer = (await people.add(site, f"{who}@letters.example", admin=who == "admin")).id
+        if who != "factorless":
+            await people.give_totp(site, organizer)
+        if who in set(Role):
+            await people.give_role(site, organizer, who)
+        await people.give_role(site, organizer, "owner", OTHER) if who == "other" else None
+        found[who] = await people.cookie(site, organizer, proved=who not in {"factorless", "unproved"})
+    return found
+
+
+def refusal(at: At, who: str) -> tuple[int, str | None] | None:
+    """Return what the table says must happen: (status, where to), or None for whoever is let in."""
+    if at.need is Need.STRANGER:
+        return None
+    if who == "stranger":
+        return (303, "/organizer/enter") if at.method == "GET" else (401, None)
+    if at.need is Need.ENTERED:
+        return None
+    if who in {"factorless", "unproved"}:
+        return (303, "/organizer/second") if at.method == "GET" else (401, None)
+    if at.need is Need.ADMIN:
+        return None if who == "admin" else (403, None)
+    if at.need.role is None:
+        return None
+    if who not in set(Role):
+        return 404, None
+    return None if Role(who).covers(at.need.role) else (403, None)
+
+
+@pytest.mark.parametrize("who", VISITORS)
+@pytest.mark.parametrize("at", DESK, ids=name_of)
+async def test_who_is_let_in(walk: Walk, at: At, who: str) -> None:
+    answer = await walk.come(at, who)
+    refused = refusal(at, who)
+    if refused is None:
+        assert (answer.status_code, answer.headers.get("at")) == (204, name_of(at))
+        if at.need.role is not None:
+            assert answer.headers["slug"] == SLUG
+    else:
+        assert (answer.status_code, answer.headers.get("location")) == refused
+        assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("at", [at for at in DESK if at.method != "GET"], ids=name_of)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:8001"},
+        {"Origin": "https://localhost:8000"},
+        {"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "http://localhost:8000", "Sec-Fetch-Site": "cross-site"},
+    ],
+    ids=lambda headers: " ".join(headers.values()) or "no headers",
+)
+async def test_what_another_site_sends_is_refused(walk: Walk, at: At, headers: dict[str, str]) -> None:
+    for who in ("owner", "admin", "stranger"):
+        assert (await walk.come(at, who, headers)).status_code == 403
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://localhost:8000"}, {"Sec-Fetch-Site": "same-origin"}, OURS])
+async def test_either_header_is_enough(walk: Walk, headers: dict[str, str]) -> None:
+    at = next(each for each in DESK if each.path == "/organizer/leave")
+    assert (await walk.come(at, "owner", headers)).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("base", "host", "origin", "ours"),
+    [
+        ("https://letters.example", "letters.example", "https://letters.example", True),
+        ("https://letters.example", "letters.example:443", "https://letters.example", True),  # as some proxies say
+        ("http://letters.example", "LETTERS.example:80", "http://letters.example", True),
+        ("https://letters.example", "letters.example:80", "https://letters.example", False),
+        ("https://letters.example", "letters.example:443", "https://elsewhere.example", False),
+        ("http://localhost:8000", "localhost:8000", "http://127.0.0.1:8000", False),
+    ],
+)
+def test_the_usual_port_may_stand_in_host(base: str, host: str, origin: str, ours: bool) -> None:
+    site = SimpleNamespace(settings=SimpleNamespace(base_url=base, onion_url=None))
+    headers = [(b"host", host.encode()), (b"origin", origin.encode())]
+    request = Request({"type": "http", "headers": headers, "state": {"site": site}})
+    if ours:
+        guard.check_origin(request)
+        return
+    with pytest.raises(HTTPException) as refused:
+        guard.check_origin(request)
+    assert refused.value.status_code == 403
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "a" * 43, "a" * 5000, "%00", "юникод"])
+async def test_a_made_up_cookie_opens_nothing(walk: Walk, cookie: str) -> None:
+    answer = await walk.client.get("/organizer/", headers={b"Cookie": b"desk=" + cookie.encode()})
+    assert answer.headers["location"] == "/organizer/enter"
+
+
+@pytest.mark.parametrize("path", ["/organizer/no-such-letter/", f"/organizer/{SLUG}/nothing", "/organizer/enter/a/b"])
+async def test_what_the_table_does_not_have_is_not_there(walk: Walk, path: str) -> None:
+    for who in ("owner", "admin"):
+        answer = await walk.client.get(path, headers={"Cookie": f"desk={walk.cookies[who]}"})
+        assert answer.status_code == 404
+
+
+def test_the_table_holds_every_route_below_the_desk() -> None:
+    mounts = [each for each in app.ROUTES if isinstance(each, Mount) and each.path == "/organizer"]
+    (mount,) = mounts
+    inner = [("/organizer" + each.path, each.methods or set()) for each in mount.routes if isinstance(each, Route)]
+    assert len(inner) == len(mount.routes) == len(DESK)
+    for (path, methods), at in zip(inner, DESK, strict=True):
+        assert (path, methods - {"HEAD"}) == (at.path, {at.method})
+    others = [each.path for each in app.ROUTES if isinstance(each, Route | Mount) and each not in mounts]
+    assert [path for path in others if path.startswith("/organizer")] == ["/organizer"]
+    assert app.ROUTES.index(mount) < [getattr(each, "path", "") for each in app.ROUTES].index("/{lang}/{slug}")
+
+
+@pytest.mark.parametrize("at", DESK, ids=name_of)
+def test_a_letters_routes_need_a_role_there(at: At) -> None:
+    assert ("{slug}" in at.path) == (at.need.role is not None)
+    assert at.method in {"GET", "POST"}

@@ -1,0 +1,295 @@
+"""The count as events, over real sockets: what is said, how often, to whom, and that nobody is waited for."""
+
+import asyncio
+import json
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from petition.web import count_stream
+from tests.faults.processes import web
+from tests.running import SLUG, Installation, free_port, link_in
+from tests.web.api.test_endpoints import is_problem
+
+EVENTS = f"/api/v1/letters/{SLUG}/events"
+
+
+@dataclass
+class Radio:
+    """Somebody who listens on a connection of their own."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    head: str = ""
+    heard: list[dict[str, str]] = field(default_factory=list)
+
+    async def lines(self) -> str:
+        """Return the next block: an event, a comment, or the time to wait; "" at the end of the stream."""
+        size = int(await self.reader.readline(), 16)
+        block = (await self.reader.readexactly(size + 2))[:-2].decode()
+        return block if size else ""
+
+    async def event(self) -> dict[str, str]:
+        """Return the next event as field → value."""
+        block = ""
+        while "data:" not in block:
+            block = await asyncio.wait_for(self.lines(), 20)
+            assert block, "the stream has ended"
+        found = dict(line.split(": ", 1) for line in block.strip().splitlines() if line)
+        self.heard.append(found)
+        return found
+
+    async def total(self) -> int:
+        """Return the total in the next event."""
+        return int(json.loads((await self.event())["data"])["total"])
+
+
+@asynccontextmanager
+async def radio(site: Installation, port: int = 0, **headers: str) -> AsyncIterator[Radio]:
+    """Listen until the block ends."""
+    port = port or site.settings.port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    lines = [f"GET {EVENTS} HTTP/1.1", f"Host: localhost:{port}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    try:
+        yield Radio(reader, writer, (await reader.readuntil(b"\r\n\r\n")).decode().lower())
+    finally:
+        writer.close()
+
+
+async def counted(site: Installation, people: int) -> None:
+    async with site.database.connection() as conn:
+        await conn.execute("UPDATE count SET people = $1", people)
+
+
+async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            told: Any = true()
+            if await told if asyncio.iscoroutine(told) else told:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def test_the_count_is_told_at_once_and_when_it_moves(site: Installation) -> None:
+    async with radio(site) as one:
+        assert one.head.startswith("http/1.1 200")
+        for header in (
+            "content-type: text/event-stream",
+            "cache-control: no-store",
+            "access-control-allow-origin: *",
+            "x-content-type-options: nosniff",
+        ):
+            assert header in one.head
+        assert "set-cookie" not in one.head
+        first = await one.event()
+        assert first["event"] == "count"
+        assert 3000 <= int(first["retry"]) <= 8000
+        assert list(json.loads(first["data"])) == ["total", "people", "organizations", "counted_at"]
+        await counted(site, 41)
+        assert await one.total() == 41
+        assert one.heard[0]["id"] != one.heard[1]["id"]
+
+
+async def test_a_confirmation_is_heard(road: Any) -> None:
+    async with radio(road) as one:
+        before = await one.total()
+        await road.sign(email="heard@letters.example")
+        await road.client.post(link_in(await road.mail_to("heard@letters.example")))
+        assert await one.total() == before + 1
+
+
+async def test_a_storm_of_changes_is_an_event_a_second(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(count_stream, "PERIOD", 3.0)
+    async with radio(site) as one:
+        await one.event()
+        await counted(site, 1)
+        assert await one.total() == 1
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for people in range(2, 12):  # half a second, and a look at the database each tenth of one
+            await counted(site, people)
+            await asyncio.sleep(0.05)
+        assert await one.total() == 11  # the last of them, and none before
+        assert loop.time() - began >= 2.5
+
+
+async def test_what_one_is_told_on_coming_is_an_event_too(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(count_stream, "PERIOD", 3.0)
+    loop = asyncio.get_running_loop()
+    async with radio(site) as one:
+        await one.event()
+        came = loop.time()
+        await counted(site, 7)
+        assert site.app is not None
+        channel = site.app._streams._channels[SLUG]
+        await until(lambda: channel.pushing is not None)
+        async with radio(site) as two, radio(site, Last_Event_ID="7-0") as three:
+            assert "data" not in await two.lines()  # all are told in a moment, and nobody twice
+            assert await one.total() == await two.total() == await three.total() == 7
+            assert loop.time() - came >= 2.9
+            await until(lambda: channel.pushing is None)
+            assert not channel.owed
+            await counted(site, 8)
+            assert await one.total() == await two.total() == 8
+        assert [json.loads(each["data"])["total"] for each in one.heard] == [0, 7, 8]
+
+
+async def test_who_comes_while_a_count_goes_there_and_back_is_told_once(
+    site: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(count_stream, "PERIOD", 3.0)
+    assert site.app is not None
+    async with radio(site) as one:
+        await one.event()
+        channel = site.app._streams._channels[SLUG]
+        await counted(site, 7)
+        await until(lambda: channel.pushing is not None)
+        async with radio(site) as two:
+            assert "data" not in await two.lines()
+            await counted(site, 0)
+            assert await two.total() == 0
+            await counted(site, 9)
+            assert await one.total() == await two.total() == 9  # it heard nothing of what did not last
+
+
+async def test_the_time_in_an_event_is_when_it_was_counted_last(site: Installation) -> None:
+    async def told() -> str:
+        async with radio(site) as one:
+            return str(json.loads((await one.event())["data"])["counted_at"])
+
+    before = await told()
+
+    async def later() -> bool:
+        return await told() > before
+
+    await until(later)
+
+
+async def test_an_old_proxy_is_given_no_chunks(site: Installation) -> None:
+    """nginx asks so unless it is told otherwise."""
+    await site.client.get(f"{EVENTS[:-6]}count")  # the letter comes into memory
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.settings.port)
+    host = f"Host: localhost:{site.settings.port}\r\nConnection: keep-alive"
+    writer.write(f"GET {EVENTS} HTTP/1.0\r\n{host}\r\n\r\n".encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert (await reader.readuntil(b"\n\n")).startswith(b"retry: ")
+    assert (await reader.readuntil(b"\n\n")).startswith(b"event: count\nid: 0-0\ndata: {")
+    await counted(site, 3)
+    assert b'"total":3,' in await asyncio.wait_for(reader.readuntil(b"\n\n"), 20)
+    assert site.app is not None
+    site.app.stop()
+    assert await asyncio.wait_for(reader.read(), 20) == b""
+    writer.close()
+
+
+async def test_who_comes_again_is_told_only_what_is_new(site: Installation) -> None:
+    async with radio(site) as one:
+        known = (await one.event())["id"]
+    async with radio(site, Last_Event_ID=known) as again:
+        assert "data" not in await again.lines()
+        await counted(site, 77)
+        assert await again.total() == 77
+    async with radio(site, Last_Event_ID=known) as later:
+        assert await later.total() == 77
+
+
+async def test_a_heartbeat_and_an_end_in_time(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(count_stream, "HEARTBEAT", 0.05)
+    async with radio(site) as one:
+        await one.event()
+        while (block := await asyncio.wait_for(one.lines(), 30)) != ":\n\n":
+            assert block
+    monkeypatch.setattr(count_stream, "LONGEST", -1.0)
+    async with radio(site) as brief:
+        await brief.event()
+        while await asyncio.wait_for(brief.lines(), 30):
+            pass
+
+
+async def test_who_leaves_makes_room(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(count_stream, "MOST_OF_A_NETWORK", 2)
+    async with radio(site) as one, radio(site) as two:
+        await one.event()
+        await two.event()
+        full = await site.client.get(EVENTS)
+        assert is_problem(full, 503)
+        assert int(full.headers["retry-after"]) > 0
+        async with radio(site, X_Forwarded_For="198.51.100.9") as elsewhere:
+            await elsewhere.event()
+
+    async def again() -> bool:
+        async with radio(site) as three:
+            return three.head.startswith("http/1.1 200")
+
+    await until(again)
+
+
+async def test_a_reader_who_does_not_read_is_dropped_and_the_others_hear(site: Installation) -> None:
+    assert site.app is not None
+    streams = site.app._streams
+    deaf = socket.create_connection(("127.0.0.1", site.settings.port))
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    deaf.sendall(f"GET {EVENTS} HTTP/1.1\r\nHost: localhost:{site.settings.port}\r\n\r\n".encode())
+    async with radio(site) as one:
+        await one.event()
+        channel = streams._channels[SLUG]
+        await until(lambda: len(channel.listeners) == 2)
+        heard = 0
+
+        async def count() -> None:
+            nonlocal heard
+            while True:
+                heard += len(await one.lines())
+
+        counting = asyncio.create_task(count())
+        sent = 0
+        while len(channel.listeners) == 2:
+            sent += len(block := b":" + b"x" * 60_000 + b"\n\n")
+            await streams._write(channel.listeners, count_stream._body(block))
+            await until(lambda: heard >= sent)  # noqa: B023
+            assert sent < 100_000_000
+        counting.cancel()
+    deaf.close()
+
+
+async def test_unknown_letters_other_methods_and_the_head(site: Installation) -> None:
+    assert is_problem(await site.client.get("/api/v1/letters/no-such-letter/events"), 404)
+    assert is_problem(await site.client.post(EVENTS), 405)
+    head = await site.client.head(EVENTS)
+    assert head.status_code == 200
+    assert head.headers["content-type"].startswith("text/event-stream")
+    assert not head.content
+    misled = await site.client.get(EVENTS, headers={"host": "evil.example"})
+    assert misled.status_code == 421
+
+
+async def test_a_letter_that_goes_away_ends_its_streams(site: Installation) -> None:
+    async with radio(site) as one:
+        await one.event()
+        async with site.database.connection() as conn:
+            await conn.execute("UPDATE letter SET slug = 'moved-away'")
+        while await asyncio.wait_for(one.lines(), 20):
+            pass
+
+
+async def test_told_to_stop_the_server_ends_every_stream(site: Installation, tmp_path: Path) -> None:
+    """A process of its own, as it is run: a listener does not keep it for the ten seconds it gives to answers."""
+    port = free_port()
+    environ = {**site.environ, "PORT": str(port), "BASE_URL": f"http://localhost:{port}"}
+    async with web(environ, port, tmp_path / "web.log") as process, radio(site, port) as one:
+        await one.event()
+        process.process.send_signal(signal.SIGTERM)
+        while await asyncio.wait_for(one.lines(), 8):
+            pass
+        assert await asyncio.wait_for(process.process.wait(), 8) == 0
+    assert '"level": "error"' not in (tmp_path / "web.log").read_text(encoding="utf-8")

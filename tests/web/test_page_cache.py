@@ -1,0 +1,203 @@
+"""Kept pages: made once per change, answered from memory, still there while the database is not."""
+
+import asyncio
+import gzip
+
+import pytest
+
+from petition.core.errors import NotFound, Unavailable
+from petition.web import page_cache as module
+from petition.web.page_cache import Kept, Pages, Shelf, keep
+
+HTML = b"text/html; charset=utf-8"
+PAGE = keep(b"<p>one</p>" * 100, HTML, [(b"content-language", b"en")])
+
+
+class Maker:
+    """Makes a page that says how many were made before it; or raises."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.error: Exception | None = None
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def __call__(self) -> Kept:
+        self.made += 1
+        body = b"page %d" % self.made
+        await self.open.wait()
+        if self.error:
+            raise self.error
+        return keep(body, HTML, [])
+
+
+def test_a_kept_page_is_whole_small_and_says_so() -> None:
+    assert gzip.decompress(PAGE.small) == PAGE.plain
+    small, plain, unchanged = dict(PAGE.small_headers), dict(PAGE.plain_headers), dict(PAGE.unchanged_headers)
+    assert small[b"content-encoding"] == b"gzip"
+    assert small[b"content-length"] == str(len(PAGE.small)).encode()
+    assert plain[b"content-length"] == str(len(PAGE.plain)).encode()
+    assert b"content-encoding" not in plain
+    assert b"content-length" not in unchanged
+    for headers in (small, plain, unchanged):
+        assert headers[b"etag"] == PAGE.etag
+        assert headers[b"cache-control"] == b"public, max-age=0, s-maxage=5"
+        assert headers[b"vary"] == b"Accept-Encoding"
+    assert small[b"content-language"] == plain[b"content-language"] == b"en"
+
+
+def test_what_is_unchanged_repeats_only_what_a_reader_needs() -> None:
+    allowed = (b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"ETag")
+    policy = (b"content-security-policy", b"default-src 'none'"), (b"x-content-type-options", b"nosniff")
+    made = keep(b"{}", b"application/json", [*allowed, *policy])
+    assert {*allowed, *policy} <= set(made.plain_headers)
+    told = {b"cache-control", b"etag", b"vary", *(name for name, _ in allowed)}
+    assert {name for name, _ in made.unchanged_headers} == told
+
+
+def test_the_same_bytes_have_the_same_mark_and_no_time_in_them() -> None:
+    assert keep(b"same", HTML, []) == keep(b"same", HTML, [])
+    assert keep(b"same", HTML, []).etag != keep(b"other", HTML, []).etag
+
+
+def test_the_weight_is_what_goes_over_the_wire() -> None:
+    lines = [b"HTTP/1.1 200 OK", *(name + b": " + value for name, value in PAGE.small_headers), b"", PAGE.small]
+    assert PAGE.weight == len(b"\r\n".join(lines))
+
+
+async def test_a_page_is_made_once_until_it_moves() -> None:
+    pages, make = Pages(), Maker()
+    assert (await pages.answer("/en/a", "a", make)).plain == b"page 1"
+    assert (await pages.answer("/en/a", "a", make)).plain == b"page 1"
+    assert pages.fresh["/en/a"].plain == b"page 1"
+    pages.moved("b")
+    assert "/en/a" in pages.fresh
+    pages.moved("a")
+    assert pages.fresh == {}
+    assert (await pages.answer("/en/a", "a", make)).plain == b"page 2"
+
+
+async def test_however_many_ask_it_is_made_once() -> None:
+    pages, make = Pages(), Maker()
+    make.open.clear()
+    asking = [asyncio.create_task(pages.answer("/en/a", "a", make)) for _ in range(50)]
+    await asyncio.sleep(0)
+    make.open.set()
+    assert {each.plain for each in await asyncio.gather(*asking)} == {b"page 1"}
+    assert make.made == 1
+
+
+async def test_what_moved_while_the_page_was_made_is_not_kept() -> None:
+    pages, make = Pages(), Maker()
+    make.open.clear()
+    asking = asyncio.create_task(pages.answer("/en/a", "a", make))
+    await asyncio.sleep(0)
+    pages.moved("a")
+    make.open.set()
+    assert (await asking).plain == b"page 1"
+    assert pages.fresh == {}
+    assert (await pages.answer("/en/a", "a", make)).plain == b"page 2"
+    assert "/en/a" in pages.fresh
+
+
+async def test_what_is_not_to_be_seen_again_while_it_was_made_is_not_even_kept_for_later() -> None:
+    pages, make = Pages(), Maker()
+    make.open.clear()
+    asking = asyncio.create_task(pages.answer("/en/a", "a", make))
+    await asyncio.sleep(0)
+    pages.forget("a")
+    make.open.set()
+    await asking
+    make.error = Unavailable()
+    with pytest.raises(Unavailable):
+        await pages.answer("/en/a", "a", make)
+
+
+async def test_while_the_database_is_away_the_last_one_is_good() -> None:
+    pages, make = Pages(), Maker()
+    make.error = Unavailable()
+    with pytest.raises(Unavailable):
+        await pages.answer("/en/a", "a", make)
+    make.error = None
+    last = await pages.answer("/en/a", "a", make)
+    pages.moved("a")
+    make.error = Unavailable()
+    assert await pages.answer("/en/a", "a", make) is last
+    assert pages.fresh == {}  # asked for again as soon as the database is back
+    make.error = NotFound()
+    with pytest.raises(NotFound):
+        await pages.answer("/en/a", "a", make)
+
+
+async def test_memory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 3)
+    pages, make = Pages(), Maker()
+    for number in range(5):
+        await pages.answer(f"/en/{number}", "letter", make)
+    assert list(pages.fresh) == ["/en/2", "/en/3", "/en/4"]
+    make.error = Unavailable()
+    with pytest.raises(Unavailable):
+        await pages.answer("/en/0", "letter", make)
+
+
+async def test_what_anybody_can_make_up_crowds_out_only_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 7)
+    monkeypatch.setattr(module, "ROOM", {Shelf.USUAL: 7, Shelf.CHOSEN: 3, Shelf.MADE_UP: 2})
+    pages, make = Pages(), Maker()
+    await pages.answer("/letter", "a", make)
+    for number in range(4):
+        await pages.answer(f"/partner/{number}", "a", make, Shelf.CHOSEN)
+    for number in range(100):
+        await pages.answer(f"/colour/{number}", "b", make, Shelf.MADE_UP)
+    chosen = ["/partner/1", "/partner/2", "/partner/3"]
+    assert list(pages.fresh) == ["/letter", *chosen, "/colour/98", "/colour/99"]
+    for number in range(3):  # the usual ones take the room of the others, of what is made up first
+        await pages.answer(f"/letter/{number}", "a", make)
+    assert list(pages.fresh) == ["/letter", *chosen, "/letter/0", "/letter/1", "/letter/2"]
+    await pages.answer("/letter/3", "a", make)
+    assert "/letter" in pages.fresh
+    assert "/partner/1" not in pages.fresh
+    pages.moved("a")
+    pages.moved("b")
+    assert pages.fresh == {}
+
+
+async def test_what_cannot_be_made_leaves_nothing_behind() -> None:
+    pages, make = Pages(), Maker()
+    make.error = NotFound()
+    for number in range(10):
+        with pytest.raises(NotFound):
+            await pages.answer(f"/colour/{number}", "a", make, Shelf.MADE_UP)
+    assert not pages._making
+
+
+async def test_its_bytes_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages, make = Pages(), Maker()
+    size = (await pages.answer("/en/0", "letter", make)).size
+    monkeypatch.setattr(module, "MOST_BYTES", 3 * size + 20)
+    for number in range(1, 5):
+        await pages.answer(f"/en/{number}", "letter", make)
+    assert list(pages.fresh) == ["/en/2", "/en/3", "/en/4"]
+    for _ in range(5):  # a page that is made anew takes the place of the one before
+        pages.moved("letter")
+        await pages.answer("/en/4", "letter", make)
+    pages.moved("letter")
+    make.error = Unavailable()
+    for number in (2, 3, 4):
+        assert (await pages.answer(f"/en/{number}", "letter", make)).plain
+
+
+async def test_what_says_when_it_was_counted_is_made_anew_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AGE", 0.01)
+    pages, dated, other = Pages(), Maker(), Maker()
+    aging = asyncio.create_task(pages.age())
+    try:
+        await pages.answer("/other", "letter", other)
+        async with asyncio.timeout(10):
+            while dated.made < 3:
+                await pages.answer("/count", "letter", dated, dated=True)
+                await asyncio.sleep(0.005)
+    finally:
+        aging.cancel()
+    await pages.answer("/other", "letter", other)
+    assert other.made == 1

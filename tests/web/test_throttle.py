@@ -1,0 +1,217 @@
+"""A flood takes its share and no more: what one network may ask in a minute, and how many read the list at once."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from petition.core.client_networks import ONION, UNKNOWN
+from petition.core.errors import TooMany, Unavailable
+from petition.web import gateway, throttle
+from petition.web.throttle import Lane, PerMinute, Turns
+from tests.running import SLUG, installation
+from tests.web.api.test_endpoints import is_problem
+
+LIST, API = f"/en/{SLUG}/signatories", f"/api/v1/letters/{SLUG}/signatories"
+HERE = "127.0.0.1"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Give a clock that stands still until it is moved."""
+    now = [600.0]
+    monkeypatch.setattr("petition.web.throttle.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_a_network_has_its_minute(clock: list[float]) -> None:
+    counted = PerMinute(3)
+    clock[0] += 20
+    for _ in range(3):
+        counted.take("192.0.2.1")
+    with pytest.raises(TooMany) as refused:
+        counted.take("192.0.2.1")
+    assert refused.value.retry_after == 40
+    counted.take("192.0.2.2")
+    clock[0] += 40
+    counted.take("192.0.2.1")
+
+
+def test_tor_has_more_and_memory_has_an_end(clock: list[float]) -> None:
+    counted = PerMinute(2, networks=3)
+    for _ in range(2 * throttle.ONION_TIMES):
+        counted.take(ONION)
+    counted.take("192.0.2.1")
+    counted.take("192.0.2.2")
+    for number in (3, 4):
+        counted.take(f"192.0.2.{number}")
+    with pytest.raises(TooMany):
+        counted.take("192.0.2.5")  # those who came too late are counted together
+    counted.take("192.0.2.1")
+    assert clock == [600.0]
+
+
+async def test_a_lane_lets_some_through_others_wait_and_the_rest_go() -> None:
+    lane = Lane(at_once=2, waiting=1)
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(lane.turn())
+        entered = asyncio.Event()
+
+        async def come() -> None:
+            async with lane.turn():
+                entered.set()
+
+        waiting = asyncio.create_task(come())
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable):
+            await stack.enter_async_context(lane.turn())
+        assert not entered.is_set()
+    await waiting
+    async with lane.turn(), lane.turn():
+        pass
+
+
+async def test_nobody_waits_for_ever_and_an_error_gives_the_turn_back() -> None:
+    lane = Lane(at_once=1, patience=0.01)
+
+    async def fail() -> None:
+        async with lane.turn():
+            with pytest.raises(Unavailable):
+                await stack.enter_async_context(lane.turn())
+            raise ZeroDivisionError
+
+    async with AsyncExitStack() as stack:
+        with pytest.raises(ZeroDivisionError):
+            await fail()
+    async with lane.turn():
+        pass
+
+
+async def test_whoever_waits_for_a_turn_has_the_loop_go_round_in_between() -> None:
+    """Of pages asked for at the same moment each is made alone; whoever signs gets on between any two of them."""
+    turns, happened = Turns(), []
+
+    async def make(number: int) -> None:
+        assert await turns.wait(HERE)
+        happened.append(number)
+
+    async def sign() -> None:
+        while len([each for each in happened if each >= 0]) < 20:
+            happened.append(-1)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(make(number) for number in range(20)), sign())
+    made = [place for place, each in enumerate(happened) if each >= 0]
+    assert [happened[place] for place in made] == list(range(20))
+    assert all(after - before > 1 for before, after in pairwise(made))
+
+
+async def test_a_line_of_readers_has_an_end() -> None:
+    turns = Turns(most=2)
+    waiting = [asyncio.create_task(turns.wait(HERE)) for _ in range(3)]
+    assert await asyncio.gather(*waiting) == [True, True, False]
+    assert await turns.wait(HERE)
+    given_up = asyncio.create_task(turns.wait(HERE))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    assert await turns.wait(HERE)
+
+
+@pytest.mark.parametrize("crowd", ["203.0.114.9", "2a01:4f8:1::/64"])
+async def test_one_network_does_not_have_all_of_the_line(crowd: str) -> None:
+    turns = Turns(most=100, share=3)
+    greedy = [asyncio.create_task(turns.wait(crowd)) for _ in range(50)]
+    await asyncio.sleep(0)
+    assert await turns.wait("198.51.101.1")
+    assert sorted(await asyncio.gather(*greedy)) == [False] * 47 + [True] * 3
+    assert await turns.wait(crowd)
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "10.1.2.3", ONION, UNKNOWN])
+async def test_whoever_brings_everybody_has_as_many_places_as_there_are(proxy: str) -> None:
+    turns = Turns(most=5, share=1)
+    assert await asyncio.gather(*(turns.wait(proxy) for _ in range(6))) == [True] * 5 + [False]
+
+
+async def test_where_too_many_wait_for_a_page_one_can_still_sign(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "Turns", lambda: Turns(most=0))
+    async with installation(database_url, tmp_path) as site:
+        for path in (f"/en/{SLUG}", "/en/nothing-here", f"/embed/{SLUG}?accent=c0392b", "/organizer/enter"):
+            crowded = await site.client.get(path)
+            assert crowded.status_code == 503
+            assert int(crowded.headers["retry-after"]) > 0
+        assert is_problem(await site.client.get(API), 503)
+        for swift in ("/healthz", "/readyz", f"/captcha/challenge?letter={SLUG}"):
+            assert (await site.client.get(swift)).status_code == 200
+        assert (await site.sign()).status_code == 303
+
+
+async def test_what_is_made_for_one_asker_alone_is_counted(database_url: str, tmp_path: Path) -> None:
+    async with installation(database_url, tmp_path, LIMIT_API="3") as site:
+        here = site.elsewhere()
+        frame, builder = f"/embed/{SLUG}?accent=", f"/en/{SLUG}/embed?theme=dark"
+        asked = f"/oembed?url={site.base}/en/{SLUG}"
+        for path in (f"{frame}c0392b", builder, asked):
+            assert (await site.client.get(path, headers=here)).status_code == 200
+        for path in (f"{frame}00ff00", builder, asked, f"/en/{SLUG}/updates?before=7"):
+            answer = await site.client.get(path, headers=here)
+            assert answer.status_code == 429
+            assert int(answer.headers["retry-after"]) > 0
+        # A colour that was made is kept, with or without the address that it tells its height to.
+        for path in (f"{frame}c0392b", f"{frame}C0392B&origin=https://host.example", f"/embed/{SLUG}", builder[:-11]):
+            assert (await site.client.get(path, headers=here)).status_code == 200
+        assert (await site.client.get(f"{frame}00ff00", headers=site.elsewhere())).status_code == 200
+
+
+async def test_a_network_that_reads_too_much_is_told_when_to_come_back(database_url: str, tmp_path: Path) -> None:
+    async with installation(database_url, tmp_path, LIMIT_READING="3") as site:
+        here, there = site.elsewhere(), site.elsewhere()
+        for path in (LIST, f"{LIST}?q=vera", API):
+            assert (await site.client.get(path, headers=here)).status_code == 200
+        for path in (LIST, f"{LIST}?q=vera", API):
+            answer = await site.client.get(path, headers=here)
+            assert answer.status_code == 429
+            assert 0 < int(answer.headers["retry-after"]) <= 60
+            assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (await site.client.get(f"/en/{SLUG}/report/person/1", headers=here)).status_code == 429
+        # What is kept in memory is not concerned, nor is another network.
+        assert (await site.client.get(f"/en/{SLUG}", headers=here)).status_code == 200
+        assert (await site.client.get(f"/api/v1/letters/{SLUG}/count", headers=here)).status_code == 200
+        assert (await site.client.get(LIST, headers=there)).status_code == 200
+
+
+@pytest.mark.parametrize("path", [f"/en/{SLUG}/sign", f"/en/{SLUG}/find", f"/en/{SLUG}/report/person/1"])
+async def test_forms_without_a_challenge_are_counted(database_url: str, tmp_path: Path, path: str) -> None:
+    async with installation(database_url, tmp_path, LIMIT_FORMS="2") as site:
+        here = site.elsewhere()
+        for _ in range(2):
+            assert (await site.client.post(path, data={"name": "x"}, headers=here)).status_code in {404, 422}
+        answer = await site.client.post(path, data={"name": "x"}, headers=here)
+        assert answer.status_code == 429
+        assert "retry-after" in answer.headers
+        assert (await site.sign()).status_code == 303
+
+
+async def test_while_all_turns_are_taken_one_can_still_sign(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search that hangs in the database keeps other searches waiting, and nobody else."""
+    monkeypatch.setattr(throttle, "WAITING", 0)
+    lane = Lane(waiting=0)
+    monkeypatch.setattr(throttle, "Lane", lambda: lane)
+    async with installation(database_url, tmp_path) as site, AsyncExitStack() as stack:
+        for _ in range(throttle.AT_ONCE):
+            await stack.enter_async_context(lane.turn())
+        answer = await site.client.get(LIST)
+        assert answer.status_code == 503
+        assert "retry-after" in answer.headers
+        assert (await site.sign()).status_code == 303
+        assert (await site.client.get(f"/ru/{SLUG}")).status_code == 200
