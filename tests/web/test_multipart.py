@@ -34,7 +34,10 @@ def test_a_whole_form() -> None:
 
 
 FIELD = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n%s\r\n'
-FILE = b'--x\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\nContent-Type: text/csv\r\n\r\n%s\r\n--x--\r\n'
+FILE = (
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\nContent-Type: text/csv\r\n\r\n'
+    b"%s\r\n--x--\r\n"
+)
 
 
 async def uploaded(body: bytes, size: int) -> tuple[str, bytes]:
