@@ -23,7 +23,7 @@ from petition.core.database import Connection, Database, migrate, opened
 from petition.core.encryption import Wrapper
 from petition.core.settings import Role, load
 from petition.exports.filtered import CHOSEN, Export, Order
-from petition.exports.whole_letter import Format
+from petition.exports.writers import Format
 from petition.imports import column_guessing, steering, worker
 from petition.imports.model import About
 from petition.letters.model import Letter
