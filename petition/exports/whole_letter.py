@@ -12,9 +12,10 @@ from typing import Any, BinaryIO
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import PetitionError
+from petition.core.ids import LetterId
 from petition.exports import writers
 from petition.exports.writers import Format
-from petition.formats.xlsx_writer import MOST_XLSX_ROWS
+from petition.formats.xlsx_writer import MAX_XLSX_ROWS
 from petition.signatures import csv_format
 from petition.signatures.model import Kind
 
@@ -39,7 +40,7 @@ COLUMNS: Mapping[Format, tuple[str, ...]] = {
 }
 
 
-async def write(conn: Connection, letter: int, keys: LetterKeys, form: Format, out: BinaryIO) -> int:
+async def write(conn: Connection, letter_id: LetterId, keys: LetterKeys, form: Format, out: BinaryIO) -> int:
     """Write every confirmed signature to ``out``; return how many. Needs a transaction.
 
     Raises ``KeyDestroyed`` if names that only organizers see cannot be read any more, ``PetitionError`` if there are
@@ -49,10 +50,10 @@ async def write(conn: Connection, letter: int, keys: LetterKeys, form: Format, o
     # A workbook is complete only with its end: one that cannot be finished is not begun to be sent.
     with tempfile.TemporaryFile() if form is Format.XLSX else contextlib.nullcontext(out) as file:
         file.write(writer.begin())
-        async for batch in _batches(conn, letter):
+        async for batch in _batches(conn, letter_id):
             count += len(batch)
-            if form is Format.XLSX and count > MOST_XLSX_ROWS:
-                raise PetitionError(f"a sheet holds {MOST_XLSX_ROWS:,} rows at most; export as csv or json")
+            if form is Format.XLSX and count > MAX_XLSX_ROWS:
+                raise PetitionError(f"a sheet holds {MAX_XLSX_ROWS:,} rows at most; export as csv or json")
             file.write(writer.rows([row_of(_known(record, keys)) for record in batch]))
         file.write(writer.end())
         if file is not out:
@@ -61,9 +62,9 @@ async def write(conn: Connection, letter: int, keys: LetterKeys, form: Format, o
     return count
 
 
-async def _batches(conn: Connection, letter: int) -> AsyncIterator[list[Record]]:
+async def _batches(conn: Connection, letter_id: LetterId) -> AsyncIterator[list[Record]]:
     batch: list[Record] = []
-    async for record in conn.cursor(EXPORT, letter, prefetch=BATCH, timeout=LONG):
+    async for record in conn.cursor(EXPORT, letter_id, prefetch=BATCH, timeout=LONG):
         batch.append(record)
         if len(batch) == BATCH:
             yield batch

@@ -17,16 +17,16 @@ class BadForm(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class MultipartForm:
     """Fields, each name once (the last one); files by the name of their field, without empty ones."""
 
     fields: dict[str, str] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
 
 
-def parse(content_type: str, body: bytes) -> Form:
+def parse(content_type: str, body: bytes) -> MultipartForm:
     """Return the form in a whole body. Raises ``BadForm``."""
-    parser, form = _parser(content_type, MAX_PARTS), Form()
+    parser, form = _parser(content_type, MAX_PARTS), MultipartForm()
     part: Any = None
     content = bytearray()
     try:
