@@ -25,6 +25,9 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from xml.parsers import expat
 
+if sys.platform != "win32":
+    import resource  # here, as no file can be opened once root is dropped
+
 HOSTILE, LOCKED, NO_SHEET, NOT_A_WORKBOOK, OLD, TOO_LARGE = "hostile", "locked", "no sheet", "damaged", "old", "large"
 
 MAX_MEMORY = 1024 * 1024 * 1024  # bytes of addresses; 100,000 rows of 10 cells take 200 MB
@@ -99,8 +102,7 @@ def _confine(parent: int) -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123 - starts faster
             score.write("1000")  # the first to go when memory runs out
-    if sys.platform != "win32":
-        _drop_root()
+    _drop_root()
     if sys.platform == "linux":
         prctl = ctypes.CDLL(None).prctl
         prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -111,7 +113,7 @@ def _confine(parent: int) -> None:
 
 
 def _drop_root() -> None:
-    if os.geteuid() == 0:
+    if sys.platform != "win32" and os.geteuid() == 0:
         with contextlib.suppress(OSError):  # a container may keep root from that
             os.setgroups([])
             os.setgid(_NOBODY)
@@ -119,9 +121,7 @@ def _drop_root() -> None:
 
 
 def _limit() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return
     limits = {
         resource.RLIMIT_AS: MAX_MEMORY,
