@@ -30,7 +30,7 @@ if sys.platform != "win32":
 
 HOSTILE, LOCKED, NO_SHEET, NOT_A_WORKBOOK, OLD, TOO_LARGE = "hostile", "locked", "no sheet", "damaged", "old", "large"
 
-MAX_MEMORY = 1024 * 1024 * 1024  # bytes of addresses; 100,000 rows of 10 cells take 200 MB
+MAX_MEMORY = 1024 * 1024 * 1024  # bytes of addresses; 200,000 rows of 40 cells take 760 MB
 MAX_CPU = 120  # seconds
 MAX_UNPACKED = 256 * 1024 * 1024  # bytes of all entries of the archive
 MAX_RATIO = 300  # to 1, of an entry of more than a megabyte; real sheets have up to 60

@@ -21,7 +21,7 @@ from petition.formats.xlsx_process import MAX_CELLS, MAX_UNPACKED
 
 __all__ = ["MAX_UNPACKED", "count", "is_workbook", "rows"]
 
-MAX_WAIT = 300.0  # seconds that the process may keep its reader waiting, all in all
+MAX_WAIT = 600.0  # seconds that the process may keep its reader waiting, all in all; MAX_CPU ends it sooner
 MAX_LINE = 64 * 1024 * 1024  # bytes; a row has 200 cells of 32,767 characters at most
 MAX_OUTPUT = 1024 * 1024 * 1024  # bytes
 
