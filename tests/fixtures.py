@@ -1,5 +1,6 @@
 """Fixtures that several folders use: an installation that one file's tests share, a desk, a database with a letter."""
 
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from playwright.async_api import Browser, Playwright, async_playwright
 
 from petition.core.database import Database, opened
 from petition.core.settings import Role, load
@@ -21,6 +23,47 @@ if TYPE_CHECKING:
     import asyncpg
 
     Conn = asyncpg.Connection[asyncpg.Record]
+
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+HEADLESS_SHELL = os.environ.get("HEADLESS_SHELL", CHROMIUM)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+async def playwright() -> AsyncIterator[Playwright]:
+    """Give what drives browsers."""
+    async with async_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+async def chromium(playwright: Playwright) -> AsyncIterator[Browser]:
+    """Give the process's one browser: the real engine, without windows where the machine has it so.
+
+    A missing Chromium is an error, never a skip: without a browser nothing of it is proven.
+    """
+    browser = await playwright.chromium.launch(executable_path=HEADLESS_SHELL, args=FLAGS)
+    yield browser
+    await browser.close()
+
+
+@pytest.fixture(scope="session")
+async def whole_chromium(playwright: Playwright) -> AsyncIterator[Browser]:
+    """Give a browser in which a page stays alive for the way back; in the headless shell none does."""
+    browser = await playwright.chromium.launch(
+        executable_path=CHROMIUM, args=FLAGS, ignore_default_args=["--disable-back-forward-cache"]
+    )
+    yield browser
+    await browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,12 @@
 """States, switches and updates in a real browser: worked without scripts, read by everybody, seen by readers."""
 
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser
 
 from tests.browser.desk import seat
-from tests.browser.visitor import DESK, PHONE, Meet, Town
+from tests.browser.visitor import LOOKS, Meet, Town
 from tests.running import SLUG
 
 pytestmark = pytest.mark.browser
@@ -77,14 +77,10 @@ async def test_an_update_is_written_previewed_and_read(chromium: Browser, hamlet
     assert "With a yes." in await visitor.text("#u1")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [PHONE, DESK])
-@pytest.mark.parametrize("lang", ["en", "ru"])
-async def test_nobody_is_shut_out(
-    chromium: Browser, hamlet: Town, lang: str, width: int, scheme: Literal["light", "dark"]
-) -> None:
+@pytest.mark.parametrize("lang", LOOKS)
+async def test_nobody_is_shut_out(chromium: Browser, hamlet: Town, lang: str) -> None:
     found: dict[str, Any] = {}
-    async with seat(chromium, hamlet, width=width, color_scheme=scheme, locale=lang) as one:
+    async with seat(chromium, hamlet, looks=LOOKS[lang], locale=lang) as one:
         await one.sit("anna@letters.example", "owner", name="Анна", lang=lang, admin=True)
         for path in (f"{SLUG}/state", f"{SLUG}/switches", "installation/switches", f"{SLUG}/updates"):
             await one.open(path)

@@ -1,14 +1,13 @@
 """Bringing a list and taking one out in a real browser, with scripts and without; nobody is shut out of the pages."""
 
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from playwright.async_api import Browser
 
 from tests import rows
 from tests.browser.desk import Seat, seat
-from tests.browser.visitor import DESK, PHONE, Town
+from tests.browser.visitor import LOOKS, Town
 from tests.formats.books import book
 from tests.running import SLUG
 
@@ -75,15 +74,11 @@ async def test_a_tally_reaches_readers(chromium: Browser, hamlet: Town) -> None:
         assert "signed on paper, counted by the city library" in await one.text(".ledger")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [PHONE, DESK])
-@pytest.mark.parametrize("lang", ["en", "ru"])
-async def test_nobody_is_shut_out(
-    chromium: Browser, town: Town, lang: str, width: int, scheme: Literal["light", "dark"]
-) -> None:
+@pytest.mark.parametrize("lang", LOOKS)
+async def test_nobody_is_shut_out(chromium: Browser, town: Town, lang: str) -> None:
     found: dict[str, list[str]] = {}
-    async with seat(chromium, town, width=width, color_scheme=scheme, locale=lang) as one:
-        await one.sit(f"{lang}-{width}-{scheme}@letters.example", "owner", name="Анна", lang=lang)
+    async with seat(chromium, town, looks=LOOKS[lang], locale=lang) as one:
+        await one.sit(f"{lang}@letters.example", "owner", name="Анна", lang=lang)
         for path in ("import", "export", "export?state=held&country=FJ", "addresses"):
             await one.open(f"{SLUG}/{path}")
             found[path] = await one.barriers()

@@ -1,13 +1,13 @@
 """Writing in the browser: saved while one types, two at the same letter, the preview, keys, and nobody shut out."""
 
 import asyncio
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, FilePayload, expect
 
 from tests.browser.desk import Seat, seat
-from tests.browser.visitor import DESK, PHONE, Town
+from tests.browser.visitor import LOOKS, Town
 from tests.drafts import desk
 from tests.organizers import people
 from tests.running import SLUG
@@ -213,15 +213,12 @@ async def test_from_nothing_to_a_letter_that_can_be_signed(chromium: Browser, ha
         await expect(vera.page.locator("#sign-form")).to_be_visible()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "light"), (DESK, "dark")])
-@pytest.mark.parametrize("lang", ["en", "ru"])
-async def test_nobody_is_shut_out(
-    chromium: Browser, hamlet: Town, lang: str, width: int, scheme: Literal["light", "dark"]
-) -> None:
+@pytest.mark.parametrize("lang", LOOKS)
+async def test_nobody_is_shut_out(chromium: Browser, hamlet: Town, lang: str) -> None:
     found: dict[str, Any] = {}
     async with (
         people.at_desk(hamlet.site, "editor", email="timur@letters.example", name="Тимур") as timur,
-        seat(chromium, hamlet, width=width, color_scheme=scheme, locale=lang) as vera,
+        seat(chromium, hamlet, looks=LOOKS[lang], locale=lang) as vera,
     ):
         await vera.sit("vera@letters.example", "editor", name="Vera", lang=lang)
         for path in ("letters/new", TEXT, f"{SLUG}/publish", f"{SLUG}/preview?lang={lang}"):
