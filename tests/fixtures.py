@@ -17,7 +17,7 @@ from tests import rows
 from tests.conftest import fresh_database
 from tests.moderation.desk import Bench
 from tests.organizers import people
-from tests.running import Installation, environment, installation, publish
+from tests.running import Installation, environment, have_published, installation
 
 if TYPE_CHECKING:
     import asyncpg
@@ -68,11 +68,11 @@ async def whole_chromium(playwright: Playwright) -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 async def shared(
-    cluster: str, admin: "Conn", template: str, tmp_path_factory: pytest.TempPathFactory
+    cluster: str, admin: "Conn", published: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Installation]:
     """Give a running web server with the sample letter, for tests that do not mind each other's signatures."""
     async with (
-        fresh_database(cluster, admin, template) as url,
+        fresh_database(cluster, admin, published) as url,
         installation(url, tmp_path_factory.mktemp("shared")) as running,
     ):
         yield running
@@ -108,10 +108,10 @@ def one_hour(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+async def database(database_url: str, tmp_path: Path, with_letter: None) -> AsyncIterator[Database]:
     """Give a database with the sample letter."""
     async with opened(database_url, most=16) as database:
-        await publish(load(environment(tmp_path, database_url, 8000), role=Role.WEB), database)
+        await have_published(load(environment(tmp_path, database_url, 8000), role=Role.WEB), database)
         yield database
 
 

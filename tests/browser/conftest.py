@@ -32,12 +32,12 @@ QUICK = Price(iterations=5000, numbers=range(20, 40), dear_numbers=range(40, 60)
 async def town(
     cluster: str,
     admin: "asyncpg.Connection[asyncpg.Record]",
-    template: str,
+    published: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Town]:
     """Give an installation with its worker for the tests of one file, each with mailboxes of its own."""
     folder = tmp_path_factory.mktemp("town")
-    async with fresh_database(cluster, admin, template) as url, running(url, folder) as town:
+    async with fresh_database(cluster, admin, published) as url, running(url, folder) as town:
         yield town
 
 
@@ -48,7 +48,7 @@ async def gallery(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Galle
 
 
 @pytest.fixture
-async def hamlet(database_url: str, tmp_path: Path) -> AsyncIterator[Town]:
+async def hamlet(database_url: str, tmp_path: Path, with_letter: None) -> AsyncIterator[Town]:
     """Give an installation of this test's own, for those who change the letter."""
     async with running(database_url, tmp_path) as town:
         yield town
