@@ -1,29 +1,23 @@
 """``petition`` as people and scripts run it: exit codes, one clear line instead of a traceback, closed pipes."""
 
-import io
-import os
 import re
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
 from petition.cli.main import main
-from petition.core.resources import PACKAGE
 from petition.core.settings import Role, load
+from tests.commands import ENVIRON, Done, called
 from tests.running import SAMPLE, SLUG
 
-ENVIRON = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PACKAGE.parent), "PYTHONWARNINGS": "error"}
 COMMANDS = [
     "demo", "serve", "worker", "migrate", "keys", "check", "letter import", "letter export",
     "signatures import", "signatures export", "signatures held", "signatures approve",
 ]  # fmt: skip
-Done = subprocess.CompletedProcess[str]
 
 
 def petition(*arguments: str, **environ: str) -> Done:
@@ -36,15 +30,6 @@ def petition(*arguments: str, **environ: str) -> Done:
         env=ENVIRON | environ,
         check=False,
     )
-
-
-def called(*arguments: str, **environ: str) -> Done:
-    """Do the same in this process, which takes no second to import everything."""
-    output, errors = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
-    with patch.dict(os.environ, ENVIRON | environ, clear=True), redirect_stdout(output), redirect_stderr(errors):
-        code = main(arguments)
-    output.seek(0)
-    return Done(arguments, code, output.read(), errors.getvalue())
 
 
 def said(done: Done) -> str:

@@ -15,9 +15,10 @@ from petition.core.settings import Role, load
 from petition.letters.model import Letter
 from tests import rows
 from tests.captcha.installation import solve
+from tests.commands import run
 from tests.faults.conftest import BASE_URL
 from tests.faults.load import POW, Crowd, signing
-from tests.faults.processes import command, run, web, worker_environ
+from tests.faults.processes import command, web, worker_environ
 from tests.faults.server import Server
 from tests.mail.post_office import PostOffice
 from tests.pages import check_page
