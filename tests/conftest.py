@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from petition import postgres
 from petition.core.database import connect, migrate, opened
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from tests import caches
 from tests.memory import room
 from tests.running import Installation, environment, installation, publish, working
@@ -98,7 +98,7 @@ async def published(cluster: str, admin: "Conn", template: str, tmp_path_factory
     url = in_database(cluster, "published")
     async with opened(url, most=1) as database:
         environ = environment(tmp_path_factory.mktemp("published"), url, 8000)
-        await publish(load(environ, role=Role.WEB), database)
+        await publish(load(environ, role=Process.WEB), database)
     return "published"
 
 

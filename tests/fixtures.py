@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, Playwright, async_playwright
 
 from petition.core.database import Database, opened
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from petition.letters.model import Letter
 from tests import rows
 from tests.conftest import fresh_database
@@ -111,7 +111,7 @@ def one_hour(monkeypatch: pytest.MonkeyPatch) -> None:
 async def database(database_url: str, tmp_path: Path, with_letter: None) -> AsyncIterator[Database]:
     """Give a database with the sample letter."""
     async with opened(database_url, most=16) as database:
-        await have_published(load(environment(tmp_path, database_url, 8000), role=Role.WEB), database)
+        await have_published(load(environment(tmp_path, database_url, 8000), role=Process.WEB), database)
         yield database
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from petition.core.i18n import N_
-from petition.moderation.model import COMPLAINTS, UNDO, Act
+from petition.moderation.model import COMPLAINTS, UNDO, Action
 from petition.signatures.flags import Flag
 from petition.signatures.model import REASONS, SignatureState
 
@@ -24,9 +24,9 @@ STATES: Mapping[SignatureState, str] = {
     SignatureState.WITHDRAWN: N_("withdrawn"),
 }
 ACTS: Mapping[str, str] = {
-    Act.APPROVE.logged: N_("approved"),
-    Act.REMOVE.logged: N_("removed"),
-    Act.BACK.logged: N_("brought back"),
+    Action.APPROVE.logged: N_("approved"),
+    Action.REMOVE.logged: N_("removed"),
+    Action.RESTORE.logged: N_("brought back"),
     UNDO: N_("undone"),
     "organization.names": N_("names corrected"),
     "organization.merge": N_("merged"),

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import string
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from petition.captcha import Passed, Refusal, picture
 from petition.captcha.drawn import DEAR_LETTERS, LETTERS, LIFETIME, MAX_TOKEN, DrawnCodes, normal
+from petition.core.ids import LetterId
 from tests.captcha.installation import KEY, LETTER, OTHER_KEY
 
 LONG = timedelta(days=1)  # a whole run may take longer than a token is good for
@@ -53,7 +55,7 @@ def test_one_is_good_for_so_long() -> None:
 
 
 def test_another_letter_and_an_old_one_are_refused() -> None:
-    assert CODES.check(TOKEN, "HEXAM", LETTER + 1) is Refusal.OTHER_LETTER
+    assert CODES.check(TOKEN, "HEXAM", LetterId(LETTER + 1)) is Refusal.OTHER_LETTER
     old = DrawnCodes([KEY], lifetime=timedelta(seconds=-2)).token("HEXAM", LETTER, dear=False)
     assert CODES.check(old, "HEXAM", LETTER) is Refusal.EXPIRED
     assert CODES.nonce(old) is None
@@ -96,11 +98,19 @@ def base64url_equal(text: str) -> bool:
         return text == TOKEN
     (stub, mac), (own_stub, own_mac) = text.rsplit(".", 1), TOKEN.rsplit(".", 1)
     try:
-        return stub == own_stub and base64.b64decode(mac + "==", b"-_", validate=True) == base64.urlsafe_b64decode(
-            own_mac + "=="
-        )
+        return stub == own_stub and mac_bytes(mac) == mac_bytes(own_mac)
     except ValueError:
         return text == TOKEN
+
+
+def mac_bytes(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+
+
+def test_every_last_character_is_right_or_wrong_as_its_bytes_are() -> None:
+    for letter in string.ascii_letters + string.digits + "-_":
+        text = TOKEN[:-1] + letter
+        assert isinstance(CODES.check(text, "HEXAM", LETTER), Passed) == base64url_equal(text)
 
 
 @given(st.text(), st.text())

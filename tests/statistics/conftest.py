@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from petition.core.database import Database, opened
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from tests import rows
 from tests.moderation.desk import Bench
 from tests.running import environment, have_published
@@ -16,7 +16,7 @@ from tests.running import environment, have_published
 async def database(database_url: str, tmp_path: Path, with_letter: None) -> AsyncIterator[Database]:
     """Give a database with the sample letter."""
     async with opened(database_url, most=16) as database:
-        await have_published(load(environment(tmp_path, database_url, 8000), role=Role.WEB), database)
+        await have_published(load(environment(tmp_path, database_url, 8000), role=Process.WEB), database)
         yield database
 
 
