@@ -88,10 +88,15 @@ CASCADE
 @pytest.fixture
 async def clean(shared: Installation) -> Installation:
     """Give the shared installation as if nobody had signed yet; its letter must be left as it is."""
-    async with shared.database.transaction() as conn:
+    await empty(shared.database)
+    return shared
+
+
+async def empty(database: Database) -> None:
+    """Take away whatever signatories have left; letters and organizers stay."""
+    async with database.transaction() as conn:
         await conn.execute(EMPTY)
         await conn.execute("UPDATE count SET people = 0, organizations = 0, hidden = 0, imported = 0")
-    return shared
 
 
 @pytest.fixture
