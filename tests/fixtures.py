@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
-from playwright.async_api import Browser, Playwright, async_playwright
+from playwright.async_api import Browser, Playwright, async_playwright, expect
 
 from petition.core.database import Database, opened
 from petition.core.settings import Process, load
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+PATIENCE = 120_000  # ms; only what never comes takes that long
 HEADLESS_SHELL = os.environ.get("HEADLESS_SHELL", CHROMIUM)
 FLAGS = [
     "--no-sandbox",
@@ -41,6 +42,7 @@ FLAGS = [
 @pytest.fixture(scope="session")
 async def playwright() -> AsyncIterator[Playwright]:
     """Give what drives browsers."""
+    expect.set_options(timeout=PATIENCE)
     async with async_playwright() as started:
         yield started
 

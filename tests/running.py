@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,11 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def on_this_machine(seconds: float) -> float:
+    """Return what so many seconds of an idle machine may take here, by how many wait for its processors."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @dataclass
@@ -106,7 +112,7 @@ class Installation:
         form = await (self.organization_form if kind == "organization" else self.form)(slug, **changes)
         return await self.client.post(f"/{lang}/{slug}/sign", data=form, headers=self.elsewhere())
 
-    async def mail_to(self, address: str, most: float = 20) -> Mail:
+    async def mail_to(self, address: str, most: float = 120) -> Mail:
         """Wait for the newest mail to ``address``."""
         async with asyncio.timeout(most):
             while True:
@@ -114,6 +120,13 @@ class Installation:
                     if address in mail.to:
                         return mail
                 await asyncio.sleep(0.02)
+
+    async def page_when(self, path: str, is_so: Callable[[str], bool]) -> str:
+        """Return the page at ``path`` as soon as it is so: the web looks for changes now and then."""
+        async with asyncio.timeout(120):
+            while not is_so(page := (await self.client.get(path)).text):
+                await asyncio.sleep(0.05)
+        return page
 
     async def count(self, slug: str = SLUG) -> dict[str, int]:
         """Return the letter's row of ``count``."""

@@ -69,7 +69,7 @@ async def test_an_update_is_written_previewed_and_read(chromium: Browser, hamlet
         assert await vera.page.locator(".preview strong").inner_text() == "yes"
         await vera.page.click("main button[value=publish]")
         assert "Published" in await vera.text()
-    await visitor.page.wait_for_timeout(1000)
+    await hamlet.site.page_when(f"/en/{SLUG}", lambda page: "They have answered" in page)
     await visitor.open()
     assert "They have answered" in await visitor.text(".news")
     await visitor.page.click("text=They have answered")
@@ -106,7 +106,7 @@ async def test_nobody_is_shut_out(chromium: Browser, hamlet: Town, lang: str) ->
         await one.page.click("section:has(#s-hide_list) button[value=on]")
         await one.page.click("section:has(#s-read_only) button[value=off], section:has(#s-hold) button[value=on]")
         found["all on"] = await one.barriers()
-        await one.page.wait_for_timeout(1000)
+        await hamlet.site.page_when(f"/{lang}/{SLUG}", lambda page: 'id="sign-form"' not in page)
         for path in ("", "/updates", "/signatories", "/find", "/signed?as=waiting"):
             await one.page.goto(f"{hamlet.base}/{lang}/{SLUG}{path}")
             found[f"public {path}"] = await one.barriers()

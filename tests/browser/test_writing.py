@@ -26,7 +26,7 @@ async def come(one: Seat, email: str, name: str = "Vera Novak", lang: str = "en"
 
 async def saved(one: Seat, by: str = "Vera Novak") -> None:
     """Wait until the page says that all is saved."""
-    await expect(one.page.locator(STATUS)).to_contain_text(f"by {by}", timeout=30_000)
+    await expect(one.page.locator(STATUS)).to_contain_text(f"by {by}", timeout=120_000)
 
 
 async def typed(one: Seat, selector: str, text: str) -> None:
@@ -132,7 +132,7 @@ async def test_what_is_typed_while_it_is_being_saved_stays(chromium: Browser, ha
         await vera.page.fill(TITLE_RU, "Название Веры")
         gate.set()
         box = vera.page.locator("[data-conflict='title.ru']")
-        await expect(box).to_contain_text("Название Тимура", timeout=30_000)
+        await expect(box).to_contain_text("Название Тимура", timeout=120_000)
         assert await vera.page.input_value(TITLE_RU) == "Название Веры"
 
 
@@ -141,7 +141,7 @@ async def test_a_line_that_breaks_loses_nothing(chromium: Browser, hamlet: Town)
         await come(vera, "vera@letters.example")
         await vera.page.route("**/text", lambda route: route.abort())
         await vera.page.fill(TITLE_EN, "Typed on a train")
-        await expect(vera.page.locator(STATUS)).to_contain_text("Could not be saved", timeout=30_000)
+        await expect(vera.page.locator(STATUS)).to_contain_text("Could not be saved", timeout=120_000)
         await vera.page.unroute("**/text")
         await saved(vera)
         vera.complaints = [each for each in vera.complaints if "ERR_FAILED" not in each]

@@ -23,7 +23,7 @@ LOOKS: dict[str, tuple[Look, ...]] = {
 }
 if os.environ.get("PETITION_TEST_LOOKS") == "all":
     LOOKS = {"en": LOOKS["en"] + LOOKS["ru"], "ru": LOOKS["ru"] + LOOKS["en"]}
-PATIENCE = 20_000  # ms; only a hanging page takes that long
+PATIENCE = 120_000  # ms; only a hanging page takes that long
 STEP = "form:has([name=drawn])"  # the form with the drawn code
 CHOSEN = {"visibility", "consent", "updates"}  # fields that are ticked
 

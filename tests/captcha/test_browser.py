@@ -87,7 +87,7 @@ async def site() -> AsyncIterator[Site]:
 async def page(whole_chromium: Browser, site: Site) -> AsyncIterator[Page]:
     context = await whole_chromium.new_context()
     opened = await context.new_page()
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(120_000)
     await opened.goto(site.address)
     yield opened
     await context.close()
@@ -103,7 +103,7 @@ def passes(form: dict[str, str]) -> bool:
 
 
 async def solved(page: Page) -> None:
-    await expect(page.locator("[name=altcha]")).not_to_have_value("", timeout=20_000)
+    await expect(page.locator("[name=altcha]")).not_to_have_value("", timeout=120_000)
 
 
 async def test_it_solves_while_the_visitor_types(page: Page, site: Site) -> None:

@@ -197,7 +197,7 @@ async def test_the_same_by_command(site: Installation, tmp_path: Path) -> None:
 
 async def after_a_look(site: Installation) -> httpx2.Response:
     """Wait until the web has heard of it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while (page := await site.client.get(PAGE)).status_code == 200:
             await asyncio.sleep(0.05)
     return page
