@@ -146,7 +146,7 @@ async def test_one_address_has_so_many_connections(call: Call, monkeypatch: pyte
         await each.send(REQUEST)
         assert await each.answer() == b"HTTP/1.1 200 OKhello"
     callers[0].hang_up()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while sum(GuardedProtocol._open.values()) > 2:
             await asyncio.sleep(0.01)
     late = await call()

@@ -53,7 +53,7 @@ async def test_too_often_is_a_problem_that_says_when_to_come_again(
 async def test_what_is_kept_is_not_counted(database_url: str, tmp_path: Path) -> None:
     async with installation(database_url, tmp_path, LIMIT_API="2") as site:
         await site.client.get(LETTER, headers=site.elsewhere())  # once it is known, nothing moves any more
-        async with asyncio.timeout(30):  # the web may be looking at its letters for the first time
+        async with asyncio.timeout(120):  # the web may be looking at its letters for the first time
             while "ratelimit" in (await site.client.get(MEMORY, headers=site.elsewhere())).headers:
                 await asyncio.sleep(0.1)
         here = site.elsewhere()
