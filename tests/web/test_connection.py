@@ -147,7 +147,7 @@ async def test_one_address_has_so_many_connections(call: Call, monkeypatch: pyte
         assert await each.answer() == b"HTTP/1.1 200 OKhello"
     callers[0].hang_up()
     async with asyncio.timeout(60):
-        while sum(GuardedProtocol._open.values()) > 2:
+        while sum(GuardedProtocol._open_connections.values()) > 2:
             await asyncio.sleep(0.01)
     late = await call()
     await late.send(REQUEST)
@@ -161,4 +161,4 @@ async def test_proxies_bring_as_many_as_they_like(call: Call, monkeypatch: pytes
     for caller in [await call() for _ in range(3)]:  # this machine's own addresses are where proxies stand
         await caller.send(REQUEST)
         assert await caller.answer() == b"HTTP/1.1 200 OKhello"
-    assert not GuardedProtocol._open
+    assert not GuardedProtocol._open_connections
