@@ -9,20 +9,21 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from petition.core import i18n, resources
 from petition.core.settings import Limits
+from petition.core.templates import Renderer
 from petition.web.api import docs, endpoints
-from petition.web.api.description import document
-from petition.web.api.schemas import schemas
+from petition.web.api.description import openapi_document
 from tests.running import SLUG, Installation
 from tests.signatures.people import organization, sign
 from tests.web.api.test_endpoints import LETTER, get
 from tests.web.public.test_signatories import letter_of
 
 LANGUAGES = i18n.load(resources.folder("locales"))
+RENDERER = Renderer(LANGUAGES, "https://letters.example", None)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_document_is_valid_in_every_language(lang: str) -> None:
-    made = document(LANGUAGES[lang].gettext, "https://letters.example", Limits())
+    made = openapi_document(RENDERER, lang, Limits())
     OpenAPIV31SpecValidator(made).validate()
     for operation in (each["get"] for each in made["paths"].values()):
         content = operation["responses"]["200"]["content"]
@@ -40,7 +41,7 @@ def check(example: object, schema: dict[str, Any], made: dict[str, Any]) -> None
 
 
 def test_every_address_is_described() -> None:
-    described = set(document(str, "https://letters.example", Limits())["paths"])
+    described = set(openapi_document(RENDERER, "en", Limits())["paths"])
     assert described == {getattr(each, "path", None) for each in endpoints.ROUTES}
     assert docs.DOCUMENT.startswith("/api/v1/")
 
@@ -83,15 +84,15 @@ async def test_the_page_tells_all_of_it(site: Installation, lang: str) -> None:
     assert page.headers["content-language"] == lang
     assert "style-src 'sha256-" in page.headers["content-security-policy"]
     assert "set-cookie" not in page.headers
-    words = LANGUAGES[lang].gettext
     text = re.sub(r"<[^>]+>", "", page.text).replace("&#39;", "'").replace("&#34;", '"')
-    for path, each in document(words, site.base, site.settings.limits)["paths"].items():
+    document = openapi_document(RENDERER, lang, site.settings.limits)
+    for path, operations in document["paths"].items():
         assert f"GET {path}" in text
-        assert each["get"]["summary"] in text
-        for parameter in each["get"]["parameters"]:
+        assert operations["get"]["summary"] in text
+        for parameter in operations["get"]["parameters"]:
             assert parameter.get("description", "") in text
     for name in ("total", "people", "change"):
-        assert schemas(words)["Period"]["properties"][name]["description"] in text
+        assert document["components"]["schemas"]["Period"]["properties"][name]["description"] in text
     assert str(site.settings.limits.api) in text
     assert f'rel="alternate" hreflang="ru" href="{site.base}/ru/api"' in page.text
 
