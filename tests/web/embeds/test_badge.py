@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import httpx2
 import pytest
 
-from petition.web.embeds import badge
+from petition.web.embeds.badge import Badge, svg
 from petition.web.embeds.colours import ACCENTS, contrast, ink_on, readable
 from petition.web.embeds.options import STYLES, THEMES
 from petition.web.embeds.text_widths import width_of
@@ -70,12 +70,12 @@ async def test_whatever_the_title_is_it_is_only_read_out(site: Installation, tit
 
 
 def test_what_xml_cannot_hold_is_left_out() -> None:
-    picture = badge.svg("a\0b", "\ud800\x08c\uffff", "\x1b<", "flat", "light", "en")
+    picture = svg(Badge("a\0b", "\ud800\x08c\uffff", "\x1b<", "flat", "light", "en"))
     assert texts_of(picture) == ["ab", "c"]
 
 
 def test_a_badge_is_as_wide_as_its_text() -> None:
-    short, long = (badge.svg("подписей", message, "", "flat", "light", "ru") for message in ("1", "1\xa0234\xa0567"))
+    short, long = (svg(Badge("подписей", message, "", "flat", "light", "ru")) for message in ("1", "1\xa0234\xa0567"))
     widths = [float(ElementTree.fromstring(each).get("width") or 0) for each in (short, long)]
     assert 85 < widths[0] < 95
     assert 45 < widths[1] - widths[0] < 55
