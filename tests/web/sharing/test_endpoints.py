@@ -13,8 +13,8 @@ import pytest
 from petition.core.encryption import Wrapper
 from petition.drafts import publishing
 from petition.letters import update_queries, updates
-from petition.web.sharing.sitemap import MAP, XHTML, SitemapEntry, sitemap
-from petition.web.sharing.xml import sane
+from petition.web.sharing.sitemap import MAP, XHTML, SitemapEntry, render_sitemap
+from petition.web.sharing.xml import strip_invalid
 from tests.letters.folders import other_letter
 from tests.running import SLUG, Installation, publish
 from tests.web.public.test_signatories import fill
@@ -195,11 +195,11 @@ async def test_the_site_map_pairs_languages(site: Installation, hard: tuple[str,
 
 def test_a_site_map_has_an_end() -> None:
     places = (SitemapEntry(f"letter-{i}", ("en", "ru")) for i in range(30_000))
-    assert len(ET.fromstring(sitemap(places, "https://letters.example"))) == 50_000
+    assert len(ET.fromstring(render_sitemap(places, "https://letters.example"))) == 50_000
 
 
 def test_what_no_document_can_hold_is_left_out() -> None:
-    assert sane("a\0b\x0b\ufffe\ud800 Ж\U0001f600\n") == "ab Ж\U0001f600\n"
+    assert strip_invalid("a\0b\x0b\ufffe\ud800 Ж\U0001f600\n") == "ab Ж\U0001f600\n"
 
 
 @pytest.mark.parametrize("path", ["/en/no-such-letter/feed.atom", f"/xx/{SLUG}/feed.atom", "/en/sitemap.xml"])
