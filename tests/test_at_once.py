@@ -155,10 +155,10 @@ async def test_who_does_not_read_is_not_written_to_for_ever(wire: Wire) -> None:
 async def test_a_stream_that_follows_outlives_the_patience_with_idle_connections(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = GuardedProtocol.connection_made
+    connection_made = GuardedProtocol.connection_made
 
     def hasty(connection: GuardedProtocol, transport: asyncio.Transport) -> None:
-        made(connection, transport)
+        connection_made(connection, transport)
         connection.timeout_keep_alive = 0  # seconds
 
     monkeypatch.setattr(GuardedProtocol, "connection_made", hasty)

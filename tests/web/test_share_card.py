@@ -153,40 +153,40 @@ async def test_strangers_and_wrong_methods(site: Installation) -> None:
 
 
 async def test_one_is_drawn_however_many_ask() -> None:
-    kept = CardCache()
-    pictures = await asyncio.gather(*(kept.picture("en/a", PLAIN) for _ in range(5)))
+    cards = CardCache()
+    pictures = await asyncio.gather(*(cards.picture("en/a", PLAIN) for _ in range(5)))
     assert len({id(each) for each in pictures}) == 1
-    assert (await kept.picture("en/a", titled("Another"))).etag != pictures[0].etag
+    assert (await cards.picture("en/a", titled("Another"))).etag != pictures[0].etag
 
 
 async def test_memory_has_an_end() -> None:
     size = len(draw(PLAIN))
-    kept = CardCache(most_bytes=int(size * 2.5))
-    first = await kept.picture("en/a", PLAIN)
-    await kept.picture("en/b", PLAIN)
-    assert await kept.picture("en/a", PLAIN) is first
-    third = await kept.picture("en/c", PLAIN)
-    assert await kept.picture("en/a", PLAIN) is first  # b was asked for less lately
-    assert await kept.picture("en/c", PLAIN) is third
-    assert sum(len(each.png) for each in kept._kept.values()) <= size * 2.5
+    cards = CardCache(max_bytes=int(size * 2.5))
+    first = await cards.picture("en/a", PLAIN)
+    await cards.picture("en/b", PLAIN)
+    assert await cards.picture("en/a", PLAIN) is first
+    third = await cards.picture("en/c", PLAIN)
+    assert await cards.picture("en/a", PLAIN) is first  # b was asked for less lately
+    assert await cards.picture("en/c", PLAIN) is third
+    assert sum(len(each.png) for each in cards._pictures.values()) <= size * 2.5
 
 
 async def test_too_many_are_asked_to_come_again_or_get_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(share_card_cache, "WAITING", 1)
-    kept = CardCache()
-    last = await kept.picture("en/0", PLAIN)
-    busy = [asyncio.create_task(kept.picture(f"en/{i}", titled(f"Letter {i}"))) for i in (1, 2)]
+    monkeypatch.setattr(share_card_cache, "MAX_WAITING", 1)
+    cards = CardCache()
+    last = await cards.picture("en/0", PLAIN)
+    busy = [asyncio.create_task(cards.picture(f"en/{i}", titled(f"Letter {i}"))) for i in (1, 2)]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
-        await kept.picture("en/3", titled("Letter 3"))
-    assert await kept.picture("en/0", titled("Letter 0")) is last
+        await cards.picture("en/3", titled("Letter 3"))
+    assert await cards.picture("en/0", titled("Letter 0")) is last
     assert len(await asyncio.gather(*busy)) == 2
 
 
 async def test_nothing_is_kept_of_a_letter_that_was_taken_down() -> None:
-    kept = CardCache()
+    cards = CardCache()
     for key in ("en/a", "ru/a", "en/aa"):
-        await kept.picture(key, PLAIN)
-    kept.forget("a")
-    assert list(kept._kept) == ["en/aa"]
-    assert kept._bytes == len(kept._kept["en/aa"].png)
+        await cards.picture(key, PLAIN)
+    cards.purge("a")
+    assert list(cards._pictures) == ["en/aa"]
+    assert cards._bytes == len(cards._pictures["en/aa"].png)

@@ -40,7 +40,7 @@ def test_a_network_has_its_minute(clock: list[float]) -> None:
 
 
 def test_tor_has_more_and_memory_has_an_end(clock: list[float]) -> None:
-    counted = MinuteLimit(2, networks=3)
+    counted = MinuteLimit(2, max_networks=3)
     for _ in range(2 * throttle.ONION_FACTOR):
         counted.take(ONION)
     counted.take("192.0.2.1")
@@ -54,7 +54,7 @@ def test_tor_has_more_and_memory_has_an_end(clock: list[float]) -> None:
 
 
 async def test_a_lane_lets_some_through_others_wait_and_the_rest_go() -> None:
-    lane = ConcurrencyLimit(at_once=2, waiting=1)
+    lane = ConcurrencyLimit(max_concurrent=2, max_waiting=1)
     async with AsyncExitStack() as stack:
         for _ in range(2):
             await stack.enter_async_context(lane.slot())
@@ -75,7 +75,7 @@ async def test_a_lane_lets_some_through_others_wait_and_the_rest_go() -> None:
 
 
 async def test_nobody_waits_for_ever_and_an_error_gives_the_turn_back() -> None:
-    lane = ConcurrencyLimit(at_once=1, patience=0.01)
+    lane = ConcurrencyLimit(max_concurrent=1, timeout=0.01)
 
     async def fail() -> None:
         async with lane.slot():
@@ -110,7 +110,7 @@ async def test_whoever_waits_for_a_turn_has_the_loop_go_round_in_between() -> No
 
 
 async def test_a_line_of_readers_has_an_end() -> None:
-    turns = RenderQueue(most=2)
+    turns = RenderQueue(max_waiting=2)
     waiting = [asyncio.create_task(turns.wait(HERE)) for _ in range(3)]
     assert await asyncio.gather(*waiting) == [True, True, False]
     assert await turns.wait(HERE)
@@ -124,7 +124,7 @@ async def test_a_line_of_readers_has_an_end() -> None:
 
 @pytest.mark.parametrize("crowd", ["203.0.114.9", "2a01:4f8:1::/64"])
 async def test_one_network_does_not_have_all_of_the_line(crowd: str) -> None:
-    turns = RenderQueue(most=100, share=3)
+    turns = RenderQueue(max_waiting=100, max_per_network=3)
     greedy = [asyncio.create_task(turns.wait(crowd)) for _ in range(50)]
     await asyncio.sleep(0)
     assert await turns.wait("198.51.101.1")
@@ -134,14 +134,14 @@ async def test_one_network_does_not_have_all_of_the_line(crowd: str) -> None:
 
 @pytest.mark.parametrize("proxy", ["127.0.0.1", "10.1.2.3", ONION, UNKNOWN])
 async def test_whoever_brings_everybody_has_as_many_places_as_there_are(proxy: str) -> None:
-    turns = RenderQueue(most=5, share=1)
+    turns = RenderQueue(max_waiting=5, max_per_network=1)
     assert await asyncio.gather(*(turns.wait(proxy) for _ in range(6))) == [True] * 5 + [False]
 
 
 async def test_where_too_many_wait_for_a_page_one_can_still_sign(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "RenderQueue", lambda: RenderQueue(most=0))
+    monkeypatch.setattr(gateway, "RenderQueue", lambda: RenderQueue(max_waiting=0))
     async with installation(database_url, tmp_path) as site:
         for path in (f"/en/{SLUG}", "/en/nothing-here", f"/embed/{SLUG}?accent=c0392b", "/organizer/enter"):
             crowded = await site.client.get(path)
@@ -205,7 +205,7 @@ async def test_while_all_turns_are_taken_one_can_still_sign(
 ) -> None:
     """A search that hangs in the database keeps other searches waiting, and nobody else."""
     monkeypatch.setattr(throttle, "MAX_WAITING", 0)
-    lane = ConcurrencyLimit(waiting=0)
+    lane = ConcurrencyLimit(max_waiting=0)
     monkeypatch.setattr(throttle, "ConcurrencyLimit", lambda: lane)
     async with installation(database_url, tmp_path) as site, AsyncExitStack() as stack:
         for _ in range(throttle.MAX_CONCURRENT):
