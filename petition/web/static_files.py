@@ -1,14 +1,12 @@
 """The static files. An address with a digest (``?v=``) is cached by browsers for a year."""
 
-from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from petition.core.templates import STATIC
-
-Scope = MutableMapping[str, Any]
 
 
 class Static(StaticFiles):

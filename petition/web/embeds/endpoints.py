@@ -13,8 +13,8 @@ from petition.core.i18n import Language
 from petition.core.resources import PACKAGE
 from petition.letters.published import PublishedLetter
 from petition.web import headers, http
-from petition.web.embeds import badge as badges
 from petition.web.embeds import counter_text
+from petition.web.embeds.badge import Badge, css, shields, svg
 from petition.web.embeds.options import FOR_ANYONE, JSON, STYLES, THEMES, choice, key_of
 from petition.web.page_cache import CachedResponse, CacheTier, Header, build_response
 
@@ -25,7 +25,7 @@ WORDS_PLACEHOLDER = "const WORDS = {}; // by language; the server fills it in"
 BADGE_DEFAULTS = {"style": STYLES[0], "theme": THEMES[0]}
 
 
-async def badge(request: Request) -> Response:
+async def badge_svg(request: Request) -> Response:
     language = _language(request)
     style, theme = choice(request.query_params, "style", STYLES), choice(request.query_params, "theme", THEMES)
     params = {"lang": language.code, "style": style, "theme": theme}
@@ -33,7 +33,7 @@ async def badge(request: Request) -> Response:
     async def render() -> CachedResponse:
         published = await _published(request)
         total, title = published.counts.total, published.letter.text(language.code).title
-        drawing = badges.Badge(
+        badge = Badge(
             label=counter_text.signatures(language, total),
             message=language.number(total),
             title=f"{title}: {counter_text.signatures_with_number(language, total)}",
@@ -41,19 +41,19 @@ async def badge(request: Request) -> Response:
             theme=theme,
             lang=language.code,
         )
-        return build_response(badges.svg(drawing), SVG, [*FOR_ANYONE, _svg_policy(theme), *_common_headers(request)])
+        return build_response(svg(badge), SVG, [*FOR_ANYONE, _svg_policy(theme), *_common_headers(request)])
 
     tier = CacheTier.COMMON if (style, theme) == (STYLES[0], THEMES[0]) else CacheTier.VARIANT
     key = key_of(request.url.path, params, BADGE_DEFAULTS | _default_lang(request))
     return await _answer(request, key, render, tier)
 
 
-async def shields(request: Request) -> Response:
+async def badge_json(request: Request) -> Response:
     language = _language(request)
 
     async def render() -> CachedResponse:
         total = (await _published(request)).counts.total
-        answer = badges.shields(counter_text.signatures(language, total), language.number(total))
+        answer = shields(counter_text.signatures(language, total), language.number(total))
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
         return build_response(body, JSON, [*FOR_ANYONE, *_common_headers(request)])
 
@@ -89,7 +89,7 @@ def _common_headers(request: Request) -> list[Header]:
 
 def _svg_policy(theme: str) -> Header:
     """Return the policy of a badge opened as a page: only its own style sheet."""
-    digest = base64.b64encode(hashlib.sha256(badges.css(theme).encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(css(theme).encode()).digest()).decode()
     return b"content-security-policy", f"default-src 'none';style-src 'sha256-{digest}';frame-ancestors 'none'".encode()
 
 
@@ -108,7 +108,7 @@ async def component(request: Request) -> Response:
 
 
 ROUTES: list[BaseRoute] = [
-    Route("/badge/{slug}.svg", badge),
-    Route("/badge/{slug}.json", shields),
+    Route("/badge/{slug}.svg", badge_svg),
+    Route("/badge/{slug}.json", badge_json),
     Route("/embed.js", component),
 ]
