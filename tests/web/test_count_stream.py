@@ -1,4 +1,4 @@
-"""The count as events, over real sockets: what is said, how often, to whom, and that nobody is waited for."""
+"""The count as events over real sockets: their content and rate, and that slow listeners delay no others."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ EVENTS = f"/api/v1/letters/{SLUG}/events"
 
 @dataclass
 class Radio:
-    """Somebody who listens on a connection of their own."""
+    """A listener with its own connection."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -41,9 +41,9 @@ class Radio:
         while "data:" not in block:
             block = await asyncio.wait_for(self.lines(), 120)
             assert block, "the stream has ended"
-        found = dict(line.split(": ", 1) for line in block.strip().splitlines() if line)
-        self.heard.append(found)
-        return found
+        fields = dict(line.split(": ", 1) for line in block.strip().splitlines() if line)
+        self.heard.append(fields)
+        return fields
 
     async def total(self) -> int:
         """Return the total in the next event."""
@@ -72,8 +72,8 @@ async def counted(site: Installation, people: int) -> None:
 async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(120):
         while True:
-            told: Any = true()
-            if await told if asyncio.iscoroutine(told) else told:
+            result: Any = true()
+            if await result if asyncio.iscoroutine(result) else result:
                 return
             await asyncio.sleep(0.02)
 
@@ -132,14 +132,14 @@ async def test_what_one_is_told_on_coming_is_an_event_too(site: Installation, mo
         channel = site.app._streams._channels[SLUG]
         await until(lambda: channel.pushing is not None)
         async with radio(site) as two, radio(site, Last_Event_ID="7-0") as three:
-            assert "data" not in await two.lines()  # all are told in a moment, and nobody twice
+            assert "data" not in await two.lines()  # a push to all is scheduled: no listener gets the count twice
             assert await one.total() == await two.total() == await three.total() == 7
             assert loop.time() - came >= 2.9
             await until(lambda: channel.pushing is None)
             assert not channel.pending_listeners
             await counted(site, 8)
             assert await one.total() == await two.total() == 8
-        assert [json.loads(each["data"])["total"] for each in one.heard] == [0, 7, 8]
+        assert [json.loads(event["data"])["total"] for event in one.heard] == [0, 7, 8]
 
 
 async def test_who_comes_while_a_count_goes_there_and_back_is_told_once(
@@ -161,20 +161,20 @@ async def test_who_comes_while_a_count_goes_there_and_back_is_told_once(
 
 
 async def test_the_time_in_an_event_is_when_it_was_counted_last(site: Installation) -> None:
-    async def told() -> str:
+    async def counted_at() -> str:
         async with radio(site) as one:
             return str(json.loads((await one.event())["data"])["counted_at"])
 
-    before = await told()
+    before = await counted_at()
 
     async def later() -> bool:
-        return await told() > before
+        return await counted_at() > before
 
     await until(later)
 
 
 async def test_an_old_proxy_is_given_no_chunks(site: Installation) -> None:
-    """nginx asks so unless it is told otherwise."""
+    """nginx does by default."""
     await site.client.get(f"{EVENTS[:-6]}count")  # the letter comes into memory
     reader, writer = await asyncio.open_connection("127.0.0.1", site.settings.port)
     host = f"Host: localhost:{site.settings.port}\r\nConnection: keep-alive"
