@@ -8,7 +8,7 @@ import pytest
 from petition.core.settings import Process, load
 from petition.imports import adding, undoing, worker
 from petition.imports.worker import RunningImport
-from petition.moderation import report_queries
+from petition.moderation import reports
 from petition.moderation.model import Action
 from petition.signatures import self_service
 from petition.signatures.confirming import Confirming, ConfirmRequest
@@ -285,8 +285,8 @@ async def test_what_readers_reported_comes_back_too(site: Installation, bench: B
         (vera,) = await bench.rows(BY_NAME)
         async with site.database.transaction() as conn:
             note = bench.letter.keys.hide({"text": "I am Vera"})
-            await report_queries.add(conn, bench.letter.id, vera["id"], "me", note)
-            await report_queries.add(conn, bench.letter.id, vera["id"], "fake", None)
+            await conn.execute(reports.ADD_REPORT, bench.letter.id, vera["id"], "me", note)
+            await conn.execute(reports.ADD_REPORT, bench.letter.id, vera["id"], "fake", None)
         reported = await bench.rows(REPORTS)
         assert len(reported) == 2
         await one.do("undo")

@@ -54,6 +54,11 @@ class Bench:
     letter: Letter
     signed: int = 0
 
+    @property
+    def actor(self) -> Actor:
+        """The installation, as the author of an act on this letter."""
+        return Actor(None, self.letter.id)
+
     async def sign(self, *names: str, **fields: str) -> list[SignatureId]:
         """Have people sign and confirm; return their ids."""
         ids: list[SignatureId] = []
@@ -102,7 +107,7 @@ class Bench:
         """Decide, and check the count."""
         async with self.database.transaction() as conn:
             who = Actor(actor_id, self.letter.id)
-            outcome = await decisions.decide(conn, who, WRAPPER, act, dict.fromkeys(ids, seen), reason)
+            outcome = await decisions.decide(conn, who, self.letter.keys, act, dict.fromkeys(ids, seen), reason)
         await self.check()
         return outcome
 
@@ -114,7 +119,7 @@ class Bench:
         """Undo an act, and check the count."""
         assert log_id is not None
         async with self.database.transaction() as conn:
-            outcome = await undoing.undo(conn, Actor(actor_id, self.letter.id), WRAPPER, log_id)
+            outcome = await undoing.undo(conn, Actor(actor_id, self.letter.id), self.letter.keys, log_id)
         await self.check()
         return outcome
 

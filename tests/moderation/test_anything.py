@@ -135,12 +135,12 @@ async def decide(town: Town) -> None:
     act, some = town.draw.choice(list(Action)), await town.ids(SignatureId, SIGNATURES, town.draw.choice((1, 1, 3, 8)))
     reason = town.draw.choice(list(Reason))
     seen = dict.fromkeys(some, decisions.ANY_ACT)
-    await town.do(lambda conn: decisions.decide(conn, town.by, WRAPPER, act, seen, reason))
+    await town.do(lambda conn: decisions.decide(conn, town.by, town.bench.letter.keys, act, seen, reason))
 
 
 async def undo(town: Town) -> None:
     for log_id in await town.ids(LogId, ACTS):
-        await town.do(lambda conn, log_id=log_id: undoing.undo(conn, town.by, WRAPPER, log_id))  # type: ignore[misc]
+        await town.do(lambda conn, log_id=log_id: undoing.undo(conn, town.by, town.bench.letter.keys, log_id))  # type: ignore[misc]
 
 
 async def act_on_own_page(town: Town) -> None:
@@ -188,14 +188,14 @@ async def count_on_paper(town: Town) -> None:
 
 async def merge(town: Town) -> None:
     if len(two := await town.ids(OrganizationId, ORGANIZATIONS, 2)) == 2:
-        await town.do(lambda conn: organizations.merge(conn, town.by, WRAPPER, *two))
+        await town.do(lambda conn: organizations.merge(conn, town.by, town.bench.letter.keys, *two))
 
 
 async def rename(town: Town) -> None:
     typed = {"name_en": f"Org {town.draw.randrange(6)}", "name_ru": town.draw.choice(("", "Орг"))}
     for one in await town.ids(OrganizationId, ORGANIZATIONS):
-        called = organizations.read(typed)
-        await town.do(lambda conn: organizations.correct(conn, town.by, WRAPPER, one, called))  # noqa: B023
+        called = organizations.parse(typed)
+        await town.do(lambda conn: organizations.correct(conn, town.by, town.bench.letter.keys, one, called))  # noqa: B023
 
 
 async def begin_a_campaign(town: Town) -> None:
@@ -204,7 +204,7 @@ async def begin_a_campaign(town: Town) -> None:
 
     async def start(conn: Connection) -> None:
         campaign = await bulk_acts.create(conn, town.by, act, wanted)
-        await bulk_acts.move(conn, town.by, campaign, "start", Reason.FAKE)
+        await bulk_acts.advance(conn, town.by, campaign, "start", Reason.FAKE)
 
     await town.do(start)
 
@@ -212,7 +212,7 @@ async def begin_a_campaign(town: Town) -> None:
 async def steer_a_campaign(town: Town) -> None:
     step = town.draw.choice(("pause", "resume", "cancel", "revert"))
     for one in await town.ids(BulkActId, CAMPAIGNS):
-        await town.do(lambda conn: bulk_acts.move(conn, town.by, one, step, None))  # noqa: B023
+        await town.do(lambda conn: bulk_acts.advance(conn, town.by, one, step, None))  # noqa: B023
 
 
 async def work_at_campaigns(town: Town) -> None:

@@ -19,17 +19,17 @@ from tests.moderation.desk import WRAPPER, Bench
 
 async def make(bench: Bench, act: Action, **wanted: object) -> BulkActId:
     async with bench.database.transaction() as conn:
-        return await bulk_acts.create(conn, Actor(None, bench.letter.id), act, Filter(**wanted))  # type: ignore[arg-type]
+        return await bulk_acts.create(conn, bench.actor, act, Filter(**wanted))  # type: ignore[arg-type]
 
 
 async def move(bench: Bench, bulk_act_id: BulkActId, step: str, reason: Reason | None = None) -> None:
     async with bench.database.transaction() as conn:
-        await bulk_acts.move(conn, Actor(None, bench.letter.id), bulk_act_id, step, reason)
+        await bulk_acts.advance(conn, bench.actor, bulk_act_id, step, reason)
 
 
 async def read(bench: Bench, bulk_act_id: BulkActId) -> bulk_acts.BulkAct:
     async with bench.database.connection() as conn:
-        return await bulk_acts.read(conn, bench.letter.id, bulk_act_id)
+        return await bulk_acts.load(conn, bench.letter.id, bulk_act_id)
 
 
 async def work(bench: Bench, size: int = 100, most: int = 1000) -> int:
@@ -82,7 +82,7 @@ async def test_all_of_it(bench: Bench) -> None:
 
 
 async def test_a_rare_match_among_many_is_found_in_steps(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_queries, "WALKED", 50)
+    monkeypatch.setattr(queue_queries, "STEP_SCAN", 50)
     await bench.crowd(300)
     rare = await bench.sign("Zinaida Rare")
     await bench.crowd(300)
@@ -97,7 +97,7 @@ async def test_held_organizations_are_approved(bench: Bench) -> None:
     held = [await bench.sign_for(name) for name in ("North Pier", "Third Line", "North Pier")]
     campaign = await make(bench, Action.APPROVE, state=SignatureState.HELD, kind=Kind.ORGANIZATION)
     async with bench.database.connection() as conn:
-        shown = await bulk_acts.examples(conn, bench.letter.id, await bulk_acts.read(conn, bench.letter.id, campaign))
+        shown = await bulk_acts.examples(conn, bench.letter.id, await bulk_acts.load(conn, bench.letter.id, campaign))
     assert sorted(shown) == sorted(held)
     await move(bench, campaign, "start")
     await work(bench, 2)
@@ -160,8 +160,8 @@ async def test_every_filter_is_a_statement(bench: Bench) -> None:
             q = "vera nov" if lang else ""
             wanted = Filter(state, kind, lang, country, source, flag, group, q, partner)
             words = await queue.search_expression(conn, bench.letter.id, q)
-            page = await queue.read(conn, bench.letter.id, bench.letter.keys, wanted, None)
-            assert len(page.lines) <= 1
+            page = await queue.load_page(conn, bench.letter.id, bench.letter.keys, wanted, None)
+            assert len(page.items) <= 1
             for act in Action:
                 number = await queue_queries.count(conn, bench.letter.id, act, wanted, words, later())
                 seen, end = await queue_queries.step(conn, bench.letter.id, act, wanted, words, (later(), 0), 10)
@@ -213,7 +213,7 @@ async def test_ten_thousand_while_two_others_decide_and_people_sign(bench: Bench
 async def decide(bench: Bench, act: Action, ids: list[SignatureId]) -> None:
     async with bench.database.transaction() as conn:
         seen = dict.fromkeys(ids, decisions.ANY_ACT)
-        await decisions.decide(conn, Actor(None, bench.letter.id), WRAPPER, act, seen, Reason.ABUSE)
+        await decisions.decide(conn, bench.actor, bench.letter.keys, act, seen, Reason.ABUSE)
 
 
 @pytest.mark.parametrize("typed", ["Nowak", "vera nowak", "Novek ver", "novak"])
@@ -221,8 +221,8 @@ async def test_it_is_about_all_that_the_queue_finds_with_a_typing_error_too(benc
     found = await bench.sign("Vera Novak", "Novak Vera", "Ivan Petrov")
     wanted = Filter(q=typed)
     async with bench.database.connection() as conn:
-        page = await queue.read(conn, bench.letter.id, bench.letter.keys, wanted, None)
-    assert {line.id for line in page.lines} == set(found[:2])
+        page = await queue.load_page(conn, bench.letter.id, bench.letter.keys, wanted, None)
+    assert {line.id for line in page.items} == set(found[:2])
     campaign = await make(bench, Action.REMOVE, q=typed)
     assert (await read(bench, campaign)).matched == 2
     await move(bench, campaign, "start", Reason.FAKE)
@@ -240,7 +240,7 @@ async def test_whom_somebody_decides_about_at_this_moment_is_left_to_them(bench:
     await move(bench, campaign, "start", Reason.FAKE)
     async with bench.database.transaction() as conn:
         kept = await decisions.decide(
-            conn, Actor(OrganizerId(1), bench.letter.id), WRAPPER, Action.APPROVE, {vera: LogId(0)}
+            conn, Actor(OrganizerId(1), bench.letter.id), bench.letter.keys, Action.APPROVE, {vera: LogId(0)}
         )
         assert kept.changed == (vera,)
         step = asyncio.create_task(bulk_acts.step(bench.database, WRAPPER))
@@ -303,11 +303,13 @@ async def test_of_one_partner(bench: Bench) -> None:
             partner = await conn.fetchval(PARTNER, bench.letter.id, name)
             await conn.execute(CAME_BY, bench.letter.id, signature, partner)
         for wanted, some in ((Filter(partner="press"), ids[:1]), (Filter(source=Source.PARTNER), ids[:2])):
-            page = await queue.read(conn, bench.letter.id, bench.letter.keys, wanted, None)
-            assert {line.id for line in page.lines} == set(some)
-        assert (await queue.read(conn, bench.letter.id, bench.letter.keys, Filter(partner="none"), None)).lines == []
+            page = await queue.load_page(conn, bench.letter.id, bench.letter.keys, wanted, None)
+            assert {line.id for line in page.items} == set(some)
+        assert (
+            await queue.load_page(conn, bench.letter.id, bench.letter.keys, Filter(partner="none"), None)
+        ).items == []
         with_words = Filter(partner="radio", q="ivan", country="", group=None)
-        assert len((await queue.read(conn, bench.letter.id, bench.letter.keys, with_words, None)).lines) == 1
+        assert len((await queue.load_page(conn, bench.letter.id, bench.letter.keys, with_words, None)).items) == 1
     assert (await read(bench, await make(bench, Action.REMOVE, partner="radio"))).matched == 1
 
 

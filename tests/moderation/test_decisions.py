@@ -9,12 +9,12 @@ import pytest
 from petition.core.audit_log import Actor
 from petition.core.errors import NotFound, Refused
 from petition.core.ids import LogId, OrganizerId, SignatureId
-from petition.moderation import decisions, messages, queries, report_queries
+from petition.moderation import decisions, messages, queries, reports
 from petition.moderation.model import Action, ActOutcome, ReviewStatus
 from petition.signatures import counting, search_words, self_service
 from petition.signatures.counting import CountChange
 from petition.signatures.model import Kind, Reason, SignatureState
-from tests.moderation.desk import WRAPPER, Bench
+from tests.moderation.desk import Bench
 
 LOG = """
 SELECT act, ids, before, after, reason, undoes FROM log WHERE letter = $1 AND act NOT LIKE 'letter.%' ORDER BY id
@@ -262,7 +262,7 @@ async def test_many_moderators_at_once(bench: Bench) -> None:
             seen = dict.fromkeys(draw.sample(ids, 3), decisions.ANY_ACT)
             who = Actor(OrganizerId(seed), bench.letter.id)
             async with bench.database.transaction() as conn:
-                outcomes.append(await decisions.decide(conn, who, WRAPPER, act, seen, Reason.OTHER))
+                outcomes.append(await decisions.decide(conn, who, bench.letter.keys, act, seen, Reason.OTHER))
 
     await asyncio.gather(*map(keep_on, range(6)))
     await bench.check()
@@ -271,7 +271,7 @@ async def test_many_moderators_at_once(bench: Bench) -> None:
 
 def test_a_standing_reads_back() -> None:
     for each in (ReviewStatus(SignatureState.HELD), ReviewStatus(SignatureState.CONFIRMED, ("burst", "link"))):
-        assert ReviewStatus.read(str(each)) == each
+        assert ReviewStatus.parse(str(each)) == each
 
 
 async def test_statements_fit_the_schema_and_hot_ones_use_an_index(bench: Bench) -> None:
@@ -289,7 +289,7 @@ async def test_an_approval_is_undone_although_a_reader_has_reported_the_entry_si
     held = await bench.sign_for("North Pier", website="https://northpier.example")
     approved = await bench.decide(Action.APPROVE, held)
     async with bench.database.transaction() as conn:
-        await report_queries.add(conn, bench.letter.id, held, "fake", None)
+        await conn.execute(reports.ADD_REPORT, bench.letter.id, held, "fake", None)
     outcome = await bench.undo(approved.log_id)
     assert (outcome.changed, outcome.missed) == ((held,), ())
     (row,) = await bench.rows("SELECT state, flags FROM signature WHERE letter = $1")
@@ -318,7 +318,7 @@ async def test_what_somebody_has_decided_since_is_not_undone(bench: Bench) -> No
     held = await bench.sign_for("North Pier")
     approved = await bench.decide(Action.APPROVE, held)
     async with bench.database.transaction() as conn:
-        await report_queries.add(conn, bench.letter.id, held, "fake", None)
+        await conn.execute(reports.ADD_REPORT, bench.letter.id, held, "fake", None)
     await bench.decide(Action.APPROVE, held)  # "keep": the report was looked at
     outcome = await bench.undo(approved.log_id)
     assert (outcome.changed, outcome.missed) == ((), (held,))

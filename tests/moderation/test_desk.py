@@ -252,7 +252,7 @@ async def test_pages_of_the_queue(site: Installation, bench: Bench, query: str) 
 async def test_a_search_that_could_not_look_at_all_says_so(
     site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_queries, "LOOKED", 250)
+    monkeypatch.setattr(queue_queries, "PAGE_SCAN", 250)
     await bench.crowd(300)
     page, place = "", f"{QUEUE}?q=crowd3"
     async with moderating(site) as client:

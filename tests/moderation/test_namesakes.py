@@ -31,7 +31,7 @@ async def flagged(bench: Bench) -> set[str]:
 
 
 async def look(bench: Bench) -> int:
-    return await namesakes.look(bench.database, WRAPPER)
+    return await namesakes.check(bench.database, WRAPPER)
 
 
 @pytest.mark.parametrize(

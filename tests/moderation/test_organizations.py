@@ -2,7 +2,6 @@
 
 import pytest
 
-from petition.core.audit_log import Actor
 from petition.core.errors import NotFound, Refused
 from petition.core.ids import LogId, OrganizationId
 from petition.moderation import organizations
@@ -10,7 +9,7 @@ from petition.moderation.model import Action
 from petition.moderation.organizations import EntryNames
 from petition.signatures import listing, self_service
 from petition.signatures.model import Kind
-from tests.moderation.desk import WRAPPER, Bench
+from tests.moderation.desk import Bench
 
 NAMED = "SELECT id, name_en, name_ru, website, merged_into FROM organization WHERE letter = $1 ORDER BY listed_at, id"
 
@@ -26,7 +25,7 @@ async def approved(bench: Bench, *names: str) -> list[OrganizationId]:
 
 async def merge(bench: Bench, one: OrganizationId, into: OrganizationId) -> LogId:
     async with bench.database.transaction() as conn:
-        log_id = await organizations.merge(conn, Actor(None, bench.letter.id), WRAPPER, one, into)
+        log_id = await organizations.merge(conn, bench.actor, bench.letter.keys, one, into)
     await bench.check()
     return log_id
 
@@ -34,7 +33,7 @@ async def merge(bench: Bench, one: OrganizationId, into: OrganizationId) -> LogI
 async def correct(bench: Bench, organization_id: OrganizationId, *names: str | None) -> LogId:
     async with bench.database.transaction() as conn:
         called = EntryNames(*(names + (None,) * 3)[:3])
-        log_id = await organizations.correct(conn, Actor(None, bench.letter.id), WRAPPER, organization_id, called)
+        log_id = await organizations.correct(conn, bench.actor, bench.letter.keys, organization_id, called)
     await bench.check()
     return log_id
 
@@ -135,14 +134,14 @@ async def test_correcting_names_and_undoing_it(bench: Bench) -> None:
     ],
 )
 def test_names_are_split_where_they_are_joined(typed: dict[str, str], names: tuple[str, str | None]) -> None:
-    called = organizations.read(typed)
+    called = organizations.parse(typed)
     assert (called.name_en, called.name_ru) == names
 
 
 @pytest.mark.parametrize("typed", [{}, {"name_en": "x@y.example"}, {"name_en": "x", "website": "not a site"}])
 def test_what_is_no_name_is_refused(typed: dict[str, str]) -> None:
     with pytest.raises(Refused):
-        organizations.read(typed)
+        organizations.parse(typed)
 
 
 async def test_a_merged_name_leads_to_an_entry_that_is_found_again(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from petition.core.errors import NotFound, Refused
 from petition.core.form_values import id_of
 from petition.core.quotas import HARDER_FACTOR
 from petition.letters.published import PublishedLetter
-from petition.moderation import labels, report_queries, reports
+from petition.moderation import labels, reports
 from petition.signatures.model import Kind
 from petition.web import http
 from petition.web.public import challenge
@@ -31,7 +31,7 @@ async def send(request: Request) -> Response:
     live, entry = await _place(request)
     challenge.check_writable(live)
     try:
-        report = reports.read(form)
+        report = reports.parse(form)
     except Refused as refused:
         told = {refused.field: http.language_of(request).gettext(refused.message)}
         return _page(request, live, entry, challenge.form_values(form, told), status=422)
@@ -43,7 +43,7 @@ async def send(request: Request) -> Response:
     most = services.settings.limits.reports * (HARDER_FACTOR if network == ONION else 1)
     async with services.database.transaction() as conn:
         keys = live.letter.keys
-        taken = await reports.add(conn, live.letter.id, keys, entry["id"], report, passed, use, most)
+        taken = await reports.add(conn, live.letter.id, keys, entry["id"], report, passed=passed, quota=use, limit=most)
     return http.redirect(f"{request.url.path}?sent=1") if taken else challenge.too_many_requests(request)
 
 
@@ -60,7 +60,7 @@ async def _place(request: Request) -> tuple[PublishedLetter, Record]:
     if given["kind"] not in set(Kind) or number is None or live.letter.switches.list_hidden:
         raise HTTPException(404)
     async with services.database.connection() as conn:
-        entry = await report_queries.entry(conn, live.letter.id, given["kind"], number)
+        entry = await reports.entry(conn, live.letter.id, given["kind"], number)
     if entry is None:
         raise NotFound("there is no such entry")
     return live, entry
@@ -78,6 +78,6 @@ def _page(
         what=_what(request),
         form=form,
         sent=sent,
-        complaints=labels.WORDS["complaints"],
+        complaints=labels.WORDS["report_reasons"],
         organizing=request.path_params["kind"] == Kind.ORGANIZATION,
     )

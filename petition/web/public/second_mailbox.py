@@ -36,5 +36,5 @@ async def _page(request: Request, *, done: bool) -> Response:
         row = await queue_queries.one(conn, letter, signature)
     if row is None or row["state"] not in {SignatureState.HELD, SignatureState.CONFIRMED}:
         raise NotFound("this signature is not there any more")
-    names = queue.names_of(row, live.letter.keys)
+    names = queue.names_in(row, live.letter.keys)
     return http.page(request, "moderation/second.html", letter=live.letter, names=names, token=token, done=done)
