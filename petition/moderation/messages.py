@@ -117,7 +117,7 @@ async def ask_second(
 
 
 async def confirm_second(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> bool:
-    """Store that an address on the organization's own domain has confirmed; return False if the signature does not exist."""
+    """Store that an address on the organization's own domain has confirmed; return False if there is no signature."""
     row = await conn.fetchrow(NOTE_OWN_DOMAIN, letter_id, signature_id)
     if row is None:
         return False
