@@ -48,13 +48,13 @@ async def bench(site: Installation) -> Bench:
 async def test_it_is_as_if_it_had_never_been_and_comes_back(site: Installation, bench: Bench) -> None:
     await bench.sign("Olga Signed")
     await bench.sign_for("Third Line")
-    before = await bench.picture()
+    before = await bench.snapshot()
     async with carrying(site) as one:
         await one.bring(FILE.encode())
         imported = await bench.rows(ALL)
         assert await one.counted() == counts(4, 2, 2, 5)
         await one.do("undo")
-        assert await bench.picture() == before
+        assert await bench.snapshot() == before
         stands = await one.newest()
         assert (stands.state, stands.report["undone"], stands.report["left"]) == ("undone", 6, 0)
         assert (await one.see()).status_code == 200
@@ -65,7 +65,7 @@ async def test_it_is_as_if_it_had_never_been_and_comes_back(site: Installation, 
         assert await one.counted() == counts(4, 2, 2, 5)
         assert (await one.do("redo")).status_code == 422
         await one.do("undo")
-        assert await bench.picture() == before
+        assert await bench.snapshot() == before
 
 
 async def test_the_corrected_file_can_be_imported_after_undoing(site: Installation, bench: Bench) -> None:

@@ -86,6 +86,6 @@ async def test_a_mailbox_that_signed_twice_is_removed_for_two_reasons_again(benc
     await bench.decide(Action.APPROVE, office)
     await bench.remove(person, reason=Reason.FAKE)
     await bench.remove(office, reason=Reason.ABUSE)
-    before = await bench.picture()
+    before = await bench.snapshot()
     await bench.undo((await bench.decide(Action.RESTORE, person, office)).log_id)
-    assert await bench.picture() == before
+    assert await bench.snapshot() == before
