@@ -181,7 +181,7 @@ async def campaign(bench: Bench, steps: tuple[str, ...]) -> BulkActId:
         made = await bulk_acts.create(conn, by, Action.REMOVE, Filter(country="FJ" if not steps else "TO"))
     for step in steps:
         async with bench.database.transaction() as conn:
-            await bulk_acts.move(conn, by, made, step, Reason.FAKE)
+            await bulk_acts.advance(conn, by, made, step, Reason.FAKE)
     return made
 
 
