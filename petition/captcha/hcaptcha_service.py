@@ -1,6 +1,6 @@
 """hCaptcha, through its Python package, the result of which must not be trusted.
 
-``hcaptcha`` 0.2.1 says it returns a bool and returns a dict, which is truthy whatever it says; it follows redirects
+``hcaptcha`` 0.2.1 says it returns a bool and returns a dict, which is always truthy; it follows redirects
 with the secret in hand, reads answers of any size, waits five minutes, and breaks on anything that is not the JSON
 it expects. Here only an unmistakable yes passes, an unmistakable no is wrong, and all else is "unreachable": the
 visitor meets our own challenge instead.

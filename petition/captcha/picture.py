@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-# Letters that the Latin and the Cyrillic alphabet share, so that no visitor has to switch the keyboard; without O, which is
-# taken for a zero. They lean without being taken for each other.
+# Letters that the Latin and the Cyrillic alphabet share, so that no visitor has to switch the keyboard; without O,
+# which is taken for a zero. They lean without being taken for each other.
 ALPHABET = "ABCEHKMPTXY"
 CYRILLIC = "АВСЕНКМРТХУ"  # the same, as a Russian keyboard types them
 
