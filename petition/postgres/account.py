@@ -66,7 +66,7 @@ class Account:
 
 
 def choose(cluster: Path) -> Account:
-    """Return the account for ``cluster``: our own; for root the owner of the files, or of a new one an unprivileged user."""
+    """Return the account for ``cluster``: our own; for root the files' owner, or an unprivileged user if there are none."""
     if os.geteuid() != 0:
         return Account()
     if cluster.exists():
