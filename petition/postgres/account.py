@@ -66,7 +66,7 @@ class Account:
 
 
 def choose(cluster: Path) -> Account:
-    """Return the account for ``cluster``: our own; for root the files' owner, or an unprivileged user if there are none."""
+    """Return the account for ``cluster``: our own; for root the files' owner, or an unprivileged user for new ones."""
     if os.geteuid() != 0:
         return Account()
     if cluster.exists():
