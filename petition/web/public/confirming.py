@@ -43,8 +43,8 @@ async def _page(request: Request, live: PublishedLetter, signature_id: Signature
     services, token = http.services_of(request), request.path_params["token"]
     stopped = None if (why := live.letter.switches.pause) is None else pick_language(why, http.lang_of(request))
     async with services.database.connection() as conn:
-        row = await queries.see_pending(conn, live.letter.id, signature_id)
-        known = await queries.states(conn, [live.letter.id], [signature_id]) if row is None else []
+        row = await queries.load_pending(conn, live.letter.id, signature_id)
+        known = await queries.load_states(conn, [live.letter.id], [signature_id]) if row is None else []
     if known:
         return http.redirect(f"/{http.lang_of(request)}/signature/{token}")
     if row is None or not row["confirmable"]:
@@ -112,7 +112,7 @@ async def _by_code(
         response.headers["retry-after"] = str(wait)
         return response
     async with services.database.connection() as conn:
-        rows = await queries.by_code(conn, live.letter.id, digest)
+        rows = await queries.find_by_code(conn, live.letter.id, digest)
     # All are compared, so that the time says nothing about which fits.
     fits = [row["id"] for row in rows if services.tokens.is_code(code, live.letter.id, row["id"])]
     if not fits:

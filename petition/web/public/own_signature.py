@@ -73,7 +73,7 @@ async def _page(request: Request, form: ShownForm, *, done: str | None = None, s
     services = http.services_of(request)
     live, signature = await _place(request)
     async with services.database.connection() as conn:
-        waiting = await queries.see_pending(conn, live.letter.id, signature)
+        waiting = await queries.load_pending(conn, live.letter.id, signature)
     token = request.path_params["token"]
     if waiting is not None:
         return http.redirect(f"/{http.lang_of(request)}/confirm/{token}")

@@ -22,5 +22,5 @@ async def never_again(request: Request) -> Response:
     token = request.path_params["token"]
     digest = services.tokens.read_never(token)
     async with services.database.transaction() as conn:
-        await queries.never_mail(conn, digest)
+        await queries.suppress_mailbox(conn, digest)
     return http.page(request, "mail/never.html", token=token, done=True)
