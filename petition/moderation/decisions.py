@@ -228,7 +228,7 @@ async def _update_search_words(
     gone = {row["name_key"] for row in organizations if row["id"] in change.before and row["id"] not in change.after}
     come = {row["name_key"] for row in organizations if row["id"] in change.after and row["id"] not in change.before}
     if unused := sorted({move.row["organization"] for move in moves if move.is_held_again}):
-        await organization_queries.drop_unused(conn, letter_id, unused)
+        await organization_queries.delete_unused(conn, letter_id, unused)
     people_gone, people_come = [
         await queries.public_name_keys(conn, letter_id, [move.id for move in moves if move.counts == counts])
         for counts in (-1, 1)

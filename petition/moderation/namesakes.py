@@ -83,7 +83,7 @@ async def _repeated(conn: Connection, letter_id: LetterId, names: Iterable[Words
     if not wanted:
         return set()
     every = sorted({word for name in wanted for word in name[:MAX_WORDS]})
-    near = dict(zip(every, await search_words.near(conn, letter_id, Kind.PERSON, every), strict=True))
+    near = dict(zip(every, await search_words.find_near(conn, letter_id, Kind.PERSON, every), strict=True))
     people = await queries.people(conn, letter_id)
     await listing_queries.use_index_of_words(conn)
     found: set[int] = set()

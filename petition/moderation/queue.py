@@ -85,7 +85,7 @@ async def _near(conn: Connection, letter_id: LetterId, found: Sequence[str]) -> 
     await look.start()
     try:
         await use_index_of_words(conn)
-        return [await search_words.near(conn, letter_id, kind, found) for kind in Kind]
+        return [await search_words.find_near(conn, letter_id, kind, found) for kind in Kind]
     finally:
         await look.rollback()  # so that nothing else in a transaction around it is planned that way
 

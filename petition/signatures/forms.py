@@ -14,7 +14,7 @@ from petition.signatures.model import Kind, Visibility
 # Which text was agreed to in the consent box and on the privacy page. Raise it whenever either changes its meaning.
 CONSENT_VERSION = 1
 
-WHOSE_NAME = N_("Please choose who may see the name.")
+CHOOSE_VISIBILITY = N_("Please choose who may see the name.")
 AGREE = N_("Please agree, or we may not keep anything.")
 WEBSITE = N_("This is not a web address. It looks like https://example.org.")
 
@@ -136,7 +136,7 @@ class _FormReader:
         except ValueError:
             visibility = None
         if visibility not in allowed:
-            self._errors["visibility"] = WHOSE_NAME
+            self._errors["visibility"] = CHOOSE_VISIBILITY
             return None
         return visibility
 

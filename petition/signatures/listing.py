@@ -130,7 +130,7 @@ class _Search:
     async def mistyped(self) -> list[Record]:
         """Return the rows that have all the words, perhaps with an error in each."""
         await queries.use_index_of_words(self._conn)
-        near = await search_words.near(self._conn, self._letter, self._kind, self._typed)
+        near = await search_words.find_near(self._conn, self._letter, self._kind, self._typed)
         if not any(near):
             return []
         sets = [
