@@ -32,8 +32,8 @@ EXPLAINED = ("SELECT", "WITH")
 BOUNDS = (
     (queue_queries, "LOOKED"),
     (queue_queries, "WALKED"),
-    (listing, "WALKED_AT_FIRST"),
-    (listing, "WALKED_AT_MOST"),
+    (listing, "FIRST_SCAN"),
+    (listing, "MAX_SCAN"),
 )
 
 

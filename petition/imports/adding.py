@@ -69,7 +69,7 @@ async def add_rows(
     now = await organization_queries.now(conn)
     reader = RowReader(target, now, progress)
     found = xlsx_reader.rows(source) if xlsx_reader.is_workbook(source) else csv_rows.rows(source)
-    await queries.stage(conn, reader.rows(csv_format.of_lines(found, now, target.languages)))
+    await queries.stage(conn, reader.rows(csv_format.parse_rows(found, now, target.languages)))
     if reader.problems:
         raise ImportRefused(
             f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be taken in",

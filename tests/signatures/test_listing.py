@@ -177,9 +177,9 @@ async def test_words_are_looked_up_in_their_index(conn: Connection) -> None:
         async with conn.transaction():
             await conn.execute(f"SET LOCAL plan_cache_mode = {mode}")
             await listing_queries.use_index_of_words(conn)
-            found = await plan(conn, listing_queries.GATHER_PEOPLE, f"'{about}:n5'")
+            found = await plan(conn, listing_queries.SORT_PEOPLE, f"'{about}:n5'")
             assert "Bitmap Index Scan on signature_words" in found, found
             await listing_queries.use_order_of_list(conn)
-            found = await plan(conn, listing_queries.WALK_PEOPLE, about, None, 5000, ["% n %"])
+            found = await plan(conn, listing_queries.SCAN_PEOPLE, about, None, 5000, ["% n %"])
             assert "Index Scan using signature_listed" in found, found
             assert "Sort" not in found

@@ -91,7 +91,7 @@ async def test_common_words_bring_the_newest(conn: Connection, rare_is_newer: bo
     """More rows than are gathered at first, and both ways that follow: walking down, or gathering all."""
     about, _ = await letter(conn)
     common = [f"Мария Яблок{i % 50}" for i in range(800)]
-    other = ["Олег Фомин"] * (listing.WALKED_AT_FIRST + 100)
+    other = ["Олег Фомин"] * (listing.FIRST_SCAN + 100)
     people = [*common, *other] if rare_is_newer else [*other, *common]
     await sign(conn, about, *people)
     entries = await found(conn, about, "мария")
