@@ -241,7 +241,7 @@ async def installation(database_url: str, folder: Path, **more: str) -> AsyncIte
     """Run the web with the sample letter; mail stays in the outbox until ``working`` runs too."""
     environ = environment(folder, database_url, free_port(), **more)
     settings = load(environ, role=Process.WEB)
-    async with opened(database_url, most=4) as database:
+    async with opened(database_url, max_size=4) as database:
         await publish(settings, database)
         async with (
             serving(settings) as app,

@@ -27,7 +27,7 @@ async def pair(database_url: str, tmp_path: Path) -> AsyncIterator[Pair]:
     """Give two running web processes with the sample letter; mail waits in the outbox."""
     environ = environment(tmp_path, database_url, free_port(), BASE_URL=BASE_URL)
     settings = load(environ, role=Process.WEB)
-    async with opened(database_url, most=4) as database:
+    async with opened(database_url, max_size=4) as database:
         await publish(settings, database)
         async with (
             web(environ, free_port(), tmp_path / "first.log") as first,

@@ -49,7 +49,7 @@ async def test_nothing_is_lost_while_the_database_is_away(
     server: Server, post: PostOffice, tmp_path: Path, way: signal.Signals
 ) -> None:
     environ = environment(tmp_path, server.url, free_port(), BASE_URL=BASE_URL)
-    async with opened(server.url, most=2) as database:
+    async with opened(server.url, max_size=2) as database:
         await publish(load(environ, role=Process.WEB), database)
         async with database.connection() as conn:
             letter = await rows.letter(conn)
@@ -87,7 +87,7 @@ async def test_names_that_went_do_not_come_back_while_it_is_away(
     environ = environment(tmp_path, server.url, free_port(), BASE_URL=BASE_URL)
     people = tmp_path / "list.csv"
     people.write_text("kind,name\norganization,North Pier Network\n", encoding="utf-8")
-    async with opened(server.url, most=2) as database, asyncio.timeout(120):
+    async with opened(server.url, max_size=2) as database, asyncio.timeout(120):
         await publish(load(environ, role=Process.WEB), database)
         assert (await run(f"signatures import {SLUG} {people}", environ))[0] == 0
         async with web(environ, free_port(), tmp_path / "web.log") as process:
