@@ -284,6 +284,6 @@ def see_that_the_search_finds_something(stored: bytes, written: list[bytes], fil
     assert found(PUBLIC.words, [stored]) == PUBLIC.words
     assert found(set(APPROVED_NAME.split()), [stored]) == set(APPROVED_NAME.split())
     assert found(CHANGED.words | PUBLIC.words, files) == CHANGED.words | PUBLIC.words
-    assert b"a request failed" in written[0]
+    assert b"request failed" in written[0]
     assert b"refused" in written[1]
     assert b"database system is ready" in written[2]

@@ -106,8 +106,8 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
         ("close_letters", retention.close_letters),
         # Before retention forgets what bursts are known by.
-        ("forget_networks", lambda database: bursts.forget_networks(database, wrapper)),
-        ("look_at_names", lambda database: namesakes.look(database, wrapper)),
+        ("forget_networks", lambda database: bursts.delete_networks(database, wrapper)),
+        ("look_at_names", lambda database: namesakes.check(database, wrapper)),
         *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
         *(
             (("sweep_contacts", SuppressedContactCleaner(Opener(private), Suppression(wrapper)).sweep),)
