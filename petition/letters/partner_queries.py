@@ -1,4 +1,4 @@
-"""All SQL of partners, but that of counting them (``signatures.queries``)."""
+"""All SQL of partners, but that of counting them (``signatures.counting``)."""
 
 from collections.abc import Sequence
 
