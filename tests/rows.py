@@ -143,7 +143,7 @@ WAITS = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lo
 
 async def somebody_waits(conn: Connection) -> None:
     """Wait until a statement in this database waits for a lock; ``conn`` may itself be what holds it."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not await conn.fetchval(WAITS):
             await asyncio.sleep(0.01)
             await conn.execute("SELECT pg_stat_clear_snapshot()")  # which else lasts as long as a transaction

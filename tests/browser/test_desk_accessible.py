@@ -90,7 +90,7 @@ async def an_import(one: Seat, _where: Furnished) -> list[str]:
     content = "Имя;Город;Дата\nВера Новак;Уфа;05.03.2022\n".encode("cp1251")
     await one.page.set_input_files("#file", {"name": "Ответы.csv", "mimeType": "text/csv", "buffer": content})
     await one.page.click("form[enctype] button")
-    await one.page.wait_for_selector("form.map", timeout=60_000)
+    await one.page.wait_for_selector("form.map", timeout=120_000)
     return [one.page.url.partition("/organizer/")[2].partition("?")[0], f"{SLUG}/import", f"{SLUG}/"]
 
 

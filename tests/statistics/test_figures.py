@@ -148,7 +148,7 @@ async def test_what_was_there_before_is_added_up_when_migrating(
 ) -> None:
     """Take the figures away as if the migration had not been, and have it begin anew with the same rows."""
     number = next(number for number, name, _ in migrations() if name.endswith("_statistics.sql"))
-    async with fresh_database(cluster, admin, template) as url, opened(url, most=4) as database:
+    async with fresh_database(cluster, admin, template) as url, opened(url, max_size=4) as database:
         await publish(load(environment(tmp_path, url, 8000), role=Process.WEB), database)
         async with database.connection() as conn:
             bench = Bench(database, await rows.letter(conn))
