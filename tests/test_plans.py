@@ -33,7 +33,7 @@ BOUNDS = (
     (queue_queries, "PAGE_SCAN"),
     (queue_queries, "STEP_SCAN"),
     (listing, "WALKED_AT_FIRST"),
-    (listing, "WALKED_AT_MOST"),
+    (listing, "MAX_WALKED"),
 )
 
 
