@@ -114,8 +114,7 @@ def _page(
     if f"{request.url.path}/".startswith(FOR_PROGRAMS):
         response: Response = problem(status, HTTPStatus(status).phrase, detail)
     elif request.url.path.startswith(visit.ROOT):
-        in_words = language.gettext(title), language.gettext(message)
-        response = page.error_page(request, status, *in_words, headers.get("retry-after"))
+        response = page.error_page(request, status, title, message, headers.get("retry-after"))
     else:
         waiting = int(seconds) if seconds.isdigit() else None
         words = http.ErrorText(language.gettext(title), language.gettext(message), reason, waiting)

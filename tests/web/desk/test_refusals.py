@@ -188,7 +188,7 @@ async def test_every_role_may_what_it_may(world: World) -> None:
     unchanged = []
     for at in [at for at in DESK if at.path in FORMS and at.method == "POST"]:
         who = {Access.ADMIN: "inviting", Access.STRANGER: "stranger", Access.SIGNED_IN: "unproved"}.get(
-            at.need, "owner"
+            at.access, "owner"
         )
         who = "factorless" if at.path.endswith("/begin") else who
         before = await rows.picture(world.site.database)

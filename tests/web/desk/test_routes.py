@@ -32,7 +32,7 @@ from petition.web.app import build_services
 from petition.web.count_stream import CountStreams
 from petition.web.desk import guard
 from petition.web.desk.routes import DESK, DeskRoute, routes
-from petition.web.desk.visit import Access, DeskVisit
+from petition.web.desk.visit import Access, DeskVisit, OpenVisit
 from petition.web.page_cache import PageCache
 from petition.web.services import Services
 from tests.conftest import fresh_database
@@ -72,15 +72,17 @@ class Walk:
         )
 
 
-def stub(at: DeskRoute) -> DeskRoute:
-    async def for_strangers(_request: Request) -> Response:
-        return Response(status_code=204, headers={"at": name_of(at)})
+def stub(route: DeskRoute) -> DeskRoute:
+    async def for_strangers(_visit: OpenVisit) -> Response:
+        return Response(status_code=204, headers={"at": name_of(route)})
 
-    async def view(_request: Request, who: DeskVisit) -> Response:
-        slug = who.letter.slug if who.letter else ""
-        return Response(status_code=204, headers={"at": name_of(at), "slug": slug})
+    async def view(visit: DeskVisit) -> Response:
+        slug = visit.letter_or_none.slug if visit.letter_or_none else ""
+        return Response(status_code=204, headers={"at": name_of(route), "slug": slug})
 
-    return replace(at, view=for_strangers if at.need is Access.STRANGER else view)
+    if route.access is Access.STRANGER:
+        return replace(route, view=for_strangers)
+    return replace(route, view=view)
 
 
 @pytest.fixture(scope="module")
@@ -135,21 +137,21 @@ async def cookies(site: Installation) -> dict[str, str]:
 
 def refusal(at: DeskRoute, who: str) -> tuple[int, str | None] | None:
     """Return what the table says must happen: (status, where to), or None for whoever is let in."""
-    if at.need is Access.STRANGER:
+    if at.access is Access.STRANGER:
         return None
     if who == "stranger":
         return (303, "/organizer/enter") if at.method == "GET" else (401, None)
-    if at.need is Access.SIGNED_IN:
+    if at.access is Access.SIGNED_IN:
         return None
     if who in {"factorless", "unproved"}:
         return (303, "/organizer/second") if at.method == "GET" else (401, None)
-    if at.need is Access.ADMIN:
+    if at.access is Access.ADMIN:
         return None if who == "admin" else (403, None)
-    if at.need.role is None:
+    if at.access.role is None:
         return None
     if who not in set(Role):
         return 404, None
-    return None if Role(who).covers(at.need.role) else (403, None)
+    return None if Role(who).covers(at.access.role) else (403, None)
 
 
 @pytest.mark.parametrize("who", VISITORS)
@@ -159,7 +161,7 @@ async def test_who_is_let_in(walk: Walk, at: DeskRoute, who: str) -> None:
     refused = refusal(at, who)
     if refused is None:
         assert (answer.status_code, answer.headers.get("at")) == (204, name_of(at))
-        if at.need.role is not None:
+        if at.access.role is not None:
             assert answer.headers["slug"] == SLUG
     else:
         assert (answer.status_code, answer.headers.get("location")) == refused
@@ -244,5 +246,5 @@ def test_the_table_holds_every_route_below_the_desk() -> None:
 
 @pytest.mark.parametrize("at", DESK, ids=name_of)
 def test_a_letters_routes_need_a_role_there(at: DeskRoute) -> None:
-    assert ("{slug}" in at.path) == (at.need.role is not None)
+    assert ("{slug}" in at.path) == (at.access.role is not None)
     assert at.method in {"GET", "POST"}
