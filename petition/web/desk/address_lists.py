@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from starlette.responses import Response, StreamingResponse
 
 from petition.core import audit_log
-from petition.core.audit_log import Whose
 from petition.core.database import Database
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import MAX_INTEGER, id_of
@@ -44,17 +43,17 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
 @form_view(show)
 async def act(visit: DeskVisit, form: Form) -> Response:
     """Register a key, revoke one, ask for a list."""
-    step, whose = form.get("step", ""), Whose(visit.organizer.id, visit.letter.id)
+    step, actor = form.get("step", ""), visit.actor
     key_id = id_of(form.get("key", ""), int, MAX_INTEGER) or 0
     async with visit.database.transaction() as conn:
         if step == "register":
             if not visit.session.fresh:
                 raise Refused(PROVE, "prove")
-            await address_lists.register(conn, whose, form.get("recipient", ""))
+            await address_lists.register(conn, actor, form.get("recipient", ""))
         elif step == "revoke":
-            await address_lists.revoke(conn, whose, key_id)
+            await address_lists.revoke(conn, actor, key_id)
         elif step == "ask":
-            await address_lists.ask(conn, whose, key_id)
+            await address_lists.ask(conn, actor, key_id)
         else:
             raise Refused(WHAT)
     return http.redirect(visit.letter_path("addresses"))

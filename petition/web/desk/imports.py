@@ -7,7 +7,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from petition.core.audit_log import Whose
 from petition.core.errors import KeyDestroyed, Refused
 from petition.core.form_values import MAX_INTEGER
 from petition.formats.csv_rows import written
@@ -43,13 +42,13 @@ async def show_all(visit: DeskVisit) -> Response:
 
 async def upload(visit: DeskVisit) -> Response:
     """Store a file, encrypted piece by piece as it arrives."""
-    request, whose = visit.request, Whose(visit.organizer.id, visit.letter.id)
+    request, actor = visit.request, visit.actor
     stream = _stream(request)
     try:
         boundary = file_upload.boundary_of(request.headers.get("content-type", ""))
         async with visit.database.transaction() as conn:
-            keys = await keys_for(conn, whose.letter_id, visit.services.wrapper)
-            number = await steering.begin(conn, whose)
+            keys = await keys_for(conn, actor.letter_id, visit.services.wrapper)
+            number = await steering.begin(conn, actor)
     except BadUpload:
         raise HTTPException(415) from None
     except Refused as refused:
@@ -57,14 +56,14 @@ async def upload(visit: DeskVisit) -> Response:
     file = file_upload.File(stream, boundary)
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
-            size = await steering.store(visit.database, whose, keys, number, file.pieces())
+            size = await steering.store(visit.database, actor, keys, number, file.pieces())
         if not size:
             raise Refused(EMPTY, "file")
         async with visit.database.transaction() as conn:
-            await steering.uploaded(conn, whose, keys, number, file.name)
+            await steering.uploaded(conn, actor, keys, number, file.name)
     except _EXPECTED as error:
         async with visit.database.connection() as conn:
-            await queries.drop(conn, whose.letter_id, number)
+            await queries.drop(conn, actor.letter_id, number)
         return await _answer_failure(visit, stream, error)
     return http.redirect(visit.letter_path(f"import/{number}"))
 
@@ -148,7 +147,7 @@ async def move(visit: DeskVisit, form: Form) -> Response:
     number = _number(visit)
     async with visit.database.transaction() as conn:
         keys = await keys_for(conn, visit.letter.id, visit.services.wrapper)
-        await steering.advance(conn, Whose(visit.organizer.id, visit.letter.id), keys, number, form)
+        await steering.advance(conn, visit.actor, keys, number, form)
     return http.redirect(visit.letter_path(f"import/{number}"))
 
 

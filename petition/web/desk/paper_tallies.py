@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 from starlette.responses import Response
 
-from petition.core.audit_log import Whose
 from petition.core.errors import Refused
 from petition.core.form_values import MAX_INTEGER, id_of
 from petition.core.ids import TallyId
@@ -19,19 +18,19 @@ from petition.web.desk.visit import DeskVisit
 @form_view(imports_page)
 async def act(visit: DeskVisit, form: Form) -> Response:
     """Add a tally, correct one, take one back, bring one back."""
-    step, whose = form.get("step", ""), Whose(visit.organizer.id, visit.letter.id)
+    step, actor = form.get("step", ""), visit.actor
     tally_id = id_of(form.get("tally", ""), TallyId, MAX_INTEGER) or TallyId(0)
     async with visit.database.transaction() as conn:
         if step in {"add", "correct"}:
             tally = paper_tallies.tally_of(form, visit.languages, datetime.now(UTC).date())
             if step == "add":
-                await paper_tallies.add(conn, whose, tally)
+                await paper_tallies.add(conn, actor, tally)
             else:
-                await paper_tallies.correct(conn, whose, tally_id, tally)
+                await paper_tallies.correct(conn, actor, tally_id, tally)
         elif step == "undo":
-            await paper_tallies.undo(conn, whose, tally_id)
+            await paper_tallies.undo(conn, actor, tally_id)
         elif step == "redo":
-            await paper_tallies.redo(conn, whose, tally_id)
+            await paper_tallies.redo(conn, actor, tally_id)
         else:
             raise Refused(WHAT)
     return http.redirect(visit.letter_path("import#tallies"))
