@@ -1,4 +1,4 @@
-"""Moderators at work: acts on the sample letter, and the count and the words checked after each."""
+"""Acts of moderators on the sample letter, with the count and the search words checked after each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,14 +48,14 @@ BARS = "SELECT digest FROM bar WHERE letter = $1 ORDER BY digest"
 
 @dataclass
 class Bench:
-    """One letter, its signatures, and who may decide about them."""
+    """One letter, its signatures, and the acts on them."""
 
     database: Database
     letter: Letter
     signed: int = 0
 
     async def sign(self, *names: str, **fields: str) -> list[SignatureId]:
-        """Have people sign and confirm; return their ids."""
+        """Add confirmed signatures of people; return their ids."""
         ids: list[SignatureId] = []
         for name in names:
             self.signed += 1
@@ -63,10 +63,10 @@ class Bench:
         return ids
 
     async def sign_for(self, organization: str, name: str = "Anna Berg", **fields: str) -> SignatureId:
-        """Have a representative sign and confirm; return the id of what waits now."""
+        """Add an organization's signature that waits for approval; return its id."""
         self.signed += 1
-        given = {"organization_en": organization, "name": name, **fields}
-        return (await self.confirm([f"office{self.signed}@letters.example"], **given))[0]
+        fields = {"organization_en": organization, "name": name, **fields}
+        return (await self.confirm([f"office{self.signed}@letters.example"], **fields))[0]
 
     async def confirm(self, addresses: Sequence[str], **fields: str) -> list[SignatureId]:
         """Sign and confirm from these mailboxes."""
@@ -76,20 +76,20 @@ class Bench:
         return ids
 
     async def use_links(self, ids: Sequence[SignatureId]) -> None:
-        """Confirm what waits."""
+        """Confirm pending signatures."""
         confirming = Confirming(self.database)
-        for each in ids:
-            await confirming.submit(ConfirmRequest(self.letter.id, each, self.letter.keys))
+        for signature_id in ids:
+            await confirming.submit(ConfirmRequest(self.letter.id, signature_id, self.letter.keys))
 
     async def crowd(self, number: int, state: str = "confirmed", country: str | None = None) -> list[SignatureId]:
-        """Have many public people stand there, counted, each a second after the one before; return their ids."""
-        found = await self.rows(CROWD, number, state, country)
+        """Insert many public signatures, counted, each listed a second after the one before; return their ids."""
+        inserted = await self.rows(CROWD, number, state, country)
         async with self.database.transaction() as conn:
             known = [(self.letter.id, Kind.PERSON, word) for n in range(7) for word in (f"crowd{n}", "vera")]
             await search_words.add(conn, known)
             if state == "confirmed":
                 await counting.apply(conn, self.letter.id, CountChange(people=number))
-        return [row["id"] for row in found]
+        return [row["id"] for row in inserted]
 
     async def decide(
         self,
@@ -101,8 +101,8 @@ class Bench:
     ) -> ActOutcome:
         """Decide, and check the count."""
         async with self.database.transaction() as conn:
-            who = Actor(actor_id, self.letter.id)
-            outcome = await decisions.decide(conn, who, WRAPPER, act, dict.fromkeys(ids, seen), reason)
+            actor = Actor(actor_id, self.letter.id)
+            outcome = await decisions.decide(conn, actor, WRAPPER, act, dict.fromkeys(ids, seen), reason)
         await self.check()
         return outcome
 
@@ -119,7 +119,7 @@ class Bench:
         return outcome
 
     async def check(self) -> dict[str, int]:
-        """Fail unless the count and the words of the search are what the rows say; return the count."""
+        """Fail unless the count and the search words match the rows; return the count."""
         async with self.database.connection() as conn:
             count = await rows.check_count(conn, self.letter)
         assert await self.rows(WORDS) == await self.rows(WORDS_SHOWN)
@@ -130,11 +130,11 @@ class Bench:
         return await rows.rows_of(self.database, statement, self.letter.id, *more)
 
     async def picture(self) -> tuple[object, ...]:
-        """Return all that an act may change and undoing must restore."""
+        """Return everything that an act may change and undoing it must restore."""
         return await self.rows(EVERYTHING), await self.rows(BARS), await self.rows(WORDS), await self.check()
 
     async def states(self, *ids: SignatureId) -> list[str]:
         """Return the states of signatures."""
-        found = await self.rows("SELECT id, state FROM signature WHERE letter = $1")
-        by_id = {row["id"]: row["state"] for row in found}
-        return [by_id[each] for each in ids]
+        rows = await self.rows("SELECT id, state FROM signature WHERE letter = $1")
+        by_id = {row["id"]: row["state"] for row in rows}
+        return [by_id[signature_id] for signature_id in ids]

@@ -23,7 +23,7 @@ from petition.moderation import filters, labels
 from petition.moderation.model import Filter
 from petition.signatures.model import SignatureState
 from petition.web.desk import queue_links
-from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, OverLimit, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
 
@@ -53,14 +53,11 @@ async def _show_refusal(visit: DeskVisit, form: Form, errors: Errors) -> Respons
     return _page(visit, _filter(form), form, errors)
 
 
-def _page(
-    visit: DeskVisit, filter: Filter, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS, status: int | None = None
-) -> Response:
+def _page(visit: DeskVisit, filter: Filter, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     fields = filter.as_fields()
     return desk_page(
         visit,
         "desk/transfer/export.html",
-        status=status,
         errors=errors,
         fields=fields,
         back=urlencode(fields),
@@ -77,7 +74,7 @@ async def download(visit: DeskVisit, form: Form) -> Response:
     """Answer with the file; its beginning and its end are recorded in the log."""
     order = _order(form, visit.letter.id)
     if _running[visit.organizer.id] >= MAX_AT_ONCE:
-        return _page(visit, order.wanted, form, {"": MANY}, 429)
+        raise OverLimit(MANY)
     _running[visit.organizer.id] += 1
     try:
         return await _start(visit, order)

@@ -25,8 +25,20 @@ NO_FIELDS: Mapping[str, str] = {}
 TOO_MANY = N_("You have sent many invitations today. Please go on tomorrow.")
 
 
-def form_view(page: Page, max_bytes: int = http.MAX_BYTES) -> Callable[[FormView], View]:
-    """Return a decorator for a view that acts on a form: a ``Refused`` is answered with ``page``, as filled in."""
+class OverLimit(Refused):
+    """Refused because a limit is used up, perhaps until ``retry_after`` seconds from now; answered with a 429."""
+
+    def __init__(self, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+def form_view(page: Page, *, status: int | None = None, max_bytes: int = http.MAX_BYTES) -> Callable[[FormView], View]:
+    """Return a decorator for a view that acts on a form.
+
+    A ``Refused`` is answered with ``page``, the form as filled in and the message at its field, with ``status`` or the
+    page's own.
+    """
 
     def decorator(view: FormView) -> View:
         @wraps(view)
@@ -35,7 +47,14 @@ def form_view(page: Page, max_bytes: int = http.MAX_BYTES) -> Callable[[FormView
             try:
                 return await view(visit, form)
             except Refused as refused:
-                return await page(visit, form, {refused.field: refused.message})
+                response = await page(visit, form, {refused.field: refused.message})
+                if isinstance(refused, OverLimit):
+                    response.status_code = 429
+                    if refused.retry_after is not None:
+                        response.headers["retry-after"] = str(refused.retry_after)
+                elif status is not None:
+                    response.status_code = status
+                return response
 
         return read_and_act
 
@@ -73,10 +92,11 @@ def read_invitation(visit: DeskVisit, form: Form, errors: dict[str, str]) -> tup
     return (name, mailbox, lang) if mailbox else None
 
 
-async def may_invite(visit: DeskVisit) -> bool:
-    """Count an invitation; return whether the organizer's daily limit allows it."""
+async def count_invitation(visit: DeskVisit) -> None:
+    """Count an invitation. Raises ``OverLimit`` when the organizer's daily limit is used up."""
     services = visit.services
     quota = (await services.day_keys.today()).daily("invitations", str(visit.organizer.id))
     async with visit.database.transaction() as conn:
         spent = await quotas.spend(conn, {quota: 1})
-    return spent[quota.key] <= services.settings.limits.invitations
+    if spent[quota.key] > services.settings.limits.invitations:
+        raise OverLimit(TOO_MANY)

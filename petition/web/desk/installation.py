@@ -10,27 +10,40 @@ from petition.core.form_values import MAX_INTEGER
 from petition.core.ids import InvitationId, OrganizerId
 from petition.organizers import member_queries, members
 from petition.web import http
-from petition.web.desk.forms import NO_FIELDS, TOO_MANY, Errors, Form, form_id, form_view, may_invite, read_invitation
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, count_invitation, form_id, form_view, read_invitation
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, DeskVisit
 
 INSTALLATION = f"{ROOT}installation"
 
 
-async def show(visit: DeskVisit) -> Response:
+async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     """Show all organizers and letters."""
-    return await _page(visit)
+    async with visit.database.connection() as conn:
+        organizers = await member_queries.organizers(conn)
+        letters = await member_queries.all_letters(conn, visit.organizer.id)
+        invitations = await member_queries.invitations(conn, None)
+    return desk_page(
+        visit,
+        "desk/installation.html",
+        errors=errors,
+        organizers=organizers,
+        letters=letters,
+        invitations=invitations,
+        form=form if "email" in form else {},  # of the invitation
+        done=visit.query.get("done"),
+    )
 
 
-async def invite(visit: DeskVisit) -> Response:
+@form_view(show)
+async def invite(visit: DeskVisit, form: Form) -> Response:
     """Invite an organizer to the installation, without a letter yet."""
-    form, services = await visit.form(), visit.services
+    services = visit.services
     errors: dict[str, str] = {}
     invitation = read_invitation(visit, form, errors)
     if invitation is None or errors:
-        return await _page(visit, form, errors)
-    if not await may_invite(visit):
-        return await _page(visit, form, {"": TOO_MANY}, 429)
+        return await show(visit, form, errors)
+    await count_invitation(visit)
     async with visit.database.transaction() as conn:
         await members.invite(conn, services.desk_key, services.sealer, visit.organizer.id, None, None, invitation)
     return http.redirect(f"{INSTALLATION}?done=invited")
@@ -44,31 +57,7 @@ async def cancel(visit: DeskVisit) -> Response:
     return http.redirect(f"{INSTALLATION}?done=cancelled")
 
 
-async def _page(
-    visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS, status: int | None = None
-) -> Response:
-    async with visit.database.connection() as conn:
-        organizers = await member_queries.organizers(conn)
-        letters = await member_queries.all_letters(conn, visit.organizer.id)
-        invitations = await member_queries.invitations(conn, None)
-    return desk_page(
-        visit,
-        "desk/installation.html",
-        status=status,
-        errors=errors,
-        organizers=organizers,
-        letters=letters,
-        invitations=invitations,
-        form=form,
-        done=visit.query.get("done"),
-    )
-
-
-async def _show_conflict(visit: DeskVisit, _form: Form, errors: Errors) -> Response:
-    return await _page(visit, {}, errors, 409)
-
-
-@form_view(_show_conflict)
+@form_view(show, status=409)
 async def admin(visit: DeskVisit, form: Form) -> Response:
     """Make an organizer an admin, or no longer one."""
     organizer_id = form_id(form, "organizer", OrganizerId, MAX_INTEGER)
@@ -77,7 +66,7 @@ async def admin(visit: DeskVisit, form: Form) -> Response:
     return http.redirect(f"{INSTALLATION}?done=admin")
 
 
-@form_view(_show_conflict)
+@form_view(show, status=409)
 async def remove(visit: DeskVisit, form: Form) -> Response:
     """Delete an organizer."""
     organizer_id = form_id(form, "organizer", OrganizerId, MAX_INTEGER)

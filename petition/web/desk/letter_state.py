@@ -14,9 +14,7 @@ from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, DeskVisit
 
 
-async def show(
-    visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FIELDS, status: int | None = None
-) -> Response:
+async def show(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     """Show the letter's state, and the changes it allows."""
     async with visit.database.connection() as conn:
         row = await lifecycle_queries.state(conn, visit.letter.id)
@@ -28,14 +26,10 @@ async def show(
     if change is not None and WAYS[change].after != visit.letter.state:
         change = None
     undo = change and WAYS[change].back
-    return desk_page(visit, "desk/state.html", status=status, errors=errors, change=change, undo=undo, last=last)
+    return desk_page(visit, "desk/state.html", errors=errors, change=change, undo=undo, last=last)
 
 
-async def _show_conflict(visit: DeskVisit, form: Form, errors: Errors) -> Response:
-    return await show(visit, form, errors, 409)
-
-
-@form_view(_show_conflict)
+@form_view(show, status=409)
 async def change(visit: DeskVisit, form: Form) -> Response:
     """Close, reopen, archive, bring back from the archive."""
     move = form.get("move", "")

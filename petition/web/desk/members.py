@@ -9,30 +9,44 @@ from petition.core.ids import InvitationId, OrganizerId
 from petition.organizers import member_queries, members
 from petition.organizers.model import Role
 from petition.web import http
-from petition.web.desk.forms import NO_FIELDS, TOO_MANY, Errors, Form, form_id, form_view, may_invite, read_invitation
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, count_invitation, form_id, form_view, read_invitation
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, DeskVisit
 
 NO_ROLE = N_("Please choose a role.")
 
 
-async def show(visit: DeskVisit) -> Response:
+async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     """Show the members and the invitations."""
-    return await _page(visit)
+    async with visit.database.connection() as conn:
+        rows = await member_queries.members(conn, visit.letter.id)
+        invitations = await member_queries.invitations(conn, visit.letter.id)
+    removed_id = visit.query.get("who", "")
+    return desk_page(
+        visit,
+        "desk/members.html",
+        errors=errors,
+        members=rows,
+        invitations=invitations,
+        roles=list(Role),
+        form=form if "email" in form else {},  # of the invitation
+        done=visit.query.get("done"),
+        removed_id=removed_id if removed_id.isdecimal() else None,
+    )
 
 
-async def invite(visit: DeskVisit) -> Response:
+@form_view(show)
+async def invite(visit: DeskVisit, form: Form) -> Response:
     """Invite a member by e-mail."""
-    form, services = await visit.form(), visit.services
+    services = visit.services
     errors: dict[str, str] = {}
     role = _role(form, "role")
     if role is None:
         errors["role"] = NO_ROLE
     invitation = read_invitation(visit, form, errors)
     if invitation is None or errors:
-        return await _page(visit, form, errors)
-    if not await may_invite(visit):
-        return await _page(visit, form, {"": TOO_MANY}, 429)
+        return await show(visit, form, errors)
+    await count_invitation(visit)
     async with visit.database.transaction() as conn:
         await members.invite(
             conn, services.desk_key, services.sealer, visit.organizer.id, visit.letter.id, role, invitation
@@ -48,32 +62,7 @@ async def cancel(visit: DeskVisit) -> Response:
     return _redirect(visit, "cancelled")
 
 
-async def _page(
-    visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS, status: int | None = None
-) -> Response:
-    async with visit.database.connection() as conn:
-        rows = await member_queries.members(conn, visit.letter.id)
-        invitations = await member_queries.invitations(conn, visit.letter.id)
-    removed_id = visit.query.get("who", "")
-    return desk_page(
-        visit,
-        "desk/members.html",
-        status=status,
-        errors=errors,
-        members=rows,
-        invitations=invitations,
-        roles=list(Role),
-        form=form,
-        done=visit.query.get("done"),
-        removed_id=removed_id if removed_id.isdecimal() else None,
-    )
-
-
-async def _show_conflict(visit: DeskVisit, _form: Form, errors: Errors) -> Response:
-    return await _page(visit, {}, errors, 409)
-
-
-@form_view(_show_conflict)
+@form_view(show, status=409)
 async def change(visit: DeskVisit, form: Form) -> Response:
     """Change a member's role, or remove the member."""
     before, after, remove = _role(form, "before"), _role(form, "role"), form.get("act") == "remove"
@@ -92,7 +81,7 @@ async def change(visit: DeskVisit, form: Form) -> Response:
     return _redirect(visit, f"removed&who={member_id}")
 
 
-@form_view(_show_conflict)
+@form_view(show, status=409)
 async def restore(visit: DeskVisit, form: Form) -> Response:
     """Undo a removal."""
     member_id = form_id(form, "organizer", OrganizerId, MAX_INTEGER)

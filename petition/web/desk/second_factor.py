@@ -12,7 +12,7 @@ from petition.organizers import factor_queries, second_factor, sessions
 from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
 from petition.web.desk import session_cookie
-from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, OverLimit, form_view
 from petition.web.desk.guard import require_fresh_factor
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, SECOND, SECURITY, DeskVisit
@@ -29,9 +29,7 @@ async def show(visit: DeskVisit) -> Response:
     return await _page(visit)
 
 
-async def _page(
-    visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FIELDS, status: int | None = None
-) -> Response:
+async def _page(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     async with visit.database.connection() as conn:
         passkeys = await factor_queries.passkeys(conn, visit.organizer.id)
         codes = await factor_queries.codes(conn, visit.organizer.id)
@@ -39,7 +37,6 @@ async def _page(
     return desk_page(
         visit,
         "desk/prove.html" if visit.session.has_factor else "desk/second.html",
-        status=status,
         errors=errors,
         has_passkeys=bool(passkeys),
         has_codes=bool(totp or codes),
@@ -53,9 +50,7 @@ async def prove(visit: DeskVisit, form: Form) -> Response:
     """Accept a code from the app, or a recovery code."""
     services = visit.services
     if not await _may_try(visit):
-        response = await _page(visit, form, {"": TOO_MANY_CODES}, 429)
-        response.headers["retry-after"] = str(HOUR)
-        return response
+        raise OverLimit(TOO_MANY_CODES, HOUR)
     async with visit.database.transaction() as conn:
         code = form.get("code", "")
         await second_factor.prove(conn, services.wrapper, services.desk_key, visit.organizer.id, code)
@@ -107,9 +102,7 @@ async def begin_totp(visit: DeskVisit) -> Response:
     return http.redirect(f"{SECOND}/totp")
 
 
-async def show_totp(
-    visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FIELDS, status: int | None = None
-) -> Response:
+async def show_totp(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     """Show the secret that is being set up, and ask for the first code."""
     services = visit.services
     async with visit.database.connection() as conn:
@@ -124,7 +117,6 @@ async def show_totp(
     return desk_page(
         visit,
         "desk/totp.html",
-        status=status,
         errors=errors,
         qr=Markup(svg),  # noqa: S704 - made here, from nothing but digits and letters of ours
         secret=" ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),
@@ -136,7 +128,7 @@ async def show_totp(
 async def finish_totp(visit: DeskVisit, form: Form) -> Response:
     """Accept the first code: the app's codes are a second factor from now on."""
     if not await _may_try(visit):
-        return await show_totp(visit, form, {"": TOO_MANY_CODES}, 429)
+        raise OverLimit(TOO_MANY_CODES)
     async with visit.database.transaction() as conn:
         code, wrapper = form.get("code", ""), visit.services.wrapper
         await second_factor.finish_totp(conn, wrapper, visit.organizer.id, visit.session.id, code)

@@ -35,7 +35,7 @@ async def _list(visit: DeskVisit, form: Form, errors: Errors, preview: updates.T
     return await _page(visit, "desk/updates.html", form, errors, preview, rows=rows)
 
 
-@form_view(_list_again, MAX_BYTES)
+@form_view(_list_again, max_bytes=MAX_BYTES)
 async def add(visit: DeskVisit, form: Form) -> Response:
     """Store a new draft, publish it at once, or only show a preview."""
     act, organizer_id, letter_id = _act(form), visit.organizer.id, visit.letter.id
@@ -72,7 +72,7 @@ async def _one(visit: DeskVisit, form: Form, errors: Errors, preview: updates.Te
     return await _page(visit, "desk/update.html", values, errors, preview, update=update, theirs=theirs)
 
 
-@form_view(_one_again, MAX_BYTES)
+@form_view(_one_again, max_bytes=MAX_BYTES)
 async def change(visit: DeskVisit, form: Form) -> Response:
     """Store, publish, preview, remove or bring back an update."""
     act, revision = _act(form), form_number(form, "revision")
