@@ -36,8 +36,8 @@ class OverLimit(Refused):
 def form_view(page: Page, *, status: int | None = None, max_bytes: int = http.MAX_BYTES) -> Callable[[FormView], View]:
     """Return a decorator for a view that acts on a form.
 
-    A ``Refused`` is answered with ``page``, the form as filled in and the message at its field, with ``status`` or the
-    page's own.
+    A ``Refused`` is answered with ``page``, the form as filled in and the message at its field; with ``status`` or 422,
+    unless the page chooses another status.
     """
 
     def decorator(view: FormView) -> View:
@@ -48,17 +48,23 @@ def form_view(page: Page, *, status: int | None = None, max_bytes: int = http.MA
                 return await view(visit, form)
             except Refused as refused:
                 response = await page(visit, form, {refused.field: refused.message})
-                if isinstance(refused, OverLimit):
-                    response.status_code = 429
-                    if refused.retry_after is not None:
-                        response.headers["retry-after"] = str(refused.retry_after)
-                elif status is not None:
-                    response.status_code = status
+                _refine_status(response, refused, status)
                 return response
 
         return read_and_act
 
     return decorator
+
+
+def _refine_status(response: Response, refused: Refused, status: int | None) -> None:
+    if response.status_code != 422:  # the page's own choice, or a redirect
+        return
+    if isinstance(refused, OverLimit):
+        response.status_code = 429
+        if refused.retry_after is not None:
+            response.headers["retry-after"] = str(refused.retry_after)
+    elif status is not None:
+        response.status_code = status
 
 
 def form_id(form: Form, name: str, kind: Callable[[int], Id], max_id: int = MAX_BIGINT) -> Id:
