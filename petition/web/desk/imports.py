@@ -18,12 +18,12 @@ from petition.imports.model import DAYS_UNDONE, FileInfo, ImportState
 from petition.imports.steering import Oversized
 from petition.letters.keys import keys_for
 from petition.signatures.model import Visibility
-from petition.web import file_upload, http
+from petition.web import http, multipart
 from petition.web.desk import imports_page
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
-from petition.web.file_upload import BadUpload
+from petition.web.multipart import BadForm
 
 UPLOAD_SECONDS = 900.0  # for a whole file, however slow the line
 IDLE_SECONDS = 30.0  # between two pieces of it
@@ -32,7 +32,7 @@ MAX_PROBLEMS = 100  # on the page; the file has all
 CHUNK = 1000  # rows of the file of problems read at a time
 
 # After any other error the worker drops the upload within the hour.
-_EXPECTED = (Oversized, Refused, KeyDestroyed, TimeoutError, BadUpload, ClientDisconnect)
+_EXPECTED = (Oversized, Refused, KeyDestroyed, TimeoutError, BadForm, ClientDisconnect)
 
 
 async def show_all(visit: DeskVisit) -> Response:
@@ -45,18 +45,17 @@ async def upload(visit: DeskVisit) -> Response:
     request, actor = visit.request, visit.actor
     stream = _stream(request)
     try:
-        boundary = file_upload.boundary_of(request.headers.get("content-type", ""))
+        file = multipart.Upload(request.headers.get("content-type", ""))
         async with visit.database.transaction() as conn:
             keys = await keys_for(conn, actor.letter_id, visit.services.wrapper)
             number = await steering.begin(conn, actor)
-    except BadUpload:
+    except BadForm:
         raise HTTPException(415) from None
     except Refused as refused:
         return await _refuse_upload(visit, stream, refused.message, refused.field)
-    file = file_upload.File(stream, boundary)
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
-            size = await steering.store(visit.database, actor, keys, number, file.pieces())
+            size = await steering.store(visit.database, actor, keys, number, file.content(stream))
         if not size:
             raise Refused(EMPTY, "file")
         async with visit.database.transaction() as conn:
