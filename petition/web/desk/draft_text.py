@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from petition.core.database import Record
+from petition.core.ids import PictureId
 from petition.drafts import draft_fields, draft_queries, pictures, preview_link_queries, saving, store
 from petition.drafts.pictures import BadPicture
 from petition.drafts.saving import Saved
@@ -53,9 +54,9 @@ async def save(visit: DeskVisit) -> Response:
 
 async def picture(visit: DeskVisit) -> Response:
     """Show a picture of the draft."""
-    picture_id = pictures.number_in(visit.request.path_params["picture"])
+    picture_id = visit.path_id("picture", PictureId)
     async with visit.database.connection() as conn:
-        row = None if picture_id is None else await draft_queries.picture(conn, visit.letter.id, picture_id)
+        row = await draft_queries.picture(conn, visit.letter.id, picture_id)
     return http.picture(row, "no-store")
 
 

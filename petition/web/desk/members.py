@@ -3,7 +3,7 @@
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from petition.core.form_values import MAX_INTEGER
+from petition.core.form_values import MAX_INTEGER, id_of
 from petition.core.i18n import N_
 from petition.core.ids import InvitationId, OrganizerId
 from petition.organizers import member_queries, members
@@ -21,7 +21,6 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
     async with visit.database.connection() as conn:
         rows = await member_queries.members(conn, visit.letter.id)
         invitations = await member_queries.invitations(conn, visit.letter.id)
-    removed_id = visit.query.get("who", "")
     return desk_page(
         visit,
         "desk/members.html",
@@ -31,7 +30,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         roles=list(Role),
         form=form if "email" in form else {},  # of the invitation
         done=visit.query.get("done"),
-        removed_id=removed_id if removed_id.isdecimal() else None,
+        removed_id=id_of(visit.query.get("who", ""), OrganizerId),
     )
 
 

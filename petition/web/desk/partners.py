@@ -3,7 +3,7 @@
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from petition.core.form_values import MAX_INTEGER
+from petition.core.form_values import MAX_INTEGER, id_of
 from petition.core.ids import PartnerId
 from petition.letters import partner_queries, partners
 from petition.web import http
@@ -20,7 +20,6 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
     status = 409 if "" in errors else None
     if errors and not adding:  # the fields of the form below are not the ones that were refused
         status, errors = status or 422, {"": next(iter(errors.values()))}
-    retired_id = visit.query.get("partner", "")
     return desk_page(
         visit,
         "desk/partners.html",
@@ -29,7 +28,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         partners=rows,
         form=form if adding else {},
         done=visit.query.get("done"),
-        retired_id=retired_id if retired_id.isdecimal() else None,
+        retired_id=id_of(visit.query.get("partner", ""), PartnerId),
         base_url=visit.services.settings.base_url,
     )
 
