@@ -10,7 +10,8 @@ from petition.drafts import preview_link_queries
 from petition.web import http
 from petition.web.desk import draft_page
 from petition.web.desk.visit import DeskVisit
-from petition.web.public.preview import _page
+from petition.web.public.preview import draft_page as public_draft_page
+from petition.web.public.visit import visit_of
 
 LINK_LIFETIME = timedelta(days=draft_page.PREVIEW_DAYS)
 
@@ -19,7 +20,7 @@ async def show(visit: DeskVisit) -> Response:
     """Show the draft as readers would see it, for the frame on the text page. ``?lang=`` chooses the language."""
     lang = visit.query.get("lang", "")
     visit.request.state.lang = lang if lang in visit.languages else visit.lang
-    response = await _page(visit.request, visit.letter.slug, here=None, until=None)
+    response = await public_draft_page(visit_of(visit.request), visit.letter.slug, here=None, until=None)
     policy = response.headers["content-security-policy"]
     response.headers["content-security-policy"] = policy.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
     return response
