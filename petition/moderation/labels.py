@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from petition.core.i18n import N_
-from petition.moderation.model import COMPLAINTS, UNDO, Action
+from petition.moderation.model import REPORT_REASONS, UNDO, Action
 from petition.signatures.flags import Flag
 from petition.signatures.model import REASONS, SignatureState
 
@@ -141,5 +141,5 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "log_values": LOG_VALUES,
     "fields": FIELDS,
     "filters": FILTERS,
-    "complaints": {complaint.value: text for complaint, text in COMPLAINTS.items()},
+    "report_reasons": {reason.value: text for reason, text in REPORT_REASONS.items()},
 }

@@ -99,7 +99,7 @@ async def publish(client: httpx2.AsyncClient, path: str = PUBLISH, **more: str) 
 async def public(site: Installation, lang: str = "en", slug: str = SLUG) -> str:
     """Return the letter's public page once the web process has polled the database."""
     since = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             response = await site.client.get(f"/api/v1/letters/{slug}")
             if response.status_code == 200 and datetime.fromisoformat(response.json()["counted_at"]) >= since:

@@ -41,7 +41,7 @@ async def make(visit: DeskVisit, form: Form) -> Response:
     """Make a draft out of a filter and an act; nothing happens to any signature yet."""
     filter = filters.filter_of(dict(parse_qsl(queue_links.return_query(form))))
     if form.get("act") not in set(Action):
-        raise Refused(filters.WHAT)
+        raise Refused(filters.NO_ACTION)
     async with visit.database.transaction() as conn:
         campaign_id = await bulk_acts.create(conn, visit.actor, Action(form["act"]), filter)
     return http.redirect(visit.letter_path(f"campaigns/{campaign_id}"))
@@ -51,7 +51,7 @@ async def show(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FI
     """Show one campaign: how many it matches, examples, its progress."""
     letter_id, campaign_id = visit.letter.id, _campaign_id(visit)
     async with visit.database.connection() as conn:
-        campaign = await bulk_acts.read(conn, letter_id, campaign_id)
+        campaign = await bulk_acts.load(conn, letter_id, campaign_id)
         keys = await keys_for(conn, letter_id, visit.services.wrapper)
         is_draft = campaign.state is bulk_acts.BulkActState.DRAFT
         ids = await bulk_acts.examples(conn, letter_id, campaign) if is_draft else []
@@ -72,7 +72,7 @@ async def move(visit: DeskVisit, form: Form) -> Response:
     campaign_id, text = _campaign_id(visit), form.get("reason", "")
     reason = Reason(text) if text in set(Reason) else None
     async with visit.database.transaction() as conn:
-        await bulk_acts.move(conn, visit.actor, campaign_id, form.get("step", ""), reason)
+        await bulk_acts.advance(conn, visit.actor, campaign_id, form.get("step", ""), reason)
     return http.redirect(visit.letter_path(f"campaigns/{campaign_id}"))
 
 

@@ -61,7 +61,7 @@ def _cells(line: LogLine) -> list[str]:
         str(line.id),
         line.at.isoformat().replace("+00:00", "Z"),
         _number(line.organizer_id),
-        line.who or ("command line" if line.command else ""),
+        line.organizer_name or ("command line" if line.command else ""),
         line.act,
         " ".join(map(str, line.ids)),
         line.before,

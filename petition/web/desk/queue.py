@@ -57,7 +57,7 @@ async def _read(visit: DeskVisit, filter: Filter, after: Cursor | None, params: 
     letter_id = visit.letter.id
     async with visit.database.connection() as conn:
         keys = await keys_for(conn, letter_id, visit.services.wrapper)
-        page = await queue.read(conn, letter_id, keys, filter, after)
+        page = await queue.load_page(conn, letter_id, keys, filter, after)
         held, flagged = await queue_queries.waiting(conn, letter_id)
         return {
             "page": page,
@@ -65,7 +65,7 @@ async def _read(visit: DeskVisit, filter: Filter, after: Cursor | None, params: 
             "flagged": flagged,
             "countries": await queue_queries.countries(conn, letter_id),
             "partners": await queue_queries.partners(conn, letter_id),
-            "reports": await queue_queries.reports_of(conn, letter_id, [line.id for line in page.lines]),
+            "reports": await queue_queries.open_reports(conn, letter_id, [item.id for item in page.items]),
             "own_last_act": await log_queries.last_of(conn, letter_id, visit.organizer.id),
             **await act_notice(conn, letter_id, params),
         }
@@ -84,7 +84,8 @@ async def decide(visit: DeskVisit, form: dict[str, str]) -> Response:
     action, reason = filters.action_of(form | ({"act": act} if row else {}))
     seen = filters.last_seen_acts(dict([row.split(":")]) if row.count(":") == 1 else form)
     async with visit.database.transaction() as conn:
-        outcome = await decisions.decide(conn, visit.actor, visit.services.wrapper, action, seen, reason)
+        keys = await keys_for(conn, visit.letter.id, visit.services.wrapper)
+        outcome = await decisions.decide(conn, visit.actor, keys, action, seen, reason)
     return http.redirect(visit.letter_path(f"queue?{outcome_query(return_query(form), outcome)}"))
 
 
@@ -95,7 +96,8 @@ async def undo_act(visit: DeskVisit, form: Form) -> Response:
     if log_id is None:
         raise NotFound("there is no such act")
     async with visit.database.transaction() as conn:
-        outcome = await undoing.undo(conn, visit.actor, visit.services.wrapper, log_id)
+        keys = await keys_for(conn, visit.letter.id, visit.services.wrapper)
+        outcome = await undoing.undo(conn, visit.actor, keys, log_id)
     if not outcome.changed:
         raise Refused(NOTHING_TO_UNDO)
     return http.redirect(visit.letter_path(f"{_origin(form)}?{outcome_query(return_query(form), outcome)}"))

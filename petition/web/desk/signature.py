@@ -93,7 +93,7 @@ async def _read(target: _Target, search: str) -> Mapping[str, Any]:
         "line": queue.item_in(row, keys),
         "row": row,
         "history": [history[log_id] for log_id in sorted(history, reverse=True)],
-        "notes": await notes.read(conn, letter_id, keys, signature_id),
+        "notes": await notes.load(conn, letter_id, keys, signature_id),
         "reports": [
             (report, notes.revealed(keys, report["note"]))
             for report in await queue_queries.reports(conn, letter_id, signature_id)
@@ -107,7 +107,7 @@ async def act(visit: DeskVisit, form: Form) -> Response:
     """Carry out the act whose button was pressed."""
     signature_id, carry_out = _signature_id(visit), ACTS.get(form.get("act", ""))
     if carry_out is None:
-        raise Refused(filters.WHAT)
+        raise Refused(filters.NO_ACTION)
     async with visit.database.transaction() as conn:
         outcome = await carry_out(_Target(conn, visit.services, visit.actor, signature_id), form)
     query = outcome_query("", outcome) if outcome else urlencode({"did": form["act"]})
@@ -118,19 +118,17 @@ async def _decide(target: _Target, form: Form) -> ActOutcome | None:
     action, reason = filters.action_of(form)
     await target.row()
     seen = {target.signature_id: filters.last_seen_act(form.get("seen", "0"))}
-    return await decisions.decide(target.conn, target.actor, target.services.wrapper, action, seen, reason)
+    return await decisions.decide(target.conn, target.actor, await target.keys(), action, seen, reason)
 
 
 async def _correct_names(target: _Target, form: Form) -> ActOutcome | None:
-    names, signature_id = organizations.read(form), target.signature_id
+    names, signature_id = organizations.parse(form), target.signature_id
     row = await target.row()
     organization_id = row["organization"]
     if organization_id is not None:
-        log_id = await organizations.correct(target.conn, target.actor, target.services.wrapper, organization_id, names)
+        log_id = await organizations.correct(target.conn, target.actor, await target.keys(), organization_id, names)
         return ActOutcome((signature_id,), log_id=log_id)
-    held_log_id = await organizations.correct_held(
-        target.conn, target.actor, target.services.wrapper, signature_id, names
-    )
+    held_log_id = await organizations.correct_held(target.conn, target.actor, await target.keys(), signature_id, names)
     changed = () if held_log_id is None else (signature_id,)
     return ActOutcome(changed, () if changed else (signature_id,), held_log_id)
 
@@ -138,8 +136,8 @@ async def _correct_names(target: _Target, form: Form) -> ActOutcome | None:
 async def _merge(target: _Target, form: Form) -> ActOutcome | None:
     row, into_id = await target.row(), id_of(form.get("into", ""), OrganizationId)
     if row["organization"] is None or into_id is None:
-        raise Refused(filters.NOBODY, "into")
-    log_id = await organizations.merge(target.conn, target.actor, target.services.wrapper, row["organization"], into_id)
+        raise Refused(filters.NOTHING_SELECTED, "into")
+    log_id = await organizations.merge(target.conn, target.actor, await target.keys(), row["organization"], into_id)
     return ActOutcome((target.signature_id,), log_id=log_id)
 
 
@@ -151,7 +149,7 @@ async def _add_note(target: _Target, form: Form) -> ActOutcome | None:
 
 async def _delete_note(target: _Target, form: Form) -> ActOutcome | None:
     note_id = id_of(form.get("note", ""), NoteId) or NoteId(0)
-    await notes.drop(target.conn, target.actor, target.signature_id, note_id)
+    await notes.delete(target.conn, target.actor, target.signature_id, note_id)
     return None
 
 
@@ -163,9 +161,15 @@ async def _send_message(target: _Target, form: Form) -> ActOutcome | None:
 
 async def _ask_second(target: _Target, form: Form) -> ActOutcome | None:
     row, keys, address = await target.row(), await target.keys(), form.get("second", "")
-    website = queue.names_of(row, keys).website
+    website = queue.names_in(row, keys).website
     await messages.ask_second(
-        target.conn, target.actor, keys, target.services.sealer, target.signature_id, website, address
+        target.conn,
+        target.actor,
+        keys,
+        target.signature_id,
+        sealer=target.services.sealer,
+        website=website,
+        typed=address,
     )
     return None
 

@@ -8,12 +8,11 @@ from petition.letters import plain_text, queries, text_diff, update_queries
 from petition.letters.model import Letter, Version
 from petition.letters.published import PublishedLetter
 from petition.web import http
-from petition.web.page_cache import CachedResponse, CacheTier
+from petition.web.page_cache import ALL, CachedResponse, CacheTier
 from petition.web.public import letter_page
 from petition.web.public.visit import Visit
 
 NEWS_PER_PAGE = 20
-ALL = ""  # the cache group of pages that show more than one letter
 
 
 async def home(visit: Visit) -> Response:
