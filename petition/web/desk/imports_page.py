@@ -20,7 +20,7 @@ async def imports_page(
     """Answer with the page; with what was refused, and what was typed in which tally's form."""
     async with http.services_of(request).database.connection() as conn:
         rows = await queries.newest(conn, who.this.id, who.organizer.id)
-        found = await paper_tallies.all_of(conn, who.this.id)
+        found = await paper_tallies.load_newest(conn, who.this.id)
     return page.desk_page(
         request,
         who,

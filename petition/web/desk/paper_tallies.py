@@ -24,7 +24,7 @@ async def act(request: Request, who: DeskVisit) -> Response:
     try:
         async with services.database.transaction() as conn:
             if step in {"add", "correct"}:
-                tally = paper_tallies.tally_of(form, tuple(services.renderer.languages), datetime.now(UTC).date())
+                tally = paper_tallies.parse(form, tuple(services.renderer.languages), datetime.now(UTC).date())
                 if step == "add":
                     await paper_tallies.add(conn, actor, tally)
                 else:
