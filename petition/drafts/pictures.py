@@ -41,12 +41,6 @@ def number_of(content: bytes) -> PictureId:
     return PictureId(int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 2 | 1)
 
 
-def number_in(text: str) -> PictureId | None:
-    """Return the id in an address, or None if it is none."""
-    known = text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < 2**63
-    return PictureId(int(text)) if known else None
-
-
 def type_of(content: bytes) -> str:
     """Return the media type of a picture that may stay as it is. Decodes it. Raises ``BadPicture``."""
     return _FORMATS[str(_opened(content)[1])]

@@ -3,7 +3,9 @@
 from starlette.responses import Response
 
 from petition.core.errors import Gone, NotFound
-from petition.drafts import draft_queries, pictures, preview_link_queries, previewing, saving, store
+from petition.core.form_values import id_of
+from petition.core.ids import PictureId
+from petition.drafts import draft_queries, preview_link_queries, previewing, saving, store
 from petition.letters import lifecycle_queries
 from petition.letters.model import State
 from petition.web import headers, http
@@ -32,11 +34,11 @@ async def by_link(visit: Visit) -> Response:
 
 async def picture(visit: Visit) -> Response:
     """Answer with a published letter's sharing picture."""
-    slug, number = visit.slug, pictures.number_in(visit.request.path_params["picture"])
+    slug, picture_id = visit.slug, id_of(visit.request.path_params["picture"], PictureId)
     row = None
-    if number is not None and len(slug) <= 64:
+    if picture_id is not None and len(slug) <= 64:
         async with visit.services.database.connection() as conn:
-            row = await draft_queries.public_picture(conn, slug, number)
+            row = await draft_queries.public_picture(conn, slug, picture_id)
             if row is None:
                 await saving.letter_row(conn, slug)  # raises Gone if it was taken down
     return http.picture(row, PUBLIC.decode())
