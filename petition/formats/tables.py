@@ -47,7 +47,7 @@ def lines(pieces: Pieces, form: str, encoding: str, delimiter: str) -> Iterator[
 
 
 def _names_delimiter(line: Line) -> bool:
-    """Tell whether it is the line by which Excel is told the delimiter: sep=; on top of a file."""
+    """Return whether it is the line by which Excel is told the delimiter: sep=; on top of a file."""
     return line[0] == 1 and isinstance(line[1], list) and _NAMES_DELIMITER.fullmatch("".join(line[1])) is not None
 
 

@@ -45,7 +45,7 @@ _NEEDED = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # without whic
 
 
 def is_workbook(source: BinaryIO) -> bool:
-    """Tell whether a file begins as a workbook does, old or new; its position stays."""
+    """Return whether a file begins as a workbook does, old or new; its position stays."""
     if not source.seekable():  # a pipe
         return False
     head = source.read(4)

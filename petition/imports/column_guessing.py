@@ -129,7 +129,7 @@ def _field_of(text: str) -> str:
 
 
 def _is_visibility(text: str) -> bool:
-    """Tell whether yes, below a title that asks, can only mean that the name may be shown."""
+    """Return whether yes, below a title that asks, can only mean that the name may be shown."""
     doubts = (_SOMETHING_ELSE, _TURNED, _NARROWED)
     return _A_NAME.search(text) is not None and not any(each.search(text) for each in doubts)
 
@@ -144,7 +144,7 @@ def _sorted_out(found: list[str]) -> tuple[str, ...]:
 
 
 def is_no_header(header: Sequence[str]) -> bool:
-    """Tell whether the first row is rather a signatory than the names of columns."""
+    """Return whether the first row is rather a signatory than the names of columns."""
     return any(_DATUM.search(cell) for cell in header) or not any(guess(header))
 
 
@@ -175,7 +175,7 @@ def visibility_of(cell: str, title: str = "") -> Visibility | None:
 
 @lru_cache(maxsize=16)  # asked once for each row
 def _doubts_of(title: str) -> tuple[bool, bool]:
-    """Tell whether a title may turn its answers round, and whether it may narrow what yes means."""
+    """Return whether a title may turn its answers round, and whether it may narrow what yes means."""
     text = fold(title)
     narrowed = _NARROWED.search(text) is not None
     return _TURNED.search(text) is not None or (narrowed and not _WHO.match(text)), narrowed

@@ -92,12 +92,12 @@ class ImportJob:
 
     @property
     def is_moving(self) -> bool:
-        """Tell whether the worker is at it, or soon will be."""
+        """Return whether the worker is at it, or soon will be."""
         return self.state in WORKING
 
     @property
     def can_be_cancelled(self) -> bool:
-        """Tell whether nothing has been added yet, and something still may be."""
+        """Return whether nothing has been added yet, and something still may be."""
         return self.state in {ImportState.UPLOADING, *HAS_FILE}
 
 

@@ -35,7 +35,6 @@ async def card(request: Request) -> Response:
 
 
 def card_of(published: PublishedLetter, language: Language, base_url: str) -> Card:
-    """Return the text of a letter's share card in ``language``."""
     letter, counts = published.letter, published.counts
     title = drawable(letter.text(language.code).title, MAX_TITLE) or letter.slug
     to = language.gettext("An open letter to %(names)s") % {"names": _names(letter.addressees, language)}
