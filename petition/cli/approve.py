@@ -21,7 +21,7 @@ async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> lis
     places = await queries.places(conn, [each for each in ids if 0 <= each < 2**63])
     known = {row["id"] for row in places}
     if unknown := [str(each) for each in ids if each not in known]:
-        raise NotFound(f"nothing is approved: there is no signature {', '.join(unknown)}")
+        raise NotFound(f"nothing approved: there is no signature {', '.join(unknown)}")
     waiting = [row for row in places if row["state"] == SignatureState.HELD]
     approved: list[int] = []
     for letter, rows in groupby(waiting, key=lambda row: int(row["letter"])):
@@ -39,4 +39,4 @@ async def approve_and_say(database: Database, wrapper: Wrapper, ids: Sequence[in
     async with database.transaction() as conn:
         approved = await approve(conn, wrapper, ids)
     for each in ids:
-        print(f"{each}: approved" if each in approved else f"{each}: does not wait (any more)")
+        print(f"{each}: approved" if each in approved else f"{each}: is not waiting for approval")

@@ -87,7 +87,7 @@ async def letter_import(given: Namespace) -> None:
         wrapper = Wrapper(settings.secret_keys)
         slug, number = await publishing.import_folder(db, wrapper, given.folder, languages, publish=given.publish)
         if not given.publish:
-            _print(f"imported {slug}; readers see it after --publish")
+            _print(f"imported {slug}; use --publish to show it to readers")
             return
         _print(f"published {slug}, version {number}" if number else f"{slug}: the text is unchanged")
 

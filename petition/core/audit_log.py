@@ -15,7 +15,7 @@ from petition.core.database import Connection
 from petition.core.errors import Gone
 from petition.core.i18n import N_
 
-TOO_LATE = N_("Somebody else was faster: look at where it stands now.")
+TOO_LATE = N_("This has changed in the meantime. The page shows how it is now.")
 
 
 # Taking down locks the row alone; whoever had to wait for that reads it anew.

@@ -15,9 +15,9 @@ MOST_ROWS = 1_048_576  # as below; that many of them can be numbered
 LONGEST_CELL = 32_767  # characters; Microsoft, "Excel specifications and limits"
 _MOST_STRINGS = 10_000_000  # shared ones; so many cells there can be
 
-NOT_A_WORKBOOK = N_("This is not a workbook (XLSX), or it is damaged.")
-TOO_LARGE = N_("What is packed into this workbook is too large to be read.")
-HOSTILE = N_("There is something in this workbook that no spreadsheet program writes.")
+NOT_A_WORKBOOK = N_("This is not an XLSX workbook, or it is damaged.")
+TOO_LARGE = N_("This workbook is too large once unpacked.")
+HOSTILE = N_("This workbook contains something that no spreadsheet program writes.")
 
 _BUILT_IN_DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}  # ECMA-376-1, 18.8.30
 _DATE_LETTER = re.compile(r"[ymdhs]", re.IGNORECASE)

@@ -41,9 +41,9 @@ _MOST_WAITING = 256 * 1024  # bytes without an end of what began there: each pie
 _MOST_DIRECTORY = 256 * 1024  # bytes of the archive's own list
 _PIECE = 64 * 1024
 
-LOCKED = N_("This workbook is locked with a password.")
-OLD = N_("This is a file of an old program (XLS). Open it in a spreadsheet program, and save it as XLSX or CSV.")
-NO_SHEET = N_("There is no sheet with cells in this workbook.")
+LOCKED = N_("This workbook is protected by a password.")
+OLD = N_("This is an old XLS file. Open it in a spreadsheet program and save it as XLSX or CSV.")
+NO_SHEET = N_("This workbook has no sheet with data.")
 
 
 _OLE = b"\xd0\xcf\x11\xe0"  # an old .xls, or a locked .xlsx

@@ -69,7 +69,7 @@ async def take_in(
     await queries.stage(conn, reader.rows(csv_format.of_lines(found, now, target.languages)))
     if reader.problems:
         raise ImportRefused(
-            f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be taken in",
+            f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be imported",
             tuple(map(str, reader.problems)),
         )
     barred, made, change = await settle(conn, target.letter, reader.entries, None, dry_run=dry_run)

@@ -129,12 +129,12 @@ class Board:
                 await self.look()
             except Unavailable:
                 if self.up:
-                    log.warning("the database is away; reading goes on from memory")
+                    log.warning("database unavailable; letters are served from memory")
                 self.up = False
                 metrics.DATABASE_UP.set(0)
             except Exception:
                 # Whatever it was, a watch that has ended would show a frozen count as if it were the truth.
-                log.exception("a look at the database failed")
+                log.exception("polling the database failed")
             await asyncio.sleep(INTERVAL)
 
     async def look(self) -> None:
@@ -170,7 +170,7 @@ class Board:
 
     def _take(self, rows: list[Record], gone: dict[int, str], settings: list[tuple[int | None, Setting]]) -> None:
         if not self.up:
-            log.info("the database is there")
+            log.info("database available again")
         self.up = True
         metrics.DATABASE_UP.set(1)
         general = [each for letter, each in settings if letter is None]

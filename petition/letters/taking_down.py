@@ -20,7 +20,7 @@ BATCH = 5000  # rows a transaction
 PATIENCE = 10.0  # seconds of deleting before the rest is left to the worker
 PAUSE = 0.05  # seconds until rows that somebody was working on are asked for again
 
-OTHER_NAME = N_("That is not the short name of this letter. Nothing has been deleted.")
+OTHER_NAME = N_("That is not this letter’s short name. Nothing has been deleted.")
 
 
 async def take_down(conn: Connection, by: int | None, letter: int, typed: str) -> None:

@@ -37,7 +37,7 @@ class Chooser:
     async def _direct(self, conn: Connection, job: Job) -> Direct | None:
         writer = self._writers.get(job.purpose)
         if writer is None or job.sealed is None:
-            raise PetitionError("nobody here writes such mails")
+            raise PetitionError("no template for this kind of e-mail")
         mail = await writer(conn, DirectJob(job.letter, job.digest, job.lang, job.details))
         if mail is None:
             return None

@@ -28,8 +28,8 @@ STEP = 500  # signatures a transaction, so that those who sign meanwhile hardly 
 POLL = 1.0  # seconds between two looks when there is nothing to do
 EXAMPLES = 10
 
-TOO_LATE = N_("Somebody else was faster: look at where it stands now.")
-NO_WORDS = N_("There is no word in what you search for.")
+TOO_LATE = N_("This has changed in the meantime. The page shows how it is now.")
+NO_WORDS = N_("Enter at least one word to search for.")
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from petition.moderation.model import ANY, Act, Complaint, Filter, Source
 from petition.signatures.flags import Flag
 from petition.signatures.model import Kind, Reason, SignatureState
 
-WHY = N_("Please choose why.")
-WHAT = N_("Please choose what to do.")
-NOBODY = N_("Nobody is chosen.")
+WHY = N_("Choose a reason.")
+WHAT = N_("Choose what to do.")
+NOBODY = N_("Nothing is ticked.")
 LONGEST_QUERY = 100  # characters
 PICK = "s"  # a checkbox of the queue: s<id> = the act that was seen last
 MOST_PICKED = 100

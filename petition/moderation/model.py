@@ -38,9 +38,9 @@ class Complaint(StrEnum):
 
 COMPLAINTS: dict[Complaint, str] = {
     Complaint.ME: N_("This is my name, and I did not sign"),
-    Complaint.FAKE: N_("Nobody of that name exists"),
+    Complaint.FAKE: N_("There is no such person"),
     Complaint.ABUSE: N_("The name is abusive or an advertisement"),
-    Complaint.NOT_AUTHORIZED: N_("The organization has not signed"),
+    Complaint.NOT_AUTHORIZED: N_("The organization did not sign"),
     Complaint.OTHER: N_("Something else"),
 }
 

@@ -13,8 +13,8 @@ from petition.moderation import note_queries as queries
 
 LONGEST = 2000  # characters
 
-EMPTY = N_("Please write something.")
-TOO_LONG = N_("This is too long: 2,000 characters at most.")
+EMPTY = N_("Write something.")
+TOO_LONG = N_("Too long: use at most 2,000 characters.")
 
 
 @dataclass(frozen=True, slots=True)

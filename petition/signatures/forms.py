@@ -14,9 +14,9 @@ from petition.signatures.model import Kind, Visibility
 # Which text was agreed to in the consent box and on the privacy page. Raise it whenever either changes its meaning.
 CONSENT_VERSION = 1
 
-WHOSE_NAME = N_("Please choose who may see the name.")
-AGREE = N_("Please agree, or we may not keep anything.")
-WEBSITE = N_("This is not a web address. It looks like https://example.org.")
+WHOSE_NAME = N_("Choose who may see the name.")
+AGREE = N_("We need your consent: without it we may not keep anything.")
+WEBSITE = N_("This is not a web address. It should look like https://example.org.")
 
 MOST_WEBSITE = 200  # characters
 

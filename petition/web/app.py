@@ -176,7 +176,7 @@ def _refusing(framework: Starlette, posted: Posted) -> App:
         request = Request(scope, receive)
         if scope["refused"] == HTTPStatus.SERVICE_UNAVAILABLE:
             crowded = request.method in SAFE  # what is only read is refused for no other reason
-            why = Unavailable("too many ask at this moment") if crowded else Paused(posted.read_only or {})
+            why = Unavailable("too many requests at the moment") if crowded else Paused(posted.read_only or {})
             response: Response = await error_pages.domain(request, why)
         else:
             response = await error_pages.http_error(request, HTTPException(scope["refused"]))

@@ -41,13 +41,13 @@ class Lane:
         Nobody who waits holds anything that others need.
         """
         if self._turns.locked() and self._waiting >= self._waiting_at_most:
-            raise Unavailable("too many are reading the list at this moment")
+            raise Unavailable("too many people are reading the list at the moment")
         self._waiting += 1
         try:
             async with asyncio.timeout(self._patience):
                 await self._turns.acquire()
         except TimeoutError:
-            raise Unavailable("too many are reading the list at this moment") from None
+            raise Unavailable("too many people are reading the list at the moment") from None
         finally:
             self._waiting -= 1
         try:
@@ -120,7 +120,7 @@ class PerMinute:
         self._counted[key] = counted = self._counted.get(key, 0) + 1
         most, seconds = self._most * (ONION_TIMES if network == ONION else 1), MINUTE - int(now % MINUTE)
         if counted > most:
-            raise TooMany("too much has come from this network", retry_after=seconds)
+            raise TooMany("too many requests from this network", retry_after=seconds)
         return Left(most, most - counted, seconds)
 
 

@@ -29,7 +29,7 @@ async def test_with_a_passkey(chromium: Browser, town: Town) -> None:
         await vera.page.click("text=Set up a passkey")
         await vera.page.wait_for_selector("ol.codes")
         assert await vera.page.locator("ol.codes li").count() == 10
-        await vera.page.click("text=I have kept them")
+        await vera.page.click("text=I have saved the codes")
         assert "Your letters" in await vera.text()
         await vera.page.click("text=Leave")
         await vera.page.wait_for_url("**/organizer/enter?lang=en")

@@ -84,7 +84,7 @@ async def test_ten_thousand_half_way_and_back(hamlet: Town, bench: Bench, sit: S
     assert "Vera Crowd" in await ada.text()
     assert (await bench.check())["people"] == MANY + 1  # nothing has happened yet
     await press(ada, "Start: 10,000 signatures")
-    assert "Please choose why." in await ada.text()
+    assert "Choose a reason." in await ada.text()
     await ada.page.select_option("#reason", "fake")
     await press(ada, "Start: 10,000 signatures")
     for _ in range(10):
@@ -120,7 +120,7 @@ async def test_ten_thousand_half_way_and_back(hamlet: Town, bench: Bench, sit: S
             await asyncio.sleep(0.1)
     await bo.open(f"{SLUG}/log")
     told = await bo.text()
-    for words in ("Ada", "campaign started", "campaign cancelled", "campaign being reverted", "Bo", "duplicate"):
+    for words in ("Ada", "bulk act started", "bulk act cancelled", "bulk act being reverted", "Bo", "duplicate"):
         assert words in told
 
 

@@ -178,12 +178,12 @@ async def test_an_address_is_suggested_and_refused_while_typing(chromium: Browse
         await vera.page.fill("[name='title.ru']", "Оставьте каналы открытыми")
         await expect(vera.page.locator("[name=slug]")).to_have_value("ostavte-kanaly-otkrytymi")
         await vera.page.fill("[name=slug]", SLUG)
-        await expect(vera.page.locator("#e-slug")).to_have_text("This address is taken. Please choose another one.")
+        await expect(vera.page.locator("#e-slug")).to_have_text("This address is taken. Choose another one.")
         assert await vera.page.get_attribute("[name=slug]", "aria-invalid") == "true"
         await vera.page.fill("[name=slug]", "my-own-address")
         await expect(vera.page.locator("#e-slug")).to_have_text("")
         await vera.page.fill("[name='title.en']", "Another title")
-        await vera.page.click("text=Begin the letter")
+        await vera.page.click("text=Create the letter")
         await vera.page.wait_for_url("**/organizer/my-own-address/text")
 
 
@@ -192,7 +192,7 @@ async def test_from_nothing_to_a_letter_that_can_be_signed(chromium: Browser, ha
         await come(vera, "vera@letters.example", path="letters/new")
         await vera.page.fill("[name='title.en']", "A whole letter")
         await expect(vera.page.locator("[name=slug]")).to_have_value("a-whole-letter")
-        await vera.page.click("text=Begin the letter")
+        await vera.page.click("text=Create the letter")
         await vera.page.wait_for_url("**/a-whole-letter/text")
         await vera.page.fill('[id="f-text.en"]', "Please **listen**.")
         await vera.page.fill("#f-addressees-0-en", "You")
@@ -209,7 +209,7 @@ async def test_from_nothing_to_a_letter_that_can_be_signed(chromium: Browser, ha
         await vera.page.click("text=Publish and open for signing")
         await expect(vera.page.locator(".notice.good")).to_contain_text("Published")
         await desk.public(hamlet.site, slug="a-whole-letter")
-        await vera.page.click("text=See the public page")
+        await vera.page.click("text=Open the public page")
         await expect(vera.page.locator("#sign-form")).to_be_visible()
 
 

@@ -161,7 +161,7 @@ def test_an_unknown_letter_is_one_line(command: str, at: dict[str, str], tmp_pat
 
 def test_a_letter_goes_in_and_out(at: dict[str, str], tmp_path: Path) -> None:
     assert (
-        petition("letter", "import", str(SAMPLE), **at).stdout == f"imported {SLUG}; readers see it after --publish\n"
+        petition("letter", "import", str(SAMPLE), **at).stdout == f"imported {SLUG}; use --publish to show it to readers\n"
     )
     assert petition("letter", "import", str(SAMPLE), "--publish", **at).stdout == f"published {SLUG}, version 1\n"
     assert petition("letter", "import", str(SAMPLE), "--publish", **at).stdout == f"{SLUG}: the text is unchanged\n"
@@ -171,7 +171,7 @@ def test_a_letter_goes_in_and_out(at: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "file" in said(petition("letter", "export", SLUG, str(tmp_path / "file"), **at))
     held = petition("signatures", "held", SLUG, **at)
-    assert (held.returncode, held.stdout, held.stderr) == (0, "", "no organization waits\n")
+    assert (held.returncode, held.stdout, held.stderr) == (0, "", "no organizations are waiting\n")
     assert said(petition("signatures", "approve", "5", **at)) == "nothing is approved: there is no signature 5"
 
 

@@ -113,7 +113,7 @@ async def test_what_waits_is_told_and_let_in(
 ) -> None:
     await signatures.held(db, WRAPPER, "north")
     told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "no organization waits\n")
+    assert (told.out, told.err) == ("", "no organizations are waiting\n")
     about, keys = await letter(conn, "south")
     place = await wait(conn, about, keys, organization_en="North Pier", organization_ru="Пирс")
     await signatures.held(db, WRAPPER, "south")

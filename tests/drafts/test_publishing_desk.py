@@ -99,7 +99,7 @@ async def test_what_surrounds_the_text_makes_no_version(site: Installation, edit
     assert "text=Read%20%E2%80%9Cthis%E2%80%9D%2C%20please" in public
     assert (await site.client.get(f"/api/v1/letters/{SLUG}")).json()["closes_at"] == "2099-03-01T18:30:00Z"
     assert len(await rows.rows_of(site.database, VERSIONS, SLUG)) == 1
-    assert "Readers see all that is written." in words(await editor.get(desk.PUBLISH))
+    assert "There are no unpublished changes." in words(await editor.get(desk.PUBLISH))
 
 
 async def test_only_what_was_shown_is_published(site: Installation, editor: httpx2.AsyncClient) -> None:

@@ -78,7 +78,7 @@ async def test_the_corrected_file_can_be_imported_after_undoing(site: Installati
         answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{first}", data={"step": "redo"})
         assert answer.status_code == 303
         await one.work()
-        assert (await one.counted())["people"] == 3, "nobody is there twice"
+        assert (await one.counted())["people"] == 3, "nobody appears twice"
         await bench.check()
 
 

@@ -91,7 +91,7 @@ async def test_removing_asks_why_and_can_be_undone(site: Installation, bench: Be
         form = {f"s{vera}": "0", "act": "remove", "back": "state=confirmed"}
         refused = await client.post(QUEUE, data=form)
         assert refused.status_code == 422
-        assert "Please choose why." in refused.text
+        assert "Choose a reason." in refused.text
         assert await bench.states(vera) == ["confirmed"]
         done = await client.post(QUEUE, data=form | {"reason": "fake"})
         assert done.status_code == 303

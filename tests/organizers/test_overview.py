@@ -36,12 +36,12 @@ async def test_a_beginner_is_told_what_to_do_first(site: Installation) -> None:
         assert "steps" not in (await client.get("/organizer/")).text
         assert await seen(client, "/organizer/mine/") == {
             "Write the text": "/organizer/mine/text",
-            "Invite a colleague: so far you work on this letter alone": "/organizer/mine/members#invite",
+            "Invite a colleague: you are working on this letter alone": "/organizer/mine/members#invite",
         }
         async with site.database.connection() as conn:
             await conn.execute("UPDATE translation SET markdown = 'Please.' WHERE lang = 'en' AND title LIKE '%mine'")
         assert list(await seen(client, "/organizer/mine/"))[:2] == [
-            "Publish the letter: nobody outside can read or sign it yet",
+            "Publish the letter: so far no one can read or sign it",
             "Add the translation (Русский)",
         ]
 

@@ -78,8 +78,8 @@ async def test_the_figures_of_a_small_letter(site: Installation, bench: Bench) -
             told = facts(answer)
             assert (told["Signatures"], told["People"], told["Organizations"]) == ("5", "5", "0")
             assert (told["Forms sent"], told["Confirmed"]) == ("8", "7 (88%)")
-            assert (told["May still be confirmed"], told["Wait for a decision"]) == ("1", "1")
-            assert (told["Mail refused for good"], told["Half of them confirmed within"]) == ("2", "1 second")
+            assert (told["Can still be confirmed"], told["Waiting for a decision"]) == ("1", "1")
+            assert (told["E-mails permanently refused"], told["Half confirmed within"]) == ("2", "1 second")
             assert breakdown(answer) == {
                 "English": "5",
                 "countries with fewer than 5 people each": "5",

@@ -25,7 +25,7 @@ def document(_: Words, base_url: str, limits: Limits, slug: str = EXAMPLE) -> di
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": _(N_("The API of open letters")),
+            "title": _(N_("Open letters API")),
             "version": "1.0.0",
             "summary": _(N_("Letters, their counts, their history and their public lists, as JSON.")),
             "description": "\n\n".join(_about(_, limits)),
@@ -43,24 +43,25 @@ def document(_: Words, base_url: str, limits: Limits, slug: str = EXAMPLE) -> di
 
 def _about(_: Words, limits: Limits) -> list[str]:
     kept = N_(
-        "Answers carry an ETag: ask again with If-None-Match, and as long as nothing has changed the answer is 304"
-        " without a body. They may be kept for five seconds; there is nothing new to be had by asking more often."
+        "Responses carry an ETag. Send it back in If-None-Match: until something changes, the "
+        "response is 304 without a body. Responses may be cached for five seconds; asking more "
+        "often brings nothing new."
     )
     limited = N_(
-        "One network may ask %(memory)s times a minute for what is in memory, and %(database)s times for what is"
-        " read from the database, on each server process. The headers RateLimit-Policy and RateLimit tell the limit and"
-        " what is left of it; above it the answer is 429 with Retry-After. What comes from a kept copy is not counted"
-        " and tells the limit alone."
+        "For each server process, one network may make %(memory)s requests a minute for data in "
+        "memory and %(database)s for data read from the database. The RateLimit-Policy and "
+        "RateLimit headers give the limit and what is left of it. Above the limit the response is "
+        "429 with Retry-After. Cached responses do not count and give only the limit."
     )
     names = N_(
-        "Names are here because their owners put them on a public list, and they may take them back at any hour: do not"
-        " keep copies, ask again."
+        "The names here were put on a public list by their owners, who may withdraw them at any "
+        "time. Do not store copies; ask again."
     )
     return [
-        _(N_("For anyone, from any site, without a key and without cookies. All times are UTC.")),
+        _(N_("Open to anyone, from any site, with no key and no cookies. All times are UTC.")),
         _(kept),
         _(limited) % {"memory": limits.api, "database": limits.reading},
-        _(N_("Errors are problems after RFC 9457, with the type application/problem+json.")),
+        _(N_("Errors follow RFC 9457: the content type is application/problem+json.")),
         _(names),
     ]
 
@@ -75,8 +76,8 @@ def _operations(_: Words, base_url: str, slug: str) -> dict[str, Schema]:
         }
 
     return {
-        root: made("letter", _(N_("A letter: its state, its titles, its count")), "Letter", _letter(base_url, slug)),
-        f"{root}/count": made("count", _(N_("The count alone")), "Count", COUNT | COUNTED),
+        root: made("letter", _(N_("A letter: its state, titles and count")), "Letter", _letter(base_url, slug)),
+        f"{root}/count": made("count", _(N_("Only the count")), "Count", COUNT | COUNTED),
         f"{root}/history": made(
             "history", _(N_("How the count grew")), "History", HISTORY, parameters=_of_history(_), checked=True
         ),
@@ -90,12 +91,12 @@ def _operations(_: Words, base_url: str, slug: str) -> dict[str, Schema]:
             listing=True,
         ),
         f"{root}/partners": made(
-            "partners", _(N_("How many came by each partner whose count is public")), "Partners", PARTNERS
+            "partners", _(N_("How many signed through each partner whose number is public")), "Partners", PARTNERS
         ),
-        f"{root}/events": _operation(_, "events", _(N_("The count as it moves")), EVENTS, tagged=False)
+        f"{root}/events": _operation(_, "events", _(N_("The live count")), EVENTS, tagged=False)
         | {
             "description": _(
-                N_("Server-Sent Events: one at once, then one when the count has moved, at most one a second.")
+                N_("Server-Sent Events: one at once, then one each time the count changes, at most one a second.")
             ),
             "x-codeSamples": samples("events", f"{base_url}{root}/events".replace("{slug}", slug)),
         },
@@ -116,8 +117,8 @@ def _operation(
     headers = ("ETag", "RateLimit-Policy", "RateLimit") if tagged else ()
     told = {each: {"$ref": f"#/components/headers/{each}"} for each in headers}
     answers: dict[str, Schema] = {
-        "200": {"description": _(N_("The answer")), "headers": told, "content": content},
-        "304": {"description": _(N_("Nothing has changed since the answer with this ETag"))},
+        "200": {"description": _(N_("The response")), "headers": told, "content": content},
+        "304": {"description": _(N_("Nothing has changed since the response with this ETag"))},
         "403": {"$ref": "#/components/responses/Hidden"},
         "404": {"$ref": "#/components/responses/NotFound"},
         "410": {"$ref": "#/components/responses/Gone"},
@@ -143,9 +144,11 @@ def _slug(_: Words, slug: str) -> Schema:
 def _of_history(_: Words) -> tuple[Schema, ...]:
     periods = {"type": "integer", "minimum": 1, "maximum": PERIODS, "default": PERIODS}
     return (
-        _asked("step", {"enum": ["hour", "day"], "default": "day"}, _(N_("How long a period is"))),
-        _asked("before", {"type": "string", "format": "date-time"}, _(N_("Only periods that began before this time"))),
-        _asked("limit", periods, _(N_("At most so many periods, the newest ones"))),
+        _asked("step", {"enum": ["hour", "day"], "default": "day"}, _(N_("Length of a period"))),
+        _asked(
+            "before", {"type": "string", "format": "date-time"}, _(N_("Only periods that started before this time"))
+        ),
+        _asked("limit", periods, _(N_("Maximum number of periods, newest first"))),
     )
 
 
@@ -153,13 +156,16 @@ def _of_list(_: Words) -> tuple[Schema, ...]:
     entries = {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}
     place = {"type": "string", "pattern": "^(AA[A-Za-z0-9_-]{19}[AQgw])?$"}
     search = _(
-        N_("A name to look for, in either script, with one typing error allowed: the best %(best)s, without next")
+        N_(
+            "A name to search for, in Latin or Cyrillic letters, allowing one typing error: the best "
+            "%(best)s matches, without next"
+        )
     )
     return (
-        _asked("kind", {"enum": ["person", "organization"], "default": "person"}, _(N_("Whom to list"))),
+        _asked("kind", {"enum": ["person", "organization"], "default": "person"}, _(N_("Who to list"))),
         _asked("q", {"type": "string", "pattern": "^[^\\x00]*$"}, search % {"best": BEST}),
-        _asked("after", place, _(N_("The next of an answer: its following page"))),
-        _asked("limit", entries, _(N_("At most so many entries"))),
+        _asked("after", place, _(N_("The next value of a response: gives the page after it"))),
+        _asked("limit", entries, _(N_("Maximum number of entries"))),
     )
 
 
@@ -170,18 +176,21 @@ def _asked(name: str, schema: Schema, description: str) -> Schema:
 def _headers(_: Words) -> dict[str, Schema]:
     text = {"type": "string"}
     return {
-        "ETag": {"description": _(N_("Marks this answer, for If-None-Match")), "schema": text},
+        "ETag": {"description": _(N_("Identifies this response, for If-None-Match")), "schema": text},
         "RateLimit-Policy": {
             "description": _(N_("The limit: q requests in w seconds (draft-ietf-httpapi-ratelimit-headers-11)")),
             "schema": text,
             "example": f'"memory";q=600;w={MINUTE}',
         },
         "RateLimit": {
-            "description": _(N_("What is left: r requests in the next t seconds")),
+            "description": _(N_("Remaining: r requests in the next t seconds")),
             "schema": text,
             "example": '"memory";r=599;t=42',
         },
-        "Retry-After": {"description": _(N_("In how many seconds to try again")), "schema": {"type": "integer"}},
+        "Retry-After": {
+            "description": _(N_("How many seconds to wait before trying again")),
+            "schema": {"type": "integer"},
+        },
     }
 
 
@@ -189,16 +198,19 @@ def _refusals(_: Words) -> dict[str, Schema]:
     later = {"headers": {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}}
     return {
         "Hidden": _problem(403, "Forbidden", _(N_("The organizers have hidden the list for now"))),
-        "Gone": _problem(410, "Gone", _(N_("The letter was taken down"))),
-        "NotFound": _problem(404, "Not Found", _(N_("There is no such letter"))),
+        "Gone": _problem(410, "Gone", _(N_("The letter has been taken down"))),
+        "NotFound": _problem(404, "Not Found", _(N_("No such letter"))),
         "Unprocessable": _problem(
             422,
             "Unprocessable Entity",
-            _(N_("A parameter is not as it has to be")),
+            _(N_("A parameter is invalid")),
             detail="kind must be person or organization",
         ),
-        "TooMany": _problem(429, "Too Many Requests", _(N_("Your network asks too often"))) | later,
-        "Away": _problem(503, "Service Unavailable", _(N_("The database is away, or too many ask at once"))) | later,
+        "TooMany": _problem(429, "Too Many Requests", _(N_("Too many requests from your network"))) | later,
+        "Away": _problem(
+            503, "Service Unavailable", _(N_("The database is unavailable, or there are too many requests at once"))
+        )
+        | later,
     }
 
 

@@ -154,7 +154,7 @@ def _asked(request: Request) -> tuple[Kind, str, Cursor | None, int | None]:
     limit = _number(asked["limit"], MOST) if "limit" in asked else None
     q = asked.get("q", "").strip()
     if "\0" in q:
-        raise HTTPException(422, "q must not hold a null character")
+        raise HTTPException(422, "q must not contain a null character")
     try:
         kind = Kind(asked.get("kind", Kind.PERSON))
     except ValueError:
@@ -162,7 +162,7 @@ def _asked(request: Request) -> tuple[Kind, str, Cursor | None, int | None]:
     try:
         after = Cursor.decode(asked["after"]) if asked.get("after") else None
     except BadCursor:
-        raise HTTPException(422, "after must be the next of an earlier answer") from None
+        raise HTTPException(422, "after must be the next value of an earlier response") from None
     return kind, q, None if q else after, limit
 
 

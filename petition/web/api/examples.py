@@ -48,5 +48,5 @@ def _of_events(url: str) -> tuple[str, str, str]:
         "    for line in events:\n"
         '        if line.startswith(b"data: "):\n'
         '            print(json.loads(line[6:])["total"])\n'
-        "            break  # or go on: the next line comes when the count has moved",
+        "            break  # or continue: the next line comes when the count changes",
     )

@@ -19,28 +19,28 @@ TEXT: Schema = {"type": "string"}
 def schemas(_: Words) -> dict[str, Schema]:
     """Return every schema by its name."""
     total = NUMBER | {"description": _(N_("People and organizations together"))}
-    people = NUMBER | {"description": _(N_("Confirmed personal signatures, and people who were counted without names"))}
+    people = NUMBER | {"description": _(N_("Confirmed personal signatures, and people counted without names"))}
     organizations = NUMBER | {
-        "description": _(N_("Organizations with at least one confirmed signature, however many sign for them"))
+        "description": _(N_("Organizations with at least one confirmed signature, however many people signed for them"))
     }
     counted_at = TIME | {"description": _(N_("When this was counted"))}
     three = {"total": total, "people": people, "organizations": organizations}
-    hidden = NUMBER | {"description": _(N_("Counted, but not shown by name now"))}
-    imported = NUMBER | {"description": _(N_("Taken over from an earlier list"))}
+    hidden = NUMBER | {"description": _(N_("Counted but currently not shown by name"))}
+    imported = NUMBER | {"description": _(N_("Imported from an earlier list"))}
     return {
         "Letter": _object(
             {
                 "slug": TEXT | {"description": _(N_("The letter’s short name"))},
                 "state": {
                     "enum": ["open", "closed", "archived"],
-                    "description": _(N_("Only an open one can be signed")),
+                    "description": _(N_("Only an open letter can be signed")),
                 },
                 "opened_at": _or_null(TIME),
                 "closes_at": _or_null(TIME),
                 "goal": {"type": ["integer", "null"], "minimum": 1},
                 "translations": {
                     "type": "object",
-                    "description": _(N_("By language: its title and its page")),
+                    "description": _(N_("For each language: title and page")),
                     "additionalProperties": _object({"title": TEXT, "url": TEXT | {"format": "uri"}}),
                 },
                 "counts": _object({**three, "hidden": hidden, "imported": imported}),
@@ -54,17 +54,17 @@ def schemas(_: Words) -> dict[str, Schema]:
                 "items": {
                     "type": "array",
                     "items": {"$ref": "#/components/schemas/Period"},
-                    "description": _(N_("The oldest first; periods in which the count did not move are left out")),
+                    "description": _(N_("Oldest first; periods in which the count did not change are left out")),
                 },
                 "before": _or_null(TIME)
-                | {"description": _(N_("Where to go on towards the beginning, or null there"))},
+                | {"description": _(N_("Where to continue towards the beginning; null at the beginning"))},
             }
         ),
         "Period": _object(
             {
-                "start": TIME | {"description": _(N_("When the hour or the day began (UTC)"))},
+                "start": TIME | {"description": _(N_("Start of the hour or day (UTC)"))},
                 **three,
-                "change": {"type": "integer", "description": _(N_("How much the total moved in this period"))},
+                "change": {"type": "integer", "description": _(N_("Change in the total during this period"))},
             }
         ),
         "Signatories": _object(
@@ -74,9 +74,9 @@ def schemas(_: Words) -> dict[str, Schema]:
                     "items": {
                         "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Person", "Organization")]
                     },
-                    "description": _(N_("The newest first")),
+                    "description": _(N_("Newest first")),
                 },
-                "next": {"type": ["string", "null"], "description": _(N_("Where to go on, or null on the last page"))},
+                "next": {"type": ["string", "null"], "description": _(N_("Where to continue; null on the last page"))},
             }
         ),
         "Person": _object(
@@ -86,7 +86,7 @@ def schemas(_: Words) -> dict[str, Schema]:
                 "name": {"type": ["string", "null"]},
                 "affiliation": {"type": ["string", "null"]},
                 "city": {"type": ["string", "null"]},
-                "country": {"type": ["string", "null"], "description": _(N_("ISO 3166: two letters"))},
+                "country": {"type": ["string", "null"], "description": _(N_("ISO 3166 two-letter code"))},
             }
         ),
         "Organization": _object(
@@ -99,18 +99,18 @@ def schemas(_: Words) -> dict[str, Schema]:
                 "representatives": {
                     "type": "array",
                     "items": TEXT,
-                    "description": _(N_("The names of those who chose to be shown")),
+                    "description": _(N_("Names of people who chose to be shown")),
                 },
             }
         ),
         "Partners": _object({"items": {"type": "array", "items": {"$ref": "#/components/schemas/Partner"}}}),
         "Partner": _object(
             {
-                "name": TEXT | {"description": _(N_("As in the address by which they came: ?from=name"))},
-                "title": TEXT | {"description": _(N_("What the partner is called"))},
+                "name": TEXT | {"description": _(N_("As in the address that brought them: ?from=name"))},
+                "title": TEXT | {"description": _(N_("Name of the partner"))},
                 "people": NUMBER | {"description": _(N_("Confirmed personal signatures"))},
                 "representatives": NUMBER
-                | {"description": _(N_("Those who signed for an organization; several may stand for the same one"))},
+                | {"description": _(N_("People who signed for an organization; one organization may have several"))},
                 "total": NUMBER | {"description": _(N_("People and representatives together"))},
             }
         ),

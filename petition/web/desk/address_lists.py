@@ -18,7 +18,7 @@ from petition.web import http
 from petition.web.desk import page
 from petition.web.desk.visit import Desk
 
-PROVE = N_("Show your second factor once more before you register a key.")
+PROVE = N_("Verify your second factor again before you register a key.")
 
 
 async def show(request: Request, who: Desk) -> Response:

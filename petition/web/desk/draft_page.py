@@ -18,13 +18,13 @@ PREVIEW_DAYS = 30
 LABELS: Mapping[str, str] = {
     "title": N_("Title"),
     "text": N_("Text"),
-    "sharing": N_("Sharing text"),
-    "alt": N_("What the picture shows"),
-    "picture": N_("Sharing picture"),
+    "sharing": N_("Text for sharing"),
+    "alt": N_("Picture description"),
+    "picture": N_("Picture for sharing"),
     "goal": N_("Goal"),
-    "next_goals": N_("Rises to"),
+    "next_goals": N_("Next goals"),
     "closes_at": N_("Closes"),
-    "names_in_search": N_("Names where search engines look"),
+    "names_in_search": N_("Names visible to search engines"),
     "addressees": N_("Addressees"),
     "initiators": N_("Initiators"),
 }

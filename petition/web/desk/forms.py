@@ -15,7 +15,7 @@ from petition.web.desk.visit import ROOT, Desk
 SECOND = f"{ROOT}second"
 SECURITY = f"{ROOT}security"
 
-TOO_MANY = N_("You have sent many invitations today. Please go on tomorrow.")
+TOO_MANY = N_("You have sent many invitations today. Send more tomorrow.")
 
 
 def may_change(who: Desk) -> bool:

@@ -127,8 +127,8 @@ def _to(request: Request, where: str) -> Response:
     raise HTTPException(401)
 
 
-NOT_YOURS = N_("Your role does not cover this")
-NOT_YOURS_WHY = N_("An owner of the letter can give you another role.")
+NOT_YOURS = N_("Your role does not allow this")
+NOT_YOURS_WHY = N_("An owner of the letter can change your role.")
 
 
 def _not_yours(request: Request, desk: Desk) -> Response:

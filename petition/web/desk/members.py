@@ -14,7 +14,7 @@ from petition.web.desk import page
 from petition.web.desk.forms import TOO_MANY, may_invite, number_in, organizer_in, read_invited
 from petition.web.desk.visit import Desk
 
-NO_ROLE = N_("Please choose a role.")
+NO_ROLE = N_("Choose a role.")
 
 
 async def show(request: Request, who: Desk) -> Response:

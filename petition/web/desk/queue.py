@@ -16,7 +16,7 @@ from petition.web import http
 from petition.web.desk import page, queue_links
 from petition.web.desk.visit import Desk
 
-NOTHING_TO_UNDO = N_("There is nothing to undo any more.")
+NOTHING_TO_UNDO = N_("There is nothing left to undo.")
 
 
 async def show(request: Request, who: Desk) -> Response:

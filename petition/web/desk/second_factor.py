@@ -21,7 +21,7 @@ from petition.web.desk.visit import ROOT, Desk
 
 HOUR = 3600
 
-TOO_MANY_CODES = N_("Too many codes have been tried in the last hour. Please try again later.")
+TOO_MANY_CODES = N_("Too many codes have been tried in the last hour. Try again later.")
 
 
 async def show(request: Request, who: Desk) -> Response:

@@ -19,7 +19,7 @@ from petition.web.desk import page
 from petition.web.desk.forms import number_in
 from petition.web.desk.visit import Desk
 
-FIRST = N_("A colleague was faster: this switch has been changed since you looked. Here is how it is now.")
+FIRST = N_("Someone else changed this switch first. This is how it is now.")
 GENERAL = "/organizer/installation/switches"
 
 

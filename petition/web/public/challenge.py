@@ -22,9 +22,9 @@ from petition.web.site import Site
 HOUR = 3600
 SHOWN_ANEW = ("altcha", "h-captcha-response", "drawn", "code")  # answers to a challenge are not typed values
 
-TOO_MANY = N_("Too many forms have come from your network in the last hour.")
-AWAY = N_("We could not store this just now. Nothing is lost: please press the button again in a moment.")
-TRY_LATER = N_("Please try again in an hour. What you typed has not been stored.")
+TOO_MANY = N_("Too many forms have been sent from your network in the last hour.")
+AWAY = N_("We could not store this just now. Nothing is lost: press the button again in a moment.")
+TRY_LATER = N_("Try again in an hour. What you typed has not been stored.")
 
 
 def network_use(request: Request, day: Day) -> tuple[Use, int]:

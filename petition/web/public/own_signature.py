@@ -12,9 +12,9 @@ from petition.web import http
 from petition.web.public import challenge
 from petition.web.public.form_values import Form
 
-UNKNOWN_ACT = N_("Please choose what to do.")
+UNKNOWN_ACT = N_("Choose what to do.")
 DELETED = N_("Your signature has been deleted")
-DELETED_WHY = N_("Nothing of it is kept, and it does not count.")
+DELETED_WHY = N_("We keep nothing of it, and it no longer counts.")
 
 
 async def show(request: Request) -> Response:
