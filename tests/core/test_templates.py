@@ -25,6 +25,7 @@ PAGES = [name for name in NAMES if not name.startswith("email/")]
 LANGUAGES = i18n.load(resources.folder("locales"))
 NOW = datetime(2026, 11, 21, 18, 4, tzinfo=UTC)
 MOST_BYTES = 12 * 1024  # of the 14 KB that fit into one flight; the rest is for headers
+MAX_COLUMNS = 120
 ERRORS = ("name", "email", "visibility", "city", "country", "affiliation", "consent")
 ORGANIZATION_ERRORS = (
     "organization_en",
@@ -42,6 +43,12 @@ ORGANIZATION_ERRORS = (
 @pytest.mark.parametrize("name", NAMES)
 def test_every_template_compiles(name: str, lang: str, renderer: Renderer) -> None:
     renderer._environments[lang].get_template(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lines_are_short(name: str) -> None:
+    lines = (TEMPLATES / name).read_text(encoding="utf-8").splitlines()
+    assert [number for number, line in enumerate(lines, 1) if len(line) > MAX_COLUMNS] == []
 
 
 @pytest.mark.parametrize("name", PAGES)
