@@ -114,7 +114,7 @@ async def writes(vera: Person) -> None:
     await vera.type("Name or title", "Halden Cloud", vera.part("Addressees"), more=" (English)")
     await vera.type("Name or title", "Open Channels Society", vera.part("Initiators"), more=" (English)")
     await vera.type("Name or title", "Общество открытых каналов", vera.part("Initiators"), more=" (Русский)")
-    await vera.type("Goal", "5000", vera.part("Goal and time"))
+    await vera.type("Goal", "5000", vera.part("Goal and closing date"))
     await expect(vera.page.locator("[data-status]")).to_contain_text("Vera Novak", timeout=LONG)
     frame = vera.page.frame_locator("iframe")
     for code, word in (("ru", "ответьте"), ("en", "answer")):
@@ -144,7 +144,7 @@ async def comes_by_mail(cast: Cast) -> None:
 
 async def publishes(vera: Person) -> None:
     await vera.turn_to("Overview")
-    await vera.follow("Publish …")
+    await vera.follow("Publish…")
     await vera.press("Publish and open for signing")
     await vera.sees("Published. Readers will see it within a second.")
     await vera.turn_to("Overview")
@@ -226,11 +226,11 @@ async def imports(vera: Person, file: Path) -> None:
     await vera.press("Check without changing anything")
     await vera.sees("What the import would do")
     assert str(PEOPLE) in digits(await vera.fact("New"))
-    assert digits(await vera.fact("There already")) == "1"
+    assert digits(await vera.fact("Already here")) == "1"
     assert digits(await vera.fact("Cannot be imported")) == "1"
     await vera.page.locator("form.bar").get_by_role("checkbox").check()
     await vera.page.locator("form.bar button[value=start]").click()
-    await vera.sees("What happened")
+    await vera.sees("Result")
     assert str(PEOPLE) in digits(await vera.fact("Added"))
 
 

@@ -59,10 +59,10 @@ async def test_without_scripts_a_button_saves(chromium: Browser, hamlet: Town) -
         await vera.page.press(TITLE_EN, "Enter")
         await vera.page.wait_for_url("**/text?saved=1")
         assert await vera.page.input_value(TITLE_EN) == "By a button"
-        await vera.page.click("[aria-label='Move up: row 4']")
+        await vera.page.click("[aria-label='Move row 4 up']")
         await vera.page.wait_for_url("**/text?saved=1#addressees")
         assert await vera.page.input_value("#f-addressees-2-en") == "Fourth Network"
-        await vera.page.click("[aria-label='Remove: row 3']")
+        await vera.page.click("[aria-label='Remove row 3']")
         await vera.page.wait_for_load_state()
         assert await vera.page.input_value("#f-addressees-2-en") == "Orsa Telecom"
         picture = FilePayload(name="a.png", mimeType="image/png", buffer=desk.picture())
@@ -96,7 +96,7 @@ async def test_two_browsers_in_one_field_see_both(chromium: Browser, hamlet: Tow
         await typed(timur, TITLE_EN, "Timur’s <title>")
         await typed(vera, TITLE_EN, "Vera’s title")
         box = vera.page.locator("[data-conflict='title.en']")
-        await expect(box).to_contain_text("Тимур has changed this meanwhile")
+        await expect(box).to_contain_text("Тимур has changed this in the meantime")
         await expect(box).to_contain_text("Timur’s <title>")
         assert await vera.page.input_value(TITLE_EN) == "Vera’s title"
         await typed(vera, "#f-goal", "7000")  # everything else goes on being saved
@@ -199,13 +199,13 @@ async def test_from_nothing_to_a_letter_that_can_be_signed(chromium: Browser, ha
         await vera.page.fill("#f-initiators-0-en", "We")
         await vera.page.keyboard.press("Control+s")
         await expect(vera.page.frame_locator("iframe").locator(".text strong")).to_have_text("listen")
-        await vera.page.click("text=Make an address for 30 days")
+        await vera.page.click("text=Create a link for 30 days")
         secret = await vera.page.get_attribute("a[rel=noreferrer]", "href")
         async with seat(chromium, hamlet) as outside:
             await outside.page.goto(secret or "")
             await expect(outside.page.locator("h1")).to_have_text("A whole letter")
             assert await outside.barriers() == []
-        await vera.page.click("text=Publish …")
+        await vera.page.click("text=Publish…")
         await vera.page.click("text=Publish and open for signing")
         await expect(vera.page.locator(".notice.good")).to_contain_text("Published")
         await desk.public(hamlet.site, slug="a-whole-letter")

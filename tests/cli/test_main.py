@@ -161,7 +161,8 @@ def test_an_unknown_letter_is_one_line(command: str, at: dict[str, str], tmp_pat
 
 def test_a_letter_goes_in_and_out(at: dict[str, str], tmp_path: Path) -> None:
     assert (
-        petition("letter", "import", str(SAMPLE), **at).stdout == f"imported {SLUG}; use --publish to show it to readers\n"
+        petition("letter", "import", str(SAMPLE), **at).stdout
+        == f"imported {SLUG}; use --publish to show it to readers\n"
     )
     assert petition("letter", "import", str(SAMPLE), "--publish", **at).stdout == f"published {SLUG}, version 1\n"
     assert petition("letter", "import", str(SAMPLE), "--publish", **at).stdout == f"{SLUG}: the text is unchanged\n"

@@ -102,7 +102,7 @@ async def test_the_log_tells_who_and_how_many_and_nothing_typed(site: Installati
         assert begun["before"] == "form:csv,country:fj,q:yes"
         assert begun["organizer"] is not None
         assert (log[0]["ids"], log[0]["after"], log[0]["reason"]) == ([begun["id"]], "rows:1", None)
-        assert "export begun" in (await client.get(f"/organizer/{SLUG}/log")).text
+        assert "export started" in (await client.get(f"/organizer/{SLUG}/log")).text
 
 
 async def test_a_download_that_is_broken_off_holds_nothing_and_is_noted(

@@ -103,10 +103,7 @@ async def test_rows_that_cannot_be_taken_in_are_told_and_left_out(site: Installa
         assert file.headers["content-type"].startswith("text/csv")
         lines = file.text.splitlines()
         assert len(lines) == 132
-        assert (
-            lines[1]
-            == '5,country,"We do not know this country. Write it another way, or leave the field empty."'
-        )
+        assert lines[1] == '5,country,"We do not know this country. Write it another way, or leave the field empty."'
         assert lines[-1] == "135,name,This is empty."
         await one.do("start", {"skip": "1"})
         assert (await one.newest()).report["skipped"] == 131

@@ -91,7 +91,7 @@ async def test_whoever_confirms_is_held_and_let_in_at_the_desk(
     waiting = await Waiting.of(site, visibility=visibility, name="Zora Quill", city="Uppsala", affiliation="Weaver")
     check_sent_on(await site.client.post(waiting.link), f"/en/{SLUG}/signed?as=waiting")
     assert "waits for approval" in (await site.client.get(f"/en/{SLUG}/signed?as=waiting")).text
-    assert "waits until the organizers approve" in (await site.client.get(waiting.own)).text
+    assert "waiting for the organizers’ approval" in (await site.client.get(waiting.own)).text
     (row,) = await rows_of(site.database, "SELECT state, name, city, name_key, private FROM signature")
     assert (row["state"], row["name"], row["city"], row["name_key"]) == ("held", None, None, None)
     assert (row["private"] is None) is (visibility == "counted")

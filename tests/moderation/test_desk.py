@@ -143,7 +143,7 @@ async def test_everything_that_matches_becomes_a_campaign(site: Installation, be
         assert "Vera Crowd" in page
         assert (await client.post(place, data={"step": "start"})).status_code == 422
         assert (await client.post(place, data={"step": "start", "reason": "fake"})).status_code == 303
-        assert "under way" in text_of(await client.get(place))
+        assert "in progress" in text_of(await client.get(place))
         while await bulk_acts.step(site.database, WRAPPER, 50):
             await bench.check()
         assert (await bench.check())["people"] == 1

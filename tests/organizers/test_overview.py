@@ -58,8 +58,8 @@ async def test_each_role_is_told_what_it_can_do_something_about(site: Installati
         await conn.execute(INTAKE, SLUG, 2, None, "mapping")  # a step of whoever has begun it
         await conn.execute(INTAKE, SLUG, 3, None, "done")
     moderate = {
-        "1 waits for approval": f"{HERE}queue?state=held",
-        "1 signature was reported by readers": f"{HERE}queue?flag=reported",
+        "1 is waiting for approval": f"{HERE}queue?state=held",
+        "1 signature has been reported by readers": f"{HERE}queue?flag=reported",
         "2 signatures are flagged": f"{HERE}queue?flag=any",
     }
     edit = {

@@ -111,7 +111,7 @@ async def test_a_country_of_five_is_named_and_what_is_imported_or_only_counted_i
         await conn.execute("UPDATE count_hour SET people = people + 3 + 20")
     async with people.at_desk(site, "viewer") as client:
         told = breakdown(await client.get(PAGE))
-        assert (told["Fiji"], told["not told"]) == ("5", "3")
+        assert (told["Fiji"], told["not given"]) == ("5", "3")
         assert (told["signed here"], told["imported from a file"], told["counted without names"]) == ("5", "3", "20")
         days = summed(await client.get(f"{PAGE}/days.csv"))
         assert (days["people_signed_here"], days["people_imported"], days["people"]) == (5, 23, 28)

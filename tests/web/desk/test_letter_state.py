@@ -82,7 +82,7 @@ async def test_a_closing_date_that_has_passed_does_not_close_it_again(
     site: Installation, editor: httpx2.AsyncClient
 ) -> None:
     await execute(site, "UPDATE letter SET closes_at = now() - interval '1 minute', revision = revision + 1")
-    assert "Open it again" in (await editor.get(HERE)).text
+    assert "Open again" in (await editor.get(HERE)).text
     assert (
         await move(editor, "close")
     ).status_code == 409  # it is closed already, whether or not that was written down
@@ -122,7 +122,7 @@ async def test_the_slower_of_two_is_told_who_was_first(site: Installation, edito
         assert told.status_code == 409
         assert "A colleague was faster" in told.text
         assert "Boris" in told.text
-        assert "Open it again" in told.text  # as it is now
+        assert "Open again" in told.text  # as it is now
     assert len(await rows_of(site.database, LOG)) == 1
 
 
