@@ -75,7 +75,7 @@ async def test_what_is_on_is_seen_on_every_page_of_the_desk(
         pages = ["", "members", "queue", "campaigns", "log", "state", "switches", "updates"]
         for page in pages if role == "owner" else pages[2:5] if role == "moderator" else pages[:1]:
             text = (await client.get(f"/organizer/{SLUG}/{page}")).text
-            assert "Signing stopped" in text.partition("<main")[0], page
+            assert "Stop signing" in text.partition("<main")[0], page
             assert "(everywhere)" in text.partition("<main")[0], page
 
 
