@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+SCRIPTS_AND_STYLES := petition/static petition/web/embeds
 # Options for pytest, e.g. make test ARGS="-n 0 -x -k csv" (-n 0: in one process)
 ARGS ?=
 
@@ -26,6 +27,7 @@ test: $(VENV)/equipped ## all tests, the browser's among them
 
 lint: $(VENV)/equipped ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
+	$(BIN)/oxfmt --config=tools/oxfmt.json --check $(SCRIPTS_AND_STYLES)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
@@ -33,6 +35,7 @@ lint: $(VENV)/equipped ## format, lint, types, import contracts
 format: $(VENV)/equipped ## put the code into the one format
 	$(BIN)/ruff check --fix --exit-zero --quiet .
 	$(BIN)/ruff format .
+	$(BIN)/oxfmt --config=tools/oxfmt.json --write $(SCRIPTS_AND_STYLES)
 
 bench: $(VENV)/equipped ## measure; prints a table, writes JSON to bench-results/
 	$(BIN)/python -m tests.bench $(ARGS)

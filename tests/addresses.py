@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from starlette.routing import Mount, Route
 
+from petition.core.ids import PictureId, SignatureId
 from petition.core.tokens import Tokens
 from petition.drafts import preview_link_queries
 from petition.web.app import ROUTES
@@ -42,7 +43,7 @@ async def filled(pattern: str, site: Installation, lang: str = "en") -> str:
     return pattern + asked.get(pattern, "")
 
 
-async def _picture(site: Installation) -> int:
+async def _picture(site: Installation) -> PictureId:
     """Return the id of a picture that the letter is shared with."""
     async with site.database.transaction() as conn:
         letter = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG)
@@ -55,7 +56,7 @@ async def _picture(site: Installation) -> int:
             " ON CONFLICT DO NOTHING",
             letter,
         )
-    return 7
+    return PictureId(7)
 
 
 async def _preview(site: Installation) -> str:
@@ -66,7 +67,7 @@ async def _preview(site: Installation) -> str:
     return Tokens([KEY]).for_preview(letter, 7)
 
 
-async def _entry(site: Installation) -> int:
+async def _entry(site: Installation) -> SignatureId:
     """Return the id of a person in the public list, who is put there if nobody is."""
     async with site.database.connection() as conn:
         known = await conn.fetchval("SELECT id FROM signature WHERE visibility = 'public' AND state = 'confirmed'")
@@ -77,7 +78,7 @@ async def _entry(site: Installation) -> int:
                 " WHERE slug = $1 RETURNING id",
                 SLUG,
             )
-    return int(known)
+    return SignatureId(known)
 
 
 async def _token(pattern: str, site: Installation) -> str:

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from petition.core.database import Database, opened
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from petition.letters.model import Letter
 from tests import rows
 from tests.conftest import fresh_database
@@ -68,7 +68,7 @@ def one_hour(monkeypatch: pytest.MonkeyPatch) -> None:
 async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
     """Give a database with the sample letter."""
     async with opened(database_url, most=16) as database:
-        await publish(load(environment(tmp_path, database_url, 8000), role=Role.WEB), database)
+        await publish(load(environment(tmp_path, database_url, 8000), role=Process.WEB), database)
         yield database
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from petition.core import email_addresses
 from petition.core.database import Connection, Database
 from petition.core.encryption import Sealer, Wrapper
+from petition.core.ids import LetterId, SignatureId
 from petition.core.tokens import Tokens
 from petition.letters import published
 from petition.letters.model import Letter
@@ -56,8 +57,8 @@ HOURS = "SELECT sum(people)::bigint, sum(organizations)::bigint FROM count_hour 
 
 async def letter(conn: Connection, slug: str = SLUG) -> Letter:
     """Return a published letter with its keys."""
-    number = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", slug)
-    return await published.read(conn, Wrapper([KEY]), number)
+    letter_id = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", slug)
+    return await published.read(conn, Wrapper([KEY]), letter_id)
 
 
 def digest_of(whose: Letter, address: str) -> bytes:
@@ -65,25 +66,25 @@ def digest_of(whose: Letter, address: str) -> bytes:
     return whose.keys.digest(email_addresses.canonical(address, whose.rules_version))
 
 
-def token(whose: Letter, signature: int) -> str:
+def token(whose: Letter, signature_id: SignatureId) -> str:
     """Return the token in the mail of one row."""
-    return Tokens([KEY]).for_signature(whose.id, signature)
+    return Tokens([KEY]).for_signature(whose.id, signature_id)
 
 
-def code(whose: Letter, signature: int) -> str:
+def code(whose: Letter, signature_id: SignatureId) -> str:
     """Return the six digits in the mail of one row."""
-    return Tokens([KEY]).code(whose.id, signature)
+    return Tokens([KEY]).code(whose.id, signature_id)
 
 
 async def add_pending(
     conn: Connection, whose: Letter, addresses: Sequence[str], age: timedelta = timedelta(), /, **fields: str
-) -> list[int]:
+) -> list[SignatureId]:
     """Add a pending signature for each address, as the form would have; return their ids in the same order.
 
     ``fields`` is what was typed; with ``organization_en`` or ``organization_ru`` in it they sign for an organization.
     """
     kind = "organization" if {"organization_en", "organization_ru"} & fields.keys() else "person"
-    ids = [secrets.randbits(63) for _ in addresses]
+    ids = [SignatureId(secrets.randbits(63)) for _ in addresses]
     typed = {"visibility": "public", "name": "Vera Novak", **fields}
     if typed["visibility"] == "counted":
         typed = {key: value for key, value in typed.items() if key not in {"name", "affiliation", "city"}}
@@ -157,12 +158,12 @@ WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE' GROUP BY 1 ORDER
 BESIDE = {"limit_use", "day_key", "migration"}
 
 
-async def picture(database: Database, letter: int | None = None) -> dict[str, str]:
+async def picture(database: Database, letter_id: LetterId | None = None) -> dict[str, str]:
     """Return a fingerprint of every table, or of the rows of one letter in those that have letters."""
     async with database.connection() as conn:
         tables = [row for row in await conn.fetch(TABLES) if row["name"] not in BESIDE]
-        wanted = [row["name"] for row in tables if letter is None or row["of_letter"]]
-        where = "" if letter is None else f"WHERE t.letter = {letter}"
+        wanted = [row["name"] for row in tables if letter_id is None or row["of_letter"]]
+        where = "" if letter_id is None else f"WHERE t.letter = {letter_id}"
         each = " UNION ALL ".join(
             f"SELECT '{name}' AS name, coalesce(md5(string_agg(line, '|' ORDER BY line)), '') AS print"
             f" FROM (SELECT (to_jsonb(t) - 'seen_at')::text AS line FROM {name} t {where}) AS {name}_lines"

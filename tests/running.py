@@ -18,12 +18,12 @@ from petition.core import i18n
 from petition.core.database import Database, opened
 from petition.core.encryption import Wrapper, new_contact_pair
 from petition.core.resources import PACKAGE
-from petition.core.settings import Role, Settings, load
+from petition.core.settings import Process, Settings, load
 from petition.demo.inbox import Inbox, Mail, receiving
 from petition.drafts import publishing
 from petition.web.app import create_app
-from petition.web.connection import Guarded
-from petition.web.gateway import Front
+from petition.web.connection import GuardedProtocol
+from petition.web.gateway import Gateway
 from petition.worker import main
 from tests.captcha.installation import CHEAP, solve
 
@@ -50,7 +50,7 @@ class Installation:
     settings: Settings
     database: Database
     client: httpx2.AsyncClient
-    app: Front | None = None  # where it runs on the test's loop
+    app: Gateway | None = None  # where it runs on the test's loop
     inbox: Inbox = field(default_factory=Inbox)
     networks: int = 0
 
@@ -180,7 +180,7 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Front]:
+async def serving(settings: Settings) -> AsyncIterator[Gateway]:
     """Run the web server on this loop; give its application."""
     app = create_app(settings)
     config = uvicorn.Config(
@@ -189,7 +189,7 @@ async def serving(settings: Settings) -> AsyncIterator[Front]:
         log_config=None,
         access_log=False,
         proxy_headers=False,
-        http=Guarded,
+        http=GuardedProtocol,
         lifespan="on",
         # The clients let go of idle connections after 5 seconds. If the server did so at the same moment, on a busy
         # machine a request would now and then meet a connection that is just being closed.
@@ -221,7 +221,7 @@ async def working(environ: dict[str, str], inbox: Inbox) -> AsyncIterator[None]:
             "MAIL_FROM": "Letters <letters@letters.example>",
             "CONTACT_PRIVATE_KEY": PRIVATE_KEY,
         }
-        task = asyncio.create_task(main.run(load(environ | more, role=Role.WORKER), stop))
+        task = asyncio.create_task(main.run(load(environ | more, role=Process.WORKER), stop))
         try:
             yield
         finally:
@@ -240,7 +240,7 @@ async def publish(settings: Settings, database: Database, folder: Path = SAMPLE)
 async def installation(database_url: str, folder: Path, **more: str) -> AsyncIterator[Installation]:
     """Run the web with the sample letter; mail stays in the outbox until ``working`` runs too."""
     environ = environment(folder, database_url, free_port(), **more)
-    settings = load(environ, role=Role.WEB)
+    settings = load(environ, role=Process.WEB)
     async with opened(database_url, most=4) as database:
         await publish(settings, database)
         async with (

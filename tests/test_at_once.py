@@ -1,4 +1,4 @@
-"""Kept answers by real sockets: written by the connection itself, and the same as the application would have sent."""
+"""Cached answers by real sockets: written by the connection itself, and the same as the application would send."""
 
 import asyncio
 import re
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from petition.web.connection import Guarded
-from petition.web.gateway import Front
+from petition.web.connection import GuardedProtocol
+from petition.web.gateway import Gateway
 from petition.web.page_cache import Header
 from tests.running import SLUG, Installation
 
@@ -53,15 +53,15 @@ async def wire(site: Installation, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     for path in (LETTER, COUNT, BADGE):
         assert (await site.client.get(path)).status_code == 200
     made = Wire(site, *await asyncio.open_connection("127.0.0.1", site.settings.port))
-    asked = Front.at_once
+    asked = Gateway.cached_response
 
-    def noting(front: Front, method: bytes, url: bytes, headers: list[Header]) -> tuple[bytes, bytes] | None:
+    def noting(front: Gateway, method: bytes, url: bytes, headers: list[Header]) -> tuple[bytes, bytes] | None:
         answer = asked(front, method, url, headers)
         if answer is not None:
             made.ready.append(url)
         return answer
 
-    monkeypatch.setattr(Front, "at_once", noting)
+    monkeypatch.setattr(Gateway, "at_once", noting)
     yield made
     made.writer.close()
 
@@ -155,13 +155,13 @@ async def test_who_does_not_read_is_not_written_to_for_ever(wire: Wire) -> None:
 async def test_a_stream_that_follows_outlives_the_patience_with_idle_connections(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Guarded.connection_made
+    made = GuardedProtocol.connection_made
 
-    def hasty(connection: Guarded, transport: asyncio.Transport) -> None:
+    def hasty(connection: GuardedProtocol, transport: asyncio.Transport) -> None:
         made(connection, transport)
         connection.timeout_keep_alive = 0  # seconds
 
-    monkeypatch.setattr(Guarded, "connection_made", hasty)
+    monkeypatch.setattr(GuardedProtocol, "connection_made", hasty)
     wire.writer.close()
     wire.reader, wire.writer = await asyncio.open_connection("127.0.0.1", wire.site.settings.port)
     wire.send(COUNT)

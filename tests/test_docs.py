@@ -24,7 +24,7 @@ READS = re.compile(r'reader\.(text|number|secret)\(\s*"([A-Z_]+)"')
 
 def settings_read() -> dict[str, bool]:
     """Return every setting that the code reads, and whether it may stand in a file."""
-    source = (PACKAGE / "settings.py").read_text(encoding="utf-8")
+    source = (PACKAGE / "core/settings.py").read_text(encoding="utf-8")
     return {name: how == "secret" for how, name in READS.findall(source)}
 
 
@@ -94,15 +94,48 @@ def texts() -> dict[str, str]:
     return DOCS | FRONT | {name: path.read_text(encoding="utf-8") for name, path in decisions.items()}
 
 
+def anchors(text: str) -> set[str]:
+    """Return the anchor of every heading, as GitHub spells them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", sorted(texts()))
 def test_links_lead_somewhere(page: str) -> None:
-    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", texts()[page]):
-        assert ((CHECKOUT / page).parent / link).exists(), link
+    for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", texts()[page]):
+        target = (CHECKOUT / page).parent / link if link else CHECKOUT / page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), f"{link}#{anchor}"
 
 
-def test_what_changed_last_stands_on_top() -> None:
-    headings = re.findall(r"^## (.+)$", FRONT["CHANGELOG.md"], re.MULTILINE)
-    assert headings[0] == "Unreleased"
+PATHS = re.compile(r"(?<![\w/.])(?:petition|tests|templates|tools|deploy|migrations)/(?:[\w-]+/)*(?:[\w-]+\.\w+)?")
+
+
+@pytest.mark.parametrize("page", sorted(texts()))
+def test_paths_of_the_code_exist(page: str) -> None:
+    assert [path for path in PATHS.findall(texts()[page]) if not (CHECKOUT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted(texts()))
+def test_plain_words(page: str) -> None:
+    prose = re.sub(r"`[^`]*`", "", re.sub(r"^```.*?^```", "", texts()[page], flags=re.MULTILINE | re.DOTALL))
+    assert re.findall(r"\b(?:whoever|told|(?:no|some|any|every)body)\b", prose, re.IGNORECASE) == []
+
+
+def test_decisions_say_context_decision_and_consequences() -> None:
+    for name in DECISIONS:
+        text = (CHECKOUT / "docs/decisions" / name).read_text(encoding="utf-8")
+        headings = re.findall(r"^## (\w+)", text, re.MULTILINE)
+        assert [each for each in headings if each in {"Context", "Consequences"}] == ["Context", "Consequences"], name
+        assert re.search(r"^## (?:\w+ )?[Dd]ecision$", text, re.MULTILINE), name
+
+
+def test_the_change_log_has_one_form() -> None:
+    versions = re.findall(r"^## (.+)$", FRONT["CHANGELOG.md"], re.MULTILINE)
+    assert versions[0] == "Unreleased"
+    kinds = re.findall(r"^### (.+)$", FRONT["CHANGELOG.md"], re.MULTILINE)
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "install", "lint", "bench", "clean", "messages", "requirements"])

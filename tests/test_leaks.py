@@ -16,7 +16,7 @@ import pytest
 from petition.core import database as databases
 from petition.core import email_addresses
 from petition.core.database import Database, opened
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from petition.letters.model import Letter
 from tests import rows
 from tests.faults.processes import PATIENCE, command, run, web, worker_environ
@@ -137,7 +137,7 @@ async def test_nothing_typed_is_found_where_it_must_not_be(server: Server, post:
     environ = environment(data, server.url, free_port(), BASE_URL="http://letters.localhost:8000")
     post.refused_recipients = {REFUSED.address: f"550 no such user <{REFUSED.address}>"}
     logs = [tmp_path / "web.log", tmp_path / "worker.log"]
-    settings = load(environ, role=Role.WEB)
+    settings = load(environ, role=Process.WEB)
     async with opened(server.url, most=4) as database:
         await publish(settings, database)
         async with database.connection() as conn:

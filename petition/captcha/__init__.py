@@ -5,6 +5,6 @@ is signed, belongs to a letter, and expires. Only a stored signature uses it up 
 """
 
 from petition.captcha.captchas import Captchas
-from petition.captcha.model import Drawn, Passed, Refusal, Result
+from petition.captcha.model import DrawnCode, Passed, Refusal, Result
 
-__all__ = ["Captchas", "Drawn", "Passed", "Refusal", "Result"]
+__all__ = ["Captchas", "DrawnCode", "Passed", "Refusal", "Result"]

@@ -6,19 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from petition.captcha.drawn import DrawnCodes
-from petition.captcha.hcaptcha_service import Hosted
+from petition.captcha.hcaptcha_service import HCaptchaService
 from petition.captcha.model import (
     CODE_FIELD,
     DRAWN_FIELD,
     HCAPTCHA_FIELD,
     NONCE_BYTES,
     POW_FIELD,
-    Drawn,
+    DrawnCode,
     Passed,
     Refusal,
     Result,
 )
 from petition.captcha.pow import ProofOfWork
+from petition.core.ids import LetterId
 from petition.core.settings import Captcha, Settings
 
 # What hCaptcha's widget loads, by its own guide (docs.hcaptcha.com, "Content-Security-Policy Settings").
@@ -37,7 +38,7 @@ class Captchas:
         self._off = settings.captcha is Captcha.OFF
         self._pow = ProofOfWork(settings.secret_keys)
         self._drawn = DrawnCodes(settings.secret_keys)
-        self._hosted = Hosted(settings.hcaptcha) if settings.hcaptcha else None
+        self._hosted = HCaptchaService(settings.hcaptcha) if settings.hcaptcha else None
 
     @property
     def hcaptcha_site_key(self) -> str | None:
@@ -49,7 +50,7 @@ class Captchas:
         """Return what a page that shows hCaptcha adds to its content security policy, by directive."""
         return _ITS_SOURCES if self.hcaptcha_site_key else {}
 
-    def challenge(self, letter_id: int, *, dear: bool, forced: bool = False) -> dict[str, Any]:
+    def challenge(self, letter_id: LetterId, *, dear: bool, forced: bool = False) -> dict[str, Any]:
         """Return what ``/captcha/challenge`` answers, as JSON; ``forced`` means: also where the settings say not to.
 
         An ALTCHA challenge (``parameters``, ``signature``), or ``{"kind": "hcaptcha", "site_key": …}``, or
@@ -61,7 +62,7 @@ class Captchas:
             return {"kind": "hcaptcha", "site_key": site_key}
         return self._pow.challenge(letter_id, dear=dear)
 
-    def draw(self, letter_id: int, *, dear: bool) -> Drawn:
+    def draw(self, letter_id: LetterId, *, dear: bool) -> DrawnCode:
         """Return a code to read and type; it must be typed within ten minutes."""
         return self._drawn.draw(letter_id, dear=dear)
 
@@ -76,7 +77,7 @@ class Captchas:
         return self._drawn.nonce(form.get(DRAWN_FIELD, ""))
 
     async def check(
-        self, form: Mapping[str, str], letter_id: int, *, drawn: bool = True, forced: bool = False
+        self, form: Mapping[str, str], letter_id: LetterId, *, drawn: bool = True, forced: bool = False
     ) -> Result:
         """Return the first answer in ``form`` that passes, or else why the last one did not.
 
@@ -94,5 +95,5 @@ class Captchas:
             result = self._read(form, letter_id) if drawn else Refusal.WRONG
         return result
 
-    def _read(self, form: Mapping[str, str], letter_id: int) -> Result:
+    def _read(self, form: Mapping[str, str], letter_id: LetterId) -> Result:
         return self._drawn.check(form.get(DRAWN_FIELD, ""), form[CODE_FIELD], letter_id)

@@ -17,9 +17,10 @@ from datetime import UTC, datetime, timedelta
 from itsdangerous import BadSignature, Signer
 
 from petition.captcha import picture
-from petition.captcha.model import NONCE_BYTES, Drawn, Passed, Refusal, Result
+from petition.captcha.model import NONCE_BYTES, DrawnCode, Passed, Refusal, Result
 from petition.captcha.pool import Pool
 from petition.core.encryption import derive
+from petition.core.ids import LetterId
 
 LIFETIME = timedelta(minutes=10)
 LETTERS, DEAR_LETTERS = 5, 8
@@ -35,7 +36,7 @@ _LOOKS_LIKE = str.maketrans(picture.CYRILLIC, picture.ALPHABET, " \t\u00a0-â€â€
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    letter: int
+    letter_id: LetterId
     dear: bool
     expires: int
     nonce: bytes
@@ -61,10 +62,10 @@ class DrawnCodes:
         self._normal = Pool(lambda: _drawn(LETTERS), 8)
         self._dear = Pool(lambda: _drawn(DEAR_LETTERS), 4)
 
-    def draw(self, letter_id: int, *, dear: bool) -> Drawn:
+    def draw(self, letter_id: LetterId, *, dear: bool) -> DrawnCode:
         """Return a fresh code as picture and token."""
         answer, png = (self._dear if dear else self._normal).take()
-        return Drawn(
+        return DrawnCode(
             token=self.token(answer, letter_id, dear=dear),
             png=png,
             length=len(answer),
@@ -72,7 +73,7 @@ class DrawnCodes:
             height=picture.HEIGHT,
         )
 
-    def token(self, answer: str, letter_id: int, *, dear: bool) -> str:
+    def token(self, answer: str, letter_id: LetterId, *, dear: bool) -> str:
         """Return the token under which ``answer`` will be accepted."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         expires = int((datetime.now(UTC) + self._lifetime).timestamp())
@@ -80,14 +81,14 @@ class DrawnCodes:
         stub = _STUB.pack(letter_id, dear, expires, nonce, digest)
         return self._signer.sign(base64.urlsafe_b64encode(stub).rstrip(b"=")).decode()
 
-    def check(self, text: str, typed: str, letter_id: int) -> Result:
+    def check(self, text: str, typed: str, letter_id: LetterId) -> Result:
         """Tell whether ``typed`` is what the picture of the token ``text`` shows, for this letter."""
         token = self._read(text)
         if token is None:
             return Refusal.WRONG
         if token.expired:
             return Refusal.EXPIRED
-        if token.letter != letter_id:
+        if token.letter_id != letter_id:
             return Refusal.OTHER_LETTER
         answer = normal(typed)
         matches = [hmac.compare_digest(_digest(key, token.nonce, answer), token.digest) for key in self._answer_keys]

@@ -35,7 +35,7 @@ class Verifier(Protocol):
         """Ask hCaptcha; return whatever the package makes of the answer."""
 
 
-class Hosted:
+class HCaptchaService:
     """Asks hCaptcha about an answer. Never tells it the visitor's address."""
 
     def __init__(

@@ -42,7 +42,7 @@ Result = Passed | Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnCode:
     """A code to read and type: ``token`` goes into the hidden field ``drawn``, ``png`` onto the page."""
 
     token: str

@@ -21,6 +21,7 @@ import altcha
 from petition.captcha.model import Passed, Refusal, Result, nonce_of
 from petition.captcha.pool import Pool
 from petition.core.encryption import derive
+from petition.core.ids import LetterId
 
 ALGORITHM = "PBKDF2/SHA-256"
 LIFETIME = timedelta(minutes=20)
@@ -65,7 +66,7 @@ class ProofOfWork:
         self._normal = Pool(lambda: self._derive(price.numbers), 64)
         self._dear = Pool(lambda: self._derive(price.dear_numbers), 16)
 
-    def challenge(self, letter_id: int, *, dear: bool) -> dict[str, Any]:
+    def challenge(self, letter_id: LetterId, *, dear: bool) -> dict[str, Any]:
         """Return a challenge as ALTCHA's JSON: ``parameters`` and ``signature``."""
         ready = (self._dear if dear else self._normal).take()
 
@@ -88,7 +89,7 @@ class ProofOfWork:
         )
         return dict(made.to_dict())
 
-    def check(self, text: str, letter_id: int) -> Result:
+    def check(self, text: str, letter_id: LetterId) -> Result:
         """Tell whether ``text``, base64 of JSON, solves a challenge of ours for this letter."""
         whole = _read(text)
         if whole is None:
@@ -97,7 +98,7 @@ class ProofOfWork:
             return _passed(whole["challenge"], letter_id)
         return self._by_library(whole, letter_id)
 
-    def _by_library(self, whole: Any, letter_id: int) -> Result:
+    def _by_library(self, whole: Any, letter_id: LetterId) -> Result:
         """Check anew what is no plain solution under the newest key; say what is wrong with it."""
         try:
             payload = altcha.Payload.from_dict(whole)
@@ -154,7 +155,7 @@ def _matches(key: bytes, message: bytes, signature: object) -> bool:
     return isinstance(signature, str) and hmac.compare_digest(expected.encode(), signature.encode())
 
 
-def _passed(challenge: dict[str, Any], letter_id: int) -> Result:
+def _passed(challenge: dict[str, Any], letter_id: LetterId) -> Result:
     """Read what we signed ourselves, so that its shape is known."""
     parameters = challenge["parameters"]
     if parameters["data"]["letter"] != letter_id:

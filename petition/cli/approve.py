@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.database import Connection, Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import NotFound
+from petition.core.ids import LetterId, SignatureId
 from petition.moderation import decisions, queries
-from petition.moderation.model import Act
+from petition.moderation.model import Action
 from petition.signatures.model import SignatureState
 
 
-async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> list[int]:
+async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> list[SignatureId]:
     """Let in those of ``ids`` that wait, of whatever letter, in this transaction; return them.
 
     The others have been decided. Raises ``NotFound`` if one of them is no signature's, ``KeyDestroyed`` if the names
@@ -23,10 +24,10 @@ async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> lis
     if unknown := [str(each) for each in ids if each not in known]:
         raise NotFound(f"nothing approved: there is no signature {', '.join(unknown)}")
     waiting = [row for row in places if row["state"] == SignatureState.HELD]
-    approved: list[int] = []
-    for letter, rows in groupby(waiting, key=lambda row: int(row["letter"])):
+    approved: list[SignatureId] = []
+    for letter_id, rows in groupby(waiting, key=lambda row: LetterId(row["letter"])):
         seen = {row["id"]: decisions.ANY_ACT for row in rows}
-        outcome = await decisions.decide(conn, By(None, letter, command=True), wrapper, Act.APPROVE, seen)
+        outcome = await decisions.decide(conn, Actor(None, letter_id, command=True), wrapper, Action.APPROVE, seen)
         approved += outcome.changed
     return approved
 

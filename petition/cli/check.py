@@ -7,10 +7,10 @@ from petition import postgres
 from petition.core import database, i18n
 from petition.core.database import Connection
 from petition.core.errors import PetitionError
-from petition.core.settings import Role, Settings, load
+from petition.core.settings import Process, Settings, load
 from petition.letters import queries as letters
 from petition.letters.model import Counts
-from petition.mail.smtp_connection import Line, NotForThisRelay, RelayDown
+from petition.mail.smtp_connection import RelayDown, RelayRejected, SmtpConnection
 from petition.signatures import counting
 
 # What makes PostgreSQL print rows, addresses or names among them, into its own log.
@@ -33,7 +33,7 @@ def main() -> int:
 async def _all() -> int:
     wrong = 0
     settings: Settings | None = None
-    for role in (Role.WEB, Role.WORKER):
+    for role in (Process.WEB, Process.WORKER):
         try:
             settings = load(role=role)
         except PetitionError as error:
@@ -59,8 +59,8 @@ async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str]]:
         yield "database", finding
     for relay in settings.relays:
         try:
-            await Line(relay, "localhost").probe()
-        except (RelayDown, NotForThisRelay) as error:
+            await SmtpConnection(relay, "localhost").probe()
+        except (RelayDown, RelayRejected) as error:
             yield f"relay {relay.host}:{relay.port}", str(error)
 
 

@@ -13,7 +13,7 @@ from petition.core import database, encryption, i18n, logs
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import PetitionError, Refused
-from petition.core.settings import Role, Settings, load
+from petition.core.settings import Process, Settings, load
 from petition.demo import supervisor
 from petition.drafts import publishing
 from petition.letters import lifecycle, lifecycle_queries, taking_down
@@ -29,7 +29,7 @@ def serve(given: Namespace) -> None:
     """Serve the web until SIGTERM."""
     from petition.web import server  # the server takes a while to import, and only this command needs it
 
-    settings = replace(load(role=Role.WEB, port=given.port), host=given.host)
+    settings = replace(load(role=Process.WEB, port=given.port), host=given.host)
     logs.configure()
     with _database(settings) as ready:
         server.run(ready, given.workers)
@@ -39,7 +39,7 @@ def worker(_given: Namespace) -> None:
     """Deliver mail and keep retention until SIGTERM."""
     from petition.worker import main as working
 
-    settings = load(role=Role.WORKER)
+    settings = load(role=Process.WORKER)
     logs.configure()
     with _database(settings) as ready:
         working.main(ready)
@@ -47,7 +47,7 @@ def worker(_given: Namespace) -> None:
 
 async def migrate(_given: Namespace) -> None:
     """Bring the schema up and say what was applied."""
-    with _database(load(role=Role.TOOL)) as settings:
+    with _database(load(role=Process.TOOL)) as settings:
         applied = await database.migrate(_url(settings))
     _print(*(f"applied {name}" for name in applied) if applied else ["nothing to do"])
 
@@ -118,7 +118,7 @@ async def letter_take_down(given: Namespace) -> None:
         async with db.transaction() as conn:
             letter = await publishing.number_of(conn, given.slug)
             await taking_down.take_down(conn, None, letter, given.really)
-        rows = await taking_down.clear(db, letter, patience=3600)
+        rows = await taking_down.delete_rows(db, letter, patience=3600)
     _print(f"{given.slug}: taken down, {rows} rows deleted")
 
 
@@ -149,7 +149,7 @@ async def signatures_approve(given: Namespace) -> None:
 @asynccontextmanager
 async def _tool() -> AsyncIterator[tuple[Settings, Database]]:
     with ExitStack() as stack:
-        settings = stack.enter_context(_database(load(role=Role.TOOL)))
+        settings = stack.enter_context(_database(load(role=Process.TOOL)))
         async with database.opened(_url(settings), most=2) as db:
             yield settings, db
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from petition.cli import commands
 from petition.core.errors import ImportRefused, PetitionError
-from petition.letters.lifecycle import Move
+from petition.letters.lifecycle import StateChange
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,10 +95,10 @@ def _letter(parser: argparse.ArgumentParser) -> None:
     give.add_argument("folder", type=Path, metavar="DIR")
     give.set_defaults(run=commands.letter_export)
     for move, told in (
-        (Move.CLOSE, "take no more signatures"),
-        (Move.REOPEN, "take signatures again; possible until 30 days after closing"),
-        (Move.ARCHIVE, "make a closed letter read-only"),
-        (Move.UNARCHIVE, "take it out of the archive"),
+        (StateChange.CLOSE, "take no more signatures"),
+        (StateChange.REOPEN, "take signatures again; possible until 30 days after closing"),
+        (StateChange.ARCHIVE, "make a closed letter read-only"),
+        (StateChange.UNARCHIVE, "take it out of the archive"),
     ):
         one = commands_.add_parser(move.value, help=told)
         one.add_argument("slug", metavar="SLUG")

@@ -11,7 +11,7 @@ from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError
 from petition.exports import whole_letter
 from petition.exports.whole_letter import Format
 from petition.imports import adding
-from petition.imports.adding import Report, Target
+from petition.imports.adding import ImportReport, Target
 from petition.letters import queries as letters
 from petition.letters.keys import keys_of
 from petition.letters.model import State
@@ -32,7 +32,7 @@ async def import_csv(database: Database, wrapper: Wrapper, slug: str, path: Path
         async with database.transaction() as conn:
             row = await _letter(conn, slug)
             target = Target(row["id"], keys_of(row, wrapper), row["rules_version"])
-            report = await adding.take_in(conn, target, source, dry_run=dry_run, progress=progress)
+            report = await adding.add_rows(conn, target, source, dry_run=dry_run, progress=progress)
     _say(_told(report, dry_run=dry_run))
 
 
@@ -69,7 +69,7 @@ async def _letter(conn: Connection, slug: str) -> Record:
     return row
 
 
-def _told(report: Report, *, dry_run: bool) -> str:
+def _told(report: ImportReport, *, dry_run: bool) -> str:
     verb = "would add" if dry_run else "added"
     lines = [
         f"{report.rows} rows read",

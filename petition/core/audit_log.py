@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from petition.core.database import Connection
 from petition.core.errors import Gone
 from petition.core.i18n import N_
+from petition.core.ids import BulkActId, LetterId, LogId, OrganizerId
 
 TOO_LATE = N_("This has changed in the meantime. The page shows how it is now.")
 
@@ -30,29 +31,29 @@ WHERE $3 = 'letter.take_down' OR NOT EXISTS (SELECT FROM held WHERE state = 'gon
 """
 
 
-async def hold(conn: Connection, letter: int) -> None:
+async def hold_letter(conn: Connection, letter_id: LetterId) -> None:
     """Keep a letter from being taken down until this transaction ends; for what adds rows and is no act by itself.
 
     Raises ``Gone``.
     """
-    if await conn.fetchval(HOLD, letter) == "gone":
+    if await conn.fetchval(HOLD, letter_id) == "gone":
         raise Gone("the letter was taken down")
 
 
-async def write(
+async def record(
     conn: Connection,
-    organizer: int | None,
-    letter: int | None,
+    organizer_id: OrganizerId | None,
+    letter_id: LetterId | None,
     act: str,
     *,
     ids: Iterable[int] = (),
     before: str = "",
     after: str = "",
     reason: str | None = None,
-    campaign: int | None = None,
-    undoes: int | None = None,
+    bulk_act_id: BulkActId | None = None,
+    undoes: LogId | None = None,
     command: bool = False,
-) -> int:
+) -> LogId:
     """Write down one act; return the row's id. Raises ``Gone`` if the letter was taken down meanwhile.
 
     ``organizer`` is None for the worker and for commands, ``letter`` None for what concerns the installation. ``act``
@@ -60,8 +61,8 @@ async def write(
     ``campaign`` is what it was a step of, ``undoes`` the row that it takes back; ``command`` says
     that it was done at the command line.
     """
-    told = before, after, reason, campaign, undoes, command
-    row: int | None = await conn.fetchval(WRITE, organizer, letter, act, list(ids), *told)
+    told = before, after, reason, bulk_act_id, undoes, command
+    row: LogId | None = await conn.fetchval(WRITE, organizer_id, letter_id, act, list(ids), *told)
     if row is None:
         raise Gone("the letter was taken down")
     return row
@@ -71,15 +72,15 @@ async def write(
 class Whose:
     """Who steers an import, of which letter."""
 
-    organizer: int
-    letter: int
+    organizer_id: OrganizerId
+    letter_id: LetterId
 
 
 @dataclass(frozen=True, slots=True)
-class By:
+class Actor:
     """Who acts, on which letter, and as part of which campaign."""
 
-    organizer: int | None
-    letter: int
-    campaign: int | None = None
+    organizer_id: OrganizerId | None
+    letter_id: LetterId
+    bulk_act_id: BulkActId | None = None
     command: bool = False  # at the command line, where nobody is an organizer

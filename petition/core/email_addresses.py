@@ -19,7 +19,7 @@ INVALID = N_("This e-mail address is incomplete. It should look like name@exampl
 TOO_LONG = N_("This e-mail address is too long.")
 # Such a name at a domain that we know is as validate_email would find it, and most are: that takes 2 µs instead of 60.
 _PLAIN = re.compile(r"(?=.{1,64}@)([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@([A-Za-z0-9.-]+)")
-MOST_DOMAINS = 10_000  # that are remembered while a list is read
+MAX_DOMAINS = 10_000  # that are remembered while a list is read
 LENGTH = 254  # octets; RFC 3696, erratum 1690
 
 
@@ -83,7 +83,7 @@ class Domains:
         if found is None:
             return parse(typed)
         if found[2] not in self._known:
-            if len(self._known) > MOST_DOMAINS:
+            if len(self._known) > MAX_DOMAINS:
                 self._known.clear()
             self._known[found[2]] = _ascii_domain(found[2])
         domain = self._known[found[2]]

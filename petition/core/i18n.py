@@ -122,13 +122,13 @@ class Languages(Mapping[str, Language]):
 
 
 # A language tag, or "*", and its weight (RFC 9110, 12.4.2 and 12.5.4).
-_WANTED = re.compile(r"([A-Za-z0-9*-]+)(?:\s*;\s*[qQ]=([01](?:\.[0-9]{0,3})?))?")
+_QUALITY = re.compile(r"([A-Za-z0-9*-]+)(?:\s*;\s*[qQ]=([01](?:\.[0-9]{0,3})?))?")
 
 
 def _parse_accept(header: str) -> list[tuple[str, float]]:
     pairs = []
     for part in header[:500].split(","):
-        found = _WANTED.fullmatch(part.strip())
+        found = _QUALITY.fullmatch(part.strip())
         if found:
             pairs.append((found[1], float(found[2] or 1)))
     return pairs
@@ -156,6 +156,6 @@ def _load_one(folder: Path, code: str) -> Language:
         raise SettingsError(f"the catalogue of {code!r} cannot be read: {error}") from None
 
 
-def said(texts: Texts, lang: str) -> tuple[str, str]:
+def pick_language(texts: Texts, lang: str) -> tuple[str, str]:
     """Return (language, text) for a reader of ``lang``: in that language, or the first there is; ("", "") if none."""
     return (lang, texts[lang]) if texts.get(lang) else next(iter(texts.items()), ("", ""))

@@ -20,7 +20,7 @@ EXTRAS = frozenset(
     {"attempt", "code", "count", "job", "migration", "ms", "pid", "port", "relay", "route", "seconds", "status", "task"}
 )
 OURS = "petition"
-MOST_FRAMES = 12
+MAX_FRAMES = 12
 
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
 _VALUES = re.compile(r"[\n\r<({\['\"%=:]")  # whatever follows one of these may be a value
@@ -74,7 +74,7 @@ def describe(error: BaseException) -> dict[str, object]:
     """Return the classes of ``error`` and of what caused it, and its innermost frames as "file:line function"."""
     return {
         "error": [_class_name(each) for each in _chain(error)],
-        "frames": [frame for each in _chain(error) for frame in _frames(each.__traceback__)][:MOST_FRAMES],
+        "frames": [frame for each in _chain(error) for frame in _frames(each.__traceback__)][:MAX_FRAMES],
     }
 
 

@@ -8,24 +8,25 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from petition.core.database import Connection
+from petition.core.ids import LetterId
 
-ADD_JOB = """
+ENQUEUE = """
 INSERT INTO outbox (letter, purpose, digest, sealed, lang, details) VALUES ($1, $2, $3, $4, $5, $6)
 """
 
 
 @dataclass(frozen=True, slots=True)
-class DirectJob:
+class DirectMailJob:
     """What a writer is told of the outbox row; the address stays with the worker."""
 
-    letter: int | None
+    letter_id: LetterId | None
     digest: bytes = field(repr=False)
     lang: str
     details: Mapping[str, object] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class DirectMail:
+class MailContent:
     """What a mail is made of: a folder below ``templates/email`` and what its templates are given.
 
     ``base_url``, ``lang``, ``controller`` and ``never_link`` (None where ``heeds_never`` is False) are given as well.
@@ -38,18 +39,18 @@ class DirectMail:
 
 
 # Asked anew each time the mail is tried, outside a transaction. None: no mail is due (any more).
-Writer = Callable[[Connection, DirectJob], Awaitable[DirectMail | None]]
+MailWriter = Callable[[Connection, DirectMailJob], Awaitable[MailContent | None]]
 
 
-async def add_job(
+async def enqueue(
     conn: Connection,
     purpose: str,
     digest: bytes,
     sealed: bytes,
     lang: str,
     *,
-    letter: int | None = None,
+    letter_id: LetterId | None = None,
     details: dict[str, object] | None = None,
 ) -> None:
     """Ask the worker for a mail to a sealed address; it decides whether one goes out."""
-    await conn.execute(ADD_JOB, letter, purpose, digest, sealed, lang, details)
+    await conn.execute(ENQUEUE, letter_id, purpose, digest, sealed, lang, details)

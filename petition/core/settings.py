@@ -16,7 +16,7 @@ from petition.core.secret_files import Secrets
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Role(StrEnum):
+class Process(StrEnum):
     """Which process reads the settings: only the worker is given the private key and the relays."""
 
     WEB = "web"
@@ -78,7 +78,7 @@ class Limits:
 class Settings:
     """What one process runs with. Secrets do not show in ``repr``."""
 
-    role: Role
+    role: Process
     database_url: str | None = field(repr=False)
     data_dir: Path
     host: str
@@ -119,12 +119,12 @@ class Settings:
         return frozenset(origins)
 
 
-def load(environ: Mapping[str, str] | None = None, *, role: Role, port: int | None = None) -> Settings:
+def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int | None = None) -> Settings:
     """Read the settings of one process.
 
     ``port`` overrides ``PORT`` (the command line's). Raises ``SettingsError`` naming the setting that is wrong.
     """
-    reader = _Reader(os.environ if environ is None else environ)
+    reader = _EnvironmentReader(os.environ if environ is None else environ)
     listen = port if port is not None else reader.number("PORT", 8000)
     if listen > 65535:
         raise SettingsError(f"PORT must be at most 65535, not {listen}")
@@ -135,7 +135,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Role, port: int | No
     public, private = _contact_keys(reader, own, role)
     captcha, hcaptcha = _captcha(reader, loopback)
     controller = reader.text("CONTROLLER")
-    if not controller and not loopback and role is not Role.TOOL:
+    if not controller and not loopback and role is not Process.TOOL:
         raise SettingsError("CONTROLLER must say who is responsible for the data: a name and a contact")
     onion = reader.text("ONION_URL")
     return Settings(
@@ -149,7 +149,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Role, port: int | No
         secret_keys=_secret_keys(reader, own),
         contact_public_key=public,
         contact_private_key=private,
-        relays=_relays(reader) if role is Role.WORKER else (),
+        relays=_relays(reader) if role is Process.WORKER else (),
         mail_from=_mail_from(reader, role),
         captcha=captcha,
         hcaptcha=hcaptcha,
@@ -161,7 +161,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Role, port: int | No
     )
 
 
-class _Reader:
+class _EnvironmentReader:
     """The environment; a secret may stand in a file named by ``NAME_FILE`` instead."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -233,7 +233,7 @@ def _base_url(url: str, name: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, usual} else "")
 
 
-def _secret_keys(reader: _Reader, own: Secrets | None) -> tuple[str, ...]:
+def _secret_keys(reader: _EnvironmentReader, own: Secrets | None) -> tuple[str, ...]:
     given = reader.secret("SECRET_KEY")
     if given is None:
         if own is None:
@@ -245,17 +245,17 @@ def _secret_keys(reader: _Reader, own: Secrets | None) -> tuple[str, ...]:
     return keys
 
 
-def _contact_keys(reader: _Reader, own: Secrets | None, role: Role) -> tuple[str, str | None]:
+def _contact_keys(reader: _EnvironmentReader, own: Secrets | None, role: Process) -> tuple[str, str | None]:
     public = reader.secret("CONTACT_PUBLIC_KEY")
-    private = reader.secret("CONTACT_PRIVATE_KEY") if role is Role.WORKER else None
+    private = reader.secret("CONTACT_PRIVATE_KEY") if role is Process.WORKER else None
     if public is None:
         if own is None:
             raise SettingsError("CONTACT_PUBLIC_KEY is not set; `petition keys` makes a pair")
         public = own.contact_public_key()
-        if role is Role.WORKER and private is None:
+        if role is Process.WORKER and private is None:
             private = own.contact_private_key()
     _check_key("CONTACT_PUBLIC_KEY", public)
-    if role is Role.WORKER:
+    if role is Process.WORKER:
         if private is None:
             raise SettingsError("CONTACT_PRIVATE_KEY is not set: without it the worker cannot open any address")
         _check_key("CONTACT_PRIVATE_KEY", private)
@@ -269,7 +269,7 @@ def _check_key(name: str, key: str) -> None:
         raise SettingsError(f"{name} must be 64 hexadecimal digits; `petition keys` makes a pair")
 
 
-def _relays(reader: _Reader) -> tuple[Relay, ...]:
+def _relays(reader: _EnvironmentReader) -> tuple[Relay, ...]:
     urls = reader.secret("SMTP_URLS")
     if urls is None:
         raise SettingsError("SMTP_URLS is not set: the worker has no relay to send mail through")
@@ -296,14 +296,14 @@ def parse_relay(url: str) -> Relay:
     )
 
 
-def _mail_from(reader: _Reader, role: Role) -> str | None:
+def _mail_from(reader: _EnvironmentReader, role: Process) -> str | None:
     sender = reader.text("MAIL_FROM")
-    if sender is None and role is Role.WORKER:
+    if sender is None and role is Process.WORKER:
         raise SettingsError("MAIL_FROM is not set: mail needs a sender")
     return sender
 
 
-def _captcha(reader: _Reader, loopback: bool) -> tuple[Captcha, HCaptcha | None]:
+def _captcha(reader: _EnvironmentReader, loopback: bool) -> tuple[Captcha, HCaptcha | None]:
     text = reader.text("CAPTCHA") or "pow"
     try:
         captcha = Captcha(text)
@@ -327,7 +327,7 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise SettingsError(f"TRUSTED_PROXIES: {error}") from None
 
 
-def _limits(reader: _Reader) -> Limits:
+def _limits(reader: _EnvironmentReader) -> Limits:
     standard = Limits()
     return Limits(
         network=reader.number("LIMIT_NETWORK", standard.network),

@@ -3,9 +3,6 @@
 import re
 import unicodedata
 
-_BIGINT = 2**63
-
-
 # Zero-width space, word joiner, BOM, soft hyphen: they come along with pasted text and mean nothing in a name.
 _STRIPPED = dict.fromkeys((0x200B, 0x2060, 0xFEFF, 0x00AD))
 _NOT_LETTERS = re.compile("[^A-Za-z]+")  # in ASCII
@@ -14,7 +11,7 @@ _JOINERS = re.compile("[\u200c\u200d]+")
 _SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 # Putting marks into their order takes time by the square of their number (three seconds for 30,000 in a row), and no
 # short text is as long as this before it is cleaned.
-LONGEST = 1000  # characters
+MAX_LENGTH = 1000  # characters
 # Words of ASCII and Russian letters, one space apart: nothing is to be cleaned in most texts.
 _CLEAN = re.compile("[!-~А-яЁё«»№–—]+(?: [!-~А-яЁё«»№–—]+)*")
 _EDGES = " \t\r\n\u2028\u2029"
@@ -37,7 +34,7 @@ def clean(text: str) -> str:
     ``has_direction_mark`` to find. Cleaning twice changes nothing. What stands behind ``LONGEST`` is left out: so long
     a text fits into no short field.
     """
-    text = text[:LONGEST]
+    text = text[:MAX_LENGTH]
     if _CLEAN.fullmatch(text):
         return text
     if text.isascii():
@@ -81,13 +78,3 @@ def _joiner_between_letters(match: re.Match[str]) -> str:
 
 def _is_letter(character: str) -> bool:
     return character != "" and unicodedata.category(character)[0] in "LM"
-
-
-def _number(text: str) -> int | None:
-    """Return a positive number that the database can hold."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) < _BIGINT else None
-
-
-def id_of(text: str) -> int | None:
-    """Return the id in an address or a field, or None if it is none."""
-    return _number(text)

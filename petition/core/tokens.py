@@ -15,8 +15,9 @@ from itsdangerous.encoding import base64_decode, base64_encode
 
 from petition.core.encryption import derive
 from petition.core.errors import BadToken
+from petition.core.ids import LetterId, SignatureId
 
-_PLACE = struct.Struct(">iq")  # letter, signature
+_TWO_IDS = struct.Struct(">iq")  # letter, signature
 CODE_DIGITS = 6
 
 
@@ -36,29 +37,32 @@ class Tokens:
         }
         self._code_keys = [derive(each, "code") for each in secrets_newest_first]
 
-    def for_signature(self, letter: int, signature: int) -> str:
+    def for_signature(self, letter_id: LetterId, signature_id: SignatureId) -> str:
         """Return the token that confirms a pending signature and later opens the signatory's own page."""
-        return self._make("signature", _PLACE.pack(letter, signature))
+        return self._make("signature", _TWO_IDS.pack(letter_id, signature_id))
 
-    def read_signature(self, token: str) -> tuple[int, int]:
-        """Return (letter, signature). Raises ``BadToken``."""
-        return self._place("signature", token)
+    def read_signature(self, token: str) -> tuple[LetterId, SignatureId]:
+        """Return the ids of the letter and the signature. Raises ``BadToken``."""
+        letter_id, signature_id = self._read_pair("signature", token)
+        return LetterId(letter_id), SignatureId(signature_id)
 
-    def for_second(self, letter: int, signature: int) -> str:
+    def for_second(self, letter_id: LetterId, signature_id: SignatureId) -> str:
         """Return the token mailed to another address of an organization: it says yes, and opens nothing."""
-        return self._make("second", _PLACE.pack(letter, signature))
+        return self._make("second", _TWO_IDS.pack(letter_id, signature_id))
 
-    def read_second(self, token: str) -> tuple[int, int]:
-        """Return (letter, signature). Raises ``BadToken``."""
-        return self._place("second", token)
+    def read_second(self, token: str) -> tuple[LetterId, SignatureId]:
+        """Return the ids of the letter and the signature. Raises ``BadToken``."""
+        letter_id, signature_id = self._read_pair("second", token)
+        return LetterId(letter_id), SignatureId(signature_id)
 
-    def for_preview(self, letter: int, link: int) -> str:
+    def for_preview(self, letter_id: LetterId, link: int) -> str:
         """Return the token that shows people outside a draft, as long as the link's row is there."""
-        return self._make("preview", _PLACE.pack(letter, link))
+        return self._make("preview", _TWO_IDS.pack(letter_id, link))
 
-    def read_preview(self, token: str) -> tuple[int, int]:
-        """Return (letter, link). Raises ``BadToken``."""
-        return self._place("preview", token)
+    def read_preview(self, token: str) -> tuple[LetterId, int]:
+        """Return the id of the letter and the number of the link. Raises ``BadToken``."""
+        letter_id, link = self._read_pair("preview", token)
+        return LetterId(letter_id), link
 
     def for_never(self, suppression_digest: bytes) -> str:
         """Return the token of a "never mail me again" link: it holds a keyed digest of the address."""
@@ -68,23 +72,23 @@ class Tokens:
         """Return the suppression digest. Raises ``BadToken``."""
         return self._read("never", token)
 
-    def code(self, letter: int, signature: int) -> str:
+    def code(self, letter_id: LetterId, signature_id: SignatureId) -> str:
         """Return the six digits that confirm this pending signature when typed."""
-        return _code(self._code_keys[0], letter, signature)
+        return _code(self._code_keys[0], letter_id, signature_id)
 
-    def is_code(self, typed: str, letter: int, signature: int) -> bool:
+    def is_code(self, typed: str, letter_id: LetterId, signature_id: SignatureId) -> bool:
         """Tell in constant time whether ``typed`` is the code of this pending signature."""
         matches = [
-            hmac.compare_digest(_code(key, letter, signature).encode(), typed.encode()) for key in self._code_keys
+            hmac.compare_digest(_code(key, letter_id, signature_id).encode(), typed.encode()) for key in self._code_keys
         ]
         return any(matches)
 
-    def _place(self, purpose: str, token: str) -> tuple[int, int]:
+    def _read_pair(self, purpose: str, token: str) -> tuple[int, int]:
         payload = self._read(purpose, token)
-        if len(payload) != _PLACE.size:
+        if len(payload) != _TWO_IDS.size:
             raise BadToken("this link is not complete")
-        letter, signature = _PLACE.unpack(payload)
-        return letter, signature
+        first, second = _TWO_IDS.unpack(payload)
+        return first, second
 
     def _make(self, purpose: str, payload: bytes) -> str:
         text = base64.urlsafe_b64encode(payload).rstrip(b"=")
@@ -102,6 +106,6 @@ class Tokens:
             raise BadToken("this link is not one of ours, or was cut off") from None
 
 
-def _code(key: bytes, letter: int, signature: int) -> str:
-    mac = hmac.digest(key, _PLACE.pack(letter, signature), hashlib.sha256)
+def _code(key: bytes, letter_id: LetterId, signature_id: SignatureId) -> str:
+    mac = hmac.digest(key, _TWO_IDS.pack(letter_id, signature_id), hashlib.sha256)
     return str(int.from_bytes(mac[:8], "big") % 10**CODE_DIGITS).zfill(CODE_DIGITS)

@@ -15,8 +15,8 @@ from email.message import EmailMessage
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-MOST_MAILS = 1000
-MOST_BYTES = 1_000_000  # of one mail
+MAX_MAILS = 1000
+MAX_BYTES = 1_000_000  # of one mail
 _LINK = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]")
 
 
@@ -56,7 +56,7 @@ class Inbox:
     """Keeps mails; what ``aiosmtpd`` calls a handler."""
 
     def __init__(self) -> None:
-        self._mails: deque[Mail] = deque(maxlen=MOST_MAILS)
+        self._mails: deque[Mail] = deque(maxlen=MAX_MAILS)
         self._received = 0
 
     @property
@@ -88,7 +88,7 @@ async def receiving(inbox: Inbox) -> AsyncIterator[int]:
     logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's; it would name every address
 
     def serve_one() -> SMTP:
-        return SMTP(inbox, hostname="localhost", loop=loop, enable_SMTPUTF8=True, data_size_limit=MOST_BYTES)
+        return SMTP(inbox, hostname="localhost", loop=loop, enable_SMTPUTF8=True, data_size_limit=MAX_BYTES)
 
     server = await loop.create_server(serve_one, "127.0.0.1", 0)
     try:

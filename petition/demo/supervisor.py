@@ -13,7 +13,7 @@ from pathlib import Path
 from petition import postgres
 from petition.core import i18n
 from petition.core.errors import PetitionError
-from petition.core.settings import Role, Settings, load
+from petition.core.settings import Process, Settings, load
 from petition.core.templates import Renderer
 from petition.demo import sample
 from petition.demo.children import PETITION, Child, first_end
@@ -121,7 +121,7 @@ def prepared(port: int | None, data_dir: Path | None, environ: Mapping[str, str]
     own = {name: value for name, value in environ.items() if name not in {"SMTP_URLS", "SMTP_URLS_FILE"}}
     if data_dir is not None:
         own["DATA_DIR"] = str(data_dir.absolute())
-    settings = load(own, role=Role.TOOL, port=_free_port() if port == 0 else port)
+    settings = load(own, role=Process.TOOL, port=_free_port() if port == 0 else port)
     own |= {"DATA_DIR": str(settings.data_dir), "PORT": str(settings.port), "BASE_URL": settings.base_url}
     own.setdefault("MAIL_FROM", SENDER)
     own.pop("DATABASE_URL_FILE", None)

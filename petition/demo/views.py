@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from petition.core.templates import STATIC, Renderer
 from petition.demo.inbox import Inbox, Mail, with_links
-from petition.web.http import policy
+from petition.web.headers import policy
 
 # A mail is untrusted: no script, no form, nothing from elsewhere. Its links lead out of the frame.
 _SANDBOX = "allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
@@ -27,7 +27,7 @@ _HEAD = re.compile(r"<head[^>]*>|<html[^>]*>|<!doctype[^>]*>", re.IGNORECASE)
 _COMMON = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
 
 
-class Mailbox:
+class MailboxPages:
     """The pages of one inbox."""
 
     def __init__(self, inbox: Inbox, renderer: Renderer) -> None:
@@ -117,7 +117,7 @@ class OnlyFromHere:
 
 def create_mailbox(inbox: Inbox, renderer: Renderer, port: int) -> ASGIApp:
     """Return the application that shows ``inbox`` at ``http://localhost:port/``."""
-    mailbox = Mailbox(inbox, renderer)
+    mailbox = MailboxPages(inbox, renderer)
     app = Starlette(routes=mailbox.routes(), exception_handlers={404: mailbox.not_found})
     return OnlyFromHere(app, port)
 

@@ -57,7 +57,7 @@ def _of_frame(draft: Draft, now: datetime) -> Iterator[Finding]:
     if frame.closes_at is not None and frame.closes_at <= now:
         yield Finding(OVER, True)
     for lang, sharing in frame.sharing.items():
-        if sharing.picture and not sharing.alt:
+        if sharing.picture_id and not sharing.alt:
             yield Finding(NO_ALT, True, lang)
     for lang in draft.texts:
         if any(lang not in each.names for each in (*frame.addressees, *frame.initiators)):

@@ -7,6 +7,7 @@ from petition.core.database import Connection
 from petition.core.encryption import Wrapper
 from petition.core.errors import Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId, OrganizerId
 from petition.drafts import draft_fields, publishing, store
 from petition.drafts.slugs import RESERVED, problem_of_slug, suggested
 from petition.letters import queries
@@ -44,8 +45,13 @@ async def free_slug(conn: Connection, title: str) -> str:
 
 
 async def make(
-    conn: Connection, wrapper: Wrapper, by: int, slug: str, titles: Mapping[str, str], languages: tuple[str, ...]
-) -> int:
+    conn: Connection,
+    wrapper: Wrapper,
+    actor_id: OrganizerId,
+    slug: str,
+    titles: Mapping[str, str],
+    languages: tuple[str, ...],
+) -> LetterId:
     """Add a draft whose owner is ``by``; return its id. Raises ``Refused``, its field ``slug`` or ``title.en``, …"""
     fields = {f"title.{lang}": title for lang, title in _checked(titles, languages).items()}
     if not any(fields.values()):
@@ -60,9 +66,9 @@ async def make(
     if row is None:
         raise LookupError("a letter that was just added is gone")
     draft = await store.load(conn, row, languages)
-    await store.write(conn, draft, {name: fields[name] for name in fields if fields[name]}, by)
-    await member_queries.join(conn, letter, by, Role.OWNER)
-    await audit_log.write(conn, by, letter, "letter.make")
+    await store.write(conn, draft, {name: fields[name] for name in fields if fields[name]}, actor_id)
+    await member_queries.join(conn, letter, actor_id, Role.OWNER)
+    await audit_log.record(conn, actor_id, letter, "letter.make")
     return letter
 
 

@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 
 from petition.core.errors import Refused
 from petition.core.i18n import N_
+from petition.core.ids import PictureId
 from petition.core.text_cleaning import clean, has_hidden
 from petition.drafts import letter_toml
-from petition.drafts.letter_toml import MAXIMUM_GOAL, MAXIMUM_NAME, MAXIMUM_NEXT_GOALS, MAXIMUM_PARTIES
-from petition.drafts.letter_toml import MAXIMUM_SENTENCE as LONGEST_SENTENCE
+from petition.drafts.letter_toml import MAX_GOAL, MAX_NAME, MAX_NEXT_GOALS, MAX_PARTIES
+from petition.drafts.letter_toml import MAX_SENTENCE as LONGEST_SENTENCE
 from petition.letters.markdown import TEXT_SIZE, TITLE_LENGTH, has_control, trimmed
 from petition.letters.model import Party, Sharing
 
@@ -42,7 +43,7 @@ _MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class LetterFrame:
     """What surrounds the text."""
 
     goal: int | None = None
@@ -62,7 +63,7 @@ def fields_of(languages: Collection[str]) -> list[str]:
     return [*(f"{name}.{lang}" for lang in languages for name in (*OF_TEXT, *OF_SHARING)), *FRAME]
 
 
-def written(frame: Frame, texts: Texts, languages: Collection[str]) -> dict[str, str]:
+def written(frame: LetterFrame, texts: Texts, languages: Collection[str]) -> dict[str, str]:
     """Return every field of a letter."""
     fields = {
         "goal": str(frame.goal or ""),
@@ -76,7 +77,7 @@ def written(frame: Frame, texts: Texts, languages: Collection[str]) -> dict[str,
         fields[f"title.{lang}"], fields[f"text.{lang}"] = texts.get(lang, ("", ""))
         sharing = frame.sharing.get(lang) or Sharing()
         fields[f"sharing.{lang}"], fields[f"alt.{lang}"] = sharing.text, sharing.alt
-        fields[f"picture.{lang}"] = str(sharing.picture or "")
+        fields[f"picture.{lang}"] = str(sharing.picture_id or "")
     return fields
 
 
@@ -91,14 +92,16 @@ def read_parties(value: str) -> tuple[Party, ...]:
     return tuple(Party(row["names"], row["url"]) for row in json.loads(value or "[]"))
 
 
-def read_frame(fields: Mapping[str, str], languages: Collection[str]) -> Frame:
+def read_frame(fields: Mapping[str, str], languages: Collection[str]) -> LetterFrame:
     """Return what surrounds the text, out of canonical fields."""
     closes_at = fields["closes_at"]
     sharing = {
-        lang: Sharing(fields[f"sharing.{lang}"], int(fields[f"picture.{lang}"] or 0) or None, fields[f"alt.{lang}"])
+        lang: Sharing(
+            fields[f"sharing.{lang}"], PictureId(int(fields[f"picture.{lang}"] or 0)) or None, fields[f"alt.{lang}"]
+        )
         for lang in languages
     }
-    return Frame(
+    return LetterFrame(
         goal=int(fields["goal"] or 0) or None,
         next_goals=tuple(int(each) for each in fields["next_goals"].split()),
         closes_at=datetime.fromisoformat(closes_at).replace(tzinfo=UTC) if closes_at else None,
@@ -151,7 +154,7 @@ def _number(value: str) -> int | None:
     """Return a goal, however its digits are grouped: by threes, or not at all. "12.5" is none."""
     digits = re.sub(r"(?<=[0-9])[\s.,'’](?=[0-9]{3}(?![0-9]))", "", value.strip())
     number = int(digits) if re.fullmatch("[0-9]{1,10}", digits) else 0
-    return number if 0 < number <= MAXIMUM_GOAL else None
+    return number if 0 < number <= MAX_GOAL else None
 
 
 def _goal(value: str) -> str:
@@ -171,7 +174,7 @@ def _goals(value: str) -> str:
     for parts in (marked if len(marked) > 1 else [], re.split(r"[\s;,]+", text)):
         numbers = [_number(each) for each in parts if each]
         rising = [each for each in numbers if each is not None]
-        if rising and len(rising) == len(numbers) <= MAXIMUM_NEXT_GOALS and letter_toml.rises(0, rising):
+        if rising and len(rising) == len(numbers) <= MAX_NEXT_GOALS and letter_toml.rises(0, rising):
             return " ".join(map(str, rising))
     raise Refused(BAD_GOALS)
 
@@ -215,7 +218,7 @@ def checked_party(names: Mapping[str, str], url: str) -> Party | None:
         return None
     if not given:
         raise Refused(NO_NAME)
-    if any(len(each) > MAXIMUM_NAME or has_hidden(each) for each in given.values()):
+    if any(len(each) > MAX_NAME or has_hidden(each) for each in given.values()):
         raise Refused(BAD_NAME)
     if url and not re.match(r"[a-z]+:", url, re.IGNORECASE):
         url = f"https://{url}"
@@ -227,7 +230,7 @@ def checked_party(names: Mapping[str, str], url: str) -> Party | None:
 def checked_parties(rows: Collection[Party | None]) -> str:
     """Return the canonical form of a form's rows, the empty ones left out. Raises ``Refused``."""
     parties = [each for each in rows if each is not None]
-    if len(parties) > MAXIMUM_PARTIES:
+    if len(parties) > MAX_PARTIES:
         raise Refused(MANY_PARTIES)
     return written_parties(parties)
 

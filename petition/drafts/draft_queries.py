@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, OrganizerId
 
 EDITS = """
 SELECT e.field, e.value, e.at, e.organizer, o.name
@@ -46,37 +47,39 @@ AND NOT EXISTS (
 """
 
 
-async def edits(conn: Connection, letter: int) -> list[Record]:
+async def edits(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return (field, value, at, organizer, name) of every field that was ever touched."""
-    return await conn.fetch(EDITS, letter)
+    return await conn.fetch(EDITS, letter_id)
 
 
-async def edit(conn: Connection, letter: int, waiting: Mapping[str, str | None], by: int | None) -> None:
+async def edit(
+    conn: Connection, letter_id: LetterId, waiting: Mapping[str, str | None], actor_id: OrganizerId | None
+) -> None:
     """Note that ``by`` has just written these fields; the values wait for readers, None where none does."""
-    await conn.executemany(EDIT, [(letter, name, value, by) for name, value in sorted(waiting.items())])
+    await conn.executemany(EDIT, [(letter_id, name, value, actor_id) for name, value in sorted(waiting.items())])
 
 
-async def settle(conn: Connection, letter: int) -> None:
+async def settle(conn: Connection, letter_id: LetterId) -> None:
     """Forget what waited: it has been shown to readers."""
-    await conn.execute(SETTLE, letter)
+    await conn.execute(SETTLE, letter_id)
 
 
-async def set_translation(conn: Connection, letter: int, lang: str, text: tuple[str, str]) -> None:
+async def set_translation(conn: Connection, letter_id: LetterId, lang: str, text: tuple[str, str]) -> None:
     """Replace the working text (title, Markdown) of one language; an empty one goes."""
     if any(text):
-        await conn.execute(SET_TRANSLATION, letter, lang, *text)
+        await conn.execute(SET_TRANSLATION, letter_id, lang, *text)
     else:
-        await conn.execute(DROP_TRANSLATION, letter, lang)
+        await conn.execute(DROP_TRANSLATION, letter_id, lang)
 
 
-async def add_picture(conn: Connection, letter: int, number: int, picture_type: str, content: bytes) -> None:
+async def add_picture(conn: Connection, letter_id: LetterId, number: int, picture_type: str, content: bytes) -> None:
     """Keep a picture; harmless if it is there."""
-    await conn.execute(ADD_PICTURE, letter, number, picture_type, content)
+    await conn.execute(ADD_PICTURE, letter_id, number, picture_type, content)
 
 
-async def picture(conn: Connection, letter: int, number: int) -> Record | None:
+async def picture(conn: Connection, letter_id: LetterId, number: int) -> Record | None:
     """Return (type, content) of a picture, also of one that readers do not see yet."""
-    return await conn.fetchrow(PICTURE, letter, number)
+    return await conn.fetchrow(PICTURE, letter_id, number)
 
 
 async def public_picture(conn: Connection, slug: str, number: int) -> Record | None:
@@ -84,11 +87,11 @@ async def public_picture(conn: Connection, slug: str, number: int) -> Record | N
     return await conn.fetchrow(PUBLIC_PICTURE, slug, number)
 
 
-async def pictures(conn: Connection, letter: int) -> Sequence[Record]:
+async def pictures(conn: Connection, letter_id: LetterId) -> Sequence[Record]:
     """Return (id, type, content) of every picture of a letter."""
-    return await conn.fetch(PICTURES, letter)
+    return await conn.fetch(PICTURES, letter_id)
 
 
-async def drop_unused_pictures(conn: Connection, letter: int) -> None:
+async def drop_unused_pictures(conn: Connection, letter_id: LetterId) -> None:
     """Delete the pictures that neither readers see nor the draft has."""
-    await conn.execute(DROP_UNUSED_PICTURES, letter)
+    await conn.execute(DROP_UNUSED_PICTURES, letter_id)

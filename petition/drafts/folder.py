@@ -87,7 +87,7 @@ def _read_pictures(folder: Path, languages: Collection[str], problems: list[str]
             continue
         try:
             with path.open("rb") as file:
-                content = file.read(pictures.MOST_BYTES + 1)
+                content = file.read(pictures.MAX_BYTES + 1)
             found[lang] = pictures.type_of(content), content
             if pictures.TYPES[found[lang][0]] != path.suffix[1:]:
                 problems.append(f"{path.name}: is of type {found[lang][0]}, as its name must say")

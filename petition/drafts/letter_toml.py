@@ -13,12 +13,12 @@ from petition.core.text_cleaning import clean, has_hidden
 from petition.drafts.slugs import problem_of_slug
 from petition.letters.model import Party
 
-MAXIMUM_PARTIES = 500
-MAXIMUM_NAME = 200  # characters
-MAXIMUM_URL = 2000  # characters
-MAXIMUM_SENTENCE = 300  # characters of a sharing text, or of a picture's description
-MAXIMUM_NEXT_GOALS = 10
-MAXIMUM_GOAL = 2**31 - 1  # PostgreSQL's integer
+MAX_PARTIES = 500
+MAX_NAME = 200  # characters
+MAX_URL = 2000  # characters
+MAX_SENTENCE = 300  # characters of a sharing text, or of a picture's description
+MAX_NEXT_GOALS = 10
+MAX_GOAL = 2**31 - 1  # PostgreSQL's integer
 
 T = TypeVar("T")
 Table = Mapping[str, Any]
@@ -129,7 +129,7 @@ def _slug(value: object) -> str:
 
 
 def _goal(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAXIMUM_GOAL:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_GOAL:
         raise _Wrong("must be a whole number above 0")
     return value
 
@@ -141,8 +141,8 @@ def rises(goal: int | None, next_goals: Sequence[int]) -> bool:
 
 
 def _goals(value: object) -> tuple[int, ...]:
-    if not isinstance(value, list) or len(value) > MAXIMUM_NEXT_GOALS:
-        raise _Wrong(f"must be a list of at most {MAXIMUM_NEXT_GOALS} whole numbers")
+    if not isinstance(value, list) or len(value) > MAX_NEXT_GOALS:
+        raise _Wrong(f"must be a list of at most {MAX_NEXT_GOALS} whole numbers")
     return tuple(_goal(each) for each in value)
 
 
@@ -163,15 +163,15 @@ def _yes_or_no(value: object) -> bool:
 
 def _name(value: object) -> str:
     name = clean(value) if isinstance(value, str) else ""
-    if not name or has_hidden(name) or len(name) > MAXIMUM_NAME:
-        raise _Wrong(f"must be text of 1–{MAXIMUM_NAME} characters, none of them hidden")
+    if not name or has_hidden(name) or len(name) > MAX_NAME:
+        raise _Wrong(f"must be text of 1–{MAX_NAME} characters, none of them hidden")
     return name
 
 
 def _sentence(value: object) -> str:
     text = clean(value) if isinstance(value, str) else ""
-    if not text or has_hidden(text) or len(text) > MAXIMUM_SENTENCE:
-        raise _Wrong(f"must be text of 1–{MAXIMUM_SENTENCE} characters, none of them hidden")
+    if not text or has_hidden(text) or len(text) > MAX_SENTENCE:
+        raise _Wrong(f"must be text of 1–{MAX_SENTENCE} characters, none of them hidden")
     return text
 
 
@@ -187,7 +187,7 @@ def _sentences(table: Table, key: str, languages: Collection[str], problems: lis
 
 def is_web_address(value: str) -> bool:
     """Tell whether ``value`` is an absolute address of the web that may stand in a link."""
-    if len(value) > MAXIMUM_URL or re.search(r"[\s\x00-\x20\x7f\ud800-\udfff]", value):
+    if len(value) > MAX_URL or re.search(r"[\s\x00-\x20\x7f\ud800-\udfff]", value):
         return False
     try:
         parts = urlsplit(value)
@@ -207,8 +207,8 @@ def _parties(table: Table, key: str, languages: Collection[str], problems: list[
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         problems.append(f"{key}: must be written as [[{key}]], once for each")
         return ()
-    if len(rows) > MAXIMUM_PARTIES:
-        problems.append(f"{key}: has more than {MAXIMUM_PARTIES}")
+    if len(rows) > MAX_PARTIES:
+        problems.append(f"{key}: has more than {MAX_PARTIES}")
         return ()
     return tuple(_party(row, f"{key}[{number}].", languages, problems) for number, row in enumerate(rows, 1))
 

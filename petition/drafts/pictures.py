@@ -10,11 +10,12 @@ from PIL import Image, UnidentifiedImageError
 
 from petition.core.errors import PetitionError
 from petition.core.i18n import N_
+from petition.core.ids import PictureId
 
-MOST_BYTES = 1024 * 1024
-MOST_PIXELS = 24_000_000  # what a telephone takes; decoded some 100 MB for a moment
-LEAST = 200  # pixels on a side: smaller ones are not shown by anyone
-WIDEST = 1200  # pixels on a side, as networks show them
+MAX_BYTES = 1024 * 1024
+MAX_PIXELS = 24_000_000  # what a telephone takes; decoded some 100 MB for a moment
+MIN_PIXELS = 200  # pixels on a side: smaller ones are not shown by anyone
+MAX_SIDE = 1200  # pixels on a side, as networks show them
 TYPES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 _FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 _QUALITIES = (86, 76, 64)
@@ -35,15 +36,15 @@ class BadPicture(PetitionError):
 _ALONE = threading.Lock()
 
 
-def number_of(content: bytes) -> int:
+def number_of(content: bytes) -> PictureId:
     """Return the id of a picture: 62 bits of its SHA-256, never 0."""
-    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 2 | 1
+    return PictureId(int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 2 | 1)
 
 
-def number_in(text: str) -> int | None:
+def number_in(text: str) -> PictureId | None:
     """Return the id in an address, or None if it is none."""
     known = text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < 2**63
-    return int(text) if known else None
+    return PictureId(int(text)) if known else None
 
 
 def type_of(content: bytes) -> str:
@@ -63,29 +64,29 @@ def made_anew(content: bytes) -> tuple[str, bytes]:
 
 def _made_anew(content: bytes) -> tuple[str, bytes]:
     picture, _ = _opened(content)
-    picture.thumbnail((WIDEST, WIDEST))
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
     if picture.has_transparency_data or picture.mode in {"P", "1"}:
         made = _saved(picture.convert("RGBA"), "PNG", optimize=True)
-        if len(made) <= MOST_BYTES:
+        if len(made) <= MAX_BYTES:
             return "image/png", made
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
     for quality in _QUALITIES:
         made = _saved(picture.convert("RGB"), "JPEG", quality=quality, optimize=True, progressive=True)
-        if len(made) <= MOST_BYTES:
+        if len(made) <= MAX_BYTES:
             return "image/jpeg", made
     raise BadPicture(TOO_BIG)
 
 
 def _opened(content: bytes) -> tuple[Image.Image, str | None]:
     """Return the decoded picture, upright, and the name of its format."""
-    if len(content) > MOST_BYTES:
+    if len(content) > MAX_BYTES:
         raise BadPicture(TOO_BIG)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged metadata, which is dropped anyway
             picture = Image.open(io.BytesIO(content), formats=tuple(_FORMATS))
             width, height = picture.size
-            if min(width, height) < LEAST or width * height > MOST_PIXELS:
+            if min(width, height) < MIN_PIXELS or width * height > MAX_PIXELS:
                 raise BadPicture(BAD_SIZE)
             picture.load()
             return _upright(picture), picture.format

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId
 
 ADD = """
 INSERT INTO preview_link (id, letter, until_published, expires_at) VALUES ($1, $2, $3, now() + $4::interval)
@@ -22,27 +23,27 @@ DROP = "DELETE FROM preview_link WHERE letter = $1 RETURNING id"
 DROP_PUBLISHED = "DELETE FROM preview_link WHERE letter = $1 AND until_published"
 
 
-async def add(conn: Connection, number: int, letter: int, until_published: bool, length: timedelta) -> None:
+async def add(conn: Connection, number: int, letter_id: LetterId, until_published: bool, length: timedelta) -> None:
     """Make the letter's preview link, in place of the one there was."""
-    await conn.execute(ADD, number, letter, until_published, length)
+    await conn.execute(ADD, number, letter_id, until_published, length)
 
 
-async def of_letter(conn: Connection, letter: int) -> Record | None:
+async def of_letter(conn: Connection, letter_id: LetterId) -> Record | None:
     """Return the letter's preview link while it works."""
-    return await conn.fetchrow(OF_LETTER, letter)
+    return await conn.fetchrow(OF_LETTER, letter_id)
 
 
-async def opened(conn: Connection, letter: int, number: int) -> Record | None:
+async def opened(conn: Connection, letter_id: LetterId, number: int) -> Record | None:
     """Return (slug, expires_at) of the letter that a link opens, or None. One that was taken down opens no more, even
     while its rows are still being deleted."""
-    return await conn.fetchrow(OPEN, letter, number)
+    return await conn.fetchrow(OPEN, letter_id, number)
 
 
-async def drop(conn: Connection, letter: int) -> bool:
+async def drop(conn: Connection, letter_id: LetterId) -> bool:
     """Take the link away; tell whether there was one."""
-    return await conn.fetchval(DROP, letter) is not None
+    return await conn.fetchval(DROP, letter_id) is not None
 
 
-async def drop_published(conn: Connection, letter: int) -> None:
+async def drop_published(conn: Connection, letter_id: LetterId) -> None:
     """Take the link away if it was made until publication only."""
-    await conn.execute(DROP_PUBLISHED, letter)
+    await conn.execute(DROP_PUBLISHED, letter_id)

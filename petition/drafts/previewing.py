@@ -6,17 +6,18 @@ from datetime import UTC, datetime
 
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
+from petition.core.ids import LetterId
 from petition.drafts.store import Draft
 from petition.letters import markdown, switch_queries
 from petition.letters import queries as letter_queries
 from petition.letters.model import Counts, Letter, State, Tally, Text, Version, digest_of
-from petition.letters.published import Live
+from petition.letters.published import PublishedLetter
 from petition.letters.switches import Switches
 from petition.organizers import queries
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PreviewFigures:
     """What readers see on a letter's page that is no part of its draft."""
 
     counts: Counts
@@ -24,26 +25,26 @@ class Standing:
     switches: Switches
 
 
-async def standing_of(conn: Connection, letter: int) -> Standing:
+async def standing_of(conn: Connection, letter_id: LetterId) -> PreviewFigures:
     """Return how a letter stands now."""
-    counted = await queries.letter_counts(conn, letter)
+    counted = await queries.letter_counts(conn, letter_id)
     names = ("people", "organizations", "hidden", "imported")
     counts = Counts(*(counted[name] if counted else 0 for name in names))
-    switches = await switch_queries.of_letter(conn, letter)
-    return Standing(counts, await letter_queries.tallies(conn, letter), switches)
+    switches = await switch_queries.of_letter(conn, letter_id)
+    return PreviewFigures(counts, await letter_queries.tallies(conn, letter_id), switches)
 
 
-async def live_of(standing: Standing, row: Record, draft: Draft, lang: str) -> Live:
+async def live_of(standing: PreviewFigures, row: Record, draft: Draft, lang: str) -> PublishedLetter:
     """Return the letter in ``row`` as it would stand if ``draft`` were published now; ``lang`` if nothing is written.
 
     A letter that was never published is shown open. Keys are not in it.
     """
     now = datetime.now(UTC)
     # Formatting a text that was made to hurt takes many seconds: others are to be answered meanwhile.
-    return Live(await asyncio.to_thread(_letter, standing, row, draft, lang, now), standing.counts, now)
+    return PublishedLetter(await asyncio.to_thread(_letter, standing, row, draft, lang, now), standing.counts, now)
 
 
-def _letter(standing: Standing, row: Record, draft: Draft, lang: str, now: datetime) -> Letter:
+def _letter(standing: PreviewFigures, row: Record, draft: Draft, lang: str, now: datetime) -> Letter:
     frame, written = draft.frame, draft.texts or {lang: ("", "")}
     texts = {each: Text(title or "…", source, markdown.to_html(source)) for each, (title, source) in written.items()}
     state = State.OPEN if row["version"] is None else State(row["effective_state"])

@@ -8,8 +8,9 @@ from petition.core import audit_log, email_addresses, encryption
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError, Refused
+from petition.core.ids import LetterId, OrganizerId
 from petition.drafts import draft_fields, draft_queries, folder, pictures, preview_link_queries, store
-from petition.drafts.draft_fields import Frame
+from petition.drafts.draft_fields import LetterFrame
 from petition.drafts.folder import LetterFolder
 from petition.drafts.store import Draft
 from petition.letters import markdown, queries
@@ -42,11 +43,13 @@ async def import_folder(
         except Refused:
             problem = "letter.toml: names_in_search: cannot be switched on once the letter has opened"
             raise ImportRefused(f"{path} cannot be imported", (problem,)) from None
-        await audit_log.write(conn, None, row["id"], "letter.import", command=True)
+        await audit_log.record(conn, None, row["id"], "letter.import", command=True)
         return found.slug, await publish_in(conn, found.slug) if publish else None
 
 
-async def _fields(conn: Connection, letter: int, found: LetterFolder, languages: Collection[str]) -> dict[str, str]:
+async def _fields(
+    conn: Connection, letter_id: LetterId, found: LetterFolder, languages: Collection[str]
+) -> dict[str, str]:
     """Return every field as the folder has it; its pictures are kept."""
     shared: dict[str, Sharing] = {}
     for lang in languages:
@@ -54,13 +57,13 @@ async def _fields(conn: Connection, letter: int, found: LetterFolder, languages:
         if lang in found.pictures:
             kind, content = found.pictures[lang]
             number = pictures.number_of(content)
-            await draft_queries.add_picture(conn, letter, number, kind, content)
+            await draft_queries.add_picture(conn, letter_id, number, kind, content)
         shared[lang] = Sharing(found.sharing.get(lang, ""), number, found.picture_alt.get(lang, ""))
     surrounding = {name: getattr(found, name) for name in draft_fields.FRAME}
-    return draft_fields.written(Frame(**surrounding, sharing=shared), found.texts, languages)
+    return draft_fields.written(LetterFrame(**surrounding, sharing=shared), found.texts, languages)
 
 
-async def add(conn: Connection, wrapper: Wrapper, slug: str) -> int:
+async def add(conn: Connection, wrapper: Wrapper, slug: str) -> LetterId:
     """Add an empty draft with keys of its own; return its id. Raises ``SlugTaken``."""
     keys = wrapper.wrap(encryption.new_key()), wrapper.wrap(encryption.new_key())
     return await queries.add(conn, slug, (None, None, False), keys, email_addresses.NEWEST)
@@ -83,7 +86,7 @@ async def publish_in(conn: Connection, slug: str, note: Mapping[str, str] | None
 
 
 async def publish_draft(
-    conn: Connection, row: Record, draft: Draft, note: Mapping[str, str], by: int | None
+    conn: Connection, row: Record, draft: Draft, note: Mapping[str, str], actor_id: OrganizerId | None
 ) -> int | None:
     """Make ``draft`` what readers of the letter in ``row`` (locked) see; return the new version's number, if any.
 
@@ -97,24 +100,28 @@ async def publish_draft(
     if surrounding := [name for name in draft.changes if not name.startswith(("title.", "text."))]:
         await store.settle(conn, draft)
         told = "+".join(sorted({name.partition(".")[0] for name in surrounding}))
-        await audit_log.write(conn, by, letter, "letter.frame", after=told, command=by is None)
+        await audit_log.record(conn, actor_id, letter, "letter.frame", after=told, command=actor_id is None)
     number = await _new_version(conn, letter, before, draft, note)
     if number is not None:
         told = str(number)
-        await audit_log.write(conn, by, letter, "letter.publish", before=str(before), after=told, command=by is None)
+        await audit_log.record(
+            conn, actor_id, letter, "letter.publish", before=str(before), after=told, command=actor_id is None
+        )
     if surrounding or number is not None:
         await preview_link_queries.drop_published(conn, letter)
     return number
 
 
-async def _new_version(conn: Connection, letter: int, before: int, draft: Draft, note: Mapping[str, str]) -> int | None:
+async def _new_version(
+    conn: Connection, letter_id: LetterId, before: int, draft: Draft, note: Mapping[str, str]
+) -> int | None:
     texts, number = draft.texts, before + 1
     digest = digest_of(texts)
-    if before and (await queries.version(conn, letter, before)).digest == digest:
+    if before and (await queries.version(conn, letter_id, before)).digest == digest:
         return None
     made = await asyncio.to_thread(_formatted, texts)  # one that was made to hurt takes many seconds
-    await queries.add_version(conn, letter, number, digest, made, note)
-    await queries.publish(conn, letter, number)
+    await queries.add_version(conn, letter_id, number, digest, made, note)
+    await queries.publish(conn, letter_id, number)
     return number
 
 
@@ -139,18 +146,18 @@ async def export_folder(database: Database, slug: str, path: Path) -> None:
         sharing={lang: each.text for lang, each in shared.items() if each.text},
         picture_alt={lang: each.alt for lang, each in shared.items() if each.alt},
         texts=draft.texts,
-        pictures={lang: kept[each.picture] for lang, each in shared.items() if each.picture in kept},
+        pictures={lang: kept[each.picture_id] for lang, each in shared.items() if each.picture_id in kept},
     )
     folder.write(letter, path)
 
 
-async def number_of(conn: Connection, slug: str) -> int:
+async def number_of(conn: Connection, slug: str) -> LetterId:
     """Return a letter's id. Raises ``NotFound``, ``Gone``."""
     row = await queries.by_slug(conn, slug)
     if row is None:
         raise NotFound(f"there is no letter {slug}")
     _check_not_gone(row)
-    return int(row["id"])
+    return LetterId(row["id"])
 
 
 async def _locked(conn: Connection, slug: str) -> Record:

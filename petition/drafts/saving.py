@@ -8,6 +8,7 @@ from petition.core import audit_log
 from petition.core.database import Connection, Record
 from petition.core.errors import Gone, NotFound, Refused
 from petition.core.i18n import N_
+from petition.core.ids import OrganizerId
 from petition.drafts import draft_fields, draft_form, draft_queries, pictures, store
 from petition.drafts.draft_form import Typed
 from petition.drafts.store import Draft
@@ -64,7 +65,7 @@ def _there(row: Record | None) -> Record:
 async def save(
     conn: Connection,
     row: Record,
-    by: int,
+    actor_id: OrganizerId,
     languages: tuple[str, ...],
     form: Mapping[str, str],
     made: Mapping[str, tuple[str, bytes]],
@@ -84,8 +85,8 @@ async def save(
         del conflicts[name]
     write = _possible(draft, dict(merged.write), typed)
     if write:
-        await store.write(conn, draft, write, by)
-        await _note(conn, draft, write, by)
+        await store.write(conn, draft, write, actor_id)
+        await _note(conn, draft, write, actor_id)
         draft = await store.load(conn, await locked(conn, row["slug"]), languages)
     if made:  # one that lost stays nowhere
         await draft_queries.drop_unused_pictures(conn, row["id"])
@@ -103,7 +104,7 @@ async def _pictures(
     changed = {f"picture.{lang}": "" for lang in draft.languages if f"drop.picture.{lang}" in form}
     for lang, (kind, content) in made.items():
         number = pictures.number_of(content)
-        await draft_queries.add_picture(conn, draft.letter, number, kind, content)
+        await draft_queries.add_picture(conn, draft.letter_id, number, kind, content)
         changed[f"picture.{lang}"] = str(number)
     return changed
 
@@ -128,11 +129,15 @@ def _possible(draft: Draft, write: dict[str, str], typed: Typed) -> dict[str, st
     return write
 
 
-async def _note(conn: Connection, draft: Draft, write: Mapping[str, str], by: int) -> None:
+async def _note(conn: Connection, draft: Draft, write: Mapping[str, str], actor_id: OrganizerId) -> None:
     """Write one row of the log for a sitting, not for each time that a script saves."""
     since = datetime.now(UTC) - SITTING
     before = draft.edits
-    new = [name for name in write if not (name in before and before[name].organizer == by and before[name].at > since)]
+    new = [
+        name
+        for name in write
+        if not (name in before and before[name].organizer_id == actor_id and before[name].at > since)
+    ]
     if new:
         told = "+".join(sorted({name.partition(".")[0] for name in new}))
-        await audit_log.write(conn, by, draft.letter, "letter.write", after=told)
+        await audit_log.record(conn, actor_id, draft.letter_id, "letter.write", after=told)

@@ -11,8 +11,9 @@ from datetime import datetime
 from petition.core.database import Connection, Record
 from petition.core.errors import Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId, OrganizerId
 from petition.drafts import draft_fields, draft_queries
-from petition.drafts.draft_fields import Frame
+from petition.drafts.draft_fields import LetterFrame
 from petition.letters import queries
 
 TOO_LATE = N_(
@@ -26,7 +27,7 @@ class Edit:
     """Who touched a field last, and when."""
 
     at: datetime
-    organizer: int | None  # None: a command, or somebody who is gone
+    organizer_id: OrganizerId | None  # None: a command, or somebody who is gone
     name: str | None
 
 
@@ -34,7 +35,7 @@ class Edit:
 class Draft:
     """A letter as it is being written."""
 
-    letter: int
+    letter_id: LetterId
     languages: tuple[str, ...]
     published: bool  # was it ever?
     fields: Mapping[str, str]
@@ -47,7 +48,7 @@ class Draft:
         return max(self.edits.values(), key=lambda each: each.at, default=None)
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> LetterFrame:
         """What surrounds the text."""
         return draft_fields.read_frame(self.fields, self.languages)
 
@@ -80,9 +81,9 @@ async def load(conn: Connection, row: Record, languages: Collection[str] | None 
     return Draft(letter, tuple(languages), version is not None, fields, shown, touched)
 
 
-async def _frame(conn: Connection, row: Record) -> Frame:
+async def _frame(conn: Connection, row: Record) -> LetterFrame:
     initiators, addressees = await queries.parties(conn, row["id"])
-    return Frame(
+    return LetterFrame(
         goal=row["goal"],
         next_goals=tuple(row["next_goals"]),
         closes_at=row["closes_at"],
@@ -93,7 +94,7 @@ async def _frame(conn: Connection, row: Record) -> Frame:
     )
 
 
-async def write(conn: Connection, draft: Draft, changes: Mapping[str, str], by: int | None) -> Draft:
+async def write(conn: Connection, draft: Draft, changes: Mapping[str, str], actor_id: OrganizerId | None) -> Draft:
     """Write fields (canonical) into the draft of a letter that is locked; return the draft as it is then.
 
     Raises ``Refused`` if names would be shown to search engines that were given under other words.
@@ -102,14 +103,14 @@ async def write(conn: Connection, draft: Draft, changes: Mapping[str, str], by: 
         return draft
     check_names_in_search(draft, changes)
     fields = {**draft.fields, **changes}
-    after = Draft(draft.letter, draft.languages, draft.published, fields, draft.shown, draft.edits)
+    after = Draft(draft.letter_id, draft.languages, draft.published, fields, draft.shown, draft.edits)
     for lang in {name.partition(".")[2] for name in changes if name.startswith(("title.", "text."))}:
         text = fields[f"title.{lang}"], fields[f"text.{lang}"]
-        await draft_queries.set_translation(conn, draft.letter, lang, text)
-    await draft_queries.edit(conn, draft.letter, {name: _waiting(after, name) for name in changes}, by)
+        await draft_queries.set_translation(conn, draft.letter_id, lang, text)
+    await draft_queries.edit(conn, draft.letter_id, {name: _waiting(after, name) for name in changes}, actor_id)
     if not draft.published:
         await settle(conn, after)
-    await draft_queries.drop_unused_pictures(conn, draft.letter)
+    await draft_queries.drop_unused_pictures(conn, draft.letter_id)
     return after
 
 
@@ -131,8 +132,8 @@ async def settle(conn: Connection, draft: Draft) -> None:
     """Have readers see what surrounds the text as the draft has it."""
     frame = draft.frame
     given = frame.goal, frame.closes_at, frame.names_in_search, frame.next_goals
-    await queries.set_frame(conn, draft.letter, *given)
-    await queries.set_parties(conn, draft.letter, frame.initiators, frame.addressees)
-    await queries.set_sharing(conn, draft.letter, frame.sharing)
-    await draft_queries.settle(conn, draft.letter)
-    await draft_queries.drop_unused_pictures(conn, draft.letter)
+    await queries.set_frame(conn, draft.letter_id, *given)
+    await queries.set_parties(conn, draft.letter_id, frame.initiators, frame.addressees)
+    await queries.set_sharing(conn, draft.letter_id, frame.sharing)
+    await draft_queries.settle(conn, draft.letter_id)
+    await draft_queries.drop_unused_pictures(conn, draft.letter_id)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from petition.core.database import Connection, Record
+from petition.core.ids import JobId, LetterId, OrganizerId
 
 LONG = 3600.0  # seconds
 
@@ -97,44 +98,46 @@ DELETE FROM address_job j USING address_key k WHERE k.letter = j.letter AND k.id
 """
 
 
-async def keys(conn: Connection, letter: int) -> list[Record]:
+async def keys(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return the keys of a letter's owners, those revoked lately too."""
-    return await conn.fetch(KEYS, letter)
+    return await conn.fetch(KEYS, letter_id)
 
 
-async def add_key(conn: Connection, letter: int, organizer: int, recipient: str, wait: timedelta) -> int:
+async def add_key(
+    conn: Connection, letter_id: LetterId, organizer_id: OrganizerId, recipient: str, wait: timedelta
+) -> int:
     """Add a key that can be used after ``wait``; return its id."""
-    added: int = await conn.fetchval(ADD_KEY, letter, organizer, recipient, wait)
+    added: int = await conn.fetchval(ADD_KEY, letter_id, organizer_id, recipient, wait)
     return added
 
 
-async def revoke(conn: Connection, letter: int, key: int) -> bool:
+async def revoke(conn: Connection, letter_id: LetterId, key: int) -> bool:
     """Revoke a key, and with it the lists made and asked for; tell whether it was not revoked yet."""
-    revoked = (await conn.execute(REVOKE, letter, key)).endswith(" 1")
+    revoked = (await conn.execute(REVOKE, letter_id, key)).endswith(" 1")
     if revoked:
-        await conn.execute(FAIL_WAITING, letter, key)
-        await conn.execute(DROP_LISTS, letter, key, timeout=LONG)
+        await conn.execute(FAIL_WAITING, letter_id, key)
+        await conn.execute(DROP_LISTS, letter_id, key, timeout=LONG)
     return revoked
 
 
-async def owners(conn: Connection, letter: int) -> list[Record]:
+async def owners(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return digest, sealed address and language of every owner."""
-    return await conn.fetch(OWNERS, letter)
+    return await conn.fetch(OWNERS, letter_id)
 
 
-async def about_key(conn: Connection, letter: int, key: int) -> Record | None:
+async def about_key(conn: Connection, letter_id: LetterId, key: int) -> Record | None:
     """Return what a mail tells of a key."""
-    return await conn.fetchrow(ABOUT_KEY, letter, key)
+    return await conn.fetchrow(ABOUT_KEY, letter_id, key)
 
 
-async def jobs(conn: Connection, letter: int) -> list[Record]:
+async def jobs(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return the newest lists of addresses."""
-    return await conn.fetch(JOBS, letter)
+    return await conn.fetch(JOBS, letter_id)
 
 
-async def ask(conn: Connection, letter: int, key: int, organizer: int) -> int | None:
+async def ask(conn: Connection, letter_id: LetterId, key: int, organizer_id: OrganizerId) -> JobId | None:
     """Ask for a list; return its id, or None if the key cannot be used or another list waits."""
-    added: int | None = await conn.fetchval(ASK, letter, key, organizer)
+    added: JobId | None = await conn.fetchval(ASK, letter_id, key, organizer_id)
     return added
 
 
@@ -143,9 +146,9 @@ async def take(conn: Connection) -> Record | None:
     return await conn.fetchrow(TAKE)
 
 
-async def contacts(conn: Connection, letter: int, after: int, limit: int) -> list[Record]:
+async def contacts(conn: Connection, letter_id: LetterId, after: int, limit: int) -> list[Record]:
     """Return who wants updates, by id of the signature, from behind ``after`` on."""
-    return await conn.fetch(CONTACTS, letter, after, limit, timeout=LONG)
+    return await conn.fetch(CONTACTS, letter_id, after, limit, timeout=LONG)
 
 
 async def suppressed(conn: Connection, digests: Sequence[bytes]) -> set[bytes]:
@@ -153,25 +156,25 @@ async def suppressed(conn: Connection, digests: Sequence[bytes]) -> set[bytes]:
     return {row["digest"] for row in await conn.fetch(SUPPRESSED, digests)}
 
 
-async def add_part(conn: Connection, letter: int, job: int, part: int, content: bytes) -> None:
+async def add_part(conn: Connection, letter_id: LetterId, job_id: JobId, part: int, content: bytes) -> None:
     """Keep a piece of ciphertext."""
-    await conn.execute(ADD_PART, letter, job, part, content, timeout=LONG)
+    await conn.execute(ADD_PART, letter_id, job_id, part, content, timeout=LONG)
 
 
-async def part(conn: Connection, letter: int, job: int, number: int) -> bytes | None:
+async def part(conn: Connection, letter_id: LetterId, job_id: JobId, number: int) -> bytes | None:
     """Return a piece of ciphertext."""
-    found: bytes | None = await conn.fetchval(PART, letter, job, number)
+    found: bytes | None = await conn.fetchval(PART, letter_id, job_id, number)
     return found
 
 
-async def made(conn: Connection, letter: int, job: int, state: str, addresses: int | None) -> None:
+async def made(conn: Connection, letter_id: LetterId, job_id: JobId, state: str, addresses: int | None) -> None:
     """Say that a list has been made, or cannot be."""
-    await conn.execute(MADE, letter, job, state, addresses)
+    await conn.execute(MADE, letter_id, job_id, state, addresses)
 
 
-async def state(conn: Connection, letter: int, job: int) -> str | None:
+async def state(conn: Connection, letter_id: LetterId, job_id: JobId) -> str | None:
     """Return where a list stands; None if there is none, or its key was revoked."""
-    found: str | None = await conn.fetchval(ONE_JOB, letter, job)
+    found: str | None = await conn.fetchval(ONE_JOB, letter_id, job_id)
     return found
 
 

@@ -56,7 +56,7 @@ async def step(database: Database, opener: Opener, suppression: Suppression) -> 
             addresses = await _List(conn, row, opener, suppression).make()
             await queries.made(conn, row["letter"], row["id"], "done", addresses)
             told = f"addresses:{addresses}"
-            await audit_log.write(conn, row["organizer"], row["letter"], "address.made", ids=[row["id"]], after=told)
+            await audit_log.record(conn, row["organizer"], row["letter"], "address.made", ids=[row["id"]], after=told)
     except Unavailable:
         raise
     except Gone:  # what is left of a letter that was taken down is deleted in a moment

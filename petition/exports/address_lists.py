@@ -15,7 +15,8 @@ from petition.core.audit_log import TOO_LATE, Whose
 from petition.core.database import Connection
 from petition.core.errors import Refused
 from petition.core.i18n import N_
-from petition.core.outbox import DirectJob, DirectMail
+from petition.core.ids import JobId
+from petition.core.outbox import DirectMailJob, MailContent
 from petition.exports import address_list_queries as queries
 
 PURPOSE = "address_key"
@@ -30,7 +31,7 @@ PRIVATE = N_(
 )
 NOT_YET = N_("This key cannot be used now, or a list is already being made.")
 TOO_MANY_KEYS = N_("There are already five keys. Revoke one first.")
-MOST_KEYS = 5
+MAX_KEYS = 5
 
 _RECIPIENT = re.compile("age1[02-9ac-hj-np-z]{58}")
 
@@ -46,42 +47,46 @@ async def register(conn: Connection, whose: Whose, typed: str) -> int:
         x25519.Recipient.from_str(recipient)
     except RecipientError:
         raise Refused(NO_KEY, "recipient") from None
-    if sum(row["revoked_at"] is None for row in await queries.keys(conn, whose.letter)) >= MOST_KEYS:
+    if sum(row["revoked_at"] is None for row in await queries.keys(conn, whose.letter_id)) >= MAX_KEYS:
         raise Refused(TOO_MANY_KEYS, "recipient")
-    key = await queries.add_key(conn, whose.letter, whose.organizer, recipient, WAIT)
-    await audit_log.write(conn, whose.organizer, whose.letter, "address.key", ids=[key])
-    for owner in await queries.owners(conn, whose.letter):
+    key = await queries.add_key(conn, whose.letter_id, whose.organizer_id, recipient, WAIT)
+    await audit_log.record(conn, whose.organizer_id, whose.letter_id, "address.key", ids=[key])
+    for owner in await queries.owners(conn, whose.letter_id):
         details: dict[str, object] = {"key": key}
-        await organizers.add_job(
-            *(conn, PURPOSE, owner["digest"], owner["sealed"], owner["lang"]), letter=whose.letter, details=details
+        await organizers.enqueue(
+            *(conn, PURPOSE, owner["digest"], owner["sealed"], owner["lang"]),
+            letter_id=whose.letter_id,
+            details=details,
         )
     return key
 
 
 async def revoke(conn: Connection, whose: Whose, key: int) -> None:
     """Revoke a key, whoever registered it. Raises ``Refused`` the second time."""
-    if not await queries.revoke(conn, whose.letter, key):
+    if not await queries.revoke(conn, whose.letter_id, key):
         raise Refused(TOO_LATE)
-    await audit_log.write(conn, whose.organizer, whose.letter, "address.revoke", ids=[key])
+    await audit_log.record(conn, whose.organizer_id, whose.letter_id, "address.revoke", ids=[key])
 
 
-async def ask(conn: Connection, whose: Whose, key: int) -> int:
+async def ask(conn: Connection, whose: Whose, key: int) -> JobId:
     """Have the worker make a list for a key; return its id. Raises ``Refused``."""
-    job = await queries.ask(conn, whose.letter, key, whose.organizer)
+    job = await queries.ask(conn, whose.letter_id, key, whose.organizer_id)
     if job is None:
         raise Refused(NOT_YET)
-    await audit_log.write(conn, whose.organizer, whose.letter, "address.ask", ids=[job, key])
+    await audit_log.record(conn, whose.organizer_id, whose.letter_id, "address.ask", ids=[job, key])
     return job
 
 
-async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
+async def write_mail(conn: Connection, job: DirectMailJob) -> MailContent | None:
     """Return the mail that tells an owner of a new key; None once the key is gone."""
-    if job.letter is None:
+    if job.letter_id is None:
         return None
-    row = await queries.about_key(conn, job.letter, int(str(job.details["key"])))
+    row = await queries.about_key(conn, job.letter_id, int(str(job.details["key"])))
     if row is None:
         return None
     titles = row["titles"] or {}
     title = titles.get(job.lang) or next(filter(None, titles.values()), row["slug"])
     told = {"title": title, "who": row["who"] or f"#{row['organizer']}", "slug": row["slug"]}
-    return DirectMail("address_key", told | {"usable_at": row["usable_at"], "key": row["recipient"]}, heeds_never=False)
+    return MailContent(
+        "address_key", told | {"usable_at": row["usable_at"], "key": row["recipient"]}, heeds_never=False
+    )

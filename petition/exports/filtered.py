@@ -13,11 +13,12 @@ from typing import Any
 from petition.core.database import Database
 from petition.core.encryption import LetterKeys
 from petition.core.i18n import N_
+from petition.core.ids import LetterId
 from petition.exports.whole_letter import Format
 from petition.formats.csv_rows import written
 from petition.formats.xlsx_writer import Workbook
 from petition.moderation import queue, queue_queries
-from petition.moderation.model import Filter, Line
+from petition.moderation.model import Filter, QueueItem
 from petition.signatures.model import Kind
 
 SLICE = 1000  # rows
@@ -45,10 +46,10 @@ CHOSEN = tuple(COLUMNS)[:12]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ExportOrder:
     """What somebody wants to take out."""
 
-    letter: int
+    letter_id: LetterId
     wanted: Filter
     columns: tuple[str, ...]
     form: Format
@@ -61,7 +62,7 @@ class Order:
         return ",".join(f"{key}:{value}".lower() for key, value in {"form": self.form.value, **fields}.items())[:200]
 
 
-def cells(line: Line) -> dict[str, str | None]:
+def cells(line: QueueItem) -> dict[str, str | None]:
     """Return every column of one signature."""
     names, person = line.names, line.kind is Kind.PERSON
     return {
@@ -91,7 +92,7 @@ def _time(moment: datetime | None) -> str | None:
 class Export:
     """One list on its way out. ``rows`` tells how many have been handed out so far."""
 
-    def __init__(self, database: Database, keys: LetterKeys, order: Order) -> None:
+    def __init__(self, database: Database, keys: LetterKeys, order: ExportOrder) -> None:
         self._database = database
         self._keys = keys
         self._order = order
@@ -112,14 +113,16 @@ class Export:
         place, words = queue.TOP, ""
         if typed := self._order.wanted.q:
             async with self._database.connection() as conn:
-                words = await queue.search_expression(conn, self._order.letter, typed)
+                words = await queue.search_expression(conn, self._order.letter_id, typed)
             if not words:
                 return
         while True:
             async with self._database.connection() as conn:
-                rows, end = await queue_queries.page(conn, self._order.letter, self._order.wanted, place, SLICE, words)
+                rows, end = await queue_queries.page(
+                    conn, self._order.letter_id, self._order.wanted, place, SLICE, words
+                )
             if rows:
-                yield [cells(queue.line(row, self._keys)) for row in rows]
+                yield [cells(queue.item_in(row, self._keys)) for row in rows]
             last = rows[-1] if len(rows) == SLICE else end
             if last is None:
                 return

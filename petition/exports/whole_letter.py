@@ -15,8 +15,9 @@ from typing import Any, BinaryIO
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import PetitionError
+from petition.core.ids import LetterId
 from petition.formats.csv_rows import guarded
-from petition.formats.xlsx_writer import MOST_XLSX_ROWS
+from petition.formats.xlsx_writer import MAX_XLSX_ROWS
 from petition.signatures import csv_format
 from petition.signatures.csv_format import Entry
 from petition.signatures.model import Kind, Visibility
@@ -44,18 +45,18 @@ class Exported:
     imported: bool
 
 
-async def write(conn: Connection, letter: int, keys: LetterKeys, form: Format, out: BinaryIO) -> int:
+async def write(conn: Connection, letter_id: LetterId, keys: LetterKeys, form: Format, out: BinaryIO) -> int:
     """Write every confirmed signature to ``out``; return how many. Needs a transaction.
 
     Raises ``KeyDestroyed`` if names that only organizers see cannot be read any more, ``PetitionError`` if there are
     more rows than the form can hold.
     """
     writers = {Format.CSV: _csv, Format.JSON: _json, Format.XLSX: _xlsx}
-    return await writers[form](_signatures(conn, letter, keys), out)
+    return await writers[form](_signatures(conn, letter_id, keys), out)
 
 
-async def _signatures(conn: Connection, letter: int, keys: LetterKeys) -> AsyncIterator[Exported]:
-    async for row in confirmed(conn, letter):
+async def _signatures(conn: Connection, letter_id: LetterId, keys: LetterKeys) -> AsyncIterator[Exported]:
+    async for row in confirmed(conn, letter_id):
         yield _exported(row, keys)
 
 
@@ -133,8 +134,8 @@ async def _sheet(signatures: AsyncIterator[Exported], book: Any) -> int:
     count = 0
     async for each in signatures:
         count += 1
-        if count > MOST_XLSX_ROWS:
-            raise PetitionError(f"a sheet holds {MOST_XLSX_ROWS:,} rows at most; export as csv or json")
+        if count > MAX_XLSX_ROWS:
+            raise PetitionError(f"a sheet holds {MAX_XLSX_ROWS:,} rows at most; export as csv or json")
         for column, cell in enumerate(_cells(each)):
             if cell:
                 sheet.write_string(count, column, guarded(cell))
@@ -165,7 +166,7 @@ WHERE s.letter = $1 AND s.state = 'confirmed' ORDER BY s.listed_at DESC, s.id DE
 """
 
 
-async def confirmed(conn: Connection, letter: int) -> AsyncIterator[Record]:
+async def confirmed(conn: Connection, letter_id: LetterId) -> AsyncIterator[Record]:
     """Yield every confirmed signature, newest first, a thousand at a time. Needs a transaction."""
-    async for row in conn.cursor(EXPORT, letter, prefetch=1000, timeout=LONG):
+    async for row in conn.cursor(EXPORT, letter_id, prefetch=1000, timeout=LONG):
         yield row

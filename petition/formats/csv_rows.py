@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from petition.core.i18n import N_
 
-_LONGEST_ROW = 40_000  # bytes; nine full cells have fewer than 8,000
+_MAX_ROW = 40_000  # bytes; nine full cells have fewer than 8,000
 
 TOO_LONG = N_("This row is too long. A quote may not be closed.")
 BAD_QUOTES = N_('A quote is not closed or not doubled. A cell that contains quotes is written as "one ""two"" three".')
@@ -108,13 +108,13 @@ class _Lines:
         self._number += 1
         self._row.append(line)
         self._size += len(line.encode(errors="surrogateescape"))
-        if self._size > _LONGEST_ROW:
+        if self._size > _MAX_ROW:
             raise _RowTooLong
         return line
 
     def _next_of_file(self) -> str:
         line = self._next_part()
-        if len(line) > _LONGEST_ROW:
+        if len(line) > _MAX_ROW:
             part = line
             while part and part[-1:] not in _ENDS:
                 part = self._next_part()
@@ -130,7 +130,7 @@ class _Lines:
         return self._parts.popleft()
 
     def _read_on(self) -> None:
-        read = self._rest + self._source.readline(_LONGEST_ROW + 1 - len(self._rest))
+        read = self._rest + self._source.readline(_MAX_ROW + 1 - len(self._rest))
         after = self._source.readline(1) if read.endswith(b"\r") else b""
         if after == b"\n":
             read, after = read + after, b""

@@ -18,7 +18,7 @@ _DATE = re.compile(
 )
 
 
-class Order(StrEnum):
+class DateOrder(StrEnum):
     """How a column's dates are written."""
 
     ISO = "iso"  # the year comes first
@@ -28,7 +28,7 @@ class Order(StrEnum):
 
 
 @dataclass(slots=True)
-class Seen:
+class DatesSeen:
     """What the cells of one column have told so far."""
 
     years_first: int = 0
@@ -51,17 +51,17 @@ class Seen:
         self.second_above_12 += int(found[3]) > 12
 
     @property
-    def order(self) -> Order | None:
+    def order(self) -> DateOrder | None:
         """How they are written; None if there was no date."""
         if not self.years_last:
-            return Order.ISO if self.years_first else None
+            return DateOrder.ISO if self.years_first else None
         if self.second_above_12 > self.first_above_12:
-            return Order.MONTH
+            return DateOrder.MONTH
         # With dots it is always the day: nobody writes 3.25.2022.
-        return Order.DAY if self.first_above_12 or self.dotted == self.years_last else Order.UNKNOWN
+        return DateOrder.DAY if self.first_above_12 or self.dotted == self.years_last else DateOrder.UNKNOWN
 
 
-def as_iso(cell: str, order: Order) -> str | None:
+def as_iso(cell: str, order: DateOrder) -> str | None:
     """Return a date, or a date and time, as ISO 8601; None if it is none. A time without a zone is UTC."""
     found = _DATE.fullmatch(cell.strip())
     if found is None:
@@ -71,7 +71,7 @@ def as_iso(cell: str, order: Order) -> str | None:
         year, month, day = first, second, third
     else:
         year = third + 2000 if len(found[4]) <= 2 else third
-        day, month = (second, first) if order is Order.MONTH else (first, second)
+        day, month = (second, first) if order is DateOrder.MONTH else (first, second)
     try:
         if found[5] is None:
             return datetime(year, month, day).date().isoformat()  # noqa: DTZ001 - a day

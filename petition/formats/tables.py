@@ -11,8 +11,8 @@ from petition.core.errors import ImportRefused
 from petition.core.i18n import N_
 from petition.formats import csv_rows, encodings, xlsx_reader
 
-MOST_ROWS = 200_000
-MOST_COLUMNS = 50
+MAX_ROWS = 200_000
+MAX_COLUMNS = 50
 DELIMITERS = (",", ";", "\t")
 CSV, XLSX = "csv", "xlsx"
 LINES_LOOKED_AT = 30
@@ -58,7 +58,7 @@ def sheets_of(pieces: Pieces) -> int:
 
 def _within_limits(found: Iterator[Line]) -> Iterator[Line]:
     for number, (line, cells) in enumerate(found):
-        if number > MOST_ROWS:
+        if number > MAX_ROWS:
             raise ImportRefused(TOO_MANY_ROWS)
         if isinstance(cells, str):
             yield line, cells
@@ -78,7 +78,7 @@ def header_of(line: Line | None) -> list[str]:
         raise ImportRefused(EMPTY)
     if isinstance(line[1], str):
         raise ImportRefused(TOO_MANY_COLUMNS if line[1] == csv_rows.TOO_LONG else NO_HEADER)
-    if len(line[1]) > MOST_COLUMNS:
+    if len(line[1]) > MAX_COLUMNS:
         raise ImportRefused(TOO_MANY_COLUMNS)
     return [" ".join(cell.replace("\0", "").split())[:200] for cell in line[1]]
 

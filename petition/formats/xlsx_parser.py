@@ -10,10 +10,10 @@ from typing import Any
 from petition.core.errors import ImportRefused
 from petition.core.i18n import N_
 
-MOST_CELLS = 200  # of a row; more are not kept
-MOST_ROWS = 1_048_576  # as below; that many of them can be numbered
-LONGEST_CELL = 32_767  # characters; Microsoft, "Excel specifications and limits"
-_MOST_STRINGS = 10_000_000  # shared ones; so many cells there can be
+MAX_CELLS = 200  # of a row; more are not kept
+MAX_ROWS = 1_048_576  # as below; that many of them can be numbered
+MAX_CELL = 32_767  # characters; Microsoft, "Excel specifications and limits"
+_MAX_STRINGS = 10_000_000  # shared ones; so many cells there can be
 
 NOT_A_WORKBOOK = N_("This is not an XLSX workbook, or it is damaged.")
 TOO_LARGE = N_("This workbook is too large once unpacked.")
@@ -107,7 +107,7 @@ class Texts(Handler):
     def text(self, data: str) -> None:
         if self._inside:
             self._size += len(data)
-            if self._size > 4 * LONGEST_CELL:
+            if self._size > 4 * MAX_CELL:
                 raise ImportRefused(HOSTILE)
             self._parts.append(data)
 
@@ -129,11 +129,11 @@ class Strings(Texts):
         if tag == "rPh":
             self._phonetic = False
         elif tag == "si":
-            self._bytes += "".join(self._parts)[:LONGEST_CELL].encode()
+            self._bytes += "".join(self._parts)[:MAX_CELL].encode()
             self._ends.append(len(self._bytes))
             self._parts.clear()
             self._size = 0
-            if len(self._ends) > _MOST_STRINGS:
+            if len(self._ends) > _MAX_STRINGS:
                 raise ImportRefused(TOO_LARGE)
 
     def get(self, place: int) -> str:
@@ -185,13 +185,13 @@ class Sheet(Texts):
 
     def _next_number(self, number: int) -> int:
         """Return a row's number; by it the row is named, and told from all others."""
-        if not self._number < number <= MOST_ROWS:
+        if not self._number < number <= MAX_ROWS:
             raise ImportRefused(HOSTILE)
         return number
 
     def _keep(self) -> None:
         place = self._place
-        if self._parts and len(self._row) <= place < MOST_CELLS:
+        if self._parts and len(self._row) <= place < MAX_CELLS:
             self._row += [""] * (place - len(self._row))
             self._row.append(self._value("".join(self._parts)))
 
@@ -204,7 +204,7 @@ class Sheet(Texts):
         if kind == "b":
             return "TRUE" if raw.strip() == "1" else "FALSE"
         if kind != "n":
-            return raw[:LONGEST_CELL]
+            return raw[:MAX_CELL]
         return self._number_as_text(raw.strip())
 
     def _number_as_text(self, raw: str) -> str:

@@ -16,8 +16,8 @@ from petition.core.errors import ImportRefused
 from petition.core.i18n import N_
 from petition.formats.xlsx_parser import (
     HOSTILE,
-    LONGEST_CELL,
-    MOST_CELLS,
+    MAX_CELL,
+    MAX_CELLS,
     NOT_A_WORKBOOK,
     TOO_LARGE,
     BookPart,
@@ -29,16 +29,16 @@ from petition.formats.xlsx_parser import (
     local,
 )
 
-__all__ = ["HOSTILE", "LONGEST_CELL", "MOST_CELLS", "NOT_A_WORKBOOK", "TOO_LARGE", "count", "is_workbook", "rows"]
+__all__ = ["HOSTILE", "MAX_CELL", "MAX_CELLS", "NOT_A_WORKBOOK", "TOO_LARGE", "count", "is_workbook", "rows"]
 
-MOST_UNPACKED = 256 * 1024 * 1024  # bytes of all that is in the archive
-MOST_RATIO = 300  # to 1, of an entry of more than a megabyte; real sheets have up to 60
-MOST_ENTRIES = 1000
-MOST_SMALL = 8 * 1024 * 1024  # bytes of the parts that describe the book
-_MOST_DEPTH = 32  # of elements in one another; a sheet has seven
-_MOST_NAMES = 2000  # different ones, of elements and attributes, which the parser keeps; real books have two hundred
-_MOST_WAITING = 256 * 1024  # bytes without an end of what began there: each piece has expat look at all of it again
-_MOST_DIRECTORY = 256 * 1024  # bytes of the archive's own list
+MAX_UNPACKED = 256 * 1024 * 1024  # bytes of all that is in the archive
+MAX_RATIO = 300  # to 1, of an entry of more than a megabyte; real sheets have up to 60
+MAX_ENTRIES = 1000
+MAX_SMALL = 8 * 1024 * 1024  # bytes of the parts that describe the book
+_MAX_DEPTH = 32  # of elements in one another; a sheet has seven
+_MAX_NAMES = 2000  # different ones, of elements and attributes, which the parser keeps; real books have two hundred
+_MAX_WAITING = 256 * 1024  # bytes without an end of what began there: each piece has expat look at all of it again
+_MAX_DIRECTORY = 256 * 1024  # bytes of the archive's own list
 _PIECE = 64 * 1024
 
 LOCKED = N_("This workbook is protected by a password.")
@@ -90,15 +90,15 @@ class _Book:
         if self._strings_at in self._entries:
             self._parse(self._strings_at, strings)
         sheet = Sheet(strings, self._date_styles(self._styles_at), self._is_1904)
-        for _ in self._feed(self.sheets[0], sheet, MOST_UNPACKED):
+        for _ in self._feed(self.sheets[0], sheet, MAX_UNPACKED):
             yield from sheet.take()
         yield from sheet.take()
 
     def _check_entries(self) -> None:
-        if len(self._entries) > MOST_ENTRIES or sum(each.file_size for each in self._entries.values()) > MOST_UNPACKED:
+        if len(self._entries) > MAX_ENTRIES or sum(each.file_size for each in self._entries.values()) > MAX_UNPACKED:
             raise ImportRefused(TOO_LARGE)
         for each in self._entries.values():
-            if each.file_size > 1024 * 1024 and each.file_size > MOST_RATIO * max(each.compress_size, 1):
+            if each.file_size > 1024 * 1024 and each.file_size > MAX_RATIO * max(each.compress_size, 1):
                 raise ImportRefused(TOO_LARGE)
             if each.flag_bits & 1:
                 raise ImportRefused(LOCKED)
@@ -131,7 +131,7 @@ class _Book:
         return styles.dates()
 
     def _parse(self, name: str, handler: "Handler", *, small: bool = False) -> None:
-        for _ in self._feed(name, handler, MOST_SMALL if small else MOST_UNPACKED):
+        for _ in self._feed(name, handler, MAX_SMALL if small else MAX_UNPACKED):
             pass
 
     def _feed(self, name: str, handler: "Handler", most: int) -> Iterator[None]:
@@ -145,7 +145,7 @@ class _Book:
                     if size > most:
                         raise ImportRefused(TOO_LARGE)
                     parser.Parse(piece)
-                    if size - parser.CurrentByteIndex > _MOST_WAITING or len(parser.intern) > _MOST_NAMES:
+                    if size - parser.CurrentByteIndex > _MAX_WAITING or len(parser.intern) > _MAX_NAMES:
                         raise ImportRefused(HOSTILE)
                     yield
                 parser.Parse(b"", True)
@@ -172,7 +172,7 @@ def _check_directory(source: BinaryIO) -> None:
     if place < 0 or len(tail) - place < 22:
         raise ImportRefused(NOT_A_WORKBOOK)
     entries, directory = struct.unpack("<HI", tail[place + 10 : place + 16])
-    if b"PK\x06\x07" in tail[max(0, place - 20) : place] or entries > MOST_ENTRIES or directory > _MOST_DIRECTORY:
+    if b"PK\x06\x07" in tail[max(0, place - 20) : place] or entries > MAX_ENTRIES or directory > _MAX_DIRECTORY:
         raise ImportRefused(TOO_LARGE)
     source.seek(0)
 
@@ -194,7 +194,7 @@ def _parser(handler: "Handler") -> expat.XMLParserType:
     def start(tag: str, given: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
-        if depth > _MOST_DEPTH:
+        if depth > _MAX_DEPTH:
             raise ImportRefused(HOSTILE)
         handler.start(local(tag), given)
 

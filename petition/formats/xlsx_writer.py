@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from petition.formats.csv_rows import guarded
 
-MOST_XLSX_ROWS = 1_048_575  # below the header; Microsoft, "Excel specifications and limits"
+MAX_XLSX_ROWS = 1_048_575  # below the header; Microsoft, "Excel specifications and limits"
 
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
@@ -28,7 +28,7 @@ _NOT_XML = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *ra
 class Workbook:
     """Rows in, bytes out. A sheet that is full is followed by another."""
 
-    def __init__(self, header: Sequence[str], most_rows: int = MOST_XLSX_ROWS) -> None:
+    def __init__(self, header: Sequence[str], most_rows: int = MAX_XLSX_ROWS) -> None:
         self._header = header
         self._most_rows = most_rows
         self._out = _Pipe()

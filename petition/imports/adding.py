@@ -7,7 +7,7 @@ hardly wait. E-mail addresses are digested while they are read and stand nowhere
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO
@@ -17,33 +17,36 @@ from petition.core.database import Connection, Record
 from petition.core.email_addresses import Mailbox
 from petition.core.encryption import LetterKeys
 from petition.core.errors import Gone, ImportRefused
+from petition.core.ids import LetterId, OrganizationId
 from petition.formats import csv_rows, xlsx_reader
 from petition.imports import adding_queries as queries
 from petition.signatures import counting, countries, csv_format, organization_queries, organizations, search_words
-from petition.signatures.counting import Change, move_counts
+from petition.signatures.counting import EntryChange, move_counts
 from petition.signatures.csv_format import Entry, Problem, Row
 from petition.signatures.model import Kind
-from petition.signatures.organizations import Directory, Named
-from petition.signatures.stored_names import Shown, stored
+from petition.signatures.organizations import OrganizationDirectory, OrganizationNames
+from petition.signatures.stored_names import StoredNames, names_to_store
 
 STEP = 500  # rows between two signs of progress
 
 Progress = Callable[[int], None]  # how many rows were read
-Entries = dict[Named, tuple[int, datetime]]  # organizations of a file: their number in it, since when they are listed
+Entries = dict[
+    OrganizationNames, tuple[int, datetime]
+]  # organizations of a file: their number in it, since when they are listed
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """The letter that signatories are taken into."""
 
-    letter: int
+    letter_id: LetterId
     keys: LetterKeys
     rules_version: int
     languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES  # in which countries are known
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ImportReport:
     """What an import did, or would do."""
 
     rows: int
@@ -55,16 +58,16 @@ class Report:
     barred: int  # rows whose mailbox a moderator removed
 
 
-async def take_in(
+async def add_rows(
     conn: Connection, target: Target, source: BinaryIO, *, dry_run: bool = False, progress: Progress = lambda _: None
-) -> Report:
+) -> ImportReport:
     """Import every row of ``source`` in this transaction; with ``dry_run`` only tell what that would do.
 
     ``source`` is a CSV file, or a workbook (XLSX) with the same columns. Raises ``ImportRefused`` with a line for each
     row that cannot be taken in; then nothing is. Raises ``KeyDestroyed`` if the letter's keys are gone.
     """
     now = await organization_queries.now(conn)
-    reader = Reader(target, now, progress)
+    reader = RowReader(target, now, progress)
     found = xlsx_reader.rows(source) if xlsx_reader.is_workbook(source) else csv_rows.rows(source)
     await queries.stage(conn, reader.rows(csv_format.of_lines(found, now, target.languages)))
     if reader.problems:
@@ -72,32 +75,32 @@ async def take_in(
             f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be imported",
             tuple(map(str, reader.problems)),
         )
-    barred, made, change = await settle(conn, target.letter, reader.entries, None, dry_run=dry_run)
+    barred, made, change = await settle(conn, target.letter_id, reader.entries, None, dry_run=dry_run)
     return reported(reader.read, barred, made, change)
 
 
 async def settle(
-    conn: Connection, letter: int, entries: "Entries", number: int | None, *, dry_run: bool
-) -> tuple[int, Record, Change]:
+    conn: Connection, letter_id: LetterId, entries: "Entries", number: int | None, *, dry_run: bool
+) -> tuple[int, Record, EntryChange]:
     """Add what is staged and not there yet, as import ``number`` (None: the next one); return how many mailboxes were
     barred, how many were added, and how the list's entries changed. Raises ``Gone`` if the letter was taken down."""
-    if not await queries.hold_letter(conn, letter):
+    if not await queries.hold_letter(conn, letter_id):
         raise Gone("the letter was taken down")
-    barred = await queries.drop_barred(conn, letter)
-    await queries.drop_known(conn, letter)
-    found = await _place(conn, letter, entries)
-    before = await organization_queries.shown(conn, letter, found.placed)
+    barred = await queries.drop_barred(conn, letter_id)
+    await queries.drop_known(conn, letter_id)
+    found = await _place(conn, letter_id, entries)
+    before = await organization_queries.shown(conn, letter_id, found.placed)
     if dry_run:
-        return barred, await queries.staged(conn), Change(before, before | dict.fromkeys(found.placed, True))
+        return barred, await queries.staged(conn), EntryChange(before, before | dict.fromkeys(found.placed, True))
     if number is None:
-        number = await queries.number(conn, letter)
-    return barred, *await _add(conn, letter, number, found, before)
+        number = await queries.number(conn, letter_id)
+    return barred, *await _add(conn, letter_id, number, found, before)
 
 
-def reported(rows: int, barred: int, made: Record, change: Change) -> Report:
+def reported(rows: int, barred: int, made: Record, change: EntryChange) -> ImportReport:
     """Return what became of ``rows``."""
     added = made["signatures"]
-    return Report(
+    return ImportReport(
         rows=rows,
         people=made["people"],
         organizations=change.entries,
@@ -108,34 +111,38 @@ def reported(rows: int, barred: int, made: Record, change: Change) -> Report:
     )
 
 
-async def _place(conn: Connection, letter: int, entries: "Entries") -> Directory:
+async def _place(conn: Connection, letter_id: LetterId, entries: "Entries") -> OrganizationDirectory:
     """Find or make the organizations that are left."""
     left = set(await queries.entries(conn))
     wanted = [(number, named, listed_at) for named, (number, listed_at) in entries.items() if number in left]
-    found = await organizations.directory(conn, letter, [named for _, named, _ in wanted])
-    places = [(number, found.place(named, listed_at)) for number, named, listed_at in wanted]
+    found = await organizations.directory(conn, letter_id, [named for _, named, _ in wanted])
+    places = [(number, found.find_or_create(named, listed_at)) for number, named, listed_at in wanted]
     if places:
         await queries.place(conn, *zip(*places, strict=True))
     return found
 
 
 async def _add(
-    conn: Connection, letter: int, number: int, found: Directory, before: dict[int, bool]
-) -> tuple[Record, Change]:
+    conn: Connection,
+    letter_id: LetterId,
+    number: int,
+    found: OrganizationDirectory,
+    before: Mapping[OrganizationId, bool],
+) -> tuple[Record, EntryChange]:
     await found.write(conn, before)
-    made = await queries.add(conn, letter, number)
-    change = Change(before, await organization_queries.shown(conn, letter, found.placed))
-    await organization_queries.drop_unused(conn, letter, [each for each in found.placed if each not in change.after])
-    known_words = [(letter, Kind.PERSON, word) for word in await queries.words(conn, letter)]
+    made = await queries.add(conn, letter_id, number)
+    change = EntryChange(before, await organization_queries.shown(conn, letter_id, found.placed))
+    await organization_queries.drop_unused(conn, letter_id, [each for each in found.placed if each not in change.after])
+    known_words = [(letter_id, Kind.PERSON, word) for word in await queries.words(conn, letter_id)]
     await search_words.remember(conn, [*known_words, *await found.words(conn, change.after)])
     if made["signatures"]:
-        await counting.move_revision(conn, letter)
+        await counting.move_revision(conn, letter_id)
         imported = made["people"] + change.imported
-        await move_counts(conn, [(letter, made["people"], change.entries, made["hidden"], imported)])
+        await move_counts(conn, [(letter_id, made["people"], change.entries, made["hidden"], imported)])
     return made, change
 
 
-class Reader:
+class RowReader:
     """Turns what was read into rows to be stored, and remembers what was wrong.
 
     With ``skip`` rows with something wrong are left out; without it nothing is yielded any more after the first one.
@@ -180,7 +187,7 @@ class Reader:
     def _entry(self, entry: Entry) -> int | None:
         if entry.kind is Kind.PERSON:
             return None
-        named, number = Named(entry.name_en, entry.name_ru), len(self.entries)
+        named, number = OrganizationNames(entry.name_en, entry.name_ru), len(self.entries)
         # The list keeps the order of the file among organizations of one time too: the first is the newest.
         listed_at = (entry.signed_at or self._now) - number * timedelta(microseconds=1)
         return self.entries.setdefault(named, (number, listed_at))[0]
@@ -199,10 +206,10 @@ class Reader:
         return self._target.keys.digest(f"{text} {nth}") if nth else key
 
 
-def _shown(entry: Entry, keys: LetterKeys) -> Shown:
+def _shown(entry: Entry, keys: LetterKeys) -> StoredNames:
     """Return how the names are stored. A row says nothing of who signs for an organization."""
     if entry.kind is Kind.ORGANIZATION:
-        return Shown()
+        return StoredNames()
     told = {"name": entry.name, "affiliation": entry.affiliation, "city": entry.city}
     fields = {key: value for key, value in told.items() if value}
-    return stored(keys, Kind.PERSON, fields | {"visibility": entry.visibility.value})
+    return names_to_store(keys, Kind.PERSON, fields | {"visibility": entry.visibility.value})

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, OrganizerId
 
 HOLD_LETTER = "SELECT id FROM letter WHERE id = $1 AND state <> 'gone' FOR KEY SHARE"
 
@@ -87,9 +88,9 @@ FROM added
 """
 
 
-async def hold_letter(conn: Connection, letter: int) -> bool:
+async def hold_letter(conn: Connection, letter_id: LetterId) -> bool:
     """Keep a letter from being taken down until the transaction ends; tell whether it has not been already."""
-    return await conn.fetchval(HOLD_LETTER, letter) is not None
+    return await conn.fetchval(HOLD_LETTER, letter_id) is not None
 
 
 async def stage(conn: Connection, rows: Iterable[Sequence[object]] | AsyncIterable[Sequence[object]]) -> None:
@@ -111,15 +112,15 @@ async def _staged_all(conn: Connection) -> None:
     await conn.execute("ANALYZE staged", timeout=LONG)
 
 
-async def drop_barred(conn: Connection, letter: int) -> int:
+async def drop_barred(conn: Connection, letter_id: LetterId) -> int:
     """Leave out the mailboxes that a moderator removed; return how many."""
-    return int((await conn.execute(DROP_BARRED, letter, timeout=LONG)).split()[-1])
+    return int((await conn.execute(DROP_BARRED, letter_id, timeout=LONG)).split()[-1])
 
 
-async def drop_known(conn: Connection, letter: int) -> None:
+async def drop_known(conn: Connection, letter_id: LetterId) -> None:
     """Leave out what is there already, or stands earlier in the file."""
     await conn.execute(DROP_REPEATED, timeout=LONG)
-    await conn.execute(DROP_KNOWN, letter, timeout=LONG)
+    await conn.execute(DROP_KNOWN, letter_id, timeout=LONG)
 
 
 async def entries(conn: Connection) -> list[int]:
@@ -137,21 +138,23 @@ async def staged(conn: Connection) -> Record:
     return _one(await conn.fetchrow(COUNT_STAGED, timeout=LONG))
 
 
-async def words(conn: Connection, letter: int) -> list[str]:
+async def words(conn: Connection, letter_id: LetterId) -> list[str]:
     """Return the words of the public names that were added."""
-    return [row["word"] for row in await conn.fetch(STAGED_WORDS, letter, timeout=LONG)]
+    return [row["word"] for row in await conn.fetch(STAGED_WORDS, letter_id, timeout=LONG)]
 
 
-async def number(conn: Connection, letter: int, organizer: int | None = None, state: str = "done") -> int:
+async def number(
+    conn: Connection, letter_id: LetterId, organizer_id: OrganizerId | None = None, state: str = "done"
+) -> int:
     """Begin the letter's next import; return its number."""
-    await conn.execute(LOCK_NUMBERS, letter, timeout=LONG)
-    found: int = await conn.fetchval(NUMBER_OF_IMPORT, letter, organizer, state, timeout=LONG)
+    await conn.execute(LOCK_NUMBERS, letter_id, timeout=LONG)
+    found: int = await conn.fetchval(NUMBER_OF_IMPORT, letter_id, organizer_id, state, timeout=LONG)
     return found
 
 
-async def add(conn: Connection, letter: int, import_number: int) -> Record:
+async def add(conn: Connection, letter_id: LetterId, import_number: int) -> Record:
     """Add what is staged; return how many signatures, people, hidden people that made."""
-    return _one(await conn.fetchrow(ADD_STAGED, letter, import_number, timeout=LONG))
+    return _one(await conn.fetchrow(ADD_STAGED, letter_id, import_number, timeout=LONG))
 
 
 def _one(row: Record | None) -> Record:

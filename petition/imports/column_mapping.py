@@ -8,7 +8,7 @@ from typing import Any
 from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.formats import dates
-from petition.formats.dates import Order
+from petition.formats.dates import DateOrder
 from petition.formats.tables import Line
 from petition.imports import column_guessing
 from petition.signatures import csv_format
@@ -48,7 +48,7 @@ class Plan:
     columns: tuple[str, ...]
     kind: str = Kind.PERSON.value
     visibility: Visibility = Visibility.ORGANIZERS
-    dates: Order | None = None
+    dates: DateOrder | None = None
     skip: bool = False  # rows that cannot be taken in are left out
 
     def as_json(self) -> dict[str, Any]:
@@ -59,18 +59,18 @@ class Plan:
     @classmethod
     def of_json(cls, given: Mapping[str, Any]) -> "Plan":
         """Return what ``as_json`` made."""
-        order = Order(given["dates"]) if given["dates"] else None
+        order = DateOrder(given["dates"]) if given["dates"] else None
         return cls(tuple(given["columns"]), given["kind"], Visibility(given["visibility"]), order, given["skip"])
 
 
-def plan_of(form: Mapping[str, str], columns: int, orders: Sequence[Order | None]) -> Plan:
+def plan_of(form: Mapping[str, str], columns: int, orders: Sequence[DateOrder | None]) -> Plan:
     """Return what was chosen for a file of so many columns. Raises ``Refused``.
 
     ``orders`` has what each column's dates can be (see ``dates.Seen``).
     """
     chosen = tuple(each if (each := form.get(f"c{place}", "")) in FIELDS else "" for place in range(columns))
     kind = form.get("kind", "")
-    order = Order(form["dates"]) if form.get("dates") in set(Order) else None
+    order = DateOrder(form["dates"]) if form.get("dates") in set(DateOrder) else None
     plan = Plan(
         chosen,
         kind if kind in KINDS else Kind.PERSON.value,
@@ -84,7 +84,7 @@ def plan_of(form: Mapping[str, str], columns: int, orders: Sequence[Order | None
     if not {"name", "first", "last", "organization", "name_ru"} & set(chosen) and plan.visibility != "counted":
         raise Refused(NO_NAME, "c0")
     if order is None and any(
-        orders[place] is Order.UNKNOWN for place, name in enumerate(chosen) if name == "signed_at"
+        orders[place] is DateOrder.UNKNOWN for place, name in enumerate(chosen) if name == "signed_at"
     ):
         raise Refused(AMBIGUOUS, "dates")
     return plan
@@ -95,7 +95,7 @@ class Mapper:
     """Turns lines into rows as the import knows them. One object per file."""
 
     plan: Plan
-    orders: Sequence[Order | None]
+    orders: Sequence[DateOrder | None]
     now: datetime
     languages: tuple[str, ...]
     _places: dict[str, list[int]] = field(default_factory=dict)
@@ -164,7 +164,7 @@ class Mapper:
         if not cell:
             return ""
         place = self._places["signed_at"][0]
-        found = dates.as_iso(cell, self.plan.dates or self.orders[place] or Order.ISO)
+        found = dates.as_iso(cell, self.plan.dates or self.orders[place] or DateOrder.ISO)
         if found is None:
             raise Wrong(dates.NO_DATE, "signed_at")
         return found

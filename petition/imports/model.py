@@ -9,15 +9,16 @@ from typing import Any
 from petition.core.database import Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed
-from petition.formats.dates import Order
+from petition.core.ids import OrganizerId
+from petition.formats.dates import DateOrder
 from petition.imports.column_mapping import Plan
 
-MOST_BYTES = 32 * 1024 * 1024  # of a file
+MAX_BYTES = 32 * 1024 * 1024  # of a file
 HOURS_KEPT = 24  # a file whose import nobody finishes
 DAYS_UNDONE = 7  # what undoing took away can be brought back
 
 
-class State(StrEnum):
+class ImportState(StrEnum):
     """Where an import stands."""
 
     UPLOADING = "uploading"
@@ -34,18 +35,18 @@ class State(StrEnum):
     REDOING = "redoing"
 
 
-WORKING = (State.READING, State.CHECKING, State.IMPORTING, State.UNDOING, State.REDOING)
-HAS_FILE = (State.READING, State.MAPPING, State.CHECKING, State.CHECKED, State.IMPORTING)
+WORKING = (ImportState.READING, ImportState.CHECKING, ImportState.IMPORTING, ImportState.UNDOING, ImportState.REDOING)
+HAS_FILE = (ImportState.READING, ImportState.MAPPING, ImportState.CHECKING, ImportState.CHECKED, ImportState.IMPORTING)
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class FileInfo:
     """What stands in the file: personal data, encrypted in the database until the import has ended."""
 
     name: str = ""
     header: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()  # the first few
-    orders: Sequence[Order | None] = ()  # how the dates of each column are written
+    orders: Sequence[DateOrder | None] = ()  # how the dates of each column are written
     sheets: int = 1  # in the workbook, of which the first one is read
 
     def hidden(self, keys: LetterKeys) -> bytes:
@@ -55,7 +56,7 @@ class About:
         return keys.hide(told)
 
     @classmethod
-    def revealed(cls, stored: bytes | None, keys: LetterKeys) -> "About":
+    def revealed(cls, stored: bytes | None, keys: LetterKeys) -> "FileInfo":
         """Return what ``hidden`` made; nothing if it is gone or cannot be read any more."""
         if stored is None:
             return cls()
@@ -63,18 +64,18 @@ class About:
             told: Mapping[str, Any] = keys.reveal(stored)
         except KeyDestroyed:
             return cls()
-        orders = [each and Order(each) for each in told["orders"]]
+        orders = [each and DateOrder(each) for each in told["orders"]]
         return cls(told["name"], told["header"], told["rows"], orders, told.get("sheets", 1))
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class ImportJob:
     """One import."""
 
     number: int
     who: str | None
-    organizer: int | None
-    state: State
+    organizer_id: OrganizerId | None
+    state: ImportState
     format: str | None
     encoding: str | None
     delimiter: str | None
@@ -97,16 +98,16 @@ class Intake:
     @property
     def can_be_cancelled(self) -> bool:
         """Tell whether nothing has been added yet, and something still may be."""
-        return self.state in {State.UPLOADING, *HAS_FILE}
+        return self.state in {ImportState.UPLOADING, *HAS_FILE}
 
 
-def intake_in(row: Record) -> Intake:
+def import_job_in(row: Record) -> ImportJob:
     """Read an import out of a row."""
-    return Intake(
+    return ImportJob(
         number=row["number"],
         who=row["who"],
-        organizer=row["organizer"],
-        state=State(row["state"]),
+        organizer_id=row["organizer"],
+        state=ImportState(row["state"]),
         format=row["format"],
         encoding=row["encoding"],
         delimiter=row["delimiter"],

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, OrganizerId
 
 LONG = 3600.0  # seconds
 
@@ -174,50 +175,50 @@ UNDONE = "SELECT count(*) FROM undone WHERE letter = $1 AND number = $2"
 DROP_UNDONE = "DELETE FROM undone WHERE letter = $1 AND number = $2"
 
 
-async def one(conn: Connection, letter: int, number: int) -> Record | None:
+async def one(conn: Connection, letter_id: LetterId, number: int) -> Record | None:
     """Return one import of a letter."""
-    return await conn.fetchrow(ONE, letter, number)
+    return await conn.fetchrow(ONE, letter_id, number)
 
 
-async def newest(conn: Connection, letter: int, organizer: int) -> list[Record]:
+async def newest(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId) -> list[Record]:
     """Return the newest 100 imports of a letter."""
-    return await conn.fetch(NEWEST, letter, organizer)
+    return await conn.fetch(NEWEST, letter_id, organizer_id)
 
 
-async def under_way(conn: Connection, letter: int) -> int:
+async def under_way(conn: Connection, letter_id: LetterId) -> int:
     """Return how many imports of a letter have a file."""
-    found: int = await conn.fetchval(UNDER_WAY, letter)
+    found: int = await conn.fetchval(UNDER_WAY, letter_id)
     return found
 
 
-async def add_part(conn: Connection, letter: int, number: int, part: int, content: bytes) -> None:
+async def add_part(conn: Connection, letter_id: LetterId, number: int, part: int, content: bytes) -> None:
     """Keep one piece of a file."""
-    await conn.execute(ADD_PART, letter, number, part, content)
+    await conn.execute(ADD_PART, letter_id, number, part, content)
 
 
-async def parts(conn: Connection, letter: int, number: int) -> list[bytes]:
+async def parts(conn: Connection, letter_id: LetterId, number: int) -> list[bytes]:
     """Return the pieces of a file as they are kept."""
-    return [row["bytes"] for row in await conn.fetch(PARTS, letter, number, timeout=LONG)]
+    return [row["bytes"] for row in await conn.fetch(PARTS, letter_id, number, timeout=LONG)]
 
 
-async def drop_parts(conn: Connection, letter: int, number: int) -> None:
+async def drop_parts(conn: Connection, letter_id: LetterId, number: int) -> None:
     """Forget a file."""
-    await conn.execute(DROP_PARTS, letter, number, timeout=LONG)
+    await conn.execute(DROP_PARTS, letter_id, number, timeout=LONG)
 
 
-async def uploaded(conn: Connection, letter: int, number: int, about: bytes) -> None:
+async def uploaded(conn: Connection, letter_id: LetterId, number: int, about: bytes) -> None:
     """Say that all of a file is there."""
-    await conn.execute(UPLOADED, letter, number, about)
+    await conn.execute(UPLOADED, letter_id, number, about)
 
 
-async def drop(conn: Connection, letter: int, number: int) -> None:
+async def drop(conn: Connection, letter_id: LetterId, number: int) -> None:
     """Forget an upload that was broken off."""
-    await conn.execute(DROP, letter, number, timeout=LONG)
+    await conn.execute(DROP, letter_id, number, timeout=LONG)
 
 
 async def move(
     conn: Connection,
-    letter: int,
+    letter_id: LetterId,
     number: int,
     before: Sequence[str],
     changed: int | None,
@@ -228,7 +229,7 @@ async def move(
     delimiter: str | None = None,
 ) -> bool:
     """Change the state if it is one of ``before`` and nobody has changed anything since; tell whether it was so."""
-    status = await conn.execute(MOVE, letter, number, before, changed, after, plan, encoding, delimiter)
+    status = await conn.execute(MOVE, letter_id, number, before, changed, after, plan, encoding, delimiter)
     return status.endswith(" 1")
 
 
@@ -242,85 +243,91 @@ async def take(conn: Connection) -> Record | None:
     return None
 
 
-async def progress(conn: Connection, letter: int, number: int, state: str, done: int) -> bool:
+async def progress(conn: Connection, letter_id: LetterId, number: int, state: str, done: int) -> bool:
     """Note how far an import has come; tell whether it is still wanted."""
-    return await conn.fetchval(PROGRESS, letter, number, state, done) is not None
+    return await conn.fetchval(PROGRESS, letter_id, number, state, done) is not None
 
 
-async def found(conn: Connection, letter: int, number: int, what: Sequence[object]) -> None:
+async def found(conn: Connection, letter_id: LetterId, number: int, what: Sequence[object]) -> None:
     """Note what a file is: format, encoding, delimiter, about, plan, total."""
-    await conn.execute(FOUND, letter, number, *what)
+    await conn.execute(FOUND, letter_id, number, *what)
 
 
 async def checked(
-    conn: Connection, letter: int, number: int, report: Mapping[str, int], problems: Sequence[tuple[int, str, str]]
+    conn: Connection,
+    letter_id: LetterId,
+    number: int,
+    report: Mapping[str, int],
+    problems: Sequence[tuple[int, str, str]],
 ) -> None:
     """Note what an import would do, and the rows (line, field, reason) that cannot be taken in."""
-    await conn.execute(DROP_PROBLEMS, letter, number, timeout=LONG)
-    rows = [(letter, number, *problem) for problem in dict((each[0], each) for each in problems).values()]
+    await conn.execute(DROP_PROBLEMS, letter_id, number, timeout=LONG)
+    rows = [(letter_id, number, *problem) for problem in dict((each[0], each) for each in problems).values()]
     columns = ("letter", "number", "line", "field", "reason")
     await conn.copy_records_to_table("intake_problem", records=rows, columns=columns, timeout=LONG)
-    await conn.execute(CHECKED, letter, number, dict(report), len(rows))
+    await conn.execute(CHECKED, letter_id, number, dict(report), len(rows))
 
 
-async def ended(conn: Connection, letter: int, number: int, before: str, after: str, report: Mapping[str, int]) -> bool:
+async def ended(
+    conn: Connection, letter_id: LetterId, number: int, before: str, after: str, report: Mapping[str, int]
+) -> bool:
     """Note that an import or its undoing has ended; tell whether it was still wanted."""
-    return (await conn.execute(ENDED, letter, number, before, after, dict(report))).endswith(" 1")
+    return (await conn.execute(ENDED, letter_id, number, before, after, dict(report))).endswith(" 1")
 
 
-async def failed(conn: Connection, letter: int, number: int, before: str, why: str) -> None:
+async def failed(conn: Connection, letter_id: LetterId, number: int, before: str, why: str) -> None:
     """Note that it cannot be done, and forget the file."""
-    await conn.execute(FAILED, letter, number, before, why)
-    await conn.execute(DROP_PARTS, letter, number, timeout=LONG)
+    await conn.execute(FAILED, letter_id, number, before, why)
+    await conn.execute(DROP_PARTS, letter_id, number, timeout=LONG)
 
 
-async def problems(conn: Connection, letter: int, number: int, after: int, limit: int) -> list[Record]:
+async def problems(conn: Connection, letter_id: LetterId, number: int, after: int, limit: int) -> list[Record]:
     """Return rows that cannot be taken in, by line, from behind line ``after`` on."""
-    return await conn.fetch(PROBLEMS, letter, number, after, limit)
+    return await conn.fetch(PROBLEMS, letter_id, number, after, limit)
 
 
-async def lock_imported(conn: Connection, letter: int, number: int, after: int, limit: int) -> list[Record]:
+async def lock_imported(conn: Connection, letter_id: LetterId, number: int, after: int, limit: int) -> list[Record]:
     """Return signatures of an import whose id is above ``after``, locked, by id."""
-    return await conn.fetch(LOCK_IMPORTED, letter, number, after, limit, timeout=LONG)
+    return await conn.fetch(LOCK_IMPORTED, letter_id, number, after, limit, timeout=LONG)
 
 
-async def left(conn: Connection, letter: int, number: int) -> int:
+async def left(conn: Connection, letter_id: LetterId, number: int) -> int:
     """Return how many signatures of an import still stand."""
-    standing: int = await conn.fetchval(LEFT, letter, number, timeout=LONG)
+    standing: int = await conn.fetchval(LEFT, letter_id, number, timeout=LONG)
     return standing
 
 
-async def keep_undone(conn: Connection, letter: int, number: int, ids: Sequence[int]) -> None:
+async def keep_undone(conn: Connection, letter_id: LetterId, number: int, ids: Sequence[int]) -> None:
     """Move signatures out of the letter, to where they can be brought back from."""
-    await conn.execute(KEEP_UNDONE, letter, number, ids, timeout=LONG)
-    await conn.execute(DROP_SIGNATURES, letter, ids, timeout=LONG)
+    await conn.execute(KEEP_UNDONE, letter_id, number, ids, timeout=LONG)
+    await conn.execute(DROP_SIGNATURES, letter_id, ids, timeout=LONG)
 
 
-async def stage_undone(conn: Connection, letter: int, number: int) -> None:
+async def stage_undone(conn: Connection, letter_id: LetterId, number: int) -> None:
     """Put what undoing took away into the table ``staged`` (see ``import_queries.stage_by``)."""
-    await conn.execute(STAGE_UNDONE, letter, number, timeout=LONG)
+    await conn.execute(STAGE_UNDONE, letter_id, number, timeout=LONG)
 
 
-async def undone_organizations(conn: Connection, letter: int, number: int) -> list[Record]:
+async def undone_organizations(conn: Connection, letter_id: LetterId, number: int) -> list[Record]:
     """Return the organizations of what is staged so: entry, organization (names, website), listed_at."""
-    return await conn.fetch(UNDONE_ORGANIZATIONS, letter, number, timeout=LONG)
+    return await conn.fetch(UNDONE_ORGANIZATIONS, letter_id, number, timeout=LONG)
 
 
-async def undone(conn: Connection, letter: int, number: int) -> int:
+async def undone(conn: Connection, letter_id: LetterId, number: int) -> int:
     """Return how many signatures can be brought back."""
-    standing: int = await conn.fetchval(UNDONE, letter, number, timeout=LONG)
+    standing: int = await conn.fetchval(UNDONE, letter_id, number, timeout=LONG)
     return standing
 
 
-async def restore_what_was_noted(conn: Connection, letter: int, number: int) -> None:
+async def restore_what_was_noted(conn: Connection, letter_id: LetterId, number: int) -> None:
     """Give those who are back the flags they had, and what readers had reported."""
-    await conn.execute(RESTORE_FLAGS, letter, number, timeout=LONG)
-    await conn.execute(RESTORE_REPORTS, letter, number, timeout=LONG)
+    await conn.execute(RESTORE_FLAGS, letter_id, number, timeout=LONG)
+    await conn.execute(RESTORE_REPORTS, letter_id, number, timeout=LONG)
 
 
-async def drop_undone(conn: Connection, letter: int, number: int) -> None:
+async def drop_undone(conn: Connection, letter_id: LetterId, number: int) -> None:
     """Forget what could have been brought back."""
-    await conn.execute(DROP_UNDONE, letter, number, timeout=LONG)
+    await conn.execute(DROP_UNDONE, letter_id, number, timeout=LONG)
 
 
 async def forget(conn: Connection, why: str) -> int:

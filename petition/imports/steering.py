@@ -9,13 +9,14 @@ from petition.core.database import Connection, Database
 from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId
 from petition.formats.encodings import NAMES
 from petition.formats.tables import CSV, DELIMITERS
 from petition.imports import adding_queries, column_mapping, queries
-from petition.imports.model import MOST_BYTES, About, Intake, State, intake_in
+from petition.imports.model import MAX_BYTES, FileInfo, ImportJob, ImportState, import_job_in
 
 PART = 256 * 1024  # bytes that are encrypted and stored at once
-MOST_UNDER_WAY = 5
+MAX_UNDER_WAY = 5
 
 TOO_LARGE = N_("This file is larger than 32 MB. Split it, or save it as CSV.")
 TOO_MANY = N_("This letter already has five unfinished imports. Finish or cancel one first.")
@@ -30,9 +31,9 @@ class Oversized(Exception):
 
 async def begin(conn: Connection, whose: Whose) -> int:
     """Begin an import whose file is about to come; return its number. Raises ``Refused``, ``Gone``."""
-    await audit_log.hold(conn, whose.letter)
-    number = await adding_queries.number(conn, whose.letter, whose.organizer, State.UPLOADING.value)
-    if await queries.under_way(conn, whose.letter) > MOST_UNDER_WAY:
+    await audit_log.hold_letter(conn, whose.letter_id)
+    number = await adding_queries.number(conn, whose.letter_id, whose.organizer_id, ImportState.UPLOADING.value)
+    if await queries.under_way(conn, whose.letter_id) > MAX_UNDER_WAY:
         raise Refused(TOO_MANY, "file")
     return number
 
@@ -46,7 +47,7 @@ async def store(database: Database, whose: Whose, keys: LetterKeys, number: int,
     async for piece in pieces:
         held += piece
         size += len(piece)
-        if size > MOST_BYTES:
+        if size > MAX_BYTES:
             raise Oversized
         if len(held) >= PART:
             await _keep(database, whose, keys, number, part, bytes(held))
@@ -59,14 +60,14 @@ async def store(database: Database, whose: Whose, keys: LetterKeys, number: int,
 
 async def _keep(database: Database, whose: Whose, keys: LetterKeys, number: int, part: int, content: bytes) -> None:
     async with database.transaction() as conn:
-        await audit_log.hold(conn, whose.letter)
-        await queries.add_part(conn, whose.letter, number, part, keys.encrypt(content))
+        await audit_log.hold_letter(conn, whose.letter_id)
+        await queries.add_part(conn, whose.letter_id, number, part, keys.encrypt(content))
 
 
 async def uploaded(conn: Connection, whose: Whose, keys: LetterKeys, number: int, name: str) -> None:
     """Hand a file over to the worker."""
-    await queries.uploaded(conn, whose.letter, number, About(_plain(name)).hidden(keys))
-    await audit_log.write(conn, whose.organizer, whose.letter, "import.upload", ids=[number])
+    await queries.uploaded(conn, whose.letter_id, number, FileInfo(_plain(name)).hidden(keys))
+    await audit_log.record(conn, whose.organizer_id, whose.letter_id, "import.upload", ids=[number])
 
 
 def _plain(name: str) -> str:
@@ -75,17 +76,17 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in last if letter.isprintable())[:100]
 
 
-async def read(conn: Connection, letter: int, number: int) -> Intake:
+async def read(conn: Connection, letter_id: LetterId, number: int) -> ImportJob:
     """Return an import. Raises ``NotFound``."""
-    row = await queries.one(conn, letter, number)
+    row = await queries.one(conn, letter_id, number)
     if row is None:
         raise NotFound("there is no such import")
-    return intake_in(row)
+    return import_job_in(row)
 
 
-async def move(conn: Connection, whose: Whose, keys: LetterKeys, number: int, form: Mapping[str, str]) -> None:
+async def advance(conn: Connection, whose: Whose, keys: LetterKeys, number: int, form: Mapping[str, str]) -> None:
     """Do the step that a form asks for. Raises ``Refused``, ``NotFound``."""
-    now = await read(conn, whose.letter, number)
+    now = await read(conn, whose.letter_id, number)
     step = form.get("step", "")
     if step not in _STEPS:
         raise Refused(WHAT)
@@ -93,36 +94,43 @@ async def move(conn: Connection, whose: Whose, keys: LetterKeys, number: int, fo
     more = await _asked(conn, whose, keys, now, step, form)
     seen = int(form["changed"]) if form.get("changed", "").isdecimal() and len(form["changed"]) < 9 else None
     wanted = tuple(each.value for each in before)
-    if not await queries.move(conn, whose.letter, number, wanted, seen, after.value, **more):
+    if not await queries.move(conn, whose.letter_id, number, wanted, seen, after.value, **more):
         raise Refused(TOO_LATE)
-    if after is State.CANCELLED:
-        await queries.drop_parts(conn, whose.letter, number)
+    if after is ImportState.CANCELLED:
+        await queries.drop_parts(conn, whose.letter_id, number)
     if step in _LOGGED:
-        await audit_log.write(
-            *(conn, whose.organizer, whose.letter, f"import.{step}"),
+        await audit_log.record(
+            *(conn, whose.organizer_id, whose.letter_id, f"import.{step}"),
             ids=[number],
             before=now.state.value,
             after=after.value,
         )
 
 
-_STEPS: Mapping[str, tuple[tuple[State, ...], State]] = {
-    "again": ((State.MAPPING,), State.READING),  # with another encoding or delimiter
-    "check": ((State.MAPPING,), State.CHECKING),
-    "back": ((State.CHECKED,), State.MAPPING),
-    "start": ((State.CHECKED,), State.IMPORTING),
+_STEPS: Mapping[str, tuple[tuple[ImportState, ...], ImportState]] = {
+    "again": ((ImportState.MAPPING,), ImportState.READING),  # with another encoding or delimiter
+    "check": ((ImportState.MAPPING,), ImportState.CHECKING),
+    "back": ((ImportState.CHECKED,), ImportState.MAPPING),
+    "start": ((ImportState.CHECKED,), ImportState.IMPORTING),
     "cancel": (
-        (State.UPLOADING, State.READING, State.MAPPING, State.CHECKING, State.CHECKED, State.IMPORTING),
-        State.CANCELLED,
+        (
+            ImportState.UPLOADING,
+            ImportState.READING,
+            ImportState.MAPPING,
+            ImportState.CHECKING,
+            ImportState.CHECKED,
+            ImportState.IMPORTING,
+        ),
+        ImportState.CANCELLED,
     ),
-    "undo": ((State.DONE,), State.UNDOING),
-    "redo": ((State.UNDONE,), State.REDOING),
+    "undo": ((ImportState.DONE,), ImportState.UNDOING),
+    "redo": ((ImportState.UNDONE,), ImportState.REDOING),
 }
 _LOGGED = {"start", "cancel", "undo", "redo"}
 
 
 async def _asked(
-    conn: Connection, whose: Whose, keys: LetterKeys, now: Intake, step: str, form: Mapping[str, str]
+    conn: Connection, whose: Whose, keys: LetterKeys, now: ImportJob, step: str, form: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return what else a step changes. Raises ``Refused`` where it makes no sense."""
     if step == "again" and now.format == CSV:
@@ -130,13 +138,13 @@ async def _asked(
         if encoding in NAMES and delimiter in DELIMITERS:
             return {"encoding": encoding, "delimiter": delimiter}
         raise Refused(WHAT)
-    if step == "check" and now.state is State.MAPPING:
-        about = About.revealed(now.about, keys)
+    if step == "check" and now.state is ImportState.MAPPING:
+        about = FileInfo.revealed(now.about, keys)
         return {"plan": column_mapping.plan_of(form, len(about.header), about.orders).as_json()}
     if step == "start" and now.plan and now.problems:
         if form.get("skip") != "1":
             raise Refused(HAS_PROBLEMS, "skip")
         return {"plan": now.plan.as_json() | {"skip": True}}
-    if step == "redo" and not await queries.undone(conn, whose.letter, now.number):
+    if step == "redo" and not await queries.undone(conn, whose.letter_id, now.number):
         raise Refused(NOTHING_TO_REDO)
     return {}

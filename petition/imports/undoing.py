@@ -6,71 +6,76 @@ file from being imported. In batches, each with an exact count; who has been dec
 
 from petition.core import audit_log
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, OrganizerId
 from petition.imports import adding, adding_queries, queries
-from petition.imports.adding import Entries, Report
+from petition.imports.adding import Entries, ImportReport
 from petition.moderation import queries as moderation_queries
 from petition.signatures import counting, organization_queries, search_words
 from petition.signatures import names as naming
-from petition.signatures.counting import Change, move_counts
+from petition.signatures.counting import EntryChange, move_counts
 from petition.signatures.model import Kind, SignatureState, Visibility
-from petition.signatures.organizations import Named
+from petition.signatures.organizations import OrganizationNames
 
 STEP = 500  # signatures a transaction, so that those who sign meanwhile hardly wait
 
 
-async def take_back(conn: Connection, letter: int, number: int, size: int = STEP, *, by: int | None = None) -> int:
+async def take_back(
+    conn: Connection, letter_id: LetterId, number: int, size: int = STEP, *, actor_id: OrganizerId | None = None
+) -> int:
     """Take the next signatures of an import out of the letter, in this transaction; return how many.
 
     Locks in the order of all decisions: signatures by id, organizations, words, the count.
     """
-    rows = await queries.lock_imported(conn, letter, number, -1, size)
+    rows = await queries.lock_imported(conn, letter_id, number, -1, size)
     if not rows:
         return 0
     ids = [row["id"] for row in rows]
     organizations = sorted({row["organization"] for row in rows if row["organization"] is not None})
     if organizations:
-        await organization_queries.lock(conn, letter)
-    known = await moderation_queries.lock_organizations(conn, letter, organizations)
-    before = await organization_queries.shown(conn, letter, organizations)
-    await queries.keep_undone(conn, letter, number, ids)
-    change = Change(before, await organization_queries.shown(conn, letter, organizations))
-    await organization_queries.drop_unused(conn, letter, organizations)
-    await audit_log.write(conn, by, letter, "import.take_back", ids=ids, before="confirmed")
-    await _forget_words(conn, letter, rows, known, change)
-    await counting.move_revision(conn, letter)
-    await _count(conn, letter, rows, change)
+        await organization_queries.lock(conn, letter_id)
+    known = await moderation_queries.lock_organizations(conn, letter_id, organizations)
+    before = await organization_queries.shown(conn, letter_id, organizations)
+    await queries.keep_undone(conn, letter_id, number, ids)
+    change = EntryChange(before, await organization_queries.shown(conn, letter_id, organizations))
+    await organization_queries.drop_unused(conn, letter_id, organizations)
+    await audit_log.record(conn, actor_id, letter_id, "import.take_back", ids=ids, before="confirmed")
+    await _forget_words(conn, letter_id, rows, known, change)
+    await counting.move_revision(conn, letter_id)
+    await _count(conn, letter_id, rows, change)
     return len(rows)
 
 
-async def _forget_words(conn: Connection, letter: int, rows: list[Record], known: list[Record], change: Change) -> None:
+async def _forget_words(
+    conn: Connection, letter_id: LetterId, rows: list[Record], known: list[Record], change: EntryChange
+) -> None:
     gone = {row["name_key"] for row in known if row["id"] in change.before and row["id"] not in change.after}
     people = {row["name_key"] for row in rows if row["kind"] == Kind.PERSON and row["name_key"]}
     for kind, keys in ((Kind.PERSON, people), (Kind.ORGANIZATION, gone)):
         if found := {word for key in keys for word in naming.words(key)}:
-            await search_words.forget(conn, letter, kind, sorted(found))
+            await search_words.forget(conn, letter_id, kind, sorted(found))
 
 
-async def _count(conn: Connection, letter: int, rows: list[Record], change: Change) -> None:
+async def _count(conn: Connection, letter_id: LetterId, rows: list[Record], change: EntryChange) -> None:
     counted = [row for row in rows if row["kind"] == Kind.PERSON and row["state"] == SignatureState.CONFIRMED]
     hidden = sum(row["visibility"] != Visibility.PUBLIC for row in counted)
     people = len(counted)
-    move = (letter, -people, change.entries, -hidden, change.imported - people)
+    move = (letter_id, -people, change.entries, -hidden, change.imported - people)
     if any(move[1:]):
         await move_counts(conn, [move])
 
 
-async def bring_back(conn: Connection, letter: int, number: int) -> Report:
+async def bring_back(conn: Connection, letter_id: LetterId, number: int) -> ImportReport:
     """Bring back what undoing took away, in this transaction, by the rules of any import.
 
     Who has signed since, or was barred, is not added a second time.
     """
-    await adding_queries.stage_by(conn, lambda conn: queries.stage_undone(conn, letter, number))
+    await adding_queries.stage_by(conn, lambda conn: queries.stage_undone(conn, letter_id, number))
     entries: Entries = {}
-    for row in await queries.undone_organizations(conn, letter, number):
+    for row in await queries.undone_organizations(conn, letter_id, number):
         told = row["organization"]
-        entries[Named(told["en"], told["ru"], told["website"])] = (row["entry"], row["listed_at"])
-    rows = await queries.undone(conn, letter, number)
-    settled = await adding.settle(conn, letter, entries, number, dry_run=False)
-    await queries.restore_what_was_noted(conn, letter, number)
-    await queries.drop_undone(conn, letter, number)
+        entries[OrganizationNames(told["en"], told["ru"], told["website"])] = (row["entry"], row["listed_at"])
+    rows = await queries.undone(conn, letter_id, number)
+    settled = await adding.settle(conn, letter_id, entries, number, dry_run=False)
+    await queries.restore_what_was_noted(conn, letter_id, number)
+    await queries.drop_undone(conn, letter_id, number)
     return adding.reported(rows, *settled)

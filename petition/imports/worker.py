@@ -18,14 +18,15 @@ from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import Gone, ImportRefused, KeyDestroyed, Unavailable
 from petition.core.i18n import N_
+from petition.core.ids import LetterId
 from petition.formats import encodings, tables
-from petition.formats.dates import Seen
+from petition.formats.dates import DatesSeen
 from petition.formats.tables import CSV, Pieces
 from petition.imports import adding, adding_queries, queries, undoing
-from petition.imports.adding import Reader, Report, Target
+from petition.imports.adding import ImportReport, RowReader, Target
 from petition.imports.column_guessing import guess
 from petition.imports.column_mapping import Mapper, Plan
-from petition.imports.model import About, State
+from petition.imports.model import FileInfo, ImportState
 from petition.letters.keys import keys_of
 from petition.signatures import organization_queries
 
@@ -33,7 +34,7 @@ POLL = 1.0  # seconds between two looks when there is nothing to do
 TICK = 0.5  # seconds between two signs of progress
 BATCH = 500  # rows a thread reads at once
 SHOWN = 8  # rows of the file that the mapping page shows
-LONGEST_SHOWN = 120  # characters of a cell there
+MAX_SHOWN = 120  # characters of a cell there
 
 NO_KEYS = N_("This letter’s keys have been destroyed, so nothing more can be imported.")
 BROKEN = N_("Something went wrong, and nothing was changed. Tell the person who runs this site.")
@@ -48,7 +49,7 @@ class Stopped(Exception):
 
 
 @dataclass(slots=True)
-class Job:
+class RunningImport:
     """One import at work."""
 
     database: Database
@@ -62,12 +63,12 @@ class Job:
     _ticker: "asyncio.Task[None] | None" = field(default=None)
 
     @property
-    def place(self) -> tuple[int, int]:
+    def place(self) -> tuple[LetterId, int]:
         """Letter and number."""
         return self.row["letter"], self.row["number"]
 
     @contextlib.asynccontextmanager
-    async def told(self) -> AsyncIterator[None]:
+    async def report_progress(self) -> AsyncIterator[None]:
         """Say again and again how far it is, and find out whether somebody has cancelled it."""
         ticker = asyncio.create_task(self._tick())
         try:
@@ -124,8 +125,8 @@ async def step(
             taken = await queries.take(conn)
             if taken is None:
                 return False
-            job = Job(database, conn, taken, keys_of(taken, wrapper), languages, stop or asyncio.Event())
-            await _STEPS[State(taken["state"])](job)
+            job = RunningImport(database, conn, taken, keys_of(taken, wrapper), languages, stop or asyncio.Event())
+            await _STEPS[ImportState(taken["state"])](job)
     except Stopped:
         return True
     except ImportRefused as refused:
@@ -148,15 +149,15 @@ async def _failed(database: Database, row: Record | None, why: str) -> None:
             await queries.failed(conn, row["letter"], row["number"], row["state"], why)
 
 
-async def _read(job: Job) -> None:
+async def _read(job: RunningImport) -> None:
     """Find out what a file is, and guess which column is what."""
     pieces = await job.pieces()
-    async with job.told():
-        found = await asyncio.to_thread(_looked_through, job, pieces)
+    async with job.report_progress():
+        found = await asyncio.to_thread(_inspect, job, pieces)
     await queries.found(job.conn, *job.place, found)
 
 
-def _looked_through(job: Job, pieces: Pieces) -> tuple[object, ...]:
+def _inspect(job: RunningImport, pieces: Pieces) -> tuple[object, ...]:
     """Return format, encoding, delimiter, about, plan, number of rows. Reads all of the file, a row at a time."""
     form, encoding, delimiter = tables.form_of(pieces), job.row["encoding"], job.row["delimiter"]
     if form == CSV:
@@ -164,7 +165,7 @@ def _looked_through(job: Job, pieces: Pieces) -> tuple[object, ...]:
         delimiter = delimiter or tables.delimiter_of(pieces, encoding)
     lines = tables.lines(pieces, form, encoding or "", delimiter or "")
     header = tables.header_of(next(lines, None))
-    seen = [Seen() for _ in header]
+    seen = [DatesSeen() for _ in header]
     shown: list[list[str]] = []
     for _, cells in job.counted(lines):
         if isinstance(cells, str):
@@ -172,25 +173,25 @@ def _looked_through(job: Job, pieces: Pieces) -> tuple[object, ...]:
         for place, cell in enumerate(cells[: len(header)]):
             seen[place].look(cell)
         if len(shown) < SHOWN:
-            shown.append([" ".join(cell.replace("\0", "").split())[:LONGEST_SHOWN] for cell in cells[: len(header)]])
+            shown.append([" ".join(cell.replace("\0", "").split())[:MAX_SHOWN] for cell in cells[: len(header)]])
     if not job.done:
         raise ImportRefused(tables.ONLY_HEADER)
-    name = About.revealed(job.row["about"], job.keys).name
+    name = FileInfo.revealed(job.row["about"], job.keys).name
     sheets = 1 if form == CSV else tables.sheets_of(pieces)
-    about = About(name, header, shown, [each.order for each in seen], sheets)
+    about = FileInfo(name, header, shown, [each.order for each in seen], sheets)
     return form, encoding, delimiter, about.hidden(job.keys), Plan(guess(header)).as_json(), job.done
 
 
-async def _staged(job: Job, *, skip: bool) -> Reader:
+async def _staged(job: RunningImport, *, skip: bool) -> RowReader:
     """Read all rows into the table that only this transaction sees."""
     pieces, now = await job.pieces(), await organization_queries.now(job.conn)
-    about, plan = About.revealed(job.row["about"], job.keys), Plan.of_json(job.row["plan"])
+    about, plan = FileInfo.revealed(job.row["about"], job.keys), Plan.of_json(job.row["plan"])
     row = job.row
     lines = tables.lines(pieces, row["format"], row["encoding"] or "", row["delimiter"] or "")
     found = Mapper(plan, about.orders, now, job.languages).rows(lines)
     target = Target(row["letter"], job.keys, row["rules_version"], job.languages)
-    reader = Reader(target, now, skip=skip)
-    async with job.told():
+    reader = RowReader(target, now, skip=skip)
+    async with job.report_progress():
         await adding_queries.stage(job.conn, in_batches(reader.rows(job.counted(found))))
     return reader
 
@@ -202,7 +203,7 @@ async def in_batches(rows: Iterator[Item]) -> AsyncIterator[Item]:
             yield row
 
 
-async def _check(job: Job) -> None:
+async def _check(job: RunningImport) -> None:
     """Find out what an import would do, without changing anything."""
     reader = await _staged(job, skip=True)
     settled = await adding.settle(job.conn, job.row["letter"], reader.entries, None, dry_run=True)
@@ -211,7 +212,7 @@ async def _check(job: Job) -> None:
     await queries.checked(job.conn, *job.place, report, problems)
 
 
-async def _take_in(job: Job) -> None:
+async def _take_in(job: RunningImport) -> None:
     """Take everything in, in one transaction which is short but for the reading."""
     skip = Plan.of_json(job.row["plan"]).skip
     reader = await _staged(job, skip=skip)
@@ -219,44 +220,44 @@ async def _take_in(job: Job) -> None:
         raise ImportRefused(BROKEN)  # none were found when it was tried
     settled = await adding.settle(job.conn, job.row["letter"], reader.entries, job.row["number"], dry_run=False)
     report = adding.reported(reader.read - len(reader.problems), *settled)
-    await _end(job, State.DONE, _told(report) | {"skipped": len(reader.problems)}, "import.done")
+    await _end(job, ImportState.DONE, _told(report) | {"skipped": len(reader.problems)}, "import.done")
     await queries.drop_parts(job.conn, *job.place)
 
 
-async def _undo(job: Job) -> None:
+async def _undo(job: RunningImport) -> None:
     """Take back one batch of an import; the last one ends it."""
-    if await undoing.take_back(job.conn, *job.place, by=job.row["organizer"]):
+    if await undoing.take_back(job.conn, *job.place, actor_id=job.row["organizer"]):
         return
     left = await queries.left(job.conn, *job.place)
     report = {"undone": await queries.undone(job.conn, *job.place), "left": left}
-    await _end(job, State.UNDONE, report, "import.undone")
+    await _end(job, ImportState.UNDONE, report, "import.undone")
 
 
-async def _redo(job: Job) -> None:
+async def _redo(job: RunningImport) -> None:
     """Bring back what undoing took away, by the rules of any import."""
     report = await undoing.bring_back(job.conn, *job.place)
-    await _end(job, State.DONE, _told(report), "import.redone")
+    await _end(job, ImportState.DONE, _told(report), "import.redone")
 
 
-async def _end(job: Job, state: State, report: Mapping[str, int], act: str) -> None:
+async def _end(job: RunningImport, state: ImportState, report: Mapping[str, int], act: str) -> None:
     if not await queries.ended(job.conn, *job.place, job.row["state"], state.value, report):
         raise Stopped  # cancelled at the last moment: all of it is rolled back
     counts = ".".join(f"{name}:{report[name]}" for name in ("people", "organizations", "undone") if name in report)
     letter, number = job.place
-    await audit_log.write(job.conn, job.row["organizer"], letter, act, ids=[number], after=counts)
+    await audit_log.record(job.conn, job.row["organizer"], letter, act, ids=[number], after=counts)
 
 
-def _told(report: Report) -> dict[str, int]:
+def _told(report: ImportReport) -> dict[str, int]:
     names = ("rows", "people", "organizations", "representatives", "hidden", "known", "barred")
     return {name: getattr(report, name) for name in names}
 
 
-_STEPS: Mapping[State, Callable[[Job], Awaitable[Any]]] = {
-    State.READING: _read,
-    State.CHECKING: _check,
-    State.IMPORTING: _take_in,
-    State.UNDOING: _undo,
-    State.REDOING: _redo,
+_STEPS: Mapping[ImportState, Callable[[RunningImport], Awaitable[Any]]] = {
+    ImportState.READING: _read,
+    ImportState.CHECKING: _check,
+    ImportState.IMPORTING: _take_in,
+    ImportState.UNDOING: _undo,
+    ImportState.REDOING: _redo,
 }
 
 

@@ -3,12 +3,13 @@
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import NotFound
+from petition.core.ids import LetterId
 from petition.letters import queries
 
 
-async def keys_for(conn: Connection, letter: int, wrapper: Wrapper) -> LetterKeys:
+async def keys_for(conn: Connection, letter_id: LetterId, wrapper: Wrapper) -> LetterKeys:
     """Return a letter's keys. Raises ``NotFound``."""
-    row = await queries.letter_keys(conn, letter)
+    row = await queries.letter_keys(conn, letter_id)
     if row is None:
         raise NotFound("there is no such letter")
     return keys_of(row, wrapper)

@@ -8,6 +8,7 @@ from petition.core import audit_log
 from petition.core.database import Connection
 from petition.core.errors import Gone, Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId, OrganizerId
 from petition.letters import lifecycle_queries as queries
 from petition.letters.model import State
 
@@ -18,7 +19,7 @@ KEYS_GONE = N_(
 CHANGED = N_("Someone else changed this first. This is how it is now.")
 
 
-class Move(StrEnum):
+class StateChange(StrEnum):
     """What an organizer does with a published letter."""
 
     CLOSE = "close"
@@ -33,26 +34,26 @@ class Way:
 
     before: State
     after: State
-    back: Move
+    back: StateChange
     statement: str
 
 
-WAYS: Mapping[Move, Way] = {
-    Move.CLOSE: Way(State.OPEN, State.CLOSED, Move.REOPEN, queries.CLOSE),
-    Move.REOPEN: Way(State.CLOSED, State.OPEN, Move.CLOSE, queries.REOPEN),
-    Move.ARCHIVE: Way(State.CLOSED, State.ARCHIVED, Move.UNARCHIVE, queries.ARCHIVE),
-    Move.UNARCHIVE: Way(State.ARCHIVED, State.CLOSED, Move.ARCHIVE, queries.UNARCHIVE),
+WAYS: Mapping[StateChange, Way] = {
+    StateChange.CLOSE: Way(State.OPEN, State.CLOSED, StateChange.REOPEN, queries.CLOSE),
+    StateChange.REOPEN: Way(State.CLOSED, State.OPEN, StateChange.CLOSE, queries.REOPEN),
+    StateChange.ARCHIVE: Way(State.CLOSED, State.ARCHIVED, StateChange.UNARCHIVE, queries.ARCHIVE),
+    StateChange.UNARCHIVE: Way(State.ARCHIVED, State.CLOSED, StateChange.ARCHIVE, queries.UNARCHIVE),
 }
 
 
-async def move(conn: Connection, by: int | None, letter: int, what: Move) -> None:
+async def move(conn: Connection, actor_id: OrganizerId | None, letter_id: LetterId, what: StateChange) -> None:
     """Move a letter, in this transaction. Raises ``Refused`` if it does not stand where the move begins, ``Gone``."""
     way = WAYS[what]
-    if not await queries.move(conn, way.statement, letter):
-        now = await queries.state(conn, letter)
+    if not await queries.move(conn, way.statement, letter_id):
+        now = await queries.state(conn, letter_id)
         if now and now["state"] == State.GONE:
             raise Gone("the letter was taken down")
-        if what is Move.REOPEN and now and now["state"] == State.CLOSED and not now["has_digest_key"]:
+        if what is StateChange.REOPEN and now and now["state"] == State.CLOSED and not now["has_digest_key"]:
             raise Refused(KEYS_GONE)
         raise Refused(CHANGED, "first")
-    await audit_log.write(conn, by, letter, f"letter.{what}", before=way.before, after=way.after)
+    await audit_log.record(conn, actor_id, letter_id, f"letter.{what}", before=way.before, after=way.after)

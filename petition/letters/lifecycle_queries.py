@@ -1,6 +1,7 @@
 """All SQL of a letter's states, and of taking it down."""
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId
 
 STATE = """
 SELECT id, l.effective_state AS state, wrapped_digest_key IS NOT NULL AS has_digest_key FROM letter l WHERE id = $1
@@ -85,42 +86,42 @@ DELETE FROM {table} WHERE ctid = ANY (ARRAY(
 IS_LEFT = {table: f"SELECT EXISTS (SELECT FROM {table} WHERE letter = $1)" for table in DROP_ROWS}
 
 
-async def state(conn: Connection, letter: int) -> Record | None:
+async def state(conn: Connection, letter_id: LetterId) -> Record | None:
     """Return where a letter stands, by the database's clock, and whether its digest key is still there."""
-    return await conn.fetchrow(STATE, letter)
+    return await conn.fetchrow(STATE, letter_id)
 
 
-async def move(conn: Connection, statement: str, letter: int) -> bool:
+async def move(conn: Connection, statement: str, letter_id: LetterId) -> bool:
     """Carry out one of the moves above; tell whether the letter still was where it begins."""
-    return await conn.fetchval(statement, letter) is not None
+    return await conn.fetchval(statement, letter_id) is not None
 
 
-async def last_moved(conn: Connection, letter: int) -> Record | None:
+async def last_moved(conn: Connection, letter_id: LetterId) -> Record | None:
     """Return who moved the letter last: act, at, who."""
-    return await conn.fetchrow(LAST_MOVED, letter)
+    return await conn.fetchrow(LAST_MOVED, letter_id)
 
 
-async def lock_alone(conn: Connection, letter: int) -> Record | None:
+async def lock_alone(conn: Connection, letter_id: LetterId) -> Record | None:
     """Return a letter's id, slug and state; until the transaction ends nobody adds anything to it."""
-    return await conn.fetchrow(LOCK_ALONE, letter)
+    return await conn.fetchrow(LOCK_ALONE, letter_id)
 
 
-async def take_down(conn: Connection, letter: int) -> None:
+async def take_down(conn: Connection, letter_id: LetterId) -> None:
     """Leave nothing in a letter's row but its short name. Its keys go with it: no name can be read any more."""
-    await conn.execute(TAKE_DOWN, letter)
+    await conn.execute(TAKE_DOWN, letter_id)
 
 
-async def gone_letters(conn: Connection) -> list[int]:
+async def gone_letters(conn: Connection) -> list[LetterId]:
     """Return the letters that were taken down."""
     return [row["id"] for row in await conn.fetch(GONE_LETTERS)]
 
 
-async def drop_rows(conn: Connection, table: str, letter: int, most: int) -> int:
+async def drop_rows(conn: Connection, table: str, letter_id: LetterId, most: int) -> int:
     """Delete at most ``most`` rows of a letter; return how many."""
-    return int((await conn.execute(DROP_ROWS[table], letter, most)).split()[-1])
+    return int((await conn.execute(DROP_ROWS[table], letter_id, most)).split()[-1])
 
 
-async def is_left(conn: Connection, table: str, letter: int) -> bool:
+async def is_left(conn: Connection, table: str, letter_id: LetterId) -> bool:
     """Tell whether a table still has a row of a letter."""
-    left: bool = await conn.fetchval(IS_LEFT[table], letter)
+    left: bool = await conn.fetchval(IS_LEFT[table], letter_id)
     return left

@@ -10,6 +10,7 @@ from enum import StrEnum
 from petition.core.encryption import LetterKeys
 from petition.core.errors import PetitionError
 from petition.core.i18n import Texts
+from petition.core.ids import LetterId, PictureId
 from petition.letters.switches import NOTHING, Switches
 
 
@@ -57,7 +58,7 @@ class Sharing:
     """What is passed on with a letter's address in one language."""
 
     text: str = ""  # "" where nothing was written: the title does then
-    picture: int | None = None
+    picture_id: PictureId | None = None
     alt: str = ""  # what the picture shows
 
     def __bool__(self) -> bool:
@@ -115,7 +116,7 @@ class Tally:
 class Letter:
     """A published letter with its current version and unwrapped keys: what the web keeps in memory."""
 
-    id: int
+    id: LetterId
     slug: str
     state: State  # by the database's clock: an open letter past its closing time is closed here
     goal: int | None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, PartnerId
 
 ALL = """
 SELECT p.id, p.name, p.title, p.in_api, p.created_at, p.retired_at, c.people, c.representatives
@@ -43,46 +44,46 @@ MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
 LOCK_LETTER = "SELECT id FROM letter WHERE id = $1 FOR NO KEY UPDATE"
 
 
-async def everyone(conn: Connection, letter: int) -> list[Record]:
+async def everyone(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return all partners of a letter with their counts, those in use first."""
-    return await conn.fetch(ALL, letter)
+    return await conn.fetch(ALL, letter_id)
 
 
-async def in_api(conn: Connection, letter: int) -> Sequence[Record]:
+async def in_api(conn: Connection, letter_id: LetterId) -> Sequence[Record]:
     """Return the partners whose count anyone may read, retired ones too."""
-    return await conn.fetch(IN_API, letter)
+    return await conn.fetch(IN_API, letter_id)
 
 
-async def lock_letter(conn: Connection, letter: int) -> int:
+async def lock_letter(conn: Connection, letter_id: LetterId) -> int:
     """Have whoever else changes this letter's partners wait; return how many there are."""
-    await conn.execute(LOCK_LETTER, letter)
-    number: int = await conn.fetchval(NUMBER, letter)
+    await conn.execute(LOCK_LETTER, letter_id)
+    number: int = await conn.fetchval(NUMBER, letter_id)
     return number
 
 
-async def add(conn: Connection, letter: int, name: str, title: str, in_api: bool) -> int | None:
+async def add(conn: Connection, letter_id: LetterId, name: str, title: str, in_api: bool) -> PartnerId | None:
     """Register a partner; return its id, or None if there is one of this name."""
-    partner: int | None = await conn.fetchval(ADD, letter, name, title, in_api)
+    partner: PartnerId | None = await conn.fetchval(ADD, letter_id, name, title, in_api)
     return partner
 
 
 async def change(
-    conn: Connection, letter: int, partner: int, before: tuple[str, bool], after: tuple[str, bool]
+    conn: Connection, letter_id: LetterId, partner_id: PartnerId, before: tuple[str, bool], after: tuple[str, bool]
 ) -> bool:
     """Change (title, in_api) if they are what they were; tell whether they were."""
-    return await conn.fetchval(CHANGE, letter, partner, *before, *after) is not None
+    return await conn.fetchval(CHANGE, letter_id, partner_id, *before, *after) is not None
 
 
-async def retire(conn: Connection, letter: int, partner: int) -> bool:
+async def retire(conn: Connection, letter_id: LetterId, partner_id: PartnerId) -> bool:
     """Have the name mean nothing any more; tell whether it did."""
-    return await conn.fetchval(RETIRE, letter, partner) is not None
+    return await conn.fetchval(RETIRE, letter_id, partner_id) is not None
 
 
-async def restore(conn: Connection, letter: int, partner: int) -> bool:
+async def restore(conn: Connection, letter_id: LetterId, partner_id: PartnerId) -> bool:
     """Take that back; tell whether there was something to take back."""
-    return await conn.fetchval(RESTORE, letter, partner) is not None
+    return await conn.fetchval(RESTORE, letter_id, partner_id) is not None
 
 
-async def move_revision(conn: Connection, letter: int) -> None:
+async def move_revision(conn: Connection, letter_id: LetterId) -> None:
     """Say that something changed which kept pages show."""
-    await conn.execute(MOVE_REVISION, letter)
+    await conn.execute(MOVE_REVISION, letter_id)

@@ -20,13 +20,13 @@ def both(old: Text, new: Text) -> tuple[str, str]:
 
 def paragraphs(html: str) -> str:
     """Return the words of ``html`` (sanitized), with an empty line between paragraphs and a dash before list items."""
-    reader = _Reader()
+    reader = _PlainTextReader()
     reader.feed(html)
     reader.close()
     return "\n\n".join(text for each in reader.paragraphs if (text := " ".join(each.split())) not in {"", "–"})
 
 
-class _Reader(HTMLParser):
+class _PlainTextReader(HTMLParser):
     """Gathers the words of each paragraph."""
 
     def __init__(self) -> None:

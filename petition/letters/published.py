@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,22 +16,23 @@ from petition.core import metrics
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, NotFound, Unavailable
+from petition.core.ids import LetterId
 from petition.letters import queries, switch_queries
 from petition.letters.keys import keys_of
 from petition.letters.model import Counts, Letter, State
-from petition.letters.switches import NOTHING, Posted, Setting, Switches
+from petition.letters.switches import NOTHING, InstallationNotices, Setting, Switches
 
 log = logging.getLogger(__name__)
 
 INTERVAL = 0.5  # seconds between two looks at the database
 SPACING = 0.05  # seconds at least between two looks that unknown addresses are worth, however many ask
-LONGEST_SLUG = 64
-KEPT_LETTERS = 500  # letters whose text is held at once
+MAX_SLUG = 64
+MAX_LETTERS = 500  # letters whose text is held at once
 INDEX_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class PublishedLetter:
     """A letter with the count it had at a certain time."""
 
     letter: Letter
@@ -40,8 +41,8 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pulse:
-    id: int
+class _LetterStatus:
+    id: LetterId
     revision: int
     state: State
     counts: Counts
@@ -49,7 +50,7 @@ class _Pulse:
     switches: Switches
 
 
-class Board:
+class PublishedLetters:
     """What the web knows of letters without asking the database.
 
     ``on_change`` is called with a letter's slug whenever its revision, state, count or switches moved, ``on_gone`` when
@@ -57,67 +58,67 @@ class Board:
     is written into ``posted``.
     """
 
-    def __init__(self, database: Database, wrapper: Wrapper, posted: Posted | None = None) -> None:
+    def __init__(self, database: Database, wrapper: Wrapper, posted: InstallationNotices | None = None) -> None:
         self._database = database
         self._wrapper = wrapper
-        self._posted = posted or Posted()
-        self._pulses: dict[str, _Pulse] = {}
-        self._slugs: dict[int, str] = {}
+        self._posted = posted or InstallationNotices()
+        self._pulses: dict[str, _LetterStatus] = {}
+        self._slugs: dict[LetterId, str] = {}
         self._letters: dict[str, Letter] = {}
-        self._gone: dict[int, str] = {}
+        self._gone: Mapping[LetterId, str] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._gone_listeners: list[Callable[[str], None]] = []
         self._hidden_listeners: list[Callable[[str], None]] = []
         self._looking = asyncio.Lock()
         self._next_look: asyncio.Task[None] | None = None
         self._began = float("-inf")
-        self.up = False  # did the last look succeed?
+        self.is_database_up = False  # did the last look succeed?
 
     def on_change(self, listener: Callable[[str], None]) -> None:
         """Have ``listener`` called with the slug of each letter that moved."""
         self._listeners.append(listener)
 
-    def on_gone(self, listener: Callable[[str], None]) -> None:
+    def on_taken_down(self, listener: Callable[[str], None]) -> None:
         """Have ``listener`` called with the slug of each letter that is taken down while we are running."""
         self._gone_listeners.append(listener)
 
-    def on_hidden(self, listener: Callable[[str], None]) -> None:
+    def on_names_hidden(self, listener: Callable[[str], None]) -> None:
         """Have ``listener`` called with the slug of each letter whose list of names is hidden while we are running."""
         self._hidden_listeners.append(listener)
 
-    async def get(self, slug: str) -> Live:
+    async def get(self, slug: str) -> PublishedLetter:
         """Return a published letter.
 
         Raises ``NotFound``, ``Gone``, or ``Unavailable`` if it is not in memory and cannot be.
         """
-        if slug not in self._pulses and len(slug) <= LONGEST_SLUG and slug not in self._gone.values():
-            await self.look_anew()
+        if slug not in self._pulses and len(slug) <= MAX_SLUG and slug not in self._gone.values():
+            await self.refresh_now()
         pulse = self._pulses.get(slug)
         if pulse is None:
             raise Gone("the letter was taken down") if slug in self._gone.values() else NotFound("no such letter")
         letter = self._letters.get(slug)
         if letter is None or letter.id != pulse.id or letter.revision < pulse.revision:
-            letter = await self._fresh(slug, pulse, letter)
+            letter = await self._reload(slug, pulse, letter)
         if letter.state is not pulse.state or letter.switches != pulse.switches:
             letter = replace(letter, state=pulse.state, switches=pulse.switches)
-        return Live(letter, pulse.counts, pulse.counted_at)
+        return PublishedLetter(letter, pulse.counts, pulse.counted_at)
 
     def counts(self, slug: str) -> tuple[Counts, datetime] | None:
         """Return a published letter's count and when it was taken, or None if no such letter is in memory."""
         pulse = self._pulses.get(slug)
         return None if pulse is None else (pulse.counts, pulse.counted_at)
 
-    async def by_id(self, letter: int) -> Live:
+    async def by_id(self, letter_id: LetterId) -> PublishedLetter:
         """Return the published letter with this id. Raises ``NotFound``, ``Gone`` or ``Unavailable``."""
-        if letter not in self._slugs and letter not in self._gone:
-            await self.look_anew()
-        if letter in self._gone:
+        if letter_id not in self._slugs and letter_id not in self._gone:
+            await self.refresh_now()
+        if letter_id in self._gone:
             raise Gone("the letter was taken down")
-        if letter not in self._slugs:
+        if letter_id not in self._slugs:
             raise NotFound("there is no such letter")
-        return await self.get(self._slugs[letter])
+        return await self.get(self._slugs[letter_id])
 
-    async def index(self) -> list[Live]:
+    async def index(self) -> list[PublishedLetter]:
         """Return the open letters, newest first."""
         slugs = [slug for slug, pulse in self._pulses.items() if pulse.state is State.OPEN]
         return [await self.get(slug) for slug in slugs[:INDEX_LENGTH]]
@@ -126,18 +127,18 @@ class Board:
         """Look at the database twice a second until cancelled; a lost database is looked for again and again."""
         while True:
             try:
-                await self.look()
+                await self.refresh()
             except Unavailable:
-                if self.up:
+                if self.is_database_up:
                     log.warning("database unavailable; letters are served from memory")
-                self.up = False
+                self.is_database_up = False
                 metrics.DATABASE_UP.set(0)
             except Exception:
                 # Whatever it was, a watch that has ended would show a frozen count as if it were the truth.
                 log.exception("polling the database failed")
             await asyncio.sleep(INTERVAL)
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Bring states, counts and switches up to date. Raises ``Unavailable``."""
         async with self._looking:
             self._began = time.monotonic()
@@ -145,20 +146,20 @@ class Board:
                 rows = await queries.pulse(conn)
                 gone = await queries.taken_down(conn)
                 settings = await switch_queries.switched_on(conn)
-            self._take(rows, gone, settings)
+            self._apply(rows, gone, settings)
 
-    async def look_anew(self) -> None:
+    async def refresh_now(self) -> None:
         """Wait for a look that began after this call, shared with all who ask meanwhile. Raises ``Unavailable``.
 
         A letter published a moment ago by another process must not be a 404; and however many wild addresses are asked
         for, they cost ``1 / SPACING`` looks a second at most, and each of them waits for two looks at most.
         """
         if self._next_look is None:
-            self._next_look = asyncio.create_task(self._look_soon())
-            self._next_look.add_done_callback(_heard)
+            self._next_look = asyncio.create_task(self._refresh_soon())
+            self._next_look.add_done_callback(_ignore_result)
         await asyncio.shield(self._next_look)
 
-    async def _look_soon(self) -> None:
+    async def _refresh_soon(self) -> None:
         try:
             await asyncio.sleep(max(0.0, self._began + SPACING - time.monotonic()))
             async with self._looking:  # whoever comes while another look is under way waits for this one
@@ -166,15 +167,17 @@ class Board:
         finally:
             self._next_look = None  # from here on, whoever comes is too late for the look that begins now
             self._began = time.monotonic()
-        await self.look()
+        await self.refresh()
 
-    def _take(self, rows: list[Record], gone: dict[int, str], settings: list[tuple[int | None, Setting]]) -> None:
-        if not self.up:
+    def _apply(
+        self, rows: list[Record], gone: Mapping[LetterId, str], settings: list[tuple[int | None, Setting]]
+    ) -> None:
+        if not self.is_database_up:
             log.info("database available again")
-        self.up = True
+        self.is_database_up = True
         metrics.DATABASE_UP.set(1)
         general = [each for letter, each in settings if letter is None]
-        self._post(Switches.of(general))
+        self._update_notices(Switches.of(general))
         switches = (
             {
                 row["id"]: Switches.of(general, [each for letter, each in settings if letter == row["id"]])
@@ -185,18 +188,18 @@ class Board:
         )
         before, self._pulses = (
             self._pulses,
-            {row["slug"]: _pulse(row, switches.get(row["id"], NOTHING)) for row in rows},
+            {row["slug"]: _status_in(row, switches.get(row["id"], NOTHING)) for row in rows},
         )
         self._slugs = {pulse.id: slug for slug, pulse in self._pulses.items()}
         for slug in before.keys() | self._pulses.keys():
-            if _moved(before.get(slug), self._pulses.get(slug)):
-                self._tell(slug)
-            if _hides(before.get(slug), self._pulses.get(slug)):
+            if _changed_slugs(before.get(slug), self._pulses.get(slug)):
+                self._notify(slug)
+            if _hides_names(before.get(slug), self._pulses.get(slug)):
                 for listener in self._hidden_listeners:
                     listener(slug)
-        self._bury(gone)
+        self._drop_taken_down(gone)
 
-    def _post(self, general: Switches) -> None:
+    def _update_notices(self, general: Switches) -> None:
         """Write down what holds everywhere; pages without a letter are made anew."""
         now = general.banners, general.read_only
         if now != (self._posted.banners, self._posted.read_only):
@@ -204,7 +207,7 @@ class Board:
             for listener in self._listeners:
                 listener("")
 
-    def _bury(self, gone: dict[int, str]) -> None:
+    def _drop_taken_down(self, gone: Mapping[LetterId, str]) -> None:
         """Forget what is in memory of letters that have been taken down since."""
         new, self._gone = gone.keys() - self._gone.keys(), gone
         for letter in new:
@@ -215,7 +218,7 @@ class Board:
             for listener in self._gone_listeners:
                 listener(gone[letter])
 
-    def _tell(self, slug: str) -> None:
+    def _notify(self, slug: str) -> None:
         pulse = self._pulses.get(slug)
         if pulse is not None:
             metrics.SIGNATURES.labels(slug, "person").set(pulse.counts.people)
@@ -223,7 +226,7 @@ class Board:
         for listener in self._listeners:
             listener(slug)
 
-    async def _fresh(self, slug: str, pulse: _Pulse, old: Letter | None) -> Letter:
+    async def _reload(self, slug: str, pulse: _LetterStatus, old: Letter | None) -> Letter:
         try:
             async with self._database.connection() as conn:
                 letter = await read(conn, self._wrapper, pulse.id)
@@ -231,18 +234,18 @@ class Board:
             if old is not None and old.id == pulse.id:
                 return old
             raise
-        if len(self._letters) >= KEPT_LETTERS:
+        if len(self._letters) >= MAX_LETTERS:
             self._letters.pop(next(iter(self._letters)))
         self._letters[slug] = letter
         return letter
 
 
-async def read(conn: Connection, wrapper: Wrapper, letter: int) -> Letter:
+async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Letter:
     """Return a published letter with its current version and keys. Raises ``NotFound``."""
-    row = await queries.load(conn, letter)
+    row = await queries.load(conn, letter_id)
     if row is None:
         raise NotFound("there is no such letter")
-    initiators, addressees = await queries.parties(conn, letter)
+    initiators, addressees = await queries.parties(conn, letter_id)
     return Letter(
         id=row["id"],
         slug=row["slug"],
@@ -256,33 +259,33 @@ async def read(conn: Connection, wrapper: Wrapper, letter: int) -> Letter:
         revision=row["revision"],
         initiators=initiators,
         addressees=addressees,
-        version=await queries.version(conn, letter, row["version"]),
+        version=await queries.version(conn, letter_id, row["version"]),
         keys=keys_of(row, wrapper),
-        tallies=await queries.tallies(conn, letter),
+        tallies=await queries.tallies(conn, letter_id),
         next_goals=tuple(row["next_goals"]),
-        sharing=await queries.sharing(conn, letter),
-        partners=await queries.partners(conn, letter),
+        sharing=await queries.sharing(conn, letter_id),
+        partners=await queries.partners(conn, letter_id),
     )
 
 
-def _heard(look: asyncio.Task[None]) -> None:
+def _ignore_result(look: asyncio.Task[None]) -> None:
     """Take note of a failure that nobody waits for any more."""
     if not look.cancelled():
         look.exception()
 
 
-def _pulse(row: Record, switches: Switches) -> _Pulse:
+def _status_in(row: Record, switches: Switches) -> _LetterStatus:
     counts = Counts(row["people"], row["organizations"], row["hidden"], row["imported"])
-    return _Pulse(row["id"], row["revision"], State(row["state"]), counts, row["counted_at"], switches)
+    return _LetterStatus(row["id"], row["revision"], State(row["state"]), counts, row["counted_at"], switches)
 
 
-def _moved(before: _Pulse | None, now: _Pulse | None) -> bool:
+def _changed_slugs(before: _LetterStatus | None, now: _LetterStatus | None) -> bool:
     if before is None or now is None:
         return True
     return replace(before, counted_at=now.counted_at) != now
 
 
-def _hides(before: _Pulse | None, now: _Pulse | None) -> bool:
+def _hides_names(before: _LetterStatus | None, now: _LetterStatus | None) -> bool:
     """Tell whether a name may have gone from the pages: by a switch, or because somebody took it back or was removed.
 
     Those who only sign move none of this.

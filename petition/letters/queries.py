@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId
 from petition.letters.model import Party, Sharing, SlugTaken, State, Tally, Text, Version
 
 LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key FROM letter WHERE id = $1"
@@ -83,32 +84,32 @@ async def pulse(conn: Connection) -> list[Record]:
     return await conn.fetch(PULSE)
 
 
-async def taken_down(conn: Connection) -> dict[int, str]:
+async def taken_down(conn: Connection) -> dict[LetterId, str]:
     """Return the short names that are not to be used again, each under its letter's id."""
     return {row["id"]: row["slug"] for row in await conn.fetch(TAKEN_DOWN)}
 
 
-async def load(conn: Connection, letter: int) -> Record | None:
+async def load(conn: Connection, letter_id: LetterId) -> Record | None:
     """Return the row of a published letter, with ``effective_state``."""
-    return await conn.fetchrow(LOAD, letter)
+    return await conn.fetchrow(LOAD, letter_id)
 
 
-async def partners(conn: Connection, letter: int) -> dict[str, int]:
+async def partners(conn: Connection, letter_id: LetterId) -> dict[str, int]:
     """Return the ids of the partners in use, by the name that stands in addresses."""
-    return {row["name"]: row["id"] for row in await conn.fetch(PARTNERS, letter)}
+    return {row["name"]: row["id"] for row in await conn.fetch(PARTNERS, letter_id)}
 
 
-async def parties(conn: Connection, letter: int) -> tuple[tuple[Party, ...], tuple[Party, ...]]:
+async def parties(conn: Connection, letter_id: LetterId) -> tuple[tuple[Party, ...], tuple[Party, ...]]:
     """Return (initiators, addressees)."""
-    rows = await conn.fetch(PARTIES, letter)
+    rows = await conn.fetch(PARTIES, letter_id)
     initiators = tuple(Party(row["names"], row["url"]) for row in rows if row["role"] == "initiator")
     addressees = tuple(Party(row["names"], row["url"]) for row in rows if row["role"] == "addressee")
     return initiators, addressees
 
 
-async def tallies(conn: Connection, letter: int) -> tuple[Tally, ...]:
+async def tallies(conn: Connection, letter_id: LetterId) -> tuple[Tally, ...]:
     """Return who signed elsewhere, without names, the newest first."""
-    return tuple(tally_in(row) for row in await conn.fetch(TALLIES, letter))
+    return tuple(tally_in(row) for row in await conn.fetch(TALLIES, letter_id))
 
 
 def tally_in(row: Record) -> Tally:
@@ -116,17 +117,17 @@ def tally_in(row: Record) -> Tally:
     return Tally(row["people"], row["counted_on"], row["source"])
 
 
-async def version(conn: Connection, letter: int, number: int) -> Version:
+async def version(conn: Connection, letter_id: LetterId, number: int) -> Version:
     """Return one version. Raises ``LookupError``."""
-    row = await conn.fetchrow(VERSION, letter, number)
+    row = await conn.fetchrow(VERSION, letter_id, number)
     if row is None:
         raise LookupError("no such version")
     return _version(row)
 
 
-async def versions(conn: Connection, letter: int) -> list[Version]:
+async def versions(conn: Connection, letter_id: LetterId) -> list[Version]:
     """Return every version, newest first."""
-    return [_version(row) for row in await conn.fetch(VERSIONS, letter)]
+    return [_version(row) for row in await conn.fetch(VERSIONS, letter_id)]
 
 
 def _version(row: Record) -> Version:
@@ -145,70 +146,72 @@ async def by_slug(conn: Connection, slug: str, *, lock: bool = False) -> Record 
     return await conn.fetchrow(LOCK if lock else BY_SLUG, slug)
 
 
-async def add(conn: Connection, slug: str, frame: Sequence[object], keys: tuple[bytes, bytes], rules: int) -> int:
+async def add(conn: Connection, slug: str, frame: Sequence[object], keys: tuple[bytes, bytes], rules: int) -> LetterId:
     """Add a draft; ``frame`` is (goal, closes_at, names_in_search), ``keys`` the wrapped (digest, name) keys.
 
     Raises ``SlugTaken``.
     """
-    letter: int | None = await conn.fetchval(ADD, slug, *frame, *keys, rules)
-    if letter is None:
+    letter_id: LetterId | None = await conn.fetchval(ADD, slug, *frame, *keys, rules)
+    if letter_id is None:
         raise SlugTaken(f"there is already a letter {slug}")
-    return letter
+    return letter_id
 
 
 async def set_frame(
     conn: Connection,
-    letter: int,
+    letter_id: LetterId,
     goal: int | None,
     closes_at: datetime | None,
     search: bool,
     next_goals: Sequence[int] = (),
 ) -> None:
     """Change what surrounds the text."""
-    await conn.execute(SET_FRAME, letter, goal, closes_at, search, list(next_goals))
+    await conn.execute(SET_FRAME, letter_id, goal, closes_at, search, list(next_goals))
 
 
-async def sharing(conn: Connection, letter: int) -> dict[str, Sharing]:
+async def sharing(conn: Connection, letter_id: LetterId) -> dict[str, Sharing]:
     """Return what readers pass on: language → sharing text and picture."""
-    rows = await conn.fetch(SHARING, letter)
+    rows = await conn.fetch(SHARING, letter_id)
     return {row["lang"]: Sharing(row["text"], row["picture"], row["alt"]) for row in rows}
 
 
-async def set_sharing(conn: Connection, letter: int, sharing: Mapping[str, Sharing]) -> None:
+async def set_sharing(conn: Connection, letter_id: LetterId, sharing: Mapping[str, Sharing]) -> None:
     """Replace what readers pass on."""
-    await conn.execute(DROP_SHARING, letter)
-    rows = [(letter, lang, each.text, each.alt, each.picture) for lang, each in sharing.items() if each]
+    await conn.execute(DROP_SHARING, letter_id)
+    rows = [(letter_id, lang, each.text, each.alt, each.picture_id) for lang, each in sharing.items() if each]
     await conn.executemany(ADD_SHARING, rows)
 
 
-async def set_parties(conn: Connection, letter: int, initiators: Sequence[Party], addressees: Sequence[Party]) -> None:
+async def set_parties(
+    conn: Connection, letter_id: LetterId, initiators: Sequence[Party], addressees: Sequence[Party]
+) -> None:
     """Replace initiators and addressees."""
-    await conn.execute(DROP_PARTIES, letter)
+    await conn.execute(DROP_PARTIES, letter_id)
     rows = [("initiator", *each) for each in enumerate(initiators)] + [
         ("addressee", *each) for each in enumerate(addressees)
     ]
     await conn.executemany(
-        ADD_PARTY, [(letter, role, position, dict(party.names), party.url) for role, position, party in rows]
+        ADD_PARTY, [(letter_id, role, position, dict(party.names), party.url) for role, position, party in rows]
     )
 
 
-async def translations(conn: Connection, letter: int) -> dict[str, tuple[str, str]]:
+async def translations(conn: Connection, letter_id: LetterId) -> dict[str, tuple[str, str]]:
     """Return the working text: language → (title, Markdown)."""
-    return {row["lang"]: (row["title"], row["markdown"]) for row in await conn.fetch(TRANSLATIONS, letter)}
+    return {row["lang"]: (row["title"], row["markdown"]) for row in await conn.fetch(TRANSLATIONS, letter_id)}
 
 
 async def add_version(
-    conn: Connection, letter: int, number: int, digest: str, texts: Mapping[str, Text], note: Mapping[str, str]
+    conn: Connection, letter_id: LetterId, number: int, digest: str, texts: Mapping[str, Text], note: Mapping[str, str]
 ) -> None:
     """Add version ``number``, noting how many had signed before it."""
     stored = {lang: {"title": text.title, "markdown": text.markdown, "html": text.html} for lang, text in texts.items()}
-    signed_before = await conn.fetchval(TOTAL, letter)
-    await conn.execute(ADD_VERSION, letter, number, digest, stored, dict(note) or None, signed_before)
+    signed_before = await conn.fetchval(TOTAL, letter_id)
+    await conn.execute(ADD_VERSION, letter_id, number, digest, stored, dict(note) or None, signed_before)
 
 
-async def publish(conn: Connection, letter: int, number: int) -> None:
+async def publish(conn: Connection, letter_id: LetterId, number: int) -> None:
     """Make version ``number`` the one that readers see; a draft opens."""
-    await conn.execute(PUBLISH, letter, number)
+    await conn.execute(PUBLISH, letter_id, number)
 
 
 def state_of(row: Record) -> State:
@@ -216,6 +219,6 @@ def state_of(row: Record) -> State:
     return State(row["effective_state"])
 
 
-async def letter_keys(conn: Connection, letter: int) -> Record | None:
+async def letter_keys(conn: Connection, letter_id: LetterId) -> Record | None:
     """Return a letter's wrapped keys."""
-    return await conn.fetchrow(LETTER_KEYS, letter)
+    return await conn.fetchrow(LETTER_KEYS, letter_id)

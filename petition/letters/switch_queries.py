@@ -2,6 +2,7 @@
 
 from petition.core.database import Connection, Record
 from petition.core.i18n import Texts
+from petition.core.ids import LetterId
 from petition.letters.switches import Setting, Switch, Switches
 
 SWITCHED_ON = "SELECT letter, name, value, texts FROM switch WHERE value <> 'off'"
@@ -49,44 +50,44 @@ async def switched_on(conn: Connection) -> list[tuple[int | None, Setting]]:
     return [(row["letter"], setting_in(row)) for row in await conn.fetch(SWITCHED_ON)]
 
 
-async def of_letter(conn: Connection, letter: int) -> Switches:
+async def of_letter(conn: Connection, letter_id: LetterId) -> Switches:
     """Return all that is switched on for a letter, the installation's own switches included."""
     settings = await switched_on(conn)
-    general, own = ([each for of, each in settings if of == whose] for whose in (None, letter))
+    general, own = ([each for of, each in settings if of == whose] for whose in (None, letter_id))
     return Switches.of(general, own)
 
 
-async def all_switches(conn: Connection, letter: int | None) -> list[Record]:
+async def all_switches(conn: Connection, letter_id: LetterId | None) -> list[Record]:
     """Return the switches of a letter, or of the installation, that somebody has ever touched."""
-    return await conn.fetch(ALL_SWITCHES, letter)
+    return await conn.fetch(ALL_SWITCHES, letter_id)
 
 
 async def set_switch(
-    conn: Connection, letter: int | None, name: Switch, revision: int, value: str, texts: Texts
+    conn: Connection, letter_id: LetterId | None, name: Switch, revision: int, value: str, texts: Texts
 ) -> str | None:
     """Put a switch into a position if it still is as it was seen; return the position before, or None."""
     before: str | None
     if revision == 0:
-        before = await conn.fetchval(FIRST_SWITCH, letter, name.value, value, dict(texts))
+        before = await conn.fetchval(FIRST_SWITCH, letter_id, name.value, value, dict(texts))
     else:
-        before = await conn.fetchval(SET_SWITCH, letter, name.value, revision, value, dict(texts))
+        before = await conn.fetchval(SET_SWITCH, letter_id, name.value, revision, value, dict(texts))
     return before
 
 
-async def undo_switch(conn: Connection, letter: int | None, name: Switch, revision: int) -> Record | None:
+async def undo_switch(conn: Connection, letter_id: LetterId | None, name: Switch, revision: int) -> Record | None:
     """Put a switch back to where it was before; return both positions, or None if it was changed meanwhile."""
-    return await conn.fetchrow(UNDO_SWITCH, letter, name.value, revision)
+    return await conn.fetchrow(UNDO_SWITCH, letter_id, name.value, revision)
 
 
-async def names_on(conn: Connection, letter: int | None) -> list[str]:
+async def names_on(conn: Connection, letter_id: LetterId | None) -> list[str]:
     """Return what is switched on for a letter, as ``DeskLetter.switched`` has it."""
-    names: list[str] = await conn.fetchval(NAMES_ON, letter)
+    names: list[str] = await conn.fetchval(NAMES_ON, letter_id)
     return names
 
 
-async def last_switched(conn: Connection, letter: int | None, name: Switch) -> Record | None:
+async def last_switched(conn: Connection, letter_id: LetterId | None, name: Switch) -> Record | None:
     """Return who changed a switch last, and when."""
-    return await conn.fetchrow(LAST_SWITCHED, letter, f"switch.{name.value}")
+    return await conn.fetchrow(LAST_SWITCHED, letter_id, f"switch.{name.value}")
 
 
 def setting_in(row: Record) -> Setting:

@@ -78,7 +78,7 @@ NOTHING = Switches()
 
 
 @dataclass(slots=True)
-class Posted:
+class InstallationNotices:
     """What holds for the installation as a whole: its banner, and why nothing is taken (None: it is)."""
 
     banners: tuple[Texts, ...] = ()

@@ -13,6 +13,7 @@ from petition.core import audit_log
 from petition.core.database import Connection, Database
 from petition.core.errors import Gone, NotFound, Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId, OrganizerId
 from petition.letters import lifecycle_queries as queries
 from petition.letters.model import State
 
@@ -23,23 +24,23 @@ PAUSE = 0.05  # seconds until rows that somebody was working on are asked for ag
 OTHER_NAME = N_("That is not this letter’s short name. Nothing has been deleted.")
 
 
-async def take_down(conn: Connection, by: int | None, letter: int, typed: str) -> None:
+async def take_down(conn: Connection, actor_id: OrganizerId | None, letter_id: LetterId, typed: str) -> None:
     """Empty a letter's row, in this transaction of its own; ``clear`` deletes the rest.
 
     ``typed`` must be its short name. Raises ``Refused``, ``NotFound``, and ``Gone`` if somebody was first.
     """
-    row = await queries.lock_alone(conn, letter)
+    row = await queries.lock_alone(conn, letter_id)
     if row is None:
         raise NotFound("there is no such letter")
     if row["state"] == State.GONE:
         raise Gone("the letter was taken down")
     if typed.strip() != row["slug"]:
         raise Refused(OTHER_NAME, "slug")
-    await queries.take_down(conn, letter)
-    await audit_log.write(conn, by, letter, "letter.take_down", before=row["state"], after=State.GONE)
+    await queries.take_down(conn, letter_id)
+    await audit_log.record(conn, actor_id, letter_id, "letter.take_down", before=row["state"], after=State.GONE)
 
 
-async def clear(database: Database, letter: int, patience: float = PATIENCE) -> int:
+async def delete_rows(database: Database, letter_id: LetterId, patience: float = PATIENCE) -> int:
     """Delete the rows of a letter that was taken down, for ``patience`` seconds at most; return how many went.
 
     Raises ``Unavailable``.
@@ -51,19 +52,19 @@ async def clear(database: Database, letter: int, patience: float = PATIENCE) -> 
             dropped = BATCH
             while dropped == BATCH:
                 async with database.transaction() as conn:
-                    dropped = await queries.drop_rows(conn, table, letter, BATCH)
+                    dropped = await queries.drop_rows(conn, table, letter_id, BATCH)
                 total += dropped
                 if time.monotonic() > ends:
                     return total
             async with database.connection() as conn:
-                left = await queries.is_left(conn, table, letter) or left
+                left = await queries.is_left(conn, table, letter_id) or left
         if not left:
             return total
         await asyncio.sleep(PAUSE)
 
 
-async def clear_all(database: Database) -> int:
+async def delete_all_rows(database: Database) -> int:
     """Delete whatever is left of letters that were taken down; return how many rows. Raises ``Unavailable``."""
     async with database.connection() as conn:
         letters = await queries.gone_letters(conn)
-    return sum([await clear(database, letter) for letter in letters])
+    return sum([await delete_rows(database, letter) for letter in letters])

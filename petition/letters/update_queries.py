@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, UpdateId
 from petition.letters.model import Text
 
 ALL_NEWS = """
@@ -40,26 +41,26 @@ ORDER BY published_at DESC, id DESC LIMIT $3
 MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
 
 
-async def all_news(conn: Connection, letter: int) -> list[Record]:
+async def all_news(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return every update of a letter, drafts and removed ones too, newest first."""
-    return await conn.fetch(ALL_NEWS, letter)
+    return await conn.fetch(ALL_NEWS, letter_id)
 
 
-async def one(conn: Connection, letter: int, update: int, *, lock: bool = False) -> Record | None:
+async def one(conn: Connection, letter_id: LetterId, update_id: UpdateId, *, lock: bool = False) -> Record | None:
     """Return one update of a letter."""
-    return await conn.fetchrow(LOCK_NEWS if lock else ONE_NEWS, letter, update)
+    return await conn.fetchrow(LOCK_NEWS if lock else ONE_NEWS, letter_id, update_id)
 
 
-async def add(conn: Connection, letter: int, texts: Mapping[str, Mapping[str, str]]) -> int | None:
+async def add(conn: Connection, letter_id: LetterId, texts: Mapping[str, Mapping[str, str]]) -> UpdateId | None:
     """Add a draft; return its number, or None if the letter has been taken down."""
-    number: int | None = await conn.fetchval(ADD_NEWS, letter, dict(texts))
+    number: UpdateId | None = await conn.fetchval(ADD_NEWS, letter_id, dict(texts))
     return number
 
 
 async def write(
     conn: Connection,
-    letter: int,
-    update: int,
+    letter_id: LetterId,
+    update_id: UpdateId,
     texts: Mapping[str, Any],
     shown: Mapping[str, Any] | None,
     state: str,
@@ -67,15 +68,17 @@ async def write(
     edited: bool,
 ) -> None:
     """Write an update down; ``edited`` notes that readers get another text than before."""
-    await conn.execute(WRITE_NEWS, letter, update, dict(texts), shown and dict(shown), state, edited)
+    await conn.execute(WRITE_NEWS, letter_id, update_id, dict(texts), shown and dict(shown), state, edited)
 
 
-async def shown(conn: Connection, letter: int, before: int, most: int) -> Sequence[tuple[Record, Mapping[str, Text]]]:
+async def shown(
+    conn: Connection, letter_id: LetterId, before: int, most: int
+) -> Sequence[tuple[Record, Mapping[str, Text]]]:
     """Return what readers see, newest first, each with its texts; after the update ``before`` (0: from the newest)."""
-    rows = await conn.fetch(SHOWN_NEWS, letter, before, most)
+    rows = await conn.fetch(SHOWN_NEWS, letter_id, before, most)
     return [(row, {lang: Text(**text) for lang, text in sorted(row["shown"].items())}) for row in rows]
 
 
-async def move_revision(conn: Connection, letter: int) -> None:
+async def move_revision(conn: Connection, letter_id: LetterId) -> None:
     """Have the letter's kept pages made anew."""
-    await conn.execute(MOVE_REVISION, letter)
+    await conn.execute(MOVE_REVISION, letter_id)

@@ -9,14 +9,15 @@ from petition.core import audit_log
 from petition.core.database import Connection, Record
 from petition.core.errors import Gone, NotFound, Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId, OrganizerId, UpdateId
 from petition.core.text_cleaning import clean, has_direction_mark, has_hidden
 from petition.letters import markdown
 from petition.letters import update_queries as queries
 from petition.letters.model import Text
 
 DRAFT, PUBLISHED, REMOVED = "draft", "published", "removed"
-LONGEST_TITLE = 200  # characters
-LARGEST = 20_000  # characters of Markdown in one language
+MAX_TITLE = 200  # characters
+MAX_MARKDOWN = 20_000  # characters of Markdown in one language
 
 NO_TITLE = N_("Enter a title.")
 NO_TEXT = N_("Write something under the title.")
@@ -56,7 +57,7 @@ def texts_in(form: Mapping[str, str], languages: Collection[str]) -> tuple[Texts
 def _problem_of_title(title: str) -> str | None:
     if not title:
         return NO_TITLE
-    if len(title) > LONGEST_TITLE:
+    if len(title) > MAX_TITLE:
         return LONG_TITLE
     return HIDDEN if has_hidden(title) or has_direction_mark(title) else None
 
@@ -64,7 +65,7 @@ def _problem_of_title(title: str) -> str | None:
 def _problem_of_text(body: str) -> str | None:
     if not body:
         return NO_TEXT
-    if len(body) > LARGEST:
+    if len(body) > MAX_MARKDOWN:
         return LONG_TEXT
     return HIDDEN if has_hidden(body.replace("\n", "").replace("\t", "")) else None
 
@@ -76,23 +77,30 @@ def rendered(texts: Texts) -> dict[str, Text]:
     }
 
 
-async def add(conn: Connection, by: int, letter: int, texts: Texts) -> int:
+async def add(conn: Connection, actor_id: OrganizerId, letter_id: LetterId, texts: Texts) -> UpdateId:
     """Keep a draft; return its number. Raises ``Gone``."""
-    number = await queries.add(conn, letter, texts)
+    number = await queries.add(conn, letter_id, texts)
     if number is None:
         raise Gone("the letter was taken down")
-    await audit_log.write(conn, by, letter, "update.add", ids=[number], after=DRAFT)
+    await audit_log.record(conn, actor_id, letter_id, "update.add", ids=[number], after=DRAFT)
     return number
 
 
 async def save(
-    conn: Connection, by: int, letter: int, update: int, revision: int, texts: Texts, *, publish: bool = False
+    conn: Connection,
+    actor_id: OrganizerId,
+    letter_id: LetterId,
+    update_id: UpdateId,
+    revision: int,
+    texts: Texts,
+    *,
+    publish: bool = False,
 ) -> None:
     """Keep what was written; readers get it if the update is published, or is by this.
 
     Raises ``NotFound``; ``Refused`` if somebody has changed it since.
     """
-    row = await _lock(conn, letter, update)
+    row = await _lock(conn, letter_id, update_id)
     if row["revision"] != revision or row["state"] == REMOVED:
         raise Refused(CHANGED, "first")
     after = PUBLISHED if publish else row["state"]
@@ -102,20 +110,24 @@ async def save(
     edited = row["published_at"] is not None and shown != row["shown"]
     if (row["texts"], row["state"]) == (texts, after):
         return
-    await _write(conn, by, row, letter, (texts, shown, after), edited=edited)
+    await _write(conn, actor_id, row, letter_id, (texts, shown, after), edited=edited)
 
 
-async def move(conn: Connection, by: int, letter: int, update: int, revision: int, *, back: bool) -> None:
+async def move(
+    conn: Connection, actor_id: OrganizerId, letter_id: LetterId, update_id: UpdateId, revision: int, *, back: bool
+) -> None:
     """Remove an update, or bring it back to where it was. Raises ``NotFound``, ``Refused``."""
-    row = await _lock(conn, letter, update)
+    row = await _lock(conn, letter_id, update_id)
     if row["revision"] != revision or (row["state"] == REMOVED) is not back:
         raise Refused(NOT_SO, "first")
     former = PUBLISHED if row["published_at"] is not None else DRAFT
-    await _write(conn, by, row, letter, (row["texts"], row["shown"], former if back else REMOVED), edited=False)
+    await _write(
+        conn, actor_id, row, letter_id, (row["texts"], row["shown"], former if back else REMOVED), edited=False
+    )
 
 
-async def _lock(conn: Connection, letter: int, update: int) -> Record:
-    row = await queries.one(conn, letter, update, lock=True)
+async def _lock(conn: Connection, letter_id: LetterId, update_id: UpdateId) -> Record:
+    row = await queries.one(conn, letter_id, update_id, lock=True)
     if row is None:
         raise NotFound("there is no such update")
     return row
@@ -123,16 +135,16 @@ async def _lock(conn: Connection, letter: int, update: int) -> Record:
 
 async def _write(
     conn: Connection,
-    by: int,
+    actor_id: OrganizerId,
     row: Record,
-    letter: int,
+    letter_id: LetterId,
     now: tuple[Texts, dict[str, Any] | None, str],
     *,
     edited: bool,
 ) -> None:
     texts, shown, after = now
-    await queries.write(conn, letter, row["id"], texts, shown, after, edited=edited)
+    await queries.write(conn, letter_id, row["id"], texts, shown, after, edited=edited)
     act = "update.edit" if after == row["state"] else f"update.{'back' if row['state'] == REMOVED else after}"
-    await audit_log.write(conn, by, letter, act, ids=[row["id"]], before=row["state"], after=after)
+    await audit_log.record(conn, actor_id, letter_id, act, ids=[row["id"]], before=row["state"], after=after)
     if PUBLISHED in {row["state"], after}:
-        await queries.move_revision(conn, letter)
+        await queries.move_revision(conn, letter_id)

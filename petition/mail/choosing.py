@@ -8,37 +8,40 @@ from collections.abc import Mapping
 from petition.core.database import Connection, Record
 from petition.core.encryption import Opener
 from petition.core.errors import PetitionError
-from petition.core.outbox import DirectJob, Writer
+from petition.core.ids import LetterId, SignatureId
+from petition.core.outbox import DirectMailJob, MailWriter
 from petition.mail import queries
-from petition.mail.model import Choice, Direct, Job, Place, Purpose, Template
+from petition.mail.model import ChosenMail, Direct, MailJob, Purpose, SignatureRef, Template
 from petition.mail.suppression import Suppression
 
 
-class Chooser:
+class MailSelector:
     """Opens addresses and picks mails. ``writers`` write the direct mails, each those of one purpose."""
 
-    def __init__(self, opener: Opener, suppression: Suppression, writers: Mapping[str, Writer] | None = None) -> None:
+    def __init__(
+        self, opener: Opener, suppression: Suppression, writers: Mapping[str, MailWriter] | None = None
+    ) -> None:
         self._opener = opener
         self._suppression = suppression
         self._writers = dict(writers or {})
 
-    async def choose(self, conn: Connection, job: Job) -> Choice | Direct | None:
+    async def choose(self, conn: Connection, job: MailJob) -> ChosenMail | Direct | None:
         """Return the mail that ``job`` becomes by now, or None.
 
         Raises ``KeyDestroyed`` if the address was sealed to another key, ``PetitionError`` if it is none,
         ``Unavailable`` if the database is lost.
         """
-        if job.letter is not None and job.purpose == Purpose.SIGN:
-            return await self._for_signing(conn, job, job.letter)
-        if job.letter is not None and job.purpose == Purpose.FIND:
-            return await self._for_finding(conn, job, job.letter)
+        if job.letter_id is not None and job.purpose == Purpose.SIGN:
+            return await self._for_signing(conn, job, job.letter_id)
+        if job.letter_id is not None and job.purpose == Purpose.FIND:
+            return await self._for_finding(conn, job, job.letter_id)
         return await self._direct(conn, job)
 
-    async def _direct(self, conn: Connection, job: Job) -> Direct | None:
+    async def _direct(self, conn: Connection, job: MailJob) -> Direct | None:
         writer = self._writers.get(job.purpose)
         if writer is None or job.sealed is None:
             raise PetitionError("no template for this kind of e-mail")
-        mail = await writer(conn, DirectJob(job.letter, job.digest, job.lang, job.details))
+        mail = await writer(conn, DirectMailJob(job.letter_id, job.digest, job.lang, job.details))
         if mail is None:
             return None
         address = self._opener.open(job.sealed)
@@ -47,7 +50,7 @@ class Chooser:
         never = await self._wanted(conn, address)
         return None if never is None else Direct(mail, address, never)
 
-    async def _for_signing(self, conn: Connection, job: Job, letter: int) -> Choice | None:
+    async def _for_signing(self, conn: Connection, job: MailJob, letter_id: LetterId) -> ChosenMail | None:
         facts = await queries.sign_facts(conn, job)
         if facts is None:  # confirmed through another mail, or expired
             return None
@@ -57,11 +60,11 @@ class Chooser:
         if never is None or answer is None:
             return None
         template, leads_to = answer
-        places = () if leads_to is None else (Place(leads_to, facts["kind"]),)
+        places = () if leads_to is None else (SignatureRef(SignatureId(leads_to), facts["kind"]),)
         code_works = template is Template.CONFIRM and facts["code_works"]
-        return Choice(template, address, never, letter, facts["slug"], facts["kind"], places, code_works)
+        return ChosenMail(template, address, never, letter_id, facts["slug"], facts["kind"], places, code_works)
 
-    async def _for_finding(self, conn: Connection, job: Job, letter: int) -> Choice | None:
+    async def _for_finding(self, conn: Connection, job: MailJob, letter_id: LetterId) -> ChosenMail | None:
         if job.sealed is None:
             return None
         address = self._opener.open(job.sealed)
@@ -70,10 +73,10 @@ class Chooser:
         if never is None or slug is None:
             return None
         if signed := await queries.signatures(conn, job):
-            return Choice(Template.FIND_SIGNED, address, never, letter, slug, signed[0].kind, signed)
+            return ChosenMail(Template.FIND_SIGNED, address, never, letter_id, slug, signed[0].kind, signed)
         if pending := await queries.newest_pending(conn, job):
             place, code_works = pending
-            return Choice(Template.FIND_CONFIRM, address, never, letter, slug, place.kind, (place,), code_works)
+            return ChosenMail(Template.FIND_CONFIRM, address, never, letter_id, slug, place.kind, (place,), code_works)
         return None
 
     async def _wanted(self, conn: Connection, address: str) -> bytes | None:

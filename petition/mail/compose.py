@@ -19,9 +19,9 @@ from petition.core.errors import PetitionError, SettingsError
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
-from petition.mail.model import Choice, Direct, Job, Place
+from petition.mail.model import ChosenMail, Direct, MailJob, SignatureRef
 
-LONGEST_LINE = 900  # octets; RFC 5321, 4.5.3.1.6 allows 1,000 with the line's end
+MAX_LINE = 900  # octets; RFC 5321, 4.5.3.1.6 allows 1,000 with the line's end
 
 
 class Unmailable(PetitionError):
@@ -29,7 +29,7 @@ class Unmailable(PetitionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class OutgoingMail:
     """A mail as SMTP wants it."""
 
     sender: str
@@ -49,7 +49,7 @@ class Composer:
         self._from = _sender(settings.mail_from)
         self._id_key = derive(settings.secret_keys[0], "message-id")
 
-    def compose(self, job: Job, choice: Choice | Direct) -> Parcel:
+    def compose(self, job: MailJob, choice: ChosenMail | Direct) -> OutgoingMail:
         """Return the mail. Raises ``Unmailable``."""
         recipient = _recipient(choice.address)
         lang = (choice.mail.lang if isinstance(choice, Direct) else None) or job.lang
@@ -60,16 +60,16 @@ class Composer:
         self._fill(message, choice, lang)
         utf8 = not recipient.addr_spec.isascii()
         content = message.as_bytes(policy=SMTPUTF8 if utf8 else SMTP)
-        return Parcel(self._from.addr_spec, recipient.addr_spec, content, utf8)
+        return OutgoingMail(self._from.addr_spec, recipient.addr_spec, content, utf8)
 
-    def _head(self, message: EmailMessage, job: Job, recipient: Address) -> None:
+    def _head(self, message: EmailMessage, job: MailJob, recipient: Address) -> None:
         message["From"] = self._from
         message["To"] = recipient
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Message-ID"] = self._message_id(job)
         message["Auto-Submitted"] = "auto-generated"
 
-    def _fill(self, message: EmailMessage, choice: Choice | Direct, lang: str) -> None:
+    def _fill(self, message: EmailMessage, choice: ChosenMail | Direct, lang: str) -> None:
         if isinstance(choice, Direct):
             context, template = self._context_of_direct(choice, lang), choice.mail.template
         else:
@@ -90,7 +90,7 @@ class Composer:
         never = None if choice.never is None else self._never_link(choice.never, lang)
         return {**choice.mail.context, "never_link": never}
 
-    def _context(self, choice: Choice, lang: str) -> dict[str, object]:
+    def _context(self, choice: ChosenMail, lang: str) -> dict[str, object]:
         page = "confirm" if choice.template.leads_to_confirming else "signature"
         links = [
             (place.kind, f"{self._base_url}/{lang}/{page}/{self._token(choice, place)}") for place in choice.places
@@ -100,17 +100,17 @@ class Composer:
             "kind": choice.kind,
             "links": links,
             "link": links[0][1] if links else None,
-            "code": self._tokens.code(choice.letter, choice.places[0].id) if choice.code_works else None,
+            "code": self._tokens.code(choice.letter_id, choice.places[0].id) if choice.code_works else None,
             "never_link": self._never_link(choice.never, lang),
         }
 
     def _never_link(self, never: bytes, lang: str) -> str:
         return f"{self._base_url}/{lang}/never/{self._tokens.for_never(never)}"
 
-    def _token(self, choice: Choice, place: Place) -> str:
-        return self._tokens.for_signature(choice.letter, place.id)
+    def _token(self, choice: ChosenMail, place: SignatureRef) -> str:
+        return self._tokens.for_signature(choice.letter_id, place.id)
 
-    def _message_id(self, job: Job) -> str:
+    def _message_id(self, job: MailJob) -> str:
         """Make the same one each time a job is tried, so that whoever gets a mail twice after a crash can tell."""
         name = f"{job.id} {job.created_at.timestamp()}"
         digest = hmac.digest(self._id_key, name.encode(), hashlib.sha256).hex()[:32]
@@ -147,5 +147,5 @@ def _recipient(address: str) -> Address:
 
 def _encoding(text: str) -> str:
     """Leave what every relay takes as it is; links stay whole for whoever reads the source."""
-    plain = text.isascii() and all(len(line) <= LONGEST_LINE for line in text.splitlines())
+    plain = text.isascii() and all(len(line) <= MAX_LINE for line in text.splitlines())
     return "7bit" if plain else "quoted-printable"

@@ -14,10 +14,10 @@ from petition.core.database import Connection, Database
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import PetitionError, Unavailable
 from petition.mail import queries
-from petition.mail.choosing import Chooser
+from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer, Unmailable
-from petition.mail.model import Job, pause
-from petition.mail.relays import Lines, NotNow, Relays
+from petition.mail.model import MailJob, pause
+from petition.mail.relays import NotNow, RelayConnections, Relays
 from petition.mail.smtp_connection import NO_SUCH_MAILBOX, RecipientRefused
 
 LEASE = timedelta(minutes=5)
@@ -40,13 +40,13 @@ class LeaseLost(PetitionError):
 class Deliverer:
     """Delivers the outbox of one installation. Several may run at once, in one process or in many."""
 
-    def __init__(self, database: Database, chooser: Chooser, composer: Composer, relays: Relays) -> None:
+    def __init__(self, database: Database, chooser: MailSelector, composer: Composer, relays: Relays) -> None:
         self._database = database
         self._chooser = chooser
         self._composer = composer
         self._relays = relays
         self._idle = [relays.lines() for _ in range(SENDERS)]
-        self._under_way: dict[asyncio.Task[None], Lines] = {}
+        self._under_way: dict[asyncio.Task[None], RelayConnections] = {}
         self._accepted: set[int] = set()  # jobs whose rows could not be deleted yet
         self._is_away = False
 
@@ -82,7 +82,7 @@ class Deliverer:
                 await lines.hang_up(idle_for=IDLE)
         return POLL if self._idle else None
 
-    async def _lease(self, most: int) -> list[Job] | None:
+    async def _lease(self, most: int) -> list[MailJob] | None:
         try:
             async with self._database.connection() as conn:
                 jobs = await queries.lease(conn, most, secrets.randbits(63), LEASE)
@@ -113,7 +113,7 @@ class Deliverer:
         self._collect()
         await asyncio.gather(*(lines.hang_up() for lines in self._idle))
 
-    async def _deliver(self, job: Job, lines: Lines) -> None:
+    async def _deliver(self, job: MailJob, lines: RelayConnections) -> None:
         """Send one job's mail, if it becomes one, and settle its row. Raises nothing but cancellation."""
         outcome: Act | None
         try:
@@ -123,7 +123,7 @@ class Deliverer:
         if outcome is not None and await self._settle(outcome):
             self._accepted.discard(job.id)
 
-    async def _send(self, job: Job, lines: Lines) -> Act:
+    async def _send(self, job: MailJob, lines: RelayConnections) -> Act:
         if job.id not in self._accepted:
             async with self._database.connection() as conn:
                 choice = await self._chooser.choose(conn, job)
@@ -134,13 +134,13 @@ class Deliverer:
                 log.info("accepted", extra={"job": job.id, "relay": relay})
         return lambda conn: queries.done(conn, job)
 
-    async def _still_mine(self, job: Job) -> None:
+    async def _still_mine(self, job: MailJob) -> None:
         """Let the lease last through the sending. Raises ``LeaseLost``, ``Unavailable``."""
         async with self._database.connection() as conn:
             if job.id in self._accepted or not await queries.extend(conn, job, LEASE):
                 raise LeaseLost("another worker has this job")
 
-    def _after(self, error: Exception, job: Job) -> Act | None:
+    def _after(self, error: Exception, job: MailJob) -> Act | None:
         """Return what to do with the row of a job that failed."""
         match error:
             case RecipientRefused():
@@ -157,7 +157,7 @@ class Deliverer:
         log.error("an e-mail cannot be composed", exc_info=error, extra={"job": job.id})
         return lambda conn: self._retry(conn, job)
 
-    async def _retry(self, conn: Connection, job: Job) -> None:
+    async def _retry(self, conn: Connection, job: MailJob) -> None:
         if await queries.retry(conn, job, pause(job.attempts + 1)):
             log.warning("given up", extra={"job": job.id, "attempt": job.attempts + 1})
 

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from petition.core.outbox import DirectMail
+from petition.core.ids import JobId, LetterId, SignatureId
+from petition.core.outbox import MailContent
 
 KindName = Literal["person", "organization"]
 
 # After the last one, every two hours, until two days after the job was written.
 _PAUSES = tuple(timedelta(seconds=each) for each in (10, 30, 120, 600, 1800, 3600))
-_LONGEST = timedelta(hours=2)
+_MAX_PAUSE = timedelta(hours=2)
 
 
 class Purpose(StrEnum):
@@ -41,13 +42,13 @@ class Template(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class MailJob:
     """One leased row of the outbox."""
 
-    id: int
-    letter: int | None  # None only in direct mails
+    id: JobId
+    letter_id: LetterId | None  # None only in direct mails
     purpose: str
-    pending: int | None  # whose row holds the sealed address; sign only
+    pending_id: SignatureId | None  # whose row holds the sealed address; sign only
     digest: bytes = field(repr=False)
     sealed: bytes | None = field(repr=False)  # None for sign
     lang: str
@@ -58,24 +59,24 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SignatureRef:
     """A signature or pending signature that a mail leads to."""
 
-    id: int
+    id: SignatureId
     kind: KindName
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChosenMail:
     """Which mail a job has become, to whom, and where its links lead."""
 
     template: Template
     address: str = field(repr=False)
     never: bytes = field(repr=False)  # digest of the address for "never mail me again"
-    letter: int
+    letter_id: LetterId
     slug: str
     kind: KindName
-    places: tuple[Place, ...]  # empty only in a "removed" mail without a row
+    places: tuple[SignatureRef, ...]  # empty only in a "removed" mail without a row
     code_works: bool = False  # whether the six digits are still taken
 
 
@@ -83,11 +84,11 @@ class Choice:
 class Direct:
     """A direct mail with the address it goes to."""
 
-    mail: DirectMail
+    mail: MailContent
     address: str = field(repr=False)
     never: bytes | None = field(repr=False)  # None: not for those who never want mail to say
 
 
 def pause(attempts: int) -> timedelta:
     """Return how long to wait after the ``attempts``-th failure (the first is 1)."""
-    return _PAUSES[attempts - 1] if attempts <= len(_PAUSES) else _LONGEST
+    return _PAUSES[attempts - 1] if attempts <= len(_PAUSES) else _MAX_PAUSE

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import cast
 
 from petition.core.database import Connection, Record
-from petition.mail.model import Job, KindName, Place
+from petition.mail.model import KindName, MailJob, SignatureRef
 
 Contact = tuple[int, int, str]  # letter, signature, purpose
 
@@ -101,23 +101,23 @@ WHERE c.letter = u.letter AND c.signature = u.signature AND c.purpose = u.purpos
 """
 
 
-async def lease(conn: Connection, most: int, lease_number: int, length: timedelta) -> list[Job]:
+async def lease(conn: Connection, most: int, lease_number: int, length: timedelta) -> list[MailJob]:
     """Lease up to ``most`` due jobs, the longest due first, for ``length``; nobody else gets them meanwhile."""
     rows = await conn.fetch(LEASE, most, lease_number, length)
     return [_job(row) for row in sorted(rows, key=lambda row: int(row["id"]))]
 
 
-async def extend(conn: Connection, job: Job, length: timedelta) -> bool:
+async def extend(conn: Connection, job: MailJob, length: timedelta) -> bool:
     """Let the lease last ``length`` from now; tell whether it was still ours."""
     return await conn.fetchval(EXTEND, job.id, job.lease, length) is not None
 
 
-async def release(conn: Connection, job: Job) -> None:
+async def release(conn: Connection, job: MailJob) -> None:
     """Give a leased job back as it was, due at once."""
     await conn.execute(RELEASE, job.id, job.lease)
 
 
-async def done(conn: Connection, job: Job) -> None:
+async def done(conn: Connection, job: MailJob) -> None:
     """Delete a job whose mail was accepted, or that needs none.
 
     Whoever may hold the lease by now: it must not be sent again.
@@ -125,39 +125,39 @@ async def done(conn: Connection, job: Job) -> None:
     await conn.execute(DONE, job.id)
 
 
-async def refused(conn: Connection, job: Job, code: int) -> None:
+async def refused(conn: Connection, job: MailJob, code: int) -> None:
     """Delete a job that was refused for good and record the reply code, without the address."""
     await conn.execute(REFUSED, job.id, code)
 
 
-async def retry(conn: Connection, job: Job, after: timedelta) -> bool:
+async def retry(conn: Connection, job: MailJob, after: timedelta) -> bool:
     """Make a leased job due again ``after`` from now; tell whether it was given up instead, being two days old."""
     given_up: bool = await conn.fetchval(RETRY, job.id, job.lease, after)
     return given_up
 
 
-async def sign_facts(conn: Connection, job: Job) -> Record | None:
+async def sign_facts(conn: Connection, job: MailJob) -> Record | None:
     """Return what decides the mail of a "sign" job; None when its pending row is gone."""
-    return await conn.fetchrow(SIGN_FACTS, job.letter, job.pending, job.digest)
+    return await conn.fetchrow(SIGN_FACTS, job.letter_id, job.pending_id, job.digest)
 
 
-async def slug(conn: Connection, job: Job) -> str | None:
+async def slug(conn: Connection, job: MailJob) -> str | None:
     """Return the slug of the job's letter."""
-    found: str | None = await conn.fetchval(SLUG, job.letter)
+    found: str | None = await conn.fetchval(SLUG, job.letter_id)
     return found
 
 
-async def signatures(conn: Connection, job: Job) -> tuple[Place, ...]:
+async def signatures(conn: Connection, job: MailJob) -> tuple[SignatureRef, ...]:
     """Return every signature of the job's mailbox on its letter, removed ones too."""
-    return tuple(map(_place, await conn.fetch(SIGNATURES, job.letter, job.digest)))
+    return tuple(map(_place, await conn.fetch(SIGNATURES, job.letter_id, job.digest)))
 
 
-async def newest_pending(conn: Connection, job: Job) -> tuple[Place, bool] | None:
+async def newest_pending(conn: Connection, job: MailJob) -> tuple[SignatureRef, bool] | None:
     """Return the newest pending signature of the job's mailbox that can still be confirmed, and whether its code can.
 
     None if there is none, or the mailbox is barred from the letter.
     """
-    row = await conn.fetchrow(NEWEST_PENDING, job.letter, job.digest)
+    row = await conn.fetchrow(NEWEST_PENDING, job.letter_id, job.digest)
     return (_place(row), row["code_works"]) if row else None
 
 
@@ -198,16 +198,16 @@ async def drop_contacts(conn: Connection, places: Sequence[Contact]) -> None:
     await conn.execute(DROP_CONTACTS, *zip(*places, strict=True))
 
 
-def _place(row: Record) -> Place:
-    return Place(row["id"], cast("KindName", row["kind"]))
+def _place(row: Record) -> SignatureRef:
+    return SignatureRef(row["id"], cast("KindName", row["kind"]))
 
 
-def _job(row: Record) -> Job:
-    return Job(
+def _job(row: Record) -> MailJob:
+    return MailJob(
         id=row["id"],
-        letter=row["letter"],
+        letter_id=row["letter"],
         purpose=row["purpose"],
-        pending=row["pending"],
+        pending_id=row["pending"],
         digest=row["digest"],
         sealed=row["sealed"],
         lang=row["lang"],

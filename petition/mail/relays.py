@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from petition.core.errors import PetitionError
 from petition.core.settings import Relay
-from petition.mail.compose import Parcel
-from petition.mail.smtp_connection import Line, NotForThisRelay, RelayDown
+from petition.mail.compose import OutgoingMail
+from petition.mail.smtp_connection import RelayDown, RelayRejected, SmtpConnection
 
-LONGEST_REST = 30.0  # seconds
+MAX_REST = 30.0  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Health:
         """Return for how many seconds nobody may use it."""
         if not self._failures:
             return 0.0
-        return LONGEST_REST if self._is_tried else max(0.0, self._rests_until - _clock())
+        return MAX_REST if self._is_tried else max(0.0, self._rests_until - _clock())
 
     def worked(self) -> None:
         """Note that the relay answered as a relay does."""
@@ -65,7 +65,7 @@ class Health:
         self._is_tried = False
         if _clock() < self._rests_until:
             return
-        seconds = min(LONGEST_REST, 2.0**self._failures)
+        seconds = min(MAX_REST, 2.0**self._failures)
         self._failures = min(self._failures + 1, 10)
         self._rests_until = _clock() + seconds
         log.warning("relay paused", extra={"relay": self.name, "code": code, "seconds": seconds})
@@ -84,20 +84,22 @@ class Relays:
 
     def rest(self) -> float:
         """Return for how many seconds no relay at all may be used."""
-        return min((health.rest() for _, health in self._relays), default=LONGEST_REST)
+        return min((health.rest() for _, health in self._relays), default=MAX_REST)
 
-    def lines(self) -> "Lines":
+    def lines(self) -> "RelayConnections":
         """Return lines for one sender, not connected yet."""
-        return Lines([(Line(relay, self._local_hostname), health) for relay, health in self._relays])
+        return RelayConnections(
+            [(SmtpConnection(relay, self._local_hostname), health) for relay, health in self._relays]
+        )
 
 
-class Lines:
+class RelayConnections:
     """One sender's kept connections, in order of preference. Not for two mails at once."""
 
-    def __init__(self, lines: Sequence[tuple[Line, Health]]) -> None:
+    def __init__(self, lines: Sequence[tuple[SmtpConnection, Health]]) -> None:
         self._lines = lines
 
-    async def send(self, parcel: Parcel, before_data: Callable[[], Awaitable[None]]) -> str:
+    async def send(self, parcel: OutgoingMail, before_data: Callable[[], Awaitable[None]]) -> str:
         """Have ``parcel`` accepted by one relay and return that relay's name.
 
         ``before_data`` is called once the envelope is accepted; if it raises, nothing is sent and that is raised.
@@ -110,7 +112,7 @@ class Lines:
             tried = True
             try:
                 await line.send(parcel, before_data)
-            except NotForThisRelay:
+            except RelayRejected:
                 health.worked()
                 continue
             except RelayDown as error:

@@ -18,7 +18,7 @@ from aiosmtplib import (
 
 from petition.core.errors import PetitionError
 from petition.core.settings import Relay, is_loopback
-from petition.mail.compose import Parcel
+from petition.mail.compose import OutgoingMail
 
 TIMEOUT = 30.0  # seconds for each answer of the relay
 # The answer to the mail's end may take longer (RFC 5321, 4.5.3.2.6 says ten minutes): giving up too early would have
@@ -39,7 +39,7 @@ class RecipientRefused(PetitionError):
         self.code = code
 
 
-class NotForThisRelay(PetitionError):
+class RelayRejected(PetitionError):
     """The relay works, but puts this mail off or may not relay it."""
 
 
@@ -51,7 +51,7 @@ class RelayDown(PetitionError):
         self.code = code
 
 
-class Line:
+class SmtpConnection:
     """A connection to ``relay``, opened when needed and kept."""
 
     def __init__(self, relay: Relay, local_hostname: str) -> None:
@@ -65,7 +65,7 @@ class Line:
         """Return for how many seconds the line has not been used."""
         return _clock() - self._used_at
 
-    async def send(self, parcel: Parcel, before_data: Callable[[], Awaitable[None]]) -> None:
+    async def send(self, parcel: OutgoingMail, before_data: Callable[[], Awaitable[None]]) -> None:
         """Have ``parcel`` accepted. Raises ``RecipientRefused``, ``NotForThisRelay``, ``RelayDown``, or what
         ``before_data`` raises.
         """
@@ -102,7 +102,7 @@ class Line:
         except (SMTPException, OSError):
             client.close()
 
-    async def _begin(self, parcel: Parcel) -> SMTP:
+    async def _begin(self, parcel: OutgoingMail) -> SMTP:
         """Return a connection on which the mail has begun: the kept one if it still works, or a new one."""
         if self._client is not None and self._client.is_connected and self.idle() < FRESH:
             with contextlib.suppress(SMTPServerDisconnected, SMTPTimeoutError, SMTPSenderRefused):
@@ -111,9 +111,9 @@ class Line:
         self._client = await self._connect()
         return await self._say_sender(self._client, parcel)
 
-    async def _say_sender(self, client: SMTP, parcel: Parcel) -> SMTP:
+    async def _say_sender(self, client: SMTP, parcel: OutgoingMail) -> SMTP:
         if parcel.utf8 and not client.supports_extension("smtputf8"):
-            raise NotForThisRelay("this relay takes ASCII addresses only")
+            raise RelayRejected("this relay takes ASCII addresses only")
         await client.mail(parcel.sender, options=["SMTPUTF8", "BODY=8BITMIME"] if parcel.utf8 else [])
         return client
 
@@ -149,7 +149,7 @@ class Line:
             client.close()
 
 
-async def _say_recipient(client: SMTP, parcel: Parcel) -> None:
+async def _say_recipient(client: SMTP, parcel: OutgoingMail) -> None:
     try:
         await client.rcpt(parcel.recipient, encoding="utf-8")
     except ValueError:  # a character that would end the command; the composer lets none through
@@ -176,21 +176,21 @@ def _meanings() -> Iterator[None]:
     try:
         yield
     except (SMTPRecipientRefused, SMTPDataError) as error:
-        raise _meaning(error) from None
+        raise _translate_error(error) from None
     except SMTPResponseException as error:
         raise RelayDown(error.code) from None
     except (SMTPException, OSError, ValueError):
         raise RelayDown from None
 
 
-def _meaning(error: SMTPRecipientRefused | SMTPDataError) -> PetitionError:
+def _translate_error(error: SMTPRecipientRefused | SMTPDataError) -> PetitionError:
     code = error.code
     if code == 421 or code in _ABOUT_US or not 400 <= code < 600:
         return RelayDown(code)
     # 5.7.1 in answer to a recipient is how relays say "I do not relay for you" (RFC 3463, 3.8): a mistake of the
     # installation must not cost everybody their mail.
     not_ours = isinstance(error, SMTPRecipientRefused) and str(error.message).startswith("5.7.")
-    return NotForThisRelay() if code < 500 or not_ours else RecipientRefused(code)
+    return RelayRejected() if code < 500 or not_ours else RecipientRefused(code)
 
 
 def _clock() -> float:

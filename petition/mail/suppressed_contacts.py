@@ -21,20 +21,20 @@ ROUND = 20_000  # addresses a call opens at most; the next one goes on there
 
 
 @dataclass
-class _Sweep:
+class _Cleaning:
     """One way through all kept addresses."""
 
     wanted: frozenset[bytes]
     place: Contact = field(default=(0, 0, ""))
 
 
-class Sweeper:
+class SuppressedContactCleaner:
     """Deletes kept addresses of those who never want mail again. One object per worker."""
 
     def __init__(self, opener: Opener, suppression: Suppression) -> None:
         self._opener = opener
         self._suppression = suppression
-        self._sweep: _Sweep | None = None
+        self._sweep: _Cleaning | None = None
 
     async def sweep(self, database: Database) -> int:
         """Go on, or begin if somebody has said "never" since; return how many addresses were deleted.
@@ -44,7 +44,7 @@ class Sweeper:
         if self._sweep is None:
             async with database.connection() as conn:
                 wanted = await queries.unswept(conn)
-            self._sweep = _Sweep(frozenset(wanted)) if wanted else None
+            self._sweep = _Cleaning(frozenset(wanted)) if wanted else None
         deleted = 0
         for _ in range(ROUND // BATCH):
             if self._sweep is None:
@@ -52,7 +52,7 @@ class Sweeper:
             deleted += await self._step(database, self._sweep)
         return deleted
 
-    async def _step(self, database: Database, sweep: _Sweep) -> int:
+    async def _step(self, database: Database, sweep: _Cleaning) -> int:
         async with database.connection() as conn:
             rows = await queries.contacts(conn, sweep.place, BATCH)
             digest = await self._suppression.digester(conn)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from petition.core.database import Connection, Record
+from petition.core.ids import BulkActId, LetterId, LogId, OrganizerId
 
 ADD = """
 INSERT INTO campaign (letter, organizer, act, reason, conditions, matched, listed_at, signature)
@@ -73,34 +74,41 @@ async def now(conn: Connection) -> datetime:
 
 async def add(
     conn: Connection,
-    letter: int,
-    organizer: int | None,
+    letter_id: LetterId,
+    organizer_id: OrganizerId | None,
     act: str,
     reason: str | None,
     conditions: Mapping[str, str],
     matched: int,
     listed_before: datetime,
-) -> int:
+) -> BulkActId:
     """Add a draft; return its id."""
-    found: int = await conn.fetchval(ADD, letter, organizer, act, reason, dict(conditions), matched, listed_before)
+    found: BulkActId = await conn.fetchval(
+        ADD, letter_id, organizer_id, act, reason, dict(conditions), matched, listed_before
+    )
     return found
 
 
-async def one(conn: Connection, letter: int, campaign: int) -> Record | None:
+async def one(conn: Connection, letter_id: LetterId, bulk_act_id: BulkActId) -> Record | None:
     """Return one campaign of a letter."""
-    return await conn.fetchrow(ONE, letter, campaign)
+    return await conn.fetchrow(ONE, letter_id, bulk_act_id)
 
 
-async def newest(conn: Connection, letter: int, before: int, limit: int) -> list[Record]:
+async def newest(conn: Connection, letter_id: LetterId, before: int, limit: int) -> list[Record]:
     """Return the newest campaigns of a letter below an id."""
-    return await conn.fetch(ALL, letter, before, limit)
+    return await conn.fetch(ALL, letter_id, before, limit)
 
 
 async def set_state(
-    conn: Connection, letter: int, campaign: int, before: tuple[str, ...], after: str, reason: str | None = None
+    conn: Connection,
+    letter_id: LetterId,
+    bulk_act_id: BulkActId,
+    before: tuple[str, ...],
+    after: str,
+    reason: str | None = None,
 ) -> bool:
     """Change the state if it is one of ``before``; tell whether it was."""
-    return await conn.fetchval(SET_STATE, letter, campaign, before, after, reason) is not None
+    return await conn.fetchval(SET_STATE, letter_id, bulk_act_id, before, after, reason) is not None
 
 
 async def take(conn: Connection) -> Record | None:
@@ -109,30 +117,30 @@ async def take(conn: Connection) -> Record | None:
 
 
 async def go_on(
-    conn: Connection, campaign: int, changed: int, place: tuple[datetime, int] | None, state: str | None
+    conn: Connection, bulk_act_id: BulkActId, changed: int, place: tuple[datetime, int] | None, state: str | None
 ) -> None:
     """Note what a step has changed, how far it came, and the new state if that was the last one."""
     listed_at, signature = place or (None, None)
-    await conn.execute(GO_ON, campaign, changed, listed_at, signature, state)
+    await conn.execute(GO_ON, bulk_act_id, changed, listed_at, signature, state)
 
 
-async def lock(conn: Connection, campaign: int) -> None:
+async def lock(conn: Connection, bulk_act_id: BulkActId) -> None:
     """Have the campaign's next step wait."""
-    await conn.execute(LOCK, campaign)
+    await conn.execute(LOCK, bulk_act_id)
 
 
-async def note_undone(conn: Connection, campaign: int, changed: int) -> None:
+async def note_undone(conn: Connection, bulk_act_id: BulkActId, changed: int) -> None:
     """Note by how many more is changed since a step was undone in the log, or brought back there."""
-    await conn.execute(NOTE_UNDONE, campaign, changed)
+    await conn.execute(NOTE_UNDONE, bulk_act_id, changed)
 
 
-async def is_of_campaign(conn: Connection, letter: int, log: int) -> bool:
+async def is_of_campaign(conn: Connection, letter_id: LetterId, log_id: LogId) -> bool:
     """Tell whether a row did what its campaign does, or did that again: undoing it leads back."""
-    return bool(await conn.fetchval(IS_OF_CAMPAIGN, letter, log))
+    return bool(await conn.fetchval(IS_OF_CAMPAIGN, letter_id, log_id))
 
 
-async def last_step(conn: Connection, campaign: int, letter: int, before: int) -> int | None:
+async def last_step(conn: Connection, bulk_act_id: BulkActId, letter_id: LetterId, before: int) -> LogId | None:
     """Return the newest row of the log below ``before`` that did what the campaign does (or did it again, where it had
     been undone), and that nobody has undone."""
-    found: int | None = await conn.fetchval(LAST_STEP, campaign, letter, before)
+    found: LogId | None = await conn.fetchval(LAST_STEP, bulk_act_id, letter_id, before)
     return found

@@ -13,14 +13,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from petition.core import audit_log
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, NotFound, Refused, Unavailable
 from petition.core.i18n import N_
+from petition.core.ids import BulkActId, LetterId, OrganizerId, SignatureId
 from petition.moderation import bulk_act_queries as queries
 from petition.moderation import decisions, filters, queue_queries, undoing
-from petition.moderation.model import Act, Filter
+from petition.moderation.model import Action, Filter
 from petition.moderation.queue import search_expression
 from petition.signatures.model import Reason
 
@@ -34,7 +35,7 @@ NO_WORDS = N_("Enter at least one word to search for.")
 log = logging.getLogger(__name__)
 
 
-class State(StrEnum):
+class BulkActState(StrEnum):
     """Where a campaign stands."""
 
     DRAFT = "draft"
@@ -47,26 +48,29 @@ class State(StrEnum):
 
 
 # What an organizer may do, from which states, and where it leads.
-STEPS: Mapping[str, tuple[tuple[State, ...], State]] = {
-    "start": ((State.DRAFT,), State.RUNNING),
-    "pause": ((State.RUNNING,), State.PAUSED),
-    "resume": ((State.PAUSED,), State.RUNNING),
-    "cancel": ((State.DRAFT, State.RUNNING, State.PAUSED), State.CANCELLED),
-    "revert": ((State.RUNNING, State.PAUSED, State.CANCELLED, State.DONE), State.REVERTING),
+STEPS: Mapping[str, tuple[tuple[BulkActState, ...], BulkActState]] = {
+    "start": ((BulkActState.DRAFT,), BulkActState.RUNNING),
+    "pause": ((BulkActState.RUNNING,), BulkActState.PAUSED),
+    "resume": ((BulkActState.PAUSED,), BulkActState.RUNNING),
+    "cancel": ((BulkActState.DRAFT, BulkActState.RUNNING, BulkActState.PAUSED), BulkActState.CANCELLED),
+    "revert": (
+        (BulkActState.RUNNING, BulkActState.PAUSED, BulkActState.CANCELLED, BulkActState.DONE),
+        BulkActState.REVERTING,
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Campaign:
+class BulkAct:
     """A campaign as organizers see it."""
 
-    id: int
+    id: BulkActId
     who: str | None
-    organizer: int | None
-    act: Act
+    organizer_id: OrganizerId | None
+    act: Action
     reason: Reason | None
     wanted: Filter
-    state: State
+    state: BulkActState
     matched: int
     changed: int
     created_at: datetime
@@ -81,19 +85,19 @@ class Campaign:
     @property
     def is_moving(self) -> bool:
         """Tell whether the worker is at it."""
-        return self.state in {State.RUNNING, State.REVERTING}
+        return self.state in {BulkActState.RUNNING, BulkActState.REVERTING}
 
 
-def campaign_in(row: Record) -> Campaign:
+def bulk_act_in(row: Record) -> BulkAct:
     """Read a campaign out of a row."""
-    return Campaign(
+    return BulkAct(
         id=row["id"],
         who=row["who"],
-        organizer=row["organizer"],
-        act=Act(row["act"]),
+        organizer_id=row["organizer"],
+        act=Action(row["act"]),
         reason=Reason(row["reason"]) if row["reason"] else None,
         wanted=filters.filter_of(row["conditions"]),
-        state=State(row["state"]),
+        state=BulkActState(row["state"]),
         matched=row["matched"],
         changed=row["changed"],
         created_at=row["created_at"],
@@ -101,51 +105,53 @@ def campaign_in(row: Record) -> Campaign:
     )
 
 
-async def make(conn: Connection, by: By, act: Act, wanted: Filter) -> int:
+async def create(conn: Connection, by: Actor, act: Action, wanted: Filter) -> BulkActId:
     """Make a draft that knows how many signatures it would be about; return its id. Raises ``Refused``, ``Gone``."""
-    words = await search_expression(conn, by.letter, wanted.q)
+    words = await search_expression(conn, by.letter_id, wanted.q)
     if wanted.q and not words:
         raise Refused(NO_WORDS, "q")
     now = await queries.now(conn)
-    matched = await queue_queries.count(conn, by.letter, act, wanted, words, now)
-    await audit_log.hold(conn, by.letter)  # not while it counts: taking a letter down waits for whoever holds it
-    return await queries.add(conn, by.letter, by.organizer, act.value, None, wanted.as_fields(), matched, now)
+    matched = await queue_queries.count(conn, by.letter_id, act, wanted, words, now)
+    await audit_log.hold_letter(
+        conn, by.letter_id
+    )  # not while it counts: taking a letter down waits for whoever holds it
+    return await queries.add(conn, by.letter_id, by.organizer_id, act.value, None, wanted.as_fields(), matched, now)
 
 
-async def read(conn: Connection, letter: int, campaign: int) -> Campaign:
+async def read(conn: Connection, letter_id: LetterId, bulk_act_id: BulkActId) -> BulkAct:
     """Return a campaign. Raises ``NotFound``."""
-    row = await queries.one(conn, letter, campaign)
+    row = await queries.one(conn, letter_id, bulk_act_id)
     if row is None:
         raise NotFound("there is no such campaign")
-    return campaign_in(row)
+    return bulk_act_in(row)
 
 
-async def examples(conn: Connection, letter: int, campaign: Campaign) -> list[int]:
+async def examples(conn: Connection, letter_id: LetterId, campaign: BulkAct) -> list[SignatureId]:
     """Return the ids of some signatures that it is about."""
     before = (campaign.created_at, 0)
-    words = await search_expression(conn, letter, campaign.wanted.q)
-    seen, _ = await queue_queries.step(conn, letter, campaign.act, campaign.wanted, words, before, EXAMPLES)
+    words = await search_expression(conn, letter_id, campaign.wanted.q)
+    seen, _ = await queue_queries.step(conn, letter_id, campaign.act, campaign.wanted, words, before, EXAMPLES)
     return list(seen)
 
 
-async def move(conn: Connection, by: By, campaign: int, step: str, reason: Reason | None) -> None:
+async def move(conn: Connection, by: Actor, bulk_act_id: BulkActId, step: str, reason: Reason | None) -> None:
     """Start, pause, resume, cancel or revert. Raises ``Refused``, ``NotFound``."""
     if step not in STEPS:
         raise Refused(filters.WHAT)
-    now = await read(conn, by.letter, campaign)
+    now = await read(conn, by.letter_id, bulk_act_id)
     before, to = STEPS[step]
-    if step == "start" and now.act is Act.REMOVE and reason is None:
+    if step == "start" and now.act is Action.REMOVE and reason is None:
         raise Refused(filters.WHY, "reason")
-    given = reason.value if reason and step == "start" and now.act is Act.REMOVE else None
-    if not await queries.set_state(conn, by.letter, campaign, tuple(map(str, before)), to.value, given):
+    given = reason.value if reason and step == "start" and now.act is Action.REMOVE else None
+    if not await queries.set_state(conn, by.letter_id, bulk_act_id, tuple(map(str, before)), to.value, given):
         raise Refused(TOO_LATE)
-    await audit_log.write(
-        *(conn, by.organizer, by.letter, f"campaign.{step}"),
-        ids=[campaign],
+    await audit_log.record(
+        *(conn, by.organizer_id, by.letter_id, f"campaign.{step}"),
+        ids=[bulk_act_id],
         before=now.state.value,
         after=to.value,
         reason=given,
-        campaign=campaign,
+        bulk_act_id=bulk_act_id,
     )
 
 
@@ -172,33 +178,33 @@ async def step(database: Database, wrapper: Wrapper, size: int = STEP) -> bool:
         row = await queries.take(conn)
         if row is None:
             return False
-        by = By(row["organizer"], row["letter"], row["id"])
-        if row["state"] == State.REVERTING:
+        by = Actor(row["organizer"], row["letter"], row["id"])
+        if row["state"] == BulkActState.REVERTING:
             await _revert(conn, by, wrapper, row)
         else:
             await _go_on(conn, by, wrapper, row, size)
         return True
 
 
-async def _go_on(conn: Connection, by: By, wrapper: Wrapper, row: Record, size: int) -> None:
-    act, wanted = Act(row["act"]), filters.filter_of(row["conditions"])
+async def _go_on(conn: Connection, by: Actor, wrapper: Wrapper, row: Record, size: int) -> None:
+    act, wanted = Action(row["act"]), filters.filter_of(row["conditions"])
     place = (row["listed_at"], row["signature"])
-    words = await search_expression(conn, by.letter, wanted.q)
+    words = await search_expression(conn, by.letter_id, wanted.q)
     # With the act that was last on each when it matched: whom somebody decides about at this moment is left to them.
-    seen, end = await queue_queries.step(conn, by.letter, act, wanted, words, place, size)
+    seen, end = await queue_queries.step(conn, by.letter_id, act, wanted, words, place, size)
     reason = Reason(row["reason"]) if row["reason"] else None
     # Noted first: the count that the decision moves is to be held for as short as can be.
     following = (end["listed_at"], end["id"]) if end else None
-    await queries.go_on(conn, row["id"], len(seen), following, None if end else State.DONE.value)
+    await queries.go_on(conn, row["id"], len(seen), following, None if end else BulkActState.DONE.value)
     outcome = await decisions.decide(conn, by, wrapper, act, seen, reason)
     if outcome.missed:
         await queries.go_on(conn, row["id"], -len(outcome.missed), None, None)
 
 
-async def _revert(conn: Connection, by: By, wrapper: Wrapper, row: Record) -> None:
-    last = await queries.last_step(conn, row["id"], by.letter, row["signature"])
+async def _revert(conn: Connection, by: Actor, wrapper: Wrapper, row: Record) -> None:
+    last = await queries.last_step(conn, row["id"], by.letter_id, row["signature"])
     if last is None:
-        await queries.go_on(conn, row["id"], 0, None, State.REVERTED.value)
+        await queries.go_on(conn, row["id"], 0, None, BulkActState.REVERTED.value)
         return
     outcome = await undoing.undo(conn, by, wrapper, last)
     await queries.go_on(conn, row["id"], -len(outcome.changed), (row["listed_at"], last), None)

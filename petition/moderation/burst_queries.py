@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId
 
 OVER = "SELECT date_trunc('hour', now())"
 
@@ -59,7 +60,7 @@ async def over(conn: Connection) -> datetime:
     return moment
 
 
-async def letters(conn: Connection) -> list[int]:
+async def letters(conn: Connection) -> list[LetterId]:
     """Return the letters that may have signatures."""
     return [row["id"] for row in await conn.fetch(LETTERS)]
 
@@ -69,31 +70,31 @@ async def day_keys(conn: Connection, moment: datetime) -> list[Record]:
     return await conn.fetch(DAY_KEYS, moment)
 
 
-async def try_lock(conn: Connection, letter: int) -> bool:
+async def try_lock(conn: Connection, letter_id: LetterId) -> bool:
     """Tell whether nobody else looks for this letter's bursts until the transaction ends."""
-    mine: bool = await conn.fetchval(TRY_LOCK, letter)
+    mine: bool = await conn.fetchval(TRY_LOCK, letter_id)
     return mine
 
 
-async def bursts(conn: Connection, letter: int, before: datetime, least: int) -> list[bytes]:
+async def bursts(conn: Connection, letter_id: LetterId, before: datetime, least: int) -> list[bytes]:
     """Return the networks from which at least so many signed within an hour that is over."""
-    return [row["network"] for row in await conn.fetch(BURSTS, letter, before, least, timeout=120)]
+    return [row["network"] for row in await conn.fetch(BURSTS, letter_id, before, least, timeout=120)]
 
 
-async def signed(conn: Connection, letter: int, before: datetime, most: int) -> list[Record]:
+async def signed(conn: Connection, letter_id: LetterId, before: datetime, most: int) -> list[Record]:
     """Return (id, network, hour, name_key) of signatures whose network is known, the oldest first; names if public."""
-    return await conn.fetch(SIGNED, letter, before, most, timeout=120)
+    return await conn.fetch(SIGNED, letter_id, before, most, timeout=120)
 
 
 async def mark_signed(
-    conn: Connection, letter: int, ids: Sequence[int], flags: Sequence[str], groups: Sequence[int | None]
+    conn: Connection, letter_id: LetterId, ids: Sequence[int], flags: Sequence[str], groups: Sequence[int | None]
 ) -> None:
     """Forget networks, and add flags ("" for none, with commas between) and group numbers instead."""
-    await conn.execute(MARK_SIGNED, letter, ids, flags, groups, timeout=120)
+    await conn.execute(MARK_SIGNED, letter_id, ids, flags, groups, timeout=120)
 
 
 async def mark_pending(
-    conn: Connection, letter: int, before: datetime, networks: Sequence[bytes], groups: Sequence[int]
+    conn: Connection, letter_id: LetterId, before: datetime, networks: Sequence[bytes], groups: Sequence[int]
 ) -> None:
     """Forget the networks of what waits to be confirmed; those in a burst keep their group."""
-    await conn.execute(MARK_PENDING, letter, before, networks, groups, timeout=120)
+    await conn.execute(MARK_PENDING, letter_id, before, networks, groups, timeout=120)

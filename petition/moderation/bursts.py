@@ -14,14 +14,15 @@ from datetime import datetime
 from petition.core.client_networks import ONION, UNKNOWN
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
-from petition.core.quotas import Day
+from petition.core.ids import LetterId
+from petition.core.quotas import DayKey
 from petition.moderation import burst_queries as queries
 from petition.signatures.flags import Flag
 
 BURST = 10  # sign-ups from one network within an hour
 REPEATED = 5  # signatures of nearly one name within an hour …
 REPEATED_SHARE = 50  # … that are at least one in so many of all in that hour: in a crowd some share a common name
-MOST = 50_000  # signatures looked at in one transaction
+MAX_ROWS = 50_000  # signatures looked at in one transaction
 BATCH = 2_000
 
 _IGNORED = re.compile(r"\d+|(.)(?=\1)")  # digits, and all but the last of the same letters in a row
@@ -46,23 +47,23 @@ async def forget_networks(database: Database, wrapper: Wrapper) -> int:
 
 def _digests_of_many(days: Sequence[Record], wrapper: Wrapper) -> frozenset[bytes]:
     """Return the digests that stand for no one network: everybody's who came through Tor, and the unknown one."""
-    keys = [Day(row["day"], wrapper.unwrap(row["wrapped"])) for row in days]
+    keys = [DayKey(row["day"], wrapper.unwrap(row["wrapped"])) for row in days]
     names = [f"network|{hour:02}|{name}" for hour in range(24) for name in (ONION, UNKNOWN)]
     return frozenset(key.digest(name) for key in keys for name in names)
 
 
-async def _forget(conn: Connection, letter: int, before: datetime, exempt: frozenset[bytes]) -> int:
-    bursts = await queries.bursts(conn, letter, before, BURST)
+async def _forget(conn: Connection, letter_id: LetterId, before: datetime, exempt: frozenset[bytes]) -> int:
+    bursts = await queries.bursts(conn, letter_id, before, BURST)
     groups = {network: secrets.randbits(62) for network in bursts if network not in exempt}
-    rows = await queries.signed(conn, letter, before, MOST)
+    rows = await queries.signed(conn, letter_id, before, MAX_ROWS)
     repeated = repeated_names([(row["hour"], row["name_key"]) for row in rows])
     # By id: whoever decides about many takes them in that order too.
     for start in range(0, len(rows), BATCH):
         some = sorted(rows, key=lambda row: int(row["id"]))[start : start + BATCH]
         flags = [_flags(row, groups, repeated) for row in some]
         given = [groups.get(row["network"]) for row in some]
-        await queries.mark_signed(conn, letter, [row["id"] for row in some], flags, given)
-    await queries.mark_pending(conn, letter, before, list(groups), list(groups.values()))
+        await queries.mark_signed(conn, letter_id, [row["id"] for row in some], flags, given)
+    await queries.mark_pending(conn, letter_id, before, list(groups), list(groups.values()))
     return len(rows)
 
 

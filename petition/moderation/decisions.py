@@ -9,35 +9,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from petition.core import audit_log
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys, Wrapper
+from petition.core.ids import LetterId, LogId, SignatureId
 from petition.letters.keys import keys_for
 from petition.moderation import messages, queries
-from petition.moderation.model import Act, Outcome, Standing, after, ordered
+from petition.moderation.model import Action, ActOutcome, ReviewStatus, after, ordered
 from petition.signatures import approval, counting, organization_queries, search_words, self_service_queries
 from petition.signatures import names as naming
-from petition.signatures.counting import Change, move_counts, move_partners, partner_of
+from petition.signatures.counting import EntryChange, move_counts, move_partners, partner_of
 from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 from petition.signatures.stored_names import PERSONAL
 
-ANY_ACT = -1  # as the act that was seen last: whatever it is
+ANY_ACT = LogId(-1)  # as the act that was seen last: whatever it is
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class SignatureMove:
     """One signature on its way from one standing to another; ``undoes`` is the row of the log that it takes back."""
 
     row: Record
-    before: Standing
-    after: Standing
+    before: ReviewStatus
+    after: ReviewStatus
     reason: str | None = None
-    undoes: int | None = None
+    undoes: LogId | None = None
 
     @property
-    def id(self) -> int:
+    def id(self) -> SignatureId:
         """Whose it is."""
-        return int(self.row["id"])
+        return SignatureId(self.row["id"])
 
     @property
     def counts(self) -> int:
@@ -56,36 +57,43 @@ class Move:
 
 
 async def decide(
-    conn: Connection, by: By, wrapper: Wrapper, act: Act, seen: Mapping[int, int], reason: Reason | None = None
-) -> Outcome:
+    conn: Connection,
+    by: Actor,
+    wrapper: Wrapper,
+    act: Action,
+    seen: Mapping[SignatureId, LogId],
+    reason: Reason | None = None,
+) -> ActOutcome:
     """Do ``act`` to signatures, in this transaction. ``seen`` has the last act that the moderator saw on each id.
 
     Those on which somebody has acted since are left as they are, and so are those to which the act does not apply.
     """
-    rows = await queries.lock(conn, by.letter, list(seen))
-    why = reason if act is Act.REMOVE else None
+    rows = await queries.lock(conn, by.letter_id, list(seen))
+    why = reason if act is Action.REMOVE else None
     moves = [move for row in rows if seen[row["id"]] in {ANY_ACT, row["last_act"]} and (move := _move(row, act, why))]
-    log = await carry_out(conn, by, wrapper, act.logged, moves)
+    log = await apply_moves(conn, by, wrapper, act.logged, moves)
     changed = {move.id for move in moves}
-    return Outcome(tuple(changed), tuple(id for id in seen if id not in changed), log)
+    return ActOutcome(tuple(changed), tuple(id for id in seen if id not in changed), log)
 
 
-def _move(row: Record, act: Act, reason: str | None) -> Move | None:
-    before = standing_of(row)
+def _move(row: Record, act: Action, reason: str | None) -> SignatureMove | None:
+    before = status_in(row)
     to = after(act, before, SignatureState(row["removed_from"]))
-    return Move(row, before, to, reason) if to else None
+    return SignatureMove(row, before, to, reason) if to else None
 
 
-def standing_of(row: Record) -> Standing:
+def status_in(row: Record) -> ReviewStatus:
     """Return where a locked row stands."""
-    return Standing(SignatureState(row["state"]), ordered(row["flags"]))
+    return ReviewStatus(SignatureState(row["state"]), ordered(row["flags"]))
 
 
-NOTHING = Change({}, {})
+NOTHING = EntryChange({}, {})
 AS_TYPED = ("organization_en", "organization_ru", "website")
 
 
-async def carry_out(conn: Connection, by: By, wrapper: Wrapper, logged: str, moves: Sequence[Move]) -> int | None:
+async def apply_moves(
+    conn: Connection, by: Actor, wrapper: Wrapper, logged: str, moves: Sequence[SignatureMove]
+) -> LogId | None:
     """Move signatures that are locked; return the first row of the log. Opens no transaction; moves the count last.
 
     The only way in which a decision changes a state. Once a transaction: a second time would lock bars, words and
@@ -95,48 +103,50 @@ async def carry_out(conn: Connection, by: By, wrapper: Wrapper, logged: str, mov
         return None
     organizations = sorted({move.row["organization"] for move in moves if move.row["organization"] is not None})
     if organizations:
-        await organization_queries.lock(conn, by.letter)
-    known = await queries.lock_organizations(conn, by.letter, organizations)
-    shown_before = await organization_queries.shown(conn, by.letter, organizations)
-    change = await _let_in(conn, by.letter, wrapper, moves)
-    await _hold_again(conn, by.letter, wrapper, moves)
+        await organization_queries.lock(conn, by.letter_id)
+    known = await queries.lock_organizations(conn, by.letter_id, organizations)
+    shown_before = await organization_queries.shown(conn, by.letter_id, organizations)
+    change = await _approve_rows(conn, by.letter_id, wrapper, moves)
+    await _hold_again(conn, by.letter_id, wrapper, moves)
     log = await _write(conn, by, logged, moves)
-    shown = Change(shown_before, await organization_queries.shown(conn, by.letter, organizations))
-    await _bars_and_contacts(conn, by.letter, moves)
-    await _words(conn, by.letter, moves, known, shown)
-    await _hide_again(conn, by.letter, wrapper, moves)
-    await _tell(conn, by.letter, moves)
+    shown = EntryChange(shown_before, await organization_queries.shown(conn, by.letter_id, organizations))
+    await _bars_and_contacts(conn, by.letter_id, moves)
+    await _update_search_words(conn, by.letter_id, moves, known, shown)
+    await _hide_again(conn, by.letter_id, wrapper, moves)
+    await _notify_signatories(conn, by.letter_id, moves)
     if any(move.counts for move in moves):
-        await counting.move_revision(conn, by.letter)
-    await _count(conn, by.letter, moves, (change, shown))
+        await counting.move_revision(conn, by.letter_id)
+    await _count(conn, by.letter_id, moves, (change, shown))
     return log
 
 
-async def _write(conn: Connection, by: By, logged: str, moves: Sequence[Move]) -> int:
+async def _write(conn: Connection, by: Actor, logged: str, moves: Sequence[SignatureMove]) -> LogId:
     """Write one row of the log for each pair of standings, reason and undone row, and the standings."""
-    steps: dict[tuple[Standing, Standing, str | None, int | None], list[int]] = defaultdict(list)
+    steps: dict[tuple[ReviewStatus, ReviewStatus, str | None, LogId | None], list[SignatureId]] = defaultdict(list)
     for move in moves:
         steps[move.before, move.after, move.reason, move.undoes].append(move.id)
     logs = []
     for (before, to, reason, undoes), ids in steps.items():
-        log = await audit_log.write(
-            *(conn, by.organizer, by.letter, logged),
+        log = await audit_log.record(
+            *(conn, by.organizer_id, by.letter_id, logged),
             ids=ids,
             before=str(before),
             after=str(to),
             reason=reason,
-            campaign=by.campaign,
+            bulk_act_id=by.bulk_act_id,
             undoes=undoes,
             command=by.command,
         )
-        await queries.move(conn, by.letter, ids, (before.state, to.state), to.flags, log, reason)
+        await queries.move(conn, by.letter_id, ids, (before.state, to.state), to.flags, log, reason)
         if before.flags and not to.flags:
-            await queries.settle_reports(conn, by.letter, ids, log)
+            await queries.settle_reports(conn, by.letter_id, ids, log)
         logs.append(log)
     return logs[0]
 
 
-async def _let_in(conn: Connection, letter: int, wrapper: Wrapper, moves: Sequence[Move]) -> Change:
+async def _approve_rows(
+    conn: Connection, letter_id: LetterId, wrapper: Wrapper, moves: Sequence[SignatureMove]
+) -> EntryChange:
     """Give representatives who waited their organization, and people's names the columns they belong in."""
     coming = [move.row for move in moves if move.counts > 0]
     waited = [row for row in coming if row["kind"] == Kind.ORGANIZATION and row["organization"] is None]
@@ -144,39 +154,39 @@ async def _let_in(conn: Connection, letter: int, wrapper: Wrapper, moves: Sequen
     hidden = [row for row in people if row["private"] is not None]
     if not waited and not hidden:
         return NOTHING
-    keys = await keys_for(conn, letter, wrapper)
+    keys = await keys_for(conn, letter_id, wrapper)
     for row in hidden:
         told = keys.reveal(row["private"])
         columns = (*(told.get(key) for key in PERSONAL), None, naming.fold(told["name"]), None)
-        await self_service_queries.store_names(conn, letter, row["id"], Visibility.PUBLIC, columns)
+        await self_service_queries.store_names(conn, letter_id, row["id"], Visibility.PUBLIC, columns)
     if not waited:
         return NOTHING
-    change = await approval.let_in(conn, letter, keys, waited)
+    change = await approval.approve_rows(conn, letter_id, keys, waited)
     kept = [keys.hide(_of_organization(keys.reveal(row["private"]))) for row in waited]
-    await queries.keep_typed(conn, letter, [row["id"] for row in waited], kept)
+    await queries.keep_typed(conn, letter_id, [row["id"] for row in waited], kept)
     return change
 
 
-async def _hold_again(conn: Connection, letter: int, wrapper: Wrapper, moves: Sequence[Move]) -> None:
+async def _hold_again(conn: Connection, letter_id: LetterId, wrapper: Wrapper, moves: Sequence[SignatureMove]) -> None:
     """Take representatives out of their organizations again, as if nobody had looked at them yet."""
     ids = [move.id for move in moves if move.is_held_again]
     if ids:
-        keys = await keys_for(conn, letter, wrapper)
-        rows = await queries.representatives(conn, letter, ids)
+        keys = await keys_for(conn, letter_id, wrapper)
+        rows = await queries.representatives(conn, letter_id, ids)
         hidden = [keys.hide(_typed(row, keys)) for row in rows]
-        await queries.hold_again(conn, letter, [row["id"] for row in rows], hidden)
+        await queries.hold_again(conn, letter_id, [row["id"] for row in rows], hidden)
 
 
-async def _hide_again(conn: Connection, letter: int, wrapper: Wrapper, moves: Sequence[Move]) -> None:
+async def _hide_again(conn: Connection, letter_id: LetterId, wrapper: Wrapper, moves: Sequence[SignatureMove]) -> None:
     """Encrypt the names of people who wait again, once the search has forgotten their words."""
     ids = [move.id for move in moves if move.is_of_person and move.after.state is SignatureState.HELD]
     if not ids:
         return
-    keys = await keys_for(conn, letter, wrapper)
-    for row in await queries.public_people(conn, letter, ids):
+    keys = await keys_for(conn, letter_id, wrapper)
+    for row in await queries.public_people(conn, letter_id, ids):
         told = {key: row[key] for key in PERSONAL if row[key]}
         columns = (*[None] * 5, keys.hide(told))
-        await self_service_queries.store_names(conn, letter, row["id"], Visibility.PUBLIC, columns)
+        await self_service_queries.store_names(conn, letter_id, row["id"], Visibility.PUBLIC, columns)
 
 
 def _of_organization(typed: Mapping[str, str]) -> dict[str, str]:
@@ -192,13 +202,13 @@ def _typed(row: Record, keys: LetterKeys) -> dict[str, str]:
     return fields | {"visibility": str(row["visibility"])}
 
 
-async def _bars_and_contacts(conn: Connection, letter: int, moves: Sequence[Move]) -> None:
+async def _bars_and_contacts(conn: Connection, letter_id: LetterId, moves: Sequence[SignatureMove]) -> None:
     removed = [move for move in moves if move.after.state is SignatureState.REMOVED]
     back = [move for move in moves if move.before.state is SignatureState.REMOVED]
     if digests := [move.row["digest"] for move in removed if move.row["digest"]]:
-        await queries.bar(conn, letter, digests)
+        await queries.bar(conn, letter_id, digests)
     if digests := [move.row["digest"] for move in back if move.row["digest"]]:
-        await queries.unbar(conn, letter, digests)
+        await queries.unbar(conn, letter_id, digests)
     for decided in (True, False):
         representatives = [
             move.id
@@ -206,45 +216,51 @@ async def _bars_and_contacts(conn: Connection, letter: int, moves: Sequence[Move
             if not move.is_of_person and (move.after.state is not SignatureState.HELD) is decided
         ]
         if representatives:
-            await queries.keep_contacts(conn, letter, representatives, decided=decided)
+            await queries.keep_contacts(conn, letter_id, representatives, decided=decided)
 
 
-async def _words(
-    conn: Connection, letter: int, moves: Sequence[Move], organizations: Sequence[Record], change: Change
+async def _update_search_words(
+    conn: Connection,
+    letter_id: LetterId,
+    moves: Sequence[SignatureMove],
+    organizations: Sequence[Record],
+    change: EntryChange,
 ) -> None:
     """Have the search forget the names that went, then remember those that came."""
     gone = {row["name_key"] for row in organizations if row["id"] in change.before and row["id"] not in change.after}
     come = {row["name_key"] for row in organizations if row["id"] in change.after and row["id"] not in change.before}
     if unused := sorted({move.row["organization"] for move in moves if move.is_held_again}):
-        await organization_queries.drop_unused(conn, letter, unused)
+        await organization_queries.drop_unused(conn, letter_id, unused)
     people_gone, people_come = [
-        await queries.public_name_keys(conn, letter, [move.id for move in moves if move.counts == counts])
+        await queries.public_name_keys(conn, letter_id, [move.id for move in moves if move.counts == counts])
         for counts in (-1, 1)
     ]
     for kind, keys in ((Kind.PERSON, people_gone), (Kind.ORGANIZATION, gone)):
         if found := {word for key in keys for word in naming.words(key)}:
-            await search_words.forget(conn, letter, kind, sorted(found))
+            await search_words.forget(conn, letter_id, kind, sorted(found))
     added = [(Kind.PERSON, key) for key in people_come] + [(Kind.ORGANIZATION, key) for key in come]
-    await search_words.remember(conn, [(letter, kind, word) for kind, key in added for word in naming.words(key)])
+    await search_words.remember(conn, [(letter_id, kind, word) for kind, key in added for word in naming.words(key)])
 
 
-async def _tell(conn: Connection, letter: int, moves: Sequence[Move]) -> None:
+async def _notify_signatories(conn: Connection, letter_id: LetterId, moves: Sequence[SignatureMove]) -> None:
     """Have those who can be reached be told what became of their signature."""
-    told: dict[SignatureState, list[int]] = defaultdict(list)
+    told: dict[SignatureState, list[SignatureId]] = defaultdict(list)
     for move in moves:
         if move.after.state is not move.before.state:
             told[move.after.state].append(move.id)
     for state, ids in told.items():
-        await messages.tell(conn, letter, ids, state)
+        await messages.notify(conn, letter_id, ids, state)
 
 
-async def _count(conn: Connection, letter: int, moves: Sequence[Move], changes: Sequence[Change]) -> None:
+async def _count(
+    conn: Connection, letter_id: LetterId, moves: Sequence[SignatureMove], changes: Sequence[EntryChange]
+) -> None:
     """Move the counts, the partners' first, by the people and the entries of organizations that came or went."""
-    await move_partners(conn, ((letter, partner_of(move.row), move.row["kind"], move.counts) for move in moves))
+    await move_partners(conn, ((letter_id, partner_of(move.row), move.row["kind"], move.counts) for move in moves))
     people = [(move.counts, move.row) for move in moves if move.is_of_person]
     total = sum(counts for counts, _ in people)
     hidden = sum(counts for counts, row in people if row["visibility"] != Visibility.PUBLIC)
     imported = sum(counts for counts, row in people if row["imported"]) + sum(each.imported for each in changes)
     entries = sum(each.entries for each in changes)
     if any((total, entries, hidden, imported)):
-        await move_counts(conn, [(letter, total, entries, hidden, imported)])
+        await move_counts(conn, [(letter_id, total, entries, hidden, imported)])

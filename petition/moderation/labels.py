@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from petition.core.i18n import N_
-from petition.moderation.model import COMPLAINTS, UNDO, Act
+from petition.moderation.model import COMPLAINTS, UNDO, Action
 from petition.signatures.flags import Flag
 from petition.signatures.model import REASONS, SignatureState
 
@@ -24,9 +24,9 @@ STATES: Mapping[SignatureState, str] = {
     SignatureState.WITHDRAWN: N_("withdrawn"),
 }
 ACTS: Mapping[str, str] = {
-    Act.APPROVE.logged: N_("approved"),
-    Act.REMOVE.logged: N_("removed"),
-    Act.BACK.logged: N_("restored"),
+    Action.APPROVE.logged: N_("approved"),
+    Action.REMOVE.logged: N_("removed"),
+    Action.RESTORE.logged: N_("restored"),
     UNDO: N_("undone"),
     "organization.names": N_("names corrected"),
     "organization.merge": N_("merged"),
@@ -77,7 +77,7 @@ ACTS: Mapping[str, str] = {
     "letter.archive": N_("letter archived"),
     "letter.unarchive": N_("letter taken out of the archive"),
     "switch.stop": N_("switch: stop signing"),
-    "switch.hold": N_("switch: hold for approval"),
+    "switch.hold": N_("switch: hold everything for approval"),
     "switch.captcha": N_("switch: captcha"),
     "switch.hide_list": N_("switch: hide the list"),
     "switch.banner": N_("switch: banner"),

@@ -1,6 +1,7 @@
 """All SQL of reading the log."""
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, LogId, OrganizerId
 from petition.moderation.model import UNDOABLE, LogLine
 
 # "Undone" with a limit of its own: without, the planner reads the whole log to know of fifty lines.
@@ -24,25 +25,25 @@ ORDER BY l.at DESC, l.id DESC LIMIT 1
 """
 
 
-async def page(conn: Connection, letter: int, before: int, limit: int) -> list[LogLine]:
+async def page(conn: Connection, letter_id: LetterId, before: int, limit: int) -> list[LogLine]:
     """Return the newest acts on a letter below an id."""
-    return [line(row) for row in await conn.fetch(PAGE_OF_LETTER, letter, before, limit)]
+    return [line(row) for row in await conn.fetch(PAGE_OF_LETTER, letter_id, before, limit)]
 
 
-async def of_signature(conn: Connection, letter: int, id: int) -> list[LogLine]:
+async def of_signature(conn: Connection, letter_id: LetterId, id: int) -> list[LogLine]:
     """Return the newest 100 acts on one signature, organization or campaign."""
-    return [line(row) for row in await conn.fetch(OF_SIGNATURE, letter, id)]
+    return [line(row) for row in await conn.fetch(OF_SIGNATURE, letter_id, id)]
 
 
-async def one(conn: Connection, letter: int, log: int) -> LogLine | None:
+async def one(conn: Connection, letter_id: LetterId, log_id: LogId) -> LogLine | None:
     """Return one row of a letter's log."""
-    row = await conn.fetchrow(ONE, letter, log)
+    row = await conn.fetchrow(ONE, letter_id, log_id)
     return line(row) if row else None
 
 
-async def last_of(conn: Connection, letter: int, organizer: int) -> LogLine | None:
+async def last_of(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId) -> LogLine | None:
     """Return an organizer's last act of today that can be undone, unless it was."""
-    row = await conn.fetchrow(LAST_OF, letter, organizer, sorted(UNDOABLE))
+    row = await conn.fetchrow(LAST_OF, letter_id, organizer_id, sorted(UNDOABLE))
     found = line(row) if row else None
     return found if found and not found.undone else None
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, SignatureId
 
 TAKE_BACK = """
 DELETE FROM outbox WHERE letter = $1 AND purpose = 'decision' AND lease IS NULL
@@ -47,31 +48,35 @@ WHERE s.letter = $1 AND s.id = before.id RETURNING NOT before.known AS new
 """
 
 
-async def take_back(conn: Connection, letter: int, ids: Sequence[int]) -> set[int]:
+async def take_back(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> set[int]:
     """Drop the decisions that nobody was told of yet; return whose they were."""
-    return {row["signature"] for row in await conn.fetch(TAKE_BACK, letter, ids)}
+    return {row["signature"] for row in await conn.fetch(TAKE_BACK, letter_id, ids)}
 
 
-async def tell(conn: Connection, letter: int, ids: Sequence[int], state: str) -> None:
+async def enqueue_decisions(conn: Connection, letter_id: LetterId, ids: Sequence[int], state: str) -> None:
     """Ask for a mail to those whose address is kept."""
-    await conn.execute(TELL, letter, ids, state)
+    await conn.execute(TELL, letter_id, ids, state)
 
 
-async def add_message(conn: Connection, letter: int, signature: int, details: Mapping[str, object]) -> bool:
+async def add_message(
+    conn: Connection, letter_id: LetterId, signature_id: SignatureId, details: Mapping[str, object]
+) -> bool:
     """Ask for a mail to a representative; tell whether an address is kept."""
-    return await conn.fetchval(ADD_MESSAGE, letter, signature, dict(details)) is not None
+    return await conn.fetchval(ADD_MESSAGE, letter_id, signature_id, dict(details)) is not None
 
 
-async def add_second(conn: Connection, letter: int, digest: bytes, sealed: bytes, signature: int) -> None:
+async def add_second(
+    conn: Connection, letter_id: LetterId, digest: bytes, sealed: bytes, signature_id: SignatureId
+) -> None:
     """Ask for a mail to another address of the organization."""
-    await conn.execute(ADD_SECOND, letter, signature, digest, sealed)
+    await conn.execute(ADD_SECOND, letter_id, signature_id, digest, sealed)
 
 
-async def about(conn: Connection, letter: int, signature: int) -> Record | None:
+async def about(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
     """Return what mails say of a signature."""
-    return await conn.fetchrow(ABOUT, letter, signature)
+    return await conn.fetchrow(ABOUT, letter_id, signature_id)
 
 
-async def note_own_domain(conn: Connection, letter: int, signature: int) -> Record | None:
+async def note_own_domain(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
     """Note the evidence; return whether it is new, or None if there is no such signature any more."""
-    return await conn.fetchrow(NOTE_OWN_DOMAIN, letter, signature)
+    return await conn.fetchrow(NOTE_OWN_DOMAIN, letter_id, signature_id)

@@ -6,16 +6,17 @@ from datetime import datetime
 from enum import StrEnum
 
 from petition.core.i18n import N_
+from petition.core.ids import BulkActId, LogId, OrganizationId, OrganizerId, SignatureId
 from petition.signatures.flags import Flag
 from petition.signatures.model import Kind, Reason, SignatureState
 
 
-class Act(StrEnum):
+class Action(StrEnum):
     """What a moderator does to signatures."""
 
     APPROVE = "approve"  # let in what waits; say of what is flagged that nothing is wrong with it
     REMOVE = "remove"
-    BACK = "back"  # bring back what was removed
+    RESTORE = "back"  # bring back what was removed
 
     @property
     def logged(self) -> str:
@@ -26,7 +27,7 @@ class Act(StrEnum):
 UNDO = "signature.undo"
 
 
-class Complaint(StrEnum):
+class ReportReason(StrEnum):
     """Why a reader reports an entry of the list."""
 
     ME = "me"
@@ -36,17 +37,17 @@ class Complaint(StrEnum):
     OTHER = "other"
 
 
-COMPLAINTS: dict[Complaint, str] = {
-    Complaint.ME: N_("This is my name, and I did not sign"),
-    Complaint.FAKE: N_("There is no such person"),
-    Complaint.ABUSE: N_("The name is abusive or an advertisement"),
-    Complaint.NOT_AUTHORIZED: N_("The organization did not sign"),
-    Complaint.OTHER: N_("Something else"),
+COMPLAINTS: dict[ReportReason, str] = {
+    ReportReason.ME: N_("This is my name, and I did not sign"),
+    ReportReason.FAKE: N_("There is no such person"),
+    ReportReason.ABUSE: N_("The name is abusive or an advertisement"),
+    ReportReason.NOT_AUTHORIZED: N_("The organization did not sign"),
+    ReportReason.OTHER: N_("Something else"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReviewStatus:
     """Where a signature stands for a moderator: its state, and why somebody should still look."""
 
     state: SignatureState
@@ -57,32 +58,34 @@ class Standing:
         return f"{self.state}:{','.join(self.flags)}" if self.flags else str(self.state)
 
     @classmethod
-    def read(cls, text: str) -> "Standing":
+    def read(cls, text: str) -> "ReviewStatus":
         """Return what ``str`` made. Raises ``ValueError``."""
         state, _, flags = text.partition(":")
         return cls(SignatureState(state), tuple(flags.split(",")) if flags else ())
 
 
-def after(act: Act, standing: Standing, removed_from: SignatureState) -> Standing | None:
+def after(act: Action, standing: ReviewStatus, removed_from: SignatureState) -> ReviewStatus | None:
     """Return where ``act`` leads from ``standing``, back to ``removed_from`` if it was removed; None if it does not
     apply."""
     state = standing.state
-    if act is Act.APPROVE and (state is SignatureState.HELD or (state is SignatureState.CONFIRMED and standing.flags)):
-        return Standing(SignatureState.CONFIRMED)
-    if act is Act.REMOVE and state in {SignatureState.HELD, SignatureState.CONFIRMED}:
+    if act is Action.APPROVE and (
+        state is SignatureState.HELD or (state is SignatureState.CONFIRMED and standing.flags)
+    ):
+        return ReviewStatus(SignatureState.CONFIRMED)
+    if act is Action.REMOVE and state in {SignatureState.HELD, SignatureState.CONFIRMED}:
         return replace(standing, state=SignatureState.REMOVED)
-    if act is Act.BACK and state is SignatureState.REMOVED:
+    if act is Action.RESTORE and state is SignatureState.REMOVED:
         return replace(standing, state=removed_from)
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ActOutcome:
     """What became of an act. ``missed`` are those that somebody else was first with, or to which it does not apply."""
 
-    changed: tuple[int, ...] = ()
-    missed: tuple[int, ...] = ()
-    log: int | None = None  # one of the rows written, if anything changed
+    changed: tuple[SignatureId, ...] = ()
+    missed: tuple[SignatureId, ...] = ()
+    log_id: LogId | None = None  # one of the rows written, if anything changed
 
 
 class Source(StrEnum):
@@ -140,12 +143,12 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class QueueItem:
     """One signature in the queue."""
 
-    id: int
+    id: SignatureId
     kind: Kind
-    standing: Standing
+    standing: ReviewStatus
     visibility: str
     names: Names
     country: str | None
@@ -153,7 +156,7 @@ class Line:
     imported: bool
     signals: Collection[str]
     group: int | None
-    organization: int | None
+    organization_id: OrganizationId | None
     signed_at: datetime | None
     listed_at: datetime
     removed_for: Reason | None
@@ -174,17 +177,17 @@ class Line:
 class LogLine:
     """One act as the log shows it."""
 
-    id: int
+    id: LogId
     at: datetime
-    organizer: int | None
+    organizer_id: OrganizerId | None
     who: str | None
     act: str
     ids: tuple[int, ...] = field(repr=False)
     before: str = ""
     after: str = ""
     reason: str | None = None
-    campaign: int | None = None
-    undoes: int | None = None
+    bulk_act_id: BulkActId | None = None
+    undoes: LogId | None = None
     undone: bool = False
     command: bool = False
 
@@ -194,7 +197,7 @@ class LogLine:
         return not self.undone and self.act in UNDOABLE
 
 
-UNDOABLE = frozenset({*(act.logged for act in Act), UNDO, "organization.names", "organization.merge"})
+UNDOABLE = frozenset({*(act.logged for act in Action), UNDO, "organization.names", "organization.merge"})
 
 
 def ordered(flags: Iterable[str]) -> tuple[str, ...]:

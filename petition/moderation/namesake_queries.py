@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId
 
 # One worker is enough for a letter. (The first number is "name".)
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(1851878757, $1)"
@@ -53,39 +54,39 @@ FROM mine m WHERE s.letter = $1 AND s.id = m.id
 """
 
 
-async def try_lock(conn: Connection, letter: int) -> bool:
+async def try_lock(conn: Connection, letter_id: LetterId) -> bool:
     """Tell whether nobody else looks at this letter's names until the transaction ends."""
-    mine: bool = await conn.fetchval(TRY_LOCK, letter)
+    mine: bool = await conn.fetchval(TRY_LOCK, letter_id)
     return mine
 
 
-async def place(conn: Connection, letter: int) -> Record:
+async def place(conn: Connection, letter_id: LetterId) -> Record:
     """Return how far the names of a letter have been looked at."""
-    await conn.execute(BEGIN_LOOK, letter)
-    row = await conn.fetchrow(PLACE_OF_LOOK, letter)
+    await conn.execute(BEGIN_LOOK, letter_id)
+    row = await conn.fetchrow(PLACE_OF_LOOK, letter_id)
     if row is None:
         raise LookupError("this was inserted a moment ago")
     return row
 
 
-async def move(conn: Connection, letter: int, signed: tuple[datetime, int], imported: tuple[int, int]) -> None:
+async def move(conn: Connection, letter_id: LetterId, signed: tuple[datetime, int], imported: tuple[int, int]) -> None:
     """Note how far that is now."""
-    await conn.execute(MOVE_LOOK, letter, *signed, *imported)
+    await conn.execute(MOVE_LOOK, letter_id, *signed, *imported)
 
 
-async def signed_since(conn: Connection, letter: int, after: tuple[datetime, int], most: int) -> list[Record]:
+async def signed_since(conn: Connection, letter_id: LetterId, after: tuple[datetime, int], most: int) -> list[Record]:
     """Return public people listed after a place, the oldest first."""
-    return await conn.fetch(SIGNED_SINCE, letter, *after, most)
+    return await conn.fetch(SIGNED_SINCE, letter_id, *after, most)
 
 
-async def imported_since(conn: Connection, letter: int, after: tuple[int, int], most: int) -> list[Record]:
+async def imported_since(conn: Connection, letter_id: LetterId, after: tuple[int, int], most: int) -> list[Record]:
     """Return imported rows behind a place (import, id), in order."""
-    return await conn.fetch(IMPORTED_SINCE, letter, *after, most)
+    return await conn.fetch(IMPORTED_SINCE, letter_id, *after, most)
 
 
-async def people(conn: Connection, letter: int) -> int:
+async def people(conn: Connection, letter_id: LetterId) -> int:
     """Return how many people count."""
-    return int(await conn.fetchval(PEOPLE, letter))
+    return int(await conn.fetchval(PEOPLE, letter_id))
 
 
 async def named_like(conn: Connection, words: str, length: int, most: int) -> list[Record]:
@@ -94,6 +95,6 @@ async def named_like(conn: Connection, words: str, length: int, most: int) -> li
     return await conn.fetch(NAMED_LIKE, words, length, most)
 
 
-async def add_flags(conn: Connection, letter: int, ids: Sequence[int], flags: Sequence[str]) -> int:
+async def add_flags(conn: Connection, letter_id: LetterId, ids: Sequence[int], flags: Sequence[str]) -> int:
     """Add flags (with commas between) to those that nobody has decided about; return to how many that was new."""
-    return int((await conn.execute(ADD_FLAGS, letter, ids, flags)).split()[-1])
+    return int((await conn.execute(ADD_FLAGS, letter_id, ids, flags)).split()[-1])

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import KeyDestroyed
+from petition.core.ids import LetterId, SignatureId
 from petition.letters.keys import keys_for
 from petition.moderation import burst_queries
 from petition.moderation import namesake_queries as queries
@@ -25,11 +26,11 @@ from petition.signatures.model import Kind
 from petition.signatures.names import within_one_edit
 from petition.signatures.stored_names import NAMED
 
-LEAST = 5  # signatures of nearly one name on a letter …
+MIN_NAMESAKES = 5  # signatures of nearly one name on a letter …
 SHARE = 1000  # … that are at least one in so many of all people: of a million, some hundreds share the commonest name
 SHARE_OF_ONE_WORD = 50  # first names alone are much commoner
-MOST_WORDS = 5
-MOST_NEAR = 30  # words one letter away, for each word
+MAX_WORDS = 5
+MAX_NEAR = 30  # words one letter away, for each word
 STEP = 200  # rows a transaction looks at
 SECONDS = 15.0  # a round of all letters; the next one goes on there
 
@@ -54,41 +55,41 @@ async def look(database: Database, wrapper: Wrapper) -> int:
     return flagged
 
 
-async def _step(database: Database, wrapper: Wrapper, letter: int) -> tuple[bool, int]:
+async def _step(database: Database, wrapper: Wrapper, letter_id: LetterId) -> tuple[bool, int]:
     """Look at the next names of a letter; tell whether there may be more, and how many were flagged."""
     async with database.transaction() as conn:
-        if not await queries.try_lock(conn, letter):
+        if not await queries.try_lock(conn, letter_id):
             return False, 0
-        place = await queries.place(conn, letter)
+        place = await queries.place(conn, letter_id)
         signed_to, imported_to = (place["listed_at"], place["signature"]), (place["import"], place["imported"])
-        signed = await queries.signed_since(conn, letter, signed_to, STEP)
-        imported = await queries.imported_since(conn, letter, imported_to, STEP)
+        signed = await queries.signed_since(conn, letter_id, signed_to, STEP)
+        imported = await queries.imported_since(conn, letter_id, imported_to, STEP)
         if not signed and not imported:
             return False, 0
         keys = [row["name_key"] for row in signed if not row["imported"]] + [row["name_key"] for row in imported]
-        flags = dict.fromkeys(await _repeated(conn, letter, {words_of(key) for key in keys if key}), REPEATED)
-        by_names = _by_names(imported, await keys_for(conn, letter, wrapper))
+        flags = dict.fromkeys(await _repeated(conn, letter_id, {words_of(key) for key in keys if key}), REPEATED)
+        by_names = _by_names(imported, await keys_for(conn, letter_id, wrapper))
         flags |= {id: ",".join(filter(None, (flags.get(id), told))) for id, told in by_names.items()}
-        found = await queries.add_flags(conn, letter, list(flags), list(flags.values())) if flags else 0
+        found = await queries.add_flags(conn, letter_id, list(flags), list(flags.values())) if flags else 0
         last_signed = (signed[-1]["listed_at"], signed[-1]["id"]) if signed else signed_to
         last_imported = (imported[-1]["import"], imported[-1]["id"]) if imported else imported_to
-        await queries.move(conn, letter, last_signed, last_imported)
+        await queries.move(conn, letter_id, last_signed, last_imported)
     return len(signed) == STEP or len(imported) == STEP, found
 
 
-async def _repeated(conn: Connection, letter: int, names: Iterable[Words]) -> set[int]:
+async def _repeated(conn: Connection, letter_id: LetterId, names: Iterable[Words]) -> set[int]:
     """Return all who have nearly one of ``names``, where they are many."""
     wanted = sorted(filter(None, names))
     if not wanted:
         return set()
-    every = sorted({word for name in wanted for word in name[:MOST_WORDS]})
-    near = dict(zip(every, await search_words.near(conn, letter, Kind.PERSON, every), strict=True))
-    people = await queries.people(conn, letter)
+    every = sorted({word for name in wanted for word in name[:MAX_WORDS]})
+    near = dict(zip(every, await search_words.near(conn, letter_id, Kind.PERSON, every), strict=True))
+    people = await queries.people(conn, letter_id)
     await listing_queries.use_index_of_words(conn)
     found: set[int] = set()
     for name in wanted:
         least = threshold(name, people)
-        rows = await queries.named_like(conn, _tsquery(letter, name, near), len(name), 4 * least + 100)
+        rows = await queries.named_like(conn, _tsquery(letter_id, name, near), len(name), 4 * least + 100)
         alike = [row["id"] for row in rows if are_alike(name, words_of(row["name_key"]))]
         if len(alike) >= least:
             found |= set(alike)
@@ -97,7 +98,7 @@ async def _repeated(conn: Connection, letter: int, names: Iterable[Words]) -> se
 
 def threshold(name: Words, people: int) -> int:
     """Return from how many on nearly the same name is remarkable among so many people."""
-    return max(LEAST, people // (SHARE if len(name) > 1 else SHARE_OF_ONE_WORD))
+    return max(MIN_NAMESAKES, people // (SHARE if len(name) > 1 else SHARE_OF_ONE_WORD))
 
 
 def words_of(name_key: str) -> Words:
@@ -117,16 +118,16 @@ def are_alike(one: Words, other: Words) -> bool:
     return not left
 
 
-def _tsquery(letter: int, name: Words, near: Mapping[str, set[str]]) -> str:
+def _tsquery(letter_id: LetterId, name: Words, near: Mapping[str, set[str]]) -> str:
     """Return "each of these words, or one that is near it" for the index over words.
 
     Words hold letters, marks and digits only (``names.fold``): nothing that would have to be escaped.
     """
-    sets = ([word, *sorted(near[word] - {word})[:MOST_NEAR]] for word in dict.fromkeys(name[:MOST_WORDS]))
-    return " & ".join("(" + " | ".join(f"'{letter}:{each}'" for each in one_of) + ")" for one_of in sets)
+    sets = ([word, *sorted(near[word] - {word})[:MAX_NEAR]] for word in dict.fromkeys(name[:MAX_WORDS]))
+    return " & ".join("(" + " | ".join(f"'{letter_id}:{each}'" for each in one_of) + ")" for one_of in sets)
 
 
-def _by_names(rows: Sequence[Record], keys: LetterKeys) -> dict[int, str]:
+def _by_names(rows: Sequence[Record], keys: LetterKeys) -> dict[SignatureId, str]:
     """Return the flags that each imported row gets for its names alone, with commas between; those with some."""
     found = {}
     for row in rows:

@@ -1,6 +1,7 @@
 """All SQL of moderators' notes."""
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, NoteId, OrganizerId, SignatureId
 
 ADD = "INSERT INTO note (letter, signature, organizer, text) VALUES ($1, $2, $3, $4)"
 
@@ -12,16 +13,18 @@ WHERE n.letter = $1 AND n.signature = $2 ORDER BY n.id
 """
 
 
-async def add(conn: Connection, letter: int, signature: int, organizer: int | None, text: bytes) -> None:
+async def add(
+    conn: Connection, letter_id: LetterId, signature_id: SignatureId, organizer_id: OrganizerId | None, text: bytes
+) -> None:
     """Add an encrypted note."""
-    await conn.execute(ADD, letter, signature, organizer, text)
+    await conn.execute(ADD, letter_id, signature_id, organizer_id, text)
 
 
-async def drop(conn: Connection, letter: int, signature: int, note: int) -> bool:
+async def drop(conn: Connection, letter_id: LetterId, signature_id: SignatureId, note_id: NoteId) -> bool:
     """Delete a note; tell whether it was there."""
-    return await conn.fetchval(DROP, letter, signature, note) is not None
+    return await conn.fetchval(DROP, letter_id, signature_id, note_id) is not None
 
 
-async def read(conn: Connection, letter: int, signature: int) -> list[Record]:
+async def read(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> list[Record]:
     """Return the notes on a signature, the oldest first."""
-    return await conn.fetch(READ, letter, signature)
+    return await conn.fetch(READ, letter_id, signature_id)

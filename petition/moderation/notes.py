@@ -4,14 +4,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from petition.core import audit_log
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.database import Connection
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed, Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId, NoteId, SignatureId
 from petition.moderation import note_queries as queries
 
-LONGEST = 2000  # characters
+MAX_NOTE = 2000  # characters
 
 EMPTY = N_("Write something.")
 TOO_LONG = N_("Too long: use at most 2,000 characters.")
@@ -21,13 +22,13 @@ TOO_LONG = N_("Too long: use at most 2,000 characters.")
 class Note:
     """One note; ``text`` is None once the letter's key is destroyed."""
 
-    id: int
+    id: NoteId
     who: str | None
     at: datetime
     text: str | None = field(repr=False)
 
 
-def checked(typed: str, longest: int = LONGEST) -> str:
+def checked(typed: str, longest: int = MAX_NOTE) -> str:
     """Return text of several lines as it is kept. Raises ``Refused``."""
     text = typed.replace("\r\n", "\n").strip()
     if not text:
@@ -37,21 +38,21 @@ def checked(typed: str, longest: int = LONGEST) -> str:
     return text
 
 
-async def add(conn: Connection, by: By, keys: LetterKeys, signature: int, typed: str) -> None:
+async def add(conn: Connection, by: Actor, keys: LetterKeys, signature_id: SignatureId, typed: str) -> None:
     """Add a note. Raises ``Refused``, ``KeyDestroyed``."""
-    await queries.add(conn, by.letter, signature, by.organizer, keys.hide({"text": checked(typed)}))
-    await audit_log.write(conn, by.organizer, by.letter, "note.add", ids=[signature])
+    await queries.add(conn, by.letter_id, signature_id, by.organizer_id, keys.hide({"text": checked(typed)}))
+    await audit_log.record(conn, by.organizer_id, by.letter_id, "note.add", ids=[signature_id])
 
 
-async def drop(conn: Connection, by: By, signature: int, note: int) -> None:
+async def drop(conn: Connection, by: Actor, signature_id: SignatureId, note_id: NoteId) -> None:
     """Delete a note, whoever wrote it. A second time changes nothing."""
-    if await queries.drop(conn, by.letter, signature, note):
-        await audit_log.write(conn, by.organizer, by.letter, "note.drop", ids=[signature])
+    if await queries.drop(conn, by.letter_id, signature_id, note_id):
+        await audit_log.record(conn, by.organizer_id, by.letter_id, "note.drop", ids=[signature_id])
 
 
-async def read(conn: Connection, letter: int, keys: LetterKeys, signature: int) -> list[Note]:
+async def read(conn: Connection, letter_id: LetterId, keys: LetterKeys, signature_id: SignatureId) -> list[Note]:
     """Return the notes on a signature, the oldest first."""
-    rows = await queries.read(conn, letter, signature)
+    rows = await queries.read(conn, letter_id, signature_id)
     return [Note(row["id"], row["who"], row["at"], revealed(keys, row["text"])) for row in rows]
 
 

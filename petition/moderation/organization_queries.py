@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, LogId, OrganizationId, SignatureId
 
 LOCK_HELD = """
 SELECT id, private, coalesce(last_act, 0) AS last_act FROM signature
@@ -44,58 +45,67 @@ KEEP_PAST = "INSERT INTO past (letter, log, signature, organization, fields) VAL
 PAST = "SELECT signature, organization, fields FROM past WHERE letter = $1 AND log = $2"
 
 
-async def lock_held(conn: Connection, letter: int, signature: int) -> Record | None:
+async def lock_held(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
     """Return a representative who waits, locked."""
-    return await conn.fetchrow(LOCK_HELD, letter, signature)
+    return await conn.fetchrow(LOCK_HELD, letter_id, signature_id)
 
 
-async def store_held(conn: Connection, letter: int, signature: int, private: bytes) -> None:
+async def store_held(conn: Connection, letter_id: LetterId, signature_id: SignatureId, private: bytes) -> None:
     """Write what was typed, encrypted."""
-    await conn.execute(STORE_HELD, letter, signature, private)
+    await conn.execute(STORE_HELD, letter_id, signature_id, private)
 
 
-async def store_names(conn: Connection, letter: int, organization: int, columns: Sequence[object]) -> None:
+async def store_names(
+    conn: Connection, letter_id: LetterId, organization_id: OrganizationId, columns: Sequence[object]
+) -> None:
     """Write name_en, name_ru, website, key_en, key_ru, name_key."""
-    await conn.execute(STORE_NAMES, letter, organization, *columns)
+    await conn.execute(STORE_NAMES, letter_id, organization_id, *columns)
 
 
-async def signatures_of(conn: Connection, letter: int, organization: int) -> list[int]:
+async def signatures_of(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> list[SignatureId]:
     """Return all signatures that point to an organization, locked."""
-    return [row["id"] for row in await conn.fetch(SIGNATURES_OF, letter, organization)]
+    return [row["id"] for row in await conn.fetch(SIGNATURES_OF, letter_id, organization_id)]
 
 
-async def followers(conn: Connection, letter: int, organization: int) -> list[int]:
+async def followers(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> list[OrganizationId]:
     """Return the organizations that were merged into this one, locked."""
-    return [row["id"] for row in await conn.fetch(FOLLOWERS, letter, organization)]
+    return [row["id"] for row in await conn.fetch(FOLLOWERS, letter_id, organization_id)]
 
 
-async def point(conn: Connection, letter: int, signatures: Sequence[int], old: int, new: int) -> list[int]:
+async def point(
+    conn: Connection, letter_id: LetterId, signatures: Sequence[SignatureId], old: OrganizationId, new: OrganizationId
+) -> list[SignatureId]:
     """Have those signatures that point to ``old`` point to ``new``; return them."""
-    return [row["id"] for row in await conn.fetch(POINT_SIGNATURES, letter, signatures, old, new)]
+    return [row["id"] for row in await conn.fetch(POINT_SIGNATURES, letter_id, signatures, old, new)]
 
 
-async def merge_into(conn: Connection, letter: int, organizations: Sequence[int], into: int | None) -> None:
+async def merge_into(conn: Connection, letter_id: LetterId, organizations: Sequence[int], into: int | None) -> None:
     """Say that organizations are another one, or (None) that they are not."""
-    await conn.execute(MERGE_INTO, letter, organizations, into)
+    await conn.execute(MERGE_INTO, letter_id, organizations, into)
 
 
-async def find(conn: Connection, letter: int, other_than: int, words: str) -> list[Record]:
+async def find(conn: Connection, letter_id: LetterId, other_than: int, words: str) -> list[Record]:
     """Return up to 20 organizations with all the words (as ``tsquery``) in their names."""
-    return await conn.fetch(FIND_BY_WORDS, letter, other_than, words)
+    return await conn.fetch(FIND_BY_WORDS, letter_id, other_than, words)
 
 
-async def organization(conn: Connection, letter: int, organization: int) -> Record | None:
+async def organization(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> Record | None:
     """Return one organization."""
-    return await conn.fetchrow(ORGANIZATION, letter, organization)
+    return await conn.fetchrow(ORGANIZATION, letter_id, organization_id)
 
 
 async def keep_past(
-    conn: Connection, letter: int, log: int, signature: int | None, organization: int | None, fields: bytes
+    conn: Connection,
+    letter_id: LetterId,
+    log_id: LogId,
+    signature_id: SignatureId | None,
+    organization_id: OrganizationId | None,
+    fields: bytes,
 ) -> None:
     """Keep, encrypted, what the act ``log`` replaced."""
-    await conn.execute(KEEP_PAST, letter, log, signature, organization, fields)
+    await conn.execute(KEEP_PAST, letter_id, log_id, signature_id, organization_id, fields)
 
 
-async def past(conn: Connection, letter: int, log: int) -> Record | None:
+async def past(conn: Connection, letter_id: LetterId, log_id: LogId) -> Record | None:
     """Return what the act ``log`` replaced, unless it has been erased since."""
-    return await conn.fetchrow(PAST, letter, log)
+    return await conn.fetchrow(PAST, letter_id, log_id)

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from petition.core import audit_log
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.database import Connection, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId, LogId, OrganizationId, SignatureId
 from petition.letters.keys import keys_for
 from petition.moderation import organization_queries as queries
 from petition.moderation import queries as decision_queries
-from petition.moderation.model import Outcome
+from petition.moderation.model import ActOutcome
 from petition.signatures import counting, forms, names, organization_queries, search_words
-from petition.signatures.counting import Change, move_counts
+from petition.signatures.counting import EntryChange, move_counts
 from petition.signatures.model import Kind
 
 NAMES, MERGE = "organization.names", "organization.merge"
@@ -31,7 +32,7 @@ TYPED_AS = {"name_en": "organization_en", "name_ru": "organization_ru", "website
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class EntryNames:
     """How an organization is called; at least one name is there."""
 
     name_en: str | None
@@ -55,12 +56,12 @@ class Called:
         return (self.name_en, self.name_ru, self.website, *keys, self.name_key)
 
     @classmethod
-    def of(cls, row: Record | Mapping[str, str | None]) -> "Called":
+    def of(cls, row: Record | Mapping[str, str | None]) -> "EntryNames":
         """Return how a row, or kept fields, call it."""
         return cls(row["name_en"], row["name_ru"], row["website"])
 
 
-def read(typed: Mapping[str, str]) -> Called:
+def read(typed: Mapping[str, str]) -> EntryNames:
     """Return the names in a form; "English // Русский" in either field is split. Raises ``Refused``."""
     english, russian = (names.clean(typed.get(field, "")) for field in ("name_en", "name_ru"))
     if " // " in (one := english or russian) and not (english and russian):
@@ -71,7 +72,7 @@ def read(typed: Mapping[str, str]) -> Called:
             raise Refused(problem, field)
     if not english and not russian:
         raise Refused(names.MISSING_ORGANIZATION, "name_en")
-    return Called(english or None, russian or None, _website(typed.get("website", "")))
+    return EntryNames(english or None, russian or None, _website(typed.get("website", "")))
 
 
 def _website(typed: str) -> str | None:
@@ -82,86 +83,105 @@ def _website(typed: str) -> str | None:
     return website
 
 
-async def correct_held(conn: Connection, by: By, wrapper: Wrapper, signature: int, called: Called) -> int | None:
+async def correct_held(
+    conn: Connection, by: Actor, wrapper: Wrapper, signature_id: SignatureId, called: EntryNames
+) -> LogId | None:
     """Correct the names with which a representative who waits has signed; return the log's row, None if it was decided.
 
     Raises ``KeyDestroyed``.
     """
-    row = await queries.lock_held(conn, by.letter, signature)
+    row = await queries.lock_held(conn, by.letter_id, signature_id)
     if row is None:
         return None
-    keys = await keys_for(conn, by.letter, wrapper)
+    keys = await keys_for(conn, by.letter_id, wrapper)
     fields = keys.reveal(row["private"])
     before = {field: fields.pop(TYPED_AS[field], None) for field in FIELDS}
     after = {TYPED_AS[field]: value for field, value in called.fields.items() if value}
-    log = await audit_log.write(conn, by.organizer, by.letter, NAMES, ids=[signature])
+    log = await audit_log.record(conn, by.organizer_id, by.letter_id, NAMES, ids=[signature_id])
     await queries.keep_past(
-        conn, by.letter, log, signature, None, keys.hide({"before": before, "after": called.fields})
+        conn, by.letter_id, log, signature_id, None, keys.hide({"before": before, "after": called.fields})
     )
-    await queries.store_held(conn, by.letter, signature, keys.hide(fields | after))
+    await queries.store_held(conn, by.letter_id, signature_id, keys.hide(fields | after))
     return log
 
 
-async def correct(conn: Connection, by: By, wrapper: Wrapper, organization: int, called: Called) -> int:
+async def correct(
+    conn: Connection, by: Actor, wrapper: Wrapper, organization_id: OrganizationId, called: EntryNames
+) -> LogId:
     """Correct the names of an entry; return the log's row. Raises ``NotFound``, ``KeyDestroyed``."""
-    await organization_queries.lock(conn, by.letter)
-    before = await _lock_one(conn, by.letter, organization)
-    log = await audit_log.write(conn, by.organizer, by.letter, NAMES, ids=[organization])
-    keys = await keys_for(conn, by.letter, wrapper)
+    await organization_queries.lock(conn, by.letter_id)
+    before = await _lock_one(conn, by.letter_id, organization_id)
+    log = await audit_log.record(conn, by.organizer_id, by.letter_id, NAMES, ids=[organization_id])
+    keys = await keys_for(conn, by.letter_id, wrapper)
     past = keys.hide({"before": before.fields, "after": called.fields})
-    await queries.keep_past(conn, by.letter, log, None, organization, past)
-    await _rename(conn, by.letter, organization, before, called)
+    await queries.keep_past(conn, by.letter_id, log, None, organization_id, past)
+    await _rename(conn, by.letter_id, organization_id, before, called)
     return log
 
 
-async def _lock_one(conn: Connection, letter: int, organization: int) -> Called:
-    rows = await decision_queries.lock_organizations(conn, letter, [organization])
+async def _lock_one(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> EntryNames:
+    rows = await decision_queries.lock_organizations(conn, letter_id, [organization_id])
     if not rows:
         raise NotFound("there is no such organization")
-    return Called.of(rows[0])
+    return EntryNames.of(rows[0])
 
 
-async def _rename(conn: Connection, letter: int, organization: int, before: Called, after: Called) -> None:
-    await queries.store_names(conn, letter, organization, after.columns)
-    await search_words.forget(conn, letter, Kind.ORGANIZATION, names.words(before.name_key))
-    if await organization_queries.shown(conn, letter, [organization]):
-        await _remember(conn, letter, after)
-    await counting.move_revision(conn, letter)
+async def _rename(
+    conn: Connection, letter_id: LetterId, organization_id: OrganizationId, before: EntryNames, after: EntryNames
+) -> None:
+    await queries.store_names(conn, letter_id, organization_id, after.columns)
+    await search_words.forget(conn, letter_id, Kind.ORGANIZATION, names.words(before.name_key))
+    if await organization_queries.shown(conn, letter_id, [organization_id]):
+        await _remember(conn, letter_id, after)
+    await counting.move_revision(conn, letter_id)
 
 
-async def _remember(conn: Connection, letter: int, called: Called) -> None:
-    await search_words.remember(conn, [(letter, Kind.ORGANIZATION, word) for word in names.words(called.name_key)])
+async def _remember(conn: Connection, letter_id: LetterId, called: EntryNames) -> None:
+    await search_words.remember(conn, [(letter_id, Kind.ORGANIZATION, word) for word in names.words(called.name_key)])
 
 
-async def merge(conn: Connection, by: By, wrapper: Wrapper, one: int, into: int) -> int:
-    """Merge entry ``one`` into another: its signatures point there, and a name that was lacking there is added.
+async def merge(
+    conn: Connection, by: Actor, wrapper: Wrapper, organization_id: OrganizationId, into: OrganizationId
+) -> LogId:
+    """Merge an entry into another: its signatures point there, and a name that was missing there is added.
 
     Return the log's row. Raises ``Refused``, ``NotFound``, ``KeyDestroyed``.
     """
-    if one == into:
+    if organization_id == into:
         raise Refused(NOT_ITSELF)
-    signatures = await queries.signatures_of(conn, by.letter, one)
-    await organization_queries.lock(conn, by.letter)
-    rows = {row["id"]: row for row in await decision_queries.lock_organizations(conn, by.letter, [one, into])}
+    signatures = await queries.signatures_of(conn, by.letter_id, organization_id)
+    await organization_queries.lock(conn, by.letter_id)
+    rows = {
+        row["id"]: row for row in await decision_queries.lock_organizations(conn, by.letter_id, [organization_id, into])
+    }
     if len(rows) < 2:
         raise NotFound("there is no such organization")
-    if await queries.signatures_of(conn, by.letter, one) != signatures:  # one was attached before we had the lock
+    if (
+        await queries.signatures_of(conn, by.letter_id, organization_id) != signatures
+    ):  # organization_id was attached before we had the lock
         raise Refused(TRY_AGAIN)
     if any(row["merged_into"] is not None for row in rows.values()):
         raise Refused(MERGED_ALREADY)
-    keys = await keys_for(conn, by.letter, wrapper)
-    before, joined = Called.of(rows[into]), _joined(Called.of(rows[into]), Called.of(rows[one]))
-    followers = await queries.followers(conn, by.letter, one)
-    log = await audit_log.write(conn, by.organizer, by.letter, MERGE, ids=[one, into, *signatures])
+    keys = await keys_for(conn, by.letter_id, wrapper)
+    before, joined = EntryNames.of(rows[into]), _joined(EntryNames.of(rows[into]), EntryNames.of(rows[organization_id]))
+    followers = await queries.followers(conn, by.letter_id, organization_id)
+    log = await audit_log.record(conn, by.organizer_id, by.letter_id, MERGE, ids=[organization_id, into, *signatures])
     past = {"before": before.fields, "after": joined.fields, "followers": followers, "signatures": signatures}
-    await queries.keep_past(conn, by.letter, log, None, one, keys.hide(past))
-    await queries.merge_into(conn, by.letter, [one, *followers], into)
-    await _move(conn, by.letter, signatures, (one, into), {one: Called.of(rows[one]), into: before}, {into: joined})
+    await queries.keep_past(conn, by.letter_id, log, None, organization_id, keys.hide(past))
+    await queries.merge_into(conn, by.letter_id, [organization_id, *followers], into)
+    await _move(
+        conn,
+        by.letter_id,
+        signatures,
+        (organization_id, into),
+        {organization_id: EntryNames.of(rows[organization_id]), into: before},
+        {into: joined},
+    )
     return log
 
 
-def _joined(kept: Called, other: Called) -> Called:
-    return Called(
+def _joined(kept: EntryNames, other: EntryNames) -> EntryNames:
+    return EntryNames(
         kept.name_en or _unless(other.name_en, kept.name_ru),
         kept.name_ru or _unless(other.name_ru, kept.name_en),
         kept.website or other.website,
@@ -175,79 +195,83 @@ def _unless(name: str | None, known: str | None) -> str | None:
 
 async def _move(
     conn: Connection,
-    letter: int,
-    signatures: Sequence[int],
-    way: tuple[int, int],
-    before: Mapping[int, Called],
-    after: Mapping[int, Called],
-) -> list[int]:
+    letter_id: LetterId,
+    signatures: Sequence[SignatureId],
+    way: tuple[OrganizationId, OrganizationId],
+    before: Mapping[OrganizationId, EntryNames],
+    after: Mapping[OrganizationId, EntryNames],
+) -> list[SignatureId]:
     """Point signatures from one entry to the other; bring names, words and the count along."""
-    shown_before = await organization_queries.shown(conn, letter, way)
-    moved = await queries.point(conn, letter, signatures, *way)
+    shown_before = await organization_queries.shown(conn, letter_id, way)
+    moved = await queries.point(conn, letter_id, signatures, *way)
     for organization, called in after.items():
-        await queries.store_names(conn, letter, organization, called.columns)
-    shown_after = await organization_queries.shown(conn, letter, way)
+        await queries.store_names(conn, letter_id, organization, called.columns)
+    shown_after = await organization_queries.shown(conn, letter_id, way)
     old = {word for called in before.values() for word in names.words(called.name_key)}
-    await search_words.forget(conn, letter, Kind.ORGANIZATION, sorted(old))
+    await search_words.forget(conn, letter_id, Kind.ORGANIZATION, sorted(old))
     for organization in shown_after:
-        await _remember(conn, letter, after.get(organization) or before[organization])
-    await counting.move_revision(conn, letter)
-    change = Change(shown_before, shown_after)
+        await _remember(conn, letter_id, after.get(organization) or before[organization])
+    await counting.move_revision(conn, letter_id)
+    change = EntryChange(shown_before, shown_after)
     if change.entries or change.imported:
-        await move_counts(conn, [(letter, 0, change.entries, 0, change.imported)])
+        await move_counts(conn, [(letter_id, 0, change.entries, 0, change.imported)])
     return moved
 
 
-async def _undo_names(conn: Connection, by: By, wrapper: Wrapper, act: Record) -> Outcome:
+async def _undo_names(conn: Connection, by: Actor, wrapper: Wrapper, act: Record) -> ActOutcome:
     """Bring the former names back, unless they have been changed again. Raises ``Refused``."""
-    past = await queries.past(conn, by.letter, act["id"])
+    past = await queries.past(conn, by.letter_id, act["id"])
     if past is None:
-        return Outcome(missed=tuple(act["ids"]))
-    keys = await keys_for(conn, by.letter, wrapper)
+        return ActOutcome(missed=tuple(act["ids"]))
+    keys = await keys_for(conn, by.letter_id, wrapper)
     kept: Any = keys.reveal(past["fields"])
     if past["organization"] is not None:
-        await organization_queries.lock(conn, by.letter)
-        now = await _lock_one(conn, by.letter, past["organization"])
+        await organization_queries.lock(conn, by.letter_id)
+        now = await _lock_one(conn, by.letter_id, past["organization"])
         if now.fields != kept["after"]:
             raise Refused(CHANGED_SINCE)
-        await _rename(conn, by.letter, past["organization"], now, Called.of(kept["before"]))
+        await _rename(conn, by.letter_id, past["organization"], now, EntryNames.of(kept["before"]))
     else:
-        row = await queries.lock_held(conn, by.letter, past["signature"])
+        row = await queries.lock_held(conn, by.letter_id, past["signature"])
         if row is None:
             raise Refused(CHANGED_SINCE)
         fields: dict[str, str | None] = {**keys.reveal(row["private"])}
         if {field: fields.pop(TYPED_AS[field], None) for field in FIELDS} != kept["after"]:
             raise Refused(CHANGED_SINCE)
         restored = {TYPED_AS[field]: value for field, value in kept["before"].items() if value}
-        await queries.store_held(conn, by.letter, row["id"], keys.hide(fields | restored))
-    log = await audit_log.write(conn, by.organizer, by.letter, "organization.undo", ids=act["ids"], undoes=act["id"])
-    return Outcome(tuple(act["ids"]), log=log)
+        await queries.store_held(conn, by.letter_id, row["id"], keys.hide(fields | restored))
+    log = await audit_log.record(
+        conn, by.organizer_id, by.letter_id, "organization.undo", ids=act["ids"], undoes=act["id"]
+    )
+    return ActOutcome(tuple(act["ids"]), log_id=log)
 
 
-async def _undo_merge(conn: Connection, by: By, wrapper: Wrapper, act: Record) -> Outcome:
+async def _undo_merge(conn: Connection, by: Actor, wrapper: Wrapper, act: Record) -> ActOutcome:
     """Part two entries again, the signatures that came along and the names that did. Raises ``Refused``."""
-    past = await queries.past(conn, by.letter, act["id"])
+    past = await queries.past(conn, by.letter_id, act["id"])
     if past is None:
-        return Outcome(missed=tuple(act["ids"]))
-    keys = await keys_for(conn, by.letter, wrapper)
+        return ActOutcome(missed=tuple(act["ids"]))
+    keys = await keys_for(conn, by.letter_id, wrapper)
     kept: Any = keys.reveal(past["fields"])
     one, into = act["ids"][:2]
-    await decision_queries.lock(conn, by.letter, kept["signatures"])
-    await organization_queries.lock(conn, by.letter)
-    rows = {row["id"]: row for row in await decision_queries.lock_organizations(conn, by.letter, [one, into])}
+    await decision_queries.lock(conn, by.letter_id, kept["signatures"])
+    await organization_queries.lock(conn, by.letter_id)
+    rows = {row["id"]: row for row in await decision_queries.lock_organizations(conn, by.letter_id, [one, into])}
     if len(rows) < 2 or rows[one]["merged_into"] != into:
         raise Refused(CHANGED_SINCE)
-    known = {each: Called.of(row) for each, row in rows.items()}
+    known = {each: EntryNames.of(row) for each, row in rows.items()}
     # A name that was given to the entry since then stays.
-    former = known[into] if known[into].fields != kept["after"] else Called.of(kept["before"])
-    log = await audit_log.write(conn, by.organizer, by.letter, "organization.undo", ids=act["ids"], undoes=act["id"])
-    await queries.merge_into(conn, by.letter, [one, *kept["followers"]], None)
-    await queries.merge_into(conn, by.letter, kept["followers"], one)
-    await _move(conn, by.letter, kept["signatures"], (into, one), known, {into: former})
-    return Outcome(tuple(act["ids"]), log=log)
+    former = known[into] if known[into].fields != kept["after"] else EntryNames.of(kept["before"])
+    log = await audit_log.record(
+        conn, by.organizer_id, by.letter_id, "organization.undo", ids=act["ids"], undoes=act["id"]
+    )
+    await queries.merge_into(conn, by.letter_id, [one, *kept["followers"]], None)
+    await queries.merge_into(conn, by.letter_id, kept["followers"], one)
+    await _move(conn, by.letter_id, kept["signatures"], (into, one), known, {into: former})
+    return ActOutcome(tuple(act["ids"]), log_id=log)
 
 
-UNDO: Mapping[str, Callable[[Connection, By, Wrapper, Record], Awaitable[Outcome]]] = {
+UNDO: Mapping[str, Callable[[Connection, Actor, Wrapper, Record], Awaitable[ActOutcome]]] = {
     NAMES: _undo_names,
     MERGE: _undo_merge,
 }

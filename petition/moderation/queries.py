@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, LogId, SignatureId
 
 # In the order of their ids, before anything else: whoever decides about some of the same waits here.
 LOCK_SIGNATURES = """
@@ -127,94 +128,96 @@ ORDER BY s.letter, s.id
 """
 
 
-async def lock(conn: Connection, letter: int, ids: Sequence[int]) -> list[Record]:
+async def lock(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> list[Record]:
     """Return those of ``ids`` that are there, locked, by id."""
-    return await conn.fetch(LOCK_SIGNATURES, letter, ids)
+    return await conn.fetch(LOCK_SIGNATURES, letter_id, ids)
 
 
-async def lock_organizations(conn: Connection, letter: int, ids: Sequence[int]) -> list[Record]:
+async def lock_organizations(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> list[Record]:
     """Return organizations, locked, by id. Take ``organization_queries.lock`` first."""
-    return await conn.fetch(LOCK_ORGANIZATIONS, letter, ids)
+    return await conn.fetch(LOCK_ORGANIZATIONS, letter_id, ids)
 
 
 async def move(
     conn: Connection,
-    letter: int,
+    letter_id: LetterId,
     ids: Sequence[int],
     states: tuple[str, str],
     flags: Sequence[str],
-    log: int,
+    log_id: LogId,
     reason: str | None,
 ) -> None:
     """Move signatures from the first of ``states`` to the second, by the act ``log``."""
-    await conn.execute(MOVE_SIGNATURES, letter, ids, *states, flags, log, reason)
+    await conn.execute(MOVE_SIGNATURES, letter_id, ids, *states, flags, log_id, reason)
 
 
-async def acts_before_undone(conn: Connection, letter: int, ids: Sequence[int]) -> dict[int, int]:
+async def acts_before_undone(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> dict[SignatureId, LogId]:
     """Return, for those whose last act was to undo another, the act before the undone one."""
-    return {row["id"]: row["log"] for row in await conn.fetch(ACTS_BEFORE_UNDONE, letter, ids)}
+    return {row["id"]: row["log"] for row in await conn.fetch(ACTS_BEFORE_UNDONE, letter_id, ids)}
 
 
-async def reasons_before(conn: Connection, letter: int, log: int, ids: Sequence[int]) -> dict[int, str | None]:
+async def reasons_before(
+    conn: Connection, letter_id: LetterId, log_id: LogId, ids: Sequence[int]
+) -> dict[SignatureId, str | None]:
     """Return why signatures had been removed before the act ``log`` brought them back."""
-    return {row["id"]: row["reason"] for row in await conn.fetch(REASONS_BEFORE, letter, ids, log)}
+    return {row["id"]: row["reason"] for row in await conn.fetch(REASONS_BEFORE, letter_id, ids, log_id)}
 
 
-async def bar(conn: Connection, letter: int, digests: Sequence[bytes]) -> None:
+async def bar(conn: Connection, letter_id: LetterId, digests: Sequence[bytes]) -> None:
     """Have mailboxes never sign this letter again."""
-    await conn.execute(BAR, letter, digests)
+    await conn.execute(BAR, letter_id, digests)
 
 
-async def unbar(conn: Connection, letter: int, digests: Sequence[bytes]) -> None:
+async def unbar(conn: Connection, letter_id: LetterId, digests: Sequence[bytes]) -> None:
     """Take that back for those of which nothing is removed any more."""
-    await conn.execute(LOCK_BARS, letter, digests)
-    await conn.execute(UNBAR, letter, digests)
+    await conn.execute(LOCK_BARS, letter_id, digests)
+    await conn.execute(UNBAR, letter_id, digests)
 
 
-async def keep_contacts(conn: Connection, letter: int, ids: Sequence[int], *, decided: bool) -> None:
+async def keep_contacts(conn: Connection, letter_id: LetterId, ids: Sequence[int], *, decided: bool) -> None:
     """Keep representatives' addresses for 30 days after a decision, without end before one."""
-    await conn.execute(KEEP_CONTACTS, letter, ids, decided)
+    await conn.execute(KEEP_CONTACTS, letter_id, ids, decided)
 
 
-async def settle_reports(conn: Connection, letter: int, ids: Sequence[int], log: int) -> None:
+async def settle_reports(conn: Connection, letter_id: LetterId, ids: Sequence[int], log_id: LogId) -> None:
     """Say that the act ``log`` has looked at what readers reported."""
-    await conn.execute(SETTLE_REPORTS, letter, ids, log)
+    await conn.execute(SETTLE_REPORTS, letter_id, ids, log_id)
 
 
-async def reopen_reports(conn: Connection, letter: int, logs: Sequence[int]) -> None:
+async def reopen_reports(conn: Connection, letter_id: LetterId, logs: Sequence[int]) -> None:
     """Take that back."""
-    await conn.execute(REOPEN_REPORTS, letter, logs)
+    await conn.execute(REOPEN_REPORTS, letter_id, logs)
 
 
-async def representatives(conn: Connection, letter: int, ids: Sequence[int]) -> list[Record]:
+async def representatives(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> list[Record]:
     """Return approved signatures with the names of their organizations, and with those they had signed with."""
-    return await conn.fetch(REPRESENTATIVES, letter, ids)
+    return await conn.fetch(REPRESENTATIVES, letter_id, ids)
 
 
-async def hold_again(conn: Connection, letter: int, ids: Sequence[int], private: Sequence[bytes]) -> None:
+async def hold_again(conn: Connection, letter_id: LetterId, ids: Sequence[int], private: Sequence[bytes]) -> None:
     """Store signatures as those are stored that wait: no organization, all names encrypted."""
-    await conn.execute(HOLD_AGAIN, letter, ids, private)
-    await conn.execute(DROP_TYPED, letter, ids)
+    await conn.execute(HOLD_AGAIN, letter_id, ids, private)
+    await conn.execute(DROP_TYPED, letter_id, ids)
 
 
-async def keep_typed(conn: Connection, letter: int, ids: Sequence[int], fields: Sequence[bytes]) -> None:
+async def keep_typed(conn: Connection, letter_id: LetterId, ids: Sequence[int], fields: Sequence[bytes]) -> None:
     """Keep, encrypted, the names with which representatives have signed."""
-    await conn.execute(KEEP_TYPED, letter, ids, fields)
+    await conn.execute(KEEP_TYPED, letter_id, ids, fields)
 
 
-async def rows_of_act(conn: Connection, letter: int, log: int) -> list[Record]:
+async def rows_of_act(conn: Connection, letter_id: LetterId, log_id: LogId) -> list[Record]:
     """Return all rows that the act of row ``log`` wrote, and whether each was undone."""
-    return await conn.fetch(ROWS_OF_ACT, letter, log)
+    return await conn.fetch(ROWS_OF_ACT, letter_id, log_id)
 
 
-async def public_people(conn: Connection, letter: int, ids: Sequence[int]) -> list[Record]:
+async def public_people(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> list[Record]:
     """Return those people whose name stands in its plain columns."""
-    return await conn.fetch(PUBLIC_PEOPLE, letter, ids)
+    return await conn.fetch(PUBLIC_PEOPLE, letter_id, ids)
 
 
-async def public_name_keys(conn: Connection, letter: int, ids: Sequence[int]) -> list[str]:
+async def public_name_keys(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> list[str]:
     """Return the folded names of those people whose name is public."""
-    return [row["name_key"] for row in await conn.fetch(PUBLIC_NAME_KEYS, letter, ids)]
+    return [row["name_key"] for row in await conn.fetch(PUBLIC_NAME_KEYS, letter_id, ids)]
 
 
 async def places(conn: Connection, ids: Sequence[int]) -> list[Record]:

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from petition.core.database import Connection, Record
-from petition.moderation.model import ANY, Act, Filter, Source
+from petition.core.ids import LetterId, LogId, SignatureId
+from petition.moderation.model import ANY, Action, Filter, Source
 
 LOOKED = 2_000  # rows a page looks at
 WALKED = 5_000  # rows one step of a campaign looks at
-MOST_COUNTED = 1000
+MAX_COUNTED = 1000
 
 _columns = """
 s.id, s.kind, s.state, s.visibility, s.name, s.affiliation, s.city, s."position", s.country, s.private, s.read_lang,
@@ -48,9 +49,9 @@ WHERE letter = $1 AND signature = ANY($2::bigint[]) AND settled_by IS NULL GROUP
 
 WAITING = f"""
 SELECT (SELECT count(*) FROM (
-          SELECT FROM signature WHERE letter = $1 AND state = 'held' LIMIT {MOST_COUNTED + 1}) AS h) AS held,
+          SELECT FROM signature WHERE letter = $1 AND state = 'held' LIMIT {MAX_COUNTED + 1}) AS h) AS held,
        (SELECT count(*) FROM (
-          SELECT FROM signature WHERE letter = $1 AND flags <> '{{}}' LIMIT {MOST_COUNTED + 1}) AS f) AS flagged
+          SELECT FROM signature WHERE letter = $1 AND flags <> '{{}}' LIMIT {MAX_COUNTED + 1}) AS f) AS flagged
 """
 
 COUNTRIES = """
@@ -67,16 +68,16 @@ PARTNERS = "SELECT name, title FROM partner WHERE letter = $1 ORDER BY name"
 
 
 APPLIES = {
-    Act.APPROVE: "(s.state = 'held' OR s.state = 'confirmed' AND s.flags <> '{}')",
-    Act.REMOVE: "s.state IN ('held', 'confirmed')",
-    Act.BACK: "s.state = 'removed'",
+    Action.APPROVE: "(s.state = 'held' OR s.state = 'confirmed' AND s.flags <> '{}')",
+    Action.REMOVE: "s.state IN ('held', 'confirmed')",
+    Action.RESTORE: "s.state = 'removed'",
 }
 
 
 class Conditions:
     """A filter as SQL about ``signature s``. Values that somebody typed are parameters, numbered from ``first`` on."""
 
-    def __init__(self, wanted: Filter, words: str, first: int, act: Act | None = None) -> None:
+    def __init__(self, wanted: Filter, words: str, first: int, act: Action | None = None) -> None:
         self.arguments: list[object] = []
         self._first = first
         self.of_index, self.others = self._sorted(wanted)
@@ -144,15 +145,15 @@ def _walk(conditions: Conditions, most: int) -> str:
 
 
 async def page(
-    conn: Connection, letter: int, wanted: Filter, before: tuple[datetime, int], limit: int, words: str = ""
+    conn: Connection, letter_id: LetterId, wanted: Filter, before: tuple[datetime, int], limit: int, words: str = ""
 ) -> tuple[list[Record], Record | None]:
     """Return the newest ``limit`` matches before a place, and, if there are fewer in what was looked at, where it ended
     (None: everything was looked at). ``words`` (a ``tsquery``) stands for ``wanted.q``."""
     conditions = Conditions(wanted, words, 4)
     others = " AND ".join(conditions.others) or "true"
     found = f"SELECT * FROM ({_walk(conditions, LOOKED)}) AS s WHERE {_unnamed(others)} {_NEWEST_FIRST} LIMIT {limit}"
-    rows = await conn.fetch(_with_organizations % found, letter, *before, *conditions.arguments)
-    return rows, None if len(rows) == limit else await _end(conn, letter, conditions, before, LOOKED)
+    rows = await conn.fetch(_with_organizations % found, letter_id, *before, *conditions.arguments)
+    return rows, None if len(rows) == limit else await _end(conn, letter_id, conditions, before, LOOKED)
 
 
 def _unnamed(conditions: str) -> str:
@@ -161,14 +162,14 @@ def _unnamed(conditions: str) -> str:
 
 
 async def _end(
-    conn: Connection, letter: int, conditions: Conditions, before: tuple[datetime, int], most: int
+    conn: Connection, letter_id: LetterId, conditions: Conditions, before: tuple[datetime, int], most: int
 ) -> Record | None:
     where = " AND ".join(("s.letter = $1", *conditions.of_index, "(s.listed_at, s.id) < ($2, $3)"))
     statement = f"""
     SELECT s.listed_at, s.id FROM signature s WHERE {where} {_NEWEST_FIRST} OFFSET {most - 1} LIMIT 1
     """
     index_only = [each for each in conditions.arguments if any("$" in part for part in conditions.of_index)][:1]
-    return await conn.fetchrow(statement, letter, *before, *index_only)
+    return await conn.fetchrow(statement, letter_id, *before, *index_only)
 
 
 # What the public search has found by its indexes, and what the newest of the filter's own index have: people who are
@@ -177,7 +178,7 @@ _searching = f"""
 WITH found AS MATERIALIZED (
   SELECT unnest($2::bigint[]) AS id
   UNION
-  (SELECT s.id FROM signature s WHERE s.letter = $1 AND s.organization = ANY($3::bigint[]) LIMIT {MOST_COUNTED})
+  (SELECT s.id FROM signature s WHERE s.letter = $1 AND s.organization = ANY($3::bigint[]) LIMIT {MAX_COUNTED})
   UNION
   SELECT newest.id FROM (
     SELECT s.id, s.name_key FROM signature s WHERE %s {_NEWEST_FIRST} LIMIT {LOOKED}) AS newest
@@ -190,7 +191,7 @@ WHERE (s.listed_at, s.id) < ($5, $6) AND %s {_NEWEST_FIRST} LIMIT $7
 
 async def search(
     conn: Connection,
-    letter: int,
+    letter_id: LetterId,
     wanted: Filter,
     words: str,
     found: tuple[Sequence[int], Sequence[int]],
@@ -202,67 +203,77 @@ async def search(
     conditions = Conditions(wanted, "", 8)
     newest = " AND ".join(("s.letter = $1", *conditions.of_index))
     statement = _searching % (newest, conditions.all)
-    given = letter, *found, words, *before, limit, *conditions.arguments
+    given = letter_id, *found, words, *before, limit, *conditions.arguments
     return await conn.fetch(_with_organizations % statement, *given)
 
 
-async def goes_on(conn: Connection, letter: int, wanted: Filter) -> bool:
+async def goes_on(conn: Connection, letter_id: LetterId, wanted: Filter) -> bool:
     """Tell whether a filter's index holds more than ``search`` looks through for words with an error."""
     newest = datetime.max.replace(tzinfo=UTC), 2**63 - 1
-    return await _end(conn, letter, Conditions(wanted, "", 4), newest, LOOKED) is not None
+    return await _end(conn, letter_id, Conditions(wanted, "", 4), newest, LOOKED) is not None
 
 
-async def count(conn: Connection, letter: int, act: Act, wanted: Filter, words: str, before: datetime) -> int:
+async def count(
+    conn: Connection, letter_id: LetterId, act: Action, wanted: Filter, words: str, before: datetime
+) -> int:
     """Return to how many signatures that match and were listed before a time ``act`` applies. Looks at all of them."""
     conditions = Conditions(wanted, words, 3, act)
     statement = f"SELECT count(*) FROM signature s WHERE s.letter = $1 AND s.listed_at < $2 AND {conditions.all}"
-    found: int = await conn.fetchval(statement, letter, before, *conditions.arguments, timeout=120)
+    found: int = await conn.fetchval(statement, letter_id, before, *conditions.arguments, timeout=120)
     return found
 
 
 async def step(
-    conn: Connection, letter: int, act: Act, wanted: Filter, words: str, before: tuple[datetime, int], limit: int
-) -> tuple[dict[int, int], Record | None]:
+    conn: Connection,
+    letter_id: LetterId,
+    act: Action,
+    wanted: Filter,
+    words: str,
+    before: tuple[datetime, int],
+    limit: int,
+) -> tuple[dict[SignatureId, LogId], Record | None]:
     """Return the newest ``limit`` matches before a place to which ``act`` applies, each with the last act on it, and
     the place up to which that looked (None: the end)."""
     conditions = Conditions(wanted, words, 4, act)
     others = _unnamed(" AND ".join(conditions.others) or "true")
     found = f"SELECT s.* FROM ({_walk(conditions, WALKED)}) AS s WHERE {others} {_NEWEST_FIRST} LIMIT {limit}"
     statement = f"SELECT s.id, s.listed_at, s.last_act FROM ({found}) AS s {_NEWEST_FIRST}"
-    rows = await conn.fetch(statement, letter, *before, *conditions.arguments, timeout=120)
+    rows = await conn.fetch(statement, letter_id, *before, *conditions.arguments, timeout=120)
     seen = {row["id"]: row["last_act"] for row in rows}
     if len(rows) == limit:
         return seen, rows[-1]
-    return seen, await _end(conn, letter, conditions, before, WALKED)
+    return seen, await _end(conn, letter_id, conditions, before, WALKED)
 
 
-async def one(conn: Connection, letter: int, signature: int) -> Record | None:
+async def one(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
     """Return one signature with its organization and whether mail can reach anybody."""
-    return await conn.fetchrow(ONE, letter, signature)
+    return await conn.fetchrow(ONE, letter_id, signature_id)
 
 
-async def reports(conn: Connection, letter: int, signature: int) -> list[Record]:
+async def reports(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> list[Record]:
     """Return what readers reported."""
-    return await conn.fetch(REPORTS, letter, signature)
+    return await conn.fetch(REPORTS, letter_id, signature_id)
 
 
-async def reports_of(conn: Connection, letter: int, ids: Sequence[int]) -> dict[int, tuple[int, list[str]]]:
+async def reports_of(
+    conn: Connection, letter_id: LetterId, ids: Sequence[int]
+) -> dict[SignatureId, tuple[int, list[str]]]:
     """Return for each reported signature how many reports nobody has looked at, and their reasons."""
-    rows = await conn.fetch(REPORTS_OF_MANY, letter, ids)
+    rows = await conn.fetch(REPORTS_OF_MANY, letter_id, ids)
     return {row["signature"]: (row["number"], row["reasons"]) for row in rows}
 
 
-async def waiting(conn: Connection, letter: int) -> tuple[int, int]:
+async def waiting(conn: Connection, letter_id: LetterId) -> tuple[int, int]:
     """Return how many signatures wait, and how many are flagged; ``MOST_COUNTED`` + 1 means "more"."""
-    row = await conn.fetchrow(WAITING, letter)
+    row = await conn.fetchrow(WAITING, letter_id)
     return (row["held"], row["flagged"]) if row else (0, 0)
 
 
-async def countries(conn: Connection, letter: int) -> list[str]:
+async def countries(conn: Connection, letter_id: LetterId) -> list[str]:
     """Return the countries that stand on a letter, each found by one look into the index."""
-    return [row["country"] for row in await conn.fetch(COUNTRIES, letter)]
+    return [row["country"] for row in await conn.fetch(COUNTRIES, letter_id)]
 
 
-async def partners(conn: Connection, letter: int) -> dict[str, str]:
+async def partners(conn: Connection, letter_id: LetterId) -> dict[str, str]:
     """Return the partners of a letter, retired ones too: the name in their links, and how people call them."""
-    return {row["name"]: row["title"] for row in await conn.fetch(PARTNERS, letter)}
+    return {row["name"]: row["title"] for row in await conn.fetch(PARTNERS, letter_id)}

@@ -1,6 +1,7 @@
 """All SQL of reports by readers."""
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, SignatureId
 
 PERSON = """
 SELECT id, name, NULL AS name_en, NULL AS name_ru FROM signature
@@ -23,11 +24,13 @@ INSERT INTO report (letter, signature, reason, note) SELECT letter, id, $3, $4 F
 """
 
 
-async def entry(conn: Connection, letter: int, kind: str, id: int) -> Record | None:
+async def entry(conn: Connection, letter_id: LetterId, kind: str, id: int) -> Record | None:
     """Return the signature behind an entry of the public list, with the names that stand there."""
-    return await conn.fetchrow(PERSON if kind == "person" else ORGANIZATION, letter, id)
+    return await conn.fetchrow(PERSON if kind == "person" else ORGANIZATION, letter_id, id)
 
 
-async def add(conn: Connection, letter: int, signature: int, reason: str, note: bytes | None) -> None:
+async def add(
+    conn: Connection, letter_id: LetterId, signature_id: SignatureId, reason: str, note: bytes | None
+) -> None:
     """Add a report, if the signature still counts."""
-    await conn.execute(ADD, letter, signature, reason, note)
+    await conn.execute(ADD, letter_id, signature_id, reason, note)

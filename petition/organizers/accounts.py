@@ -33,7 +33,7 @@ async def reset(database: Database, settings: Settings, email: str) -> str:
             raise NotFound("there is no organizer with this address")
         await factor_queries.drop_all(conn, organizer.id)
         await queries.end_others(conn, organizer.id, 0)
-        await audit_log.write(conn, None, None, "factor.reset", ids=[organizer.id], command=True)
+        await audit_log.record(conn, None, None, "factor.reset", ids=[organizer.id], command=True)
         return _address(settings, await sign_in_links.link(conn, organizer.id))
 
 
@@ -48,7 +48,7 @@ async def own_if_nobody_does(conn: Connection, settings: Settings, slug: str, em
     await member_queries.lock_letter(conn, letter)
     if not await member_queries.members(conn, letter):
         await member_queries.join(conn, letter, organizer.id, Role.OWNER)
-        await audit_log.write(conn, None, letter, "member.take", ids=[organizer.id], after=Role.OWNER, command=True)
+        await audit_log.record(conn, None, letter, "member.take", ids=[organizer.id], after=Role.OWNER, command=True)
 
 
 def _mailbox(email: str) -> Mailbox:

@@ -4,6 +4,7 @@ from petition.core import encryption
 from petition.core.database import Connection
 from petition.core.email_addresses import Mailbox, canonical
 from petition.core.encryption import Wrapper
+from petition.core.ids import OrganizerId
 from petition.organizers import queries
 
 # Frozen: digests made under older rules could not be made again from what is stored by the web.
@@ -21,9 +22,9 @@ class DeskKey:
         """Return the digest under which an organizer's mailbox is known, however it is spelt."""
         return encryption.digest(await self._read(conn), f"mailbox|{canonical(mailbox, RULES)}")
 
-    async def of_code(self, conn: Connection, organizer: int, code: str) -> bytes:
+    async def of_code(self, conn: Connection, organizer_id: OrganizerId, code: str) -> bytes:
         """Return the digest under which one recovery code of an organizer is kept."""
-        return encryption.digest(await self._read(conn), f"recovery|{organizer}|{code}")
+        return encryption.digest(await self._read(conn), f"recovery|{organizer_id}|{code}")
 
     async def _read(self, conn: Connection) -> bytes:
         """Several processes may need it first at once: whichever row went in is read by all."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from petition.core.database import Connection, Record
+from petition.core.ids import OrganizerId, SessionId
 
 # Two who change one organizer's factors at once wait here for each other.
 LOCK = "SELECT id FROM organizer WHERE id = $1 FOR NO KEY UPDATE"
@@ -60,97 +61,97 @@ USE_CODE = "DELETE FROM recovery_code WHERE organizer = $1 AND digest = $2 RETUR
 CODES = "SELECT count(*) FROM recovery_code WHERE organizer = $1"
 
 
-async def drop_all(conn: Connection, organizer: int) -> None:
+async def drop_all(conn: Connection, organizer_id: OrganizerId) -> None:
     """Delete every second factor of an organizer, and the recovery codes."""
     for statement in (DROP_TOTP, DROP_PASSKEYS, DROP_CODES):
-        await conn.execute(statement, organizer)
+        await conn.execute(statement, organizer_id)
 
 
-async def lock(conn: Connection, organizer: int) -> None:
+async def lock(conn: Connection, organizer_id: OrganizerId) -> None:
     """Let nobody else change this organizer's factors until the transaction ends."""
-    await conn.execute(LOCK, organizer)
+    await conn.execute(LOCK, organizer_id)
 
 
-async def set_new_secret(conn: Connection, session: int, wrapped: bytes | None) -> None:
+async def set_new_secret(conn: Connection, session_id: SessionId, wrapped: bytes | None) -> None:
     """Keep the secret that a session is setting up; it goes with the session."""
-    await conn.execute(SET_BEGUN, session, wrapped)
+    await conn.execute(SET_BEGUN, session_id, wrapped)
 
 
-async def new_secret(conn: Connection, session: int) -> bytes | None:
+async def new_secret(conn: Connection, session_id: SessionId) -> bytes | None:
     """Return the wrapped secret that a session is setting up."""
-    wrapped: bytes | None = await conn.fetchval(BEGUN, session)
+    wrapped: bytes | None = await conn.fetchval(BEGUN, session_id)
     return wrapped
 
 
-async def set_totp(conn: Connection, organizer: int, wrapped: bytes, step: int) -> None:
+async def set_totp(conn: Connection, organizer_id: OrganizerId, wrapped: bytes, step: int) -> None:
     """Make a wrapped secret the organizer's; the code of ``step`` has just passed."""
-    await conn.execute(SET_TOTP, organizer, wrapped, step)
+    await conn.execute(SET_TOTP, organizer_id, wrapped, step)
 
 
-async def totp(conn: Connection, organizer: int) -> Record | None:
+async def totp(conn: Connection, organizer_id: OrganizerId) -> Record | None:
     """Return the organizer's wrapped secret and since when."""
-    return await conn.fetchrow(TOTP, organizer)
+    return await conn.fetchrow(TOTP, organizer_id)
 
 
-async def pass_step(conn: Connection, organizer: int, step: int) -> bool:
+async def pass_step(conn: Connection, organizer_id: OrganizerId, step: int) -> bool:
     """Let the code of ``step`` pass; tell whether neither it nor a later one had."""
-    return await conn.fetchval(USE_STEP, organizer, step) is not None
+    return await conn.fetchval(USE_STEP, organizer_id, step) is not None
 
 
-async def drop_totp(conn: Connection, organizer: int) -> bool:
+async def drop_totp(conn: Connection, organizer_id: OrganizerId) -> bool:
     """Delete the organizer's secret; tell whether there was one."""
-    return await conn.fetchval(DROP_TOTP, organizer) is not None
+    return await conn.fetchval(DROP_TOTP, organizer_id) is not None
 
 
-async def set_challenge(conn: Connection, session: int, challenge: bytes) -> None:
+async def set_challenge(conn: Connection, session_id: SessionId, challenge: bytes) -> None:
     """Keep the challenge that a session's browser has to answer, in the place of any other."""
-    await conn.execute(SET_CHALLENGE, session, challenge)
+    await conn.execute(SET_CHALLENGE, session_id, challenge)
 
 
-async def take_challenge(conn: Connection, session: int) -> bytes | None:
+async def take_challenge(conn: Connection, session_id: SessionId) -> bytes | None:
     """Use up and return a session's challenge; None if there is none or it is older than five minutes."""
-    challenge: bytes | None = await conn.fetchval(TAKE_CHALLENGE, session)
+    challenge: bytes | None = await conn.fetchval(TAKE_CHALLENGE, session_id)
     return challenge
 
 
 async def add_passkey(
-    conn: Connection, organizer: int, number: bytes, public_key: bytes, uses: int, browser: str
+    conn: Connection, organizer_id: OrganizerId, number: bytes, public_key: bytes, uses: int, browser: str
 ) -> bool:
     """Add a passkey; tell whether nobody had it before."""
-    return await conn.fetchval(ADD_PASSKEY, number, organizer, public_key, uses, browser) is not None
+    return await conn.fetchval(ADD_PASSKEY, number, organizer_id, public_key, uses, browser) is not None
 
 
-async def passkeys(conn: Connection, organizer: int) -> list[Record]:
+async def passkeys(conn: Connection, organizer_id: OrganizerId) -> list[Record]:
     """Return the organizer's passkeys, the oldest first."""
-    return await conn.fetch(PASSKEYS, organizer)
+    return await conn.fetch(PASSKEYS, organizer_id)
 
 
-async def use_passkey(conn: Connection, organizer: int, number: bytes, uses: int) -> bool:
+async def use_passkey(conn: Connection, organizer_id: OrganizerId, number: bytes, uses: int) -> bool:
     """Note that a passkey was used; tell whether its counter had moved on (or it has none)."""
-    return await conn.fetchval(USE_PASSKEY, number, organizer, uses) is not None
+    return await conn.fetchval(USE_PASSKEY, number, organizer_id, uses) is not None
 
 
-async def drop_passkey(conn: Connection, organizer: int, number: bytes) -> bool:
+async def drop_passkey(conn: Connection, organizer_id: OrganizerId, number: bytes) -> bool:
     """Delete a passkey; tell whether there was one."""
-    return await conn.fetchval(DROP_PASSKEY, organizer, number) is not None
+    return await conn.fetchval(DROP_PASSKEY, organizer_id, number) is not None
 
 
-async def factors(conn: Connection, organizer: int) -> int:
+async def factors(conn: Connection, organizer_id: OrganizerId) -> int:
     """Return how many second factors an organizer has, recovery codes aside."""
-    return int(await conn.fetchval(FACTORS, organizer))
+    return int(await conn.fetchval(FACTORS, organizer_id))
 
 
-async def set_codes(conn: Connection, organizer: int, digests: Sequence[bytes]) -> None:
+async def set_codes(conn: Connection, organizer_id: OrganizerId, digests: Sequence[bytes]) -> None:
     """Replace the organizer's recovery codes."""
-    await conn.execute(DROP_CODES, organizer)
-    await conn.execute(ADD_CODES, organizer, list(digests))
+    await conn.execute(DROP_CODES, organizer_id)
+    await conn.execute(ADD_CODES, organizer_id, list(digests))
 
 
-async def use_code(conn: Connection, organizer: int, digest: bytes) -> bool:
+async def use_code(conn: Connection, organizer_id: OrganizerId, digest: bytes) -> bool:
     """Use a recovery code up; tell whether there was one."""
-    return await conn.fetchval(USE_CODE, organizer, digest) is not None
+    return await conn.fetchval(USE_CODE, organizer_id, digest) is not None
 
 
-async def codes(conn: Connection, organizer: int) -> int:
+async def codes(conn: Connection, organizer_id: OrganizerId) -> int:
     """Return how many recovery codes are left."""
-    return int(await conn.fetchval(CODES, organizer))
+    return int(await conn.fetchval(CODES, organizer_id))

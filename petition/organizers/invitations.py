@@ -4,39 +4,42 @@ from datetime import timedelta
 
 from petition.core import audit_log
 from petition.core.database import Connection
-from petition.core.outbox import DirectJob, DirectMail
+from petition.core.ids import InvitationId, OrganizerId
+from petition.core.outbox import DirectMailJob, MailContent
 from petition.organizers import member_queries, queries, sessions
 
 PURPOSE = "invitation"
 LENGTH = timedelta(days=7)
 
 
-async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
+async def write_mail(conn: Connection, job: DirectMailJob) -> MailContent | None:
     """Return the mail with a fresh link; None once the invitation has been accepted, cancelled or has expired."""
     row = await member_queries.invitation(conn, int(str(job.details["invitation"])))
     if row is None:
         return None
     token = sessions.new_token()
-    await queries.add_entry(conn, sessions.digest_of(token), LENGTH, invitation=row["id"])
+    await queries.add_entry(conn, sessions.digest_of(token), LENGTH, invitation_id=row["id"])
     titles = row["titles"] or {}
     title = titles.get(job.lang) or next(filter(None, titles.values()), row["slug"])
-    return DirectMail("invitation", {"token": token, "title": title, "role": row["role"], "days": LENGTH.days})
+    return MailContent("invitation", {"token": token, "title": title, "role": row["role"], "days": LENGTH.days})
 
 
-async def organizer_of(conn: Connection, organizer: int | None, invitation: int | None) -> int | None:
+async def organizer_of(
+    conn: Connection, organizer_id: OrganizerId | None, invitation_id: InvitationId | None
+) -> OrganizerId | None:
     """Return who enters through a used link; an invitation makes them an organizer, and a member of its letter.
 
     None if the invitation is gone by now.
     """
-    if organizer is not None or invitation is None:
-        return organizer
-    row = await member_queries.take_invitation(conn, invitation)
+    if organizer_id is not None or invitation_id is None:
+        return organizer_id
+    row = await member_queries.take_invitation(conn, invitation_id)
     if row is None:
         return None
     joined = await queries.add_organizer(conn, row["digest"], row["sealed"], name=row["name"], lang=row["lang"])
     if row["letter"] is not None:
         await member_queries.join(conn, row["letter"], joined.id, row["role"])
-    await audit_log.write(
+    await audit_log.record(
         conn, joined.id, row["letter"], "member.join", ids=[joined.id], after=row["role"] or "organizer"
     )
     return joined.id

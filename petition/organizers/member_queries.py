@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, OrganizerId
 from petition.organizers import queries
 from petition.organizers.model import Role
 
@@ -129,68 +130,68 @@ async def take_invitation(conn: Connection, number: int) -> Record | None:
 async def add_invitation(
     conn: Connection,
     number: int,
-    letter: int | None,
+    letter_id: LetterId | None,
     role: Role | None,
     whom: tuple[str, str, bytes, bytes],
-    by: int | None,
+    actor_id: OrganizerId | None,
     length: timedelta,
 ) -> None:
     """Add an invitation, in the place of an earlier one; ``whom`` is (name, language, digest, sealed address)."""
     name, lang, digest, sealed = whom
-    await conn.execute(DROP_INVITATION_OF, letter, digest)
-    await conn.execute(ADD_INVITATION, number, letter, role, name, lang, digest, sealed, by, length)
+    await conn.execute(DROP_INVITATION_OF, letter_id, digest)
+    await conn.execute(ADD_INVITATION, number, letter_id, role, name, lang, digest, sealed, actor_id, length)
 
 
-async def invitations(conn: Connection, letter: int | None) -> list[Record]:
+async def invitations(conn: Connection, letter_id: LetterId | None) -> list[Record]:
     """Return the invitations that stand, the newest first; None: to the installation."""
-    return await conn.fetch(INVITATIONS, letter)
+    return await conn.fetch(INVITATIONS, letter_id)
 
 
-async def cancel_invitation(conn: Connection, number: int, letter: int | None) -> Record | None:
+async def cancel_invitation(conn: Connection, number: int, letter_id: LetterId | None) -> Record | None:
     """Delete an invitation; return its role, or None if it was gone."""
-    return await conn.fetchrow(CANCEL_INVITATION, number, letter)
+    return await conn.fetchrow(CANCEL_INVITATION, number, letter_id)
 
 
-async def drop_invitations_to(conn: Connection, organizer: int, letter: int | None) -> list[Record]:
+async def drop_invitations_to(conn: Connection, organizer_id: OrganizerId, letter_id: LetterId | None) -> list[Record]:
     """Delete the invitations of an organizer's mailbox, to one letter or (None) anywhere; return them."""
-    return await conn.fetch(DROP_INVITATIONS_TO, organizer, letter)
+    return await conn.fetch(DROP_INVITATIONS_TO, organizer_id, letter_id)
 
 
-async def join(conn: Connection, letter: int, organizer: int, role: str) -> Role:
+async def join(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId, role: str) -> Role:
     """Make an organizer a member, or give a member more; return the role they have then."""
-    after = Role(await conn.fetchval(JOIN, letter, organizer, role))
-    await queries.rights_changed(conn, organizer)
+    after = Role(await conn.fetchval(JOIN, letter_id, organizer_id, role))
+    await queries.rights_changed(conn, organizer_id)
     return after
 
 
-async def members(conn: Connection, letter: int) -> list[Record]:
+async def members(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return everyone with a role in a letter, owners first."""
-    return await conn.fetch(MEMBERS, letter)
+    return await conn.fetch(MEMBERS, letter_id)
 
 
-async def lock_letter(conn: Connection, letter: int) -> None:
+async def lock_letter(conn: Connection, letter_id: LetterId) -> None:
     """Let nobody else change a letter's members, or the letter, until the transaction ends."""
-    await conn.execute(LOCK_LETTER, letter)
+    await conn.execute(LOCK_LETTER, letter_id)
 
 
-async def set_role(conn: Connection, letter: int, organizer: int, before: Role, after: Role) -> bool:
+async def set_role(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId, before: Role, after: Role) -> bool:
     """Give a member another role, if they have still the one ``before``; tell whether it was so."""
-    return await _followed(conn, organizer, await conn.fetchval(SET_ROLE, letter, organizer, before, after))
+    return await _followed(conn, organizer_id, await conn.fetchval(SET_ROLE, letter_id, organizer_id, before, after))
 
 
-async def leave(conn: Connection, letter: int, organizer: int, before: Role) -> bool:
+async def leave(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId, before: Role) -> bool:
     """Take a member out, if they have still the role ``before``; tell whether it was so."""
-    return await _followed(conn, organizer, await conn.fetchval(LEAVE, letter, organizer, before))
+    return await _followed(conn, organizer_id, await conn.fetchval(LEAVE, letter_id, organizer_id, before))
 
 
-async def owners(conn: Connection, letter: int) -> int:
+async def owners(conn: Connection, letter_id: LetterId) -> int:
     """Return how many owners a letter has."""
-    return int(await conn.fetchval(OWNERS, letter))
+    return int(await conn.fetchval(OWNERS, letter_id))
 
 
-async def removed_role(conn: Connection, letter: int, organizer: int) -> Role | None:
+async def removed_role(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId) -> Role | None:
     """Return the role of a member who was removed in the last hour and has not come back."""
-    role: str | None = await conn.fetchval(REMOVED_ROLE, letter, organizer)
+    role: str | None = await conn.fetchval(REMOVED_ROLE, letter_id, organizer_id)
     return Role(role) if role else None
 
 
@@ -199,14 +200,14 @@ async def organizers(conn: Connection) -> list[Record]:
     return await conn.fetch(ORGANIZERS)
 
 
-async def all_letters(conn: Connection, organizer: int) -> list[Record]:
+async def all_letters(conn: Connection, organizer_id: OrganizerId) -> list[Record]:
     """Return every letter of the installation with its owners' names; ``mine``: is ``organizer`` one of them?"""
-    return await conn.fetch(ALL_LETTERS, organizer)
+    return await conn.fetch(ALL_LETTERS, organizer_id)
 
 
-async def letter_id(conn: Connection, slug: str) -> int | None:
+async def letter_id(conn: Connection, slug: str) -> LetterId | None:
     """Return a letter's id."""
-    found: int | None = await conn.fetchval(LETTER_ID, slug)
+    found: LetterId | None = await conn.fetchval(LETTER_ID, slug)
     return found
 
 
@@ -215,24 +216,24 @@ async def lock_admins(conn: Connection) -> int:
     return len(await conn.fetch(LOCK_ADMINS))
 
 
-async def set_admin(conn: Connection, organizer: int, admin: bool) -> bool:
+async def set_admin(conn: Connection, organizer_id: OrganizerId, admin: bool) -> bool:
     """Make an organizer an admin, or no longer one; tell whether that was a change."""
-    return await _followed(conn, organizer, await conn.fetchval(SET_ADMIN, organizer, admin))
+    return await _followed(conn, organizer_id, await conn.fetchval(SET_ADMIN, organizer_id, admin))
 
 
-async def _followed(conn: Connection, organizer: int, changed: int | None) -> bool:
+async def _followed(conn: Connection, organizer_id: OrganizerId, changed: int | None) -> bool:
     """Tell whether rights were changed; if so, the organizer's sessions get new cookies."""
     if changed is not None:
-        await queries.rights_changed(conn, organizer)
+        await queries.rights_changed(conn, organizer_id)
     return changed is not None
 
 
-async def only_owner_of(conn: Connection, organizer: int) -> list[str]:
+async def only_owner_of(conn: Connection, organizer_id: OrganizerId) -> list[str]:
     """Lock an organizer's letters; return the short names of those that have no other owner."""
-    await conn.fetch(LOCK_LETTERS_OF, organizer)
-    return [row["slug"] for row in await conn.fetch(ONLY_OWNER_OF, organizer)]
+    await conn.fetch(LOCK_LETTERS_OF, organizer_id)
+    return [row["slug"] for row in await conn.fetch(ONLY_OWNER_OF, organizer_id)]
 
 
-async def remove_organizer(conn: Connection, organizer: int) -> Record | None:
+async def remove_organizer(conn: Connection, organizer_id: OrganizerId) -> Record | None:
     """Delete an organizer with sessions, second factor and roles; return whether they were an admin."""
-    return await conn.fetchrow(REMOVE_ORGANIZER, organizer)
+    return await conn.fetchrow(REMOVE_ORGANIZER, organizer_id)

@@ -12,6 +12,7 @@ from petition.core.email_addresses import Mailbox
 from petition.core.encryption import Sealer
 from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
+from petition.core.ids import InvitationId, LetterId, OrganizerId
 from petition.organizers import invitations
 from petition.organizers import member_queries as members
 from petition.organizers.desk_key import DeskKey
@@ -28,8 +29,8 @@ async def invite(
     conn: Connection,
     key: DeskKey,
     sealer: Sealer,
-    by: int,
-    letter: int | None,
+    actor_id: OrganizerId,
+    letter_id: LetterId | None,
     role: Role | None,
     whom: tuple[str, Mailbox, str],
 ) -> None:
@@ -40,91 +41,105 @@ async def invite(
     name, mailbox, lang = whom
     number = secrets.randbits(62)
     digest, sealed = await key.of_mailbox(conn, mailbox), sealer.seal(mailbox.address)
-    await members.add_invitation(conn, number, letter, role, (name, lang, digest, sealed), by, invitations.LENGTH)
+    await members.add_invitation(
+        conn, number, letter_id, role, (name, lang, digest, sealed), actor_id, invitations.LENGTH
+    )
     details: dict[str, object] = {"invitation": number}
-    await outbox.add_job(conn, invitations.PURPOSE, digest, sealed, lang, letter=letter, details=details)
-    await audit_log.write(conn, by, letter, "member.invite", ids=[number], after=role or "organizer")
+    await outbox.enqueue(conn, invitations.PURPOSE, digest, sealed, lang, letter_id=letter_id, details=details)
+    await audit_log.record(conn, actor_id, letter_id, "member.invite", ids=[number], after=role or "organizer")
 
 
-async def cancel(conn: Connection, by: int, letter: int | None, invitation: int) -> None:
+async def cancel(
+    conn: Connection, actor_id: OrganizerId, letter_id: LetterId | None, invitation_id: InvitationId
+) -> None:
     """Take an invitation back; harmless if it is gone."""
-    if (row := await members.cancel_invitation(conn, invitation, letter)) is not None:
-        await audit_log.write(conn, by, letter, "member.uninvite", ids=[invitation], before=row["role"] or "organizer")
+    if (row := await members.cancel_invitation(conn, invitation_id, letter_id)) is not None:
+        await audit_log.record(
+            conn, actor_id, letter_id, "member.uninvite", ids=[invitation_id], before=row["role"] or "organizer"
+        )
 
 
-async def change_role(conn: Connection, by: int, letter: int, organizer: int, before: Role, after: Role) -> None:
+async def change_role(
+    conn: Connection, actor_id: OrganizerId, letter_id: LetterId, organizer_id: OrganizerId, before: Role, after: Role
+) -> None:
     """Give a member another role. Raises ``Refused``."""
     if before is after:
         return
-    await members.lock_letter(conn, letter)
-    if not await members.set_role(conn, letter, organizer, before, after):
+    await members.lock_letter(conn, letter_id)
+    if not await members.set_role(conn, letter_id, organizer_id, before, after):
         raise Refused(CHANGED)
-    await _check_owner(conn, letter)
-    await audit_log.write(conn, by, letter, "member.role", ids=[organizer], before=before, after=after)
+    await _check_owner(conn, letter_id)
+    await audit_log.record(conn, actor_id, letter_id, "member.role", ids=[organizer_id], before=before, after=after)
 
 
-async def remove(conn: Connection, by: int, letter: int, organizer: int, before: Role) -> None:
+async def remove(
+    conn: Connection, actor_id: OrganizerId, letter_id: LetterId, organizer_id: OrganizerId, before: Role
+) -> None:
     """Take a member out of a letter, and back whatever else would let them in. Raises ``Refused``."""
-    await members.lock_letter(conn, letter)
-    if not await members.leave(conn, letter, organizer, before):
+    await members.lock_letter(conn, letter_id)
+    if not await members.leave(conn, letter_id, organizer_id, before):
         raise Refused(CHANGED)
-    await _check_owner(conn, letter)
-    await audit_log.write(conn, by, letter, "member.remove", ids=[organizer], before=before)
-    await _uninvite(conn, by, organizer, letter)
+    await _check_owner(conn, letter_id)
+    await audit_log.record(conn, actor_id, letter_id, "member.remove", ids=[organizer_id], before=before)
+    await _uninvite(conn, actor_id, organizer_id, letter_id)
 
 
-async def _uninvite(conn: Connection, by: int, organizer: int, letter: int | None) -> None:
-    for row in await members.drop_invitations_to(conn, organizer, letter):
+async def _uninvite(
+    conn: Connection, actor_id: OrganizerId, organizer_id: OrganizerId, letter_id: LetterId | None
+) -> None:
+    for row in await members.drop_invitations_to(conn, organizer_id, letter_id):
         before = row["role"] or "organizer"
-        await audit_log.write(conn, by, row["letter"], "member.uninvite", ids=[row["id"]], before=before)
+        await audit_log.record(conn, actor_id, row["letter"], "member.uninvite", ids=[row["id"]], before=before)
 
 
-async def restore(conn: Connection, by: int, letter: int, organizer: int) -> None:
+async def restore(conn: Connection, actor_id: OrganizerId, letter_id: LetterId, organizer_id: OrganizerId) -> None:
     """Undo a removal of the last hour: the member has the role that the log says they had. Raises ``Refused``."""
-    await members.lock_letter(conn, letter)
-    role = await members.removed_role(conn, letter, organizer)
+    await members.lock_letter(conn, letter_id)
+    role = await members.removed_role(conn, letter_id, organizer_id)
     if role is None:
         raise Refused(NOT_UNDONE)
-    await members.join(conn, letter, organizer, role)
-    await audit_log.write(conn, by, letter, "member.restore", ids=[organizer], after=role)
+    await members.join(conn, letter_id, organizer_id, role)
+    await audit_log.record(conn, actor_id, letter_id, "member.restore", ids=[organizer_id], after=role)
 
 
-async def _check_owner(conn: Connection, letter: int) -> None:
-    if not await members.owners(conn, letter):
+async def _check_owner(conn: Connection, letter_id: LetterId) -> None:
+    if not await members.owners(conn, letter_id):
         raise Refused(LAST_OWNER)
 
 
-async def take_over(conn: Connection, by: int, slug: str) -> None:
+async def take_over(conn: Connection, actor_id: OrganizerId, slug: str) -> None:
     """Make an admin an owner of a letter; its members see that in its log. Raises ``NotFound``."""
     letter = await members.letter_id(conn, slug)
     if letter is None:
         raise NotFound("there is no such letter")
     await members.lock_letter(conn, letter)
-    await members.join(conn, letter, by, Role.OWNER)
-    await audit_log.write(conn, by, letter, "member.take", ids=[by], after=Role.OWNER)
+    await members.join(conn, letter, actor_id, Role.OWNER)
+    await audit_log.record(conn, actor_id, letter, "member.take", ids=[actor_id], after=Role.OWNER)
 
 
-async def set_admin(conn: Connection, by: int, organizer: int, admin: bool) -> None:
+async def set_admin(conn: Connection, actor_id: OrganizerId, organizer_id: OrganizerId, admin: bool) -> None:
     """Make an organizer an admin of the installation, or no longer one. Raises ``Refused``."""
     await members.lock_admins(conn)
-    if not await members.set_admin(conn, organizer, admin):
+    if not await members.set_admin(conn, organizer_id, admin):
         return
     await _check_admin(conn)
     words = ("", "admin") if admin else ("admin", "")
-    await audit_log.write(conn, by, None, "organizer.admin", ids=[organizer], before=words[0], after=words[1])
+    await audit_log.record(conn, actor_id, None, "organizer.admin", ids=[organizer_id], before=words[0], after=words[1])
 
 
-async def remove_organizer(conn: Connection, by: int, organizer: int) -> None:
+async def remove_organizer(conn: Connection, actor_id: OrganizerId, organizer_id: OrganizerId) -> None:
     """Delete an organizer with sessions, second factor, roles and invitations; harmless if gone. Raises ``Refused``."""
     await members.lock_admins(conn)
-    if await members.only_owner_of(conn, organizer):
+    if await members.only_owner_of(conn, organizer_id):
         raise Refused(ONLY_OWNER)
-    await _uninvite(conn, by, organizer, None)
-    row = await members.remove_organizer(conn, organizer)
+    await _uninvite(conn, actor_id, organizer_id, None)
+    row = await members.remove_organizer(conn, organizer_id)
     if row is None:
         return
     await _check_admin(conn)
-    await audit_log.write(conn, by, None, "organizer.remove", ids=[organizer], before="admin" if row["admin"] else "")
+    await audit_log.record(
+        conn, actor_id, None, "organizer.remove", ids=[organizer_id], before="admin" if row["admin"] else ""
+    )
 
 
 async def _check_admin(conn: Connection) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from petition.core.errors import Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId, OrganizerId, SessionId
 from petition.core.text_cleaning import clean, has_direction_mark, has_hidden
 
 
@@ -28,7 +29,7 @@ class Role(StrEnum):
 class Organizer:
     """Somebody who may enter the desk."""
 
-    id: int
+    id: OrganizerId
     name: str  # as colleagues see it; "" until it is given
     lang: str
     admin: bool  # of the installation
@@ -43,7 +44,7 @@ class Organizer:
 class Session:
     """One browser in which an organizer has entered."""
 
-    id: int  # names the row; opens nothing
+    id: SessionId  # names the row; opens nothing
     browser: str  # "Firefox, Linux"
     created_at: datetime
     seen_at: datetime
@@ -57,7 +58,7 @@ class Session:
 class DeskLetter:
     """A letter as the desk knows it, drafts too."""
 
-    id: int
+    id: LetterId
     slug: str
     state: str  # draft, open, closed, archived; by the database's clock
     titles: Mapping[str, str]  # language → title of the text being written
@@ -80,13 +81,13 @@ class DeskLetter:
         return lang if self.titles.get(lang) else next((each for each, title in self.titles.items() if title), lang)
 
 
-LONGEST_NAME = 80
+MAX_NAME = 80
 BAD_NAME = N_("Enter a name of up to 80 characters.")
 
 
 def checked_name(typed: str) -> str:
     """Return a name that colleagues may be shown. Raises ``Refused``."""
     called = clean(typed)
-    if not 1 <= len(called) <= LONGEST_NAME or has_hidden(called) or has_direction_mark(called):
+    if not 1 <= len(called) <= MAX_NAME or has_hidden(called) or has_direction_mark(called):
         raise Refused(BAD_NAME, "name")
     return called

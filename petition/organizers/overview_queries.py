@@ -1,13 +1,14 @@
 """All SQL of a letter's first page at the desk: what waits for somebody."""
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, OrganizerId
 
-MOST_COUNTED = 1000
+MAX_COUNTED = 1000
 
 # Of what is flagged the newest are looked at. Only of a published letter readers may see another text than is written.
 WAITING = f"""
 SELECT (SELECT count(*) FROM (
-          SELECT FROM signature s WHERE s.letter = l.id AND s.state = 'held' LIMIT {MOST_COUNTED + 1}) AS h) AS held,
+          SELECT FROM signature s WHERE s.letter = l.id AND s.state = 'held' LIMIT {MAX_COUNTED + 1}) AS h) AS held,
        f.flagged, f.reported,
        ARRAY(SELECT t.lang FROM translation t WHERE t.letter = l.id AND t.title <> '' AND t.markdown <> '') AS written,
        v.letter IS NOT NULL AND (
@@ -22,7 +23,7 @@ FROM letter l LEFT JOIN version v ON v.letter = l.id AND v.number = l.version
 CROSS JOIN LATERAL (
   SELECT count(*) AS flagged, count(*) FILTER (WHERE 'reported' = ANY(newest.flags)) AS reported
   FROM (SELECT s.flags FROM signature s WHERE s.letter = l.id AND s.flags <> '{{}}'
-        ORDER BY s.listed_at DESC, s.id DESC LIMIT {MOST_COUNTED + 1}) AS newest) AS f
+        ORDER BY s.listed_at DESC, s.id DESC LIMIT {MAX_COUNTED + 1}) AS newest) AS f
 WHERE l.id = $1
 """
 
@@ -39,16 +40,16 @@ AND state IN ('running', 'paused', 'reverting') ORDER BY id DESC LIMIT 5
 """
 
 
-async def waiting(conn: Connection, letter: int) -> Record | None:
+async def waiting(conn: Connection, letter_id: LetterId) -> Record | None:
     """Return what waits on a letter; ``MOST_COUNTED`` + 1 means "more"."""
-    return await conn.fetchrow(WAITING, letter)
+    return await conn.fetchrow(WAITING, letter_id)
 
 
-async def intakes(conn: Connection, letter: int, organizer: int) -> list[Record]:
+async def intakes(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId) -> list[Record]:
     """Return (number, state) of imports that have not ended, the newest first; of others only those under way."""
-    return await conn.fetch(INTAKES, letter, organizer)
+    return await conn.fetch(INTAKES, letter_id, organizer_id)
 
 
-async def campaigns(conn: Connection, letter: int) -> list[Record]:
+async def campaigns(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return (id, state) of campaigns that have not ended, the newest first."""
-    return await conn.fetch(CAMPAIGNS, letter)
+    return await conn.fetch(CAMPAIGNS, letter_id)

@@ -6,6 +6,7 @@ from petition.core import audit_log
 from petition.core.database import Connection
 from petition.core.errors import Refused
 from petition.core.i18n import N_
+from petition.core.ids import OrganizerId, SessionId
 from petition.organizers import factor_queries as queries
 from petition.organizers.model import Organizer
 
@@ -23,7 +24,7 @@ class Passkeys:
         self._origin = base_url
         self._host = urlsplit(base_url).hostname or "localhost"
 
-    async def ask_for_new(self, conn: Connection, organizer: Organizer, session: int, title: str) -> str:
+    async def ask_for_new(self, conn: Connection, organizer: Organizer, session_id: SessionId, title: str) -> str:
         """Return what the browser needs to make a passkey (JSON); the session's challenge waits for the answer."""
         from webauthn import generate_registration_options, options_to_json
         from webauthn.helpers.structs import PublicKeyCredentialDescriptor
@@ -36,20 +37,22 @@ class Passkeys:
             user_name=organizer.called,
             exclude_credentials=known,
         )
-        await queries.set_challenge(conn, session, options.challenge)
+        await queries.set_challenge(conn, session_id, options.challenge)
         return options_to_json(options)
 
-    async def ask_for_proof(self, conn: Connection, organizer: Organizer, session: int) -> str:
+    async def ask_for_proof(self, conn: Connection, organizer: Organizer, session_id: SessionId) -> str:
         """Return what the browser needs to show a passkey (JSON); the session's challenge waits for the answer."""
         from webauthn import generate_authentication_options, options_to_json
         from webauthn.helpers.structs import PublicKeyCredentialDescriptor
 
         known = [PublicKeyCredentialDescriptor(id=row["id"]) for row in await queries.passkeys(conn, organizer.id)]
         options = generate_authentication_options(rp_id=self._host, allow_credentials=known)
-        await queries.set_challenge(conn, session, options.challenge)
+        await queries.set_challenge(conn, session_id, options.challenge)
         return options_to_json(options)
 
-    async def add(self, conn: Connection, organizer: int, challenge: bytes | None, answer: str, browser: str) -> None:
+    async def add(
+        self, conn: Connection, organizer_id: OrganizerId, challenge: bytes | None, answer: str, browser: str
+    ) -> None:
         """Keep the passkey that the browser made for ``challenge``. Raises ``Refused``."""
         from webauthn import verify_registration_response
         from webauthn.helpers.exceptions import WebAuthnException
@@ -65,13 +68,13 @@ class Passkeys:
             raise Refused(NOT_TAKEN) from None
         if challenge is None:
             raise Refused(NOT_TAKEN)
-        await queries.lock(conn, organizer)
+        await queries.lock(conn, organizer_id)
         key = made.credential_public_key
-        if not await queries.add_passkey(conn, organizer, made.credential_id, key, made.sign_count, browser):
+        if not await queries.add_passkey(conn, organizer_id, made.credential_id, key, made.sign_count, browser):
             raise Refused(KNOWN)
-        await audit_log.write(conn, organizer, None, "factor.add", after="passkey")
+        await audit_log.record(conn, organizer_id, None, "factor.add", after="passkey")
 
-    async def prove(self, conn: Connection, organizer: int, challenge: bytes | None, answer: str) -> None:
+    async def prove(self, conn: Connection, organizer_id: OrganizerId, challenge: bytes | None, answer: str) -> None:
         """Let a passkey's answer to ``challenge`` pass. Raises ``Refused``."""
         from webauthn import verify_authentication_response
         from webauthn.helpers import parse_authentication_credential_json
@@ -79,7 +82,7 @@ class Passkeys:
 
         try:
             credential = parse_authentication_credential_json(answer)
-            known = {row["id"]: row for row in await queries.passkeys(conn, organizer)}
+            known = {row["id"]: row for row in await queries.passkeys(conn, organizer_id)}
             row = known[credential.raw_id]
             shown = verify_authentication_response(
                 credential=credential,
@@ -91,5 +94,5 @@ class Passkeys:
             )
         except (WebAuthnException, ValueError, TypeError, KeyError):
             raise Refused(NOT_TAKEN) from None
-        if challenge is None or not await queries.use_passkey(conn, organizer, row["id"], shown.new_sign_count):
+        if challenge is None or not await queries.use_passkey(conn, organizer_id, row["id"], shown.new_sign_count):
             raise Refused(NOT_TAKEN)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from petition.core.database import Connection, Record
+from petition.core.ids import InvitationId, LetterId, OrganizerId
 from petition.organizers.model import DeskLetter, Organizer, Role, Session
 
 DESK_KEY = "SELECT wrapped FROM desk_key"
@@ -170,31 +171,36 @@ async def organizer_of(conn: Connection, digest: bytes) -> Organizer | None:
     return organizer_in(row) if row else None
 
 
-async def has_entered(conn: Connection, organizer: int) -> bool:
+async def has_entered(conn: Connection, organizer_id: OrganizerId) -> bool:
     """Tell whether an organizer has ever been at the desk."""
-    return bool(await conn.fetchval(HAS_ENTERED, organizer))
+    return bool(await conn.fetchval(HAS_ENTERED, organizer_id))
 
 
-async def set_name(conn: Connection, organizer: int, name: str) -> None:
+async def set_name(conn: Connection, organizer_id: OrganizerId, name: str) -> None:
     """Keep the name that colleagues see."""
-    await conn.execute(SET_NAME, organizer, name)
+    await conn.execute(SET_NAME, organizer_id, name)
 
 
-async def set_lang(conn: Connection, organizer: int, lang: str) -> None:
+async def set_lang(conn: Connection, organizer_id: OrganizerId, lang: str) -> None:
     """Keep the language of the desk's pages."""
-    await conn.execute(SET_LANG, organizer, lang)
+    await conn.execute(SET_LANG, organizer_id, lang)
 
 
-async def set_first_lang(conn: Connection, organizer: int, lang: str) -> None:
+async def set_first_lang(conn: Connection, organizer_id: OrganizerId, lang: str) -> None:
     """Keep the language of somebody who has never been here before."""
-    await conn.execute(SET_FIRST_LANG, organizer, lang)
+    await conn.execute(SET_FIRST_LANG, organizer_id, lang)
 
 
 async def add_entry(
-    conn: Connection, digest: bytes, length: timedelta, *, organizer: int | None = None, invitation: int | None = None
+    conn: Connection,
+    digest: bytes,
+    length: timedelta,
+    *,
+    organizer_id: OrganizerId | None = None,
+    invitation_id: InvitationId | None = None,
 ) -> None:
     """Keep the digest of a one-time link of an organizer, or of an invitation, for ``length``."""
-    await conn.execute(ADD_ENTRY, digest, organizer, invitation, length)
+    await conn.execute(ADD_ENTRY, digest, organizer_id, invitation_id, length)
 
 
 async def see_entry(conn: Connection, digest: bytes) -> Record | None:
@@ -202,7 +208,7 @@ async def see_entry(conn: Connection, digest: bytes) -> Record | None:
     return await conn.fetchrow(SEE_ENTRY, digest)
 
 
-async def use_entry(conn: Connection, digest: bytes) -> tuple[int | None, int | None] | None:
+async def use_entry(conn: Connection, digest: bytes) -> tuple[OrganizerId | None, InvitationId | None] | None:
     """Use a one-time link up; return (organizer, invitation), one of them None, or None if it opens nothing.
 
     The organizer's other links stop working with it.
@@ -227,15 +233,15 @@ async def session(conn: Connection, digest: bytes) -> tuple[Organizer, Session] 
     return Organizer(row["organizer"], row["name"], row["lang"], row["admin"]), _session(row)
 
 
-async def sessions(conn: Connection, organizer: int) -> list[Session]:
+async def sessions(conn: Connection, organizer_id: OrganizerId) -> list[Session]:
     """Return where an organizer has entered, the latest seen first."""
-    return [_session(row) for row in await conn.fetch(SESSIONS, organizer)]
+    return [_session(row) for row in await conn.fetch(SESSIONS, organizer_id)]
 
 
-async def add_session(conn: Connection, number: int, digest: bytes, organizer: int, browser: str) -> None:
+async def add_session(conn: Connection, number: int, digest: bytes, organizer_id: OrganizerId, browser: str) -> None:
     """Begin a session whose second factor has not been shown yet."""
-    await conn.execute(ADD_SESSION, number, digest, organizer, browser)
-    await conn.execute(SEEN_ORGANIZER, organizer)
+    await conn.execute(ADD_SESSION, number, digest, organizer_id, browser)
+    await conn.execute(SEEN_ORGANIZER, organizer_id)
 
 
 async def renew_session(conn: Connection, number: int, digest: bytes) -> bool:
@@ -243,9 +249,9 @@ async def renew_session(conn: Connection, number: int, digest: bytes) -> bool:
     return await conn.fetchval(RENEW, number, digest) is not None
 
 
-async def rights_changed(conn: Connection, organizer: int) -> None:
+async def rights_changed(conn: Connection, organizer_id: OrganizerId) -> None:
     """Have every session of an organizer get a new cookie with the next answer."""
-    await conn.execute(RIGHTS_CHANGED, organizer)
+    await conn.execute(RIGHTS_CHANGED, organizer_id)
 
 
 async def follow_rights(conn: Connection, number: int, before: bytes, after: bytes) -> bool:
@@ -253,9 +259,9 @@ async def follow_rights(conn: Connection, number: int, before: bytes, after: byt
     return await conn.fetchval(FOLLOW_RIGHTS, number, before, after) is not None
 
 
-async def end_session(conn: Connection, organizer: int, number: int) -> bool:
+async def end_session(conn: Connection, organizer_id: OrganizerId, number: int) -> bool:
     """End one session of an organizer; tell whether there was one."""
-    return await conn.fetchval(END, organizer, number) is not None
+    return await conn.fetchval(END, organizer_id, number) is not None
 
 
 async def end_by_digest(conn: Connection, digest: bytes) -> Record | None:
@@ -263,25 +269,25 @@ async def end_by_digest(conn: Connection, digest: bytes) -> Record | None:
     return await conn.fetchrow(END_BY_DIGEST, digest)
 
 
-async def end_others(conn: Connection, organizer: int, number: int) -> list[int]:
+async def end_others(conn: Connection, organizer_id: OrganizerId, number: int) -> list[int]:
     """End every session of an organizer but one; return their ids."""
-    return [row["id"] for row in await conn.fetch(END_OTHERS, organizer, number)]
+    return [row["id"] for row in await conn.fetch(END_OTHERS, organizer_id, number)]
 
 
-async def letter(conn: Connection, slug: str, organizer: int) -> tuple[DeskLetter, Role | None] | None:
+async def letter(conn: Connection, slug: str, organizer_id: OrganizerId) -> tuple[DeskLetter, Role | None] | None:
     """Return a letter, drafts too, and the organizer's role there."""
-    row = await conn.fetchrow(LETTER, slug, organizer)
+    row = await conn.fetchrow(LETTER, slug, organizer_id)
     return (letter_in(row), Role(row["role"]) if row["role"] else None) if row else None
 
 
-async def letters(conn: Connection, organizer: int) -> list[Record]:
+async def letters(conn: Connection, organizer_id: OrganizerId) -> list[Record]:
     """Return an organizer's letters, newest first, each with role, count, and held organizations (up to 1,000)."""
-    return await conn.fetch(LETTERS, organizer)
+    return await conn.fetch(LETTERS, organizer_id)
 
 
-async def letter_counts(conn: Connection, letter: int) -> Record | None:
+async def letter_counts(conn: Connection, letter_id: LetterId) -> Record | None:
     """Return a letter's count, with how many organizations are held (up to 1,000) and how many members it has."""
-    return await conn.fetchrow(COUNTS, letter)
+    return await conn.fetchrow(COUNTS, letter_id)
 
 
 def organizer_in(row: Record) -> Organizer:

@@ -17,6 +17,7 @@ from petition.core.database import Connection
 from petition.core.encryption import Wrapper
 from petition.core.errors import Refused
 from petition.core.i18n import N_
+from petition.core.ids import OrganizerId, SessionId
 from petition.organizers import factor_queries as queries
 from petition.organizers.desk_key import DeskKey
 
@@ -28,40 +29,42 @@ NOTHING_BEGUN = N_("This took too long. Start again.")
 LAST_ONE = N_("This is your only second factor. Set up another one first.")
 
 
-async def begin_totp(conn: Connection, wrapper: Wrapper, session: int) -> None:
+async def begin_totp(conn: Connection, wrapper: Wrapper, session_id: SessionId) -> None:
     """Make the secret that a session is going to set up."""
-    await queries.set_new_secret(conn, session, wrapper.wrap(pyotp.random_base32().encode()))
+    await queries.set_new_secret(conn, session_id, wrapper.wrap(pyotp.random_base32().encode()))
 
 
-async def secret_begun(conn: Connection, wrapper: Wrapper, session: int) -> str | None:
+async def secret_begun(conn: Connection, wrapper: Wrapper, session_id: SessionId) -> str | None:
     """Return the secret that a session is setting up, for the app to read."""
-    wrapped = await queries.new_secret(conn, session)
+    wrapped = await queries.new_secret(conn, session_id)
     return wrapper.unwrap(wrapped).decode() if wrapped else None
 
 
-async def finish_totp(conn: Connection, wrapper: Wrapper, organizer: int, session: int, typed: str) -> None:
+async def finish_totp(
+    conn: Connection, wrapper: Wrapper, organizer_id: OrganizerId, session_id: SessionId, typed: str
+) -> None:
     """Make the secret the organizer's once a code shows that the app has it. Raises ``Refused``."""
-    await queries.lock(conn, organizer)
-    secret = await secret_begun(conn, wrapper, session)
+    await queries.lock(conn, organizer_id)
+    secret = await secret_begun(conn, wrapper, session_id)
     if secret is None:
         raise Refused(NOTHING_BEGUN)
     step = step_of(secret, typed)
     if step is None:
         raise Refused(WRONG_CODE, "code")
-    await queries.set_totp(conn, organizer, wrapper.wrap(secret.encode()), step)
-    await queries.set_new_secret(conn, session, None)
-    await audit_log.write(conn, organizer, None, "factor.add", after="totp")
+    await queries.set_totp(conn, organizer_id, wrapper.wrap(secret.encode()), step)
+    await queries.set_new_secret(conn, session_id, None)
+    await audit_log.record(conn, organizer_id, None, "factor.add", after="totp")
 
 
-async def prove(conn: Connection, wrapper: Wrapper, key: DeskKey, organizer: int, typed: str) -> None:
+async def prove(conn: Connection, wrapper: Wrapper, key: DeskKey, organizer_id: OrganizerId, typed: str) -> None:
     """Let a code from the app, or a recovery code, pass; each passes once. Raises ``Refused``."""
     if re.fullmatch(r"[0-9]{6}", code := re.sub(r"\s", "", typed)):
-        row = await queries.totp(conn, organizer)
+        row = await queries.totp(conn, organizer_id)
         step = step_of(wrapper.unwrap(row["wrapped_secret"]).decode(), code) if row else None
-        if step is not None and await queries.pass_step(conn, organizer, step):
+        if step is not None and await queries.pass_step(conn, organizer_id, step):
             return
-    elif await queries.use_code(conn, organizer, await key.of_code(conn, organizer, plain(typed))):
-        await audit_log.write(conn, organizer, None, "factor.recovery")
+    elif await queries.use_code(conn, organizer_id, await key.of_code(conn, organizer_id, plain(typed))):
+        await audit_log.record(conn, organizer_id, None, "factor.recovery")
         return
     raise Refused(WRONG_CODE, "code")
 
@@ -82,17 +85,17 @@ def address_for_app(secret: str, name: str, issuer: str) -> str:
     return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=issuer)
 
 
-async def new_codes(conn: Connection, key: DeskKey, organizer: int) -> list[str]:
+async def new_codes(conn: Connection, key: DeskKey, organizer_id: OrganizerId) -> list[str]:
     """Replace the recovery codes; return the new ones, which nobody can be shown again."""
     codes = [_new_code() for _ in range(RECOVERY_CODES)]
-    await queries.set_codes(conn, organizer, [await key.of_code(conn, organizer, plain(code)) for code in codes])
-    await audit_log.write(conn, organizer, None, "factor.codes")
+    await queries.set_codes(conn, organizer_id, [await key.of_code(conn, organizer_id, plain(code)) for code in codes])
+    await audit_log.record(conn, organizer_id, None, "factor.codes")
     return codes
 
 
-async def first_codes(conn: Connection, key: DeskKey, organizer: int) -> list[str]:
+async def first_codes(conn: Connection, key: DeskKey, organizer_id: OrganizerId) -> list[str]:
     """Return recovery codes for whoever has none left; nothing for the others."""
-    return [] if await queries.codes(conn, organizer) else await new_codes(conn, key, organizer)
+    return [] if await queries.codes(conn, organizer_id) else await new_codes(conn, key, organizer_id)
 
 
 def _new_code() -> str:
@@ -106,11 +109,13 @@ def plain(code: str) -> str:
     return re.sub(r"[^a-z2-7]", "", code.lower())[:40]
 
 
-async def remove(conn: Connection, organizer: int, passkey: bytes | None) -> None:
+async def remove(conn: Connection, organizer_id: OrganizerId, passkey: bytes | None) -> None:
     """Remove a passkey, or the app's codes (None); harmless if it is gone. Raises ``Refused`` if it is the last."""
-    await queries.lock(conn, organizer)
-    gone = await (queries.drop_passkey(conn, organizer, passkey) if passkey else queries.drop_totp(conn, organizer))
-    if gone and not await queries.factors(conn, organizer):
+    await queries.lock(conn, organizer_id)
+    gone = await (
+        queries.drop_passkey(conn, organizer_id, passkey) if passkey else queries.drop_totp(conn, organizer_id)
+    )
+    if gone and not await queries.factors(conn, organizer_id):
         raise Refused(LAST_ONE)
     if gone:
-        await audit_log.write(conn, organizer, None, "factor.remove", before="passkey" if passkey else "totp")
+        await audit_log.record(conn, organizer_id, None, "factor.remove", before="passkey" if passkey else "totp")

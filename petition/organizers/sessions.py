@@ -6,9 +6,10 @@ import secrets
 
 from petition.core import audit_log
 from petition.core.database import Connection
+from petition.core.ids import OrganizerId
 from petition.organizers import queries
 
-LONGEST = 7 * 24 * 3600  # seconds; what the cookie lives at most (the database decides, see ``queries.LIVE``)
+MAX_AGE = 7 * 24 * 3600  # seconds; what the cookie lives at most (the database decides, see ``queries.LIVE``)
 
 
 def new_token() -> str:
@@ -21,7 +22,7 @@ def digest_of(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def begin(conn: Connection, organizer: int, browser: str, old_token: str | None) -> str:
+async def begin(conn: Connection, organizer_id: OrganizerId, browser: str, old_token: str | None) -> str:
     """Begin a session for an organizer who came by a one-time link; return its cookie.
 
     The session that the browser had before ends: nobody's old cookie becomes somebody's new one.
@@ -29,17 +30,17 @@ async def begin(conn: Connection, organizer: int, browser: str, old_token: str |
     if old_token:
         await queries.end_by_digest(conn, digest_of(old_token))
     token, number = new_token(), secrets.randbits(63)
-    await queries.add_session(conn, number, digest_of(token), organizer, browser)
-    await audit_log.write(conn, organizer, None, "session.begin", ids=[number])
+    await queries.add_session(conn, number, digest_of(token), organizer_id, browser)
+    await audit_log.record(conn, organizer_id, None, "session.begin", ids=[number])
     return token
 
 
-async def renew(conn: Connection, organizer: int, number: int) -> str | None:
+async def renew(conn: Connection, organizer_id: OrganizerId, number: int) -> str | None:
     """Note that the second factor has been shown; return the session's new cookie, or None if it has ended."""
     token = new_token()
     if not await queries.renew_session(conn, number, digest_of(token)):
         return None
-    await audit_log.write(conn, organizer, None, "session.prove", ids=[number])
+    await audit_log.record(conn, organizer_id, None, "session.prove", ids=[number])
     return token
 
 
@@ -52,16 +53,16 @@ async def follow_rights(conn: Connection, number: int, old_token: str) -> str | 
     return token if await queries.follow_rights(conn, number, digest_of(old_token), digest_of(token)) else None
 
 
-async def end(conn: Connection, organizer: int, number: int) -> None:
+async def end(conn: Connection, organizer_id: OrganizerId, number: int) -> None:
     """End one session of an organizer; harmless if there is none."""
-    if await queries.end_session(conn, organizer, number):
-        await audit_log.write(conn, organizer, None, "session.end", ids=[number])
+    if await queries.end_session(conn, organizer_id, number):
+        await audit_log.record(conn, organizer_id, None, "session.end", ids=[number])
 
 
-async def end_others(conn: Connection, organizer: int, but: int) -> None:
+async def end_others(conn: Connection, organizer_id: OrganizerId, but: int) -> None:
     """End every other session of an organizer; harmless if there is none."""
-    if ended := await queries.end_others(conn, organizer, but):
-        await audit_log.write(conn, organizer, None, "session.end", ids=ended)
+    if ended := await queries.end_others(conn, organizer_id, but):
+        await audit_log.record(conn, organizer_id, None, "session.end", ids=ended)
 
 
 # Most particular first: everyone claims to be Mozilla, and most claim to be Chrome and Safari.

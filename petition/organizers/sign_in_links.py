@@ -10,7 +10,8 @@ from petition.core import audit_log, outbox
 from petition.core.database import Connection
 from petition.core.email_addresses import Mailbox
 from petition.core.encryption import Sealer
-from petition.core.outbox import DirectJob, DirectMail
+from petition.core.ids import OrganizerId
+from petition.core.outbox import DirectMailJob, MailContent
 from petition.organizers import queries, sessions
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import Organizer
@@ -22,10 +23,10 @@ MINUTES = 15
 async def ask(conn: Connection, key: DeskKey, sealer: Sealer, mailbox: Mailbox, lang: str) -> None:
     """Have the worker mail a link to ``mailbox``, if it is an organizer's."""
     digest = await key.of_mailbox(conn, mailbox)
-    await outbox.add_job(conn, PURPOSE, digest, sealer.seal(mailbox.address), lang)
+    await outbox.enqueue(conn, PURPOSE, digest, sealer.seal(mailbox.address), lang)
 
 
-async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
+async def write_mail(conn: Connection, job: DirectMailJob) -> MailContent | None:
     """Return the mail with a fresh link; None for an address that is no organizer's."""
     organizer = await queries.organizer_of(conn, job.digest)
     if organizer is None:
@@ -33,13 +34,13 @@ async def write_mail(conn: Connection, job: DirectJob) -> DirectMail | None:
     context = {"token": await link(conn, organizer.id), "minutes": MINUTES}
     # Whoever was let in by a command has chosen no language until the first visit; the form was read in some language.
     chosen = await queries.has_entered(conn, organizer.id)
-    return DirectMail("entry", context, lang=organizer.lang if chosen else job.lang, heeds_never=False)
+    return MailContent("entry", context, lang=organizer.lang if chosen else job.lang, heeds_never=False)
 
 
-async def link(conn: Connection, organizer: int) -> str:
+async def link(conn: Connection, organizer_id: OrganizerId) -> str:
     """Return the token of a fresh link for an organizer."""
     token = sessions.new_token()
-    await queries.add_entry(conn, sessions.digest_of(token), timedelta(minutes=MINUTES), organizer=organizer)
+    await queries.add_entry(conn, sessions.digest_of(token), timedelta(minutes=MINUTES), organizer_id=organizer_id)
     return token
 
 
@@ -52,8 +53,8 @@ async def add_organizer(
     organizer = await queries.add_organizer(conn, digest, sealer.seal(mailbox.address), lang=lang, admin=admin)
     if before is None:
         after = "admin" if admin else ""
-        await audit_log.write(conn, None, None, "organizer.add", ids=[organizer.id], after=after, command=True)
+        await audit_log.record(conn, None, None, "organizer.add", ids=[organizer.id], after=after, command=True)
     elif organizer.admin and not before.admin:
         await queries.rights_changed(conn, organizer.id)
-        await audit_log.write(conn, None, None, "organizer.admin", ids=[organizer.id], after="admin", command=True)
+        await audit_log.record(conn, None, None, "organizer.admin", ids=[organizer.id], after="admin", command=True)
     return organizer

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId
 
 HELD = """
 SELECT letter, id, private, country, visibility, signals, signed_at, listed_at FROM signature
@@ -23,16 +24,16 @@ WHERE letter = $1 AND signature = ANY($2::bigint[]) AND purpose = 'representativ
 """
 
 
-async def held(conn: Connection, letter: int) -> list[Record]:
+async def held(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return the signatures of a letter's organizations that wait, the oldest first."""
-    return await conn.fetch(HELD, letter)
+    return await conn.fetch(HELD, letter_id)
 
 
-async def approve(conn: Connection, letter: int, rows: Sequence[Sequence[object]]) -> None:
+async def approve(conn: Connection, letter_id: LetterId, rows: Sequence[Sequence[object]]) -> None:
     """Have signatures count: id, organization, and the representative's name, position, or both encrypted."""
-    await conn.execute(APPROVE, letter, *zip(*rows, strict=True))
+    await conn.execute(APPROVE, letter_id, *zip(*rows, strict=True))
 
 
-async def keep_representatives(conn: Connection, letter: int, ids: Sequence[int]) -> None:
+async def keep_representatives(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> None:
     """Keep the representatives' addresses for 30 more days, for questions about the decision."""
-    await conn.execute(KEEP_REPRESENTATIVES, letter, ids)
+    await conn.execute(KEEP_REPRESENTATIVES, letter_id, ids)

@@ -14,13 +14,14 @@ from petition.core import metrics
 from petition.core.batching import Batcher
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys
+from petition.core.ids import LetterId, SignatureId
 from petition.signatures import counting, names, queries, search_words
 from petition.signatures.flags import flags_of
 from petition.signatures.model import Kind, SignatureState, Visibility
-from petition.signatures.stored_names import NAMED, Shown, stored
+from petition.signatures.stored_names import NAMED, StoredNames, names_to_store
 
 
-class Result(StrEnum):
+class ConfirmResult(StrEnum):
     """What became of a confirmation."""
 
     CONFIRMED = "confirmed"  # now or before: twice is calm
@@ -31,11 +32,11 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ConfirmRequest:
     """Somebody showed the link or the code of a pending signature."""
 
-    letter: int
-    id: int
+    letter_id: LetterId
+    id: SignatureId
     keys: LetterKeys
 
 
@@ -43,7 +44,7 @@ class Claim:
 class Confirmation:
     """What became of one claim, and what was being signed as."""
 
-    result: Result
+    result: ConfirmResult
     kind: Kind = Kind.PERSON
 
 
@@ -52,9 +53,9 @@ class Confirming:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batcher: Batcher[Claim, Confirmation] = Batcher(self._store)
+        self._batcher: Batcher[ConfirmRequest, Confirmation] = Batcher(self._store)
 
-    async def submit(self, claim: Claim) -> Confirmation:
+    async def submit(self, claim: ConfirmRequest) -> Confirmation:
         """Confirm, once however often it is asked. Returns after the commit. Raises ``Unavailable``."""
         return await self._batcher.submit(claim)
 
@@ -62,8 +63,8 @@ class Confirming:
         """Wait until everything submitted is stored."""
         await self._batcher.drain()
 
-    async def _store(self, claims: Sequence[Claim]) -> list[Confirmation]:
-        wanted = {(claim.letter, claim.id): claim.keys for claim in claims}
+    async def _store(self, claims: Sequence[ConfirmRequest]) -> list[Confirmation]:
+        wanted = {(claim.letter_id, claim.id): claim.keys for claim in claims}
         async with self._database.transaction() as conn:
             found = await queries.lock_pending(conn, *_columns(list(wanted)))
             results = await _confirm(conn, wanted, found)
@@ -71,29 +72,29 @@ class Confirming:
             if missing:
                 for row in await queries.states(conn, *_columns(missing)):
                     results[row["letter"], row["id"]] = _as_it_stands(row)
-        gone = Confirmation(Result.GONE)
-        answers = [results.get((claim.letter, claim.id), gone) for claim in claims]
+        gone = Confirmation(ConfirmResult.GONE)
+        answers = [results.get((claim.letter_id, claim.id), gone) for claim in claims]
         for answer in answers:
             metrics.CONFIRMATIONS.labels(answer.result.value).inc()
         return answers
 
 
 async def _confirm(
-    conn: Connection, keys: dict[tuple[int, int], LetterKeys], found: Sequence[Record]
-) -> dict[tuple[int, int], Confirmation]:
+    conn: Connection, keys: dict[tuple[LetterId, SignatureId], LetterKeys], found: Sequence[Record]
+) -> dict[tuple[LetterId, SignatureId], Confirmation]:
     results = {(row["letter"], row["id"]): Confirmation(_refusal(row), Kind(row["kind"])) for row in found}
     rows = [row for row in found if row["confirmable"] and not row["barred"] and not row["stopped"]]
     if not rows:
         return results
     fields = {(row["letter"], row["id"]): keys[row["letter"], row["id"]].reveal(row["fields"]) for row in rows}
     shown = {
-        place: stored(keys[place], Kind(row["kind"]), fields[place], held=row["hold"])
+        place: names_to_store(keys[place], Kind(row["kind"]), fields[place], held=row["hold"])
         for place, row in zip(fields, rows, strict=True)
     }
     winners = await queries.add_signatures(conn, _signature_columns(rows, fields, shown))
-    results |= {(row["letter"], row["id"]): _begun(row) for row in rows}
+    results |= {(row["letter"], row["id"]): _new_result(row) for row in rows}
     if len(winners) < len(rows):
-        results |= await _of_those_before(conn, [row for row in rows if (row["letter"], row["id"]) not in winners])
+        results |= await _existing_results(conn, [row for row in rows if (row["letter"], row["id"]) not in winners])
     won = [row for row in rows if (row["letter"], row["id"]) in winners]
     if won:
         await queries.drop_pending(conn, *_columns([(row["letter"], row["id"]) for row in won]))
@@ -103,11 +104,11 @@ async def _confirm(
     return results
 
 
-def _refusal(row: Record) -> Result:
+def _refusal(row: Record) -> ConfirmResult:
     """Return why a pending row is not confirmed, if it is not."""
     if row["barred"]:
-        return Result.REMOVED
-    return Result.STOPPED if row["stopped"] and row["confirmable"] else Result.GONE
+        return ConfirmResult.REMOVED
+    return ConfirmResult.STOPPED if row["stopped"] and row["confirmable"] else ConfirmResult.GONE
 
 
 def _is_held(row: Record) -> bool:
@@ -115,7 +116,9 @@ def _is_held(row: Record) -> bool:
 
 
 def _signature_columns(
-    rows: Sequence[Record], fields: dict[tuple[int, int], dict[str, str]], shown: dict[tuple[int, int], Shown]
+    rows: Sequence[Record],
+    fields: dict[tuple[LetterId, SignatureId], dict[str, str]],
+    shown: dict[tuple[LetterId, SignatureId], StoredNames],
 ) -> list[tuple[Any, ...]]:
     lines = []
     for row in rows:
@@ -141,7 +144,7 @@ def _flags(row: Record, fields: dict[str, str]) -> str:
 
 
 async def _keep_contacts(
-    conn: Connection, won: Sequence[Record], fields: dict[tuple[int, int], dict[str, str]]
+    conn: Connection, won: Sequence[Record], fields: dict[tuple[LetterId, SignatureId], dict[str, str]]
 ) -> None:
     """Keep the sealed address where updates were asked for, and an organization's representative's."""
     kept = []
@@ -154,14 +157,18 @@ async def _keep_contacts(
         await queries.add_contacts(conn, list(zip(*kept, strict=True)))
 
 
-async def _remember_words(conn: Connection, won: Sequence[Record], shown: dict[tuple[int, int], Shown]) -> None:
+async def _remember_words(
+    conn: Connection, won: Sequence[Record], shown: dict[tuple[LetterId, SignatureId], StoredNames]
+) -> None:
     keys = [(row["letter"], shown[row["letter"], row["id"]].name_key) for row in won]
     await search_words.remember(
         conn, [(letter, Kind.PERSON, word) for letter, key in keys if key for word in names.words(key)]
     )
 
 
-async def _count(conn: Connection, won: Sequence[Record], fields: dict[tuple[int, int], dict[str, str]]) -> None:
+async def _count(
+    conn: Connection, won: Sequence[Record], fields: dict[tuple[LetterId, SignatureId], dict[str, str]]
+) -> None:
     people: dict[int, int] = defaultdict(int)
     hidden: dict[int, int] = defaultdict(int)
     for row in won:
@@ -174,7 +181,9 @@ async def _count(conn: Connection, won: Sequence[Record], fields: dict[tuple[int
         await counting.move_counts(conn, [(letter, n, 0, hidden[letter], 0) for letter, n in people.items()])
 
 
-async def _of_those_before(conn: Connection, lost: Sequence[Record]) -> dict[tuple[int, int], Confirmation]:
+async def _existing_results(
+    conn: Connection, lost: Sequence[Record]
+) -> dict[tuple[LetterId, SignatureId], Confirmation]:
     """Answer each who was not the first of a mailbox as the first one stands: it is the same mailed person."""
     mailboxes = list(zip(*((row["letter"], row["kind"], row["digest"]) for row in lost), strict=True))
     first = {(row["letter"], row["kind"], row["digest"]): row for row in await queries.first_ones(conn, mailboxes)}
@@ -185,14 +194,14 @@ async def _of_those_before(conn: Connection, lost: Sequence[Record]) -> dict[tup
     }
 
 
-def _begun(row: Record) -> Confirmation:
+def _new_result(row: Record) -> Confirmation:
     """Return what becomes of a signature that is confirmed now."""
-    return Confirmation(Result.HELD if _is_held(row) else Result.CONFIRMED, Kind(row["kind"]))
+    return Confirmation(ConfirmResult.HELD if _is_held(row) else ConfirmResult.CONFIRMED, Kind(row["kind"]))
 
 
 def _as_it_stands(row: Record) -> Confirmation:
-    results = {SignatureState.HELD: Result.HELD, SignatureState.REMOVED: Result.REMOVED}
-    return Confirmation(results.get(SignatureState(row["state"]), Result.CONFIRMED), Kind(row["kind"]))
+    results = {SignatureState.HELD: ConfirmResult.HELD, SignatureState.REMOVED: ConfirmResult.REMOVED}
+    return Confirmation(results.get(SignatureState(row["state"]), ConfirmResult.CONFIRMED), Kind(row["kind"]))
 
 
 def _columns(places: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:

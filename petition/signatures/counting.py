@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, OrganizationId, PartnerId
 from petition.signatures import counting
 from petition.signatures.model import Counts, Kind
 from petition.signatures.signals import PARTNER
@@ -73,31 +74,31 @@ async def move_partners(conn: Connection, moves: Iterable[tuple[int, int | None,
         await conn.execute(MOVE_PARTNERS, *zip(*rows, strict=True))
 
 
-def partner_of(row: Record) -> int | None:
+def partner_of(row: Record) -> PartnerId | None:
     """Return by which partner a row with ``signals`` and ``letter`` came."""
     partner = (row["signals"] or {}).get(PARTNER)
-    return partner if isinstance(partner, int) else None
+    return PartnerId(partner) if isinstance(partner, int) else None
 
 
-async def count_from_rows(conn: Connection, letter: int) -> Record:
+async def count_from_rows(conn: Connection, letter_id: LetterId) -> Record:
     """Return people, organizations, hidden and imported as the rows have them."""
-    row = await conn.fetchrow(COUNT_FROM_ROWS, letter)
+    row = await conn.fetchrow(COUNT_FROM_ROWS, letter_id)
     if row is None:
         raise LookupError("an aggregate has always one row")
     return row
 
 
-async def move_revision(conn: Connection, letter: int) -> None:
+async def move_revision(conn: Connection, letter_id: LetterId) -> None:
     """Have kept pages of the letter made anew."""
-    await conn.execute(MOVE_REVISION, letter)
+    await conn.execute(MOVE_REVISION, letter_id)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EntryChange:
     """How the entries of a list changed between two looks at what ``shown`` returns."""
 
-    before: Mapping[int, bool]
-    after: Mapping[int, bool]
+    before: Mapping[OrganizationId, bool]
+    after: Mapping[OrganizationId, bool]
 
     @property
     def entries(self) -> int:
@@ -110,7 +111,7 @@ class Change:
         return sum(self.after.values()) - sum(self.before.values())
 
 
-async def counts_from_rows(conn: Connection, letter: int) -> Counts:
+async def counts_from_rows(conn: Connection, letter_id: LetterId) -> Counts:
     """Return the count made anew from the rows: what the kept one must always equal."""
-    row = await counting.count_from_rows(conn, letter)
+    row = await counting.count_from_rows(conn, letter_id)
     return Counts(row["people"], row["organizations"], row["hidden"], row["imported"])

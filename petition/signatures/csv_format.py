@@ -20,7 +20,7 @@ from petition.signatures.model import Kind, Visibility
 
 COLUMNS = ("kind", "name", "name_ru", "email", "affiliation", "city", "country", "signed_at", "visibility")
 
-MOST_COUNTRIES = 10_000  # as people wrote them, remembered while a file is read
+MAX_COUNTRIES = 10_000  # as people wrote them, remembered while a file is read
 
 NOT_UTF8 = N_("This row is not in UTF-8.")
 NULL = N_("This row contains a null character.")
@@ -157,7 +157,7 @@ class Reading:
     def country(self, cell: str) -> str | None:
         """Return a country's code; None if there is none of this name."""
         if cell not in self.countries:
-            if len(self.countries) > MOST_COUNTRIES:
+            if len(self.countries) > MAX_COUNTRIES:
                 self.countries.clear()
             self.countries[cell] = countries.match(cell, self.languages)
         return self.countries[cell]

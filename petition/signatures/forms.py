@@ -18,7 +18,7 @@ WHOSE_NAME = N_("Choose who may see the name.")
 AGREE = N_("We need your consent: without it we may not keep anything.")
 WEBSITE = N_("This is not a web address. It should look like https://example.org.")
 
-MOST_WEBSITE = 200  # characters
+MAX_WEBSITE = 200  # characters
 
 # Everything each form may hold, in the order in which it stands there and errors are told.
 FIELDS = {
@@ -32,7 +32,7 @@ BOXES = ("updates", "consent")
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class SignForm:
     """A form without errors."""
 
     kind: Kind
@@ -58,16 +58,18 @@ def is_ticked(form: Mapping[str, str], key: str) -> bool:
     return form.get(key, "").strip().lower() not in {"", "0", "no", "off", "false"}
 
 
-def read(form: Mapping[str, str], languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES) -> Draft | dict[str, str]:
+def read(
+    form: Mapping[str, str], languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES
+) -> SignForm | dict[str, str]:
     """Return a ``Draft``, or the errors: field → message for the catalogues, in the order of the fields.
 
     ``languages`` are those in which countries are known.
     """
-    reader = _Reader(form, languages)
+    reader = _FormReader(form, languages)
     return reader.organization() if kind_of(form) is Kind.ORGANIZATION else reader.person()
 
 
-class _Reader:
+class _FormReader:
     """Reads one form, collecting errors."""
 
     def __init__(self, form: Mapping[str, str], languages: tuple[str, ...]) -> None:
@@ -76,7 +78,7 @@ class _Reader:
         self._errors: dict[str, str] = {}
         self._fields: dict[str, str] = {}
 
-    def person(self) -> Draft | dict[str, str]:
+    def person(self) -> SignForm | dict[str, str]:
         visibility = self._visibility(tuple(Visibility))
         if visibility is not Visibility.COUNTED:
             # "Nobody" is a promise: then what tells who it was is not even looked at, much less written down.
@@ -86,7 +88,7 @@ class _Reader:
         self._country()
         return self._finish(Kind.PERSON, self._rest(), visibility, [self._fields.get("name", "")])
 
-    def organization(self) -> Draft | dict[str, str]:
+    def organization(self) -> SignForm | dict[str, str]:
         both = {key: self._cleaned(key) for key in ("organization_en", "organization_ru")}
         if not any(both.values()):
             self._check("organization_en", names.problem_of_organization(""))
@@ -104,12 +106,12 @@ class _Reader:
 
     def _finish(
         self, kind: Kind, mailbox: Mailbox | None, visibility: Visibility | None, all_names: list[str]
-    ) -> Draft | dict[str, str]:
+    ) -> SignForm | dict[str, str]:
         if self._errors or mailbox is None or visibility is None:
             return {key: self._errors[key] for key in FIELDS[kind] if key in self._errors}
         fields = {key: value for key, value in self._fields.items() if value}
         found = signals.signals_of(kind, filter(None, all_names), mailbox, fields.get("website"))
-        return Draft(kind, mailbox, visibility, fields, found)
+        return SignForm(kind, mailbox, visibility, fields, found)
 
     def _cleaned(self, key: str) -> str:
         return names.clean(self._form.get(key, ""))
@@ -170,7 +172,7 @@ def website_of(typed: str) -> str | None:
     Only what a reader would see is one: no name or password in front of the host, nothing hidden, no space.
     """
     text = typed if "://" in typed else f"https://{typed}"
-    if len(text) > MOST_WEBSITE or has_hidden(text) or has_direction_mark(text) or any(c.isspace() for c in text):
+    if len(text) > MAX_WEBSITE or has_hidden(text) or has_direction_mark(text) or any(c.isspace() for c in text):
         return None
     try:
         parts = urlsplit(text)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId
 
 BEST = 200  # rows a search returns
-MOST_REPRESENTATIVES = 50  # named under one organization
+MAX_REPRESENTATIVES = 50  # named under one organization
 
 _SHOWN = "state = 'confirmed' AND visibility = 'public' AND kind = 'person'"
 _PERSON = "id, listed_at, name, affiliation, city, country"
@@ -17,7 +18,7 @@ SELECT o.id, o.listed_at, o.name_en, o.name_ru, o.website, o.name_key, ARRAY(
   SELECT s.name FROM signature s
   WHERE s.letter = o.letter AND s.organization = o.id
     AND s.state = 'confirmed' AND s.visibility = 'public' AND s.name IS NOT NULL
-  ORDER BY s.listed_at, s.id LIMIT {MOST_REPRESENTATIVES}
+  ORDER BY s.listed_at, s.id LIMIT {MAX_REPRESENTATIVES}
 ) AS representatives
 FROM organization o
 WHERE o.letter = $1 AND o.merged_into IS NULL AND EXISTS (
@@ -76,16 +77,18 @@ WALK_ORGANIZATIONS = f"""
 """
 
 
-async def page_of_people(conn: Connection, letter: int, before: tuple[datetime, int], limit: int) -> list[Record]:
+async def page_of_people(
+    conn: Connection, letter_id: LetterId, before: tuple[datetime, int], limit: int
+) -> list[Record]:
     """Return the people listed before (time, id), newest first."""
-    return await conn.fetch(PAGE_OF_PEOPLE, letter, *before, limit)
+    return await conn.fetch(PAGE_OF_PEOPLE, letter_id, *before, limit)
 
 
 async def page_of_organizations(
-    conn: Connection, letter: int, before: tuple[datetime, int], limit: int
+    conn: Connection, letter_id: LetterId, before: tuple[datetime, int], limit: int
 ) -> list[Record]:
     """Return the organizations listed before (time, id), newest first."""
-    return await conn.fetch(PAGE_OF_ORGANIZATIONS, letter, *before, limit)
+    return await conn.fetch(PAGE_OF_ORGANIZATIONS, letter_id, *before, limit)
 
 
 async def gather_people(conn: Connection, words: str) -> list[Record]:
@@ -94,16 +97,16 @@ async def gather_people(conn: Connection, words: str) -> list[Record]:
 
 
 async def walk_people(
-    conn: Connection, letter: int, most: int, words: str | None, patterns: Sequence[str] | None
+    conn: Connection, letter_id: LetterId, most: int, words: str | None, patterns: Sequence[str] | None
 ) -> list[Record]:
     """Return the newest people who have the words (as ``tsquery``) and fit all the patterns (as for ``LIKE``, a space
     before and behind each word), looking at the newest ``most`` only."""
-    return await conn.fetch(WALK_PEOPLE, letter, words, most, patterns)
+    return await conn.fetch(WALK_PEOPLE, letter_id, words, most, patterns)
 
 
-async def walk_organizations(conn: Connection, letter: int, words: str) -> list[Record]:
+async def walk_organizations(conn: Connection, letter_id: LetterId, words: str) -> list[Record]:
     """Return the newest organizations that have the words in their names."""
-    return await conn.fetch(WALK_ORGANIZATIONS, letter, words)
+    return await conn.fetch(WALK_ORGANIZATIONS, letter_id, words)
 
 
 async def use_index_of_words(conn: Connection) -> None:

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 MAXIMUM = 200  # characters, after cleaning
-LONGEST_WORD = 100  # characters of a search key's word: 400 bytes at most, where PostgreSQL's indexes take 2,000
+MAX_WORD = 100  # characters of a search key's word: 400 bytes at most, where PostgreSQL's indexes take 2,000
 
 MISSING_PERSON = N_("Enter your name.")
 MISSING_ORGANIZATION = N_("Enter the organization’s name, in English or Russian.")
@@ -116,10 +116,10 @@ def fold(name: str) -> str:
     """
     if _SIMPLE.fullmatch(name):
         text = _INNER_APOSTROPHE.sub("", name.lower().replace("ё", "е"))
-        return " ".join(word[:LONGEST_WORD] for word in _SIMPLE_WORD.findall(text))
+        return " ".join(word[:MAX_WORD] for word in _SIMPLE_WORD.findall(text))
     text = _INNER_APOSTROPHE.sub("", _plain(name))
     found = "".join(each if _in_word(each) else " " for each in text).split()
-    return " ".join(word[:LONGEST_WORD] for word in found)
+    return " ".join(word[:MAX_WORD] for word in found)
 
 
 def words(key: str) -> tuple[str, ...]:

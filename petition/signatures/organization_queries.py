@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, OrganizationId
 
 # Two who bring the same organization at once must not both find that it is not there yet. (The number is "orgn".)
 LOCK_ORGANIZATIONS = "SELECT pg_advisory_xact_lock(1869768558, $1)"
@@ -51,46 +52,46 @@ NAME_KEYS = "SELECT DISTINCT name_key FROM organization WHERE letter = $1 AND id
 NOW = "SELECT now()"
 
 
-async def lock(conn: Connection, letter: int) -> None:
+async def lock(conn: Connection, letter_id: LetterId) -> None:
     """Let nobody else look for organizations of this letter until the transaction ends."""
-    await conn.execute(LOCK_ORGANIZATIONS, letter, timeout=600)
+    await conn.execute(LOCK_ORGANIZATIONS, letter_id, timeout=600)
 
 
-async def find(conn: Connection, letter: int, keys: Sequence[str]) -> list[Record]:
+async def find(conn: Connection, letter_id: LetterId, keys: Sequence[str]) -> list[Record]:
     """Return organizations that have one of the folded names, the oldest first."""
-    return await conn.fetch(FIND_ORGANIZATIONS, letter, keys, timeout=600)
+    return await conn.fetch(FIND_ORGANIZATIONS, letter_id, keys, timeout=600)
 
 
-async def add(conn: Connection, letter: int, rows: Sequence[Sequence[object]]) -> None:
+async def add(conn: Connection, letter_id: LetterId, rows: Sequence[Sequence[object]]) -> None:
     """Add organizations: listed_at, id, name_en, name_ru, website, key_en, key_ru, name_key."""
-    await conn.execute(ADD_ORGANIZATIONS, letter, *zip(*rows, strict=True), timeout=600)
+    await conn.execute(ADD_ORGANIZATIONS, letter_id, *zip(*rows, strict=True), timeout=600)
 
 
-async def complete(conn: Connection, letter: int, rows: Sequence[Sequence[object]]) -> None:
+async def complete(conn: Connection, letter_id: LetterId, rows: Sequence[Sequence[object]]) -> None:
     """Write what was missing: id, name_en, name_ru, website, key_en, key_ru, name_key."""
-    await conn.execute(COMPLETE_ORGANIZATIONS, letter, *zip(*rows, strict=True), timeout=600)
+    await conn.execute(COMPLETE_ORGANIZATIONS, letter_id, *zip(*rows, strict=True), timeout=600)
 
 
-async def list_now(conn: Connection, letter: int, rows: Sequence[Sequence[object]]) -> None:
+async def list_now(conn: Connection, letter_id: LetterId, rows: Sequence[Sequence[object]]) -> None:
     """Say since when organizations are listed: id, listed_at."""
-    await conn.execute(LIST_ORGANIZATIONS_NOW, letter, *zip(*rows, strict=True), timeout=600)
+    await conn.execute(LIST_ORGANIZATIONS_NOW, letter_id, *zip(*rows, strict=True), timeout=600)
 
 
-async def shown(conn: Connection, letter: int, organizations: Sequence[int]) -> dict[int, bool]:
+async def shown(conn: Connection, letter_id: LetterId, organizations: Sequence[int]) -> dict[OrganizationId, bool]:
     """Return those with a confirmed signature, and whether one of these was imported."""
-    rows = await conn.fetch(SHOWN_ORGANIZATIONS, letter, organizations, timeout=600)
+    rows = await conn.fetch(SHOWN_ORGANIZATIONS, letter_id, organizations, timeout=600)
     return {row["id"]: row["imported"] for row in rows}
 
 
-async def drop_unused(conn: Connection, letter: int, organizations: Sequence[int]) -> None:
+async def drop_unused(conn: Connection, letter_id: LetterId, organizations: Sequence[int]) -> None:
     """Delete those that no signature points to, and what was merged into them."""
     if organizations:
-        await conn.execute(DROP_UNUSED, letter, organizations, timeout=600)
+        await conn.execute(DROP_UNUSED, letter_id, organizations, timeout=600)
 
 
-async def name_keys(conn: Connection, letter: int, organizations: Sequence[int]) -> list[str]:
+async def name_keys(conn: Connection, letter_id: LetterId, organizations: Sequence[int]) -> list[str]:
     """Return the folded words of organizations' names."""
-    return [row["name_key"] for row in await conn.fetch(NAME_KEYS, letter, organizations, timeout=600)]
+    return [row["name_key"] for row in await conn.fetch(NAME_KEYS, letter_id, organizations, timeout=600)]
 
 
 async def now(conn: Connection) -> datetime:

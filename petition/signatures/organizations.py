@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, OrganizationId
 from petition.signatures import names
 from petition.signatures import organization_queries as queries
 from petition.signatures.model import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class OrganizationNames:
     """An organization as somebody names it; at least one name is there."""
 
     name_en: str | None
@@ -26,8 +27,8 @@ class Named:
 
 
 @dataclass(slots=True)
-class _Record:
-    id: int
+class _Entry:
+    id: OrganizationId
     name_en: str | None
     name_ru: str | None
     website: str | None
@@ -52,20 +53,20 @@ class _Record:
 
 
 @dataclass(slots=True)
-class Directory:
+class OrganizationDirectory:
     """The organizations of one letter that some names lead to. Nothing is written before ``write``."""
 
-    letter: int
-    _by_key: dict[str, _Record] = field(default_factory=dict)
-    _placed: dict[int, tuple[_Record, datetime]] = field(default_factory=dict)
+    letter_id: LetterId
+    _by_key: dict[str, _Entry] = field(default_factory=dict)
+    _placed: dict[OrganizationId, tuple[_Entry, datetime]] = field(default_factory=dict)
 
-    def know(self, row: Record) -> None:
+    def add_known(self, row: Record) -> None:
         """Take in an organization that is there. Of several with one name, the first is the one it leads to."""
-        record = _Record(row["id"], row["name_en"], row["name_ru"], row["website"], merged=row["merged"])
+        record = _Entry(row["id"], row["name_en"], row["name_ru"], row["website"], merged=row["merged"])
         for key in filter(None, (row["key_en"], row["key_ru"])):
             self._by_key.setdefault(key, record)
 
-    def place(self, named: Named, listed_at: datetime) -> int:
+    def find_or_create(self, named: OrganizationNames, listed_at: datetime) -> OrganizationId:
         """Return the id of the organization ``named``, a new one's if it is not there.
 
         A name or a website that it lacks is added to it. Where the two names lead to two organizations it is the
@@ -74,7 +75,9 @@ class Directory:
         known = {id(record): record for key in named.keys if (record := self._by_key.get(key))}
         record = next(iter(known.values()), None)
         if record is None:
-            record = _Record(secrets.randbits(63), named.name_en, named.name_ru, named.website, listed_at)
+            record = _Entry(
+                OrganizationId(secrets.randbits(63)), named.name_en, named.name_ru, named.website, listed_at
+            )
         elif len(known) == 1 and not record.merged:
             self._complete(record, named)
         for key in named.keys:
@@ -83,7 +86,7 @@ class Directory:
         return record.id
 
     @property
-    def placed(self) -> list[int]:
+    def placed(self) -> list[OrganizationId]:
         """Return the ids of all that were placed."""
         return list(self._placed)
 
@@ -100,17 +103,17 @@ class Directory:
         ]
         for write, rows in ((queries.add, new), (queries.complete, completed), (queries.list_now, again)):
             if rows:
-                await write(conn, self.letter, rows)
+                await write(conn, self.letter_id, rows)
 
-    async def words(self, conn: Connection, shown: Container[int]) -> list[tuple[int, Kind, str]]:
+    async def words(self, conn: Connection, shown: Container[OrganizationId]) -> list[tuple[LetterId, Kind, str]]:
         """Return the words under which those placed are found that are among ``shown`` now.
 
         Call it after ``write``: whoever was led there by a name that was merged into another knows only that name.
         """
-        keys = await queries.name_keys(conn, self.letter, [each for each in self._placed if each in shown])
-        return [(self.letter, Kind.ORGANIZATION, word) for key in keys for word in names.words(key)]
+        keys = await queries.name_keys(conn, self.letter_id, [each for each in self._placed if each in shown])
+        return [(self.letter_id, Kind.ORGANIZATION, word) for key in keys for word in names.words(key)]
 
-    def _complete(self, record: _Record, named: Named) -> None:
+    def _complete(self, record: _Entry, named: OrganizationNames) -> None:
         if not record.name_en and named.name_en and names.organization_key(named.name_en) != record.key_ru:
             record.name_en, record.completed = named.name_en, True
         if not record.name_ru and named.name_ru and names.organization_key(named.name_ru) != record.key_en:
@@ -119,10 +122,12 @@ class Directory:
             record.website, record.completed = named.website, True
 
 
-async def directory(conn: Connection, letter: int, wanted: Sequence[Named]) -> Directory:
+async def directory(
+    conn: Connection, letter_id: LetterId, wanted: Sequence[OrganizationNames]
+) -> OrganizationDirectory:
     """Return the directory for ``wanted``. Nobody else is given this letter's until the transaction ends."""
-    await queries.lock(conn, letter)
-    found = Directory(letter)
-    for row in await queries.find(conn, letter, sorted({key for named in wanted for key in named.keys})):
-        found.know(row)
+    await queries.lock(conn, letter_id)
+    found = OrganizationDirectory(letter_id)
+    for row in await queries.find(conn, letter_id, sorted({key for named in wanted for key in named.keys})):
+        found.add_known(row)
     return found

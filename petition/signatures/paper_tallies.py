@@ -13,6 +13,7 @@ from petition.core.audit_log import TOO_LATE, Whose
 from petition.core.database import Connection
 from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
+from petition.core.ids import LetterId, TallyId
 from petition.core.text_cleaning import clean, is_blank
 from petition.letters.model import Tally
 from petition.letters.queries import tally_in
@@ -20,8 +21,8 @@ from petition.signatures import counting, names
 from petition.signatures import paper_tally_queries as queries
 from petition.signatures.counting import move_counts
 
-MOST_PEOPLE = 100_000_000
-LONGEST_SOURCE = 200  # characters
+MAX_PEOPLE = 100_000_000
+MAX_SOURCE = 200  # characters
 
 NO_NUMBER = N_("Enter how many people signed, as a number.")
 NO_DATE = N_("Choose the day they were counted: today or earlier.")
@@ -30,10 +31,10 @@ LONG_SOURCE = N_("Too long: use at most 200 characters.")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RecordedTally:
     """A tally as organizers see it."""
 
-    id: int
+    id: TallyId
     tally: Tally
     who: str | None
     at: datetime
@@ -41,18 +42,18 @@ class Kept:
     corrected: bool  # another one stands in its place
 
 
-async def all_of(conn: Connection, letter: int) -> list[Kept]:
+async def all_of(conn: Connection, letter_id: LetterId) -> list[RecordedTally]:
     """Return every tally of a letter, the newest first, those that were taken back too."""
     return [
-        Kept(row["id"], tally_in(row), row["who"], row["at"], row["ended_at"], row["corrected"])
-        for row in await queries.every(conn, letter)
+        RecordedTally(row["id"], tally_in(row), row["who"], row["at"], row["ended_at"], row["corrected"])
+        for row in await queries.every(conn, letter_id)
     ]
 
 
 def tally_of(form: Mapping[str, str], languages: Sequence[str], today: date) -> Tally:
     """Return what a form tells. Raises ``Refused``."""
     number = "".join(form.get("people", "").split()).replace(",", "")
-    if not (number.isascii() and number.isdecimal() and len(number) < 12 and 0 < int(number) <= MOST_PEOPLE):
+    if not (number.isascii() and number.isdecimal() and len(number) < 12 and 0 < int(number) <= MAX_PEOPLE):
         raise Refused(NO_NUMBER, "people")
     try:
         day = date.fromisoformat(form.get("counted_on", ""))
@@ -68,71 +69,73 @@ def tally_of(form: Mapping[str, str], languages: Sequence[str], today: date) -> 
 
 def _source(form: Mapping[str, str], lang: str) -> str:
     text = clean(form.get(f"source_{lang}", ""))
-    if len(text) > LONGEST_SOURCE:
+    if len(text) > MAX_SOURCE:
         raise Refused(LONG_SOURCE, f"source_{lang}")
     if problem := names.problem_of_detail(text):
         raise Refused(problem, f"source_{lang}")
     return "" if is_blank(text) else text
 
 
-async def add(conn: Connection, whose: Whose, tally: Tally) -> int:
+async def add(conn: Connection, whose: Whose, tally: Tally) -> TallyId:
     """Count people who signed elsewhere; return the tally's id."""
-    added = await queries.add(conn, whose.letter, tally.people, tally.counted_on, tally.source, whose.organizer)
-    await audit_log.write(conn, whose.organizer, whose.letter, "tally.add", ids=[added], after=f"people:{tally.people}")
-    await _count(conn, whose.letter, tally.people)
+    added = await queries.add(conn, whose.letter_id, tally.people, tally.counted_on, tally.source, whose.organizer_id)
+    await audit_log.record(
+        conn, whose.organizer_id, whose.letter_id, "tally.add", ids=[added], after=f"people:{tally.people}"
+    )
+    await _count(conn, whose.letter_id, tally.people)
     return added
 
 
-async def correct(conn: Connection, whose: Whose, replaced: int, tally: Tally) -> int:
+async def correct(conn: Connection, whose: Whose, replaced: TallyId, tally: Tally) -> TallyId:
     """Put another tally in the place of one that stands; return the new one's id. Raises ``Refused``, ``NotFound``."""
-    before = await _one(conn, whose.letter, replaced)
-    if not await queries.end(conn, whose.letter, replaced):
+    before = await _one(conn, whose.letter_id, replaced)
+    if not await queries.end(conn, whose.letter_id, replaced):
         raise Refused(TOO_LATE)
     added = await queries.add(
-        conn, whose.letter, tally.people, tally.counted_on, tally.source, whose.organizer, replaced
+        conn, whose.letter_id, tally.people, tally.counted_on, tally.source, whose.organizer_id, replaced
     )
-    await audit_log.write(
-        *(conn, whose.organizer, whose.letter, "tally.correct"),
+    await audit_log.record(
+        *(conn, whose.organizer_id, whose.letter_id, "tally.correct"),
         ids=[replaced, added],
         before=f"people:{before.people}",
         after=f"people:{tally.people}",
     )
-    await _count(conn, whose.letter, tally.people - before.people)
+    await _count(conn, whose.letter_id, tally.people - before.people)
     return added
 
 
-async def undo(conn: Connection, whose: Whose, tally: int) -> None:
+async def undo(conn: Connection, whose: Whose, tally_id: TallyId) -> None:
     """Take a tally back. Raises ``Refused`` the second time, ``NotFound``."""
-    await _turn(conn, whose, tally, "tally.undo")
+    await _turn(conn, whose, tally_id, "tally.undo")
 
 
-async def redo(conn: Connection, whose: Whose, tally: int) -> None:
+async def redo(conn: Connection, whose: Whose, tally_id: TallyId) -> None:
     """Bring a tally back that was taken back and not corrected. Raises ``Refused`` the second time, ``NotFound``."""
-    await _turn(conn, whose, tally, "tally.redo")
+    await _turn(conn, whose, tally_id, "tally.redo")
 
 
-async def _turn(conn: Connection, whose: Whose, tally: int, act: str) -> None:
-    one = await _one(conn, whose.letter, tally)
+async def _turn(conn: Connection, whose: Whose, tally_id: TallyId, act: str) -> None:
+    one = await _one(conn, whose.letter_id, tally_id)
     ends = act == "tally.undo"
-    if not await (queries.end if ends else queries.stand_again)(conn, whose.letter, tally):
+    if not await (queries.end if ends else queries.stand_again)(conn, whose.letter_id, tally_id):
         raise Refused(TOO_LATE)
     number = f"people:{one.people}"
-    await audit_log.write(
-        *(conn, whose.organizer, whose.letter, act),
-        ids=[tally],
+    await audit_log.record(
+        *(conn, whose.organizer_id, whose.letter_id, act),
+        ids=[tally_id],
         before=number if ends else "",
         after="" if ends else number,
     )
-    await _count(conn, whose.letter, -one.people if ends else one.people)
+    await _count(conn, whose.letter_id, -one.people if ends else one.people)
 
 
-async def _one(conn: Connection, letter: int, tally: int) -> Tally:
-    row = await queries.one(conn, letter, tally)
+async def _one(conn: Connection, letter_id: LetterId, tally_id: TallyId) -> Tally:
+    row = await queries.one(conn, letter_id, tally_id)
     if row is None:
         raise NotFound("there is no such tally")
     return tally_in(row)
 
 
-async def _count(conn: Connection, letter: int, people: int) -> None:
-    await counting.move_revision(conn, letter)
-    await move_counts(conn, [(letter, people, 0, 0, people)])
+async def _count(conn: Connection, letter_id: LetterId, people: int) -> None:
+    await counting.move_revision(conn, letter_id)
+    await move_counts(conn, [(letter_id, people, 0, 0, people)])

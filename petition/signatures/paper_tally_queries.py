@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, OrganizerId, TallyId
 
 EVERY = """
 SELECT t.*, coalesce(nullif(o.name, ''), '#' || o.id) AS who,
@@ -26,35 +27,35 @@ UPDATE tally t SET ended_at = NULL WHERE t.letter = $1 AND t.id = $2 AND t.ended
 """
 
 
-async def every(conn: Connection, letter: int) -> list[Record]:
+async def every(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return the newest 200 tallies of a letter."""
-    return await conn.fetch(EVERY, letter)
+    return await conn.fetch(EVERY, letter_id)
 
 
-async def one(conn: Connection, letter: int, tally: int) -> Record | None:
+async def one(conn: Connection, letter_id: LetterId, tally_id: TallyId) -> Record | None:
     """Return one tally."""
-    return await conn.fetchrow(ONE, letter, tally)
+    return await conn.fetchrow(ONE, letter_id, tally_id)
 
 
 async def add(
     conn: Connection,
-    letter: int,
+    letter_id: LetterId,
     people: int,
     counted_on: date,
     source: Mapping[str, str],
-    organizer: int,
-    replaces: int | None = None,
-) -> int:
+    organizer_id: OrganizerId,
+    replaces: TallyId | None = None,
+) -> TallyId:
     """Add a tally; return its id."""
-    added: int = await conn.fetchval(ADD, letter, people, counted_on, dict(source), organizer, replaces)
+    added: TallyId = await conn.fetchval(ADD, letter_id, people, counted_on, dict(source), organizer_id, replaces)
     return added
 
 
-async def end(conn: Connection, letter: int, tally: int) -> bool:
+async def end(conn: Connection, letter_id: LetterId, tally_id: TallyId) -> bool:
     """Say that a tally stands no more; tell whether it did."""
-    return (await conn.execute(END, letter, tally)).endswith(" 1")
+    return (await conn.execute(END, letter_id, tally_id)).endswith(" 1")
 
 
-async def stand_again(conn: Connection, letter: int, tally: int) -> bool:
+async def stand_again(conn: Connection, letter_id: LetterId, tally_id: TallyId) -> bool:
     """Say that a tally stands again; tell whether it did not, and nothing stands in its place."""
-    return (await conn.execute(STAND_AGAIN, letter, tally)).endswith(" 1")
+    return (await conn.execute(STAND_AGAIN, letter_id, tally_id)).endswith(" 1")

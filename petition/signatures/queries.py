@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, SignatureId
 
 # Locked as the rows that will refer to them would lock them anyway: a letter is not taken down in between.
 LETTERS_NOW = """
@@ -111,7 +112,7 @@ WHERE letter = $1 AND digest = $2 AND signed_at > now() - interval '24 hours'
 NEVER_MAIL = "INSERT INTO suppressed (digest) VALUES ($1) ON CONFLICT DO NOTHING"
 
 
-async def letters_now(conn: Connection, letters: Sequence[int]) -> dict[int, Record]:
+async def letters_now(conn: Connection, letters: Sequence[int]) -> dict[LetterId, Record]:
     """Return each letter as it is now: open by the database's clock?, version, stopped?, gone?
 
     None of them is taken down before the transaction ends.
@@ -171,14 +172,14 @@ async def first_ones(conn: Connection, mailboxes: Sequence[Sequence[object]]) ->
     return await conn.fetch(FIRST_ONES, *mailboxes)
 
 
-async def see_pending(conn: Connection, letter: int, signature: int) -> Record | None:
+async def see_pending(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
     """Return what a mailed link shows before it is confirmed."""
-    return await conn.fetchrow(SEE_PENDING, letter, signature)
+    return await conn.fetchrow(SEE_PENDING, letter_id, signature_id)
 
 
-async def by_code(conn: Connection, letter: int, digest: bytes) -> list[Record]:
+async def by_code(conn: Connection, letter_id: LetterId, digest: bytes) -> list[Record]:
     """Return (id, pending) of what a code mailed in the last 24 hours to this mailbox might belong to."""
-    return await conn.fetch(BY_CODE, letter, digest)
+    return await conn.fetch(BY_CODE, letter_id, digest)
 
 
 async def never_mail(conn: Connection, digest: bytes) -> None:

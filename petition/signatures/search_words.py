@@ -12,10 +12,11 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 from petition.core.database import Connection
+from petition.core.ids import LetterId
 from petition.signatures.model import Kind
 from petition.signatures.names import within_one_edit
 
-LONGEST_MISTAKEN = 30  # characters; errors in longer words are not looked for, so that no row gets huge
+MAX_MISTAKEN = 30  # characters; errors in longer words are not looked for, so that no row gets huge
 
 # Shared by all who add words to a letter, taken alone by who deletes some: else a word could be deleted with its last
 # name while somebody else of that name is being confirmed.
@@ -49,7 +50,7 @@ DELETE FROM name_word w WHERE w.letter = $1 AND w.kind = 'organization' AND w.wo
 NEAR = "SELECT letter, kind, word FROM name_word WHERE near && $1::integer[]"
 
 
-async def remember(conn: Connection, found: Iterable[tuple[int, Kind, str]]) -> None:
+async def remember(conn: Connection, found: Iterable[tuple[LetterId, Kind, str]]) -> None:
     """Add (letter, kind, word) to what the search knows, in the transaction that makes the names public."""
     rows = sorted({(letter, kind.value, word) for letter, kind, word in found})
     if rows:
@@ -59,33 +60,33 @@ async def remember(conn: Connection, found: Iterable[tuple[int, Kind, str]]) -> 
         await conn.execute(REMEMBER_WORDS, letters, kinds, words, near, timeout=600)
 
 
-async def forget(conn: Connection, letter: int, kind: Kind, words: Sequence[str]) -> None:
+async def forget(conn: Connection, letter_id: LetterId, kind: Kind, words: Sequence[str]) -> None:
     """Take back those of ``words`` that no public name has any more; call it after the name is gone.
 
     A transaction that also remembers words must forget first: two of them would otherwise wait for each other.
     """
     statement = FORGET_PEOPLES_WORDS if kind is Kind.PERSON else FORGET_ORGANIZATIONS_WORDS
-    await conn.execute(HOLD_WORDS, letter)
-    await conn.execute(statement, letter, list(words))
+    await conn.execute(HOLD_WORDS, letter_id)
+    await conn.execute(statement, letter_id, list(words))
 
 
-async def near(conn: Connection, letter: int, kind: Kind, typed: Sequence[str]) -> list[set[str]]:
+async def near(conn: Connection, letter_id: LetterId, kind: Kind, typed: Sequence[str]) -> list[set[str]]:
     """Return for each typed word the words of public names that are at most one typing error away."""
-    keys = {key for word in typed for key in checksums(letter, kind.value, word)}
+    keys = {key for word in typed for key in checksums(letter_id, kind.value, word)}
     if not keys:
         return [set() for _ in typed]
     rows = await conn.fetch(NEAR, sorted(keys))
-    known = [row["word"] for row in rows if row["letter"] == letter and row["kind"] == kind]
+    known = [row["word"] for row in rows if row["letter"] == letter_id and row["kind"] == kind]
     return [{word for word in known if within_one_edit(each, word)} for each in typed]
 
 
-def checksums(letter: int, kind: str, word: str) -> set[int]:
+def checksums(letter_id: LetterId, kind: str, word: str) -> set[int]:
     """Return the checksums (32 bits, signed) of what is left of ``word`` without any one of its characters, and of
     the whole. Words too short or too long to be looked for with an error have none."""
-    if not 3 < len(word) <= LONGEST_MISTAKEN:
+    if not 3 < len(word) <= MAX_MISTAKEN:
         return set()
     left = {word[:place] + word[place + 1 :] for place in range(len(word))} | {word}
-    salt = zlib.crc32(f"{letter} {kind} ".encode())
+    salt = zlib.crc32(f"{letter_id} {kind} ".encode())
     return {zlib.crc32(each.encode(), salt) - 2**31 for each in left}
 
 

@@ -12,6 +12,7 @@ from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed, NotFound, PetitionError
 from petition.core.i18n import N_
+from petition.core.ids import SignatureId
 from petition.letters.model import Letter
 from petition.signatures import counting, names, search_words, self_service_queries
 from petition.signatures.forms import WHOSE_NAME
@@ -34,7 +35,7 @@ class Refused(PetitionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class SignatureDetails:
     """A signature as its signatory sees it: all that is stored."""
 
     kind: Kind
@@ -75,18 +76,18 @@ class Own:
         }
 
 
-async def see(database: Database, letter: Letter, signature: int) -> Own:
+async def load(database: Database, letter: Letter, signature_id: SignatureId) -> SignatureDetails:
     """Return what is stored. Raises ``NotFound``."""
     async with database.connection() as conn:
-        row = await self_service_queries.see(conn, letter.id, signature)
+        row = await self_service_queries.see(conn, letter.id, signature_id)
     if row is None:
         raise NotFound("there is no such signature")
-    return _own(row, letter.keys)
+    return _details_in(row, letter.keys)
 
 
-def _own(row: Record, keys: LetterKeys) -> Own:
+def _details_in(row: Record, keys: LetterKeys) -> SignatureDetails:
     hidden = _revealed(row, keys)
-    return Own(
+    return SignatureDetails(
         kind=Kind(row["kind"]),
         state=SignatureState(row["state"]),
         visibility=Visibility(row["visibility"]),
@@ -122,10 +123,12 @@ def _revealed(row: Record, keys: LetterKeys) -> dict[str, str]:
         return {}
 
 
-async def change_visibility(database: Database, letter: Letter, signature: int, wanted: str, typed: str) -> None:
+async def change_visibility(
+    database: Database, letter: Letter, signature_id: SignatureId, wanted: str, typed: str
+) -> None:
     """Change who may see the name; ``typed`` is a name, needed when there is none stored. Raises ``Refused``."""
     async with database.transaction() as conn:
-        row = await _lock(conn, letter, signature)
+        row = await _lock(conn, letter, signature_id)
         try:
             visibility = Visibility(wanted)
         except ValueError:
@@ -138,56 +141,56 @@ async def change_visibility(database: Database, letter: Letter, signature: int, 
         await _store(conn, letter, row, fields, visibility)
 
 
-async def correct(database: Database, letter: Letter, signature: int, typed: str) -> None:
+async def correct(database: Database, letter: Letter, signature_id: SignatureId, typed: str) -> None:
     """Write the name differently. Raises ``Refused``."""
     async with database.transaction() as conn:
-        row = await _lock(conn, letter, signature)
+        row = await _lock(conn, letter, signature_id)
         if row["visibility"] == Visibility.COUNTED:
             raise Refused(NO_NAME)
         fields = _fields(row, letter.keys) | {"name": _name(typed, names.problem_of_person("") or NAME_NEEDED)}
         await _store(conn, letter, row, fields, Visibility(row["visibility"]))
 
 
-async def stop_news(database: Database, letter: Letter, signature: int) -> None:
+async def stop_updates(database: Database, letter: Letter, signature_id: SignatureId) -> None:
     """Have no more news mailed: the address that was kept for it goes at once. A second time changes nothing."""
     async with database.transaction() as conn:
-        if await self_service_queries.see(conn, letter.id, signature, lock=True) is None:
+        if await self_service_queries.see(conn, letter.id, signature_id, lock=True) is None:
             raise NotFound("there is no such signature")
-        await self_service_queries.stop_news(conn, letter.id, signature)
+        await self_service_queries.stop_news(conn, letter.id, signature_id)
 
 
-async def withdraw(database: Database, letter: Letter, signature: int) -> None:
+async def withdraw(database: Database, letter: Letter, signature_id: SignatureId) -> None:
     """Erase everything personal and count one less; the mailbox may sign again. The second time changes nothing."""
     async with database.transaction() as conn:
-        await self_service_queries.drop_tries(conn, letter.id, signature)
-        row = await self_service_queries.see(conn, letter.id, signature, lock=True)
+        await self_service_queries.drop_tries(conn, letter.id, signature_id)
+        row = await self_service_queries.see(conn, letter.id, signature_id, lock=True)
         if row is None:
             raise NotFound("there is no such signature")
         if row["state"] == SignatureState.REMOVED:
             raise Refused(NOT_NOW)
         await _lock_organization(conn, row)
-        if await self_service_queries.withdraw(conn, letter.id, signature):
+        if await self_service_queries.withdraw(conn, letter.id, signature_id):
             await _erase(conn, row)
             await _count_less(conn, row)
 
 
-async def delete(database: Database, letter: Letter, signature: int) -> None:
+async def delete(database: Database, letter: Letter, signature_id: SignatureId) -> None:
     """Delete the row too, or one that still waits. The mailbox of a removed signature stays barred."""
     async with database.transaction() as conn:
-        await self_service_queries.drop_tries(conn, letter.id, signature)
-        row = await self_service_queries.see(conn, letter.id, signature, lock=True)
+        await self_service_queries.drop_tries(conn, letter.id, signature_id)
+        row = await self_service_queries.see(conn, letter.id, signature_id, lock=True)
         if row is None:
             return
         await _lock_organization(conn, row)  # before the bar, as whoever decides about it does
         if row["state"] == SignatureState.REMOVED and row["digest"] is not None:
             await self_service_queries.keep_bar(conn, letter.id, row["digest"])
-        await self_service_queries.drop(conn, letter.id, signature)
+        await self_service_queries.drop(conn, letter.id, signature_id)
         await _erase(conn, row)
         await _count_less(conn, row)
 
 
-async def _lock(conn: Connection, letter: Letter, signature: int) -> Record:
-    row = await self_service_queries.see(conn, letter.id, signature, lock=True)
+async def _lock(conn: Connection, letter: Letter, signature_id: SignatureId) -> Record:
+    row = await self_service_queries.see(conn, letter.id, signature_id, lock=True)
     if row is None:
         raise NotFound("there is no such signature")
     if row["state"] not in {SignatureState.CONFIRMED, SignatureState.HELD}:

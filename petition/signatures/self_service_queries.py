@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, OrganizationId, SignatureId
 
 SEE_OWN = """
 SELECT s.*, o.name_en, o.name_ru, o.website,
@@ -74,63 +75,63 @@ LOCK_ORGANIZATION = "SELECT name_key FROM organization WHERE letter = $1 AND id 
 DROP_ORGANIZATION = "DELETE FROM organization WHERE letter = $1 AND (id = $2 OR merged_into = $2)"
 
 
-async def see(conn: Connection, letter: int, signature: int, *, lock: bool = False) -> Record | None:
+async def see(conn: Connection, letter_id: LetterId, signature_id: SignatureId, *, lock: bool = False) -> Record | None:
     """Return a signature with its organization; ``lock`` keeps others from changing it meanwhile."""
-    return await conn.fetchrow(LOCK_OWN if lock else SEE_OWN, letter, signature)
+    return await conn.fetchrow(LOCK_OWN if lock else SEE_OWN, letter_id, signature_id)
 
 
 async def store_names(
-    conn: Connection, letter: int, signature: int, visibility: str, columns: Sequence[object]
+    conn: Connection, letter_id: LetterId, signature_id: SignatureId, visibility: str, columns: Sequence[object]
 ) -> None:
     """Write who may see the names, and the names accordingly: name, affiliation, city, position, name_key, private."""
-    await conn.execute(STORE_NAMES, letter, signature, visibility, *columns)
+    await conn.execute(STORE_NAMES, letter_id, signature_id, visibility, *columns)
 
 
-async def withdraw(conn: Connection, letter: int, signature: int) -> bool:
+async def withdraw(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> bool:
     """Erase everything personal; return whether there was something to withdraw."""
-    return str(await conn.execute(WITHDRAW, letter, signature)) == "UPDATE 1"
+    return str(await conn.execute(WITHDRAW, letter_id, signature_id)) == "UPDATE 1"
 
 
-async def drop(conn: Connection, letter: int, signature: int) -> None:
+async def drop(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> None:
     """Delete the row, and the kept address with it."""
-    await conn.execute(DROP_SIGNATURE, letter, signature)
+    await conn.execute(DROP_SIGNATURE, letter_id, signature_id)
 
 
-async def drop_contacts(conn: Connection, letter: int, signature: int) -> None:
+async def drop_contacts(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> None:
     """Delete the kept address, and whatever anybody has written about the signature."""
-    await conn.execute(DROP_CONTACTS, letter, signature)
-    await conn.execute(DROP_TYPED, letter, signature)
+    await conn.execute(DROP_CONTACTS, letter_id, signature_id)
+    await conn.execute(DROP_TYPED, letter_id, signature_id)
 
 
-async def stop_news(conn: Connection, letter: int, signature: int) -> None:
+async def stop_news(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> None:
     """Delete the address that is kept for news."""
-    await conn.execute(STOP_NEWS, letter, signature)
+    await conn.execute(STOP_NEWS, letter_id, signature_id)
 
 
-async def drop_tries(conn: Connection, letter: int, signature: int) -> None:
+async def drop_tries(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> None:
     """Delete the pending row of this id, and whatever was typed for the mailbox of this signature and never confirmed.
 
     The first statement of a transaction, before the signature is locked.
     """
-    await conn.execute(DROP_TRIES, letter, signature)
+    await conn.execute(DROP_TRIES, letter_id, signature_id)
 
 
-async def keep_bar(conn: Connection, letter: int, digest: bytes) -> None:
+async def keep_bar(conn: Connection, letter_id: LetterId, digest: bytes) -> None:
     """Have a removed mailbox stay barred although its row goes."""
-    await conn.execute(KEEP_BAR, letter, digest)
+    await conn.execute(KEEP_BAR, letter_id, digest)
 
 
-async def lock_organization(conn: Connection, letter: int, organization: int) -> str:
+async def lock_organization(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> str:
     """Lock an organization; return the folded words of its names."""
-    return str(await conn.fetchval(LOCK_ORGANIZATION, letter, organization))
+    return str(await conn.fetchval(LOCK_ORGANIZATION, letter_id, organization_id))
 
 
-async def standing(conn: Connection, letter: int, organization: int) -> Mapping[str, int]:
+async def standing(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> Mapping[str, int]:
     """Return how many signatures point to an organization, how many of them confirmed, how many of those imported."""
-    row = await conn.fetchrow(STANDING, letter, organization)
+    row = await conn.fetchrow(STANDING, letter_id, organization_id)
     return dict(row) if row else {}
 
 
-async def drop_organization(conn: Connection, letter: int, organization: int) -> None:
+async def drop_organization(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> None:
     """Delete an organization nobody signs for any more."""
-    await conn.execute(DROP_ORGANIZATION, letter, organization)
+    await conn.execute(DROP_ORGANIZATION, letter_id, organization_id)

@@ -11,7 +11,7 @@ NAMED = ("name", "affiliation", "city", "position", "organization_en", "organiza
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class StoredNames:
     """How a signature stores its names: in plain columns, hidden, or not at all."""
 
     name: str | None = None
@@ -21,7 +21,7 @@ class Shown:
     private: bytes | None = None
 
 
-def stored(keys: LetterKeys, kind: Kind, fields: dict[str, str], *, held: bool = False) -> Shown:
+def names_to_store(keys: LetterKeys, kind: Kind, fields: dict[str, str], *, held: bool = False) -> StoredNames:
     """Return how ``fields`` may be written down, by the visibility among them.
 
     An organization's names are hidden too until it is approved, and a person's who is ``held``: nobody has yet said
@@ -29,10 +29,10 @@ def stored(keys: LetterKeys, kind: Kind, fields: dict[str, str], *, held: bool =
     """
     visibility = Visibility(fields["visibility"])
     if kind is Kind.ORGANIZATION:
-        return Shown(private=keys.hide(fields))
+        return StoredNames(private=keys.hide(fields))
     if visibility is Visibility.COUNTED:
-        return Shown()
+        return StoredNames()
     if visibility is Visibility.ORGANIZERS or held:
-        return Shown(private=keys.hide({key: fields[key] for key in PERSONAL if key in fields}))
+        return StoredNames(private=keys.hide({key: fields[key] for key in PERSONAL if key in fields}))
     name = fields["name"]
-    return Shown(name, fields.get("affiliation"), fields.get("city"), names.fold(name))
+    return StoredNames(name, fields.get("affiliation"), fields.get("city"), names.fold(name))

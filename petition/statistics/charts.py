@@ -40,7 +40,7 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ChartDrawing:
     """One chart, ready to be drawn. ``mark`` is where the value ``marked`` is written."""
 
     size: Size
@@ -55,7 +55,9 @@ class Picture:
     marked: Tick
 
 
-def bars(size: Size, periods: Sequence[Period], values: Sequence[int], step: timedelta, tongue: Language) -> Picture:
+def bars(
+    size: Size, periods: Sequence[Period], values: Sequence[int], step: timedelta, tongue: Language
+) -> ChartDrawing:
     """Draw one bar a period; the highest has its value above it."""
     field = _Field(size, values, len(periods), tongue)
     width = min(field.each - (1 if field.each >= 3 else 0), BROADEST)
@@ -68,7 +70,9 @@ def bars(size: Size, periods: Sequence[Period], values: Sequence[int], step: tim
     return field.picture("".join(drawn), periods, step, (field.x(highest) + width / 2, highest))
 
 
-def line(size: Size, periods: Sequence[Period], values: Sequence[int], step: timedelta, tongue: Language) -> Picture:
+def line(
+    size: Size, periods: Sequence[Period], values: Sequence[int], step: timedelta, tongue: Language
+) -> ChartDrawing:
     """Draw a line from nothing through the end of each period; its end has the value."""
     field = _Field(size, values, len(periods), tongue)
     first = periods[0].total - periods[0].people - periods[0].organizations
@@ -106,11 +110,11 @@ class _Field:
         marked: tuple[float, int],
         *,
         filled: bool = True,
-    ) -> Picture:
+    ) -> ChartDrawing:
         """Return the picture with its axes; the value of period ``marked[1]`` is written at ``marked[0]``."""
         at, period = marked
         label = self._tongue.number(self._values[period])
-        return Picture(
+        return ChartDrawing(
             size=self._size,
             left=self.left,
             right=self.right,

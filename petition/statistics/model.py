@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-LEAST = 5  # people; a country with fewer is not named
+MIN_NAMED = 5  # people; a country with fewer is not named
 OTHERS = "other"
 BY_PARTNER = "partner:"  # and the partner's name: came by its link
 TALLY = "tally"  # counted without names: in the count, and no row

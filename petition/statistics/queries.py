@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from petition.core.database import Connection, Database, Record
+from petition.core.ids import LetterId
 
 # What an hour has of its own follows from the signs: a sign-up adds to those that wait, confirming or expiring takes
 # away; each statement's changes stand in rows of their own until here.
@@ -71,11 +72,11 @@ async def fold(database: Database) -> int:
     return changes
 
 
-async def totals(conn: Connection, letter: int) -> Iterable[Record]:
+async def totals(conn: Connection, letter_id: LetterId) -> Iterable[Record]:
     """Return (what, value, number) of a letter's figures; the count is among them, and what partners brought of it."""
-    return await conn.fetch(TOTALS, letter)
+    return await conn.fetch(TOTALS, letter_id)
 
 
-async def periods(conn: Connection, letter: int, step: str, since: datetime) -> Iterable[Record]:
+async def periods(conn: Connection, letter_id: LetterId, step: str, since: datetime) -> Iterable[Record]:
     """Return what happened in each "hour" or "day" (UTC) since an hour, the first one first; none that is empty."""
-    return await conn.fetch(HOURS, letter, step, since)
+    return await conn.fetch(HOURS, letter_id, step, since)

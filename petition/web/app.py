@@ -16,15 +16,15 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from petition.captcha import Captchas
 from petition.core import i18n
-from petition.core.database import opened
+from petition.core.database import Database, opened
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import Paused, SettingsError, Unavailable
-from petition.core.quotas import Days
+from petition.core.quotas import DayKeys
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
-from petition.letters.published import Board
-from petition.letters.switches import Posted
+from petition.letters.published import PublishedLetters
+from petition.letters.switches import InstallationNotices
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.passkeys import Passkeys
 from petition.signatures import forms
@@ -33,12 +33,12 @@ from petition.signatures.signing import Signing
 from petition.web import error_pages, health, shutdown
 from petition.web.api import docs
 from petition.web.api import endpoints as api
-from petition.web.count_stream import Streams
+from petition.web.count_stream import CountStreams
 from petition.web.desk import routes
 from petition.web.embeds import builder, frame, oembed
 from petition.web.embeds import endpoints as embeds
-from petition.web.gateway import SAFE, App, Front
-from petition.web.page_cache import Pages
+from petition.web.gateway import SAFE, App, Gateway
+from petition.web.page_cache import PageCache
 from petition.web.public import (
     confirming,
     letters,
@@ -51,9 +51,9 @@ from petition.web.public import (
     unsubscribing,
 )
 from petition.web.public.letters import ALL
+from petition.web.services import Services
+from petition.web.share_card_cache import CardCache
 from petition.web.sharing import endpoints as sharing
-from petition.web.sharing.card_cache import Cards
-from petition.web.site import Site
 from petition.web.static_files import Static
 from petition.web.throttle import Throttle
 
@@ -109,62 +109,76 @@ ROUTES: list[BaseRoute] = [
 ]
 
 
-def create_app(settings: Settings) -> Front:
+def create_app(settings: Settings) -> Gateway:
     """Return the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
     languages = i18n.load(settings.locales_dir)
     renderer = Renderer(languages, settings.base_url, settings.controller)
-    pages, posted, streams, cards = Pages(), Posted(), Streams(settings), Cards()
+    pages, notices, streams = PageCache(), InstallationNotices(), CountStreams(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         if settings.database_url is None:
             raise SettingsError("the application needs a database; `petition serve` starts one")
         async with opened(settings.database_url) as database:
-            wrapper = Wrapper(settings.secret_keys)
-            tokens, sealer = Tokens(settings.secret_keys), Sealer(settings.contact_public_key)
-            site = Site(settings, database, renderer, tokens, sealer, wrapper, posted)
-            board = Board(database, wrapper, posted)
-            board.on_change(pages.moved)
-            board.on_change(lambda _slug: pages.moved(ALL))
-            board.on_gone(pages.forget)
-            board.on_hidden(pages.forget)  # also those kept for when the database is away
-            board.on_gone(cards.forget)
-            streams.attach(board)
-            signing_batches, confirming_batches = Signing(database, settings.limits, sealer), Confirming(database)
-            throttle = Throttle(settings.limits)
-            days, keys, passkeys = Days(database, wrapper), DeskKey(wrapper), Passkeys(settings.base_url)
-            services = (
-                board,
-                pages,
-                Captchas(settings),
-                days,
-                keys,
-                passkeys,
-                signing_batches,
-                confirming_batches,
-                streams,
-                throttle,
-            )
-            for service in (*services, cards):
-                site.add(service)
+            services = build_services(settings, database, renderer, pages, notices, streams)
             forms.prepare()
-            gc.freeze()  # what is there now stays; to look it through again and again took 5 % of a busy server
-            tasks = [asyncio.create_task(each) for each in (board.watch(), streams.beat(), pages.age())]
+            gc.freeze()  # long-lived objects from here on: scanning them again and again took 5 % of a busy server
+            loops = services.letters.watch(), streams.send_heartbeats(), pages.expire_dated()
+            tasks = [asyncio.create_task(loop) for loop in loops]
             try:
-                with shutdown.calling(streams.stop):
-                    yield {"site": site}
+                with shutdown.on_signal(streams.stop):
+                    yield {"services": services}
             finally:
                 for task in tasks:
                     task.cancel()
-                await signing_batches.drain()
-                await confirming_batches.drain()
+                await services.signing.drain()
+                await services.confirming.drain()
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=error_pages.HANDLERS)
     framework.router.redirect_slashes = False
-    return Front(_refusing(framework, posted), settings, pages, streams, renderer.css_hash, posted)
+    return Gateway(_refusing(framework, notices), settings, pages, streams, renderer.css_hash, notices)
 
 
-def _refusing(framework: Starlette, posted: Posted) -> App:
+def build_services(
+    settings: Settings,
+    database: Database,
+    renderer: Renderer,
+    pages: PageCache,
+    notices: InstallationNotices,
+    streams: CountStreams,
+) -> Services:
+    """Build what every view uses, and connect those that follow the letters."""
+    wrapper, sealer = Wrapper(settings.secret_keys), Sealer(settings.contact_public_key)
+    letters, cards = PublishedLetters(database, wrapper, notices), CardCache()
+    letters.on_change(pages.invalidate)
+    letters.on_change(lambda _slug: pages.invalidate(ALL))
+    letters.on_taken_down(pages.purge)
+    letters.on_names_hidden(pages.purge)  # stale copies too, which are served while the database is away
+    letters.on_taken_down(cards.forget)
+    streams.attach(letters)
+    return Services(
+        settings=settings,
+        database=database,
+        renderer=renderer,
+        tokens=Tokens(settings.secret_keys),
+        sealer=sealer,
+        wrapper=wrapper,
+        notices=notices,
+        letters=letters,
+        pages=pages,
+        cards=cards,
+        count_streams=streams,
+        captchas=Captchas(settings),
+        day_keys=DayKeys(database, wrapper),
+        desk_key=DeskKey(wrapper),
+        passkeys=Passkeys(settings.base_url),
+        signing=Signing(database, settings.limits, sealer),
+        confirming=Confirming(database),
+        throttle=Throttle(settings.limits),
+    )
+
+
+def _refusing(framework: Starlette, notices: InstallationNotices) -> App:
     """Answer what the door refused with a page of ours; hand on everything else."""
 
     async def refusing(scope: Any, receive: Any, send: Any) -> None:
@@ -176,7 +190,7 @@ def _refusing(framework: Starlette, posted: Posted) -> App:
         request = Request(scope, receive)
         if scope["refused"] == HTTPStatus.SERVICE_UNAVAILABLE:
             crowded = request.method in SAFE  # what is only read is refused for no other reason
-            why = Unavailable("too many requests at the moment") if crowded else Paused(posted.read_only or {})
+            why = Unavailable("too many requests at the moment") if crowded else Paused(notices.read_only or {})
             response: Response = await error_pages.domain(request, why)
         else:
             response = await error_pages.http_error(request, HTTPException(scope["refused"]))

@@ -18,16 +18,16 @@ from petition.core.client_networks import is_trusted, of_client
 from petition.core.settings import Network
 from petition.web.page_cache import Header
 
-HEAD = 20.0  # seconds from a request's first byte (or the connection's beginning) to the end of its head
-_WITH_MORE = frozenset((b"content-length", b"transfer-encoding", b"expect"))
-PER_ADDRESS = 500  # open at once from one IPv4 address or IPv6 /64: mobile carriers have thousands behind one
+HEAD_TIMEOUT = 20.0  # seconds from a request's first byte (or the connection's beginning) to the end of its head
+_BODY_HEADERS = frozenset((b"content-length", b"transfer-encoding", b"expect"))
+MAX_PER_NETWORK = 500  # open at once from one IPv4 address or IPv6 /64: mobile carriers have thousands behind one
 
 
 # (method, target, headers) → (status and header lines, body), or None if the application has to be asked in full
-Ready = Callable[[bytes, bytes, list[Header]], tuple[bytes, bytes] | None]
+CachedReply = Callable[[bytes, bytes, list[Header]], tuple[bytes, bytes] | None]
 
 
-class Guarded(HttpToolsProtocol):
+class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, less patient. ``trusted`` are the proxies, which bring everybody's requests.
 
     An application with a method ``at_once`` (``Ready``) is asked for what it has ready first.
@@ -46,38 +46,38 @@ class Guarded(HttpToolsProtocol):
         peer = self.client[0] if self.client else None
         self._network = None if peer is None or is_trusted(peer, self.trusted) else of_client(peer, (), ())
         if self._network is not None:
-            Guarded._open[self._network] += 1
-            if Guarded._open[self._network] > PER_ADDRESS:
+            GuardedProtocol._open[self._network] += 1
+            if GuardedProtocol._open[self._network] > MAX_PER_NETWORK:
                 transport.abort()
                 return
-        self._wait()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._stop_waiting()
+        self._cancel_timer()
         if self._network is not None:
-            Guarded._open[self._network] -= 1
-            if Guarded._open[self._network] <= 0:
-                del Guarded._open[self._network]
+            GuardedProtocol._open[self._network] -= 1
+            if GuardedProtocol._open[self._network] <= 0:
+                del GuardedProtocol._open[self._network]
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Begin to wait with the first byte after an answer, whatever it is."""
         cycle: RequestResponseCycle | None = self.cycle  # none before the first request
         if self._waiting is None and (cycle is None or cycle.response_complete):
-            self._wait()
+            self._start_timer()
         super().data_received(data)
 
     def on_message_begin(self) -> None:
         """Begin to wait for a head that comes behind another request."""
         if self._waiting is None:
-            self._wait()
+            self._start_timer()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Have the head: answer what is ready, have the application asked for all else."""
-        self._stop_waiting()
-        ready = self._ready() if self._is_plain() else None
+        self._cancel_timer()
+        ready = self.cached_reply() if self.can_use_fast_path() else None
         self._answered = ready is not None
         if ready is None:
             self._unset_keepalive_if_required()  # set if the request right before was answered here
@@ -93,7 +93,7 @@ class Guarded(HttpToolsProtocol):
         if not self._answered:
             super().on_message_complete()
 
-    def _is_plain(self) -> bool:
+    def can_use_fast_path(self) -> bool:
         """Tell whether a request stands for itself: nothing before it is unanswered, nothing comes behind its head.
 
         Whoever does not read what was sent before waits in the application's line, and so does whoever wants the
@@ -105,25 +105,25 @@ class Guarded(HttpToolsProtocol):
         parser = self.parser
         if parser.get_http_version() != "1.1" or not parser.should_keep_alive() or parser.should_upgrade():
             return False
-        return not any(name in _WITH_MORE for name, _ in self.headers)
+        return not any(name in _BODY_HEADERS for name, _ in self.headers)
 
-    def _ready(self) -> tuple[bytes, bytes] | None:
-        at_once: Ready | None = getattr(self.app, "at_once", None)
+    def cached_reply(self) -> tuple[bytes, bytes] | None:
+        at_once: CachedReply | None = getattr(self.app, "at_once", None)
         if at_once is None or self.transport.is_closing():
             return None
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
             return None
         return at_once(self.parser.get_method(), self.url, self.headers)
 
-    def _wait(self) -> None:
-        self._waiting = self.loop.call_later(HEAD, self._give_up)
+    def _start_timer(self) -> None:
+        self._waiting = self.loop.call_later(HEAD_TIMEOUT, self._abort_slow_client)
 
-    def _stop_waiting(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
 
-    def _give_up(self) -> None:
+    def _abort_slow_client(self) -> None:
         """Close; an answer that is still on its way to somebody with a half-sent next request goes with it."""
         self._waiting = None
         if not self.transport.is_closing():

@@ -19,20 +19,20 @@ from petition.core import metrics
 from petition.core.client_networks import ONION, of_scope
 from petition.core.settings import Settings
 from petition.letters.model import Counts
-from petition.letters.published import Board
-from petition.web.http import common_headers
+from petition.letters.published import PublishedLetters
+from petition.web.headers import common_headers
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
 
-PERIOD = 1.0  # seconds between two events of a letter, at least
+MIN_INTERVAL = 1.0  # seconds between two events of a letter, at least
 HEARTBEAT = 15.0  # seconds; proxies end what is silent for thirty or sixty
-LONGEST = 3600.0  # seconds a stream lasts; then the browser comes again, perhaps to another process
-MOST = 6000  # listeners of one process; further ones are told to poll
-MOST_OF_A_NETWORK = 500  # a university behind one address, but no single machine takes all places
+MAX_SECONDS = 3600.0  # seconds a stream lasts; then the browser comes again, perhaps to another process
+MAX_LISTENERS = 6000  # listeners of one process; further ones are told to poll
+MAX_PER_NETWORK = 500  # a university behind one address, but no single machine takes all places
 BEFORE, AFTER = "/api/v1/letters/", "/events"
-AT_ONCE = 250  # listeners written to before other work has its turn
+WRITE_BATCH = 250  # listeners written to before other work has its turn
 RETRY = (3000, 8000)  # milliseconds until a browser comes again, spread so that a restart is not a storm
 
 HEADERS = [
@@ -55,7 +55,7 @@ class Listener:
         self.send = send
         self.network = network
         self.task = asyncio.current_task()
-        self.until = asyncio.get_running_loop().time() + LONGEST * random.uniform(0.8, 1)  # noqa: S311
+        self.until = asyncio.get_running_loop().time() + MAX_SECONDS * random.uniform(0.8, 1)  # noqa: S311
 
 
 @dataclass
@@ -67,29 +67,31 @@ class Channel:
     event: bytes = b""
     counted_at: datetime | None = None
     listeners: set[Listener] = field(default_factory=set)
-    owed: set[Listener] = field(default_factory=set)  # of them, those who came while an event was due for all
+    pending_listeners: set[Listener] = field(
+        default_factory=set
+    )  # of them, those who came while an event was due for all
     sent_at: float = float("-inf")
     pushing: "asyncio.Task[None] | None" = None
 
 
-class Streams:
+class CountStreams:
     """All listeners of one process. ``stopping`` ends them, so that the server need not wait for them."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.headers = [*HEADERS, *common_headers(settings)]
-        self._board: Board | None = None
+        self._board: PublishedLetters | None = None
         self._channels: dict[str, Channel] = {}
         self._networks: Counter[str] = Counter()
         self._size = 0
         self._ended = False
 
-    def attach(self, board: Board) -> None:
+    def attach(self, board: PublishedLetters) -> None:
         """Follow the counts of ``board``."""
         self._board = board
-        board.on_change(self._moved)
+        board.on_change(self._schedule_push)
 
-    def seat(self, scope: Any, send: Send) -> Listener | None:
+    def admit(self, scope: Any, send: Send) -> Listener | None:
         """Return a place for who asks for a letter's events; None if that is not asked, or there is no place.
 
         Whoever gets one must be given to ``serve``.
@@ -99,15 +101,15 @@ class Streams:
             return None
         channel = self._channel(path[len(BEFORE) : -len(AFTER)])
         network = of_scope(scope, self._settings)
-        most = MOST if network == ONION else MOST_OF_A_NETWORK
-        if channel is None or self._size >= MOST or self._networks[network] >= most:
+        most = MAX_LISTENERS if network == ONION else MAX_PER_NETWORK
+        if channel is None or self._size >= MAX_LISTENERS or self._networks[network] >= most:
             return None
         self._networks[network] += 1
         self._size += 1
         metrics.LISTENERS.set(self._size)
         known = (b"last-event-id", channel.id) in scope["headers"]
         if scope["http_version"] == "1.0":
-            _unframed(send)
+            _disable_chunking(send)
         # The server keeps what was asked for as long as it answers; a browser's headers weigh a kilobyte or two.
         scope["headers"].clear()
         scope.pop("state", None)
@@ -118,28 +120,28 @@ class Streams:
         channel, send = listener.channel, listener.send
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.headers})
-            await send(_body(b"retry: %d\n\n" % random.randint(*RETRY) + self._first(listener)))  # noqa: S311
+            await send(_body(b"retry: %d\n\n" % random.randint(*RETRY) + self._first_event(listener)))  # noqa: S311
             channel.listeners.add(listener)
-            self._look_again(channel)
+            self._push_if_changed(channel)
             while (await receive())["type"] != "http.disconnect":
                 pass
         finally:
             channel.listeners.discard(listener)
-            channel.owed.discard(listener)
-            self._unseated(listener)
+            channel.pending_listeners.discard(listener)
+            self._release(listener)
 
-    def _first(self, listener: Listener) -> bytes:
+    def _first_event(self, listener: Listener) -> bytes:
         """Return what a listener is told on coming: nothing if it knows, or if all are told within a second."""
         channel = listener.channel
         if listener.known:
             return b""
         if channel.pushing is not None:
-            channel.owed.add(listener)
+            channel.pending_listeners.add(listener)
             return b""
         channel.sent_at = asyncio.get_running_loop().time()
         return channel.event
 
-    def _unseated(self, listener: Listener) -> None:
+    def _release(self, listener: Listener) -> None:
         self._size -= 1
         self._networks[listener.network] -= 1
         if not self._networks[listener.network]:
@@ -152,10 +154,10 @@ class Streams:
             return None
         channel = self._channels.setdefault(slug, Channel(slug))
         if channel.pushing is None:
-            self._renew(channel)
+            self._update(channel)
         return channel
 
-    def _renew(self, channel: Channel) -> bool:
+    def _update(self, channel: Channel) -> bool:
         """Take the newest count over; tell whether it is another one. Raises ``LookupError`` if the letter is gone."""
         now = self._board and self._board.counts(channel.slug)
         if not now:
@@ -165,7 +167,7 @@ class Streams:
             channel.counted_at, channel.event = now[1], _event(*now)
         return channel.id != before
 
-    def _moved(self, slug: str) -> None:
+    def _schedule_push(self, slug: str) -> None:
         """Have what has changed sent, at most once a period."""
         channel = self._channels.get(slug)
         if channel is not None and channel.listeners and channel.pushing is None:
@@ -174,9 +176,9 @@ class Streams:
     async def _push(self, channel: Channel) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await asyncio.sleep(channel.sent_at + PERIOD - loop.time())
-            told = channel.listeners | channel.owed if self._renew(channel) else channel.owed
-            channel.owed = set()
+            await asyncio.sleep(channel.sent_at + MIN_INTERVAL - loop.time())
+            told = channel.listeners | channel.pending_listeners if self._update(channel) else channel.pending_listeners
+            channel.pending_listeners = set()
             if told:
                 channel.sent_at = loop.time()
                 await self._write(told, _body(channel.event))
@@ -185,15 +187,15 @@ class Streams:
             await self._write(channel.listeners, END)
         finally:
             channel.pushing = None
-        self._look_again(channel)
+        self._push_if_changed(channel)
 
-    def _look_again(self, channel: Channel) -> None:
+    def _push_if_changed(self, channel: Channel) -> None:
         """See to a count that moved while something was being sent."""
         now = self._board and self._board.counts(channel.slug)
-        if now is None or channel.owed or (now and channel.id != _id(now[0])):
-            self._moved(channel.slug)
+        if now is None or channel.pending_listeners or (now and channel.id != _id(now[0])):
+            self._schedule_push(channel.slug)
 
-    async def beat(self) -> None:
+    async def send_heartbeats(self) -> None:
         """Write a comment to everyone now and then, until cancelled: it keeps connections open and finds dead ones."""
         while True:
             await asyncio.sleep(HEARTBEAT)
@@ -207,18 +209,18 @@ class Streams:
         self._ended = True
         for channel in self._channels.values():
             for listener in tuple(channel.listeners):
-                if not _written(listener.send(END)):
+                if not _try_send(listener.send(END)):
                     _drop(listener)
 
     async def _write(self, listeners: Collection[Listener], message: Message) -> None:
         for i, listener in enumerate(tuple(listeners), 1):
-            if not _written(listener.send(message)):
+            if not _try_send(listener.send(message)):
                 _drop(listener)
-            if i % AT_ONCE == 0:
+            if i % WRITE_BATCH == 0:
                 await asyncio.sleep(0)
 
 
-def _written(sending: Coroutine[Any, Any, None]) -> bool:
+def _try_send(sending: Coroutine[Any, Any, None]) -> bool:
     """Run ``sending`` as far as it goes without waiting; tell whether that was to its end.
 
     A server's ``send`` waits only where its buffer for this connection is full, and has written nothing then.
@@ -233,7 +235,7 @@ def _written(sending: Coroutine[Any, Any, None]) -> bool:
     return False
 
 
-def _unframed(send: Send) -> None:
+def _disable_chunking(send: Send) -> None:
     """Have uvicorn write what it is given as it stands, and close the connection where the answer ends.
 
     HTTP/1.0 knows no chunks (RFC 9112, 6.1). A proxy that is not told otherwise, nginx for one, asks so.

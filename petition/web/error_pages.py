@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from petition.core.errors import BadToken, Gone, KeyDestroyed, NotFound, Paused, PetitionError, TooMany, Unavailable
-from petition.core.i18n import N_, said
+from petition.core.i18n import N_, pick_language
 from petition.web import http
 from petition.web.desk import page, visit
 
@@ -81,7 +81,9 @@ async def domain(request: Request, error: Exception) -> Response:
     if isinstance(error, Gone):
         return _page(request, status, headers, TAKEN_DOWN)
     if isinstance(error, Paused):
-        return _page(request, status, headers, (PAUSED, PAUSED_WHY), said(error.reasons, http.lang_of(request)))
+        return _page(
+            request, status, headers, (PAUSED, PAUSED_WHY), pick_language(error.reasons, http.lang_of(request))
+        )
     return _page(request, status, headers)
 
 
@@ -119,7 +121,7 @@ def _page(
         response = page.error_page(request, status, *in_words, headers.get("retry-after"))
     else:
         waiting = int(seconds) if seconds.isdigit() else None
-        words = http.Told(language.gettext(title), language.gettext(message), reason, waiting)
+        words = http.ErrorText(language.gettext(title), language.gettext(message), reason, waiting)
         response = http.error_page(request, status, words)
     response.headers.update(headers)
     return response

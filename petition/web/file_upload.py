@@ -4,8 +4,8 @@ import re
 from collections.abc import AsyncIterator
 from email.message import Message
 
-MOST_HEADERS = 4096  # bytes before each part's content
-MOST_PARTS = 8
+MAX_HEADERS = 4096  # bytes before each part's content
+MAX_PARTS = 8
 
 
 class BadUpload(Exception):
@@ -37,13 +37,13 @@ class File:
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the file's content. Raises ``BadUpload`` if there is no file, or it ends before its boundary."""
         await self._until(self._boundary)
-        for _ in range(MOST_PARTS):
+        for _ in range(MAX_PARTS):
             if (await self._take(2)) != b"\r\n":
                 break
-            headers = await self._until(b"\r\n\r\n", MOST_HEADERS)
+            headers = await self._until(b"\r\n\r\n", MAX_HEADERS)
             found = re.search(rb'(?i)content-disposition:[^\r\n]*;\s*filename="([^"\r\n]*)"', headers)
             if found is None:
-                await self._until(self._boundary, MOST_HEADERS)
+                await self._until(self._boundary, MAX_HEADERS)
                 continue
             self.name = found[1].decode(errors="replace")
             async for piece in self._content():
@@ -61,7 +61,7 @@ class File:
         if place:
             yield self._held[:place]
 
-    async def _until(self, mark: bytes, most: int = MOST_HEADERS) -> bytes:
+    async def _until(self, mark: bytes, most: int = MAX_HEADERS) -> bytes:
         while (place := self._held.find(mark)) < 0:
             if len(self._held) > most:
                 raise BadUpload

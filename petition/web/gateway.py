@@ -10,11 +10,11 @@ from typing import Any
 
 from petition.core.client_networks import of_scope
 from petition.core.settings import Settings
-from petition.letters.switches import Posted
-from petition.web.count_stream import Streams
-from petition.web.http import common_headers, html_headers
-from petition.web.page_cache import Header, Kept, Pages, is_known, takes_gzip
-from petition.web.throttle import Turns
+from petition.letters.switches import InstallationNotices
+from petition.web.count_stream import CountStreams
+from petition.web.headers import common_headers, html_headers
+from petition.web.page_cache import CachedResponse, Header, PageCache, accepts_gzip, etag_matches
+from petition.web.throttle import RenderQueue
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,20 +25,26 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 SAFE = {"GET", "HEAD", "OPTIONS"}
 DESK = "/organizer/"  # where the installation is switched to read-only, and back
 # Answered without a page being made, so nobody who asks for one keeps these waiting.
-SWIFT = ("/healthz", "/readyz", "/metrics", "/captcha/", "/static/")
+NEVER_QUEUED = ("/healthz", "/readyz", "/metrics", "/captcha/", "/static/")
 # One click in a mail program unsubscribes (RFC 8058): such a POST comes from anywhere, and only ever stops mail.
 # Nothing of the desk, where there are cookies, looks like this.
-OPEN_TO_ALL = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")
+CROSS_SITE_ALLOWED = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")
 
 
-class Front:
+class Gateway:
     """Wraps the framework's application."""
 
     def __init__(
-        self, app: App, settings: Settings, pages: Pages, streams: Streams, css_hash: str, posted: Posted | None = None
+        self,
+        app: App,
+        settings: Settings,
+        pages: PageCache,
+        streams: CountStreams,
+        css_hash: str,
+        posted: InstallationNotices | None = None,
     ) -> None:
         self._app = app
-        self._posted = posted or Posted()
+        self._posted = posted or InstallationNotices()
         self._pages = pages
         self._streams = streams
         self._settings = settings
@@ -46,32 +52,32 @@ class Front:
         self._origins = allowed_origins(settings)
         self._common = common_headers(settings)
         self._html = html_headers(settings, css_hash)
-        self._readers, self._organizers = Turns(), Turns()
+        self._readers, self._organizers = RenderQueue(), RenderQueue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on with ``scope["refused"]`` set to the status that the framework's error page should say."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        host, accepts, match = _looked_at(scope["headers"])
+        host, accepts, match = _request_headers(scope["headers"])
         if host not in self._hosts:
             scope["refused"] = 421
         elif scope["method"] in SAFE:
-            if (kept := self._kept(scope)) is not None:
+            if (kept := self._cached(scope)) is not None:
                 await _send(kept, scope["method"] == "HEAD", accepts, match, send)
                 return
-            if (listener := self._streams.seat(scope, send)) is not None:
+            if (listener := self._streams.admit(scope, send)) is not None:
                 await self._streams.serve(listener, receive)
                 return
-            if not await self._turn(scope):
+            if not await self.wait_for_slot(scope):
                 scope["refused"] = 503
-        elif not self._is_ours(scope):
+        elif not self.is_same_origin(scope):
             scope["refused"] = 403
         elif self._posted.read_only is not None and not scope["path"].startswith(DESK):
             scope["refused"] = 503
-        await self._app(scope, receive, self._with_headers(send))
+        await self._app(scope, receive, self._adding_headers(send))
 
-    def at_once(self, method: bytes, url: bytes, headers: list[Header]) -> tuple[bytes, bytes] | None:
+    def cached_response(self, method: bytes, url: bytes, headers: list[Header]) -> tuple[bytes, bytes] | None:
         """Return the kept answer to a whole request without a body, as (status and header lines, body), or None.
 
         The same as this application would send. ``url`` is the request's target as it came: one that says it in
@@ -80,37 +86,37 @@ class Front:
         kept = self._pages.fresh.get(url.decode("latin-1"))
         if kept is None or b"%" in url or (method != b"GET" and method != b"HEAD"):
             return None
-        host, accepts, match = _looked_at(headers)
+        host, accepts, match = _request_headers(headers)
         if host not in self._hosts:
             return None
-        if match is not None and is_known(kept.etag, match):
-            return kept.unchanged_lines, b""
-        small = accepts is not None and takes_gzip(accepts)
-        lines, body = (kept.small_lines, kept.small) if small else (kept.plain_lines, kept.plain)
+        if match is not None and etag_matches(kept.etag, match):
+            return kept.not_modified_lines, b""
+        small = accepts is not None and accepts_gzip(accepts)
+        lines, body = (kept.gzip_lines, kept.gzipped) if small else (kept.plain_lines, kept.plain)
         return lines, b"" if method == b"HEAD" else body
 
     def stop(self) -> None:
         """End what would go on for as long as a visitor likes."""
         self._streams.stop()
 
-    async def _turn(self, scope: Scope) -> bool:
+    async def wait_for_slot(self, scope: Scope) -> bool:
         """Wait until it is one's turn to have a page made; return False if too many wait. The desk waits by itself."""
         path: str = scope["path"]
-        if path.startswith(SWIFT):
+        if path.startswith(NEVER_QUEUED):
             return True
         turns = self._organizers if path.startswith(DESK) else self._readers
         return await turns.wait(of_scope(scope, self._settings))
 
-    def _kept(self, scope: Scope) -> Kept | None:
+    def _cached(self, scope: Scope) -> CachedResponse | None:
         path, query = scope["path"], scope["query_string"]
         if scope["method"] == "OPTIONS" or "?" in path:  # an escaped one belongs to the path, not to the key's query
             return None
         return self._pages.fresh.get(f"{path}?{query.decode('latin-1')}" if query else path)
 
-    def _is_ours(self, scope: Scope) -> bool:
+    def is_same_origin(self, scope: Scope) -> bool:
         """Tell whether an unsafe request comes from a page of ours, or from no page at all (no cookie is at stake)."""
         headers = dict(scope["headers"])
-        if OPEN_TO_ALL.fullmatch(scope["path"]):
+        if CROSS_SITE_ALLOWED.fullmatch(scope["path"]):
             return True
         site = headers.get(b"sec-fetch-site")
         if site is not None and site not in {b"same-origin", b"none"}:
@@ -118,15 +124,15 @@ class Front:
         origin = headers.get(b"origin")
         return origin is None or origin in self._origins
 
-    def _with_headers(self, send: Send) -> Send:
+    def _adding_headers(self, send: Send) -> Send:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = self._complete(list(message["headers"]))
+                message["headers"] = self._add_missing_headers(list(message["headers"]))
             await send(message)
 
         return sending
 
-    def _complete(self, headers: list[Header]) -> list[Header]:
+    def _add_missing_headers(self, headers: list[Header]) -> list[Header]:
         present = {name for name, _ in headers}
         kind = next((value for name, value in headers if name == b"content-type"), b"")
         wanted = self._html if kind.startswith(b"text/html") else self._common
@@ -134,7 +140,7 @@ class Front:
         return headers
 
 
-def _looked_at(headers: list[Header]) -> tuple[bytes | None, bytes | None, bytes | None]:
+def _request_headers(headers: list[Header]) -> tuple[bytes | None, bytes | None, bytes | None]:
     """Return (Host, Accept-Encoding, If-None-Match), in one pass."""
     host = accepts = match = None
     for name, value in headers:
@@ -147,11 +153,11 @@ def _looked_at(headers: list[Header]) -> tuple[bytes | None, bytes | None, bytes
     return host, accepts, match
 
 
-async def _send(kept: Kept, head: bool, accepts: bytes | None, match: bytes | None, send: Send) -> None:
-    if match is not None and is_known(kept.etag, match):
-        status, headers, body = 304, kept.unchanged_headers, b""
-    elif accepts is not None and takes_gzip(accepts):
-        status, headers, body = 200, kept.small_headers, kept.small
+async def _send(kept: CachedResponse, head: bool, accepts: bytes | None, match: bytes | None, send: Send) -> None:
+    if match is not None and etag_matches(kept.etag, match):
+        status, headers, body = 304, kept.not_modified_headers, b""
+    elif accepts is not None and accepts_gzip(accepts):
+        status, headers, body = 200, kept.gzip_headers, kept.gzipped
     else:
         status, headers, body = 200, kept.plain_headers, kept.plain
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -23,7 +23,7 @@ async def alive(_request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """Say whether the database is there and migrated; 503 if not."""
     try:
-        async with http.site_of(request).database.connection() as conn:
+        async with http.services_of(request).database.connection() as conn:
             migrated = await database.is_migrated(conn)
     except Unavailable:
         return PlainTextResponse("no database\n", 503, NO_STORE | {"retry-after": "5"})
@@ -34,7 +34,7 @@ async def ready(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """Give Prometheus what it counts, to whoever has the token; without one this page does not exist."""
-    token = http.site_of(request).settings.metrics_token
+    token = http.services_of(request).settings.metrics_token
     if token is None:
         raise HTTPException(404)
     given = request.headers.get("authorization", "")
@@ -46,20 +46,20 @@ async def metrics(request: Request) -> Response:
 async def robots(request: Request) -> Response:
     """Keep search engines out of whatever belongs to one person, and lead them to the rest."""
     lines = ["User-agent: *"]
-    for lang in http.site_of(request).renderer.languages:
+    for lang in http.services_of(request).renderer.languages:
         lines += [f"Disallow: /{lang}/{path}/" for path in ("confirm", "signature", "never", "preview")]
     lines += ["Disallow: /organizer/", "Disallow: /captcha/"]
-    lines += ["", f"Sitemap: {http.site_of(request).settings.base_url}/sitemap.xml"]
+    lines += ["", f"Sitemap: {http.services_of(request).settings.base_url}/sitemap.xml"]
     return PlainTextResponse("\n".join(lines) + "\n", headers={"cache-control": "public, max-age=3600"})
 
 
 async def security(request: Request) -> Response:
     """Say whom to tell of a hole (RFC 9116); the controller's contact, if it has one that fits."""
-    settings = http.site_of(request).settings
+    settings = http.services_of(request).settings
     contact = next((word.strip("<>(),;") for word in (settings.controller or "").split() if "@" in word), None)
     if contact is None:
         raise HTTPException(404)
     expires = (datetime.now(UTC) + timedelta(days=180)).replace(hour=0, minute=0, second=0, microsecond=0)
-    languages = ", ".join(http.site_of(request).renderer.languages)
+    languages = ", ".join(http.services_of(request).renderer.languages)
     text = f"Contact: mailto:{contact}\nExpires: {expires:%Y-%m-%dT%H:%M:%SZ}\nPreferred-Languages: {languages}\n"
     return PlainTextResponse(text, headers={"cache-control": "public, max-age=86400"})

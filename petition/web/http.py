@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -15,22 +15,22 @@ from starlette.responses import Response
 from petition.core.client_networks import of_scope
 from petition.core.database import Record
 from petition.core.errors import NotFound
-from petition.core.i18n import Language, said
-from petition.core.settings import Settings
+from petition.core.i18n import Language, pick_language
 from petition.core.templates import Renderer
-from petition.web.page_cache import Header, Kept, is_known, keep, takes_gzip
-from petition.web.site import Site
+from petition.web.headers import html_headers
+from petition.web.page_cache import CachedResponse, Header, accepts_gzip, build_response, etag_matches
+from petition.web.services import Services
 
-MOST_BYTES = 64 * 1024  # of a body on public routes
-MOST_FIELDS = 60
+MAX_BYTES = 64 * 1024  # of a body on public routes
+MAX_FIELDS = 60
 BODY_TIMEOUT = 20.0  # seconds for a body to arrive
 
 HTML = b"text/html; charset=utf-8"
-IN_ADDRESS = ":/%#?=@[]!$&'()*+,;"  # stand in an address as they are (RFC 3986, 2.2), and so do escapes
+URL_SAFE = ":/%#?=@[]!$&'()*+,;"  # stand in an address as they are (RFC 3986, 2.2), and so do escapes
 _ESCAPED = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
-class Told(NamedTuple):
+class ErrorText(NamedTuple):
     """What an error's page says. ``reason`` is (language, what somebody typed), ``retry_after`` in seconds."""
 
     title: str
@@ -39,10 +39,10 @@ class Told(NamedTuple):
     retry_after: int | None = None
 
 
-def site_of(request: Request) -> Site:
-    """Return the running site."""
-    site: Site = request.scope["state"]["site"]  # asked ten times for a form; request.state makes an object first
-    return site
+def services_of(request: Request) -> Services:
+    """Return what the lifespan made."""
+    services: Services = request.scope["state"]["services"]  # hot: request.state would make an object first
+    return services
 
 
 def lang_of(request: Request) -> str:
@@ -53,20 +53,20 @@ def lang_of(request: Request) -> str:
     chosen: str | None = request.scope["state"].get("lang")
     if chosen is not None:
         return chosen
-    languages = site_of(request).renderer.languages
+    languages = services_of(request).renderer.languages
     lang = request.path_params.get("lang") or request.url.path.split("/")[1]
     return lang if lang in languages else languages.best(request.headers.get("accept-language", ""))
 
 
 def language_of(request: Request) -> Language:
     """Return the language of the page with its catalogue."""
-    return site_of(request).renderer.languages[lang_of(request)]
+    return services_of(request).renderer.languages[lang_of(request)]
 
 
 def check_lang(request: Request) -> str:
     """Return the language in the address. Raises a 404 if it is none of ours."""
     lang: str = request.path_params["lang"]
-    if lang not in site_of(request).renderer.languages:
+    if lang not in services_of(request).renderer.languages:
         raise HTTPException(404)
     return lang
 
@@ -75,12 +75,12 @@ def network_of(request: Request) -> str:
     """Return the network this request counts for."""
     asked: dict[str, Any] = request.scope["state"]  # this request's own; a form counts against two limits
     if "network" not in asked:
-        asked["network"] = of_scope(request.scope, site_of(request).settings)
+        asked["network"] = of_scope(request.scope, services_of(request).settings)
     network: str = asked["network"]
     return network
 
 
-async def form_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:
+async def form_of(request: Request, most: int = MAX_BYTES) -> dict[str, str]:
     """Return the fields of a form that was sent, each name once (the last one).
 
     Raises 400 (broken encoding, null byte), 408, 413, 415.
@@ -100,7 +100,7 @@ async def body_of(request: Request, most: int, seconds: float | None = None) -> 
         raise HTTPException(408) from None
 
 
-def parse_form(body: bytes, most_fields: int = MOST_FIELDS) -> dict[str, str]:
+def parse_form(body: bytes, most_fields: int = MAX_FIELDS) -> dict[str, str]:
     """Return the fields of an urlencoded body. Raises 400 for a broken encoding or a null byte.
 
     Browsers escape all that is not ASCII; other programs may leave it as it is (WHATWG URL, 5.1).
@@ -136,9 +136,9 @@ async def _body(request: Request, most: int) -> bytes:
     return b"".join(chunks)
 
 
-def see_other(path: str) -> Response:
+def redirect(path: str) -> Response:
     """Answer 303 to a path of ours; nobody keeps it."""
-    return Response(status_code=303, headers={"location": quote(path, safe=IN_ADDRESS), "cache-control": "no-store"})
+    return Response(status_code=303, headers={"location": quote(path, safe=URL_SAFE), "cache-control": "no-store"})
 
 
 def context(request: Request, **extra: object) -> dict[str, Any]:
@@ -152,30 +152,30 @@ def context(request: Request, **extra: object) -> dict[str, Any]:
 def _banners(request: Request, lang: str, letter: object) -> list[tuple[str, str]]:
     """Return (language, text) of what stands on top of a page about ``letter``, or about none."""
     switches = getattr(letter, "switches", None)
-    return [said(texts, lang) for texts in (switches or site_of(request).posted).banners]
+    return [pick_language(texts, lang) for texts in (switches or services_of(request).notices).banners]
 
 
 def page(request: Request, name: str, status: int = 200, /, **extra: object) -> Response:
     """Answer with template ``name`` in the page's language; never kept by anyone."""
     lang = lang_of(request)
-    body = site_of(request).renderer.render(name, lang, **context(request, **extra)).encode()
+    body = services_of(request).renderer.render(name, lang, **context(request, **extra)).encode()
     # No page mixes a secret with what a stranger may choose (there are no cookies), so compressing tells nobody
     # anything; and an error page must pass where connections freeze after 16 KB as well.
     small = _takes_gzip(request)
-    return _passing(request, gzip.compress(body, compresslevel=6, mtime=0) if small else body, status, small=small)
+    return _uncached(request, gzip.compress(body, compresslevel=6, mtime=0) if small else body, status, small=small)
 
 
-def error_page(request: Request, status: int, told: Told) -> Response:
+def error_page(request: Request, status: int, told: ErrorText) -> Response:
     """Answer with an error in words. It is the same for all who make this mistake, so it is made once."""
-    site, lang = site_of(request), lang_of(request)
-    made = _error(site.renderer, lang, status, told, tuple(_banners(request, lang, None)))
+    services, lang = services_of(request), lang_of(request)
+    made = _error(services.renderer, lang, status, told, tuple(_banners(request, lang, None)))
     small = _takes_gzip(request)
-    return _passing(request, made[small], status, small=small)
+    return _uncached(request, made[small], status, small=small)
 
 
 @lru_cache(256)
 def _error(
-    renderer: Renderer, lang: str, status: int, told: Told, banners: tuple[tuple[str, str], ...]
+    renderer: Renderer, lang: str, status: int, told: ErrorText, banners: tuple[tuple[str, str], ...]
 ) -> tuple[bytes, bytes]:
     """Return an error's page as it is, and compressed."""
     shown = {**told._asdict(), "status": status, "here": "/", "canonical": None, "banners": banners}
@@ -183,7 +183,7 @@ def _error(
     return body, gzip.compress(body, compresslevel=6, mtime=0)
 
 
-def _passing(request: Request, body: bytes, status: int, *, small: bool) -> Response:
+def _uncached(request: Request, body: bytes, status: int, *, small: bool) -> Response:
     """Return a page that nobody keeps."""
     headers = {"cache-control": "no-store", "content-language": lang_of(request), "vary": "Accept-Encoding"}
     if small:
@@ -191,94 +191,54 @@ def _passing(request: Request, body: bytes, status: int, *, small: bool) -> Resp
     return Response(body, status, headers | _onion(request), media_type="text/html")
 
 
-def kept_page(request: Request, name: str, extra_headers: Sequence[Header] = (), /, **extra: object) -> Kept:
+def cacheable_page(
+    request: Request, name: str, extra_headers: Sequence[Header] = (), /, **extra: object
+) -> CachedResponse:
     """Return template ``name`` as a kept page; its canonical address is its path.
 
     ``extra_headers`` take the place of those that every page has.
     """
-    site, lang = site_of(request), lang_of(request)
-    given = context(request, **({"canonical": site.settings.base_url + request.url.path} | extra))
-    text = site.renderer.render(name, lang, **given)
+    services, lang = services_of(request), lang_of(request)
+    given = context(request, **({"canonical": services.settings.base_url + request.url.path} | extra))
+    text = services.renderer.render(name, lang, **given)
     own = {each for each, _ in extra_headers}
-    usual = html_headers(site.settings, site.renderer.css_hash)
+    usual = html_headers(services.settings, services.renderer.css_hash)
     headers = [*(each for each in usual if each[0] not in own), (b"content-language", lang.encode())]
     headers += [(name.encode(), value.encode()) for name, value in _onion(request).items()]
-    return keep(text.encode(), HTML, [*headers, *extra_headers])
+    return build_response(text.encode(), HTML, [*headers, *extra_headers])
 
 
 def _onion(request: Request) -> dict[str, str]:
-    onion = site_of(request).settings.onion_url
+    onion = services_of(request).settings.onion_url
     return {"onion-location": f"{onion}{quote(request.url.path)}"} if onion else {}
 
 
 def _takes_gzip(request: Request) -> bool:
-    return takes_gzip(request.headers.get("accept-encoding", "").encode("latin-1"))
+    return accepts_gzip(request.headers.get("accept-encoding", "").encode("latin-1"))
 
 
-class KeptResponse(Response):
+class CachedPageResponse(Response):
     """Sends a kept page, or 304 to a reader who has it."""
 
-    def __init__(self, request: Request, kept: Kept) -> None:
+    def __init__(self, request: Request, kept: CachedResponse) -> None:
         self.background = None
-        if is_known(kept.etag, request.headers.get("if-none-match", "").encode("latin-1")):
-            self.status_code, self.body, self.raw_headers = 304, b"", kept.unchanged_headers
+        if etag_matches(kept.etag, request.headers.get("if-none-match", "").encode("latin-1")):
+            self.status_code, self.body, self.raw_headers = 304, b"", kept.not_modified_headers
         elif _takes_gzip(request):
-            self.status_code, self.body, self.raw_headers = 200, kept.small, kept.small_headers
+            self.status_code, self.body, self.raw_headers = 200, kept.gzipped, kept.gzip_headers
         else:
             self.status_code, self.body, self.raw_headers = 200, kept.plain, kept.plain_headers
 
 
-def once(request: Request, kept: Kept, status: int) -> Response:
+def cached_body_as(request: Request, kept: CachedResponse, status: int) -> Response:
     """Answer with the bytes of ``kept`` under another status; nobody keeps them."""
     small = _takes_gzip(request)
     response = Response(status_code=status)
-    response.body = kept.small if small else kept.plain
-    headers = kept.small_headers if small else kept.plain_headers
+    response.body = kept.gzipped if small else kept.plain
+    headers = kept.gzip_headers if small else kept.plain_headers
     response.raw_headers = [header for header in headers if header[0] not in {b"etag", b"cache-control"}]
     response.headers["cache-control"] = "no-store"
     return response
-
-
-def policy(css_hash: str, more: Mapping[str, str] | None = None) -> str:
-    """Return the content security policy of a page with our one inline stylesheet; ``more`` adds sources."""
-    sources = {
-        "default-src": "'none'",
-        "style-src": f"'{css_hash}'",
-        "script-src": "'self'",
-        "worker-src": "'self'",
-        "connect-src": "'self'",
-        "img-src": "'self' data:",
-        "form-action": "'self'",
-        "base-uri": "'none'",
-        "frame-ancestors": "'none'",
-    }
-    return policy_of(sources, more)
-
-
-def policy_of(sources: Mapping[str, str], more: Mapping[str, str] | None) -> str:
-    """Return a content security policy from its directives; ``more`` adds sources or directives."""
-    whole = dict(sources)
-    for name, source in (more or {}).items():
-        whole[name] = f"{whole[name]} {source}" if name in whole else source
-    return ";".join(f"{name} {source}" for name, source in whole.items())
-
-
-def common_headers(settings: Settings) -> list[Header]:
-    """Return the headers every answer carries."""
-    headers = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
-    if settings.secure:
-        headers.append((b"strict-transport-security", b"max-age=31536000"))
-    return headers
-
-
-def html_headers(settings: Settings, css_hash: str) -> list[Header]:
-    """Return the headers every page of ours carries."""
-    return [
-        *common_headers(settings),
-        (b"content-security-policy", policy(css_hash).encode()),
-        (b"cross-origin-opener-policy", b"same-origin"),
-        (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
-    ]
 
 
 def picture(row: Record | None, cache_control: str) -> Response:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import HeaderParser
 
-MOST_PARTS = 4000
-MOST_HEADERS = 2000  # bytes of one part
+MAX_PARTS = 4000
+MAX_HEADERS = 2000  # bytes of one part
 
 
 class BadForm(ValueError):
@@ -14,19 +14,19 @@ class BadForm(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class MultipartForm:
     """Fields, each name once (the last one); files by their field's name, those that nobody chose left out."""
 
     fields: dict[str, str] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
 
 
-def parse(content_type: str, body: bytes) -> Form:
+def parse(content_type: str, body: bytes) -> MultipartForm:
     """Return the form in ``body``. Raises ``BadForm``."""
     boundary = _boundary(_typed(content_type))
     if not boundary or len(boundary) > 70:
         raise BadForm("no boundary")
-    form = Form()
+    form = MultipartForm()
     for headers, content in _parts(body, b"--" + boundary.encode("latin-1", "replace")):
         told = _typed(headers.decode("utf-8", "replace"), "content-disposition")
         name, file_name = _names(told)
@@ -42,11 +42,11 @@ def parse(content_type: str, body: bytes) -> Form:
 def _parts(body: bytes, delimiter: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield (headers, content) of each part."""
     first, *parts = (b"\r\n" + body).split(b"\r\n" + delimiter)
-    if first.strip() or not parts or not parts[-1].startswith(b"--") or len(parts) > MOST_PARTS:
+    if first.strip() or not parts or not parts[-1].startswith(b"--") or len(parts) > MAX_PARTS:
         raise BadForm("not whole")
     for part in parts[:-1]:
         headers, found, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        if not found or len(headers) > MOST_HEADERS:
+        if not found or len(headers) > MAX_HEADERS:
             raise BadForm("a part without headers")
         yield headers, content
 

@@ -21,71 +21,71 @@ PUBLIC = b"public, max-age=0, s-maxage=5"
 _NO_GZIP = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)", re.IGNORECASE)
 # What a 304 has to carry (RFC 9110, 15.4.5), and what a script of another site needs to be given it; all else is with
 # the answer that its reader has.
-_OF_UNCHANGED = (b"cache-control", b"etag", b"vary", b"access-control-")
-AGE = 5.0  # seconds that a time in an answer may lie behind the last look
-MOST = 4000  # kept pages; the oldest goes first
-MOST_BYTES = 64 * 1024 * 1024  # of all of them together, plain and compressed
+_NOT_MODIFIED_HEADERS = (b"cache-control", b"etag", b"vary", b"access-control-")
+MAX_AGE = 5.0  # seconds that a time in an answer may lie behind the last look
+MAX_PAGES = 4000  # kept pages; the oldest goes first
+MAX_BYTES = 64 * 1024 * 1024  # of all of them together, plain and compressed
 
 
-class Shelf(StrEnum):
+class CacheTier(StrEnum):
     """What may crowd out what. The letter, its list of versions, its count, its badge are one for everybody."""
 
-    USUAL = "usual"
-    CHOSEN = "chosen"  # one of many that there are: a partner's copy, another style
-    MADE_UP = "made up"  # under an address that anybody can make up by the million: a colour
+    COMMON = "usual"
+    VARIANT = "chosen"  # one of many that there are: a partner's copy, another style
+    ARBITRARY = "made up"  # under an address that anybody can make up by the million: a colour
 
 
 # Pages of each; the oldest goes first, and when there are too many of all, those of the last shelf.
-ROOM = {Shelf.USUAL: MOST, Shelf.CHOSEN: 1500, Shelf.MADE_UP: 250}
+CAPACITY = {CacheTier.COMMON: MAX_PAGES, CacheTier.VARIANT: 1500, CacheTier.ARBITRARY: 250}
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedResponse:
     """One answer, ready to be sent: plain and compressed, each with its whole header list, also as lines (HTTP/1.1)."""
 
     etag: bytes
     plain: bytes
     plain_headers: list[Header]
     plain_lines: bytes
-    small: bytes
-    small_headers: list[Header]
-    small_lines: bytes
-    unchanged_headers: list[Header]
-    unchanged_lines: bytes
+    gzipped: bytes
+    gzip_headers: list[Header]
+    gzip_lines: bytes
+    not_modified_headers: list[Header]
+    not_modified_lines: bytes
 
     @property
     def size(self) -> int:
         """Bytes it takes in memory, its header lists aside."""
-        lines = len(self.plain_lines) + len(self.small_lines) + len(self.unchanged_lines)
-        return len(self.plain) + len(self.small) + lines
+        lines = len(self.plain_lines) + len(self.gzip_lines) + len(self.not_modified_lines)
+        return len(self.plain) + len(self.gzipped) + lines
 
     @property
-    def weight(self) -> int:
+    def wire_size(self) -> int:
         """Bytes on the wire of the compressed answer, status line and headers included (HTTP/1.1)."""
-        return len(self.small_lines) + len(b"\r\n") + len(self.small)
+        return len(self.gzip_lines) + len(b"\r\n") + len(self.gzipped)
 
 
-def takes_gzip(accept_encoding: bytes) -> bool:
+def accepts_gzip(accept_encoding: bytes) -> bool:
     """Tell whether who sent this ``Accept-Encoding`` can read gzip (RFC 9110, 12.5.3)."""
     if b"gzip" not in accept_encoding:
         return False
     return _NO_GZIP.search(accept_encoding) is None
 
 
-def is_known(etag: bytes, if_none_match: bytes) -> bool:
+def etag_matches(etag: bytes, if_none_match: bytes) -> bool:
     """Tell whether who sent this ``If-None-Match`` has what ``etag`` marks; a proxy may have made it strong."""
     if if_none_match == etag:  # nearly always
         return True
     return etag.removeprefix(b"W/") in if_none_match or if_none_match.strip() == b"*"
 
 
-def keep(
+def build_response(
     body: bytes,
     content_type: bytes,
     headers: Iterable[Header],
     cache_control: bytes = PUBLIC,
     etag: bytes | None = None,
-) -> Kept:
+) -> CachedResponse:
     """Return ``body`` as a kept answer with ``headers`` (security, language, …) and the caching headers added.
 
     ``etag`` is of the body unless it is given.
@@ -96,17 +96,17 @@ def keep(
     full = [(b"content-type", content_type), *shared]
     plain_headers = [*full, (b"content-length", b"%d" % len(body))]
     small_headers = [*full, (b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(small))]
-    unchanged_headers = [header for header in shared if header[0].startswith(_OF_UNCHANGED)]
-    return Kept(
+    unchanged_headers = [header for header in shared if header[0].startswith(_NOT_MODIFIED_HEADERS)]
+    return CachedResponse(
         etag=etag,
         plain=body,
         plain_headers=plain_headers,
         plain_lines=_lines(b"200 OK", plain_headers),
-        small=small,
-        small_headers=small_headers,
-        small_lines=_lines(b"200 OK", small_headers),
-        unchanged_headers=unchanged_headers,
-        unchanged_lines=_lines(b"304 Not Modified", unchanged_headers),
+        gzipped=small,
+        gzip_headers=small_headers,
+        gzip_lines=_lines(b"200 OK", small_headers),
+        not_modified_headers=unchanged_headers,
+        not_modified_lines=_lines(b"304 Not Modified", unchanged_headers),
     )
 
 
@@ -115,14 +115,16 @@ def _lines(status: bytes, headers: Iterable[Header]) -> bytes:
     return b"".join((b"HTTP/1.1 ", status, b"\r\n", *(b"%b: %b\r\n" % header for header in headers)))
 
 
-class Pages:
+class PageCache:
     """The kept pages of one process, each under its address and in the group (a letter's slug) it depends on."""
 
     def __init__(self) -> None:
-        self.fresh: dict[str, Kept] = {}
-        self._last: dict[str, Kept] = {}
-        self._shelves: dict[Shelf, dict[str, None]] = {shelf: {} for shelf in Shelf}  # each in the order of making
-        self._shelf_of: dict[str, Shelf] = {}
+        self.fresh: dict[str, CachedResponse] = {}
+        self._stale: dict[str, CachedResponse] = {}
+        self._shelves: dict[CacheTier, dict[str, None]] = {
+            shelf: {} for shelf in CacheTier
+        }  # each in the order of making
+        self._shelf_of: dict[str, CacheTier] = {}
         self._bytes = 0  # of all in ``_last``
         self._dated: set[str] = set()
         self._groups: dict[str, set[str]] = defaultdict(set)
@@ -131,36 +133,36 @@ class Pages:
         self._forgotten: dict[str, int] = defaultdict(int)
         self._making: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def moved(self, group: str) -> None:
+    def invalidate(self, group: str) -> None:
         """Say that what the pages of ``group`` show has changed."""
         self._generation[group] += 1
         for key in self._groups.pop(group, ()):
             self.fresh.pop(key, None)
 
-    def forget(self, group: str) -> None:
+    def purge(self, group: str) -> None:
         """Forget every page of ``group``, also those kept for when the database is away: it is not to be seen again."""
-        self.moved(group)
+        self.invalidate(group)
         self._forgotten[group] += 1
         for key in [key for key, each in self._group_of.items() if each == group]:
             self._drop(key)
 
-    async def age(self) -> None:
+    async def expire_dated(self) -> None:
         """Have answers that say when something was counted made anew every few seconds, until cancelled."""
         while True:
-            await asyncio.sleep(AGE)
+            await asyncio.sleep(MAX_AGE)
             for key in self._dated:
                 self.fresh.pop(key, None)
             self._dated.clear()
 
-    async def answer(
+    async def get(
         self,
         key: str,
         group: str,
-        make: Callable[[], Awaitable[Kept]],
-        shelf: Shelf = Shelf.USUAL,
+        make: Callable[[], Awaitable[CachedResponse]],
+        shelf: CacheTier = CacheTier.COMMON,
         *,
         dated: bool = False,
-    ) -> Kept:
+    ) -> CachedResponse:
         """Return the kept page under ``key``, made by ``make`` if need be; once, however many ask at the same time.
 
         A ``dated`` one is made anew every few seconds, for the time it says. Raises what ``make`` raises; but if that
@@ -173,26 +175,26 @@ class Pages:
             try:
                 kept = await make()
             except Exception as error:
-                if key not in self._last:
+                if key not in self._stale:
                     self._making.pop(key, None)  # addresses at which nothing could be made would pile up
                 elif isinstance(error, Unavailable):
-                    return self._last[key]
+                    return self._stale[key]
                 raise
             if forgotten != self._forgotten[group]:  # it may show what is not to be seen again
                 return kept
-            self._remember(key, group, shelf, kept, still_true=generation == self._generation[group])
+            self._store(key, group, shelf, kept, still_true=generation == self._generation[group])
             if dated:
                 self._dated.add(key)
             return kept
 
-    def _remember(self, key: str, group: str, shelf: Shelf, kept: Kept, *, still_true: bool) -> None:
-        if key in self._last:
-            self._take_off(key)
-        while len(self._shelves[shelf]) >= ROOM[shelf]:
+    def _store(self, key: str, group: str, shelf: CacheTier, kept: CachedResponse, *, still_true: bool) -> None:
+        if key in self._stale:
+            self._evict(key)
+        while len(self._shelves[shelf]) >= CAPACITY[shelf]:
             self._drop(next(iter(self._shelves[shelf])))
-        while self._last and (len(self._last) >= MOST or self._bytes + kept.size > MOST_BYTES):
-            self._drop(self._least_needed())
-        self._last[key] = kept
+        while self._stale and (len(self._stale) >= MAX_PAGES or self._bytes + kept.size > MAX_BYTES):
+            self._drop(self._choose_victim())
+        self._stale[key] = kept
         self._bytes += kept.size
         self._shelves[shelf][key] = None
         self._shelf_of[key] = shelf
@@ -201,16 +203,16 @@ class Pages:
             self.fresh[key] = kept
             self._groups[group].add(key)
 
-    def _least_needed(self) -> str:
+    def _choose_victim(self) -> str:
         """Return the oldest page of the last shelf that has any."""
-        return next(next(iter(pages)) for shelf in reversed(Shelf) if (pages := self._shelves[shelf]))
+        return next(next(iter(pages)) for shelf in reversed(CacheTier) if (pages := self._shelves[shelf]))
 
-    def _take_off(self, key: str) -> None:
-        self._bytes -= self._last.pop(key).size
+    def _evict(self, key: str) -> None:
+        self._bytes -= self._stale.pop(key).size
         del self._shelves[self._shelf_of.pop(key)][key]
 
     def _drop(self, key: str) -> None:
-        self._take_off(key)
+        self._evict(key)
         if (group := self._group_of.pop(key, None)) is not None and group in self._groups:
             self._groups[group].discard(key)
         self.fresh.pop(key, None)

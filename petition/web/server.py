@@ -10,9 +10,9 @@ from uvicorn.supervisors import Multiprocess
 
 from petition.core import logs
 from petition.core.errors import PetitionError
-from petition.core.settings import Role, Settings, load
+from petition.core.settings import Process, Settings, load
 from petition.web.app import create_app
-from petition.web.connection import Guarded
+from petition.web.connection import GuardedProtocol
 from petition.web.gateway import App
 
 OPEN_FILES = 65_536  # each visitor is one; many systems give a process 1,024 unless it asks
@@ -23,7 +23,7 @@ def run(settings: Settings, workers: int) -> None:
     """Serve until SIGTERM or SIGINT, in one process or several. Raises ``PetitionError`` if the port cannot be had."""
     # When all is done uvicorn raises the signal once more; ending by it would skip what our caller has to put away.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    Guarded.trusted = settings.trusted_proxies
+    GuardedProtocol.trusted = settings.trusted_proxies
     _allow_many()
     if workers == 1:
         config = configuration(create_app(settings), settings.host, settings.port)
@@ -79,6 +79,6 @@ def configuration(app: App | str, host: str, port: int, workers: int = 1) -> uvi
 def from_environment() -> App:
     """Return the application of one of several processes."""
     logs.configure()
-    settings = load(role=Role.WEB)
-    Guarded.trusted = settings.trusted_proxies
+    settings = load(role=Process.WEB)
+    GuardedProtocol.trusted = settings.trusted_proxies
     return create_app(settings)

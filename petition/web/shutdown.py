@@ -11,7 +11,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextlib.contextmanager
-def calling(callback: Callable[[], None]) -> Iterator[None]:
+def on_signal(callback: Callable[[], None]) -> Iterator[None]:
     """Have ``callback`` called on the running loop when this process is told to stop, before what else is to happen.
 
     Only the main thread hears signals; elsewhere nothing is done.

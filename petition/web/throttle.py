@@ -15,27 +15,29 @@ from petition.core.client_networks import ONION, is_public
 from petition.core.errors import TooMany, Unavailable
 from petition.core.settings import Limits
 
-AT_ONCE = 4  # of a pool of ten connections: signing, kept pages and the desk always find one
-WAITING = 32
-PATIENCE = 5.0  # seconds
+MAX_CONCURRENT = 4  # of a pool of ten connections: signing, kept pages and the desk always find one
+MAX_WAITING = 32
+WAIT_TIMEOUT = 5.0  # seconds
 MINUTE = 60
-QUEUE = 1000  # requests that wait for their turn of the event loop
-SHARE = 32  # of these from one network of the open net
-NETWORKS = 20_000  # counted apart in one minute; any more share one count
-ONION_TIMES = 10  # all that comes through Tor is one network to us
+MAX_QUEUED = 1000  # requests that wait for their turn of the event loop
+MAX_QUEUED_PER_NETWORK = 32  # of these from one network of the open net
+MAX_NETWORKS = 20_000  # counted apart in one minute; any more share one count
+ONION_FACTOR = 10  # all that comes through Tor is one network to us
 
 
-class Lane:
+class ConcurrencyLimit:
     """Lets so many through at once, and a few more wait for their turn."""
 
-    def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, at_once: int = MAX_CONCURRENT, waiting: int = MAX_WAITING, patience: float = WAIT_TIMEOUT
+    ) -> None:
         self._turns = asyncio.Semaphore(at_once)
         self._waiting_at_most = waiting
         self._waiting = 0
         self._patience = patience
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         """Wait for one's turn, and have it while the block runs. Raises ``Unavailable`` if too many wait, or too long.
 
         Nobody who waits holds anything that others need.
@@ -56,7 +58,7 @@ class Lane:
             self._turns.release()
 
 
-class Turns:
+class RenderQueue:
     """Lets one after another go on, each in a turn of the event loop of its own.
 
     Making a page takes some milliseconds in which nothing else runs. Of sixty that are asked for at once all would be
@@ -66,7 +68,7 @@ class Turns:
     free. What is no address of the open net is a proxy, which brings everybody, or Tor.
     """
 
-    def __init__(self, most: int = QUEUE, share: int = SHARE) -> None:
+    def __init__(self, most: int = MAX_QUEUED, share: int = MAX_QUEUED_PER_NETWORK) -> None:
         self._lock = asyncio.Lock()
         self._most = most
         self._share = share
@@ -92,24 +94,24 @@ class Turns:
         return True
 
 
-class Left(NamedTuple):
+class Remaining(NamedTuple):
     """What a network may still do: of ``most`` so many ``times`` in the ``seconds`` until the minute is over."""
 
-    most: int
-    times: int
+    limit: int
+    remaining: int
     seconds: int
 
 
-class PerMinute:
+class MinuteLimit:
     """Counts what each network does in this minute."""
 
-    def __init__(self, most: int, networks: int = NETWORKS) -> None:
+    def __init__(self, most: int, networks: int = MAX_NETWORKS) -> None:
         self._most = most
         self._networks_at_most = networks
         self._minute = -1
         self._counted: dict[str, int] = {}
 
-    def take(self, network: str) -> Left:
+    def take(self, network: str) -> Remaining:
         """Count once; return what is left. Raises ``TooMany``."""
         now = time.monotonic()
         if now // MINUTE != self._minute:
@@ -118,37 +120,37 @@ class PerMinute:
         known = network in self._counted or len(self._counted) < self._networks_at_most
         key = network if known else ""
         self._counted[key] = counted = self._counted.get(key, 0) + 1
-        most, seconds = self._most * (ONION_TIMES if network == ONION else 1), MINUTE - int(now % MINUTE)
+        most, seconds = self._most * (ONION_FACTOR if network == ONION else 1), MINUTE - int(now % MINUTE)
         if counted > most:
             raise TooMany("too many requests from this network", retry_after=seconds)
-        return Left(most, most - counted, seconds)
+        return Remaining(most, most - counted, seconds)
 
 
 class Throttle:
     """What one web process lets through."""
 
     def __init__(self, bounds: Limits) -> None:
-        self._lane = Lane()
-        self._reads = PerMinute(bounds.reading)
-        self._forms = PerMinute(bounds.forms)
-        self._asked = PerMinute(bounds.api)
-        self._made = PerMinute(bounds.api)
+        self._lane = ConcurrencyLimit()
+        self._reads = MinuteLimit(bounds.reading)
+        self._forms = MinuteLimit(bounds.forms)
+        self._asked = MinuteLimit(bounds.api)
+        self._made = MinuteLimit(bounds.api)
 
     @asynccontextmanager
-    async def reading(self, network: str) -> AsyncIterator[Left]:
+    async def read_slot(self, network: str) -> AsyncIterator[Remaining]:
         """Let somebody read a page of the list, or search it. Raises ``TooMany``, ``Unavailable``."""
         left = self._reads.take(network)
-        async with self._lane.turn():
+        async with self._lane.slot():
             yield left
 
-    def form(self, network: str) -> None:
+    def allow_form(self, network: str) -> None:
         """Let somebody send a form, whatever is in it. Raises ``TooMany``."""
         self._forms.take(network)
 
-    def asking(self, network: str) -> Left:
+    def allow_api_call(self, network: str) -> Remaining:
         """Let a program ask for what is in memory. Raises ``TooMany``."""
         return self._asked.take(network)
 
-    def making(self, network: str) -> None:
+    def allow_render(self, network: str) -> None:
         """Let somebody have made what is not kept for everybody: a colour of their own. Raises ``TooMany``."""
         self._made.take(network)

@@ -10,19 +10,19 @@ from petition.core import i18n
 from petition.core.database import Database, opened
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
-from petition.core.outbox import Writer
+from petition.core.outbox import MailWriter
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.exports import address_list_worker, address_lists
 from petition.imports import worker
 from petition.letters import taking_down
-from petition.mail.choosing import Chooser
+from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
 from petition.mail.relays import Relays
 from petition.mail.smtp_connection import is_on_this_machine
-from petition.mail.suppressed_contacts import Sweeper
+from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
 from petition.moderation import bulk_acts, bursts, namesakes
 from petition.moderation.messages import Mails
@@ -33,7 +33,7 @@ from petition.worker import retention
 EVERY = 60.0  # seconds between two rounds of retention
 
 # Who writes the direct mails of each purpose in the outbox.
-WRITERS: Mapping[str, Writer] = {
+WRITERS: Mapping[str, MailWriter] = {
     sign_in_links.PURPOSE: sign_in_links.write_mail,
     invitations.PURPOSE: invitations.write_mail,
     address_lists.PURPOSE: address_lists.write_mail,
@@ -59,7 +59,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     wrapper = Wrapper(settings.secret_keys)
     writers = {**WRITERS, **Mails(wrapper, tokens).writers}
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
-    chooser = Chooser(opener, suppression, writers)
+    chooser = MailSelector(opener, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     _warn_of_open_passwords(settings)
     async with opened(settings.database_url, most=SENDERS + 6) as database, asyncio.TaskGroup() as group:
@@ -109,12 +109,16 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("forget_networks", lambda database: bursts.forget_networks(database, wrapper)),
         ("look_at_names", lambda database: namesakes.look(database, wrapper)),
         *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
-        *((("sweep_contacts", Sweeper(Opener(private), Suppression(wrapper)).sweep),) if private else ()),
+        *(
+            (("sweep_contacts", SuppressedContactCleaner(Opener(private), Suppression(wrapper)).sweep),)
+            if private
+            else ()
+        ),
         ("destroy_digest_keys", retention.destroy_digest_keys),
         ("statistics", _add_up),
         ("forget_files", worker.forget_files),
         ("forget_lists", address_list_worker.forget_lists),
-        ("clear_taken_down", taking_down.clear_all),
+        ("clear_taken_down", taking_down.delete_all_rows),
     ]
 
 

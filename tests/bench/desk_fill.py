@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from petition.core.database import connect
 from petition.core.encryption import LetterKeys, Wrapper
+from petition.core.ids import LetterId, OrganizerId
 from petition.letters import published
 from tests.running import KEY
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tests.bench.fill import Conn
 
 DAYS = 60  # of the letter's history, whatever its size: it is what the charts show
-ORGANIZER = 1
+ORGANIZER = OrganizerId(1)
 
 # Of a thousand people: three removed, one withdrawn, five flagged, a hundred brought along.
 SORT = """
@@ -93,43 +94,43 @@ WHERE s.letter = $1 GROUP BY f.what, f.value
 """
 
 
-async def furnish(conn: "Conn", letter: int, rows: int) -> None:
-    """Add to ``letter``, which ``rows`` have just signed, what its size brings with it."""
-    keys = (await published.read(conn, Wrapper([KEY]), letter)).keys
-    await conn.execute(SORT, letter, timeout=600)
-    await conn.execute(WITHDRAW, letter, timeout=600)
-    organizations = await _organizations(conn, letter, max(10, rows // 1000), keys)
+async def furnish(conn: "Conn", letter_id: LetterId, rows: int) -> None:
+    """Add to the letter, which ``rows`` have just signed, what its size brings with it."""
+    keys = (await published.read(conn, Wrapper([KEY]), letter_id)).keys
+    await conn.execute(SORT, letter_id, timeout=600)
+    await conn.execute(WITHDRAW, letter_id, timeout=600)
+    organizations = await _organizations(conn, letter_id, max(10, rows // 1000), keys)
     await conn.execute(
         "INSERT INTO organizer (name, lang, digest, sealed) SELECT 'Colleague ' || n, 'en', sha256(n::text::bytea), ''"
         " FROM generate_series(1, 3) AS n"
     )
-    await conn.execute(ACTS, letter, rows, ORGANIZER, timeout=600)
-    await conn.execute(CAMPAIGNS, letter, rows, ORGANIZER)
-    await conn.execute(STEPS, letter, ORGANIZER, timeout=600)
-    await conn.execute(REPORTS, letter, timeout=600)
+    await conn.execute(ACTS, letter_id, rows, ORGANIZER, timeout=600)
+    await conn.execute(CAMPAIGNS, letter_id, rows, ORGANIZER)
+    await conn.execute(STEPS, letter_id, ORGANIZER, timeout=600)
+    await conn.execute(REPORTS, letter_id, timeout=600)
     for statement in REST:
-        await conn.execute(statement, letter)
-    await conn.execute(SETTLE, letter, organizations, timeout=600)
+        await conn.execute(statement, letter_id)
+    await conn.execute(SETTLE, letter_id, organizations, timeout=600)
     await conn.execute(CLEAR)
-    await conn.execute(HOURS, letter, DAYS)
-    await conn.execute(TOTALS, letter, timeout=600)
+    await conn.execute(HOURS, letter_id, DAYS)
+    await conn.execute(TOTALS, letter_id, timeout=600)
 
 
-async def _organizations(conn: "Conn", letter: int, many: int, keys: LetterKeys) -> int:
+async def _organizations(conn: "Conn", letter_id: LetterId, many: int, keys: LetterKeys) -> int:
     """Have so many organizations be listed, each with a representative, and a fifth as many wait."""
     now = datetime.now(UTC) - timedelta(minutes=2)
     listed = [
-        (letter, secrets.randbits(63), f"Networks of {n}", f"networks of {n}", now - n * APART) for n in range(many)
+        (letter_id, secrets.randbits(63), f"Networks of {n}", f"networks of {n}", now - n * APART) for n in range(many)
     ]
     await conn.copy_records_to_table(
         "organization", records=listed, columns=("letter", "id", "name_en", "name_key", "listed_at")
     )
     representatives = (
-        (letter, secrets.randbits(63), place, at, at, "organization", "confirmed", "public", "Anna Berg", None)
+        (letter_id, secrets.randbits(63), place, at, at, "organization", "confirmed", "public", "Anna Berg", None)
         for _, place, _, _, at in listed
     )
     await conn.copy_records_to_table("signature", records=representatives, columns=REPRESENTED)
-    await conn.copy_records_to_table("signature", records=_held(letter, many // 5, keys), columns=REPRESENTED)
+    await conn.copy_records_to_table("signature", records=_held(letter_id, many // 5, keys), columns=REPRESENTED)
     return many
 
 
@@ -139,19 +140,19 @@ REPRESENTED = (
 )
 
 
-def _held(letter: int, many: int, keys: LetterKeys) -> Iterator[tuple[Any, ...]]:
+def _held(letter_id: LetterId, many: int, keys: LetterKeys) -> Iterator[tuple[Any, ...]]:
     now = datetime.now(UTC) - timedelta(minutes=1)
     for n in range(many):
         at = now - n * APART
         hidden = keys.hide({"organization_en": f"Waiting {n}", "name": "Olaf Lund", "visibility": "public"})
-        yield letter, secrets.randbits(63), None, at, at, "organization", "held", "public", None, hidden
+        yield letter_id, secrets.randbits(63), None, at, at, "organization", "held", "public", None, hidden
 
 
-async def places(url: str, letter: int) -> dict[str, int]:
+async def places(url: str, letter_id: LetterId) -> dict[str, int]:
     """Return what stands in addresses: a signature from the middle, one that waits, a campaign."""
     conn = await connect(url)
     try:
-        row = await conn.fetchrow(PLACES, letter)
+        row = await conn.fetchrow(PLACES, letter_id)
     finally:
         await conn.close()
     if row is None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from petition.core.database import Connection, connect
 from petition.core.encryption import Wrapper
+from petition.core.ids import LetterId
 from petition.organizers import queries, sessions
 from tests.bench import desk_fill
 from tests.bench.place import Web
@@ -139,11 +140,11 @@ class Seat:
         return took
 
 
-async def enter(conn: Connection, letter: int) -> str:
+async def enter(conn: Connection, letter_id: LetterId) -> str:
     """Have the administrator enter who owns the letter, and did all that stands in its log; return the cookie."""
     who = desk_fill.ORGANIZER
     await conn.execute("UPDATE organizer SET admin = true, lang = 'ru' WHERE id = $1", who)
-    await conn.execute(ADD_MEMBER, letter, who)
+    await conn.execute(ADD_MEMBER, letter_id, who)
     await conn.execute(ADD_TOTP, who, Wrapper([KEY]).wrap(b"JBSWY3DPEHPK3PXP"))
     token, number = sessions.new_token(), secrets.randbits(62)
     await queries.add_session(conn, number, sessions.digest_of(token), who, "Firefox, Linux")

@@ -21,11 +21,11 @@ from petition import postgres
 from petition.core.audit_log import Whose
 from petition.core.database import Connection, Database, migrate, opened
 from petition.core.encryption import Wrapper
-from petition.core.settings import Role, load
-from petition.exports.filtered import CHOSEN, Export, Order
+from petition.core.settings import Process, load
+from petition.exports.filtered import CHOSEN, Export, ExportOrder
 from petition.exports.whole_letter import Format
 from petition.imports import column_guessing, steering, worker
-from petition.imports.model import About
+from petition.imports.model import FileInfo
 from petition.letters.model import Letter
 from petition.moderation.model import Filter
 from tests import rows
@@ -98,10 +98,10 @@ async def bring(database: Database, letter: Letter, number_of_rows: int) -> bool
         await steering.uploaded(conn, whose, letter.keys, number, "bench.csv")
     kept = [await _imported(database, "reading", number_of_rows)]
     async with database.transaction() as conn:
-        await steering.move(conn, whose, letter.keys, number, await _chosen(conn, letter, number))
+        await steering.advance(conn, whose, letter.keys, number, await _chosen(conn, letter, number))
     kept.append(await _imported(database, "trying", number_of_rows))
     async with database.transaction() as conn:
-        await steering.move(conn, whose, letter.keys, number, {"step": "start"})
+        await steering.advance(conn, whose, letter.keys, number, {"step": "start"})
     kept.append(await _imported(database, "importing", number_of_rows))
     async with database.connection() as conn:
         counted = await rows.check_count(conn, letter)
@@ -128,7 +128,7 @@ async def _follow(database: Database, step: str) -> None:
 
 
 async def _chosen(conn: Connection, letter: Letter, number: int) -> dict[str, str]:
-    about = About.revealed((await steering.read(conn, letter.id, number)).about, letter.keys)
+    about = FileInfo.revealed((await steering.read(conn, letter.id, number)).about, letter.keys)
     columns = {f"c{place}": name for place, name in enumerate(column_guessing.guess(about.header))}
     return columns | {"step": "check", "kind": "person", "visibility": "public"}
 
@@ -168,7 +168,7 @@ async def take_out(database: Database, letter: Letter, number_of_rows: int) -> b
 
 
 async def _drain(database: Database, letter: Letter, form: Format, number_of_rows: int) -> None:
-    export, told = Export(database, letter.keys, Order(letter.id, Filter(), CHOSEN, form)), time.monotonic()
+    export, told = Export(database, letter.keys, ExportOrder(letter.id, Filter(), CHOSEN, form)), time.monotonic()
     async for _ in export.pieces():
         if time.monotonic() - told > EVERY:
             told = time.monotonic()
@@ -180,7 +180,7 @@ async def _drain(database: Database, letter: Letter, form: Format, number_of_row
 async def run(url: str, folder: Path, parts: Sequence[Part]) -> bool:
     """Measure each part and print it; tell whether the promises are kept."""
     await migrate(url)
-    settings = load(environment(folder, url, 8000), role=Role.WEB)
+    settings = load(environment(folder, url, 8000), role=Process.WEB)
     kept = []
     async with opened(url, most=4) as database:
         await publish(settings, database)

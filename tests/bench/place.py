@@ -18,7 +18,8 @@ from petition.core import database
 from petition.core.child_processes import die_with_parent
 from petition.core.database import connect, migrate
 from petition.core.encryption import Wrapper
-from petition.core.settings import Role, Settings, load
+from petition.core.ids import LetterId
+from petition.core.settings import Process, Settings, load
 from petition.letters import published
 from petition.letters.model import Letter
 from petition.postgres import binaries
@@ -112,14 +113,14 @@ class Place:
             await publish(self._settings_of(url, 1), db)
         conn = await connect(url)
         if rows:
-            await fill.sign(conn, 1, rows, furnish)
+            await fill.sign(conn, LetterId(1), rows, furnish)
         else:
             # What is compared with our batches is the same as before there were statistics.
             await conn.execute("ALTER TABLE pending DISABLE TRIGGER USER")
         await conn.close()
 
     def _settings_of(self, url: str, port: int) -> Settings:
-        return load(environment(self._folder, url, port), role=Role.WEB)
+        return load(environment(self._folder, url, port), role=Process.WEB)
 
     @contextlib.asynccontextmanager
     async def web(self, rows: int) -> AsyncIterator[Web]:
@@ -142,7 +143,7 @@ class Place:
     async def _serving(self, url: str, port: int, rows: int) -> AsyncIterator[Web]:
         await migrate(url)  # it may have been filled before the newest migration
         conn = await connect(url)
-        letter = await published.read(conn, Wrapper([KEY]), 1)
+        letter = await published.read(conn, Wrapper([KEY]), LetterId(1))
         await conn.close()
         more = environment(self._folder, url, port, LIMIT_LETTER=MANY, LIMIT_READING=MANY, LIMIT_FORMS=MANY)
         with running([sys.executable, "-m", "petition", "serve"], port, more, self._folder / f"web-{rows}.log") as own:

@@ -16,6 +16,7 @@ from playwright.async_api import Browser, async_playwright
 
 from petition.captcha import captchas, drawn
 from petition.captcha.pow import Price, ProofOfWork
+from petition.core.ids import LetterId
 from tests.browser import album
 from tests.browser.album import Gallery
 from tests.browser.visitor import Meet, Town, Visitor, greet
@@ -115,7 +116,7 @@ async def running(url: str, folder: Path) -> AsyncIterator[Town]:
     answers: dict[str, str] = {}
     make = drawn.DrawnCodes.token
 
-    def remembering(codes: drawn.DrawnCodes, answer: str, letter_id: int, *, dear: bool) -> str:
+    def remembering(codes: drawn.DrawnCodes, answer: str, letter_id: LetterId, *, dear: bool) -> str:
         token = make(codes, answer, letter_id, dear=dear)
         answers[token] = answer
         return token

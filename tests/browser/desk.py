@@ -10,6 +10,7 @@ from typing import Any
 import axe_playwright_python
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
+from petition.core.ids import OrganizerId
 from petition.organizers import sign_in_links
 from tests.browser.visitor import DESK, HEIGHT, PATIENCE, Town
 from tests.organizers import people
@@ -33,7 +34,7 @@ class Seat:
         """Open a page of the desk."""
         await self.page.goto(f"{self.town.base}/organizer/{path}")
 
-    async def sit(self, email: str, role: str | None = None, **more: Any) -> int:
+    async def sit(self, email: str, role: str | None = None, **more: Any) -> OrganizerId:
         """Come as an organizer whose second factor has been shown; return the organizer's id."""
         who = await people.add(self.town.site, email, **more)
         await people.give_totp(self.town.site, who.id)
@@ -43,10 +44,10 @@ class Seat:
         await self.context.add_cookies([{"name": "desk", "value": cookie, "url": f"{self.town.base}/organizer/"}])
         return who.id
 
-    async def come_by_link(self, organizer: int) -> None:
+    async def come_by_link(self, organizer_id: OrganizerId) -> None:
         """Open a fresh one-time link and press its button."""
         async with self.town.site.database.connection() as conn:
-            token = await sign_in_links.link(conn, organizer)
+            token = await sign_in_links.link(conn, organizer_id)
         await self.open(f"enter/{token}")
         await self.page.click("main button")
         await self.page.wait_for_url("**/organizer/second")

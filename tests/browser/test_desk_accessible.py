@@ -11,9 +11,10 @@ from typing import Literal
 import pytest
 from playwright.async_api import Browser
 
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
+from petition.core.ids import BulkActId
 from petition.moderation import bulk_acts
-from petition.moderation.model import Act, Filter
+from petition.moderation.model import Action, Filter
 from petition.organizers import sign_in_links
 from petition.signatures.model import Reason
 from petition.web.desk.routes import DESK as TABLE
@@ -165,7 +166,7 @@ async def furnished(town: Town) -> Furnished:
     approved = await bench.sign_for(
         "Third Line", organization_ru="Третья линия", website="https://third.example", visibility="public"
     )
-    await bench.decide(Act.APPROVE, approved)
+    await bench.decide(Action.APPROVE, approved)
     await bench.remove(shown, reason=Reason.DUPLICATE)
     return Furnished(town, (hidden, shown, held, approved), tuple([await campaign(bench, each) for each in STEPS]))
 
@@ -173,11 +174,11 @@ async def furnished(town: Town) -> Furnished:
 STEPS: tuple[tuple[str, ...], ...] = ((), ("start", "pause"), ("start", "cancel"), ("start",))
 
 
-async def campaign(bench: Bench, steps: tuple[str, ...]) -> int:
+async def campaign(bench: Bench, steps: tuple[str, ...]) -> BulkActId:
     """Make a campaign about nobody, and take it through these steps."""
-    by = By(None, bench.letter.id)
+    by = Actor(None, bench.letter.id)
     async with bench.database.transaction() as conn:
-        made = await bulk_acts.make(conn, by, Act.REMOVE, Filter(country="FJ" if not steps else "TO"))
+        made = await bulk_acts.create(conn, by, Action.REMOVE, Filter(country="FJ" if not steps else "TO"))
     for step in steps:
         async with bench.database.transaction() as conn:
             await bulk_acts.move(conn, by, made, step, Reason.FAKE)

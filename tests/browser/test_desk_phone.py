@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser
 
-from petition.moderation.model import Act
+from petition.moderation.model import Action
 from tests import rows
 from tests.browser.desk import Seat, seat
 from tests.browser.visitor import DESK, PHONE, Town
@@ -32,7 +32,7 @@ async def phone(chromium: Browser, hamlet: Town) -> AsyncIterator[Seat]:
         bench = Bench(hamlet.site.database, await rows.letter(conn))
     await bench.crowd(12, country="US")
     approved = await bench.sign_for("North Pier // Северный причал", website="https://northpier.example")
-    await bench.decide(Act.APPROVE, approved)
+    await bench.decide(Action.APPROVE, approved)
     await bench.sign_for("A rather long name of an association of providers " * 3, website="https://third.example")
     async with seat(chromium, hamlet, width=PHONE) as one:
         await one.sit("hand@desk.example", "owner", name="Vera", lang="ru")

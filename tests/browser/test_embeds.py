@@ -18,9 +18,9 @@ from petition.core import i18n, resources
 from petition.core.encryption import Wrapper
 from petition.letters import published
 from petition.letters.model import Counts
-from petition.letters.published import Live
+from petition.letters.published import PublishedLetter
 from petition.web.embeds import badge
-from petition.web.embeds.options import STYLES, Frame
+from petition.web.embeds.options import STYLES, FrameOptions
 from petition.web.embeds.snippets import Snippets
 from tests.running import KEY, SLUG, Installation, free_port, installation
 from tests.web.embeds.titles import TITLES, entitled
@@ -112,8 +112,8 @@ class Scene:
             letter = await published.read(conn, Wrapper([KEY]), await conn.fetchval("SELECT id FROM letter"))
             row = await conn.fetchrow("SELECT people, organizations, now() AS now FROM count")
         assert row is not None
-        live = Live(letter, Counts(row["people"], row["organizations"]), row["now"])
-        return Snippets(self.site.base, "en", live, Frame(lang, **look), LANGUAGES[lang])
+        live = PublishedLetter(letter, Counts(row["people"], row["organizations"]), row["now"])
+        return Snippets(self.site.base, "en", live, FrameOptions(lang, **look), LANGUAGES[lang])
 
     async def count(self, people: int) -> None:
         """Set the count, and wait until it is told."""

@@ -8,11 +8,12 @@ from typing import Any
 import altcha
 
 from petition.captcha.pow import Price
-from petition.core.settings import Role, Settings, load
+from petition.core.ids import LetterId
+from petition.core.settings import Process, Settings, load
 
 KEY = "a secret key of this test that is long enough"
 OTHER_KEY = "another secret key that is just as long"
-LETTER = 7
+LETTER = LetterId(7)
 
 # Signed prices are believed, so a cheap challenge is as good as a dear one and is solved in a millisecond.
 CHEAP = Price(iterations=10, numbers=range(1, 4), dear_numbers=range(4, 8))
@@ -20,7 +21,7 @@ CHEAP = Price(iterations=10, numbers=range(1, 4), dear_numbers=range(4, 8))
 
 def settings(folder: Path, **environ: str) -> Settings:
     """Return the settings of a loopback installation."""
-    return load({"DATA_DIR": str(folder), "SECRET_KEY": KEY, **environ}, role=Role.WEB)
+    return load({"DATA_DIR": str(folder), "SECRET_KEY": KEY, **environ}, role=Process.WEB)
 
 
 def solve(challenge: dict[str, Any]) -> str:

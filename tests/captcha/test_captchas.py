@@ -7,6 +7,7 @@ import pytest
 from petition.captcha import Captchas, Passed, Refusal
 from petition.captcha.drawn import DrawnCodes
 from petition.captcha.pow import ProofOfWork
+from petition.core.ids import LetterId
 from tests.captcha.far_side import NO, YES, far_side, hangs_up, says
 from tests.captcha.installation import CHEAP, KEY, LETTER, settings, solve
 
@@ -31,12 +32,12 @@ def with_hcaptcha(folder: Path, url: str) -> Captchas:
     )
 
 
-def solved(letter: int = LETTER) -> str:
-    return solve(WORK.challenge(letter, dear=False))
+def solved(letter_id: LetterId = LETTER) -> str:
+    return solve(WORK.challenge(letter_id, dear=False))
 
 
-def drawn(letter: int = LETTER) -> dict[str, str]:
-    return {"drawn": CODES.token("HEXAM", letter, dear=False), "code": "hexam"}
+def drawn(letter_id: LetterId = LETTER) -> dict[str, str]:
+    return {"drawn": CODES.token("HEXAM", letter_id, dear=False), "code": "hexam"}
 
 
 async def test_no_answer_is_missing(ours: Captchas) -> None:
@@ -53,8 +54,8 @@ async def test_each_of_our_own_passes(ours: Captchas) -> None:
 async def test_one_good_answer_is_enough_and_else_the_last_one_speaks(ours: Captchas) -> None:
     assert isinstance(await ours.check({"altcha": "nonsense"} | drawn(), LETTER), Passed)
     assert isinstance(await ours.check({"altcha": solved()} | drawn() | {"code": "no"}, LETTER), Passed)
-    assert await ours.check({"altcha": solved(8)}, LETTER) is Refusal.OTHER_LETTER
-    assert await ours.check({"altcha": solved(8)} | drawn() | {"code": "no"}, LETTER) is Refusal.WRONG
+    assert await ours.check({"altcha": solved(LetterId(8))}, LETTER) is Refusal.OTHER_LETTER
+    assert await ours.check({"altcha": solved(LetterId(8))} | drawn() | {"code": "no"}, LETTER) is Refusal.WRONG
 
 
 async def test_a_drawn_challenge_is_known_before_it_is_compared(ours: Captchas) -> None:

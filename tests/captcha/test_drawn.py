@@ -12,6 +12,7 @@ from PIL import Image
 
 from petition.captcha import Passed, Refusal, picture
 from petition.captcha.drawn import DEAR_LETTERS, LETTERS, LIFETIME, MAX_TOKEN, DrawnCodes, normal
+from petition.core.ids import LetterId
 from tests.captcha.installation import KEY, LETTER, OTHER_KEY
 
 LONG = timedelta(days=1)  # a whole run may take longer than a token is good for
@@ -53,7 +54,7 @@ def test_one_is_good_for_so_long() -> None:
 
 
 def test_another_letter_and_an_old_one_are_refused() -> None:
-    assert CODES.check(TOKEN, "HEXAM", LETTER + 1) is Refusal.OTHER_LETTER
+    assert CODES.check(TOKEN, "HEXAM", LetterId(LETTER + 1)) is Refusal.OTHER_LETTER
     old = DrawnCodes([KEY], lifetime=timedelta(seconds=-2)).token("HEXAM", LETTER, dear=False)
     assert CODES.check(old, "HEXAM", LETTER) is Refusal.EXPIRED
     assert CODES.nonce(old) is None

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from petition.captcha import Passed, Refusal, Result
-from petition.captcha.hcaptcha_service import REMEMBERED, Hosted
+from petition.captcha.hcaptcha_service import REMEMBERED, HCaptchaService
 from petition.core.settings import HCaptcha
 from tests.captcha.far_side import (
     NO,
@@ -28,8 +28,8 @@ SECRET = "0x5ecre7000000000000000000000000000000000"
 TOKEN = "P1_visitor-token.aA0"
 
 
-def hosted(url: str, patience: float = 3.0) -> Hosted:
-    return Hosted(HCaptcha("site-key", SECRET, url), patience=patience)
+def hosted(url: str, patience: float = 3.0) -> HCaptchaService:
+    return HCaptchaService(HCaptcha("site-key", SECRET, url), patience=patience)
 
 
 async def ask(behaviour: Behaviour, patience: float = 3.0, token: str = TOKEN) -> Result:
@@ -168,7 +168,7 @@ async def test_what_cannot_be_a_token_is_wrong_and_not_asked_about(token: str) -
 async def test_a_failure_is_remembered_for_a_minute_or_until_it_answers_again() -> None:
     now = 1000.0
     async with far_side(hangs_up) as side:
-        gate = Hosted(HCaptcha("site-key", SECRET, side.url), clock=lambda: now)
+        gate = HCaptchaService(HCaptcha("site-key", SECRET, side.url), clock=lambda: now)
         assert not gate.down
         await gate.check(TOKEN)
         assert gate.down

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from petition.captcha import Passed, Refusal
 from petition.captcha.pow import LIFETIME, MAX_PAYLOAD, STANDARD, ProofOfWork
+from petition.core.ids import LetterId
 from tests.captcha.installation import CHEAP, KEY, LETTER, OTHER_KEY, changed, solve
 
 WORK = ProofOfWork([KEY], price=CHEAP)
@@ -20,8 +21,8 @@ WORK = ProofOfWork([KEY], price=CHEAP)
 SOLVED = solve(ProofOfWork([KEY], price=CHEAP, lifetime=timedelta(days=1)).challenge(LETTER, dear=False))
 
 
-def passed(work: ProofOfWork, payload: str, letter: int = LETTER) -> Passed:
-    result = work.check(payload, letter)
+def passed(work: ProofOfWork, payload: str, letter_id: LetterId = LETTER) -> Passed:
+    result = work.check(payload, letter_id)
     assert isinstance(result, Passed)
     return result
 
@@ -50,7 +51,7 @@ def test_no_two_challenges_share_anything() -> None:
 
 
 def test_another_letter_is_refused() -> None:
-    assert WORK.check(SOLVED, LETTER + 1) is Refusal.OTHER_LETTER
+    assert WORK.check(SOLVED, LetterId(LETTER + 1)) is Refusal.OTHER_LETTER
 
 
 def test_an_old_challenge_is_refused() -> None:
@@ -117,7 +118,7 @@ def test_the_standard_price() -> None:
 
 
 def test_an_honest_answer_is_far_below_the_limit() -> None:
-    challenge = ProofOfWork([KEY]).challenge(2**31 - 1, dear=True)
+    challenge = ProofOfWork([KEY]).challenge(LetterId(2**31 - 1), dear=True)
     solution = {"counter": 4000, "derivedKey": "f" * 64}
     payload = base64.b64encode(json.dumps({"challenge": challenge, "solution": solution}).encode())
     assert len(payload) * 3 < MAX_PAYLOAD

@@ -12,7 +12,7 @@ import pytest
 
 from petition.cli.main import main
 from petition.core.resources import PACKAGE
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from tests.running import SAMPLE, SLUG
 
 ENVIRON = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PACKAGE.parent), "PYTHONWARNINGS": "error"}
@@ -92,7 +92,7 @@ def test_keys_are_ready_for_an_environment_file(tmp_path: Path) -> None:
     lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
     made = dict(line.split("=") for line in lines)
     more = {"BASE_URL": "https://letters.example", "CONTROLLER": "us", "SMTP_URLS": "smtp://mail.example"}
-    settings = load(made | more | {"MAIL_FROM": "a@letters.example", "DATA_DIR": str(tmp_path)}, role=Role.WORKER)
+    settings = load(made | more | {"MAIL_FROM": "a@letters.example", "DATA_DIR": str(tmp_path)}, role=Process.WORKER)
     assert settings.contact_private_key == made["CONTACT_PRIVATE_KEY"]
     assert petition("keys").stdout != done.stdout
 

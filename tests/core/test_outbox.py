@@ -8,10 +8,10 @@ import pytest
 from petition.core.database import Connection
 from petition.core.encryption import Opener, Sealer
 from petition.core.errors import PetitionError
-from petition.core.outbox import DirectJob, DirectMail, Writer
+from petition.core.outbox import DirectMailJob, MailContent, MailWriter
 from petition.mail import queries
-from petition.mail.choosing import Chooser
-from petition.mail.model import Choice, Direct, Job
+from petition.mail.choosing import MailSelector
+from petition.mail.model import ChosenMail, Direct, MailJob
 from petition.mail.suppression import Suppression
 from tests.mail.installation import Installation
 from tests.mail.test_compose import composer, read
@@ -20,17 +20,17 @@ NEMO = "nemo@example.org"
 ADD = """
 INSERT INTO outbox (letter, purpose, digest, sealed, lang, details) VALUES (NULL, 'parcel', '\\x01', $1, 'en', $2)
 """
-TOLD: list[DirectJob] = []
+TOLD: list[DirectMailJob] = []
 
 
-async def write(_conn: Connection, job: DirectJob) -> DirectMail | None:
+async def write(_conn: Connection, job: DirectMailJob) -> MailContent | None:
     """Write the mails of these tests."""
     TOLD.append(job)
     heeds = job.details.get("heeds", True) is True
-    return None if job.details.get("stale") else DirectMail("entry", {"token": "t", "minutes": 15}, "ru", heeds)
+    return None if job.details.get("stale") else MailContent("entry", {"token": "t", "minutes": 15}, "ru", heeds)
 
 
-async def leased(installation: Installation, **details: object) -> Job:
+async def leased(installation: Installation, **details: object) -> MailJob:
     """Add a job and lease it."""
     sealed = Sealer(installation.settings.contact_public_key).seal(NEMO)
     await installation.conn.execute(ADD, sealed, details)
@@ -39,18 +39,18 @@ async def leased(installation: Installation, **details: object) -> Job:
 
 
 async def choose(
-    installation: Installation, job: Job, writers: Mapping[str, Writer] | None = None
-) -> Choice | Direct | None:
+    installation: Installation, job: MailJob, writers: Mapping[str, MailWriter] | None = None
+) -> ChosenMail | Direct | None:
     suppression = Suppression(installation.wrapper)
     opener = Opener(installation.settings.contact_private_key or "")
-    chooser = Chooser(opener, suppression, {"parcel": write} if writers is None else writers)
+    chooser = MailSelector(opener, suppression, {"parcel": write} if writers is None else writers)
     return await chooser.choose(installation.conn, job)
 
 
 async def test_the_writer_is_told_all_but_the_address(installation: Installation) -> None:
     TOLD.clear()
     direct = await choose(installation, await leased(installation, number=7))
-    assert [DirectJob(None, b"\x01", "en", {"number": 7})] == TOLD
+    assert [DirectMailJob(None, b"\x01", "en", {"number": 7})] == TOLD
     assert isinstance(direct, Direct)
     assert direct.address == NEMO
     assert NEMO not in repr(direct)

@@ -8,6 +8,7 @@ import pytest
 
 from petition.captcha.drawn import DrawnCodes
 from petition.captcha.pow import ProofOfWork
+from petition.core.ids import LetterId
 from tests import rows
 from tests.captcha.installation import CHEAP, solve
 from tests.pages import check_page, check_sent_on, form_in
@@ -23,8 +24,8 @@ ONION = "http://letters7example.onion"
 class Visitors:
     """Signs for many from networks of the test's choice."""
 
-    def __init__(self, site: Installation, version: str, letter: int) -> None:
-        self._site, self._letter = site, letter
+    def __init__(self, site: Installation, version: str, letter_id: LetterId) -> None:
+        self._site, self._letter = site, letter_id
         self._pow = ProofOfWork([KEY], price=CHEAP)
         self._number = 0
         self._version = version

@@ -10,7 +10,7 @@ import pytest
 from petition.core import settings as module
 from petition.core.encryption import new_contact_pair
 from petition.core.errors import SettingsError
-from petition.core.settings import Captcha, Limits, Role, Settings, is_loopback, load, parse_relay
+from petition.core.settings import Captcha, Limits, Process, Settings, is_loopback, load, parse_relay
 from petition.web.gateway import allowed_hosts, allowed_origins
 
 PUBLIC_KEY, PRIVATE_KEY = new_contact_pair()
@@ -28,13 +28,13 @@ COMPLETE = {
 }
 
 
-def public(role: Role = Role.WORKER, /, **changes: str) -> Settings:
+def public(role: Process = Process.WORKER, /, **changes: str) -> Settings:
     """Load the settings of an installation in public; an empty change takes a setting away."""
     return load({**COMPLETE, **changes}, role=role)
 
 
 def test_a_loopback_installation_needs_nothing(tmp_path: Path) -> None:
-    made = load({"DATA_DIR": str(tmp_path)}, role=Role.WEB)
+    made = load({"DATA_DIR": str(tmp_path)}, role=Process.WEB)
     assert (made.base_url, made.port, made.host) == ("http://localhost:8000", 8000, "127.0.0.1")
     assert made.loopback
     assert not made.secure
@@ -50,7 +50,7 @@ def test_a_loopback_installation_needs_nothing(tmp_path: Path) -> None:
 
 def test_the_data_go_to_a_folder_of_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load({}, role=Role.WEB).data_dir == tmp_path / ".petition"
+    assert load({}, role=Process.WEB).data_dir == tmp_path / ".petition"
 
 
 def test_the_environment_is_read_where_none_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_the_environment_is_read_where_none_is_given(tmp_path: Path, monkeypatch
         monkeypatch.delenv(name)
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.setenv("PORT", "9100")
-    assert load(role=Role.WEB).base_url == "http://localhost:9100"
+    assert load(role=Process.WEB).base_url == "http://localhost:9100"
 
 
 def test_a_public_installation_has_what_it_was_given() -> None:
@@ -79,26 +79,26 @@ def test_a_public_installation_has_what_it_was_given() -> None:
 @pytest.mark.parametrize(
     ("role", "name"),
     [
-        (Role.WEB, "SECRET_KEY"),
-        (Role.WEB, "CONTACT_PUBLIC_KEY"),
-        (Role.WEB, "CONTROLLER"),
-        (Role.WORKER, "SECRET_KEY"),
-        (Role.WORKER, "CONTACT_PUBLIC_KEY"),
-        (Role.WORKER, "CONTACT_PRIVATE_KEY"),
-        (Role.WORKER, "CONTROLLER"),
-        (Role.WORKER, "SMTP_URLS"),
-        (Role.WORKER, "MAIL_FROM"),
-        (Role.TOOL, "SECRET_KEY"),
-        (Role.TOOL, "CONTACT_PUBLIC_KEY"),
+        (Process.WEB, "SECRET_KEY"),
+        (Process.WEB, "CONTACT_PUBLIC_KEY"),
+        (Process.WEB, "CONTROLLER"),
+        (Process.WORKER, "SECRET_KEY"),
+        (Process.WORKER, "CONTACT_PUBLIC_KEY"),
+        (Process.WORKER, "CONTACT_PRIVATE_KEY"),
+        (Process.WORKER, "CONTROLLER"),
+        (Process.WORKER, "SMTP_URLS"),
+        (Process.WORKER, "MAIL_FROM"),
+        (Process.TOOL, "SECRET_KEY"),
+        (Process.TOOL, "CONTACT_PUBLIC_KEY"),
     ],
 )
-def test_in_public_nothing_is_made_up(role: Role, name: str) -> None:
+def test_in_public_nothing_is_made_up(role: Process, name: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} "):
         public(role, **{name: ""})
 
 
-@pytest.mark.parametrize("role", [Role.WEB, Role.TOOL])
-def test_only_the_worker_is_given_the_private_key_and_the_relays(role: Role, tmp_path: Path) -> None:
+@pytest.mark.parametrize("role", [Process.WEB, Process.TOOL])
+def test_only_the_worker_is_given_the_private_key_and_the_relays(role: Process, tmp_path: Path) -> None:
     made = public(role)
     assert made.contact_private_key is None
     assert made.relays == ()
@@ -110,15 +110,15 @@ def test_only_the_worker_is_given_the_private_key_and_the_relays(role: Role, tmp
 
 def test_on_loopback_only_the_worker_reads_the_private_key(tmp_path: Path) -> None:
     own = {"DATA_DIR": str(tmp_path)}
-    web = load(own, role=Role.WEB)
+    web = load(own, role=Process.WEB)
     mail = {"SMTP_URLS": "smtp://127.0.0.1:2525", "MAIL_FROM": "letters@localhost"}
-    worker = load(own | mail, role=Role.WORKER)
+    worker = load(own | mail, role=Process.WORKER)
     assert worker.contact_public_key == web.contact_public_key
     assert worker.contact_private_key is not None
     (tmp_path / "secrets" / "contact_private_key").unlink()
-    assert load(own, role=Role.WEB) == web
+    assert load(own, role=Process.WEB) == web
     with pytest.raises(SettingsError, match="private contact key"):
-        load(own | mail, role=Role.WORKER)
+        load(own | mail, role=Process.WORKER)
 
 
 WRONG = [
@@ -260,9 +260,9 @@ def test_not_loopback(url: str) -> None:
 
 
 def test_the_port_of_the_command_line_comes_first_and_makes_the_address(tmp_path: Path) -> None:
-    made = load({"DATA_DIR": str(tmp_path), "PORT": "8001"}, role=Role.WEB, port=9001)
+    made = load({"DATA_DIR": str(tmp_path), "PORT": "8001"}, role=Process.WEB, port=9001)
     assert (made.port, made.base_url) == (9001, "http://localhost:9001")
-    kept = load({"DATA_DIR": str(tmp_path), "BASE_URL": "http://LocalHost:8000/"}, role=Role.WEB, port=9001)
+    kept = load({"DATA_DIR": str(tmp_path), "BASE_URL": "http://LocalHost:8000/"}, role=Process.WEB, port=9001)
     assert (kept.port, kept.base_url) == (9001, "http://localhost:8000")
 
 
@@ -317,7 +317,7 @@ def test_a_file_that_is_no_text_is_no_secret(tmp_path: Path) -> None:
 
 
 def test_captcha_may_be_off_on_loopback(tmp_path: Path) -> None:
-    assert load({"DATA_DIR": str(tmp_path), "CAPTCHA": "off"}, role=Role.WEB).captcha is Captcha.OFF
+    assert load({"DATA_DIR": str(tmp_path), "CAPTCHA": "off"}, role=Process.WEB).captcha is Captcha.OFF
 
 
 def test_settings_do_not_change() -> None:

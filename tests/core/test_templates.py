@@ -12,12 +12,13 @@ import pytest
 
 from petition.core import i18n, resources
 from petition.core.encryption import LetterKeys
+from petition.core.ids import LetterId
 from petition.core.templates import Renderer
 from petition.drafts import folder
 from petition.letters import markdown
 from petition.letters.model import Letter, State, Text, Version
 from petition.signatures.model import Counts, Kind, Signatory
-from petition.web.public.form_values import Form
+from petition.web.public.form_values import ShownForm
 
 TEMPLATES = resources.folder("templates")
 NAMES = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*") if path.is_file())
@@ -64,7 +65,7 @@ def test_pages_keep_to_their_security_policy(name: str) -> None:
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_letter_page_fits_into_one_flight(renderer: Renderer, lang: str, kind: Kind) -> None:
-    page = letter_page(renderer, lang, kind, Form())
+    page = letter_page(renderer, lang, kind, ShownForm())
     assert len(gzip.compress(page.encode(), 9)) < MOST_BYTES
 
 
@@ -73,7 +74,7 @@ def test_letter_page_fits_into_one_flight(renderer: Renderer, lang: str, kind: K
 @pytest.mark.parametrize("wrong", [False, True], ids=["empty", "errors"])
 def test_letter_page_is_well_tied_together(renderer: Renderer, lang: str, kind: Kind, wrong: bool) -> None:
     names = ORGANIZATION_ERRORS if kind is Kind.ORGANIZATION else ERRORS
-    form = Form({"name": "<b>"}, {name: f"wrong {name}" for name in names} if wrong else {})
+    form = ShownForm({"name": "<b>"}, {name: f"wrong {name}" for name in names} if wrong else {})
     page = Outline(letter_page(renderer, lang, kind, form))
     assert [each for each, times in Counter(page.ids).items() if times > 1] == []
     assert set(page.references) <= set(page.ids)
@@ -87,12 +88,12 @@ def test_letter_page_is_well_tied_together(renderer: Renderer, lang: str, kind: 
 
 def test_nothing_is_chosen_beforehand(renderer: Renderer) -> None:
     for kind in Kind:
-        assert "checked" not in letter_page(renderer, "en", kind, Form()).partition("<form")[2]
+        assert "checked" not in letter_page(renderer, "en", kind, ShownForm()).partition("<form")[2]
 
 
 def test_what_was_typed_comes_back(renderer: Renderer) -> None:
     typed = {"name": '"Zoë" <b>', "visibility": "organizers", "consent": "yes", "updates": ""}
-    page = letter_page(renderer, "en", Kind.PERSON, Form(typed, {"email": "wrong"}))
+    page = letter_page(renderer, "en", Kind.PERSON, ShownForm(typed, {"email": "wrong"}))
     form = page.partition('id="sign-form"')[2]
     assert 'value="&#34;Zoë&#34; &lt;b&gt;"' in form
     assert re.search(r'value="organizers" checked', form)
@@ -102,10 +103,10 @@ def test_what_was_typed_comes_back(renderer: Renderer) -> None:
 
 def test_letter_in_one_language_says_so_in_the_other(renderer: Renderer) -> None:
     letter = sample("en")
-    page = letter_page(renderer, "ru", Kind.PERSON, Form(), letter)
+    page = letter_page(renderer, "ru", Kind.PERSON, ShownForm(), letter)
     assert "У\N{NO-BREAK SPACE}этого письма нет русского текста" in page
     assert '<h1 lang="en">' in page
-    assert "У\N{NO-BREAK SPACE}этого письма" not in letter_page(renderer, "ru", Kind.PERSON, Form())
+    assert "У\N{NO-BREAK SPACE}этого письма" not in letter_page(renderer, "ru", Kind.PERSON, ShownForm())
 
 
 def test_a_third_language_is_one_more_folder(tmp_path: Path) -> None:
@@ -134,10 +135,12 @@ def sample(*langs: str) -> Letter:
     version = Version(1, "0" * 64, NOW, {lang: texts[lang] for lang in langs or texts}, {}, 0)
     keys = LetterKeys(None, None)
     parties = (given.initiators, given.addressees)
-    return Letter(1, given.slug, State.OPEN, given.goal, NOW, None, None, False, 1, 1, *parties, version, keys)
+    return Letter(
+        LetterId(1), given.slug, State.OPEN, given.goal, NOW, None, None, False, 1, 1, *parties, version, keys
+    )
 
 
-def letter_page(renderer: Renderer, lang: str, kind: Kind, form: Form, letter: Letter | None = None) -> str:
+def letter_page(renderer: Renderer, lang: str, kind: Kind, form: ShownForm, letter: Letter | None = None) -> str:
     letter = letter or sample()
     entries = [
         Signatory(i, Kind.ORGANIZATION, NOW, name_en=f"Union of Newsrooms {i}", name_ru=f"Союз редакций № {i}")

@@ -13,7 +13,7 @@ import pytest
 
 from petition.core import i18n, resources
 from petition.core.templates import Renderer
-from petition.demo.inbox import MOST_MAILS, Inbox, receiving, with_links
+from petition.demo.inbox import MAX_MAILS, Inbox, receiving, with_links
 from petition.demo.views import showing
 
 
@@ -150,11 +150,11 @@ async def test_pages_carry_a_strict_policy_and_are_not_kept(running: Running) ->
 
 async def test_only_the_newest_thousand_are_kept(running: Running) -> None:
     async with aiosmtplib.SMTP(hostname="127.0.0.1", port=running.smtp_port) as client:
-        for _ in range(MOST_MAILS + 1):
+        for _ in range(MAX_MAILS + 1):
             await client.sendmail("letters@localhost", ["anna@example.org"], b"Subject: one of many\r\n\r\nHi")
-    assert len(list(running.inbox)) == MOST_MAILS
+    assert len(list(running.inbox)) == MAX_MAILS
     assert running.inbox.get(1) is None
-    assert running.inbox.newest == MOST_MAILS + 1
+    assert running.inbox.newest == MAX_MAILS + 1
 
 
 async def test_the_mailbox_moves_when_its_port_is_taken(running: Running) -> None:

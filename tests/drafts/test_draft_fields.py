@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petition.core.errors import Refused
+from petition.core.ids import PictureId
 from petition.drafts import draft_fields
-from petition.drafts.draft_fields import Frame
+from petition.drafts.draft_fields import LetterFrame
 from petition.letters.model import Party, Sharing, goal_at
 
 LANGUAGES = ("en", "ru")
@@ -69,23 +70,23 @@ def test_whatever_is_typed_has_a_form_or_is_refused(name: str, typed: str) -> No
 
 
 def test_a_letter_goes_through_its_fields() -> None:
-    frame = Frame(
+    frame = LetterFrame(
         goal=5,
         next_goals=(7, 9),
         closes_at=datetime(2027, 3, 1, 18, 30, 5, 123456, UTC),
         names_in_search=True,
         initiators=(Party({"en": 'A "b"', "ru": "Б"}, "https://a.example"),),
         addressees=(Party({"ru": "В"}), Party({"en": "C"})),
-        sharing={"ru": Sharing("Читайте", 2**61, "Море")},
+        sharing={"ru": Sharing("Читайте", PictureId(2**61), "Море")},
     )
     texts = {"ru": ("Имя", "Текст")}
     fields = draft_fields.written(frame, texts, LANGUAGES)
     assert sorted(fields) == sorted(NAMES)
     assert draft_fields.read_frame(fields, LANGUAGES) == frame
     assert draft_fields.read_texts(fields, LANGUAGES) == texts
-    empty = draft_fields.written(Frame(), {}, LANGUAGES)
+    empty = draft_fields.written(LetterFrame(), {}, LANGUAGES)
     assert set(empty.values()) == {""}
-    assert draft_fields.read_frame(empty, LANGUAGES) == Frame()
+    assert draft_fields.read_frame(empty, LANGUAGES) == LetterFrame()
     assert draft_fields.read_texts(empty, LANGUAGES) == {}
 
 

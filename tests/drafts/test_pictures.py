@@ -50,7 +50,7 @@ async def test_a_picture_is_shared_once_published(site: Installation, editor: ht
     assert form["title.en"] == "Typed meanwhile"
     ((number, kind, size),) = [tuple(row.values()) for row in await rows.rows_of(site.database, KEPT)]
     assert kind == "image/jpeg"
-    assert size < pictures.MOST_BYTES
+    assert size < pictures.MAX_BYTES
     own = await editor.get(f"/organizer/{SLUG}/picture/{number}")
     assert (own.status_code, own.headers["content-type"], own.headers["cache-control"]) == (200, kind, "no-store")
     assert b"taken at home" not in own.content
@@ -100,7 +100,7 @@ async def test_what_is_no_picture_is_refused_and_the_rest_is_saved(
         b"\x89PNG\r\n\x1a\n": pictures.NO_PICTURE,
         bomb(): pictures.BAD_SIZE,
         desk.picture(size=(199, 400)): pictures.BAD_SIZE,
-        png + b"\0" * pictures.MOST_BYTES: pictures.TOO_BIG,
+        png + b"\0" * pictures.MAX_BYTES: pictures.TOO_BIG,
     }
     for number, (content, message) in enumerate(wrong.items()):
         form = await desk.opened(editor)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
+from petition.core.ids import SignatureId
 from petition.core.tokens import Tokens
 from petition.letters import taking_down
 from petition.worker import retention
@@ -127,7 +128,11 @@ async def test_made_up_addresses(site: Installation, editor: httpx2.AsyncClient)
     await link(editor)
     letter = (await rows.rows_of(site.database, "SELECT id FROM letter"))[0]["id"]
     tokens = Tokens([KEY])
-    wrong = [tokens.for_preview(letter, 7), tokens.for_signature(letter, 7), Tokens(["x" * 40]).for_preview(letter, 7)]
+    wrong = [
+        tokens.for_preview(letter, 7),
+        tokens.for_signature(letter, SignatureId(7)),
+        Tokens(["x" * 40]).for_preview(letter, 7),
+    ]
     for token in (*wrong, "x", "x" * 5000, "%00", "é"):
         answer = await site.client.get(f"/en/preview/{token}")
         assert answer.status_code == 404

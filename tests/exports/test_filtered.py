@@ -146,7 +146,7 @@ async def test_rare_ones_among_many_and_slices(
 
 
 async def exported(database: Database, bench: Bench, wanted: Filter) -> list[dict[str, str]]:
-    order = filtered.Order(bench.letter.id, wanted, ("name",), Format.JSON)
+    order = filtered.ExportOrder(bench.letter.id, wanted, ("name",), Format.JSON)
     export = filtered.Export(database, bench.letter.keys, order)
     return read(b"".join([piece async for piece in export.pieces()]), "json")
 
@@ -220,7 +220,7 @@ async def test_nobody_takes_every_connection(site: Installation, bench: Bench, m
         people.at_desk(site, "moderator", email="other@letters.example") as other,
     ):
         wanted = [asyncio.create_task(greedy.post(EXPORT, data=form)) for _ in range(10)]
-        while sum(each.done() for each in wanted) < 10 - exports.MOST_AT_ONCE:
+        while sum(each.done() for each in wanted) < 10 - exports.MAX_AT_ONCE:
             await asyncio.sleep(0.02)
         last = asyncio.create_task(other.post(EXPORT, data=form))
         going.set()

@@ -13,6 +13,7 @@ import pytest
 from petition.core.database import Connection
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed
+from petition.core.ids import LetterId
 from petition.exports import whole_letter
 from petition.exports.whole_letter import Format
 from petition.signatures import counting
@@ -21,7 +22,7 @@ from tests.imports.test_adding import FILE, counted, take_in, target
 from tests.signatures.people import letter, organization, sign
 
 
-async def export(conn: Connection, about: tuple[int, LetterKeys], form: Format = Format.CSV) -> bytes:
+async def export(conn: Connection, about: tuple[LetterId, LetterKeys], form: Format = Format.CSV) -> bytes:
     out = io.BytesIO()
     async with conn.transaction():
         await whole_letter.write(conn, about[0], about[1], form, out)

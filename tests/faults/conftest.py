@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from petition.core.database import opened
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from tests.faults.processes import Web, web
 from tests.running import Installation, environment, free_port, publish
 
@@ -26,7 +26,7 @@ class Pair:
 async def pair(database_url: str, tmp_path: Path) -> AsyncIterator[Pair]:
     """Give two running web processes with the sample letter; mail waits in the outbox."""
     environ = environment(tmp_path, database_url, free_port(), BASE_URL=BASE_URL)
-    settings = load(environ, role=Role.WEB)
+    settings = load(environ, role=Process.WEB)
     async with opened(database_url, most=4) as database:
         await publish(settings, database)
         async with (

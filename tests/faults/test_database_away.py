@@ -11,7 +11,8 @@ import pytest
 
 from petition.core import database as databases
 from petition.core.database import Database, opened
-from petition.core.settings import Role, load
+from petition.core.ids import SignatureId
+from petition.core.settings import Process, load
 from petition.letters.model import Letter
 from tests import rows
 from tests.captcha.installation import solve
@@ -49,7 +50,7 @@ async def test_nothing_is_lost_while_the_database_is_away(
 ) -> None:
     environ = environment(tmp_path, server.url, free_port(), BASE_URL=BASE_URL)
     async with opened(server.url, most=2) as database:
-        await publish(load(environ, role=Role.WEB), database)
+        await publish(load(environ, role=Process.WEB), database)
         async with database.connection() as conn:
             letter = await rows.letter(conn)
         async with (
@@ -87,7 +88,7 @@ async def test_names_that_went_do_not_come_back_while_it_is_away(
     people = tmp_path / "list.csv"
     people.write_text("kind,name\norganization,North Pier Network\n", encoding="utf-8")
     async with opened(server.url, most=2) as database, asyncio.timeout(120):
-        await publish(load(environ, role=Role.WEB), database)
+        await publish(load(environ, role=Process.WEB), database)
         assert (await run(f"signatures import {SLUG} {people}", environ))[0] == 0
         async with web(environ, free_port(), tmp_path / "web.log") as process:
 
@@ -118,7 +119,7 @@ async def see_that_it_is_away(client: httpx2.AsyncClient, crowd: Crowd, letter: 
     for path in (f"/en/{SLUG}", "/healthz"):
         assert (await client.get(path)).status_code == 200, "reading does not go on"
     assert (await client.get("/readyz")).status_code == 503
-    link = f"/en/confirm/{rows.token(letter, 1)}"
+    link = f"/en/confirm/{rows.token(letter, SignatureId(1))}"
     typed = {"email": "vera@letters.example", "code": "123456"}
     solved = typed | {"altcha": solve(POW.challenge(letter.id, dear=False))}
     for answer, keeps in (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from petition.core.database import Database, opened
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from tests import rows
 from tests.faults.conftest import BASE_URL
 from tests.faults.load import Crowd, signing
@@ -27,7 +27,7 @@ async def test_every_303_of_a_web_process_that_ends_is_a_row_and_a_mail_job(
 ) -> None:
     environ = environment(tmp_path, database_url, free_port(), BASE_URL=BASE_URL)
     async with opened(database_url, most=2) as database:
-        await publish(load(environ, role=Role.WEB), database)
+        await publish(load(environ, role=Process.WEB), database)
         async with database.connection() as conn:
             letter = await rows.letter(conn)
         async with web(environ, free_port(), tmp_path / "web.log") as process:
@@ -57,7 +57,7 @@ async def test_what_a_killed_worker_left_is_delivered(database_url: str, tmp_pat
     post.accepting = accepted.acquire  # the relay is slow: it takes ten mails and keeps the next ones waiting
     await post.open()
     async with opened(database_url, most=2) as database:
-        await publish(load(environ, role=Role.WEB), database)
+        await publish(load(environ, role=Process.WEB), database)
         await add_jobs(database, addresses)
         settings = worker_environ(environ, post.port)
         async with command("worker", settings, tmp_path / "worker.log") as worker:
@@ -86,7 +86,7 @@ async def test_mail_waits_while_smtp_is_down_and_then_comes_once(database_url: s
     await post.open()
     await post.close()  # the port is known, and nobody listens
     async with opened(database_url, most=2) as database:
-        await publish(load(environ, role=Role.WEB), database)
+        await publish(load(environ, role=Process.WEB), database)
         async with command("worker", worker_environ(environ, post.port), tmp_path / "worker.log"):
             await add_jobs(database, addresses)
             async with database.connection() as conn:

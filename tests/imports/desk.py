@@ -8,7 +8,7 @@ import httpx2
 
 from petition.core.encryption import Wrapper
 from petition.imports import worker
-from petition.imports.model import Intake, intake_in
+from petition.imports.model import ImportJob, import_job_in
 from tests import rows
 from tests.running import KEY, SLUG, Installation
 
@@ -46,12 +46,12 @@ class Carrier:
         while await worker.step(self.site.database, WRAPPER, LANGUAGES):
             continue
 
-    async def newest(self) -> Intake:
+    async def newest(self) -> ImportJob:
         """Return the newest import."""
         async with self.site.database.connection() as conn:
             row = await conn.fetchrow(ONE)
         assert row is not None
-        return intake_in(row)
+        return import_job_in(row)
 
     async def see(self) -> httpx2.Response:
         """Open the newest import's page."""
@@ -72,7 +72,7 @@ class Carrier:
         columns = {f"c{place}": name for place, name in enumerate(plan.columns)}
         return await self.do("check", columns | {"kind": "person", "visibility": "organizers"} | dict(more))
 
-    async def bring(self, content: bytes, name: str = "list.csv", more: Mapping[str, str] = {}) -> Intake:
+    async def bring(self, content: bytes, name: str = "list.csv", more: Mapping[str, str] = {}) -> ImportJob:
         """Upload, accept the guessed columns, and have all of it imported."""
         assert (await self.upload(content, name)).status_code == 303
         await self.work()

@@ -14,8 +14,9 @@ from petition.core import email_addresses
 from petition.core.database import Connection, connect
 from petition.core.encryption import LetterKeys
 from petition.core.errors import ImportRefused, KeyDestroyed
+from petition.core.ids import LetterId
 from petition.imports import adding
-from petition.imports.adding import Report, Target
+from petition.imports.adding import ImportReport, Target
 from petition.signatures import counting, csv_format, listing, self_service_queries
 from petition.signatures.csv_format import Entry
 from petition.signatures.model import Counts, Kind, Visibility
@@ -33,16 +34,16 @@ organization,,"ООО ""Ромашка",,,,RU,,public
 """
 
 
-def target(about: tuple[int, LetterKeys]) -> Target:
+def target(about: tuple[LetterId, LetterKeys]) -> Target:
     return Target(about[0], about[1], email_addresses.NEWEST)
 
 
-async def take_in(conn: Connection, where: Target, text: str, *, dry_run: bool = False) -> Report:
+async def take_in(conn: Connection, where: Target, text: str, *, dry_run: bool = False) -> ImportReport:
     async with conn.transaction():
-        return await adding.take_in(conn, where, io.BytesIO(text.encode()), dry_run=dry_run)
+        return await adding.add_rows(conn, where, io.BytesIO(text.encode()), dry_run=dry_run)
 
 
-async def counted(conn: Connection, about: int) -> Counts:
+async def counted(conn: Connection, about: LetterId) -> Counts:
     """Return the kept count, which must be what the rows say."""
     row = await conn.fetchrow("SELECT people, organizations, hidden, imported FROM count WHERE letter = $1", about)
     assert row is not None
@@ -56,21 +57,21 @@ async def counted(conn: Connection, about: int) -> Counts:
 
 async def test_a_file_is_taken_in_once(conn: Connection) -> None:
     where = target(await letter(conn))
-    before = await conn.fetchval("SELECT revision FROM letter WHERE id = $1", where.letter)
+    before = await conn.fetchval("SELECT revision FROM letter WHERE id = $1", where.letter_id)
     report = await take_in(conn, where, FILE)
-    assert report == Report(6, people=4, organizations=2, representatives=2, hidden=3, known=0, barred=0)
-    assert await counted(conn, where.letter) == Counts(4, 2, 3, 6)
-    assert await conn.fetchval("SELECT revision FROM letter WHERE id = $1", where.letter) > before
+    assert report == ImportReport(6, people=4, organizations=2, representatives=2, hidden=3, known=0, barred=0)
+    assert await counted(conn, where.letter_id) == Counts(4, 2, 3, 6)
+    assert await conn.fetchval("SELECT revision FROM letter WHERE id = $1", where.letter_id) > before
     again = await take_in(conn, where, FILE)
-    assert again == Report(6, people=0, organizations=0, representatives=0, hidden=0, known=6, barred=0)
-    assert await counted(conn, where.letter) == Counts(4, 2, 3, 6)
+    assert again == ImportReport(6, people=0, organizations=0, representatives=0, hidden=0, known=6, barred=0)
+    assert await counted(conn, where.letter_id) == Counts(4, 2, 3, 6)
 
 
 async def test_who_took_a_signature_back_is_not_brought_back_by_the_same_file(conn: Connection) -> None:
     where = target(await letter(conn))
     await take_in(conn, where, FILE)
     pyotr = await conn.fetchval("SELECT id FROM signature WHERE country = 'RU' AND kind = 'person'")
-    assert await self_service_queries.withdraw(conn, where.letter, pyotr)
+    assert await self_service_queries.withdraw(conn, where.letter_id, pyotr)
     again = await take_in(conn, where, FILE)
     assert (again.people, again.known) == (0, 6)
 
@@ -89,14 +90,14 @@ async def test_what_is_stored_and_what_is_not(conn: Connection) -> None:
     assert vera["digest"] == where.keys.digest(email_addresses.canonical("vera@letters.example", where.rules_version))
     hidden = [where.keys.reveal(row["private"]) for row in rows if row["private"]]
     assert {"name": "Пётр Иванов", "city": "Казань"} in hidden
-    found, _ = await listing.page(conn, where.letter, Kind.ORGANIZATION)
+    found, _ = await listing.page(conn, where.letter_id, Kind.ORGANIZATION)
     assert [(each.name_en, each.name_ru) for each in found] == [
         (None, 'ООО "Ромашка'),
         ("North Pier Network", "Сеть «Северный пирс»"),
     ]
-    assert [each.name for each in await listing.search(conn, where.letter, Kind.PERSON, "навак vera")] == []
-    assert [each.name for each in await listing.search(conn, where.letter, Kind.PERSON, "novac")] == ["Vera Novak"]
-    assert len(await listing.search(conn, where.letter, Kind.ORGANIZATION, "ромошка")) == 1
+    assert [each.name for each in await listing.search(conn, where.letter_id, Kind.PERSON, "навак vera")] == []
+    assert [each.name for each in await listing.search(conn, where.letter_id, Kind.PERSON, "novac")] == ["Vera Novak"]
+    assert len(await listing.search(conn, where.letter_id, Kind.ORGANIZATION, "ромошка")) == 1
 
 
 async def test_one_bad_row_stops_all_and_every_bad_row_is_named(conn: Connection) -> None:
@@ -106,12 +107,12 @@ async def test_one_bad_row_stops_all_and_every_bad_row_is_named(conn: Connection
         await take_in(conn, where, text)
     assert [problem.split(":")[0] for problem in refused.value.problems] == ["line 8", "line 9", "line 10"]
     assert await conn.fetchval("SELECT count(*) FROM signature") == 0
-    assert await counted(conn, where.letter) == Counts()
+    assert await counted(conn, where.letter_id) == Counts()
 
 
 async def test_a_dry_run_tells_the_same_and_changes_nothing(conn: Connection) -> None:
     where = target(await letter(conn))
-    await organization(conn, where.letter, "North Pier Network")
+    await organization(conn, where.letter_id, "North Pier Network")
     await conn.execute("UPDATE organization SET key_en = 'north pier network'")
     foreseen = await take_in(conn, where, FILE, dry_run=True)
     for table in ("signature", "organization"):
@@ -124,10 +125,10 @@ async def test_a_dry_run_tells_the_same_and_changes_nothing(conn: Connection) ->
 async def test_who_has_signed_is_not_counted_twice(conn: Connection) -> None:
     where = target(await letter(conn))
     digest = where.keys.digest(email_addresses.canonical("vera@letters.example", where.rules_version))
-    (vera,) = await sign(conn, where.letter, "Vera Novak")
+    (vera,) = await sign(conn, where.letter_id, "Vera Novak")
     await conn.execute("UPDATE signature SET digest = $1 WHERE id = $2", digest, vera)
     barred = where.keys.digest(email_addresses.canonical("anna@letters.example", where.rules_version))
-    await conn.execute("INSERT INTO bar VALUES ($1, $2)", where.letter, barred)
+    await conn.execute("INSERT INTO bar VALUES ($1, $2)", where.letter_id, barred)
     report = await take_in(conn, where, FILE)
     assert (report.people, report.known, report.barred) == (2, 1, 1)
 
@@ -142,24 +143,24 @@ async def test_two_people_of_one_name_are_two_and_one_mailbox_is_one(conn: Conne
     assert (report.people, report.known) == (4, 2)
     assert (await take_in(conn, where, text)).known == 6
     assert (await take_in(conn, where, text + "person,Anna Ek,,public\n")).people == 1
-    assert await counted(conn, where.letter) == Counts(5, 0, 1, 5)
+    assert await counted(conn, where.letter_id) == Counts(5, 0, 1, 5)
 
 
 async def test_another_visibility_makes_no_second_person(conn: Connection) -> None:
     where = target(await letter(conn))
     for visibility in ("public", "organizers"):
         await take_in(conn, where, f"kind,name,visibility\nperson,Anna Ek,{visibility}\n")
-    assert await counted(conn, where.letter) == Counts(1, 0, 0, 1)
+    assert await counted(conn, where.letter_id) == Counts(1, 0, 0, 1)
 
 
 async def test_rows_of_one_time_keep_the_order_of_the_file(conn: Connection) -> None:
     where = target(await letter(conn))
     text = "kind,name,visibility\n" + "".join(f"person,Person {chr(97 + i)},public\n" for i in range(9))
     await take_in(conn, where, text)
-    found, _ = await listing.page(conn, where.letter, Kind.PERSON)
+    found, _ = await listing.page(conn, where.letter_id, Kind.PERSON)
     assert [each.name for each in found] == [f"Person {chr(97 + i)}" for i in range(9)]
     await take_in(conn, where, "kind,name\n" + "".join(f"organization,Pier {i}\n" for i in range(9)))
-    found, _ = await listing.page(conn, where.letter, Kind.ORGANIZATION)
+    found, _ = await listing.page(conn, where.letter_id, Kind.ORGANIZATION)
     assert [each.name_en for each in found] == [f"Pier {i}" for i in range(9)]
 
 
@@ -176,28 +177,28 @@ async def test_an_organization_is_one_entry_under_whichever_name_it_comes(conn: 
     )
     report = await take_in(conn, where, text)
     assert (report.organizations, report.representatives) == (3, 6)
-    found, _ = await listing.page(conn, where.letter, Kind.ORGANIZATION)
+    found, _ = await listing.page(conn, where.letter_id, Kind.ORGANIZATION)
     assert {(each.name_en, each.name_ru) for each in found} == {
         ("North Pier", None),
         (None, 'Сеть "Пирс"'),
         ("South Pier", "Южный пирс"),
     }
-    assert await counted(conn, where.letter) == Counts(0, 3, 0, 3)
+    assert await counted(conn, where.letter_id) == Counts(0, 3, 0, 3)
     more = await take_in(conn, where, "kind,name\norganization,Южный пирс\n")
     assert (more.organizations, more.representatives) == (0, 1)
-    assert await counted(conn, where.letter) == Counts(0, 3, 0, 3)
-    assert len(await listing.search(conn, where.letter, Kind.ORGANIZATION, "южный")) == 1
+    assert await counted(conn, where.letter_id) == Counts(0, 3, 0, 3)
+    assert len(await listing.search(conn, where.letter_id, Kind.ORGANIZATION, "южный")) == 1
 
 
 async def test_an_entry_that_is_there_counts_as_imported_once_a_row_of_it_is(conn: Connection) -> None:
     where = target(await letter(conn))
-    place = await organization(conn, where.letter, "North Pier")
+    place = await organization(conn, where.letter_id, "North Pier")
     await conn.execute("UPDATE organization SET key_en = 'north pier' WHERE id = $1", place)
     await conn.execute("UPDATE count SET organizations = 1")
-    await conn.execute("INSERT INTO count_hour VALUES ($1, now(), 0, 1)", where.letter)
+    await conn.execute("INSERT INTO count_hour VALUES ($1, now(), 0, 1)", where.letter_id)
     report = await take_in(conn, where, "kind,name\norganization,North Pier\n")
     assert (report.organizations, report.representatives) == (0, 1)
-    assert await counted(conn, where.letter) == Counts(0, 1, 0, 1)
+    assert await counted(conn, where.letter_id) == Counts(0, 1, 0, 1)
 
 
 async def test_without_the_letters_keys_nothing_is_taken_in(conn: Connection) -> None:
@@ -214,18 +215,18 @@ async def test_confirmations_at_the_same_time_are_neither_lost_nor_doubled(conn:
     try:
         confirming = other.transaction()
         await confirming.start()
-        (vera,) = await sign(other, where.letter, "Vera Novak")
+        (vera,) = await sign(other, where.letter_id, "Vera Novak")
         await other.execute("UPDATE signature SET digest = $1 WHERE id = $2", digest, vera)
         importing = asyncio.create_task(take_in(conn, where, FILE))
         await somebody_waits(other)
-        await other.execute("UPDATE count SET people = people + 1 WHERE letter = $1", where.letter)
+        await other.execute("UPDATE count SET people = people + 1 WHERE letter = $1", where.letter_id)
         await confirming.commit()
         report = await importing
     finally:
         await other.close()
     assert (report.people, report.known) == (3, 1)
-    kept = await conn.fetchval("SELECT people FROM count WHERE letter = $1", where.letter)
-    assert kept == (await counting.counts_from_rows(conn, where.letter)).people == 4
+    kept = await conn.fetchval("SELECT people FROM count WHERE letter = $1", where.letter_id)
+    assert kept == (await counting.counts_from_rows(conn, where.letter_id)).people == 4
 
 
 async def test_progress_is_told(conn: Connection) -> None:
@@ -233,7 +234,7 @@ async def test_progress_is_told(conn: Connection) -> None:
     text = "kind,name\n" + "person,Anna Ek\n" * (adding.STEP * 2 + 1)
     told: list[int] = []
     async with conn.transaction():
-        await adding.take_in(conn, where, io.BytesIO(text.encode()), progress=told.append)
+        await adding.add_rows(conn, where, io.BytesIO(text.encode()), progress=told.append)
     assert told == [adding.STEP, adding.STEP * 2, adding.STEP * 2 + 1]
 
 
@@ -267,8 +268,8 @@ async def test_the_count_equals_the_rows_whatever_is_imported(
         text = csv_format.header() + "".join(map(csv_format.line, entries))
         foreseen = await take_in(conn, where, text, dry_run=True)
         assert await take_in(conn, where, text) == foreseen
-        kept = await counted(conn, where.letter)
+        kept = await counted(conn, where.letter_id)
         assert kept.imported == kept.total
         again = await take_in(conn, where, text)
         assert (again.people, again.representatives) == (0, 0)
-        assert await counted(conn, where.letter) == kept
+        assert await counted(conn, where.letter_id) == kept

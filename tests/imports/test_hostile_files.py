@@ -11,7 +11,7 @@ import pytest
 
 from petition.formats import encodings, tables, xlsx_reader
 from petition.imports import steering
-from petition.imports.model import MOST_BYTES
+from petition.imports.model import MAX_BYTES
 from tests import rows
 from tests.formats import books
 from tests.imports.desk import FORM, IMPORT, text_of
@@ -163,7 +163,7 @@ async def test_fifty_megabytes_are_refused_with_a_page(site: Installation) -> No
         assert "larger than 32 MB" in refused.text
         assert not await rows.rows_of(site.database, "SELECT FROM intake_part")
         assert not await rows.rows_of(site.database, "SELECT FROM intake")
-        assert MOST_BYTES == 32 * 1024 * 1024
+        assert MAX_BYTES == 32 * 1024 * 1024
         assert "32 MB" in steering.TOO_LARGE
 
 
@@ -238,7 +238,7 @@ def test_the_bomb_is_small_and_real() -> None:
     import io
 
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
-        assert sum(entry.file_size for entry in packed.infolist()) > xlsx_reader.MOST_UNPACKED
+        assert sum(entry.file_size for entry in packed.infolist()) > xlsx_reader.MAX_UNPACKED
 
 
 async def test_a_slow_upload_is_broken_off(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:

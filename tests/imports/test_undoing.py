@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from petition.imports import adding, undoing, worker
-from petition.imports.worker import Job
+from petition.imports.worker import RunningImport
 from petition.moderation import report_queries
-from petition.moderation.model import Act
+from petition.moderation.model import Action
 from petition.signatures import self_service
-from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.confirming import Confirming, ConfirmRequest
 from petition.signatures.model import Reason
 from tests import rows
 from tests.faults.processes import command, worker_environ
@@ -101,7 +101,7 @@ async def test_whom_a_moderator_has_decided_about_stays(site: Installation, benc
         await bench.remove(vera, reason=Reason.FAKE)
         pier = await bench.rows("SELECT id FROM signature WHERE letter = $1 AND organization IS NOT NULL ORDER BY id")
         await bench.remove(pier[0]["id"])
-        await bench.decide(Act.BACK, pier[0]["id"])
+        await bench.decide(Action.RESTORE, pier[0]["id"])
         await one.do("undo")
         stands = await one.newest()
         assert (stands.report["undone"], stands.report["left"]) == (4, 1)
@@ -200,9 +200,9 @@ async def test_progress_is_seen_and_a_cancelled_one_stops_reading(
 ) -> None:
     text = "name\n" + "".join(f"Person {n} Crowd\n" for n in range(5000))
     monkeypatch.setattr(worker, "TICK", 0.01)
-    counted = Job.counted
+    counted = RunningImport.counted
 
-    def slowly(job: Job, found):  # type: ignore[no-untyped-def]
+    def slowly(job: RunningImport, found):  # type: ignore[no-untyped-def]
         import time
 
         for row in counted(job, found):
@@ -213,7 +213,7 @@ async def test_progress_is_seen_and_a_cancelled_one_stops_reading(
         await one.upload(text.encode())
         await one.work()
         await one.check()
-        monkeypatch.setattr(Job, "counted", slowly)
+        monkeypatch.setattr(RunningImport, "counted", slowly)
         now = await one.newest()
         form = {"step": "start", "changed": str(now.changed)}
         await one.client.post(f"/organizer/keep-the-channels-open/import/{now.number}", data=form)
@@ -233,7 +233,7 @@ async def test_a_killed_worker_leaves_nothing_half_done(site: Installation, benc
     post = PostOffice()
     await post.open()
     environ = worker_environ(site.environ, post.port)
-    assert load(environ, role=Role.WORKER).contact_private_key
+    assert load(environ, role=Process.WORKER).contact_private_key
     async with carrying(site) as one:
         await one.upload(text.encode())
         await one.work()
@@ -264,9 +264,9 @@ async def test_live_confirming_is_not_held_up(
         (pending,) = await rows.add_pending(conn, bench.letter, ["vera@letters.example"])
     staged = worker._staged
 
-    async def with_a_confirmation(job: Job, *, skip: bool) -> object:
+    async def with_a_confirmation(job: RunningImport, *, skip: bool) -> object:
         reader = await staged(job, skip=skip)
-        await Confirming(site.database).submit(Claim(bench.letter.id, pending, bench.letter.keys))
+        await Confirming(site.database).submit(ConfirmRequest(bench.letter.id, pending, bench.letter.keys))
         return reader
 
     async with carrying(site) as one:

@@ -10,7 +10,7 @@ from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError
 from petition.drafts import publishing
 from petition.letters import queries
-from petition.letters.published import SPACING, Board
+from petition.letters.published import SPACING, PublishedLetters
 from tests.letters.folders import other_letter
 from tests.rows import rows_of
 from tests.running import KEY, SLUG, Installation, publish
@@ -42,7 +42,7 @@ async def test_a_letter_is_there_right_after_its_publication(site: Installation,
 async def test_a_flood_of_wild_addresses_is_a_few_looks(
     site: Installation, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks, own = Looks(monkeypatch), Board(database, Wrapper([KEY]))
+    looks, own = Looks(monkeypatch), PublishedLetters(database, Wrapper([KEY]))
     started = asyncio.get_running_loop().time()
     for _ in range(5):
         found = await asyncio.gather(*(own.get(f"wild-{n}") for n in range(400)), return_exceptions=True)
@@ -57,7 +57,7 @@ async def test_a_flood_of_wild_addresses_is_a_few_looks(
 
 async def test_each_waits_for_a_look_that_began_later(site: Installation, database: Database, tmp_path: Path) -> None:
     """Publish in the middle of a flood: whoever asks after the commit gets it, whatever look was under way."""
-    own = Board(database, Wrapper([KEY]))
+    own = PublishedLetters(database, Wrapper([KEY]))
     stop = asyncio.Event()
 
     async def wild(number: int) -> None:
@@ -77,14 +77,14 @@ async def test_each_waits_for_a_look_that_began_later(site: Installation, databa
 
 
 async def test_an_unknown_id_too(site: Installation, database: Database) -> None:
-    own = Board(database, Wrapper([KEY]))
+    own = PublishedLetters(database, Wrapper([KEY]))
     (row,) = await rows_of(database, "SELECT id FROM letter")
     assert (await own.by_id(row["id"])).letter.slug == SLUG
     with pytest.raises(NotFound):
         await own.by_id(row["id"] + 1)
     async with database.connection() as conn:
         await conn.execute("UPDATE letter SET state = 'gone', version = NULL")
-    await own.look()
+    await own.refresh()
     for asked in (own.by_id(row["id"]), own.get(SLUG)):
         with pytest.raises(Gone):
             await asked

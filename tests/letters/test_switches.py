@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from petition.core.ids import LetterId, SignatureId
 from petition.letters import switch_actions
 from petition.letters.switches import OFF, ON, STRONGER, Setting, Switch, Switches
 from petition.signatures import approval
@@ -42,7 +43,7 @@ async def test_the_database_knows_before_a_process_does(site: Installation) -> N
     form = await site.form(email="other@letters.example")
     assert (await site.client.get(PAGE)).status_code == 200
     async with site.database.transaction() as conn:
-        await switch_actions.put(conn, None, waiting.letter.id, Switch.STOP, 0, ON, {"en": "Stopped."})
+        await switch_actions.set_switch(conn, None, waiting.letter.id, Switch.STOP, 0, ON, {"en": "Stopped."})
     signing, confirming, typing = await asyncio.gather(
         site.client.post(SIGN, data=form, headers=site.elsewhere()),
         site.client.post(waiting.link),
@@ -114,9 +115,9 @@ async def test_whoever_confirms_is_held_and_let_in_at_the_desk(
     await check(site, people=0, hidden=0)
 
 
-async def approve(editor: httpx2.AsyncClient, signature: int) -> httpx2.Response:
+async def approve(editor: httpx2.AsyncClient, signature_id: SignatureId) -> httpx2.Response:
     """Press the button on the page of one signature."""
-    page = f"/organizer/{SLUG}/signatures/{signature}"
+    page = f"/organizer/{SLUG}/signatures/{signature_id}"
     seen = (await editor.get(page)).text.partition('name="seen" value="')[2].partition('"')[0]
     return await editor.post(page, data={"act": "approve", "seen": seen})
 
@@ -285,7 +286,7 @@ async def test_captcha_can_be_forced_where_the_settings_leave_it_off(site: Insta
 
     captchas = Captchas(replace(site.settings, captcha=Captcha.OFF))
     nothing: dict[str, Any] = {}
-    assert captchas.challenge(1, dear=False) == {"kind": "off"}
-    assert isinstance(await captchas.check(nothing, 1), Passed)
-    assert "parameters" in captchas.challenge(1, dear=False, forced=True)
-    assert not isinstance(await captchas.check(nothing, 1, forced=True), Passed)
+    assert captchas.challenge(LetterId(1), dear=False) == {"kind": "off"}
+    assert isinstance(await captchas.check(nothing, LetterId(1)), Passed)
+    assert "parameters" in captchas.challenge(LetterId(1), dear=False, forced=True)
+    assert not isinstance(await captchas.check(nothing, LetterId(1), forced=True), Passed)

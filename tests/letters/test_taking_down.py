@@ -11,6 +11,7 @@ import pytest
 from petition.cli import signatures
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone
+from petition.core.ids import LetterId
 from petition.core.tokens import Tokens
 from petition.drafts import publishing
 from petition.letters import lifecycle_queries, taking_down
@@ -272,13 +273,13 @@ async def test_whoever_adds_something_is_waited_for(site: Installation) -> None:
         await conn.execute("INSERT INTO bar (letter, digest) VALUES ($1, 'x')", letter)
     await task
     assert (await later).status_code in {303, 410}
-    await taking_down.clear(site.database, letter)
+    await taking_down.delete_rows(site.database, letter)
     assert await left(site) == {}
 
 
-async def take(site: Installation, letter: int) -> None:
+async def take(site: Installation, letter_id: LetterId) -> None:
     async with site.database.transaction() as conn:
-        await taking_down.take_down(conn, None, letter, SLUG)
+        await taking_down.take_down(conn, None, letter_id, SLUG)
 
 
 async def test_rows_that_somebody_holds_are_waited_for(site: Installation) -> None:
@@ -287,11 +288,11 @@ async def test_rows_that_somebody_holds_are_waited_for(site: Installation) -> No
     await take(site, waiting.letter.id)
     async with site.database.connection() as conn, conn.transaction():
         await conn.execute("SELECT 1 FROM signature FOR UPDATE")
-        clearing = asyncio.create_task(taking_down.clear(site.database, waiting.letter.id, patience=60))
+        clearing = asyncio.create_task(taking_down.delete_rows(site.database, waiting.letter.id, patience=60))
         async with asyncio.timeout(60):
             while set(await left(site)) != {"signature"}:
                 await asyncio.sleep(0.02)
-        assert await taking_down.clear(site.database, waiting.letter.id, patience=0.1) == 0  # not for ever
+        assert await taking_down.delete_rows(site.database, waiting.letter.id, patience=0.1) == 0  # not for ever
         assert not clearing.done()
     assert await clearing > 0
     assert await left(site) == {}
@@ -303,7 +304,7 @@ async def test_the_worker_clears_what_a_crash_has_left(site: Installation) -> No
     assert "pending" in await left(site)
     await do_chores(site.database, chores_of(site.settings))
     assert await left(site) == {}
-    assert await taking_down.clear_all(site.database) == 0  # a second time is harmless
+    assert await taking_down.delete_all_rows(site.database) == 0  # a second time is harmless
 
 
 async def test_no_mail_goes_out_any_more(site: Installation, owner: httpx2.AsyncClient) -> None:
@@ -320,19 +321,19 @@ async def test_no_mail_goes_out_any_more(site: Installation, owner: httpx2.Async
 async def test_kept_pages_are_forgotten_while_the_database_is_away(
     site: Installation, owner: httpx2.AsyncClient
 ) -> None:
-    from petition.web.page_cache import Pages, keep
+    from petition.web.page_cache import PageCache, build_response
 
-    pages = Pages()
+    pages = PageCache()
 
     async def make() -> object:
-        return keep(b"names", b"text/html", [])
+        return build_response(b"names", b"text/html", [])
 
-    await pages.answer("/en/a", "a", make)  # type: ignore[arg-type]
-    await pages.answer("/en/b", "b", make)  # type: ignore[arg-type]
-    pages.forget("a")
+    await pages.get("/en/a", "a", make)  # type: ignore[arg-type]
+    await pages.get("/en/b", "b", make)  # type: ignore[arg-type]
+    pages.purge("a")
     assert "/en/a" not in pages.fresh
     assert "/en/b" in pages.fresh
-    assert not re.search("names", repr([each for key, each in pages._last.items() if key == "/en/a"]))
+    assert not re.search("names", repr([each for key, each in pages._stale.items() if key == "/en/a"]))
 
 
 async def test_a_draft_can_be_taken_down_too(site: Installation) -> None:

@@ -8,13 +8,14 @@ import httpx2
 import pytest
 
 from petition.core import audit_log, encryption
-from petition.core.audit_log import By, Whose
+from petition.core.audit_log import Actor, Whose
 from petition.core.encryption import LetterKeys
 from petition.core.errors import Gone
+from petition.core.ids import LetterId, OrganizerId
 from petition.imports import steering
 from petition.letters import lifecycle_queries, taking_down
 from petition.moderation import bulk_acts
-from petition.moderation.model import Act, Filter
+from petition.moderation.model import Action, Filter
 from petition.organizers import queries, sessions
 from tests import rows
 from tests.drafts import desk as writing
@@ -65,8 +66,8 @@ async def known(site: Installation) -> dict[str, str]:
     viewer = await people.add(site, "viewer@letters.example")
     await people.give_role(site, viewer.id, "viewer")
     async with site.database.transaction() as conn:
-        by = By(viewer.id, waiting.letter.id)
-        campaign = await bulk_acts.make(conn, by, Act.REMOVE, Filter())
+        by = Actor(viewer.id, waiting.letter.id)
+        campaign = await bulk_acts.create(conn, by, Action.REMOVE, Filter())
     return {
         "letter": str(waiting.letter.id),
         "signature": str(waiting.id),
@@ -81,27 +82,29 @@ def filled(text: str, ids: Mapping[str, str]) -> str:
     return text
 
 
-async def too_late(site: Installation, client: httpx2.AsyncClient, letter: int, request: httpx2.Request) -> None:
+async def too_late(
+    site: Installation, client: httpx2.AsyncClient, letter_id: LetterId, request: httpx2.Request
+) -> None:
     """Take the letter down while ``request`` is behind the door already: it is told so, and no row has moved."""
-    before = await pictured(site, letter)
+    before = await pictured(site, letter_id)
     async with site.database.connection() as conn, conn.transaction():
-        await taking_down.take_down(conn, None, letter, SLUG)
+        await taking_down.take_down(conn, None, letter_id, SLUG)
         task = asyncio.create_task(client.send(request))
         await waits(site, task)
         assert not task.done(), (task.result().status_code, task.result().text[:2000])
     answer = await task
     check_page(answer, 410)
-    assert await pictured(site, letter) == before
+    assert await pictured(site, letter_id) == before
 
 
-async def pictured(site: Installation, letter: int) -> dict[str, str]:
+async def pictured(site: Installation, letter_id: LetterId) -> dict[str, str]:
     """Return every row of the letter, by table; that of the letter itself and the log aside."""
     tables = lifecycle_queries.DROP_ROWS
     async with site.database.connection() as conn:
         return {
             table: json.dumps(
                 await conn.fetchval(
-                    f"SELECT coalesce(jsonb_agg(t ORDER BY t::text), '[]') FROM {table} t WHERE letter = $1", letter
+                    f"SELECT coalesce(jsonb_agg(t ORDER BY t::text), '[]') FROM {table} t WHERE letter = $1", letter_id
                 )
             )
             for table in tables
@@ -119,19 +122,21 @@ async def waits(site: Installation, task: "asyncio.Task[httpx2.Response]") -> No
 async def test_nothing_is_written(site: Installation, owner: httpx2.AsyncClient) -> None:
     """And the same form is taken once the letter stands again: else that would prove nothing."""
     ids = await known(site)
-    letter = int(ids["letter"])
+    letter_id = LetterId(int(ids["letter"]))
     async with site.database.connection() as conn:
         await conn.execute("CREATE TABLE saved AS SELECT * FROM letter")
     for act, (path, form) in ACTS.items():
         given = {filled(name, ids): filled(value, ids) for name, value in form.items()}
         address = f"{HERE}/{filled(path, ids)}"
-        await too_late(site, owner, letter, owner.build_request("POST", address, data=given))
+        await too_late(site, owner, letter_id, owner.build_request("POST", address, data=given))
         async with site.database.connection() as conn:
             await conn.execute(RESTORE)
-        before = await pictured(site, letter), await rows.rows_of(site.database, "SELECT * FROM letter")
+        before = await pictured(site, letter_id), await rows.rows_of(site.database, "SELECT * FROM letter")
         answer = await owner.post(address, data=given)
         assert answer.status_code == 303, (act, answer.text)
-        assert before != (await pictured(site, letter), await rows.rows_of(site.database, "SELECT * FROM letter")), act
+        assert before != (await pictured(site, letter_id), await rows.rows_of(site.database, "SELECT * FROM letter")), (
+            act
+        )
 
 
 async def test_nor_of_a_text_that_is_being_typed(site: Installation, owner: httpx2.AsyncClient) -> None:
@@ -142,7 +147,7 @@ async def test_nor_of_a_text_that_is_being_typed(site: Installation, owner: http
     assert (await owner.post(writing.TEXT, data=form)).status_code == 303
     form = await writing.opened(owner)
     form["text.en"] += "\n\nAnd another."
-    await too_late(site, owner, int(ids["letter"]), owner.build_request("POST", writing.TEXT, data=form))
+    await too_late(site, owner, LetterId(int(ids["letter"])), owner.build_request("POST", writing.TEXT, data=form))
 
 
 async def test_nor_of_somebody_who_joins(site: Installation, owner: httpx2.AsyncClient) -> None:
@@ -152,9 +157,11 @@ async def test_nor_of_somebody_who_joins(site: Installation, owner: httpx2.Async
     token = sessions.new_token()
     async with site.database.transaction() as conn:
         (row,) = await rows.rows_of(site.database, "SELECT id, expires_at - now() AS length FROM invitation")
-        await queries.add_entry(conn, sessions.digest_of(token), row["length"], invitation=row["id"])
+        await queries.add_entry(conn, sessions.digest_of(token), row["length"], invitation_id=row["id"])
     async with people.stranger(site) as timur:
-        await too_late(site, timur, int(ids["letter"]), timur.build_request("POST", f"/organizer/enter/{token}"))
+        await too_late(
+            site, timur, LetterId(int(ids["letter"])), timur.build_request("POST", f"/organizer/enter/{token}")
+        )
         assert dict(timur.cookies) == {}
     assert await rows.rows_of(site.database, "SELECT 1 FROM log WHERE act = 'member.join'") == []
 
@@ -164,23 +171,23 @@ async def test_nor_of_a_reader_who_reports(site: Installation) -> None:
     form = {"reason": "fake", "altcha": await site.challenge()}
     path = f"/en/{SLUG}/report/person/{ids['signature']}"
     request = site.client.build_request("POST", path, data=form, headers=site.elsewhere())
-    await too_late(site, site.client, int(ids["letter"]), request)
+    await too_late(site, site.client, LetterId(int(ids["letter"])), request)
 
 
 async def test_a_file_that_is_still_coming(site: Installation, owner: httpx2.AsyncClient) -> None:
     """The parts after that moment are not kept, whether the rows they belong to are deleted yet or not."""
     ids = await known(site)
-    letter, keys = int(ids["letter"]), LetterKeys(encryption.new_key(), encryption.new_key())
-    whose = Whose(int(ids["viewer"]), letter)
+    letter_id, keys = LetterId(int(ids["letter"])), LetterKeys(encryption.new_key(), encryption.new_key())
+    whose = Whose(OrganizerId(int(ids["viewer"])), letter_id)
     async with site.database.transaction() as conn:
         number = await steering.begin(conn, whose)
 
     async def pieces(*, cleared: bool) -> AsyncIterator[bytes]:
         yield b"a" * steering.PART
         async with site.database.transaction() as conn:
-            await taking_down.take_down(conn, None, letter, SLUG)
+            await taking_down.take_down(conn, None, letter_id, SLUG)
         if cleared:
-            await taking_down.clear(site.database, letter)
+            await taking_down.delete_rows(site.database, letter_id)
         yield b"b" * steering.PART
 
     with pytest.raises(Gone):
@@ -193,14 +200,14 @@ async def test_a_file_that_is_still_coming(site: Installation, owner: httpx2.Asy
 
 async def test_an_act_under_way_is_waited_for(site: Installation) -> None:
     ids = await known(site)
-    letter = int(ids["letter"])
+    letter_id = LetterId(int(ids["letter"]))
 
     async def take() -> None:
         async with site.database.transaction() as conn:
-            await taking_down.take_down(conn, None, letter, SLUG)
+            await taking_down.take_down(conn, None, letter_id, SLUG)
 
     async with site.database.connection() as conn, conn.transaction():
-        await audit_log.write(conn, None, letter, "member.invite")
+        await audit_log.record(conn, None, letter_id, "member.invite")
         task = asyncio.create_task(take())
         async with asyncio.timeout(20):
             while not await rows.rows_of(
@@ -211,4 +218,4 @@ async def test_an_act_under_way_is_waited_for(site: Installation) -> None:
     await task
     async with site.database.transaction() as conn:
         with pytest.raises(Gone):
-            await audit_log.write(conn, None, letter, "member.invite")
+            await audit_log.record(conn, None, letter_id, "member.invite")

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from petition.drafts import publishing
-from petition.letters.updates import LARGEST
+from petition.letters.updates import MAX_MARKDOWN
 from tests.organizers import people
 from tests.pages import check_page, check_sent_on
 from tests.rows import rows_of
@@ -181,7 +181,7 @@ async def test_a_draft_letter_publishes_none(site: Installation) -> None:
         ({"text_en": " \n "}, 422),
         (dict.fromkeys(NEWS, ""), 422),
         ({"title_en": "x" * 201}, 422),
-        ({"text_en": "x" * (LARGEST + 1)}, 422),
+        ({"text_en": "x" * (MAX_MARKDOWN + 1)}, 422),
         ({"text_en": "a\u202eb\u0007"}, 422),
         ({"title_en": "a\u202eb"}, 422),
         ({"title_en": "\ud7ff\u0001"}, 422),

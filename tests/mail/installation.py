@@ -9,7 +9,8 @@ from petition.core import encryption
 from petition.core.database import Connection, Record
 from petition.core.email_addresses import canonical
 from petition.core.encryption import LetterKeys, Sealer, Wrapper
-from petition.core.settings import Role, Settings, load
+from petition.core.ids import LetterId, SignatureId
+from petition.core.settings import Process, Settings, load
 from petition.core.tokens import Tokens
 
 SECRET_KEY = "a secret key of this test that is long enough"
@@ -29,14 +30,14 @@ def environ(folder: Path, database_url: str, *relays: str) -> dict[str, str]:
 
 def settings(folder: Path, database_url: str, *relays: str) -> Settings:
     """Return a worker's settings."""
-    return load(environ(folder, database_url, *relays), role=Role.WORKER)
+    return load(environ(folder, database_url, *relays), role=Process.WORKER)
 
 
 @dataclass
 class Letter:
     """A letter and its unwrapped keys."""
 
-    id: int
+    id: LetterId
     slug: str
     keys: LetterKeys
 
@@ -56,7 +57,7 @@ class Installation:
         keys = LetterKeys(encryption.new_key(), encryption.new_key())
         assert keys.digest_key is not None
         assert keys.name_key is not None
-        number = await self.conn.fetchval(
+        letter_id = await self.conn.fetchval(
             "INSERT INTO letter (slug, state, wrapped_digest_key, wrapped_name_key, rules_version, closed_at)"
             " VALUES ($1, $2::letter_state, $3, $4, 1, CASE WHEN $2 IN ('closed', 'archived') THEN now() END)"
             " RETURNING id",
@@ -65,19 +66,19 @@ class Installation:
             self.wrapper.wrap(keys.digest_key),
             self.wrapper.wrap(keys.name_key),
         )
-        return Letter(number, slug, keys)
+        return Letter(letter_id, slug, keys)
 
     async def sign_up(
         self, letter: Letter, address: str, kind: str = "person", lang: str = "en", ago: timedelta = NOW
-    ) -> int:
+    ) -> SignatureId:
         """Add a pending row and its mail job; return the row's id."""
-        number = secrets.randbits(63)
+        signature_id = SignatureId(secrets.randbits(63))
         digest = letter.keys.digest(canonical(address, 1))
         await self.conn.execute(
             "INSERT INTO pending (letter, id, kind, digest, fields, sealed, version, consent, read_lang, mail_lang,"
             " created_at) VALUES ($1, $2, $3, $4, $5, $6, 1, 1, $7, $7, now() - $8::interval)",
             letter.id,
-            number,
+            signature_id,
             kind,
             digest,
             letter.keys.hide({"name": "Nemo"}),
@@ -89,11 +90,11 @@ class Installation:
             "INSERT INTO outbox (letter, purpose, kind, pending, digest, lang) VALUES ($1, 'sign', $2, $3, $4, $5)",
             letter.id,
             kind,
-            number,
+            signature_id,
             digest,
             lang,
         )
-        return number
+        return signature_id
 
     async def find(self, letter: Letter, address: str, lang: str = "en") -> None:
         """Add the job that a lost link makes."""
@@ -105,19 +106,21 @@ class Installation:
             lang,
         )
 
-    async def signature(self, letter: Letter, address: str, kind: str = "person", state: str = "confirmed") -> int:
+    async def signature(
+        self, letter: Letter, address: str, kind: str = "person", state: str = "confirmed"
+    ) -> SignatureId:
         """Add a signature that the mailbox has given before; return its id."""
-        number = secrets.randbits(63)
+        signature_id = SignatureId(secrets.randbits(63))
         await self.conn.execute(
             "INSERT INTO signature (letter, id, listed_at, kind, state, visibility, digest)"
             " VALUES ($1, $2, now(), $3, $4, 'organizers', $5)",
             letter.id,
-            number,
+            signature_id,
             kind,
             state,
             letter.keys.digest(canonical(address, 1)),
         )
-        return number
+        return signature_id
 
     async def bar(self, letter: Letter, address: str) -> None:
         """Bar a mailbox from a letter."""

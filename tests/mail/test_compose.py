@@ -12,15 +12,28 @@ import pytest
 
 from petition.core import i18n
 from petition.core.errors import SettingsError
+from petition.core.ids import JobId, LetterId, SignatureId
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
-from petition.mail.compose import Composer, Parcel, Unmailable
-from petition.mail.model import Choice, Job, Place, Purpose, Template
+from petition.mail.compose import Composer, OutgoingMail, Unmailable
+from petition.mail.model import ChosenMail, MailJob, Purpose, SignatureRef, Template
 from tests.mail.installation import settings
 
-JOB = Job(7, 1, Purpose.SIGN, 5, b"digest", None, "en", 0, 99, datetime(2026, 11, 21, tzinfo=UTC))
-CHOICE = Choice(Template.CONFIRM, "nemo@example.org", b"n" * 16, 1, "the-slug", "person", (Place(5, "person"),), True)
+LETTER, SIGNATURE = LetterId(1), SignatureId(5)
+JOB = MailJob(
+    JobId(7), LETTER, Purpose.SIGN, SIGNATURE, b"digest", None, "en", 0, 99, datetime(2026, 11, 21, tzinfo=UTC)
+)
+CHOICE = ChosenMail(
+    Template.CONFIRM,
+    "nemo@example.org",
+    b"n" * 16,
+    LETTER,
+    "the-slug",
+    "person",
+    (SignatureRef(SIGNATURE, "person"),),
+    True,
+)
 
 
 def composer(its: Settings) -> Composer:
@@ -28,7 +41,7 @@ def composer(its: Settings) -> Composer:
     return Composer(its, Renderer(i18n.load(its.locales_dir), its.base_url, its.controller), Tokens(its.secret_keys))
 
 
-def read(parcel: Parcel) -> tuple[EmailMessage, str, str]:
+def read(parcel: OutgoingMail) -> tuple[EmailMessage, str, str]:
     """Return the mail with its text and its HTML."""
     mail = email.message_from_bytes(parcel.content, policy=email.policy.default)
     text, html = mail.get_body(("plain",)), mail.get_body(("html",))
@@ -50,12 +63,12 @@ def test_every_mail_has_text_and_html_with_its_links(its: Settings, template: Te
     mail, text, html = read(composer(its).compose(replace(JOB, lang=lang), choice))
     tokens = Tokens(its.secret_keys)
     page = "confirm" if template.leads_to_confirming else "signature"
-    link = f"http://localhost:8000/{lang}/{page}/{tokens.for_signature(1, 5)}"
+    link = f"http://localhost:8000/{lang}/{page}/{tokens.for_signature(LETTER, SIGNATURE)}"
     never = f"http://localhost:8000/{lang}/never/{tokens.for_never(b'n' * 16)}"
     for body in (text, html):
         assert link in body
         assert never in body
-        assert (tokens.code(1, 5) in body) is choice.code_works
+        assert (tokens.code(LETTER, SIGNATURE) in body) is choice.code_works
     assert mail["Content-Language"] == lang
     assert mail["To"] == "nemo@example.org"
     assert mail["From"] == "Open letters <post@letters.example>"
@@ -65,13 +78,13 @@ def test_every_mail_has_text_and_html_with_its_links(its: Settings, template: Te
 
 
 def test_a_lost_link_mail_has_the_links_of_both_kinds(its: Settings) -> None:
-    places = (Place(5, "person"), Place(6, "organization"))
+    places = (SignatureRef(SIGNATURE, "person"), SignatureRef(SignatureId(6), "organization"))
     choice = replace(CHOICE, template=Template.FIND_SIGNED, places=places, code_works=False)
     _, text, html = read(composer(its).compose(JOB, choice))
     tokens = Tokens(its.secret_keys)
     for body in (text, html):
-        assert tokens.for_signature(1, 5) in body
-        assert tokens.for_signature(1, 6) in body
+        assert tokens.for_signature(LETTER, SIGNATURE) in body
+        assert tokens.for_signature(LETTER, SignatureId(6)) in body
 
 
 def test_a_removed_mail_of_a_barred_mailbox_has_no_link_of_its_own(its: Settings) -> None:
@@ -90,7 +103,7 @@ def test_a_language_that_is_no_longer_installed_falls_back_to_the_first(its: Set
 def test_a_mail_tried_again_keeps_its_id_and_another_has_another(its: Settings) -> None:
     ids = [
         read(composer(its).compose(job, CHOICE))[0]["Message-ID"]
-        for job in (JOB, replace(JOB, attempts=3, lease=1), replace(JOB, id=8))
+        for job in (JOB, replace(JOB, attempts=3, lease=1), replace(JOB, id=JobId(8)))
     ]
     assert ids[0] == ids[1] != ids[2]
     assert re.fullmatch(r"<[0-9a-f]{32}@letters\.example>", ids[0])

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from petition.core.settings import parse_relay
-from petition.mail.compose import Parcel
-from petition.mail.relays import Lines, NotNow, Relays
+from petition.mail.compose import OutgoingMail
+from petition.mail.relays import NotNow, RelayConnections, Relays
 from petition.mail.smtp_connection import RecipientRefused
 from tests.mail.post_office import PostOffice
 from tests.mail.waiting import until
 
-PARCEL = Parcel("post@letters.example", "nemo@example.org", b"Subject: x\r\n\r\nHello\r\n", utf8=False)
+PARCEL = OutgoingMail("post@letters.example", "nemo@example.org", b"Subject: x\r\n\r\nHello\r\n", utf8=False)
 OpenPost = Callable[..., Awaitable[PostOffice]]
 
 
@@ -43,7 +43,7 @@ async def nothing() -> None:
     """Have nothing to do before the data."""
 
 
-async def send(lines: Lines, parcel: Parcel = PARCEL) -> str:
+async def send(lines: RelayConnections, parcel: OutgoingMail = PARCEL) -> str:
     """Send and hang up whatever happens."""
     try:
         return await lines.send(parcel, nothing)
@@ -180,7 +180,7 @@ async def test_nothing_is_sent_when_the_last_look_says_no(open_post: OpenPost) -
 
 async def test_a_name_in_another_script_needs_a_relay_that_takes_it(open_post: OpenPost) -> None:
     plain, able = await open_post(PostOffice()), await open_post(PostOffice(smtputf8=True))
-    parcel = Parcel("post@letters.example", "немо@example.org", PARCEL.content, utf8=True)
+    parcel = OutgoingMail("post@letters.example", "немо@example.org", PARCEL.content, utf8=True)
     its = relays(plain.url, able.url)
     await send(its.lines(), parcel)
     await send(its.lines())

@@ -7,8 +7,9 @@ import pytest
 
 from petition.core.database import Connection, Database, opened
 from petition.core.encryption import Opener, Sealer, new_contact_pair
+from petition.core.ids import SignatureId
 from petition.mail import suppressed_contacts
-from petition.mail.suppressed_contacts import Sweeper
+from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
 from tests.mail.installation import Installation, Letter
 
@@ -24,14 +25,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def sweeper(installation: Installation) -> Sweeper:
+def sweeper(installation: Installation) -> SuppressedContactCleaner:
     assert installation.settings.contact_private_key is not None
-    return Sweeper(Opener(installation.settings.contact_private_key), Suppression(installation.wrapper))
+    return SuppressedContactCleaner(
+        Opener(installation.settings.contact_private_key), Suppression(installation.wrapper)
+    )
 
 
-async def keep(conn: Connection, letter: Letter, sealed: bytes, purpose: str = "updates") -> int:
+async def keep(conn: Connection, letter: Letter, sealed: bytes, purpose: str = "updates") -> SignatureId:
     """Keep a sealed address beside a new signature."""
-    place = secrets.randbits(62)
+    place = SignatureId(secrets.randbits(62))
     kind, visibility = ("person", "counted") if purpose == "updates" else ("organization", "organizers")
     await conn.execute(ADD, letter.id, place, kind, visibility)
     await conn.execute("INSERT INTO contact VALUES ($1, $2, $3, $4)", letter.id, place, purpose, sealed)
@@ -49,7 +52,7 @@ async def left(conn: Connection) -> set[int]:
 
 
 async def test_all_addresses_of_one_mailbox_go(
-    installation: Installation, database: Database, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, database: Database, sweeper: SuppressedContactCleaner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(suppressed_contacts, "BATCH", 2)
     conn, seal = installation.conn, Sealer(installation.settings.contact_public_key).seal
@@ -72,7 +75,7 @@ async def test_all_addresses_of_one_mailbox_go(
 
 
 async def test_it_goes_on_where_it_stopped(
-    installation: Installation, database: Database, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, database: Database, sweeper: SuppressedContactCleaner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(suppressed_contacts, "BATCH", 2)
     monkeypatch.setattr(suppressed_contacts, "ROUND", 4)
@@ -85,7 +88,7 @@ async def test_it_goes_on_where_it_stopped(
 
 
 async def test_whoever_confirms_after_saying_never_is_found_the_next_day(
-    installation: Installation, database: Database, sweeper: Sweeper
+    installation: Installation, database: Database, sweeper: SuppressedContactCleaner
 ) -> None:
     conn, seal = installation.conn, Sealer(installation.settings.contact_public_key).seal
     letter = await installation.letter()
@@ -101,13 +104,15 @@ async def test_whoever_confirms_after_saying_never_is_found_the_next_day(
     assert await sweeper.sweep(database) == 0  # by then nothing can be confirmed that was open
 
 
-async def test_two_workers_at_once(installation: Installation, database: Database, sweeper: Sweeper) -> None:
+async def test_two_workers_at_once(
+    installation: Installation, database: Database, sweeper: SuppressedContactCleaner
+) -> None:
     conn, seal = installation.conn, Sealer(installation.settings.contact_public_key).seal
     await keep(conn, await installation.letter(), seal("vera@letters.example"))
     await never(installation, "vera@letters.example")
     private = installation.settings.contact_private_key
     assert private is not None
-    second = Sweeper(Opener(private), Suppression(installation.wrapper))
+    second = SuppressedContactCleaner(Opener(private), Suppression(installation.wrapper))
     await sweeper.sweep(database)
     await second.sweep(database)
     assert await left(conn) == set()

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
+from petition.core.ids import LogId, OrganizerId, SignatureId
 from petition.letters.model import Letter
 from petition.moderation import decisions, undoing
 from petition.moderation.decisions import ANY_ACT
-from petition.moderation.model import Act, Outcome
+from petition.moderation.model import Action, ActOutcome
 from petition.signatures import search_words
-from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.confirming import Confirming, ConfirmRequest
 from petition.signatures.counting import move_counts
 from petition.signatures.model import Kind, Reason
 from tests import rows
@@ -53,34 +54,34 @@ class Bench:
     letter: Letter
     signed: int = 0
 
-    async def sign(self, *names: str, **fields: str) -> list[int]:
+    async def sign(self, *names: str, **fields: str) -> list[SignatureId]:
         """Have people sign and confirm; return their ids."""
-        ids = []
+        ids: list[SignatureId] = []
         for name in names:
             self.signed += 1
             ids += await self.confirm([f"voice{self.signed}@letters.example"], name=name, **fields)
         return ids
 
-    async def sign_for(self, organization: str, name: str = "Anna Berg", **fields: str) -> int:
+    async def sign_for(self, organization: str, name: str = "Anna Berg", **fields: str) -> SignatureId:
         """Have a representative sign and confirm; return the id of what waits now."""
         self.signed += 1
         given = {"organization_en": organization, "name": name, **fields}
         return (await self.confirm([f"office{self.signed}@letters.example"], **given))[0]
 
-    async def confirm(self, addresses: Sequence[str], **fields: str) -> list[int]:
+    async def confirm(self, addresses: Sequence[str], **fields: str) -> list[SignatureId]:
         """Sign and confirm from these mailboxes."""
         async with self.database.transaction() as conn:
             ids = await rows.add_pending(conn, self.letter, addresses, **fields)
         await self.use_links(ids)
         return ids
 
-    async def use_links(self, ids: Sequence[int]) -> None:
+    async def use_links(self, ids: Sequence[SignatureId]) -> None:
         """Confirm what waits."""
         confirming = Confirming(self.database)
         for each in ids:
-            await confirming.submit(Claim(self.letter.id, each, self.letter.keys))
+            await confirming.submit(ConfirmRequest(self.letter.id, each, self.letter.keys))
 
-    async def crowd(self, number: int, state: str = "confirmed", country: str | None = None) -> list[int]:
+    async def crowd(self, number: int, state: str = "confirmed", country: str | None = None) -> list[SignatureId]:
         """Have many public people stand there, counted, each a second after the one before; return their ids."""
         found = await self.rows(CROWD, number, state, country)
         async with self.database.transaction() as conn:
@@ -91,24 +92,29 @@ class Bench:
         return [row["id"] for row in found]
 
     async def decide(
-        self, act: Act, *ids: int, reason: Reason | None = None, by: int | None = None, seen: int = ANY_ACT
-    ) -> Outcome:
+        self,
+        act: Action,
+        *ids: SignatureId,
+        reason: Reason | None = None,
+        actor_id: OrganizerId | None = None,
+        seen: LogId = ANY_ACT,
+    ) -> ActOutcome:
         """Decide, and check the count."""
         async with self.database.transaction() as conn:
-            who = By(by, self.letter.id)
+            who = Actor(actor_id, self.letter.id)
             outcome = await decisions.decide(conn, who, WRAPPER, act, dict.fromkeys(ids, seen), reason)
         await self.check()
         return outcome
 
-    async def remove(self, *ids: int, reason: Reason = Reason.FAKE) -> Outcome:
+    async def remove(self, *ids: SignatureId, reason: Reason = Reason.FAKE) -> ActOutcome:
         """Remove, and check the count."""
-        return await self.decide(Act.REMOVE, *ids, reason=reason)
+        return await self.decide(Action.REMOVE, *ids, reason=reason)
 
-    async def undo(self, log: int | None, by: int | None = None) -> Outcome:
+    async def undo(self, log_id: LogId | None, actor_id: OrganizerId | None = None) -> ActOutcome:
         """Undo an act, and check the count."""
-        assert log is not None
+        assert log_id is not None
         async with self.database.transaction() as conn:
-            outcome = await undoing.undo(conn, By(by, self.letter.id), WRAPPER, log)
+            outcome = await undoing.undo(conn, Actor(actor_id, self.letter.id), WRAPPER, log_id)
         await self.check()
         return outcome
 
@@ -127,7 +133,7 @@ class Bench:
         """Return all that an act may change and undoing must restore."""
         return await self.rows(EVERYTHING), await self.rows(BARS), await self.rows(WORDS), await self.check()
 
-    async def states(self, *ids: int) -> list[str]:
+    async def states(self, *ids: SignatureId) -> list[str]:
         """Return the states of signatures."""
         found = await self.rows("SELECT id, state FROM signature WHERE letter = $1")
         by_id = {row["id"]: row["state"] for row in found}

@@ -9,18 +9,20 @@ import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date
+from typing import TypeVar
 
 import pytest
 
-from petition.core.audit_log import By, Whose
+from petition.core.audit_log import Actor, Whose
 from petition.core.database import Connection
 from petition.core.errors import PetitionError
+from petition.core.ids import BulkActId, LogId, OrganizationId, OrganizerId, SignatureId, TallyId
 from petition.imports import steering
 from petition.letters import lifecycle, switch_actions
 from petition.letters.model import Tally
 from petition.letters.switches import OFF, ON, Switch
 from petition.moderation import bulk_acts, decisions, organizations, undoing
-from petition.moderation.model import Act, Filter
+from petition.moderation.model import Action, Filter
 from petition.signatures import paper_tallies, self_service
 from petition.signatures.model import Kind, Reason
 from tests import rows
@@ -78,15 +80,18 @@ def file_of(first: int) -> bytes:
     return "\n".join(lines).encode()
 
 
+Id = TypeVar("Id")
+
+
 class Town:
     """A letter on which anything may happen, and who does it."""
 
-    def __init__(self, bench: Bench, carrier: Carrier, organizer: int, seed: int) -> None:
+    def __init__(self, bench: Bench, carrier: Carrier, organizer_id: OrganizerId, seed: int) -> None:
         self.bench = bench
         self.carrier = carrier
-        self.organizer = organizer
-        self.by = By(organizer, bench.letter.id)
-        self.whose = Whose(organizer, bench.letter.id)
+        self.organizer = organizer_id
+        self.by = Actor(organizer_id, bench.letter.id)
+        self.whose = Whose(organizer_id, bench.letter.id)
         self.draw = random.Random(seed)
         self.told: list[str] = []
 
@@ -103,9 +108,9 @@ class Town:
         assert {what: await self.bench.rows(found) for what, found in AMISS.items()} == {what: [] for what in AMISS}
         await self.bench.check()
 
-    async def ids(self, statement: str, most: int = 1) -> list[int]:
-        """Return up to ``most`` ids drawn from a statement's."""
-        found = [row["id"] for row in await self.bench.rows(statement)]
+    async def ids(self, of: Callable[[int], Id], statement: str, most: int = 1) -> list[Id]:
+        """Return up to ``most`` ids drawn from a statement's, ``of`` the type they have."""
+        found = [of(row["id"]) for row in await self.bench.rows(statement)]
         return self.draw.sample(found, min(most, len(found)))
 
     async def do(self, act: Callable[[Connection], Awaitable[object]]) -> None:
@@ -127,20 +132,20 @@ async def sign_for_an_organization(town: Town) -> None:
 
 
 async def decide(town: Town) -> None:
-    act, some = town.draw.choice(list(Act)), await town.ids(SIGNATURES, town.draw.choice((1, 1, 3, 8)))
+    act, some = town.draw.choice(list(Action)), await town.ids(SignatureId, SIGNATURES, town.draw.choice((1, 1, 3, 8)))
     reason = town.draw.choice(list(Reason))
     seen = dict.fromkeys(some, decisions.ANY_ACT)
     await town.do(lambda conn: decisions.decide(conn, town.by, WRAPPER, act, seen, reason))
 
 
 async def undo(town: Town) -> None:
-    for log in await town.ids(ACTS):
-        await town.do(lambda conn, log=log: undoing.undo(conn, town.by, WRAPPER, log))  # type: ignore[misc]
+    for log_id in await town.ids(LogId, ACTS):
+        await town.do(lambda conn, log_id=log_id: undoing.undo(conn, town.by, WRAPPER, log_id))  # type: ignore[misc]
 
 
 async def act_on_own_page(town: Town) -> None:
     database, letter = town.bench.database, town.bench.letter
-    for one in await town.ids(SIGNATURES):
+    for one in await town.ids(SignatureId, SIGNATURES):
         match town.draw.choice(("withdraw", "delete", "visibility", "correct")):
             case "withdraw":
                 await self_service.withdraw(database, letter, one)
@@ -162,13 +167,13 @@ async def undo_or_redo_an_import(town: Town) -> None:
     if found := await town.bench.rows(IMPORTS):
         one = town.draw.choice(found)
         step = {"step": "undo" if one["state"] == "done" else "redo"}
-        await town.do(lambda conn: steering.move(conn, town.whose, town.bench.letter.keys, one["number"], step))
+        await town.do(lambda conn: steering.advance(conn, town.whose, town.bench.letter.keys, one["number"], step))
         await town.carrier.work()
 
 
 async def count_on_paper(town: Town) -> None:
     new = Tally(town.draw.randrange(1, 500), date(2022, 3, 1), {"en": "counted in the square"})
-    known, what = await town.ids(TALLIES), town.draw.choice(("add", "correct", "undo", "redo"))
+    known, what = await town.ids(TallyId, TALLIES), town.draw.choice(("add", "correct", "undo", "redo"))
     for tally in known:
         match what:
             case "correct":
@@ -182,23 +187,23 @@ async def count_on_paper(town: Town) -> None:
 
 
 async def merge(town: Town) -> None:
-    if len(two := await town.ids(ORGANIZATIONS, 2)) == 2:
+    if len(two := await town.ids(OrganizationId, ORGANIZATIONS, 2)) == 2:
         await town.do(lambda conn: organizations.merge(conn, town.by, WRAPPER, *two))
 
 
 async def rename(town: Town) -> None:
     typed = {"name_en": f"Org {town.draw.randrange(6)}", "name_ru": town.draw.choice(("", "Орг"))}
-    for one in await town.ids(ORGANIZATIONS):
+    for one in await town.ids(OrganizationId, ORGANIZATIONS):
         called = organizations.read(typed)
         await town.do(lambda conn: organizations.correct(conn, town.by, WRAPPER, one, called))  # noqa: B023
 
 
 async def begin_a_campaign(town: Town) -> None:
     choices = (Filter(), Filter(q="vera"), Filter(q="vara"), Filter(kind=Kind.PERSON), Filter(kind=Kind.ORGANIZATION))
-    act, wanted = town.draw.choice(list(Act)), town.draw.choice(choices)
+    act, wanted = town.draw.choice(list(Action)), town.draw.choice(choices)
 
     async def start(conn: Connection) -> None:
-        campaign = await bulk_acts.make(conn, town.by, act, wanted)
+        campaign = await bulk_acts.create(conn, town.by, act, wanted)
         await bulk_acts.move(conn, town.by, campaign, "start", Reason.FAKE)
 
     await town.do(start)
@@ -206,7 +211,7 @@ async def begin_a_campaign(town: Town) -> None:
 
 async def steer_a_campaign(town: Town) -> None:
     step = town.draw.choice(("pause", "resume", "cancel", "revert"))
-    for one in await town.ids(CAMPAIGNS):
+    for one in await town.ids(BulkActId, CAMPAIGNS):
         await town.do(lambda conn: bulk_acts.move(conn, town.by, one, step, None))  # noqa: B023
 
 
@@ -220,11 +225,11 @@ async def hold_everything_or_not(town: Town) -> None:
     revision, value = (found[0]["revision"], found[0]["value"]) if found else (0, OFF)
     to = OFF if value == ON else ON
     letter = town.bench.letter.id
-    await town.do(lambda conn: switch_actions.put(conn, town.organizer, letter, Switch.HOLD, revision, to, {}))
+    await town.do(lambda conn: switch_actions.set_switch(conn, town.organizer, letter, Switch.HOLD, revision, to, {}))
 
 
 async def close_or_open(town: Town) -> None:
-    to = town.draw.choice(list(lifecycle.Move))
+    to = town.draw.choice(list(lifecycle.StateChange))
     await town.do(lambda conn: lifecycle.move(conn, town.organizer, town.bench.letter.id, to))
 
 

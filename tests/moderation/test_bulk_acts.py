@@ -6,29 +6,30 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.errors import Refused
+from petition.core.ids import BulkActId, LogId, OrganizerId, SignatureId
 from petition.moderation import bulk_acts, decisions, queue, queue_queries
-from petition.moderation.bulk_acts import State
-from petition.moderation.model import ANY, Act, Filter, Source
+from petition.moderation.bulk_acts import BulkActState
+from petition.moderation.model import ANY, Action, Filter, Source
 from petition.signatures import self_service
 from petition.signatures.model import Kind, Reason, SignatureState
 from tests.moderation.desk import WRAPPER, Bench
 
 
-async def make(bench: Bench, act: Act, **wanted: object) -> int:
+async def make(bench: Bench, act: Action, **wanted: object) -> BulkActId:
     async with bench.database.transaction() as conn:
-        return await bulk_acts.make(conn, By(None, bench.letter.id), act, Filter(**wanted))  # type: ignore[arg-type]
+        return await bulk_acts.create(conn, Actor(None, bench.letter.id), act, Filter(**wanted))  # type: ignore[arg-type]
 
 
-async def move(bench: Bench, campaign: int, step: str, reason: Reason | None = None) -> None:
+async def move(bench: Bench, bulk_act_id: BulkActId, step: str, reason: Reason | None = None) -> None:
     async with bench.database.transaction() as conn:
-        await bulk_acts.move(conn, By(None, bench.letter.id), campaign, step, reason)
+        await bulk_acts.move(conn, Actor(None, bench.letter.id), bulk_act_id, step, reason)
 
 
-async def read(bench: Bench, campaign: int) -> bulk_acts.Campaign:
+async def read(bench: Bench, bulk_act_id: BulkActId) -> bulk_acts.BulkAct:
     async with bench.database.connection() as conn:
-        return await bulk_acts.read(conn, bench.letter.id, campaign)
+        return await bulk_acts.read(conn, bench.letter.id, bulk_act_id)
 
 
 async def work(bench: Bench, size: int = 100, most: int = 1000) -> int:
@@ -43,7 +44,7 @@ async def test_ten_thousand_cancelled_half_way_and_reverted(bench: Bench) -> Non
     await bench.crowd(10_000, country="FJ")
     kept = await bench.sign("Vera Novak")
     before = await bench.picture()
-    campaign = await make(bench, Act.REMOVE, country="FJ")
+    campaign = await make(bench, Action.REMOVE, country="FJ")
     assert (await read(bench, campaign)).matched == 10_000
     await move(bench, campaign, "start", Reason.FAKE)
     await work(bench, 1000, most=4)
@@ -60,20 +61,20 @@ async def test_ten_thousand_cancelled_half_way_and_reverted(bench: Bench) -> Non
     await move(bench, campaign, "revert")
     await work(bench, 1000)
     stands = await read(bench, campaign)
-    assert (stands.state, stands.changed) == (State.REVERTED, 0)
+    assert (stands.state, stands.changed) == (BulkActState.REVERTED, 0)
     assert await bench.picture() == before
 
 
 async def test_all_of_it(bench: Bench) -> None:
     await bench.crowd(250, country="FJ")
     await bench.crowd(20, country="TO")
-    campaign = await make(bench, Act.REMOVE, country="FJ")
+    campaign = await make(bench, Action.REMOVE, country="FJ")
     await move(bench, campaign, "start", Reason.FAKE)
     await work(bench)
     stands = await read(bench, campaign)
-    assert (stands.state, stands.changed, stands.matched) == (State.DONE, 250, 250)
+    assert (stands.state, stands.changed, stands.matched) == (BulkActState.DONE, 250, 250)
     assert (await bench.check())["people"] == 20
-    back = await make(bench, Act.BACK, country="FJ", state=SignatureState.REMOVED)
+    back = await make(bench, Action.RESTORE, country="FJ", state=SignatureState.REMOVED)
     assert (await read(bench, back)).matched == 250
     await move(bench, back, "start")
     await work(bench)
@@ -85,7 +86,7 @@ async def test_a_rare_match_among_many_is_found_in_steps(bench: Bench, monkeypat
     await bench.crowd(300)
     rare = await bench.sign("Zinaida Rare")
     await bench.crowd(300)
-    campaign = await make(bench, Act.REMOVE, q="zinaida")
+    campaign = await make(bench, Action.REMOVE, q="zinaida")
     await move(bench, campaign, "start", Reason.ABUSE)
     assert await work(bench) > 5
     assert await bench.states(*rare) == ["removed"]
@@ -94,7 +95,7 @@ async def test_a_rare_match_among_many_is_found_in_steps(bench: Bench, monkeypat
 
 async def test_held_organizations_are_approved(bench: Bench) -> None:
     held = [await bench.sign_for(name) for name in ("North Pier", "Third Line", "North Pier")]
-    campaign = await make(bench, Act.APPROVE, state=SignatureState.HELD, kind=Kind.ORGANIZATION)
+    campaign = await make(bench, Action.APPROVE, state=SignatureState.HELD, kind=Kind.ORGANIZATION)
     async with bench.database.connection() as conn:
         shown = await bulk_acts.examples(conn, bench.letter.id, await bulk_acts.read(conn, bench.letter.id, campaign))
     assert sorted(shown) == sorted(held)
@@ -108,7 +109,7 @@ async def test_held_organizations_are_approved(bench: Bench) -> None:
 
 async def test_what_comes_later_and_what_goes_meanwhile(bench: Bench) -> None:
     first, second = await bench.sign("Vera", "Olga")
-    campaign = await make(bench, Act.REMOVE)
+    campaign = await make(bench, Action.REMOVE)
     (late,) = await bench.sign("Late")
     await move(bench, campaign, "start", Reason.FAKE)
     await self_service.withdraw(bench.database, bench.letter, first)
@@ -119,20 +120,20 @@ async def test_what_comes_later_and_what_goes_meanwhile(bench: Bench) -> None:
 
 async def test_reverting_leaves_what_somebody_decided_since(bench: Bench) -> None:
     first, second = await bench.sign("Vera", "Olga")
-    campaign = await make(bench, Act.REMOVE)
+    campaign = await make(bench, Action.REMOVE)
     await move(bench, campaign, "start", Reason.FAKE)
     await work(bench)
-    await bench.decide(Act.BACK, first)
+    await bench.decide(Action.RESTORE, first)
     await bench.remove(first)
     await move(bench, campaign, "revert")
     await work(bench)
     assert await bench.states(first, second) == ["removed", "confirmed"]
-    assert (await read(bench, campaign)).state is State.REVERTED
+    assert (await read(bench, campaign)).state is BulkActState.REVERTED
 
 
 async def test_refusals(bench: Bench) -> None:
     await bench.sign("Vera")
-    campaign = await make(bench, Act.REMOVE)
+    campaign = await make(bench, Action.REMOVE)
     with pytest.raises(Refused):
         await move(bench, campaign, "start")
     with pytest.raises(Refused):
@@ -140,7 +141,7 @@ async def test_refusals(bench: Bench) -> None:
     with pytest.raises(Refused):
         await move(bench, campaign, "fly")
     with pytest.raises(Refused):
-        await make(bench, Act.REMOVE, q="***")
+        await make(bench, Action.REMOVE, q="***")
     assert (await bench.check())["people"] == 1
 
 
@@ -161,7 +162,7 @@ async def test_every_filter_is_a_statement(bench: Bench) -> None:
             words = await queue.search_expression(conn, bench.letter.id, q)
             page = await queue.read(conn, bench.letter.id, bench.letter.keys, wanted, None)
             assert len(page.lines) <= 1
-            for act in Act:
+            for act in Action:
                 number = await queue_queries.count(conn, bench.letter.id, act, wanted, words, later())
                 seen, end = await queue_queries.step(conn, bench.letter.id, act, wanted, words, (later(), 0), 10)
                 assert (len(seen), end) == (number, None)
@@ -173,7 +174,7 @@ def later() -> datetime:
 
 async def test_two_workers_do_not_do_the_same_step(bench: Bench) -> None:
     await bench.crowd(400)
-    campaign = await make(bench, Act.REMOVE)
+    campaign = await make(bench, Action.REMOVE)
     await move(bench, campaign, "start", Reason.FAKE)
     while any(await asyncio.gather(*(bulk_acts.step(bench.database, WRAPPER, 50) for _ in range(3)))):
         await bench.check()
@@ -182,15 +183,15 @@ async def test_two_workers_do_not_do_the_same_step(bench: Bench) -> None:
 
 async def test_ten_thousand_while_two_others_decide_and_people_sign(bench: Bench) -> None:
     crowd = await bench.crowd(10_000, country="FJ")
-    campaign = await make(bench, Act.REMOVE, country="FJ")
+    campaign = await make(bench, Action.REMOVE, country="FJ")
     await move(bench, campaign, "start", Reason.FAKE)
-    by_hand: set[int] = set()
+    by_hand: set[SignatureId] = set()
     for n in range(0, 20):
         some = crowd[n * 470 : n * 470 + 60]  # whose turn comes now, or has come
         await asyncio.gather(
             bulk_acts.step(bench.database, WRAPPER, 500),
-            decide(bench, Act.REMOVE, some[:40]),
-            decide(bench, Act.BACK, some[20:]),
+            decide(bench, Action.REMOVE, some[:40]),
+            decide(bench, Action.RESTORE, some[20:]),
             self_service.withdraw(bench.database, bench.letter, crowd[-1 - n]),
             bench.sign(f"Voice {chr(97 + n)}"),
         )
@@ -198,7 +199,7 @@ async def test_ten_thousand_while_two_others_decide_and_people_sign(bench: Bench
         await bench.check()
     while await bulk_acts.step(bench.database, WRAPPER, 500):
         await bench.check()
-    assert (await read(bench, campaign)).state is State.DONE
+    assert (await read(bench, campaign)).state is BulkActState.DONE
     left = await bench.rows("SELECT id FROM signature WHERE letter = $1 AND state = 'confirmed' AND country = 'FJ'")
     assert {row["id"] for row in left} <= by_hand  # only what somebody has brought back meanwhile
     await move(bench, campaign, "revert")
@@ -209,10 +210,10 @@ async def test_ten_thousand_while_two_others_decide_and_people_sign(bench: Bench
     assert {row["id"] for row in removed} <= by_hand
 
 
-async def decide(bench: Bench, act: Act, ids: list[int]) -> None:
+async def decide(bench: Bench, act: Action, ids: list[SignatureId]) -> None:
     async with bench.database.transaction() as conn:
         seen = dict.fromkeys(ids, decisions.ANY_ACT)
-        await decisions.decide(conn, By(None, bench.letter.id), WRAPPER, act, seen, Reason.ABUSE)
+        await decisions.decide(conn, Actor(None, bench.letter.id), WRAPPER, act, seen, Reason.ABUSE)
 
 
 @pytest.mark.parametrize("typed", ["Nowak", "vera nowak", "Novek ver", "novak"])
@@ -222,7 +223,7 @@ async def test_it_is_about_all_that_the_queue_finds_with_a_typing_error_too(benc
     async with bench.database.connection() as conn:
         page = await queue.read(conn, bench.letter.id, bench.letter.keys, wanted, None)
     assert {line.id for line in page.lines} == set(found[:2])
-    campaign = await make(bench, Act.REMOVE, q=typed)
+    campaign = await make(bench, Action.REMOVE, q=typed)
     assert (await read(bench, campaign)).matched == 2
     await move(bench, campaign, "start", Reason.FAKE)
     await work(bench, 1)
@@ -235,10 +236,12 @@ async def test_whom_somebody_decides_about_at_this_moment_is_left_to_them(bench:
     flagged = "UPDATE signature SET flags = '{link}' WHERE letter = $1"
     async with bench.database.connection() as conn:
         await conn.execute(flagged, bench.letter.id)
-    campaign = await make(bench, Act.REMOVE, flag="link")
+    campaign = await make(bench, Action.REMOVE, flag="link")
     await move(bench, campaign, "start", Reason.FAKE)
     async with bench.database.transaction() as conn:
-        kept = await decisions.decide(conn, By(1, bench.letter.id), WRAPPER, Act.APPROVE, {vera: 0})
+        kept = await decisions.decide(
+            conn, Actor(OrganizerId(1), bench.letter.id), WRAPPER, Action.APPROVE, {vera: LogId(0)}
+        )
         assert kept.changed == (vera,)
         step = asyncio.create_task(bulk_acts.step(bench.database, WRAPPER))
         async with bench.database.connection() as other:  # the step has matched both, and waits for this transaction
@@ -252,22 +255,22 @@ async def test_whom_somebody_decides_about_at_this_moment_is_left_to_them(bench:
     assert (await read(bench, campaign)).changed == 1
 
 
-async def seven_removed(bench: Bench) -> tuple[int, list[int]]:
+async def seven_removed(bench: Bench) -> tuple[BulkActId, list[LogId]]:
     """Have a campaign remove seven in two steps; return it and its rows of the log."""
     await bench.crowd(7)
-    campaign = await make(bench, Act.REMOVE)
+    campaign = await make(bench, Action.REMOVE)
     await move(bench, campaign, "start", Reason.FAKE)
     await work(bench, 4)
     steps = await bench.rows("SELECT id FROM log WHERE letter = $1 AND act = 'signature.remove' ORDER BY id")
     return campaign, [step["id"] for step in steps]
 
 
-async def all_come_back(bench: Bench, campaign: int) -> None:
+async def all_come_back(bench: Bench, bulk_act_id: BulkActId) -> None:
     """Revert it, and see that nobody is left out."""
-    await move(bench, campaign, "revert")
+    await move(bench, bulk_act_id, "revert")
     await work(bench)
-    stands = await read(bench, campaign)
-    assert (stands.state, stands.changed) == (State.REVERTED, 0)
+    stands = await read(bench, bulk_act_id)
+    assert (stands.state, stands.changed) == (BulkActState.REVERTED, 0)
     assert (await bench.check())["people"] == 7
     assert await bench.rows("SELECT id FROM signature WHERE letter = $1 AND state = 'removed'") == []
 
@@ -276,19 +279,19 @@ async def test_a_step_that_is_undone_in_the_log_is_not_told_as_changed(bench: Be
     campaign, steps = await seven_removed(bench)
     undone = await bench.undo(steps[0])
     assert (await read(bench, campaign)).changed == 3
-    again = await bench.undo(undone.log)
+    again = await bench.undo(undone.log_id)
     assert (await read(bench, campaign)).changed == 7
-    await bench.undo(again.log)
+    await bench.undo(again.log_id)
     assert (await read(bench, campaign)).changed == 3
     await all_come_back(bench, campaign)
 
 
 async def test_reverting_takes_a_step_along_that_was_undone_and_done_again(bench: Bench) -> None:
     campaign, steps = await seven_removed(bench)
-    first, second = [await bench.undo((await bench.undo(step)).log) for step in steps]
-    await bench.undo((await bench.undo(first.log)).log)  # and once more
+    first, second = [await bench.undo((await bench.undo(step)).log_id) for step in steps]
+    await bench.undo((await bench.undo(first.log_id)).log_id)  # and once more
     assert (await read(bench, campaign)).changed == 7
-    await bench.undo(second.log)
+    await bench.undo(second.log_id)
     assert (await read(bench, campaign)).changed == 4
     await all_come_back(bench, campaign)
 
@@ -305,7 +308,7 @@ async def test_of_one_partner(bench: Bench) -> None:
         assert (await queue.read(conn, bench.letter.id, bench.letter.keys, Filter(partner="none"), None)).lines == []
         with_words = Filter(partner="radio", q="ivan", country="", group=None)
         assert len((await queue.read(conn, bench.letter.id, bench.letter.keys, with_words, None)).lines) == 1
-    assert (await read(bench, await make(bench, Act.REMOVE, partner="radio"))).matched == 1
+    assert (await read(bench, await make(bench, Action.REMOVE, partner="radio"))).matched == 1
 
 
 PARTNER = "INSERT INTO partner (letter, name, title) VALUES ($1, $2, $2) RETURNING id"

@@ -6,10 +6,11 @@ import random
 
 import pytest
 
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.errors import NotFound
+from petition.core.ids import LogId, OrganizerId, SignatureId
 from petition.moderation import decisions, messages, queries, report_queries
-from petition.moderation.model import Act, Outcome, Standing
+from petition.moderation.model import Action, ActOutcome, ReviewStatus
 from petition.signatures import search_words, self_service
 from petition.signatures.counting import move_counts
 from petition.signatures.model import Kind, Reason, SignatureState
@@ -32,7 +33,7 @@ async def test_removing_and_bringing_back(bench: Bench) -> None:
     assert await bench.states(vera, ivan, hidden) == ["removed", "confirmed", "removed"]
     assert await bench.check() == {"people": 1, "organizations": 0, "hidden": 0, "imported": 0}
     assert len(await bench.rows("SELECT digest FROM bar WHERE letter = $1")) == 2
-    await bench.decide(Act.BACK, vera, hidden)
+    await bench.decide(Action.RESTORE, vera, hidden)
     assert await bench.picture() == before
     written = await bench.rows(LOG)
     assert [(row["act"], row["before"], row["after"], row["reason"]) for row in written] == [
@@ -45,16 +46,16 @@ async def test_removing_and_bringing_back(bench: Bench) -> None:
 async def test_approving_lets_an_organization_in_and_undoing_holds_it_again(bench: Bench) -> None:
     first, second = [await bench.sign_for("North Pier", name, visibility="public") for name in ("Anna Berg", "Olaf")]
     before = await bench.picture()
-    outcome = await bench.decide(Act.APPROVE, first)
+    outcome = await bench.decide(Action.APPROVE, first)
     assert (await bench.check())["organizations"] == 1
-    both = await bench.decide(Act.APPROVE, second)
+    both = await bench.decide(Action.APPROVE, second)
     assert (await bench.check())["organizations"] == 1
-    await bench.undo(both.log)
+    await bench.undo(both.log_id)
     assert (await bench.check())["organizations"] == 1
-    await bench.undo(outcome.log)
+    await bench.undo(outcome.log_id)
     assert await bench.picture() == before
     assert await bench.rows("SELECT id FROM organization WHERE letter = $1") == []
-    await bench.decide(Act.APPROVE, first, second)
+    await bench.decide(Action.APPROVE, first, second)
     (named,) = await bench.rows("SELECT name_en FROM organization WHERE letter = $1")
     assert named["name_en"] == "North Pier"
 
@@ -62,37 +63,37 @@ async def test_approving_lets_an_organization_in_and_undoing_holds_it_again(benc
 async def test_undoing_an_approval_brings_back_what_was_typed(bench: Bench) -> None:
     first = await bench.sign_for("Open Net", organization_ru="Открытая сеть", website="https://open.example")
     second = await bench.sign_for("Open Net", website="https://other.example", position="Chair")
-    await bench.decide(Act.APPROVE, first)
+    await bench.decide(Action.APPROVE, first)
     typed = await _typed(bench, second)
     for _ in range(2):  # a second time, too
-        approved = await bench.decide(Act.APPROVE, second)
-        await bench.undo(approved.log)
+        approved = await bench.decide(Action.APPROVE, second)
+        await bench.undo(approved.log_id)
         assert await _typed(bench, second) == typed
     assert await bench.rows("SELECT * FROM typed WHERE letter = $1 AND signature = $2", second) == []
-    approved = await bench.decide(Act.APPROVE, second)
+    approved = await bench.decide(Action.APPROVE, second)
     await self_service.correct(bench.database, bench.letter, second, "Anna Bergson")  # that is theirs, and stays
-    await bench.undo(approved.log)
+    await bench.undo(approved.log_id)
     assert await _typed(bench, second) == typed | {"name": "Anna Bergson"}
-    await bench.decide(Act.APPROVE, second)
+    await bench.decide(Action.APPROVE, second)
     await self_service.withdraw(bench.database, bench.letter, second)
     assert [row["signature"] for row in await bench.rows("SELECT signature FROM typed WHERE letter = $1")] == [first]
 
 
-async def _typed(bench: Bench, signature: int) -> dict[str, str]:
-    (row,) = await bench.rows("SELECT private FROM signature WHERE letter = $1 AND id = $2", signature)
+async def _typed(bench: Bench, signature_id: SignatureId) -> dict[str, str]:
+    (row,) = await bench.rows("SELECT private FROM signature WHERE letter = $1 AND id = $2", signature_id)
     return dict(bench.letter.keys.reveal(row["private"]))
 
 
 async def test_the_last_representative_takes_the_entry_along(bench: Bench) -> None:
     first, second = [await bench.sign_for("North Pier") for _ in range(2)]
-    await bench.decide(Act.APPROVE, first, second)
+    await bench.decide(Action.APPROVE, first, second)
     await bench.remove(first)
     assert (await bench.check())["organizations"] == 1
     outcome = await bench.remove(second)
     assert (await bench.check())["organizations"] == 0
-    await bench.undo(outcome.log)
+    await bench.undo(outcome.log_id)
     assert (await bench.check())["organizations"] == 1
-    await bench.decide(Act.BACK, first)
+    await bench.decide(Action.RESTORE, first)
     assert await bench.states(first, second) == ["confirmed", "confirmed"]
 
 
@@ -101,11 +102,11 @@ async def test_undoing_that_somebody_was_brought_back_brings_the_reason_back(ben
     await bench.remove(vera, reason=Reason.ABUSE)
     await bench.remove(ivan, olga, reason=Reason.DUPLICATE)
     before = await bench.picture()
-    brought = await bench.decide(Act.BACK, vera, ivan, olga)
-    undone = await bench.undo(brought.log)
+    brought = await bench.decide(Action.RESTORE, vera, ivan, olga)
+    undone = await bench.undo(brought.log_id)
     assert set(undone.changed) == {vera, ivan, olga}
     assert await bench.picture() == before  # each with the reason for which it had been removed
-    await bench.undo((await bench.undo(undone.log)).log)
+    await bench.undo((await bench.undo(undone.log_id)).log_id)
     assert await bench.picture() == before
 
 
@@ -115,7 +116,7 @@ async def test_refusing_an_organization_that_waits(bench: Bench) -> None:
     assert await bench.states(held) == ["removed"]
     (contact,) = await bench.rows("SELECT until FROM contact WHERE letter = $1 AND purpose = 'representative'")
     assert contact["until"] is not None
-    await bench.undo(outcome.log)
+    await bench.undo(outcome.log_id)
     assert await bench.states(held) == ["held"]
     (contact,) = await bench.rows("SELECT until FROM contact WHERE letter = $1 AND purpose = 'representative'")
     assert contact["until"] is None
@@ -126,11 +127,11 @@ async def test_keeping_what_is_flagged_clears_the_flags(bench: Bench) -> None:
     async with bench.database.connection() as conn:
         await conn.execute(DIRTY, bench.letter.id, vera, ["link", "burst"])
     before = await bench.picture()
-    outcome = await bench.decide(Act.APPROVE, vera)
+    outcome = await bench.decide(Action.APPROVE, vera)
     assert (await bench.rows("SELECT flags FROM signature WHERE letter = $1"))[0]["flags"] == []
     assert (await bench.rows(LOG))[0]["before"] == "confirmed:burst,link"
-    assert await bench.decide(Act.APPROVE, vera) == Outcome(missed=(vera,))
-    await bench.undo(outcome.log)
+    assert await bench.decide(Action.APPROVE, vera) == ActOutcome(missed=(vera,))
+    await bench.undo(outcome.log_id)
     after = await bench.picture()
     assert sorted((await bench.rows("SELECT flags FROM signature WHERE letter = $1"))[0]["flags"]) == ["burst", "link"]
     assert after[1:] == before[1:]
@@ -141,43 +142,43 @@ async def test_one_act_on_different_states_is_undone_as_one(bench: Bench) -> Non
     held = await bench.sign_for("North Pier")
     outcome = await bench.remove(vera, held)
     assert len(await bench.rows(LOG)) == 2
-    assert sorted((await bench.undo(outcome.log)).changed) == sorted([vera, held])
+    assert sorted((await bench.undo(outcome.log_id)).changed) == sorted([vera, held])
     assert await bench.states(vera, held) == ["confirmed", "held"]
 
 
 async def test_undoing_twice_changes_nothing(bench: Bench) -> None:
     (vera,) = await bench.sign("Vera")
     outcome = await bench.remove(vera)
-    await bench.undo(outcome.log)
+    await bench.undo(outcome.log_id)
     written = await bench.rows(LOG)
-    assert await bench.undo(outcome.log) == Outcome()
+    assert await bench.undo(outcome.log_id) == ActOutcome()
     assert await bench.rows(LOG) == written
     assert await bench.states(vera) == ["confirmed"]
 
 
 async def test_acts_are_undone_one_after_the_other_and_done_again(bench: Bench) -> None:
     held = await bench.sign_for("North Pier")
-    approved = await bench.decide(Act.APPROVE, held)
+    approved = await bench.decide(Action.APPROVE, held)
     removed = await bench.remove(held, reason=Reason.ABUSE)
-    undone = await bench.undo(removed.log)
+    undone = await bench.undo(removed.log_id)
     assert await bench.states(held) == ["confirmed"]
-    await bench.undo(undone.log)
+    await bench.undo(undone.log_id)
     assert await bench.states(held) == ["removed"]
     (row,) = await bench.rows("SELECT removed_for FROM signature WHERE letter = $1")
     assert row["removed_for"] == "abuse"
-    assert (await bench.undo(approved.log)).missed == (held,)
+    assert (await bench.undo(approved.log_id)).missed == (held,)
     (last,) = await bench.rows("SELECT max(id) AS id FROM log WHERE letter = $1")
     await bench.undo(last["id"])
-    await bench.undo(approved.log)
+    await bench.undo(approved.log_id)
     assert await bench.states(held) == ["held"]
 
 
 async def test_undoing_leaves_alone_what_somebody_has_decided_since(bench: Bench) -> None:
     vera, ivan = await bench.sign("Vera", "Иван")
     outcome = await bench.remove(vera, ivan)
-    await bench.decide(Act.BACK, vera)
+    await bench.decide(Action.RESTORE, vera)
     await bench.remove(vera, reason=Reason.ABUSE)
-    result = await bench.undo(outcome.log)
+    result = await bench.undo(outcome.log_id)
     assert (result.changed, result.missed) == ((ivan,), (vera,))
     assert await bench.states(vera, ivan) == ["removed", "confirmed"]
 
@@ -185,8 +186,8 @@ async def test_undoing_leaves_alone_what_somebody_has_decided_since(bench: Bench
 async def test_the_second_of_two_moderators_changes_nothing(bench: Bench) -> None:
     (vera,) = await bench.sign("Vera")
     outcomes = await asyncio.gather(
-        bench.decide(Act.REMOVE, vera, reason=Reason.FAKE, seen=0),
-        bench.decide(Act.REMOVE, vera, reason=Reason.ABUSE, seen=0),
+        bench.decide(Action.REMOVE, vera, reason=Reason.FAKE, seen=LogId(0)),
+        bench.decide(Action.REMOVE, vera, reason=Reason.ABUSE, seen=LogId(0)),
     )
     assert sorted((len(each.changed), len(each.missed)) for each in outcomes) == [(0, 1), (1, 0)]
     assert len(await bench.rows(LOG)) == 1
@@ -194,19 +195,19 @@ async def test_the_second_of_two_moderators_changes_nothing(bench: Bench) -> Non
 
 async def test_what_was_decided_meanwhile_is_not_overruled(bench: Bench) -> None:
     held = await bench.sign_for("North Pier")
-    await bench.decide(Act.APPROVE, held, seen=0)
-    late = await bench.decide(Act.REMOVE, held, reason=Reason.FAKE, seen=0)
-    assert late == Outcome(missed=(held,))
+    await bench.decide(Action.APPROVE, held, seen=LogId(0))
+    late = await bench.decide(Action.REMOVE, held, reason=Reason.FAKE, seen=LogId(0))
+    assert late == ActOutcome(missed=(held,))
     assert await bench.states(held) == ["confirmed"]
 
 
 async def test_withdrawn_and_strange_ids_are_left_alone(bench: Bench) -> None:
     (vera,) = await bench.sign("Vera")
     await self_service.withdraw(bench.database, bench.letter, vera)
-    assert (await bench.remove(vera, 12345)).changed == ()
+    assert (await bench.remove(vera, SignatureId(12345))).changed == ()
     assert await bench.rows(LOG) == []
     with pytest.raises(NotFound):
-        await bench.undo(12345)
+        await bench.undo(LogId(12345))
 
 
 async def test_ten_thousand_in_one_act(bench: Bench) -> None:
@@ -214,7 +215,7 @@ async def test_ten_thousand_in_one_act(bench: Bench) -> None:
     before = await bench.picture()
     outcome = await bench.remove(*ids)
     assert await bench.check() == {"people": 0, "organizations": 0, "hidden": 0, "imported": 0}
-    await bench.undo(outcome.log)
+    await bench.undo(outcome.log_id)
     assert await bench.picture() == before
 
 
@@ -238,7 +239,7 @@ async def test_the_count_stays_exact_whatever_happens(bench: Bench, seed: int) -
                     self_service.change_visibility(bench.database, bench.letter, chosen[0], wanted, "Vera Novak")
                 )
             case "approve" | "remove" | "back" as act:
-                await bench.decide(Act(act), *chosen, reason=Reason.OTHER)
+                await bench.decide(Action(act), *chosen, reason=Reason.OTHER)
         await bench.check()
     assert len(await bench.rows(LOG)) > 10
 
@@ -253,14 +254,14 @@ async def _unless_refused(act: object) -> None:
 async def test_many_moderators_at_once(bench: Bench) -> None:
     ids = await bench.sign("Vera Novak", "Иван Петров", "O'Brien")
     ids += [await bench.sign_for(name) for name in ("North Pier", "North Pier", "Third Line")]
-    outcomes: list[Outcome] = []
+    outcomes: list[ActOutcome] = []
 
     async def keep_on(seed: int) -> None:
         draw = random.Random(seed)
         for _ in range(15):
-            act = draw.choice(list(Act))
+            act = draw.choice(list(Action))
             seen = dict.fromkeys(draw.sample(ids, 3), decisions.ANY_ACT)
-            who = By(seed, bench.letter.id)
+            who = Actor(OrganizerId(seed), bench.letter.id)
             async with bench.database.transaction() as conn:
                 outcomes.append(await decisions.decide(conn, who, WRAPPER, act, seen, Reason.OTHER))
 
@@ -270,8 +271,8 @@ async def test_many_moderators_at_once(bench: Bench) -> None:
 
 
 def test_a_standing_reads_back() -> None:
-    for each in (Standing(SignatureState.HELD), Standing(SignatureState.CONFIRMED, ("burst", "link"))):
-        assert Standing.read(str(each)) == each
+    for each in (ReviewStatus(SignatureState.HELD), ReviewStatus(SignatureState.CONFIRMED, ("burst", "link"))):
+        assert ReviewStatus.read(str(each)) == each
 
 
 async def test_statements_fit_the_schema_and_hot_ones_use_an_index(bench: Bench) -> None:
@@ -287,10 +288,10 @@ async def test_statements_fit_the_schema_and_hot_ones_use_an_index(bench: Bench)
 
 async def test_an_approval_is_undone_although_a_reader_has_reported_the_entry_since(bench: Bench) -> None:
     held = await bench.sign_for("North Pier", website="https://northpier.example")
-    approved = await bench.decide(Act.APPROVE, held)
+    approved = await bench.decide(Action.APPROVE, held)
     async with bench.database.transaction() as conn:
         await report_queries.add(conn, bench.letter.id, held, "fake", None)
-    outcome = await bench.undo(approved.log)
+    outcome = await bench.undo(approved.log_id)
     assert (outcome.changed, outcome.missed) == ((held,), ())
     (row,) = await bench.rows("SELECT state, flags FROM signature WHERE letter = $1")
     assert row["state"] == "held"
@@ -298,7 +299,7 @@ async def test_an_approval_is_undone_although_a_reader_has_reported_the_entry_si
     (report,) = await bench.rows("SELECT settled_by FROM report WHERE letter = $1")
     assert report["settled_by"] is None
     # And forward again: whoever undoes that has it approved, with the report still open.
-    await bench.undo(outcome.log)
+    await bench.undo(outcome.log_id)
     (row,) = await bench.rows("SELECT state, flags FROM signature WHERE letter = $1")
     assert (row["state"], row["flags"]) == ("confirmed", ["reported"])
 
@@ -306,21 +307,21 @@ async def test_an_approval_is_undone_although_a_reader_has_reported_the_entry_si
 async def test_a_flag_that_was_answered_since_does_not_come_back(bench: Bench) -> None:
     held = await bench.sign_for("North Pier", website="https://northpier.example")
     assert (await bench.rows("SELECT flags FROM signature WHERE letter = $1"))[0]["flags"] == ["other_domain"]
-    approved = await bench.decide(Act.APPROVE, held)
+    approved = await bench.decide(Action.APPROVE, held)
     async with bench.database.transaction() as conn:
         assert await messages.confirm_second(conn, bench.letter.id, held)
-    await bench.undo(approved.log)
+    await bench.undo(approved.log_id)
     (row,) = await bench.rows("SELECT state, flags FROM signature WHERE letter = $1")
     assert (row["state"], row["flags"]) == ("held", [])
 
 
 async def test_what_somebody_has_decided_since_is_not_undone(bench: Bench) -> None:
     held = await bench.sign_for("North Pier")
-    approved = await bench.decide(Act.APPROVE, held)
+    approved = await bench.decide(Action.APPROVE, held)
     async with bench.database.transaction() as conn:
         await report_queries.add(conn, bench.letter.id, held, "fake", None)
-    await bench.decide(Act.APPROVE, held)  # "keep": the report was looked at
-    outcome = await bench.undo(approved.log)
+    await bench.decide(Action.APPROVE, held)  # "keep": the report was looked at
+    outcome = await bench.undo(approved.log_id)
     assert (outcome.changed, outcome.missed) == ((), (held,))
     assert await bench.states(held) == ["confirmed"]
 
@@ -333,10 +334,10 @@ async def test_undoing_moves_the_count_once_all_else_is_locked(bench: Bench) -> 
     await bench.remove(*hidden, reason=Reason.FAKE)
     await bench.remove(*shown, reason=Reason.ABUSE)
     before = await bench.picture()
-    brought = await bench.decide(Act.BACK, *hidden, *shown)
+    brought = await bench.decide(Action.RESTORE, *hidden, *shown)
     async with bench.database.transaction() as conn:  # as who confirms: words first, then the count
         await search_words.remember(conn, [(bench.letter.id, Kind.PERSON, "kim")])
-        undoer = asyncio.create_task(bench.undo(brought.log))
+        undoer = asyncio.create_task(bench.undo(brought.log_id))
         async with bench.database.connection() as other:
             while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"):
                 await asyncio.sleep(0.01)

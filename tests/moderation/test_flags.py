@@ -7,12 +7,13 @@ import pytest
 
 from petition.core.client_networks import ONION
 from petition.core.encryption import Wrapper
-from petition.core.quotas import Days
+from petition.core.ids import SignatureId
+from petition.core.quotas import DayKeys
 from petition.moderation import bursts
 from petition.moderation.bursts import BURST, REPEATED, likeness, repeated_names
 from petition.moderation.labels import WORDS
-from petition.moderation.model import Act
-from petition.signatures.confirming import Claim, Confirming
+from petition.moderation.model import Action
+from petition.signatures.confirming import Confirming, ConfirmRequest
 from petition.signatures.flags import Flag, flags_of, is_obscene
 from petition.signatures.model import Kind
 from tests import rows
@@ -69,12 +70,12 @@ async def test_flags_are_written_while_confirming_for_hidden_names_too(bench: Be
     await bench.sign("Fuck You", visibility="organizers")
     held = await bench.sign_for("North Pier", website="https://northpier.example")
     assert sorted(row["flags"] for row in await bench.rows(FLAGS)) == [["obscene"], ["other_domain"]]
-    await bench.decide(Act.APPROVE, held)
+    await bench.decide(Action.APPROVE, held)
     assert ["other_domain"] not in [row["flags"] for row in await bench.rows(FLAGS)]
 
 
 async def from_network(
-    bench: Bench, ids: list[int], network: bytes, hours: float = 1, table: str = "signature"
+    bench: Bench, ids: list[SignatureId], network: bytes, hours: float = 1, table: str = "signature"
 ) -> None:
     over = datetime.now(UTC).replace(minute=30) - timedelta(hours=hours)
     time = "signed_at" if table == "signature" else "created_at"
@@ -106,7 +107,7 @@ async def test_a_burst_becomes_a_flag_and_a_group_and_networks_are_forgotten(ben
     # Whoever confirms later still belongs to the burst.
     (row,) = await bench.rows("SELECT network, signals FROM pending WHERE letter = $1")
     assert (row["network"], {row["signals"]["burst"]}) == (None, groups)
-    await Confirming(bench.database).submit(Claim(bench.letter.id, waiting[0], bench.letter.keys))
+    await Confirming(bench.database).submit(ConfirmRequest(bench.letter.id, waiting[0], bench.letter.keys))
     slow = {row["name"]: row for row in await bench.rows(FLAGS)}["Slow"]
     assert (slow["flags"], {slow["group_number"]}) == (["burst"], groups)
 
@@ -114,7 +115,7 @@ async def test_a_burst_becomes_a_flag_and_a_group_and_networks_are_forgotten(ben
 async def test_tor_is_no_network(bench: Bench) -> None:
     ids = await bench.sign(*(f"Name{chr(97 + n)}" for n in range(BURST)))
     wrapper = Wrapper([KEY])
-    day = await Days(bench.database, wrapper).today()
+    day = await DayKeys(bench.database, wrapper).today()
     hour = (datetime.now(UTC) - timedelta(hours=1)).hour
     await from_network(bench, ids, day.digest(f"network|{hour:02}|{ONION}"))
     assert await bursts.forget_networks(bench.database, wrapper) == BURST

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from petition.moderation.model import Act
+from petition.moderation.model import Action
 from petition.signatures.model import Reason
 from tests import rows
 from tests.moderation.desk import Bench
@@ -22,7 +22,7 @@ async def bench(road: Installation) -> Bench:
 
 async def test_a_representative_is_told_of_the_decision(road: Installation, bench: Bench) -> None:
     held = await bench.sign_for("North Pier")
-    await bench.decide(Act.APPROVE, held)
+    await bench.decide(Action.APPROVE, held)
     await bench.rows(f"{NOW} RETURNING id")
     mail = await road.mail_to("office1@letters.example")
     assert "approved" in (mail.body("plain") or "")
@@ -32,7 +32,7 @@ async def test_a_decision_undone_at_once_disturbs_nobody(bench: Bench) -> None:
     (vera,) = await bench.sign("Vera", updates="1")
     outcome = await bench.remove(vera)
     assert len(await bench.rows("SELECT id FROM outbox WHERE letter = $1 AND purpose = 'decision'")) == 1
-    await bench.undo(outcome.log)
+    await bench.undo(outcome.log_id)
     assert await bench.rows("SELECT id FROM outbox WHERE letter = $1 AND purpose = 'decision'") == []
 
 

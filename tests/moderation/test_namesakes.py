@@ -4,11 +4,12 @@ import io
 
 import pytest
 
+from petition.core.ids import SignatureId
 from petition.imports import adding
 from petition.imports.adding import Target
 from petition.moderation import namesake_queries, namesakes
-from petition.moderation.model import Act
-from petition.moderation.namesakes import LEAST, are_alike, threshold, words_of
+from petition.moderation.model import Action
+from petition.moderation.namesakes import MIN_NAMESAKES, are_alike, threshold, words_of
 from petition.signatures import listing_queries, self_service
 from tests.moderation.desk import WRAPPER, Bench
 
@@ -18,7 +19,7 @@ OTHERS = ("Anna", "Boris", "Clara", "Dmitry", "Elena", "Fyodor", "Galina", "Hara
 SAME = ("Иван Петров", "Петров Иван", "Иван Петроф", "Ивам Петров 2", "ИВАН ПЕТРОВ")
 
 
-async def sign_days_ago(bench: Bench, *names: str, **fields: str) -> list[int]:
+async def sign_days_ago(bench: Bench, *names: str, **fields: str) -> list[SignatureId]:
     ids = await bench.sign(*names, **fields)
     async with bench.database.connection() as conn:
         await conn.execute(EARLIER, bench.letter.id, ids)
@@ -53,7 +54,7 @@ def test_likeness(one: str, other: str, alike: bool) -> None:
 
 
 def test_what_is_many_depends_on_the_crowd() -> None:
-    assert threshold(("иван", "петров"), 100) == LEAST
+    assert threshold(("иван", "петров"), 100) == MIN_NAMESAKES
     assert threshold(("иван", "петров"), 1_000_000) == 1000
     assert threshold(("мария",), 1000) == 20
 
@@ -79,7 +80,7 @@ async def test_it_is_seen_over_days_and_only_new_names_are_looked_at(bench: Benc
 async def test_what_a_moderator_has_kept_is_not_flagged_again(bench: Bench) -> None:
     ids = await sign_days_ago(bench, *SAME)
     assert await look(bench) == 5
-    await bench.decide(Act.APPROVE, *ids)
+    await bench.decide(Action.APPROVE, *ids)
     await sign_days_ago(bench, *SAME[:4])
     await again(bench)
     assert await flagged(bench) == set()
@@ -119,7 +120,7 @@ async def test_imported_rows_are_looked_at_too(bench: Bench) -> None:
     lines += ["person,Fuck You,organizers,", "person,Сaша Иванов,,", "organization,ООО «Хуй»,,", "person,Vera Novak,,"]
     target = Target(bench.letter.id, bench.letter.keys, bench.letter.rules_version)
     async with bench.database.transaction() as conn:
-        await adding.take_in(conn, target, io.BytesIO("\n".join(lines).encode()))
+        await adding.add_rows(conn, target, io.BytesIO("\n".join(lines).encode()))
     assert await look(bench) == 8
     flags = sorted(tuple(row["flags"]) for row in await bench.rows(FLAGS))
     assert flags == sorted([*[("repeated",)] * 5, ("obscene",), ("disguised",), ("obscene",), ()])
@@ -128,7 +129,7 @@ async def test_imported_rows_are_looked_at_too(bench: Bench) -> None:
     # A second import, of times long ago, is looked at as well.
     async with bench.database.transaction() as conn:
         more = "kind,name,visibility,signed_at\nperson,Иван Петров,public,2021-01-01\n"
-        await adding.take_in(conn, target, io.BytesIO(more.encode()))
+        await adding.add_rows(conn, target, io.BytesIO(more.encode()))
     assert await look(bench) == 1
 
 

@@ -2,11 +2,12 @@
 
 import pytest
 
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.errors import NotFound, Refused
+from petition.core.ids import LogId, OrganizationId
 from petition.moderation import organizations
-from petition.moderation.model import Act
-from petition.moderation.organizations import Called
+from petition.moderation.model import Action
+from petition.moderation.organizations import EntryNames
 from petition.signatures import listing, self_service
 from petition.signatures.model import Kind
 from tests.moderation.desk import WRAPPER, Bench
@@ -14,28 +15,28 @@ from tests.moderation.desk import WRAPPER, Bench
 NAMED = "SELECT id, name_en, name_ru, website, merged_into FROM organization WHERE letter = $1 ORDER BY listed_at, id"
 
 
-async def approved(bench: Bench, *names: str) -> list[int]:
+async def approved(bench: Bench, *names: str) -> list[OrganizationId]:
     """Have a representative of each be let in; return the organizations."""
     signed = [await bench.sign_for(name) for name in names]
-    await bench.decide(Act.APPROVE, *signed)
+    await bench.decide(Action.APPROVE, *signed)
     found = await bench.rows("SELECT id, organization FROM signature WHERE letter = $1 AND kind = 'organization'")
     by_id = {row["id"]: row["organization"] for row in found}
     return [by_id[each] for each in signed]
 
 
-async def merge(bench: Bench, one: int, into: int) -> int:
+async def merge(bench: Bench, one: OrganizationId, into: OrganizationId) -> LogId:
     async with bench.database.transaction() as conn:
-        log = await organizations.merge(conn, By(None, bench.letter.id), WRAPPER, one, into)
+        log_id = await organizations.merge(conn, Actor(None, bench.letter.id), WRAPPER, one, into)
     await bench.check()
-    return log
+    return log_id
 
 
-async def correct(bench: Bench, organization: int, *names: str | None) -> int:
+async def correct(bench: Bench, organization_id: OrganizationId, *names: str | None) -> LogId:
     async with bench.database.transaction() as conn:
-        called = Called(*(names + (None,) * 3)[:3])
-        log = await organizations.correct(conn, By(None, bench.letter.id), WRAPPER, organization, called)
+        called = EntryNames(*(names + (None,) * 3)[:3])
+        log_id = await organizations.correct(conn, Actor(None, bench.letter.id), WRAPPER, organization_id, called)
     await bench.check()
-    return log
+    return log_id
 
 
 async def listed(bench: Bench, q: str = "") -> list[str]:
@@ -61,7 +62,7 @@ async def test_who_signs_for_a_merged_name_comes_to_the_other_entry(bench: Bench
     kept, gone = await approved(bench, "North Pier", "Nothern Pier")
     await merge(bench, gone, kept)
     late = await bench.sign_for("Nothern Pier")
-    await bench.decide(Act.APPROVE, late)
+    await bench.decide(Action.APPROVE, late)
     assert (await bench.check())["organizations"] == 1
     (row,) = [
         each
@@ -101,12 +102,12 @@ async def test_refusals(bench: Bench) -> None:
     with pytest.raises(Refused):
         await merge(bench, kept, kept)
     with pytest.raises(NotFound):
-        await merge(bench, kept, 5)
+        await merge(bench, kept, OrganizationId(5))
     await merge(bench, gone, kept)
     with pytest.raises(Refused):
         await merge(bench, gone, kept)
     with pytest.raises(NotFound):
-        await correct(bench, 5, "Name")
+        await correct(bench, OrganizationId(5), "Name")
 
 
 async def test_correcting_names_and_undoing_it(bench: Bench) -> None:
@@ -150,5 +151,5 @@ async def test_a_merged_name_leads_to_an_entry_that_is_found_again(bench: Bench)
     await merge(bench, former, kept)
     signed = await bench.rows("SELECT id FROM signature WHERE letter = $1")
     await bench.remove(*(row["id"] for row in signed))
-    await bench.decide(Act.APPROVE, await bench.sign_for("North Pier"))
+    await bench.decide(Action.APPROVE, await bench.sign_for("North Pier"))
     assert await listed(bench) == await listed(bench, "Thirt Line") == ["Third Line"]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from petition.moderation.model import Act
+from petition.moderation.model import Action
 from tests import rows
 from tests.moderation.desk import Bench
 from tests.organizers import people
@@ -38,15 +38,15 @@ async def test_a_report_arrives_in_the_queue_and_is_settled(site: Installation, 
     async with people.at_desk(site, "moderator", name="Mo") as client:
         assert "Vera Novak" in (await client.get(f"/organizer/{SLUG}/queue?flag=reported")).text
         assert "I am Vera &lt;b&gt;" in (await client.get(f"/organizer/{SLUG}/signatures/{vera}")).text
-    kept = await bench.decide(Act.APPROVE, vera)
-    assert (await bench.rows("SELECT settled_by FROM report WHERE letter = $1"))[0]["settled_by"] == kept.log
-    await bench.undo(kept.log)
+    kept = await bench.decide(Action.APPROVE, vera)
+    assert (await bench.rows("SELECT settled_by FROM report WHERE letter = $1"))[0]["settled_by"] == kept.log_id
+    await bench.undo(kept.log_id)
     assert (await bench.rows("SELECT settled_by FROM report WHERE letter = $1"))[0]["settled_by"] is None
 
 
 async def test_an_organization(site: Installation, bench: Bench) -> None:
     held = await bench.sign_for("North Pier")
-    await bench.decide(Act.APPROVE, held)
+    await bench.decide(Action.APPROVE, held)
     place = await link_on_list(site, "organization")
     form = {"reason": "not_authorized", "altcha": await site.challenge()}
     assert (await site.client.post(place, data=form, headers=site.elsewhere())).status_code == 303

@@ -9,6 +9,7 @@ import pyotp
 
 from petition.core import email_addresses
 from petition.core.encryption import Sealer, Wrapper
+from petition.core.ids import OrganizerId
 from petition.organizers import queries, sessions
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import Organizer
@@ -43,23 +44,23 @@ async def add(site: Installation, email: str, *, name: str = "", lang: str = "en
         return await queries.add_organizer(conn, digest, sealed, name=name, lang=lang, admin=admin)
 
 
-async def give_role(site: Installation, organizer: int, role: str, slug: str = SLUG) -> None:
+async def give_role(site: Installation, organizer_id: OrganizerId, role: str, slug: str = SLUG) -> None:
     """Make an organizer a member of a letter."""
     async with site.database.connection() as conn:
-        await conn.execute(ADD_MEMBER, slug, organizer, role)
+        await conn.execute(ADD_MEMBER, slug, organizer_id, role)
 
 
-async def give_totp(site: Installation, organizer: int) -> None:
+async def give_totp(site: Installation, organizer_id: OrganizerId) -> None:
     """Give an organizer a second factor: codes from ``SECRET``."""
     async with site.database.connection() as conn:
-        await conn.execute(ADD_TOTP, organizer, Wrapper([KEY]).wrap(SECRET.encode()))
+        await conn.execute(ADD_TOTP, organizer_id, Wrapper([KEY]).wrap(SECRET.encode()))
 
 
-async def cookie(site: Installation, organizer: int, *, proved: bool = True) -> str:
+async def cookie(site: Installation, organizer_id: OrganizerId, *, proved: bool = True) -> str:
     """Begin a session of an organizer, its second factor shown unless ``proved`` is False; return its cookie."""
     token, number = sessions.new_token(), secrets.randbits(62)
     async with site.database.connection() as conn:
-        await queries.add_session(conn, number, sessions.digest_of(token), organizer, "Firefox, Linux")
+        await queries.add_session(conn, number, sessions.digest_of(token), organizer_id, "Firefox, Linux")
         if proved:
             await queries.renew_session(conn, number, sessions.digest_of(token))
     return token

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from petition.core.database import Connection
+from petition.core.ids import InvitationId, OrganizerId
 from petition.organizers import factor_queries, member_queries, queries, sessions
 from petition.organizers.passkeys import Passkeys
 from tests.organizers import people
@@ -23,11 +24,13 @@ async def somebody_waits(site: Installation, task: "asyncio.Task[object]") -> No
     assert not task.done()
 
 
-async def entry_of(site: Installation, *, organizer: int | None = None, invitation: int | None = None) -> str:
+async def entry_of(
+    site: Installation, *, organizer_id: OrganizerId | None = None, invitation_id: InvitationId | None = None
+) -> str:
     token = sessions.new_token()
     async with site.database.connection() as conn:
-        given = {"organizer": organizer, "invitation": invitation}
-        await queries.add_entry(conn, sessions.digest_of(token), timedelta(minutes=15), **given)
+        digest, length = sessions.digest_of(token), timedelta(minutes=15)
+        await queries.add_entry(conn, digest, length, organizer_id=organizer_id, invitation_id=invitation_id)
     return token
 
 
@@ -36,7 +39,7 @@ async def test_an_invitation_is_taken_back_while_it_is_accepted(site: Installati
         whom = {"name": "Timur", "email": "timur@letters.example", "role": "editor"}
         await owner.post(f"{MEMBERS}/invite", data=whom)
         (row,) = await rows_of(site.database, "SELECT id, letter FROM invitation")
-        token = await entry_of(site, invitation=row["id"])
+        token = await entry_of(site, invitation_id=row["id"])
         async with site.database.connection() as conn, conn.transaction():
             await conn.execute("SELECT FROM invitation WHERE id = $1 FOR UPDATE", row["id"])
             task = asyncio.create_task(timur.post(f"/organizer/enter/{token}"))
@@ -49,7 +52,7 @@ async def test_an_invitation_is_taken_back_while_it_is_accepted(site: Installati
 async def test_two_links_of_one_organizer_are_pressed_at_once(site: Installation) -> None:
     """The first one has the other deleted; each deletes its own first."""
     who = await people.add(site, "vera@letters.example")
-    first, second = await entry_of(site, organizer=who.id), await entry_of(site, organizer=who.id)
+    first, second = await entry_of(site, organizer_id=who.id), await entry_of(site, organizer_id=who.id)
     async with people.stranger(site) as other, site.database.connection() as conn:
         async with conn.transaction():
             assert await queries.use_entry(conn, sessions.digest_of(first)) is not None
@@ -62,9 +65,9 @@ async def test_two_links_of_one_organizer_are_pressed_at_once(site: Installation
 async def test_a_session_that_was_ended_adds_no_passkey(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two browsers without a second factor: the first factor ends the other session, and what it was about to do."""
 
-    async def add(self: Passkeys, conn: Connection, organizer: int, *given: object) -> None:
-        await factor_queries.lock(conn, organizer)  # as the real one, whose authenticator is not here
-        assert await factor_queries.add_passkey(conn, organizer, b"thief", b"key", 0, "?")
+    async def add(self: Passkeys, conn: Connection, organizer_id: OrganizerId, *given: object) -> None:
+        await factor_queries.lock(conn, organizer_id)  # as the real one, whose authenticator is not here
+        assert await factor_queries.add_passkey(conn, organizer_id, b"thief", b"key", 0, "?")
 
     monkeypatch.setattr(Passkeys, "add", add)
     who = await people.add(site, "vera@letters.example")
@@ -90,7 +93,7 @@ async def test_who_is_removed_does_not_come_back_by_an_older_invitation(site: In
         await owner.post(f"{MEMBERS}/invite", data=whom)
         await owner.post(f"{MEMBERS}/invite", data=whom | {"email": "somebody@letters.example"})
         (row, _) = await rows_of(site.database, "SELECT id FROM invitation ORDER BY created_at")
-        token = await entry_of(site, invitation=row["id"])
+        token = await entry_of(site, invitation_id=row["id"])
         if from_all:
             gone = await owner.post("/organizer/installation/remove", data={"organizer": str(timur.id)})
         else:

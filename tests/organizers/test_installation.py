@@ -6,6 +6,7 @@ import re
 import pytest
 
 from petition.core.errors import Refused
+from petition.core.ids import OrganizerId
 from petition.organizers import members
 from tests.organizers import people
 from tests.rows import rows_of
@@ -14,7 +15,7 @@ from tests.running import SLUG, Installation
 HERE = "/organizer/installation"
 
 
-async def admins(site: Installation) -> list[int]:
+async def admins(site: Installation) -> list[OrganizerId]:
     return [row["id"] for row in await rows_of(site.database, "SELECT id FROM organizer WHERE admin ORDER BY id")]
 
 
@@ -68,10 +69,10 @@ async def test_admins_make_admins_and_one_stays(site: Installation) -> None:
 async def test_two_admins_cannot_end_each_other_at_once(site: Installation) -> None:
     ids = [(await people.add(site, f"{name}@letters.example", admin=True)).id for name in ("anna", "boris")]
 
-    async def end(by: int, whom: int) -> bool:
+    async def end(actor_id: OrganizerId, whom: OrganizerId) -> bool:
         try:
             async with site.database.transaction() as conn:
-                await members.set_admin(conn, by, whom, False)
+                await members.set_admin(conn, actor_id, whom, False)
         except Refused:
             return False
         return True

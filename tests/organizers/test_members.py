@@ -7,7 +7,8 @@ import httpx2
 import pytest
 
 from petition.core.errors import Refused
-from petition.core.outbox import DirectJob
+from petition.core.ids import OrganizerId
+from petition.core.outbox import DirectMailJob
 from petition.organizers import invitations, members
 from petition.organizers.model import Role
 from tests.organizers import people
@@ -104,11 +105,11 @@ async def test_an_invitation_can_be_taken_back_but_not_by_another_letters_owner(
 async def test_an_invitation_taken_back_before_the_worker_came_is_not_mailed(site: Installation) -> None:
     async with people.at_desk(site, "owner") as client:
         await invite(client)
-        (job,) = await rows_of(site.database, "SELECT letter, digest, lang, details FROM outbox")
+        (job,) = await rows_of(site.database, "SELECT letter AS letter_id, digest, lang, details FROM outbox")
         async with site.database.connection() as conn:
-            assert await invitations.write_mail(conn, DirectJob(**job)) is not None
+            assert await invitations.write_mail(conn, DirectMailJob(**job)) is not None
             await conn.execute("DELETE FROM invitation")
-            assert await invitations.write_mail(conn, DirectJob(**job)) is None
+            assert await invitations.write_mail(conn, DirectMailJob(**job)) is None
 
 
 async def test_an_invitation_lasts_a_week(road: Installation) -> None:
@@ -216,10 +217,10 @@ async def test_two_owners_cannot_make_each_other_less_at_once(site: Installation
         await people.give_role(site, each, "owner")
     (letter,) = await rows_of(site.database, "SELECT id FROM letter")
 
-    async def lower(by: int, whom: int) -> bool:
+    async def lower(actor_id: OrganizerId, whom: OrganizerId) -> bool:
         try:
             async with site.database.transaction() as conn:
-                await members.change_role(conn, by, letter["id"], whom, Role.OWNER, Role.VIEWER)
+                await members.change_role(conn, actor_id, letter["id"], whom, Role.OWNER, Role.VIEWER)
         except Refused:
             return False
         return True

@@ -101,7 +101,7 @@ async def test_when_one_joins_in_another_browser(site: Installation, owner: http
         (row,) = await rows_of(site.database, "SELECT id FROM invitation")
         token = sessions.new_token()
         async with site.database.connection() as conn:
-            await queries.add_entry(conn, sessions.digest_of(token), timedelta(days=1), invitation=row["id"])
+            await queries.add_entry(conn, sessions.digest_of(token), timedelta(days=1), invitation_id=row["id"])
         assert (await browser.post(f"/organizer/enter/{token}")).status_code == 303
         await follows(site, timur, f"/organizer/{SLUG}/text")
 

@@ -7,6 +7,7 @@ import httpx2
 import pyotp
 import pytest
 
+from petition.core.ids import OrganizerId
 from petition.organizers import sign_in_links
 from tests.organizers import people
 from tests.organizers.people import SECRET
@@ -16,7 +17,7 @@ from tests.running import Installation
 VERA = "vera@letters.example"
 
 
-async def enter(site: Installation, client: httpx2.AsyncClient, email: str = VERA) -> int:
+async def enter(site: Installation, client: httpx2.AsyncClient, email: str = VERA) -> OrganizerId:
     """Enter by a link; return the organizer's id."""
     who = await people.add(site, email)
     async with site.database.connection() as conn:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from starlette.responses import Response
 
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from petition.organizers.sessions import browser_of
 from petition.web.desk import session_cookie
 from tests.organizers import people
@@ -89,7 +89,7 @@ async def test_nobody_ends_anothers(site: Installation, forged: str) -> None:
 
 
 def settings(folder: Path, **more: str):  # type: ignore[no-untyped-def]
-    return load(environment(folder, "postgresql://nowhere", 8000, **more), role=Role.WEB)
+    return load(environment(folder, "postgresql://nowhere", 8000, **more), role=Process.WEB)
 
 
 def test_the_cookie_over_https_is_for_this_host_alone(tmp_path: Path) -> None:

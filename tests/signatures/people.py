@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from petition.core import email_addresses
 from petition.core.database import Connection
 from petition.core.encryption import LetterKeys, Wrapper, new_key
+from petition.core.ids import LetterId, OrganizationId, SignatureId
 from petition.letters import queries as letter_queries
 from petition.signatures import names, search_words
 from petition.signatures.model import Kind
@@ -19,7 +20,7 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 _slugs = itertools.count(1)
 
 
-async def letter(conn: Connection, slug: str | None = None) -> tuple[int, LetterKeys]:
+async def letter(conn: Connection, slug: str | None = None) -> tuple[LetterId, LetterKeys]:
     """Add a draft with keys of its own; return its id and its keys."""
     digest_key, name_key = new_key(), new_key()
     wrapped = WRAPPER.wrap(digest_key), WRAPPER.wrap(name_key)
@@ -28,41 +29,41 @@ async def letter(conn: Connection, slug: str | None = None) -> tuple[int, Letter
     return added, LetterKeys(digest_key, name_key)
 
 
-async def sign(conn: Connection, letter: int, *people: str, first: datetime = NOON) -> list[int]:
+async def sign(conn: Connection, letter_id: LetterId, *people: str, first: datetime = NOON) -> list[SignatureId]:
     """Add public, confirmed people, each a second after the one before; return their ids."""
-    ids = [secrets.randbits(63) for _ in people]
+    ids = [SignatureId(secrets.randbits(63)) for _ in people]
     rows = [
-        (letter, place, first + timedelta(seconds=i), "person", "confirmed", "public", name, names.fold(name))
+        (letter_id, place, first + timedelta(seconds=i), "person", "confirmed", "public", name, names.fold(name))
         for i, (place, name) in enumerate(zip(ids, people, strict=True))
     ]
     columns = ("letter", "id", "listed_at", "kind", "state", "visibility", "name", "name_key")
     await conn.copy_records_to_table("signature", records=rows, columns=columns)
-    await search_words.remember(conn, [(letter, Kind.PERSON, word) for row in rows for word in names.words(row[-1])])
+    await search_words.remember(conn, [(letter_id, Kind.PERSON, word) for row in rows for word in names.words(row[-1])])
     return ids
 
 
 async def organization(
     conn: Connection,
-    letter: int,
+    letter_id: LetterId,
     name_en: str | None,
     name_ru: str | None = None,
     *,
     representatives: Sequence[tuple[str | None, str]] = ((None, "confirmed"),),
     listed_at: datetime = NOON,
-) -> int:
+) -> OrganizationId:
     """Add an organization with (public name or None, state) of each representative; return its id."""
-    place = secrets.randbits(63)
+    place = OrganizationId(secrets.randbits(63))
     both = " ".join(filter(None, (name_en, name_ru)))
     await conn.execute(
         "INSERT INTO organization (letter, id, name_en, name_ru, name_key, listed_at) VALUES ($1, $2, $3, $4, $5, $6)",
-        *(letter, place, name_en, name_ru, names.fold(both), listed_at),
+        *(letter_id, place, name_en, name_ru, names.fold(both), listed_at),
     )
     for i, (name, state) in enumerate(representatives):
         await conn.execute(
             "INSERT INTO signature (letter, id, listed_at, kind, state, visibility, name, organization)"
             " VALUES ($1, $2, $3, 'organization', $4, $5, $6, $7)",
             *(
-                letter,
+                letter_id,
                 secrets.randbits(63),
                 listed_at + timedelta(seconds=i),
                 state,
@@ -71,6 +72,6 @@ async def organization(
                 place,
             ),
         )
-    found = [(letter, Kind.ORGANIZATION, word) for word in names.words(names.fold(both))]
+    found = [(letter_id, Kind.ORGANIZATION, word) for word in names.words(names.fold(both))]
     await search_words.remember(conn, found)
     return place

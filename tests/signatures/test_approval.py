@@ -10,15 +10,18 @@ from petition.cli import approve
 from petition.core.database import Connection, connect
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed, NotFound
+from petition.core.ids import LetterId, SignatureId
 from petition.signatures import approval, listing
 from petition.signatures.model import Counts, Kind, Visibility
 from tests.imports.test_adding import counted, take_in, target
 from tests.signatures.people import WRAPPER, letter, organization
 
 
-async def wait(conn: Connection, about: int, keys: LetterKeys, visibility: str = "public", **fields: str) -> int:
+async def wait(
+    conn: Connection, about: LetterId, keys: LetterKeys, visibility: str = "public", **fields: str
+) -> SignatureId:
     """Add a signature for an organization as confirming leaves it; return its id."""
-    place = secrets.randbits(63)
+    place = SignatureId(secrets.randbits(63))
     fields = {"name": "Anna Ek", "position": "Director", "visibility": visibility, **fields}
     await conn.execute(
         "INSERT INTO signature (letter, id, signed_at, listed_at, kind, state, visibility, digest, private, signals)"
@@ -29,7 +32,7 @@ async def wait(conn: Connection, about: int, keys: LetterKeys, visibility: str =
     return place
 
 
-async def approve_ids(conn: Connection, *ids: int) -> list[int]:
+async def approve_ids(conn: Connection, *ids: SignatureId) -> list[SignatureId]:
     async with conn.transaction():
         return await approve.approve(conn, WRAPPER, ids)
 
@@ -115,7 +118,7 @@ async def test_signatures_of_several_letters_are_let_in_together(conn: Connectio
     letters = [await letter(conn) for _ in range(2)]
     ids = [await wait(conn, about, keys, organization_ru="Пирс") for about, keys in letters for _ in range(2)]
     with pytest.raises(NotFound, match="there is no signature 7, 8"):
-        await approve_ids(conn, *ids, 7, 8)
+        await approve_ids(conn, *ids, SignatureId(7), SignatureId(8))
     assert await conn.fetchval("SELECT count(*) FROM signature WHERE state = 'held'") == len(ids)
     assert sorted(await approve_ids(conn, *ids)) == sorted(ids)
     written = await conn.fetch("SELECT letter, organizer, act, command FROM log ORDER BY letter")

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from petition.captcha.pow import ProofOfWork
+from petition.core.ids import LetterId
 from tests.captcha.installation import CHEAP, solve
 from tests.pages import check_page, form_in
 from tests.running import KEY, SLUG, Installation
@@ -42,7 +43,7 @@ async def test_another_method_is_refused(shared: Installation, path: str, method
 
 
 async def test_a_challenge_of_another_letter_does_not_count(shared: Installation) -> None:
-    foreign = solve(ProofOfWork([KEY], price=CHEAP).challenge(999, dear=False))
+    foreign = solve(ProofOfWork([KEY], price=CHEAP).challenge(LetterId(999), dear=False))
     form = await shared.form(email="foreign@letters.example") | {"altcha": foreign}
     check_page(await shared.client.post(f"/en/{SLUG}/sign", data=form, headers=shared.elsewhere()), 422)
 

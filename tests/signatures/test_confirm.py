@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from petition.core.ids import SignatureId
 from tests import rows
 from tests.pages import check_page, check_sent_on, form_in
 from tests.running import SLUG, Installation, installation
@@ -65,7 +66,7 @@ async def test_another_site_cannot_press_the_button(site: Installation) -> None:
 async def test_a_row_that_is_not_there_is_gone(site: Installation) -> None:
     async with site.database.connection() as conn:
         letter = await rows.letter(conn)
-    link = f"/ru/confirm/{rows.token(letter, 12345)}"
+    link = f"/ru/confirm/{rows.token(letter, SignatureId(12345))}"
     check_page(await site.client.get(link), 410, "ru")
     check_page(await site.client.post(link), 410, "ru")
 

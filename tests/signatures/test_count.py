@@ -16,12 +16,13 @@ from petition.core.audit_log import Whose
 from petition.core.database import Connection, Database, opened
 from petition.core.encryption import Wrapper
 from petition.core.errors import NotFound
-from petition.core.settings import Role, load
+from petition.core.ids import SignatureId, TallyId
+from petition.core.settings import Process, load
 from petition.imports import adding, undoing
 from petition.imports.adding import Target
 from petition.letters.model import Letter, Tally
 from petition.signatures import paper_tallies, self_service
-from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.confirming import Confirming, ConfirmRequest
 from petition.signatures.self_service import Refused
 from petition.statistics import queries as statistics
 from tests import rows
@@ -55,7 +56,7 @@ class World:
     database: Database
     letter: Letter
     draw: random.Random
-    waiting: list[int] = field(default_factory=list)
+    waiting: list[SignatureId] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # Two, as in two web processes.
@@ -106,7 +107,7 @@ class World:
     async def confirm(self) -> None:
         """Use a mailed link, perhaps not for the first time."""
         if self.waiting:
-            claim = Claim(self.letter.id, self.draw.choice(self.waiting[-12:]), self.letter.keys)
+            claim = ConfirmRequest(self.letter.id, self.draw.choice(self.waiting[-12:]), self.letter.keys)
             await self.draw.choice(self._confirming).submit(claim)
 
     async def change_visibility(self) -> None:
@@ -142,7 +143,7 @@ class World:
             lines.append(f"organization,{self.draw.choice(ORGANIZATIONS)},,{self.draw.choice([address, ''])},")
         target = Target(self.letter.id, self.letter.keys, self.letter.rules_version)
         async with self.database.transaction() as conn:
-            await adding.take_in(conn, target, io.BytesIO("\n".join(lines).encode()))
+            await adding.add_rows(conn, target, io.BytesIO("\n".join(lines).encode()))
 
     async def fold(self) -> None:
         """Have the worker add up what has changed in the figures."""
@@ -180,16 +181,16 @@ class World:
         async with self.database.transaction() as conn:
             newest = await conn.fetchval("SELECT max(id) FROM tally WHERE letter = $1", self.letter.id) or 0
             turn = self.draw.choice([paper_tallies.undo, paper_tallies.redo])
-            await turn(conn, await self._whose(conn), self.draw.randint(0, newest))
+            await turn(conn, await self._whose(conn), TallyId(self.draw.randint(0, newest)))
 
     async def _whose(self, conn: Connection) -> Whose:
         return Whose(await conn.fetchval(ORGANIZER), self.letter.id)
 
-    async def _any(self) -> int:
+    async def _any(self) -> SignatureId:
         found = await rows.rows_of(self.database, SIGNED, self.letter.id)
         if not found:
             raise NotFound("nobody has signed yet")
-        return int(self.draw.choice(sorted(row["id"] for row in found)))
+        return SignatureId(self.draw.choice(sorted(row["id"] for row in found)))
 
     async def check(self) -> None:
         """Fail unless the count and the words of the search are what the rows say."""
@@ -203,7 +204,7 @@ class World:
 async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
     """Give a database with the sample letter."""
     async with opened(database_url, most=16) as database:
-        await publish(load(environment(tmp_path, database_url, 8000), role=Role.WEB), database)
+        await publish(load(environment(tmp_path, database_url, 8000), role=Process.WEB), database)
         yield database
 
 

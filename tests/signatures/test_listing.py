@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from petition.core.database import Connection
 from petition.core.errors import NotFound
+from petition.core.ids import SignatureId
 from petition.signatures import listing, listing_queries
 from petition.signatures.listing import Cursor
 from petition.signatures.model import Kind
@@ -19,8 +20,8 @@ moments = st.datetimes(timezones=st.just(UTC))
 
 
 @given(moments, st.integers(0, 2**63 - 1))
-def test_a_cursor_comes_back_as_it_went(moment: datetime, signature: int) -> None:
-    cursor = Cursor(moment, signature)
+def test_a_cursor_comes_back_as_it_went(moment: datetime, signature_id: SignatureId) -> None:
+    cursor = Cursor(moment, signature_id)
     text = cursor.encode()
     assert Cursor.decode(text) == cursor
     assert len(text) == 22

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from petition.core.ids import TallyId
 from tests import rows
 from tests.imports.desk import IMPORT, text_of
 from tests.imports.test_steering import carrying, counts
@@ -21,7 +22,7 @@ FORM = {
 }
 
 
-async def ids(site: Installation) -> list[int]:
+async def ids(site: Installation) -> list[TallyId]:
     return [row["id"] for row in await rows.rows_of(site.database, "SELECT id FROM tally ORDER BY id")]
 
 

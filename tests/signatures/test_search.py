@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from petition.core.database import Connection, connect
+from petition.core.ids import LetterId
 from petition.signatures import listing, listing_queries, names, search_words
 from petition.signatures.model import Kind
 from tests import rows
@@ -17,7 +18,7 @@ from tests.signatures.people import NOON, letter, organization, sign
 CROWD = ("Иванов Пётр", "Анна Иванова", "Артём Ковалёв", "Bob O'Brien", "Zoë Müller-Weiß", "Ли", "Пётр Петров")
 
 
-async def found(conn: Connection, about: int, q: str) -> list[str | None]:
+async def found(conn: Connection, about: LetterId, q: str) -> list[str | None]:
     return [entry.name for entry in await listing.search(conn, about, Kind.PERSON, q)]
 
 
@@ -155,8 +156,8 @@ async def test_words_go_with_their_last_name(conn: Connection) -> None:
     await sign(conn, other, "Вера Новак")
     gone = names.words(names.fold("Вера Новак"))
 
-    async def known(letter: int) -> set[str]:
-        return {row["word"] for row in await conn.fetch("SELECT word FROM name_word WHERE letter = $1", letter)}
+    async def known(letter_id: LetterId) -> set[str]:
+        return {row["word"] for row in await conn.fetch("SELECT word FROM name_word WHERE letter = $1", letter_id)}
 
     await conn.execute("DELETE FROM signature WHERE letter = $1 AND id = $2", about, ids[0])
     await search_words.forget(conn, about, Kind.PERSON, gone)

@@ -6,6 +6,7 @@ import pytest
 
 from petition.cli import approve
 from petition.core.encryption import Wrapper
+from petition.core.ids import SignatureId
 from tests import rows
 from tests.pages import check_page, check_sent_on, form_in
 from tests.running import KEY, SLUG, Installation
@@ -83,7 +84,7 @@ async def test_another_method_is_refused(site: Installation, method: str) -> Non
 async def test_strangers_are_refused(site: Installation) -> None:
     signature = await confirmed(site)
     async with site.database.connection() as conn:
-        nobody = rows.token(await rows.letter(conn), 12345)
+        nobody = rows.token(await rows.letter(conn), SignatureId(12345))
     for token in (nobody, signature.token[:-2], "x"):
         for page in (f"/en/signature/{token}", f"/en/signature/{token}/data.json"):
             check_page(await site.client.get(page), 404)

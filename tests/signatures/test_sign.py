@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from petition.core.database import Database
+from petition.core.ids import SignatureId
 from tests import rows
 from tests.pages import check_page, check_sent_on, form_in
 from tests.running import SLUG, Installation
@@ -301,7 +302,7 @@ async def test_names_of_all_scripts_go_all_the_way(shared: Installation, name: s
     row, fields = await newest(shared)
     async with shared.database.connection() as conn:
         letter = await rows.letter(conn)
-    token = rows.token(letter, int(str(row["id"])))
+    token = rows.token(letter, SignatureId(int(str(row["id"]))))
     confirmed = await shared.client.post(f"/en/confirm/{token}")
     check_sent_on(confirmed, f"/en/{SLUG}/signed")
     page = await shared.client.get(f"/en/signature/{token}")

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import httpx2
 
+from petition.core.ids import SignatureId
 from petition.letters.model import Letter
 from tests import rows
 from tests.running import SLUG, Installation
@@ -16,10 +17,10 @@ CODE = f"/en/{SLUG}/confirm"
 class Waiting:
     """A signature that waits to be confirmed."""
 
-    def __init__(self, site: Installation, letter: Letter, signature: int) -> None:
-        self.site, self.letter, self.id = site, letter, signature
-        self.token = rows.token(letter, signature)
-        self.code = rows.code(letter, signature)
+    def __init__(self, site: Installation, letter: Letter, signature_id: SignatureId) -> None:
+        self.site, self.letter, self.id = site, letter, signature_id
+        self.token = rows.token(letter, signature_id)
+        self.code = rows.code(letter, signature_id)
         self.link = f"/en/confirm/{self.token}"
         self.own = f"/en/signature/{self.token}"
 
@@ -30,8 +31,8 @@ class Waiting:
         """Add one."""
         async with site.database.transaction() as conn:
             letter = await rows.letter(conn)
-            (signature,) = await rows.add_pending(conn, letter, [address], age, **fields)
-        return cls(site, letter, signature)
+            (signature_id,) = await rows.add_pending(conn, letter, [address], age, **fields)
+        return cls(site, letter, signature_id)
 
     async def type_code(self, code: str | None = None, email: str = VERA, **headers: str) -> httpx2.Response:
         """Type the mailed code, or another."""

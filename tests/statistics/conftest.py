@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from petition.core.database import Database, opened
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from tests import rows
 from tests.moderation.desk import Bench
 from tests.running import environment, publish
@@ -16,7 +16,7 @@ from tests.running import environment, publish
 async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
     """Give a database with the sample letter."""
     async with opened(database_url, most=16) as database:
-        await publish(load(environment(tmp_path, database_url, 8000), role=Role.WEB), database)
+        await publish(load(environment(tmp_path, database_url, 8000), role=Process.WEB), database)
         yield database
 
 

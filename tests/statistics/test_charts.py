@@ -12,7 +12,7 @@ from petition.core import i18n
 from petition.core.i18n import Language
 from petition.core.resources import folder
 from petition.statistics import charts
-from petition.statistics.charts import LETTER, SIZES, Picture, Size
+from petition.statistics.charts import LETTER, SIZES, ChartDrawing, Size
 from petition.statistics.model import DAY, HOUR, Period
 
 LANGUAGES = i18n.load(folder("locales"))
@@ -54,7 +54,7 @@ def test_nothing_lies_outside_or_on_top_of_each_other(
         assert picture.marked.label == tongue.number(numbers[-1] if draw is charts.line else max(values))
 
 
-def check(picture: Picture) -> None:
+def check(picture: ChartDrawing) -> None:
     """Fail if anything is drawn outside of the picture, or two times lie on each other."""
     ends = [-1.0]
     for tick in picture.times:

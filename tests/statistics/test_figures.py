@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petition.core.database import connect, migrate, migrations, opened
-from petition.core.settings import Role, load
+from petition.core.settings import Process, load
 from petition.signatures import self_service
 from petition.statistics import queries, reading
 from petition.statistics.model import DAY, HOUR, OTHERS, Period, median, running, shares, without_gaps
@@ -71,7 +71,7 @@ async def test_adding_up_changes_no_figure_and_is_done_once(bench: Bench) -> Non
 async def test_who_comes_and_goes_within_an_hour_stands_in_both_columns(bench: Bench) -> None:
     ids = await bench.sign("Vera", "Иван", "Kim")
     outcome = await bench.remove(ids[0])
-    await bench.undo(outcome.log)
+    await bench.undo(outcome.log_id)
     await self_service.withdraw(bench.database, bench.letter, ids[1])
     found = await hours(bench)
     assert sum(hour.came for hour in found) == 4, "who is brought back comes again"
@@ -138,7 +138,7 @@ async def test_a_letter_can_be_deleted_and_leaves_nothing(bench: Bench) -> None:
 async def test_the_worker_adds_up(bench: Bench, database_url: str, tmp_path: Path) -> None:
     await bench.sign("Vera")
     assert (await bench.rows(LEFT))[0]["rows"] > 0
-    await do_chores(bench.database, chores_of(load(environment(tmp_path, database_url, 8000), role=Role.WEB)))
+    await do_chores(bench.database, chores_of(load(environment(tmp_path, database_url, 8000), role=Process.WEB)))
     assert (await bench.rows(LEFT))[0]["rows"] == 0
     await bench.check()
 
@@ -149,7 +149,7 @@ async def test_what_was_there_before_is_added_up_when_migrating(
     """Take the figures away as if the migration had not been, and have it begin anew with the same rows."""
     number = next(number for number, name, _ in migrations() if name.endswith("_statistics.sql"))
     async with fresh_database(cluster, admin, template) as url, opened(url, most=4) as database:
-        await publish(load(environment(tmp_path, url, 8000), role=Role.WEB), database)
+        await publish(load(environment(tmp_path, url, 8000), role=Process.WEB), database)
         async with database.connection() as conn:
             bench = Bench(database, await rows.letter(conn))
         ids = await bench.sign("Vera", "Иван", "Kim", country="FJ")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 
-from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.confirming import Confirming, ConfirmRequest
 from petition.statistics import queries
 from tests import rows
 from tests.moderation.desk import Bench
@@ -123,7 +123,7 @@ async def test_partners_stand_among_the_sources(site: Installation, bench: Bench
     async with site.database.transaction() as conn:
         (pending,) = await rows.add_pending(conn, bench.letter, ["by@letters.example"])
         await conn.execute("UPDATE pending SET signals = $2 WHERE id = $1", pending, {"partner": number})
-    await Confirming(site.database).submit(Claim(bench.letter.id, pending, bench.letter.keys))
+    await Confirming(site.database).submit(ConfirmRequest(bench.letter.id, pending, bench.letter.keys))
     async with people.at_desk(site, "viewer") as client:
         told = breakdown(await client.get(PAGE))
         assert (told["signed here"], told["signed here, by the link of “north-pier”"]) == ("2", "1")

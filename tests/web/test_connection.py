@@ -10,7 +10,7 @@ import uvicorn
 
 from petition.core.settings import Network
 from petition.web import connection, server
-from petition.web.connection import Guarded
+from petition.web.connection import GuardedProtocol
 from tests.running import free_port
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -147,7 +147,7 @@ async def test_one_address_has_so_many_connections(call: Call, monkeypatch: pyte
         assert await each.answer() == b"HTTP/1.1 200 OKhello"
     callers[0].hang_up()
     async with asyncio.timeout(60):
-        while sum(Guarded._open.values()) > 2:
+        while sum(GuardedProtocol._open.values()) > 2:
             await asyncio.sleep(0.01)
     late = await call()
     await late.send(REQUEST)
@@ -157,8 +157,8 @@ async def test_one_address_has_so_many_connections(call: Call, monkeypatch: pyte
 async def test_proxies_bring_as_many_as_they_like(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "PER_ADDRESS", 1)
     trusted: tuple[Network, ...] = ()
-    monkeypatch.setattr(Guarded, "trusted", trusted)
+    monkeypatch.setattr(GuardedProtocol, "trusted", trusted)
     for caller in [await call() for _ in range(3)]:  # this machine's own addresses are where proxies stand
         await caller.send(REQUEST)
         assert await caller.answer() == b"HTTP/1.1 200 OKhello"
-    assert not Guarded._open
+    assert not GuardedProtocol._open

@@ -136,7 +136,7 @@ async def test_what_one_is_told_on_coming_is_an_event_too(site: Installation, mo
             assert await one.total() == await two.total() == await three.total() == 7
             assert loop.time() - came >= 2.9
             await until(lambda: channel.pushing is None)
-            assert not channel.owed
+            assert not channel.pending_listeners
             await counted(site, 8)
             assert await one.total() == await two.total() == 8
         assert [json.loads(each["data"])["total"] for each in one.heard] == [0, 7, 8]

@@ -16,7 +16,7 @@ from petition.core.i18n import load
 from petition.core.resources import folder
 from petition.web import http
 from petition.web.error_pages import FOR_PROGRAMS, TEXTS
-from petition.web.page_cache import Pages
+from petition.web.page_cache import PageCache
 from tests.addresses import METHODS, MOUNTED, every_route_is_visited, filled, patterns, taken
 from tests.conftest import fresh_database
 from tests.running import SLUG, Installation, installation, raw
@@ -36,7 +36,7 @@ NEVER_KEPT = ("/check-your-inbox", "/sign", "/confirm", "/find", "/healthz", "/r
 class Town(Installation):
     """An installation whose kept pages can be looked at."""
 
-    pages: Pages = field(default_factory=Pages)
+    pages: PageCache = field(default_factory=PageCache)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ async def town(
     cluster: str, admin: "Conn", template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Town]:
     """Give one running installation for all tests here: none of them confirms anything."""
-    data, pages = tmp_path_factory.mktemp("front"), Pages()
+    data, pages = tmp_path_factory.mktemp("front"), PageCache()
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(fresh_database(cluster, admin, template))
         with pytest.MonkeyPatch.context() as patch:
@@ -338,7 +338,7 @@ UNREADABLE = [
     (b'{"name": "Vera"}', {"content-type": "application/json"}, 415),
     (b"--x\r\n", {"content-type": "multipart/form-data; boundary=x"}, 415),
     (b"name=Vera", {"content-type": "text/plain"}, 415),
-    (b"name=" + b"a" * http.MOST_BYTES, FORM, 413),
+    (b"name=" + b"a" * http.MAX_BYTES, FORM, 413),
 ]
 
 

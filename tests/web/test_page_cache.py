@@ -1,4 +1,4 @@
-"""Kept pages: made once per change, answered from memory, still there while the database is not."""
+"""CachedResponse pages: made once per change, answered from memory, still there while the database is not."""
 
 import asyncio
 import gzip
@@ -7,10 +7,10 @@ import pytest
 
 from petition.core.errors import NotFound, Unavailable
 from petition.web import page_cache as module
-from petition.web.page_cache import Kept, Pages, Shelf, keep
+from petition.web.page_cache import CachedResponse, CacheTier, PageCache, build_response
 
 HTML = b"text/html; charset=utf-8"
-PAGE = keep(b"<p>one</p>" * 100, HTML, [(b"content-language", b"en")])
+PAGE = build_response(b"<p>one</p>" * 100, HTML, [(b"content-language", b"en")])
 
 
 class Maker:
@@ -22,20 +22,20 @@ class Maker:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def __call__(self) -> Kept:
+    async def __call__(self) -> CachedResponse:
         self.made += 1
         body = b"page %d" % self.made
         await self.open.wait()
         if self.error:
             raise self.error
-        return keep(body, HTML, [])
+        return build_response(body, HTML, [])
 
 
 def test_a_kept_page_is_whole_small_and_says_so() -> None:
-    assert gzip.decompress(PAGE.small) == PAGE.plain
-    small, plain, unchanged = dict(PAGE.small_headers), dict(PAGE.plain_headers), dict(PAGE.unchanged_headers)
+    assert gzip.decompress(PAGE.gzipped) == PAGE.plain
+    small, plain, unchanged = dict(PAGE.gzip_headers), dict(PAGE.plain_headers), dict(PAGE.not_modified_headers)
     assert small[b"content-encoding"] == b"gzip"
-    assert small[b"content-length"] == str(len(PAGE.small)).encode()
+    assert small[b"content-length"] == str(len(PAGE.gzipped)).encode()
     assert plain[b"content-length"] == str(len(PAGE.plain)).encode()
     assert b"content-encoding" not in plain
     assert b"content-length" not in unchanged
@@ -49,38 +49,38 @@ def test_a_kept_page_is_whole_small_and_says_so() -> None:
 def test_what_is_unchanged_repeats_only_what_a_reader_needs() -> None:
     allowed = (b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"ETag")
     policy = (b"content-security-policy", b"default-src 'none'"), (b"x-content-type-options", b"nosniff")
-    made = keep(b"{}", b"application/json", [*allowed, *policy])
+    made = build_response(b"{}", b"application/json", [*allowed, *policy])
     assert {*allowed, *policy} <= set(made.plain_headers)
     told = {b"cache-control", b"etag", b"vary", *(name for name, _ in allowed)}
-    assert {name for name, _ in made.unchanged_headers} == told
+    assert {name for name, _ in made.not_modified_headers} == told
 
 
 def test_the_same_bytes_have_the_same_mark_and_no_time_in_them() -> None:
-    assert keep(b"same", HTML, []) == keep(b"same", HTML, [])
-    assert keep(b"same", HTML, []).etag != keep(b"other", HTML, []).etag
+    assert build_response(b"same", HTML, []) == build_response(b"same", HTML, [])
+    assert build_response(b"same", HTML, []).etag != build_response(b"other", HTML, []).etag
 
 
 def test_the_weight_is_what_goes_over_the_wire() -> None:
-    lines = [b"HTTP/1.1 200 OK", *(name + b": " + value for name, value in PAGE.small_headers), b"", PAGE.small]
-    assert PAGE.weight == len(b"\r\n".join(lines))
+    lines = [b"HTTP/1.1 200 OK", *(name + b": " + value for name, value in PAGE.gzip_headers), b"", PAGE.gzipped]
+    assert PAGE.wire_size == len(b"\r\n".join(lines))
 
 
 async def test_a_page_is_made_once_until_it_moves() -> None:
-    pages, make = Pages(), Maker()
-    assert (await pages.answer("/en/a", "a", make)).plain == b"page 1"
-    assert (await pages.answer("/en/a", "a", make)).plain == b"page 1"
+    pages, make = PageCache(), Maker()
+    assert (await pages.get("/en/a", "a", make)).plain == b"page 1"
+    assert (await pages.get("/en/a", "a", make)).plain == b"page 1"
     assert pages.fresh["/en/a"].plain == b"page 1"
-    pages.moved("b")
+    pages.invalidate("b")
     assert "/en/a" in pages.fresh
-    pages.moved("a")
+    pages.invalidate("a")
     assert pages.fresh == {}
-    assert (await pages.answer("/en/a", "a", make)).plain == b"page 2"
+    assert (await pages.get("/en/a", "a", make)).plain == b"page 2"
 
 
 async def test_however_many_ask_it_is_made_once() -> None:
-    pages, make = Pages(), Maker()
+    pages, make = PageCache(), Maker()
     make.open.clear()
-    asking = [asyncio.create_task(pages.answer("/en/a", "a", make)) for _ in range(50)]
+    asking = [asyncio.create_task(pages.get("/en/a", "a", make)) for _ in range(50)]
     await asyncio.sleep(0)
     make.open.set()
     assert {each.plain for each in await asyncio.gather(*asking)} == {b"page 1"}
@@ -88,116 +88,116 @@ async def test_however_many_ask_it_is_made_once() -> None:
 
 
 async def test_what_moved_while_the_page_was_made_is_not_kept() -> None:
-    pages, make = Pages(), Maker()
+    pages, make = PageCache(), Maker()
     make.open.clear()
-    asking = asyncio.create_task(pages.answer("/en/a", "a", make))
+    asking = asyncio.create_task(pages.get("/en/a", "a", make))
     await asyncio.sleep(0)
-    pages.moved("a")
+    pages.invalidate("a")
     make.open.set()
     assert (await asking).plain == b"page 1"
     assert pages.fresh == {}
-    assert (await pages.answer("/en/a", "a", make)).plain == b"page 2"
+    assert (await pages.get("/en/a", "a", make)).plain == b"page 2"
     assert "/en/a" in pages.fresh
 
 
 async def test_what_is_not_to_be_seen_again_while_it_was_made_is_not_even_kept_for_later() -> None:
-    pages, make = Pages(), Maker()
+    pages, make = PageCache(), Maker()
     make.open.clear()
-    asking = asyncio.create_task(pages.answer("/en/a", "a", make))
+    asking = asyncio.create_task(pages.get("/en/a", "a", make))
     await asyncio.sleep(0)
-    pages.forget("a")
+    pages.purge("a")
     make.open.set()
     await asking
     make.error = Unavailable()
     with pytest.raises(Unavailable):
-        await pages.answer("/en/a", "a", make)
+        await pages.get("/en/a", "a", make)
 
 
 async def test_while_the_database_is_away_the_last_one_is_good() -> None:
-    pages, make = Pages(), Maker()
+    pages, make = PageCache(), Maker()
     make.error = Unavailable()
     with pytest.raises(Unavailable):
-        await pages.answer("/en/a", "a", make)
+        await pages.get("/en/a", "a", make)
     make.error = None
-    last = await pages.answer("/en/a", "a", make)
-    pages.moved("a")
+    last = await pages.get("/en/a", "a", make)
+    pages.invalidate("a")
     make.error = Unavailable()
-    assert await pages.answer("/en/a", "a", make) is last
+    assert await pages.get("/en/a", "a", make) is last
     assert pages.fresh == {}  # asked for again as soon as the database is back
     make.error = NotFound()
     with pytest.raises(NotFound):
-        await pages.answer("/en/a", "a", make)
+        await pages.get("/en/a", "a", make)
 
 
 async def test_memory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 3)
-    pages, make = Pages(), Maker()
+    pages, make = PageCache(), Maker()
     for number in range(5):
-        await pages.answer(f"/en/{number}", "letter", make)
+        await pages.get(f"/en/{number}", "letter", make)
     assert list(pages.fresh) == ["/en/2", "/en/3", "/en/4"]
     make.error = Unavailable()
     with pytest.raises(Unavailable):
-        await pages.answer("/en/0", "letter", make)
+        await pages.get("/en/0", "letter", make)
 
 
 async def test_what_anybody_can_make_up_crowds_out_only_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 7)
-    monkeypatch.setattr(module, "ROOM", {Shelf.USUAL: 7, Shelf.CHOSEN: 3, Shelf.MADE_UP: 2})
-    pages, make = Pages(), Maker()
-    await pages.answer("/letter", "a", make)
+    monkeypatch.setattr(module, "ROOM", {CacheTier.COMMON: 7, CacheTier.VARIANT: 3, CacheTier.ARBITRARY: 2})
+    pages, make = PageCache(), Maker()
+    await pages.get("/letter", "a", make)
     for number in range(4):
-        await pages.answer(f"/partner/{number}", "a", make, Shelf.CHOSEN)
+        await pages.get(f"/partner/{number}", "a", make, CacheTier.VARIANT)
     for number in range(100):
-        await pages.answer(f"/colour/{number}", "b", make, Shelf.MADE_UP)
+        await pages.get(f"/colour/{number}", "b", make, CacheTier.ARBITRARY)
     chosen = ["/partner/1", "/partner/2", "/partner/3"]
     assert list(pages.fresh) == ["/letter", *chosen, "/colour/98", "/colour/99"]
     for number in range(3):  # the usual ones take the room of the others, of what is made up first
-        await pages.answer(f"/letter/{number}", "a", make)
+        await pages.get(f"/letter/{number}", "a", make)
     assert list(pages.fresh) == ["/letter", *chosen, "/letter/0", "/letter/1", "/letter/2"]
-    await pages.answer("/letter/3", "a", make)
+    await pages.get("/letter/3", "a", make)
     assert "/letter" in pages.fresh
     assert "/partner/1" not in pages.fresh
-    pages.moved("a")
-    pages.moved("b")
+    pages.invalidate("a")
+    pages.invalidate("b")
     assert pages.fresh == {}
 
 
 async def test_what_cannot_be_made_leaves_nothing_behind() -> None:
-    pages, make = Pages(), Maker()
+    pages, make = PageCache(), Maker()
     make.error = NotFound()
     for number in range(10):
         with pytest.raises(NotFound):
-            await pages.answer(f"/colour/{number}", "a", make, Shelf.MADE_UP)
+            await pages.get(f"/colour/{number}", "a", make, CacheTier.ARBITRARY)
     assert not pages._making
 
 
 async def test_its_bytes_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    pages, make = Pages(), Maker()
-    size = (await pages.answer("/en/0", "letter", make)).size
+    pages, make = PageCache(), Maker()
+    size = (await pages.get("/en/0", "letter", make)).size
     monkeypatch.setattr(module, "MOST_BYTES", 3 * size + 20)
     for number in range(1, 5):
-        await pages.answer(f"/en/{number}", "letter", make)
+        await pages.get(f"/en/{number}", "letter", make)
     assert list(pages.fresh) == ["/en/2", "/en/3", "/en/4"]
     for _ in range(5):  # a page that is made anew takes the place of the one before
-        pages.moved("letter")
-        await pages.answer("/en/4", "letter", make)
-    pages.moved("letter")
+        pages.invalidate("letter")
+        await pages.get("/en/4", "letter", make)
+    pages.invalidate("letter")
     make.error = Unavailable()
     for number in (2, 3, 4):
-        assert (await pages.answer(f"/en/{number}", "letter", make)).plain
+        assert (await pages.get(f"/en/{number}", "letter", make)).plain
 
 
 async def test_what_says_when_it_was_counted_is_made_anew_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AGE", 0.01)
-    pages, dated, other = Pages(), Maker(), Maker()
-    aging = asyncio.create_task(pages.age())
+    pages, dated, other = PageCache(), Maker(), Maker()
+    aging = asyncio.create_task(pages.expire_dated())
     try:
-        await pages.answer("/other", "letter", other)
+        await pages.get("/other", "letter", other)
         async with asyncio.timeout(10):
             while dated.made < 3:
-                await pages.answer("/count", "letter", dated, dated=True)
+                await pages.get("/count", "letter", dated, dated=True)
                 await asyncio.sleep(0.005)
     finally:
         aging.cancel()
-    await pages.answer("/other", "letter", other)
+    await pages.get("/other", "letter", other)
     assert other.made == 1

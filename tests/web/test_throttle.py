@@ -10,7 +10,7 @@ import pytest
 from petition.core.client_networks import ONION, UNKNOWN
 from petition.core.errors import TooMany, Unavailable
 from petition.web import gateway, throttle
-from petition.web.throttle import Lane, PerMinute, Turns
+from petition.web.throttle import ConcurrencyLimit, MinuteLimit, RenderQueue
 from tests.running import SLUG, installation
 from tests.web.api.test_endpoints import is_problem
 
@@ -27,7 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_network_has_its_minute(clock: list[float]) -> None:
-    counted = PerMinute(3)
+    counted = MinuteLimit(3)
     clock[0] += 20
     for _ in range(3):
         counted.take("192.0.2.1")
@@ -40,8 +40,8 @@ def test_a_network_has_its_minute(clock: list[float]) -> None:
 
 
 def test_tor_has_more_and_memory_has_an_end(clock: list[float]) -> None:
-    counted = PerMinute(2, networks=3)
-    for _ in range(2 * throttle.ONION_TIMES):
+    counted = MinuteLimit(2, networks=3)
+    for _ in range(2 * throttle.ONION_FACTOR):
         counted.take(ONION)
     counted.take("192.0.2.1")
     counted.take("192.0.2.2")
@@ -54,45 +54,45 @@ def test_tor_has_more_and_memory_has_an_end(clock: list[float]) -> None:
 
 
 async def test_a_lane_lets_some_through_others_wait_and_the_rest_go() -> None:
-    lane = Lane(at_once=2, waiting=1)
+    lane = ConcurrencyLimit(at_once=2, waiting=1)
     async with AsyncExitStack() as stack:
         for _ in range(2):
-            await stack.enter_async_context(lane.turn())
+            await stack.enter_async_context(lane.slot())
         entered = asyncio.Event()
 
         async def come() -> None:
-            async with lane.turn():
+            async with lane.slot():
                 entered.set()
 
         waiting = asyncio.create_task(come())
         await asyncio.sleep(0)
         with pytest.raises(Unavailable):
-            await stack.enter_async_context(lane.turn())
+            await stack.enter_async_context(lane.slot())
         assert not entered.is_set()
     await waiting
-    async with lane.turn(), lane.turn():
+    async with lane.slot(), lane.slot():
         pass
 
 
 async def test_nobody_waits_for_ever_and_an_error_gives_the_turn_back() -> None:
-    lane = Lane(at_once=1, patience=0.01)
+    lane = ConcurrencyLimit(at_once=1, patience=0.01)
 
     async def fail() -> None:
-        async with lane.turn():
+        async with lane.slot():
             with pytest.raises(Unavailable):
-                await stack.enter_async_context(lane.turn())
+                await stack.enter_async_context(lane.slot())
             raise ZeroDivisionError
 
     async with AsyncExitStack() as stack:
         with pytest.raises(ZeroDivisionError):
             await fail()
-    async with lane.turn():
+    async with lane.slot():
         pass
 
 
 async def test_whoever_waits_for_a_turn_has_the_loop_go_round_in_between() -> None:
     """Of pages asked for at the same moment each is made alone; whoever signs gets on between any two of them."""
-    turns, happened = Turns(), []
+    turns, happened = RenderQueue(), []
 
     async def make(number: int) -> None:
         assert await turns.wait(HERE)
@@ -110,7 +110,7 @@ async def test_whoever_waits_for_a_turn_has_the_loop_go_round_in_between() -> No
 
 
 async def test_a_line_of_readers_has_an_end() -> None:
-    turns = Turns(most=2)
+    turns = RenderQueue(most=2)
     waiting = [asyncio.create_task(turns.wait(HERE)) for _ in range(3)]
     assert await asyncio.gather(*waiting) == [True, True, False]
     assert await turns.wait(HERE)
@@ -124,7 +124,7 @@ async def test_a_line_of_readers_has_an_end() -> None:
 
 @pytest.mark.parametrize("crowd", ["203.0.114.9", "2a01:4f8:1::/64"])
 async def test_one_network_does_not_have_all_of_the_line(crowd: str) -> None:
-    turns = Turns(most=100, share=3)
+    turns = RenderQueue(most=100, share=3)
     greedy = [asyncio.create_task(turns.wait(crowd)) for _ in range(50)]
     await asyncio.sleep(0)
     assert await turns.wait("198.51.101.1")
@@ -134,14 +134,14 @@ async def test_one_network_does_not_have_all_of_the_line(crowd: str) -> None:
 
 @pytest.mark.parametrize("proxy", ["127.0.0.1", "10.1.2.3", ONION, UNKNOWN])
 async def test_whoever_brings_everybody_has_as_many_places_as_there_are(proxy: str) -> None:
-    turns = Turns(most=5, share=1)
+    turns = RenderQueue(most=5, share=1)
     assert await asyncio.gather(*(turns.wait(proxy) for _ in range(6))) == [True] * 5 + [False]
 
 
 async def test_where_too_many_wait_for_a_page_one_can_still_sign(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "Turns", lambda: Turns(most=0))
+    monkeypatch.setattr(gateway, "Turns", lambda: RenderQueue(most=0))
     async with installation(database_url, tmp_path) as site:
         for path in (f"/en/{SLUG}", "/en/nothing-here", f"/embed/{SLUG}?accent=c0392b", "/organizer/enter"):
             crowded = await site.client.get(path)
@@ -205,11 +205,11 @@ async def test_while_all_turns_are_taken_one_can_still_sign(
 ) -> None:
     """A search that hangs in the database keeps other searches waiting, and nobody else."""
     monkeypatch.setattr(throttle, "WAITING", 0)
-    lane = Lane(waiting=0)
+    lane = ConcurrencyLimit(waiting=0)
     monkeypatch.setattr(throttle, "Lane", lambda: lane)
     async with installation(database_url, tmp_path) as site, AsyncExitStack() as stack:
-        for _ in range(throttle.AT_ONCE):
-            await stack.enter_async_context(lane.turn())
+        for _ in range(throttle.MAX_CONCURRENT):
+            await stack.enter_async_context(lane.slot())
         answer = await site.client.get(LIST)
         assert answer.status_code == 503
         assert "retry-after" in answer.headers

@@ -1,16 +1,21 @@
 // "Show the count": a button that copies, and a preview that follows the choices. Without it the form is sent as usual.
 const form = document.querySelector("#options");
-let last = 0, timer;
+let last = 0,
+  timer;
 
 function offer() {
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.hidden = !navigator.clipboard;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
-      const before = button.textContent;
-      button.textContent = button.dataset.done;
-      setTimeout(() => (button.textContent = before), 2000);
-    }, { once: false });
+    button.addEventListener(
+      "click",
+      async () => {
+        await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
+        const before = button.textContent;
+        button.textContent = button.dataset.done;
+        setTimeout(() => (button.textContent = before), 2000);
+      },
+      { once: false },
+    );
   }
 }
 

@@ -5,7 +5,8 @@
   const number = new Intl.NumberFormat(lang);
   const forms = new Intl.PluralRules(lang);
   const main = document.querySelector("main");
-  let timer, failures = 0;
+  let timer,
+    failures = 0;
 
   function show(counts) {
     for (const each of document.querySelectorAll("[data-count]")) {

@@ -7,7 +7,11 @@ const number = new Intl.NumberFormat(lang);
 // As the page writes days: the English of the catalogue is British.
 const day = new Intl.DateTimeFormat(lang === "en" ? "en-GB" : lang, { dateStyle: "long", timeZone: "UTC" });
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-let shown, spoken = Date.now(), unsaid, source, timer;
+let shown,
+  spoken = Date.now(),
+  unsaid,
+  source,
+  timer;
 
 // A goal that has been reached makes room for the next one.
 function raise(total) {
@@ -57,17 +61,20 @@ async function ask() {
 
 // Where events do not come through (a proxy that holds them back, no place left), asking now and then does.
 function poll() {
-  const mine = setTimeout(async () => {
-    await ask().catch(() => {});
-    if (timer === mine) poll();
-  }, 12000 + 6000 * Math.random());
+  const mine = setTimeout(
+    async () => {
+      await ask().catch(() => {});
+      if (timer === mine) poll();
+    },
+    12000 + 6000 * Math.random(),
+  );
   timer = mine;
 }
 
 function listen() {
   let heard = false;
   source = new EventSource(`${address}events`);
-  source.addEventListener("count", event => {
+  source.addEventListener("count", (event) => {
     heard = true;
     clearTimeout(timer);
     timer = undefined;

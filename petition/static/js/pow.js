@@ -48,5 +48,8 @@ export async function solve(challenge) {
 }
 
 if (typeof document === "undefined") {
-  onmessage = ({ data }) => search(data).catch(() => null).then((solution) => postMessage(solution));
+  onmessage = ({ data }) =>
+    search(data)
+      .catch(() => null)
+      .then((solution) => postMessage(solution));
 }

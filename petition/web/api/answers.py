@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from petition.core.errors import TooMany
 from petition.web import http
 from petition.web.page_cache import Header
-from petition.web.throttle import MINUTE, Left, Throttle
+from petition.web.throttle import MINUTE, Remaining
 
 View = Callable[[Request], Awaitable[Response]]
 
@@ -54,13 +54,13 @@ def limited(policy: Policy, view: View) -> View:
     async def answer(request: Request) -> Response:
         if request.method == "OPTIONS":
             return preflight()
-        throttle, network = http.site_of(request).get(Throttle), http.network_of(request)
+        throttle, network = http.services_of(request).throttle, http.network_of(request)
         try:
             if policy.heavy:
-                async with throttle.reading(network) as left:
+                async with throttle.read_slot(network) as left:
                     response = await view(request)
             else:
-                left = throttle.asking(network)
+                left = throttle.allow_api_call(network)
                 response = await view(request)
         except TooMany as error:
             return too_many(request, policy, error.retry_after)
@@ -77,10 +77,10 @@ def _with(headers: list[Header], more: list[Header]) -> list[Header]:
     return [*(each for each in headers if each[0] not in named), *more]
 
 
-def _told(policy: Policy, left: Left) -> list[Header]:
+def _told(policy: Policy, left: Remaining) -> list[Header]:
     return [
-        limit_told(policy, left.most),
-        (b"ratelimit", b'"%s";r=%d;t=%d' % (policy.name.encode(), left.times, left.seconds)),
+        limit_told(policy, left.limit),
+        (b"ratelimit", b'"%s";r=%d;t=%d' % (policy.name.encode(), left.remaining, left.seconds)),
     ]
 
 
@@ -91,7 +91,7 @@ def limit_told(policy: Policy, most: int) -> Header:
 
 def too_many(request: Request, policy: Policy, seconds: int) -> Response:
     """Return the 429 of a network that has used up its minute."""
-    limits = http.site_of(request).settings.limits
+    limits = http.services_of(request).settings.limits
     body = {
         "type": QUOTA_EXCEEDED,
         "title": "Too Many Requests",
@@ -100,6 +100,6 @@ def too_many(request: Request, policy: Policy, seconds: int) -> Response:
         "violated-policies": [policy.name],
     }
     response = JSONResponse(body, 429, {"cache-control": "no-store"}, media_type="application/problem+json")
-    left = Left(limits.reading if policy.heavy else limits.api, 0, seconds)
+    left = Remaining(limits.reading if policy.heavy else limits.api, 0, seconds)
     response.raw_headers += [FOR_ANYONE, EXPOSED, (b"retry-after", b"%d" % seconds), *_told(policy, left)]
     return response

@@ -9,8 +9,8 @@ from petition.web.api.examples import samples
 from petition.web.api.schemas import Schema, Words, schemas
 from petition.web.throttle import MINUTE
 
-MOST = 500  # signatories in one answer
-USUAL = 100
+MAX_ITEMS = 500  # signatories in one answer
+DEFAULT_ITEMS = 100
 PERIODS = 1000  # hours or days of history in one answer
 BEST = 200  # a search's
 EXAMPLE = "keep-the-channels-open"  # shown where no letter is open
@@ -153,7 +153,7 @@ def _of_history(_: Words) -> tuple[Schema, ...]:
 
 
 def _of_list(_: Words) -> tuple[Schema, ...]:
-    entries = {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}
+    entries = {"type": "integer", "minimum": 1, "maximum": MAX_ITEMS, "default": DEFAULT_ITEMS}
     place = {"type": "string", "pattern": "^(AA[A-Za-z0-9_-]{19}[AQgw])?$"}
     search = _(
         N_(

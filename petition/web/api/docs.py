@@ -7,12 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from petition.letters.published import Board
-from petition.web import http
+from petition.web import headers, http
 from petition.web.api.answers import EXPOSED, FOR_ANYONE, MEMORY, limited
 from petition.web.api.description import EXAMPLE, document
 from petition.web.api.schemas import Schema, Words
-from petition.web.page_cache import Kept, Pages, keep
+from petition.web.page_cache import CachedResponse, build_response
 
 DOCUMENT = "/api/v1/openapi.json"
 OPENAPI = b"application/json"
@@ -22,17 +21,19 @@ ALL = ""  # the group of pages that show more than one letter
 async def openapi(request: Request) -> Response:
     """Give the OpenAPI document."""
 
-    async def make() -> Kept:
+    async def make() -> CachedResponse:
         body = json.dumps(await _document(request, str), ensure_ascii=False, indent=1).encode()
-        return keep(body, OPENAPI, [FOR_ANYONE, EXPOSED, *http.common_headers(http.site_of(request).settings)])
+        return build_response(
+            body, OPENAPI, [FOR_ANYONE, EXPOSED, *headers.common_headers(http.services_of(request).settings)]
+        )
 
-    return http.KeptResponse(request, await http.site_of(request).get(Pages).answer(DOCUMENT, ALL, make))
+    return http.CachedPageResponse(request, await http.services_of(request).pages.get(DOCUMENT, ALL, make))
 
 
 async def to_page(request: Request) -> Response:
     """Lead a person who looks at the API's root to its page."""
-    lang = http.site_of(request).renderer.languages.best(request.headers.get("accept-language", ""))
-    response = http.see_other(f"/{lang}/api")
+    lang = http.services_of(request).renderer.languages.best(request.headers.get("accept-language", ""))
+    response = http.redirect(f"/{lang}/api")
     response.headers["vary"] = "Accept-Language"
     return response
 
@@ -41,22 +42,22 @@ async def page(request: Request) -> Response:
     """Show the API to people."""
     lang = http.check_lang(request)
 
-    async def make() -> Kept:
+    async def make() -> CachedResponse:
         described = await _document(request, http.language_of(request).gettext)
         shown = {"api": described, "operations": [_shown(described, path) for path in described["paths"]]}
         # Its own sheet is a file: what only this page needs does not travel with every letter.
-        policy = http.policy(http.site_of(request).renderer.css_hash, {"style-src": "'self'"}).encode()
-        return http.kept_page(request, "api/docs.html", [(b"content-security-policy", policy)], **shown)
+        policy = headers.policy(http.services_of(request).renderer.css_hash, {"style-src": "'self'"}).encode()
+        return http.cacheable_page(request, "api/docs.html", [(b"content-security-policy", policy)], **shown)
 
-    return http.KeptResponse(request, await http.site_of(request).get(Pages).answer(f"/{lang}/api", ALL, make))
+    return http.CachedPageResponse(request, await http.services_of(request).pages.get(f"/{lang}/api", ALL, make))
 
 
 async def _document(request: Request, words: Words) -> Schema:
     """Return the document, with the newest open letter as its example."""
-    site = http.site_of(request)
-    letters = await site.get(Board).index()
+    services = http.services_of(request)
+    letters = await services.letters.index()
     slug = letters[0].letter.slug if letters else EXAMPLE
-    return document(words, site.settings.base_url, site.settings.limits, slug)
+    return document(words, services.settings.base_url, services.settings.limits, slug)
 
 
 def _shown(described: Schema, path: str) -> dict[str, Any]:

@@ -19,16 +19,16 @@ from starlette.routing import BaseRoute, Route
 from petition.core.database import Record
 from petition.core.errors import Unavailable
 from petition.letters import partner_queries
-from petition.letters.published import Board, Live
+from petition.letters.published import PublishedLetter
 from petition.signatures import listing
 from petition.signatures.listing import BadCursor, Cursor
 from petition.signatures.model import Kind, Signatory
-from petition.web import http
+from petition.web import headers, http
 from petition.web.api import queries
 from petition.web.api.answers import DATABASE, EXPOSED, FOR_ANYONE, MEMORY, limit_told, limited
-from petition.web.api.description import MOST, PERIODS
-from petition.web.count_stream import Streams
-from petition.web.page_cache import Header, Kept, Pages, keep
+from petition.web.api.description import MAX_ITEMS, PERIODS
+from petition.web.count_stream import CountStreams
+from petition.web.page_cache import CachedResponse, Header, build_response
 
 JSON = b"application/json"
 # ASCII digits only, and never without an offset.
@@ -41,7 +41,7 @@ NOT_FOR_ENGINES = (b"x-robots-tag", b"noindex, noarchive")
 async def letter(request: Request) -> Response:
     """Give a letter's state, titles and count."""
     live = await _live(request)
-    about, base_url = live.letter, http.site_of(request).settings.base_url
+    about, base_url = live.letter, http.services_of(request).settings.base_url
     body = {
         "slug": about.slug,
         "state": about.state.value,
@@ -60,21 +60,21 @@ async def letter(request: Request) -> Response:
             "imported": live.counts.imported,
         },
     }
-    return http.KeptResponse(request, _counted(request, body, live))
+    return http.CachedPageResponse(request, _counted(request, body, live))
 
 
 async def count(request: Request) -> Response:
     """Give the count alone, from kept bytes that are made anew every few seconds, so that its time is of now."""
     await _live(request)
-    slug, pages = request.path_params["slug"], http.site_of(request).get(Pages)
+    slug, pages = request.path_params["slug"], http.services_of(request).pages
 
-    async def make() -> Kept:
+    async def make() -> CachedResponse:
         live = await _live(request)
         counts = live.counts
         told = {"total": counts.total, "people": counts.people, "organizations": counts.organizations}
         return _counted(request, told, live)
 
-    return http.KeptResponse(request, await pages.answer(f"/api/v1/letters/{slug}/count", slug, make, dated=True))
+    return http.CachedPageResponse(request, await pages.get(f"/api/v1/letters/{slug}/count", slug, make, dated=True))
 
 
 async def signatories(request: Request) -> Response:
@@ -83,10 +83,10 @@ async def signatories(request: Request) -> Response:
     kind, q, after, limit = _asked(request)
     if live.letter.switches.list_hidden:
         raise HTTPException(403)
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         found, following = await listing.read(conn, live.letter.id, kind, q, after, limit)
     body = {"items": [_item(each) for each in found], "next": following.encode() if following else None}
-    return http.KeptResponse(request, keep(_dumped(body), JSON, [FOR_ANYONE, NOT_FOR_ENGINES]))
+    return http.CachedPageResponse(request, build_response(_dumped(body), JSON, [FOR_ANYONE, NOT_FOR_ENGINES]))
 
 
 async def history(request: Request) -> Response:
@@ -97,32 +97,32 @@ async def history(request: Request) -> Response:
     if step not in {"hour", "day"}:
         raise HTTPException(422, "step must be hour or day")
     before = _moment(asked["before"]) if "before" in asked else None
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         found = await queries.history(conn, live.letter.id, step, before, limit + 1)
     items = [_period(each) for each in reversed(found[:limit])]
     body = {"step": step, "items": items, "before": items[0]["start"] if len(found) > limit else None}
-    return http.KeptResponse(request, keep(_dumped(body), JSON, [FOR_ANYONE]))
+    return http.CachedPageResponse(request, build_response(_dumped(body), JSON, [FOR_ANYONE]))
 
 
 async def partners(request: Request) -> Response:
     """Tell how many came by each partner whose count an organizer has made public."""
     await _live(request)
-    slug, pages = request.path_params["slug"], http.site_of(request).get(Pages)
+    slug, pages = request.path_params["slug"], http.services_of(request).pages
 
-    async def make() -> Kept:
+    async def make() -> CachedResponse:
         live = await _live(request)
-        async with http.site_of(request).database.connection() as conn:
+        async with http.services_of(request).database.connection() as conn:
             rows = await partner_queries.in_api(conn, live.letter.id)
         items = [{**dict(row), "total": row["people"] + row["representatives"]} for row in rows]
-        return keep(_dumped({"items": items}), JSON, _kept_headers(request))
+        return build_response(_dumped({"items": items}), JSON, _kept_headers(request))
 
-    return http.KeptResponse(request, await pages.answer(f"/api/v1/letters/{slug}/partners", slug, make))
+    return http.CachedPageResponse(request, await pages.get(f"/api/v1/letters/{slug}/partners", slug, make))
 
 
 async def events(request: Request) -> Response:
     """Tell the count as it moves. The door has answered already where there was a place (``petition.live``)."""
     await _live(request)
-    streams = http.site_of(request).get(Streams)
+    streams = http.services_of(request).count_streams
     if request.method == "HEAD":
         response = Response()
         response.raw_headers = list(streams.headers)
@@ -133,25 +133,25 @@ async def events(request: Request) -> Response:
 class _Stream(Response):
     """A listener whose letter came into memory with this very request, or a 503 if there is no place."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: CountStreams) -> None:
         super().__init__()
         self._streams = streams
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        listener = self._streams.seat(scope, send)
+        listener = self._streams.admit(scope, send)
         if listener is None:
             raise Unavailable(retry_after=60)
         await self._streams.serve(listener, receive)
 
 
-async def _live(request: Request) -> Live:
-    return await http.site_of(request).get(Board).get(request.path_params["slug"])
+async def _live(request: Request) -> PublishedLetter:
+    return await http.services_of(request).letters.get(request.path_params["slug"])
 
 
 def _asked(request: Request) -> tuple[Kind, str, Cursor | None, int | None]:
     """Return kind, q, after, limit. Raises 422 if one of them cannot be."""
     asked = request.query_params
-    limit = _number(asked["limit"], MOST) if "limit" in asked else None
+    limit = _number(asked["limit"], MAX_ITEMS) if "limit" in asked else None
     q = asked.get("q", "").strip()
     if "\0" in q:
         raise HTTPException(422, "q must not contain a null character")
@@ -204,18 +204,18 @@ def _item(entry: Signatory) -> dict[str, Any]:
     }
 
 
-def _counted(request: Request, body: Mapping[str, Any], live: Live) -> Kept:
+def _counted(request: Request, body: Mapping[str, Any], live: PublishedLetter) -> CachedResponse:
     """Return ``body`` and the time of the count. The tag is of the body alone: as long as nothing was counted, who asks
     again is told so."""
     etag = b'W/"' + hashlib.sha256(_dumped(body)).hexdigest()[:20].encode() + b'"'
     whole = {**body, "counted_at": _time(live.counted_at)}
-    return keep(_dumped(whole), JSON, _kept_headers(request), etag=etag)
+    return build_response(_dumped(whole), JSON, _kept_headers(request), etag=etag)
 
 
 def _kept_headers(request: Request) -> list[Header]:
     """Return the headers of an answer from memory, which the door sends by itself."""
-    settings = http.site_of(request).settings
-    return [FOR_ANYONE, EXPOSED, limit_told(MEMORY, settings.limits.api), *http.common_headers(settings)]
+    settings = http.services_of(request).settings
+    return [FOR_ANYONE, EXPOSED, limit_told(MEMORY, settings.limits.api), *headers.common_headers(settings)]
 
 
 def _dumped(body: Mapping[str, Any]) -> bytes:

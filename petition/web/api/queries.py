@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId
 
 HISTORY = """
 SELECT start, people, organizations, change FROM (
@@ -19,9 +20,9 @@ WHERE moved AND start < coalesce($3, 'infinity'::timestamptz) ORDER BY start DES
 """
 
 
-async def history(conn: Connection, letter: int, step: str, before: datetime | None, most: int) -> list[Record]:
+async def history(conn: Connection, letter_id: LetterId, step: str, before: datetime | None, most: int) -> list[Record]:
     """Return (start, people, organizations, change) of the newest "hour"s or "day"s (UTC) in which the count moved.
 
     People and organizations are the count at the period's end; ``change`` is how much more that is in total.
     """
-    return await conn.fetch(HISTORY, letter, step, before, most)
+    return await conn.fetch(HISTORY, letter_id, step, before, most)

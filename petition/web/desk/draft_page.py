@@ -11,7 +11,7 @@ from petition.core.database import Record
 from petition.core.i18n import N_
 from petition.drafts import draft_fields
 from petition.web import http
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
 PREVIEW_DAYS = 30
 
@@ -52,8 +52,8 @@ def value(name: str, written: str) -> Value:
     return Value({"names_in_search": "yes", "picture": "picture", "text": "markdown"}.get(base, "text"), written)
 
 
-def preview_path(request: Request, who: Desk, link: Record) -> str:
+def preview_path(request: Request, who: DeskVisit, link: Record) -> str:
     """Return the address of a preview link, in the organizer's language."""
-    site = http.site_of(request)
-    token = site.tokens.for_preview(who.this.id, link["id"])
-    return f"{site.settings.base_url}/{who.lang}/preview/{token}"
+    services = http.services_of(request)
+    token = services.tokens.for_preview(who.this.id, link["id"])
+    return f"{services.settings.base_url}/{who.lang}/preview/{token}"

@@ -16,29 +16,29 @@ from petition.drafts.saving import Saved
 from petition.drafts.store import Draft
 from petition.web import http, multipart
 from petition.web.desk import draft_page, page
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
-MOST_BYTES = 4 * 1024 * 1024  # two texts of 200 KB, three bytes for each escaped one, and two pictures
-MOST_FIELDS = 4000
+MAX_BYTES = 4 * 1024 * 1024  # two texts of 200 KB, three bytes for each escaped one, and two pictures
+MAX_FIELDS = 4000
 BODY_TIMEOUT = 120.0  # seconds: a picture over a slow line
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show the draft."""
-    languages = tuple(http.site_of(request).renderer.languages)
-    async with http.site_of(request).database.connection() as conn:
+    languages = tuple(http.services_of(request).renderer.languages)
+    async with http.services_of(request).database.connection() as conn:
         row = await saving.found(conn, who.this.slug)
         draft = await store.load(conn, row, languages)
         link = await preview_link_queries.of_letter(conn, who.this.id)
     return _page(request, who, draft, link=link)
 
 
-async def save(request: Request, who: Desk) -> Response:
+async def save(request: Request, who: DeskVisit) -> Response:
     """Save what was typed. A script is answered in JSON, everybody else with a page."""
     form = await _form(request)
-    site, languages = http.site_of(request), tuple(http.site_of(request).renderer.languages)
+    services, languages = http.services_of(request), tuple(http.services_of(request).renderer.languages)
     made, refused = await _made(form.files, languages)
-    async with site.database.transaction() as conn:
+    async with services.database.transaction() as conn:
         row = await saving.locked(conn, who.this.slug)
         saved = await saving.save(conn, row, who.organizer.id, languages, form.fields, made)
         link = await preview_link_queries.of_letter(conn, who.this.id)
@@ -49,24 +49,24 @@ async def save(request: Request, who: Desk) -> Response:
         return _page(request, who, saved.draft, saved=saved, link=link)
     act = form.fields.get("act", "")
     place = re.fullmatch(r"(?:add|drop|up|down):(addressees|initiators)(?::[0-9]{1,3})?", act)
-    return http.see_other(f"/organizer/{who.this.slug}/text?saved=1" + (f"#{place[1]}" if place else ""))
+    return http.redirect(f"/organizer/{who.this.slug}/text?saved=1" + (f"#{place[1]}" if place else ""))
 
 
-async def picture(request: Request, who: Desk) -> Response:
+async def picture(request: Request, who: DeskVisit) -> Response:
     """Show a picture of the draft."""
     number = pictures.number_in(request.path_params["picture"])
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         row = None if number is None else await draft_queries.picture(conn, who.this.id, number)
     return http.picture(row, "no-store")
 
 
-async def _form(request: Request) -> multipart.Form:
+async def _form(request: Request) -> multipart.MultipartForm:
     kind = request.headers.get("content-type", "")
-    body = await http.body_of(request, MOST_BYTES, BODY_TIMEOUT)
+    body = await http.body_of(request, MAX_BYTES, BODY_TIMEOUT)
     if kind.partition(";")[0].strip().lower() != "multipart/form-data":
         if kind.partition(";")[0].strip().lower() not in {"", "application/x-www-form-urlencoded"}:
             raise HTTPException(415)
-        return multipart.Form(http.parse_form(body, MOST_FIELDS))
+        return multipart.MultipartForm(http.parse_form(body, MAX_FIELDS))
     try:
         return multipart.parse(kind, body)
     except multipart.BadForm:
@@ -88,9 +88,9 @@ async def _made(
     return made, refused
 
 
-def _told(request: Request, who: Desk, saved: Saved) -> Response:
+def _told(request: Request, who: DeskVisit, saved: Saved) -> Response:
     """Tell a script what became of the form; what it has to show is made here, in the words of the page."""
-    renderer, language = http.site_of(request).renderer, http.language_of(request)
+    renderer, language = http.services_of(request).renderer, http.language_of(request)
 
     def made(template: str, **context: object) -> str:
         return renderer.render(
@@ -124,7 +124,9 @@ def _rows_of(draft: Draft, name: str) -> list[dict[str, str]]:
     return [*({**each.names, "url": each.url or ""} for each in parties), {}]
 
 
-def _page(request: Request, who: Desk, draft: Draft, *, saved: Saved | None = None, link: Record | None) -> Response:
+def _page(
+    request: Request, who: DeskVisit, draft: Draft, *, saved: Saved | None = None, link: Record | None
+) -> Response:
     values, seen = dict(draft.fields), {name: draft_fields.digest(value) for name, value in draft.fields.items()}
     rows = {name: _rows_of(draft, name) for name in draft_fields.PARTIES}
     problems, conflicts = (saved.typed.problems, saved.conflicts) if saved else ({}, {})
@@ -136,7 +138,7 @@ def _page(request: Request, who: Desk, draft: Draft, *, saved: Saved | None = No
         if saved and name in problems and name in saved.typed.seen:
             seen[name] = saved.typed.seen[name]
     language = http.language_of(request)
-    return page.page(
+    return page.desk_page(
         request,
         who,
         "desk/writing/text.html",

@@ -7,10 +7,10 @@ from petition.core import email_addresses, quotas
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import Refused
 from petition.core.i18n import N_
-from petition.core.quotas import Days
+from petition.core.ids import OrganizerId
 from petition.organizers.model import checked_name
 from petition.web import http
-from petition.web.desk.visit import ROOT, Desk
+from petition.web.desk.visit import ROOT, DeskVisit
 
 SECOND = f"{ROOT}second"
 SECURITY = f"{ROOT}security"
@@ -18,7 +18,7 @@ SECURITY = f"{ROOT}security"
 TOO_MANY = N_("You have sent many invitations today. Send more tomorrow.")
 
 
-def may_change(who: Desk) -> bool:
+def may_change(who: DeskVisit) -> bool:
     """Tell whether this session may change the second factor: there is none yet, or it was shown a moment ago."""
     return not who.session.has_factor or who.session.fresh
 
@@ -31,9 +31,9 @@ def number_in(form: dict[str, str], name: str, below: int = 2**63) -> int:
     return int(text)
 
 
-def organizer_in(form: dict[str, str]) -> int:
+def organizer_in(form: dict[str, str]) -> OrganizerId:
     """Return an organizer's id out of a form. Raises a 400 for what is none."""
-    return number_in(form, "organizer", 2**31)
+    return OrganizerId(number_in(form, "organizer", 2**31))
 
 
 def read_invited(request: Request, form: dict[str, str], errors: dict[str, str]) -> tuple[str, Mailbox, str] | None:
@@ -47,15 +47,15 @@ def read_invited(request: Request, form: dict[str, str], errors: dict[str, str])
         mailbox = email_addresses.parse(form.get("email", ""))
     except BadAddress as bad:
         errors["email"] = bad.message
-    languages = http.site_of(request).renderer.languages
+    languages = http.services_of(request).renderer.languages
     lang = form["lang"] if form.get("lang") in languages else http.lang_of(request)
     return (name, mailbox, lang) if mailbox else None
 
 
-async def may_invite(request: Request, who: Desk) -> bool:
+async def may_invite(request: Request, who: DeskVisit) -> bool:
     """Count an invitation; tell whether there have not been too many today."""
-    site = http.site_of(request)
-    use = (await site.get(Days).today()).daily("invitations", str(who.organizer.id))
-    async with site.database.transaction() as conn:
-        now = await quotas.use(conn, {use: 1})
-    return now[use.key] <= site.settings.limits.invitations
+    services = http.services_of(request)
+    use = (await services.day_keys.today()).daily("invitations", str(who.organizer.id))
+    async with services.database.transaction() as conn:
+        now = await quotas.spend(conn, {use: 1})
+    return now[use.key] <= services.settings.limits.invitations

@@ -10,41 +10,42 @@ from starlette.responses import Response, StreamingResponse
 from petition.core.audit_log import Whose
 from petition.core.database import Database
 from petition.core.errors import KeyDestroyed, NotFound, Refused
-from petition.core.text_cleaning import id_of
+from petition.core.form_values import id_of
+from petition.core.ids import LetterId
 from petition.formats.csv_rows import written
-from petition.formats.dates import Order
+from petition.formats.dates import DateOrder
 from petition.formats.encodings import NAMES
 from petition.formats.tables import DELIMITERS, EMPTY
 from petition.imports import column_guessing, column_mapping, queries, steering, worker
-from petition.imports.model import DAYS_UNDONE, HOURS_KEPT, About, State
+from petition.imports.model import DAYS_UNDONE, HOURS_KEPT, FileInfo, ImportState
 from petition.imports.steering import Oversized
 from petition.letters.keys import keys_for
 from petition.signatures.model import Visibility
 from petition.web import file_upload, http
 from petition.web.desk import imports_page, page
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 from petition.web.file_upload import BadUpload
 
 UPLOAD_SECONDS = 900.0  # for a whole file, however slow the line
 IDLE_SECONDS = 30.0  # between two pieces of it
-MOST_DISCARDED = 256 * 1024 * 1024  # bytes that are read on, so that the browser shows why a file was refused
+MAX_DISCARDED = 256 * 1024 * 1024  # bytes that are read on, so that the browser shows why a file was refused
 SHOWN_PROBLEMS = 100
 CHUNK = 1000  # rows of the file of problems that are read at a time
 
 
-async def show_all(request: Request, who: Desk) -> Response:
+async def show_all(request: Request, who: DeskVisit) -> Response:
     """Show the imports of a letter, and how to begin one."""
     return await imports_page.imports_page(request, who)
 
 
-async def upload(request: Request, who: Desk) -> Response:
+async def upload(request: Request, who: DeskVisit) -> Response:
     """Take a file in, piece by piece, encrypted as it comes."""
-    site, whose = http.site_of(request), Whose(who.organizer.id, who.this.id)
+    services, whose = http.services_of(request), Whose(who.organizer.id, who.this.id)
     stream = _stream(request)
     try:
         boundary = file_upload.boundary_of(request.headers.get("content-type", ""))
-        async with site.database.transaction() as conn:
-            keys = await keys_for(conn, whose.letter, site.wrapper)
+        async with services.database.transaction() as conn:
+            keys = await keys_for(conn, whose.letter_id, services.wrapper)
             number = await steering.begin(conn, whose)
     except BadUpload:
         raise HTTPException(415) from None
@@ -54,23 +55,23 @@ async def upload(request: Request, who: Desk) -> Response:
     file = file_upload.File(stream, boundary)
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
-            size = await steering.store(site.database, whose, keys, number, file.pieces())
+            size = await steering.store(services.database, whose, keys, number, file.pieces())
         if not size:
             raise Refused(EMPTY, "file")
-        async with site.database.transaction() as conn:
+        async with services.database.transaction() as conn:
             await steering.uploaded(conn, whose, keys, number, file.name)
     except _EXPECTED as error:
-        async with site.database.connection() as conn:
-            await queries.drop(conn, whose.letter, number)
+        async with services.database.connection() as conn:
+            await queries.drop(conn, whose.letter_id, number)
         return await _broken_off(request, who, stream, error)
-    return http.see_other(_address(who, number))
+    return http.redirect(_address(who, number))
 
 
 # An upload that ends otherwise is forgotten by the worker within the hour.
 _EXPECTED = (Oversized, Refused, KeyDestroyed, TimeoutError, BadUpload, ClientDisconnect)
 
 
-async def _broken_off(request: Request, who: Desk, stream: AsyncIterator[bytes], error: Exception) -> Response:
+async def _broken_off(request: Request, who: DeskVisit, stream: AsyncIterator[bytes], error: Exception) -> Response:
     """Say why a file was not taken. Raises a 408 or a 400."""
     if isinstance(error, Oversized):
         await _discard(stream)
@@ -104,48 +105,48 @@ async def _discard(stream: AsyncIterator[bytes]) -> None:
         async with asyncio.timeout(UPLOAD_SECONDS):
             async for piece in stream:
                 size += len(piece)
-                if size > MOST_DISCARDED:
+                if size > MAX_DISCARDED:
                     return
     except (TimeoutError, ClientDisconnect):
         return
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show one import where it stands."""
     return await _page(request, who, _number(request))
 
 
-async def move(request: Request, who: Desk) -> Response:
+async def move(request: Request, who: DeskVisit) -> Response:
     """Read again, try, start, cancel, undo, bring back."""
     form = await http.form_of(request)
-    site, number, whose = http.site_of(request), _number(request), Whose(who.organizer.id, who.this.id)
+    services, number, whose = http.services_of(request), _number(request), Whose(who.organizer.id, who.this.id)
     try:
-        async with site.database.transaction() as conn:
-            keys = await keys_for(conn, who.this.id, site.wrapper)
-            await steering.move(conn, whose, keys, number, form)
+        async with services.database.transaction() as conn:
+            keys = await keys_for(conn, who.this.id, services.wrapper)
+            await steering.advance(conn, whose, keys, number, form)
     except Refused as refused:
         return await _page(request, who, number, form=form, refused=refused)
-    return http.see_other(_address(who, number))
+    return http.redirect(_address(who, number))
 
 
-async def problems(request: Request, who: Desk) -> Response:
+async def problems(request: Request, who: DeskVisit) -> Response:
     """Hand out all rows that cannot be taken in, as a file: line, column, reason."""
     number = _number(request)
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         await steering.read(conn, who.this.id, number)
     name = f"{who.this.slug}-import-{number}.csv"
     headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}"'}
-    lines = _problem_lines(request, http.site_of(request).database, who.this.id, number)
+    lines = _problem_lines(request, http.services_of(request).database, who.this.id, number)
     return StreamingResponse(lines, headers=headers, media_type="text/csv; charset=utf-8")
 
 
-async def _problem_lines(request: Request, database: Database, letter: int, number: int) -> AsyncIterator[str]:
+async def _problem_lines(request: Request, database: Database, letter_id: LetterId, number: int) -> AsyncIterator[str]:
     language = http.language_of(request)
     yield "\ufeff" + written(("line", "column", "reason"))
     after = 0
     while True:
         async with database.connection() as conn:
-            rows = await queries.problems(conn, letter, number, after, CHUNK)
+            rows = await queries.problems(conn, letter_id, number, after, CHUNK)
         yield "".join(written((str(row["line"]), row["field"], language.gettext(row["reason"]))) for row in rows)
         if len(rows) < CHUNK:
             return
@@ -153,41 +154,41 @@ async def _problem_lines(request: Request, database: Database, letter: int, numb
 
 
 def _number(request: Request) -> int:
-    number = id_of(request.path_params["number"])
+    number = id_of(request.path_params["number"], int)
     if number is None or number >= 2**31:
         raise NotFound("there is no such import")
     return number
 
 
-def _address(who: Desk, number: int) -> str:
+def _address(who: DeskVisit, number: int) -> str:
     return f"/organizer/{who.this.slug}/import/{number}"
 
 
 async def _page(
-    request: Request, who: Desk, number: int, *, form: Mapping[str, str] = {}, refused: Refused | None = None
+    request: Request, who: DeskVisit, number: int, *, form: Mapping[str, str] = {}, refused: Refused | None = None
 ) -> Response:
-    site, letter = http.site_of(request), who.this.id
-    async with site.database.connection() as conn:
+    services, letter = http.services_of(request), who.this.id
+    async with services.database.connection() as conn:
         intake = await steering.read(conn, letter, number)
-        keys = await keys_for(conn, letter, site.wrapper)
+        keys = await keys_for(conn, letter, services.wrapper)
         some = await queries.problems(conn, letter, number, 0, SHOWN_PROBLEMS) if intake.problems else []
-        redo = await queries.undone(conn, letter, number) if intake.state is State.UNDONE else 0
-    about = About.revealed(intake.about, keys)
-    return page.page(
+        redo = await queries.undone(conn, letter, number) if intake.state is ImportState.UNDONE else 0
+    about = FileInfo.revealed(intake.about, keys)
+    return page.desk_page(
         request,
         who,
         "desk/transfer/import.html",
         422 if refused else 200,
         intake=intake,
         about=about,
-        no_header=intake.state is State.MAPPING and column_guessing.is_no_header(about.header),
+        no_header=intake.state is ImportState.MAPPING and column_guessing.is_no_header(about.header),
         form=form,
         some_problems=some,
         can_be_redone=redo,
         fields=column_mapping.FIELDS,
         kinds=column_mapping.KINDS,
         visibilities=tuple(Visibility),
-        orders=(Order.DAY, Order.MONTH),
+        orders=(DateOrder.DAY, DateOrder.MONTH),
         encodings=NAMES,
         delimiters=DELIMITERS,
         days=DAYS_UNDONE,

@@ -6,26 +6,26 @@ from starlette.responses import Response
 
 from petition.core.errors import Refused
 from petition.core.i18n import N_
+from petition.core.ids import InvitationId
 from petition.organizers import member_queries, members
-from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import Role
 from petition.web import http
 from petition.web.desk import page
 from petition.web.desk.forms import TOO_MANY, may_invite, number_in, organizer_in, read_invited
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
 NO_ROLE = N_("Choose a role.")
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show the members and who was invited."""
     return await _page(request, who)
 
 
-async def invite(request: Request, who: Desk) -> Response:
+async def invite(request: Request, who: DeskVisit) -> Response:
     """Invite somebody by e-mail."""
     form = await http.form_of(request)
-    site = http.site_of(request)
+    services = http.services_of(request)
     errors: dict[str, str] = {}
     role = role_in(form.get("role"))
     if role is None:
@@ -35,20 +35,20 @@ async def invite(request: Request, who: Desk) -> Response:
         return await _page(request, who, errors=errors, typed=form)
     if not await may_invite(request, who):
         return await _page(request, who, errors={"": TOO_MANY}, typed=form, status=429)
-    async with site.database.transaction() as conn:
-        await members.invite(conn, site.get(DeskKey), site.sealer, who.organizer.id, who.this.id, role, whom)
+    async with services.database.transaction() as conn:
+        await members.invite(conn, services.desk_key, services.sealer, who.organizer.id, who.this.id, role, whom)
     return _back(who, "invited")
 
 
-async def cancel(request: Request, who: Desk) -> Response:
+async def cancel(request: Request, who: DeskVisit) -> Response:
     """Take an invitation back."""
     form = await http.form_of(request)
-    async with http.site_of(request).database.transaction() as conn:
-        await members.cancel(conn, who.organizer.id, who.this.id, number_in(form, "invitation"))
+    async with http.services_of(request).database.transaction() as conn:
+        await members.cancel(conn, who.organizer.id, who.this.id, InvitationId(number_in(form, "invitation")))
     return _back(who, "cancelled")
 
 
-async def change(request: Request, who: Desk) -> Response:
+async def change(request: Request, who: DeskVisit) -> Response:
     """Give a member another role, or take them out."""
     form = await http.form_of(request)
     before, after = role_in(form.get("before")), role_in(form.get("role"))
@@ -57,7 +57,7 @@ async def change(request: Request, who: Desk) -> Response:
     member = organizer_in(form)
     given = who.organizer.id, who.this.id, member, before
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             if form.get("act") == "remove":
                 await members.remove(conn, *given)
             elif after is not None:
@@ -65,15 +65,15 @@ async def change(request: Request, who: Desk) -> Response:
     except Refused as refused:
         return await _page(request, who, errors={"": refused.message}, status=409)
     if form.get("act") == "remove":
-        return http.see_other("/organizer/") if member == who.organizer.id else _back(who, f"removed&who={member}")
+        return http.redirect("/organizer/") if member == who.organizer.id else _back(who, f"removed&who={member}")
     return _back(who, "changed")
 
 
-async def restore(request: Request, who: Desk) -> Response:
+async def restore(request: Request, who: DeskVisit) -> Response:
     """Undo a removal."""
     form = await http.form_of(request)
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             await members.restore(conn, who.organizer.id, who.this.id, organizer_in(form))
     except Refused as refused:
         return await _page(request, who, errors={"": refused.message}, status=409)
@@ -85,24 +85,24 @@ def role_in(text: str | None) -> Role | None:
     return Role(text) if text in set(Role) else None
 
 
-def _back(who: Desk, done: str) -> Response:
-    return http.see_other(f"/organizer/{who.this.slug}/members?done={done}")
+def _back(who: DeskVisit, done: str) -> Response:
+    return http.redirect(f"/organizer/{who.this.slug}/members?done={done}")
 
 
 async def _page(
     request: Request,
-    who: Desk,
+    who: DeskVisit,
     *,
     errors: dict[str, str] | None = None,
     typed: dict[str, str] | None = None,
     status: int = 422,
 ) -> Response:
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         rows = await member_queries.members(conn, who.this.id)
         invited = await member_queries.invitations(conn, who.this.id)
     language = http.language_of(request)
     removed = request.query_params.get("who", "")
-    return page.page(
+    return page.desk_page(
         request,
         who,
         "desk/members.html",

@@ -6,57 +6,56 @@ from starlette.responses import JSONResponse, Response
 from petition.core import quotas
 from petition.core.database import Connection
 from petition.core.errors import Refused
-from petition.core.quotas import Days
 from petition.drafts import creating
 from petition.web import http
 from petition.web.desk import page
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
-LONGEST_ASKED = 500  # characters
+MAX_ASKED = 500  # characters
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Ask for a title and an address."""
     return _page(request, who, {}, None)
 
 
-async def make(request: Request, who: Desk) -> Response:
+async def make(request: Request, who: DeskVisit) -> Response:
     """Begin the letter, and lead to its text. Without an address the one its title makes is offered first."""
     form = await http.form_of(request)
-    site, languages = http.site_of(request), tuple(http.site_of(request).renderer.languages)
+    services, languages = http.services_of(request), tuple(http.services_of(request).renderer.languages)
     titles = {lang: form.get(f"title.{lang}", "") for lang in languages}
     slug = form.get("slug", "").strip().lower()
     try:
-        async with site.database.transaction() as conn:
+        async with services.database.transaction() as conn:
             if not slug:
                 title = next((each for each in titles.values() if each.strip()), "")
                 form["slug"] = await creating.free_slug(conn, title)
-            await creating.make(conn, site.wrapper, who.organizer.id, slug, titles, languages)
+            await creating.make(conn, services.wrapper, who.organizer.id, slug, titles, languages)
             await _count(request, who, conn)
     except Refused as refused:
         return _page(request, who, form, refused)
-    return http.see_other(f"/organizer/{slug}/text")
+    return http.redirect(f"/organizer/{slug}/text")
 
 
-async def _count(request: Request, who: Desk, conn: Connection) -> None:
-    use = (await http.site_of(request).get(Days).today()).daily("letters", str(who.organizer.id))
-    if (await quotas.use(conn, {use: 1}))[use.key] > creating.LETTERS_A_DAY:
+async def _count(request: Request, who: DeskVisit, conn: Connection) -> None:
+    use = (await http.services_of(request).day_keys.today()).daily("letters", str(who.organizer.id))
+    if (await quotas.spend(conn, {use: 1}))[use.key] > creating.LETTERS_A_DAY:
         raise Refused(creating.TOO_MANY)
 
 
-async def slug(request: Request, who: Desk) -> Response:
+async def slug(request: Request, who: DeskVisit) -> Response:
     """Tell a script what an address lacks (``?slug=``), or which one a title makes (``?title=``)."""
-    asked, title = (request.query_params.get(name, "")[:LONGEST_ASKED] for name in ("slug", "title"))
-    async with http.site_of(request).database.connection() as conn:
+    asked, title = (request.query_params.get(name, "")[:MAX_ASKED] for name in ("slug", "title"))
+    async with http.services_of(request).database.connection() as conn:
         found = asked.strip().lower() if "slug" in request.query_params else await creating.free_slug(conn, title)
         problem = await creating.problem_of(conn, found)
     told = http.language_of(request).gettext(problem) if problem else ""
     return JSONResponse({"slug": found, "problem": told}, headers={"cache-control": "no-store"})
 
 
-def _page(request: Request, who: Desk, form: dict[str, str], refused: Refused | None) -> Response:
+def _page(request: Request, who: DeskVisit, form: dict[str, str], refused: Refused | None) -> Response:
     told = http.language_of(request).gettext(refused.message) if refused else ""
-    return page.page(
+    return page.desk_page(
         request,
         who,
         "desk/writing/new.html",

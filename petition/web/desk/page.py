@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from petition.core.i18n import N_
 from petition.organizers.model import Role
-from petition.web import http
-from petition.web.desk.visit import ROOT, Desk
+from petition.web import headers, http
+from petition.web.desk.visit import ROOT, DeskVisit
 
 # Pages that stand under another one's tab.
-UNDER = {"publish": "text", "preview": "text", "signatures": "queue", "undo": "queue", "tally": "import"}
+TAB_OF_PAGE = {"publish": "text", "preview": "text", "signatures": "queue", "undo": "queue", "tally": "import"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,10 @@ def policy(more: Mapping[str, str] | None = None) -> str:
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }
-    return http.policy_of(sources, more)
+    return headers.policy_of(sources, more)
 
 
-def page(request: Request, desk: Desk | None, name: str, status: int = 200, /, **context: object) -> Response:
+def desk_page(request: Request, desk: DeskVisit | None, name: str, status: int = 200, /, **context: object) -> Response:
     """Answer with a template of the desk in the organizer's language; kept by nobody.
 
     ``desk`` is None for strangers. Templates extend ``desk/_base.html`` and find ``desk``, ``letter``, ``tabs``,
@@ -72,7 +72,7 @@ def page(request: Request, desk: Desk | None, name: str, status: int = 200, /, *
     sources = cast("Mapping[str, str] | None", context.pop("sources", None))
     given = {"desk": desk, "letter": desk and desk.letter, "tabs": _tabs(desk), "path": request.url.path, **context}
     given["tab"] = _tab_of(request)
-    body = http.site_of(request).renderer.render(name, lang, **given).encode()
+    body = http.services_of(request).renderer.render(name, lang, **given).encode()
     headers = {
         "cache-control": "no-store",
         "content-language": lang,
@@ -86,17 +86,17 @@ def page(request: Request, desk: Desk | None, name: str, status: int = 200, /, *
     return Response(body, status, headers, media_type="text/html")
 
 
-def _tabs(desk: Desk | None) -> list[Tab]:
+def _tabs(desk: DeskVisit | None) -> list[Tab]:
     return [tab for tab in TABS if desk and desk.may(tab.role)]
 
 
 def _tab_of(request: Request) -> str:
     """Return the path of the tab under which this page stands."""
     below = request.url.path.removeprefix(ROOT).split("/")[1:] or [""]
-    return UNDER.get(below[0], below[0])
+    return TAB_OF_PAGE.get(below[0], below[0])
 
 
 def error_page(request: Request, status: int, title: str, message: str, retry_after: str | None) -> Response:
     """Answer an error on one of the desk's addresses, whoever stands there."""
-    desk: Desk | None = getattr(request.state, "desk", None)
-    return page(request, desk, "desk/error.html", status, title=title, message=message, retry_after=retry_after)
+    desk: DeskVisit | None = getattr(request.state, "desk", None)
+    return desk_page(request, desk, "desk/error.html", status, title=title, message=message, retry_after=retry_after)

@@ -7,24 +7,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.errors import Refused
+from petition.core.ids import PartnerId
 from petition.letters import partner_queries, partners
 from petition.web import http
 from petition.web.desk import page
 from petition.web.desk.forms import number_in
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show the partners and what has come by each."""
     return await _page(request, who)
 
 
-async def act(request: Request, who: Desk) -> Response:
+async def act(request: Request, who: DeskVisit) -> Response:
     """Register, change, retire or bring back a partner."""
     form = await http.form_of(request)
     given = who.organizer.id, who.this.id
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             match form.get("act"):
                 case "add":
                     name, title = partners.name_of(form.get("name", "")), partners.title_of(form.get("title", ""))
@@ -42,26 +43,26 @@ async def act(request: Request, who: Desk) -> Response:
     except Refused as refused:
         return await _page(request, who, refused, form)
     done = f"?done={form['act']}" + (f"&partner={number_of(form)}" if form["act"] == "retire" else "")
-    return http.see_other(f"/organizer/{who.this.slug}/partners{done}")
+    return http.redirect(f"/organizer/{who.this.slug}/partners{done}")
 
 
-def number_of(form: dict[str, str]) -> int:
+def number_of(form: dict[str, str]) -> PartnerId:
     """Return the partner's id. Raises a 400 for what is none."""
     number = number_in(form, "partner")
     if number >= 2**31:
         raise HTTPException(400)
-    return number
+    return PartnerId(number)
 
 
 async def _page(
-    request: Request, who: Desk, refused: Refused | None = None, typed: Mapping[str, str] | None = None
+    request: Request, who: DeskVisit, refused: Refused | None = None, typed: Mapping[str, str] | None = None
 ) -> Response:
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         rows = await partner_queries.everyone(conn, who.this.id)
     error = {refused.field: http.language_of(request).gettext(refused.message)} if refused else {}
     retired = request.query_params.get("partner", "")
     adding = typed is not None and typed.get("act") == "add"
-    return page.page(
+    return page.desk_page(
         request,
         who,
         "desk/partners.html",
@@ -71,5 +72,5 @@ async def _page(
         typed=typed if adding else {},
         done=request.query_params.get("done"),
         retired=retired if retired.isdecimal() else None,
-        base_url=http.site_of(request).settings.base_url,
+        base_url=http.services_of(request).settings.base_url,
     )

@@ -17,9 +17,9 @@ from petition.letters import markdown, plain_text, text_diff
 from petition.letters.model import Text
 from petition.web import http
 from petition.web.desk import draft_page, page
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
-LONGEST_NOTE = 1000  # characters
+MAX_NOTE = 1000  # characters
 
 CLOSED = N_("The letter takes no more signatures. What readers see stays as it is.")
 MISSING = N_("Something is missing. Check the list.")
@@ -28,19 +28,19 @@ NO_NOTE = N_("Explain in each language why the text changes. Readers will see it
 LONG_NOTE = N_("The explanation can have at most 1000 characters.")
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show what would be published, and what is missing."""
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         draft = await _draft(request, who, await saving.found(conn, who.this.slug), conn)
     return await _page(request, who, draft, {}, None)
 
 
-async def publish(request: Request, who: Desk) -> Response:
+async def publish(request: Request, who: DeskVisit) -> Response:
     """Publish what the page has shown; nothing else, and only once."""
     form = await http.form_of(request)
     draft: Draft | None = None
     try:
-        async with http.site_of(request).database.transaction() as conn:
+        async with http.services_of(request).database.transaction() as conn:
             row = await saving.locked(conn, who.this.slug)
             draft = await _draft(request, who, row, conn)
             if form.get("draft") != draft_fields.digest_of_all(draft.fields):
@@ -57,12 +57,12 @@ async def publish(request: Request, who: Desk) -> Response:
     return _done(who)
 
 
-def _done(who: Desk) -> Response:
-    return http.see_other(f"/organizer/{who.this.slug}/publish?done=1")
+def _done(who: DeskVisit) -> Response:
+    return http.redirect(f"/organizer/{who.this.slug}/publish?done=1")
 
 
-async def _draft(request: Request, who: Desk, row: Record, conn: Connection) -> Draft:
-    return await store.load(conn, row, tuple(http.site_of(request).renderer.languages))
+async def _draft(request: Request, who: DeskVisit, row: Record, conn: Connection) -> Draft:
+    return await store.load(conn, row, tuple(http.services_of(request).renderer.languages))
 
 
 def check(draft: Draft, state: str) -> None:
@@ -86,18 +86,18 @@ def _note(draft: Draft, form: Mapping[str, str]) -> dict[str, str]:
     for lang, text in note.items():
         if not text or has_hidden(text):
             raise Refused(NO_NOTE, f"note.{lang}")
-        if len(text) > LONGEST_NOTE:
+        if len(text) > MAX_NOTE:
             raise Refused(LONG_NOTE, f"note.{lang}")
     return note
 
 
 async def _page(
-    request: Request, who: Desk, draft: Draft, form: Mapping[str, str], refused: Refused | None
+    request: Request, who: DeskVisit, draft: Draft, form: Mapping[str, str], refused: Refused | None
 ) -> Response:
     findings = checklist.findings(draft, datetime.now(UTC))
     surrounding = [name for name in draft.changes if not name.startswith(("title.", "text."))]
     conflict = refused is not None and refused.field == "draft"
-    return page.page(
+    return page.desk_page(
         request,
         who,
         "desk/writing/publish.html",
@@ -114,7 +114,7 @@ async def _page(
         form=form,
         problem=http.language_of(request).gettext(refused.message) if refused else None,
         problem_at=refused.field if refused else None,
-        longest_note=LONGEST_NOTE,
+        longest_note=MAX_NOTE,
         done="done" in request.query_params and not draft.changes,
     )
 

@@ -6,73 +6,76 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.core import text_cleaning
 from petition.core.errors import NotFound, Refused
+from petition.core.form_values import id_of
 from petition.core.i18n import N_
+from petition.core.ids import LogId
 from petition.letters.keys import keys_for
 from petition.moderation import decisions, filters, labels, log_queries, queue, queue_queries, undoing
 from petition.signatures.listing import Cursor
 from petition.web import http
 from petition.web.desk import page, queue_links
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
 NOTHING_TO_UNDO = N_("There is nothing left to undo.")
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show a page of the queue."""
     return await _page(request, who, request.query_params)
 
 
-async def decide(request: Request, who: Desk) -> Response:
+async def decide(request: Request, who: DeskVisit) -> Response:
     """Approve, remove or bring back those who are chosen, or the one whose own button was pressed."""
     form = await http.form_of(request)
-    back = queue_links.back_of(form)
+    back = queue_links.return_query(form)
     act, _, one = form.get("one", "").partition(":")
     try:
-        given, reason = filters.act_of(form | ({"act": act} if one else {}))
-        seen = filters.picked(dict([one.split(":")]) if one.count(":") == 1 else form)
-        async with http.site_of(request).database.transaction() as conn:
+        given, reason = filters.action_of(form | ({"act": act} if one else {}))
+        seen = filters.last_seen_acts(dict([one.split(":")]) if one.count(":") == 1 else form)
+        async with http.services_of(request).database.transaction() as conn:
             outcome = await decisions.decide(
-                conn, queue_links.by(who), http.site_of(request).wrapper, given, seen, reason
+                conn, queue_links.actor_of(who), http.services_of(request).wrapper, given, seen, reason
             )
     except Refused as refused:
         return await _page(request, who, dict(parse_qsl(back)), form=form, refused=refused)
-    return http.see_other(f"{queue_links.address(who, 'queue')}?{queue_links.told(back, outcome)}")
+    return http.redirect(f"{queue_links.address(who, 'queue')}?{queue_links.outcome_query(back, outcome)}")
 
 
-async def undo_act(request: Request, who: Desk) -> Response:
+async def undo_act(request: Request, who: DeskVisit) -> Response:
     """Undo an act of the log; lead back to where the button was."""
     form = await http.form_of(request)
     place = form.get("from", "queue")
     where = place if place == "log" or place.startswith(("signatures/", "campaigns/")) else "queue"
     where = where if where.replace("/", "").isalnum() else "queue"
     try:
-        async with http.site_of(request).database.transaction() as conn:
-            log = text_cleaning.id_of(form.get("log", ""))
+        async with http.services_of(request).database.transaction() as conn:
+            log = id_of(form.get("log", ""), LogId)
             if log is None:
                 raise NotFound("there is no such act")
-            outcome = await undoing.undo(conn, queue_links.by(who), http.site_of(request).wrapper, log)
+            outcome = await undoing.undo(conn, queue_links.actor_of(who), http.services_of(request).wrapper, log)
         if not outcome.changed:
             raise Refused(NOTHING_TO_UNDO)
     except Refused as refused:
-        return await _page(request, who, dict(parse_qsl(queue_links.back_of(form))), refused=refused)
-    return http.see_other(f"{queue_links.address(who, where)}?{queue_links.told(queue_links.back_of(form), outcome)}")
+        return await _page(request, who, dict(parse_qsl(queue_links.return_query(form))), refused=refused)
+    return http.redirect(
+        f"{queue_links.address(who, where)}?{queue_links.outcome_query(queue_links.return_query(form), outcome)}"
+    )
 
 
 async def _page(
     request: Request,
-    who: Desk,
+    who: DeskVisit,
     given: Mapping[str, str],
     *,
     form: Mapping[str, str] | None = None,
     refused: Refused | None = None,
 ) -> Response:
-    site, letter = http.site_of(request), who.this.id
+    services, letter = http.services_of(request), who.this.id
     wanted = filters.filter_of(given)
     after = Cursor.decode(given["after"]) if given.get("after") else None
-    async with site.database.connection() as conn:
-        keys = await keys_for(conn, letter, site.wrapper)
+    async with services.database.connection() as conn:
+        keys = await keys_for(conn, letter, services.wrapper)
         found = await queue.read(conn, letter, keys, wanted, after)
         waiting, flagged = await queue_queries.waiting(conn, letter)
         context = {
@@ -82,14 +85,14 @@ async def _page(
             "partners": await queue_queries.partners(conn, letter),
             "reports": await queue_queries.reports_of(conn, letter, [line.id for line in found.lines]),
             "last": await log_queries.last_of(conn, letter, who.organizer.id),
-            **await queue_links.news(conn, letter, given),
+            **await queue_links.act_notice(conn, letter, given),
         }
     back = wanted.as_fields() | ({"after": given["after"]} if after else {})
     ticked = form or {}
     if one := ticked.get("one", "").split(":")[1:2]:  # who was to be removed by a button of their own is ticked now
         ticked = {one[0]: ""}
     picked = {name for name in ticked if name.startswith(filters.PICK)}
-    return page.page(
+    return page.desk_page(
         request,
         who,
         "desk/moderation/queue.html",
@@ -103,7 +106,7 @@ async def _page(
         problem=http.language_of(request).gettext(refused.message) if refused else None,
         problem_at=refused.field if refused else None,
         words=labels.WORDS,
-        most_counted=queue_queries.MOST_COUNTED,
-        langs=tuple(site.renderer.languages),
+        most_counted=queue_queries.MAX_COUNTED,
+        langs=tuple(services.renderer.languages),
         **context,
     )

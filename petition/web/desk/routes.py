@@ -32,107 +32,107 @@ from petition.web.desk import new_letter as new
 from petition.web.desk import paper_tallies as tally
 from petition.web.desk import second_factor as factor
 from petition.web.desk import signing_in as entering
-from petition.web.desk.guard import OpenView, View, guarded
-from petition.web.desk.visit import ROOT, Need
+from petition.web.desk.guard import OpenView, View, require
+from petition.web.desk.visit import ROOT, Access
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class DeskRoute:
     """One method of one address. A path with ``{slug}`` is about that letter."""
 
     method: str
     path: str
     view: View | OpenView  # an ``OpenView`` where ``need`` is STRANGER
-    need: Need
+    need: Access
 
 
-DESK: list[At] = [
-    At("GET", "/organizer/", entering.home, Need.ORGANIZER),
-    At("GET", "/organizer/enter", entering.ask, Need.STRANGER),
-    At("POST", "/organizer/enter", entering.send, Need.STRANGER),
-    At("GET", "/organizer/enter/{token}", entering.show_link, Need.STRANGER),
-    At("POST", "/organizer/enter/{token}", entering.enter, Need.STRANGER),
-    At("POST", "/organizer/leave", entering.leave, Need.ENTERED),
-    At("POST", "/organizer/language", entering.language, Need.ENTERED),
-    At("GET", "/organizer/second", factor.show, Need.ENTERED),
-    At("POST", "/organizer/second", factor.prove, Need.ENTERED),
-    At("POST", "/organizer/second/challenge", factor.challenge, Need.ENTERED),
-    At("POST", "/organizer/second/passkey", factor.prove_by_passkey, Need.ENTERED),
-    At("POST", "/organizer/second/passkey/new", factor.add_passkey, Need.ENTERED),
-    At("GET", "/organizer/second/totp", factor.show_totp, Need.ENTERED),
-    At("POST", "/organizer/second/totp", factor.finish_totp, Need.ENTERED),
-    At("POST", "/organizer/second/totp/begin", factor.begin_totp, Need.ENTERED),
-    At("GET", "/organizer/security", security.show, Need.ORGANIZER),
-    At("POST", "/organizer/security/name", security.name, Need.ORGANIZER),
-    At("POST", "/organizer/security/remove", security.remove, Need.ORGANIZER),
-    At("POST", "/organizer/security/codes", security.codes, Need.ORGANIZER),
-    At("POST", "/organizer/security/end", security.end, Need.ORGANIZER),
-    At("GET", "/organizer/installation", installation.show, Need.ADMIN),
-    At("POST", "/organizer/installation/invite", installation.invite, Need.ADMIN),
-    At("POST", "/organizer/installation/cancel", installation.cancel, Need.ADMIN),
-    At("POST", "/organizer/installation/admin", installation.admin, Need.ADMIN),
-    At("POST", "/organizer/installation/remove", installation.remove, Need.ADMIN),
-    At("POST", "/organizer/installation/own", installation.take_over, Need.ADMIN),
-    At("GET", "/organizer/installation/switches", switches.show, Need.ADMIN),
-    At("POST", "/organizer/installation/switches", switches.change, Need.ADMIN),
-    At("GET", "/organizer/letters/new", new.show, Need.ORGANIZER),
-    At("POST", "/organizer/letters/new", new.make, Need.ORGANIZER),
-    At("GET", "/organizer/letters/slug", new.slug, Need.ORGANIZER),
-    At("GET", "/organizer/{slug}/", entering.overview, Need.VIEWER),
-    At("GET", "/organizer/{slug}/text", text.show, Need.EDITOR),
-    At("POST", "/organizer/{slug}/text", text.save, Need.EDITOR),
-    At("GET", "/organizer/{slug}/picture/{picture}", text.picture, Need.EDITOR),
-    At("GET", "/organizer/{slug}/preview", preview.show, Need.EDITOR),
-    At("POST", "/organizer/{slug}/preview/link", preview.link, Need.EDITOR),
-    At("GET", "/organizer/{slug}/publish", publishing.show, Need.EDITOR),
-    At("POST", "/organizer/{slug}/publish", publishing.publish, Need.EDITOR),
-    At("GET", "/organizer/{slug}/partners", partners.show, Need.EDITOR),
-    At("POST", "/organizer/{slug}/partners", partners.act, Need.EDITOR),
-    At("GET", "/organizer/{slug}/members", members.show, Need.OWNER),
-    At("POST", "/organizer/{slug}/members", members.change, Need.OWNER),
-    At("POST", "/organizer/{slug}/members/invite", members.invite, Need.OWNER),
-    At("POST", "/organizer/{slug}/members/cancel", members.cancel, Need.OWNER),
-    At("POST", "/organizer/{slug}/members/restore", members.restore, Need.OWNER),
-    At("GET", "/organizer/{slug}/state", state.show, Need.EDITOR),
-    At("POST", "/organizer/{slug}/state", state.change, Need.EDITOR),
-    At("POST", "/organizer/{slug}/state/gone", state.take_down, Need.OWNER),
-    At("GET", "/organizer/{slug}/switches", switches.show, Need.EDITOR),
-    At("POST", "/organizer/{slug}/switches", switches.change, Need.EDITOR),
-    At("GET", "/organizer/{slug}/updates", updates.show_all, Need.EDITOR),
-    At("POST", "/organizer/{slug}/updates", updates.add, Need.EDITOR),
-    At("GET", "/organizer/{slug}/updates/{update}", updates.show, Need.EDITOR),
-    At("POST", "/organizer/{slug}/updates/{update}", updates.change, Need.EDITOR),
-    At("GET", "/organizer/{slug}/queue", queue.show, Need.MODERATOR),
-    At("POST", "/organizer/{slug}/queue", queue.decide, Need.MODERATOR),
-    At("POST", "/organizer/{slug}/undo", queue.undo_act, Need.MODERATOR),
-    At("GET", "/organizer/{slug}/signatures/{signature}", signature.show, Need.MODERATOR),
-    At("POST", "/organizer/{slug}/signatures/{signature}", signature.act, Need.MODERATOR),
-    At("GET", "/organizer/{slug}/campaigns", campaigns.show_all, Need.MODERATOR),
-    At("POST", "/organizer/{slug}/campaigns", campaigns.make, Need.MODERATOR),
-    At("GET", "/organizer/{slug}/campaigns/{campaign}", campaigns.show, Need.MODERATOR),
-    At("POST", "/organizer/{slug}/campaigns/{campaign}", campaigns.move, Need.MODERATOR),
-    At("GET", "/organizer/{slug}/log", log.show, Need.MODERATOR),
-    At("GET", "/organizer/{slug}/log.csv", log.export, Need.MODERATOR),
-    At("GET", "/organizer/{slug}/statistics", statistics.show, Need.VIEWER),
-    At("GET", "/organizer/{slug}/statistics/{what}.csv", statistics.export, Need.VIEWER),
-    At("GET", "/organizer/{slug}/import", imports.show_all, Need.EDITOR),
-    At("POST", "/organizer/{slug}/import", imports.upload, Need.EDITOR),
-    At("GET", "/organizer/{slug}/import/{number}", imports.show, Need.EDITOR),
-    At("POST", "/organizer/{slug}/import/{number}", imports.move, Need.EDITOR),
-    At("GET", "/organizer/{slug}/import/{number}/problems.csv", imports.problems, Need.EDITOR),
-    At("GET", "/organizer/{slug}/export", export.show, Need.MODERATOR),
-    At("POST", "/organizer/{slug}/export", export.take, Need.MODERATOR),
-    At("GET", "/organizer/{slug}/addresses", addresses.show, Need.OWNER),
-    At("POST", "/organizer/{slug}/addresses", addresses.act, Need.OWNER),
-    At("POST", "/organizer/{slug}/addresses/{job}", addresses.take, Need.OWNER),
-    At("POST", "/organizer/{slug}/tally", tally.act, Need.EDITOR),
+DESK: list[DeskRoute] = [
+    DeskRoute("GET", "/organizer/", entering.home, Access.ORGANIZER),
+    DeskRoute("GET", "/organizer/enter", entering.ask, Access.STRANGER),
+    DeskRoute("POST", "/organizer/enter", entering.send, Access.STRANGER),
+    DeskRoute("GET", "/organizer/enter/{token}", entering.show_link, Access.STRANGER),
+    DeskRoute("POST", "/organizer/enter/{token}", entering.enter, Access.STRANGER),
+    DeskRoute("POST", "/organizer/leave", entering.leave, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/language", entering.language, Access.SIGNED_IN),
+    DeskRoute("GET", "/organizer/second", factor.show, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second", factor.prove, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second/challenge", factor.challenge, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second/passkey", factor.prove_by_passkey, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second/passkey/new", factor.add_passkey, Access.SIGNED_IN),
+    DeskRoute("GET", "/organizer/second/totp", factor.show_totp, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second/totp", factor.finish_totp, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second/totp/begin", factor.begin_totp, Access.SIGNED_IN),
+    DeskRoute("GET", "/organizer/security", security.show, Access.ORGANIZER),
+    DeskRoute("POST", "/organizer/security/name", security.name, Access.ORGANIZER),
+    DeskRoute("POST", "/organizer/security/remove", security.remove, Access.ORGANIZER),
+    DeskRoute("POST", "/organizer/security/codes", security.codes, Access.ORGANIZER),
+    DeskRoute("POST", "/organizer/security/end", security.end, Access.ORGANIZER),
+    DeskRoute("GET", "/organizer/installation", installation.show, Access.ADMIN),
+    DeskRoute("POST", "/organizer/installation/invite", installation.invite, Access.ADMIN),
+    DeskRoute("POST", "/organizer/installation/cancel", installation.cancel, Access.ADMIN),
+    DeskRoute("POST", "/organizer/installation/admin", installation.admin, Access.ADMIN),
+    DeskRoute("POST", "/organizer/installation/remove", installation.remove, Access.ADMIN),
+    DeskRoute("POST", "/organizer/installation/own", installation.take_over, Access.ADMIN),
+    DeskRoute("GET", "/organizer/installation/switches", switches.show, Access.ADMIN),
+    DeskRoute("POST", "/organizer/installation/switches", switches.change, Access.ADMIN),
+    DeskRoute("GET", "/organizer/letters/new", new.show, Access.ORGANIZER),
+    DeskRoute("POST", "/organizer/letters/new", new.make, Access.ORGANIZER),
+    DeskRoute("GET", "/organizer/letters/slug", new.slug, Access.ORGANIZER),
+    DeskRoute("GET", "/organizer/{slug}/", entering.overview, Access.VIEWER),
+    DeskRoute("GET", "/organizer/{slug}/text", text.show, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/text", text.save, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/picture/{picture}", text.picture, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/preview", preview.show, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/preview/link", preview.link, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/publish", publishing.show, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/publish", publishing.publish, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/partners", partners.show, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/partners", partners.act, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/members", members.show, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/members", members.change, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/members/invite", members.invite, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/members/cancel", members.cancel, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/members/restore", members.restore, Access.OWNER),
+    DeskRoute("GET", "/organizer/{slug}/state", state.show, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/state", state.change, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/state/gone", state.take_down, Access.OWNER),
+    DeskRoute("GET", "/organizer/{slug}/switches", switches.show, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/switches", switches.change, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/updates", updates.show_all, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/updates", updates.add, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/updates/{update}", updates.show, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/updates/{update}", updates.change, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/queue", queue.show, Access.MODERATOR),
+    DeskRoute("POST", "/organizer/{slug}/queue", queue.decide, Access.MODERATOR),
+    DeskRoute("POST", "/organizer/{slug}/undo", queue.undo_act, Access.MODERATOR),
+    DeskRoute("GET", "/organizer/{slug}/signatures/{signature}", signature.show, Access.MODERATOR),
+    DeskRoute("POST", "/organizer/{slug}/signatures/{signature}", signature.act, Access.MODERATOR),
+    DeskRoute("GET", "/organizer/{slug}/campaigns", campaigns.show_all, Access.MODERATOR),
+    DeskRoute("POST", "/organizer/{slug}/campaigns", campaigns.make, Access.MODERATOR),
+    DeskRoute("GET", "/organizer/{slug}/campaigns/{campaign}", campaigns.show, Access.MODERATOR),
+    DeskRoute("POST", "/organizer/{slug}/campaigns/{campaign}", campaigns.move, Access.MODERATOR),
+    DeskRoute("GET", "/organizer/{slug}/log", log.show, Access.MODERATOR),
+    DeskRoute("GET", "/organizer/{slug}/log.csv", log.export, Access.MODERATOR),
+    DeskRoute("GET", "/organizer/{slug}/statistics", statistics.show, Access.VIEWER),
+    DeskRoute("GET", "/organizer/{slug}/statistics/{what}.csv", statistics.export, Access.VIEWER),
+    DeskRoute("GET", "/organizer/{slug}/import", imports.show_all, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/import", imports.upload, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/import/{number}", imports.show, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/import/{number}", imports.move, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/import/{number}/problems.csv", imports.problems, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/export", export.show, Access.MODERATOR),
+    DeskRoute("POST", "/organizer/{slug}/export", export.take, Access.MODERATOR),
+    DeskRoute("GET", "/organizer/{slug}/addresses", addresses.show, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/addresses", addresses.act, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/addresses/{job}", addresses.take, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/tally", tally.act, Access.EDITOR),
 ]
 
 
-def routes(table: Sequence[At] = DESK) -> list[BaseRoute]:
+def routes(table: Sequence[DeskRoute] = DESK) -> list[BaseRoute]:
     """Return the framework's routes of ``table``, each view behind the door, as one entry for the application."""
     inner = [
-        Route(at.path.removeprefix(ROOT.rstrip("/")), guarded(at.view, at.need), methods=[at.method]) for at in table
+        Route(at.path.removeprefix(ROOT.rstrip("/")), require(at.view, at.need), methods=[at.method]) for at in table
     ]
     return [
         Route(ROOT.rstrip("/"), _to_desk),
@@ -141,4 +141,4 @@ def routes(table: Sequence[At] = DESK) -> list[BaseRoute]:
 
 
 async def _to_desk(_request: Request) -> Response:
-    return http.see_other(ROOT)
+    return http.redirect(ROOT)

@@ -10,64 +10,62 @@ from petition.core import quotas
 from petition.core.database import Connection
 from petition.core.errors import Refused
 from petition.core.i18n import N_
-from petition.core.quotas import Days
 from petition.organizers import factor_queries, second_factor, sessions
-from petition.organizers.desk_key import DeskKey
-from petition.organizers.passkeys import NOT_TAKEN, Passkeys
+from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
 from petition.web.desk import page, session_cookie
 from petition.web.desk.forms import SECOND, SECURITY, may_change
-from petition.web.desk.visit import ROOT, Desk
+from petition.web.desk.visit import ROOT, DeskVisit
 
 HOUR = 3600
 
 TOO_MANY_CODES = N_("Too many codes have been tried in the last hour. Try again later.")
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Ask for the second factor, or offer to set one up."""
     if who.session.proved_at and who.session.has_factor and "again" not in request.query_params:
-        return http.see_other(SECURITY)
+        return http.redirect(SECURITY)
     return await _page(request, who)
 
 
-async def prove(request: Request, who: Desk) -> Response:
+async def prove(request: Request, who: DeskVisit) -> Response:
     """Take a code from the app, or a recovery code."""
     form = await http.form_of(request)
-    site = http.site_of(request)
+    services = http.services_of(request)
     if not await _may_try(request, who):
         response = await _page(request, who, TOO_MANY_CODES, 429)
         response.headers["retry-after"] = str(HOUR)
         return response
     try:
-        async with site.database.transaction() as conn:
-            await second_factor.prove(conn, site.wrapper, site.get(DeskKey), who.organizer.id, form.get("code", ""))
+        async with services.database.transaction() as conn:
+            await second_factor.prove(conn, services.wrapper, services.desk_key, who.organizer.id, form.get("code", ""))
             cookie = await sessions.renew(conn, who.organizer.id, who.session.id)
     except Refused as refused:
         return await _page(request, who, refused.message, 422)
-    return _with_cookie(request, http.see_other(ROOT), cookie)
+    return _with_cookie(request, http.redirect(ROOT), cookie)
 
 
-async def prove_by_passkey(request: Request, who: Desk) -> Response:
+async def prove_by_passkey(request: Request, who: DeskVisit) -> Response:
     """Take a passkey's answer to the session's challenge."""
     form = await http.form_of(request)
-    site = http.site_of(request)
+    services = http.services_of(request)
     challenge = await _challenge(request, who)
     try:
-        async with site.database.transaction() as conn:
-            await site.get(Passkeys).prove(conn, who.organizer.id, challenge, form.get("credential", ""))
+        async with services.database.transaction() as conn:
+            await services.passkeys.prove(conn, who.organizer.id, challenge, form.get("credential", ""))
             cookie = await sessions.renew(conn, who.organizer.id, who.session.id)
     except Refused as refused:
         return await _page(request, who, refused.message, 422)
-    return _with_cookie(request, http.see_other(ROOT), cookie)
+    return _with_cookie(request, http.redirect(ROOT), cookie)
 
 
-async def challenge(request: Request, who: Desk) -> Response:
+async def challenge(request: Request, who: DeskVisit) -> Response:
     """Give the script what the browser needs to make or to show a passkey."""
     form = await http.form_of(request)
-    site = http.site_of(request)
-    passkeys = site.get(Passkeys)
-    async with site.database.transaction() as conn:
+    services = http.services_of(request)
+    passkeys = services.passkeys
+    async with services.database.transaction() as conn:
         if form.get("for") == "new":
             _check_may_change(who)
             title = http.language_of(request).gettext("Open letters")
@@ -77,62 +75,62 @@ async def challenge(request: Request, who: Desk) -> Response:
     return Response(options, headers={"cache-control": "no-store"}, media_type="application/json")
 
 
-async def begin_totp(request: Request, who: Desk) -> Response:
+async def begin_totp(request: Request, who: DeskVisit) -> Response:
     """Make a secret for the app."""
     if not may_change(who):
-        return http.see_other(f"{SECOND}?again=1")
-    site = http.site_of(request)
-    async with site.database.transaction() as conn:
-        await second_factor.begin_totp(conn, site.wrapper, who.session.id)
-    return http.see_other(f"{SECOND}/totp")
+        return http.redirect(f"{SECOND}?again=1")
+    services = http.services_of(request)
+    async with services.database.transaction() as conn:
+        await second_factor.begin_totp(conn, services.wrapper, who.session.id)
+    return http.redirect(f"{SECOND}/totp")
 
 
-async def show_totp(request: Request, who: Desk) -> Response:
+async def show_totp(request: Request, who: DeskVisit) -> Response:
     """Show the secret that is being set up, and ask for the first code."""
     return await _totp_page(request, who)
 
 
-async def finish_totp(request: Request, who: Desk) -> Response:
+async def finish_totp(request: Request, who: DeskVisit) -> Response:
     """Take the first code: the app's codes are a second factor from now on."""
     if not may_change(who):
-        return http.see_other(f"{SECOND}?again=1")
+        return http.redirect(f"{SECOND}?again=1")
     form = await http.form_of(request)
-    site = http.site_of(request)
+    services = http.services_of(request)
     if not await _may_try(request, who):
         return await _totp_page(request, who, TOO_MANY_CODES, 429)
     try:
-        async with site.database.transaction() as conn:
+        async with services.database.transaction() as conn:
             given = who.organizer.id, who.session.id, form.get("code", "")
-            await second_factor.finish_totp(conn, site.wrapper, *given)
+            await second_factor.finish_totp(conn, services.wrapper, *given)
             codes, cookie = await _settled(request, conn, who)
     except Refused as refused:
         return await _totp_page(request, who, refused.message, 422)
     return _with_cookie(request, _added(request, who, codes), cookie)
 
 
-async def add_passkey(request: Request, who: Desk) -> Response:
+async def add_passkey(request: Request, who: DeskVisit) -> Response:
     """Keep the passkey that the browser has made: it is a second factor from now on."""
     _check_may_change(who)
     form = await http.form_of(request)
-    site = http.site_of(request)
+    services = http.services_of(request)
     challenge = await _challenge(request, who)
     browser = sessions.browser_of(request.headers.get("user-agent", ""))
     try:
-        async with site.database.transaction() as conn:
+        async with services.database.transaction() as conn:
             answer = form.get("credential", "")
-            await site.get(Passkeys).add(conn, who.organizer.id, challenge, answer, browser)
+            await services.passkeys.add(conn, who.organizer.id, challenge, answer, browser)
             codes, cookie = await _settled(request, conn, who)
     except Refused as refused:
         return await _page(request, who, refused.message, 422)
     return _with_cookie(request, _added(request, who, codes), cookie)
 
 
-def _check_may_change(who: Desk) -> None:
+def _check_may_change(who: DeskVisit) -> None:
     if not may_change(who):
         raise HTTPException(401)
 
 
-async def _settled(request: Request, conn: Connection, who: Desk) -> tuple[list[str], str]:
+async def _settled(request: Request, conn: Connection, who: DeskVisit) -> tuple[list[str], str]:
     """After a factor was added: return the first recovery codes and the session's new cookie.
 
     With the first factor every other session ends: whoever began one has not shown any. Raises a 401, so that the
@@ -143,37 +141,37 @@ async def _settled(request: Request, conn: Connection, who: Desk) -> tuple[list[
     cookie = await sessions.renew(conn, who.organizer.id, who.session.id)
     if cookie is None:
         raise HTTPException(401)
-    return await second_factor.first_codes(conn, http.site_of(request).get(DeskKey), who.organizer.id), cookie
+    return await second_factor.first_codes(conn, http.services_of(request).desk_key, who.organizer.id), cookie
 
 
-def _added(request: Request, who: Desk, codes: list[str]) -> Response:
-    return page.page(request, who, "desk/codes.html", codes=codes) if codes else http.see_other(SECURITY)
+def _added(request: Request, who: DeskVisit, codes: list[str]) -> Response:
+    return page.desk_page(request, who, "desk/codes.html", codes=codes) if codes else http.redirect(SECURITY)
 
 
-async def _may_try(request: Request, who: Desk) -> bool:
+async def _may_try(request: Request, who: DeskVisit) -> bool:
     """Count a try, committed before anything is compared; tell whether there have not been too many."""
-    site = http.site_of(request)
-    use = (await site.get(Days).today()).hourly("proof", str(who.organizer.id))
-    async with site.database.transaction() as conn:
-        now = await quotas.use(conn, {use: 1})
-    return now[use.key] <= site.settings.limits.proof
+    services = http.services_of(request)
+    use = (await services.day_keys.today()).hourly("proof", str(who.organizer.id))
+    async with services.database.transaction() as conn:
+        now = await quotas.spend(conn, {use: 1})
+    return now[use.key] <= services.settings.limits.proof
 
 
-async def _challenge(request: Request, who: Desk) -> bytes | None:
+async def _challenge(request: Request, who: DeskVisit) -> bytes | None:
     """Use the session's challenge up, committed before the answer to it is looked at."""
-    async with http.site_of(request).database.transaction() as conn:
+    async with http.services_of(request).database.transaction() as conn:
         return await factor_queries.take_challenge(conn, who.session.id)
 
 
 def _with_cookie(request: Request, response: Response, cookie: str | None) -> Response:
     if cookie is None:  # ended meanwhile, in another browser
         raise HTTPException(401)
-    session_cookie.set_cookie(response, http.site_of(request).settings, cookie)
+    session_cookie.set_cookie(response, http.services_of(request).settings, cookie)
     return response
 
 
-async def _page(request: Request, who: Desk, problem: str = "", status: int = 200) -> Response:
-    async with http.site_of(request).database.connection() as conn:
+async def _page(request: Request, who: DeskVisit, problem: str = "", status: int = 200) -> Response:
+    async with http.services_of(request).database.connection() as conn:
         passkeys = await factor_queries.passkeys(conn, who.organizer.id)
         codes = await factor_queries.codes(conn, who.organizer.id)
         totp = await factor_queries.totp(conn, who.organizer.id)
@@ -186,16 +184,16 @@ async def _page(request: Request, who: Desk, problem: str = "", status: int = 20
         "about_code": problem != NOT_TAKEN,
     }
     name = "desk/prove.html" if who.session.has_factor else "desk/second.html"
-    return page.page(request, who, name, status, **context)
+    return page.desk_page(request, who, name, status, **context)
 
 
-async def _totp_page(request: Request, who: Desk, problem: str = "", status: int = 200) -> Response:
-    site = http.site_of(request)
-    async with site.database.connection() as conn:
-        secret = await second_factor.secret_begun(conn, site.wrapper, who.session.id)
+async def _totp_page(request: Request, who: DeskVisit, problem: str = "", status: int = 200) -> Response:
+    services = http.services_of(request)
+    async with services.database.connection() as conn:
+        secret = await second_factor.secret_begun(conn, services.wrapper, who.session.id)
     if secret is None:
-        return http.see_other(SECURITY if who.session.has_factor else SECOND)
-    host = site.settings.base_url.split("//")[1]
+        return http.redirect(SECURITY if who.session.has_factor else SECOND)
+    host = services.settings.base_url.split("//")[1]
     language = http.language_of(request)
     code = segno.make(second_factor.address_for_app(secret, who.organizer.called, host), error="m", micro=False)
     drawn = code.svg_inline(
@@ -203,7 +201,7 @@ async def _totp_page(request: Request, who: Desk, problem: str = "", status: int
     )
     spaced = " ".join(secret[i : i + 4] for i in range(0, len(secret), 4))
     told = language.gettext(problem)
-    return page.page(
+    return page.desk_page(
         request,
         who,
         "desk/totp.html",

@@ -17,7 +17,7 @@ def set_cookie(response: Response, settings: Settings, token: str) -> None:
     response.set_cookie(
         cookie_name(settings),
         token,
-        max_age=sessions.LONGEST,
+        max_age=sessions.MAX_AGE,
         path="/" if settings.secure else ROOT,
         secure=settings.secure,
         httponly=True,

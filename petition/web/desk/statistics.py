@@ -12,13 +12,13 @@ from petition.core.database import Connection
 from petition.core.i18n import Language
 from petition.formats.csv_rows import written
 from petition.statistics import charts, reading
-from petition.statistics.model import DAY, HOUR, LEAST, Figures, Period, Share
+from petition.statistics.model import DAY, HOUR, MIN_NAMED, Figures, Period, Share
 from petition.web import http
 from petition.web.desk import page
-from petition.web.desk.visit import Desk
+from petition.web.desk.visit import DeskVisit
 
 LINE_BY_HOUR = 3  # days; a younger letter's growth is drawn by hours
-LONGEST_TABLE = 366  # rows; the file has all
+MAX_TABLE = 366  # rows; the file has all
 
 COLUMNS = (
     *("start", "forms_sent", "confirmed", "people_signed_here", "people_gone", "people_imported"),
@@ -35,34 +35,34 @@ class Chart:
     last: datetime
     most: Period  # with the highest value
     value: int  # that one, or of a line the one at its end
-    pictures: Sequence[charts.Picture]
+    pictures: Sequence[charts.ChartDrawing]
 
 
-async def show(request: Request, who: Desk) -> Response:
+async def show(request: Request, who: DeskVisit) -> Response:
     """Show a letter's figures."""
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         figures = await _figures(conn, who)
     tongue = http.language_of(request)
     drawn = _charts(figures, tongue) if figures.days else {}
-    tables = {"day": figures.days[::-1][:LONGEST_TABLE], "hour": figures.hours[::-1]}
-    return page.page(
-        request, who, "desk/statistics/show.html", figures=figures, charts=drawn, tables=tables, least=LEAST
+    tables = {"day": figures.days[::-1][:MAX_TABLE], "hour": figures.hours[::-1]}
+    return page.desk_page(
+        request, who, "desk/statistics/show.html", figures=figures, charts=drawn, tables=tables, least=MIN_NAMED
     )
 
 
-async def export(request: Request, who: Desk) -> Response:
+async def export(request: Request, who: DeskVisit) -> Response:
     """Hand out the figures of every hour or day in which anything happened, or the breakdowns, as CSV."""
     make = FILES.get(request.path_params["what"])
     if make is None:
         raise HTTPException(404)
-    async with http.site_of(request).database.connection() as conn:
+    async with http.services_of(request).database.connection() as conn:
         lines = await make(conn, who)
     name = f"{who.this.slug}-{request.path_params['what']}.csv"
     headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}"'}
     return Response("".join(map(written, lines)), headers=headers, media_type="text/csv; charset=utf-8")
 
 
-async def _figures(conn: Connection, who: Desk) -> Figures:
+async def _figures(conn: Connection, who: DeskVisit) -> Figures:
     """A closed letter's charts end with the last hour in which anything happened."""
     return await reading.read(conn, who.this.id, datetime.now(UTC) if who.this.state == "open" else None)
 
@@ -90,11 +90,11 @@ def _chart(name: str, periods: Sequence[Period], values: Sequence[int], step: ti
     )
 
 
-async def _hours(conn: Connection, who: Desk) -> Iterator[Sequence[str]]:
+async def _hours(conn: Connection, who: DeskVisit) -> Iterator[Sequence[str]]:
     return _lines(await reading.periods(conn, who.this.id, "hour"))
 
 
-async def _days(conn: Connection, who: Desk) -> Iterator[Sequence[str]]:
+async def _days(conn: Connection, who: DeskVisit) -> Iterator[Sequence[str]]:
     return _lines(await reading.periods(conn, who.this.id, "day"))
 
 
@@ -106,7 +106,7 @@ def _lines(periods: Sequence[Period]) -> Iterator[Sequence[str]]:
         yield (start, *map(str, (*numbers, each.organizations, each.total)))
 
 
-async def _breakdowns(conn: Connection, who: Desk) -> Iterator[Sequence[str]]:
+async def _breakdowns(conn: Connection, who: DeskVisit) -> Iterator[Sequence[str]]:
     figures = await _figures(conn, who)
     shares = (("language", figures.langs), ("country", figures.countries), ("source", figures.sources))
     return _shares(shares)

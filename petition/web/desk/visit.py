@@ -9,11 +9,11 @@ from petition.organizers.model import DeskLetter, Organizer, Role, Session
 ROOT = "/organizer/"
 
 
-class Need(StrEnum):
+class Access(StrEnum):
     """What a route asks of whoever comes. The last but one are roles in the letter of the address."""
 
     STRANGER = "stranger"  # nothing
-    ENTERED = "entered"  # a session; only pages that set a second factor up, or ask for it
+    SIGNED_IN = "entered"  # a session; only pages that set a second factor up, or ask for it
     ORGANIZER = "organizer"  # a session whose second factor has been shown, as for all that follow
     VIEWER = "viewer"
     MODERATOR = "moderator"
@@ -28,7 +28,7 @@ class Need(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class DeskVisit:
     """Who stands at the desk, and before which letter."""
 
     organizer: Organizer
@@ -44,12 +44,12 @@ class Desk:
             raise LookupError("this address has no letter")
         return self.letter
 
-    def looking_at(self, switched: Iterable[str]) -> "Desk":
+    def looking_at(self, switched: Iterable[str]) -> "DeskVisit":
         """Return the same before the letter with these switches on, which may have been changed in this request."""
         letter = None if self.letter is None else replace(self.letter, switched=tuple(switched))
         return replace(self, letter=letter)
 
-    def where_now(self, state: str, *, has_digest_key: bool) -> "Desk":
+    def where_now(self, state: str, *, has_digest_key: bool) -> "DeskVisit":
         """Return the same before a letter that has moved in this request."""
         return replace(self, letter=replace(self.this, state=state, has_digest_key=has_digest_key))
 

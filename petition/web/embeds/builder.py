@@ -6,12 +6,11 @@ from starlette.routing import BaseRoute, Route
 
 from petition.core.i18n import N_
 from petition.core.templates import hash_of, sheet
-from petition.letters.published import Board, Live
-from petition.web import http
-from petition.web.embeds.options import THEMES, VARIANTS, Frame
+from petition.letters.published import PublishedLetter
+from petition.web import headers, http
+from petition.web.embeds.options import THEMES, VARIANTS, FrameOptions
 from petition.web.embeds.snippets import HEIGHTS, SANDBOX, WIDTH, Snippets
-from petition.web.page_cache import Kept, Pages, keep
-from petition.web.throttle import Throttle
+from petition.web.page_cache import CachedResponse, build_response
 
 THEME_NAMES = {"auto": N_("same as the reader’s device"), "light": N_("light"), "dark": N_("dark")}
 VARIANT_NAMES = {
@@ -25,45 +24,45 @@ VARIANT_NAMES = {
 async def show(request: Request) -> Response:
     """Show every step as it was asked for."""
     lang, slug = http.check_lang(request), request.path_params["slug"]
-    site = http.site_of(request)
-    live = await site.get(Board).get(slug)
-    frame = Frame.read(request.query_params, site.renderer.languages, live.letter.partners, lang)
+    services = http.services_of(request)
+    live = await services.letters.get(slug)
+    frame = FrameOptions.read(request.query_params, services.renderer.languages, live.letter.partners, lang)
 
-    async def make() -> Kept:
-        return _make(request, await site.get(Board).get(slug), frame)
+    async def make() -> CachedResponse:
+        return _make(request, await services.letters.get(slug), frame)
 
     if frame.query(lang) or _wrong(request, frame):
-        site.get(Throttle).making(http.network_of(request))
-        return http.KeptResponse(request, await make())
-    return http.KeptResponse(request, await site.get(Pages).answer(f"/{lang}/{slug}/embed", slug, make))
+        services.throttle.allow_render(http.network_of(request))
+        return http.CachedPageResponse(request, await make())
+    return http.CachedPageResponse(request, await services.pages.get(f"/{lang}/{slug}/embed", slug, make))
 
 
-def _make(request: Request, live: Live, frame: Frame) -> Kept:
-    site, lang = http.site_of(request), http.lang_of(request)
-    languages = site.renderer.languages
-    css = site.renderer.css + "\n" + sheet("builder.css")
-    body = site.renderer.render(
+def _make(request: Request, live: PublishedLetter, frame: FrameOptions) -> CachedResponse:
+    services, lang = http.services_of(request), http.lang_of(request)
+    languages = services.renderer.languages
+    css = services.renderer.css + "\n" + sheet("builder.css")
+    body = services.renderer.render(
         "embeds/builder.html",
         lang,
-        **http.context(request, canonical=site.settings.base_url + request.url.path),
+        **http.context(request, canonical=services.settings.base_url + request.url.path),
         css=css,
         letter=live.letter,
         shown_lang=live.letter.shown_in(lang),
         frame=frame,
-        snippets=Snippets(site.settings.base_url, next(iter(languages)), live, frame, languages[frame.lang]),
+        snippets=Snippets(services.settings.base_url, next(iter(languages)), live, frame, languages[frame.lang]),
         themes={each: THEME_NAMES[each] for each in THEMES},
         variants={each: VARIANT_NAMES[each] for each in VARIANTS},
         size=(WIDTH, HEIGHTS[frame.show]),
         sandbox=SANDBOX,
         wrong=_wrong(request, frame),
     )
-    policy = http.policy(hash_of(css), {"frame-src": "'self'"})
-    usual = [each for each in http.html_headers(site.settings, "") if each[0] != b"content-security-policy"]
+    policy = headers.policy(hash_of(css), {"frame-src": "'self'"})
+    usual = [each for each in headers.html_headers(services.settings, "") if each[0] != b"content-security-policy"]
     told = [(b"content-security-policy", policy.encode()), (b"content-language", lang.encode())]
-    return keep(body.encode(), http.HTML, [*usual, *told])
+    return build_response(body.encode(), http.HTML, [*usual, *told])
 
 
-def _wrong(request: Request, frame: Frame) -> dict[str, str]:
+def _wrong(request: Request, frame: FrameOptions) -> dict[str, str]:
     """Return what was typed and means nothing, by field."""
     typed = {name: request.query_params.get(name, "")[:60] for name in ("accent", "from")}
     meant = {"accent": frame.accent or "", "from": frame.partner}

@@ -1,5 +1,6 @@
 // <petition-counter>: the count of a letter on any page. docs/embedding.md tells how to use it.
-// It wants nothing of the page but its place: no style sheet, no cookie, no storage; whatever happens, it throws nothing.
+// It wants nothing of the page but its place: no style sheet, no cookie, no storage; whatever happens, it throws
+// nothing.
 (() => {
   "use strict";
   const NAME = "petition-counter";
@@ -7,24 +8,87 @@
   if (!window.customElements || customElements.get(NAME)) return;
 
   const CSS = `
-:host { display: inline-block; max-width: 100%; font: 15px/1.35 system-ui, sans-serif; overflow-wrap: anywhere; --a: light-dark(#1f4b99, #8fb4ff); --o: light-dark(#fff, #000) }
-:host([hidden]) { display: none }
-:host([theme]) { padding: 12px 16px; border-left: 4px solid var(--a); border-radius: 3px; background: light-dark(#fbfaf6, #15171a); color: light-dark(#1c1d20, #e7e5df) }
-:host([theme=light]) { color-scheme: light }
-:host([theme=dark]) { color-scheme: dark }
-:host([theme=auto]) { color-scheme: light dark }
-p { margin: 0 }
-b { font-variant-numeric: tabular-nums; font-size: 2.1em; line-height: 1.1 }
-a { color: inherit }
-progress { appearance: none; display: block; width: 100%; height: 6px; margin: .6em 0; border: 0; border-radius: 3px; background: #8886 }
-progress::-webkit-progress-bar { background: none }
-progress::-webkit-progress-value { background: var(--a); border-radius: 3px }
-progress::-moz-progress-bar { background: var(--a); border-radius: 3px }
-.button { display: inline-block; margin-top: .6em; padding: .6em 1.1em; border-radius: 3px; background: var(--a); color: var(--o); font-weight: 600; text-decoration: none }
+:host {
+  display: inline-block;
+  max-width: 100%;
+  font:
+    15px/1.35 system-ui,
+    sans-serif;
+  overflow-wrap: anywhere;
+  --a: light-dark(#1f4b99, #8fb4ff);
+  --o: light-dark(#fff, #000);
+}
+:host([hidden]) {
+  display: none;
+}
+:host([theme]) {
+  padding: 12px 16px;
+  border-left: 4px solid var(--a);
+  border-radius: 3px;
+  background: light-dark(#fbfaf6, #15171a);
+  color: light-dark(#1c1d20, #e7e5df);
+}
+:host([theme="light"]) {
+  color-scheme: light;
+}
+:host([theme="dark"]) {
+  color-scheme: dark;
+}
+:host([theme="auto"]) {
+  color-scheme: light dark;
+}
+p {
+  margin: 0;
+}
+b {
+  font-variant-numeric: tabular-nums;
+  font-size: 2.1em;
+  line-height: 1.1;
+}
+a {
+  color: inherit;
+}
+progress {
+  appearance: none;
+  display: block;
+  width: 100%;
+  height: 6px;
+  margin: 0.6em 0;
+  border: 0;
+  border-radius: 3px;
+  background: #8886;
+}
+progress::-webkit-progress-bar {
+  background: none;
+}
+progress::-webkit-progress-value {
+  background: var(--a);
+  border-radius: 3px;
+}
+progress::-moz-progress-bar {
+  background: var(--a);
+  border-radius: 3px;
+}
+.button {
+  display: inline-block;
+  margin-top: 0.6em;
+  padding: 0.6em 1.1em;
+  border-radius: 3px;
+  background: var(--a);
+  color: var(--o);
+  font-weight: 600;
+  text-decoration: none;
+}
 `;
 
   // No part of a page may break because a counter does.
-  const safely = act => { try { return act(); } catch { /* the markup that stands there stays */ } };
+  const safely = (act) => {
+    try {
+      return act();
+    } catch {
+      /* the markup that stands there stays */
+    }
+  };
 
   const home = safely(() => {
     const script = document.currentScript ?? document.querySelector('script[src*="embed.js"]');
@@ -33,7 +97,7 @@ progress::-moz-progress-bar { background: var(--a); border-radius: 3px }
 
   const make = (name, text, more = {}) => Object.assign(document.createElement(name), { textContent: text, ...more });
 
-  const isCount = value => Number.isSafeInteger(value) && value >= 0;
+  const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 
   function sheet(text) {
     const made = new CSSStyleSheet(); // allowed where inline styles are not
@@ -43,7 +107,7 @@ progress::-moz-progress-bar { background: var(--a); border-radius: 3px }
 
   // White or black, whichever is easier to read on a colour.
   function ink(colour) {
-    const [red, green, blue] = [1, 3, 5].map(place => (parseInt(colour.slice(place, place + 2), 16) / 255) ** 2.2);
+    const [red, green, blue] = [1, 3, 5].map((place) => (parseInt(colour.slice(place, place + 2), 16) / 255) ** 2.2);
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
   }
 
@@ -94,14 +158,16 @@ progress::-moz-progress-bar { background: var(--a); border-radius: 3px }
 
     // The partner's own copy of the count, or ours; nothing if that is no address.
     get #address() {
-      const src = this.getAttribute("src"), letter = this.getAttribute("letter");
+      const src = this.getAttribute("src"),
+        letter = this.getAttribute("letter");
       if (src) return safely(() => new URL(src, document.baseURI).href);
       return letter && home && `${home}/api/v1/letters/${encodeURIComponent(letter)}/count`;
     }
 
     async #ask() {
       this.#stop();
-      const address = this.#address, asking = (this.#asking = new AbortController());
+      const address = this.#address,
+        asking = (this.#asking = new AbortController());
       if (!address) return;
       // Newer browsers also give up on an answer that does not come.
       const signal = AbortSignal.any?.([asking.signal, AbortSignal.timeout(15000)]) ?? asking.signal;
@@ -134,10 +200,12 @@ progress::-moz-progress-bar { background: var(--a); border-radius: 3px }
 
     #parts(counts) {
       const asked = this.lang || this.closest("[lang]")?.lang || "";
-      const lang = [asked.split("-")[0].toLowerCase(), ...Object.keys(WORDS)].find(code => code in WORDS);
-      const words = WORDS[lang], number = new Intl.NumberFormat(lang);
+      const lang = [asked.split("-")[0].toLowerCase(), ...Object.keys(WORDS)].find((code) => code in WORDS);
+      const words = WORDS[lang],
+        number = new Intl.NumberFormat(lang);
       const word = (of, count) => of[new Intl.PluralRules(lang).select(count)] ?? of.other;
-      const link = this.querySelector("a[href]"), show = this.getAttribute("show");
+      const link = this.querySelector("a[href]"),
+        show = this.getAttribute("show");
       const line = make("p", "", { lang });
       line.append(make("b", number.format(counts.total)), " " + word(words.signatures, counts.total));
       const parts = [line];
@@ -151,9 +219,14 @@ progress::-moz-progress-bar { background: var(--a); border-radius: 3px }
         parts.push(make("p", `${words.goal}: ${number.format(goal)}`, { lang }));
       }
       if (show === "organizations" && isCount(counts.organizations)) {
-        parts.push(make("p", `${number.format(counts.organizations)} ${word(words.organizations, counts.organizations)}`, { lang }));
+        parts.push(
+          make("p", `${number.format(counts.organizations)} ${word(words.organizations, counts.organizations)}`, {
+            lang,
+          }),
+        );
       }
-      if (show === "button" && link) parts.push(make("a", words.sign, { className: "button", href: `${link.href.split("#")[0]}#sign`, lang }));
+      if (show === "button" && link)
+        parts.push(make("a", words.sign, { className: "button", href: `${link.href.split("#")[0]}#sign`, lang }));
       return parts;
     }
   }

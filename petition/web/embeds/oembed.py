@@ -9,15 +9,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from petition.core.i18n import N_
-from petition.letters.published import Board, Live
-from petition.web import http
-from petition.web.embeds.options import FOR_ANYONE, JSON, Frame
+from petition.letters.published import PublishedLetter
+from petition.web import headers, http
+from petition.web.embeds.options import FOR_ANYONE, JSON, FrameOptions
 from petition.web.embeds.snippets import HEIGHTS, NARROWEST, WIDTH, Snippets
-from petition.web.page_cache import keep
-from petition.web.site import Site
-from petition.web.throttle import Throttle
+from petition.web.page_cache import build_response
+from petition.web.services import Services
 
-LONGEST = 2000  # characters of an address
+MAX_URL = 2000  # characters of an address
 PROVIDER = N_("Open letters")
 CACHE_AGE = 3600  # seconds; the count inside the frame moves by itself
 
@@ -32,22 +31,22 @@ async def show(request: Request) -> Response:
         raise HTTPException(501)
     if not asked.get("url"):
         raise HTTPException(400)
-    site = http.site_of(request)
-    site.get(Throttle).making(http.network_of(request))
-    live, lang, partner = await _letter_at(site, asked["url"])
+    services = http.services_of(request)
+    services.throttle.allow_render(http.network_of(request))
+    live, lang, partner = await _letter_at(services, asked["url"])
     width = min(WIDTH, _most(asked.get("maxwidth", "")))
     high = _most(asked.get("maxheight", ""))
     variant = next((each for each in ("button", "count") if HEIGHTS[each] <= high), None)
     if variant is None or width < NARROWEST:
         raise HTTPException(404)
-    languages = site.renderer.languages
-    frame = Frame(lang=lang, show=variant, partner=partner)
-    snippets = Snippets(site.settings.base_url, next(iter(languages)), live, frame, languages[lang])
+    languages = services.renderer.languages
+    frame = FrameOptions(lang=lang, show=variant, partner=partner)
+    snippets = Snippets(services.settings.base_url, next(iter(languages)), live, frame, languages[lang])
     body = {
         "version": "1.0",
         "type": "rich",
         "provider_name": languages[lang].gettext(PROVIDER),
-        "provider_url": f"{site.settings.base_url}/{lang}/",
+        "provider_url": f"{services.settings.base_url}/{lang}/",
         "title": snippets.title,
         "cache_age": CACHE_AGE,
         "html": snippets.iframe(width),
@@ -55,29 +54,31 @@ async def show(request: Request) -> Response:
         "height": HEIGHTS[variant],
     }
     told = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    return http.KeptResponse(request, keep(told, JSON, [*FOR_ANYONE, *http.common_headers(site.settings)]))
+    return http.CachedPageResponse(
+        request, build_response(told, JSON, [*FOR_ANYONE, *headers.common_headers(services.settings)])
+    )
 
 
-async def _letter_at(site: Site, url: str) -> tuple[Live, str, str]:
+async def _letter_at(services: Services, url: str) -> tuple[PublishedLetter, str, str]:
     """Return the letter whose page ``url`` is, the page's language, and the partner it names. Raises a 404."""
     try:
-        parts = urlsplit(url[:LONGEST])
+        parts = urlsplit(url[:MAX_URL])
     except ValueError:
         raise HTTPException(404) from None
     lang, _, slug = parts.path.strip("/").partition("/")
-    if not _is_ours(site, parts) or lang not in site.renderer.languages or "/" in slug:
+    if not _is_ours(services, parts) or lang not in services.renderer.languages or "/" in slug:
         raise HTTPException(404)
-    live = await site.get(Board).get(slug)
+    live = await services.letters.get(slug)
     partner = parse_qs(parts.query).get("from", [""])[-1]
     return live, lang, partner if partner in live.letter.partners else ""
 
 
-def _is_ours(site: Site, parts: SplitResult) -> bool:
+def _is_ours(services: Services, parts: SplitResult) -> bool:
     """Tell whether an address is of a host of ours; people paste it with the other scheme too, or the usual port."""
     usual = {"http": ":80", "https": ":443"}.get(parts.scheme)
     if usual is None:
         return False
-    return parts.netloc.lower().removesuffix(usual) in {urlsplit(each).netloc for each in site.settings.origins}
+    return parts.netloc.lower().removesuffix(usual) in {urlsplit(each).netloc for each in services.settings.origins}
 
 
 def _most(text: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from petition.web.page_cache import Header, Shelf
+from petition.web.page_cache import CacheTier, Header
 
 JSON = b"application/json"
 # Any site may read it, also one that isolates itself from all that does not say so.
@@ -42,7 +42,7 @@ def key_of(path: str, given: Mapping[str, str], usual: Mapping[str, str]) -> str
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class FrameOptions:
     """How a counter is to look: the same words in the address of an iframe and on the page that hands it out."""
 
     lang: str
@@ -54,7 +54,7 @@ class Frame:
     @classmethod
     def read(
         cls, asked: Mapping[str, str], languages: Collection[str], partners: Collection[str], lang: str = ""
-    ) -> "Frame":
+    ) -> "FrameOptions":
         """Return what is asked for. ``lang`` holds if no language is named, or else the first of ``languages``."""
         partner = asked.get("from", "")
         return cls(
@@ -66,12 +66,12 @@ class Frame:
         )
 
     @property
-    def shelf(self) -> Shelf:
+    def shelf(self) -> CacheTier:
         """Where a page that looks like this is kept."""
         if self.accent:  # of sixteen million
-            return Shelf.MADE_UP
+            return CacheTier.ARBITRARY
         usual = (self.theme, self.show, self.partner) == (THEMES[0], VARIANTS[0], "")
-        return Shelf.USUAL if usual else Shelf.CHOSEN
+        return CacheTier.COMMON if usual else CacheTier.VARIANT
 
     def query(self, usual_lang: str) -> dict[str, str]:
         """Return what stands in an address, in the order in which it is kept; what is as usual is left out."""

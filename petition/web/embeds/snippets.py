@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from petition.core.i18n import Language
-from petition.letters.published import Live
+from petition.letters.published import PublishedLetter
 from petition.web.embeds import counter_text
-from petition.web.embeds.options import Frame
+from petition.web.embeds.options import FrameOptions
 
 # Width and height of the frame that holds each variant with a title of two lines, in pixels.
 WIDTH = 360
@@ -28,8 +28,8 @@ class Snippets:
 
     base_url: str
     usual_lang: str
-    live: Live
-    frame: Frame
+    live: PublishedLetter
+    frame: FrameOptions
     language: Language
 
     @property

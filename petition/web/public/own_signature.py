@@ -4,13 +4,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from petition.core.i18n import N_
-from petition.letters.published import Board, Live
+from petition.core.ids import SignatureId
+from petition.letters.published import PublishedLetter
 from petition.signatures import queries, self_service
 from petition.signatures.model import REASONS
 from petition.signatures.self_service import Refused
 from petition.web import http
 from petition.web.public import challenge
-from petition.web.public.form_values import Form
+from petition.web.public.form_values import ShownForm
 
 UNKNOWN_ACT = N_("Choose what to do.")
 DELETED = N_("Your signature has been deleted")
@@ -20,7 +21,7 @@ DELETED_WHY = N_("We keep nothing of it, and it no longer counts.")
 async def show(request: Request) -> Response:
     """Show what is stored and who sees it."""
     http.check_lang(request)
-    return await _page(request, Form(), done=request.query_params.get("done"))
+    return await _page(request, ShownForm(), done=request.query_params.get("done"))
 
 
 async def act(request: Request) -> Response:
@@ -29,7 +30,7 @@ async def act(request: Request) -> Response:
     form = await http.form_of(request)
     live, signature = await _place(request)
     challenge.check_writable(live)
-    database, letter = http.site_of(request).database, live.letter
+    database, letter = http.services_of(request).database, live.letter
     name = form.get("name", "")
     action = form.get("action")
     try:
@@ -39,7 +40,7 @@ async def act(request: Request) -> Response:
             case "correct":
                 await self_service.correct(database, letter, signature, name)
             case "news":
-                await self_service.stop_news(database, letter, signature)
+                await self_service.stop_updates(database, letter, signature)
             case "withdraw":
                 await self_service.withdraw(database, letter, signature)
             case "delete":
@@ -49,34 +50,34 @@ async def act(request: Request) -> Response:
                 raise Refused(UNKNOWN_ACT)
     except Refused as refused:
         told = {refused.field: http.language_of(request).gettext(refused.message)}
-        return await _page(request, Form(form, told), status=422)
-    return http.see_other(f"{request.url.path}?done={action}")
+        return await _page(request, ShownForm(form, told), status=422)
+    return http.redirect(f"{request.url.path}?done={action}")
 
 
 async def data(request: Request) -> Response:
     """Hand everything stored to the signatory, as a file."""
     http.check_lang(request)
     live, signature = await _place(request)
-    found = await self_service.see(http.site_of(request).database, live.letter, signature)
+    found = await self_service.load(http.services_of(request).database, live.letter, signature)
     headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="signature.json"'}
     return JSONResponse({"letter": live.letter.slug, **found.as_json()}, headers=headers)
 
 
-async def _place(request: Request) -> tuple[Live, int]:
-    site = http.site_of(request)
-    letter, signature = site.tokens.read_signature(request.path_params["token"])
-    return await site.get(Board).by_id(letter), signature
+async def _place(request: Request) -> tuple[PublishedLetter, SignatureId]:
+    services = http.services_of(request)
+    letter, signature = services.tokens.read_signature(request.path_params["token"])
+    return await services.letters.by_id(letter), signature
 
 
-async def _page(request: Request, form: Form, *, done: str | None = None, status: int = 200) -> Response:
-    site = http.site_of(request)
+async def _page(request: Request, form: ShownForm, *, done: str | None = None, status: int = 200) -> Response:
+    services = http.services_of(request)
     live, signature = await _place(request)
-    async with site.database.connection() as conn:
+    async with services.database.connection() as conn:
         waiting = await queries.see_pending(conn, live.letter.id, signature)
     token = request.path_params["token"]
     if waiting is not None:
-        return http.see_other(f"/{http.lang_of(request)}/confirm/{token}")
-    found = await self_service.see(site.database, live.letter, signature)
+        return http.redirect(f"/{http.lang_of(request)}/confirm/{token}")
+    found = await self_service.load(services.database, live.letter, signature)
     acts = ("visibility", "correct", "news", "withdraw")
     return http.page(
         request,

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from itertools import accumulate
 
-from petition.web.page_cache import Kept
+from petition.web.page_cache import CachedResponse
 
-MOST = 14 * 1024  # bytes on the wire: status line, headers and compressed body
+MAX_BYTES = 14 * 1024  # bytes on the wire: status line, headers and compressed body
 # What a server adds by itself (date, server) and the connection's own framing.
 SERVER_ADDS = 120
 
@@ -20,7 +20,7 @@ HOPELESS = 60_000  # characters of HTML: text does not shrink to a quarter
 VOID = {"hr", "br", "img"}
 
 
-def fitting(html: str, make: Callable[[str, bool], Kept]) -> Kept:
+def fitting(html: str, make: Callable[[str, bool], CachedResponse]) -> CachedResponse:
     """Return the page with as much of the letter's ``html`` as fits, cut between paragraphs.
 
     ``make(html, cut)`` renders the page; ``cut`` tells whether to lead the reader to the rest.
@@ -41,7 +41,7 @@ def fitting(html: str, make: Callable[[str, bool], Kept]) -> Kept:
     return page
 
 
-def shortened(html: str, make: Callable[[str, bool], Kept]) -> Kept:
+def shortened(html: str, make: Callable[[str, bool], CachedResponse]) -> CachedResponse:
     """Return a page that fits with the beginning of the letter, not with as much of it as possible.
 
     Other than ``fitting`` it renders three times as a rule and five at most: a page that everybody can have made as
@@ -64,9 +64,9 @@ def _shorter_and_shorter(html: str) -> Iterator[tuple[str, bool]]:
         yield "".join(part for part, length in zip(parts, lengths, strict=True) if length <= most), True
 
 
-def fits(page: Kept) -> bool:
+def fits(page: CachedResponse) -> bool:
     """Tell whether a page needs no second round trip."""
-    return page.weight + SERVER_ADDS <= MOST
+    return page.wire_size + SERVER_ADDS <= MAX_BYTES
 
 
 def blocks(html: str) -> list[str]:

@@ -8,7 +8,7 @@ from petition.drafts import draft_queries, pictures, preview_link_queries, previ
 from petition.letters import lifecycle_queries
 from petition.letters.model import State
 from petition.signatures.model import Kind
-from petition.web import http
+from petition.web import headers, http
 from petition.web.page_cache import PUBLIC
 from petition.web.public import letter_page
 
@@ -19,8 +19,8 @@ async def outside(request: Request) -> Response:
     """Show the draft to whoever has the address. Raises ``BadToken``, ``NotFound``, ``Gone``."""
     http.check_lang(request)
     token = request.path_params["token"]
-    letter, number = http.site_of(request).tokens.read_preview(token)
-    async with http.site_of(request).database.connection() as conn:
+    letter, number = http.services_of(request).tokens.read_preview(token)
+    async with http.services_of(request).database.connection() as conn:
         opened = await preview_link_queries.opened(conn, letter, number)
         now = await lifecycle_queries.state(conn, letter) if opened is None else None
     if now is not None and now["state"] == State.GONE:
@@ -38,7 +38,7 @@ async def picture(request: Request) -> Response:
     slug, number = request.path_params["slug"], pictures.number_in(request.path_params["picture"])
     row = None
     if number is not None and len(slug) <= 64:
-        async with http.site_of(request).database.connection() as conn:
+        async with http.services_of(request).database.connection() as conn:
             row = await draft_queries.public_picture(conn, slug, number)
             if row is None:
                 await saving.found(conn, slug)  # one that was taken down says so
@@ -46,10 +46,10 @@ async def picture(request: Request) -> Response:
 
 
 async def _page(request: Request, slug: str, *, here: str | None, until: object) -> Response:
-    site, lang = http.site_of(request), http.lang_of(request)
-    async with site.database.connection() as conn:
+    services, lang = http.services_of(request), http.lang_of(request)
+    async with services.database.connection() as conn:
         row = await saving.found(conn, slug)
-        draft = await store.load(conn, row, tuple(site.renderer.languages))
+        draft = await store.load(conn, row, tuple(services.renderer.languages))
         standing = await previewing.standing_of(conn, row["id"])
     live = await previewing.live_of(standing, row, draft, lang)
     # Whoever was brought along before the letter opened has not agreed to be shown before it.
@@ -58,7 +58,7 @@ async def _page(request: Request, slug: str, *, here: str | None, until: object)
     html = live.letter.text(lang).html
     context = letter_page.show_context(request, live, Kind.PERSON, shown, html, cut=False, partner="")
     response = http.page(request, "letters/preview.html", **{**context, "here": here, "until": until})
-    policy = http.policy(site.renderer.css_hash)
+    policy = headers.policy(services.renderer.css_hash)
     for part, inert in INERT.items():
         policy = policy.replace(part, inert)
     response.headers["content-security-policy"] = policy

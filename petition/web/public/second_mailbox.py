@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.errors import NotFound
-from petition.letters.published import Board
 from petition.moderation import messages, queue, queue_queries
 from petition.signatures.model import SignatureState
 from petition.web import http
@@ -19,10 +18,10 @@ async def show(request: Request) -> Response:
 async def confirm(request: Request) -> Response:
     """Note that it is right. A second time changes nothing."""
     http.check_lang(request)
-    site = http.site_of(request)
-    letter, signature = site.tokens.read_second(request.path_params["token"])
-    challenge.check_writable(await site.get(Board).by_id(letter))
-    async with site.database.transaction() as conn:
+    services = http.services_of(request)
+    letter, signature = services.tokens.read_second(request.path_params["token"])
+    challenge.check_writable(await services.letters.by_id(letter))
+    async with services.database.transaction() as conn:
         if not await messages.confirm_second(conn, letter, signature):
             raise NotFound("this signature is not there any more")
     return await _page(request, done=True)
@@ -30,10 +29,10 @@ async def confirm(request: Request) -> Response:
 
 async def _page(request: Request, *, done: bool) -> Response:
     http.check_lang(request)
-    site, token = http.site_of(request), request.path_params["token"]
-    letter, signature = site.tokens.read_second(token)
-    live = await site.get(Board).by_id(letter)
-    async with site.database.connection() as conn:
+    services, token = http.services_of(request), request.path_params["token"]
+    letter, signature = services.tokens.read_second(token)
+    live = await services.letters.by_id(letter)
+    async with services.database.connection() as conn:
         row = await queue_queries.one(conn, letter, signature)
     if row is None or row["state"] not in {SignatureState.HELD, SignatureState.CONFIRMED}:
         raise NotFound("this signature is not there any more")

@@ -10,14 +10,13 @@ from petition.core.i18n import Language
 from petition.letters import queries as letter_queries
 from petition.letters import update_queries
 from petition.letters.model import Party
-from petition.letters.published import Board, Live
-from petition.web import http
-from petition.web.page_cache import Kept, Pages, is_known, keep
+from petition.letters.published import PublishedLetter
+from petition.web import headers, http
+from petition.web.page_cache import CachedResponse, build_response, etag_matches
+from petition.web.share_card import MAX_LINE, MAX_TITLE, Card, direction_of, drawable
 from petition.web.sharing import queries
-from petition.web.sharing.card import LONGEST_LINE, LONGEST_TITLE, Card, direction_of, drawable
-from petition.web.sharing.card_cache import Cards
 from petition.web.sharing.feed import NEWEST, News, atom
-from petition.web.sharing.sitemap import MOST, Place, sitemap
+from petition.web.sharing.sitemap import MAX_URLS, SitemapEntry, sitemap
 
 ALL = ""  # the group of pages that show more than one letter
 # No name of a signatory is on it; and the address on the letter's page is another one when the figure is.
@@ -29,20 +28,20 @@ XML = b"application/xml; charset=utf-8"
 async def card(request: Request) -> Response:
     """Give the picture that stands beside a shared link."""
     lang, slug = http.check_lang(request), request.path_params["slug"]
-    site = http.site_of(request)
-    live = await site.get(Board).get(slug)
-    wanted = card_of(live, http.language_of(request), site.settings.base_url)
-    picture = await site.get(Cards).picture(f"{lang}/{slug}", wanted)
+    services = http.services_of(request)
+    live = await services.letters.get(slug)
+    wanted = card_of(live, http.language_of(request), services.settings.base_url)
+    picture = await services.cards.picture(f"{lang}/{slug}", wanted)
     headers = {"etag": picture.etag, "cache-control": PICTURE}
-    if is_known(picture.etag.encode(), request.headers.get("if-none-match", "").encode("latin-1")):
+    if etag_matches(picture.etag.encode(), request.headers.get("if-none-match", "").encode("latin-1")):
         return Response(status_code=304, headers=headers)
     return Response(picture.png, headers=headers, media_type="image/png")
 
 
-def card_of(live: Live, language: Language, base_url: str) -> Card:
+def card_of(live: PublishedLetter, language: Language, base_url: str) -> Card:
     """Return what stands on a letter's picture for readers of ``language``."""
     letter, counts = live.letter, live.counts
-    title = drawable(letter.text(language.code).title, LONGEST_TITLE) or letter.slug
+    title = drawable(letter.text(language.code).title, MAX_TITLE) or letter.slug
     to = language.gettext("An open letter to %(names)s") % {"names": _names(letter.addressees, language)}
     more = "+" if counts.step < counts.total else ""
     return Card(
@@ -50,10 +49,10 @@ def card_of(live: Live, language: Language, base_url: str) -> Card:
         title=title,
         title_lang=letter.shown_in(language.code),
         direction=direction_of(title),
-        to=drawable(to, LONGEST_LINE),
+        to=drawable(to, MAX_LINE),
         number=language.number(counts.step) + more if counts.total else "",
         label=language.ngettext("signature", "signatures", counts.step) if counts.total else "",
-        sender=drawable(_names(letter.initiators, language), LONGEST_LINE),
+        sender=drawable(_names(letter.initiators, language), MAX_LINE),
         site=urlsplit(base_url).netloc,
     )
 
@@ -65,38 +64,41 @@ def _names(parties: tuple[Party, ...], language: Language) -> str:
 async def feed(request: Request) -> Response:
     """Give the letter's feed."""
     lang, slug = http.check_lang(request), request.path_params["slug"]
-    site = http.site_of(request)
-    await site.get(Board).get(slug)
+    services = http.services_of(request)
+    await services.letters.get(slug)
 
-    async def make() -> Kept:
-        letter = (await site.get(Board).get(slug)).letter
+    async def make() -> CachedResponse:
+        letter = (await services.letters.get(slug)).letter
         # A feed in a language the letter does not have is the feed of the one it has, word for word.
         shown_lang = letter.shown_in(lang)
-        async with site.database.connection() as conn:
+        async with services.database.connection() as conn:
             versions = await letter_queries.versions(conn, letter.id)
             shown = await update_queries.shown(conn, letter.id, 0, NEWEST)
         news = [News(row["id"], texts, row["published_at"], row["edited_at"]) for row, texts in shown]
-        body = atom(letter, versions, news, site.renderer.languages[shown_lang], site.settings.base_url)
-        return keep(body, ATOM, [(b"content-language", shown_lang.encode()), *http.common_headers(site.settings)])
+        body = atom(letter, versions, news, services.renderer.languages[shown_lang], services.settings.base_url)
+        return build_response(
+            body, ATOM, [(b"content-language", shown_lang.encode()), *headers.common_headers(services.settings)]
+        )
 
-    return http.KeptResponse(request, await site.get(Pages).answer(f"/{lang}/{slug}/feed.atom", slug, make))
+    return http.CachedPageResponse(request, await services.pages.get(f"/{lang}/{slug}/feed.atom", slug, make))
 
 
 async def site_map(request: Request) -> Response:
     """Give the addresses of all letters that search engines may find, each with its other languages."""
-    site = http.site_of(request)
+    services = http.services_of(request)
 
-    async def make() -> Kept:
-        langs = tuple(site.renderer.languages)
-        async with site.database.connection() as conn:
-            rows = await queries.letters(conn, MOST)
+    async def make() -> CachedResponse:
+        langs = tuple(services.renderer.languages)
+        async with services.database.connection() as conn:
+            rows = await queries.letters(conn, MAX_URLS)
         letters = [
-            Place(row["slug"], [each for each in langs if each in row["langs"]], row["published_at"]) for row in rows
+            SitemapEntry(row["slug"], [each for each in langs if each in row["langs"]], row["published_at"])
+            for row in rows
         ]
-        body = sitemap([Place("", langs), Place("privacy", langs), *letters], site.settings.base_url)
-        return keep(body, XML, http.common_headers(site.settings))
+        body = sitemap([SitemapEntry("", langs), SitemapEntry("privacy", langs), *letters], services.settings.base_url)
+        return build_response(body, XML, headers.common_headers(services.settings))
 
-    return http.KeptResponse(request, await site.get(Pages).answer("/sitemap.xml", ALL, make))
+    return http.CachedPageResponse(request, await services.pages.get("/sitemap.xml", ALL, make))
 
 
 ROUTES: list[BaseRoute] = [

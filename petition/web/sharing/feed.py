@@ -18,7 +18,7 @@ from petition.web.sharing.xml import child, sane, written
 ATOM = "http://www.w3.org/2005/Atom"
 XML = "http://www.w3.org/XML/1998/namespace"
 NEWEST = 20  # entries
-MOST = 500_000  # characters of all texts together; older ones have only their title
+MAX_CHARACTERS = 500_000  # characters of all texts together; older ones have only their title
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def atom(letter: Letter, versions: Sequence[Version], news: Sequence[News], lang
     _add(root, "link", rel="self", type="application/atom+xml", href=f"{page}/feed.atom")
     _add(root, "link", rel="alternate", type="text/html", href=page, hreflang=lang)
     _authors(root, letter, lang)
-    room = MOST
+    room = MAX_CHARACTERS
     for entry in entries[:NEWEST]:
         room -= len(entry.html)
         _write(root, entry, tag, page, entry.html if room > 0 else f"<p>{escape(entry.title)}</p>")

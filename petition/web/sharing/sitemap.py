@@ -9,10 +9,10 @@ from petition.web.sharing.xml import child, written
 
 MAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
 XHTML = "http://www.w3.org/1999/xhtml"
-MOST = 50_000  # addresses: the format's own limit
+MAX_URLS = 50_000  # addresses: the format's own limit
 
 
-class Place(NamedTuple):
+class SitemapEntry(NamedTuple):
     """A page that there is in ``langs``; ``path`` follows the language in its address."""
 
     path: str
@@ -20,11 +20,11 @@ class Place(NamedTuple):
     changed_at: datetime | None = None
 
 
-def sitemap(places: Iterable[Place], base_url: str) -> bytes:
+def sitemap(places: Iterable[SitemapEntry], base_url: str) -> bytes:
     """Return the site map, cut off where the format's limit is reached."""
     root = ET.Element(f"{{{MAP}}}urlset")
     for place in places:
-        if len(root) + len(place.langs) > MOST:
+        if len(root) + len(place.langs) > MAX_URLS:
             break
         for lang in place.langs:
             url = child(root, f"{{{MAP}}}url")

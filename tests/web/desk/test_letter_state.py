@@ -10,7 +10,7 @@ import pytest
 
 from petition.core.errors import Refused
 from petition.letters import lifecycle
-from petition.letters.lifecycle import Move
+from petition.letters.lifecycle import StateChange
 from petition.worker.main import chores_of, do_chores
 from tests import rows
 from tests.faults.processes import run
@@ -130,7 +130,7 @@ async def test_one_of_many_at_once_moves_it(site: Installation) -> None:
     async with site.database.connection() as conn:
         letter = (await rows.letter(conn)).id
 
-    async def one(what: Move) -> bool:
+    async def one(what: StateChange) -> bool:
         try:
             async with site.database.transaction() as conn:
                 await lifecycle.move(conn, None, letter, what)
@@ -138,7 +138,7 @@ async def test_one_of_many_at_once_moves_it(site: Installation) -> None:
             return False
         return True
 
-    for what in (Move.CLOSE, Move.REOPEN, Move.CLOSE, Move.ARCHIVE, Move.UNARCHIVE):
+    for what in (StateChange.CLOSE, StateChange.REOPEN, StateChange.CLOSE, StateChange.ARCHIVE, StateChange.UNARCHIVE):
         assert sum(await asyncio.gather(*(one(what) for _ in range(4)))) == 1
     assert len(await rows_of(site.database, LOG)) == 5
 
@@ -172,7 +172,7 @@ async def test_a_draft_says_so(site: Installation) -> None:
     async with people.at_desk(site, "owner", slug="a-draft") as client:
         page = await client.get("/organizer/a-draft/state")
         assert "A draft: nobody but its members" in page.text
-        for what in Move:
+        for what in StateChange:
             assert (await client.post("/organizer/a-draft/state", data={"move": what.value})).status_code == 409
 
 

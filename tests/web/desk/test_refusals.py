@@ -15,12 +15,13 @@ import httpx2
 import pyotp
 import pytest
 
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
+from petition.core.ids import OrganizerId
 from petition.moderation import bulk_acts, messages
-from petition.moderation.model import Act, Filter
+from petition.moderation.model import Action, Filter
 from petition.organizers.model import Role
-from petition.web.desk.routes import DESK, At
-from petition.web.desk.visit import Need
+from petition.web.desk.routes import DESK, DeskRoute
+from petition.web.desk.visit import Access
 from tests import rows
 from tests.moderation.desk import Bench
 from tests.organizers import people
@@ -38,15 +39,15 @@ class World:
     site: Installation
     bench: Bench
     ids: dict[str, str]
-    organizers: dict[str, int]
+    organizers: dict[str, OrganizerId]
     clients: dict[str, httpx2.AsyncClient] = field(default_factory=dict)
 
-    def path(self, at: At, slug: str = SLUG) -> str:
+    def path(self, at: DeskRoute, slug: str = SLUG) -> str:
         """Return an address of the route, with ids that are there."""
         known = self.ids | {"slug": slug}
         return re.sub(r"{(\w+)(:\w+)?}", lambda match: known.get(match[1], "1"), at.path)
 
-    def form(self, at: At) -> dict[str, str]:
+    def form(self, at: DeskRoute) -> dict[str, str]:
         """Return a form that the route takes."""
         own = FORMS.get(at.path)
         if own is None:
@@ -104,10 +105,10 @@ async def world(site: Installation) -> AsyncIterator[World]:
     held = await bench.sign_for("North Pier", website="https://northpier.example")
     outcome = await bench.remove(olga)
     async with site.database.transaction() as conn:
-        by = By(None, bench.letter.id)
-        campaign = await bulk_acts.make(conn, by, Act.REMOVE, Filter())
+        by = Actor(None, bench.letter.id)
+        campaign = await bulk_acts.create(conn, by, Action.REMOVE, Filter())
         await messages.send(conn, by, bench.letter.keys, held, "Are you there?")
-    ids = {"signature": str(held), "campaign": str(campaign), "vera": str(vera), "log": str(outcome.log)}
+    ids = {"signature": str(held), "campaign": str(campaign), "vera": str(vera), "log": str(outcome.log_id)}
     world = World(site, bench, ids | {"token": "a" * 43, "credential": json.dumps(CREDENTIAL)}, {})
     async with AsyncExitStack() as stack:
         for who in (*VISITORS, "removed", "inviting"):
@@ -147,7 +148,7 @@ async def invited(world: World) -> None:
         world.ids["invited" if row["letter"] is None else "asked"] = str(row["id"])
 
 
-async def send(world: World, at: At, who: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+async def send(world: World, at: DeskRoute, who: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
     """Come to a route with its form."""
     content = world.form(at) if at.method == "POST" else None
     return await world.clients[who].request(at.method, world.path(at), data=content, headers=headers)
@@ -186,7 +187,9 @@ async def test_every_role_may_what_it_may(world: World) -> None:
     """The same forms do change something: so that nothing changed above means that they were refused."""
     unchanged = []
     for at in [at for at in DESK if at.path in FORMS and at.method == "POST"]:
-        who = {Need.ADMIN: "inviting", Need.STRANGER: "stranger", Need.ENTERED: "unproved"}.get(at.need, "owner")
+        who = {Access.ADMIN: "inviting", Access.STRANGER: "stranger", Access.SIGNED_IN: "unproved"}.get(
+            at.need, "owner"
+        )
         who = "factorless" if at.path.endswith("/begin") else who
         before = await rows.picture(world.site.database)
         answer = await send(world, at, who)

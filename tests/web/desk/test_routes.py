@@ -22,17 +22,19 @@ from starlette.routing import Mount, Route
 
 from petition.core import i18n
 from petition.core.database import opened
-from petition.core.encryption import Sealer, Wrapper
-from petition.core.settings import Role as Process
+from petition.core.settings import Process as Process
 from petition.core.settings import load
 from petition.core.templates import Renderer
-from petition.core.tokens import Tokens
+from petition.letters.switches import InstallationNotices
 from petition.organizers.model import Role
 from petition.web import app, error_pages
+from petition.web.app import build_services
+from petition.web.count_stream import CountStreams
 from petition.web.desk import guard
-from petition.web.desk.routes import DESK, At, routes
-from petition.web.desk.visit import Desk, Need
-from petition.web.site import Site
+from petition.web.desk.routes import DESK, DeskRoute, routes
+from petition.web.desk.visit import Access, DeskVisit
+from petition.web.page_cache import PageCache
+from petition.web.services import Services
 from tests.conftest import fresh_database
 from tests.organizers import people
 from tests.running import SLUG, Installation, environment, publish
@@ -45,11 +47,11 @@ VISITORS = ("stranger", "factorless", "unproved", "organizer", *Role, "other", "
 OURS = {"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"}
 
 
-def name_of(at: At) -> str:
+def name_of(at: DeskRoute) -> str:
     return f"{at.method} {at.path}"
 
 
-def path_of(at: At, slug: str = SLUG) -> str:
+def path_of(at: DeskRoute, slug: str = SLUG) -> str:
     """Return an address of the route; what is not the letter is made up."""
     return re.sub(r"{(\w+)(:\w+)?}", lambda match: slug if match[1] == "slug" else "1", at.path)
 
@@ -61,22 +63,24 @@ class Walk:
     client: httpx2.AsyncClient
     cookies: dict[str, str]
 
-    async def come(self, at: At, who: str, headers: dict[str, str] | None = None, slug: str = SLUG) -> httpx2.Response:
+    async def come(
+        self, at: DeskRoute, who: str, headers: dict[str, str] | None = None, slug: str = SLUG
+    ) -> httpx2.Response:
         cookie = {"Cookie": f"desk={self.cookies[who]}"} if who in self.cookies else {}
         return await self.client.request(
             at.method, path_of(at, slug), headers=cookie | (OURS if headers is None else headers)
         )
 
 
-def stub(at: At) -> At:
+def stub(at: DeskRoute) -> DeskRoute:
     async def for_strangers(_request: Request) -> Response:
         return Response(status_code=204, headers={"at": name_of(at)})
 
-    async def view(_request: Request, who: Desk) -> Response:
+    async def view(_request: Request, who: DeskVisit) -> Response:
         slug = who.letter.slug if who.letter else ""
         return Response(status_code=204, headers={"at": name_of(at), "slug": slug})
 
-    return replace(at, view=for_strangers if at.need is Need.STRANGER else view)
+    return replace(at, view=for_strangers if at.need is Access.STRANGER else view)
 
 
 @pytest.fixture(scope="module")
@@ -93,19 +97,18 @@ async def walk(
         settings = load(environ, role=Process.WEB)
         database = await stack.enter_async_context(opened(url, most=2))
         await publish(settings, database)
-        keys = settings.secret_keys
         renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, None)
-        sealer = Sealer(settings.contact_public_key)
-        site = Site(settings, database, renderer, Tokens(keys), sealer, Wrapper(keys))
+        streams = CountStreams(settings)
+        services = build_services(settings, database, renderer, PageCache(), InstallationNotices(), streams)
         framework = Starlette(routes=routes([stub(at) for at in DESK]), exception_handlers=error_pages.HANDLERS)
-        transport = httpx2.ASGITransport(with_state(framework, site))
+        transport = httpx2.ASGITransport(with_state(framework, services))
         client = await stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=settings.base_url))
         yield Walk(client, await cookies(Installation(environ, settings, database, client)))
 
 
-def with_state(framework: Starlette, site: Site) -> Any:
+def with_state(framework: Starlette, services: Services) -> Any:
     async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        await framework({**scope, "state": {"site": site}}, receive, send)
+        await framework({**scope, "state": {"services": services}}, receive, send)
 
     return application
 
@@ -130,17 +133,17 @@ async def cookies(site: Installation) -> dict[str, str]:
     return found
 
 
-def refusal(at: At, who: str) -> tuple[int, str | None] | None:
+def refusal(at: DeskRoute, who: str) -> tuple[int, str | None] | None:
     """Return what the table says must happen: (status, where to), or None for whoever is let in."""
-    if at.need is Need.STRANGER:
+    if at.need is Access.STRANGER:
         return None
     if who == "stranger":
         return (303, "/organizer/enter") if at.method == "GET" else (401, None)
-    if at.need is Need.ENTERED:
+    if at.need is Access.SIGNED_IN:
         return None
     if who in {"factorless", "unproved"}:
         return (303, "/organizer/second") if at.method == "GET" else (401, None)
-    if at.need is Need.ADMIN:
+    if at.need is Access.ADMIN:
         return None if who == "admin" else (403, None)
     if at.need.role is None:
         return None
@@ -151,7 +154,7 @@ def refusal(at: At, who: str) -> tuple[int, str | None] | None:
 
 @pytest.mark.parametrize("who", VISITORS)
 @pytest.mark.parametrize("at", DESK, ids=name_of)
-async def test_who_is_let_in(walk: Walk, at: At, who: str) -> None:
+async def test_who_is_let_in(walk: Walk, at: DeskRoute, who: str) -> None:
     answer = await walk.come(at, who)
     refused = refusal(at, who)
     if refused is None:
@@ -180,7 +183,7 @@ async def test_who_is_let_in(walk: Walk, at: At, who: str) -> None:
     ],
     ids=lambda headers: " ".join(headers.values()) or "no headers",
 )
-async def test_what_another_site_sends_is_refused(walk: Walk, at: At, headers: dict[str, str]) -> None:
+async def test_what_another_site_sends_is_refused(walk: Walk, at: DeskRoute, headers: dict[str, str]) -> None:
     for who in ("owner", "admin", "stranger"):
         assert (await walk.come(at, who, headers)).status_code == 403
 
@@ -203,9 +206,9 @@ async def test_either_header_is_enough(walk: Walk, headers: dict[str, str]) -> N
     ],
 )
 def test_the_usual_port_may_stand_in_host(base: str, host: str, origin: str, ours: bool) -> None:
-    site = SimpleNamespace(settings=SimpleNamespace(base_url=base, onion_url=None))
+    services = SimpleNamespace(settings=SimpleNamespace(base_url=base, onion_url=None))
     headers = [(b"host", host.encode()), (b"origin", origin.encode())]
-    request = Request({"type": "http", "headers": headers, "state": {"site": site}})
+    request = Request({"type": "http", "headers": headers, "state": {"services": services}})
     if ours:
         guard.check_origin(request)
         return
@@ -240,6 +243,6 @@ def test_the_table_holds_every_route_below_the_desk() -> None:
 
 
 @pytest.mark.parametrize("at", DESK, ids=name_of)
-def test_a_letters_routes_need_a_role_there(at: At) -> None:
+def test_a_letters_routes_need_a_role_there(at: DeskRoute) -> None:
     assert ("{slug}" in at.path) == (at.need.role is not None)
     assert at.method in {"GET", "POST"}

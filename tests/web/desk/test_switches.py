@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from petition.letters import switch_actions
-from petition.letters.switch_actions import SomebodyWasFirst
+from petition.letters.switch_actions import SwitchChanged
 from petition.letters.switches import OFF, ON, Switch
 from tests import rows
 from tests.letters.switches import ESCAPED, GENERAL, HERE, LOG, PAGE, WHY, put, revision_of
@@ -55,8 +55,8 @@ async def test_one_of_many_at_once_puts_it(site: Installation) -> None:
     async def one(revision: int, number: int) -> bool:
         try:
             async with site.database.transaction() as conn:
-                await switch_actions.put(conn, None, letter.id, Switch.BANNER, revision, ON, {"en": f"{number}"})
-        except SomebodyWasFirst:
+                await switch_actions.set_switch(conn, None, letter.id, Switch.BANNER, revision, ON, {"en": f"{number}"})
+        except SwitchChanged:
             return False
         return True
 

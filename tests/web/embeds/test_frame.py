@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from petition.web.embeds.options import THEMES, VARIANTS, Frame, accent_of, key_of
+from petition.web.embeds.options import THEMES, VARIANTS, FrameOptions, accent_of, key_of
 from petition.web.embeds.snippets import HEIGHTS, WIDTH
 from tests.running import SLUG, Installation
 from tests.web.api.test_endpoints import count_of, is_problem
@@ -169,9 +169,9 @@ async def test_unknown_parameters_make_no_other_copy(site: Installation) -> None
 
 
 def test_what_is_as_usual_makes_no_other_key() -> None:
-    frame = Frame.read({"lang": "en", "theme": "auto", "show": "count", "from": "x"}, ["en", "ru"], [])
+    frame = FrameOptions.read({"lang": "en", "theme": "auto", "show": "count", "from": "x"}, ["en", "ru"], [])
     assert key_of("/embed/a", frame.query("en"), {}) == "/embed/a"
-    other = Frame.read({"from": "x", "show": "button", "lang": "ru"}, ["en", "ru"], ["x"])
+    other = FrameOptions.read({"from": "x", "show": "button", "lang": "ru"}, ["en", "ru"], ["x"])
     assert key_of("/embed/a", other.query("en"), {}) == "/embed/a?lang=ru&show=button&from=x"
 
 

@@ -7,14 +7,15 @@ import jsonschema
 import pytest
 
 from petition.cli import approve
-from petition.core.audit_log import By
+from petition.core.audit_log import Actor
 from petition.core.errors import Refused
+from petition.core.ids import OrganizerId, PartnerId, SignatureId
 from petition.letters import partner_queries, partners
 from petition.moderation import decisions
 from petition.moderation.decisions import ANY_ACT
-from petition.moderation.model import Act
+from petition.moderation.model import Action
 from petition.signatures import self_service
-from petition.signatures.confirming import Claim, Confirming
+from petition.signatures.confirming import Confirming, ConfirmRequest
 from petition.signatures.model import Reason
 from petition.statistics import queries, reading
 from tests import rows
@@ -51,21 +52,23 @@ class Partnered:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
 
-    async def add(self, name: str) -> int:
+    async def add(self, name: str) -> PartnerId:
         async with self.bench.database.transaction() as conn:
-            return await partners.add(conn, 1, self.bench.letter.id, name, name, False)
+            return await partners.add(conn, OrganizerId(1), self.bench.letter.id, name, name, False)
 
-    async def sign(self, partner: int | None, number: int = 1, **fields: str) -> list[int]:
-        found = []
+    async def sign(self, partner_id: PartnerId | None, number: int = 1, **fields: str) -> list[SignatureId]:
+        found: list[SignatureId] = []
         for _ in range(number):
             self.bench.signed += 1
             async with self.bench.database.transaction() as conn:
                 address = f"by{self.bench.signed}@letters.example"
                 found += await rows.add_pending(conn, self.bench.letter, [address], **fields)
-                if partner is not None:
-                    await conn.execute("UPDATE pending SET signals = $2 WHERE id = $1", found[-1], {"partner": partner})
+                if partner_id is not None:
+                    await conn.execute(
+                        "UPDATE pending SET signals = $2 WHERE id = $1", found[-1], {"partner": partner_id}
+                    )
         confirming = Confirming(self.bench.database)
-        claims = [Claim(self.bench.letter.id, each, self.bench.letter.keys) for each in found]
+        claims = [ConfirmRequest(self.bench.letter.id, each, self.bench.letter.keys) for each in found]
         await asyncio.gather(*map(confirming.submit, claims))
         await self.check()
         return found
@@ -98,7 +101,7 @@ async def test_counted_with_the_count_and_lowered_with_it(partnered: Partnered) 
     await partnered.check()
     outcome = await bench.remove(first, third)
     assert await partnered.check() == {one: (1, 0), other: (0, 0)}
-    await bench.undo(outcome.log)
+    await bench.undo(outcome.log_id)
     assert await partnered.check() == {one: (2, 0), other: (1, 0)}
     await self_service.withdraw(bench.database, bench.letter, first)
     await self_service.withdraw(bench.database, bench.letter, first)
@@ -114,14 +117,14 @@ async def test_representatives_count_from_their_approval(partnered: Partnered) -
     one = await partnered.add("one")
     first, second, third = await partnered.sign(one, 3, organization_en="North Pier", name="Anna Berg")
     assert await partnered.check() == {one: (0, 0)}
-    outcome = await bench.decide(Act.APPROVE, first)
+    outcome = await bench.decide(Action.APPROVE, first)
     assert await partnered.check() == {one: (0, 1)}
     async with bench.database.transaction() as conn:
         await approve.approve(conn, WRAPPER, [second])
     assert await partnered.check() == {one: (0, 2)}
-    await bench.undo(outcome.log)
+    await bench.undo(outcome.log_id)
     assert await partnered.check() == {one: (0, 1)}
-    await bench.decide(Act.APPROVE, first, third)
+    await bench.decide(Action.APPROVE, first, third)
     await self_service.withdraw(bench.database, bench.letter, second)
     assert await partnered.check() == {one: (0, 2)}
 
@@ -132,18 +135,18 @@ async def test_all_at_once_nobody_waits_for_each_other_and_the_counts_are_exact(
     there = [id for each in known for id in await partnered.sign(each, 8)]
     random.Random(5).shuffle(there)
 
-    async def removing(ids: list[int]) -> None:
+    async def removing(ids: list[SignatureId]) -> None:
         async with bench.database.transaction() as conn:
             seen = dict.fromkeys(ids, ANY_ACT)
-            await decisions.decide(conn, By(None, bench.letter.id), WRAPPER, Act.REMOVE, seen, Reason.FAKE)
+            await decisions.decide(conn, Actor(None, bench.letter.id), WRAPPER, Action.REMOVE, seen, Reason.FAKE)
 
-    async def signing(each: int) -> None:
+    async def signing(each: PartnerId) -> None:
         async with bench.database.transaction() as conn:
             addresses = [f"crowd{each}-{i}@letters.example" for i in range(8)]
             ids = await rows.add_pending(conn, bench.letter, addresses)
             await conn.execute("UPDATE pending SET signals = $2 WHERE id = ANY($1::bigint[])", ids, {"partner": each})
         confirming = Confirming(bench.database)
-        await asyncio.gather(*(confirming.submit(Claim(bench.letter.id, id, bench.letter.keys)) for id in ids))
+        await asyncio.gather(*(confirming.submit(ConfirmRequest(bench.letter.id, id, bench.letter.keys)) for id in ids))
 
     withdrawing = (self_service.withdraw(bench.database, bench.letter, each) for each in there[:8])
     await asyncio.gather(*map(signing, known), *withdrawing, removing(there[8:14]), removing(there[14:20]))
@@ -275,7 +278,7 @@ async def test_there_are_not_too_many(bench: Bench, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(partners, "MOST", 2)
     async with bench.database.transaction() as conn:
         for name in ("one", "two"):
-            await partners.add(conn, 1, bench.letter.id, name, name, False)
+            await partners.add(conn, OrganizerId(1), bench.letter.id, name, name, False)
         with pytest.raises(Refused):
-            await partners.add(conn, 1, bench.letter.id, "three", "three", False)
+            await partners.add(conn, OrganizerId(1), bench.letter.id, "three", "three", False)
         assert len(await partner_queries.everyone(conn, bench.letter.id)) == 2

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petition.letters.markdown import to_html
-from petition.web.public.page_size import MOST, blocks
+from petition.web.public.page_size import MAX_BYTES, blocks
 from tests.conftest import fresh_database
 from tests.pages import check_page, form_in
 from tests.running import Installation, installation, publish
@@ -70,7 +70,7 @@ def _weight(page: httpx2.Response) -> int:
 
 
 def _check_cut(page: httpx2.Response, lang: str) -> None:
-    assert _weight(page) <= MOST
+    assert _weight(page) <= MAX_BYTES
     assert page.text.count(WORDS[0]) >= 1, "the letter begins here"
     assert WORDS[-1] not in page.text
     assert f'href="/{lang}/{SLUG}/text"' in page.text
@@ -83,7 +83,7 @@ async def test_the_page_of_a_long_letter_holds_the_whole_form(site: Installation
     page = await site.client.get(f"/{lang}/{SLUG}{query}")
     assert page.status_code == 200
     if query:
-        assert _weight(page) <= MOST
+        assert _weight(page) <= MAX_BYTES
         assert "organization_ru" in form_in(page, "sign-form")
     else:
         _check_cut(page, lang)

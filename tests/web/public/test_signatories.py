@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from petition.core.ids import LetterId
 from petition.signatures.listing import PAGE
 from tests.running import SLUG, Installation
 from tests.signatures.people import NOON, organization, sign
@@ -9,9 +10,9 @@ from tests.signatures.people import NOON, organization, sign
 LIST = f"/en/{SLUG}/signatories"
 
 
-async def letter_of(site: Installation) -> int:
+async def letter_of(site: Installation) -> LetterId:
     async with site.database.connection() as conn:
-        return int(await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG))
+        return LetterId(await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG))
 
 
 async def fill(site: Installation, *people: str) -> None:

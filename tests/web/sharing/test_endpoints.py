@@ -13,7 +13,7 @@ import pytest
 from petition.core.encryption import Wrapper
 from petition.drafts import publishing
 from petition.letters import update_queries, updates
-from petition.web.sharing.sitemap import MAP, XHTML, Place, sitemap
+from petition.web.sharing.sitemap import MAP, XHTML, SitemapEntry, sitemap
 from petition.web.sharing.xml import sane
 from tests.letters.folders import other_letter
 from tests.running import SLUG, Installation, publish
@@ -194,7 +194,7 @@ async def test_the_site_map_pairs_languages(site: Installation, hard: tuple[str,
 
 
 def test_a_site_map_has_an_end() -> None:
-    places = (Place(f"letter-{i}", ("en", "ru")) for i in range(30_000))
+    places = (SitemapEntry(f"letter-{i}", ("en", "ru")) for i in range(30_000))
     assert len(ET.fromstring(sitemap(places, "https://letters.example"))) == 50_000
 
 

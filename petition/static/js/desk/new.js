@@ -4,7 +4,9 @@ const form = document.querySelector("[data-new-letter]");
 const { slug } = form.elements;
 // In the order in which the server would take one for the address, not in that of the page.
 const order = form.dataset.newLetter.split(" ");
-const titles = [...form.querySelectorAll("[name^='title.']")].sort((a, b) => order.indexOf(a.lang) - order.indexOf(b.lang));
+const titles = [...form.querySelectorAll("[name^='title.']")].sort(
+  (a, b) => order.indexOf(a.lang) - order.indexOf(b.lang),
+);
 const problem = form.querySelector("[data-problem]");
 let own = slug.value !== "";
 let asked = 0;

@@ -55,11 +55,13 @@ document.addEventListener("keydown", (event) => {
 });
 
 // A click or a tab into a row makes it the one that keys act on.
-rows.forEach((row, index) => row.addEventListener("focusin", () => {
-  if (index === place) return;
-  place = index;
-  rows.forEach((each, number) => each.classList.toggle("chosen", number === place));
-}));
+rows.forEach((row, index) =>
+  row.addEventListener("focusin", () => {
+    if (index === place) return;
+    place = index;
+    rows.forEach((each, number) => each.classList.toggle("chosen", number === place));
+  }),
+);
 
 const help = form.querySelector("[data-help]");
 help.hidden = false;

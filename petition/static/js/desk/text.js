@@ -5,7 +5,9 @@ const form = document.querySelector("[data-text]");
 const status = form.querySelector("[data-status]");
 const frame = form.querySelector("iframe");
 const files = [...form.querySelectorAll("[type=file]")];
-let dirty = false, saving = false, leaving = false;
+let dirty = false,
+  saving = false,
+  leaving = false;
 let timer;
 
 const one = (name) => form.querySelector(`[name="${CSS.escape(name)}"][data-field]`);

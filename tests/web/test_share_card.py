@@ -10,13 +10,13 @@ from PIL import Image, ImageChops, ImageStat
 
 from petition.core.errors import Unavailable
 from petition.letters.model import Counts
-from petition.web.sharing import card_cache
-from petition.web.sharing.card import LONGEST_TITLE, Card, direction_of, draw, drawable
-from petition.web.sharing.card_cache import Cards
+from petition.web import share_card_cache
+from petition.web.share_card import MAX_TITLE, Card, direction_of, draw, drawable
+from petition.web.share_card_cache import CardCache
 from tests.running import SLUG, Installation
 from tests.web.api.test_endpoints import count_of
 
-KEPT = Path(__file__).parent / "pictures"
+KEPT = Path(__file__).parent / "share_cards"
 SMALL = (400, 210)
 PAPER = (251, 250, 246)
 FAR = 3.0  # of 255, on average: another version of the drawing library may place a hair otherwise, but nothing more
@@ -34,7 +34,7 @@ TITLES = {
 
 def titled(title: str) -> Card:
     """Return a card with that title, as the view makes it."""
-    shown = drawable(title, LONGEST_TITLE)
+    shown = drawable(title, MAX_TITLE)
     return Card("en", shown, "en", direction_of(shown), PLAIN.to, PLAIN.number, PLAIN.label, PLAIN.sender, PLAIN.site)
 
 
@@ -153,7 +153,7 @@ async def test_strangers_and_wrong_methods(site: Installation) -> None:
 
 
 async def test_one_is_drawn_however_many_ask() -> None:
-    kept = Cards()
+    kept = CardCache()
     pictures = await asyncio.gather(*(kept.picture("en/a", PLAIN) for _ in range(5)))
     assert len({id(each) for each in pictures}) == 1
     assert (await kept.picture("en/a", titled("Another"))).etag != pictures[0].etag
@@ -161,7 +161,7 @@ async def test_one_is_drawn_however_many_ask() -> None:
 
 async def test_memory_has_an_end() -> None:
     size = len(draw(PLAIN))
-    kept = Cards(most_bytes=int(size * 2.5))
+    kept = CardCache(most_bytes=int(size * 2.5))
     first = await kept.picture("en/a", PLAIN)
     await kept.picture("en/b", PLAIN)
     assert await kept.picture("en/a", PLAIN) is first
@@ -172,8 +172,8 @@ async def test_memory_has_an_end() -> None:
 
 
 async def test_too_many_are_asked_to_come_again_or_get_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(card_cache, "WAITING", 1)
-    kept = Cards()
+    monkeypatch.setattr(share_card_cache, "WAITING", 1)
+    kept = CardCache()
     last = await kept.picture("en/0", PLAIN)
     busy = [asyncio.create_task(kept.picture(f"en/{i}", titled(f"Letter {i}"))) for i in (1, 2)]
     await asyncio.sleep(0)
@@ -184,7 +184,7 @@ async def test_too_many_are_asked_to_come_again_or_get_the_last_one(monkeypatch:
 
 
 async def test_nothing_is_kept_of_a_letter_that_was_taken_down() -> None:
-    kept = Cards()
+    kept = CardCache()
     for key in ("en/a", "ru/a", "en/aa"):
         await kept.picture(key, PLAIN)
     kept.forget("a")

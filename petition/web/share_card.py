@@ -19,9 +19,9 @@ from petition.core import resources
 WIDTH, HEIGHT = 1200, 630  # pixels: what the big networks ask for
 PER_INCH = 144
 COLOURS = 64
-LONGEST_TITLE = 220  # characters
-LONGEST_LINE = 90
-LONGEST_WORD = 24  # characters; a longer one may be broken anywhere
+MAX_TITLE = 220  # characters
+MAX_LINE = 90
+MAX_WORD = 24  # characters; a longer one may be broken anywhere
 _BREAK = "\u200b"
 
 # Pictographs, flags, keycaps, skin tones, their joiners and selectors: there is no font for them, and a letter's title
@@ -59,7 +59,7 @@ def drawable(text: str, most: int) -> str:
 
 
 def _breakable(word: str) -> str:
-    if len(word) <= LONGEST_WORD:
+    if len(word) <= MAX_WORD:
         return word
     return _BREAK.join(word[i : i + 4] for i in range(0, len(word), 4))
 
@@ -91,4 +91,4 @@ def draw(card: Card) -> bytes:
 @lru_cache(maxsize=1)
 def _compiler() -> typst.Compiler:
     """Make the compiler once: it looks for the fonts of the machine, which takes half a second."""
-    return typst.Compiler(str(resources.PACKAGE / "sharing" / "card.typ"))
+    return typst.Compiler(str(resources.PACKAGE / "web" / "share_card.typ"))

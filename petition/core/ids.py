@@ -1,0 +1,18 @@
+"""Typed ids: the database's numbers, kept apart by the type checker so that one is never passed for another."""
+
+from typing import NewType
+
+LetterId = NewType("LetterId", int)
+SignatureId = NewType("SignatureId", int)  # of pending signatures as well: confirming keeps the id
+OrganizationId = NewType("OrganizationId", int)
+OrganizerId = NewType("OrganizerId", int)
+SessionId = NewType("SessionId", int)
+InvitationId = NewType("InvitationId", int)
+BulkActId = NewType("BulkActId", int)
+LogId = NewType("LogId", int)  # of a row of the audit log
+NoteId = NewType("NoteId", int)
+UpdateId = NewType("UpdateId", int)
+PartnerId = NewType("PartnerId", int)
+PictureId = NewType("PictureId", int)
+TallyId = NewType("TallyId", int)
+JobId = NewType("JobId", int)  # of a row of the outbox

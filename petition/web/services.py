@@ -1,0 +1,45 @@
+"""What the lifespan makes once for a web process, and every view uses."""
+
+from dataclasses import dataclass
+
+from petition.captcha import Captchas
+from petition.core.database import Database
+from petition.core.encryption import Sealer, Wrapper
+from petition.core.quotas import DayKeys
+from petition.core.settings import Settings
+from petition.core.templates import Renderer
+from petition.core.tokens import Tokens
+from petition.letters.published import PublishedLetters
+from petition.letters.switches import InstallationNotices
+from petition.organizers.desk_key import DeskKey
+from petition.organizers.passkeys import Passkeys
+from petition.signatures.confirming import Confirming
+from petition.signatures.signing import Signing
+from petition.web.count_stream import CountStreams
+from petition.web.page_cache import PageCache
+from petition.web.share_card_cache import CardCache
+from petition.web.throttle import Throttle
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One running web process."""
+
+    settings: Settings
+    database: Database
+    renderer: Renderer
+    tokens: Tokens
+    sealer: Sealer
+    wrapper: Wrapper
+    notices: InstallationNotices
+    letters: PublishedLetters
+    pages: PageCache
+    cards: CardCache
+    count_streams: CountStreams
+    captchas: Captchas
+    day_keys: DayKeys
+    desk_key: DeskKey
+    passkeys: Passkeys
+    signing: Signing
+    confirming: Confirming
+    throttle: Throttle
