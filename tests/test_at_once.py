@@ -61,7 +61,7 @@ async def wire(site: Installation, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
             made.ready.append(url)
         return answer
 
-    monkeypatch.setattr(Gateway, "at_once", noting)
+    monkeypatch.setattr(Gateway, "cached_response", noting)
     yield made
     made.writer.close()
 

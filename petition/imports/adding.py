@@ -21,7 +21,7 @@ from petition.core.ids import LetterId, OrganizationId
 from petition.formats import csv_rows, xlsx_reader
 from petition.imports import adding_queries as queries
 from petition.signatures import counting, countries, csv_format, organization_queries, organizations, search_words
-from petition.signatures.counting import EntryChange, move_counts
+from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.csv_format import Entry, Problem, Row
 from petition.signatures.model import Kind
 from petition.signatures.organizations import OrganizationDirectory, OrganizationNames
@@ -103,7 +103,7 @@ def reported(rows: int, barred: int, made: Record, change: EntryChange) -> Impor
     return ImportReport(
         rows=rows,
         people=made["people"],
-        organizations=change.entries,
+        organizations=change.organizations,
         representatives=added - made["people"],
         hidden=made["hidden"],
         known=rows - barred - added,  # one that was confirmed in this very moment is among them
@@ -136,9 +136,8 @@ async def _add(
     known_words = [(letter_id, Kind.PERSON, word) for word in await queries.words(conn, letter_id)]
     await search_words.remember(conn, [*known_words, *await found.words(conn, change.after)])
     if made["signatures"]:
-        await counting.move_revision(conn, letter_id)
-        imported = made["people"] + change.imported
-        await move_counts(conn, [(letter_id, made["people"], change.entries, made["hidden"], imported)])
+        count_change = CountChange.of_list(made["people"], made["hidden"]) + CountChange.of_entries(change)
+        await counting.apply(conn, letter_id, count_change, revision=True)
     return made, change
 
 

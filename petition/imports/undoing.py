@@ -12,7 +12,7 @@ from petition.imports.adding import Entries, ImportReport
 from petition.moderation import queries as moderation_queries
 from petition.signatures import counting, organization_queries, search_words
 from petition.signatures import names as naming
-from petition.signatures.counting import EntryChange, move_counts
+from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.model import Kind, SignatureState, Visibility
 from petition.signatures.organizations import OrganizationNames
 
@@ -40,7 +40,6 @@ async def take_back(
     await organization_queries.drop_unused(conn, letter_id, organizations)
     await audit_log.record(conn, actor_id, letter_id, "import.take_back", ids=ids, before="confirmed")
     await _forget_words(conn, letter_id, rows, known, change)
-    await counting.move_revision(conn, letter_id)
     await _count(conn, letter_id, rows, change)
     return len(rows)
 
@@ -58,10 +57,8 @@ async def _forget_words(
 async def _count(conn: Connection, letter_id: LetterId, rows: list[Record], change: EntryChange) -> None:
     counted = [row for row in rows if row["kind"] == Kind.PERSON and row["state"] == SignatureState.CONFIRMED]
     hidden = sum(row["visibility"] != Visibility.PUBLIC for row in counted)
-    people = len(counted)
-    move = (letter_id, -people, change.entries, -hidden, change.imported - people)
-    if any(move[1:]):
-        await move_counts(conn, [move])
+    count_change = CountChange.of_list(-len(counted), -hidden) + CountChange.of_entries(change)
+    await counting.apply(conn, letter_id, count_change, revision=True)
 
 
 async def bring_back(conn: Connection, letter_id: LetterId, number: int) -> ImportReport:

@@ -18,7 +18,7 @@ from petition.moderation import messages, queries
 from petition.moderation.model import Action, ActOutcome, ReviewStatus, after, ordered
 from petition.signatures import approval, counting, organization_queries, search_words, self_service_queries
 from petition.signatures import names as naming
-from petition.signatures.counting import EntryChange, move_counts, move_partners, partner_of
+from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 from petition.signatures.stored_names import PERSONAL
 
@@ -114,8 +114,6 @@ async def apply_moves(
     await _update_search_words(conn, by.letter_id, moves, known, shown)
     await _hide_again(conn, by.letter_id, wrapper, moves)
     await _notify_signatories(conn, by.letter_id, moves)
-    if any(move.counts for move in moves):
-        await counting.move_revision(conn, by.letter_id)
     await _count(conn, by.letter_id, moves, (change, shown))
     return log
 
@@ -255,12 +253,9 @@ async def _notify_signatories(conn: Connection, letter_id: LetterId, moves: Sequ
 async def _count(
     conn: Connection, letter_id: LetterId, moves: Sequence[SignatureMove], changes: Sequence[EntryChange]
 ) -> None:
-    """Move the counts, the partners' first, by the people and the entries of organizations that came or went."""
-    await move_partners(conn, ((letter_id, partner_of(move.row), move.row["kind"], move.counts) for move in moves))
-    people = [(move.counts, move.row) for move in moves if move.is_of_person]
-    total = sum(counts for counts, _ in people)
-    hidden = sum(counts for counts, row in people if row["visibility"] != Visibility.PUBLIC)
-    imported = sum(counts for counts, row in people if row["imported"]) + sum(each.imported for each in changes)
-    entries = sum(each.entries for each in changes)
-    if any((total, entries, hidden, imported)):
-        await move_counts(conn, [(letter_id, total, entries, hidden, imported)])
+    """Move the revision, if any signature counts now or no longer does, and the counts."""
+    change = sum(map(CountChange.of_entries, changes), CountChange())
+    for move in moves:
+        row = move.row
+        change += CountChange.of_signature(row, row["visibility"], imported=row["imported"], sign=move.counts)
+    await counting.apply(conn, letter_id, change, revision=any(move.counts for move in moves))

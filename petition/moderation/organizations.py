@@ -19,7 +19,7 @@ from petition.moderation import organization_queries as queries
 from petition.moderation import queries as decision_queries
 from petition.moderation.model import ActOutcome
 from petition.signatures import counting, forms, names, organization_queries, search_words
-from petition.signatures.counting import EntryChange, move_counts
+from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.model import Kind
 
 NAMES, MERGE = "organization.names", "organization.merge"
@@ -211,10 +211,8 @@ async def _move(
     await search_words.forget(conn, letter_id, Kind.ORGANIZATION, sorted(old))
     for organization in shown_after:
         await _remember(conn, letter_id, after.get(organization) or before[organization])
-    await counting.move_revision(conn, letter_id)
-    change = EntryChange(shown_before, shown_after)
-    if change.entries or change.imported:
-        await move_counts(conn, [(letter_id, 0, change.entries, 0, change.imported)])
+    change = CountChange.of_entries(EntryChange(shown_before, shown_after))
+    await counting.apply(conn, letter_id, change, revision=True)
     return moved
 
 

@@ -16,8 +16,9 @@ from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId, SignatureId
 from petition.signatures import counting, names, queries, search_words
+from petition.signatures.counting import CountChange
 from petition.signatures.flags import flags_of
-from petition.signatures.model import Kind, SignatureState, Visibility
+from petition.signatures.model import Kind, SignatureState
 from petition.signatures.stored_names import NAMED, StoredNames, names_to_store
 
 
@@ -169,16 +170,11 @@ async def _remember_words(
 async def _count(
     conn: Connection, won: Sequence[Record], fields: dict[tuple[LetterId, SignatureId], dict[str, str]]
 ) -> None:
-    people: dict[int, int] = defaultdict(int)
-    hidden: dict[int, int] = defaultdict(int)
+    changes: dict[LetterId, CountChange] = defaultdict(CountChange)
     for row in won:
         if not _is_held(row):
-            people[row["letter"]] += 1
-            hidden[row["letter"]] += fields[row["letter"], row["id"]]["visibility"] != Visibility.PUBLIC
-    counted = (row for row in won if row["kind"] == Kind.PERSON)
-    await counting.move_partners(conn, ((row["letter"], counting.partner_of(row), row["kind"], 1) for row in counted))
-    if people:
-        await counting.move_counts(conn, [(letter, n, 0, hidden[letter], 0) for letter, n in people.items()])
+            changes[row["letter"]] += CountChange.of_signature(row, fields[row["letter"], row["id"]]["visibility"])
+    await counting.apply_all(conn, changes)
 
 
 async def _existing_results(

@@ -19,7 +19,7 @@ from petition.letters.model import Tally
 from petition.letters.queries import tally_in
 from petition.signatures import counting, names
 from petition.signatures import paper_tally_queries as queries
-from petition.signatures.counting import move_counts
+from petition.signatures.counting import CountChange
 
 MAX_PEOPLE = 100_000_000
 MAX_SOURCE = 200  # characters
@@ -137,5 +137,4 @@ async def _one(conn: Connection, letter_id: LetterId, tally_id: TallyId) -> Tall
 
 
 async def _count(conn: Connection, letter_id: LetterId, people: int) -> None:
-    await counting.move_revision(conn, letter_id)
-    await move_counts(conn, [(letter_id, people, 0, 0, people)])
+    await counting.apply(conn, letter_id, CountChange.of_list(people), revision=True)

@@ -15,6 +15,7 @@ from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.model import Letter
 from petition.signatures import counting, names, search_words, self_service_queries
+from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.forms import WHOSE_NAME
 from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 
@@ -224,16 +225,14 @@ async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str
     if row["state"] != SignatureState.CONFIRMED or row["kind"] != Kind.PERSON:
         return
     if letter.names_in_search and Visibility.PUBLIC.value in (visibility.value, row["visibility"]):
-        # The count may stay as it is (one hides while another appears), yet the letter's kept page has the name.
+        # The count may stay the same (one name hides while another appears), but the letter's cached page has the name.
         await counting.move_revision(conn, letter.id)
     name_key = columns[4]
     if row["name_key"]:
         await search_words.forget(conn, letter.id, Kind.PERSON, names.words(row["name_key"]))
     if isinstance(name_key, str):
         await search_words.remember(conn, [(letter.id, Kind.PERSON, word) for word in names.words(name_key)])
-    more_hidden = (visibility is not Visibility.PUBLIC) - (row["visibility"] != Visibility.PUBLIC)
-    if more_hidden:
-        await counting.move_counts(conn, [(letter.id, 0, 0, more_hidden, 0)])
+    await counting.apply(conn, letter.id, CountChange.of_visibility(row["visibility"], visibility))
 
 
 def _columns(
@@ -271,30 +270,28 @@ async def _erase(conn: Connection, row: Record) -> None:
 async def _count_less(conn: Connection, row: Record) -> None:
     if row["state"] != SignatureState.CONFIRMED:
         return
-    letter = row["letter"]
-    one_less = letter, counting.partner_of(row), row["kind"], -1
+    imported = row["import"] is not None
+    change = CountChange.of_signature(row, row["visibility"], imported=imported, sign=-1)
     if row["kind"] == Kind.PERSON:
-        hidden = row["visibility"] != Visibility.PUBLIC
-        if not hidden:  # another may come in the same moment, so that the count stays as it is
-            await counting.move_revision(conn, letter)
-        await counting.move_partners(conn, [one_less])
-        await counting.move_counts(conn, [(letter, -1, 0, -int(hidden), -int(row["import"] is not None))])
+        # Another name may come at the same moment, so that the count stays the same.
+        is_public = row["visibility"] == Visibility.PUBLIC
+        await counting.apply(conn, row["letter"], change, revision=is_public)
     elif row["organization"] is not None:
-        await _organization_less(conn, row, one_less)
+        entry = await _entry_less(conn, row, imported=imported)
+        change += CountChange.of_entries(entry)
+        # The count may stay the same, while the partner's or the list changes.
+        revision = bool(change.partners or entry.organizations)
+        await counting.apply(conn, row["letter"], change, revision=revision)
 
 
-async def _organization_less(conn: Connection, row: Record, one_less: tuple[int, int | None, str, int]) -> None:
-    """Count an organization out with its last representative, and forget it when no signature points to it."""
-    letter, organization, imported = row["letter"], row["organization"], row["import"] is not None
-    name_key = await self_service_queries.lock_organization(conn, letter, organization)
-    now = await self_service_queries.standing(conn, letter, organization)
+async def _entry_less(conn: Connection, row: Record, *, imported: bool) -> EntryChange:
+    """Return what a representative's leaving does to the entry; delete it when no signature points to it."""
+    letter_id, organization_id = row["letter"], row["organization"]
+    name_key = await self_service_queries.lock_organization(conn, letter_id, organization_id)
+    now = await self_service_queries.standing(conn, letter_id, organization_id)
     if not now["signatures"]:
-        await self_service_queries.drop_organization(conn, letter, organization)
-        await search_words.forget(conn, letter, Kind.ORGANIZATION, names.words(name_key))
-    entry_less = -1 if not now["confirmed"] else 0
-    imported_less = -1 if imported and not now["imported"] else 0
-    if one_less[1] is not None or entry_less:  # the count may stay as it is, the partner's or the list does not
-        await counting.move_revision(conn, letter)
-    await counting.move_partners(conn, [one_less])
-    if entry_less or imported_less:
-        await counting.move_counts(conn, [(letter, 0, entry_less, 0, imported_less)])
+        await self_service_queries.drop_organization(conn, letter_id, organization_id)
+        await search_words.forget(conn, letter_id, Kind.ORGANIZATION, names.words(name_key))
+    is_imported = bool(now["imported"])
+    before = {organization_id: imported or is_imported}
+    return EntryChange(before, {organization_id: is_imported} if now["confirmed"] else {})

@@ -30,7 +30,7 @@ CachedReply = Callable[[bytes, bytes, list[Header]], tuple[bytes, bytes] | None]
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, less patient. ``trusted`` are the proxies, which bring everybody's requests.
 
-    An application with a method ``at_once`` (``Ready``) is asked for what it has ready first.
+    An application with a method ``cached_response`` (``CachedReply``) is asked first.
     """
 
     # Beside the parent's dictionary, which would grow by half a kilobyte for each of thousands of listeners.
@@ -108,12 +108,12 @@ class GuardedProtocol(HttpToolsProtocol):
         return not any(name in _BODY_HEADERS for name, _ in self.headers)
 
     def cached_reply(self) -> tuple[bytes, bytes] | None:
-        at_once: CachedReply | None = getattr(self.app, "at_once", None)
-        if at_once is None or self.transport.is_closing():
+        cached_response: CachedReply | None = getattr(self.app, "cached_response", None)
+        if cached_response is None or self.transport.is_closing():
             return None
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
             return None
-        return at_once(self.parser.get_method(), self.url, self.headers)
+        return cached_response(self.parser.get_method(), self.url, self.headers)
 
     def _start_timer(self) -> None:
         self._waiting = self.loop.call_later(HEAD_TIMEOUT, self._abort_slow_client)

@@ -194,8 +194,8 @@ async def test_the_secret_and_the_token_are_in_no_log(caplog: pytest.LogCaptureF
 def test_the_package_is_imported_only_by_who_configured_it() -> None:
     code = (
         "import sys, petition.captcha; "
-        "from petition.captcha.hosted import Hosted; from petition.settings import HCaptcha; "
-        "Hosted(HCaptcha('a', 'b', 'c')); "
+        "from petition.captcha.hcaptcha_service import HCaptchaService; from petition.core.settings import HCaptcha; "
+        "HCaptchaService(HCaptcha('a', 'b', 'c')); "
         "assert not {'hcaptcha', 'aiohttp'} & set(sys.modules), 'imported too early'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -12,9 +12,9 @@ from petition.letters.model import Letter
 from petition.moderation import decisions, undoing
 from petition.moderation.decisions import ANY_ACT
 from petition.moderation.model import Action, ActOutcome
-from petition.signatures import search_words
+from petition.signatures import counting, search_words
 from petition.signatures.confirming import Confirming, ConfirmRequest
-from petition.signatures.counting import move_counts
+from petition.signatures.counting import CountChange
 from petition.signatures.model import Kind, Reason
 from tests import rows
 from tests.running import KEY
@@ -88,7 +88,7 @@ class Bench:
             known = [(self.letter.id, Kind.PERSON, word) for n in range(7) for word in (f"crowd{n}", "vera")]
             await search_words.remember(conn, known)
             if state == "confirmed":
-                await move_counts(conn, [(self.letter.id, number, 0, 0, 0)])
+                await counting.apply(conn, self.letter.id, CountChange(people=number))
         return [row["id"] for row in found]
 
     async def decide(

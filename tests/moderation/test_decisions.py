@@ -11,8 +11,8 @@ from petition.core.errors import NotFound
 from petition.core.ids import LogId, OrganizerId, SignatureId
 from petition.moderation import decisions, messages, queries, report_queries
 from petition.moderation.model import Action, ActOutcome, ReviewStatus
-from petition.signatures import search_words, self_service
-from petition.signatures.counting import move_counts
+from petition.signatures import counting, search_words, self_service
+from petition.signatures.counting import CountChange
 from petition.signatures.model import Kind, Reason, SignatureState
 from petition.signatures.self_service import Refused
 from tests.moderation.desk import WRAPPER, Bench
@@ -341,6 +341,7 @@ async def test_undoing_moves_the_count_once_all_else_is_locked(bench: Bench) -> 
         async with bench.database.connection() as other:
             while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"):
                 await asyncio.sleep(0.01)
-        await move_counts(conn, [(bench.letter.id, 0, 0, 0, 0)])
+        for change in (CountChange(people=1), CountChange(people=-1)):
+            await counting.apply(conn, bench.letter.id, change)
     assert set((await undoer).changed) == {*hidden, *shown}
     assert await bench.picture() == before

@@ -100,7 +100,7 @@ Call = Callable[[], Awaitable[Caller]]
 async def test_a_head_that_does_not_arrive_is_not_waited_for(
     call: Call, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    monkeypatch.setattr(connection, "HEAD", 0.2)
+    monkeypatch.setattr(connection, "HEAD_TIMEOUT", 0.2)
     caller = await call()
     if begun:
         await caller.send(begun)
@@ -112,7 +112,7 @@ async def test_nor_is_the_second_one_of_a_connection(call: Call, monkeypatch: py
     caller = await call()
     await caller.send(REQUEST)
     assert await caller.answer() == b"HTTP/1.1 200 OKhello"
-    monkeypatch.setattr(connection, "HEAD", 0.2)
+    monkeypatch.setattr(connection, "HEAD_TIMEOUT", 0.2)
     await caller.send(begun)
     assert await caller.is_left()
 
@@ -121,7 +121,7 @@ async def test_nor_a_body_that_nobody_reads(call: Call, monkeypatch: pytest.Monk
     caller = await call()
     await caller.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
     assert await caller.answer() == b"HTTP/1.1 200 OKhello"
-    monkeypatch.setattr(connection, "HEAD", 0.2)
+    monkeypatch.setattr(connection, "HEAD_TIMEOUT", 0.2)
     await caller.send(b"x")
     assert await caller.is_left()
 
@@ -138,7 +138,7 @@ async def test_one_that_comes_in_pieces_is_answered_and_so_is_the_next(call: Cal
 
 
 async def test_one_address_has_so_many_connections(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "PER_ADDRESS", 3)
+    monkeypatch.setattr(connection, "MAX_PER_NETWORK", 3)
     monkeypatch.setattr(connection, "is_trusted", lambda _peer, _trusted: False)
     callers = [await call() for _ in range(3)]
     assert await (await call()).is_left()
@@ -155,7 +155,7 @@ async def test_one_address_has_so_many_connections(call: Call, monkeypatch: pyte
 
 
 async def test_proxies_bring_as_many_as_they_like(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "PER_ADDRESS", 1)
+    monkeypatch.setattr(connection, "MAX_PER_NETWORK", 1)
     trusted: tuple[Network, ...] = ()
     monkeypatch.setattr(GuardedProtocol, "trusted", trusted)
     for caller in [await call() for _ in range(3)]:  # this machine's own addresses are where proxies stand

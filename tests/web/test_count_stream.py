@@ -107,7 +107,7 @@ async def test_a_confirmation_is_heard(road: Any) -> None:
 
 
 async def test_a_storm_of_changes_is_an_event_a_second(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(count_stream, "PERIOD", 3.0)
+    monkeypatch.setattr(count_stream, "MIN_INTERVAL", 3.0)
     async with radio(site) as one:
         await one.event()
         await counted(site, 1)
@@ -122,7 +122,7 @@ async def test_a_storm_of_changes_is_an_event_a_second(site: Installation, monke
 
 
 async def test_what_one_is_told_on_coming_is_an_event_too(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(count_stream, "PERIOD", 3.0)
+    monkeypatch.setattr(count_stream, "MIN_INTERVAL", 3.0)
     loop = asyncio.get_running_loop()
     async with radio(site) as one:
         await one.event()
@@ -145,7 +145,7 @@ async def test_what_one_is_told_on_coming_is_an_event_too(site: Installation, mo
 async def test_who_comes_while_a_count_goes_there_and_back_is_told_once(
     site: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(count_stream, "PERIOD", 3.0)
+    monkeypatch.setattr(count_stream, "MIN_INTERVAL", 3.0)
     assert site.app is not None
     async with radio(site) as one:
         await one.event()
@@ -209,7 +209,7 @@ async def test_a_heartbeat_and_an_end_in_time(site: Installation, monkeypatch: p
         await one.event()
         while (block := await asyncio.wait_for(one.lines(), 30)) != ":\n\n":
             assert block
-    monkeypatch.setattr(count_stream, "LONGEST", -1.0)
+    monkeypatch.setattr(count_stream, "MAX_SECONDS", -1.0)
     async with radio(site) as brief:
         await brief.event()
         while await asyncio.wait_for(brief.lines(), 30):
@@ -217,7 +217,7 @@ async def test_a_heartbeat_and_an_end_in_time(site: Installation, monkeypatch: p
 
 
 async def test_who_leaves_makes_room(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(count_stream, "MOST_OF_A_NETWORK", 2)
+    monkeypatch.setattr(count_stream, "MAX_PER_NETWORK", 2)
     async with radio(site) as one, radio(site) as two:
         await one.event()
         await two.event()

@@ -130,7 +130,7 @@ async def test_while_the_database_is_away_the_last_one_is_good() -> None:
 
 
 async def test_memory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 3)
+    monkeypatch.setattr(module, "MAX_PAGES", 3)
     pages, make = PageCache(), Maker()
     for number in range(5):
         await pages.get(f"/en/{number}", "letter", make)
@@ -141,8 +141,8 @@ async def test_memory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_what_anybody_can_make_up_crowds_out_only_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 7)
-    monkeypatch.setattr(module, "ROOM", {CacheTier.COMMON: 7, CacheTier.VARIANT: 3, CacheTier.ARBITRARY: 2})
+    monkeypatch.setattr(module, "MAX_PAGES", 7)
+    monkeypatch.setattr(module, "CAPACITY", {CacheTier.COMMON: 7, CacheTier.VARIANT: 3, CacheTier.ARBITRARY: 2})
     pages, make = PageCache(), Maker()
     await pages.get("/letter", "a", make)
     for number in range(4):
@@ -174,7 +174,7 @@ async def test_what_cannot_be_made_leaves_nothing_behind() -> None:
 async def test_its_bytes_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
     pages, make = PageCache(), Maker()
     size = (await pages.get("/en/0", "letter", make)).size
-    monkeypatch.setattr(module, "MOST_BYTES", 3 * size + 20)
+    monkeypatch.setattr(module, "MAX_BYTES", 3 * size + 20)
     for number in range(1, 5):
         await pages.get(f"/en/{number}", "letter", make)
     assert list(pages.fresh) == ["/en/2", "/en/3", "/en/4"]
@@ -188,7 +188,7 @@ async def test_its_bytes_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_what_says_when_it_was_counted_is_made_anew_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "AGE", 0.01)
+    monkeypatch.setattr(module, "MAX_AGE", 0.01)
     pages, dated, other = PageCache(), Maker(), Maker()
     aging = asyncio.create_task(pages.expire_dated())
     try:

@@ -141,7 +141,7 @@ async def test_whoever_brings_everybody_has_as_many_places_as_there_are(proxy: s
 async def test_where_too_many_wait_for_a_page_one_can_still_sign(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "Turns", lambda: RenderQueue(most=0))
+    monkeypatch.setattr(gateway, "RenderQueue", lambda: RenderQueue(most=0))
     async with installation(database_url, tmp_path) as site:
         for path in (f"/en/{SLUG}", "/en/nothing-here", f"/embed/{SLUG}?accent=c0392b", "/organizer/enter"):
             crowded = await site.client.get(path)
@@ -204,9 +204,9 @@ async def test_while_all_turns_are_taken_one_can_still_sign(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search that hangs in the database keeps other searches waiting, and nobody else."""
-    monkeypatch.setattr(throttle, "WAITING", 0)
+    monkeypatch.setattr(throttle, "MAX_WAITING", 0)
     lane = ConcurrencyLimit(waiting=0)
-    monkeypatch.setattr(throttle, "Lane", lambda: lane)
+    monkeypatch.setattr(throttle, "ConcurrencyLimit", lambda: lane)
     async with installation(database_url, tmp_path) as site, AsyncExitStack() as stack:
         for _ in range(throttle.MAX_CONCURRENT):
             await stack.enter_async_context(lane.slot())

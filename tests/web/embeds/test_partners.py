@@ -10,7 +10,8 @@ from petition.cli import approve
 from petition.core.audit_log import Actor
 from petition.core.errors import Refused
 from petition.core.ids import OrganizerId, PartnerId, SignatureId
-from petition.letters import partner_queries, partners
+from petition.letters import partner_queries, partners, switch_actions
+from petition.letters.switches import ON, Switch
 from petition.moderation import decisions
 from petition.moderation.decisions import ANY_ACT
 from petition.moderation.model import Action
@@ -127,6 +128,19 @@ async def test_representatives_count_from_their_approval(partnered: Partnered) -
     await bench.decide(Action.APPROVE, first, third)
     await self_service.withdraw(bench.database, bench.letter, second)
     assert await partnered.check() == {one: (0, 2)}
+
+
+async def test_people_who_are_held_count_from_their_approval(partnered: Partnered) -> None:
+    bench = partnered.bench
+    one = await partnered.add("one")
+    async with bench.database.transaction() as conn:
+        await switch_actions.set_switch(conn, None, bench.letter.id, Switch.HOLD, 0, ON, {})
+    first, second = await partnered.sign(one, 2)
+    assert await partnered.check() == {one: (0, 0)}
+    await bench.decide(Action.APPROVE, first)
+    assert await partnered.check() == {one: (1, 0)}
+    await self_service.withdraw(bench.database, bench.letter, second)
+    assert await partnered.check() == {one: (1, 0)}
 
 
 async def test_all_at_once_nobody_waits_for_each_other_and_the_counts_are_exact(partnered: Partnered) -> None:
@@ -275,7 +289,7 @@ async def test_who_may_not_and_what_cannot_be(site: Installation) -> None:
 
 
 async def test_there_are_not_too_many(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partners, "MOST", 2)
+    monkeypatch.setattr(partners, "MAX_PARTNERS", 2)
     async with bench.database.transaction() as conn:
         for name in ("one", "two"):
             await partners.add(conn, OrganizerId(1), bench.letter.id, name, name, False)
