@@ -69,18 +69,37 @@ async def record(
 
 
 @dataclass(frozen=True, slots=True)
-class Whose:
-    """Who steers an import, of which letter."""
-
-    organizer_id: OrganizerId
-    letter_id: LetterId
-
-
-@dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, on which letter, and as part of which campaign."""
+    """The author of an act on a letter, and the bulk act that it is a step of."""
 
-    organizer_id: OrganizerId | None
+    organizer_id: OrganizerId | None  # None for the worker and for commands
     letter_id: LetterId
     bulk_act_id: BulkActId | None = None
-    command: bool = False  # at the command line, where nobody is an organizer
+    command: bool = False  # at the command line, where no organizer is known
+
+
+async def record_by(
+    conn: Connection,
+    actor: Actor,
+    act: str,
+    *,
+    ids: Iterable[int],
+    before: str = "",
+    after: str = "",
+    reason: str | None = None,
+    undoes: LogId | None = None,
+) -> LogId:
+    """Write an act of ``actor`` on the letter, as ``record`` does. Raises ``Gone``."""
+    return await record(
+        conn,
+        actor.organizer_id,
+        actor.letter_id,
+        act,
+        ids=ids,
+        before=before,
+        after=after,
+        reason=reason,
+        bulk_act_id=actor.bulk_act_id,
+        undoes=undoes,
+        command=actor.command,
+    )

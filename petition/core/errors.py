@@ -65,7 +65,7 @@ class ImportRefused(PetitionError):
 
 
 class Refused(PetitionError):
-    """What an organizer asked for cannot be done. ``message`` is for the catalogues."""
+    """The act is not possible. ``message`` is for the catalogues; ``field`` of the form is wrong, or "" for none."""
 
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)

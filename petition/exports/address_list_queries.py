@@ -10,7 +10,8 @@ LONG = 3600.0  # seconds
 
 # A key counts only as long as whoever registered it owns the letter.
 KEYS = """
-SELECT k.*, o.name AS who, now() >= k.usable_at AND k.revoked_at IS NULL AS usable FROM address_key k
+SELECT k.*, k.organizer AS organizer_id, o.name AS who, now() >= k.usable_at AND k.revoked_at IS NULL AS usable
+FROM address_key k
 JOIN member m ON m.letter = k.letter AND m.organizer = k.organizer AND m.role = 'owner'
 JOIN organizer o ON o.id = k.organizer
 WHERE k.letter = $1 AND (k.revoked_at IS NULL OR k.revoked_at > now() - interval '30 days') ORDER BY k.id DESC LIMIT 50
@@ -44,7 +45,7 @@ WHERE k.letter = $1 AND k.id = $2
 """
 
 JOBS = """
-SELECT j.*, o.name AS who, k.recipient FROM address_job j
+SELECT j.*, j.organizer AS organizer_id, o.name AS who, k.recipient FROM address_job j
 JOIN address_key k ON k.letter = j.letter AND k.id = j.key LEFT JOIN organizer o ON o.id = j.organizer
 WHERE j.letter = $1 AND (k.revoked_at IS NULL OR j.state = 'failed') ORDER BY j.id DESC LIMIT 50
 """
@@ -104,7 +105,7 @@ async def keys(conn: Connection, letter_id: LetterId) -> list[Record]:
 
 
 async def add_key(
-    conn: Connection, letter_id: LetterId, organizer_id: OrganizerId, recipient: str, wait: timedelta
+    conn: Connection, letter_id: LetterId, organizer_id: OrganizerId | None, recipient: str, wait: timedelta
 ) -> int:
     """Add a key that can be used after ``wait``; return its id."""
     added: int = await conn.fetchval(ADD_KEY, letter_id, organizer_id, recipient, wait)
@@ -135,7 +136,7 @@ async def jobs(conn: Connection, letter_id: LetterId) -> list[Record]:
     return await conn.fetch(JOBS, letter_id)
 
 
-async def ask(conn: Connection, letter_id: LetterId, key: int, organizer_id: OrganizerId) -> JobId | None:
+async def ask(conn: Connection, letter_id: LetterId, key: int, organizer_id: OrganizerId | None) -> JobId | None:
     """Ask for a list; return its id, or None if the key cannot be used or another list waits."""
     added: JobId | None = await conn.fetchval(ASK, letter_id, key, organizer_id)
     return added

@@ -11,7 +11,7 @@ from pyrage import RecipientError, x25519
 
 from petition.core import audit_log
 from petition.core import outbox as organizers
-from petition.core.audit_log import TOO_LATE, Whose
+from petition.core.audit_log import TOO_LATE, Actor
 from petition.core.database import Connection
 from petition.core.errors import Refused
 from petition.core.i18n import N_
@@ -36,7 +36,7 @@ MAX_KEYS = 5
 _RECIPIENT = re.compile("age1[02-9ac-hj-np-z]{58}")
 
 
-async def register(conn: Connection, whose: Whose, typed: str) -> int:
+async def register(conn: Connection, actor: Actor, typed: str) -> int:
     """Register a key and have every owner told of it; return its id. Raises ``Refused``."""
     recipient = typed.strip()
     if "AGE-SECRET-KEY" in recipient.upper():
@@ -47,33 +47,33 @@ async def register(conn: Connection, whose: Whose, typed: str) -> int:
         x25519.Recipient.from_str(recipient)
     except RecipientError:
         raise Refused(NO_KEY, "recipient") from None
-    if sum(row["revoked_at"] is None for row in await queries.keys(conn, whose.letter_id)) >= MAX_KEYS:
+    if sum(row["revoked_at"] is None for row in await queries.keys(conn, actor.letter_id)) >= MAX_KEYS:
         raise Refused(TOO_MANY_KEYS, "recipient")
-    key = await queries.add_key(conn, whose.letter_id, whose.organizer_id, recipient, WAIT)
-    await audit_log.record(conn, whose.organizer_id, whose.letter_id, "address.key", ids=[key])
-    for owner in await queries.owners(conn, whose.letter_id):
+    key = await queries.add_key(conn, actor.letter_id, actor.organizer_id, recipient, WAIT)
+    await audit_log.record_by(conn, actor, "address.key", ids=[key])
+    for owner in await queries.owners(conn, actor.letter_id):
         details: dict[str, object] = {"key": key}
         await organizers.enqueue(
             *(conn, PURPOSE, owner["digest"], owner["sealed"], owner["lang"]),
-            letter_id=whose.letter_id,
+            letter_id=actor.letter_id,
             details=details,
         )
     return key
 
 
-async def revoke(conn: Connection, whose: Whose, key: int) -> None:
+async def revoke(conn: Connection, actor: Actor, key: int) -> None:
     """Revoke a key, whoever registered it. Raises ``Refused`` the second time."""
-    if not await queries.revoke(conn, whose.letter_id, key):
+    if not await queries.revoke(conn, actor.letter_id, key):
         raise Refused(TOO_LATE)
-    await audit_log.record(conn, whose.organizer_id, whose.letter_id, "address.revoke", ids=[key])
+    await audit_log.record_by(conn, actor, "address.revoke", ids=[key])
 
 
-async def ask(conn: Connection, whose: Whose, key: int) -> JobId:
+async def ask(conn: Connection, actor: Actor, key: int) -> JobId:
     """Have the worker make a list for a key; return its id. Raises ``Refused``."""
-    job = await queries.ask(conn, whose.letter_id, key, whose.organizer_id)
+    job = await queries.ask(conn, actor.letter_id, key, actor.organizer_id)
     if job is None:
         raise Refused(NOT_YET)
-    await audit_log.record(conn, whose.organizer_id, whose.letter_id, "address.ask", ids=[job, key])
+    await audit_log.record_by(conn, actor, "address.ask", ids=[job, key])
     return job
 
 

@@ -89,9 +89,9 @@ async def settle(
     barred = await queries.drop_barred(conn, letter_id)
     await queries.drop_known(conn, letter_id)
     found = await _place(conn, letter_id, entries)
-    before = await organization_queries.shown(conn, letter_id, found.placed)
+    before = await organization_queries.load_counted(conn, letter_id, found.ids)
     if dry_run:
-        return barred, await queries.staged(conn), EntryChange(before, before | dict.fromkeys(found.placed, True))
+        return barred, await queries.staged(conn), EntryChange(before, before | dict.fromkeys(found.ids, True))
     if number is None:
         number = await queries.number(conn, letter_id)
     return barred, *await _add(conn, letter_id, number, found, before)
@@ -131,10 +131,10 @@ async def _add(
 ) -> tuple[Record, EntryChange]:
     await found.write(conn, before)
     made = await queries.add(conn, letter_id, number)
-    change = EntryChange(before, await organization_queries.shown(conn, letter_id, found.placed))
-    await organization_queries.drop_unused(conn, letter_id, [each for each in found.placed if each not in change.after])
+    change = EntryChange(before, await organization_queries.load_counted(conn, letter_id, found.ids))
+    await organization_queries.drop_unused(conn, letter_id, [each for each in found.ids if each not in change.after])
     known_words = [(letter_id, Kind.PERSON, word) for word in await queries.words(conn, letter_id)]
-    await search_words.remember(conn, [*known_words, *await found.words(conn, change.after)])
+    await search_words.add(conn, [*known_words, *await found.words(conn, change.after)])
     if made["signatures"]:
         count_change = CountChange.of_list(made["people"], made["hidden"]) + CountChange.of_entries(change)
         await counting.apply(conn, letter_id, count_change, revision=True)

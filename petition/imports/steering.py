@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from petition.core import audit_log
-from petition.core.audit_log import TOO_LATE, Whose
+from petition.core.audit_log import TOO_LATE, Actor
 from petition.core.database import Connection, Database
 from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound, Refused
@@ -29,16 +29,16 @@ class Oversized(Exception):
     """The file is larger than ``MOST_BYTES``."""
 
 
-async def begin(conn: Connection, whose: Whose) -> int:
+async def begin(conn: Connection, actor: Actor) -> int:
     """Begin an import whose file is about to come; return its number. Raises ``Refused``, ``Gone``."""
-    await audit_log.hold_letter(conn, whose.letter_id)
-    number = await adding_queries.number(conn, whose.letter_id, whose.organizer_id, ImportState.UPLOADING.value)
-    if await queries.under_way(conn, whose.letter_id) > MAX_UNDER_WAY:
+    await audit_log.hold_letter(conn, actor.letter_id)
+    number = await adding_queries.number(conn, actor.letter_id, actor.organizer_id, ImportState.UPLOADING.value)
+    if await queries.under_way(conn, actor.letter_id) > MAX_UNDER_WAY:
         raise Refused(TOO_MANY, "file")
     return number
 
 
-async def store(database: Database, whose: Whose, keys: LetterKeys, number: int, pieces: AsyncIterator[bytes]) -> int:
+async def store(database: Database, actor: Actor, keys: LetterKeys, number: int, pieces: AsyncIterator[bytes]) -> int:
     """Encrypt and keep a file as it comes in; return how many bytes. Raises ``Oversized``, ``Gone``.
 
     Between two parts nothing is held, neither a connection nor more than one part.
@@ -50,24 +50,24 @@ async def store(database: Database, whose: Whose, keys: LetterKeys, number: int,
         if size > MAX_BYTES:
             raise Oversized
         if len(held) >= PART:
-            await _keep(database, whose, keys, number, part, bytes(held))
+            await _keep(database, actor, keys, number, part, bytes(held))
             held.clear()
             part += 1
     if held:
-        await _keep(database, whose, keys, number, part, bytes(held))
+        await _keep(database, actor, keys, number, part, bytes(held))
     return size
 
 
-async def _keep(database: Database, whose: Whose, keys: LetterKeys, number: int, part: int, content: bytes) -> None:
+async def _keep(database: Database, actor: Actor, keys: LetterKeys, number: int, part: int, content: bytes) -> None:
     async with database.transaction() as conn:
-        await audit_log.hold_letter(conn, whose.letter_id)
-        await queries.add_part(conn, whose.letter_id, number, part, keys.encrypt(content))
+        await audit_log.hold_letter(conn, actor.letter_id)
+        await queries.add_part(conn, actor.letter_id, number, part, keys.encrypt(content))
 
 
-async def uploaded(conn: Connection, whose: Whose, keys: LetterKeys, number: int, name: str) -> None:
+async def uploaded(conn: Connection, actor: Actor, keys: LetterKeys, number: int, name: str) -> None:
     """Hand a file over to the worker."""
-    await queries.uploaded(conn, whose.letter_id, number, FileInfo(_plain(name)).hidden(keys))
-    await audit_log.record(conn, whose.organizer_id, whose.letter_id, "import.upload", ids=[number])
+    await queries.uploaded(conn, actor.letter_id, number, FileInfo(_plain(name)).hidden(keys))
+    await audit_log.record_by(conn, actor, "import.upload", ids=[number])
 
 
 def _plain(name: str) -> str:
@@ -84,26 +84,23 @@ async def read(conn: Connection, letter_id: LetterId, number: int) -> ImportJob:
     return import_job_in(row)
 
 
-async def advance(conn: Connection, whose: Whose, keys: LetterKeys, number: int, form: Mapping[str, str]) -> None:
+async def advance(conn: Connection, actor: Actor, keys: LetterKeys, number: int, form: Mapping[str, str]) -> None:
     """Do the step that a form asks for. Raises ``Refused``, ``NotFound``."""
-    now = await read(conn, whose.letter_id, number)
+    now = await read(conn, actor.letter_id, number)
     step = form.get("step", "")
     if step not in _STEPS:
         raise Refused(WHAT)
     before, after = _STEPS[step]
-    more = await _asked(conn, whose, keys, now, step, form)
+    more = await _asked(conn, actor, keys, now, step, form)
     seen = int(form["changed"]) if form.get("changed", "").isdecimal() and len(form["changed"]) < 9 else None
     wanted = tuple(each.value for each in before)
-    if not await queries.move(conn, whose.letter_id, number, wanted, seen, after.value, **more):
+    if not await queries.move(conn, actor.letter_id, number, wanted, seen, after.value, **more):
         raise Refused(TOO_LATE)
     if after is ImportState.CANCELLED:
-        await queries.drop_parts(conn, whose.letter_id, number)
+        await queries.drop_parts(conn, actor.letter_id, number)
     if step in _LOGGED:
-        await audit_log.record(
-            *(conn, whose.organizer_id, whose.letter_id, f"import.{step}"),
-            ids=[number],
-            before=now.state.value,
-            after=after.value,
+        await audit_log.record_by(
+            conn, actor, f"import.{step}", ids=[number], before=now.state.value, after=after.value
         )
 
 
@@ -130,7 +127,7 @@ _LOGGED = {"start", "cancel", "undo", "redo"}
 
 
 async def _asked(
-    conn: Connection, whose: Whose, keys: LetterKeys, now: ImportJob, step: str, form: Mapping[str, str]
+    conn: Connection, actor: Actor, keys: LetterKeys, now: ImportJob, step: str, form: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return what else a step changes. Raises ``Refused`` where it makes no sense."""
     if step == "again" and now.format == CSV:
@@ -145,6 +142,6 @@ async def _asked(
         if form.get("skip") != "1":
             raise Refused(HAS_PROBLEMS, "skip")
         return {"plan": now.plan.as_json() | {"skip": True}}
-    if step == "redo" and not await queries.undone(conn, whose.letter_id, now.number):
+    if step == "redo" and not await queries.undone(conn, actor.letter_id, now.number):
         raise Refused(NOTHING_TO_REDO)
     return {}

@@ -34,9 +34,9 @@ async def take_back(
     if organizations:
         await organization_queries.lock(conn, letter_id)
     known = await moderation_queries.lock_organizations(conn, letter_id, organizations)
-    before = await organization_queries.shown(conn, letter_id, organizations)
+    before = await organization_queries.load_counted(conn, letter_id, organizations)
     await queries.keep_undone(conn, letter_id, number, ids)
-    change = EntryChange(before, await organization_queries.shown(conn, letter_id, organizations))
+    change = EntryChange(before, await organization_queries.load_counted(conn, letter_id, organizations))
     await organization_queries.drop_unused(conn, letter_id, organizations)
     await audit_log.record(conn, actor_id, letter_id, "import.take_back", ids=ids, before="confirmed")
     await _forget_words(conn, letter_id, rows, known, change)
@@ -51,7 +51,7 @@ async def _forget_words(
     people = {row["name_key"] for row in rows if row["kind"] == Kind.PERSON and row["name_key"]}
     for kind, keys in ((Kind.PERSON, people), (Kind.ORGANIZATION, gone)):
         if found := {word for key in keys for word in naming.words(key)}:
-            await search_words.forget(conn, letter_id, kind, sorted(found))
+            await search_words.remove_unused(conn, letter_id, kind, sorted(found))
 
 
 async def _count(conn: Connection, letter_id: LetterId, rows: list[Record], change: EntryChange) -> None:

@@ -105,11 +105,11 @@ async def apply_moves(
     if organizations:
         await organization_queries.lock(conn, by.letter_id)
     known = await queries.lock_organizations(conn, by.letter_id, organizations)
-    shown_before = await organization_queries.shown(conn, by.letter_id, organizations)
+    shown_before = await organization_queries.load_counted(conn, by.letter_id, organizations)
     change = await _approve_rows(conn, by.letter_id, wrapper, moves)
     await _hold_again(conn, by.letter_id, wrapper, moves)
     log = await _write(conn, by, logged, moves)
-    shown = EntryChange(shown_before, await organization_queries.shown(conn, by.letter_id, organizations))
+    shown = EntryChange(shown_before, await organization_queries.load_counted(conn, by.letter_id, organizations))
     await _bars_and_contacts(conn, by.letter_id, moves)
     await _update_search_words(conn, by.letter_id, moves, known, shown)
     await _hide_again(conn, by.letter_id, wrapper, moves)
@@ -235,9 +235,9 @@ async def _update_search_words(
     ]
     for kind, keys in ((Kind.PERSON, people_gone), (Kind.ORGANIZATION, gone)):
         if found := {word for key in keys for word in naming.words(key)}:
-            await search_words.forget(conn, letter_id, kind, sorted(found))
+            await search_words.remove_unused(conn, letter_id, kind, sorted(found))
     added = [(Kind.PERSON, key) for key in people_come] + [(Kind.ORGANIZATION, key) for key in come]
-    await search_words.remember(conn, [(letter_id, kind, word) for kind, key in added for word in naming.words(key)])
+    await search_words.add(conn, [(letter_id, kind, word) for kind, key in added for word in naming.words(key)])
 
 
 async def _notify_signatories(conn: Connection, letter_id: LetterId, moves: Sequence[SignatureMove]) -> None:

@@ -6,8 +6,8 @@ from petition.moderation.model import UNDOABLE, LogLine
 
 # "Undone" with a limit of its own: without, the planner reads the whole log to know of fifty lines.
 _LINES = """
-SELECT l.id, l.at, l.organizer, o.name AS who, l.act, l.ids, l.before, l.after, l.reason, l.campaign, l.undoes,
-       l.command,
+SELECT l.id, l.at, l.organizer AS organizer_id, o.name AS who, l.act, l.ids, l.before, l.after, l.reason,
+       l.campaign AS bulk_act_id, l.undoes, l.command,
        (SELECT u.id FROM log u WHERE u.undoes = l.id LIMIT 1) IS NOT NULL AS undone
 FROM log l LEFT JOIN organizer o ON o.id = l.organizer
 """

@@ -130,14 +130,14 @@ async def _rename(
     conn: Connection, letter_id: LetterId, organization_id: OrganizationId, before: EntryNames, after: EntryNames
 ) -> None:
     await queries.store_names(conn, letter_id, organization_id, after.columns)
-    await search_words.forget(conn, letter_id, Kind.ORGANIZATION, names.words(before.name_key))
-    if await organization_queries.shown(conn, letter_id, [organization_id]):
+    await search_words.remove_unused(conn, letter_id, Kind.ORGANIZATION, names.words(before.name_key))
+    if await organization_queries.load_counted(conn, letter_id, [organization_id]):
         await _remember(conn, letter_id, after)
     await counting.move_revision(conn, letter_id)
 
 
 async def _remember(conn: Connection, letter_id: LetterId, called: EntryNames) -> None:
-    await search_words.remember(conn, [(letter_id, Kind.ORGANIZATION, word) for word in names.words(called.name_key)])
+    await search_words.add(conn, [(letter_id, Kind.ORGANIZATION, word) for word in names.words(called.name_key)])
 
 
 async def merge(
@@ -202,13 +202,13 @@ async def _move(
     after: Mapping[OrganizationId, EntryNames],
 ) -> list[SignatureId]:
     """Point signatures from one entry to the other; bring names, words and the count along."""
-    shown_before = await organization_queries.shown(conn, letter_id, way)
+    shown_before = await organization_queries.load_counted(conn, letter_id, way)
     moved = await queries.point(conn, letter_id, signatures, *way)
     for organization, called in after.items():
         await queries.store_names(conn, letter_id, organization, called.columns)
-    shown_after = await organization_queries.shown(conn, letter_id, way)
+    shown_after = await organization_queries.load_counted(conn, letter_id, way)
     old = {word for called in before.values() for word in names.words(called.name_key)}
-    await search_words.forget(conn, letter_id, Kind.ORGANIZATION, sorted(old))
+    await search_words.remove_unused(conn, letter_id, Kind.ORGANIZATION, sorted(old))
     for organization in shown_after:
         await _remember(conn, letter_id, after.get(organization) or before[organization])
     change = CountChange.of_entries(EntryChange(shown_before, shown_after))

@@ -13,7 +13,7 @@ from petition.moderation.decisions import status_in
 from petition.moderation.model import Filter, Names, QueueItem
 from petition.signatures import listing, names, search_words
 from petition.signatures.listing import MAX_NEAR, Cursor
-from petition.signatures.listing_queries import BEST, use_index_of_words
+from petition.signatures.listing_queries import MAX_RESULTS, use_index_of_words
 from petition.signatures.model import Kind, Reason
 
 PAGE = 40
@@ -60,7 +60,7 @@ async def _search(
     rows = await queries.search(conn, letter_id, wanted, asked, (people, organizations), before, PAGE)
     last = rows[-1] if len(rows) == PAGE else None
     following = Cursor(last["listed_at"], last["id"]) if last else None
-    cut = last is None and len(people) == BEST and await queries.goes_on(conn, letter_id, wanted)
+    cut = last is None and len(people) == MAX_RESULTS and await queries.goes_on(conn, letter_id, wanted)
     return QueuePage([item_in(row, keys) for row in rows], following, cut)
 
 

@@ -61,13 +61,13 @@ async def approve_rows(conn: Connection, letter_id: LetterId, keys: LetterKeys, 
     named = {place: _named(told) for place, told in fields.items()}
     found = await organizations.directory(conn, letter_id, list(named.values()))
     places = {place: found.find_or_create(each, now) for place, each in named.items()}
-    before = await organization_queries.shown(conn, letter_id, found.placed)
+    before = await organization_queries.load_counted(conn, letter_id, found.ids)
     await found.write(conn, before)
     stored = [_stored(row["id"], places[row["id"]], row["visibility"], fields[row["id"]], keys) for row in rows]
     await queries.approve(conn, letter_id, stored)
     await queries.keep_representatives(conn, letter_id, list(fields))
-    shown = await organization_queries.shown(conn, letter_id, found.placed)
-    await search_words.remember(conn, await found.words(conn, shown))
+    shown = await organization_queries.load_counted(conn, letter_id, found.ids)
+    await search_words.add(conn, await found.words(conn, shown))
     return EntryChange(before, shown)
 
 

@@ -162,7 +162,7 @@ async def _remember_words(
     conn: Connection, won: Sequence[Record], shown: dict[tuple[LetterId, SignatureId], StoredNames]
 ) -> None:
     keys = [(row["letter"], shown[row["letter"], row["id"]].name_key) for row in won]
-    await search_words.remember(
+    await search_words.add(
         conn, [(letter, Kind.PERSON, word) for letter, key in keys if key for word in names.words(key)]
     )
 

@@ -55,7 +55,7 @@ WHERE c.letter = mine.letter AND c.letter = u.letter
 class EntryChange:
     """Which of some organizations had a confirmed signature before an act, and which have one after it.
 
-    The values are those of ``organization_queries.shown``: whether one of these signatures was imported.
+    The values are those of ``organization_queries.load_counted``: whether one of these signatures was imported.
     """
 
     before: Mapping[OrganizationId, bool]

@@ -16,7 +16,7 @@ from petition.core.errors import NotFound
 from petition.core.ids import LetterId
 from petition.signatures import listing_queries as queries
 from petition.signatures import names, search_words
-from petition.signatures.listing_queries import BEST
+from petition.signatures.listing_queries import MAX_RESULTS
 from petition.signatures.model import Kind, Signatory
 
 PAGE = 100
@@ -104,9 +104,9 @@ async def search(conn: Connection, letter_id: LetterId, kind: Kind, q: str) -> l
         for widen in (look.as_typed, look.completed, look.mistyped):
             for row in await widen():
                 found.setdefault(row["id"], row)
-            if len(found) >= BEST:
+            if len(found) >= MAX_RESULTS:
                 break
-    return [_entry(kind, row) for row in list(found.values())[:BEST]]
+    return [_entry(kind, row) for row in list(found.values())[:MAX_RESULTS]]
 
 
 class _Search:
@@ -153,9 +153,9 @@ class _Search:
         wanted = None if no_choice else _tsquery(sets)
         await queries.use_order_of_list(self._conn)
         rows = await queries.walk_people(self._conn, self._letter, WALKED_AT_FIRST, wanted, patterns)
-        if GOOD_WALK <= len(rows) < BEST:
+        if GOOD_WALK <= len(rows) < MAX_RESULTS:
             rows = await queries.walk_people(self._conn, self._letter, MAX_WALKED, wanted, patterns)
-        return rows if len(rows) == BEST else None
+        return rows if len(rows) == MAX_RESULTS else None
 
     async def _gather(self, sets: "Sequence[Sequence[_Term]]") -> list[Record]:
         await queries.use_index_of_words(self._conn)

@@ -6,7 +6,7 @@ from datetime import datetime
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId
 
-BEST = 200  # rows a search returns
+MAX_RESULTS = 200  # rows a search returns
 MAX_REPRESENTATIVES = 50  # named under one organization
 
 _SHOWN = "state = 'confirmed' AND visibility = 'public' AND kind = 'person'"
@@ -54,7 +54,7 @@ SELECT set_config(name, value, true) FROM (VALUES
 GATHER_PEOPLE = f"""
 WITH best AS MATERIALIZED (
   SELECT ctid AS place, id, listed_at FROM signature
-  WHERE {_SHOWN} AND name_words(letter, name_key) @@ $1::text::tsquery {_NEWEST_FIRST} LIMIT {BEST}
+  WHERE {_SHOWN} AND name_words(letter, name_key) @@ $1::text::tsquery {_NEWEST_FIRST} LIMIT {MAX_RESULTS}
 )
 SELECT {", ".join("signature." + column for column in _PERSON.split(", "))}
 FROM best JOIN signature ON signature.ctid = best.place ORDER BY best.listed_at DESC, best.id DESC
@@ -68,12 +68,12 @@ SELECT {_PERSON} FROM (
 ) AS newest
 WHERE ($4::text[] IS NULL OR ' ' || name_key || ' ' LIKE ALL ($4::text[]))
   AND ($2::text IS NULL OR array_to_tsvector(string_to_array(name_key, ' ')) @@ $2::text::tsquery)
-{_NEWEST_FIRST} LIMIT {BEST}
+{_NEWEST_FIRST} LIMIT {MAX_RESULTS}
 """
 
 WALK_ORGANIZATIONS = f"""
 {_ORGANIZATIONS} AND array_to_tsvector(string_to_array(o.name_key, ' ')) @@ $2::text::tsquery
-{_NEWEST_FIRST} LIMIT {BEST}
+{_NEWEST_FIRST} LIMIT {MAX_RESULTS}
 """
 
 

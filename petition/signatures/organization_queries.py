@@ -77,7 +77,9 @@ async def list_now(conn: Connection, letter_id: LetterId, rows: Sequence[Sequenc
     await conn.execute(LIST_ORGANIZATIONS_NOW, letter_id, *zip(*rows, strict=True), timeout=600)
 
 
-async def shown(conn: Connection, letter_id: LetterId, organizations: Sequence[int]) -> dict[OrganizationId, bool]:
+async def load_counted(
+    conn: Connection, letter_id: LetterId, organizations: Sequence[int]
+) -> dict[OrganizationId, bool]:
     """Return those with a confirmed signature, and whether one of these was imported."""
     rows = await conn.fetch(SHOWN_ORGANIZATIONS, letter_id, organizations, timeout=600)
     return {row["id"]: row["imported"] for row in rows}

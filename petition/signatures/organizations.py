@@ -58,7 +58,7 @@ class OrganizationDirectory:
 
     letter_id: LetterId
     _by_key: dict[str, _Entry] = field(default_factory=dict)
-    _placed: dict[OrganizationId, tuple[_Entry, datetime]] = field(default_factory=dict)
+    _found: dict[OrganizationId, tuple[_Entry, datetime]] = field(default_factory=dict)
 
     def add_known(self, row: Record) -> None:
         """Take in an organization that is there. Of several with one name, the first is the one it leads to."""
@@ -82,23 +82,23 @@ class OrganizationDirectory:
             self._complete(record, named)
         for key in named.keys:
             self._by_key.setdefault(key, record)
-        self._placed.setdefault(record.id, (record, listed_at))
+        self._found.setdefault(record.id, (record, listed_at))
         return record.id
 
     @property
-    def placed(self) -> list[OrganizationId]:
+    def ids(self) -> list[OrganizationId]:
         """Return the ids of all that were placed."""
-        return list(self._placed)
+        return list(self._found)
 
     async def write(self, conn: Connection, shown_before: Iterable[int]) -> None:
         """Write new organizations and what was added to others; list those now that were not shown before."""
         before = set(shown_before)
-        records = [record for record, _ in self._placed.values()]
+        records = [record for record, _ in self._found.values()]
         new = [(record.listed_at, *record.columns()) for record in records if record.listed_at is not None]
         completed = [record.columns() for record in records if record.completed and record.listed_at is None]
         again = [
             (record.id, listed_at)
-            for record, listed_at in self._placed.values()
+            for record, listed_at in self._found.values()
             if record.listed_at is None and record.id not in before
         ]
         for write, rows in ((queries.add, new), (queries.complete, completed), (queries.list_now, again)):
@@ -110,7 +110,7 @@ class OrganizationDirectory:
 
         Call it after ``write``: whoever was led there by a name that was merged into another knows only that name.
         """
-        keys = await queries.name_keys(conn, self.letter_id, [each for each in self._placed if each in shown])
+        keys = await queries.name_keys(conn, self.letter_id, [each for each in self._found if each in shown])
         return [(self.letter_id, Kind.ORGANIZATION, word) for key in keys for word in names.words(key)]
 
     def _complete(self, record: _Entry, named: OrganizationNames) -> None:

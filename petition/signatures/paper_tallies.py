@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from petition.core import audit_log
-from petition.core.audit_log import TOO_LATE, Whose
+from petition.core.audit_log import TOO_LATE, Actor
 from petition.core.database import Connection
 from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
@@ -76,57 +76,54 @@ def _source(form: Mapping[str, str], lang: str) -> str:
     return "" if is_blank(text) else text
 
 
-async def add(conn: Connection, whose: Whose, tally: Tally) -> TallyId:
+async def add(conn: Connection, actor: Actor, tally: Tally) -> TallyId:
     """Count people who signed elsewhere; return the tally's id."""
-    added = await queries.add(conn, whose.letter_id, tally.people, tally.counted_on, tally.source, whose.organizer_id)
-    await audit_log.record(
-        conn, whose.organizer_id, whose.letter_id, "tally.add", ids=[added], after=f"people:{tally.people}"
-    )
-    await _count(conn, whose.letter_id, tally.people)
+    added = await queries.add(conn, actor.letter_id, tally.people, tally.counted_on, tally.source, actor.organizer_id)
+    await audit_log.record_by(conn, actor, "tally.add", ids=[added], after=f"people:{tally.people}")
+    await _count(conn, actor.letter_id, tally.people)
     return added
 
 
-async def correct(conn: Connection, whose: Whose, replaced: TallyId, tally: Tally) -> TallyId:
+async def correct(conn: Connection, actor: Actor, replaced: TallyId, tally: Tally) -> TallyId:
     """Put another tally in the place of one that stands; return the new one's id. Raises ``Refused``, ``NotFound``."""
-    before = await _one(conn, whose.letter_id, replaced)
-    if not await queries.end(conn, whose.letter_id, replaced):
+    before = await _one(conn, actor.letter_id, replaced)
+    if not await queries.end(conn, actor.letter_id, replaced):
         raise Refused(TOO_LATE)
     added = await queries.add(
-        conn, whose.letter_id, tally.people, tally.counted_on, tally.source, whose.organizer_id, replaced
+        conn, actor.letter_id, tally.people, tally.counted_on, tally.source, actor.organizer_id, replaced
     )
-    await audit_log.record(
-        *(conn, whose.organizer_id, whose.letter_id, "tally.correct"),
+    await audit_log.record_by(
+        conn,
+        actor,
+        "tally.correct",
         ids=[replaced, added],
         before=f"people:{before.people}",
         after=f"people:{tally.people}",
     )
-    await _count(conn, whose.letter_id, tally.people - before.people)
+    await _count(conn, actor.letter_id, tally.people - before.people)
     return added
 
 
-async def undo(conn: Connection, whose: Whose, tally_id: TallyId) -> None:
+async def undo(conn: Connection, actor: Actor, tally_id: TallyId) -> None:
     """Take a tally back. Raises ``Refused`` the second time, ``NotFound``."""
-    await _turn(conn, whose, tally_id, "tally.undo")
+    await _turn(conn, actor, tally_id, "tally.undo")
 
 
-async def redo(conn: Connection, whose: Whose, tally_id: TallyId) -> None:
+async def redo(conn: Connection, actor: Actor, tally_id: TallyId) -> None:
     """Bring a tally back that was taken back and not corrected. Raises ``Refused`` the second time, ``NotFound``."""
-    await _turn(conn, whose, tally_id, "tally.redo")
+    await _turn(conn, actor, tally_id, "tally.redo")
 
 
-async def _turn(conn: Connection, whose: Whose, tally_id: TallyId, act: str) -> None:
-    one = await _one(conn, whose.letter_id, tally_id)
+async def _turn(conn: Connection, actor: Actor, tally_id: TallyId, act: str) -> None:
+    one = await _one(conn, actor.letter_id, tally_id)
     ends = act == "tally.undo"
-    if not await (queries.end if ends else queries.stand_again)(conn, whose.letter_id, tally_id):
+    if not await (queries.end if ends else queries.stand_again)(conn, actor.letter_id, tally_id):
         raise Refused(TOO_LATE)
     number = f"people:{one.people}"
-    await audit_log.record(
-        *(conn, whose.organizer_id, whose.letter_id, act),
-        ids=[tally_id],
-        before=number if ends else "",
-        after="" if ends else number,
+    await audit_log.record_by(
+        conn, actor, act, ids=[tally_id], before=number if ends else "", after="" if ends else number
     )
-    await _count(conn, whose.letter_id, -one.people if ends else one.people)
+    await _count(conn, actor.letter_id, -one.people if ends else one.people)
 
 
 async def _one(conn: Connection, letter_id: LetterId, tally_id: TallyId) -> Tally:

@@ -43,7 +43,7 @@ async def add(
     people: int,
     counted_on: date,
     source: Mapping[str, str],
-    organizer_id: OrganizerId,
+    organizer_id: OrganizerId | None,
     replaces: TallyId | None = None,
 ) -> TallyId:
     """Add a tally; return its id."""

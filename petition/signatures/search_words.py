@@ -50,7 +50,7 @@ DELETE FROM name_word w WHERE w.letter = $1 AND w.kind = 'organization' AND w.wo
 NEAR = "SELECT letter, kind, word FROM name_word WHERE near && $1::integer[]"
 
 
-async def remember(conn: Connection, found: Iterable[tuple[LetterId, Kind, str]]) -> None:
+async def add(conn: Connection, found: Iterable[tuple[LetterId, Kind, str]]) -> None:
     """Add (letter, kind, word) to what the search knows, in the transaction that makes the names public."""
     rows = sorted({(letter, kind.value, word) for letter, kind, word in found})
     if rows:
@@ -60,7 +60,7 @@ async def remember(conn: Connection, found: Iterable[tuple[LetterId, Kind, str]]
         await conn.execute(REMEMBER_WORDS, letters, kinds, words, near, timeout=600)
 
 
-async def forget(conn: Connection, letter_id: LetterId, kind: Kind, words: Sequence[str]) -> None:
+async def remove_unused(conn: Connection, letter_id: LetterId, kind: Kind, words: Sequence[str]) -> None:
     """Take back those of ``words`` that no public name has any more; call it after the name is gone.
 
     A transaction that also remembers words must forget first: two of them would otherwise wait for each other.

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys
-from petition.core.errors import KeyDestroyed, NotFound, PetitionError
+from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.model import Letter
@@ -24,15 +24,6 @@ NOT_NOW = N_("This signature can no longer be changed.")
 NO_NAME = N_("We do not store your name, so there is nothing to correct.")
 
 HIDEABLE = ("name", "affiliation", "city", "position")
-
-
-class Refused(PetitionError):
-    """The act is not possible; ``field`` says where the message (for the catalogues) belongs, "" for the whole page."""
-
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,15 +215,15 @@ async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str
     await self_service_queries.store_names(conn, letter.id, row["id"], visibility.value, columns)
     if row["state"] != SignatureState.CONFIRMED or row["kind"] != Kind.PERSON:
         return
-    if letter.names_in_search and Visibility.PUBLIC.value in (visibility.value, row["visibility"]):
-        # The count may stay the same (one name hides while another appears), but the letter's cached page has the name.
-        await counting.move_revision(conn, letter.id)
     name_key = columns[4]
     if row["name_key"]:
-        await search_words.forget(conn, letter.id, Kind.PERSON, names.words(row["name_key"]))
+        await search_words.remove_unused(conn, letter.id, Kind.PERSON, names.words(row["name_key"]))
     if isinstance(name_key, str):
-        await search_words.remember(conn, [(letter.id, Kind.PERSON, word) for word in names.words(name_key)])
-    await counting.apply(conn, letter.id, CountChange.of_visibility(row["visibility"], visibility))
+        await search_words.add(conn, [(letter.id, Kind.PERSON, word) for word in names.words(name_key)])
+    # The count may stay the same (one name hides while another appears), but the letter's cached page has the name.
+    revision = letter.names_in_search and Visibility.PUBLIC.value in (visibility.value, row["visibility"])
+    change = CountChange.of_visibility(row["visibility"], visibility)
+    await counting.apply(conn, letter.id, change, revision=revision)
 
 
 def _columns(
@@ -264,7 +255,7 @@ async def _erase(conn: Connection, row: Record) -> None:
     """Erase what stands elsewhere: the kept address, the words of the name."""
     await self_service_queries.drop_contacts(conn, row["letter"], row["id"])
     if row["kind"] == Kind.PERSON and row["name_key"]:
-        await search_words.forget(conn, row["letter"], Kind.PERSON, names.words(row["name_key"]))
+        await search_words.remove_unused(conn, row["letter"], Kind.PERSON, names.words(row["name_key"]))
 
 
 async def _count_less(conn: Connection, row: Record) -> None:
@@ -291,7 +282,7 @@ async def _entry_less(conn: Connection, row: Record, *, imported: bool) -> Entry
     now = await self_service_queries.standing(conn, letter_id, organization_id)
     if not now["signatures"]:
         await self_service_queries.drop_organization(conn, letter_id, organization_id)
-        await search_words.forget(conn, letter_id, Kind.ORGANIZATION, names.words(name_key))
+        await search_words.remove_unused(conn, letter_id, Kind.ORGANIZATION, names.words(name_key))
     is_imported = bool(now["imported"])
     before = {organization_id: imported or is_imported}
     return EntryChange(before, {organization_id: is_imported} if now["confirmed"] else {})

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petition import postgres
-from petition.core.audit_log import Whose
+from petition.core.audit_log import Actor
 from petition.core.database import Connection, Database, migrate, opened
 from petition.core.encryption import Wrapper
 from petition.core.settings import Process, load
@@ -91,17 +91,17 @@ async def measured(work: Awaitable[object]) -> Measured:
 async def bring(database: Database, letter: Letter, number_of_rows: int) -> bool:
     """Upload and import a file of so many people; print what each step took, tell whether the promise is kept."""
     async with database.transaction() as conn:
-        whose = Whose(await conn.fetchval(ORGANIZER), letter.id)
-        number = await steering.begin(conn, whose)
-    await steering.store(database, whose, letter.keys, number, _file(number_of_rows))
+        actor = Actor(await conn.fetchval(ORGANIZER), letter.id)
+        number = await steering.begin(conn, actor)
+    await steering.store(database, actor, letter.keys, number, _file(number_of_rows))
     async with database.transaction() as conn:
-        await steering.uploaded(conn, whose, letter.keys, number, "bench.csv")
+        await steering.uploaded(conn, actor, letter.keys, number, "bench.csv")
     kept = [await _imported(database, "reading", number_of_rows)]
     async with database.transaction() as conn:
-        await steering.advance(conn, whose, letter.keys, number, await _chosen(conn, letter, number))
+        await steering.advance(conn, actor, letter.keys, number, await _chosen(conn, letter, number))
     kept.append(await _imported(database, "trying", number_of_rows))
     async with database.transaction() as conn:
-        await steering.advance(conn, whose, letter.keys, number, {"step": "start"})
+        await steering.advance(conn, actor, letter.keys, number, {"step": "start"})
     kept.append(await _imported(database, "importing", number_of_rows))
     async with database.connection() as conn:
         counted = await rows.check_count(conn, letter)

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from petition.core import audit_log, encryption
-from petition.core.audit_log import Actor, Whose
+from petition.core.audit_log import Actor
 from petition.core.encryption import LetterKeys
 from petition.core.errors import Gone
 from petition.core.ids import LetterId, OrganizerId
@@ -178,9 +178,9 @@ async def test_a_file_that_is_still_coming(site: Installation, owner: httpx2.Asy
     """The parts after that moment are not kept, whether the rows they belong to are deleted yet or not."""
     ids = await known(site)
     letter_id, keys = LetterId(int(ids["letter"])), LetterKeys(encryption.new_key(), encryption.new_key())
-    whose = Whose(OrganizerId(int(ids["viewer"])), letter_id)
+    actor = Actor(OrganizerId(int(ids["viewer"])), letter_id)
     async with site.database.transaction() as conn:
-        number = await steering.begin(conn, whose)
+        number = await steering.begin(conn, actor)
 
     async def pieces(*, cleared: bool) -> AsyncIterator[bytes]:
         yield b"a" * steering.PART
@@ -191,10 +191,10 @@ async def test_a_file_that_is_still_coming(site: Installation, owner: httpx2.Asy
         yield b"b" * steering.PART
 
     with pytest.raises(Gone):
-        await steering.store(site.database, whose, keys, number, pieces(cleared=True))
+        await steering.store(site.database, actor, keys, number, pieces(cleared=True))
     async with site.database.transaction() as conn:
         with pytest.raises(Gone):
-            await steering.begin(conn, whose)
+            await steering.begin(conn, actor)
     assert await rows.rows_of(site.database, "SELECT 1 FROM intake UNION ALL SELECT 1 FROM intake_part") == []
 
 

@@ -86,7 +86,7 @@ class Bench:
         found = await self.rows(CROWD, number, state, country)
         async with self.database.transaction() as conn:
             known = [(self.letter.id, Kind.PERSON, word) for n in range(7) for word in (f"crowd{n}", "vera")]
-            await search_words.remember(conn, known)
+            await search_words.add(conn, known)
             if state == "confirmed":
                 await counting.apply(conn, self.letter.id, CountChange(people=number))
         return [row["id"] for row in found]

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import pytest
 
-from petition.core.audit_log import Actor, Whose
+from petition.core.audit_log import Actor
 from petition.core.database import Connection
 from petition.core.errors import PetitionError
 from petition.core.ids import BulkActId, LogId, OrganizationId, OrganizerId, SignatureId, TallyId
@@ -91,7 +91,7 @@ class Town:
         self.carrier = carrier
         self.organizer = organizer_id
         self.by = Actor(organizer_id, bench.letter.id)
-        self.whose = Whose(organizer_id, bench.letter.id)
+        self.actor = Actor(organizer_id, bench.letter.id)
         self.draw = random.Random(seed)
         self.told: list[str] = []
 
@@ -167,7 +167,7 @@ async def undo_or_redo_an_import(town: Town) -> None:
     if found := await town.bench.rows(IMPORTS):
         one = town.draw.choice(found)
         step = {"step": "undo" if one["state"] == "done" else "redo"}
-        await town.do(lambda conn: steering.advance(conn, town.whose, town.bench.letter.keys, one["number"], step))
+        await town.do(lambda conn: steering.advance(conn, town.actor, town.bench.letter.keys, one["number"], step))
         await town.carrier.work()
 
 
@@ -177,13 +177,13 @@ async def count_on_paper(town: Town) -> None:
     for tally in known:
         match what:
             case "correct":
-                await town.do(lambda conn, tally=tally: paper_tallies.correct(conn, town.whose, tally, new))  # type: ignore[misc]
+                await town.do(lambda conn, tally=tally: paper_tallies.correct(conn, town.actor, tally, new))  # type: ignore[misc]
             case "undo":
-                await town.do(lambda conn, tally=tally: paper_tallies.undo(conn, town.whose, tally))  # type: ignore[misc]
+                await town.do(lambda conn, tally=tally: paper_tallies.undo(conn, town.actor, tally))  # type: ignore[misc]
             case "redo":
-                await town.do(lambda conn, tally=tally: paper_tallies.redo(conn, town.whose, tally))  # type: ignore[misc]
+                await town.do(lambda conn, tally=tally: paper_tallies.redo(conn, town.actor, tally))  # type: ignore[misc]
     if not known or what == "add":
-        await town.do(lambda conn: paper_tallies.add(conn, town.whose, new))
+        await town.do(lambda conn: paper_tallies.add(conn, town.actor, new))
 
 
 async def merge(town: Town) -> None:

@@ -7,14 +7,13 @@ import random
 import pytest
 
 from petition.core.audit_log import Actor
-from petition.core.errors import NotFound
+from petition.core.errors import NotFound, Refused
 from petition.core.ids import LogId, OrganizerId, SignatureId
 from petition.moderation import decisions, messages, queries, report_queries
 from petition.moderation.model import Action, ActOutcome, ReviewStatus
 from petition.signatures import counting, search_words, self_service
 from petition.signatures.counting import CountChange
 from petition.signatures.model import Kind, Reason, SignatureState
-from petition.signatures.self_service import Refused
 from tests.moderation.desk import WRAPPER, Bench
 
 LOG = """
@@ -336,7 +335,7 @@ async def test_undoing_moves_the_count_once_all_else_is_locked(bench: Bench) -> 
     before = await bench.picture()
     brought = await bench.decide(Action.RESTORE, *hidden, *shown)
     async with bench.database.transaction() as conn:  # as who confirms: words first, then the count
-        await search_words.remember(conn, [(bench.letter.id, Kind.PERSON, "kim")])
+        await search_words.add(conn, [(bench.letter.id, Kind.PERSON, "kim")])
         undoer = asyncio.create_task(bench.undo(brought.log_id))
         async with bench.database.connection() as other:
             while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"):

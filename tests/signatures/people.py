@@ -38,7 +38,7 @@ async def sign(conn: Connection, letter_id: LetterId, *people: str, first: datet
     ]
     columns = ("letter", "id", "listed_at", "kind", "state", "visibility", "name", "name_key")
     await conn.copy_records_to_table("signature", records=rows, columns=columns)
-    await search_words.remember(conn, [(letter_id, Kind.PERSON, word) for row in rows for word in names.words(row[-1])])
+    await search_words.add(conn, [(letter_id, Kind.PERSON, word) for row in rows for word in names.words(row[-1])])
     return ids
 
 
@@ -73,5 +73,5 @@ async def organization(
             ),
         )
     found = [(letter_id, Kind.ORGANIZATION, word) for word in names.words(names.fold(both))]
-    await search_words.remember(conn, found)
+    await search_words.add(conn, found)
     return place

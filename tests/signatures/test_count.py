@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from petition.cli import approve
-from petition.core import errors as organizers
-from petition.core.audit_log import Whose
+from petition.core.audit_log import Actor
 from petition.core.database import Connection, Database, opened
 from petition.core.encryption import Wrapper
-from petition.core.errors import NotFound
+from petition.core.errors import NotFound, Refused
 from petition.core.ids import SignatureId, TallyId
 from petition.core.settings import Process, load
 from petition.imports import adding, undoing
@@ -23,7 +22,6 @@ from petition.imports.adding import Target
 from petition.letters.model import Letter, Tally
 from petition.signatures import paper_tallies, self_service
 from petition.signatures.confirming import Confirming, ConfirmRequest
-from petition.signatures.self_service import Refused
 from petition.statistics import queries as statistics
 from tests import rows
 from tests.running import KEY, environment, publish
@@ -84,7 +82,7 @@ class World:
         (act,) = self.draw.choices(each, weights)
         try:
             await act()
-        except (Refused, organizers.Refused, NotFound):  # somebody was first, or it makes no sense for this one
+        except (Refused, NotFound):  # somebody was first, or it makes no sense for this one
             return
 
     async def sign(self) -> None:
@@ -172,19 +170,19 @@ class World:
         async with self.database.transaction() as conn:
             before = await conn.fetchval("SELECT max(id) FROM tally WHERE letter = $1", self.letter.id)
             if before and self.draw.random() < 0.5:
-                await paper_tallies.correct(conn, await self._whose(conn), before, tally)
+                await paper_tallies.correct(conn, await self._actor(conn), before, tally)
             else:
-                await paper_tallies.add(conn, await self._whose(conn), tally)
+                await paper_tallies.add(conn, await self._actor(conn), tally)
 
     async def turn_tally(self) -> None:
         """Take a tally back, or bring it back."""
         async with self.database.transaction() as conn:
             newest = await conn.fetchval("SELECT max(id) FROM tally WHERE letter = $1", self.letter.id) or 0
             turn = self.draw.choice([paper_tallies.undo, paper_tallies.redo])
-            await turn(conn, await self._whose(conn), TallyId(self.draw.randint(0, newest)))
+            await turn(conn, await self._actor(conn), TallyId(self.draw.randint(0, newest)))
 
-    async def _whose(self, conn: Connection) -> Whose:
-        return Whose(await conn.fetchval(ORGANIZER), self.letter.id)
+    async def _actor(self, conn: Connection) -> Actor:
+        return Actor(await conn.fetchval(ORGANIZER), self.letter.id)
 
     async def _any(self) -> SignatureId:
         found = await rows.rows_of(self.database, SIGNED, self.letter.id)

@@ -95,7 +95,7 @@ async def test_common_words_bring_the_newest(conn: Connection, rare_is_newer: bo
     people = [*common, *other] if rare_is_newer else [*other, *common]
     await sign(conn, about, *people)
     entries = await found(conn, about, "мария")
-    assert entries == common[: -listing_queries.BEST - 1 : -1]
+    assert entries == common[: -listing_queries.MAX_RESULTS - 1 : -1]
     assert await found(conn, about, "м") == entries  # a beginning that may be half of all
     assert (await found(conn, about, "марья"))[:200] == entries
 
@@ -160,10 +160,10 @@ async def test_words_go_with_their_last_name(conn: Connection) -> None:
         return {row["word"] for row in await conn.fetch("SELECT word FROM name_word WHERE letter = $1", letter_id)}
 
     await conn.execute("DELETE FROM signature WHERE letter = $1 AND id = $2", about, ids[0])
-    await search_words.forget(conn, about, Kind.PERSON, gone)
+    await search_words.remove_unused(conn, about, Kind.PERSON, gone)
     assert await known(about) == {"вера", "ли"}
     await conn.execute("UPDATE signature SET visibility = 'counted', name = NULL, name_key = NULL")
-    await search_words.forget(conn, about, Kind.PERSON, ["вера", "ли"])
+    await search_words.remove_unused(conn, about, Kind.PERSON, ["вера", "ли"])
     assert await known(about) == set()
     assert await known(other) == {"вера", "новак"}
 
@@ -174,7 +174,7 @@ async def test_an_organizations_words_go_with_its_last_confirmed_signature(conn:
     await organization(conn, about, "South Pier")
     await conn.execute("UPDATE signature SET state = 'held' WHERE organization = (SELECT min(id) FROM organization)")
     gone = await conn.fetchval("SELECT name_key FROM organization WHERE id = (SELECT min(id) FROM organization)")
-    await search_words.forget(conn, about, Kind.ORGANIZATION, gone.split())
+    await search_words.remove_unused(conn, about, Kind.ORGANIZATION, gone.split())
     left = {row["word"] for row in await conn.fetch("SELECT word FROM name_word")}
     assert left == {"north", "south", "pier"} - {gone.split()[0]}
 
@@ -192,7 +192,7 @@ async def test_a_word_is_not_forgotten_while_somebody_of_that_name_is_confirmed(
             async def withdraw() -> None:
                 async with other.transaction():
                     await other.execute("DELETE FROM signature WHERE id = $1", ids[0])
-                    await search_words.forget(other, about, Kind.PERSON, ["новак"])
+                    await search_words.remove_unused(other, about, Kind.PERSON, ["новак"])
 
             withdrawal = asyncio.create_task(withdraw())
             await rows.somebody_waits(conn)

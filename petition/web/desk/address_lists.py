@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from petition.core import audit_log
-from petition.core.audit_log import Whose
+from petition.core.audit_log import Actor
 from petition.core.database import Database
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import id_of
@@ -30,16 +30,16 @@ async def show(request: Request, who: DeskVisit) -> Response:
 async def act(request: Request, who: DeskVisit) -> Response:
     """Register a key, revoke one, ask for a list."""
     form = await http.form_of(request)
-    step, whose = form.get("step", ""), Whose(who.organizer.id, who.this.id)
+    step, actor = form.get("step", ""), Actor(who.organizer.id, who.this.id)
     key = (id_of(form.get("key", ""), int) or 0) % 2**31
     try:
         async with http.services_of(request).database.transaction() as conn:
             if step == "register":
                 if not who.session.fresh:
                     raise Refused(PROVE, "prove")
-                await address_lists.register(conn, whose, form.get("recipient", ""))
+                await address_lists.register(conn, actor, form.get("recipient", ""))
             elif step in {"revoke", "ask"}:
-                await (address_lists.revoke if step == "revoke" else address_lists.ask)(conn, whose, key)
+                await (address_lists.revoke if step == "revoke" else address_lists.ask)(conn, actor, key)
             else:
                 raise Refused(WHAT)
     except Refused as refused:

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from petition.core.audit_log import Whose
+from petition.core.audit_log import Actor
 from petition.core.database import Database
 from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.form_values import id_of
@@ -40,13 +40,13 @@ async def show_all(request: Request, who: DeskVisit) -> Response:
 
 async def upload(request: Request, who: DeskVisit) -> Response:
     """Take a file in, piece by piece, encrypted as it comes."""
-    services, whose = http.services_of(request), Whose(who.organizer.id, who.this.id)
+    services, actor = http.services_of(request), Actor(who.organizer.id, who.this.id)
     stream = _stream(request)
     try:
         boundary = file_upload.boundary_of(request.headers.get("content-type", ""))
         async with services.database.transaction() as conn:
-            keys = await keys_for(conn, whose.letter_id, services.wrapper)
-            number = await steering.begin(conn, whose)
+            keys = await keys_for(conn, actor.letter_id, services.wrapper)
+            number = await steering.begin(conn, actor)
     except BadUpload:
         raise HTTPException(415) from None
     except Refused as refused:
@@ -55,14 +55,14 @@ async def upload(request: Request, who: DeskVisit) -> Response:
     file = file_upload.File(stream, boundary)
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
-            size = await steering.store(services.database, whose, keys, number, file.pieces())
+            size = await steering.store(services.database, actor, keys, number, file.pieces())
         if not size:
             raise Refused(EMPTY, "file")
         async with services.database.transaction() as conn:
-            await steering.uploaded(conn, whose, keys, number, file.name)
+            await steering.uploaded(conn, actor, keys, number, file.name)
     except _EXPECTED as error:
         async with services.database.connection() as conn:
-            await queries.drop(conn, whose.letter_id, number)
+            await queries.drop(conn, actor.letter_id, number)
         return await _broken_off(request, who, stream, error)
     return http.redirect(_address(who, number))
 
@@ -119,11 +119,11 @@ async def show(request: Request, who: DeskVisit) -> Response:
 async def move(request: Request, who: DeskVisit) -> Response:
     """Read again, try, start, cancel, undo, bring back."""
     form = await http.form_of(request)
-    services, number, whose = http.services_of(request), _number(request), Whose(who.organizer.id, who.this.id)
+    services, number, actor = http.services_of(request), _number(request), Actor(who.organizer.id, who.this.id)
     try:
         async with services.database.transaction() as conn:
             keys = await keys_for(conn, who.this.id, services.wrapper)
-            await steering.advance(conn, whose, keys, number, form)
+            await steering.advance(conn, actor, keys, number, form)
     except Refused as refused:
         return await _page(request, who, number, form=form, refused=refused)
     return http.redirect(_address(who, number))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.core.audit_log import Whose
+from petition.core.audit_log import Actor
 from petition.core.errors import Refused
 from petition.core.form_values import id_of
 from petition.core.ids import TallyId
@@ -19,18 +19,18 @@ from petition.web.desk.visit import DeskVisit
 async def act(request: Request, who: DeskVisit) -> Response:
     """Add a tally, correct one, take one back, bring one back."""
     form = await http.form_of(request)
-    services, whose = http.services_of(request), Whose(who.organizer.id, who.this.id)
+    services, actor = http.services_of(request), Actor(who.organizer.id, who.this.id)
     tally_id, step = TallyId((id_of(form.get("tally", ""), int) or 0) % 2**31), form.get("step", "")
     try:
         async with services.database.transaction() as conn:
             if step in {"add", "correct"}:
                 tally = paper_tallies.tally_of(form, tuple(services.renderer.languages), datetime.now(UTC).date())
                 if step == "add":
-                    await paper_tallies.add(conn, whose, tally)
+                    await paper_tallies.add(conn, actor, tally)
                 else:
-                    await paper_tallies.correct(conn, whose, tally_id, tally)
+                    await paper_tallies.correct(conn, actor, tally_id, tally)
             elif step in {"undo", "redo"}:
-                await (paper_tallies.undo if step == "undo" else paper_tallies.redo)(conn, whose, tally_id)
+                await (paper_tallies.undo if step == "undo" else paper_tallies.redo)(conn, actor, tally_id)
             else:
                 raise Refused(WHAT)
     except Refused as refused:

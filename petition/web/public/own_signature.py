@@ -3,12 +3,12 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
 from petition.signatures import queries, self_service
 from petition.signatures.model import REASONS
-from petition.signatures.self_service import Refused
 from petition.web import http
 from petition.web.public import challenge
 from petition.web.public.form_values import ShownForm
