@@ -138,7 +138,7 @@ async def test_two_on_one_row_by_keyboard(bench: Bench, sit: Sit) -> None:
     await bo.page.keyboard.press("Enter")
     await bo.page.wait_for_url("**missed=1**")
     told = await bo.text(".notice.bad")
-    assert "somebody else was first" in told
+    assert "someone else changed" in told
     assert "Ada" in told
     assert "approved" in told
     assert await bench.states(*held) == ["held", "held", "confirmed"]

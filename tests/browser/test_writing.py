@@ -141,7 +141,7 @@ async def test_a_line_that_breaks_loses_nothing(chromium: Browser, hamlet: Town)
         await come(vera, "vera@letters.example")
         await vera.page.route("**/text", lambda route: route.abort())
         await vera.page.fill(TITLE_EN, "Typed on a train")
-        await expect(vera.page.locator(STATUS)).to_contain_text("Could not be saved", timeout=30_000)
+        await expect(vera.page.locator(STATUS)).to_contain_text("Could not save", timeout=30_000)
         await vera.page.unroute("**/text")
         await saved(vera)
         vera.complaints = [each for each in vera.complaints if "ERR_FAILED" not in each]

@@ -183,5 +183,5 @@ async def test_a_workbook_is_taken_in_like_the_same_csv(
     await signatures.import_csv(db, WRAPPER, "north", path)
     assert "added 1 people" in capsys.readouterr().out
     path.write_bytes(b"PK\x03\x04" + bytes(100))
-    with pytest.raises(ImportRefused, match="not a workbook"):
+    with pytest.raises(ImportRefused, match="not an XLSX workbook"):
         await signatures.import_csv(db, WRAPPER, "north", path)

@@ -263,11 +263,11 @@ def test_a_picture_goes_round_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("en.png", b"<svg>", "en.png: This is no picture that we can read"),
+        ("en.png", b"<svg>", "en.png: We could not read this picture"),
         ("en.jpg", picture(), "en.jpg: is of type image/png, as its name must say"),
         ("fr.png", picture(), "fr.png: is in an unknown language"),
-        ("en.png", picture(size=(10, 10)), "en.png: A picture needs 200 pixels"),
-        ("en.png", picture() + b"\0" * 2**20, "en.png: A picture may have 1 MB at most"),
+        ("en.png", picture(size=(10, 10)), "en.png: The picture must be at least 200 pixels"),
+        ("en.png", picture() + b"\0" * 2**20, "en.png: The picture must be 1 MB or smaller"),
     ],
 )
 def test_pictures_are_refused_with_their_file(tmp_path: Path, name: str, content: bytes, problem: str) -> None:

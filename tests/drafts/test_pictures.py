@@ -116,7 +116,7 @@ async def test_two_pictures_at_once_ask_again(site: Installation, editor: httpx2
     assert (await desk.save(editor, form, files=sent(desk.picture(colour="red")))).status_code == 303
     page = await desk.save(editor, form, files=sent(desk.picture(colour="blue")))
     assert page.status_code == 422
-    assert "A colleague has chosen another picture meanwhile" in page.text
+    assert "Someone else has chosen another picture in the meantime" in page.text
     (kept,) = await rows.rows_of(site.database, KEPT)
     again = await desk.save(editor, desk.fields(page), files=sent(desk.picture(colour="blue")))
     assert again.status_code == 303

@@ -158,7 +158,7 @@ async def test_a_closed_letter_stays_as_it_is(site: Installation, editor: httpx2
     async with site.database.connection() as conn:
         await conn.execute(f"UPDATE letter SET {change}")
     assert publishing.CLOSED in words(await editor.get(desk.PUBLISH))
-    assert "only once it is open again" in words(await editor.get(desk.TEXT))
+    assert "only be published once the letter is open again" in words(await editor.get(desk.TEXT))
     refused = await editor.post(desk.PUBLISH, data={"draft": digest, **NOTE})
     assert refused.status_code in {409, 422}
     assert await rows.rows_of(site.database, "SELECT goal, version FROM letter") == [{"goal": 5000, "version": 1}]

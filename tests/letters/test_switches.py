@@ -61,7 +61,7 @@ async def test_a_mailed_link_keeps_working_while_signing_is_stopped(
     await put(editor, "stop", **WHY)
     shown = await site.client.get(waiting.link)
     check_page(shown, 200)
-    for text in (ESCAPED, "This link works again", "can be used until"):
+    for text in (ESCAPED, "This link works again", "you can use it until"):
         assert text in shown.text
     assert "<button>Confirm" not in shown.text
     for refused in (await site.client.post(waiting.link), await waiting.type_code()):

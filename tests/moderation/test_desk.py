@@ -126,7 +126,7 @@ async def test_the_second_moderator_is_told_what_the_first_did(site: Installatio
         assert (await one.post(QUEUE, data=form | {"act": "approve"})).status_code == 303
         late = await two.post(QUEUE, data=form | {"act": "remove", "reason": "fake"})
         told = text_of(await two.get(late.headers["location"]))
-    assert "somebody else was first" in told
+    assert "someone else changed" in told
     assert "Ada First" in told
     assert "approved: 1 signature" in told
     assert await bench.states(held) == ["confirmed"]

@@ -126,7 +126,7 @@ async def test_partners_stand_among_the_sources(site: Installation, bench: Bench
     await Confirming(site.database).submit(ConfirmRequest(bench.letter.id, pending, bench.letter.keys))
     async with people.at_desk(site, "viewer") as client:
         told = breakdown(await client.get(PAGE))
-        assert (told["signed here"], told["signed here, by the link of “north-pier”"]) == ("2", "1")
+        assert (told["signed here"], told["signed here through the link of “north-pier”"]) == ("2", "1")
         file = table(await client.get(f"{PAGE}/people.csv"))
         assert {"of": "source", "value": "partner:north-pier", "people": "1"} in file
 

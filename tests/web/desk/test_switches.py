@@ -41,7 +41,7 @@ async def test_the_slower_of_two_is_told(site: Installation, editor: httpx2.Asyn
         await put(editor, "stop", **WHY)
         answer = await anna.post(HERE, data={"name": "stop", "value": "on", "revision": seen, "text_en": "Mine."})
         assert answer.status_code == 409
-        assert "A colleague was faster" in answer.text
+        assert "Someone else changed this switch first" in answer.text
         assert "Boris" in answer.text
         assert ESCAPED in answer.text
     (row,) = await rows_of(site.database, "SELECT texts FROM switch")
