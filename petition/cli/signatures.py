@@ -9,7 +9,7 @@ from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError
 from petition.exports import whole_letter
-from petition.exports.whole_letter import Format
+from petition.exports.writers import Format
 from petition.imports import adding
 from petition.imports.adding import ImportReport, Target
 from petition.letters import queries as letters

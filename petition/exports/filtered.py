@@ -4,19 +4,15 @@ A slice at a time is read, written and sent; between two of them nothing is held
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 from petition.core.database import Database
 from petition.core.encryption import LetterKeys
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
-from petition.exports.whole_letter import Format
-from petition.formats.csv_rows import written
-from petition.formats.xlsx_writer import Workbook
+from petition.exports import writers
+from petition.exports.writers import Format
 from petition.moderation import queue, queue_queries
 from petition.moderation.model import Filter, QueueItem
 from petition.signatures.model import Kind
@@ -72,7 +68,7 @@ def cells(line: QueueItem) -> dict[str, str | None]:
         "affiliation": names.affiliation,
         "city": names.city,
         "country": line.country,
-        "signed_at": _time(line.signed_at),
+        "signed_at": writers.timestamp(line.signed_at),
         "visibility": line.visibility,
         "website": names.website,
         "representative": None if person else names.name,
@@ -83,10 +79,6 @@ def cells(line: QueueItem) -> dict[str, str | None]:
         "flags": " ".join(line.flags) or None,
         "lang": line.read_lang,
     }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 class Export:
@@ -100,14 +92,13 @@ class Export:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the file. Raises ``Unavailable``."""
-        writer = _WRITERS[self._order.form](self._order.columns)
+        writer = writers.writer(self._order.form, self._order.columns, bom=True)
         yield writer.begin()
         async for lines in self._slices():
             piece = await asyncio.to_thread(writer.rows, lines)  # the loop goes on answering others
             self.rows += len(lines)
             yield piece
-        for piece in writer.end():
-            yield piece
+        yield writer.end()
 
     async def _slices(self) -> AsyncIterator[list[dict[str, str | None]]]:
         place, words = queue.TOP, ""
@@ -127,61 +118,3 @@ class Export:
             if last is None:
                 return
             place = (last["listed_at"], last["id"])
-
-
-class _Csv:
-    """With the mark by which Excel knows UTF-8."""
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = columns
-
-    def begin(self) -> bytes:
-        return ("\ufeff" + written(self._columns)).encode()
-
-    def rows(self, rows: Sequence[Mapping[str, str | None]]) -> bytes:
-        return "".join(written([row[name] or "" for name in self._columns]) for row in rows).encode()
-
-    def end(self) -> Sequence[bytes]:
-        return ()
-
-
-class _Json:
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = columns
-        self._between = "\n"
-
-    def begin(self) -> bytes:
-        return b"["
-
-    def rows(self, rows: Sequence[Mapping[str, str | None]]) -> bytes:
-        told = (json.dumps({name: row[name] for name in self._columns}, ensure_ascii=False) for row in rows)
-        text, self._between = self._between + ",\n".join(told), ",\n"
-        return text.encode()
-
-    def end(self) -> Sequence[bytes]:
-        return (b"\n]\n",)
-
-
-class _Xlsx:
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = columns
-        self._book = Workbook(columns)
-
-    def begin(self) -> bytes:
-        return self._book.take()
-
-    def rows(self, rows: Sequence[Mapping[str, str | None]]) -> bytes:
-        for row in rows:
-            self._book.write([row[name] for name in self._columns])
-        return self._book.take()
-
-    def end(self) -> Sequence[bytes]:
-        self._book.close()
-        return (self._book.take(),)
-
-
-_WRITERS: Mapping[Format, Callable[[Sequence[str]], Any]] = {
-    Format.CSV: _Csv,
-    Format.JSON: _Json,
-    Format.XLSX: _Xlsx,
-}

@@ -14,7 +14,7 @@ from petition.core import email_addresses
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import ImportRefused
 from petition.core.i18n import N_
-from petition.formats.csv_rows import rows, unguarded, written
+from petition.formats.csv_rows import rows, unguarded
 from petition.signatures import countries, names
 from petition.signatures.model import Kind, Visibility
 
@@ -271,23 +271,8 @@ def _moment(cell: str, now: datetime) -> datetime | None:
     return moment
 
 
-def header() -> str:
-    """Return the first line of an export."""
-    return written(COLUMNS)
-
-
-def line(entry: Entry) -> str:
-    """Return one signatory as a line of an export, ending in a line end."""
-    first, second = _name_cells(entry)
-    moment = entry.signed_at and entry.signed_at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
-    cells = (entry.kind.value, first, second, entry.email, entry.affiliation, entry.city, entry.country, moment)
-    return written([cell or "" for cell in (*cells, entry.visibility.value)])
-
-
-def _name_cells(entry: Entry) -> tuple[str | None, str | None]:
+def name_cells(name_en: str | None, name_ru: str | None) -> tuple[str | None, str | None]:
     """Return what stands in ``name`` and ``name_ru``; a lone name where reading it back would put it."""
-    if entry.kind is Kind.PERSON:
-        return entry.name, None
-    if entry.name_en and entry.name_ru:
-        return entry.name_en, entry.name_ru
-    return names.split_names(entry.name_en or entry.name_ru or "")
+    if name_en and name_ru:
+        return name_en, name_ru
+    return names.split_names(name_en or name_ru or "")

@@ -1,84 +1,113 @@
-"""A form that carries files, as browsers send it (RFC 7578), out of a body that is whole and bounded already."""
+"""Forms that carry files (RFC 7578): the ``multipart`` library parses them, strictly and within limits."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from email.message import Message
-from email.parser import HeaderParser
+from typing import Any
 
-MAX_PARTS = 4000
-MAX_HEADERS = 2000  # bytes of one part
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+MAX_PARTS = 4000  # of a form
+MAX_UPLOAD_PARTS = 8  # up to the file
+MAX_HEADER = 4096  # bytes of one header of a part; there may be eight
+MAX_FIELD = 4096  # bytes of a field that comes before an uploaded file
 
 
 class BadForm(ValueError):
-    """This is not a form that a browser sends."""
+    """The body is not a form as browsers send it."""
 
 
 @dataclass(frozen=True, slots=True)
 class MultipartForm:
-    """Fields, each name once (the last one); files by their field's name, those that nobody chose left out."""
+    """Fields, each name once (the last one); files by the name of their field, without empty ones."""
 
     fields: dict[str, str] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
 
 
 def parse(content_type: str, body: bytes) -> MultipartForm:
-    """Return the form in ``body``. Raises ``BadForm``."""
-    boundary = _boundary(_typed(content_type))
-    if not boundary or len(boundary) > 70:
-        raise BadForm("no boundary")
-    form = MultipartForm()
-    for headers, content in _parts(body, b"--" + boundary.encode("latin-1", "replace")):
-        told = _typed(headers.decode("utf-8", "replace"), "content-disposition")
-        name, file_name = _names(told)
-        if not isinstance(name, str):
-            raise BadForm("a part without a name")
-        if file_name is None:
-            form.fields[name] = _text(content)
-        elif content:
-            form.files[name] = content
+    """Return the form in a whole body. Raises ``BadForm``."""
+    parser, form = _parser(content_type, MAX_PARTS), MultipartForm()
+    part: Any = None
+    content = bytearray()
+    try:
+        for event in parser.parse(body):
+            if isinstance(event, MultipartSegment):
+                part, content = _checked(event), bytearray()
+            elif event is not None:
+                content += event
+            elif part.filename is None:
+                form.fields[_decoded(part.name)] = _text(content)
+            elif content:
+                form.files[_decoded(part.name)] = bytes(content)
+        parser.close()  # raises unless the last boundary has come
+    except MultipartError as error:
+        raise BadForm from error
     return form
 
 
-def _parts(body: bytes, delimiter: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (headers, content) of each part."""
-    first, *parts = (b"\r\n" + body).split(b"\r\n" + delimiter)
-    if first.strip() or not parts or not parts[-1].startswith(b"--") or len(parts) > MAX_PARTS:
-        raise BadForm("not whole")
-    for part in parts[:-1]:
-        headers, found, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        if not found or len(headers) > MAX_HEADERS:
-            raise BadForm("a part without headers")
-        yield headers, content
+class Upload:
+    """The first file of a form, while it arrives. ``name`` is set before the first piece of ``content``.
+
+    Raises ``BadForm`` for a content type other than that of a form with files.
+    """
+
+    def __init__(self, content_type: str) -> None:
+        self._parser = _parser(content_type, MAX_UPLOAD_PARTS)
+        self.name = ""
+
+    async def content(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield the file's bytes out of those of the body; what follows it is not read.
+
+        Raises ``BadForm`` if there is no file or the body ends before it does.
+        """
+        part: Any = None
+        async for chunk in stream:
+            for event in self._events(chunk):
+                if isinstance(event, MultipartSegment):
+                    part = _checked(event)
+                    self.name = _decoded(part.filename or "")
+                elif part.filename is None:
+                    if part.bytes_received > MAX_FIELD:
+                        raise BadForm
+                elif event is None:
+                    return
+                else:
+                    yield event
+        raise BadForm
+
+    def _events(self, chunk: bytes) -> Any:
+        try:
+            yield from self._parser.parse(chunk)
+        except MultipartError as error:
+            raise BadForm from error
 
 
-def _typed(headers: str, name: str = "content-type") -> Message:
-    return HeaderParser().parsestr(headers if name == "content-disposition" else f"{name}: {headers}")
+def _parser(content_type: str, max_parts: int) -> Any:
+    kind, options = parse_options_header(content_type)
+    boundary = options.get("boundary", "")
+    if kind != "multipart/form-data" or not boundary.isascii() or not 0 < len(boundary) <= 70:
+        raise BadForm
+    # Latin-1 takes any byte; _decoded makes UTF-8 of it, so that a name in another encoding is no error.
+    return PushMultipartParser(
+        boundary, max_header_size=MAX_HEADER, max_segment_count=max_parts, header_charset="latin-1", strict=True
+    )
 
 
-# What the standard library raises over parameters in RFC 2231's form (``name*=``), which browsers do not use: an
-# encoding that is none for text, one that cannot replace, a null byte in its name, a part of two kinds.
-_UNREADABLE = (ValueError, LookupError, TypeError, AssertionError)
+def _checked(part: Any) -> Any:
+    """Return ``part``. Raises ``BadForm`` for a file name as in RFC 2231: RFC 7578, 4.2 forbids it in forms."""
+    if part.filename is None and "filename*" in part["Content-Disposition"].lower():
+        raise BadForm
+    return part
 
 
-def _boundary(told: Message) -> str | None:
-    try:
-        return told.get_boundary()
-    except _UNREADABLE:
-        raise BadForm("an unreadable boundary") from None
+def _decoded(name: str) -> str:
+    return name.encode("latin-1").decode(errors="replace")
 
 
-def _names(told: Message) -> tuple[object, str | None]:
-    """Return the names of a part's field and of its file."""
-    try:
-        return told.get_param("name", header="content-disposition"), told.get_filename()
-    except _UNREADABLE:
-        raise BadForm("an unreadable name") from None
-
-
-def _text(content: bytes) -> str:
+def _text(content: bytearray) -> str:
     if b"\0" in content:
-        raise BadForm("a null byte")
+        raise BadForm
     try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise BadForm("not UTF-8") from None
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise BadForm from error

@@ -23,7 +23,7 @@ from petition.core.database import Connection, Database, migrate, opened
 from petition.core.encryption import Wrapper
 from petition.core.settings import Process, load
 from petition.exports.filtered import CHOSEN, Export, ExportOrder
-from petition.exports.whole_letter import Format
+from petition.exports.writers import Format
 from petition.imports import column_guessing, steering, worker
 from petition.imports.model import FileInfo
 from petition.letters.model import Letter

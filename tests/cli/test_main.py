@@ -173,7 +173,7 @@ def test_a_letter_goes_in_and_out(at: dict[str, str], tmp_path: Path) -> None:
     assert "file" in said(petition("letter", "export", SLUG, str(tmp_path / "file"), **at))
     held = petition("signatures", "held", SLUG, **at)
     assert (held.returncode, held.stdout, held.stderr) == (0, "", "no organizations are waiting\n")
-    assert said(petition("signatures", "approve", "5", **at)) == "nothing is approved: there is no signature 5"
+    assert said(petition("signatures", "approve", "5", **at)) == "nothing approved: there is no signature 5"
 
 
 @pytest.fixture

@@ -132,8 +132,8 @@ async def test_what_waits_is_told_and_let_in(
 MEASURED = """
 import asyncio, re, resource, sys
 from pathlib import Path
-from petition.database import opened
-from petition.signatures import commands
+from petition.core.database import opened
+from petition.cli import signatures as commands
 from tests.signatures.people import WRAPPER
 
 def peak():

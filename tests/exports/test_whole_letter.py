@@ -15,7 +15,7 @@ from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed
 from petition.core.ids import LetterId
 from petition.exports import whole_letter
-from petition.exports.whole_letter import Format
+from petition.exports.writers import Format
 from petition.signatures import counting
 from petition.signatures.model import Counts
 from tests.imports.test_adding import FILE, counted, take_in, target

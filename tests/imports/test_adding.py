@@ -17,9 +17,10 @@ from petition.core.errors import ImportRefused, KeyDestroyed
 from petition.core.ids import LetterId
 from petition.imports import adding
 from petition.imports.adding import ImportReport, Target
-from petition.signatures import counting, csv_format, listing, self_service_queries
+from petition.signatures import counting, listing, self_service_queries
 from petition.signatures.csv_format import Entry
 from petition.signatures.model import Counts, Kind, Visibility
+from tests.exports.lines import csv_file
 from tests.rows import somebody_waits
 from tests.signatures.people import letter, organization, sign
 
@@ -265,7 +266,7 @@ async def test_the_count_equals_the_rows_whatever_is_imported(
 ) -> None:
     where = target(await letter(conn))
     for entries in files:
-        text = csv_format.header() + "".join(map(csv_format.line, entries))
+        text = csv_file(entries)
         foreseen = await take_in(conn, where, text, dry_run=True)
         assert await take_in(conn, where, text) == foreseen
         kept = await counted(conn, where.letter_id)

@@ -14,8 +14,9 @@ from petition.core import email_addresses
 from petition.core.errors import ImportRefused
 from petition.formats import csv_rows
 from petition.signatures import countries, csv_format, names
-from petition.signatures.csv_format import COLUMNS, Entry, Problem, Row, header, line, read
+from petition.signatures.csv_format import COLUMNS, Entry, Problem, Row, read
 from petition.signatures.model import Kind, Visibility
+from tests.exports.lines import csv_file
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HEADER = ",".join(COLUMNS) + "\n"
@@ -234,7 +235,7 @@ def test_an_unclosed_quote_does_not_swallow_the_file() -> None:
 
 def written(*entries: Entry) -> str:
     """Return an export."""
-    return header() + "".join(map(line, entries))
+    return csv_file(entries)
 
 
 def test_an_export() -> None:

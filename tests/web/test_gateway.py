@@ -48,7 +48,7 @@ async def town(
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(fresh_database(cluster, admin, template))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(petition.web.app, "Pages", lambda: pages)
+            patch.setattr(petition.web.app, "PageCache", lambda: pages)
             made = await stack.enter_async_context(installation(url, data, METRICS_TOKEN="t"))
         yield Town(**vars(made), pages=pages)
 

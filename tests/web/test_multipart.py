@@ -1,5 +1,7 @@
 """Forms with files that no browser sends: refused, never an error of ours."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from petition.web import multipart
@@ -29,3 +31,46 @@ def test_a_strange_boundary(told: str) -> None:
 def test_a_whole_form() -> None:
     form = multipart.parse("multipart/form-data; boundary=x", PART.format('filename="b"').encode())
     assert (form.fields, form.files) == ({}, {"a": b"hello"})
+
+
+FIELD = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n%s\r\n'
+FILE = (
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\nContent-Type: text/csv\r\n\r\n'
+    b"%s\r\n--x--\r\n"
+)
+
+
+async def uploaded(body: bytes, size: int) -> tuple[str, bytes]:
+    async def chunks() -> AsyncIterator[bytes]:
+        for place in range(0, len(body), size):
+            yield body[place : place + size]
+        yield b""
+
+    upload = multipart.Upload("multipart/form-data; boundary=x")
+    content = b"".join([piece async for piece in upload.content(chunks())])
+    return upload.name, content
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 100_000])
+async def test_an_upload_in_chunks_of_any_size(size: int) -> None:
+    content = b"name\r\n--y\r\n\r\n--\r\n-" * 20
+    assert await uploaded(FIELD % b"b" + FILE % ("Список.csv".encode(), content), size) == ("Список.csv", content)
+    assert await uploaded(FILE % (b"\xf1\xef.csv", content), size) == ("\ufffd\ufffd.csv", content)
+    assert await uploaded(FILE % (b"", b""), size) == ("", b"")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        FIELD % (b"b" * 5000) + FILE % (b"a.csv", b"c"),
+        FIELD % b"b" * 8 + FILE % (b"a.csv", b"c"),
+        FIELD.replace(b"\r\n\r\n", b"\r\nX: " + b"y" * 5000 + b"\r\n\r\n") % b"b" + FILE % (b"a.csv", b"c"),
+        FIELD % b"b" + b"--x--\r\n",
+        (FILE % (b"a.csv", b"c"))[:-9],
+    ],
+    ids=["a long field", "many parts", "a long header", "no file", "no end"],
+)
+@pytest.mark.parametrize("size", [10, 100_000])
+async def test_what_is_no_upload(body: bytes, size: int) -> None:
+    with pytest.raises(multipart.BadForm):
+        await uploaded(body, size)

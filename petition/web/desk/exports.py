@@ -18,7 +18,7 @@ from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, LogId, OrganizerId
 from petition.exports.filtered import CHOSEN, COLUMNS, Export, ExportOrder
-from petition.exports.whole_letter import Format
+from petition.exports.writers import Format
 from petition.letters.keys import keys_for
 from petition.moderation import filters, labels
 from petition.moderation.model import Filter

@@ -21,10 +21,10 @@ from petition.imports.model import DAYS_UNDONE, HOURS_KEPT, FileInfo, ImportStat
 from petition.imports.steering import Oversized
 from petition.letters.keys import keys_for
 from petition.signatures.model import Visibility
-from petition.web import file_upload, http
+from petition.web import http, multipart
 from petition.web.desk import imports_page, page
 from petition.web.desk.visit import DeskVisit
-from petition.web.file_upload import BadUpload
+from petition.web.multipart import BadForm
 
 UPLOAD_SECONDS = 900.0  # for a whole file, however slow the line
 IDLE_SECONDS = 30.0  # between two pieces of it
@@ -43,19 +43,18 @@ async def upload(request: Request, who: DeskVisit) -> Response:
     services, actor = http.services_of(request), Actor(who.organizer.id, who.this.id)
     stream = _stream(request)
     try:
-        boundary = file_upload.boundary_of(request.headers.get("content-type", ""))
+        file = multipart.Upload(request.headers.get("content-type", ""))
         async with services.database.transaction() as conn:
             keys = await keys_for(conn, actor.letter_id, services.wrapper)
             number = await steering.begin(conn, actor)
-    except BadUpload:
+    except BadForm:
         raise HTTPException(415) from None
     except Refused as refused:
         await _discard(stream)
         return await imports_page.imports_page(request, who, refused=refused)
-    file = file_upload.File(stream, boundary)
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
-            size = await steering.store(services.database, actor, keys, number, file.pieces())
+            size = await steering.store(services.database, actor, keys, number, file.content(stream))
         if not size:
             raise Refused(EMPTY, "file")
         async with services.database.transaction() as conn:
@@ -68,7 +67,7 @@ async def upload(request: Request, who: DeskVisit) -> Response:
 
 
 # An upload that ends otherwise is forgotten by the worker within the hour.
-_EXPECTED = (Oversized, Refused, KeyDestroyed, TimeoutError, BadUpload, ClientDisconnect)
+_EXPECTED = (Oversized, Refused, KeyDestroyed, TimeoutError, BadForm, ClientDisconnect)
 
 
 async def _broken_off(request: Request, who: DeskVisit, stream: AsyncIterator[bytes], error: Exception) -> Response:

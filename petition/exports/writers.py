@@ -1,0 +1,93 @@
+"""The formats of an export: rows go in, bytes come out, and only what is being written is in memory."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from petition.formats.csv_rows import written
+from petition.formats.xlsx_writer import Workbook
+
+Row = Mapping[str, Any]  # by column; what a row has no value for is None or missing
+
+
+class Format(StrEnum):
+    """The formats of an export."""
+
+    CSV = "csv"
+    JSON = "json"
+    XLSX = "xlsx"
+
+
+class Writer(Protocol):
+    """Writes one file: ``begin``, any number of ``rows``, ``end``."""
+
+    def begin(self) -> bytes: ...
+    def rows(self, rows: Sequence[Row]) -> bytes: ...
+    def end(self) -> bytes: ...
+
+
+def writer(form: Format, columns: Sequence[str], *, bom: bool = False) -> Writer:
+    """Return a writer of ``columns``; with ``bom`` a CSV file begins with the mark by which Excel knows UTF-8."""
+    if form is Format.CSV:
+        return _Csv(columns, "\ufeff" if bom else "")
+    return _Json(columns) if form is Format.JSON else _Xlsx(columns)
+
+
+def timestamp(moment: datetime | None) -> str | None:
+    """Return a time as all formats have it: ISO 8601 in UTC, ending in Z."""
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+class _Csv:
+    def __init__(self, columns: Sequence[str], mark: str) -> None:
+        self._columns = columns
+        self._mark = mark
+
+    def begin(self) -> bytes:
+        return (self._mark + written(self._columns)).encode()
+
+    def rows(self, rows: Sequence[Row]) -> bytes:
+        return "".join(written([row.get(name) or "" for name in self._columns]) for row in rows).encode()
+
+    def end(self) -> bytes:
+        return b""
+
+
+class _Json:
+    """An array of objects, one a line, each with the columns that its row has."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._separator = "\n"
+
+    def begin(self) -> bytes:
+        return b"["
+
+    def rows(self, rows: Sequence[Row]) -> bytes:
+        objects = ({name: row[name] for name in self._columns if name in row} for row in rows)
+        lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in objects)
+        text, self._separator = self._separator + lines, ",\n"
+        return text.encode()
+
+    def end(self) -> bytes:
+        return b"\n]\n"
+
+
+class _Xlsx:
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._book = Workbook(columns)
+
+    def begin(self) -> bytes:
+        return self._book.take()
+
+    def rows(self, rows: Sequence[Row]) -> bytes:
+        for row in rows:
+            self._book.write([row.get(name) for name in self._columns])
+        return self._book.take()
+
+    def end(self) -> bytes:
+        self._book.close()
+        return self._book.take()
