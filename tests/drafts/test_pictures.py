@@ -83,7 +83,7 @@ async def test_a_picture_without_words_blocks(editor: httpx2.AsyncClient) -> Non
     form = await desk.opened(editor)
     assert (await desk.save(editor, form, files=sent(desk.picture()))).status_code == 303
     page = await editor.get(desk.PUBLISH)
-    assert "Nobody has written what the picture shows (English)." in page.text
+    assert "The picture has no description (English)." in page.text
     assert 'name="draft"' not in page.text
 
 

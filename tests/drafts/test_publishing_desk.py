@@ -50,7 +50,7 @@ async def test_a_new_letter_needs_text_and_parties(site: Installation, editor: h
     await desk.change(editor, path, title_en="New", text_en="Text", addressees_0_ru="Вы", initiators_0_en="We")
     page = await editor.get(f"{NEW}/publish")
     assert checklist.NO_ADDRESSEE not in words(page)
-    assert "Somebody has no name in this language (English)" in words(page)
+    assert "Some addressees or initiators have no name in this language (English)" in words(page)
     assert (await site.client.get("/en/a-new-one")).status_code == 404
     done = await desk.publish(editor, f"{NEW}/publish")
     assert (done.status_code, done.headers["location"]) == (303, f"{NEW}/publish?done=1")
@@ -181,6 +181,6 @@ async def test_a_translation_left_alone_is_told_of(site: Installation, editor: h
     assert "more than a day older" not in words(await editor.get(f"{NEW}/publish"))
     async with site.database.connection() as conn:
         await conn.execute("UPDATE edit SET at = now() - interval '25 hours' WHERE field = 'text.en'")
-    assert "The text is more than a day older than the other one (English)." in words(
+    assert "This text is more than a day older than the other one (English)." in words(
         await editor.get(f"{NEW}/publish")
     )
