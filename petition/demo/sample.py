@@ -17,8 +17,8 @@ FOLDER = resources.PACKAGE / "sample"
 def slug() -> str:
     """Return the sample letter's slug."""
     with (FOLDER / "letter.toml").open("rb") as file:
-        found: str = tomllib.load(file)["slug"]
-    return found
+        name: str = tomllib.load(file)["slug"]
+    return name
 
 
 async def prepare(url: str, settings: Settings) -> str:
@@ -27,11 +27,11 @@ async def prepare(url: str, settings: Settings) -> str:
     Return the address of a one-time link to the desk for its organizer.
     """
     await database.migrate(url)
-    async with database.opened(url, most=1) as db:
+    async with database.opened(url, max_size=1) as db:
         await _publish(db, settings)
         link = await accounts.add(db, settings, ORGANIZER, admin=True)
         async with db.transaction() as conn:
-            await accounts.own_if_nobody_does(conn, settings, slug(), ORGANIZER)
+            await accounts.own_if_unowned(conn, settings, slug(), ORGANIZER)
         return link
 
 

@@ -101,7 +101,7 @@ class Export:
         yield writer.end()
 
     async def _slices(self) -> AsyncIterator[list[dict[str, str | None]]]:
-        place, words = queue.TOP, ""
+        place, words = queue.NEWEST, ""
         if typed := self._order.wanted.q:
             async with self._database.connection() as conn:
                 words = await queue.search_expression(conn, self._order.letter_id, typed)

@@ -62,7 +62,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     chooser = MailSelector(opener, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     _warn_of_open_passwords(settings)
-    async with opened(settings.database_url, most=SENDERS + 6) as database, asyncio.TaskGroup() as group:
+    async with opened(settings.database_url, max_size=SENDERS + 6) as database, asyncio.TaskGroup() as group:
         group.create_task(Deliverer(database, chooser, composer, relays).run(stop))
         group.create_task(keep_tidy(database, settings, stop))
         group.create_task(bulk_acts.run(database, wrapper, stop))
@@ -106,8 +106,8 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
         ("close_letters", retention.close_letters),
         # Before retention forgets what bursts are known by.
-        ("forget_networks", lambda database: bursts.forget_networks(database, wrapper)),
-        ("look_at_names", lambda database: namesakes.look(database, wrapper)),
+        ("forget_networks", lambda database: bursts.delete_networks(database, wrapper)),
+        ("look_at_names", lambda database: namesakes.check(database, wrapper)),
         *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
         *(
             (("sweep_contacts", SuppressedContactCleaner(Opener(private), Suppression(wrapper)).sweep),)

@@ -182,7 +182,7 @@ async def run(url: str, folder: Path, parts: Sequence[Part]) -> bool:
     await migrate(url)
     settings = load(environment(folder, url, 8000), role=Process.WEB)
     kept = []
-    async with opened(url, most=4) as database:
+    async with opened(url, max_size=4) as database:
         await publish(settings, database)
         async with database.connection() as conn:
             letter = await rows.letter(conn)

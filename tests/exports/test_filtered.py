@@ -135,7 +135,7 @@ async def test_rare_ones_among_many_and_slices(
     from petition.moderation import queue_queries
 
     monkeypatch.setattr(filtered, "SLICE", 7)
-    monkeypatch.setattr(queue_queries, "WALKED", 20)
+    monkeypatch.setattr(queue_queries, "STEP_SCAN", 20)
     await bench.sign("Zinaida Rare")
     await bench.crowd(90)
     await bench.sign("Zinaida Late")

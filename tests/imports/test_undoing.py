@@ -8,7 +8,7 @@ import pytest
 from petition.core.settings import Process, load
 from petition.imports import adding, undoing, worker
 from petition.imports.worker import RunningImport
-from petition.moderation import report_queries
+from petition.moderation import reports
 from petition.moderation.model import Action
 from petition.signatures import self_service
 from petition.signatures.confirming import Confirming, ConfirmRequest
@@ -48,13 +48,13 @@ async def bench(site: Installation) -> Bench:
 async def test_it_is_as_if_it_had_never_been_and_comes_back(site: Installation, bench: Bench) -> None:
     await bench.sign("Olga Signed")
     await bench.sign_for("Third Line")
-    before = await bench.picture()
+    before = await bench.snapshot()
     async with carrying(site) as one:
         await one.bring(FILE.encode())
         imported = await bench.rows(ALL)
         assert await one.counted() == counts(4, 2, 2, 5)
         await one.do("undo")
-        assert await bench.picture() == before
+        assert await bench.snapshot() == before
         stands = await one.newest()
         assert (stands.state, stands.report["undone"], stands.report["left"]) == ("undone", 6, 0)
         assert (await one.see()).status_code == 200
@@ -65,7 +65,7 @@ async def test_it_is_as_if_it_had_never_been_and_comes_back(site: Installation, 
         assert await one.counted() == counts(4, 2, 2, 5)
         assert (await one.do("redo")).status_code == 422
         await one.do("undo")
-        assert await bench.picture() == before
+        assert await bench.snapshot() == before
 
 
 async def test_the_corrected_file_can_be_imported_after_undoing(site: Installation, bench: Bench) -> None:
@@ -285,8 +285,8 @@ async def test_what_readers_reported_comes_back_too(site: Installation, bench: B
         (vera,) = await bench.rows(BY_NAME)
         async with site.database.transaction() as conn:
             note = bench.letter.keys.hide({"text": "I am Vera"})
-            await report_queries.add(conn, bench.letter.id, vera["id"], "me", note)
-            await report_queries.add(conn, bench.letter.id, vera["id"], "fake", None)
+            await conn.execute(reports.ADD_REPORT, bench.letter.id, vera["id"], "me", note)
+            await conn.execute(reports.ADD_REPORT, bench.letter.id, vera["id"], "fake", None)
         reported = await bench.rows(REPORTS)
         assert len(reported) == 2
         await one.do("undo")

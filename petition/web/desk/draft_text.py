@@ -27,7 +27,7 @@ async def show(request: Request, who: DeskVisit) -> Response:
     """Show the draft."""
     languages = tuple(http.services_of(request).renderer.languages)
     async with http.services_of(request).database.connection() as conn:
-        row = await saving.found(conn, who.this.slug)
+        row = await saving.letter_row(conn, who.this.slug)
         draft = await store.load(conn, row, languages)
         link = await preview_link_queries.of_letter(conn, who.this.id)
     return _page(request, who, draft, link=link)
@@ -39,7 +39,7 @@ async def save(request: Request, who: DeskVisit) -> Response:
     services, languages = http.services_of(request), tuple(http.services_of(request).renderer.languages)
     made, refused = await _made(form.files, languages)
     async with services.database.transaction() as conn:
-        row = await saving.locked(conn, who.this.slug)
+        row = await saving.locked_row(conn, who.this.slug)
         saved = await saving.save(conn, row, who.organizer.id, languages, form.fields, made)
         link = await preview_link_queries.of_letter(conn, who.this.id)
     saved.typed.problems.update(refused)

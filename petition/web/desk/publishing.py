@@ -31,7 +31,7 @@ LONG_NOTE = N_("The explanation can have at most 1000 characters.")
 async def show(request: Request, who: DeskVisit) -> Response:
     """Show what would be published, and what is missing."""
     async with http.services_of(request).database.connection() as conn:
-        draft = await _draft(request, who, await saving.found(conn, who.this.slug), conn)
+        draft = await _draft(request, who, await saving.letter_row(conn, who.this.slug), conn)
     return await _page(request, who, draft, {}, None)
 
 
@@ -41,7 +41,7 @@ async def publish(request: Request, who: DeskVisit) -> Response:
     draft: Draft | None = None
     try:
         async with http.services_of(request).database.transaction() as conn:
-            row = await saving.locked(conn, who.this.slug)
+            row = await saving.locked_row(conn, who.this.slug)
             draft = await _draft(request, who, row, conn)
             if form.get("draft") != draft_fields.digest_of_all(draft.fields):
                 if draft.published and not draft.changes:  # a second click: it is done
@@ -120,14 +120,14 @@ async def _page(
 
 
 def _both(draft: Draft, name: str) -> tuple[draft_page.Value, draft_page.Value]:
-    return draft_page.value(name, draft.shown[name]), draft_page.value(name, draft.fields[name])
+    return draft_page.value(name, draft.published_fields[name]), draft_page.value(name, draft.fields[name])
 
 
 def _differences(draft: Draft) -> dict[str, list[text_diff.Block]]:
     """Return what changes in each language's text, word by word; only of a letter that readers know already."""
     found = {}
     for lang in draft.languages if draft.published else ():
-        old, new = (_text(fields, lang) for fields in (draft.shown, draft.fields))
+        old, new = (_text(fields, lang) for fields in (draft.published_fields, draft.fields))
         if old != new:
             found[lang] = text_diff.changes(*plain_text.both(old, new))
     return found

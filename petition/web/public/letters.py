@@ -8,12 +8,11 @@ from petition.letters import plain_text, queries, text_diff, update_queries
 from petition.letters.model import Letter, Version
 from petition.letters.published import PublishedLetter
 from petition.web import http
-from petition.web.page_cache import CachedResponse, CacheTier
+from petition.web.page_cache import ALL, CachedResponse, CacheTier
 from petition.web.public import letter_page
 from petition.web.public.visit import Visit
 
 NEWS_PER_PAGE = 20
-ALL = ""  # the cache group of pages that show more than one letter
 
 
 async def home(visit: Visit) -> Response:
@@ -78,7 +77,7 @@ async def updates(visit: Visit) -> Response:
 
     async def build(published: PublishedLetter) -> CachedResponse:
         async with visit.services.database.connection() as conn:
-            rows = await update_queries.shown(conn, published.letter.id, before, NEWS_PER_PAGE + 1)
+            rows = await update_queries.published(conn, published.letter.id, before, NEWS_PER_PAGE + 1)
         context = _letter_context(published.letter, visit.lang) | {
             "news": rows[:NEWS_PER_PAGE],
             "next": rows[NEWS_PER_PAGE - 1][0]["id"] if len(rows) > NEWS_PER_PAGE else None,

@@ -38,7 +38,7 @@ async def picture(visit: Visit) -> Response:
         async with visit.services.database.connection() as conn:
             row = await draft_queries.public_picture(conn, slug, number)
             if row is None:
-                await saving.found(conn, slug)  # raises Gone if it was taken down
+                await saving.letter_row(conn, slug)  # raises Gone if it was taken down
     return http.picture(row, PUBLIC.decode())
 
 
@@ -46,7 +46,7 @@ async def draft_page(visit: Visit, slug: str, *, here: str | None, until: object
     """Answer with the draft as its readers would see it; nothing on the page can be sent."""
     services = visit.services
     async with services.database.connection() as conn:
-        row = await saving.found(conn, slug)
+        row = await saving.letter_row(conn, slug)
         draft = await store.load(conn, row, tuple(services.renderer.languages))
         figures = await previewing.standing_of(conn, row["id"])
     published = await previewing.live_of(figures, row, draft, visit.lang)

@@ -9,7 +9,7 @@ from petition.core.errors import NotFound, Refused
 from petition.core.form_values import id_of
 from petition.core.quotas import HARDER_FACTOR
 from petition.letters.published import PublishedLetter
-from petition.moderation import labels, report_queries, reports
+from petition.moderation import labels, reports
 from petition.signatures.model import Kind
 from petition.web.public import challenge
 from petition.web.public.form_values import ShownForm, typed_values
@@ -30,7 +30,7 @@ async def send(visit: Visit) -> Response:
     published, entry = await _entry(visit)
     challenge.check_writable(published)
     try:
-        report = reports.read(form)
+        report = reports.parse(form)
     except Refused as refused:
         shown_form = visit.refused_form(typed_values(form), {refused.field: refused.message})
         return _page(visit, published, entry, shown_form, status=422)
@@ -42,7 +42,9 @@ async def send(visit: Visit) -> Response:
     limit = services.settings.limits.reports * (HARDER_FACTOR if network == ONION else 1)
     async with services.database.transaction() as conn:
         letter = published.letter
-        is_stored = await reports.add(conn, letter.id, letter.keys, entry["id"], report, passed, quota, limit)
+        is_stored = await reports.add(
+            conn, letter.id, letter.keys, entry["id"], report, passed=passed, quota=quota, limit=limit
+        )
     return (
         visit.redirect(f"/{visit.slug}/{visit.form_path}?sent=1") if is_stored else challenge.too_many_requests(visit)
     )
@@ -55,7 +57,7 @@ async def _entry(visit: Visit) -> tuple[PublishedLetter, Record]:
     if params["kind"] not in set(Kind) or number is None or published.letter.switches.list_hidden:
         raise HTTPException(404)
     async with visit.services.database.connection() as conn:
-        entry = await report_queries.entry(conn, published.letter.id, params["kind"], number)
+        entry = await reports.entry(conn, published.letter.id, params["kind"], number)
     if entry is None:
         raise NotFound("there is no such entry")
     return published, entry
@@ -72,6 +74,6 @@ def _page(
         form_path=visit.form_path,
         form=form,
         sent=sent,
-        reasons=labels.WORDS["complaints"],
+        reasons=labels.WORDS["report_reasons"],
         is_organization=visit.request.path_params["kind"] == Kind.ORGANIZATION,
     )

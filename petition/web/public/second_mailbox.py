@@ -31,5 +31,5 @@ async def _page(visit: Visit, *, done: bool) -> Response:
         row = await queue_queries.one(conn, letter_id, signature_id)
     if row is None or row["state"] not in {SignatureState.HELD, SignatureState.CONFIRMED}:
         raise NotFound("this signature no longer exists")
-    names = queue.names_of(row, letter.keys)
+    names = queue.names_in(row, letter.keys)
     return visit.page("moderation/second.html", letter=letter, names=names, token=visit.token, done=done)

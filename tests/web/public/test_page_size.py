@@ -40,8 +40,8 @@ async def site(
     _write(folder / "letter", WORDS)
     async with fresh_database(cluster, admin, template) as url, installation(url, folder) as running:
         await publish(running.settings, running.database, folder / "letter")
-        async with asyncio.timeout(30):
-            while (await running.client.get(f"/en/{SLUG}")).status_code == 404:  # until the web has read the database
+        async with asyncio.timeout(120):
+            while (await running.client.get(f"/en/{SLUG}")).status_code == 404:  # until the web has looked
                 await asyncio.sleep(0.05)
         yield running
 
