@@ -66,7 +66,7 @@ async def test_a_change_of_text_needs_a_reason_that_readers_see(site: Installati
     await desk.change(editor, text_en=form["text.en"] + "\n\nOne more thing.", goal="9000", next_goals="20000")
     page = await editor.get(desk.PUBLISH)
     assert "<ins>One more thing.</ins>" in page.text
-    assert "The text was changed in another language only (Русский)." in words(page)
+    assert "The text was changed only in another language (Русский)." in words(page)
     assert "5,000" in words(page)
     assert "9,000" in words(page)
     for note in ({}, {"note.en": "Only one"}, NOTE | {"note.ru": " "}, NOTE | {"note.en": "x" * 1001}):
