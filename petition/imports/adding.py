@@ -72,7 +72,7 @@ async def add_rows(
     await queries.stage(conn, reader.rows(csv_format.parse_rows(found, now, target.languages)))
     if reader.problems:
         raise ImportRefused(
-            f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be taken in",
+            f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be imported",
             tuple(map(str, reader.problems)),
         )
     barred, made, change = await settle(conn, target.letter_id, reader.entries, None, dry_run=dry_run)

@@ -68,8 +68,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         group.create_task(bulk_acts.run(database, wrapper, stop))
         group.create_task(worker.run(database, wrapper, tuple(renderer.languages), stop))
         group.create_task(address_list_worker.run(database, opener, suppression, stop))
-        log.info("the worker works")
-    log.info("the worker has stopped")
+        log.info("worker started")
+    log.info("worker stopped")
 
 
 async def keep_tidy(database: Database, settings: Settings, stop: asyncio.Event) -> None:
@@ -89,10 +89,10 @@ async def do_chores(database: Database, chores: list[Chore]) -> None:
         try:
             count = await chore(database)
         except Unavailable:
-            log.warning("retention waits for the database")
+            log.warning("retention is waiting for the database")
             return
         except Exception:
-            log.exception("a chore failed", extra={"task": name})
+            log.exception("a scheduled task failed", extra={"task": name})
             continue
         if count:
             log.info("retention", extra={"task": name, "count": count})
@@ -135,7 +135,7 @@ async def _add_up(database: Database) -> int:
 def _warn_of_open_passwords(settings: Settings) -> None:
     for relay in settings.relays:
         if relay.username and not (relay.tls or relay.starttls or is_on_this_machine(relay)):
-            log.warning("the password goes to this relay in the clear", extra={"relay": relay.host})
+            log.warning("the password is sent to this relay unencrypted", extra={"relay": relay.host})
 
 
 async def _until_signalled(settings: Settings) -> None:
