@@ -20,7 +20,7 @@ from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 from petition.signatures.stored_names import PERSONAL
 
-ANY_ACT = LogId(-1)  # in place of the last act seen: decide whatever has happened since
+ANY_ACT = LogId(-1)  # in place of the last act seen: later acts are no obstacle
 
 
 @dataclass(frozen=True, slots=True)
