@@ -69,7 +69,7 @@ async def add_rows(
     now = await organization_queries.now(conn)
     reader = RowReader(target, now, progress)
     found = xlsx_reader.rows(source) if xlsx_reader.is_workbook(source) else csv_rows.rows(source)
-    await queries.stage(conn, reader.rows(csv_format.of_lines(found, now, target.languages)))
+    await queries.stage(conn, reader.rows(csv_format.parse_rows(found, now, target.languages)))
     if reader.problems:
         raise ImportRefused(
             f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be taken in",
@@ -132,7 +132,7 @@ async def _add(
     await found.write(conn, before)
     made = await queries.add(conn, letter_id, number)
     change = EntryChange(before, await organization_queries.load_counted(conn, letter_id, found.ids))
-    await organization_queries.drop_unused(conn, letter_id, [each for each in found.ids if each not in change.after])
+    await organization_queries.delete_unused(conn, letter_id, [each for each in found.ids if each not in change.after])
     known_words = [(letter_id, Kind.PERSON, word) for word in await queries.words(conn, letter_id)]
     await search_words.add(conn, [*known_words, *await found.words(conn, change.after)])
     if made["signatures"]:

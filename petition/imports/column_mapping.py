@@ -12,7 +12,7 @@ from petition.formats.dates import DateOrder
 from petition.formats.tables import Line
 from petition.imports import column_guessing
 from petition.signatures import csv_format
-from petition.signatures.csv_format import COLUMNS, Problem, Reading, Row, Wrong
+from petition.signatures.csv_format import COLUMNS, BadRow, Problem, Row, RowContext
 from petition.signatures.model import Kind, Visibility
 
 FIELDS: Mapping[str, str] = {
@@ -110,17 +110,17 @@ class Mapper:
 
     def rows(self, found: Iterator[Line]) -> Iterator[Row | Problem]:
         """Yield each row after the header, or what is wrong with it; rows without anything for us are passed over."""
-        header, reading = next(found, (0, ""))[1], Reading(self.now, self.languages)
+        header, reading = next(found, (0, ""))[1], RowContext(self.now, self.languages)
         self._asked = " ".join(header[place] for place in self._places.get("visibility", ()) if place < len(header))
         for number, line in found:
             try:
                 if line == header:
-                    raise Wrong(HEADER_AGAIN)
-                cells = csv_format.cleaned(line, len(self.plan.columns))
+                    raise BadRow(HEADER_AGAIN)
+                cells = csv_format.clean_cells(line, len(self.plan.columns))
                 told = {name: self._joined(name, cells) for name in self._places}
                 if any(told.values()):
                     yield Row(number, csv_format.entry_of(self._table(told), reading))
-            except Wrong as wrong:
+            except BadRow as wrong:
                 yield Problem(number, wrong.reason, wrong.column)
 
     def _joined(self, name: str, cells: Sequence[str]) -> str:
@@ -147,7 +147,7 @@ class Mapper:
     def _kind(self, told: Mapping[str, str]) -> str:
         if told.get("kind"):
             if (said := column_guessing.kind_of(told["kind"])) is None:
-                raise Wrong(NO_KIND, "kind")
+                raise BadRow(NO_KIND, "kind")
             return said.value
         if self.plan.kind != BY_COLUMN:
             return self.plan.kind
@@ -156,7 +156,7 @@ class Mapper:
     def _visibility(self, told: Mapping[str, str], kind: str) -> str:
         if told.get("visibility"):
             if (said := column_guessing.visibility_of(told["visibility"], self._asked)) is None:
-                raise Wrong(NO_VISIBILITY, "visibility")
+                raise BadRow(NO_VISIBILITY, "visibility")
             return said.value
         if kind == Kind.ORGANIZATION:
             return Visibility.PUBLIC.value
@@ -168,5 +168,5 @@ class Mapper:
         place = self._places["signed_at"][0]
         found = dates.as_iso(cell, self.plan.dates or self.orders[place] or DateOrder.ISO)
         if found is None:
-            raise Wrong(dates.NO_DATE, "signed_at")
+            raise BadRow(dates.NO_DATE, "signed_at")
         return found
