@@ -1,7 +1,7 @@
-"""Undoing a whole import: what it added leaves the letter and stands aside for a week, from where it can come back.
+"""Undoing a whole import: the signatures it added move out of the letter, and can be restored for a week.
 
-The rows do not stay as "removed": a removed row keeps its mailbox from signing, and its key would keep the corrected
-file from being imported. In batches, each with an exact count; who has been decided about since stays.
+The rows do not stay as "removed": a removed row bars its mailbox from signing, and its key would keep the corrected
+file from being imported. In batches, each with an exact count; signatures that were decided about since stay.
 """
 
 from petition.core import audit_log
@@ -22,11 +22,9 @@ STEP = 500  # signatures a transaction, so that those who sign meanwhile hardly 
 async def take_back(
     conn: Connection, letter_id: LetterId, number: int, size: int = STEP, *, actor_id: OrganizerId | None = None
 ) -> int:
-    """Take the next signatures of an import out of the letter, in this transaction; return how many.
-
-    Locks in the order of all decisions: signatures by id, organizations, words, the count.
-    """
-    rows = await queries.lock_imported(conn, letter_id, number, -1, size)
+    """Move the next signatures of an import out of the letter, in this transaction; return how many."""
+    # lock order: see docs/decisions/lock-order.md (signatures by id, organizations, words, the count)
+    rows = await queries.lock_imported(conn, letter_id, number, size)
     if not rows:
         return 0
     ids = [row["id"] for row in rows]
@@ -35,23 +33,23 @@ async def take_back(
         await organization_queries.lock(conn, letter_id)
     known = await moderation_queries.lock_organizations(conn, letter_id, organizations)
     before = await organization_queries.load_counted(conn, letter_id, organizations)
-    await queries.keep_undone(conn, letter_id, number, ids)
+    await queries.move_to_undone(conn, letter_id, number, ids)
     change = EntryChange(before, await organization_queries.load_counted(conn, letter_id, organizations))
     await organization_queries.drop_unused(conn, letter_id, organizations)
     await audit_log.record(conn, actor_id, letter_id, "import.take_back", ids=ids, before="confirmed")
-    await _forget_words(conn, letter_id, rows, known, change)
+    await _remove_words(conn, letter_id, rows, known, change)
     await _count(conn, letter_id, rows, change)
     return len(rows)
 
 
-async def _forget_words(
+async def _remove_words(
     conn: Connection, letter_id: LetterId, rows: list[Record], known: list[Record], change: EntryChange
 ) -> None:
-    gone = {row["name_key"] for row in known if row["id"] in change.before and row["id"] not in change.after}
+    uncounted = {row["name_key"] for row in known if row["id"] in change.before and row["id"] not in change.after}
     people = {row["name_key"] for row in rows if row["kind"] == Kind.PERSON and row["name_key"]}
-    for kind, keys in ((Kind.PERSON, people), (Kind.ORGANIZATION, gone)):
-        if found := {word for key in keys for word in naming.words(key)}:
-            await search_words.remove_unused(conn, letter_id, kind, sorted(found))
+    for kind, keys in ((Kind.PERSON, people), (Kind.ORGANIZATION, uncounted)):
+        if words := {word for key in keys for word in naming.words(key)}:
+            await search_words.remove_unused(conn, letter_id, kind, sorted(words))
 
 
 async def _count(conn: Connection, letter_id: LetterId, rows: list[Record], change: EntryChange) -> None:
@@ -62,17 +60,16 @@ async def _count(conn: Connection, letter_id: LetterId, rows: list[Record], chan
 
 
 async def bring_back(conn: Connection, letter_id: LetterId, number: int) -> ImportReport:
-    """Bring back what undoing took away, in this transaction, by the rules of any import.
+    """Restore what was undone, in this transaction, by the rules of any import.
 
-    Who has signed since, or was barred, is not added a second time.
+    Mailboxes that have signed since, or were barred, are not added again.
     """
     await adding_queries.stage_by(conn, lambda conn: queries.stage_undone(conn, letter_id, number))
     entries: Entries = {}
-    for row in await queries.undone_organizations(conn, letter_id, number):
-        told = row["organization"]
-        entries[OrganizationNames(told["en"], told["ru"], told["website"])] = (row["entry"], row["listed_at"])
-    rows = await queries.undone(conn, letter_id, number)
-    settled = await adding.settle(conn, letter_id, entries, number, dry_run=False)
-    await queries.restore_what_was_noted(conn, letter_id, number)
-    await queries.drop_undone(conn, letter_id, number)
-    return adding.reported(rows, *settled)
+    for row in await queries.load_undone_organizations(conn, letter_id, number):
+        names = row["organization"]
+        entries[OrganizationNames(names["en"], names["ru"], names["website"])] = (row["entry"], row["listed_at"])
+    rows = await queries.count_undone(conn, letter_id, number)
+    result = await adding.add_staged(conn, letter_id, entries, number, dry_run=False)
+    await queries.finish_restoring(conn, letter_id, number)
+    return result.report(rows)

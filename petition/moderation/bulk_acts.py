@@ -5,8 +5,6 @@ newest first, each a transaction with a row of the log and an exact count. It ca
 step by step. What was listed after it had been made is left alone.
 """
 
-import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +14,7 @@ from petition.core import audit_log
 from petition.core.audit_log import Actor
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
-from petition.core.errors import Gone, NotFound, Refused, Unavailable
+from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import BulkActId, LetterId, OrganizerId, SignatureId
 from petition.moderation import bulk_act_queries as queries
@@ -31,8 +29,6 @@ EXAMPLES = 10
 
 TOO_LATE = N_("Somebody else was faster: look at where it stands now.")
 NO_WORDS = N_("There is no word in what you search for.")
-
-log = logging.getLogger(__name__)
 
 
 class BulkActState(StrEnum):
@@ -153,23 +149,6 @@ async def move(conn: Connection, by: Actor, bulk_act_id: BulkActId, step: str, r
         reason=given,
         bulk_act_id=bulk_act_id,
     )
-
-
-async def run(database: Database, wrapper: Wrapper, stop: asyncio.Event) -> None:
-    """Carry campaigns out until ``stop`` is set. Raises nothing."""
-    while not stop.is_set():
-        try:
-            busy = await step(database, wrapper)
-        except (Unavailable, Gone):  # what is left of a letter that was taken down is deleted in a moment
-            busy = False
-        except Exception:
-            log.exception("a campaign's step failed")
-            busy = False
-        if not busy:
-            try:
-                await asyncio.wait_for(stop.wait(), POLL)
-            except TimeoutError:
-                continue
 
 
 async def step(database: Database, wrapper: Wrapper, size: int = STEP) -> bool:

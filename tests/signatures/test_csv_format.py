@@ -233,7 +233,7 @@ def test_an_unclosed_quote_does_not_swallow_the_file() -> None:
     assert [each.line for each in found[1:]] == list(range(3, 6_003))
 
 
-def written(*entries: Entry) -> str:
+def format_row(*entries: Entry) -> str:
     """Return an export."""
     return csv_file(entries)
 
@@ -249,7 +249,7 @@ def test_an_export() -> None:
         signed_at=datetime(2022, 3, 5, 12, tzinfo=timezone(timedelta(hours=3))),
     )
     sole = Entry(Kind.ORGANIZATION, Visibility.PUBLIC, name_en="Ромашка", city="-", affiliation="'@")
-    assert written(people, sole) == (
+    assert format_row(people, sole) == (
         "kind,name,name_ru,email,affiliation,city,country,signed_at,visibility\r\n"
         'person,"Ann ""A"", Lee",,ann@example.org,,\'=1+1,RU,2022-03-05T09:00:00Z,public\r\n'
         "organization,,Ромашка,,''@,'-,,,public\r\n"
@@ -258,9 +258,9 @@ def test_an_export() -> None:
 
 @pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@a", "\ta", "\ra", "'=1", "''@", "'a", "''", "a=1", ""])
 def test_no_cell_is_a_formula_and_none_is_changed(cell: str) -> None:
-    (found,) = csv.reader(io.StringIO(csv_rows.written([cell, "x"]), newline=""))
+    (found,) = csv.reader(io.StringIO(csv_rows.format_row([cell, "x"]), newline=""))
     assert not found[0] or found[0][0] not in "=+-@\t\r"
-    assert csv_rows.unguarded(found[0]) == cell
+    assert csv_rows.unguard(found[0]) == cell
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30) | st.text("=+-@'\", /abабя\u200c«»#;", max_size=12)
@@ -306,9 +306,9 @@ def entries(text: str) -> Iterator[Entry]:
 
 @given(st.lists(ENTRIES, max_size=4))
 def test_what_is_exported_holds_no_formula_and_is_imported_and_exported_the_same(exported: list[Entry]) -> None:
-    text = written(*exported)
+    text = format_row(*exported)
     found = list(entries(text))
-    assert written(*found) == text
+    assert format_row(*found) == text
     for row in csv.reader(io.StringIO(text, newline="")):
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
     for one, other in zip(exported, found, strict=True):

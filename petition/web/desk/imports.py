@@ -12,7 +12,7 @@ from petition.core.database import Database
 from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.form_values import id_of
 from petition.core.ids import LetterId
-from petition.formats.csv_rows import written
+from petition.formats.csv_rows import format_row
 from petition.formats.dates import DateOrder
 from petition.formats.encodings import NAMES
 from petition.formats.tables import DELIMITERS, EMPTY
@@ -141,12 +141,12 @@ async def problems(request: Request, who: DeskVisit) -> Response:
 
 async def _problem_lines(request: Request, database: Database, letter_id: LetterId, number: int) -> AsyncIterator[str]:
     language = http.language_of(request)
-    yield "\ufeff" + written(("line", "column", "reason"))
+    yield "\ufeff" + format_row(("line", "column", "reason"))
     after = 0
     while True:
         async with database.connection() as conn:
             rows = await queries.problems(conn, letter_id, number, after, CHUNK)
-        yield "".join(written((str(row["line"]), row["field"], language.gettext(row["reason"]))) for row in rows)
+        yield "".join(format_row((str(row["line"]), row["field"], language.gettext(row["reason"]))) for row in rows)
         if len(rows) < CHUNK:
             return
         after = rows[-1]["line"]

@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 from petition.core.database import Database
 from petition.core.form_values import id_of
 from petition.core.ids import LetterId
-from petition.formats.csv_rows import written
+from petition.formats.csv_rows import format_row
 from petition.moderation import labels, log_queries
 from petition.moderation.model import LogLine
 from petition.web import http
@@ -47,12 +47,12 @@ async def export(request: Request, who: DeskVisit) -> Response:
 
 async def _lines(database: Database, letter_id: LetterId) -> AsyncIterator[str]:
     """Yield the file in pieces; between two of them nothing is held, so a slow reader keeps nobody waiting."""
-    yield written(COLUMNS)
+    yield format_row(COLUMNS)
     before = TOP
     while True:
         async with database.connection() as conn:
             lines = await log_queries.page(conn, letter_id, before, CHUNK)
-        yield "".join(written(_cells(line)) for line in lines)
+        yield "".join(format_row(_cells(line)) for line in lines)
         if len(lines) < CHUNK:
             return
         before = lines[-1].id

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from petition.core.database import Connection
 from petition.core.i18n import Language
-from petition.formats.csv_rows import written
+from petition.formats.csv_rows import format_row
 from petition.statistics import charts, reading
 from petition.statistics.model import DAY, HOUR, MIN_NAMED, Figures, Period, Share
 from petition.web import http
@@ -59,7 +59,7 @@ async def export(request: Request, who: DeskVisit) -> Response:
         lines = await make(conn, who)
     name = f"{who.this.slug}-{request.path_params['what']}.csv"
     headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}"'}
-    return Response("".join(map(written, lines)), headers=headers, media_type="text/csv; charset=utf-8")
+    return Response("".join(map(format_row, lines)), headers=headers, media_type="text/csv; charset=utf-8")
 
 
 async def _figures(conn: Connection, who: DeskVisit) -> Figures:
