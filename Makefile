@@ -23,7 +23,9 @@ demo: $(VENV)/installed ## try everything on this machine; Ctrl-C stops it
 install: $(VENV)/installed ## .venv with the pinned requirements; .venv/bin/petition is then the command
 
 test: $(VENV)/equipped ## all tests, the browser's among them
-	@sh tools/curl.sh && CHROMIUM="$$(sh tools/chromium.sh)" && export CHROMIUM && exec $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder $(ARGS)
+	@sh tools/curl.sh && CHROMIUM="$$(sh tools/chromium.sh)" && export CHROMIUM && \
+	HEADLESS_SHELL="$$(sh tools/chromium.sh shell)" && export HEADLESS_SHELL && \
+	exec $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS)
 
 lint: $(VENV)/equipped ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from petition import postgres
-from petition.core.database import connect, migrate
+from petition.core.database import connect, migrate, opened
+from petition.core.settings import Process, load
 from tests import caches
 from tests.memory import room
-from tests.running import Installation, installation, working
+from tests.running import Installation, environment, installation, publish, working
 
 if TYPE_CHECKING:
     import asyncpg
@@ -61,18 +62,15 @@ def _open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def memory() -> Iterator[Path | None]:
-    """Give a folder for databases that outlives the server; None where this machine has no memory to spare."""
-    with room() as folder:
-        yield folder
+def cluster() -> Iterator[str]:
+    """Give the URL of the run's own PostgreSQL, in memory where there is some.
 
-
-@pytest.fixture(scope="session")
-def cluster(memory: Path | None) -> Iterator[str]:
-    """Give the URL of the run's own PostgreSQL. Without fsync, unless ``PETITION_TEST_FSYNC=1``."""
-    for folder in _open_folder():
-        with postgres.running(folder, fast=os.environ.get("PETITION_TEST_FSYNC") != "1") as url:
-            yield url
+    Without fsync, unless ``PETITION_TEST_FSYNC=1``.
+    """
+    with room() as memory:
+        for folder in [memory] if memory else _open_folder():
+            with postgres.running(folder, fast=os.environ.get("PETITION_TEST_FSYNC") != "1") as url:
+                yield url
 
 
 @pytest.fixture(scope="session")
@@ -84,27 +82,38 @@ async def admin(cluster: str) -> "AsyncIterator[Conn]":
 
 
 @pytest.fixture(scope="session")
-async def template(cluster: str, admin: "Conn", memory: Path | None) -> str:
-    """Give the name of the migrated, empty database that the others are cloned from, beside it."""
-    await admin.execute(f"CREATE DATABASE migrated TABLESPACE {await _tablespace(admin, memory)}")
+async def template(cluster: str, admin: "Conn") -> str:
+    """Give the name of the migrated, empty database that the others are cloned from."""
+    await admin.execute("CREATE DATABASE migrated")
     await migrate(in_database(cluster, "migrated"))
+    # Whoever comes first makes the server write down what it knows of the tables; clones have that from the template.
+    await (await connect(in_database(cluster, "migrated"))).close()
     return "migrated"
 
 
-async def _tablespace(admin: "Conn", memory: Path | None) -> str:
-    """Return the tablespace for the run's databases."""
-    if memory is None:
-        return "pg_default"
-    server = Path(await admin.fetchval("SHOW data_directory")).stat()
-    os.chown(memory, server.st_uid, server.st_gid)
-    await admin.execute(f"CREATE TABLESPACE memory LOCATION '{memory}'")
-    return "memory"
+@pytest.fixture(scope="session")
+async def published(cluster: str, admin: "Conn", template: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the name of a database with the sample letter, to be cloned by those who would publish it first."""
+    await admin.execute(f"CREATE DATABASE published TEMPLATE {template} STRATEGY file_copy")
+    url = in_database(cluster, "published")
+    async with opened(url, max_size=1) as database:
+        environ = environment(tmp_path_factory.mktemp("published"), url, 8000)
+        await publish(load(environ, role=Process.WEB), database)
+    return "published"
 
 
 @pytest.fixture
-async def database_url(cluster: str, admin: "Conn", template: str) -> AsyncIterator[str]:
-    """Give the URL of a migrated, empty database of this test's own."""
-    async with fresh_database(cluster, admin, template) as url:
+def with_letter() -> None:
+    """For fixtures that would publish the sample letter: the test's database is a clone that has it."""
+
+
+@pytest.fixture
+async def database_url(
+    cluster: str, admin: "Conn", template: str, published: str, request: pytest.FixtureRequest
+) -> AsyncIterator[str]:
+    """Give the URL of a migrated database of this test's own, empty or with what its other fixtures would put there."""
+    source = published if "with_letter" in request.fixturenames else template
+    async with fresh_database(cluster, admin, source) as url:
         yield url
 
 
@@ -112,7 +121,8 @@ async def database_url(cluster: str, admin: "Conn", template: str) -> AsyncItera
 async def fresh_database(cluster: str, admin: "Conn", template: str) -> AsyncIterator[str]:
     """Clone the template; give the clone's URL; drop it in the end."""
     name = f"test_{secrets.token_hex(8)}"
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    # Files are copied in half the time that it takes to write each block to the log.
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:
         yield in_database(cluster, name)
     finally:
@@ -133,7 +143,7 @@ def in_database(url: str, name: str) -> str:
 
 
 @pytest.fixture
-async def site(database_url: str, tmp_path: Path) -> AsyncIterator[Installation]:
+async def site(database_url: str, tmp_path: Path, with_letter: None) -> AsyncIterator[Installation]:
     """Give a running web server with the sample letter; its mail waits in the outbox."""
     async with installation(database_url, tmp_path) as running:
         yield running

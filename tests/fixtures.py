@@ -1,5 +1,6 @@
 """Fixtures that several folders use: an installation that one file's tests share, a desk, a database with a letter."""
 
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from playwright.async_api import Browser, Playwright, async_playwright, expect
 
 from petition.core.database import Database, opened
 from petition.core.settings import Process, load
@@ -15,7 +17,7 @@ from tests import rows
 from tests.conftest import fresh_database
 from tests.moderation.desk import Bench
 from tests.organizers import people
-from tests.running import Installation, environment, installation, publish
+from tests.running import Installation, environment, have_published, installation
 
 if TYPE_CHECKING:
     import asyncpg
@@ -23,13 +25,56 @@ if TYPE_CHECKING:
     Conn = asyncpg.Connection[asyncpg.Record]
 
 
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+PATIENCE = 120_000  # ms; only what never comes takes that long
+HEADLESS_SHELL = os.environ.get("HEADLESS_SHELL", CHROMIUM)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+async def playwright() -> AsyncIterator[Playwright]:
+    """Give what drives browsers."""
+    expect.set_options(timeout=PATIENCE)
+    async with async_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+async def chromium(playwright: Playwright) -> AsyncIterator[Browser]:
+    """Give the process's one browser: the real engine, without windows where the machine has it so.
+
+    A missing Chromium is an error, never a skip: without a browser nothing of it is proven.
+    """
+    browser = await playwright.chromium.launch(executable_path=HEADLESS_SHELL, args=FLAGS)
+    yield browser
+    await browser.close()
+
+
+@pytest.fixture(scope="session")
+async def whole_chromium(playwright: Playwright) -> AsyncIterator[Browser]:
+    """Give a browser in which a page stays alive for the way back; in the headless shell none does."""
+    browser = await playwright.chromium.launch(
+        executable_path=CHROMIUM, args=FLAGS, ignore_default_args=["--disable-back-forward-cache"]
+    )
+    yield browser
+    await browser.close()
+
+
 @pytest.fixture(scope="module")
 async def shared(
-    cluster: str, admin: "Conn", template: str, tmp_path_factory: pytest.TempPathFactory
+    cluster: str, admin: "Conn", published: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Installation]:
     """Give a running web server with the sample letter, for tests that do not mind each other's signatures."""
     async with (
-        fresh_database(cluster, admin, template) as url,
+        fresh_database(cluster, admin, published) as url,
         installation(url, tmp_path_factory.mktemp("shared")) as running,
     ):
         yield running
@@ -45,10 +90,15 @@ CASCADE
 @pytest.fixture
 async def clean(shared: Installation) -> Installation:
     """Give the shared installation as if nobody had signed yet; its letter must be left as it is."""
-    async with shared.database.transaction() as conn:
+    await empty(shared.database)
+    return shared
+
+
+async def empty(database: Database) -> None:
+    """Take away whatever signatories have left; letters and organizers stay."""
+    async with database.transaction() as conn:
         await conn.execute(EMPTY)
         await conn.execute("UPDATE count SET people = 0, organizations = 0, hidden = 0, imported = 0")
-    return shared
 
 
 @pytest.fixture
@@ -65,10 +115,10 @@ def one_hour(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+async def database(database_url: str, tmp_path: Path, with_letter: None) -> AsyncIterator[Database]:
     """Give a database with the sample letter."""
-    async with opened(database_url, most=16) as database:
-        await publish(load(environment(tmp_path, database_url, 8000), role=Process.WEB), database)
+    async with opened(database_url, max_size=16) as database:
+        await have_published(load(environment(tmp_path, database_url, 8000), role=Process.WEB), database)
         yield database
 
 

@@ -23,7 +23,8 @@ def room(where: Path = SHARED, needed: int = NEEDED) -> Iterator[Path | None]:
     lock = folder.with_suffix(".lock")
     with lock.open("w") as held:  # as long as this process lives, the folder is somebody's
         fcntl.flock(held, fcntl.LOCK_EX)
-        folder.mkdir(0o700)
+        folder.mkdir()
+        folder.chmod(0o711)  # the server has an account of its own
         try:
             yield folder
         finally:

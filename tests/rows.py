@@ -15,7 +15,7 @@ from petition.letters import published
 from petition.letters.model import Letter
 from petition.statistics import queries as statistics
 from petition.statistics.model import Period
-from petition.statistics.reading import EVER
+from petition.statistics.reading import BEGINNING
 from tests.running import KEY, PUBLIC_KEY, SLUG
 
 ADD = """
@@ -119,7 +119,7 @@ async def check_statistics(conn: Connection, whose: Letter) -> None:
     now = {place: number for place, number in figures.items() if place[0] not in history}
     rows = await conn.fetch(FIGURES, whose.id)
     assert now == {(row["what"], row["value"]): row["number"] for row in rows}
-    hours = [Period(**row) for row in await statistics.periods(conn, whose.id, "hour", EVER)]
+    hours = [Period(**row) for row in await statistics.periods(conn, whose.id, "hour", BEGINNING)]
     assert sum(hour.came - hour.went for hour in hours) == figures.get(("source", "web"), 0)
     assert all(min(hour.signed_up, hour.confirmed, hour.came, hour.went) >= 0 for hour in hours)
     confirmed = sum(number for (what, _), number in figures.items() if what == "confirmed_in")
@@ -143,7 +143,7 @@ WAITS = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lo
 
 async def somebody_waits(conn: Connection) -> None:
     """Wait until a statement in this database waits for a lock; ``conn`` may itself be what holds it."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not await conn.fetchval(WAITS):
             await asyncio.sleep(0.01)
             await conn.execute("SELECT pg_stat_clear_snapshot()")  # which else lasts as long as a transaction

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,11 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def on_this_machine(seconds: float) -> float:
+    """Return what so many seconds of an idle machine may take here, by how many wait for its processors."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @dataclass
@@ -106,7 +112,7 @@ class Installation:
         form = await (self.organization_form if kind == "organization" else self.form)(slug, **changes)
         return await self.client.post(f"/{lang}/{slug}/sign", data=form, headers=self.elsewhere())
 
-    async def mail_to(self, address: str, most: float = 20) -> Mail:
+    async def mail_to(self, address: str, most: float = 120) -> Mail:
         """Wait for the newest mail to ``address``."""
         async with asyncio.timeout(most):
             while True:
@@ -114,6 +120,13 @@ class Installation:
                     if address in mail.to:
                         return mail
                 await asyncio.sleep(0.02)
+
+    async def page_when(self, path: str, is_so: Callable[[str], bool]) -> str:
+        """Return the page at ``path`` as soon as it is so: the web looks for changes now and then."""
+        async with asyncio.timeout(120):
+            while not is_so(page := (await self.client.get(path)).text):
+                await asyncio.sleep(0.05)
+        return page
 
     async def count(self, slug: str = SLUG) -> dict[str, int]:
         """Return the letter's row of ``count``."""
@@ -236,13 +249,28 @@ async def publish(settings: Settings, database: Database, folder: Path = SAMPLE)
     return slug
 
 
+async def have_published(settings: Settings, database: Database) -> None:
+    """See that the sample letter is open since now; where the database is a clone of one that has it, that is quick."""
+    async with database.connection() as conn:
+        if await conn.fetchval(SINCE_NOW, SLUG):
+            return
+    await publish(settings, database)
+
+
+SINCE_NOW = """
+WITH l AS (UPDATE letter SET created_at = now(), opened_at = now() WHERE slug = $1 RETURNING id),
+     c AS (UPDATE count SET changed_at = now() FROM l WHERE letter = l.id)
+UPDATE version SET published_at = now() FROM l WHERE letter = l.id RETURNING true
+"""
+
+
 @asynccontextmanager
 async def installation(database_url: str, folder: Path, **more: str) -> AsyncIterator[Installation]:
     """Run the web with the sample letter; mail stays in the outbox until ``working`` runs too."""
     environ = environment(folder, database_url, free_port(), **more)
     settings = load(environ, role=Process.WEB)
-    async with opened(database_url, most=4) as database:
-        await publish(settings, database)
+    async with opened(database_url, max_size=4) as database:
+        await have_published(settings, database)
         async with (
             serving(settings) as app,
             httpx2.AsyncClient(base_url=settings.base_url, timeout=300, verify=NO_TLS) as client,

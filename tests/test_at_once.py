@@ -15,7 +15,7 @@ from tests.running import SLUG, Installation
 LETTER = f"/en/{SLUG}"
 COUNT = f"/api/v1/letters/{SLUG}/count"
 BADGE = f"/badge/{SLUG}.svg?lang=ru"
-IN_FULL = "Content-Length: 0\r\n"  # nothing changes by it, but the application is asked
+IN_FULL = "Content-Length: 0\r\n"  # the same request, but the application answers it
 STREAM = f"/api/v1/letters/{SLUG}/events"
 
 
@@ -49,32 +49,32 @@ class Wire:
 
 @pytest.fixture
 async def wire(site: Installation, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wire]:
-    """Give a connection to a site whose letter, count and badge are kept."""
+    """Give a connection to a site whose letter, count and badge are cached."""
     for path in (LETTER, COUNT, BADGE):
         assert (await site.client.get(path)).status_code == 200
-    made = Wire(site, *await asyncio.open_connection("127.0.0.1", site.settings.port))
-    asked = Gateway.cached_response
+    wire = Wire(site, *await asyncio.open_connection("127.0.0.1", site.settings.port))
+    cached_response = Gateway.cached_response
 
-    def noting(front: Gateway, method: bytes, url: bytes, headers: list[Header]) -> tuple[bytes, bytes] | None:
-        answer = asked(front, method, url, headers)
+    def noting(gateway: Gateway, method: bytes, url: bytes, headers: list[Header]) -> tuple[bytes, bytes] | None:
+        answer = cached_response(gateway, method, url, headers)
         if answer is not None:
-            made.ready.append(url)
+            wire.ready.append(url)
         return answer
 
     monkeypatch.setattr(Gateway, "cached_response", noting)
-    yield made
-    made.writer.close()
+    yield wire
+    wire.writer.close()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("encoding", ["", "Accept-Encoding: gzip\r\n", "Accept-Encoding: gzip;q=0\r\n"])
 @pytest.mark.parametrize("path", [LETTER, COUNT, BADGE])
 async def test_what_is_ready_is_what_the_application_sends(wire: Wire, path: str, encoding: str, method: str) -> None:
-    at_once = await wire.ask(path, encoding, method)
+    direct = await wire.ask(path, encoding, method)
     assert wire.ready == [path.encode()]
-    assert at_once == await wire.ask(path, encoding + IN_FULL, method)
+    assert direct == await wire.ask(path, encoding + IN_FULL, method)
     assert wire.ready == [path.encode()]
-    assert at_once[0].startswith("HTTP/1.1 200 OK\n")
+    assert direct[0].startswith("HTTP/1.1 200 OK\n")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -84,9 +84,9 @@ async def test_nor_is_it_another_for_whoever_has_it(wire: Wire, path: str, metho
     etag = re.search(r"etag: (.*)", head)
     assert etag
     known = f"If-None-Match: {etag[1]}\r\n"
-    at_once = await wire.ask(path, known, method)
-    assert at_once[0].startswith("HTTP/1.1 304 Not Modified\n")
-    assert at_once == await wire.ask(path, known + IN_FULL, method)
+    direct = await wire.ask(path, known, method)
+    assert direct[0].startswith("HTTP/1.1 304 Not Modified\n")
+    assert direct == await wire.ask(path, known + IN_FULL, method)
     assert len(wire.ready) == 2
 
 
@@ -155,10 +155,10 @@ async def test_who_does_not_read_is_not_written_to_for_ever(wire: Wire) -> None:
 async def test_a_stream_that_follows_outlives_the_patience_with_idle_connections(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = GuardedProtocol.connection_made
+    connection_made = GuardedProtocol.connection_made
 
     def hasty(connection: GuardedProtocol, transport: asyncio.Transport) -> None:
-        made(connection, transport)
+        connection_made(connection, transport)
         connection.timeout_keep_alive = 0  # seconds
 
     monkeypatch.setattr(GuardedProtocol, "connection_made", hasty)

@@ -138,7 +138,7 @@ async def test_nothing_typed_is_found_where_it_must_not_be(server: Server, post:
     post.refused_recipients = {REFUSED.address: f"550 no such user <{REFUSED.address}>"}
     logs = [tmp_path / "web.log", tmp_path / "worker.log"]
     settings = load(environ, role=Process.WEB)
-    async with opened(server.url, most=4) as database:
+    async with opened(server.url, max_size=4) as database:
         await publish(settings, database)
         async with database.connection() as conn:
             letter = await rows.letter(conn)
@@ -284,6 +284,6 @@ def see_that_the_search_finds_something(stored: bytes, written: list[bytes], fil
     assert found(PUBLIC.words, [stored]) == PUBLIC.words
     assert found(set(APPROVED_NAME.split()), [stored]) == set(APPROVED_NAME.split())
     assert found(CHANGED.words | PUBLIC.words, files) == CHANGED.words | PUBLIC.words
-    assert b"a request failed" in written[0]
+    assert b"request failed" in written[0]
     assert b"refused" in written[1]
     assert b"database system is ready" in written[2]

@@ -30,8 +30,8 @@ BIG = {"signature", "log", "pending", "organization", "outbox", "name_word", "re
 EXPLAINED = ("SELECT", "WITH")
 # What each page looks at where there is a great deal is bounded by these; with a million rows they are larger.
 BOUNDS = (
-    (queue_queries, "LOOKED"),
-    (queue_queries, "WALKED"),
+    (queue_queries, "PAGE_SCAN"),
+    (queue_queries, "STEP_SCAN"),
     (listing, "WALKED_AT_FIRST"),
     (listing, "WALKED_AT_MOST"),
 )

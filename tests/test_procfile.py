@@ -28,7 +28,7 @@ trap : TERM
 {python} -m petition "$@"
 echo $? > {codes}/$1.code
 """
-PATIENCE = 60  # seconds, so that a broken test ends
+PATIENCE = 120  # seconds, so that a broken test ends
 
 
 @pytest.fixture

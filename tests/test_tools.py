@@ -13,11 +13,15 @@ from petition.core.resources import PACKAGE
 TOOLS = PACKAGE.parent / "tools"
 APT_GET = """#!/bin/sh
 echo "apt-get $*"
-case "$*" in *install*)
-  for each in chromium curl; do
-    case "$*" in *$each*) printf '#!/bin/sh\\n' > {folder}/$each; /bin/chmod +x {folder}/$each;; esac
-  done;;
-esac
+[ "$1" = install ] || exit 0
+for each in "$@"; do
+  case " {packages} " in *" $each "*)
+    printf '#!/bin/sh\\n' > {folder}/$each
+    /bin/chmod +x {folder}/$each
+    exit;;
+  esac
+done
+exit 100
 """
 
 
@@ -64,7 +68,7 @@ def test_the_browser_that_is_asked_for_is_taken(machine: Machine) -> None:
 
 
 def test_root_has_one_installed_and_is_told(machine: Machine) -> None:
-    machine.has("apt-get", APT_GET.format(folder=machine.folder))
+    machine.has("apt-get", APT_GET.format(folder=machine.folder, packages="chromium"))
     machine.has("id", "#!/bin/sh\necho 0\n")
     done = machine.run("chromium.sh")
     assert (done.returncode, done.stdout) == (0, f"{machine.folder / 'chromium'}\n")
@@ -74,11 +78,35 @@ def test_root_has_one_installed_and_is_told(machine: Machine) -> None:
     assert "chromium" in said[2]
 
 
+def test_the_headless_shell_is_taken_or_installed(machine: Machine) -> None:
+    machine.has("apt-get", APT_GET.format(folder=machine.folder, packages="chromium-headless-shell"))
+    machine.has("id", "#!/bin/sh\necho 0\n")
+    installed = machine.run("chromium.sh", "shell")
+    shell = machine.folder / "chromium-headless-shell"
+    assert (installed.returncode, installed.stdout) == (0, f"{shell}\n")
+    assert installed.stderr.startswith("no headless shell here: installing one with apt-get")
+    again = machine.run("chromium.sh", "shell")
+    assert (again.returncode, again.stdout, again.stderr) == (0, f"{shell}\n", "")
+    mine = machine.has("mine")
+    assert machine.run("chromium.sh", "shell", HEADLESS_SHELL=str(mine)).stdout == f"{mine}\n"
+    done = machine.run("chromium.sh", "shell", HEADLESS_SHELL="/nowhere/shell")
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_without_a_headless_shell_the_whole_browser_will_do(machine: Machine, user: int) -> None:
+    machine.has("apt-get", APT_GET.format(folder=machine.folder, packages=""))
+    machine.has("id", f"#!/bin/sh\necho {user}\n")
+    browser = machine.has("chromium")
+    done = machine.run("chromium.sh", "shell")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, str(browser))
+
+
 @pytest.mark.parametrize(("apt_get", "user"), [(False, 0), (True, 1000)])
 def test_no_browser_is_a_failure(machine: Machine, apt_get: bool, user: int) -> None:
     machine.has("id", f"#!/bin/sh\necho {user}\n")
     if apt_get:
-        machine.has("apt-get", APT_GET.format(folder=machine.folder))
+        machine.has("apt-get", APT_GET.format(folder=machine.folder, packages=""))
     done = machine.run("chromium.sh")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("the tests need Chromium: install one")
@@ -88,7 +116,7 @@ def test_curl_is_there_or_is_installed_or_missed(machine: Machine) -> None:
     missed = machine.run("curl.sh")
     assert missed.returncode == 1
     assert "the tests need curl" in missed.stderr
-    machine.has("apt-get", APT_GET.format(folder=machine.folder))
+    machine.has("apt-get", APT_GET.format(folder=machine.folder, packages="curl"))
     machine.has("id", "#!/bin/sh\necho 0\n")
     installed = machine.run("curl.sh")
     assert installed.returncode == 0

@@ -8,6 +8,7 @@ from petition.core.database import Connection, Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import NotFound
 from petition.core.ids import LetterId, SignatureId
+from petition.letters.keys import keys_for
 from petition.moderation import decisions, queries
 from petition.moderation.model import Action
 from petition.signatures.model import SignatureState
@@ -19,7 +20,7 @@ async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> lis
     The others have been decided. Raises ``NotFound`` if one of them is no signature's, ``KeyDestroyed`` if the names
     cannot be read any more; then nothing is changed.
     """
-    places = await queries.places(conn, [each for each in ids if 0 <= each < 2**63])
+    places = await queries.states(conn, [each for each in ids if 0 <= each < 2**63])
     known = {row["id"] for row in places}
     if unknown := [str(each) for each in ids if each not in known]:
         raise NotFound(f"nothing is approved: there is no signature {', '.join(unknown)}")
@@ -27,7 +28,8 @@ async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> lis
     approved: list[SignatureId] = []
     for letter_id, rows in groupby(waiting, key=lambda row: LetterId(row["letter"])):
         seen = {row["id"]: decisions.ANY_ACT for row in rows}
-        outcome = await decisions.decide(conn, Actor(None, letter_id, command=True), wrapper, Action.APPROVE, seen)
+        actor, keys = Actor(None, letter_id, command=True), await keys_for(conn, letter_id, wrapper)
+        outcome = await decisions.decide(conn, actor, keys, Action.APPROVE, seen)
         approved += outcome.changed
     return approved
 

@@ -150,7 +150,7 @@ async def signatures_approve(given: Namespace) -> None:
 async def _tool() -> AsyncIterator[tuple[Settings, Database]]:
     with ExitStack() as stack:
         settings = stack.enter_context(_database(load(role=Process.TOOL)))
-        async with database.opened(_url(settings), most=2) as db:
+        async with database.opened(_url(settings), max_size=2) as db:
             yield settings, db
 
 

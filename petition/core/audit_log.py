@@ -1,11 +1,10 @@
-"""The log of the desk: append-only, one row for every act, in the transaction of the act itself.
+"""The desk's audit log: append-only, one row for every act, written in the transaction of the act itself.
 
-Numbers and words of ours only, never anything that somebody typed; the database refuses anything else, and refuses to
-change or delete a row.
+It holds ids and words of the code, never typed text; the database refuses anything else, and refuses to change or
+delete a row.
 
-Whoever writes of a letter holds its row from then on: a letter that is being taken down waits for the act, or the act
-finds it gone and is rolled back as a whole. So nothing is written about a letter that was taken down, whatever had
-passed the door before.
+Writing about a letter locks its row: taking the letter down waits for the act, or the act finds the letter gone and
+is rolled back as a whole. So no row is written about a letter after it was taken down.
 """
 
 from collections.abc import Iterable
@@ -19,10 +18,10 @@ from petition.core.ids import BulkActId, LetterId, LogId, OrganizerId
 TOO_LATE = N_("Somebody else was faster: look at where it stands now.")
 
 
-# Taking down locks the row alone; whoever had to wait for that reads it anew.
+# Taking down locks the row exclusively; a transaction that waited for it reads the state again.
 HOLD = "SELECT state FROM letter WHERE id = $1 FOR KEY SHARE"
 
-# The one thing that is written of a letter which is gone is that it was taken down.
+# The only act recorded for a letter that is gone is that it was taken down.
 WRITE = """
 WITH held AS (SELECT state FROM letter WHERE id = $2 FOR KEY SHARE)
 INSERT INTO log (organizer, letter, act, ids, before, after, reason, campaign, undoes, command)
@@ -61,8 +60,8 @@ async def record(
     ``campaign`` is what it was a step of, ``undoes`` the row that it takes back; ``command`` says
     that it was done at the command line.
     """
-    told = before, after, reason, bulk_act_id, undoes, command
-    row: LogId | None = await conn.fetchval(WRITE, organizer_id, letter_id, act, list(ids), *told)
+    values = before, after, reason, bulk_act_id, undoes, command
+    row: LogId | None = await conn.fetchval(WRITE, organizer_id, letter_id, act, list(ids), *values)
     if row is None:
         raise Gone("the letter was taken down")
     return row

@@ -1,7 +1,6 @@
-"""Do together what comes in together: one commit for all who sign in the same moment.
+"""Batches without a timer: items that arrive while a batch is being stored form the next one.
 
-There is no timer. While one batch is being stored the next one gathers, so that a lone item waits for nothing and a
-crowd shares commits. Nobody is answered before the commit.
+A lone item therefore waits for nothing, and a crowd shares commits. No result is returned before the commit.
 """
 
 import asyncio
@@ -29,21 +28,21 @@ class Batcher(Generic[Item, Result]):
         self,
         store: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         *,
-        most: int = 200,
-        waiting: int = 2000,
+        max_batch: int = 200,
+        max_waiting: int = 2000,
     ) -> None:
         self._store = store
-        self._most = most
-        self._waiting_at_most = waiting
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._running: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Result:
-        """Store ``item`` with whoever comes at the same time; return its result once that is committed.
+        """Store ``item`` in the next batch; return its result after the commit.
 
-        Raises ``Unavailable`` when too much waits already, or the database is lost.
+        Raises ``Unavailable`` when too many items wait, or the database is lost.
         """
-        if len(self._waiting) >= self._waiting_at_most:
+        if len(self._waiting) >= self._max_waiting:
             raise Unavailable("too many are signing at this moment", retry_after=10)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
@@ -52,14 +51,14 @@ class Batcher(Generic[Item, Result]):
         return await future
 
     async def drain(self) -> None:
-        """Wait until all that was submitted has been stored (a clean shutdown)."""
+        """Wait until everything submitted has been stored, for a clean shutdown."""
         if self._running is not None:
             await asyncio.wait([self._running])
 
     async def _run(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                batch, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
                 await self._store_batch(batch)
         finally:
             self._running = None
@@ -74,8 +73,8 @@ class Batcher(Generic[Item, Result]):
                 _fail(batch, error)
                 return
             log.warning("a batch failed; storing its items one by one", exc_info=error)
-            for each in batch:
-                await self._store_batch([each])
+            for entry in batch:
+                await self._store_batch([entry])
         else:
             metrics.BATCH.observe(len(batch))
             for (_, future), result in zip(batch, results, strict=True):

@@ -13,7 +13,7 @@ def die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     """Return a ``preexec_fn`` that has the kernel send signal ``number`` to the child when its parent ends.
 
     The kernel watches the *thread* that starts the child, so start it from the main thread. Linux only: elsewhere
-    ``None`` is returned and nobody sends anything. Changing the user resets the request, and ``subprocess`` calls
+    ``None`` is returned and no signal is sent. Changing the user resets the request, and ``subprocess`` calls
     ``preexec_fn`` after it has changed the user.
     """
     if not sys.platform.startswith("linux"):

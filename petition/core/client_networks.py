@@ -14,10 +14,10 @@ def of_client(peer: str | None, forwarded_for: Sequence[str], trusted: Iterable[
     """Return the network a request counts for.
 
     ``peer`` is the address that connected; ``forwarded_for`` the values of ``X-Forwarded-For`` in order. They are read
-    from the right, and only past addresses of trusted proxies: whatever stands left of the first stranger was written
-    by that stranger.
+    from the right, and only past addresses of trusted proxies: the first untrusted address may have written everything
+    to its left itself.
     """
-    hops = [each.strip() for value in forwarded_for for each in value.split(",")]
+    hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
     nets = tuple(trusted) if hops else ()
     address = _parse(peer)
     while address is not None and hops and any(address in net for net in nets if net.version == address.version):
@@ -29,7 +29,7 @@ def of_client(peer: str | None, forwarded_for: Sequence[str], trusted: Iterable[
 
 
 def is_trusted(peer: str, trusted: Iterable[Network]) -> bool:
-    """Tell whether an address is a trusted proxy's, or this machine's own (where proxies and Tor's daemon stand)."""
+    """Return whether an address is a trusted proxy's, or this machine's own (where proxies and Tor's daemon run)."""
     address = _parse(peer)
     if address is None:
         return False
@@ -47,12 +47,12 @@ def of_scope(scope: Mapping[str, Any], settings: Settings) -> str:
             host = value.decode("latin-1").lower()
     network = of_client(peer, forwarded, settings.trusted_proxies)
     onion = settings.onion_url.split("//")[1] if settings.onion_url else None
-    # Tor's daemon stands beside us. Who comes from the open net under the Onion name has only written it there.
+    # Tor's daemon runs on this machine. A client from the open net can put the Onion name into ``Host`` itself.
     return ONION if host == onion and not is_public(network) else network
 
 
 def is_public(network: str) -> bool:
-    """Tell whether what ``of_client`` returned is reachable on the open net."""
+    """Return whether a network from ``of_client`` is reachable on the open net."""
     if network == UNKNOWN:
         return False
     net = ipaddress.ip_network(network)

@@ -1,6 +1,6 @@
 """PostgreSQL: the pool, its codecs, one translation of its failures, and the migrations.
 
-Only this module and the slices' ``queries`` know asyncpg. Every use of a connection goes through ``Database``, so that
+Only this module imports asyncpg. Every use of a connection goes through ``Database``, so that
 a lost connection is an ``Unavailable`` everywhere.
 """
 
@@ -28,7 +28,7 @@ Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record
 COMMAND_TIMEOUT = 15.0  # seconds; the slowest honest statement of the web takes a tenth of one
 ACQUIRE_TIMEOUT = 5.0
 
-# Any number will do, as long as nobody else's advisory locks use it.
+# Any number will do that no other advisory lock uses.
 MIGRATION_LOCK = 0x7065_7469_7469
 OLDEST_POSTGRESQL = 140_000
 
@@ -74,7 +74,7 @@ class Database:
 
 @contextmanager
 def lost_connections_are_unavailable() -> Iterator[None]:
-    """Translate whatever says "the server is not there" into ``Unavailable``."""
+    """Translate every sign that the server cannot be reached into ``Unavailable``."""
     try:
         yield
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
@@ -94,14 +94,14 @@ async def connect(url: str) -> "asyncpg.Connection[Record]":
 
 
 @asynccontextmanager
-async def opened(url: str, *, most: int = 10) -> AsyncIterator[Database]:
-    """Open a pool of at most ``most`` connections for the length of a process."""
+async def opened(url: str, *, max_size: int = 10) -> AsyncIterator[Database]:
+    """Open a pool of at most ``max_size`` connections for the length of a process."""
     pool = asyncpg.create_pool(
         url,
         min_size=0,
-        max_size=most,
+        max_size=max_size,
         init=_prepare,
-        # We leave nothing behind in a session (all is inside transactions), so the reset query would only cost time.
+        # All work is inside transactions: a session needs no reset, and the query would only cost time.
         reset=_nothing,
         command_timeout=COMMAND_TIMEOUT,
         max_inactive_connection_lifetime=300,
@@ -127,12 +127,12 @@ async def _prepare(conn: Any) -> None:
 
 
 def migrations(folder: Path | None = None) -> list[tuple[int, str, str]]:
-    """Return every migration as (number, file name, SQL), in order. Raises ``PetitionError`` if numbers are amiss."""
+    """Return every migration as (number, file name, SQL), in order. Raises ``PetitionError`` if a number is missing."""
     files = sorted((folder or resources.folder("migrations")).glob("*.sql"))
-    found = [(int(path.name[:4]), path.name, path.read_text(encoding="utf-8")) for path in files]
-    if [number for number, _, _ in found] != list(range(1, len(found) + 1)):
+    numbered = [(int(path.name[:4]), path.name, path.read_text(encoding="utf-8")) for path in files]
+    if [number for number, _, _ in numbered] != list(range(1, len(numbered) + 1)):
         raise PetitionError("migrations must be numbered 0001, 0002, … without a gap")
-    return found
+    return numbered
 
 
 async def migrate(url: str, folder: Path | None = None) -> list[str]:
@@ -182,7 +182,7 @@ async def _apply(conn: "asyncpg.Connection[Record]", number: int, name: str, sql
 
 
 async def is_migrated(conn: Connection) -> bool:
-    """Tell whether every migration that this code brings has been applied."""
+    """Return whether every migration that this code brings has been applied."""
     known = await conn.fetchval("SELECT to_regclass('migration') IS NOT NULL")
     if not known:
         return False

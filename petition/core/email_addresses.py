@@ -61,11 +61,11 @@ def parse(typed: str) -> Mailbox:
     if (plain := _PLAIN.fullmatch(text)) and (known := plain[2].lower()) in FREE_MAIL:
         return Mailbox(f"{plain[1]}@{known}", plain[1], known)
     try:
-        found = validate_email(text, check_deliverability=False)
+        parsed = validate_email(text, check_deliverability=False)
     except (EmailNotValidError, UnicodeError):
         raise BadAddress(INVALID) from None
-    domain = found.ascii_domain.lower()
-    return Mailbox(f"{found.local_part}@{domain}", found.local_part, domain)
+    domain = parsed.ascii_domain.lower()
+    return Mailbox(f"{parsed.local_part}@{domain}", parsed.local_part, domain)
 
 
 class Domains:
@@ -79,17 +79,17 @@ class Domains:
 
     def parse(self, typed: str) -> Mailbox:
         """Return the mailbox at a typed address, as ``parse`` does. Raises ``BadAddress``."""
-        found = _PLAIN.fullmatch(typed) if len(typed) <= LENGTH else None
-        if found is None:
+        match = _PLAIN.fullmatch(typed) if len(typed) <= LENGTH else None
+        if match is None:
             return parse(typed)
-        if found[2] not in self._known:
+        if match[2] not in self._known:
             if len(self._known) > MAX_DOMAINS:
                 self._known.clear()
-            self._known[found[2]] = _ascii_domain(found[2])
-        domain = self._known[found[2]]
+            self._known[match[2]] = _ascii_domain(match[2])
+        domain = self._known[match[2]]
         if domain is None:
             raise BadAddress(INVALID)
-        return Mailbox(f"{found[1]}@{domain}", found[1], domain)
+        return Mailbox(f"{match[1]}@{domain}", match[1], domain)
 
 
 def _ascii_domain(typed: str) -> str | None:

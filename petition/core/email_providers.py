@@ -3,9 +3,9 @@
 The table is versioned, since a letter's digests can never be made again: its addresses are gone. A letter keeps the
 version it opened with, so an entry is never changed or removed, a new version of the table is added instead.
 
-**One rule decides what may stand here: two spellings are merged only where they cannot belong to two people.** Whoever
-confirms an address is shown what was signed from it, so merging a stranger's mailbox would be worse than counting one
-person twice. Hence:
+**One rule decides what is listed here: two spellings are merged only where they cannot belong to two people.** The
+person who confirms an address sees what was signed from it, so merging a stranger's mailbox would be worse than
+counting one person twice. Hence:
 
 - Unknown domains keep their "+tag" (RFC 5321, section 2.3.11: only the host may read a local part). Tuta allows "+" in
   user names and never strips it: https://github.com/tutao/tutanota/issues/1057

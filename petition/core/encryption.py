@@ -56,7 +56,7 @@ class Sealer:
 
     def seal_all(self, addresses: Iterable[str]) -> list[bytes]:
         """Return each of ``addresses`` sealed."""
-        return [self.seal(each) for each in addresses]
+        return [self.seal(address) for address in addresses]
 
 
 class Opener:
@@ -79,7 +79,7 @@ class Wrapper:
     """Wraps stored keys under ``SECRET_KEY``; unwraps under any of several, so that the secret can be rotated."""
 
     def __init__(self, secrets_newest_first: Sequence[str]) -> None:
-        self._boxes = [SecretBox(derive(each, "wrap")) for each in secrets_newest_first]
+        self._boxes = [SecretBox(derive(secret, "wrap")) for secret in secrets_newest_first]
 
     def wrap(self, key: bytes) -> bytes:
         """Return ``key`` encrypted under the newest secret."""

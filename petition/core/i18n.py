@@ -88,7 +88,7 @@ class Language:
         return dates.format_skeleton("yMMM", moment, locale=self.locale)
 
     def duration(self, length: timedelta) -> str:
-        """Return a length of time in one unit, so large that at least three of it are told."""
+        """Return a length of time in one unit, the largest of which there are at least three."""
         return dates.format_timedelta(length, threshold=3, locale=self.locale)
 
     def datetime(self, moment: datetime) -> str:
@@ -112,9 +112,9 @@ class Languages(Mapping[str, Language]):
         return len(self._languages)
 
     def best(self, accept_language: str) -> str:
-        """Return the language an ``Accept-Language`` header wants most; the first one if it wants none of ours."""
-        wanted = sorted(_parse_accept(accept_language), key=lambda pair: -pair[1])
-        for tag, quality in wanted:
+        """Return the language an ``Accept-Language`` header prefers; the first one if it names none of ours."""
+        preferred = sorted(_parse_accept(accept_language), key=lambda pair: -pair[1])
+        for tag, quality in preferred:
             code = tag.split("-")[0].lower()
             if quality > 0 and code in self:
                 return code
@@ -128,15 +128,15 @@ _QUALITY = re.compile(r"([A-Za-z0-9*-]+)(?:\s*;\s*[qQ]=([01](?:\.[0-9]{0,3})?))?
 def _parse_accept(header: str) -> list[tuple[str, float]]:
     pairs = []
     for part in header[:500].split(","):
-        found = _QUALITY.fullmatch(part.strip())
-        if found:
-            pairs.append((found[1], float(found[2] or 1)))
+        match = _QUALITY.fullmatch(part.strip())
+        if match:
+            pairs.append((match[1], float(match[2] or 1)))
     return pairs
 
 
 def load(folder: Path) -> Languages:
     """Read every catalogue below ``folder``. Raises ``SettingsError`` if one cannot be read or none is there."""
-    codes = sorted(each.parent.parent.name for each in folder.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
+    codes = sorted(path.parent.parent.name for path in folder.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
     codes.sort(key=lambda code: code != SOURCE_LANGUAGE)
     if not codes:
         raise SettingsError(f"no catalogues below {folder}")

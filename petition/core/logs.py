@@ -23,7 +23,7 @@ OURS = "petition"
 MAX_FRAMES = 12
 
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
-_VALUES = re.compile(r"[\n\r<({\['\"%=:]")  # whatever follows one of these may be a value
+_VALUES = re.compile(r"[\n\r<({\['\"%=:]")  # what follows one of these may be a value
 _QUIET = {
     "uvicorn.access": None,
     "aiosmtplib": logging.WARNING,
@@ -44,9 +44,9 @@ def configure(level: str | int = logging.INFO) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    for name, least in _QUIET.items():
-        logging.getLogger(name).setLevel(least or logging.NOTSET)
-        logging.getLogger(name).disabled = least is None
+    for name, min_level in _QUIET.items():
+        logging.getLogger(name).setLevel(min_level or logging.NOTSET)
+        logging.getLogger(name).disabled = min_level is None
     # A handler that fails would otherwise print the record with all its values.
     logging.raiseExceptions = False
     sys.excepthook = _log_uncaught
@@ -73,8 +73,8 @@ class JsonFormatter(logging.Formatter):
 def describe(error: BaseException) -> dict[str, object]:
     """Return the classes of ``error`` and of what caused it, and its innermost frames as "file:line function"."""
     return {
-        "error": [_class_name(each) for each in _chain(error)],
-        "frames": [frame for each in _chain(error) for frame in _frames(each.__traceback__)][:MAX_FRAMES],
+        "error": [_class_name(link) for link in _chain(error)],
+        "frames": [frame for link in _chain(error) for frame in _frames(link.__traceback__)][:MAX_FRAMES],
     }
 
 
@@ -107,26 +107,26 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
-        each = waiting.pop(0)
-        if each is None or id(each) in seen:
+        link = waiting.pop(0)
+        if link is None or id(link) in seen:
             continue
-        seen.add(id(each))
-        yield each
-        waiting.append(each.__cause__ or (None if each.__suppress_context__ else each.__context__))
-        if isinstance(each, BaseExceptionGroup):
-            waiting.extend(each.exceptions)
+        seen.add(id(link))
+        yield link
+        waiting.append(link.__cause__ or (None if link.__suppress_context__ else link.__context__))
+        if isinstance(link, BaseExceptionGroup):
+            waiting.extend(link.exceptions)
 
 
 def _frames(traceback: TracebackType | None) -> list[str]:
     """Return the frames of one traceback, the innermost first."""
     frames: list[str] = []
     while traceback is not None:
-        frames.append(_place(traceback.tb_frame, traceback.tb_lineno))
+        frames.append(_location(traceback.tb_frame, traceback.tb_lineno))
         traceback = traceback.tb_next
     return frames[::-1]
 
 
-def _place(frame: FrameType, line: int) -> str:
+def _location(frame: FrameType, line: int) -> str:
     path = Path(frame.f_code.co_filename)
     return f"{path.parent.name}/{path.name}:{line} {frame.f_code.co_name}"
 

@@ -1,7 +1,7 @@
-"""Mails to an address that somebody gave the desk: an entry link, an invitation, a moderator's message.
+"""Mails to an address that was typed at the desk: a sign-in link, an invitation, a moderator's message.
 
-The slice that asks for one writes an outbox row with the sealed address and ``details``. Here is how it then tells the
-worker what to write, without knowing how mail is sent; ``worker`` brings the two together.
+The package that asks for one adds an outbox row with the sealed address and ``details``, and defines a ``MailWriter``
+that says what to write, without knowing how mail is sent. The worker brings the two together.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,7 +17,7 @@ INSERT INTO outbox (letter, purpose, digest, sealed, lang, details) VALUES ($1, 
 
 @dataclass(frozen=True, slots=True)
 class DirectMailJob:
-    """What a writer is told of the outbox row; the address stays with the worker."""
+    """What a writer may know of the outbox row; the address stays with the worker."""
 
     letter_id: LetterId | None
     digest: bytes = field(repr=False)
@@ -27,18 +27,18 @@ class DirectMailJob:
 
 @dataclass(frozen=True, slots=True)
 class MailContent:
-    """What a mail is made of: a folder below ``templates/email`` and what its templates are given.
+    """A mail: a folder below ``templates/email`` and the context of its templates.
 
-    ``base_url``, ``lang``, ``controller`` and ``never_link`` (None where ``heeds_never`` is False) are given as well.
+    ``base_url``, ``lang``, ``controller`` and ``never_link`` (None where ``heeds_never`` is False) are added to it.
     """
 
     template: str
     context: Mapping[str, object] = field(repr=False)
     lang: str | None = None  # None: the job's
-    heeds_never: bool = True  # is it kept from those who never want mail again?
+    heeds_never: bool = True  # is it withheld from addresses that asked for no more mail?
 
 
-# Asked anew each time the mail is tried, outside a transaction. None: no mail is due (any more).
+# Called at every attempt, outside a transaction. None: no mail is due any more.
 MailWriter = Callable[[Connection, DirectMailJob], Awaitable[MailContent | None]]
 
 

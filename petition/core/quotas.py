@@ -1,7 +1,7 @@
-"""Limits: who comes how often is kept only as a digest under a key of the day, and forgotten with it.
+"""Quotas: counts of what a network or a mailbox does, stored only under digests with a key of the day.
 
-A day's key is random, shared by all processes through the database and deleted when the next day is over; from then on
-nobody can tell which network or mailbox a row stood for.
+A day's key is random, shared by all processes through the database, and deleted when the next day is over. From then
+on no row can be traced to a network or a mailbox.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from petition.core.database import Connection, Database
 from petition.core.encryption import Wrapper
 
 HOUR = timedelta(hours=1)
-HARDER_FACTOR = 10  # times a limit: below comes a dearer challenge, above a refusal
+HARDER_FACTOR = 10  # times a limit: a harder challenge up to it, a refusal above
 
 SPEND = """
 INSERT INTO limit_use AS l (key, used, expires_at)
@@ -30,7 +30,7 @@ DAY_KEY = "SELECT wrapped FROM day_key WHERE day = $1"
 
 
 class Quota(NamedTuple):
-    """One limit that something counts against, for as long as its window lasts."""
+    """What a request counts against, for as long as its window lasts."""
 
     key: bytes
     expires_at: datetime
@@ -43,19 +43,19 @@ class DayKey:
         self.day = day
         self._key = key
         self._ends = datetime.combine(day, datetime.min.time(), UTC) + timedelta(days=1)
-        self._hour, self._hour_ends = "", self._ends - timedelta(days=1)  # over already, so made at first use
+        self._hour, self._hour_ends = "", self._ends - timedelta(days=1)  # over already, so computed at first use
 
-    def hourly(self, what: str, who: str) -> Quota:
-        """Return the use of ``what`` by ``who`` in this hour."""
+    def hourly(self, purpose: str, subject: str) -> Quota:
+        """Return the quota of ``subject`` (a network, a mailbox) for ``purpose`` in this hour."""
         now = datetime.now(UTC)
         if not self._hour_ends - HOUR <= now < self._hour_ends:
             start = now.replace(minute=0, second=0, microsecond=0)
             self._hour, self._hour_ends = f"{start:%H}", start + HOUR
-        return Quota(self.digest(f"{what}|{self._hour}|{who}"), self._hour_ends)
+        return Quota(self.digest(f"{purpose}|{self._hour}|{subject}"), self._hour_ends)
 
-    def daily(self, what: str, who: str) -> Quota:
-        """Return the use of ``what`` by ``who`` today."""
-        return Quota(self.digest(f"{what}|{who}"), self._ends)
+    def daily(self, purpose: str, subject: str) -> Quota:
+        """Return the quota of ``subject`` for ``purpose`` today."""
+        return Quota(self.digest(f"{purpose}|{subject}"), self._ends)
 
     def digest(self, text: str) -> bytes:
         """Return the digest of ``text`` under this day's key."""
@@ -84,37 +84,39 @@ class DayKeys:
         return self._wrapper.unwrap(wrapped)
 
 
-async def spend(conn: Connection, uses: Mapping[Quota, int]) -> dict[bytes, int]:
-    """Count ``uses`` (each so many times); return by key how often each has been used now, these included.
+async def spend(conn: Connection, amounts: Mapping[Quota, int]) -> dict[bytes, int]:
+    """Add ``amounts``; return by key how much of each quota is spent now, these included.
 
-    Rows are taken in the order of their keys, so that two processes cannot wait for each other.
+    Rows are locked in the order of their keys, so that two processes cannot deadlock.
     """
-    each = sorted(uses.items(), key=lambda pair: pair[0].key)
-    rows = await conn.fetch(SPEND, [u.key for u, _ in each], [n for _, n in each], [u.expires_at for u, _ in each])
+    # lock order: see docs/decisions/lock-order.md
+    quotas = sorted(amounts, key=lambda quota: quota.key)
+    keys, ends = [quota.key for quota in quotas], [quota.expires_at for quota in quotas]
+    rows = await conn.fetch(SPEND, keys, [amounts[quota] for quota in quotas], ends)
     return {row["key"]: row["used"] for row in rows}
 
 
-async def spent(conn: Connection, one: Quota) -> int:
-    """Return how often it has been used in its window, without counting."""
-    return int(await conn.fetchval(SPENT, one.key) or 0)
+async def spent(conn: Connection, quota: Quota) -> int:
+    """Return how much of it is spent in its window, without counting."""
+    return int(await conn.fetchval(SPENT, quota.key) or 0)
 
 
-def count_by_quota(uses: Iterable[Quota]) -> dict[Quota, int]:
-    """Return how many times each use stands in ``uses``."""
-    counted: dict[Quota, int] = {}
-    for each in uses:
-        counted[each] = counted.get(each, 0) + 1
-    return counted
+def count_by_quota(quotas: Iterable[Quota]) -> dict[Quota, int]:
+    """Return how many times each occurs in ``quotas``."""
+    amounts: dict[Quota, int] = {}
+    for quota in quotas:
+        amounts[quota] = amounts.get(quota, 0) + 1
+    return amounts
 
 
 class BatchPositions:
-    """Gives each of a batch its own place in line, as if they had been counted one after another."""
+    """Gives each request of a batch its own position, as if they had been counted one after another."""
 
-    def __init__(self, after: Mapping[bytes, int], counted: Mapping[Quota, int]) -> None:
-        self._next = {use.key: after[use.key] - n + 1 for use, n in counted.items()}
+    def __init__(self, spent_by_key: Mapping[bytes, int], amounts: Mapping[Quota, int]) -> None:
+        self._next = {quota.key: spent_by_key[quota.key] - amount + 1 for quota, amount in amounts.items()}
 
-    def next_position(self, one: Quota) -> int:
-        """Return the place (from 1) of the next one that counts against it."""
-        place = self._next[one.key]
-        self._next[one.key] = place + 1
-        return place
+    def next_position(self, quota: Quota) -> int:
+        """Return the position (from 1) of the next request that counts against ``quota``."""
+        position = self._next[quota.key]
+        self._next[quota.key] = position + 1
+        return position

@@ -10,7 +10,7 @@ def folder(name: str) -> Path:
 
     Raises ``FileNotFoundError`` if the installation is incomplete.
     """
-    for place in (PACKAGE / name, PACKAGE.parent / name):
-        if place.is_dir():
-            return place
+    for path in (PACKAGE / name, PACKAGE.parent / name):
+        if path.is_dir():
+            return path
     raise FileNotFoundError(f"this installation has no folder {name!r}")

@@ -17,7 +17,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Process(StrEnum):
-    """Which process reads the settings: only the worker is given the private key and the relays."""
+    """Which process reads the settings: only the worker reads the private key and the relays."""
 
     WEB = "web"
     WORKER = "worker"
@@ -62,7 +62,7 @@ class Limits:
     letter: int = 100_000  # an hour for one letter
     mailbox: int = 5  # mails a day to one mailbox
     drawn: int = 10  # answers to drawn codes an hour and network
-    code: int = 5  # tries of the mailed code a day, per letter and address
+    code: int = 5  # attempts at the mailed code a day, per letter and address
     code_network: int = 60  # the same an hour from one network
     entry: int = 5  # entry links an hour to one organizer's mailbox
     entry_network: int = 30  # the same from one network
@@ -70,8 +70,8 @@ class Limits:
     invitations: int = 50  # a day, per organizer
     reports: int = 10  # of entries of the public list, an hour from one network
     reading: int = 300  # pages of the list and searches, a minute from one network, in one process
-    forms: int = 600  # forms sent, whatever is in them, likewise
-    api: int = 600  # requests of programs that are not answered by kept bytes, likewise
+    forms: int = 600  # forms of any kind, likewise
+    api: int = 600  # requests of programs that the page cache does not answer, likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,12 @@ class Settings:
 
     @property
     def loopback(self) -> bool:
-        """Tell whether the base address can only be reached from this machine."""
+        """Return whether the base address can only be reached from this machine."""
         return is_loopback(self.base_url)
 
     @property
     def secure(self) -> bool:
-        """Tell whether readers come over TLS."""
+        """Return whether readers come over TLS."""
         return self.base_url.startswith("https://")
 
     @property
@@ -211,7 +211,7 @@ def _database_url(url: str | None) -> str | None:
     """Refuse what the driver would stumble over, without showing it: there may be a password in it."""
     if url is not None:
         match = _DATABASE_URL.fullmatch(url)
-        if match is None or not all(_HOST_AND_PORT.fullmatch(each) for each in match[1].split(",")):
+        if match is None or not all(_HOST_AND_PORT.fullmatch(host) for host in match[1].split(",")):
             raise SettingsError("DATABASE_URL must look like postgresql://user:password@host:5432/name")
     return url
 
@@ -234,13 +234,13 @@ def _base_url(url: str, name: str) -> str:
 
 
 def _secret_keys(reader: _EnvironmentReader, own: Secrets | None) -> tuple[str, ...]:
-    given = reader.secret("SECRET_KEY")
-    if given is None:
+    newest = reader.secret("SECRET_KEY")
+    if newest is None:
         if own is None:
             raise SettingsError("SECRET_KEY is not set; `petition keys` makes one")
         return (own.secret_key(),)
-    keys = (given, *(reader.secret("OLD_SECRET_KEYS") or "").split())
-    if any(len(each) < 32 for each in keys):
+    keys = (newest, *(reader.secret("OLD_SECRET_KEYS") or "").split())
+    if any(len(key) < 32 for key in keys):
         raise SettingsError("SECRET_KEY must have at least 32 characters; `petition keys` makes one")
     return keys
 
@@ -273,7 +273,7 @@ def _relays(reader: _EnvironmentReader) -> tuple[Relay, ...]:
     urls = reader.secret("SMTP_URLS")
     if urls is None:
         raise SettingsError("SMTP_URLS is not set: the worker has no relay to send mail through")
-    return tuple(parse_relay(each.strip()) for each in urls.split(",") if each.strip())
+    return tuple(parse_relay(url.strip()) for url in urls.split(",") if url.strip())
 
 
 def parse_relay(url: str) -> Relay:
@@ -322,7 +322,7 @@ def _captcha(reader: _EnvironmentReader, loopback: bool) -> tuple[Captcha, HCapt
 
 def _networks(text: str) -> tuple[Network, ...]:
     try:
-        return tuple(ipaddress.ip_network(each.strip()) for each in text.split(",") if each.strip())
+        return tuple(ipaddress.ip_network(network.strip()) for network in text.split(",") if network.strip())
     except ValueError as error:
         raise SettingsError(f"TRUSTED_PROXIES: {error}") from None
 

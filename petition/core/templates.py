@@ -30,7 +30,7 @@ class Renderer:
         self._common |= {"languages": tuple(languages), "banners": ()}
         self._environments = {code: _environment(language, languages) for code, language in languages.items()}
 
-    def render(self, name: str, lang: str, /, **context: Any) -> str:  # whatever the template names
+    def render(self, name: str, lang: str, /, **context: Any) -> str:
         """Return template ``name`` in ``lang``. A name the template uses and the context lacks is an error."""
         return self._environments[lang].get_template(name).render({**self._common, "lang": lang, **context})
 

@@ -57,14 +57,16 @@ def has_direction_mark(text: str) -> bool:
 
 def is_blank(text: str) -> bool:
     """Tell whether nothing of ``text`` would be seen."""
-    return all(each in _BLANKS or each.isspace() or unicodedata.category(each) in _UNSEEN for each in text)
+    return all(
+        character in _BLANKS or character.isspace() or unicodedata.category(character) in _UNSEEN for character in text
+    )
 
 
 def letters_of(text: str) -> str:
     """Return the letters of ``text`` that are drawn, of any script."""
     if text.isascii():
         return _NOT_LETTERS.sub("", text)
-    return "".join([each for each in text if each.isalpha() and each not in _BLANKS])
+    return "".join([character for character in text if character.isalpha() and character not in _BLANKS])
 
 
 _UNSEEN = frozenset(("Cc", "Cf", "Mn"))

@@ -25,7 +25,7 @@ class Tokens:
     """Makes and reads tokens under ``SECRET_KEY``; older secrets are still read."""
 
     def __init__(self, secrets_newest_first: Sequence[str]) -> None:
-        oldest_first = [derive(each, "token") for each in reversed(secrets_newest_first)]
+        oldest_first = [derive(secret, "token") for secret in reversed(secrets_newest_first)]
         self._signers = {
             purpose: Signer(
                 oldest_first,  # itsdangerous takes the oldest first
@@ -35,7 +35,7 @@ class Tokens:
             )
             for purpose in ("signature", "never", "second", "preview")
         }
-        self._code_keys = [derive(each, "code") for each in secrets_newest_first]
+        self._code_keys = [derive(secret, "code") for secret in secrets_newest_first]
 
     def for_signature(self, letter_id: LetterId, signature_id: SignatureId) -> str:
         """Return the token that confirms a pending signature and later opens the signatory's own page."""
@@ -77,7 +77,7 @@ class Tokens:
         return _code(self._code_keys[0], letter_id, signature_id)
 
     def is_code(self, typed: str, letter_id: LetterId, signature_id: SignatureId) -> bool:
-        """Tell in constant time whether ``typed`` is the code of this pending signature."""
+        """Return in constant time whether ``typed`` is the code of this pending signature."""
         matches = [
             hmac.compare_digest(_code(key, letter_id, signature_id).encode(), typed.encode()) for key in self._code_keys
         ]

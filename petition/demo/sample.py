@@ -27,7 +27,7 @@ async def prepare(url: str, settings: Settings) -> str:
     Return the address of a one-time link to the desk for its organizer.
     """
     await database.migrate(url)
-    async with database.opened(url, most=1) as db:
+    async with database.opened(url, max_size=1) as db:
         await _publish(db, settings)
         link = await accounts.add(db, settings, ORGANIZER, admin=True)
         async with db.transaction() as conn:

@@ -10,7 +10,8 @@ LONG = 3600.0  # seconds
 
 # A key is valid only while the organizer who registered it owns the letter.
 KEYS = """
-SELECT k.*, k.organizer AS organizer_id, o.name AS organizer_name, now() >= k.usable_at AND k.revoked_at IS NULL AS usable
+SELECT k.*, k.organizer AS organizer_id, o.name AS organizer_name,
+       now() >= k.usable_at AND k.revoked_at IS NULL AS usable
 FROM address_key k
 JOIN member m ON m.letter = k.letter AND m.organizer = k.organizer AND m.role = 'owner'
 JOIN organizer o ON o.id = k.organizer

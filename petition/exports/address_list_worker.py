@@ -105,7 +105,7 @@ class _AddressList:
 
 
 class _Plaintext(RawIOBase):
-    """Hands plaintext over to the encrypting thread, a slice at a time; ``put`` waits until it has read the one before."""
+    """Hands plaintext to the encrypting thread, a slice at a time; ``put`` waits until the one before is read."""
 
     def __init__(self) -> None:
         self._queue: Queue[bytes] = Queue(maxsize=1)

@@ -102,7 +102,7 @@ class Export:
         yield writer.end()
 
     async def _slices(self) -> AsyncIterator[list[dict[str, str | None]]]:
-        position, words = queue.TOP, ""
+        position, words = queue.NEWEST, ""
         if query := self._order.filter.q:
             async with self._database.connection() as conn:
                 words = await queue.search_expression(conn, self._order.letter_id, query)

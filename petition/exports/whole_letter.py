@@ -74,7 +74,7 @@ def _row(record: Record, keys: LetterKeys) -> dict[str, Any]:
     }
 
 
-def _csv_row(row: dict[str, Any]) -> dict[str, Any]:
+def csv_row(row: dict[str, Any]) -> dict[str, Any]:
     if row["kind"] == Kind.PERSON:
         return row | {"name_ru": None}
     name, name_ru = csv_format.name_cells(row["name_en"], row["name_ru"])
@@ -91,7 +91,7 @@ def _xlsx_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 _ROWS: Mapping[Format, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    Format.CSV: _csv_row,
+    Format.CSV: csv_row,
     Format.JSON: _json_row,
     Format.XLSX: _xlsx_row,
 }

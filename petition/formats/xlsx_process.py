@@ -134,19 +134,13 @@ def _messages(data: bytes) -> Iterator[int | tuple[int, list[str]]]:
 
     Raises ``Refused``.
     """
-    from python_calamine import CalamineError, SheetTypeEnum, SheetVisibleEnum, WorksheetNotFound, load_workbook
+    from python_calamine import CalamineError, WorksheetNotFound, load_workbook
 
     if data.startswith(_OLE):
         raise Refused(LOCKED if _ENCRYPTED in data else OLD)
     try:
         book = load_workbook(io.BytesIO(_checked(data)))
-        names = [
-            sheet.name
-            for sheet in book.sheets_metadata
-            if sheet.visible == SheetVisibleEnum.Visible and sheet.typ == SheetTypeEnum.WorkSheet
-        ]
-        if not names:
-            raise Refused(NO_SHEET)
+        names = _visible_sheets(book)
         yield len(names)
         sheet = book.get_sheet_by_name(names[0])
     except WorksheetNotFound as error:
@@ -164,6 +158,19 @@ def _messages(data: bytes) -> Iterator[int | tuple[int, list[str]]]:
             cells.pop()
         if cells:
             yield number, cells
+
+
+def _visible_sheets(book: Any) -> list[str]:
+    from python_calamine import SheetTypeEnum, SheetVisibleEnum
+
+    names = [
+        sheet.name
+        for sheet in book.sheets_metadata
+        if sheet.visible == SheetVisibleEnum.Visible and sheet.typ == SheetTypeEnum.WorkSheet
+    ]
+    if not names:
+        raise Refused(NO_SHEET)
+    return names
 
 
 def _text(cell: Any) -> str:

@@ -1,1 +1,1 @@
-"""Moderation: the queue, decisions that can be undone, reports by readers, campaigns."""
+"""Moderation: the queue, decisions that can be undone, reports by readers, bulk acts."""

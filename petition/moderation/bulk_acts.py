@@ -1,38 +1,38 @@
-"""Campaigns: one decision about everything that matches some conditions, however much that is.
+"""Bulk acts: one action on all signatures that match a filter.
 
-An organizer sees how many it would be, and some of them, before starting it; the worker carries it out in steps, the
-newest first, each a transaction with a row of the log and an exact count. It can be paused, cancelled, and reverted
-step by step. What was listed after it had been made is left alone.
+An organizer sees how many they are, and some of them, before starting it; the worker carries it out in steps, the
+newest signatures first, each step a transaction with a row of the log and an exact count. A bulk act can be paused,
+cancelled, and reverted step by step. Signatures listed after it was created are left alone.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from petition.core import audit_log
-from petition.core.audit_log import Actor
+from petition.core.audit_log import TOO_LATE, Actor
 from petition.core.database import Connection, Database, Record
-from petition.core.encryption import Wrapper
+from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import BulkActId, LetterId, OrganizerId, SignatureId
+from petition.letters.keys import keys_for
 from petition.moderation import bulk_act_queries as queries
 from petition.moderation import decisions, filters, queue_queries, undoing
 from petition.moderation.model import Action, Filter
 from petition.moderation.queue import search_expression
 from petition.signatures.model import Reason
 
-STEP = 500  # signatures a transaction, so that those who sign meanwhile hardly wait
-POLL = 1.0  # seconds between two looks when there is nothing to do
+STEP = 500  # signatures per transaction, so that a confirmation hardly waits for one
+POLL = 1.0  # seconds between two polls while nothing is to be done
 EXAMPLES = 10
 
-TOO_LATE = N_("Somebody else was faster: look at where it stands now.")
 NO_WORDS = N_("There is no word in what you search for.")
 
 
 class BulkActState(StrEnum):
-    """Where a campaign stands."""
+    """The state of a bulk act."""
 
     DRAFT = "draft"
     RUNNING = "running"
@@ -43,8 +43,8 @@ class BulkActState(StrEnum):
     REVERTED = "reverted"
 
 
-# What an organizer may do, from which states, and where it leads.
-STEPS: Mapping[str, tuple[tuple[BulkActState, ...], BulkActState]] = {
+# What an organizer may do: from which states, and to which.
+TRANSITIONS: Mapping[str, tuple[tuple[BulkActState, ...], BulkActState]] = {
     "start": ((BulkActState.DRAFT,), BulkActState.RUNNING),
     "pause": ((BulkActState.RUNNING,), BulkActState.PAUSED),
     "resume": ((BulkActState.PAUSED,), BulkActState.RUNNING),
@@ -58,14 +58,14 @@ STEPS: Mapping[str, tuple[tuple[BulkActState, ...], BulkActState]] = {
 
 @dataclass(frozen=True, slots=True)
 class BulkAct:
-    """A campaign as organizers see it."""
+    """A bulk act as organizers see it."""
 
     id: BulkActId
-    who: str | None
     organizer_id: OrganizerId | None
-    act: Action
+    organizer_name: str | None
+    action: Action
     reason: Reason | None
-    wanted: Filter
+    filter: Filter
     state: BulkActState
     matched: int
     changed: int
@@ -73,26 +73,25 @@ class BulkAct:
     ended_at: datetime | None
 
     @property
-    def offers(self) -> tuple[str, ...]:
-        """What can be done with it now."""
-        useless = {"revert"} if not self.changed else set()
-        return tuple(name for name, (before, _) in STEPS.items() if self.state in before and name not in useless)
+    def transitions(self) -> tuple[str, ...]:
+        """What an organizer may do now."""
+        useless = set() if self.changed else {"revert"}
+        return tuple(name for name, (before, _) in TRANSITIONS.items() if self.state in before and name not in useless)
 
     @property
     def is_moving(self) -> bool:
-        """Tell whether the worker is at it."""
+        """True while the worker carries out its steps."""
         return self.state in {BulkActState.RUNNING, BulkActState.REVERTING}
 
 
 def bulk_act_in(row: Record) -> BulkAct:
-    """Read a campaign out of a row."""
     return BulkAct(
         id=row["id"],
-        who=row["who"],
         organizer_id=row["organizer"],
-        act=Action(row["act"]),
+        organizer_name=row["organizer_name"],
+        action=Action(row["act"]),
         reason=Reason(row["reason"]) if row["reason"] else None,
-        wanted=filters.filter_of(row["conditions"]),
+        filter=filters.filter_of(row["conditions"]),
         state=BulkActState(row["state"]),
         matched=row["matched"],
         changed=row["changed"],
@@ -101,89 +100,103 @@ def bulk_act_in(row: Record) -> BulkAct:
     )
 
 
-async def create(conn: Connection, by: Actor, act: Action, wanted: Filter) -> BulkActId:
-    """Make a draft that knows how many signatures it would be about; return its id. Raises ``Refused``, ``Gone``."""
-    words = await search_expression(conn, by.letter_id, wanted.q)
-    if wanted.q and not words:
+async def create(conn: Connection, actor: Actor, action: Action, filter: Filter) -> BulkActId:
+    """Add a draft with the number of its matches; return its id. Raises ``Refused``, ``Gone``."""
+    words = await search_expression(conn, actor.letter_id, filter.q)
+    if filter.q and not words:
         raise Refused(NO_WORDS, "q")
     now = await queries.now(conn)
-    matched = await queue_queries.count(conn, by.letter_id, act, wanted, words, now)
-    await audit_log.hold_letter(
-        conn, by.letter_id
-    )  # not while it counts: taking a letter down waits for whoever holds it
-    return await queries.add(conn, by.letter_id, by.organizer_id, act.value, None, wanted.as_fields(), matched, now)
+    matched = await queue_queries.count(conn, actor.letter_id, action, filter, words, now)
+    # After counting, because taking the letter down waits for this lock.
+    await audit_log.hold_letter(conn, actor.letter_id)
+    return await queries.add(
+        conn,
+        actor.letter_id,
+        actor.organizer_id,
+        act=action.value,
+        conditions=filter.as_fields(),
+        matched=matched,
+        listed_before=now,
+    )
 
 
-async def read(conn: Connection, letter_id: LetterId, bulk_act_id: BulkActId) -> BulkAct:
-    """Return a campaign. Raises ``NotFound``."""
+async def load(conn: Connection, letter_id: LetterId, bulk_act_id: BulkActId) -> BulkAct:
+    """Raises ``NotFound``."""
     row = await queries.one(conn, letter_id, bulk_act_id)
     if row is None:
-        raise NotFound("there is no such campaign")
+        raise NotFound("there is no such bulk act")
     return bulk_act_in(row)
 
 
-async def examples(conn: Connection, letter_id: LetterId, campaign: BulkAct) -> list[SignatureId]:
-    """Return the ids of some signatures that it is about."""
-    before = (campaign.created_at, 0)
-    words = await search_expression(conn, letter_id, campaign.wanted.q)
-    seen, _ = await queue_queries.step(conn, letter_id, campaign.act, campaign.wanted, words, before, EXAMPLES)
-    return list(seen)
+async def examples(conn: Connection, letter_id: LetterId, bulk_act: BulkAct) -> list[SignatureId]:
+    """Return the ids of some signatures that match."""
+    before = (bulk_act.created_at, 0)
+    words = await search_expression(conn, letter_id, bulk_act.filter.q)
+    last_acts, _ = await queue_queries.step(conn, letter_id, bulk_act.action, bulk_act.filter, words, before, EXAMPLES)
+    return list(last_acts)
 
 
-async def move(conn: Connection, by: Actor, bulk_act_id: BulkActId, step: str, reason: Reason | None) -> None:
+async def advance(
+    conn: Connection, actor: Actor, bulk_act_id: BulkActId, transition: str, reason: Reason | None
+) -> None:
     """Start, pause, resume, cancel or revert. Raises ``Refused``, ``NotFound``."""
-    if step not in STEPS:
-        raise Refused(filters.WHAT)
-    now = await read(conn, by.letter_id, bulk_act_id)
-    before, to = STEPS[step]
-    if step == "start" and now.act is Action.REMOVE and reason is None:
-        raise Refused(filters.WHY, "reason")
-    given = reason.value if reason and step == "start" and now.act is Action.REMOVE else None
-    if not await queries.set_state(conn, by.letter_id, bulk_act_id, tuple(map(str, before)), to.value, given):
+    if transition not in TRANSITIONS:
+        raise Refused(filters.NO_ACTION)
+    bulk_act = await load(conn, actor.letter_id, bulk_act_id)
+    before, after = TRANSITIONS[transition]
+    if transition != "start" or bulk_act.action is not Action.REMOVE:
+        reason = None
+    elif reason is None:
+        raise Refused(filters.NO_REASON, "reason")
+    if not await queries.set_state(
+        conn, actor.letter_id, bulk_act_id, before=tuple(map(str, before)), after=after.value, reason=reason
+    ):
         raise Refused(TOO_LATE)
-    await audit_log.record(
-        *(conn, by.organizer_id, by.letter_id, f"campaign.{step}"),
+    await audit_log.record_by(
+        conn,
+        replace(actor, bulk_act_id=bulk_act_id),
+        f"campaign.{transition}",
         ids=[bulk_act_id],
-        before=now.state.value,
-        after=to.value,
-        reason=given,
-        bulk_act_id=bulk_act_id,
+        before=bulk_act.state.value,
+        after=after.value,
+        reason=reason,
     )
 
 
 async def step(database: Database, wrapper: Wrapper, size: int = STEP) -> bool:
-    """Do the next step of some campaign; tell whether there was one."""
+    """Carry out the next step of a bulk act; return whether there was one."""
     async with database.transaction() as conn:
-        row = await queries.take(conn)
+        row = await queries.claim(conn)
         if row is None:
             return False
-        by = Actor(row["organizer"], row["letter"], row["id"])
+        actor = Actor(row["organizer"], row["letter"], row["id"])
+        keys = await keys_for(conn, actor.letter_id, wrapper)
         if row["state"] == BulkActState.REVERTING:
-            await _revert(conn, by, wrapper, row)
+            await _revert_step(conn, actor, keys, row)
         else:
-            await _go_on(conn, by, wrapper, row, size)
+            await _apply_step(conn, actor, keys, row, size)
         return True
 
 
-async def _go_on(conn: Connection, by: Actor, wrapper: Wrapper, row: Record, size: int) -> None:
-    act, wanted = Action(row["act"]), filters.filter_of(row["conditions"])
-    place = (row["listed_at"], row["signature"])
-    words = await search_expression(conn, by.letter_id, wanted.q)
-    # With the act that was last on each when it matched: whom somebody decides about at this moment is left to them.
-    seen, end = await queue_queries.step(conn, by.letter_id, act, wanted, words, place, size)
+async def _apply_step(conn: Connection, actor: Actor, keys: LetterKeys, row: Record, size: int) -> None:
+    action, filter = Action(row["act"]), filters.filter_of(row["conditions"])
+    position = (row["listed_at"], row["signature"])
+    words = await search_expression(conn, actor.letter_id, filter.q)
+    # With the last act on each match: a signature that a moderator decides about meanwhile is left to that decision.
+    last_acts, end = await queue_queries.step(conn, actor.letter_id, action, filter, words, position, size)
     reason = Reason(row["reason"]) if row["reason"] else None
-    # Noted first: the count that the decision moves is to be held for as short as can be.
+    # Before the decision, whose last statement locks the count: so that it is locked as briefly as possible.
     following = (end["listed_at"], end["id"]) if end else None
-    await queries.go_on(conn, row["id"], len(seen), following, None if end else BulkActState.DONE.value)
-    outcome = await decisions.decide(conn, by, wrapper, act, seen, reason)
+    await queries.add_progress(conn, row["id"], len(last_acts), following, None if end else BulkActState.DONE.value)
+    outcome = await decisions.decide(conn, actor, keys, action, last_acts, reason)
     if outcome.missed:
-        await queries.go_on(conn, row["id"], -len(outcome.missed), None, None)
+        await queries.add_progress(conn, row["id"], -len(outcome.missed), None, None)
 
 
-async def _revert(conn: Connection, by: Actor, wrapper: Wrapper, row: Record) -> None:
-    last = await queries.last_step(conn, row["id"], by.letter_id, row["signature"])
+async def _revert_step(conn: Connection, actor: Actor, keys: LetterKeys, row: Record) -> None:
+    last = await queries.last_step(conn, row["id"], actor.letter_id, row["signature"])
     if last is None:
-        await queries.go_on(conn, row["id"], 0, None, BulkActState.REVERTED.value)
+        await queries.add_progress(conn, row["id"], 0, None, BulkActState.REVERTED.value)
         return
-    outcome = await undoing.undo(conn, by, wrapper, last)
-    await queries.go_on(conn, row["id"], -len(outcome.changed), (row["listed_at"], last), None)
+    outcome = await undoing.undo(conn, actor, keys, last)
+    await queries.add_progress(conn, row["id"], -len(outcome.changed), (row["listed_at"], last), None)

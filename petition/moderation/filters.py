@@ -1,4 +1,4 @@
-"""What stands in an address or was sent by a form of the desk, as values that may be trusted."""
+"""Addresses and forms of the desk, parsed into filters and actions."""
 
 import re
 from collections.abc import Mapping
@@ -13,73 +13,73 @@ from petition.moderation.model import ANY, Action, Filter, ReportReason, Source
 from petition.signatures.flags import Flag
 from petition.signatures.model import Kind, Reason, SignatureState
 
-WHY = N_("Please choose why.")
-WHAT = N_("Please choose what to do.")
-NOBODY = N_("Nobody is chosen.")
+NO_REASON = N_("Please choose why.")
+NO_ACTION = N_("Please choose what to do.")
+NOTHING_SELECTED = N_("Nobody is chosen.")
 MAX_QUERY = 100  # characters
-PICK = "s"  # a checkbox of the queue: s<id> = the act that was seen last
+PICK = "s"  # a checkbox of the queue is s<id> = the last act seen on the signature
 MAX_PICKED = 100
-_PARTNER = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")  # as the table has it
-NO_ACT = LogId(-2)
+_PARTNER = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")  # as in the table's constraint
+UNKNOWN_ACT = LogId(-2)
 
 
-def filter_of(given: Mapping[str, str]) -> Filter:
-    """Return what an address asks for. Values that mean nothing ask for nothing."""
-    country, lang = given.get("country", "").upper(), given.get("lang", "").lower()
+def filter_of(params: Mapping[str, str]) -> Filter:
+    """Return the filter in query parameters; invalid values are no condition."""
+    country, lang = params.get("country", "").upper(), params.get("lang", "").lower()
     return Filter(
-        state=_one_of(SignatureState, given.get("state")),
-        kind=_one_of(Kind, given.get("kind")),
+        state=_member(SignatureState, params.get("state")),
+        kind=_member(Kind, params.get("kind")),
         lang=lang if lang.isascii() and lang.isalpha() and len(lang) <= 3 else "",
         country=country if country.isascii() and country.isalpha() and len(country) == 2 else "",
-        source=_one_of(Source, given.get("source")),
-        flag=flag if (flag := given.get("flag", "")) in {ANY, *Flag} else "",
-        group=id_of(given.get("group", ""), int),
-        partner=partner if _PARTNER.fullmatch(partner := given.get("partner", "")) else "",
-        q=given.get("q", "").replace("\0", "").strip()[:MAX_QUERY],
+        source=_member(Source, params.get("source")),
+        flag=flag if (flag := params.get("flag", "")) in {ANY, *Flag} else "",
+        group=id_of(params.get("group", ""), int),
+        partner=partner if _PARTNER.fullmatch(partner := params.get("partner", "")) else "",
+        q=params.get("q", "").replace("\0", "").strip()[:MAX_QUERY],
     )
 
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-def _one_of(kinds: type[Choice], value: str | None) -> Choice | None:
+def _member(choices: type[Choice], value: str | None) -> Choice | None:
     try:
-        return kinds(value) if value else None
+        return choices(value) if value else None
     except ValueError:
         return None
 
 
 def last_seen_act(text: str) -> LogId:
-    """Return the act that was seen last on a signature, 0 for none. What is no number is no act that there can be."""
-    return LogId(0) if text == "0" else id_of(text, LogId) or NO_ACT
+    """Return the last act seen on a signature, 0 for none, ``UNKNOWN_ACT`` if the text is no number."""
+    return LogId(0) if text == "0" else id_of(text, LogId) or UNKNOWN_ACT
 
 
 def last_seen_acts(form: Mapping[str, str]) -> dict[SignatureId, LogId]:
-    """Return the signatures that are chosen, each with the act that was seen last on it. Raises ``Refused``."""
-    found = {
+    """Return the selected signatures, each with the last act seen on it. Raises ``Refused``."""
+    acts = {
         signature_id: last_seen_act(value)
         for name, value in form.items()
         if name.startswith(PICK) and (signature_id := id_of(name[1:], SignatureId)) is not None
     }
-    if not found:
-        raise Refused(NOBODY, "picked")
-    return dict(list(found.items())[:MAX_PICKED])
+    if not acts:
+        raise Refused(NOTHING_SELECTED, "picked")
+    return dict(list(acts.items())[:MAX_PICKED])
 
 
 def action_of(form: Mapping[str, str]) -> tuple[Action, Reason | None]:
-    """Return what is to be done, and why if it is to remove. Raises ``Refused``."""
-    act = _one_of(Action, form.get("act"))
-    if act is None:
-        raise Refused(WHAT, "act")
-    reason = _one_of(Reason, form.get("reason")) if act is Action.REMOVE else None
-    if act is Action.REMOVE and reason is None:
-        raise Refused(WHY, "reason")
-    return act, reason
+    """Return the action, and the reason if it removes. Raises ``Refused``."""
+    action = _member(Action, form.get("act"))
+    if action is None:
+        raise Refused(NO_ACTION, "act")
+    reason = _member(Reason, form.get("reason")) if action is Action.REMOVE else None
+    if action is Action.REMOVE and reason is None:
+        raise Refused(NO_REASON, "reason")
+    return action, reason
 
 
 def report_reason_of(form: Mapping[str, str]) -> ReportReason:
     """Return why a reader reports an entry. Raises ``Refused``."""
-    found = _one_of(ReportReason, form.get("reason"))
-    if found is None:
-        raise Refused(WHY, "reason")
-    return found
+    reason = _member(ReportReason, form.get("reason"))
+    if reason is None:
+        raise Refused(NO_REASON, "reason")
+    return reason

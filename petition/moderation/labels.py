@@ -1,9 +1,9 @@
-"""What flags, states and acts are called on the desk."""
+"""The labels of flags, states, reasons and acts on the desk."""
 
 from collections.abc import Mapping
 
 from petition.core.i18n import N_
-from petition.moderation.model import COMPLAINTS, UNDO, Action
+from petition.moderation.model import REPORT_REASONS, UNDO, Action
 from petition.signatures.flags import Flag
 from petition.signatures.model import REASONS, SignatureState
 
@@ -93,5 +93,5 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "states": {state.value: text for state, text in STATES.items()},
     "reasons": {reason.value: text for reason, text in REASONS.items()},
     "acts": ACTS,
-    "complaints": {complaint.value: text for complaint, text in COMPLAINTS.items()},
+    "report_reasons": {reason.value: text for reason, text in REPORT_REASONS.items()},
 }

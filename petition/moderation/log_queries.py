@@ -1,14 +1,14 @@
-"""All SQL of reading the log."""
+"""The SQL of reading the log."""
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, LogId, OrganizerId
 from petition.moderation.model import UNDOABLE, LogLine
 
-# "Undone" with a limit of its own: without, the planner reads the whole log to know of fifty lines.
+# With a LIMIT of its own: without it, the planner reads the whole log for fifty lines.
 _LINES = """
-SELECT l.id, l.at, l.organizer AS organizer_id, o.name AS who, l.act, l.ids, l.before, l.after, l.reason,
+SELECT l.id, l.at, l.organizer AS organizer_id, o.name AS organizer_name, l.act, l.ids, l.before, l.after, l.reason,
        l.campaign AS bulk_act_id, l.undoes, l.command,
-       (SELECT u.id FROM log u WHERE u.undoes = l.id LIMIT 1) IS NOT NULL AS undone
+       (SELECT u.id FROM log u WHERE u.undoes = l.id LIMIT 1) IS NOT NULL AS is_undone
 FROM log l LEFT JOIN organizer o ON o.id = l.organizer
 """
 
@@ -27,27 +27,25 @@ ORDER BY l.at DESC, l.id DESC LIMIT 1
 
 async def page(conn: Connection, letter_id: LetterId, before: int, limit: int) -> list[LogLine]:
     """Return the newest acts on a letter below an id."""
-    return [line(row) for row in await conn.fetch(PAGE_OF_LETTER, letter_id, before, limit)]
+    return [_line(row) for row in await conn.fetch(PAGE_OF_LETTER, letter_id, before, limit)]
 
 
 async def of_signature(conn: Connection, letter_id: LetterId, id: int) -> list[LogLine]:
-    """Return the newest 100 acts on one signature, organization or campaign."""
-    return [line(row) for row in await conn.fetch(OF_SIGNATURE, letter_id, id)]
+    """Return the newest 100 acts on one signature, organization or bulk act."""
+    return [_line(row) for row in await conn.fetch(OF_SIGNATURE, letter_id, id)]
 
 
 async def one(conn: Connection, letter_id: LetterId, log_id: LogId) -> LogLine | None:
-    """Return one row of a letter's log."""
     row = await conn.fetchrow(ONE, letter_id, log_id)
-    return line(row) if row else None
+    return _line(row) if row else None
 
 
 async def last_of(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId) -> LogLine | None:
-    """Return an organizer's last act of today that can be undone, unless it was."""
+    """Return an organizer's last act that can be undone, if it is at most 12 hours old and not undone."""
     row = await conn.fetchrow(LAST_OF, letter_id, organizer_id, sorted(UNDOABLE))
-    found = line(row) if row else None
-    return found if found and not found.undone else None
+    line = _line(row) if row else None
+    return line if line and not line.is_undone else None
 
 
-def line(row: Record) -> LogLine:
-    """Read an act out of a row."""
+def _line(row: Record) -> LogLine:
     return LogLine(**{**row, "ids": tuple(row["ids"])})

@@ -1,7 +1,7 @@
-"""Mail from the desk to signatories: that a decision was taken, a moderator's message, a question to a second address.
+"""Mail from the desk to signatories: a decision, a moderator's message, a question to a second address.
 
-Moderators never see an address. What they type travels encrypted under the letter's name key, and the row goes once the
-mail has. A decision is told ten minutes late, so that one that is undone at once disturbs nobody.
+Moderators never see an address. What they type is stored encrypted under the letter's name key until the mail is sent.
+The mail about a decision is sent ten minutes late, so that a decision undone at once sends none.
 """
 
 import base64
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from petition.core import audit_log, email_addresses
 from petition.core.audit_log import Actor
-from petition.core.database import Connection
+from petition.core.database import Connection, Record
 from petition.core.email_addresses import BadAddress
 from petition.core.encryption import LetterKeys, Sealer, Wrapper
 from petition.core.errors import KeyDestroyed, Refused
@@ -18,7 +18,6 @@ from petition.core.ids import LetterId, SignatureId
 from petition.core.outbox import DirectMailJob, MailContent, MailWriter
 from petition.core.tokens import Tokens
 from petition.letters.keys import keys_for
-from petition.moderation import message_queries as queries
 from petition.moderation import notes
 from petition.signatures.model import REASONS, Reason, SignatureState
 from petition.signatures.signals import is_own_domain
@@ -30,34 +29,80 @@ OTHER_DOMAIN = N_("This address is not on the website’s domain.")
 NO_WEBSITE = N_("This organization has given no website.")
 
 
-async def notify(conn: Connection, letter_id: LetterId, ids: Sequence[int], state: SignatureState) -> None:
-    """Have those whose address is kept be told where their signature stands now.
+DELETE_DECISIONS = """
+DELETE FROM outbox WHERE letter = $1 AND purpose = 'decision' AND lease IS NULL
+  AND (details ->> 'signature')::bigint = ANY($2::bigint[])
+RETURNING (details ->> 'signature')::bigint AS signature
+"""
 
-    Whoever has not been told of the decision before is not told that it was taken back either.
+ENQUEUE_DECISIONS = """
+INSERT INTO outbox (letter, purpose, digest, sealed, lang, details, due_at)
+SELECT DISTINCT ON (s.id) s.letter, 'decision', s.digest, c.sealed, coalesce(s.mail_lang, 'en'),
+       jsonb_build_object('signature', s.id, 'state', $3::text), now() + interval '10 minutes'
+FROM signature s JOIN contact c ON c.letter = s.letter AND c.signature = s.id
+WHERE s.letter = $1 AND s.id = ANY($2::bigint[]) AND s.digest IS NOT NULL
+ORDER BY s.id, c.purpose
+"""
+
+ENQUEUE_MESSAGE = """
+INSERT INTO outbox (letter, purpose, digest, sealed, lang, details)
+SELECT s.letter, 'message', s.digest, c.sealed, coalesce(s.mail_lang, 'en'), $3
+FROM signature s JOIN contact c ON c.letter = s.letter AND c.signature = s.id AND c.purpose = 'representative'
+WHERE s.letter = $1 AND s.id = $2 AND s.digest IS NOT NULL
+RETURNING id
+"""
+
+ENQUEUE_SECOND = """
+INSERT INTO outbox (letter, purpose, digest, sealed, lang, details)
+SELECT s.letter, 'second', $3, $4, coalesce(s.mail_lang, 'en'), jsonb_build_object('signature', s.id)
+FROM signature s WHERE s.letter = $1 AND s.id = $2
+"""
+
+MAIL_CONTEXT = """
+SELECT l.slug, s.kind::text AS kind, s.state::text AS state, s.removed_for, s.mail_lang
+FROM signature s JOIN letter l ON l.id = s.letter WHERE s.letter = $1 AND s.id = $2
+"""
+
+NOTE_OWN_DOMAIN = """
+UPDATE signature s SET flags = array_remove(s.flags, 'other_domain'),
+       signals = coalesce(s.signals, '{}') || '{"own_domain": true, "second": true}'
+FROM (SELECT id, coalesce(signals, '{}') ? 'second' AS known FROM signature
+      WHERE letter = $1 AND id = $2 AND kind = 'organization' AND state IN ('held', 'confirmed') FOR UPDATE) AS before
+WHERE s.letter = $1 AND s.id = before.id RETURNING NOT before.known AS new
+"""
+
+
+async def notify(conn: Connection, letter_id: LetterId, ids: Sequence[SignatureId], state: SignatureState) -> None:
+    """Enqueue mail about the new state, for signatories whose address is stored.
+
+    If the mail about the decision before has not been sent, it is deleted instead.
     """
-    untold = await queries.take_back(conn, letter_id, ids)
-    if rest := [id for id in ids if id not in untold]:
-        await queries.enqueue_decisions(conn, letter_id, rest, state.value)
+    rows = await conn.fetch(DELETE_DECISIONS, letter_id, ids)
+    unsent = {row["signature"] for row in rows}
+    if rest := [id for id in ids if id not in unsent]:
+        await conn.execute(ENQUEUE_DECISIONS, letter_id, rest, state.value)
 
 
-async def send(conn: Connection, by: Actor, keys: LetterKeys, signature_id: SignatureId, typed: str) -> None:
-    """Write to the representative. Raises ``Refused`` if no address is kept, ``KeyDestroyed``."""
+async def send(conn: Connection, actor: Actor, keys: LetterKeys, signature_id: SignatureId, typed: str) -> None:
+    """Enqueue a message to the representative. Raises ``Refused`` if no address is stored, ``KeyDestroyed``."""
     hidden = base64.b64encode(keys.hide({"text": notes.checked(typed)})).decode()
-    if not await queries.add_message(conn, by.letter_id, signature_id, {"signature": signature_id, "text": hidden}):
+    details = {"signature": signature_id, "text": hidden}
+    if await conn.fetchval(ENQUEUE_MESSAGE, actor.letter_id, signature_id, details) is None:
         raise Refused(NO_ADDRESS, "text")
-    await audit_log.record(conn, by.organizer_id, by.letter_id, "message.send", ids=[signature_id])
+    await audit_log.record_by(conn, actor, "message.send", ids=[signature_id])
 
 
 async def ask_second(
     conn: Connection,
-    by: Actor,
+    actor: Actor,
     keys: LetterKeys,
-    sealer: Sealer,
     signature_id: SignatureId,
+    *,
+    sealer: Sealer,
     website: str | None,
     typed: str,
 ) -> None:
-    """Ask at another address on the organization's own domain whether it has signed. Raises ``Refused``."""
+    """Ask at another address, on the organization's own domain, whether it has signed. Raises ``Refused``."""
     try:
         mailbox = email_addresses.parse(typed)
     except BadAddress as error:
@@ -67,14 +112,13 @@ async def ask_second(
     if not is_own_domain(mailbox.domain, website):
         raise Refused(OTHER_DOMAIN, "second")
     digest = keys.digest(email_addresses.canonical(mailbox, email_addresses.NEWEST))
-    sealed = sealer.seal(mailbox.address)
-    await queries.add_second(conn, by.letter_id, digest, sealed, signature_id)
-    await audit_log.record(conn, by.organizer_id, by.letter_id, "message.second", ids=[signature_id])
+    await conn.execute(ENQUEUE_SECOND, actor.letter_id, signature_id, digest, sealer.seal(mailbox.address))
+    await audit_log.record_by(conn, actor, "message.second", ids=[signature_id])
 
 
 async def confirm_second(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> bool:
-    """Note that somebody on the organization's own domain has said yes; tell whether it still matters."""
-    row = await queries.note_own_domain(conn, letter_id, signature_id)
+    """Store that an address on the organization's own domain has confirmed; return False if there is no signature."""
+    row = await conn.fetchrow(NOTE_OWN_DOMAIN, letter_id, signature_id)
     if row is None:
         return False
     if row["new"]:
@@ -91,42 +135,42 @@ class Mails:
 
     @property
     def writers(self) -> Mapping[str, MailWriter]:
-        """Who writes the mails of each purpose."""
+        """The writer for each purpose of mail in the outbox."""
         return {DECISION: self._decision, MESSAGE: self._message, SECOND: self._second}
 
     async def _decision(self, conn: Connection, job: DirectMailJob) -> MailContent | None:
-        found = await self._about(conn, job)
-        if found is None or found["state"] != job.details["state"]:
+        row = await _mail_context(conn, job)
+        if row is None or row["state"] != job.details["state"]:
             return None
-        reason = found["removed_for"]
+        reason = row["removed_for"]
         why = REASONS[Reason(str(reason))] if reason in set(Reason) else None
-        return MailContent("decision", {**found, "why": why, "token": self._token(job)})
+        return MailContent("decision", {**row, "why": why, "token": self._token(job)})
 
     async def _message(self, conn: Connection, job: DirectMailJob) -> MailContent | None:
-        found = await self._about(conn, job)
-        if found is None or job.letter_id is None:
+        row = await _mail_context(conn, job)
+        if row is None or job.letter_id is None:
             return None
         try:
             keys = await keys_for(conn, job.letter_id, self._wrapper)
             text = keys.reveal(base64.b64decode(str(job.details["text"])))["text"]
         except KeyDestroyed:
             return None
-        return MailContent("message", {**found, "text": text, "token": self._token(job)})
+        return MailContent("message", {**row, "text": text, "token": self._token(job)})
 
     async def _second(self, conn: Connection, job: DirectMailJob) -> MailContent | None:
-        found = await self._about(conn, job)
-        if found is None or job.letter_id is None or found["state"] not in {"held", "confirmed"}:
+        row = await _mail_context(conn, job)
+        if row is None or job.letter_id is None or row["state"] not in {"held", "confirmed"}:
             return None
-        token = self._tokens.for_second(job.letter_id, _signature(job))
-        return MailContent("second", {**found, "token": token})
-
-    async def _about(self, conn: Connection, job: DirectMailJob) -> dict[str, object] | None:
-        row = await queries.about(conn, job.letter_id, _signature(job)) if job.letter_id is not None else None
-        return dict(row) if row else None
+        token = self._tokens.for_second(job.letter_id, _signature_id(job))
+        return MailContent("second", {**row, "token": token})
 
     def _token(self, job: DirectMailJob) -> str:
-        return self._tokens.for_signature(job.letter_id or LetterId(0), _signature(job))
+        return self._tokens.for_signature(job.letter_id or LetterId(0), _signature_id(job))
 
 
-def _signature(job: DirectMailJob) -> SignatureId:
+async def _mail_context(conn: Connection, job: DirectMailJob) -> Record | None:
+    return await conn.fetchrow(MAIL_CONTEXT, job.letter_id, _signature_id(job)) if job.letter_id is not None else None
+
+
+def _signature_id(job: DirectMailJob) -> SignatureId:
     return SignatureId(int(str(job.details["signature"])))

@@ -1,7 +1,7 @@
-"""What moderators decide: acts, reasons, where a signature stands, what a filter asks for."""
+"""What moderators decide: actions, reasons, the status of a signature, the filter of the queue."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -14,13 +14,13 @@ from petition.signatures.model import Kind, Reason, SignatureState
 class Action(StrEnum):
     """What a moderator does to signatures."""
 
-    APPROVE = "approve"  # let in what waits; say of what is flagged that nothing is wrong with it
+    APPROVE = "approve"  # a held signature counts; a flagged one loses its flags
     REMOVE = "remove"
-    RESTORE = "back"  # bring back what was removed
+    RESTORE = "back"  # a removed signature returns to the state before
 
     @property
     def logged(self) -> str:
-        """What the log calls it."""
+        """The act in the log."""
         return f"signature.{self.value}"
 
 
@@ -37,7 +37,7 @@ class ReportReason(StrEnum):
     OTHER = "other"
 
 
-COMPLAINTS: dict[ReportReason, str] = {
+REPORT_REASONS: dict[ReportReason, str] = {
     ReportReason.ME: N_("This is my name, and I did not sign"),
     ReportReason.FAKE: N_("Nobody of that name exists"),
     ReportReason.ABUSE: N_("The name is abusive or an advertisement"),
@@ -48,48 +48,46 @@ COMPLAINTS: dict[ReportReason, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ReviewStatus:
-    """Where a signature stands for a moderator: its state, and why somebody should still look."""
+    """What a moderator sees of a signature's review: its state, and the flags not yet reviewed."""
 
     state: SignatureState
     flags: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Return it as the log has it: ``confirmed:burst,link``."""
+        """Return the form of the log: ``confirmed:burst,link``."""
         return f"{self.state}:{','.join(self.flags)}" if self.flags else str(self.state)
 
     @classmethod
-    def read(cls, text: str) -> "ReviewStatus":
-        """Return what ``str`` made. Raises ``ValueError``."""
+    def parse(cls, text: str) -> "ReviewStatus":
+        """Parse the form of the log. Raises ``ValueError``."""
         state, _, flags = text.partition(":")
         return cls(SignatureState(state), tuple(flags.split(",")) if flags else ())
 
 
-def after(act: Action, standing: ReviewStatus, removed_from: SignatureState) -> ReviewStatus | None:
-    """Return where ``act`` leads from ``standing``, back to ``removed_from`` if it was removed; None if it does not
-    apply."""
-    state = standing.state
-    if act is Action.APPROVE and (
-        state is SignatureState.HELD or (state is SignatureState.CONFIRMED and standing.flags)
-    ):
+def status_after(action: Action, status: ReviewStatus, removed_from: SignatureState) -> ReviewStatus | None:
+    """Return the status after ``action``, ``removed_from`` the state of a restored one; None if it does not apply."""
+    state = status.state
+    is_flagged = state is SignatureState.CONFIRMED and status.flags
+    if action is Action.APPROVE and (state is SignatureState.HELD or is_flagged):
         return ReviewStatus(SignatureState.CONFIRMED)
-    if act is Action.REMOVE and state in {SignatureState.HELD, SignatureState.CONFIRMED}:
-        return replace(standing, state=SignatureState.REMOVED)
-    if act is Action.RESTORE and state is SignatureState.REMOVED:
-        return replace(standing, state=removed_from)
+    if action is Action.REMOVE and state in {SignatureState.HELD, SignatureState.CONFIRMED}:
+        return replace(status, state=SignatureState.REMOVED)
+    if action is Action.RESTORE and state is SignatureState.REMOVED:
+        return replace(status, state=removed_from)
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class ActOutcome:
-    """What became of an act. ``missed`` are those that somebody else was first with, or to which it does not apply."""
+    """The result of an act. It did not apply to the ``missed``, or another act came first."""
 
     changed: tuple[SignatureId, ...] = ()
     missed: tuple[SignatureId, ...] = ()
-    log_id: LogId | None = None  # one of the rows written, if anything changed
+    log_id: LogId | None = None  # one of the rows written; None if nothing changed
 
 
 class Source(StrEnum):
-    """Where a signature came from."""
+    """Where a signature comes from."""
 
     WEB = "web"
     IMPORT = "import"
@@ -101,7 +99,7 @@ ANY = "any"  # flag
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What the queue shows, and a campaign works on. Empty fields ask for nothing."""
+    """The conditions of a page of the queue, of a bulk act or an export. Empty fields are no condition."""
 
     state: SignatureState | None = None
     kind: Kind | None = None
@@ -110,22 +108,18 @@ class Filter:
     source: Source | None = None
     flag: str = ""  # a flag, or ANY
     group: int | None = None
+    partner: str = ""  # the name in the partner's links
     q: str = ""
-    partner: str = ""  # the name in one partner's links
 
     def as_fields(self) -> dict[str, str]:
-        """Return what stands in the address, or is kept with a campaign."""
-        told = {
-            **{"state": self.state, "kind": self.kind, "lang": self.lang, "country": self.country},
-            **{"source": self.source, "flag": self.flag, "group": self.group},
-            **{"partner": self.partner, "q": self.q},
-        }
-        return {key: str(value) for key, value in told.items() if value}
+        """Return the query parameters, which are also stored with a bulk act."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: str(value) for name, value in values.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What moderators see of a signatory. All empty for somebody who is only counted."""
+    """What moderators see of a signatory. All empty if the person is only counted."""
 
     name: str | None = None
     affiliation: str | None = None
@@ -134,11 +128,11 @@ class Names:
     name_en: str | None = None
     name_ru: str | None = None
     website: str | None = None
-    unreadable: bool = False  # the key is destroyed
+    is_unreadable: bool = False  # the key is destroyed
 
     @property
-    def shown(self) -> str | None:
-        """The name a row is known by."""
+    def display_name(self) -> str | None:
+        """The organization's names, or the person's."""
         return " // ".join(filter(None, (self.name_en, self.name_ru))) or self.name
 
 
@@ -148,7 +142,7 @@ class QueueItem:
 
     id: SignatureId
     kind: Kind
-    standing: ReviewStatus
+    status: ReviewStatus
     visibility: str
     names: Names
     country: str | None
@@ -164,13 +158,11 @@ class QueueItem:
 
     @property
     def state(self) -> SignatureState:
-        """Where it stands."""
-        return self.standing.state
+        return self.status.state
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Why somebody should look."""
-        return self.standing.flags
+        return self.status.flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +172,7 @@ class LogLine:
     id: LogId
     at: datetime
     organizer_id: OrganizerId | None
-    who: str | None
+    organizer_name: str | None
     act: str
     ids: tuple[int, ...] = field(repr=False)
     before: str = ""
@@ -188,19 +180,18 @@ class LogLine:
     reason: str | None = None
     bulk_act_id: BulkActId | None = None
     undoes: LogId | None = None
-    undone: bool = False
     command: bool = False
+    is_undone: bool = False
 
     @property
     def can_be_undone(self) -> bool:
-        """Tell whether there is a way back that nobody has gone."""
-        return not self.undone and self.act in UNDOABLE
+        return not self.is_undone and self.act in UNDOABLE
 
 
 UNDOABLE = frozenset({*(act.logged for act in Action), UNDO, "organization.names", "organization.merge"})
 
 
 def ordered(flags: Iterable[str]) -> tuple[str, ...]:
-    """Return flags in the one order in which the log writes them down; unknown ones last."""
-    known = [each.value for each in Flag]
+    """Return flags in the order of ``Flag``, which is the log's too; unknown ones last."""
+    known = [flag.value for flag in Flag]
     return tuple(sorted(set(flags), key=lambda flag: (known.index(flag) if flag in known else len(known), flag)))

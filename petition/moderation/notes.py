@@ -1,4 +1,4 @@
-"""What moderators write down about a signature for each other: typed text, so encrypted, and gone with the person."""
+"""Moderators' notes on a signature: typed text, so it is encrypted, and deleted with the signature."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +10,6 @@ from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed, Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, NoteId, SignatureId
-from petition.moderation import note_queries as queries
 
 MAX_NOTE = 2000  # characters
 
@@ -18,46 +17,57 @@ EMPTY = N_("Please write something.")
 TOO_LONG = N_("This is too long: 2,000 characters at most.")
 
 
+ADD_NOTE = "INSERT INTO note (letter, signature, organizer, text) VALUES ($1, $2, $3, $4)"
+
+DELETE_NOTE = "DELETE FROM note WHERE letter = $1 AND signature = $2 AND id = $3 RETURNING id"
+
+NOTES = """
+SELECT n.id, n.text, n.at, o.name AS organizer_name FROM note n LEFT JOIN organizer o ON o.id = n.organizer
+WHERE n.letter = $1 AND n.signature = $2 ORDER BY n.id
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """One note; ``text`` is None once the letter's key is destroyed."""
 
     id: NoteId
-    who: str | None
+    organizer_name: str | None
     at: datetime
     text: str | None = field(repr=False)
 
 
-def checked(typed: str, longest: int = MAX_NOTE) -> str:
-    """Return text of several lines as it is kept. Raises ``Refused``."""
+def checked(typed: str) -> str:
+    """Return text of several lines as it is stored. Raises ``Refused``."""
     text = typed.replace("\r\n", "\n").strip()
     if not text:
         raise Refused(EMPTY, "text")
-    if len(text) > longest:
+    if len(text) > MAX_NOTE:
         raise Refused(TOO_LONG, "text")
     return text
 
 
-async def add(conn: Connection, by: Actor, keys: LetterKeys, signature_id: SignatureId, typed: str) -> None:
-    """Add a note. Raises ``Refused``, ``KeyDestroyed``."""
-    await queries.add(conn, by.letter_id, signature_id, by.organizer_id, keys.hide({"text": checked(typed)}))
-    await audit_log.record(conn, by.organizer_id, by.letter_id, "note.add", ids=[signature_id])
+async def add(conn: Connection, actor: Actor, keys: LetterKeys, signature_id: SignatureId, typed: str) -> None:
+    """Raises ``Refused``, ``KeyDestroyed``."""
+    hidden = keys.hide({"text": checked(typed)})
+    await conn.execute(ADD_NOTE, actor.letter_id, signature_id, actor.organizer_id, hidden)
+    await audit_log.record_by(conn, actor, "note.add", ids=[signature_id])
 
 
-async def drop(conn: Connection, by: Actor, signature_id: SignatureId, note_id: NoteId) -> None:
-    """Delete a note, whoever wrote it. A second time changes nothing."""
-    if await queries.drop(conn, by.letter_id, signature_id, note_id):
-        await audit_log.record(conn, by.organizer_id, by.letter_id, "note.drop", ids=[signature_id])
+async def delete(conn: Connection, actor: Actor, signature_id: SignatureId, note_id: NoteId) -> None:
+    """Delete a note by any organizer. A second time changes nothing."""
+    if await conn.fetchval(DELETE_NOTE, actor.letter_id, signature_id, note_id) is not None:
+        await audit_log.record_by(conn, actor, "note.drop", ids=[signature_id])
 
 
-async def read(conn: Connection, letter_id: LetterId, keys: LetterKeys, signature_id: SignatureId) -> list[Note]:
+async def load(conn: Connection, letter_id: LetterId, keys: LetterKeys, signature_id: SignatureId) -> list[Note]:
     """Return the notes on a signature, the oldest first."""
-    rows = await queries.read(conn, letter_id, signature_id)
-    return [Note(row["id"], row["who"], row["at"], revealed(keys, row["text"])) for row in rows]
+    rows = await conn.fetch(NOTES, letter_id, signature_id)
+    return [Note(row["id"], row["organizer_name"], row["at"], revealed(keys, row["text"])) for row in rows]
 
 
 def revealed(keys: LetterKeys, hidden: bytes | None) -> str | None:
-    """Return a text that was encrypted under the letter's key, or None if there is none any more."""
+    """Decrypt a text; None if there is none, or the letter's key is destroyed."""
     try:
         return keys.reveal(hidden)["text"] if hidden is not None else None
     except KeyDestroyed:

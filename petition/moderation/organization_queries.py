@@ -1,4 +1,4 @@
-"""All SQL of correcting organizations' names and of merging two entries into one."""
+"""The SQL of correcting organizations' names and of merging two entries into one."""
 
 from collections.abc import Sequence
 
@@ -21,9 +21,8 @@ SIGNATURES_OF = "SELECT id FROM signature WHERE letter = $1 AND organization = $
 
 FOLLOWERS = "SELECT id FROM organization WHERE letter = $1 AND merged_into = $2 ORDER BY id FOR UPDATE"
 
-POINT_SIGNATURES = """
+MOVE_SIGNATURES = """
 UPDATE signature SET organization = $4 WHERE letter = $1 AND id = ANY($2::bigint[]) AND organization = $3
-RETURNING id
 """
 
 MERGE_INTO = "UPDATE organization SET merged_into = $3 WHERE letter = $1 AND id = ANY($2::bigint[])"
@@ -38,74 +37,68 @@ WHERE o.letter = $1 AND o.id <> $2 AND o.merged_into IS NULL
 ORDER BY o.listed_at, o.id LIMIT 20
 """
 
-ORGANIZATION = "SELECT id, name_en, name_ru, website, merged_into FROM organization WHERE letter = $1 AND id = $2"
-
-KEEP_PAST = "INSERT INTO past (letter, log, signature, organization, fields) VALUES ($1, $2, $3, $4, $5)"
+STORE_PAST = "INSERT INTO past (letter, log, signature, organization, fields) VALUES ($1, $2, $3, $4, $5)"
 
 PAST = "SELECT signature, organization, fields FROM past WHERE letter = $1 AND log = $2"
 
 
 async def lock_held(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
-    """Return a representative who waits, locked."""
+    """Lock and return a held representative's signature."""
     return await conn.fetchrow(LOCK_HELD, letter_id, signature_id)
 
 
 async def store_held(conn: Connection, letter_id: LetterId, signature_id: SignatureId, private: bytes) -> None:
-    """Write what was typed, encrypted."""
+    """Store the encrypted fields of a held signature."""
     await conn.execute(STORE_HELD, letter_id, signature_id, private)
 
 
 async def store_names(
     conn: Connection, letter_id: LetterId, organization_id: OrganizationId, columns: Sequence[object]
 ) -> None:
-    """Write name_en, name_ru, website, key_en, key_ru, name_key."""
+    """Store name_en, name_ru, website, key_en, key_ru, name_key."""
     await conn.execute(STORE_NAMES, letter_id, organization_id, *columns)
 
 
 async def signatures_of(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> list[SignatureId]:
-    """Return all signatures that point to an organization, locked."""
+    """Lock the signatures of an organization; return their ids in order."""
     return [row["id"] for row in await conn.fetch(SIGNATURES_OF, letter_id, organization_id)]
 
 
 async def followers(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> list[OrganizationId]:
-    """Return the organizations that were merged into this one, locked."""
+    """Lock the organizations that were merged into this one; return their ids in order."""
     return [row["id"] for row in await conn.fetch(FOLLOWERS, letter_id, organization_id)]
 
 
-async def point(
-    conn: Connection, letter_id: LetterId, signatures: Sequence[SignatureId], old: OrganizationId, new: OrganizationId
-) -> list[SignatureId]:
-    """Have those signatures that point to ``old`` point to ``new``; return them."""
-    return [row["id"] for row in await conn.fetch(POINT_SIGNATURES, letter_id, signatures, old, new)]
+async def move_signatures(
+    conn: Connection, letter_id: LetterId, ids: Sequence[SignatureId], old: OrganizationId, new: OrganizationId
+) -> None:
+    """Move those signatures that point to ``old`` to ``new``."""
+    await conn.execute(MOVE_SIGNATURES, letter_id, ids, old, new)
 
 
 async def merge_into(conn: Connection, letter_id: LetterId, organizations: Sequence[int], into: int | None) -> None:
-    """Say that organizations are another one, or (None) that they are not."""
+    """Mark organizations as merged into another one, or (None) as separate."""
     await conn.execute(MERGE_INTO, letter_id, organizations, into)
 
 
 async def find(conn: Connection, letter_id: LetterId, other_than: int, words: str) -> list[Record]:
-    """Return up to 20 organizations with all the words (as ``tsquery``) in their names."""
+    """Return up to 20 other organizations with all the words (a ``tsquery``) in their names."""
     return await conn.fetch(FIND_BY_WORDS, letter_id, other_than, words)
 
 
-async def organization(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> Record | None:
-    """Return one organization."""
-    return await conn.fetchrow(ORGANIZATION, letter_id, organization_id)
-
-
-async def keep_past(
+async def store_past(
     conn: Connection,
     letter_id: LetterId,
     log_id: LogId,
-    signature_id: SignatureId | None,
-    organization_id: OrganizationId | None,
     fields: bytes,
+    *,
+    signature_id: SignatureId | None = None,
+    organization_id: OrganizationId | None = None,
 ) -> None:
-    """Keep, encrypted, what the act ``log`` replaced."""
-    await conn.execute(KEEP_PAST, letter_id, log_id, signature_id, organization_id, fields)
+    """Store, encrypted, what the act ``log_id`` replaced."""
+    await conn.execute(STORE_PAST, letter_id, log_id, signature_id, organization_id, fields)
 
 
 async def past(conn: Connection, letter_id: LetterId, log_id: LogId) -> Record | None:
-    """Return what the act ``log`` replaced, unless it has been erased since."""
+    """Return what the act ``log_id`` replaced; None if that has been deleted since."""
     return await conn.fetchrow(PAST, letter_id, log_id)

@@ -1,11 +1,11 @@
-"""All SQL of decisions on signatures, and of undoing them."""
+"""The SQL of decisions on signatures, and of undoing them."""
 
 from collections.abc import Sequence
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, LogId, SignatureId
 
-# In the order of their ids, before anything else: whoever decides about some of the same waits here.
+# By id, before any other lock, so that decisions on overlapping sets wait for each other here.
 LOCK_SIGNATURES = """
 SELECT id, kind, state, visibility, organization, import IS NOT NULL AS imported, digest, name_key, private, flags,
        signals,
@@ -28,26 +28,26 @@ UPDATE signature SET state = $4::signature_state, flags = $5::text[], last_act =
 WHERE letter = $1 AND id = ANY($2::bigint[]) AND state IN ($3::signature_state, $4::signature_state)
 """
 
-# One that is there already is locked as well: else whoever lifts it at this moment would not see why it is to stay.
-# A mailbox that has signed as a person and for an organization may be removed twice in one act.
+# The update locks a bar that exists: without, a concurrent UNBAR would not see why the bar must stay. DISTINCT since
+# a mailbox that signed as a person and for an organization may be removed twice in one act.
 BAR = """
 INSERT INTO bar AS b (letter, digest)
 SELECT DISTINCT $1::integer, digest FROM unnest($2::bytea[]) AS digest ORDER BY digest
 ON CONFLICT (letter, digest) DO UPDATE SET kept = b.kept
 """
 
-# In a statement of its own: the next one sees what they had committed who held the bars until now.
+# A statement of its own: the next one sees what the former holders of the locks have committed.
 LOCK_BARS = "SELECT FROM bar WHERE letter = $1 AND digest = ANY($2::bytea[]) ORDER BY digest FOR UPDATE"
 
-# One mailbox may have signed as a person and for an organization: it stays barred while either is removed, or was when
-# its signatory deleted it.
+# A mailbox may have signed as a person and for an organization: it stays barred while either is removed, or was when
+# the signatory deleted it.
 UNBAR = """
 DELETE FROM bar b WHERE b.letter = $1 AND b.digest = ANY($2::bytea[]) AND NOT b.kept AND NOT EXISTS (
   SELECT FROM signature s WHERE s.letter = b.letter AND s.kind IN ('person', 'organization') AND s.digest = b.digest
     AND s.state = 'removed')
 """
 
-KEEP_CONTACTS = """
+SET_CONTACTS_EXPIRY = """
 UPDATE contact SET until = CASE WHEN $3 THEN now() + interval '30 days' END
 WHERE letter = $1 AND signature = ANY($2::bigint[]) AND purpose = 'representative'
 """
@@ -71,7 +71,7 @@ LEFT JOIN typed t ON t.letter = s.letter AND t.signature = s.id
 WHERE s.letter = $1 AND s.id = ANY($2::bigint[])
 """
 
-KEEP_TYPED = """
+STORE_TYPED = """
 INSERT INTO typed (letter, signature, fields)
 SELECT $1, id, fields FROM unnest($2::bigint[], $3::bytea[]) AS u (id, fields)
 ON CONFLICT (letter, signature) DO UPDATE SET fields = excluded.fields
@@ -82,13 +82,13 @@ DROP_TYPED = "DELETE FROM typed WHERE letter = $1 AND signature = ANY($2::bigint
 # One act writes a row for each pair of states, all in one transaction.
 ROWS_OF_ACT = """
 SELECT l.id, l.act, l.ids, l.before, l.after, l.reason, l.campaign, l.undoes,
-       (SELECT u.id FROM log u WHERE u.undoes = l.id LIMIT 1) IS NOT NULL AS undone
+       (SELECT u.id FROM log u WHERE u.undoes = l.id LIMIT 1) IS NOT NULL AS is_undone
 FROM log l JOIN log one ON one.letter = l.letter AND one.at = l.at AND one.act = l.act
   AND one.organizer IS NOT DISTINCT FROM l.organizer
 WHERE one.letter = $1 AND one.id = $2 ORDER BY l.id
 """
 
-# Where an act was undone, the one before it has the last word again.
+# After an act is undone, the act before it is the last one again.
 ACTS_BEFORE_UNDONE = """
 SELECT s.id, before.id AS log
 FROM signature s JOIN log u ON u.id = s.last_act AND u.act = 'signature.undo'
@@ -101,7 +101,7 @@ CROSS JOIN LATERAL (
 WHERE s.letter = $1 AND s.id = ANY($2::bigint[])
 """
 
-# Bringing back asks for no reason, so the row of the log has none; undoing it needs the one of before.
+# Restoring has no reason in the log; undoing it needs the one of the removal before.
 REASONS_BEFORE = """
 SELECT u.id, (
   SELECT l.reason FROM log l
@@ -121,20 +121,20 @@ SELECT DISTINCT name_key FROM signature
 WHERE letter = $1 AND id = ANY($2::bigint[]) AND kind = 'person' AND visibility = 'public' AND name_key IS NOT NULL
 """
 
-# Every letter is asked by its own key: an id alone stands in no index.
-PLACES = """
+# By letter, because no index starts with the id.
+STATES = """
 SELECT s.letter, s.id, s.state FROM letter l JOIN signature s ON s.letter = l.id AND s.id = ANY($1::bigint[])
 ORDER BY s.letter, s.id
 """
 
 
 async def lock(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> list[Record]:
-    """Return those of ``ids`` that are there, locked, by id."""
+    """Lock signatures; return those that exist, by id."""
     return await conn.fetch(LOCK_SIGNATURES, letter_id, ids)
 
 
 async def lock_organizations(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> list[Record]:
-    """Return organizations, locked, by id. Take ``organization_queries.lock`` first."""
+    """Lock organizations; return them by id. Take ``organization_queries.lock`` first."""
     return await conn.fetch(LOCK_ORGANIZATIONS, letter_id, ids)
 
 
@@ -142,84 +142,84 @@ async def move(
     conn: Connection,
     letter_id: LetterId,
     ids: Sequence[int],
+    *,
     states: tuple[str, str],
     flags: Sequence[str],
     log_id: LogId,
     reason: str | None,
 ) -> None:
-    """Move signatures from the first of ``states`` to the second, by the act ``log``."""
+    """Move signatures from the first of ``states`` to the second."""
     await conn.execute(MOVE_SIGNATURES, letter_id, ids, *states, flags, log_id, reason)
 
 
 async def acts_before_undone(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> dict[SignatureId, LogId]:
-    """Return, for those whose last act was to undo another, the act before the undone one."""
+    """Return, for signatures whose last act undid another, the act before the undone one."""
     return {row["id"]: row["log"] for row in await conn.fetch(ACTS_BEFORE_UNDONE, letter_id, ids)}
 
 
 async def reasons_before(
     conn: Connection, letter_id: LetterId, log_id: LogId, ids: Sequence[int]
 ) -> dict[SignatureId, str | None]:
-    """Return why signatures had been removed before the act ``log`` brought them back."""
+    """Return why signatures had been removed before the act ``log_id`` restored them."""
     return {row["id"]: row["reason"] for row in await conn.fetch(REASONS_BEFORE, letter_id, ids, log_id)}
 
 
 async def bar(conn: Connection, letter_id: LetterId, digests: Sequence[bytes]) -> None:
-    """Have mailboxes never sign this letter again."""
+    """Bar mailboxes from signing the letter."""
     await conn.execute(BAR, letter_id, digests)
 
 
 async def unbar(conn: Connection, letter_id: LetterId, digests: Sequence[bytes]) -> None:
-    """Take that back for those of which nothing is removed any more."""
+    """Lift the bars of mailboxes without a removed signature."""
     await conn.execute(LOCK_BARS, letter_id, digests)
     await conn.execute(UNBAR, letter_id, digests)
 
 
-async def keep_contacts(conn: Connection, letter_id: LetterId, ids: Sequence[int], *, decided: bool) -> None:
-    """Keep representatives' addresses for 30 days after a decision, without end before one."""
-    await conn.execute(KEEP_CONTACTS, letter_id, ids, decided)
+async def set_contacts_expiry(conn: Connection, letter_id: LetterId, ids: Sequence[int], *, is_decided: bool) -> None:
+    """Store representatives' addresses for 30 days after a decision, without end before one."""
+    await conn.execute(SET_CONTACTS_EXPIRY, letter_id, ids, is_decided)
 
 
 async def settle_reports(conn: Connection, letter_id: LetterId, ids: Sequence[int], log_id: LogId) -> None:
-    """Say that the act ``log`` has looked at what readers reported."""
+    """Mark open reports on signatures as reviewed by the act ``log_id``."""
     await conn.execute(SETTLE_REPORTS, letter_id, ids, log_id)
 
 
-async def reopen_reports(conn: Connection, letter_id: LetterId, logs: Sequence[int]) -> None:
-    """Take that back."""
-    await conn.execute(REOPEN_REPORTS, letter_id, logs)
+async def reopen_reports(conn: Connection, letter_id: LetterId, log_ids: Sequence[int]) -> None:
+    await conn.execute(REOPEN_REPORTS, letter_id, log_ids)
 
 
 async def representatives(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> list[Record]:
-    """Return approved signatures with the names of their organizations, and with those they had signed with."""
+    """Return approved signatures with their organization's names, and with the names as they were typed."""
     return await conn.fetch(REPRESENTATIVES, letter_id, ids)
 
 
 async def hold_again(conn: Connection, letter_id: LetterId, ids: Sequence[int], private: Sequence[bytes]) -> None:
-    """Store signatures as those are stored that wait: no organization, all names encrypted."""
+    """Store representatives as held ones are stored: no organization, all names encrypted."""
     await conn.execute(HOLD_AGAIN, letter_id, ids, private)
     await conn.execute(DROP_TYPED, letter_id, ids)
 
 
-async def keep_typed(conn: Connection, letter_id: LetterId, ids: Sequence[int], fields: Sequence[bytes]) -> None:
-    """Keep, encrypted, the names with which representatives have signed."""
-    await conn.execute(KEEP_TYPED, letter_id, ids, fields)
+async def store_typed(conn: Connection, letter_id: LetterId, ids: Sequence[int], fields: Sequence[bytes]) -> None:
+    """Store the organization's names, encrypted, as representatives have typed them."""
+    await conn.execute(STORE_TYPED, letter_id, ids, fields)
 
 
 async def rows_of_act(conn: Connection, letter_id: LetterId, log_id: LogId) -> list[Record]:
-    """Return all rows that the act of row ``log`` wrote, and whether each was undone."""
+    """Return all rows written by the act of row ``log_id``, and whether each was undone."""
     return await conn.fetch(ROWS_OF_ACT, letter_id, log_id)
 
 
 async def public_people(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> list[Record]:
-    """Return those people whose name stands in its plain columns."""
+    """Return the people whose name is in plain columns."""
     return await conn.fetch(PUBLIC_PEOPLE, letter_id, ids)
 
 
 async def public_name_keys(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> list[str]:
-    """Return the folded names of those people whose name is public."""
+    """Return the folded names of the people whose name is public."""
     return [row["name_key"] for row in await conn.fetch(PUBLIC_NAME_KEYS, letter_id, ids)]
 
 
-async def places(conn: Connection, ids: Sequence[int]) -> list[Record]:
-    """Return (letter, id, state) of those of ``ids`` that are there, by letter and id."""
-    return await conn.fetch(PLACES, ids)
+async def states(conn: Connection, ids: Sequence[int]) -> list[Record]:
+    """Return (letter, id, state) of signatures of any letter that exist, by letter and id."""
+    return await conn.fetch(STATES, ids)

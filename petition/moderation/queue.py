@@ -1,4 +1,4 @@
-"""The queue as moderators read it: names that organizers may see, never an address."""
+"""The queue as moderators see it: the names that organizers may see, never an address."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,95 +18,104 @@ from petition.signatures.model import Kind, Reason
 
 PAGE = 40
 MAX_WORDS = 5
-TOP = (datetime.max.replace(tzinfo=UTC), 2**63 - 1)
+NEWEST = (datetime.max.replace(tzinfo=UTC), 2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class QueuePage:
     """One page of the queue; ``next`` is where the following one begins.
 
-    ``cut`` tells that the page may be short since it has looked at as many rows as it may, or that a search has not
-    found all there are.
+    ``is_cut`` if the page may be short because the scan reached its limit, or a search may have more results.
     """
 
-    lines: Sequence[QueueItem]
+    items: Sequence[QueueItem]
     next: Cursor | None
-    cut: bool = False
+    is_cut: bool = False
 
 
-async def read(
-    conn: Connection, letter_id: LetterId, keys: LetterKeys, wanted: Filter, after: Cursor | None
+async def load_page(
+    conn: Connection, letter_id: LetterId, keys: LetterKeys, filter: Filter, after: Cursor | None
 ) -> QueuePage:
-    """Return a page of what matches, newest first. Opens a transaction of its own."""
-    before = (after.listed_at, after.id) if after else TOP
-    if wanted.q:
-        return await _search(conn, letter_id, keys, wanted, before)
-    rows, end = await queries.page(conn, letter_id, wanted, before, PAGE)
-    lines = [item_in(row, keys) for row in rows]
+    """Return a page of matches, the newest first. Opens a transaction of its own."""
+    before = (after.listed_at, after.id) if after else NEWEST
+    if filter.q:
+        return await _search(conn, letter_id, keys, filter, before)
+    rows, end = await queries.page(conn, letter_id, filter, before, PAGE)
     last = rows[-1] if len(rows) == PAGE else end
-    return QueuePage(lines, Cursor(last["listed_at"], last["id"]) if last else None, cut=end is not None)
+    return QueuePage([item_in(row, keys) for row in rows], _cursor(last), is_cut=end is not None)
 
 
 async def _search(
-    conn: Connection, letter_id: LetterId, keys: LetterKeys, wanted: Filter, before: tuple[datetime, int]
+    conn: Connection, letter_id: LetterId, keys: LetterKeys, filter: Filter, before: tuple[datetime, int]
 ) -> QueuePage:
-    asked = await search_expression(conn, letter_id, wanted.q)
-    if not asked:
+    words = await search_expression(conn, letter_id, filter.q)
+    if not words:
         return QueuePage((), None)
     people, organizations = [
-        [each.id for each in await listing.search(conn, letter_id, kind, wanted.q)]
+        [result.id for result in await listing.search(conn, letter_id, kind, filter.q)]
         for kind in (Kind.PERSON, Kind.ORGANIZATION)
     ]
-    rows = await queries.search(conn, letter_id, wanted, asked, (people, organizations), before, PAGE)
+    rows = await queries.search(
+        conn,
+        letter_id,
+        filter,
+        words=words,
+        people=people,
+        organizations=organizations,
+        before=before,
+        limit=PAGE,
+    )
     last = rows[-1] if len(rows) == PAGE else None
-    following = Cursor(last["listed_at"], last["id"]) if last else None
-    cut = last is None and len(people) == MAX_RESULTS and await queries.goes_on(conn, letter_id, wanted)
-    return QueuePage([item_in(row, keys) for row in rows], following, cut)
+    is_cut = last is None and len(people) == MAX_RESULTS and await queries.is_beyond_scan(conn, letter_id, filter)
+    return QueuePage([item_in(row, keys) for row in rows], _cursor(last), is_cut)
+
+
+def _cursor(last: Record | None) -> Cursor | None:
+    return Cursor(last["listed_at"], last["id"]) if last else None
 
 
 async def search_expression(conn: Connection, letter_id: LetterId, typed: str) -> str:
-    """Return all the words of ``typed``, the last one perhaps only begun, each perhaps with one typing error, for
-    PostgreSQL; "" if there is no word in it. What the page finds, campaigns and exports find."""
-    found = names.words(names.fold(typed))[:MAX_WORDS]
-    if not found:
+    """Return a ``tsquery`` of all the words of ``typed``, each with at most one typing error, the last one perhaps a
+    prefix; "" if it has no word. The page, bulk acts and exports share it, so that they find the same."""
+    words = names.words(names.fold(typed))[:MAX_WORDS]
+    if not words:
         return ""
-    near = await _near(conn, letter_id, found)
+    near = await _near(conn, letter_id, words)
     sets = [
-        [word, *sorted(set().union(*others) - {word})[:MAX_NEAR]] for word, *others in zip(found, *near, strict=True)
+        [word, *sorted(set().union(*others) - {word})[:MAX_NEAR]] for word, *others in zip(words, *near, strict=True)
     ]
-    quoted = [" | ".join(f"'{word}'" for word in one_of) for one_of in sets]
-    quoted[-1] += f" | '{found[-1]}':*"
-    return " & ".join(f"({one_of})" for one_of in quoted)
+    terms = [" | ".join(f"'{word}'" for word in alternatives) for alternatives in sets]
+    terms[-1] += f" | '{words[-1]}':*"
+    return " & ".join(f"({term})" for term in terms)
 
 
-async def _near(conn: Connection, letter_id: LetterId, found: Sequence[str]) -> list[list[set[str]]]:
-    """Return the words near each of ``found`` in names of each kind, found by their index."""
-    look = conn.transaction()
-    await look.start()
+async def _near(conn: Connection, letter_id: LetterId, words: Sequence[str]) -> list[list[set[str]]]:
+    """Return the words near each of ``words`` in names of each kind, from their index."""
+    transaction = conn.transaction()
+    await transaction.start()
     try:
         await use_index_of_words(conn)
-        return [await search_words.near(conn, letter_id, kind, found) for kind in Kind]
+        return [await search_words.near(conn, letter_id, kind, words) for kind in Kind]
     finally:
-        await look.rollback()  # so that nothing else in a transaction around it is planned that way
+        await transaction.rollback()  # so that the setting ends here, and not with a transaction around it
 
 
 def tsquery(typed: str) -> str:
-    """Return "all of these words, the last one perhaps only begun" for PostgreSQL; "" if there is no word in it."""
-    found = names.words(names.fold(typed))[:MAX_WORDS]
-    return " & ".join(f"'{word}'{':*' if word == found[-1] else ''}" for word in found)
+    """Return a ``tsquery`` of all the words of ``typed``, the last one perhaps a prefix; "" if it has no word."""
+    words = names.words(names.fold(typed))[:MAX_WORDS]
+    return " & ".join(f"'{word}'{':*' if word == words[-1] else ''}" for word in words)
 
 
-_REASONS: Mapping[str | None, Reason] = {each.value: each for each in Reason}
+_REASONS: Mapping[str | None, Reason] = {reason.value: reason for reason in Reason}
 
 
 def item_in(row: Record, keys: LetterKeys) -> QueueItem:
-    """Return a row as moderators see it."""
     return QueueItem(
         id=row["id"],
         kind=Kind(row["kind"]),
-        standing=status_in(row),
+        status=status_in(row),
         visibility=row["visibility"],
-        names=names_of(row, keys),
+        names=names_in(row, keys),
         country=row["country"],
         read_lang=row["read_lang"],
         imported=row["imported"],
@@ -120,16 +129,16 @@ def item_in(row: Record, keys: LetterKeys) -> QueueItem:
     )
 
 
-def names_of(row: Record, keys: LetterKeys) -> Names:
+def names_in(row: Record, keys: LetterKeys) -> Names:
     """Return the names in a row that organizers may see: public ones, and those encrypted for them."""
-    told = {key: row[key] for key in ("name", "affiliation", "city", "position")}
-    known = {key: row[key] for key in ("name_en", "name_ru", "website")}
+    person = {key: row[key] for key in ("name", "affiliation", "city", "position")}
+    organization = {key: row[key] for key in ("name_en", "name_ru", "website")}
     if row["private"] is not None:
         try:
             hidden = keys.reveal(row["private"])
         except KeyDestroyed:
-            return Names(**known, unreadable=True)
-        told = {key: hidden.get(key) or None for key in told}
+            return Names(**organization, is_unreadable=True)
+        person = {key: hidden.get(key) or None for key in person}
         typed = {"name_en": "organization_en", "name_ru": "organization_ru", "website": "website"}
-        known = {key: known[key] or hidden.get(typed[key]) or None for key in known}
-    return Names(**told, **known)
+        organization = {key: value or hidden.get(typed[key]) or None for key, value in organization.items()}
+    return Names(**person, **organization)

@@ -1,8 +1,8 @@
-"""All SQL of the queue: a page of what matches a filter, how much does, and one signature.
+"""The SQL of the queue: a page of the rows that match a filter, their number, and one signature.
 
-A filter becomes conditions in two groups: the first one of an index that holds little where the filter leaves little,
-and the rest, which each row is asked. A page looks at no more than ``LOOKED`` rows of that index, so that it takes no
-longer with a million signatures than with a few thousand; where that was not the end, the page says how far it came.
+A filter becomes conditions in two groups: those of one index, the smallest there is for the filter, and the others,
+which filter the rows of that index. A page scans at most ``PAGE_SCAN`` rows of the index, so that it takes no longer
+with a million signatures than with a few thousand; if there are more, it returns where the scan ended.
 """
 
 from collections.abc import Sequence
@@ -12,27 +12,20 @@ from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, LogId, SignatureId
 from petition.moderation.model import ANY, Action, Filter, Source
 
-LOOKED = 2_000  # rows a page looks at
-WALKED = 5_000  # rows one step of a campaign looks at
+PAGE_SCAN = 2_000  # rows scanned for a page
+STEP_SCAN = 5_000  # rows scanned for one step of a bulk act
 MAX_COUNTED = 1000
 
-_columns = """
+_COLUMNS = """
 s.id, s.kind, s.state, s.visibility, s.name, s.affiliation, s.city, s."position", s.country, s.private, s.read_lang,
 s.import IS NOT NULL AS imported, s.signals, s.flags, s.group_number, s.organization, s.signed_at, s.listed_at,
 s.removed_for, coalesce(s.last_act, 0) AS last_act
 """
 
-_with_organizations = """
-SELECT p.*, o.name_en, o.name_ru, o.website FROM (%s) AS p
-LEFT JOIN organization o ON o.letter = $1 AND o.id = p.organization
-ORDER BY p.listed_at DESC, p.id DESC
-"""
-
 _NEWEST_FIRST = "ORDER BY s.listed_at DESC, s.id DESC"
-_WORDS = "array_to_tsvector(string_to_array(%s.name_key, ' ')) @@ %s::text::tsquery"
 
 ONE = f"""
-SELECT {_columns}, o.name_en, o.name_ru, o.website, o.merged_into, s.version,
+SELECT {_COLUMNS}, o.name_en, o.name_ru, o.website, o.merged_into, s.version,
        EXISTS (SELECT FROM contact c WHERE c.letter = s.letter AND c.signature = s.id) AS reachable,
        EXISTS (SELECT FROM contact c WHERE c.letter = s.letter AND c.signature = s.id
                AND c.purpose = 'representative') AS representative
@@ -42,7 +35,7 @@ WHERE s.letter = $1 AND s.id = $2
 
 REPORTS = "SELECT id, reason, note, at, settled_by FROM report WHERE letter = $1 AND signature = $2 ORDER BY id"
 
-REPORTS_OF_MANY = """
+OPEN_REPORTS = """
 SELECT signature, array_agg(DISTINCT reason) AS reasons, count(*) AS number FROM report
 WHERE letter = $1 AND signature = ANY($2::bigint[]) AND settled_by IS NULL GROUP BY signature
 """
@@ -55,13 +48,13 @@ SELECT (SELECT count(*) FROM (
 """
 
 COUNTRIES = """
-WITH RECURSIVE lands AS (
+WITH RECURSIVE known AS (
   (SELECT country FROM signature WHERE letter = $1 AND country IS NOT NULL ORDER BY country LIMIT 1)
   UNION ALL
-  SELECT (SELECT s.country FROM signature s WHERE s.letter = $1 AND s.country > l.country ORDER BY s.country LIMIT 1)
-  FROM lands l WHERE l.country IS NOT NULL
+  SELECT (SELECT s.country FROM signature s WHERE s.letter = $1 AND s.country > k.country ORDER BY s.country LIMIT 1)
+  FROM known k WHERE k.country IS NOT NULL
 )
-SELECT country FROM lands WHERE country IS NOT NULL
+SELECT country FROM known WHERE country IS NOT NULL
 """
 
 PARTNERS = "SELECT name, title FROM partner WHERE letter = $1 ORDER BY name"
@@ -74,206 +67,220 @@ APPLIES = {
 }
 
 
-class Conditions:
-    """A filter as SQL about ``signature s``. Values that somebody typed are parameters, numbered from ``first`` on."""
+def _has_words(table: str, query: str) -> str:
+    return f"array_to_tsvector(string_to_array({table}.name_key, ' ')) @@ {query}::text::tsquery"
 
-    def __init__(self, wanted: Filter, words: str, first: int, act: Action | None = None) -> None:
+
+def _with_organizations(page: str) -> str:
+    return f"""
+    SELECT p.*, o.name_en, o.name_ru, o.website FROM ({page}) AS p
+    LEFT JOIN organization o ON o.letter = $1 AND o.id = p.organization
+    ORDER BY p.listed_at DESC, p.id DESC
+    """
+
+
+class Conditions:
+    """A filter as SQL about ``signature s`` of the letter $1. Typed values are parameters, from number ``first`` on."""
+
+    def __init__(self, filter: Filter, words: str, first: int, action: Action | None = None) -> None:
         self.arguments: list[object] = []
         self._first = first
-        self.of_index, self.others = self._sorted(wanted)
-        if act:
-            self.others.append(APPLIES[act])
+        indexed = self._indexed(filter)
+        self._of_index = indexed[:1]
+        self.arguments_of_index = self.arguments[:1] if indexed and "$" in indexed[0] else []
+        self._others = [*indexed[1:], *self._unindexed(filter)]
+        if action:
+            self._others.append(APPLIES[action])
         if words:
-            self.others.append(self._has_words(words))
+            self._others.append(self._words(words))
+
+    @property
+    def of_index(self) -> str:
+        return " AND ".join(("s.letter = $1", *self._of_index))
+
+    @property
+    def others(self) -> str:
+        return " AND ".join(self._others) or "true"
 
     @property
     def all(self) -> str:
-        """Every condition, with AND between them."""
-        return " AND ".join((*self.of_index, *self.others)) or "true"
+        return " AND ".join((*self._of_index, *self._others)) or "true"
 
-    def _take(self, value: object) -> str:
+    def _parameter(self, value: object) -> str:
         self.arguments.append(value)
         return f"${self._first + len(self.arguments) - 1}"
 
-    def _sorted(self, wanted: Filter) -> tuple[list[str], list[str]]:
-        """Return the conditions of the smallest index there is, and the others. The order here says which that is."""
-        indexed, others = [], []
-        if wanted.group:
-            indexed.append(f"s.group_number = {self._take(wanted.group)}")
-        if wanted.flag:
-            indexed.append("s.flags <> '{}'")
-        if wanted.state and wanted.state != "confirmed":
-            indexed.append(f"s.state = '{wanted.state.value}'")
-        if wanted.source is Source.IMPORT:
-            indexed.append("s.import IS NOT NULL")
-        if wanted.kind and wanted.kind == "organization":
-            indexed.append("s.kind = 'organization'")
-        if wanted.partner:
-            ours = f"SELECT p.id FROM partner p WHERE p.letter = $1 AND p.name = {self._take(wanted.partner)}"
-            indexed.append(f"s.signals ? 'partner' AND s.signals -> 'partner' = to_jsonb(({ours}))")
-        if wanted.country:
-            indexed.append(f"s.country = {self._take(wanted.country)}")
-        others += indexed[1:]
-        others += self._unindexed(wanted)
-        return indexed[:1], others
+    def _indexed(self, filter: Filter) -> list[str]:
+        """Return the conditions that have an index, the smallest index first."""
+        conditions = []
+        if filter.group:
+            conditions.append(f"s.group_number = {self._parameter(filter.group)}")
+        if filter.flag:
+            conditions.append("s.flags <> '{}'")
+        if filter.state and filter.state != "confirmed":
+            conditions.append(f"s.state = '{filter.state.value}'")
+        if filter.source is Source.IMPORT:
+            conditions.append("s.import IS NOT NULL")
+        if filter.kind and filter.kind == "organization":
+            conditions.append("s.kind = 'organization'")
+        if filter.partner:
+            partner = f"SELECT p.id FROM partner p WHERE p.letter = $1 AND p.name = {self._parameter(filter.partner)}"
+            conditions.append(f"s.signals ? 'partner' AND s.signals -> 'partner' = to_jsonb(({partner}))")
+        if filter.country:
+            conditions.append(f"s.country = {self._parameter(filter.country)}")
+        return conditions
 
-    def _unindexed(self, wanted: Filter) -> list[str]:
-        asked = {
-            "s.state = 'confirmed'": wanted.state == "confirmed",
-            "s.kind = 'person'": wanted.kind == "person",
-            "s.import IS NULL": wanted.source is Source.WEB,
-            "s.signals ? 'partner'": wanted.source is Source.PARTNER,
+    def _unindexed(self, filter: Filter) -> list[str]:
+        conditions = {
+            "s.state = 'confirmed'": filter.state == "confirmed",
+            "s.kind = 'person'": filter.kind == "person",
+            "s.import IS NULL": filter.source is Source.WEB,
+            "s.signals ? 'partner'": filter.source is Source.PARTNER,
         }
-        found = [condition for condition, is_asked in asked.items() if is_asked]
-        if wanted.flag and wanted.flag != ANY:
-            found.append(f"s.flags @> ARRAY[{self._take(wanted.flag)}::text]")
-        if wanted.lang:
-            found.append(f"s.read_lang = {self._take(wanted.lang)}")
-        return found
+        chosen = [condition for condition, is_chosen in conditions.items() if is_chosen]
+        if filter.flag and filter.flag != ANY:
+            chosen.append(f"s.flags @> ARRAY[{self._parameter(filter.flag)}::text]")
+        if filter.lang:
+            chosen.append(f"s.read_lang = {self._parameter(filter.lang)}")
+        return chosen
 
-    def _has_words(self, words: str) -> str:
-        """Ask for words in a public name, or in a name of the organization."""
-        query = self._take(words)
-        organizations = f"SELECT o.id FROM organization o WHERE o.letter = $1 AND {_WORDS % ('o', query)}"
-        return f"(s.name_key IS NOT NULL AND {_WORDS % ('s', query)} OR s.organization IN ({organizations}))"
+    def _words(self, words: str) -> str:
+        """Return the condition that the words are in a public name, or in a name of the organization."""
+        query = self._parameter(words)
+        organizations = f"SELECT o.id FROM organization o WHERE o.letter = $1 AND {_has_words('o', query)}"
+        return f"(s.name_key IS NOT NULL AND {_has_words('s', query)} OR s.organization IN ({organizations}))"
 
 
-def _walk(conditions: Conditions, most: int) -> str:
-    """Return the newest ``most`` rows of the index before the place ($2, $3)."""
-    where = " AND ".join(("s.letter = $1", *conditions.of_index, "(s.listed_at, s.id) < ($2, $3)"))
-    return f"SELECT {_columns}, s.name_key FROM signature s WHERE {where} {_NEWEST_FIRST} LIMIT {most}"
+def _scan(conditions: Conditions, limit: int) -> str:
+    """Return the newest rows of the index before the position ($2, $3), with all that ``Conditions.others`` needs."""
+    return f"""
+    SELECT {_COLUMNS}, s.import, s.name_key FROM signature s
+    WHERE {conditions.of_index} AND (s.listed_at, s.id) < ($2, $3) {_NEWEST_FIRST} LIMIT {limit}
+    """
 
 
 async def page(
-    conn: Connection, letter_id: LetterId, wanted: Filter, before: tuple[datetime, int], limit: int, words: str = ""
+    conn: Connection, letter_id: LetterId, filter: Filter, before: tuple[datetime, int], limit: int, words: str = ""
 ) -> tuple[list[Record], Record | None]:
-    """Return the newest ``limit`` matches before a place, and, if there are fewer in what was looked at, where it ended
-    (None: everything was looked at). ``words`` (a ``tsquery``) stands for ``wanted.q``."""
-    conditions = Conditions(wanted, words, 4)
-    others = " AND ".join(conditions.others) or "true"
-    found = f"SELECT * FROM ({_walk(conditions, LOOKED)}) AS s WHERE {_unnamed(others)} {_NEWEST_FIRST} LIMIT {limit}"
-    rows = await conn.fetch(_with_organizations % found, letter_id, *before, *conditions.arguments)
-    return rows, None if len(rows) == limit else await _end(conn, letter_id, conditions, before, LOOKED)
-
-
-def _unnamed(conditions: str) -> str:
-    """The walked rows say whether they were imported, not by which import."""
-    return conditions.replace("s.import IS NULL", "NOT s.imported").replace("s.import IS NOT NULL", "s.imported")
+    """Return the newest ``limit`` matches before a position, and, if fewer were scanned, where the scan ended (None:
+    at the last row). ``words`` (a ``tsquery``) is used in place of ``filter.q``."""
+    conditions = Conditions(filter, words, 4)
+    scan = _scan(conditions, PAGE_SCAN)
+    matches = f"SELECT * FROM ({scan}) AS s WHERE {conditions.others} {_NEWEST_FIRST} LIMIT {limit}"
+    rows = await conn.fetch(_with_organizations(matches), letter_id, *before, *conditions.arguments)
+    return rows, None if len(rows) == limit else await _end(conn, letter_id, conditions, before, PAGE_SCAN)
 
 
 async def _end(
-    conn: Connection, letter_id: LetterId, conditions: Conditions, before: tuple[datetime, int], most: int
+    conn: Connection, letter_id: LetterId, conditions: Conditions, before: tuple[datetime, int], limit: int
 ) -> Record | None:
-    where = " AND ".join(("s.letter = $1", *conditions.of_index, "(s.listed_at, s.id) < ($2, $3)"))
+    """Return the last row of a scan of ``limit`` rows; None if there are fewer."""
     statement = f"""
-    SELECT s.listed_at, s.id FROM signature s WHERE {where} {_NEWEST_FIRST} OFFSET {most - 1} LIMIT 1
+    SELECT s.listed_at, s.id FROM signature s
+    WHERE {conditions.of_index} AND (s.listed_at, s.id) < ($2, $3) {_NEWEST_FIRST} OFFSET {limit - 1} LIMIT 1
     """
-    index_only = [each for each in conditions.arguments if any("$" in part for part in conditions.of_index)][:1]
-    return await conn.fetchrow(statement, letter_id, *before, *index_only)
-
-
-# What the public search has found by its indexes, and what the newest of the filter's own index have: people who are
-# hidden from the list for now, organizations that somebody refused.
-_searching = f"""
-WITH found AS MATERIALIZED (
-  SELECT unnest($2::bigint[]) AS id
-  UNION
-  (SELECT s.id FROM signature s WHERE s.letter = $1 AND s.organization = ANY($3::bigint[]) LIMIT {MAX_COUNTED})
-  UNION
-  SELECT newest.id FROM (
-    SELECT s.id, s.name_key FROM signature s WHERE %s {_NEWEST_FIRST} LIMIT {LOOKED}) AS newest
-  WHERE newest.name_key IS NOT NULL AND {_WORDS % ("newest", "$4")}
-)
-SELECT {_columns} FROM found JOIN signature s ON s.letter = $1 AND s.id = found.id
-WHERE (s.listed_at, s.id) < ($5, $6) AND %s {_NEWEST_FIRST} LIMIT $7
-"""
+    return await conn.fetchrow(statement, letter_id, *before, *conditions.arguments_of_index)
 
 
 async def search(
     conn: Connection,
     letter_id: LetterId,
-    wanted: Filter,
+    filter: Filter,
+    *,
     words: str,
-    found: tuple[Sequence[int], Sequence[int]],
+    people: Sequence[int],
+    organizations: Sequence[int],
     before: tuple[datetime, int],
     limit: int,
 ) -> list[Record]:
-    """Return the newest ``limit`` matches before a place, among people and those who sign for organizations (``found``
-    has the ids of both), and among the newest signatures with all ``words`` (a ``tsquery``) in the name."""
-    conditions = Conditions(wanted, "", 8)
-    newest = " AND ".join(("s.letter = $1", *conditions.of_index))
-    statement = _searching % (newest, conditions.all)
-    given = letter_id, *found, words, *before, limit, *conditions.arguments
-    return await conn.fetch(_with_organizations % statement, *given)
+    """Return the newest ``limit`` matches before a position, among the results of the public search (ids of ``people``
+    and ``organizations``), and among the newest rows of the filter's index with all ``words`` (a ``tsquery``) in the
+    name: these are people hidden from the list, and organizations that were removed."""
+    conditions = Conditions(filter, "", 8)
+    statement = f"""
+    WITH found AS MATERIALIZED (
+      SELECT unnest($2::bigint[]) AS id
+      UNION
+      (SELECT s.id FROM signature s WHERE s.letter = $1 AND s.organization = ANY($3::bigint[]) LIMIT {MAX_COUNTED})
+      UNION
+      SELECT newest.id FROM (
+        SELECT s.id, s.name_key FROM signature s
+        WHERE {conditions.of_index} {_NEWEST_FIRST} LIMIT {PAGE_SCAN}
+      ) AS newest WHERE newest.name_key IS NOT NULL AND {_has_words("newest", "$4")}
+    )
+    SELECT {_COLUMNS} FROM found JOIN signature s ON s.letter = $1 AND s.id = found.id
+    WHERE (s.listed_at, s.id) < ($5, $6) AND {conditions.all} {_NEWEST_FIRST} LIMIT $7
+    """
+    params = letter_id, people, organizations, words, *before, limit, *conditions.arguments
+    return await conn.fetch(_with_organizations(statement), *params)
 
 
-async def goes_on(conn: Connection, letter_id: LetterId, wanted: Filter) -> bool:
-    """Tell whether a filter's index holds more than ``search`` looks through for words with an error."""
+async def is_beyond_scan(conn: Connection, letter_id: LetterId, filter: Filter) -> bool:
+    """Return whether the filter's index has more rows than ``search`` scans."""
     newest = datetime.max.replace(tzinfo=UTC), 2**63 - 1
-    return await _end(conn, letter_id, Conditions(wanted, "", 4), newest, LOOKED) is not None
+    return await _end(conn, letter_id, Conditions(filter, "", 4), newest, PAGE_SCAN) is not None
 
 
 async def count(
-    conn: Connection, letter_id: LetterId, act: Action, wanted: Filter, words: str, before: datetime
+    conn: Connection, letter_id: LetterId, action: Action, filter: Filter, words: str, before: datetime
 ) -> int:
-    """Return to how many signatures that match and were listed before a time ``act`` applies. Looks at all of them."""
-    conditions = Conditions(wanted, words, 3, act)
+    """Return the number of matches listed before a time to which ``action`` applies. Scans all of them."""
+    conditions = Conditions(filter, words, 3, action)
     statement = f"SELECT count(*) FROM signature s WHERE s.letter = $1 AND s.listed_at < $2 AND {conditions.all}"
-    found: int = await conn.fetchval(statement, letter_id, before, *conditions.arguments, timeout=120)
-    return found
+    number: int = await conn.fetchval(statement, letter_id, before, *conditions.arguments, timeout=120)
+    return number
 
 
 async def step(
     conn: Connection,
     letter_id: LetterId,
-    act: Action,
-    wanted: Filter,
+    action: Action,
+    filter: Filter,
     words: str,
     before: tuple[datetime, int],
     limit: int,
 ) -> tuple[dict[SignatureId, LogId], Record | None]:
-    """Return the newest ``limit`` matches before a place to which ``act`` applies, each with the last act on it, and
-    the place up to which that looked (None: the end)."""
-    conditions = Conditions(wanted, words, 4, act)
-    others = _unnamed(" AND ".join(conditions.others) or "true")
-    found = f"SELECT s.* FROM ({_walk(conditions, WALKED)}) AS s WHERE {others} {_NEWEST_FIRST} LIMIT {limit}"
-    statement = f"SELECT s.id, s.listed_at, s.last_act FROM ({found}) AS s {_NEWEST_FIRST}"
+    """Return the newest ``limit`` matches before a position to which ``action`` applies, with the last act on each, and
+    the position where the scan ended (None: at the last row)."""
+    conditions = Conditions(filter, words, 4, action)
+    scan = _scan(conditions, STEP_SCAN)
+    matches = f"SELECT s.* FROM ({scan}) AS s WHERE {conditions.others} {_NEWEST_FIRST} LIMIT {limit}"
+    statement = f"SELECT s.id, s.listed_at, s.last_act FROM ({matches}) AS s {_NEWEST_FIRST}"
     rows = await conn.fetch(statement, letter_id, *before, *conditions.arguments, timeout=120)
-    seen = {row["id"]: row["last_act"] for row in rows}
+    last_acts = {row["id"]: row["last_act"] for row in rows}
     if len(rows) == limit:
-        return seen, rows[-1]
-    return seen, await _end(conn, letter_id, conditions, before, WALKED)
+        return last_acts, rows[-1]
+    return last_acts, await _end(conn, letter_id, conditions, before, STEP_SCAN)
 
 
 async def one(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
-    """Return one signature with its organization and whether mail can reach anybody."""
+    """Return a signature with its organization, and whether an address is stored."""
     return await conn.fetchrow(ONE, letter_id, signature_id)
 
 
 async def reports(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> list[Record]:
-    """Return what readers reported."""
     return await conn.fetch(REPORTS, letter_id, signature_id)
 
 
-async def reports_of(
+async def open_reports(
     conn: Connection, letter_id: LetterId, ids: Sequence[int]
 ) -> dict[SignatureId, tuple[int, list[str]]]:
-    """Return for each reported signature how many reports nobody has looked at, and their reasons."""
-    rows = await conn.fetch(REPORTS_OF_MANY, letter_id, ids)
+    """Return, for each signature with reports not yet reviewed, their number and reasons."""
+    rows = await conn.fetch(OPEN_REPORTS, letter_id, ids)
     return {row["signature"]: (row["number"], row["reasons"]) for row in rows}
 
 
 async def waiting(conn: Connection, letter_id: LetterId) -> tuple[int, int]:
-    """Return how many signatures wait, and how many are flagged; ``MOST_COUNTED`` + 1 means "more"."""
+    """Return how many signatures are held, and how many are flagged; ``MAX_COUNTED`` + 1 means "more"."""
     row = await conn.fetchrow(WAITING, letter_id)
     return (row["held"], row["flagged"]) if row else (0, 0)
 
 
 async def countries(conn: Connection, letter_id: LetterId) -> list[str]:
-    """Return the countries that stand on a letter, each found by one look into the index."""
+    """Return the countries of a letter's signatures, each by one lookup in the index."""
     return [row["country"] for row in await conn.fetch(COUNTRIES, letter_id)]
 
 
 async def partners(conn: Connection, letter_id: LetterId) -> dict[str, str]:
-    """Return the partners of a letter, retired ones too: the name in their links, and how people call them."""
+    """Return the names in partners' links with their titles, retired partners too."""
     return {row["name"]: row["title"] for row in await conn.fetch(PARTNERS, letter_id)}

@@ -1,18 +1,17 @@
-"""Reports by readers: that something is wrong with an entry of the public list. They change nothing but the queue."""
+"""Reports by readers that an entry of the public list is wrong. They change only the queue."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from petition.captcha import Passed
 from petition.core import audit_log, quotas
-from petition.core.database import Connection
+from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed, Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, SignatureId
 from petition.core.quotas import Quota
 from petition.moderation import filters
-from petition.moderation import report_queries as queries
 from petition.moderation.model import ReportReason
 from petition.signatures import queries as signature_queries
 
@@ -21,20 +20,46 @@ MAX_NOTE = 500  # characters
 TOO_LONG = N_("This is too long: 500 characters at most.")
 
 
+PERSON = """
+SELECT id, name, NULL AS name_en, NULL AS name_ru FROM signature
+WHERE letter = $1 AND id = $2 AND kind = 'person' AND state = 'confirmed' AND visibility = 'public'
+"""
+
+# A report on an organization is stored with the first of its signatures.
+ORGANIZATION = """
+SELECT s.id, NULL AS name, o.name_en, o.name_ru
+FROM organization o JOIN signature s ON s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed'
+WHERE o.letter = $1 AND o.id = $2 ORDER BY s.listed_at, s.id LIMIT 1
+"""
+
+ADD_REPORT = """
+WITH flagged AS (
+  UPDATE signature SET flags = array_append(array_remove(flags, 'reported'), 'reported')
+  WHERE letter = $1 AND id = $2 AND state = 'confirmed' RETURNING letter, id
+)
+INSERT INTO report (letter, signature, reason, note) SELECT letter, id, $3, $4 FROM flagged
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class SignatureReport:
-    """What a reader says of an entry."""
+    """What a reader reports of an entry."""
 
     reason: ReportReason
     note: str
 
 
-def read(form: Mapping[str, str]) -> SignatureReport:
-    """Return what was filled in. Raises ``Refused``."""
+def parse(form: Mapping[str, str]) -> SignatureReport:
+    """Raises ``Refused``."""
     note = form.get("note", "").replace("\r\n", "\n").strip()
     if len(note) > MAX_NOTE:
         raise Refused(TOO_LONG, "note")
     return SignatureReport(filters.report_reason_of(form), note)
+
+
+async def entry(conn: Connection, letter_id: LetterId, kind: str, id: int) -> Record | None:
+    """Return the signature behind an entry of the public list, with the names in it."""
+    return await conn.fetchrow(PERSON if kind == "person" else ORGANIZATION, letter_id, id)
 
 
 async def add(
@@ -43,16 +68,18 @@ async def add(
     keys: LetterKeys,
     signature_id: SignatureId,
     report: SignatureReport,
+    *,
     passed: Passed,
-    use: Quota,
-    most: int,
+    quota: Quota,
+    limit: int,
 ) -> bool:
-    """Add a report in this transaction; tell whether it was taken: not too many, and the challenge not used before.
+    """Add a report, if the signature still counts, in this transaction. Return False if the quota is used up, or the
+    challenge was used before.
 
     Raises ``Gone``.
     """
     await audit_log.hold_letter(conn, letter_id)
-    if (await quotas.spend(conn, {use: 1}))[use.key] > most:
+    if (await quotas.spend(conn, {quota: 1}))[quota.key] > limit:
         return False
     if not await signature_queries.use_challenges(conn, [passed.nonce], [passed.expires_at], [None]):
         return False
@@ -60,5 +87,5 @@ async def add(
         note = keys.hide({"text": report.note}) if report.note else None
     except KeyDestroyed:
         note = None
-    await queries.add(conn, letter_id, signature_id, report.reason.value, note)
+    await conn.execute(ADD_REPORT, letter_id, signature_id, report.reason.value, note)
     return True

@@ -1,1 +1,1 @@
-"""Statistics of a letter, from figures that are kept along with its rows."""
+"""Statistics of a letter, from figures that are updated together with its rows."""

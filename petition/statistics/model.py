@@ -1,4 +1,4 @@
-"""What a letter's statistics say: figures of a period, of the whole, and what must not single anybody out."""
+"""A letter's figures: of a period, of the whole, and breakdowns that single out no one person."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,26 +7,26 @@ from datetime import datetime, timedelta
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MIN_NAMED = 5  # people; a country with fewer is not named
 OTHERS = "other"
-BY_PARTNER = "partner:"  # and the partner's name: came by its link
-TALLY = "tally"  # counted without names: in the count, and no row
+BY_PARTNER = "partner:"  # and the partner's name: people who signed by its link
+TALLY = "tally"  # people counted without names: in the count, without rows
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """An hour or a day (UTC): what happened in it, and the count at its end."""
+    """An hour or a day (UTC): its changes, and the count at its end."""
 
     start: datetime
     signed_up: int = 0
-    confirmed: int = 0  # organizations too
-    came: int = 0  # people who signed here and began to count
-    went: int = 0  # those of them who ceased to
-    people: int = 0  # by how many the count of people moved
+    confirmed: int = 0  # organizations included
+    came: int = 0  # people who signed here and started to count
+    went: int = 0  # people who signed here and stopped counting
+    people: int = 0  # the change of the count of people
     organizations: int = 0
     total: int = 0
 
     @property
     def imported(self) -> int:
-        """Return how many people came by imports and tallies, less those who were taken back."""
+        """People added by imports and tallies, less those removed with them."""
         return self.people - self.came + self.went
 
 
@@ -40,13 +40,13 @@ class Share:
 
     @property
     def share(self) -> float:
-        """Return the share of the whole, 0 to 1."""
+        """Of the whole, 0 to 1."""
         return self.number / self.of if self.of else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A letter's figures as they stand now."""
+    """A letter's current figures."""
 
     people: int
     organizations: int
@@ -58,79 +58,77 @@ class Figures:
     pending: int
     refused: int
     held: int
-    took: dict[int, int] = field(repr=False)  # eighths of a power of two of seconds → confirmations
+    delays: dict[int, int] = field(repr=False)  # log2 of the seconds to confirming, in eighths → confirmations
 
     @property
     def total(self) -> int:
-        """Return the count."""
         return self.people + self.organizations
 
     @property
     def signed_up(self) -> int:
-        """Return how many forms were sent."""
+        """Forms sent."""
         return sum(day.signed_up for day in self.days)
 
     @property
     def confirmed(self) -> int:
-        """Return how many of them were confirmed."""
         return sum(day.confirmed for day in self.days)
 
     @property
     def share_confirmed(self) -> float | None:
-        """Return the share of sign-ups that have been confirmed; None if there were none."""
+        """The share of forms that were confirmed; None if there were none."""
         return self.confirmed / self.signed_up if self.signed_up else None
 
     @property
     def median(self) -> timedelta | None:
-        """Return the time in which half of those who confirmed had done so, to within 5 %."""
-        return median(self.took)
+        """The median time from the form to confirming, to within 5 %."""
+        return median(self.delays)
 
 
-def median(took: dict[int, int]) -> timedelta | None:
-    """Return the median of a histogram over eighths of powers of two of seconds; None of an empty one."""
-    half, seen = sum(took.values()) / 2, 0
-    for bucket in sorted(took):
-        seen += took[bucket]
-        if seen >= half and seen:
+def median(delays: dict[int, int]) -> timedelta | None:
+    """Return the median of a histogram of log2 of seconds, in eighths; None if it is empty."""
+    half, total = sum(delays.values()) / 2, 0
+    for bucket in sorted(delays):
+        total += delays[bucket]
+        if total >= half and total:
             return timedelta(seconds=2 ** ((bucket + 0.5) / 8))
     return None
 
 
 def running(periods: Iterable[Period], total: int = 0) -> list[Period]:
     """Return periods with the count at the end of each; ``total`` is the count before the first."""
-    found = []
-    for each in periods:
-        total += each.people + each.organizations
-        found.append(replace(each, total=total))
-    return found
+    result = []
+    for period in periods:
+        total += period.people + period.organizations
+        result.append(replace(period, total=total))
+    return result
 
 
 def without_gaps(
     periods: Sequence[Period], step: timedelta, first: datetime, last: datetime, total: int = 0
 ) -> list[Period]:
-    """Return one period for each step from ``first`` to ``last``, both included; where nothing happened, empty ones.
+    """Return one period for each step from ``first`` to ``last``, both included; empty ones where none is stored.
 
     ``total`` is the count before all of ``periods``.
     """
-    known = {each.start: each for each in periods}
-    total = next((each.total for each in reversed(periods) if each.start < first), total)
-    found, start = [], first
+    known = {period.start: period for period in periods}
+    total = next((period.total for period in reversed(periods) if period.start < first), total)
+    result, start = [], first
     while start <= last:
-        each = known.get(start) or Period(start, total=total)
-        total = each.total
-        found.append(each)
+        period = known.get(start) or Period(start, total=total)
+        total = period.total
+        result.append(period)
         start += step
-    return found
+    return result
 
 
-def shares(numbers: dict[str, int], *, least: int = 0) -> list[Share]:
-    """Return a breakdown, the largest first, what is unknown last.
+def shares(numbers: dict[str, int], *, minimum: int = 0) -> list[Share]:
+    """Return a breakdown, the largest first, unknown values last.
 
-    Values of fewer than ``least`` people come together as ``OTHERS``: a country with one signatory would say where that
-    one person lives, to viewers too, who see no names.
+    Values of fewer than ``minimum`` people are merged into ``OTHERS``: a country with one signatory would tell where
+    that person lives, to viewers too, who see no names.
     """
     whole = sum(numbers.values())
-    small = {value for value, number in numbers.items() if value and number < least}
+    small = {value for value, number in numbers.items() if value and number < minimum}
     named = {value: number for value, number in numbers.items() if value not in small}
     if small:
         named[OTHERS] = sum(numbers[value] for value in small)

@@ -1,7 +1,6 @@
-"""All SQL of statistics. What a figure is made of, and when, stands in the migration that keeps them.
+"""The SQL of statistics. The migration that fills the tables defines the figures.
 
-A change that the worker has not added up yet counts as well: each reading looks at both in one statement, and so at
-one moment.
+Reads include the changes that the worker has not added up yet, in one statement, and so as of one moment.
 """
 
 from collections.abc import Iterable
@@ -10,8 +9,8 @@ from datetime import datetime
 from petition.core.database import Connection, Database, Record
 from petition.core.ids import LetterId
 
-# What an hour has of its own follows from the signs: a sign-up adds to those that wait, confirming or expiring takes
-# away; each statement's changes stand in rows of their own until here.
+# The signs give the figures of an hour: a sign-up adds to the pending ones, confirming and expiring subtract. Until
+# here, the changes of each statement are rows of their own.
 _OF_HOUR = """
 sum(number) FILTER (WHERE what = 'pending' AND number > 0) AS signed_up,
 sum(number) FILTER (WHERE what = 'confirmed_in') AS confirmed,
@@ -19,20 +18,20 @@ sum(number) FILTER (WHERE what = 'source' AND value = 'web' AND number > 0) AS c
 -sum(number) FILTER (WHERE what = 'source' AND value = 'web' AND number < 0) AS went
 """
 
-# Exactly once: what is added up is deleted in the same statement. Two workers add up different rows.
+# Exactly once: the statement deletes the rows that it adds up. Two workers add up different rows.
 FOLD = f"""
 WITH taken AS (DELETE FROM statistics_change RETURNING *),
-kept AS MATERIALIZED (SELECT t.* FROM taken t JOIN letter l ON l.id = t.letter),
+known AS MATERIALIZED (SELECT t.* FROM taken t JOIN letter l ON l.id = t.letter),
 hours AS (
   INSERT INTO statistics_hour AS h (letter, hour, signed_up, confirmed, came, went)
   SELECT letter, hour, coalesce(signed_up, 0), coalesce(confirmed, 0), coalesce(came, 0), coalesce(went, 0)
-  FROM (SELECT letter, hour, {_OF_HOUR} FROM kept GROUP BY letter, hour) AS k ORDER BY letter, hour
+  FROM (SELECT letter, hour, {_OF_HOUR} FROM known GROUP BY letter, hour) AS k ORDER BY letter, hour
   ON CONFLICT (letter, hour) DO UPDATE SET
     signed_up = h.signed_up + excluded.signed_up, confirmed = h.confirmed + excluded.confirmed,
     came = h.came + excluded.came, went = h.went + excluded.went
 ), totals AS (
   INSERT INTO statistics_total AS t (letter, what, value, number)
-  SELECT letter, what, value, sum(number) FROM kept GROUP BY letter, what, value ORDER BY letter, what, value
+  SELECT letter, what, value, sum(number) FROM known GROUP BY letter, what, value ORDER BY letter, what, value
   ON CONFLICT (letter, what, value) DO UPDATE SET number = t.number + excluded.number
 )
 SELECT count(*) FROM taken
@@ -61,22 +60,22 @@ FROM (
   FROM (SELECT hour, {_OF_HOUR} FROM statistics_change WHERE letter = $1 AND hour >= $3 GROUP BY hour) AS new
   UNION ALL
   SELECT hour, 0, 0, 0, 0, people, organizations FROM count_hour WHERE letter = $1 AND hour >= $3
-) AS all_of_it GROUP BY 1 ORDER BY 1
+) AS changes GROUP BY 1 ORDER BY 1
 """
 
 
 async def fold(database: Database) -> int:
-    """Add up what has changed since the last time; return how many rows that were. Raises ``Unavailable``."""
+    """Add up the changes since the last time; return how many rows those were. Raises ``Unavailable``."""
     async with database.transaction() as conn:
         changes: int = await conn.fetchval(FOLD)
     return changes
 
 
 async def totals(conn: Connection, letter_id: LetterId) -> Iterable[Record]:
-    """Return (what, value, number) of a letter's figures; the count is among them, and what partners brought of it."""
+    """Return (what, value, number) of a letter's figures, with the count and the partners' part of it."""
     return await conn.fetch(TOTALS, letter_id)
 
 
 async def periods(conn: Connection, letter_id: LetterId, step: str, since: datetime) -> Iterable[Record]:
-    """Return what happened in each "hour" or "day" (UTC) since an hour, the first one first; none that is empty."""
+    """Return the changes of each "hour" or "day" (UTC) since an hour, in order; without empty ones."""
     return await conn.fetch(HOURS, letter_id, step, since)

@@ -1,9 +1,8 @@
-"""The web application: its routes as data, its lifespan, and the one map from errors to answers."""
+"""The web application: its routes as data, its lifespan, and how its services are wired."""
 
 import asyncio
 import contextlib
 import gc
-import logging
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
@@ -34,43 +33,26 @@ from petition.web import error_pages, health, shutdown
 from petition.web.api import docs
 from petition.web.api import endpoints as api
 from petition.web.count_stream import CountStreams
-from petition.web.desk import routes
+from petition.web.desk import routes as desk
 from petition.web.embeds import builder, frame, oembed
 from petition.web.embeds import endpoints as embeds
 from petition.web.gateway import SAFE, App, Gateway
-from petition.web.page_cache import PageCache
-from petition.web.public import (
-    confirming,
-    letters,
-    own_signature,
-    preview,
-    reporting,
-    second_mailbox,
-    signatories,
-    signing,
-    unsubscribing,
-)
-from petition.web.public.letters import ALL
+from petition.web.page_cache import ALL, PageCache
+from petition.web.public import routes as public
 from petition.web.services import Services
 from petition.web.share_card_cache import CardCache
 from petition.web.sharing import endpoints as sharing
 from petition.web.static_files import Static
 from petition.web.throttle import Throttle
 
-log = logging.getLogger(__name__)
-
 ROUTES: list[BaseRoute] = [
-    *routes.routes(),
-    # Each route ahead costs 2 µs, so those that very many come to at once are asked first.
-    Route("/{lang}/confirm/{token}", confirming.confirm, methods=["POST"]),
-    Route("/{lang}/{slug}/sign", signing.sign, methods=["POST"]),
-    Route("/", letters.home),
+    *desk.routes(),
+    *public.BUSIEST,
     Route("/healthz", health.alive),
     Route("/readyz", health.ready),
     Route("/metrics", health.metrics),
     Route("/robots.txt", health.robots),
     Route("/.well-known/security.txt", health.security),
-    Route("/captcha/challenge", signing.give_challenge),
     Mount("/static", Static()),
     *api.ROUTES,
     *embeds.ROUTES,
@@ -79,40 +61,13 @@ ROUTES: list[BaseRoute] = [
     *builder.ROUTES,
     *docs.ROUTES,
     *sharing.ROUTES,
-    Route("/{lang}", letters.to_index),
-    Route("/{lang}/", letters.index),
-    Route("/{lang}/privacy", letters.privacy),
-    Route("/{lang}/confirm/{token}", confirming.show),
-    Route("/{lang}/signature/{token}", own_signature.show),
-    Route("/{lang}/signature/{token}", own_signature.act, methods=["POST"]),
-    Route("/{lang}/signature/{token}/data.json", own_signature.data),
-    Route("/{lang}/second/{token}", second_mailbox.show),
-    Route("/{lang}/second/{token}", second_mailbox.confirm, methods=["POST"]),
-    Route("/{lang}/never/{token}", unsubscribing.never),
-    Route("/{lang}/never/{token}", unsubscribing.never_again, methods=["POST"]),
-    Route("/{lang}/preview/{token}", preview.outside),
-    Route("/{lang}/{slug}", letters.show),
-    Route("/{lang}/{slug}/text", letters.text),
-    Route("/{lang}/{slug}/versions", letters.versions),
-    Route("/{lang}/{slug}/updates", letters.updates),
-    Route("/{lang}/{slug}/picture/{picture}", preview.picture),
-    Route("/{lang}/{slug}/sign", signing.to_letter),
-    Route("/{lang}/{slug}/check-your-inbox", signing.check_your_inbox),
-    Route("/{lang}/{slug}/confirm", signing.to_letter),
-    Route("/{lang}/{slug}/confirm", confirming.confirm_by_code, methods=["POST"]),
-    Route("/{lang}/{slug}/signed", signing.signed),
-    Route("/{lang}/{slug}/find", signing.find),
-    Route("/{lang}/{slug}/find", signing.send_link, methods=["POST"]),
-    Route("/{lang}/{slug}/signatories", signatories.signatories),
-    Route("/{lang}/{slug}/report/{kind}/{entry}", reporting.show),
-    Route("/{lang}/{slug}/report/{kind}/{entry}", reporting.send, methods=["POST"]),
+    *public.ROUTES,
 ]
 
 
 def create_app(settings: Settings) -> Gateway:
-    """Return the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
-    languages = i18n.load(settings.locales_dir)
-    renderer = Renderer(languages, settings.base_url, settings.controller)
+    """Build the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
+    renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     pages, notices, streams = PageCache(), InstallationNotices(), CountStreams(settings)
 
     @contextlib.asynccontextmanager
@@ -122,7 +77,7 @@ def create_app(settings: Settings) -> Gateway:
         async with opened(settings.database_url) as database:
             services = build_services(settings, database, renderer, pages, notices, streams)
             forms.prepare()
-            gc.freeze()  # long-lived objects from here on: scanning them again and again took 5 % of a busy server
+            gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
             loops = services.letters.watch(), streams.send_heartbeats(), pages.expire_dated()
             tasks = [asyncio.create_task(loop) for loop in loops]
             try:
@@ -136,7 +91,7 @@ def create_app(settings: Settings) -> Gateway:
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=error_pages.HANDLERS)
     framework.router.redirect_slashes = False
-    return Gateway(_refusing(framework, notices), settings, pages, streams, renderer.css_hash, notices)
+    return Gateway(_with_refusals(framework, notices), settings, pages, streams, renderer.css_hash, notices)
 
 
 def build_services(
@@ -147,14 +102,14 @@ def build_services(
     notices: InstallationNotices,
     streams: CountStreams,
 ) -> Services:
-    """Build what every view uses, and connect those that follow the letters."""
+    """Build the services, and have the caches and streams follow the published letters."""
     wrapper, sealer = Wrapper(settings.secret_keys), Sealer(settings.contact_public_key)
     letters, cards = PublishedLetters(database, wrapper, notices), CardCache()
     letters.on_change(pages.invalidate)
     letters.on_change(lambda _slug: pages.invalidate(ALL))
     letters.on_taken_down(pages.purge)
-    letters.on_names_hidden(pages.purge)  # stale copies too, which are served while the database is away
-    letters.on_taken_down(cards.forget)
+    letters.on_names_hidden(pages.purge)  # stale copies too, which are served while the database is down
+    letters.on_taken_down(cards.purge)
     streams.attach(letters)
     return Services(
         settings=settings,
@@ -178,22 +133,22 @@ def build_services(
     )
 
 
-def _refusing(framework: Starlette, notices: InstallationNotices) -> App:
-    """Answer what the door refused with a page of ours; hand on everything else."""
+def _with_refusals(framework: Starlette, notices: InstallationNotices) -> App:
+    """Answer requests that the gateway refused with an error page; pass on all others."""
 
-    async def refusing(scope: Any, receive: Any, send: Any) -> None:
-        if "\0" in scope.get("path", ""):  # nothing has such an address, and PostgreSQL takes no such text
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if "\0" in scope.get("path", ""):  # no address has it, and PostgreSQL accepts no such text
             scope.setdefault("refused", 404)
         if "refused" not in scope:
             await framework(scope, receive, send)
             return
         request = Request(scope, receive)
         if scope["refused"] == HTTPStatus.SERVICE_UNAVAILABLE:
-            crowded = request.method in SAFE  # what is only read is refused for no other reason
-            why = Unavailable("too many ask at this moment") if crowded else Paused(notices.read_only or {})
-            response: Response = await error_pages.domain(request, why)
+            is_crowded = request.method in SAFE  # such a request is refused with a 503 for no other reason
+            error = Unavailable("too many concurrent requests") if is_crowded else Paused(notices.read_only or {})
+            response: Response = await error_pages.domain(request, error)
         else:
             response = await error_pages.http_error(request, HTTPException(scope["refused"]))
         await response(scope, receive, send)
 
-    return refusing
+    return app

@@ -1,16 +1,20 @@
-"""Connections as they may be used: a request's head has to arrive in time, and one address cannot take them all.
+"""The HTTP/1.1 connection: uvicorn's protocol with limits on slow and greedy clients, and a fast path for the cache.
 
-uvicorn waits for a head as long as it takes: a few thousand connections that send a letter now and then would keep
-everybody out. A proxy in front guards against that; whoever runs without one is guarded here.
+uvicorn waits for a request head without limit, so that a few thousand slow connections would exhaust the server. A
+reverse proxy protects against that; an installation without one is protected here.
 
-What is kept as bytes is answered right here, in one write, without a task and an ASGI cycle for each request: the page
-and the count are what everybody asks for when the whole country does.
+Cached responses are written here in one write, without a task and an ASGI cycle per request: the letter's page and its
+count are most of the traffic when a letter is popular.
+
+This is the only module that uses uvicorn's internals. pyproject.toml bounds its version from above, and
+tests/web/test_uvicorn_internals.py fails when one of them moves.
 """
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -18,87 +22,80 @@ from petition.core.client_networks import is_trusted, of_client
 from petition.core.settings import Network
 from petition.web.page_cache import Header
 
-HEAD_TIMEOUT = 20.0  # seconds from a request's first byte (or the connection's beginning) to the end of its head
+HEAD_TIMEOUT = 20.0  # seconds from a request's first byte (or the connection's start) to the end of its head
 _BODY_HEADERS = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 MAX_PER_NETWORK = 500  # open at once from one IPv4 address or IPv6 /64: mobile carriers have thousands behind one
 
-
-# (method, target, headers) → (status and header lines, body), or None if the application has to be asked in full
+# (method, target, headers) → (status and header lines, body), or None if the application has to answer
 CachedReply = Callable[[bytes, bytes, list[Header]], tuple[bytes, bytes] | None]
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, less patient. ``trusted`` are the proxies, which bring everybody's requests.
+    """uvicorn's protocol with a timeout for heads and a limit per network, from which ``trusted`` proxies are exempt.
 
     An application with a method ``cached_response`` (``CachedReply``) is asked first.
     """
 
     # Beside the parent's dictionary, which would grow by half a kilobyte for each of thousands of listeners.
-    __slots__ = ("_answered", "_network", "_waiting")
+    __slots__ = ("_head_timer", "_is_answered", "_network")
 
     trusted: ClassVar[Sequence[Network]] = ()
-    _open: ClassVar[Counter[str]] = Counter()
+    _open_connections: ClassVar[Counter[str]] = Counter()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the connection, or close it at once; begin to wait for a head."""
+        """Count the connection and start the head's timer, or abort it if its network has too many."""
         super().connection_made(transport)
-        self._waiting: asyncio.TimerHandle | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
         peer = self.client[0] if self.client else None
         self._network = None if peer is None or is_trusted(peer, self.trusted) else of_client(peer, (), ())
         if self._network is not None:
-            GuardedProtocol._open[self._network] += 1
-            if GuardedProtocol._open[self._network] > MAX_PER_NETWORK:
+            self._open_connections[self._network] += 1
+            if self._open_connections[self._network] > MAX_PER_NETWORK:
                 transport.abort()
                 return
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
         self._cancel_timer()
         if self._network is not None:
-            GuardedProtocol._open[self._network] -= 1
-            if GuardedProtocol._open[self._network] <= 0:
-                del GuardedProtocol._open[self._network]
+            self._open_connections[self._network] -= 1
+            if self._open_connections[self._network] <= 0:
+                del self._open_connections[self._network]
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Begin to wait with the first byte after an answer, whatever it is."""
+        """Start the timer at the first byte after a response, whatever it is."""
         cycle: RequestResponseCycle | None = self.cycle  # none before the first request
-        if self._waiting is None and (cycle is None or cycle.response_complete):
+        if self._head_timer is None and (cycle is None or cycle.response_complete):
             self._start_timer()
         super().data_received(data)
 
     def on_message_begin(self) -> None:
-        """Begin to wait for a head that comes behind another request."""
-        if self._waiting is None:
+        """Start the timer for a pipelined head."""
+        if self._head_timer is None:
             self._start_timer()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Have the head: answer what is ready, have the application asked for all else."""
+        """Write the cached reply if there is one; hand everything else to the application."""
         self._cancel_timer()
-        ready = self.cached_reply() if self.can_use_fast_path() else None
-        self._answered = ready is not None
-        if ready is None:
+        reply = self.cached_reply() if self.can_use_fast_path() else None
+        self._is_answered = reply is not None
+        if reply is None:
             self._unset_keepalive_if_required()  # set if the request right before was answered here
             super().on_headers_complete()
             return
-        lines, body = ready
-        dated = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        self.transport.write(b"".join((lines, *dated, b"\r\n", body)))
+        lines, body = reply
+        default_lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        self.transport.write(b"".join((lines, *default_lines, b"\r\n", body)))
         self.on_response_complete()
 
     def on_message_complete(self) -> None:
-        """Let the application know, if it was asked."""
-        if not self._answered:
+        if not self._is_answered:
             super().on_message_complete()
 
     def can_use_fast_path(self) -> bool:
-        """Tell whether a request stands for itself: nothing before it is unanswered, nothing comes behind its head.
-
-        Whoever does not read what was sent before waits in the application's line, and so does whoever wants the
-        connection closed or turned into something else.
-        """
+        """True for HTTP/1.1 keep-alive without body, upgrade, unanswered earlier request or backpressure."""
         cycle: RequestResponseCycle | None = self.cycle
         if (cycle is not None and not cycle.response_complete) or self.flow.write_paused:
             return False
@@ -116,15 +113,35 @@ class GuardedProtocol(HttpToolsProtocol):
         return cached_response(self.parser.get_method(), self.url, self.headers)
 
     def _start_timer(self) -> None:
-        self._waiting = self.loop.call_later(HEAD_TIMEOUT, self._abort_slow_client)
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._abort_slow_client)
 
     def _cancel_timer(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def _abort_slow_client(self) -> None:
-        """Close; an answer that is still on its way to somebody with a half-sent next request goes with it."""
-        self._waiting = None
+        """Abort the connection, and with it a response still being sent to a client with a half-sent next request."""
+        self._head_timer = None
         if not self.transport.is_closing():
             self.transport.abort()
+
+
+def disable_chunking(send: object) -> None:
+    """Have uvicorn send the body of an HTTP/1.0 response unframed, and close the connection at its end.
+
+    HTTP/1.0 has no chunks (RFC 9112, 6.1), and some proxies use it by default, nginx for one. Call it before the
+    response starts; another server's ``send`` is left alone.
+    """
+    cycle: Any = getattr(send, "__self__", None)
+    if isinstance(cycle, RequestResponseCycle):
+        cycle.chunked_encoding, cycle.expected_content_length, cycle.keep_alive = False, sys.maxsize, False
+
+
+def abort(send: object) -> bool:
+    """Abort the connection behind ``send`` with what is still in its buffer; False if the server is another one."""
+    cycle = getattr(send, "__self__", None)
+    if not isinstance(cycle, RequestResponseCycle):
+        return False
+    cycle.transport.abort()
+    return True

@@ -1,14 +1,13 @@
-"""The count as Server-Sent Events: one encoded event for all who listen, and nobody is waited for.
+"""The count as Server-Sent Events: each event is encoded once for all listeners, and no write waits for a slow one.
 
-Raw ASGI, because a framework's request and response weigh five times what a listener may. A listener costs its
-connection, one task that waits for the end, and a place in a set; all writing is done by one loop. The format is
+Raw ASGI, because a framework's request and response take five times the memory a listener may. A listener costs its
+connection, one task that waits for the disconnect, and an entry in a set; one loop does all writing. The format is
 WHATWG HTML, 9.2.
 """
 
 import asyncio
 import json
 import random
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, MutableMapping
 from dataclasses import dataclass, field
@@ -20,26 +19,27 @@ from petition.core.client_networks import ONION, of_scope
 from petition.core.settings import Settings
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetters
+from petition.web import connection
 from petition.web.headers import common_headers
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
 
-MIN_INTERVAL = 1.0  # seconds between two events of a letter, at least
-HEARTBEAT = 15.0  # seconds; proxies end what is silent for thirty or sixty
-MAX_SECONDS = 3600.0  # seconds a stream lasts; then the browser comes again, perhaps to another process
-MAX_LISTENERS = 6000  # listeners of one process; further ones are told to poll
-MAX_PER_NETWORK = 500  # a university behind one address, but no single machine takes all places
-BEFORE, AFTER = "/api/v1/letters/", "/events"
-WRITE_BATCH = 250  # listeners written to before other work has its turn
-RETRY = (3000, 8000)  # milliseconds until a browser comes again, spread so that a restart is not a storm
+MIN_INTERVAL = 1.0  # seconds between two events of a letter
+HEARTBEAT = 15.0  # seconds; proxies close connections that are silent for thirty or sixty
+MAX_SECONDS = 3600.0  # of a stream; then the browser reconnects, perhaps to another process
+MAX_LISTENERS = 6000  # of one process; further ones have to poll
+MAX_PER_NETWORK = 500  # enough for a university behind one address; no single machine takes all slots
+PREFIX, SUFFIX = "/api/v1/letters/", "/events"
+WRITE_BATCH = 250  # listeners written to before the event loop runs other tasks
+RETRY = (3000, 8000)  # milliseconds until a browser reconnects, spread so that a restart causes no storm
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
     (b"access-control-allow-origin", b"*"),
-    (b"x-accel-buffering", b"no"),  # nginx would keep events back
+    (b"x-accel-buffering", b"no"),  # nginx would buffer events
     (b"x-robots-tag", b"noindex"),
 ]
 
@@ -47,76 +47,75 @@ HEADERS = [
 class Listener:
     """One open connection. Slots, and a task that only waits: thousands of these are open at once."""
 
-    __slots__ = ("channel", "known", "network", "send", "task", "until")
+    __slots__ = ("channel", "expires_at", "is_current", "network", "send", "task")
 
-    def __init__(self, channel: "Channel", network: str, send: Send, *, known: bool) -> None:
+    def __init__(self, channel: "Channel", network: str, send: Send, *, is_current: bool) -> None:
         self.channel = channel
-        self.known = known  # has seen the last count that was sent
+        self.is_current = is_current  # has the last count sent (Last-Event-ID)
         self.send = send
         self.network = network
         self.task = asyncio.current_task()
-        self.until = asyncio.get_running_loop().time() + MAX_SECONDS * random.uniform(0.8, 1)  # noqa: S311
+        self.expires_at = asyncio.get_running_loop().time() + MAX_SECONDS * random.uniform(0.8, 1)  # noqa: S311
 
 
 @dataclass
 class Channel:
-    """A letter and who listens to it. ``id`` names the last count sent, the same in every process."""
+    """A letter and its listeners. ``id`` names the last count sent, the same in every process."""
 
     slug: str
     id: bytes = b""
     event: bytes = b""
     counted_at: datetime | None = None
     listeners: set[Listener] = field(default_factory=set)
-    pending_listeners: set[Listener] = field(
-        default_factory=set
-    )  # of them, those who came while an event was due for all
+    # Of them, those that connected while a push was scheduled: it sends them the count even if it has not changed.
+    pending_listeners: set[Listener] = field(default_factory=set)
     sent_at: float = float("-inf")
     pushing: "asyncio.Task[None] | None" = None
 
 
 class CountStreams:
-    """All listeners of one process. ``stopping`` ends them, so that the server need not wait for them."""
+    """All listeners of one process. ``stop`` ends them, so that the server need not wait for them."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.headers = [*HEADERS, *common_headers(settings)]
-        self._board: PublishedLetters | None = None
+        self._letters: PublishedLetters | None = None
         self._channels: dict[str, Channel] = {}
         self._networks: Counter[str] = Counter()
         self._size = 0
-        self._ended = False
+        self._is_stopped = False
 
-    def attach(self, board: PublishedLetters) -> None:
-        """Follow the counts of ``board``."""
-        self._board = board
-        board.on_change(self._schedule_push)
+    def attach(self, letters: PublishedLetters) -> None:
+        """Follow the counts of ``letters``."""
+        self._letters = letters
+        letters.on_change(self._schedule_push)
 
     def admit(self, scope: Any, send: Send) -> Listener | None:
-        """Return a place for who asks for a letter's events; None if that is not asked, or there is no place.
+        """Return a listener for a request for a letter's events; None if it is another request, or all slots are taken.
 
-        Whoever gets one must be given to ``serve``.
+        The caller must hand the listener to ``serve``, which frees its slot.
         """
         path = scope["path"]
-        if not (path.startswith(BEFORE) and path.endswith(AFTER)) or scope["method"] != "GET":
+        if not (path.startswith(PREFIX) and path.endswith(SUFFIX)) or scope["method"] != "GET":
             return None
-        channel = self._channel(path[len(BEFORE) : -len(AFTER)])
+        channel = self._channel(path[len(PREFIX) : -len(SUFFIX)])
         network = of_scope(scope, self._settings)
-        most = MAX_LISTENERS if network == ONION else MAX_PER_NETWORK
-        if channel is None or self._size >= MAX_LISTENERS or self._networks[network] >= most:
+        limit = MAX_LISTENERS if network == ONION else MAX_PER_NETWORK
+        if channel is None or self._size >= MAX_LISTENERS or self._networks[network] >= limit:
             return None
         self._networks[network] += 1
         self._size += 1
         metrics.LISTENERS.set(self._size)
-        known = (b"last-event-id", channel.id) in scope["headers"]
+        is_current = (b"last-event-id", channel.id) in scope["headers"]
         if scope["http_version"] == "1.0":
-            _disable_chunking(send)
-        # The server keeps what was asked for as long as it answers; a browser's headers weigh a kilobyte or two.
+            connection.disable_chunking(send)
+        # The server holds the scope as long as the response lasts; a browser's headers take a kilobyte or two.
         scope["headers"].clear()
         scope.pop("state", None)
-        return Listener(channel, network, send, known=known)
+        return Listener(channel, network, send, is_current=is_current)
 
     async def serve(self, listener: Listener, receive: Receive) -> None:
-        """Answer one listener until either side has enough."""
+        """Stream to one listener until either side closes, then free its slot."""
         channel, send = listener.channel, listener.send
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.headers})
@@ -131,9 +130,9 @@ class CountStreams:
             self._release(listener)
 
     def _first_event(self, listener: Listener) -> bytes:
-        """Return what a listener is told on coming: nothing if it knows, or if all are told within a second."""
+        """Return what a new listener gets at once: nothing if it has the count, or a push to all is scheduled."""
         channel = listener.channel
-        if listener.known:
+        if listener.is_current:
             return b""
         if channel.pushing is not None:
             channel.pending_listeners.add(listener)
@@ -149,8 +148,8 @@ class CountStreams:
         metrics.LISTENERS.set(self._size)
 
     def _channel(self, slug: str) -> Channel | None:
-        """Return the letter's channel; while it has no pushes under way, with the newest count."""
-        if self._ended or self._board is None or self._board.counts(slug) is None:
+        """Return the letter's channel, with the newest count unless a push is scheduled."""
+        if self._is_stopped or self._letters is None or self._letters.counts(slug) is None:
             return None
         channel = self._channels.setdefault(slug, Channel(slug))
         if channel.pushing is None:
@@ -158,17 +157,18 @@ class CountStreams:
         return channel
 
     def _update(self, channel: Channel) -> bool:
-        """Take the newest count over; tell whether it is another one. Raises ``LookupError`` if the letter is gone."""
-        now = self._board and self._board.counts(channel.slug)
-        if not now:
+        """Store the newest count; return whether it has changed. Raises ``LookupError`` if the letter is gone."""
+        current = self._letters and self._letters.counts(channel.slug)
+        if not current:
             raise LookupError(channel.slug)
-        before, channel.id = channel.id, _id(now[0])
-        if now[1] != channel.counted_at:  # the same count, but seen again since
-            channel.counted_at, channel.event = now[1], _event(*now)
-        return channel.id != before
+        counts, counted_at = current
+        old_id, channel.id = channel.id, _id(counts)
+        if counted_at != channel.counted_at:  # also an unchanged count, read again since
+            channel.counted_at, channel.event = counted_at, _event(counts, counted_at)
+        return channel.id != old_id
 
     def _schedule_push(self, slug: str) -> None:
-        """Have what has changed sent, at most once a period."""
+        """Send the changed count to all listeners, at most once in ``MIN_INTERVAL``."""
         channel = self._channels.get(slug)
         if channel is not None and channel.listeners and channel.pushing is None:
             channel.pushing = asyncio.create_task(self._push(channel))
@@ -177,11 +177,11 @@ class CountStreams:
         loop = asyncio.get_running_loop()
         try:
             await asyncio.sleep(channel.sent_at + MIN_INTERVAL - loop.time())
-            told = channel.listeners | channel.pending_listeners if self._update(channel) else channel.pending_listeners
-            channel.pending_listeners = set()
-            if told:
+            pending, channel.pending_listeners = channel.pending_listeners, set()
+            recipients = channel.listeners | pending if self._update(channel) else pending
+            if recipients:
                 channel.sent_at = loop.time()
-                await self._write(told, _body(channel.event))
+                await self._write(recipients, _body(channel.event))
         except LookupError:
             del self._channels[channel.slug]
             await self._write(channel.listeners, END)
@@ -190,23 +190,23 @@ class CountStreams:
         self._push_if_changed(channel)
 
     def _push_if_changed(self, channel: Channel) -> None:
-        """See to a count that moved while something was being sent."""
-        now = self._board and self._board.counts(channel.slug)
-        if now is None or channel.pending_listeners or (now and channel.id != _id(now[0])):
+        """Schedule a push for a count that changed while another one was being sent."""
+        current = self._letters and self._letters.counts(channel.slug)
+        if current is None or channel.pending_listeners or (current and channel.id != _id(current[0])):
             self._schedule_push(channel.slug)
 
     async def send_heartbeats(self) -> None:
-        """Write a comment to everyone now and then, until cancelled: it keeps connections open and finds dead ones."""
+        """Write a comment to all every ``HEARTBEAT`` until cancelled: keeps connections open and finds dead ones."""
         while True:
             await asyncio.sleep(HEARTBEAT)
             now = asyncio.get_running_loop().time()
             for channel in tuple(self._channels.values()):
                 await self._write(channel.listeners, _body(b":\n\n"))
-                await self._write([each for each in channel.listeners if each.until < now], END)
+                await self._write([listener for listener in channel.listeners if listener.expires_at < now], END)
 
     def stop(self) -> None:
-        """End every stream, and take no more: who serves waits until all answers have ended."""
-        self._ended = True
+        """End every stream and admit no more: a server that shuts down waits for open responses."""
+        self._is_stopped = True
         for channel in self._channels.values():
             for listener in tuple(channel.listeners):
                 if not _try_send(listener.send(END)):
@@ -221,37 +221,24 @@ class CountStreams:
 
 
 def _try_send(sending: Coroutine[Any, Any, None]) -> bool:
-    """Run ``sending`` as far as it goes without waiting; tell whether that was to its end.
+    """Run ``sending`` without waiting; return whether it completed.
 
-    A server's ``send`` waits only where its buffer for this connection is full, and has written nothing then.
+    A server's ``send`` waits only while its buffer for the connection is full, before it writes anything.
     """
     try:
         sending.send(None)
     except StopIteration:
         return True
-    except Exception:  # noqa: BLE001 - whatever is wrong with one connection is not the others' business
+    except Exception:  # noqa: BLE001 - an error of one connection must not reach the others
         return False
     sending.close()
     return False
 
 
-def _disable_chunking(send: Send) -> None:
-    """Have uvicorn write what it is given as it stands, and close the connection where the answer ends.
-
-    HTTP/1.0 knows no chunks (RFC 9112, 6.1). A proxy that is not told otherwise, nginx for one, asks so.
-    """
-    cycle: Any = getattr(send, "__self__", None)
-    if hasattr(cycle, "chunked_encoding"):
-        cycle.chunked_encoding, cycle.expected_content_length, cycle.keep_alive = False, sys.maxsize, False
-
-
 def _drop(listener: Listener) -> None:
-    """Part with a reader who does not read. Uvicorn's connection is closed with what is still in its buffer."""
+    """Disconnect a listener that does not read."""
     metrics.DROPPED.inc()
-    transport = getattr(getattr(listener.send, "__self__", None), "transport", None)
-    if transport is not None:
-        transport.abort()
-    elif listener.task is not None:
+    if not connection.abort(listener.send) and listener.task is not None:
         listener.task.cancel()
 
 
@@ -266,7 +253,11 @@ def _id(counts: Counts) -> bytes:
     return b"%d-%d" % (counts.people, counts.organizations)
 
 
-def _event(counts: Counts, moment: datetime) -> bytes:
-    data = {"total": counts.total, "people": counts.people, "organizations": counts.organizations}
-    told = json.dumps({**data, "counted_at": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}, separators=(",", ":"))
-    return b"event: count\nid: %s\ndata: %s\n\n" % (_id(counts), told.encode())
+def _event(counts: Counts, counted_at: datetime) -> bytes:
+    data = {
+        "total": counts.total,
+        "people": counts.people,
+        "organizations": counts.organizations,
+        "counted_at": counted_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    return b"event: count\nid: %s\ndata: %s\n\n" % (_id(counts), json.dumps(data, separators=(",", ":")).encode())

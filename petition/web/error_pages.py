@@ -1,4 +1,4 @@
-"""The one map from errors to answers: a status, and a short page in the reader's language (JSON for the API)."""
+"""The one map from errors to responses: a status with a short page in the client's language, or a problem as JSON."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,9 +18,13 @@ from petition.web.desk import page, visit
 log = logging.getLogger(__name__)
 
 STATUS: Mapping[type[Exception], int] = {
-    Gone: 410,  # ahead of what it is a kind of
-    **{NotFound: 404, BadToken: 404, KeyDestroyed: 410},
-    **{TooMany: 429, Unavailable: 503, Paused: 503},
+    Gone: 410,  # before NotFound, its base class
+    NotFound: 404,
+    BadToken: 404,
+    KeyDestroyed: 410,
+    TooMany: 429,
+    Unavailable: 503,
+    Paused: 503,
 }
 
 FOR_PROGRAMS = ("/api/", "/badge/", "/oembed")
@@ -49,49 +53,49 @@ TAKEN_DOWN = (
     N_("This letter has been taken down"),
     N_("Its text and everything about its signatures have been deleted. There is nothing you need to do."),
 )
-PAUSED = N_("Nothing can be changed here at the moment")
-PAUSED_WHY = N_("Nothing you sent has been stored. Links from mails keep working: please come back later.")
+PAUSED = (
+    N_("Nothing can be changed here at the moment"),
+    N_("Nothing you sent has been stored. Links from mails keep working: please come back later."),
+)
 
 
 async def http_error(request: Request, error: Exception) -> Response:
-    """Answer what the framework or a view refused by status."""
+    """Answer an ``HTTPException``."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    if status == HTTPStatus.METHOD_NOT_ALLOWED and (taken := _taken(request)):
-        headers = {"allow": ", ".join(sorted(taken))}
-    told = error.detail if isinstance(error, HTTPException) else None
-    return _page(request, status, headers, detail=told if told != HTTPStatus(status).phrase else None)
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := _allowed_methods(request)):
+        headers = {"allow": ", ".join(sorted(allowed))}
+    detail = error.detail if isinstance(error, HTTPException) else None
+    return _page(request, status, headers, detail=detail if detail != HTTPStatus(status).phrase else None)
 
 
-def _taken(request: Request) -> set[str]:
-    """Return every method that some route takes here; the framework names those of the first one only."""
-    here = [each for each in request.app.routes if isinstance(each, Route) and each.path_regex.match(request.url.path)]
-    return {method for each in here for method in each.methods or ()}
+def _allowed_methods(request: Request) -> set[str]:
+    """Return the methods of every route at this path; the framework names those of the first one only."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    return {method for route in routes if route.path_regex.match(request.url.path) for method in route.methods or ()}
 
 
 async def domain(request: Request, error: Exception) -> Response:
-    """Answer an error of the domain. One that no visitor can bring about is a mistake of ours or of the settings."""
-    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), None)
+    """Answer a ``PetitionError``. One without a status is a bug or a mistake in the settings: a 500."""
+    status = next((status for error_type, status in STATUS.items() if isinstance(error, error_type)), None)
     if status is None:
         return await unexpected(request, error)
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany | Unavailable | Paused) else {}
     if isinstance(error, Gone):
         return _page(request, status, headers, TAKEN_DOWN)
     if isinstance(error, Paused):
-        return _page(
-            request, status, headers, (PAUSED, PAUSED_WHY), pick_language(error.reasons, http.lang_of(request))
-        )
+        return _page(request, status, headers, PAUSED, pick_language(error.reasons, http.lang_of(request)))
     return _page(request, status, headers)
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
-    """Answer what nobody thought of; the log has where, never what."""
-    log.error("a request failed", exc_info=error, extra={"route": _route(request)})
+    """Answer any other error with a 500; the log has the route and the traceback, never the data."""
+    log.error("request failed", exc_info=error, extra={"route": _route(request)})
     return _page(request, 500, {})
 
 
 def _route(request: Request) -> str:
-    """Return the pattern of the route, never the address: it may hold a token."""
+    """Return the pattern of the route, never the path: it may contain a token."""
     route = request.scope.get("route")
     return str(getattr(route, "path", "none"))
 
@@ -100,26 +104,26 @@ def _page(
     request: Request,
     status: int,
     headers: Mapping[str, str],
-    told: tuple[str, str] | None = None,
+    text: tuple[str, str] | None = None,
     reason: tuple[str, str] = ("", ""),
     detail: str | None = None,
 ) -> Response:
-    """Answer with a title and a message, in the catalogues' words; ``reason`` is (language, what somebody typed).
+    """Answer with ``text`` (title, message; both msgids), by default the status's.
 
-    ``detail`` is for programs.
+    ``reason`` is (language, text by an organizer), ``detail`` is for programs.
     """
     seconds = headers.get("retry-after", "")
-    title, message = told or TEXTS.get(status, (HTTPStatus(status).phrase, ""))
+    title, message = text or TEXTS.get(status, (HTTPStatus(status).phrase, ""))
     language = http.language_of(request)
     if f"{request.url.path}/".startswith(FOR_PROGRAMS):
         response: Response = problem(status, HTTPStatus(status).phrase, detail)
     elif request.url.path.startswith(visit.ROOT):
-        in_words = language.gettext(title), language.gettext(message)
-        response = page.error_page(request, status, *in_words, headers.get("retry-after"))
+        title, message = language.gettext(title), language.gettext(message)
+        response = page.error_page(request, status, title, message, headers.get("retry-after"))
     else:
-        waiting = int(seconds) if seconds.isdigit() else None
-        words = http.ErrorText(language.gettext(title), language.gettext(message), reason, waiting)
-        response = http.error_page(request, status, words)
+        retry_after = int(seconds) if seconds.isdigit() else None
+        error_text = http.ErrorText(language.gettext(title), language.gettext(message), reason, retry_after)
+        response = http.error_page(request, status, error_text)
     response.headers.update(headers)
     return response
 

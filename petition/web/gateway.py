@@ -1,7 +1,6 @@
-"""The door, in front of the framework: which Host, whose POST, and the pages that are answered from memory.
+"""The ASGI application in front of the framework: checks Host and Origin, serves cached pages and count streams.
 
-Raw ASGI, because a kept page costs less than half the time this way, and because nothing behind the door should have
-to ask again whether a request is meant for us.
+Raw ASGI, because a cached page costs less than half the time this way, and no view has to check Host and Origin again.
 """
 
 import re
@@ -24,10 +23,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 DESK = "/organizer/"  # where the installation is switched to read-only, and back
-# Answered without a page being made, so nobody who asks for one keeps these waiting.
+# Answered without rendering a page, so they never wait for renders.
 NEVER_QUEUED = ("/healthz", "/readyz", "/metrics", "/captcha/", "/static/")
-# One click in a mail program unsubscribes (RFC 8058): such a POST comes from anywhere, and only ever stops mail.
-# Nothing of the desk, where there are cookies, looks like this.
+# One-click unsubscribing in mail programs (RFC 8058): such a POST may come from any site, and only stops mail. No path
+# of the desk, which has cookies, matches.
 CROSS_SITE_ALLOWED = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")
 
 
@@ -41,10 +40,10 @@ class Gateway:
         pages: PageCache,
         streams: CountStreams,
         css_hash: str,
-        posted: InstallationNotices | None = None,
+        notices: InstallationNotices,
     ) -> None:
         self._app = app
-        self._posted = posted or InstallationNotices()
+        self._notices = notices
         self._pages = pages
         self._streams = streams
         self._settings = settings
@@ -52,19 +51,21 @@ class Gateway:
         self._origins = allowed_origins(settings)
         self._common = common_headers(settings)
         self._html = html_headers(settings, css_hash)
-        self._readers, self._organizers = RenderQueue(), RenderQueue()
+        self._public_queue, self._desk_queue = RenderQueue(), RenderQueue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or hand on with ``scope["refused"]`` set to the status that the framework's error page should say."""
+        """Answer, or pass the request on; ``scope["refused"]`` is then the status of the error page to answer with."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        host, accepts, match = _request_headers(scope["headers"])
+        host, accept_encoding, if_none_match = _request_headers(scope["headers"])
         if host not in self._hosts:
             scope["refused"] = 421
         elif scope["method"] in SAFE:
-            if (kept := self._cached(scope)) is not None:
-                await _send(kept, scope["method"] == "HEAD", accepts, match, send)
+            if (page := self._cached(scope)) is not None:
+                status, headers, body = page.select(accept_encoding, if_none_match)
+                await send({"type": "http.response.start", "status": status, "headers": headers})
+                await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
                 return
             if (listener := self._streams.admit(scope, send)) is not None:
                 await self._streams.serve(listener, receive)
@@ -73,48 +74,49 @@ class Gateway:
                 scope["refused"] = 503
         elif not self.is_same_origin(scope):
             scope["refused"] = 403
-        elif self._posted.read_only is not None and not scope["path"].startswith(DESK):
+        elif self._notices.read_only is not None and not scope["path"].startswith(DESK):
             scope["refused"] = 503
         await self._app(scope, receive, self._adding_headers(send))
 
     def cached_response(self, method: bytes, url: bytes, headers: list[Header]) -> tuple[bytes, bytes] | None:
-        """Return the kept answer to a whole request without a body, as (status and header lines, body), or None.
+        """Return the cached response to a request without a body, as (status and header lines, body), or None.
 
-        The same as this application would send. ``url`` is the request's target as it came: one that says it in
-        another way (escapes, a host) is not found here, but behind.
+        The bytes are those the application would send, which answers all targets (``url``, raw) with escapes or a host.
         """
-        kept = self._pages.fresh.get(url.decode("latin-1"))
-        if kept is None or b"%" in url or (method != b"GET" and method != b"HEAD"):
+        page = self._pages.fresh.get(url.decode("latin-1"))
+        if page is None or b"%" in url or (method != b"GET" and method != b"HEAD"):
             return None
-        host, accepts, match = _request_headers(headers)
+        host, accept_encoding, if_none_match = _request_headers(headers)
         if host not in self._hosts:
             return None
-        if match is not None and etag_matches(kept.etag, match):
-            return kept.not_modified_lines, b""
-        small = accepts is not None and accepts_gzip(accepts)
-        lines, body = (kept.gzip_lines, kept.gzipped) if small else (kept.plain_lines, kept.plain)
+        if if_none_match is not None and etag_matches(page.etag, if_none_match):
+            return page.not_modified_lines, b""
+        if accept_encoding is not None and accepts_gzip(accept_encoding):
+            lines, body = page.gzip_lines, page.gzipped
+        else:
+            lines, body = page.plain_lines, page.plain
         return lines, b"" if method == b"HEAD" else body
 
     def stop(self) -> None:
-        """End what would go on for as long as a visitor likes."""
+        """End the count streams, which would delay a shutdown."""
         self._streams.stop()
 
     async def wait_for_slot(self, scope: Scope) -> bool:
-        """Wait until it is one's turn to have a page made; return False if too many wait. The desk waits by itself."""
+        """Wait until a page may be rendered; return False if too many requests wait. The desk has its own queue."""
         path: str = scope["path"]
         if path.startswith(NEVER_QUEUED):
             return True
-        turns = self._organizers if path.startswith(DESK) else self._readers
-        return await turns.wait(of_scope(scope, self._settings))
+        queue = self._desk_queue if path.startswith(DESK) else self._public_queue
+        return await queue.wait(of_scope(scope, self._settings))
 
     def _cached(self, scope: Scope) -> CachedResponse | None:
         path, query = scope["path"], scope["query_string"]
-        if scope["method"] == "OPTIONS" or "?" in path:  # an escaped one belongs to the path, not to the key's query
+        if scope["method"] == "OPTIONS" or "?" in path:  # an escaped "?" is part of the path, not of the key
             return None
         return self._pages.fresh.get(f"{path}?{query.decode('latin-1')}" if query else path)
 
     def is_same_origin(self, scope: Scope) -> bool:
-        """Tell whether an unsafe request comes from a page of ours, or from no page at all (no cookie is at stake)."""
+        """Return whether an unsafe request comes from our pages, or from no page (public routes use no cookie)."""
         headers = dict(scope["headers"])
         if CROSS_SITE_ALLOWED.fullmatch(scope["path"]):
             return True
@@ -134,38 +136,26 @@ class Gateway:
 
     def _add_missing_headers(self, headers: list[Header]) -> list[Header]:
         present = {name for name, _ in headers}
-        kind = next((value for name, value in headers if name == b"content-type"), b"")
-        wanted = self._html if kind.startswith(b"text/html") else self._common
-        headers += [header for header in wanted if header[0] not in present]
-        return headers
+        content_type = next((value for name, value in headers if name == b"content-type"), b"")
+        defaults = self._html if content_type.startswith(b"text/html") else self._common
+        return headers + [header for header in defaults if header[0] not in present]
 
 
 def _request_headers(headers: list[Header]) -> tuple[bytes | None, bytes | None, bytes | None]:
     """Return (Host, Accept-Encoding, If-None-Match), in one pass."""
-    host = accepts = match = None
+    host = accept_encoding = if_none_match = None
     for name, value in headers:
         if name == b"host":
             host = value.lower()
         elif name == b"accept-encoding":
-            accepts = value
+            accept_encoding = value
         elif name == b"if-none-match":
-            match = value
-    return host, accepts, match
-
-
-async def _send(kept: CachedResponse, head: bool, accepts: bytes | None, match: bytes | None, send: Send) -> None:
-    if match is not None and etag_matches(kept.etag, match):
-        status, headers, body = 304, kept.not_modified_headers, b""
-    elif accepts is not None and accepts_gzip(accepts):
-        status, headers, body = 200, kept.gzip_headers, kept.gzipped
-    else:
-        status, headers, body = 200, kept.plain_headers, kept.plain
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})
+            if_none_match = value
+    return host, accept_encoding, if_none_match
 
 
 def allowed_hosts(settings: Settings) -> frozenset[bytes]:
-    """Return the values of ``Host`` that are ours; some programs name the usual port too."""
+    """Return the values of ``Host`` that are accepted, with the default port too."""
     hosts = set()
     for origin in allowed_origins(settings):
         scheme, _, host = origin.partition(b"://")
@@ -174,5 +164,5 @@ def allowed_hosts(settings: Settings) -> frozenset[bytes]:
 
 
 def allowed_origins(settings: Settings) -> frozenset[bytes]:
-    """Return the values of ``Origin`` that are ours."""
+    """Return the values of ``Origin`` that are accepted."""
     return frozenset(origin.encode() for origin in settings.origins)

@@ -1,4 +1,4 @@
-"""The headers that answers carry, the content security policy first."""
+"""The security headers of responses."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from petition.web.page_cache import Header
 
 
 def policy(css_hash: str, more: Mapping[str, str] | None = None) -> str:
-    """Return the content security policy of a page with our one inline stylesheet; ``more`` adds sources."""
+    """Return the content security policy of a page with the one inline stylesheet; ``more`` adds sources."""
     sources = {
         "default-src": "'none'",
         "style-src": f"'{css_hash}'",
@@ -24,14 +24,14 @@ def policy(css_hash: str, more: Mapping[str, str] | None = None) -> str:
 
 def policy_of(sources: Mapping[str, str], more: Mapping[str, str] | None) -> str:
     """Return a content security policy from its directives; ``more`` adds sources or directives."""
-    whole = dict(sources)
+    directives = dict(sources)
     for name, source in (more or {}).items():
-        whole[name] = f"{whole[name]} {source}" if name in whole else source
-    return ";".join(f"{name} {source}" for name, source in whole.items())
+        directives[name] = f"{directives[name]} {source}" if name in directives else source
+    return ";".join(f"{name} {source}" for name, source in directives.items())
 
 
 def common_headers(settings: Settings) -> list[Header]:
-    """Return the headers every answer carries."""
+    """Return the headers of every response."""
     headers = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
     if settings.secure:
         headers.append((b"strict-transport-security", b"max-age=31536000"))
@@ -39,7 +39,7 @@ def common_headers(settings: Settings) -> list[Header]:
 
 
 def html_headers(settings: Settings, css_hash: str) -> list[Header]:
-    """Return the headers every page of ours carries."""
+    """Return the headers of every HTML page."""
     return [
         *common_headers(settings),
         (b"content-security-policy", policy(css_hash).encode()),

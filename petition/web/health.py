@@ -1,4 +1,4 @@
-"""Pages for machines: alive, ready, metrics, robots, whom to tell of a hole."""
+"""Pages for programs: liveness, readiness, metrics, robots.txt, security.txt."""
 
 import hmac
 from datetime import UTC, datetime, timedelta
@@ -16,12 +16,11 @@ NO_STORE = {"cache-control": "no-store"}
 
 
 async def alive(_request: Request) -> Response:
-    """Say that the process answers."""
     return PlainTextResponse("alive\n", headers=NO_STORE)
 
 
 async def ready(request: Request) -> Response:
-    """Say whether the database is there and migrated; 503 if not."""
+    """Answer 200 if the database is reachable and migrated, else 503."""
     try:
         async with http.services_of(request).database.connection() as conn:
             migrated = await database.is_migrated(conn)
@@ -33,18 +32,18 @@ async def ready(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """Give Prometheus what it counts, to whoever has the token; without one this page does not exist."""
+    """Answer with Prometheus metrics. Raises a 404 if no token is set, a 401 for another token."""
     token = http.services_of(request).settings.metrics_token
     if token is None:
         raise HTTPException(404)
-    given = request.headers.get("authorization", "")
-    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+    authorization = request.headers.get("authorization", "")
+    if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
         raise HTTPException(401, headers={"www-authenticate": "Bearer"})
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=NO_STORE)
 
 
 async def robots(request: Request) -> Response:
-    """Keep search engines out of whatever belongs to one person, and lead them to the rest."""
+    """Exclude pages that belong to one person, and name the site map."""
     lines = ["User-agent: *"]
     for lang in http.services_of(request).renderer.languages:
         lines += [f"Disallow: /{lang}/{path}/" for path in ("confirm", "signature", "never", "preview")]
@@ -54,7 +53,7 @@ async def robots(request: Request) -> Response:
 
 
 async def security(request: Request) -> Response:
-    """Say whom to tell of a hole (RFC 9116); the controller's contact, if it has one that fits."""
+    """Answer with security.txt (RFC 9116). Raises a 404 if ``CONTROLLER`` has no e-mail address."""
     settings = http.services_of(request).settings
     contact = next((word.strip("<>(),;") for word in (settings.controller or "").split() if "@" in word), None)
     if contact is None:

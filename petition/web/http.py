@@ -1,4 +1,4 @@
-"""What every view needs of HTTP: the site, the language, the form that was sent, a page to answer with."""
+"""HTTP for every view: the services, the language and form of a request, pages and redirects as responses."""
 
 import asyncio
 import gzip
@@ -18,7 +18,7 @@ from petition.core.errors import NotFound
 from petition.core.i18n import Language, pick_language
 from petition.core.templates import Renderer
 from petition.web.headers import html_headers
-from petition.web.page_cache import CachedResponse, Header, accepts_gzip, build_response, etag_matches
+from petition.web.page_cache import CachedResponse, Header, accepts_gzip, build_response
 from petition.web.services import Services
 
 MAX_BYTES = 64 * 1024  # of a body on public routes
@@ -26,12 +26,12 @@ MAX_FIELDS = 60
 BODY_TIMEOUT = 20.0  # seconds for a body to arrive
 
 HTML = b"text/html; charset=utf-8"
-URL_SAFE = ":/%#?=@[]!$&'()*+,;"  # stand in an address as they are (RFC 3986, 2.2), and so do escapes
-_ESCAPED = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
+URL_SAFE = ":/%#?=@[]!$&'()*+,;"  # not escaped in a path (RFC 3986, 2.2); "%" because escapes stay
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
 class ErrorText(NamedTuple):
-    """What an error's page says. ``reason`` is (language, what somebody typed), ``retry_after`` in seconds."""
+    """The text of an error page. ``reason`` is (language, text by an organizer), ``retry_after`` is in seconds."""
 
     title: str
     message: str
@@ -40,31 +40,27 @@ class ErrorText(NamedTuple):
 
 
 def services_of(request: Request) -> Services:
-    """Return what the lifespan made."""
-    services: Services = request.scope["state"]["services"]  # hot: request.state would make an object first
+    services: Services = request.scope["state"]["services"]  # hot: request.state would create an object first
     return services
 
 
 def lang_of(request: Request) -> str:
-    """Return the page's language: the one in the address, or the one the reader's browser wants.
-
-    On the desk its guard says which.
-    """
-    chosen: str | None = request.scope["state"].get("lang")
-    if chosen is not None:
-        return chosen
+    """Return the page's language: set by the desk's guard, or from the path, or by ``Accept-Language``."""
+    desk_lang: str | None = request.scope["state"].get("lang")
+    if desk_lang is not None:
+        return desk_lang
     languages = services_of(request).renderer.languages
     lang = request.path_params.get("lang") or request.url.path.split("/")[1]
     return lang if lang in languages else languages.best(request.headers.get("accept-language", ""))
 
 
 def language_of(request: Request) -> Language:
-    """Return the language of the page with its catalogue."""
+    """Return the page's language with its catalogue."""
     return services_of(request).renderer.languages[lang_of(request)]
 
 
 def check_lang(request: Request) -> str:
-    """Return the language in the address. Raises a 404 if it is none of ours."""
+    """Return the language in the path. Raises a 404 if there is no catalogue for it."""
     lang: str = request.path_params["lang"]
     if lang not in services_of(request).renderer.languages:
         raise HTTPException(404)
@@ -72,77 +68,79 @@ def check_lang(request: Request) -> str:
 
 
 def network_of(request: Request) -> str:
-    """Return the network this request counts for."""
-    asked: dict[str, Any] = request.scope["state"]  # this request's own; a form counts against two limits
-    if "network" not in asked:
-        asked["network"] = of_scope(request.scope, services_of(request).settings)
-    network: str = asked["network"]
+    """Return the network whose limits the request counts against."""
+    state: dict[str, Any] = request.scope["state"]  # caches it: a form counts against two limits
+    if "network" not in state:
+        state["network"] = of_scope(request.scope, services_of(request).settings)
+    network: str = state["network"]
     return network
 
 
-async def form_of(request: Request, most: int = MAX_BYTES) -> dict[str, str]:
-    """Return the fields of a form that was sent, each name once (the last one).
+async def form_of(request: Request, max_bytes: int = MAX_BYTES) -> dict[str, str]:
+    """Return the fields of an urlencoded form; of several values of one name the last.
 
     Raises 400 (broken encoding, null byte), 408, 413, 415.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in {"", "application/x-www-form-urlencoded"}:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in {"", "application/x-www-form-urlencoded"}:
         raise HTTPException(415)
-    return parse_form(await body_of(request, most))
+    return parse_form(await body_of(request, max_bytes))
 
 
-async def body_of(request: Request, most: int, seconds: float | None = None) -> bytes:
-    """Return a body of at most ``most`` bytes that arrives within ``seconds`` (BODY_TIMEOUT). Raises 408, 413."""
+async def body_of(request: Request, max_bytes: int, seconds: float | None = None) -> bytes:
+    """Return the body. Raises 413 above ``max_bytes``, 408 after ``seconds`` (BODY_TIMEOUT)."""
     try:
         async with asyncio.timeout(seconds or BODY_TIMEOUT):  # wait_for would start a task for every form
-            return await _body(request, most)
+            return await _body(request, max_bytes)
     except TimeoutError:
         raise HTTPException(408) from None
 
 
-def parse_form(body: bytes, most_fields: int = MAX_FIELDS) -> dict[str, str]:
+def parse_form(body: bytes, max_fields: int = MAX_FIELDS) -> dict[str, str]:
     """Return the fields of an urlencoded body. Raises 400 for a broken encoding or a null byte.
 
-    Browsers escape all that is not ASCII; other programs may leave it as it is (WHATWG URL, 5.1).
+    Browsers escape everything that is not ASCII; other programs need not (WHATWG URL, 5.1).
     """
-    if body.count(b"&") >= most_fields or b"%00" in body or b"\0" in body:
+    if body.count(b"&") >= max_fields or b"%00" in body or b"\0" in body:
         raise HTTPException(400)
     try:
-        pairs = (each.partition(b"=") for each in body.replace(b"+", b" ").split(b"&") if each)
-        return {_unescaped(name): _unescaped(value) for name, _, value in pairs}
+        pairs = (pair.partition(b"=") for pair in body.replace(b"+", b" ").split(b"&") if pair)
+        return {_unescape(name): _unescape(value) for name, _, value in pairs}
     except ValueError:
         raise HTTPException(400) from None
 
 
-def _unescaped(text: bytes) -> str:
-    """Return what urlencoded ``text`` stands for. Whole runs of escapes at once: a Cyrillic name is nothing else, and
-    the standard library takes five times as long over it. Raises ``ValueError`` if it is not UTF-8."""
+def _unescape(text: bytes) -> str:
+    """Decode urlencoded ``text``. Raises ``ValueError`` if it is not UTF-8.
+
+    Runs of escapes are decoded at once: a Cyrillic name is one, and the standard library takes five times as long.
+    """
     if b"%" in text:
-        text = _ESCAPED.sub(lambda found: bytes.fromhex(found[0].replace(b"%", b"").decode()), text)
+        text = _ESCAPES.sub(lambda match: bytes.fromhex(match[0].replace(b"%", b"").decode()), text)
     return text.decode()
 
 
-async def _body(request: Request, most: int) -> bytes:
+async def _body(request: Request, max_bytes: int) -> bytes:
     announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > most:
+    if announced.isdigit() and int(announced) > max_bytes:
         raise HTTPException(413)
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > most:
+        if size > max_bytes:
             raise HTTPException(413)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
 def redirect(path: str) -> Response:
-    """Answer 303 to a path of ours; nobody keeps it."""
+    """Answer 303 to a path of this site, uncached."""
     return Response(status_code=303, headers={"location": quote(path, safe=URL_SAFE), "cache-control": "no-store"})
 
 
 def context(request: Request, **extra: object) -> dict[str, Any]:
-    """Return what every template is given, and ``extra``."""
+    """Return the variables of every page, and ``extra``."""
     path = request.url.path
     lang = lang_of(request)
     here = path.removeprefix(f"/{lang}") if path.startswith(f"/{lang}/") else "/"
@@ -150,43 +148,42 @@ def context(request: Request, **extra: object) -> dict[str, Any]:
 
 
 def _banners(request: Request, lang: str, letter: object) -> list[tuple[str, str]]:
-    """Return (language, text) of what stands on top of a page about ``letter``, or about none."""
+    """Return (language, text) of the notices on top of a page about ``letter``, or about none."""
     switches = getattr(letter, "switches", None)
     return [pick_language(texts, lang) for texts in (switches or services_of(request).notices).banners]
 
 
 def page(request: Request, name: str, status: int = 200, /, **extra: object) -> Response:
-    """Answer with template ``name`` in the page's language; never kept by anyone."""
+    """Answer with template ``name`` in the page's language, uncached."""
     lang = lang_of(request)
     body = services_of(request).renderer.render(name, lang, **context(request, **extra)).encode()
-    # No page mixes a secret with what a stranger may choose (there are no cookies), so compressing tells nobody
-    # anything; and an error page must pass where connections freeze after 16 KB as well.
-    small = _takes_gzip(request)
-    return _uncached(request, gzip.compress(body, compresslevel=6, mtime=0) if small else body, status, small=small)
+    # No page mixes a secret with input that an attacker can choose (there are no cookies), so compressing leaks nothing
+    # (BREACH); and error pages have to fit where connections stall after 16 KB.
+    gzipped = _takes_gzip(request)
+    return _uncached(request, gzip.compress(body, 6, mtime=0) if gzipped else body, status, gzipped=gzipped)
 
 
-def error_page(request: Request, status: int, told: ErrorText) -> Response:
-    """Answer with an error in words. It is the same for all who make this mistake, so it is made once."""
+def error_page(request: Request, status: int, text: ErrorText) -> Response:
+    """Answer with an error page, rendered once per text."""
     services, lang = services_of(request), lang_of(request)
-    made = _error(services.renderer, lang, status, told, tuple(_banners(request, lang, None)))
-    small = _takes_gzip(request)
-    return _uncached(request, made[small], status, small=small)
+    bodies = _error(services.renderer, lang, status, text, tuple(_banners(request, lang, None)))
+    gzipped = _takes_gzip(request)
+    return _uncached(request, bodies[gzipped], status, gzipped=gzipped)
 
 
 @lru_cache(256)
 def _error(
-    renderer: Renderer, lang: str, status: int, told: ErrorText, banners: tuple[tuple[str, str], ...]
+    renderer: Renderer, lang: str, status: int, text: ErrorText, banners: tuple[tuple[str, str], ...]
 ) -> tuple[bytes, bytes]:
-    """Return an error's page as it is, and compressed."""
-    shown = {**told._asdict(), "status": status, "here": "/", "canonical": None, "banners": banners}
-    body = renderer.render("error.html", lang, **shown).encode()
-    return body, gzip.compress(body, compresslevel=6, mtime=0)
+    """Return an error page, plain and gzipped."""
+    variables = {**text._asdict(), "status": status, "here": "/", "canonical": None, "banners": banners}
+    body = renderer.render("error.html", lang, **variables).encode()
+    return body, gzip.compress(body, 6, mtime=0)
 
 
-def _uncached(request: Request, body: bytes, status: int, *, small: bool) -> Response:
-    """Return a page that nobody keeps."""
+def _uncached(request: Request, body: bytes, status: int, *, gzipped: bool) -> Response:
     headers = {"cache-control": "no-store", "content-language": lang_of(request), "vary": "Accept-Encoding"}
-    if small:
+    if gzipped:
         headers["content-encoding"] = "gzip"
     return Response(body, status, headers | _onion(request), media_type="text/html")
 
@@ -194,17 +191,17 @@ def _uncached(request: Request, body: bytes, status: int, *, small: bool) -> Res
 def cacheable_page(
     request: Request, name: str, extra_headers: Sequence[Header] = (), /, **extra: object
 ) -> CachedResponse:
-    """Return template ``name`` as a kept page; its canonical address is its path.
+    """Return template ``name`` as a cacheable page; its canonical address is its path.
 
-    ``extra_headers`` take the place of those that every page has.
+    ``extra_headers`` replace the default ones.
     """
     services, lang = services_of(request), lang_of(request)
-    given = context(request, **({"canonical": services.settings.base_url + request.url.path} | extra))
-    text = services.renderer.render(name, lang, **given)
-    own = {each for each, _ in extra_headers}
-    usual = html_headers(services.settings, services.renderer.css_hash)
-    headers = [*(each for each in usual if each[0] not in own), (b"content-language", lang.encode())]
-    headers += [(name.encode(), value.encode()) for name, value in _onion(request).items()]
+    variables = context(request, **({"canonical": services.settings.base_url + request.url.path} | extra))
+    text = services.renderer.render(name, lang, **variables)
+    replaced = {header for header, _ in extra_headers}
+    defaults = html_headers(services.settings, services.renderer.css_hash)
+    headers = [*(header for header in defaults if header[0] not in replaced), (b"content-language", lang.encode())]
+    headers += [(header.encode(), value.encode()) for header, value in _onion(request).items()]
     return build_response(text.encode(), HTML, [*headers, *extra_headers])
 
 
@@ -214,35 +211,35 @@ def _onion(request: Request) -> dict[str, str]:
 
 
 def _takes_gzip(request: Request) -> bool:
-    return accepts_gzip(request.headers.get("accept-encoding", "").encode("latin-1"))
+    return accepts_gzip(_header(request, "accept-encoding") or b"")
+
+
+def _header(request: Request, name: str) -> bytes | None:
+    value = request.headers.get(name)
+    return None if value is None else value.encode("latin-1")
 
 
 class CachedPageResponse(Response):
-    """Sends a kept page, or 304 to a reader who has it."""
+    """A cached page, or the 304 for a client that has it."""
 
-    def __init__(self, request: Request, kept: CachedResponse) -> None:
+    def __init__(self, request: Request, page: CachedResponse) -> None:
         self.background = None
-        if etag_matches(kept.etag, request.headers.get("if-none-match", "").encode("latin-1")):
-            self.status_code, self.body, self.raw_headers = 304, b"", kept.not_modified_headers
-        elif _takes_gzip(request):
-            self.status_code, self.body, self.raw_headers = 200, kept.gzipped, kept.gzip_headers
-        else:
-            self.status_code, self.body, self.raw_headers = 200, kept.plain, kept.plain_headers
+        self.status_code, self.raw_headers, self.body = page.select(
+            _header(request, "accept-encoding"), _header(request, "if-none-match")
+        )
 
 
-def cached_body_as(request: Request, kept: CachedResponse, status: int) -> Response:
-    """Answer with the bytes of ``kept`` under another status; nobody keeps them."""
-    small = _takes_gzip(request)
+def cached_body_as(request: Request, page: CachedResponse, status: int) -> Response:
+    """Answer with the body of ``page`` under another status, uncached."""
     response = Response(status_code=status)
-    response.body = kept.gzipped if small else kept.plain
-    headers = kept.gzip_headers if small else kept.plain_headers
+    _, headers, response.body = page.select(_header(request, "accept-encoding"), None)
     response.raw_headers = [header for header in headers if header[0] not in {b"etag", b"cache-control"}]
     response.headers["cache-control"] = "no-store"
     return response
 
 
 def picture(row: Record | None, cache_control: str) -> Response:
-    """Answer with a picture as it is kept. Raises ``NotFound``."""
+    """Answer with a stored picture (content, type). Raises ``NotFound``."""
     if row is None:
         raise NotFound("there is no such picture")
     headers = {"cache-control": cache_control, "content-security-policy": "default-src 'none'; sandbox"}

@@ -1,4 +1,4 @@
-"""The web server: uvicorn, told to keep nothing about visitors."""
+"""The web server: uvicorn, configured to store nothing about visitors."""
 
 import os
 import resource
@@ -15,48 +15,49 @@ from petition.web.app import create_app
 from petition.web.connection import GuardedProtocol
 from petition.web.gateway import App
 
-OPEN_FILES = 65_536  # each visitor is one; many systems give a process 1,024 unless it asks
-GRACE = 10  # seconds for answers under way when the server is told to stop
+OPEN_FILES = 65_536  # one per connection; the default on many systems is 1,024
+GRACE = 10  # seconds for open responses at shutdown
 
 
 def run(settings: Settings, workers: int) -> None:
-    """Serve until SIGTERM or SIGINT, in one process or several. Raises ``PetitionError`` if the port cannot be had."""
-    # When all is done uvicorn raises the signal once more; ending by it would skip what our caller has to put away.
+    """Serve until SIGTERM or SIGINT, in one process or several. Raises ``PetitionError`` if it cannot listen."""
+    # At its end uvicorn raises the signal once more, which would skip the cleanup of the caller.
     signal.signal(signal.SIGTERM, lambda *_: None)
     GuardedProtocol.trusted = settings.trusted_proxies
-    _allow_many()
+    _raise_file_limit()
     if workers == 1:
         config = configuration(create_app(settings), settings.host, settings.port)
         with _listening(settings.host, settings.port) as listener:
             uvicorn.Server(config).run(sockets=[listener])
         return
     config = configuration("petition.web.server:from_environment", settings.host, settings.port, workers)
-    os.environ["PORT"] = str(settings.port)  # the processes read the settings anew, and the command line may have won
+    # Each process loads the settings again, and the port may be from the command line.
+    os.environ["PORT"] = str(settings.port)
     with _listening(settings.host, settings.port) as listener:
         Multiprocess(config, sockets=[listener]).run()
 
 
-def _allow_many() -> None:
+def _raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """Take the port here: uvicorn would say so to a log that keeps only what we wrote ourselves."""
+    """Bind the port here: uvicorn would report a failure only to its log, which is filtered (petition.core.logs)."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(address[:2], family=family)
     except OSError as error:
-        reason = str(error.strerror).partition(" (")[0]  # Python adds the address
+        reason = str(error.strerror).partition(" (")[0]  # Python appends the address
         raise PetitionError(f"cannot listen at {host}, port {port}: {reason}") from None
     listener.set_inheritable(True)
     return listener
 
 
 def configuration(app: App | str, host: str, port: int, workers: int = 1) -> uvicorn.Config:
-    """Return how the server serves ``app``, which is the name of its factory where there are several processes."""
+    """Return uvicorn's configuration; ``app`` is the name of a factory if there are several processes."""
     return uvicorn.Config(
         app,
         factory=isinstance(app, str),
@@ -64,11 +65,11 @@ def configuration(app: App | str, host: str, port: int, workers: int = 1) -> uvi
         port=port,
         workers=workers,
         loop="uvloop",
-        http="petition.web.connection:GuardedProtocol",  # by name, as it is handed to other processes
+        http="petition.web.connection:GuardedProtocol",  # by name, as it is sent to other processes
         ws="none",
         log_config=None,
-        access_log=False,  # addresses and links would stand in it
-        proxy_headers=False,  # petition.network reads them, from the right
+        access_log=False,  # it would contain client addresses and links with tokens
+        proxy_headers=False,  # petition.core.client_networks reads them, from the right
         server_header=False,
         timeout_keep_alive=20,
         timeout_graceful_shutdown=GRACE,
@@ -77,7 +78,7 @@ def configuration(app: App | str, host: str, port: int, workers: int = 1) -> uvi
 
 
 def from_environment() -> App:
-    """Return the application of one of several processes."""
+    """Build the application in one of several processes."""
     logs.configure()
     settings = load(role=Process.WEB)
     GuardedProtocol.trusted = settings.trusted_proxies

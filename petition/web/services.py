@@ -1,4 +1,4 @@
-"""What the lifespan makes once for a web process, and every view uses."""
+"""What a web process builds once, and every view uses."""
 
 from dataclasses import dataclass
 
@@ -23,8 +23,6 @@ from petition.web.throttle import Throttle
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One running web process."""
-
     settings: Settings
     database: Database
     renderer: Renderer

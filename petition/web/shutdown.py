@@ -1,4 +1,4 @@
-"""Being told to stop, early enough: a server waits for open answers before it tells the application anything."""
+"""Run a callback on SIGTERM or SIGINT: the server itself waits for open responses before it stops the lifespan."""
 
 import asyncio
 import contextlib
@@ -12,28 +12,28 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextlib.contextmanager
 def on_signal(callback: Callable[[], None]) -> Iterator[None]:
-    """Have ``callback`` called on the running loop when this process is told to stop, before what else is to happen.
+    """Call ``callback`` on the running loop on SIGTERM or SIGINT, then the handler installed before.
 
-    Only the main thread hears signals; elsewhere nothing is done.
+    Only the main thread receives signals; in another one nothing is installed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
-    before = {each: signal.getsignal(each) for each in SIGNALS}
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
 
-    def told(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(callback)
-        following = before[signal.Signals(number)]
-        if callable(following):
-            following(number, frame)
+        handler = previous[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
 
-    for each in SIGNALS:
-        if callable(before[each]):  # who left it to the system wants this process to end at once
-            signal.signal(each, told)
+    for number, handler in previous.items():
+        if callable(handler):  # the system's default has to end this process at once
+            signal.signal(number, handle)
     try:
         yield
     finally:
-        for each, handler in before.items():
-            if signal.getsignal(each) is told:
-                signal.signal(each, handler)
+        for number, handler in previous.items():
+            if signal.getsignal(number) is handle:
+                signal.signal(number, handler)

@@ -1,25 +1,20 @@
-"""Our scripts, as files with a digest in their address, kept by browsers for a year."""
+"""The static files. An address with a digest (``?v=``) is cached by browsers for a year."""
 
-from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from petition.core.templates import STATIC
 
-Scope = MutableMapping[str, Any]
-
 
 class Static(StaticFiles):
-    """The files below ``static``; those asked for by digest never change."""
-
     def __init__(self) -> None:
         super().__init__(directory=STATIC, check_dir=False)
 
     def file_response(self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200) -> Response:
-        """Answer with the file; an address without a digest is asked for again each time."""
         response = super().file_response(full_path, stat_result, scope, status_code)
-        kept = scope["query_string"].startswith(b"v=")
-        response.headers["cache-control"] = "public, max-age=31536000, immutable" if kept else "no-cache"
+        has_digest = scope["query_string"].startswith(b"v=")
+        response.headers["cache-control"] = "public, max-age=31536000, immutable" if has_digest else "no-cache"
         return response

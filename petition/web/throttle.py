@@ -1,7 +1,7 @@
-"""What keeps a flood from taking everything: how often one network may ask, and how many may read the list at once.
+"""Limits against floods: requests per network and minute, concurrent reads of the list, queued page renders.
 
-Counted in the memory of one process and forgotten with the minute: nothing of it is written down. What is limited for
-longer, and for all processes together, is in ``limits``.
+Counted in the memory of one process and dropped after the minute: nothing is stored. Limits over a longer time, shared
+by all processes, are in ``petition.core.quotas``.
 """
 
 import asyncio
@@ -15,87 +15,87 @@ from petition.core.client_networks import ONION, is_public
 from petition.core.errors import TooMany, Unavailable
 from petition.core.settings import Limits
 
-MAX_CONCURRENT = 4  # of a pool of ten connections: signing, kept pages and the desk always find one
+MAX_CONCURRENT = 4  # of a pool of ten connections: the others stay free for signing, cached pages and the desk
 MAX_WAITING = 32
 WAIT_TIMEOUT = 5.0  # seconds
 MINUTE = 60
-MAX_QUEUED = 1000  # requests that wait for their turn of the event loop
-MAX_QUEUED_PER_NETWORK = 32  # of these from one network of the open net
-MAX_NETWORKS = 20_000  # counted apart in one minute; any more share one count
-ONION_FACTOR = 10  # all that comes through Tor is one network to us
+MAX_QUEUED = 1000  # requests that wait to render a page
+MAX_QUEUED_PER_NETWORK = 32  # of these from one public network
+MAX_NETWORKS = 20_000  # counted separately in one minute; any more share one count
+ONION_FACTOR = 10  # all clients on Tor count as one network
 
 
 class ConcurrencyLimit:
-    """Lets so many through at once, and a few more wait for their turn."""
+    """A semaphore with a bounded queue and a timeout (seconds)."""
 
     def __init__(
-        self, at_once: int = MAX_CONCURRENT, waiting: int = MAX_WAITING, patience: float = WAIT_TIMEOUT
+        self, max_concurrent: int = MAX_CONCURRENT, max_waiting: int = MAX_WAITING, timeout: float = WAIT_TIMEOUT
     ) -> None:
-        self._turns = asyncio.Semaphore(at_once)
-        self._waiting_at_most = waiting
+        self._semaphore = asyncio.Semaphore(max_concurrent)
+        self._max_waiting = max_waiting
         self._waiting = 0
-        self._patience = patience
+        self._timeout = timeout
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Wait for one's turn, and have it while the block runs. Raises ``Unavailable`` if too many wait, or too long.
+        """Hold a slot while the block runs. Raises ``Unavailable`` if too many wait for one, or after the timeout.
 
-        Nobody who waits holds anything that others need.
+        Enter it before taking what others need (a connection): the wait may be long.
         """
-        if self._turns.locked() and self._waiting >= self._waiting_at_most:
-            raise Unavailable("too many are reading the list at this moment")
+        if self._semaphore.locked() and self._waiting >= self._max_waiting:
+            raise Unavailable("too many concurrent requests")
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._patience):
-                await self._turns.acquire()
+            async with asyncio.timeout(self._timeout):
+                await self._semaphore.acquire()
         except TimeoutError:
-            raise Unavailable("too many are reading the list at this moment") from None
+            raise Unavailable("too many concurrent requests") from None
         finally:
             self._waiting -= 1
         try:
             yield
         finally:
-            self._turns.release()
+            self._semaphore.release()
 
 
 class RenderQueue:
-    """Lets one after another go on, each in a turn of the event loop of its own.
+    """Admits one page render per event-loop iteration, so that a burst of renders cannot starve signing.
 
-    Making a page takes some milliseconds in which nothing else runs. Of sixty that are asked for at once all would be
-    made before a signature, which has to wait for the database again and again, gets on by one step.
+    A render blocks the loop for some milliseconds. Without the queue, sixty concurrent renders would all run before a
+    signing request, which waits for the database several times, advances by one step.
 
-    One network has a share of the line: whoever is refused asks again at once, and would have every place that gets
-    free. What is no address of the open net is a proxy, which brings everybody, or Tor.
+    The share per network keeps a client that retries at once from taking every slot that becomes free. Networks that
+    are not public are exempt: a proxy or Tor, with many clients behind them.
     """
 
-    def __init__(self, most: int = MAX_QUEUED, share: int = MAX_QUEUED_PER_NETWORK) -> None:
+    def __init__(self, max_waiting: int = MAX_QUEUED, max_per_network: int = MAX_QUEUED_PER_NETWORK) -> None:
         self._lock = asyncio.Lock()
-        self._most = most
-        self._share = share
+        self._max_waiting = max_waiting
+        self._max_per_network = max_per_network
         self._waiting = 0
-        self._from: Counter[str] = Counter()
+        self._by_network: Counter[str] = Counter()
 
     async def wait(self, network: str) -> bool:
-        """Wait for one's turn; return False, at once, if too many wait already, in all or of this ``network``."""
-        if self._waiting >= self._most:
+        """Wait to be admitted; return False at once if too many wait already, in total or of this ``network``."""
+        if self._waiting >= self._max_waiting:
             return False
-        if self._from[network] >= self._share and network != ONION and is_public(network):
+        if self._by_network[network] >= self._max_per_network and network != ONION and is_public(network):
             return False
         self._waiting += 1
-        self._from[network] += 1
+        self._by_network[network] += 1
         try:
             async with self._lock:
                 await asyncio.sleep(0)
         finally:
             self._waiting -= 1
-            self._from[network] -= 1
-            if not self._from[network]:
-                del self._from[network]
+            self._by_network[network] -= 1
+            if not self._by_network[network]:
+                del self._by_network[network]
         return True
 
 
 class Remaining(NamedTuple):
-    """What a network may still do: of ``most`` so many ``times`` in the ``seconds`` until the minute is over."""
+    """What is left of a network's ``limit`` for the ``seconds`` until the minute ends."""
 
     limit: int
     remaining: int
@@ -103,54 +103,53 @@ class Remaining(NamedTuple):
 
 
 class MinuteLimit:
-    """Counts what each network does in this minute."""
+    """Counts one kind of request per network and minute."""
 
-    def __init__(self, most: int, networks: int = MAX_NETWORKS) -> None:
-        self._most = most
-        self._networks_at_most = networks
+    def __init__(self, limit: int, max_networks: int = MAX_NETWORKS) -> None:
+        self._limit = limit
+        self._max_networks = max_networks
         self._minute = -1
-        self._counted: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
 
     def take(self, network: str) -> Remaining:
-        """Count once; return what is left. Raises ``TooMany``."""
+        """Count one request. Raises ``TooMany``."""
         now = time.monotonic()
         if now // MINUTE != self._minute:
             self._minute = int(now // MINUTE)
-            self._counted = {}
-        known = network in self._counted or len(self._counted) < self._networks_at_most
-        key = network if known else ""
-        self._counted[key] = counted = self._counted.get(key, 0) + 1
-        most, seconds = self._most * (ONION_FACTOR if network == ONION else 1), MINUTE - int(now % MINUTE)
-        if counted > most:
-            raise TooMany("too much has come from this network", retry_after=seconds)
-        return Remaining(most, most - counted, seconds)
+            self._counts = {}
+        is_counted_alone = network in self._counts or len(self._counts) < self._max_networks
+        key = network if is_counted_alone else ""
+        self._counts[key] = count = self._counts.get(key, 0) + 1
+        limit, seconds = self._limit * (ONION_FACTOR if network == ONION else 1), MINUTE - int(now % MINUTE)
+        if count > limit:
+            raise TooMany("too many requests from this network", retry_after=seconds)
+        return Remaining(limit, limit - count, seconds)
 
 
 class Throttle:
-    """What one web process lets through."""
+    """All limits of one web process. Every method raises ``TooMany``."""
 
-    def __init__(self, bounds: Limits) -> None:
-        self._lane = ConcurrencyLimit()
-        self._reads = MinuteLimit(bounds.reading)
-        self._forms = MinuteLimit(bounds.forms)
-        self._asked = MinuteLimit(bounds.api)
-        self._made = MinuteLimit(bounds.api)
+    def __init__(self, limits: Limits) -> None:
+        self._read_slots = ConcurrencyLimit()
+        self._reads = MinuteLimit(limits.reading)
+        self._forms = MinuteLimit(limits.forms)
+        self._api_calls = MinuteLimit(limits.api)
+        self._renders = MinuteLimit(limits.api)
 
     @asynccontextmanager
     async def read_slot(self, network: str) -> AsyncIterator[Remaining]:
-        """Let somebody read a page of the list, or search it. Raises ``TooMany``, ``Unavailable``."""
-        left = self._reads.take(network)
-        async with self._lane.slot():
-            yield left
+        """Hold a slot to read or search the list. Raises ``Unavailable`` too."""
+        remaining = self._reads.take(network)
+        async with self._read_slots.slot():
+            yield remaining
 
     def allow_form(self, network: str) -> None:
-        """Let somebody send a form, whatever is in it. Raises ``TooMany``."""
         self._forms.take(network)
 
     def allow_api_call(self, network: str) -> Remaining:
-        """Let a program ask for what is in memory. Raises ``TooMany``."""
-        return self._asked.take(network)
+        """Count an API call answered from memory."""
+        return self._api_calls.take(network)
 
     def allow_render(self, network: str) -> None:
-        """Let somebody have made what is not kept for everybody: a colour of their own. Raises ``TooMany``."""
-        self._made.take(network)
+        """Count a render of a page that only this client needs: an embed in a colour of its own."""
+        self._renders.take(network)

@@ -64,7 +64,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
-    async with opened(settings.database_url, most=SENDERS + 6) as database, asyncio.TaskGroup() as group:
+    async with opened(settings.database_url, max_size=SENDERS + 6) as database, asyncio.TaskGroup() as group:
         group.create_task(Deliverer(database, selector, composer, relays).run(stop))
         jobs: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
@@ -104,8 +104,8 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
         ("close_letters", retention.close_letters),
         # Before retention drops the day keys by which bursts are recognized.
-        ("forget_networks", lambda database: bursts.forget_networks(database, wrapper)),
-        ("look_at_names", lambda database: namesakes.look(database, wrapper)),
+        ("forget_networks", lambda database: bursts.delete_networks(database, wrapper)),
+        ("look_at_names", lambda database: namesakes.check(database, wrapper)),
         *((f"drop_{table}", partial(retention.drop_expired, table=table)) for table in retention.EXPIRED),
         *sweep,
         ("destroy_digest_keys", retention.destroy_digest_keys),

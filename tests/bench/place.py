@@ -109,7 +109,7 @@ class Place:
     async def _fill(self, rows: int, furnish: Furnish | None) -> None:
         url = self.url("filling")
         await migrate(url)
-        async with database.opened(url, most=2) as db:
+        async with database.opened(url, max_size=2) as db:
             await publish(self._settings_of(url, 1), db)
         conn = await connect(url)
         if rows:

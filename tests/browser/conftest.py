@@ -4,7 +4,6 @@ A missing Chromium is an error, never a skip: without a browser nothing here is 
 of a second, so visitors are kept for the tests of a file; each time they come from another network.
 """
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from petition.captcha import captchas, drawn
 from petition.captcha.pow import Price, ProofOfWork
@@ -26,42 +25,20 @@ from tests.running import installation, working
 if TYPE_CHECKING:
     import asyncpg
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 # Real derivations in the real solver, few of them; one test pays the full price.
 QUICK = Price(iterations=5000, numbers=range(20, 40), dear_numbers=range(40, 60))
-
-
-@pytest.fixture(scope="session")
-async def chromium() -> AsyncIterator[Browser]:
-    """Give the browser; pages that one goes back to are kept, as in everybody's browser."""
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS, ignore_default_args=["--disable-back-forward-cache"]
-        )
-        yield started
-        await started.close()
 
 
 @pytest.fixture(scope="module")
 async def town(
     cluster: str,
     admin: "asyncpg.Connection[asyncpg.Record]",
-    template: str,
+    published: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Town]:
     """Give an installation with its worker for the tests of one file, each with mailboxes of its own."""
     folder = tmp_path_factory.mktemp("town")
-    async with fresh_database(cluster, admin, template) as url, running(url, folder) as town:
+    async with fresh_database(cluster, admin, published) as url, running(url, folder) as town:
         yield town
 
 
@@ -72,7 +49,7 @@ async def gallery(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Galle
 
 
 @pytest.fixture
-async def hamlet(database_url: str, tmp_path: Path) -> AsyncIterator[Town]:
+async def hamlet(database_url: str, tmp_path: Path, with_letter: None) -> AsyncIterator[Town]:
     """Give an installation of this test's own, for those who change the letter."""
     async with running(database_url, tmp_path) as town:
         yield town

@@ -1,7 +1,7 @@
 """At the desk in a real browser: coming in, a passkey without a device, and a look for what shuts people out."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +12,13 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from petition.core.ids import OrganizerId
 from petition.organizers import sign_in_links
-from tests.browser.visitor import DESK, HEIGHT, PATIENCE, Town
+from tests.browser.visitor import DESK, HEIGHT, PATIENCE, Look, Town
 from tests.organizers import people
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 # Everything that WCAG 2.2 AA asks for and axe can see, and its own good habits.
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-RUN_AXE = f"async () => (await axe.run(document, {{runOnly: {TAGS}}})).violations"
+RUN_AXE = f"async () => (await axe.run({{preload: false, resultTypes: ['violations'], runOnly: {TAGS}}})).violations"
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Seat:
     town: Town
     context: BrowserContext = field(repr=False)
     page: Page = field(repr=False)
+    looks: Sequence[Look] = ()  # in which ``barriers`` are looked for; none: as the window is
     complaints: list[str] = field(default_factory=list)
 
     async def open(self, path: str = "") -> None:
@@ -86,20 +87,40 @@ class Seat:
     async def barriers(self) -> list[str]:
         """Return what axe finds wrong with the page, and whether it has to be moved sideways to be read."""
         await self.page.evaluate(AXE)
-        found = await self.page.evaluate(RUN_AXE)
-        told = [f"{each['id']}: {[node['target'] for node in each['nodes']]}" for each in found]
+        if not self.looks:
+            return await self._barriers()
+        found = []
+        for look in self.looks:
+            await self.wear(look)
+            found += [f"{look}: {each}" for each in await self._barriers()]
+        await self.wear(self.looks[0])
+        return found
+
+    async def wear(self, look: Look) -> None:
+        """Give the window a width and a colour scheme."""
+        width, scheme = look
+        await self.page.set_viewport_size({"width": width, "height": HEIGHT})
+        await self.page.emulate_media(color_scheme=scheme)
+
+    async def _barriers(self) -> list[str]:
+        violations = await self.page.evaluate(RUN_AXE)
+        found = [f"{each['id']}: {[node['target'] for node in each['nodes']]}" for each in violations]
         width = await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        return [*told, f"{width} px too wide"] if width > 0 else told
+        return [*found, f"{width} px too wide"] if width > 0 else found
 
 
 @asynccontextmanager
-async def seat(browser: Browser, town: Town, *, width: int = DESK, **more: Any) -> AsyncIterator[Seat]:
+async def seat(
+    browser: Browser, town: Town, *, width: int = DESK, looks: Sequence[Look] = (), **more: Any
+) -> AsyncIterator[Seat]:
     """Give a browser of one's own; in the end it had nothing to complain of."""
+    if looks:
+        width, more["color_scheme"] = looks[0]
     context = await browser.new_context(
         viewport={"width": width, "height": HEIGHT}, extra_http_headers=town.site.elsewhere(), **more
     )
     context.set_default_timeout(PATIENCE)
-    one = Seat(town, context, await context.new_page())
+    one = Seat(town, context, await context.new_page(), looks)
 
     def hear(message: ConsoleMessage) -> None:
         refusal = message.text.startswith("Failed to load resource: the server responded with a status of 4")

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import io
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from petition.demo.inbox import Mail
 from tests import rows
 from tests.browser.desk import Seat
 from tests.browser.visitor import Town
+from tests.commands import called
 from tests.crowd import Crowd
 
 LONG = 120_000  # ms: what the worker does on a busy machine
@@ -107,15 +107,10 @@ class Person:
 
 
 async def command(town: Town, *arguments: str) -> str:
-    """Run ``petition`` as on the operator's command line; return what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "petition", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        env={"PYTHONPATH": str(resources.PACKAGE.parent), **town.site.environ},
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == 0
-    return out.decode().strip()
+    """Call ``petition`` as on the operator's command line; return what it printed."""
+    done = await asyncio.to_thread(called, *arguments, **town.site.environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()
 
 
 def desk_link(mail: Mail) -> str:

@@ -3,12 +3,18 @@
 import asyncio
 
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.browser.visitor import STEP, Meet, Town
 from tests.running import SLUG, link_in
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def chromium(whole_chromium: Browser) -> Browser:
+    """Go back in a browser that keeps pages alive for that."""
+    return whole_chromium
 
 
 async def test_a_double_click_on_sign(town: Town, meet: Meet) -> None:

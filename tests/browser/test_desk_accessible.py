@@ -90,7 +90,7 @@ async def an_import(one: Seat, _where: Furnished) -> list[str]:
     content = "Имя;Город;Дата\nВера Новак;Уфа;05.03.2022\n".encode("cp1251")
     await one.page.set_input_files("#file", {"name": "Ответы.csv", "mimeType": "text/csv", "buffer": content})
     await one.page.click("form[enctype] button")
-    await one.page.wait_for_selector("form.map", timeout=60_000)
+    await one.page.wait_for_selector("form.map", timeout=120_000)
     return [one.page.url.partition("/organizer/")[2].partition("?")[0], f"{SLUG}/import", f"{SLUG}/"]
 
 
@@ -181,7 +181,7 @@ async def campaign(bench: Bench, steps: tuple[str, ...]) -> BulkActId:
         made = await bulk_acts.create(conn, by, Action.REMOVE, Filter(country="FJ" if not steps else "TO"))
     for step in steps:
         async with bench.database.transaction() as conn:
-            await bulk_acts.move(conn, by, made, step, Reason.FAKE)
+            await bulk_acts.advance(conn, by, made, step, Reason.FAKE)
     return made
 
 

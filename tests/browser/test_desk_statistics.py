@@ -7,7 +7,7 @@ from playwright.async_api import Browser
 
 from tests import rows
 from tests.browser.desk import seat
-from tests.browser.visitor import DESK, PHONE, Town
+from tests.browser.visitor import LOOKS, PHONE, Town
 from tests.running import SLUG
 
 pytestmark = pytest.mark.browser
@@ -37,18 +37,17 @@ async def busy(town: Town) -> Town:
     return town
 
 
-@pytest.mark.parametrize("lang", ["en", "ru"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "seen", "unseen"), [(PHONE, "slim", "wide"), (DESK, "wide", "slim")])
-async def test_charts(
-    chromium: Browser, busy: Town, lang: str, scheme: str, width: int, seen: str, unseen: str
-) -> None:
-    async with seat(chromium, busy, width=width, color_scheme=scheme) as vera:
-        await vera.sit(f"{lang}-{scheme}-{width}@letters.example", "viewer", lang=lang)
+@pytest.mark.parametrize("lang", LOOKS)
+async def test_charts(chromium: Browser, busy: Town, lang: str) -> None:
+    async with seat(chromium, busy, looks=LOOKS[lang]) as vera:
+        await vera.sit(f"{lang}@letters.example", "viewer", lang=lang)
         await vera.open(f"{SLUG}/statistics")
-        for n in range(3):
-            assert await vera.page.locator(f"svg.chart.{seen}").nth(n).is_visible()
-            assert not await vera.page.locator(f"svg.chart.{unseen}").nth(n).is_visible()
+        for look in LOOKS[lang]:
+            await vera.wear(look)
+            seen, unseen = ("slim", "wide") if look[0] == PHONE else ("wide", "slim")
+            for n in range(3):
+                assert await vera.page.locator(f"svg.chart.{seen}").nth(n).is_visible()
+                assert not await vera.page.locator(f"svg.chart.{unseen}").nth(n).is_visible()
         assert await vera.barriers() == []
         for summary in await vera.page.locator("summary").all():
             await summary.click()

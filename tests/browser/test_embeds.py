@@ -19,7 +19,7 @@ from petition.core.encryption import Wrapper
 from petition.letters import published
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetter
-from petition.web.embeds import badge
+from petition.web.embeds.badge import Badge, svg
 from petition.web.embeds.options import STYLES, FrameOptions
 from petition.web.embeds.snippets import Snippets
 from tests.running import KEY, SLUG, Installation, free_port, installation
@@ -363,7 +363,7 @@ async def test_the_builder_copies_and_follows_the_choices(chromium: Browser, sce
 @pytest.mark.parametrize(("lang", "label", "message"), [("en", "signatures", "3,471"), ("ru", "подписей", "3\xa0475")])
 async def test_a_badge_looks_as_it_did(chromium: Browser, lang: str, label: str, message: str, style: str) -> None:
     page = await chromium.new_page(viewport={"width": 300, "height": 60})
-    await page.set_content("<!doctype html><body>" + badge.svg(label, message, "", style, "light", lang).decode())
+    await page.set_content("<!doctype html><body>" + svg(Badge(label, message, "", style, "light", lang)).decode())
     drawn = Image.open(io.BytesIO(await page.locator("svg").screenshot())).convert("RGB")
     await page.close()
     kept = Image.open(PICTURES / f"{lang}-{style}.png").convert("RGB")

@@ -1,10 +1,11 @@
 """A visitor: a browser context of one's own, and a note of whatever the browser complained of."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
@@ -13,7 +14,16 @@ from tests.running import SLUG, Installation, link_in
 
 PHONE, DESK = 360, 1280
 HEIGHT = 800
-PATIENCE = 20_000  # ms; only a hanging page takes that long
+Look = tuple[int, Literal["light", "dark"]]
+# Colours do not depend on the language, so each language is looked at in two of the four looks: in both widths, and in
+# both schemes.
+LOOKS: dict[str, tuple[Look, ...]] = {
+    "en": ((PHONE, "light"), (DESK, "dark")),
+    "ru": ((DESK, "light"), (PHONE, "dark")),
+}
+if os.environ.get("PETITION_TEST_LOOKS") == "all":
+    LOOKS = {"en": LOOKS["en"] + LOOKS["ru"], "ru": LOOKS["ru"] + LOOKS["en"]}
+PATIENCE = 120_000  # ms; only a hanging page takes that long
 STEP = "form:has([name=drawn])"  # the form with the drawn code
 CHOSEN = {"visibility", "consent", "updates"}  # fields that are ticked
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from petition.captcha import Passed
 from petition.captcha.pow import Price, ProofOfWork
@@ -16,14 +16,6 @@ from tests.captcha.installation import KEY, LETTER
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-]
 POLICY = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; form-action 'self'"
 PAGE = """<!doctype html><html lang=en><title>Sign</title>
 <script type=module src=/static/js/sign.js></script>
@@ -78,16 +70,6 @@ class Site:
         return app
 
 
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS, ignore_default_args=["--disable-back-forward-cache"]
-        )
-        yield started
-        await started.close()
-
-
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
     site = Site()
@@ -102,10 +84,10 @@ async def site() -> AsyncIterator[Site]:
 
 
 @pytest.fixture
-async def page(browser: Browser, site: Site) -> AsyncIterator[Page]:
-    context = await browser.new_context()
+async def page(whole_chromium: Browser, site: Site) -> AsyncIterator[Page]:
+    context = await whole_chromium.new_context()
     opened = await context.new_page()
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(120_000)
     await opened.goto(site.address)
     yield opened
     await context.close()
@@ -121,7 +103,7 @@ def passes(form: dict[str, str]) -> bool:
 
 
 async def solved(page: Page) -> None:
-    await expect(page.locator("[name=altcha]")).not_to_have_value("", timeout=20_000)
+    await expect(page.locator("[name=altcha]")).not_to_have_value("", timeout=120_000)
 
 
 async def test_it_solves_while_the_visitor_types(page: Page, site: Site) -> None:

@@ -104,7 +104,7 @@ def test_another_process_accepts_it() -> None:
         "from tests.captcha.installation import CHEAP, KEY, LETTER; "
         "print(json.dumps(ProofOfWork([KEY], price=CHEAP).challenge(LETTER, dear=True)))"
     )
-    made = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+    made = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120)
     assert passed(WORK, solve(json.loads(made.stdout))).dear
 
 

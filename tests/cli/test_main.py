@@ -1,30 +1,27 @@
 """``petition`` as people and scripts run it: exit codes, one clear line instead of a traceback, closed pipes."""
 
-import os
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from petition.cli.main import main
-from petition.core.resources import PACKAGE
 from petition.core.settings import Process, load
+from tests.commands import ENVIRON, Done, called
 from tests.running import SAMPLE, SLUG
 
-ENVIRON = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PACKAGE.parent), "PYTHONWARNINGS": "error"}
 COMMANDS = [
     "demo", "serve", "worker", "migrate", "keys", "check", "letter import", "letter export",
     "signatures import", "signatures export", "signatures held", "signatures approve",
 ]  # fmt: skip
-Done = subprocess.CompletedProcess[str]
 
 
 def petition(*arguments: str, **environ: str) -> Done:
-    """Run the command to its end, without standard input."""
+    """Run the command as a process to its end, without standard input."""
     return subprocess.run(
         [sys.executable, "-m", "petition", *arguments],
         capture_output=True,
@@ -94,11 +91,11 @@ def test_keys_are_ready_for_an_environment_file(tmp_path: Path) -> None:
     more = {"BASE_URL": "https://letters.example", "CONTROLLER": "us", "SMTP_URLS": "smtp://mail.example"}
     settings = load(made | more | {"MAIL_FROM": "a@letters.example", "DATA_DIR": str(tmp_path)}, role=Process.WORKER)
     assert settings.contact_private_key == made["CONTACT_PRIVATE_KEY"]
-    assert petition("keys").stdout != done.stdout
+    assert called("keys").stdout != done.stdout
 
 
 def test_migrating_twice(at: dict[str, str], cluster: str) -> None:
-    done = petition("migrate", **at)
+    done = called("migrate", **at)
     assert (done.returncode, done.stdout, done.stderr) == (0, "nothing to do\n", "")
 
 
@@ -127,7 +124,8 @@ def test_what_is_wrong_is_one_line(
     command: str, environ: dict[str, str], line: str, tmp_path: Path, database_url: str
 ) -> None:
     settings = {"DATA_DIR": str(tmp_path), "DATABASE_URL": database_url} | environ
-    assert said(petition(*command.split(), **settings)).startswith(line)
+    run: Callable[..., Done] = petition if "LOCALES_DIR" in environ else called  # the log has been set up by then
+    assert said(run(command, **settings)).startswith(line)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -140,12 +138,12 @@ def test_a_port_that_is_taken_is_one_line(at: dict[str, str], workers: str) -> N
 
 def test_no_such_database_and_no_such_role(database_url: str, tmp_path: Path) -> None:
     for wrong in (re.sub("/test_[0-9a-f]+", "/none", database_url), database_url.replace("petition@", "nobody@")):
-        line = said(petition("migrate", DATABASE_URL=wrong, DATA_DIR=str(tmp_path)))
+        line = said(called("migrate", DATABASE_URL=wrong, DATA_DIR=str(tmp_path)))
         assert line.startswith("the database cannot be reached")
 
 
 def test_every_problem_of_a_folder_is_a_line(at: dict[str, str]) -> None:
-    done = petition("letter", "import", "/nowhere", **at)
+    done = called("letter", "import", "/nowhere", **at)
     assert done.returncode == 1
     assert all(line.startswith("petition: ") for line in done.stderr.splitlines())
     assert done.stderr.endswith("petition: /nowhere cannot be imported\n")
@@ -156,33 +154,31 @@ def test_an_unknown_letter_is_one_line(command: str, at: dict[str, str], tmp_pat
     file = tmp_path / "file.csv"
     file.write_text("kind,name\n")
     more = [str(file)] if command.endswith("import") else [str(tmp_path / "x")] if command.startswith("letter") else []
-    assert "no-such-letter" in said(petition(*command.split(), "no-such-letter", *more, **at))
+    assert "no-such-letter" in said(called(*command.split(), "no-such-letter", *more, **at))
 
 
 def test_a_letter_goes_in_and_out(at: dict[str, str], tmp_path: Path) -> None:
-    assert (
-        petition("letter", "import", str(SAMPLE), **at).stdout == f"imported {SLUG}; readers see it after --publish\n"
-    )
-    assert petition("letter", "import", str(SAMPLE), "--publish", **at).stdout == f"published {SLUG}, version 1\n"
-    assert petition("letter", "import", str(SAMPLE), "--publish", **at).stdout == f"{SLUG}: the text is unchanged\n"
-    done = petition("letter", "export", SLUG, str(tmp_path / "out"), **at)
+    assert called("letter", "import", str(SAMPLE), **at).stdout == f"imported {SLUG}; readers see it after --publish\n"
+    assert called("letter", "import", str(SAMPLE), "--publish", **at).stdout == f"published {SLUG}, version 1\n"
+    assert called("letter", "import", str(SAMPLE), "--publish", **at).stdout == f"{SLUG}: the text is unchanged\n"
+    done = called("letter", "export", SLUG, str(tmp_path / "out"), **at)
     assert (done.returncode, done.stderr) == (0, "")
     assert {each.name for each in (tmp_path / "out").iterdir()} == {each.name for each in SAMPLE.iterdir()}
     (tmp_path / "file").write_text("")
     assert "file" in said(petition("letter", "export", SLUG, str(tmp_path / "file"), **at))
-    held = petition("signatures", "held", SLUG, **at)
+    held = called("signatures", "held", SLUG, **at)
     assert (held.returncode, held.stdout, held.stderr) == (0, "", "no organization waits\n")
-    assert said(petition("signatures", "approve", "5", **at)) == "nothing is approved: there is no signature 5"
+    assert said(called("signatures", "approve", "5", **at)) == "nothing is approved: there is no signature 5"
 
 
 @pytest.fixture
 def many(at: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """Give the settings of a database with more signatories than fit into a pipe."""
-    petition("letter", "import", str(SAMPLE), "--publish", **at)
+    called("letter", "import", str(SAMPLE), "--publish", **at)
     file = tmp_path / "many.csv"
     rows = (f"person,Vera Novak the {n}th of her name in the valley,public\n" for n in range(3000))
     file.write_text("kind,name,visibility\n" + "".join(rows))
-    done = petition("signatures", "import", SLUG, str(file), **at)
+    done = called("signatures", "import", SLUG, str(file), **at)
     assert done.returncode == 0, done.stderr
     return at
 
@@ -225,8 +221,8 @@ def test_a_full_disk_is_one_line(many: dict[str, str]) -> None:
 
 
 def test_check_says_what_is_wrong(at: dict[str, str]) -> None:
-    done = petition("check", **at)
+    done = called("check", **at)
     assert (done.returncode, done.stderr) == (1, "")
     assert "worker: SMTP_URLS is not set: the worker has no relay to send mail through\n" in done.stdout
-    wrong = petition("check", **(at | {"PORT": "many"}))
+    wrong = called("check", **(at | {"PORT": "many"}))
     assert wrong.stdout == "".join(f"{each}: PORT must be a whole number, not 'many'\n" for each in ("web", "worker"))

@@ -25,7 +25,7 @@ from tests.signatures.test_approval import wait
 async def db(database_url: str, conn: Connection) -> AsyncIterator[Database]:
     """Give a database with an empty letter, ``north``."""
     await letter(conn, "north")
-    async with opened(database_url, most=2) as database:
+    async with opened(database_url, max_size=2) as database:
         yield database
 
 
@@ -143,7 +143,7 @@ def peak():
     return int(re.search(r"VmHWM:\\s+([0-9]+)", Path("/proc/self/status").read_text())[1]) * 1024
 
 async def main():
-    async with opened(sys.argv[1], most=2) as db:
+    async with opened(sys.argv[1], max_size=2) as db:
         for path in sys.argv[2:]:
             await commands.import_csv(db, WRAPPER, "north", Path(path))
             with open("/dev/null", "wb") as out:

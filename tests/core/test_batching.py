@@ -60,14 +60,14 @@ async def test_what_comes_during_a_commit_shares_the_next_one() -> None:
 
 async def test_a_batch_holds_no_more_than_it_may() -> None:
     store = Store()
-    batcher: Batcher[int, int] = Batcher(store, most=3)
+    batcher: Batcher[int, int] = Batcher(store, max_batch=3)
     assert await asyncio.gather(*(batcher.submit(n) for n in range(7))) == [n * 10 for n in range(7)]
     assert [len(batch) for batch in store.batches] == [3, 3, 1]
 
 
 async def test_too_many_are_turned_away_at_once() -> None:
     store = Store()
-    batcher: Batcher[int, int] = Batcher(store, most=1, waiting=2)
+    batcher: Batcher[int, int] = Batcher(store, max_batch=1, max_waiting=2)
     store.open.clear()
     tasks = []
     for number in range(3):  # one is being stored, two wait
@@ -120,7 +120,7 @@ async def test_an_asker_who_leaves_does_not_disturb_the_others() -> None:
 
 async def test_draining_waits_for_all_that_was_taken() -> None:
     store = Store()
-    batcher: Batcher[int, int] = Batcher(store, most=1)
+    batcher: Batcher[int, int] = Batcher(store, max_batch=1)
     await batcher.drain()  # nothing to wait for
     store.open.clear()
     tasks = [asyncio.create_task(batcher.submit(n)) for n in (1, 2)]

@@ -132,7 +132,7 @@ async def remember(pool: Database, digest: bytes, error: Exception | None = None
 async def test_a_connection_cut_under_way_is_unavailable_and_the_next_one_works(
     database_url: str, admin: "Conn"
 ) -> None:
-    async with opened(database_url, most=1) as pool:
+    async with opened(database_url, max_size=1) as pool:
         with pytest.raises(Unavailable):
             await cut_under_way(pool, admin)
         async with pool.connection() as conn:
@@ -149,7 +149,7 @@ async def test_returning_commits_and_raising_rolls_back(database_url: str) -> No
 
 
 async def test_more_waiting_than_connections_is_unavailable(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with opened(database_url, most=1) as pool, pool.connection():
+    async with opened(database_url, max_size=1) as pool, pool.connection():
         monkeypatch.setattr(database, "ACQUIRE_TIMEOUT", 0.01)
         with pytest.raises(Unavailable):
             async with pool.connection():

@@ -54,7 +54,7 @@ def letter(tmp_path: Path, slug: str, *langs: str) -> Path:
 
 async def appeared(site: Installation, path: str) -> httpx2.Response:
     """Wait until the web knows the letter; return its page."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while (page := await site.client.get(path)).status_code == 404:
             await asyncio.sleep(0.05)
     assert page.status_code == 200

@@ -1,6 +1,7 @@
 """Limits: a dearer challenge first, a refusal much later, and a mailbox's limit that nobody is told of."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
@@ -9,6 +10,7 @@ import pytest
 from petition.captcha.drawn import DrawnCodes
 from petition.captcha.pow import ProofOfWork
 from petition.core.ids import LetterId
+from petition.core.settings import Limits
 from tests import rows
 from tests.captcha.installation import CHEAP, solve
 from tests.pages import check_page, check_sent_on, form_in
@@ -58,26 +60,38 @@ class Visitors:
         return await self._site.client.post(FIND, data=form, headers={"x-forwarded-for": network})
 
 
-async def test_the_31st_needs_a_dearer_challenge_and_the_301st_is_refused(site: Installation) -> None:
+def test_thirty_sign_up_from_one_network_before_it_gets_harder() -> None:
+    assert Limits().network == 30
+
+
+@pytest.fixture
+async def three(database_url: str, tmp_path: Path, with_letter: None) -> AsyncIterator[Installation]:
+    """Give a site where it gets harder after three."""
+    async with installation(database_url, tmp_path, LIMIT_NETWORK="3") as site:
+        yield site
+
+
+async def test_one_more_needs_a_dearer_challenge_and_over_ten_times_as_many_are_refused(three: Installation) -> None:
+    site = three
     visitors = await Visitors.of(site)
-    for _ in range(30):
+    for _ in range(3):
         check_sent_on(await visitors.sign("192.0.2.1"), INBOX)
     page = await visitors.sign("192.0.2.1")
     check_page(page, 422)
     assert "Many requests come from your network" in page.text
-    assert form_in(page, SIGN)["email"] == "voice31@letters.example"
+    assert form_in(page, SIGN)["email"] == "voice4@letters.example"
     # The script is given a dearer one at once, a picture has more letters, and both let in.
     fetched = await site.client.get(f"/captcha/challenge?letter={SLUG}", headers={"x-forwarded-for": "192.0.2.1"})
     assert fetched.json()["parameters"]["data"]["dear"] is True
     check_sent_on(await visitors.sign("192.0.2.1", dear=True), INBOX)
     check_sent_on(await visitors.sign("192.0.2.2"), INBOX)  # the neighbour is not concerned
-    await asyncio.gather(*(visitors.sign("192.0.2.1") for _ in range(267)))
-    check_sent_on(await visitors.sign("192.0.2.1", dear=True), INBOX)  # the 300th
+    await asyncio.gather(*(visitors.sign("192.0.2.1") for _ in range(24)))
+    check_sent_on(await visitors.sign("192.0.2.1", dear=True), INBOX)  # the 30th
     refused = await visitors.sign("192.0.2.1", dear=True)
     check_page(refused, 429)
     assert int(refused.headers["retry-after"]) == 3600
     (stored,) = await rows.rows_of(site.database, "SELECT count(*) AS rows FROM pending")
-    assert stored["rows"] == 33
+    assert stored["rows"] == 6
 
 
 async def test_looking_for_a_link_counts_as_well(database_url: str, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def letter_page(renderer: Renderer, lang: str, kind: Kind, form: ShownForm, lett
     ]
     context = {
         "letter": letter,
-        "shown_lang": letter.shown_in(lang),
+        "text_lang": letter.shown_in(lang),
         "text": letter.text(lang),
         "rest_url": None,
         "counts": Counts(3436, 35, 120, 3400),

@@ -97,7 +97,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def until(what: Callable[[], bool], patience: float = 30) -> None:
+def until(what: Callable[[], bool], patience: float = 120) -> None:
     deadline = time.monotonic() + patience
     while not what():
         assert time.monotonic() < deadline, "it did not come"

@@ -97,7 +97,7 @@ async def publish(client: httpx2.AsyncClient, path: str = PUBLISH, **more: str) 
 async def public(site: Installation, lang: str = "en", slug: str = SLUG) -> str:
     """Return the letter's page as readers see it once the web has looked."""
     since = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             told = await site.client.get(f"/api/v1/letters/{slug}")
             if told.status_code == 200 and datetime.fromisoformat(told.json()["counted_at"]) >= since:

@@ -38,7 +38,7 @@ FRAME = "SELECT goal, names_in_search, version FROM letter"
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    async with opened(database_url, most=2) as database:
+    async with opened(database_url, max_size=2) as database:
         yield database
 
 

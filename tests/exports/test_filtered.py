@@ -135,7 +135,7 @@ async def test_rare_ones_among_many_and_slices(
     from petition.moderation import queue_queries
 
     monkeypatch.setattr(filtered, "SLICE", 7)
-    monkeypatch.setattr(queue_queries, "WALKED", 20)
+    monkeypatch.setattr(queue_queries, "STEP_SCAN", 20)
     await bench.sign("Zinaida Rare")
     await bench.crowd(90)
     await bench.sign("Zinaida Late")
@@ -152,7 +152,7 @@ async def exported(database: Database, bench: Bench, wanted: Filter) -> list[dic
 
 
 def test_a_full_sheet_is_followed_by_another() -> None:
-    book = Workbook(["name"], most_rows=2)
+    book = Workbook(["name"], max_rows=2)
     for name in ("Anna", "Bo", "Vera\x01\ufffe"):
         book.write([name])
     book.close()

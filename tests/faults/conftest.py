@@ -2,14 +2,20 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from petition.core.database import opened
 from petition.core.settings import Process, load
+from petition.demo.inbox import Inbox
+from tests.conftest import fresh_database
 from tests.faults.processes import Web, web
-from tests.running import Installation, environment, free_port, publish
+from tests.fixtures import empty
+from tests.running import Installation, environment, free_port
+
+if TYPE_CHECKING:
+    from tests.conftest import Conn
 
 BASE_URL = "http://letters.localhost:8000"
 
@@ -22,15 +28,26 @@ class Pair:
     webs: tuple[Web, Web]
 
 
-@pytest.fixture
-async def pair(database_url: str, tmp_path: Path) -> AsyncIterator[Pair]:
-    """Give two running web processes with the sample letter; mail waits in the outbox."""
-    environ = environment(tmp_path, database_url, free_port(), BASE_URL=BASE_URL)
-    settings = load(environ, role=Process.WEB)
-    async with opened(database_url, most=4) as database:
-        await publish(settings, database)
+@pytest.fixture(scope="module")
+async def running_pair(
+    cluster: str, admin: "Conn", published: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Pair]:
+    """Give two running web processes for the tests of one file."""
+    folder = tmp_path_factory.mktemp("pair")
+    async with fresh_database(cluster, admin, published) as url:
+        environ = environment(folder, url, free_port(), BASE_URL=BASE_URL)
+        settings = load(environ, role=Process.WEB)
         async with (
-            web(environ, free_port(), tmp_path / "first.log") as first,
-            web(environ, free_port(), tmp_path / "second.log") as second,
+            opened(url, max_size=4) as database,
+            web(environ, free_port(), folder / "first.log") as first,
+            web(environ, free_port(), folder / "second.log") as second,
         ):
             yield Pair(Installation(environ, settings, database, first.client), (first, second))
+
+
+@pytest.fixture
+async def pair(running_pair: Pair) -> Pair:
+    """Give them as if nobody had signed the sample letter yet; mail waits in the outbox."""
+    await empty(running_pair.site.database)
+    running_pair.site.inbox = Inbox()
+    return running_pair

@@ -87,7 +87,7 @@ async def web(environ: Mapping[str, str], port: int, log: Path) -> AsyncIterator
         host = urlsplit(environ["BASE_URL"]).netloc
         limits = httpx2.Limits(max_connections=200, max_keepalive_connections=0)
         async with httpx2.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", headers={"host": host}, timeout=60, limits=limits
+            base_url=f"http://127.0.0.1:{port}", headers={"host": host}, timeout=120, limits=limits
         ) as client:
             await _ready(process, client)
             yield Web(process.process, log, client)

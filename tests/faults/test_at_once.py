@@ -100,6 +100,6 @@ async def test_one_challenge_used_many_times_at_once_passes_once(pair: Pair) -> 
 
 async def until_all_is_mailed(pair: Pair) -> None:
     """Wait until the outbox is empty."""
-    async with asyncio.timeout(60), pair.site.database.connection() as conn:
+    async with asyncio.timeout(120), pair.site.database.connection() as conn:
         while await conn.fetchval("SELECT EXISTS (SELECT FROM outbox)"):
             await asyncio.sleep(0.1)

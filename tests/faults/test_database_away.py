@@ -16,13 +16,14 @@ from petition.core.settings import Process, load
 from petition.letters.model import Letter
 from tests import rows
 from tests.captcha.installation import solve
+from tests.commands import run
 from tests.faults.conftest import BASE_URL
 from tests.faults.load import POW, Crowd, signing
-from tests.faults.processes import command, run, web, worker_environ
+from tests.faults.processes import command, web, worker_environ
 from tests.faults.server import Server
 from tests.mail.post_office import PostOffice
 from tests.pages import check_page
-from tests.running import SLUG, environment, free_port, publish
+from tests.running import SLUG, environment, free_port, on_this_machine, publish
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ async def test_nothing_is_lost_while_the_database_is_away(
     server: Server, post: PostOffice, tmp_path: Path, way: signal.Signals
 ) -> None:
     environ = environment(tmp_path, server.url, free_port(), BASE_URL=BASE_URL)
-    async with opened(server.url, most=2) as database:
+    async with opened(server.url, max_size=2) as database:
         await publish(load(environ, role=Process.WEB), database)
         async with database.connection() as conn:
             letter = await rows.letter(conn)
@@ -64,7 +65,7 @@ async def test_nothing_is_lost_while_the_database_is_away(
                 await server.end(way)
                 await see_that_it_is_away(process.client, crowd, letter)
                 await server.start()
-                async with asyncio.timeout(5):  # seconds, as promised
+                async with asyncio.timeout(on_this_machine(5)):  # seconds, as promised
                     await crowd.until_taken(1)
                 await crowd.until_taken(50)
             await see_that_nothing_is_lost(database, letter, crowd)
@@ -87,7 +88,7 @@ async def test_names_that_went_do_not_come_back_while_it_is_away(
     environ = environment(tmp_path, server.url, free_port(), BASE_URL=BASE_URL)
     people = tmp_path / "list.csv"
     people.write_text("kind,name\norganization,North Pier Network\n", encoding="utf-8")
-    async with opened(server.url, most=2) as database, asyncio.timeout(120):
+    async with opened(server.url, max_size=2) as database, asyncio.timeout(120):
         await publish(load(environ, role=Process.WEB), database)
         assert (await run(f"signatures import {SLUG} {people}", environ))[0] == 0
         async with web(environ, free_port(), tmp_path / "web.log") as process:
@@ -109,7 +110,7 @@ async def test_names_that_went_do_not_come_back_while_it_is_away(
 
 async def see_that_it_is_away(client: httpx2.AsyncClient, crowd: Crowd, letter: Letter) -> None:
     """Look at every kind of page while there is no database."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while (await crowd.sign()).status_code != 503:
             await asyncio.sleep(0.01)
     address, answer = crowd.refused[-1]

@@ -26,7 +26,7 @@ async def test_every_303_of_a_web_process_that_ends_is_a_row_and_a_mail_job(
     database_url: str, tmp_path: Path, way: str
 ) -> None:
     environ = environment(tmp_path, database_url, free_port(), BASE_URL=BASE_URL)
-    async with opened(database_url, most=2) as database:
+    async with opened(database_url, max_size=2) as database:
         await publish(load(environ, role=Process.WEB), database)
         async with database.connection() as conn:
             letter = await rows.letter(conn)
@@ -56,7 +56,7 @@ async def test_what_a_killed_worker_left_is_delivered(database_url: str, tmp_pat
     accepted = asyncio.Semaphore(10)
     post.accepting = accepted.acquire  # the relay is slow: it takes ten mails and keeps the next ones waiting
     await post.open()
-    async with opened(database_url, most=2) as database:
+    async with opened(database_url, max_size=2) as database:
         await publish(load(environ, role=Process.WEB), database)
         await add_jobs(database, addresses)
         settings = worker_environ(environ, post.port)
@@ -85,7 +85,7 @@ async def test_mail_waits_while_smtp_is_down_and_then_comes_once(database_url: s
     post = PostOffice()
     await post.open()
     await post.close()  # the port is known, and nobody listens
-    async with opened(database_url, most=2) as database:
+    async with opened(database_url, max_size=2) as database:
         await publish(load(environ, role=Process.WEB), database)
         async with command("worker", worker_environ(environ, post.port), tmp_path / "worker.log"):
             await add_jobs(database, addresses)

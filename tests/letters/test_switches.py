@@ -258,11 +258,11 @@ async def test_an_installation_that_can_only_be_read(site: Installation, keeper:
 async def test_every_process_knows_within_a_moment(site: Installation, editor: httpx2.AsyncClient) -> None:
     port = free_port()
     second = replace(site.settings, port=port)
-    async with serving(second), httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as elsewhere:
+    async with serving(second), httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120) as elsewhere:
         headers = {"Host": site.base.removeprefix("http://")}
         assert "sign-form" in (await elsewhere.get(PAGE, headers=headers)).text
         await put(editor, "stop", **WHY)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while ESCAPED not in (await elsewhere.get(PAGE, headers=headers)).text:
                 await asyncio.sleep(0.02)
 

@@ -114,7 +114,7 @@ async def pictured(site: Installation, letter_id: LetterId) -> dict[str, str]:
 async def waits(site: Installation, task: "asyncio.Task[httpx2.Response]") -> None:
     """Wait until the request waits for the lock, or is answered."""
     locked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not task.done() and not await rows.rows_of(site.database, locked):
             await asyncio.sleep(0.02)
 
@@ -209,7 +209,7 @@ async def test_an_act_under_way_is_waited_for(site: Installation) -> None:
     async with site.database.connection() as conn, conn.transaction():
         await audit_log.record(conn, None, letter_id, "member.invite")
         task = asyncio.create_task(take())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not await rows.rows_of(
                 site.database, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
             ):

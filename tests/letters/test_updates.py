@@ -47,7 +47,7 @@ async def act(client: httpx2.AsyncClient, where: str, act: str, **changes: str) 
 async def public(site: Installation, wanted: str, *, gone: bool = False, lang: str = "en") -> str:
     """Wait until the letter's page and that of updates have, or have no longer, some words; return the latter."""
     updates = ""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         for path in (f"/{lang}/{SLUG}", f"/{lang}/{SLUG}/updates"):
             while (wanted in (updates := (await site.client.get(path)).text)) is gone:
                 await asyncio.sleep(0.05)

@@ -20,7 +20,7 @@ INSERT INTO signature (letter, id, listed_at, kind, state, visibility) VALUES ($
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    async with opened(database_url, most=3) as database:
+    async with opened(database_url, max_size=3) as database:
         yield database
 
 

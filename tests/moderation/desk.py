@@ -1,4 +1,4 @@
-"""Moderators at work: acts on the sample letter, and the count and the words checked after each."""
+"""Moderators' acts on the sample letter, with a check of the count and the search words after each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,11 +48,16 @@ BARS = "SELECT digest FROM bar WHERE letter = $1 ORDER BY digest"
 
 @dataclass
 class Bench:
-    """One letter, its signatures, and who may decide about them."""
+    """One letter and its signatures, with helpers that sign, decide and check."""
 
     database: Database
     letter: Letter
     signed: int = 0
+
+    @property
+    def actor(self) -> Actor:
+        """The installation, as the author of an act on this letter."""
+        return Actor(None, self.letter.id)
 
     async def sign(self, *names: str, **fields: str) -> list[SignatureId]:
         """Have people sign and confirm; return their ids."""
@@ -65,8 +70,8 @@ class Bench:
     async def sign_for(self, organization: str, name: str = "Anna Berg", **fields: str) -> SignatureId:
         """Have a representative sign and confirm; return the id of what waits now."""
         self.signed += 1
-        given = {"organization_en": organization, "name": name, **fields}
-        return (await self.confirm([f"office{self.signed}@letters.example"], **given))[0]
+        fields = {"organization_en": organization, "name": name, **fields}
+        return (await self.confirm([f"office{self.signed}@letters.example"], **fields))[0]
 
     async def confirm(self, addresses: Sequence[str], **fields: str) -> list[SignatureId]:
         """Sign and confirm from these mailboxes."""
@@ -78,18 +83,18 @@ class Bench:
     async def use_links(self, ids: Sequence[SignatureId]) -> None:
         """Confirm what waits."""
         confirming = Confirming(self.database)
-        for each in ids:
-            await confirming.submit(ConfirmRequest(self.letter.id, each, self.letter.keys))
+        for signature_id in ids:
+            await confirming.submit(ConfirmRequest(self.letter.id, signature_id, self.letter.keys))
 
     async def crowd(self, number: int, state: str = "confirmed", country: str | None = None) -> list[SignatureId]:
-        """Have many public people stand there, counted, each a second after the one before; return their ids."""
-        found = await self.rows(CROWD, number, state, country)
+        """Add many public people, counted, a second apart; return their ids."""
+        people = await self.rows(CROWD, number, state, country)
         async with self.database.transaction() as conn:
             known = [(self.letter.id, Kind.PERSON, word) for n in range(7) for word in (f"crowd{n}", "vera")]
             await search_words.add(conn, known)
             if state == "confirmed":
                 await counting.apply(conn, self.letter.id, CountChange(people=number))
-        return [row["id"] for row in found]
+        return [row["id"] for row in people]
 
     async def decide(
         self,
@@ -101,8 +106,8 @@ class Bench:
     ) -> ActOutcome:
         """Decide, and check the count."""
         async with self.database.transaction() as conn:
-            who = Actor(actor_id, self.letter.id)
-            outcome = await decisions.decide(conn, who, WRAPPER, act, dict.fromkeys(ids, seen), reason)
+            actor = Actor(actor_id, self.letter.id)
+            outcome = await decisions.decide(conn, actor, self.letter.keys, act, dict.fromkeys(ids, seen), reason)
         await self.check()
         return outcome
 
@@ -114,7 +119,7 @@ class Bench:
         """Undo an act, and check the count."""
         assert log_id is not None
         async with self.database.transaction() as conn:
-            outcome = await undoing.undo(conn, Actor(actor_id, self.letter.id), WRAPPER, log_id)
+            outcome = await undoing.undo(conn, Actor(actor_id, self.letter.id), self.letter.keys, log_id)
         await self.check()
         return outcome
 
@@ -129,12 +134,12 @@ class Bench:
         """Return rows of this letter ($1)."""
         return await rows.rows_of(self.database, statement, self.letter.id, *more)
 
-    async def picture(self) -> tuple[object, ...]:
+    async def snapshot(self) -> tuple[object, ...]:
         """Return all that an act may change and undoing must restore."""
         return await self.rows(EVERYTHING), await self.rows(BARS), await self.rows(WORDS), await self.check()
 
     async def states(self, *ids: SignatureId) -> list[str]:
         """Return the states of signatures."""
-        found = await self.rows("SELECT id, state FROM signature WHERE letter = $1")
-        by_id = {row["id"]: row["state"] for row in found}
-        return [by_id[each] for each in ids]
+        states = await self.rows("SELECT id, state FROM signature WHERE letter = $1")
+        by_id = {row["id"]: row["state"] for row in states}
+        return [by_id[id] for id in ids]

@@ -39,7 +39,7 @@ SIGNATURES = "SELECT id FROM signature WHERE letter = $1 ORDER BY listed_at, nam
 ACTS = "SELECT id FROM log WHERE letter = $1 AND (act LIKE 'signature.%' OR act LIKE 'organization.%') ORDER BY id"
 ORGANIZATIONS = "SELECT id FROM organization WHERE letter = $1 ORDER BY listed_at, name_key, id"
 IMPORTS = "SELECT number, state FROM intake WHERE letter = $1 AND state IN ('done', 'undone') ORDER BY number"
-CAMPAIGNS = "SELECT id FROM campaign WHERE letter = $1 AND state <> 'reverted' ORDER BY id"
+BULK_ACTS = "SELECT id FROM campaign WHERE letter = $1 AND state <> 'reverted' ORDER BY id"
 TALLIES = "SELECT id FROM tally WHERE letter = $1 ORDER BY id"
 HOLD = "SELECT value, revision FROM switch WHERE letter = $1 AND name = 'hold'"
 
@@ -64,7 +64,7 @@ AMISS = {
     "an entry merged into one that was merged itself": """
         SELECT FROM organization o JOIN organization i ON i.letter = o.letter AND i.id = o.merged_into
         WHERE o.letter = $1 AND i.merged_into IS NOT NULL""",
-    "a campaign that has changed fewer than none": "SELECT FROM campaign WHERE letter = $1 AND changed < 0",
+    "a bulk act that has changed fewer than none": "SELECT FROM campaign WHERE letter = $1 AND changed < 0",
 }
 
 
@@ -84,7 +84,7 @@ Id = TypeVar("Id")
 
 
 class Town:
-    """A letter on which anything may happen, and who does it."""
+    """A letter with random acts on it, and their author."""
 
     def __init__(self, bench: Bench, carrier: Carrier, organizer_id: OrganizerId, seed: int) -> None:
         self.bench = bench
@@ -93,25 +93,25 @@ class Town:
         self.by = Actor(organizer_id, bench.letter.id)
         self.actor = Actor(organizer_id, bench.letter.id)
         self.draw = random.Random(seed)
-        self.told: list[str] = []
+        self.acts: list[str] = []
 
     async def happen(self, what: Callable[["Town"], Awaitable[None]]) -> None:
         """Have something happen, or be refused."""
         try:
             await what(self)
-            self.told.append(what.__name__)
+            self.acts.append(what.__name__)
         except PetitionError as refused:
-            self.told.append(f"{what.__name__}: {refused}")
+            self.acts.append(f"{what.__name__}: {refused}")
 
     async def check(self) -> None:
         """Fail unless all is counted and nothing is amiss."""
         assert {what: await self.bench.rows(found) for what, found in AMISS.items()} == {what: [] for what in AMISS}
         await self.bench.check()
 
-    async def ids(self, of: Callable[[int], Id], statement: str, most: int = 1) -> list[Id]:
-        """Return up to ``most`` ids drawn from a statement's, ``of`` the type they have."""
+    async def ids(self, of: Callable[[int], Id], statement: str, limit: int = 1) -> list[Id]:
+        """Return up to ``limit`` ids drawn from a statement's, ``of`` the type they have."""
         found = [of(row["id"]) for row in await self.bench.rows(statement)]
-        return self.draw.sample(found, min(most, len(found)))
+        return self.draw.sample(found, min(limit, len(found)))
 
     async def do(self, act: Callable[[Connection], Awaitable[object]]) -> None:
         """Do something in one transaction."""
@@ -126,21 +126,21 @@ async def sign(town: Town) -> None:
 
 
 async def sign_for_an_organization(town: Town) -> None:
-    address, called = f"voice{town.draw.randrange(40)}@letters.example", f"Org {town.draw.randrange(5)}"
+    address, name = f"voice{town.draw.randrange(40)}@letters.example", f"Org {town.draw.randrange(5)}"
     visibility = town.draw.choice(("public", "organizers"))
-    await town.bench.confirm([address], organization_en=called, name="Anna Berg", visibility=visibility)
+    await town.bench.confirm([address], organization_en=name, name="Anna Berg", visibility=visibility)
 
 
 async def decide(town: Town) -> None:
     act, some = town.draw.choice(list(Action)), await town.ids(SignatureId, SIGNATURES, town.draw.choice((1, 1, 3, 8)))
     reason = town.draw.choice(list(Reason))
     seen = dict.fromkeys(some, decisions.ANY_ACT)
-    await town.do(lambda conn: decisions.decide(conn, town.by, WRAPPER, act, seen, reason))
+    await town.do(lambda conn: decisions.decide(conn, town.by, town.bench.letter.keys, act, seen, reason))
 
 
 async def undo(town: Town) -> None:
     for log_id in await town.ids(LogId, ACTS):
-        await town.do(lambda conn, log_id=log_id: undoing.undo(conn, town.by, WRAPPER, log_id))  # type: ignore[misc]
+        await town.do(lambda conn, log_id=log_id: undoing.undo(conn, town.by, town.bench.letter.keys, log_id))  # type: ignore[misc]
 
 
 async def act_on_own_page(town: Town) -> None:
@@ -152,8 +152,8 @@ async def act_on_own_page(town: Town) -> None:
             case "delete":
                 await self_service.delete(database, letter, one)
             case "visibility":
-                wanted = town.draw.choice(("public", "organizers", "counted"))
-                await self_service.change_visibility(database, letter, one, wanted, "Vera Typed")
+                visibility = town.draw.choice(("public", "organizers", "counted"))
+                await self_service.change_visibility(database, letter, one, visibility, "Vera Typed")
             case _:
                 await self_service.correct(database, letter, one, f"Correct N{town.draw.randrange(3)}")
 
@@ -188,31 +188,31 @@ async def count_on_paper(town: Town) -> None:
 
 async def merge(town: Town) -> None:
     if len(two := await town.ids(OrganizationId, ORGANIZATIONS, 2)) == 2:
-        await town.do(lambda conn: organizations.merge(conn, town.by, WRAPPER, *two))
+        await town.do(lambda conn: organizations.merge(conn, town.by, town.bench.letter.keys, *two))
 
 
 async def rename(town: Town) -> None:
     typed = {"name_en": f"Org {town.draw.randrange(6)}", "name_ru": town.draw.choice(("", "Орг"))}
     for one in await town.ids(OrganizationId, ORGANIZATIONS):
-        called = organizations.read(typed)
-        await town.do(lambda conn: organizations.correct(conn, town.by, WRAPPER, one, called))  # noqa: B023
+        corrected = organizations.parse(typed)
+        await town.do(lambda conn: organizations.correct(conn, town.by, town.bench.letter.keys, one, corrected))  # noqa: B023
 
 
 async def begin_a_campaign(town: Town) -> None:
     choices = (Filter(), Filter(q="vera"), Filter(q="vara"), Filter(kind=Kind.PERSON), Filter(kind=Kind.ORGANIZATION))
-    act, wanted = town.draw.choice(list(Action)), town.draw.choice(choices)
+    act, filter = town.draw.choice(list(Action)), town.draw.choice(choices)
 
     async def start(conn: Connection) -> None:
-        campaign = await bulk_acts.create(conn, town.by, act, wanted)
-        await bulk_acts.move(conn, town.by, campaign, "start", Reason.FAKE)
+        bulk_act_id = await bulk_acts.create(conn, town.by, act, filter)
+        await bulk_acts.advance(conn, town.by, bulk_act_id, "start", Reason.FAKE)
 
     await town.do(start)
 
 
 async def steer_a_campaign(town: Town) -> None:
     step = town.draw.choice(("pause", "resume", "cancel", "revert"))
-    for one in await town.ids(BulkActId, CAMPAIGNS):
-        await town.do(lambda conn: bulk_acts.move(conn, town.by, one, step, None))  # noqa: B023
+    for one in await town.ids(BulkActId, BULK_ACTS):
+        await town.do(lambda conn: bulk_acts.advance(conn, town.by, one, step, None))  # noqa: B023
 
 
 async def work_at_campaigns(town: Town) -> None:
@@ -271,5 +271,5 @@ async def test_whatever_happens(site: Installation, carrier: Carrier, seed: int)
         try:
             await town.check()
         except AssertionError:
-            pytest.fail(f"seed {seed}, after {', '.join(town.told[-12:])}")
+            pytest.fail(f"seed {seed}, after {', '.join(town.acts[-12:])}")
     assert await bench.rows("SELECT id FROM log WHERE letter = $1 AND act = 'signature.undo'")

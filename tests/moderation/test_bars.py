@@ -10,7 +10,7 @@ from petition.signatures import self_service
 from petition.signatures.confirming import Confirming, ConfirmRequest, ConfirmResult
 from petition.signatures.model import Reason
 from tests import rows
-from tests.moderation.desk import WRAPPER, Bench
+from tests.moderation.desk import Bench
 
 
 async def test_a_removed_mailbox_cannot_sign_again(bench: Bench) -> None:
@@ -59,7 +59,12 @@ async def test_one_mailbox_is_barred_and_let_go_at_the_same_moment(bench: Bench)
     refused = await bench.remove(office, reason=Reason.NOT_AUTHORIZED)
     async with bench.database.transaction() as conn:
         await decisions.decide(
-            conn, Actor(OrganizerId(1), bench.letter.id), WRAPPER, Action.REMOVE, {vera: LogId(0)}, Reason.FAKE
+            conn,
+            Actor(OrganizerId(1), bench.letter.id),
+            bench.letter.keys,
+            Action.REMOVE,
+            {vera: LogId(0)},
+            Reason.FAKE,
         )
         undoing = asyncio.create_task(bench.undo(refused.log_id))
         async with bench.database.connection() as other:  # it waits until the first has committed
@@ -81,6 +86,6 @@ async def test_a_mailbox_that_signed_twice_is_removed_for_two_reasons_again(benc
     await bench.decide(Action.APPROVE, office)
     await bench.remove(person, reason=Reason.FAKE)
     await bench.remove(office, reason=Reason.ABUSE)
-    before = await bench.picture()
+    before = await bench.snapshot()
     await bench.undo((await bench.decide(Action.RESTORE, person, office)).log_id)
-    assert await bench.picture() == before
+    assert await bench.snapshot() == before

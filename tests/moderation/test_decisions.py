@@ -9,12 +9,12 @@ import pytest
 from petition.core.audit_log import Actor
 from petition.core.errors import NotFound, Refused
 from petition.core.ids import LogId, OrganizerId, SignatureId
-from petition.moderation import decisions, messages, queries, report_queries
+from petition.moderation import decisions, messages, queries, reports
 from petition.moderation.model import Action, ActOutcome, ReviewStatus
 from petition.signatures import counting, search_words, self_service
 from petition.signatures.counting import CountChange
 from petition.signatures.model import Kind, Reason, SignatureState
-from tests.moderation.desk import WRAPPER, Bench
+from tests.moderation.desk import Bench
 
 LOG = """
 SELECT act, ids, before, after, reason, undoes FROM log WHERE letter = $1 AND act NOT LIKE 'letter.%' ORDER BY id
@@ -27,13 +27,13 @@ async def test_removing_and_bringing_back(bench: Bench) -> None:
         *await bench.sign("Vera Novak", "Иван Петров"),
         *await bench.sign("Kim", visibility="counted"),
     ]
-    before = await bench.picture()
+    before = await bench.snapshot()
     assert (await bench.remove(vera, hidden, reason=Reason.DUPLICATE)).changed
     assert await bench.states(vera, ivan, hidden) == ["removed", "confirmed", "removed"]
     assert await bench.check() == {"people": 1, "organizations": 0, "hidden": 0, "imported": 0}
     assert len(await bench.rows("SELECT digest FROM bar WHERE letter = $1")) == 2
     await bench.decide(Action.RESTORE, vera, hidden)
-    assert await bench.picture() == before
+    assert await bench.snapshot() == before
     written = await bench.rows(LOG)
     assert [(row["act"], row["before"], row["after"], row["reason"]) for row in written] == [
         ("signature.remove", "confirmed", "removed", "duplicate"),
@@ -44,7 +44,7 @@ async def test_removing_and_bringing_back(bench: Bench) -> None:
 
 async def test_approving_lets_an_organization_in_and_undoing_holds_it_again(bench: Bench) -> None:
     first, second = [await bench.sign_for("North Pier", name, visibility="public") for name in ("Anna Berg", "Olaf")]
-    before = await bench.picture()
+    before = await bench.snapshot()
     outcome = await bench.decide(Action.APPROVE, first)
     assert (await bench.check())["organizations"] == 1
     both = await bench.decide(Action.APPROVE, second)
@@ -52,7 +52,7 @@ async def test_approving_lets_an_organization_in_and_undoing_holds_it_again(benc
     await bench.undo(both.log_id)
     assert (await bench.check())["organizations"] == 1
     await bench.undo(outcome.log_id)
-    assert await bench.picture() == before
+    assert await bench.snapshot() == before
     assert await bench.rows("SELECT id FROM organization WHERE letter = $1") == []
     await bench.decide(Action.APPROVE, first, second)
     (named,) = await bench.rows("SELECT name_en FROM organization WHERE letter = $1")
@@ -100,13 +100,13 @@ async def test_undoing_that_somebody_was_brought_back_brings_the_reason_back(ben
     vera, ivan, olga = await bench.sign("Vera", "Иван", "Olga")
     await bench.remove(vera, reason=Reason.ABUSE)
     await bench.remove(ivan, olga, reason=Reason.DUPLICATE)
-    before = await bench.picture()
+    before = await bench.snapshot()
     brought = await bench.decide(Action.RESTORE, vera, ivan, olga)
     undone = await bench.undo(brought.log_id)
     assert set(undone.changed) == {vera, ivan, olga}
-    assert await bench.picture() == before  # each with the reason for which it had been removed
+    assert await bench.snapshot() == before  # each with the reason for which it had been removed
     await bench.undo((await bench.undo(undone.log_id)).log_id)
-    assert await bench.picture() == before
+    assert await bench.snapshot() == before
 
 
 async def test_refusing_an_organization_that_waits(bench: Bench) -> None:
@@ -125,13 +125,13 @@ async def test_keeping_what_is_flagged_clears_the_flags(bench: Bench) -> None:
     (vera,) = await bench.sign("Vera")
     async with bench.database.connection() as conn:
         await conn.execute(DIRTY, bench.letter.id, vera, ["link", "burst"])
-    before = await bench.picture()
+    before = await bench.snapshot()
     outcome = await bench.decide(Action.APPROVE, vera)
     assert (await bench.rows("SELECT flags FROM signature WHERE letter = $1"))[0]["flags"] == []
     assert (await bench.rows(LOG))[0]["before"] == "confirmed:burst,link"
     assert await bench.decide(Action.APPROVE, vera) == ActOutcome(missed=(vera,))
     await bench.undo(outcome.log_id)
-    after = await bench.picture()
+    after = await bench.snapshot()
     assert sorted((await bench.rows("SELECT flags FROM signature WHERE letter = $1"))[0]["flags"]) == ["burst", "link"]
     assert after[1:] == before[1:]
 
@@ -188,7 +188,7 @@ async def test_the_second_of_two_moderators_changes_nothing(bench: Bench) -> Non
         bench.decide(Action.REMOVE, vera, reason=Reason.FAKE, seen=LogId(0)),
         bench.decide(Action.REMOVE, vera, reason=Reason.ABUSE, seen=LogId(0)),
     )
-    assert sorted((len(each.changed), len(each.missed)) for each in outcomes) == [(0, 1), (1, 0)]
+    assert sorted((len(outcome.changed), len(outcome.missed)) for outcome in outcomes) == [(0, 1), (1, 0)]
     assert len(await bench.rows(LOG)) == 1
 
 
@@ -211,11 +211,11 @@ async def test_withdrawn_and_strange_ids_are_left_alone(bench: Bench) -> None:
 
 async def test_ten_thousand_in_one_act(bench: Bench) -> None:
     ids = await bench.crowd(10_000)
-    before = await bench.picture()
+    before = await bench.snapshot()
     outcome = await bench.remove(*ids)
     assert await bench.check() == {"people": 0, "organizations": 0, "hidden": 0, "imported": 0}
     await bench.undo(outcome.log_id)
-    assert await bench.picture() == before
+    assert await bench.snapshot() == before
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -233,9 +233,9 @@ async def test_the_count_stays_exact_whatever_happens(bench: Bench, seed: int) -
             case "withdraw" if draw.random() < 0.15:
                 await _unless_refused(self_service.withdraw(bench.database, bench.letter, chosen[0]))
             case "visibility":
-                wanted = draw.choice(("public", "organizers"))
+                visibility = draw.choice(("public", "organizers"))
                 await _unless_refused(
-                    self_service.change_visibility(bench.database, bench.letter, chosen[0], wanted, "Vera Novak")
+                    self_service.change_visibility(bench.database, bench.letter, chosen[0], visibility, "Vera Novak")
                 )
             case "approve" | "remove" | "back" as act:
                 await bench.decide(Action(act), *chosen, reason=Reason.OTHER)
@@ -260,18 +260,18 @@ async def test_many_moderators_at_once(bench: Bench) -> None:
         for _ in range(15):
             act = draw.choice(list(Action))
             seen = dict.fromkeys(draw.sample(ids, 3), decisions.ANY_ACT)
-            who = Actor(OrganizerId(seed), bench.letter.id)
+            actor = Actor(OrganizerId(seed), bench.letter.id)
             async with bench.database.transaction() as conn:
-                outcomes.append(await decisions.decide(conn, who, WRAPPER, act, seen, Reason.OTHER))
+                outcomes.append(await decisions.decide(conn, actor, bench.letter.keys, act, seen, Reason.OTHER))
 
     await asyncio.gather(*map(keep_on, range(6)))
     await bench.check()
-    assert any(each.changed for each in outcomes)
+    assert any(outcome.changed for outcome in outcomes)
 
 
-def test_a_standing_reads_back() -> None:
-    for each in (ReviewStatus(SignatureState.HELD), ReviewStatus(SignatureState.CONFIRMED, ("burst", "link"))):
-        assert ReviewStatus.read(str(each)) == each
+def test_a_status_parses_back() -> None:
+    for status in (ReviewStatus(SignatureState.HELD), ReviewStatus(SignatureState.CONFIRMED, ("burst", "link"))):
+        assert ReviewStatus.parse(str(status)) == status
 
 
 async def test_statements_fit_the_schema_and_hot_ones_use_an_index(bench: Bench) -> None:
@@ -289,12 +289,12 @@ async def test_an_approval_is_undone_although_a_reader_has_reported_the_entry_si
     held = await bench.sign_for("North Pier", website="https://northpier.example")
     approved = await bench.decide(Action.APPROVE, held)
     async with bench.database.transaction() as conn:
-        await report_queries.add(conn, bench.letter.id, held, "fake", None)
+        await conn.execute(reports.ADD_REPORT, bench.letter.id, held, "fake", None)
     outcome = await bench.undo(approved.log_id)
     assert (outcome.changed, outcome.missed) == ((held,), ())
     (row,) = await bench.rows("SELECT state, flags FROM signature WHERE letter = $1")
     assert row["state"] == "held"
-    assert sorted(row["flags"]) == ["other_domain", "reported"]  # nobody has looked at the report yet
+    assert sorted(row["flags"]) == ["other_domain", "reported"]  # the report is not reviewed yet
     (report,) = await bench.rows("SELECT settled_by FROM report WHERE letter = $1")
     assert report["settled_by"] is None
     # And forward again: whoever undoes that has it approved, with the report still open.
@@ -318,7 +318,7 @@ async def test_what_somebody_has_decided_since_is_not_undone(bench: Bench) -> No
     held = await bench.sign_for("North Pier")
     approved = await bench.decide(Action.APPROVE, held)
     async with bench.database.transaction() as conn:
-        await report_queries.add(conn, bench.letter.id, held, "fake", None)
+        await conn.execute(reports.ADD_REPORT, bench.letter.id, held, "fake", None)
     await bench.decide(Action.APPROVE, held)  # "keep": the report was looked at
     outcome = await bench.undo(approved.log_id)
     assert (outcome.changed, outcome.missed) == ((), (held,))
@@ -326,14 +326,14 @@ async def test_what_somebody_has_decided_since_is_not_undone(bench: Bench) -> No
 
 
 async def test_undoing_moves_the_count_once_all_else_is_locked(bench: Bench) -> None:
-    hidden, shown = await bench.sign("Vera Novak", visibility="organizers"), await bench.sign("Ivan Petrov")
-    while hidden[0] > shown[0]:  # ids are drawn; whose names are hidden has no words that need a lock
-        shown = await bench.sign("Ivan Petrov")
+    hidden, public = await bench.sign("Vera Novak", visibility="organizers"), await bench.sign("Ivan Petrov")
+    while hidden[0] > public[0]:  # ids are drawn; whose names are hidden has no words that need a lock
+        public = await bench.sign("Ivan Petrov")
     await bench.sign("Kim Lee")
     await bench.remove(*hidden, reason=Reason.FAKE)
-    await bench.remove(*shown, reason=Reason.ABUSE)
-    before = await bench.picture()
-    brought = await bench.decide(Action.RESTORE, *hidden, *shown)
+    await bench.remove(*public, reason=Reason.ABUSE)
+    before = await bench.snapshot()
+    brought = await bench.decide(Action.RESTORE, *hidden, *public)
     async with bench.database.transaction() as conn:  # as who confirms: words first, then the count
         await search_words.add(conn, [(bench.letter.id, Kind.PERSON, "kim")])
         undoer = asyncio.create_task(bench.undo(brought.log_id))
@@ -342,5 +342,5 @@ async def test_undoing_moves_the_count_once_all_else_is_locked(bench: Bench) -> 
                 await asyncio.sleep(0.01)
         for change in (CountChange(people=1), CountChange(people=-1)):
             await counting.apply(conn, bench.letter.id, change)
-    assert set((await undoer).changed) == {*hidden, *shown}
-    assert await bench.picture() == before
+    assert set((await undoer).changed) == {*hidden, *public}
+    assert await bench.snapshot() == before

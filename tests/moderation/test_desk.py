@@ -125,10 +125,10 @@ async def test_the_second_moderator_is_told_what_the_first_did(site: Installatio
         form = {f"s{held}": "0"}
         assert (await one.post(QUEUE, data=form | {"act": "approve"})).status_code == 303
         late = await two.post(QUEUE, data=form | {"act": "remove", "reason": "fake"})
-        told = text_of(await two.get(late.headers["location"]))
-    assert "somebody else was first" in told
-    assert "Ada First" in told
-    assert "approved: 1 signature" in told
+        text = text_of(await two.get(late.headers["location"]))
+    assert "somebody else was first" in text
+    assert "Ada First" in text
+    assert "approved: 1 signature" in text
     assert await bench.states(held) == ["confirmed"]
 
 
@@ -192,16 +192,16 @@ async def test_another_letters_signature_is_not_there(site: Installation, bench:
     assert await bench.states(vera) == ["confirmed"]
 
 
-@pytest.mark.parametrize(("lang", "told"), [("en", "command line"), ("ru", "командная строка")])
+@pytest.mark.parametrize(("lang", "text"), [("en", "command line"), ("ru", "командная строка")])
 async def test_what_was_done_at_the_command_line_is_said_so(
-    site: Installation, bench: Bench, lang: str, told: str
+    site: Installation, bench: Bench, lang: str, text: str
 ) -> None:
     held = await bench.sign_for("North Pier")
     async with site.database.transaction() as conn:
         assert await approve.approve(conn, WRAPPER, [held]) == [held]
     async with moderating(site, lang=lang) as client:
-        assert told in text_of(await client.get(f"/organizer/{SLUG}/log"))
-        assert told in text_of(await client.get(f"/organizer/{SLUG}/signatures/{held}"))
+        assert text in text_of(await client.get(f"/organizer/{SLUG}/log"))
+        assert text in text_of(await client.get(f"/organizer/{SLUG}/signatures/{held}"))
         table = list(csv.DictReader(io.StringIO((await client.get(f"/organizer/{SLUG}/log.csv")).text)))
     assert {(line["organizer"], line["name"]) for line in table} == {("", "command line")}
     assert [line["act"] for line in table] == ["signature.approve", "letter.publish", "letter.import"]
@@ -252,7 +252,7 @@ async def test_pages_of_the_queue(site: Installation, bench: Bench, query: str) 
 async def test_a_search_that_could_not_look_at_all_says_so(
     site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_queries, "LOOKED", 250)
+    monkeypatch.setattr(queue_queries, "PAGE_SCAN", 250)
     await bench.crowd(300)
     page, place = "", f"{QUEUE}?q=crowd3"
     async with moderating(site) as client:

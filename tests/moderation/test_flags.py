@@ -80,8 +80,8 @@ async def from_network(
     over = datetime.now(UTC).replace(minute=30) - timedelta(hours=hours)
     time = "signed_at" if table == "signature" else "created_at"
     async with bench.database.connection() as conn:
-        for each in ids:
-            await conn.execute(NETWORK.format(table=table, time=time), bench.letter.id, each, network, over)
+        for signature_id in ids:
+            await conn.execute(NETWORK.format(table=table, time=time), bench.letter.id, signature_id, network, over)
 
 
 async def test_a_burst_becomes_a_flag_and_a_group_and_networks_are_forgotten(bench: Bench) -> None:
@@ -95,15 +95,15 @@ async def test_a_burst_becomes_a_flag_and_a_group_and_networks_are_forgotten(ben
     await from_network(bench, few, calm)
     await from_network(bench, late, busy, hours=-1)
     await from_network(bench, waiting, busy, table="pending")
-    assert await bursts.forget_networks(bench.database, WRAPPER) == BURST + 1
-    found = {row["name"]: row for row in await bench.rows(FLAGS)}
-    groups = {found[f"Name{chr(97 + n)}"]["group_number"] for n in range(BURST - 1)}
+    assert await bursts.delete_networks(bench.database, WRAPPER) == BURST + 1
+    by_name = {row["name"]: row for row in await bench.rows(FLAGS)}
+    groups = {by_name[f"Name{chr(97 + n)}"]["group_number"] for n in range(BURST - 1)}
     assert len(groups) == 1
     assert None not in groups
-    assert found["Namea"]["flags"] == ["burst"]
-    assert (found["Vera"]["flags"], found["Vera"]["group_number"], found["Vera"]["network"]) == ([], None, None)
-    assert found["Late"]["network"] == busy  # its hour is not over
-    assert await bursts.forget_networks(bench.database, WRAPPER) == 0
+    assert by_name["Namea"]["flags"] == ["burst"]
+    assert (by_name["Vera"]["flags"], by_name["Vera"]["group_number"], by_name["Vera"]["network"]) == ([], None, None)
+    assert by_name["Late"]["network"] == busy  # its hour is not over
+    assert await bursts.delete_networks(bench.database, WRAPPER) == 0
     # Whoever confirms later still belongs to the burst.
     (row,) = await bench.rows("SELECT network, signals FROM pending WHERE letter = $1")
     assert (row["network"], {row["signals"]["burst"]}) == (None, groups)
@@ -118,7 +118,7 @@ async def test_tor_is_no_network(bench: Bench) -> None:
     day = await DayKeys(bench.database, wrapper).today()
     hour = (datetime.now(UTC) - timedelta(hours=1)).hour
     await from_network(bench, ids, day.digest(f"network|{hour:02}|{ONION}"))
-    assert await bursts.forget_networks(bench.database, wrapper) == BURST
+    assert await bursts.delete_networks(bench.database, wrapper) == BURST
     assert {tuple(row["flags"]) for row in await bench.rows(FLAGS)} == {()}
 
 
@@ -128,7 +128,7 @@ async def test_one_name_again_and_again(bench: Bench) -> None:
     assert len(same) == REPEATED
     for number, each in enumerate([*same, *other]):
         await from_network(bench, [each], bytes([number] * 16))
-    await bursts.forget_networks(bench.database, WRAPPER)
+    await bursts.delete_networks(bench.database, WRAPPER)
     flags = {row["name"]: row["flags"] for row in await bench.rows(FLAGS)}
     assert flags.pop("Vera Novak") == []
     assert set(map(tuple, flags.values())) == {("repeated",)}

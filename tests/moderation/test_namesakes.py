@@ -30,8 +30,8 @@ async def flagged(bench: Bench) -> set[str]:
     return {row["name"] for row in await bench.rows(FLAGS) if "repeated" in row["flags"]}
 
 
-async def look(bench: Bench) -> int:
-    return await namesakes.look(bench.database, WRAPPER)
+async def check(bench: Bench) -> int:
+    return await namesakes.check(bench.database, WRAPPER)
 
 
 @pytest.mark.parametrize(
@@ -61,25 +61,25 @@ def test_what_is_many_depends_on_the_crowd() -> None:
 
 async def test_it_is_seen_over_days_and_only_new_names_are_looked_at(bench: Bench) -> None:
     await sign_days_ago(bench, *SAME[:2], "Vera Novak", "Иван Петрович")
-    assert await look(bench) == 0
+    assert await check(bench) == 0
     await sign_days_ago(bench, SAME[2], "Hidden Ivanov", visibility="public")
-    assert await look(bench) == 0
+    assert await check(bench) == 0
     late = await bench.sign(*SAME[3:])
-    assert await look(bench) == 0  # within the last minute somebody may still come in before them
+    assert await check(bench) == 0  # within the last minute somebody may still come in before them
     async with bench.database.connection() as conn:
         await conn.execute(
             "UPDATE signature SET listed_at = now() - interval '2 minutes' WHERE letter = $1 AND id = ANY($2)",
             bench.letter.id,
             late,
         )
-    assert await look(bench) == 5
+    assert await check(bench) == 5
     assert await flagged(bench) == set(SAME)
-    assert await look(bench) == 0
+    assert await check(bench) == 0
 
 
 async def test_what_a_moderator_has_kept_is_not_flagged_again(bench: Bench) -> None:
     ids = await sign_days_ago(bench, *SAME)
-    assert await look(bench) == 5
+    assert await check(bench) == 5
     await bench.decide(Action.APPROVE, *ids)
     await sign_days_ago(bench, *SAME[:4])
     await again(bench)
@@ -93,13 +93,13 @@ async def again(bench: Bench) -> None:
     """Look at all names anew."""
     async with bench.database.connection() as conn:
         await conn.execute("DELETE FROM name_look")
-    await look(bench)
+    await check(bench)
 
 
 async def test_who_hides_their_name_or_takes_it_back_is_not_counted(bench: Bench) -> None:
     ids = await sign_days_ago(bench, *SAME)
     await self_service.change_visibility(bench.database, bench.letter, ids[0], "organizers", "")
-    assert await look(bench) == 0
+    assert await check(bench) == 0
     await sign_days_ago(bench, SAME[0], visibility="counted")
     await again(bench)
     assert await flagged(bench) == set()
@@ -108,7 +108,7 @@ async def test_who_hides_their_name_or_takes_it_back_is_not_counted(bench: Bench
 async def test_it_goes_on_in_steps(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(namesakes, "STEP", 3)
     await sign_days_ago(bench, *(f"{each} {each}ova" for each in OTHERS), *SAME)
-    assert await look(bench) == 5
+    assert await check(bench) == 5
     monkeypatch.setattr(namesakes, "SECONDS", -1.0)
     await again(bench)
     assert await bench.rows("SELECT letter FROM name_look WHERE letter = $1") == []
@@ -121,24 +121,24 @@ async def test_imported_rows_are_looked_at_too(bench: Bench) -> None:
     target = Target(bench.letter.id, bench.letter.keys, bench.letter.rules_version)
     async with bench.database.transaction() as conn:
         await adding.add_rows(conn, target, io.BytesIO("\n".join(lines).encode()))
-    assert await look(bench) == 8
+    assert await check(bench) == 8
     flags = sorted(tuple(row["flags"]) for row in await bench.rows(FLAGS))
     assert flags == sorted([*[("repeated",)] * 5, ("obscene",), ("disguised",), ("obscene",), ()])
-    assert await look(bench) == 0
+    assert await check(bench) == 0
     await bench.check()
     # A second import, of times long ago, is looked at as well.
     async with bench.database.transaction() as conn:
         more = "kind,name,visibility,signed_at\nperson,Иван Петров,public,2021-01-01\n"
         await adding.add_rows(conn, target, io.BytesIO(more.encode()))
-    assert await look(bench) == 1
+    assert await check(bench) == 1
 
 
 async def test_two_workers_at_once_flag_once(bench: Bench) -> None:
     await sign_days_ago(bench, *SAME)
     async with bench.database.transaction() as conn:
         await conn.fetchval("SELECT pg_advisory_xact_lock(1851878757, $1)", bench.letter.id)
-        assert await look(bench) == 0  # somebody else is at it
-    assert await look(bench) == 5
+        assert await check(bench) == 0  # another worker has the lock
+    assert await check(bench) == 5
 
 
 async def test_the_index_over_words_answers(bench: Bench) -> None:
@@ -147,6 +147,6 @@ async def test_the_index_over_words_answers(bench: Bench) -> None:
         await conn.execute("ANALYZE signature")
         await listing_queries.use_index_of_words(conn)
         plan = await conn.fetch(f"EXPLAIN {namesake_queries.NAMED_LIKE}", "('1:иван') & ('1:петров')", 2, 100)
-    told = "\n".join(row[0] for row in plan)
-    assert "Bitmap Index Scan on signature_words" in told
-    assert "Seq Scan" not in told
+    text = "\n".join(row[0] for row in plan)
+    assert "Bitmap Index Scan on signature_words" in text
+    assert "Seq Scan" not in text

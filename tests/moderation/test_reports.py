@@ -19,9 +19,9 @@ async def bench(site: Installation) -> Bench:
 
 async def link_on_list(site: Installation, kind: str) -> str:
     page = (await site.client.get(f"/en/{SLUG}/signatories?kind={kind}")).text
-    found = re.search(rf'href="(/en/{SLUG}/report/{kind}/\d+)"', page)
-    assert found, page
-    return found[1]
+    link = re.search(rf'href="(/en/{SLUG}/report/{kind}/\d+)"', page)
+    assert link, page
+    return link[1]
 
 
 async def test_a_report_arrives_in_the_queue_and_is_settled(site: Installation, bench: Bench) -> None:
@@ -38,9 +38,9 @@ async def test_a_report_arrives_in_the_queue_and_is_settled(site: Installation, 
     async with people.at_desk(site, "moderator", name="Mo") as client:
         assert "Vera Novak" in (await client.get(f"/organizer/{SLUG}/queue?flag=reported")).text
         assert "I am Vera &lt;b&gt;" in (await client.get(f"/organizer/{SLUG}/signatures/{vera}")).text
-    kept = await bench.decide(Action.APPROVE, vera)
-    assert (await bench.rows("SELECT settled_by FROM report WHERE letter = $1"))[0]["settled_by"] == kept.log_id
-    await bench.undo(kept.log_id)
+    approved = await bench.decide(Action.APPROVE, vera)
+    assert (await bench.rows("SELECT settled_by FROM report WHERE letter = $1"))[0]["settled_by"] == approved.log_id
+    await bench.undo(approved.log_id)
     assert (await bench.rows("SELECT settled_by FROM report WHERE letter = $1"))[0]["settled_by"] is None
 
 

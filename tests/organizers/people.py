@@ -31,7 +31,7 @@ def headers(site: Installation) -> dict[str, str]:
 @asynccontextmanager
 async def stranger(site: Installation) -> AsyncIterator[httpx2.AsyncClient]:
     """Give the client of somebody who has not entered."""
-    async with httpx2.AsyncClient(base_url=site.base, timeout=30, headers=headers(site), verify=NO_TLS) as client:
+    async with httpx2.AsyncClient(base_url=site.base, timeout=120, headers=headers(site), verify=NO_TLS) as client:
         yield client
 
 

@@ -18,7 +18,7 @@ WAITS = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datna
 
 
 async def somebody_waits(site: Installation, task: "asyncio.Task[object]") -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not task.done() and not await rows_of(site.database, WAITS):
             await asyncio.sleep(0.02)
     assert not task.done()

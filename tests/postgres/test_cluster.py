@@ -117,7 +117,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def until(what: Callable[[], object], patience: float = 30) -> None:
+def until(what: Callable[[], object], patience: float = 120) -> None:
     """Wait for something that must come; the patience is only there so that a failure ends."""
     deadline = time.monotonic() + patience
     while not what():

@@ -75,7 +75,7 @@ async def test_a_body_that_never_comes_is_given_up(shared: Installation, monkeyp
     head = f"POST {POSTS[0]} HTTP/1.1\r\nHost: localhost:{shared.settings.port}\r\nContent-Length: 1000\r\n\r\n"
     writer.write(head.encode())
     answer = b""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while b"</html>" not in answer:
             writer.write(b"x")
             with contextlib.suppress(TimeoutError):

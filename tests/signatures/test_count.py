@@ -201,7 +201,7 @@ class World:
 @pytest.fixture
 async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
     """Give a database with the sample letter."""
-    async with opened(database_url, most=16) as database:
+    async with opened(database_url, max_size=16) as database:
         await publish(load(environment(tmp_path, database_url, 8000), role=Process.WEB), database)
         yield database
 

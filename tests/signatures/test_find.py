@@ -84,7 +84,7 @@ async def test_the_link_comes_to_whoever_waits_or_has_signed(road: Installation)
 
 async def no_job_is_left(site: Installation) -> None:
     """Wait until the outbox is empty."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while await rows.rows_of(site.database, "SELECT 1 FROM outbox"):
             await asyncio.sleep(0.05)
 

@@ -22,7 +22,7 @@ async def confirmed(road: Installation, address: str = VERA, **fields: str) -> s
 
 async def letter_page(road: Installation, has: str) -> str:
     """Return the letter's page as soon as it has ``has``."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while True:
             page = (await road.client.get(f"/en/{SLUG}")).text
             if has in page:

@@ -28,7 +28,7 @@ async def ids(site: Installation) -> list[TallyId]:
 
 async def told(site: Installation, path: str, text: str) -> str:
     """Wait until readers of a page are told ``text``; return the page's text."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while text not in (page := text_of(await site.client.get(path)).replace("\xa0", " ")):
             await asyncio.sleep(0.02)
     return page

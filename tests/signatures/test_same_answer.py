@@ -85,7 +85,7 @@ async def populate(watched: Watched) -> None:
     states = await rows.rows_of(site.database, "SELECT state, count(*) AS n FROM signature GROUP BY state")
     assert {row["state"]: row["n"] for row in states} == {"confirmed": 4, "removed": 2, "withdrawn": 1, "held": 1}
     watched.statements.clear()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         # The second of three looks began after all this and has been taken in.
         while sum(BESIDE[0] in each for each in watched.statements) < 3:
             await asyncio.sleep(0.02)

@@ -18,7 +18,7 @@ SIGN = f"/en/{SLUG}/sign"
 
 async def page_shows(site: Installation, wanted: str) -> httpx2.Response:
     """Wait until the letter's page shows something."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while wanted not in (page := await site.client.get(f"/en/{SLUG}")).text:
             await asyncio.sleep(0.05)
     return page
@@ -42,7 +42,7 @@ async def test_a_closed_letter_takes_nothing_and_gives_back_what_was_typed(
 
 async def test_a_draft_is_not_there(site: Installation) -> None:
     await execute(site, "UPDATE letter SET state = 'draft', version = NULL, revision = revision + 1")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while (await site.client.get(f"/en/{SLUG}/check-your-inbox")).status_code != 404:
             await asyncio.sleep(0.05)
     form = {"email": "vera@letters.example", "code": "123456"}

@@ -9,14 +9,14 @@ from petition.core.database import Database, opened
 from petition.core.settings import Process, load
 from tests import rows
 from tests.moderation.desk import Bench
-from tests.running import environment, publish
+from tests.running import environment, have_published
 
 
 @pytest.fixture
-async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+async def database(database_url: str, tmp_path: Path, with_letter: None) -> AsyncIterator[Database]:
     """Give a database with the sample letter."""
-    async with opened(database_url, most=16) as database:
-        await publish(load(environment(tmp_path, database_url, 8000), role=Process.WEB), database)
+    async with opened(database_url, max_size=16) as database:
+        await have_published(load(environment(tmp_path, database_url, 8000), role=Process.WEB), database)
         yield database
 
 

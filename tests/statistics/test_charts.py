@@ -12,7 +12,7 @@ from petition.core import i18n
 from petition.core.i18n import Language
 from petition.core.resources import folder
 from petition.statistics import charts
-from petition.statistics.charts import LETTER, SIZES, ChartDrawing, Size
+from petition.statistics.charts import CHARACTER, SIZES, ChartDrawing, Size
 from petition.statistics.model import DAY, HOUR, Period
 
 LANGUAGES = i18n.load(folder("locales"))
@@ -50,22 +50,22 @@ def test_nothing_lies_outside_or_on_top_of_each_other(
     for draw, numbers in ((charts.bars, values), (charts.line, [each.total for each in periods])):
         picture = draw(size, periods, numbers, step, tongue)
         check(picture)
-        assert len(picture.times) <= size.times
-        assert picture.marked.label == tongue.number(numbers[-1] if draw is charts.line else max(values))
+        assert len(picture.times) <= size.max_times
+        assert picture.mark_label.label == tongue.number(numbers[-1] if draw is charts.line else max(values))
 
 
 def check(picture: ChartDrawing) -> None:
     """Fail if anything is drawn outside of the picture, or two times lie on each other."""
     ends = [-1.0]
     for tick in picture.times:
-        width = LETTER * len(tick.label)
-        begin = tick.written - width / 2
+        width = CHARACTER * len(tick.label)
+        begin = tick.label_x - width / 2
         assert begin > ends[-1], picture.times
-        assert abs(tick.written - tick.at) <= width / 2
+        assert abs(tick.label_x - tick.at) <= width / 2
         ends.append(begin + width)
     assert ends[-1] <= picture.size.width + 0.1
     for number in picture.numbers:
-        assert LETTER * len(number.label) <= picture.left
+        assert CHARACTER * len(number.label) <= picture.left
         assert 12 <= number.at <= picture.base
     for x, y in re.findall(r"[ML]([\d.-]+) ([\d.-]+)", picture.path):
         assert picture.left - 0.1 <= float(x) <= picture.right + 0.1

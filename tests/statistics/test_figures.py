@@ -148,7 +148,7 @@ async def test_what_was_there_before_is_added_up_when_migrating(
 ) -> None:
     """Take the figures away as if the migration had not been, and have it begin anew with the same rows."""
     number = next(number for number, name, _ in migrations() if name.endswith("_statistics.sql"))
-    async with fresh_database(cluster, admin, template) as url, opened(url, most=4) as database:
+    async with fresh_database(cluster, admin, template) as url, opened(url, max_size=4) as database:
         await publish(load(environment(tmp_path, url, 8000), role=Process.WEB), database)
         async with database.connection() as conn:
             bench = Bench(database, await rows.letter(conn))
@@ -171,11 +171,11 @@ async def test_what_was_there_before_is_added_up_when_migrating(
 
 @given(st.lists(st.floats(1, 7 * 86400), min_size=1, max_size=200))
 def test_the_median_is_within_five_percent(seconds: list[float]) -> None:
-    took: dict[int, int] = {}
+    delays: dict[int, int] = {}
     for each in seconds:
         bucket = math.floor(8 * math.log2(each))
-        took[bucket] = took.get(bucket, 0) + 1
-    found = median(took)
+        delays[bucket] = delays.get(bucket, 0) + 1
+    found = median(delays)
     assert found is not None
     lower = sorted(seconds)[(len(seconds) - 1) // 2]
     assert abs(found.total_seconds() / lower - 1) < 0.05
@@ -196,7 +196,7 @@ async def test_how_long_it_took_is_noted_when_a_link_is_used(bench: Bench) -> No
 
 
 def test_small_countries_come_together_and_unknown_comes_last() -> None:
-    found = shares({"FJ": 7, "KI": 4, "NR": 1, "": 900, "DE": 50}, least=5)
+    found = shares({"FJ": 7, "KI": 4, "NR": 1, "": 900, "DE": 50}, minimum=5)
     assert [(each.value, each.number) for each in found] == [("DE", 50), ("FJ", 7), (OTHERS, 5), ("", 900)]
     assert sum(each.share for each in found) == pytest.approx(1)
     assert [each.value for each in shares({"en": 1, "ru": 2})] == ["ru", "en"]
@@ -204,7 +204,7 @@ def test_small_countries_come_together_and_unknown_comes_last() -> None:
 
 @given(st.dictionaries(st.text("ABC", min_size=2, max_size=2), st.integers(1, 20)))
 def test_no_country_with_fewer_than_five_is_named(numbers: dict[str, int]) -> None:
-    found = {each.value: each.number for each in shares(numbers, least=5)}
+    found = {each.value: each.number for each in shares(numbers, minimum=5)}
     assert sum(found.values()) == sum(numbers.values())
     assert all(number >= 5 for value, number in found.items() if value != OTHERS)
 

@@ -1,4 +1,4 @@
-"""Connections by real sockets: whoever sends a request's head too slowly, or opens too many, is shown the door."""
+"""Connections over real sockets: slow heads and too many connections are cut off."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -59,7 +59,7 @@ class Caller:
         return head[:15] + await self._reader.readexactly(5)
 
     async def is_left(self) -> bool:
-        """Wait until the server closes; tell whether it said anything more."""
+        """Wait until the server closes; return whether it sent nothing more."""
         try:
             return await self._reader.read() == b""
         except ConnectionError:
@@ -87,8 +87,8 @@ async def call(port: int) -> AsyncIterator[Callable[[], Awaitable[Caller]]]:
         return callers[-1]
 
     yield opened
-    for each in callers:
-        each.hang_up()
+    for caller in callers:
+        caller.hang_up()
 
 
 Call = Callable[[], Awaitable[Caller]]
@@ -142,12 +142,12 @@ async def test_one_address_has_so_many_connections(call: Call, monkeypatch: pyte
     monkeypatch.setattr(connection, "is_trusted", lambda _peer, _trusted: False)
     callers = [await call() for _ in range(3)]
     assert await (await call()).is_left()
-    for each in callers:
-        await each.send(REQUEST)
-        assert await each.answer() == b"HTTP/1.1 200 OKhello"
+    for caller in callers:
+        await caller.send(REQUEST)
+        assert await caller.answer() == b"HTTP/1.1 200 OKhello"
     callers[0].hang_up()
-    async with asyncio.timeout(60):
-        while sum(GuardedProtocol._open.values()) > 2:
+    async with asyncio.timeout(120):
+        while sum(GuardedProtocol._open_connections.values()) > 2:
             await asyncio.sleep(0.01)
     late = await call()
     await late.send(REQUEST)
@@ -161,4 +161,4 @@ async def test_proxies_bring_as_many_as_they_like(call: Call, monkeypatch: pytes
     for caller in [await call() for _ in range(3)]:  # this machine's own addresses are where proxies stand
         await caller.send(REQUEST)
         assert await caller.answer() == b"HTTP/1.1 200 OKhello"
-    assert not GuardedProtocol._open
+    assert not GuardedProtocol._open_connections

@@ -1,4 +1,4 @@
-"""The count as events, over real sockets: what is said, how often, to whom, and that nobody is waited for."""
+"""The count as events over real sockets: their content and rate, and that slow listeners delay no others."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ EVENTS = f"/api/v1/letters/{SLUG}/events"
 
 @dataclass
 class Radio:
-    """Somebody who listens on a connection of their own."""
+    """A listener with its own connection."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -39,11 +39,11 @@ class Radio:
         """Return the next event as field → value."""
         block = ""
         while "data:" not in block:
-            block = await asyncio.wait_for(self.lines(), 20)
+            block = await asyncio.wait_for(self.lines(), 120)
             assert block, "the stream has ended"
-        found = dict(line.split(": ", 1) for line in block.strip().splitlines() if line)
-        self.heard.append(found)
-        return found
+        fields = dict(line.split(": ", 1) for line in block.strip().splitlines() if line)
+        self.heard.append(fields)
+        return fields
 
     async def total(self) -> int:
         """Return the total in the next event."""
@@ -70,10 +70,10 @@ async def counted(site: Installation, people: int) -> None:
 
 
 async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while True:
-            told: Any = true()
-            if await told if asyncio.iscoroutine(told) else told:
+            result: Any = true()
+            if await result if asyncio.iscoroutine(result) else result:
                 return
             await asyncio.sleep(0.02)
 
@@ -132,14 +132,14 @@ async def test_what_one_is_told_on_coming_is_an_event_too(site: Installation, mo
         channel = site.app._streams._channels[SLUG]
         await until(lambda: channel.pushing is not None)
         async with radio(site) as two, radio(site, Last_Event_ID="7-0") as three:
-            assert "data" not in await two.lines()  # all are told in a moment, and nobody twice
+            assert "data" not in await two.lines()  # a push to all is scheduled: no listener gets the count twice
             assert await one.total() == await two.total() == await three.total() == 7
             assert loop.time() - came >= 2.9
             await until(lambda: channel.pushing is None)
             assert not channel.pending_listeners
             await counted(site, 8)
             assert await one.total() == await two.total() == 8
-        assert [json.loads(each["data"])["total"] for each in one.heard] == [0, 7, 8]
+        assert [json.loads(event["data"])["total"] for event in one.heard] == [0, 7, 8]
 
 
 async def test_who_comes_while_a_count_goes_there_and_back_is_told_once(
@@ -161,20 +161,20 @@ async def test_who_comes_while_a_count_goes_there_and_back_is_told_once(
 
 
 async def test_the_time_in_an_event_is_when_it_was_counted_last(site: Installation) -> None:
-    async def told() -> str:
+    async def counted_at() -> str:
         async with radio(site) as one:
             return str(json.loads((await one.event())["data"])["counted_at"])
 
-    before = await told()
+    before = await counted_at()
 
     async def later() -> bool:
-        return await told() > before
+        return await counted_at() > before
 
     await until(later)
 
 
 async def test_an_old_proxy_is_given_no_chunks(site: Installation) -> None:
-    """nginx asks so unless it is told otherwise."""
+    """nginx does by default."""
     await site.client.get(f"{EVENTS[:-6]}count")  # the letter comes into memory
     reader, writer = await asyncio.open_connection("127.0.0.1", site.settings.port)
     host = f"Host: localhost:{site.settings.port}\r\nConnection: keep-alive"
@@ -185,10 +185,10 @@ async def test_an_old_proxy_is_given_no_chunks(site: Installation) -> None:
     assert (await reader.readuntil(b"\n\n")).startswith(b"retry: ")
     assert (await reader.readuntil(b"\n\n")).startswith(b"event: count\nid: 0-0\ndata: {")
     await counted(site, 3)
-    assert b'"total":3,' in await asyncio.wait_for(reader.readuntil(b"\n\n"), 20)
+    assert b'"total":3,' in await asyncio.wait_for(reader.readuntil(b"\n\n"), 120)
     assert site.app is not None
     site.app.stop()
-    assert await asyncio.wait_for(reader.read(), 20) == b""
+    assert await asyncio.wait_for(reader.read(), 120) == b""
     writer.close()
 
 
@@ -207,12 +207,12 @@ async def test_a_heartbeat_and_an_end_in_time(site: Installation, monkeypatch: p
     monkeypatch.setattr(count_stream, "HEARTBEAT", 0.05)
     async with radio(site) as one:
         await one.event()
-        while (block := await asyncio.wait_for(one.lines(), 30)) != ":\n\n":
+        while (block := await asyncio.wait_for(one.lines(), 120)) != ":\n\n":
             assert block
     monkeypatch.setattr(count_stream, "MAX_SECONDS", -1.0)
     async with radio(site) as brief:
         await brief.event()
-        while await asyncio.wait_for(brief.lines(), 30):
+        while await asyncio.wait_for(brief.lines(), 120):
             pass
 
 
@@ -278,7 +278,7 @@ async def test_a_letter_that_goes_away_ends_its_streams(site: Installation) -> N
         await one.event()
         async with site.database.connection() as conn:
             await conn.execute("UPDATE letter SET slug = 'moved-away'")
-        while await asyncio.wait_for(one.lines(), 20):
+        while await asyncio.wait_for(one.lines(), 120):
             pass
 
 
@@ -289,7 +289,7 @@ async def test_told_to_stop_the_server_ends_every_stream(site: Installation, tmp
     async with web(environ, port, tmp_path / "web.log") as process, radio(site, port) as one:
         await one.event()
         process.process.send_signal(signal.SIGTERM)
-        while await asyncio.wait_for(one.lines(), 8):
+        while await asyncio.wait_for(one.lines(), 120):
             pass
-        assert await asyncio.wait_for(process.process.wait(), 8) == 0
+        assert await asyncio.wait_for(process.process.wait(), 120) == 0
     assert '"level": "error"' not in (tmp_path / "web.log").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""CachedResponse pages: made once per change, answered from memory, still there while the database is not."""
+"""Cached pages: rendered once per change, served from memory, also while the database is down."""
 
 import asyncio
 import gzip
@@ -14,17 +14,17 @@ PAGE = build_response(b"<p>one</p>" * 100, HTML, [(b"content-language", b"en")])
 
 
 class Maker:
-    """Makes a page that says how many were made before it; or raises."""
+    """Renders a page with its number, or raises."""
 
     def __init__(self) -> None:
-        self.made = 0
+        self.renders = 0
         self.error: Exception | None = None
         self.open = asyncio.Event()
         self.open.set()
 
     async def __call__(self) -> CachedResponse:
-        self.made += 1
-        body = b"page %d" % self.made
+        self.renders += 1
+        body = b"page %d" % self.renders
         await self.open.wait()
         if self.error:
             raise self.error
@@ -49,10 +49,10 @@ def test_a_kept_page_is_whole_small_and_says_so() -> None:
 def test_what_is_unchanged_repeats_only_what_a_reader_needs() -> None:
     allowed = (b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"ETag")
     policy = (b"content-security-policy", b"default-src 'none'"), (b"x-content-type-options", b"nosniff")
-    made = build_response(b"{}", b"application/json", [*allowed, *policy])
-    assert {*allowed, *policy} <= set(made.plain_headers)
-    told = {b"cache-control", b"etag", b"vary", *(name for name, _ in allowed)}
-    assert {name for name, _ in made.not_modified_headers} == told
+    response = build_response(b"{}", b"application/json", [*allowed, *policy])
+    assert {*allowed, *policy} <= set(response.plain_headers)
+    names = {b"cache-control", b"etag", b"vary", *(name for name, _ in allowed)}
+    assert {name for name, _ in response.not_modified_headers} == names
 
 
 def test_the_same_bytes_have_the_same_mark_and_no_time_in_them() -> None:
@@ -80,21 +80,21 @@ async def test_a_page_is_made_once_until_it_moves() -> None:
 async def test_however_many_ask_it_is_made_once() -> None:
     pages, make = PageCache(), Maker()
     make.open.clear()
-    asking = [asyncio.create_task(pages.get("/en/a", "a", make)) for _ in range(50)]
+    requests = [asyncio.create_task(pages.get("/en/a", "a", make)) for _ in range(50)]
     await asyncio.sleep(0)
     make.open.set()
-    assert {each.plain for each in await asyncio.gather(*asking)} == {b"page 1"}
-    assert make.made == 1
+    assert {page.plain for page in await asyncio.gather(*requests)} == {b"page 1"}
+    assert make.renders == 1
 
 
 async def test_what_moved_while_the_page_was_made_is_not_kept() -> None:
     pages, make = PageCache(), Maker()
     make.open.clear()
-    asking = asyncio.create_task(pages.get("/en/a", "a", make))
+    requests = asyncio.create_task(pages.get("/en/a", "a", make))
     await asyncio.sleep(0)
     pages.invalidate("a")
     make.open.set()
-    assert (await asking).plain == b"page 1"
+    assert (await requests).plain == b"page 1"
     assert pages.fresh == {}
     assert (await pages.get("/en/a", "a", make)).plain == b"page 2"
     assert "/en/a" in pages.fresh
@@ -103,11 +103,11 @@ async def test_what_moved_while_the_page_was_made_is_not_kept() -> None:
 async def test_what_is_not_to_be_seen_again_while_it_was_made_is_not_even_kept_for_later() -> None:
     pages, make = PageCache(), Maker()
     make.open.clear()
-    asking = asyncio.create_task(pages.get("/en/a", "a", make))
+    requests = asyncio.create_task(pages.get("/en/a", "a", make))
     await asyncio.sleep(0)
     pages.purge("a")
     make.open.set()
-    await asking
+    await requests
     make.error = Unavailable()
     with pytest.raises(Unavailable):
         await pages.get("/en/a", "a", make)
@@ -123,7 +123,7 @@ async def test_while_the_database_is_away_the_last_one_is_good() -> None:
     pages.invalidate("a")
     make.error = Unavailable()
     assert await pages.get("/en/a", "a", make) is last
-    assert pages.fresh == {}  # asked for again as soon as the database is back
+    assert pages.fresh == {}  # rendered again as soon as the database is back
     make.error = NotFound()
     with pytest.raises(NotFound):
         await pages.get("/en/a", "a", make)
@@ -168,7 +168,7 @@ async def test_what_cannot_be_made_leaves_nothing_behind() -> None:
     for number in range(10):
         with pytest.raises(NotFound):
             await pages.get(f"/colour/{number}", "a", make, CacheTier.ARBITRARY)
-    assert not pages._making
+    assert not pages._render_locks
 
 
 async def test_its_bytes_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,11 +193,11 @@ async def test_what_says_when_it_was_counted_is_made_anew_every_few_seconds(monk
     aging = asyncio.create_task(pages.expire_dated())
     try:
         await pages.get("/other", "letter", other)
-        async with asyncio.timeout(10):
-            while dated.made < 3:
+        async with asyncio.timeout(120):
+            while dated.renders < 3:
                 await pages.get("/count", "letter", dated, dated=True)
                 await asyncio.sleep(0.005)
     finally:
         aging.cancel()
     await pages.get("/other", "letter", other)
-    assert other.made == 1
+    assert other.renders == 1

@@ -34,18 +34,20 @@ TITLES = {
 
 def titled(title: str) -> Card:
     """Return a card with that title, as the view makes it."""
-    shown = drawable(title, MAX_TITLE)
-    return Card("en", shown, "en", direction_of(shown), PLAIN.to, PLAIN.number, PLAIN.label, PLAIN.sender, PLAIN.site)
+    title_text = drawable(title, MAX_TITLE)
+    return Card(
+        "en", title_text, "en", direction_of(title_text), PLAIN.to, PLAIN.number, PLAIN.label, PLAIN.sender, PLAIN.site
+    )
 
 
 def compare(png: bytes, name: str) -> None:
-    """Fail unless the picture looks like the kept one; leave it beside that one if it does not."""
+    """Fail unless the picture looks like the snapshot; leave it beside that one if it does not."""
     with Image.open(io.BytesIO(png)) as image:
         assert (image.format, image.size) == ("PNG", (1200, 630))
         drawn = image.convert("L").resize(SMALL, Image.Resampling.LANCZOS)
-    kept = KEPT / f"{name}.png"
-    if kept.exists():
-        with Image.open(kept) as image:
+    snapshot = KEPT / f"{name}.png"
+    if snapshot.exists():
+        with Image.open(snapshot) as image:
             difference = ImageStat.Stat(ImageChops.difference(drawn, image.convert("L"))).mean[0]
         if difference <= FAR:
             return
@@ -113,7 +115,7 @@ def test_what_is_left_out_of_a_title() -> None:
     assert len(drawable("word " * 60, 200)) <= 200
     assert drawable("x" * 60, 200).replace("\u200b", "") == "x" * 60
     assert "\n" not in drawable("a\nb\t c", 200)
-    assert [direction_of(each) for each in ("1 שלום", "سلام", "Hi שלום", "…", "Ё")] == [
+    assert [direction_of(text) for text in ("1 שלום", "سلام", "Hi שלום", "…", "Ё")] == [
         "rtl",
         "rtl",
         "ltr",
@@ -153,40 +155,40 @@ async def test_strangers_and_wrong_methods(site: Installation) -> None:
 
 
 async def test_one_is_drawn_however_many_ask() -> None:
-    kept = CardCache()
-    pictures = await asyncio.gather(*(kept.picture("en/a", PLAIN) for _ in range(5)))
-    assert len({id(each) for each in pictures}) == 1
-    assert (await kept.picture("en/a", titled("Another"))).etag != pictures[0].etag
+    cards = CardCache()
+    pictures = await asyncio.gather(*(cards.picture("en/a", PLAIN) for _ in range(5)))
+    assert len({id(picture) for picture in pictures}) == 1
+    assert (await cards.picture("en/a", titled("Another"))).etag != pictures[0].etag
 
 
 async def test_memory_has_an_end() -> None:
     size = len(draw(PLAIN))
-    kept = CardCache(most_bytes=int(size * 2.5))
-    first = await kept.picture("en/a", PLAIN)
-    await kept.picture("en/b", PLAIN)
-    assert await kept.picture("en/a", PLAIN) is first
-    third = await kept.picture("en/c", PLAIN)
-    assert await kept.picture("en/a", PLAIN) is first  # b was asked for less lately
-    assert await kept.picture("en/c", PLAIN) is third
-    assert sum(len(each.png) for each in kept._kept.values()) <= size * 2.5
+    cards = CardCache(max_bytes=int(size * 2.5))
+    first = await cards.picture("en/a", PLAIN)
+    await cards.picture("en/b", PLAIN)
+    assert await cards.picture("en/a", PLAIN) is first
+    third = await cards.picture("en/c", PLAIN)
+    assert await cards.picture("en/a", PLAIN) is first  # b was asked for less lately
+    assert await cards.picture("en/c", PLAIN) is third
+    assert sum(len(picture.png) for picture in cards._pictures.values()) <= size * 2.5
 
 
 async def test_too_many_are_asked_to_come_again_or_get_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(share_card_cache, "WAITING", 1)
-    kept = CardCache()
-    last = await kept.picture("en/0", PLAIN)
-    busy = [asyncio.create_task(kept.picture(f"en/{i}", titled(f"Letter {i}"))) for i in (1, 2)]
+    monkeypatch.setattr(share_card_cache, "MAX_WAITING", 1)
+    cards = CardCache()
+    last = await cards.picture("en/0", PLAIN)
+    busy = [asyncio.create_task(cards.picture(f"en/{i}", titled(f"Letter {i}"))) for i in (1, 2)]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
-        await kept.picture("en/3", titled("Letter 3"))
-    assert await kept.picture("en/0", titled("Letter 0")) is last
+        await cards.picture("en/3", titled("Letter 3"))
+    assert await cards.picture("en/0", titled("Letter 0")) is last
     assert len(await asyncio.gather(*busy)) == 2
 
 
 async def test_nothing_is_kept_of_a_letter_that_was_taken_down() -> None:
-    kept = CardCache()
+    cards = CardCache()
     for key in ("en/a", "ru/a", "en/aa"):
-        await kept.picture(key, PLAIN)
-    kept.forget("a")
-    assert list(kept._kept) == ["en/aa"]
-    assert kept._bytes == len(kept._kept["en/aa"].png)
+        await cards.picture(key, PLAIN)
+    cards.purge("a")
+    assert list(cards._pictures) == ["en/aa"]
+    assert cards._bytes == len(cards._pictures["en/aa"].png)

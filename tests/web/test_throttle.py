@@ -40,7 +40,7 @@ def test_a_network_has_its_minute(clock: list[float]) -> None:
 
 
 def test_tor_has_more_and_memory_has_an_end(clock: list[float]) -> None:
-    counted = MinuteLimit(2, networks=3)
+    counted = MinuteLimit(2, max_networks=3)
     for _ in range(2 * throttle.ONION_FACTOR):
         counted.take(ONION)
     counted.take("192.0.2.1")
@@ -54,94 +54,94 @@ def test_tor_has_more_and_memory_has_an_end(clock: list[float]) -> None:
 
 
 async def test_a_lane_lets_some_through_others_wait_and_the_rest_go() -> None:
-    lane = ConcurrencyLimit(at_once=2, waiting=1)
+    limit = ConcurrencyLimit(max_concurrent=2, max_waiting=1)
     async with AsyncExitStack() as stack:
         for _ in range(2):
-            await stack.enter_async_context(lane.slot())
+            await stack.enter_async_context(limit.slot())
         entered = asyncio.Event()
 
         async def come() -> None:
-            async with lane.slot():
+            async with limit.slot():
                 entered.set()
 
         waiting = asyncio.create_task(come())
         await asyncio.sleep(0)
         with pytest.raises(Unavailable):
-            await stack.enter_async_context(lane.slot())
+            await stack.enter_async_context(limit.slot())
         assert not entered.is_set()
     await waiting
-    async with lane.slot(), lane.slot():
+    async with limit.slot(), limit.slot():
         pass
 
 
 async def test_nobody_waits_for_ever_and_an_error_gives_the_turn_back() -> None:
-    lane = ConcurrencyLimit(at_once=1, patience=0.01)
+    limit = ConcurrencyLimit(max_concurrent=1, timeout=0.01)
 
     async def fail() -> None:
-        async with lane.slot():
+        async with limit.slot():
             with pytest.raises(Unavailable):
-                await stack.enter_async_context(lane.slot())
+                await stack.enter_async_context(limit.slot())
             raise ZeroDivisionError
 
     async with AsyncExitStack() as stack:
         with pytest.raises(ZeroDivisionError):
             await fail()
-    async with lane.slot():
+    async with limit.slot():
         pass
 
 
 async def test_whoever_waits_for_a_turn_has_the_loop_go_round_in_between() -> None:
-    """Of pages asked for at the same moment each is made alone; whoever signs gets on between any two of them."""
-    turns, happened = RenderQueue(), []
+    """Concurrent renders run one by one, and a signing request advances between any two of them."""
+    queue, happened = RenderQueue(), []
 
     async def make(number: int) -> None:
-        assert await turns.wait(HERE)
+        assert await queue.wait(HERE)
         happened.append(number)
 
     async def sign() -> None:
-        while len([each for each in happened if each >= 0]) < 20:
+        while len([number for number in happened if number >= 0]) < 20:
             happened.append(-1)
             await asyncio.sleep(0)
 
     await asyncio.gather(*(make(number) for number in range(20)), sign())
-    made = [place for place, each in enumerate(happened) if each >= 0]
-    assert [happened[place] for place in made] == list(range(20))
-    assert all(after - before > 1 for before, after in pairwise(made))
+    positions = [position for position, number in enumerate(happened) if number >= 0]
+    assert [happened[position] for position in positions] == list(range(20))
+    assert all(after - before > 1 for before, after in pairwise(positions))
 
 
 async def test_a_line_of_readers_has_an_end() -> None:
-    turns = RenderQueue(most=2)
-    waiting = [asyncio.create_task(turns.wait(HERE)) for _ in range(3)]
+    queue = RenderQueue(max_waiting=2)
+    waiting = [asyncio.create_task(queue.wait(HERE)) for _ in range(3)]
     assert await asyncio.gather(*waiting) == [True, True, False]
-    assert await turns.wait(HERE)
-    given_up = asyncio.create_task(turns.wait(HERE))
+    assert await queue.wait(HERE)
+    cancelled = asyncio.create_task(queue.wait(HERE))
     await asyncio.sleep(0)
-    given_up.cancel()
+    cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await given_up
-    assert await turns.wait(HERE)
+        await cancelled
+    assert await queue.wait(HERE)
 
 
 @pytest.mark.parametrize("crowd", ["203.0.114.9", "2a01:4f8:1::/64"])
 async def test_one_network_does_not_have_all_of_the_line(crowd: str) -> None:
-    turns = RenderQueue(most=100, share=3)
-    greedy = [asyncio.create_task(turns.wait(crowd)) for _ in range(50)]
+    queue = RenderQueue(max_waiting=100, max_per_network=3)
+    greedy = [asyncio.create_task(queue.wait(crowd)) for _ in range(50)]
     await asyncio.sleep(0)
-    assert await turns.wait("198.51.101.1")
+    assert await queue.wait("198.51.101.1")
     assert sorted(await asyncio.gather(*greedy)) == [False] * 47 + [True] * 3
-    assert await turns.wait(crowd)
+    assert await queue.wait(crowd)
 
 
 @pytest.mark.parametrize("proxy", ["127.0.0.1", "10.1.2.3", ONION, UNKNOWN])
 async def test_whoever_brings_everybody_has_as_many_places_as_there_are(proxy: str) -> None:
-    turns = RenderQueue(most=5, share=1)
-    assert await asyncio.gather(*(turns.wait(proxy) for _ in range(6))) == [True] * 5 + [False]
+    queue = RenderQueue(max_waiting=5, max_per_network=1)
+    assert await asyncio.gather(*(queue.wait(proxy) for _ in range(6))) == [True] * 5 + [False]
 
 
 async def test_where_too_many_wait_for_a_page_one_can_still_sign(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "RenderQueue", lambda: RenderQueue(most=0))
+    monkeypatch.setattr(gateway, "RenderQueue", lambda: RenderQueue(max_waiting=0))
     async with installation(database_url, tmp_path) as site:
         for path in (f"/en/{SLUG}", "/en/nothing-here", f"/embed/{SLUG}?accent=c0392b", "/organizer/enter"):
             crowded = await site.client.get(path)
@@ -157,14 +157,14 @@ async def test_what_is_made_for_one_asker_alone_is_counted(database_url: str, tm
     async with installation(database_url, tmp_path, LIMIT_API="3") as site:
         here = site.elsewhere()
         frame, builder = f"/embed/{SLUG}?accent=", f"/en/{SLUG}/embed?theme=dark"
-        asked = f"/oembed?url={site.base}/en/{SLUG}"
-        for path in (f"{frame}c0392b", builder, asked):
+        oembed = f"/oembed?url={site.base}/en/{SLUG}"
+        for path in (f"{frame}c0392b", builder, oembed):
             assert (await site.client.get(path, headers=here)).status_code == 200
-        for path in (f"{frame}00ff00", builder, asked, f"/en/{SLUG}/updates?before=7"):
+        for path in (f"{frame}00ff00", builder, oembed, f"/en/{SLUG}/updates?before=7"):
             answer = await site.client.get(path, headers=here)
             assert answer.status_code == 429
             assert int(answer.headers["retry-after"]) > 0
-        # A colour that was made is kept, with or without the address that it tells its height to.
+        # A colour that was rendered is cached, with or without the parameter for the height.
         for path in (f"{frame}c0392b", f"{frame}C0392B&origin=https://host.example", f"/embed/{SLUG}", builder[:-11]):
             assert (await site.client.get(path, headers=here)).status_code == 200
         assert (await site.client.get(f"{frame}00ff00", headers=site.elsewhere())).status_code == 200
@@ -182,7 +182,7 @@ async def test_a_network_that_reads_too_much_is_told_when_to_come_back(database_
             assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["content-type"] == "application/problem+json"
         assert (await site.client.get(f"/en/{SLUG}/report/person/1", headers=here)).status_code == 429
-        # What is kept in memory is not concerned, nor is another network.
+        # Pages in memory are not limited, nor is another network.
         assert (await site.client.get(f"/en/{SLUG}", headers=here)).status_code == 200
         assert (await site.client.get(f"/api/v1/letters/{SLUG}/count", headers=here)).status_code == 200
         assert (await site.client.get(LIST, headers=there)).status_code == 200
@@ -203,13 +203,13 @@ async def test_forms_without_a_challenge_are_counted(database_url: str, tmp_path
 async def test_while_all_turns_are_taken_one_can_still_sign(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A search that hangs in the database keeps other searches waiting, and nobody else."""
+    """A search that hangs in the database delays other searches, nothing else."""
     monkeypatch.setattr(throttle, "MAX_WAITING", 0)
-    lane = ConcurrencyLimit(waiting=0)
-    monkeypatch.setattr(throttle, "ConcurrencyLimit", lambda: lane)
+    limit = ConcurrencyLimit(max_waiting=0)
+    monkeypatch.setattr(throttle, "ConcurrencyLimit", lambda: limit)
     async with installation(database_url, tmp_path) as site, AsyncExitStack() as stack:
         for _ in range(throttle.MAX_CONCURRENT):
-            await stack.enter_async_context(lane.slot())
+            await stack.enter_async_context(limit.slot())
         answer = await site.client.get(LIST)
         assert answer.status_code == 503
         assert "retry-after" in answer.headers

@@ -19,7 +19,7 @@ SOON = timedelta(minutes=1)
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """Give the pool of a worker."""
-    async with opened(database_url, most=2) as database:
+    async with opened(database_url, max_size=2) as database:
         yield database
 
 

@@ -1,7 +1,7 @@
-"""What every answer of the API has in common: open to any site, counted against a limit, errors as problems.
+"""Common to all API responses: CORS for any site, rate limits and their headers, the 429 as a problem.
 
-The limit is told as in draft-ietf-httpapi-ratelimit-headers-11 (May 2026). Answers from kept bytes never come here, so
-they cost nothing and are not counted; they tell the limit, but not what is left of it.
+The headers follow draft-ietf-httpapi-ratelimit-headers-11 (May 2026). Cached responses are sent before a view runs, so
+they are not counted; they carry the limit, but not what is left of it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -33,64 +33,64 @@ QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A limit under the name that its headers have."""
+    """A rate limit; ``name`` stands in its headers."""
 
     name: str
-    heavy: bool  # asks the database
+    uses_database: bool
 
 
-MEMORY = Policy("memory", heavy=False)
-DATABASE = Policy("database", heavy=True)
+MEMORY = Policy("memory", uses_database=False)
+DATABASE = Policy("database", uses_database=True)
 
 
 def preflight() -> Response:
-    """Answer OPTIONS: anyone may ask anything, with any header."""
+    """Answer OPTIONS: any site may send any request header."""
     return Response(status_code=204, headers=PREFLIGHT)
 
 
 def limited(policy: Policy, view: View) -> View:
     """Return ``view`` counted against ``policy``; it answers OPTIONS too."""
 
-    async def answer(request: Request) -> Response:
+    async def limited_view(request: Request) -> Response:
         if request.method == "OPTIONS":
             return preflight()
         throttle, network = http.services_of(request).throttle, http.network_of(request)
         try:
-            if policy.heavy:
-                async with throttle.read_slot(network) as left:
+            if policy.uses_database:
+                async with throttle.read_slot(network) as remaining:
                     response = await view(request)
             else:
-                left = throttle.allow_api_call(network)
+                remaining = throttle.allow_api_call(network)
                 response = await view(request)
         except TooMany as error:
             return too_many(request, policy, error.retry_after)
-        response.raw_headers = _with(response.raw_headers, [EXPOSED, *_told(policy, left)])
+        response.raw_headers = _replace(response.raw_headers, [EXPOSED, *_limit_headers(policy, remaining)])
         return response
 
-    answer.__name__ = view.__name__
-    return answer
+    limited_view.__name__ = view.__name__
+    return limited_view
 
 
-def _with(headers: list[Header], more: list[Header]) -> list[Header]:
-    """Return a list of its own, ``more`` in the place of what is there: a kept answer's headers stay as they are."""
-    named = {name for name, _ in more}
-    return [*(each for each in headers if each[0] not in named), *more]
+def _replace(headers: list[Header], replacements: list[Header]) -> list[Header]:
+    """Return a new list: ``headers`` may belong to a cached response."""
+    names = {name for name, _ in replacements}
+    return [*(header for header in headers if header[0] not in names), *replacements]
 
 
-def _told(policy: Policy, left: Remaining) -> list[Header]:
+def _limit_headers(policy: Policy, remaining: Remaining) -> list[Header]:
     return [
-        limit_told(policy, left.limit),
-        (b"ratelimit", b'"%s";r=%d;t=%d' % (policy.name.encode(), left.remaining, left.seconds)),
+        policy_header(policy, remaining.limit),
+        (b"ratelimit", b'"%s";r=%d;t=%d' % (policy.name.encode(), remaining.remaining, remaining.seconds)),
     ]
 
 
-def limit_told(policy: Policy, most: int) -> Header:
-    """Return the header that tells a limit of ``most`` requests a minute."""
-    return b"ratelimit-policy", b'"%s";q=%d;w=%d' % (policy.name.encode(), most, MINUTE)
+def policy_header(policy: Policy, limit: int) -> Header:
+    """Return the header for a limit of ``limit`` requests a minute."""
+    return b"ratelimit-policy", b'"%s";q=%d;w=%d' % (policy.name.encode(), limit, MINUTE)
 
 
 def too_many(request: Request, policy: Policy, seconds: int) -> Response:
-    """Return the 429 of a network that has used up its minute."""
+    """Return the 429 of a network that has used up its limit; ``seconds`` until the minute ends."""
     limits = http.services_of(request).settings.limits
     body = {
         "type": QUOTA_EXCEEDED,
@@ -100,6 +100,6 @@ def too_many(request: Request, policy: Policy, seconds: int) -> Response:
         "violated-policies": [policy.name],
     }
     response = JSONResponse(body, 429, {"cache-control": "no-store"}, media_type="application/problem+json")
-    left = Remaining(limits.reading if policy.heavy else limits.api, 0, seconds)
-    response.raw_headers += [FOR_ANYONE, EXPOSED, (b"retry-after", b"%d" % seconds), *_told(policy, left)]
+    remaining = Remaining(limits.reading if policy.uses_database else limits.api, 0, seconds)
+    response.raw_headers += [FOR_ANYONE, EXPOSED, (b"retry-after", b"%d" % seconds), *_limit_headers(policy, remaining)]
     return response

@@ -1,261 +1,31 @@
-"""The API described: one OpenAPI 3.1 document, from which the page for people is made too."""
+"""The API's description: one OpenAPI 3.1 document, rendered from a template."""
 
-from collections.abc import Mapping
+import json
 from typing import Any
 
-from petition.core.i18n import N_
 from petition.core.settings import Limits
-from petition.web.api.examples import samples
-from petition.web.api.schemas import Schema, Words, schemas
+from petition.core.templates import Renderer
 from petition.web.throttle import MINUTE
 
-MAX_ITEMS = 500  # signatories in one answer
+MAX_ITEMS = 500  # signatories in one response
 DEFAULT_ITEMS = 100
-PERIODS = 1000  # hours or days of history in one answer
-BEST = 200  # a search's
-EXAMPLE = "keep-the-channels-open"  # shown where no letter is open
-
-SLUG = "^[a-z0-9-]{3,64}$"
-COUNT = {"total": 3471, "people": 3436, "organizations": 35}
-COUNTED = {"counted_at": "2022-03-07T12:00:00Z"}
+MAX_PERIODS = 1000  # hours or days of history in one response
+MAX_MATCHES = 200  # of a search
+EXAMPLE_SLUG = "keep-the-channels-open"  # if no letter is open
 
 
-def document(_: Words, base_url: str, limits: Limits, slug: str = EXAMPLE) -> dict[str, Any]:
-    """Return the whole document; its examples are about the letter ``slug``."""
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": _(N_("The API of open letters")),
-            "version": "1.0.0",
-            "summary": _(N_("Letters, their counts, their history and their public lists, as JSON.")),
-            "description": "\n\n".join(_about(_, limits)),
-        },
-        "servers": [{"url": base_url}],
-        "paths": {path: {"get": made} for path, made in _operations(_, base_url, slug).items()},
-        "components": {
-            "schemas": schemas(_),
-            "parameters": {"slug": _slug(_, slug)},
-            "headers": _headers(_),
-            "responses": _refusals(_),
-        },
-    }
-
-
-def _about(_: Words, limits: Limits) -> list[str]:
-    kept = N_(
-        "Answers carry an ETag: ask again with If-None-Match, and as long as nothing has changed the answer is 304"
-        " without a body. They may be kept for five seconds; there is nothing new to be had by asking more often."
+def openapi_document(renderer: Renderer, lang: str, limits: Limits, slug: str = EXAMPLE_SLUG) -> dict[str, Any]:
+    """Return the document with its descriptions in ``lang`` and examples about the letter ``slug``."""
+    text = renderer.render(
+        "api/openapi.json",
+        lang,
+        limits=limits,
+        slug=slug,
+        max_items=MAX_ITEMS,
+        default_items=DEFAULT_ITEMS,
+        max_periods=MAX_PERIODS,
+        max_matches=MAX_MATCHES,
+        minute=MINUTE,
     )
-    limited = N_(
-        "One network may ask %(memory)s times a minute for what is in memory, and %(database)s times for what is"
-        " read from the database, on each server process. The headers RateLimit-Policy and RateLimit tell the limit and"
-        " what is left of it; above it the answer is 429 with Retry-After. What comes from a kept copy is not counted"
-        " and tells the limit alone."
-    )
-    names = N_(
-        "Names are here because their owners put them on a public list, and they may take them back at any hour: do not"
-        " keep copies, ask again."
-    )
-    return [
-        _(N_("For anyone, from any site, without a key and without cookies. All times are UTC.")),
-        _(kept),
-        _(limited) % {"memory": limits.api, "database": limits.reading},
-        _(N_("Errors are problems after RFC 9457, with the type application/problem+json.")),
-        _(names),
-    ]
-
-
-def _operations(_: Words, base_url: str, slug: str) -> dict[str, Schema]:
-    root = "/api/v1/letters/{slug}"
-
-    def made(name: str, summary: str, schema: str, example: object, **more: Any) -> Schema:
-        tail = "" if name == "letter" else f"/{name}"
-        return _operation(_, name, summary, _json(schema, example), **more) | {
-            "x-codeSamples": samples(name, f"{base_url}{root}{tail}".replace("{slug}", slug))
-        }
-
-    return {
-        root: made("letter", _(N_("A letter: its state, its titles, its count")), "Letter", _letter(base_url, slug)),
-        f"{root}/count": made("count", _(N_("The count alone")), "Count", COUNT | COUNTED),
-        f"{root}/history": made(
-            "history", _(N_("How the count grew")), "History", HISTORY, parameters=_of_history(_), checked=True
-        ),
-        f"{root}/signatories": made(
-            "signatories",
-            _(N_("The public list")),
-            "Signatories",
-            LIST,
-            parameters=_of_list(_),
-            checked=True,
-            listing=True,
-        ),
-        f"{root}/partners": made(
-            "partners", _(N_("How many came by each partner whose count is public")), "Partners", PARTNERS
-        ),
-        f"{root}/events": _operation(_, "events", _(N_("The count as it moves")), EVENTS, tagged=False)
-        | {
-            "description": _(
-                N_("Server-Sent Events: one at once, then one when the count has moved, at most one a second.")
-            ),
-            "x-codeSamples": samples("events", f"{base_url}{root}/events".replace("{slug}", slug)),
-        },
-    }
-
-
-def _operation(
-    _: Words,
-    name: str,
-    summary: str,
-    content: Mapping[str, Any],
-    parameters: tuple[Schema, ...] = (),
-    *,
-    checked: bool = False,
-    tagged: bool = True,
-    listing: bool = False,
-) -> Schema:
-    headers = ("ETag", "RateLimit-Policy", "RateLimit") if tagged else ()
-    told = {each: {"$ref": f"#/components/headers/{each}"} for each in headers}
-    answers: dict[str, Schema] = {
-        "200": {"description": _(N_("The answer")), "headers": told, "content": content},
-        "304": {"description": _(N_("Nothing has changed since the answer with this ETag"))},
-        "403": {"$ref": "#/components/responses/Hidden"},
-        "404": {"$ref": "#/components/responses/NotFound"},
-        "410": {"$ref": "#/components/responses/Gone"},
-        "422": {"$ref": "#/components/responses/Unprocessable"},
-        "429": {"$ref": "#/components/responses/TooMany"},
-        "503": {"$ref": "#/components/responses/Away"},
-    }
-    left_out = (set() if checked else {"422"}) | (set() if tagged else {"304"}) | (set() if listing else {"403"})
-    return {
-        "operationId": name,
-        "summary": summary,
-        "parameters": [{"$ref": "#/components/parameters/slug"}, *parameters],
-        "responses": {status: answer for status, answer in answers.items() if status not in left_out},
-    }
-
-
-def _slug(_: Words, slug: str) -> Schema:
-    schema = {"type": "string", "pattern": SLUG, "examples": [slug]}
-    told = {"description": _(N_("The letter’s short name, as in its address")), "example": slug}
-    return {"name": "slug", "in": "path", "required": True, "schema": schema} | told
-
-
-def _of_history(_: Words) -> tuple[Schema, ...]:
-    periods = {"type": "integer", "minimum": 1, "maximum": PERIODS, "default": PERIODS}
-    return (
-        _asked("step", {"enum": ["hour", "day"], "default": "day"}, _(N_("How long a period is"))),
-        _asked("before", {"type": "string", "format": "date-time"}, _(N_("Only periods that began before this time"))),
-        _asked("limit", periods, _(N_("At most so many periods, the newest ones"))),
-    )
-
-
-def _of_list(_: Words) -> tuple[Schema, ...]:
-    entries = {"type": "integer", "minimum": 1, "maximum": MAX_ITEMS, "default": DEFAULT_ITEMS}
-    place = {"type": "string", "pattern": "^(AA[A-Za-z0-9_-]{19}[AQgw])?$"}
-    search = _(
-        N_("A name to look for, in either script, with one typing error allowed: the best %(best)s, without next")
-    )
-    return (
-        _asked("kind", {"enum": ["person", "organization"], "default": "person"}, _(N_("Whom to list"))),
-        _asked("q", {"type": "string", "pattern": "^[^\\x00]*$"}, search % {"best": BEST}),
-        _asked("after", place, _(N_("The next of an answer: its following page"))),
-        _asked("limit", entries, _(N_("At most so many entries"))),
-    )
-
-
-def _asked(name: str, schema: Schema, description: str) -> Schema:
-    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
-
-
-def _headers(_: Words) -> dict[str, Schema]:
-    text = {"type": "string"}
-    return {
-        "ETag": {"description": _(N_("Marks this answer, for If-None-Match")), "schema": text},
-        "RateLimit-Policy": {
-            "description": _(N_("The limit: q requests in w seconds (draft-ietf-httpapi-ratelimit-headers-11)")),
-            "schema": text,
-            "example": f'"memory";q=600;w={MINUTE}',
-        },
-        "RateLimit": {
-            "description": _(N_("What is left: r requests in the next t seconds")),
-            "schema": text,
-            "example": '"memory";r=599;t=42',
-        },
-        "Retry-After": {"description": _(N_("In how many seconds to try again")), "schema": {"type": "integer"}},
-    }
-
-
-def _refusals(_: Words) -> dict[str, Schema]:
-    later = {"headers": {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}}
-    return {
-        "Hidden": _problem(403, "Forbidden", _(N_("The organizers have hidden the list for now"))),
-        "Gone": _problem(410, "Gone", _(N_("The letter was taken down"))),
-        "NotFound": _problem(404, "Not Found", _(N_("There is no such letter"))),
-        "Unprocessable": _problem(
-            422,
-            "Unprocessable Entity",
-            _(N_("A parameter is not as it has to be")),
-            detail="kind must be person or organization",
-        ),
-        "TooMany": _problem(429, "Too Many Requests", _(N_("Your network asks too often"))) | later,
-        "Away": _problem(503, "Service Unavailable", _(N_("The database is away, or too many ask at once"))) | later,
-    }
-
-
-def _problem(status: int, title: str, description: str, **more: str) -> Schema:
-    example = {"type": "about:blank", "title": title, "status": status, **more}
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": description, "content": {"application/problem+json": {"schema": schema, "example": example}}}
-
-
-def _json(schema: str, example: object) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}}
-
-
-def _letter(base_url: str, slug: str) -> dict[str, Any]:
-    titles = {"en": "Keep the channels open", "ru": "Не закрывайте каналы"}
-    return {
-        "slug": slug,
-        "state": "open",
-        "opened_at": "2022-03-05T09:00:00Z",
-        "closes_at": None,
-        "goal": 5000,
-        "translations": {lang: {"title": title, "url": f"{base_url}/{lang}/{slug}"} for lang, title in titles.items()},
-        "counts": {**COUNT, "hidden": 120, "imported": 3400},
-        **COUNTED,
-    }
-
-
-HISTORY = {
-    "step": "day",
-    "items": [
-        {"start": "2022-03-05T00:00:00Z", "total": 2108, "people": 2090, "organizations": 18, "change": 2108},
-        {"start": "2022-03-06T00:00:00Z", "total": 3471, "people": 3436, "organizations": 35, "change": 1363},
-    ],
-    "before": None,
-}
-LIST = {
-    "items": [
-        {
-            "kind": "person",
-            "listed_at": "2022-03-07T11:59:58Z",
-            "name": "Vera Novak",
-            "affiliation": None,
-            "city": "Riga",
-            "country": "LV",
-        }
-    ],
-    "next": None,
-}
-PARTNERS = {
-    "items": [
-        {"name": "north-pier", "title": "North Pier Network", "people": 210, "representatives": 3, "total": 213},
-    ]
-}
-EVENTS = {
-    "text/event-stream": {
-        "schema": {"type": "string"},
-        "example": 'event: count\nid: 3436-35\ndata: {"total":3471,"people":3436,"organizations":35,'
-        '"counted_at":"2022-03-07T12:00:00Z"}\n\n',
-    }
-}
+    document: dict[str, Any] = json.loads(text)
+    return document

@@ -1,10 +1,9 @@
-"""JSON, version 1: a letter, its count, its history, its signatories, its partners. For anyone, without cookies.
+"""JSON API, version 1: a letter, its count, history, signatories and partners. For any site, without cookies.
 
-Letter and count come from memory. What is told here is described in ``petition.api.description``. Errors are RFC 9457
-problems, made by the application's one map of errors.
+Letter and count come from memory. templates/api/openapi.json describes the responses. Errors are RFC 9457 problems
+(``petition.web.error_pages``).
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -19,109 +18,101 @@ from starlette.routing import BaseRoute, Route
 from petition.core.database import Record
 from petition.core.errors import Unavailable
 from petition.letters import partner_queries
+from petition.letters.model import Counts
 from petition.letters.published import PublishedLetter
 from petition.signatures import listing
 from petition.signatures.listing import BadCursor, Cursor
 from petition.signatures.model import Kind, Signatory
 from petition.web import headers, http
 from petition.web.api import queries
-from petition.web.api.answers import DATABASE, EXPOSED, FOR_ANYONE, MEMORY, limit_told, limited
-from petition.web.api.description import MAX_ITEMS, PERIODS
+from petition.web.api.answers import DATABASE, EXPOSED, FOR_ANYONE, MEMORY, limited, policy_header
+from petition.web.api.description import MAX_ITEMS, MAX_PERIODS
 from petition.web.count_stream import CountStreams
-from petition.web.page_cache import CachedResponse, Header, build_response
+from petition.web.page_cache import CachedResponse, Header, build_response, weak_etag
 
 JSON = b"application/json"
-# ASCII digits only, and never without an offset.
+# ASCII digits only; the offset is required.
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-NOT_FOR_ENGINES = (b"x-robots-tag", b"noindex, noarchive")
+NO_INDEX = (b"x-robots-tag", b"noindex, noarchive")
 
 
 async def letter(request: Request) -> Response:
-    """Give a letter's state, titles and count."""
-    live = await _live(request)
-    about, base_url = live.letter, http.services_of(request).settings.base_url
+    published = await _published(request)
+    about, counts, base_url = published.letter, published.counts, http.services_of(request).settings.base_url
     body = {
         "slug": about.slug,
         "state": about.state.value,
         "opened_at": _time(about.opened_at),
         "closes_at": _time(about.closes_at),
-        "goal": about.goal_at(live.counts.total),
+        "goal": about.goal_at(counts.total),
         "translations": {
             lang: {"title": text.title, "url": f"{base_url}/{lang}/{about.slug}"}
             for lang, text in about.version.texts.items()
         },
-        "counts": {
-            "total": live.counts.total,
-            "people": live.counts.people,
-            "organizations": live.counts.organizations,
-            "hidden": live.counts.hidden,
-            "imported": live.counts.imported,
-        },
+        "counts": {**_three_counts(counts), "hidden": counts.hidden, "imported": counts.imported},
     }
-    return http.CachedPageResponse(request, _counted(request, body, live))
+    return http.CachedPageResponse(request, _counted(request, body, published))
 
 
 async def count(request: Request) -> Response:
-    """Give the count alone, from kept bytes that are made anew every few seconds, so that its time is of now."""
-    await _live(request)
+    """Answer with the count alone, from a cached response that expires every few seconds for its time."""
+    await _published(request)
     slug, pages = request.path_params["slug"], http.services_of(request).pages
 
-    async def make() -> CachedResponse:
-        live = await _live(request)
-        counts = live.counts
-        told = {"total": counts.total, "people": counts.people, "organizations": counts.organizations}
-        return _counted(request, told, live)
+    async def render() -> CachedResponse:
+        published = await _published(request)
+        return _counted(request, _three_counts(published.counts), published)
 
-    return http.CachedPageResponse(request, await pages.get(f"/api/v1/letters/{slug}/count", slug, make, dated=True))
+    return http.CachedPageResponse(request, await pages.get(f"/api/v1/letters/{slug}/count", slug, render, dated=True))
 
 
 async def signatories(request: Request) -> Response:
-    """Give a page of the public list, or what a search has found."""
-    live = await _live(request)
-    kind, q, after, limit = _asked(request)
-    if live.letter.switches.list_hidden:
+    """Answer with a page of the public list, or the matches of a search."""
+    published = await _published(request)
+    kind, q, after, limit = _list_params(request)
+    if published.letter.switches.list_hidden:
         raise HTTPException(403)
     async with http.services_of(request).database.connection() as conn:
-        found, following = await listing.read(conn, live.letter.id, kind, q, after, limit)
-    body = {"items": [_item(each) for each in found], "next": following.encode() if following else None}
-    return http.CachedPageResponse(request, build_response(_dumped(body), JSON, [FOR_ANYONE, NOT_FOR_ENGINES]))
+        entries, next_cursor = await listing.read(conn, published.letter.id, kind, q, after, limit)
+    body = {"items": [_item(entry) for entry in entries], "next": next_cursor.encode() if next_cursor else None}
+    return http.CachedPageResponse(request, build_response(_dump(body), JSON, [FOR_ANYONE, NO_INDEX]))
 
 
 async def history(request: Request) -> Response:
-    """Tell how the count grew, by hours or days (UTC), the newest periods of those before ``before``."""
-    live = await _live(request)
-    asked = request.query_params
-    step, limit = asked.get("step", "day"), _number(asked.get("limit"), PERIODS)
+    """Answer with the growth of the count by hours or days (UTC): the newest periods before ``before``."""
+    published = await _published(request)
+    params = request.query_params
+    step, limit = params.get("step", "day"), _limit(params.get("limit"), MAX_PERIODS)
     if step not in {"hour", "day"}:
         raise HTTPException(422, "step must be hour or day")
-    before = _moment(asked["before"]) if "before" in asked else None
+    before = _parse_time(params["before"]) if "before" in params else None
     async with http.services_of(request).database.connection() as conn:
-        found = await queries.history(conn, live.letter.id, step, before, limit + 1)
-    items = [_period(each) for each in reversed(found[:limit])]
-    body = {"step": step, "items": items, "before": items[0]["start"] if len(found) > limit else None}
-    return http.CachedPageResponse(request, build_response(_dumped(body), JSON, [FOR_ANYONE]))
+        rows = await queries.history(conn, published.letter.id, step, before, limit + 1)
+    items = [_period(row) for row in reversed(rows[:limit])]
+    body = {"step": step, "items": items, "before": items[0]["start"] if len(rows) > limit else None}
+    return http.CachedPageResponse(request, build_response(_dump(body), JSON, [FOR_ANYONE]))
 
 
 async def partners(request: Request) -> Response:
-    """Tell how many came by each partner whose count an organizer has made public."""
-    await _live(request)
+    """Answer with the counts of the partners whose count an organizer has made public."""
+    await _published(request)
     slug, pages = request.path_params["slug"], http.services_of(request).pages
 
-    async def make() -> CachedResponse:
-        live = await _live(request)
+    async def render() -> CachedResponse:
+        published = await _published(request)
         async with http.services_of(request).database.connection() as conn:
-            rows = await partner_queries.in_api(conn, live.letter.id)
+            rows = await partner_queries.in_api(conn, published.letter.id)
         items = [{**dict(row), "total": row["people"] + row["representatives"]} for row in rows]
-        return build_response(_dumped({"items": items}), JSON, _kept_headers(request))
+        return build_response(_dump({"items": items}), JSON, _cached_headers(request))
 
-    return http.CachedPageResponse(request, await pages.get(f"/api/v1/letters/{slug}/partners", slug, make))
+    return http.CachedPageResponse(request, await pages.get(f"/api/v1/letters/{slug}/partners", slug, render))
 
 
 async def events(request: Request) -> Response:
-    """Tell the count as it moves. The door has answered already where there was a place (``petition.live``)."""
-    await _live(request)
+    """Stream the count if the gateway did not, which knows only letters in memory and stops at the limits."""
+    await _published(request)
     streams = http.services_of(request).count_streams
     if request.method == "HEAD":
         response = Response()
@@ -131,7 +122,7 @@ async def events(request: Request) -> Response:
 
 
 class _Stream(Response):
-    """A listener whose letter came into memory with this very request, or a 503 if there is no place."""
+    """The stream of a letter that this request loaded into memory, or a 503 if no slot is free."""
 
     def __init__(self, streams: CountStreams) -> None:
         super().__init__()
@@ -144,38 +135,38 @@ class _Stream(Response):
         await self._streams.serve(listener, receive)
 
 
-async def _live(request: Request) -> PublishedLetter:
+async def _published(request: Request) -> PublishedLetter:
     return await http.services_of(request).letters.get(request.path_params["slug"])
 
 
-def _asked(request: Request) -> tuple[Kind, str, Cursor | None, int | None]:
-    """Return kind, q, after, limit. Raises 422 if one of them cannot be."""
-    asked = request.query_params
-    limit = _number(asked["limit"], MAX_ITEMS) if "limit" in asked else None
-    q = asked.get("q", "").strip()
+def _list_params(request: Request) -> tuple[Kind, str, Cursor | None, int | None]:
+    """Return kind, q, after, limit. Raises 422 if one is invalid."""
+    params = request.query_params
+    limit = _limit(params["limit"], MAX_ITEMS) if "limit" in params else None
+    q = params.get("q", "").strip()
     if "\0" in q:
         raise HTTPException(422, "q must not hold a null character")
     try:
-        kind = Kind(asked.get("kind", Kind.PERSON))
+        kind = Kind(params.get("kind", Kind.PERSON))
     except ValueError:
         raise HTTPException(422, "kind must be person or organization") from None
     try:
-        after = Cursor.decode(asked["after"]) if asked.get("after") else None
+        after = Cursor.decode(params["after"]) if params.get("after") else None
     except BadCursor:
         raise HTTPException(422, "after must be the next of an earlier answer") from None
     return kind, q, None if q else after, limit
 
 
-def _number(text: str | None, most: int) -> int:
-    """Return a number from 1 to ``most``, the latter if there is none. Raises 422."""
+def _limit(text: str | None, maximum: int) -> int:
+    """Return the limit in ``text``, by default ``maximum``. Raises 422."""
     if text is None:
-        return most
-    if not (re.fullmatch("[0-9]{1,4}", text) and 1 <= int(text) <= most):
-        raise HTTPException(422, f"limit must be a whole number from 1 to {most}")
+        return maximum
+    if not (re.fullmatch("[0-9]{1,4}", text) and 1 <= int(text) <= maximum):
+        raise HTTPException(422, f"limit must be a whole number from 1 to {maximum}")
     return int(text)
 
 
-def _moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     """Return the time in an RFC 3339 date and time. Raises 422."""
     try:
         if _RFC_3339.fullmatch(text):
@@ -186,17 +177,25 @@ def _moment(text: str) -> datetime:
 
 
 def _period(row: Record) -> dict[str, Any]:
-    people, organizations = row["people"], row["organizations"]
-    told = {"start": _time(row["start"]), "total": people + organizations, "people": people}
-    return told | {"organizations": organizations, "change": row["change"]}
+    return {
+        "start": _time(row["start"]),
+        "total": row["people"] + row["organizations"],
+        "people": row["people"],
+        "organizations": row["organizations"],
+        "change": row["change"],
+    }
 
 
 def _item(entry: Signatory) -> dict[str, Any]:
-    told = {"kind": entry.kind.value, "listed_at": _time(entry.listed_at)}
+    common = {"kind": entry.kind.value, "listed_at": _time(entry.listed_at)}
     if entry.kind is Kind.ORGANIZATION:
-        names = {"name_en": entry.name_en, "name_ru": entry.name_ru, "website": entry.website}
-        return told | names | {"representatives": list(entry.representatives)}
-    return told | {
+        return common | {
+            "name_en": entry.name_en,
+            "name_ru": entry.name_ru,
+            "website": entry.website,
+            "representatives": list(entry.representatives),
+        }
+    return common | {
         "name": entry.name,
         "affiliation": entry.affiliation,
         "city": entry.city,
@@ -204,21 +203,23 @@ def _item(entry: Signatory) -> dict[str, Any]:
     }
 
 
-def _counted(request: Request, body: Mapping[str, Any], live: PublishedLetter) -> CachedResponse:
-    """Return ``body`` and the time of the count. The tag is of the body alone: as long as nothing was counted, who asks
-    again is told so."""
-    etag = b'W/"' + hashlib.sha256(_dumped(body)).hexdigest()[:20].encode() + b'"'
-    whole = {**body, "counted_at": _time(live.counted_at)}
-    return build_response(_dumped(whole), JSON, _kept_headers(request), etag=etag)
+def _three_counts(counts: Counts) -> dict[str, int]:
+    return {"total": counts.total, "people": counts.people, "organizations": counts.organizations}
 
 
-def _kept_headers(request: Request) -> list[Header]:
-    """Return the headers of an answer from memory, which the door sends by itself."""
+def _counted(request: Request, body: Mapping[str, Any], published: PublishedLetter) -> CachedResponse:
+    """Return ``body`` with the time of the count, which the ETag leaves out: an unchanged count stays a 304."""
+    timed_body = {**body, "counted_at": _time(published.counted_at)}
+    return build_response(_dump(timed_body), JSON, _cached_headers(request), etag=weak_etag(_dump(body)))
+
+
+def _cached_headers(request: Request) -> list[Header]:
+    """Return the headers of a response from memory, complete: the gateway sends it without a view."""
     settings = http.services_of(request).settings
-    return [FOR_ANYONE, EXPOSED, limit_told(MEMORY, settings.limits.api), *headers.common_headers(settings)]
+    return [FOR_ANYONE, EXPOSED, policy_header(MEMORY, settings.limits.api), *headers.common_headers(settings)]
 
 
-def _dumped(body: Mapping[str, Any]) -> bytes:
+def _dump(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -227,13 +228,13 @@ def _time(moment: datetime | None) -> str | None:
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-TAKEN = ["GET", "OPTIONS"]
+METHODS = ["GET", "OPTIONS"]
 
 ROUTES: list[BaseRoute] = [
-    Route("/api/v1/letters/{slug}", limited(MEMORY, letter), methods=TAKEN),
-    Route("/api/v1/letters/{slug}/count", limited(MEMORY, count), methods=TAKEN),
-    Route("/api/v1/letters/{slug}/history", limited(DATABASE, history), methods=TAKEN),
-    Route("/api/v1/letters/{slug}/signatories", limited(DATABASE, signatories), methods=TAKEN),
-    Route("/api/v1/letters/{slug}/partners", limited(MEMORY, partners), methods=TAKEN),
-    Route("/api/v1/letters/{slug}/events", limited(MEMORY, events), methods=TAKEN),
+    Route("/api/v1/letters/{slug}", limited(MEMORY, letter), methods=METHODS),
+    Route("/api/v1/letters/{slug}/count", limited(MEMORY, count), methods=METHODS),
+    Route("/api/v1/letters/{slug}/history", limited(DATABASE, history), methods=METHODS),
+    Route("/api/v1/letters/{slug}/signatories", limited(DATABASE, signatories), methods=METHODS),
+    Route("/api/v1/letters/{slug}/partners", limited(MEMORY, partners), methods=METHODS),
+    Route("/api/v1/letters/{slug}/events", limited(MEMORY, events), methods=METHODS),
 ]

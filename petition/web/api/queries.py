@@ -1,4 +1,4 @@
-"""All SQL of the API that no other slice has: how the count grew, from what is kept of each hour."""
+"""The history of the count, from the counts by hour."""
 
 from datetime import datetime
 
@@ -20,9 +20,11 @@ WHERE moved AND start < coalesce($3, 'infinity'::timestamptz) ORDER BY start DES
 """
 
 
-async def history(conn: Connection, letter_id: LetterId, step: str, before: datetime | None, most: int) -> list[Record]:
+async def history(
+    conn: Connection, letter_id: LetterId, step: str, before: datetime | None, limit: int
+) -> list[Record]:
     """Return (start, people, organizations, change) of the newest "hour"s or "day"s (UTC) in which the count moved.
 
-    People and organizations are the count at the period's end; ``change`` is how much more that is in total.
+    ``people`` and ``organizations`` are the count at the period's end, ``change`` the difference of the total.
     """
-    return await conn.fetch(HISTORY, letter_id, step, before, most)
+    return await conn.fetch(HISTORY, letter_id, step, before, limit)

@@ -39,7 +39,7 @@ async def act(request: Request, who: DeskVisit) -> Response:
                     raise Refused(PROVE, "prove")
                 await address_lists.register(conn, actor, form.get("recipient", ""))
             elif step in {"revoke", "ask"}:
-                await (address_lists.revoke if step == "revoke" else address_lists.ask)(conn, actor, key)
+                await (address_lists.revoke if step == "revoke" else address_lists.request_list)(conn, actor, key)
             else:
                 raise Refused(WHAT)
     except Refused as refused:
@@ -54,7 +54,7 @@ async def take(request: Request, who: DeskVisit) -> Response:
         raise NotFound("there is no such list")
     database = http.services_of(request).database
     async with database.transaction() as conn:
-        if await queries.state(conn, who.this.id, job) != "done":
+        if await queries.load_state(conn, who.this.id, job) != "done":
             raise NotFound("there is no such list")
         await audit_log.record(conn, who.organizer.id, who.this.id, "address.take", ids=[job])
     name = f'attachment; filename="{who.this.slug}-addresses-{job}.csv.age"'
@@ -66,7 +66,7 @@ async def _parts(database: Database, letter_id: LetterId, job_id: JobId) -> Asyn
     number = 0
     while True:
         async with database.connection() as conn:
-            part = await queries.part(conn, letter_id, job_id, number)
+            part = await queries.load_part(conn, letter_id, job_id, number)
         if part is None:
             return
         yield part
@@ -75,8 +75,8 @@ async def _parts(database: Database, letter_id: LetterId, job_id: JobId) -> Asyn
 
 async def _page(request: Request, who: DeskVisit, *, refused: Refused | None = None, typed: str = "") -> Response:
     async with http.services_of(request).database.connection() as conn:
-        keys = await queries.keys(conn, who.this.id)
-        jobs = await queries.jobs(conn, who.this.id)
+        keys = await queries.load_keys(conn, who.this.id)
+        jobs = await queries.load_jobs(conn, who.this.id)
     return page.desk_page(
         request,
         who,
@@ -87,7 +87,7 @@ async def _page(request: Request, who: DeskVisit, *, refused: Refused | None = N
         typed="" if "SECRET" in typed.upper() else typed,
         fresh=who.session.fresh,
         wait=address_lists.WAIT.days,
-        days=address_lists.DAYS_KEPT,
+        days=address_lists.LIST_DAYS,
         problem=http.language_of(request).gettext(refused.message) if refused else None,
         problem_at=refused.field if refused else None,
     )

@@ -1,4 +1,4 @@
-"""Campaigns: what they would be about, how far they have come, and stopping or reverting them."""
+"""Bulk acts: what they would change, their progress, and stopping or reverting them."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
@@ -22,7 +22,7 @@ TOP = 2**63 - 1
 
 
 async def show_all(request: Request, who: DeskVisit) -> Response:
-    """Show campaigns, the newest first."""
+    """Show bulk acts, the newest first."""
     before = id_of(request.query_params.get("before", ""), int) or TOP
     async with http.services_of(request).database.connection() as conn:
         rows = await bulk_act_queries.newest(conn, who.this.id, before, PAGE + 1)
@@ -40,7 +40,7 @@ async def make(request: Request, who: DeskVisit) -> Response:
         async with http.services_of(request).database.transaction() as conn:
             campaign = await bulk_acts.create(conn, queue_links.actor_of(who), act, wanted)
     except (Refused, ValueError) as error:
-        message = error.message if isinstance(error, Refused) else filters.WHAT
+        message = error.message if isinstance(error, Refused) else filters.NO_ACTION
         problem = http.language_of(request).gettext(message)
         context = {"campaigns": (), "next": None, "words": labels.WORDS, "problem": problem}
         return page.desk_page(request, who, "desk/moderation/campaigns.html", 422, **context)
@@ -48,7 +48,7 @@ async def make(request: Request, who: DeskVisit) -> Response:
 
 
 async def show(request: Request, who: DeskVisit) -> Response:
-    """Show one campaign: how many, examples, how far it is."""
+    """Show one bulk act: how many, examples, its progress."""
     return await _page(request, who)
 
 
@@ -60,7 +60,7 @@ async def move(request: Request, who: DeskVisit) -> Response:
     try:
         async with http.services_of(request).database.transaction() as conn:
             given = Reason(reason) if reason in set(Reason) else None
-            await bulk_acts.move(conn, queue_links.actor_of(who), campaign, form.get("step", ""), given)
+            await bulk_acts.advance(conn, queue_links.actor_of(who), campaign, form.get("step", ""), given)
     except Refused as refused:
         return await _page(request, who, refused=refused)
     return http.redirect(queue_links.address(who, f"campaigns/{campaign}"))
@@ -69,14 +69,14 @@ async def move(request: Request, who: DeskVisit) -> Response:
 def _id(request: Request) -> BulkActId:
     number = id_of(request.path_params["campaign"], BulkActId)
     if number is None or number >= 2**31:
-        raise NotFound("there is no such campaign")
+        raise NotFound("there is no such bulk act")
     return number
 
 
 async def _page(request: Request, who: DeskVisit, *, refused: Refused | None = None) -> Response:
     services, letter = http.services_of(request), who.this.id
     async with services.database.connection() as conn:
-        campaign = await bulk_acts.read(conn, letter, _id(request))
+        campaign = await bulk_acts.load(conn, letter, _id(request))
         keys = await keys_for(conn, letter, services.wrapper)
         ids = await bulk_acts.examples(conn, letter, campaign) if campaign.state is bulk_acts.BulkActState.DRAFT else []
         rows = [await queue_queries.one(conn, letter, each) for each in ids]

@@ -11,7 +11,8 @@ from petition.drafts import preview_link_queries
 from petition.web import http
 from petition.web.desk import draft_page
 from petition.web.desk.visit import DeskVisit
-from petition.web.public.preview import _page
+from petition.web.public.preview import draft_page as public_draft_page
+from petition.web.public.visit import visit_of
 
 LENGTH = timedelta(days=draft_page.PREVIEW_DAYS)
 
@@ -20,7 +21,7 @@ async def show(request: Request, who: DeskVisit) -> Response:
     """Show the draft as readers would see it, for the frame on the text page. ``?lang=`` chooses the language."""
     asked = request.query_params.get("lang", "")
     request.state.lang = asked if asked in http.services_of(request).renderer.languages else who.lang
-    response = await _page(request, who.this.slug, here=None, until=None)
+    response = await public_draft_page(visit_of(request), who.this.slug, here=None, until=None)
     policy = response.headers["content-security-policy"]
     response.headers["content-security-policy"] = policy.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
     return response

@@ -74,9 +74,9 @@ async def _begun(request: Request, who: DeskVisit, order: ExportOrder) -> Respon
         keys = await keys_for(conn, order.letter_id, services.wrapper)
         log = await audit_log.record(conn, who.organizer.id, order.letter_id, "export.list", before=order.summary())
     export = Export(services.database, keys, order)
-    headers = {"cache-control": "no-store", "content-disposition": _disposition(request, who, order.form)}
+    headers = {"cache-control": "no-store", "content-disposition": _disposition(request, who, order.file_format)}
     content = _sent(services, who, export, log)
-    return _Counted(content, headers=headers, media_type=TYPES[order.form], organizer_id=who.organizer.id)
+    return _Counted(content, headers=headers, media_type=TYPES[order.file_format], organizer_id=who.organizer.id)
 
 
 class _Counted(StreamingResponse):

@@ -17,8 +17,8 @@ from petition.formats.dates import DateOrder
 from petition.formats.encodings import NAMES
 from petition.formats.tables import DELIMITERS, EMPTY
 from petition.imports import column_guessing, column_mapping, queries, steering, worker
-from petition.imports.model import DAYS_UNDONE, HOURS_KEPT, FileInfo, ImportState
-from petition.imports.steering import Oversized
+from petition.imports.model import UNDO_DAYS, FILE_HOURS, FileInfo, ImportState
+from petition.imports.steering import FileTooLarge
 from petition.letters.keys import keys_for
 from petition.signatures.model import Visibility
 from petition.web import http, multipart
@@ -58,21 +58,21 @@ async def upload(request: Request, who: DeskVisit) -> Response:
         if not size:
             raise Refused(EMPTY, "file")
         async with services.database.transaction() as conn:
-            await steering.uploaded(conn, actor, keys, number, file.name)
+            await steering.finish_upload(conn, actor, keys, number, file.name)
     except _EXPECTED as error:
         async with services.database.connection() as conn:
-            await queries.drop(conn, actor.letter_id, number)
+            await queries.drop_upload(conn, actor.letter_id, number)
         return await _broken_off(request, who, stream, error)
     return http.redirect(_address(who, number))
 
 
 # An upload that ends otherwise is forgotten by the worker within the hour.
-_EXPECTED = (Oversized, Refused, KeyDestroyed, TimeoutError, BadForm, ClientDisconnect)
+_EXPECTED = (FileTooLarge, Refused, KeyDestroyed, TimeoutError, BadForm, ClientDisconnect)
 
 
 async def _broken_off(request: Request, who: DeskVisit, stream: AsyncIterator[bytes], error: Exception) -> Response:
     """Say why a file was not taken. Raises a 408 or a 400."""
-    if isinstance(error, Oversized):
+    if isinstance(error, FileTooLarge):
         await _discard(stream)
         return await imports_page.imports_page(request, who, refused=Refused(steering.TOO_LARGE, "file"), status=413)
     if isinstance(error, Refused):
@@ -132,7 +132,7 @@ async def problems(request: Request, who: DeskVisit) -> Response:
     """Hand out all rows that cannot be taken in, as a file: line, column, reason."""
     number = _number(request)
     async with http.services_of(request).database.connection() as conn:
-        await steering.read(conn, who.this.id, number)
+        await steering.load(conn, who.this.id, number)
     name = f"{who.this.slug}-import-{number}.csv"
     headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}"'}
     lines = _problem_lines(request, http.services_of(request).database, who.this.id, number)
@@ -145,7 +145,7 @@ async def _problem_lines(request: Request, database: Database, letter_id: Letter
     after = 0
     while True:
         async with database.connection() as conn:
-            rows = await queries.problems(conn, letter_id, number, after, CHUNK)
+            rows = await queries.load_problems(conn, letter_id, number, after, CHUNK)
         yield "".join(format_row((str(row["line"]), row["field"], language.gettext(row["reason"]))) for row in rows)
         if len(rows) < CHUNK:
             return
@@ -168,11 +168,11 @@ async def _page(
 ) -> Response:
     services, letter = http.services_of(request), who.this.id
     async with services.database.connection() as conn:
-        intake = await steering.read(conn, letter, number)
+        intake = await steering.load(conn, letter, number)
         keys = await keys_for(conn, letter, services.wrapper)
-        some = await queries.problems(conn, letter, number, 0, SHOWN_PROBLEMS) if intake.problems else []
-        redo = await queries.undone(conn, letter, number) if intake.state is ImportState.UNDONE else 0
-    about = FileInfo.revealed(intake.about, keys)
+        some = await queries.load_problems(conn, letter, number, 0, SHOWN_PROBLEMS) if intake.problems else []
+        redo = await queries.count_undone(conn, letter, number) if intake.state is ImportState.UNDONE else 0
+    about = FileInfo.decrypt(intake.about, keys)
     return page.desk_page(
         request,
         who,
@@ -190,8 +190,8 @@ async def _page(
         orders=(DateOrder.DAY, DateOrder.MONTH),
         encodings=NAMES,
         delimiters=DELIMITERS,
-        days=DAYS_UNDONE,
-        hours=HOURS_KEPT,
+        days=UNDO_DAYS,
+        hours=FILE_HOURS,
         problem=http.language_of(request).gettext(refused.message) if refused else None,
         problem_at=refused.field if refused else None,
     )

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from petition.core.errors import Refused
 from petition.imports import queries
-from petition.imports.model import HOURS_KEPT, MAX_BYTES, import_job_in
+from petition.imports.model import FILE_HOURS, MAX_BYTES, import_job_in
 from petition.signatures import paper_tallies
 from petition.web import http
 from petition.web.desk import page
@@ -19,7 +19,7 @@ async def imports_page(
 ) -> Response:
     """Answer with the page; with what was refused, and what was typed in which tally's form."""
     async with http.services_of(request).database.connection() as conn:
-        rows = await queries.newest(conn, who.this.id, who.organizer.id)
+        rows = await queries.load_newest_jobs(conn, who.this.id, who.organizer.id)
         found = await paper_tallies.all_of(conn, who.this.id)
     return page.desk_page(
         request,
@@ -33,5 +33,5 @@ async def imports_page(
         problem=http.language_of(request).gettext(refused.message) if refused else None,
         problem_at=refused.field if refused else None,
         most_megabytes=MAX_BYTES // 1024 // 1024,
-        hours=HOURS_KEPT,
+        hours=FILE_HOURS,
     )

@@ -69,4 +69,4 @@ def _cells(line: LogLine) -> list[str]:
 
 
 def _name(line: LogLine) -> str:
-    return line.who or ("command line" if line.command else "")
+    return line.organizer_name or ("command line" if line.command else "")

@@ -34,9 +34,8 @@ async def decide(request: Request, who: DeskVisit) -> Response:
         given, reason = filters.action_of(form | ({"act": act} if one else {}))
         seen = filters.last_seen_acts(dict([one.split(":")]) if one.count(":") == 1 else form)
         async with http.services_of(request).database.transaction() as conn:
-            outcome = await decisions.decide(
-                conn, queue_links.actor_of(who), http.services_of(request).wrapper, given, seen, reason
-            )
+            keys = await keys_for(conn, who.this.id, http.services_of(request).wrapper)
+            outcome = await decisions.decide(conn, queue_links.actor_of(who), keys, given, seen, reason)
     except Refused as refused:
         return await _page(request, who, dict(parse_qsl(back)), form=form, refused=refused)
     return http.redirect(f"{queue_links.address(who, 'queue')}?{queue_links.outcome_query(back, outcome)}")
@@ -53,7 +52,8 @@ async def undo_act(request: Request, who: DeskVisit) -> Response:
             log = id_of(form.get("log", ""), LogId)
             if log is None:
                 raise NotFound("there is no such act")
-            outcome = await undoing.undo(conn, queue_links.actor_of(who), http.services_of(request).wrapper, log)
+            keys = await keys_for(conn, who.this.id, http.services_of(request).wrapper)
+            outcome = await undoing.undo(conn, queue_links.actor_of(who), keys, log)
         if not outcome.changed:
             raise Refused(NOTHING_TO_UNDO)
     except Refused as refused:
@@ -76,14 +76,14 @@ async def _page(
     after = Cursor.decode(given["after"]) if given.get("after") else None
     async with services.database.connection() as conn:
         keys = await keys_for(conn, letter, services.wrapper)
-        found = await queue.read(conn, letter, keys, wanted, after)
+        found = await queue.load_page(conn, letter, keys, wanted, after)
         waiting, flagged = await queue_queries.waiting(conn, letter)
         context = {
             "waiting": waiting,
             "flagged": flagged,
             "countries": await queue_queries.countries(conn, letter),
             "partners": await queue_queries.partners(conn, letter),
-            "reports": await queue_queries.reports_of(conn, letter, [line.id for line in found.lines]),
+            "reports": await queue_queries.open_reports(conn, letter, [line.id for line in found.items]),
             "last": await log_queries.last_of(conn, letter, who.organizer.id),
             **await queue_links.act_notice(conn, letter, given),
         }

@@ -69,7 +69,7 @@ async def act(request: Request, who: DeskVisit) -> Response:
     doing = DOING.get(form.get("act", ""))
     try:
         if doing is None:
-            raise Refused(filters.WHAT)
+            raise Refused(filters.NO_ACTION)
         async with here.services.database.transaction() as conn:
             outcome = await doing(here, conn, form)
     except Refused as refused:
@@ -82,16 +82,16 @@ async def _decide(here: _Here, conn: Connection, form: Mapping[str, str]) -> Act
     act, reason = filters.action_of(form)
     await here.row(conn)
     seen = {here.signature_id: filters.last_seen_act(form.get("seen", "0"))}
-    return await decisions.decide(conn, here.by, here.services.wrapper, act, seen, reason)
+    return await decisions.decide(conn, here.by, await here.keys(conn), act, seen, reason)
 
 
 async def _names(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
-    called = organizations.read(form)
+    called = organizations.parse(form)
     row = await here.row(conn)
     if row["organization"] is not None:
-        log = await organizations.correct(conn, here.by, here.services.wrapper, row["organization"], called)
+        log = await organizations.correct(conn, here.by, await here.keys(conn), row["organization"], called)
         return ActOutcome((here.signature_id,), log_id=log)
-    log_of_held = await organizations.correct_held(conn, here.by, here.services.wrapper, here.signature_id, called)
+    log_of_held = await organizations.correct_held(conn, here.by, await here.keys(conn), here.signature_id, called)
     changed = () if log_of_held is None else (here.signature_id,)
     return ActOutcome(changed, () if changed else (here.signature_id,), log_of_held)
 
@@ -99,8 +99,8 @@ async def _names(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActO
 async def _merge(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
     row, into = await here.row(conn), id_of(form.get("into", ""), OrganizationId)
     if row["organization"] is None or into is None:
-        raise Refused(filters.NOBODY, "into")
-    log = await organizations.merge(conn, here.by, here.services.wrapper, row["organization"], into)
+        raise Refused(filters.NOTHING_SELECTED, "into")
+    log = await organizations.merge(conn, here.by, await here.keys(conn), row["organization"], into)
     return ActOutcome((here.signature_id,), log_id=log)
 
 
@@ -111,7 +111,7 @@ async def _note(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOu
 
 
 async def _drop_note(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
-    await notes.drop(conn, here.by, here.signature_id, id_of(form.get("note", ""), NoteId) or NoteId(0))
+    await notes.delete(conn, here.by, here.signature_id, id_of(form.get("note", ""), NoteId) or NoteId(0))
     return None
 
 
@@ -121,9 +121,17 @@ async def _message(here: _Here, conn: Connection, form: Mapping[str, str]) -> Ac
 
 
 async def _second(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
-    names = queue.names_of(await here.row(conn), keys := await here.keys(conn))
+    names = queue.names_in(await here.row(conn), keys := await here.keys(conn))
     address = form.get("second", "")
-    await messages.ask_second(conn, here.by, keys, here.services.sealer, here.signature_id, names.website, address)
+    await messages.ask_second(
+        conn,
+        here.by,
+        keys,
+        here.signature_id,
+        sealer=here.services.sealer,
+        website=names.website,
+        typed=address,
+    )
     return None
 
 
@@ -152,7 +160,7 @@ async def _page(
             "line": line,
             "row": row,
             "history": sorted({entry.id: entry for entry in history}.values(), key=lambda entry: -entry.id),
-            "notes": await notes.read(conn, here.by.letter_id, keys, here.signature_id),
+            "notes": await notes.load(conn, here.by.letter_id, keys, here.signature_id),
             "reports": [
                 (report, notes.revealed(keys, report["note"]))
                 for report in await queue_queries.reports(conn, here.by.letter_id, here.signature_id)

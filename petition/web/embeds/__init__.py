@@ -1,1 +1,1 @@
-"""The count on other sites: badge, iframe, component, oEmbed, the page that hands them out, and partners."""
+"""The count on other sites: badge, frame, component, oEmbed, and the page with the lines to copy."""

@@ -1,4 +1,4 @@
-"""The page "Show the count": every step of the ladder as it will look, with the line to copy."""
+"""The page "Show the count": a preview of every embed with the line to copy."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,22 +22,21 @@ VARIANT_NAMES = {
 
 
 async def show(request: Request) -> Response:
-    """Show every step as it was asked for."""
     lang, slug = http.check_lang(request), request.path_params["slug"]
     services = http.services_of(request)
-    live = await services.letters.get(slug)
-    frame = FrameOptions.read(request.query_params, services.renderer.languages, live.letter.partners, lang)
+    published = await services.letters.get(slug)
+    frame = FrameOptions.read(request.query_params, services.renderer.languages, published.letter.partners, lang)
 
-    async def make() -> CachedResponse:
-        return _make(request, await services.letters.get(slug), frame)
+    async def render() -> CachedResponse:
+        return _render(request, await services.letters.get(slug), frame)
 
-    if frame.query(lang) or _wrong(request, frame):
+    if frame.query(lang) or _invalid_values(request, frame):
         services.throttle.allow_render(http.network_of(request))
-        return http.CachedPageResponse(request, await make())
-    return http.CachedPageResponse(request, await services.pages.get(f"/{lang}/{slug}/embed", slug, make))
+        return http.CachedPageResponse(request, await render())
+    return http.CachedPageResponse(request, await services.pages.get(f"/{lang}/{slug}/embed", slug, render))
 
 
-def _make(request: Request, live: PublishedLetter, frame: FrameOptions) -> CachedResponse:
+def _render(request: Request, published: PublishedLetter, frame: FrameOptions) -> CachedResponse:
     services, lang = http.services_of(request), http.lang_of(request)
     languages = services.renderer.languages
     css = services.renderer.css + "\n" + sheet("builder.css")
@@ -46,27 +45,35 @@ def _make(request: Request, live: PublishedLetter, frame: FrameOptions) -> Cache
         lang,
         **http.context(request, canonical=services.settings.base_url + request.url.path),
         css=css,
-        letter=live.letter,
-        shown_lang=live.letter.shown_in(lang),
+        letter=published.letter,
+        shown_lang=published.letter.shown_in(lang),
         frame=frame,
-        snippets=Snippets(services.settings.base_url, next(iter(languages)), live, frame, languages[frame.lang]),
-        themes={each: THEME_NAMES[each] for each in THEMES},
-        variants={each: VARIANT_NAMES[each] for each in VARIANTS},
+        snippets=Snippets(
+            base_url=services.settings.base_url,
+            default_lang=next(iter(languages)),
+            published=published,
+            frame=frame,
+            language=languages[frame.lang],
+        ),
+        themes={theme: THEME_NAMES[theme] for theme in THEMES},
+        variants={variant: VARIANT_NAMES[variant] for variant in VARIANTS},
         size=(WIDTH, HEIGHTS[frame.show]),
         sandbox=SANDBOX,
-        wrong=_wrong(request, frame),
+        invalid=_invalid_values(request, frame),
     )
     policy = headers.policy(hash_of(css), {"frame-src": "'self'"})
-    usual = [each for each in headers.html_headers(services.settings, "") if each[0] != b"content-security-policy"]
-    told = [(b"content-security-policy", policy.encode()), (b"content-language", lang.encode())]
-    return build_response(body.encode(), http.HTML, [*usual, *told])
+    page_headers = dict(headers.html_headers(services.settings, "")) | {
+        b"content-security-policy": policy.encode(),
+        b"content-language": lang.encode(),
+    }
+    return build_response(body.encode(), http.HTML, page_headers.items())
 
 
-def _wrong(request: Request, frame: FrameOptions) -> dict[str, str]:
-    """Return what was typed and means nothing, by field."""
+def _invalid_values(request: Request, frame: FrameOptions) -> dict[str, str]:
+    """Return the values that were typed and have no meaning, by field."""
     typed = {name: request.query_params.get(name, "")[:60] for name in ("accent", "from")}
-    meant = {"accent": frame.accent or "", "from": frame.partner}
-    return {name: value for name, value in typed.items() if value and not meant[name]}
+    valid = {"accent": frame.accent or "", "from": frame.partner}
+    return {name: value for name, value in typed.items() if value and not valid[name]}
 
 
 ROUTES: list[BaseRoute] = [Route("/{lang}/{slug}/embed", show)]

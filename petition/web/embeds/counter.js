@@ -1,6 +1,5 @@
-// <petition-counter>: the count of a letter on any page. docs/embedding.md tells how to use it.
-// It wants nothing of the page but its place: no style sheet, no cookie, no storage; whatever happens, it throws
-// nothing.
+// <petition-counter>: the count of a letter on any page, documented in docs/embedding.md.
+// It uses no style sheet, cookie or storage of the page, and never throws.
 (() => {
   "use strict";
   const NAME = "petition-counter";
@@ -100,9 +99,9 @@ progress::-moz-progress-bar {
   const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 
   function sheet(text) {
-    const made = new CSSStyleSheet(); // allowed where inline styles are not
-    made.replaceSync(text);
-    return made;
+    const styles = new CSSStyleSheet(); // allowed where inline styles are not
+    styles.replaceSync(text);
+    return styles;
   }
 
   // White or black, whichever is easier to read on a colour.
@@ -199,8 +198,8 @@ progress::-moz-progress-bar {
     }
 
     #parts(counts) {
-      const asked = this.lang || this.closest("[lang]")?.lang || "";
-      const lang = [asked.split("-")[0].toLowerCase(), ...Object.keys(WORDS)].find((code) => code in WORDS);
+      const languageTag = this.lang || this.closest("[lang]")?.lang || "";
+      const lang = [languageTag.split("-")[0].toLowerCase(), ...Object.keys(WORDS)].find((code) => code in WORDS);
       const words = WORDS[lang],
         number = new Intl.NumberFormat(lang);
       const word = (of, count) => of[new Intl.PluralRules(lang).select(count)] ?? of.other;

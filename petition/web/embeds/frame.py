@@ -1,4 +1,4 @@
-"""The counter inside an iframe: a page of its own, the only one of ours that may stand in other people's."""
+"""The counter inside an iframe: the only page that other sites may frame."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,27 +13,26 @@ from petition.web.embeds.options import FrameOptions, key_of
 from petition.web.embeds.snippets import address
 from petition.web.page_cache import CachedResponse, Header, build_response
 
-PAPERS = {LIGHT: "#fbfaf6", DARK: "#15171a"}  # as in frame.css
+BACKGROUNDS = {LIGHT: "#fbfaf6", DARK: "#15171a"}  # as in frame.css
 
 
 async def show(request: Request) -> Response:
-    """Show the counter as it was asked for."""
     services, slug = http.services_of(request), request.path_params["slug"]
-    live = await services.letters.get(slug)
+    published = await services.letters.get(slug)
     languages = services.renderer.languages
-    frame = FrameOptions.read(request.query_params, languages, live.letter.partners)
+    frame = FrameOptions.read(request.query_params, languages, published.letter.partners)
 
-    async def make() -> CachedResponse:
-        return _make(request, await services.letters.get(slug), frame)
+    async def render() -> CachedResponse:
+        return _render(request, await services.letters.get(slug), frame)
 
     key, pages = key_of(request.url.path, frame.query(next(iter(languages))), {}), services.pages
     if frame.accent and key not in pages.fresh:
         services.throttle.allow_render(http.network_of(request))
-    return http.CachedPageResponse(request, await pages.get(key, slug, make, frame.shelf))
+    return http.CachedPageResponse(request, await pages.get(key, slug, render, frame.tier))
 
 
-def _make(request: Request, live: PublishedLetter, frame: FrameOptions) -> CachedResponse:
-    services, letter = http.services_of(request), live.letter
+def _render(request: Request, published: PublishedLetter, frame: FrameOptions) -> CachedResponse:
+    services, letter, counts = http.services_of(request), published.letter, published.counts
     language = services.renderer.languages[frame.lang]
     css = sheet("frame.css") + _colours(frame.accent)
     body = services.renderer.render(
@@ -43,11 +42,11 @@ def _make(request: Request, live: PublishedLetter, frame: FrameOptions) -> Cache
         letter=letter,
         text=letter.text(frame.lang),
         shown_lang=letter.shown_in(frame.lang),
-        counts=live.counts,
-        goal=letter.goal_at(live.counts.total),
-        word=counter_text.signatures(language, live.counts.total),
-        words=counter_text.of(language),
-        how_many=counter_text.how_many(language, live.counts.total),
+        counts=counts,
+        goal=letter.goal_at(counts.total),
+        word=counter_text.signatures(language, counts.total),
+        words=counter_text.words(language),
+        title_count=counter_text.signatures_with_number(language, counts.total),
         url=address(services.settings.base_url, frame.lang, letter.slug, frame.partner),
         frame_css=css,
     )
@@ -55,28 +54,27 @@ def _make(request: Request, live: PublishedLetter, frame: FrameOptions) -> Cache
 
 
 def _colours(accent: str | None) -> str:
-    """Return the accent for light and for dark paper, moved until it stands out there, and an ink for each."""
-    found = {theme: readable(accent or ACCENTS[theme], paper, 3) for theme, paper in PAPERS.items()}
-    inks = {theme: ink_on(colour) for theme, colour in found.items()}
-    told = [f"light-dark({each[LIGHT]}, {each[DARK]})" for each in (found, inks)]
-    return f"\n:root {{ --accent: {told[0]}; --on-accent: {told[1]} }}"
+    """Return CSS with the accent for a light and a dark background, contrasting enough, and the text colour on it."""
+    light, dark = (readable(accent or ACCENTS[theme], background, 3) for theme, background in BACKGROUNDS.items())
+    on_accent = f"light-dark({ink_on(light)}, {ink_on(dark)})"
+    return f"\n:root {{ --accent: light-dark({light}, {dark}); --on-accent: {on_accent} }}"
 
 
 def _headers(request: Request, frame: FrameOptions, css: str) -> list[Header]:
-    # No frame-ancestors: "*" would shut out pages that an editor looks at from a disk, and previews in a sandbox.
+    # No frame-ancestors: even "*" would exclude pages opened from a disk, and previews in a sandbox.
     policy = (
         f"default-src 'none';style-src '{hash_of(css)}';script-src 'self';connect-src 'self';"
         "base-uri 'none';form-action 'self'"
     )
     settings = http.services_of(request).settings
-    told = dict(headers.html_headers(settings, "")) | {
+    frame_headers = dict(headers.html_headers(settings, "")) | {
         b"content-security-policy": policy.encode(),
-        b"cross-origin-opener-policy": b"unsafe-none",  # with another one it may not stand in a sandbox
+        b"cross-origin-opener-policy": b"unsafe-none",  # any other value forbids framing in a sandbox
         b"content-language": frame.lang.encode(),
         b"cross-origin-resource-policy": b"cross-origin",
         b"x-robots-tag": b"noindex",
     }
-    return list(told.items())
+    return list(frame_headers.items())
 
 
 ROUTES: list[BaseRoute] = [Route("/embed/{slug}", show)]

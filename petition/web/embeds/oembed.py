@@ -1,4 +1,4 @@
-"""oEmbed (oembed.com): whoever is given a letter's address asks here what to show for it."""
+"""oEmbed (oembed.com): the frame to embed for a letter's address."""
 
 import json
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -12,37 +12,43 @@ from petition.core.i18n import N_
 from petition.letters.published import PublishedLetter
 from petition.web import headers, http
 from petition.web.embeds.options import FOR_ANYONE, JSON, FrameOptions
-from petition.web.embeds.snippets import HEIGHTS, NARROWEST, WIDTH, Snippets
+from petition.web.embeds.snippets import HEIGHTS, MIN_WIDTH, WIDTH, Snippets
 from petition.web.page_cache import build_response
 from petition.web.services import Services
 
 MAX_URL = 2000  # characters of an address
 PROVIDER = N_("Open letters")
-CACHE_AGE = 3600  # seconds; the count inside the frame moves by itself
+CACHE_AGE = 3600  # seconds; the frame updates its count by itself
 
 
 async def show(request: Request) -> Response:
-    """Tell what to show for ``url``.
+    """Answer with the frame for ``url``.
 
-    Raises a 400 without an address, a 404 if it is no letter of ours or the place is too small, a 501 for XML.
+    Raises a 400 without ``url``, a 404 if it is no letter of this site or the frame would be too small, a 501 for XML.
     """
-    asked = request.query_params
-    if asked.get("format", "json") != "json":
+    params = request.query_params
+    if params.get("format", "json") != "json":
         raise HTTPException(501)
-    if not asked.get("url"):
+    if not params.get("url"):
         raise HTTPException(400)
     services = http.services_of(request)
     services.throttle.allow_render(http.network_of(request))
-    live, lang, partner = await _letter_at(services, asked["url"])
-    width = min(WIDTH, _most(asked.get("maxwidth", "")))
-    high = _most(asked.get("maxheight", ""))
-    variant = next((each for each in ("button", "count") if HEIGHTS[each] <= high), None)
-    if variant is None or width < NARROWEST:
+    published, lang, partner = await _letter_at(services, params["url"])
+    width = min(WIDTH, _max_size(params.get("maxwidth", "")))
+    max_height = _max_size(params.get("maxheight", ""))
+    variant = next((variant for variant in ("button", "count") if HEIGHTS[variant] <= max_height), None)
+    if variant is None or width < MIN_WIDTH:
         raise HTTPException(404)
     languages = services.renderer.languages
     frame = FrameOptions(lang=lang, show=variant, partner=partner)
-    snippets = Snippets(services.settings.base_url, next(iter(languages)), live, frame, languages[lang])
-    body = {
+    snippets = Snippets(
+        base_url=services.settings.base_url,
+        default_lang=next(iter(languages)),
+        published=published,
+        frame=frame,
+        language=languages[lang],
+    )
+    answer = {
         "version": "1.0",
         "type": "rich",
         "provider_name": languages[lang].gettext(PROVIDER),
@@ -53,10 +59,9 @@ async def show(request: Request) -> Response:
         "width": width,
         "height": HEIGHTS[variant],
     }
-    told = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    return http.CachedPageResponse(
-        request, build_response(told, JSON, [*FOR_ANYONE, *headers.common_headers(services.settings)])
-    )
+    body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
+    response_headers = [*FOR_ANYONE, *headers.common_headers(services.settings)]
+    return http.CachedPageResponse(request, build_response(body, JSON, response_headers))
 
 
 async def _letter_at(services: Services, url: str) -> tuple[PublishedLetter, str, str]:
@@ -68,21 +73,23 @@ async def _letter_at(services: Services, url: str) -> tuple[PublishedLetter, str
     lang, _, slug = parts.path.strip("/").partition("/")
     if not _is_ours(services, parts) or lang not in services.renderer.languages or "/" in slug:
         raise HTTPException(404)
-    live = await services.letters.get(slug)
+    published = await services.letters.get(slug)
     partner = parse_qs(parts.query).get("from", [""])[-1]
-    return live, lang, partner if partner in live.letter.partners else ""
+    return published, lang, partner if partner in published.letter.partners else ""
 
 
 def _is_ours(services: Services, parts: SplitResult) -> bool:
-    """Tell whether an address is of a host of ours; people paste it with the other scheme too, or the usual port."""
-    usual = {"http": ":80", "https": ":443"}.get(parts.scheme)
-    if usual is None:
+    """Return whether the address is of this site; people paste it with the other scheme too, or the default port."""
+    default_port = {"http": ":80", "https": ":443"}.get(parts.scheme)
+    if default_port is None:
         return False
-    return parts.netloc.lower().removesuffix(usual) in {urlsplit(each).netloc for each in services.settings.origins}
+    return parts.netloc.lower().removesuffix(default_port) in {
+        urlsplit(origin).netloc for origin in services.settings.origins
+    }
 
 
-def _most(text: str) -> int:
-    """Return a bound; a huge one if it is none."""
+def _max_size(text: str) -> int:
+    """Return the maximum in pixels; a huge one if ``text`` is not a number."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 10**6
 
 

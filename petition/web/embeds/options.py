@@ -1,6 +1,6 @@
-"""What may stand behind the question mark of an embed: known values of known names, and nothing else.
+"""The query parameters of embeds: known values of known names.
 
-Whatever is unknown is as if it were not there, so that no stranger can have more copies kept than there are choices.
+Everything else is ignored, so that a client cannot make the cache hold more copies than there are choices.
 """
 
 import re
@@ -11,39 +11,38 @@ from urllib.parse import urlencode
 from petition.web.page_cache import CacheTier, Header
 
 JSON = b"application/json"
-# Any site may read it, also one that isolates itself from all that does not say so.
+# Any site may read it, also one with Cross-Origin-Embedder-Policy.
 FOR_ANYONE: list[Header] = [(b"access-control-allow-origin", b"*"), (b"cross-origin-resource-policy", b"cross-origin")]
 
-
 AUTO = "auto"
-THEMES = (AUTO, "light", "dark")  # the first of each is what holds if nothing is said
+THEMES = (AUTO, "light", "dark")  # the first of each is the default
 STYLES = ("flat", "square", "large")
 VARIANTS = ("count", "progress", "organizations", "button")
 
 _ACCENT = re.compile(r"#?([0-9a-fA-F]{6})")
 
 
-def choice(asked: Mapping[str, str], name: str, known: Collection[str]) -> str:
-    """Return the value asked for under ``name`` if it is one of ``known``, else the first of these."""
-    value = asked.get(name, "")
-    return value if value in known else next(iter(known))
+def choice(params: Mapping[str, str], name: str, choices: Collection[str]) -> str:
+    """Return the parameter ``name`` if it is one of ``choices``, else the first of them."""
+    value = params.get(name, "")
+    return value if value in choices else next(iter(choices))
 
 
 def accent_of(text: str) -> str | None:
-    """Return a colour as ``#rrggbb`` in small letters, with or without its ``#`` before; None if it is none."""
-    found = _ACCENT.fullmatch(text)
-    return f"#{found[1].lower()}" if found else None
+    """Return the colour in ``text`` as ``#rrggbb`` in lower case, or None; the ``#`` may be missing."""
+    match = _ACCENT.fullmatch(text)
+    return f"#{match[1].lower()}" if match else None
 
 
-def key_of(path: str, given: Mapping[str, str], usual: Mapping[str, str]) -> str:
-    """Return the one address under which an answer is kept: what is as usual is left out, the rest in one order."""
-    told = {name: value for name, value in given.items() if value and value != usual.get(name)}
-    return f"{path}?{urlencode(told)}" if told else path
+def key_of(path: str, params: Mapping[str, str], defaults: Mapping[str, str]) -> str:
+    """Return the cache key: the path and the parameters that differ from ``defaults``, in the order of ``params``."""
+    query = {name: value for name, value in params.items() if value and value != defaults.get(name)}
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 @dataclass(frozen=True, slots=True)
 class FrameOptions:
-    """How a counter is to look: the same words in the address of an iframe and on the page that hands it out."""
+    """The options of a counter, in the address of a frame and on the page with the lines to copy."""
 
     lang: str
     theme: str = THEMES[0]
@@ -53,29 +52,28 @@ class FrameOptions:
 
     @classmethod
     def read(
-        cls, asked: Mapping[str, str], languages: Collection[str], partners: Collection[str], lang: str = ""
+        cls, params: Mapping[str, str], languages: Collection[str], partners: Collection[str], lang: str = ""
     ) -> "FrameOptions":
-        """Return what is asked for. ``lang`` holds if no language is named, or else the first of ``languages``."""
-        partner = asked.get("from", "")
+        """Parse the options. The default language is ``lang``, or the first of ``languages``."""
+        partner = params.get("from", "")
         return cls(
-            lang=choice(asked, "lang", languages) if asked.get("lang", "") in languages or not lang else lang,
-            theme=choice(asked, "theme", THEMES),
-            show=choice(asked, "show", VARIANTS),
-            accent=accent_of(asked.get("accent", "")),
+            lang=choice(params, "lang", languages) if params.get("lang", "") in languages or not lang else lang,
+            theme=choice(params, "theme", THEMES),
+            show=choice(params, "show", VARIANTS),
+            accent=accent_of(params.get("accent", "")),
             partner=partner if partner in partners else "",
         )
 
     @property
-    def shelf(self) -> CacheTier:
-        """Where a page that looks like this is kept."""
+    def tier(self) -> CacheTier:
         if self.accent:  # of sixteen million
             return CacheTier.ARBITRARY
-        usual = (self.theme, self.show, self.partner) == (THEMES[0], VARIANTS[0], "")
-        return CacheTier.COMMON if usual else CacheTier.VARIANT
+        is_default = (self.theme, self.show, self.partner) == (THEMES[0], VARIANTS[0], "")
+        return CacheTier.COMMON if is_default else CacheTier.VARIANT
 
-    def query(self, usual_lang: str) -> dict[str, str]:
-        """Return what stands in an address, in the order in which it is kept; what is as usual is left out."""
-        told = {"lang": self.lang, "theme": self.theme, "show": self.show, "from": self.partner}
-        usual = {"lang": usual_lang, "theme": THEMES[0], "show": VARIANTS[0], "from": ""}
-        found = {name: value for name, value in told.items() if value != usual[name]}
-        return found | ({"accent": self.accent.removeprefix("#")} if self.accent else {})
+    def query(self, default_lang: str) -> dict[str, str]:
+        """Return the parameters that differ from the defaults, in the order of the cache key."""
+        params = {"lang": self.lang, "theme": self.theme, "show": self.show, "from": self.partner}
+        defaults = {"lang": default_lang, "theme": THEMES[0], "show": VARIANTS[0], "from": ""}
+        query = {name: value for name, value in params.items() if value != defaults[name]}
+        return query | ({"accent": self.accent.removeprefix("#")} if self.accent else {})

@@ -1,7 +1,7 @@
-"""How wide a text is, without a font: a table of the advance widths of a generic sans.
+"""The width of a text without a font: a table of the advance widths of a generic sans.
 
-The widths are those of DejaVu Sans, which Verdana shares, in hundredths of the type size. Where a reader has another
-font, ``textLength`` in the picture makes up the difference.
+The widths are those of DejaVu Sans and Verdana, in hundredths of the font size. With another font ``textLength`` in the
+SVG makes up the difference.
 """
 
 import unicodedata
@@ -38,9 +38,9 @@ def width_of(text: str, size: float) -> float:
 
 
 def _width(character: str) -> int:
-    known = _WIDTHS.get(character)
-    if known is not None:
-        return known
+    width = _WIDTHS.get(character)
+    if width is not None:
+        return width
     if unicodedata.combining(character) or unicodedata.category(character) in {"Cf", "Mn", "Me"}:
         return 0
     return _WIDE if unicodedata.east_asian_width(character) in "WF" else _OTHER

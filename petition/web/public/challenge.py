@@ -1,8 +1,7 @@
-"""Between a form and what it asks for: a solved challenge, limits, and the answers when either is missing."""
+"""What stands between a form and its act: a solved challenge, the limits, and the pages when either is missing."""
 
 from collections.abc import Mapping
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.captcha import Passed
@@ -14,131 +13,97 @@ from petition.core.i18n import N_
 from petition.core.quotas import HARDER_FACTOR, DayKey, Quota
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF, STRONGER
-from petition.signatures import forms
-from petition.web import headers, http
-from petition.web.public.form_values import ShownForm
-from petition.web.services import Services
+from petition.web import headers
+from petition.web.public.form_values import ShownForm, typed_values
+from petition.web.public.visit import Visit
 
-HOUR = 3600
-SHOWN_ANEW = ("altcha", "h-captcha-response", "drawn", "code")  # answers to a challenge are not typed values
+HOUR = 3600  # seconds
 
 TOO_MANY = N_("Too many forms have come from your network in the last hour.")
 AWAY = N_("We could not store this just now. Nothing is lost: please press the button again in a moment.")
 TRY_LATER = N_("Please try again in an hour. What you typed has not been stored.")
 
 
-def network_use(request: Request, day: DayKey) -> tuple[Quota, int]:
+def network_quota(visit: Visit, day: DayKey) -> tuple[Quota, int]:
     """Return what this request counts against, and the limit there."""
-    bounds = http.services_of(request).settings.limits
-    network = http.network_of(request)
-    return day.hourly("network", network), bounds.onion if network == ONION else bounds.network
+    limits, network = visit.services.settings.limits, visit.network
+    return day.hourly("network", network), limits.onion if network == ONION else limits.network
 
 
-async def is_over(services: Services, use: Quota, limit: int) -> bool:
-    """Tell whether a network has used its limit up, so that a dearer challenge is due. Never fails: then it has not."""
+async def is_over_limit(visit: Visit, day: DayKey) -> bool:
+    """Return whether the network has used up its limit, for a harder challenge; False while the database is down."""
+    quota, limit = network_quota(visit, day)
     try:
-        async with services.database.connection() as conn:
-            return await quotas.spent(conn, use) >= limit
+        async with visit.services.database.connection() as conn:
+            return await quotas.spent(conn, quota) >= limit
     except Unavailable:
         return False
 
 
-async def require_challenge(
-    request: Request, form: Mapping[str, str], live: PublishedLetter, what: str
-) -> Passed | Response:
-    """Return the solved challenge in ``form``, or the page that asks for one.
-
-    ``what`` is "sign" or "find". Raises ``Unavailable``.
-    """
-    services = http.services_of(request)
-    captchas = services.captchas
-    wanted = live.letter.switches.captcha
-    counted = await _count_drawn(request, services, form)
-    if counted > 1:
-        return too_many_requests(request)
-    result = await captchas.check(form, live.letter.id, drawn=counted <= 0, forced=wanted != OFF)
+async def require_challenge(visit: Visit, published: PublishedLetter, form: Mapping[str, str]) -> Passed | Response:
+    """Return the solved challenge in ``form``, or the page that asks for one. Raises ``Unavailable``."""
+    captchas = visit.services.captchas
+    switch = published.letter.switches.captcha
+    excess = await _count_drawn(visit, form)
+    if excess > 1:
+        return too_many_requests(visit)
+    result = await captchas.check(form, published.letter.id, drawn=excess <= 0, forced=switch != OFF)
     if isinstance(result, Passed):
-        return result if result.dear or wanted != STRONGER else one_more_step(request, form, live, what, dear=True)
-    day = await services.day_keys.today()
-    dear = wanted == STRONGER or await is_over(services, *network_use(request, day))
-    return one_more_step(request, form, live, what, dear=dear, wrong=bool(form.get("code")))
+        return result if result.dear or switch != STRONGER else one_more_step(visit, published, form, hard=True)
+    day = await visit.services.day_keys.today()
+    hard = switch == STRONGER or await is_over_limit(visit, day)
+    return one_more_step(visit, published, form, hard=hard, wrong=bool(form.get("code")))
 
 
-def check_writable(live: PublishedLetter) -> None:
-    """Raise ``Paused`` where nothing is taken for this letter at the moment."""
-    if live.letter.switches.read_only is not None:
-        raise Paused(live.letter.switches.read_only)
+def check_writable(published: PublishedLetter) -> None:
+    """Raise ``Paused`` while the letter is read-only."""
+    if published.letter.switches.read_only is not None:
+        raise Paused(published.letter.switches.read_only)
 
 
-async def _count_drawn(request: Request, services: Services, form: Mapping[str, str]) -> int:
+async def _count_drawn(visit: Visit, form: Mapping[str, str]) -> int:
     """Count an answer to a drawn code, committed before anything is compared.
 
     Return 0 if it may be compared, 1 if this challenge has had its tries, 2 if the network has.
     """
+    services = visit.services
     nonce = services.captchas.drawn_nonce(form)
     if nonce is None:
         return 0
     day = await services.day_keys.today()
-    network = http.network_of(request)
-    ceiling = services.settings.limits.drawn * (HARDER_FACTOR if network == ONION else 1)
-    each, whole = day.hourly("drawn", nonce.hex()), day.hourly("drawn-network", network)
+    limit = services.settings.limits.drawn * (HARDER_FACTOR if visit.network == ONION else 1)
+    per_challenge, per_network = day.hourly("drawn", nonce.hex()), day.hourly("drawn-network", visit.network)
     async with services.database.transaction() as conn:
-        now = await quotas.spend(conn, {each: 1, whole: 1})
-    if now[whole.key] > ceiling:
+        spent = await quotas.spend(conn, {per_challenge: 1, per_network: 1})
+    if spent[per_network.key] > limit:
         return 2
-    return 1 if now[each.key] > MAX_TRIES else 0
-
-
-def form_values(form: Mapping[str, str], errors: Mapping[str, str] | None = None) -> ShownForm:
-    """Return what was typed, without answers to challenges, to be shown again."""
-    left_out = {*SHOWN_ANEW, *(box for box in forms.BOXES if not forms.is_ticked(form, box))}
-    return ShownForm({key: value for key, value in form.items() if key not in left_out}, dict(errors or {}))
+    return 1 if spent[per_challenge.key] > MAX_TRIES else 0
 
 
 def one_more_step(
-    request: Request, form: Mapping[str, str], live: PublishedLetter, what: str, *, dear: bool, wrong: bool = False
+    visit: Visit, published: PublishedLetter, form: Mapping[str, str], *, hard: bool, wrong: bool = False
 ) -> Response:
-    """Return the page that shows a challenge, with everything typed kept in it."""
-    services, lang = http.services_of(request), http.lang_of(request)
-    captchas = services.captchas
-    drawn = captchas.draw(live.letter.id, dear=dear)
+    """Answer with a challenge and everything typed; ``wrong``: the last answer was."""
+    captchas = visit.services.captchas
+    drawn = captchas.draw(published.letter.id, dear=hard)
     site_key = captchas.hcaptcha_site_key
-    response = http.page(
-        request,
+    response = visit.page(
         "signatures/one_more_step.html",
         422,
-        letter=live.letter,
-        form=form_values(form),
+        letter=published.letter,
+        form=ShownForm(typed_values(form)),
+        form_path=visit.form_path,
         drawn=drawn,
         hcaptcha_site_key=site_key,
-        dear=dear,
+        hard=hard,
         wrong=wrong,
-        what=what,
-        action=f"/{lang}/{live.letter.slug}/{what}",
-        here=f"/{live.letter.slug}",
+        here=f"/{published.letter.slug}",
     )
     if site_key:
-        response.headers["content-security-policy"] = headers.policy(services.renderer.css_hash, captchas.sources)
+        policy = headers.policy(visit.services.renderer.css_hash, captchas.sources)
+        response.headers["content-security-policy"] = policy
     return response
 
 
-def too_many_requests(request: Request) -> Response:
-    """Return the page that refuses for now (429)."""
-    language = http.language_of(request)
-    response = http.page(
-        request,
-        "error.html",
-        429,
-        status=429,
-        title=language.gettext(TOO_MANY),
-        message=language.gettext(TRY_LATER),
-        retry_after=HOUR,
-    )
-    response.headers["retry-after"] = str(HOUR)
-    return response
-
-
-def with_retry_after(response: Response, error: Unavailable) -> Response:
-    """Return ``response``, which keeps what was typed, with the time after which to try again."""
-    response.headers["retry-after"] = str(error.retry_after)
-    return response
+def too_many_requests(visit: Visit) -> Response:
+    return visit.message_page(429, TOO_MANY, TRY_LATER, retry_after=HOUR)

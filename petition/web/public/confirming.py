@@ -1,8 +1,8 @@
-"""Confirming: the mailed link shows what will be stored, only a button's POST confirms; or the mailed code is typed."""
+"""Confirming a signature: by a button behind the mailed link (only its POST confirms), or by the mailed code."""
 
 import re
+from collections.abc import Mapping
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core import email_addresses, quotas
@@ -14,11 +14,11 @@ from petition.letters.published import PublishedLetter
 from petition.signatures import queries
 from petition.signatures.confirming import Confirmation, ConfirmRequest, ConfirmResult
 from petition.signatures.model import Kind
-from petition.web import http
 from petition.web.public import challenge
 from petition.web.public.form_values import ShownForm
+from petition.web.public.visit import Visit, with_retry_after
 
-HOUR, DAY = 3600, 86400
+HOUR, DAY = 3600, 86400  # seconds
 
 GONE = N_("This link has expired")
 GONE_WHY = N_(
@@ -32,60 +32,58 @@ SIX_DIGITS = N_("The code has six digits.")
 TOO_MANY_TRIES = N_("Too many codes have been tried today. The link in the mail still works.")
 
 
-async def show(request: Request) -> Response:
+async def show(visit: Visit) -> Response:
     """Show what is about to be confirmed. Mail scanners open links, so this changes nothing."""
-    http.check_lang(request)
-    return await _page(request, *await _place(request, request.path_params["token"]))
+    published, signature_id = await visit.signature()
+    return await _page(visit, published, signature_id)
 
 
-async def _page(request: Request, live: PublishedLetter, signature_id: SignatureId, status: int = 200) -> Response:
-    """Show it, with the button, or why there is none for now and until when the link works."""
-    services, token = http.services_of(request), request.path_params["token"]
-    stopped = None if (why := live.letter.switches.pause) is None else pick_language(why, http.lang_of(request))
-    async with services.database.connection() as conn:
-        row = await queries.see_pending(conn, live.letter.id, signature_id)
-        known = await queries.states(conn, [live.letter.id], [signature_id]) if row is None else []
-    if known:
-        return http.redirect(f"/{http.lang_of(request)}/signature/{token}")
+async def _page(visit: Visit, published: PublishedLetter, signature_id: SignatureId, *, status: int = 200) -> Response:
+    """Show it with the button, or, while signing is stopped, the reason and until when the link works."""
+    letter = published.letter
+    pause = letter.switches.pause
+    async with visit.services.database.connection() as conn:
+        row = await queries.see_pending(conn, letter.id, signature_id)
+        states = await queries.states(conn, [letter.id], [signature_id]) if row is None else []
+    if states:
+        return visit.redirect(f"/signature/{visit.token}")
     if row is None or not row["confirmable"]:
-        return _gone(request)
+        return _expired(visit)
     try:
-        fields = live.letter.keys.reveal(row["fields"])
+        fields = letter.keys.reveal(row["fields"])
     except KeyDestroyed:
-        return _gone(request)
-    return http.page(
-        request,
+        return _expired(visit)
+    return visit.page(
         "signatures/confirm.html",
         status,
-        letter=live.letter,
-        stopped=stopped,
+        letter=letter,
+        stopped=None if pause is None else pick_language(pause, visit.lang),
         until=row["until"],
-        token=token,
+        token=visit.token,
         kind=Kind(row["kind"]),
         fields=fields,
         visibility=fields["visibility"],
-        version_changed=row["version"] != live.letter.version.number,
+        version_changed=row["version"] != letter.version.number,
     )
 
 
-async def confirm(request: Request) -> Response:
-    """Confirm the signature that the link belongs to."""
-    http.check_lang(request)
-    live, signature = await _place(request, request.path_params["token"])
-    claim = ConfirmRequest(live.letter.id, signature, live.letter.keys)
-    confirmation = await http.services_of(request).confirming.submit(claim)
+async def confirm(visit: Visit) -> Response:
+    published, signature_id = await visit.signature()
+    confirmation = await _submit(visit, published, signature_id)
     if confirmation.result is ConfirmResult.STOPPED:
-        response = await _page(request, await _now(request, live), signature, 503)
-        response.headers["retry-after"] = str(HOUR)
-        return response
-    return _answer(request, live, confirmation)
+        return with_retry_after(await _page(visit, await visit.refreshed(published), signature_id, status=503), HOUR)
+    return _answer(visit, published, confirmation)
 
 
-async def confirm_by_code(request: Request) -> Response:
+async def check_your_inbox(visit: Visit) -> Response:
+    """Say that a mail is on its way, and take its code."""
+    return _inbox_page(visit, await visit.published(), ShownForm())
+
+
+async def confirm_by_code(visit: Visit) -> Response:
     """Confirm the signature that the typed address and code belong to."""
-    http.check_lang(request)
-    form = await http.form_of(request)
-    live = await http.services_of(request).letters.get(request.path_params["slug"])
+    form = await visit.form()
+    published = await visit.published()
     code = re.sub(r"\s", "", form.get("code", ""))
     errors: dict[str, str] = {}
     try:
@@ -95,105 +93,76 @@ async def confirm_by_code(request: Request) -> Response:
     if not re.fullmatch(r"[0-9]{6}", code):
         errors["code"] = SIX_DIGITS
     if errors:
-        return _inbox(request, live, form, errors, 422)
+        return _inbox_page(visit, published, visit.refused_form(form, errors), status=422)
     try:
-        return await _by_code(request, live, form, mailbox, code)
+        return await _try_code(visit, published, form, mailbox=mailbox, code=code)
     except Unavailable as error:
-        return challenge.with_retry_after(_inbox(request, live, form, {"": challenge.AWAY}, 503), error)
+        page = _inbox_page(visit, published, visit.refused_form(form, {"": challenge.AWAY}), status=503)
+        return with_retry_after(page, error.retry_after)
 
 
-async def _by_code(
-    request: Request, live: PublishedLetter, form: dict[str, str], mailbox: Mailbox, code: str
+async def _try_code(
+    visit: Visit, published: PublishedLetter, form: Mapping[str, str], *, mailbox: Mailbox, code: str
 ) -> Response:
-    services = http.services_of(request)
-    digest = live.letter.keys.digest(email_addresses.canonical(mailbox, live.letter.rules_version))
-    if wait := await _count_try(request, live, digest):
-        response = _inbox(request, live, form, {"": TOO_MANY_TRIES}, 429)
-        response.headers["retry-after"] = str(wait)
-        return response
+    services, letter = visit.services, published.letter
+    digest = letter.keys.digest(email_addresses.canonical(mailbox, letter.rules_version))
+    if wait := await _count_try(visit, published, digest):
+        page = _inbox_page(visit, published, visit.refused_form(form, {"": TOO_MANY_TRIES}), status=429)
+        return with_retry_after(page, wait)
     async with services.database.connection() as conn:
-        rows = await queries.by_code(conn, live.letter.id, digest)
-    # All are compared, so that the time says nothing about which fits.
-    fits = [row["id"] for row in rows if services.tokens.is_code(code, live.letter.id, row["id"])]
-    if not fits:
-        return _inbox(request, live, form, {"code": WRONG_CODE}, 422)
-    claim = ConfirmRequest(live.letter.id, fits[0], live.letter.keys)
-    confirmation = await services.confirming.submit(claim)
+        rows = await queries.by_code(conn, letter.id, digest)
+    # All are compared, so that the time does not reveal which one fits.
+    fitting_ids = [row["id"] for row in rows if services.tokens.is_code(code, letter.id, row["id"])]
+    if not fitting_ids:
+        return _inbox_page(visit, published, visit.refused_form(form, {"code": WRONG_CODE}), status=422)
+    confirmation = await _submit(visit, published, fitting_ids[0])
     if confirmation.result is ConfirmResult.STOPPED:
-        response = _inbox(request, await _now(request, live), form, {"": STOPPED}, 503)
-        response.headers["retry-after"] = str(HOUR)
-        return response
-    return _answer(request, live, confirmation)
+        page = _inbox_page(visit, await visit.refreshed(published), visit.refused_form(form, {"": STOPPED}), status=503)
+        return with_retry_after(page, HOUR)
+    return _answer(visit, published, confirmation)
 
 
-async def _count_try(request: Request, live: PublishedLetter, digest: bytes) -> int:
+async def _count_try(visit: Visit, published: PublishedLetter, digest: bytes) -> int:
     """Count a try, committed before anything is compared; unknown addresses alike.
 
     Return 0, or the seconds to wait if there have been too many.
     """
-    services = http.services_of(request)
-    day = await services.day_keys.today()
-    bounds = services.settings.limits
-    mailbox = day.daily("code", f"{live.letter.id}|{digest.hex()}")
-    network = day.hourly("code-network", http.network_of(request))
-    async with services.database.transaction() as conn:
-        now = await quotas.spend(conn, {mailbox: 1, network: 1})
-    if now[mailbox.key] > bounds.code:
+    day = await visit.services.day_keys.today()
+    limits = visit.services.settings.limits
+    per_mailbox = day.daily("code", f"{published.letter.id}|{digest.hex()}")
+    per_network = day.hourly("code-network", visit.network)
+    async with visit.services.database.transaction() as conn:
+        spent = await quotas.spend(conn, {per_mailbox: 1, per_network: 1})
+    if spent[per_mailbox.key] > limits.code:
         return DAY
-    return HOUR if now[network.key] > bounds.code_network else 0
+    return HOUR if spent[per_network.key] > limits.code_network else 0
 
 
-def _inbox(
-    request: Request, live: PublishedLetter, form: dict[str, str], errors: dict[str, str], status: int
-) -> Response:
-    language = http.language_of(request)
-    told = {key: language.gettext(message) for key, message in errors.items()}
-    return http.page(
-        request,
+async def _submit(visit: Visit, published: PublishedLetter, signature_id: SignatureId) -> Confirmation:
+    letter = published.letter
+    return await visit.services.confirming.submit(ConfirmRequest(letter.id, signature_id, letter.keys))
+
+
+def _inbox_page(visit: Visit, published: PublishedLetter, form: ShownForm, *, status: int = 200) -> Response:
+    return visit.page(
         "signatures/check_your_inbox.html",
         status,
-        letter=live.letter,
-        form=ShownForm(form, told),
-        here=f"/{live.letter.slug}/check-your-inbox",
+        letter=published.letter,
+        form=form,
+        here=f"/{published.letter.slug}/check-your-inbox",
     )
 
 
-def _answer(request: Request, live: PublishedLetter, confirmation: Confirmation) -> Response:
+def _answer(visit: Visit, published: PublishedLetter, confirmation: Confirmation) -> Response:
     if confirmation.result is ConfirmResult.GONE:
-        return _gone(request)
+        return _expired(visit)
     if confirmation.result is ConfirmResult.REMOVED:
-        return _calm(request, 410, REMOVED, REMOVED_WHY)
+        return visit.message_page(410, REMOVED, REMOVED_WHY)
     # These pages say "it waits".
     waiting = Kind.ORGANIZATION.value if confirmation.kind is Kind.ORGANIZATION else "waiting"
-    suffix = f"?as={waiting}" if confirmation.result is ConfirmResult.HELD else ""
-    return http.redirect(f"/{http.lang_of(request)}/{live.letter.slug}/signed{suffix}")
+    query = f"?as={waiting}" if confirmation.result is ConfirmResult.HELD else ""
+    return visit.redirect(f"/{published.letter.slug}/signed{query}")
 
 
-async def _place(request: Request, token: str) -> tuple[PublishedLetter, SignatureId]:
-    services = http.services_of(request)
-    letter, signature = services.tokens.read_signature(token)
-    return await services.letters.by_id(letter), signature
-
-
-async def _now(request: Request, live: PublishedLetter) -> PublishedLetter:
-    """Return the letter as the database has it. Raises ``Unavailable``."""
-    board = http.services_of(request).letters
-    await board.refresh()
-    return await board.get(live.letter.slug)
-
-
-def _gone(request: Request) -> Response:
-    return _calm(request, 410, GONE, GONE_WHY)
-
-
-def _calm(request: Request, status: int, title: str, message: str) -> Response:
-    language = http.language_of(request)
-    return http.page(
-        request,
-        "error.html",
-        status,
-        status=status,
-        title=language.gettext(title),
-        message=language.gettext(message),
-        retry_after=None,
-    )
+def _expired(visit: Visit) -> Response:
+    return visit.message_page(410, GONE, GONE_WHY)

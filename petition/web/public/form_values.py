@@ -1,6 +1,11 @@
 """The values and errors that a form is shown with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from petition.signatures import forms
+
+CHALLENGE_FIELDS = {"altcha", "h-captcha-response", "drawn", "code"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,3 +14,9 @@ class ShownForm:
 
     values: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+
+
+def typed_values(form: Mapping[str, str]) -> dict[str, str]:
+    """Return what to show again: without answers to challenges, which hold once, and boxes that are not ticked."""
+    left_out = CHALLENGE_FIELDS | {box for box in forms.BOXES if not forms.is_ticked(form, box)}
+    return {name: value for name, value in form.items() if name not in left_out}

@@ -1,7 +1,7 @@
-"""The letter's page, kept for everybody, or made once more for the one whose form has errors."""
+"""The letter's page: cached for all readers, or rendered once more for a form that has errors."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,101 +10,112 @@ from petition.core.errors import Unavailable
 from petition.core.i18n import pick_language
 from petition.letters import update_queries
 from petition.letters.published import PublishedLetter
-from petition.signatures import listing
+from petition.signatures import forms, listing
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
 from petition.web.page_cache import CachedResponse
 from petition.web.public import page_size
 from petition.web.public.form_values import ShownForm
+from petition.web.public.visit import Visit
 
-ORGANIZATIONS_SHOWN = 12
-PEOPLE_SHOWN = 12
-NEWS_SHOWN = 2
+MAX_ORGANIZATIONS = 12
+MAX_PEOPLE = 12
+MAX_NEWS = 2
+
+NO_ROWS: Mapping[str, object] = {"organizations": [], "latest": [], "news": []}
 
 
-async def make(request: Request, live: PublishedLetter, kind: Kind, partner: str) -> CachedResponse:
+@dataclass(frozen=True, slots=True)
+class LetterPage:
+    """What the page shows, apart from how much of the text. ``rows`` are organizations, latest people and news."""
+
+    published: PublishedLetter
+    lang: str
+    rows: Mapping[str, object]
+    kind: Kind = Kind.PERSON
+    partner: str = ""
+    form: ShownForm = field(default_factory=ShownForm)
+
+    @property
+    def html(self) -> str:
+        return self.published.letter.text(self.lang).html
+
+    def context(self, html: str, *, cut: bool) -> dict[str, object]:
+        """Return the template's context with ``html`` as the text; ``cut`` if that is not all of it."""
+        letter = self.published.letter
+        return {
+            "letter": letter,
+            "text_lang": letter.shown_in(self.lang),
+            "text": replace(letter.text(self.lang), html=html),
+            "rest_url": f"/{self.lang}/{letter.slug}/text" if cut else None,
+            "counts": self.published.counts,
+            "counted_at": self.published.counted_at,
+            "as_kind": self.kind,
+            "form": self.form,
+            "closed": not letter.takes_signatures,
+            "paused": None if letter.pause is None else pick_language(letter.pause, self.lang),
+            "partner": self.partner,
+            "here": f"/{letter.slug}{query_of(self.kind, self.partner)}",
+            **self.rows,
+        }
+
+    def renderer(self, request: Request, canonical: str | None) -> page_size.Render:
+        return lambda html, cut: http.cacheable_page(
+            request, "letters/show.html", **self.context(html, cut=cut), canonical=canonical
+        )
+
+
+async def build(visit: Visit, published: PublishedLetter, kind: Kind, partner: str) -> CachedResponse:
     """Return the page with as much of the text as fits into the first flight; its form carries the name of ``partner``.
 
     Raises ``Unavailable``.
     """
-    shown = await signatories(request, live)
-    letter, lang = live.letter, http.lang_of(request)
+    letter, lang = published.letter, visit.lang
+    page = LetterPage(published, lang, await newest_rows(visit, published), kind, partner)
     # A page in a language that the letter does not have is a copy of the one it shows.
-    canonical = f"{http.services_of(request).settings.base_url}/{letter.shown_in(lang)}/{letter.slug}"
-
-    def render(html: str, cut: bool) -> CachedResponse:
-        told = show_context(request, live, kind, shown, html, cut, partner)
-        return http.cacheable_page(request, "letters/show.html", **told, canonical=canonical)
-
-    return page_size.fitting(live.letter.text(http.lang_of(request)).html, render)
+    canonical = f"{visit.services.settings.base_url}/{letter.shown_in(lang)}/{letter.slug}"
+    return page_size.fit(page.html, page.renderer(visit.request, canonical))
 
 
-async def with_form(request: Request, live: PublishedLetter, kind: Kind, form: ShownForm, status: int) -> Response:
-    """Show the letter again with what was typed and what is wrong with it; of its text, too, only what fits."""
+async def with_form(visit: Visit, published: PublishedLetter, form: ShownForm, status: int) -> Response:
+    """Answer with the page, what was typed and what is wrong with it; of the text, too, only what fits."""
     try:
-        shown: Mapping[str, object] = await signatories(request, live)
-    except Unavailable:  # what was typed matters more than who else has signed
-        shown = {"organizations": [], "latest": [], "news": []}
-    partner = partner_in(live, form.values)
-
-    def render(html: str, cut: bool) -> CachedResponse:
-        told = show_context(request, live, kind, shown, html, cut, partner) | {"form": form, "canonical": None}
-        return http.cacheable_page(request, "letters/show.html", **told)
-
-    return http.cached_body_as(
-        request, page_size.shortened(live.letter.text(http.lang_of(request)).html, render), status
-    )
+        rows = await newest_rows(visit, published)
+    except Unavailable:  # what was typed matters more than the names of other signatories
+        rows = NO_ROWS
+    partner = registered_partner(published, form.values)
+    page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form)
+    response = page_size.fit_beginning(page.html, page.renderer(visit.request, canonical=None))
+    return http.cached_body_as(visit.request, response, status)
 
 
-def show_context(
-    request: Request, live: PublishedLetter, kind: Kind, shown: Mapping[str, object], html: str, cut: bool, partner: str
-) -> dict[str, object]:
-    """Return what the letter page's template is given."""
-    lang, letter = http.lang_of(request), live.letter
-    return {
-        "letter": letter,
-        "shown_lang": letter.shown_in(lang),
-        "text": replace(letter.text(lang), html=html),
-        "rest_url": f"/{lang}/{letter.slug}/text" if cut else None,
-        "counts": live.counts,
-        "counted_at": live.counted_at,
-        "as_kind": kind,
-        "form": ShownForm(),
-        "closed": not letter.takes_signatures,
-        "paused": None if letter.pause is None else pick_language(letter.pause, lang),
-        "partner": partner,
-        "here": f"/{letter.slug}{query_of(kind, partner)}",
-        **shown,
-    }
-
-
-async def signatories(request: Request, live: PublishedLetter) -> Mapping[str, object]:
+async def newest_rows(visit: Visit, published: PublishedLetter) -> Mapping[str, object]:
     """Return the newest updates and organizations; people only where they may stand in search engines and archives."""
-    letter = live.letter
-    async with http.services_of(request).database.connection() as conn:
-        news = await update_queries.shown(conn, letter.id, 0, NEWS_SHOWN)
+    letter = published.letter
+    async with visit.services.database.connection() as conn:
+        news = await update_queries.shown(conn, letter.id, 0, MAX_NEWS)
         if letter.switches.list_hidden:
-            return {"organizations": [], "latest": [], "news": news}
-        organizations, _ = await listing.page(conn, letter.id, Kind.ORGANIZATION, None, ORGANIZATIONS_SHOWN)
+            return {**NO_ROWS, "news": news}
+        organizations, _ = await listing.page(conn, letter.id, Kind.ORGANIZATION, None, MAX_ORGANIZATIONS)
         latest: list[Signatory] = []
         if letter.names_in_search:
-            latest, _ = await listing.page(conn, letter.id, Kind.PERSON, None, PEOPLE_SHOWN)
+            latest, _ = await listing.page(conn, letter.id, Kind.PERSON, None, MAX_PEOPLE)
     return {"organizations": organizations, "latest": latest, "news": news}
 
 
 def query_of(kind: Kind, partner: str) -> str:
-    """Return what of a letter page's address makes it another page, in the one order in which it is kept."""
-    told = {"as": kind.value if kind is Kind.ORGANIZATION else "", "from": partner}
-    found = "&".join(f"{name}={value}" for name, value in told.items() if value)
-    return f"?{found}" if found else ""
+    """Return the query that makes a letter page another page, in the one order under which it is cached."""
+    params = {"as": kind.value if kind is Kind.ORGANIZATION else "", "from": partner}
+    query = "&".join(f"{name}={value}" for name, value in params.items() if value)
+    return f"?{query}" if query else ""
 
 
-def partner_in(live: PublishedLetter, given: Mapping[str, str]) -> str:
-    """Return the partner that an address or a form names, if an organizer has registered it; else ""."""
-    name = given.get("from", "")
-    return name if name in live.letter.partners else ""
+def registered_partner(published: PublishedLetter, params: Mapping[str, str]) -> str:
+    """Return the partner that a query or a form names, if an organizer has registered it; else ""."""
+    name = params.get("from", "")
+    return name if name in published.letter.partners else ""
 
 
-def kind_asked(request: Request) -> Kind:
-    """Return which form is asked for by ``?as=``; anything unknown means a person."""
-    return Kind.ORGANIZATION if request.query_params.get("as") == Kind.ORGANIZATION else Kind.PERSON
+def kind_in_query(visit: Visit) -> Kind:
+    """Return which form ``?as=`` asks for; anything unknown means a person."""
+    return Kind.ORGANIZATION if visit.request.query_params.get("as") == Kind.ORGANIZATION else Kind.PERSON

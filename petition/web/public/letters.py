@@ -2,131 +2,117 @@
 
 import re
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.letters import plain_text, queries, text_diff, update_queries
-from petition.letters.model import Version
+from petition.letters.model import Letter, Version
+from petition.letters.published import PublishedLetter
 from petition.web import http
-from petition.web.page_cache import CachedResponse, CacheTier
+from petition.web.page_cache import ALL, CachedResponse, CacheTier
 from petition.web.public import letter_page
+from petition.web.public.visit import Visit
 
-NEWS = 20  # updates on a page
-ALL = ""  # the group of pages that show more than one letter
+NEWS_PER_PAGE = 20
 
 
-async def home(request: Request) -> Response:
-    """Lead to the reader's language."""
-    languages = http.services_of(request).renderer.languages
-    lang = languages.best(request.headers.get("accept-language", ""))
-    response = http.redirect(f"/{lang}/")
+async def home(visit: Visit) -> Response:
+    """Redirect to the list in the browser's language."""
+    response = visit.redirect("/")
     response.headers["vary"] = "Accept-Language"
     return response
 
 
-async def to_index(request: Request) -> Response:
-    """Lead whoever left out the last stroke to the list."""
-    return http.redirect(f"/{http.check_lang(request)}/")
+async def to_index(visit: Visit) -> Response:
+    """Redirect ``/{lang}`` to ``/{lang}/``."""
+    return visit.redirect("/")
 
 
-async def index(request: Request) -> Response:
-    """Show the open letters."""
-    lang = http.check_lang(request)
-    services = http.services_of(request)
+async def index(visit: Visit) -> Response:
+    async def build() -> CachedResponse:
+        letters = [(published.letter, published.counts) for published in await visit.services.letters.index()]
+        return http.cacheable_page(visit.request, "letters/index.html", letters=letters)
 
-    async def make() -> CachedResponse:
-        letters = [(live.letter, live.counts) for live in await services.letters.index()]
-        return http.cacheable_page(request, "letters/index.html", letters=letters)
-
-    kept = await services.pages.get(f"/{lang}/", ALL, make)
-    return http.CachedPageResponse(request, kept)
+    return await visit.cached_page("/", ALL, build)
 
 
-async def show(request: Request) -> Response:
+async def show(visit: Visit) -> Response:
     """Show the letter with its count and the form, all in one answer that fits into the first flight."""
-    lang, slug = http.check_lang(request), request.path_params["slug"]
-    services = http.services_of(request)
-    kind = letter_page.kind_asked(request)
-    # A letter that is not there has no pages to keep, nor has a partner whom nobody registered.
-    partner = letter_page.partner_in(await services.letters.get(slug), request.query_params)
-    key = f"/{lang}/{slug}{letter_page.query_of(kind, partner)}"
+    kind = letter_page.kind_in_query(visit)
+    # Partners that no organizer has registered must not fill the cache.
+    partner = letter_page.registered_partner(await visit.published(), visit.request.query_params)
 
-    async def make() -> CachedResponse:
-        return await letter_page.make(request, await services.letters.get(slug), kind, partner)
+    async def build(published: PublishedLetter) -> CachedResponse:
+        return await letter_page.build(visit, published, kind, partner)
 
-    shelf = CacheTier.VARIANT if partner else CacheTier.COMMON
-    return http.CachedPageResponse(request, await services.pages.get(key, slug, make, shelf))
+    tier = CacheTier.VARIANT if partner else CacheTier.COMMON
+    return await visit.cached_letter_page(letter_page.query_of(kind, partner), build, tier)
 
 
-async def text(request: Request) -> Response:
+async def text(visit: Visit) -> Response:
     """Show the whole text of a letter that is too long for its page."""
-    lang, slug = http.check_lang(request), request.path_params["slug"]
-    services = http.services_of(request)
-    await services.letters.get(slug)
 
-    async def make() -> CachedResponse:
-        letter = (await services.letters.get(slug)).letter
-        shown = {"letter": letter, "shown_lang": letter.shown_in(lang), "text": letter.text(lang)}
-        return http.cacheable_page(request, "letters/text.html", **shown)
+    async def build(published: PublishedLetter) -> CachedResponse:
+        context = _letter_context(published.letter, visit.lang) | {"text": published.letter.text(visit.lang)}
+        return http.cacheable_page(visit.request, "letters/text.html", **context)
 
-    return http.CachedPageResponse(request, await services.pages.get(f"/{lang}/{slug}/text", slug, make))
+    return await visit.cached_letter_page("/text", build)
 
 
-async def versions(request: Request) -> Response:
+async def versions(visit: Visit) -> Response:
     """Show what changed in the text, when, and how many had signed before."""
-    lang, slug = http.check_lang(request), request.path_params["slug"]
-    services = http.services_of(request)
-    await services.letters.get(slug)
 
-    async def make() -> CachedResponse:
-        live = await services.letters.get(slug)
-        async with services.database.connection() as conn:
-            found = await queries.versions(conn, live.letter.id)
-        shown = {"letter": live.letter, "shown_lang": live.letter.shown_in(lang)}
-        return http.cacheable_page(request, "letters/versions.html", **shown, versions=_compared(found, lang))
+    async def build(published: PublishedLetter) -> CachedResponse:
+        async with visit.services.database.connection() as conn:
+            rows = await queries.versions(conn, published.letter.id)
+        context = _letter_context(published.letter, visit.lang) | {"versions": _with_changes(rows, visit.lang)}
+        return http.cacheable_page(visit.request, "letters/versions.html", **context)
 
-    return http.CachedPageResponse(request, await services.pages.get(f"/{lang}/{slug}/versions", slug, make))
+    return await visit.cached_letter_page("/versions", build)
 
 
-async def updates(request: Request) -> Response:
+async def updates(visit: Visit) -> Response:
     """Show the news on a letter, newest first."""
-    lang, slug = http.check_lang(request), request.path_params["slug"]
-    services = http.services_of(request)
-    await services.letters.get(slug)
-    given = request.query_params.get("before", "")
-    before = int(given) if re.fullmatch("[1-9][0-9]{0,8}", given) else 0
+    param = visit.request.query_params.get("before", "")
+    before = int(param) if re.fullmatch("[1-9][0-9]{0,8}", param) else 0
 
-    async def make() -> CachedResponse:
-        live = await services.letters.get(slug)
-        async with services.database.connection() as conn:
-            found = await update_queries.shown(conn, live.letter.id, before, NEWS + 1)
-        shown = {"letter": live.letter, "shown_lang": live.letter.shown_in(lang), "news": found[:NEWS]}
-        following = found[NEWS - 1][0]["id"] if len(found) > NEWS else None
-        return http.cacheable_page(request, "letters/updates.html", **shown, next=following)
+    async def build(published: PublishedLetter) -> CachedResponse:
+        async with visit.services.database.connection() as conn:
+            rows = await update_queries.shown(conn, published.letter.id, before, NEWS_PER_PAGE + 1)
+        context = _letter_context(published.letter, visit.lang) | {
+            "news": rows[:NEWS_PER_PAGE],
+            "next": rows[NEWS_PER_PAGE - 1][0]["id"] if len(rows) > NEWS_PER_PAGE else None,
+        }
+        return http.cacheable_page(visit.request, "letters/updates.html", **context)
 
-    if before:  # an address anybody can make up by the thousand is kept by nobody
-        services.throttle.allow_render(http.network_of(request))
-        return http.CachedPageResponse(request, await make())
-    return http.CachedPageResponse(request, await services.pages.get(f"/{lang}/{slug}/updates", slug, make))
+    if not before:
+        return await visit.cached_letter_page("/updates", build)
+    published = await visit.published()
+    visit.services.throttle.allow_render(
+        visit.network
+    )  # never cached: anyone can make up such addresses by the thousand
+    return http.CachedPageResponse(visit.request, await build(published))
 
 
-def _compared(found: list[Version], lang: str) -> list[tuple[Version, list[text_diff.Block]]]:
+def _letter_context(letter: Letter, lang: str) -> dict[str, object]:
+    return {"letter": letter, "text_lang": letter.shown_in(lang)}
+
+
+def _with_changes(versions: list[Version], lang: str) -> list[tuple[Version, list[text_diff.Block]]]:
     """Return each version with what it changed in the language that is shown; nothing for the first."""
     pairs: list[tuple[Version, list[text_diff.Block]]] = []
-    for version, before in zip(found, [*found[1:], None], strict=True):
-        shown = lang if lang in version.texts else next(iter(version.texts))
-        if before is None or shown not in before.texts:
+    for version, before in zip(versions, [*versions[1:], None], strict=True):
+        text_lang = lang if lang in version.texts else next(iter(version.texts))
+        if before is None or text_lang not in before.texts:
             pairs.append((version, []))
             continue
-        pairs.append((version, text_diff.changes(*plain_text.both(before.texts[shown], version.texts[shown]))))
+        pairs.append((version, text_diff.changes(*plain_text.both(before.texts[text_lang], version.texts[text_lang]))))
     return pairs
 
 
-async def privacy(request: Request) -> Response:
-    """Say what is kept, and until when."""
-    lang = http.check_lang(request)
+async def privacy(visit: Visit) -> Response:
+    """Say what is stored, and until when."""
 
-    async def make() -> CachedResponse:
-        return http.cacheable_page(request, "privacy.html")
+    async def build() -> CachedResponse:
+        return http.cacheable_page(visit.request, "privacy.html")
 
-    return http.CachedPageResponse(request, await http.services_of(request).pages.get(f"/{lang}/privacy", ALL, make))
+    return await visit.cached_page("/privacy", ALL, build)

@@ -1,6 +1,5 @@
 """The signatory's own page, opened by the link that confirmed."""
 
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from petition.core.errors import Refused
@@ -9,97 +8,76 @@ from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
 from petition.signatures import queries, self_service
 from petition.signatures.model import REASONS
-from petition.web import http
 from petition.web.public import challenge
 from petition.web.public.form_values import ShownForm
+from petition.web.public.visit import Visit
 
 UNKNOWN_ACT = N_("Please choose what to do.")
 DELETED = N_("Your signature has been deleted")
 DELETED_WHY = N_("Nothing of it is kept, and it does not count.")
 
+ACTIONS_ON_PAGE = ("visibility", "correct", "news", "withdraw")  # after "delete" there is no page
 
-async def show(request: Request) -> Response:
+
+async def show(visit: Visit) -> Response:
     """Show what is stored and who sees it."""
-    http.check_lang(request)
-    return await _page(request, ShownForm(), done=request.query_params.get("done"))
+    published, signature_id = await visit.signature()
+    return await _page(visit, published, signature_id, ShownForm())
 
 
-async def act(request: Request) -> Response:
+async def act(visit: Visit) -> Response:
     """Carry out one act of the signatory."""
-    http.check_lang(request)
-    form = await http.form_of(request)
-    live, signature = await _place(request)
-    challenge.check_writable(live)
-    database, letter = http.services_of(request).database, live.letter
+    form = await visit.form()
+    published, signature_id = await visit.signature()
+    challenge.check_writable(published)
+    database, letter = visit.services.database, published.letter
     name = form.get("name", "")
     action = form.get("action")
     try:
         match action:
             case "visibility":
-                await self_service.change_visibility(database, letter, signature, form.get("visibility", ""), name)
+                await self_service.change_visibility(database, letter, signature_id, form.get("visibility", ""), name)
             case "correct":
-                await self_service.correct(database, letter, signature, name)
+                await self_service.correct(database, letter, signature_id, name)
             case "news":
-                await self_service.stop_updates(database, letter, signature)
+                await self_service.stop_updates(database, letter, signature_id)
             case "withdraw":
-                await self_service.withdraw(database, letter, signature)
+                await self_service.withdraw(database, letter, signature_id)
             case "delete":
-                await self_service.delete(database, letter, signature)
-                return _deleted(request)
+                await self_service.delete(database, letter, signature_id)
+                return visit.message_page(200, DELETED, DELETED_WHY)
             case _:
                 raise Refused(UNKNOWN_ACT)
     except Refused as refused:
-        told = {refused.field: http.language_of(request).gettext(refused.message)}
-        return await _page(request, ShownForm(form, told), status=422)
-    return http.redirect(f"{request.url.path}?done={action}")
+        shown_form = visit.refused_form(form, {refused.field: refused.message})
+        return await _page(visit, published, signature_id, shown_form, status=422)
+    return visit.redirect(f"/signature/{visit.token}?done={action}")
 
 
-async def data(request: Request) -> Response:
-    """Hand everything stored to the signatory, as a file."""
-    http.check_lang(request)
-    live, signature = await _place(request)
-    found = await self_service.load(http.services_of(request).database, live.letter, signature)
+async def data(visit: Visit) -> Response:
+    """Answer with everything stored, as a file."""
+    published, signature_id = await visit.signature()
+    details = await self_service.load(visit.services.database, published.letter, signature_id)
     headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="signature.json"'}
-    return JSONResponse({"letter": live.letter.slug, **found.as_json()}, headers=headers)
+    return JSONResponse({"letter": published.letter.slug, **details.as_json()}, headers=headers)
 
 
-async def _place(request: Request) -> tuple[PublishedLetter, SignatureId]:
-    services = http.services_of(request)
-    letter, signature = services.tokens.read_signature(request.path_params["token"])
-    return await services.letters.by_id(letter), signature
-
-
-async def _page(request: Request, form: ShownForm, *, done: str | None = None, status: int = 200) -> Response:
-    services = http.services_of(request)
-    live, signature = await _place(request)
-    async with services.database.connection() as conn:
-        waiting = await queries.see_pending(conn, live.letter.id, signature)
-    token = request.path_params["token"]
-    if waiting is not None:
-        return http.redirect(f"/{http.lang_of(request)}/confirm/{token}")
-    found = await self_service.load(services.database, live.letter, signature)
-    acts = ("visibility", "correct", "news", "withdraw")
-    return http.page(
-        request,
+async def _page(
+    visit: Visit, published: PublishedLetter, signature_id: SignatureId, form: ShownForm, *, status: int = 200
+) -> Response:
+    database, letter = visit.services.database, published.letter
+    async with database.connection() as conn:
+        pending = await queries.see_pending(conn, letter.id, signature_id)
+    if pending is not None:
+        return visit.redirect(f"/confirm/{visit.token}")
+    done = visit.request.query_params.get("done")
+    return visit.page(
         "signatures/own_page.html",
         status,
-        letter=live.letter,
-        token=token,
-        signature=found,
+        letter=letter,
+        token=visit.token,
+        signature=await self_service.load(database, letter, signature_id),
         form=form,
-        done=done if done in acts else None,
+        done=done if done in ACTIONS_ON_PAGE and not form.errors else None,
         reasons=REASONS,
-    )
-
-
-def _deleted(request: Request) -> Response:
-    language = http.language_of(request)
-    return http.page(
-        request,
-        "error.html",
-        200,
-        status=200,
-        title=language.gettext(DELETED),
-        message=language.gettext(DELETED_WHY),
-        retry_after=None,
     )

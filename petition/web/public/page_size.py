@@ -1,8 +1,8 @@
 """The letter page as bytes that fit into one round trip.
 
 Reports from Russia have connections to large foreign hosts freeze after 16 to 20 KB, and the first flight of a TCP
-connection carries some 14 KB (RFC 6928: ten segments). So the page, form included, keeps below ``MOST`` with its
-headers; what of a very long letter does not fit stands on a page of its own.
+connection carries some 14 KB (RFC 6928: ten segments). So the page, form included, stays below ``MAX_BYTES`` with its
+headers; the rest of a very long letter stands on a page of its own.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,62 +11,59 @@ from itertools import accumulate
 
 from petition.web.page_cache import CachedResponse
 
-MAX_BYTES = 14 * 1024  # bytes on the wire: status line, headers and compressed body
-# What a server adds by itself (date, server) and the connection's own framing.
-SERVER_ADDS = 120
-
-HOPELESS = 60_000  # characters of HTML: text does not shrink to a quarter
+MAX_BYTES = 14 * 1024  # on the wire: status line, headers and compressed body
+SERVER_BYTES = 120  # headers that a server adds (date, server), and the connection's own framing
+MAX_WHOLE = 60_000  # characters of HTML; text does not shrink to a quarter, so more is not tried whole
 
 VOID = {"hr", "br", "img"}
 
+# Renders the page with this HTML as the text; True if that is not all of it and a link to the rest is needed.
+Render = Callable[[str, bool], CachedResponse]
 
-def fitting(html: str, make: Callable[[str, bool], CachedResponse]) -> CachedResponse:
-    """Return the page with as much of the letter's ``html`` as fits, cut between paragraphs.
 
-    ``make(html, cut)`` renders the page; ``cut`` tells whether to lead the reader to the rest.
-    """
-    whole = make(html, False)
-    if fits(whole):
+def fit(html: str, render: Render) -> CachedResponse:
+    """Return the page with as much of the letter's ``html`` as fits, cut between paragraphs."""
+    whole = render(html, False)
+    if _fits(whole):
         return whole
     parts = blocks(html)
-    least, most = 0, len(parts)
-    page = make("", True)
-    while least < most:
-        middle = (least + most + 1) // 2
-        candidate = make("".join(parts[:middle]), True)
-        if fits(candidate):
-            least, page = middle, candidate
+    low, high = 0, len(parts)
+    page = render("", True)
+    while low < high:
+        middle = (low + high + 1) // 2
+        candidate = render("".join(parts[:middle]), True)
+        if _fits(candidate):
+            low, page = middle, candidate
         else:
-            most = middle - 1
+            high = middle - 1
     return page
 
 
-def shortened(html: str, make: Callable[[str, bool], CachedResponse]) -> CachedResponse:
+def fit_beginning(html: str, render: Render) -> CachedResponse:
     """Return a page that fits with the beginning of the letter, not with as much of it as possible.
 
-    Other than ``fitting`` it renders three times as a rule and five at most: a page that everybody can have made as
-    often as they like must not cost much.
+    Renders three times as a rule and five at most: a page that any client can request as often as it likes must be
+    cheap.
     """
-    for text, cut in _shorter_and_shorter(html):
-        page = make(text, cut)
-        if fits(page):
+    for text, cut in _ever_shorter(html):
+        page = render(text, cut)
+        if _fits(page):
             break
     return page
 
 
-def _shorter_and_shorter(html: str) -> Iterator[tuple[str, bool]]:
-    """Yield beginnings of the letter, each with whether anything is left out; at last nothing of it."""
-    if len(html) <= HOPELESS:
+def _ever_shorter(html: str) -> Iterator[tuple[str, bool]]:
+    """Yield shorter and shorter beginnings of the letter, with whether anything is left out; the last is empty."""
+    if len(html) <= MAX_WHOLE:
         yield html, False
     parts = blocks(html)
-    for most in (12_000, 6_000, 3_000, 0):  # characters
+    for limit in (12_000, 6_000, 3_000, 0):  # characters
         lengths = accumulate(len(part) for part in parts)
-        yield "".join(part for part, length in zip(parts, lengths, strict=True) if length <= most), True
+        yield "".join(part for part, length in zip(parts, lengths, strict=True) if length <= limit), True
 
 
-def fits(page: CachedResponse) -> bool:
-    """Tell whether a page needs no second round trip."""
-    return page.wire_size + SERVER_ADDS <= MAX_BYTES
+def _fits(page: CachedResponse) -> bool:
+    return page.wire_size + SERVER_BYTES <= MAX_BYTES
 
 
 def blocks(html: str) -> list[str]:

@@ -1,66 +1,63 @@
-"""A draft shown to those who have its preview link."""
+"""A draft as a page, for readers who have its preview link."""
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.errors import Gone, NotFound
 from petition.drafts import draft_queries, pictures, preview_link_queries, previewing, saving, store
 from petition.letters import lifecycle_queries
 from petition.letters.model import State
-from petition.signatures.model import Kind
 from petition.web import headers, http
 from petition.web.page_cache import PUBLIC
 from petition.web.public import letter_page
+from petition.web.public.letter_page import LetterPage
+from petition.web.public.visit import Visit
 
 INERT = {"form-action 'self'": "form-action 'none'", "script-src 'self'": "script-src 'none'"}
 
 
-async def outside(request: Request) -> Response:
-    """Show the draft to whoever has the address. Raises ``BadToken``, ``NotFound``, ``Gone``."""
-    http.check_lang(request)
-    token = request.path_params["token"]
-    letter, number = http.services_of(request).tokens.read_preview(token)
-    async with http.services_of(request).database.connection() as conn:
-        opened = await preview_link_queries.opened(conn, letter, number)
-        now = await lifecycle_queries.state(conn, letter) if opened is None else None
-    if now is not None and now["state"] == State.GONE:
+async def by_link(visit: Visit) -> Response:
+    """Show the draft behind a preview link. Raises ``BadToken``, ``NotFound``, ``Gone``."""
+    letter_id, number = visit.services.tokens.read_preview(visit.token)
+    async with visit.services.database.connection() as conn:
+        link = await preview_link_queries.opened(conn, letter_id, number)
+        row = await lifecycle_queries.state(conn, letter_id) if link is None else None
+    if row is not None and row["state"] == State.GONE:
         raise Gone("the letter was taken down")
-    if opened is None:
+    if link is None:
         raise NotFound("this preview is over")
-    response = await _page(request, opened["slug"], here=f"/preview/{token}", until=opened["expires_at"])
+    response = await draft_page(visit, link["slug"], here=f"/preview/{visit.token}", until=link["expires_at"])
     response.headers["referrer-policy"] = "no-referrer"
     return response
 
 
-async def picture(request: Request) -> Response:
-    """Give a published letter's sharing picture."""
-    http.check_lang(request)
-    slug, number = request.path_params["slug"], pictures.number_in(request.path_params["picture"])
+async def picture(visit: Visit) -> Response:
+    """Answer with a published letter's sharing picture."""
+    slug, number = visit.slug, pictures.number_in(visit.request.path_params["picture"])
     row = None
     if number is not None and len(slug) <= 64:
-        async with http.services_of(request).database.connection() as conn:
+        async with visit.services.database.connection() as conn:
             row = await draft_queries.public_picture(conn, slug, number)
             if row is None:
-                await saving.found(conn, slug)  # one that was taken down says so
+                await saving.found(conn, slug)  # raises Gone if it was taken down
     return http.picture(row, PUBLIC.decode())
 
 
-async def _page(request: Request, slug: str, *, here: str | None, until: object) -> Response:
-    services, lang = http.services_of(request), http.lang_of(request)
+async def draft_page(visit: Visit, slug: str, *, here: str | None, until: object) -> Response:
+    """Answer with the draft as its readers would see it; nothing on the page can be sent."""
+    services = visit.services
     async with services.database.connection() as conn:
         row = await saving.found(conn, slug)
         draft = await store.load(conn, row, tuple(services.renderer.languages))
-        standing = await previewing.standing_of(conn, row["id"])
-    live = await previewing.live_of(standing, row, draft, lang)
-    # Whoever was brought along before the letter opened has not agreed to be shown before it.
-    nobody: dict[str, object] = {"organizations": [], "latest": [], "news": []}
-    shown = await letter_page.signatories(request, live) if draft.published else nobody
-    html = live.letter.text(lang).html
-    context = letter_page.show_context(request, live, Kind.PERSON, shown, html, cut=False, partner="")
-    response = http.page(request, "letters/preview.html", **{**context, "here": here, "until": until})
+        figures = await previewing.standing_of(conn, row["id"])
+    published = await previewing.live_of(figures, row, draft, visit.lang)
+    # Signatories imported before the letter opened have not agreed to be shown before it.
+    rows = await letter_page.newest_rows(visit, published) if draft.published else letter_page.NO_ROWS
+    page = LetterPage(published, visit.lang, rows)
+    context = page.context(page.html, cut=False) | {"here": here, "until": until}
+    response = visit.page("letters/preview.html", **context)
     policy = headers.policy(services.renderer.css_hash)
-    for part, inert in INERT.items():
-        policy = policy.replace(part, inert)
+    for directive, inert in INERT.items():
+        policy = policy.replace(directive, inert)
     response.headers["content-security-policy"] = policy
     response.headers["x-robots-tag"] = "noindex, nofollow, noarchive"
     return response

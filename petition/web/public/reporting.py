@@ -1,7 +1,6 @@
 """The public form by which a reader reports an entry of the list."""
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.client_networks import ONION
@@ -10,74 +9,71 @@ from petition.core.errors import NotFound, Refused
 from petition.core.form_values import id_of
 from petition.core.quotas import HARDER_FACTOR
 from petition.letters.published import PublishedLetter
-from petition.moderation import labels, report_queries, reports
+from petition.moderation import labels, reports
 from petition.signatures.model import Kind
-from petition.web import http
 from petition.web.public import challenge
-from petition.web.public.form_values import ShownForm
+from petition.web.public.form_values import ShownForm, typed_values
+from petition.web.public.visit import Visit
 
 
-async def show(request: Request) -> Response:
+async def show(visit: Visit) -> Response:
     """Show the form, or that the report has arrived."""
-    async with http.services_of(request).throttle.read_slot(http.network_of(request)):
-        live, entry = await _place(request)
-    return _page(request, live, entry, ShownForm(), sent="sent" in request.query_params)
+    async with visit.services.throttle.read_slot(visit.network):
+        published, entry = await _entry(visit)
+    return _page(visit, published, entry, ShownForm(), sent="sent" in visit.request.query_params)
 
 
-async def send(request: Request) -> Response:
-    """Take a report in. It changes nothing that readers see."""
-    http.services_of(request).throttle.allow_form(http.network_of(request))
-    form = await http.form_of(request)
-    live, entry = await _place(request)
-    challenge.check_writable(live)
+async def send(visit: Visit) -> Response:
+    """Store a report. It changes nothing that readers see."""
+    visit.allow_form()
+    form = await visit.form()
+    published, entry = await _entry(visit)
+    challenge.check_writable(published)
     try:
-        report = reports.read(form)
+        report = reports.parse(form)
     except Refused as refused:
-        told = {refused.field: http.language_of(request).gettext(refused.message)}
-        return _page(request, live, entry, challenge.form_values(form, told), status=422)
-    passed = await challenge.require_challenge(request, form, live, _what(request))
+        shown_form = visit.refused_form(typed_values(form), {refused.field: refused.message})
+        return _page(visit, published, entry, shown_form, status=422)
+    passed = await challenge.require_challenge(visit, published, form)
     if isinstance(passed, Response):
         return passed
-    services, network = http.services_of(request), http.network_of(request)
-    use = (await services.day_keys.today()).hourly("reports", network)
-    most = services.settings.limits.reports * (HARDER_FACTOR if network == ONION else 1)
+    services, network = visit.services, visit.network
+    quota = (await services.day_keys.today()).hourly("reports", network)
+    limit = services.settings.limits.reports * (HARDER_FACTOR if network == ONION else 1)
     async with services.database.transaction() as conn:
-        keys = live.letter.keys
-        taken = await reports.add(conn, live.letter.id, keys, entry["id"], report, passed, use, most)
-    return http.redirect(f"{request.url.path}?sent=1") if taken else challenge.too_many_requests(request)
+        letter = published.letter
+        is_stored = await reports.add(
+            conn, letter.id, letter.keys, entry["id"], report, passed=passed, quota=quota, limit=limit
+        )
+    return (
+        visit.redirect(f"/{visit.slug}/{visit.form_path}?sent=1") if is_stored else challenge.too_many_requests(visit)
+    )
 
 
-def _what(request: Request) -> str:
-    given = request.path_params
-    return f"report/{given['kind']}/{given['entry']}"
-
-
-async def _place(request: Request) -> tuple[PublishedLetter, Record]:
-    http.check_lang(request)
-    services, given = http.services_of(request), request.path_params
-    live = await services.letters.get(given["slug"])
-    number = id_of(given["entry"], int)
-    if given["kind"] not in set(Kind) or number is None or live.letter.switches.list_hidden:
+async def _entry(visit: Visit) -> tuple[PublishedLetter, Record]:
+    """Return the letter and the entry of the address. Raises 404, ``NotFound``, ``Gone`` or ``Unavailable``."""
+    published, params = await visit.published(), visit.request.path_params
+    number = id_of(params["entry"], int)
+    if params["kind"] not in set(Kind) or number is None or published.letter.switches.list_hidden:
         raise HTTPException(404)
-    async with services.database.connection() as conn:
-        entry = await report_queries.entry(conn, live.letter.id, given["kind"], number)
+    async with visit.services.database.connection() as conn:
+        entry = await reports.entry(conn, published.letter.id, params["kind"], number)
     if entry is None:
         raise NotFound("there is no such entry")
-    return live, entry
+    return published, entry
 
 
 def _page(
-    request: Request, live: PublishedLetter, entry: Record, form: ShownForm, *, sent: bool = False, status: int = 200
+    visit: Visit, published: PublishedLetter, entry: Record, form: ShownForm, *, sent: bool = False, status: int = 200
 ) -> Response:
-    return http.page(
-        request,
+    return visit.page(
         "moderation/report.html",
         status,
-        letter=live.letter,
+        letter=published.letter,
         entry=entry,
-        what=_what(request),
+        form_path=visit.form_path,
         form=form,
         sent=sent,
-        complaints=labels.WORDS["complaints"],
-        organizing=request.path_params["kind"] == Kind.ORGANIZATION,
+        reasons=labels.WORDS["report_reasons"],
+        is_organization=visit.request.path_params["kind"] == Kind.ORGANIZATION,
     )

@@ -1,9 +1,8 @@
-"""The public list of signatories: a page by its place in the list, or what a search has found."""
+"""The public list of signatories: a page of it by cursor, or the result of a search."""
 
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.letters.published import PublishedLetter
@@ -11,51 +10,48 @@ from petition.signatures import listing
 from petition.signatures.listing import Cursor
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
+from petition.web.public.visit import Visit
 
-# Unless the letter allows it. What a search has found is never for them: there are any number of such pages.
-NOT_FOR_ENGINES = [(b"x-robots-tag", b"noindex, noarchive")]
+# Unless the letter allows it. Results of a search are never indexed: there are any number of such pages.
+NOT_INDEXED = [(b"x-robots-tag", b"noindex, noarchive")]
 
 
-async def signatories(request: Request) -> Response:
+async def signatories(visit: Visit) -> Response:
     """Show people or organizations, newest first, or those who match ``q``. Other query parameters are ignored.
 
-    Made anew each time, unlike other pages: a name that was taken back a moment ago must not be in it.
+    Rendered for each request, unlike other pages: a name that was taken back a moment ago must not be in it.
     """
-    http.check_lang(request)
-    services, slug = http.services_of(request), request.path_params["slug"]
-    live = await services.letters.get(slug)
-    asked = request.query_params
-    if any("\0" in value for value in asked.values()):
+    published = await visit.published()
+    params = visit.request.query_params
+    if any("\0" in value for value in params.values()):
         raise HTTPException(400)
-    kind = Kind.ORGANIZATION if asked.get("kind") == Kind.ORGANIZATION else Kind.PERSON
-    q = asked.get("q", "").strip()[: listing.MAX_QUERY]
-    after = Cursor.decode(asked["after"]) if asked.get("after") and not q else None
-    items, following = await _entries(request, live, kind, q, after)
-    kept = http.cacheable_page(
-        request,
+    kind = Kind.ORGANIZATION if params.get("kind") == Kind.ORGANIZATION else Kind.PERSON
+    q = params.get("q", "").strip()[: listing.MAX_QUERY]
+    after = Cursor.decode(params["after"]) if params.get("after") and not q else None
+    items, following = await _entries(visit, published, kind, q=q, after=after)
+    response = http.cacheable_page(
+        visit.request,
         "signatures/list.html",
-        [] if live.letter.names_in_search and not q else NOT_FOR_ENGINES,
-        letter=live.letter,
-        counts=live.counts,
+        [] if published.letter.names_in_search and not q else NOT_INDEXED,
+        letter=published.letter,
+        counts=published.counts,
         kind=kind,
         q=q,
         items=items,
         next=following.encode() if following else None,
         first_page=after is None,
-        here=f"/{slug}/signatories?{_query(kind, q, after)}",
+        here=f"/{visit.slug}/signatories?{_query(kind, q, after)}",
     )
-    return http.CachedPageResponse(request, kept)
+    return http.CachedPageResponse(visit.request, response)
 
 
 async def _entries(
-    request: Request, live: PublishedLetter, kind: Kind, q: str, after: Cursor | None
+    visit: Visit, published: PublishedLetter, kind: Kind, *, q: str, after: Cursor | None
 ) -> tuple[list[Signatory], Cursor | None]:
-    if live.letter.switches.list_hidden:
+    if published.letter.switches.list_hidden:
         return [], None
-    services = http.services_of(request)
-    turn = services.throttle.read_slot(http.network_of(request))
-    async with turn, services.database.connection() as conn:
-        return await listing.read(conn, live.letter.id, kind, q, after)
+    async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
+        return await listing.read(conn, published.letter.id, kind, q, after)
 
 
 def _query(kind: Kind, q: str, after: Cursor | None) -> str:

@@ -1,26 +1,20 @@
 """The link that stops all mail to an address."""
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.signatures import queries
-from petition.web import http
+from petition.web.public.visit import Visit
 
 
-async def never(request: Request) -> Response:
+async def never(visit: Visit) -> Response:
     """Ask whether this address should never be mailed from here again."""
-    http.check_lang(request)
-    token = request.path_params["token"]
-    http.services_of(request).tokens.read_never(token)
-    return http.page(request, "mail/never.html", token=token, done=False)
+    visit.services.tokens.read_never(visit.token)
+    return visit.page("mail/never.html", token=visit.token, done=False)
 
 
-async def never_again(request: Request) -> Response:
-    """Remember that this address wants no mail from here; a mail program's one click comes here too (RFC 8058)."""
-    http.check_lang(request)
-    services = http.services_of(request)
-    token = request.path_params["token"]
-    digest = services.tokens.read_never(token)
-    async with services.database.transaction() as conn:
+async def never_again(visit: Visit) -> Response:
+    """Suppress all mail to this address; a mail program's one click comes here too (RFC 8058)."""
+    digest = visit.services.tokens.read_never(visit.token)
+    async with visit.services.database.transaction() as conn:
         await queries.never_mail(conn, digest)
-    return http.page(request, "mail/never.html", token=token, done=True)
+    return visit.page("mail/never.html", token=visit.token, done=True)

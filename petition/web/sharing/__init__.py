@@ -1,1 +1,1 @@
-"""How a letter is found and passed on: the picture beside a shared link, the site map, the feed."""
+"""Share card, Atom feed and site map."""

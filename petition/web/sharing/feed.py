@@ -1,6 +1,6 @@
-"""A letter's Atom feed (RFC 4287) in one language: its updates, and what became of its text.
+"""A letter's Atom feed (RFC 4287) in one language: its updates and its versions.
 
-Ids are tag URIs (RFC 4151), which stay the same when the installation moves to another address of the same name.
+Ids are tag URIs (RFC 4151), which do not change with the scheme or port of the installation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from markupsafe import escape
 
 from petition.core.i18n import Language
 from petition.letters.model import Letter, Text, Version
-from petition.web.sharing.xml import child, sane, written
+from petition.web.sharing.xml import child, serialize
 
 ATOM = "http://www.w3.org/2005/Atom"
 XML = "http://www.w3.org/XML/1998/namespace"
-NEWEST = 20  # entries
-MAX_CHARACTERS = 500_000  # characters of all texts together; older ones have only their title
+MAX_ENTRIES = 20
+MAX_CHARACTERS = 500_000  # of all texts together; older entries have only their title
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """An update on the letter, as readers see it."""
+class UpdateItem:
+    """A published update on the letter."""
 
     id: int
     texts: Mapping[str, Text]
@@ -33,7 +33,7 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One entry: ``name`` makes its id and never changes, ``path`` follows the letter's address."""
+    """One entry: its id is made from ``name``, which never changes; ``path`` follows the letter's address."""
 
     name: str
     path: str
@@ -44,65 +44,73 @@ class _Entry:
     lang: str
 
 
-def atom(letter: Letter, versions: Sequence[Version], news: Sequence[News], language: Language, base_url: str) -> bytes:
-    """Return the feed; ``versions`` are all of them, the newest first, ``news`` the newest updates."""
+def render_feed(
+    letter: Letter, versions: Sequence[Version], updates: Sequence[UpdateItem], *, language: Language, base_url: str
+) -> bytes:
+    """Return the feed; ``versions`` are all, newest first, ``updates`` the newest."""
     lang = letter.shown_in(language.code)
     page = f"{base_url}/{lang}/{letter.slug}"
     tag = f"tag:{urlsplit(base_url).hostname},{versions[-1].published_at:%Y-%m-%d}:{letter.slug}/{lang}"
-    entries = [_of_version(each, lang, language) for each in versions[:NEWEST]] + [
-        _of_news(each, lang) for each in news
-    ]
-    entries.sort(key=lambda each: each.published_at, reverse=True)
+    entries = [_version_entry(version, lang, language) for version in versions[:MAX_ENTRIES]]
+    entries += [_update_entry(update, lang) for update in updates]
+    entries.sort(key=lambda entry: entry.published_at, reverse=True)
     root = ET.Element(f"{{{ATOM}}}feed", {f"{{{XML}}}lang": lang, f"{{{XML}}}base": f"{base_url}/"})
     _add(root, "id", tag)
     _add(root, "title", letter.text(lang).title)
-    _add(root, "updated", _time(max(each.updated_at for each in entries)))
+    _add(root, "updated", _time(max(entry.updated_at for entry in entries)))
     _add(root, "link", rel="self", type="application/atom+xml", href=f"{page}/feed.atom")
     _add(root, "link", rel="alternate", type="text/html", href=page, hreflang=lang)
-    _authors(root, letter, lang)
-    room = MAX_CHARACTERS
-    for entry in entries[:NEWEST]:
-        room -= len(entry.html)
-        _write(root, entry, tag, page, entry.html if room > 0 else f"<p>{escape(entry.title)}</p>")
-    return written(root, {"": ATOM})
+    _add_authors(root, letter, lang)
+    budget = MAX_CHARACTERS
+    for entry in entries[:MAX_ENTRIES]:
+        budget -= len(entry.html)
+        html = entry.html if budget > 0 else f"<p>{escape(entry.title)}</p>"
+        _add_entry(root, entry, tag, page=page, html=html)
+    return serialize(root, {"": ATOM})
 
 
-def _of_version(version: Version, lang: str, language: Language) -> _Entry:
-    shown = lang if lang in version.texts else next(iter(version.texts))
+def _version_entry(version: Version, lang: str, language: Language) -> _Entry:
+    text_lang = lang if lang in version.texts else next(iter(version.texts))
     title = language.gettext("The letter") if version.number == 1 else language.gettext("Version %(number)s")
     note = version.note.get(language.code, "")
     return _Entry(
         name=str(version.number),
         path=f"versions#v{version.number}",
         title=title % {"number": language.number(version.number)},
-        html=(f"<p>{escape(note)}</p>" if note else "") + version.texts[shown].html,
+        html=(f"<p>{escape(note)}</p>" if note else "") + version.texts[text_lang].html,
         published_at=version.published_at,
         updated_at=version.published_at,
-        lang=shown,
+        lang=text_lang,
     )
 
 
-def _of_news(news: News, lang: str) -> _Entry:
-    shown = lang if lang in news.texts else next(iter(news.texts))
-    text = news.texts[shown]
-    updated_at = news.edited_at or news.published_at
-    path = f"updates#u{news.id}"
-    return _Entry(f"update/{news.id}", path, text.title, text.html, news.published_at, updated_at, shown)
+def _update_entry(update: UpdateItem, lang: str) -> _Entry:
+    text_lang = lang if lang in update.texts else next(iter(update.texts))
+    text = update.texts[text_lang]
+    return _Entry(
+        name=f"update/{update.id}",
+        path=f"updates#u{update.id}",
+        title=text.title,
+        html=text.html,
+        published_at=update.published_at,
+        updated_at=update.edited_at or update.published_at,
+        lang=text_lang,
+    )
 
 
-def _write(root: ET.Element, told: _Entry, tag: str, page: str, html: str) -> None:
-    entry = _add(root, "entry")
-    entry.attrib[f"{{{XML}}}lang"] = told.lang
-    _add(entry, "id", f"{tag}/{told.name}")
-    _add(entry, "title", told.title)
-    _add(entry, "published", _time(told.published_at))
-    _add(entry, "updated", _time(told.updated_at))
-    _add(entry, "link", rel="alternate", type="text/html", href=f"{page}/{told.path}")
-    _add(entry, "content", html, type="html")
+def _add_entry(root: ET.Element, entry: _Entry, tag: str, *, page: str, html: str) -> None:
+    element = _add(root, "entry")
+    element.attrib[f"{{{XML}}}lang"] = entry.lang
+    _add(element, "id", f"{tag}/{entry.name}")
+    _add(element, "title", entry.title)
+    _add(element, "published", _time(entry.published_at))
+    _add(element, "updated", _time(entry.updated_at))
+    _add(element, "link", rel="alternate", type="text/html", href=f"{page}/{entry.path}")
+    _add(element, "content", html, type="html")
 
 
-def _authors(root: ET.Element, letter: Letter, lang: str) -> None:
-    """Say who issued the letter: RFC 4287 wants at least one."""
+def _add_authors(root: ET.Element, letter: Letter, lang: str) -> None:
+    """Add the initiators, or the title: RFC 4287 requires an author."""
     for party in letter.initiators:
         author = _add(root, "author")
         _add(author, "name", party.name(lang))
@@ -117,4 +125,4 @@ def _add(parent: ET.Element, name: str, text: str | None = None, /, **attributes
 
 
 def _time(moment: datetime) -> str:
-    return sane(moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

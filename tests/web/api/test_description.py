@@ -1,4 +1,4 @@
-"""The document that describes the API is valid, and tells what the server does; its page can be read by people."""
+"""The OpenAPI document is valid and describes what the server does; its page shows all of it."""
 
 import re
 from typing import Any
@@ -9,47 +9,48 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from petition.core import i18n, resources
 from petition.core.settings import Limits
+from petition.core.templates import Renderer
 from petition.web.api import docs, endpoints
-from petition.web.api.description import document
-from petition.web.api.schemas import schemas
+from petition.web.api.description import openapi_document
 from tests.running import SLUG, Installation
 from tests.signatures.people import organization, sign
 from tests.web.api.test_endpoints import LETTER, get
 from tests.web.public.test_signatories import letter_of
 
 LANGUAGES = i18n.load(resources.folder("locales"))
+RENDERER = Renderer(LANGUAGES, "https://letters.example", None)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_document_is_valid_in_every_language(lang: str) -> None:
-    made = document(LANGUAGES[lang].gettext, "https://letters.example", Limits())
-    OpenAPIV31SpecValidator(made).validate()
-    for operation in (each["get"] for each in made["paths"].values()):
+    document = openapi_document(RENDERER, lang, Limits())
+    OpenAPIV31SpecValidator(document).validate()
+    for operation in (path["get"] for path in document["paths"].values()):
         content = operation["responses"]["200"]["content"]
-        for kind, told in content.items():
+        for kind, media_type in content.items():
             if kind == "application/json":
-                check(told["example"], told["schema"], made)
-    for answer in made["components"]["responses"].values():
-        check(**answer["content"]["application/problem+json"], made=made)
+                check(media_type["example"], media_type["schema"], document)
+    for answer in document["components"]["responses"].values():
+        check(**answer["content"]["application/problem+json"], document=document)
 
 
-def check(example: object, schema: dict[str, Any], made: dict[str, Any]) -> None:
+def check(example: object, schema: dict[str, Any], document: dict[str, Any]) -> None:
     """Fail unless ``example`` is what ``schema`` says."""
-    whole = {"components": made["components"], **schema}
+    whole = {"components": document["components"], **schema}
     jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker()).validate(example)
 
 
 def test_every_address_is_described() -> None:
-    described = set(document(str, "https://letters.example", Limits())["paths"])
-    assert described == {getattr(each, "path", None) for each in endpoints.ROUTES}
+    described = set(openapi_document(RENDERER, "en", Limits())["paths"])
+    assert described == {getattr(route, "path", None) for route in endpoints.ROUTES}
     assert docs.DOCUMENT.startswith("/api/v1/")
 
 
 async def test_it_is_served_and_kept(site: Installation) -> None:
-    made = await get(site, docs.DOCUMENT)
-    assert made["openapi"].startswith("3.1")
-    assert made["servers"] == [{"url": site.base}]
-    assert made["components"]["parameters"]["slug"]["example"] == SLUG
+    document = await get(site, docs.DOCUMENT)
+    assert document["openapi"].startswith("3.1")
+    assert document["servers"] == [{"url": site.base}]
+    assert document["components"]["parameters"]["slug"]["example"] == SLUG
     first = await site.client.get(docs.DOCUMENT)
     again = await site.client.get(docs.DOCUMENT, headers={"if-none-match": first.headers["etag"]})
     assert again.status_code == 304
@@ -61,7 +62,7 @@ async def test_answers_are_as_the_document_says(site: Installation) -> None:
         await sign(conn, about, "Vera Novak")
         await organization(conn, about, "North Pier", "Пирс", representatives=[("Anna", "confirmed")])
         await conn.execute("INSERT INTO count_hour VALUES ($1, now(), 3, 1)", about)
-    made = await get(site, docs.DOCUMENT)
+    document = await get(site, docs.DOCUMENT)
     for path, schema in (
         (LETTER, "Letter"),
         (f"{LETTER}/count", "Count"),
@@ -70,9 +71,9 @@ async def test_answers_are_as_the_document_says(site: Installation) -> None:
         (f"{LETTER}/signatories?kind=organization", "Signatories"),
     ):
         answer = (await site.client.get(path)).json()
-        check(answer, {"$ref": f"#/components/schemas/{schema}"}, made)
+        check(answer, {"$ref": f"#/components/schemas/{schema}"}, document)
     problem = await site.client.get(f"{LETTER}/signatories?kind=cat")
-    check(problem.json(), {"$ref": "#/components/schemas/Problem"}, made)
+    check(problem.json(), {"$ref": "#/components/schemas/Problem"}, document)
     assert problem.json()["detail"] == "kind must be person or organization"
 
 
@@ -83,15 +84,15 @@ async def test_the_page_tells_all_of_it(site: Installation, lang: str) -> None:
     assert page.headers["content-language"] == lang
     assert "style-src 'sha256-" in page.headers["content-security-policy"]
     assert "set-cookie" not in page.headers
-    words = LANGUAGES[lang].gettext
     text = re.sub(r"<[^>]+>", "", page.text).replace("&#39;", "'").replace("&#34;", '"')
-    for path, each in document(words, site.base, site.settings.limits)["paths"].items():
+    document = openapi_document(RENDERER, lang, site.settings.limits)
+    for path, operations in document["paths"].items():
         assert f"GET {path}" in text
-        assert each["get"]["summary"] in text
-        for parameter in each["get"]["parameters"]:
+        assert operations["get"]["summary"] in text
+        for parameter in operations["get"]["parameters"]:
             assert parameter.get("description", "") in text
     for name in ("total", "people", "change"):
-        assert schemas(words)["Period"]["properties"][name]["description"] in text
+        assert document["components"]["schemas"]["Period"]["properties"][name]["description"] in text
     assert str(site.settings.limits.api) in text
     assert f'rel="alternate" hreflang="ru" href="{site.base}/ru/api"' in page.text
 

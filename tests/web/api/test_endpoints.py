@@ -25,7 +25,7 @@ async def get(site: Installation, path: str, **params: str | int) -> Any:
 
 
 def is_problem(answer: httpx2.Response, status: int) -> bool:
-    """Tell whether an answer is an RFC 9457 problem that any site may read."""
+    """Return whether an answer is an RFC 9457 problem that any site may read."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["access-control-allow-origin"] == "*"
@@ -34,7 +34,7 @@ def is_problem(answer: httpx2.Response, status: int) -> bool:
 
 
 async def count_of(site: Installation, **figures: int) -> None:
-    """Set the kept count and wait until the web has seen it."""
+    """Set the count and wait until the web serves it."""
     sets = ", ".join(f"{name} = {figure}" for name, figure in figures.items())
     async with site.database.connection() as conn:
         await conn.execute(f"UPDATE count SET {sets}")
@@ -47,27 +47,27 @@ async def count_of(site: Installation, **figures: int) -> None:
 
 async def test_a_letter_as_the_contract_has_it(site: Installation) -> None:
     await count_of(site, people=5, organizations=2, hidden=3, imported=4)
-    told = await get(site, LETTER)
-    assert list(told) == [*("slug", "state", "opened_at", "closes_at", "goal", "translations", "counts", "counted_at")]
-    assert told["slug"] == SLUG
-    assert told["state"] == "open"
-    assert told["counts"] == {"total": 7, "people": 5, "organizations": 2, "hidden": 3, "imported": 4}
-    assert TIME.fullmatch(told["opened_at"])
-    assert TIME.fullmatch(told["counted_at"])
-    assert set(told["translations"]) == {"en", "ru"}
-    assert told["translations"]["ru"]["url"] == f"{site.base}/ru/{SLUG}"
-    assert told["translations"]["ru"]["title"]
+    body = await get(site, LETTER)
+    assert list(body) == [*("slug", "state", "opened_at", "closes_at", "goal", "translations", "counts", "counted_at")]
+    assert body["slug"] == SLUG
+    assert body["state"] == "open"
+    assert body["counts"] == {"total": 7, "people": 5, "organizations": 2, "hidden": 3, "imported": 4}
+    assert TIME.fullmatch(body["opened_at"])
+    assert TIME.fullmatch(body["counted_at"])
+    assert set(body["translations"]) == {"en", "ru"}
+    assert body["translations"]["ru"]["url"] == f"{site.base}/ru/{SLUG}"
+    assert body["translations"]["ru"]["title"]
 
 
 async def test_the_count_alone_and_again_only_when_it_moved(site: Installation) -> None:
     await count_of(site, people=5, organizations=2)
-    told = await get(site, f"{LETTER}/count")
-    assert {key: told[key] for key in ("total", "people", "organizations")} == {
+    body = await get(site, f"{LETTER}/count")
+    assert {key: body[key] for key in ("total", "people", "organizations")} == {
         "total": 7,
         "people": 5,
         "organizations": 2,
     }
-    assert TIME.fullmatch(told["counted_at"])
+    assert TIME.fullmatch(body["counted_at"])
     etag = (await site.client.get(f"{LETTER}/count")).headers["etag"]
     again = await site.client.get(f"{LETTER}/count", headers={"if-none-match": etag})
     assert again.status_code == 304
@@ -123,9 +123,9 @@ async def test_what_is_told_of_a_person_and_of_an_organization(site: Installatio
 
 async def test_signatories_are_searched(site: Installation) -> None:
     await fill(site, "Пётр Иванов", "Анна Иванова", "Vera Novak")
-    found = await get(site, f"{LETTER}/signatories", q="ивонов")
-    assert [item["name"] for item in found["items"]] == ["Пётр Иванов"]
-    assert found["next"] is None
+    page = await get(site, f"{LETTER}/signatories", q="ивонов")
+    assert [item["name"] for item in page["items"]] == ["Пётр Иванов"]
+    assert page["next"] is None
     assert len((await get(site, f"{LETTER}/signatories", q="иванов", limit=1))["items"]) == 1
 
 

@@ -1,4 +1,4 @@
-"""How the count grew, from what is kept of each hour: the same figures as the count, for any way of asking."""
+"""The history from the counts by hour: the same figures as the count, whatever the parameters."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ async def hours(site: Installation, *moves: tuple[int, int, int]) -> None:
         )
 
 
-def told(answer: dict[str, list[dict[str, object]]]) -> list[tuple[object, ...]]:
+def figures(answer: dict[str, list[dict[str, object]]]) -> list[tuple[object, ...]]:
     return [tuple(item.values()) for item in answer["items"]]
 
 
@@ -31,14 +31,14 @@ async def test_nothing_has_no_history(site: Installation) -> None:
 
 async def test_by_hour_and_by_day(site: Installation) -> None:
     await hours(site, (0, 5, 1), (1, 2, 0), (2, 4, 1), (3, 0, 0), (5, -1, 0), (30, 10, 0))
-    assert told(await get(site, HISTORY, step="hour")) == [
+    assert figures(await get(site, HISTORY, step="hour")) == [
         ("2026-03-01T22:00:00Z", 6, 5, 1, 6),
         ("2026-03-01T23:00:00Z", 8, 7, 1, 2),
         ("2026-03-02T00:00:00Z", 13, 11, 2, 5),
         ("2026-03-02T03:00:00Z", 12, 10, 2, -1),
         ("2026-03-03T04:00:00Z", 22, 20, 2, 10),
     ]
-    assert told(await get(site, HISTORY)) == [
+    assert figures(await get(site, HISTORY)) == [
         ("2026-03-01T00:00:00Z", 8, 7, 1, 8),
         ("2026-03-02T00:00:00Z", 12, 10, 2, 4),
         ("2026-03-03T00:00:00Z", 22, 20, 2, 10),
@@ -47,13 +47,13 @@ async def test_by_hour_and_by_day(site: Installation) -> None:
 
 async def test_back_to_the_beginning(site: Installation) -> None:
     await hours(site, *((hour, 1, 0) for hour in range(7)))
-    found: list[tuple[object, ...]] = []
+    rows: list[tuple[object, ...]] = []
     before, pages = None, 0
     while pages == 0 or before:
         page = await get(site, HISTORY, step="hour", limit=3, **({"before": before} if before else {}))
-        found, before, pages = told(page) + found, page["before"], pages + 1
+        rows, before, pages = figures(page) + rows, page["before"], pages + 1
     assert pages == 3
-    assert [each[1] for each in found] == list(range(1, 8))
+    assert [row[1] for row in rows] == list(range(1, 8))
 
 
 async def test_a_signature_stands_in_its_hour_and_the_end_is_the_count(road: Installation) -> None:
@@ -68,15 +68,15 @@ async def test_a_signature_stands_in_its_hour_and_the_end_is_the_count(road: Ins
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "query",
     [
         *("step=week", "step=", "limit=0", "limit=1001", "limit=x", "before=", "before=yesterday"),
         *("before=2026-13-01T00:00:00Z", "before=2026-03-01", "before=2026-03-01T00:00:00", "before=%00"),
         "before=0001-01-01T00:00:00%2B23:59",
     ],
 )
-async def test_what_cannot_be_is_a_problem(site: Installation, asked: str) -> None:
-    assert is_problem(await site.client.get(f"{HISTORY}?{asked}"), 422)
+async def test_what_cannot_be_is_a_problem(site: Installation, query: str) -> None:
+    assert is_problem(await site.client.get(f"{HISTORY}?{query}"), 422)
 
 
 async def test_strangers_and_wrong_methods(site: Installation) -> None:

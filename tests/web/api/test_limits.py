@@ -1,4 +1,4 @@
-"""What one network may ask, told in headers; and what any site is told before it asks."""
+"""Rate limits in headers, and preflight requests from other sites."""
 
 import asyncio
 from pathlib import Path
@@ -13,15 +13,15 @@ MEMORY, DATABASE = "/api/v1/openapi.json", f"{LETTER}/signatories"
 
 async def test_what_is_left_is_told(site: Installation) -> None:
     elsewhere = site.elsewhere()
-    for path, name, most in (
+    for path, name, limit in (
         (LETTER, "memory", 600),
         (f"{LETTER}/history", "database", 300),
         (DATABASE, "database", 300),
     ):
         answer = await site.client.get(path, headers=elsewhere)
-        assert answer.headers["ratelimit-policy"] == f'"{name}";q={most};w=60'
+        assert answer.headers["ratelimit-policy"] == f'"{name}";q={limit};w=60'
         left, _, seconds = answer.headers["ratelimit"].removeprefix(f'"{name}";r=').partition(";t=")
-        assert 0 <= int(left) < most
+        assert 0 <= int(left) < limit
         assert 0 < int(seconds) <= 60
         assert "RateLimit" in answer.headers["access-control-expose-headers"]
     assert left == "298"  # the history and the list have the same minute
@@ -37,7 +37,7 @@ async def test_too_often_is_a_problem_that_says_when_to_come_again(
         here, there = site.elsewhere(), site.elsewhere()
         answers = [await site.client.get(path, headers=here) for _ in range(6)]
         refused = answers[-1]
-        assert [each.status_code for each in answers][:2] == [200, 200]
+        assert [answer.status_code for answer in answers][:2] == [200, 200]
         assert refused.status_code == 429
         assert refused.headers["content-type"] == "application/problem+json"
         assert refused.headers["access-control-allow-origin"] == "*"
@@ -53,13 +53,13 @@ async def test_too_often_is_a_problem_that_says_when_to_come_again(
 async def test_what_is_kept_is_not_counted(database_url: str, tmp_path: Path) -> None:
     async with installation(database_url, tmp_path, LIMIT_API="2") as site:
         await site.client.get(LETTER, headers=site.elsewhere())  # once it is known, nothing moves any more
-        async with asyncio.timeout(30):  # the web may be looking at its letters for the first time
+        async with asyncio.timeout(120):  # the web may be looking at its letters for the first time
             while "ratelimit" in (await site.client.get(MEMORY, headers=site.elsewhere())).headers:
                 await asyncio.sleep(0.1)
         here = site.elsewhere()
         answers = [await site.client.get(MEMORY, headers=here) for _ in range(5)]
-        assert {each.status_code for each in answers} == {200}
-        assert not any("ratelimit" in each.headers for each in answers)
+        assert {answer.status_code for answer in answers} == {200}
+        assert not any("ratelimit" in answer.headers for answer in answers)
 
 
 @pytest.mark.parametrize(

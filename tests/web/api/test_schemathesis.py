@@ -1,6 +1,6 @@
-"""Schemathesis asks a running server whatever the document allows, and what it forbids: it finds nothing wrong.
+"""Schemathesis sends a running server requests that the document allows and forbids, and finds nothing wrong.
 
-The stream of events is left out, since it has no end that could be waited for; ``tests/test_live.py`` is about it.
+The stream of events is excluded, since it has no end; tests/web/test_count_stream.py is about it.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """A letter's state at the desk: closed, opened again, archived; readers see it, the slower colleague is told."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from petition.letters import lifecycle
 from petition.letters.lifecycle import StateChange
 from petition.worker.main import chores_of, do_chores
 from tests import rows
-from tests.faults.processes import run
+from tests.commands import run
 from tests.organizers import people
 from tests.pages import check_page, check_sent_on
 from tests.rows import rows_of
@@ -177,7 +176,6 @@ async def test_a_draft_says_so(site: Installation) -> None:
 
 
 async def test_the_same_by_command(site: Installation, tmp_path: Path) -> None:
-    environ = os.environ | site.environ
     for words, code, wanted in (
         (f"letter reopen {SLUG}", 1, "is open"),
         (f"letter close {SLUG}", 0, "closed"),
@@ -191,7 +189,7 @@ async def test_the_same_by_command(site: Installation, tmp_path: Path) -> None:
         (f"letter take-down {SLUG} --really {SLUG}", 1, "was taken down"),
         (f"letter close {SLUG}", 1, "was taken down"),
     ):
-        ended, said = await run(words, environ)
+        ended, said = await run(words, site.environ)
         assert (ended, wanted in said) == (code, True), said
         assert "Traceback" not in said
     check_page(await after_a_look(site), 410)
@@ -199,7 +197,7 @@ async def test_the_same_by_command(site: Installation, tmp_path: Path) -> None:
 
 async def after_a_look(site: Installation) -> httpx2.Response:
     """Wait until the web has heard of it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while (page := await site.client.get(PAGE)).status_code == 200:
             await asyncio.sleep(0.05)
     return page

@@ -95,7 +95,7 @@ async def walk(
         url = await stack.enter_async_context(fresh_database(cluster, admin, template))
         environ = environment(folder, url, 8000)
         settings = load(environ, role=Process.WEB)
-        database = await stack.enter_async_context(opened(url, most=2))
+        database = await stack.enter_async_context(opened(url, max_size=2))
         await publish(settings, database)
         renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, None)
         streams = CountStreams(settings)

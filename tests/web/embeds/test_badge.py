@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import httpx2
 import pytest
 
-from petition.web.embeds import badge
+from petition.web.embeds.badge import Badge, svg
 from petition.web.embeds.colours import ACCENTS, contrast, ink_on, readable
 from petition.web.embeds.options import STYLES, THEMES
 from petition.web.embeds.text_widths import width_of
@@ -23,7 +23,7 @@ SHIELDS |= {"logoWidth", "logoSize", "logoPosition", "style", "cacheSeconds"}
 
 
 def texts_of(picture: bytes) -> list[str]:
-    return [each.text or "" for each in ElementTree.fromstring(picture).iter(f"{SPACE}text")]
+    return [element.text or "" for element in ElementTree.fromstring(picture).iter(f"{SPACE}text")]
 
 
 async def get(site: Installation, path: str, **headers: str) -> httpx2.Response:
@@ -41,7 +41,7 @@ async def test_both_languages_have_their_words_and_their_digits(site: Installati
 
 
 async def test_every_style_and_theme_is_well_formed_and_needs_nothing_from_anywhere(site: Installation) -> None:
-    seen = set()
+    svgs = set()
     for lang, style, theme in itertools.product(("en", "ru"), STYLES, THEMES):
         answer = await get(site, f"{BADGE}?lang={lang}&style={style}&theme={theme}")
         assert answer.headers["content-type"] == "image/svg+xml"
@@ -52,8 +52,8 @@ async def test_every_style_and_theme_is_well_formed_and_needs_nothing_from_anywh
         assert "url(http" not in answer.text
         assert "href" not in answer.text
         assert ("prefers-color-scheme" in answer.text) == (theme == "auto")
-        seen.add(answer.content)
-    assert len(seen) == 2 * len(STYLES) * len(THEMES)
+        svgs.add(answer.content)
+    assert len(svgs) == 2 * len(STYLES) * len(THEMES)
 
 
 @pytest.mark.parametrize("title", TITLES.values(), ids=TITLES)
@@ -64,19 +64,19 @@ async def test_whatever_the_title_is_it_is_only_read_out(site: Installation, tit
     assert root.get("aria-label") == f"{title}: 0 signatures"
     assert root.findtext(f"{SPACE}title") == f"{title}: 0 signatures"
     assert texts_of(picture) == ["signatures", "0"]
-    assert {each.tag.removeprefix(SPACE) for each in root.iter()} <= {
+    assert {element.tag.removeprefix(SPACE) for element in root.iter()} <= {
         *("svg", "title", "style", "clipPath", "rect", "g", "text")
     }
 
 
 def test_what_xml_cannot_hold_is_left_out() -> None:
-    picture = badge.svg("a\0b", "\ud800\x08c\uffff", "\x1b<", "flat", "light", "en")
+    picture = svg(Badge("a\0b", "\ud800\x08c\uffff", "\x1b<", "flat", "light", "en"))
     assert texts_of(picture) == ["ab", "c"]
 
 
 def test_a_badge_is_as_wide_as_its_text() -> None:
-    short, long = (badge.svg("подписей", message, "", "flat", "light", "ru") for message in ("1", "1\xa0234\xa0567"))
-    widths = [float(ElementTree.fromstring(each).get("width") or 0) for each in (short, long)]
+    short, long = (svg(Badge("подписей", message, "", "flat", "light", "ru")) for message in ("1", "1\xa0234\xa0567"))
+    widths = [float(ElementTree.fromstring(element).get("width") or 0) for element in (short, long)]
     assert 85 < widths[0] < 95
     assert 45 < widths[1] - widths[0] < 55
     # A "W" is wide, an "i" is not; marks on a letter have no width of their own; ideographs are square.
@@ -95,9 +95,9 @@ def test_everything_can_be_read() -> None:
 
 async def test_shields_gets_what_it_takes(site: Installation) -> None:
     await count_of(site, people=3436, organizations=35)
-    told: dict[str, Any] = (await get(site, f"/badge/{SLUG}.json")).json()
-    assert told == {"schemaVersion": 1, "label": "signatures", "message": "3,471", "color": "1f4b99"}
-    assert set(told) <= SHIELDS
+    body: dict[str, Any] = (await get(site, f"/badge/{SLUG}.json")).json()
+    assert body == {"schemaVersion": 1, "label": "signatures", "message": "3,471", "color": "1f4b99"}
+    assert set(body) <= SHIELDS
     assert (await get(site, f"/badge/{SLUG}.json?lang=ru")).json()["label"] == "подпись"
 
 

@@ -59,7 +59,7 @@ async def test_every_variant_in_both_languages(site: Installation) -> None:
             assert number in page.text
             assert (len(page.all("progress")) == 1) == (show == "progress")
             assert ("35" in page.text) == (show == "organizations")
-            links = [each["href"] for each in page.all("a")]
+            links = [link["href"] for link in page.all("a")]
             assert links[0] == f"{site.base}/{lang}/{SLUG}"
             assert links[1:] == ([f"{site.base}/{lang}/{SLUG}#sign"] if show == "button" else [])
     async with site.database.transaction() as conn:
@@ -122,19 +122,19 @@ async def test_whatever_the_title_is_it_is_text(site: Installation, title: str) 
     page = (await get(site, BUILDER)).text
     assert "<script>alert" not in page
     # What is copied is markup again: it shows the title, and brings no element that we did not write.
-    snippets = [html.unescape(each) for each in re.findall(r'<code translate="no">(.*?)</code>', page, re.DOTALL)]
+    snippets = [html.unescape(snippet) for snippet in re.findall(r'<code translate="no">(.*?)</code>', page, re.DOTALL)]
     assert len(snippets) == 8
-    for snippet in (each for each in snippets if each.startswith("<")):
-        seen = Seen(snippet)
-        assert {tag for tag, _ in seen.elements} <= {"a", "img", "iframe", "script", "petition-counter", "data"}
-        assert all(set(each) == {"async", "src"} for each in seen.all("script"))
-        assert title in seen.text or seen.all("img") or title in html.unescape(snippet)
-    markdown = next(each for each in snippets if each.startswith("[!["))
+    for snippet in (snippet for snippet in snippets if snippet.startswith("<")):
+        parsed = Seen(snippet)
+        assert {tag for tag, _ in parsed.elements} <= {"a", "img", "iframe", "script", "petition-counter", "data"}
+        assert all(set(snippet) == {"async", "src"} for snippet in parsed.all("script"))
+        assert title in parsed.text or parsed.all("img") or title in html.unescape(snippet)
+    markdown = next(snippet for snippet in snippets if snippet.startswith("[!["))
     assert markdown.count(f"]({site.base}/") == 2
     assert not re.search(r"(?<!\\)<", markdown)
-    told = (await get(site, f"/oembed?url={site.base}/en/{SLUG}")).json()
-    assert told["title"] == title
-    assert {tag for tag, _ in Seen(told["html"]).elements} == {"iframe", "a"}
+    body = (await get(site, f"/oembed?url={site.base}/en/{SLUG}")).json()
+    assert body["title"] == title
+    assert {tag for tag, _ in Seen(body["html"]).elements} == {"iframe", "a"}
 
 
 async def test_the_component_is_small_and_has_the_words_of_every_language(site: Installation) -> None:
@@ -145,9 +145,9 @@ async def test_the_component_is_small_and_has_the_words_of_every_language(site: 
     assert len(gzip.compress(answer.content)) <= 4096
     packed = await site.client.get("/embed.js", headers={"accept-encoding": "gzip"})
     assert int(packed.headers["content-length"]) <= 4096
-    found = re.search(r"const WORDS = (.*);", answer.text)
-    assert found
-    words = json.loads(found[1])
+    match = re.search(r"const WORDS = (.*);", answer.text)
+    assert match
+    words = json.loads(match[1])
     assert words["en"]["signatures"] == {"one": "signature", "other": "signatures"}
     assert words["ru"]["signatures"] == {"one": "подпись", "few": "подписи", "many": "подписей"}
 
@@ -164,7 +164,7 @@ async def test_unknown_parameters_make_no_other_copy(site: Installation) -> None
             "origin=https://a.example",
         ):
             answer = await get(site, f"{path}?{junk}")
-            if path != BUILDER or "from" not in junk:  # that one says that nobody has this name
+            if path != BUILDER or "from" not in junk:  # that page says that no partner has this name
                 assert answer.headers["etag"] == usual.headers["etag"], (path, junk)
 
 
@@ -181,8 +181,8 @@ async def test_the_builder_follows_the_choices(site: Installation) -> None:
         plain = await get(site, f"/{lang}/{SLUG}/embed")
         assert f'<html lang="{lang}">' in plain.text
         assert plain.headers["cache-control"] == "public, max-age=0, s-maxage=5"
-    asked = "lang=ru&theme=dark&show=button&accent=%23c0392b&from=north-pier"
-    page = (await get(site, f"{BUILDER}?{asked}")).text
+    query = "lang=ru&theme=dark&show=button&accent=%23c0392b&from=north-pier"
+    page = (await get(site, f"{BUILDER}?{query}")).text
     (frame,) = Seen(page).all("iframe")
     assert parse_qs(urlsplit(frame["src"]).query) == {
         **{"lang": ["ru"], "theme": ["dark"], "show": ["button"], "from": ["north-pier"], "accent": ["c0392b"]}
@@ -198,11 +198,11 @@ async def test_the_builder_follows_the_choices(site: Installation) -> None:
 
 async def test_oembed_as_the_letter_page_says_where(site: Installation) -> None:
     links = Seen((await get(site, f"/ru/{SLUG}")).text).all("link")
-    (found,) = [each for each in links if each.get("type") == "application/json+oembed"]
-    told = (await get(site, found["href"].removeprefix(site.base))).json()
-    assert {"version": told["version"], "type": told["type"]} == {"version": "1.0", "type": "rich"}
-    assert (told["width"], told["height"]) == (WIDTH, HEIGHTS["button"])
-    (frame,) = Seen(told["html"]).all("iframe")
+    (discovery,) = [link for link in links if link.get("type") == "application/json+oembed"]
+    body = (await get(site, discovery["href"].removeprefix(site.base))).json()
+    assert {"version": body["version"], "type": body["type"]} == {"version": "1.0", "type": "rich"}
+    assert (body["width"], body["height"]) == (WIDTH, HEIGHTS["button"])
+    (frame,) = Seen(body["html"]).all("iframe")
     assert frame["src"] == f"{site.base}/embed/{SLUG}?lang=ru&show=button"
     assert (frame["width"], frame["height"]) == (str(WIDTH), str(HEIGHTS["button"]))
     assert "allow-same-origin" not in frame["sandbox"]
@@ -224,8 +224,8 @@ async def test_oembed_takes_every_name_of_ours_in_either_scheme(site: Installati
         for scheme in ("http", "https"):
             for more in ("", "/", "?utm_source=x", "#sign"):
                 url = f"{scheme}://{host}:{port}/en/{SLUG}{more}"
-                told = (await site.client.get("/oembed", params={"url": url})).json()
-                (frame,) = Seen(told["html"]).all("iframe")
+                body = (await site.client.get("/oembed", params={"url": url})).json()
+                (frame,) = Seen(body["html"]).all("iframe")
                 assert frame["src"].startswith(f"{site.base}/embed/{SLUG}")
     for foreign in (f"http://127.0.0.1:{port + 1}", f"ftp://localhost:{port}", f"http://x@localhost:{port}"):
         answer = await site.client.get("/oembed", params={"url": f"{foreign}/en/{SLUG}"})

@@ -7,7 +7,6 @@ import jsonschema
 import pytest
 
 from petition.cli import approve
-from petition.core.audit_log import Actor
 from petition.core.errors import Refused
 from petition.core.ids import OrganizerId, PartnerId, SignatureId
 from petition.letters import partner_queries, partners, switch_actions
@@ -152,7 +151,7 @@ async def test_all_at_once_nobody_waits_for_each_other_and_the_counts_are_exact(
     async def removing(ids: list[SignatureId]) -> None:
         async with bench.database.transaction() as conn:
             seen = dict.fromkeys(ids, ANY_ACT)
-            await decisions.decide(conn, Actor(None, bench.letter.id), WRAPPER, Action.REMOVE, seen, Reason.FAKE)
+            await decisions.decide(conn, bench.actor, bench.letter.keys, Action.REMOVE, seen, Reason.FAKE)
 
     async def signing(each: PartnerId) -> None:
         async with bench.database.transaction() as conn:

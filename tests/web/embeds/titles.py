@@ -14,15 +14,15 @@ TITLES = {
 
 
 async def entitled(site: Installation, title: str) -> None:
-    """Give the letter this title in every language, and wait until the web has seen it."""
+    """Give the letter this title in every language, and wait until the web serves it."""
     async with site.database.transaction() as conn:
         texts = await conn.fetchval("SELECT texts FROM version")
         changed = {lang: text | {"title": title} for lang, text in texts.items()}
         await conn.execute("UPDATE version SET texts = $1", changed)
         await conn.execute("UPDATE letter SET revision = revision + 1")
     for _ in range(200):
-        told = (await site.client.get(f"/api/v1/letters/{SLUG}")).json()
-        if json.dumps(told["translations"]["ru"]["title"]) == json.dumps(title):
+        body = (await site.client.get(f"/api/v1/letters/{SLUG}")).json()
+        if json.dumps(body["translations"]["ru"]["title"]) == json.dumps(title):
             return
         await asyncio.sleep(0.05)
     raise AssertionError("the web did not take up the title")

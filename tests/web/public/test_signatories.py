@@ -1,4 +1,4 @@
-"""The list as a page: what it shows, whom it keeps out, what it makes of bad input."""
+"""The list as a page: its names, the headers for search engines, bad input."""
 
 from datetime import timedelta
 
@@ -16,27 +16,27 @@ async def letter_of(site: Installation) -> LetterId:
 
 
 async def fill(site: Installation, *people: str) -> None:
-    about = await letter_of(site)
+    letter_id = await letter_of(site)
     async with site.database.connection() as conn:
-        await sign(conn, about, *people)
+        await sign(conn, letter_id, *people)
 
 
 async def test_people_are_listed_and_search_engines_kept_out(site: Installation) -> None:
     await fill(site, "Vera Novak", "Пётр <b>Иванов")
-    answer = await site.client.get(LIST)
-    assert answer.status_code == 200
-    assert answer.headers["x-robots-tag"] == "noindex, noarchive"
-    assert answer.headers["cache-control"] == "public, max-age=0, s-maxage=5"
-    assert "set-cookie" not in answer.headers
-    assert "style-src 'sha256-" in answer.headers["content-security-policy"]
-    assert "Vera Novak" in answer.text
-    assert "Пётр &lt;b&gt;Иванов" in answer.text
-    assert answer.text.index("Иванов") < answer.text.index("Vera")
-    again = await site.client.get(LIST, headers={"if-none-match": answer.headers["etag"]})
+    response = await site.client.get(LIST)
+    assert response.status_code == 200
+    assert response.headers["x-robots-tag"] == "noindex, noarchive"
+    assert response.headers["cache-control"] == "public, max-age=0, s-maxage=5"
+    assert "set-cookie" not in response.headers
+    assert "style-src 'sha256-" in response.headers["content-security-policy"]
+    assert "Vera Novak" in response.text
+    assert "Пётр &lt;b&gt;Иванов" in response.text
+    assert response.text.index("Иванов") < response.text.index("Vera")
+    again = await site.client.get(LIST, headers={"if-none-match": response.headers["etag"]})
     assert again.status_code == 304
 
 
-async def test_a_name_taken_back_is_gone_at_once(site: Installation) -> None:
+async def test_a_withdrawn_name_disappears_at_once(site: Installation) -> None:
     await fill(site, "Vera Novak")
     assert "Vera Novak" in (await site.client.get(LIST)).text
     async with site.database.connection() as conn:
@@ -57,26 +57,26 @@ async def test_pages_lead_to_each_other_in_both_languages(site: Installation) ->
 
 
 async def test_organizations_are_a_list_of_their_own(site: Installation) -> None:
-    about = await letter_of(site)
+    letter_id = await letter_of(site)
     async with site.database.connection() as conn:
-        await organization(conn, about, "North Pier", "Северный пирс", representatives=[("Anna Ek", "confirmed")])
-        await sign(conn, about, "Vera Novak", first=NOON + timedelta(days=1))
-    answer = await site.client.get(f"{LIST}?kind=organization")
+        await organization(conn, letter_id, "North Pier", "Северный пирс", representatives=[("Anna Ek", "confirmed")])
+        await sign(conn, letter_id, "Vera Novak", first=NOON + timedelta(days=1))
+    response = await site.client.get(f"{LIST}?kind=organization")
     for name in ("North Pier", "Северный пирс", "Anna Ek"):
-        assert name in answer.text
-    assert "Vera Novak" not in answer.text
+        assert name in response.text
+    assert "Vera Novak" not in response.text
     assert "North Pier" not in (await site.client.get(f"{LIST}?kind=anything")).text
 
 
 async def test_a_search_shows_what_it_found_and_what_was_typed(site: Installation) -> None:
     await fill(site, "Vera Novak", "Пётр Иванов")
-    answer = await site.client.get(LIST, params={"q": " ивонав ", "other": "x"})
-    assert "Vera" not in answer.text
-    answer = await site.client.get(LIST, params={"q": "ивонов <i>"})
-    assert "ивонов &lt;i&gt;" in answer.text
-    answer = await site.client.get(LIST, params={"q": "ивонов"})
-    assert "Пётр Иванов" in answer.text
-    assert "Vera" not in answer.text
+    response = await site.client.get(LIST, params={"q": " ивонав ", "other": "x"})
+    assert "Vera" not in response.text
+    response = await site.client.get(LIST, params={"q": "ивонов <i>"})
+    assert "ивонов &lt;i&gt;" in response.text
+    response = await site.client.get(LIST, params={"q": "ивонов"})
+    assert "Пётр Иванов" in response.text
+    assert "Vera" not in response.text
 
 
 async def test_bad_input_is_answered_in_short(site: Installation) -> None:
@@ -89,9 +89,9 @@ async def test_bad_input_is_answered_in_short(site: Installation) -> None:
         ("kind=%00&q=x", 400),
         ("q=x&after=nonsense", 200),
     ):
-        answer = await site.client.get(f"{LIST}?{query}")
-        assert answer.status_code == status, query
-        assert "Traceback" not in answer.text
+        response = await site.client.get(f"{LIST}?{query}")
+        assert response.status_code == status, query
+        assert "Traceback" not in response.text
     assert (await site.client.post(LIST)).status_code == 405
     assert (await site.client.get("/xx" + LIST[3:])).status_code == 404
     assert (await site.client.get("/en/no-such-letter/signatories")).status_code == 404

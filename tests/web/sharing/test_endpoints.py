@@ -1,4 +1,4 @@
-"""What search engines, networks and feed readers are given: valid, escaped, and without anybody's name."""
+"""Share card, feed and site map: valid, escaped, and without names of signatories."""
 
 import asyncio
 import re
@@ -13,8 +13,8 @@ import pytest
 from petition.core.encryption import Wrapper
 from petition.drafts import publishing
 from petition.letters import update_queries, updates
-from petition.web.sharing.sitemap import MAP, XHTML, SitemapEntry, sitemap
-from petition.web.sharing.xml import sane
+from petition.web.sharing.sitemap import MAP, XHTML, SitemapEntry, render_sitemap
+from petition.web.sharing.xml import strip_invalid
 from tests.letters.folders import other_letter
 from tests.running import SLUG, Installation, publish
 from tests.web.public.test_signatories import fill
@@ -53,12 +53,12 @@ class Head(HTMLParser):
         self.feed(page.text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self.scripts += tag == "script" and "src" not in given
-        if tag == "meta" and (name := given.get("property") or given.get("name")):
-            self.metas[name] = given["content"]
+        attributes = {name: value or "" for name, value in attrs}
+        self.scripts += tag == "script" and "src" not in attributes
+        if tag == "meta" and (name := attributes.get("property") or attributes.get("name")):
+            self.metas[name] = attributes["content"]
         if tag == "link":
-            self.links.append(given)
+            self.links.append(attributes)
 
 
 async def test_the_letter_says_what_networks_ask(site: Installation, hard: tuple[str, str]) -> None:
@@ -81,9 +81,9 @@ async def test_feed_readers_and_engines_find_the_rest(site: Installation) -> Non
     page = await site.client.get(f"/en/{SLUG}?as=organization")
     links = Head(page).links
     assert {"rel": "canonical", "href": f"{site.base}/en/{SLUG}"} in links
-    alternates = {each["hreflang"]: each["href"] for each in links if "hreflang" in each}
+    alternates = {link["hreflang"]: link["href"] for link in links if "hreflang" in link}
     assert alternates == {lang: f"{site.base}/{lang}/{SLUG}" for lang in ("en", "ru")}
-    (feed,) = [each for each in links if each.get("type") == "application/atom+xml"]
+    (feed,) = [link for link in links if link.get("type") == "application/atom+xml"]
     assert feed["href"] == f"{site.base}/en/{SLUG}/feed.atom"
 
 
@@ -92,7 +92,7 @@ async def test_a_copy_in_a_language_it_does_not_have_says_so(site: Installation,
     head = Head(await site.client.get("/en/only-russian"))
     assert {"rel": "canonical", "href": f"{site.base}/ru/only-russian"} in head.links
     assert head.metas["og:url"] == f"{site.base}/ru/only-russian"
-    assert [each["hreflang"] for each in head.links if "hreflang" in each] == ["ru"]
+    assert [link["hreflang"] for link in head.links if "hreflang" in link] == ["ru"]
     answer = await site.client.get("/en/only-russian/feed.atom")
     # The same entries under the same ids are the same words, whichever address they were asked under.
     assert answer.text == (await site.client.get("/ru/only-russian/feed.atom")).text
@@ -114,9 +114,9 @@ async def read(site: Installation, path: str) -> ET.Element:
 
 
 def text(element: ET.Element, name: str) -> str:
-    found = element.findtext(ATOM + name)
-    assert found is not None, name
-    return found
+    value = element.findtext(ATOM + name)
+    assert value is not None, name
+    return value
 
 
 def check_feed(feed: ET.Element, path: str, base: str) -> None:
@@ -124,7 +124,7 @@ def check_feed(feed: ET.Element, path: str, base: str) -> None:
     moment = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
     ids = [text(feed, "id")]
     assert feed.findtext(f"{ATOM}author/{ATOM}name")
-    selves = [each.attrib["href"] for each in feed.findall(f"{ATOM}link") if each.attrib["rel"] == "self"]
+    selves = [element.attrib["href"] for element in feed.findall(f"{ATOM}link") if element.attrib["rel"] == "self"]
     assert selves == [base + path]
     for entry in feed.findall(f"{ATOM}entry"):
         ids.append(text(entry, "id"))
@@ -134,8 +134,8 @@ def check_feed(feed: ET.Element, path: str, base: str) -> None:
         assert content is not None
         assert content.attrib["type"] == "html"
         assert len(content) == 0
-    assert text(feed, "updated") == max(text(each, "updated") for each in feed.findall(f"{ATOM}entry"))
-    assert all(re.fullmatch(r"tag:[\w.-]+,\d{4}-\d\d-\d\d:[\w/-]+", each) for each in ids)
+    assert text(feed, "updated") == max(text(element, "updated") for element in feed.findall(f"{ATOM}entry"))
+    assert all(re.fullmatch(r"tag:[\w.-]+,\d{4}-\d\d-\d\d:[\w/-]+", element) for element in ids)
     assert len(ids) == len(set(ids))
 
 
@@ -180,7 +180,7 @@ async def test_the_site_map_pairs_languages(site: Installation, hard: tuple[str,
     assert answer.headers["content-type"] == "application/xml; charset=utf-8"
     places = {}
     for url in ET.fromstring(answer.content).findall(f"{M}url"):
-        pairs = {each.attrib["hreflang"]: each.attrib["href"] for each in url.findall(f"{X}link")}
+        pairs = {link.attrib["hreflang"]: link.attrib["href"] for link in url.findall(f"{X}link")}
         places[url.findtext(f"{M}loc")] = (pairs, url.findtext(f"{M}lastmod"))
     both = {lang: f"{site.base}/{lang}/{hard[0]}" for lang in ("en", "ru")}
     assert places[both["en"]][0] == places[both["ru"]][0] == both
@@ -195,11 +195,11 @@ async def test_the_site_map_pairs_languages(site: Installation, hard: tuple[str,
 
 def test_a_site_map_has_an_end() -> None:
     places = (SitemapEntry(f"letter-{i}", ("en", "ru")) for i in range(30_000))
-    assert len(ET.fromstring(sitemap(places, "https://letters.example"))) == 50_000
+    assert len(ET.fromstring(render_sitemap(places, "https://letters.example"))) == 50_000
 
 
 def test_what_no_document_can_hold_is_left_out() -> None:
-    assert sane("a\0b\x0b\ufffe\ud800 Ж\U0001f600\n") == "ab Ж\U0001f600\n"
+    assert strip_invalid("a\0b\x0b\ufffe\ud800 Ж\U0001f600\n") == "ab Ж\U0001f600\n"
 
 
 @pytest.mark.parametrize("path", ["/en/no-such-letter/feed.atom", f"/xx/{SLUG}/feed.atom", "/en/sitemap.xml"])
@@ -245,10 +245,10 @@ async def test_updates_stand_in_the_feed_as_readers_see_them(site: Installation)
     texts = {"en": {"title": "An <b>answer</b> & more", "markdown": "*Yes*, they said."}}
     async with site.database.transaction() as conn:
         letter = await conn.fetchval("SELECT id FROM letter")
-        shown = {lang: asdict(text) for lang, text in updates.rendered(texts).items()}
+        rendered_texts = {lang: asdict(text) for lang, text in updates.rendered(texts).items()}
         number = await update_queries.add(conn, letter, texts)
         assert number is not None
-        await update_queries.write(conn, letter, number, texts, shown, updates.PUBLISHED, edited=False)
+        await update_queries.write(conn, letter, number, texts, rendered_texts, updates.PUBLISHED, edited=False)
         await update_queries.add(conn, letter, {"en": {"title": "A draft", "markdown": "Secret."}})
         await update_queries.move_revision(conn, letter)
     for _ in range(100):

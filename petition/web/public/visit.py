@@ -1,0 +1,158 @@
+"""What a public view receives in place of the request: the services, the language, the letter of the address."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from petition.core.i18n import Language
+from petition.core.ids import SignatureId
+from petition.letters.published import PublishedLetter
+from petition.web import http
+from petition.web.page_cache import CachedResponse, CacheTier
+from petition.web.public.form_values import ShownForm
+from petition.web.services import Services
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request for a public page. ``lang`` is the language to answer in."""
+
+    request: Request
+    services: Services
+    lang: str
+
+    @property
+    def language(self) -> Language:
+        return self.services.renderer.languages[self.lang]
+
+    @property
+    def network(self) -> str:
+        return http.network_of(self.request)
+
+    @property
+    def slug(self) -> str:
+        return str(self.request.path_params["slug"])
+
+    @property
+    def token(self) -> str:
+        return str(self.request.path_params["token"])
+
+    @property
+    def form_path(self) -> str:
+        """The address below the letter's: sign, find, report/person/12."""
+        return str(self.request.scope["path"]).removeprefix(f"/{self.lang}/{self.slug}/")
+
+    def gettext(self, message: str) -> str:
+        return self.language.gettext(message)
+
+    def allow_form(self) -> None:
+        """Count a form against its network's limit per minute. Raises ``TooMany``."""
+        self.services.throttle.allow_form(self.network)
+
+    async def form(self) -> dict[str, str]:
+        """Return the fields of the form in the body, each name once (the last one). Raises 400, 408, 413, 415."""
+        return await http.form_of(self.request)
+
+    async def published(self) -> PublishedLetter:
+        """Return the letter of the address. Raises ``NotFound``, ``Gone`` or ``Unavailable``."""
+        return await self.services.letters.get(self.slug)
+
+    async def refreshed(self, published: PublishedLetter) -> PublishedLetter:
+        """Return the letter as the database has it now. Raises ``NotFound``, ``Gone`` or ``Unavailable``."""
+        await self.services.letters.refresh()
+        return await self.services.letters.get(published.letter.slug)
+
+    async def signature(self) -> tuple[PublishedLetter, SignatureId]:
+        """Return letter and signature of the token. Raises ``BadToken``, ``NotFound``, ``Gone`` or ``Unavailable``."""
+        letter_id, signature_id = self.services.tokens.read_signature(self.token)
+        return await self.services.letters.by_id(letter_id), signature_id
+
+    def refused_form(self, values: Mapping[str, str], errors: Mapping[str, str]) -> ShownForm:
+        """Return the form to show again; ``errors`` are message ids by field ("" is the whole form)."""
+        return ShownForm(dict(values), {name: self.gettext(message) for name, message in errors.items()})
+
+    def redirect(self, path: str) -> Response:
+        """Answer 303 to ``path`` in this visit's language."""
+        return http.redirect(f"/{self.lang}{path}")
+
+    def page(self, template: str, status: int = 200, /, **context: object) -> Response:
+        """Answer with a page that no cache stores."""
+        return http.page(self.request, template, status, **context)
+
+    def message_page(self, status: int, title: str, message: str, *, retry_after: int | None = None) -> Response:
+        """Answer with a title and one sentence (message ids); ``retry_after`` is in seconds."""
+        response = self.page(
+            "error.html",
+            status,
+            status=status,
+            title=self.gettext(title),
+            message=self.gettext(message),
+            retry_after=retry_after,
+        )
+        return response if retry_after is None else with_retry_after(response, retry_after)
+
+    async def cached_page(
+        self, path: str, group: str, build: Callable[[], Awaitable[CachedResponse]], tier: CacheTier = CacheTier.COMMON
+    ) -> Response:
+        """Answer with the page cached under ``path`` in this language, which ``group`` invalidates."""
+        cached = await self.services.pages.get(f"/{self.lang}{path}", group, build, tier)
+        return http.CachedPageResponse(self.request, cached)
+
+    async def cached_letter_page(
+        self,
+        path: str,
+        build: Callable[[PublishedLetter], Awaitable[CachedResponse]],
+        tier: CacheTier = CacheTier.COMMON,
+    ) -> Response:
+        """Answer with the page cached under ``path`` below the letter's address.
+
+        Raises ``NotFound``, ``Gone`` or ``Unavailable`` before the cache sees the address: addresses of letters that do
+        not exist must not fill it.
+        """
+        await self.published()
+
+        async def build_now() -> CachedResponse:
+            return await build(await self.published())  # again: the cache may have waited
+
+        return await self.cached_page(f"/{self.slug}{path}", self.slug, build_now, tier)
+
+
+View = Callable[[Visit], Awaitable[Response]]
+
+
+def public(view: View) -> Endpoint:
+    """Return the endpoint of a view whose address begins with a language; any other than ours is a 404."""
+
+    @wraps(view)
+    async def endpoint(request: Request) -> Response:
+        services, lang = http.services_of(request), request.path_params["lang"]
+        if lang not in services.renderer.languages:
+            raise HTTPException(404)
+        return await view(Visit(request, services, lang))
+
+    return endpoint
+
+
+def in_any_language(view: View) -> Endpoint:
+    """Return the endpoint of a view whose address needs no language of ours: without one, the browser's counts."""
+
+    @wraps(view)
+    async def endpoint(request: Request) -> Response:
+        return await view(visit_of(request))
+
+    return endpoint
+
+
+def visit_of(request: Request) -> Visit:
+    return Visit(request, http.services_of(request), http.lang_of(request))
+
+
+def with_retry_after(response: Response, seconds: int) -> Response:
+    response.headers["retry-after"] = str(seconds)
+    return response

@@ -1,0 +1,166 @@
+"""uvicorn's internals are as petition.web.connection uses them: fails when a new version moves one of them."""
+
+import asyncio
+import inspect
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import httptools
+import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from petition.web import server
+from petition.web.connection import GuardedProtocol, abort, disable_chunking
+from petition.web.page_cache import Header
+from tests.running import free_port
+
+OVERRIDDEN = (
+    "connection_made",
+    "connection_lost",
+    "data_received",
+    "on_message_begin",
+    "on_headers_complete",
+    "on_message_complete",
+)
+CALLED = ("on_response_complete", "_unset_keepalive_if_required")
+CONNECTION_STATE = {"app", "client", "connections", "cycle", "flow", "headers", "limit_concurrency", "loop", "parser"}
+CONNECTION_STATE |= {"server_state", "timeout_keep_alive", "timeout_keep_alive_task", "transport"}
+CYCLE_STATE = {"chunked_encoding", "expected_content_length", "keep_alive", "response_complete", "transport"}
+CACHED = b"/cached"
+
+
+class Probe:
+    """An application that records its connections, and has one cached response."""
+
+    def __init__(self) -> None:
+        self.sends: list[Any] = []
+        self.received: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        self.sends.append(send)
+        if scope["http_version"] == "1.0":
+            disable_chunking(send)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode(), "more_body": True})
+        if scope["path"] == "/stream":
+            while (message := await receive())["type"] != "http.disconnect":
+                pass
+            self.received.append(message["type"])
+        else:
+            await send({"type": "http.response.body", "body": b"!", "more_body": False})
+
+    def cached_response(self, _method: bytes, url: bytes, _headers: list[Header]) -> tuple[bytes, bytes] | None:
+        return (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n", b"ok") if url == CACHED else None
+
+
+@asynccontextmanager
+async def serving(probe: Probe) -> AsyncIterator[int]:
+    port = free_port()
+    uvicorn_server = uvicorn.Server(server.configuration(probe, "127.0.0.1", port))
+    uvicorn_server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
+    task = asyncio.create_task(uvicorn_server.serve())
+    while not uvicorn_server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield port
+    finally:
+        uvicorn_server.should_exit = True
+        await task
+
+
+@pytest.fixture
+def probe() -> Probe:
+    return Probe()
+
+
+@pytest.fixture
+async def wire(probe: Probe) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async with serving(probe) as port, asyncio.timeout(30):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        yield reader, writer
+        writer.close()
+
+
+def test_the_version_is_bounded() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert "<" in next(line for line in project["dependencies"] if line.startswith("uvicorn"))
+
+
+@pytest.mark.parametrize("name", OVERRIDDEN + CALLED)
+def test_the_methods_are_there(name: str) -> None:
+    assert inspect.isfunction(vars(HttpToolsProtocol)[name])
+
+
+def test_the_state_is_there() -> None:
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise AssertionError("not called")
+
+    async def build() -> GuardedProtocol:
+        config = uvicorn.Config(app, lifespan="off", log_config=None)
+        return GuardedProtocol(config, ServerState(), {})
+
+    connection = asyncio.run(build())
+    assert vars(connection).keys() >= CONNECTION_STATE
+    assert "_network" not in vars(connection)  # a slot
+    assert isinstance(connection.server_state.default_headers, list)
+    parser = set(dir(httptools.HttpRequestParser))
+    assert parser >= {"get_http_version", "get_method", "should_keep_alive", "should_upgrade"}
+    assert set(RequestResponseCycle.__init__.__code__.co_names) >= CYCLE_STATE
+
+
+async def test_a_cached_reply_is_followed_by_the_application(probe: Probe, wire: Any) -> None:
+    reader, writer = wire
+    for path in (b"/cached", b"/app", b"/cached", b"/cached", b"/app"):
+        writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"\r\ndate: " in head  # server_state.default_headers
+        if path == CACHED:
+            assert await reader.readexactly(2) == b"ok"
+        else:
+            assert await reader.readuntil(b"0\r\n\r\n") == b"4\r\n/app\r\n1\r\n!\r\n0\r\n\r\n"
+    assert len(probe.sends) == 2
+
+
+async def test_pipelined_requests_are_answered_in_order(probe: Probe, wire: Any) -> None:
+    reader, writer = wire
+    paths = (b"/one", b"/cached", b"/two", b"/cached")
+    writer.write(b"".join(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n" for path in paths))
+    for path in (b"/one", b"/cached", b"/two", b"/cached"):  # behind a pending response the application answers all
+        await reader.readuntil(b"\r\n\r\n")
+        assert (await reader.readuntil(b"0\r\n\r\n")).startswith(b"%x\r\n%b\r\n" % (len(path), path))
+    assert len(probe.sends) == 4
+
+
+async def test_a_response_over_http_1_0_is_unframed_and_ends_with_the_connection(wire: Any) -> None:
+    reader, writer = wire
+    writer.write(b"GET /app HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert await reader.read() == b"/app!"
+
+
+async def test_a_listener_is_dropped_by_its_send(probe: Probe, wire: Any) -> None:
+    reader, writer = wire
+    writer.write(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await reader.readuntil(b"/stream\r\n")
+    assert abort(probe.sends[0])
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await reader.readexactly(1)
+    while not probe.received:
+        await asyncio.sleep(0.01)
+
+
+def test_another_servers_send_is_left_alone() -> None:
+    async def send(_message: Any) -> None:
+        raise AssertionError("not called")
+
+    disable_chunking(send)
+    assert not abort(send)
