@@ -64,10 +64,10 @@ _DAMAGED = (
 )
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a cell has no zone
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # linux/prctl.h
-_UNPRIVILEGED = 65_534  # nobody
+_UNPRIVILEGED = 65_534
 
 
-class Refused(Exception):
+class WorkbookRefused(Exception):
     """The workbook cannot be read; the argument is one of the reasons above."""
 
 
@@ -80,7 +80,7 @@ def main() -> None:
         for message in _messages(sys.stdin.buffer.read(MAX_UNPACKED + 1)):
             _write(message)
         reason = ""
-    except Refused as refused:
+    except WorkbookRefused as refused:
         reason = refused.args[0]
     except MemoryError:
         reason = TOO_LARGE
@@ -132,25 +132,25 @@ def _confine(parent: int) -> None:
 def _messages(data: bytes) -> Iterator[int | tuple[int, list[str]]]:
     """Yield the number of visible sheets, then (number, cells) of each row of the first that is not empty.
 
-    Raises ``Refused``.
+    Raises ``WorkbookRefused``.
     """
     from python_calamine import CalamineError, WorksheetNotFound, load_workbook
 
     if data.startswith(_OLE):
-        raise Refused(LOCKED if _ENCRYPTED in data else OLD)
+        raise WorkbookRefused(LOCKED if _ENCRYPTED in data else OLD)
     try:
         book = load_workbook(io.BytesIO(_checked(data)))
         names = _visible_sheets(book)
         yield len(names)
         sheet = book.get_sheet_by_name(names[0])
     except WorksheetNotFound as error:
-        raise Refused(NO_SHEET) from error
+        raise WorkbookRefused(NO_SHEET) from error
     except CalamineError as error:
-        raise Refused(NOT_A_WORKBOOK) from error
+        raise WorkbookRefused(NOT_A_WORKBOOK) from error
     if sheet.start is None or sheet.end is None:
         return
     if sheet.end[0] >= MAX_ROWS:
-        raise Refused(HOSTILE)
+        raise WorkbookRefused(HOSTILE)
     left = [""] * min(sheet.start[1], MAX_CELLS)
     for number, row in enumerate(sheet.iter_rows(), 1):
         cells = left + [_text(cell) for cell in row[: MAX_CELLS - len(left)]]
@@ -169,7 +169,7 @@ def _visible_sheets(book: Any) -> list[str]:
         if sheet.visible == SheetVisibleEnum.Visible and sheet.typ == SheetTypeEnum.WorkSheet
     ]
     if not names:
-        raise Refused(NO_SHEET)
+        raise WorkbookRefused(NO_SHEET)
     return names
 
 
@@ -177,7 +177,7 @@ def _text(cell: Any) -> str:
     """Return a cell as a CSV file has it: dates in ISO 8601, numbers without an empty fraction."""
     if isinstance(cell, str):
         if len(cell) > 4 * MAX_CELL:
-            raise Refused(HOSTILE)
+            raise WorkbookRefused(HOSTILE)
         return cell[:MAX_CELL]
     if isinstance(cell, bool):
         return str(cell).upper()
@@ -194,26 +194,26 @@ def _text(cell: Any) -> str:
 
 
 def _checked(data: bytes) -> bytes:
-    """Return the archive as calamine can read it. Raises ``Refused`` for a bomb, or for rows that are not in order."""
+    """Return the archive as calamine can read it. Raises ``WorkbookRefused`` for a bomb, or for rows that are not in order."""
     if len(data) > MAX_UNPACKED:
-        raise Refused(TOO_LARGE)
+        raise WorkbookRefused(TOO_LARGE)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = {entry.filename.replace("\\", "/").lstrip("/"): entry for entry in archive.infolist()}
             if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries.values()) > MAX_UNPACKED:
-                raise Refused(TOO_LARGE)
+                raise WorkbookRefused(TOO_LARGE)
             if not any(map(_BOOK.fullmatch, entries)):  # calamine would read ODS and XLSB as well
-                raise Refused(NOT_A_WORKBOOK)
+                raise WorkbookRefused(NOT_A_WORKBOOK)
             for name, entry in entries.items():
                 if entry.file_size > 1024 * 1024 and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
-                    raise Refused(TOO_LARGE)
+                    raise WorkbookRefused(TOO_LARGE)
                 if entry.flag_bits & 1:
-                    raise Refused(LOCKED)
+                    raise WorkbookRefused(LOCKED)
                 if entry.file_size and _CHECKED.fullmatch(name):
                     _check_xml(archive.read(entry))
             return _normalized(archive, entries) or data
     except _DAMAGED as error:
-        raise Refused(NOT_A_WORKBOOK) from error
+        raise WorkbookRefused(NOT_A_WORKBOOK) from error
 
 
 def _check_xml(content: bytes) -> None:
@@ -226,11 +226,11 @@ def _check_xml(content: bytes) -> None:
         if tag == "row" or tag.endswith(":row"):
             number = int(attributes.get("r", row + 1))
             if not row < number <= MAX_ROWS:
-                raise Refused(HOSTILE)
+                raise WorkbookRefused(HOSTILE)
             row = number
 
     def refuse(*_: object) -> None:
-        raise Refused(HOSTILE)
+        raise WorkbookRefused(HOSTILE)
 
     parser.StartElementHandler, parser.StartDoctypeDeclHandler = start, refuse
     parser.Parse(content, True)

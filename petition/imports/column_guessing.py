@@ -37,7 +37,7 @@ _WHOLE: Mapping[str, str] = {
 _FIRST, _FAMILY = r"\b(имя|first|given|name)\b", r"\b(фамили\w+|last|family|surname)\b"
 _WHOLE_NAME = re.compile(rf"{_FIRST}.*{_FAMILY}|{_FAMILY}.*\b(имя|first|given)\b|surname.*\bname\b|\bфио\b")
 _FIRST_NAME = re.compile(r"\b(first|given) name\b")
-# A title that asks whether, or by whom, something may be seen; the next three patterns decide what.
+# A title that asks whether something may be seen, or who may see it; the next three patterns decide what.
 _ASKS = re.compile(
     r"(please |пожалуйста )?(may|can|could|do|shall|should|would|i|is|dont|hide|keep|show|publish|"
     r"display (my|your|the)|consent|agree|who (may |can |should )?sees?|можно|могу|можем|может|показ\w*|публик\w*|"
@@ -63,7 +63,7 @@ _NEGATED = re.compile(
     r"без|кроме|вместо|против|возраж\w*|отказ\w*|запре\w*|проблем\w*|непубл\w*|скры\w*|скро\w*|секрет\w*|тайн\w*|"
     r"конфиденц\w*|закры\w*|убр\w*|удал\w*|исключ\w*|псевдоним\w*)\b"
 )
-# Or the title lists the choices: "Who sees the name (everyone, organizers, nobody)?"
+# Or the title lists the choices: "Who sees the name (everyone, organizers)?"
 _NARROWED = re.compile(
     r"\b(only|just|private\w*|privacy|anonym\w*|nobody|organi[sz]er\w*|counted|только|лишь|анони\w*|никому|никто|"
     r"организатор\w*|приватн\w*)\b"

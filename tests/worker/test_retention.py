@@ -194,7 +194,7 @@ async def test_a_chore_that_fails_keeps_no_other_from_being_done(
     await installation.sign_up(await installation.letter(), "nemo@example.org", ago=8 * DAY)
     await main.do_chores(database, [("failing", fail), *main.chores_of(installation.settings)])
     assert await conn.fetchval("SELECT count(*) FROM pending") == 0
-    assert "a chore failed" in caplog.text
+    assert "a scheduled task failed" in caplog.text
 
 
 async def test_without_a_database_one_line_says_so(its: Settings, caplog: pytest.LogCaptureFixture) -> None:

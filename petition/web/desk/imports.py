@@ -17,7 +17,7 @@ from petition.formats.dates import DateOrder
 from petition.formats.encodings import NAMES
 from petition.formats.tables import DELIMITERS, EMPTY
 from petition.imports import column_guessing, column_mapping, queries, steering, worker
-from petition.imports.model import UNDO_DAYS, FILE_HOURS, FileInfo, ImportState
+from petition.imports.model import FILE_HOURS, UNDO_DAYS, FileInfo, ImportState
 from petition.imports.steering import FileTooLarge
 from petition.letters.keys import keys_for
 from petition.signatures.model import Visibility
