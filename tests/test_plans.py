@@ -32,8 +32,8 @@ EXPLAINED = ("SELECT", "WITH")
 BOUNDS = (
     (queue_queries, "PAGE_SCAN"),
     (queue_queries, "STEP_SCAN"),
-    (listing, "WALKED_AT_FIRST"),
-    (listing, "WALKED_AT_MOST"),
+    (listing, "FIRST_SCAN"),
+    (listing, "MAX_SCAN"),
 )
 
 

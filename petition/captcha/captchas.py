@@ -30,8 +30,8 @@ _ITS_SOURCES = dict.fromkeys(("script-src", "frame-src", "style-src", "connect-s
 class Captchas:
     """Built once from the settings. ``CAPTCHA`` decides what is shown; what was shown is accepted.
 
-    Our own challenges are always accepted, since they are how a visitor gets in whom hCaptcha does not serve, or who
-    runs no scripts; the proof of work is handed out only where hCaptcha isn't configured or can't be reached.
+    Our own challenges are always accepted: hCaptcha does not serve every visitor, and some run no scripts. The proof of
+    work is handed out only where hCaptcha isn't configured or can't be reached.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -52,12 +52,12 @@ class DrawnCodes:
 
     def __init__(self, secrets_newest_first: Sequence[str], *, lifetime: timedelta = LIFETIME) -> None:
         self._signer = Signer(
-            [derive(each, "drawn") for each in reversed(secrets_newest_first)],  # it takes the oldest first
+            [derive(secret, "drawn") for secret in reversed(secrets_newest_first)],  # it takes the oldest first
             salt="petition.drawn",
             key_derivation="hmac",
             digest_method=hashlib.sha256,
         )
-        self._answer_keys = [derive(each, "drawn answer") for each in secrets_newest_first]
+        self._answer_keys = [derive(secret, "drawn answer") for secret in secrets_newest_first]
         self._lifetime = lifetime
         self._normal = Pool(lambda: _drawn(LETTERS), 8)
         self._dear = Pool(lambda: _drawn(DEAR_LETTERS), 4)

@@ -1,4 +1,4 @@
-"""The conversation that the ``hcaptcha`` package is given in place of its own. Imported only when configured.
+"""The HTTP client that replaces the ``hcaptcha`` package's own. Imported only when configured.
 
 The package opens an ``aiohttp.ClientSession()`` for each question and has no way to pass one in, so the name it
 calls is replaced in its module. The session it then gets follows no redirect (the secret would go with it), keeps no
@@ -39,9 +39,9 @@ class StrictResponse(aiohttp.ClientResponse):
 def verifier(secret_key: str, verify_url: str) -> Any:
     """Return the package's verifier, without a logger (it would log the secret)."""
     package.aiohttp = SimpleNamespace(ClientSession=_session)
-    made = package.HCaptchaVerifier(secret_key)
-    made.verification_url = verify_url
-    return made
+    verifier = package.HCaptchaVerifier(secret_key)
+    verifier.verification_url = verify_url
+    return verifier
 
 
 def _session() -> aiohttp.ClientSession:
@@ -67,7 +67,7 @@ def _documented(answer: object) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise Unclear("not an object")
     errors = answer.get("error-codes", [])
-    if not isinstance(errors, list) or not all(isinstance(each, str) for each in errors):
+    if not isinstance(errors, list) or not all(isinstance(error, str) for error in errors):
         raise Unclear("error-codes")
     if not isinstance(answer.get("hostname"), str | None):
         raise Unclear("hostname")

@@ -1,6 +1,6 @@
-"""hCaptcha, through its Python package, which must not be believed.
+"""hCaptcha, through its Python package, the result of which must not be trusted.
 
-``hcaptcha`` 0.2.1 says it returns a bool and returns a dict, which is truthy whatever it says; it follows redirects
+``hcaptcha`` 0.2.1 says it returns a bool and returns a dict, which is always truthy; it follows redirects
 with the secret in hand, reads answers of any size, waits five minutes, and breaks on anything that is not the JSON
 it expects. Here only an unmistakable yes passes, an unmistakable no is wrong, and all else is "unreachable": the
 visitor meets our own challenge instead.
@@ -18,8 +18,8 @@ from petition.core.settings import HCaptcha
 
 PATIENCE = 3.0  # seconds for the whole conversation
 REMEMBERED = 60.0  # seconds for which a failed conversation counts as "down"
-AT_ONCE = 32  # conversations; who finds no place in time meets our own challenge
-KEPT = timedelta(hours=1)  # hCaptcha forgets a token after two minutes; ours must not do so sooner
+AT_ONCE = 32  # conversations; a visitor who gets no slot in time meets our own challenge
+NONCE_LIFETIME = timedelta(hours=1)  # hCaptcha forgets a token after two minutes; ours must not do so sooner
 
 # Anything else in this field can't be a token; sending it on would only let a stranger break the conversation.
 _TOKEN = re.compile(r"[!-~]{1,16384}")
@@ -32,7 +32,7 @@ class Verifier(Protocol):
     """As the package's ``HCaptchaVerifier`` is, apart from what it claims to return."""
 
     async def verify(self, response: str) -> object:
-        """Ask hCaptcha; return whatever the package makes of the answer."""
+        """Ask hCaptcha; return what the package makes of the answer."""
 
 
 class HCaptchaService:
@@ -50,12 +50,12 @@ class HCaptchaService:
         self._patience = patience
         self._clock = clock
         self._verifier: Verifier | None = None
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self._failed_at: float | None = None
 
     @property
     def down(self) -> bool:
-        """Tell whether the last conversation failed, less than a minute ago."""
+        """Return whether the last conversation failed, less than a minute ago."""
         return self._failed_at is not None and self._clock() - self._failed_at < REMEMBERED
 
     async def check(self, token: str) -> Result:
@@ -72,7 +72,7 @@ class HCaptchaService:
         self._failed_at = None
         if not verdict:
             return Refusal.WRONG
-        return Passed(nonce_of(token), datetime.now(UTC) + KEPT, dear=True)
+        return Passed(nonce_of(token), datetime.now(UTC) + NONCE_LIFETIME, dear=True)
 
     async def _ask(self, token: str) -> bool | None:
         """Return yes, no, or ``None`` if it wasn't clear."""
@@ -80,9 +80,9 @@ class HCaptchaService:
             # Once, and not counted: on a busy machine the import alone may take longer than the patience.
             if self._verifier is None:
                 self._verifier = await asyncio.to_thread(_load, self._settings)
-            async with asyncio.timeout(self._patience), self._places:
+            async with asyncio.timeout(self._patience), self._slots:
                 answer = await self._verifier.verify(token)
-        except Exception:  # noqa: BLE001 - whatever breaks over there, or in the package, is no answer
+        except Exception:  # noqa: BLE001 - no failure there or in the package is an answer
             return None
         return _verdict(answer)
 

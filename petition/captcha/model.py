@@ -19,8 +19,8 @@ CODE_FIELD = "code"  # what the visitor read in it
 class Passed:
     """A challenge was solved.
 
-    Nothing has been used up yet: whoever stores the signature inserts ``nonce`` into ``used_challenge`` in the same
-    transaction, and a second insert fails there.
+    Nothing has been used up yet: storing the signature inserts ``nonce`` into ``used_challenge`` in the same
+    transaction, where a second insert fails.
     """
 
     nonce: bytes  # 16 bytes, the same each time this challenge is shown again

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-# Letters that the Latin and the Cyrillic alphabet share, so that nobody has to switch the keyboard; without O, which is
-# taken for a zero. They lean without being taken for each other.
+# Letters that the Latin and the Cyrillic alphabet share, so that no visitor has to switch the keyboard; without O,
+# which is taken for a zero. They lean without being taken for each other.
 ALPHABET = "ABCEHKMPTXY"
 CYRILLIC = "АВСЕНКМРТХУ"  # the same, as a Russian keyboard types them
 
@@ -41,9 +41,9 @@ def draw(text: str) -> bytes:
     """Return ``text`` as a PNG of at most 4 KB, about 15 ms of work."""
     size = (width(len(text)) * SCALE, HEIGHT * SCALE)
     mask = Image.new("L", size, 0)
-    for place, letter in enumerate(text):
+    for position, letter in enumerate(text):
         glyph = _glyph(letter)
-        centre = (MARGIN + ADVANCE * (place + 0.5)) * SCALE + _random.uniform(-3, 3) * SCALE
+        centre = (MARGIN + ADVANCE * (position + 0.5)) * SCALE + _random.uniform(-3, 3) * SCALE
         top = (size[1] - glyph.height) / 2 + _random.uniform(-4, 4) * SCALE
         mask.paste(255, (round(centre - glyph.width / 2), round(top)), glyph)
     mask = _wave(mask)

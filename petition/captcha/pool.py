@@ -1,4 +1,4 @@
-"""A few things made ahead, so that nobody waits while one is made."""
+"""A pool of objects made ahead of time, so that no request waits while one is made."""
 
 import threading
 from collections import deque
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 class Pool(Generic[T]):
-    """Up to ``size`` things made by ``make`` in a thread of their own; each is handed out once.
+    """Up to ``size`` objects made by ``make`` in a thread of their own; each is handed out once.
 
-    No thread lives between refills, so nothing has to be started or stopped with the process. A thing taken from an
-    empty pool is made on the spot.
+    No thread lives between refills, so nothing has to be started or stopped with the process. An object taken from
+    an empty pool is made on the spot.
     """
 
     def __init__(self, make: Callable[[], T], size: int) -> None:
@@ -25,7 +25,7 @@ class Pool(Generic[T]):
         return len(self._ready)
 
     def take(self) -> T:
-        """Return a thing nobody else gets, and see to it that more are made."""
+        """Return an object that is handed out only once, and refill the pool when it runs low."""
         try:
             taken = self._ready.popleft()
         except IndexError:

@@ -60,7 +60,7 @@ class ProofOfWork:
     def __init__(
         self, secrets_newest_first: Sequence[str], *, price: Price = STANDARD, lifetime: timedelta = LIFETIME
     ) -> None:
-        self._keys = [(derive(each, "pow"), derive(each, "pow answer")) for each in secrets_newest_first]
+        self._keys = [(derive(secret, "pow"), derive(secret, "pow answer")) for secret in secrets_newest_first]
         self._price = price
         self._lifetime = lifetime
         self._normal = Pool(lambda: self._derive(price.numbers), 64)
@@ -70,24 +70,24 @@ class ProofOfWork:
         """Return a challenge as ALTCHA's JSON: ``parameters`` and ``signature``."""
         ready = (self._dear if dear else self._normal).take()
 
-        def place(parameters: altcha.ChallengeParameters, _salt: bytes, _password: bytes) -> bytes:
+        def precomputed_key(parameters: altcha.ChallengeParameters, _salt: bytes, _password: bytes) -> bytes:
             # The library lets us derive the key, before it signs these very parameters: here the ones already
             # derived take the place of the ones it has just drawn.
             parameters.nonce, parameters.salt = ready.nonce, ready.salt
             return ready.key
 
         signing_key, answer_key = self._keys[0]
-        made = altcha.create_challenge(
+        challenge = altcha.create_challenge(
             ALGORITHM,
             self._price.iterations,
-            derive_key=place,
+            derive_key=precomputed_key,
             counter=ready.number,
             expires_at=datetime.now(UTC) + self._lifetime,
             data={"letter": letter_id, "dear": dear},
             hmac_secret=signing_key,
             hmac_key_secret=answer_key,
         )
-        return dict(made.to_dict())
+        return dict(challenge.to_dict())
 
     def check(self, text: str, letter_id: LetterId) -> Result:
         """Tell whether ``text``, base64 of JSON, solves a challenge of ours for this letter."""
@@ -121,7 +121,7 @@ class ProofOfWork:
 
 
 def _read(text: str) -> Any:
-    """Return what ``text`` holds, whatever it is; None if it is too long, or no base64 of JSON."""
+    """Return the decoded payload, of any shape; None if it is too long, or no base64 of JSON."""
     if len(text) > MAX_PAYLOAD:
         return None
     try:

@@ -15,16 +15,16 @@ from petition.signatures.model import SignatureState
 
 
 async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> list[SignatureId]:
-    """Let in those of ``ids`` that wait, of whatever letter, in this transaction; return them.
+    """Approve those of ``ids`` that wait, of any letter, in this transaction; return them.
 
     The others have been decided. Raises ``NotFound`` if one of them is no signature's, ``KeyDestroyed`` if the names
     cannot be read any more; then nothing is changed.
     """
-    places = await queries.states(conn, [each for each in ids if 0 <= each < 2**63])
-    known = {row["id"] for row in places}
-    if unknown := [str(each) for each in ids if each not in known]:
+    known_rows = await queries.states(conn, [id for id in ids if 0 <= id < 2**63])
+    known = {row["id"] for row in known_rows}
+    if unknown := [str(id) for id in ids if id not in known]:
         raise NotFound(f"nothing is approved: there is no signature {', '.join(unknown)}")
-    waiting = [row for row in places if row["state"] == SignatureState.HELD]
+    waiting = [row for row in known_rows if row["state"] == SignatureState.HELD]
     approved: list[SignatureId] = []
     for letter_id, rows in groupby(waiting, key=lambda row: LetterId(row["letter"])):
         seen = {row["id"]: decisions.ANY_ACT for row in rows}
@@ -35,11 +35,11 @@ async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> lis
 
 
 async def approve_and_say(database: Database, wrapper: Wrapper, ids: Sequence[int]) -> None:
-    """Let organizations in and say which. Those that do not wait any more are told of, and harmless.
+    """Approve organizations and print which. Those that do not wait any more are named, and harmless.
 
     Raises ``NotFound``, ``KeyDestroyed``.
     """
     async with database.transaction() as conn:
         approved = await approve(conn, wrapper, ids)
-    for each in ids:
-        print(f"{each}: approved" if each in approved else f"{each}: does not wait (any more)")
+    for id in ids:
+        print(f"{id}: approved" if id in approved else f"{id}: does not wait (any more)")

@@ -37,16 +37,16 @@ async def _all() -> int:
         try:
             settings = load(role=role)
         except PetitionError as error:
-            wrong += _tell(role.value, str(error))
+            wrong += _report(role.value, str(error))
     if settings is None:
         return wrong
-    async for place, finding in _findings(settings):
-        wrong += _tell(place, finding)
+    async for part, finding in _findings(settings):
+        wrong += _report(part, finding)
     return wrong
 
 
-def _tell(place: str, finding: str) -> int:
-    print(f"{place}: {finding}")
+def _report(part: str, finding: str) -> int:
+    print(f"{part}: {finding}")
     return 1
 
 
@@ -98,10 +98,10 @@ async def findings_about(url: str, *, ours: bool) -> AsyncIterator[str]:
 
 
 async def _counts(conn: Connection) -> AsyncIterator[str]:
-    """Count every published letter anew: a count that anybody could dispute is worth nothing."""
+    """Count every published letter anew from its rows."""
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         for row in await letters.pulse(conn):
             counted = Counts(row["people"], row["organizations"], row["hidden"], row["imported"])
-            found = await counting.counts_from_rows(conn, row["id"])
-            if found != counted:
-                yield f"{row['slug']} counts {counted}, but its rows are {found}"
+            recount = await counting.counts_from_rows(conn, row["id"])
+            if recount != counted:
+                yield f"{row['slug']} counts {counted}, but its rows are {recount}"

@@ -20,22 +20,22 @@ from petition.letters import lifecycle, lifecycle_queries, taking_down
 from petition.organizers import accounts
 
 
-def demo(given: Namespace) -> None:
+def demo(arguments: Namespace) -> None:
     """Run everything on this machine."""
-    supervisor.run(given.port, given.data)
+    supervisor.run(arguments.port, arguments.data)
 
 
-def serve(given: Namespace) -> None:
+def serve(arguments: Namespace) -> None:
     """Serve the web until SIGTERM."""
     from petition.web import server  # the server takes a while to import, and only this command needs it
 
-    settings = replace(load(role=Process.WEB, port=given.port), host=given.host)
+    settings = replace(load(role=Process.WEB, port=arguments.port), host=arguments.host)
     logs.configure()
     with _database(settings) as ready:
-        server.run(ready, given.workers)
+        server.run(ready, arguments.workers)
 
 
-def worker(_given: Namespace) -> None:
+def worker(_arguments: Namespace) -> None:
     """Deliver mail and keep retention until SIGTERM."""
     from petition.worker import main as working
 
@@ -45,14 +45,14 @@ def worker(_given: Namespace) -> None:
         working.main(ready)
 
 
-async def migrate(_given: Namespace) -> None:
+async def migrate(_arguments: Namespace) -> None:
     """Bring the schema up and say what was applied."""
     with _database(load(role=Process.TOOL)) as settings:
         applied = await database.migrate(_url(settings))
     _print(*(f"applied {name}" for name in applied) if applied else ["nothing to do"])
 
 
-def keys(_given: Namespace) -> None:
+def keys(_arguments: Namespace) -> None:
     """Print fresh secrets as lines of an environment file."""
     public, private = encryption.new_contact_pair()
     _print(
@@ -63,87 +63,91 @@ def keys(_given: Namespace) -> None:
     )
 
 
-def run_check(_given: Namespace) -> int:
+def run_check(_arguments: Namespace) -> int:
     """Tell what is wrong; 1 if anything is."""
     return check.main()
 
 
-async def organizer_add(given: Namespace) -> None:
+async def organizer_add(arguments: Namespace) -> None:
     """Print a one-time link for an organizer, new or known."""
     async with _tool() as (settings, db):
-        _print(await accounts.add(db, settings, given.email, admin=given.admin))
+        _print(await accounts.add(db, settings, arguments.email, admin=arguments.admin))
 
 
-async def organizer_reset(given: Namespace) -> None:
+async def organizer_reset(arguments: Namespace) -> None:
     """Remove an organizer's second factor and sessions, and print a one-time link."""
     async with _tool() as (settings, db):
-        _print(await accounts.reset(db, settings, given.email))
+        _print(await accounts.reset(db, settings, arguments.email))
 
 
-async def letter_import(given: Namespace) -> None:
+async def letter_import(arguments: Namespace) -> None:
     """Take in a letter, and publish it if asked."""
     async with _tool() as (settings, db):
         languages = tuple(i18n.load(settings.locales_dir))
         wrapper = Wrapper(settings.secret_keys)
-        slug, number = await publishing.import_folder(db, wrapper, given.folder, languages, publish=given.publish)
-        if not given.publish:
+        slug, number = await publishing.import_folder(
+            db, wrapper, arguments.folder, languages, publish=arguments.publish
+        )
+        if not arguments.publish:
             _print(f"imported {slug}; readers see it after --publish")
             return
         _print(f"published {slug}, version {number}" if number else f"{slug}: the text is unchanged")
 
 
-async def letter_export(given: Namespace) -> None:
+async def letter_export(arguments: Namespace) -> None:
     """Write a letter as a folder."""
     async with _tool() as (_, db):
-        await publishing.export_folder(db, given.slug, given.folder)
+        await publishing.export_folder(db, arguments.slug, arguments.folder)
 
 
-async def letter_move(given: Namespace) -> None:
+async def letter_move(arguments: Namespace) -> None:
     """Close, reopen or archive a letter, or take it out of the archive."""
     async with _tool() as (_, db), db.transaction() as conn:
-        letter = await publishing.number_of(conn, given.slug)
+        letter = await publishing.number_of(conn, arguments.slug)
         try:
-            await lifecycle.move(conn, None, letter, given.move)
+            await lifecycle.move(conn, None, letter, arguments.move)
         except Refused as refused:
             if refused.message != lifecycle.CHANGED:
                 raise
             now = await lifecycle_queries.state(conn, letter)
-            raise PetitionError(f"the letter {given.slug} is {now and now['state']}") from None
-    _print(f"{given.slug}: {lifecycle.WAYS[given.move].after}")
+            raise PetitionError(f"the letter {arguments.slug} is {now and now['state']}") from None
+    _print(f"{arguments.slug}: {lifecycle.WAYS[arguments.move].after}")
 
 
-async def letter_take_down(given: Namespace) -> None:
+async def letter_take_down(arguments: Namespace) -> None:
     """Delete everything about a letter."""
     async with _tool() as (_, db):
         async with db.transaction() as conn:
-            letter = await publishing.number_of(conn, given.slug)
-            await taking_down.take_down(conn, None, letter, given.really)
+            letter = await publishing.number_of(conn, arguments.slug)
+            await taking_down.take_down(conn, None, letter, arguments.really)
         rows = await taking_down.delete_rows(db, letter, patience=3600)
-    _print(f"{given.slug}: taken down, {rows} rows deleted")
+    _print(f"{arguments.slug}: taken down, {rows} rows deleted")
 
 
-async def signatures_import(given: Namespace) -> None:
+async def signatures_import(arguments: Namespace) -> None:
     """Take in signatories."""
     async with _tool() as (settings, db):
-        await signatures.import_csv(db, Wrapper(settings.secret_keys), given.slug, given.file, dry_run=given.dry_run)
+        await signatures.import_csv(
+            db, Wrapper(settings.secret_keys), arguments.slug, arguments.file, dry_run=arguments.dry_run
+        )
 
 
-async def signatures_export(given: Namespace) -> None:
+async def signatures_export(arguments: Namespace) -> None:
     """Write signatories to standard output."""
     async with _tool() as (settings, db):
-        await signatures.export(db, Wrapper(settings.secret_keys), given.slug, given.format, sys.stdout.buffer)
+        await signatures.export(db, Wrapper(settings.secret_keys), arguments.slug, arguments.format, sys.stdout.buffer)
 
 
-async def signatures_held(given: Namespace) -> None:
+async def signatures_held(arguments: Namespace) -> None:
     """List organizations that wait."""
     async with _tool() as (settings, db):
-        await signatures.held(db, Wrapper(settings.secret_keys), given.slug)
+        await signatures.held(db, Wrapper(settings.secret_keys), arguments.slug)
 
 
-async def signatures_approve(given: Namespace) -> None:
+async def signatures_approve(arguments: Namespace) -> None:
     """Let waiting organizations in."""
     async with _tool() as (settings, db):
-        await approve.approve_and_say(db, Wrapper(settings.secret_keys), given.ids)
+        await approve.approve_and_say(db, Wrapper(settings.secret_keys), arguments.ids)
 
 
 @asynccontextmanager

@@ -14,9 +14,9 @@ from petition.letters.lifecycle import StateChange
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command; return the exit code."""
-    given = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(arguments)
     try:
-        result = given.run(given)
+        result = parsed.run(parsed)
         code = (asyncio.run(result) if asyncio.iscoroutine(result) else result) or 0
         sys.stdout.flush()
         return int(code)
@@ -25,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say(line)
     except PetitionError as error:
         _say(str(error))
-    except BrokenPipeError:  # whoever read the output has enough
+    except BrokenPipeError:  # the reader of the output has enough
         _drop_output()
     except OSError as error:  # a full disk, a folder that cannot be written to
-        _say(": ".join(str(each) for each in (error.filename, error.strerror or error) if each))
+        _say(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
         _drop_output()
     except KeyboardInterrupt:
         return 130
@@ -92,15 +92,15 @@ def _letter(parser: argparse.ArgumentParser) -> None:
     give.add_argument("slug", metavar="SLUG")
     give.add_argument("folder", type=Path, metavar="DIR")
     give.set_defaults(run=commands.letter_export)
-    for move, told in (
+    for move, help_text in (
         (StateChange.CLOSE, "take no more signatures"),
         (StateChange.REOPEN, "take signatures again, until 30 days after it closed"),
         (StateChange.ARCHIVE, "keep a closed letter to be read only"),
         (StateChange.UNARCHIVE, "take it out of the archive"),
     ):
-        one = commands_.add_parser(move.value, help=told)
-        one.add_argument("slug", metavar="SLUG")
-        one.set_defaults(run=commands.letter_move, move=move)
+        command = commands_.add_parser(move.value, help=help_text)
+        command.add_argument("slug", metavar="SLUG")
+        command.set_defaults(run=commands.letter_move, move=move)
     down = commands_.add_parser("take-down", help="delete everything about a letter; its addresses answer 410")
     down.add_argument("slug", metavar="SLUG")
     down.add_argument("--really", metavar="SLUG", required=True, help="the same once more: this cannot be undone")

@@ -33,7 +33,7 @@ async def import_csv(database: Database, wrapper: Wrapper, slug: str, path: Path
             row = await _letter(conn, slug)
             target = Target(row["id"], keys_of(row, wrapper), row["rules_version"])
             report = await adding.add_rows(conn, target, source, dry_run=dry_run, progress=progress)
-    _say(_told(report, dry_run=dry_run))
+    _say(_summary(report, dry_run=dry_run))
 
 
 async def export(database: Database, wrapper: Wrapper, slug: str, form: str, out: BinaryIO) -> None:
@@ -54,8 +54,8 @@ async def held(database: Database, wrapper: Wrapper, slug: str) -> None:
     async with database.transaction() as conn:
         row = await _letter(conn, slug)
         waiting = await approval.held(conn, row["id"], keys_of(row, wrapper))
-    for each in waiting:
-        _say(_line(each))
+    for signature in waiting:
+        _say(_line(signature))
     if not waiting:
         print("no organization waits", file=sys.stderr)
 
@@ -69,7 +69,7 @@ async def _letter(conn: Connection, slug: str) -> Record:
     return row
 
 
-def _told(report: ImportReport, *, dry_run: bool) -> str:
+def _summary(report: ImportReport, *, dry_run: bool) -> str:
     verb = "would add" if dry_run else "added"
     lines = [
         f"{report.rows} rows read",
@@ -82,24 +82,32 @@ def _told(report: ImportReport, *, dry_run: bool) -> str:
     return "\n".join(lines)
 
 
-def _line(each: Held) -> str:
+def _line(signature: Held) -> str:
     """Return one line: the id to approve, tab, the names; then what else is known, each with its tab."""
-    names = " // ".join(filter(None, (each.organization_en, each.organization_ru)))
-    person = ", ".join(filter(None, (each.representative, each.position)))
-    signals = " ".join(f"{key}={value}" for key, value in sorted(each.signals.items()))
-    cells = (str(each.id), names, each.website, person, each.country, f"{each.signed_at:%Y-%m-%d}", signals)
+    names = " // ".join(filter(None, (signature.organization_en, signature.organization_ru)))
+    person = ", ".join(filter(None, (signature.representative, signature.position)))
+    signals = " ".join(f"{key}={value}" for key, value in sorted(signature.signals.items()))
+    cells = (
+        str(signature.id),
+        names,
+        signature.website,
+        person,
+        signature.country,
+        f"{signature.signed_at:%Y-%m-%d}",
+        signals,
+    )
     return "\t".join(cell or "-" for cell in cells)
 
 
 class _CannotWrite(Exception):
-    """Whoever reads the output has gone, or the disk is full: not to be mistaken for a lost database."""
+    """The reader of the output has gone, or the disk is full: not to be mistaken for a lost database."""
 
     def __init__(self, error: OSError) -> None:
         self.error = error
 
 
 class _Out(io.RawIOBase, BinaryIO):
-    """Writes on to a file; what fails there is told from what fails in the database."""
+    """Writes on to a file; its errors are kept apart from the database's."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
@@ -119,11 +127,11 @@ class _Progress:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._shown = sys.stderr.isatty()
+        self._is_terminal = sys.stderr.isatty()
         self._counted = False
 
     def __call__(self, count: int) -> None:
-        if self._shown:
+        if self._is_terminal:
             self._counted = True
             print(f"\r{count:,} {self._what}", end="", file=sys.stderr, flush=True)
 

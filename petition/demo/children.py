@@ -18,7 +18,7 @@ _PATIENCE = 5.0  # seconds between asking a child to end and ending it
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One running child, and the file with what it said."""
+    """One running child, and the file with its output."""
 
     name: str
     process: asyncio.subprocess.Process

@@ -47,7 +47,7 @@ class Mail:
             return None
         content = part.get_payload(decode=True)
         text = content if isinstance(content, bytes) else b""
-        with contextlib.suppress(LookupError):  # a character set nobody knows
+        with contextlib.suppress(LookupError):  # an unknown character set
             return text.decode(part.get_content_charset("utf-8"), "replace")
         return text.decode("utf-8", "replace")
 
@@ -78,7 +78,7 @@ class Inbox:
         message = email.message_from_bytes(source, EmailMessage, policy=email.policy.default)
         self._received += 1
         self._mails.append(Mail(self._received, datetime.now(UTC), tuple(envelope.rcpt_tos), source, message))
-        return "250 kept"
+        return "250 stored"
 
 
 @asynccontextmanager

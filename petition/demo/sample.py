@@ -17,8 +17,8 @@ FOLDER = resources.PACKAGE / "sample"
 def slug() -> str:
     """Return the sample letter's slug."""
     with (FOLDER / "letter.toml").open("rb") as file:
-        found: str = tomllib.load(file)["slug"]
-    return found
+        name: str = tomllib.load(file)["slug"]
+    return name
 
 
 async def prepare(url: str, settings: Settings) -> str:
@@ -31,7 +31,7 @@ async def prepare(url: str, settings: Settings) -> str:
         await _publish(db, settings)
         link = await accounts.add(db, settings, ORGANIZER, admin=True)
         async with db.transaction() as conn:
-            await accounts.own_if_nobody_does(conn, settings, slug(), ORGANIZER)
+            await accounts.own_if_unowned(conn, settings, slug(), ORGANIZER)
         return link
 
 

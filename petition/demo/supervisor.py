@@ -44,11 +44,11 @@ class Demo:
         stopping = asyncio.create_task(stop.wait())
         running = asyncio.create_task(self._run(database_url))
         await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
-        told = stopping.done()
+        is_stopping = stopping.done()
         for task in (stopping, running):
             task.cancel()
         await asyncio.wait({stopping, running})
-        if not told:
+        if not is_stopping:
             running.result()
 
     async def _run(self, database_url: str) -> None:
@@ -88,13 +88,13 @@ class Demo:
 
     def _say_where(self, mailbox: str, desk: str) -> None:
         letters = [f"{self.settings.base_url}/{lang}/{sample.slug()}" for lang in i18n.load(self.settings.locales_dir)]
-        places = [
+        urls = [
             *zip(("The letter", *[""] * len(letters)), letters, strict=False),
             ("The desk", desk),
             ("", f"(once, for 15 minutes; afterwards a link comes to {sample.ORGANIZER})"),
             ("The mailbox", mailbox),
         ]
-        lines = [f"  {title:<12} {place}" for title, place in places]
+        lines = [f"  {title:<12} {url}" for title, url in urls]
         sys.stdout.write("\n".join(["", *lines, "", "Ctrl-C stops everything.", ""]))
         sys.stdout.flush()
 
@@ -117,7 +117,7 @@ def hold(demo: Demo) -> None:
 
 def prepared(port: int | None, data_dir: Path | None, environ: Mapping[str, str]) -> Demo:
     """Return the demo with the settings that its children will read. Raises ``SettingsError``."""
-    # Mail stays here even if relays are set: the demo's addresses are made up, or belong to somebody.
+    # Mail stays here even if relays are set: the demo's addresses are invented, or belong to real people.
     own = {name: value for name, value in environ.items() if name not in {"SMTP_URLS", "SMTP_URLS_FILE"}}
     if data_dir is not None:
         own["DATA_DIR"] = str(data_dir.absolute())

@@ -34,7 +34,7 @@ class Finding:
 def findings(draft: Draft, now: datetime) -> list[Finding]:
     """Return everything there is to say about a draft, what blocks first."""
     return sorted(
-        [*_of_text(draft), *_of_frame(draft, now), *_of_translations(draft)], key=lambda each: not each.blocks
+        [*_of_text(draft), *_of_frame(draft, now), *_of_translations(draft)], key=lambda finding: not finding.blocks
     )
 
 
@@ -60,7 +60,7 @@ def _of_frame(draft: Draft, now: datetime) -> Iterator[Finding]:
         if sharing.picture_id and not sharing.alt:
             yield Finding(NO_ALT, True, lang)
     for lang in draft.texts:
-        if any(lang not in each.names for each in (*frame.addressees, *frame.initiators)):
+        if any(lang not in party.names for party in (*frame.addressees, *frame.initiators)):
             yield Finding(NO_NAME, False, lang)
 
 
@@ -78,11 +78,11 @@ def _of_translations(draft: Draft) -> Iterator[Finding]:
 def _left_behind(draft: Draft, lang: str) -> bool:
     """Tell whether a published text stays as it is while another language's changes."""
     names = {name for name in draft.changes if name.startswith(("title.", "text."))}
-    changed = {each for each in draft.texts if names & {f"title.{each}", f"text.{each}"}}
+    changed = {code for code in draft.texts if names & {f"title.{code}", f"text.{code}"}}
     return draft.published and bool(changed) and lang not in changed
 
 
 def _older(draft: Draft, lang: str) -> bool:
-    edits = {each: draft.edits.get(f"text.{each}") for each in draft.texts}
-    mine, times = edits[lang], [each.at for each in edits.values() if each]
+    edits = {code: draft.edits.get(f"text.{code}") for code in draft.texts}
+    mine, times = edits[lang], [edit.at for edit in edits.values() if edit]
     return not draft.published and mine is not None and max(times) - mine.at > LATELY

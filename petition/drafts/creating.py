@@ -73,10 +73,10 @@ async def make(
 
 
 def _checked(titles: Mapping[str, str], languages: tuple[str, ...]) -> dict[str, str]:
-    found = {}
+    matches = {}
     for lang in languages:
         try:
-            found[lang] = draft_fields.checked("title", titles.get(lang, ""))
+            matches[lang] = draft_fields.checked("title", titles.get(lang, ""))
         except Refused as refused:
             raise Refused(refused.message, f"title.{lang}") from None
-    return found
+    return matches

@@ -1,7 +1,7 @@
-"""A draft as fields that several people may write at once: what may stand in each, and how two hands are joined.
+"""A draft as fields that several people may edit at once: which values are valid, and how two edits are merged.
 
-Every field is a string in one canonical form, so that it can be compared, kept, digested and put into a form's field.
-Whoever sends a form says for each field which state they had seen (its digest); that alone decides what is written.
+Every field is a string in one canonical form, so that it can be compared, stored, digested and put into a form's field.
+A form says for each field which state its sender had seen (a digest); that alone decides what is written.
 """
 
 import hashlib
@@ -83,7 +83,7 @@ def written(frame: LetterFrame, texts: Texts, languages: Collection[str]) -> dic
 
 def written_parties(parties: Collection[Party]) -> str:
     """Return the canonical form of initiators or addressees; "" for none."""
-    rows = [{"names": dict(sorted(each.names.items())), "url": each.url} for each in parties]
+    rows = [{"names": dict(sorted(party.names.items())), "url": party.url} for party in parties]
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":")) if rows else ""
 
 
@@ -103,12 +103,12 @@ def read_frame(fields: Mapping[str, str], languages: Collection[str]) -> LetterF
     }
     return LetterFrame(
         goal=int(fields["goal"] or 0) or None,
-        next_goals=tuple(int(each) for each in fields["next_goals"].split()),
+        next_goals=tuple(int(goal) for goal in fields["next_goals"].split()),
         closes_at=datetime.fromisoformat(closes_at).replace(tzinfo=UTC) if closes_at else None,
         names_in_search=fields["names_in_search"] == YES,
         initiators=read_parties(fields["initiators"]),
         addressees=read_parties(fields["addressees"]),
-        sharing={lang: each for lang, each in sharing.items() if each},
+        sharing={lang: shared for lang, shared in sharing.items() if shared},
     )
 
 
@@ -170,10 +170,10 @@ def _goals(value: str) -> str:
     text = value.strip()
     if not text:
         return ""
-    marked = [each for each in re.split(r"\s*;\s*|,\s+", text) if each]  # only then may spaces group digits
+    marked = [part for part in re.split(r"\s*;\s*|,\s+", text) if part]  # only then may spaces group digits
     for parts in (marked if len(marked) > 1 else [], re.split(r"[\s;,]+", text)):
-        numbers = [_number(each) for each in parts if each]
-        rising = [each for each in numbers if each is not None]
+        numbers = [_number(part) for part in parts if part]
+        rising = [number for number in numbers if number is not None]
         if rising and len(rising) == len(numbers) <= MAX_NEXT_GOALS and letter_toml.rises(0, rising):
             return " ".join(map(str, rising))
     raise Refused(BAD_GOALS)
@@ -182,12 +182,12 @@ def _goals(value: str) -> str:
 def _moment(value: str) -> str:
     if not value.strip():
         return ""
-    found = _MOMENT.fullmatch(value.strip())
-    if found is None:
+    match = _MOMENT.fullmatch(value.strip())
+    if match is None:
         raise Refused(BAD_MOMENT)
-    *whole, fraction = found.groups()
+    *whole, fraction = match.groups()
     try:
-        year, month, day, hour, minute, second = (int(each or 0) for each in whole)
+        year, month, day, hour, minute, second = (int(part or 0) for part in whole)
         moment = datetime(year, month, day, hour, minute, second, int((fraction or "").ljust(6, "0")), UTC)
     except ValueError:
         raise Refused(BAD_MOMENT) from None
@@ -212,24 +212,24 @@ _RULES: Mapping[str, Callable[[str], str]] = {
 
 def checked_party(names: Mapping[str, str], url: str) -> Party | None:
     """Return the party in one row of a form, None for an empty row. Raises ``Refused``."""
-    given = {lang: clean(name) for lang, name in names.items() if clean(name)}
+    cleaned = {lang: clean(name) for lang, name in names.items() if clean(name)}
     url = url.strip()
-    if not given and not url:
+    if not cleaned and not url:
         return None
-    if not given:
+    if not cleaned:
         raise Refused(NO_NAME)
-    if any(len(each) > MAX_NAME or has_hidden(each) for each in given.values()):
+    if any(len(name) > MAX_NAME or has_hidden(name) for name in cleaned.values()):
         raise Refused(BAD_NAME)
     if url and not re.match(r"[a-z]+:", url, re.IGNORECASE):
         url = f"https://{url}"
     if url and not letter_toml.is_web_address(url):
         raise Refused(BAD_URL)
-    return Party(given, url or None)
+    return Party(cleaned, url or None)
 
 
 def checked_parties(rows: Collection[Party | None]) -> str:
     """Return the canonical form of a form's rows, the empty ones left out. Raises ``Refused``."""
-    parties = [each for each in rows if each is not None]
+    parties = [party for party in rows if party is not None]
     if len(parties) > MAX_PARTIES:
         raise Refused(MANY_PARTIES)
     return written_parties(parties)
@@ -237,7 +237,7 @@ def checked_parties(rows: Collection[Party | None]) -> str:
 
 def check_goals(fields: Mapping[str, str]) -> None:
     """Raise ``Refused`` unless the next goals rise from the goal on."""
-    goals = tuple(int(each) for each in fields["next_goals"].split())
+    goals = tuple(int(goal) for goal in fields["next_goals"].split())
     if goals and not letter_toml.rises(int(fields["goal"] or 0) or None, goals):
         raise Refused(BAD_GOALS, "next_goals")
 
@@ -261,7 +261,7 @@ class Merge:
 
 
 def merge(now: Mapping[str, str], typed: Mapping[str, str], seen: Mapping[str, str]) -> Merge:
-    """Join what was typed with the draft as it is ``now``; ``seen`` is the digest of what each field said before.
+    """Merge what was typed into the draft as it is ``now``; ``seen`` is the digest of each field as the sender saw it.
 
     A field that was not touched is left alone, one that only this side has changed is written, one that both sides
     have changed to different things is a conflict. A field whose ``seen`` is missing counts as changed by both.

@@ -56,12 +56,12 @@ def _party(row: Row, languages: tuple[str, ...]) -> Party | None:
 
 def _rows(form: Mapping[str, str], name: str, languages: tuple[str, ...]) -> Iterator[Row]:
     """Yield the rows of a form in their order; the empty ones are places to write into."""
-    found: dict[int, Row] = {}
+    by_position: dict[int, Row] = {}
     for key, value in form.items():
         match = _CELL.fullmatch(key)
         if match and match[1] == name and match[3] in {*languages, "url"}:
-            found.setdefault(int(match[2]), {})[match[3]] = value
-    yield from (found[place] for place in sorted(found))
+            by_position.setdefault(int(match[2]), {})[match[3]] = value
+    yield from (by_position[position] for position in sorted(by_position))
 
 
 def _acted(rows: list[Row], name: str, act: str) -> list[Row]:
@@ -69,12 +69,12 @@ def _acted(rows: list[Row], name: str, act: str) -> list[Row]:
     match = _ACT.fullmatch(act)
     if match is None or match[2] != name or int(match[3]) >= len(rows):
         return rows
-    place = int(match[3])
+    position = int(match[3])
     if match[1] == "drop":
-        return rows[:place] + rows[place + 1 :]
-    other = place + (-1 if match[1] == "up" else 1)
+        return rows[:position] + rows[position + 1 :]
+    other = position + (-1 if match[1] == "up" else 1)
     if 0 <= other < len(rows):
-        rows[place], rows[other] = rows[other], rows[place]
+        rows[position], rows[other] = rows[other], rows[position]
     return rows
 
 

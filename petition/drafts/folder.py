@@ -37,11 +37,13 @@ def read(folder: Path, languages: Collection[str]) -> LetterFolder:
     problems: list[str] = []
     settings = _read_settings(folder / SETTINGS, languages, problems)
     texts = _read_texts(folder, languages, problems)
-    found = _read_pictures(folder, languages, problems)
+    files = _read_pictures(folder, languages, problems)
     if settings is None or problems:
         raise ImportRefused(f"{folder} cannot be imported", tuple(problems))
     return LetterFolder(
-        **{each.name: getattr(settings, each.name) for each in fields(settings)}, texts=texts, pictures=found
+        **{field.name: getattr(settings, field.name) for field in fields(settings)},
+        texts=texts,
+        pictures=files,
     )
 
 
@@ -51,16 +53,16 @@ def write(letter: LetterFolder, folder: Path) -> None:
     Raises ``ImportRefused`` if a text in another language is there already: read back, it would be another letter.
     """
     texts = {f"{lang}.md": join(title, body) for lang, (title, body) in letter.texts.items()}
-    shown = {f"{lang}.{pictures.TYPES[kind]}": content for lang, (kind, content) in letter.pictures.items()}
+    expected = {f"{lang}.{pictures.TYPES[kind]}": content for lang, (kind, content) in letter.pictures.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    others = {each.name for each in (*folder.glob("*.md"), *_picture_files(folder))}
-    strangers = sorted(others - set(texts) - set(shown))
+    others = {path.name for path in (*folder.glob("*.md"), *_picture_files(folder))}
+    strangers = sorted(others - set(texts) - set(expected))
     if strangers:
         problems = tuple(f"{name}: is no {_what(name)} of this letter" for name in strangers)
         raise ImportRefused(f"{folder} holds another letter; choose an empty folder", problems)
     for name, text in {SETTINGS: letter_toml.dumps(letter), **texts}.items():
         (folder / name).write_bytes(text.encode())
-    for name, content in shown.items():
+    for name, content in expected.items():
         (folder / name).write_bytes(content)
 
 
@@ -77,25 +79,25 @@ def _picture_files(folder: Path) -> list[Path]:
 
 
 def _read_pictures(folder: Path, languages: Collection[str], problems: list[str]) -> dict[str, tuple[str, bytes]]:
-    found: dict[str, tuple[str, bytes]] = {}
+    files: dict[str, tuple[str, bytes]] = {}
     for path in _picture_files(folder):
         lang = path.name.partition(".")[0]
-        if lang not in languages or lang in found:
+        if lang not in languages or lang in files:
             problems.append(
-                f"{path.name}: is {'a second picture for its' if lang in found else 'in no known'} language"
+                f"{path.name}: is {'a second picture for its' if lang in files else 'in no known'} language"
             )
             continue
         try:
             with path.open("rb") as file:
                 content = file.read(pictures.MAX_BYTES + 1)
-            found[lang] = pictures.type_of(content), content
-            if pictures.TYPES[found[lang][0]] != path.suffix[1:]:
-                problems.append(f"{path.name}: is of type {found[lang][0]}, as its name must say")
+            files[lang] = pictures.type_of(content), content
+            if pictures.TYPES[files[lang][0]] != path.suffix[1:]:
+                problems.append(f"{path.name}: is of type {files[lang][0]}, as its name must say")
         except OSError as error:
             problems.append(f"{path.name}: cannot be read: {error.strerror}")
         except pictures.BadPicture as error:
             problems.append(f"{path.name}: {error}")
-    return found
+    return files
 
 
 def _read_settings(path: Path, languages: Collection[str], problems: list[str]) -> LetterSettings | None:
@@ -103,7 +105,7 @@ def _read_settings(path: Path, languages: Collection[str], problems: list[str]) 
         settings, wrong = letter_toml.loads(_read_file(path, SETTINGS_SIZE), languages)
     except BadText as error:
         settings, wrong = None, [str(error)]
-    problems.extend(f"{path.name}: {each}" for each in wrong)
+    problems.extend(f"{path.name}: {problem}" for problem in wrong)
     return settings
 
 
@@ -114,7 +116,7 @@ def _read_texts(folder: Path, languages: Collection[str], problems: list[str]) -
         match = _LANGUAGE_FILE.fullmatch(path.name)
         try:
             if match is None or match[1] not in languages:
-                known = ", ".join(f"{each}.md" for each in languages)
+                known = ", ".join(f"{language}.md" for language in languages)
                 raise BadText(f"is in no language of this installation; texts are {known}")
             texts[match[1]] = split(_read_file(path, TEXT_SIZE))
         except BadText as error:

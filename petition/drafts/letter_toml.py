@@ -143,7 +143,7 @@ def rises(goal: int | None, next_goals: Sequence[int]) -> bool:
 def _goals(value: object) -> tuple[int, ...]:
     if not isinstance(value, list) or len(value) > MAX_NEXT_GOALS:
         raise _Wrong(f"must be a list of at most {MAX_NEXT_GOALS} whole numbers")
-    return tuple(_goal(each) for each in value)
+    return tuple(_goal(goal) for goal in value)
 
 
 def _moment(value: object) -> datetime:
@@ -176,13 +176,13 @@ def _sentence(value: object) -> str:
 
 
 def _sentences(table: Table, key: str, languages: Collection[str], problems: list[str]) -> dict[str, str]:
-    given = table.get(key, {})
-    if not isinstance(given, dict):
+    names_table = table.get(key, {})
+    if not isinstance(names_table, dict):
         problems.append(f'{key}: must be given by language, like {key}.en = "…"')
         return {}
-    _refuse_others(given, languages, problems, f"{key}.")
-    found = {lang: _take(given, lang, _sentence, problems, where=f"{key}.") for lang in languages}
-    return {lang: text for lang, text in found.items() if text is not None}
+    _refuse_others(names_table, languages, problems, f"{key}.")
+    sentences = {lang: _take(names_table, lang, _sentence, problems, where=f"{key}.") for lang in languages}
+    return {lang: text for lang, text in sentences.items() if text is not None}
 
 
 def is_web_address(value: str) -> bool:
@@ -216,10 +216,10 @@ def _parties(table: Table, key: str, languages: Collection[str], problems: list[
 def _party(row: Table, where: str, languages: Collection[str], problems: list[str]) -> Party:
     _refuse_others(row, ("name", "url"), problems, where)
     url = _take(row, "url", _url, problems, where=where)
-    given = row.get("name")
-    if not isinstance(given, dict) or not given:
+    names_table = row.get("name")
+    if not isinstance(names_table, dict) or not names_table:
         problems.append(f'{where}name: must be given for at least one language, like name.en = "…"')
         return Party({}, url)
-    _refuse_others(given, languages, problems, f"{where}name.")
-    names = {lang: _take(given, lang, _name, problems, where=f"{where}name.") for lang in languages}
+    _refuse_others(names_table, languages, problems, f"{where}name.")
+    names = {lang: _take(names_table, lang, _name, problems, where=f"{where}name.") for lang in languages}
     return Party({lang: name for lang, name in names.items() if name is not None}, url)

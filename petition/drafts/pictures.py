@@ -41,20 +41,14 @@ def number_of(content: bytes) -> PictureId:
     return PictureId(int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 2 | 1)
 
 
-def number_in(text: str) -> PictureId | None:
-    """Return the id in an address, or None if it is none."""
-    known = text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < 2**63
-    return PictureId(int(text)) if known else None
-
-
 def type_of(content: bytes) -> str:
     """Return the media type of a picture that may stay as it is. Decodes it. Raises ``BadPicture``."""
     return _FORMATS[str(_opened(content)[1])]
 
 
 def made_anew(content: bytes) -> tuple[str, bytes]:
-    """Return (media type, content) of the same picture at most ``WIDEST`` wide or high, without whatever else the
-    file held (place and time of the shot, among others). Raises ``BadPicture``.
+    """Return (media type, content) of the same picture at most ``WIDEST`` wide or high, without the file's
+    metadata (place and time of the shot, among others). Raises ``BadPicture``.
 
     One at a time: decoded, a picture takes a hundred megabytes.
     """
@@ -66,14 +60,14 @@ def _made_anew(content: bytes) -> tuple[str, bytes]:
     picture, _ = _opened(content)
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     if picture.has_transparency_data or picture.mode in {"P", "1"}:
-        made = _saved(picture.convert("RGBA"), "PNG", optimize=True)
-        if len(made) <= MAX_BYTES:
-            return "image/png", made
+        content = _saved(picture.convert("RGBA"), "PNG", optimize=True)
+        if len(content) <= MAX_BYTES:
+            return "image/png", content
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
     for quality in _QUALITIES:
-        made = _saved(picture.convert("RGB"), "JPEG", quality=quality, optimize=True, progressive=True)
-        if len(made) <= MAX_BYTES:
-            return "image/jpeg", made
+        content = _saved(picture.convert("RGB"), "JPEG", quality=quality, optimize=True, progressive=True)
+        if len(content) <= MAX_BYTES:
+            return "image/jpeg", content
     raise BadPicture(TOO_BIG)
 
 

@@ -46,7 +46,7 @@ async def live_of(standing: PreviewFigures, row: Record, draft: Draft, lang: str
 
 def _letter(standing: PreviewFigures, row: Record, draft: Draft, lang: str, now: datetime) -> Letter:
     frame, written = draft.frame, draft.texts or {lang: ("", "")}
-    texts = {each: Text(title or "…", source, markdown.to_html(source)) for each, (title, source) in written.items()}
+    texts = {lang: Text(title or "…", source, markdown.to_html(source)) for lang, (title, source) in written.items()}
     state = State.OPEN if row["version"] is None else State(row["effective_state"])
     return Letter(
         id=row["id"],

@@ -28,15 +28,15 @@ async def import_folder(
     Readers of a published letter go on seeing what they see until it is published. Raises ``ImportRefused``, ``Gone``,
     and what publishing raises.
     """
-    found = folder.read(path, languages)
+    source = folder.read(path, languages)
     async with database.transaction() as conn:
-        row = await queries.by_slug(conn, found.slug, lock=True)
+        row = await queries.by_slug(conn, source.slug, lock=True)
         _check_not_gone(row)
         if row is None:
-            await add(conn, wrapper, found.slug)
-            row = await _locked(conn, found.slug)
+            await add(conn, wrapper, source.slug)
+            row = await _locked(conn, source.slug)
         draft = await store.load(conn, row, languages)
-        fields = await _fields(conn, row["id"], found, languages)
+        fields = await _fields(conn, row["id"], source, languages)
         changes = {name: fields[name] for name in draft_fields.changed(draft.fields, fields)}
         try:
             await store.write(conn, draft, changes, None)
@@ -44,23 +44,23 @@ async def import_folder(
             problem = "letter.toml: names_in_search: cannot be switched on once the letter has opened"
             raise ImportRefused(f"{path} cannot be imported", (problem,)) from None
         await audit_log.record(conn, None, row["id"], "letter.import", command=True)
-        return found.slug, await publish_in(conn, found.slug) if publish else None
+        return source.slug, await publish_in(conn, source.slug) if publish else None
 
 
 async def _fields(
-    conn: Connection, letter_id: LetterId, found: LetterFolder, languages: Collection[str]
+    conn: Connection, letter_id: LetterId, source: LetterFolder, languages: Collection[str]
 ) -> dict[str, str]:
     """Return every field as the folder has it; its pictures are kept."""
     shared: dict[str, Sharing] = {}
     for lang in languages:
         number = None
-        if lang in found.pictures:
-            kind, content = found.pictures[lang]
+        if lang in source.pictures:
+            kind, content = source.pictures[lang]
             number = pictures.number_of(content)
             await draft_queries.add_picture(conn, letter_id, number, kind, content)
-        shared[lang] = Sharing(found.sharing.get(lang, ""), number, found.picture_alt.get(lang, ""))
-    surrounding = {name: getattr(found, name) for name in draft_fields.FRAME}
-    return draft_fields.written(LetterFrame(**surrounding, sharing=shared), found.texts, languages)
+        shared[lang] = Sharing(source.sharing.get(lang, ""), number, source.picture_alt.get(lang, ""))
+    surrounding = {name: getattr(source, name) for name in draft_fields.FRAME}
+    return draft_fields.written(LetterFrame(**surrounding, sharing=shared), source.texts, languages)
 
 
 async def add(conn: Connection, wrapper: Wrapper, slug: str) -> LetterId:
@@ -99,13 +99,13 @@ async def publish_draft(
         raise PetitionError(f"the letter {row['slug']} has no text yet")
     if surrounding := [name for name in draft.changes if not name.startswith(("title.", "text."))]:
         await store.settle(conn, draft)
-        told = "+".join(sorted({name.partition(".")[0] for name in surrounding}))
-        await audit_log.record(conn, actor_id, letter, "letter.frame", after=told, command=actor_id is None)
+        summary = "+".join(sorted({name.partition(".")[0] for name in surrounding}))
+        await audit_log.record(conn, actor_id, letter, "letter.frame", after=summary, command=actor_id is None)
     number = await _new_version(conn, letter, before, draft, note)
     if number is not None:
-        told = str(number)
+        summary = str(number)
         await audit_log.record(
-            conn, actor_id, letter, "letter.publish", before=str(before), after=told, command=actor_id is None
+            conn, actor_id, letter, "letter.publish", before=str(before), after=summary, command=actor_id is None
         )
     if surrounding or number is not None:
         await preview_link_queries.drop_published(conn, letter)
@@ -119,8 +119,8 @@ async def _new_version(
     digest = digest_of(texts)
     if before and (await queries.version(conn, letter_id, before)).digest == digest:
         return None
-    made = await asyncio.to_thread(_formatted, texts)  # one that was made to hurt takes many seconds
-    await queries.add_version(conn, letter_id, number, digest, made, note)
+    rendered = await asyncio.to_thread(_formatted, texts)  # one that was made to hurt takes many seconds
+    await queries.add_version(conn, letter_id, number, digest, rendered, note)
     await queries.publish(conn, letter_id, number)
     return number
 
@@ -137,16 +137,18 @@ async def export_folder(database: Database, slug: str, path: Path) -> None:
             raise NotFound(f"there is no letter {slug}")
         _check_not_gone(row)
         draft = await store.load(conn, row)
-        kept = {each["id"]: (each["type"], each["content"]) for each in await draft_queries.pictures(conn, row["id"])}
+        stored = {
+            entry["id"]: (entry["type"], entry["content"]) for entry in await draft_queries.pictures(conn, row["id"])
+        }
     frame = draft.frame
     shared = frame.sharing
     letter = LetterFolder(
         slug=slug,
         **{name: getattr(frame, name) for name in draft_fields.FRAME},
-        sharing={lang: each.text for lang, each in shared.items() if each.text},
-        picture_alt={lang: each.alt for lang, each in shared.items() if each.alt},
+        sharing={lang: entry.text for lang, entry in shared.items() if entry.text},
+        picture_alt={lang: entry.alt for lang, entry in shared.items() if entry.alt},
         texts=draft.texts,
-        pictures={lang: kept[each.picture_id] for lang, each in shared.items() if each.picture_id in kept},
+        pictures={lang: stored[entry.picture_id] for lang, entry in shared.items() if entry.picture_id in stored},
     )
     folder.write(letter, path)
 

@@ -15,7 +15,7 @@ from petition.drafts.store import Draft
 from petition.letters import queries
 from petition.letters.model import State
 
-SITTING = timedelta(minutes=10)  # whoever goes on writing a field within it, is doing one act
+SITTING = timedelta(minutes=10)  # edits of one field by one organizer within it are one act
 
 OTHER_PICTURE = N_("A colleague has chosen another picture meanwhile: this one. Send yours again to replace it.")
 
@@ -31,25 +31,25 @@ class Saved:
 
     @property
     def fresh(self) -> dict[str, str]:
-        """The fields that are now otherwise than the form has them: written by others, or theirs by choice."""
-        given = self.typed.seen.keys() - self.typed.problems.keys() - self.conflicts.keys()
+        """The fields that now differ from the form: written by others, or theirs by choice."""
+        names = self.typed.seen.keys() - self.typed.problems.keys() - self.conflicts.keys()
         return {
-            name: self.draft.fields[name] for name in given if self.typed.values.get(name) != self.draft.fields[name]
+            name: self.draft.fields[name] for name in names if self.typed.values.get(name) != self.draft.fields[name]
         }
 
     @property
     def seen(self) -> dict[str, str]:
-        """The state of each field that whoever sent the form has now been shown."""
-        given = self.typed.seen.keys() - self.typed.problems.keys()
-        return {name: draft_fields.digest(self.draft.fields[name]) for name in given}
+        """The state of each field that the sender of the form has now seen."""
+        names = self.typed.seen.keys() - self.typed.problems.keys()
+        return {name: draft_fields.digest(self.draft.fields[name]) for name in names}
 
 
-async def locked(conn: Connection, slug: str) -> Record:
+async def locked_row(conn: Connection, slug: str) -> Record:
     """Return a letter's row, locked. Raises ``NotFound``, ``Gone``."""
     return _there(await queries.by_slug(conn, slug, lock=True))
 
 
-async def found(conn: Connection, slug: str) -> Record:
+async def letter_row(conn: Connection, slug: str) -> Record:
     """Return a letter's row. Raises ``NotFound``, ``Gone``."""
     return _there(await queries.by_slug(conn, slug))
 
@@ -68,27 +68,29 @@ async def save(
     actor_id: OrganizerId,
     languages: tuple[str, ...],
     form: Mapping[str, str],
-    made: Mapping[str, tuple[str, bytes]],
+    uploaded: Mapping[str, tuple[str, bytes]],
 ) -> Saved:
     """Write what a form says into the draft of the letter in ``row`` (locked).
 
-    ``made`` are pictures that came along, by language. Whatever only this side has changed is written, whatever a
-    colleague has changed too is a conflict, and what cannot be is a problem; the rest is saved all the same.
+    ``uploaded`` are the pictures sent along, by language. A field that only this form changed is written, one that a
+    colleague changed too is a conflict, an impossible value is a problem; the rest is saved all the same.
     """
     draft = await store.load(conn, row, languages)
     typed = draft_form.read(form, draft.fields, languages)
-    shown = await _pictures(conn, draft, typed, form, made)
-    merged = draft_fields.merge(draft.fields, {**typed.values, **shown}, typed.seen | _seen_pictures(form, shown))
+    chosen_pictures = await _pictures(conn, draft, typed, form, uploaded)
+    merged = draft_fields.merge(
+        draft.fields, {**typed.values, **chosen_pictures}, typed.seen | _seen_pictures(form, chosen_pictures)
+    )
     conflicts = dict(merged.conflicts)
-    for name in [name for name in conflicts if name in shown]:
+    for name in [name for name in conflicts if name in chosen_pictures]:
         typed.problems[name] = OTHER_PICTURE
         del conflicts[name]
     write = _possible(draft, dict(merged.write), typed)
     if write:
         await store.write(conn, draft, write, actor_id)
         await _note(conn, draft, write, actor_id)
-        draft = await store.load(conn, await locked(conn, row["slug"]), languages)
-    if made:  # one that lost stays nowhere
+        draft = await store.load(conn, await locked_row(conn, row["slug"]), languages)
+    if uploaded:  # a picture that lost a conflict is not kept
         await draft_queries.drop_unused_pictures(conn, row["id"])
     return Saved(draft, typed, conflicts, bool(write))
 
@@ -98,19 +100,19 @@ async def _pictures(
     draft: Draft,
     typed: Typed,
     form: Mapping[str, str],
-    made: Mapping[str, tuple[str, bytes]],
+    uploaded: Mapping[str, tuple[str, bytes]],
 ) -> dict[str, str]:
-    """Return the picture fields that the form changes; what came along is kept."""
+    """Return the picture fields that the form changes; uploaded ones are stored."""
     changed = {f"picture.{lang}": "" for lang in draft.languages if f"drop.picture.{lang}" in form}
-    for lang, (kind, content) in made.items():
+    for lang, (kind, content) in uploaded.items():
         number = pictures.number_of(content)
         await draft_queries.add_picture(conn, draft.letter_id, number, kind, content)
         changed[f"picture.{lang}"] = str(number)
     return changed
 
 
-def _seen_pictures(form: Mapping[str, str], shown: Mapping[str, str]) -> dict[str, str]:
-    return {name: form.get(f"seen.{name}", "") for name in shown}
+def _seen_pictures(form: Mapping[str, str], chosen_pictures: Mapping[str, str]) -> dict[str, str]:
+    return {name: form.get(f"seen.{name}", "") for name in chosen_pictures}
 
 
 def _possible(draft: Draft, write: dict[str, str], typed: Typed) -> dict[str, str]:
@@ -139,5 +141,5 @@ async def _note(conn: Connection, draft: Draft, write: Mapping[str, str], actor_
         if not (name in before and before[name].organizer_id == actor_id and before[name].at > since)
     ]
     if new:
-        told = "+".join(sorted({name.partition(".")[0] for name in new}))
-        await audit_log.record(conn, actor_id, draft.letter_id, "letter.write", after=told)
+        summary = "+".join(sorted({name.partition(".")[0] for name in new}))
+        await audit_log.record(conn, actor_id, draft.letter_id, "letter.write", after=summary)

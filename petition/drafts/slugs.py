@@ -33,7 +33,7 @@ SUGGESTED_LENGTH = 48
 def suggested(title: str) -> str:
     """Return a short name made of a title's words, or "" where nothing of it is left; it may be reserved or taken."""
     title = title[:500].lower()
-    latin = "".join(_LETTERS.get(each, each) for each in unicodedata.normalize("NFC", title))
+    latin = "".join(_LETTERS.get(character, character) for character in unicodedata.normalize("NFC", title))
     plain = unicodedata.normalize("NFD", latin).encode("ascii", "ignore").decode()
     words = re.findall("[a-z0-9]+", re.sub("['`]", "", plain))
     slug = ""

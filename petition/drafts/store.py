@@ -27,7 +27,7 @@ class Edit:
     """Who touched a field last, and when."""
 
     at: datetime
-    organizer_id: OrganizerId | None  # None: a command, or somebody who is gone
+    organizer_id: OrganizerId | None  # None: a command, or an organizer who was removed
     name: str | None
 
 
@@ -39,13 +39,13 @@ class Draft:
     languages: tuple[str, ...]
     published: bool  # was it ever?
     fields: Mapping[str, str]
-    shown: Mapping[str, str]  # what readers see, or would see: of titles and texts, the current version's
+    published_fields: Mapping[str, str]  # what readers see, or would see: of titles and texts, the current version's
     edits: Mapping[str, Edit]
 
     @property
     def last(self) -> Edit | None:
         """The latest edit."""
-        return max(self.edits.values(), key=lambda each: each.at, default=None)
+        return max(self.edits.values(), key=lambda edit: edit.at, default=None)
 
     @property
     def frame(self) -> LetterFrame:
@@ -60,11 +60,11 @@ class Draft:
     @property
     def changes(self) -> list[str]:
         """The fields that readers see otherwise."""
-        return list(draft_fields.changed(self.shown, self.fields))
+        return list(draft_fields.changed(self.published_fields, self.fields))
 
 
 async def load(conn: Connection, row: Record, languages: Collection[str] | None = None) -> Draft:
-    """Return the draft of the letter in ``row``, in these languages; in all that it has if none are given."""
+    """Return the draft of the letter in ``row``, in these languages; in all that it has if ``languages`` is None."""
     letter, version = row["id"], row["version"]
     texts = await queries.translations(conn, letter)
     current = (await queries.version(conn, letter, version)).texts if version else {}
@@ -72,13 +72,15 @@ async def load(conn: Connection, row: Record, languages: Collection[str] | None 
     frame = await _frame(conn, row)
     edits = await draft_queries.edits(conn, letter)
     if languages is None:
-        touched_in = {lang for each in edits if (lang := each["field"].partition(".")[2])}
+        touched_in = {lang for edit in edits if (lang := edit["field"].partition(".")[2])}
         languages = sorted({*texts, *shown_texts, *frame.sharing, *touched_in})
-    shown = draft_fields.written(frame, shown_texts, languages)
-    waiting = {each["field"]: each["value"] for each in edits if each["value"] is not None}
-    fields = draft_fields.written(frame, texts, languages) | {name: waiting[name] for name in shown if name in waiting}
-    touched = {each["field"]: Edit(each["at"], each["organizer"], each["name"]) for each in edits}
-    return Draft(letter, tuple(languages), version is not None, fields, shown, touched)
+    published = draft_fields.written(frame, shown_texts, languages)
+    waiting = {edit["field"]: edit["value"] for edit in edits if edit["value"] is not None}
+    fields = draft_fields.written(frame, texts, languages) | {
+        name: waiting[name] for name in published if name in waiting
+    }
+    touched = {edit["field"]: Edit(edit["at"], edit["organizer"], edit["name"]) for edit in edits}
+    return Draft(letter, tuple(languages), version is not None, fields, published, touched)
 
 
 async def _frame(conn: Connection, row: Record) -> LetterFrame:
@@ -97,13 +99,13 @@ async def _frame(conn: Connection, row: Record) -> LetterFrame:
 async def write(conn: Connection, draft: Draft, changes: Mapping[str, str], actor_id: OrganizerId | None) -> Draft:
     """Write fields (canonical) into the draft of a letter that is locked; return the draft as it is then.
 
-    Raises ``Refused`` if names would be shown to search engines that were given under other words.
+    Raises ``Refused`` if names would appear in search engines that were signed under other terms.
     """
     if not changes:
         return draft
     check_names_in_search(draft, changes)
     fields = {**draft.fields, **changes}
-    after = Draft(draft.letter_id, draft.languages, draft.published, fields, draft.shown, draft.edits)
+    after = Draft(draft.letter_id, draft.languages, draft.published, fields, draft.published_fields, draft.edits)
     for lang in {name.partition(".")[2] for name in changes if name.startswith(("title.", "text."))}:
         text = fields[f"title.{lang}"], fields[f"text.{lang}"]
         await draft_queries.set_translation(conn, draft.letter_id, lang, text)
@@ -117,22 +119,24 @@ async def write(conn: Connection, draft: Draft, changes: Mapping[str, str], acto
 def _waiting(draft: Draft, name: str) -> str | None:
     """Return what has to wait of a field: nothing if readers see it already, or the table of texts holds it."""
     return (
-        None if name.startswith(("title.", "text.")) or draft.fields[name] == draft.shown[name] else draft.fields[name]
+        None
+        if name.startswith(("title.", "text.")) or draft.fields[name] == draft.published_fields[name]
+        else draft.fields[name]
     )
 
 
 def check_names_in_search(draft: Draft, changes: Mapping[str, str]) -> None:
-    """Raise ``Refused`` where people's names would come to stand in search engines who were promised otherwise."""
-    wanted = changes.get("names_in_search") == draft_fields.YES
-    if wanted and draft.published and draft.shown["names_in_search"] != draft_fields.YES:
+    """Raise ``Refused`` if names would appear in search engines although their owners were promised otherwise."""
+    is_wanted = changes.get("names_in_search") == draft_fields.YES
+    if is_wanted and draft.published and draft.published_fields["names_in_search"] != draft_fields.YES:
         raise Refused(TOO_LATE, "names_in_search")
 
 
 async def settle(conn: Connection, draft: Draft) -> None:
     """Have readers see what surrounds the text as the draft has it."""
     frame = draft.frame
-    given = frame.goal, frame.closes_at, frame.names_in_search, frame.next_goals
-    await queries.set_frame(conn, draft.letter_id, *given)
+    values = frame.goal, frame.closes_at, frame.names_in_search, frame.next_goals
+    await queries.set_frame(conn, draft.letter_id, *values)
     await queries.set_parties(conn, draft.letter_id, frame.initiators, frame.addressees)
     await queries.set_sharing(conn, draft.letter_id, frame.sharing)
     await draft_queries.settle(conn, draft.letter_id)

@@ -194,7 +194,7 @@ def _text(cell: Any) -> str:
 
 
 def _checked(data: bytes) -> bytes:
-    """Return the archive as calamine can read it. Raises ``WorkbookRefused`` for a bomb, or for rows that are not in order."""
+    """Return the archive as calamine can read it. Raises ``WorkbookRefused`` for a bomb, or for rows out of order."""
     if len(data) > MAX_UNPACKED:
         raise WorkbookRefused(TOO_LARGE)
     try:

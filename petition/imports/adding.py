@@ -90,7 +90,7 @@ async def add_rows(
     now = await organization_queries.now(conn)
     reader = RowReader(target, now, progress)
     lines = xlsx_reader.rows(source) if xlsx_reader.is_workbook(source) else csv_rows.rows(source)
-    await queries.stage(conn, reader.rows(csv_format.of_lines(lines, now, target.languages)))
+    await queries.stage(conn, reader.rows(csv_format.parse_rows(lines, now, target.languages)))
     if reader.problems:
         raise ImportRefused(
             f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be imported",
@@ -144,7 +144,7 @@ async def _add(
     added = await queries.add_staged(conn, letter_id, number)
     change = EntryChange(before, await organization_queries.load_counted(conn, letter_id, directory.ids))
     unused = [organization_id for organization_id in directory.ids if organization_id not in change.after]
-    await organization_queries.drop_unused(conn, letter_id, unused)
+    await organization_queries.delete_unused(conn, letter_id, unused)
     words = [(letter_id, Kind.PERSON, word) for word in await queries.load_words(conn, letter_id)]
     await search_words.add(conn, [*words, *await directory.words(conn, change.after)])
     if added["signatures"]:

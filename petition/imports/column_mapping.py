@@ -12,7 +12,7 @@ from petition.formats.dates import DateOrder
 from petition.formats.tables import Line
 from petition.imports import column_guessing
 from petition.signatures import csv_format
-from petition.signatures.csv_format import COLUMNS, Problem, Reading, Row, Wrong
+from petition.signatures.csv_format import COLUMNS, BadRow, Problem, Row, RowContext
 from petition.signatures.model import Kind, Visibility
 
 FIELDS: Mapping[str, str] = {
@@ -112,19 +112,19 @@ class Mapper:
 
     def rows(self, lines: Iterator[Line]) -> Iterator[Row | Problem]:
         """Yield each row after the header, or its problem; rows with all chosen columns empty are skipped."""
-        header, reading = next(lines, (0, ""))[1], Reading(self.now, self.languages)
+        header, reading = next(lines, (0, ""))[1], RowContext(self.now, self.languages)
         titles = (header[index] for index in self._indexes.get("visibility", ()) if index < len(header))
         self._visibility_title = " ".join(titles)
         for number, line in lines:
             try:
                 if line == header:
-                    raise Wrong(HEADER_AGAIN)
-                cells = csv_format.cleaned(line, len(self.plan.columns))
+                    raise BadRow(HEADER_AGAIN)
+                cells = csv_format.clean_cells(line, len(self.plan.columns))
                 fields = {name: self._join(name, cells) for name in self._indexes}
                 if any(fields.values()):
                     yield Row(number, csv_format.entry_of(self._table(fields), reading))
-            except Wrong as wrong:
-                yield Problem(number, wrong.reason, wrong.column)
+            except BadRow as error:
+                yield Problem(number, error.reason, error.column)
 
     def _join(self, name: str, cells: Sequence[str]) -> str:
         parts = (cells[index] for index in self._indexes[name] if index < len(cells))
@@ -149,7 +149,7 @@ class Mapper:
     def _kind(self, fields: Mapping[str, str]) -> str:
         if fields.get("kind"):
             if (kind := column_guessing.kind_of(fields["kind"])) is None:
-                raise Wrong(NO_KIND, "kind")
+                raise BadRow(NO_KIND, "kind")
             return kind.value
         if self.plan.kind != BY_COLUMN:
             return self.plan.kind
@@ -159,7 +159,7 @@ class Mapper:
         if fields.get("visibility"):
             visibility = column_guessing.visibility_of(fields["visibility"], self._visibility_title)
             if visibility is None:
-                raise Wrong(NO_VISIBILITY, "visibility")
+                raise BadRow(NO_VISIBILITY, "visibility")
             return visibility.value
         return (Visibility.PUBLIC if kind == Kind.ORGANIZATION else self.plan.visibility).value
 
@@ -169,5 +169,5 @@ class Mapper:
         order = self.plan.dates or self.orders[self._indexes["signed_at"][0]] or DateOrder.ISO
         moment = dates.to_iso(cell, order)
         if moment is None:
-            raise Wrong(dates.NO_DATE, "signed_at")
+            raise BadRow(dates.NO_DATE, "signed_at")
         return moment

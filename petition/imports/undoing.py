@@ -35,7 +35,7 @@ async def take_back(
     before = await organization_queries.load_counted(conn, letter_id, organizations)
     await queries.move_to_undone(conn, letter_id, number, ids)
     change = EntryChange(before, await organization_queries.load_counted(conn, letter_id, organizations))
-    await organization_queries.drop_unused(conn, letter_id, organizations)
+    await organization_queries.delete_unused(conn, letter_id, organizations)
     await audit_log.record(conn, actor_id, letter_id, "import.take_back", ids=ids, before="confirmed")
     await _remove_words(conn, letter_id, rows, known, change)
     await _count(conn, letter_id, rows, change)

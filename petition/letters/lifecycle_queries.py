@@ -19,7 +19,7 @@ UPDATE letter l SET state = 'open', closed_at = NULL, revision = revision + 1,
 WHERE id = $1 AND l.effective_state = 'closed' AND wrapped_digest_key IS NOT NULL RETURNING id
 """
 
-# From here on it waits for nobody; the clock of its keys goes on.
+# An archived letter takes nothing more; the time until its keys are destroyed keeps running.
 ARCHIVE = """
 UPDATE letter l SET state = 'archived', closed_at = coalesce(closed_at, closes_at, now()), revision = revision + 1
 WHERE id = $1 AND l.effective_state = 'closed' RETURNING id
@@ -30,8 +30,8 @@ UPDATE letter l SET state = 'closed', revision = revision + 1 WHERE id = $1 AND 
 RETURNING id
 """
 
-# Alone with the letter: whoever adds anything to it holds its row, and is waited for; whoever comes later sees that it
-# is gone. Nothing else is held meanwhile, so that nobody waits in a circle.
+# Excludes everything that adds rows to the letter: those transactions hold its row and are waited for; later ones see
+# that it is gone. No other lock is held meanwhile (lock order: see docs/decisions/lock-order.md).
 LOCK_ALONE = "SELECT id, slug, l.effective_state AS state FROM letter l WHERE id = $1 FOR UPDATE"
 
 TAKE_DOWN = """
@@ -49,11 +49,11 @@ WHERE l.letter = $1 AND l.act LIKE 'letter.%' ORDER BY l.id DESC LIMIT 1
 
 GONE_LETTERS = "SELECT id FROM letter WHERE state = 'gone' ORDER BY id"
 
-# An organization stays while a signature does: somebody may be attaching one to it.
+# An organization stays while a signature does: another transaction may be attaching one to it.
 ONLY_IF = {"organization": " AND NOT EXISTS (SELECT FROM signature s WHERE s.letter = $1)"}
 
 # Every table with rows of letters but the log, which holds numbers only; what refers to others comes before them.
-# Rows that somebody works on at this moment are skipped; they are asked for again.
+# Rows locked at this moment are skipped and deleted by a later call.
 DROP_ROWS = {
     table: f"""
 DELETE FROM {table} WHERE ctid = ANY (ARRAY(
@@ -102,7 +102,7 @@ async def last_moved(conn: Connection, letter_id: LetterId) -> Record | None:
 
 
 async def lock_alone(conn: Connection, letter_id: LetterId) -> Record | None:
-    """Return a letter's id, slug and state; until the transaction ends nobody adds anything to it."""
+    """Return a letter's id, slug and state; until the transaction ends no row can be added to it."""
     return await conn.fetchrow(LOCK_ALONE, letter_id)
 
 
@@ -116,9 +116,9 @@ async def gone_letters(conn: Connection) -> list[LetterId]:
     return [row["id"] for row in await conn.fetch(GONE_LETTERS)]
 
 
-async def drop_rows(conn: Connection, table: str, letter_id: LetterId, most: int) -> int:
-    """Delete at most ``most`` rows of a letter; return how many."""
-    return int((await conn.execute(DROP_ROWS[table], letter_id, most)).split()[-1])
+async def drop_rows(conn: Connection, table: str, letter_id: LetterId, limit: int) -> int:
+    """Delete at most ``limit`` rows of a letter; return how many."""
+    return int((await conn.execute(DROP_ROWS[table], letter_id, limit)).split()[-1])
 
 
 async def is_left(conn: Connection, table: str, letter_id: LetterId) -> bool:

@@ -69,12 +69,12 @@ class Sharing:
 def goal_at(goal: int | None, next_goals: Sequence[int], total: int) -> int | None:
     """Return the goal that is shown when ``total`` have signed: the first not reached yet, or the last there is.
 
-    ``next_goals`` rise. Nothing of this is stored, so whoever knows the count knows the goal.
+    ``next_goals`` rise. It is not stored: the count alone decides it.
     """
     if goal is None:
         return None
     goals = (goal, *next_goals)
-    return next((each for each in goals if each > total), goals[-1])
+    return next((step for step in goals if step > total), goals[-1])
 
 
 def digest_of(texts: Mapping[str, tuple[str, str]]) -> str:
@@ -101,7 +101,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """So many people who signed elsewhere, counted on a day; ``source`` tells readers by whom, per language."""
+    """People who signed elsewhere, counted on a day; ``source`` says by whom, per language."""
 
     people: int
     counted_on: date

@@ -1,4 +1,4 @@
-"""All SQL of partners, but that of counting them (``signatures.queries``)."""
+"""All SQL of partners, but that of counting them (``signatures.counting``)."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ WITH added AS (
 INSERT INTO count_partner (letter, partner) SELECT letter, id FROM added RETURNING partner
 """
 
-# Compare and set, each of these: whoever comes second changes nothing.
+# Compare-and-set, all of these: the second of two changes nothing.
 CHANGE = """
 UPDATE partner SET title = $5, in_api = $6
 WHERE letter = $1 AND id = $2 AND title = $3 AND in_api = $4 RETURNING id
@@ -38,7 +38,7 @@ RETIRE = "UPDATE partner SET retired_at = now() WHERE letter = $1 AND id = $2 AN
 
 RESTORE = "UPDATE partner SET retired_at = NULL WHERE letter = $1 AND id = $2 AND retired_at IS NOT NULL RETURNING id"
 
-# The kept pages are made anew, and the web learns who is a partner now.
+# Invalidates the cached pages, and makes the web reload the partners.
 MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
 
 LOCK_LETTER = "SELECT id FROM letter WHERE id = $1 FOR NO KEY UPDATE"
@@ -55,7 +55,7 @@ async def in_api(conn: Connection, letter_id: LetterId) -> Sequence[Record]:
 
 
 async def lock_letter(conn: Connection, letter_id: LetterId) -> int:
-    """Have whoever else changes this letter's partners wait; return how many there are."""
+    """Lock the letter's partners until the transaction ends; return how many there are."""
     await conn.execute(LOCK_LETTER, letter_id)
     number: int = await conn.fetchval(NUMBER, letter_id)
     return number
@@ -85,5 +85,5 @@ async def restore(conn: Connection, letter_id: LetterId, partner_id: PartnerId) 
 
 
 async def move_revision(conn: Connection, letter_id: LetterId) -> None:
-    """Say that something changed which kept pages show."""
+    """Invalidate the letter's cached pages."""
     await conn.execute(MOVE_REVISION, letter_id)

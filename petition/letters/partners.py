@@ -1,6 +1,6 @@
 """Partners: who may have signatures counted under a name of their own. Every act is in the log.
 
-A name stands in links on other people's sites, so it never changes and is never given away again; what does change is
+A name is in links on other sites, so it never changes and is never given away again; what does change is
 how the partner is called, whether anyone may read its count, and whether the name is in use.
 """
 
@@ -14,7 +14,7 @@ from petition.core.ids import LetterId, OrganizerId, PartnerId
 from petition.core.text_cleaning import clean, has_direction_mark, has_hidden
 from petition.letters import partner_queries as queries
 
-MAX_PARTNERS = 200  # of one letter: each may have four kept pages in every language
+MAX_PARTNERS = 200  # of one letter: each may have four cached pages in every language
 MAX_TITLE = 120
 
 BAD_NAME = N_("Please write 2 to 32 small letters a–z, digits and hyphens.")
@@ -71,8 +71,10 @@ async def change(
     if not await queries.change(conn, letter_id, partner_id, before, after):
         raise Refused(CHANGED)
     await queries.move_revision(conn, letter_id)
-    told = _standing(before[1]), _standing(after[1])
-    await audit_log.record(conn, actor_id, letter_id, "partner.change", ids=[partner_id], before=told[0], after=told[1])
+    states = _standing(before[1]), _standing(after[1])
+    await audit_log.record(
+        conn, actor_id, letter_id, "partner.change", ids=[partner_id], before=states[0], after=states[1]
+    )
 
 
 async def retire(conn: Connection, actor_id: OrganizerId, letter_id: LetterId, partner_id: PartnerId) -> None:

@@ -23,7 +23,7 @@ def paragraphs(html: str) -> str:
     reader = _PlainTextReader()
     reader.feed(html)
     reader.close()
-    return "\n\n".join(text for each in reader.paragraphs if (text := " ".join(each.split())) not in {"", "–"})
+    return "\n\n".join(text for words in reader.paragraphs if (text := " ".join(words.split())) not in {"", "–"})
 
 
 class _PlainTextReader(HTMLParser):
@@ -35,15 +35,15 @@ class _PlainTextReader(HTMLParser):
         self._leads_to = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         if tag in BLOCKS and self.paragraphs[-1].strip() != "–":  # a paragraph of its own may begin a list item
             self.paragraphs.append("– " if tag == "li" else "")
         elif tag == "br":
             self._add(" ")
         elif tag == "img":
-            self._add(f"[{given.get('alt', '')}] ({given.get('src', '')})")
+            self._add(f"[{attributes.get('alt', '')}] ({attributes.get('src', '')})")
         elif tag == "a":
-            self._leads_to = given.get("href", "")
+            self._leads_to = attributes.get("href", "")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "a" and not self.paragraphs[-1].endswith(self._leads_to):

@@ -25,7 +25,7 @@ from petition.letters.switches import NOTHING, InstallationNotices, Setting, Swi
 log = logging.getLogger(__name__)
 
 INTERVAL = 0.5  # seconds between two looks at the database
-SPACING = 0.05  # seconds at least between two looks that unknown addresses are worth, however many ask
+SPACING = 0.05  # seconds at least between two polls for the sake of unknown addresses
 MAX_SLUG = 64
 MAX_LETTERS = 500  # letters whose text is held at once
 INDEX_LENGTH = 200
@@ -130,12 +130,12 @@ class PublishedLetters:
                 await self.refresh()
             except Unavailable:
                 if self.is_database_up:
-                    log.warning("the database is away; reading goes on from memory")
+                    log.warning("database unavailable; pages are served from memory")
                 self.is_database_up = False
                 metrics.DATABASE_UP.set(0)
             except Exception:
-                # Whatever it was, a watch that has ended would show a frozen count as if it were the truth.
-                log.exception("a look at the database failed")
+                # A poll that stops for any reason would leave a frozen count on every page.
+                log.exception("a poll of the database failed")
             await asyncio.sleep(INTERVAL)
 
     async def refresh(self) -> None:
@@ -149,7 +149,7 @@ class PublishedLetters:
             self._apply(rows, gone, settings)
 
     async def refresh_now(self) -> None:
-        """Wait for a look that began after this call, shared with all who ask meanwhile. Raises ``Unavailable``.
+        """Wait for a poll that began after this call, shared by all callers meanwhile. Raises ``Unavailable``.
 
         A letter published a moment ago by another process must not be a 404; and however many wild addresses are asked
         for, they cost ``1 / SPACING`` looks a second at most, and each of them waits for two looks at most.
@@ -162,10 +162,10 @@ class PublishedLetters:
     async def _refresh_soon(self) -> None:
         try:
             await asyncio.sleep(max(0.0, self._began + SPACING - time.monotonic()))
-            async with self._looking:  # whoever comes while another look is under way waits for this one
+            async with self._looking:  # callers that come during another poll wait for this one
                 pass
         finally:
-            self._next_look = None  # from here on, whoever comes is too late for the look that begins now
+            self._next_look = None  # later callers are too late for the poll that begins now
             self._began = time.monotonic()
         await self.refresh()
 
@@ -176,11 +176,11 @@ class PublishedLetters:
             log.info("the database is there")
         self.is_database_up = True
         metrics.DATABASE_UP.set(1)
-        general = [each for letter, each in settings if letter is None]
+        general = [setting for letter, setting in settings if letter is None]
         self._update_notices(Switches.of(general))
         switches = (
             {
-                row["id"]: Switches.of(general, [each for letter, each in settings if letter == row["id"]])
+                row["id"]: Switches.of(general, [setting for letter, setting in settings if letter == row["id"]])
                 for row in rows
             }
             if settings
@@ -200,7 +200,7 @@ class PublishedLetters:
         self._drop_taken_down(gone)
 
     def _update_notices(self, general: Switches) -> None:
-        """Write down what holds everywhere; pages without a letter are made anew."""
+        """Store what holds for the installation, and invalidate the pages without a letter."""
         now = general.banners, general.read_only
         if now != (self._posted.banners, self._posted.read_only):
             self._posted.banners, self._posted.read_only = now
@@ -269,7 +269,7 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
 
 
 def _ignore_result(look: asyncio.Task[None]) -> None:
-    """Take note of a failure that nobody waits for any more."""
+    """Retrieve the exception, or asyncio logs "never retrieved"."""
     if not look.cancelled():
         look.exception()
 
@@ -286,9 +286,9 @@ def _changed_slugs(before: _LetterStatus | None, now: _LetterStatus | None) -> b
 
 
 def _hides_names(before: _LetterStatus | None, now: _LetterStatus | None) -> bool:
-    """Tell whether a name may have gone from the pages: by a switch, or because somebody took it back or was removed.
+    """Return whether a name may have left the pages: by a switch, a withdrawal or a removal.
 
-    Those who only sign move none of this.
+    Signing changes none of this.
     """
     if now is None or before is None:
         return now is not None and now.switches.list_hidden

@@ -178,7 +178,7 @@ async def sharing(conn: Connection, letter_id: LetterId) -> dict[str, Sharing]:
 async def set_sharing(conn: Connection, letter_id: LetterId, sharing: Mapping[str, Sharing]) -> None:
     """Replace what readers pass on."""
     await conn.execute(DROP_SHARING, letter_id)
-    rows = [(letter_id, lang, each.text, each.alt, each.picture_id) for lang, each in sharing.items() if each]
+    rows = [(letter_id, lang, entry.text, entry.alt, entry.picture_id) for lang, entry in sharing.items() if entry]
     await conn.executemany(ADD_SHARING, rows)
 
 
@@ -187,8 +187,8 @@ async def set_parties(
 ) -> None:
     """Replace initiators and addressees."""
     await conn.execute(DROP_PARTIES, letter_id)
-    rows = [("initiator", *each) for each in enumerate(initiators)] + [
-        ("addressee", *each) for each in enumerate(addressees)
+    rows = [("initiator", *entry) for entry in enumerate(initiators)] + [
+        ("addressee", *entry) for entry in enumerate(addressees)
     ]
     await conn.executemany(
         ADD_PARTY, [(letter_id, role, position, dict(party.names), party.url) for role, position, party in rows]

@@ -12,7 +12,7 @@ SELECT name, value, texts, former_value, former_texts, revision, since FROM swit
 WHERE letter IS NOT DISTINCT FROM $1::integer
 """
 
-# Revision 0 stands for a switch that nobody has ever touched.
+# Revision 0 stands for a switch that was never set.
 FIRST_SWITCH = """
 INSERT INTO switch (letter, name, value, texts) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING 'off'
 """
@@ -53,12 +53,12 @@ async def switched_on(conn: Connection) -> list[tuple[int | None, Setting]]:
 async def of_letter(conn: Connection, letter_id: LetterId) -> Switches:
     """Return all that is switched on for a letter, the installation's own switches included."""
     settings = await switched_on(conn)
-    general, own = ([each for of, each in settings if of == whose] for whose in (None, letter_id))
+    general, own = ([setting for of, setting in settings if of == owner] for owner in (None, letter_id))
     return Switches.of(general, own)
 
 
 async def all_switches(conn: Connection, letter_id: LetterId | None) -> list[Record]:
-    """Return the switches of a letter, or of the installation, that somebody has ever touched."""
+    """Return the switches of a letter, or of the installation, that were ever set."""
     return await conn.fetch(ALL_SWITCHES, letter_id)
 
 

@@ -12,9 +12,9 @@ OFF, ON, STRONGER = "off", "on", "stronger"
 class Switch(StrEnum):
     """What can be switched. The order is that of the desk's page."""
 
-    STOP = "stop"  # nobody signs or confirms
-    HOLD = "hold"  # whoever confirms waits for a moderator
-    CAPTCHA = "captcha"  # asked for even where the settings say not; "stronger": the dearer one, of everybody
+    STOP = "stop"  # no signing, no confirming
+    HOLD = "hold"  # confirmed signatures wait for a moderator
+    CAPTCHA = "captcha"  # asked for even where the settings say not; "stronger": the harder one, for all visitors
     HIDE_LIST = "hide_list"  # no names anywhere; the count stays
     BANNER = "banner"
     READ_ONLY = "read_only"  # nothing is taken from the public side
@@ -26,7 +26,7 @@ class Switch(StrEnum):
 
     @property
     def speaks(self) -> bool:
-        """Tell whether readers are shown a text with it."""
+        """Return whether readers see a text with it."""
         return self in {Switch.STOP, Switch.BANNER, Switch.READ_ONLY}
 
 
@@ -43,7 +43,7 @@ class Setting:
 class Switches:
     """All that is switched on for one letter, the installation's own switches included.
 
-    ``stop`` and ``read_only`` are None when off, else why, by language (empty if nobody said).
+    ``stop`` and ``read_only`` are None when off, else why, by language (empty if none was written).
     """
 
     stop: Texts | None = None
@@ -55,21 +55,24 @@ class Switches:
 
     @property
     def pause(self) -> Texts | None:
-        """Return why nobody can sign now; None if everybody can."""
+        """Return why signing is stopped; None if it is not."""
         return self.stop if self.read_only is None else self.read_only
 
     @classmethod
     def of(cls, installation: Iterable[Setting], letter: Iterable[Setting] = ()) -> "Switches":
         """Return what holds for a letter. What it says of itself goes before what is said of everything."""
-        both = [{each.name: each for each in some if each.value != OFF} for some in (installation, letter)]
+        both = [
+            {setting.name: setting for setting in settings if setting.value != OFF}
+            for settings in (installation, letter)
+        ]
         on: Mapping[Switch, Setting] = both[0] | both[1]
-        captchas = {some[Switch.CAPTCHA].value for some in both if Switch.CAPTCHA in some}
+        captchas = {settings[Switch.CAPTCHA].value for settings in both if Switch.CAPTCHA in settings}
         return cls(
             stop=on[Switch.STOP].texts if Switch.STOP in on else None,
             hold=Switch.HOLD in on,
             captcha=STRONGER if STRONGER in captchas else ON if captchas else OFF,
             list_hidden=Switch.HIDE_LIST in on,
-            banners=tuple(some[Switch.BANNER].texts for some in both if Switch.BANNER in some),
+            banners=tuple(settings[Switch.BANNER].texts for settings in both if Switch.BANNER in settings),
             read_only=on[Switch.READ_ONLY].texts if Switch.READ_ONLY in on else None,
         )
 

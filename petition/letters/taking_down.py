@@ -1,9 +1,9 @@
 """Taking a letter down: its short name answers 410 from then on, and everything else about it is deleted.
 
-First, in one transaction, the letter's row is emptied while nobody else adds anything to the letter: its keys go, its
-dates. From the commit on no page shows it, nobody can sign or confirm, and what is encrypted cannot be read any more.
-Then its rows go, in batches, so that nobody waits long, a million of them neither; what is left after some seconds, or
-after a crash in between, the worker deletes within a minute.
+First, in one transaction, the letter's row is emptied while nothing can be added to the letter: its keys go, its
+dates. From the commit on no page shows it, signing and confirming are refused, and nothing encrypted can be read.
+Then its rows go in batches, so that no other transaction waits long even for a million of them. What is left after
+some seconds, or after a crash in between, the worker deletes within a minute.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from petition.letters.model import State
 
 BATCH = 5000  # rows a transaction
 PATIENCE = 10.0  # seconds of deleting before the rest is left to the worker
-PAUSE = 0.05  # seconds until rows that somebody was working on are asked for again
+PAUSE = 0.05  # seconds until rows that were locked are tried again
 
 OTHER_NAME = N_("That is not the short name of this letter. Nothing has been deleted.")
 
@@ -27,7 +27,7 @@ OTHER_NAME = N_("That is not the short name of this letter. Nothing has been del
 async def take_down(conn: Connection, actor_id: OrganizerId | None, letter_id: LetterId, typed: str) -> None:
     """Empty a letter's row, in this transaction of its own; ``clear`` deletes the rest.
 
-    ``typed`` must be its short name. Raises ``Refused``, ``NotFound``, and ``Gone`` if somebody was first.
+    ``typed`` must be its short name. Raises ``Refused``, ``NotFound``, and ``Gone`` if it was taken down already.
     """
     row = await queries.lock_alone(conn, letter_id)
     if row is None:
@@ -64,7 +64,7 @@ async def delete_rows(database: Database, letter_id: LetterId, patience: float =
 
 
 async def delete_all_rows(database: Database) -> int:
-    """Delete whatever is left of letters that were taken down; return how many rows. Raises ``Unavailable``."""
+    """Delete what is left of letters that were taken down; return how many rows. Raises ``Unavailable``."""
     async with database.connection() as conn:
         letters = await queries.gone_letters(conn)
     return sum([await delete_rows(database, letter) for letter in letters])

@@ -45,29 +45,29 @@ def changes(old: str, new: str) -> list[Block]:
     steps = _Steps(_STEPS)
     before, after = _paragraphs(old), _paragraphs(new)
     blocks: list[Block] = []
-    for gone, come, kept in _hunks(before, after, steps):
-        blocks += _matched(gone, come, steps)
-        blocks += [(Run("same", paragraph),) for paragraph in kept]
+    for removed_part, added_part, unchanged in _hunks(before, after, steps):
+        blocks += _matched(removed_part, added_part, steps)
+        blocks += [(Run("same", paragraph),) for paragraph in unchanged]
     return blocks
 
 
 def _paragraphs(text: str) -> list[str]:
-    return [each for each in _BREAK.split(text.strip("\n")) if each]
+    return [paragraph for paragraph in _BREAK.split(text.strip("\n")) if paragraph]
 
 
-def _matched(gone: Sequence[str], come: Sequence[str], steps: _Steps) -> Iterator[Block]:
+def _matched(removed_part: Sequence[str], added_part: Sequence[str], steps: _Steps) -> Iterator[Block]:
     """Yield a block for each paragraph, those that resemble one another as one."""
-    done, bags = 0, [_bag(each) for each in come]
-    for paragraph in gone:
-        bag, near = _bag(paragraph), range(done, min(done + _AHEAD + 1, len(come)))
-        found = next((index for index in near if _alike(bag, bags[index])), None)
-        if found is None:
+    done, bags = 0, [_bag(paragraph) for paragraph in added_part]
+    for paragraph in removed_part:
+        bag, near = _bag(paragraph), range(done, min(done + _AHEAD + 1, len(added_part)))
+        index = next((index for index in near if _alike(bag, bags[index])), None)
+        if index is None:
             yield (Run("removed", paragraph),)
             continue
-        yield from ((Run("added", each),) for each in come[done:found])
-        yield tuple(_runs(paragraph, come[found], steps))
-        done = found + 1
-    yield from ((Run("added", each),) for each in come[done:])
+        yield from ((Run("added", paragraph),) for paragraph in added_part[done:index])
+        yield tuple(_runs(paragraph, added_part[index], steps))
+        done = index + 1
+    yield from ((Run("added", paragraph),) for paragraph in added_part[done:])
 
 
 def _bag(paragraph: str) -> Counter[str]:
@@ -85,13 +85,13 @@ def _runs(old: str, new: str, steps: _Steps) -> Iterator[Run]:
     """
     hunks = list(_hunks(_WORD.findall(old), _WORD.findall(new), steps))
     removed = added = ""
-    for number, (gone, come, kept) in enumerate(hunks, 1):
-        removed, added, same = removed + "".join(gone), added + "".join(come), "".join(kept)
+    for number, (removed_part, added_part, unchanged) in enumerate(hunks, 1):
+        removed, added, same = removed + "".join(removed_part), added + "".join(added_part), "".join(unchanged)
         if number < len(hunks) and (removed or added) and not re.search(r"\w", same):
             removed, added = removed + same, added + same
             continue
-        found = Run("removed", removed), Run("added", added), Run("same", same)
-        yield from (run for run in found if run.text)
+        runs = Run("removed", removed), Run("added", added), Run("same", same)
+        yield from (run for run in runs if run.text)
         removed = added = ""
 
 
@@ -100,13 +100,13 @@ def _hunks(
 ) -> Iterator[tuple[Sequence[str], Sequence[str], Sequence[str]]]:
     """Yield (what went, what came instead, what stayed after that), in order."""
     at_old = at_new = 0
-    for start_old, start_new, length in _kept(old, new, steps):
+    for start_old, start_new, length in _unchanged(old, new, steps):
         if length or start_old > at_old or start_new > at_new:
             yield old[at_old:start_old], new[at_new:start_new], old[start_old : start_old + length]
         at_old, at_new = start_old + length, start_new + length
 
 
-def _kept(old: Sequence[str], new: Sequence[str], steps: _Steps) -> Iterator[tuple[int, int, int]]:
+def _unchanged(old: Sequence[str], new: Sequence[str], steps: _Steps) -> Iterator[tuple[int, int, int]]:
     """Yield (place in old, place in new, length) of what both have, in order; the last reaches both ends."""
     start = _common(old, new)
     end = _common(old[start:][::-1], new[start:][::-1])

@@ -62,23 +62,23 @@ async def write(
     letter_id: LetterId,
     update_id: UpdateId,
     texts: Mapping[str, Any],
-    shown: Mapping[str, Any] | None,
+    displayed: Mapping[str, Any] | None,
     state: str,
     *,
     edited: bool,
 ) -> None:
-    """Write an update down; ``edited`` notes that readers get another text than before."""
-    await conn.execute(WRITE_NEWS, letter_id, update_id, dict(texts), shown and dict(shown), state, edited)
+    """Write an update down; ``edited`` records that readers get another text than before."""
+    await conn.execute(WRITE_NEWS, letter_id, update_id, dict(texts), displayed and dict(displayed), state, edited)
 
 
-async def shown(
-    conn: Connection, letter_id: LetterId, before: int, most: int
+async def published(
+    conn: Connection, letter_id: LetterId, before: int, limit: int
 ) -> Sequence[tuple[Record, Mapping[str, Text]]]:
     """Return what readers see, newest first, each with its texts; after the update ``before`` (0: from the newest)."""
-    rows = await conn.fetch(SHOWN_NEWS, letter_id, before, most)
+    rows = await conn.fetch(SHOWN_NEWS, letter_id, before, limit)
     return [(row, {lang: Text(**text) for lang, text in sorted(row["shown"].items())}) for row in rows]
 
 
 async def move_revision(conn: Connection, letter_id: LetterId) -> None:
-    """Have the letter's kept pages made anew."""
+    """Invalidate the letter's cached pages."""
     await conn.execute(MOVE_REVISION, letter_id)

@@ -73,12 +73,12 @@ def _problem_of_text(body: str) -> str | None:
 def rendered(texts: Texts) -> dict[str, Text]:
     """Return the texts with their HTML, sanitized as a letter's is."""
     return {
-        lang: Text(each["title"], each["markdown"], markdown.to_html(each["markdown"])) for lang, each in texts.items()
+        lang: Text(text["title"], text["markdown"], markdown.to_html(text["markdown"])) for lang, text in texts.items()
     }
 
 
 async def add(conn: Connection, actor_id: OrganizerId, letter_id: LetterId, texts: Texts) -> UpdateId:
-    """Keep a draft; return its number. Raises ``Gone``."""
+    """Store a draft; return its id. Raises ``Gone``."""
     number = await queries.add(conn, letter_id, texts)
     if number is None:
         raise Gone("the letter was taken down")
@@ -96,21 +96,21 @@ async def save(
     *,
     publish: bool = False,
 ) -> None:
-    """Keep what was written; readers get it if the update is published, or is by this.
+    """Store the texts; readers get it if the update is published, or is by this.
 
-    Raises ``NotFound``; ``Refused`` if somebody has changed it since.
+    Raises ``NotFound``; ``Refused`` if it has changed since.
     """
     row = await _lock(conn, letter_id, update_id)
     if row["revision"] != revision or row["state"] == REMOVED:
         raise Refused(CHANGED, "first")
     after = PUBLISHED if publish else row["state"]
-    shown: dict[str, Any] | None = row["shown"]
+    displayed: dict[str, Any] | None = row["shown"]
     if after == PUBLISHED:
-        shown = {lang: asdict(text) for lang, text in (await asyncio.to_thread(rendered, texts)).items()}
-    edited = row["published_at"] is not None and shown != row["shown"]
+        displayed = {lang: asdict(text) for lang, text in (await asyncio.to_thread(rendered, texts)).items()}
+    edited = row["published_at"] is not None and displayed != row["shown"]
     if (row["texts"], row["state"]) == (texts, after):
         return
-    await _write(conn, actor_id, row, letter_id, (texts, shown, after), edited=edited)
+    await _write(conn, actor_id, row, letter_id, (texts, displayed, after), edited=edited)
 
 
 async def move(
@@ -142,8 +142,8 @@ async def _write(
     *,
     edited: bool,
 ) -> None:
-    texts, shown, after = now
-    await queries.write(conn, letter_id, row["id"], texts, shown, after, edited=edited)
+    texts, displayed, after = now
+    await queries.write(conn, letter_id, row["id"], texts, displayed, after, edited=edited)
     act = "update.edit" if after == row["state"] else f"update.{'back' if row['state'] == REMOVED else after}"
     await audit_log.record(conn, actor_id, letter_id, act, ids=[row["id"]], before=row["state"], after=after)
     if PUBLISHED in {row["state"], after}:

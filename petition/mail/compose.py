@@ -1,7 +1,7 @@
-"""The mail itself: text and HTML out of templates, headers that nobody outside can write into.
+"""The mail itself: text and HTML out of templates, headers into which no typed text gets.
 
-Nothing that anyone typed while signing is in a mail: whoever types a stranger's address must not be able to send that
-stranger a message of their own through us.
+Nothing typed while signing is in a mail: typing a stranger's address must not send that stranger a message of one's
+own through us.
 """
 
 import hashlib
@@ -49,15 +49,15 @@ class Composer:
         self._from = _sender(settings.mail_from)
         self._id_key = derive(settings.secret_keys[0], "message-id")
 
-    def compose(self, job: MailJob, choice: ChosenMail | Direct) -> OutgoingMail:
+    def compose(self, job: MailJob, chosen: ChosenMail | Direct) -> OutgoingMail:
         """Return the mail. Raises ``Unmailable``."""
-        recipient = _recipient(choice.address)
-        lang = (choice.mail.lang if isinstance(choice, Direct) else None) or job.lang
+        recipient = _recipient(chosen.address)
+        lang = (chosen.mail.lang if isinstance(chosen, Direct) else None) or job.lang
         if lang not in self._renderer.languages:
             lang = next(iter(self._renderer.languages))
         message = EmailMessage(policy=SMTP)
         self._head(message, job, recipient)
-        self._fill(message, choice, lang)
+        self._fill(message, chosen, lang)
         utf8 = not recipient.addr_spec.isascii()
         content = message.as_bytes(policy=SMTPUTF8 if utf8 else SMTP)
         return OutgoingMail(self._from.addr_spec, recipient.addr_spec, content, utf8)
@@ -69,11 +69,11 @@ class Composer:
         message["Message-ID"] = self._message_id(job)
         message["Auto-Submitted"] = "auto-generated"
 
-    def _fill(self, message: EmailMessage, choice: ChosenMail | Direct, lang: str) -> None:
-        if isinstance(choice, Direct):
-            context, template = self._context_of_direct(choice, lang), choice.mail.template
+    def _fill(self, message: EmailMessage, chosen: ChosenMail | Direct, lang: str) -> None:
+        if isinstance(chosen, Direct):
+            context, template = self._context_of_direct(chosen, lang), chosen.mail.template
         else:
-            context, template = self._context(choice, lang), choice.template.value
+            context, template = self._context(chosen, lang), chosen.template.value
         folder = f"email/{template}"
         subject = self._renderer.render(f"{folder}/subject.txt", lang, **context)
         message["Subject"] = " ".join(subject.split())
@@ -86,32 +86,30 @@ class Composer:
         message.add_alternative(html, subtype="html", cte=_encoding(html))
         message["Content-Language"] = lang  # last, since making an alternative moves such headers into the first part
 
-    def _context_of_direct(self, choice: Direct, lang: str) -> dict[str, object]:
-        never = None if choice.never is None else self._never_link(choice.never, lang)
-        return {**choice.mail.context, "never_link": never}
+    def _context_of_direct(self, chosen: Direct, lang: str) -> dict[str, object]:
+        never = None if chosen.never is None else self._never_link(chosen.never, lang)
+        return {**chosen.mail.context, "never_link": never}
 
-    def _context(self, choice: ChosenMail, lang: str) -> dict[str, object]:
-        page = "confirm" if choice.template.leads_to_confirming else "signature"
-        links = [
-            (place.kind, f"{self._base_url}/{lang}/{page}/{self._token(choice, place)}") for place in choice.places
-        ]
+    def _context(self, chosen: ChosenMail, lang: str) -> dict[str, object]:
+        page = "confirm" if chosen.template.leads_to_confirming else "signature"
+        links = [(ref.kind, f"{self._base_url}/{lang}/{page}/{self._token(chosen, ref)}") for ref in chosen.refs]
         return {
-            "letter_url": f"{self._base_url}/{lang}/{choice.slug}",
-            "kind": choice.kind,
+            "letter_url": f"{self._base_url}/{lang}/{chosen.slug}",
+            "kind": chosen.kind,
             "links": links,
             "link": links[0][1] if links else None,
-            "code": self._tokens.code(choice.letter_id, choice.places[0].id) if choice.code_works else None,
-            "never_link": self._never_link(choice.never, lang),
+            "code": self._tokens.code(chosen.letter_id, chosen.refs[0].id) if chosen.code_works else None,
+            "never_link": self._never_link(chosen.never, lang),
         }
 
     def _never_link(self, never: bytes, lang: str) -> str:
         return f"{self._base_url}/{lang}/never/{self._tokens.for_never(never)}"
 
-    def _token(self, choice: ChosenMail, place: SignatureRef) -> str:
-        return self._tokens.for_signature(choice.letter_id, place.id)
+    def _token(self, chosen: ChosenMail, ref: SignatureRef) -> str:
+        return self._tokens.for_signature(chosen.letter_id, ref.id)
 
     def _message_id(self, job: MailJob) -> str:
-        """Make the same one each time a job is tried, so that whoever gets a mail twice after a crash can tell."""
+        """Return the same id at every attempt, so that mail programs recognize a mail sent twice after a crash."""
         name = f"{job.id} {job.created_at.timestamp()}"
         digest = hmac.digest(self._id_key, name.encode(), hashlib.sha256).hex()[:32]
         return f"<{digest}@{self._from.domain}>"
@@ -135,7 +133,7 @@ _ADDRESS = re.compile(r"""([^\s"(),:;<>@\[\]\\]+)@([^\s"(),:;<>@\[\]\\]+)""")
 
 
 def _recipient(address: str) -> Address:
-    """Read an address strictly, whatever the web let in."""
+    """Parse an address strictly, without relying on the web's checks."""
     match = _ADDRESS.fullmatch(address)
     if match is None or not address.isprintable():
         raise Unmailable("this is no address")
@@ -146,6 +144,6 @@ def _recipient(address: str) -> Address:
 
 
 def _encoding(text: str) -> str:
-    """Leave what every relay takes as it is; links stay whole for whoever reads the source."""
+    """Leave what every relay takes as it is; links stay whole in the source too."""
     plain = text.isascii() and all(len(line) <= MAX_LINE for line in text.splitlines())
     return "7bit" if plain else "quoted-printable"

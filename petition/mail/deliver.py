@@ -1,7 +1,7 @@
 """From the outbox to the relays: lease, choose, write, send, delete.
 
-A job is a row; no transaction is open while a relay is spoken to. Once a relay has accepted a mail, its row is deleted
-however long that takes: only a worker that dies between the two can have a mail accepted twice.
+A job is a row; no transaction is open during SMTP. Once a relay has accepted a mail, its row is deleted however long
+that takes: only a worker that dies between the two can have a mail accepted twice.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from petition.mail.smtp_connection import NO_SUCH_MAILBOX, RecipientRefused
 
 LEASE = timedelta(minutes=5)
 SENDERS = 4  # connections to a relay
-POLL = 0.5  # seconds between two looks when there is nothing to do
-# After the database was away, those who have something to delete go first: they try twice as often as this.
+POLL = 0.5  # seconds between two polls of an empty outbox
+# After an outage of the database, deleting accepted jobs goes first: it is retried twice as often as this.
 AFTER_OUTAGE = 1.0
-PATIENCE = 6.0  # seconds that mails under way are given when the worker is stopped
+PATIENCE = 6.0  # seconds that mails in flight may take when the worker stops
 IDLE = 15.0  # seconds after which an unused connection is closed
 
 log = logging.getLogger(__name__)
@@ -40,23 +40,23 @@ class LeaseLost(PetitionError):
 class Deliverer:
     """Delivers the outbox of one installation. Several may run at once, in one process or in many."""
 
-    def __init__(self, database: Database, chooser: MailSelector, composer: Composer, relays: Relays) -> None:
+    def __init__(self, database: Database, selector: MailSelector, composer: Composer, relays: Relays) -> None:
         self._database = database
-        self._chooser = chooser
+        self._selector = selector
         self._composer = composer
         self._relays = relays
         self._idle = [relays.lines() for _ in range(SENDERS)]
-        self._under_way: dict[asyncio.Task[None], RelayConnections] = {}
+        self._in_flight: dict[asyncio.Task[None], RelayConnections] = {}
         self._accepted: set[int] = set()  # jobs whose rows could not be deleted yet
         self._is_away = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until ``stop`` is set; then finish what is under way, for a few seconds at most."""
+        """Deliver until ``stop`` is set; then finish what is in flight, for a few seconds at most."""
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
                 seconds = await self._begin_some()
-                await asyncio.wait({stopping, *self._under_way}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({stopping, *self._in_flight}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
                 self._collect()
         finally:
             stopping.cancel()
@@ -65,7 +65,7 @@ class Deliverer:
     async def _begin_some(self) -> float | None:
         """Begin as many jobs as there are free senders; return after how many seconds to look again.
 
-        None means: as soon as one of those under way is done.
+        None means: as soon as one of those in flight is done.
         """
         if not self._idle:
             return None
@@ -76,16 +76,16 @@ class Deliverer:
             return AFTER_OUTAGE
         for job in jobs:
             lines = self._idle.pop()
-            self._under_way[asyncio.create_task(self._deliver(job, lines))] = lines
+            self._in_flight[asyncio.create_task(self._deliver(job, lines))] = lines
         if not jobs:
             for lines in self._idle:
                 await lines.hang_up(idle_for=IDLE)
         return POLL if self._idle else None
 
-    async def _lease(self, most: int) -> list[MailJob] | None:
+    async def _lease(self, limit: int) -> list[MailJob] | None:
         try:
             async with self._database.connection() as conn:
-                jobs = await queries.lease(conn, most, secrets.randbits(63), LEASE)
+                jobs = await queries.lease(conn, limit, secrets.randbits(63), LEASE)
         except Unavailable:
             self._note_outage()
             return None
@@ -97,16 +97,16 @@ class Deliverer:
 
     def _note_outage(self) -> None:
         if not self._is_away:
-            log.warning("the database is away")
+            log.warning("database unavailable")
         self._is_away = True
 
     def _collect(self) -> None:
-        for task in [each for each in self._under_way if each.done()]:
-            self._idle.append(self._under_way.pop(task))
+        for task in [task for task in self._in_flight if task.done()]:
+            self._idle.append(self._in_flight.pop(task))
 
     async def _finish(self) -> None:
-        if self._under_way:
-            _, late = await asyncio.wait(self._under_way, timeout=PATIENCE)
+        if self._in_flight:
+            _, late = await asyncio.wait(self._in_flight, timeout=PATIENCE)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -126,16 +126,16 @@ class Deliverer:
     async def _send(self, job: MailJob, lines: RelayConnections) -> Act:
         if job.id not in self._accepted:
             async with self._database.connection() as conn:
-                choice = await self._chooser.choose(conn, job)
-            if choice is not None:
-                parcel = self._composer.compose(job, choice)
-                relay = await lines.send(parcel, lambda: self._still_mine(job))
+                chosen = await self._selector.choose(conn, job)
+            if chosen is not None:
+                mail = self._composer.compose(job, chosen)
+                relay = await lines.send(mail, lambda: self._still_mine(job))
                 self._accepted.add(job.id)
                 log.info("accepted", extra={"job": job.id, "relay": relay})
         return lambda conn: queries.done(conn, job)
 
     async def _still_mine(self, job: MailJob) -> None:
-        """Let the lease last through the sending. Raises ``LeaseLost``, ``Unavailable``."""
+        """Extend the lease over the sending. Raises ``LeaseLost``, ``Unavailable``."""
         async with self._database.connection() as conn:
             if job.id in self._accepted or not await queries.extend(conn, job, LEASE):
                 raise LeaseLost("another worker has this job")
@@ -162,7 +162,7 @@ class Deliverer:
             log.warning("given up", extra={"job": job.id, "attempt": job.attempts + 1})
 
     async def _settle(self, act: Act) -> bool:
-        """Do it, and if the database is away, do it again until it is back; tell whether it could be done."""
+        """Run ``act``, again and again while the database is unavailable; return whether it succeeded."""
         while True:
             try:
                 async with self._database.connection() as conn:
@@ -171,6 +171,6 @@ class Deliverer:
             except Unavailable:
                 self._note_outage()
                 await asyncio.sleep(AFTER_OUTAGE / 2)
-            except Exception:  # the lease will lapse, and the job come again
+            except Exception:  # the lease expires, and the job is taken again
                 log.exception("a job cannot be settled")
                 return False

@@ -12,7 +12,7 @@ from petition.core.outbox import MailContent
 KindName = Literal["person", "organization"]
 
 # After the last one, every two hours, until two days after the job was written.
-_PAUSES = tuple(timedelta(seconds=each) for each in (10, 30, 120, 600, 1800, 3600))
+_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600, 1800, 3600))
 _MAX_PAUSE = timedelta(hours=2)
 
 
@@ -37,7 +37,7 @@ class Template(StrEnum):
 
     @property
     def leads_to_confirming(self) -> bool:
-        """Tell whether its link opens the page with the button; the others open the signatory's own page."""
+        """Return whether its link opens the page with the confirm button; the others open the signatory's own page."""
         return self in {Template.CONFIRM, Template.FIND_CONFIRM}
 
 
@@ -68,7 +68,7 @@ class SignatureRef:
 
 @dataclass(frozen=True, slots=True)
 class ChosenMail:
-    """Which mail a job has become, to whom, and where its links lead."""
+    """Which mail a job has become, its recipient, and where its links lead."""
 
     template: Template
     address: str = field(repr=False)
@@ -76,8 +76,8 @@ class ChosenMail:
     letter_id: LetterId
     slug: str
     kind: KindName
-    places: tuple[SignatureRef, ...]  # empty only in a "removed" mail without a row
-    code_works: bool = False  # whether the six digits are still taken
+    refs: tuple[SignatureRef, ...]  # empty only in a "removed" mail without a row
+    code_works: bool = False  # whether the six digits are still accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Direct:
 
     mail: MailContent
     address: str = field(repr=False)
-    never: bytes | None = field(repr=False)  # None: not for those who never want mail to say
+    never: bytes | None = field(repr=False)  # None: the mail ignores suppression
 
 
 def pause(attempts: int) -> timedelta:

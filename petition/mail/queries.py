@@ -30,7 +30,7 @@ WITH gone AS (DELETE FROM outbox WHERE id = $1 RETURNING letter)
 INSERT INTO refused_mail (letter, code) SELECT letter, $2::smallint FROM gone WHERE letter IS NOT NULL
 """
 
-# Code 0: nobody refused it, but nobody took it for two days either.
+# Code 0: not refused, but not accepted for two days either.
 RETRY = """
 WITH mine AS (
   SELECT id, created_at <= now() - interval '2 days' AS old FROM outbox WHERE id = $1 AND lease = $2 FOR UPDATE
@@ -80,8 +80,8 @@ ADD_SUPPRESSION_KEY = "INSERT INTO installation (wrapped_suppression_key) VALUES
 
 IS_SUPPRESSED = "SELECT EXISTS (SELECT FROM suppressed WHERE digest = $1)"
 
-# Whoever says "never" with a confirmation still open may confirm for a week, and have an address kept by that: so each
-# is looked for once at once, and then once a day for eight days.
+# A mailbox may be suppressed while a confirmation is still open for a week, and confirming stores an address: so each
+# digest is searched for once at once, and then once a day for eight days.
 UNSWEPT = """
 SELECT digest FROM suppressed
 WHERE swept_at IS NULL OR since > now() - interval '8 days' AND swept_at < now() - interval '1 day'
@@ -101,14 +101,14 @@ WHERE c.letter = u.letter AND c.signature = u.signature AND c.purpose = u.purpos
 """
 
 
-async def lease(conn: Connection, most: int, lease_number: int, length: timedelta) -> list[MailJob]:
-    """Lease up to ``most`` due jobs, the longest due first, for ``length``; nobody else gets them meanwhile."""
-    rows = await conn.fetch(LEASE, most, lease_number, length)
+async def lease(conn: Connection, limit: int, lease_number: int, length: timedelta) -> list[MailJob]:
+    """Lease up to ``limit`` due jobs, the longest due first, for ``length``, exclusively."""
+    rows = await conn.fetch(LEASE, limit, lease_number, length)
     return [_job(row) for row in sorted(rows, key=lambda row: int(row["id"]))]
 
 
 async def extend(conn: Connection, job: MailJob, length: timedelta) -> bool:
-    """Let the lease last ``length`` from now; tell whether it was still ours."""
+    """Extend the lease to ``length`` from now; return whether this worker still held it."""
     return await conn.fetchval(EXTEND, job.id, job.lease, length) is not None
 
 
@@ -120,7 +120,7 @@ async def release(conn: Connection, job: MailJob) -> None:
 async def done(conn: Connection, job: MailJob) -> None:
     """Delete a job whose mail was accepted, or that needs none.
 
-    Whoever may hold the lease by now: it must not be sent again.
+    Whichever worker holds the lease by now: the mail must not be sent again.
     """
     await conn.execute(DONE, job.id)
 
@@ -143,13 +143,13 @@ async def sign_facts(conn: Connection, job: MailJob) -> Record | None:
 
 async def slug(conn: Connection, job: MailJob) -> str | None:
     """Return the slug of the job's letter."""
-    found: str | None = await conn.fetchval(SLUG, job.letter_id)
-    return found
+    row: str | None = await conn.fetchval(SLUG, job.letter_id)
+    return row
 
 
 async def signatures(conn: Connection, job: MailJob) -> tuple[SignatureRef, ...]:
     """Return every signature of the job's mailbox on its letter, removed ones too."""
-    return tuple(map(_place, await conn.fetch(SIGNATURES, job.letter_id, job.digest)))
+    return tuple(map(_ref_in, await conn.fetch(SIGNATURES, job.letter_id, job.digest)))
 
 
 async def newest_pending(conn: Connection, job: MailJob) -> tuple[SignatureRef, bool] | None:
@@ -158,7 +158,7 @@ async def newest_pending(conn: Connection, job: MailJob) -> tuple[SignatureRef, 
     None if there is none, or the mailbox is barred from the letter.
     """
     row = await conn.fetchrow(NEWEST_PENDING, job.letter_id, job.digest)
-    return (_place(row), row["code_works"]) if row else None
+    return (_ref_in(row), row["code_works"]) if row else None
 
 
 async def suppression_key(conn: Connection) -> bytes | None:
@@ -173,32 +173,32 @@ async def add_suppression_key(conn: Connection, wrapped: bytes) -> None:
 
 
 async def is_suppressed(conn: Connection, digest: bytes) -> bool:
-    """Tell whether this mailbox never wants mail again."""
+    """Return whether this mailbox asked for no more mail."""
     known: bool = await conn.fetchval(IS_SUPPRESSED, digest)
     return known
 
 
 async def unswept(conn: Connection) -> list[bytes]:
-    """Return the digests of those who never want mail again and whose kept addresses are to be looked for."""
+    """Return the digests of suppressed mailboxes whose stored addresses are to be searched for."""
     return [row["digest"] for row in await conn.fetch(UNSWEPT)]
 
 
 async def swept(conn: Connection, digests: Sequence[bytes]) -> None:
-    """Note that all kept addresses have been looked at for these."""
+    """Record that all stored addresses have been searched for these."""
     await conn.execute(SWEPT, digests)
 
 
-async def contacts(conn: Connection, after: Contact, most: int) -> list[Record]:
-    """Return kept addresses (letter, signature, purpose, sealed) behind a place, in order."""
-    return await conn.fetch(CONTACTS, *after, most)
+async def contacts(conn: Connection, after: Contact, limit: int) -> list[Record]:
+    """Return up to ``limit`` stored addresses (letter, signature, purpose, sealed) after a key, in order."""
+    return await conn.fetch(CONTACTS, *after, limit)
 
 
-async def drop_contacts(conn: Connection, places: Sequence[Contact]) -> None:
-    """Delete kept addresses."""
-    await conn.execute(DROP_CONTACTS, *zip(*places, strict=True))
+async def drop_contacts(conn: Connection, contacts: Sequence[Contact]) -> None:
+    """Delete stored addresses."""
+    await conn.execute(DROP_CONTACTS, *zip(*contacts, strict=True))
 
 
-def _place(row: Record) -> SignatureRef:
+def _ref_in(row: Record) -> SignatureRef:
     return SignatureRef(row["id"], cast("KindName", row["kind"]))
 
 

@@ -40,7 +40,7 @@ class Health:
         self._is_tried = False
 
     def may_be_tried(self) -> bool:
-        """Tell whether to use the relay; after a rest only the first who asks is told yes."""
+        """Return whether to use the relay; after a rest, True only for the first caller."""
         if not self._failures:
             return True
         if self._is_tried or _clock() < self._rests_until:
@@ -49,7 +49,7 @@ class Health:
         return True
 
     def rest(self) -> float:
-        """Return for how many seconds nobody may use it."""
+        """Return for how many seconds it must not be used."""
         if not self._failures:
             return 0.0
         return MAX_REST if self._is_tried else max(0.0, self._rests_until - _clock())
@@ -99,8 +99,8 @@ class RelayConnections:
     def __init__(self, lines: Sequence[tuple[SmtpConnection, Health]]) -> None:
         self._lines = lines
 
-    async def send(self, parcel: OutgoingMail, before_data: Callable[[], Awaitable[None]]) -> str:
-        """Have ``parcel`` accepted by one relay and return that relay's name.
+    async def send(self, mail: OutgoingMail, before_data: Callable[[], Awaitable[None]]) -> str:
+        """Have ``mail`` accepted by one relay and return that relay's name.
 
         ``before_data`` is called once the envelope is accepted; if it raises, nothing is sent and that is raised.
         Raises ``RecipientRefused`` (for good) or ``NotNow``.
@@ -111,7 +111,7 @@ class RelayConnections:
                 continue
             tried = True
             try:
-                await line.send(parcel, before_data)
+                await line.send(mail, before_data)
             except RelayRejected:
                 health.worked()
                 continue

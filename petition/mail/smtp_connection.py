@@ -65,16 +65,16 @@ class SmtpConnection:
         """Return for how many seconds the line has not been used."""
         return _clock() - self._used_at
 
-    async def send(self, parcel: OutgoingMail, before_data: Callable[[], Awaitable[None]]) -> None:
-        """Have ``parcel`` accepted. Raises ``RecipientRefused``, ``NotForThisRelay``, ``RelayDown``, or what
+    async def send(self, mail: OutgoingMail, before_data: Callable[[], Awaitable[None]]) -> None:
+        """Have ``mail`` accepted. Raises ``RecipientRefused``, ``NotForThisRelay``, ``RelayDown``, or what
         ``before_data`` raises.
         """
         try:
             with _meanings():
-                client = await self._begin(parcel)
-                await _say_recipient(client, parcel)
+                client = await self._begin(mail)
+                await _say_recipient(client, mail)
                 await before_data()
-                await client.data(parcel.content, timeout=DATA_TIMEOUT)
+                await client.data(mail.content, timeout=DATA_TIMEOUT)
         except asyncio.CancelledError:
             self._close()
             raise
@@ -102,19 +102,19 @@ class SmtpConnection:
         except (SMTPException, OSError):
             client.close()
 
-    async def _begin(self, parcel: OutgoingMail) -> SMTP:
+    async def _begin(self, mail: OutgoingMail) -> SMTP:
         """Return a connection on which the mail has begun: the kept one if it still works, or a new one."""
         if self._client is not None and self._client.is_connected and self.idle() < FRESH:
             with contextlib.suppress(SMTPServerDisconnected, SMTPTimeoutError, SMTPSenderRefused):
-                return await self._say_sender(self._client, parcel)
+                return await self._say_sender(self._client, mail)
         await self.hang_up()
         self._client = await self._connect()
-        return await self._say_sender(self._client, parcel)
+        return await self._say_sender(self._client, mail)
 
-    async def _say_sender(self, client: SMTP, parcel: OutgoingMail) -> SMTP:
-        if parcel.utf8 and not client.supports_extension("smtputf8"):
+    async def _say_sender(self, client: SMTP, mail: OutgoingMail) -> SMTP:
+        if mail.utf8 and not client.supports_extension("smtputf8"):
             raise RelayRejected("this relay takes ASCII addresses only")
-        await client.mail(parcel.sender, options=["SMTPUTF8", "BODY=8BITMIME"] if parcel.utf8 else [])
+        await client.mail(mail.sender, options=["SMTPUTF8", "BODY=8BITMIME"] if mail.utf8 else [])
         return client
 
     async def _connect(self) -> SMTP:
@@ -149,20 +149,20 @@ class SmtpConnection:
             client.close()
 
 
-async def _say_recipient(client: SMTP, parcel: OutgoingMail) -> None:
+async def _say_recipient(client: SMTP, mail: OutgoingMail) -> None:
     try:
-        await client.rcpt(parcel.recipient, encoding="utf-8")
+        await client.rcpt(mail.recipient, encoding="utf-8")
     except ValueError:  # a character that would end the command; the composer lets none through
         raise RecipientRefused(NO_SUCH_MAILBOX) from None
 
 
 def is_on_this_machine(relay: Relay) -> bool:
-    """Tell whether what is said to ``relay`` stays on this machine."""
+    """Return whether the connection to ``relay`` stays on this machine."""
     return is_loopback(f"smtp://[{relay.host}]" if ":" in relay.host else f"smtp://{relay.host}")
 
 
 def _tls_context(relay: Relay) -> ssl.SSLContext:
-    """Return a context that verifies; on this very machine nobody stands between, and certificates are self-made."""
+    """Return a context that verifies; on this machine there is no one in between, and certificates are self-signed."""
     context = ssl.create_default_context()
     if is_on_this_machine(relay):
         context.check_hostname = False
@@ -188,7 +188,7 @@ def _translate_error(error: SMTPRecipientRefused | SMTPDataError) -> PetitionErr
     if code == 421 or code in _ABOUT_US or not 400 <= code < 600:
         return RelayDown(code)
     # 5.7.1 in answer to a recipient is how relays say "I do not relay for you" (RFC 3463, 3.8): a mistake of the
-    # installation must not cost everybody their mail.
+    # installation must not cost all recipients their mail.
     not_ours = isinstance(error, SMTPRecipientRefused) and str(error.message).startswith("5.7.")
     return RelayRejected() if code < 500 or not_ours else RecipientRefused(code)
 

@@ -1,8 +1,8 @@
-"""Addresses of those who never want mail again are not kept either.
+"""Stored addresses are deleted once their owner has asked for no more mail.
 
-The web is given a digest and cannot open an address, and no row says which digest a kept address has: that would show
-which signatures of several letters are one person's. So the worker goes through the kept addresses, opens each, and
-deletes what belongs to somebody who has said "never" since the last time.
+The web sees a digest and cannot open an address, and no row says which digest a stored address has: that would show
+which signatures of several letters are one person's. So the worker walks the stored addresses, opens each, and deletes
+those that were suppressed since the last time.
 """
 
 import asyncio
@@ -16,20 +16,20 @@ from petition.mail import queries
 from petition.mail.queries import Contact
 from petition.mail.suppression import Suppression
 
-BATCH = 500  # addresses opened between two looks at the database (a twentieth of a second)
-ROUND = 20_000  # addresses a call opens at most; the next one goes on there
+BATCH = 500  # addresses opened between two queries (a twentieth of a second)
+ROUND = 20_000  # addresses a call opens at most; the next call continues there
 
 
 @dataclass
 class _Cleaning:
-    """One way through all kept addresses."""
+    """One pass over all stored addresses."""
 
-    wanted: frozenset[bytes]
-    place: Contact = field(default=(0, 0, ""))
+    digests: frozenset[bytes]
+    position: Contact = field(default=(0, 0, ""))
 
 
 class SuppressedContactCleaner:
-    """Deletes kept addresses of those who never want mail again. One object per worker."""
+    """Deletes the stored addresses of suppressed mailboxes. One object per worker."""
 
     def __init__(self, opener: Opener, suppression: Suppression) -> None:
         self._opener = opener
@@ -37,14 +37,14 @@ class SuppressedContactCleaner:
         self._sweep: _Cleaning | None = None
 
     async def sweep(self, database: Database) -> int:
-        """Go on, or begin if somebody has said "never" since; return how many addresses were deleted.
+        """Continue a pass, or begin one if there are new suppressions; return how many addresses were deleted.
 
         Harmless when done twice or by two workers at once. Raises ``Unavailable``.
         """
         if self._sweep is None:
             async with database.connection() as conn:
-                wanted = await queries.unswept(conn)
-            self._sweep = _Cleaning(frozenset(wanted)) if wanted else None
+                digests = await queries.unswept(conn)
+            self._sweep = _Cleaning(frozenset(digests)) if digests else None
         deleted = 0
         for _ in range(ROUND // BATCH):
             if self._sweep is None:
@@ -54,24 +54,24 @@ class SuppressedContactCleaner:
 
     async def _step(self, database: Database, sweep: _Cleaning) -> int:
         async with database.connection() as conn:
-            rows = await queries.contacts(conn, sweep.place, BATCH)
+            rows = await queries.contacts(conn, sweep.position, BATCH)
             digest = await self._suppression.digester(conn)
-        # In a thread: mail goes out meanwhile.
-        found = await asyncio.to_thread(self._matching, rows, digest, sweep.wanted)
+        # In a thread, so that mail goes out meanwhile.
+        suppressed = await asyncio.to_thread(self._matching, rows, digest, sweep.digests)
         async with database.transaction() as conn:
-            if found:
-                await queries.drop_contacts(conn, found)
+            if suppressed:
+                await queries.drop_contacts(conn, suppressed)
             if len(rows) < BATCH:
-                await queries.swept(conn, sorted(sweep.wanted))
+                await queries.swept(conn, sorted(sweep.digests))
                 self._sweep = None
             else:
-                sweep.place = _place(rows[-1])
-        return len(found)
+                sweep.position = _key(rows[-1])
+        return len(suppressed)
 
     def _matching(
-        self, rows: Sequence[Record], digest: Callable[[str], bytes], wanted: frozenset[bytes]
+        self, rows: Sequence[Record], digest: Callable[[str], bytes], suppressed: frozenset[bytes]
     ) -> list[Contact]:
-        return [_place(row) for row in rows if self._digest(row["sealed"], digest) in wanted]
+        return [_key(row) for row in rows if self._digest(row["sealed"], digest) in suppressed]
 
     def _digest(self, sealed: bytes, digest: Callable[[str], bytes]) -> bytes | None:
         """Return the digest of a sealed address; None if it cannot be opened any more, or is none."""
@@ -81,5 +81,5 @@ class SuppressedContactCleaner:
             return None
 
 
-def _place(row: Record) -> Contact:
+def _key(row: Record) -> Contact:
     return row["letter"], row["signature"], row["purpose"]

@@ -219,7 +219,7 @@ async def _update_search_words(
     removed = {row["name_key"] for row in organizations if row["id"] in before and row["id"] not in after}
     added = {row["name_key"] for row in organizations if row["id"] in after and row["id"] not in before}
     if unused := sorted({move.row["organization"] for move in moves if move.is_held_again}):
-        await organization_queries.drop_unused(conn, letter_id, unused)
+        await organization_queries.delete_unused(conn, letter_id, unused)
     people_removed, people_added = [
         await queries.public_name_keys(conn, letter_id, [move.id for move in moves if move.counts == counts])
         for counts in (-1, 1)

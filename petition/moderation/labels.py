@@ -1,4 +1,4 @@
-"""The labels of flags, states, reasons and acts on the desk."""
+"""Labels of flags, states, acts, log values and filters on the desk's pages."""
 
 from collections.abc import Mapping
 
@@ -88,10 +88,58 @@ ACTS: Mapping[str, str] = {
     "update.removed": N_("update removed"),
     "update.back": N_("update brought back"),
 }
+LOG_VALUES: Mapping[str, str] = {  # in a log row's "before" and "after"
+    "draft": N_("draft"),
+    "open": N_("open"),
+    "closed": N_("closed"),
+    "archived": N_("archived"),
+    "published": N_("published"),
+    "people": N_("people"),
+    "organizations": N_("organizations"),
+    "rows": N_("rows"),
+    "desk": N_("organizers only"),
+    "public": N_("public"),
+    "checked": N_("ready to start"),
+    "importing": N_("being imported"),
+    "running": N_("under way"),
+    "paused": N_("paused"),
+    "reverting": N_("being reverted"),
+    "viewer": N_("viewer"),
+    "moderator": N_("moderator"),
+    "editor": N_("editor"),
+    "owner": N_("owner"),
+}
+FIELDS: Mapping[str, str] = {  # of a draft; the log has them in lower case
+    "title": N_("Title"),
+    "text": N_("Text"),
+    "sharing": N_("Sharing text"),
+    "alt": N_("What the picture shows"),
+    "picture": N_("Sharing picture"),
+    "goal": N_("Goal"),
+    "next_goals": N_("Rises to"),
+    "closes_at": N_("Closing date"),
+    "names_in_search": N_("Names where search engines look"),
+    "addressees": N_("Addressees"),
+    "initiators": N_("Initiators"),
+}
+FILTERS: Mapping[str, str] = {
+    "state": N_("state"),
+    "kind": N_("kind"),
+    "lang": N_("language"),
+    "country": N_("country"),
+    "source": N_("source"),
+    "flag": N_("flag"),
+    "group": N_("group"),
+    "partner": N_("partner"),
+    "q": N_("text"),
+}
 WORDS: Mapping[str, Mapping[str, str]] = {
     "flags": {flag.value: text for flag, text in FLAGS.items()},
     "states": {state.value: text for state, text in STATES.items()},
     "reasons": {reason.value: text for reason, text in REASONS.items()},
     "acts": ACTS,
+    "log_values": LOG_VALUES,
+    "fields": FIELDS,
+    "filters": FILTERS,
     "report_reasons": {reason.value: text for reason, text in REPORT_REASONS.items()},
 }

@@ -188,7 +188,7 @@ class LogLine:
         return not self.is_undone and self.act in UNDOABLE
 
 
-UNDOABLE = frozenset({*(act.logged for act in Action), UNDO, "organization.names", "organization.merge"})
+UNDOABLE = frozenset({*(action.logged for action in Action), UNDO, "organization.names", "organization.merge"})
 
 
 def ordered(flags: Iterable[str]) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ async def _repeated(conn: Connection, letter_id: LetterId, names: Iterable[Words
     if not ordered:
         return set()
     words = sorted({word for name in ordered for word in name[:MAX_WORDS]})
-    near = dict(zip(words, await search_words.near(conn, letter_id, Kind.PERSON, words), strict=True))
+    near = dict(zip(words, await search_words.find_near(conn, letter_id, Kind.PERSON, words), strict=True))
     people = await queries.people(conn, letter_id)
     await listing_queries.use_index_of_words(conn)
     repeated: set[int] = set()

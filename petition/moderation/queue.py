@@ -95,7 +95,7 @@ async def _near(conn: Connection, letter_id: LetterId, words: Sequence[str]) -> 
     await transaction.start()
     try:
         await use_index_of_words(conn)
-        return [await search_words.near(conn, letter_id, kind, words) for kind in Kind]
+        return [await search_words.find_near(conn, letter_id, kind, words) for kind in Kind]
     finally:
         await transaction.rollback()  # so that the setting ends here, and not with a transaction around it
 

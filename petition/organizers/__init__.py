@@ -1,1 +1,1 @@
-"""Organizers: who may enter the desk, with what, and which letters are theirs."""
+"""Organizers: accounts, sessions, second factors, invitations, and roles in letters."""

@@ -1,4 +1,4 @@
-"""What the command line does with organizers: let one in, and help one who has lost the second factor."""
+"""Organizers from the command line: adding one, and resetting a lost second factor."""
 
 from petition.core import audit_log, email_addresses, i18n
 from petition.core.database import Connection, Database
@@ -37,7 +37,7 @@ async def reset(database: Database, settings: Settings, email: str) -> str:
         return _address(settings, await sign_in_links.link(conn, organizer.id))
 
 
-async def own_if_nobody_does(conn: Connection, settings: Settings, slug: str, email: str) -> None:
+async def own_if_unowned(conn: Connection, settings: Settings, slug: str, email: str) -> None:
     """Make an organizer the owner of a letter that has no members yet."""
     letter = await member_queries.letter_id(conn, slug)
     organizer = await queries.organizer_of(

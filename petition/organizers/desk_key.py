@@ -12,7 +12,7 @@ RULES = 1
 
 
 class DeskKey:
-    """Digests under the desk's key, which is made when it is first needed."""
+    """Digests under the desk's key, which is created at first use."""
 
     def __init__(self, wrapper: Wrapper) -> None:
         self._wrapper = wrapper
@@ -23,7 +23,7 @@ class DeskKey:
         return encryption.digest(await self._read(conn), f"mailbox|{canonical(mailbox, RULES)}")
 
     async def of_code(self, conn: Connection, organizer_id: OrganizerId, code: str) -> bytes:
-        """Return the digest under which one recovery code of an organizer is kept."""
+        """Return the digest under which one recovery code of an organizer is stored."""
         return encryption.digest(await self._read(conn), f"recovery|{organizer_id}|{code}")
 
     async def _read(self, conn: Connection) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from petition.core.database import Connection, Record
 from petition.core.ids import OrganizerId, SessionId
 
-# Two who change one organizer's factors at once wait here for each other.
+# Serializes changes of one organizer's factors.
 LOCK = "SELECT id FROM organizer WHERE id = $1 FOR NO KEY UPDATE"
 
 SET_BEGUN = "UPDATE session SET wrapped_totp = $2 WHERE id = $1"
@@ -68,7 +68,7 @@ async def drop_all(conn: Connection, organizer_id: OrganizerId) -> None:
 
 
 async def lock(conn: Connection, organizer_id: OrganizerId) -> None:
-    """Let nobody else change this organizer's factors until the transaction ends."""
+    """Lock this organizer's factors until the transaction ends."""
     await conn.execute(LOCK, organizer_id)
 
 
@@ -104,7 +104,7 @@ async def drop_totp(conn: Connection, organizer_id: OrganizerId) -> bool:
 
 
 async def set_challenge(conn: Connection, session_id: SessionId, challenge: bytes) -> None:
-    """Keep the challenge that a session's browser has to answer, in the place of any other."""
+    """Store the challenge that a session's browser has to answer, in place of an earlier one."""
     await conn.execute(SET_CHALLENGE, session_id, challenge)
 
 
@@ -117,7 +117,7 @@ async def take_challenge(conn: Connection, session_id: SessionId) -> bytes | Non
 async def add_passkey(
     conn: Connection, organizer_id: OrganizerId, number: bytes, public_key: bytes, uses: int, browser: str
 ) -> bool:
-    """Add a passkey; tell whether nobody had it before."""
+    """Add a passkey; return whether it is new to this installation."""
     return await conn.fetchval(ADD_PASSKEY, number, organizer_id, public_key, uses, browser) is not None
 
 

@@ -1,4 +1,4 @@
-"""Invitations: an owner gives an address, the worker mails a link, and whoever enters through it has joined."""
+"""Invitations: an owner enters an address, the worker mails a link, and signing in through it joins the letter."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ async def write_mail(conn: Connection, job: DirectMailJob) -> MailContent | None
 async def organizer_of(
     conn: Connection, organizer_id: OrganizerId | None, invitation_id: InvitationId | None
 ) -> OrganizerId | None:
-    """Return who enters through a used link; an invitation makes them an organizer, and a member of its letter.
+    """Return the organizer who signs in by a link; an invitation makes them an organizer, and a member of its letter.
 
     None if the invitation is gone by now.
     """

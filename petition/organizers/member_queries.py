@@ -34,7 +34,7 @@ CANCEL_INVITATION = """
 DELETE FROM invitation WHERE id = $1 AND letter IS NOT DISTINCT FROM $2 RETURNING role
 """
 
-# Whoever is taken out does not come back by a link that was mailed before.
+# A removed member does not come back by a link that was mailed before.
 DROP_INVITATIONS_TO = """
 DELETE FROM invitation i USING organizer o
 WHERE o.id = $1 AND i.digest = o.digest AND ($2::integer IS NULL OR i.letter = $2)
@@ -96,7 +96,7 @@ FROM letter l LEFT JOIN count c ON c.letter = l.id WHERE l.state <> 'gone' ORDER
 
 LETTER_ID = "SELECT id FROM letter WHERE slug = $1 AND state <> 'gone'"
 
-# All who may take an admin's or an organizer's rights away wait here for each other.
+# Serializes everything that may take an admin's or an organizer's rights away.
 LOCK_ADMINS = "SELECT id FROM organizer WHERE admin ORDER BY id FOR NO KEY UPDATE"
 
 SET_ADMIN = "UPDATE organizer SET admin = $2 WHERE id = $1 AND admin <> $2 RETURNING id"
@@ -132,12 +132,12 @@ async def add_invitation(
     number: int,
     letter_id: LetterId | None,
     role: Role | None,
-    whom: tuple[str, str, bytes, bytes],
+    invitee: tuple[str, str, bytes, bytes],
     actor_id: OrganizerId | None,
     length: timedelta,
 ) -> None:
-    """Add an invitation, in the place of an earlier one; ``whom`` is (name, language, digest, sealed address)."""
-    name, lang, digest, sealed = whom
+    """Add an invitation, in the place of an earlier one; ``invitee`` is (name, language, digest, sealed address)."""
+    name, lang, digest, sealed = invitee
     await conn.execute(DROP_INVITATION_OF, letter_id, digest)
     await conn.execute(ADD_INVITATION, number, letter_id, role, name, lang, digest, sealed, actor_id, length)
 
@@ -170,7 +170,7 @@ async def members(conn: Connection, letter_id: LetterId) -> list[Record]:
 
 
 async def lock_letter(conn: Connection, letter_id: LetterId) -> None:
-    """Let nobody else change a letter's members, or the letter, until the transaction ends."""
+    """Lock a letter and its members until the transaction ends."""
     await conn.execute(LOCK_LETTER, letter_id)
 
 
@@ -207,12 +207,12 @@ async def all_letters(conn: Connection, organizer_id: OrganizerId) -> list[Recor
 
 async def letter_id(conn: Connection, slug: str) -> LetterId | None:
     """Return a letter's id."""
-    found: LetterId | None = await conn.fetchval(LETTER_ID, slug)
-    return found
+    letter_id: LetterId | None = await conn.fetchval(LETTER_ID, slug)
+    return letter_id
 
 
 async def lock_admins(conn: Connection) -> int:
-    """Let nobody else change who is an admin until the transaction ends; return how many there are."""
+    """Lock the set of admins until the transaction ends; return how many there are."""
     return len(await conn.fetch(LOCK_ADMINS))
 
 

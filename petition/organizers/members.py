@@ -1,7 +1,7 @@
 """Who may do what: inviting, changing and removing members of a letter, and the installation's own organizers.
 
-A letter always keeps an owner, the installation an admin: whoever takes rights away holds a lock, changes only what is
-still as it was shown, and looks at who is left before the transaction ends.
+A letter always keeps an owner, the installation an admin: taking rights away holds a lock, changes only what is still
+as it was displayed, and checks who is left before the transaction ends.
 """
 
 import secrets
@@ -32,13 +32,13 @@ async def invite(
     actor_id: OrganizerId,
     letter_id: LetterId | None,
     role: Role | None,
-    whom: tuple[str, Mailbox, str],
+    invitee: tuple[str, Mailbox, str],
 ) -> None:
-    """Have the worker mail an invitation; ``whom`` is (name, mailbox, language).
+    """Have the worker mail an invitation; ``invitee`` is (name, mailbox, language).
 
-    The same for every address: only the link, once opened, tells who is an organizer already.
+    The same for every address: only opening the link shows who is an organizer already.
     """
-    name, mailbox, lang = whom
+    name, mailbox, lang = invitee
     number = secrets.randbits(62)
     digest, sealed = await key.of_mailbox(conn, mailbox), sealer.seal(mailbox.address)
     await members.add_invitation(
@@ -75,7 +75,7 @@ async def change_role(
 async def remove(
     conn: Connection, actor_id: OrganizerId, letter_id: LetterId, organizer_id: OrganizerId, before: Role
 ) -> None:
-    """Take a member out of a letter, and back whatever else would let them in. Raises ``Refused``."""
+    """Take a member out of a letter, and revoke invitations that would let them in again. Raises ``Refused``."""
     await members.lock_letter(conn, letter_id)
     if not await members.leave(conn, letter_id, organizer_id, before):
         raise Refused(CHANGED)

@@ -27,10 +27,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Organizer:
-    """Somebody who may enter the desk."""
+    """An account at the desk."""
 
     id: OrganizerId
-    name: str  # as colleagues see it; "" until it is given
+    name: str  # as colleagues see it; "" until it is set
     lang: str
     admin: bool  # of the installation
 
@@ -48,10 +48,10 @@ class Session:
     browser: str  # "Firefox, Linux"
     created_at: datetime
     seen_at: datetime
-    proved_at: datetime | None  # when the second factor was last shown; None: not yet
+    proved_at: datetime | None  # when the second factor was last proved; None: not yet
     fresh: bool  # was that so short ago that the second factor itself may be changed?
     has_factor: bool  # does the organizer have a second factor at all?
-    renew: bool  # have the organizer's rights been changed since its cookie was made?
+    renew: bool  # have the organizer's rights changed since its cookie was created?
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class DeskLetter:
 
     def title_lang(self, lang: str) -> str:
         """Return the language in which ``title(lang)`` is written."""
-        return lang if self.titles.get(lang) else next((each for each, title in self.titles.items() if title), lang)
+        return lang if self.titles.get(lang) else next((code for code, title in self.titles.items() if title), lang)
 
 
 MAX_NAME = 80
@@ -86,7 +86,7 @@ BAD_NAME = N_("Please write a name of 1 to 80 characters.")
 
 
 def checked_name(typed: str) -> str:
-    """Return a name that colleagues may be shown. Raises ``Refused``."""
+    """Return a name fit to be displayed to colleagues. Raises ``Refused``."""
     called = clean(typed)
     if not 1 <= len(called) <= MAX_NAME or has_hidden(called) or has_direction_mark(called):
         raise Refused(BAD_NAME, "name")

@@ -1,4 +1,4 @@
-"""All SQL of a letter's first page at the desk: what waits for somebody."""
+"""All SQL of a letter's first page at the desk: what waits."""
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizerId

@@ -10,7 +10,7 @@ from petition.core.ids import OrganizerId, SessionId
 from petition.organizers import factor_queries as queries
 from petition.organizers.model import Organizer
 
-# The library takes a third of a second to import, and a web process may run for weeks without anyone's passkey. So each
+# The library takes a third of a second to import, and a web process may run for weeks without a passkey. So each
 # function imports it for itself.
 
 NOT_TAKEN = N_("The passkey could not be used. Please try again.")
@@ -53,12 +53,12 @@ class Passkeys:
     async def add(
         self, conn: Connection, organizer_id: OrganizerId, challenge: bytes | None, answer: str, browser: str
     ) -> None:
-        """Keep the passkey that the browser made for ``challenge``. Raises ``Refused``."""
+        """Store the passkey that the browser created for ``challenge``. Raises ``Refused``."""
         from webauthn import verify_registration_response
         from webauthn.helpers.exceptions import WebAuthnException
 
         try:
-            made = verify_registration_response(
+            verified = verify_registration_response(
                 credential=answer,
                 expected_challenge=challenge or b"",
                 expected_rp_id=self._host,
@@ -69,8 +69,8 @@ class Passkeys:
         if challenge is None:
             raise Refused(NOT_TAKEN)
         await queries.lock(conn, organizer_id)
-        key = made.credential_public_key
-        if not await queries.add_passkey(conn, organizer_id, made.credential_id, key, made.sign_count, browser):
+        key = verified.credential_public_key
+        if not await queries.add_passkey(conn, organizer_id, verified.credential_id, key, verified.sign_count, browser):
             raise Refused(KNOWN)
         await audit_log.record(conn, organizer_id, None, "factor.add", after="passkey")
 
@@ -84,7 +84,7 @@ class Passkeys:
             credential = parse_authentication_credential_json(answer)
             known = {row["id"]: row for row in await queries.passkeys(conn, organizer_id)}
             row = known[credential.raw_id]
-            shown = verify_authentication_response(
+            verified = verify_authentication_response(
                 credential=credential,
                 expected_challenge=challenge or b"",
                 expected_rp_id=self._host,
@@ -94,5 +94,5 @@ class Passkeys:
             )
         except (WebAuthnException, ValueError, TypeError, KeyError):
             raise Refused(NOT_TAKEN) from None
-        if challenge is None or not await queries.use_passkey(conn, organizer_id, row["id"], shown.new_sign_count):
+        if challenge is None or not await queries.use_passkey(conn, organizer_id, row["id"], verified.new_sign_count):
             raise Refused(NOT_TAKEN)

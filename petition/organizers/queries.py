@@ -24,7 +24,7 @@ SET_NAME = "UPDATE organizer SET name = $2 WHERE id = $1"
 
 SET_LANG = "UPDATE organizer SET lang = $2 WHERE id = $1"
 
-# Whoever was let in by a command has chosen no language yet.
+# An organizer added by a command has chosen no language yet.
 SET_FIRST_LANG = "UPDATE organizer SET lang = $2 WHERE id = $1 AND seen_at IS NULL"
 
 ADD_ENTRY = "INSERT INTO entry (digest, organizer, invitation, expires_at) VALUES ($1, $2, $3, now() + $4::interval)"
@@ -36,7 +36,7 @@ FROM entry e LEFT JOIN invitation i ON i.id = e.invitation LEFT JOIN organizer o
 WHERE e.digest = $1 AND e.expires_at > now() AND (i.id IS NULL OR i.expires_at > now())
 """
 
-# Two links of one organizer, or a link and the taking back of its invitation, at once: whoever is second waits here,
+# Two links of one organizer, or a link and the cancelling of its invitation, at once: the second waits here,
 # with nothing in hand that the first one needs.
 LOCK_ENTERING = """
 SELECT o.id FROM organizer o WHERE o.id = (SELECT organizer FROM entry WHERE digest = $1) FOR NO KEY UPDATE
@@ -52,7 +52,7 @@ DELETE FROM entry e WHERE e.digest = $1 AND e.expires_at > now() RETURNING e.org
 
 DROP_ENTRIES = "DELETE FROM entry WHERE organizer = $1"
 
-# The first look of an organizer who has only just entered lasts an hour; with the second factor shown, twelve hours
+# The first look of an organizer who has only just entered lasts an hour; with the second factor proved, twelve hours
 # without a visit, and a week at most.
 LIVE = """
 s.seen_at > now() - interval '12 hours' AND s.created_at > now() - interval '7 days'
@@ -79,20 +79,20 @@ SELECT s.id, s.browser, s.created_at, s.seen_at, s.proved_at, {FRESH} AS fresh, 
 FROM session s WHERE s.organizer = $1 AND {LIVE} ORDER BY s.seen_at DESC, s.id
 """
 
-# Two statements, not one: whoever locks both an organizer and that organizer's sessions begins with the organizer.
+# Two statements, not one: an organizer is locked before that organizer's sessions.
 SEEN = "UPDATE session SET seen_at = now() WHERE id = $1"
 
 SEEN_ORGANIZER = "UPDATE organizer SET seen_at = now() WHERE id = $1"
 
 ADD_SESSION = "INSERT INTO session (id, digest, organizer, browser) VALUES ($1, $2, $3, $4)"
 
-# A new id at every change of rights; whoever knew the old one has nothing.
+# A new id at every change of rights: the old one is worth nothing.
 RENEW = """
 UPDATE session SET digest = $2, proved_at = now(), renew = false, challenge = NULL, challenged_at = NULL WHERE id = $1
 RETURNING id
 """
 
-# The cookies are in browsers that are not here now: each gets its new one with the next answer it is given.
+# The cookies are in other browsers: each gets its new one with its next response.
 RIGHTS_CHANGED = """
 UPDATE session SET renew = true
 WHERE id IN (SELECT id FROM session WHERE organizer = $1 ORDER BY id FOR NO KEY UPDATE)
@@ -158,7 +158,7 @@ async def add_desk_key(conn: Connection, wrapped: bytes) -> None:
 async def add_organizer(
     conn: Connection, digest: bytes, sealed: bytes, *, name: str = "", lang: str, admin: bool = False
 ) -> Organizer:
-    """Add an organizer, or return the one with that mailbox; ``admin`` can only be given here, not taken."""
+    """Add an organizer, or return the one with that mailbox; ``admin`` can only be granted here, not revoked."""
     row = await conn.fetchrow(ADD_ORGANIZER, name, lang, admin, digest, sealed)
     if row is None:
         raise LookupError("an upsert returned nothing")
@@ -187,7 +187,7 @@ async def set_lang(conn: Connection, organizer_id: OrganizerId, lang: str) -> No
 
 
 async def set_first_lang(conn: Connection, organizer_id: OrganizerId, lang: str) -> None:
-    """Keep the language of somebody who has never been here before."""
+    """Store the language of an organizer who signs in for the first time."""
     await conn.execute(SET_FIRST_LANG, organizer_id, lang)
 
 
@@ -223,7 +223,7 @@ async def use_entry(conn: Connection, digest: bytes) -> tuple[OrganizerId | None
 
 
 async def session(conn: Connection, digest: bytes) -> tuple[Organizer, Session] | None:
-    """Return whose cookie this is, noting the visit (once a minute at most)."""
+    """Return the organizer and the session of a cookie, recording the visit (once a minute at most)."""
     row = await conn.fetchrow(SESSION, digest)
     if row is None:
         return None
@@ -239,13 +239,13 @@ async def sessions(conn: Connection, organizer_id: OrganizerId) -> list[Session]
 
 
 async def add_session(conn: Connection, number: int, digest: bytes, organizer_id: OrganizerId, browser: str) -> None:
-    """Begin a session whose second factor has not been shown yet."""
+    """Begin a session whose second factor has not been proved yet."""
     await conn.execute(ADD_SESSION, number, digest, organizer_id, browser)
     await conn.execute(SEEN_ORGANIZER, organizer_id)
 
 
 async def renew_session(conn: Connection, number: int, digest: bytes) -> bool:
-    """Give a session a new cookie, its second factor shown just now; tell whether it was still there."""
+    """Give a session a new cookie, its second factor proved just now; return whether it still existed."""
     return await conn.fetchval(RENEW, number, digest) is not None
 
 

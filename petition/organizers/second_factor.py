@@ -1,7 +1,7 @@
 """The second factor: codes from an app (TOTP, RFC 6238), passkeys (``passkeys``), and recovery codes for the day both
 are lost.
 
-Whoever has none can only set one up; whoever has one must show it in every session. One always stays.
+An organizer without one can only set one up; with one, every session must prove it. One always stays.
 """
 
 import base64
@@ -57,7 +57,7 @@ async def finish_totp(
 
 
 async def prove(conn: Connection, wrapper: Wrapper, key: DeskKey, organizer_id: OrganizerId, typed: str) -> None:
-    """Let a code from the app, or a recovery code, pass; each passes once. Raises ``Refused``."""
+    """Accept a code from the app, or a recovery code; each is accepted once. Raises ``Refused``."""
     if re.fullmatch(r"[0-9]{6}", code := re.sub(r"\s", "", typed)):
         row = await queries.totp(conn, organizer_id)
         step = step_of(wrapper.unwrap(row["wrapped_secret"]).decode(), code) if row else None
@@ -86,7 +86,7 @@ def address_for_app(secret: str, name: str, issuer: str) -> str:
 
 
 async def new_codes(conn: Connection, key: DeskKey, organizer_id: OrganizerId) -> list[str]:
-    """Replace the recovery codes; return the new ones, which nobody can be shown again."""
+    """Replace the recovery codes; return the new ones, which cannot be displayed again."""
     codes = [_new_code() for _ in range(RECOVERY_CODES)]
     await queries.set_codes(conn, organizer_id, [await key.of_code(conn, organizer_id, plain(code)) for code in codes])
     await audit_log.record(conn, organizer_id, None, "factor.codes")
@@ -94,7 +94,7 @@ async def new_codes(conn: Connection, key: DeskKey, organizer_id: OrganizerId) -
 
 
 async def first_codes(conn: Connection, key: DeskKey, organizer_id: OrganizerId) -> list[str]:
-    """Return recovery codes for whoever has none left; nothing for the others."""
+    """Return new recovery codes if the organizer has none left, else nothing."""
     return [] if await queries.codes(conn, organizer_id) else await new_codes(conn, key, organizer_id)
 
 

@@ -9,7 +9,7 @@ from petition.core.database import Connection
 from petition.core.ids import OrganizerId
 from petition.organizers import queries
 
-MAX_AGE = 7 * 24 * 3600  # seconds; what the cookie lives at most (the database decides, see ``queries.LIVE``)
+MAX_AGE = 7 * 24 * 3600  # seconds; maximum age of the cookie (the database decides, see ``queries.LIVE``)
 
 
 def new_token() -> str:
@@ -25,7 +25,7 @@ def digest_of(token: str) -> bytes:
 async def begin(conn: Connection, organizer_id: OrganizerId, browser: str, old_token: str | None) -> str:
     """Begin a session for an organizer who came by a one-time link; return its cookie.
 
-    The session that the browser had before ends: nobody's old cookie becomes somebody's new one.
+    The session that the browser had before ends: no old cookie carries over to another organizer.
     """
     if old_token:
         await queries.end_by_digest(conn, digest_of(old_token))
@@ -36,7 +36,7 @@ async def begin(conn: Connection, organizer_id: OrganizerId, browser: str, old_t
 
 
 async def renew(conn: Connection, organizer_id: OrganizerId, number: int) -> str | None:
-    """Note that the second factor has been shown; return the session's new cookie, or None if it has ended."""
+    """Record that the second factor has been proved; return the session's new cookie, or None if it has ended."""
     token = new_token()
     if not await queries.renew_session(conn, number, digest_of(token)):
         return None
@@ -45,7 +45,7 @@ async def renew(conn: Connection, organizer_id: OrganizerId, number: int) -> str
 
 
 async def follow_rights(conn: Connection, number: int, old_token: str) -> str | None:
-    """Return the new cookie of a session whose organizer's rights have been changed since ``old_token`` was made.
+    """Return the new cookie of a session whose organizer's rights have changed since ``old_token`` was created.
 
     None if they have not, or another request was first: ``old_token`` opens nothing any more then.
     """

@@ -32,7 +32,7 @@ async def write_mail(conn: Connection, job: DirectMailJob) -> MailContent | None
     if organizer is None:
         return None
     context = {"token": await link(conn, organizer.id), "minutes": MINUTES}
-    # Whoever was let in by a command has chosen no language until the first visit; the form was read in some language.
+    # An organizer added by a command has no language until the first visit; the form was read in some language.
     chosen = await queries.has_entered(conn, organizer.id)
     return MailContent("entry", context, lang=organizer.lang if chosen else job.lang, heeds_never=False)
 

@@ -1,7 +1,7 @@
 """PostgreSQL without a server to install: started by the first process that needs it, stopped after the last.
 
 ``with running(data_dir) as url:`` is all there is to it. Everything here blocks, so it is called before an event loop
-runs. A *keeper* process serves the cluster for all users together; how they agree is told in ``keeper``.
+runs. A *keeper* process serves the cluster for all users together; ``keeper`` describes their protocol.
 """
 
 import contextlib
@@ -27,14 +27,14 @@ __all__ = ["Embedded", "running"]
 _PAUSE = 0.01  # seconds between two looks
 _PAUSE_AFTER_FAILURE = 2.0
 _STOP_PATIENCE = 60.0  # seconds; longer than a keeper needs at worst
-_others: list[subprocess.Popen[str]] = []  # keepers that we started and that now serve somebody else
+_others: list[subprocess.Popen[str]] = []  # keepers that we started and that now serve other users
 
 
 @contextlib.contextmanager
 def running(data_dir: Path, *, fast: bool = False) -> Iterator[str]:
     """Give the URL of the embedded database of ``data_dir`` while the block runs.
 
-    If nobody else uses it afterwards, the server has stopped when this returns. ``fast`` is for tests: it works
+    If no other process uses it afterwards, the server has stopped when this returns. ``fast`` is for tests: it works
     without fsync. Raises ``EmbeddedError``.
     """
     embedded = Embedded(data_dir, fast=fast)
@@ -66,7 +66,7 @@ class Embedded:
         return f"postgresql://{ROLE}@/{DATABASE}?host={sockets}&port={PORT}"
 
     def leave(self) -> None:
-        """Let go of the server; if nobody else uses it, wait until it has stopped."""
+        """Release the server; if no other process uses it, wait until it has stopped."""
         self._left.set()
         with self._turn:  # the thread does nothing any more
             self._using.release()
@@ -83,7 +83,7 @@ class Embedded:
 
     def _bring_up(self) -> None:
         """Wait until the server takes connections, and start a keeper whenever there is none."""
-        while not self._left.is_set() and self._ready.is_free():  # in this order: who has left closes the files
+        while not self._left.is_set() and self._ready.is_free():  # in this order: leaving closes the files
             if self._alive.is_free():
                 self._start_keeper()
             time.sleep(_PAUSE)
@@ -105,10 +105,12 @@ class Embedded:
                 return
 
     def _others_use_it(self) -> bool:
-        """Tell whether there are other users. Alone: nobody, the keeper is about to see it. Not even shared: it has."""
-        nobody = self._using.try_exclusive()
-        others = not nobody and self._using.try_shared()
-        if nobody or others:
+        """Return whether there are other users.
+
+        If we get the lock exclusively, there are none and the keeper is about to notice; if not even shared, it has."""
+        is_alone = self._using.try_exclusive()
+        others = not is_alone and self._using.try_shared()
+        if is_alone or others:
             self._using.release()
         return others
 
@@ -117,11 +119,11 @@ class Embedded:
         if self._keeper is not None:
             if self._keeper.poll() is None:
                 return
-            said = self._keeper.stderr.read().strip() if self._keeper.stderr else ""
+            output = self._keeper.stderr.read().strip() if self._keeper.stderr else ""
             failed = self._keeper.returncode > 0
             self._forget_keeper()
             if failed:
-                raise EmbeddedError(said.splitlines()[-1] if said else "the embedded PostgreSQL cannot be started")
+                raise EmbeddedError(output.splitlines()[-1] if output else "the embedded PostgreSQL cannot be started")
         command = [sys.executable, "-m", "petition.postgres.keeper", str(self._home)]
         self._keeper = subprocess.Popen(  # noqa: S603 - our own program
             [*command, "--fast"] if self._fast else command,

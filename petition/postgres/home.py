@@ -1,6 +1,6 @@
 """Where an embedded cluster lives: below ``DATA_DIR``, or elsewhere if the server's account cannot get there.
 
-``HOME/cluster`` is PostgreSQL's own and belongs to its account. All else in the home belongs to whoever runs
+``HOME/cluster`` is PostgreSQL's own and belongs to its account. All else in the home belongs to the user who runs
 petition: root never writes where another account could have laid a link.
 """
 

@@ -1,10 +1,10 @@
-"""The keeper: one process per embedded cluster, which serves it as long as anybody uses it.
+"""The keeper: one process per embedded cluster, which serves it as long as a process uses it.
 
 ``python -m petition.postgres.keeper HOME``, started by the first user. It has a session of its own, so that Ctrl-C
 reaches the users and not the database under them. Three lock files in the home tell all there is to know, and none
 can be stale, since the kernel lets go of them when their holder ends:
 
-* ``users.lock``: held *together* by all users. The keeper waits to hold it *alone*: then nobody is left.
+* ``users.lock``: held *together* by all users. The keeper waits to hold it *alone*: then no user is left.
 * ``keeper.lock``: held by the keeper while it lives.
 * ``ready.lock``: held by the keeper while the server takes connections.
 """
@@ -31,7 +31,7 @@ from petition.postgres.locks import Lock
 
 SOCKETS = "sockets"  # the file in the home that names the folder of the socket
 _LOG_BYTES, _LOG_FILES = 1_000_000, 2
-_FAST_STOP, _IMMEDIATE_STOP = 30, 10  # seconds that each way of stopping is given
+_FAST_STOP, _IMMEDIATE_STOP = 30, 10  # seconds that each way of stopping may take
 _SLOWEST_RESTART = 2.0  # seconds between two tries
 
 
@@ -40,7 +40,7 @@ class Event(Enum):
 
     UNUSED = auto()  # the last user has gone
     ENDED = auto()  # the server has ended by itself
-    TOLD = auto()  # a signal asks the keeper to end
+    SIGNALLED = auto()  # a signal asks the keeper to end
 
 
 class Keeper:
@@ -50,7 +50,7 @@ class Keeper:
         self._home = home
         self._fast = fast
         self._events: SimpleQueue[Event] = SimpleQueue()  # may be put to from a signal handler
-        self._said: deque[str] = deque(maxlen=50)
+        self._output: deque[str] = deque(maxlen=50)
         self._log = _server_log(home)
         # Opened first: if we are killed the kernel closes in this order, and a user who is let in by users.lock
         # must not find keeper.lock still held.
@@ -59,11 +59,11 @@ class Keeper:
         self._users = Lock(home / "users.lock")
 
     def run(self) -> None:
-        """Serve until nobody is left. Raises ``EmbeddedError`` if the first start fails."""
+        """Serve until no user is left. Raises ``EmbeddedError`` if the first start fails."""
         if not self._become_the_keeper():
             return
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._events.put(Event.TOLD))
+            signal.signal(number, lambda *_: self._events.put(Event.SIGNALLED))
         cluster = Cluster.prepare(self._home, self._fast)
         sockets = self._sockets_folder(cluster)
         server = self._start(cluster, sockets)
@@ -107,13 +107,13 @@ class Keeper:
     def _start(self, cluster: Cluster, sockets: Path) -> subprocess.Popen[str]:
         """Start the server and wait until it takes connections, which after a crash may take it a while."""
         cluster.clear(sockets)
-        self._said.clear()
+        self._output.clear()
         server = cluster.start(sockets)
         watcher = threading.Thread(target=self._watch, args=(server,), daemon=True)
         watcher.start()
         while not cluster.is_ready(server.pid):
             if not watcher.is_alive():
-                raise EmbeddedError(f"PostgreSQL cannot be started: {reason(list(self._said))}")
+                raise EmbeddedError(f"PostgreSQL cannot be started: {reason(list(self._output))}")
             time.sleep(0.01)
         self._ready.exclusive()
         return server
@@ -121,7 +121,7 @@ class Keeper:
     def _watch(self, server: subprocess.Popen[str]) -> None:
         """Keep what the server says, then report its end."""
         for line in server.stdout or ():
-            self._said.append(line.rstrip())
+            self._output.append(line.rstrip())
             self._log.info("%s", line.rstrip())
         server.wait()
         self._events.put(Event.ENDED)

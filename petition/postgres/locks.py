@@ -13,18 +13,18 @@ class Lock:
     def __init__(self, path: Path) -> None:
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if os.geteuid() == 0:  # root may come first into a folder that is somebody else's
+            if os.geteuid() == 0:  # root may be first to open a folder of another user
                 owner = path.parent.stat()
                 os.fchown(self._descriptor, owner.st_uid, owner.st_gid)
         except OSError as error:
             raise EmbeddedError(f"{path} cannot be opened: {error.strerror}") from None
 
     def shared(self) -> None:
-        """Wait until nobody holds the lock exclusively, then hold it together with others."""
+        """Wait until the lock is not held exclusively, then hold it together with others."""
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     def exclusive(self) -> None:
-        """Wait until nobody else holds the lock, then hold it alone."""
+        """Wait until the lock is free, then hold it alone."""
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def try_shared(self) -> bool:

@@ -1,4 +1,4 @@
-"""Organizations that wait, and letting them in: a name is shown only after somebody has looked at it."""
+"""Organizations that wait, and approving them: a name is shown only after a moderator has read it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,16 +7,34 @@ from datetime import datetime
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId, OrganizationId, SignatureId
-from petition.signatures import approval_queries as queries
 from petition.signatures import organization_queries, organizations, search_words
 from petition.signatures.counting import EntryChange
 from petition.signatures.model import Visibility
 from petition.signatures.organizations import OrganizationNames
 
+HELD = """
+SELECT letter, id, private, country, visibility, signals, signed_at, listed_at FROM signature
+WHERE letter = $1 AND state = 'held' AND kind = 'organization' ORDER BY listed_at, id
+"""
+
+APPROVE = """
+UPDATE signature s SET state = 'confirmed', listed_at = now(), organization = u.organization, name = u.name,
+       "position" = u.position, private = u.private
+FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bytea[])
+  AS u (id, organization, name, position, private)
+WHERE s.letter = $1 AND s.id = u.id AND s.state = 'held'
+"""
+
+# For 30 more days, for questions about the decision.
+KEEP_REPRESENTATIVES = """
+UPDATE contact SET until = now() + interval '30 days'
+WHERE letter = $1 AND signature = ANY($2::bigint[]) AND purpose = 'representative'
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A signature for an organization that nobody has looked at yet."""
+    """A signature for an organization that waits for its approval."""
 
     id: SignatureId
     organization_en: str | None
@@ -31,8 +49,8 @@ class Held:
 
 
 async def held(conn: Connection, letter_id: LetterId, keys: LetterKeys) -> list[Held]:
-    """Return what waits, the oldest first. Raises ``KeyDestroyed`` if the names cannot be read any more."""
-    return [_held(row, keys) for row in await queries.held(conn, letter_id)]
+    """Return what waits, oldest first. Raises ``KeyDestroyed`` if the names cannot be read any more."""
+    return [_held(row, keys) for row in await conn.fetch(HELD, letter_id)]
 
 
 def _held(row: Record, keys: LetterKeys) -> Held:
@@ -52,41 +70,42 @@ def _held(row: Record, keys: LetterKeys) -> Held:
 
 
 async def approve_rows(conn: Connection, letter_id: LetterId, keys: LetterKeys, rows: Sequence[Record]) -> EntryChange:
-    """Attach representatives who wait, and are locked, to their organizations; return what that does to the count.
+    """Attach representatives who wait, and are locked, to their organizations; return the change of entries.
 
-    ``rows`` have id, private and visibility. Moving the count is left to the caller, who may have more to count.
+    ``rows`` have id, private and visibility. The caller moves the count, as it may have more to count.
     """
+    # lock order: see docs/decisions/lock-order.md
     now = await organization_queries.now(conn)
     fields = {row["id"]: keys.reveal(row["private"]) for row in rows}
-    named = {place: _named(told) for place, told in fields.items()}
-    found = await organizations.directory(conn, letter_id, list(named.values()))
-    places = {place: found.find_or_create(each, now) for place, each in named.items()}
-    before = await organization_queries.load_counted(conn, letter_id, found.ids)
-    await found.write(conn, before)
-    stored = [_stored(row["id"], places[row["id"]], row["visibility"], fields[row["id"]], keys) for row in rows]
-    await queries.approve(conn, letter_id, stored)
-    await queries.keep_representatives(conn, letter_id, list(fields))
-    shown = await organization_queries.load_counted(conn, letter_id, found.ids)
-    await search_words.add(conn, await found.words(conn, shown))
-    return EntryChange(before, shown)
+    named = {signature_id: _names_in(signature_fields) for signature_id, signature_fields in fields.items()}
+    directory = await organizations.directory(conn, letter_id, list(named.values()))
+    entries = {signature_id: directory.find_or_create(names, now) for signature_id, names in named.items()}
+    before = await organization_queries.load_counted(conn, letter_id, directory.ids)
+    await directory.write(conn, before)
+    columns = [_columns(row["id"], entries[row["id"]], row["visibility"], fields[row["id"]], keys) for row in rows]
+    await conn.execute(APPROVE, letter_id, *zip(*columns, strict=True))
+    await conn.execute(KEEP_REPRESENTATIVES, letter_id, list(fields))
+    after = await organization_queries.load_counted(conn, letter_id, directory.ids)
+    await search_words.add(conn, await directory.words(conn, after))
+    return EntryChange(before, after)
 
 
-def _named(fields: Mapping[str, str]) -> OrganizationNames:
+def _names_in(fields: Mapping[str, str]) -> OrganizationNames:
     return OrganizationNames(fields.get("organization_en"), fields.get("organization_ru"), fields.get("website"))
 
 
-def _stored(
+def _columns(
     signature_id: SignatureId,
     organization_id: OrganizationId,
     visibility: str,
     fields: Mapping[str, str],
     keys: LetterKeys,
 ) -> tuple[object, ...]:
-    """Return id, organization, and the representative's name and position in plain columns, or both encrypted.
+    """Return the columns of ``APPROVE``: the representative's name and position are plain, or both encrypted.
 
-    The organization's names stand in its own record from here on.
+    The organization's names are in its own record from now on.
     """
     if visibility == Visibility.PUBLIC:
         return signature_id, organization_id, fields.get("name"), fields.get("position"), None
-    told = {key: fields[key] for key in ("name", "position") if fields.get(key)}
-    return signature_id, organization_id, None, None, keys.hide(told)
+    private = {key: fields[key] for key in ("name", "position") if fields.get(key)}
+    return signature_id, organization_id, None, None, keys.hide(private)

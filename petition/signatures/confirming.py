@@ -1,11 +1,7 @@
-"""Confirming: a pending row becomes a signature and is counted, all of a moment in one commit.
-
-The order in which rows are taken is the same everywhere: pending rows by id, mailboxes by digest, words, the count by
-letter last. So no two transactions wait for each other, and the one row that everybody counts on is held shortest.
-"""
+"""Confirming: a pending row becomes a signature and is counted; all that arrive together share one commit."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -21,12 +17,14 @@ from petition.signatures.flags import flags_of
 from petition.signatures.model import Kind, SignatureState
 from petition.signatures.stored_names import NAMED, StoredNames, names_to_store
 
+Key = tuple[LetterId, SignatureId]
+
 
 class ConfirmResult(StrEnum):
-    """What became of a confirmation."""
+    """The state of a signature after its link or code was used."""
 
-    CONFIRMED = "confirmed"  # now or before: twice is calm
-    HELD = "held"  # an organization's, or everybody's where all is held, until it is approved
+    CONFIRMED = "confirmed"  # idempotent: also if confirmed earlier
+    HELD = "held"  # until it is approved: an organization's, or each one while the letter holds all
     STOPPED = "stopped"  # for now; the link goes on working
     GONE = "gone"  # expired, or the letter has been closed for a day
     REMOVED = "removed"  # by a moderator, who barred the mailbox
@@ -34,75 +32,98 @@ class ConfirmResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConfirmRequest:
-    """Somebody showed the link or the code of a pending signature."""
+    """The link or the code of a pending signature was used."""
 
     letter_id: LetterId
-    id: SignatureId
+    signature_id: SignatureId
     keys: LetterKeys
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What became of one claim, and what was being signed as."""
+    """The answer to a request."""
 
     result: ConfirmResult
     kind: Kind = Kind.PERSON
 
 
 class Confirming:
-    """Confirms claims in batches. One object per process."""
+    """Confirms in batches. One object per process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._batcher: Batcher[ConfirmRequest, Confirmation] = Batcher(self._store)
 
-    async def submit(self, claim: ConfirmRequest) -> Confirmation:
-        """Confirm, once however often it is asked. Returns after the commit. Raises ``Unavailable``."""
-        return await self._batcher.submit(claim)
+    async def submit(self, request: ConfirmRequest) -> Confirmation:
+        """Confirm; idempotent. Returns after the commit. Raises ``Unavailable``."""
+        return await self._batcher.submit(request)
 
     async def drain(self) -> None:
         """Wait until everything submitted is stored."""
         await self._batcher.drain()
 
-    async def _store(self, claims: Sequence[ConfirmRequest]) -> list[Confirmation]:
-        wanted = {(claim.letter_id, claim.id): claim.keys for claim in claims}
+    async def _store(self, requests: Sequence[ConfirmRequest]) -> list[Confirmation]:
+        keys = {(request.letter_id, request.signature_id): request.keys for request in requests}
         async with self._database.transaction() as conn:
-            found = await queries.lock_pending(conn, *_columns(list(wanted)))
-            results = await _confirm(conn, wanted, found)
-            missing = [place for place in wanted if place not in results]
+            # lock order: see docs/decisions/lock-order.md
+            rows = await queries.lock_pending(conn, *_columns(keys))
+            results = await _confirm(conn, keys, rows)
+            missing = [key for key in keys if key not in results]
             if missing:
-                for row in await queries.states(conn, *_columns(missing)):
-                    results[row["letter"], row["id"]] = _as_it_stands(row)
+                for row in await queries.load_states(conn, *_columns(missing)):
+                    results[row["letter"], row["id"]] = _existing_result(row)
         gone = Confirmation(ConfirmResult.GONE)
-        answers = [results.get((claim.letter_id, claim.id), gone) for claim in claims]
-        for answer in answers:
-            metrics.CONFIRMATIONS.labels(answer.result.value).inc()
-        return answers
+        confirmations = [results.get((request.letter_id, request.signature_id), gone) for request in requests]
+        for confirmation in confirmations:
+            metrics.CONFIRMATIONS.labels(confirmation.result.value).inc()
+        return confirmations
 
 
-async def _confirm(
-    conn: Connection, keys: dict[tuple[LetterId, SignatureId], LetterKeys], found: Sequence[Record]
-) -> dict[tuple[LetterId, SignatureId], Confirmation]:
-    results = {(row["letter"], row["id"]): Confirmation(_refusal(row), Kind(row["kind"])) for row in found}
-    rows = [row for row in found if row["confirmable"] and not row["barred"] and not row["stopped"]]
-    if not rows:
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    """A pending row that becomes a signature, its fields decrypted."""
+
+    row: Record
+    fields: dict[str, str]
+    stored: StoredNames
+
+    @property
+    def key(self) -> Key:
+        return self.row["letter"], self.row["id"]
+
+    @property
+    def flags(self) -> str:
+        """The names of its flags with commas between: arrays of arrays cannot be unnested."""
+        typed = [self.fields[key] for key in NAMED if self.fields.get(key)]
+        return ",".join(flags_of(Kind(self.row["kind"]), typed, self.row["signals"], self.fields.get("website")))
+
+
+async def _confirm(conn: Connection, keys: dict[Key, LetterKeys], rows: Sequence[Record]) -> dict[Key, Confirmation]:
+    results = {(row["letter"], row["id"]): Confirmation(_refusal(row), Kind(row["kind"])) for row in rows}
+    signatures = [
+        _read(row, keys[row["letter"], row["id"]])
+        for row in rows
+        if row["confirmable"] and not row["barred"] and not row["stopped"]
+    ]
+    if not signatures:
         return results
-    fields = {(row["letter"], row["id"]): keys[row["letter"], row["id"]].reveal(row["fields"]) for row in rows}
-    shown = {
-        place: names_to_store(keys[place], Kind(row["kind"]), fields[place], held=row["hold"])
-        for place, row in zip(fields, rows, strict=True)
-    }
-    winners = await queries.add_signatures(conn, _signature_columns(rows, fields, shown))
-    results |= {(row["letter"], row["id"]): _new_result(row) for row in rows}
-    if len(winners) < len(rows):
-        results |= await _existing_results(conn, [row for row in rows if (row["letter"], row["id"]) not in winners])
-    won = [row for row in rows if (row["letter"], row["id"]) in winners]
-    if won:
-        await queries.drop_pending(conn, *_columns([(row["letter"], row["id"]) for row in won]))
-        await _keep_contacts(conn, won, fields)
-        await _remember_words(conn, won, shown)
-        await _count(conn, won, fields)
+    added_keys = await queries.add_signatures(conn, list(zip(*map(_columns_to_add, signatures), strict=True)))
+    results |= {signature.key: _new_result(signature.row) for signature in signatures}
+    if len(added_keys) < len(signatures):
+        duplicates = [signature.row for signature in signatures if signature.key not in added_keys]
+        results |= await _existing_results(conn, duplicates)
+    added = [signature for signature in signatures if signature.key in added_keys]
+    if added:
+        await queries.delete_pending(conn, *_columns(signature.key for signature in added))
+        await _add_contacts(conn, added)
+        await _add_search_words(conn, added)
+        await _count(conn, added)
     return results
+
+
+def _read(row: Record, keys: LetterKeys) -> _Signature:
+    fields = keys.reveal(row["fields"])
+    return _Signature(row, fields, names_to_store(keys, Kind(row["kind"]), fields, held=row["hold"]))
 
 
 def _refusal(row: Record) -> ConfirmResult:
@@ -116,89 +137,82 @@ def _is_held(row: Record) -> bool:
     return bool(row["hold"]) or row["kind"] == Kind.ORGANIZATION
 
 
-def _signature_columns(
-    rows: Sequence[Record],
-    fields: dict[tuple[LetterId, SignatureId], dict[str, str]],
-    shown: dict[tuple[LetterId, SignatureId], StoredNames],
-) -> list[tuple[Any, ...]]:
-    lines = []
-    for row in rows:
-        place = row["letter"], row["id"]
-        how = shown[place]
-        state = SignatureState.HELD if _is_held(row) else SignatureState.CONFIRMED
-        lines.append(
-            (
-                *place,
-                *(row["created_at"], row["kind"], state.value, fields[place]["visibility"], row["version"]),
-                *(row["consent"], fields[place].get("country"), row["read_lang"], row["mail_lang"], row["digest"]),
-                *(how.name, how.affiliation, how.city, how.name_key, how.private, row["signals"], row["network"]),
-                _flags(row, fields[place]),
-            )
-        )
-    return list(zip(*lines, strict=True))
-
-
-def _flags(row: Record, fields: dict[str, str]) -> str:
-    """Return why somebody should look, with commas between: arrays of arrays cannot be unnested."""
-    typed = [fields[key] for key in NAMED if fields.get(key)]
-    return ",".join(flags_of(Kind(row["kind"]), typed, row["signals"], fields.get("website")))
-
-
-async def _keep_contacts(
-    conn: Connection, won: Sequence[Record], fields: dict[tuple[LetterId, SignatureId], dict[str, str]]
-) -> None:
-    """Keep the sealed address where updates were asked for, and an organization's representative's."""
-    kept = []
-    for row in won:
-        if row["kind"] == Kind.ORGANIZATION:
-            kept.append((row["letter"], row["id"], "representative", row["sealed"]))
-        if fields[row["letter"], row["id"]].get("updates"):
-            kept.append((row["letter"], row["id"], "updates", row["sealed"]))
-    if kept:
-        await queries.add_contacts(conn, list(zip(*kept, strict=True)))
-
-
-async def _remember_words(
-    conn: Connection, won: Sequence[Record], shown: dict[tuple[LetterId, SignatureId], StoredNames]
-) -> None:
-    keys = [(row["letter"], shown[row["letter"], row["id"]].name_key) for row in won]
-    await search_words.add(
-        conn, [(letter, Kind.PERSON, word) for letter, key in keys if key for word in names.words(key)]
+def _columns_to_add(signature: _Signature) -> tuple[Any, ...]:
+    row, stored = signature.row, signature.stored
+    state = SignatureState.HELD if _is_held(row) else SignatureState.CONFIRMED
+    return (
+        row["letter"],
+        row["id"],
+        row["created_at"],
+        row["kind"],
+        state.value,
+        signature.fields["visibility"],
+        row["version"],
+        row["consent"],
+        signature.fields.get("country"),
+        row["read_lang"],
+        row["mail_lang"],
+        row["digest"],
+        stored.name,
+        stored.affiliation,
+        stored.city,
+        stored.name_key,
+        stored.private,
+        row["signals"],
+        row["network"],
+        signature.flags,
     )
 
 
-async def _count(
-    conn: Connection, won: Sequence[Record], fields: dict[tuple[LetterId, SignatureId], dict[str, str]]
-) -> None:
+async def _add_contacts(conn: Connection, added: Sequence[_Signature]) -> None:
+    """Store the sealed address if updates were asked for, and a representative's."""
+    contacts = []
+    for signature in added:
+        row = signature.row
+        if row["kind"] == Kind.ORGANIZATION:
+            contacts.append((row["letter"], row["id"], "representative", row["sealed"]))
+        if signature.fields.get("updates"):
+            contacts.append((row["letter"], row["id"], "updates", row["sealed"]))
+    if contacts:
+        await queries.add_contacts(conn, list(zip(*contacts, strict=True)))
+
+
+async def _add_search_words(conn: Connection, added: Sequence[_Signature]) -> None:
+    name_keys = [(signature.row["letter"], signature.stored.name_key) for signature in added]
+    words = [(letter_id, Kind.PERSON, word) for letter_id, key in name_keys if key for word in names.words(key)]
+    await search_words.add(conn, words)
+
+
+async def _count(conn: Connection, added: Sequence[_Signature]) -> None:
     changes: dict[LetterId, CountChange] = defaultdict(CountChange)
-    for row in won:
+    for signature in added:
+        row = signature.row
         if not _is_held(row):
-            changes[row["letter"]] += CountChange.of_signature(row, fields[row["letter"], row["id"]]["visibility"])
+            changes[row["letter"]] += CountChange.of_signature(row, signature.fields["visibility"])
     await counting.apply_all(conn, changes)
 
 
-async def _existing_results(
-    conn: Connection, lost: Sequence[Record]
-) -> dict[tuple[LetterId, SignatureId], Confirmation]:
-    """Answer each who was not the first of a mailbox as the first one stands: it is the same mailed person."""
-    mailboxes = list(zip(*((row["letter"], row["kind"], row["digest"]) for row in lost), strict=True))
-    first = {(row["letter"], row["kind"], row["digest"]): row for row in await queries.first_ones(conn, mailboxes)}
+async def _existing_results(conn: Connection, duplicates: Sequence[Record]) -> dict[Key, Confirmation]:
+    """Return the state of the first signature of the mailbox for each later one: the same person gets the mails."""
+    mailboxes = list(zip(*((row["letter"], row["kind"], row["digest"]) for row in duplicates), strict=True))
+    rows = await queries.load_existing(conn, mailboxes)
+    existing = {(row["letter"], row["kind"], row["digest"]): row for row in rows}
     return {
-        (row["letter"], row["id"]): _as_it_stands(first[row["letter"], row["kind"], row["digest"]])
-        for row in lost
-        if (row["letter"], row["kind"], row["digest"]) in first
+        (row["letter"], row["id"]): _existing_result(existing[row["letter"], row["kind"], row["digest"]])
+        for row in duplicates
+        if (row["letter"], row["kind"], row["digest"]) in existing
     }
 
 
 def _new_result(row: Record) -> Confirmation:
-    """Return what becomes of a signature that is confirmed now."""
     return Confirmation(ConfirmResult.HELD if _is_held(row) else ConfirmResult.CONFIRMED, Kind(row["kind"]))
 
 
-def _as_it_stands(row: Record) -> Confirmation:
+def _existing_result(row: Record) -> Confirmation:
     results = {SignatureState.HELD: ConfirmResult.HELD, SignatureState.REMOVED: ConfirmResult.REMOVED}
     return Confirmation(results.get(SignatureState(row["state"]), ConfirmResult.CONFIRMED), Kind(row["kind"]))
 
 
-def _columns(places: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
-    return [letter for letter, _ in places], [signature for _, signature in places]
+def _columns(keys: Iterable[Key]) -> tuple[list[LetterId], list[SignatureId]]:
+    pairs = list(keys)
+    return [letter_id for letter_id, _ in pairs], [signature_id for _, signature_id in pairs]

@@ -1,6 +1,6 @@
-"""Countries: typed in words, kept as ISO 3166-1 alpha-2.
+"""Countries: typed as names, stored as ISO 3166-1 alpha-2.
 
-The names are those of Unicode's CLDR, through Babel; what people write besides stands below.
+The names are those of Unicode's CLDR, through Babel, and the aliases below.
 """
 
 import functools
@@ -15,7 +15,7 @@ from petition.signatures.names import fold
 
 UNKNOWN = N_("We do not know a country of this name. Please write it differently, or leave it out.")
 
-# Codes of CLDR that are no place to live in: unions, outlying parts, pseudo-locales, "unknown".
+# Codes of CLDR that are no countries: unions, outlying parts, pseudo-locales, "unknown".
 _NOT_COUNTRIES = frozenset(("EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"))
 _CODE = re.compile("[A-Z]{2}")
 _FILLERS = frozenset(("and", "the", "и"))
@@ -76,18 +76,18 @@ def match(text: str, languages: tuple[str, ...] = DEFAULT_LANGUAGES) -> str | No
 
 
 def _key(text: str) -> str:
-    """Fold a name so that "Bosnia & Herzegovina", "the Netherlands" and "Saint Lucia" are found."""
+    """Fold a name so that "Bosnia & Herzegovina", "the Netherlands" and "Saint Lucia" match."""
     return " ".join("st" if word == "saint" else word for word in fold(text).split() if word not in _FILLERS)
 
 
 def name_of(code: str, lang: str) -> str:
-    """Return the country's name in a language; the code itself if there is none."""
+    """Return the country's name in a language; the code itself if it has none."""
     return _names(lang).get(code, code)
 
 
 @functools.cache
 def codes() -> frozenset[str]:
-    """Return every code that ``match`` can give."""
+    """Return every code that ``match`` can return."""
     return frozenset(_names("en"))
 
 
@@ -102,13 +102,13 @@ def _names(lang: str) -> Mapping[str, str]:
 
 @functools.cache
 def _codes_by_name(languages: tuple[str, ...]) -> Mapping[str, str]:
-    found = {alias: code for code, aliases in _ALIASES.items() for alias in aliases.split(", ")}
+    by_name = {alias: code for code, aliases in _ALIASES.items() for alias in aliases.split(", ")}
     for lang in dict.fromkeys((*DEFAULT_LANGUAGES, *languages)):
         for code, name in _names(lang).items():
-            found.setdefault(_key(name), code)
-            # "Palestinian Territories (…)" and the like are also known by what stands in front.
-            found.setdefault(_key(name.partition("(")[0]), code)
-    return found | _three_letter_codes() | {code.lower(): code for code in codes()}
+            by_name.setdefault(_key(name), code)
+            # "Palestinian Territories (…)" and the like are also known by the part before the bracket.
+            by_name.setdefault(_key(name.partition("(")[0]), code)
+    return by_name | _three_letter_codes() | {code.lower(): code for code in codes()}
 
 
 def _three_letter_codes() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Signatories as CSV: UTF-8, commas, a header row, one signatory a row (the columns are in ``COLUMNS``).
 
-A file is read row by row and never held whole. What was exported and imported again is exported the same.
+A file is read row by row and never as a whole. Export, import and export again yield the same file.
 """
 
 import re
@@ -20,7 +20,7 @@ from petition.signatures.model import Kind, Visibility
 
 COLUMNS = ("kind", "name", "name_ru", "email", "affiliation", "city", "country", "signed_at", "visibility")
 
-MAX_COUNTRIES = 10_000  # as people wrote them, remembered while a file is read
+MAX_COUNTRIES = 10_000  # spellings cached while a file is read
 
 NOT_UTF8 = N_("This row is not in UTF-8.")
 NULL = N_("There is a null character in this row.")
@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row that can be taken in. ``line`` is the line of the file, from 1 on, where it begins."""
+    """A valid row. ``line`` is the line of the file, from 1 on, where it starts."""
 
     line: int
     entry: Entry
@@ -60,7 +60,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A row that cannot. ``reason`` is a message for the catalogues, about the whole row if there is no ``column``."""
+    """An invalid row. ``reason`` is a message for the catalogues, about the whole row if there is no ``column``."""
 
     line: int
     reason: str
@@ -73,30 +73,30 @@ class Problem:
 def read(
     source: BinaryIO | bytes, now: datetime, languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES
 ) -> Iterator[Row | Problem]:
-    """Yield each row in order, or what is wrong with it; empty rows are passed over.
+    """Yield each row in order, or its problem; empty rows are skipped.
 
-    ``now`` is an aware time that nothing may have been signed after; ``languages`` those in which countries are known.
-    Raises ``ImportRefused`` if the header is not one of ours: then no row can be read.
+    ``now`` is an aware time: no row may have been signed later. Country names are known in ``languages``. Raises
+    ``ImportRefused`` if the header is invalid.
     """
-    yield from of_lines(rows(BytesIO(source) if isinstance(source, bytes) else source), now, languages)
+    yield from parse_rows(rows(BytesIO(source) if isinstance(source, bytes) else source), now, languages)
 
 
-def of_lines(
-    found: Iterator[tuple[int, list[str] | str]], now: datetime, languages: tuple[str, ...]
+def parse_rows(
+    lines: Iterator[tuple[int, list[str] | str]], now: datetime, languages: tuple[str, ...]
 ) -> Iterator[Row | Problem]:
-    """Do the same with lines that were parted into cells already, the header first."""
-    columns, reading = _header(next(found, None)), Reading(now, languages)
-    for number, cells in found:
+    """Do the same with lines that are split into cells, the header first."""
+    columns, context = _header(next(lines, None)), RowContext(now, languages)
+    for number, cells in lines:
         try:
-            table = dict.fromkeys(COLUMNS, "") | dict(zip(columns, cleaned(cells, len(columns)), strict=False))
+            table = dict.fromkeys(COLUMNS, "") | dict(zip(columns, clean_cells(cells, len(columns)), strict=False))
             if any(table.values()):
-                yield Row(number, entry_of(table, reading))
-        except Wrong as error:
+                yield Row(number, entry_of(table, context))
+        except BadRow as error:
             yield Problem(number, error.reason, error.column)
 
 
-class Wrong(Exception):
-    """A row cannot be taken in. ``reason`` is a message for the catalogues."""
+class BadRow(Exception):
+    """A row is invalid. ``reason`` is a message for the catalogues."""
 
     def __init__(self, reason: str, column: str = "") -> None:
         self.reason = reason
@@ -127,35 +127,35 @@ def _header(row: tuple[int, list[str] | str] | None) -> list[str]:
 _BREAKS = re.compile(r"[\t\r\n]+")
 
 
-def cleaned(cells: list[str] | str, width: int) -> list[str]:
-    """Return a row's cells without breaks, doubled spaces and guards. Raises ``Wrong`` for what is no row.
+def clean_cells(cells: list[str] | str, width: int) -> list[str]:
+    """Return a row's cells without line breaks, double spaces and guards. Raises ``BadRow``.
 
-    ``width`` is how many cells there may be.
+    ``width`` is the maximum number of cells.
     """
     if isinstance(cells, str):
-        raise Wrong(cells)
+        raise BadRow(cells)
     whole = "".join(cells)
     if re.search("[\ud800-\udfff\ufffd]", whole):
-        raise Wrong(NOT_UTF8)
+        raise BadRow(NOT_UTF8)
     if "\0" in whole:
-        raise Wrong(NULL)
+        raise BadRow(NULL)
     if any(cells[width:]):
-        raise Wrong(TOO_MANY_CELLS)
-    # Spreadsheets let people break lines inside a cell.
+        raise BadRow(TOO_MANY_CELLS)
+    # In spreadsheets a cell can have several lines.
     return [names.clean(_BREAKS.sub(" ", unguard(cell))) if cell else "" for cell in cells]
 
 
 @dataclass(slots=True)
-class Reading:
-    """What the rows of one file have in common, and what was found out in those before: most of it comes again."""
+class RowContext:
+    """What the rows of one file have in common, and a cache of domains and countries: most of them recur."""
 
-    now: datetime  # aware; nothing may have been signed after it
-    languages: tuple[str, ...]  # in which countries are known
+    now: datetime  # aware; no row may have been signed later
+    languages: tuple[str, ...]  # of country names
     domains: email_addresses.Domains = field(default_factory=email_addresses.Domains)
     countries: dict[str, str | None] = field(default_factory=dict)
 
     def country(self, cell: str) -> str | None:
-        """Return a country's code; None if there is none of this name."""
+        """Return a country's code; None if the name is unknown."""
         if cell not in self.countries:
             if len(self.countries) > MAX_COUNTRIES:
                 self.countries.clear()
@@ -163,8 +163,8 @@ class Reading:
         return self.countries[cell]
 
 
-def entry_of(cells: Mapping[str, str], reading: Reading) -> Entry:
-    """Return the signatory of one row, its cells by column (all of ``COLUMNS``). Raises ``Wrong``."""
+def entry_of(cells: Mapping[str, str], context: RowContext) -> Entry:
+    """Return the signatory of one row, its cells by column (all of ``COLUMNS``). Raises ``BadRow``."""
     kind = _kind(cells["kind"])
     visibility = _visibility(cells["visibility"], kind)
     counted = visibility is Visibility.COUNTED
@@ -175,12 +175,12 @@ def entry_of(cells: Mapping[str, str], reading: Reading) -> Entry:
         name=name,
         name_en=english,
         name_ru=russian,
-        email=_email(cells["email"], reading),
-        # Of who is only counted nothing is kept that could tell who it was.
+        email=_email(cells["email"], context),
+        # Nothing that identifies the person is stored for "counted".
         affiliation=None if counted else _detail(cells, "affiliation"),
         city=None if counted else _detail(cells, "city"),
-        country=_country(cells["country"], reading),
-        signed_at=_moment(cells["signed_at"], reading.now),
+        country=_country(cells["country"], context),
+        signed_at=_moment(cells["signed_at"], context.now),
     )
 
 
@@ -188,19 +188,19 @@ def _kind(cell: str) -> Kind:
     try:
         return Kind(cell.casefold())
     except ValueError:
-        raise Wrong(NO_KIND if cell else MISSING, "kind") from None
+        raise BadRow(NO_KIND if cell else MISSING, "kind") from None
 
 
 def _visibility(cell: str, kind: Kind) -> Visibility:
     if not cell:
-        # Nobody asked these people, while an organization signs to be seen.
+        # These people were not asked, while an organization signs to be seen.
         return Visibility.ORGANIZERS if kind is Kind.PERSON else Visibility.PUBLIC
     try:
         visibility = Visibility(cell.casefold())
     except ValueError:
-        raise Wrong(NO_VISIBILITY, "visibility") from None
+        raise BadRow(NO_VISIBILITY, "visibility") from None
     if kind is Kind.ORGANIZATION and visibility is Visibility.COUNTED:
-        raise Wrong(COUNTED_ORGANIZATION, "visibility")
+        raise BadRow(COUNTED_ORGANIZATION, "visibility")
     return visibility
 
 
@@ -209,11 +209,11 @@ def _names(cells: Mapping[str, str], kind: Kind, counted: bool) -> tuple[str | N
     if kind is Kind.ORGANIZATION:
         return None, *_organizations_names(cells)
     if cells["name_ru"]:
-        raise Wrong(FOR_ORGANIZATIONS, "name_ru")
+        raise BadRow(FOR_ORGANIZATIONS, "name_ru")
     if counted:
         return None, None, None
     if not cells["name"]:
-        raise Wrong(MISSING, "name")
+        raise BadRow(MISSING, "name")
     _check(names.problem_of_person(cells["name"]), "name")
     return cells["name"], None, None
 
@@ -227,7 +227,7 @@ def _organizations_names(cells: Mapping[str, str]) -> tuple[str | None, str | No
         columns = ("name", "name") if english else ("name_ru", "name_ru")
         english, russian = names.split_names(english or russian or "")
     else:
-        raise Wrong(MISSING, "name")
+        raise BadRow(MISSING, "name")
     for name, column in zip((english, russian), columns, strict=True):
         if name is not None:
             _check(names.problem_of_organization(name), column)
@@ -236,7 +236,7 @@ def _organizations_names(cells: Mapping[str, str]) -> tuple[str | None, str | No
 
 def _check(problem: str | None, column: str) -> None:
     if problem is not None:
-        raise Wrong(problem, column)
+        raise BadRow(problem, column)
 
 
 def _detail(cells: Mapping[str, str], column: str) -> str | None:
@@ -244,17 +244,17 @@ def _detail(cells: Mapping[str, str], column: str) -> str | None:
     return cells[column] or None
 
 
-def _email(cell: str, reading: Reading) -> str | None:
+def _email(cell: str, context: RowContext) -> str | None:
     try:
-        return reading.domains.parse(cell).address if cell else None
+        return context.domains.parse(cell).address if cell else None
     except BadAddress as error:
-        raise Wrong(error.message, "email") from None
+        raise BadRow(error.message, "email") from None
 
 
-def _country(cell: str, reading: Reading) -> str | None:
-    code = reading.country(cell) if cell else None
+def _country(cell: str, context: RowContext) -> str | None:
+    code = context.country(cell) if cell else None
     if cell and code is None:
-        raise Wrong(countries.UNKNOWN, "country")
+        raise BadRow(countries.UNKNOWN, "country")
     return code
 
 
@@ -265,14 +265,14 @@ def _moment(cell: str, now: datetime) -> datetime | None:
         moment = datetime.fromisoformat(cell)
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Wrong(NO_TIME, "signed_at") from None
+        raise BadRow(NO_TIME, "signed_at") from None
     if moment > now:
-        raise Wrong(FUTURE, "signed_at")
+        raise BadRow(FUTURE, "signed_at")
     return moment
 
 
 def name_cells(name_en: str | None, name_ru: str | None) -> tuple[str | None, str | None]:
-    """Return what stands in ``name`` and ``name_ru``; a lone name where reading it back would put it."""
+    """Return the cells ``name`` and ``name_ru``; a single name goes where reading it back would put it."""
     if name_en and name_ru:
         return name_en, name_ru
     return names.split_names(name_en or name_ru or "")

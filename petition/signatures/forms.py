@@ -1,4 +1,4 @@
-"""What was typed into the form, turned into values that may be trusted, or into errors in words."""
+"""The form's input, turned into trusted values or into error messages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,21 +11,29 @@ from petition.core.text_cleaning import has_direction_mark, has_hidden
 from petition.signatures import countries, names, signals
 from petition.signatures.model import Kind, Visibility
 
-# Which text was agreed to in the consent box and on the privacy page. Raise it whenever either changes its meaning.
+# The version of the consent box and of the privacy page. Raise it when either changes its meaning.
 CONSENT_VERSION = 1
 
-WHOSE_NAME = N_("Please choose who may see the name.")
+CHOOSE_VISIBILITY = N_("Please choose who may see the name.")
 AGREE = N_("Please agree, or we may not keep anything.")
 WEBSITE = N_("This is not a web address. It looks like https://example.org.")
 
 MAX_WEBSITE = 200  # characters
 
-# Everything each form may hold, in the order in which it stands there and errors are told.
+# All fields of each form, in the order of the form and of its errors.
 FIELDS = {
     Kind.PERSON: ("name", "email", "visibility", "city", "country", "affiliation", "updates", "consent"),
     Kind.ORGANIZATION: (
-        *("organization_en", "organization_ru", "website", "country"),
-        *("name", "position", "email", "visibility", "updates", "consent"),
+        "organization_en",
+        "organization_ru",
+        "website",
+        "country",
+        "name",
+        "position",
+        "email",
+        "visibility",
+        "updates",
+        "consent",
     ),
 }
 BOXES = ("updates", "consent")
@@ -38,32 +46,32 @@ class SignForm:
     kind: Kind
     mailbox: Mailbox = field(repr=False)
     visibility: Visibility
-    fields: Mapping[str, str] = field(repr=False)  # what may be written down, by visibility
+    fields: Mapping[str, str] = field(repr=False)  # that the visibility allows to store
     signals: Mapping[str, object] | None
 
 
 def prepare() -> None:
-    """Read the tables that forms are checked against, so that the first visitor need not wait for that (0.2 s)."""
+    """Load the tables that forms are checked against, so that the first visitor does not wait for them (0.2 s)."""
     countries.match("")
     signals.is_throwaway("")
 
 
 def kind_of(form: Mapping[str, str]) -> Kind:
-    """Return what the form signs as; a person unless it says otherwise."""
+    """Return the kind of signature; a person's by default."""
     return Kind.ORGANIZATION if form.get("kind") == Kind.ORGANIZATION else Kind.PERSON
 
 
 def is_ticked(form: Mapping[str, str], key: str) -> bool:
-    """Tell whether a box is ticked. Our own forms send "yes", but no program's "no" must pass for consent."""
+    """Return whether a box is ticked. Our own forms send "yes", but another program's "no" is no consent."""
     return form.get(key, "").strip().lower() not in {"", "0", "no", "off", "false"}
 
 
 def read(
     form: Mapping[str, str], languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES
 ) -> SignForm | dict[str, str]:
-    """Return a ``Draft``, or the errors: field → message for the catalogues, in the order of the fields.
+    """Return the valid form, or the errors: field → message for the catalogues, in the order of the fields.
 
-    ``languages`` are those in which countries are known.
+    Country names are known in ``languages``.
     """
     reader = _FormReader(form, languages)
     return reader.organization() if kind_of(form) is Kind.ORGANIZATION else reader.person()
@@ -81,7 +89,7 @@ class _FormReader:
     def person(self) -> SignForm | dict[str, str]:
         visibility = self._visibility(tuple(Visibility))
         if visibility is not Visibility.COUNTED:
-            # "Nobody" is a promise: then what tells who it was is not even looked at, much less written down.
+            # For `counted` the identifying fields are never read, so they cannot be stored by mistake.
             self._name()
             for detail in ("affiliation", "city"):
                 self._detail(detail)
@@ -89,10 +97,10 @@ class _FormReader:
         return self._finish(Kind.PERSON, self._rest(), visibility, [self._fields.get("name", "")])
 
     def organization(self) -> SignForm | dict[str, str]:
-        both = {key: self._cleaned(key) for key in ("organization_en", "organization_ru")}
-        if not any(both.values()):
+        both_names = {key: self._cleaned(key) for key in ("organization_en", "organization_ru")}
+        if not any(both_names.values()):
             self._check("organization_en", names.problem_of_organization(""))
-        for key, name in both.items():
+        for key, name in both_names.items():
             if name:
                 self._check(key, names.problem_of_organization(name))
             self._fields[key] = name
@@ -102,7 +110,7 @@ class _FormReader:
         self._website()
         self._country()
         mailbox = self._rest()
-        return self._finish(Kind.ORGANIZATION, mailbox, visibility, [*both.values(), self._fields["name"]])
+        return self._finish(Kind.ORGANIZATION, mailbox, visibility, [*both_names.values(), self._fields["name"]])
 
     def _finish(
         self, kind: Kind, mailbox: Mailbox | None, visibility: Visibility | None, all_names: list[str]
@@ -110,8 +118,8 @@ class _FormReader:
         if self._errors or mailbox is None or visibility is None:
             return {key: self._errors[key] for key in FIELDS[kind] if key in self._errors}
         fields = {key: value for key, value in self._fields.items() if value}
-        found = signals.signals_of(kind, filter(None, all_names), mailbox, fields.get("website"))
-        return SignForm(kind, mailbox, visibility, fields, found)
+        form_signals = signals.signals_of(kind, filter(None, all_names), mailbox, fields.get("website"))
+        return SignForm(kind, mailbox, visibility, fields, form_signals)
 
     def _cleaned(self, key: str) -> str:
         return names.clean(self._form.get(key, ""))
@@ -136,7 +144,7 @@ class _FormReader:
         except ValueError:
             visibility = None
         if visibility not in allowed:
-            self._errors["visibility"] = WHOSE_NAME
+            self._errors["visibility"] = CHOOSE_VISIBILITY
             return None
         return visibility
 
@@ -167,9 +175,9 @@ class _FormReader:
 
 
 def website_of(typed: str) -> str | None:
-    """Return a cleaned web address in full ("example.org" → "https://example.org"), or None if it is none.
+    """Return a cleaned web address in full ("example.org" → "https://example.org"), or None if it is invalid.
 
-    Only what a reader would see is one: no name or password in front of the host, nothing hidden, no space.
+    It must be what a reader takes it for: no name or password before the host, nothing hidden, no space.
     """
     text = typed if "://" in typed else f"https://{typed}"
     if len(text) > MAX_WEBSITE or has_hidden(text) or has_direction_mark(text) or any(c.isspace() for c in text):
@@ -180,5 +188,5 @@ def website_of(typed: str) -> str | None:
         _ = parts.port
     except (ValueError, UnicodeError):
         return None
-    whole = parts.scheme in {"http", "https"} and "." in ascii_host.strip(".") and "@" not in parts.netloc
-    return text if whole else None
+    is_valid = parts.scheme in {"http", "https"} and "." in ascii_host.strip(".") and "@" not in parts.netloc
+    return text if is_valid else None

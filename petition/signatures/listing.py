@@ -1,4 +1,4 @@
-"""The public list: who has signed, newest first, page by page; and the search for a name.
+"""The public list: signatories, newest first, page by page; and the search for a name.
 
 Only confirmed, public people are in it, and organizations with at least one confirmed signature.
 """
@@ -24,40 +24,40 @@ MAX_QUERY = 100  # characters; the rest is ignored
 MAX_WORDS = 5
 MAX_NEAR = 100  # words one error away, for each typed word
 
-# How a search finds the newest 200 of many, from what was measured at 1,000,000 signatures: to look at one more row of
-# the list costs 1 µs, to read a row that the index over words has found 2 to 4 µs, since its pages lie apart. So the
-# newest rows are looked through; if 200 are not to be expected among 25,000, all that the index finds are sorted.
-WALKED_AT_FIRST = 2_000
-GOOD_WALK = 16
-MAX_WALKED = 50_000
+# How a search finds the newest 200 of many, as measured at 1,000,000 signatures: one more row of the list costs 1 µs, a
+# row that the index over words returns 2 to 4 µs, since its pages are scattered. So the newest rows are scanned; if 200
+# are not to be expected among 25,000, all that the index returns are sorted.
+FIRST_SCAN = 2_000
+GOOD_SCAN = 16
+MAX_SCAN = 50_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_PLACE = struct.Struct(">qq")
+_CURSOR = struct.Struct(">qq")
 
 
 class BadCursor(NotFound):
-    """What stands after ``after=`` was not made by a page of ours."""
+    """The parameter ``after`` does not come from one of our pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the list: whoever comes after it was listed before (time, id)."""
+    """A position in the list, (time, id); what follows it was listed earlier."""
 
     listed_at: datetime
     id: int
 
     def encode(self) -> str:
-        """Return the place as 22 characters that can stand in an address."""
-        place = _PLACE.pack((self.listed_at - _EPOCH) // _MICROSECOND, self.id)
-        return base64.urlsafe_b64encode(place).rstrip(b"=").decode()
+        """Return 22 characters that are safe in a URL."""
+        packed = _CURSOR.pack((self.listed_at - _EPOCH) // _MICROSECOND, self.id)
+        return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
     @classmethod
     def decode(cls, text: str) -> "Cursor":
-        """Return the place. Raises ``BadCursor``."""
+        """Raises ``BadCursor``."""
         try:
-            microseconds, signature = _PLACE.unpack(base64.b64decode(text + "==", altchars=b"-_", validate=True))
-            cursor = cls(_EPOCH + timedelta(microseconds=microseconds), signature)
+            microseconds, entry_id = _CURSOR.unpack(base64.b64decode(text + "==", altchars=b"-_", validate=True))
+            cursor = cls(_EPOCH + timedelta(microseconds=microseconds), entry_id)
         except (binascii.Error, struct.error, OverflowError, ValueError):
             raise BadCursor("there is no such place in the list") from None
         if cursor.encode() != text:
@@ -71,7 +71,7 @@ _TOP = Cursor(datetime.max.replace(tzinfo=UTC), 2**63 - 1)
 async def page(
     conn: Connection, letter_id: LetterId, kind: Kind, after: Cursor | None = None, limit: int = PAGE
 ) -> tuple[list[Signatory], Cursor | None]:
-    """Return at most ``limit`` entries, newest first, and the place where the next page begins, if there is one."""
+    """Return at most ``limit`` entries, newest first, and the cursor of the next page, if there is one."""
     start = after or _TOP
     read = queries.page_of_people if kind is Kind.PERSON else queries.page_of_organizations
     rows = await read(conn, letter_id, (start.listed_at, start.id), limit + 1)
@@ -83,83 +83,82 @@ async def page(
 async def read(
     conn: Connection, letter_id: LetterId, kind: Kind, q: str, after: Cursor | None, limit: int | None = None
 ) -> tuple[list[Signatory], Cursor | None]:
-    """Return what ``q`` finds, on one page; if it is empty, the page ``after`` a place."""
+    """Return the results for ``q`` on one page; if it is empty, the page after the cursor."""
     if q:
         return (await search(conn, letter_id, kind, q))[:limit], None
     return await page(conn, letter_id, kind, after, limit or PAGE)
 
 
 async def search(conn: Connection, letter_id: LetterId, kind: Kind, q: str) -> list[Signatory]:
-    """Return the best 200 entries for what was typed: all its words, in any order.
+    """Return the best 200 entries that have all words of ``q``, in any order.
 
-    The words as typed come first, then those the last word is the beginning of, then words with one typing error; each
-    newest first. Case, accents and ё/е do not matter. Opens a transaction of its own.
+    First those with the words as typed, then those with a completed last word, then those with one typing error a word;
+    each group newest first. Case, accents and ё/е do not matter. Opens its own transaction.
     """
-    typed = names.words(names.fold(q[:MAX_QUERY]))[:MAX_WORDS]
-    if not typed:
+    words = names.words(names.fold(q[:MAX_QUERY]))[:MAX_WORDS]
+    if not words:
         return []
-    look = _Search(conn, letter_id, kind, typed)
-    found: dict[int, Record] = {}
+    widening = _Search(conn, letter_id, kind, words)
+    rows: dict[int, Record] = {}
     async with conn.transaction(readonly=True):
-        for widen in (look.as_typed, look.completed, look.mistyped):
-            for row in await widen():
-                found.setdefault(row["id"], row)
-            if len(found) >= MAX_RESULTS:
+        for load in (widening.as_typed, widening.completed, widening.corrected):
+            for row in await load():
+                rows.setdefault(row["id"], row)
+            if len(rows) >= MAX_RESULTS:
                 break
-    return [_entry(kind, row) for row in list(found.values())[:MAX_RESULTS]]
+    return [_entry(kind, row) for row in list(rows.values())[:MAX_RESULTS]]
 
 
 class _Search:
-    """One search, wider and wider."""
+    """One search, step by step wider."""
 
-    def __init__(self, conn: Connection, letter_id: LetterId, kind: Kind, typed: Sequence[str]) -> None:
+    def __init__(self, conn: Connection, letter_id: LetterId, kind: Kind, words: Sequence[str]) -> None:
         self._conn = conn
-        self._letter = letter_id
+        self._letter_id = letter_id
         self._kind = kind
-        self._typed = typed
+        self._words = words
 
     async def as_typed(self) -> list[Record]:
-        """Return the rows that have all the words as they are."""
-        return await self._rows([[_Term(word)] for word in self._typed])
+        return await self._rows([[_Term(word)] for word in self._words])
 
     async def completed(self) -> list[Record]:
-        """Return the rows that have all the words, the last one perhaps only begun."""
-        *before, last = self._typed
-        return await self._rows([*([_Term(word)] for word in before), [_Term(last, prefix=True)]])
+        """Return the rows that have all the words, the last one as a prefix."""
+        *complete, last = self._words
+        return await self._rows([*([_Term(word)] for word in complete), [_Term(last, prefix=True)]])
 
-    async def mistyped(self) -> list[Record]:
-        """Return the rows that have all the words, perhaps with an error in each."""
+    async def corrected(self) -> list[Record]:
+        """Return the rows that have all the words, with at most one typing error in each."""
         await queries.use_index_of_words(self._conn)
-        near = await search_words.near(self._conn, self._letter, self._kind, self._typed)
+        near = await search_words.find_near(self._conn, self._letter_id, self._kind, self._words)
         if not any(near):
             return []
         sets = [
-            [_Term(each) for each in (word, *sorted(others)[:MAX_NEAR])]
-            for word, others in zip(self._typed, near, strict=True)
+            [_Term(text) for text in (word, *sorted(others)[:MAX_NEAR])]
+            for word, others in zip(self._words, near, strict=True)
         ]
-        sets[-1].append(_Term(self._typed[-1], prefix=True))
+        sets[-1].append(_Term(self._words[-1], prefix=True))
         return await self._rows(sets)
 
     async def _rows(self, sets: "Sequence[Sequence[_Term]]") -> list[Record]:
-        """Return the newest rows that have one word of each set."""
+        """Return the newest rows that have one term of each set."""
         if self._kind is Kind.ORGANIZATION:
-            return await queries.walk_organizations(self._conn, self._letter, _tsquery(sets))
-        return await self._walk(sets) or await self._gather(sets)
+            return await queries.scan_organizations(self._conn, self._letter_id, _tsquery(sets))
+        return await self._scan(sets) or await self._sort(sets)
 
-    async def _walk(self, sets: "Sequence[Sequence[_Term]]") -> list[Record] | None:
+    async def _scan(self, sets: "Sequence[Sequence[_Term]]") -> list[Record] | None:
         """Return the newest rows if there are enough near the top of the list."""
-        no_choice = all(len(one_of) == 1 for one_of in sets)
-        patterns = [word.pattern for word in itertools.chain(*sets)] if no_choice else None
-        wanted = None if no_choice else _tsquery(sets)
+        is_pattern = all(len(terms) == 1 for terms in sets)
+        patterns = [term.pattern for term in itertools.chain(*sets)] if is_pattern else None
+        tsquery = None if is_pattern else _tsquery(sets)
         await queries.use_order_of_list(self._conn)
-        rows = await queries.walk_people(self._conn, self._letter, WALKED_AT_FIRST, wanted, patterns)
-        if GOOD_WALK <= len(rows) < MAX_RESULTS:
-            rows = await queries.walk_people(self._conn, self._letter, MAX_WALKED, wanted, patterns)
+        rows = await queries.scan_people(self._conn, self._letter_id, FIRST_SCAN, tsquery, patterns)
+        if GOOD_SCAN <= len(rows) < MAX_RESULTS:
+            rows = await queries.scan_people(self._conn, self._letter_id, MAX_SCAN, tsquery, patterns)
         return rows if len(rows) == MAX_RESULTS else None
 
-    async def _gather(self, sets: "Sequence[Sequence[_Term]]") -> list[Record]:
+    async def _sort(self, sets: "Sequence[Sequence[_Term]]") -> list[Record]:
         await queries.use_index_of_words(self._conn)
-        return await queries.gather_people(self._conn, _tsquery(sets, f"{self._letter}:"))
+        return await queries.sort_people(self._conn, _tsquery(sets, f"{self._letter_id}:"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +170,19 @@ class _Term:
 
     @property
     def pattern(self) -> str:
-        """Return the pattern of a name that has it."""
+        """The pattern for ``LIKE`` of a name that has it."""
         return f"% {self.text}%" if self.prefix else f"% {self.text} %"
 
 
 def _tsquery(sets: Sequence[Sequence[_Term]], before: str = "") -> str:
-    """Return "one of each set" for PostgreSQL, every word with ``before`` in front.
+    """Return "one term of each set" as a tsquery, every term prefixed with ``before``.
 
-    Words hold letters, marks and digits only (``names.fold``): nothing that would have to be escaped.
+    Words have letters, marks and digits only (``names.fold``): nothing to escape.
     """
-    each_of = (" | ".join(f"'{before}{word.text}'{':*' if word.prefix else ''}" for word in one_of) for one_of in sets)
-    return " & ".join(f"({one_of})" for one_of in each_of)
+    alternatives = (
+        " | ".join(f"'{before}{term.text}'{':*' if term.prefix else ''}" for term in terms) for terms in sets
+    )
+    return " & ".join(f"({terms})" for terms in alternatives)
 
 
 def _entry(kind: Kind, row: Record) -> Signatory:

@@ -1,4 +1,4 @@
-"""All SQL of the public list: pages by key, and the search by words."""
+"""The SQL of the public list: pages by key, and the search by words."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -33,8 +33,8 @@ WHERE letter = $1 AND {_SHOWN} AND (listed_at, id) < ($2, $3) {_NEWEST_FIRST} LI
 
 PAGE_OF_ORGANIZATIONS = f"{_ORGANIZATIONS} AND (o.listed_at, o.id) < ($2, $3) {_NEWEST_FIRST} LIMIT $4"
 
-# The search knows better than the planner, which guesses how many rows have a word, what each of its statements has to
-# go by. It says so for the length of its transaction.
+# The planner guesses how many rows have a word; the search knows which index serves each of its statements, and sets it
+# for its transaction.
 BY_INDEX_OF_WORDS = """
 SELECT set_config(name, value, true) FROM (VALUES
   ('enable_seqscan', 'off'), ('enable_indexscan', 'off'), ('enable_bitmapscan', 'on'),
@@ -49,9 +49,8 @@ SELECT set_config(name, value, true) FROM (VALUES
 ) AS s (name, value)
 """
 
-
-# What the index over the words finds, sorted.
-GATHER_PEOPLE = f"""
+# What the index over the words returns, sorted.
+SORT_PEOPLE = f"""
 WITH best AS MATERIALIZED (
   SELECT ctid AS place, id, listed_at FROM signature
   WHERE {_SHOWN} AND name_words(letter, name_key) @@ $1::text::tsquery {_NEWEST_FIRST} LIMIT {MAX_RESULTS}
@@ -60,9 +59,9 @@ SELECT {", ".join("signature." + column for column in _PERSON.split(", "))}
 FROM best JOIN signature ON signature.ctid = best.place ORDER BY best.listed_at DESC, best.id DESC
 """
 
-# The newest $3 rows, looked through from the newest on until enough are found. A pattern is matched in half the time
-# that a tsquery takes, but only a tsquery says "one of these".
-WALK_PEOPLE = f"""
+# The newest $3 rows, scanned from the newest on until there are enough. Matching a pattern takes half the time of a
+# tsquery, but only a tsquery can express "one of these".
+SCAN_PEOPLE = f"""
 SELECT {_PERSON} FROM (
   SELECT {_PERSON}, name_key FROM signature WHERE letter = $1 AND {_SHOWN} {_NEWEST_FIRST} LIMIT $3
 ) AS newest
@@ -71,7 +70,7 @@ WHERE ($4::text[] IS NULL OR ' ' || name_key || ' ' LIKE ALL ($4::text[]))
 {_NEWEST_FIRST} LIMIT {MAX_RESULTS}
 """
 
-WALK_ORGANIZATIONS = f"""
+SCAN_ORGANIZATIONS = f"""
 {_ORGANIZATIONS} AND array_to_tsvector(string_to_array(o.name_key, ' ')) @@ $2::text::tsquery
 {_NEWEST_FIRST} LIMIT {MAX_RESULTS}
 """
@@ -91,29 +90,29 @@ async def page_of_organizations(
     return await conn.fetch(PAGE_OF_ORGANIZATIONS, letter_id, *before, limit)
 
 
-async def gather_people(conn: Connection, words: str) -> list[Record]:
+async def sort_people(conn: Connection, words: str) -> list[Record]:
     """Return the newest people who have the words (as ``tsquery``)."""
-    return await conn.fetch(GATHER_PEOPLE, words)
+    return await conn.fetch(SORT_PEOPLE, words)
 
 
-async def walk_people(
-    conn: Connection, letter_id: LetterId, most: int, words: str | None, patterns: Sequence[str] | None
+async def scan_people(
+    conn: Connection, letter_id: LetterId, limit: int, words: str | None, patterns: Sequence[str] | None
 ) -> list[Record]:
     """Return the newest people who have the words (as ``tsquery``) and fit all the patterns (as for ``LIKE``, a space
-    before and behind each word), looking at the newest ``most`` only."""
-    return await conn.fetch(WALK_PEOPLE, letter_id, words, most, patterns)
+    before and behind each word), scanning the newest ``limit`` only."""
+    return await conn.fetch(SCAN_PEOPLE, letter_id, words, limit, patterns)
 
 
-async def walk_organizations(conn: Connection, letter_id: LetterId, words: str) -> list[Record]:
+async def scan_organizations(conn: Connection, letter_id: LetterId, words: str) -> list[Record]:
     """Return the newest organizations that have the words in their names."""
-    return await conn.fetch(WALK_ORGANIZATIONS, letter_id, words)
+    return await conn.fetch(SCAN_ORGANIZATIONS, letter_id, words)
 
 
 async def use_index_of_words(conn: Connection) -> None:
-    """Have the statements that follow in this transaction go by the index over words."""
+    """Plan the following statements of this transaction by the index over words."""
     await conn.execute(BY_INDEX_OF_WORDS)
 
 
 async def use_order_of_list(conn: Connection) -> None:
-    """Have the statements that follow in this transaction go by the list's order."""
+    """Plan the following statements of this transaction by the list's order."""
     await conn.execute(NEWEST_FIRST_WITHOUT_SORTING)

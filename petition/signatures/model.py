@@ -11,7 +11,7 @@ __all__ = ["REASONS", "Counts", "Kind", "Reason", "Signatory", "SignatureState",
 
 
 class Kind(StrEnum):
-    """Who signs: somebody for themselves, or a representative for an organization."""
+    """Who signs: a person, or a representative for an organization."""
 
     PERSON = "person"
     ORGANIZATION = "organization"
@@ -26,7 +26,7 @@ class Visibility(StrEnum):
 
 
 class SignatureState(StrEnum):
-    """Where a signature stands once it is confirmed; before that it is a pending row of another table."""
+    """The state of a signature from its confirmation on; before, it is a row of the table ``pending``."""
 
     HELD = "held"
     CONFIRMED = "confirmed"
@@ -35,7 +35,7 @@ class SignatureState(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a signature is removed. The signatory is told."""
+    """Why a signature is removed; mailed to the signatory."""
 
     FAKE = "fake"
     DUPLICATE = "duplicate"

@@ -1,7 +1,7 @@
 """Names of people and organizations: what is accepted, how they are searched, which language a name is in.
 
-Nobody is told what a name has to look like: any script, one letter, apostrophes and unbalanced quotes are all real.
-Only what is not a name is refused (addresses, links, numbers) and what cannot be seen (control and direction marks).
+Any script, one letter, apostrophes and unbalanced quotes are all real names. Only what is not a name is refused
+(addresses, links, numbers), and what is invisible (control and direction marks).
 """
 
 import re
@@ -41,7 +41,7 @@ NO_LETTERS = N_("Please write the name in letters.")
 
 _AT = re.compile("[@\uff20\ufe6b]")
 _PLAIN_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
-# A bare domain is told from initials ("А.С. Пушкин", "St.Clair") by its last label. These are the endings seen in spam
+# A bare domain differs from initials ("А.С. Пушкин", "St.Clair") by its last label. These are the endings seen in spam
 # and in the two languages; endings that are also parts of names (de, la, le, di, st, no, is …) are left out.
 _BARE_DOMAIN = re.compile(
     r"(?<![^\W_])[^\W_](?:[\w-]*[^\W_])?\."
@@ -102,7 +102,7 @@ _LATIN_OR_GREEK = re.compile("[a-z\u00c0-\u024f\u0370-\u03ff\u1e00-\u1fff]")
 _INNER_APOSTROPHE = re.compile(r"(?<=[^\W\d_])['’‘ʼ`´](?=[^\W\d_])")
 _JOINERS = re.compile("[\u200c\u200d]")
 _SPACES = re.compile(r"\s+")
-# Nothing in such a name is written in two ways but case and ё, and most names are so: that takes a fifth of the time.
+# In such names, which most are, only case and ё have two spellings: folding them takes a fifth of the time.
 _SIMPLE = re.compile("[ -~А-яЁё«»“”„–—]*")
 _SIMPLE_WORD = re.compile("[0-9a-zа-я]+")
 
@@ -120,8 +120,8 @@ def fold(name: str) -> str:
         text = _INNER_APOSTROPHE.sub("", name.lower().replace("ё", "е"))
         return " ".join(word[:MAX_WORD] for word in _SIMPLE_WORD.findall(text))
     text = _INNER_APOSTROPHE.sub("", _plain(name))
-    found = "".join(each if _in_word(each) else " " for each in text).split()
-    return " ".join(word[:MAX_WORD] for word in found)
+    separated = "".join(character if _in_word(character) else " " for character in text)
+    return " ".join(word[:MAX_WORD] for word in separated.split())
 
 
 def words(key: str) -> tuple[str, ...]:
@@ -130,19 +130,19 @@ def words(key: str) -> tuple[str, ...]:
 
 
 def organization_key(name: str) -> str:
-    """Return what two representatives of one organization agree on when they type its name.
+    """Return the key under which different spellings of an organization's name are equal.
 
     Case, spacing, quotes, brackets, ё/е and accents do not matter; the legal form does, and so does other punctuation:
     "C++" is not "C".
     """
-    text = "".join(" " if _is_quote_or_bracket(each) else each for each in _plain(name))
+    text = "".join(" " if _is_quote_or_bracket(character) else character for character in _plain(name))
     return _SPACES.sub(" ", text).strip() or _SPACES.sub(" ", name).strip()
 
 
 def _plain(name: str) -> str:
     text = _JOINERS.sub("", unicodedata.normalize("NFKC", name)).casefold().translate(_UNDECOMPOSED)
-    text = "".join(_without_accent(each) for each in unicodedata.normalize("NFC", text))
-    # A mark still apart from its letter is a stress mark or the like: what has a letter of its own is composed now.
+    text = "".join(map(_without_accent, unicodedata.normalize("NFC", text)))
+    # Letters with accents of their own are composed now; a mark that is still separate is a stress mark or the like.
     return unicodedata.normalize("NFC", _COMBINING.sub("", text)).replace("ё", "е")
 
 
@@ -161,10 +161,10 @@ def _is_quote_or_bracket(character: str) -> bool:
 
 
 def within_one_edit(first: str, second: str) -> bool:
-    """Tell whether two words differ by at most one typing error.
+    """Return whether two words differ by at most one typing error.
 
     An error is a letter too many, missing or replaced, or two neighbours swapped (Damerau, 1964). Words of up to three
-    letters must be the same: one error makes another word of them.
+    letters must be equal: one error makes another word of them.
     """
     if first == second:
         return True
@@ -197,7 +197,7 @@ _LATIN = re.compile(
 def script_of(text: str) -> Script:
     """Return the script a name is in. One Cyrillic letter makes it Cyrillic.
 
-    Russian names often hold foreign brands («ООО "Yandex"»), English names never hold Cyrillic.
+    Russian names often contain foreign brands («ООО "Yandex"»), English names never contain Cyrillic.
     """
     if _CYRILLIC.search(text):
         return "cyrillic"
@@ -207,15 +207,15 @@ def script_of(text: str) -> Script:
 def split_names(field: str) -> tuple[str | None, str | None]:
     """Return (English name, Russian name) of an organization from one field; at least one unless it is empty.
 
-    A single " // " splits it if exactly one side is Cyrillic, in whichever order they stand. Otherwise the whole field
-    is one name, Russian if it is Cyrillic, else English (which stands for every other language too): two sides of one
-    script cannot be told apart, and a lone "/" belongs to the name.
+    A single " // " splits it if exactly one side is Cyrillic, in either order. Otherwise the whole field is one name,
+    Russian if it is Cyrillic, else English (and every other language): the languages of two sides in one script are
+    unknown, and a lone "/" belongs to the name.
     """
     whole = clean(field)
     if not whole:
         return None, None
-    first, mark, second = whole.partition(" // ")
-    if mark and " // " not in second:
+    first, separator, second = whole.partition(" // ")
+    if separator and " // " not in second:
         if script_of(first) != "cyrillic" and script_of(second) == "cyrillic":
             return first.strip(), second.strip()
         if script_of(first) == "cyrillic" and script_of(second) != "cyrillic":

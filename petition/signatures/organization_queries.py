@@ -1,4 +1,4 @@
-"""All SQL of organizations as records, and of the count made anew from the rows."""
+"""The SQL of organizations as records."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizationId
 
-# Two who bring the same organization at once must not both find that it is not there yet. (The number is "orgn".)
+# Two transactions with the same new organization must not both conclude that it does not exist. (The number is "orgn".)
 LOCK_ORGANIZATIONS = "SELECT pg_advisory_xact_lock(1869768558, $1)"
 
 # Locked, so that none is deleted with its last signature while a new one is being attached.
@@ -35,13 +35,12 @@ UPDATE organization o SET listed_at = u.listed_at FROM unnest($2::bigint[], $3::
 WHERE o.letter = $1 AND o.id = u.id
 """
 
-SHOWN_ORGANIZATIONS = """
+COUNTED_ORGANIZATIONS = """
 SELECT organization AS id, bool_or(import IS NOT NULL) AS imported FROM signature
 WHERE letter = $1 AND organization = ANY($2::bigint[]) AND state = 'confirmed' GROUP BY organization
 """
 
-
-DROP_UNUSED = """
+DELETE_UNUSED = """
 DELETE FROM organization o WHERE o.letter = $1 AND (o.id = ANY($2::bigint[]) OR o.merged_into = ANY($2::bigint[]))
   AND NOT EXISTS (
     SELECT FROM signature s WHERE s.letter = o.letter AND s.organization IN (o.id, o.merged_into))
@@ -53,12 +52,12 @@ NOW = "SELECT now()"
 
 
 async def lock(conn: Connection, letter_id: LetterId) -> None:
-    """Let nobody else look for organizations of this letter until the transaction ends."""
+    """Lock the letter's directory of organizations until the transaction ends."""
     await conn.execute(LOCK_ORGANIZATIONS, letter_id, timeout=600)
 
 
 async def find(conn: Connection, letter_id: LetterId, keys: Sequence[str]) -> list[Record]:
-    """Return organizations that have one of the folded names, the oldest first."""
+    """Return organizations that have one of the folded names, locked, oldest first."""
     return await conn.fetch(FIND_ORGANIZATIONS, letter_id, keys, timeout=600)
 
 
@@ -68,35 +67,35 @@ async def add(conn: Connection, letter_id: LetterId, rows: Sequence[Sequence[obj
 
 
 async def complete(conn: Connection, letter_id: LetterId, rows: Sequence[Sequence[object]]) -> None:
-    """Write what was missing: id, name_en, name_ru, website, key_en, key_ru, name_key."""
+    """Store names and websites: id, name_en, name_ru, website, key_en, key_ru, name_key."""
     await conn.execute(COMPLETE_ORGANIZATIONS, letter_id, *zip(*rows, strict=True), timeout=600)
 
 
 async def list_now(conn: Connection, letter_id: LetterId, rows: Sequence[Sequence[object]]) -> None:
-    """Say since when organizations are listed: id, listed_at."""
+    """Store since when organizations are listed: id, listed_at."""
     await conn.execute(LIST_ORGANIZATIONS_NOW, letter_id, *zip(*rows, strict=True), timeout=600)
 
 
 async def load_counted(
-    conn: Connection, letter_id: LetterId, organizations: Sequence[int]
+    conn: Connection, letter_id: LetterId, organization_ids: Sequence[OrganizationId]
 ) -> dict[OrganizationId, bool]:
-    """Return those with a confirmed signature, and whether one of these was imported."""
-    rows = await conn.fetch(SHOWN_ORGANIZATIONS, letter_id, organizations, timeout=600)
+    """Return those with a confirmed signature: id → was one of these imported?"""
+    rows = await conn.fetch(COUNTED_ORGANIZATIONS, letter_id, organization_ids, timeout=600)
     return {row["id"]: row["imported"] for row in rows}
 
 
-async def drop_unused(conn: Connection, letter_id: LetterId, organizations: Sequence[int]) -> None:
-    """Delete those that no signature points to, and what was merged into them."""
-    if organizations:
-        await conn.execute(DROP_UNUSED, letter_id, organizations, timeout=600)
+async def delete_unused(conn: Connection, letter_id: LetterId, organization_ids: Sequence[OrganizationId]) -> None:
+    """Delete those without a signature, and those merged into them."""
+    if organization_ids:
+        await conn.execute(DELETE_UNUSED, letter_id, organization_ids, timeout=600)
 
 
-async def name_keys(conn: Connection, letter_id: LetterId, organizations: Sequence[int]) -> list[str]:
+async def name_keys(conn: Connection, letter_id: LetterId, organization_ids: Sequence[OrganizationId]) -> list[str]:
     """Return the folded words of organizations' names."""
-    return [row["name_key"] for row in await conn.fetch(NAME_KEYS, letter_id, organizations, timeout=600)]
+    return [row["name_key"] for row in await conn.fetch(NAME_KEYS, letter_id, organization_ids, timeout=600)]
 
 
 async def now(conn: Connection) -> datetime:
     """Return the time of this transaction."""
-    moment: datetime = await conn.fetchval(NOW)
-    return moment
+    now: datetime = await conn.fetchval(NOW)
+    return now

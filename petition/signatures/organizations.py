@@ -1,7 +1,7 @@
-"""Organizations as records: whoever signs for one that is there already is attached to it, by either of its names."""
+"""Organizations as records: a signature for a known organization is attached to it, by either of its names."""
 
 import secrets
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from petition.signatures.model import Kind
 
 @dataclass(frozen=True, slots=True)
 class OrganizationNames:
-    """An organization as somebody names it; at least one name is there."""
+    """An organization as a representative or a file names it; at least one name is set."""
 
     name_en: str | None
     name_ru: str | None
@@ -22,7 +22,7 @@ class OrganizationNames:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Return what its names fold to."""
+        """The folded names."""
         return tuple(names.organization_key(name) for name in (self.name_en, self.name_ru) if name)
 
 
@@ -51,83 +51,83 @@ class _Entry:
     def columns(self) -> tuple[object, ...]:
         return (self.id, self.name_en, self.name_ru, self.website, self.key_en, self.key_ru, self.name_key)
 
+    def complete(self, named: OrganizationNames) -> None:
+        """Add a name or a website that is missing."""
+        if not self.name_en and named.name_en and names.organization_key(named.name_en) != self.key_ru:
+            self.name_en, self.completed = named.name_en, True
+        if not self.name_ru and named.name_ru and names.organization_key(named.name_ru) != self.key_en:
+            self.name_ru, self.completed = named.name_ru, True
+        if not self.website and named.website:
+            self.website, self.completed = named.website, True
+
 
 @dataclass(slots=True)
 class OrganizationDirectory:
-    """The organizations of one letter that some names lead to. Nothing is written before ``write``."""
+    """The organizations of one letter under some names. Nothing is stored before ``write``."""
 
     letter_id: LetterId
     _by_key: dict[str, _Entry] = field(default_factory=dict)
-    _found: dict[OrganizationId, tuple[_Entry, datetime]] = field(default_factory=dict)
+    _entries: dict[OrganizationId, tuple[_Entry, datetime]] = field(default_factory=dict)
 
     def add_known(self, row: Record) -> None:
-        """Take in an organization that is there. Of several with one name, the first is the one it leads to."""
-        record = _Entry(row["id"], row["name_en"], row["name_ru"], row["website"], merged=row["merged"])
+        """Add a stored organization. Of several with one name, the first is found under it."""
+        entry = _Entry(row["id"], row["name_en"], row["name_ru"], row["website"], merged=row["merged"])
         for key in filter(None, (row["key_en"], row["key_ru"])):
-            self._by_key.setdefault(key, record)
+            self._by_key.setdefault(key, entry)
 
     def find_or_create(self, named: OrganizationNames, listed_at: datetime) -> OrganizationId:
-        """Return the id of the organization ``named``, a new one's if it is not there.
+        """Return the id of the organization, a new one's if it is not known.
 
-        A name or a website that it lacks is added to it. Where the two names lead to two organizations it is the
-        first one, and both stay as they are: to merge them is for a person to decide.
+        A missing name or website is added to a known one. Where the two names lead to two organizations, it is the
+        first of them and both stay as they are: merging them is a moderator's decision.
         """
-        known = {id(record): record for key in named.keys if (record := self._by_key.get(key))}
-        record = next(iter(known.values()), None)
-        if record is None:
-            record = _Entry(
-                OrganizationId(secrets.randbits(63)), named.name_en, named.name_ru, named.website, listed_at
-            )
-        elif len(known) == 1 and not record.merged:
-            self._complete(record, named)
+        known = {id(entry): entry for key in named.keys if (entry := self._by_key.get(key))}
+        entry = next(iter(known.values()), None)
+        if entry is None:
+            organization_id = OrganizationId(secrets.randbits(63))
+            entry = _Entry(organization_id, named.name_en, named.name_ru, named.website, listed_at)
+        elif len(known) == 1 and not entry.merged:
+            entry.complete(named)
         for key in named.keys:
-            self._by_key.setdefault(key, record)
-        self._found.setdefault(record.id, (record, listed_at))
-        return record.id
+            self._by_key.setdefault(key, entry)
+        self._entries.setdefault(entry.id, (entry, listed_at))
+        return entry.id
 
     @property
     def ids(self) -> list[OrganizationId]:
-        """Return the ids of all that were placed."""
-        return list(self._found)
+        """The ids of all that were found or created."""
+        return list(self._entries)
 
-    async def write(self, conn: Connection, shown_before: Iterable[int]) -> None:
-        """Write new organizations and what was added to others; list those now that were not shown before."""
-        before = set(shown_before)
-        records = [record for record, _ in self._found.values()]
-        new = [(record.listed_at, *record.columns()) for record in records if record.listed_at is not None]
-        completed = [record.columns() for record in records if record.completed and record.listed_at is None]
-        again = [
-            (record.id, listed_at)
-            for record, listed_at in self._found.values()
-            if record.listed_at is None and record.id not in before
+    async def write(self, conn: Connection, counted_before: Container[OrganizationId]) -> None:
+        """Store new organizations and additions; list those from now on that did not count before."""
+        entries = [entry for entry, _ in self._entries.values()]
+        new = [(entry.listed_at, *entry.columns()) for entry in entries if entry.listed_at is not None]
+        completed = [entry.columns() for entry in entries if entry.completed and entry.listed_at is None]
+        relisted = [
+            (entry.id, listed_at)
+            for entry, listed_at in self._entries.values()
+            if entry.listed_at is None and entry.id not in counted_before
         ]
-        for write, rows in ((queries.add, new), (queries.complete, completed), (queries.list_now, again)):
+        for store, rows in ((queries.add, new), (queries.complete, completed), (queries.list_now, relisted)):
             if rows:
-                await write(conn, self.letter_id, rows)
+                await store(conn, self.letter_id, rows)
 
-    async def words(self, conn: Connection, shown: Container[OrganizationId]) -> list[tuple[LetterId, Kind, str]]:
-        """Return the words under which those placed are found that are among ``shown`` now.
+    async def words(self, conn: Connection, counted: Container[OrganizationId]) -> list[tuple[LetterId, Kind, str]]:
+        """Return the search words of the organizations that are in ``counted``.
 
-        Call it after ``write``: whoever was led there by a name that was merged into another knows only that name.
+        They are read from the database, after ``write``: an organization may have been found by a name that was merged
+        into another.
         """
-        keys = await queries.name_keys(conn, self.letter_id, [each for each in self._found if each in shown])
+        counted_ids = [organization_id for organization_id in self._entries if organization_id in counted]
+        keys = await queries.name_keys(conn, self.letter_id, counted_ids)
         return [(self.letter_id, Kind.ORGANIZATION, word) for key in keys for word in names.words(key)]
 
-    def _complete(self, record: _Entry, named: OrganizationNames) -> None:
-        if not record.name_en and named.name_en and names.organization_key(named.name_en) != record.key_ru:
-            record.name_en, record.completed = named.name_en, True
-        if not record.name_ru and named.name_ru and names.organization_key(named.name_ru) != record.key_en:
-            record.name_ru, record.completed = named.name_ru, True
-        if not record.website and named.website:
-            record.website, record.completed = named.website, True
 
-
-async def directory(
-    conn: Connection, letter_id: LetterId, wanted: Sequence[OrganizationNames]
-) -> OrganizationDirectory:
-    """Return the directory for ``wanted``. Nobody else is given this letter's until the transaction ends."""
+async def directory(conn: Connection, letter_id: LetterId, named: Sequence[OrganizationNames]) -> OrganizationDirectory:
+    """Return the directory for these names. The letter's organizations are locked until the transaction ends."""
+    # lock order: see docs/decisions/lock-order.md
     await queries.lock(conn, letter_id)
-    found = OrganizationDirectory(letter_id)
-    for row in await queries.find(conn, letter_id, sorted({key for named in wanted for key in named.keys})):
-        found.add_known(row)
-    return found
+    organizations = OrganizationDirectory(letter_id)
+    for row in await queries.find(conn, letter_id, sorted({key for one in named for key in one.keys})):
+        organizations.add_known(row)
+    return organizations

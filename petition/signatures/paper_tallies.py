@@ -1,7 +1,7 @@
-"""Tallies: people who signed elsewhere, of whom only the number is known, with who counted them and when.
+"""Tallies: people who signed elsewhere, of whom only the number is known, with the counter and the day.
 
-They count among the people and as imported; readers are told of each. Nothing is deleted: a correction is a new row in
-place of the old one, and what was taken back can be brought back.
+They count among the people and as imported; the letter's page lists them. Nothing is deleted: a correction is a new row
+in place of the old one, and an undone tally can be restored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,6 @@ from petition.core.text_cleaning import clean, is_blank
 from petition.letters.model import Tally
 from petition.letters.queries import tally_in
 from petition.signatures import counting, names
-from petition.signatures import paper_tally_queries as queries
 from petition.signatures.counting import CountChange
 
 MAX_PEOPLE = 100_000_000
@@ -29,6 +28,26 @@ NO_DATE = N_("Please choose on which day they were counted, today or before.")
 NO_SOURCE = N_("Please write for readers where the number comes from.")
 LONG_SOURCE = N_("This is too long: 200 characters at most.")
 
+NEWEST = """
+SELECT t.*, coalesce(nullif(o.name, ''), '#' || o.id) AS who,
+       EXISTS (SELECT FROM tally n WHERE n.letter = t.letter AND n.replaces = t.id) AS corrected
+FROM tally t LEFT JOIN organizer o ON o.id = t.organizer WHERE t.letter = $1 ORDER BY t.id DESC LIMIT 200
+"""
+
+ONE = "SELECT people, counted_on, source FROM tally WHERE letter = $1 AND id = $2"
+
+ADD = """
+INSERT INTO tally (letter, people, counted_on, source, organizer, replaces) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+"""
+
+# Compare and set: a second time changes nothing.
+END = "UPDATE tally SET ended_at = now() WHERE letter = $1 AND id = $2 AND ended_at IS NULL"
+
+RESTORE = """
+UPDATE tally t SET ended_at = NULL WHERE t.letter = $1 AND t.id = $2 AND t.ended_at IS NOT NULL
+  AND NOT EXISTS (SELECT FROM tally n WHERE n.letter = t.letter AND n.replaces = t.id)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedTally:
@@ -36,22 +55,29 @@ class RecordedTally:
 
     id: TallyId
     tally: Tally
-    who: str | None
-    at: datetime
+    organizer: str | None  # name, or "#" and number
+    recorded_at: datetime
     ended_at: datetime | None
-    corrected: bool  # another one stands in its place
+    corrected: bool  # another one replaces it
 
 
-async def all_of(conn: Connection, letter_id: LetterId) -> list[RecordedTally]:
-    """Return every tally of a letter, the newest first, those that were taken back too."""
+async def load_newest(conn: Connection, letter_id: LetterId) -> list[RecordedTally]:
+    """Return the newest 200 tallies of a letter, newest first, undone ones as well."""
     return [
-        RecordedTally(row["id"], tally_in(row), row["who"], row["at"], row["ended_at"], row["corrected"])
-        for row in await queries.every(conn, letter_id)
+        RecordedTally(
+            id=row["id"],
+            tally=tally_in(row),
+            organizer=row["who"],
+            recorded_at=row["at"],
+            ended_at=row["ended_at"],
+            corrected=row["corrected"],
+        )
+        for row in await conn.fetch(NEWEST, letter_id)
     ]
 
 
-def tally_of(form: Mapping[str, str], languages: Sequence[str], today: date) -> Tally:
-    """Return what a form tells. Raises ``Refused``."""
+def parse(form: Mapping[str, str], languages: Sequence[str], today: date) -> Tally:
+    """Return the tally in a form. Raises ``Refused``."""
     number = "".join(form.get("people", "").split()).replace(",", "")
     if not (number.isascii() and number.isdecimal() and len(number) < 12 and 0 < int(number) <= MAX_PEOPLE):
         raise Refused(NO_NUMBER, "people")
@@ -78,56 +104,60 @@ def _source(form: Mapping[str, str], lang: str) -> str:
 
 async def add(conn: Connection, actor: Actor, tally: Tally) -> TallyId:
     """Count people who signed elsewhere; return the tally's id."""
-    added = await queries.add(conn, actor.letter_id, tally.people, tally.counted_on, tally.source, actor.organizer_id)
-    await audit_log.record_by(conn, actor, "tally.add", ids=[added], after=f"people:{tally.people}")
+    tally_id = await _insert(conn, actor, tally)
+    await audit_log.record_by(conn, actor, "tally.add", ids=[tally_id], after=f"people:{tally.people}")
     await _count(conn, actor.letter_id, tally.people)
-    return added
+    return tally_id
 
 
-async def correct(conn: Connection, actor: Actor, replaced: TallyId, tally: Tally) -> TallyId:
-    """Put another tally in the place of one that stands; return the new one's id. Raises ``Refused``, ``NotFound``."""
-    before = await _one(conn, actor.letter_id, replaced)
-    if not await queries.end(conn, actor.letter_id, replaced):
+async def correct(conn: Connection, actor: Actor, replaced_id: TallyId, tally: Tally) -> TallyId:
+    """Replace a tally that counts by another; return the new one's id. Raises ``Refused``, ``NotFound``."""
+    before = await _load(conn, actor.letter_id, replaced_id)
+    if not await _is_changed_by(conn, END, actor.letter_id, replaced_id):
         raise Refused(TOO_LATE)
-    added = await queries.add(
-        conn, actor.letter_id, tally.people, tally.counted_on, tally.source, actor.organizer_id, replaced
-    )
+    tally_id = await _insert(conn, actor, tally, replaced_id)
     await audit_log.record_by(
         conn,
         actor,
         "tally.correct",
-        ids=[replaced, added],
+        ids=[replaced_id, tally_id],
         before=f"people:{before.people}",
         after=f"people:{tally.people}",
     )
     await _count(conn, actor.letter_id, tally.people - before.people)
-    return added
+    return tally_id
 
 
 async def undo(conn: Connection, actor: Actor, tally_id: TallyId) -> None:
-    """Take a tally back. Raises ``Refused`` the second time, ``NotFound``."""
-    await _turn(conn, actor, tally_id, "tally.undo")
+    """Take a tally out of the count. Raises ``Refused`` the second time, ``NotFound``."""
+    tally = await _load(conn, actor.letter_id, tally_id)
+    if not await _is_changed_by(conn, END, actor.letter_id, tally_id):
+        raise Refused(TOO_LATE)
+    await audit_log.record_by(conn, actor, "tally.undo", ids=[tally_id], before=f"people:{tally.people}")
+    await _count(conn, actor.letter_id, -tally.people)
 
 
 async def redo(conn: Connection, actor: Actor, tally_id: TallyId) -> None:
-    """Bring a tally back that was taken back and not corrected. Raises ``Refused`` the second time, ``NotFound``."""
-    await _turn(conn, actor, tally_id, "tally.redo")
-
-
-async def _turn(conn: Connection, actor: Actor, tally_id: TallyId, act: str) -> None:
-    one = await _one(conn, actor.letter_id, tally_id)
-    ends = act == "tally.undo"
-    if not await (queries.end if ends else queries.stand_again)(conn, actor.letter_id, tally_id):
+    """Count a tally again that was undone and not corrected. Raises ``Refused`` the second time, ``NotFound``."""
+    tally = await _load(conn, actor.letter_id, tally_id)
+    if not await _is_changed_by(conn, RESTORE, actor.letter_id, tally_id):
         raise Refused(TOO_LATE)
-    number = f"people:{one.people}"
-    await audit_log.record_by(
-        conn, actor, act, ids=[tally_id], before=number if ends else "", after="" if ends else number
-    )
-    await _count(conn, actor.letter_id, -one.people if ends else one.people)
+    await audit_log.record_by(conn, actor, "tally.redo", ids=[tally_id], after=f"people:{tally.people}")
+    await _count(conn, actor.letter_id, tally.people)
 
 
-async def _one(conn: Connection, letter_id: LetterId, tally_id: TallyId) -> Tally:
-    row = await queries.one(conn, letter_id, tally_id)
+async def _insert(conn: Connection, actor: Actor, tally: Tally, replaces: TallyId | None = None) -> TallyId:
+    source = dict(tally.source)
+    columns = actor.letter_id, tally.people, tally.counted_on, source, actor.organizer_id, replaces
+    return TallyId(await conn.fetchval(ADD, *columns))
+
+
+async def _is_changed_by(conn: Connection, statement: str, letter_id: LetterId, tally_id: TallyId) -> bool:
+    return (await conn.execute(statement, letter_id, tally_id)).endswith(" 1")
+
+
+async def _load(conn: Connection, letter_id: LetterId, tally_id: TallyId) -> Tally:
+    row = await conn.fetchrow(ONE, letter_id, tally_id)
     if row is None:
         raise NotFound("there is no such tally")
     return tally_in(row)

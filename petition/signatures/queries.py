@@ -1,4 +1,4 @@
-"""All SQL of signing and confirming. Every statement takes a batch."""
+"""The SQL of signing and confirming. Most statements take a batch, as one sequence for each column."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,8 +6,8 @@ from datetime import datetime
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, SignatureId
 
-# Locked as the rows that will refer to them would lock them anyway: a letter is not taken down in between.
-LETTERS_NOW = """
+# The lock that the foreign keys of the rows to come take anyway: the letter is not taken down in between.
+LOCK_LETTERS = """
 SELECT l.id, l.effective_state = 'open' AS open, l.version, is_switched(l.id, 'stop', 'read_only') AS stopped,
        l.state = 'gone' AS gone
 FROM letter l WHERE l.id = ANY($1::integer[]) ORDER BY l.id FOR KEY SHARE
@@ -19,7 +19,7 @@ SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::bytea[]) AS u (nonce, e
 ON CONFLICT DO NOTHING RETURNING nonce
 """
 
-USED_BY = "SELECT nonce, form FROM used_challenge WHERE nonce = ANY($1::bytea[]) AND form IS NOT NULL"
+FORMS_OF_CHALLENGES = "SELECT nonce, form FROM used_challenge WHERE nonce = ANY($1::bytea[]) AND form IS NOT NULL"
 
 ADD_PENDING = """
 WITH added AS (
@@ -33,28 +33,30 @@ INSERT INTO outbox (letter, purpose, kind, pending, digest, lang)
 SELECT letter, 'sign', kind, id, digest, mail_lang FROM added
 """
 
-ADD_SEARCHES = """
+ADD_LOOKUPS = """
 INSERT INTO outbox (letter, purpose, digest, sealed, lang)
 SELECT letter, 'find', digest, sealed, lang
 FROM unnest($1::integer[], $2::bytea[], $3::bytea[], $4::text[]) AS u (letter, digest, sealed, lang)
 """
 
-# Letters first, as above. Whoever takes one down holds it alone, and nothing else of it.
+# Letters first: taking one down locks its row and nothing else.
+# lock order: see docs/decisions/lock-order.md
 LOCK_PENDING = """
-WITH here AS MATERIALIZED (
+WITH state AS MATERIALIZED (
   SELECT l.id AS letter, l.takes_confirmations AS takes, is_switched(l.id, 'stop', 'read_only') AS stopped,
          is_switched(l.id, 'hold') AS hold
   FROM letter l WHERE l.id = ANY($1::integer[]) ORDER BY l.id FOR KEY SHARE
 )
-SELECT p.*, here.takes AND p.created_at > now() - interval '7 days' AS confirmable, here.stopped, here.hold,
+SELECT p.*, state.takes AND p.created_at > now() - interval '7 days' AS confirmable, state.stopped, state.hold,
        EXISTS (SELECT FROM bar b WHERE b.letter = p.letter AND b.digest = p.digest) AS barred
-FROM here
-JOIN unnest($1::integer[], $2::bigint[]) AS u (letter, id) ON u.letter = here.letter
+FROM state
+JOIN unnest($1::integer[], $2::bigint[]) AS u (letter, id) ON u.letter = state.letter
 JOIN pending p ON p.letter = u.letter AND p.id = u.id
 ORDER BY p.letter, p.id FOR UPDATE OF p
 """
 
-# In the order of the digests: two transactions that insert the same mailboxes then wait in line, never for each other.
+# Ordered, so that two transactions that insert the same mailboxes wait in a queue instead of for each other.
+# lock order: see docs/decisions/lock-order.md
 ADD_SIGNATURES = """
 INSERT INTO signature (letter, id, signed_at, listed_at, kind, state, visibility, version, consent, country, read_lang,
                        mail_lang, digest, name, affiliation, city, name_key, private, signals, network, flags,
@@ -71,7 +73,7 @@ ORDER BY letter, kind, digest, id
 ON CONFLICT DO NOTHING RETURNING letter, id
 """
 
-DROP_PENDING = """
+DELETE_PENDING = """
 DELETE FROM pending p USING unnest($1::integer[], $2::bigint[]) AS u (letter, id)
 WHERE p.letter = u.letter AND p.id = u.id
 """
@@ -81,19 +83,18 @@ INSERT INTO contact (letter, signature, purpose, sealed)
 SELECT * FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::bytea[])
 """
 
-
 STATES = """
 SELECT s.letter, s.id, s.kind, s.state FROM unnest($1::integer[], $2::bigint[]) AS u (letter, id)
 JOIN signature s ON s.letter = u.letter AND s.id = u.id
 """
 
-FIRST_ONES = """
+EXISTING = """
 SELECT s.letter, s.kind, s.digest, s.state
 FROM unnest($1::integer[], $2::kind[], $3::bytea[]) AS u (letter, kind, digest) JOIN signature s
   ON s.letter = u.letter AND s.kind = u.kind AND s.digest = u.digest
 """
 
-SEE_PENDING = """
+PENDING = """
 SELECT p.kind, p.fields, p.version, p.created_at + interval '7 days' AS until,
        l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable
 FROM pending p JOIN letter l ON l.id = p.letter WHERE p.letter = $1 AND p.id = $2
@@ -109,79 +110,84 @@ WHERE letter = $1 AND digest = $2 AND signed_at > now() - interval '24 hours'
   AND kind = ANY(enum_range(NULL::kind)) -- names the index's middle column
 """
 
-NEVER_MAIL = "INSERT INTO suppressed (digest) VALUES ($1) ON CONFLICT DO NOTHING"
+SUPPRESS_MAILBOX = "INSERT INTO suppressed (digest) VALUES ($1) ON CONFLICT DO NOTHING"
 
 
-async def letters_now(conn: Connection, letters: Sequence[int]) -> dict[LetterId, Record]:
-    """Return each letter as it is now: open by the database's clock?, version, stopped?, gone?
+async def lock_letters(conn: Connection, letter_ids: Sequence[LetterId]) -> dict[LetterId, Record]:
+    """Return each letter: open by the database's clock?, version, stopped?, gone?
 
-    None of them is taken down before the transaction ends.
+    They cannot be taken down before the transaction ends.
     """
-    return {row["id"]: row for row in await conn.fetch(LETTERS_NOW, letters)}
+    return {row["id"]: row for row in await conn.fetch(LOCK_LETTERS, letter_ids)}
 
 
 async def use_challenges(
-    conn: Connection, nonces: Sequence[bytes], expire: Sequence[datetime], forms: Sequence[bytes | None]
+    conn: Connection, nonces: Sequence[bytes], expires_at: Sequence[datetime], forms: Sequence[bytes | None]
 ) -> set[bytes]:
-    """Use challenges up, each for a form (its digest); return those that nobody had used before."""
-    return {row["nonce"] for row in await conn.fetch(USE_CHALLENGES, nonces, expire, forms)}
+    """Use challenges up, each for a form (its digest); return those that were still unused."""
+    return {row["nonce"] for row in await conn.fetch(USE_CHALLENGES, nonces, expires_at, forms)}
 
 
-async def used_by(conn: Connection, nonces: Sequence[bytes]) -> dict[bytes, bytes]:
+async def forms_of_challenges(conn: Connection, nonces: Sequence[bytes]) -> dict[bytes, bytes]:
     """Return the digests of the forms that used challenges up, by nonce, where they are known."""
-    return {row["nonce"]: row["form"] for row in await conn.fetch(USED_BY, nonces)}
+    return {row["nonce"]: row["form"] for row in await conn.fetch(FORMS_OF_CHALLENGES, nonces)}
 
 
 async def add_pending(conn: Connection, columns: Sequence[Sequence[object]]) -> None:
-    """Add pending rows and the job of mailing each; ``columns`` as in ``ADD_PENDING``."""
+    """Add pending rows and a mail job for each; ``columns`` as in ``ADD_PENDING``."""
     await conn.execute(ADD_PENDING, *columns)
 
 
-async def add_searches(conn: Connection, columns: Sequence[Sequence[object]]) -> None:
-    """Add the jobs of people who lost their link; ``columns`` are letter, digest, sealed, lang."""
-    await conn.execute(ADD_SEARCHES, *columns)
+async def add_lookups(conn: Connection, columns: Sequence[Sequence[object]]) -> None:
+    """Add mail jobs for lost links; ``columns`` are letter, digest, sealed, lang."""
+    await conn.execute(ADD_LOOKUPS, *columns)
 
 
-async def lock_pending(conn: Connection, letters: Sequence[int], ids: Sequence[int]) -> list[Record]:
-    """Return the pending rows that are there, locked in the order of their ids."""
-    return await conn.fetch(LOCK_PENDING, letters, ids)
+async def lock_pending(
+    conn: Connection, letter_ids: Sequence[LetterId], signature_ids: Sequence[SignatureId]
+) -> list[Record]:
+    """Return the existing pending rows, locked in the order of their ids."""
+    return await conn.fetch(LOCK_PENDING, letter_ids, signature_ids)
 
 
-async def add_signatures(conn: Connection, columns: Sequence[Sequence[object]]) -> set[tuple[int, int]]:
-    """Add signatures; return (letter, id) of those that were the first of their mailbox."""
+async def add_signatures(conn: Connection, columns: Sequence[Sequence[object]]) -> set[tuple[LetterId, SignatureId]]:
+    """Add signatures; return (letter, id) of those that are the first of their mailbox."""
     return {(row["letter"], row["id"]) for row in await conn.fetch(ADD_SIGNATURES, *columns)}
 
 
-async def drop_pending(conn: Connection, letters: Sequence[int], ids: Sequence[int]) -> None:
-    """Delete pending rows."""
-    await conn.execute(DROP_PENDING, letters, ids)
+async def delete_pending(
+    conn: Connection, letter_ids: Sequence[LetterId], signature_ids: Sequence[SignatureId]
+) -> None:
+    await conn.execute(DELETE_PENDING, letter_ids, signature_ids)
 
 
 async def add_contacts(conn: Connection, columns: Sequence[Sequence[object]]) -> None:
-    """Keep sealed addresses; ``columns`` are letter, signature, purpose, sealed."""
+    """Store sealed addresses; ``columns`` are letter, signature, purpose, sealed."""
     await conn.execute(ADD_CONTACTS, *columns)
 
 
-async def states(conn: Connection, letters: Sequence[int], ids: Sequence[int]) -> list[Record]:
-    """Return (letter, id, kind, state) of the signatures that are there."""
-    return await conn.fetch(STATES, letters, ids)
+async def load_states(
+    conn: Connection, letter_ids: Sequence[LetterId], signature_ids: Sequence[SignatureId]
+) -> list[Record]:
+    """Return (letter, id, kind, state) of the existing signatures."""
+    return await conn.fetch(STATES, letter_ids, signature_ids)
 
 
-async def first_ones(conn: Connection, mailboxes: Sequence[Sequence[object]]) -> list[Record]:
-    """Return (letter, kind, digest, state) of the signatures there are; ``mailboxes`` are letters, kinds, digests."""
-    return await conn.fetch(FIRST_ONES, *mailboxes)
+async def load_existing(conn: Connection, mailboxes: Sequence[Sequence[object]]) -> list[Record]:
+    """Return (letter, kind, digest, state) of mailboxes' signatures; ``mailboxes`` are letters, kinds, digests."""
+    return await conn.fetch(EXISTING, *mailboxes)
 
 
-async def see_pending(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
-    """Return what a mailed link shows before it is confirmed."""
-    return await conn.fetchrow(SEE_PENDING, letter_id, signature_id)
+async def load_pending(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
+    """Return the row behind a mailed link that is not confirmed yet."""
+    return await conn.fetchrow(PENDING, letter_id, signature_id)
 
 
-async def by_code(conn: Connection, letter_id: LetterId, digest: bytes) -> list[Record]:
+async def find_by_code(conn: Connection, letter_id: LetterId, digest: bytes) -> list[Record]:
     """Return (id, pending) of what a code mailed in the last 24 hours to this mailbox might belong to."""
     return await conn.fetch(BY_CODE, letter_id, digest)
 
 
-async def never_mail(conn: Connection, digest: bytes) -> None:
-    """Remember that this mailbox wants no mail from here."""
-    await conn.execute(NEVER_MAIL, digest)
+async def suppress_mailbox(conn: Connection, digest: bytes) -> None:
+    """Store that this mailbox gets no mail from here any more."""
+    await conn.execute(SUPPRESS_MAILBOX, digest)

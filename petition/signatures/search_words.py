@@ -1,11 +1,11 @@
 """The words that stand in public names: where the search looks for typing errors.
 
-A word is there exactly as long as a public name has it: taking a name back takes its words back too.
+A word is stored exactly as long as a public name contains it.
 
-Two words that are one typing error apart become the same when one character is left out of one or of both ("ивонов"
-and "иванов" both leave "ивнов"). So each word is stored with the checksums of all that can be left of it, and a typed
-word is looked up by its own: a few exact look-ups, however many words there are, and no error is missed. (The idea is
-that of "SymSpell", W. Garbe 2012, going back to Mor and Fraenkel, 1982.)
+Two words that are one typing error apart become equal when one character is deleted from one or both ("ивонов" and
+"иванов" both become "ивнов"). So each word is stored with the checksums of all its deletions, and a typed word is
+looked up by its own: a few exact look-ups, however many words are stored, and no error is missed. (The idea is that of
+"SymSpell", W. Garbe 2012, going back to Mor and Fraenkel, 1982.)
 """
 
 import zlib
@@ -16,16 +16,16 @@ from petition.core.ids import LetterId
 from petition.signatures.model import Kind
 from petition.signatures.names import within_one_edit
 
-MAX_MISTAKEN = 30  # characters; errors in longer words are not looked for, so that no row gets huge
+MAX_CORRECTED = 30  # characters; no errors are corrected in longer words, so that no row gets huge
 
-# Shared by all who add words to a letter, taken alone by who deletes some: else a word could be deleted with its last
-# name while somebody else of that name is being confirmed.
-# (The first number is "word", to keep clear of other locks.)
-SHARE_WORDS = "SELECT pg_advisory_xact_lock_shared(2003792484, letter) FROM unnest($1::integer[]) AS u (letter)"
-HOLD_WORDS = "SELECT pg_advisory_xact_lock(2003792484, $1)"
+# Shared to add words to a letter, exclusive to delete some: otherwise a word could be deleted with its last name while
+# another name with this word is being confirmed. (The first number is "word", to differ from other locks.)
+# lock order: see docs/decisions/lock-order.md
+LOCK_WORDS_SHARED = "SELECT pg_advisory_xact_lock_shared(2003792484, letter) FROM unnest($1::integer[]) AS u (letter)"
+LOCK_WORDS = "SELECT pg_advisory_xact_lock(2003792484, $1)"
 
-# In order, so that two transactions with the same new words wait in line.
-REMEMBER_WORDS = """
+# Ordered, so that two transactions with the same new words wait in a queue.
+ADD_WORDS = """
 INSERT INTO name_word (letter, kind, word, near)
 SELECT letter, kind, word, near::integer[]
 FROM unnest($1::integer[], $2::kind[], $3::text[], $4::text[]) AS u (letter, kind, word, near)
@@ -33,61 +33,63 @@ ORDER BY letter, kind, word
 ON CONFLICT DO NOTHING
 """
 
-FORGET_PEOPLES_WORDS = """
+DELETE_PEOPLES_WORDS = """
 DELETE FROM name_word w WHERE w.letter = $1 AND w.kind = 'person' AND w.word = ANY($2::text[]) AND NOT EXISTS (
   SELECT FROM signature s WHERE s.state = 'confirmed' AND s.visibility = 'public' AND s.kind = 'person'
   AND name_words(s.letter, s.name_key) @@ (quote_literal($1::integer::text || ':' || w.word))::tsquery)
 """
 
-FORGET_ORGANIZATIONS_WORDS = """
+DELETE_ORGANIZATIONS_WORDS = """
 DELETE FROM name_word w WHERE w.letter = $1 AND w.kind = 'organization' AND w.word = ANY($2::text[]) AND NOT EXISTS (
   SELECT FROM organization o JOIN signature s ON s.letter = o.letter AND s.organization = o.id
   WHERE o.letter = w.letter AND s.state = 'confirmed' AND string_to_array(o.name_key, ' ') @> ARRAY[w.word])
 """
 
-# Letter and kind are in the checksums; they stand in the answer, not in the condition, so that only the index over the
+# Letter and kind are in the checksums; they are selected and not in the condition, so that only the index over the
 # checksums can serve it.
 NEAR = "SELECT letter, kind, word FROM name_word WHERE near && $1::integer[]"
 
 
-async def add(conn: Connection, found: Iterable[tuple[LetterId, Kind, str]]) -> None:
-    """Add (letter, kind, word) to what the search knows, in the transaction that makes the names public."""
-    rows = sorted({(letter, kind.value, word) for letter, kind, word in found})
+async def add(conn: Connection, words: Iterable[tuple[LetterId, Kind, str]]) -> None:
+    """Add (letter, kind, word), in the transaction that makes the names public."""
+    rows = sorted({(letter_id, kind.value, word) for letter_id, kind, word in words})
     if rows:
-        letters, kinds, words = zip(*rows, strict=True)
+        letter_ids, kinds, distinct_words = zip(*rows, strict=True)
         near = [_literal(checksums(*row)) for row in rows]
-        await conn.execute(SHARE_WORDS, sorted(set(letters)))
-        await conn.execute(REMEMBER_WORDS, letters, kinds, words, near, timeout=600)
+        await conn.execute(LOCK_WORDS_SHARED, sorted(set(letter_ids)))
+        await conn.execute(ADD_WORDS, letter_ids, kinds, distinct_words, near, timeout=600)
 
 
 async def remove_unused(conn: Connection, letter_id: LetterId, kind: Kind, words: Sequence[str]) -> None:
-    """Take back those of ``words`` that no public name has any more; call it after the name is gone.
+    """Delete those of ``words`` that no public name contains any more, after the name was changed or deleted.
 
-    A transaction that also remembers words must forget first: two of them would otherwise wait for each other.
+    A transaction that also adds words must do this first, or two of them deadlock.
     """
-    statement = FORGET_PEOPLES_WORDS if kind is Kind.PERSON else FORGET_ORGANIZATIONS_WORDS
-    await conn.execute(HOLD_WORDS, letter_id)
+    statement = DELETE_PEOPLES_WORDS if kind is Kind.PERSON else DELETE_ORGANIZATIONS_WORDS
+    await conn.execute(LOCK_WORDS, letter_id)
     await conn.execute(statement, letter_id, list(words))
 
 
-async def near(conn: Connection, letter_id: LetterId, kind: Kind, typed: Sequence[str]) -> list[set[str]]:
+async def find_near(conn: Connection, letter_id: LetterId, kind: Kind, typed: Sequence[str]) -> list[set[str]]:
     """Return for each typed word the words of public names that are at most one typing error away."""
     keys = {key for word in typed for key in checksums(letter_id, kind.value, word)}
     if not keys:
         return [set() for _ in typed]
     rows = await conn.fetch(NEAR, sorted(keys))
     known = [row["word"] for row in rows if row["letter"] == letter_id and row["kind"] == kind]
-    return [{word for word in known if within_one_edit(each, word)} for each in typed]
+    return [{word for word in known if within_one_edit(typed_word, word)} for typed_word in typed]
 
 
 def checksums(letter_id: LetterId, kind: str, word: str) -> set[int]:
-    """Return the checksums (32 bits, signed) of what is left of ``word`` without any one of its characters, and of
-    the whole. Words too short or too long to be looked for with an error have none."""
-    if not 3 < len(word) <= MAX_MISTAKEN:
+    """Return the checksums (32 bits, signed) of ``word`` and of ``word`` without any one of its characters.
+
+    Words too short or too long to be corrected have none.
+    """
+    if not 3 < len(word) <= MAX_CORRECTED:
         return set()
-    left = {word[:place] + word[place + 1 :] for place in range(len(word))} | {word}
+    deletions = {word[:index] + word[index + 1 :] for index in range(len(word))}
     salt = zlib.crc32(f"{letter_id} {kind} ".encode())
-    return {zlib.crc32(each.encode(), salt) - 2**31 for each in left}
+    return {zlib.crc32(text.encode(), salt) - 2**31 for text in deletions | {word}}
 
 
 def _literal(numbers: Iterable[int]) -> str:

@@ -1,7 +1,6 @@
-"""What signatories do with their own signature: see it, change who sees the name, correct it, withdraw, delete.
+"""The acts of signatories on their own signature: read it, change who sees the name, correct it, withdraw, delete.
 
-Each act is one transaction that takes rows in the order in which confirming takes them: pending rows by id, then the
-signature, words, the count last.
+Each act is one transaction.
 """
 
 from collections.abc import Mapping
@@ -14,9 +13,10 @@ from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.model import Letter
-from petition.signatures import counting, names, search_words, self_service_queries
+from petition.signatures import counting, names, search_words
+from petition.signatures import self_service_queries as queries
 from petition.signatures.counting import CountChange, EntryChange
-from petition.signatures.forms import WHOSE_NAME
+from petition.signatures.forms import CHOOSE_VISIBILITY
 from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 
 NAME_NEEDED = N_("We never wrote your name down. To show it, please write it here.")
@@ -28,7 +28,7 @@ HIDEABLE = ("name", "affiliation", "city", "position")
 
 @dataclass(frozen=True, slots=True)
 class SignatureDetails:
-    """A signature as its signatory sees it: all that is stored."""
+    """All that is stored of a signature, for its signatory. ``as_json`` publishes the names of these fields."""
 
     kind: Kind
     state: SignatureState
@@ -41,15 +41,15 @@ class SignatureDetails:
     organization_en: str | None
     organization_ru: str | None
     website: str | None
-    address_kept_for: tuple[str, ...]  # "updates": until one says stop; "representative"
+    address_kept_for: tuple[str, ...]  # "updates": until they are stopped; "representative"
     representatives_kept_until: datetime | None  # None: until the organizers have decided, and 30 days more
     imported: bool
     version: int | None
-    consent: int | None  # the version of the text that was agreed to
+    consent: int | None  # the version of the consent's text
     read_lang: str | None
     mail_lang: str | None
-    signals: Mapping[str, object]  # what was noted for moderators when signing
-    flags: tuple[str, ...]  # why they should look
+    signals: Mapping[str, object]  # for moderators, worked out when signing
+    flags: tuple[str, ...]  # why moderators should look
     signed_at: datetime | None
     listed_at: datetime
     removed_for: Reason | None
@@ -57,11 +57,11 @@ class SignatureDetails:
     @property
     def fields(self) -> dict[str, str]:
         """Return the stored names and details that are not empty; the country as a code."""
-        told = ("name", "affiliation", "city", "country", "position", "organization_en", "organization_ru", "website")
-        return {key: value for key in told if (value := getattr(self, key))}
+        keys = ("name", "affiliation", "city", "country", "position", "organization_en", "organization_ru", "website")
+        return {key: value for key in keys if (value := getattr(self, key))}
 
     def as_json(self) -> dict[str, object]:
-        """Return everything, for the signatory to take along; times as ISO 8601 in UTC."""
+        """Return everything, for the signatory to download; times as ISO 8601 in UTC."""
         return {
             key: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
             for key, value in asdict(self).items()
@@ -71,7 +71,7 @@ class SignatureDetails:
 async def load(database: Database, letter: Letter, signature_id: SignatureId) -> SignatureDetails:
     """Return what is stored. Raises ``NotFound``."""
     async with database.connection() as conn:
-        row = await self_service_queries.see(conn, letter.id, signature_id)
+        row = await queries.load(conn, letter.id, signature_id)
     if row is None:
         raise NotFound("there is no such signature")
     return _details_in(row, letter.keys)
@@ -116,73 +116,78 @@ def _revealed(row: Record, keys: LetterKeys) -> dict[str, str]:
 
 
 async def change_visibility(
-    database: Database, letter: Letter, signature_id: SignatureId, wanted: str, typed: str
+    database: Database, letter: Letter, signature_id: SignatureId, visibility: str, name: str
 ) -> None:
-    """Change who may see the name; ``typed`` is a name, needed when there is none stored. Raises ``Refused``."""
+    """Change who may see the name; ``name`` is needed when none is stored. Raises ``Refused``, ``NotFound``."""
     async with database.transaction() as conn:
         row = await _lock(conn, letter, signature_id)
         try:
-            visibility = Visibility(wanted)
+            after = Visibility(visibility)
         except ValueError:
-            raise Refused(WHOSE_NAME, "visibility") from None
-        if visibility is Visibility.COUNTED and row["kind"] == Kind.ORGANIZATION:
-            raise Refused(WHOSE_NAME, "visibility")
+            raise Refused(CHOOSE_VISIBILITY, "visibility") from None
+        if after is Visibility.COUNTED and row["kind"] == Kind.ORGANIZATION:
+            raise Refused(CHOOSE_VISIBILITY, "visibility")
         fields = _fields(row, letter.keys)
-        if visibility is not Visibility.COUNTED and not fields.get("name"):
-            fields["name"] = _name(typed, NAME_NEEDED)
-        await _store(conn, letter, row, fields, visibility)
+        if after is not Visibility.COUNTED and not fields.get("name"):
+            fields["name"] = _clean_name(name, NAME_NEEDED)
+        await _store(conn, letter, row, fields, after)
 
 
-async def correct(database: Database, letter: Letter, signature_id: SignatureId, typed: str) -> None:
-    """Write the name differently. Raises ``Refused``."""
+async def correct(database: Database, letter: Letter, signature_id: SignatureId, name: str) -> None:
+    """Correct the name. Raises ``Refused``, ``NotFound``."""
     async with database.transaction() as conn:
         row = await _lock(conn, letter, signature_id)
         if row["visibility"] == Visibility.COUNTED:
             raise Refused(NO_NAME)
-        fields = _fields(row, letter.keys) | {"name": _name(typed, names.problem_of_person("") or NAME_NEEDED)}
+        fields = _fields(row, letter.keys) | {"name": _clean_name(name, names.MISSING_PERSON)}
         await _store(conn, letter, row, fields, Visibility(row["visibility"]))
 
 
 async def stop_updates(database: Database, letter: Letter, signature_id: SignatureId) -> None:
-    """Have no more news mailed: the address that was kept for it goes at once. A second time changes nothing."""
+    """Delete the address that is stored for updates. A second time changes nothing. Raises ``NotFound``."""
     async with database.transaction() as conn:
-        if await self_service_queries.see(conn, letter.id, signature_id, lock=True) is None:
+        if await queries.load(conn, letter.id, signature_id, lock=True) is None:
             raise NotFound("there is no such signature")
-        await self_service_queries.stop_news(conn, letter.id, signature_id)
+        await queries.stop_updates(conn, letter.id, signature_id)
 
 
 async def withdraw(database: Database, letter: Letter, signature_id: SignatureId) -> None:
-    """Erase everything personal and count one less; the mailbox may sign again. The second time changes nothing."""
+    """Erase everything personal and count one less; the mailbox may sign again. A second time changes nothing.
+
+    Raises ``Refused``, ``NotFound``.
+    """
     async with database.transaction() as conn:
-        await self_service_queries.drop_tries(conn, letter.id, signature_id)
-        row = await self_service_queries.see(conn, letter.id, signature_id, lock=True)
+        # lock order: see docs/decisions/lock-order.md
+        await queries.delete_pending(conn, letter.id, signature_id)
+        row = await queries.load(conn, letter.id, signature_id, lock=True)
         if row is None:
             raise NotFound("there is no such signature")
         if row["state"] == SignatureState.REMOVED:
             raise Refused(NOT_NOW)
         await _lock_organization(conn, row)
-        if await self_service_queries.withdraw(conn, letter.id, signature_id):
+        if await queries.withdraw(conn, letter.id, signature_id):
             await _erase(conn, row)
             await _count_less(conn, row)
 
 
 async def delete(database: Database, letter: Letter, signature_id: SignatureId) -> None:
-    """Delete the row too, or one that still waits. The mailbox of a removed signature stays barred."""
+    """Delete the row as well, or a pending one. The mailbox of a removed signature stays barred."""
     async with database.transaction() as conn:
-        await self_service_queries.drop_tries(conn, letter.id, signature_id)
-        row = await self_service_queries.see(conn, letter.id, signature_id, lock=True)
+        # lock order: see docs/decisions/lock-order.md
+        await queries.delete_pending(conn, letter.id, signature_id)
+        row = await queries.load(conn, letter.id, signature_id, lock=True)
         if row is None:
             return
-        await _lock_organization(conn, row)  # before the bar, as whoever decides about it does
+        await _lock_organization(conn, row)
         if row["state"] == SignatureState.REMOVED and row["digest"] is not None:
-            await self_service_queries.keep_bar(conn, letter.id, row["digest"])
-        await self_service_queries.drop(conn, letter.id, signature_id)
+            await queries.make_bar_permanent(conn, letter.id, row["digest"])
+        await queries.delete(conn, letter.id, signature_id)
         await _erase(conn, row)
         await _count_less(conn, row)
 
 
 async def _lock(conn: Connection, letter: Letter, signature_id: SignatureId) -> Record:
-    row = await self_service_queries.see(conn, letter.id, signature_id, lock=True)
+    row = await queries.load(conn, letter.id, signature_id, lock=True)
     if row is None:
         raise NotFound("there is no such signature")
     if row["state"] not in {SignatureState.CONFIRMED, SignatureState.HELD}:
@@ -191,7 +196,7 @@ async def _lock(conn: Connection, letter: Letter, signature_id: SignatureId) -> 
 
 
 def _fields(row: Record, keys: LetterKeys) -> dict[str, str]:
-    """Return the stored fields, wherever they stand. Raises ``Refused`` if they cannot be read any more."""
+    """Return the stored fields, encrypted or not. Raises ``Refused`` if they cannot be read any more."""
     if row["private"] is not None:
         try:
             return keys.reveal(row["private"])
@@ -200,19 +205,20 @@ def _fields(row: Record, keys: LetterKeys) -> dict[str, str]:
     return {key: row[key] for key in HIDEABLE if row[key]}
 
 
-def _name(typed: str, if_missing: str) -> str:
-    name = names.clean(typed)
+def _clean_name(name: str, message_if_missing: str) -> str:
+    name = names.clean(name)
     if not name:
-        raise Refused(if_missing, "name")
+        raise Refused(message_if_missing, "name")
     if problem := names.problem_of_person(name):
         raise Refused(problem, "name")
     return name
 
 
 async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str, str], visibility: Visibility) -> None:
-    """Write the fields as ``visibility`` allows, and move the words and the count along."""
+    """Store the fields as ``visibility`` allows; update the search words and the count."""
+    # lock order: see docs/decisions/lock-order.md
     columns = _columns(letter.keys, row, fields, visibility)
-    await self_service_queries.store_names(conn, letter.id, row["id"], visibility.value, columns)
+    await queries.store_names(conn, letter.id, row["id"], visibility.value, columns)
     if row["state"] != SignatureState.CONFIRMED or row["kind"] != Kind.PERSON:
         return
     name_key = columns[4]
@@ -231,29 +237,26 @@ def _columns(
 ) -> tuple[str | bytes | None, ...]:
     """Return name, affiliation, city, position, name_key, private."""
     if visibility is Visibility.COUNTED:
-        return (None,) * 6
+        return None, None, None, None, None, None
     if row["state"] == SignatureState.HELD:
-        return (*(None,) * 5, keys.hide(fields | {"visibility": visibility.value}))
-    told = {key: fields[key] for key in HIDEABLE if fields.get(key)}
+        return None, None, None, None, None, keys.hide(fields | {"visibility": visibility.value})
+    stored = {key: fields[key] for key in HIDEABLE if fields.get(key)}
     if visibility is Visibility.ORGANIZERS:
-        return (*(None,) * 5, keys.hide(told))
-    name_key = names.fold(told["name"]) if row["kind"] == Kind.PERSON else None
-    return (*(told.get(key) for key in HIDEABLE), name_key, None)
+        return None, None, None, None, None, keys.hide(stored)
+    name_key = names.fold(stored["name"]) if row["kind"] == Kind.PERSON else None
+    return stored.get("name"), stored.get("affiliation"), stored.get("city"), stored.get("position"), name_key, None
 
 
 async def _lock_organization(conn: Connection, row: Record) -> None:
-    """Lock a representative's organization, before the signature is changed.
-
-    An import holds the organizations it adds to, and waits for signatures that somebody has changed, of the same
-    mailbox; merely locked ones it passes.
-    """
+    """Lock a representative's organization, before its signature is changed: an import that holds the organization
+    waits for a changed signature of the same mailbox, and passes one that is only locked."""
     if row["organization"] is not None:
-        await self_service_queries.lock_organization(conn, row["letter"], row["organization"])
+        await queries.lock_organization(conn, row["letter"], row["organization"])
 
 
 async def _erase(conn: Connection, row: Record) -> None:
-    """Erase what stands elsewhere: the kept address, the words of the name."""
-    await self_service_queries.drop_contacts(conn, row["letter"], row["id"])
+    """Delete what other tables store: the address, notes and reports, the search words of the name."""
+    await queries.delete_attached(conn, row["letter"], row["id"])
     if row["kind"] == Kind.PERSON and row["name_key"]:
         await search_words.remove_unused(conn, row["letter"], Kind.PERSON, names.words(row["name_key"]))
 
@@ -278,10 +281,10 @@ async def _count_less(conn: Connection, row: Record) -> None:
 async def _entry_less(conn: Connection, row: Record, *, imported: bool) -> EntryChange:
     """Return what a representative's leaving does to the entry; delete it when no signature points to it."""
     letter_id, organization_id = row["letter"], row["organization"]
-    name_key = await self_service_queries.lock_organization(conn, letter_id, organization_id)
-    now = await self_service_queries.standing(conn, letter_id, organization_id)
+    name_key = await queries.lock_organization(conn, letter_id, organization_id)
+    now = await queries.count_of_organization(conn, letter_id, organization_id)
     if not now["signatures"]:
-        await self_service_queries.drop_organization(conn, letter_id, organization_id)
+        await queries.delete_organization(conn, letter_id, organization_id)
         await search_words.remove_unused(conn, letter_id, Kind.ORGANIZATION, names.words(name_key))
     is_imported = bool(now["imported"])
     before = {organization_id: imported or is_imported}

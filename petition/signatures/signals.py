@@ -1,8 +1,8 @@
-"""What a moderator may want to know about a signature, worked out while signing: the address is gone later.
+"""Signals for moderators, worked out while signing: the address is deleted later.
 
-Signals accuse nobody and refuse nothing. They are booleans, stored only when true, so that nothing of the name or the
-address can be read from them. Beside them stand two numbers: the burst a sign-up was part of, and the partner by whose
-link the visitor came.
+A signal is no verdict and refuses nothing. Signals are booleans, stored only when true, so that they reveal nothing of
+the name or the address. Two numbers are stored with them: the burst that a sign-up was part of, and the partner whose
+link the visitor followed.
 """
 
 import functools
@@ -17,16 +17,15 @@ from petition.core.text_cleaning import letters_of
 from petition.signatures.model import Kind
 from petition.signatures.names import problem_of_person
 
-PARTNER = "partner"  # the id of one that an organizer has registered
+PARTNER = "partner"  # the key of a registered partner's id
 
-# Below these anyone can have a name, so sharing them shows nothing. The country codes' own second levels are told by
-# their shape (co.uk, org.ru).
-_SHARED = frozenset(
-    (
-        *("narod.ru", "ucoz.ru", "github.io", "gitlab.io", "wordpress.com", "blogspot.com", "tilda.ws", "wixsite.com"),
-        *("msk.ru", "spb.ru", "ru.com", "eu.org", "pages.dev", "netlify.app", "vercel.app", "herokuapp.com"),
-    )
-)
+# Anyone can register a name below these, so sharing one proves nothing. The second levels of country codes are matched
+# by their shape (co.uk, org.ru).
+_SHARED_DOMAINS = """
+narod.ru ucoz.ru github.io gitlab.io wordpress.com blogspot.com tilda.ws wixsite.com
+msk.ru spb.ru ru.com eu.org pages.dev netlify.app vercel.app herokuapp.com
+"""
+_SHARED = frozenset(_SHARED_DOMAINS.split())
 _SECOND_LEVEL = re.compile(r"(?:com?|org|net|edu|gov|ac|in|pp|or|ne)\.[a-z]{2}")
 _MARKS_IN_A_ROW = 5  # real scripts stack up to four marks on a letter
 
@@ -41,16 +40,16 @@ def signals_of(
     at a provider anyone can use), ``link``, ``shouting``, ``mixed_scripts`` (Latin and Cyrillic in one word),
     ``stacked_marks`` in a name.
     """
-    told = {"throwaway": is_throwaway(mailbox.domain), "tagged": mailbox.is_tagged}
+    signals = {"throwaway": is_throwaway(mailbox.domain), "tagged": mailbox.is_tagged}
     if kind is Kind.ORGANIZATION:
-        told["own_domain"] = website is not None and is_own_domain(mailbox.domain, website)
-        told["free_mail"] = mailbox.domain in FREE_MAIL
-    told |= of_names(tuple(names), kind)
-    return {key: True for key, value in told.items() if value} or None
+        signals["own_domain"] = website is not None and is_own_domain(mailbox.domain, website)
+        signals["free_mail"] = mailbox.domain in FREE_MAIL
+    signals |= of_names(tuple(names), kind)
+    return {key: True for key, value in signals.items() if value} or None
 
 
 def is_throwaway(domain: str) -> bool:
-    """Tell whether ``domain`` (ASCII, lower case) or one above it hands out throw-away mailboxes."""
+    """Return whether ``domain`` (ASCII, lower case) or one above it provides throw-away mailboxes."""
     labels = domain.split(".")
     known = _throwaway_domains()
     return any(".".join(labels[start:]) in known for start in range(len(labels) - 1))
@@ -67,7 +66,7 @@ def host_of(website: str) -> str | None:
 
 
 def is_own_domain(domain: str, website: str) -> bool:
-    """Tell whether a mailbox at ``domain`` belongs to whoever runs ``website``: the same domain or one below it."""
+    """Return whether a mailbox at ``domain`` is the website's own: one domain is the other or below it."""
     host = host_of(website)
     if host is None:
         return False
@@ -86,24 +85,24 @@ def _throwaway_domains() -> frozenset[str]:
 
 
 def of_names(names: Sequence[str], kind: Kind) -> Mapping[str, bool]:
-    """Return what names alone say: ``link``, ``shouting``, ``mixed_scripts``, ``stacked_marks``, each true or not."""
+    """Return the signals of names alone: ``link``, ``shouting``, ``mixed_scripts``, ``stacked_marks``."""
     return {
-        # A domain is a common name of an organization, so for them only a moderator can tell.
-        "link": any("." in each and problem_of_person(each) is not None for each in names),
-        "shouting": any(_is_shouting(each, kind) for each in names),
-        "mixed_scripts": any(_mixes_scripts(word) for each in names for word in each.split()),
-        "stacked_marks": any(_stacks_marks(each) for each in names),
+        # A domain is a common name of an organization, so that only a moderator can judge it.
+        "link": any("." in name and problem_of_person(name) is not None for name in names),
+        "shouting": any(_is_shouting(name, kind) for name in names),
+        "mixed_scripts": any(_mixes_scripts(word) for name in names for word in name.split()),
+        "stacked_marks": any(map(_stacks_marks, names)),
     }
 
 
 def _is_shouting(name: str, kind: Kind) -> bool:
-    """Tell whether a whole name is in capitals; abbreviations, and surnames in capitals, are customary."""
+    """Return whether a whole name is in capitals; abbreviations, and surnames in capitals, are customary."""
     letters = letters_of(name)
     return name.isupper() and len(letters) > (20 if kind is Kind.ORGANIZATION else 5)
 
 
 def _mixes_scripts(word: str) -> bool:
-    return not word.isascii() and {_script_of(each) for each in letters_of(word)} >= {"LATIN", "CYRILLIC"}
+    return not word.isascii() and set(map(_script_of, letters_of(word))) >= {"LATIN", "CYRILLIC"}
 
 
 @functools.lru_cache(1000)
@@ -112,9 +111,9 @@ def _script_of(letter: str) -> str:
 
 
 def _stacks_marks(name: str) -> bool:
-    row = 0
-    for each in name:
-        row = row + 1 if unicodedata.category(each) == "Mn" else 0
-        if row >= _MARKS_IN_A_ROW:
+    marks = 0
+    for character in name:
+        marks = marks + 1 if unicodedata.category(character) == "Mn" else 0
+        if marks >= _MARKS_IN_A_ROW:
             return True
     return False

@@ -1,7 +1,7 @@
-"""Signing, and asking for a lost link: what is typed becomes a row and a mail job, all of a moment in one commit.
+"""Signing, and asking for a lost link: a request becomes a row and a mail job. A batch shares one commit.
 
-Nothing here looks whether an address has signed. Known and unknown addresses take the same statements, so neither the
-answer nor its time tells anyone who has; the worker, which alone can open the address, picks the mail.
+Nothing here looks up whether an address has signed. Known and unknown addresses take the same statements, so neither
+the response nor its time reveals who has signed; the worker, which alone can open the address, chooses the mail.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from petition.core.settings import Limits
 from petition.signatures import queries
 from petition.signatures.model import Kind
 
-THREAD_THRESHOLD = 8  # forms in a batch from which on a thread is worth its while
+THREAD_THRESHOLD = 8  # forms in a batch from which on a thread is worth its start
 
 
 class SignOutcome(StrEnum):
-    """What became of a request to sign or to find."""
+    """What became of a request to sign or to find a link."""
 
-    STORED = "stored"  # or silently not: the mailbox had its mails for today
-    HARDER_CHALLENGE = "dearer"  # a dearer challenge is wanted
-    CHALLENGE_USED = "used"  # this challenge has been used up
-    DUPLICATE = "again"  # by the very same form: a button was pressed twice, and the first time counts
+    STORED = "stored"  # or silently dropped: the mailbox has had its mails for today
+    HARDER_CHALLENGE = "dearer"  # a harder challenge must be solved
+    CHALLENGE_USED = "used"
+    DUPLICATE = "again"  # double submit of the same form
     REFUSED = "refused"  # too many from this network, or on this letter
     CLOSED = "closed"
     STOPPED = "stopped"  # for now
@@ -52,7 +52,7 @@ class PendingSignature:
 
 @dataclass(frozen=True, slots=True)
 class SignRequest:
-    """One visitor's wish: to sign (``pending`` is set) or to find a lost link."""
+    """A request to sign (``pending`` is set) or to find a lost link."""
 
     letter_id: LetterId
     digest: bytes
@@ -63,149 +63,163 @@ class SignRequest:
     network_limit: int
     per_letter: Quota
     mailbox: Quota
-    form: bytes  # digest of all that was typed, under a key of the day
+    form: bytes  # digest of all fields, under a key of the day
     pending: PendingSignature | None = None
-
-    @property
-    def is_lookup(self) -> bool:
-        """Tell whether a link was lost."""
-        return self.pending is None
 
 
 class Signing:
-    """Stores wishes in batches. One object per process."""
+    """Stores requests in batches. One object per process."""
 
-    def __init__(self, database: Database, bounds: Limits, sealer: Sealer) -> None:
+    def __init__(self, database: Database, limits: Limits, sealer: Sealer) -> None:
         self._database = database
-        self._bounds = bounds
+        self._limits = limits
         self._sealer = sealer
         self._batcher: Batcher[SignRequest, SignOutcome] = Batcher(self._store)
 
-    async def submit(self, wish: SignRequest) -> SignOutcome:
-        """Store ``wish`` unless something speaks against it. Returns after the commit. Raises ``Unavailable``."""
-        return await self._batcher.submit(wish)
+    async def submit(self, request: SignRequest) -> SignOutcome:
+        """Store ``request`` unless it is rejected. Returns after the commit. Raises ``Unavailable``."""
+        return await self._batcher.submit(request)
 
     async def drain(self) -> None:
         """Wait until everything submitted is stored."""
         await self._batcher.drain()
 
-    async def _store(self, wishes: Sequence[SignRequest]) -> list[SignOutcome]:
-        sealing = asyncio.create_task(self._sealed(wishes))
+    async def _store(self, requests: Sequence[SignRequest]) -> list[SignOutcome]:
+        sealing = asyncio.create_task(self._seal_addresses(requests))
         async with self._database.transaction() as conn:
-            outcomes = await self.check_quotas(conn, wishes)
-            await _by_letter(conn, wishes, outcomes)
-            await _by_challenge(conn, wishes, outcomes)
-            good = await self._by_mailbox(
-                conn, [w for w, o in zip(wishes, outcomes, strict=True) if o is SignOutcome.STORED]
-            )
-            await _add(conn, good, await sealing)
+            # lock order: see docs/decisions/lock-order.md
+            outcomes = await self._check_quotas(conn, requests)
+            await _check_letters(conn, requests, outcomes)
+            await _use_challenges(conn, requests, outcomes)
+            accepted = [
+                request for request, outcome in zip(requests, outcomes, strict=True) if outcome is SignOutcome.STORED
+            ]
+            await _add(conn, await self._within_mailbox_quota(conn, accepted), await sealing)
         for outcome in outcomes:
             metrics.WISHES.labels(outcome.value).inc()
         return outcomes
 
-    async def _sealed(self, wishes: Sequence[SignRequest]) -> dict[int, bytes]:
-        """Return the sealed addresses, by the wishes' identity.
+    async def _seal_addresses(self, requests: Sequence[SignRequest]) -> dict[int, bytes]:
+        """Return the sealed addresses, by ``id()`` of the request.
 
-        Those of a crowd are sealed beside the loop, while the first statements run: the library lets go of the
-        interpreter meanwhile.
+        A large batch is sealed in a thread while the first statements run: the library releases the interpreter.
         """
-        addresses = [wish.address for wish in wishes]
-        crowd = len(addresses) >= THREAD_THRESHOLD
-        seals = await asyncio.to_thread(self._sealer.seal_all, addresses) if crowd else self._sealer.seal_all(addresses)
-        return {id(wish): sealed for wish, sealed in zip(wishes, seals, strict=True)}
+        addresses = [request.address for request in requests]
+        seal = self._sealer.seal_all
+        is_large = len(addresses) >= THREAD_THRESHOLD
+        sealed = await asyncio.to_thread(seal, addresses) if is_large else seal(addresses)
+        return {id(request): address for request, address in zip(requests, sealed, strict=True)}
 
-    async def check_quotas(self, conn: Connection, wishes: Sequence[SignRequest]) -> list[SignOutcome]:
-        counted = quotas.count_by_quota(use for wish in wishes for use in (wish.network, wish.per_letter))
-        ranks = BatchPositions(await quotas.spend(conn, counted), counted)
+    async def _check_quotas(self, conn: Connection, requests: Sequence[SignRequest]) -> list[SignOutcome]:
+        used = quotas.count_by_quota(quota for request in requests for quota in (request.network, request.per_letter))
+        positions = BatchPositions(await quotas.spend(conn, used), used)
         return [
             _worse(
-                _by_rank(ranks.next_position(wish.network), wish.network_limit, dear=wish.challenge.dear),
-                _by_rank(ranks.next_position(wish.per_letter), self._bounds.letter, dear=wish.challenge.dear),
+                _by_position(positions.next_position(request.network), request.network_limit, request.challenge),
+                _by_position(positions.next_position(request.per_letter), self._limits.letter, request.challenge),
             )
-            for wish in wishes
+            for request in requests
         ]
 
-    async def _by_mailbox(self, conn: Connection, wishes: Sequence[SignRequest]) -> list[SignRequest]:
+    async def _within_mailbox_quota(self, conn: Connection, requests: Sequence[SignRequest]) -> list[SignRequest]:
         """Drop, silently, what would be one mail too many for a mailbox."""
-        if not wishes:
+        if not requests:
             return []
-        counted = quotas.count_by_quota(wish.mailbox for wish in wishes)
-        ranks = BatchPositions(await quotas.spend(conn, counted), counted)
-        return [wish for wish in wishes if ranks.next_position(wish.mailbox) <= self._bounds.mailbox]
+        used = quotas.count_by_quota(request.mailbox for request in requests)
+        positions = BatchPositions(await quotas.spend(conn, used), used)
+        return [request for request in requests if positions.next_position(request.mailbox) <= self._limits.mailbox]
 
 
-def _by_rank(rank: int, limit: int, *, dear: bool) -> SignOutcome:
-    if rank > limit * HARDER_FACTOR:
+def _by_position(position: int, limit: int, challenge: Passed) -> SignOutcome:
+    if position > limit * HARDER_FACTOR:
         return SignOutcome.REFUSED
-    return SignOutcome.HARDER_CHALLENGE if rank > limit and not dear else SignOutcome.STORED
+    return SignOutcome.HARDER_CHALLENGE if position > limit and not challenge.dear else SignOutcome.STORED
 
 
-def _worse(one: SignOutcome, other: SignOutcome) -> SignOutcome:
+def _worse(first: SignOutcome, second: SignOutcome) -> SignOutcome:
     order = (SignOutcome.REFUSED, SignOutcome.HARDER_CHALLENGE, SignOutcome.STORED)
-    return min(one, other, key=order.index)
+    return min(first, second, key=order.index)
 
 
-async def _by_letter(conn: Connection, wishes: Sequence[SignRequest], outcomes: list[SignOutcome]) -> None:
-    """Mark what comes too late: after closing, or for a text that is no longer the current one."""
-    now = await queries.letters_now(conn, sorted({wish.letter_id for wish in wishes}))
-    for i, wish in enumerate(wishes):
+async def _check_letters(conn: Connection, requests: Sequence[SignRequest], outcomes: list[SignOutcome]) -> None:
+    """Mark what comes too late: after closing, or for a text that is not the current one any more."""
+    letters = await queries.lock_letters(conn, sorted({request.letter_id for request in requests}))
+    for i, request in enumerate(requests):
         if outcomes[i] is SignOutcome.STORED:
-            outcomes[i] = rejection(wish, now.get(wish.letter_id))
+            outcomes[i] = _by_letter(request, letters.get(request.letter_id))
 
 
-def rejection(wish: SignRequest, letter: Record | None) -> SignOutcome:
-    """Return what keeps ``wish`` from being stored, or that nothing does."""
+def _by_letter(request: SignRequest, letter: Record | None) -> SignOutcome:
     if letter is None or letter["gone"]:
         return SignOutcome.GONE
-    if wish.pending is None:
+    if request.pending is None:
         return SignOutcome.STORED
     if not letter["open"]:
         return SignOutcome.CLOSED
     if letter["stopped"]:
         return SignOutcome.STOPPED
-    return SignOutcome.STORED if letter["version"] == wish.pending.version else SignOutcome.SUPERSEDED
+    return SignOutcome.STORED if letter["version"] == request.pending.version else SignOutcome.SUPERSEDED
 
 
-async def _by_challenge(conn: Connection, wishes: Sequence[SignRequest], outcomes: list[SignOutcome]) -> None:
+async def _use_challenges(conn: Connection, requests: Sequence[SignRequest], outcomes: list[SignOutcome]) -> None:
     """Use up the challenges of what will be stored; each passes once, also within a batch.
 
-    Whoever sends the same form with the same challenge once more is answered as the first time: that says nothing but
-    what they have been told already, and nothing of anybody else's signature.
+    A double submit of the same form with the same challenge gets the response of the first: it repeats what that client
+    knows already, and reveals nothing about another signature.
     """
-    solved: dict[bytes, SignRequest] = {}
-    for wish, outcome in zip(wishes, outcomes, strict=True):
+    by_nonce: dict[bytes, SignRequest] = {}
+    for request, outcome in zip(requests, outcomes, strict=True):
         if outcome is SignOutcome.STORED:
-            solved.setdefault(wish.challenge.nonce, wish)
-    if not solved:
+            by_nonce.setdefault(request.challenge.nonce, request)
+    if not by_nonce:
         return
-    expire, forms = [each.challenge.expires_at for each in solved.values()], [each.form for each in solved.values()]
-    fresh = await queries.use_challenges(conn, list(solved), expire, forms)
-    stale = [i for i, wish in enumerate(wishes) if outcomes[i] is SignOutcome.STORED and not _takes(fresh, wish)]
-    if stale:
-        used_by = await queries.used_by(conn, [wishes[i].challenge.nonce for i in stale])
-        for i in stale:
-            same = used_by.get(wishes[i].challenge.nonce) == wishes[i].form
-            outcomes[i] = SignOutcome.DUPLICATE if same else SignOutcome.CHALLENGE_USED
+    expires_at = [request.challenge.expires_at for request in by_nonce.values()]
+    forms = [request.form for request in by_nonce.values()]
+    unused = await queries.use_challenges(conn, list(by_nonce), expires_at, forms)
+    used = [
+        i
+        for i, request in enumerate(requests)
+        if outcomes[i] is SignOutcome.STORED and not _take(unused, request.challenge.nonce)
+    ]
+    if used:
+        used_by = await queries.forms_of_challenges(conn, [requests[i].challenge.nonce for i in used])
+        for i in used:
+            is_duplicate = used_by.get(requests[i].challenge.nonce) == requests[i].form
+            outcomes[i] = SignOutcome.DUPLICATE if is_duplicate else SignOutcome.CHALLENGE_USED
 
 
-def _takes(fresh: set[bytes], wish: SignRequest) -> bool:
-    """Take a challenge out of those that are fresh; tell whether it was among them."""
-    there = wish.challenge.nonce in fresh
-    fresh.discard(wish.challenge.nonce)
-    return there
+def _take(nonces: set[bytes], nonce: bytes) -> bool:
+    """Remove ``nonce`` from ``nonces``; return whether it was among them."""
+    is_in = nonce in nonces
+    nonces.discard(nonce)
+    return is_in
 
 
-async def _add(conn: Connection, wishes: Sequence[SignRequest], seals: Mapping[int, bytes]) -> None:
-    signing = [(wish, wish.pending) for wish in wishes if wish.pending is not None]
-    if signing:
-        rows = [
-            (
-                *(w.letter_id, p.id, p.kind.value, w.digest, p.fields, seals[id(w)], p.version, p.consent),
-                *(p.read_lang, w.mail_lang, p.signals, w.network.key),
-            )
-            for w, p in signing
-        ]
-        await queries.add_pending(conn, list(zip(*rows, strict=True)))
-    finding = [(w.letter_id, w.digest, seals[id(w)], w.mail_lang) for w in wishes if w.is_lookup]
-    if finding:
-        await queries.add_searches(conn, list(zip(*finding, strict=True)))
+async def _add(conn: Connection, requests: Sequence[SignRequest], sealed: Mapping[int, bytes]) -> None:
+    pending = [
+        (
+            request.letter_id,
+            request.pending.id,
+            request.pending.kind.value,
+            request.digest,
+            request.pending.fields,
+            sealed[id(request)],
+            request.pending.version,
+            request.pending.consent,
+            request.pending.read_lang,
+            request.mail_lang,
+            request.pending.signals,
+            request.network.key,
+        )
+        for request in requests
+        if request.pending is not None
+    ]
+    if pending:
+        await queries.add_pending(conn, list(zip(*pending, strict=True)))
+    lookups = [
+        (request.letter_id, request.digest, sealed[id(request)], request.mail_lang)
+        for request in requests
+        if request.pending is None
+    ]
+    if lookups:
+        await queries.add_lookups(conn, list(zip(*lookups, strict=True)))

@@ -12,7 +12,7 @@ NAMED = ("name", "affiliation", "city", "position", "organization_en", "organiza
 
 @dataclass(frozen=True, slots=True)
 class StoredNames:
-    """How a signature stores its names: in plain columns, hidden, or not at all."""
+    """The names of a signature as stored: in plain columns, encrypted in ``private``, or not at all."""
 
     name: str | None = None
     affiliation: str | None = None
@@ -22,10 +22,9 @@ class StoredNames:
 
 
 def names_to_store(keys: LetterKeys, kind: Kind, fields: dict[str, str], *, held: bool = False) -> StoredNames:
-    """Return how ``fields`` may be written down, by the visibility among them.
+    """Return the columns in which the visibility among ``fields`` allows to store them.
 
-    An organization's names are hidden too until it is approved, and a person's who is ``held``: nobody has yet said
-    that they may be shown.
+    Until their approval an organization's names are encrypted, and a person's who is ``held``.
     """
     visibility = Visibility(fields["visibility"])
     if kind is Kind.ORGANIZATION:

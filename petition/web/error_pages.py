@@ -118,7 +118,6 @@ def _page(
     if f"{request.url.path}/".startswith(FOR_PROGRAMS):
         response: Response = problem(status, HTTPStatus(status).phrase, detail)
     elif request.url.path.startswith(visit.ROOT):
-        title, message = language.gettext(title), language.gettext(message)
         response = page.error_page(request, status, title, message, headers.get("retry-after"))
     else:
         retry_after = int(seconds) if seconds.isdigit() else None

@@ -104,9 +104,22 @@ class Seat:
 
     async def _barriers(self) -> list[str]:
         violations = await self.page.evaluate(RUN_AXE)
+        if (
+            violations
+        ):  # what lies under the bar at the window's edge can be scrolled: look again at the page as a whole
+            violations = await self._in_a_tall_window(RUN_AXE)
         found = [f"{each['id']}: {[node['target'] for node in each['nodes']]}" for each in violations]
         width = await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         return [*found, f"{width} px too wide"] if width > 0 else found
+
+    async def _in_a_tall_window(self, script: str) -> Any:
+        size = self.page.viewport_size
+        assert size is not None
+        tall = await self.page.evaluate("document.documentElement.scrollHeight")
+        await self.page.set_viewport_size({"width": size["width"], "height": max(tall, size["height"])})
+        result = await self.page.evaluate(script)
+        await self.page.set_viewport_size(size)
+        return result
 
 
 @asynccontextmanager

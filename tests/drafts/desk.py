@@ -1,4 +1,4 @@
-"""The text page as somebody without scripts uses it, or as its script does."""
+"""The text page, used without scripts or as its script does."""
 
 import asyncio
 import io
@@ -25,16 +25,18 @@ class _Fields(HTMLParser):
         self._area: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self._inside = given.get("id") == "text"
-        if not self._inside or "name" not in given or "disabled" in given:
+            self._inside = attributes.get("id") == "text"
+        if not self._inside or "name" not in attributes or "disabled" in attributes:
             return
         if tag == "textarea":
-            self._area = given["name"]
+            self._area = attributes["name"]
             self.values[self._area] = ""
-        elif tag == "input" and (given.get("type") not in {"radio", "checkbox", "file"} or "checked" in given):
-            self.values[given["name"]] = given.get("value", "")
+        elif tag == "input" and (
+            attributes.get("type") not in {"radio", "checkbox", "file"} or "checked" in attributes
+        ):
+            self.values[attributes["name"]] = attributes.get("value", "")
 
     def handle_data(self, data: str) -> None:
         if self._area:
@@ -50,10 +52,10 @@ class _Fields(HTMLParser):
 
 def fields(page: httpx2.Response) -> dict[str, str]:
     """Return the values of the text page's form."""
-    found = _Fields()
-    found.feed(page.text)
-    assert "seen.goal" in found.values, page.text[:3000]
-    return found.values
+    form = _Fields()
+    form.feed(page.text)
+    assert "seen.goal" in form.values, page.text[:3000]
+    return form.values
 
 
 async def opened(client: httpx2.AsyncClient, path: str = TEXT) -> dict[str, str]:
@@ -71,15 +73,15 @@ async def save(client: httpx2.AsyncClient, form: dict[str, str], path: str = TEX
 
 
 async def by_script(client: httpx2.AsyncClient, form: dict[str, str], path: str = TEXT) -> dict[str, Any]:
-    """Send the form as the script does; return what it is told."""
+    """Send the form as the script does; return the JSON."""
     answer = await client.post(path, data=form, headers={"Accept": "application/json"})
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def change(client: httpx2.AsyncClient, path: str = TEXT, **changes: str) -> None:
-    """Change fields as ``title_en="…"``; all is well."""
+    """Change fields as ``title_en="…"``, without an error."""
     form = await opened(client, path)
     known = {name.replace(".", "_"): name for name in form}
     changed = {known[name]: value for name, value in changes.items()}
@@ -95,19 +97,18 @@ async def publish(client: httpx2.AsyncClient, path: str = PUBLISH, **more: str) 
 
 
 async def public(site: Installation, lang: str = "en", slug: str = SLUG) -> str:
-    """Return the letter's page as readers see it once the web has looked."""
+    """Return the letter's public page once the web process has polled the database."""
     since = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     async with asyncio.timeout(120):
         while True:
-            told = await site.client.get(f"/api/v1/letters/{slug}")
-            if told.status_code == 200 and datetime.fromisoformat(told.json()["counted_at"]) >= since:
+            response = await site.client.get(f"/api/v1/letters/{slug}")
+            if response.status_code == 200 and datetime.fromisoformat(response.json()["counted_at"]) >= since:
                 break
             await asyncio.sleep(0.05)
     return (await site.client.get(f"/{lang}/{slug}")).text
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (640, 320), colour: str = "navy", **more: Any) -> bytes:
-    """Return a picture."""
     out = io.BytesIO()
     Image.new(more.pop("mode", "RGB"), size, colour).save(out, kind, **more)
     return out.getvalue()

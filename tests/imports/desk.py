@@ -1,4 +1,4 @@
-"""An organizer who brings files: uploads, steps, and the worker's part done by hand."""
+"""An organizer who imports files: uploads and steps through HTTP, the worker's part called directly."""
 
 import re
 from collections.abc import Mapping
@@ -26,13 +26,13 @@ Timestamp,Full name,E-mail,City,Country,May we show your name?
 
 
 def text_of(answer: httpx2.Response) -> str:
-    """Return what a page says, without its marks."""
+    """Return a page's text without its tags."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
 
 
 @dataclass
 class Carrier:
-    """Somebody at the desk with a file."""
+    """An organizer with a file, and the letter's installation."""
 
     site: Installation
     client: httpx2.AsyncClient
@@ -42,7 +42,7 @@ class Carrier:
         return await self.client.post(IMPORT, files={"file": (name, content, "application/octet-stream")})
 
     async def work(self) -> None:
-        """Do what the worker would do now."""
+        """Run the worker's steps until none is left."""
         while await worker.step(self.site.database, WRAPPER, LANGUAGES):
             continue
 
@@ -58,7 +58,7 @@ class Carrier:
         return await self.client.get(f"{IMPORT}/{(await self.newest()).number}")
 
     async def do(self, step: str, more: Mapping[str, str] = {}) -> httpx2.Response:
-        """Press a button on the newest import's page, and have the worker work."""
+        """Press a button on the newest import's page, and run the worker."""
         now = await self.newest()
         form = {"step": step, "changed": str(now.changed), **more}
         answer = await self.client.post(f"{IMPORT}/{now.number}", data=form)
@@ -66,14 +66,14 @@ class Carrier:
         return answer
 
     async def check(self, more: Mapping[str, str] = {}) -> httpx2.Response:
-        """Accept the guessed columns, changed by ``more``, and try."""
+        """Accept the guessed columns, changed by ``more``, and start the dry run."""
         plan = (await self.newest()).plan
         assert plan is not None
-        columns = {f"c{place}": name for place, name in enumerate(plan.columns)}
+        columns = {f"c{index}": name for index, name in enumerate(plan.columns)}
         return await self.do("check", columns | {"kind": "person", "visibility": "organizers"} | dict(more))
 
     async def bring(self, content: bytes, name: str = "list.csv", more: Mapping[str, str] = {}) -> ImportJob:
-        """Upload, accept the guessed columns, and have all of it imported."""
+        """Upload, accept the guessed columns, and import all of it."""
         assert (await self.upload(content, name)).status_code == 303
         await self.work()
         assert (await self.check(more)).status_code == 303
@@ -81,6 +81,6 @@ class Carrier:
         return await self.newest()
 
     async def counted(self) -> dict[str, int]:
-        """Return the count, which must be what the rows say."""
+        """Return the count, checked against the rows."""
         async with self.site.database.connection() as conn:
             return await rows.check_count(conn, await rows.letter(conn))

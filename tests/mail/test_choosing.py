@@ -34,7 +34,7 @@ async def test_a_first_sign_up_is_asked_to_confirm(installation: Installation) -
     choice = await choose(installation)
     assert choice is not None
     assert (choice.template, choice.address, choice.slug) == (Template.CONFIRM, NEMO, letter.slug)
-    assert choice.places == (SignatureRef(pending, "person"),)
+    assert choice.refs == (SignatureRef(pending, "person"),)
     assert choice.code_works
 
 
@@ -54,7 +54,7 @@ async def test_who_has_signed_is_led_to_their_page(installation: Installation, s
     choice = await choose(installation)
     assert choice is not None
     assert choice.template is Template.ALREADY_SIGNED
-    assert choice.places == (SignatureRef(signature, "organization"),)
+    assert choice.refs == (SignatureRef(signature, "organization"),)
     assert not choice.code_works
 
 
@@ -64,7 +64,7 @@ async def test_signing_as_a_person_and_for_an_organization_are_two_things(instal
     pending = await installation.sign_up(letter, NEMO, "person")
     choice = await choose(installation)
     assert choice is not None
-    assert (choice.template, choice.places) == (Template.CONFIRM, (SignatureRef(pending, "person"),))
+    assert (choice.template, choice.refs) == (Template.CONFIRM, (SignatureRef(pending, "person"),))
 
 
 async def test_another_letter_knows_nothing_of_this_one(installation: Installation) -> None:
@@ -82,7 +82,7 @@ async def test_a_removed_signature_is_said_to_be_removed(installation: Installat
     await installation.sign_up(letter, NEMO)
     choice = await choose(installation)
     assert choice is not None
-    assert (choice.template, choice.places) == (Template.REMOVED, (SignatureRef(signature, "person"),))
+    assert (choice.template, choice.refs) == (Template.REMOVED, (SignatureRef(signature, "person"),))
 
 
 async def test_a_barred_mailbox_is_told_so(installation: Installation) -> None:
@@ -91,7 +91,7 @@ async def test_a_barred_mailbox_is_told_so(installation: Installation) -> None:
     await installation.sign_up(letter, NEMO)
     choice = await choose(installation)
     assert choice is not None
-    assert (choice.template, choice.places) == (Template.REMOVED, ())
+    assert (choice.template, choice.refs) == (Template.REMOVED, ())
 
 
 async def test_a_pending_row_that_is_gone_needs_no_mail(installation: Installation) -> None:
@@ -141,7 +141,7 @@ async def test_a_lost_link_leads_to_every_signature_of_the_mailbox(installation:
     choice = await choose(installation)
     assert choice is not None
     assert (choice.template, choice.address) == (Template.FIND_SIGNED, NEMO)
-    assert choice.places == (SignatureRef(person, "person"), SignatureRef(organization, "organization"))
+    assert choice.refs == (SignatureRef(person, "person"), SignatureRef(organization, "organization"))
 
 
 async def test_a_lost_link_of_one_who_has_not_confirmed_leads_to_the_newest(installation: Installation) -> None:
@@ -153,7 +153,7 @@ async def test_a_lost_link_of_one_who_has_not_confirmed_leads_to_the_newest(inst
     await installation.find(letter, NEMO)
     choice = await choose(installation)
     assert choice is not None
-    assert (choice.template, choice.places) == (Template.FIND_CONFIRM, (SignatureRef(newest, "organization"),))
+    assert (choice.template, choice.refs) == (Template.FIND_CONFIRM, (SignatureRef(newest, "organization"),))
     assert choice.code_works
 
 

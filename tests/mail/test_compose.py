@@ -78,8 +78,8 @@ def test_every_mail_has_text_and_html_with_its_links(its: Settings, template: Te
 
 
 def test_a_lost_link_mail_has_the_links_of_both_kinds(its: Settings) -> None:
-    places = (SignatureRef(SIGNATURE, "person"), SignatureRef(SignatureId(6), "organization"))
-    choice = replace(CHOICE, template=Template.FIND_SIGNED, places=places, code_works=False)
+    refs = (SignatureRef(SIGNATURE, "person"), SignatureRef(SignatureId(6), "organization"))
+    choice = replace(CHOICE, template=Template.FIND_SIGNED, refs=refs, code_works=False)
     _, text, html = read(composer(its).compose(JOB, choice))
     tokens = Tokens(its.secret_keys)
     for body in (text, html):
@@ -88,7 +88,7 @@ def test_a_lost_link_mail_has_the_links_of_both_kinds(its: Settings) -> None:
 
 
 def test_a_removed_mail_of_a_barred_mailbox_has_no_link_of_its_own(its: Settings) -> None:
-    choice = replace(CHOICE, template=Template.REMOVED, places=(), code_works=False)
+    choice = replace(CHOICE, template=Template.REMOVED, refs=(), code_works=False)
     _, text, html = read(composer(its).compose(JOB, choice))
     assert "/signature/" not in text + html
     assert "None" not in text + html

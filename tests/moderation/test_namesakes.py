@@ -109,7 +109,7 @@ async def test_it_goes_on_in_steps(bench: Bench, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(namesakes, "STEP", 3)
     await sign_days_ago(bench, *(f"{each} {each}ova" for each in OTHERS), *SAME)
     assert await check(bench) == 5
-    monkeypatch.setattr(namesakes, "SECONDS", -1.0)
+    monkeypatch.setattr(namesakes, "ROUND", -1.0)
     await again(bench)
     assert await bench.rows("SELECT letter FROM name_look WHERE letter = $1") == []
 

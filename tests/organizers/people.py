@@ -1,4 +1,4 @@
-"""Organizers as they stand at the desk: rows written directly, and a client for each that carries the cookie."""
+"""Organizers at the desk: rows inserted directly, and for each a client with its session cookie."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -24,19 +24,18 @@ ON CONFLICT (letter, organizer) DO UPDATE SET role = excluded.role
 
 
 def headers(site: Installation) -> dict[str, str]:
-    """Return what a browser says of itself when a page of ours sends a form."""
+    """Return a browser's headers for a form of our own pages."""
     return {"Origin": site.base, "Sec-Fetch-Site": "same-origin", "User-Agent": "Firefox/140.0 (X11; Linux)"}
 
 
 @asynccontextmanager
 async def stranger(site: Installation) -> AsyncIterator[httpx2.AsyncClient]:
-    """Give the client of somebody who has not entered."""
+    """Yield a client without a session."""
     async with httpx2.AsyncClient(base_url=site.base, timeout=120, headers=headers(site), verify=NO_TLS) as client:
         yield client
 
 
 async def add(site: Installation, email: str, *, name: str = "", lang: str = "en", admin: bool = False) -> Organizer:
-    """Add an organizer."""
     mailbox = email_addresses.parse(email)
     async with site.database.connection() as conn:
         digest = await DeskKey(Wrapper([KEY])).of_mailbox(conn, mailbox)
@@ -51,13 +50,13 @@ async def give_role(site: Installation, organizer_id: OrganizerId, role: str, sl
 
 
 async def give_totp(site: Installation, organizer_id: OrganizerId) -> None:
-    """Give an organizer a second factor: codes from ``SECRET``."""
+    """Add a second factor: codes from ``SECRET``."""
     async with site.database.connection() as conn:
         await conn.execute(ADD_TOTP, organizer_id, Wrapper([KEY]).wrap(SECRET.encode()))
 
 
 async def cookie(site: Installation, organizer_id: OrganizerId, *, proved: bool = True) -> str:
-    """Begin a session of an organizer, its second factor shown unless ``proved`` is False; return its cookie."""
+    """Begin a session, its second factor proved unless ``proved`` is False; return its cookie."""
     token, number = sessions.new_token(), secrets.randbits(62)
     async with site.database.connection() as conn:
         await queries.add_session(conn, number, sessions.digest_of(token), organizer_id, "Firefox, Linux")
@@ -77,11 +76,11 @@ async def at_desk(
     lang: str = "en",
     admin: bool = False,
 ) -> AsyncIterator[httpx2.AsyncClient]:
-    """Give the client of an organizer who has entered and shown a second factor, with ``role`` in a letter if given."""
-    who = await add(site, email or f"{role or 'organizer'}@letters.example", name=name, lang=lang, admin=admin)
-    await give_totp(site, who.id)
+    """Yield the client of a signed-in organizer with a proved second factor, and ``role`` in a letter unless None."""
+    organizer = await add(site, email or f"{role or 'organizer'}@letters.example", name=name, lang=lang, admin=admin)
+    await give_totp(site, organizer.id)
     if role is not None:
-        await give_role(site, who.id, role, slug)
+        await give_role(site, organizer.id, role, slug)
     async with stranger(site) as client:
-        client.cookies.set("desk", await cookie(site, who.id), domain="localhost.local", path="/organizer/")
+        client.cookies.set("desk", await cookie(site, organizer.id), domain="localhost.local", path="/organizer/")
         yield client

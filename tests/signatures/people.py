@@ -33,8 +33,8 @@ async def sign(conn: Connection, letter_id: LetterId, *people: str, first: datet
     """Add public, confirmed people, each a second after the one before; return their ids."""
     ids = [SignatureId(secrets.randbits(63)) for _ in people]
     rows = [
-        (letter_id, place, first + timedelta(seconds=i), "person", "confirmed", "public", name, names.fold(name))
-        for i, (place, name) in enumerate(zip(ids, people, strict=True))
+        (letter_id, signature_id, first + timedelta(seconds=i), "person", "confirmed", "public", name, names.fold(name))
+        for i, (signature_id, name) in enumerate(zip(ids, people, strict=True))
     ]
     columns = ("letter", "id", "listed_at", "kind", "state", "visibility", "name", "name_key")
     await conn.copy_records_to_table("signature", records=rows, columns=columns)
@@ -52,11 +52,11 @@ async def organization(
     listed_at: datetime = NOON,
 ) -> OrganizationId:
     """Add an organization with (public name or None, state) of each representative; return its id."""
-    place = OrganizationId(secrets.randbits(63))
+    organization_id = OrganizationId(secrets.randbits(63))
     both = " ".join(filter(None, (name_en, name_ru)))
     await conn.execute(
         "INSERT INTO organization (letter, id, name_en, name_ru, name_key, listed_at) VALUES ($1, $2, $3, $4, $5, $6)",
-        *(letter_id, place, name_en, name_ru, names.fold(both), listed_at),
+        *(letter_id, organization_id, name_en, name_ru, names.fold(both), listed_at),
     )
     for i, (name, state) in enumerate(representatives):
         await conn.execute(
@@ -69,9 +69,9 @@ async def organization(
                 state,
                 "public" if name else "organizers",
                 name,
-                place,
+                organization_id,
             ),
         )
-    found = [(letter_id, Kind.ORGANIZATION, word) for word in names.words(names.fold(both))]
-    await search_words.add(conn, found)
-    return place
+    words = [(letter_id, Kind.ORGANIZATION, word) for word in names.words(names.fold(both))]
+    await search_words.add(conn, words)
+    return organization_id

@@ -21,15 +21,15 @@ async def wait(
     conn: Connection, about: LetterId, keys: LetterKeys, visibility: str = "public", **fields: str
 ) -> SignatureId:
     """Add a signature for an organization as confirming leaves it; return its id."""
-    place = SignatureId(secrets.randbits(63))
+    signature_id = SignatureId(secrets.randbits(63))
     fields = {"name": "Anna Ek", "position": "Director", "visibility": visibility, **fields}
     await conn.execute(
         "INSERT INTO signature (letter, id, signed_at, listed_at, kind, state, visibility, digest, private, signals)"
         " VALUES ($1, $2, now(), now(), 'organization', 'held', $3, $4, $5, $6)",
-        *(about, place, visibility, secrets.token_bytes(16), keys.hide(fields), {"throwaway": True}),
+        *(about, signature_id, visibility, secrets.token_bytes(16), keys.hide(fields), {"throwaway": True}),
     )
-    await conn.execute("INSERT INTO contact VALUES ($1, $2, 'representative', 'x')", about, place)
-    return place
+    await conn.execute("INSERT INTO contact VALUES ($1, $2, 'representative', 'x')", about, signature_id)
+    return signature_id
 
 
 async def approve_ids(conn: Connection, *ids: SignatureId) -> list[SignatureId]:
@@ -39,9 +39,9 @@ async def approve_ids(conn: Connection, *ids: SignatureId) -> list[SignatureId]:
 
 async def test_what_waits_is_seen_by_organizers_and_by_nobody_else(conn: Connection) -> None:
     about, keys = await letter(conn)
-    place = await wait(conn, about, keys, organization_en="North Pier", website="https://northpier.example")
+    signature_id = await wait(conn, about, keys, organization_en="North Pier", website="https://northpier.example")
     (held,) = await approval.held(conn, about, keys)
-    assert (held.id, held.organization_en, held.organization_ru) == (place, "North Pier", None)
+    assert (held.id, held.organization_en, held.organization_ru) == (signature_id, "North Pier", None)
     assert (held.representative, held.position, held.website) == ("Anna Ek", "Director", "https://northpier.example")
     assert held.signals == {"throwaway": True}
     assert held.visibility is Visibility.PUBLIC
@@ -52,29 +52,33 @@ async def test_what_waits_is_seen_by_organizers_and_by_nobody_else(conn: Connect
 async def test_an_approved_organization_is_listed_and_counted_once(conn: Connection) -> None:
     about, keys = await letter(conn)
     revision = await conn.fetchval("SELECT revision FROM letter WHERE id = $1", about)
-    place = await wait(conn, about, keys, organization_en="North Pier", organization_ru="Пирс")
-    assert await approve_ids(conn, place) == [place]
-    assert await approve_ids(conn, place) == []
+    signature_id = await wait(conn, about, keys, organization_en="North Pier", organization_ru="Пирс")
+    assert await approve_ids(conn, signature_id) == [signature_id]
+    assert await approve_ids(conn, signature_id) == []
     assert await counted(conn, about) == Counts(0, 1, 0, 0)
     (entry,), _ = await listing.page(conn, about, Kind.ORGANIZATION)
     assert (entry.name_en, entry.name_ru, entry.representatives) == ("North Pier", "Пирс", ("Anna Ek",))
     assert len(await listing.search(conn, about, Kind.ORGANIZATION, "пирс")) == 1
     assert await approval.held(conn, about, keys) == []
     assert await conn.fetchval("SELECT revision FROM letter WHERE id = $1", about) == revision + 1
-    until = await conn.fetchval("SELECT until FROM contact WHERE signature = $1", place)
+    until = await conn.fetchval("SELECT until FROM contact WHERE signature = $1", signature_id)
     assert 29 <= (until - datetime.now(UTC)).days <= 30
 
 
 async def test_a_representatives_name_is_plain_only_if_it_is_public(conn: Connection) -> None:
     about, keys = await letter(conn)
-    shown = await wait(conn, about, keys, organization_en="North Pier")
+    public_id = await wait(conn, about, keys, organization_en="North Pier")
     hidden = await wait(conn, about, keys, "organizers", organization_en="North Pier", name="Boris Li")
-    await approve_ids(conn, shown, hidden)
+    await approve_ids(conn, public_id, hidden)
     rows = {row["id"]: row for row in await conn.fetch("SELECT * FROM signature")}
-    assert (rows[shown]["name"], rows[shown]["position"], rows[shown]["private"]) == ("Anna Ek", "Director", None)
+    assert (rows[public_id]["name"], rows[public_id]["position"], rows[public_id]["private"]) == (
+        "Anna Ek",
+        "Director",
+        None,
+    )
     assert (rows[hidden]["name"], rows[hidden]["position"]) == (None, None)
     assert keys.reveal(rows[hidden]["private"]) == {"name": "Boris Li", "position": "Director"}
-    assert rows[shown]["organization"] == rows[hidden]["organization"]
+    assert rows[public_id]["organization"] == rows[hidden]["organization"]
     (entry,), _ = await listing.page(conn, about, Kind.ORGANIZATION)
     assert entry.representatives == ("Anna Ek",)
     assert await counted(conn, about) == Counts(0, 1, 0, 0)
@@ -92,7 +96,7 @@ async def test_a_second_representative_adds_the_name_that_was_missing(conn: Conn
     await approve_ids(conn, await wait(conn, about, keys, organization_en="South Pier"))
     await approve_ids(conn, await wait(conn, about, keys, organization_en="SOUTH PIER", organization_ru="Южный пирс"))
     entries, _ = await listing.page(conn, about, Kind.ORGANIZATION)
-    assert ("South Pier", "Южный пирс") in {(each.name_en, each.name_ru) for each in entries}
+    assert ("South Pier", "Южный пирс") in {(one.name_en, one.name_ru) for one in entries}
     assert await counted(conn, about) == Counts(0, 2, 0, 0)
 
 
@@ -105,12 +109,14 @@ async def test_an_imported_entry_gets_a_representative_and_stays_one(conn: Conne
 
 async def test_an_entry_whose_signatures_were_all_taken_back_is_listed_anew(conn: Connection) -> None:
     about, keys = await letter(conn)
-    place = await organization(conn, about, "North Pier", representatives=[])
-    await conn.execute("UPDATE organization SET key_en = 'north pier' WHERE id = $1", place)
+    organization_id = await organization(conn, about, "North Pier", representatives=[])
+    await conn.execute("UPDATE organization SET key_en = 'north pier' WHERE id = $1", organization_id)
     await approve_ids(conn, await wait(conn, about, keys, organization_en="North Pier"))
     (entry,), _ = await listing.page(conn, about, Kind.ORGANIZATION)
-    assert entry.id == place
-    assert entry.listed_at == await conn.fetchval("SELECT listed_at FROM signature WHERE organization = $1", place)
+    assert entry.id == organization_id
+    assert entry.listed_at == await conn.fetchval(
+        "SELECT listed_at FROM signature WHERE organization = $1", organization_id
+    )
     assert await counted(conn, about) == Counts(0, 1, 0, 0)
 
 
@@ -137,15 +143,15 @@ async def test_two_organizers_at_once_make_one_entry(conn: Connection, database_
     finally:
         for desk in desks:
             await desk.close()
-    assert sorted(each for part in done for each in part) == sorted(ids)
+    assert sorted(signature_id for part in done for signature_id in part) == sorted(ids)
     assert await conn.fetchval("SELECT count(*) FROM organization") == 1
     assert await counted(conn, about) == Counts(0, 1, 0, 0)
 
 
 async def test_without_the_name_key_nothing_is_let_in(conn: Connection) -> None:
     about, keys = await letter(conn)
-    place = await wait(conn, about, keys, organization_en="North Pier")
+    signature_id = await wait(conn, about, keys, organization_en="North Pier")
     await conn.execute("UPDATE letter SET wrapped_name_key = NULL")
     with pytest.raises(KeyDestroyed):
-        await approve_ids(conn, place)
-    assert await conn.fetchval("SELECT state FROM signature WHERE id = $1", place) == "held"
+        await approve_ids(conn, signature_id)
+    assert await conn.fetchval("SELECT state FROM signature WHERE id = $1", signature_id) == "held"

@@ -183,7 +183,7 @@ async def test_a_token_with_one_bit_changed_or_cut_off_is_not_found(shared: Inst
     wild = {bytes([*raw[:n], raw[n] ^ bit, *raw[n + 1 :]]) for n in range(len(raw)) for bit in (1, 2, 4)}
     wild |= {raw[:n] for n in range(1, len(raw))}
     opened = [
-        each for each in sorted(wild) if (await shared.client.get(f"/en/confirm/{quote(each)}")).status_code != 404
+        token for token in sorted(wild) if (await shared.client.get(f"/en/confirm/{quote(token)}")).status_code != 404
     ]
     assert opened == []
     assert (await shared.client.get(f"/en/confirm/{token}")).status_code == 200

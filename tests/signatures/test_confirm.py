@@ -89,22 +89,22 @@ async def test_an_organization_waits_and_is_told_so(site: Installation) -> None:
     assert await site.count() == {"people": 0, "organizations": 0, "hidden": 0, "imported": 0}
     second = await Waiting.of(site, organization_en="North Pier")
     check_sent_on(await site.client.post(second.link), f"{SIGNED}?as=organization")
-    shown = await site.client.get(f"{SIGNED}?as=organization")
-    assert shown.status_code == 200
+    page = await site.client.get(f"{SIGNED}?as=organization")
+    assert page.status_code == 200
     (row,) = await rows.rows_of(site.database, "SELECT * FROM signature")
     assert row["state"] == "held"
     assert [row[key] for key in ("name", "affiliation", "city", "position", "name_key", "organization")] == [None] * 6
     contacts = await rows.rows_of(site.database, "SELECT purpose FROM contact")
-    assert [each["purpose"] for each in contacts] == ["representative"]
+    assert [contact["purpose"] for contact in contacts] == ["representative"]
 
 
-@pytest.mark.parametrize(("updates", "kept"), [({}, []), ({"updates": "1"}, ["updates"])])
+@pytest.mark.parametrize(("updates", "purposes"), [({}, []), ({"updates": "1"}, ["updates"])])
 async def test_the_address_goes_unless_updates_were_asked_for(
-    site: Installation, updates: dict[str, str], kept: list[str]
+    site: Installation, updates: dict[str, str], purposes: list[str]
 ) -> None:
     waiting = await Waiting.of(site, **updates)
     await site.client.post(waiting.link)
-    assert [row["purpose"] for row in await rows.rows_of(site.database, "SELECT purpose FROM contact")] == kept
+    assert [row["purpose"] for row in await rows.rows_of(site.database, "SELECT purpose FROM contact")] == purposes
     assert await rows.rows_of(site.database, "SELECT 1 FROM pending") == []
 
 

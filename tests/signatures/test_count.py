@@ -78,8 +78,8 @@ class World:
             (1, self.tally),
             (1, self.turn_tally),
         ]
-        weights, each = zip(*acts, strict=True)
-        (act,) = self.draw.choices(each, weights)
+        weights, choices = zip(*acts, strict=True)
+        (act,) = self.draw.choices(choices, weights)
         try:
             await act()
         except (Refused, NotFound):  # somebody was first, or it makes no sense for this one
@@ -110,8 +110,8 @@ class World:
 
     async def change_visibility(self) -> None:
         """Have somebody else see the name."""
-        wanted, name = self.draw.choice(VISIBILITIES), self.draw.choice(NAMES)
-        await self_service.change_visibility(self.database, self.letter, await self._any(), wanted, name)
+        visibility, name = self.draw.choice(VISIBILITIES), self.draw.choice(NAMES)
+        await self_service.change_visibility(self.database, self.letter, await self._any(), visibility, name)
 
     async def correct(self) -> None:
         """Write a name differently."""
@@ -185,10 +185,10 @@ class World:
         return Actor(await conn.fetchval(ORGANIZER), self.letter.id)
 
     async def _any(self) -> SignatureId:
-        found = await rows.rows_of(self.database, SIGNED, self.letter.id)
-        if not found:
+        signatures = await rows.rows_of(self.database, SIGNED, self.letter.id)
+        if not signatures:
             raise NotFound("nobody has signed yet")
-        return SignatureId(self.draw.choice(sorted(row["id"] for row in found)))
+        return SignatureId(self.draw.choice(sorted(row["id"] for row in signatures)))
 
     async def check(self) -> None:
         """Fail unless the count and the words of the search are what the rows say."""

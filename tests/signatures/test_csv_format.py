@@ -29,18 +29,18 @@ def rows(text: str | bytes) -> list[Row | Problem]:
 
 def entry(cells: str) -> Entry:
     """Return the entry of the one row under the full header."""
-    (found,) = rows(HEADER + cells + "\n")
-    assert isinstance(found, Row), found
-    assert found.line == 2
-    return found.entry
+    (row,) = rows(HEADER + cells + "\n")
+    assert isinstance(row, Row), row
+    assert row.line == 2
+    return row.entry
 
 
 def problem(cells: str) -> tuple[str, str]:
     """Return what is wrong with the one row under the full header."""
-    (found,) = rows(HEADER + cells + "\n")
-    assert isinstance(found, Problem), found
-    assert found.line == 2
-    return found.column, found.reason
+    (row,) = rows(HEADER + cells + "\n")
+    assert isinstance(row, Problem), row
+    assert row.line == 2
+    return row.column, row.reason
 
 
 def test_a_person() -> None:
@@ -77,8 +77,8 @@ def test_a_person() -> None:
     ],
 )
 def test_organizations(cells: str, english: str | None, russian: str | None) -> None:
-    found = entry(f"organization,{cells}")
-    assert found == Entry(Kind.ORGANIZATION, Visibility.PUBLIC, name_en=english, name_ru=russian)
+    signatory = entry(f"organization,{cells}")
+    assert signatory == Entry(Kind.ORGANIZATION, Visibility.PUBLIC, name_en=english, name_ru=russian)
 
 
 def test_nobody_asked_these_people() -> None:
@@ -88,9 +88,9 @@ def test_nobody_asked_these_people() -> None:
 
 
 def test_of_who_is_only_counted_nothing_is_kept() -> None:
-    found = entry("person,Ann,,ann@example.org,Fund,Rome,Italy,2022-03-05,counted")
+    signatory = entry("person,Ann,,ann@example.org,Fund,Rome,Italy,2022-03-05,counted")
     moment = datetime(2022, 3, 5, tzinfo=UTC)
-    assert found == Entry(
+    assert signatory == Entry(
         Kind.PERSON, Visibility.COUNTED, email="ann@example.org", country="IT", signed_at=moment
     )  # fmt: skip
     assert entry("person,,,,,,,,counted") == Entry(Kind.PERSON, Visibility.COUNTED)
@@ -154,17 +154,17 @@ def test_lines_are_counted_as_an_editor_counts_them() -> None:
         f"person,{'x' * 90_000},Rome\r\n"
         "person,Max,Rome"
     )
-    found = rows(text)
-    assert [(type(each).__name__, each.line) for each in found] == [
+    results = rows(text)
+    assert [(type(result).__name__, result.line) for result in results] == [
         ("Row", 2), ("Row", 5), ("Problem", 7), ("Problem", 8), ("Row", 9), ("Problem", 10), ("Row", 11),
     ]  # fmt: skip
-    assert [each.entry.name for each in found if isinstance(each, Row)] == ["Ann", "Bob Lee", "Zoe", "Max"]
+    assert [result.entry.name for result in results if isinstance(result, Row)] == ["Ann", "Bob Lee", "Zoe", "Max"]
 
 
 def test_bytes_that_are_no_utf8_are_found_in_their_row() -> None:
-    found = rows(b"kind,name\nperson,Ann\nperson,\xc0\xed\xed\xe0\nperson,Bob\n")
-    assert [each.line for each in found if isinstance(each, Row)] == [2, 4]
-    assert found[1] == Problem(3, csv_format.NOT_UTF8)
+    results = rows(b"kind,name\nperson,Ann\nperson,\xc0\xed\xed\xe0\nperson,Bob\n")
+    assert [result.line for result in results if isinstance(result, Row)] == [2, 4]
+    assert results[1] == Problem(3, csv_format.NOT_UTF8)
 
 
 @pytest.mark.parametrize(
@@ -188,17 +188,17 @@ def test_a_header_that_is_not_ours(text: bytes, problem: str) -> None:
 
 
 def test_headers_are_read_kindly() -> None:
-    (found,) = rows(" Name ,KIND,,\nAnn,Person,,\n")
-    assert isinstance(found, Row)
-    assert found.entry.name == "Ann"
+    (row,) = rows(" Name ,KIND,,\nAnn,Person,,\n")
+    assert isinstance(row, Row)
+    assert row.entry.name == "Ann"
 
 
 def test_countries_in_a_third_language() -> None:
     text = (HEADER + "person,Ann,,,,,Österreich\n").encode()
     assert isinstance(next(iter(read(text, NOW))), Problem)
-    (found,) = read(text, NOW, ("en", "ru", "de"))
-    assert isinstance(found, Row)
-    assert found.entry.country == "AT"
+    (row,) = read(text, NOW, ("en", "ru", "de"))
+    assert isinstance(row, Row)
+    assert row.entry.country == "AT"
 
 
 class Endless(io.RawIOBase):
@@ -211,29 +211,29 @@ class Endless(io.RawIOBase):
     def readline(self, _size: int | None = -1, /) -> bytes:
         """Return the next line."""
         self.left -= 1
-        made, self.header = self.header or b"person,Ann Lee,,," + b"Fund" * 45 + b",Rome,,,\n", b""
-        return made if self.left >= 0 else b""
+        chunk, self.header = self.header or b"person,Ann Lee,,," + b"Fund" * 45 + b",Rome,,,\n", b""
+        return chunk if self.left >= 0 else b""
 
 
 def test_the_file_is_not_held_whole() -> None:
-    assert sum(isinstance(each, Row) for each in read(Endless(11), NOW)) == 10  # type: ignore[arg-type]
+    assert sum(isinstance(result, Row) for result in read(Endless(11), NOW)) == 10  # type: ignore[arg-type]
     tracemalloc.start()
     try:
-        count = sum(isinstance(each, Row) for each in read(Endless(3_001), NOW))  # type: ignore[arg-type]
-        _, most = tracemalloc.get_traced_memory()
+        count = sum(isinstance(result, Row) for result in read(Endless(3_001), NOW))  # type: ignore[arg-type]
+        _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert count == 3_000
-    assert most < 300_000  # all of it would be twice that at the least
+    assert peak < 300_000  # all of it would be twice that at the least
 
 
 def test_an_unclosed_quote_does_not_swallow_the_file() -> None:
-    found = rows('kind,name\nperson,"Ann\n' + "person,Bob\n" * 6_000)
-    assert found[0] == Problem(2, csv_rows.TOO_LONG)
-    assert [each.line for each in found[1:]] == list(range(3, 6_003))
+    results = rows('kind,name\nperson,"Ann\n' + "person,Bob\n" * 6_000)
+    assert results[0] == Problem(2, csv_rows.TOO_LONG)
+    assert [result.line for result in results[1:]] == list(range(3, 6_003))
 
 
-def format_row(*entries: Entry) -> str:
+def written(*entries: Entry) -> str:
     """Return an export."""
     return csv_file(entries)
 
@@ -249,7 +249,7 @@ def test_an_export() -> None:
         signed_at=datetime(2022, 3, 5, 12, tzinfo=timezone(timedelta(hours=3))),
     )
     sole = Entry(Kind.ORGANIZATION, Visibility.PUBLIC, name_en="Ромашка", city="-", affiliation="'@")
-    assert format_row(people, sole) == (
+    assert written(people, sole) == (
         "kind,name,name_ru,email,affiliation,city,country,signed_at,visibility\r\n"
         'person,"Ann ""A"", Lee",,ann@example.org,,\'=1+1,RU,2022-03-05T09:00:00Z,public\r\n'
         "organization,,Ромашка,,''@,'-,,,public\r\n"
@@ -258,9 +258,9 @@ def test_an_export() -> None:
 
 @pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@a", "\ta", "\ra", "'=1", "''@", "'a", "''", "a=1", ""])
 def test_no_cell_is_a_formula_and_none_is_changed(cell: str) -> None:
-    (found,) = csv.reader(io.StringIO(csv_rows.format_row([cell, "x"]), newline=""))
-    assert not found[0] or found[0][0] not in "=+-@\t\r"
-    assert csv_rows.unguard(found[0]) == cell
+    (cells,) = csv.reader(io.StringIO(csv_rows.format_row([cell, "x"]), newline=""))
+    assert not cells[0] or cells[0][0] not in "=+-@\t\r"
+    assert csv_rows.unguard(cells[0]) == cell
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30) | st.text("=+-@'\", /abабя\u200c«»#;", max_size=12)
@@ -299,19 +299,19 @@ ENTRIES = st.one_of(
 
 def entries(text: str) -> Iterator[Entry]:
     """Yield what an export holds; nothing of it may be refused."""
-    for each in rows(text):
-        assert isinstance(each, Row), each
-        yield each.entry
+    for result in rows(text):
+        assert isinstance(result, Row), result
+        yield result.entry
 
 
 @given(st.lists(ENTRIES, max_size=4))
 def test_what_is_exported_holds_no_formula_and_is_imported_and_exported_the_same(exported: list[Entry]) -> None:
-    text = format_row(*exported)
-    found = list(entries(text))
-    assert format_row(*found) == text
+    text = written(*exported)
+    imported = list(entries(text))
+    assert written(*imported) == text
     for row in csv.reader(io.StringIO(text, newline="")):
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
-    for one, other in zip(exported, found, strict=True):
+    for one, other in zip(exported, imported, strict=True):
         if one.kind is Kind.PERSON or (one.name_en and one.name_ru):
             assert other == one
 
@@ -322,9 +322,9 @@ def test_what_is_exported_holds_no_formula_and_is_imported_and_exported_the_same
     | st.text("pers,on\"\n\r'", max_size=80).map(str.encode)
 )
 def test_any_bytes_are_rows_or_problems_in_order(content: bytes) -> None:
-    found = rows(HEADER.encode() + b"person,Ann\n" + content)
-    assert found[0] == Row(2, Entry(Kind.PERSON, Visibility.ORGANIZERS, name="Ann"))
-    numbers = [each.line for each in found]
+    results = rows(HEADER.encode() + b"person,Ann\n" + content)
+    assert results[0] == Row(2, Entry(Kind.PERSON, Visibility.ORGANIZERS, name="Ann"))
+    numbers = [result.line for result in results]
     assert numbers == sorted(set(numbers))
     assert numbers[-1] <= 3 + content.count(b"\n") + content.count(b"\r")
 
@@ -341,8 +341,8 @@ def test_lines_end_in_any_way(lines: list[str], end: str, ended: bool) -> None:
 def test_a_file_of_an_old_mac_is_not_held_whole() -> None:
     content = b"Ann Ek,Ufa\r" * 200_000
     tracemalloc.start()
-    found = sum(1 for _ in csv_rows.rows(io.BytesIO(content)))
+    number = sum(1 for _ in csv_rows.rows(io.BytesIO(content)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found == 200_000
+    assert number == 200_000
     assert peak < 2_000_000

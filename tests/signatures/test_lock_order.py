@@ -16,7 +16,7 @@ async def test_a_name_is_hidden_while_a_moderator_removes_another(bench: Bench) 
     async with bench.database.transaction() as conn:  # as a decision: the words first, then the revision
         await search_words.remove_unused(conn, letter.id, Kind.PERSON, ["no", "such", "words"])
         hiding = asyncio.create_task(
-            self_service.change_visibility(bench.database, letter, alice, "organizers", typed="")
+            self_service.change_visibility(bench.database, letter, alice, "organizers", name="")
         )
         async with bench.database.connection() as other:
             while not hiding.done() and not await other.fetchval(WAITING):

@@ -41,14 +41,14 @@ async def test_a_corrected_name_is_corrected_on_the_letters_page_too(road: Insta
 
 async def test_nothing_that_is_stored_is_missing_in_what_is_handed_out(road: Installation) -> None:
     own = await confirmed(road, "vera+tag@mailinator.com", name="VERA NOVAK", updates="yes", country="Germany")
-    told = (await road.client.get(f"{own}/data.json")).json()
+    document = (await road.client.get(f"{own}/data.json")).json()
     (stored,) = await rows.rows_of(road.database, "SELECT * FROM signature")
     # Ids, keyed digests and where an act leads back to say nothing about anybody; the names are handed out as they are.
     inner = {"id", "letter", "organization", "digest", "import_key", "name_key", "private", "network", "import"}
     inner |= {"group_number", "removed_from", "last_act"}
-    assert set(stored) - inner <= set(told)
-    assert told["signals"] == stored["signals"] != {}
-    assert (told["consent"], told["mail_lang"], told["address_kept_for"]) == (1, "en", ["updates"])
+    assert set(stored) - inner <= set(document)
+    assert document["signals"] == stored["signals"] != {}
+    assert (document["consent"], document["mail_lang"], document["address_kept_for"]) == (1, "en", ["updates"])
 
 
 async def test_whoever_confirms_again_for_an_approved_organization_is_not_told_that_it_waits(

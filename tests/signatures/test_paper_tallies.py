@@ -26,7 +26,7 @@ async def ids(site: Installation) -> list[TallyId]:
     return [row["id"] for row in await rows.rows_of(site.database, "SELECT id FROM tally ORDER BY id")]
 
 
-async def told(site: Installation, path: str, text: str) -> str:
+async def page_with(site: Installation, path: str, text: str) -> str:
     """Wait until readers of a page are told ``text``; return the page's text."""
     async with asyncio.timeout(120):
         while text not in (page := text_of(await site.client.get(path)).replace("\xa0", " ")):
@@ -45,7 +45,7 @@ async def test_it_counts_and_readers_are_told(site: Installation) -> None:
             (f"/en/{SLUG}/signatories", "3,400 of the people: signed on paper", "5 March 2022"),
             (f"/ru/{SLUG}", "посчитала городская библиотека", "5 марта 2022"),
         ):
-            page = await told(site, path, text)
+            page = await page_with(site, path, text)
             assert day in page or re.sub(r"(\d+) (\w+)", r"\2 \1,", day, count=1) in page
         answer = await site.client.get(f"/api/v1/letters/{SLUG}")
         assert answer.json()["counts"] == {
@@ -86,7 +86,7 @@ async def test_corrected_taken_back_and_brought_back(site: Installation) -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"people": ""}, "how many"),
         ({"people": "0"}, "how many"),
@@ -104,11 +104,11 @@ async def test_corrected_taken_back_and_brought_back(site: Installation) -> None
         ({"step": "fly"}, "choose what to do"),
     ],
 )
-async def test_what_is_refused_is_said_and_kept(site: Installation, changes: dict[str, str], told: str) -> None:
+async def test_what_is_refused_is_said_and_kept(site: Installation, changes: dict[str, str], message: str) -> None:
     async with carrying(site) as one:
         answer = await one.client.post(TALLY, data=FORM | changes)
         assert answer.status_code == 422
-        assert told in text_of(answer)
+        assert message in text_of(answer)
         assert (await one.counted())["people"] == 0
         assert not await ids(site)
 
@@ -116,7 +116,7 @@ async def test_what_is_refused_is_said_and_kept(site: Installation, changes: dic
 async def test_one_language_is_enough(site: Installation) -> None:
     async with carrying(site, lang="ru") as one:
         assert (await one.client.post(TALLY, data=FORM | {"source_en": ""})).status_code == 303
-        await told(site, f"/en/{SLUG}", "подписали на бумаге")
+        await page_with(site, f"/en/{SLUG}", "подписали на бумаге")
         assert '<bdi lang="ru">подписали на бумаге' in (await site.client.get(f"/en/{SLUG}")).text
 
 

@@ -34,7 +34,7 @@ class Watched:
         # Uncompressed, since the address that comes back in a page may be compressed well or badly.
         headers = self.site.elsewhere() | {"accept-encoding": "identity"}
         answer: httpx2.Response = await self.site.client.post(path, data=form, headers=headers)
-        issued = [each for each in self.statements if not any(mark in each for mark in BESIDE)]
+        issued = [statement for statement in self.statements if not any(mark in statement for mark in BESIDE)]
         seen = sorted((name, value) for name, value in answer.headers.multi_items() if name != "date")
         return answer.status_code, seen, answer.text.replace(form["email"], "…"), issued
 
@@ -87,7 +87,7 @@ async def populate(watched: Watched) -> None:
     watched.statements.clear()
     async with asyncio.timeout(120):
         # The second of three looks began after all this and has been taken in.
-        while sum(BESIDE[0] in each for each in watched.statements) < 3:
+        while sum(BESIDE[0] in statement for statement in watched.statements) < 3:
             await asyncio.sleep(0.02)
     assert (await site.client.get(f"/en/{SLUG}")).status_code == 200
 
@@ -96,21 +96,21 @@ async def test_signing_and_finding(watched: Watched) -> None:
     await populate(watched)
     for path in (f"/en/{SLUG}/sign", f"/en/{SLUG}/find"):
         forms = [await watched.site.form(email=address(who)) for who in ("nobody", *WHO)]
-        _, *seen = [await watched.post(path, form) for form in forms]  # the first one only warms up
-        assert seen[0][0] == 303
-        assert len(seen[0][3]) > 3, "no statement was seen"
-        for who, each in zip(WHO, seen, strict=True):
-            assert each == seen[0], who
-        assert not any("signature" in statement for statement in seen[0][3])
+        _, *observations = [await watched.post(path, form) for form in forms]  # the first one only warms up
+        assert observations[0][0] == 303
+        assert len(observations[0][3]) > 3, "no statement was seen"
+        for who, observation in zip(WHO, observations, strict=True):
+            assert observation == observations[0], who
+        assert not any("signature" in statement for statement in observations[0][3])
 
 
 async def test_signing_with_errors_and_without_a_challenge(watched: Watched) -> None:
     await populate(watched)
     for changes in ({"consent": ""}, {"version": "0" * 64}, {"altcha": ""}):
         forms = [await watched.site.form(email=address(who)) | changes for who in ("nobody", *WHO)]
-        _, *seen = [await watched.post(f"/en/{SLUG}/sign", form) for form in forms]
-        statuses = {each[0] for each in seen}
-        statements = {str(each[3]) for each in seen}
+        _, *observations = [await watched.post(f"/en/{SLUG}/sign", form) for form in forms]
+        statuses = {observation[0] for observation in observations}
+        statements = {str(observation[3]) for observation in observations}
         assert statuses == {422}
         assert len(statements) == 1
 
@@ -118,7 +118,7 @@ async def test_signing_with_errors_and_without_a_challenge(watched: Watched) -> 
 async def test_a_wrong_code(watched: Watched) -> None:
     await populate(watched)
     forms = [{"email": address(who), "code": "000000"} for who in ("nobody", *WHO)]
-    _, *seen = [await watched.post(f"/en/{SLUG}/confirm", form) for form in forms]
-    assert seen[0][0] == 422
-    assert all(each == seen[0] for each in seen)
-    assert any("FROM pending" in statement for statement in seen[0][3])
+    _, *observations = [await watched.post(f"/en/{SLUG}/confirm", form) for form in forms]
+    assert observations[0][0] == 422
+    assert all(observation == observations[0] for observation in observations)
+    assert any("FROM pending" in statement for statement in observations[0][3])

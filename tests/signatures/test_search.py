@@ -18,7 +18,7 @@ from tests.signatures.people import NOON, letter, organization, sign
 CROWD = ("Иванов Пётр", "Анна Иванова", "Артём Ковалёв", "Bob O'Brien", "Zoë Müller-Weiß", "Ли", "Пётр Петров")
 
 
-async def found(conn: Connection, about: LetterId, q: str) -> list[str | None]:
+async def search_names(conn: Connection, about: LetterId, q: str) -> list[str | None]:
     return [entry.name for entry in await listing.search(conn, about, Kind.PERSON, q)]
 
 
@@ -61,7 +61,7 @@ FINDS: tuple[tuple[str, list[str]], ...] = (
 async def test_what_is_found(conn: Connection) -> None:
     about, _ = await letter(conn)
     await sign(conn, about, *CROWD)
-    assert [(q, await found(conn, about, q)) for q, _ in FINDS] == list(FINDS)
+    assert [(q, await search_names(conn, about, q)) for q, _ in FINDS] == list(FINDS)
 
 
 async def test_letters_are_searched_apart(conn: Connection) -> None:
@@ -69,20 +69,20 @@ async def test_letters_are_searched_apart(conn: Connection) -> None:
     other, _ = await letter(conn)
     await sign(conn, one, "Иванов")
     await sign(conn, other, "Ивонов")
-    assert await found(conn, one, "иванов") == ["Иванов"]
-    assert await found(conn, other, "иванов") == ["Ивонов"]
+    assert await search_names(conn, one, "иванов") == ["Иванов"]
+    assert await search_names(conn, other, "иванов") == ["Ивонов"]
 
 
 async def test_typed_words_come_first_then_begun_ones_then_errors(conn: Connection) -> None:
     about, _ = await letter(conn)
     await sign(conn, about, "Петров", "Петровский", "Петрова", "Петрив")
-    assert await found(conn, about, "петров") == ["Петров", "Петрова", "Петровский", "Петрив"]
+    assert await search_names(conn, about, "петров") == ["Петров", "Петрова", "Петровский", "Петрив"]
 
 
 async def test_the_best_200_are_returned(conn: Connection) -> None:
     about, _ = await letter(conn)
     await sign(conn, about, *["Анна Петрова"] * 150, *["Анна Петров"] * 150, *["Анна Сидорова"] * 10)
-    entries = await found(conn, about, "петров")
+    entries = await search_names(conn, about, "петров")
     assert entries == ["Анна Петров"] * 150 + ["Анна Петрова"] * 50
 
 
@@ -91,19 +91,19 @@ async def test_common_words_bring_the_newest(conn: Connection, rare_is_newer: bo
     """More rows than are gathered at first, and both ways that follow: walking down, or gathering all."""
     about, _ = await letter(conn)
     common = [f"Мария Яблок{i % 50}" for i in range(800)]
-    other = ["Олег Фомин"] * (listing.WALKED_AT_FIRST + 100)
+    other = ["Олег Фомин"] * (listing.FIRST_SCAN + 100)
     people = [*common, *other] if rare_is_newer else [*other, *common]
     await sign(conn, about, *people)
-    entries = await found(conn, about, "мария")
+    entries = await search_names(conn, about, "мария")
     assert entries == common[: -listing_queries.MAX_RESULTS - 1 : -1]
-    assert await found(conn, about, "м") == entries  # a beginning that may be half of all
-    assert (await found(conn, about, "марья"))[:200] == entries
+    assert await search_names(conn, about, "м") == entries  # a beginning that may be half of all
+    assert (await search_names(conn, about, "марья"))[:200] == entries
 
 
 async def test_many_words_one_error_away(conn: Connection) -> None:
     about, _ = await letter(conn)
     await sign(conn, about, *[f"Марин{chr(0x430 + i)}" for i in range(32)])
-    assert len(await found(conn, about, "марина")) == 32
+    assert len(await search_names(conn, about, "марина")) == 32
 
 
 async def test_an_organization_is_found_by_either_name(conn: Connection) -> None:
@@ -137,16 +137,16 @@ async def test_every_name_is_found_by_each_word_with_an_error_in_it(conn: Connec
         for word in names.words(names.fold(name)):
             if len(word) < 5:
                 continue
-            place = i % len(word)
-            for typed in (word[:place] + word[place + 1 :], word[:place] + "ъ" + word[place:], word[::-1][::-1]):
-                assert name in await found(conn, about, typed), (name, typed)
+            index = i % len(word)
+            for typed in (word[:index] + word[index + 1 :], word[:index] + "ъ" + word[index:], word[::-1][::-1]):
+                assert name in await search_names(conn, about, typed), (name, typed)
 
 
 async def test_a_very_long_word_can_be_signed_and_searched(conn: Connection) -> None:
     about, _ = await letter(conn)
     long = "𝕬" * 200
     await sign(conn, about, long)
-    assert await found(conn, about, long) == [long]
+    assert await search_names(conn, about, long) == [long]
 
 
 async def test_words_go_with_their_last_name(conn: Connection) -> None:
@@ -201,4 +201,4 @@ async def test_a_word_is_not_forgotten_while_somebody_of_that_name_is_confirmed(
     finally:
         await other.close()
     assert await conn.fetchval("SELECT count(*) FROM name_word") == 1
-    assert await found(conn, about, "новок") == ["Новак"]
+    assert await search_names(conn, about, "новок") == ["Новак"]

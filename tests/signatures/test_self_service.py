@@ -57,14 +57,14 @@ async def test_it_shows_what_is_stored(site: Installation) -> None:
     for lang in ("en", "ru"):
         page = await site.client.get(signature.own.replace("/en/", f"/{lang}/"))
         check_page(page, 200, lang)
-        for shown in ("Vera Novak", "Уфа", "Учитель", {"en": "Russia", "ru": "Россия"}[lang]):
-            assert shown in page.text
+        for text in ("Vera Novak", "Уфа", "Учитель", {"en": "Russia", "ru": "Россия"}[lang]):
+            assert text in page.text
     data = await site.client.get(f"{signature.own}/data.json")
     assert data.headers["cache-control"] == "no-store"
     assert data.headers["content-type"] == "application/json"
-    told = data.json()
+    document = data.json()
     assert {
-        key: told[key] for key in ("letter", "name", "city", "affiliation", "country", "visibility", "version")
+        key: document[key] for key in ("letter", "name", "city", "affiliation", "country", "visibility", "version")
     } == {
         **{"letter": SLUG, "name": "Vera Novak", "city": "Уфа", "affiliation": "Учитель", "country": "RU"},
         **{"visibility": "public", "version": 1},
@@ -120,10 +120,10 @@ async def test_whoever_sees_the_name_changes(site: Installation, before: str, af
     assert plain == ({"name": name, **details} if after == "public" else {})
     assert (row["private"] is not None) == (after == "organizers")
     assert (row["name_key"] is not None) == (after == "public")
-    told = (await site.client.get(f"{signature.own}/data.json")).json()
-    assert told["name"] == (None if after == "counted" else name)
-    assert told["city"] == (None if after == "counted" else details.get("city"))
-    words = {each["word"] for each in await rows.rows_of(site.database, "SELECT word FROM name_word")}
+    document = (await site.client.get(f"{signature.own}/data.json")).json()
+    assert document["name"] == (None if after == "counted" else name)
+    assert document["city"] == (None if after == "counted" else details.get("city"))
+    words = {row["word"] for row in await rows.rows_of(site.database, "SELECT word FROM name_word")}
     assert words == {"петр", "иванов", *(name.lower().split() if after == "public" else [])}
     listed = await site.client.get(f"/en/{SLUG}/signatories")
     assert (name in listed.text) == (after == "public")
@@ -158,7 +158,7 @@ async def test_a_name_is_corrected(site: Installation) -> None:
         for _ in range(2):
             check_sent_on(await act(signature, "correct", name=" Вера  Новак "), f"{signature.own}?done=correct")
         assert (await site.client.get(f"{signature.own}/data.json")).json()["name"] == "Вера Новак"
-    words = {each["word"] for each in await rows.rows_of(site.database, "SELECT word FROM name_word")}
+    words = {row["word"] for row in await rows.rows_of(site.database, "SELECT word FROM name_word")}
     assert words == {"вера", "новак"}
     assert (await site.client.get(f"{hidden.own}/data.json")).json()["city"] == "Уфа"
     assert (await row_of(hidden))["name"] is None
@@ -198,8 +198,8 @@ async def test_withdrawing_erases_column_by_column_and_frees_the_mailbox(site: I
     page = await site.client.get(signature.own)
     check_page(page, 200)
     assert "Vera Novak" not in page.text
-    told = (await site.client.get(f"{signature.own}/data.json")).json()
-    assert [told[key] for key in ("name", "city", "affiliation", "country", "read_lang")] == [None] * 5
+    document = (await site.client.get(f"{signature.own}/data.json")).json()
+    assert [document[key] for key in ("name", "city", "affiliation", "country", "read_lang")] == [None] * 5
     check_page(await site.client.get(other.link), 410)
     for action in ("visibility", "correct"):
         check_page(await act(signature, action, visibility="public", name="Vera Novak"), 422)
@@ -252,15 +252,15 @@ async def test_a_representatives_page(site: Installation) -> None:
     signature = await confirmed(site, "anna@northpier.example", **fields)
     page = await site.client.get(signature.own)
     check_page(page, 200)
-    for shown in ("North Pier", "https://northpier.example", "Director", "Vera Novak"):
-        assert shown in page.text
+    for text in ("North Pier", "https://northpier.example", "Director", "Vera Novak"):
+        assert text in page.text
     assert 'value="counted"' not in page.text
     check_page(await act(signature, "visibility", visibility="counted"), 422)
     check_sent_on(await act(signature, "visibility", visibility="organizers"), f"{signature.own}?done=visibility")
     check_sent_on(await act(signature, "correct", name="Anna Berg"), f"{signature.own}?done=correct")
-    told = (await site.client.get(f"{signature.own}/data.json")).json()
-    assert (told["name"], told["visibility"], told["state"]) == ("Anna Berg", "organizers", "held")
-    assert told["organization_en"] == "North Pier"
+    document = (await site.client.get(f"{signature.own}/data.json")).json()
+    assert (document["name"], document["visibility"], document["state"]) == ("Anna Berg", "organizers", "held")
+    assert document["organization_en"] == "North Pier"
     check_sent_on(await act(signature, "withdraw"), f"{signature.own}?done=withdraw")
     row = await row_of(signature)
     assert {key for key, value in row.items() if value not in (None, [])} <= KEPT
@@ -276,17 +276,21 @@ async def test_an_approved_organization_goes_with_its_last_representative(site: 
         assert await approve.approve(conn, Wrapper([KEY]), [first.id, second.id])
     assert await check_count(site) == NOTHING | {"organizations": 1}
     listing = f"/en/{SLUG}/signatories?kind=organization"
-    shown = (await site.client.get(listing)).text
-    assert "North Pier" in shown
-    assert "Vera Novak" in shown
-    assert "Boris Berg" not in shown
+    page_text = (await site.client.get(listing)).text
+    assert "North Pier" in page_text
+    assert "Vera Novak" in page_text
+    assert "Boris Berg" not in page_text
     check_sent_on(await act(first, "visibility", visibility="organizers"), f"{first.own}?done=visibility")
     check_sent_on(await act(second, "visibility", visibility="public"), f"{second.own}?done=visibility")
-    shown = (await site.client.get(listing)).text
-    assert "Vera Novak" not in shown
-    assert "Boris Berg" in shown
-    told = (await site.client.get(f"{first.own}/data.json")).json()
-    assert (told["organization_en"], told["name"], told["position"]) == ("North Pier", "Vera Novak", "Director")
+    page_text = (await site.client.get(listing)).text
+    assert "Vera Novak" not in page_text
+    assert "Boris Berg" in page_text
+    document = (await site.client.get(f"{first.own}/data.json")).json()
+    assert (document["organization_en"], document["name"], document["position"]) == (
+        "North Pier",
+        "Vera Novak",
+        "Director",
+    )
     check_sent_on(await act(first, "withdraw"), f"{first.own}?done=withdraw")
     assert await check_count(site) == NOTHING | {"organizations": 1}
     check_page(await act(second, "delete"), 200)
@@ -309,9 +313,9 @@ async def test_no_more_news(site: Installation, lang: str) -> None:
         answer = await site.client.post(own, data={"action": "news"})
         check_sent_on(answer, f"{own}?done=news")
         assert await rows.rows_of(site.database, KEPT_ADDRESSES, signature.id) == []
-    told = await site.client.get(f"{own}?done=news")
-    assert {"en": "There will be no more news.", "ru": "Новостей больше не\u00a0будет."}[lang] in told.text
-    assert 'value="news"' not in told.text
+    page = await site.client.get(f"{own}?done=news")
+    assert {"en": "There will be no more news.", "ru": "Новостей больше не\u00a0будет."}[lang] in page.text
+    assert 'value="news"' not in page.text
     assert (await row_of(signature))["state"] == "confirmed"
     assert (await check_count(site))["people"] == 1
 
@@ -321,15 +325,15 @@ async def test_a_representative_says_stop_and_is_still_there_for_questions(site:
     signature = await confirmed(site, **fields)
     assert "until 30 days after the organizers’ decision" in (await site.client.get(signature.own)).text
     await act(signature, "news")
-    kept = await rows.rows_of(site.database, KEPT_ADDRESSES, signature.id)
-    assert kept == [{"purpose": "representative"}]
+    contacts = await rows.rows_of(site.database, KEPT_ADDRESSES, signature.id)
+    assert contacts == [{"purpose": "representative"}]
     async with site.database.transaction() as conn:
         await approve.approve(conn, Wrapper([KEY]), [signature.id])
     page = await site.client.get(signature.own)
     assert "for questions about the organizers’ decision" in page.text
-    told = (await site.client.get(f"{signature.own}/data.json")).json()
-    assert told["address_kept_for"] == ["representative"]
-    assert told["representatives_kept_until"].endswith("Z")
+    document = (await site.client.get(f"{signature.own}/data.json")).json()
+    assert document["address_kept_for"] == ["representative"]
+    assert document["representatives_kept_until"].endswith("Z")
 
 
 async def test_news_can_be_stopped_after_a_removal_too(site: Installation) -> None:

@@ -112,7 +112,7 @@ async def test_a_used_challenge_does_not_pass_with_another_form(shared: Installa
     check_page(await shared.client.post(SIGN, data=form | changes, headers=shared.elsewhere()), 422)
     assert await stored(shared.database) == before
     digests = [row["form"] for row in await rows.rows_of(shared.database, "SELECT form FROM used_challenge")]
-    assert {len(each) for each in digests} == {16}
+    assert {len(digest) for digest in digests} == {16}
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
@@ -170,10 +170,10 @@ async def test_without_a_solved_challenge_one_more_step_keeps_everything(
     page = await shared.client.post(SIGN, data=form, headers=shared.elsewhere())
     check_page(page, 422)
     assert await stored(shared.database) == before
-    shown = form_in(page, SIGN)
-    assert shown.pop("drawn")
-    assert shown.pop("code", "") == ""
-    assert shown == {key: value for key, value in form.items() if key not in {"altcha", "code"}}
+    shown_form = form_in(page, SIGN)
+    assert shown_form.pop("drawn")
+    assert shown_form.pop("code", "") == ""
+    assert shown_form == {key: value for key, value in form.items() if key not in {"altcha", "code"}}
     assert 'src="data:image/png;base64,' in page.text
 
 
@@ -235,10 +235,10 @@ async def test_what_is_wrong_is_said_and_nothing_typed_is_lost(
     await see_refused(shared, await shared.form(email=fresh(), **ALL) | changes, field)
 
 
-@pytest.mark.parametrize("said", ["no", "0", " ", "false"])
-async def test_no_is_no_consent(shared: Installation, said: str) -> None:
+@pytest.mark.parametrize("value", ["no", "0", " ", "false"])
+async def test_no_is_no_consent(shared: Installation, value: str) -> None:
     pending, _ = await stored(shared.database)
-    page = await shared.sign(email=fresh(), consent=said, updates=said)
+    page = await shared.sign(email=fresh(), consent=value, updates=value)
     check_page(page, 422)
     assert 'id="e-consent"' in page.text
     assert not {"consent", "updates"} & form_in(page, "sign-form").keys(), "the box comes back ticked"
@@ -261,12 +261,12 @@ async def see_refused(site: Installation, form: dict[str, str], field: str) -> N
     assert f'id="e-{field}"' in page.text
     assert f'href="#f-{field}"' in page.text
     assert page.text.count('class="problem"') == 1, "another field is blamed"
-    shown = form_in(page, "sign-form")
+    shown_form = form_in(page, "sign-form")
     browser = {key: value.replace("\n", "") for key, value in form.items()}  # a browser's fields are one line
-    kept = {key: value for key, value in browser.items() if key != "altcha" and value}
+    sent = {key: value for key, value in browser.items() if key != "altcha" and value}
     if form["visibility"] in {"", "everybody"} or (form["kind"], field) == ("organization", "visibility"):
-        kept.pop("visibility", None)  # nothing that is offered was chosen
-    assert {key: value.replace("\n", "") for key, value in shown.items() if value} == kept
+        sent.pop("visibility", None)  # nothing that is offered was chosen
+    assert {key: value.replace("\n", "") for key, value in shown_form.items() if value} == sent
 
 
 @pytest.mark.parametrize(
@@ -311,5 +311,5 @@ async def test_names_of_all_scripts_go_all_the_way(shared: Installation, name: s
     assert data.json()["name"] == fields["name"]
     assert form_in(page, f"/en/signature/{token}")["name"] == fields["name"]
     assert "<b>Tag" not in page.text
-    found = await shared.client.get(f"/en/{SLUG}/signatories", params={"q": fields["name"]})
-    assert found.status_code == 200
+    page = await shared.client.get(f"/en/{SLUG}/signatories", params={"q": fields["name"]})
+    assert page.status_code == 200

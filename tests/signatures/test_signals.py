@@ -13,7 +13,7 @@ from petition.signatures.signals import host_of, is_own_domain, is_throwaway, si
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)
 
 
-def told(address: str, *names: str, kind: Kind = Kind.PERSON, website: str | None = None) -> set[str]:
+def signal_names(address: str, *names: str, kind: Kind = Kind.PERSON, website: str | None = None) -> set[str]:
     """Return the keys of the signals."""
     signals = signals_of(kind, names, parse(address), website)
     assert signals is None or (signals and set(signals.values()) == {True})
@@ -21,8 +21,8 @@ def told(address: str, *names: str, kind: Kind = Kind.PERSON, website: str | Non
 
 
 def test_an_ordinary_person_gives_no_signal() -> None:
-    assert told("ann@gmail.com", "Ann Lee") == set()
-    assert told("ann@gmail.com") == set()
+    assert signal_names("ann@gmail.com", "Ann Lee") == set()
+    assert signal_names("ann@gmail.com") == set()
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_an_ordinary_person_gives_no_signal() -> None:
     ],
 )
 def test_signals_of_a_person(address: str, name: str, signal: str) -> None:
-    assert told(address, name) == {signal}
+    assert signal_names(address, name) == {signal}
 
 
 @pytest.mark.parametrize("name", ["Иван ПЕТРОВ", "LI NA", "ЮЛЯ", "Ann Анна", "Nguyễn Văn Ậ", "महात्मा", "И.О."])
 def test_what_is_customary_gives_no_signal(name: str) -> None:
-    assert told("ann@example.org", name) == set()
+    assert signal_names("ann@example.org", name) == set()
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,16 @@ def test_what_is_customary_gives_no_signal(name: str) -> None:
     ],
 )
 def test_signals_of_an_organization(address: str, website: str | None, signals: set[str]) -> None:
-    assert told(address, "ООО Ромашка", kind=Kind.ORGANIZATION, website=website) == signals
+    assert signal_names(address, "ООО Ромашка", kind=Kind.ORGANIZATION, website=website) == signals
 
 
 def test_a_person_has_no_domain_of_their_own() -> None:
-    assert told("ann@gmail.com", "Ann", website="https://gmail.com") == set()
+    assert signal_names("ann@gmail.com", "Ann", website="https://gmail.com") == set()
 
 
 def test_an_organizations_abbreviation_does_not_shout() -> None:
-    assert told("a@example.org", "ФБК", "NATO PARTNERS LLC", kind=Kind.ORGANIZATION) == set()
-    assert told("a@example.org", "САМАЯ ЛУЧШАЯ ОРГАНИЗАЦИЯ СТРАНЫ", kind=Kind.ORGANIZATION) == {"shouting"}
+    assert signal_names("a@example.org", "ФБК", "NATO PARTNERS LLC", kind=Kind.ORGANIZATION) == set()
+    assert signal_names("a@example.org", "САМАЯ ЛУЧШАЯ ОРГАНИЗАЦИЯ СТРАНЫ", kind=Kind.ORGANIZATION) == {"shouting"}
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from tests.signatures.waiting import SIGNED, VERA, Waiting, execute
 SIGN = f"/en/{SLUG}/sign"
 
 
-async def page_shows(site: Installation, wanted: str) -> httpx2.Response:
+async def page_shows(site: Installation, text: str) -> httpx2.Response:
     """Wait until the letter's page shows something."""
     async with asyncio.timeout(120):
-        while wanted not in (page := await site.client.get(f"/en/{SLUG}")).text:
+        while text not in (page := await site.client.get(f"/en/{SLUG}")).text:
             await asyncio.sleep(0.05)
     return page
 
@@ -61,13 +61,13 @@ async def test_an_outdated_text_is_answered_with_the_new_one(site: Installation,
     page = await site.client.post(SIGN, data=form, headers=site.elsewhere())
     check_page(page, 422)
     assert "One more demand." in page.text
-    shown = form_in(page, "sign-form")
-    assert shown["version"] == await site.digest() != form["version"]
-    assert "consent" not in shown  # has to be given again
-    kept = {key: value for key, value in form.items() if key not in {"version", "consent", "altcha"}}
-    assert {key: shown.get(key) for key in kept} == kept
+    shown_form = form_in(page, "sign-form")
+    assert shown_form["version"] == await site.digest() != form["version"]
+    assert "consent" not in shown_form  # has to be given again
+    sent = {key: value for key, value in form.items() if key not in {"version", "consent", "altcha"}}
+    assert {key: shown_form.get(key) for key in sent} == sent
     assert await rows.rows_of(site.database, "SELECT 1 FROM pending") == []
-    agreed = shown | {"consent": "yes", "altcha": await site.challenge()}
+    agreed = shown_form | {"consent": "yes", "altcha": await site.challenge()}
     check_sent_on(await site.client.post(SIGN, data=agreed, headers=site.elsewhere()), f"/en/{SLUG}/check-your-inbox")
     (row,) = await rows.rows_of(site.database, "SELECT version FROM pending")
     assert row["version"] == 2
@@ -77,8 +77,8 @@ async def test_versions_say_what_changed_and_how_many_had_signed(site: Installat
     async with site.database.transaction() as conn:
         letter = await rows.letter(conn)
         ids = await rows.add_pending(conn, letter, [f"voice{n}@letters.example" for n in range(3)])
-    for each in ids:
-        await site.client.post(f"/en/confirm/{rows.token(letter, each)}")
+    for signature_id in ids:
+        await site.client.post(f"/en/confirm/{rows.token(letter, signature_id)}")
     await execute(site, "UPDATE translation SET markdown = markdown || '\n\nOne more demand.' WHERE lang = 'en'")
     note = {"en": "Because it was forgotten.", "ru": "Потому что забыли."}
     assert await publishing.publish(site.database, SLUG, note) == 2
@@ -87,8 +87,8 @@ async def test_versions_say_what_changed_and_how_many_had_signed(site: Installat
     assert page.status_code == 200
     assert page.headers["cache-control"].startswith("public")
     assert "set-cookie" not in page.headers
-    for shown in ("One more demand.", "Because it was forgotten.", ">3<"):
-        assert shown in page.text or shown.strip("<>") in page.text
+    for text in ("One more demand.", "Because it was forgotten.", ">3<"):
+        assert text in page.text or text.strip("<>") in page.text
     russian = await site.client.get(f"/ru/{SLUG}/versions")
     assert "Потому что забыли." in russian.text
     for method in ("POST", "PUT", "DELETE"):

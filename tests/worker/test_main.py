@@ -123,7 +123,7 @@ async def test_a_worker_without_a_database_waits_for_it(tmp_path: Path) -> None:
         code, _ = await its.ended()
     assert {str(line["message"]) for line in (first, second)} <= {
         "worker started",
-        "the database is away",
+        "database unavailable",
         "retention is waiting for the database",
     }
     assert code == 0

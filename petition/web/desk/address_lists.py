@@ -1,93 +1,82 @@
-"""Addresses at the desk: an owner's keys, lists asked for, and the ciphertext to take away."""
+"""Address lists at the desk: an owner's keys, requested lists, and the ciphertext to download."""
 
 from collections.abc import AsyncIterator
 
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from petition.core import audit_log
-from petition.core.audit_log import Actor
 from petition.core.database import Database
 from petition.core.errors import NotFound, Refused
-from petition.core.form_values import id_of
+from petition.core.form_values import MAX_INTEGER, id_of
 from petition.core.i18n import N_
 from petition.core.ids import JobId, LetterId
-from petition.exports import address_list_queries as queries
-from petition.exports import address_lists
+from petition.exports import address_list_queries, address_lists
 from petition.imports.steering import WHAT
 from petition.web import http
-from petition.web.desk import page
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
+from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
 
+MAX_RECIPIENT = 200  # characters shown again
 PROVE = N_("Show your second factor once more before you register a key.")
 
 
-async def show(request: Request, who: DeskVisit) -> Response:
+async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     """Show keys and lists."""
-    return await _page(request, who)
+    async with visit.database.connection() as conn:
+        keys = await address_list_queries.load_keys(conn, visit.letter.id)
+        jobs = await address_list_queries.load_jobs(conn, visit.letter.id)
+    recipient = form.get("recipient", "")[:MAX_RECIPIENT]
+    return desk_page(
+        visit,
+        "desk/transfer/addresses.html",
+        errors=errors,
+        keys=keys,
+        jobs=jobs,
+        recipient="" if "SECRET" in recipient.upper() else recipient,
+        fresh=visit.session.fresh,
+        wait_days=address_lists.WAIT.days,
+        stored_days=address_lists.LIST_DAYS,
+    )
 
 
-async def act(request: Request, who: DeskVisit) -> Response:
+@form_view(show)
+async def act(visit: DeskVisit, form: Form) -> Response:
     """Register a key, revoke one, ask for a list."""
-    form = await http.form_of(request)
-    step, actor = form.get("step", ""), Actor(who.organizer.id, who.this.id)
-    key = (id_of(form.get("key", ""), int) or 0) % 2**31
-    try:
-        async with http.services_of(request).database.transaction() as conn:
-            if step == "register":
-                if not who.session.fresh:
-                    raise Refused(PROVE, "prove")
-                await address_lists.register(conn, actor, form.get("recipient", ""))
-            elif step in {"revoke", "ask"}:
-                await (address_lists.revoke if step == "revoke" else address_lists.request_list)(conn, actor, key)
-            else:
-                raise Refused(WHAT)
-    except Refused as refused:
-        return await _page(request, who, refused=refused, typed=form.get("recipient", "")[:200])
-    return http.redirect(f"/organizer/{who.this.slug}/addresses")
+    step, actor = form.get("step", ""), visit.actor
+    key_id = id_of(form.get("key", ""), int, MAX_INTEGER) or 0
+    async with visit.database.transaction() as conn:
+        if step == "register":
+            if not visit.session.fresh:
+                raise Refused(PROVE, "prove")
+            await address_lists.register(conn, actor, form.get("recipient", ""))
+        elif step == "revoke":
+            await address_lists.revoke(conn, actor, key_id)
+        elif step == "ask":
+            await address_lists.request_list(conn, actor, key_id)
+        else:
+            raise Refused(WHAT)
+    return http.redirect(visit.letter_path("addresses"))
 
 
-async def take(request: Request, who: DeskVisit) -> Response:
-    """Hand a list out, as ciphertext."""
-    job = id_of(request.path_params["job"], JobId)
-    if job is None or job >= 2**31:
-        raise NotFound("there is no such list")
-    database = http.services_of(request).database
-    async with database.transaction() as conn:
-        if await queries.load_state(conn, who.this.id, job) != "done":
+async def download(visit: DeskVisit) -> Response:
+    """Answer with a list, as ciphertext."""
+    job_id, letter = visit.path_id("job", JobId, MAX_INTEGER), visit.letter
+    async with visit.database.transaction() as conn:
+        if await address_list_queries.load_state(conn, letter.id, job_id) != "done":
             raise NotFound("there is no such list")
-        await audit_log.record(conn, who.organizer.id, who.this.id, "address.take", ids=[job])
-    name = f'attachment; filename="{who.this.slug}-addresses-{job}.csv.age"'
-    headers = {"cache-control": "no-store", "content-disposition": name}
-    return StreamingResponse(_parts(database, who.this.id, job), headers=headers, media_type="application/octet-stream")
+        await audit_log.record(conn, visit.organizer.id, letter.id, "address.take", ids=[job_id])
+    headers = download_headers(f"{letter.slug}-addresses-{job_id}.csv.age")
+    parts = _parts(visit.database, letter.id, job_id)
+    return StreamingResponse(parts, headers=headers, media_type="application/octet-stream")
 
 
 async def _parts(database: Database, letter_id: LetterId, job_id: JobId) -> AsyncIterator[bytes]:
     number = 0
     while True:
         async with database.connection() as conn:
-            part = await queries.load_part(conn, letter_id, job_id, number)
+            part = await address_list_queries.load_part(conn, letter_id, job_id, number)
         if part is None:
             return
         yield part
         number += 1
-
-
-async def _page(request: Request, who: DeskVisit, *, refused: Refused | None = None, typed: str = "") -> Response:
-    async with http.services_of(request).database.connection() as conn:
-        keys = await queries.load_keys(conn, who.this.id)
-        jobs = await queries.load_jobs(conn, who.this.id)
-    return page.desk_page(
-        request,
-        who,
-        "desk/transfer/addresses.html",
-        422 if refused else 200,
-        keys=keys,
-        jobs=jobs,
-        typed="" if "SECRET" in typed.upper() else typed,
-        fresh=who.session.fresh,
-        wait=address_lists.WAIT.days,
-        days=address_lists.LIST_DAYS,
-        problem=http.language_of(request).gettext(refused.message) if refused else None,
-        problem_at=refused.field if refused else None,
-    )

@@ -1,59 +1,45 @@
-"""What the pages of writing share: names of fields, values as people read them, the preview's address, pictures."""
+"""What the pages of writing share: names of fields, values as people read them, the preview's address."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from starlette.requests import Request
-
 from petition.core.database import Record
 from petition.core.i18n import N_
 from petition.drafts import draft_fields
-from petition.web import http
+from petition.moderation.labels import FIELDS
 from petition.web.desk.visit import DeskVisit
 
 PREVIEW_DAYS = 30
 
-LABELS: Mapping[str, str] = {
-    "title": N_("Title"),
-    "text": N_("Text"),
-    "sharing": N_("Sharing text"),
-    "alt": N_("What the picture shows"),
-    "picture": N_("Sharing picture"),
-    "goal": N_("Goal"),
-    "next_goals": N_("Rises to"),
-    "closes_at": N_("Closes"),
-    "names_in_search": N_("Names where search engines look"),
-    "addressees": N_("Addressees"),
-    "initiators": N_("Initiators"),
-}
+LABELS: Mapping[str, str] = {**FIELDS, "closes_at": N_("Closes")}
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """A field's value for a template: ``kind`` says how it is shown."""
+class FieldValue:
+    """A field's value for a template; ``kind`` decides how it is rendered."""
 
     kind: str  # empty, text, markdown, number, numbers, moment, yes, parties, picture
-    shown: Any
+    content: Any
 
 
-def value(name: str, written: str) -> Value:
-    """Return what a field holds, out of its canonical form."""
+def field_value(name: str, stored: str) -> FieldValue:
+    """Return a field's value, parsed from its canonical form."""
     base = name.partition(".")[0]
-    if not written:
-        return Value("empty", "")
+    if not stored:
+        return FieldValue("empty", "")
     if base in draft_fields.PARTIES:
-        return Value("parties", draft_fields.read_parties(written))
+        return FieldValue("parties", draft_fields.read_parties(stored))
     if base == "closes_at":
-        return Value("moment", datetime.fromisoformat(written).replace(tzinfo=UTC))
+        return FieldValue("moment", datetime.fromisoformat(stored).replace(tzinfo=UTC))
     if base in {"goal", "next_goals"}:
-        return Value("numbers", [int(each) for each in written.split()])
-    return Value({"names_in_search": "yes", "picture": "picture", "text": "markdown"}.get(base, "text"), written)
+        return FieldValue("numbers", [int(number) for number in stored.split()])
+    kind = {"names_in_search": "yes", "picture": "picture", "text": "markdown"}.get(base, "text")
+    return FieldValue(kind, stored)
 
 
-def preview_path(request: Request, who: DeskVisit, link: Record) -> str:
+def preview_url(visit: DeskVisit, link: Record) -> str:
     """Return the address of a preview link, in the organizer's language."""
-    services = http.services_of(request)
-    token = services.tokens.for_preview(who.this.id, link["id"])
-    return f"{services.settings.base_url}/{who.lang}/preview/{token}"
+    token = visit.services.tokens.for_preview(visit.letter.id, link["id"])
+    return f"{visit.services.settings.base_url}/{visit.lang}/preview/{token}"

@@ -1,4 +1,4 @@
-"""The text page: the draft in all its languages, saved as one types or by a button."""
+"""The text page: the draft in all its languages, saved while typing or by a button."""
 
 import asyncio
 import re
@@ -10,125 +10,118 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from petition.core.database import Record
+from petition.core.ids import PictureId
 from petition.drafts import draft_fields, draft_queries, pictures, preview_link_queries, saving, store
 from petition.drafts.pictures import BadPicture
 from petition.drafts.saving import Saved
 from petition.drafts.store import Draft
 from petition.web import http, multipart
-from petition.web.desk import draft_page, page
+from petition.web.desk import draft_page
+from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
 
 MAX_BYTES = 4 * 1024 * 1024  # two texts of 200 KB, three bytes for each escaped one, and two pictures
 MAX_FIELDS = 4000
 BODY_TIMEOUT = 120.0  # seconds: a picture over a slow line
+PARTY_ACT = re.compile(r"(?:add|drop|up|down):(addressees|initiators)(?::[0-9]{1,3})?")
 
 
-async def show(request: Request, who: DeskVisit) -> Response:
+async def show(visit: DeskVisit) -> Response:
     """Show the draft."""
-    languages = tuple(http.services_of(request).renderer.languages)
-    async with http.services_of(request).database.connection() as conn:
-        row = await saving.found(conn, who.this.slug)
-        draft = await store.load(conn, row, languages)
-        link = await preview_link_queries.of_letter(conn, who.this.id)
-    return _page(request, who, draft, link=link)
+    async with visit.database.connection() as conn:
+        row = await saving.letter_row(conn, visit.letter.slug)
+        draft = await store.load(conn, row, visit.languages)
+        link = await preview_link_queries.of_letter(conn, visit.letter.id)
+    return _page(visit, draft, link)
 
 
-async def save(request: Request, who: DeskVisit) -> Response:
-    """Save what was typed. A script is answered in JSON, everybody else with a page."""
-    form = await _form(request)
-    services, languages = http.services_of(request), tuple(http.services_of(request).renderer.languages)
-    made, refused = await _made(form.files, languages)
-    async with services.database.transaction() as conn:
-        row = await saving.locked(conn, who.this.slug)
-        saved = await saving.save(conn, row, who.organizer.id, languages, form.fields, made)
-        link = await preview_link_queries.of_letter(conn, who.this.id)
-    saved.typed.problems.update(refused)
-    if request.headers.get("accept") == "application/json":
-        return _told(request, who, saved)
+async def save(visit: DeskVisit) -> Response:
+    """Save the form: a script gets JSON, a browser a page."""
+    form = await _form(visit.request)
+    images, image_errors = await _redraw_pictures(form.files, visit.languages)
+    async with visit.database.transaction() as conn:
+        row = await saving.locked_row(conn, visit.letter.slug)
+        saved = await saving.save(conn, row, visit.organizer.id, visit.languages, form.fields, images)
+        link = await preview_link_queries.of_letter(conn, visit.letter.id)
+    saved.typed.problems.update(image_errors)
+    if visit.request.headers.get("accept") == "application/json":
+        return _json(visit, saved)
     if saved.typed.problems or saved.conflicts:
-        return _page(request, who, saved.draft, saved=saved, link=link)
-    act = form.fields.get("act", "")
-    place = re.fullmatch(r"(?:add|drop|up|down):(addressees|initiators)(?::[0-9]{1,3})?", act)
-    return http.redirect(f"/organizer/{who.this.slug}/text?saved=1" + (f"#{place[1]}" if place else ""))
+        return _page(visit, saved.draft, link, saved)
+    party_act = PARTY_ACT.fullmatch(form.fields.get("act", ""))
+    return http.redirect(visit.letter_path("text?saved=1") + (f"#{party_act[1]}" if party_act else ""))
 
 
-async def picture(request: Request, who: DeskVisit) -> Response:
+async def picture(visit: DeskVisit) -> Response:
     """Show a picture of the draft."""
-    number = pictures.number_in(request.path_params["picture"])
-    async with http.services_of(request).database.connection() as conn:
-        row = None if number is None else await draft_queries.picture(conn, who.this.id, number)
+    picture_id = visit.path_id("picture", PictureId)
+    async with visit.database.connection() as conn:
+        row = await draft_queries.picture(conn, visit.letter.id, picture_id)
     return http.picture(row, "no-store")
 
 
 async def _form(request: Request) -> multipart.MultipartForm:
-    kind = request.headers.get("content-type", "")
+    content_type = request.headers.get("content-type", "")
     body = await http.body_of(request, MAX_BYTES, BODY_TIMEOUT)
-    if kind.partition(";")[0].strip().lower() != "multipart/form-data":
-        if kind.partition(";")[0].strip().lower() not in {"", "application/x-www-form-urlencoded"}:
-            raise HTTPException(415)
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type in {"", "application/x-www-form-urlencoded"}:
         return multipart.MultipartForm(http.parse_form(body, MAX_FIELDS))
+    if media_type != "multipart/form-data":
+        raise HTTPException(415)
     try:
-        return multipart.parse(kind, body)
+        return multipart.parse(content_type, body)
     except multipart.BadForm:
         raise HTTPException(400) from None
 
 
-async def _made(
+async def _redraw_pictures(
     files: Mapping[str, bytes], languages: tuple[str, ...]
 ) -> tuple[dict[str, tuple[str, bytes]], dict[str, str]]:
-    """Return (pictures made anew, what is wrong with the others), by language and by field."""
-    made, refused = {}, {}
+    """Return (redrawn pictures by language, messages about the others by field)."""
+    images, errors = {}, {}
     for lang in languages:
         if (content := files.get(f"file.{lang}")) is None:
             continue
         try:
-            made[lang] = await asyncio.to_thread(pictures.made_anew, content)
+            images[lang] = await asyncio.to_thread(pictures.made_anew, content)
         except BadPicture as bad:
-            refused[f"picture.{lang}"] = bad.message
-    return made, refused
+            errors[f"picture.{lang}"] = bad.message
+    return images, errors
 
 
-def _told(request: Request, who: DeskVisit, saved: Saved) -> Response:
-    """Tell a script what became of the form; what it has to show is made here, in the words of the page."""
-    renderer, language = http.services_of(request).renderer, http.language_of(request)
+def _json(visit: DeskVisit, saved: Saved) -> Response:
+    """Answer a script with what it has to show, rendered here in the words of the page."""
 
-    def made(template: str, **context: object) -> str:
-        return renderer.render(
-            f"desk/writing/{template}", who.lang, letter=who.this, labels=draft_page.LABELS, **context
-        )
+    def render(template: str, **context: object) -> str:
+        context |= {"letter": visit.letter, "labels": draft_page.LABELS}
+        return visit.services.renderer.render(f"desk/writing/{template}", visit.lang, **context)
 
+    def render_conflict(name: str, stored: str) -> str:
+        theirs = draft_page.field_value(name, stored)
+        return render("_conflict.html", name=name, edit=saved.draft.edits.get(name), theirs=theirs)
+
+    parties = [name for name in saved.fresh if name in draft_fields.PARTIES]
     body: dict[str, Any] = {
-        "said": made("_said.html", last=saved.draft.last),
+        "said": render("_saved_at.html", last=saved.draft.last),
         "seen": saved.seen,
         "fresh": {name: value for name, value in saved.fresh.items() if name not in draft_fields.PARTIES},
-        "rows": {
-            name: made("_rows.html", name=name, rows=_rows_of(saved.draft, name))
-            for name in saved.fresh
-            if name in draft_fields.PARTIES
-        },
-        "problems": {name: language.gettext(message) for name, message in saved.typed.problems.items()},
-        "conflicts": {
-            name: made(
-                "_conflict.html", name=name, edit=saved.draft.edits.get(name), theirs=draft_page.value(name, theirs)
-            )
-            for name, theirs in saved.conflicts.items()
-        },
+        "rows": {name: render("_rows.html", name=name, rows=_rows(saved.draft, name)) for name in parties},
+        "problems": {name: visit.gettext(message) for name, message in saved.typed.problems.items()},
+        "conflicts": {name: render_conflict(name, stored) for name, stored in saved.conflicts.items()},
         "wrote": saved.wrote,
     }
     return JSONResponse(body, headers={"cache-control": "no-store"})
 
 
-def _rows_of(draft: Draft, name: str) -> list[dict[str, str]]:
-    """Return the rows of initiators or addressees, and an empty one to write into."""
+def _rows(draft: Draft, name: str) -> list[dict[str, str]]:
+    """Return the rows of initiators or addressees, and an empty one to fill in."""
     parties = draft_fields.read_parties(draft.fields[name])
-    return [*({**each.names, "url": each.url or ""} for each in parties), {}]
+    return [*({**party.names, "url": party.url or ""} for party in parties), {}]
 
 
-def _page(
-    request: Request, who: DeskVisit, draft: Draft, *, saved: Saved | None = None, link: Record | None
-) -> Response:
+def _page(visit: DeskVisit, draft: Draft, link: Record | None, saved: Saved | None = None) -> Response:
     values, seen = dict(draft.fields), {name: draft_fields.digest(value) for name, value in draft.fields.items()}
-    rows = {name: _rows_of(draft, name) for name in draft_fields.PARTIES}
+    rows = {name: _rows(draft, name) for name in draft_fields.PARTIES}
     problems, conflicts = (saved.typed.problems, saved.conflicts) if saved else ({}, {})
     for name in {*problems, *conflicts}:
         if saved and name in saved.typed.rows:
@@ -137,24 +130,22 @@ def _page(
             values[name] = saved.typed.raw[name]
         if saved and name in problems and name in saved.typed.seen:
             seen[name] = saved.typed.seen[name]
-    language = http.language_of(request)
-    return page.desk_page(
-        request,
-        who,
+    return desk_page(
+        visit,
         "desk/writing/text.html",
-        409 if conflicts else 422 if problems else 200,
+        status=409 if conflicts else None,
+        errors=problems,
         sources={"frame-src": "'self'"},
         draft=draft,
         values=values,
         seen=seen,
         rows=rows,
-        problems={name: language.gettext(message) for name, message in problems.items()},
-        conflicts={name: draft_page.value(name, theirs) for name, theirs in conflicts.items()},
+        conflicts={name: draft_page.field_value(name, stored) for name, stored in conflicts.items()},
         last=draft.last,
         labels=draft_page.LABELS,
         link=link,
-        link_url=draft_page.preview_path(request, who, link) if link else None,
+        link_url=draft_page.preview_url(visit, link) if link else None,
         link_days=draft_page.PREVIEW_DAYS,
-        saved="saved" in request.query_params,
-        link_done=request.query_params.get("link"),
+        saved="saved" in visit.query,
+        link_act=visit.query.get("link"),
     )

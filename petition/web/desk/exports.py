@@ -1,4 +1,4 @@
-"""Taking a list of signatures out: which, in which columns and form, and the file itself."""
+"""Exporting signatures: which, in which columns and format, and the file itself."""
 
 import asyncio
 import weakref
@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -23,12 +22,12 @@ from petition.letters.keys import keys_for
 from petition.moderation import filters, labels
 from petition.moderation.model import Filter
 from petition.signatures.model import SignatureState
-from petition.web import http
-from petition.web.desk import page, queue_links
+from petition.web.desk import queue_links
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, OverLimit, form_view
+from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
-from petition.web.services import Services
 
-MAX_AT_ONCE = 3  # lists on their way to one organizer, from one process: each is work for a thread as long as it goes
+MAX_AT_ONCE = 3  # running exports of one organizer in one process: each occupies a thread until its end
 
 MANY = N_("Three lists are on their way to you. Wait until one of them has come, or break it off.")
 NO_COLUMN = N_("Please choose at least one column.")
@@ -40,51 +39,69 @@ TYPES: Mapping[Format, str] = {
     Format.JSON: "application/json",
     Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-_under_way: Counter[int] = Counter()  # by organizer
-_ends: "set[asyncio.Task[None]]" = set()  # a task that nobody holds may be forgotten before it has run
+_running: Counter[OrganizerId] = Counter()
+_end_records: "set[asyncio.Task[None]]" = set()  # the event loop alone holds tasks weakly
 
 
-async def show(request: Request, who: DeskVisit) -> Response:
-    """Show what would be taken out. Without a filter in the address that is what counts."""
-    wanted = filters.filter_of(request.query_params)
-    return _page(request, who, wanted if request.query_params else Filter(state=SignatureState.CONFIRMED))
+async def show(visit: DeskVisit) -> Response:
+    """Show what would be exported. Without a filter in the address that is what counts."""
+    filter = filters.filter_of(visit.query) if visit.query else Filter(state=SignatureState.CONFIRMED)
+    return _page(visit, filter)
 
 
-async def take(request: Request, who: DeskVisit) -> Response:
-    """Hand the file out, noted in the log when it begins and when it ends."""
-    form = await http.form_of(request)
-    wanted = filters.filter_of(dict(parse_qsl(queue_links.return_query(form))))
+async def _show_refusal(visit: DeskVisit, form: Form, errors: Errors) -> Response:
+    return _page(visit, _filter(form), form, errors)
+
+
+def _page(visit: DeskVisit, filter: Filter, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
+    fields = filter.as_fields()
+    return desk_page(
+        visit,
+        "desk/transfer/export.html",
+        errors=errors,
+        fields=fields,
+        back=urlencode(fields),
+        columns=COLUMNS,
+        selected_columns=_columns(form) if form else CHOSEN,
+        formats=tuple(Format),
+        selected_format=form.get("form", Format.CSV.value),
+        words=labels.WORDS,
+    )
+
+
+@form_view(_show_refusal)
+async def download(visit: DeskVisit, form: Form) -> Response:
+    """Answer with the file; its beginning and its end are recorded in the log."""
+    order = _order(form, visit.letter.id)
+    if _running[visit.organizer.id] >= MAX_AT_ONCE:
+        raise OverLimit(MANY)
+    _running[visit.organizer.id] += 1
     try:
-        order = _order(form, who.this.id, wanted)
-    except Refused as refused:
-        return _page(request, who, wanted, form=form, refused=refused)
-    if _under_way[who.organizer.id] >= MAX_AT_ONCE:
-        return _page(request, who, wanted, form=form, refused=Refused(MANY), status=429)
-    _under_way[who.organizer.id] += 1
-    try:
-        return await _begun(request, who, order)
+        return await _start(visit, order)
     except BaseException:
-        _has_ended(who.organizer.id)
+        _count_end(visit.organizer.id)
         raise
 
 
-async def _begun(request: Request, who: DeskVisit, order: ExportOrder) -> Response:
-    services = http.services_of(request)
-    async with services.database.transaction() as conn:
-        keys = await keys_for(conn, order.letter_id, services.wrapper)
-        log = await audit_log.record(conn, who.organizer.id, order.letter_id, "export.list", before=order.summary())
-    export = Export(services.database, keys, order)
-    headers = {"cache-control": "no-store", "content-disposition": _disposition(request, who, order.file_format)}
-    content = _sent(services, who, export, log)
-    return _Counted(content, headers=headers, media_type=TYPES[order.file_format], organizer_id=who.organizer.id)
+async def _start(visit: DeskVisit, order: ExportOrder) -> Response:
+    async with visit.database.transaction() as conn:
+        keys = await keys_for(conn, order.letter_id, visit.services.wrapper)
+        log_id = await audit_log.record(
+            conn, visit.organizer.id, order.letter_id, "export.list", before=order.summary()
+        )
+    content = _stream(visit, Export(visit.database, keys, order), log_id)
+    headers = {"cache-control": "no-store", "content-disposition": _disposition(visit, order.file_format)}
+    return _CountedResponse(
+        content, headers=headers, media_type=TYPES[order.file_format], organizer_id=visit.organizer.id
+    )
 
 
-class _Counted(StreamingResponse):
-    """One of an organizer's lists, until the last of it has been sent or nobody takes it any more."""
+class _CountedResponse(StreamingResponse):
+    """Counts as one of an organizer's running exports until it is sent, broken off or garbage."""
 
-    def __init__(self, *given: Any, organizer_id: OrganizerId, **more: Any) -> None:
-        super().__init__(*given, **more)
-        self._end = weakref.finalize(self, _has_ended, organizer_id)  # also where nobody ever sends it
+    def __init__(self, *args: Any, organizer_id: OrganizerId, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._end = weakref.finalize(self, _count_end, organizer_id)  # also if the response is never sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -93,76 +110,59 @@ class _Counted(StreamingResponse):
             self._end()
 
 
-def _has_ended(organizer_id: OrganizerId) -> None:
-    _under_way[organizer_id] -= 1
-    if not _under_way[organizer_id]:
-        del _under_way[organizer_id]
+def _count_end(organizer_id: OrganizerId) -> None:
+    _running[organizer_id] -= 1
+    if not _running[organizer_id]:
+        del _running[organizer_id]
 
 
-def _order(form: Mapping[str, str], letter_id: LetterId, wanted: Filter) -> ExportOrder:
-    columns = tuple(name for name in COLUMNS if form.get(f"c_{name}") == "1")
-    if not columns:
+def _filter(form: Form) -> Filter:
+    return filters.filter_of(dict(parse_qsl(queue_links.return_query(form))))
+
+
+def _columns(form: Form) -> tuple[str, ...]:
+    return tuple(name for name in COLUMNS if form.get(f"c_{name}") == "1")
+
+
+def _order(form: Form, letter_id: LetterId) -> ExportOrder:
+    if not (columns := _columns(form)):
         raise Refused(NO_COLUMN, "columns")
     if form.get("form") not in set(Format):
         raise Refused(NO_FORM, "form")
-    return ExportOrder(letter_id, wanted, columns, Format(form["form"]))
+    return ExportOrder(letter_id, _filter(form), columns, Format(form["form"]))
 
 
-async def _sent(services: Services, who: DeskVisit, export: Export, log_id: LogId) -> AsyncIterator[bytes]:
-    """Yield the file; in the end, however it came, note how many went out."""
-    whole = False
+async def _stream(visit: DeskVisit, export: Export, log_id: LogId) -> AsyncIterator[bytes]:
+    """Yield the file; at its end, complete or not, record how many rows were sent."""
+    complete = False
     try:
         async for piece in export.pieces():
             yield piece
-        whole = True
+        complete = True
     finally:
-        # Of its own, since whoever broke off has this one cancelled.
-        end = asyncio.create_task(_note_end(services, who, export.rows, log_id, whole=whole))
-        _ends.add(end)
-        end.add_done_callback(_ends.discard)
+        # A task of its own: when the client breaks off, this one is cancelled.
+        record = asyncio.create_task(_record_end(visit, export.rows, log_id, complete=complete))
+        _end_records.add(record)
+        record.add_done_callback(_end_records.discard)
         with suppress(asyncio.CancelledError):
-            await asyncio.shield(end)
+            await asyncio.shield(record)
 
 
-async def _note_end(services: Services, who: DeskVisit, rows: int, log_id: LogId, *, whole: bool) -> None:
-    async with services.database.transaction() as conn:
+async def _record_end(visit: DeskVisit, rows: int, log_id: LogId, *, complete: bool) -> None:
+    async with visit.database.transaction() as conn:
         await audit_log.record(
-            *(conn, who.organizer.id, who.this.id, "export.end"),
+            conn,
+            visit.organizer.id,
+            visit.letter.id,
+            "export.end",
             ids=[log_id],
             after=f"rows:{rows}",
-            reason=None if whole else "broken_off",
+            reason=None if complete else "broken_off",
         )
 
 
-def _disposition(request: Request, who: DeskVisit, form: Format) -> str:
+def _disposition(visit: DeskVisit, format: Format) -> str:
     """Return the file's name, in ASCII for old programs and in the organizer's language for others (RFC 6266)."""
-    day = datetime.now(UTC).date().isoformat()
-    own = f"{http.language_of(request).gettext(FILE_NAME)}-{who.this.slug}-{day}.{form.value}"
-    return f"attachment; filename=\"{who.this.slug}-{day}.{form.value}\"; filename*=UTF-8''{quote(own, safe='')}"
-
-
-def _page(
-    request: Request,
-    who: DeskVisit,
-    wanted: Filter,
-    *,
-    form: Mapping[str, str] = {},
-    refused: Refused | None = None,
-    status: int = 422,
-) -> Response:
-    fields = wanted.as_fields()
-    chosen = {name for name in COLUMNS if form.get(f"c_{name}") == "1"} if form else set(CHOSEN)
-    return page.desk_page(
-        request,
-        who,
-        "desk/transfer/export.html",
-        status if refused else 200,
-        fields=fields,
-        back=urlencode(fields),
-        columns=COLUMNS,
-        chosen=chosen,
-        formats=tuple(Format),
-        form_chosen=form.get("form", Format.CSV.value),
-        words=labels.WORDS,
-        problem=http.language_of(request).gettext(refused.message) if refused else None,
-    )
+    name = f"{visit.letter.slug}-{datetime.now(UTC).date().isoformat()}.{format.value}"
+    translated = quote(f"{visit.gettext(FILE_NAME)}-{name}", safe="")
+    return f"attachment; filename=\"{name}\"; filename*=UTF-8''{translated}"

@@ -1,43 +1,90 @@
-"""Between the desk's forms and what they ask for: ids, invited people, limits, and who may change a second factor."""
+"""The desk's forms: the page again with what was refused, ids and numbers, and the form that invites a colleague."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.responses import Response
 
 from petition.core import email_addresses, quotas
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import Refused
+from petition.core.form_values import MAX_BIGINT, Id, id_of, number_of
 from petition.core.i18n import N_
-from petition.core.ids import OrganizerId
 from petition.organizers.model import checked_name
 from petition.web import http
-from petition.web.desk.visit import ROOT, DeskVisit
+from petition.web.desk.visit import DeskVisit, View
 
-SECOND = f"{ROOT}second"
-SECURITY = f"{ROOT}security"
+Form = Mapping[str, str]
+Errors = Mapping[str, str]  # field ("" for the whole form) → message for the catalogues
+Page = Callable[[DeskVisit, Form, Errors], Awaitable[Response]]
+FormView = Callable[[DeskVisit, dict[str, str]], Awaitable[Response]]
+
+NO_FIELDS: Mapping[str, str] = {}
 
 TOO_MANY = N_("You have sent many invitations today. Please go on tomorrow.")
 
 
-def may_change(who: DeskVisit) -> bool:
-    """Tell whether this session may change the second factor: there is none yet, or it was shown a moment ago."""
-    return not who.session.has_factor or who.session.fresh
+class OverLimit(Refused):
+    """Refused because a limit is used up, perhaps until ``retry_after`` seconds from now; answered with a 429."""
+
+    def __init__(self, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
-def number_in(form: dict[str, str], name: str, below: int = 2**63) -> int:
-    """Return an id out of a form. Raises a 400 for what is none."""
-    text = form.get(name, "")
-    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < below):
+def form_view(page: Page, *, status: int | None = None, max_bytes: int = http.MAX_BYTES) -> Callable[[FormView], View]:
+    """Return a decorator for a view that acts on a form.
+
+    A ``Refused`` is answered with ``page``, the form as filled in and the message at its field; with ``status`` or 422,
+    unless the page chooses another status.
+    """
+
+    def decorator(view: FormView) -> View:
+        @wraps(view)
+        async def read_and_act(visit: DeskVisit) -> Response:
+            form = await visit.form(max_bytes)
+            try:
+                return await view(visit, form)
+            except Refused as refused:
+                response = await page(visit, form, {refused.field: refused.message})
+                _refine_status(response, refused, status)
+                return response
+
+        return read_and_act
+
+    return decorator
+
+
+def _refine_status(response: Response, refused: Refused, status: int | None) -> None:
+    if response.status_code != 422:  # the page's own choice, or a redirect
+        return
+    if isinstance(refused, OverLimit):
+        response.status_code = 429
+        if refused.retry_after is not None:
+            response.headers["retry-after"] = str(refused.retry_after)
+    elif status is not None:
+        response.status_code = status
+
+
+def form_id(form: Form, name: str, kind: Callable[[int], Id], max_id: int = MAX_BIGINT) -> Id:
+    """Return the id in a field. Raises a 400 if it cannot be one."""
+    number = id_of(form.get(name, ""), kind, max_id)
+    if number is None:
         raise HTTPException(400)
-    return int(text)
+    return number
 
 
-def organizer_in(form: dict[str, str]) -> OrganizerId:
-    """Return an organizer's id out of a form. Raises a 400 for what is none."""
-    return OrganizerId(number_in(form, "organizer", 2**31))
+def form_number(form: Form, name: str) -> int:
+    """Return the number in a field. Raises a 400 if it is no non-negative bigint."""
+    number = number_of(form.get(name, ""))
+    if number is None:
+        raise HTTPException(400)
+    return number
 
 
-def read_invited(request: Request, form: dict[str, str], errors: dict[str, str]) -> tuple[str, Mailbox, str] | None:
-    """Return (name, mailbox, language) of whom a form invites; what is wrong goes into ``errors``."""
+def read_invitation(visit: DeskVisit, form: Form, errors: dict[str, str]) -> tuple[str, Mailbox, str] | None:
+    """Return (name, mailbox, language) of an invitation; messages about bad fields are added to ``errors``."""
     name, mailbox = "", None
     try:
         name = checked_name(form.get("name", ""))
@@ -47,15 +94,15 @@ def read_invited(request: Request, form: dict[str, str], errors: dict[str, str])
         mailbox = email_addresses.parse(form.get("email", ""))
     except BadAddress as bad:
         errors["email"] = bad.message
-    languages = http.services_of(request).renderer.languages
-    lang = form["lang"] if form.get("lang") in languages else http.lang_of(request)
+    lang = form["lang"] if form.get("lang") in visit.languages else visit.lang
     return (name, mailbox, lang) if mailbox else None
 
 
-async def may_invite(request: Request, who: DeskVisit) -> bool:
-    """Count an invitation; tell whether there have not been too many today."""
-    services = http.services_of(request)
-    use = (await services.day_keys.today()).daily("invitations", str(who.organizer.id))
-    async with services.database.transaction() as conn:
-        now = await quotas.spend(conn, {use: 1})
-    return now[use.key] <= services.settings.limits.invitations
+async def count_invitation(visit: DeskVisit) -> None:
+    """Count an invitation. Raises ``OverLimit`` when the organizer's daily limit is used up."""
+    services = visit.services
+    quota = (await services.day_keys.today()).daily("invitations", str(visit.organizer.id))
+    async with visit.database.transaction() as conn:
+        spent = await quotas.spend(conn, {quota: 1})
+    if spent[quota.key] > services.settings.limits.invitations:
+        raise OverLimit(TOO_MANY)

@@ -3,78 +3,57 @@
 import contextlib
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.core.errors import Refused, Unavailable
+from petition.core.errors import Unavailable
 from petition.letters import lifecycle, lifecycle_queries, taking_down
 from petition.letters.lifecycle import WAYS, StateChange
 from petition.web import http
-from petition.web.desk import page
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
+from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, DeskVisit
 
 
-async def show(request: Request, who: DeskVisit) -> Response:
-    """Show where the letter stands, and what leads where."""
-    return await _page(request, who)
+async def show(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
+    """Show the letter's state, and the changes it allows."""
+    async with visit.database.connection() as conn:
+        row = await lifecycle_queries.state(conn, visit.letter.id)
+        last = await lifecycle_queries.last_moved(conn, visit.letter.id)
+    if row:
+        visit = visit.with_state(row["state"], has_digest_key=row["has_digest_key"])
+    done = visit.query.get("done")
+    change = StateChange(done) if done in set(StateChange) and not errors else None
+    if change is not None and WAYS[change].after != visit.letter.state:
+        change = None
+    undo = change and WAYS[change].back
+    return desk_page(visit, "desk/state.html", errors=errors, change=change, undo=undo, last=last)
 
 
-async def change(request: Request, who: DeskVisit) -> Response:
+@form_view(show, status=409)
+async def change(visit: DeskVisit, form: Form) -> Response:
     """Close, reopen, archive, bring back from the archive."""
-    form = await http.form_of(request)
     move = form.get("move", "")
     if move not in set(StateChange):
         raise HTTPException(400)
-    services = http.services_of(request)
-    try:
-        async with services.database.transaction() as conn:
-            await lifecycle.move(conn, who.organizer.id, who.this.id, StateChange(move))
-    except Refused as refused:
-        return await _page(request, who, refused=refused, status=409)
-    await _look(request)
-    return http.redirect(f"/organizer/{who.this.slug}/state?done={move}")
+    async with visit.database.transaction() as conn:
+        await lifecycle.move(conn, visit.organizer.id, visit.letter.id, StateChange(move))
+    await _refresh_letters(visit)
+    return http.redirect(visit.letter_path(f"state?done={move}"))
 
 
-async def take_down(request: Request, who: DeskVisit) -> Response:
+@form_view(show)
+async def take_down(visit: DeskVisit, form: Form) -> Response:
     """Take the letter down: the one act of the desk that cannot be undone."""
-    form = await http.form_of(request)
-    database, letter = http.services_of(request).database, who.this.id
-    try:
-        async with database.transaction() as conn:
-            await taking_down.take_down(conn, who.organizer.id, letter, form.get("slug", ""))
-    except Refused as refused:
-        return await _page(request, who, refused=refused, status=422)
-    await _look(request)
-    with contextlib.suppress(Unavailable):  # the worker goes on with it
-        await taking_down.delete_rows(database, letter)
+    letter_id = visit.letter.id
+    async with visit.database.transaction() as conn:
+        await taking_down.take_down(conn, visit.organizer.id, letter_id, form.get("slug", ""))
+    await _refresh_letters(visit)
+    with contextlib.suppress(Unavailable):  # the worker continues it
+        await taking_down.delete_rows(visit.database, letter_id)
     return http.redirect(f"{ROOT}?done=down")
 
 
-async def _look(request: Request) -> None:
-    """Have this process know at once; the others follow within a second."""
+async def _refresh_letters(visit: DeskVisit) -> None:
+    """Publish the change in this process at once; the others poll within a second."""
     with contextlib.suppress(Unavailable):
-        await http.services_of(request).letters.refresh_now()
-
-
-async def _page(request: Request, who: DeskVisit, *, refused: Refused | None = None, status: int = 200) -> Response:
-    language = http.language_of(request)
-    async with http.services_of(request).database.connection() as conn:
-        now = await lifecycle_queries.state(conn, who.this.id)
-        last = await lifecycle_queries.last_moved(conn, who.this.id)
-    who = who.where_now(now["state"], has_digest_key=now["has_digest_key"]) if now else who
-    done = request.query_params.get("done")
-    moved = (
-        StateChange(done)
-        if done in set(StateChange) and WAYS[StateChange(done)].after == who.this.state and not refused
-        else None
-    )
-    return page.desk_page(
-        request,
-        who,
-        "desk/state.html",
-        status,
-        moved=moved,
-        back=moved and WAYS[moved].back,
-        errors={refused.field: language.gettext(refused.message)} if refused else {},
-        last=last,
-    )
+        await visit.services.letters.refresh_now()

@@ -1,117 +1,98 @@
 """A letter's members and invitations, for its owners."""
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.core.errors import Refused
+from petition.core.form_values import MAX_INTEGER, id_of
 from petition.core.i18n import N_
-from petition.core.ids import InvitationId
+from petition.core.ids import InvitationId, OrganizerId
 from petition.organizers import member_queries, members
 from petition.organizers.model import Role
 from petition.web import http
-from petition.web.desk import page
-from petition.web.desk.forms import TOO_MANY, may_invite, number_in, organizer_in, read_invited
-from petition.web.desk.visit import DeskVisit
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, count_invitation, form_id, form_view, read_invitation
+from petition.web.desk.page import desk_page
+from petition.web.desk.visit import ROOT, DeskVisit
 
 NO_ROLE = N_("Please choose a role.")
 
 
-async def show(request: Request, who: DeskVisit) -> Response:
-    """Show the members and who was invited."""
-    return await _page(request, who)
+async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
+    """Show the members and the invitations."""
+    async with visit.database.connection() as conn:
+        rows = await member_queries.members(conn, visit.letter.id)
+        invitations = await member_queries.invitations(conn, visit.letter.id)
+    return desk_page(
+        visit,
+        "desk/members.html",
+        errors=errors,
+        members=rows,
+        invitations=invitations,
+        roles=list(Role),
+        form=form if "email" in form else {},  # of the invitation
+        done=visit.query.get("done"),
+        removed_id=id_of(visit.query.get("who", ""), OrganizerId),
+    )
 
 
-async def invite(request: Request, who: DeskVisit) -> Response:
-    """Invite somebody by e-mail."""
-    form = await http.form_of(request)
-    services = http.services_of(request)
+@form_view(show)
+async def invite(visit: DeskVisit, form: Form) -> Response:
+    """Invite a member by e-mail."""
+    services = visit.services
     errors: dict[str, str] = {}
-    role = role_in(form.get("role"))
+    role = _role(form, "role")
     if role is None:
         errors["role"] = NO_ROLE
-    whom = read_invited(request, form, errors)
-    if whom is None or errors:
-        return await _page(request, who, errors=errors, typed=form)
-    if not await may_invite(request, who):
-        return await _page(request, who, errors={"": TOO_MANY}, typed=form, status=429)
-    async with services.database.transaction() as conn:
-        await members.invite(conn, services.desk_key, services.sealer, who.organizer.id, who.this.id, role, whom)
-    return _back(who, "invited")
+    invitation = read_invitation(visit, form, errors)
+    if invitation is None or errors:
+        return await show(visit, form, errors)
+    await count_invitation(visit)
+    async with visit.database.transaction() as conn:
+        await members.invite(
+            conn, services.desk_key, services.sealer, visit.organizer.id, visit.letter.id, role, invitation
+        )
+    return _redirect(visit, "invited")
 
 
-async def cancel(request: Request, who: DeskVisit) -> Response:
-    """Take an invitation back."""
-    form = await http.form_of(request)
-    async with http.services_of(request).database.transaction() as conn:
-        await members.cancel(conn, who.organizer.id, who.this.id, InvitationId(number_in(form, "invitation")))
-    return _back(who, "cancelled")
+async def cancel(visit: DeskVisit) -> Response:
+    """Cancel an invitation."""
+    invitation_id = form_id(await visit.form(), "invitation", InvitationId)
+    async with visit.database.transaction() as conn:
+        await members.cancel(conn, visit.organizer.id, visit.letter.id, invitation_id)
+    return _redirect(visit, "cancelled")
 
 
-async def change(request: Request, who: DeskVisit) -> Response:
-    """Give a member another role, or take them out."""
-    form = await http.form_of(request)
-    before, after = role_in(form.get("before")), role_in(form.get("role"))
-    if before is None or (after is None and form.get("act") != "remove"):
+@form_view(show, status=409)
+async def change(visit: DeskVisit, form: Form) -> Response:
+    """Change a member's role, or remove the member."""
+    before, after, remove = _role(form, "before"), _role(form, "role"), form.get("act") == "remove"
+    if before is None or (after is None and not remove):
         raise HTTPException(400)
-    member = organizer_in(form)
-    given = who.organizer.id, who.this.id, member, before
-    try:
-        async with http.services_of(request).database.transaction() as conn:
-            if form.get("act") == "remove":
-                await members.remove(conn, *given)
-            elif after is not None:
-                await members.change_role(conn, *given, after)
-    except Refused as refused:
-        return await _page(request, who, errors={"": refused.message}, status=409)
-    if form.get("act") == "remove":
-        return http.redirect("/organizer/") if member == who.organizer.id else _back(who, f"removed&who={member}")
-    return _back(who, "changed")
+    member_id = form_id(form, "organizer", OrganizerId, MAX_INTEGER)
+    async with visit.database.transaction() as conn:
+        if remove:
+            await members.remove(conn, visit.organizer.id, visit.letter.id, member_id, before)
+        elif after is not None:
+            await members.change_role(conn, visit.organizer.id, visit.letter.id, member_id, before, after)
+    if not remove:
+        return _redirect(visit, "changed")
+    if member_id == visit.organizer.id:
+        return http.redirect(ROOT)
+    return _redirect(visit, f"removed&who={member_id}")
 
 
-async def restore(request: Request, who: DeskVisit) -> Response:
+@form_view(show, status=409)
+async def restore(visit: DeskVisit, form: Form) -> Response:
     """Undo a removal."""
-    form = await http.form_of(request)
-    try:
-        async with http.services_of(request).database.transaction() as conn:
-            await members.restore(conn, who.organizer.id, who.this.id, organizer_in(form))
-    except Refused as refused:
-        return await _page(request, who, errors={"": refused.message}, status=409)
-    return _back(who, "restored")
+    member_id = form_id(form, "organizer", OrganizerId, MAX_INTEGER)
+    async with visit.database.transaction() as conn:
+        await members.restore(conn, visit.organizer.id, visit.letter.id, member_id)
+    return _redirect(visit, "restored")
 
 
-def role_in(text: str | None) -> Role | None:
-    """Return the role that a form names."""
+def _role(form: Form, name: str) -> Role | None:
+    text = form.get(name)
     return Role(text) if text in set(Role) else None
 
 
-def _back(who: DeskVisit, done: str) -> Response:
-    return http.redirect(f"/organizer/{who.this.slug}/members?done={done}")
-
-
-async def _page(
-    request: Request,
-    who: DeskVisit,
-    *,
-    errors: dict[str, str] | None = None,
-    typed: dict[str, str] | None = None,
-    status: int = 422,
-) -> Response:
-    async with http.services_of(request).database.connection() as conn:
-        rows = await member_queries.members(conn, who.this.id)
-        invited = await member_queries.invitations(conn, who.this.id)
-    language = http.language_of(request)
-    removed = request.query_params.get("who", "")
-    return page.desk_page(
-        request,
-        who,
-        "desk/members.html",
-        status if errors else 200,
-        members=rows,
-        invited=invited,
-        roles=list(Role),
-        errors={key: language.gettext(message) for key, message in (errors or {}).items()},
-        typed=typed or {},
-        done=request.query_params.get("done"),
-        removed=removed if removed.isdecimal() else None,
-    )
+def _redirect(visit: DeskVisit, done: str) -> Response:
+    return http.redirect(visit.letter_path(f"members?done={done}"))

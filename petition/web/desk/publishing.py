@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.database import Connection, Record
@@ -16,7 +15,9 @@ from petition.drafts.store import Draft
 from petition.letters import markdown, plain_text, text_diff
 from petition.letters.model import Text
 from petition.web import http
-from petition.web.desk import draft_page, page
+from petition.web.desk import draft_page
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
+from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
 
 MAX_NOTE = 1000  # characters
@@ -28,54 +29,67 @@ NO_NOTE = N_("Please say in each language why the text changes. Readers see it."
 LONG_NOTE = N_("An explanation has at most 1000 characters.")
 
 
-async def show(request: Request, who: DeskVisit) -> Response:
+async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     """Show what would be published, and what is missing."""
-    async with http.services_of(request).database.connection() as conn:
-        draft = await _draft(request, who, await saving.found(conn, who.this.slug), conn)
-    return await _page(request, who, draft, {}, None)
+    async with visit.database.connection() as conn:
+        draft = await _load(visit, await saving.letter_row(conn, visit.letter.slug), conn)
+    findings = checklist.findings(draft, datetime.now(UTC))
+    surrounding = [name for name in draft.changes if not _is_text(name)]
+    return desk_page(
+        visit,
+        "desk/writing/publish.html",
+        status=409 if "draft" in errors else None,
+        errors=errors,
+        draft=draft,
+        digest=draft_fields.digest_of_all(draft.fields),
+        findings=findings,
+        blocked=any(finding.blocks for finding in findings),
+        closed=visit.letter.state not in {"draft", "open"},
+        texts=await asyncio.to_thread(_text_changes, draft),  # takes seconds for a text written to be slow to compare
+        surrounding=[(name, *_before_and_after(draft, name)) for name in surrounding],
+        labels=draft_page.LABELS,
+        with_note=needs_note(draft),
+        form=form,
+        max_note=MAX_NOTE,
+        done="done" in visit.query and not draft.changes,
+    )
 
 
-async def publish(request: Request, who: DeskVisit) -> Response:
-    """Publish what the page has shown; nothing else, and only once."""
-    form = await http.form_of(request)
-    draft: Draft | None = None
-    try:
-        async with http.services_of(request).database.transaction() as conn:
-            row = await saving.locked(conn, who.this.slug)
-            draft = await _draft(request, who, row, conn)
-            if form.get("draft") != draft_fields.digest_of_all(draft.fields):
-                if draft.published and not draft.changes:  # a second click: it is done
-                    return _done(who)
-                raise Refused(CHANGED, "draft")
-            check(draft, str(row["effective_state"]))
-            note = _note(draft, form)
-            await publishing.publish_draft(conn, row, draft, note, who.organizer.id)
-    except Refused as refused:
-        if draft is None:
-            raise
-        return await _page(request, who, draft, form, refused)
-    return _done(who)
+@form_view(show)
+async def publish(visit: DeskVisit, form: Form) -> Response:
+    """Publish exactly what the page has shown, and only once."""
+    published = http.redirect(visit.letter_path("publish?done=1"))
+    async with visit.database.transaction() as conn:
+        row = await saving.locked_row(conn, visit.letter.slug)
+        draft = await _load(visit, row, conn)
+        if form.get("draft") != draft_fields.digest_of_all(draft.fields):
+            if draft.published and not draft.changes:  # a second click: it is published already
+                return published
+            raise Refused(CHANGED, "draft")
+        check(draft, str(row["effective_state"]))
+        await publishing.publish_draft(conn, row, draft, _note(draft, form), visit.organizer.id)
+    return published
 
 
-def _done(who: DeskVisit) -> Response:
-    return http.redirect(f"/organizer/{who.this.slug}/publish?done=1")
-
-
-async def _draft(request: Request, who: DeskVisit, row: Record, conn: Connection) -> Draft:
-    return await store.load(conn, row, tuple(http.services_of(request).renderer.languages))
+async def _load(visit: DeskVisit, row: Record, conn: Connection) -> Draft:
+    return await store.load(conn, row, visit.languages)
 
 
 def check(draft: Draft, state: str) -> None:
     """Raise ``Refused`` if the letter cannot be published as it is."""
     if state not in {"draft", "open"}:
         raise Refused(CLOSED)
-    if any(each.blocks for each in checklist.findings(draft, datetime.now(UTC))):
+    if any(finding.blocks for finding in checklist.findings(draft, datetime.now(UTC))):
         raise Refused(MISSING)
 
 
+def _is_text(name: str) -> bool:
+    return name.startswith(("title.", "text."))
+
+
 def needs_note(draft: Draft) -> bool:
-    """Tell whether readers are owed an explanation: they have read another text."""
-    return draft.published and any(name.startswith(("title.", "text.")) for name in draft.changes)
+    """Return whether readers need an explanation: they have read another text."""
+    return draft.published and any(map(_is_text, draft.changes))
 
 
 def _note(draft: Draft, form: Mapping[str, str]) -> dict[str, str]:
@@ -91,46 +105,18 @@ def _note(draft: Draft, form: Mapping[str, str]) -> dict[str, str]:
     return note
 
 
-async def _page(
-    request: Request, who: DeskVisit, draft: Draft, form: Mapping[str, str], refused: Refused | None
-) -> Response:
-    findings = checklist.findings(draft, datetime.now(UTC))
-    surrounding = [name for name in draft.changes if not name.startswith(("title.", "text."))]
-    conflict = refused is not None and refused.field == "draft"
-    return page.desk_page(
-        request,
-        who,
-        "desk/writing/publish.html",
-        (409 if conflict else 422) if refused else 200,
-        draft=draft,
-        digest=draft_fields.digest_of_all(draft.fields),
-        findings=findings,
-        blocked=any(each.blocks for each in findings),
-        closed=who.this.state not in {"draft", "open"},
-        texts=await asyncio.to_thread(_differences, draft),  # a text that was made to hurt takes many seconds
-        surrounding=[(name, _both(draft, name)) for name in surrounding],
-        labels=draft_page.LABELS,
-        with_note=needs_note(draft),
-        form=form,
-        problem=http.language_of(request).gettext(refused.message) if refused else None,
-        problem_at=refused.field if refused else None,
-        longest_note=MAX_NOTE,
-        done="done" in request.query_params and not draft.changes,
-    )
+def _before_and_after(draft: Draft, name: str) -> tuple[draft_page.FieldValue, draft_page.FieldValue]:
+    return draft_page.field_value(name, draft.published_fields[name]), draft_page.field_value(name, draft.fields[name])
 
 
-def _both(draft: Draft, name: str) -> tuple[draft_page.Value, draft_page.Value]:
-    return draft_page.value(name, draft.shown[name]), draft_page.value(name, draft.fields[name])
-
-
-def _differences(draft: Draft) -> dict[str, list[text_diff.Block]]:
-    """Return what changes in each language's text, word by word; only of a letter that readers know already."""
-    found = {}
+def _text_changes(draft: Draft) -> dict[str, list[text_diff.Block]]:
+    """Return what changes in each language's text, word by word; nothing for a letter that no reader knows yet."""
+    changes = {}
     for lang in draft.languages if draft.published else ():
-        old, new = (_text(fields, lang) for fields in (draft.shown, draft.fields))
+        old, new = _text(draft.published_fields, lang), _text(draft.fields, lang)
         if old != new:
-            found[lang] = text_diff.changes(*plain_text.both(old, new))
-    return found
+            changes[lang] = text_diff.changes(*plain_text.both(old, new))
+    return changes
 
 
 def _text(fields: Mapping[str, str], lang: str) -> Text:

@@ -1,4 +1,4 @@
-"""Every address of the desk, and what it asks of whoever comes: one table, and nothing below /organizer/ without it."""
+"""Every address of the desk, and the access it requires: nothing below /organizer/ without a row in this table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,32 +8,32 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from petition.web import http
-from petition.web.desk import address_lists as addresses
-from petition.web.desk import bulk_acts as campaigns
-from petition.web.desk import draft_preview as preview
-from petition.web.desk import draft_text as text
-from petition.web.desk import exports as export
 from petition.web.desk import (
+    address_lists,
+    bulk_acts,
+    draft_preview,
+    draft_text,
+    exports,
     imports,
     installation,
+    letter_state,
     log,
     members,
+    new_letter,
+    paper_tallies,
     partners,
     publishing,
     queue,
+    second_factor,
     security,
     signature,
+    signing_in,
     statistics,
     switches,
     updates,
 )
-from petition.web.desk import letter_state as state
-from petition.web.desk import new_letter as new
-from petition.web.desk import paper_tallies as tally
-from petition.web.desk import second_factor as factor
-from petition.web.desk import signing_in as entering
-from petition.web.desk.guard import OpenView, View, require
-from petition.web.desk.visit import ROOT, Access
+from petition.web.desk.guard import require
+from petition.web.desk.visit import ROOT, Access, OpenView, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +42,26 @@ class DeskRoute:
 
     method: str
     path: str
-    view: View | OpenView  # an ``OpenView`` where ``need`` is STRANGER
-    need: Access
+    view: View | OpenView  # an ``OpenView`` where ``access`` is STRANGER
+    access: Access
 
 
 DESK: list[DeskRoute] = [
-    DeskRoute("GET", "/organizer/", entering.home, Access.ORGANIZER),
-    DeskRoute("GET", "/organizer/enter", entering.ask, Access.STRANGER),
-    DeskRoute("POST", "/organizer/enter", entering.send, Access.STRANGER),
-    DeskRoute("GET", "/organizer/enter/{token}", entering.show_link, Access.STRANGER),
-    DeskRoute("POST", "/organizer/enter/{token}", entering.enter, Access.STRANGER),
-    DeskRoute("POST", "/organizer/leave", entering.leave, Access.SIGNED_IN),
-    DeskRoute("POST", "/organizer/language", entering.language, Access.SIGNED_IN),
-    DeskRoute("GET", "/organizer/second", factor.show, Access.SIGNED_IN),
-    DeskRoute("POST", "/organizer/second", factor.prove, Access.SIGNED_IN),
-    DeskRoute("POST", "/organizer/second/challenge", factor.challenge, Access.SIGNED_IN),
-    DeskRoute("POST", "/organizer/second/passkey", factor.prove_by_passkey, Access.SIGNED_IN),
-    DeskRoute("POST", "/organizer/second/passkey/new", factor.add_passkey, Access.SIGNED_IN),
-    DeskRoute("GET", "/organizer/second/totp", factor.show_totp, Access.SIGNED_IN),
-    DeskRoute("POST", "/organizer/second/totp", factor.finish_totp, Access.SIGNED_IN),
-    DeskRoute("POST", "/organizer/second/totp/begin", factor.begin_totp, Access.SIGNED_IN),
+    DeskRoute("GET", "/organizer/", signing_in.home, Access.ORGANIZER),
+    DeskRoute("GET", "/organizer/enter", signing_in.ask, Access.STRANGER),
+    DeskRoute("POST", "/organizer/enter", signing_in.send, Access.STRANGER),
+    DeskRoute("GET", "/organizer/enter/{token}", signing_in.show_link, Access.STRANGER),
+    DeskRoute("POST", "/organizer/enter/{token}", signing_in.enter, Access.STRANGER),
+    DeskRoute("POST", "/organizer/leave", signing_in.leave, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/language", signing_in.language, Access.SIGNED_IN),
+    DeskRoute("GET", "/organizer/second", second_factor.show, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second", second_factor.prove, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second/challenge", second_factor.challenge, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second/passkey", second_factor.prove_by_passkey, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second/passkey/new", second_factor.add_passkey, Access.SIGNED_IN),
+    DeskRoute("GET", "/organizer/second/totp", second_factor.show_totp, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second/totp", second_factor.finish_totp, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second/totp/begin", second_factor.begin_totp, Access.SIGNED_IN),
     DeskRoute("GET", "/organizer/security", security.show, Access.ORGANIZER),
     DeskRoute("POST", "/organizer/security/name", security.name, Access.ORGANIZER),
     DeskRoute("POST", "/organizer/security/remove", security.remove, Access.ORGANIZER),
@@ -75,15 +75,15 @@ DESK: list[DeskRoute] = [
     DeskRoute("POST", "/organizer/installation/own", installation.take_over, Access.ADMIN),
     DeskRoute("GET", "/organizer/installation/switches", switches.show, Access.ADMIN),
     DeskRoute("POST", "/organizer/installation/switches", switches.change, Access.ADMIN),
-    DeskRoute("GET", "/organizer/letters/new", new.show, Access.ORGANIZER),
-    DeskRoute("POST", "/organizer/letters/new", new.make, Access.ORGANIZER),
-    DeskRoute("GET", "/organizer/letters/slug", new.slug, Access.ORGANIZER),
-    DeskRoute("GET", "/organizer/{slug}/", entering.overview, Access.VIEWER),
-    DeskRoute("GET", "/organizer/{slug}/text", text.show, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/text", text.save, Access.EDITOR),
-    DeskRoute("GET", "/organizer/{slug}/picture/{picture}", text.picture, Access.EDITOR),
-    DeskRoute("GET", "/organizer/{slug}/preview", preview.show, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/preview/link", preview.link, Access.EDITOR),
+    DeskRoute("GET", "/organizer/letters/new", new_letter.show, Access.ORGANIZER),
+    DeskRoute("POST", "/organizer/letters/new", new_letter.make, Access.ORGANIZER),
+    DeskRoute("GET", "/organizer/letters/slug", new_letter.slug, Access.ORGANIZER),
+    DeskRoute("GET", "/organizer/{slug}/", signing_in.overview, Access.VIEWER),
+    DeskRoute("GET", "/organizer/{slug}/text", draft_text.show, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/text", draft_text.save, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/picture/{picture}", draft_text.picture, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/preview", draft_preview.show, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/preview/link", draft_preview.link, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/publish", publishing.show, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/publish", publishing.publish, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/partners", partners.show, Access.EDITOR),
@@ -93,9 +93,9 @@ DESK: list[DeskRoute] = [
     DeskRoute("POST", "/organizer/{slug}/members/invite", members.invite, Access.OWNER),
     DeskRoute("POST", "/organizer/{slug}/members/cancel", members.cancel, Access.OWNER),
     DeskRoute("POST", "/organizer/{slug}/members/restore", members.restore, Access.OWNER),
-    DeskRoute("GET", "/organizer/{slug}/state", state.show, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/state", state.change, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/state/gone", state.take_down, Access.OWNER),
+    DeskRoute("GET", "/organizer/{slug}/state", letter_state.show, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/state", letter_state.change, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/state/gone", letter_state.take_down, Access.OWNER),
     DeskRoute("GET", "/organizer/{slug}/switches", switches.show, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/switches", switches.change, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/updates", updates.show_all, Access.EDITOR),
@@ -107,10 +107,10 @@ DESK: list[DeskRoute] = [
     DeskRoute("POST", "/organizer/{slug}/undo", queue.undo_act, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/signatures/{signature}", signature.show, Access.MODERATOR),
     DeskRoute("POST", "/organizer/{slug}/signatures/{signature}", signature.act, Access.MODERATOR),
-    DeskRoute("GET", "/organizer/{slug}/campaigns", campaigns.show_all, Access.MODERATOR),
-    DeskRoute("POST", "/organizer/{slug}/campaigns", campaigns.make, Access.MODERATOR),
-    DeskRoute("GET", "/organizer/{slug}/campaigns/{campaign}", campaigns.show, Access.MODERATOR),
-    DeskRoute("POST", "/organizer/{slug}/campaigns/{campaign}", campaigns.move, Access.MODERATOR),
+    DeskRoute("GET", "/organizer/{slug}/campaigns", bulk_acts.show_all, Access.MODERATOR),
+    DeskRoute("POST", "/organizer/{slug}/campaigns", bulk_acts.make, Access.MODERATOR),
+    DeskRoute("GET", "/organizer/{slug}/campaigns/{campaign}", bulk_acts.show, Access.MODERATOR),
+    DeskRoute("POST", "/organizer/{slug}/campaigns/{campaign}", bulk_acts.move, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/log", log.show, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/log.csv", log.export, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/statistics", statistics.show, Access.VIEWER),
@@ -120,25 +120,24 @@ DESK: list[DeskRoute] = [
     DeskRoute("GET", "/organizer/{slug}/import/{number}", imports.show, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/import/{number}", imports.move, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/import/{number}/problems.csv", imports.problems, Access.EDITOR),
-    DeskRoute("GET", "/organizer/{slug}/export", export.show, Access.MODERATOR),
-    DeskRoute("POST", "/organizer/{slug}/export", export.take, Access.MODERATOR),
-    DeskRoute("GET", "/organizer/{slug}/addresses", addresses.show, Access.OWNER),
-    DeskRoute("POST", "/organizer/{slug}/addresses", addresses.act, Access.OWNER),
-    DeskRoute("POST", "/organizer/{slug}/addresses/{job}", addresses.take, Access.OWNER),
-    DeskRoute("POST", "/organizer/{slug}/tally", tally.act, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/export", exports.show, Access.MODERATOR),
+    DeskRoute("POST", "/organizer/{slug}/export", exports.download, Access.MODERATOR),
+    DeskRoute("GET", "/organizer/{slug}/addresses", address_lists.show, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/addresses", address_lists.act, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/addresses/{job}", address_lists.download, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/tally", paper_tallies.act, Access.EDITOR),
 ]
 
 
 def routes(table: Sequence[DeskRoute] = DESK) -> list[BaseRoute]:
-    """Return the framework's routes of ``table``, each view behind the door, as one entry for the application."""
+    """Return the framework's routes of ``table``, each view behind the guard, as one entry for the application."""
+    root = ROOT.rstrip("/")
     inner = [
-        Route(at.path.removeprefix(ROOT.rstrip("/")), require(at.view, at.need), methods=[at.method]) for at in table
+        Route(route.path.removeprefix(root), require(route.view, route.access), methods=[route.method])
+        for route in table
     ]
-    return [
-        Route(ROOT.rstrip("/"), _to_desk),
-        Mount(ROOT.rstrip("/"), app=Router(routes=inner, redirect_slashes=False)),
-    ]
+    return [Route(root, _redirect_to_desk), Mount(root, app=Router(routes=inner, redirect_slashes=False))]
 
 
-async def _to_desk(_request: Request) -> Response:
+async def _redirect_to_desk(_request: Request) -> Response:
     return http.redirect(ROOT)

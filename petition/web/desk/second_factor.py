@@ -1,212 +1,182 @@
-"""Setting a second factor up, and showing it."""
+"""Setting up a second factor, and proving it."""
 
 import segno
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core import quotas
 from petition.core.database import Connection
-from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.organizers import factor_queries, second_factor, sessions
 from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
-from petition.web.desk import page, session_cookie
-from petition.web.desk.forms import SECOND, SECURITY, may_change
-from petition.web.desk.visit import ROOT, DeskVisit
+from petition.web.desk import session_cookie
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, OverLimit, form_view
+from petition.web.desk.guard import require_fresh_factor
+from petition.web.desk.page import desk_page
+from petition.web.desk.visit import ROOT, SECOND, SECURITY, DeskVisit
 
 HOUR = 3600
 
 TOO_MANY_CODES = N_("Too many codes have been tried in the last hour. Please try again later.")
 
 
-async def show(request: Request, who: DeskVisit) -> Response:
+async def show(visit: DeskVisit) -> Response:
     """Ask for the second factor, or offer to set one up."""
-    if who.session.proved_at and who.session.has_factor and "again" not in request.query_params:
+    if visit.session.proved_at and visit.session.has_factor and "again" not in visit.query:
         return http.redirect(SECURITY)
-    return await _page(request, who)
+    return await _page(visit)
 
 
-async def prove(request: Request, who: DeskVisit) -> Response:
-    """Take a code from the app, or a recovery code."""
-    form = await http.form_of(request)
-    services = http.services_of(request)
-    if not await _may_try(request, who):
-        response = await _page(request, who, TOO_MANY_CODES, 429)
-        response.headers["retry-after"] = str(HOUR)
-        return response
-    try:
-        async with services.database.transaction() as conn:
-            await second_factor.prove(conn, services.wrapper, services.desk_key, who.organizer.id, form.get("code", ""))
-            cookie = await sessions.renew(conn, who.organizer.id, who.session.id)
-    except Refused as refused:
-        return await _page(request, who, refused.message, 422)
-    return _with_cookie(request, http.redirect(ROOT), cookie)
+async def _page(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
+    async with visit.database.connection() as conn:
+        passkeys = await factor_queries.passkeys(conn, visit.organizer.id)
+        codes = await factor_queries.codes(conn, visit.organizer.id)
+        totp = await factor_queries.totp(conn, visit.organizer.id)
+    return desk_page(
+        visit,
+        "desk/prove.html" if visit.session.has_factor else "desk/second.html",
+        errors=errors,
+        has_passkeys=bool(passkeys),
+        has_codes=bool(totp or codes),
+        has_app=bool(totp),
+        about_code=NOT_TAKEN not in errors.values(),
+    )
 
 
-async def prove_by_passkey(request: Request, who: DeskVisit) -> Response:
-    """Take a passkey's answer to the session's challenge."""
-    form = await http.form_of(request)
-    services = http.services_of(request)
-    challenge = await _challenge(request, who)
-    try:
-        async with services.database.transaction() as conn:
-            await services.passkeys.prove(conn, who.organizer.id, challenge, form.get("credential", ""))
-            cookie = await sessions.renew(conn, who.organizer.id, who.session.id)
-    except Refused as refused:
-        return await _page(request, who, refused.message, 422)
-    return _with_cookie(request, http.redirect(ROOT), cookie)
+@form_view(_page)
+async def prove(visit: DeskVisit, form: Form) -> Response:
+    """Accept a code from the app, or a recovery code."""
+    services = visit.services
+    if not await _may_try(visit):
+        raise OverLimit(TOO_MANY_CODES, HOUR)
+    async with visit.database.transaction() as conn:
+        code = form.get("code", "")
+        await second_factor.prove(conn, services.wrapper, services.desk_key, visit.organizer.id, code)
+        cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
+    return _with_cookie(visit, http.redirect(ROOT), cookie)
 
 
-async def challenge(request: Request, who: DeskVisit) -> Response:
-    """Give the script what the browser needs to make or to show a passkey."""
-    form = await http.form_of(request)
-    services = http.services_of(request)
-    passkeys = services.passkeys
-    async with services.database.transaction() as conn:
+@form_view(_page)
+async def prove_by_passkey(visit: DeskVisit, form: Form) -> Response:
+    """Accept a passkey's response to the session's challenge."""
+    challenge = await _take_challenge(visit)
+    async with visit.database.transaction() as conn:
+        await visit.services.passkeys.prove(conn, visit.organizer.id, challenge, form.get("credential", ""))
+        cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
+    return _with_cookie(visit, http.redirect(ROOT), cookie)
+
+
+async def challenge(visit: DeskVisit) -> Response:
+    """Answer the script with the options with which the browser makes or uses a passkey."""
+    form, passkeys = await visit.form(), visit.services.passkeys
+    async with visit.database.transaction() as conn:
         if form.get("for") == "new":
-            _check_may_change(who)
-            title = http.language_of(request).gettext("Open letters")
-            options = await passkeys.ask_for_new(conn, who.organizer, who.session.id, title)
+            _check_may_change(visit)
+            title = visit.gettext("Open letters")
+            options = await passkeys.ask_for_new(conn, visit.organizer, visit.session.id, title)
         else:
-            options = await passkeys.ask_for_proof(conn, who.organizer, who.session.id)
+            options = await passkeys.ask_for_proof(conn, visit.organizer, visit.session.id)
     return Response(options, headers={"cache-control": "no-store"}, media_type="application/json")
 
 
-async def begin_totp(request: Request, who: DeskVisit) -> Response:
+@form_view(_page)
+async def add_passkey(visit: DeskVisit, form: Form) -> Response:
+    """Store the passkey that the browser has made: it is a second factor from now on."""
+    _check_may_change(visit)
+    challenge = await _take_challenge(visit)
+    browser = sessions.browser_of(visit.request.headers.get("user-agent", ""))
+    async with visit.database.transaction() as conn:
+        credential = form.get("credential", "")
+        await visit.services.passkeys.add(conn, visit.organizer.id, challenge, credential, browser)
+        codes, cookie = await _finish_adding(conn, visit)
+    return _added(visit, codes, cookie)
+
+
+@require_fresh_factor
+async def begin_totp(visit: DeskVisit) -> Response:
     """Make a secret for the app."""
-    if not may_change(who):
-        return http.redirect(f"{SECOND}?again=1")
-    services = http.services_of(request)
-    async with services.database.transaction() as conn:
-        await second_factor.begin_totp(conn, services.wrapper, who.session.id)
+    async with visit.database.transaction() as conn:
+        await second_factor.begin_totp(conn, visit.services.wrapper, visit.session.id)
     return http.redirect(f"{SECOND}/totp")
 
 
-async def show_totp(request: Request, who: DeskVisit) -> Response:
+async def show_totp(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     """Show the secret that is being set up, and ask for the first code."""
-    return await _totp_page(request, who)
+    services = visit.services
+    async with visit.database.connection() as conn:
+        secret = await second_factor.secret_begun(conn, services.wrapper, visit.session.id)
+    if secret is None:
+        return http.redirect(SECURITY if visit.session.has_factor else SECOND)
+    host = services.settings.base_url.split("//")[1]
+    uri = second_factor.address_for_app(secret, visit.organizer.called, host)
+    svg = segno.make(uri, error="m", micro=False).svg_inline(
+        omitsize=True, light="#fff", border=3, svgclass="qr", lineclass=None, title=visit.gettext(N_("QR code"))
+    )
+    return desk_page(
+        visit,
+        "desk/totp.html",
+        errors=errors,
+        qr=Markup(svg),  # noqa: S704 - made here, from nothing but digits and letters of ours
+        secret=" ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),
+    )
 
 
-async def finish_totp(request: Request, who: DeskVisit) -> Response:
-    """Take the first code: the app's codes are a second factor from now on."""
-    if not may_change(who):
-        return http.redirect(f"{SECOND}?again=1")
-    form = await http.form_of(request)
-    services = http.services_of(request)
-    if not await _may_try(request, who):
-        return await _totp_page(request, who, TOO_MANY_CODES, 429)
-    try:
-        async with services.database.transaction() as conn:
-            given = who.organizer.id, who.session.id, form.get("code", "")
-            await second_factor.finish_totp(conn, services.wrapper, *given)
-            codes, cookie = await _settled(request, conn, who)
-    except Refused as refused:
-        return await _totp_page(request, who, refused.message, 422)
-    return _with_cookie(request, _added(request, who, codes), cookie)
+@require_fresh_factor
+@form_view(show_totp)
+async def finish_totp(visit: DeskVisit, form: Form) -> Response:
+    """Accept the first code: the app's codes are a second factor from now on."""
+    if not await _may_try(visit):
+        raise OverLimit(TOO_MANY_CODES)
+    async with visit.database.transaction() as conn:
+        code, wrapper = form.get("code", ""), visit.services.wrapper
+        await second_factor.finish_totp(conn, wrapper, visit.organizer.id, visit.session.id, code)
+        codes, cookie = await _finish_adding(conn, visit)
+    return _added(visit, codes, cookie)
 
 
-async def add_passkey(request: Request, who: DeskVisit) -> Response:
-    """Keep the passkey that the browser has made: it is a second factor from now on."""
-    _check_may_change(who)
-    form = await http.form_of(request)
-    services = http.services_of(request)
-    challenge = await _challenge(request, who)
-    browser = sessions.browser_of(request.headers.get("user-agent", ""))
-    try:
-        async with services.database.transaction() as conn:
-            answer = form.get("credential", "")
-            await services.passkeys.add(conn, who.organizer.id, challenge, answer, browser)
-            codes, cookie = await _settled(request, conn, who)
-    except Refused as refused:
-        return await _page(request, who, refused.message, 422)
-    return _with_cookie(request, _added(request, who, codes), cookie)
-
-
-def _check_may_change(who: DeskVisit) -> None:
-    if not may_change(who):
+def _check_may_change(visit: DeskVisit) -> None:
+    if not visit.may_change_factor:
         raise HTTPException(401)
 
 
-async def _settled(request: Request, conn: Connection, who: DeskVisit) -> tuple[list[str], str]:
+async def _finish_adding(conn: Connection, visit: DeskVisit) -> tuple[list[str], str]:
     """After a factor was added: return the first recovery codes and the session's new cookie.
 
-    With the first factor every other session ends: whoever began one has not shown any. Raises a 401, so that the
-    factor is not added either, if this session is one of those.
+    The first factor ends every other session, since none of them has proved one. Raises a 401, so that the factor is
+    not added either, if this session is one of those.
     """
-    if not who.session.has_factor:
-        await sessions.end_others(conn, who.organizer.id, who.session.id)
-    cookie = await sessions.renew(conn, who.organizer.id, who.session.id)
+    if not visit.session.has_factor:
+        await sessions.end_others(conn, visit.organizer.id, visit.session.id)
+    cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
     if cookie is None:
         raise HTTPException(401)
-    return await second_factor.first_codes(conn, http.services_of(request).desk_key, who.organizer.id), cookie
+    return await second_factor.first_codes(conn, visit.services.desk_key, visit.organizer.id), cookie
 
 
-def _added(request: Request, who: DeskVisit, codes: list[str]) -> Response:
-    return page.desk_page(request, who, "desk/codes.html", codes=codes) if codes else http.redirect(SECURITY)
+def _added(visit: DeskVisit, codes: list[str], cookie: str) -> Response:
+    response = desk_page(visit, "desk/codes.html", codes=codes) if codes else http.redirect(SECURITY)
+    return _with_cookie(visit, response, cookie)
 
 
-async def _may_try(request: Request, who: DeskVisit) -> bool:
-    """Count a try, committed before anything is compared; tell whether there have not been too many."""
-    services = http.services_of(request)
-    use = (await services.day_keys.today()).hourly("proof", str(who.organizer.id))
-    async with services.database.transaction() as conn:
-        now = await quotas.spend(conn, {use: 1})
-    return now[use.key] <= services.settings.limits.proof
+async def _may_try(visit: DeskVisit) -> bool:
+    """Count a try, committed before anything is compared; return whether the hourly limit allows it."""
+    services = visit.services
+    quota = (await services.day_keys.today()).hourly("proof", str(visit.organizer.id))
+    async with visit.database.transaction() as conn:
+        spent = await quotas.spend(conn, {quota: 1})
+    return spent[quota.key] <= services.settings.limits.proof
 
 
-async def _challenge(request: Request, who: DeskVisit) -> bytes | None:
-    """Use the session's challenge up, committed before the answer to it is looked at."""
-    async with http.services_of(request).database.transaction() as conn:
-        return await factor_queries.take_challenge(conn, who.session.id)
+async def _take_challenge(visit: DeskVisit) -> bytes | None:
+    """Delete and return the session's challenge, committed before the response to it is checked."""
+    async with visit.database.transaction() as conn:
+        return await factor_queries.take_challenge(conn, visit.session.id)
 
 
-def _with_cookie(request: Request, response: Response, cookie: str | None) -> Response:
-    if cookie is None:  # ended meanwhile, in another browser
+def _with_cookie(visit: DeskVisit, response: Response, cookie: str | None) -> Response:
+    if cookie is None:  # the session was ended meanwhile, in another browser
         raise HTTPException(401)
-    session_cookie.set_cookie(response, http.services_of(request).settings, cookie)
+    session_cookie.set_cookie(response, visit.services.settings, cookie)
     return response
-
-
-async def _page(request: Request, who: DeskVisit, problem: str = "", status: int = 200) -> Response:
-    async with http.services_of(request).database.connection() as conn:
-        passkeys = await factor_queries.passkeys(conn, who.organizer.id)
-        codes = await factor_queries.codes(conn, who.organizer.id)
-        totp = await factor_queries.totp(conn, who.organizer.id)
-    told = http.language_of(request).gettext(problem)
-    context = {
-        "has_passkeys": bool(passkeys),
-        "has_codes": bool(totp or codes),
-        "has_app": bool(totp),
-        "problem": told,
-        "about_code": problem != NOT_TAKEN,
-    }
-    name = "desk/prove.html" if who.session.has_factor else "desk/second.html"
-    return page.desk_page(request, who, name, status, **context)
-
-
-async def _totp_page(request: Request, who: DeskVisit, problem: str = "", status: int = 200) -> Response:
-    services = http.services_of(request)
-    async with services.database.connection() as conn:
-        secret = await second_factor.secret_begun(conn, services.wrapper, who.session.id)
-    if secret is None:
-        return http.redirect(SECURITY if who.session.has_factor else SECOND)
-    host = services.settings.base_url.split("//")[1]
-    language = http.language_of(request)
-    code = segno.make(second_factor.address_for_app(secret, who.organizer.called, host), error="m", micro=False)
-    drawn = code.svg_inline(
-        omitsize=True, light="#fff", border=3, svgclass="qr", lineclass=None, title=language.gettext(N_("QR code"))
-    )
-    spaced = " ".join(secret[i : i + 4] for i in range(0, len(secret), 4))
-    told = language.gettext(problem)
-    return page.desk_page(
-        request,
-        who,
-        "desk/totp.html",
-        status,
-        qr=Markup(drawn),  # noqa: S704 - drawn here, from nothing but digits and letters of ours
-        secret=spaced,
-        problem=told,
-    )

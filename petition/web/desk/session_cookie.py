@@ -1,5 +1,7 @@
 """The cookie that carries a session of the desk."""
 
+from typing import Any
+
 from starlette.responses import Response
 
 from petition.core.settings import Settings
@@ -13,24 +15,15 @@ def cookie_name(settings: Settings) -> str:
 
 
 def set_cookie(response: Response, settings: Settings, token: str) -> None:
-    """Have the browser keep ``token``, for a week at most. Browsers want ``Path=/`` for the name with ``__Host-``."""
-    response.set_cookie(
-        cookie_name(settings),
-        token,
-        max_age=sessions.MAX_AGE,
-        path="/" if settings.secure else ROOT,
-        secure=settings.secure,
-        httponly=True,
-        samesite="lax",
-    )
+    """Store ``token`` in the browser, for a week at most."""
+    response.set_cookie(cookie_name(settings), token, max_age=sessions.MAX_AGE, **_attributes(settings))
 
 
-def drop_cookie(response: Response, settings: Settings) -> None:
-    """Have the browser forget the cookie."""
-    response.delete_cookie(
-        cookie_name(settings),
-        path="/" if settings.secure else ROOT,
-        secure=settings.secure,
-        httponly=True,
-        samesite="lax",
-    )
+def delete_cookie(response: Response, settings: Settings) -> None:
+    response.delete_cookie(cookie_name(settings), **_attributes(settings))
+
+
+def _attributes(settings: Settings) -> dict[str, Any]:
+    # Browsers require Path=/ for a name with __Host-.
+    path = "/" if settings.secure else ROOT
+    return {"path": path, "secure": settings.secure, "httponly": True, "samesite": "lax"}

@@ -1,16 +1,18 @@
-"""One signature at the desk: what is known of it, what was done to it, and all that can be done."""
+"""One signature at the desk: its data, its history, and every act on it."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
-from starlette.requests import Request
 from starlette.responses import Response
 
+from petition.core.audit_log import Actor
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import id_of
-from petition.core.ids import NoteId, OrganizationId, SignatureId
+from petition.core.ids import LogId, NoteId, OrganizationId, SignatureId
 from petition.letters.keys import keys_for
 from petition.moderation import (
     decisions,
@@ -24,162 +26,160 @@ from petition.moderation import (
     queue,
     queue_queries,
 )
-from petition.moderation.model import Action, ActOutcome
+from petition.moderation.model import Action, ActOutcome, LogLine
 from petition.web import http
-from petition.web.desk import page, queue_links
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
+from petition.web.desk.page import desk_page
+from petition.web.desk.queue_links import act_notice, outcome_query
 from petition.web.desk.visit import DeskVisit
 from petition.web.services import Services
 
-Doing = Callable[["_Here", Connection, Mapping[str, str]], Awaitable[ActOutcome | None]]
 
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The signature in the address, and a connection to read and change it."""
 
-class _Here:
-    """One signature of the letter in the address."""
+    conn: Connection
+    services: Services
+    actor: Actor
+    signature_id: SignatureId
 
-    def __init__(self, request: Request, who: DeskVisit) -> None:
-        self.services: Services = http.services_of(request)
-        self.who = who
-        self.by = queue_links.actor_of(who)
-        signature_id = id_of(request.path_params["signature"], SignatureId)
-        if signature_id is None:
-            raise NotFound("there is no such signature")
-        self.signature_id = signature_id
+    async def keys(self) -> LetterKeys:
+        return await keys_for(self.conn, self.actor.letter_id, self.services.wrapper)
 
-    async def keys(self, conn: Connection) -> LetterKeys:
-        """Return the letter's keys."""
-        return await keys_for(conn, self.by.letter_id, self.services.wrapper)
-
-    async def row(self, conn: Connection) -> Record:
+    async def row(self) -> Record:
         """Return the signature. Raises ``NotFound``."""
-        row = await queue_queries.one(conn, self.by.letter_id, self.signature_id)
+        row = await queue_queries.one(self.conn, self.actor.letter_id, self.signature_id)
         if row is None:
             raise NotFound("there is no such signature")
         return row
 
 
-async def show(request: Request, who: DeskVisit) -> Response:
+Act = Callable[[_Target, Form], Awaitable[ActOutcome | None]]
+
+
+def _signature_id(visit: DeskVisit) -> SignatureId:
+    return visit.path_id("signature", SignatureId)
+
+
+async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     """Show one signature."""
-    return await _page(request, who)
+    signature_id, search = _signature_id(visit), visit.query.get("like", "")[: filters.MAX_QUERY]
+    async with visit.database.connection() as conn:
+        context = await _read(_Target(conn, visit.services, visit.actor, signature_id), search)
+        notice = await act_notice(conn, visit.letter.id, visit.query)
+    return desk_page(
+        visit,
+        "desk/moderation/signature.html",
+        errors=errors,
+        words=labels.WORDS,
+        form=form,
+        act_done=visit.query.get("did"),
+        search=search,
+        **context,
+        **notice,
+    )
 
 
-async def act(request: Request, who: DeskVisit) -> Response:
-    """Do one thing to it."""
-    form = await http.form_of(request)
-    here = _Here(request, who)
-    doing = DOING.get(form.get("act", ""))
-    try:
-        if doing is None:
-            raise Refused(filters.NO_ACTION)
-        async with here.services.database.transaction() as conn:
-            outcome = await doing(here, conn, form)
-    except Refused as refused:
-        return await _page(request, who, form=form, refused=refused)
-    query = queue_links.outcome_query("", outcome) if outcome else urlencode({"did": form["act"]})
-    return http.redirect(f"{queue_links.address(who, f'signatures/{here.signature_id}')}?{query}")
+async def _read(target: _Target, search: str) -> Mapping[str, Any]:
+    conn, letter_id, signature_id = target.conn, target.actor.letter_id, target.signature_id
+    row, keys = await target.row(), await target.keys()
+    organization_id, words = row["organization"], queue.tsquery(search)
+    history: dict[LogId, LogLine] = {}
+    for object_id in {signature_id, organization_id} - {None}:
+        history |= {line.id: line for line in await log_queries.of_signature(conn, letter_id, object_id)}
+    similar = words and organization_id
+    return {
+        "line": queue.item_in(row, keys),
+        "row": row,
+        "history": [history[log_id] for log_id in sorted(history, reverse=True)],
+        "notes": await notes.load(conn, letter_id, keys, signature_id),
+        "reports": [
+            (report, notes.revealed(keys, report["note"]))
+            for report in await queue_queries.reports(conn, letter_id, signature_id)
+        ],
+        "similar": await organization_queries.find(conn, letter_id, organization_id, words) if similar else [],
+    }
 
 
-async def _decide(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
-    act, reason = filters.action_of(form)
-    await here.row(conn)
-    seen = {here.signature_id: filters.last_seen_act(form.get("seen", "0"))}
-    return await decisions.decide(conn, here.by, await here.keys(conn), act, seen, reason)
+@form_view(show)
+async def act(visit: DeskVisit, form: Form) -> Response:
+    """Carry out the act whose button was pressed."""
+    signature_id, carry_out = _signature_id(visit), ACTS.get(form.get("act", ""))
+    if carry_out is None:
+        raise Refused(filters.NO_ACTION)
+    async with visit.database.transaction() as conn:
+        outcome = await carry_out(_Target(conn, visit.services, visit.actor, signature_id), form)
+    query = outcome_query("", outcome) if outcome else urlencode({"did": form["act"]})
+    return http.redirect(visit.letter_path(f"signatures/{signature_id}?{query}"))
 
 
-async def _names(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
-    called = organizations.parse(form)
-    row = await here.row(conn)
-    if row["organization"] is not None:
-        log = await organizations.correct(conn, here.by, await here.keys(conn), row["organization"], called)
-        return ActOutcome((here.signature_id,), log_id=log)
-    log_of_held = await organizations.correct_held(conn, here.by, await here.keys(conn), here.signature_id, called)
-    changed = () if log_of_held is None else (here.signature_id,)
-    return ActOutcome(changed, () if changed else (here.signature_id,), log_of_held)
+async def _decide(target: _Target, form: Form) -> ActOutcome | None:
+    action, reason = filters.action_of(form)
+    await target.row()
+    seen = {target.signature_id: filters.last_seen_act(form.get("seen", "0"))}
+    return await decisions.decide(target.conn, target.actor, await target.keys(), action, seen, reason)
 
 
-async def _merge(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
-    row, into = await here.row(conn), id_of(form.get("into", ""), OrganizationId)
-    if row["organization"] is None or into is None:
+async def _correct_names(target: _Target, form: Form) -> ActOutcome | None:
+    names, signature_id = organizations.parse(form), target.signature_id
+    row = await target.row()
+    organization_id = row["organization"]
+    if organization_id is not None:
+        log_id = await organizations.correct(target.conn, target.actor, await target.keys(), organization_id, names)
+        return ActOutcome((signature_id,), log_id=log_id)
+    held_log_id = await organizations.correct_held(target.conn, target.actor, await target.keys(), signature_id, names)
+    changed = () if held_log_id is None else (signature_id,)
+    return ActOutcome(changed, () if changed else (signature_id,), held_log_id)
+
+
+async def _merge(target: _Target, form: Form) -> ActOutcome | None:
+    row, into_id = await target.row(), id_of(form.get("into", ""), OrganizationId)
+    if row["organization"] is None or into_id is None:
         raise Refused(filters.NOTHING_SELECTED, "into")
-    log = await organizations.merge(conn, here.by, await here.keys(conn), row["organization"], into)
-    return ActOutcome((here.signature_id,), log_id=log)
+    log_id = await organizations.merge(target.conn, target.actor, await target.keys(), row["organization"], into_id)
+    return ActOutcome((target.signature_id,), log_id=log_id)
 
 
-async def _note(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
-    await here.row(conn)
-    await notes.add(conn, here.by, await here.keys(conn), here.signature_id, form.get("text", ""))
+async def _add_note(target: _Target, form: Form) -> ActOutcome | None:
+    await target.row()
+    await notes.add(target.conn, target.actor, await target.keys(), target.signature_id, form.get("text", ""))
     return None
 
 
-async def _drop_note(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
-    await notes.delete(conn, here.by, here.signature_id, id_of(form.get("note", ""), NoteId) or NoteId(0))
+async def _delete_note(target: _Target, form: Form) -> ActOutcome | None:
+    note_id = id_of(form.get("note", ""), NoteId) or NoteId(0)
+    await notes.delete(target.conn, target.actor, target.signature_id, note_id)
     return None
 
 
-async def _message(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
-    await messages.send(conn, here.by, await here.keys(conn), here.signature_id, form.get("message", ""))
+async def _send_message(target: _Target, form: Form) -> ActOutcome | None:
+    text = form.get("message", "")
+    await messages.send(target.conn, target.actor, await target.keys(), target.signature_id, text)
     return None
 
 
-async def _second(here: _Here, conn: Connection, form: Mapping[str, str]) -> ActOutcome | None:
-    names = queue.names_in(await here.row(conn), keys := await here.keys(conn))
-    address = form.get("second", "")
+async def _ask_second(target: _Target, form: Form) -> ActOutcome | None:
+    row, keys, address = await target.row(), await target.keys(), form.get("second", "")
+    website = queue.names_in(row, keys).website
     await messages.ask_second(
-        conn,
-        here.by,
+        target.conn,
+        target.actor,
         keys,
-        here.signature_id,
-        sealer=here.services.sealer,
-        website=names.website,
+        target.signature_id,
+        sealer=target.services.sealer,
+        website=website,
         typed=address,
     )
     return None
 
 
-DOING: Mapping[str, Doing] = {
-    **{each.value: _decide for each in Action},
-    "names": _names,
+ACTS: Mapping[str, Act] = {
+    **{action.value: _decide for action in Action},
+    "names": _correct_names,
     "merge": _merge,
-    "note": _note,
-    "drop_note": _drop_note,
-    "message": _message,
-    "second": _second,
+    "note": _add_note,
+    "drop_note": _delete_note,
+    "message": _send_message,
+    "second": _ask_second,
 }
-
-
-async def _page(
-    request: Request, who: DeskVisit, *, form: Mapping[str, str] | None = None, refused: Refused | None = None
-) -> Response:
-    here, given = _Here(request, who), request.query_params
-    async with here.services.database.connection() as conn:
-        row, keys = await here.row(conn), await here.keys(conn)
-        line = queue.item_in(row, keys)
-        words = queue.tsquery(asked := given.get("like", "")[: filters.MAX_QUERY])
-        ids = {here.signature_id, *({row["organization"]} if row["organization"] else ())}
-        history = [entry for id in ids for entry in await log_queries.of_signature(conn, here.by.letter_id, id)]
-        context = {
-            "line": line,
-            "row": row,
-            "history": sorted({entry.id: entry for entry in history}.values(), key=lambda entry: -entry.id),
-            "notes": await notes.load(conn, here.by.letter_id, keys, here.signature_id),
-            "reports": [
-                (report, notes.revealed(keys, report["note"]))
-                for report in await queue_queries.reports(conn, here.by.letter_id, here.signature_id)
-            ],
-            "asked": asked,
-            "alike": await organization_queries.find(conn, here.by.letter_id, row["organization"], words)
-            if words and row["organization"]
-            else [],
-            **await queue_links.act_notice(conn, here.by.letter_id, given),
-        }
-    return page.desk_page(
-        request,
-        who,
-        "desk/moderation/signature.html",
-        422 if refused else 200,
-        words=labels.WORDS,
-        form=form or {},
-        did=given.get("did"),
-        problem=http.language_of(request).gettext(refused.message) if refused else None,
-        problem_at=refused.field if refused else None,
-        **context,
-    )

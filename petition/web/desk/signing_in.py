@@ -1,6 +1,7 @@
-"""Getting in and out: the form for a link, the link, the first page, the language, leaving."""
+"""Signing in and out: the form for a link, the link, the first page, the language, leaving."""
 
-from starlette.requests import Request
+from dataclasses import replace
+
 from starlette.responses import Response
 
 from petition.core import email_addresses, quotas
@@ -9,10 +10,13 @@ from petition.core.email_addresses import BadAddress
 from petition.core.errors import BadToken
 from petition.core.i18n import N_
 from petition.core.quotas import HARDER_FACTOR
+from petition.imports import labels
 from petition.organizers import invitations, overview_queries, queries, sessions, sign_in_links
 from petition.web import http
-from petition.web.desk import guard, page, session_cookie
-from petition.web.desk.visit import ROOT, DeskVisit
+from petition.web.desk import session_cookie
+from petition.web.desk.guard import find_session
+from petition.web.desk.page import desk_page, message_page
+from petition.web.desk.visit import ROOT, DeskVisit, OpenVisit
 
 HOUR = 3600
 MAX_TOKEN = 100
@@ -23,141 +27,121 @@ USED = N_("This link does not work any more")
 USED_WHY = N_("A link works once, and for 15 minutes only. Ask for a new one.")
 
 
-async def home(request: Request, who: DeskVisit) -> Response:
-    """Show one's letters."""
-    async with http.services_of(request).database.connection() as conn:
-        rows = await queries.letters(conn, who.organizer.id)
+async def home(visit: DeskVisit) -> Response:
+    """Show the organizer's letters."""
+    async with visit.database.connection() as conn:
+        rows = await queries.letters(conn, visit.organizer.id)
     letters = [(queries.letter_in(row), row) for row in rows]
-    return page.desk_page(request, who, "desk/home.html", letters=letters, done=request.query_params.get("done"))
+    return desk_page(visit, "desk/home.html", letters=letters, done=visit.query.get("done"))
 
 
-async def overview(request: Request, who: DeskVisit) -> Response:
-    """Show one letter: its count, and what waits for somebody, each with the way there."""
-    letter = who.this.id
-    async with http.services_of(request).database.connection() as conn:
-        context = {
-            "counts": await queries.letter_counts(conn, letter),
-            "waiting": await overview_queries.waiting(conn, letter),
-            "intakes": await overview_queries.intakes(conn, letter, who.organizer.id) if who.may("editor") else [],
-            "campaigns": await overview_queries.campaigns(conn, letter) if who.may("moderator") else [],
-            "most_counted": overview_queries.MAX_COUNTED,
-        }
-    return page.desk_page(request, who, "desk/overview.html", **context)
+async def overview(visit: DeskVisit) -> Response:
+    """Show one letter: its count, and links to what needs an act of its members."""
+    letter_id, organizer_id = visit.letter.id, visit.organizer.id
+    async with visit.database.connection() as conn:
+        return desk_page(
+            visit,
+            "desk/overview.html",
+            counts=await queries.letter_counts(conn, letter_id),
+            waiting=await overview_queries.waiting(conn, letter_id),
+            imports=await overview_queries.intakes(conn, letter_id, organizer_id) if visit.may("editor") else [],
+            import_states=labels.STATES,
+            campaigns=await overview_queries.campaigns(conn, letter_id) if visit.may("moderator") else [],
+            max_counted=overview_queries.MAX_COUNTED,
+        )
 
 
-async def ask(request: Request) -> Response:
-    """Ask for the address that a link is to be mailed to; lead on who has entered already."""
-    if await guard.session_of(request):
+async def ask(visit: OpenVisit) -> Response:
+    """Ask for the address to mail a link to; redirect an organizer who is signed in."""
+    if await find_session(visit):
         return http.redirect(ROOT)
-    return _ask_page(request, sent="sent" in request.query_params)
+    return desk_page(visit, "desk/enter.html", sent="sent" in visit.query, email="")
 
 
-async def send(request: Request) -> Response:
-    """Have a link mailed. The answer, and what the database is asked, are the same for every address."""
-    form = await http.form_of(request)
-    services = http.services_of(request)
+async def send(visit: OpenVisit) -> Response:
+    """Enqueue a mail with a link. The response and the statements are the same for every address."""
+    form, services = await visit.form(), visit.services
     try:
         mailbox = email_addresses.parse(form.get("email", ""))
     except BadAddress as error:
-        told = http.language_of(request).gettext(error.message)
-        return _ask_page(request, typed=form.get("email", ""), problem=told, status=422)
-    bounds = services.settings.limits
+        email = form.get("email", "")
+        return desk_page(visit, "desk/enter.html", errors={"email": error.message}, sent=False, email=email)
+    limits = services.settings.limits
     day = await services.day_keys.today()
-    origin = http.network_of(request)
+    origin = http.network_of(visit.request)
     network = day.hourly("entry-network", origin)
     address = day.hourly("entry", email_addresses.canonical(mailbox))
-    async with services.database.transaction() as conn:
-        now = await quotas.spend(conn, {network: 1, address: 1})
-        if now[network.key] > bounds.entry_network * (HARDER_FACTOR if origin == ONION else 1):
-            return _too_many(request)
-        if now[address.key] <= bounds.entry:
-            await sign_in_links.ask(conn, services.desk_key, services.sealer, mailbox, http.lang_of(request))
-    return http.redirect(f"{ROOT}enter?sent=1&lang={http.lang_of(request)}")
+    async with visit.database.transaction() as conn:
+        spent = await quotas.spend(conn, {network: 1, address: 1})
+        if spent[network.key] > limits.entry_network * (HARDER_FACTOR if origin == ONION else 1):
+            return _too_many(visit)
+        if spent[address.key] <= limits.entry:
+            await sign_in_links.ask(conn, services.desk_key, services.sealer, mailbox, visit.lang)
+    return http.redirect(f"{ROOT}enter?sent=1&lang={visit.lang}")
 
 
-async def show_link(request: Request) -> Response:
+async def show_link(visit: OpenVisit) -> Response:
     """Show the button. Mail scanners open links, so this changes nothing."""
-    token = _token(request)
-    async with http.services_of(request).database.connection() as conn:
+    token = _token(visit)
+    async with visit.database.connection() as conn:
         row = await queries.see_entry(conn, sessions.digest_of(token))
     if row is None:
-        return _used(request)
-    if "lang" not in request.query_params:
-        request.state.lang = _known_lang(request, row["organizer_lang"] or row["lang"])
-    return page.desk_page(request, None, "desk/link.html", invitation=row if row["invitation"] else None)
+        return _used(visit)
+    if "lang" not in visit.query:
+        language = visit.services.renderer.languages.get(row["organizer_lang"] or row["lang"] or "", visit.language)
+        visit = replace(visit, language=language)
+    return desk_page(visit, "desk/link.html", invitation=row if row["invitation"] else None)
 
 
-async def enter(request: Request) -> Response:
-    """Use the link up and begin a session; what it may do waits for the second factor."""
-    services = http.services_of(request)
-    old = request.cookies.get(session_cookie.cookie_name(services.settings))
+async def enter(visit: OpenVisit) -> Response:
+    """Use the link up and begin a session, whose rights depend on the second factor."""
+    services, request = visit.services, visit.request
+    old_cookie = request.cookies.get(session_cookie.cookie_name(services.settings))
     browser = sessions.browser_of(request.headers.get("user-agent", ""))
-    async with services.database.transaction() as conn:
-        used = await queries.use_entry(conn, sessions.digest_of(_token(request)))
-        organizer = await invitations.organizer_of(conn, *used) if used else None
-        if used is None or organizer is None:
-            return _used(request)
-        if used[0] is not None or "lang" in request.query_params:  # an invitation has a language of its own
-            await queries.set_first_lang(conn, organizer, http.lang_of(request))
-        cookie = await sessions.begin(conn, organizer, browser, old)
+    async with visit.database.transaction() as conn:
+        link = await queries.use_entry(conn, sessions.digest_of(_token(visit)))
+        organizer_id = await invitations.organizer_of(conn, *link) if link else None
+        if link is None or organizer_id is None:
+            return _used(visit)
+        if link[0] is not None or "lang" in visit.query:  # an invitation has a language of its own
+            await queries.set_first_lang(conn, organizer_id, visit.lang)
+        cookie = await sessions.begin(conn, organizer_id, browser, old_cookie)
     response = http.redirect(f"{ROOT}second")
     session_cookie.set_cookie(response, services.settings, cookie)
     return response
 
 
-async def leave(request: Request, who: DeskVisit) -> Response:
+async def leave(visit: DeskVisit) -> Response:
     """End this session."""
-    services = http.services_of(request)
-    async with services.database.transaction() as conn:
-        await sessions.end(conn, who.organizer.id, who.session.id)
-    response = http.redirect(f"{ROOT}enter?lang={who.lang}")
-    session_cookie.drop_cookie(response, services.settings)
+    async with visit.database.transaction() as conn:
+        await sessions.end(conn, visit.organizer.id, visit.session.id)
+    response = http.redirect(f"{ROOT}enter?lang={visit.lang}")
+    session_cookie.delete_cookie(response, visit.services.settings)
     return response
 
 
-async def language(request: Request, who: DeskVisit) -> Response:
-    """Change the language of the desk's pages, and lead back."""
-    form = await http.form_of(request)
-    services = http.services_of(request)
-    if form.get("lang") in services.renderer.languages:
-        async with services.database.transaction() as conn:
-            await queries.set_lang(conn, who.organizer.id, form["lang"])
+async def language(visit: DeskVisit) -> Response:
+    """Change the language of the desk's pages, and redirect to the page of the form."""
+    form = await visit.form()
+    if form.get("lang") in visit.languages:
+        async with visit.database.transaction() as conn:
+            await queries.set_lang(conn, visit.organizer.id, form["lang"])
     back = form.get("back", "")
     return http.redirect(back if back.startswith(ROOT) and "\\" not in back else ROOT)
 
 
-def _ask_page(
-    request: Request, *, sent: bool = False, typed: str = "", problem: str = "", status: int = 200
-) -> Response:
-    return page.desk_page(request, None, "desk/enter.html", status, sent=sent, typed=typed, problem=problem)
-
-
-def _token(request: Request) -> str:
-    token: str = request.path_params["token"]
+def _token(visit: OpenVisit) -> str:
+    token: str = visit.request.path_params["token"]
     if len(token) > MAX_TOKEN:
         raise BadToken("this link is not one of ours")
     return token
 
 
-def _known_lang(request: Request, lang: str | None) -> str:
-    return lang if lang and lang in http.services_of(request).renderer.languages else http.lang_of(request)
+def _used(visit: OpenVisit) -> Response:
+    return message_page(visit, 410, USED, USED_WHY)
 
 
-def _used(request: Request) -> Response:
-    tongue = http.language_of(request)
-    return page.desk_page(
-        request,
-        None,
-        "desk/error.html",
-        410,
-        title=tongue.gettext(USED),
-        message=tongue.gettext(USED_WHY),
-        retry_after=None,
-    )
-
-
-def _too_many(request: Request) -> Response:
-    tongue = http.language_of(request)
-    response = page.error_page(request, 429, tongue.gettext(TOO_MANY), tongue.gettext(TOO_MANY_WHY), str(HOUR))
+def _too_many(visit: OpenVisit) -> Response:
+    response = message_page(visit, 429, TOO_MANY, TOO_MANY_WHY, str(HOUR))
     response.headers["retry-after"] = str(HOUR)
     return response

@@ -1,94 +1,83 @@
 """Kill switches at the desk: of one letter for its editors, of the installation for its admins."""
 
 import contextlib
-from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.core.errors import Refused, Unavailable
+from petition.core.errors import Unavailable
 from petition.core.i18n import N_
-from petition.letters import switch_actions
-from petition.letters import switch_queries as queries
+from petition.core.ids import LetterId
+from petition.letters import switch_actions, switch_queries
 from petition.letters.switch_actions import SwitchChanged
 from petition.letters.switches import OFF, Switch
 from petition.web import http
-from petition.web.desk import page
-from petition.web.desk.forms import number_in
-from petition.web.desk.visit import DeskVisit
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_number, form_view
+from petition.web.desk.page import desk_page
+from petition.web.desk.visit import ROOT, DeskVisit
 
-FIRST = N_("A colleague was faster: this switch has been changed since you looked. Here is how it is now.")
-GENERAL = "/organizer/installation/switches"
-
-
-async def show(request: Request, who: DeskVisit) -> Response:
-    """Show every switch and where it stands."""
-    return await _page(request, who)
+CONFLICT = N_("A colleague was faster: this switch has been changed since you looked. Here is how it is now.")
+UNTOUCHED = {"value": OFF, "texts": {}, "revision": 0, "since": None}
 
 
-async def change(request: Request, who: DeskVisit) -> Response:
-    """Put one switch into another position, or back to where it was."""
-    form = await http.form_of(request)
-    name, revision = _switch(form), number_in(form, "revision")
-    services, letter = http.services_of(request), who.letter.id if who.letter else None
+async def show(
+    visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS, conflict: Switch | None = None
+) -> Response:
+    """Show every switch and its value; ``conflict`` is one that was changed by a colleague meanwhile."""
+    letter_id = _letter_id(visit)
+    async with visit.database.connection() as conn:
+        rows = {row["name"]: dict(row) for row in await switch_queries.all_switches(conn, letter_id)}
+        last = await switch_queries.last_switched(conn, letter_id, conflict) if conflict else None
+        switched = await switch_queries.names_on(conn, letter_id)
+    done = visit.query.get("done")
+    return desk_page(
+        visit.with_switches(switched),
+        "desk/switches.html",
+        status=409 if conflict else None,
+        errors=errors,
+        switches=[(switch, rows.get(switch.value, UNTOUCHED)) for switch in Switch],
+        address=_address(visit),
+        done=Switch(done) if done in set(Switch) and done in rows and not errors and not conflict else None,
+        refused=_switch(form) if errors else None,
+        form=form,
+        conflict=conflict,
+        conflict_message=visit.gettext(CONFLICT),
+        last=last,
+    )
+
+
+@form_view(show)
+async def change(visit: DeskVisit, form: Form) -> Response:
+    """Set one switch, or undo its last change."""
+    switch, revision = _switch(form), form_number(form, "revision")
+    organizer_id, letter_id = visit.organizer.id, _letter_id(visit)
     try:
-        async with services.database.transaction() as conn:
+        async with visit.database.transaction() as conn:
             if form.get("act") == "undo":
-                await switch_actions.undo(conn, who.organizer.id, letter, name, revision)
+                await switch_actions.undo(conn, organizer_id, letter_id, switch, revision)
             else:
                 value = form.get("value", "")
-                if value not in name.values:
+                if value not in switch.values:
                     raise HTTPException(400)
-                texts = switch_actions.texts_in(form, tuple(services.renderer.languages), name, value)
-                await switch_actions.set_switch(conn, who.organizer.id, letter, name, revision, value, texts)
-    except Refused as refused:
-        return await _page(request, who, wrong=(name, refused, form))
+                texts = switch_actions.texts_in(form, visit.languages, switch, value)
+                await switch_actions.set_switch(conn, organizer_id, letter_id, switch, revision, value, texts)
     except SwitchChanged:
-        return await _page(request, who, first=name)
-    with contextlib.suppress(Unavailable):  # whoever switched sees it in force; other processes follow within a second
-        await services.letters.refresh_now()
-    return http.redirect(f"{_address(who)}?done={name.value}")
+        return await show(visit, conflict=switch)
+    with contextlib.suppress(Unavailable):  # in force here at once; other processes poll within a second
+        await visit.services.letters.refresh_now()
+    return http.redirect(f"{_address(visit)}?done={switch.value}")
 
 
-def _switch(form: Mapping[str, str]) -> Switch:
+def _switch(form: Form) -> Switch:
     name = form.get("name", "")
     if name not in set(Switch):
         raise HTTPException(400)
     return Switch(name)
 
 
-def _address(who: DeskVisit) -> str:
-    return f"/organizer/{who.letter.slug}/switches" if who.letter else GENERAL
+def _letter_id(visit: DeskVisit) -> LetterId | None:
+    return visit.letter_or_none.id if visit.letter_or_none else None
 
 
-async def _page(
-    request: Request,
-    who: DeskVisit,
-    *,
-    wrong: tuple[Switch, Refused, Mapping[str, str]] | None = None,
-    first: Switch | None = None,
-) -> Response:
-    language = http.language_of(request)
-    letter = who.letter.id if who.letter else None
-    async with http.services_of(request).database.connection() as conn:
-        rows = {row["name"]: dict(row) for row in await queries.all_switches(conn, letter)}
-        last = await queries.last_switched(conn, letter, first) if first else None
-        switched = await queries.names_on(conn, letter)
-    untouched = {"value": OFF, "texts": {}, "revision": 0, "since": None}
-    done = request.query_params.get("done")
-    return page.desk_page(
-        request,
-        who.looking_at(switched),
-        "desk/switches.html",
-        422 if wrong else 409 if first else 200,
-        switches=[(name, rows.get(name.value, untouched)) for name in Switch],
-        address=_address(who),
-        done=Switch(done) if done in set(Switch) and done in rows and not wrong and not first else None,
-        wrong=wrong and wrong[0],
-        errors={wrong[1].field: language.gettext(wrong[1].message)} if wrong else {},
-        typed=wrong[2] if wrong else {},
-        first=first,
-        first_told=language.gettext(FIRST),
-        last=last,
-    )
+def _address(visit: DeskVisit) -> str:
+    return visit.letter_path("switches") if visit.letter_or_none else f"{ROOT}installation/switches"

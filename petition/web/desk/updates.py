@@ -1,157 +1,135 @@
 """Updates on a letter at the desk: the list, and one with its form and its preview."""
 
 import asyncio
-from collections.abc import Mapping
+from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.database import Record
 from petition.core.errors import NotFound, Refused
+from petition.core.form_values import MAX_INTEGER
 from petition.core.ids import UpdateId
-from petition.letters import update_queries as queries
-from petition.letters import updates
+from petition.letters import update_queries, updates
 from petition.web import http
-from petition.web.desk import page
-from petition.web.desk.forms import number_in
+from petition.web.desk.forms import Errors, Form, form_number, form_view
+from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
 
 MAX_BYTES = 1_000_000  # of a form; escaped Cyrillic takes six bytes a letter
 ACTS = {"save", "publish", "preview", "remove", "back"}
 
 
-async def show_all(request: Request, who: DeskVisit) -> Response:
+async def show_all(visit: DeskVisit) -> Response:
     """Show every update, newest first, and the form for a new one."""
-    return await _list(request, who)
+    return await _list(visit, {}, {}, {})
 
 
-async def add(request: Request, who: DeskVisit) -> Response:
-    """Keep a new draft, publish it at once, or only show what it would look like."""
-    form = await http.form_of(request, MAX_BYTES)
-    act = _act(form)
-    texts, errors = updates.texts_in(form, tuple(http.services_of(request).renderer.languages))
+async def _list_again(visit: DeskVisit, form: Form, errors: Errors) -> Response:
+    return await _list(visit, form, errors, {})
+
+
+async def _list(visit: DeskVisit, form: Form, errors: Errors, preview: updates.Texts) -> Response:
+    async with visit.database.connection() as conn:
+        rows = await update_queries.all_news(conn, visit.letter.id)
+    return await _page(visit, "desk/updates.html", form, errors, preview, rows=rows)
+
+
+@form_view(_list_again, max_bytes=MAX_BYTES)
+async def add(visit: DeskVisit, form: Form) -> Response:
+    """Store a new draft, publish it at once, or only show a preview."""
+    act, organizer_id, letter_id = _act(form), visit.organizer.id, visit.letter.id
+    texts, errors = updates.texts_in(form, visit.languages)
     if errors or act == "preview":
-        return await _list(request, who, form=form, errors=errors, preview=texts)
-    try:
-        async with http.services_of(request).database.transaction() as conn:
-            number = await updates.add(conn, who.organizer.id, who.this.id, texts)
-            if act == "publish":
-                _check_published(who)
-                await updates.save(conn, who.organizer.id, who.this.id, number, 1, texts, publish=True)
-    except Refused as refused:
-        return await _list(request, who, form=form, errors={refused.field: refused.message}, preview=texts)
-    return http.redirect(f"{_address(who)}/{number}?done={act}")
-
-
-async def show(request: Request, who: DeskVisit) -> Response:
-    """Show one update with its form."""
-    return await _one(request, who, await _read(request, who))
-
-
-async def change(request: Request, who: DeskVisit) -> Response:
-    """Keep, publish, preview, remove or bring back an update."""
-    form = await http.form_of(request, MAX_BYTES)
-    act, revision = _act(form), number_in(form, "revision")
-    by, letter, update = who.organizer.id, who.this.id, _number(request)
-    texts: updates.Texts = {}
-    try:
-        if act in {"remove", "back"}:
-            async with http.services_of(request).database.transaction() as conn:
-                await updates.move(conn, by, letter, update, revision, back=act == "back")
-            return http.redirect(f"{_address(who)}/{update}?done={act}")
-        texts, errors = updates.texts_in(form, tuple(http.services_of(request).renderer.languages))
-        if errors or act == "preview":
-            return await _one(request, who, await _read(request, who), form=form, errors=errors, preview=texts)
+        return await _list(visit, form, errors, texts)
+    async with visit.database.transaction() as conn:
+        update_id = await updates.add(conn, organizer_id, letter_id, texts)
         if act == "publish":
-            _check_published(who)
-        async with http.services_of(request).database.transaction() as conn:
-            await updates.save(conn, by, letter, update, revision, texts, publish=act == "publish")
-    except Refused as refused:
-        return await _one(request, who, await _read(request, who), form=form, errors={refused.field: refused.message})
-    return http.redirect(f"{_address(who)}/{update}?done={act}")
+            _check_published(visit)
+            await updates.save(conn, organizer_id, letter_id, update_id, 1, texts, publish=True)
+    return http.redirect(f"{_address(visit)}/{update_id}?done={act}")
 
 
-def _act(form: Mapping[str, str]) -> str:
+async def show(visit: DeskVisit) -> Response:
+    """Show one update with its form."""
+    return await _one(visit, {}, {}, {})
+
+
+async def _one_again(visit: DeskVisit, form: Form, errors: Errors) -> Response:
+    return await _one(visit, form, errors, {})
+
+
+async def _one(visit: DeskVisit, form: Form, errors: Errors, preview: updates.Texts) -> Response:
+    update = await _read(visit)
+    sent = any(name.startswith("title_") for name in form)
+    stored = {
+        f"{field}_{lang}": text
+        for lang, texts in update["texts"].items()
+        for field, text in (("title", texts["title"]), ("text", texts["markdown"]))
+    }
+    theirs = await asyncio.to_thread(updates.rendered, update["texts"]) if "first" in errors and sent else None
+    values = form if sent else stored
+    return await _page(visit, "desk/update.html", values, errors, preview, update=update, theirs=theirs)
+
+
+@form_view(_one_again, max_bytes=MAX_BYTES)
+async def change(visit: DeskVisit, form: Form) -> Response:
+    """Store, publish, preview, remove or bring back an update."""
+    act, revision = _act(form), form_number(form, "revision")
+    organizer_id, letter_id, update_id = visit.organizer.id, visit.letter.id, _update_id(visit)
+    if act in {"remove", "back"}:
+        async with visit.database.transaction() as conn:
+            await updates.move(conn, organizer_id, letter_id, update_id, revision, back=act == "back")
+        return http.redirect(f"{_address(visit)}/{update_id}?done={act}")
+    texts, errors = updates.texts_in(form, visit.languages)
+    if errors or act == "preview":
+        return await _one(visit, form, errors, texts)
+    if act == "publish":
+        _check_published(visit)
+    async with visit.database.transaction() as conn:
+        await updates.save(conn, organizer_id, letter_id, update_id, revision, texts, publish=act == "publish")
+    return http.redirect(f"{_address(visit)}/{update_id}?done={act}")
+
+
+def _act(form: Form) -> str:
     act = form.get("act", "")
     if act not in ACTS:
         raise HTTPException(400)
     return act
 
 
-def _check_published(who: DeskVisit) -> None:
-    if who.this.state == "draft":
+def _check_published(visit: DeskVisit) -> None:
+    if visit.letter.state == "draft":
         raise Refused(updates.NOT_YET)
 
 
-def _address(who: DeskVisit) -> str:
-    return f"/organizer/{who.this.slug}/updates"
+def _address(visit: DeskVisit) -> str:
+    return visit.letter_path("updates")
 
 
-def _number(request: Request) -> UpdateId:
-    text: str = request.path_params["update"]
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise NotFound("there is no such update")
-    return UpdateId(int(text))
+def _update_id(visit: DeskVisit) -> UpdateId:
+    return visit.path_id("update", UpdateId, MAX_INTEGER)
 
 
-async def _read(request: Request, who: DeskVisit) -> Record:
-    async with http.services_of(request).database.connection() as conn:
-        row = await queries.one(conn, who.this.id, _number(request))
+async def _read(visit: DeskVisit) -> Record:
+    async with visit.database.connection() as conn:
+        row = await update_queries.one(conn, visit.letter.id, _update_id(visit))
     if row is None:
         raise NotFound("there is no such update")
     return row
 
 
-async def _list(
-    request: Request,
-    who: DeskVisit,
-    *,
-    form: Mapping[str, str] | None = None,
-    errors: Mapping[str, str] | None = None,
-    preview: updates.Texts | None = None,
-) -> Response:
-    async with http.services_of(request).database.connection() as conn:
-        rows = await queries.all_news(conn, who.this.id)
-    return await _page(request, who, "desk/updates.html", form or {}, errors or {}, preview, rows=rows)
-
-
-async def _one(
-    request: Request,
-    who: DeskVisit,
-    row: Record,
-    *,
-    form: Mapping[str, str] | None = None,
-    errors: Mapping[str, str] | None = None,
-    preview: updates.Texts | None = None,
-) -> Response:
-    stored = {f"{field}_{lang}": text for lang, each in row["texts"].items() for field, text in _typed(each)}
-    shown = form if form is not None and "title_" in "".join(form) else stored
-    both = "first" in (errors or {}) and shown is form
-    theirs = await asyncio.to_thread(updates.rendered, row["texts"]) if both else None
-    return await _page(request, who, "desk/update.html", shown, errors or {}, preview, update=row, theirs=theirs)
-
-
-def _typed(text: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [("title", text["title"]), ("text", text["markdown"])]
-
-
 async def _page(
-    request: Request,
-    who: DeskVisit,
-    name: str,
-    typed: Mapping[str, str],
-    errors: Mapping[str, str],
-    preview: updates.Texts | None,
-    **more: object,
+    visit: DeskVisit, template: str, values: Form, errors: Errors, preview: updates.Texts, **context: Any
 ) -> Response:
-    language = http.language_of(request)
-    status = 409 if "first" in errors else 422 if errors else 200
-    given = {
-        "typed": typed,
-        "errors": {field: language.gettext(message) for field, message in errors.items()},
-        "preview": await asyncio.to_thread(updates.rendered, preview) if preview and not errors else None,
-        "done": request.query_params.get("done"),
-        "address": _address(who),
-    }
-    return page.desk_page(request, who, name, status, **given, **more)
+    return desk_page(
+        visit,
+        template,
+        status=409 if "first" in errors else None,
+        errors=errors,
+        values=values,
+        preview=await asyncio.to_thread(updates.rendered, preview) if preview and not errors else None,
+        done=visit.query.get("done"),
+        address=_address(visit),
+        **context,
+    )

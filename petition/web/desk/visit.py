@@ -1,20 +1,33 @@
-"""What a view of the desk is handed: the organizer, the session, the letter and the role in it."""
+"""What a view of the desk gets: the request, the services, and the organizer with the session, letter and role."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from petition.core.audit_log import Actor
+from petition.core.database import Database
+from petition.core.errors import NotFound
+from petition.core.form_values import MAX_BIGINT, Id, id_of
+from petition.core.i18n import Language
 from petition.organizers.model import DeskLetter, Organizer, Role, Session
+from petition.web import http
+from petition.web.services import Services
 
 ROOT = "/organizer/"
+SECOND = f"{ROOT}second"
+SECURITY = f"{ROOT}security"
 
 
 class Access(StrEnum):
-    """What a route asks of whoever comes. The last but one are roles in the letter of the address."""
+    """What a route requires of a visitor. VIEWER to OWNER are roles in the letter of the address."""
 
     STRANGER = "stranger"  # nothing
-    SIGNED_IN = "entered"  # a session; only pages that set a second factor up, or ask for it
-    ORGANIZER = "organizer"  # a session whose second factor has been shown, as for all that follow
+    SIGNED_IN = "entered"  # a session; for the pages that set up or ask for a second factor
+    ORGANIZER = "organizer"  # a session with a proved second factor, as for all that follow
     VIEWER = "viewer"
     MODERATOR = "moderator"
     EDITOR = "editor"
@@ -28,31 +41,92 @@ class Access(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DeskVisit:
-    """Who stands at the desk, and before which letter."""
+class OpenVisit:
+    """One request to a page of the desk that needs no session."""
+
+    request: Request
+    services: Services
+    language: Language
+
+    @property
+    def lang(self) -> str:
+        return self.language.code
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The codes of all languages of the pages."""
+        return tuple(self.services.renderer.languages)
+
+    @property
+    def database(self) -> Database:
+        return self.services.database
+
+    @property
+    def query(self) -> QueryParams:
+        return self.request.query_params
+
+    def gettext(self, message: str) -> str:
+        return self.language.gettext(message)
+
+    async def form(self, max_bytes: int = http.MAX_BYTES) -> dict[str, str]:
+        """Return the form in the body. Raises 400, 408, 413, 415 (see ``http.form_of``)."""
+        return await http.form_of(self.request, max_bytes)
+
+    def path_id(self, name: str, kind: Callable[[int], Id], max_id: int = MAX_BIGINT) -> Id:
+        """Return the id that the address names. Raises ``NotFound`` if it cannot be one."""
+        number = id_of(self.request.path_params[name], kind, max_id)
+        if number is None:
+            raise NotFound(f"there is no such {name}")
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class DeskVisit(OpenVisit):
+    """One request to the desk by a signed-in organizer; with a letter and a role where the address names a letter."""
 
     organizer: Organizer
     session: Session
-    lang: str
-    letter: DeskLetter | None = None
+    letter_or_none: DeskLetter | None = None
     role: Role | None = None
 
     @property
-    def this(self) -> DeskLetter:
+    def letter(self) -> DeskLetter:
         """The letter in the address. Raises ``LookupError`` where the address has none."""
-        if self.letter is None:
+        if self.letter_or_none is None:
             raise LookupError("this address has no letter")
-        return self.letter
+        return self.letter_or_none
 
-    def looking_at(self, switched: Iterable[str]) -> "DeskVisit":
-        """Return the same before the letter with these switches on, which may have been changed in this request."""
-        letter = None if self.letter is None else replace(self.letter, switched=tuple(switched))
-        return replace(self, letter=letter)
+    @property
+    def actor(self) -> Actor:
+        """The organizer acting on the letter in the address."""
+        return Actor(self.organizer.id, self.letter.id)
 
-    def where_now(self, state: str, *, has_digest_key: bool) -> "DeskVisit":
-        """Return the same before a letter that has moved in this request."""
-        return replace(self, letter=replace(self.this, state=state, has_digest_key=has_digest_key))
+    @property
+    def may_change_factor(self) -> bool:
+        """Whether this session may change the second factor: there is none yet, or it was proved recently."""
+        return not self.session.has_factor or self.session.fresh
+
+    def letter_path(self, path: str) -> str:
+        """Return an address below the letter's."""
+        return f"{ROOT}{self.letter.slug}/{path}"
+
+    def with_switches(self, switched: Iterable[str]) -> "DeskVisit":
+        """Return a copy with these switches on, as this request may have changed them."""
+        letter = self.letter_or_none
+        return replace(self, letter_or_none=letter and replace(letter, switched=tuple(switched)))
+
+    def with_state(self, state: str, *, has_digest_key: bool) -> "DeskVisit":
+        """Return a copy whose letter has this state, as this request may have changed it."""
+        return replace(self, letter_or_none=replace(self.letter, state=state, has_digest_key=has_digest_key))
 
     def may(self, role: str) -> bool:
-        """Tell whether the organizer's role in this letter covers ``role``."""
+        """Return whether the organizer's role in this letter covers ``role``."""
         return self.role is not None and self.role.covers(Role(role))
+
+
+View = Callable[[DeskVisit], Awaitable[Response]]
+OpenView = Callable[[OpenVisit], Awaitable[Response]]
+
+
+def open_visit(request: Request) -> OpenVisit:
+    return OpenVisit(request, http.services_of(request), http.language_of(request))

@@ -43,8 +43,8 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
     letter = published.letter
     pause = letter.switches.pause
     async with visit.services.database.connection() as conn:
-        row = await queries.see_pending(conn, letter.id, signature_id)
-        states = await queries.states(conn, [letter.id], [signature_id]) if row is None else []
+        row = await queries.load_pending(conn, letter.id, signature_id)
+        states = await queries.load_states(conn, [letter.id], [signature_id]) if row is None else []
     if states:
         return visit.redirect(f"/signature/{visit.token}")
     if row is None or not row["confirmable"]:
@@ -110,7 +110,7 @@ async def _try_code(
         page = _inbox_page(visit, published, visit.refused_form(form, {"": TOO_MANY_TRIES}), status=429)
         return with_retry_after(page, wait)
     async with services.database.connection() as conn:
-        rows = await queries.by_code(conn, letter.id, digest)
+        rows = await queries.find_by_code(conn, letter.id, digest)
     # All are compared, so that the time does not reveal which one fits.
     fitting_ids = [row["id"] for row in rows if services.tokens.is_code(code, letter.id, row["id"])]
     if not fitting_ids:

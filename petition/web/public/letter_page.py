@@ -93,7 +93,7 @@ async def newest_rows(visit: Visit, published: PublishedLetter) -> Mapping[str, 
     """Return the newest updates and organizations; people only where they may stand in search engines and archives."""
     letter = published.letter
     async with visit.services.database.connection() as conn:
-        news = await update_queries.shown(conn, letter.id, 0, MAX_NEWS)
+        news = await update_queries.published(conn, letter.id, 0, MAX_NEWS)
         if letter.switches.list_hidden:
             return {**NO_ROWS, "news": news}
         organizations, _ = await listing.page(conn, letter.id, Kind.ORGANIZATION, None, MAX_ORGANIZATIONS)

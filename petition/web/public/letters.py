@@ -77,7 +77,7 @@ async def updates(visit: Visit) -> Response:
 
     async def build(published: PublishedLetter) -> CachedResponse:
         async with visit.services.database.connection() as conn:
-            rows = await update_queries.shown(conn, published.letter.id, before, NEWS_PER_PAGE + 1)
+            rows = await update_queries.published(conn, published.letter.id, before, NEWS_PER_PAGE + 1)
         context = _letter_context(published.letter, visit.lang) | {
             "news": rows[:NEWS_PER_PAGE],
             "next": rows[NEWS_PER_PAGE - 1][0]["id"] if len(rows) > NEWS_PER_PAGE else None,

@@ -67,7 +67,7 @@ async def _page(
 ) -> Response:
     database, letter = visit.services.database, published.letter
     async with database.connection() as conn:
-        pending = await queries.see_pending(conn, letter.id, signature_id)
+        pending = await queries.load_pending(conn, letter.id, signature_id)
     if pending is not None:
         return visit.redirect(f"/confirm/{visit.token}")
     done = visit.request.query_params.get("done")

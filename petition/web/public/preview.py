@@ -3,7 +3,9 @@
 from starlette.responses import Response
 
 from petition.core.errors import Gone, NotFound
-from petition.drafts import draft_queries, pictures, preview_link_queries, previewing, saving, store
+from petition.core.form_values import id_of
+from petition.core.ids import PictureId
+from petition.drafts import draft_queries, preview_link_queries, previewing, saving, store
 from petition.letters import lifecycle_queries
 from petition.letters.model import State
 from petition.web import headers, http
@@ -32,13 +34,13 @@ async def by_link(visit: Visit) -> Response:
 
 async def picture(visit: Visit) -> Response:
     """Answer with a published letter's sharing picture."""
-    slug, number = visit.slug, pictures.number_in(visit.request.path_params["picture"])
+    slug, picture_id = visit.slug, id_of(visit.request.path_params["picture"], PictureId)
     row = None
-    if number is not None and len(slug) <= 64:
+    if picture_id is not None and len(slug) <= 64:
         async with visit.services.database.connection() as conn:
-            row = await draft_queries.public_picture(conn, slug, number)
+            row = await draft_queries.public_picture(conn, slug, picture_id)
             if row is None:
-                await saving.found(conn, slug)  # raises Gone if it was taken down
+                await saving.letter_row(conn, slug)  # raises Gone if it was taken down
     return http.picture(row, PUBLIC.decode())
 
 
@@ -46,7 +48,7 @@ async def draft_page(visit: Visit, slug: str, *, here: str | None, until: object
     """Answer with the draft as its readers would see it; nothing on the page can be sent."""
     services = visit.services
     async with services.database.connection() as conn:
-        row = await saving.found(conn, slug)
+        row = await saving.letter_row(conn, slug)
         draft = await store.load(conn, row, tuple(services.renderer.languages))
         figures = await previewing.standing_of(conn, row["id"])
     published = await previewing.live_of(figures, row, draft, visit.lang)

@@ -16,5 +16,5 @@ async def never_again(visit: Visit) -> Response:
     """Suppress all mail to this address; a mail program's one click comes here too (RFC 8058)."""
     digest = visit.services.tokens.read_never(visit.token)
     async with visit.services.database.transaction() as conn:
-        await queries.never_mail(conn, digest)
+        await queries.suppress_mailbox(conn, digest)
     return visit.page("mail/never.html", token=visit.token, done=True)

@@ -68,7 +68,7 @@ async def feed(request: Request) -> Response:
         feed_lang = letter.shown_in(lang)
         async with services.database.connection() as conn:
             versions = await letter_queries.versions(conn, letter.id)
-            rows = await update_queries.shown(conn, letter.id, 0, MAX_ENTRIES)
+            rows = await update_queries.published(conn, letter.id, 0, MAX_ENTRIES)
         updates = [UpdateItem(row["id"], texts, row["published_at"], row["edited_at"]) for row, texts in rows]
         language, base_url = services.renderer.languages[feed_lang], services.settings.base_url
         body = render_feed(letter, versions, updates, language=language, base_url=base_url)

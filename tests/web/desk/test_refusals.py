@@ -1,7 +1,7 @@
-"""Who may not do something does not do it: every route with its real view, a plausible form, and the database before
-and after; and whoever may, does change something by the same form.
+"""A refused request changes nothing: every route with its real view, a plausible form, and the database before and
+after; and the same form does change something for a visitor with access.
 
-Routes that have no form of their own here are sent one with every field there is, so that a new one is walked as well.
+Routes without a form of their own here get one with every field there is, so that a new route is covered as well.
 """
 
 import json
@@ -34,7 +34,7 @@ CREDENTIAL = {"id": "AA", "rawId": "AA", "type": "public-key", "response": {}}
 
 @dataclass
 class World:
-    """A letter with all that routes are about, and everybody who may come."""
+    """A letter with an object for every route, and a client for every visitor."""
 
     site: Installation
     bench: Bench
@@ -42,24 +42,24 @@ class World:
     organizers: dict[str, OrganizerId]
     clients: dict[str, httpx2.AsyncClient] = field(default_factory=dict)
 
-    def path(self, at: DeskRoute, slug: str = SLUG) -> str:
-        """Return an address of the route, with ids that are there."""
+    def path(self, route: DeskRoute, slug: str = SLUG) -> str:
+        """Return an address of the route, with ids that exist."""
         known = self.ids | {"slug": slug}
-        return re.sub(r"{(\w+)(:\w+)?}", lambda match: known.get(match[1], "1"), at.path)
+        return re.sub(r"{(\w+)(:\w+)?}", lambda match: known.get(match[1], "1"), route.path)
 
-    def form(self, at: DeskRoute) -> dict[str, str]:
-        """Return a form that the route takes."""
-        own = FORMS.get(at.path)
+    def form(self, route: DeskRoute) -> dict[str, str]:
+        """Return a form that the route accepts."""
+        own = FORMS.get(route.path)
         if own is None:
             return {key: self.filled(value) for form in FORMS.values() for key, value in form.items()}
         return {self.filled(key): self.filled(value) for key, value in own.items()}
 
     def filled(self, text: str) -> str:
-        """Put ids into what stands in ``FORMS``."""
+        """Replace ``<name>`` from ``FORMS`` with that id."""
         return re.sub(r"<(\w+)>", lambda match: self.ids[match[1]], text)
 
 
-# What stands in <> is an id of this world. Each of these changes something, for those who may.
+# Names in <> are ids of this world. Each form changes something for a visitor with access.
 FORMS: Mapping[str, Mapping[str, str]] = {
     "/organizer/enter": {"email": "owner@letters.example"},
     "/organizer/leave": {},
@@ -85,7 +85,7 @@ FORMS: Mapping[str, Mapping[str, str]] = {
     "/organizer/{slug}/campaigns": {"act": "remove", "back": "kind=person"},
     "/organizer/{slug}/campaigns/{campaign}": {"step": "start", "reason": "fake"},
 }
-# What cannot be done by a form that is written down beforehand.
+# Routes whose form cannot be written down beforehand.
 OTHERWISE = {
     "/organizer/enter/{token}",
     "/organizer/second/passkey",
@@ -97,7 +97,7 @@ OTHERWISE = {
 
 @pytest.fixture
 async def world(site: Installation) -> AsyncIterator[World]:
-    """Give a furnished letter and everybody's client."""
+    """Return a letter with content, and a client for every visitor."""
     async with site.database.connection() as conn:
         bench = Bench(site.database, await rows.letter(conn))
         await conn.execute("INSERT INTO letter (slug, rules_version) VALUES ($1, 1)", OTHER)
@@ -111,109 +111,111 @@ async def world(site: Installation) -> AsyncIterator[World]:
     ids = {"signature": str(held), "campaign": str(campaign), "vera": str(vera), "log": str(outcome.log_id)}
     world = World(site, bench, ids | {"token": "a" * 43, "credential": json.dumps(CREDENTIAL)}, {})
     async with AsyncExitStack() as stack:
-        for who in (*VISITORS, "removed", "inviting"):
-            world.clients[who] = await stack.enter_async_context(people.stranger(site))
-            if who != "stranger":
-                await sit(world, who)
-        await invited(world)
-        await people.cookie(site, world.organizers["owner"])  # has entered in another browser as well
+        for visitor in (*VISITORS, "removed", "inviting"):
+            world.clients[visitor] = await stack.enter_async_context(people.stranger(site))
+            if visitor != "stranger":
+                await sign_in(world, visitor)
+        await add_invitations(world)
+        await people.cookie(site, world.organizers["owner"])  # signed in with another browser as well
         yield world
 
 
-async def sit(world: World, who: str) -> None:
-    """Have somebody sit down as what they are called."""
+async def sign_in(world: World, visitor: str) -> None:
+    """Sign a visitor in with the rights of the name."""
     site = world.site
-    organizer = (await people.add(site, f"{who}@letters.example", admin=who in {"admin", "inviting"})).id
-    if who != "factorless":
-        await people.give_totp(site, organizer)
-    if who in {*Role, "removed", "inviting"}:
-        await people.give_role(site, organizer, {"removed": "viewer", "inviting": "owner"}.get(who, who))
-    if who == "other":
-        await people.give_role(site, organizer, "owner", OTHER)
-    cookie = await people.cookie(site, organizer, proved=who not in {"factorless", "unproved"})
-    world.clients[who].cookies.set("desk", cookie, domain="localhost.local", path="/organizer/")
-    world.organizers[who], world.ids[who] = organizer, str(organizer)
+    organizer_id = (await people.add(site, f"{visitor}@letters.example", admin=visitor in {"admin", "inviting"})).id
+    if visitor != "factorless":
+        await people.give_totp(site, organizer_id)
+    if visitor in {*Role, "removed", "inviting"}:
+        await people.give_role(site, organizer_id, {"removed": "viewer", "inviting": "owner"}.get(visitor, visitor))
+    if visitor == "other":
+        await people.give_role(site, organizer_id, "owner", OTHER)
+    cookie = await people.cookie(site, organizer_id, proved=visitor not in {"factorless", "unproved"})
+    world.clients[visitor].cookies.set("desk", cookie, domain="localhost.local", path="/organizer/")
+    world.organizers[visitor], world.ids[visitor] = organizer_id, str(organizer_id)
     world.ids["code"] = pyotp.TOTP(SECRET).at(int(time.time()))
 
 
-async def invited(world: World) -> None:
-    """Have somebody asked to join, somebody asked to the installation, and a member removed."""
+async def add_invitations(world: World) -> None:
+    """Add an invitation to the letter, one to the installation, and a removed member."""
     client = world.clients["inviting"]
-    whom = {"name": "Asked", "email": "asked@letters.example", "role": "viewer"}
-    await client.post(f"/organizer/{SLUG}/members/invite", data=whom)
-    await client.post("/organizer/installation/invite", data=whom)
+    invitation = {"name": "Asked", "email": "asked@letters.example", "role": "viewer"}
+    await client.post(f"/organizer/{SLUG}/members/invite", data=invitation)
+    await client.post("/organizer/installation/invite", data=invitation)
     form = {"organizer": world.ids["removed"], "before": "viewer", "act": "remove"}
     assert (await client.post(f"/organizer/{SLUG}/members", data=form)).status_code == 303
     for row in await rows.rows_of(world.site.database, "SELECT id, letter FROM invitation"):
         world.ids["invited" if row["letter"] is None else "asked"] = str(row["id"])
 
 
-async def send(world: World, at: DeskRoute, who: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
-    """Come to a route with its form."""
-    content = world.form(at) if at.method == "POST" else None
-    return await world.clients[who].request(at.method, world.path(at), data=content, headers=headers)
+async def send(
+    world: World, route: DeskRoute, visitor: str, headers: Mapping[str, str] | None = None
+) -> httpx2.Response:
+    """Send a route its form."""
+    content = world.form(route) if route.method == "POST" else None
+    return await world.clients[visitor].request(route.method, world.path(route), data=content, headers=headers)
 
 
-async def test_who_is_refused_changes_nothing(world: World) -> None:
+async def test_refused_requests_change_nothing(world: World) -> None:
     wrong = []
-    for at in DESK:
+    for route in DESK:
         before = await rows.picture(world.site.database)
-        for who in VISITORS:
-            if (expected := refusal(at, who)) is None:
+        for visitor in VISITORS:
+            if (expected := refusal(route, visitor)) is None:
                 continue
-            answer = await send(world, at, who)
+            answer = await send(world, route, visitor)
             if (answer.status_code, answer.headers.get("location")) != expected:
-                wrong.append(f"{name_of(at)}, {who}: {answer.status_code} instead of {expected}")
+                wrong.append(f"{name_of(route)}, {visitor}: {answer.status_code} instead of {expected}")
         after = await rows.picture(world.site.database)
-        wrong += [f"{name_of(at)} changed {table}" for table in before if before[table] != after[table]]
+        wrong += [f"{name_of(route)} changed {table}" for table in before if before[table] != after[table]]
     assert wrong == []
 
 
-async def test_what_comes_from_elsewhere_changes_nothing(world: World) -> None:
+async def test_requests_from_other_sites_change_nothing(world: World) -> None:
     wrong = []
-    for at in [at for at in DESK if at.method != "GET"]:
+    for route in [route for route in DESK if route.method != "GET"]:
         before = await rows.picture(world.site.database)
-        for who in ("owner", "admin", "stranger"):
+        for visitor in ("owner", "admin", "stranger"):
             for headers in ({"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}):
-                answer = await send(world, at, who, headers)
+                answer = await send(world, route, visitor, headers)
                 if answer.status_code != 403:
-                    wrong.append(f"{name_of(at)}, {who}, {headers}: {answer.status_code}")
+                    wrong.append(f"{name_of(route)}, {visitor}, {headers}: {answer.status_code}")
         after = await rows.picture(world.site.database)
-        wrong += [f"{name_of(at)} changed {table}" for table in before if before[table] != after[table]]
+        wrong += [f"{name_of(route)} changed {table}" for table in before if before[table] != after[table]]
     assert wrong == []
 
 
-async def test_every_role_may_what_it_may(world: World) -> None:
-    """The same forms do change something: so that nothing changed above means that they were refused."""
+async def test_permitted_requests_change_something(world: World) -> None:
+    """The same forms do change something, so above it was the refusal that kept the database unchanged."""
     unchanged = []
-    for at in [at for at in DESK if at.path in FORMS and at.method == "POST"]:
-        who = {Access.ADMIN: "inviting", Access.STRANGER: "stranger", Access.SIGNED_IN: "unproved"}.get(
-            at.need, "owner"
+    for route in [route for route in DESK if route.path in FORMS and route.method == "POST"]:
+        visitor = {Access.ADMIN: "inviting", Access.STRANGER: "stranger", Access.SIGNED_IN: "unproved"}.get(
+            route.access, "owner"
         )
-        who = "factorless" if at.path.endswith("/begin") else who
+        visitor = "factorless" if route.path.endswith("/begin") else visitor
         before = await rows.picture(world.site.database)
-        answer = await send(world, at, who)
-        assert answer.status_code in {200, 303}, f"{name_of(at)}: {answer.status_code} {answer.text}"
+        answer = await send(world, route, visitor)
+        assert answer.status_code in {200, 303}, f"{name_of(route)}: {answer.status_code} {answer.text}"
         if await rows.picture(world.site.database) == before:
-            unchanged.append(name_of(at))
-        if who == "unproved":
-            await sit(world, "unproved")
+            unchanged.append(name_of(route))
+        if visitor == "unproved":
+            await sign_in(world, "unproved")
     assert unchanged == []
 
 
 def test_every_form_is_of_a_route() -> None:
-    posts = {at.path for at in DESK if at.method == "POST"}
+    posts = {route.path for route in DESK if route.method == "POST"}
     assert FORMS.keys() | OTHERWISE <= posts
 
 
 async def test_another_letters_owner_reaches_nothing_of_this_one(world: World) -> None:
     """Under their own letter's address, with this letter's ids."""
     letter, client = world.bench.letter.id, world.clients["other"]
-    for at in [at for at in DESK if "{slug}" in at.path]:
+    for route in [route for route in DESK if "{slug}" in route.path]:
         before = await rows.picture(world.site.database, letter)
-        content = world.form(at) if at.method == "POST" else None
-        answer = await client.request(at.method, world.path(at, OTHER), data=content)
-        assert answer.status_code < 500, name_of(at)
+        content = world.form(route) if route.method == "POST" else None
+        answer = await client.request(route.method, world.path(route, OTHER), data=content)
+        assert answer.status_code < 500, name_of(route)
         assert "Vera Novak" not in answer.text
         assert "North Pier" not in answer.text
-        assert await rows.picture(world.site.database, letter) == before, name_of(at)
+        assert await rows.picture(world.site.database, letter) == before, name_of(route)

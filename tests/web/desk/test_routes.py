@@ -1,7 +1,7 @@
-"""Every route of the desk against everyone who may come: the table alone decides, whatever the views do.
+"""Every route of the desk against every kind of visitor: the table alone decides, independent of the views.
 
-The views are replaced by one that says which route it stands for, so that whoever is let in is known for sure, and a
-new route is walked as soon as it stands in the table.
+The views are replaced by one that names its route, so that the test knows which requests were admitted; a new route is
+covered as soon as it is in the table.
 """
 
 import re
@@ -32,7 +32,7 @@ from petition.web.app import build_services
 from petition.web.count_stream import CountStreams
 from petition.web.desk import guard
 from petition.web.desk.routes import DESK, DeskRoute, routes
-from petition.web.desk.visit import Access, DeskVisit
+from petition.web.desk.visit import Access, DeskVisit, OpenVisit
 from petition.web.page_cache import PageCache
 from petition.web.services import Services
 from tests.conftest import fresh_database
@@ -47,40 +47,42 @@ VISITORS = ("stranger", "factorless", "unproved", "organizer", *Role, "other", "
 OURS = {"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"}
 
 
-def name_of(at: DeskRoute) -> str:
-    return f"{at.method} {at.path}"
+def name_of(route: DeskRoute) -> str:
+    return f"{route.method} {route.path}"
 
 
-def path_of(at: DeskRoute, slug: str = SLUG) -> str:
-    """Return an address of the route; what is not the letter is made up."""
-    return re.sub(r"{(\w+)(:\w+)?}", lambda match: slug if match[1] == "slug" else "1", at.path)
+def path_of(route: DeskRoute, slug: str = SLUG) -> str:
+    """Return an address of the route, with 1 for every id."""
+    return re.sub(r"{(\w+)(:\w+)?}", lambda match: slug if match[1] == "slug" else "1", route.path)
 
 
 @dataclass
 class Walk:
-    """The desk's routes with views that only say who was let in where."""
+    """The desk's routes with stub views, and the cookies of the visitors."""
 
     client: httpx2.AsyncClient
     cookies: dict[str, str]
 
-    async def come(
-        self, at: DeskRoute, who: str, headers: dict[str, str] | None = None, slug: str = SLUG
+    async def visit(
+        self, route: DeskRoute, visitor: str, headers: dict[str, str] | None = None, slug: str = SLUG
     ) -> httpx2.Response:
-        cookie = {"Cookie": f"desk={self.cookies[who]}"} if who in self.cookies else {}
+        cookie = {"Cookie": f"desk={self.cookies[visitor]}"} if visitor in self.cookies else {}
         return await self.client.request(
-            at.method, path_of(at, slug), headers=cookie | (OURS if headers is None else headers)
+            route.method, path_of(route, slug), headers=cookie | (OURS if headers is None else headers)
         )
 
 
-def stub(at: DeskRoute) -> DeskRoute:
-    async def for_strangers(_request: Request) -> Response:
-        return Response(status_code=204, headers={"at": name_of(at)})
+def stub(route: DeskRoute) -> DeskRoute:
+    async def for_strangers(_visit: OpenVisit) -> Response:
+        return Response(status_code=204, headers={"at": name_of(route)})
 
-    async def view(_request: Request, who: DeskVisit) -> Response:
-        slug = who.letter.slug if who.letter else ""
-        return Response(status_code=204, headers={"at": name_of(at), "slug": slug})
+    async def view(visit: DeskVisit) -> Response:
+        slug = visit.letter_or_none.slug if visit.letter_or_none else ""
+        return Response(status_code=204, headers={"at": name_of(route), "slug": slug})
 
-    return replace(at, view=for_strangers if at.need is Access.STRANGER else view)
+    if route.access is Access.STRANGER:
+        return replace(route, view=for_strangers)
+    return replace(route, view=view)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ async def walk(
         renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, None)
         streams = CountStreams(settings)
         services = build_services(settings, database, renderer, PageCache(), InstallationNotices(), streams)
-        framework = Starlette(routes=routes([stub(at) for at in DESK]), exception_handlers=error_pages.HANDLERS)
+        framework = Starlette(routes=routes([stub(route) for route in DESK]), exception_handlers=error_pages.HANDLERS)
         transport = httpx2.ASGITransport(with_state(framework, services))
         client = await stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=settings.base_url))
         yield Walk(client, await cookies(Installation(environ, settings, database, client)))
@@ -114,59 +116,59 @@ def with_state(framework: Starlette, services: Services) -> Any:
 
 
 async def cookies(site: Installation) -> dict[str, str]:
-    """Return the cookie of every visitor who has one."""
-    found = {}
+    """Return the cookie of every signed-in visitor."""
+    cookies = {}
     async with site.database.connection() as conn:
         await conn.execute(
             "INSERT INTO letter (slug, rules_version, wrapped_digest_key, wrapped_name_key) VALUES ($1, 1, $2, $2)",
             OTHER,
             secrets.token_bytes(8),
         )
-    for who in VISITORS[1:]:
-        organizer = (await people.add(site, f"{who}@letters.example", admin=who == "admin")).id
-        if who != "factorless":
-            await people.give_totp(site, organizer)
-        if who in set(Role):
-            await people.give_role(site, organizer, who)
-        await people.give_role(site, organizer, "owner", OTHER) if who == "other" else None
-        found[who] = await people.cookie(site, organizer, proved=who not in {"factorless", "unproved"})
-    return found
+    for visitor in VISITORS[1:]:
+        organizer_id = (await people.add(site, f"{visitor}@letters.example", admin=visitor == "admin")).id
+        if visitor != "factorless":
+            await people.give_totp(site, organizer_id)
+        if visitor in set(Role):
+            await people.give_role(site, organizer_id, visitor)
+        await people.give_role(site, organizer_id, "owner", OTHER) if visitor == "other" else None
+        cookies[visitor] = await people.cookie(site, organizer_id, proved=visitor not in {"factorless", "unproved"})
+    return cookies
 
 
-def refusal(at: DeskRoute, who: str) -> tuple[int, str | None] | None:
-    """Return what the table says must happen: (status, where to), or None for whoever is let in."""
-    if at.need is Access.STRANGER:
+def refusal(route: DeskRoute, visitor: str) -> tuple[int, str | None] | None:
+    """Return the expected (status, location), or None for visitors with access."""
+    if route.access is Access.STRANGER:
         return None
-    if who == "stranger":
-        return (303, "/organizer/enter") if at.method == "GET" else (401, None)
-    if at.need is Access.SIGNED_IN:
+    if visitor == "stranger":
+        return (303, "/organizer/enter") if route.method == "GET" else (401, None)
+    if route.access is Access.SIGNED_IN:
         return None
-    if who in {"factorless", "unproved"}:
-        return (303, "/organizer/second") if at.method == "GET" else (401, None)
-    if at.need is Access.ADMIN:
-        return None if who == "admin" else (403, None)
-    if at.need.role is None:
+    if visitor in {"factorless", "unproved"}:
+        return (303, "/organizer/second") if route.method == "GET" else (401, None)
+    if route.access is Access.ADMIN:
+        return None if visitor == "admin" else (403, None)
+    if route.access.role is None:
         return None
-    if who not in set(Role):
+    if visitor not in set(Role):
         return 404, None
-    return None if Role(who).covers(at.need.role) else (403, None)
+    return None if Role(visitor).covers(route.access.role) else (403, None)
 
 
-@pytest.mark.parametrize("who", VISITORS)
-@pytest.mark.parametrize("at", DESK, ids=name_of)
-async def test_who_is_let_in(walk: Walk, at: DeskRoute, who: str) -> None:
-    answer = await walk.come(at, who)
-    refused = refusal(at, who)
+@pytest.mark.parametrize("visitor", VISITORS)
+@pytest.mark.parametrize("route", DESK, ids=name_of)
+async def test_access(walk: Walk, route: DeskRoute, visitor: str) -> None:
+    answer = await walk.visit(route, visitor)
+    refused = refusal(route, visitor)
     if refused is None:
-        assert (answer.status_code, answer.headers.get("at")) == (204, name_of(at))
-        if at.need.role is not None:
+        assert (answer.status_code, answer.headers.get("at")) == (204, name_of(route))
+        if route.access.role is not None:
             assert answer.headers["slug"] == SLUG
     else:
         assert (answer.status_code, answer.headers.get("location")) == refused
         assert answer.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("at", [at for at in DESK if at.method != "GET"], ids=name_of)
+@pytest.mark.parametrize("route", [route for route in DESK if route.method != "GET"], ids=name_of)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -183,15 +185,15 @@ async def test_who_is_let_in(walk: Walk, at: DeskRoute, who: str) -> None:
     ],
     ids=lambda headers: " ".join(headers.values()) or "no headers",
 )
-async def test_what_another_site_sends_is_refused(walk: Walk, at: DeskRoute, headers: dict[str, str]) -> None:
-    for who in ("owner", "admin", "stranger"):
-        assert (await walk.come(at, who, headers)).status_code == 403
+async def test_what_another_site_sends_is_refused(walk: Walk, route: DeskRoute, headers: dict[str, str]) -> None:
+    for visitor in ("owner", "admin", "stranger"):
+        assert (await walk.visit(route, visitor, headers)).status_code == 403
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://localhost:8000"}, {"Sec-Fetch-Site": "same-origin"}, OURS])
 async def test_either_header_is_enough(walk: Walk, headers: dict[str, str]) -> None:
-    at = next(each for each in DESK if each.path == "/organizer/leave")
-    assert (await walk.come(at, "owner", headers)).status_code == 204
+    route = next(route for route in DESK if route.path == "/organizer/leave")
+    assert (await walk.visit(route, "owner", headers)).status_code == 204
 
 
 @pytest.mark.parametrize(
@@ -225,24 +227,24 @@ async def test_a_made_up_cookie_opens_nothing(walk: Walk, cookie: str) -> None:
 
 @pytest.mark.parametrize("path", ["/organizer/no-such-letter/", f"/organizer/{SLUG}/nothing", "/organizer/enter/a/b"])
 async def test_what_the_table_does_not_have_is_not_there(walk: Walk, path: str) -> None:
-    for who in ("owner", "admin"):
-        answer = await walk.client.get(path, headers={"Cookie": f"desk={walk.cookies[who]}"})
+    for visitor in ("owner", "admin"):
+        answer = await walk.client.get(path, headers={"Cookie": f"desk={walk.cookies[visitor]}"})
         assert answer.status_code == 404
 
 
 def test_the_table_holds_every_route_below_the_desk() -> None:
-    mounts = [each for each in app.ROUTES if isinstance(each, Mount) and each.path == "/organizer"]
+    mounts = [route for route in app.ROUTES if isinstance(route, Mount) and route.path == "/organizer"]
     (mount,) = mounts
-    inner = [("/organizer" + each.path, each.methods or set()) for each in mount.routes if isinstance(each, Route)]
+    inner = [("/organizer" + route.path, route.methods or set()) for route in mount.routes if isinstance(route, Route)]
     assert len(inner) == len(mount.routes) == len(DESK)
-    for (path, methods), at in zip(inner, DESK, strict=True):
-        assert (path, methods - {"HEAD"}) == (at.path, {at.method})
-    others = [each.path for each in app.ROUTES if isinstance(each, Route | Mount) and each not in mounts]
+    for (path, methods), route in zip(inner, DESK, strict=True):
+        assert (path, methods - {"HEAD"}) == (route.path, {route.method})
+    others = [route.path for route in app.ROUTES if isinstance(route, Route | Mount) and route not in mounts]
     assert [path for path in others if path.startswith("/organizer")] == ["/organizer"]
-    assert app.ROUTES.index(mount) < [getattr(each, "path", "") for each in app.ROUTES].index("/{lang}/{slug}")
+    assert app.ROUTES.index(mount) < [getattr(route, "path", "") for route in app.ROUTES].index("/{lang}/{slug}")
 
 
-@pytest.mark.parametrize("at", DESK, ids=name_of)
-def test_a_letters_routes_need_a_role_there(at: DeskRoute) -> None:
-    assert ("{slug}" in at.path) == (at.need.role is not None)
-    assert at.method in {"GET", "POST"}
+@pytest.mark.parametrize("route", DESK, ids=name_of)
+def test_a_letters_routes_need_a_role_there(route: DeskRoute) -> None:
+    assert ("{slug}" in route.path) == (route.access.role is not None)
+    assert route.method in {"GET", "POST"}

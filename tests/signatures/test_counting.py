@@ -1,0 +1,81 @@
+"""What a signature, a list and an entry add to the count, and what a change of the count locks."""
+
+import pytest
+
+from petition.core.database import Connection, Record
+from petition.core.ids import OrganizationId, PartnerId
+from petition.signatures import counting
+from petition.signatures.counting import CountChange, EntryChange
+from petition.signatures.model import Counts, Kind
+from tests.signatures.people import letter
+
+ROW = "SELECT $1::text AS kind, $2::jsonb AS signals"
+LOCKED = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'count'::regclass"
+NORTH, SOUTH = OrganizationId(1), OrganizationId(2)
+
+
+async def row(conn: Connection, kind: Kind, partner: int | None = None) -> Record:
+    signals = None if partner is None else {"partner": partner, "burst": 5}
+    record: Record | None = await conn.fetchrow(ROW, kind.value, signals)
+    assert record is not None
+    return record
+
+
+@pytest.mark.parametrize(
+    ("visibility", "imported", "sign", "change"),
+    [
+        ("public", False, 1, CountChange(people=1)),
+        ("organizers", False, 1, CountChange(people=1, hidden=1)),
+        ("counted", True, 1, CountChange(people=1, hidden=1, imported=1)),
+        ("public", True, -1, CountChange(people=-1, imported=-1)),
+        ("organizers", False, -1, CountChange(people=-1, hidden=-1)),
+        ("organizers", True, 0, CountChange()),
+    ],
+)
+async def test_a_person(conn: Connection, visibility: str, imported: bool, sign: int, change: CountChange) -> None:
+    person = await row(conn, Kind.PERSON)
+    assert CountChange.of_signature(person, visibility, imported=imported, sign=sign) == change
+
+
+async def test_a_representative_counts_for_the_partner_only(conn: Connection) -> None:
+    representative = await row(conn, Kind.ORGANIZATION, 7)
+    change = CountChange.of_signature(representative, "organizers", imported=True)
+    assert change == CountChange(partners={(PartnerId(7), Kind.ORGANIZATION): 1})
+    assert not change.is_in_count
+
+
+def test_entries_count_once_and_as_imported_if_one_of_their_signatures_is() -> None:
+    entries = EntryChange({NORTH: False}, {NORTH: True, SOUTH: False})
+    assert CountChange.of_entries(entries) == CountChange(organizations=1, imported=1)
+    back = EntryChange(entries.after, entries.before)
+    assert CountChange.of_entries(entries) + CountChange.of_entries(back) == CountChange()
+
+
+def test_changes_add_up() -> None:
+    one, two = (PartnerId(1), Kind.PERSON), (PartnerId(2), Kind.PERSON)
+    change = (
+        CountChange(people=2, partners={one: 1}) + CountChange.of_list(3, 1) + CountChange(partners={one: 1, two: -1})
+    )
+    assert change == CountChange(people=5, hidden=1, imported=3, partners={one: 2, two: -1})
+    assert CountChange.of_visibility("public", "counted") == CountChange(hidden=1)
+    assert CountChange.of_visibility("counted", "organizers") == CountChange()
+
+
+async def test_the_count_moves_by_the_change_and_is_not_locked_without_one(conn: Connection) -> None:
+    letter_id, _ = await letter(conn)
+    await conn.execute("INSERT INTO count (letter) VALUES ($1) ON CONFLICT DO NOTHING", letter_id)
+    revision = await conn.fetchval("SELECT revision FROM letter WHERE id = $1", letter_id)
+    async with conn.transaction():
+        await counting.apply(conn, letter_id, CountChange(), revision=True)
+        assert await conn.fetchval(LOCKED) == 0
+    assert await conn.fetchval("SELECT revision FROM letter WHERE id = $1", letter_id) == revision + 1
+    await counting.apply(conn, letter_id, CountChange(people=3, organizations=2, hidden=1, imported=1))
+    await counting.apply(conn, letter_id, CountChange(people=-1))
+    counted = await conn.fetchrow(
+        "SELECT people, organizations, hidden, imported FROM count WHERE letter = $1", letter_id
+    )
+    hour = await conn.fetchrow("SELECT people, organizations FROM count_hour WHERE letter = $1", letter_id)
+    assert counted is not None
+    assert hour is not None
+    assert Counts(*counted) == Counts(2, 2, 1, 1)
+    assert tuple(hour) == (2, 2)
