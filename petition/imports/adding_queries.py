@@ -10,21 +10,9 @@ HOLD_LETTER = "SELECT id FROM letter WHERE id = $1 AND state <> 'gone' FOR KEY S
 LONG = 3600.0  # seconds; no page waits for a large file
 
 STAGED = (
-    "line",
-    "id",
-    "kind",
-    "digest",
-    "import_key",
-    "signed_at",
-    "visibility",
-    "country",
-    "name",
-    "affiliation",
-    "city",
-    "name_key",
-    "private",
-    "entry",
-)
+    "line", "id", "kind", "digest", "import_key", "signed_at", "visibility", "country",
+    "name", "affiliation", "city", "name_key", "private", "entry",
+)  # fmt: skip
 
 CREATE_STAGED = """
 CREATE TEMPORARY TABLE staged (
@@ -114,7 +102,7 @@ async def stage(conn: Connection, rows: Iterable[Sequence[object]] | AsyncIterab
     await stage_by(conn, copy)
 
 
-async def stage_by(conn: Connection, fill: Callable[[Connection], Awaitable[None]]) -> None:
+async def stage_by(conn: Connection, fill: Callable[[Connection], Awaitable[object]]) -> None:
     """Create the table ``staged`` and have ``fill`` fill it."""
     await conn.execute(CREATE_STAGED)
     await fill(conn)

@@ -114,65 +114,7 @@ DROP_EXPIRED = (
     """,
 )
 
-# Without those that a moderator has decided about since, or that have a note.
-LOCK_IMPORTED = """
-SELECT s.id, s.kind, s.state, s.visibility, s.organization, s.name_key FROM signature s
-WHERE s.letter = $1 AND s.import = $2 AND s.state IN ('confirmed', 'held') AND s.last_act IS NULL
-  AND NOT EXISTS (SELECT FROM note n WHERE n.letter = s.letter AND n.signature = s.id)
-ORDER BY s.id LIMIT $3 FOR UPDATE
-"""
-
-COUNT_IMPORTED = """
-SELECT count(*) FROM signature s WHERE s.letter = $1 AND s.import = $2 AND s.state IN ('confirmed', 'held')
-"""
-
-# With the readers' reports, which are deleted with the signature.
-COPY_TO_UNDONE = """
-INSERT INTO undone (letter, number, signature, fields, organization)
-SELECT s.letter, $2, s.id,
-       to_jsonb(s) || jsonb_build_object('reports', ARRAY(
-         SELECT to_jsonb(r) FROM report r WHERE r.letter = s.letter AND r.signature = s.id ORDER BY r.id)),
-       CASE WHEN o.id IS NOT NULL THEN jsonb_build_object('en', o.name_en, 'ru', o.name_ru, 'website', o.website) END
-FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
-WHERE s.letter = $1 AND s.id = ANY($3::bigint[])
-"""
-
-DROP_SIGNATURES = "DELETE FROM signature WHERE letter = $1 AND id = ANY($2::bigint[])"
-
-STAGE_UNDONE = """
-INSERT INTO staged (line, id, kind, digest, import_key, signed_at, visibility, country, name, affiliation, city,
-                    name_key, private, entry)
-SELECT row_number() OVER (ORDER BY s.listed_at DESC, s.id DESC), s.id, s.kind, s.digest, s.import_key, s.signed_at,
-       s.visibility, s.country, s.name, s.affiliation, s.city, s.name_key, s.private,
-       CASE WHEN u.organization IS NOT NULL THEN dense_rank() OVER (ORDER BY u.organization) END
-FROM undone u CROSS JOIN LATERAL jsonb_populate_record(NULL::signature, u.fields) AS s
-WHERE u.letter = $1 AND u.number = $2
-"""
-
-UNDONE_ORGANIZATIONS = """
-SELECT t.entry, u.organization, coalesce(min(t.signed_at), now()) AS listed_at
-FROM staged t JOIN undone u ON u.letter = $1 AND u.number = $2 AND u.signature = t.id
-WHERE t.entry IS NOT NULL GROUP BY t.entry, u.organization ORDER BY t.entry
-"""
-
-RESTORE_FLAGS = """
-UPDATE signature s SET flags = ARRAY(SELECT jsonb_array_elements_text(u.fields -> 'flags'))
-FROM undone u
-WHERE u.letter = $1 AND u.number = $2 AND u.fields -> 'flags' <> '[]'
-  AND s.letter = u.letter AND s.id = u.signature AND s.import = u.number
-"""
-
-RESTORE_REPORTS = """
-INSERT INTO report (letter, signature, reason, note, at, settled_by)
-SELECT s.letter, s.id, r.reason, r.note, r.at, r.settled_by
-FROM undone u JOIN signature s ON s.letter = u.letter AND s.id = u.signature AND s.import = u.number
-CROSS JOIN LATERAL jsonb_populate_recordset(NULL::report, u.fields -> 'reports') AS r
-WHERE u.letter = $1 AND u.number = $2 AND u.fields -> 'reports' <> '[]' ORDER BY r.id
-"""
-
 COUNT_UNDONE = "SELECT count(*) FROM undone WHERE letter = $1 AND number = $2"
-
-DROP_UNDONE = "DELETE FROM undone WHERE letter = $1 AND number = $2"
 
 
 async def load_job(conn: Connection, letter_id: LetterId, number: int) -> Record | None:
@@ -280,41 +222,9 @@ async def load_problems(conn: Connection, letter_id: LetterId, number: int, afte
     return await conn.fetch(PROBLEMS, letter_id, number, after, limit)
 
 
-async def lock_imported(conn: Connection, letter_id: LetterId, number: int, limit: int) -> list[Record]:
-    """Return signatures of an import, locked in the order of their ids."""
-    return await conn.fetch(LOCK_IMPORTED, letter_id, number, limit, timeout=LONG)
-
-
-async def count_imported(conn: Connection, letter_id: LetterId, number: int) -> int:
-    """Return how many signatures of an import are in the letter."""
-    return int(await conn.fetchval(COUNT_IMPORTED, letter_id, number, timeout=LONG))
-
-
-async def move_to_undone(conn: Connection, letter_id: LetterId, number: int, ids: Sequence[int]) -> None:
-    """Move signatures out of the letter, to where they can be restored from."""
-    await conn.execute(COPY_TO_UNDONE, letter_id, number, ids, timeout=LONG)
-    await conn.execute(DROP_SIGNATURES, letter_id, ids, timeout=LONG)
-
-
-async def stage_undone(conn: Connection, letter_id: LetterId, number: int) -> None:
-    """Copy what was undone into the table ``staged`` (see ``adding_queries.stage_by``)."""
-    await conn.execute(STAGE_UNDONE, letter_id, number, timeout=LONG)
-
-
-async def load_undone_organizations(conn: Connection, letter_id: LetterId, number: int) -> list[Record]:
-    """Return the organizations of what is staged so: entry, organization (names, website), listed_at."""
-    return await conn.fetch(UNDONE_ORGANIZATIONS, letter_id, number, timeout=LONG)
-
-
 async def count_undone(conn: Connection, letter_id: LetterId, number: int) -> int:
     """Return how many signatures can be restored."""
     return int(await conn.fetchval(COUNT_UNDONE, letter_id, number, timeout=LONG))
-
-
-async def finish_restoring(conn: Connection, letter_id: LetterId, number: int) -> None:
-    """Restore flags and readers' reports of the signatures that are back; nothing of the import is undone any more."""
-    for statement in (RESTORE_FLAGS, RESTORE_REPORTS, DROP_UNDONE):
-        await conn.execute(statement, letter_id, number, timeout=LONG)
 
 
 async def drop_expired(conn: Connection, reason: str) -> int:

@@ -17,6 +17,65 @@ from petition.signatures.model import Kind, SignatureState, Visibility
 from petition.signatures.organizations import OrganizationNames
 
 STEP = 500  # signatures a transaction, so that those who sign meanwhile hardly wait
+LONG = 3600.0  # seconds
+
+# Without those that a moderator has decided about since, or that have a note.
+LOCK_IMPORTED = """
+SELECT s.id, s.kind, s.state, s.visibility, s.organization, s.name_key FROM signature s
+WHERE s.letter = $1 AND s.import = $2 AND s.state IN ('confirmed', 'held') AND s.last_act IS NULL
+  AND NOT EXISTS (SELECT FROM note n WHERE n.letter = s.letter AND n.signature = s.id)
+ORDER BY s.id LIMIT $3 FOR UPDATE
+"""
+
+COUNT_IMPORTED = """
+SELECT count(*) FROM signature s WHERE s.letter = $1 AND s.import = $2 AND s.state IN ('confirmed', 'held')
+"""
+
+# With the readers' reports, which are deleted with the signature.
+COPY_TO_UNDONE = """
+INSERT INTO undone (letter, number, signature, fields, organization)
+SELECT s.letter, $2, s.id,
+       to_jsonb(s) || jsonb_build_object('reports', ARRAY(
+         SELECT to_jsonb(r) FROM report r WHERE r.letter = s.letter AND r.signature = s.id ORDER BY r.id)),
+       CASE WHEN o.id IS NOT NULL THEN jsonb_build_object('en', o.name_en, 'ru', o.name_ru, 'website', o.website) END
+FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+WHERE s.letter = $1 AND s.id = ANY($3::bigint[])
+"""
+
+DROP_SIGNATURES = "DELETE FROM signature WHERE letter = $1 AND id = ANY($2::bigint[])"
+
+STAGE_UNDONE = """
+INSERT INTO staged (line, id, kind, digest, import_key, signed_at, visibility, country, name, affiliation, city,
+                    name_key, private, entry)
+SELECT row_number() OVER (ORDER BY s.listed_at DESC, s.id DESC), s.id, s.kind, s.digest, s.import_key, s.signed_at,
+       s.visibility, s.country, s.name, s.affiliation, s.city, s.name_key, s.private,
+       CASE WHEN u.organization IS NOT NULL THEN dense_rank() OVER (ORDER BY u.organization) END
+FROM undone u CROSS JOIN LATERAL jsonb_populate_record(NULL::signature, u.fields) AS s
+WHERE u.letter = $1 AND u.number = $2
+"""
+
+UNDONE_ORGANIZATIONS = """
+SELECT t.entry, u.organization, coalesce(min(t.signed_at), now()) AS listed_at
+FROM staged t JOIN undone u ON u.letter = $1 AND u.number = $2 AND u.signature = t.id
+WHERE t.entry IS NOT NULL GROUP BY t.entry, u.organization ORDER BY t.entry
+"""
+
+RESTORE_FLAGS = """
+UPDATE signature s SET flags = ARRAY(SELECT jsonb_array_elements_text(u.fields -> 'flags'))
+FROM undone u
+WHERE u.letter = $1 AND u.number = $2 AND u.fields -> 'flags' <> '[]'
+  AND s.letter = u.letter AND s.id = u.signature AND s.import = u.number
+"""
+
+RESTORE_REPORTS = """
+INSERT INTO report (letter, signature, reason, note, at, settled_by)
+SELECT s.letter, s.id, r.reason, r.note, r.at, r.settled_by
+FROM undone u JOIN signature s ON s.letter = u.letter AND s.id = u.signature AND s.import = u.number
+CROSS JOIN LATERAL jsonb_populate_recordset(NULL::report, u.fields -> 'reports') AS r
+WHERE u.letter = $1 AND u.number = $2 AND u.fields -> 'reports' <> '[]' ORDER BY r.id
+"""
+
+DROP_UNDONE = "DELETE FROM undone WHERE letter = $1 AND number = $2"
 
 
 async def take_back(
@@ -24,7 +83,7 @@ async def take_back(
 ) -> int:
     """Move the next signatures of an import out of the letter, in this transaction; return how many."""
     # lock order: see docs/decisions/lock-order.md (signatures by id, organizations, words, the count)
-    rows = await queries.lock_imported(conn, letter_id, number, size)
+    rows = await conn.fetch(LOCK_IMPORTED, letter_id, number, size, timeout=LONG)
     if not rows:
         return 0
     ids = [row["id"] for row in rows]
@@ -33,7 +92,8 @@ async def take_back(
         await organization_queries.lock(conn, letter_id)
     known = await moderation_queries.lock_organizations(conn, letter_id, organizations)
     before = await organization_queries.load_counted(conn, letter_id, organizations)
-    await queries.move_to_undone(conn, letter_id, number, ids)
+    await conn.execute(COPY_TO_UNDONE, letter_id, number, ids, timeout=LONG)
+    await conn.execute(DROP_SIGNATURES, letter_id, ids, timeout=LONG)
     change = EntryChange(before, await organization_queries.load_counted(conn, letter_id, organizations))
     await organization_queries.delete_unused(conn, letter_id, organizations)
     await audit_log.record(conn, actor_id, letter_id, "import.take_back", ids=ids, before="confirmed")
@@ -64,12 +124,18 @@ async def bring_back(conn: Connection, letter_id: LetterId, number: int) -> Impo
 
     Mailboxes that have signed since, or were barred, are not added again.
     """
-    await adding_queries.stage_by(conn, lambda conn: queries.stage_undone(conn, letter_id, number))
+    await adding_queries.stage_by(conn, lambda conn: conn.execute(STAGE_UNDONE, letter_id, number, timeout=LONG))
     entries: Entries = {}
-    for row in await queries.load_undone_organizations(conn, letter_id, number):
+    for row in await conn.fetch(UNDONE_ORGANIZATIONS, letter_id, number, timeout=LONG):
         names = row["organization"]
         entries[OrganizationNames(names["en"], names["ru"], names["website"])] = (row["entry"], row["listed_at"])
     rows = await queries.count_undone(conn, letter_id, number)
     result = await adding.add_staged(conn, letter_id, entries, number, dry_run=False)
-    await queries.finish_restoring(conn, letter_id, number)
+    for statement in (RESTORE_FLAGS, RESTORE_REPORTS, DROP_UNDONE):
+        await conn.execute(statement, letter_id, number, timeout=LONG)
     return result.report(rows)
+
+
+async def count_imported(conn: Connection, letter_id: LetterId, number: int) -> int:
+    """Return how many signatures of an import are in the letter."""
+    return int(await conn.fetchval(COUNT_IMPORTED, letter_id, number, timeout=LONG))

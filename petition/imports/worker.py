@@ -206,7 +206,7 @@ async def _undo(job: RunningImport) -> None:
     """Undo one batch of an import; the last one ends it."""
     if await undoing.take_back(job.conn, *job.key, actor_id=job.row["organizer"]):
         return
-    left = await queries.count_imported(job.conn, *job.key)
+    left = await undoing.count_imported(job.conn, *job.key)
     report = {"undone": await queries.count_undone(job.conn, *job.key), "left": left}
     await _finish(job, ImportState.UNDONE, report, "import.undone")
 
