@@ -41,7 +41,7 @@ class Mailbox:
 
     @property
     def is_tagged(self) -> bool:
-        """Tell whether the name has a "+tag", whether or not the provider ignores it."""
+        """Return whether the name has a "+tag", whether or not the provider ignores it."""
         return "+" in self.local
 
 

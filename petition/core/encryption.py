@@ -55,7 +55,6 @@ class Sealer:
         return self._box.encrypt(address.encode())
 
     def seal_all(self, addresses: Iterable[str]) -> list[bytes]:
-        """Return each of ``addresses`` sealed."""
         return [self.seal(address) for address in addresses]
 
 

@@ -193,7 +193,7 @@ class _EnvironmentReader:
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether ``url`` leads to this machine and no further."""
+    """Return whether ``url`` leads to this machine and no further."""
     host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True

@@ -76,7 +76,7 @@ def _of_translations(draft: Draft) -> Iterator[Finding]:
 
 
 def _left_behind(draft: Draft, lang: str) -> bool:
-    """Tell whether a published text stays as it is while another language's changes."""
+    """Return whether a published text stays as it is while another language's changes."""
     names = {name for name in draft.changes if name.startswith(("title.", "text."))}
     changed = {code for code in draft.texts if names & {f"title.{code}", f"text.{code}"}}
     return draft.published and bool(changed) and lang not in changed

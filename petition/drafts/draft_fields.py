@@ -64,7 +64,6 @@ def fields_of(languages: Collection[str]) -> list[str]:
 
 
 def written(frame: LetterFrame, texts: Texts, languages: Collection[str]) -> dict[str, str]:
-    """Return every field of a letter."""
     fields = {
         "goal": str(frame.goal or ""),
         "next_goals": " ".join(map(str, frame.next_goals)),
@@ -88,7 +87,6 @@ def written_parties(parties: Collection[Party]) -> str:
 
 
 def read_parties(value: str) -> tuple[Party, ...]:
-    """Return what ``written_parties`` has written."""
     return tuple(Party(row["names"], row["url"]) for row in json.loads(value or "[]"))
 
 
@@ -273,5 +271,4 @@ def merge(now: Mapping[str, str], typed: Mapping[str, str], seen: Mapping[str, s
 
 
 def changed(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
-    """Yield the name of each field that differs."""
     yield from (name for name in after if before[name] != after[name])

@@ -135,7 +135,7 @@ def _goal(value: object) -> int:
 
 
 def rises(goal: int | None, next_goals: Sequence[int]) -> bool:
-    """Tell whether there is a goal, and each of the next ones is higher than the one before."""
+    """Return whether there is a goal, and each of the next ones is higher than the one before."""
     goals = [goal or 0, *next_goals]
     return goal is not None and all(before < after for before, after in pairwise(goals))
 
@@ -186,7 +186,7 @@ def _sentences(table: Table, key: str, languages: Collection[str], problems: lis
 
 
 def is_web_address(value: str) -> bool:
-    """Tell whether ``value`` is an absolute address of the web that may stand in a link."""
+    """Return whether ``value`` is an absolute address of the web that may stand in a link."""
     if len(value) > MAX_URL or re.search(r"[\s\x00-\x20\x7f\ud800-\udfff]", value):
         return False
     try:

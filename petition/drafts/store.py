@@ -44,12 +44,10 @@ class Draft:
 
     @property
     def last(self) -> Edit | None:
-        """The latest edit."""
         return max(self.edits.values(), key=lambda edit: edit.at, default=None)
 
     @property
     def frame(self) -> LetterFrame:
-        """What surrounds the text."""
         return draft_fields.read_frame(self.fields, self.languages)
 
     @property

@@ -93,7 +93,7 @@ class ImportJob:
 
     @property
     def can_be_cancelled(self) -> bool:
-        """True until something has been added."""
+        """True while nothing has been added, and something still may be."""
         return self.state in {ImportState.UPLOADING, *HAS_FILE}
 
 

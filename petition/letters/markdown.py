@@ -51,7 +51,7 @@ def split(text: str) -> tuple[str, str]:
 
 
 def has_control(text: str) -> bool:
-    """Tell whether a character is in ``text`` that no text of a letter may hold."""
+    """Return whether a character is in ``text`` that no text of a letter may hold."""
     return _HIDDEN.search(text) is not None
 
 

@@ -157,7 +157,6 @@ async def _say_recipient(client: SMTP, mail: OutgoingMail) -> None:
 
 
 def is_on_this_machine(relay: Relay) -> bool:
-    """Return whether the connection to ``relay`` stays on this machine."""
     return is_loopback(f"smtp://[{relay.host}]" if ":" in relay.host else f"smtp://{relay.host}")
 
 

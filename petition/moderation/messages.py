@@ -135,7 +135,6 @@ class Mails:
 
     @property
     def writers(self) -> Mapping[str, MailWriter]:
-        """The writer for each purpose of mail in the outbox."""
         return {DECISION: self._decision, MESSAGE: self._message, SECOND: self._second}
 
     async def _decision(self, conn: Connection, job: DirectMailJob) -> MailContent | None:

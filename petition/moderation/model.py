@@ -20,7 +20,6 @@ class Action(StrEnum):
 
     @property
     def logged(self) -> str:
-        """The act in the log."""
         return f"signature.{self.value}"
 
 

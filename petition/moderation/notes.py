@@ -61,7 +61,6 @@ async def delete(conn: Connection, actor: Actor, signature_id: SignatureId, note
 
 
 async def load(conn: Connection, letter_id: LetterId, keys: LetterKeys, signature_id: SignatureId) -> list[Note]:
-    """Return the notes on a signature, the oldest first."""
     rows = await conn.fetch(NOTES, letter_id, signature_id)
     return [Note(row["id"], row["organizer_name"], row["at"], revealed(keys, row["text"])) for row in rows]
 

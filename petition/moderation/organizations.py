@@ -252,7 +252,6 @@ async def _undo_merge(conn: Connection, actor: Actor, keys: LetterKeys, act: Rec
 
 
 async def _undone(conn: Connection, actor: Actor, act: Record) -> ActOutcome:
-    """Log that ``act`` is undone."""
     log_id = await audit_log.record_by(conn, actor, "organization.undo", ids=act["ids"], undoes=act["id"])
     return ActOutcome(tuple(act["ids"]), log_id=log_id)
 

@@ -20,7 +20,7 @@ class Role(StrEnum):
     OWNER = "owner"  # everything, members too
 
     def covers(self, needed: "Role") -> bool:
-        """Tell whether this role may do what ``needed`` may."""
+        """Return whether this role may do what ``needed`` may."""
         ranks = list(Role)
         return ranks.index(self) >= ranks.index(needed)
 

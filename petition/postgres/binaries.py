@@ -25,7 +25,6 @@ class Binaries:
     version: str
 
     def program(self, name: str) -> str:
-        """Return the path of one program."""
         return str(self.folder / name)
 
 

@@ -92,7 +92,7 @@ class Cluster:
         return self.account.start(command, end=signal.SIGINT)
 
     def is_ready(self, pid: int) -> bool:
-        """Tell whether the server with this process id takes connections, as its own pid file says."""
+        """Return whether the server with this process id takes connections, as its own pid file says."""
         try:
             lines = (self.folder / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:

@@ -140,7 +140,6 @@ class _Search:
         return await self._rows(sets)
 
     async def _rows(self, sets: "Sequence[Sequence[_Term]]") -> list[Record]:
-        """Return the newest rows that have one term of each set."""
         if self._kind is Kind.ORGANIZATION:
             return await queries.scan_organizations(self._conn, self._letter_id, _tsquery(sets))
         return await self._scan(sets) or await self._sort(sets)
@@ -170,7 +169,6 @@ class _Term:
 
     @property
     def pattern(self) -> str:
-        """The pattern for ``LIKE`` of a name that has it."""
         return f"% {self.text}%" if self.prefix else f"% {self.text} %"
 
 

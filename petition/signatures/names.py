@@ -51,7 +51,7 @@ _BARE_DOMAIN = re.compile(
     r"(?![^\W_]|\.[^\W_])",
     re.IGNORECASE,
 )
-# The same with a path behind it is a link whatever the ending: "bit.ly/x", "t.me/name".
+# The same with a path behind it is a link with any ending: "bit.ly/x", "t.me/name".
 _PATH = re.compile(r"[^\W_]\.[^\W\d_]{2,}/[^\W_]")
 
 

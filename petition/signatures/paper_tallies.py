@@ -1,4 +1,4 @@
-"""Tallies: people who signed elsewhere, of whom only the number is known, with the counter and the day.
+"""Tallies: people who signed elsewhere, known only by their number, with who counted them and when.
 
 They count among the people and as imported; the letter's page lists them. Nothing is deleted: a correction is a new row
 in place of the old one, and an undone tally can be restored.

@@ -60,7 +60,6 @@ PAUSED = (
 
 
 async def http_error(request: Request, error: Exception) -> Response:
-    """Answer an ``HTTPException``."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if status == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := _allowed_methods(request)):

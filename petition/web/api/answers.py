@@ -85,7 +85,6 @@ def _limit_headers(policy: Policy, remaining: Remaining) -> list[Header]:
 
 
 def policy_header(policy: Policy, limit: int) -> Header:
-    """Return the header for a limit of ``limit`` requests a minute."""
     return b"ratelimit-policy", b'"%s";q=%d;w=%d' % (policy.name.encode(), limit, MINUTE)
 
 

@@ -22,7 +22,6 @@ PROVE = N_("Show your second factor once more before you register a key.")
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
-    """Show keys and lists."""
     async with visit.database.connection() as conn:
         keys = await address_list_queries.load_keys(conn, visit.letter.id)
         jobs = await address_list_queries.load_jobs(conn, visit.letter.id)
@@ -60,7 +59,6 @@ async def act(visit: DeskVisit, form: Form) -> Response:
 
 
 async def download(visit: DeskVisit) -> Response:
-    """Answer with a list, as ciphertext."""
     job_id, letter = visit.path_id("job", JobId, MAX_INTEGER), visit.letter
     async with visit.database.transaction() as conn:
         if await address_list_queries.load_state(conn, letter.id, job_id) != "done":

@@ -111,7 +111,6 @@ async def _discard(stream: AsyncIterator[bytes]) -> None:
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
-    """Show one import in its state."""
     letter_id, number = visit.letter.id, _number(visit)
     async with visit.database.connection() as conn:
         job = await steering.load(conn, letter_id, number)

@@ -103,7 +103,6 @@ def desk_page(
 
 
 def _tab_of(path: str) -> str:
-    """Return the path of the tab to which the page at ``path`` belongs."""
     below = path.removeprefix(ROOT).split("/")[1:] or [""]
     return TAB_OF_PAGE.get(below[0], below[0])
 

@@ -30,7 +30,6 @@ LONG_NOTE = N_("An explanation has at most 1000 characters.")
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
-    """Show what would be published, and what is missing."""
     async with visit.database.connection() as conn:
         draft = await _load(visit, await saving.letter_row(conn, visit.letter.slug), conn)
     findings = checklist.findings(draft, datetime.now(UTC))

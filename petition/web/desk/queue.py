@@ -24,7 +24,6 @@ NOTHING_TO_UNDO = N_("There is nothing to undo any more.")
 
 
 async def show(visit: DeskVisit) -> Response:
-    """Show a page of the queue."""
     return await _page(visit, visit.query)
 
 

@@ -112,7 +112,6 @@ async def enter(visit: OpenVisit) -> Response:
 
 
 async def leave(visit: DeskVisit) -> Response:
-    """End this session."""
     async with visit.database.transaction() as conn:
         await sessions.end(conn, visit.organizer.id, visit.session.id)
     response = http.redirect(f"{ROOT}enter?lang={visit.lang}")

@@ -20,7 +20,6 @@ ACTIONS_ON_PAGE = ("visibility", "correct", "news", "withdraw")  # after "delete
 
 
 async def show(visit: Visit) -> Response:
-    """Show what is stored and who sees it."""
     published, signature_id = await visit.signature()
     return await _page(visit, published, signature_id, ShownForm())
 
