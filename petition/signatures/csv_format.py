@@ -14,7 +14,7 @@ from petition.core import email_addresses
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import ImportRefused
 from petition.core.i18n import N_
-from petition.formats.csv_rows import rows, unguarded
+from petition.formats.csv_rows import rows, unguard
 from petition.signatures import countries, names
 from petition.signatures.model import Kind, Visibility
 
@@ -142,7 +142,7 @@ def clean_cells(cells: list[str] | str, width: int) -> list[str]:
     if any(cells[width:]):
         raise BadRow(TOO_MANY_CELLS)
     # In spreadsheets a cell can have several lines.
-    return [names.clean(_BREAKS.sub(" ", unguarded(cell))) if cell else "" for cell in cells]
+    return [names.clean(_BREAKS.sub(" ", unguard(cell))) if cell else "" for cell in cells]
 
 
 @dataclass(slots=True)

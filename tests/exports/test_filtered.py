@@ -152,7 +152,7 @@ async def exported(database: Database, bench: Bench, wanted: Filter) -> list[dic
 
 
 def test_a_full_sheet_is_followed_by_another() -> None:
-    book = Workbook(["name"], most_rows=2)
+    book = Workbook(["name"], max_rows=2)
     for name in ("Anna", "Bo", "Vera\x01\ufffe"):
         book.write([name])
     book.close()

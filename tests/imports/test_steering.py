@@ -253,11 +253,11 @@ async def test_an_unfinished_import_is_forgotten_after_a_day(site: Installation)
     async with carrying(site) as one:
         await one.upload(FORM.encode())
         await one.work()
-        await worker.forget_files(site.database)
+        await worker.drop_expired_files(site.database)
         assert (await one.newest()).state == "mapping"
         async with site.database.connection() as conn:
             await conn.execute("UPDATE intake SET created_at = now() - interval '25 hours'")
-        await worker.forget_files(site.database)
+        await worker.drop_expired_files(site.database)
         stands = await one.newest()
         assert (stands.state, stands.about) == ("cancelled", None)
         assert not await rows.rows_of(site.database, "SELECT FROM intake_part")

@@ -206,7 +206,7 @@ async def test_without_a_database_one_line_says_so(its: Settings, caplog: pytest
 
 
 async def test_every_statement_fits_the_schema(conn: Connection) -> None:
-    batched = [each for statements in retention.BATCHED.values() for each in statements]
-    wrapped = [each for column in retention.WRAPPED for each in (column.read, column.replace)]
+    batched = [statement for statements in retention.EXPIRED.values() for statement in statements]
+    wrapped = [statement for pair in retention.WRAPPED for statement in pair]
     for statement in (retention.CLOSE_LETTERS, retention.DESTROY_DIGEST_KEYS, *batched, *wrapped):
         await conn.prepare(statement)

@@ -90,8 +90,10 @@ async def _start(visit: DeskVisit, order: ExportOrder) -> Response:
             conn, visit.organizer.id, order.letter_id, "export.list", before=order.summary()
         )
     content = _stream(visit, Export(visit.database, keys, order), log_id)
-    headers = {"cache-control": "no-store", "content-disposition": _disposition(visit, order.form)}
-    return _CountedResponse(content, headers=headers, media_type=TYPES[order.form], organizer_id=visit.organizer.id)
+    headers = {"cache-control": "no-store", "content-disposition": _disposition(visit, order.file_format)}
+    return _CountedResponse(
+        content, headers=headers, media_type=TYPES[order.file_format], organizer_id=visit.organizer.id
+    )
 
 
 class _CountedResponse(StreamingResponse):
