@@ -82,7 +82,7 @@ class DrawnCodes:
         return self._signer.sign(base64.urlsafe_b64encode(stub).rstrip(b"=")).decode()
 
     def check(self, text: str, typed: str, letter_id: LetterId) -> Result:
-        """Tell whether ``typed`` is what the picture of the token ``text`` shows, for this letter."""
+        """Return whether ``typed`` is what the picture of the token ``text`` shows, for this letter."""
         token = self._read(text)
         if token is None:
             return Refusal.WRONG

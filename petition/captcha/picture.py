@@ -33,7 +33,6 @@ def width(letters: int) -> int:
 
 
 def code(letters: int) -> str:
-    """Return a random code."""
     return "".join(_random.choices(ALPHABET, k=letters))
 
 

@@ -90,7 +90,7 @@ class ProofOfWork:
         return dict(challenge.to_dict())
 
     def check(self, text: str, letter_id: LetterId) -> Result:
-        """Tell whether ``text``, base64 of JSON, solves a challenge of ours for this letter."""
+        """Return whether ``text``, base64 of JSON, solves a challenge of ours for this letter."""
         whole = _read(text)
         if whole is None:
             return Refusal.WRONG

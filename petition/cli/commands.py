@@ -89,13 +89,12 @@ async def letter_import(arguments: Namespace) -> None:
             db, wrapper, arguments.folder, languages, publish=arguments.publish
         )
         if not arguments.publish:
-            _print(f"imported {slug}; readers see it after --publish")
+            _print(f"imported {slug}; use --publish to show it to readers")
             return
         _print(f"published {slug}, version {number}" if number else f"{slug}: the text is unchanged")
 
 
 async def letter_export(arguments: Namespace) -> None:
-    """Write a letter as a folder."""
     async with _tool() as (_, db):
         await publishing.export_folder(db, arguments.slug, arguments.folder)
 
@@ -125,7 +124,6 @@ async def letter_take_down(arguments: Namespace) -> None:
 
 
 async def signatures_import(arguments: Namespace) -> None:
-    """Take in signatories."""
     async with _tool() as (settings, db):
         await signatures.import_csv(
             db, Wrapper(settings.secret_keys), arguments.slug, arguments.file, dry_run=arguments.dry_run

@@ -55,7 +55,6 @@ class Sealer:
         return self._box.encrypt(address.encode())
 
     def seal_all(self, addresses: Iterable[str]) -> list[bytes]:
-        """Return each of ``addresses`` sealed."""
         return [self.seal(address) for address in addresses]
 
 
@@ -72,7 +71,7 @@ class Opener:
         try:
             return self._box.decrypt(sealed).decode()
         except CryptoError:
-            raise KeyDestroyed("an address was sealed to another contact key") from None
+            raise KeyDestroyed("an address was encrypted to another contact key") from None
 
 
 class Wrapper:
@@ -92,7 +91,7 @@ class Wrapper:
                 return box.decrypt(wrapped)
             except CryptoError:
                 continue
-        raise SettingsError("SECRET_KEY is not the one under which this database's keys were wrapped")
+        raise SettingsError("SECRET_KEY is not the one that encrypted this database's keys")
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,6 @@ class Language:
         return (Locale.parse(self.code).get_language_name() or self.code).capitalize()
 
     def gettext(self, message: str) -> str:
-        """Return ``message`` in this language."""
         return str(self.translations.ugettext(message)) if message else ""
 
     def ngettext(self, one: str, many: str, count: int) -> str:

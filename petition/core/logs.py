@@ -57,7 +57,6 @@ class JsonFormatter(logging.Formatter):
     """One line of JSON a record: time (UTC), level, logger, message, allowed extras, and where an exception arose."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -118,7 +117,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _frames(traceback: TracebackType | None) -> list[str]:
-    """Return the frames of one traceback, the innermost first."""
     frames: list[str] = []
     while traceback is not None:
         frames.append(_location(traceback.tb_frame, traceback.tb_lineno))
@@ -134,7 +132,7 @@ def _location(frame: FrameType, line: int) -> str:
 def _log_uncaught(cls: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if issubclass(cls, KeyboardInterrupt):
         return
-    logging.getLogger(OURS).critical("this process ends by an error", exc_info=(cls, error, traceback))
+    logging.getLogger(OURS).critical("the process stops because of an error", exc_info=(cls, error, traceback))
 
 
 def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:

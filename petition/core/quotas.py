@@ -54,11 +54,9 @@ class DayKey:
         return Quota(self.digest(f"{purpose}|{self._hour}|{subject}"), self._hour_ends)
 
     def daily(self, purpose: str, subject: str) -> Quota:
-        """Return the quota of ``subject`` for ``purpose`` today."""
         return Quota(self.digest(f"{purpose}|{subject}"), self._ends)
 
     def digest(self, text: str) -> bytes:
-        """Return the digest of ``text`` under this day's key."""
         return encryption.digest(self._key, text)
 
 

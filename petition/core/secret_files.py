@@ -20,11 +20,9 @@ class Secrets:
         self._folder = data_dir / "secrets"
 
     def secret_key(self) -> str:
-        """Return ``SECRET_KEY``."""
         return self._read("secret_key")
 
     def contact_public_key(self) -> str:
-        """Return the public contact key."""
         return self._read("contact_public_key")
 
     def contact_private_key(self) -> str:

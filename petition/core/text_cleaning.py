@@ -46,24 +46,23 @@ def clean(text: str) -> str:
 
 
 def has_hidden(text: str) -> bool:
-    """Tell whether a control character, or another that is never drawn, is in ``text``."""
+    """Return whether a control character, or another that is never drawn, is in ``text``."""
     return _HIDDEN.search(text) is not None
 
 
 def has_direction_mark(text: str) -> bool:
-    """Tell whether ``text`` has a mark, embedding, override or isolate that turns the direction of writing."""
+    """Return whether ``text`` has a mark, embedding, override or isolate that turns the direction of writing."""
     return _DIRECTION.search(text) is not None
 
 
 def is_blank(text: str) -> bool:
-    """Tell whether nothing of ``text`` would be seen."""
+    """Return whether nothing of ``text`` would be seen."""
     return all(
         character in _BLANKS or character.isspace() or unicodedata.category(character) in _UNSEEN for character in text
     )
 
 
 def letters_of(text: str) -> str:
-    """Return the letters of ``text`` that are drawn, of any script."""
     if text.isascii():
         return _NOT_LETTERS.sub("", text)
     return "".join([character for character in text if character.isalpha() and character not in _BLANKS])

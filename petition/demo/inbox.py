@@ -32,12 +32,10 @@ class Mail:
 
     @property
     def subject(self) -> str:
-        """Return the decoded subject."""
         return str(self.message.get("subject", ""))
 
     @property
     def sender(self) -> str:
-        """Return the decoded ``From``."""
         return str(self.message.get("from", ""))
 
     def body(self, kind: str) -> str | None:
@@ -65,11 +63,9 @@ class Inbox:
         return self._received
 
     def __iter__(self) -> Iterator[Mail]:
-        """Yield all mails, the newest first."""
         return reversed(self._mails)
 
     def get(self, number: int) -> Mail | None:
-        """Return one mail, if it is still there."""
         return next((mail for mail in self if mail.number == number), None)
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:

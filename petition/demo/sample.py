@@ -15,7 +15,6 @@ FOLDER = resources.PACKAGE / "sample"
 
 
 def slug() -> str:
-    """Return the sample letter's slug."""
     with (FOLDER / "letter.toml").open("rb") as file:
         name: str = tomllib.load(file)["slug"]
     return name

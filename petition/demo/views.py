@@ -35,7 +35,6 @@ class MailboxPages:
         self._renderer = renderer
 
     def routes(self) -> list[Route]:
-        """Return all addresses of the mailbox."""
         return [
             Route("/", self.list_mails),
             Route("/newest", self.newest),
@@ -47,7 +46,6 @@ class MailboxPages:
         ]
 
     async def list_mails(self, request: Request) -> Response:
-        """All mails, the newest first."""
         return self._page(request, "mailbox/list.html", mails=list(self._inbox), newest=self._inbox.newest)
 
     async def newest(self, _request: Request) -> Response:
@@ -79,7 +77,6 @@ class MailboxPages:
         return PlainTextResponse(self._mail(request).source.decode("utf-8", "replace"), headers=_COMMON)
 
     async def not_found(self, request: Request, _error: Exception) -> Response:
-        """Say that there is nothing."""
         return self._page(request, "mailbox/gone.html", status=404)
 
     def _mail(self, request: Request) -> Mail:

@@ -12,14 +12,14 @@ LATELY = timedelta(days=1)  # a translation that is so much older than the other
 NOTHING = N_("There is no text yet.")
 NO_TITLE = N_("The title is missing (%(language)s).")
 NO_TEXT = N_("The text is missing (%(language)s).")
-NO_ADDRESSEE = N_("Nobody is addressed: who is asked?")
-NO_INITIATOR = N_("Nobody issues the letter: who are the initiators?")
-OVER = N_("The closing time has passed.")
-NO_ALT = N_("Nobody has written what the picture shows (%(language)s).")
-NO_TRANSLATION = N_("There is no translation (%(language)s). Readers of that language see the other one.")
-LEFT_BEHIND = N_("The text was changed in another language only (%(language)s).")
-OLDER = N_("The text is more than a day older than the other one (%(language)s).")
-NO_NAME = N_("Somebody has no name in this language (%(language)s); the other one is shown.")
+NO_ADDRESSEE = N_("No addressee: who is the letter to?")
+NO_INITIATOR = N_("No initiator: who is the letter from?")
+OVER = N_("The closing date has passed.")
+NO_ALT = N_("The picture has no description (%(language)s).")
+NO_TRANSLATION = N_("There is no translation (%(language)s). Readers of that language will see the other one.")
+LEFT_BEHIND = N_("The text was changed only in another language (%(language)s).")
+OLDER = N_("This text is more than a day older than the other one (%(language)s).")
+NO_NAME = N_("Some addressees or initiators have no name in this language (%(language)s). Their other name is shown.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _of_translations(draft: Draft) -> Iterator[Finding]:
 
 
 def _left_behind(draft: Draft, lang: str) -> bool:
-    """Tell whether a published text stays as it is while another language's changes."""
+    """Return whether a published text stays as it is while another language's changes."""
     names = {name for name in draft.changes if name.startswith(("title.", "text."))}
     changed = {code for code in draft.texts if names & {f"title.{code}", f"text.{code}"}}
     return draft.published and bool(changed) and lang not in changed

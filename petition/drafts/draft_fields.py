@@ -27,17 +27,17 @@ OF_TEXT = ("title", "text")
 OF_SHARING = ("sharing", "alt", "picture")
 YES = "yes"
 
-BAD_TITLE = N_("A title is one line of at most 200 characters.")
-LONG_TEXT = N_("The text is too long: a language takes 200 KB at most.")
-BAD_TEXT = N_("The text holds characters that nobody can see. Please type it anew, or paste it without formatting.")
-BAD_SENTENCE = N_("Please write one line of at most 300 characters.")
-BAD_GOAL = N_("A goal is a whole number above 0.")
-BAD_GOALS = N_("Please write at most ten numbers, each higher than the one before and than the goal.")
-BAD_MOMENT = N_("Please write a day and a time, like 2027-03-01 18:00.")
-NO_NAME = N_("Each needs a name in at least one language.")
-BAD_NAME = N_("A name is one line of at most 200 characters.")
-BAD_URL = N_("A web address begins with https://.")
-MANY_PARTIES = N_("These are more than 500.")
+BAD_TITLE = N_("The title must be one line of at most 200 characters.")
+LONG_TEXT = N_("The text is too long: at most 200 KB for each language.")
+BAD_TEXT = N_("The text contains invisible characters. Type it again, or paste it without formatting.")
+BAD_SENTENCE = N_("Use one line of at most 300 characters.")
+BAD_GOAL = N_("The goal must be a whole number above 0.")
+BAD_GOALS = N_("Enter at most ten numbers, each higher than the one before and than the goal.")
+BAD_MOMENT = N_("Enter a date and time, like 2027-03-01 18:00.")
+NO_NAME = N_("Each one needs a name in at least one language.")
+BAD_NAME = N_("A name must be one line of at most 200 characters.")
+BAD_URL = N_("A web address starts with https://.")
+MANY_PARTIES = N_("There can be at most 500.")
 
 _MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?")
 
@@ -64,7 +64,6 @@ def fields_of(languages: Collection[str]) -> list[str]:
 
 
 def written(frame: LetterFrame, texts: Texts, languages: Collection[str]) -> dict[str, str]:
-    """Return every field of a letter."""
     fields = {
         "goal": str(frame.goal or ""),
         "next_goals": " ".join(map(str, frame.next_goals)),
@@ -88,7 +87,6 @@ def written_parties(parties: Collection[Party]) -> str:
 
 
 def read_parties(value: str) -> tuple[Party, ...]:
-    """Return what ``written_parties`` has written."""
     return tuple(Party(row["names"], row["url"]) for row in json.loads(value or "[]"))
 
 
@@ -273,5 +271,4 @@ def merge(now: Mapping[str, str], typed: Mapping[str, str], seen: Mapping[str, s
 
 
 def changed(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
-    """Yield the name of each field that differs."""
     yield from (name for name in after if before[name] != after[name])

@@ -117,12 +117,12 @@ def _take(
 
 
 def _refuse_others(table: Table, known: Collection[str], problems: list[str], where: str = "") -> None:
-    problems.extend(f"{where}{key}: is no key that we know" for key in table if key not in known)
+    problems.extend(f"{where}{key}: is not a known key" for key in table if key not in known)
 
 
 def _slug(value: object) -> str:
     if not isinstance(value, str):
-        raise _Wrong("must be a text")
+        raise _Wrong("must be text")
     if problem := problem_of_slug(value):
         raise _Wrong(problem)
     return value
@@ -135,7 +135,7 @@ def _goal(value: object) -> int:
 
 
 def rises(goal: int | None, next_goals: Sequence[int]) -> bool:
-    """Tell whether there is a goal, and each of the next ones is higher than the one before."""
+    """Return whether there is a goal, and each of the next ones is higher than the one before."""
     goals = [goal or 0, *next_goals]
     return goal is not None and all(before < after for before, after in pairwise(goals))
 
@@ -164,14 +164,14 @@ def _yes_or_no(value: object) -> bool:
 def _name(value: object) -> str:
     name = clean(value) if isinstance(value, str) else ""
     if not name or has_hidden(name) or len(name) > MAX_NAME:
-        raise _Wrong(f"must be a text of 1–{MAX_NAME} characters, none of them hidden")
+        raise _Wrong(f"must be text of 1–{MAX_NAME} characters, none of them hidden")
     return name
 
 
 def _sentence(value: object) -> str:
     text = clean(value) if isinstance(value, str) else ""
     if not text or has_hidden(text) or len(text) > MAX_SENTENCE:
-        raise _Wrong(f"must be a text of 1–{MAX_SENTENCE} characters, none of them hidden")
+        raise _Wrong(f"must be text of 1–{MAX_SENTENCE} characters, none of them hidden")
     return text
 
 
@@ -186,7 +186,7 @@ def _sentences(table: Table, key: str, languages: Collection[str], problems: lis
 
 
 def is_web_address(value: str) -> bool:
-    """Tell whether ``value`` is an absolute address of the web that may stand in a link."""
+    """Return whether ``value`` is an absolute address of the web that may stand in a link."""
     if len(value) > MAX_URL or re.search(r"[\s\x00-\x20\x7f\ud800-\udfff]", value):
         return False
     try:
@@ -208,7 +208,7 @@ def _parties(table: Table, key: str, languages: Collection[str], problems: list[
         problems.append(f"{key}: must be written as [[{key}]], once for each")
         return ()
     if len(rows) > MAX_PARTIES:
-        problems.append(f"{key}: are more than {MAX_PARTIES}")
+        problems.append(f"{key}: has more than {MAX_PARTIES}")
         return ()
     return tuple(_party(row, f"{key}[{number}].", languages, problems) for number, row in enumerate(rows, 1))
 

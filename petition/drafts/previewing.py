@@ -26,7 +26,6 @@ class PreviewFigures:
 
 
 async def standing_of(conn: Connection, letter_id: LetterId) -> PreviewFigures:
-    """Return how a letter stands now."""
     counted = await queries.letter_counts(conn, letter_id)
     names = ("people", "organizations", "hidden", "imported")
     counts = Counts(*(counted[name] if counted else 0 for name in names))

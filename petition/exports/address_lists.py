@@ -1,7 +1,7 @@
-"""Addresses of those who wanted updates: an owner registers an age key, and may have the list encrypted to it.
+"""Addresses of signatories who asked for updates: an owner registers an age key, and requests the list encrypted to it.
 
-A stolen session must not take the list: a new key works only after three days, of which every owner is told by mail,
-and any of them can revoke it. The web never sees an address: the worker makes the list (``address_jobs``).
+A stolen session must not get the list: a new key works only after three days. Every owner is notified by mail, and any
+of them can revoke it. The web never sees an address: the worker makes the list (``address_list_worker``).
 """
 
 import re
@@ -9,8 +9,7 @@ from datetime import timedelta
 
 from pyrage import RecipientError, x25519
 
-from petition.core import audit_log
-from petition.core import outbox as organizers
+from petition.core import audit_log, outbox
 from petition.core.audit_log import TOO_LATE, Actor
 from petition.core.database import Connection
 from petition.core.errors import Refused
@@ -21,23 +20,23 @@ from petition.exports import address_list_queries as queries
 
 PURPOSE = "address_key"
 WAIT = timedelta(days=3)
-DAYS_KEPT = 7  # of a list
+LIST_DAYS = 7  # after which a list is deleted
 
 NO_KEY = N_(
-    "This is no age recipient. It begins with age1 and has 62 characters; age-keygen shows it as the public key."
+    "This is not an age public key. It starts with age1 and has 62 characters; age-keygen shows it as “Public key”."
 )
 PRIVATE = N_(
-    "This is a secret key. Never show it to anybody: make a new one, and paste its public key, which begins with age1."
+    "This is a secret key. Never show it to anyone. Make a new one and paste its public key, which starts with age1."
 )
-NOT_YET = N_("This key cannot be used now, or a list is being made already.")
-TOO_MANY_KEYS = N_("There are five keys already. Revoke one first.")
+NOT_YET = N_("This key cannot be used now, or a list is already being made.")
+TOO_MANY_KEYS = N_("There are already five keys. Revoke one first.")
 MAX_KEYS = 5
 
 _RECIPIENT = re.compile("age1[02-9ac-hj-np-z]{58}")
 
 
 async def register(conn: Connection, actor: Actor, typed: str) -> int:
-    """Register a key and have every owner told of it; return its id. Raises ``Refused``."""
+    """Register a key and notify every owner by mail; return its id. Raises ``Refused``."""
     recipient = typed.strip()
     if "AGE-SECRET-KEY" in recipient.upper():
         raise Refused(PRIVATE, "recipient")
@@ -47,46 +46,53 @@ async def register(conn: Connection, actor: Actor, typed: str) -> int:
         x25519.Recipient.from_str(recipient)
     except RecipientError:
         raise Refused(NO_KEY, "recipient") from None
-    if sum(row["revoked_at"] is None for row in await queries.keys(conn, actor.letter_id)) >= MAX_KEYS:
+    if sum(row["revoked_at"] is None for row in await queries.load_keys(conn, actor.letter_id)) >= MAX_KEYS:
         raise Refused(TOO_MANY_KEYS, "recipient")
-    key = await queries.add_key(conn, actor.letter_id, actor.organizer_id, recipient, WAIT)
-    await audit_log.record_by(conn, actor, "address.key", ids=[key])
-    for owner in await queries.owners(conn, actor.letter_id):
-        details: dict[str, object] = {"key": key}
-        await organizers.enqueue(
-            *(conn, PURPOSE, owner["digest"], owner["sealed"], owner["lang"]),
+    key_id = await queries.add_key(conn, actor.letter_id, actor.organizer_id, recipient, WAIT)
+    await audit_log.record_by(conn, actor, "address.key", ids=[key_id])
+    for owner in await queries.load_owners(conn, actor.letter_id):
+        await outbox.enqueue(
+            conn,
+            PURPOSE,
+            owner["digest"],
+            owner["sealed"],
+            owner["lang"],
             letter_id=actor.letter_id,
-            details=details,
+            details={"key": key_id},
         )
-    return key
+    return key_id
 
 
-async def revoke(conn: Connection, actor: Actor, key: int) -> None:
-    """Revoke a key, whoever registered it. Raises ``Refused`` the second time."""
-    if not await queries.revoke(conn, actor.letter_id, key):
+async def revoke(conn: Connection, actor: Actor, key_id: int) -> None:
+    """Revoke a key of any owner. Raises ``Refused`` the second time."""
+    if not await queries.revoke(conn, actor.letter_id, key_id):
         raise Refused(TOO_LATE)
-    await audit_log.record_by(conn, actor, "address.revoke", ids=[key])
+    await audit_log.record_by(conn, actor, "address.revoke", ids=[key_id])
 
 
-async def ask(conn: Connection, actor: Actor, key: int) -> JobId:
-    """Have the worker make a list for a key; return its id. Raises ``Refused``."""
-    job = await queries.ask(conn, actor.letter_id, key, actor.organizer_id)
-    if job is None:
+async def request_list(conn: Connection, actor: Actor, key_id: int) -> JobId:
+    """Enqueue a list for a key; return its id. Raises ``Refused``."""
+    job_id = await queries.add_job(conn, actor.letter_id, key_id, actor.organizer_id)
+    if job_id is None:
         raise Refused(NOT_YET)
-    await audit_log.record_by(conn, actor, "address.ask", ids=[job, key])
-    return job
+    await audit_log.record_by(conn, actor, "address.ask", ids=[job_id, key_id])
+    return job_id
 
 
 async def write_mail(conn: Connection, job: DirectMailJob) -> MailContent | None:
-    """Return the mail that tells an owner of a new key; None once the key is gone."""
+    """Return the mail that notifies an owner of a new key; None if the key was deleted meanwhile."""
     if job.letter_id is None:
         return None
-    row = await queries.about_key(conn, job.letter_id, int(str(job.details["key"])))
+    row = await queries.load_key_details(conn, job.letter_id, int(str(job.details["key"])))
     if row is None:
         return None
     titles = row["titles"] or {}
     title = titles.get(job.lang) or next(filter(None, titles.values()), row["slug"])
-    told = {"title": title, "who": row["who"] or f"#{row['organizer']}", "slug": row["slug"]}
-    return MailContent(
-        "address_key", told | {"usable_at": row["usable_at"], "key": row["recipient"]}, heeds_never=False
-    )
+    context = {
+        "title": title,
+        "who": row["organizer_name"] or f"#{row['organizer']}",
+        "slug": row["slug"],
+        "usable_at": row["usable_at"],
+        "key": row["recipient"],
+    }
+    return MailContent("address_key", context, heeds_never=False)

@@ -1,6 +1,6 @@
-"""Lists of signatures for organizers: what the queue's filter leaves, in columns of one's choice, as it is read.
+"""Lists of signatures for organizers: those that match the queue's filter, with the columns chosen.
 
-A slice at a time is read, written and sent; between two of them nothing is held, neither a connection nor a row.
+A slice at a time is read, written and sent; between two slices neither a connection nor a row is held.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from petition.signatures.model import Kind
 
 SLICE = 1000  # rows
 
-# In the order in which they stand in a file; the first eight are those that an import knows.
+# In the order of the file; an import reads the first eight.
 COLUMNS: Mapping[str, str] = {
     "kind": N_("person or organization"),
     "name": N_("name"),
@@ -27,62 +27,63 @@ COLUMNS: Mapping[str, str] = {
     "affiliation": N_("place of work"),
     "city": N_("city"),
     "country": N_("country"),
-    "signed_at": N_("signed at"),
+    "signed_at": N_("signed on"),
     "visibility": N_("who sees the name"),
     "website": N_("website"),
     "representative": N_("representative"),
     "position": N_("position"),
     "imported": N_("imported"),
     "state": N_("state"),
-    "reason": N_("reason of removal"),
+    "reason": N_("reason for removal"),
     "flags": N_("flags"),
     "lang": N_("language"),
 }
-CHOSEN = tuple(COLUMNS)[:12]
+CHOSEN = tuple(COLUMNS)[:12]  # unless an organizer chooses others
 
 
 @dataclass(frozen=True, slots=True)
 class ExportOrder:
-    """What somebody wants to take out."""
+    """An organizer's choice."""
 
     letter_id: LetterId
-    wanted: Filter
+    filter: Filter
     columns: tuple[str, ...]
-    form: Format
+    file_format: Format
 
     def summary(self) -> str:
-        """Return the filter as the log has it: never what was typed, only that something was."""
-        fields = self.wanted.as_fields()
+        """Return the filter for the audit log: of a search only that there was one, never its words."""
+        fields = self.filter.as_fields()
         if "q" in fields:
             fields["q"] = "yes"
-        return ",".join(f"{key}:{value}".lower() for key, value in {"form": self.form.value, **fields}.items())[:200]
+        return ",".join(f"{key}:{value}".lower() for key, value in {"form": self.file_format.value, **fields}.items())[
+            :200
+        ]
 
 
-def cells(line: QueueItem) -> dict[str, str | None]:
-    """Return every column of one signature."""
-    names, person = line.names, line.kind is Kind.PERSON
+def _cells(item: QueueItem) -> dict[str, str | None]:
+    names, is_person = item.names, item.kind is Kind.PERSON
     return {
-        "kind": line.kind.value,
-        "name": names.name if person else names.name_en,
-        "name_ru": None if person else names.name_ru,
+        "kind": item.kind.value,
+        "name": names.name if is_person else names.name_en,
+        "name_ru": None if is_person else names.name_ru,
         "affiliation": names.affiliation,
         "city": names.city,
-        "country": line.country,
-        "signed_at": writers.timestamp(line.signed_at),
-        "visibility": line.visibility,
+        "country": item.country,
+        "signed_at": writers.timestamp(item.signed_at),
+        "visibility": item.visibility,
         "website": names.website,
-        "representative": None if person else names.name,
+        "representative": None if is_person else names.name,
         "position": names.position,
-        "imported": "yes" if line.imported else "no",
-        "state": line.state.value,
-        "reason": line.removed_for.value if line.removed_for else None,
-        "flags": " ".join(line.flags) or None,
-        "lang": line.read_lang,
+        "imported": "yes" if item.imported else "no",
+        "state": item.state.value,
+        "reason": item.removed_for.value if item.removed_for else None,
+        "flags": " ".join(item.flags) or None,
+        "lang": item.read_lang,
     }
 
 
 class Export:
-    """One list on its way out. ``rows`` tells how many have been handed out so far."""
+    """One list being exported. ``rows`` is how many have been yielded so far."""
 
     def __init__(self, database: Database, keys: LetterKeys, order: ExportOrder) -> None:
         self._database = database
@@ -92,29 +93,29 @@ class Export:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the file. Raises ``Unavailable``."""
-        writer = writers.writer(self._order.form, self._order.columns, bom=True)
+        writer = writers.writer(self._order.file_format, self._order.columns, bom=True)
         yield writer.begin()
-        async for lines in self._slices():
-            piece = await asyncio.to_thread(writer.rows, lines)  # the loop goes on answering others
-            self.rows += len(lines)
+        async for rows in self._slices():
+            piece = await asyncio.to_thread(writer.rows, rows)  # the event loop serves other requests meanwhile
+            self.rows += len(rows)
             yield piece
         yield writer.end()
 
     async def _slices(self) -> AsyncIterator[list[dict[str, str | None]]]:
-        place, words = queue.NEWEST, ""
-        if typed := self._order.wanted.q:
+        position, words = queue.NEWEST, ""
+        if query := self._order.filter.q:
             async with self._database.connection() as conn:
-                words = await queue.search_expression(conn, self._order.letter_id, typed)
+                words = await queue.search_expression(conn, self._order.letter_id, query)
             if not words:
                 return
         while True:
             async with self._database.connection() as conn:
                 rows, end = await queue_queries.page(
-                    conn, self._order.letter_id, self._order.wanted, place, SLICE, words
+                    conn, self._order.letter_id, self._order.filter, position, SLICE, words
                 )
             if rows:
-                yield [cells(queue.item_in(row, self._keys)) for row in rows]
+                yield [_cells(queue.item_in(row, self._keys)) for row in rows]
             last = rows[-1] if len(rows) == SLICE else end
             if last is None:
                 return
-            place = (last["listed_at"], last["id"])
+            position = (last["listed_at"], last["id"])

@@ -1,4 +1,4 @@
-"""The formats of an export: rows go in, bytes come out, and only what is being written is in memory."""
+"""The formats of an export: rows go in, bytes come out; only the rows being written are in memory."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,15 +6,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from petition.formats.csv_rows import written
+from petition.formats.csv_rows import format_row
 from petition.formats.xlsx_writer import Workbook
 
-Row = Mapping[str, Any]  # by column; what a row has no value for is None or missing
+Row = Mapping[str, Any]  # by column; a missing value is None or absent
 
 
 class Format(StrEnum):
-    """The formats of an export."""
-
     CSV = "csv"
     JSON = "json"
     XLSX = "xlsx"
@@ -28,15 +26,15 @@ class Writer(Protocol):
     def end(self) -> bytes: ...
 
 
-def writer(form: Format, columns: Sequence[str], *, bom: bool = False) -> Writer:
-    """Return a writer of ``columns``; with ``bom`` a CSV file begins with the mark by which Excel knows UTF-8."""
-    if form is Format.CSV:
+def writer(file_format: Format, columns: Sequence[str], *, bom: bool = False) -> Writer:
+    """Return a writer of ``columns``; with ``bom`` a CSV file starts with the mark by which Excel recognizes UTF-8."""
+    if file_format is Format.CSV:
         return _Csv(columns, "\ufeff" if bom else "")
-    return _Json(columns) if form is Format.JSON else _Xlsx(columns)
+    return _Json(columns) if file_format is Format.JSON else _Xlsx(columns)
 
 
 def timestamp(moment: datetime | None) -> str | None:
-    """Return a time as all formats have it: ISO 8601 in UTC, ending in Z."""
+    """Return a time in ISO 8601, in UTC, ending in Z."""
     return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
@@ -46,17 +44,17 @@ class _Csv:
         self._mark = mark
 
     def begin(self) -> bytes:
-        return (self._mark + written(self._columns)).encode()
+        return (self._mark + format_row(self._columns)).encode()
 
     def rows(self, rows: Sequence[Row]) -> bytes:
-        return "".join(written([row.get(name) or "" for name in self._columns]) for row in rows).encode()
+        return "".join(format_row([row.get(name) or "" for name in self._columns]) for row in rows).encode()
 
     def end(self) -> bytes:
         return b""
 
 
 class _Json:
-    """An array of objects, one a line, each with the columns that its row has."""
+    """An array of objects, one a line, each with the columns present in its row."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns = columns
@@ -67,7 +65,7 @@ class _Json:
 
     def rows(self, rows: Sequence[Row]) -> bytes:
         objects = ({name: row[name] for name in self._columns if name in row} for row in rows)
-        lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in objects)
+        lines = ",\n".join(json.dumps(fields, ensure_ascii=False) for fields in objects)
         text, self._separator = self._separator + lines, ",\n"
         return text.encode()
 

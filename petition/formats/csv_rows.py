@@ -1,4 +1,4 @@
-"""The lines and cells of a CSV file (RFC 4180), for files that people and spreadsheets made."""
+"""Reading and writing the rows of CSV files (RFC 4180), as people and spreadsheets write them."""
 
 import csv
 import re
@@ -11,16 +11,14 @@ from petition.core.i18n import N_
 
 _MAX_ROW = 40_000  # bytes; nine full cells have fewer than 8,000
 
-TOO_LONG = N_("This row is too long. Perhaps a quote is not closed.")
-BAD_QUOTES = N_(
-    'A quote is not closed, or not written twice. A cell with quotes in it is written as "one ""two"" three".'
-)
+TOO_LONG = N_("This row is too long. A quote may not be closed.")
+BAD_QUOTES = N_('A quote is not closed or not doubled. A cell that contains quotes is written as "one ""two"" three".')
 
 
 def rows(source: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, list[str] | str]]:
-    """Yield (line, cells) of each row, or (line, what is wrong with it); lines are counted from 1 and rows begin there.
+    """Yield (line, cells) of each row, or (line, error message); lines are counted from 1, a row has its first line's.
 
-    The file is read as it is asked for, a row at a time; what is no UTF-8 comes as halves of surrogate pairs.
+    The file is read lazily, a row at a time; bytes that are no UTF-8 come as lone surrogates.
     """
     lines = _Lines(source)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -40,46 +38,44 @@ def rows(source: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, list[str
         yield begin, cells
 
 
-def written(cells: Sequence[str]) -> str:
-    """Return one row as text, guarded against being run as a formula."""
-    # Any cell with a quote, a comma or a line end is quoted; RFC 4180.
+def format_row(cells: Sequence[str]) -> str:
+    """Return one row as a CSV line, its cells guarded against being run as formulas."""
     text = StringIO(newline="")
-    csv.writer(text).writerow([guarded(cell) for cell in cells])
+    csv.writer(text).writerow([guard(cell) for cell in cells])
     return text.getvalue()
 
 
-# Spreadsheets would run a cell that begins like this: https://owasp.org/www-community/attacks/CSV_Injection
-# Full-width signs become plain ones in programs for Chinese and Japanese. Apostrophes in front are counted too, so that
-# guarding and unguarding are opposite.
+# Spreadsheets run a cell that begins like this: https://owasp.org/www-community/attacks/CSV_Injection
+# Programs for Chinese and Japanese turn full-width signs into plain ones. Apostrophes in front match as well, so that
+# unguard() is the inverse of guard().
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
-def guarded(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
+def guard(cell: str) -> str:
+    """Return ``cell`` as a text that no spreadsheet takes for a formula."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
-def unguarded(cell: str) -> str:
-    """Return what a cell held before ``written`` guarded it."""
+def unguard(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-# As old programs for the Mac write, or an editor that has mixed them all.
+# Old Mac programs end lines with CR; some editors mix all three ends.
 _PART = re.compile(rb"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 _ENDS = (b"\r", b"\n")
 
 
 class _RowTooLong(Exception):
-    """So much came without an end of the row that reading on would only fill the memory."""
+    """The row has no end within ``_MAX_ROW`` bytes: reading on would only fill the memory."""
 
 
 class _Lines:
-    """The lines of a file, numbered. All but the first of a broken row are read again, as rows of their own."""
+    """The numbered lines of a file. All but the first line of a broken row are read again, as rows of their own."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
-        self._parts: deque[bytes] = deque()  # of what was read last
-        self._rest = b""  # of it, that has no end yet
+        self._parts: deque[bytes] = deque()  # lines read and not returned yet
+        self._rest = b""  # the last line read, if its end is still missing
         self._again: deque[str] = deque()
         self._row: list[str] = []
         self._size = 0
@@ -91,11 +87,11 @@ class _Lines:
 
     @property
     def begin(self) -> int:
-        """Return the number of the row's first line."""
+        """The number of the row's first line."""
         return self._number - len(self._row) + 1
 
     def break_row(self) -> None:
-        """Give back the lines after the row's first one."""
+        """Return the lines after the row's first one to the queue."""
         self._number = self.begin
         self._again.extendleft(reversed(self._row[1:]))
         del self._row[1:]
@@ -122,16 +118,16 @@ class _Lines:
                 part = self._next_part()
         if self._number == 0:
             line = line.removeprefix(b"\xef\xbb\xbf")
-        # What is no UTF-8 comes through as halves of surrogate pairs, so that its row can be named.
+        # Bad bytes survive as lone surrogates, so that their row can be reported.
         return line.decode(errors="surrogateescape")
 
     def _next_part(self) -> bytes:
-        """Return the next line, or of one that is too long the next piece; a line ends in LF, CR LF or CR."""
+        """Return the next line (up to LF, CR LF or CR), or the next piece of one that is too long."""
         if not self._parts:
-            self._read_on()
+            self._fill()
         return self._parts.popleft()
 
-    def _read_on(self) -> None:
+    def _fill(self) -> None:
         read = self._rest + self._source.readline(_MAX_ROW + 1 - len(self._rest))
         after = self._source.readline(1) if read.endswith(b"\r") else b""
         if after == b"\n":

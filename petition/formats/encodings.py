@@ -1,7 +1,7 @@
-"""Which encoding a file of text is in, and reading it as UTF-8.
+"""Detecting the encoding of a text file, and reading it as UTF-8.
 
-UTF-8 proves itself, and so does UTF-16 by its zero bytes. The one-byte encodings of Cyrillic are told apart by which
-of them makes Russian out of the bytes: frequent letters, small ones after small ones.
+UTF-8 proves itself, UTF-16 shows by its zero bytes. Of the one-byte Cyrillic encodings the one wins that makes the most
+plausible Russian of the bytes: frequent letters, lower case after lower case.
 """
 
 import codecs
@@ -21,9 +21,9 @@ NAMES: Mapping[str, str] = {
     "mac-cyrillic": "Mac Cyrillic",
     "cp1252": "Windows-1252",
 }
-SAMPLE = 128 * 1024  # bytes that are looked at, from where the first one above ASCII is
+SAMPLE = 128 * 1024  # bytes, from the first piece with one above ASCII
 
-BINARY = N_("This is no text and no workbook (XLSX). Save it as CSV or XLSX and try again.")
+BINARY = N_("This is neither text nor an XLSX workbook. Save it as CSV or XLSX and try again.")
 
 _MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _CYRILLIC = ("cp1251", "koi8-r", "cp866", "mac-cyrillic")
@@ -33,7 +33,7 @@ _LATIN = frozenset("áàâäãåéèêëíìîïóòôöõøúùûüñçßæœÁ
 
 
 def detect(pieces: Iterable[bytes]) -> str:
-    """Return the encoding of a whole file. Raises ``ImportRefused`` if it is no text."""
+    """Return a key of ``NAMES``, after reading all pieces. Raises ``ImportRefused`` if the file is no text."""
     check = codecs.getincrementaldecoder("utf-8")()
     head, sample, is_utf8 = b"", b"", True
     for piece in pieces:
@@ -49,15 +49,15 @@ def detect(pieces: Iterable[bytes]) -> str:
             sample += piece[: SAMPLE - len(sample)]
     if head.count(0) * 50 > len(head) and (wide := _wide(head)):
         return wide
-    # A stray one is that row's problem.
+    # A few zero bytes make no UTF-16: their rows are reported.
     return "utf-8" if is_utf8 and not check.getstate()[0] else _one_byte(sample)
 
 
 def _wide(head: bytes) -> str | None:
-    """Return in which UTF-16 most characters are Latin or Cyrillic: the other one makes signs of China out of them."""
-    found = {name: _share_known(head.decode(name, "replace")) for name in ("utf-16-le", "utf-16-be")}
-    best = max(found, key=lambda name: found[name])
-    if found[best] >= 0.7:
+    """Return the UTF-16 in which most characters are Latin or Cyrillic: the other byte order makes them Chinese."""
+    shares = {name: _share_known(head.decode(name, "replace")) for name in ("utf-16-le", "utf-16-be")}
+    best = max(shares, key=lambda name: shares[name])
+    if shares[best] >= 0.7:
         return best
     if head.count(0) * 10 > len(head):
         raise ImportRefused(BINARY)
@@ -93,38 +93,38 @@ def _score(text: str) -> float:
 
 
 class AsUtf8(RawIOBase):
-    """A file in any encoding, read line by line as UTF-8. What cannot be decoded becomes U+FFFD; UTF-8 stays."""
+    """Reads a file in any encoding line by line as UTF-8; bytes that cannot be decoded become U+FFFD.
+
+    UTF-8 passes unchanged, so that the row with bad bytes can be reported.
+    """
 
     def __init__(self, pieces: Iterable[bytes], encoding: str) -> None:
         self._pieces = iter(pieces)
-        # UTF-8 passes as it is, so that a line that is none can be named.
         self._decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)("replace")
-        self._held = b""
+        self._buffer = b""
         self._first = self._more = True
 
     def readable(self) -> bool:
-        """It is."""
         return True
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """Return the next line, or ``size`` bytes of it."""
-        most = size if size is not None and size >= 0 else 1 << 30
-        place = self._held.find(b"\n")
-        while place < 0 and len(self._held) < most and self._more:
-            searched = len(self._held)
+        limit = size if size is not None and size >= 0 else 1 << 30
+        position = self._buffer.find(b"\n")
+        while position < 0 and len(self._buffer) < limit and self._more:
+            searched = len(self._buffer)
             self._fill()
-            place = self._held.find(b"\n", searched)
-        end = min(len(self._held) if place < 0 else place + 1, most)
-        line, self._held = self._held[:end], self._held[end:]
+            position = self._buffer.find(b"\n", searched)
+        end = min(len(self._buffer) if position < 0 else position + 1, limit)
+        line, self._buffer = self._buffer[:end], self._buffer[end:]
         return line
 
     def _fill(self) -> None:
         piece = next(self._pieces, None)
         self._more = piece is not None
         if self._decoder is None:
-            self._held += piece or b""
+            self._buffer += piece or b""
             return
         text = self._decoder.decode(piece or b"", final=piece is None)
         if self._first and text:
             text, self._first = text.removeprefix("\ufeff"), False
-        self._held += text.encode("utf-8", "replace")
+        self._buffer += text.encode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""An uploaded file as rows of cells, whichever form it has."""
+"""An uploaded file, CSV or XLSX, as rows of cells."""
 
 import csv
 import re
@@ -15,49 +15,50 @@ MAX_ROWS = 200_000
 MAX_COLUMNS = 50
 DELIMITERS = (",", ";", "\t")
 CSV, XLSX = "csv", "xlsx"
-LINES_LOOKED_AT = 30
+_SAMPLE_LINES = 30  # from which the delimiter is detected
 _NAMES_DELIMITER = re.compile("sep=[,;\t]?", re.IGNORECASE)
 
-EMPTY = N_("There is nothing in this file.")
-ONLY_HEADER = N_("There is only a header in this file, and no row below it.")
-TOO_MANY_ROWS = N_("There are more than 200,000 rows in this file. Please part it.")
-TOO_MANY_COLUMNS = N_("There are more than 50 columns in this file. Please delete those you do not need.")
-NO_HEADER = N_("The first row cannot be read: it must have the names of the columns.")
+EMPTY = N_("This file is empty.")
+ONLY_HEADER = N_("This file has a header but no rows below it.")
+TOO_MANY_ROWS = N_("This file has more than 200,000 rows. Split it.")
+TOO_MANY_COLUMNS = N_("This file has more than 50 columns. Delete those you do not need.")
+NO_HEADER = N_("The first row could not be read: it must contain the column names.")
 
-Pieces = Callable[[], Iterable[bytes]]  # gives the file from its beginning, each time
+Pieces = Callable[[], Iterable[bytes]]  # each call returns the file from its beginning
 Line = tuple[int, list[str] | str]
 
 
-def form_of(pieces: Pieces) -> str:
-    """Return what a file is by what stands in it, whatever its name says. Raises ``ImportRefused``."""
+def detect_format(pieces: Pieces) -> str:
+    """Return CSV or XLSX by the content; the name of a file proves nothing. Raises ``ImportRefused`` if it is empty."""
     head = b"".join(islice((piece[:4] for piece in pieces()), 1))
     if not head:
         raise ImportRefused(EMPTY)
     return XLSX if xlsx_reader.is_workbook(BytesIO(head)) else CSV
 
 
-def lines(pieces: Pieces, form: str, encoding: str, delimiter: str) -> Iterator[Line]:
-    """Yield (line, cells) of each row that is not empty, the header first. Raises ``ImportRefused``."""
-    if form == XLSX:
-        found = xlsx_reader.rows(BytesIO(b"".join(pieces())))
-    else:
-        found = csv_rows.rows(cast("BinaryIO", encodings.AsUtf8(pieces(), encoding)), delimiter)
-        found = dropwhile(_names_delimiter, found)
-    return _within_limits(found)
+def read_lines(pieces: Pieces, file_format: str, encoding: str, delimiter: str) -> Iterator[Line]:
+    """Yield (line, cells) or (line, error message) of each row that is not empty, the header first.
+
+    Raises ``ImportRefused``.
+    """
+    if file_format == XLSX:
+        return _within_limits(xlsx_reader.rows(BytesIO(b"".join(pieces()))))
+    lines = csv_rows.rows(cast("BinaryIO", encodings.AsUtf8(pieces(), encoding)), delimiter)
+    return _within_limits(dropwhile(_names_delimiter, lines))
 
 
 def _names_delimiter(line: Line) -> bool:
-    """Tell whether it is the line by which Excel is told the delimiter: sep=; on top of a file."""
+    """True for ``sep=;`` in the first line, from which Excel takes the delimiter."""
     return line[0] == 1 and isinstance(line[1], list) and _NAMES_DELIMITER.fullmatch("".join(line[1])) is not None
 
 
-def sheets_of(pieces: Pieces) -> int:
-    """Return how many sheets can be seen in a workbook; only the first of them is read. Raises ``ImportRefused``."""
-    return xlsx_reader.count(BytesIO(b"".join(pieces())))
+def count_sheets(pieces: Pieces) -> int:
+    """Return the number of visible sheets of a workbook; only the first is read. Raises ``ImportRefused``."""
+    return xlsx_reader.count_sheets(BytesIO(b"".join(pieces())))
 
 
-def _within_limits(found: Iterator[Line]) -> Iterator[Line]:
-    for number, (line, cells) in enumerate(found):
+def _within_limits(lines: Iterator[Line]) -> Iterator[Line]:
+    for number, (line, cells) in enumerate(lines):
         if number > MAX_ROWS:
             raise ImportRefused(TOO_MANY_ROWS)
         if isinstance(cells, str):
@@ -72,8 +73,8 @@ def _trimmed(cells: list[str]) -> list[str]:
     return cells
 
 
-def header_of(line: Line | None) -> list[str]:
-    """Return the names of the columns. Raises ``ImportRefused`` if that is no header we could show."""
+def parse_header(line: Line | None) -> list[str]:
+    """Return the names of the columns. Raises ``ImportRefused`` for a line that cannot be shown as a header."""
     if line is None:
         raise ImportRefused(EMPTY)
     if isinstance(line[1], str):
@@ -83,17 +84,17 @@ def header_of(line: Line | None) -> list[str]:
     return [" ".join(cell.replace("\0", "").split())[:200] for cell in line[1]]
 
 
-def delimiter_of(pieces: Pieces, encoding: str) -> str:
-    """Return what parts the cells: what gives the first lines the same number of cells, and the most."""
+def detect_delimiter(pieces: Pieces, encoding: str) -> str:
+    """Return the delimiter that splits the most of the first lines into the header's number of cells."""
     source = encodings.AsUtf8(pieces(), encoding)
-    text = "".join(source.readline(20_000).decode(errors="replace") for _ in range(LINES_LOOKED_AT))
-    found = [f"{line}\n" for line in re.split("\r\n?|\n", text) if line.strip()]
-    return max(DELIMITERS, key=lambda each: _fit(found, each))
+    text = "".join(source.readline(20_000).decode(errors="replace") for _ in range(_SAMPLE_LINES))
+    lines = [f"{line}\n" for line in re.split("\r\n?|\n", text) if line.strip()]
+    return max(DELIMITERS, key=lambda delimiter: _fit(lines, delimiter))
 
 
-def _fit(text: Sequence[str], delimiter: str) -> tuple[int, int]:
+def _fit(lines: Sequence[str], delimiter: str) -> tuple[int, int]:
     try:
-        widths = [len(row) for row in csv.reader(text, delimiter=delimiter)]
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter)]
     except csv.Error:
         return 0, 0
     if not widths or widths[0] < 2:

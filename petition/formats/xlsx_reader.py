@@ -10,27 +10,24 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO, cast
 
 from petition.core.errors import ImportRefused
 from petition.core.i18n import N_
 from petition.formats import xlsx_process
-from petition.formats.xlsx_process import MAX_CELLS, MAX_UNPACKED
+from petition.formats.xlsx_process import MAX_CELLS
 
-__all__ = ["MAX_UNPACKED", "count", "is_workbook", "rows"]
-
-MAX_WAIT = 600.0  # seconds that the process may keep its reader waiting, all in all; MAX_CPU ends it sooner
+MAX_WAIT = 1800.0  # seconds that reading may take, its reader's work included; MAX_CPU ends the process sooner
 MAX_LINE = 64 * 1024 * 1024  # bytes; a row has 200 cells of 32,767 characters at most
 MAX_OUTPUT = 1024 * 1024 * 1024  # bytes
 
-NOT_A_WORKBOOK = N_("This is not a workbook (XLSX), or it is damaged.")
-TOO_LARGE = N_("What is packed into this workbook is too large to be read.")
-HOSTILE = N_("There is something in this workbook that no spreadsheet program writes.")
-LOCKED = N_("This workbook is locked with a password.")
-OLD = N_("This is a file of an old program (XLS). Open it in a spreadsheet program, and save it as XLSX or CSV.")
-NO_SHEET = N_("There is no sheet with cells in this workbook.")
+NOT_A_WORKBOOK = N_("This is not an XLSX workbook, or it is damaged.")
+TOO_LARGE = N_("This workbook is too large once unpacked.")
+HOSTILE = N_("This workbook contains something that no spreadsheet program writes.")
+LOCKED = N_("This workbook is protected by a password.")
+OLD = N_("This is an old XLS file. Open it in a spreadsheet program and save it as XLSX or CSV.")
+NO_SHEET = N_("This workbook has no sheet with data.")
 
 _REASONS = {
     xlsx_process.HOSTILE: HOSTILE,
@@ -41,11 +38,11 @@ _REASONS = {
     xlsx_process.TOO_LARGE: TOO_LARGE,
 }
 _STARTS = {b"PK\x03\x04", b"PK\x05\x06", b"\xd0\xcf\x11\xe0"}  # an archive, an empty one, an old or encrypted workbook
-_NEEDED = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # without which some interpreters do not start
+_ENVIRONMENT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # without which some interpreters do not start
 
 
 def is_workbook(source: BinaryIO) -> bool:
-    """Tell whether a file begins as a workbook does, old or new; its position stays."""
+    """Return whether a file begins as a workbook does, old or new; its position stays."""
     if not source.seekable():  # a pipe
         return False
     head = source.read(4)
@@ -59,30 +56,28 @@ def rows(source: BinaryIO) -> Iterator[tuple[int, list[str] | str]]:
     Dates come as ISO 8601. Raises ``ImportRefused`` with a message for the catalogues. The process ends with the
     iterator.
     """
-    with contextlib.closing(_messages("rows", source)) as batches:
-        for batch in batches:
-            for number, cells in batch:
-                yield int(number), [str(cell) for cell in cells[:MAX_CELLS]]
+    with contextlib.closing(_messages(source)) as messages:
+        next(messages)
+        for number, cells in messages:
+            yield int(number), [str(cell) for cell in cells[:MAX_CELLS]]
 
 
-def count(source: BinaryIO) -> int:
-    """Return how many sheets are visible in a workbook. Raises ``ImportRefused``."""
-    with contextlib.closing(_messages("count", source)) as messages:
+def count_sheets(source: BinaryIO) -> int:
+    """Return the number of visible sheets of a workbook. Raises ``ImportRefused``."""
+    with contextlib.closing(_messages(source)) as messages:
         return int(next(messages))
 
 
-def _messages(mode: str, source: BinaryIO) -> Generator[Any, None, None]:
+def _messages(source: BinaryIO) -> Generator[Any, None, None]:
     """Yield what the process writes before its last line. Raises ``ImportRefused``."""
-    with _started(mode) as process:
+    with _started() as process:
         stdin, stdout = cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout)
-        deadline = _Deadline(process)
-        with deadline.running(), contextlib.suppress(OSError), stdin:  # a process that has ended takes no more
+        with contextlib.suppress(OSError), stdin:  # a process that has ended reads no more
             source.seek(0)
             shutil.copyfileobj(source, stdin)
         size = 0
         while True:
-            with deadline.running():
-                line = stdout.readline(MAX_LINE)
+            line = stdout.readline(MAX_LINE)
             size += len(line)
             if not line.endswith(b"\n") and process.wait() == 1:
                 raise RuntimeError("the program that reads workbooks has failed")
@@ -97,42 +92,26 @@ def _messages(mode: str, source: BinaryIO) -> Generator[Any, None, None]:
 
 
 @contextlib.contextmanager
-def _started(mode: str) -> Iterator[subprocess.Popen[bytes]]:
+def _started() -> Iterator[subprocess.Popen[bytes]]:
     """Start the process and kill it at the end. It gets no secrets: neither the environment nor open files."""
     process = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-I", xlsx_process.__file__, mode, str(os.getpid())],
+        [sys.executable, "-I", xlsx_process.__file__, str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=os.sep,
-        env={name: os.environ[name] for name in _NEEDED if name in os.environ},
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         start_new_session=True,
     )
+    alarm = threading.Timer(MAX_WAIT, process.kill)
+    alarm.daemon = True
+    alarm.start()
     try:
         yield process
     finally:
+        alarm.cancel()
         process.kill()
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
                 pipe.close() if pipe else None
         process.wait()
-
-
-class _Deadline:
-    """Kills a process that has kept its reader waiting for ``MAX_WAIT``; how long the reader takes does not count."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-        self._left = MAX_WAIT
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        begin = time.monotonic()
-        alarm = threading.Timer(self._left, self._process.kill)
-        alarm.daemon = True
-        alarm.start()
-        try:
-            yield
-        finally:
-            alarm.cancel()
-            self._left -= time.monotonic() - begin

@@ -1,7 +1,7 @@
-"""A workbook (XLSX, ECMA-376) that is sent while it is written: no temporary file, no memory that grows.
+"""Writes a workbook (XLSX, ECMA-376) as a stream: no temporary file, constant memory.
 
-Every cell is a text of its own (an inline string), so nothing in it can be run; cells that a program might take for a
-formula when they are copied on are guarded all the same.
+Every cell is an inline string, so nothing in it is run; cells that a program could take for a formula after copying
+are guarded all the same.
 """
 
 import zipfile
@@ -10,27 +10,25 @@ from io import RawIOBase
 from typing import Any
 from xml.sax.saxutils import escape
 
-from petition.formats.csv_rows import guarded
+from petition.formats.csv_rows import guard
 
 MAX_XLSX_ROWS = 1_048_575  # below the header; Microsoft, "Excel specifications and limits"
-
-
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _RELATIONSHIPS = f'{_HEAD}<Relationships xmlns="{_PACKAGE}/relationships">'
-# What XML 1.0 cannot write, not even escaped.
+# Characters that XML 1.0 has no way to write, not even escaped.
 _NOT_XML = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)], "\ufffd")
 
 
 class Workbook:
-    """Rows in, bytes out. A sheet that is full is followed by another."""
+    """Rows in, bytes out. A full sheet is followed by another."""
 
-    def __init__(self, header: Sequence[str], most_rows: int = MAX_XLSX_ROWS) -> None:
+    def __init__(self, header: Sequence[str], max_rows: int = MAX_XLSX_ROWS) -> None:
         self._header = header
-        self._most_rows = most_rows
+        self._max_rows = max_rows
         self._out = _Pipe()
         self._zip = zipfile.ZipFile(self._out, "w", zipfile.ZIP_DEFLATED, compresslevel=4)
         self._sheets = 0
@@ -40,23 +38,21 @@ class Workbook:
         self._begin_sheet()
 
     def write(self, row: Sequence[str | None]) -> None:
-        """Add a row."""
-        if self._rows >= self._most_rows:
+        if self._rows >= self._max_rows:
             self._end_sheet()
             self._begin_sheet()
         self._rows += 1
         self._text.append(_row(row))
 
     def take(self) -> bytes:
-        """Return what has come together since the last time."""
-        self._sheet.write("".join(self._text).encode()) if self._text else None
-        self._text.clear()
+        """Return the bytes produced since the last call."""
+        self._flush()
         return self._out.take()
 
     def close(self) -> None:
-        """Write what tells a program that this is a workbook; ``take`` has the rest of it."""
+        """Write the parts that make the sheets a workbook; ``take`` returns the last bytes."""
         self._end_sheet()
-        self._parts()
+        self._write_parts()
         self._zip.close()
 
     def _begin_sheet(self) -> None:
@@ -69,11 +65,15 @@ class Workbook:
 
     def _end_sheet(self) -> None:
         self._text.append("</sheetData></worksheet>")
-        self._sheet.write("".join(self._text).encode())
-        self._text.clear()
+        self._flush()
         self._sheet.close()
 
-    def _parts(self) -> None:
+    def _flush(self) -> None:
+        if self._text:
+            self._sheet.write("".join(self._text).encode())
+            self._text.clear()
+
+    def _write_parts(self) -> None:
         numbers = range(1, self._sheets + 1)
         sheets = "".join(f'<sheet name="{n}" sheetId="{n}" r:id="rId{n}"/>' for n in numbers)
         links = "".join(
@@ -104,27 +104,24 @@ def _row(cells: Sequence[str | None]) -> str:
 def _cell(cell: str | None) -> str:
     if not cell:
         return "<c/>"
-    text = escape(guarded(cell).translate(_NOT_XML))
+    text = escape(guard(cell).translate(_NOT_XML))
     return f'<c t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
 
 
 class _Pipe(RawIOBase):
-    """Where the archive is written to and taken away from; it cannot be gone back in."""
+    """Buffers the archive until ``take``; it is not seekable, so that the archive is written as a stream."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._buffer = bytearray()
 
     def writable(self) -> bool:
-        """It is."""
         return True
 
     def write(self, data: Any) -> int:
-        """Hold ``data`` until it is taken."""
-        self._held += data
+        self._buffer += data
         return len(data)
 
     def take(self) -> bytes:
-        """Return what is held, and hold it no more."""
-        held = bytes(self._held)
-        self._held.clear()
-        return held
+        content = bytes(self._buffer)
+        self._buffer.clear()
+        return content

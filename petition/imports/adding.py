@@ -1,7 +1,7 @@
-"""Taking in signatories from a file: all of it or nothing, and nothing twice.
+"""Adding signatories from a file: all of it or nothing, and nothing twice.
 
 The rows are read, checked and staged first; then one statement adds them, so that people who confirm at the same time
-hardly wait. E-mail addresses are digested while they are read and stand nowhere afterwards.
+hardly wait. E-mail addresses are digested while they are read, and stored nowhere.
 """
 
 import json
@@ -27,27 +27,26 @@ from petition.signatures.model import Kind
 from petition.signatures.organizations import OrganizationDirectory, OrganizationNames
 from petition.signatures.stored_names import StoredNames, names_to_store
 
-STEP = 500  # rows between two signs of progress
+STEP = 500  # rows between two calls of a Progress
 
-Progress = Callable[[int], None]  # how many rows were read
-Entries = dict[
-    OrganizationNames, tuple[int, datetime]
-]  # organizations of a file: their number in it, since when they are listed
+Progress = Callable[[int], None]  # called with the number of rows read
+# The organizations of a file: their number in it, and since when they are listed.
+Entries = dict[OrganizationNames, tuple[int, datetime]]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The letter that signatories are taken into."""
+    """The letter that signatories are imported into."""
 
     letter_id: LetterId
     keys: LetterKeys
     rules_version: int
-    languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES  # in which countries are known
+    languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES  # of the names of countries
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did, or would do."""
+    """What an import added, or would add."""
 
     rows: int
     people: int
@@ -58,93 +57,106 @@ class ImportReport:
     barred: int  # rows whose mailbox a moderator removed
 
 
+@dataclass(frozen=True, slots=True)
+class AddResult:
+    """What adding the staged rows did, or would do."""
+
+    barred: int  # mailboxes
+    added: Record  # signatures, people, hidden
+    change: EntryChange
+
+    def report(self, rows: int) -> ImportReport:
+        """Return the report of an import of ``rows``."""
+        signatures, people = self.added["signatures"], self.added["people"]
+        return ImportReport(
+            rows=rows,
+            people=people,
+            organizations=self.change.organizations,
+            representatives=signatures - people,
+            hidden=self.added["hidden"],
+            known=rows - self.barred - signatures,  # a mailbox confirmed at this very moment is among them
+            barred=self.barred,
+        )
+
+
 async def add_rows(
     conn: Connection, target: Target, source: BinaryIO, *, dry_run: bool = False, progress: Progress = lambda _: None
 ) -> ImportReport:
-    """Import every row of ``source`` in this transaction; with ``dry_run`` only tell what that would do.
+    """Import every row of ``source`` in this transaction; with ``dry_run`` only report what that would do.
 
     ``source`` is a CSV file, or a workbook (XLSX) with the same columns. Raises ``ImportRefused`` with a line for each
-    row that cannot be taken in; then nothing is. Raises ``KeyDestroyed`` if the letter's keys are gone.
+    row with a problem; then no row is imported. Raises ``KeyDestroyed`` if the letter's keys are destroyed.
     """
     now = await organization_queries.now(conn)
     reader = RowReader(target, now, progress)
-    found = xlsx_reader.rows(source) if xlsx_reader.is_workbook(source) else csv_rows.rows(source)
-    await queries.stage(conn, reader.rows(csv_format.parse_rows(found, now, target.languages)))
+    lines = xlsx_reader.rows(source) if xlsx_reader.is_workbook(source) else csv_rows.rows(source)
+    await queries.stage(conn, reader.rows(csv_format.parse_rows(lines, now, target.languages)))
     if reader.problems:
         raise ImportRefused(
-            f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be taken in",
+            f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be imported",
             tuple(map(str, reader.problems)),
         )
-    barred, made, change = await settle(conn, target.letter_id, reader.entries, None, dry_run=dry_run)
-    return reported(reader.read, barred, made, change)
+    result = await add_staged(conn, target.letter_id, reader.entries, None, dry_run=dry_run)
+    return result.report(reader.read)
 
 
-async def settle(
-    conn: Connection, letter_id: LetterId, entries: "Entries", number: int | None, *, dry_run: bool
-) -> tuple[int, Record, EntryChange]:
-    """Add what is staged and not there yet, as import ``number`` (None: the next one); return how many mailboxes were
-    barred, how many were added, and how the list's entries changed. Raises ``Gone`` if the letter was taken down."""
+async def add_staged(
+    conn: Connection, letter_id: LetterId, entries: Entries, number: int | None, *, dry_run: bool
+) -> AddResult:
+    """Add the staged rows that the letter does not have yet, as import ``number`` (None: the next one).
+
+    Raises ``Gone`` if the letter was taken down.
+    """
     if not await queries.hold_letter(conn, letter_id):
         raise Gone("the letter was taken down")
     barred = await queries.drop_barred(conn, letter_id)
     await queries.drop_known(conn, letter_id)
-    found = await _place(conn, letter_id, entries)
-    before = await organization_queries.load_counted(conn, letter_id, found.ids)
+    directory = await _assign_organizations(conn, letter_id, entries)
+    before = await organization_queries.load_counted(conn, letter_id, directory.ids)
     if dry_run:
-        return barred, await queries.staged(conn), EntryChange(before, before | dict.fromkeys(found.ids, True))
+        change = EntryChange(before, before | dict.fromkeys(directory.ids, True))
+        return AddResult(barred, await queries.count_staged(conn), change)
     if number is None:
-        number = await queries.number(conn, letter_id)
-    return barred, *await _add(conn, letter_id, number, found, before)
+        number = await queries.add_import(conn, letter_id)
+    added, change = await _add(conn, letter_id, number, directory, before)
+    return AddResult(barred, added, change)
 
 
-def reported(rows: int, barred: int, made: Record, change: EntryChange) -> ImportReport:
-    """Return what became of ``rows``."""
-    added = made["signatures"]
-    return ImportReport(
-        rows=rows,
-        people=made["people"],
-        organizations=change.organizations,
-        representatives=added - made["people"],
-        hidden=made["hidden"],
-        known=rows - barred - added,  # one that was confirmed in this very moment is among them
-        barred=barred,
-    )
-
-
-async def _place(conn: Connection, letter_id: LetterId, entries: "Entries") -> OrganizationDirectory:
-    """Find or make the organizations that are left."""
-    left = set(await queries.entries(conn))
-    wanted = [(number, named, listed_at) for named, (number, listed_at) in entries.items() if number in left]
-    found = await organizations.directory(conn, letter_id, [named for _, named, _ in wanted])
-    places = [(number, found.find_or_create(named, listed_at)) for number, named, listed_at in wanted]
-    if places:
-        await queries.place(conn, *zip(*places, strict=True))
-    return found
+async def _assign_organizations(conn: Connection, letter_id: LetterId, entries: Entries) -> OrganizationDirectory:
+    """Find or create the organizations of the rows still staged."""
+    staged = set(await queries.load_entries(conn))
+    rows = [(number, names, listed_at) for names, (number, listed_at) in entries.items() if number in staged]
+    directory = await organizations.directory(conn, letter_id, [names for _, names, _ in rows])
+    organization_ids = [directory.find_or_create(names, listed_at) for _, names, listed_at in rows]
+    if organization_ids:
+        await queries.assign_organizations(conn, [number for number, _, _ in rows], organization_ids)
+    return directory
 
 
 async def _add(
     conn: Connection,
     letter_id: LetterId,
     number: int,
-    found: OrganizationDirectory,
+    directory: OrganizationDirectory,
     before: Mapping[OrganizationId, bool],
 ) -> tuple[Record, EntryChange]:
-    await found.write(conn, before)
-    made = await queries.add(conn, letter_id, number)
-    change = EntryChange(before, await organization_queries.load_counted(conn, letter_id, found.ids))
-    await organization_queries.delete_unused(conn, letter_id, [each for each in found.ids if each not in change.after])
-    known_words = [(letter_id, Kind.PERSON, word) for word in await queries.words(conn, letter_id)]
-    await search_words.add(conn, [*known_words, *await found.words(conn, change.after)])
-    if made["signatures"]:
-        count_change = CountChange.of_list(made["people"], made["hidden"]) + CountChange.of_entries(change)
+    await directory.write(conn, before)
+    added = await queries.add_staged(conn, letter_id, number)
+    change = EntryChange(before, await organization_queries.load_counted(conn, letter_id, directory.ids))
+    unused = [organization_id for organization_id in directory.ids if organization_id not in change.after]
+    await organization_queries.delete_unused(conn, letter_id, unused)
+    words = [(letter_id, Kind.PERSON, word) for word in await queries.load_words(conn, letter_id)]
+    await search_words.add(conn, [*words, *await directory.words(conn, change.after)])
+    if added["signatures"]:
+        count_change = CountChange.of_list(added["people"], added["hidden"]) + CountChange.of_entries(change)
         await counting.apply(conn, letter_id, count_change, revision=True)
-    return made, change
+    return added, change
 
 
 class RowReader:
-    """Turns what was read into rows to be stored, and remembers what was wrong.
+    """Turns the rows of a file into rows to stage, and collects problems.
 
-    With ``skip`` rows with something wrong are left out; without it nothing is yielded any more after the first one.
+    With ``skip`` rows with problems are left out; without it nothing is yielded after the first problem.
     """
 
     def __init__(self, target: Target, now: datetime, progress: Progress = lambda _: None, *, skip: bool = False):
@@ -152,63 +164,73 @@ class RowReader:
         self._now = now
         self._progress = progress
         self._skip = skip
-        self._alike: Counter[bytes] = Counter()
+        self._repeated: Counter[bytes] = Counter()  # by import key
         self.problems: list[Problem] = []
         self.entries: Entries = {}
         self.read = 0
 
-    def rows(self, found: Iterable[Row | Problem]) -> Iterator[tuple[object, ...]]:
-        """Yield each row as ``import_queries.STAGED`` has it."""
-        for row in found:
+    def rows(self, rows: Iterable[Row | Problem]) -> Iterator[tuple[object, ...]]:
+        """Yield the columns ``adding_queries.STAGED`` of each row."""
+        for row in rows:
             self.read += 1
             if self.read % STEP == 0:
                 self._progress(self.read)
             if isinstance(row, Problem):
                 self.problems.append(row)
             elif self._skip or not self.problems:
-                yield self._row(row.line, row.entry)
+                yield self._columns(row.line, row.entry)
         self._progress(self.read)
 
-    def _row(self, line: int, entry: Entry) -> tuple[object, ...]:
+    def _columns(self, line: int, entry: Entry) -> tuple[object, ...]:
         keys = self._target.keys
         digest = keys.digest(self._mailbox(entry.email)) if entry.email else None
-        how = _shown(entry, keys)
+        names = _stored_names(entry, keys)
         return (
-            *(line, secrets.randbits(63), entry.kind.value, digest, self._import_key(entry, digest), entry.signed_at),
-            *(entry.visibility.value, entry.country),
-            *(how.name, how.affiliation, how.city, how.name_key, how.private, self._entry(entry)),
+            line,
+            secrets.randbits(63),
+            entry.kind.value,
+            digest,
+            self._import_key(entry, digest),
+            entry.signed_at,
+            entry.visibility.value,
+            entry.country,
+            names.name,
+            names.affiliation,
+            names.city,
+            names.name_key,
+            names.private,
+            self._entry(entry),
         )
 
     def _mailbox(self, address: str) -> str:
-        local, _, domain = address.rpartition("@")  # was read as an address already, which is most of the work
+        local, _, domain = address.rpartition("@")  # parsed as an address before, which is most of the work
         return email_addresses.canonical(Mailbox(address, local, domain), self._target.rules_version)
 
     def _entry(self, entry: Entry) -> int | None:
         if entry.kind is Kind.PERSON:
             return None
-        named, number = OrganizationNames(entry.name_en, entry.name_ru), len(self.entries)
-        # The list keeps the order of the file among organizations of one time too: the first is the newest.
+        names, number = OrganizationNames(entry.name_en, entry.name_ru), len(self.entries)
+        # Among organizations of one time the list has the order of the file: the first is the newest.
         listed_at = (entry.signed_at or self._now) - number * timedelta(microseconds=1)
-        return self.entries.setdefault(named, (number, listed_at))[0]
+        return self.entries.setdefault(names, (number, listed_at))[0]
 
     def _import_key(self, entry: Entry, digest: bytes | None) -> bytes:
-        """Return what tells this row from all others of the file, the same one whenever it is read.
+        """Return a digest of the row that is unique in the file and the same whenever the file is read.
 
-        Who may see the name does not count: the same person with another visibility is no second person.
+        Without the visibility: the same person with another one is no second person.
         """
         moment = entry.signed_at.isoformat() if entry.signed_at else None
         content = (entry.kind, entry.name, entry.name_en, entry.name_ru, digest and digest.hex(), entry.affiliation)
         text = json.dumps(["import", *content, entry.city, entry.country, moment], ensure_ascii=False)
         key = self._target.keys.digest(text)
-        nth = self._alike[key]
-        self._alike[key] += 1
-        return self._target.keys.digest(f"{text} {nth}") if nth else key
+        repetition = self._repeated[key]
+        self._repeated[key] += 1
+        return self._target.keys.digest(f"{text} {repetition}") if repetition else key
 
 
-def _shown(entry: Entry, keys: LetterKeys) -> StoredNames:
-    """Return how the names are stored. A row says nothing of who signs for an organization."""
-    if entry.kind is Kind.ORGANIZATION:
+def _stored_names(entry: Entry, keys: LetterKeys) -> StoredNames:
+    if entry.kind is Kind.ORGANIZATION:  # a row does not say who signs for it
         return StoredNames()
-    told = {"name": entry.name, "affiliation": entry.affiliation, "city": entry.city}
-    fields = {key: value for key, value in told.items() if value}
+    columns = {"name": entry.name, "affiliation": entry.affiliation, "city": entry.city}
+    fields = {key: value for key, value in columns.items() if value}
     return names_to_store(keys, Kind.PERSON, fields | {"visibility": entry.visibility.value})

@@ -1,24 +1,24 @@
-"""All SQL of taking in signatories from a file."""
+"""All SQL of adding signatories from a file."""
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 
 from petition.core.database import Connection, Record
-from petition.core.ids import LetterId, OrganizerId
+from petition.core.ids import LetterId, OrganizationId, OrganizerId
 
 HOLD_LETTER = "SELECT id FROM letter WHERE id = $1 AND state <> 'gone' FOR KEY SHARE"
 
-LONG = 3600.0  # seconds; a large file may take its time, nobody waits for it
+LONG = 3600.0  # seconds; no page waits for a large file
 
 STAGED = (
-    *("line", "id", "kind", "digest", "import_key", "signed_at", "visibility", "country"),
-    *("name", "affiliation", "city", "name_key", "private", "entry"),
-)
+    "line", "id", "kind", "digest", "import_key", "signed_at", "visibility", "country",
+    "name", "affiliation", "city", "name_key", "private", "entry",
+)  # fmt: skip
 
 CREATE_STAGED = """
 CREATE TEMPORARY TABLE staged (
   line integer, id bigint, kind kind, digest bytea, import_key bytea, signed_at timestamptz, visibility visibility,
   country text, name text, affiliation text, city text, name_key text, private bytea,
-  entry integer, -- which of the file's organizations
+  entry integer, -- the number of its organization in the file
   organization bigint
 ) ON COMMIT DROP
 """
@@ -43,7 +43,7 @@ DELETE FROM staged s WHERE EXISTS (
 
 STAGED_ENTRIES = "SELECT DISTINCT entry FROM staged WHERE entry IS NOT NULL"
 
-PLACE_STAGED = """
+ASSIGN_ORGANIZATIONS = """
 UPDATE staged s SET organization = u.organization FROM unnest($1::integer[], $2::bigint[]) AS u (entry, organization)
 WHERE s.entry = u.entry
 """
@@ -54,8 +54,8 @@ SELECT count(*) AS signatures, count(*) FILTER (WHERE kind = 'person') AS people
 FROM staged
 """
 
-# Of those that were added: somebody may have confirmed from the same mailbox meanwhile, under another name.
-STAGED_WORDS = """
+# Only of rows that were added: the same mailbox may have confirmed meanwhile, under another name.
+ADDED_WORDS = """
 SELECT DISTINCT word FROM staged s, string_to_table(s.name_key, ' ') AS word
 WHERE s.name_key IS NOT NULL AND word <> ''
   AND EXISTS (SELECT FROM signature added WHERE added.letter = $1 AND added.id = s.id)
@@ -64,14 +64,14 @@ WHERE s.name_key IS NOT NULL AND word <> ''
 # Two imports at once must not get one number. (The lock's number is "intk".)
 LOCK_NUMBERS = "SELECT pg_advisory_xact_lock(1768846443, $1)"
 
-NUMBER_OF_IMPORT = """
+ADD_IMPORT = """
 INSERT INTO intake (letter, number, organizer, state, ended_at)
 SELECT $1, coalesce(max(number), 0) + 1, $2, $3, CASE WHEN $3 = 'done' THEN now() END FROM intake WHERE letter = $1
 RETURNING number
 """
 
-# In the order in which confirming takes mailboxes too. The list keeps the order of the file among rows of one time: the
-# first is the newest.
+# lock order: see docs/decisions/lock-order.md (confirming inserts mailboxes in the same order)
+# Among rows of one time the list has the order of the file: the first is the newest.
 ADD_STAGED = """
 WITH added AS (
   INSERT INTO signature (letter, import, id, organization, signed_at, listed_at, kind, state, visibility, country,
@@ -89,75 +89,73 @@ FROM added
 
 
 async def hold_letter(conn: Connection, letter_id: LetterId) -> bool:
-    """Keep a letter from being taken down until the transaction ends; tell whether it has not been already."""
+    """Keep a letter from being taken down until the transaction ends; return False if it already was."""
     return await conn.fetchval(HOLD_LETTER, letter_id) is not None
 
 
 async def stage(conn: Connection, rows: Iterable[Sequence[object]] | AsyncIterable[Sequence[object]]) -> None:
-    """Copy rows (``STAGED``) as they are made into a table that only this transaction sees."""
-    await conn.execute(CREATE_STAGED)
-    await conn.copy_records_to_table("staged", records=rows, columns=STAGED, timeout=LONG)
-    await _staged_all(conn)
+    """Copy rows (``STAGED``) into a temporary table of this transaction."""
+
+    async def copy(conn: Connection) -> None:
+        await conn.copy_records_to_table("staged", records=rows, columns=STAGED, timeout=LONG)
+
+    await stage_by(conn, copy)
 
 
-async def stage_by(conn: Connection, fill: Callable[[Connection], Awaitable[None]]) -> None:
-    """Do the same with rows that ``fill`` puts into the table ``staged`` by SQL."""
+async def stage_by(conn: Connection, fill: Callable[[Connection], Awaitable[object]]) -> None:
+    """Create the table ``staged`` and have ``fill`` fill it."""
     await conn.execute(CREATE_STAGED)
     await fill(conn)
-    await _staged_all(conn)
-
-
-async def _staged_all(conn: Connection) -> None:
     await conn.execute(INDEX_STAGED, timeout=LONG)
     await conn.execute("ANALYZE staged", timeout=LONG)
 
 
 async def drop_barred(conn: Connection, letter_id: LetterId) -> int:
-    """Leave out the mailboxes that a moderator removed; return how many."""
+    """Drop the rows of mailboxes that a moderator removed; return how many."""
     return int((await conn.execute(DROP_BARRED, letter_id, timeout=LONG)).split()[-1])
 
 
 async def drop_known(conn: Connection, letter_id: LetterId) -> None:
-    """Leave out what is there already, or stands earlier in the file."""
+    """Drop the rows that the letter has already, or that repeat an earlier one."""
     await conn.execute(DROP_REPEATED, timeout=LONG)
     await conn.execute(DROP_KNOWN, letter_id, timeout=LONG)
 
 
-async def entries(conn: Connection) -> list[int]:
-    """Return the numbers of the file's organizations that are left."""
+async def load_entries(conn: Connection) -> list[int]:
+    """Return the numbers of the organizations that the staged rows have."""
     return [row["entry"] for row in await conn.fetch(STAGED_ENTRIES, timeout=LONG)]
 
 
-async def place(conn: Connection, entries: Sequence[int], organizations: Sequence[int]) -> None:
-    """Attach the rows to their organizations."""
-    await conn.execute(PLACE_STAGED, entries, organizations, timeout=LONG)
+async def assign_organizations(
+    conn: Connection, entries: Sequence[int], organization_ids: Sequence[OrganizationId]
+) -> None:
+    await conn.execute(ASSIGN_ORGANIZATIONS, entries, organization_ids, timeout=LONG)
 
 
-async def staged(conn: Connection) -> Record:
-    """Return how many signatures, people, hidden people are left."""
-    return _one(await conn.fetchrow(COUNT_STAGED, timeout=LONG))
+async def count_staged(conn: Connection) -> Record:
+    """Return how many signatures, people, hidden people are staged."""
+    return _single(await conn.fetchrow(COUNT_STAGED, timeout=LONG))
 
 
-async def words(conn: Connection, letter_id: LetterId) -> list[str]:
+async def load_words(conn: Connection, letter_id: LetterId) -> list[str]:
     """Return the words of the public names that were added."""
-    return [row["word"] for row in await conn.fetch(STAGED_WORDS, letter_id, timeout=LONG)]
+    return [row["word"] for row in await conn.fetch(ADDED_WORDS, letter_id, timeout=LONG)]
 
 
-async def number(
+async def add_import(
     conn: Connection, letter_id: LetterId, organizer_id: OrganizerId | None = None, state: str = "done"
 ) -> int:
-    """Begin the letter's next import; return its number."""
+    """Add the letter's next import; return its number."""
     await conn.execute(LOCK_NUMBERS, letter_id, timeout=LONG)
-    found: int = await conn.fetchval(NUMBER_OF_IMPORT, letter_id, organizer_id, state, timeout=LONG)
-    return found
+    return int(await conn.fetchval(ADD_IMPORT, letter_id, organizer_id, state, timeout=LONG))
 
 
-async def add(conn: Connection, letter_id: LetterId, import_number: int) -> Record:
-    """Add what is staged; return how many signatures, people, hidden people that made."""
-    return _one(await conn.fetchrow(ADD_STAGED, letter_id, import_number, timeout=LONG))
+async def add_staged(conn: Connection, letter_id: LetterId, import_number: int) -> Record:
+    """Add the staged rows; return how many signatures, people, hidden people were added."""
+    return _single(await conn.fetchrow(ADD_STAGED, letter_id, import_number, timeout=LONG))
 
 
-def _one(row: Record | None) -> Record:
+def _single(row: Record | None) -> Record:
     if row is None:
-        raise LookupError("an aggregate has always one row")
+        raise LookupError("an aggregate always has one row")
     return row

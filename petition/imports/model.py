@@ -1,4 +1,4 @@
-"""Imports as organizers see them: where one stands, what was found in the file, what became of it."""
+"""Imports as organizers see them: state, file, result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,17 +14,15 @@ from petition.formats.dates import DateOrder
 from petition.imports.column_mapping import Plan
 
 MAX_BYTES = 32 * 1024 * 1024  # of a file
-HOURS_KEPT = 24  # a file whose import nobody finishes
-DAYS_UNDONE = 7  # what undoing took away can be brought back
+FILE_HOURS = 24  # after which the file of an unfinished import is deleted
+UNDO_DAYS = 7  # in which what was undone can be restored
 
 
 class ImportState(StrEnum):
-    """Where an import stands."""
-
     UPLOADING = "uploading"
-    READING = "reading"  # the worker looks what the file is
-    MAPPING = "mapping"  # an organizer says which column is what
-    CHECKING = "checking"  # the worker tries it without changing anything
+    READING = "reading"  # the worker detects format, encoding, columns
+    MAPPING = "mapping"  # an organizer chooses the field of each column
+    CHECKING = "checking"  # the worker makes a dry run
     CHECKED = "checked"
     IMPORTING = "importing"
     DONE = "done"
@@ -41,7 +39,7 @@ HAS_FILE = (ImportState.READING, ImportState.MAPPING, ImportState.CHECKING, Impo
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """What stands in the file: personal data, encrypted in the database until the import has ended."""
+    """Name, header and first rows of a file: personal data, encrypted in the database until the import has ended."""
 
     name: str = ""
     header: Sequence[str] = ()
@@ -49,31 +47,29 @@ class FileInfo:
     orders: Sequence[DateOrder | None] = ()  # how the dates of each column are written
     sheets: int = 1  # in the workbook, of which the first one is read
 
-    def hidden(self, keys: LetterKeys) -> bytes:
-        """Return it encrypted."""
-        orders = [each and each.value for each in self.orders]
-        told = {"name": self.name, "header": self.header, "rows": self.rows, "orders": orders, "sheets": self.sheets}
-        return keys.hide(told)
+    def encrypt(self, keys: LetterKeys) -> bytes:
+        orders = [order and order.value for order in self.orders]
+        return keys.hide(
+            {"name": self.name, "header": self.header, "rows": self.rows, "orders": orders, "sheets": self.sheets}
+        )
 
     @classmethod
-    def revealed(cls, stored: bytes | None, keys: LetterKeys) -> "FileInfo":
-        """Return what ``hidden`` made; nothing if it is gone or cannot be read any more."""
+    def decrypt(cls, stored: bytes | None, keys: LetterKeys) -> "FileInfo":
+        """Return what ``encrypt`` stored; an empty one if it was deleted, or encrypted with a key since destroyed."""
         if stored is None:
             return cls()
         try:
-            told: Mapping[str, Any] = keys.reveal(stored)
+            fields: Mapping[str, Any] = keys.reveal(stored)
         except KeyDestroyed:
             return cls()
-        orders = [each and DateOrder(each) for each in told["orders"]]
-        return cls(told["name"], told["header"], told["rows"], orders, told.get("sheets", 1))
+        orders = [order and DateOrder(order) for order in fields["orders"]]
+        return cls(fields["name"], fields["header"], fields["rows"], orders, fields.get("sheets", 1))
 
 
 @dataclass(frozen=True, slots=True)
 class ImportJob:
-    """One import."""
-
     number: int
-    who: str | None
+    organizer_name: str | None
     organizer_id: OrganizerId | None
     state: ImportState
     format: str | None
@@ -92,20 +88,19 @@ class ImportJob:
 
     @property
     def is_moving(self) -> bool:
-        """Tell whether the worker is at it, or soon will be."""
+        """True while it waits for the worker or is worked on."""
         return self.state in WORKING
 
     @property
     def can_be_cancelled(self) -> bool:
-        """Tell whether nothing has been added yet, and something still may be."""
+        """True while nothing has been added, and something still may be."""
         return self.state in {ImportState.UPLOADING, *HAS_FILE}
 
 
 def import_job_in(row: Record) -> ImportJob:
-    """Read an import out of a row."""
     return ImportJob(
         number=row["number"],
-        who=row["who"],
+        organizer_name=row["organizer_name"],
         organizer_id=row["organizer"],
         state=ImportState(row["state"]),
         format=row["format"],

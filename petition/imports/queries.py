@@ -1,4 +1,4 @@
-"""All SQL of imports made at the desk: their files, what was found in them, how far they are."""
+"""All SQL of imports made at the desk: their files, what is known of them, their progress."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from petition.core.ids import LetterId, OrganizerId
 
 LONG = 3600.0  # seconds
 
-ONE = """
-SELECT i.*, o.name AS who FROM intake i LEFT JOIN organizer o ON o.id = i.organizer
+JOB = """
+SELECT i.*, o.name AS organizer_name FROM intake i LEFT JOIN organizer o ON o.id = i.organizer
 WHERE i.letter = $1 AND i.number = $2
 """
 
-NEWEST = """
-SELECT i.*, o.name AS who FROM intake i LEFT JOIN organizer o ON o.id = i.organizer
+NEWEST_JOBS = """
+SELECT i.*, o.name AS organizer_name FROM intake i LEFT JOIN organizer o ON o.id = i.organizer
 WHERE i.letter = $1 AND (i.state <> 'uploading' OR i.organizer = $2) ORDER BY i.number DESC LIMIT 100
 """
 
@@ -24,20 +24,20 @@ PARTS = "SELECT bytes FROM intake_part WHERE letter = $1 AND number = $2 ORDER B
 
 DROP_PARTS = "DELETE FROM intake_part WHERE letter = $1 AND number = $2"
 
-UPLOADED = """
+FINISH_UPLOAD = """
 UPDATE intake SET state = 'reading', about = $3, changed = changed + 1
 WHERE letter = $1 AND number = $2 AND state = 'uploading'
 """
 
-DROP = "DELETE FROM intake WHERE letter = $1 AND number = $2 AND state = 'uploading'"
+DROP_UPLOAD = "DELETE FROM intake WHERE letter = $1 AND number = $2 AND state = 'uploading'"
 
-# How many one organizer's letter has under way, so that nobody fills the disk.
-UNDER_WAY = """
+# Of one letter, so that its organizers cannot fill the disk.
+COUNT_OPEN = """
 SELECT count(*) FROM intake WHERE letter = $1 AND state IN ('uploading', 'reading', 'mapping', 'checking', 'checked',
                                                            'importing')
 """
 
-# Compare and set: whoever comes second changes nothing.
+# Compare and set: the second of two changes nothing.
 MOVE = """
 UPDATE intake SET state = $5, changed = changed + 1, progress = 0,
        problems = CASE WHEN $5 = 'mapping' THEN 0 ELSE problems END,
@@ -52,19 +52,19 @@ SELECT letter, number FROM intake WHERE state IN ('reading', 'checking', 'import
 ORDER BY created_at LIMIT 20
 """
 
-# Whoever works on an import holds this, and lets go of it by ending in whatever way.
+# The worker on an import holds this, and releases it by ending in any way.
 LOCK = "SELECT pg_try_advisory_xact_lock($1::bigint << 32 | $2::bigint)"
 
-JOB = """
+LOCKED_JOB = """
 SELECT i.letter, i.number, i.organizer, i.state, i.about, i.format, i.encoding, i.delimiter, i.plan, i.report,
        l.wrapped_digest_key, l.wrapped_name_key, l.rules_version
 FROM intake i JOIN letter l ON l.id = i.letter
 WHERE i.letter = $1 AND i.number = $2 AND i.state IN ('reading', 'checking', 'importing', 'undoing', 'redoing')
 """
 
-PROGRESS = "UPDATE intake SET progress = $4 WHERE letter = $1 AND number = $2 AND state = $3 RETURNING number"
+STORE_PROGRESS = "UPDATE intake SET progress = $4 WHERE letter = $1 AND number = $2 AND state = $3 RETURNING number"
 
-FOUND = """
+FINISH_READING = """
 UPDATE intake SET state = 'mapping', format = $3, encoding = $4, delimiter = $5, about = $6, plan = $7, total = $8,
        progress = 0, changed = changed + 1
 WHERE letter = $1 AND number = $2 AND state = 'reading'
@@ -72,18 +72,18 @@ WHERE letter = $1 AND number = $2 AND state = 'reading'
 
 DROP_PROBLEMS = "DELETE FROM intake_problem WHERE letter = $1 AND number = $2"
 
-CHECKED = """
+FINISH_CHECKING = """
 UPDATE intake SET state = 'checked', report = $3, problems = $4, progress = 0, changed = changed + 1
 WHERE letter = $1 AND number = $2 AND state = 'checking'
 """
 
-ENDED = """
+FINISH = """
 UPDATE intake SET state = $4, report = coalesce(report, '{}') || $5, about = NULL, progress = 0, changed = changed + 1,
        ended_at = now()
 WHERE letter = $1 AND number = $2 AND state = $3
 """
 
-FAILED = """
+FAIL = """
 UPDATE intake SET state = CASE state WHEN 'undoing' THEN 'done' WHEN 'redoing' THEN 'undone' ELSE 'failed' END,
        failure = $4, about = NULL, ended_at = now(), changed = changed + 1
 WHERE letter = $1 AND number = $2 AND state = $3
@@ -99,121 +99,57 @@ WHERE (state IN ('reading', 'mapping', 'checking', 'checked') AND created_at < n
    OR (state = 'uploading' AND created_at < now() - interval '1 hour')
 """
 
-DROP_OLD_PARTS = """
-DELETE FROM intake_part p USING intake i WHERE i.letter = p.letter AND i.number = p.number
-  AND i.state NOT IN ('uploading', 'reading', 'mapping', 'checking', 'checked', 'importing')
-"""
+DROP_EXPIRED = (
+    """
+    DELETE FROM intake_part p USING intake i WHERE i.letter = p.letter AND i.number = p.number
+      AND i.state NOT IN ('uploading', 'reading', 'mapping', 'checking', 'checked', 'importing')
+    """,
+    """
+    DELETE FROM intake_problem p USING intake i WHERE i.letter = p.letter AND i.number = p.number
+      AND i.ended_at < now() - interval '7 days'
+    """,
+    """
+    DELETE FROM undone WHERE (letter, number, signature) IN (
+      SELECT letter, number, signature FROM undone WHERE at < now() - interval '7 days' LIMIT 5000)
+    """,
+)
 
-DROP_OLD_PROBLEMS = """
-DELETE FROM intake_problem p USING intake i WHERE i.letter = p.letter AND i.number = p.number
-  AND i.ended_at < now() - interval '7 days'
-"""
-
-DROP_OLD_UNDONE = """
-DELETE FROM undone WHERE (letter, number, signature) IN (
-  SELECT letter, number, signature FROM undone WHERE at < now() - interval '7 days' LIMIT 5000)
-"""
-
-# Those on whom nobody has decided since, and of whom nothing hangs that somebody wrote.
-LOCK_IMPORTED = """
-SELECT s.id, s.kind, s.state, s.visibility, s.organization, s.name_key FROM signature s
-WHERE s.letter = $1 AND s.import = $2 AND s.id > $3 AND s.state IN ('confirmed', 'held') AND s.last_act IS NULL
-  AND NOT EXISTS (SELECT FROM note n WHERE n.letter = s.letter AND n.signature = s.id)
-ORDER BY s.id LIMIT $4 FOR UPDATE
-"""
-
-LEFT = """
-SELECT count(*) FROM signature s WHERE s.letter = $1 AND s.import = $2 AND s.state IN ('confirmed', 'held')
-"""
-
-# With what readers have reported, which goes with the row.
-KEEP_UNDONE = """
-INSERT INTO undone (letter, number, signature, fields, organization)
-SELECT s.letter, $2, s.id,
-       to_jsonb(s) || jsonb_build_object('reports', ARRAY(
-         SELECT to_jsonb(r) FROM report r WHERE r.letter = s.letter AND r.signature = s.id ORDER BY r.id)),
-       CASE WHEN o.id IS NOT NULL THEN jsonb_build_object('en', o.name_en, 'ru', o.name_ru, 'website', o.website) END
-FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
-WHERE s.letter = $1 AND s.id = ANY($3::bigint[])
-"""
-
-DROP_SIGNATURES = "DELETE FROM signature WHERE letter = $1 AND id = ANY($2::bigint[])"
-
-STAGE_UNDONE = """
-INSERT INTO staged (line, id, kind, digest, import_key, signed_at, visibility, country, name, affiliation, city,
-                    name_key, private, entry)
-SELECT row_number() OVER (ORDER BY s.listed_at DESC, s.id DESC), s.id, s.kind, s.digest, s.import_key, s.signed_at,
-       s.visibility, s.country, s.name, s.affiliation, s.city, s.name_key, s.private,
-       CASE WHEN u.organization IS NOT NULL THEN dense_rank() OVER (ORDER BY u.organization) END
-FROM undone u CROSS JOIN LATERAL jsonb_populate_record(NULL::signature, u.fields) AS s
-WHERE u.letter = $1 AND u.number = $2
-"""
-
-UNDONE_ORGANIZATIONS = """
-SELECT t.entry, u.organization, coalesce(min(t.signed_at), now()) AS listed_at
-FROM staged t JOIN undone u ON u.letter = $1 AND u.number = $2 AND u.signature = t.id
-WHERE t.entry IS NOT NULL GROUP BY t.entry, u.organization ORDER BY t.entry
-"""
-
-RESTORE_FLAGS = """
-UPDATE signature s SET flags = ARRAY(SELECT jsonb_array_elements_text(u.fields -> 'flags'))
-FROM undone u
-WHERE u.letter = $1 AND u.number = $2 AND u.fields -> 'flags' <> '[]'
-  AND s.letter = u.letter AND s.id = u.signature AND s.import = u.number
-"""
-
-RESTORE_REPORTS = """
-INSERT INTO report (letter, signature, reason, note, at, settled_by)
-SELECT s.letter, s.id, r.reason, r.note, r.at, r.settled_by
-FROM undone u JOIN signature s ON s.letter = u.letter AND s.id = u.signature AND s.import = u.number
-CROSS JOIN LATERAL jsonb_populate_recordset(NULL::report, u.fields -> 'reports') AS r
-WHERE u.letter = $1 AND u.number = $2 AND u.fields -> 'reports' <> '[]' ORDER BY r.id
-"""
-
-UNDONE = "SELECT count(*) FROM undone WHERE letter = $1 AND number = $2"
-
-DROP_UNDONE = "DELETE FROM undone WHERE letter = $1 AND number = $2"
+COUNT_UNDONE = "SELECT count(*) FROM undone WHERE letter = $1 AND number = $2"
 
 
-async def one(conn: Connection, letter_id: LetterId, number: int) -> Record | None:
-    """Return one import of a letter."""
-    return await conn.fetchrow(ONE, letter_id, number)
+async def load_job(conn: Connection, letter_id: LetterId, number: int) -> Record | None:
+    return await conn.fetchrow(JOB, letter_id, number)
 
 
-async def newest(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId) -> list[Record]:
-    """Return the newest 100 imports of a letter."""
-    return await conn.fetch(NEWEST, letter_id, organizer_id)
+async def load_newest_jobs(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId) -> list[Record]:
+    """Return the newest 100 imports of a letter, of unfinished uploads only the organizer's own."""
+    return await conn.fetch(NEWEST_JOBS, letter_id, organizer_id)
 
 
-async def under_way(conn: Connection, letter_id: LetterId) -> int:
+async def count_open(conn: Connection, letter_id: LetterId) -> int:
     """Return how many imports of a letter have a file."""
-    found: int = await conn.fetchval(UNDER_WAY, letter_id)
-    return found
+    return int(await conn.fetchval(COUNT_OPEN, letter_id))
 
 
 async def add_part(conn: Connection, letter_id: LetterId, number: int, part: int, content: bytes) -> None:
-    """Keep one piece of a file."""
     await conn.execute(ADD_PART, letter_id, number, part, content)
 
 
-async def parts(conn: Connection, letter_id: LetterId, number: int) -> list[bytes]:
-    """Return the pieces of a file as they are kept."""
+async def load_parts(conn: Connection, letter_id: LetterId, number: int) -> list[bytes]:
+    """Return the encrypted pieces of a file, in order."""
     return [row["bytes"] for row in await conn.fetch(PARTS, letter_id, number, timeout=LONG)]
 
 
 async def drop_parts(conn: Connection, letter_id: LetterId, number: int) -> None:
-    """Forget a file."""
     await conn.execute(DROP_PARTS, letter_id, number, timeout=LONG)
 
 
-async def uploaded(conn: Connection, letter_id: LetterId, number: int, about: bytes) -> None:
-    """Say that all of a file is there."""
-    await conn.execute(UPLOADED, letter_id, number, about)
+async def finish_upload(conn: Connection, letter_id: LetterId, number: int, about: bytes) -> None:
+    await conn.execute(FINISH_UPLOAD, letter_id, number, about)
 
 
-async def drop(conn: Connection, letter_id: LetterId, number: int) -> None:
-    """Forget an upload that was broken off."""
-    await conn.execute(DROP, letter_id, number, timeout=LONG)
+async def drop_upload(conn: Connection, letter_id: LetterId, number: int) -> None:
+    await conn.execute(DROP_UPLOAD, letter_id, number, timeout=LONG)
 
 
 async def move(
@@ -228,110 +164,70 @@ async def move(
     encoding: str | None = None,
     delimiter: str | None = None,
 ) -> bool:
-    """Change the state if it is one of ``before`` and nobody has changed anything since; tell whether it was so."""
+    """Change the state if it is one of ``before`` and the row is unchanged since ``changed``; return whether it was."""
     status = await conn.execute(MOVE, letter_id, number, before, changed, after, plan, encoding, delimiter)
     return status.endswith(" 1")
 
 
-async def take(conn: Connection) -> Record | None:
-    """Return an import that waits for the worker, to be worked on in this transaction and nowhere else."""
+async def lock_next_job(conn: Connection) -> Record | None:
+    """Return an import that waits for the worker, locked until this transaction ends."""
     for row in await conn.fetch(CANDIDATES):
         if await conn.fetchval(LOCK, row["letter"], row["number"]):
-            job = await conn.fetchrow(JOB, row["letter"], row["number"])  # another may have just finished it
+            job = await conn.fetchrow(LOCKED_JOB, row["letter"], row["number"])  # another may have just finished it
             if job is not None:
                 return job
     return None
 
 
-async def progress(conn: Connection, letter_id: LetterId, number: int, state: str, done: int) -> bool:
-    """Note how far an import has come; tell whether it is still wanted."""
-    return await conn.fetchval(PROGRESS, letter_id, number, state, done) is not None
+async def store_progress(conn: Connection, letter_id: LetterId, number: int, state: str, done: int) -> bool:
+    """Store how many rows are done; return False if the import has been cancelled."""
+    return await conn.fetchval(STORE_PROGRESS, letter_id, number, state, done) is not None
 
 
-async def found(conn: Connection, letter_id: LetterId, number: int, what: Sequence[object]) -> None:
-    """Note what a file is: format, encoding, delimiter, about, plan, total."""
-    await conn.execute(FOUND, letter_id, number, *what)
+async def finish_reading(conn: Connection, letter_id: LetterId, number: int, file_info: Sequence[object]) -> None:
+    """Store format, encoding, delimiter, about, plan, total."""
+    await conn.execute(FINISH_READING, letter_id, number, *file_info)
 
 
-async def checked(
+async def finish_checking(
     conn: Connection,
     letter_id: LetterId,
     number: int,
     report: Mapping[str, int],
     problems: Sequence[tuple[int, str, str]],
 ) -> None:
-    """Note what an import would do, and the rows (line, field, reason) that cannot be taken in."""
+    """Store the result of the dry run, and the rows (line, field, reason) that cannot be imported."""
     await conn.execute(DROP_PROBLEMS, letter_id, number, timeout=LONG)
-    rows = [(letter_id, number, *problem) for problem in dict((each[0], each) for each in problems).values()]
+    rows = {problem[0]: (letter_id, number, *problem) for problem in problems}.values()
     columns = ("letter", "number", "line", "field", "reason")
     await conn.copy_records_to_table("intake_problem", records=rows, columns=columns, timeout=LONG)
-    await conn.execute(CHECKED, letter_id, number, dict(report), len(rows))
+    await conn.execute(FINISH_CHECKING, letter_id, number, dict(report), len(rows))
 
 
-async def ended(
+async def finish(
     conn: Connection, letter_id: LetterId, number: int, before: str, after: str, report: Mapping[str, int]
 ) -> bool:
-    """Note that an import or its undoing has ended; tell whether it was still wanted."""
-    return (await conn.execute(ENDED, letter_id, number, before, after, dict(report))).endswith(" 1")
+    """End an import or its undoing; return False if it has been cancelled."""
+    return (await conn.execute(FINISH, letter_id, number, before, after, dict(report))).endswith(" 1")
 
 
-async def failed(conn: Connection, letter_id: LetterId, number: int, before: str, why: str) -> None:
-    """Note that it cannot be done, and forget the file."""
-    await conn.execute(FAILED, letter_id, number, before, why)
-    await conn.execute(DROP_PARTS, letter_id, number, timeout=LONG)
+async def fail(conn: Connection, letter_id: LetterId, number: int, before: str, reason: str) -> None:
+    """Mark an import as failed and delete its file."""
+    await conn.execute(FAIL, letter_id, number, before, reason)
+    await drop_parts(conn, letter_id, number)
 
 
-async def problems(conn: Connection, letter_id: LetterId, number: int, after: int, limit: int) -> list[Record]:
-    """Return rows that cannot be taken in, by line, from behind line ``after`` on."""
+async def load_problems(conn: Connection, letter_id: LetterId, number: int, after: int, limit: int) -> list[Record]:
+    """Return rows that cannot be imported, by line, from behind line ``after`` on."""
     return await conn.fetch(PROBLEMS, letter_id, number, after, limit)
 
 
-async def lock_imported(conn: Connection, letter_id: LetterId, number: int, after: int, limit: int) -> list[Record]:
-    """Return signatures of an import whose id is above ``after``, locked, by id."""
-    return await conn.fetch(LOCK_IMPORTED, letter_id, number, after, limit, timeout=LONG)
+async def count_undone(conn: Connection, letter_id: LetterId, number: int) -> int:
+    """Return how many signatures can be restored."""
+    return int(await conn.fetchval(COUNT_UNDONE, letter_id, number, timeout=LONG))
 
 
-async def left(conn: Connection, letter_id: LetterId, number: int) -> int:
-    """Return how many signatures of an import still stand."""
-    standing: int = await conn.fetchval(LEFT, letter_id, number, timeout=LONG)
-    return standing
-
-
-async def keep_undone(conn: Connection, letter_id: LetterId, number: int, ids: Sequence[int]) -> None:
-    """Move signatures out of the letter, to where they can be brought back from."""
-    await conn.execute(KEEP_UNDONE, letter_id, number, ids, timeout=LONG)
-    await conn.execute(DROP_SIGNATURES, letter_id, ids, timeout=LONG)
-
-
-async def stage_undone(conn: Connection, letter_id: LetterId, number: int) -> None:
-    """Put what undoing took away into the table ``staged`` (see ``import_queries.stage_by``)."""
-    await conn.execute(STAGE_UNDONE, letter_id, number, timeout=LONG)
-
-
-async def undone_organizations(conn: Connection, letter_id: LetterId, number: int) -> list[Record]:
-    """Return the organizations of what is staged so: entry, organization (names, website), listed_at."""
-    return await conn.fetch(UNDONE_ORGANIZATIONS, letter_id, number, timeout=LONG)
-
-
-async def undone(conn: Connection, letter_id: LetterId, number: int) -> int:
-    """Return how many signatures can be brought back."""
-    standing: int = await conn.fetchval(UNDONE, letter_id, number, timeout=LONG)
-    return standing
-
-
-async def restore_what_was_noted(conn: Connection, letter_id: LetterId, number: int) -> None:
-    """Give those who are back the flags they had, and what readers had reported."""
-    await conn.execute(RESTORE_FLAGS, letter_id, number, timeout=LONG)
-    await conn.execute(RESTORE_REPORTS, letter_id, number, timeout=LONG)
-
-
-async def drop_undone(conn: Connection, letter_id: LetterId, number: int) -> None:
-    """Forget what could have been brought back."""
-    await conn.execute(DROP_UNDONE, letter_id, number, timeout=LONG)
-
-
-async def forget(conn: Connection, why: str) -> int:
-    """Cancel imports that nobody finished in a day, delete files and what is older still; return how many rows."""
-    await conn.execute(EXPIRE, why)
-    statements = (DROP_OLD_PARTS, DROP_OLD_PROBLEMS, DROP_OLD_UNDONE)
-    return sum([int((await conn.execute(each, timeout=LONG)).split()[-1]) for each in statements])
+async def drop_expired(conn: Connection, reason: str) -> int:
+    """Cancel imports not finished in a day, delete files and what is older still; return how many rows."""
+    await conn.execute(EXPIRE, reason)
+    return sum([int((await conn.execute(statement, timeout=LONG)).split()[-1]) for statement in DROP_EXPIRED])

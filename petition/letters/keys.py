@@ -16,7 +16,6 @@ async def keys_for(conn: Connection, letter_id: LetterId, wrapper: Wrapper) -> L
 
 
 def keys_of(row: Record, wrapper: Wrapper) -> LetterKeys:
-    """Return the unwrapped keys in a letter's row."""
     wrapped = row["wrapped_digest_key"], row["wrapped_name_key"]
     digest_key, name_key = (None if key is None else wrapper.unwrap(key) for key in wrapped)
     return LetterKeys(digest_key, name_key)

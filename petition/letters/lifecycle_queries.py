@@ -112,7 +112,6 @@ async def take_down(conn: Connection, letter_id: LetterId) -> None:
 
 
 async def gone_letters(conn: Connection) -> list[LetterId]:
-    """Return the letters that were taken down."""
     return [row["id"] for row in await conn.fetch(GONE_LETTERS)]
 
 
@@ -122,6 +121,6 @@ async def drop_rows(conn: Connection, table: str, letter_id: LetterId, limit: in
 
 
 async def is_left(conn: Connection, table: str, letter_id: LetterId) -> bool:
-    """Tell whether a table still has a row of a letter."""
+    """Return whether a table still has a row of a letter."""
     left: bool = await conn.fetchval(IS_LEFT[table], letter_id)
     return left

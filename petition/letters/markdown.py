@@ -46,12 +46,12 @@ def split(text: str) -> tuple[str, str]:
     if len(title) > TITLE_LENGTH:
         raise BadText(f"has a title longer than {TITLE_LENGTH} characters")
     if _HIDDEN.search(title) or "\t" in title or _HIDDEN.search(body):
-        raise BadText("holds control characters")
+        raise BadText("contains control characters")
     return title, trimmed(body)
 
 
 def has_control(text: str) -> bool:
-    """Tell whether a character is in ``text`` that no text of a letter may hold."""
+    """Return whether a character is in ``text`` that no text of a letter may hold."""
     return _HIDDEN.search(text) is not None
 
 

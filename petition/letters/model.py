@@ -36,7 +36,6 @@ class Party:
     url: str | None = None
 
     def name(self, lang: str) -> str:
-        """Return the name in ``lang``, or in the first language that has one."""
         return self.names.get(lang) or next(iter(self.names.values()))
 
     def lang(self, lang: str) -> str:
@@ -62,7 +61,7 @@ class Sharing:
     alt: str = ""  # what the picture shows
 
     def __bool__(self) -> bool:
-        """Tell whether anything stands here."""
+        """Return whether anything stands here."""
         return self != Sharing()
 
 
@@ -101,7 +100,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """People who signed elsewhere, counted on a day; ``source`` says by whom, per language."""
+    """People who signed elsewhere, counted on a day; ``source`` names the counters, per language."""
 
     people: int
     counted_on: date
@@ -146,7 +145,7 @@ class Letter:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether it takes signatures, as far as its state goes."""
+        """Return whether it takes signatures, as far as its state goes."""
         return self.state is State.OPEN
 
     @property
@@ -156,7 +155,7 @@ class Letter:
 
     @property
     def takes_signatures(self) -> bool:
-        """Tell whether it can be signed at this moment."""
+        """Return whether it can be signed at this moment."""
         return self.is_open and self.switches.pause is None
 
     @property
@@ -169,7 +168,6 @@ class Letter:
         return lang if lang in self.version.texts else next(iter(self.version.texts))
 
     def text(self, lang: str) -> Text:
-        """Return the text a reader of ``lang`` is shown."""
         return self.version.texts[self.shown_in(lang)]
 
 

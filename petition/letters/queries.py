@@ -113,7 +113,6 @@ async def tallies(conn: Connection, letter_id: LetterId) -> tuple[Tally, ...]:
 
 
 def tally_in(row: Record) -> Tally:
-    """Read a tally out of a row."""
     return Tally(row["people"], row["counted_on"], row["source"])
 
 
@@ -153,7 +152,7 @@ async def add(conn: Connection, slug: str, frame: Sequence[object], keys: tuple[
     """
     letter_id: LetterId | None = await conn.fetchval(ADD, slug, *frame, *keys, rules)
     if letter_id is None:
-        raise SlugTaken(f"there is a letter {slug} already")
+        raise SlugTaken(f"there is already a letter {slug}")
     return letter_id
 
 
@@ -185,7 +184,6 @@ async def set_sharing(conn: Connection, letter_id: LetterId, sharing: Mapping[st
 async def set_parties(
     conn: Connection, letter_id: LetterId, initiators: Sequence[Party], addressees: Sequence[Party]
 ) -> None:
-    """Replace initiators and addressees."""
     await conn.execute(DROP_PARTIES, letter_id)
     rows = [("initiator", *entry) for entry in enumerate(initiators)] + [
         ("addressee", *entry) for entry in enumerate(addressees)
@@ -215,10 +213,8 @@ async def publish(conn: Connection, letter_id: LetterId, number: int) -> None:
 
 
 def state_of(row: Record) -> State:
-    """Return the state in a row of ``load``."""
     return State(row["effective_state"])
 
 
 async def letter_keys(conn: Connection, letter_id: LetterId) -> Record | None:
-    """Return a letter's wrapped keys."""
     return await conn.fetchrow(LETTER_KEYS, letter_id)

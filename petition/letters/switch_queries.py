@@ -80,16 +80,13 @@ async def undo_switch(conn: Connection, letter_id: LetterId | None, name: Switch
 
 
 async def names_on(conn: Connection, letter_id: LetterId | None) -> list[str]:
-    """Return what is switched on for a letter, as ``DeskLetter.switched`` has it."""
     names: list[str] = await conn.fetchval(NAMES_ON, letter_id)
     return names
 
 
 async def last_switched(conn: Connection, letter_id: LetterId | None, name: Switch) -> Record | None:
-    """Return who changed a switch last, and when."""
     return await conn.fetchrow(LAST_SWITCHED, letter_id, f"switch.{name.value}")
 
 
 def setting_in(row: Record) -> Setting:
-    """Read a switch out of a row."""
     return Setting(Switch(row["name"]), row["value"], row["texts"])

@@ -21,7 +21,6 @@ class Switch(StrEnum):
 
     @property
     def values(self) -> tuple[str, ...]:
-        """Return the positions it has."""
         return (OFF, ON, STRONGER) if self is Switch.CAPTCHA else (OFF, ON)
 
     @property

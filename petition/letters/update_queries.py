@@ -47,7 +47,6 @@ async def all_news(conn: Connection, letter_id: LetterId) -> list[Record]:
 
 
 async def one(conn: Connection, letter_id: LetterId, update_id: UpdateId, *, lock: bool = False) -> Record | None:
-    """Return one update of a letter."""
     return await conn.fetchrow(LOCK_NEWS if lock else ONE_NEWS, letter_id, update_id)
 
 

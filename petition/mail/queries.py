@@ -142,7 +142,6 @@ async def sign_facts(conn: Connection, job: MailJob) -> Record | None:
 
 
 async def slug(conn: Connection, job: MailJob) -> str | None:
-    """Return the slug of the job's letter."""
     row: str | None = await conn.fetchval(SLUG, job.letter_id)
     return row
 
@@ -173,7 +172,6 @@ async def add_suppression_key(conn: Connection, wrapped: bytes) -> None:
 
 
 async def is_suppressed(conn: Connection, digest: bytes) -> bool:
-    """Return whether this mailbox asked for no more mail."""
     known: bool = await conn.fetchval(IS_SUPPRESSED, digest)
     return known
 

@@ -35,7 +35,7 @@ class RecipientRefused(PetitionError):
     """This mail was refused for good. ``code`` is the relay's reply code."""
 
     def __init__(self, code: int) -> None:
-        super().__init__("the mail was refused for good")
+        super().__init__("the e-mail was permanently refused")
         self.code = code
 
 
@@ -157,7 +157,6 @@ async def _say_recipient(client: SMTP, mail: OutgoingMail) -> None:
 
 
 def is_on_this_machine(relay: Relay) -> bool:
-    """Return whether the connection to ``relay`` stays on this machine."""
     return is_loopback(f"smtp://[{relay.host}]" if ":" in relay.host else f"smtp://{relay.host}")
 
 

@@ -68,7 +68,6 @@ NOW = "SELECT now()"
 
 
 async def now(conn: Connection) -> datetime:
-    """Return the time of this transaction."""
     moment: datetime = await conn.fetchval(NOW)
     return moment
 
@@ -95,7 +94,6 @@ async def one(conn: Connection, letter_id: LetterId, bulk_act_id: BulkActId) -> 
 
 
 async def newest(conn: Connection, letter_id: LetterId, before: int, limit: int) -> list[Record]:
-    """Return the newest bulk acts of a letter below an id."""
     return await conn.fetch(ALL, letter_id, before, limit)
 
 

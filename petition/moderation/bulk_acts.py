@@ -5,8 +5,6 @@ newest signatures first, each step a transaction with a row of the log and an ex
 cancelled, and reverted step by step. Signatures listed after it was created are left alone.
 """
 
-import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +14,7 @@ from petition.core import audit_log
 from petition.core.audit_log import TOO_LATE, Actor
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys, Wrapper
-from petition.core.errors import Gone, NotFound, Refused, Unavailable
+from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import BulkActId, LetterId, OrganizerId, SignatureId
 from petition.letters.keys import keys_for
@@ -30,9 +28,7 @@ STEP = 500  # signatures per transaction, so that a confirmation hardly waits fo
 POLL = 1.0  # seconds between two polls while nothing is to be done
 EXAMPLES = 10
 
-NO_WORDS = N_("There is no word in what you search for.")
-
-log = logging.getLogger(__name__)
+NO_WORDS = N_("Enter at least one word to search for.")
 
 
 class BulkActState(StrEnum):
@@ -165,23 +161,6 @@ async def advance(
         after=after.value,
         reason=reason,
     )
-
-
-async def run(database: Database, wrapper: Wrapper, stop: asyncio.Event) -> None:
-    """Carry out bulk acts until ``stop`` is set. Raises nothing."""
-    while not stop.is_set():
-        try:
-            is_busy = await step(database, wrapper)
-        except (Unavailable, Gone):  # Gone: the rows of a letter that was taken down are about to be deleted
-            is_busy = False
-        except Exception:
-            log.exception("bulk act step failed")
-            is_busy = False
-        if not is_busy:
-            try:
-                await asyncio.wait_for(stop.wait(), POLL)
-            except TimeoutError:
-                continue
 
 
 async def step(database: Database, wrapper: Wrapper, size: int = STEP) -> bool:

@@ -75,7 +75,6 @@ DAY_KEYS = "SELECT day, wrapped FROM day_key WHERE day >= $1::timestamptz::date 
 
 
 async def load_letters(conn: Connection) -> list[LetterId]:
-    """Return the letters that may have signatures."""
     return [row["id"] for row in await conn.fetch(LETTERS)]
 
 

@@ -20,7 +20,7 @@ from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 from petition.signatures.stored_names import PERSONAL
 
-ANY_ACT = LogId(-1)  # in place of the last act seen: decide whatever has happened since
+ANY_ACT = LogId(-1)  # in place of the last act seen: decide even if more has happened since
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,6 @@ def _organization_fields(fields: Mapping[str, str]) -> dict[str, str]:
 
 
 def _typed_fields(row: Record, keys: LetterKeys) -> dict[str, str]:
-    """Return what the representative had typed."""
     person = keys.reveal(row["private"]) if row["private"] else {"name": row["name"], "position": row["position"]}
     organization = {"organization_en": row["name_en"], "organization_ru": row["name_ru"], "website": row["website"]}
     if row["typed"] is not None:

@@ -13,8 +13,8 @@ from petition.core.ids import LetterId, NoteId, SignatureId
 
 MAX_NOTE = 2000  # characters
 
-EMPTY = N_("Please write something.")
-TOO_LONG = N_("This is too long: 2,000 characters at most.")
+EMPTY = N_("Write something.")
+TOO_LONG = N_("Too long: use at most 2,000 characters.")
 
 
 ADD_NOTE = "INSERT INTO note (letter, signature, organizer, text) VALUES ($1, $2, $3, $4)"
@@ -61,7 +61,6 @@ async def delete(conn: Connection, actor: Actor, signature_id: SignatureId, note
 
 
 async def load(conn: Connection, letter_id: LetterId, keys: LetterKeys, signature_id: SignatureId) -> list[Note]:
-    """Return the notes on a signature, the oldest first."""
     rows = await conn.fetch(NOTES, letter_id, signature_id)
     return [Note(row["id"], row["organizer_name"], row["at"], revealed(keys, row["text"])) for row in rows]
 

@@ -43,12 +43,10 @@ PAST = "SELECT signature, organization, fields FROM past WHERE letter = $1 AND l
 
 
 async def lock_held(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
-    """Lock and return a held representative's signature."""
     return await conn.fetchrow(LOCK_HELD, letter_id, signature_id)
 
 
 async def store_held(conn: Connection, letter_id: LetterId, signature_id: SignatureId, private: bytes) -> None:
-    """Store the encrypted fields of a held signature."""
     await conn.execute(STORE_HELD, letter_id, signature_id, private)
 
 
@@ -72,7 +70,6 @@ async def followers(conn: Connection, letter_id: LetterId, organization_id: Orga
 async def move_signatures(
     conn: Connection, letter_id: LetterId, ids: Sequence[SignatureId], old: OrganizationId, new: OrganizationId
 ) -> None:
-    """Move those signatures that point to ``old`` to ``new``."""
     await conn.execute(MOVE_SIGNATURES, letter_id, ids, old, new)
 
 

@@ -165,7 +165,6 @@ async def reasons_before(
 
 
 async def bar(conn: Connection, letter_id: LetterId, digests: Sequence[bytes]) -> None:
-    """Bar mailboxes from signing the letter."""
     await conn.execute(BAR, letter_id, digests)
 
 
@@ -206,7 +205,6 @@ async def store_typed(conn: Connection, letter_id: LetterId, ids: Sequence[int],
 
 
 async def rows_of_act(conn: Connection, letter_id: LetterId, log_id: LogId) -> list[Record]:
-    """Return all rows written by the act of row ``log_id``, and whether each was undone."""
     return await conn.fetch(ROWS_OF_ACT, letter_id, log_id)
 
 

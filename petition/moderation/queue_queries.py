@@ -111,7 +111,6 @@ class Conditions:
         return f"${self._first + len(self.arguments) - 1}"
 
     def _indexed(self, filter: Filter) -> list[str]:
-        """Return the conditions that have an index, the smallest index first."""
         conditions = []
         if filter.group:
             conditions.append(f"s.group_number = {self._parameter(filter.group)}")

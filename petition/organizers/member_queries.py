@@ -123,7 +123,6 @@ async def invitation(conn: Connection, number: int) -> Record | None:
 
 
 async def take_invitation(conn: Connection, number: int) -> Record | None:
-    """Use an invitation up and return it."""
     return await conn.fetchrow(TAKE_INVITATION, number)
 
 
@@ -185,7 +184,6 @@ async def leave(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId
 
 
 async def owners(conn: Connection, letter_id: LetterId) -> int:
-    """Return how many owners a letter has."""
     return int(await conn.fetchval(OWNERS, letter_id))
 
 
@@ -196,7 +194,6 @@ async def removed_role(conn: Connection, letter_id: LetterId, organizer_id: Orga
 
 
 async def organizers(conn: Connection) -> list[Record]:
-    """Return every organizer of the installation."""
     return await conn.fetch(ORGANIZERS)
 
 
@@ -206,7 +203,6 @@ async def all_letters(conn: Connection, organizer_id: OrganizerId) -> list[Recor
 
 
 async def letter_id(conn: Connection, slug: str) -> LetterId | None:
-    """Return a letter's id."""
     letter_id: LetterId | None = await conn.fetchval(LETTER_ID, slug)
     return letter_id
 
@@ -222,7 +218,7 @@ async def set_admin(conn: Connection, organizer_id: OrganizerId, admin: bool) ->
 
 
 async def _followed(conn: Connection, organizer_id: OrganizerId, changed: int | None) -> bool:
-    """Tell whether rights were changed; if so, the organizer's sessions get new cookies."""
+    """Return whether rights were changed; if so, the organizer's sessions get new cookies."""
     if changed is not None:
         await queries.rights_changed(conn, organizer_id)
     return changed is not None

@@ -166,13 +166,12 @@ async def add_organizer(
 
 
 async def organizer_of(conn: Connection, digest: bytes) -> Organizer | None:
-    """Return the organizer with that mailbox."""
     row = await conn.fetchrow(ORGANIZER_OF, digest)
     return organizer_in(row) if row else None
 
 
 async def has_entered(conn: Connection, organizer_id: OrganizerId) -> bool:
-    """Tell whether an organizer has ever been at the desk."""
+    """Return whether an organizer has ever been at the desk."""
     return bool(await conn.fetchval(HAS_ENTERED, organizer_id))
 
 
@@ -291,7 +290,6 @@ async def letter_counts(conn: Connection, letter_id: LetterId) -> Record | None:
 
 
 def organizer_in(row: Record) -> Organizer:
-    """Read an organizer out of a row."""
     return Organizer(row["id"], row["name"], row["lang"], row["admin"])
 
 

@@ -38,7 +38,6 @@ async def write_mail(conn: Connection, job: DirectMailJob) -> MailContent | None
 
 
 async def link(conn: Connection, organizer_id: OrganizerId) -> str:
-    """Return the token of a fresh link for an organizer."""
     token = sessions.new_token()
     await queries.add_entry(conn, sessions.digest_of(token), timedelta(minutes=MINUTES), organizer_id=organizer_id)
     return token

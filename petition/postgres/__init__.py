@@ -78,7 +78,7 @@ class Embedded:
             lock.close()
 
     def _is_kept(self) -> bool:
-        """Tell whether there is a keeper; ours may not have come as far as to hold the lock."""
+        """Return whether there is a keeper; ours may not have come as far as to hold the lock."""
         return not self._alive.is_free() or (self._keeper is not None and self._keeper.poll() is None)
 
     def _bring_up(self) -> None:
@@ -98,7 +98,7 @@ class Embedded:
                 with self._turn:
                     self._bring_up()
             except EmbeddedError as error:
-                _log.error("the database server has gone: %s", error)
+                _log.error("the database server has stopped: %s", error)
                 self._left.wait(_PAUSE_AFTER_FAILURE)
             if self._left.wait(_PAUSE):
                 alive.close()

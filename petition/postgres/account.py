@@ -20,16 +20,15 @@ class Account:
     gid: int | None = None
 
     def own(self, path: Path) -> None:
-        """Make the account the owner of ``path``."""
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid)
 
     def can_enter(self, folder: Path) -> bool:
-        """Tell whether the account gets through to ``folder``; asked of the kernel, so access lists count too."""
+        """Return whether the account gets through to ``folder``; asked of the kernel, so access lists count too."""
         return self.uid is None or self.can_run(["/bin/sh", "-c", 'cd -- "$1"', "sh", str(folder)])
 
     def can_run(self, command: Sequence[str]) -> bool:
-        """Tell whether ``command`` can be executed under this account and succeeds."""
+        """Return whether ``command`` can be executed under this account and succeeds."""
         try:
             return self.run(command).returncode == 0
         except OSError:
@@ -83,7 +82,6 @@ def choose(cluster: Path) -> Account:
 
 
 def name_of(uid: int) -> str | None:
-    """Return the name of a user, if it has one on this machine."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

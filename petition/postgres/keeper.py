@@ -84,7 +84,7 @@ class Keeper:
         self._clean(sockets)
 
     def _become_the_keeper(self) -> bool:
-        """Tell whether there was no keeper yet. Users look at the lock too, for moments, so one try is not enough."""
+        """Return whether there was no keeper yet. Users look at the lock too, for moments, so one try is not enough."""
         for _ in range(50):
             if self._alive.try_exclusive():
                 return True

@@ -36,7 +36,7 @@ class Lock:
         return self._try(fcntl.LOCK_EX)
 
     def is_free(self) -> bool:
-        """Tell whether no other holder has the lock exclusively. Only for a lock that is not held here."""
+        """Return whether no other holder has the lock exclusively. Only for a lock that is not held here."""
         free = self.try_shared()
         if free:
             self.release()

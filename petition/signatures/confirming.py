@@ -127,7 +127,6 @@ def _read(row: Record, keys: LetterKeys) -> _Signature:
 
 
 def _refusal(row: Record) -> ConfirmResult:
-    """Return why a pending row is not confirmed, if it is not."""
     if row["barred"]:
         return ConfirmResult.REMOVED
     return ConfirmResult.STOPPED if row["stopped"] and row["confirmable"] else ConfirmResult.GONE

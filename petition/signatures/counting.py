@@ -63,7 +63,6 @@ class EntryChange:
 
     @property
     def organizations(self) -> int:
-        """How many more organizations count."""
         return len(self.after) - len(self.before)
 
     @property

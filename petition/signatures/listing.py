@@ -59,9 +59,9 @@ class Cursor:
             microseconds, entry_id = _CURSOR.unpack(base64.b64decode(text + "==", altchars=b"-_", validate=True))
             cursor = cls(_EPOCH + timedelta(microseconds=microseconds), entry_id)
         except (binascii.Error, struct.error, OverflowError, ValueError):
-            raise BadCursor("there is no such place in the list") from None
+            raise BadCursor("no such place in the list") from None
         if cursor.encode() != text:
-            raise BadCursor("there is no such place in the list")
+            raise BadCursor("no such place in the list")
         return cursor
 
 
@@ -140,7 +140,6 @@ class _Search:
         return await self._rows(sets)
 
     async def _rows(self, sets: "Sequence[Sequence[_Term]]") -> list[Record]:
-        """Return the newest rows that have one term of each set."""
         if self._kind is Kind.ORGANIZATION:
             return await queries.scan_organizations(self._conn, self._letter_id, _tsquery(sets))
         return await self._scan(sets) or await self._sort(sets)
@@ -170,7 +169,6 @@ class _Term:
 
     @property
     def pattern(self) -> str:
-        """The pattern for ``LIKE`` of a name that has it."""
         return f"% {self.text}%" if self.prefix else f"% {self.text} %"
 
 

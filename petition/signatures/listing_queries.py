@@ -9,7 +9,7 @@ from petition.core.ids import LetterId
 MAX_RESULTS = 200  # rows a search returns
 MAX_REPRESENTATIVES = 50  # named under one organization
 
-_LISTED = "state = 'confirmed' AND visibility = 'public' AND kind = 'person'"
+_PUBLIC_PERSON = "state = 'confirmed' AND visibility = 'public' AND kind = 'person'"
 _PERSON = "id, listed_at, name, affiliation, city, country"
 _NEWEST_FIRST = "ORDER BY listed_at DESC, id DESC"
 
@@ -28,7 +28,7 @@ WHERE o.letter = $1 AND o.merged_into IS NULL AND EXISTS (
 
 PAGE_OF_PEOPLE = f"""
 SELECT {_PERSON} FROM signature
-WHERE letter = $1 AND {_LISTED} AND (listed_at, id) < ($2, $3) {_NEWEST_FIRST} LIMIT $4
+WHERE letter = $1 AND {_PUBLIC_PERSON} AND (listed_at, id) < ($2, $3) {_NEWEST_FIRST} LIMIT $4
 """
 
 PAGE_OF_ORGANIZATIONS = f"{_ORGANIZATIONS} AND (o.listed_at, o.id) < ($2, $3) {_NEWEST_FIRST} LIMIT $4"
@@ -53,7 +53,7 @@ SELECT set_config(name, value, true) FROM (VALUES
 SORT_PEOPLE = f"""
 WITH best AS MATERIALIZED (
   SELECT ctid AS place, id, listed_at FROM signature
-  WHERE {_LISTED} AND name_words(letter, name_key) @@ $1::text::tsquery {_NEWEST_FIRST} LIMIT {MAX_RESULTS}
+  WHERE {_PUBLIC_PERSON} AND name_words(letter, name_key) @@ $1::text::tsquery {_NEWEST_FIRST} LIMIT {MAX_RESULTS}
 )
 SELECT {", ".join("signature." + column for column in _PERSON.split(", "))}
 FROM best JOIN signature ON signature.ctid = best.place ORDER BY best.listed_at DESC, best.id DESC
@@ -63,7 +63,7 @@ FROM best JOIN signature ON signature.ctid = best.place ORDER BY best.listed_at 
 # tsquery, but only a tsquery can express "one of these".
 SCAN_PEOPLE = f"""
 SELECT {_PERSON} FROM (
-  SELECT {_PERSON}, name_key FROM signature WHERE letter = $1 AND {_LISTED} {_NEWEST_FIRST} LIMIT $3
+  SELECT {_PERSON}, name_key FROM signature WHERE letter = $1 AND {_PUBLIC_PERSON} {_NEWEST_FIRST} LIMIT $3
 ) AS newest
 WHERE ($4::text[] IS NULL OR ' ' || name_key || ' ' LIKE ALL ($4::text[]))
   AND ($2::text IS NULL OR array_to_tsvector(string_to_array(name_key, ' ')) @@ $2::text::tsquery)
@@ -104,7 +104,6 @@ async def scan_people(
 
 
 async def scan_organizations(conn: Connection, letter_id: LetterId, words: str) -> list[Record]:
-    """Return the newest organizations that have the words in their names."""
     return await conn.fetch(SCAN_ORGANIZATIONS, letter_id, words)
 
 

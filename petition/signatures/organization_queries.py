@@ -85,17 +85,14 @@ async def load_counted(
 
 
 async def delete_unused(conn: Connection, letter_id: LetterId, organization_ids: Sequence[OrganizationId]) -> None:
-    """Delete those without a signature, and those merged into them."""
     if organization_ids:
         await conn.execute(DELETE_UNUSED, letter_id, organization_ids, timeout=600)
 
 
 async def name_keys(conn: Connection, letter_id: LetterId, organization_ids: Sequence[OrganizationId]) -> list[str]:
-    """Return the folded words of organizations' names."""
     return [row["name_key"] for row in await conn.fetch(NAME_KEYS, letter_id, organization_ids, timeout=600)]
 
 
 async def now(conn: Connection) -> datetime:
-    """Return the time of this transaction."""
     now: datetime = await conn.fetchval(NOW)
     return now

@@ -22,7 +22,6 @@ class OrganizationNames:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The folded names."""
         return tuple(names.organization_key(name) for name in (self.name_en, self.name_ru) if name)
 
 
@@ -95,7 +94,6 @@ class OrganizationDirectory:
 
     @property
     def ids(self) -> list[OrganizationId]:
-        """The ids of all that were found or created."""
         return list(self._entries)
 
     async def write(self, conn: Connection, counted_before: Container[OrganizationId]) -> None:

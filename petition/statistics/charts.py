@@ -58,7 +58,6 @@ class ChartDrawing:
 def bars(
     size: Size, periods: Sequence[Period], values: Sequence[int], step: timedelta, language: Language
 ) -> ChartDrawing:
-    """Draw one bar for each period, with the value above the highest."""
     plot = _Plot(size, values, len(periods), language)
     width = min(plot.step - (1 if plot.step >= 3 else 0), MAX_BAR)
     rectangles = (

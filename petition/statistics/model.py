@@ -66,7 +66,6 @@ class Figures:
 
     @property
     def signed_up(self) -> int:
-        """Forms sent."""
         return sum(day.signed_up for day in self.days)
 
     @property

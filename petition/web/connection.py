@@ -64,7 +64,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Start the timer at the first byte after a response, whatever it is."""
+        """Start the timer at the first byte after a response."""
         cycle: RequestResponseCycle | None = self.cycle  # none before the first request
         if self._head_timer is None and (cycle is None or cycle.response_complete):
             self._start_timer()

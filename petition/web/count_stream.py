@@ -86,7 +86,6 @@ class CountStreams:
         self._is_stopped = False
 
     def attach(self, letters: PublishedLetters) -> None:
-        """Follow the counts of ``letters``."""
         self._letters = letters
         letters.on_change(self._schedule_push)
 

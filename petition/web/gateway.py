@@ -164,5 +164,4 @@ def allowed_hosts(settings: Settings) -> frozenset[bytes]:
 
 
 def allowed_origins(settings: Settings) -> frozenset[bytes]:
-    """Return the values of ``Origin`` that are accepted."""
     return frozenset(origin.encode() for origin in settings.origins)

@@ -31,7 +31,6 @@ def policy_of(sources: Mapping[str, str], more: Mapping[str, str] | None) -> str
 
 
 def common_headers(settings: Settings) -> list[Header]:
-    """Return the headers of every response."""
     headers = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
     if settings.secure:
         headers.append((b"strict-transport-security", b"max-age=31536000"))
@@ -39,7 +38,6 @@ def common_headers(settings: Settings) -> list[Header]:
 
 
 def html_headers(settings: Settings, css_hash: str) -> list[Header]:
-    """Return the headers of every HTML page."""
     return [
         *common_headers(settings),
         (b"content-security-policy", policy(css_hash).encode()),

@@ -1,9 +1,10 @@
-"""The worker: delivers mail and keeps what is kept no longer than promised. Several may run at once."""
+"""The worker: delivers mail, runs long jobs, deletes what has expired. Several may run at once."""
 
 import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from petition.core import i18n
@@ -15,7 +16,7 @@ from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.exports import address_list_worker, address_lists
-from petition.imports import worker
+from petition.imports import worker as import_worker
 from petition.letters import taking_down
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
@@ -28,11 +29,11 @@ from petition.moderation import bulk_acts, bursts, namesakes
 from petition.moderation.messages import Mails
 from petition.organizers import invitations, sign_in_links
 from petition.statistics import queries as statistics
-from petition.worker import retention
+from petition.worker import job_loop, retention
 
-EVERY = 60.0  # seconds between two rounds of retention
+RETENTION_INTERVAL = 60.0  # seconds between two rounds of retention
 
-# Who writes the direct mails of each purpose in the outbox.
+# By the purpose of the outbox row.
 WRITERS: Mapping[str, MailWriter] = {
     sign_in_links.PURPOSE: sign_in_links.write_mail,
     invitations.PURPOSE: invitations.write_mail,
@@ -45,7 +46,7 @@ Chore = tuple[str, Callable[[Database], Awaitable[int]]]
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT, finish the mail under way, return. Raises ``SettingsError``."""
+    """Run until SIGTERM or SIGINT, finish the mail in progress, return. Raises ``SettingsError``."""
     asyncio.run(_until_signalled(settings))
 
 
@@ -59,83 +60,71 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     wrapper = Wrapper(settings.secret_keys)
     writers = {**WRITERS, **Mails(wrapper, tokens).writers}
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
-    chooser = MailSelector(opener, suppression, writers)
+    selector = MailSelector(opener, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
-    _warn_of_open_passwords(settings)
+    languages, chores = tuple(renderer.languages), chores_of(settings)
+    _warn_of_unencrypted_passwords(settings)
     async with opened(settings.database_url, max_size=SENDERS + 6) as database, asyncio.TaskGroup() as group:
-        group.create_task(Deliverer(database, chooser, composer, relays).run(stop))
-        group.create_task(keep_tidy(database, settings, stop))
-        group.create_task(bulk_acts.run(database, wrapper, stop))
-        group.create_task(worker.run(database, wrapper, tuple(renderer.languages), stop))
-        group.create_task(address_list_worker.run(database, opener, suppression, stop))
-        log.info("the worker works")
-    log.info("the worker has stopped")
+        group.create_task(Deliverer(database, selector, composer, relays).run(stop))
+        jobs: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
+            ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
+            ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
+            ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop)),
+            ("address list", address_list_worker.POLL, lambda: address_list_worker.step(database, opener, suppression)),
+        ]
+        for name, poll, step in jobs:
+            group.create_task(job_loop.run(step, stop, name=name, poll=poll))
+        log.info("worker started")
+    log.info("worker stopped")
 
 
-async def keep_tidy(database: Database, settings: Settings, stop: asyncio.Event) -> None:
-    """Do every chore of retention now and once a minute until ``stop`` is set."""
-    chores = chores_of(settings)
-    while not stop.is_set():
-        await do_chores(database, chores)
-        try:
-            await asyncio.wait_for(stop.wait(), EVERY)
-        except TimeoutError:
-            continue
-
-
-async def do_chores(database: Database, chores: list[Chore]) -> None:
-    """Do each chore once; one that fails does not keep the others from being done. Raises nothing."""
+async def do_chores(database: Database, chores: list[Chore]) -> bool:
+    """Run each chore once, also after another has failed; return False: none needs another run at once."""
     for name, chore in chores:
         try:
             count = await chore(database)
         except Unavailable:
-            log.warning("retention waits for the database")
-            return
+            log.warning("retention is waiting for the database")
+            break
         except Exception:
-            log.exception("a chore failed", extra={"task": name})
+            log.exception("a scheduled task failed", extra={"task": name})
             continue
         if count:
             log.info("retention", extra={"task": name, "count": count})
+    return False
 
 
 def chores_of(settings: Settings) -> list[Chore]:
-    """List them in the order in which they build on each other: a letter closes before its pending rows go."""
-    wrapper = Wrapper(settings.secret_keys)
-    private = settings.contact_private_key
+    """Return the chores of retention, each after those it builds on: a letter closes before its pending rows go."""
+    wrapper, sweep = Wrapper(settings.secret_keys), list[Chore]()
+    if settings.contact_private_key:
+        cleaner = SuppressedContactCleaner(Opener(settings.contact_private_key), Suppression(wrapper))
+        sweep = [("sweep_contacts", cleaner.sweep)]
     return [
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
         ("close_letters", retention.close_letters),
-        # Before retention forgets what bursts are known by.
+        # Before retention drops the day keys by which bursts are recognized.
         ("forget_networks", lambda database: bursts.delete_networks(database, wrapper)),
         ("look_at_names", lambda database: namesakes.check(database, wrapper)),
-        *((f"drop_{table}", _dropping(table)) for table in retention.BATCHED),
-        *(
-            (("sweep_contacts", SuppressedContactCleaner(Opener(private), Suppression(wrapper)).sweep),)
-            if private
-            else ()
-        ),
+        *((f"drop_{table}", partial(retention.drop_expired, table=table)) for table in retention.EXPIRED),
+        *sweep,
         ("destroy_digest_keys", retention.destroy_digest_keys),
         ("statistics", _add_up),
-        ("forget_files", worker.forget_files),
-        ("forget_lists", address_list_worker.forget_lists),
+        ("forget_files", import_worker.drop_expired_files),
+        ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),
     ]
 
 
-def _dropping(table: str) -> Callable[[Database], Awaitable[int]]:
-    return lambda database: retention.drop_expired(database, table)
-
-
 async def _add_up(database: Database) -> int:
-    """Bring the statistics up to date; that is nothing to tell of every minute."""
     await statistics.fold(database)
-    return 0
+    return 0  # every minute has some: not worth a line in the log
 
 
-def _warn_of_open_passwords(settings: Settings) -> None:
+def _warn_of_unencrypted_passwords(settings: Settings) -> None:
     for relay in settings.relays:
         if relay.username and not (relay.tls or relay.starttls or is_on_this_machine(relay)):
-            log.warning("the password goes to this relay in the clear", extra={"relay": relay.host})
+            log.warning("the password is sent to this relay unencrypted", extra={"relay": relay.host})
 
 
 async def _until_signalled(settings: Settings) -> None:

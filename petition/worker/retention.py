@@ -1,144 +1,100 @@
-"""What is deleted when, and what becomes of a letter by itself. Each act is short, and harmless when done twice.
+"""What is deleted when, and what becomes of a letter by itself. Each act is short and idempotent.
 
-Rows that somebody works on at this moment are skipped: the next minute will do.
+Rows locked by another transaction are skipped; the next round, a minute later, has them.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from petition.core.database import Connection, Database
+from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError
 
-BATCH = 5000  # rows a transaction, so that nobody waits long for one
+BATCH = 5000  # rows a transaction, so that no other waits long for one
 
-DROP_EXPIRED_PENDING = """
-DELETE FROM pending WHERE (letter, id) IN (
-  SELECT letter, id FROM pending WHERE created_at <= now() - interval '7 days' LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
 
-# Nobody can confirm these any more; what was typed in them goes at once.
-DROP_LATE_PENDING = """
-DELETE FROM pending WHERE (letter, id) IN (
-  SELECT p.letter, p.id FROM pending p
-  WHERE p.letter IN (SELECT l.id FROM letter l WHERE l.state <> 'draft' AND NOT l.takes_confirmations)
-  LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
+def _batch(act: str, table: str, key: str, condition: str) -> str:
+    """Return SQL that applies ``act`` to up to $1 rows of ``table`` with ``condition``."""
+    rows = f"SELECT {key} FROM {table} WHERE {condition} LIMIT $1 FOR UPDATE SKIP LOCKED"  # noqa: S608 - constants
+    return f"{act} WHERE ({key}) IN ({rows})"
 
-DROP_CONTACTS = """
-DELETE FROM contact WHERE (letter, signature, purpose) IN (
-  SELECT letter, signature, purpose FROM contact WHERE until <= now() LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
 
-# An hour later than the web refuses them as expired: its clock may be behind the database's, and a challenge that is
-# forgotten too early could be used once more.
-DROP_CHALLENGES = """
-DELETE FROM used_challenge WHERE nonce IN (
-  SELECT nonce FROM used_challenge WHERE expires_at <= now() - interval '1 hour' LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
+def _delete(table: str, key: str, condition: str) -> str:
+    return _batch(f"DELETE FROM {table}", table, key, condition)  # noqa: S608 - constants
 
-DROP_LIMITS = """
-DELETE FROM limit_use WHERE key IN (
-  SELECT key FROM limit_use WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
 
-# What stands for a network goes before the key of its day does: without the key it says nothing about the network, yet
-# it would still say who signed from the same one. The last condition has the rows looked through once a day only.
-FORGET_NETWORKS_OF_PENDING = """
-UPDATE pending SET network = NULL WHERE (letter, id) IN (
-  SELECT letter, id FROM pending
-  WHERE network IS NOT NULL AND created_at < ((now() AT TIME ZONE 'UTC')::date - 1)::timestamp AT TIME ZONE 'UTC'
-    AND EXISTS (SELECT FROM day_key WHERE day < (now() AT TIME ZONE 'UTC')::date - 1)
-  LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
+_BEFORE_YESTERDAY = "((now() AT TIME ZONE 'UTC')::date - 1)"
 
-FORGET_NETWORKS = """
-UPDATE signature SET network = NULL WHERE (letter, id) IN (
-  SELECT letter, id FROM signature
-  WHERE network IS NOT NULL AND signed_at < ((now() AT TIME ZONE 'UTC')::date - 1)::timestamp AT TIME ZONE 'UTC'
-    AND EXISTS (SELECT FROM day_key WHERE day < (now() AT TIME ZONE 'UTC')::date - 1)
-  LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
 
-DROP_DAY_KEYS = """
-DELETE FROM day_key WHERE day IN (
-  SELECT day FROM day_key WHERE day < (now() AT TIME ZONE 'UTC')::date - 1 LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
+def _forget_networks(table: str, time: str) -> str:
+    # The last condition limits the search through all rows to once a day.
+    condition = f"""network IS NOT NULL AND {time} < {_BEFORE_YESTERDAY}::timestamp AT TIME ZONE 'UTC'
+      AND EXISTS (SELECT FROM day_key WHERE day < {_BEFORE_YESTERDAY})"""
+    return _batch(f"UPDATE {table} SET network = NULL", table, "letter, id", condition)  # noqa: S608 - constants
 
-DROP_ENTRIES = """
-DELETE FROM entry WHERE digest IN (
-  SELECT digest FROM entry WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
 
-DROP_INVITATIONS = """
-DELETE FROM invitation WHERE id IN (
-  SELECT id FROM invitation WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
-
-DROP_PREVIEW_LINKS = """
-DELETE FROM preview_link WHERE id IN (
-  SELECT id FROM preview_link WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
-
-# The same times as in ``organizers.queries.LIVE``.
-DROP_SESSIONS = """
-DELETE FROM session WHERE id IN (
-  SELECT id FROM session
-  WHERE seen_at <= now() - interval '12 hours' OR created_at <= now() - interval '7 days'
-     OR (proved_at IS NULL AND created_at <= now() - interval '1 hour')
-  LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
+# By table, in this order; statements that each take the size of a batch and are repeated until one is not full.
+EXPIRED: Mapping[str, Sequence[str]] = {
+    "pending": (
+        _delete("pending", "letter, id", "created_at <= now() - interval '7 days'"),
+        # These can no longer be confirmed: what was typed in them is deleted at once.
+        _delete(
+            "pending",
+            "letter, id",
+            "letter IN (SELECT l.id FROM letter l WHERE l.state <> 'draft' AND NOT l.takes_confirmations)",
+        ),
+    ),
+    "contact": (_delete("contact", "letter, signature, purpose", "until <= now()"),),
+    # An hour later than the web refuses them as expired: its clock may be behind the database's, and a challenge that
+    # is forgotten too early could be used once more.
+    "used_challenge": (_delete("used_challenge", "nonce", "expires_at <= now() - interval '1 hour'"),),
+    "limit_use": (_delete("limit_use", "key", "expires_at <= now()"),),
+    # The digest of a network goes before the key of its day: without the key it says nothing about the network, yet it
+    # would still show who signed from the same one.
+    "day_key": (
+        _forget_networks("pending", "created_at"),
+        _forget_networks("signature", "signed_at"),
+        _delete("day_key", "day", f"day < {_BEFORE_YESTERDAY}"),
+    ),
+    "entry": (_delete("entry", "digest", "expires_at <= now()"),),
+    "invitation": (_delete("invitation", "id", "expires_at <= now()"),),
+    "preview_link": (_delete("preview_link", "id", "expires_at <= now()"),),
+    # The same times as in ``organizers.queries.LIVE``.
+    "session": (
+        _delete(
+            "session",
+            "id",
+            "seen_at <= now() - interval '12 hours' OR created_at <= now() - interval '7 days'"
+            " OR (proved_at IS NULL AND created_at <= now() - interval '1 hour')",
+        ),
+    ),
+}
 
 CLOSE_LETTERS = """
 UPDATE letter SET state = 'closed', closed_at = closes_at, revision = revision + 1
 WHERE state = 'open' AND closes_at <= now()
 """
 
-# The revision moves so that every web process forgets the key as well.
+# The revision moves so that every web process drops the key from its memory as well.
 DESTROY_DIGEST_KEYS = """
 UPDATE letter SET wrapped_digest_key = NULL, revision = revision + 1
 WHERE wrapped_digest_key IS NOT NULL AND state IN ('closed', 'archived') AND closed_at <= now() - interval '30 days'
 """
 
-BATCHED = {
-    "pending": (DROP_EXPIRED_PENDING, DROP_LATE_PENDING),
-    "contact": (DROP_CONTACTS,),
-    "used_challenge": (DROP_CHALLENGES,),
-    "limit_use": (DROP_LIMITS,),
-    "day_key": (FORGET_NETWORKS_OF_PENDING, FORGET_NETWORKS, DROP_DAY_KEYS),
-    "entry": (DROP_ENTRIES,),
-    "invitation": (DROP_INVITATIONS,),
-    "preview_link": (DROP_PREVIEW_LINKS,),
-    "session": (DROP_SESSIONS,),
-}
-
 
 async def close_letters(database: Database) -> int:
-    """Write down that letters past their closing time are closed; return how many."""
+    """Close letters past their closing time; return how many."""
     return await _execute(database, CLOSE_LETTERS)
 
 
 async def destroy_digest_keys(database: Database) -> int:
-    """Destroy the digest keys of letters closed for 30 days: their digests mean nothing from then on."""
+    """Destroy the digest keys of letters closed for 30 days, which makes their digests meaningless; return how many."""
     return await _execute(database, DESTROY_DIGEST_KEYS)
 
 
 async def drop_expired(database: Database, table: str) -> int:
     """Delete what has expired in ``table``, in batches; return how many rows. Raises ``Unavailable``."""
     total = 0
-    for statement in BATCHED[table]:
+    for statement in EXPIRED[table]:
         dropped = BATCH
         while dropped == BATCH:
             dropped = await _execute(database, statement, BATCH)
@@ -152,44 +108,22 @@ async def _execute(database: Database, statement: str, *arguments: object) -> in
     return int(status.split()[-1])
 
 
-@dataclass(frozen=True, slots=True)
-class Wrapped:
-    """A column of wrapped keys: how to read all, and how to replace one that is still the same."""
-
-    read: str
-    replace: str
+def _wrapped(table: str, key: str, key_type: str, column: str) -> tuple[str, str]:
+    """Return SQL that reads a column of wrapped keys, and SQL that replaces one ($1) if it is still $2."""
+    return (
+        f"SELECT {key}::text, {column} FROM {table} WHERE {column} IS NOT NULL",  # noqa: S608 - constants
+        f"UPDATE {table} SET {column} = $3 WHERE {key} = $1::text::{key_type} AND {column} = $2",  # noqa: S608
+    )
 
 
 WRAPPED = (
-    Wrapped(
-        "SELECT id::text, wrapped_digest_key FROM letter WHERE wrapped_digest_key IS NOT NULL",
-        "UPDATE letter SET wrapped_digest_key = $3 WHERE id = $1::text::integer AND wrapped_digest_key = $2",
-    ),
-    Wrapped(
-        "SELECT id::text, wrapped_name_key FROM letter WHERE wrapped_name_key IS NOT NULL",
-        "UPDATE letter SET wrapped_name_key = $3 WHERE id = $1::text::integer AND wrapped_name_key = $2",
-    ),
-    Wrapped(
-        "SELECT one::text, wrapped_suppression_key FROM installation",
-        "UPDATE installation SET wrapped_suppression_key = $3"
-        " WHERE one = $1::text::boolean AND wrapped_suppression_key = $2",
-    ),
-    Wrapped(
-        "SELECT day::text, wrapped FROM day_key",
-        "UPDATE day_key SET wrapped = $3 WHERE day = $1::text::date AND wrapped = $2",
-    ),
-    Wrapped(
-        "SELECT one::text, wrapped FROM desk_key",
-        "UPDATE desk_key SET wrapped = $3 WHERE one = $1::text::boolean AND wrapped = $2",
-    ),
-    Wrapped(
-        "SELECT organizer::text, wrapped_secret FROM totp",
-        "UPDATE totp SET wrapped_secret = $3 WHERE organizer = $1::text::integer AND wrapped_secret = $2",
-    ),
-    Wrapped(
-        "SELECT id::text, wrapped_totp FROM session WHERE wrapped_totp IS NOT NULL",
-        "UPDATE session SET wrapped_totp = $3 WHERE id = $1::text::bigint AND wrapped_totp = $2",
-    ),
+    _wrapped("letter", "id", "integer", "wrapped_digest_key"),
+    _wrapped("letter", "id", "integer", "wrapped_name_key"),
+    _wrapped("installation", "one", "boolean", "wrapped_suppression_key"),
+    _wrapped("day_key", "day", "date", "wrapped"),
+    _wrapped("desk_key", "one", "boolean", "wrapped"),
+    _wrapped("totp", "organizer", "integer", "wrapped_secret"),
+    _wrapped("session", "id", "bigint", "wrapped_totp"),
 )
 
 
@@ -200,24 +134,18 @@ async def rewrap(database: Database, secrets_newest_first: Sequence[str]) -> int
     """
     if len(secrets_newest_first) < 2:
         return 0
-    newest, any_of_them = Wrapper(secrets_newest_first[:1]), Wrapper(secrets_newest_first)
+    newest, all_secrets = Wrapper(secrets_newest_first[:1]), Wrapper(secrets_newest_first)
     total = 0
-    for column in WRAPPED:
+    for read, replace in WRAPPED:
         async with database.transaction() as conn:
-            total += await _rewrap(conn, column, newest, any_of_them)
+            for key, wrapped in await conn.fetch(read):
+                if not _can_unwrap(newest, wrapped):
+                    await conn.execute(replace, key, wrapped, newest.wrap(all_secrets.unwrap(wrapped)))
+                    total += 1
     return total
 
 
-async def _rewrap(conn: Connection, column: Wrapped, newest: Wrapper, any_of_them: Wrapper) -> int:
-    changed = 0
-    for row, wrapped in await conn.fetch(column.read):
-        if not _opens(newest, wrapped):
-            await conn.execute(column.replace, row, wrapped, newest.wrap(any_of_them.unwrap(wrapped)))
-            changed += 1
-    return changed
-
-
-def _opens(wrapper: Wrapper, wrapped: bytes) -> bool:
+def _can_unwrap(wrapper: Wrapper, wrapped: bytes) -> bool:
     try:
         wrapper.unwrap(wrapped)
     except SettingsError:

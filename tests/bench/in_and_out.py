@@ -95,7 +95,7 @@ async def bring(database: Database, letter: Letter, number_of_rows: int) -> bool
         number = await steering.begin(conn, actor)
     await steering.store(database, actor, letter.keys, number, _file(number_of_rows))
     async with database.transaction() as conn:
-        await steering.uploaded(conn, actor, letter.keys, number, "bench.csv")
+        await steering.finish_upload(conn, actor, letter.keys, number, "bench.csv")
     kept = [await _imported(database, "reading", number_of_rows)]
     async with database.transaction() as conn:
         await steering.advance(conn, actor, letter.keys, number, await _chosen(conn, letter, number))
@@ -128,7 +128,7 @@ async def _follow(database: Database, step: str) -> None:
 
 
 async def _chosen(conn: Connection, letter: Letter, number: int) -> dict[str, str]:
-    about = FileInfo.revealed((await steering.read(conn, letter.id, number)).about, letter.keys)
+    about = FileInfo.decrypt((await steering.load(conn, letter.id, number)).about, letter.keys)
     columns = {f"c{place}": name for place, name in enumerate(column_guessing.guess(about.header))}
     return columns | {"step": "check", "kind": "person", "visibility": "public"}
 

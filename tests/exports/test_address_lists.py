@@ -71,7 +71,7 @@ async def test_the_whole_way(site: Installation, bench: Bench, monkeypatch: pyte
         assert [row["act"] for row in log] == ["address.key", "address.ask", "address.made", "address.take"]
         async with site.database.connection() as conn:
             await conn.execute("UPDATE address_job SET created_at = now() - interval '8 days'")
-        assert await address_list_worker.forget_lists(site.database) == 1
+        assert await address_list_worker.drop_expired_lists(site.database) == 1
         assert (await client.post(f"{ADDRESSES}/{job['id']}")).status_code == 404
         assert not await rows.rows_of(site.database, "SELECT FROM address_part")
 
@@ -141,13 +141,13 @@ async def test_a_list_of_nobody_and_a_key_revoked_meanwhile(site: Installation) 
 @pytest.mark.parametrize(
     ("form", "told"),
     [
-        ({}, "choose what to do"),
-        ({"step": "register"}, "no age recipient"),
-        ({"step": "register", "recipient": "age1" + "q" * 58}, "no age recipient"),
-        ({"step": "register", "recipient": "ssh-ed25519 AAAA"}, "no age recipient"),
+        ({}, "Choose what to do"),
+        ({"step": "register"}, "not an age public key"),
+        ({"step": "register", "recipient": "age1" + "q" * 58}, "not an age public key"),
+        ({"step": "register", "recipient": "ssh-ed25519 AAAA"}, "not an age public key"),
         ({"step": "register", "recipient": str(KEY)}, "secret key"),
         ({"step": "ask", "key": "77777777777777777777777"}, "cannot be used"),
-        ({"step": "revoke", "key": "x"}, "faster"),
+        ({"step": "revoke", "key": "x"}, "has changed in the meantime"),
     ],
 )
 async def test_what_is_refused(site: Installation, form: dict[str, str], told: str) -> None:
@@ -212,5 +212,5 @@ async def test_a_revoked_key_takes_its_finished_lists_along(site: Installation, 
         (late,) = await rows.rows_of(site.database, "SELECT id FROM address_job")
         assert (await client.post(f"{ADDRESSES}/{late['id']}")).status_code == 404
         assert f"{ADDRESSES}/{late['id']}" not in (await client.get(ADDRESSES)).text
-    assert await address_list_worker.forget_lists(site.database) == 1
+    assert await address_list_worker.drop_expired_lists(site.database) == 1
     assert not await rows.rows_of(site.database, "SELECT FROM address_job")

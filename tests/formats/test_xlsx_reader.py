@@ -63,7 +63,7 @@ def test_a_whole_workbook() -> None:
         (3, ["Вера", "79161234567", "2022-03-05T10:30:00", "", "TRUE"]),
         (4, ["Ann", "3471", "2022-03-06", "", "x"]),
     ]
-    assert xlsx_reader.count(io.BytesIO(books.book(table, hidden_first=True))) == 1
+    assert xlsx_reader.count_sheets(io.BytesIO(books.book(table, hidden_first=True))) == 1
 
 
 def test_cells_stand_where_their_address_says() -> None:
@@ -79,7 +79,7 @@ def test_cells_beyond_the_limit_are_dropped() -> None:
     assert len(cells) == xlsx_process.MAX_CELLS
 
 
-def test_more_rows_than_one_batch() -> None:
+def test_many_rows() -> None:
     table = [[f"Имя {n}", "x" * 50] for n in range(5000)]
     assert rows(books.book(table)) == [(n, row) for n, row in enumerate(table, 1)]
 
@@ -96,7 +96,7 @@ PROBE = """
     spec = importlib.util.spec_from_file_location("real", {program!r})
     real = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(real)
-    real._confine(int(sys.argv[2]))
+    real._confine(int(sys.argv[1]))
     found = {{"environ": sorted(os.environ), "files": [n for n in range(64) if os.path.exists(f"/proc/self/fd/{{n}}")]}}
     for name, act in (("open", lambda: open({program!r})), ("fork", os.fork), ("socket", socket.socket)):
         try:
@@ -107,7 +107,7 @@ PROBE = """
     print(json.dumps(found), json.dumps(""), sep="\\n")
 """
 DEAF = "import time\ntime.sleep(600)\n"
-ENDLESS = "import sys\nwhile True: sys.stdout.write('[[1,[\"x\"]]]\\n')\n"
+ENDLESS = "import sys\nwhile True: sys.stdout.write('[1,[\"x\"]]\\n')\n"
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> None:
@@ -122,8 +122,8 @@ def test_the_process_has_no_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     with (tmp_path / "secret").open("w") as open_file:
         os.set_inheritable(open_file.fileno(), True)
         replaced(monkeypatch, tmp_path, PROBE.format(program=xlsx_process.__file__))
-        (found,) = xlsx_reader._messages("rows", io.BytesIO(b""))
-    assert not set(found["environ"]) - {"LC_CTYPE", *xlsx_reader._NEEDED}
+        (found,) = xlsx_reader._messages(io.BytesIO(b""))
+    assert not set(found["environ"]) - {"LC_CTYPE", *xlsx_reader._ENVIRONMENT}
     assert (found["open"], found["fork"], found["socket"]) == (False, False, False)
 
 
@@ -187,7 +187,7 @@ def test_a_program_that_fails_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatc
 PARENT = """
 import io, os, sys
 from petition.formats import xlsx_reader
-started = xlsx_reader._started("rows")
+started = xlsx_reader._started()
 process = started.__enter__()
 print(process.pid, flush=True)
 sys.stdin.read()

@@ -15,7 +15,7 @@ from tests.running import KEY, SLUG, Installation
 WRAPPER = Wrapper([KEY])
 LANGUAGES = ("en", "ru")
 IMPORT = f"/organizer/{SLUG}/import"
-ONE = "SELECT i.*, NULL AS who FROM intake i ORDER BY number DESC LIMIT 1"
+ONE = "SELECT i.*, NULL AS organizer_name FROM intake i ORDER BY number DESC LIMIT 1"
 
 FORM = """\
 Timestamp,Full name,E-mail,City,Country,May we show your name?

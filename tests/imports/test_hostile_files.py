@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from petition.formats import encodings, tables, xlsx_reader
+from petition.formats import encodings, tables, xlsx_process, xlsx_reader
 from petition.imports import steering
 from petition.imports.model import MAX_BYTES
 from tests import rows
@@ -103,14 +103,14 @@ REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
     ),
     ("a row twice", lambda: books.raw(books.sheet('<row r="2"/><row r="2"/>')), xlsx_reader.HOSTILE),
     ("many entries", many_entries, xlsx_reader.TOO_LARGE),
-    ("a lie", lies_about_its_size, xlsx_reader.TOO_LARGE),
+    ("a lie", lies_about_its_size, xlsx_reader.NOT_A_WORKBOOK),
     ("cut", cut, xlsx_reader.NOT_A_WORKBOOK),
     ("a bomb", bomb, xlsx_reader.TOO_LARGE),
     ("a steep one", steep, xlsx_reader.TOO_LARGE),
     ("an endless cell", one_endless_cell, xlsx_reader.HOSTILE),
-    ("elements in elements", nested, xlsx_reader.HOSTILE),
-    ("names without end", many_names, xlsx_reader.HOSTILE),
-    ("an endless attribute", endless_attribute, xlsx_reader.HOSTILE),
+    ("elements in elements", nested, xlsx_reader.NOT_A_WORKBOOK),
+    ("names without end", many_names, tables.EMPTY),
+    ("an endless attribute", endless_attribute, tables.EMPTY),
     ("an endless string", endless_string, xlsx_reader.HOSTILE),
     ("an unknown encoding", unknown_encoding, xlsx_reader.NOT_A_WORKBOOK),
     ("no strings", strings_that_are_not_there, xlsx_reader.NOT_A_WORKBOOK),
@@ -238,7 +238,7 @@ def test_the_bomb_is_small_and_real() -> None:
     import io
 
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
-        assert sum(entry.file_size for entry in packed.infolist()) > xlsx_reader.MAX_UNPACKED
+        assert sum(entry.file_size for entry in packed.infolist()) > xlsx_process.MAX_UNPACKED
 
 
 async def test_a_slow_upload_is_broken_off(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,9 +342,9 @@ async def test_a_file_without_a_header_is_warned_of(site: Installation) -> None:
     async with carrying(site) as one:
         await one.upload(b"Vera Novak,vera@letters.example\nAnn Ek,ann@letters.example\n")
         await one.work()
-        assert "cancel this, write the names of the columns" in (await one.see()).text
+        assert "cancel this import, add a row of column names" in (await one.see()).text
         await one.upload(FORM.encode())
         await one.work()
         told = (await one.see()).text
-        assert "The first row of the file is taken for the names of its columns" in told
-        assert "cancel this, write" not in told
+        assert "The first row is read as column names" in told
+        assert "cancel this import" not in told

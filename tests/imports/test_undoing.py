@@ -78,7 +78,7 @@ async def test_the_corrected_file_can_be_imported_after_undoing(site: Installati
         answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{first}", data={"step": "redo"})
         assert answer.status_code == 303
         await one.work()
-        assert (await one.counted())["people"] == 3, "nobody is there twice"
+        assert (await one.counted())["people"] == 3, "nobody appears twice"
         await bench.check()
 
 
@@ -107,7 +107,7 @@ async def test_whom_a_moderator_has_decided_about_stays(site: Installation, benc
         assert (stands.report["undone"], stands.report["left"]) == (4, 1)
         assert await bench.states(vera, pier[0]["id"]) == ["removed", "confirmed"]
         await bench.check()
-        assert "somebody has decided about them" in (await one.see()).text
+        assert "someone has moderated them" in (await one.see()).text
         await one.do("redo")
         await bench.check()
 
@@ -147,11 +147,11 @@ async def test_what_was_undone_is_forgotten_after_a_week(site: Installation) -> 
         await one.do("undo")
         async with site.database.connection() as conn:
             await conn.execute("UPDATE undone SET at = now() - interval '6 days'")
-        await worker.forget_files(site.database)
+        await worker.drop_expired_files(site.database)
         assert await rows.rows_of(site.database, "SELECT FROM undone")
         async with site.database.connection() as conn:
             await conn.execute("UPDATE undone SET at = now() - interval '8 days'")
-        await worker.forget_files(site.database)
+        await worker.drop_expired_files(site.database)
         assert not await rows.rows_of(site.database, "SELECT FROM undone")
         refused = await one.do("redo")
         assert refused.status_code == 422
@@ -176,19 +176,19 @@ async def test_two_imports_at_once(site: Installation, bench: Bench) -> None:
 
 
 async def test_cancelled_at_the_last_moment(site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    settle = adding.settle
+    add_staged = adding.add_staged
 
     async def slowly(*given: object, **more: object) -> object:
         answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{number}", data={"step": "cancel"})
         assert answer.status_code == 303
-        return await settle(*given, **more)  # type: ignore[arg-type]
+        return await add_staged(*given, **more)  # type: ignore[arg-type]
 
     async with carrying(site) as one:
         await one.upload(FILE.encode())
         await one.work()
         await one.check()
         number = (await one.newest()).number
-        monkeypatch.setattr(adding, "settle", slowly)
+        monkeypatch.setattr(adding, "add_staged", slowly)
         await one.do("start")
         assert (await one.newest()).state == "cancelled"
         assert await one.counted() == counts(0, 0, 0, 0)
@@ -200,12 +200,12 @@ async def test_progress_is_seen_and_a_cancelled_one_stops_reading(
 ) -> None:
     text = "name\n" + "".join(f"Person {n} Crowd\n" for n in range(5000))
     monkeypatch.setattr(worker, "TICK", 0.01)
-    counted = RunningImport.counted
+    count = RunningImport.count
 
     def slowly(job: RunningImport, found):  # type: ignore[no-untyped-def]
         import time
 
-        for row in counted(job, found):
+        for row in count(job, found):
             time.sleep(0.001)
             yield row
 
@@ -213,7 +213,7 @@ async def test_progress_is_seen_and_a_cancelled_one_stops_reading(
         await one.upload(text.encode())
         await one.work()
         await one.check()
-        monkeypatch.setattr(RunningImport, "counted", slowly)
+        monkeypatch.setattr(RunningImport, "count", slowly)
         now = await one.newest()
         form = {"step": "start", "changed": str(now.changed)}
         await one.client.post(f"/organizer/keep-the-channels-open/import/{now.number}", data=form)
@@ -262,10 +262,10 @@ async def test_live_confirming_is_not_held_up(
     """While a file is being read and staged, somebody of the same mailbox confirms."""
     async with site.database.transaction() as conn:
         (pending,) = await rows.add_pending(conn, bench.letter, ["vera@letters.example"])
-    staged = worker._staged
+    stage = worker._stage
 
     async def with_a_confirmation(job: RunningImport, *, skip: bool) -> object:
-        reader = await staged(job, skip=skip)
+        reader = await stage(job, skip=skip)
         await Confirming(site.database).submit(ConfirmRequest(bench.letter.id, pending, bench.letter.keys))
         return reader
 
@@ -273,7 +273,7 @@ async def test_live_confirming_is_not_held_up(
         await one.upload(FORM.encode())
         await one.work()
         await one.check()
-        monkeypatch.setattr(worker, "_staged", with_a_confirmation)
+        monkeypatch.setattr(worker, "_stage", with_a_confirmation)
         await one.do("start")
         assert (await one.newest()).report["known"] == 1
         assert (await bench.check())["people"] == 3

@@ -88,7 +88,7 @@ async def test_a_worker_told_to_stop_finishes_the_mail_under_way(
     assert code == 0
     assert post.recipients == [NEMO]
     assert not await installation.outbox()
-    assert [line["message"] for line in said] == ["the worker works", "accepted", "the worker has stopped"]
+    assert [line["message"] for line in said] == ["worker started", "accepted", "worker stopped"]
 
 
 async def test_after_a_worker_was_killed_the_next_delivers_the_rest(
@@ -122,9 +122,9 @@ async def test_a_worker_without_a_database_waits_for_it(tmp_path: Path) -> None:
         its.process.terminate()
         code, _ = await its.ended()
     assert {str(line["message"]) for line in (first, second)} <= {
-        "the worker works",
+        "worker started",
         "database unavailable",
-        "retention waits for the database",
+        "retention is waiting for the database",
     }
     assert code == 0
 

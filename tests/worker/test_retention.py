@@ -194,19 +194,19 @@ async def test_a_chore_that_fails_keeps_no_other_from_being_done(
     await installation.sign_up(await installation.letter(), "nemo@example.org", ago=8 * DAY)
     await main.do_chores(database, [("failing", fail), *main.chores_of(installation.settings)])
     assert await conn.fetchval("SELECT count(*) FROM pending") == 0
-    assert "a chore failed" in caplog.text
+    assert "a scheduled task failed" in caplog.text
 
 
 async def test_without_a_database_one_line_says_so(its: Settings, caplog: pytest.LogCaptureFixture) -> None:
     async with opened("postgresql://petition@127.0.0.1:1/petition") as nowhere:
         await main.do_chores(nowhere, main.chores_of(its))
     assert [record.message for record in caplog.records if record.name == "petition.worker.main"] == [
-        "retention waits for the database"
+        "retention is waiting for the database"
     ]
 
 
 async def test_every_statement_fits_the_schema(conn: Connection) -> None:
-    batched = [each for statements in retention.BATCHED.values() for each in statements]
-    wrapped = [each for column in retention.WRAPPED for each in (column.read, column.replace)]
+    batched = [statement for statements in retention.EXPIRED.values() for statement in statements]
+    wrapped = [statement for pair in retention.WRAPPED for statement in pair]
     for statement in (retention.CLOSE_LETTERS, retention.DESTROY_DIGEST_KEYS, *batched, *wrapped):
         await conn.prepare(statement)

@@ -85,7 +85,6 @@ def _limit_headers(policy: Policy, remaining: Remaining) -> list[Header]:
 
 
 def policy_header(policy: Policy, limit: int) -> Header:
-    """Return the header for a limit of ``limit`` requests a minute."""
     return b"ratelimit-policy", b'"%s";q=%d;w=%d' % (policy.name.encode(), limit, MINUTE)
 
 
@@ -96,7 +95,7 @@ def too_many(request: Request, policy: Policy, seconds: int) -> Response:
         "type": QUOTA_EXCEEDED,
         "title": "Too Many Requests",
         "status": 429,
-        "detail": "Your network has asked too often in this minute.",
+        "detail": "Your network has made too many requests this minute.",
         "violated-policies": [policy.name],
     }
     response = JSONResponse(body, 429, {"cache-control": "no-store"}, media_type="application/problem+json")

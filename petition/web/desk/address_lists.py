@@ -18,14 +18,13 @@ from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
 
 MAX_RECIPIENT = 200  # characters shown again
-PROVE = N_("Show your second factor once more before you register a key.")
+PROVE = N_("Verify your second factor again before you register a key.")
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
-    """Show keys and lists."""
     async with visit.database.connection() as conn:
-        keys = await address_list_queries.keys(conn, visit.letter.id)
-        jobs = await address_list_queries.jobs(conn, visit.letter.id)
+        keys = await address_list_queries.load_keys(conn, visit.letter.id)
+        jobs = await address_list_queries.load_jobs(conn, visit.letter.id)
     recipient = form.get("recipient", "")[:MAX_RECIPIENT]
     return desk_page(
         visit,
@@ -36,7 +35,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         recipient="" if "SECRET" in recipient.upper() else recipient,
         fresh=visit.session.fresh,
         wait_days=address_lists.WAIT.days,
-        stored_days=address_lists.DAYS_KEPT,
+        stored_days=address_lists.LIST_DAYS,
     )
 
 
@@ -53,17 +52,16 @@ async def act(visit: DeskVisit, form: Form) -> Response:
         elif step == "revoke":
             await address_lists.revoke(conn, actor, key_id)
         elif step == "ask":
-            await address_lists.ask(conn, actor, key_id)
+            await address_lists.request_list(conn, actor, key_id)
         else:
             raise Refused(WHAT)
     return http.redirect(visit.letter_path("addresses"))
 
 
 async def download(visit: DeskVisit) -> Response:
-    """Answer with a list, as ciphertext."""
     job_id, letter = visit.path_id("job", JobId, MAX_INTEGER), visit.letter
     async with visit.database.transaction() as conn:
-        if await address_list_queries.state(conn, letter.id, job_id) != "done":
+        if await address_list_queries.load_state(conn, letter.id, job_id) != "done":
             raise NotFound("there is no such list")
         await audit_log.record(conn, visit.organizer.id, letter.id, "address.take", ids=[job_id])
     headers = download_headers(f"{letter.slug}-addresses-{job_id}.csv.age")
@@ -75,7 +73,7 @@ async def _parts(database: Database, letter_id: LetterId, job_id: JobId) -> Asyn
     number = 0
     while True:
         async with database.connection() as conn:
-            part = await address_list_queries.part(conn, letter_id, job_id, number)
+            part = await address_list_queries.load_part(conn, letter_id, job_id, number)
         if part is None:
             return
         yield part

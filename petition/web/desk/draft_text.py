@@ -27,7 +27,6 @@ PARTY_ACT = re.compile(r"(?:add|drop|up|down):(addressees|initiators)(?::[0-9]{1
 
 
 async def show(visit: DeskVisit) -> Response:
-    """Show the draft."""
     async with visit.database.connection() as conn:
         row = await saving.letter_row(conn, visit.letter.slug)
         draft = await store.load(conn, row, visit.languages)
@@ -53,7 +52,6 @@ async def save(visit: DeskVisit) -> Response:
 
 
 async def picture(visit: DeskVisit) -> Response:
-    """Show a picture of the draft."""
     picture_id = visit.path_id("picture", PictureId)
     async with visit.database.connection() as conn:
         row = await draft_queries.picture(conn, visit.letter.id, picture_id)

@@ -29,9 +29,9 @@ from petition.web.desk.visit import DeskVisit
 
 MAX_AT_ONCE = 3  # running exports of one organizer in one process: each occupies a thread until its end
 
-MANY = N_("Three lists are on their way to you. Wait until one of them has come, or break it off.")
-NO_COLUMN = N_("Please choose at least one column.")
-NO_FORM = N_("Please choose a form.")
+MANY = N_("You are already downloading three lists. Wait for one to finish, or stop one.")
+NO_COLUMN = N_("Choose at least one column.")
+NO_FORM = N_("Choose a format.")
 FILE_NAME = N_("signatures")
 
 TYPES: Mapping[Format, str] = {
@@ -90,8 +90,10 @@ async def _start(visit: DeskVisit, order: ExportOrder) -> Response:
             conn, visit.organizer.id, order.letter_id, "export.list", before=order.summary()
         )
     content = _stream(visit, Export(visit.database, keys, order), log_id)
-    headers = {"cache-control": "no-store", "content-disposition": _disposition(visit, order.form)}
-    return _CountedResponse(content, headers=headers, media_type=TYPES[order.form], organizer_id=visit.organizer.id)
+    headers = {"cache-control": "no-store", "content-disposition": _disposition(visit, order.file_format)}
+    return _CountedResponse(
+        content, headers=headers, media_type=TYPES[order.file_format], organizer_id=visit.organizer.id
+    )
 
 
 class _CountedResponse(StreamingResponse):

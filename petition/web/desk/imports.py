@@ -9,13 +9,13 @@ from starlette.responses import Response, StreamingResponse
 
 from petition.core.errors import KeyDestroyed, Refused
 from petition.core.form_values import MAX_INTEGER
-from petition.formats.csv_rows import written
+from petition.formats.csv_rows import format_row
 from petition.formats.dates import DateOrder
 from petition.formats.encodings import NAMES
 from petition.formats.tables import DELIMITERS, EMPTY
 from petition.imports import column_guessing, column_mapping, labels, queries, steering, worker
-from petition.imports.model import DAYS_UNDONE, FileInfo, ImportState
-from petition.imports.steering import Oversized
+from petition.imports.model import UNDO_DAYS, FileInfo, ImportState
+from petition.imports.steering import FileTooLarge
 from petition.letters.keys import keys_for
 from petition.signatures.model import Visibility
 from petition.web import http, multipart
@@ -32,7 +32,7 @@ MAX_PROBLEMS = 100  # on the page; the file has all
 CHUNK = 1000  # rows of the file of problems read at a time
 
 # After any other error the worker drops the upload within the hour.
-_EXPECTED = (Oversized, Refused, KeyDestroyed, TimeoutError, BadForm, ClientDisconnect)
+_EXPECTED = (FileTooLarge, Refused, KeyDestroyed, TimeoutError, BadForm, ClientDisconnect)
 
 
 async def show_all(visit: DeskVisit) -> Response:
@@ -59,17 +59,17 @@ async def upload(visit: DeskVisit) -> Response:
         if not size:
             raise Refused(EMPTY, "file")
         async with visit.database.transaction() as conn:
-            await steering.uploaded(conn, actor, keys, number, file.name)
+            await steering.finish_upload(conn, actor, keys, number, file.name)
     except _EXPECTED as error:
         async with visit.database.connection() as conn:
-            await queries.drop(conn, actor.letter_id, number)
+            await queries.drop_upload(conn, actor.letter_id, number)
         return await _answer_failure(visit, stream, error)
     return http.redirect(visit.letter_path(f"import/{number}"))
 
 
 async def _answer_failure(visit: DeskVisit, stream: AsyncIterator[bytes], error: Exception) -> Response:
     """Answer with the page and why the file was refused. Raises a 408 or a 400."""
-    if isinstance(error, Oversized):
+    if isinstance(error, FileTooLarge):
         return await _refuse_upload(visit, stream, steering.TOO_LARGE, status=413)
     if isinstance(error, Refused):
         return await imports_page.imports_page(visit, errors={error.field: error.message})
@@ -111,14 +111,13 @@ async def _discard(stream: AsyncIterator[bytes]) -> None:
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
-    """Show one import in its state."""
     letter_id, number = visit.letter.id, _number(visit)
     async with visit.database.connection() as conn:
-        job = await steering.read(conn, letter_id, number)
+        job = await steering.load(conn, letter_id, number)
         keys = await keys_for(conn, letter_id, visit.services.wrapper)
-        first_problems = await queries.problems(conn, letter_id, number, 0, MAX_PROBLEMS) if job.problems else []
-        undone = await queries.undone(conn, letter_id, number) if job.state is ImportState.UNDONE else 0
-    file = FileInfo.revealed(job.about, keys)
+        first_problems = await queries.load_problems(conn, letter_id, number, 0, MAX_PROBLEMS) if job.problems else []
+        undone = await queries.count_undone(conn, letter_id, number) if job.state is ImportState.UNDONE else 0
+    file = FileInfo.decrypt(job.about, keys)
     return desk_page(
         visit,
         "desk/transfer/import.html",
@@ -136,7 +135,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         orders=(DateOrder.DAY, DateOrder.MONTH),
         encodings=NAMES,
         delimiters=DELIMITERS,
-        days=DAYS_UNDONE,
+        days=UNDO_DAYS,
     )
 
 
@@ -154,18 +153,18 @@ async def problems(visit: DeskVisit) -> Response:
     """Answer with a file of all rows that cannot be imported: line, column, reason."""
     number = _number(visit)
     async with visit.database.connection() as conn:
-        await steering.read(conn, visit.letter.id, number)
+        await steering.load(conn, visit.letter.id, number)
     headers = download_headers(f"{visit.letter.slug}-import-{number}.csv")
     return StreamingResponse(_problem_lines(visit, number), headers=headers, media_type="text/csv; charset=utf-8")
 
 
 async def _problem_lines(visit: DeskVisit, number: int) -> AsyncIterator[str]:
-    yield "\ufeff" + written(("line", "column", "reason"))
+    yield "\ufeff" + format_row(("line", "column", "reason"))
     after = 0
     while True:
         async with visit.database.connection() as conn:
-            rows = await queries.problems(conn, visit.letter.id, number, after, CHUNK)
-        yield "".join(written((str(row["line"]), row["field"], visit.gettext(row["reason"]))) for row in rows)
+            rows = await queries.load_problems(conn, visit.letter.id, number, after, CHUNK)
+        yield "".join(format_row((str(row["line"]), row["field"], visit.gettext(row["reason"]))) for row in rows)
         if len(rows) < CHUNK:
             return
         after = rows[-1]["line"]

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from petition.imports import labels, queries
-from petition.imports.model import HOURS_KEPT, MAX_BYTES, import_job_in
+from petition.imports.model import FILE_HOURS, MAX_BYTES, import_job_in
 from petition.signatures import paper_tallies
 from petition.web.desk.forms import NO_FIELDS, Errors, Form
 from petition.web.desk.page import desk_page
@@ -15,7 +15,7 @@ async def imports_page(
 ) -> Response:
     """Answer with the page; ``form`` is a tally's form as it was sent."""
     async with visit.database.connection() as conn:
-        rows = await queries.newest(conn, visit.letter.id, visit.organizer.id)
+        rows = await queries.load_newest_jobs(conn, visit.letter.id, visit.organizer.id)
         tallies = await paper_tallies.load_newest(conn, visit.letter.id)
     return desk_page(
         visit,
@@ -28,5 +28,5 @@ async def imports_page(
         letter_languages=visit.languages,
         form=form,
         max_megabytes=MAX_BYTES // 1024 // 1024,
-        hours=HOURS_KEPT,
+        hours=FILE_HOURS,
     )

@@ -18,7 +18,6 @@ INSTALLATION = f"{ROOT}installation"
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
-    """Show all organizers and letters."""
     async with visit.database.connection() as conn:
         organizers = await member_queries.organizers(conn)
         letters = await member_queries.all_letters(conn, visit.organizer.id)
@@ -50,7 +49,6 @@ async def invite(visit: DeskVisit, form: Form) -> Response:
 
 
 async def cancel(visit: DeskVisit) -> Response:
-    """Cancel an invitation."""
     invitation_id = form_id(await visit.form(), "invitation", InvitationId)
     async with visit.database.transaction() as conn:
         await members.cancel(conn, visit.organizer.id, None, invitation_id)
@@ -68,7 +66,6 @@ async def admin(visit: DeskVisit, form: Form) -> Response:
 
 @form_view(show, status=409)
 async def remove(visit: DeskVisit, form: Form) -> Response:
-    """Delete an organizer."""
     organizer_id = form_id(form, "organizer", OrganizerId, MAX_INTEGER)
     async with visit.database.transaction() as conn:
         await members.remove_organizer(conn, visit.organizer.id, organizer_id)

@@ -7,7 +7,7 @@ from starlette.responses import Response, StreamingResponse
 from petition.core.database import Database
 from petition.core.form_values import MAX_BIGINT, id_of
 from petition.core.ids import LetterId
-from petition.formats.csv_rows import written
+from petition.formats.csv_rows import format_row
 from petition.moderation import labels, log_queries
 from petition.moderation.model import LogLine
 from petition.web.desk import queue_links
@@ -45,12 +45,12 @@ async def export(visit: DeskVisit) -> Response:
 
 async def _lines(database: Database, letter_id: LetterId) -> AsyncIterator[str]:
     """Yield the file in pieces; no connection is held between two of them, so a slow client blocks none."""
-    yield written(COLUMNS)
+    yield format_row(COLUMNS)
     before = MAX_BIGINT
     while True:
         async with database.connection() as conn:
             lines = await log_queries.page(conn, letter_id, before, CHUNK)
-        yield "".join(written(_cells(line)) for line in lines)
+        yield "".join(format_row(_cells(line)) for line in lines)
         if len(lines) < CHUNK:
             return
         before = lines[-1].id

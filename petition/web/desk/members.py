@@ -13,11 +13,10 @@ from petition.web.desk.forms import NO_FIELDS, Errors, Form, count_invitation, f
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, DeskVisit
 
-NO_ROLE = N_("Please choose a role.")
+NO_ROLE = N_("Choose a role.")
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
-    """Show the members and the invitations."""
     async with visit.database.connection() as conn:
         rows = await member_queries.members(conn, visit.letter.id)
         invitations = await member_queries.invitations(conn, visit.letter.id)
@@ -36,7 +35,6 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
 
 @form_view(show)
 async def invite(visit: DeskVisit, form: Form) -> Response:
-    """Invite a member by e-mail."""
     services = visit.services
     errors: dict[str, str] = {}
     role = _role(form, "role")
@@ -54,7 +52,6 @@ async def invite(visit: DeskVisit, form: Form) -> Response:
 
 
 async def cancel(visit: DeskVisit) -> Response:
-    """Cancel an invitation."""
     invitation_id = form_id(await visit.form(), "invitation", InvitationId)
     async with visit.database.transaction() as conn:
         await members.cancel(conn, visit.organizer.id, visit.letter.id, invitation_id)
@@ -82,7 +79,6 @@ async def change(visit: DeskVisit, form: Form) -> Response:
 
 @form_view(show, status=409)
 async def restore(visit: DeskVisit, form: Form) -> Response:
-    """Undo a removal."""
     member_id = form_id(form, "organizer", OrganizerId, MAX_INTEGER)
     async with visit.database.transaction() as conn:
         await members.restore(conn, visit.organizer.id, visit.letter.id, member_id)

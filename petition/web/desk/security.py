@@ -15,7 +15,6 @@ from petition.web.desk.visit import ROOT, SECURITY, DeskVisit
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
-    """Show all of it."""
     async with visit.database.connection() as conn:
         totp = await factor_queries.totp(conn, visit.organizer.id)
         passkeys = await factor_queries.passkeys(conn, visit.organizer.id)
@@ -68,7 +67,6 @@ async def codes(visit: DeskVisit) -> Response:
 
 
 async def end(visit: DeskVisit) -> Response:
-    """End one session, or all but this."""
     text = (await visit.form()).get("session", "")
     session_id = number_of(text)
     async with visit.database.transaction() as conn:

@@ -63,7 +63,6 @@ def _signature_id(visit: DeskVisit) -> SignatureId:
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
-    """Show one signature."""
     signature_id, search = _signature_id(visit), visit.query.get("like", "")[: filters.MAX_QUERY]
     async with visit.database.connection() as conn:
         context = await _read(_Target(conn, visit.services, visit.actor, signature_id), search)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from petition.core.database import Connection
 from petition.core.i18n import Language
-from petition.formats.csv_rows import written
+from petition.formats.csv_rows import format_row
 from petition.statistics import charts, reading
 from petition.statistics.model import DAY, HOUR, MIN_NAMED, Figures, Period, Share
 from petition.web.desk.page import desk_page, download_headers
@@ -66,7 +66,7 @@ async def export(visit: DeskVisit) -> Response:
     async with visit.database.connection() as conn:
         lines = await lines_of(conn, visit)
     headers = download_headers(f"{visit.letter.slug}-{name}.csv")
-    return Response("".join(map(written, lines)), headers=headers, media_type="text/csv; charset=utf-8")
+    return Response("".join(map(format_row, lines)), headers=headers, media_type="text/csv; charset=utf-8")
 
 
 async def _figures(conn: Connection, visit: DeskVisit) -> Figures:

@@ -51,7 +51,6 @@ async def add(visit: DeskVisit, form: Form) -> Response:
 
 
 async def show(visit: DeskVisit) -> Response:
-    """Show one update with its form."""
     return await _one(visit, {}, {}, {})
 
 

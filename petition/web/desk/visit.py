@@ -36,7 +36,6 @@ class Access(StrEnum):
 
     @property
     def role(self) -> Role | None:
-        """The role in the letter, if this is one."""
         return Role(self.value) if self.value in set(Role) else None
 
 
@@ -54,7 +53,6 @@ class OpenVisit:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The codes of all languages of the pages."""
         return tuple(self.services.renderer.languages)
 
     @property

@@ -66,12 +66,10 @@ class Snippets:
         return f'<a href="{escape(self.page)}">{escape(self.title)}</a>'
 
     def markdown(self) -> str:
-        """Return the badge for a README."""
         alt = _MARKDOWN.sub(r"\\\1", self._badge_alt())
         return f"[![{alt}]({self.badge_src})]({self.page})"
 
     def badge(self) -> str:
-        """Return the badge for a page."""
         image = f'<img src="{escape(self.badge_src)}" alt="{escape(self._badge_alt())}" height="20">'
         return f'<a href="{escape(self.page)}">{image}</a>'
 

@@ -33,7 +33,6 @@ _OTHER, _WIDE = 64, 100  # any other letter; an ideograph or an emoji
 
 
 def width_of(text: str, size: float) -> float:
-    """Return the width of ``text`` set in ``size`` pixels, in pixels."""
     return sum(_width(character) for character in text) * size / 100
 
 

@@ -23,7 +23,6 @@ async def home(visit: Visit) -> Response:
 
 
 async def to_index(visit: Visit) -> Response:
-    """Redirect ``/{lang}`` to ``/{lang}/``."""
     return visit.redirect("/")
 
 

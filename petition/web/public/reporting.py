@@ -17,7 +17,6 @@ from petition.web.public.visit import Visit
 
 
 async def show(visit: Visit) -> Response:
-    """Show the form, or that the report has arrived."""
     async with visit.services.throttle.read_slot(visit.network):
         published, entry = await _entry(visit)
     return _page(visit, published, entry, ShownForm(), sent="sent" in visit.request.query_params)

@@ -14,7 +14,7 @@ from petition.letters.published import PublishedLetter
 from petition.web import headers, http
 from petition.web.page_cache import ALL, CachedResponse, build_response, etag_matches
 from petition.web.share_card import MAX_LINE, MAX_TITLE, Card, direction_of, drawable
-from petition.web.sharing.feed import MAX_ENTRIES, UpdateItem, render_feed
+from petition.web.sharing.feed import MAX_ENTRIES, FeedUpdate, render_feed
 from petition.web.sharing.sitemap import SitemapEntry, letter_entries, render_sitemap
 
 # It contains no signatory's name, and the letter's page links to it by another address when the count changes.
@@ -35,7 +35,6 @@ async def card(request: Request) -> Response:
 
 
 def card_of(published: PublishedLetter, language: Language, base_url: str) -> Card:
-    """Return the text of a letter's share card in ``language``."""
     letter, counts = published.letter, published.counts
     title = drawable(letter.text(language.code).title, MAX_TITLE) or letter.slug
     to = language.gettext("An open letter to %(names)s") % {"names": _names(letter.addressees, language)}
@@ -69,7 +68,7 @@ async def feed(request: Request) -> Response:
         async with services.database.connection() as conn:
             versions = await letter_queries.versions(conn, letter.id)
             rows = await update_queries.published(conn, letter.id, 0, MAX_ENTRIES)
-        updates = [UpdateItem(row["id"], texts, row["published_at"], row["edited_at"]) for row, texts in rows]
+        updates = [FeedUpdate(row["id"], texts, row["published_at"], row["edited_at"]) for row, texts in rows]
         language, base_url = services.renderer.languages[feed_lang], services.settings.base_url
         body = render_feed(letter, versions, updates, language=language, base_url=base_url)
         content_language = (b"content-language", feed_lang.encode())

@@ -22,7 +22,7 @@ MAX_CHARACTERS = 500_000  # of all texts together; older entries have only their
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateItem:
+class FeedUpdate:
     """A published update on the letter."""
 
     id: int
@@ -32,7 +32,7 @@ class UpdateItem:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _FeedEntry:
     """One entry: its id is made from ``name``, which never changes; ``path`` follows the letter's address."""
 
     name: str
@@ -45,7 +45,7 @@ class _Entry:
 
 
 def render_feed(
-    letter: Letter, versions: Sequence[Version], updates: Sequence[UpdateItem], *, language: Language, base_url: str
+    letter: Letter, versions: Sequence[Version], updates: Sequence[FeedUpdate], *, language: Language, base_url: str
 ) -> bytes:
     """Return the feed; ``versions`` are all, newest first, ``updates`` the newest."""
     lang = letter.shown_in(language.code)
@@ -69,11 +69,11 @@ def render_feed(
     return serialize(root, {"": ATOM})
 
 
-def _version_entry(version: Version, lang: str, language: Language) -> _Entry:
+def _version_entry(version: Version, lang: str, language: Language) -> _FeedEntry:
     text_lang = lang if lang in version.texts else next(iter(version.texts))
     title = language.gettext("The letter") if version.number == 1 else language.gettext("Version %(number)s")
     note = version.note.get(language.code, "")
-    return _Entry(
+    return _FeedEntry(
         name=str(version.number),
         path=f"versions#v{version.number}",
         title=title % {"number": language.number(version.number)},
@@ -84,10 +84,10 @@ def _version_entry(version: Version, lang: str, language: Language) -> _Entry:
     )
 
 
-def _update_entry(update: UpdateItem, lang: str) -> _Entry:
+def _update_entry(update: FeedUpdate, lang: str) -> _FeedEntry:
     text_lang = lang if lang in update.texts else next(iter(update.texts))
     text = update.texts[text_lang]
-    return _Entry(
+    return _FeedEntry(
         name=f"update/{update.id}",
         path=f"updates#u{update.id}",
         title=text.title,
@@ -98,7 +98,7 @@ def _update_entry(update: UpdateItem, lang: str) -> _Entry:
     )
 
 
-def _add_entry(root: ET.Element, entry: _Entry, tag: str, *, page: str, html: str) -> None:
+def _add_entry(root: ET.Element, entry: _FeedEntry, tag: str, *, page: str, html: str) -> None:
     element = _add(root, "entry")
     element.attrib[f"{{{XML}}}lang"] = entry.lang
     _add(element, "id", f"{tag}/{entry.name}")
