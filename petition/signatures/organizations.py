@@ -26,7 +26,7 @@ class OrganizationNames:
 
 
 @dataclass(slots=True)
-class _Entry:
+class _OrganizationEntry:
     id: OrganizationId
     name_en: str | None
     name_ru: str | None
@@ -65,12 +65,12 @@ class OrganizationDirectory:
     """The organizations of one letter under some names. Nothing is stored before ``write``."""
 
     letter_id: LetterId
-    _by_key: dict[str, _Entry] = field(default_factory=dict)
-    _entries: dict[OrganizationId, tuple[_Entry, datetime]] = field(default_factory=dict)
+    _by_key: dict[str, _OrganizationEntry] = field(default_factory=dict)
+    _entries: dict[OrganizationId, tuple[_OrganizationEntry, datetime]] = field(default_factory=dict)
 
     def add_known(self, row: Record) -> None:
         """Add a stored organization. Of several with one name, the first is found under it."""
-        entry = _Entry(row["id"], row["name_en"], row["name_ru"], row["website"], merged=row["merged"])
+        entry = _OrganizationEntry(row["id"], row["name_en"], row["name_ru"], row["website"], merged=row["merged"])
         for key in filter(None, (row["key_en"], row["key_ru"])):
             self._by_key.setdefault(key, entry)
 
@@ -84,7 +84,7 @@ class OrganizationDirectory:
         entry = next(iter(known.values()), None)
         if entry is None:
             organization_id = OrganizationId(secrets.randbits(63))
-            entry = _Entry(organization_id, named.name_en, named.name_ru, named.website, listed_at)
+            entry = _OrganizationEntry(organization_id, named.name_en, named.name_ru, named.website, listed_at)
         elif len(known) == 1 and not entry.merged:
             entry.complete(named)
         for key in named.keys:
