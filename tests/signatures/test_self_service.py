@@ -308,13 +308,13 @@ async def test_no_more_news(site: Installation, lang: str) -> None:
     signature = await confirmed(site, updates="1")
     own = signature.own.replace("/en/", f"/{lang}/")
     page = await site.client.get(own)
-    assert {"en": "until you say stop", "ru": "пока вы не\u00a0откажетесь"}[lang] in page.text
+    assert {"en": "until you stop the news", "ru": "пока вы не\u00a0откажетесь"}[lang] in page.text
     for _ in range(2):  # the second time changes nothing
         answer = await site.client.post(own, data={"action": "news"})
         check_sent_on(answer, f"{own}?done=news")
         assert await rows.rows_of(site.database, KEPT_ADDRESSES, signature.id) == []
     page = await site.client.get(f"{own}?done=news")
-    assert {"en": "There will be no more news.", "ru": "Новостей больше не\u00a0будет."}[lang] in page.text
+    assert {"en": "You will get no more news.", "ru": "Новостей больше не\u00a0будет."}[lang] in page.text
     assert 'value="news"' not in page.text
     assert (await row_of(signature))["state"] == "confirmed"
     assert (await check_count(site))["people"] == 1
