@@ -23,7 +23,7 @@ async def approve(conn: Connection, wrapper: Wrapper, ids: Sequence[int]) -> lis
     known_rows = await queries.states(conn, [id for id in ids if 0 <= id < 2**63])
     known = {row["id"] for row in known_rows}
     if unknown := [str(id) for id in ids if id not in known]:
-        raise NotFound(f"nothing is approved: there is no signature {', '.join(unknown)}")
+        raise NotFound(f"nothing approved: there is no signature {', '.join(unknown)}")
     waiting = [row for row in known_rows if row["state"] == SignatureState.HELD]
     approved: list[SignatureId] = []
     for letter_id, rows in groupby(waiting, key=lambda row: LetterId(row["letter"])):
@@ -42,4 +42,4 @@ async def approve_and_say(database: Database, wrapper: Wrapper, ids: Sequence[in
     async with database.transaction() as conn:
         approved = await approve(conn, wrapper, ids)
     for id in ids:
-        print(f"{id}: approved" if id in approved else f"{id}: does not wait (any more)")
+        print(f"{id}: approved" if id in approved else f"{id}: is not waiting for approval")

@@ -92,7 +92,7 @@ async def findings_about(url: str, *, ours: bool) -> AsyncIterator[str]:
         for name, good in () if ours else TELLTALE.items():
             value = await conn.fetchval("SELECT current_setting($1)", name)
             if value not in good:
-                yield f"{name} is {value}: the server's log would print rows, names among them"
+                yield f"{name} is {value}: the server's log would contain rows, including names"
     finally:
         await conn.close()
 

@@ -89,7 +89,7 @@ async def letter_import(arguments: Namespace) -> None:
             db, wrapper, arguments.folder, languages, publish=arguments.publish
         )
         if not arguments.publish:
-            _print(f"imported {slug}; readers see it after --publish")
+            _print(f"imported {slug}; use --publish to show it to readers")
             return
         _print(f"published {slug}, version {number}" if number else f"{slug}: the text is unchanged")
 

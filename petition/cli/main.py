@@ -48,32 +48,34 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="petition", description="Open letters and petitions people can trust.")
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    demo = commands_.add_parser("demo", help="try everything on this machine, with a mailbox that shows all mail")
+    demo = commands_.add_parser("demo", help="try everything on this machine, with a mailbox that shows every e-mail")
     demo.add_argument("--port", type=_port, default=None, help="default: $PORT or 8000")
     demo.add_argument("--data", type=Path, default=None, metavar="DIR")
     demo.set_defaults(run=commands.demo)
 
-    serve = commands_.add_parser("serve", help="the web")
+    serve = commands_.add_parser("serve", help="run the web server")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=_port, default=None, help="default: $PORT or 8000")
     serve.add_argument("--workers", type=_workers, default=1, metavar="N")
     serve.set_defaults(run=commands.serve)
 
-    commands_.add_parser("worker", help="mail, schedules, retention").set_defaults(run=commands.worker)
-    commands_.add_parser("migrate", help="bring the database's schema up").set_defaults(run=commands.migrate)
-    commands_.add_parser("keys", help="print fresh secrets").set_defaults(run=commands.keys)
-    commands_.add_parser("check", help="tell what is wrong with settings, database, relays").set_defaults(
+    commands_.add_parser("worker", help="run the worker: mail, schedules, retention").set_defaults(run=commands.worker)
+    commands_.add_parser("migrate", help="bring the database schema up to date").set_defaults(run=commands.migrate)
+    commands_.add_parser("keys", help="print new secrets, ready for an environment file").set_defaults(
+        run=commands.keys
+    )
+    commands_.add_parser("check", help="check settings, database and relays, and say what is wrong").set_defaults(
         run=commands.run_check
     )
-    _organizer(commands_.add_parser("organizer", help="who may enter the organizers' desk"))
+    _organizer(commands_.add_parser("organizer", help="people who can sign in to the organizers' desk"))
     _letter(commands_.add_parser("letter", help="letters as folders"))
-    _signatures(commands_.add_parser("signatures", help="signatories in and out; organizations that wait"))
+    _signatures(commands_.add_parser("signatures", help="import and export signatories; approve organizations"))
     return parser
 
 
 def _organizer(parser: argparse.ArgumentParser) -> None:
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
-    add = commands_.add_parser("add", help="print a one-time sign-in link for an organizer, new or known")
+    add = commands_.add_parser("add", help="print a one-time sign-in link for a new or existing organizer")
     add.add_argument("email", metavar="EMAIL")
     add.add_argument("--admin", action="store_true", help="make this organizer an admin of the installation")
     add.set_defaults(run=commands.organizer_add)
@@ -84,18 +86,18 @@ def _organizer(parser: argparse.ArgumentParser) -> None:
 
 def _letter(parser: argparse.ArgumentParser) -> None:
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
-    take = commands_.add_parser("import", help="take in a letter from a folder")
+    take = commands_.add_parser("import", help="import a letter from a folder")
     take.add_argument("folder", type=Path, metavar="DIR")
-    take.add_argument("--publish", action="store_true", help="have readers see it")
+    take.add_argument("--publish", action="store_true", help="publish it at once")
     take.set_defaults(run=commands.letter_import)
-    give = commands_.add_parser("export", help="write a letter as a folder")
+    give = commands_.add_parser("export", help="export a letter to a folder")
     give.add_argument("slug", metavar="SLUG")
     give.add_argument("folder", type=Path, metavar="DIR")
     give.set_defaults(run=commands.letter_export)
     for move, help_text in (
         (StateChange.CLOSE, "take no more signatures"),
-        (StateChange.REOPEN, "take signatures again, until 30 days after it closed"),
-        (StateChange.ARCHIVE, "keep a closed letter to be read only"),
+        (StateChange.REOPEN, "take signatures again; possible until 30 days after closing"),
+        (StateChange.ARCHIVE, "make a closed letter read-only"),
         (StateChange.UNARCHIVE, "take it out of the archive"),
     ):
         command = commands_.add_parser(move.value, help=help_text)
@@ -103,25 +105,27 @@ def _letter(parser: argparse.ArgumentParser) -> None:
         command.set_defaults(run=commands.letter_move, move=move)
     down = commands_.add_parser("take-down", help="delete everything about a letter; its addresses answer 410")
     down.add_argument("slug", metavar="SLUG")
-    down.add_argument("--really", metavar="SLUG", required=True, help="the same once more: this cannot be undone")
+    down.add_argument(
+        "--really", metavar="SLUG", required=True, help="the short name again, because this cannot be undone"
+    )
     down.set_defaults(run=commands.letter_take_down)
 
 
 def _signatures(parser: argparse.ArgumentParser) -> None:
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
-    take = commands_.add_parser("import", help="take in signatories from a file (CSV or XLSX)")
+    take = commands_.add_parser("import", help="import signatories from a CSV or XLSX file")
     take.add_argument("slug", metavar="SLUG")
     take.add_argument("file", type=Path, metavar="FILE")
-    take.add_argument("--dry-run", action="store_true", help="only tell what would happen")
+    take.add_argument("--dry-run", action="store_true", help="only report what would happen")
     take.set_defaults(run=commands.signatures_import)
     give = commands_.add_parser("export", help="write signatories to standard output")
     give.add_argument("slug", metavar="SLUG")
     give.add_argument("--format", choices=["csv", "json", "xlsx"], default="csv")
     give.set_defaults(run=commands.signatures_export)
-    held = commands_.add_parser("held", help="list organizations that wait for approval")
+    held = commands_.add_parser("held", help="list organizations waiting for approval")
     held.add_argument("slug", metavar="SLUG")
     held.set_defaults(run=commands.signatures_held)
-    approve = commands_.add_parser("approve", help="let waiting organizations in")
+    approve = commands_.add_parser("approve", help="approve waiting organizations")
     approve.add_argument("ids", nargs="+", type=int, metavar="ID")
     approve.set_defaults(run=commands.signatures_approve)
 
@@ -129,7 +133,7 @@ def _signatures(parser: argparse.ArgumentParser) -> None:
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is no port")
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
     return port
 
 

@@ -57,7 +57,7 @@ async def held(database: Database, wrapper: Wrapper, slug: str) -> None:
     for signature in waiting:
         _say(_line(signature))
     if not waiting:
-        print("no organization waits", file=sys.stderr)
+        print("no organizations are waiting", file=sys.stderr)
 
 
 async def _letter(conn: Connection, slug: str) -> Record:

@@ -15,7 +15,7 @@ from petition.core.errors import Gone
 from petition.core.i18n import N_
 from petition.core.ids import BulkActId, LetterId, LogId, OrganizerId
 
-TOO_LATE = N_("Somebody else was faster: look at where it stands now.")
+TOO_LATE = N_("This has changed in the meantime. The page shows how it is now.")
 
 
 # Taking down locks the row exclusively; a transaction that waited for it reads the state again.

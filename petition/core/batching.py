@@ -43,7 +43,7 @@ class Batcher(Generic[Item, Result]):
         Raises ``Unavailable`` when too many items wait, or the database is lost.
         """
         if len(self._waiting) >= self._max_waiting:
-            raise Unavailable("too many are signing at this moment", retry_after=10)
+            raise Unavailable("too many people are signing at the moment", retry_after=10)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._running is None:

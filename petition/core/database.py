@@ -80,7 +80,7 @@ def lost_connections_are_unavailable() -> Iterator[None]:
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
         raise Unavailable("the database has not been migrated; run `petition migrate`") from error
     except asyncpg.ForeignKeyViolationError as error:
-        raise NotFound("what this belongs to was deleted meanwhile") from error
+        raise NotFound("what this belongs to has been deleted in the meantime") from error
     except _LOST as error:
         raise Unavailable(f"the database cannot be reached ({type(error).__name__})") from error
 

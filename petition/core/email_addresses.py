@@ -14,8 +14,8 @@ from petition.core.text_cleaning import clean, has_hidden
 
 __all__ = ["NEWEST", "BadAddress", "Domains", "Mailbox", "canonical", "parse"]
 
-MISSING = N_("Please write your e-mail address.")
-INVALID = N_("This is not a complete e-mail address. It looks like name@example.org.")
+MISSING = N_("Enter your e-mail address.")
+INVALID = N_("This e-mail address is incomplete. It should look like name@example.org.")
 TOO_LONG = N_("This e-mail address is too long.")
 # Such a name at a domain that we know is as validate_email would find it, and most are: that takes 2 µs instead of 60.
 _PLAIN = re.compile(r"(?=.{1,64}@)([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@([A-Za-z0-9.-]+)")

@@ -71,7 +71,7 @@ class Opener:
         try:
             return self._box.decrypt(sealed).decode()
         except CryptoError:
-            raise KeyDestroyed("an address was sealed to another contact key") from None
+            raise KeyDestroyed("an address was encrypted to another contact key") from None
 
 
 class Wrapper:
@@ -91,7 +91,7 @@ class Wrapper:
                 return box.decrypt(wrapped)
             except CryptoError:
                 continue
-        raise SettingsError("SECRET_KEY is not the one under which this database's keys were wrapped")
+        raise SettingsError("SECRET_KEY is not the one that encrypted this database's keys")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Paused(PetitionError):
     """Nothing is taken for now. ``reasons`` say why, by language; worth trying again in ``retry_after`` seconds."""
 
     def __init__(self, reasons: Mapping[str, str], retry_after: int = 600) -> None:
-        super().__init__("nothing is taken for now")
+        super().__init__("read-only for now")
         self.reasons = reasons
         self.retry_after = retry_after
 

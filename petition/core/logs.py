@@ -132,7 +132,7 @@ def _location(frame: FrameType, line: int) -> str:
 def _log_uncaught(cls: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if issubclass(cls, KeyboardInterrupt):
         return
-    logging.getLogger(OURS).critical("this process ends by an error", exc_info=(cls, error, traceback))
+    logging.getLogger(OURS).critical("the process stops because of an error", exc_info=(cls, error, traceback))
 
 
 def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:

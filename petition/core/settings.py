@@ -136,7 +136,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
     captcha, hcaptcha = _captcha(reader, loopback)
     controller = reader.text("CONTROLLER")
     if not controller and not loopback and role is not Process.TOOL:
-        raise SettingsError("CONTROLLER must say who answers for the data: a name and a contact")
+        raise SettingsError("CONTROLLER must say who is responsible for the data: a name and a contact")
     onion = reader.text("ONION_URL")
     return Settings(
         role=role,
@@ -183,13 +183,13 @@ class _EnvironmentReader:
         if file is None:
             return self.text(name)
         if self.text(name) is not None:
-            raise SettingsError(f"{name} and {name}_FILE are both set; leave one")
+            raise SettingsError(f"{name} and {name}_FILE are both set; keep only one")
         try:
             return Path(file).read_text(encoding="utf-8").strip() or None
         except OSError as error:
             raise SettingsError(f"{name}_FILE cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise SettingsError(f"{name}_FILE is no text in UTF-8") from None
+            raise SettingsError(f"{name}_FILE is not UTF-8 text") from None
 
 
 def is_loopback(url: str) -> bool:

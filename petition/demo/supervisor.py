@@ -151,7 +151,7 @@ def _check_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError):
-            raise PetitionError(f"port {port} cannot be used (taken?); choose another with --port") from None
+            raise PetitionError(f"port {port} cannot be used (already in use?); choose another with --port") from None
 
 
 @contextmanager

@@ -17,12 +17,12 @@ from petition.organizers.model import Role
 
 LETTERS_A_DAY = 50  # of one organizer
 
-NO_TITLE = N_("Please write a title in at least one language.")
-NO_SLUG = N_("Please choose an address.")
+NO_TITLE = N_("Enter a title in at least one language.")
+NO_SLUG = N_("Choose an address.")
 BAD_SLUG = N_("An address has 3 to 64 characters: a to z, 0 to 9 and hyphens.")
-RESERVED_SLUG = N_("This address is reserved. Please choose another one.")
-TAKEN_SLUG = N_("This address is taken. Please choose another one.")
-TOO_MANY = N_("You have begun many letters today. Please go on tomorrow.")
+RESERVED_SLUG = N_("This address is reserved. Choose another one.")
+TAKEN_SLUG = N_("This address is taken. Choose another one.")
+TOO_MANY = N_("You have started many letters today. Start more tomorrow.")
 
 
 async def problem_of(conn: Connection, slug: str) -> str | None:

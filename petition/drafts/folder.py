@@ -58,7 +58,7 @@ def write(letter: LetterFolder, folder: Path) -> None:
     others = {path.name for path in (*folder.glob("*.md"), *_picture_files(folder))}
     strangers = sorted(others - set(texts) - set(expected))
     if strangers:
-        problems = tuple(f"{name}: is no {_what(name)} of this letter" for name in strangers)
+        problems = tuple(f"{name}: is not a {_what(name)} of this letter" for name in strangers)
         raise ImportRefused(f"{folder} holds another letter; choose an empty folder", problems)
     for name, text in {SETTINGS: letter_toml.dumps(letter), **texts}.items():
         (folder / name).write_bytes(text.encode())
@@ -84,7 +84,7 @@ def _read_pictures(folder: Path, languages: Collection[str], problems: list[str]
         lang = path.name.partition(".")[0]
         if lang not in languages or lang in files:
             problems.append(
-                f"{path.name}: is {'a second picture for its' if lang in files else 'in no known'} language"
+                f"{path.name}: is {'a second picture for its' if lang in files else 'in an unknown'} language"
             )
             continue
         try:
@@ -117,7 +117,7 @@ def _read_texts(folder: Path, languages: Collection[str], problems: list[str]) -
         try:
             if match is None or match[1] not in languages:
                 known = ", ".join(f"{language}.md" for language in languages)
-                raise BadText(f"is in no language of this installation; texts are {known}")
+                raise BadText(f"is in a language that this installation does not have; it has {known}")
             texts[match[1]] = split(_read_file(path, TEXT_SIZE))
         except BadText as error:
             problems.append(f"{path.name}: {error}")

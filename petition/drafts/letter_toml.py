@@ -117,12 +117,12 @@ def _take(
 
 
 def _refuse_others(table: Table, known: Collection[str], problems: list[str], where: str = "") -> None:
-    problems.extend(f"{where}{key}: is no key that we know" for key in table if key not in known)
+    problems.extend(f"{where}{key}: is not a known key" for key in table if key not in known)
 
 
 def _slug(value: object) -> str:
     if not isinstance(value, str):
-        raise _Wrong("must be a text")
+        raise _Wrong("must be text")
     if problem := problem_of_slug(value):
         raise _Wrong(problem)
     return value
@@ -164,14 +164,14 @@ def _yes_or_no(value: object) -> bool:
 def _name(value: object) -> str:
     name = clean(value) if isinstance(value, str) else ""
     if not name or has_hidden(name) or len(name) > MAX_NAME:
-        raise _Wrong(f"must be a text of 1–{MAX_NAME} characters, none of them hidden")
+        raise _Wrong(f"must be text of 1–{MAX_NAME} characters, none of them hidden")
     return name
 
 
 def _sentence(value: object) -> str:
     text = clean(value) if isinstance(value, str) else ""
     if not text or has_hidden(text) or len(text) > MAX_SENTENCE:
-        raise _Wrong(f"must be a text of 1–{MAX_SENTENCE} characters, none of them hidden")
+        raise _Wrong(f"must be text of 1–{MAX_SENTENCE} characters, none of them hidden")
     return text
 
 
@@ -208,7 +208,7 @@ def _parties(table: Table, key: str, languages: Collection[str], problems: list[
         problems.append(f"{key}: must be written as [[{key}]], once for each")
         return ()
     if len(rows) > MAX_PARTIES:
-        problems.append(f"{key}: are more than {MAX_PARTIES}")
+        problems.append(f"{key}: has more than {MAX_PARTIES}")
         return ()
     return tuple(_party(row, f"{key}[{number}].", languages, problems) for number, row in enumerate(rows, 1))
 

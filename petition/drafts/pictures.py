@@ -20,9 +20,9 @@ TYPES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 _FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 _QUALITIES = (86, 76, 64)
 
-TOO_BIG = N_("A picture may have 1 MB at most.")
-NO_PICTURE = N_("This is no picture that we can read. Please send a PNG, JPEG or WebP.")
-BAD_SIZE = N_("A picture needs 200 pixels on each side at least, and 24 million in all at most.")
+TOO_BIG = N_("The picture must be 1 MB or smaller.")
+NO_PICTURE = N_("We could not read this picture. Use a PNG, JPEG or WebP file.")
+BAD_SIZE = N_("The picture must be at least 200 pixels on each side and at most 24 million pixels in all.")
 
 
 class BadPicture(PetitionError):

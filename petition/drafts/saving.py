@@ -17,7 +17,7 @@ from petition.letters.model import State
 
 SITTING = timedelta(minutes=10)  # edits of one field by one organizer within it are one act
 
-OTHER_PICTURE = N_("A colleague has chosen another picture meanwhile: this one. Send yours again to replace it.")
+OTHER_PICTURE = N_("Someone else has chosen another picture in the meantime: this one. Send yours again to replace it.")
 
 
 @dataclass

@@ -17,8 +17,8 @@ from petition.drafts.draft_fields import LetterFrame
 from petition.letters import queries
 
 TOO_LATE = N_(
-    "This can no longer be switched on: people have chosen “Everyone” when it did not mean search engines. "
-    "It can only be switched off."
+    "This can no longer be switched on: people chose “Everyone” when it did not include search "
+    "engines. You can only switch it off."
 )
 
 

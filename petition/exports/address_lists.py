@@ -23,13 +23,13 @@ WAIT = timedelta(days=3)
 LIST_DAYS = 7  # after which a list is deleted
 
 NO_KEY = N_(
-    "This is no age recipient. It begins with age1 and has 62 characters; age-keygen shows it as the public key."
+    "This is not an age public key. It starts with age1 and has 62 characters; age-keygen shows it as “Public key”."
 )
 PRIVATE = N_(
-    "This is a secret key. Never show it to anybody: make a new one, and paste its public key, which begins with age1."
+    "This is a secret key. Never show it to anyone. Make a new one and paste its public key, which starts with age1."
 )
-NOT_YET = N_("This key cannot be used now, or a list is being made already.")
-TOO_MANY_KEYS = N_("There are five keys already. Revoke one first.")
+NOT_YET = N_("This key cannot be used now, or a list is already being made.")
+TOO_MANY_KEYS = N_("There are already five keys. Revoke one first.")
 MAX_KEYS = 5
 
 _RECIPIENT = re.compile("age1[02-9ac-hj-np-z]{58}")

@@ -11,10 +11,8 @@ from petition.core.i18n import N_
 
 _MAX_ROW = 40_000  # bytes; nine full cells have fewer than 8,000
 
-TOO_LONG = N_("This row is too long. Perhaps a quote is not closed.")
-BAD_QUOTES = N_(
-    'A quote is not closed, or not written twice. A cell with quotes in it is written as "one ""two"" three".'
-)
+TOO_LONG = N_("This row is too long. A quote may not be closed.")
+BAD_QUOTES = N_('A quote is not closed or not doubled. A cell that contains quotes is written as "one ""two"" three".')
 
 
 def rows(source: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, list[str] | str]]:

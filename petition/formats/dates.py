@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from petition.core.i18n import N_
 
-NO_DATE = N_("This is no date that could be read.")
+NO_DATE = N_("This date could not be read.")
 
 _DATE = re.compile(
     r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})"

@@ -23,7 +23,7 @@ NAMES: Mapping[str, str] = {
 }
 SAMPLE = 128 * 1024  # bytes, from the first piece with one above ASCII
 
-BINARY = N_("This is no text and no workbook (XLSX). Save it as CSV or XLSX and try again.")
+BINARY = N_("This is neither text nor an XLSX workbook. Save it as CSV or XLSX and try again.")
 
 _MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _CYRILLIC = ("cp1251", "koi8-r", "cp866", "mac-cyrillic")

@@ -18,11 +18,11 @@ CSV, XLSX = "csv", "xlsx"
 _SAMPLE_LINES = 30  # from which the delimiter is detected
 _NAMES_DELIMITER = re.compile("sep=[,;\t]?", re.IGNORECASE)
 
-EMPTY = N_("There is nothing in this file.")
-ONLY_HEADER = N_("There is only a header in this file, and no row below it.")
-TOO_MANY_ROWS = N_("There are more than 200,000 rows in this file. Please part it.")
-TOO_MANY_COLUMNS = N_("There are more than 50 columns in this file. Please delete those you do not need.")
-NO_HEADER = N_("The first row cannot be read: it must have the names of the columns.")
+EMPTY = N_("This file is empty.")
+ONLY_HEADER = N_("This file has a header but no rows below it.")
+TOO_MANY_ROWS = N_("This file has more than 200,000 rows. Split it.")
+TOO_MANY_COLUMNS = N_("This file has more than 50 columns. Delete those you do not need.")
+NO_HEADER = N_("The first row could not be read: it must contain the column names.")
 
 Pieces = Callable[[], Iterable[bytes]]  # each call returns the file from its beginning
 Line = tuple[int, list[str] | str]

@@ -22,12 +22,12 @@ MAX_WAIT = 1800.0  # seconds that reading may take, its reader's work included; 
 MAX_LINE = 64 * 1024 * 1024  # bytes; a row has 200 cells of 32,767 characters at most
 MAX_OUTPUT = 1024 * 1024 * 1024  # bytes
 
-NOT_A_WORKBOOK = N_("This is not a workbook (XLSX), or it is damaged.")
-TOO_LARGE = N_("What is packed into this workbook is too large to be read.")
-HOSTILE = N_("There is something in this workbook that no spreadsheet program writes.")
-LOCKED = N_("This workbook is locked with a password.")
-OLD = N_("This is a file of an old program (XLS). Open it in a spreadsheet program, and save it as XLSX or CSV.")
-NO_SHEET = N_("There is no sheet with cells in this workbook.")
+NOT_A_WORKBOOK = N_("This is not an XLSX workbook, or it is damaged.")
+TOO_LARGE = N_("This workbook is too large once unpacked.")
+HOSTILE = N_("This workbook contains something that no spreadsheet program writes.")
+LOCKED = N_("This workbook is protected by a password.")
+OLD = N_("This is an old XLS file. Open it in a spreadsheet program and save it as XLSX or CSV.")
+NO_SHEET = N_("This workbook has no sheet with data.")
 
 _REASONS = {
     xlsx_process.HOSTILE: HOSTILE,

@@ -22,7 +22,7 @@ FIELDS: Mapping[str, str] = {
     "organization": N_("signing organization"),
     "name_ru": N_("signing organization, in Russian"),
     "kind": N_("person or organization"),
-    "email": N_("e-mail (to see who has signed, then forgotten)"),
+    "email": N_("e-mail (only to see who has already signed; not stored)"),
     "affiliation": N_("place of work, position"),
     "city": N_("city"),
     "country": N_("country"),
@@ -32,14 +32,12 @@ FIELDS: Mapping[str, str] = {
 BY_COLUMN = "column"  # of the kind: an organization where the column has one, else a person
 KINDS = (Kind.PERSON.value, Kind.ORGANIZATION.value, BY_COLUMN)
 
-AMBIGUOUS = N_("Say which comes first in the dates, the day or the month: the file does not tell.")
-NO_KIND = N_("It is not clear who signs here, a person or an organization.")
-NO_VISIBILITY = N_(
-    "It is not clear here who may see the name. Understood are yes and no, public, organizers, anonymous."
-)
-HEADER_AGAIN = N_("This row is the header once more.")
-NO_NAME = N_("Say which column has the names.")
-TWICE = N_("Two columns are the same field; only names, place of work and city can be put together of several.")
+AMBIGUOUS = N_("Choose which comes first in dates, the day or the month: the file does not show it.")
+NO_KIND = N_("It is not clear whether a person or an organization signs here.")
+NO_VISIBILITY = N_("It is not clear who may see the name. You can use yes, no, public, organizers or anonymous.")
+HEADER_AGAIN = N_("This row repeats the header.")
+NO_NAME = N_("Choose the column with the names.")
+TWICE = N_("Two columns have the same field. Only names, place of work and city can be combined from several columns.")
 # Of fields that can be joined from several columns.
 _SEPARATORS = {"name": " ", "affiliation": ", ", "city": ", ", "name_ru": " ", "organization": " "}
 

@@ -18,11 +18,11 @@ from petition.imports.model import HAS_FILE, MAX_BYTES, FileInfo, ImportJob, Imp
 PART = 256 * 1024  # bytes that are encrypted and stored at once
 MAX_OPEN = 5  # imports of a letter
 
-TOO_LARGE = N_("This file is larger than 32 MB. Please part it, or save it as CSV.")
-TOO_MANY = N_("Five imports of this letter are under way. Please finish or cancel one first.")
-HAS_PROBLEMS = N_("Some rows cannot be taken in. Correct the file, or say that they are to be left out.")
-NOTHING_TO_REDO = N_("There is nothing left to bring back.")
-WHAT = N_("Please choose what to do.")
+TOO_LARGE = N_("This file is larger than 32 MB. Split it, or save it as CSV.")
+TOO_MANY = N_("This letter already has five unfinished imports. Finish or cancel one first.")
+HAS_PROBLEMS = N_("Some rows cannot be imported. Correct the file, or choose to leave them out.")
+NOTHING_TO_REDO = N_("There is nothing left to restore.")
+WHAT = N_("Choose what to do.")
 
 
 class FileTooLarge(Exception):

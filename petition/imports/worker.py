@@ -36,9 +36,9 @@ BATCH = 500  # rows a thread reads at once
 SAMPLE_ROWS = 8  # that the mapping page shows
 MAX_SAMPLE_CELL = 120  # characters of a cell there
 
-NO_KEYS = N_("This letter’s keys have been destroyed, so nothing can be taken in any more.")
-BROKEN = N_("Something went wrong here, and nothing was changed. Please tell whoever runs this installation.")
-EXPIRED = N_("Nobody finished this import within a day, so its file was deleted.")
+NO_KEYS = N_("This letter’s keys have been destroyed, so nothing more can be imported.")
+BROKEN = N_("Something went wrong, and nothing was changed. Tell the person who runs this site.")
+EXPIRED = N_("This import was not finished within a day, so its file was deleted.")
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")

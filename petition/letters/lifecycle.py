@@ -13,10 +13,10 @@ from petition.letters import lifecycle_queries as queries
 from petition.letters.model import State
 
 KEYS_GONE = N_(
-    "This letter cannot be opened again: 30 days after it closed, the key was destroyed that tells who has signed. "
-    "The same mailbox could sign twice."
+    "This letter cannot be opened again. 30 days after it closed, the key that shows who has "
+    "signed was destroyed, so the same mailbox could sign twice."
 )
-CHANGED = N_("A colleague was faster. Here is how it is now.")
+CHANGED = N_("Someone else changed this first. This is how it is now.")
 
 
 class StateChange(StrEnum):

@@ -46,7 +46,7 @@ def split(text: str) -> tuple[str, str]:
     if len(title) > TITLE_LENGTH:
         raise BadText(f"has a title longer than {TITLE_LENGTH} characters")
     if _HIDDEN.search(title) or "\t" in title or _HIDDEN.search(body):
-        raise BadText("holds control characters")
+        raise BadText("contains control characters")
     return title, trimmed(body)
 
 

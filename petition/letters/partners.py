@@ -17,11 +17,11 @@ from petition.letters import partner_queries as queries
 MAX_PARTNERS = 200  # of one letter: each may have four cached pages in every language
 MAX_TITLE = 120
 
-BAD_NAME = N_("Please write 2 to 32 small letters a–z, digits and hyphens.")
-BAD_TITLE = N_("Please write what the partner is called, in 1 to 120 characters.")
-TAKEN = N_("There is a partner with this name in links already.")
-TOO_MANY = N_("A letter has 200 partners at most.")
-CHANGED = N_("Somebody else was faster: look at where it stands now.")
+BAD_NAME = N_("Use 2 to 32 lower-case letters a–z, digits and hyphens.")
+BAD_TITLE = N_("Enter the partner’s name, up to 120 characters.")
+TAKEN = N_("Another partner already has this link name.")
+TOO_MANY = N_("A letter can have at most 200 partners.")
+CHANGED = N_("This has changed in the meantime. The page shows how it is now.")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
 

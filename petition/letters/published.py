@@ -173,7 +173,7 @@ class PublishedLetters:
         self, rows: list[Record], gone: Mapping[LetterId, str], settings: list[tuple[int | None, Setting]]
     ) -> None:
         if not self.is_database_up:
-            log.info("the database is there")
+            log.info("database available again")
         self.is_database_up = True
         metrics.DATABASE_UP.set(1)
         general = [setting for letter, setting in settings if letter is None]

@@ -152,7 +152,7 @@ async def add(conn: Connection, slug: str, frame: Sequence[object], keys: tuple[
     """
     letter_id: LetterId | None = await conn.fetchval(ADD, slug, *frame, *keys, rules)
     if letter_id is None:
-        raise SlugTaken(f"there is a letter {slug} already")
+        raise SlugTaken(f"there is already a letter {slug}")
     return letter_id
 
 

@@ -13,9 +13,9 @@ from petition.letters.switches import OFF, Switch
 
 MAX_TEXT = 300  # characters of a reason or a banner in one language
 
-TOO_LONG = N_("This is too long: 300 characters at most.")
-HIDDEN = N_("There is a hidden character here. Please type it by hand instead of pasting it.")
-NO_TEXT = N_("Please say in at least one language what readers are to see.")
+TOO_LONG = N_("Too long: use at most 300 characters.")
+HIDDEN = N_("There is a hidden character here. Type the text instead of pasting it.")
+NO_TEXT = N_("Write what readers will see, in at least one language.")
 
 
 class SwitchChanged(PetitionError):

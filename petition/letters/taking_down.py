@@ -21,7 +21,7 @@ BATCH = 5000  # rows a transaction
 PATIENCE = 10.0  # seconds of deleting before the rest is left to the worker
 PAUSE = 0.05  # seconds until rows that were locked are tried again
 
-OTHER_NAME = N_("That is not the short name of this letter. Nothing has been deleted.")
+OTHER_NAME = N_("That is not this letter’s short name. Nothing has been deleted.")
 
 
 async def take_down(conn: Connection, actor_id: OrganizerId | None, letter_id: LetterId, typed: str) -> None:

@@ -19,18 +19,18 @@ DRAFT, PUBLISHED, REMOVED = "draft", "published", "removed"
 MAX_TITLE = 200  # characters
 MAX_MARKDOWN = 20_000  # characters of Markdown in one language
 
-NO_TITLE = N_("Please give it a title.")
-NO_TEXT = N_("Please write something under the title.")
-NOTHING = N_("Please write it in at least one language.")
-LONG_TITLE = N_("This is too long: 200 characters at most.")
-LONG_TEXT = N_("This is too long: 20,000 characters at most.")
-HIDDEN = N_("There is a hidden character here. Please type it by hand instead of pasting it.")
+NO_TITLE = N_("Enter a title.")
+NO_TEXT = N_("Write something under the title.")
+NOTHING = N_("Write it in at least one language.")
+LONG_TITLE = N_("Too long: use at most 200 characters.")
+LONG_TEXT = N_("Too long: use at most 20,000 characters.")
+HIDDEN = N_("There is a hidden character here. Type the text instead of pasting it.")
 CHANGED = N_(
-    "A colleague has changed this update meanwhile. Your text is kept below, theirs stands under it. "
-    "If you press the button again, yours takes its place."
+    "Someone else changed this update while you were writing. Your text is in the form, theirs "
+    "is below it. Press the button again to replace theirs with yours."
 )
-NOT_YET = N_("Readers see updates once the letter is published.")
-NOT_SO = N_("A colleague was faster. Here is how it is now.")
+NOT_YET = N_("Readers will see updates once the letter is published.")
+NOT_SO = N_("Someone else changed this first. This is how it is now.")
 
 Texts = dict[str, dict[str, str]]  # language → {"title": …, "markdown": …}
 

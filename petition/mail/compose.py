@@ -136,11 +136,11 @@ def _recipient(address: str) -> Address:
     """Parse an address strictly, without relying on the web's checks."""
     match = _ADDRESS.fullmatch(address)
     if match is None or not address.isprintable():
-        raise Unmailable("this is no address")
+        raise Unmailable("this is not an e-mail address")
     try:
         return Address(username=match[1], domain=match[2].encode("idna").decode("ascii"))
     except ValueError:
-        raise Unmailable("this is no address") from None
+        raise Unmailable("this is not an e-mail address") from None
 
 
 def _encoding(text: str) -> str:

@@ -154,7 +154,7 @@ class Deliverer:
                 return lambda conn: queries.release(conn, job)
             case NotNow():
                 return lambda conn: self._retry(conn, job)
-        log.error("a mail cannot be written", exc_info=error, extra={"job": job.id})
+        log.error("an e-mail cannot be composed", exc_info=error, extra={"job": job.id})
         return lambda conn: self._retry(conn, job)
 
     async def _retry(self, conn: Connection, job: MailJob) -> None:

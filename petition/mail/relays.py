@@ -23,7 +23,7 @@ class NotNow(PetitionError):
     """No relay took the mail; worth trying later. ``tried`` tells whether any was asked at all."""
 
     def __init__(self, *, tried: bool) -> None:
-        super().__init__("no relay takes the mail now")
+        super().__init__("no relay accepts the e-mail now")
         self.tried = tried
 
 
@@ -57,7 +57,7 @@ class Health:
     def worked(self) -> None:
         """Note that the relay answered as a relay does."""
         if self._failures:
-            log.info("the relay is back", extra={"relay": self.name})
+            log.info("relay available again", extra={"relay": self.name})
         self._failures, self._is_tried = 0, False
 
     def failed(self, code: int) -> None:
@@ -68,7 +68,7 @@ class Health:
         seconds = min(MAX_REST, 2.0**self._failures)
         self._failures = min(self._failures + 1, 10)
         self._rests_until = _clock() + seconds
-        log.warning("the relay rests", extra={"relay": self.name, "code": code, "seconds": seconds})
+        log.warning("relay paused", extra={"relay": self.name, "code": code, "seconds": seconds})
 
     def given_up(self) -> None:
         """Note that a try ended without an answer about the relay (this process stops)."""

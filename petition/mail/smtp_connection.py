@@ -35,7 +35,7 @@ class RecipientRefused(PetitionError):
     """This mail was refused for good. ``code`` is the relay's reply code."""
 
     def __init__(self, code: int) -> None:
-        super().__init__("the mail was refused for good")
+        super().__init__("the e-mail was permanently refused")
         self.code = code
 
 

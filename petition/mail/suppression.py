@@ -40,7 +40,7 @@ class Suppression:
             await queries.add_suppression_key(conn, self._wrapper.wrap(encryption.new_key()))
             wrapped = await queries.suppression_key(conn)
         if wrapped is None:
-            raise LookupError("the suppression key has vanished")
+            raise LookupError("the suppression key is missing")
         return self._wrapper.unwrap(wrapped)
 
 

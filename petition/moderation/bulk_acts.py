@@ -28,7 +28,7 @@ STEP = 500  # signatures per transaction, so that a confirmation hardly waits fo
 POLL = 1.0  # seconds between two polls while nothing is to be done
 EXAMPLES = 10
 
-NO_WORDS = N_("There is no word in what you search for.")
+NO_WORDS = N_("Enter at least one word to search for.")
 
 
 class BulkActState(StrEnum):

@@ -13,9 +13,9 @@ from petition.moderation.model import ANY, Action, Filter, ReportReason, Source
 from petition.signatures.flags import Flag
 from petition.signatures.model import Kind, Reason, SignatureState
 
-NO_REASON = N_("Please choose why.")
-NO_ACTION = N_("Please choose what to do.")
-NOTHING_SELECTED = N_("Nobody is chosen.")
+NO_REASON = N_("Choose a reason.")
+NO_ACTION = N_("Choose what to do.")
+NOTHING_SELECTED = N_("Nothing is ticked.")
 MAX_QUERY = 100  # characters
 PICK = "s"  # a checkbox of the queue is s<id> = the last act seen on the signature
 MAX_PICKED = 100

@@ -24,9 +24,9 @@ from petition.signatures.signals import is_own_domain
 
 DECISION, MESSAGE, SECOND = "decision", "message", "second"
 
-NO_ADDRESS = N_("No address is kept for this signature, so nobody can be written to.")
+NO_ADDRESS = N_("We have no address for this signature, so no one can write to it.")
 OTHER_DOMAIN = N_("This address is not on the website’s domain.")
-NO_WEBSITE = N_("This organization has given no website.")
+NO_WEBSITE = N_("This organization gave no website.")
 
 
 DELETE_DECISIONS = """

@@ -38,9 +38,9 @@ class ReportReason(StrEnum):
 
 REPORT_REASONS: dict[ReportReason, str] = {
     ReportReason.ME: N_("This is my name, and I did not sign"),
-    ReportReason.FAKE: N_("Nobody of that name exists"),
+    ReportReason.FAKE: N_("There is no such person"),
     ReportReason.ABUSE: N_("The name is abusive or an advertisement"),
-    ReportReason.NOT_AUTHORIZED: N_("The organization has not signed"),
+    ReportReason.NOT_AUTHORIZED: N_("The organization did not sign"),
     ReportReason.OTHER: N_("Something else"),
 }
 

@@ -13,8 +13,8 @@ from petition.core.ids import LetterId, NoteId, SignatureId
 
 MAX_NOTE = 2000  # characters
 
-EMPTY = N_("Please write something.")
-TOO_LONG = N_("This is too long: 2,000 characters at most.")
+EMPTY = N_("Write something.")
+TOO_LONG = N_("Too long: use at most 2,000 characters.")
 
 
 ADD_NOTE = "INSERT INTO note (letter, signature, organizer, text) VALUES ($1, $2, $3, $4)"

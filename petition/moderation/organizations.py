@@ -23,9 +23,9 @@ from petition.signatures.model import Kind
 
 NAMES, MERGE = "organization.names", "organization.merge"
 SAME_ORGANIZATION = N_("An organization cannot be merged with itself.")
-ALREADY_MERGED = N_("One of the two has been merged already.")
-TRY_AGAIN = N_("Somebody has just signed for this organization. Please try again.")
-CHANGED_SINCE = N_("Somebody has changed this since, so it cannot be undone.")
+ALREADY_MERGED = N_("One of the two has already been merged.")
+TRY_AGAIN = N_("Someone has just signed for this organization. Try again.")
+CHANGED_SINCE = N_("This has been changed since then, so it cannot be undone.")
 FIELDS = ("name_en", "name_ru", "website")
 TYPED_AS = {"name_en": "organization_en", "name_ru": "organization_ru", "website": "website"}
 

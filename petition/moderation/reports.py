@@ -17,7 +17,7 @@ from petition.signatures import queries as signature_queries
 
 MAX_NOTE = 500  # characters
 
-TOO_LONG = N_("This is too long: 500 characters at most.")
+TOO_LONG = N_("Too long: use at most 500 characters.")
 
 
 PERSON = """

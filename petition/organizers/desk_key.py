@@ -34,6 +34,6 @@ class DeskKey:
                 await queries.add_desk_key(conn, self._wrapper.wrap(encryption.new_key()))
                 wrapped = await queries.desk_key(conn)
             if wrapped is None:
-                raise LookupError("the desk's key has vanished")
+                raise LookupError("the desk's key is missing")
             self._key = self._wrapper.unwrap(wrapped)
         return self._key

@@ -18,11 +18,11 @@ from petition.organizers import member_queries as members
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import Role
 
-LAST_OWNER = N_("A letter needs an owner. Make somebody else one first.")
-LAST_ADMIN = N_("The installation needs an admin. Make somebody else one first.")
-CHANGED = N_("A colleague has changed this meanwhile. Here is how it is now.")
-ONLY_OWNER = N_("This organizer is the only owner of a letter. Give it another owner first.")
-NOT_UNDONE = N_("This cannot be undone any more. Send an invitation instead.")
+LAST_OWNER = N_("A letter needs an owner. Make someone else an owner first.")
+LAST_ADMIN = N_("The installation needs an admin. Make someone else an admin first.")
+CHANGED = N_("Someone else changed this in the meantime. This is how it is now.")
+ONLY_OWNER = N_("This organizer is the only owner of a letter. Give the letter another owner first.")
+NOT_UNDONE = N_("This can no longer be undone. Send an invitation instead.")
 
 
 async def invite(

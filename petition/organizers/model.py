@@ -82,7 +82,7 @@ class DeskLetter:
 
 
 MAX_NAME = 80
-BAD_NAME = N_("Please write a name of 1 to 80 characters.")
+BAD_NAME = N_("Enter a name of up to 80 characters.")
 
 
 def checked_name(typed: str) -> str:

@@ -13,8 +13,8 @@ from petition.organizers.model import Organizer
 # The library takes a third of a second to import, and a web process may run for weeks without a passkey. So each
 # function imports it for itself.
 
-NOT_TAKEN = N_("The passkey could not be used. Please try again.")
-KNOWN = N_("This passkey is set up already.")
+NOT_TAKEN = N_("The passkey did not work. Try again.")
+KNOWN = N_("This passkey is already set up.")
 
 
 class Passkeys:

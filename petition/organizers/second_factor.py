@@ -24,8 +24,8 @@ from petition.organizers.desk_key import DeskKey
 STEP = 30  # seconds a code lasts (RFC 6238, 4.1)
 RECOVERY_CODES = 10
 
-WRONG_CODE = N_("This code is not the right one, or it has been used. Codes change every half minute.")
-NOTHING_BEGUN = N_("This took too long. Please begin again.")
+WRONG_CODE = N_("This code is wrong or has been used already. Codes change every half minute.")
+NOTHING_BEGUN = N_("This took too long. Start again.")
 LAST_ONE = N_("This is your only second factor. Set up another one first.")
 
 

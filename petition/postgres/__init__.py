@@ -98,7 +98,7 @@ class Embedded:
                 with self._turn:
                     self._bring_up()
             except EmbeddedError as error:
-                _log.error("the database server has gone: %s", error)
+                _log.error("the database server has stopped: %s", error)
                 self._left.wait(_PAUSE_AFTER_FAILURE)
             if self._left.wait(_PAUSE):
                 alive.close()

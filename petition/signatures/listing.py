@@ -59,9 +59,9 @@ class Cursor:
             microseconds, entry_id = _CURSOR.unpack(base64.b64decode(text + "==", altchars=b"-_", validate=True))
             cursor = cls(_EPOCH + timedelta(microseconds=microseconds), entry_id)
         except (binascii.Error, struct.error, OverflowError, ValueError):
-            raise BadCursor("there is no such place in the list") from None
+            raise BadCursor("no such place in the list") from None
         if cursor.encode() != text:
-            raise BadCursor("there is no such place in the list")
+            raise BadCursor("no such place in the list")
         return cursor
 
 

@@ -47,7 +47,7 @@ class Reason(StrEnum):
 
 REASONS: dict[Reason, str] = {
     Reason.FAKE: N_("made up"),
-    Reason.DUPLICATE: N_("a duplicate"),
+    Reason.DUPLICATE: N_("duplicate"),
     Reason.ABUSE: N_("abusive or an advertisement"),
     Reason.NOT_AUTHORIZED: N_("not authorized to sign for the organization"),
     Reason.AT_REQUEST: N_("at the signatory’s request"),

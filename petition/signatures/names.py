@@ -28,16 +28,14 @@ __all__ = [
 MAXIMUM = 200  # characters, after cleaning
 MAX_WORD = 100  # characters of a search key's word: 400 bytes at most, where PostgreSQL's indexes take 2,000
 
-MISSING_PERSON = N_("Please write your name.")
-MISSING_ORGANIZATION = N_("Please write the organization’s name, in English or in Russian.")
-TOO_LONG = N_("This is too long: 200 characters at most.")
-HIDDEN = N_("There is a hidden character here. Please type it by hand instead of pasting it.")
-DIRECTION = N_(
-    "There is a mark here that turns the direction of writing. Please type it by hand instead of pasting it."
-)
-ADDRESS = N_("An e-mail address cannot stand here. Please leave it out.")
-LINK = N_("A link cannot stand here. Please leave it out.")
-NO_LETTERS = N_("Please write the name in letters.")
+MISSING_PERSON = N_("Enter your name.")
+MISSING_ORGANIZATION = N_("Enter the organization’s name, in English or Russian.")
+TOO_LONG = N_("Too long: use at most 200 characters.")
+HIDDEN = N_("There is a hidden character here. Type the text instead of pasting it.")
+DIRECTION = N_("There is a character here that changes the direction of the text. Type it instead of pasting it.")
+ADDRESS = N_("Remove the e-mail address: it is not allowed here.")
+LINK = N_("Remove the link: it is not allowed here.")
+NO_LETTERS = N_("The name must contain letters.")
 
 _AT = re.compile("[@\uff20\ufe6b]")
 _PLAIN_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)

@@ -23,10 +23,10 @@ from petition.signatures.counting import CountChange
 MAX_PEOPLE = 100_000_000
 MAX_SOURCE = 200  # characters
 
-NO_NUMBER = N_("Please write how many people signed, as a number.")
-NO_DATE = N_("Please choose on which day they were counted, today or before.")
-NO_SOURCE = N_("Please write for readers where the number comes from.")
-LONG_SOURCE = N_("This is too long: 200 characters at most.")
+NO_NUMBER = N_("Enter how many people signed, as a number.")
+NO_DATE = N_("Choose the day they were counted: today or earlier.")
+NO_SOURCE = N_("Tell readers where the number comes from.")
+LONG_SOURCE = N_("Too long: use at most 200 characters.")
 
 NEWEST = """
 SELECT t.*, coalesce(nullif(o.name, ''), '#' || o.id) AS who,

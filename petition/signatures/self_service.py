@@ -19,9 +19,9 @@ from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.forms import CHOOSE_VISIBILITY
 from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 
-NAME_NEEDED = N_("We never wrote your name down. To show it, please write it here.")
-NOT_NOW = N_("This signature cannot be changed any more.")
-NO_NAME = N_("Your name is not stored, so there is nothing to correct.")
+NAME_NEEDED = N_("We never stored your name. To show it, enter it here.")
+NOT_NOW = N_("This signature can no longer be changed.")
+NO_NAME = N_("We do not store your name, so there is nothing to correct.")
 
 HIDEABLE = ("name", "affiliation", "city", "position")
 

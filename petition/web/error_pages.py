@@ -30,32 +30,35 @@ STATUS: Mapping[type[Exception], int] = {
 FOR_PROGRAMS = ("/api/", "/badge/", "/oembed")
 
 TEXTS: Mapping[int, tuple[str, str]] = {
-    400: (N_("This could not be read"), N_("The form arrived damaged. Please go back and send it again.")),
+    400: (N_("We could not read this"), N_("The form was damaged on the way. Go back and send it again.")),
     401: (
         N_("You are not signed in any more"),
-        N_("Sign in again in another tab, come back to this page, and send it again."),
+        N_("Sign in again in another tab, then come back to this page and send it again."),
     ),
-    403: (N_("This came from another site"), N_("Please use the form on this site itself.")),
-    404: (N_("There is no such page"), N_("The address may be incomplete. A link from a mail must be opened whole.")),
-    405: (N_("This does not work here"), N_("Please go back and use the page’s own buttons.")),
-    408: (N_("That took too long"), N_("The connection was too slow. Please send the form again.")),
-    410: (N_("This is gone"), N_("What stood here is not kept any more.")),
-    413: (N_("That is too much"), N_("The form holds more than we take.")),
-    415: (N_("This could not be read"), N_("The form arrived in a way we do not know.")),
-    421: (N_("This is another address"), N_("This server does not answer under that name.")),
-    429: (N_("Too many tries"), N_("Please try again later.")),
-    500: (N_("Something went wrong"), N_("It was our mistake. Please try again in a few minutes.")),
-    503: (N_("Away for a moment"), N_("We will be back soon. Please try again in a few seconds.")),
+    403: (N_("This request came from another site"), N_("Use the form on this site.")),
+    404: (
+        N_("Page not found"),
+        N_("The address may be incomplete. If you followed a link in an e-mail, make sure you have all of it."),
+    ),
+    405: (N_("That does not work here"), N_("Go back and use the buttons on the page.")),
+    408: (N_("That took too long"), N_("The connection was too slow. Send the form again.")),
+    410: (N_("This page is gone"), N_("What was here has been deleted.")),
+    413: (N_("That is too much"), N_("The form contains more data than we accept.")),
+    415: (N_("We could not read this"), N_("The form arrived in a format we do not support.")),
+    421: (N_("Wrong address"), N_("This server does not answer to that name.")),
+    429: (N_("Too many attempts"), N_("Try again later.")),
+    500: (N_("Something went wrong"), N_("It was our fault. Try again in a few minutes.")),
+    503: (N_("Back in a moment"), N_("We will be back soon. Try again in a few seconds.")),
 }
 
 
 TAKEN_DOWN = (
     N_("This letter has been taken down"),
-    N_("Its text and everything about its signatures have been deleted. There is nothing you need to do."),
+    N_("Its text and all data about its signatures have been deleted. You do not need to do anything."),
 )
 PAUSED = (
-    N_("Nothing can be changed here at the moment"),
-    N_("Nothing you sent has been stored. Links from mails keep working: please come back later."),
+    N_("Nothing can be changed here right now"),
+    N_("Nothing you sent has been stored. The links in our e-mails still work: come back later."),
 )
 
 

@@ -65,7 +65,7 @@ REST = (
     "INSERT INTO intake (letter, number, state, progress, total, problems, ended_at)"
     " VALUES ($1, 1, 'done', 1000, 1000, 200, now())",
     "INSERT INTO intake_problem (letter, number, line, field, reason)"
-    " SELECT $1, 1, n, 'name', 'Please write your name.' FROM generate_series(1, 200) AS n",
+    " SELECT $1, 1, n, 'name', 'Enter your name.' FROM generate_series(1, 200) AS n",
     "INSERT INTO picture (letter, id, type, content) VALUES ($1, 7, 'image/png', '\\x89504e47')",
     'INSERT INTO news (letter, texts) VALUES ($1, \'{"en": {"title": "News", "markdown": "Some."}}\')',
 )

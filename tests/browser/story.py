@@ -102,7 +102,7 @@ class Person:
     async def _codes(self) -> list[str]:
         await expect(self.page.locator("h1")).to_have_text(self.say("Recovery codes"))
         codes = (await self.seat.text("ol.codes")).split()
-        await self.follow("I have kept them")
+        await self.follow("I have saved the codes")
         return codes
 
 

@@ -229,12 +229,12 @@ async def test_nor_on_pages_that_say_what_is_wrong(chromium: Browser, furnished:
         await one.open(f"{SLUG}/queue")
         await one.page.check("td input >> nth=0")
         await one.page.click("[data-key=r]")
-        assert "Please choose why." in await one.text()
+        assert "Choose a reason." in await one.text()
         assert await one.barriers() == []
         await one.page.keyboard.press("?")
         assert await one.barriers() == []
         await one.open(f"{SLUG}/signatures/{furnished.signatures[2]}")
         await one.page.evaluate("document.querySelector('[name=message]').form.noValidate = true")
         await one.page.click("form:has([name=message]) button")
-        assert "Please write something." in await one.text()
+        assert "Write something." in await one.text()
         assert await one.barriers() == []

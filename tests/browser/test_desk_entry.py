@@ -29,9 +29,9 @@ async def test_with_a_passkey(chromium: Browser, town: Town) -> None:
         await vera.page.click("text=Set up a passkey")
         await vera.page.wait_for_selector("ol.codes")
         assert await vera.page.locator("ol.codes li").count() == 10
-        await vera.page.click("text=I have kept them")
+        await vera.page.click("text=I have saved the codes")
         assert "Your letters" in await vera.text()
-        await vera.page.click("text=Leave")
+        await vera.page.click("text=Sign out")
         await vera.page.wait_for_url("**/organizer/enter?lang=en")
         await vera.open()
         assert vera.page.url.endswith("/organizer/enter")
@@ -58,17 +58,17 @@ async def test_with_codes_from_an_app(chromium: Browser, town: Town) -> None:
         await vera.page.click("main button")
         codes = re.findall(r"\b[a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}\b", await vera.text("ol.codes"))
         assert len(set(codes)) == 10
-        await vera.page.click("text=Leave")
+        await vera.page.click("text=Sign out")
         await vera.come_by_mail(email)
         await type_code(vera, used)
         assert "has been used" in await vera.text(".problem")
         await type_code(vera, app.at(int(time.time()) + 30))
         await vera.page.wait_for_url("**/organizer/")
-        await vera.page.click("text=Leave")
+        await vera.page.click("text=Sign out")
         await vera.come_by_mail(email, 2)
         await type_code(vera, codes[3].upper().replace("-", " "))
         await vera.page.wait_for_url("**/organizer/")
-        await vera.page.click("text=Leave")
+        await vera.page.click("text=Sign out")
         await vera.come_by_mail(email, 3)
         await type_code(vera, codes[3])
         assert "has been used" in await vera.text(".problem")
@@ -76,7 +76,7 @@ async def test_with_codes_from_an_app(chromium: Browser, town: Town) -> None:
 
 async def type_code(vera: Seat, code: str) -> None:
     await vera.page.fill("[name=code]", code)
-    await vera.page.click("text=Go on")
+    await vera.page.click("text=Continue")
 
 
 async def test_an_invited_colleague_comes_by_mail_without_scripts(chromium: Browser, town: Town) -> None:

@@ -79,12 +79,12 @@ async def test_ten_thousand_half_way_and_back(hamlet: Town, bench: Bench, sit: S
     ada, bo = await sit("Ada"), await sit("Bo", java_script_enabled=False)
 
     await ada.open(f"{SLUG}/queue?country=FJ")
-    await press(ada, "Remove all …")
+    await press(ada, "Remove all…")
     assert "10,000 signatures" in await ada.text("#facts")
     assert "Vera Crowd" in await ada.text()
     assert (await bench.check())["people"] == MANY + 1  # nothing has happened yet
     await press(ada, "Start: 10,000 signatures")
-    assert "Please choose why." in await ada.text()
+    assert "Choose a reason." in await ada.text()
     await ada.page.select_option("#reason", "fake")
     await press(ada, "Start: 10,000 signatures")
     for _ in range(10):
@@ -110,7 +110,7 @@ async def test_ten_thousand_half_way_and_back(hamlet: Town, bench: Bench, sit: S
     await press(ada, "Revert all of it")
     await changed_becomes(ada, "Ended")
     assert "State reverted" in await ada.text("#facts")
-    assert "Changed by it 0" in await ada.text("#facts")
+    assert "Changed 0" in await ada.text("#facts")
     assert (await bench.check())["people"] == MANY - 1
     assert await bench.states(crowd[0], crowd[-1], vera) == ["confirmed", "removed", "removed"]
 
@@ -120,7 +120,7 @@ async def test_ten_thousand_half_way_and_back(hamlet: Town, bench: Bench, sit: S
             await asyncio.sleep(0.1)
     await bo.open(f"{SLUG}/log")
     told = await bo.text()
-    for words in ("Ada", "campaign started", "campaign cancelled", "campaign being reverted", "Bo", "duplicate"):
+    for words in ("Ada", "bulk act started", "bulk act cancelled", "bulk act being reverted", "Bo", "duplicate"):
         assert words in told
 
 
@@ -138,7 +138,7 @@ async def test_two_on_one_row_by_keyboard(bench: Bench, sit: Sit) -> None:
     await bo.page.keyboard.press("Enter")
     await bo.page.wait_for_url("**missed=1**")
     told = await bo.text(".notice.bad")
-    assert "somebody else was first" in told
+    assert "someone else changed" in told
     assert "Ada" in told
     assert "approved" in told
     assert await bench.states(*held) == ["held", "held", "confirmed"]

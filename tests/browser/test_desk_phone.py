@@ -58,7 +58,7 @@ async def test_the_acts_never_hide_what_has_the_focus(phone: Seat) -> None:
 async def test_the_log_speaks_the_readers_language(phone: Seat) -> None:
     await phone.open(f"{SLUG}/log")
     words = await phone.text("table")
-    assert "ждёт: другой домен → учтена" in words
+    assert "ждёт одобрения: другой домен → учтена" in words
     assert "confirmed" not in words
 
 

@@ -90,7 +90,7 @@ async def enters(one: Person, link: str, *, passkey: bool) -> list[str]:
 
 
 async def says_who_she_is(vera: Person) -> None:
-    await vera.sees("You have no letter yet. Here is how it goes:")
+    await vera.sees("You have no letters yet. How to start:")
     assert await vera.seat.barriers() == []
     await vera.follow("Tell your colleagues your name")
     await vera.type("Your name, as your colleagues see it", "Vera Novak")
@@ -102,11 +102,11 @@ async def says_who_she_is(vera: Person) -> None:
 async def writes(vera: Person) -> None:
     """Write a letter in both languages; it is saved while it is typed, and shown as readers will see it."""
     names = {"en": "English", "ru": "Русский"}
-    await vera.follow("Begin a letter.")
+    await vera.follow("Start a letter.")
     for code, title in TITLES.items():
         await vera.type("Title", title, more=f" ({names[code]})")
     await expect(vera.page.get_by_role("textbox", name=vera.say("Address"))).to_have_value(SLUG)
-    await vera.press("Begin the letter")
+    await vera.press("Create the letter")
     await vera.page.wait_for_url(f"**/{SLUG}/text")
     texts = {"en": "People write to you.\n\nPlease **answer** them.", "ru": "Вам пишут.\n\nПожалуйста, **ответьте**."}
     for code, text in texts.items():
@@ -114,7 +114,7 @@ async def writes(vera: Person) -> None:
     await vera.type("Name or title", "Halden Cloud", vera.part("Addressees"), more=" (English)")
     await vera.type("Name or title", "Open Channels Society", vera.part("Initiators"), more=" (English)")
     await vera.type("Name or title", "Общество открытых каналов", vera.part("Initiators"), more=" (Русский)")
-    await vera.type("Goal", "5000", vera.part("Goal and time"))
+    await vera.type("Goal", "5000", vera.part("Goal and closing date"))
     await expect(vera.page.locator("[data-status]")).to_contain_text("Vera Novak", timeout=LONG)
     frame = vera.page.frame_locator("iframe")
     for code, word in (("ru", "ответьте"), ("en", "answer")):
@@ -122,17 +122,17 @@ async def writes(vera: Person) -> None:
         await expect(frame.locator("h1")).to_have_text(TITLES[code], timeout=LONG)
         await expect(frame.locator(".text strong")).to_have_text(word)
     await vera.turn_to("Overview")
-    await vera.sees("Publish the letter: nobody outside can read or sign it yet")
+    await vera.sees("Publish the letter: so far no one can read or sign it")
 
 
 async def invites(vera: Person) -> None:
-    await vera.follow("Invite a colleague: so far you work on this letter alone")
+    await vera.follow("Invite a colleague: you are working on this letter alone")
     await vera.type("Name, as colleagues will see it", "Тимур")
     await vera.type("E-mail", TIMUR)
     await vera.page.get_by_role("radio", name=vera.say("moderator")).check()
     await vera.page.get_by_label(vera.say("Language of the invitation")).select_option(vera.lang)
     await vera.press("Send the invitation")
-    await vera.sees("The invitation is on its way. Its link works for 7 days.")
+    await vera.sees("The invitation has been sent. The link works for 7 days.")
 
 
 async def comes_by_mail(cast: Cast) -> None:
@@ -144,9 +144,9 @@ async def comes_by_mail(cast: Cast) -> None:
 
 async def publishes(vera: Person) -> None:
     await vera.turn_to("Overview")
-    await vera.follow("Publish …")
+    await vera.follow("Publish…")
     await vera.press("Publish and open for signing")
-    await vera.sees("Published. Readers see it within a second.")
+    await vera.sees("Published. Readers will see it within a second.")
     await vera.turn_to("Overview")
     await vera.sees("Nothing right now.")
 
@@ -159,7 +159,7 @@ async def sign(cast: Cast) -> None:
     await ada.type("Your name", "Ada Orlova")
     await ada.type("Your e-mail", ADA)
     await ada.page.get_by_role("radio", name=ada.say("Everyone")).check()
-    await ada.choose("I agree that this is kept as said here")
+    await ada.choose("I agree to this use of my data")
     await ada.press("Sign")
     await confirm(cast, ADA)
 
@@ -175,7 +175,7 @@ async def sign_for_an_organization(cast: Cast) -> None:
     await anna.type("Your position", "Director")
     await anna.type("Your e-mail", PIER)
     await anna.page.get_by_role("radio", name=anna.say("Only the organizers")).check()
-    await anna.choose("I agree that this is kept as said here")
+    await anna.choose("I agree to this use of my data")
     await anna.press("Sign for the organization")
     await confirm(cast, PIER)
 
@@ -204,8 +204,8 @@ async def removes_a_fake(timur: Person) -> None:
     await timur.turn_to("Signatures")
     row = timur.page.get_by_role("row", name="Mickey Mouse")
     await timur.press("Remove", row)
-    await timur.sees("Please choose why.")
-    await timur.page.get_by_label(timur.say("Why it is removed")).select_option(label=timur.say("made up"))
+    await timur.sees("Choose a reason.")
+    await timur.page.get_by_label(timur.say("Reason for removal")).select_option(label=timur.say("made up"))
     await timur.press("Remove", timur.page.locator(".bar"))
     await expect(row).to_contain_text(timur.say("made up"))
     await expect(timur.page.locator(".notice.good")).to_be_visible()
@@ -221,16 +221,16 @@ async def imports(vera: Person, file: Path) -> None:
     await vera.turn_to("Import")
     await vera.page.get_by_label(vera.say("A list of signatories")).set_input_files(file)
     await vera.press("Upload")
-    await vera.sees("Which column is what?")
+    await vera.sees("What is in each column?")
     await vera.page.get_by_label(vera.say("Who sees the names of people")).select_option(label=vera.say("everyone"))
-    await vera.press("Try it, without changing anything")
-    await vera.sees("What would happen")
+    await vera.press("Check without changing anything")
+    await vera.sees("What the import would do")
     assert str(PEOPLE) in digits(await vera.fact("New"))
-    assert digits(await vera.fact("There already")) == "1"
-    assert digits(await vera.fact("Cannot be taken in")) == "1"
+    assert digits(await vera.fact("Already here")) == "1"
+    assert digits(await vera.fact("Cannot be imported")) == "1"
     await vera.page.locator("form.bar").get_by_role("checkbox").check()
     await vera.page.locator("form.bar button[value=start]").click()
-    await vera.sees("What happened")
+    await vera.sees("Result")
     assert str(PEOPLE) in digits(await vera.fact("Added"))
 
 

@@ -213,7 +213,7 @@ async def test_a_letter_closed_meanwhile(hamlet: Town, meet: Meet) -> None:
     await send(visitor)
     await expect(visitor.page.locator("#sign-form")).to_have_count(0)
     assert await focused(visitor.page) == "problems"
-    assert "has been closed" in await visitor.text(".problems")
+    assert "was closed" in await visitor.text(".problems")
     await visitor.open()
     await expect(visitor.page.locator("#sign-form")).to_have_count(0)
     await visitor.open("/find")

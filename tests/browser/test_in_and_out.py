@@ -34,18 +34,18 @@ async def test_the_whole_way(chromium: Browser, hamlet: Town, scripts: bool) -> 
         await upload(one, book(TABLE), "Ответы.xlsx")
         assert await one.page.input_value("#c1") == "name"
         assert await one.page.input_value("#c0") == "signed_at"
-        await one.page.click("text=Try it")
-        await one.page.wait_for_selector("text=What would happen", timeout=120_000)
+        await one.page.click("text=Check without changing anything")
+        await one.page.wait_for_selector("text=What the import would do", timeout=120_000)
         assert "41 people" in await one.text()
         await one.page.click("button[value=start]")
-        await one.page.wait_for_selector("text=What happened", timeout=120_000)
-        await one.page.click("text=See imported signatures")
+        await one.page.wait_for_selector("text=Result", timeout=120_000)
+        await one.page.click("text=See the imported signatures")
         assert "Вера Новак 7" in await one.text("table")
         async with hamlet.site.database.connection() as conn:
             assert (await rows.check_count(conn, await rows.letter(conn)))["people"] == 41
         await one.open(f"{SLUG}/import/1")
         await one.page.click("text=Undo the whole import")
-        await one.page.wait_for_selector("text=Bring it back", timeout=120_000)
+        await one.page.wait_for_selector("text=Restore", timeout=120_000)
         async with hamlet.site.database.connection() as conn:
             assert (await rows.check_count(conn, await rows.letter(conn)))["people"] == 0
         await one.page.click("button[value=redo]")

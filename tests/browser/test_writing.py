@@ -59,10 +59,10 @@ async def test_without_scripts_a_button_saves(chromium: Browser, hamlet: Town) -
         await vera.page.press(TITLE_EN, "Enter")
         await vera.page.wait_for_url("**/text?saved=1")
         assert await vera.page.input_value(TITLE_EN) == "By a button"
-        await vera.page.click("[aria-label='Move up: row 4']")
+        await vera.page.click("[aria-label='Move row 4 up']")
         await vera.page.wait_for_url("**/text?saved=1#addressees")
         assert await vera.page.input_value("#f-addressees-2-en") == "Fourth Network"
-        await vera.page.click("[aria-label='Remove: row 3']")
+        await vera.page.click("[aria-label='Remove row 3']")
         await vera.page.wait_for_load_state()
         assert await vera.page.input_value("#f-addressees-2-en") == "Orsa Telecom"
         picture = FilePayload(name="a.png", mimeType="image/png", buffer=desk.picture())
@@ -96,7 +96,7 @@ async def test_two_browsers_in_one_field_see_both(chromium: Browser, hamlet: Tow
         await typed(timur, TITLE_EN, "Timur’s <title>")
         await typed(vera, TITLE_EN, "Vera’s title")
         box = vera.page.locator("[data-conflict='title.en']")
-        await expect(box).to_contain_text("Тимур has changed this meanwhile")
+        await expect(box).to_contain_text("Тимур has changed this in the meantime")
         await expect(box).to_contain_text("Timur’s <title>")
         assert await vera.page.input_value(TITLE_EN) == "Vera’s title"
         await typed(vera, "#f-goal", "7000")  # everything else goes on being saved
@@ -141,7 +141,7 @@ async def test_a_line_that_breaks_loses_nothing(chromium: Browser, hamlet: Town)
         await come(vera, "vera@letters.example")
         await vera.page.route("**/text", lambda route: route.abort())
         await vera.page.fill(TITLE_EN, "Typed on a train")
-        await expect(vera.page.locator(STATUS)).to_contain_text("Could not be saved", timeout=120_000)
+        await expect(vera.page.locator(STATUS)).to_contain_text("Could not save", timeout=120_000)
         await vera.page.unroute("**/text")
         await saved(vera)
         vera.complaints = [each for each in vera.complaints if "ERR_FAILED" not in each]
@@ -178,12 +178,12 @@ async def test_an_address_is_suggested_and_refused_while_typing(chromium: Browse
         await vera.page.fill("[name='title.ru']", "Оставьте каналы открытыми")
         await expect(vera.page.locator("[name=slug]")).to_have_value("ostavte-kanaly-otkrytymi")
         await vera.page.fill("[name=slug]", SLUG)
-        await expect(vera.page.locator("#e-slug")).to_have_text("This address is taken. Please choose another one.")
+        await expect(vera.page.locator("#e-slug")).to_have_text("This address is taken. Choose another one.")
         assert await vera.page.get_attribute("[name=slug]", "aria-invalid") == "true"
         await vera.page.fill("[name=slug]", "my-own-address")
         await expect(vera.page.locator("#e-slug")).to_have_text("")
         await vera.page.fill("[name='title.en']", "Another title")
-        await vera.page.click("text=Begin the letter")
+        await vera.page.click("text=Create the letter")
         await vera.page.wait_for_url("**/organizer/my-own-address/text")
 
 
@@ -192,24 +192,24 @@ async def test_from_nothing_to_a_letter_that_can_be_signed(chromium: Browser, ha
         await come(vera, "vera@letters.example", path="letters/new")
         await vera.page.fill("[name='title.en']", "A whole letter")
         await expect(vera.page.locator("[name=slug]")).to_have_value("a-whole-letter")
-        await vera.page.click("text=Begin the letter")
+        await vera.page.click("text=Create the letter")
         await vera.page.wait_for_url("**/a-whole-letter/text")
         await vera.page.fill('[id="f-text.en"]', "Please **listen**.")
         await vera.page.fill("#f-addressees-0-en", "You")
         await vera.page.fill("#f-initiators-0-en", "We")
         await vera.page.keyboard.press("Control+s")
         await expect(vera.page.frame_locator("iframe").locator(".text strong")).to_have_text("listen")
-        await vera.page.click("text=Make an address for 30 days")
+        await vera.page.click("text=Create a link for 30 days")
         secret = await vera.page.get_attribute("a[rel=noreferrer]", "href")
         async with seat(chromium, hamlet) as outside:
             await outside.page.goto(secret or "")
             await expect(outside.page.locator("h1")).to_have_text("A whole letter")
             assert await outside.barriers() == []
-        await vera.page.click("text=Publish …")
+        await vera.page.click("text=Publish…")
         await vera.page.click("text=Publish and open for signing")
         await expect(vera.page.locator(".notice.good")).to_contain_text("Published")
         await desk.public(hamlet.site, slug="a-whole-letter")
-        await vera.page.click("text=See the public page")
+        await vera.page.click("text=Open the public page")
         await expect(vera.page.locator("#sign-form")).to_be_visible()
 
 

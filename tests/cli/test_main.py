@@ -158,7 +158,10 @@ def test_an_unknown_letter_is_one_line(command: str, at: dict[str, str], tmp_pat
 
 
 def test_a_letter_goes_in_and_out(at: dict[str, str], tmp_path: Path) -> None:
-    assert called("letter", "import", str(SAMPLE), **at).stdout == f"imported {SLUG}; readers see it after --publish\n"
+    assert (
+        called("letter", "import", str(SAMPLE), **at).stdout
+        == f"imported {SLUG}; use --publish to show it to readers\n"
+    )
     assert called("letter", "import", str(SAMPLE), "--publish", **at).stdout == f"published {SLUG}, version 1\n"
     assert called("letter", "import", str(SAMPLE), "--publish", **at).stdout == f"{SLUG}: the text is unchanged\n"
     done = called("letter", "export", SLUG, str(tmp_path / "out"), **at)
@@ -167,8 +170,8 @@ def test_a_letter_goes_in_and_out(at: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "file" in said(petition("letter", "export", SLUG, str(tmp_path / "file"), **at))
     held = called("signatures", "held", SLUG, **at)
-    assert (held.returncode, held.stdout, held.stderr) == (0, "", "no organization waits\n")
-    assert said(called("signatures", "approve", "5", **at)) == "nothing is approved: there is no signature 5"
+    assert (held.returncode, held.stdout, held.stderr) == (0, "", "no organizations are waiting\n")
+    assert said(called("signatures", "approve", "5", **at)) == "nothing approved: there is no signature 5"
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ async def test_what_waits_is_told_and_let_in(
 ) -> None:
     await signatures.held(db, WRAPPER, "north")
     told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "no organization waits\n")
+    assert (told.out, told.err) == ("", "no organizations are waiting\n")
     about, keys = await letter(conn, "south")
     place = await wait(conn, about, keys, organization_en="North Pier", organization_ru="Пирс")
     await signatures.held(db, WRAPPER, "south")
@@ -183,5 +183,5 @@ async def test_a_workbook_is_taken_in_like_the_same_csv(
     await signatures.import_csv(db, WRAPPER, "north", path)
     assert "added 1 people" in capsys.readouterr().out
     path.write_bytes(b"PK\x03\x04" + bytes(100))
-    with pytest.raises(ImportRefused, match="not a workbook"):
+    with pytest.raises(ImportRefused, match="not an XLSX workbook"):
         await signatures.import_csv(db, WRAPPER, "north", path)

@@ -26,7 +26,7 @@ msgstr ""
 msgid "Read in English"
 msgstr "Auf Deutsch lesen"
 
-msgid "There is no such page"
+msgid "Page not found"
 msgstr "Diese Seite gibt es nicht"
 """
 
@@ -101,7 +101,7 @@ async def test_a_letter_in_one_language_says_so_in_the_other(
     site: Installation, tmp_path: Path, only: str, other: str
 ) -> None:
     slug = await publish(site.settings, site.database, letter(tmp_path, "in-one", only))
-    notice = LANGUAGES[other].gettext("This letter has no English text. You read it here in: %(language)s.")
+    notice = LANGUAGES[other].gettext("This letter has no English text. It is shown here in: %(language)s.")
     sentence = notice % {"language": LANGUAGES[only].own_name}
     page = await appeared(site, f"/{other}/{slug}")
     assert page.headers["content-language"] == other

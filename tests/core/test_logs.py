@@ -63,13 +63,13 @@ def fail(value: str) -> None:
 def test_a_line_is_json_with_time_level_and_allowed_extras(log: Log) -> None:
     extra = {"relay": "127.0.0.1:25", "code": 451, "email": ADDRESS, "name": "x"}
     del extra["name"]  # the logging library refuses it
-    logging.getLogger("petition.mail").warning("the relay rests", extra=extra)
+    logging.getLogger("petition.mail").warning("relay paused", extra=extra)
     (line,) = log.lines()
     assert line.pop("time").endswith("+00:00")
     assert line == {
         "level": "warning",
         "logger": "petition.mail",
-        "message": "the relay rests",
+        "message": "relay paused",
         "relay": "127.0.0.1:25",
         "code": 451,
     }
@@ -79,7 +79,7 @@ def test_an_exception_is_its_classes_and_places_without_a_word_of_it(log: Log) -
     try:
         fail(ADDRESS)
     except LookupError:
-        logging.getLogger("petition").exception("a mail cannot be written")
+        logging.getLogger("petition").exception("an e-mail cannot be composed")
     (line,) = log.lines()
     assert line["error"] == ["LookupError", "ValueError"]
     assert any(frame.startswith("core/test_logs.py:") and frame.endswith(" fail") for frame in line["frames"])
@@ -89,7 +89,7 @@ def test_an_exception_is_its_classes_and_places_without_a_word_of_it(log: Log) -
 
 def test_groups_tell_of_each_member(log: Log) -> None:
     group = ExceptionGroup(ADDRESS, [ValueError(ADDRESS), OSError(ADDRESS)])
-    logging.getLogger("petition").error("this process ends by an error", exc_info=group)
+    logging.getLogger("petition").error("the process stops because of an error", exc_info=group)
     assert log.lines()[0]["error"] == ["ExceptionGroup", "ValueError", "OSError"]
     assert "secret" not in log.text
 

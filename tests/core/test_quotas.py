@@ -78,7 +78,7 @@ async def test_one_more_needs_a_dearer_challenge_and_over_ten_times_as_many_are_
         check_sent_on(await visitors.sign("192.0.2.1"), INBOX)
     page = await visitors.sign("192.0.2.1")
     check_page(page, 422)
-    assert "Many requests come from your network" in page.text
+    assert "Many requests are coming from your network" in page.text
     assert form_in(page, SIGN)["email"] == "voice4@letters.example"
     # The script is given a dearer one at once, a picture has more letters, and both let in.
     fetched = await site.client.get(f"/captcha/challenge?letter={SLUG}", headers={"x-forwarded-for": "192.0.2.1"})

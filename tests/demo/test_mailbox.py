@@ -55,7 +55,7 @@ def mail(subject: str = "Подтвердите", text: str = "Откройте 
 
 
 async def test_an_empty_mailbox_says_so_in_the_readers_language(running: Running) -> None:
-    assert "No mail yet" in await running.page("/")
+    assert "No e-mails yet" in await running.page("/")
     russian = await running.page("/", "ru,en;q=0.5")
     assert '<html lang="ru">' in russian
     assert "Писем пока нет" in russian
@@ -99,7 +99,7 @@ async def test_html_is_shut_in_and_its_links_lead_out(running: Running) -> None:
 
 @pytest.mark.parametrize("path", ["/mail/1", "/mail/1/html", "/mail/1/source", "/nothing", "/mail/x"])
 async def test_what_is_not_there_is_said(running: Running, path: str) -> None:
-    assert "newest thousand" in await running.page(path, status=404)
+    assert "last thousand" in await running.page(path, status=404)
 
 
 async def test_a_mail_without_html_has_no_html_page(running: Running) -> None:

@@ -164,7 +164,7 @@ def test_a_port_in_use_is_one_line(data_dir: Path) -> None:
         demo = Running(data_dir, port)
         _, errors = demo.process.communicate()
     assert demo.process.returncode == 1
-    assert errors == f"port {port} cannot be used (taken?); choose another with --port\n"
+    assert errors == f"port {port} cannot be used (already in use?); choose another with --port\n"
 
 
 def test_the_database_is_the_embedded_one_and_goes_with_the_demo(data_dir: Path) -> None:

@@ -87,7 +87,7 @@ def test_what_is_written_is_the_sample_itself(tmp_path: Path) -> None:
     ("toml", "problem"),
     [
         ("", "letter.toml: slug: is missing"),
-        ("slug = 1", "letter.toml: slug: must be a text"),
+        ("slug = 1", "letter.toml: slug: must be text"),
         ('slug = "ab"', "letter.toml: slug: must be 3–64 characters"),
         ('slug = "ABC"', "letter.toml: slug: must be 3–64 characters"),
         ('slug = "privacy"', "letter.toml: slug: 'privacy' is reserved"),
@@ -105,21 +105,24 @@ def test_what_is_written_is_the_sample_itself(tmp_path: Path) -> None:
         ('slug = "abc"\ngoal = 9\nnext_goals = [0]', "letter.toml: next_goals: must be a whole number above 0"),
         ('slug = "abc"\ngoal = 9\nnext_goals = 10', "letter.toml: next_goals: must be a list"),
         ('slug = "abc"\nsharing = "x"', "letter.toml: sharing: must be given by language"),
-        ('slug = "abc"\nsharing.fr = "x"', "letter.toml: sharing.fr: is no key that we know"),
-        ('slug = "abc"\nsharing.en = ""', "letter.toml: sharing.en: must be a text of 1–300 characters"),
-        ('slug = "abc"\npicture_alt.en = "' + "x" * 301 + '"', "letter.toml: picture_alt.en: must be a text"),
-        ('slug = "abc"\ncolour = 1', "letter.toml: colour: is no key that we know"),
+        ('slug = "abc"\nsharing.fr = "x"', "letter.toml: sharing.fr: is not a known key"),
+        ('slug = "abc"\nsharing.en = ""', "letter.toml: sharing.en: must be text of 1–300 characters"),
+        ('slug = "abc"\npicture_alt.en = "' + "x" * 301 + '"', "letter.toml: picture_alt.en: must be text"),
+        ('slug = "abc"\ncolour = 1', "letter.toml: colour: is not a known key"),
         ('slug = "abc"\ninitiators = "x"', "letter.toml: initiators: must be written as [[initiators]]"),
         ('slug = "abc"\n[[initiators]]', "letter.toml: initiators[1].name: must be given"),
         ('slug = "abc"\n[[addressees]]\nname = "x"', "letter.toml: addressees[1].name: must be given"),
-        ('slug = "abc"\n[[addressees]]\nname.fr = "x"', "letter.toml: addressees[1].name.fr: is no key"),
-        ('slug = "abc"\n[[addressees]]\nname.en = " "', "letter.toml: addressees[1].name.en: must be a text"),
-        ('slug = "abc"\n[[addressees]]\nname.en = "a\\u0007"', "letter.toml: addressees[1].name.en: must be a text"),
+        ('slug = "abc"\n[[addressees]]\nname.fr = "x"', "letter.toml: addressees[1].name.fr: is not a known key"),
+        ('slug = "abc"\n[[addressees]]\nname.en = " "', "letter.toml: addressees[1].name.en: must be text"),
+        ('slug = "abc"\n[[addressees]]\nname.en = "a\\u0007"', "letter.toml: addressees[1].name.en: must be text"),
         ('slug = "abc"\n[[addressees]]\nname.en = "a"\nurl = "x"', "letter.toml: addressees[1].url: must be an"),
         ('slug = "abc"\n[[addressees]]\nname.en = "a"\nurl = "javascript:x"', "letter.toml: addressees[1].url: must"),
         ('slug = "abc"\n[[addressees]]\nname.en = "a"\nurl = "https://["', "letter.toml: addressees[1].url: must"),
-        ('slug = "abc"\n[[addressees]]\nname.en = "a"\nmail = "x"', "letter.toml: addressees[1].mail: is no key"),
-        ('slug = "abc"\n' + '[[addressees]]\nname.en = "a"\n' * 501, "letter.toml: addressees: are more than 500"),
+        (
+            'slug = "abc"\n[[addressees]]\nname.en = "a"\nmail = "x"',
+            "letter.toml: addressees[1].mail: is not a known key",
+        ),
+        ('slug = "abc"\n' + '[[addressees]]\nname.en = "a"\n' * 501, "letter.toml: addressees: has more than 500"),
         ("slug = ", "letter.toml: is not TOML"),
         ('slug = "abc"\nx = ' + "[" * 5000, "letter.toml: is not TOML"),
         ("#" * 500_001, "letter.toml: is longer than 500 KB"),
@@ -134,11 +137,15 @@ def test_settings_are_refused_with_file_and_key(tmp_path: Path, toml: str, probl
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("fr.md", b"# T", "fr.md: is in no language of this installation; texts are en.md, ru.md, pt_BR.md"),
-        ("README.md", b"# T", "README.md: is in no language"),
+        (
+            "fr.md",
+            b"# T",
+            "fr.md: is in a language that this installation does not have; it has en.md, ru.md, pt_BR.md",
+        ),
+        ("README.md", b"# T", "README.md: is in a language"),
         ("en.md", b"Title", 'en.md: must begin with the line "# Title"'),
         ("en.md", b"# T\n\xff", "en.md: is not UTF-8, from byte 4 on"),
-        ("en.md", b"# T\n\0", "en.md: holds control characters"),
+        ("en.md", b"# T\n\0", "en.md: contains control characters"),
         ("en.md", b"# T\n" + b"a" * 200_000, "en.md: is longer than 200 KB"),
     ],
 )
@@ -168,7 +175,7 @@ def test_another_letters_text_is_not_mixed_in(tmp_path: Path) -> None:
     make(tmp_path / "b", ru="# Другое")
     with pytest.raises(ImportRefused, match="choose an empty folder") as caught:
         write(letter, tmp_path / "b")
-    assert caught.value.problems == ("ru.md: is no text of this letter",)
+    assert caught.value.problems == ("ru.md: is not a text of this letter",)
     assert not (tmp_path / "b" / "en.md").exists()
     write(letter, tmp_path / "a")
 
@@ -257,17 +264,17 @@ def test_a_picture_goes_round_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "b" / "ru.png").write_bytes(picture())
     with pytest.raises(ImportRefused) as caught:
         write(letter, tmp_path / "b")
-    assert caught.value.problems == ("ru.png: is no picture of this letter",)
+    assert caught.value.problems == ("ru.png: is not a picture of this letter",)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("en.png", b"<svg>", "en.png: This is no picture that we can read"),
+        ("en.png", b"<svg>", "en.png: We could not read this picture"),
         ("en.jpg", picture(), "en.jpg: is of type image/png, as its name must say"),
-        ("fr.png", picture(), "fr.png: is in no known language"),
-        ("en.png", picture(size=(10, 10)), "en.png: A picture needs 200 pixels"),
-        ("en.png", picture() + b"\0" * 2**20, "en.png: A picture may have 1 MB at most"),
+        ("fr.png", picture(), "fr.png: is in an unknown language"),
+        ("en.png", picture(size=(10, 10)), "en.png: The picture must be at least 200 pixels"),
+        ("en.png", picture() + b"\0" * 2**20, "en.png: The picture must be 1 MB or smaller"),
     ],
 )
 def test_pictures_are_refused_with_their_file(tmp_path: Path, name: str, content: bytes, problem: str) -> None:

@@ -83,7 +83,7 @@ async def test_a_picture_without_words_blocks(editor: httpx2.AsyncClient) -> Non
     form = await desk.opened(editor)
     assert (await desk.save(editor, form, files=sent(desk.picture()))).status_code == 303
     page = await editor.get(desk.PUBLISH)
-    assert "Nobody has written what the picture shows (English)." in page.text
+    assert "The picture has no description (English)." in page.text
     assert 'name="draft"' not in page.text
 
 
@@ -116,7 +116,7 @@ async def test_two_pictures_at_once_ask_again(site: Installation, editor: httpx2
     assert (await desk.save(editor, form, files=sent(desk.picture(colour="red")))).status_code == 303
     page = await desk.save(editor, form, files=sent(desk.picture(colour="blue")))
     assert page.status_code == 422
-    assert "A colleague has chosen another picture meanwhile" in page.text
+    assert "Someone else has chosen another picture in the meantime" in page.text
     (kept,) = await rows.rows_of(site.database, KEPT)
     again = await desk.save(editor, desk.fields(page), files=sent(desk.picture(colour="blue")))
     assert again.status_code == 303

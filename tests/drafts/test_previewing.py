@@ -80,7 +80,7 @@ async def test_people_outside_see_it_by_a_secret_address(site: Installation, edi
     check_page(page, 200)
     assert "<h1>Draft title</h1>" in page.text
     assert f'href="{path.replace("/en/", "/ru/")}"' in page.text
-    assert "please do not pass this address on" in page.text
+    assert "Please do not share this address" in page.text
     assert page.headers["referrer-policy"] == "no-referrer"
     assert page.headers["x-robots-tag"] == "noindex, nofollow, noarchive"
     assert directive(page, "frame-ancestors") == "'none'"

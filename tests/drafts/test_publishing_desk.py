@@ -50,7 +50,7 @@ async def test_a_new_letter_needs_text_and_parties(site: Installation, editor: h
     await desk.change(editor, path, title_en="New", text_en="Text", addressees_0_ru="Вы", initiators_0_en="We")
     page = await editor.get(f"{NEW}/publish")
     assert checklist.NO_ADDRESSEE not in words(page)
-    assert "Somebody has no name in this language (English)" in words(page)
+    assert "Some addressees or initiators have no name in this language (English)" in words(page)
     assert (await site.client.get("/en/a-new-one")).status_code == 404
     done = await desk.publish(editor, f"{NEW}/publish")
     assert (done.status_code, done.headers["location"]) == (303, f"{NEW}/publish?done=1")
@@ -66,7 +66,7 @@ async def test_a_change_of_text_needs_a_reason_that_readers_see(site: Installati
     await desk.change(editor, text_en=form["text.en"] + "\n\nOne more thing.", goal="9000", next_goals="20000")
     page = await editor.get(desk.PUBLISH)
     assert "<ins>One more thing.</ins>" in page.text
-    assert "The text was changed in another language only (Русский)." in words(page)
+    assert "The text was changed only in another language (Русский)." in words(page)
     assert "5,000" in words(page)
     assert "9,000" in words(page)
     for note in ({}, {"note.en": "Only one"}, NOTE | {"note.ru": " "}, NOTE | {"note.en": "x" * 1001}):
@@ -99,7 +99,7 @@ async def test_what_surrounds_the_text_makes_no_version(site: Installation, edit
     assert "text=Read%20%E2%80%9Cthis%E2%80%9D%2C%20please" in public
     assert (await site.client.get(f"/api/v1/letters/{SLUG}")).json()["closes_at"] == "2099-03-01T18:30:00Z"
     assert len(await rows.rows_of(site.database, VERSIONS, SLUG)) == 1
-    assert "Readers see all that is written." in words(await editor.get(desk.PUBLISH))
+    assert "There are no unpublished changes." in words(await editor.get(desk.PUBLISH))
 
 
 async def test_only_what_was_shown_is_published(site: Installation, editor: httpx2.AsyncClient) -> None:
@@ -158,7 +158,7 @@ async def test_a_closed_letter_stays_as_it_is(site: Installation, editor: httpx2
     async with site.database.connection() as conn:
         await conn.execute(f"UPDATE letter SET {change}")
     assert publishing.CLOSED in words(await editor.get(desk.PUBLISH))
-    assert "only once it is open again" in words(await editor.get(desk.TEXT))
+    assert "only be published once the letter is open again" in words(await editor.get(desk.TEXT))
     refused = await editor.post(desk.PUBLISH, data={"draft": digest, **NOTE})
     assert refused.status_code in {409, 422}
     assert await rows.rows_of(site.database, "SELECT goal, version FROM letter") == [{"goal": 5000, "version": 1}]
@@ -181,6 +181,6 @@ async def test_a_translation_left_alone_is_told_of(site: Installation, editor: h
     assert "more than a day older" not in words(await editor.get(f"{NEW}/publish"))
     async with site.database.connection() as conn:
         await conn.execute("UPDATE edit SET at = now() - interval '25 hours' WHERE field = 'text.en'")
-    assert "The text is more than a day older than the other one (English)." in words(
+    assert "This text is more than a day older than the other one (English)." in words(
         await editor.get(f"{NEW}/publish")
     )

@@ -161,7 +161,7 @@ async def test_the_same_field_shows_both_and_asks(
     assert (await desk.save(colleague, theirs | {field: other})).status_code == 303
     page = await desk.save(editor, mine | {field: one, "alt.en": "The sea"})
     assert page.status_code == 409
-    assert "Тимур has changed this meanwhile" in page.text
+    assert "Тимур has changed this in the meantime" in page.text
     assert html.escape(other) in page.text or f"{int(other):,}" in page.text
     form = desk.fields(page)
     assert form[field] == one

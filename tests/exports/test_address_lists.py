@@ -141,13 +141,13 @@ async def test_an_empty_list_and_a_key_revoked_meanwhile(site: Installation) -> 
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({}, "choose what to do"),
-        ({"step": "register"}, "no age recipient"),
-        ({"step": "register", "recipient": "age1" + "q" * 58}, "no age recipient"),
-        ({"step": "register", "recipient": "ssh-ed25519 AAAA"}, "no age recipient"),
+        ({}, "Choose what to do"),
+        ({"step": "register"}, "not an age public key"),
+        ({"step": "register", "recipient": "age1" + "q" * 58}, "not an age public key"),
+        ({"step": "register", "recipient": "ssh-ed25519 AAAA"}, "not an age public key"),
         ({"step": "register", "recipient": str(KEY)}, "secret key"),
         ({"step": "ask", "key": "77777777777777777777777"}, "cannot be used"),
-        ({"step": "revoke", "key": "x"}, "faster"),
+        ({"step": "revoke", "key": "x"}, "has changed in the meantime"),
     ],
 )
 async def test_what_is_refused(site: Installation, form: dict[str, str], message: str) -> None:

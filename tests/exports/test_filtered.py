@@ -102,7 +102,7 @@ async def test_the_log_tells_who_and_how_many_and_nothing_typed(site: Installati
         assert begun["before"] == "form:csv,country:fj,q:yes"
         assert begun["organizer"] is not None
         assert (log[0]["ids"], log[0]["after"], log[0]["reason"]) == ([begun["id"]], "rows:1", None)
-        assert "export begun" in (await client.get(f"/organizer/{SLUG}/log")).text
+        assert "export started" in (await client.get(f"/organizer/{SLUG}/log")).text
 
 
 async def test_a_download_that_is_broken_off_holds_nothing_and_is_noted(
@@ -226,7 +226,9 @@ async def test_no_one_takes_every_connection(site: Installation, bench: Bench, m
         going.set()
         answers = [await request for request in requests]
         assert sorted(answer.status_code for answer in answers) == [200] * 3 + [429] * 7
-        assert "Three lists are on their way" in next(answer.text for answer in answers if answer.status_code == 429)
+        assert "You are already downloading three lists" in next(
+            answer.text for answer in answers if answer.status_code == 429
+        )
         assert (await last).status_code == 200
         assert (await greedy.post(EXPORT, data=form)).status_code == 200
     assert len(await rows.rows_of(site.database, "SELECT FROM log WHERE act = 'export.list'")) == 5

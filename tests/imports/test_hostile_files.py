@@ -342,9 +342,9 @@ async def test_a_file_without_a_header_is_warned_of(site: Installation) -> None:
     async with carrying(site) as one:
         await one.upload(b"Vera Novak,vera@letters.example\nAnn Ek,ann@letters.example\n")
         await one.work()
-        assert "cancel this, write the names of the columns" in (await one.see()).text
+        assert "cancel this import, add a row of column names" in (await one.see()).text
         await one.upload(FORM.encode())
         await one.work()
         text = (await one.see()).text
-        assert "The first row of the file is taken for the names of its columns" in text
-        assert "cancel this, write" not in text
+        assert "The first row is read as column names" in text
+        assert "cancel this import" not in text

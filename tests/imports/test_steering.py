@@ -98,16 +98,13 @@ async def test_rows_with_problems_are_listed_and_left_out(site: Installation) ->
         assert "The first 100" in text_of(page)
         refused = await one.do("start")
         assert refused.status_code == 422
-        assert "Some rows cannot be taken in" in refused.text
+        assert "Some rows cannot be imported" in refused.text
         file = await one.client.get(f"{IMPORT}/{job.number}/problems.csv")
         assert file.headers["content-type"].startswith("text/csv")
         lines = file.text.splitlines()
         assert len(lines) == 132
-        assert (
-            lines[1]
-            == '5,country,"We do not know a country of this name. Please write it differently, or leave it out."'
-        )
-        assert lines[-1] == "135,name,This is missing."
+        assert lines[1] == '5,country,"We do not know this country. Write it another way, or leave the field empty."'
+        assert lines[-1] == "135,name,This is empty."
         await one.do("start", {"skip": "1"})
         assert (await one.newest()).report["skipped"] == 131
         assert await one.counted() == counts(3, 0, 2, 3)
@@ -139,7 +136,7 @@ async def test_the_second_of_two_editors_is_refused(site: Installation) -> None:
             f"{IMPORT}/{(await one.newest()).number}", data={"step": "back", "changed": str(before)}
         )
         assert late.status_code == 422
-        assert "Somebody else was faster" in late.text
+        assert "This has changed in the meantime" in late.text
 
 
 async def test_dates_that_tell_nothing_are_asked_for(site: Installation) -> None:
@@ -273,4 +270,4 @@ async def test_no_more_than_five_at_once(site: Installation) -> None:
             assert (await one.upload(FORM.encode())).status_code == 303
         refused = await one.upload(FORM.encode())
         assert refused.status_code == 422
-        assert "Five imports" in refused.text
+        assert "five unfinished imports" in refused.text

@@ -78,7 +78,7 @@ async def test_the_corrected_file_can_be_imported_after_undoing(site: Installati
         answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{first}", data={"step": "redo"})
         assert answer.status_code == 303
         await one.work()
-        assert (await one.counted())["people"] == 3, "nobody is there twice"
+        assert (await one.counted())["people"] == 3, "nobody appears twice"
         await bench.check()
 
 
@@ -107,7 +107,7 @@ async def test_whom_a_moderator_has_decided_about_stays(site: Installation, benc
         assert (stands.report["undone"], stands.report["left"]) == (4, 1)
         assert await bench.states(vera, pier[0]["id"]) == ["removed", "confirmed"]
         await bench.check()
-        assert "somebody has decided about them" in (await one.see()).text
+        assert "someone has moderated them" in (await one.see()).text
         await one.do("redo")
         await bench.check()
 

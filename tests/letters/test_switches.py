@@ -61,7 +61,7 @@ async def test_a_mailed_link_keeps_working_while_signing_is_stopped(
     await put(editor, "stop", **WHY)
     shown = await site.client.get(waiting.link)
     check_page(shown, 200)
-    for text in (ESCAPED, "This link works again", "can be used until"):
+    for text in (ESCAPED, "This link works again", "you can use it until"):
         assert text in shown.text
     assert "<button>Confirm" not in shown.text
     for refused in (await site.client.post(waiting.link), await waiting.type_code()):
@@ -92,7 +92,7 @@ async def test_whoever_confirms_is_held_and_let_in_at_the_desk(
     waiting = await Waiting.of(site, visibility=visibility, name="Zora Quill", city="Uppsala", affiliation="Weaver")
     check_sent_on(await site.client.post(waiting.link), f"/en/{SLUG}/signed?as=waiting")
     assert "waits for approval" in (await site.client.get(f"/en/{SLUG}/signed?as=waiting")).text
-    assert "waits until the organizers approve" in (await site.client.get(waiting.own)).text
+    assert "waiting for the organizers’ approval" in (await site.client.get(waiting.own)).text
     (row,) = await rows_of(site.database, "SELECT state, name, city, name_key, private FROM signature")
     assert (row["state"], row["name"], row["city"], row["name_key"]) == ("held", None, None, None)
     assert (row["private"] is None) is (visibility == "counted")

@@ -31,7 +31,7 @@ SOURCE = {"people": "40", "counted_on": "2026-01-02", "source_en": "Counted by t
 ACTS: Mapping[str, tuple[str, dict[str, str]]] = {
     "tally": ("tally", {"step": "add", **SOURCE}),
     "campaign": ("campaigns", {"act": "remove", "back": "kind=person"}),
-    "campaign started": ("campaigns/<campaign>", {"step": "start", "reason": "fake"}),
+    "bulk act started": ("campaigns/<campaign>", {"step": "start", "reason": "fake"}),
     "invitation": ("members/invite", {"name": "Timur", "email": "timur@letters.example", "role": "viewer"}),
     "role": ("members", {"organizer": "<viewer>", "before": "viewer", "role": "editor"}),
     "note": ("signatures/<signature>", {"act": "note", "text": "Ask again"}),

@@ -91,7 +91,7 @@ async def test_removing_asks_why_and_can_be_undone(site: Installation, bench: Be
         form = {f"s{vera}": "0", "act": "remove", "back": "state=confirmed"}
         refused = await client.post(QUEUE, data=form)
         assert refused.status_code == 422
-        assert "Please choose why." in refused.text
+        assert "Choose a reason." in refused.text
         assert await bench.states(vera) == ["confirmed"]
         done = await client.post(QUEUE, data=form | {"reason": "fake"})
         assert done.status_code == 303
@@ -126,7 +126,7 @@ async def test_the_second_moderator_is_told_what_the_first_did(site: Installatio
         assert (await one.post(QUEUE, data=form | {"act": "approve"})).status_code == 303
         late = await two.post(QUEUE, data=form | {"act": "remove", "reason": "fake"})
         text = text_of(await two.get(late.headers["location"]))
-    assert "somebody else was first" in text
+    assert "someone else changed" in text
     assert "Ada First" in text
     assert "approved: 1 signature" in text
     assert await bench.states(held) == ["confirmed"]
@@ -143,7 +143,7 @@ async def test_everything_that_matches_becomes_a_campaign(site: Installation, be
         assert "Vera Crowd" in page
         assert (await client.post(place, data={"step": "start"})).status_code == 422
         assert (await client.post(place, data={"step": "start", "reason": "fake"})).status_code == 303
-        assert "under way" in text_of(await client.get(place))
+        assert "in progress" in text_of(await client.get(place))
         while await bulk_acts.step(site.database, WRAPPER, 50):
             await bench.check()
         assert (await bench.check())["people"] == 1

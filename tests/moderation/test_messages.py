@@ -42,7 +42,7 @@ async def test_who_asked_for_updates_is_told_why_their_signature_went(road: Inst
     await bench.rows(f"{NOW} RETURNING id")
     body = (await road.mail_to("voice1@letters.example")).body("plain") or ""
     assert "removed" in body
-    assert "Reason: a duplicate." in body
+    assert "Reason: duplicate." in body
     page = re.search(r"(/en/signature/\S+)", body)
     assert page
     assert "have removed it" in (await road.client.get(page[1])).text

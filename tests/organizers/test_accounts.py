@@ -42,7 +42,7 @@ async def test_a_lost_second_factor_is_removed_with_all_sessions(site: Installat
 
 
 async def test_what_is_no_address_is_one_clear_line(site: Installation) -> None:
-    with pytest.raises(PetitionError, match="not a complete e-mail address"):
+    with pytest.raises(PetitionError, match="e-mail address is incomplete"):
         await accounts.add(site.database, site.settings, "nobody", admin=False)
 
 

@@ -36,12 +36,12 @@ async def test_a_beginner_is_told_what_to_do_first(site: Installation) -> None:
         assert "steps" not in (await client.get("/organizer/")).text
         assert await seen(client, "/organizer/mine/") == {
             "Write the text": "/organizer/mine/text",
-            "Invite a colleague: so far you work on this letter alone": "/organizer/mine/members#invite",
+            "Invite a colleague: you are working on this letter alone": "/organizer/mine/members#invite",
         }
         async with site.database.connection() as conn:
             await conn.execute("UPDATE translation SET markdown = 'Please.' WHERE lang = 'en' AND title LIKE '%mine'")
         assert list(await seen(client, "/organizer/mine/"))[:2] == [
-            "Publish the letter: nobody outside can read or sign it yet",
+            "Publish the letter: so far no one can read or sign it",
             "Add the translation (Русский)",
         ]
 
@@ -58,8 +58,8 @@ async def test_each_role_is_told_what_it_can_do_something_about(site: Installati
         await conn.execute(INTAKE, SLUG, 2, None, "mapping")  # a step of whoever has begun it
         await conn.execute(INTAKE, SLUG, 3, None, "done")
     moderate = {
-        "1 waits for approval": f"{HERE}queue?state=held",
-        "1 signature was reported by readers": f"{HERE}queue?flag=reported",
+        "1 is waiting for approval": f"{HERE}queue?state=held",
+        "1 signature has been reported by readers": f"{HERE}queue?flag=reported",
         "2 signatures are flagged": f"{HERE}queue?flag=any",
     }
     edit = {

@@ -336,7 +336,7 @@ def test_a_data_dir_that_is_a_file_is_one_clear_line(open_folder: Path) -> None:
         (["LOG:  starting", "x FATAL:  no room", "LOG:  down"], "no room"),
         (["initdb: error: no"], "no"),
         (["something else"], "something else"),
-        ([], "PostgreSQL said nothing"),
+        ([], "no output from PostgreSQL"),
     ],
 )
 def test_the_reason_is_found_in_what_postgresql_says(lines: list[str], told: str) -> None:

@@ -138,7 +138,7 @@ def test_every_problem_has_its_reason(cells: str, column: str, reason: str) -> N
 
 def test_what_is_said_of_a_problem() -> None:
     assert str(Problem(7, csv_format.NO_KIND, "kind")) == "line 7: kind: This must be person or organization."
-    assert str(Problem(7, csv_format.NULL)) == "line 7: There is a null character in this row."
+    assert str(Problem(7, csv_format.NULL)) == "line 7: This row contains a null character."
 
 
 def test_lines_are_counted_as_an_editor_counts_them() -> None:
@@ -172,7 +172,7 @@ def test_bytes_that_are_no_utf8_are_found_in_their_row() -> None:
     [
         (b"", "empty"),
         (b"kind,name,surname\n", "no column 'surname'"),
-        (b"kind,name,name\n", "name is there twice"),
+        (b"kind,name,name\n", "name appears twice"),
         (b"name,email\n", "column kind is missing"),
         (b"\n", "column kind is missing"),
         (b"kind;name\n", "parted by commas"),

@@ -66,4 +66,4 @@ async def test_whoever_confirms_again_for_an_approved_organization_is_not_told_t
     assert "for questions about the organizers’ decision" in page
     async with road.database.connection() as conn:
         await conn.execute("DELETE FROM contact")  # as the worker does after 30 days
-    assert "Your address is kept" not in (await road.client.get(own)).text
+    assert "We keep your address" not in (await road.client.get(own)).text

@@ -78,8 +78,8 @@ async def test_the_figures_of_a_small_letter(site: Installation, bench: Bench) -
             told = facts(answer)
             assert (told["Signatures"], told["People"], told["Organizations"]) == ("5", "5", "0")
             assert (told["Forms sent"], told["Confirmed"]) == ("8", "7 (88%)")
-            assert (told["May still be confirmed"], told["Wait for a decision"]) == ("1", "1")
-            assert (told["Mail refused for good"], told["Half of them confirmed within"]) == ("2", "1 second")
+            assert (told["Can still be confirmed"], told["Waiting for a decision"]) == ("1", "1")
+            assert (told["E-mails permanently refused"], told["Half confirmed within"]) == ("2", "1 second")
             assert breakdown(answer) == {
                 "English": "5",
                 "countries with fewer than 5 people each": "5",
@@ -111,7 +111,7 @@ async def test_a_country_of_five_is_named_and_what_is_imported_or_only_counted_i
         await conn.execute("UPDATE count_hour SET people = people + 3 + 20")
     async with people.at_desk(site, "viewer") as client:
         told = breakdown(await client.get(PAGE))
-        assert (told["Fiji"], told["not told"]) == ("5", "3")
+        assert (told["Fiji"], told["not given"]) == ("5", "3")
         assert (told["signed here"], told["imported from a file"], told["counted without names"]) == ("5", "3", "20")
         days = summed(await client.get(f"{PAGE}/days.csv"))
         assert (days["people_signed_here"], days["people_imported"], days["people"]) == (5, 23, 28)
@@ -126,7 +126,7 @@ async def test_partners_stand_among_the_sources(site: Installation, bench: Bench
     await Confirming(site.database).submit(ConfirmRequest(bench.letter.id, pending, bench.letter.keys))
     async with people.at_desk(site, "viewer") as client:
         told = breakdown(await client.get(PAGE))
-        assert (told["signed here"], told["signed here, by the link of “north-pier”"]) == ("2", "1")
+        assert (told["signed here"], told["signed here through the link of “north-pier”"]) == ("2", "1")
         file = table(await client.get(f"{PAGE}/people.csv"))
         assert {"of": "source", "value": "partner:north-pier", "people": "1"} in file
 

@@ -95,7 +95,7 @@ def too_many(request: Request, policy: Policy, seconds: int) -> Response:
         "type": QUOTA_EXCEEDED,
         "title": "Too Many Requests",
         "status": 429,
-        "detail": "Your network has asked too often in this minute.",
+        "detail": "Your network has made too many requests this minute.",
         "violated-policies": [policy.name],
     }
     response = JSONResponse(body, 429, {"cache-control": "no-store"}, media_type="application/problem+json")

@@ -145,7 +145,7 @@ def _list_params(request: Request) -> tuple[Kind, str, Cursor | None, int | None
     limit = _limit(params["limit"], MAX_ITEMS) if "limit" in params else None
     q = params.get("q", "").strip()
     if "\0" in q:
-        raise HTTPException(422, "q must not hold a null character")
+        raise HTTPException(422, "q must not contain a null character")
     try:
         kind = Kind(params.get("kind", Kind.PERSON))
     except ValueError:
@@ -153,7 +153,7 @@ def _list_params(request: Request) -> tuple[Kind, str, Cursor | None, int | None
     try:
         after = Cursor.decode(params["after"]) if params.get("after") else None
     except BadCursor:
-        raise HTTPException(422, "after must be the next of an earlier answer") from None
+        raise HTTPException(422, "after must be the next value of an earlier response") from None
     return kind, q, None if q else after, limit
 
 

@@ -18,7 +18,7 @@ from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
 
 MAX_RECIPIENT = 200  # characters shown again
-PROVE = N_("Show your second factor once more before you register a key.")
+PROVE = N_("Verify your second factor again before you register a key.")
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:

@@ -29,9 +29,9 @@ from petition.web.desk.visit import DeskVisit
 
 MAX_AT_ONCE = 3  # running exports of one organizer in one process: each occupies a thread until its end
 
-MANY = N_("Three lists are on their way to you. Wait until one of them has come, or break it off.")
-NO_COLUMN = N_("Please choose at least one column.")
-NO_FORM = N_("Please choose a form.")
+MANY = N_("You are already downloading three lists. Wait for one to finish, or stop one.")
+NO_COLUMN = N_("Choose at least one column.")
+NO_FORM = N_("Choose a format.")
 FILE_NAME = N_("signatures")
 
 TYPES: Mapping[Format, str] = {

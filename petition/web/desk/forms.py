@@ -22,7 +22,7 @@ FormView = Callable[[DeskVisit, dict[str, str]], Awaitable[Response]]
 
 NO_FIELDS: Mapping[str, str] = {}
 
-TOO_MANY = N_("You have sent many invitations today. Please go on tomorrow.")
+TOO_MANY = N_("You have sent many invitations today. Send more tomorrow.")
 
 
 class OverLimit(Refused):

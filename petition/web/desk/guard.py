@@ -26,8 +26,8 @@ from petition.web.desk.visit import ROOT, SECOND, Access, DeskVisit, OpenView, O
 SAFE_METHODS = {"GET", "HEAD"}
 MAX_COOKIE = 100  # characters
 
-FORBIDDEN = N_("Your role does not cover this")
-FORBIDDEN_WHY = N_("An owner of the letter can give you another role.")
+FORBIDDEN = N_("Your role does not allow this")
+FORBIDDEN_WHY = N_("An owner of the letter can change your role.")
 
 
 def require(view: View | OpenView, access: Access) -> Callable[[Request], Awaitable[Response]]:

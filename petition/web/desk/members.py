@@ -13,7 +13,7 @@ from petition.web.desk.forms import NO_FIELDS, Errors, Form, count_invitation, f
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, DeskVisit
 
-NO_ROLE = N_("Please choose a role.")
+NO_ROLE = N_("Choose a role.")
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:

@@ -32,7 +32,7 @@ TABS: tuple[Tab, ...] = (
     Tab("text", N_("Text"), Role.EDITOR, starts_group=True),
     Tab("updates", N_("Updates"), Role.EDITOR),
     Tab("queue", N_("Signatures"), Role.MODERATOR, starts_group=True),
-    Tab("campaigns", N_("Campaigns"), Role.MODERATOR),
+    Tab("campaigns", N_("Bulk acts"), Role.MODERATOR),
     Tab("statistics", N_("Statistics"), Role.VIEWER),
     Tab("partners", N_("Partners"), Role.EDITOR),
     Tab("import", N_("Import"), Role.EDITOR, starts_group=True),

@@ -22,11 +22,11 @@ from petition.web.desk.visit import DeskVisit
 
 MAX_NOTE = 1000  # characters
 
-CLOSED = N_("The letter takes no more signatures; what readers see stays as it is.")
-MISSING = N_("Something is missing. Please look at the list.")
-CHANGED = N_("A colleague has changed the draft meanwhile. Here is what would be published now; please look again.")
-NO_NOTE = N_("Please say in each language why the text changes. Readers see it.")
-LONG_NOTE = N_("An explanation has at most 1000 characters.")
+CLOSED = N_("The letter takes no more signatures. What readers see stays as it is.")
+MISSING = N_("Something is missing. Check the list.")
+CHANGED = N_("Someone else has changed the draft in the meantime. This is what would be published now; check it again.")
+NO_NOTE = N_("Explain in each language why the text changes. Readers will see it.")
+LONG_NOTE = N_("The explanation can have at most 1000 characters.")
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:

@@ -20,7 +20,7 @@ from petition.web.desk.page import desk_page
 from petition.web.desk.queue_links import act_notice, outcome_query, return_query
 from petition.web.desk.visit import DeskVisit
 
-NOTHING_TO_UNDO = N_("There is nothing to undo any more.")
+NOTHING_TO_UNDO = N_("There is nothing left to undo.")
 
 
 async def show(visit: DeskVisit) -> Response:

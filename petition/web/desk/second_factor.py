@@ -19,7 +19,7 @@ from petition.web.desk.visit import ROOT, SECOND, SECURITY, DeskVisit
 
 HOUR = 3600
 
-TOO_MANY_CODES = N_("Too many codes have been tried in the last hour. Please try again later.")
+TOO_MANY_CODES = N_("Too many codes have been tried in the last hour. Try again later.")
 
 
 async def show(visit: DeskVisit) -> Response:

@@ -21,10 +21,10 @@ from petition.web.desk.visit import ROOT, DeskVisit, OpenVisit
 HOUR = 3600
 MAX_TOKEN = 100
 
-TOO_MANY = N_("Too many tries")
-TOO_MANY_WHY = N_("Too many links have been asked for from your network in the last hour.")
-USED = N_("This link does not work any more")
-USED_WHY = N_("A link works once, and for 15 minutes only. Ask for a new one.")
+TOO_MANY = N_("Too many attempts")
+TOO_MANY_WHY = N_("Too many links have been requested from your network in the last hour.")
+USED = N_("This link no longer works")
+USED_WHY = N_("A link works once, for 15 minutes. Ask for a new one.")
 
 
 async def home(visit: DeskVisit) -> Response:

@@ -16,7 +16,7 @@ from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_number, form_v
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, DeskVisit
 
-CONFLICT = N_("A colleague was faster: this switch has been changed since you looked. Here is how it is now.")
+CONFLICT = N_("Someone else changed this switch first. This is how it is now.")
 UNTOUCHED = {"value": OFF, "texts": {}, "revision": 0, "since": None}
 
 

@@ -12,12 +12,12 @@ from petition.web.embeds.options import THEMES, VARIANTS, FrameOptions
 from petition.web.embeds.snippets import HEIGHTS, SANDBOX, WIDTH, Snippets
 from petition.web.page_cache import CachedResponse, build_response
 
-THEME_NAMES = {"auto": N_("as the reader’s device"), "light": N_("light"), "dark": N_("dark")}
+THEME_NAMES = {"auto": N_("same as the reader’s device"), "light": N_("light"), "dark": N_("dark")}
 VARIANT_NAMES = {
-    "count": N_("the count"),
+    "count": N_("count only"),
     "progress": N_("with progress towards the goal"),
     "organizations": N_("with organizations"),
-    "button": N_("with a button to sign"),
+    "button": N_("with a sign button"),
 }
 
 

@@ -19,9 +19,9 @@ from petition.web.public.visit import Visit
 
 HOUR = 3600  # seconds
 
-TOO_MANY = N_("Too many forms have come from your network in the last hour.")
-AWAY = N_("We could not store this just now. Nothing is lost: please press the button again in a moment.")
-TRY_LATER = N_("Please try again in an hour. What you typed has not been stored.")
+TOO_MANY = N_("Too many forms have been sent from your network in the last hour.")
+AWAY = N_("We could not store this just now. Nothing is lost: press the button again in a moment.")
+TRY_LATER = N_("Try again in an hour. What you typed has not been stored.")
 
 
 def network_quota(visit: Visit, day: DayKey) -> tuple[Quota, int]:

@@ -22,14 +22,14 @@ HOUR, DAY = 3600, 86400  # seconds
 
 GONE = N_("This link has expired")
 GONE_WHY = N_(
-    "A signature can be confirmed for 7 days, and until a day after the letter has closed. You can sign again."
+    "A signature can be confirmed for 7 days, and no later than one day after the letter closes. You can sign again."
 )
 REMOVED = N_("This signature was removed")
-REMOVED_WHY = N_("The organizers have removed a signature from this mailbox. It cannot sign this letter again.")
-STOPPED = N_("Signing is stopped at the moment. The code, and the link in the mail, can be used later.")
-WRONG_CODE = N_("This code does not belong to this address, or it is older than 24 hours.")
+REMOVED_WHY = N_("The organizers removed a signature made from this mailbox. It cannot sign this letter again.")
+STOPPED = N_("Signing is stopped for now. You can use the code, or the link in the e-mail, later.")
+WRONG_CODE = N_("This code does not match this address, or it is more than 24 hours old.")
 SIX_DIGITS = N_("The code has six digits.")
-TOO_MANY_TRIES = N_("Too many codes have been tried today. The link in the mail still works.")
+TOO_MANY_TRIES = N_("Too many codes have been tried today. The link in the e-mail still works.")
 
 
 async def show(visit: Visit) -> Response:

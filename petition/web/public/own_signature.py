@@ -12,9 +12,9 @@ from petition.web.public import challenge
 from petition.web.public.form_values import ShownForm
 from petition.web.public.visit import Visit
 
-UNKNOWN_ACT = N_("Please choose what to do.")
+UNKNOWN_ACT = N_("Choose what to do.")
 DELETED = N_("Your signature has been deleted")
-DELETED_WHY = N_("Nothing of it is kept, and it does not count.")
+DELETED_WHY = N_("We keep nothing of it, and it no longer counts.")
 
 ACTIONS_ON_PAGE = ("visibility", "correct", "news", "withdraw")  # after "delete" there is no page
 

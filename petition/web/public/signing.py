@@ -24,9 +24,9 @@ from petition.web.public import challenge, letter_page
 from petition.web.public.form_values import ShownForm, typed_values
 from petition.web.public.visit import Visit, with_retry_after
 
-SUPERSEDED = N_("The letter’s text has changed since you read it. Please read it again before you sign.")
-CLOSED = N_("This letter has been closed while you were reading. It takes no more signatures.")
-STOPPED = N_("Signing has been stopped while you were reading. Nothing of what you typed was stored.")
+SUPERSEDED = N_("The text of the letter has changed since you opened it. Read it again before you sign.")
+CLOSED = N_("This letter was closed while you were reading. It no longer takes signatures.")
+STOPPED = N_("Signing was stopped while you were reading. Nothing you typed has been stored.")
 
 WAITING = "waiting"  # a person whose signature is held
 

@@ -81,7 +81,7 @@ async def test_a_closing_date_that_has_passed_does_not_close_it_again(
     site: Installation, editor: httpx2.AsyncClient
 ) -> None:
     await execute(site, "UPDATE letter SET closes_at = now() - interval '1 minute', revision = revision + 1")
-    assert "Open it again" in (await editor.get(HERE)).text
+    assert "Open again" in (await editor.get(HERE)).text
     assert (
         await move(editor, "close")
     ).status_code == 409  # it is closed already, whether or not that was written down
@@ -96,7 +96,7 @@ async def test_not_after_its_key_is_destroyed(site: Installation, editor: httpx2
     await move(editor, "close")
     await execute(site, "UPDATE letter SET closed_at = now() - interval '31 days'")
     await do_chores(site.database, chores_of(site.settings))
-    assert "No longer possible" in (await editor.get(HERE)).text
+    assert "This is no longer possible" in (await editor.get(HERE)).text
     refused = await move(editor, "reopen")
     assert refused.status_code == 409
     assert "cannot be opened again" in refused.text
@@ -119,9 +119,9 @@ async def test_the_slower_of_two_is_told_who_was_first(site: Installation, edito
         await move(editor, "close")
         told = await move(anna, "close")
         assert told.status_code == 409
-        assert "A colleague was faster" in told.text
+        assert "Someone else changed this first" in told.text
         assert "Boris" in told.text
-        assert "Open it again" in told.text  # as it is now
+        assert "Open again" in told.text  # as it is now
     assert len(await rows_of(site.database, LOG)) == 1
 
 
@@ -170,7 +170,7 @@ async def test_a_draft_says_so(site: Installation) -> None:
     await execute(site, "INSERT INTO letter (slug, rules_version) VALUES ('a-draft', 1)")
     async with people.at_desk(site, "owner", slug="a-draft") as client:
         page = await client.get("/organizer/a-draft/state")
-        assert "A draft: nobody but its members" in page.text
+        assert "Draft: only its members see it" in page.text
         for what in StateChange:
             assert (await client.post("/organizer/a-draft/state", data={"move": what.value})).status_code == 409
 

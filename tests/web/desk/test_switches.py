@@ -41,7 +41,7 @@ async def test_the_slower_of_two_is_told(site: Installation, editor: httpx2.Asyn
         await put(editor, "stop", **WHY)
         answer = await anna.post(HERE, data={"name": "stop", "value": "on", "revision": seen, "text_en": "Mine."})
         assert answer.status_code == 409
-        assert "A colleague was faster" in answer.text
+        assert "Someone else changed this switch first" in answer.text
         assert "Boris" in answer.text
         assert ESCAPED in answer.text
     (row,) = await rows_of(site.database, "SELECT texts FROM switch")
@@ -75,7 +75,7 @@ async def test_what_is_on_is_seen_on_every_page_of_the_desk(
         pages = ["", "members", "queue", "campaigns", "log", "state", "switches", "updates"]
         for page in pages if role == "owner" else pages[2:5] if role == "moderator" else pages[:1]:
             text = (await client.get(f"/organizer/{SLUG}/{page}")).text
-            assert "Signing stopped" in text.partition("<main")[0], page
+            assert "Stop signing" in text.partition("<main")[0], page
             assert "(everywhere)" in text.partition("<main")[0], page
 
 

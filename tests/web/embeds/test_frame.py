@@ -189,7 +189,7 @@ async def test_the_builder_follows_the_choices(site: Installation) -> None:
     }
     assert f"{site.base}/ru/{SLUG}?from=north-pier" in html.unescape(page)
     wrong = (await get(site, f"{BUILDER}?accent=red&from=nobody%3Cb%3E")).text
-    assert "A colour looks like" in wrong
+    assert "Write the colour like this" in wrong
     assert "have not registered this name" in wrong
     assert "from=nobody" not in wrong
     assert "<b>" not in Seen(wrong).text
