@@ -96,7 +96,7 @@ def _write(message: object) -> None:
 
 
 def _confine(parent: int) -> None:
-    """Give up whatever parsing does not need, as far as the system allows."""
+    """Give up what parsing does not need, as far as the system allows."""
     # The parent decides when this ends, not the service manager or Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -76,7 +76,7 @@ async def test_the_whole_way(site: Installation, bench: Bench, monkeypatch: pyte
         assert not await rows.rows_of(site.database, "SELECT FROM address_part")
 
 
-async def test_a_new_key_does_not_work_and_every_owner_is_told(road: Installation) -> None:
+async def test_a_new_key_does_not_work_and_every_owner_is_notified(road: Installation) -> None:
     async with (
         people.at_desk(road, "owner", email="ann@desk.example", name="Ann First") as client,
         people.at_desk(road, "owner", email="boris@desk.example", lang="ru") as other,
@@ -124,7 +124,7 @@ async def test_the_key_of_who_owns_the_letter_no_more_is_worth_nothing(site: Ins
         assert (await stays.post(ADDRESSES, data={"step": "ask", "key": str(key)})).status_code == 422
 
 
-async def test_a_list_of_nobody_and_a_key_revoked_meanwhile(site: Installation) -> None:
+async def test_an_empty_list_and_a_key_revoked_meanwhile(site: Installation) -> None:
     async with people.at_desk(site, "owner") as client:
         await client.post(ADDRESSES, data=REGISTER)
         key = await wait_three_days(site)
@@ -139,7 +139,7 @@ async def test_a_list_of_nobody_and_a_key_revoked_meanwhile(site: Installation) 
 
 
 @pytest.mark.parametrize(
-    ("form", "told"),
+    ("form", "message"),
     [
         ({}, "Choose what to do"),
         ({"step": "register"}, "not an age public key"),
@@ -150,11 +150,11 @@ async def test_a_list_of_nobody_and_a_key_revoked_meanwhile(site: Installation) 
         ({"step": "revoke", "key": "x"}, "has changed in the meantime"),
     ],
 )
-async def test_what_is_refused(site: Installation, form: dict[str, str], told: str) -> None:
+async def test_what_is_refused(site: Installation, form: dict[str, str], message: str) -> None:
     async with people.at_desk(site, "owner") as client:
         answer = await client.post(ADDRESSES, data=form)
         assert answer.status_code == 422
-        assert told in answer.text
+        assert message in answer.text
         assert "AGE-SECRET-KEY" not in answer.text
         assert not await rows.rows_of(site.database, "SELECT FROM address_key")
 

@@ -1,4 +1,4 @@
-"""Taking lists out: filters, columns, forms, the log; nothing in a cell that a spreadsheet would run."""
+"""Exported lists: filters, columns, formats, the log; no cell that a spreadsheet would run."""
 
 import asyncio
 import csv
@@ -51,10 +51,10 @@ async def test_everybody_in_every_form(site: Installation, bench: Bench, form: s
         answer = await client.post(EXPORT, data={"form": form, "back": "", **ALL})
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "no-store"
-        found = read(answer.content, form)
-        by_name = {row["name"]: row for row in found}
-        assert list(found[0]) == list(filtered.COLUMNS)
-        assert len(found) == 4
+        records = read(answer.content, form)
+        by_name = {row["name"]: row for row in records}
+        assert list(records[0]) == list(filtered.COLUMNS)
+        assert len(records) == 4
         assert by_name["Zoya Novak"]["city"] == "Ufa"
         assert by_name["Тайный Пётр"]["visibility"] == "organizers"
         assert by_name["North Pier"]["name_ru"] == "Северный пирс"
@@ -113,8 +113,8 @@ async def test_a_download_that_is_broken_off_holds_nothing_and_is_noted(
     slices = filtered.Export._slices
 
     async def slowly(self: filtered.Export):  # type: ignore[no-untyped-def]
-        async for each in slices(self):
-            yield each
+        async for batch in slices(self):
+            yield batch
             await asyncio.sleep(0.05)
 
     monkeypatch.setattr(filtered.Export, "_slices", slowly)
@@ -139,14 +139,14 @@ async def test_rare_ones_among_many_and_slices(
     await bench.sign("Zinaida Rare")
     await bench.crowd(90)
     await bench.sign("Zinaida Late")
-    found = await exported(site.database, bench, Filter(q="zinaida"))
-    assert [row["name"] for row in found] == ["Zinaida Late", "Zinaida Rare"]
+    records = await exported(site.database, bench, Filter(q="zinaida"))
+    assert [row["name"] for row in records] == ["Zinaida Late", "Zinaida Rare"]
     assert len(await exported(site.database, bench, Filter())) == 92
     assert await exported(site.database, bench, Filter(q="***")) == []
 
 
-async def exported(database: Database, bench: Bench, wanted: Filter) -> list[dict[str, str]]:
-    order = filtered.ExportOrder(bench.letter.id, wanted, ("name",), Format.JSON)
+async def exported(database: Database, bench: Bench, filter: Filter) -> list[dict[str, str]]:
+    order = filtered.ExportOrder(bench.letter.id, filter, ("name",), Format.JSON)
     export = filtered.Export(database, bench.letter.keys, order)
     return read(b"".join([piece async for piece in export.pieces()]), "json")
 
@@ -203,15 +203,15 @@ async def test_what_is_no_language_is_not_in_the_log(site: Installation, bench: 
     assert begun["before"] == "form:csv"
 
 
-async def test_nobody_takes_every_connection(site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_one_takes_every_connection(site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     await bench.sign("Vera")
     going = asyncio.Event()
     slices = filtered.Export._slices
 
     async def waiting(self: filtered.Export):  # type: ignore[no-untyped-def]
         await going.wait()
-        async for each in slices(self):
-            yield each
+        async for batch in slices(self):
+            yield batch
 
     monkeypatch.setattr(filtered.Export, "_slices", waiting)
     form = {"form": "csv", "c_name": "1"}
@@ -219,15 +219,15 @@ async def test_nobody_takes_every_connection(site: Installation, bench: Bench, m
         people.at_desk(site, "moderator", email="greedy@letters.example") as greedy,
         people.at_desk(site, "moderator", email="other@letters.example") as other,
     ):
-        wanted = [asyncio.create_task(greedy.post(EXPORT, data=form)) for _ in range(10)]
-        while sum(each.done() for each in wanted) < 10 - exports.MAX_AT_ONCE:
+        requests = [asyncio.create_task(greedy.post(EXPORT, data=form)) for _ in range(10)]
+        while sum(request.done() for request in requests) < 10 - exports.MAX_AT_ONCE:
             await asyncio.sleep(0.02)
         last = asyncio.create_task(other.post(EXPORT, data=form))
         going.set()
-        answers = [await each for each in wanted]
-        assert sorted(each.status_code for each in answers) == [200] * 3 + [429] * 7
+        answers = [await request for request in requests]
+        assert sorted(answer.status_code for answer in answers) == [200] * 3 + [429] * 7
         assert "You are already downloading three lists" in next(
-            each.text for each in answers if each.status_code == 429
+            answer.text for answer in answers if answer.status_code == 429
         )
         assert (await last).status_code == 200
         assert (await greedy.post(EXPORT, data=form)).status_code == 200

@@ -1,4 +1,4 @@
-"""Signatories given out: everything organizers may see, in forms that harm nobody, as often as one likes."""
+"""The export of a whole letter: everything organizers may see, in harmless formats, repeatable."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from petition.exports import whole_letter
 from petition.exports.writers import Format
 from petition.signatures import counting
 from petition.signatures.model import Counts
-from tests.imports.test_adding import FILE, counted, take_in, target
+from tests.imports.test_adding import FILE, counted, import_text, target
 from tests.signatures.people import letter, organization, sign
 
 
@@ -29,21 +29,21 @@ async def export(conn: Connection, about: tuple[LetterId, LetterKeys], form: For
     return out.getvalue()
 
 
-async def test_an_export_taken_in_elsewhere_counts_the_same_and_is_exported_the_same(conn: Connection) -> None:
+async def test_an_export_imported_elsewhere_counts_the_same_and_is_exported_the_same(conn: Connection) -> None:
     one, other = await letter(conn), await letter(conn)
-    await take_in(conn, target(one), FILE)
+    await import_text(conn, target(one), FILE)
     await organization(conn, one[0], "South Pier", representatives=[("Boris", "confirmed"), (None, "confirmed")])
-    given = await export(conn, one)
-    report = await take_in(conn, target(other), given.decode())
+    content = await export(conn, one)
+    report = await import_text(conn, target(other), content.decode())
     assert (report.people, report.organizations, report.hidden) == (4, 3, 3)
-    assert await export(conn, other) == given
+    assert await export(conn, other) == content
     there, here = await counted(conn, other[0]), await counting.counts_from_rows(conn, one[0])
     assert (there.people, there.organizations, there.hidden) == (here.people, here.organizations, here.hidden)
 
 
 async def test_organizers_get_every_name_that_is_stored(conn: Connection) -> None:
     about = await letter(conn)
-    await take_in(conn, target(about), FILE)
+    await import_text(conn, target(about), FILE)
     rows = list(csv.DictReader(io.StringIO((await export(conn, about)).decode(), newline="")))
     assert len(rows) == 6
     hidden = next(row for row in rows if row["name"] == "Пётр Иванов")
@@ -55,7 +55,7 @@ async def test_organizers_get_every_name_that_is_stored(conn: Connection) -> Non
     assert joined["name"] == "North Pier Network"
 
 
-async def test_only_what_is_counted_is_given_out(conn: Connection) -> None:
+async def test_only_counted_signatures_are_exported(conn: Connection) -> None:
     about, keys = await letter(conn)
     await sign(conn, about, "Shown", "Removed")
     await conn.execute("UPDATE signature SET state = 'removed' WHERE name = 'Removed'")
@@ -72,18 +72,18 @@ async def test_only_what_is_counted_is_given_out(conn: Connection) -> None:
 
 async def test_json_has_representatives_too(conn: Connection) -> None:
     about, keys = await letter(conn)
-    place = await organization(conn, about, "North Pier", "Пирс", representatives=[("Anna", "confirmed")])
+    organization_id = await organization(conn, about, "North Pier", "Пирс", representatives=[("Anna", "confirmed")])
     await conn.execute(
         "INSERT INTO signature (letter, id, listed_at, kind, state, visibility, organization, private)"
         " VALUES ($1, $2, now(), 'organization', 'confirmed', 'organizers', $3, $4)",
-        *(about, secrets.randbits(63), place, keys.hide({"name": "Boris", "position": "Director"})),
+        *(about, secrets.randbits(63), organization_id, keys.hide({"name": "Boris", "position": "Director"})),
     )
     await sign(conn, about, "Vera")
-    given = json.loads(await export(conn, (about, keys), Format.JSON))
-    assert [each.get("representative") for each in given if each["kind"] == "organization"] == ["Boris", "Anna"]
-    assert given[0]["position"] == "Director"
-    assert {each["name_en"] for each in given if each["kind"] == "organization"} == {"North Pier"}
-    assert [each["name"] for each in given if each["kind"] == "person"] == ["Vera"]
+    content = json.loads(await export(conn, (about, keys), Format.JSON))
+    assert [row.get("representative") for row in content if row["kind"] == "organization"] == ["Boris", "Anna"]
+    assert content[0]["position"] == "Director"
+    assert {row["name_en"] for row in content if row["kind"] == "organization"} == {"North Pier"}
+    assert [row["name"] for row in content if row["kind"] == "person"] == ["Vera"]
 
 
 async def test_an_empty_list_is_still_a_file(conn: Connection) -> None:
@@ -113,13 +113,13 @@ async def test_no_cell_is_a_formula(conn: Connection) -> None:
     text = (await export(conn, about)).decode()
     assert not any(row["name"].startswith(tuple("=+-@")) for row in csv.DictReader(io.StringIO(text, newline="")))
     other = await letter(conn)
-    await take_in(conn, target(other), text)
+    await import_text(conn, target(other), text)
     names = {row["name"] for row in await conn.fetch("SELECT name FROM signature WHERE letter = $1", other[0])}
     assert names == set(wild)
 
 
-async def test_hidden_names_cannot_be_given_out_once_their_key_is_destroyed(conn: Connection) -> None:
+async def test_hidden_names_cannot_be_exported_once_their_key_is_destroyed(conn: Connection) -> None:
     about, keys = await letter(conn)
-    await take_in(conn, target((about, keys)), FILE)
+    await import_text(conn, target((about, keys)), FILE)
     with pytest.raises(KeyDestroyed):
         await export(conn, (about, replace(keys, name_key=None)))

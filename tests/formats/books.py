@@ -1,4 +1,4 @@
-"""Workbooks, honest ones and others."""
+"""Workbooks, well-formed ones and others."""
 
 import io
 import zipfile
@@ -24,21 +24,21 @@ LINKS = (
 def book(rows: Sequence[Sequence[Any]], *, hidden_first: bool = False, is_1904: bool = False) -> bytes:
     """Return a workbook as a spreadsheet program writes it; dates are dates there."""
     out = io.BytesIO()
-    with xlsxwriter.Workbook(out, {"in_memory": True, "date_1904": is_1904}) as made:
+    with xlsxwriter.Workbook(out, {"in_memory": True, "date_1904": is_1904}) as workbook:
         if hidden_first:
-            made.add_worksheet("notes").write(0, 0, "nothing here")
-        sheet = made.add_worksheet("list")
+            workbook.add_worksheet("notes").write(0, 0, "nothing here")
+        sheet = workbook.add_worksheet("list")
         if hidden_first:
             sheet.activate()
-            made.worksheets()[0].hide()
-        formats = {date: made.add_format({"num_format": "dd.mm.yyyy"})}
-        formats[datetime] = made.add_format({"num_format": 'yyyy-mm-dd "at" hh:mm'})
+            workbook.worksheets()[0].hide()
+        formats = {date: workbook.add_format({"num_format": "dd.mm.yyyy"})}
+        formats[datetime] = workbook.add_format({"num_format": 'yyyy-mm-dd "at" hh:mm'})
         for number, row in enumerate(rows):
-            for place, cell in enumerate(row):
+            for column, cell in enumerate(row):
                 if type(cell) in formats:
-                    sheet.write_datetime(number, place, cell, formats[type(cell)])
+                    sheet.write_datetime(number, column, cell, formats[type(cell)])
                 elif cell is not None:
-                    sheet.write(number, place, cell)
+                    sheet.write(number, column, cell)
     return out.getvalue()
 
 

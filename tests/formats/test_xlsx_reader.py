@@ -140,8 +140,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ids: list[int] = []
     popen = subprocess.Popen
 
-    def noting(*given: Any, **more: Any) -> Any:
-        process = popen(*given, **more)
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        process = popen(*args, **kwargs)
         ids.append(process.pid)
         return process
 
@@ -200,7 +200,7 @@ def test_it_ends_with_its_parent() -> None:
         assert parent.stdout is not None
         process = int(parent.stdout.readline())
         time.sleep(1.0)
-        os.kill(process, signal.SIGTERM)  # whoever stops the service asks the parent; the process goes with it
+        os.kill(process, signal.SIGTERM)  # it ends with its parent, not when the service is stopped
         time.sleep(0.2)
         assert not ended(process)
         parent.kill()

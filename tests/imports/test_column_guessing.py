@@ -1,4 +1,4 @@
-"""What titles of columns and cells of a choice mean: as people ask in forms, and never more open than they said."""
+"""The meaning of columns' titles and of cells with a choice: as forms ask, and never more public than the answer."""
 
 from datetime import UTC, datetime
 
@@ -70,12 +70,12 @@ def test_names(header: list[str], fields: tuple[str, ...]) -> None:
         "no one, not even the public",
     ],
 )
-def test_whoever_says_no_is_not_shown(cell: str) -> None:
+def test_no_means_organizers(cell: str) -> None:
     assert visibility_of(cell) is Visibility.ORGANIZERS
 
 
 @pytest.mark.parametrize("cell", ["Да", "Yes, everyone may see it", "Публично", "public", "Да, покажите всем"])
-def test_whoever_says_yes_is_shown(cell: str) -> None:
+def test_yes_means_public(cell: str) -> None:
     assert visibility_of(cell) is Visibility.PUBLIC
 
 
@@ -165,7 +165,7 @@ def test_a_title_that_asks_who_sees_the_name(title: str) -> None:
     ("title", "field"),
     [("E-mail (will not be published)", "email"), ("Display name", "name"), ("Не обязательно: город", "city")],
 )
-def test_a_title_that_only_tells_what_is_shown(title: str, field: str) -> None:
+def test_a_title_that_only_names_what_is_public(title: str, field: str) -> None:
     assert guess([title]) == (field,)
 
 
@@ -189,7 +189,7 @@ def test_a_title_that_only_tells_what_is_shown(title: str, field: str) -> None:
         "Всё равно",
     ],
 )
-def test_what_takes_something_back_shows_nobody(cell: str) -> None:
+def test_an_answer_that_restricts_itself_is_not_public(cell: str) -> None:
     assert visibility_of(cell) in {None, Visibility.ORGANIZERS}
 
 

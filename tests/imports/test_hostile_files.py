@@ -1,4 +1,4 @@
-"""Files that are not what they say, or are made to hurt: a clear message, and nothing half-done."""
+"""Files that are not what they claim, or are built to harm: a clear message, and nothing half-done."""
 
 import random
 import zipfile
@@ -41,8 +41,8 @@ def many_entries() -> bytes:
 
 def lies_about_its_size() -> bytes:
     honest = books.raw(books.sheet(f"<row>{CELL % 'name'}</row>"))
-    place = honest.rfind(b"PK\x05\x06")
-    return honest[: place + 12] + b"\xff\xff\xff\x7f" + honest[place + 16 :]
+    position = honest.rfind(b"PK\x05\x06")
+    return honest[: position + 12] + b"\xff\xff\xff\x7f" + honest[position + 16 :]
 
 
 def cut() -> bytes:
@@ -66,7 +66,7 @@ def strings_that_are_not_there() -> bytes:
 
 
 def noise(size: int) -> str:
-    """Return a comment that does not pack well, so that what stands beside it may."""
+    """Return a comment that does not pack well, so that its neighbour may."""
     return f"<!--{random.Random(1).randbytes(size // 2).hex()}-->"
 
 
@@ -200,8 +200,8 @@ async def test_bad_bytes_in_a_row_are_that_rows_problem(site: Installation) -> N
         await one.check()
         stands = await one.newest()
         assert (stands.report["people"], stands.problems) == (3, 2)
-        found = await rows.rows_of(site.database, "SELECT line, field FROM intake_problem ORDER BY line")
-        assert [row["line"] for row in found] == [3, 6]
+        records = await rows.rows_of(site.database, "SELECT line, field FROM intake_problem ORDER BY line")
+        assert [row["line"] for row in records] == [3, 6]
 
 
 @pytest.mark.parametrize(
@@ -211,9 +211,9 @@ async def test_every_encoding_is_read(site: Installation, encoding: str) -> None
     text = "name;city\n" + "".join(f"Анна Ёлкина {letter};Нижний Новгород\n" for letter in "абвгд")
     async with carrying(site) as one:
         await one.bring(text.encode(encoding), more={"visibility": "public"})
-        found = await rows.rows_of(site.database, "SELECT name, city FROM signature ORDER BY name")
-        assert [row["name"] for row in found] == [f"Анна Ёлкина {letter}" for letter in "абвгд"]
-        assert {row["city"] for row in found} == {"Нижний Новгород"}
+        records = await rows.rows_of(site.database, "SELECT name, city FROM signature ORDER BY name")
+        assert [row["name"] for row in records] == [f"Анна Ёлкина {letter}" for letter in "абвгд"]
+        assert {row["city"] for row in records} == {"Нижний Новгород"}
 
 
 @pytest.mark.parametrize("is_1904", [False, True])
@@ -227,9 +227,9 @@ async def test_a_workbook_with_dates_and_a_hidden_sheet(site: Installation, is_1
     async with carrying(site) as one:
         content = books.book(table, hidden_first=True, is_1904=is_1904)
         await one.bring(content, "Форма.xlsx", {"visibility": "public"})
-        found = await rows.rows_of(site.database, "SELECT name, city, signed_at FROM signature ORDER BY signed_at")
-        told = [(row["name"], row["city"], row["signed_at"].isoformat()[:16]) for row in found]
-        assert told == [("Вера Новак", "Уфа", "2022-03-05T10:30"), ("Anna Ek", "1984", "2022-03-06T00:00")]
+        records = await rows.rows_of(site.database, "SELECT name, city, signed_at FROM signature ORDER BY signed_at")
+        cells = [(row["name"], row["city"], row["signed_at"].isoformat()[:16]) for row in records]
+        assert cells == [("Вера Новак", "Уфа", "2022-03-05T10:30"), ("Anna Ek", "1984", "2022-03-06T00:00")]
 
 
 def test_the_bomb_is_small_and_real() -> None:
@@ -290,7 +290,7 @@ async def test_what_programs_write(site: Installation, content: bytes) -> None:
         assert [tuple(row.values()) for row in named] == [("Вера Новак", "Уфа"), ("Пётр Ёлкин", "Рига")]
 
 
-async def test_an_error_of_the_spreadsheet_is_nobody(site: Installation) -> None:
+async def test_an_error_of_the_spreadsheet_is_no_signatory(site: Installation) -> None:
     content = books.raw(
         books.sheet(
             f'<row>{CELL % "Name"}{CELL % "City"}</row><row><c t="e"><v>#N/A</v></c></row>'
@@ -313,9 +313,9 @@ async def test_it_is_said_that_other_sheets_are_not_read(site: Installation) -> 
     import xlsxwriter
 
     out = io.BytesIO()
-    with xlsxwriter.Workbook(out, {"in_memory": True}) as made:
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as workbook:
         for name in ("one", "two"):
-            sheet = made.add_worksheet(name)
+            sheet = workbook.add_worksheet(name)
             sheet.write(0, 0, "Name")
             sheet.write(1, 0, f"Ann {name}")
     async with carrying(site) as one:
@@ -345,6 +345,6 @@ async def test_a_file_without_a_header_is_warned_of(site: Installation) -> None:
         assert "cancel this import, add a row of column names" in (await one.see()).text
         await one.upload(FORM.encode())
         await one.work()
-        told = (await one.see()).text
-        assert "The first row is read as column names" in told
-        assert "cancel this import" not in told
+        text = (await one.see()).text
+        assert "The first row is read as column names" in text
+        assert "cancel this import" not in text

@@ -38,10 +38,10 @@ async def test_the_whole_way(site: Installation, lang: str) -> None:
         assert "Ответы на форму.csv" in page.text
         assert "UTF-8" in page.text
         assert "Пётр Иванов" in page.text
-        found = await one.newest()
-        assert found.plan is not None
-        assert found.plan.columns == ("signed_at", "name", "email", "city", "country", "visibility")
-        assert found.total == 3
+        job = await one.newest()
+        assert job.plan is not None
+        assert job.plan.columns == ("signed_at", "name", "email", "city", "country", "visibility")
+        assert job.total == 3
         await one.check()
         assert (await one.counted())["people"] == 0
         tried = await one.newest()
@@ -68,8 +68,8 @@ async def test_the_same_file_again_adds_nothing(site: Installation) -> None:
         await one.upload(FORM.encode())
         await one.work()
         await one.check()
-        found = await one.newest()
-        assert (found.report["people"], found.report["known"]) == (0, 3)
+        job = await one.newest()
+        assert (job.report["people"], job.report["known"]) == (0, 3)
         assert "nothing new" in text_of(await one.see())
         assert (await one.counted())["people"] == 3
 
@@ -86,20 +86,20 @@ async def test_what_is_stored_of_a_file_says_nothing_to_a_thief(site: Installati
             assert word not in b"".join(row["about"] for row in stored)
 
 
-async def test_rows_that_cannot_be_taken_in_are_told_and_left_out(site: Installation) -> None:
+async def test_rows_with_problems_are_listed_and_left_out(site: Installation) -> None:
     text = FORM + "".join(f"2022-03-05,Person {n},,,Atlantis,\n" for n in range(130)) + "2022-03-05,,,,,\n"
     async with carrying(site) as one:
         await one.upload(text.encode())
         await one.work()
         await one.check()
-        found = await one.newest()
-        assert (found.report["people"], found.problems) == (3, 131)
+        job = await one.newest()
+        assert (job.report["people"], job.problems) == (3, 131)
         page = await one.see()
         assert "The first 100" in text_of(page)
         refused = await one.do("start")
         assert refused.status_code == 422
         assert "Some rows cannot be imported" in refused.text
-        file = await one.client.get(f"{IMPORT}/{found.number}/problems.csv")
+        file = await one.client.get(f"{IMPORT}/{job.number}/problems.csv")
         assert file.headers["content-type"].startswith("text/csv")
         lines = file.text.splitlines()
         assert len(lines) == 132
@@ -126,7 +126,7 @@ async def test_it_can_be_cancelled_at_every_step(site: Installation) -> None:
         assert (await one.counted())["people"] == 0
 
 
-async def test_the_second_of_two_editors_is_told(site: Installation) -> None:
+async def test_the_second_of_two_editors_is_refused(site: Installation) -> None:
     async with carrying(site) as one:
         await one.upload(FORM.encode())
         await one.work()

@@ -1,4 +1,4 @@
-"""Undoing a whole import, bringing it back, workers that die, two at once: the count is exact after each."""
+"""Undoing a whole import, restoring it, workers that die, two at once: the count is exact after each."""
 
 import asyncio
 from pathlib import Path
@@ -178,10 +178,10 @@ async def test_two_imports_at_once(site: Installation, bench: Bench) -> None:
 async def test_cancelled_at_the_last_moment(site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     add_staged = adding.add_staged
 
-    async def slowly(*given: object, **more: object) -> object:
+    async def slowly(*args: object, **kwargs: object) -> object:
         answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{number}", data={"step": "cancel"})
         assert answer.status_code == 303
-        return await add_staged(*given, **more)  # type: ignore[arg-type]
+        return await add_staged(*args, **kwargs)  # type: ignore[arg-type]
 
     async with carrying(site) as one:
         await one.upload(FILE.encode())
@@ -202,10 +202,10 @@ async def test_progress_is_seen_and_a_cancelled_one_stops_reading(
     monkeypatch.setattr(worker, "TICK", 0.01)
     count = RunningImport.count
 
-    def slowly(job: RunningImport, found):  # type: ignore[no-untyped-def]
+    def slowly(job: RunningImport, rows):  # type: ignore[no-untyped-def]
         import time
 
-        for row in count(job, found):
+        for row in count(job, rows):
             time.sleep(0.001)
             yield row
 
@@ -259,7 +259,7 @@ async def test_a_killed_worker_leaves_nothing_half_done(site: Installation, benc
 async def test_live_confirming_is_not_held_up(
     site: Installation, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While a file is being read and staged, somebody of the same mailbox confirms."""
+    """While a file is being read and staged, the same mailbox confirms."""
     async with site.database.transaction() as conn:
         (pending,) = await rows.add_pending(conn, bench.letter, ["vera@letters.example"])
     stage = worker._stage

@@ -13,7 +13,7 @@ from petition.core.errors import KeyDestroyed, NotFound
 from petition.core.ids import LetterId, SignatureId
 from petition.signatures import approval, listing
 from petition.signatures.model import Counts, Kind, Visibility
-from tests.imports.test_adding import counted, take_in, target
+from tests.imports.test_adding import counted, import_text, target
 from tests.signatures.people import WRAPPER, letter, organization
 
 
@@ -102,7 +102,7 @@ async def test_a_second_representative_adds_the_name_that_was_missing(conn: Conn
 
 async def test_an_imported_entry_gets_a_representative_and_stays_one(conn: Connection) -> None:
     about, keys = await letter(conn)
-    await take_in(conn, target((about, keys)), "kind,name\norganization,North Pier\n")
+    await import_text(conn, target((about, keys)), "kind,name\norganization,North Pier\n")
     await approve_ids(conn, await wait(conn, about, keys, organization_en="North Pier"))
     assert await counted(conn, about) == Counts(0, 1, 0, 1)
 

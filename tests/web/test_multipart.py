@@ -16,16 +16,16 @@ STRANGE = [
 ]
 
 
-@pytest.mark.parametrize("told", STRANGE)
-def test_a_strange_name_of_a_file(told: str) -> None:
+@pytest.mark.parametrize("parameter", STRANGE)
+def test_a_strange_name_of_a_file(parameter: str) -> None:
     with pytest.raises(multipart.BadForm):
-        multipart.parse("multipart/form-data; boundary=x", PART.format(told).encode())
+        multipart.parse("multipart/form-data; boundary=x", PART.format(parameter).encode())
 
 
-@pytest.mark.parametrize("told", ["boundary*=idna'en'abc", "boundary*=undefined'en'abc"])
-def test_a_strange_boundary(told: str) -> None:
+@pytest.mark.parametrize("parameter", ["boundary*=idna'en'abc", "boundary*=undefined'en'abc"])
+def test_a_strange_boundary(parameter: str) -> None:
     with pytest.raises(multipart.BadForm):
-        multipart.parse(f"multipart/form-data; {told}", b"--abc--")
+        multipart.parse(f"multipart/form-data; {parameter}", b"--abc--")
 
 
 def test_a_whole_form() -> None:
@@ -42,8 +42,8 @@ FILE = (
 
 async def uploaded(body: bytes, size: int) -> tuple[str, bytes]:
     async def chunks() -> AsyncIterator[bytes]:
-        for place in range(0, len(body), size):
-            yield body[place : place + size]
+        for start in range(0, len(body), size):
+            yield body[start : start + size]
         yield b""
 
     upload = multipart.Upload("multipart/form-data; boundary=x")

@@ -48,9 +48,9 @@ class Worker:
 
     async def ended(self) -> tuple[int, list[dict[str, object]]]:
         """Wait for its end; return the exit code and what it logged."""
-        _, said = await self.process.communicate()
+        _, lines = await self.process.communicate()
         assert self.process.returncode is not None
-        return self.process.returncode, [json.loads(line) for line in said.splitlines()]
+        return self.process.returncode, [json.loads(line) for line in lines.splitlines()]
 
 
 @asynccontextmanager
@@ -73,7 +73,7 @@ async def running(database_url: str, folder: Path, *relays: str) -> AsyncIterato
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_worker_told_to_stop_finishes_the_mail_under_way(
+async def test_a_worker_asked_to_stop_finishes_the_mail_in_progress(
     installation: Installation, post: PostOffice, database_url: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     await installation.sign_up(await installation.letter(), NEMO)
@@ -84,11 +84,11 @@ async def test_a_worker_told_to_stop_finishes_the_mail_under_way(
             await asyncio.sleep(0.5)
 
         post.accepting = accept_slowly
-        code, said = await its.ended()
+        code, lines = await its.ended()
     assert code == 0
     assert post.recipients == [NEMO]
     assert not await installation.outbox()
-    assert [line["message"] for line in said] == ["worker started", "accepted", "worker stopped"]
+    assert [line["message"] for line in lines] == ["worker started", "accepted", "worker stopped"]
 
 
 async def test_after_a_worker_was_killed_the_next_delivers_the_rest(

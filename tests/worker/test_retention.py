@@ -182,7 +182,7 @@ async def test_keys_are_wrapped_anew_under_the_newest_secret(
     )
     assert row is not None
     alone = Wrapper([newest])
-    assert [alone.unwrap(each) for each in row] == [letter.keys.digest_key, letter.keys.name_key, *keys.values()]
+    assert [alone.unwrap(wrapped) for wrapped in row] == [letter.keys.digest_key, letter.keys.name_key, *keys.values()]
 
 
 async def test_a_chore_that_fails_keeps_no_other_from_being_done(
