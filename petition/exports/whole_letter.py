@@ -41,11 +41,14 @@ async def write(conn: Connection, letter_id: LetterId, keys: LetterKeys, file_fo
     Raises ``KeyDestroyed`` if names that only organizers see can no longer be decrypted.
     """
     writer, format_row, count = writers.writer(file_format, COLUMNS[file_format]), _ROWS[file_format], 0
-    out.write(writer.begin())
-    async for batch in _batches(conn, letter_id):
-        count += len(batch)
-        out.write(writer.rows([format_row(_row(record, keys)) for record in batch]))
-    out.write(writer.end())
+    try:
+        out.write(writer.begin())
+        async for batch in _batches(conn, letter_id):
+            count += len(batch)
+            out.write(writer.rows([format_row(_row(record, keys)) for record in batch]))
+    finally:  # an archive left open complains when it is garbage
+        end = writer.end()
+    out.write(end)
     return count
 
 

@@ -125,7 +125,7 @@ async def test_what_waits_is_told_and_let_in(
     await approve_and_say(db, WRAPPER, [place])
     assert capsys.readouterr().out == f"{place}: approved\n"
     await approve_and_say(db, WRAPPER, [place])
-    assert "any more" in capsys.readouterr().out
+    assert "is not waiting" in capsys.readouterr().out
     assert await conn.fetchval("SELECT organizations FROM count WHERE letter = $1", about) == 1
 
 
