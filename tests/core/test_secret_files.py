@@ -14,7 +14,7 @@ from petition.core.secret_files import Secrets
 ASK = """
 import sys
 from pathlib import Path
-from petition.secret_files import Secrets
+from petition.core.secret_files import Secrets
 own = Secrets(Path(sys.argv[1]))
 sys.stdin.readline()
 print(own.secret_key(), own.contact_public_key(), own.contact_private_key())

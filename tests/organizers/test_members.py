@@ -167,7 +167,7 @@ async def test_a_role_is_changed_if_it_is_still_what_was_shown(site: Installatio
         assert (await client.post(HERE, data=change)).headers["location"] == f"{HERE}?done=changed"
         answer = await client.post(HERE, data=change)
         assert answer.status_code == 409
-        assert "Someone else has changed this in the meantime" in answer.text
+        assert "Someone else changed this in the meantime" in answer.text
         assert (await roles(site))[timur] == "editor"
         same = {"organizer": str(timur), "before": "editor", "role": "editor"}
         assert (await client.post(HERE, data=same)).status_code == 303

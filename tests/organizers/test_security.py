@@ -30,7 +30,7 @@ async def test_a_name_that_cannot_be_shown_is_refused(site: Installation, name: 
     async with people.at_desk(site) as client:
         answer = await client.post("/organizer/security/name", data={"name": name})
     assert answer.status_code == 422
-    assert "1 to 80 characters" in answer.text
+    assert "Enter a name of up to 80 characters" in answer.text
     assert await rows_of(site.database, "SELECT name FROM organizer") == [{"name": "Vera Novak"}]
 
 

@@ -314,7 +314,7 @@ def test_a_server_that_cannot_start_is_one_clear_line(data_dir: Path) -> None:
 
 def test_programs_of_another_version_are_not_let_near_the_data(data_dir: Path) -> None:
     (data_dir / "postgres" / "cluster" / "PG_VERSION").write_text("13\n")
-    with pytest.raises(EmbeddedError, match="needs PostgreSQL 13; here is only"), postgres.running(data_dir):
+    with pytest.raises(EmbeddedError, match="needs PostgreSQL 13; only this is installed"), postgres.running(data_dir):
         pass
 
 

@@ -98,7 +98,7 @@ async def test_corrected_taken_back_and_brought_back(site: Installation) -> None
         ({"counted_on": "2999-01-01"}, "Choose the day"),
         ({"counted_on": "0001-01-01"}, "Choose the day"),
         ({"source_en": "", "source_ru": " "}, "where the number comes from"),
-        ({"source_en": "x" * 201}, "too long"),
+        ({"source_en": "x" * 201}, "Too long"),
         ({"source_ru": "see https://spam.example"}, "link"),
         ({"step": ""}, "Choose what to do"),
         ({"step": "fly"}, "Choose what to do"),
