@@ -23,7 +23,7 @@ DRIVER = """
 import sys
 from dataclasses import replace
 from petition.demo.supervisor import hold, prepared
-from petition.errors import PetitionError
+from petition.core.errors import PetitionError
 import asyncio, os
 from pathlib import Path
 from typing import Any
