@@ -100,7 +100,7 @@ async def findings_about(url: str, *, ours: bool) -> AsyncIterator[str]:
 async def _counts(conn: Connection) -> AsyncIterator[str]:
     """Count every published letter anew from its rows."""
     async with conn.transaction(isolation="repeatable_read", readonly=True):
-        for row in await letters.pulse(conn):
+        for row in await letters.load_statuses(conn):
             counted = Counts(row["people"], row["organizations"], row["hidden"], row["imported"])
             recount = await counting.counts_from_rows(conn, row["id"])
             if recount != counted:

@@ -55,10 +55,10 @@ async def record(
 ) -> LogId:
     """Write down one act; return the row's id. Raises ``Gone`` if the letter was taken down meanwhile.
 
-    ``organizer`` is None for the worker and for commands, ``letter`` None for what concerns the installation. ``act``
-    is like ``member.role``; ``ids`` are of what was acted upon; ``before`` and ``after`` its states;
-    ``campaign`` is what it was a step of, ``undoes`` the row that it takes back; ``command`` says
-    that it was done at the command line.
+    ``organizer_id`` is None for the worker and for commands, ``letter_id`` None for what concerns the installation.
+    ``act`` is like ``member.role``; ``ids`` are of what was acted upon; ``before`` and ``after`` its states;
+    ``bulk_act_id`` is the bulk act that it is a step of, ``undoes`` the row that it undoes; ``command`` means that it
+    was done at the command line.
     """
     values = before, after, reason, bulk_act_id, undoes, command
     row: LogId | None = await conn.fetchval(WRITE, organizer_id, letter_id, act, list(ids), *values)

@@ -31,8 +31,8 @@ def clean(text: str) -> str:
 
     Joiners (U+200C, U+200D) stay between letters, one at a time, since Persian and Indic scripts need them there; a
     mark that belongs to a letter counts as one. Anything else suspicious is left in, for ``has_hidden`` and
-    ``has_direction_mark`` to find. Cleaning twice changes nothing. What stands behind ``LONGEST`` is left out: so long
-    a text fits into no short field.
+    ``has_direction_mark`` to find. Cleaning twice changes nothing. What comes after ``MAX_LENGTH`` is cut off: no
+    short field takes as much.
     """
     text = text[:MAX_LENGTH]
     if _CLEAN.fullmatch(text):

@@ -1,1 +1,1 @@
-"""The desk's rooms for writing: a new letter, its text, the preview, publishing."""
+"""Drafts: creating, saving, previewing and publishing a letter; letters as folders."""

@@ -52,7 +52,7 @@ async def make(
     titles: Mapping[str, str],
     languages: tuple[str, ...],
 ) -> LetterId:
-    """Add a draft whose owner is ``by``; return its id. Raises ``Refused``, its field ``slug`` or ``title.en``, …"""
+    """Add a draft owned by ``actor_id``; return its id. Raises ``Refused``, its field ``slug`` or ``title.en``, …"""
     fields = {f"title.{lang}": title for lang, title in _checked(titles, languages).items()}
     if not any(fields.values()):
         raise Refused(NO_TITLE, f"title.{languages[0]}")

@@ -55,7 +55,7 @@ async def edits(conn: Connection, letter_id: LetterId) -> list[Record]:
 async def edit(
     conn: Connection, letter_id: LetterId, waiting: Mapping[str, str | None], actor_id: OrganizerId | None
 ) -> None:
-    """Note that ``by`` has just written these fields; the values wait for readers, None where none does."""
+    """Note that ``actor_id`` has just written these fields; the values wait for readers, None where none does."""
     await conn.executemany(EDIT, [(letter_id, name, value, actor_id) for name, value in sorted(waiting.items())])
 
 

@@ -47,7 +47,7 @@ def type_of(content: bytes) -> str:
 
 
 def made_anew(content: bytes) -> tuple[str, bytes]:
-    """Return (media type, content) of the same picture at most ``WIDEST`` wide or high, without the file's
+    """Return (media type, content) of the same picture at most ``MAX_SIDE`` wide or high, without the file's
     metadata (place and time of the shot, among others). Raises ``BadPicture``.
 
     One at a time: decoded, a picture takes a hundred megabytes.

@@ -73,6 +73,7 @@ class WorkbookRefused(Exception):
 
 def main() -> None:
     """Read a workbook from standard input and write its first sheet to standard output."""
+    sys.path.append(sys.argv[2])
     import python_calamine  # noqa: F401 - before files can no longer be opened; the parent never loads it
 
     _confine(int(sys.argv[1]))

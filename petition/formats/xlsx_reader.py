@@ -4,6 +4,7 @@ It is parsed in a confined process of its own (``xlsx_process``): uploaded files
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from petition.core.errors import ImportRefused
@@ -91,11 +93,19 @@ def _messages(source: BinaryIO) -> Generator[Any, None, None]:
         raise ImportRefused(_REASONS[message])
 
 
+def _library_folder() -> str:
+    """Return where the parsing library is installed: ``-I`` ignores PYTHONPATH and the user's packages."""
+    spec = importlib.util.find_spec("python_calamine")  # without loading it here
+    if spec is None or spec.origin is None:
+        raise RuntimeError("python-calamine is not installed")
+    return str(Path(spec.origin).parents[1])
+
+
 @contextlib.contextmanager
 def _started() -> Iterator[subprocess.Popen[bytes]]:
     """Start the process and kill it at the end. It gets no secrets: neither the environment nor open files."""
     process = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-I", xlsx_process.__file__, str(os.getpid())],
+        [sys.executable, "-I", xlsx_process.__file__, str(os.getpid()), _library_folder()],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

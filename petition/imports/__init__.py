@@ -1,1 +1,1 @@
-"""In and out: imports made at the desk, tallies, exports, and addresses to an owner's own key."""
+"""Imports of signatories from files: dry run, adding, undoing."""

@@ -1,1 +1,1 @@
-"""Letters: folders, versions, publishing, the pages that show them."""
+"""Published letters: text, states, updates, switches, partners, keys."""

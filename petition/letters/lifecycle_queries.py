@@ -54,33 +54,21 @@ ONLY_IF = {"organization": " AND NOT EXISTS (SELECT FROM signature s WHERE s.let
 
 # Every table with rows of letters but the log, which holds numbers only; what refers to others comes before them.
 # Rows locked at this moment are skipped and deleted by a later call.
+LETTER_TABLES = [
+    "outbox", "pending", "contact", "note", "report", "past", "typed", "signature", "organization", "name_word",
+    "bar", "count", "count_hour", "campaign", "refused_mail", "news", "switch", "party", "translation",
+    "version", "sharing", "picture", "edit", "preview_link", "address_part", "address_job", "address_key",
+    "tally", "undone", "intake_problem", "intake_part", "intake", "name_look", "count_partner", "partner",
+    "statistics_change", "statistics_hour", "statistics_total", "invitation", "member",
+]  # fmt: skip
+
 DROP_ROWS = {
     table: f"""
 DELETE FROM {table} WHERE ctid = ANY (ARRAY(
   SELECT ctid FROM {table} WHERE letter = $1{ONLY_IF.get(table, "")} LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """
-    for table in (
-        *(
-            "outbox",
-            "pending",
-            "contact",
-            "note",
-            "report",
-            "past",
-            "typed",
-            "signature",
-            "organization",
-            "name_word",
-            "bar",
-        ),
-        *("count", "count_hour", "campaign", "refused_mail", "news", "switch", "party", "translation", "version"),
-        *("sharing", "picture", "edit", "preview_link", "address_part", "address_job", "address_key", "tally"),
-        *("undone", "intake_problem", "intake_part", "intake", "name_look"),
-        *("count_partner", "partner"),
-        *("statistics_change", "statistics_hour", "statistics_total"),
-        *("invitation", "member"),
-    )
+    for table in LETTER_TABLES
 }
 
 IS_LEFT = {table: f"SELECT EXISTS (SELECT FROM {table} WHERE letter = $1)" for table in DROP_ROWS}

@@ -53,25 +53,25 @@ class _LetterStatus:
 class PublishedLetters:
     """What the web knows of letters without asking the database.
 
-    ``on_change`` is called with a letter's slug whenever its revision, state, count or switches moved, ``on_gone`` when
-    it was taken down, ``on_hidden`` when its names are not to be seen any more. What holds for the whole installation
-    is written into ``posted``.
+    ``on_change`` is called with a letter's slug whenever its revision, state, count or switches moved,
+    ``on_taken_down`` when it was taken down, ``on_names_hidden`` when its names must not be displayed any more. What
+    holds for the whole installation is written into ``notices``.
     """
 
-    def __init__(self, database: Database, wrapper: Wrapper, posted: InstallationNotices | None = None) -> None:
+    def __init__(self, database: Database, wrapper: Wrapper, notices: InstallationNotices | None = None) -> None:
         self._database = database
         self._wrapper = wrapper
-        self._posted = posted or InstallationNotices()
-        self._pulses: dict[str, _LetterStatus] = {}
+        self._notices = notices or InstallationNotices()
+        self._statuses: dict[str, _LetterStatus] = {}
         self._slugs: dict[LetterId, str] = {}
         self._letters: dict[str, Letter] = {}
-        self._gone: Mapping[LetterId, str] = {}
+        self._taken_down: Mapping[LetterId, str] = {}
         self._listeners: list[Callable[[str], None]] = []
-        self._gone_listeners: list[Callable[[str], None]] = []
+        self._taken_down_listeners: list[Callable[[str], None]] = []
         self._hidden_listeners: list[Callable[[str], None]] = []
-        self._looking = asyncio.Lock()
-        self._next_look: asyncio.Task[None] | None = None
-        self._began = float("-inf")
+        self._poll_lock = asyncio.Lock()
+        self._next_poll: asyncio.Task[None] | None = None
+        self._last_poll_at = float("-inf")
         self.is_database_up = False  # did the last look succeed?
 
     def on_change(self, listener: Callable[[str], None]) -> None:
@@ -80,7 +80,7 @@ class PublishedLetters:
 
     def on_taken_down(self, listener: Callable[[str], None]) -> None:
         """Have ``listener`` called with the slug of each letter that is taken down while we are running."""
-        self._gone_listeners.append(listener)
+        self._taken_down_listeners.append(listener)
 
     def on_names_hidden(self, listener: Callable[[str], None]) -> None:
         """Have ``listener`` called with the slug of each letter whose list of names is hidden while we are running."""
@@ -91,28 +91,28 @@ class PublishedLetters:
 
         Raises ``NotFound``, ``Gone``, or ``Unavailable`` if it is not in memory and cannot be.
         """
-        if slug not in self._pulses and len(slug) <= MAX_SLUG and slug not in self._gone.values():
+        if slug not in self._statuses and len(slug) <= MAX_SLUG and slug not in self._taken_down.values():
             await self.refresh_now()
-        pulse = self._pulses.get(slug)
-        if pulse is None:
-            raise Gone("the letter was taken down") if slug in self._gone.values() else NotFound("no such letter")
+        status = self._statuses.get(slug)
+        if status is None:
+            raise Gone("the letter was taken down") if slug in self._taken_down.values() else NotFound("no such letter")
         letter = self._letters.get(slug)
-        if letter is None or letter.id != pulse.id or letter.revision < pulse.revision:
-            letter = await self._reload(slug, pulse, letter)
-        if letter.state is not pulse.state or letter.switches != pulse.switches:
-            letter = replace(letter, state=pulse.state, switches=pulse.switches)
-        return PublishedLetter(letter, pulse.counts, pulse.counted_at)
+        if letter is None or letter.id != status.id or letter.revision < status.revision:
+            letter = await self._reload(slug, status, letter)
+        if letter.state is not status.state or letter.switches != status.switches:
+            letter = replace(letter, state=status.state, switches=status.switches)
+        return PublishedLetter(letter, status.counts, status.counted_at)
 
     def counts(self, slug: str) -> tuple[Counts, datetime] | None:
         """Return a published letter's count and when it was taken, or None if no such letter is in memory."""
-        pulse = self._pulses.get(slug)
-        return None if pulse is None else (pulse.counts, pulse.counted_at)
+        status = self._statuses.get(slug)
+        return None if status is None else (status.counts, status.counted_at)
 
     async def by_id(self, letter_id: LetterId) -> PublishedLetter:
         """Return the published letter with this id. Raises ``NotFound``, ``Gone`` or ``Unavailable``."""
-        if letter_id not in self._slugs and letter_id not in self._gone:
+        if letter_id not in self._slugs and letter_id not in self._taken_down:
             await self.refresh_now()
-        if letter_id in self._gone:
+        if letter_id in self._taken_down:
             raise Gone("the letter was taken down")
         if letter_id not in self._slugs:
             raise NotFound("there is no such letter")
@@ -120,7 +120,7 @@ class PublishedLetters:
 
     async def index(self) -> list[PublishedLetter]:
         """Return the open letters, newest first."""
-        slugs = [slug for slug, pulse in self._pulses.items() if pulse.state is State.OPEN]
+        slugs = [slug for slug, status in self._statuses.items() if status.state is State.OPEN]
         return [await self.get(slug) for slug in slugs[:INDEX_LENGTH]]
 
     async def watch(self) -> None:
@@ -140,10 +140,10 @@ class PublishedLetters:
 
     async def refresh(self) -> None:
         """Bring states, counts and switches up to date. Raises ``Unavailable``."""
-        async with self._looking:
-            self._began = time.monotonic()
+        async with self._poll_lock:
+            self._last_poll_at = time.monotonic()
             async with self._database.connection() as conn:
-                rows = await queries.pulse(conn)
+                rows = await queries.load_statuses(conn)
                 gone = await queries.taken_down(conn)
                 settings = await switch_queries.switched_on(conn)
             self._apply(rows, gone, settings)
@@ -154,19 +154,19 @@ class PublishedLetters:
         A letter published a moment ago by another process must not be a 404; and however many wild addresses are asked
         for, they cost ``1 / SPACING`` looks a second at most, and each of them waits for two looks at most.
         """
-        if self._next_look is None:
-            self._next_look = asyncio.create_task(self._refresh_soon())
-            self._next_look.add_done_callback(_ignore_result)
-        await asyncio.shield(self._next_look)
+        if self._next_poll is None:
+            self._next_poll = asyncio.create_task(self._refresh_soon())
+            self._next_poll.add_done_callback(_ignore_result)
+        await asyncio.shield(self._next_poll)
 
     async def _refresh_soon(self) -> None:
         try:
-            await asyncio.sleep(max(0.0, self._began + SPACING - time.monotonic()))
-            async with self._looking:  # callers that come during another poll wait for this one
+            await asyncio.sleep(max(0.0, self._last_poll_at + SPACING - time.monotonic()))
+            async with self._poll_lock:  # callers that come during another poll wait for this one
                 pass
         finally:
-            self._next_look = None  # later callers are too late for the poll that begins now
-            self._began = time.monotonic()
+            self._next_poll = None  # later callers are too late for the poll that begins now
+            self._last_poll_at = time.monotonic()
         await self.refresh()
 
     def _apply(
@@ -186,15 +186,15 @@ class PublishedLetters:
             if settings
             else {}
         )
-        before, self._pulses = (
-            self._pulses,
+        before, self._statuses = (
+            self._statuses,
             {row["slug"]: _status_in(row, switches.get(row["id"], NOTHING)) for row in rows},
         )
-        self._slugs = {pulse.id: slug for slug, pulse in self._pulses.items()}
-        for slug in before.keys() | self._pulses.keys():
-            if _changed_slugs(before.get(slug), self._pulses.get(slug)):
+        self._slugs = {status.id: slug for slug, status in self._statuses.items()}
+        for slug in before.keys() | self._statuses.keys():
+            if _has_changed(before.get(slug), self._statuses.get(slug)):
                 self._notify(slug)
-            if _hides_names(before.get(slug), self._pulses.get(slug)):
+            if _hides_names(before.get(slug), self._statuses.get(slug)):
                 for listener in self._hidden_listeners:
                     listener(slug)
         self._drop_taken_down(gone)
@@ -202,36 +202,36 @@ class PublishedLetters:
     def _update_notices(self, general: Switches) -> None:
         """Store what holds for the installation, and invalidate the pages without a letter."""
         now = general.banners, general.read_only
-        if now != (self._posted.banners, self._posted.read_only):
-            self._posted.banners, self._posted.read_only = now
+        if now != (self._notices.banners, self._notices.read_only):
+            self._notices.banners, self._notices.read_only = now
             for listener in self._listeners:
                 listener("")
 
     def _drop_taken_down(self, gone: Mapping[LetterId, str]) -> None:
         """Forget what is in memory of letters that have been taken down since."""
-        new, self._gone = gone.keys() - self._gone.keys(), gone
+        new, self._taken_down = gone.keys() - self._taken_down.keys(), gone
         for letter in new:
             self._letters.pop(gone[letter], None)
             for kind in ("person", "organization"):
                 with contextlib.suppress(KeyError):
                     metrics.SIGNATURES.remove(gone[letter], kind)
-            for listener in self._gone_listeners:
+            for listener in self._taken_down_listeners:
                 listener(gone[letter])
 
     def _notify(self, slug: str) -> None:
-        pulse = self._pulses.get(slug)
-        if pulse is not None:
-            metrics.SIGNATURES.labels(slug, "person").set(pulse.counts.people)
-            metrics.SIGNATURES.labels(slug, "organization").set(pulse.counts.organizations)
+        status = self._statuses.get(slug)
+        if status is not None:
+            metrics.SIGNATURES.labels(slug, "person").set(status.counts.people)
+            metrics.SIGNATURES.labels(slug, "organization").set(status.counts.organizations)
         for listener in self._listeners:
             listener(slug)
 
-    async def _reload(self, slug: str, pulse: _LetterStatus, old: Letter | None) -> Letter:
+    async def _reload(self, slug: str, status: _LetterStatus, old: Letter | None) -> Letter:
         try:
             async with self._database.connection() as conn:
-                letter = await read(conn, self._wrapper, pulse.id)
+                letter = await read(conn, self._wrapper, status.id)
         except Unavailable:
-            if old is not None and old.id == pulse.id:
+            if old is not None and old.id == status.id:
                 return old
             raise
         if len(self._letters) >= MAX_LETTERS:
@@ -279,7 +279,7 @@ def _status_in(row: Record, switches: Switches) -> _LetterStatus:
     return _LetterStatus(row["id"], row["revision"], State(row["state"]), counts, row["counted_at"], switches)
 
 
-def _changed_slugs(before: _LetterStatus | None, now: _LetterStatus | None) -> bool:
+def _has_changed(before: _LetterStatus | None, now: _LetterStatus | None) -> bool:
     if before is None or now is None:
         return True
     return replace(before, counted_at=now.counted_at) != now

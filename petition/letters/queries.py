@@ -79,7 +79,7 @@ WHERE id = $1
 """
 
 
-async def pulse(conn: Connection) -> list[Record]:
+async def load_statuses(conn: Connection) -> list[Record]:
     """Return one row for each published letter, newest first: id, slug, revision, state and count."""
     return await conn.fetch(PULSE)
 

@@ -46,7 +46,7 @@ async def set_switch(
     value: str,
     texts: Texts,
 ) -> None:
-    """Put a switch of a letter, or of the installation, into a position. Raises ``SomebodyWasFirst``."""
+    """Put a switch of a letter, or of the installation, into a position. Raises ``SwitchChanged``."""
     before = await queries.set_switch(conn, letter_id, name, revision, value, texts)
     if before is None:
         raise SwitchChanged("the switch was changed meanwhile")
@@ -56,7 +56,7 @@ async def set_switch(
 async def undo(
     conn: Connection, actor_id: OrganizerId | None, letter_id: LetterId | None, name: Switch, revision: int
 ) -> None:
-    """Put a switch back to where it was before the last change, texts too. Raises ``SomebodyWasFirst``."""
+    """Put a switch back to where it was before the last change, texts too. Raises ``SwitchChanged``."""
     row = await queries.undo_switch(conn, letter_id, name, revision)
     if row is None:
         raise SwitchChanged("the switch was changed meanwhile")

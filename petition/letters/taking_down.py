@@ -25,7 +25,7 @@ OTHER_NAME = N_("That is not this letter’s short name. Nothing has been delete
 
 
 async def take_down(conn: Connection, actor_id: OrganizerId | None, letter_id: LetterId, typed: str) -> None:
-    """Empty a letter's row, in this transaction of its own; ``clear`` deletes the rest.
+    """Empty a letter's row, in this transaction of its own; ``delete_rows`` deletes the rest.
 
     ``typed`` must be its short name. Raises ``Refused``, ``NotFound``, and ``Gone`` if it was taken down already.
     """

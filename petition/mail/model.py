@@ -19,7 +19,7 @@ _MAX_PAUSE = timedelta(hours=2)
 class Purpose(StrEnum):
     """What the visitor asked for: nothing else about a job is decided by the web.
 
-    Any other purpose is of a direct mail, and its writer's (see ``direct_mail``).
+    Any other purpose is of a direct mail, and its writer's (see ``core.outbox``).
     """
 
     SIGN = "sign"

@@ -66,11 +66,11 @@ class SmtpConnection:
         return _clock() - self._used_at
 
     async def send(self, mail: OutgoingMail, before_data: Callable[[], Awaitable[None]]) -> None:
-        """Have ``mail`` accepted. Raises ``RecipientRefused``, ``NotForThisRelay``, ``RelayDown``, or what
+        """Have ``mail`` accepted. Raises ``RecipientRefused``, ``RelayRejected``, ``RelayDown``, or what
         ``before_data`` raises.
         """
         try:
-            with _meanings():
+            with _translated_errors():
                 client = await self._begin(mail)
                 await _say_recipient(client, mail)
                 await before_data()
@@ -85,9 +85,9 @@ class SmtpConnection:
             self._used_at = _clock()
 
     async def probe(self) -> None:
-        """Connect, say who we are, hang up. Raises ``RelayDown`` or ``NotForThisRelay``."""
+        """Connect, say who we are, hang up. Raises ``RelayDown`` or ``RelayRejected``."""
         try:
-            with _meanings():
+            with _translated_errors():
                 self._client = await self._connect()
         finally:
             await self.hang_up()
@@ -170,7 +170,7 @@ def _tls_context(relay: Relay) -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def _meanings() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     """Translate what aiosmtplib raises. Its texts may quote the address, so they end here (``from None``)."""
     try:
         yield

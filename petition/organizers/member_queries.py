@@ -198,7 +198,7 @@ async def organizers(conn: Connection) -> list[Record]:
 
 
 async def all_letters(conn: Connection, organizer_id: OrganizerId) -> list[Record]:
-    """Return every letter of the installation with its owners' names; ``mine``: is ``organizer`` one of them?"""
+    """Return every letter of the installation with its owners' names; ``mine``: is ``organizer_id`` one of them?"""
     return await conn.fetch(ALL_LETTERS, organizer_id)
 
 

@@ -41,7 +41,7 @@ AND state IN ('running', 'paused', 'reverting') ORDER BY id DESC LIMIT 5
 
 
 async def waiting(conn: Connection, letter_id: LetterId) -> Record | None:
-    """Return what waits on a letter; ``MOST_COUNTED`` + 1 means "more"."""
+    """Return what waits on a letter; ``MAX_COUNTED`` + 1 means "more"."""
     return await conn.fetchrow(WAITING, letter_id)
 
 

@@ -19,7 +19,7 @@ async def run(step: Callable[[], Awaitable[bool]], stop: asyncio.Event, *, name:
         except (Unavailable, Gone):  # the rows of a letter that was taken down are deleted in a moment
             pass
         except Exception:
-            log.exception("step failed", extra={"job": name})
+            log.exception("step failed", extra={"task": name})
         if not more:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), poll)

@@ -1,5 +1,6 @@
 """Workbooks as rows of text, and the process that parses them: it has no secrets, and it ends."""
 
+import importlib.util
 import io
 import os
 import signal
@@ -20,6 +21,7 @@ from petition.formats import xlsx_process, xlsx_reader
 from tests.formats import books
 
 LINUX = sys.platform == "linux"
+ROOT = Path(__file__).parents[2]
 
 
 def rows(content: bytes) -> list[tuple[int, list[str] | str]]:
@@ -208,3 +210,22 @@ def test_it_ends_with_its_parent() -> None:
     while not ended(process) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert ended(process)
+
+
+def test_the_library_is_found_where_only_the_parent_finds_it() -> None:
+    """``python -I`` ignores PYTHONPATH: a virtual environment's own interpreter would hide that."""
+    base = getattr(sys, "_base_executable", sys.executable)
+    libraries = Path(str(importlib.util.find_spec("python_calamine").origin)).parents[1]  # type: ignore[union-attr]
+    program = (
+        "import sys, io; from petition.formats import xlsx_reader; "
+        "print(list(xlsx_reader.rows(io.BytesIO(sys.stdin.buffer.read()))))"
+    )
+    done = subprocess.run(
+        [base, "-c", program],
+        input=books.book([["Name"], ["Vera"]]),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(libraries)))},
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.decode() == "[(1, ['Name']), (2, ['Vera'])]\n"

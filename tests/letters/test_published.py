@@ -21,13 +21,13 @@ class Looks:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.number = 0
-        real = queries.pulse
+        real = queries.load_statuses
 
         async def counting(conn: object) -> object:
             self.number += 1
             return await real(conn)  # type: ignore[arg-type]
 
-        patch.setattr(queries, "pulse", counting)
+        patch.setattr(queries, "load_statuses", counting)
 
 
 async def test_a_letter_is_there_right_after_its_publication(site: Installation, tmp_path: Path) -> None:

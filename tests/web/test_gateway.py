@@ -153,7 +153,7 @@ async def test_a_wrong_method_is_refused(town: Town, pattern: str) -> None:
 @pytest.mark.parametrize(
     "path",
     ["/nothing/here", "/ru/no-such-letter", "/ru/signature/x", "/ru/confirm/x.y", "/x", "/de/",
-     "/ru/privacy/more", f"/ru/{SLUG}/nothing", "/static/../petition/settings.py", "/static/js/none.js", "/ru/%00",
+     "/ru/privacy/more", f"/ru/{SLUG}/nothing", "/static/../core/settings.py", "/static/js/none.js", "/ru/%00",
      f"/ru/{SLUG}/picture/%00", "/ru/%00/picture/7", "/organizer/%00/", "/ru/a%2Fb",
      "/index.php", "/ru/confirm/" + "a" * 3000],
 )  # fmt: skip
