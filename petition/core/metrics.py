@@ -5,7 +5,7 @@ Each web process counts for itself; several of them behind one address are scrap
 
 from prometheus_client import Counter, Gauge, Histogram
 
-WISHES = Counter("petition_wishes_total", "Requests to sign or to look up a link, by outcome", ["outcome"])
+SIGN_REQUESTS = Counter("petition_wishes_total", "Requests to sign or to look up a link, by outcome", ["outcome"])
 CONFIRMATIONS = Counter("petition_confirmations_total", "Confirmations, by result", ["result"])
 BATCH = Histogram("petition_batch_size", "Requests that shared a commit", buckets=(1, 2, 5, 10, 20, 50, 100, 200))
 SIGNATURES = Gauge("petition_signatures", "The public count of a letter", ["letter", "kind"])

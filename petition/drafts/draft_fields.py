@@ -16,8 +16,7 @@ from petition.core.i18n import N_
 from petition.core.ids import PictureId
 from petition.core.text_cleaning import clean, has_hidden
 from petition.drafts import letter_toml
-from petition.drafts.letter_toml import MAX_GOAL, MAX_NAME, MAX_NEXT_GOALS, MAX_PARTIES
-from petition.drafts.letter_toml import MAX_SENTENCE as LONGEST_SENTENCE
+from petition.drafts.letter_toml import MAX_GOAL, MAX_NAME, MAX_NEXT_GOALS, MAX_PARTIES, MAX_SENTENCE
 from petition.letters.markdown import TEXT_SIZE, TITLE_LENGTH, has_control, trimmed
 from petition.letters.model import Party, Sharing
 
@@ -143,7 +142,7 @@ def _text(value: str) -> str:
 
 def _sentence(value: str) -> str:
     sentence = clean(re.sub(r"\s+", " ", value))
-    if len(sentence) > LONGEST_SENTENCE or has_hidden(sentence):
+    if len(sentence) > MAX_SENTENCE or has_hidden(sentence):
         raise Refused(BAD_SENTENCE)
     return sentence
 

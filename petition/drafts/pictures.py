@@ -46,17 +46,17 @@ def type_of(content: bytes) -> str:
     return _FORMATS[str(_opened(content)[1])]
 
 
-def made_anew(content: bytes) -> tuple[str, bytes]:
+def redraw(content: bytes) -> tuple[str, bytes]:
     """Return (media type, content) of the same picture at most ``MAX_SIDE`` wide or high, without the file's
     metadata (place and time of the shot, among others). Raises ``BadPicture``.
 
     One at a time: decoded, a picture takes a hundred megabytes.
     """
     with _ALONE:
-        return _made_anew(content)
+        return _redraw(content)
 
 
-def _made_anew(content: bytes) -> tuple[str, bytes]:
+def _redraw(content: bytes) -> tuple[str, bytes]:
     picture, _ = _opened(content)
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     if picture.has_transparency_data or picture.mode in {"P", "1"}:

@@ -25,7 +25,7 @@ class PreviewFigures:
     switches: Switches
 
 
-async def standing_of(conn: Connection, letter_id: LetterId) -> PreviewFigures:
+async def load_figures(conn: Connection, letter_id: LetterId) -> PreviewFigures:
     counted = await queries.letter_counts(conn, letter_id)
     names = ("people", "organizations", "hidden", "imported")
     counts = Counts(*(counted[name] if counted else 0 for name in names))
@@ -33,17 +33,17 @@ async def standing_of(conn: Connection, letter_id: LetterId) -> PreviewFigures:
     return PreviewFigures(counts, await letter_queries.tallies(conn, letter_id), switches)
 
 
-async def live_of(standing: PreviewFigures, row: Record, draft: Draft, lang: str) -> PublishedLetter:
+async def as_published(figures: PreviewFigures, row: Record, draft: Draft, lang: str) -> PublishedLetter:
     """Return the letter in ``row`` as it would stand if ``draft`` were published now; ``lang`` if nothing is written.
 
     A letter that was never published is shown open. Keys are not in it.
     """
     now = datetime.now(UTC)
     # Formatting a text that was made to hurt takes many seconds: others are to be answered meanwhile.
-    return PublishedLetter(await asyncio.to_thread(_letter, standing, row, draft, lang, now), standing.counts, now)
+    return PublishedLetter(await asyncio.to_thread(_letter, figures, row, draft, lang, now), figures.counts, now)
 
 
-def _letter(standing: PreviewFigures, row: Record, draft: Draft, lang: str, now: datetime) -> Letter:
+def _letter(figures: PreviewFigures, row: Record, draft: Draft, lang: str, now: datetime) -> Letter:
     frame, written = draft.frame, draft.texts or {lang: ("", "")}
     texts = {lang: Text(title or "…", source, markdown.to_html(source)) for lang, (title, source) in written.items()}
     state = State.OPEN if row["version"] is None else State(row["effective_state"])
@@ -62,8 +62,8 @@ def _letter(standing: PreviewFigures, row: Record, draft: Draft, lang: str, now:
         addressees=frame.addressees,
         version=Version((row["version"] or 0) + 1, digest_of(written), now, texts, {}, 0),
         keys=LetterKeys(None, None),
-        tallies=standing.tallies,
-        switches=standing.switches,
+        tallies=figures.tallies,
+        switches=figures.switches,
         next_goals=frame.next_goals,
         sharing=frame.sharing,
     )

@@ -44,7 +44,7 @@ MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
 LOCK_LETTER = "SELECT id FROM letter WHERE id = $1 FOR NO KEY UPDATE"
 
 
-async def everyone(conn: Connection, letter_id: LetterId) -> list[Record]:
+async def all_partners(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return all partners of a letter with their counts, those in use first."""
     return await conn.fetch(ALL, letter_id)
 

@@ -7,7 +7,7 @@ from petition.letters.model import Text
 BLOCKS = {"p", "h2", "h3", "h4", "li", "blockquote", "pre", "hr"}
 
 
-def both(old: Text, new: Text) -> tuple[str, str]:
+def plain_pair(old: Text, new: Text) -> tuple[str, str]:
     """Return two states of a text with their titles, to be compared as they are read.
 
     Where only the markup differs, that is what is compared.

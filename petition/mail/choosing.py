@@ -11,7 +11,7 @@ from petition.core.errors import PetitionError
 from petition.core.ids import LetterId, SignatureId
 from petition.core.outbox import DirectMailJob, MailWriter
 from petition.mail import queries
-from petition.mail.model import ChosenMail, Direct, MailJob, Purpose, SignatureRef, Template
+from petition.mail.model import ChosenMail, DirectMail, MailJob, Purpose, SignatureRef, Template
 from petition.mail.suppression import Suppression
 
 
@@ -25,7 +25,7 @@ class MailSelector:
         self._suppression = suppression
         self._writers = dict(writers or {})
 
-    async def choose(self, conn: Connection, job: MailJob) -> ChosenMail | Direct | None:
+    async def choose(self, conn: Connection, job: MailJob) -> ChosenMail | DirectMail | None:
         """Return the mail that ``job`` becomes at this moment, or None.
 
         Raises ``KeyDestroyed`` if the address was sealed to another key, ``PetitionError`` if it is none,
@@ -37,7 +37,7 @@ class MailSelector:
             return await self._for_finding(conn, job, job.letter_id)
         return await self._direct(conn, job)
 
-    async def _direct(self, conn: Connection, job: MailJob) -> Direct | None:
+    async def _direct(self, conn: Connection, job: MailJob) -> DirectMail | None:
         writer = self._writers.get(job.purpose)
         if writer is None or job.sealed is None:
             raise PetitionError("no writer is registered for this purpose")
@@ -46,9 +46,9 @@ class MailSelector:
             return None
         address = self._opener.open(job.sealed)
         if not mail.heeds_never:
-            return Direct(mail, address, None)
+            return DirectMail(mail, address, None)
         never = await self._accepts_mail(conn, address)
-        return None if never is None else Direct(mail, address, never)
+        return None if never is None else DirectMail(mail, address, never)
 
     async def _for_signing(self, conn: Connection, job: MailJob, letter_id: LetterId) -> ChosenMail | None:
         facts = await queries.sign_facts(conn, job)

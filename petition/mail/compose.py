@@ -19,7 +19,7 @@ from petition.core.errors import PetitionError, SettingsError
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
-from petition.mail.model import ChosenMail, Direct, MailJob, SignatureRef
+from petition.mail.model import ChosenMail, DirectMail, MailJob, SignatureRef
 
 MAX_LINE = 900  # octets; RFC 5321, 4.5.3.1.6 allows 1,000 with the line's end
 
@@ -49,10 +49,10 @@ class Composer:
         self._from = _sender(settings.mail_from)
         self._id_key = derive(settings.secret_keys[0], "message-id")
 
-    def compose(self, job: MailJob, chosen: ChosenMail | Direct) -> OutgoingMail:
+    def compose(self, job: MailJob, chosen: ChosenMail | DirectMail) -> OutgoingMail:
         """Return the mail. Raises ``Unmailable``."""
         recipient = _recipient(chosen.address)
-        lang = (chosen.mail.lang if isinstance(chosen, Direct) else None) or job.lang
+        lang = (chosen.mail.lang if isinstance(chosen, DirectMail) else None) or job.lang
         if lang not in self._renderer.languages:
             lang = next(iter(self._renderer.languages))
         message = EmailMessage(policy=SMTP)
@@ -69,8 +69,8 @@ class Composer:
         message["Message-ID"] = self._message_id(job)
         message["Auto-Submitted"] = "auto-generated"
 
-    def _fill(self, message: EmailMessage, chosen: ChosenMail | Direct, lang: str) -> None:
-        if isinstance(chosen, Direct):
+    def _fill(self, message: EmailMessage, chosen: ChosenMail | DirectMail, lang: str) -> None:
+        if isinstance(chosen, DirectMail):
             context, template = self._context_of_direct(chosen, lang), chosen.mail.template
         else:
             context, template = self._context(chosen, lang), chosen.template.value
@@ -86,7 +86,7 @@ class Composer:
         message.add_alternative(html, subtype="html", cte=_encoding(html))
         message["Content-Language"] = lang  # last, since making an alternative moves such headers into the first part
 
-    def _context_of_direct(self, chosen: Direct, lang: str) -> dict[str, object]:
+    def _context_of_direct(self, chosen: DirectMail, lang: str) -> dict[str, object]:
         never = None if chosen.never is None else self._never_link(chosen.never, lang)
         return {**chosen.mail.context, "never_link": never}
 

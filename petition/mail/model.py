@@ -81,7 +81,7 @@ class ChosenMail:
 
 
 @dataclass(frozen=True, slots=True)
-class Direct:
+class DirectMail:
     """A direct mail with the address it goes to."""
 
     mail: MailContent

@@ -45,11 +45,11 @@ async def waiting(conn: Connection, letter_id: LetterId) -> Record | None:
     return await conn.fetchrow(WAITING, letter_id)
 
 
-async def intakes(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId) -> list[Record]:
+async def open_imports(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId) -> list[Record]:
     """Return (number, state) of imports that have not ended, the newest first; of others only those under way."""
     return await conn.fetch(INTAKES, letter_id, organizer_id)
 
 
-async def campaigns(conn: Connection, letter_id: LetterId) -> list[Record]:
+async def running_bulk_acts(conn: Connection, letter_id: LetterId) -> list[Record]:
     """Return (id, state) of campaigns that have not ended, the newest first."""
     return await conn.fetch(CAMPAIGNS, letter_id)

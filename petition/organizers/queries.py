@@ -202,12 +202,12 @@ async def add_entry(
     await conn.execute(ADD_ENTRY, digest, organizer_id, invitation_id, length)
 
 
-async def see_entry(conn: Connection, digest: bytes) -> Record | None:
+async def load_sign_in_link(conn: Connection, digest: bytes) -> Record | None:
     """Return what a one-time link would do, without using it up."""
     return await conn.fetchrow(SEE_ENTRY, digest)
 
 
-async def use_entry(conn: Connection, digest: bytes) -> tuple[OrganizerId | None, InvitationId | None] | None:
+async def use_sign_in_link(conn: Connection, digest: bytes) -> tuple[OrganizerId | None, InvitationId | None] | None:
     """Use a one-time link up; return (organizer, invitation), one of them None, or None if it opens nothing.
 
     The organizer's other links stop working with it.

@@ -96,7 +96,7 @@ class Signing:
             ]
             await _add(conn, await self._within_mailbox_quota(conn, accepted), await sealing)
         for outcome in outcomes:
-            metrics.WISHES.labels(outcome.value).inc()
+            metrics.SIGN_REQUESTS.labels(outcome.value).inc()
         return outcomes
 
     async def _seal_addresses(self, requests: Sequence[SignRequest]) -> dict[int, bytes]:

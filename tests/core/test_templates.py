@@ -18,7 +18,7 @@ from petition.drafts import folder
 from petition.letters import markdown
 from petition.letters.model import Letter, State, Text, Version
 from petition.signatures.model import Counts, Kind, Signatory
-from petition.web.public.form_values import ShownForm
+from petition.web.public.shown_form import ShownForm
 
 TEMPLATES = resources.folder("templates")
 NAMES = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*") if path.is_file())

@@ -140,14 +140,14 @@ def test_any_kind_of_colour(mode: str, kind: str) -> None:
     picture = Image.open(io.BytesIO(source)).convert(mode)
     out = io.BytesIO()
     picture.save(out, "JPEG" if mode == "CMYK" else "PNG")
-    found, made = pictures.made_anew(out.getvalue())
+    found, made = pictures.redraw(out.getvalue())
     assert found == kind == pictures.type_of(made)
 
 
 def test_a_picture_stands_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    _, made = pictures.made_anew(desk.picture("JPEG", (600, 300), exif=exif))
+    _, made = pictures.redraw(desk.picture("JPEG", (600, 300), exif=exif))
     assert Image.open(io.BytesIO(made)).size == (300, 600)
 
 
@@ -157,4 +157,4 @@ def test_a_note_of_the_camera_that_is_cut_off_is_no_error() -> None:
     place = whole.index(b"IDAT") - 4
     chunk = struct.pack(">I", len(note) - 4) + note + struct.pack(">I", zlib.crc32(note))
     with pytest.raises(pictures.BadPicture):
-        pictures.made_anew(whole[:place] + chunk + whole[place:])
+        pictures.redraw(whole[:place] + chunk + whole[place:])

@@ -4,7 +4,7 @@ import pytest
 
 from petition.letters.markdown import to_html
 from petition.letters.model import Text
-from petition.letters.plain_text import both, paragraphs
+from petition.letters.plain_text import plain_pair, paragraphs
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,11 @@ def text(title: str, markdown: str) -> Text:
 
 
 def test_titles_stand_in_front() -> None:
-    assert both(text("Old", "Some *words*"), text("New", "Some words")) == ("Old\n\nSome words", "New\n\nSome words")
+    assert plain_pair(text("Old", "Some *words*"), text("New", "Some words")) == (
+        "Old\n\nSome words",
+        "New\n\nSome words",
+    )
 
 
 def test_where_only_the_markup_changed_that_is_shown() -> None:
-    assert both(text("A", "Some *words*"), text("A", "Some words")) == ("A\n\nSome *words*", "A\n\nSome words")
+    assert plain_pair(text("A", "Some *words*"), text("A", "Some words")) == ("A\n\nSome *words*", "A\n\nSome words")

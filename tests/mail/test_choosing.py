@@ -9,7 +9,7 @@ from petition.core.encryption import Opener, new_contact_pair
 from petition.core.errors import KeyDestroyed
 from petition.mail import queries
 from petition.mail.choosing import MailSelector
-from petition.mail.model import ChosenMail, Direct, SignatureRef, Template
+from petition.mail.model import ChosenMail, DirectMail, SignatureRef, Template
 from petition.mail.suppression import Suppression
 from tests.mail.installation import Installation
 
@@ -24,7 +24,7 @@ async def choose(installation: Installation, private_key: str | None = None) -> 
     chooser = MailSelector(Opener(private_key), Suppression(installation.wrapper))
     (job,) = await queries.lease(installation.conn, 10, 1, timedelta(minutes=5))
     choice = await chooser.choose(installation.conn, job)
-    assert not isinstance(choice, Direct)
+    assert not isinstance(choice, DirectMail)
     return choice
 
 

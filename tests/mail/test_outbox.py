@@ -1,4 +1,4 @@
-"""Direct mails: another slice writes them, the worker opens the address and sends."""
+"""DirectMail mails: another slice writes them, the worker opens the address and sends."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,7 +11,7 @@ from petition.core.errors import PetitionError
 from petition.core.outbox import DirectMailJob, MailContent, MailWriter
 from petition.mail import queries
 from petition.mail.choosing import MailSelector
-from petition.mail.model import ChosenMail, Direct, MailJob
+from petition.mail.model import ChosenMail, DirectMail, MailJob
 from petition.mail.suppression import Suppression
 from tests.mail.installation import Installation
 from tests.mail.test_compose import composer, read
@@ -40,7 +40,7 @@ async def leased(installation: Installation, **details: object) -> MailJob:
 
 async def choose(
     installation: Installation, job: MailJob, writers: Mapping[str, MailWriter] | None = None
-) -> ChosenMail | Direct | None:
+) -> ChosenMail | DirectMail | None:
     suppression = Suppression(installation.wrapper)
     opener = Opener(installation.settings.contact_private_key or "")
     chooser = MailSelector(opener, suppression, {"parcel": write} if writers is None else writers)
@@ -51,7 +51,7 @@ async def test_the_writer_is_told_all_but_the_address(installation: Installation
     TOLD.clear()
     direct = await choose(installation, await leased(installation, number=7))
     assert [DirectMailJob(None, b"\x01", "en", {"number": 7})] == TOLD
-    assert isinstance(direct, Direct)
+    assert isinstance(direct, DirectMail)
     assert direct.address == NEMO
     assert NEMO not in repr(direct)
 
@@ -72,7 +72,7 @@ async def test_a_purpose_that_nobody_writes_is_an_error_and_is_tried_again(insta
 async def test_never_again_is_heeded_where_the_writer_says_so(installation: Installation, heeds: bool) -> None:
     digest = await Suppression(installation.wrapper).digest(installation.conn, NEMO)
     first = await choose(installation, await leased(installation, heeds=heeds))
-    assert isinstance(first, Direct)
+    assert isinstance(first, DirectMail)
     assert first.never == (digest if heeds else None)
     await installation.conn.execute("DELETE FROM outbox")
     await installation.conn.execute("INSERT INTO suppressed (digest) VALUES ($1)", digest)
@@ -83,7 +83,7 @@ async def test_never_again_is_heeded_where_the_writer_says_so(installation: Inst
 async def test_the_writers_language_and_links_stand_in_it(installation: Installation) -> None:
     job = await leased(installation)
     direct = await choose(installation, job)
-    assert isinstance(direct, Direct)
+    assert isinstance(direct, DirectMail)
     mail, text, html = read(composer(installation.settings).compose(job, direct))
     assert mail["Content-Language"] == "ru"
     assert mail["To"] == NEMO

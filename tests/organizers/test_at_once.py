@@ -55,10 +55,10 @@ async def test_two_links_of_one_organizer_are_pressed_at_once(site: Installation
     first, second = await entry_of(site, organizer_id=who.id), await entry_of(site, organizer_id=who.id)
     async with people.stranger(site) as other, site.database.connection() as conn:
         async with conn.transaction():
-            assert await queries.use_entry(conn, sessions.digest_of(first)) is not None
+            assert await queries.use_sign_in_link(conn, sessions.digest_of(first)) is not None
             task = asyncio.create_task(other.post(f"/organizer/enter/{second}"))
             await somebody_waits(site, task)
-            assert await queries.use_entry(conn, sessions.digest_of(second)) is None  # gone with the first
+            assert await queries.use_sign_in_link(conn, sessions.digest_of(second)) is None  # gone with the first
         assert (await task).status_code == 410
 
 

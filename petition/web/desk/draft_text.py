@@ -81,7 +81,7 @@ async def _redraw_pictures(
         if (content := files.get(f"file.{lang}")) is None:
             continue
         try:
-            images[lang] = await asyncio.to_thread(pictures.made_anew, content)
+            images[lang] = await asyncio.to_thread(pictures.redraw, content)
         except BadPicture as bad:
             errors[f"picture.{lang}"] = bad.message
     return images, errors

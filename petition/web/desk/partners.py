@@ -15,7 +15,7 @@ from petition.web.desk.visit import DeskVisit
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     """Show the partners and how many signed by the links of each."""
     async with visit.database.connection() as conn:
-        rows = await partner_queries.everyone(conn, visit.letter.id)
+        rows = await partner_queries.all_partners(conn, visit.letter.id)
     adding = form.get("act") == "add"
     status = 409 if "" in errors else None
     if errors and not adding:  # the fields of the form below are not the ones that were refused

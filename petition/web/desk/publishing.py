@@ -114,7 +114,7 @@ def _text_changes(draft: Draft) -> dict[str, list[text_diff.Block]]:
     for lang in draft.languages if draft.published else ():
         old, new = _text(draft.published_fields, lang), _text(draft.fields, lang)
         if old != new:
-            changes[lang] = text_diff.changes(*plain_text.both(old, new))
+            changes[lang] = text_diff.changes(*plain_text.plain_pair(old, new))
     return changes
 
 

@@ -44,9 +44,9 @@ async def overview(visit: DeskVisit) -> Response:
             "desk/overview.html",
             counts=await queries.letter_counts(conn, letter_id),
             waiting=await overview_queries.waiting(conn, letter_id),
-            imports=await overview_queries.intakes(conn, letter_id, organizer_id) if visit.may("editor") else [],
+            imports=await overview_queries.open_imports(conn, letter_id, organizer_id) if visit.may("editor") else [],
             import_states=labels.STATES,
-            campaigns=await overview_queries.campaigns(conn, letter_id) if visit.may("moderator") else [],
+            campaigns=await overview_queries.running_bulk_acts(conn, letter_id) if visit.may("moderator") else [],
             max_counted=overview_queries.MAX_COUNTED,
         )
 
@@ -84,7 +84,7 @@ async def show_link(visit: OpenVisit) -> Response:
     """Show the button. Mail scanners open links, so this changes nothing."""
     token = _token(visit)
     async with visit.database.connection() as conn:
-        row = await queries.see_entry(conn, sessions.digest_of(token))
+        row = await queries.load_sign_in_link(conn, sessions.digest_of(token))
     if row is None:
         return _used(visit)
     if "lang" not in visit.query:
@@ -99,7 +99,7 @@ async def enter(visit: OpenVisit) -> Response:
     old_cookie = request.cookies.get(session_cookie.cookie_name(services.settings))
     browser = sessions.browser_of(request.headers.get("user-agent", ""))
     async with visit.database.transaction() as conn:
-        link = await queries.use_entry(conn, sessions.digest_of(_token(visit)))
+        link = await queries.use_sign_in_link(conn, sessions.digest_of(_token(visit)))
         organizer_id = await invitations.organizer_of(conn, *link) if link else None
         if link is None or organizer_id is None:
             return _used(visit)

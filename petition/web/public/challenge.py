@@ -14,7 +14,7 @@ from petition.core.quotas import HARDER_FACTOR, DayKey, Quota
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF, STRONGER
 from petition.web import headers
-from petition.web.public.form_values import ShownForm, typed_values
+from petition.web.public.shown_form import ShownForm, typed_values
 from petition.web.public.visit import Visit
 
 HOUR = 3600  # seconds

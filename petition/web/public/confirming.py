@@ -15,7 +15,7 @@ from petition.signatures import queries
 from petition.signatures.confirming import Confirmation, ConfirmRequest, ConfirmResult
 from petition.signatures.model import Kind
 from petition.web.public import challenge
-from petition.web.public.form_values import ShownForm
+from petition.web.public.shown_form import ShownForm
 from petition.web.public.visit import Visit, with_retry_after
 
 HOUR, DAY = 3600, 86400  # seconds

@@ -15,7 +15,7 @@ from petition.signatures.model import Kind, Signatory
 from petition.web import http
 from petition.web.page_cache import CachedResponse
 from petition.web.public import page_size
-from petition.web.public.form_values import ShownForm
+from petition.web.public.shown_form import ShownForm
 from petition.web.public.visit import Visit
 
 MAX_ORGANIZATIONS = 12

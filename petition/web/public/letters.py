@@ -104,7 +104,9 @@ def _with_changes(versions: list[Version], lang: str) -> list[tuple[Version, lis
         if before is None or text_lang not in before.texts:
             pairs.append((version, []))
             continue
-        pairs.append((version, text_diff.changes(*plain_text.both(before.texts[text_lang], version.texts[text_lang]))))
+        pairs.append(
+            (version, text_diff.changes(*plain_text.plain_pair(before.texts[text_lang], version.texts[text_lang])))
+        )
     return pairs
 
 

@@ -9,7 +9,7 @@ from petition.letters.published import PublishedLetter
 from petition.signatures import queries, self_service
 from petition.signatures.model import REASONS
 from petition.web.public import challenge
-from petition.web.public.form_values import ShownForm
+from petition.web.public.shown_form import ShownForm
 from petition.web.public.visit import Visit
 
 UNKNOWN_ACT = N_("Choose what to do.")

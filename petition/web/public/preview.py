@@ -50,8 +50,8 @@ async def draft_page(visit: Visit, slug: str, *, here: str | None, until: object
     async with services.database.connection() as conn:
         row = await saving.letter_row(conn, slug)
         draft = await store.load(conn, row, tuple(services.renderer.languages))
-        figures = await previewing.standing_of(conn, row["id"])
-    published = await previewing.live_of(figures, row, draft, visit.lang)
+        figures = await previewing.load_figures(conn, row["id"])
+    published = await previewing.as_published(figures, row, draft, visit.lang)
     # Signatories imported before the letter opened have not agreed to be shown before it.
     rows = await letter_page.newest_rows(visit, published) if draft.published else letter_page.NO_ROWS
     page = LetterPage(published, visit.lang, rows)

@@ -12,7 +12,7 @@ from petition.letters.published import PublishedLetter
 from petition.moderation import labels, reports
 from petition.signatures.model import Kind
 from petition.web.public import challenge
-from petition.web.public.form_values import ShownForm, typed_values
+from petition.web.public.shown_form import ShownForm, typed_values
 from petition.web.public.visit import Visit
 
 

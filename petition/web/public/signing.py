@@ -21,7 +21,7 @@ from petition.signatures.signing import PendingSignature, SignOutcome, SignReque
 from petition.web import http
 from petition.web.page_cache import CachedResponse
 from petition.web.public import challenge, letter_page
-from petition.web.public.form_values import ShownForm, typed_values
+from petition.web.public.shown_form import ShownForm, typed_values
 from petition.web.public.visit import Visit, with_retry_after
 
 SUPERSEDED = N_("The text of the letter has changed since you opened it. Read it again before you sign.")

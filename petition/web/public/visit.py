@@ -13,7 +13,7 @@ from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
 from petition.web import http
 from petition.web.page_cache import CachedResponse, CacheTier
-from petition.web.public.form_values import ShownForm
+from petition.web.public.shown_form import ShownForm
 from petition.web.services import Services
 
 Endpoint = Callable[[Request], Awaitable[Response]]

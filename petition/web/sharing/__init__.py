@@ -1,1 +1,1 @@
-"""Share card, Atom feed and site map."""
+"""Atom feed and site map; the share card is drawn in web.share_card."""

@@ -297,4 +297,4 @@ async def test_there_are_not_too_many(bench: Bench, monkeypatch: pytest.MonkeyPa
             await partners.add(conn, OrganizerId(1), bench.letter.id, name, name, False)
         with pytest.raises(Refused):
             await partners.add(conn, OrganizerId(1), bench.letter.id, "three", "three", False)
-        assert len(await partner_queries.everyone(conn, bench.letter.id)) == 2
+        assert len(await partner_queries.all_partners(conn, bench.letter.id)) == 2
