@@ -4,7 +4,7 @@ import pytest
 
 from petition.letters.markdown import to_html
 from petition.letters.model import Text
-from petition.letters.plain_text import plain_pair, paragraphs
+from petition.letters.plain_text import paragraphs, plain_pair
 
 
 @pytest.mark.parametrize(
