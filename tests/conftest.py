@@ -150,7 +150,7 @@ async def site(database_url: str, tmp_path: Path, with_letter: None) -> AsyncIte
 
 
 @pytest.fixture
-async def road(site: Installation) -> AsyncIterator[Installation]:
+async def site_with_worker(site: Installation) -> AsyncIterator[Installation]:
     """Give the same with a worker and an SMTP server: the whole road."""
     async with working(site.environ, site.inbox):
         yield site

@@ -69,7 +69,7 @@ async def whole_chromium(playwright: Playwright) -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-async def shared(
+async def shared_site(
     cluster: str, admin: "Conn", published: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Installation]:
     """Give a running web server with the sample letter, for tests that do not mind each other's signatures."""
@@ -88,10 +88,10 @@ CASCADE
 
 
 @pytest.fixture
-async def clean(shared: Installation) -> Installation:
+async def clean(shared_site: Installation) -> Installation:
     """Give the shared installation as if nobody had signed yet; its letter must be left as it is."""
-    await empty(shared.database)
-    return shared
+    await empty(shared_site.database)
+    return shared_site
 
 
 async def empty(database: Database) -> None:

@@ -55,7 +55,7 @@ def check_page(page: httpx2.Response, status: int, lang: str = "en") -> None:
     assert len(gzip.compress(page.content)) < 16_000  # connections that freeze after 16 KB let it through
 
 
-def check_sent_on(answer: httpx2.Response, path: str) -> None:
+def assert_redirect(answer: httpx2.Response, path: str) -> None:
     """Fail unless it leads to ``path``, and nobody may keep that."""
     assert answer.status_code == 303, answer.text[:2000]
     assert answer.headers["location"] == path

@@ -82,7 +82,7 @@ class Installation:
                 )
             )
 
-    def elsewhere(self) -> dict[str, str]:
+    def new_network(self) -> dict[str, str]:
         """Return the header of a visitor from another network each time."""
         self.networks += 1
         n = self.networks
@@ -110,7 +110,7 @@ class Installation:
         """Sign as a person would, from a network of one's own."""
         kind = changes.get("kind", "person")
         form = await (self.organization_form if kind == "organization" else self.form)(slug, **changes)
-        return await self.client.post(f"/{lang}/{slug}/sign", data=form, headers=self.elsewhere())
+        return await self.client.post(f"/{lang}/{slug}/sign", data=form, headers=self.new_network())
 
     async def mail_to(self, address: str, most: float = 120) -> Mail:
         """Wait for the newest mail to ``address``."""

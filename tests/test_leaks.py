@@ -86,7 +86,7 @@ class Session:
             self.site.organization_form if {"organization_en", "organization_ru"} & changes.keys() else self.site.form
         )
         form = await make(**(told | changes))
-        return await self.client.post(f"/{lang}/{SLUG}/sign", data=form, headers=self.site.elsewhere())
+        return await self.client.post(f"/{lang}/{SLUG}/sign", data=form, headers=self.site.new_network())
 
     async def confirm(self, who: Told, visibility: str = "public", **changes: str) -> None:
         """Sign, wait for the mail, confirm."""
@@ -196,9 +196,9 @@ async def what_people_do(session: Session) -> None:
     assert (await session.sign(REFUSED, "organizers")).status_code == 303
     for who in (PUBLIC, HIDDEN, WITHDRAWN, STRANGER):
         form = {"email": who.address, "altcha": await site.challenge()}
-        assert (await client.post(f"/ru/{SLUG}/find", data=form, headers=site.elsewhere())).status_code == 303
+        assert (await client.post(f"/ru/{SLUG}/find", data=form, headers=site.new_network())).status_code == 303
         code = {"email": who.address, "code": "000000"}
-        answer = await client.post(f"/ru/{SLUG}/confirm", data=code, headers=site.elsewhere())
+        answer = await client.post(f"/ru/{SLUG}/confirm", data=code, headers=site.new_network())
         assert answer.status_code == 422
         assert (await client.get(f"/en/{SLUG}/signatories", params={"q": who.name})).status_code == 200
     never = re.search(r"/en/never/[\w.\-~]+", session.post.text(HIDDEN.address.replace("LETTERS", "letters")))

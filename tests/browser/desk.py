@@ -130,7 +130,7 @@ async def seat(
     if looks:
         width, more["color_scheme"] = looks[0]
     context = await browser.new_context(
-        viewport={"width": width, "height": HEIGHT}, extra_http_headers=town.site.elsewhere(), **more
+        viewport={"width": width, "height": HEIGHT}, extra_http_headers=town.site.new_network(), **more
     )
     context.set_default_timeout(PATIENCE)
     one = Seat(town, context, await context.new_page(), looks)

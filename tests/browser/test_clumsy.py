@@ -188,7 +188,7 @@ async def test_a_mailed_link_that_was_cut_off(town: Town, meet: Meet) -> None:
 
 async def test_many_from_one_network_pay_more_and_get_through(town: Town, meet: Meet) -> None:
     visitor = await meet(town)
-    headers = town.site.elsewhere()
+    headers = town.site.new_network()
     await visitor.context.set_extra_http_headers(headers)
     answers = []
     for number in range(31):

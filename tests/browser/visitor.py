@@ -80,7 +80,7 @@ class Visitor:
     async def come(self, town: Town, lang: str) -> None:
         """Come to ``town`` as a stranger, from a network of one's own."""
         self.town, self.lang = town, lang
-        await self.context.set_extra_http_headers(town.site.elsewhere())
+        await self.context.set_extra_http_headers(town.site.new_network())
         await self.page.unroute_all(behavior="ignoreErrors")
         await self.page.goto("about:blank")
         await self.page.set_viewport_size({"width": PHONE, "height": HEIGHT})

@@ -13,7 +13,7 @@ from petition.core.ids import LetterId
 from petition.core.settings import Limits
 from tests import rows
 from tests.captcha.installation import CHEAP, solve
-from tests.pages import check_page, check_sent_on, form_in
+from tests.pages import assert_redirect, check_page, form_in
 from tests.running import KEY, SLUG, Installation, installation
 
 pytestmark = pytest.mark.usefixtures("one_hour")
@@ -75,7 +75,7 @@ async def test_one_more_needs_a_dearer_challenge_and_over_ten_times_as_many_are_
     site = three
     visitors = await Visitors.of(site)
     for _ in range(3):
-        check_sent_on(await visitors.sign("192.0.2.1"), INBOX)
+        assert_redirect(await visitors.sign("192.0.2.1"), INBOX)
     page = await visitors.sign("192.0.2.1")
     check_page(page, 422)
     assert "Many requests are coming from your network" in page.text
@@ -83,10 +83,10 @@ async def test_one_more_needs_a_dearer_challenge_and_over_ten_times_as_many_are_
     # The script is given a dearer one at once, a picture has more letters, and both let in.
     fetched = await site.client.get(f"/captcha/challenge?letter={SLUG}", headers={"x-forwarded-for": "192.0.2.1"})
     assert fetched.json()["parameters"]["data"]["dear"] is True
-    check_sent_on(await visitors.sign("192.0.2.1", dear=True), INBOX)
-    check_sent_on(await visitors.sign("192.0.2.2"), INBOX)  # the neighbour is not concerned
+    assert_redirect(await visitors.sign("192.0.2.1", dear=True), INBOX)
+    assert_redirect(await visitors.sign("192.0.2.2"), INBOX)  # the neighbour is not concerned
     await asyncio.gather(*(visitors.sign("192.0.2.1") for _ in range(24)))
-    check_sent_on(await visitors.sign("192.0.2.1", dear=True), INBOX)  # the 30th
+    assert_redirect(await visitors.sign("192.0.2.1", dear=True), INBOX)  # the 30th
     refused = await visitors.sign("192.0.2.1", dear=True)
     check_page(refused, 429)
     assert int(refused.headers["retry-after"]) == 3600
@@ -97,8 +97,8 @@ async def test_one_more_needs_a_dearer_challenge_and_over_ten_times_as_many_are_
 async def test_looking_for_a_link_counts_as_well(database_url: str, tmp_path: Path) -> None:
     async with installation(database_url, tmp_path, LIMIT_NETWORK="2") as site:
         visitors = await Visitors.of(site)
-        check_sent_on(await visitors.find("192.0.2.1", "a@letters.example"), f"{FIND}?sent=1")
-        check_sent_on(await visitors.sign("192.0.2.1"), INBOX)
+        assert_redirect(await visitors.find("192.0.2.1", "a@letters.example"), f"{FIND}?sent=1")
+        assert_redirect(await visitors.sign("192.0.2.1"), INBOX)
         page = await visitors.find("192.0.2.1", "b@letters.example")
         check_page(page, 422)
         assert form_in(page, FIND)["email"] == "b@letters.example"
@@ -109,10 +109,10 @@ async def test_one_network_is_an_ipv4_address_or_an_ipv6_64(database_url: str, t
         visitors = await Visitors.of(site)
         networks = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::7", "2001:db8:1:3::1", "192.0.2.1", "192.0.2.2"]
         for network in networks:
-            check_sent_on(await visitors.sign(network), INBOX)
+            assert_redirect(await visitors.sign(network), INBOX)
         check_page(await visitors.sign("2001:db8:1:2:abcd::"), 422)
-        check_sent_on(await visitors.sign("2001:db8:1:3::9"), INBOX)
-        check_sent_on(await visitors.sign("::ffff:192.0.2.1"), INBOX)  # the same as 192.0.2.1
+        assert_redirect(await visitors.sign("2001:db8:1:3::9"), INBOX)
+        assert_redirect(await visitors.sign("::ffff:192.0.2.1"), INBOX)  # the same as 192.0.2.1
         check_page(await visitors.sign("192.0.2.1"), 422)
 
 
@@ -120,7 +120,7 @@ async def test_who_is_no_trusted_proxy_speaks_for_nobody(database_url: str, tmp_
     async with installation(database_url, tmp_path, LIMIT_NETWORK="2", TRUSTED_PROXIES="10.0.0.0/8") as site:
         visitors = await Visitors.of(site)
         for n in range(2):
-            check_sent_on(await visitors.sign(f"192.0.2.{n}"), INBOX)
+            assert_redirect(await visitors.sign(f"192.0.2.{n}"), INBOX)
         check_page(await visitors.sign("192.0.2.77"), 422)
         check_page(await visitors.sign("10.0.0.1"), 422)
 
@@ -129,10 +129,10 @@ async def test_only_what_the_trusted_proxy_wrote_counts(database_url: str, tmp_p
     async with installation(database_url, tmp_path, LIMIT_NETWORK="2") as site:
         visitors = await Visitors.of(site)
         for n in range(2):
-            check_sent_on(await visitors.sign(f"203.0.113.{n}, 192.0.2.1"), INBOX)
+            assert_redirect(await visitors.sign(f"203.0.113.{n}, 192.0.2.1"), INBOX)
         check_page(await visitors.sign("203.0.113.9, 192.0.2.1"), 422)
         check_page(await visitors.sign("203.0.113.9, 192.0.2.1, 127.0.0.3"), 422)
-        check_sent_on(await visitors.sign("192.0.2.1, 203.0.113.9"), INBOX)
+        assert_redirect(await visitors.sign("192.0.2.1, 203.0.113.9"), INBOX)
 
 
 async def test_onion_traffic_has_a_bucket_of_its_own(database_url: str, tmp_path: Path) -> None:
@@ -141,11 +141,11 @@ async def test_onion_traffic_has_a_bucket_of_its_own(database_url: str, tmp_path
         visitors = await Visitors.of(site)
         host = ONION.removeprefix("http://")
         for n in range(3):
-            check_sent_on(await visitors.sign(f"192.0.2.{n}", host=host), INBOX)
+            assert_redirect(await visitors.sign(f"192.0.2.{n}", host=host), INBOX)
         check_page(await visitors.sign("192.0.2.9", host=host), 422)
         # Who only writes the name into a request from the open net uses up nobody else's.
-        check_sent_on(await visitors.sign("8.8.8.8", host=host), INBOX)
-        check_sent_on(await visitors.sign("192.0.2.1"), INBOX)
+        assert_redirect(await visitors.sign("8.8.8.8", host=host), INBOX)
+        assert_redirect(await visitors.sign("192.0.2.1"), INBOX)
         check_page(await visitors.sign("192.0.2.1"), 422)
 
 
@@ -153,22 +153,22 @@ async def test_a_letter_has_a_limit_too(database_url: str, tmp_path: Path) -> No
     async with installation(database_url, tmp_path, LIMIT_LETTER="2") as site:
         visitors = await Visitors.of(site)
         for n in range(2):
-            check_sent_on(await visitors.sign(f"192.0.2.{n}"), INBOX)
+            assert_redirect(await visitors.sign(f"192.0.2.{n}"), INBOX)
         check_page(await visitors.sign("192.0.2.3"), 422)
-        check_sent_on(await visitors.sign("192.0.2.4", dear=True), INBOX)
+        assert_redirect(await visitors.sign("192.0.2.4", dear=True), INBOX)
 
 
 async def test_the_sixth_mail_of_a_day_is_not_sent_and_nobody_is_told(site: Installation) -> None:
     visitors = await Visitors.of(site)
     spellings = ["v.era@gmail.com", "vera@gmail.com", "VERA+letters@googlemail.com"]
     for n in range(3):
-        check_sent_on(await site.sign(email=spellings[n]), INBOX)
+        assert_redirect(await site.sign(email=spellings[n]), INBOX)
     for n in range(2):
-        check_sent_on(await visitors.find(f"192.0.2.{n}", "vera@gmail.com"), f"{FIND}?sent=1")
+        assert_redirect(await visitors.find(f"192.0.2.{n}", "vera@gmail.com"), f"{FIND}?sent=1")
     before = await site.sign(email="other@letters.example")
     after = await site.sign(email="ve.ra@gmail.com")
     assert (after.status_code, visible(after)) == (before.status_code, visible(before))
-    check_sent_on(await visitors.find("192.0.2.7", "vera@gmail.com"), f"{FIND}?sent=1")
+    assert_redirect(await visitors.find("192.0.2.7", "vera@gmail.com"), f"{FIND}?sent=1")
     jobs = await rows.rows_of(site.database, "SELECT digest, purpose FROM outbox")
     async with site.database.connection() as conn:
         hers = rows.digest_of(await rows.letter(conn), "vera@gmail.com")
@@ -197,13 +197,13 @@ async def test_a_drawn_code_has_three_tries_and_a_network_ten_answers(site: Inst
     check_page(await visitors.sign("192.0.2.1", answer=answer("ABCDE", token)), 422)  # right, but too late
     assert not await rows.rows_of(site.database, "SELECT id FROM pending")
     for _ in range(6):
-        check_sent_on(await visitors.sign("192.0.2.1", answer=answer("abc de")), INBOX)
+        assert_redirect(await visitors.sign("192.0.2.1", answer=answer("abc de")), INBOX)
     refused = await visitors.sign("192.0.2.1", answer=answer("ABCDE"))
     check_page(refused, 429)
     assert "retry-after" in refused.headers
     # The sum is not concerned, nor is another network.
-    check_sent_on(await visitors.sign("192.0.2.1"), INBOX)
-    check_sent_on(await visitors.sign("192.0.2.2", answer=answer("ABCDE")), INBOX)
+    assert_redirect(await visitors.sign("192.0.2.1"), INBOX)
+    assert_redirect(await visitors.sign("192.0.2.2", answer=answer("ABCDE")), INBOX)
 
 
 async def test_a_drawn_code_is_used_up_by_the_signature(site: Installation) -> None:
@@ -211,13 +211,13 @@ async def test_a_drawn_code_is_used_up_by_the_signature(site: Installation) -> N
     async with site.database.connection() as conn:
         letter = (await rows.letter(conn)).id
     once = {"drawn": DrawnCodes([KEY]).token("ABCDE", letter, dear=False), "code": "ABCDE"}
-    check_sent_on(await visitors.sign("192.0.2.1", answer=once), INBOX)
+    assert_redirect(await visitors.sign("192.0.2.1", answer=once), INBOX)
     check_page(await visitors.sign("192.0.2.2", answer=once), 422)
 
 
 async def test_nothing_that_is_kept_says_which_network_or_mailbox_it_was(site: Installation) -> None:
     visitors = await Visitors.of(site)
-    check_sent_on(await visitors.sign("192.0.2.123"), INBOX)
+    assert_redirect(await visitors.sign("192.0.2.123"), INBOX)
     stored = str(await rows.rows_of(site.database, "SELECT * FROM limit_use"))
     assert "192.0.2" not in stored
     assert "voice" not in stored

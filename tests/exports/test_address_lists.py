@@ -76,27 +76,29 @@ async def test_the_whole_way(site: Installation, bench: Bench, monkeypatch: pyte
         assert not await rows.rows_of(site.database, "SELECT FROM address_part")
 
 
-async def test_a_new_key_does_not_work_and_every_owner_is_notified(road: Installation) -> None:
+async def test_a_new_key_does_not_work_and_every_owner_is_notified(site_with_worker: Installation) -> None:
     async with (
-        people.at_desk(road, "owner", email="ann@desk.example", name="Ann First") as client,
-        people.at_desk(road, "owner", email="boris@desk.example", lang="ru") as other,
-        people.at_desk(road, "editor", email="ed@desk.example") as editor,
+        people.at_desk(site_with_worker, "owner", email="ann@desk.example", name="Ann First") as client,
+        people.at_desk(site_with_worker, "owner", email="boris@desk.example", lang="ru") as other,
+        people.at_desk(site_with_worker, "editor", email="ed@desk.example") as editor,
     ):
         assert (await client.post(ADDRESSES, data=REGISTER)).status_code == 303
-        (key,) = await rows.rows_of(road.database, "SELECT id, usable_at - created_at AS wait FROM address_key")
+        (key,) = await rows.rows_of(
+            site_with_worker.database, "SELECT id, usable_at - created_at AS wait FROM address_key"
+        )
         assert key["wait"].days == 3
         refused = await client.post(ADDRESSES, data={"step": "ask", "key": str(key["id"])})
         assert refused.status_code == 422
         for address in ("ann@desk.example", "boris@desk.example"):
-            body = (await road.mail_to(address)).body("plain") or ""
+            body = (await site_with_worker.mail_to(address)).body("plain") or ""
             assert "Ann First" in body
             assert str(KEY.to_public()) in body
             assert ADDRESSES in body
-        assert not [mail for mail in road.inbox if "ed@desk.example" in mail.to]
+        assert not [mail for mail in site_with_worker.inbox if "ed@desk.example" in mail.to]
         assert (await editor.post(ADDRESSES, data={"step": "revoke", "key": str(key["id"])})).status_code == 403
         assert (await other.post(ADDRESSES, data={"step": "revoke", "key": str(key["id"])})).status_code == 303
         assert (await other.post(ADDRESSES, data={"step": "revoke", "key": str(key["id"])})).status_code == 422
-        await wait_three_days(road)
+        await wait_three_days(site_with_worker)
         assert (await client.post(ADDRESSES, data={"step": "ask", "key": str(key["id"])})).status_code == 422
 
 

@@ -16,10 +16,10 @@ ZOE = "zoe@letters.example"
 async def test_500_confirmations_sent_twice_count_once_each(pair: Pair) -> None:
     async with pair.site.database.connection() as conn:
         letter = await rows.letter(conn)
-        shared = [f"voice{n}@letters.example" for n in range(500)]
-        ids = await rows.add_pending(conn, letter, shared[:200])
-        ids += await rows.add_pending(conn, letter, shared[200:400], visibility="organizers", name="Пётр Иванов")
-        ids += await rows.add_pending(conn, letter, shared[400:], visibility="counted")
+        shared_site = [f"voice{n}@letters.example" for n in range(500)]
+        ids = await rows.add_pending(conn, letter, shared_site[:200])
+        ids += await rows.add_pending(conn, letter, shared_site[200:400], visibility="organizers", name="Пётр Иванов")
+        ids += await rows.add_pending(conn, letter, shared_site[400:], visibility="counted")
     # Each goes to both processes at the same time, in another order.
     sent = [
         web.client.post(f"/en/confirm/{rows.token(letter, each)}")
@@ -59,7 +59,7 @@ async def test_200_sign_ups_of_one_address_send_five_mails_and_make_one_signatur
     forms = [await site.form(email=ZOE, name=f"Zoe {'abcdefghij'[n % 10]}") for n in range(200)]
     answers = await asyncio.gather(
         *(
-            web.client.post(f"/en/{SLUG}/sign", data=form, headers=site.elsewhere())
+            web.client.post(f"/en/{SLUG}/sign", data=form, headers=site.new_network())
             for form, web in zip(forms, itertools.cycle(pair.webs), strict=False)
         )
     )
@@ -85,7 +85,7 @@ async def test_one_challenge_used_many_times_at_once_passes_once(pair: Pair) -> 
     forms = [first | {"email": f"voice{n}@letters.example"} for n in range(20)]
     answers = await asyncio.gather(
         *(
-            web.client.post(f"/en/{SLUG}/sign", data=form, headers=site.elsewhere())
+            web.client.post(f"/en/{SLUG}/sign", data=form, headers=site.new_network())
             for form, web in zip(forms, itertools.cycle(pair.webs), strict=False)
         )
     )
@@ -94,7 +94,7 @@ async def test_one_challenge_used_many_times_at_once_passes_once(pair: Pair) -> 
     assert all(form["email"] in each.text for form, each in zip(forms, answers, strict=True) if each.status_code == 422)
     stored = await rows.rows_of(site.database, "SELECT id FROM pending")
     assert len(stored) == 1
-    again: httpx2.Response = await pair.webs[1].client.post(f"/en/{SLUG}/sign", data=first, headers=site.elsewhere())
+    again: httpx2.Response = await pair.webs[1].client.post(f"/en/{SLUG}/sign", data=first, headers=site.new_network())
     assert again.status_code == 422
 
 

@@ -13,7 +13,7 @@ from petition.letters.switches import OFF, ON, STRONGER, Setting, Switch, Switch
 from petition.signatures import approval
 from tests import rows
 from tests.letters.switches import ESCAPED, GENERAL, HERE, PAGE, SIGN, WHY, put
-from tests.pages import check_page, check_sent_on
+from tests.pages import assert_redirect, check_page
 from tests.rows import rows_of
 from tests.running import SLUG, Installation, free_port, serving
 from tests.signatures.waiting import VERA, Waiting
@@ -22,17 +22,17 @@ from tests.signatures.waiting import VERA, Waiting
 @pytest.mark.parametrize("lang", ["en", "ru"])
 async def test_signing_stops_and_the_page_says_why(site: Installation, editor: httpx2.AsyncClient, lang: str) -> None:
     form = await site.form()
-    check_sent_on(await put(editor, "stop", **WHY), f"{HERE}?done=stop")
+    assert_redirect(await put(editor, "stop", **WHY), f"{HERE}?done=stop")
     page = await site.client.get(f"/{lang}/{SLUG}")
     assert page.status_code == 200
     assert (ESCAPED if lang == "en" else WHY["text_ru"]) in page.text
     assert "sign-form" not in page.text
     assert "sign.js" not in page.text
-    refused = await site.client.post(f"/{lang}/{SLUG}/sign", data=form, headers=site.elsewhere())
+    refused = await site.client.post(f"/{lang}/{SLUG}/sign", data=form, headers=site.new_network())
     check_page(refused, 503, lang)
     assert refused.headers["retry-after"]
     assert await rows_of(site.database, "SELECT 1 FROM pending UNION ALL SELECT 1 FROM outbox") == []
-    check_sent_on(await put(editor, "stop", OFF), f"{HERE}?done=stop")
+    assert_redirect(await put(editor, "stop", OFF), f"{HERE}?done=stop")
     assert "sign-form" in (await site.client.get(f"/{lang}/{SLUG}")).text
     assert (await site.sign(lang)).status_code == 303
 
@@ -45,7 +45,7 @@ async def test_the_database_knows_before_a_process_does(site: Installation) -> N
     async with site.database.transaction() as conn:
         await switch_actions.set_switch(conn, None, waiting.letter.id, Switch.STOP, 0, ON, {"en": "Stopped."})
     signing, confirming, typing = await asyncio.gather(
-        site.client.post(SIGN, data=form, headers=site.elsewhere()),
+        site.client.post(SIGN, data=form, headers=site.new_network()),
         site.client.post(waiting.link),
         waiting.type_code(),
     )
@@ -79,7 +79,7 @@ async def test_who_has_signed_finds_the_own_page_while_signing_is_stopped(
     waiting = await Waiting.of(site)
     await site.client.post(waiting.link)
     await put(editor, "stop", **WHY)
-    check_sent_on(await site.client.get(waiting.link), waiting.own)
+    assert_redirect(await site.client.get(waiting.link), waiting.own)
     assert (await site.client.post(waiting.link)).status_code == 303  # the second time is harmless
     assert (await site.client.post(waiting.own, data={"action": "withdraw"})).status_code == 303
 
@@ -90,7 +90,7 @@ async def test_whoever_confirms_is_held_and_let_in_at_the_desk(
 ) -> None:
     await put(editor, "hold")
     waiting = await Waiting.of(site, visibility=visibility, name="Zora Quill", city="Uppsala", affiliation="Weaver")
-    check_sent_on(await site.client.post(waiting.link), f"/en/{SLUG}/signed?as=waiting")
+    assert_redirect(await site.client.post(waiting.link), f"/en/{SLUG}/signed?as=waiting")
     assert "waits for approval" in (await site.client.get(f"/en/{SLUG}/signed?as=waiting")).text
     assert "waiting for the organizers’ approval" in (await site.client.get(waiting.own)).text
     (row,) = await rows_of(site.database, "SELECT state, name, city, name_key, private FROM signature")
@@ -230,7 +230,7 @@ async def test_a_letter_that_can_only_be_read(site: Installation, editor: httpx2
         (f"{PAGE}/report/person/{signed.id}", {"reason": "fake", "altcha": await site.challenge()}),
     ]
     for path, data in posts:
-        answer = await site.client.post(path, data=data, headers=site.elsewhere())
+        answer = await site.client.post(path, data=data, headers=site.new_network())
         check_page(answer, 503)
         assert answer.headers["retry-after"], path
     assert (await site.count())["people"] == 1
@@ -251,7 +251,7 @@ async def test_an_installation_that_can_only_be_read(site: Installation, keeper:
     russian = await site.client.post(f"/ru/{SLUG}/sign")
     assert '<p class="lead" lang="en">We move' in russian.text
     assert await rows_of(site.database, "SELECT 1 FROM signature") == []
-    check_sent_on(await put(keeper, "read_only", OFF, where=GENERAL), f"{GENERAL}?done=read_only")
+    assert_redirect(await put(keeper, "read_only", OFF, where=GENERAL), f"{GENERAL}?done=read_only")
     assert (await site.client.post(waiting.link)).status_code == 303
 
 

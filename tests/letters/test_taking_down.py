@@ -19,7 +19,7 @@ from petition.worker.main import chores_of, do_chores
 from tests import rows
 from tests.letters.folders import other_letter
 from tests.organizers import people
-from tests.pages import check_page, check_sent_on
+from tests.pages import assert_redirect, check_page
 from tests.rows import rows_of
 from tests.running import KEY, SAMPLE, SLUG, Installation, publish
 from tests.signatures.waiting import Waiting, execute
@@ -74,7 +74,7 @@ async def fill(site: Installation, owner: httpx2.AsyncClient) -> list[Waiting]:
     assert (await owner.post(f"{queue}/{people_[0].id}", data=note)).status_code == 303
     report = {"reason": "fake", "note": "Never met Wilhelmina", "altcha": await site.challenge()}
     address = f"/en/{SLUG}/report/person/{people_[0].id}"
-    assert (await site.client.post(address, data=report, headers=site.elsewhere())).status_code == 303
+    assert (await site.client.post(address, data=report, headers=site.new_network())).status_code == 303
     waiting = await Waiting.of(site, "waits@letters.example", name="Ottoline Waitingford")
     assert (await site.sign(email="mailed@letters.example", name="Ferdinanda Postbox")).status_code == 303
     banner = {"name": "banner", "value": "on", "revision": "0", "text_en": "Mind the Skrimshander"}
@@ -103,7 +103,7 @@ async def test_nothing_is_left_and_everything_answers_410(site: Installation, ow
     assert found(public, [before]) == public  # else the search would prove nothing
     (text,) = await rows_of(site.database, "SELECT title FROM translation WHERE lang = 'en'")
     assert len(await left(site)) > 12
-    check_sent_on(await owner.post(DOWN, data=TYPED), "/organizer/?done=down")
+    assert_redirect(await owner.post(DOWN, data=TYPED), "/organizer/?done=down")
     assert "has been taken down" in (await owner.get("/organizer/?done=down")).text
 
     assert await left(site) == {}
@@ -150,7 +150,7 @@ async def test_nothing_is_left_and_everything_answers_410(site: Installation, ow
         one.own,
         everybody[3].link,
     ):
-        check_page(await site.client.post(address, data=form, headers=site.elsewhere()), 410)
+        check_page(await site.client.post(address, data=form, headers=site.new_network()), 410)
     assert SLUG not in (await site.client.get("/en/")).text
     for path in ("", "state", "queue", "log"):
         assert (await owner.get(f"/organizer/{SLUG}/{path}")).status_code == 410
@@ -246,14 +246,14 @@ async def test_everybody_acts_in_that_moment(site: Installation, owner: httpx2.A
     remove = {"act": "remove", "reason": "fake", "seen": "0"}
     acts = [
         *(site.client.post(link) for link in links[20:]),
-        *(site.client.post(f"/en/{SLUG}/sign", data=form, headers=site.elsewhere()) for form in forms),
+        *(site.client.post(f"/en/{SLUG}/sign", data=form, headers=site.new_network()) for form in forms),
         *(site.client.post(own(link), data={"action": "withdraw"}) for link in links[:5]),
         *(site.client.post(own(link), data=hide) for link in links[5:10]),
         *(owner.post(f"/organizer/{SLUG}/signatures/{each}", data=remove) for each in ids[10:15]),
-        site.client.post(f"/en/{SLUG}/report/person/{ids[16]}", data=report, headers=site.elsewhere()),
+        site.client.post(f"/en/{SLUG}/report/person/{ids[16]}", data=report, headers=site.new_network()),
     ]
     taken, *answers = await asyncio.gather(down(), *acts)
-    check_sent_on(taken, "/organizer/?done=down")
+    assert_redirect(taken, "/organizer/?done=down")
     assert {each.status_code for each in answers} <= {200, 303, 404, 410}
     assert await left(site) == {}
     for link in links:
@@ -339,7 +339,7 @@ async def test_kept_pages_are_forgotten_while_the_database_is_away(
 async def test_a_draft_can_be_taken_down_too(site: Installation) -> None:
     await execute(site, "INSERT INTO letter (slug, rules_version) VALUES ('a-draft', 1)")
     async with people.at_desk(site, "owner", slug="a-draft") as client:
-        check_sent_on(
+        assert_redirect(
             await client.post("/organizer/a-draft/state/gone", data={"slug": "a-draft"}), "/organizer/?done=down"
         )
     check_page(await site.client.get("/en/a-draft"), 410)

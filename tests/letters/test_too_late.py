@@ -170,7 +170,7 @@ async def test_nor_of_a_reader_who_reports(site: Installation) -> None:
     ids = await known(site)
     form = {"reason": "fake", "altcha": await site.challenge()}
     path = f"/en/{SLUG}/report/person/{ids['signature']}"
-    request = site.client.build_request("POST", path, data=form, headers=site.elsewhere())
+    request = site.client.build_request("POST", path, data=form, headers=site.new_network())
     await too_late(site, site.client, LetterId(int(ids["letter"])), request)
 
 

@@ -11,7 +11,7 @@ import pytest
 from petition.drafts import publishing
 from petition.letters.updates import MAX_MARKDOWN
 from tests.organizers import people
-from tests.pages import check_page, check_sent_on
+from tests.pages import assert_redirect, check_page
 from tests.rows import rows_of
 from tests.running import SLUG, Installation
 
@@ -59,7 +59,7 @@ async def test_from_draft_to_the_page(site: Installation, editor: httpx2.AsyncCl
     page = await site.client.get(f"/en/{SLUG}")
     assert "An answer" not in page.text
     assert "No news yet" in (await site.client.get(f"/en/{SLUG}/updates")).text
-    check_sent_on(await act(editor, where, "publish"), f"{where}?done=publish")
+    assert_redirect(await act(editor, where, "publish"), f"{where}?done=publish")
     shown = await public(site, "An answer &lt;b&gt;has&lt;/b&gt; come")
     assert "<strong>agree</strong>" in shown
     assert "<script>alert" not in shown
@@ -74,8 +74,8 @@ async def test_from_draft_to_the_page(site: Installation, editor: httpx2.AsyncCl
 async def test_an_edit_is_seen_as_one(site: Installation, editor: httpx2.AsyncClient) -> None:
     where = await write(editor)
     await public(site, "An answer")
-    check_sent_on(await act(editor, where, "save"), f"{where}?done=save")  # nothing has changed
-    check_sent_on(await act(editor, where, "save", text_en="They do not."), f"{where}?done=save")
+    assert_redirect(await act(editor, where, "save"), f"{where}?done=save")  # nothing has changed
+    assert_redirect(await act(editor, where, "save", text_en="They do not."), f"{where}?done=save")
     shown = await public(site, "They do not.")
     assert "edited" in shown.partition("</style>")[2]
     (row,) = await rows_of(site.database, "SELECT published_at < edited_at AS later FROM news")
@@ -87,10 +87,10 @@ async def test_an_edit_is_seen_as_one(site: Installation, editor: httpx2.AsyncCl
 async def test_removed_and_brought_back(site: Installation, editor: httpx2.AsyncClient) -> None:
     where = await write(editor)
     await public(site, "An answer")
-    check_sent_on(await act(editor, where, "remove"), f"{where}?done=remove")
+    assert_redirect(await act(editor, where, "remove"), f"{where}?done=remove")
     assert "An answer" not in await public(site, "An answer", gone=True)
     assert "Undo" in (await editor.get(f"{where}?done=remove")).text
-    check_sent_on(await act(editor, where, "back"), f"{where}?done=back")
+    assert_redirect(await act(editor, where, "back"), f"{where}?done=back")
     assert "An answer" in await public(site, "An answer")
     acts = [row["act"] for row in await rows_of(site.database, LOG)]
     assert acts[-2:] == ["update.removed", "update.back"]

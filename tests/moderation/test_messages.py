@@ -15,16 +15,16 @@ NOW = "UPDATE outbox SET due_at = now() WHERE letter = $1"
 
 
 @pytest.fixture
-async def bench(road: Installation) -> Bench:
-    async with road.database.connection() as conn:
-        return Bench(road.database, await rows.letter(conn))
+async def bench(site_with_worker: Installation) -> Bench:
+    async with site_with_worker.database.connection() as conn:
+        return Bench(site_with_worker.database, await rows.letter(conn))
 
 
-async def test_a_representative_is_told_of_the_decision(road: Installation, bench: Bench) -> None:
+async def test_a_representative_is_told_of_the_decision(site_with_worker: Installation, bench: Bench) -> None:
     held = await bench.sign_for("North Pier")
     await bench.decide(Action.APPROVE, held)
     await bench.rows(f"{NOW} RETURNING id")
-    mail = await road.mail_to("office1@letters.example")
+    mail = await site_with_worker.mail_to("office1@letters.example")
     assert "approved" in (mail.body("plain") or "")
 
 
@@ -36,25 +36,27 @@ async def test_a_decision_undone_at_once_disturbs_nobody(bench: Bench) -> None:
     assert await bench.rows("SELECT id FROM outbox WHERE letter = $1 AND purpose = 'decision'") == []
 
 
-async def test_who_asked_for_updates_is_told_why_their_signature_went(road: Installation, bench: Bench) -> None:
+async def test_who_asked_for_updates_is_told_why_their_signature_went(
+    site_with_worker: Installation, bench: Bench
+) -> None:
     (vera,) = await bench.sign("Vera", updates="1")
     await bench.remove(vera, reason=Reason.DUPLICATE)
     await bench.rows(f"{NOW} RETURNING id")
-    body = (await road.mail_to("voice1@letters.example")).body("plain") or ""
+    body = (await site_with_worker.mail_to("voice1@letters.example")).body("plain") or ""
     assert "removed" in body
     assert "Reason: duplicate." in body
     page = re.search(r"(/en/signature/\S+)", body)
     assert page
-    assert "have removed it" in (await road.client.get(page[1])).text
+    assert "have removed it" in (await site_with_worker.client.get(page[1])).text
 
 
-async def test_a_message_reaches_the_representative(road: Installation, bench: Bench) -> None:
+async def test_a_message_reaches_the_representative(site_with_worker: Installation, bench: Bench) -> None:
     held = await bench.sign_for("North Pier")
     place = f"/organizer/{SLUG}/signatures/{held}"
-    async with people.at_desk(road, "moderator", email="mo@desk.example") as client:
+    async with people.at_desk(site_with_worker, "moderator", email="mo@desk.example") as client:
         form = {"act": "message", "message": "Who are you?\nPlease answer."}
         assert (await client.post(place, data=form)).status_code == 303
-        mail = await road.mail_to("office1@letters.example")
+        mail = await site_with_worker.mail_to("office1@letters.example")
         assert "Who are you?\nPlease answer." in (mail.body("plain") or "").replace("\r\n", "\n")
         assert "letters.example" not in (await client.get(place)).text
         (person,) = await bench.sign("Vera")
@@ -62,22 +64,24 @@ async def test_a_message_reaches_the_representative(road: Installation, bench: B
         assert refused.status_code == 422
 
 
-async def test_a_second_address_on_the_domain_confirms(road: Installation, bench: Bench) -> None:
+async def test_a_second_address_on_the_domain_confirms(site_with_worker: Installation, bench: Bench) -> None:
     held = await bench.sign_for("North Pier", website="https://northpier.example")
     place = f"/organizer/{SLUG}/signatures/{held}"
-    async with people.at_desk(road, "moderator", email="mo@desk.example") as client:
+    async with people.at_desk(site_with_worker, "moderator", email="mo@desk.example") as client:
         for wrong in ("someone@elsewhere.example", "no address"):
             assert (await client.post(place, data={"act": "second", "second": wrong})).status_code == 422
         asked = await client.post(place, data={"act": "second", "second": "board@northpier.example"})
         assert asked.status_code == 303
-        link = re.search(r"(/en/second/\S+)", (await road.mail_to("board@northpier.example")).body("plain") or "")
+        link = re.search(
+            r"(/en/second/\S+)", (await site_with_worker.mail_to("board@northpier.example")).body("plain") or ""
+        )
         assert link
-        assert "North Pier" in (await road.client.get(link[1])).text
+        assert "North Pier" in (await site_with_worker.client.get(link[1])).text
         assert "Confirmed from a second address" not in (await client.get(place)).text  # opening it does nothing
         for _ in range(2):
-            assert (await road.client.post(link[1])).status_code == 200
+            assert (await site_with_worker.client.post(link[1])).status_code == 200
         page = await client.get(place)
         assert "Confirmed from a second address" in page.text
         acts = await bench.rows("SELECT act FROM log WHERE letter = $1 AND act LIKE 'message.%' ORDER BY id")
         assert [row["act"] for row in acts] == ["message.second", "message.confirmed"]
-    assert (await road.client.get("/en/second/forged")).status_code == 404
+    assert (await site_with_worker.client.get("/en/second/forged")).status_code == 404

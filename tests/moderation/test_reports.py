@@ -29,7 +29,7 @@ async def test_a_report_arrives_in_the_queue_and_is_settled(site: Installation, 
     place = await link_on_list(site, "person")
     assert "Vera Novak" in (await site.client.get(place)).text
     form = {"reason": "me", "note": "I am Vera <b>", "altcha": await site.challenge()}
-    assert (await site.client.post(place, data=form, headers=site.elsewhere())).status_code == 303
+    assert (await site.client.post(place, data=form, headers=site.new_network())).status_code == 303
     assert (await site.client.get(f"{place}?sent=1")).status_code == 200
     (report,) = await bench.rows("SELECT reason, note, settled_by FROM report WHERE letter = $1")
     assert report["reason"] == "me"
@@ -49,7 +49,7 @@ async def test_an_organization(site: Installation, bench: Bench) -> None:
     await bench.decide(Action.APPROVE, held)
     place = await link_on_list(site, "organization")
     form = {"reason": "not_authorized", "altcha": await site.challenge()}
-    assert (await site.client.post(place, data=form, headers=site.elsewhere())).status_code == 303
+    assert (await site.client.post(place, data=form, headers=site.new_network())).status_code == 303
     (row,) = await bench.rows("SELECT flags FROM signature WHERE letter = $1")
     assert row["flags"] == ["reported"]
 
@@ -65,7 +65,7 @@ async def test_only_what_is_in_the_list_can_be_reported(site: Installation, benc
 async def test_what_is_needed(site: Installation, bench: Bench) -> None:
     await bench.sign("Vera")
     place = await link_on_list(site, "person")
-    here = site.elsewhere()
+    here = site.new_network()
     unsaid = await site.client.post(place, data={"altcha": await site.challenge()}, headers=here)
     assert unsaid.status_code == 422
     long = await site.client.post(place, data={"reason": "me", "note": "x" * 501}, headers=here)
@@ -85,7 +85,7 @@ async def test_what_is_needed(site: Installation, bench: Bench) -> None:
 
 async def test_one_network_cannot_report_everybody(site: Installation, bench: Bench) -> None:
     await bench.sign("Vera")
-    place, here = await link_on_list(site, "person"), site.elsewhere()
+    place, here = await link_on_list(site, "person"), site.new_network()
     answers = [
         (
             await site.client.post(place, data={"reason": "fake", "altcha": await site.challenge()}, headers=here)

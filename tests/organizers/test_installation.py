@@ -19,17 +19,19 @@ async def admins(site: Installation) -> list[OrganizerId]:
     return [row["id"] for row in await rows_of(site.database, "SELECT id FROM organizer WHERE admin ORDER BY id")]
 
 
-async def test_an_invited_organizer_has_no_letter(road: Installation) -> None:
-    async with people.at_desk(road, admin=True) as client, people.stranger(road) as timur:
+async def test_an_invited_organizer_has_no_letter(site_with_worker: Installation) -> None:
+    async with people.at_desk(site_with_worker, admin=True) as client, people.stranger(site_with_worker) as timur:
         form = {"name": "Timur", "email": "timur@letters.example", "lang": "en"}
         assert (await client.post(f"{HERE}/invite", data=form)).headers["location"] == f"{HERE}?done=invited"
         assert "Timur" in (await client.get(HERE)).text
-        found = re.search(r"/organizer/enter/[\w-]+", (await road.mail_to(form["email"])).body("plain") or "")
+        found = re.search(
+            r"/organizer/enter/[\w-]+", (await site_with_worker.mail_to(form["email"])).body("plain") or ""
+        )
         assert found
         assert (await timur.post(found[0])).status_code == 303
         assert "Timur" in (await client.get(HERE)).text
-    assert await rows_of(road.database, "SELECT * FROM member") == []
-    assert len(await admins(road)) == 1
+    assert await rows_of(site_with_worker.database, "SELECT * FROM member") == []
+    assert len(await admins(site_with_worker)) == 1
 
 
 async def test_an_invitation_is_taken_back(site: Installation) -> None:

@@ -40,58 +40,60 @@ async def roles(site: Installation) -> dict[int, str]:
     return {row["organizer"]: row["role"] for row in await rows_of(site.database, MEMBERS)}
 
 
-async def test_an_invitation_makes_an_organizer_and_a_member(road: Installation) -> None:
-    async with people.at_desk(road, "owner") as client, people.stranger(road) as timur:
+async def test_an_invitation_makes_an_organizer_and_a_member(site_with_worker: Installation) -> None:
+    async with people.at_desk(site_with_worker, "owner") as client, people.stranger(site_with_worker) as timur:
         answer = await invite(client)
         assert answer.headers["location"] == f"{HERE}?done=invited"
         assert "Тимур" in (await client.get(HERE)).text
-        link = await link_to(road)
+        link = await link_to(site_with_worker)
         shown = await timur.get(link)
         assert '<html lang="ru">' in shown.text
-        assert len(await roles(road)) == 1
+        assert len(await roles(site_with_worker)) == 1
         assert (await timur.post(link)).headers["location"] == "/organizer/second"
-        assert sorted((await roles(road)).values()) == ["moderator", "owner"]
+        assert sorted((await roles(site_with_worker)).values()) == ["moderator", "owner"]
         for method in ("GET", "POST"):
             assert (await timur.request(method, link)).status_code == 410
-    rows = await rows_of(road.database, "SELECT name, lang, admin FROM organizer ORDER BY id DESC LIMIT 1")
+    rows = await rows_of(site_with_worker.database, "SELECT name, lang, admin FROM organizer ORDER BY id DESC LIMIT 1")
     assert rows == [{"name": "Тимур", "lang": "ru", "admin": False}]
-    assert await rows_of(road.database, "SELECT * FROM invitation") == []
-    acts = await rows_of(road.database, ACTS)
+    assert await rows_of(site_with_worker.database, "SELECT * FROM invitation") == []
+    acts = await rows_of(site_with_worker.database, ACTS)
     assert [(act["act"], act["after"]) for act in acts] == [
         ("member.invite", "moderator"),
         ("member.join", "moderator"),
     ]
 
 
-async def test_a_known_organizer_joins_under_the_name_they_have_and_loses_no_right(road: Installation) -> None:
-    known = await people.add(road, TIMUR, name="Timur B.")
-    await people.give_role(road, known.id, "editor")
-    async with people.at_desk(road, "owner") as client, people.stranger(road) as timur:
+async def test_a_known_organizer_joins_under_the_name_they_have_and_loses_no_right(
+    site_with_worker: Installation,
+) -> None:
+    known = await people.add(site_with_worker, TIMUR, name="Timur B.")
+    await people.give_role(site_with_worker, known.id, "editor")
+    async with people.at_desk(site_with_worker, "owner") as client, people.stranger(site_with_worker) as timur:
         await invite(client)
-        await timur.post(await link_to(road))
-    assert (await roles(road))[known.id] == "editor"
-    assert {"name": "Timur B."} in await rows_of(road.database, "SELECT name FROM organizer")
+        await timur.post(await link_to(site_with_worker))
+    assert (await roles(site_with_worker))[known.id] == "editor"
+    assert {"name": "Timur B."} in await rows_of(site_with_worker.database, "SELECT name FROM organizer")
 
 
-async def test_a_second_invitation_takes_the_place_of_the_first(road: Installation) -> None:
-    async with people.at_desk(road, "owner") as client, people.stranger(road) as timur:
+async def test_a_second_invitation_takes_the_place_of_the_first(site_with_worker: Installation) -> None:
+    async with people.at_desk(site_with_worker, "owner") as client, people.stranger(site_with_worker) as timur:
         await invite(client)
-        first = await link_to(road)
+        first = await link_to(site_with_worker)
         await invite(client, role="viewer", email="TIMUR@letters.example")
-        second = await link_to(road, "TIMUR@letters.example")
+        second = await link_to(site_with_worker, "TIMUR@letters.example")
         assert (await timur.post(first)).status_code == 410
         assert (await timur.post(second)).status_code == 303
-    assert sorted((await roles(road)).values()) == ["owner", "viewer"]
+    assert sorted((await roles(site_with_worker)).values()) == ["owner", "viewer"]
 
 
-async def test_an_invitation_can_be_taken_back_but_not_by_another_letters_owner(road: Installation) -> None:
-    async with people.at_desk(road, "owner") as client, people.stranger(road) as timur:
+async def test_an_invitation_can_be_taken_back_but_not_by_another_letters_owner(site_with_worker: Installation) -> None:
+    async with people.at_desk(site_with_worker, "owner") as client, people.stranger(site_with_worker) as timur:
         await invite(client)
-        link = await link_to(road)
-        (row,) = await rows_of(road.database, "SELECT id FROM invitation")
-        async with road.database.connection() as conn:
+        link = await link_to(site_with_worker)
+        (row,) = await rows_of(site_with_worker.database, "SELECT id FROM invitation")
+        async with site_with_worker.database.connection() as conn:
             await conn.execute("INSERT INTO letter (slug, rules_version) VALUES ('other', 1)")
-        async with people.at_desk(road, "owner", slug="other", email="o@letters.example") as other:
+        async with people.at_desk(site_with_worker, "owner", slug="other", email="o@letters.example") as other:
             answer = await other.post("/organizer/other/members/cancel", data={"invitation": str(row["id"])})
             assert answer.status_code == 303
         assert (await timur.get(link)).status_code == 200
@@ -112,15 +114,15 @@ async def test_an_invitation_taken_back_before_the_worker_came_is_not_mailed(sit
             assert await invitations.write_mail(conn, DirectMailJob(**job)) is None
 
 
-async def test_an_invitation_lasts_a_week(road: Installation) -> None:
-    async with people.at_desk(road, "owner") as client, people.stranger(road) as timur:
+async def test_an_invitation_lasts_a_week(site_with_worker: Installation) -> None:
+    async with people.at_desk(site_with_worker, "owner") as client, people.stranger(site_with_worker) as timur:
         await invite(client)
-        link = await link_to(road)
-        async with road.database.connection() as conn:
+        link = await link_to(site_with_worker)
+        async with site_with_worker.database.connection() as conn:
             await conn.execute("UPDATE invitation SET expires_at = now()")
         for method in ("GET", "POST"):
             assert (await timur.request(method, link)).status_code == 410
-    assert len(await roles(road)) == 1
+    assert len(await roles(site_with_worker)) == 1
 
 
 @pytest.mark.parametrize(
@@ -137,17 +139,17 @@ async def test_a_form_with_something_wrong_invites_nobody(
     assert await rows_of(site.database, "SELECT * FROM outbox") == []
 
 
-async def test_who_wants_no_mail_from_here_is_not_invited_by_mail(road: Installation) -> None:
-    async with people.at_desk(road, "owner") as client:
+async def test_who_wants_no_mail_from_here_is_not_invited_by_mail(site_with_worker: Installation) -> None:
+    async with people.at_desk(site_with_worker, "owner") as client:
         await invite(client)
-        link = re.search(r"/ru/never/\S+", (await road.mail_to(TIMUR)).body("plain") or "")
+        link = re.search(r"/ru/never/\S+", (await site_with_worker.mail_to(TIMUR)).body("plain") or "")
         assert link
-        assert (await road.client.post(link[0])).status_code == 200
+        assert (await site_with_worker.client.post(link[0])).status_code == 200
         await invite(client)
         async with asyncio.timeout(120):
-            while await rows_of(road.database, "SELECT * FROM outbox"):
+            while await rows_of(site_with_worker.database, "SELECT * FROM outbox"):
                 await asyncio.sleep(0.02)
-    assert len([mail for mail in road.inbox if TIMUR in mail.to]) == 1
+    assert len([mail for mail in site_with_worker.inbox if TIMUR in mail.to]) == 1
 
 
 async def test_invitations_are_limited(site: Installation) -> None:

@@ -32,7 +32,7 @@ async def test_every_address_is_answered_and_written_down_alike(site: Installati
     answers = []
     async with people.stranger(site) as client:
         for email in (VERA, "nemo@letters.example"):
-            answers.append(await client.post("/organizer/enter", data={"email": email}, headers=site.elsewhere()))
+            answers.append(await client.post("/organizer/enter", data={"email": email}, headers=site.new_network()))
     assert [each.status_code for each in answers] == [303, 303]
     assert answers[0].headers["location"] == answers[1].headers["location"] == "/organizer/enter?sent=1&lang=en"
     assert "set-cookie" not in answers[0].headers
@@ -42,13 +42,13 @@ async def test_every_address_is_answered_and_written_down_alike(site: Installati
     assert await rows_of(site.database, "SELECT * FROM entry") == []
 
 
-async def test_only_an_organizer_gets_a_mail_with_a_link_that_enters(road: Installation) -> None:
-    vera = await people.add(road, VERA, lang="ru")
-    await people.cookie(road, vera.id)  # has been here, and chosen Russian
-    async with people.stranger(road) as client:
+async def test_only_an_organizer_gets_a_mail_with_a_link_that_enters(site_with_worker: Installation) -> None:
+    vera = await people.add(site_with_worker, VERA, lang="ru")
+    await people.cookie(site_with_worker, vera.id)  # has been here, and chosen Russian
+    async with people.stranger(site_with_worker) as client:
         for email in ("nemo@letters.example", " Vera@LETTERS.example"):
-            await client.post("/organizer/enter", data={"email": email}, headers=road.elsewhere())
-        mail = await road.mail_to("Vera@letters.example")
+            await client.post("/organizer/enter", data={"email": email}, headers=site_with_worker.new_network())
+        mail = await site_with_worker.mail_to("Vera@letters.example")
         body = mail.body("plain") or ""
         assert "15\u00a0минут" in body
         found = re.search(r"http://localhost:\d+(/organizer/enter/[\w-]{43})", body)
@@ -56,15 +56,17 @@ async def test_only_an_organizer_gets_a_mail_with_a_link_that_enters(road: Insta
         assert found[1] in (mail.body("html") or "")
         answer = await client.post(found[1])
         assert answer.headers["location"] == "/organizer/second"
-    assert [mail for mail in road.inbox if "nemo@letters.example" in mail.to] == []
-    assert await rows_of(road.database, "SELECT * FROM outbox") == []
+    assert [mail for mail in site_with_worker.inbox if "nemo@letters.example" in mail.to] == []
+    assert await rows_of(site_with_worker.database, "SELECT * FROM outbox") == []
 
 
-async def test_who_has_never_been_here_gets_the_mail_in_the_language_of_the_form(road: Installation) -> None:
-    await people.add(road, VERA, lang="en")  # as a command does, which knows no language
-    async with people.stranger(road) as client:
+async def test_who_has_never_been_here_gets_the_mail_in_the_language_of_the_form(
+    site_with_worker: Installation,
+) -> None:
+    await people.add(site_with_worker, VERA, lang="en")  # as a command does, which knows no language
+    async with people.stranger(site_with_worker) as client:
         await client.post("/organizer/enter?lang=ru", data={"email": VERA})
-    assert "15\u00a0минут" in ((await road.mail_to(VERA)).body("plain") or "")
+    assert "15\u00a0минут" in ((await site_with_worker.mail_to(VERA)).body("plain") or "")
 
 
 async def test_what_is_no_address_is_said_to_be_none(site: Installation) -> None:
@@ -79,7 +81,7 @@ async def test_what_is_no_address_is_said_to_be_none(site: Installation) -> None
 async def test_one_address_is_mailed_a_few_times_an_hour_and_told_nothing(site: Installation) -> None:
     async with people.stranger(site) as client:
         answers = [
-            await client.post("/organizer/enter", data={"email": email}, headers=site.elsewhere())
+            await client.post("/organizer/enter", data={"email": email}, headers=site.new_network())
             for email in [VERA] * 6 + ["v.e.r.a@gmail.com", "vera@gmail.com"]
         ]
     assert {answer.headers["location"] for answer in answers} == {"/organizer/enter?sent=1&lang=en"}
@@ -94,7 +96,7 @@ async def test_one_network_is_refused_after_many(site: Installation) -> None:
         answer = await client.post("/organizer/enter", data={"email": VERA})
         assert answer.status_code == 429
         assert answer.headers["retry-after"] == "3600"
-        answer = await client.post("/organizer/enter", data={"email": VERA}, headers=site.elsewhere())
+        answer = await client.post("/organizer/enter", data={"email": VERA}, headers=site.new_network())
         assert answer.status_code == 303
 
 
@@ -198,11 +200,11 @@ async def test_leaving_ends_the_session_and_a_second_time_is_harmless(site: Inst
     assert await rows_of(site.database, "SELECT * FROM session") == []
 
 
-async def test_an_organizer_who_wants_no_mail_of_letters_can_still_come_in(road: Installation) -> None:
-    await people.add(road, VERA)
-    async with road.database.connection() as conn:
+async def test_an_organizer_who_wants_no_mail_of_letters_can_still_come_in(site_with_worker: Installation) -> None:
+    await people.add(site_with_worker, VERA)
+    async with site_with_worker.database.connection() as conn:
         digest = await Suppression(Wrapper([KEY])).digest(conn, VERA)
         await conn.execute("INSERT INTO suppressed (digest) VALUES ($1)", digest)
-    async with people.stranger(road) as client:
+    async with people.stranger(site_with_worker) as client:
         await client.post("/organizer/enter", data={"email": VERA})
-    assert "/never/" not in ((await road.mail_to(VERA)).body("plain") or "")
+    assert "/never/" not in ((await site_with_worker.mail_to(VERA)).body("plain") or "")

@@ -41,38 +41,38 @@ fuzzing = settings(max_examples=60, suppress_health_check=[HealthCheck.function_
     ],
     ids=lambda value: repr(value)[:20],
 )
-async def test_a_damaged_body(shared: Installation, path: str, body: bytes, status: int) -> None:
-    answer = await shared.client.post(path, content=body, headers=URLENCODED | shared.elsewhere())
+async def test_a_damaged_body(shared_site: Installation, path: str, body: bytes, status: int) -> None:
+    answer = await shared_site.client.post(path, content=body, headers=URLENCODED | shared_site.new_network())
     check_page(answer, status, path[1:3])
 
 
 @pytest.mark.parametrize("path", POSTS)
-async def test_another_kind_of_body(shared: Installation, path: str) -> None:
-    form = await shared.form()
+async def test_another_kind_of_body(shared_site: Installation, path: str) -> None:
+    form = await shared_site.form()
     for answer in (
-        await shared.client.post(path, files={"email": ("a.txt", b"vera@letters.example")}),
-        await shared.client.post(path, json=form),
-        await shared.client.post(path, content=b"email=a", headers={"content-type": "text/plain"}),
+        await shared_site.client.post(path, files={"email": ("a.txt", b"vera@letters.example")}),
+        await shared_site.client.post(path, json=form),
+        await shared_site.client.post(path, content=b"email=a", headers={"content-type": "text/plain"}),
     ):
         check_page(answer, 415, path[1:3])
 
 
 @pytest.mark.parametrize("path", POSTS)
-async def test_a_body_of_unknown_length_is_too_much_at_the_same_size(shared: Installation, path: str) -> None:
+async def test_a_body_of_unknown_length_is_too_much_at_the_same_size(shared_site: Installation, path: str) -> None:
     async def chunks() -> Any:
         for _ in range(70):
             yield b"x" * 1024
 
-    answer = await shared.client.post(path, content=chunks(), headers=URLENCODED)
+    answer = await shared_site.client.post(path, content=chunks(), headers=URLENCODED)
     check_page(answer, 413, path[1:3])
 
 
-async def test_a_body_that_never_comes_is_given_up(shared: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_never_comes_is_given_up(shared_site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "BODY_TIMEOUT", 0.2)
 
     # A client of HTTP that is spoken to while it is still sending has to be written by hand.
-    reader, writer = await asyncio.open_connection("127.0.0.1", shared.settings.port)
-    head = f"POST {POSTS[0]} HTTP/1.1\r\nHost: localhost:{shared.settings.port}\r\nContent-Length: 1000\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", shared_site.settings.port)
+    head = f"POST {POSTS[0]} HTTP/1.1\r\nHost: localhost:{shared_site.settings.port}\r\nContent-Length: 1000\r\n\r\n"
     writer.write(head.encode())
     answer = b""
     async with asyncio.timeout(120):
@@ -83,7 +83,7 @@ async def test_a_body_that_never_comes_is_given_up(shared: Installation, monkeyp
     writer.close()
     assert answer.startswith(b"HTTP/1.1 408 ")
     # Whoever is slow keeps nobody waiting, and the server goes on.
-    check_page(await shared.client.post(POSTS[0], content=b"", headers=URLENCODED), 422)
+    check_page(await shared_site.client.post(POSTS[0], content=b"", headers=URLENCODED), 422)
 
 
 texts = st.text(max_size=300) | st.sampled_from(["", "0", "yes", "public", "organization", "Vera", "1" * 64])
@@ -105,13 +105,15 @@ fields = st.sampled_from(FIELDS)
 @example(changes={"email": "я@пример.рф", "country": "İ"}, organization=False)
 @example(changes={"version": "é" * 64}, organization=False)
 @example(changes={"altcha": "é", "drawn": "é", "code": "ABCDE"}, organization=False)
-async def test_any_values_of_the_form(shared: Installation, changes: dict[str, str], organization: bool) -> None:
-    well = await (shared.organization_form if organization else shared.form)(email=f"{secrets.token_hex(6)}@l.example")
+async def test_any_values_of_the_form(shared_site: Installation, changes: dict[str, str], organization: bool) -> None:
+    well = await (shared_site.organization_form if organization else shared_site.form)(
+        email=f"{secrets.token_hex(6)}@l.example"
+    )
     body = urlencode(well | changes)
-    sent = await shared.client.post(POSTS[0], content=body, headers=URLENCODED | shared.elsewhere())
+    sent = await shared_site.client.post(POSTS[0], content=body, headers=URLENCODED | shared_site.new_network())
     if sent.status_code == 303:
         assert sent.headers["location"] == f"/en/{SLUG}/check-your-inbox"
-        await see_it_through(shared)
+        await see_it_through(shared_site)
         return
     # A null byte is no text; everything else comes back to be corrected.
     check_page(sent, 400 if "%00" in body else 422)
@@ -134,26 +136,26 @@ async def see_it_through(site: Installation) -> None:
 
 @fuzzing
 @given(body=st.binary(max_size=400) | st.text(string.printable, max_size=400).map(str.encode))
-async def test_any_bytes(shared: Installation, body: bytes) -> None:
+async def test_any_bytes(shared_site: Installation, body: bytes) -> None:
     for path in POSTS:
-        answer = await shared.client.post(path, content=body, headers=URLENCODED | shared.elsewhere())
+        answer = await shared_site.client.post(path, content=body, headers=URLENCODED | shared_site.new_network())
         assert answer.status_code in {400, 422}, answer.text
         check_page(answer, answer.status_code, path[1:3])
 
 
 @fuzzing
 @given(action=texts, visibility=texts, name=texts)
-async def test_any_values_on_ones_own_page(shared: Installation, action: str, visibility: str, name: str) -> None:
-    async with shared.database.transaction() as conn:
+async def test_any_values_on_ones_own_page(shared_site: Installation, action: str, visibility: str, name: str) -> None:
+    async with shared_site.database.transaction() as conn:
         letter = await rows.letter(conn)
         (one,) = await rows.add_pending(conn, letter, [f"{secrets.token_hex(6)}@letters.example"])
     path = f"/en/signature/{rows.token(letter, one)}"
-    await shared.client.post(path.replace("signature", "confirm"))
+    await shared_site.client.post(path.replace("signature", "confirm"))
     for act in (action, "visibility", "correct"):
         form = urlencode({"action": act, "visibility": visibility, "name": name})
-        answer = await shared.client.post(path, content=form, headers=URLENCODED)
+        answer = await shared_site.client.post(path, content=form, headers=URLENCODED)
         assert answer.status_code in {303, 422, 400 if "%00" in form else 422}
-    check_page(await shared.client.get(path), 200)
+    check_page(await shared_site.client.get(path), 200)
 
 
 paths = st.text(min_size=1, max_size=200).map(lambda text: quote(text, safe=""))
@@ -166,16 +168,16 @@ TOKEN_PAGES = ("/en/confirm/{}", "/ru/signature/{}", "/en/signature/{}/data.json
 @example(token="%ff%fe")
 @example(token="a.b.c")
 @example(token="%D1%8F")
-async def test_a_wild_token_is_not_found(shared: Installation, token: str) -> None:
+async def test_a_wild_token_is_not_found(shared_site: Installation, token: str) -> None:
     for page in TOKEN_PAGES:
-        answer = await shared.client.get(page.format(token))
+        answer = await shared_site.client.get(page.format(token))
         check_page(answer, 404, page[1:3])
     for page in TOKEN_PAGES[:2]:
-        check_page(await shared.client.post(page.format(token)), 404, page[1:3])
+        check_page(await shared_site.client.post(page.format(token)), 404, page[1:3])
 
 
-async def test_a_token_with_one_bit_changed_or_cut_off_is_not_found(shared: Installation) -> None:
-    async with shared.database.transaction() as conn:
+async def test_a_token_with_one_bit_changed_or_cut_off_is_not_found(shared_site: Installation) -> None:
+    async with shared_site.database.transaction() as conn:
         letter = await rows.letter(conn)
         (one,) = await rows.add_pending(conn, letter, ["flipped@letters.example"])
     token = rows.token(letter, one)
@@ -183,10 +185,12 @@ async def test_a_token_with_one_bit_changed_or_cut_off_is_not_found(shared: Inst
     wild = {bytes([*raw[:n], raw[n] ^ bit, *raw[n + 1 :]]) for n in range(len(raw)) for bit in (1, 2, 4)}
     wild |= {raw[:n] for n in range(1, len(raw))}
     opened = [
-        token for token in sorted(wild) if (await shared.client.get(f"/en/confirm/{quote(token)}")).status_code != 404
+        token
+        for token in sorted(wild)
+        if (await shared_site.client.get(f"/en/confirm/{quote(token)}")).status_code != 404
     ]
     assert opened == []
-    assert (await shared.client.get(f"/en/confirm/{token}")).status_code == 200
+    assert (await shared_site.client.get(f"/en/confirm/{token}")).status_code == 200
     for other in ("never", "signature"):
-        answer = await shared.client.get(f"/en/{other}/{token}")
+        answer = await shared_site.client.get(f"/en/{other}/{token}")
         assert answer.status_code == (404 if other == "never" else 303)

@@ -32,7 +32,7 @@ class Watched:
         """Send a form; return all that can be observed of it, without the time and what was typed."""
         self.statements.clear()
         # Uncompressed, since the address that comes back in a page may be compressed well or badly.
-        headers = self.site.elsewhere() | {"accept-encoding": "identity"}
+        headers = self.site.new_network() | {"accept-encoding": "identity"}
         answer: httpx2.Response = await self.site.client.post(path, data=form, headers=headers)
         issued = [statement for statement in self.statements if not any(mark in statement for mark in BESIDE)]
         seen = sorted((name, value) for name, value in answer.headers.multi_items() if name != "date")

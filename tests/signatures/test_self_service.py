@@ -8,7 +8,7 @@ from petition.cli import approve
 from petition.core.encryption import Wrapper
 from petition.core.ids import SignatureId
 from tests import rows
-from tests.pages import check_page, check_sent_on, form_in
+from tests.pages import assert_redirect, check_page, form_in
 from tests.running import KEY, SLUG, Installation
 from tests.signatures.waiting import VERA, Waiting, execute
 
@@ -109,7 +109,7 @@ async def test_whoever_sees_the_name_changes(site: Installation, before: str, af
     await confirmed(site, "other@letters.example", name="Пётр Иванов")
     for _ in range(2):  # the second time is harmless
         answer = await act(signature, "visibility", visibility=after, name="Вера Новак")
-        check_sent_on(answer, f"{signature.own}?done=visibility")
+        assert_redirect(answer, f"{signature.own}?done=visibility")
     assert await check_count(site) == {"people": 2, "organizations": 0, "hidden": int(after != "public"), "imported": 0}
     row = await row_of(signature)
     assert row["visibility"] == after
@@ -156,7 +156,7 @@ async def test_a_name_is_corrected(site: Installation) -> None:
     hidden = await confirmed(site, "other@letters.example", visibility="organizers", city="Уфа")
     for signature in (public, hidden):
         for _ in range(2):
-            check_sent_on(await act(signature, "correct", name=" Вера  Новак "), f"{signature.own}?done=correct")
+            assert_redirect(await act(signature, "correct", name=" Вера  Новак "), f"{signature.own}?done=correct")
         assert (await site.client.get(f"{signature.own}/data.json")).json()["name"] == "Вера Новак"
     words = {row["word"] for row in await rows.rows_of(site.database, "SELECT word FROM name_word")}
     assert words == {"вера", "новак"}
@@ -188,7 +188,7 @@ async def test_withdrawing_erases_column_by_column_and_frees_the_mailbox(site: I
     signature = await confirmed(site, visibility=visibility, updates="1", **DETAILS)
     await execute(site, "UPDATE signature SET network = '\\x01', signals = '{\"tagged\": true}'")
     for _ in range(2):
-        check_sent_on(await act(signature, "withdraw"), f"{signature.own}?done=withdraw")
+        assert_redirect(await act(signature, "withdraw"), f"{signature.own}?done=withdraw")
     row = await row_of(signature)
     assert {key for key, value in row.items() if value not in (None, [])} <= KEPT
     assert (row["state"], row["visibility"]) == ("withdrawn", "counted")
@@ -256,12 +256,12 @@ async def test_a_representatives_page(site: Installation) -> None:
         assert text in page.text
     assert 'value="counted"' not in page.text
     check_page(await act(signature, "visibility", visibility="counted"), 422)
-    check_sent_on(await act(signature, "visibility", visibility="organizers"), f"{signature.own}?done=visibility")
-    check_sent_on(await act(signature, "correct", name="Anna Berg"), f"{signature.own}?done=correct")
+    assert_redirect(await act(signature, "visibility", visibility="organizers"), f"{signature.own}?done=visibility")
+    assert_redirect(await act(signature, "correct", name="Anna Berg"), f"{signature.own}?done=correct")
     document = (await site.client.get(f"{signature.own}/data.json")).json()
     assert (document["name"], document["visibility"], document["state"]) == ("Anna Berg", "organizers", "held")
     assert document["organization_en"] == "North Pier"
-    check_sent_on(await act(signature, "withdraw"), f"{signature.own}?done=withdraw")
+    assert_redirect(await act(signature, "withdraw"), f"{signature.own}?done=withdraw")
     row = await row_of(signature)
     assert {key for key, value in row.items() if value not in (None, [])} <= KEPT
     assert await rows.rows_of(site.database, "SELECT 1 FROM contact") == []
@@ -280,8 +280,8 @@ async def test_an_approved_organization_goes_with_its_last_representative(site: 
     assert "North Pier" in page_text
     assert "Vera Novak" in page_text
     assert "Boris Berg" not in page_text
-    check_sent_on(await act(first, "visibility", visibility="organizers"), f"{first.own}?done=visibility")
-    check_sent_on(await act(second, "visibility", visibility="public"), f"{second.own}?done=visibility")
+    assert_redirect(await act(first, "visibility", visibility="organizers"), f"{first.own}?done=visibility")
+    assert_redirect(await act(second, "visibility", visibility="public"), f"{second.own}?done=visibility")
     page_text = (await site.client.get(listing)).text
     assert "Vera Novak" not in page_text
     assert "Boris Berg" in page_text
@@ -291,7 +291,7 @@ async def test_an_approved_organization_goes_with_its_last_representative(site: 
         "Vera Novak",
         "Director",
     )
-    check_sent_on(await act(first, "withdraw"), f"{first.own}?done=withdraw")
+    assert_redirect(await act(first, "withdraw"), f"{first.own}?done=withdraw")
     assert await check_count(site) == NOTHING | {"organizations": 1}
     check_page(await act(second, "delete"), 200)
     assert await check_count(site) == NOTHING
@@ -311,7 +311,7 @@ async def test_no_more_news(site: Installation, lang: str) -> None:
     assert {"en": "until you stop the news", "ru": "пока вы не\u00a0откажетесь"}[lang] in page.text
     for _ in range(2):  # the second time changes nothing
         answer = await site.client.post(own, data={"action": "news"})
-        check_sent_on(answer, f"{own}?done=news")
+        assert_redirect(answer, f"{own}?done=news")
         assert await rows.rows_of(site.database, KEPT_ADDRESSES, signature.id) == []
     page = await site.client.get(f"{own}?done=news")
     assert {"en": "You will get no more news.", "ru": "Новостей больше не\u00a0будет."}[lang] in page.text

@@ -9,7 +9,7 @@ import pytest
 from petition.core.database import Database
 from petition.core.ids import SignatureId
 from tests import rows
-from tests.pages import check_page, check_sent_on, form_in
+from tests.pages import assert_redirect, check_page, form_in
 from tests.running import SLUG, Installation
 
 SIGN = f"/en/{SLUG}/sign"
@@ -44,11 +44,11 @@ async def newest(site: Installation) -> tuple[dict[str, object], dict[str, str]]
 
 
 @pytest.mark.parametrize("lang", ["en", "ru"])
-async def test_a_row_and_a_mail_job_are_stored(shared: Installation, lang: str) -> None:
-    pending, outbox = await stored(shared.database)
-    check_sent_on(await shared.sign(lang, email=fresh(), **ALL), f"/{lang}/{SLUG}/check-your-inbox")
-    assert await stored(shared.database) == (pending + 1, outbox + 1)
-    row, fields = await newest(shared)
+async def test_a_row_and_a_mail_job_are_stored(shared_site: Installation, lang: str) -> None:
+    pending, outbox = await stored(shared_site.database)
+    assert_redirect(await shared_site.sign(lang, email=fresh(), **ALL), f"/{lang}/{SLUG}/check-your-inbox")
+    assert await stored(shared_site.database) == (pending + 1, outbox + 1)
+    row, fields = await newest(shared_site)
     assert (row["kind"], row["version"], row["consent"], row["read_lang"], row["mail_lang"]) == (
         *("person", 1, 1),
         *(lang, lang),
@@ -57,15 +57,15 @@ async def test_a_row_and_a_mail_job_are_stored(shared: Installation, lang: str) 
     assert fields == typed | {"visibility": "public"}
 
 
-async def test_for_nobody_nothing_that_tells_who_it_was_is_written(shared: Installation) -> None:
-    check_sent_on(await shared.sign(email=fresh(), visibility="counted", **ALL), INBOX)
-    _, fields = await newest(shared)
+async def test_for_nobody_nothing_that_tells_who_it_was_is_written(shared_site: Installation) -> None:
+    assert_redirect(await shared_site.sign(email=fresh(), visibility="counted", **ALL), INBOX)
+    _, fields = await newest(shared_site)
     assert fields == {"visibility": "counted", "country": "DE", "updates": "1"}
-    check_sent_on(await shared.sign(email=fresh(), visibility="counted", name=""), INBOX)
+    assert_redirect(await shared_site.sign(email=fresh(), visibility="counted", name=""), INBOX)
 
 
-async def test_an_organization_is_signed_for(shared: Installation) -> None:
-    answer = await shared.sign(
+async def test_an_organization_is_signed_for(shared_site: Installation) -> None:
+    answer = await shared_site.sign(
         kind="organization",
         email=fresh(),
         organization_en='"IT.Partners LLP',
@@ -74,8 +74,8 @@ async def test_an_organization_is_signed_for(shared: Installation) -> None:
         country="россия",
         visibility="organizers",
     )
-    check_sent_on(answer, INBOX)
-    row, fields = await newest(shared)
+    assert_redirect(answer, INBOX)
+    row, fields = await newest(shared_site)
     assert row["kind"] == "organization"
     assert fields == {
         "organization_en": '"IT.Partners LLP',
@@ -88,42 +88,44 @@ async def test_an_organization_is_signed_for(shared: Installation) -> None:
     }
 
 
-async def test_a_form_that_is_not_escaped_is_read_as_utf_8(shared: Installation) -> None:
-    form = await shared.form(email=fresh(), name="ИМЯ")
+async def test_a_form_that_is_not_escaped_is_read_as_utf_8(shared_site: Installation) -> None:
+    form = await shared_site.form(email=fresh(), name="ИМЯ")
     body = urlencode(form).replace(quote("ИМЯ"), "Вера").encode()
-    head = {"content-type": "application/x-www-form-urlencoded", **shared.elsewhere()}
-    check_sent_on(await shared.client.post(SIGN, content=body, headers=head), INBOX)
-    assert (await newest(shared))[1]["name"] == "Вера"
+    head = {"content-type": "application/x-www-form-urlencoded", **shared_site.new_network()}
+    assert_redirect(await shared_site.client.post(SIGN, content=body, headers=head), INBOX)
+    assert (await newest(shared_site))[1]["name"] == "Вера"
 
 
-async def test_the_same_form_twice_is_answered_twice_and_stored_once(shared: Installation) -> None:
-    form, before = await shared.form(email=fresh(), **ALL), await stored(shared.database)
-    both = [shared.client.post(SIGN, data=form, headers=shared.elsewhere()) for _ in range(2)]
-    for answer in [*await asyncio.gather(*both), await shared.client.post(SIGN, data=form)]:
-        check_sent_on(answer, INBOX)
-    assert await stored(shared.database) == (before[0] + 1, before[1] + 1)
+async def test_the_same_form_twice_is_answered_twice_and_stored_once(shared_site: Installation) -> None:
+    form, before = await shared_site.form(email=fresh(), **ALL), await stored(shared_site.database)
+    both = [shared_site.client.post(SIGN, data=form, headers=shared_site.new_network()) for _ in range(2)]
+    for answer in [*await asyncio.gather(*both), await shared_site.client.post(SIGN, data=form)]:
+        assert_redirect(answer, INBOX)
+    assert await stored(shared_site.database) == (before[0] + 1, before[1] + 1)
 
 
 @pytest.mark.parametrize("changes", [{"name": "Olga"}, {"email": "other@letters.example"}, {"updates": ""}], ids=short)
-async def test_a_used_challenge_does_not_pass_with_another_form(shared: Installation, changes: dict[str, str]) -> None:
-    form = await shared.form(email=fresh(), **ALL)
-    check_sent_on(await shared.client.post(SIGN, data=form, headers=shared.elsewhere()), INBOX)
-    before = await stored(shared.database)
-    check_page(await shared.client.post(SIGN, data=form | changes, headers=shared.elsewhere()), 422)
-    assert await stored(shared.database) == before
-    digests = [row["form"] for row in await rows.rows_of(shared.database, "SELECT form FROM used_challenge")]
+async def test_a_used_challenge_does_not_pass_with_another_form(
+    shared_site: Installation, changes: dict[str, str]
+) -> None:
+    form = await shared_site.form(email=fresh(), **ALL)
+    assert_redirect(await shared_site.client.post(SIGN, data=form, headers=shared_site.new_network()), INBOX)
+    before = await stored(shared_site.database)
+    check_page(await shared_site.client.post(SIGN, data=form | changes, headers=shared_site.new_network()), 422)
+    assert await stored(shared_site.database) == before
+    digests = [row["form"] for row in await rows.rows_of(shared_site.database, "SELECT form FROM used_challenge")]
     assert {len(digest) for digest in digests} == {16}
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-async def test_another_method_is_refused(shared: Installation, method: str) -> None:
-    check_page(await shared.client.request(method, SIGN), 405)
-    check_page(await shared.client.request(method, SIGN.replace("/en/", "/ru/")), 405, "ru")
+async def test_another_method_is_refused(shared_site: Installation, method: str) -> None:
+    check_page(await shared_site.client.request(method, SIGN), 405)
+    check_page(await shared_site.client.request(method, SIGN.replace("/en/", "/ru/")), 405, "ru")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_whoever_opens_the_address_is_led_to_the_letter(shared: Installation, method: str) -> None:
-    check_sent_on(await shared.client.request(method, SIGN), f"/en/{SLUG}")
+async def test_whoever_opens_the_address_is_led_to_the_letter(shared_site: Installation, method: str) -> None:
+    assert_redirect(await shared_site.client.request(method, SIGN), f"/en/{SLUG}")
 
 
 @pytest.mark.parametrize(
@@ -137,39 +139,41 @@ async def test_whoever_opens_the_address_is_led_to_the_letter(shared: Installati
         ({"host": "elsewhere.example"}, 421),
     ],
 )
-async def test_a_form_from_elsewhere_is_refused(shared: Installation, headers: dict[str, str], status: int) -> None:
-    before = await stored(shared.database)
-    form = await shared.form(email=fresh())
-    check_page(await shared.client.post(SIGN, data=form, headers=headers), status)
-    assert await stored(shared.database) == before
+async def test_a_form_from_elsewhere_is_refused(
+    shared_site: Installation, headers: dict[str, str], status: int
+) -> None:
+    before = await stored(shared_site.database)
+    form = await shared_site.form(email=fresh())
+    check_page(await shared_site.client.post(SIGN, data=form, headers=headers), status)
+    assert await stored(shared_site.database) == before
     # The very same form is taken where the headers are ours, or not there at all.
-    ours = {"sec-fetch-site": "same-origin", "origin": shared.base, **shared.elsewhere()}
-    check_sent_on(await shared.client.post(SIGN, data=form, headers=ours), INBOX)
+    ours = {"sec-fetch-site": "same-origin", "origin": shared_site.base, **shared_site.new_network()}
+    assert_redirect(await shared_site.client.post(SIGN, data=form, headers=ours), INBOX)
 
 
 @pytest.mark.parametrize("path", ["/en/no-such-letter/sign", "/de/keep-the-channels-open/sign"])
-async def test_what_is_not_there_is_not_found(shared: Installation, path: str) -> None:
-    assert (await shared.client.post(path, data=await shared.form())).status_code == 404
+async def test_what_is_not_there_is_not_found(shared_site: Installation, path: str) -> None:
+    assert (await shared_site.client.post(path, data=await shared_site.form())).status_code == 404
 
 
-async def test_signing_twice_is_harmless(shared: Installation) -> None:
-    form = await shared.form(email=fresh())
-    pending, _ = await stored(shared.database)
-    check_sent_on(await shared.client.post(SIGN, data=form, headers=shared.elsewhere()), INBOX)
-    again = form | {"altcha": await shared.challenge()}
-    check_sent_on(await shared.client.post(SIGN, data=again, headers=shared.elsewhere()), INBOX)
-    assert (await stored(shared.database))[0] == pending + 2
+async def test_signing_twice_is_harmless(shared_site: Installation) -> None:
+    form = await shared_site.form(email=fresh())
+    pending, _ = await stored(shared_site.database)
+    assert_redirect(await shared_site.client.post(SIGN, data=form, headers=shared_site.new_network()), INBOX)
+    again = form | {"altcha": await shared_site.challenge()}
+    assert_redirect(await shared_site.client.post(SIGN, data=again, headers=shared_site.new_network()), INBOX)
+    assert (await stored(shared_site.database))[0] == pending + 2
 
 
 @pytest.mark.parametrize("answer", [{"altcha": ""}, {"altcha": "bm9uc2Vuc2U="}, {"altcha": "", "code": "ABCDE"}])
 async def test_without_a_solved_challenge_one_more_step_keeps_everything(
-    shared: Installation, answer: dict[str, str]
+    shared_site: Installation, answer: dict[str, str]
 ) -> None:
-    before = await stored(shared.database)
-    form = await shared.form(email=fresh(), **ALL) | answer
-    page = await shared.client.post(SIGN, data=form, headers=shared.elsewhere())
+    before = await stored(shared_site.database)
+    form = await shared_site.form(email=fresh(), **ALL) | answer
+    page = await shared_site.client.post(SIGN, data=form, headers=shared_site.new_network())
     check_page(page, 422)
-    assert await stored(shared.database) == before
+    assert await stored(shared_site.database) == before
     shown_form = form_in(page, SIGN)
     assert shown_form.pop("drawn")
     assert shown_form.pop("code", "") == ""
@@ -230,32 +234,32 @@ ORGANIZATION = [
 
 @pytest.mark.parametrize(("changes", "field"), PERSON, ids=short)
 async def test_what_is_wrong_is_said_and_nothing_typed_is_lost(
-    shared: Installation, changes: dict[str, str], field: str
+    shared_site: Installation, changes: dict[str, str], field: str
 ) -> None:
-    await see_refused(shared, await shared.form(email=fresh(), **ALL) | changes, field)
+    await see_refused(shared_site, await shared_site.form(email=fresh(), **ALL) | changes, field)
 
 
 @pytest.mark.parametrize("value", ["no", "0", " ", "false"])
-async def test_no_is_no_consent(shared: Installation, value: str) -> None:
-    pending, _ = await stored(shared.database)
-    page = await shared.sign(email=fresh(), consent=value, updates=value)
+async def test_no_is_no_consent(shared_site: Installation, value: str) -> None:
+    pending, _ = await stored(shared_site.database)
+    page = await shared_site.sign(email=fresh(), consent=value, updates=value)
     check_page(page, 422)
     assert 'id="e-consent"' in page.text
     assert not {"consent", "updates"} & form_in(page, "sign-form").keys(), "the box comes back ticked"
-    assert (await stored(shared.database))[0] == pending
+    assert (await stored(shared_site.database))[0] == pending
 
 
 @pytest.mark.parametrize(("changes", "field"), ORGANIZATION, ids=short)
-async def test_the_same_for_an_organization(shared: Installation, changes: dict[str, str], field: str) -> None:
-    form = await shared.organization_form(email=fresh(), organization_ru="Северный пирс", country="Чехия")
-    await see_refused(shared, form | changes, field)
+async def test_the_same_for_an_organization(shared_site: Installation, changes: dict[str, str], field: str) -> None:
+    form = await shared_site.organization_form(email=fresh(), organization_ru="Северный пирс", country="Чехия")
+    await see_refused(shared_site, form | changes, field)
 
 
 async def see_refused(site: Installation, form: dict[str, str], field: str) -> None:
     """Fail unless the page comes back with the field's error, and with all that was typed."""
     before = await stored(site.database)
     lang = "ru" if len(str(form)) % 2 else "en"
-    page = await site.client.post(f"/{lang}/{SLUG}/sign", data=form, headers=site.elsewhere())
+    page = await site.client.post(f"/{lang}/{SLUG}/sign", data=form, headers=site.new_network())
     check_page(page, 422, lang)
     assert await stored(site.database) == before
     assert f'id="e-{field}"' in page.text
@@ -297,19 +301,19 @@ async def see_refused(site: Installation, form: dict[str, str], field: str) -> N
     ],
     ids=short,
 )
-async def test_names_of_all_scripts_go_all_the_way(shared: Installation, name: str) -> None:
-    check_sent_on(await shared.sign(email=fresh(), name=name), INBOX)
-    row, fields = await newest(shared)
-    async with shared.database.connection() as conn:
+async def test_names_of_all_scripts_go_all_the_way(shared_site: Installation, name: str) -> None:
+    assert_redirect(await shared_site.sign(email=fresh(), name=name), INBOX)
+    row, fields = await newest(shared_site)
+    async with shared_site.database.connection() as conn:
         letter = await rows.letter(conn)
     token = rows.token(letter, SignatureId(int(str(row["id"]))))
-    confirmed = await shared.client.post(f"/en/confirm/{token}")
-    check_sent_on(confirmed, f"/en/{SLUG}/signed")
-    page = await shared.client.get(f"/en/signature/{token}")
+    confirmed = await shared_site.client.post(f"/en/confirm/{token}")
+    assert_redirect(confirmed, f"/en/{SLUG}/signed")
+    page = await shared_site.client.get(f"/en/signature/{token}")
     check_page(page, 200)
-    data = await shared.client.get(f"/en/signature/{token}/data.json")
+    data = await shared_site.client.get(f"/en/signature/{token}/data.json")
     assert data.json()["name"] == fields["name"]
     assert form_in(page, f"/en/signature/{token}")["name"] == fields["name"]
     assert "<b>Tag" not in page.text
-    page = await shared.client.get(f"/en/{SLUG}/signatories", params={"q": fields["name"]})
+    page = await shared_site.client.get(f"/en/{SLUG}/signatories", params={"q": fields["name"]})
     assert page.status_code == 200

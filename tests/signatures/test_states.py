@@ -9,7 +9,7 @@ import pytest
 from petition.drafts import publishing
 from tests import rows
 from tests.letters.folders import other_letter
-from tests.pages import check_page, check_sent_on, form_in
+from tests.pages import assert_redirect, check_page, form_in
 from tests.running import SLUG, Installation, publish
 from tests.signatures.waiting import SIGNED, VERA, Waiting, execute
 
@@ -34,7 +34,7 @@ async def test_a_closed_letter_takes_nothing_and_gives_back_what_was_typed(
     await execute(site, f"UPDATE letter SET {change}, revision = revision + 1")
     if known:  # the web has heard of it; else the database's clock is asked in the last moment
         await page_shows(site, "Signing is closed")
-    page = await site.client.post(SIGN, data=form, headers=site.elsewhere())
+    page = await site.client.post(SIGN, data=form, headers=site.new_network())
     check_page(page, 409)
     assert "Signing is closed" in page.text
     assert await rows.rows_of(site.database, "SELECT 1 FROM pending UNION ALL SELECT 1 FROM outbox") == []
@@ -58,7 +58,7 @@ async def test_an_outdated_text_is_answered_with_the_new_one(site: Installation,
     assert await publishing.publish(site.database, SLUG) == 2
     if known:
         await page_shows(site, "One more demand.")
-    page = await site.client.post(SIGN, data=form, headers=site.elsewhere())
+    page = await site.client.post(SIGN, data=form, headers=site.new_network())
     check_page(page, 422)
     assert "One more demand." in page.text
     shown_form = form_in(page, "sign-form")
@@ -68,7 +68,9 @@ async def test_an_outdated_text_is_answered_with_the_new_one(site: Installation,
     assert {key: shown_form.get(key) for key in sent} == sent
     assert await rows.rows_of(site.database, "SELECT 1 FROM pending") == []
     agreed = shown_form | {"consent": "yes", "altcha": await site.challenge()}
-    check_sent_on(await site.client.post(SIGN, data=agreed, headers=site.elsewhere()), f"/en/{SLUG}/check-your-inbox")
+    assert_redirect(
+        await site.client.post(SIGN, data=agreed, headers=site.new_network()), f"/en/{SLUG}/check-your-inbox"
+    )
     (row,) = await rows.rows_of(site.database, "SELECT version FROM pending")
     assert row["version"] == 2
 
@@ -121,7 +123,7 @@ async def test_the_text_may_change_meanwhile(site: Installation) -> None:
     assert await publishing.publish(site.database, SLUG) == 2
     page = await site.client.get(waiting.link)
     check_page(page, 200)
-    check_sent_on(await site.client.post(waiting.link), SIGNED)
+    assert_redirect(await site.client.post(waiting.link), SIGNED)
     (row,) = await rows.rows_of(site.database, "SELECT version FROM signature")
     assert row["version"] == 1, "a signature belongs to the text that was read"
 
@@ -131,7 +133,7 @@ async def test_the_code_of_another_address_or_letter_does_not_fit(two: Installat
     await Waiting.of(two, "other@letters.example")
     check_page(await waiting.type_code(email="other@letters.example"), 422)
     form = {"email": VERA, "code": waiting.code}
-    check_page(await two.client.post("/en/second-letter/confirm", data=form, headers=two.elsewhere()), 422)
+    check_page(await two.client.post("/en/second-letter/confirm", data=form, headers=two.new_network()), 422)
     assert (await two.count())["people"] == 0
 
 

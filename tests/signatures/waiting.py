@@ -37,7 +37,7 @@ class Waiting:
     async def type_code(self, code: str | None = None, email: str = VERA, **headers: str) -> httpx2.Response:
         """Type the mailed code, or another."""
         form = {"email": email, "code": self.code if code is None else code}
-        return await self.site.client.post(CODE, data=form, headers=self.site.elsewhere() | headers)
+        return await self.site.client.post(CODE, data=form, headers=self.site.new_network() | headers)
 
 
 async def execute(site: Installation, statement: str, *arguments: object) -> None:

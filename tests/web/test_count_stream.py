@@ -98,11 +98,11 @@ async def test_the_count_is_told_at_once_and_when_it_moves(site: Installation) -
         assert one.heard[0]["id"] != one.heard[1]["id"]
 
 
-async def test_a_confirmation_is_heard(road: Any) -> None:
-    async with radio(road) as one:
+async def test_a_confirmation_is_heard(site_with_worker: Any) -> None:
+    async with radio(site_with_worker) as one:
         before = await one.total()
-        await road.sign(email="heard@letters.example")
-        await road.client.post(link_in(await road.mail_to("heard@letters.example")))
+        await site_with_worker.sign(email="heard@letters.example")
+        await site_with_worker.client.post(link_in(await site_with_worker.mail_to("heard@letters.example")))
         assert await one.total() == before + 1
 
 

@@ -155,7 +155,7 @@ async def test_where_too_many_wait_for_a_page_one_can_still_sign(
 
 async def test_what_is_made_for_one_asker_alone_is_counted(database_url: str, tmp_path: Path) -> None:
     async with installation(database_url, tmp_path, LIMIT_API="3") as site:
-        here = site.elsewhere()
+        here = site.new_network()
         frame, builder = f"/embed/{SLUG}?accent=", f"/en/{SLUG}/embed?theme=dark"
         oembed = f"/oembed?url={site.base}/en/{SLUG}"
         for path in (f"{frame}c0392b", builder, oembed):
@@ -167,12 +167,12 @@ async def test_what_is_made_for_one_asker_alone_is_counted(database_url: str, tm
         # A colour that was rendered is cached, with or without the parameter for the height.
         for path in (f"{frame}c0392b", f"{frame}C0392B&origin=https://host.example", f"/embed/{SLUG}", builder[:-11]):
             assert (await site.client.get(path, headers=here)).status_code == 200
-        assert (await site.client.get(f"{frame}00ff00", headers=site.elsewhere())).status_code == 200
+        assert (await site.client.get(f"{frame}00ff00", headers=site.new_network())).status_code == 200
 
 
 async def test_a_network_that_reads_too_much_is_told_when_to_come_back(database_url: str, tmp_path: Path) -> None:
     async with installation(database_url, tmp_path, LIMIT_READING="3") as site:
-        here, there = site.elsewhere(), site.elsewhere()
+        here, there = site.new_network(), site.new_network()
         for path in (LIST, f"{LIST}?q=vera", API):
             assert (await site.client.get(path, headers=here)).status_code == 200
         for path in (LIST, f"{LIST}?q=vera", API):
@@ -191,7 +191,7 @@ async def test_a_network_that_reads_too_much_is_told_when_to_come_back(database_
 @pytest.mark.parametrize("path", [f"/en/{SLUG}/sign", f"/en/{SLUG}/find", f"/en/{SLUG}/report/person/1"])
 async def test_forms_without_a_challenge_are_counted(database_url: str, tmp_path: Path, path: str) -> None:
     async with installation(database_url, tmp_path, LIMIT_FORMS="2") as site:
-        here = site.elsewhere()
+        here = site.new_network()
         for _ in range(2):
             assert (await site.client.post(path, data={"name": "x"}, headers=here)).status_code in {404, 422}
         answer = await site.client.post(path, data={"name": "x"}, headers=here)

@@ -56,15 +56,15 @@ async def test_back_to_the_beginning(site: Installation) -> None:
     assert [row[1] for row in rows] == list(range(1, 8))
 
 
-async def test_a_signature_stands_in_its_hour_and_the_end_is_the_count(road: Installation) -> None:
-    await road.sign(email="vera@letters.example")
-    await road.client.post(link_in(await road.mail_to("vera@letters.example")))
-    (item,) = (await get(road, HISTORY, step="hour"))["items"]
+async def test_a_signature_stands_in_its_hour_and_the_end_is_the_count(site_with_worker: Installation) -> None:
+    await site_with_worker.sign(email="vera@letters.example")
+    await site_with_worker.client.post(link_in(await site_with_worker.mail_to("vera@letters.example")))
+    (item,) = (await get(site_with_worker, HISTORY, step="hour"))["items"]
     assert (item["total"], item["people"], item["organizations"], item["change"]) == (1, 1, 0, 1)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:00:00Z", item["start"])
-    again = await road.client.get(HISTORY, params={"step": "hour"})
+    again = await site_with_worker.client.get(HISTORY, params={"step": "hour"})
     same = {"if-none-match": again.headers["etag"]}
-    assert (await road.client.get(HISTORY, params={"step": "hour"}, headers=same)).status_code == 304
+    assert (await site_with_worker.client.get(HISTORY, params={"step": "hour"}, headers=same)).status_code == 304
 
 
 @pytest.mark.parametrize(

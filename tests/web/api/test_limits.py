@@ -12,7 +12,7 @@ MEMORY, DATABASE = "/api/v1/openapi.json", f"{LETTER}/signatories"
 
 
 async def test_what_is_left_is_told(site: Installation) -> None:
-    elsewhere = site.elsewhere()
+    elsewhere = site.new_network()
     for path, name, limit in (
         (LETTER, "memory", 600),
         (f"{LETTER}/history", "database", 300),
@@ -34,7 +34,7 @@ async def test_too_often_is_a_problem_that_says_when_to_come_again(
     database_url: str, tmp_path: Path, path: str, name: str
 ) -> None:
     async with installation(database_url, tmp_path, LIMIT_API="2", LIMIT_READING="2") as site:
-        here, there = site.elsewhere(), site.elsewhere()
+        here, there = site.new_network(), site.new_network()
         answers = [await site.client.get(path, headers=here) for _ in range(6)]
         refused = answers[-1]
         assert [answer.status_code for answer in answers][:2] == [200, 200]
@@ -52,11 +52,11 @@ async def test_too_often_is_a_problem_that_says_when_to_come_again(
 
 async def test_what_is_kept_is_not_counted(database_url: str, tmp_path: Path) -> None:
     async with installation(database_url, tmp_path, LIMIT_API="2") as site:
-        await site.client.get(LETTER, headers=site.elsewhere())  # once it is known, nothing moves any more
+        await site.client.get(LETTER, headers=site.new_network())  # once it is known, nothing moves any more
         async with asyncio.timeout(120):  # the web may be looking at its letters for the first time
-            while "ratelimit" in (await site.client.get(MEMORY, headers=site.elsewhere())).headers:
+            while "ratelimit" in (await site.client.get(MEMORY, headers=site.new_network())).headers:
                 await asyncio.sleep(0.1)
-        here = site.elsewhere()
+        here = site.new_network()
         answers = [await site.client.get(MEMORY, headers=here) for _ in range(5)]
         assert {answer.status_code for answer in answers} == {200}
         assert not any("ratelimit" in answer.headers for answer in answers)

@@ -14,7 +14,7 @@ from petition.worker.main import chores_of, do_chores
 from tests import rows
 from tests.commands import run
 from tests.organizers import people
-from tests.pages import check_page, check_sent_on
+from tests.pages import assert_redirect, check_page
 from tests.rows import rows_of
 from tests.running import SLUG, Installation
 from tests.signatures.waiting import Waiting, execute
@@ -46,7 +46,7 @@ async def test_there_and_back(site: Installation, editor: httpx2.AsyncClient) ->
         ("unarchive", "Signing is closed"),
         ("reopen", 'id="sign-form"'),
     ):
-        check_sent_on(await move(editor, what), f"{HERE}?done={what}")
+        assert_redirect(await move(editor, what), f"{HERE}?done={what}")
         told = (await editor.get(f"{HERE}?done={what}")).text
         assert "Undo" in told
         page = await site.client.get(PAGE)
@@ -69,7 +69,7 @@ async def test_whoever_signed_in_time_confirms_until_it_is_archived(
 ) -> None:
     one, two = await Waiting.of(site), await Waiting.of(site, "two@letters.example")
     await move(editor, "close")
-    check_sent_on(await site.client.post(one.link), f"{PAGE}/signed")
+    assert_redirect(await site.client.post(one.link), f"{PAGE}/signed")
     await move(editor, "archive")
     check_page(await site.client.post(two.link), 410)
     check_page(await site.client.get(one.own), 200)
@@ -85,7 +85,7 @@ async def test_a_closing_date_that_has_passed_does_not_close_it_again(
     assert (
         await move(editor, "close")
     ).status_code == 409  # it is closed already, whether or not that was written down
-    check_sent_on(await move(editor, "reopen"), f"{HERE}?done=reopen")
+    assert_redirect(await move(editor, "reopen"), f"{HERE}?done=reopen")
     await do_chores(site.database, chores_of(site.settings))
     (row,) = await rows_of(site.database, STATE)
     assert row == {"state": "open", "now": "open", "never": True, "closes_at": None}
@@ -101,7 +101,7 @@ async def test_not_after_its_key_is_destroyed(site: Installation, editor: httpx2
     assert refused.status_code == 409
     assert "cannot be opened again" in refused.text
     assert [row["now"] for row in await rows_of(site.database, STATE)] == ["closed"]
-    check_sent_on(await move(editor, "archive"), f"{HERE}?done=archive")
+    assert_redirect(await move(editor, "archive"), f"{HERE}?done=archive")
 
 
 async def test_archiving_does_not_stop_the_clock_of_its_keys(site: Installation, editor: httpx2.AsyncClient) -> None:

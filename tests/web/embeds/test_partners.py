@@ -166,17 +166,17 @@ async def test_all_at_once_nobody_waits_for_each_other_and_the_counts_are_exact(
     assert sum(people for people, _ in (await partnered.check()).values()) == 24 + 24 - 8 - 12
 
 
-async def test_by_the_link_and_the_form_to_the_count(road: Installation) -> None:
-    number = await partner(road, "north-pier", in_api=True)
-    page = await road.client.get(f"/en/{SLUG}?from=north-pier")
+async def test_by_the_link_and_the_form_to_the_count(site_with_worker: Installation) -> None:
+    number = await partner(site_with_worker, "north-pier", in_api=True)
+    page = await site_with_worker.client.get(f"/en/{SLUG}?from=north-pier")
     assert form_in(page, "sign-form")["from"] == "north-pier"
     assert "you came through the link of “north-pier”" in page.text
     assert f'href="/en/{SLUG}?as=organization&amp;from=north-pier#sign"' in page.text
     assert f'href="/ru/{SLUG}?from=north-pier"' in page.text
-    both = await road.client.get(f"/en/{SLUG}?as=organization&from=north-pier")
+    both = await site_with_worker.client.get(f"/en/{SLUG}?as=organization&from=north-pier")
     assert form_in(both, "sign-form")["from"] == "north-pier"
     # An error loses nothing of it.
-    wrong = await road.sign(email="nonsense", **{"from": "north-pier"})
+    wrong = await site_with_worker.sign(email="nonsense", **{"from": "north-pier"})
     assert wrong.status_code == 422
     assert form_in(wrong, "sign-form")["from"] == "north-pier"
     for address, name in (
@@ -184,17 +184,17 @@ async def test_by_the_link_and_the_form_to_the_count(road: Installation) -> None
         ("b@letters.example", "nobody"),
         ("c@letters.example", ""),
     ):
-        assert (await road.sign(email=address, **({"from": name} if name else {}))).status_code == 303
-        assert (await road.client.post(link_in(await road.mail_to(address)))).status_code == 303
-    assert await rows_of(road.database, "SELECT partner, people FROM count_partner") == [
+        assert (await site_with_worker.sign(email=address, **({"from": name} if name else {}))).status_code == 303
+        assert (await site_with_worker.client.post(link_in(await site_with_worker.mail_to(address)))).status_code == 303
+    assert await rows_of(site_with_worker.database, "SELECT partner, people FROM count_partner") == [
         {"partner": number, "people": 1}
     ]
     for _ in range(200):
-        told = (await road.client.get(f"/api/v1/letters/{SLUG}/partners")).json()
+        told = (await site_with_worker.client.get(f"/api/v1/letters/{SLUG}/partners")).json()
         if told["items"][0]["people"]:
             break
         await asyncio.sleep(0.05)
-    document = (await road.client.get("/api/v1/openapi.json")).json()
+    document = (await site_with_worker.client.get("/api/v1/openapi.json")).json()
     schema = {"$ref": "#/components/schemas/Partners", "components": document["components"]}
     jsonschema.Draft202012Validator(schema).validate(told)
     assert told == {
