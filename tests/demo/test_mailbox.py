@@ -58,7 +58,7 @@ async def test_an_empty_mailbox_says_so_in_the_readers_language(running: Running
     assert "No e-mails yet" in await running.page("/")
     russian = await running.page("/", "ru,en;q=0.5")
     assert '<html lang="ru">' in russian
-    assert "Писем пока нет" in russian
+    assert "Сообщений пока нет" in russian
 
 
 async def test_a_mail_is_listed_and_shown_with_a_link_to_follow(running: Running) -> None:
