@@ -22,10 +22,12 @@ demo: $(VENV)/installed ## try everything on this machine; Ctrl-C stops it
 
 install: $(VENV)/installed ## .venv with the pinned requirements; .venv/bin/petition is then the command
 
+# One process more than there are cores: browsers leave a core idle while they wait.
 test: $(VENV)/equipped ## all tests, the browser's among them
 	@sh tools/curl.sh && CHROMIUM="$$(sh tools/chromium.sh)" && export CHROMIUM && \
 	HEADLESS_SHELL="$$(sh tools/chromium.sh shell)" && export HEADLESS_SHELL && \
-	exec $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS)
+	WORKERS="$$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))')" && \
+	exec $(BIN)/python -m pytest -n "$$WORKERS" --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS)
 
 lint: $(VENV)/equipped ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
