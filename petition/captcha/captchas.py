@@ -38,19 +38,19 @@ class Captchas:
         self._off = settings.captcha is Captcha.OFF
         self._pow = ProofOfWork(settings.secret_keys)
         self._drawn = DrawnCodes(settings.secret_keys)
-        self._hosted = HCaptchaService(settings.hcaptcha) if settings.hcaptcha else None
+        self._hcaptcha = HCaptchaService(settings.hcaptcha) if settings.hcaptcha else None
 
     @property
     def hcaptcha_site_key(self) -> str | None:
         """Return the site key if hCaptcha is to be shown now."""
-        return self._hosted.site_key if self._hosted and not self._hosted.down else None
+        return self._hcaptcha.site_key if self._hcaptcha and not self._hcaptcha.down else None
 
     @property
     def sources(self) -> Mapping[str, str]:
         """Return what a page that shows hCaptcha adds to its content security policy, by directive."""
         return _ITS_SOURCES if self.hcaptcha_site_key else {}
 
-    def challenge(self, letter_id: LetterId, *, dear: bool, forced: bool = False) -> dict[str, Any]:
+    def challenge(self, letter_id: LetterId, *, hard: bool, forced: bool = False) -> dict[str, Any]:
         """Return what ``/captcha/challenge`` answers, as JSON; ``forced`` means: also where the settings say not to.
 
         An ALTCHA challenge (``parameters``, ``signature``), or ``{"kind": "hcaptcha", "site_key": …}``, or
@@ -60,11 +60,11 @@ class Captchas:
             return {"kind": "off"}
         if site_key := self.hcaptcha_site_key:
             return {"kind": "hcaptcha", "site_key": site_key}
-        return self._pow.challenge(letter_id, dear=dear)
+        return self._pow.challenge(letter_id, hard=hard)
 
-    def draw(self, letter_id: LetterId, *, dear: bool) -> DrawnCode:
+    def draw(self, letter_id: LetterId, *, hard: bool) -> DrawnCode:
         """Return a code to read and type; it must be typed within ten minutes."""
-        return self._drawn.draw(letter_id, dear=dear)
+        return self._drawn.draw(letter_id, hard=hard)
 
     def drawn_nonce(self, form: Mapping[str, str]) -> bytes | None:
         """Return which drawn challenge ``form`` answers, so that its tries can be counted before comparing.
@@ -85,12 +85,12 @@ class Captchas:
         ``form`` holds an answer to hCaptcha and hCaptcha is configured.
         """
         if self._off and not forced:
-            return Passed(secrets.token_bytes(NONCE_BYTES), datetime.now(UTC) + timedelta(hours=1), dear=True)
+            return Passed(secrets.token_bytes(NONCE_BYTES), datetime.now(UTC) + timedelta(hours=1), hard=True)
         result: Result = Refusal.MISSING
         if text := form.get(POW_FIELD):
             result = self._pow.check(text, letter_id)
-        if not isinstance(result, Passed) and self._hosted and (token := form.get(HCAPTCHA_FIELD)):
-            result = await self._hosted.check(token)
+        if not isinstance(result, Passed) and self._hcaptcha and (token := form.get(HCAPTCHA_FIELD)):
+            result = await self._hcaptcha.check(token)
         if not isinstance(result, Passed) and form.get(CODE_FIELD, "").strip():
             result = self._read(form, letter_id) if drawn else Refusal.WRONG
         return result

@@ -23,12 +23,12 @@ from petition.core.encryption import derive
 from petition.core.ids import LetterId
 
 LIFETIME = timedelta(minutes=10)
-LETTERS, DEAR_LETTERS = 5, 8
+LETTERS, HARD_LETTERS = 5, 8
 MAX_TRIES = 3  # answers to one challenge; the caller counts them
 MAX_TOKEN = 256  # characters; ours have 111
 MAX_CODE = 64  # characters; more is no answer to anything
 
-_STUB = struct.Struct(f">i?I{NONCE_BYTES}s16s")  # letter, dear, expiry (Unix time), nonce, digest of the answer
+_STUB = struct.Struct(f">i?I{NONCE_BYTES}s16s")  # letter, hard, expiry (Unix time), nonce, digest of the answer
 
 # Who types with a Russian keyboard types the Cyrillic letters that look the same; both are right.
 _LOOKS_LIKE = str.maketrans(picture.CYRILLIC, picture.ALPHABET, " \t\u00a0-‐–.")
@@ -37,7 +37,7 @@ _LOOKS_LIKE = str.maketrans(picture.CYRILLIC, picture.ALPHABET, " \t\u00a0-‐�
 @dataclass(frozen=True, slots=True)
 class _Token:
     letter_id: LetterId
-    dear: bool
+    hard: bool
     expires: int
     nonce: bytes
     digest: bytes
@@ -60,25 +60,25 @@ class DrawnCodes:
         self._answer_keys = [derive(secret, "drawn answer") for secret in secrets_newest_first]
         self._lifetime = lifetime
         self._normal = Pool(lambda: _drawn(LETTERS), 8)
-        self._dear = Pool(lambda: _drawn(DEAR_LETTERS), 4)
+        self._hard = Pool(lambda: _drawn(HARD_LETTERS), 4)
 
-    def draw(self, letter_id: LetterId, *, dear: bool) -> DrawnCode:
+    def draw(self, letter_id: LetterId, *, hard: bool) -> DrawnCode:
         """Return a fresh code as picture and token."""
-        answer, png = (self._dear if dear else self._normal).take()
+        answer, png = (self._hard if hard else self._normal).take()
         return DrawnCode(
-            token=self.token(answer, letter_id, dear=dear),
+            token=self.token(answer, letter_id, hard=hard),
             png=png,
             length=len(answer),
             width=picture.width(len(answer)),
             height=picture.HEIGHT,
         )
 
-    def token(self, answer: str, letter_id: LetterId, *, dear: bool) -> str:
+    def token(self, answer: str, letter_id: LetterId, *, hard: bool) -> str:
         """Return the token under which ``answer`` will be accepted."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         expires = int((datetime.now(UTC) + self._lifetime).timestamp())
         digest = _digest(self._answer_keys[0], nonce, answer)
-        stub = _STUB.pack(letter_id, dear, expires, nonce, digest)
+        stub = _STUB.pack(letter_id, hard, expires, nonce, digest)
         return self._signer.sign(base64.urlsafe_b64encode(stub).rstrip(b"=")).decode()
 
     def check(self, text: str, typed: str, letter_id: LetterId) -> Result:
@@ -94,7 +94,7 @@ class DrawnCodes:
         matches = [hmac.compare_digest(_digest(key, token.nonce, answer), token.digest) for key in self._answer_keys]
         if not any(matches):
             return Refusal.WRONG
-        return Passed(token.nonce, datetime.fromtimestamp(token.expires, UTC), token.dear)
+        return Passed(token.nonce, datetime.fromtimestamp(token.expires, UTC), token.hard)
 
     def nonce(self, text: str) -> bytes | None:
         """Return the nonce of a token that is ours and has not expired."""

@@ -61,7 +61,7 @@ class HCaptchaService:
     async def check(self, token: str) -> Result:
         """Ask about the token of a visitor's browser, for at most three seconds (the first time, once it is loaded).
 
-        hCaptcha knows no letters and no prices: its token is good for any letter, once, and for the dearer price too.
+        hCaptcha knows no letters and no prices: its token is good for any letter, once, and for the harder price too.
         """
         if not _TOKEN.fullmatch(token):
             return Refusal.WRONG
@@ -72,7 +72,7 @@ class HCaptchaService:
         self._failed_at = None
         if not verdict:
             return Refusal.WRONG
-        return Passed(nonce_of(token), datetime.now(UTC) + NONCE_LIFETIME, dear=True)
+        return Passed(nonce_of(token), datetime.now(UTC) + NONCE_LIFETIME, hard=True)
 
     async def _ask(self, token: str) -> bool | None:
         """Return yes, no, or ``None`` if it wasn't clear."""

@@ -25,7 +25,7 @@ class Passed:
 
     nonce: bytes  # 16 bytes, the same each time this challenge is shown again
     expires_at: datetime  # UTC; afterwards the nonce may be forgotten, since the challenge is refused as expired
-    dear: bool  # solved at the price asked of a network over its limit
+    hard: bool  # solved at the price asked of a network over its limit
 
 
 class Refusal(StrEnum):

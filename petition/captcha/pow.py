@@ -38,7 +38,7 @@ class Price:
 
     iterations: int = 5000
     numbers: range = range(500, 1001)
-    dear_numbers: range = range(2000, 4001)
+    hard_numbers: range = range(2000, 4001)
 
 
 STANDARD = Price()
@@ -46,7 +46,7 @@ STANDARD = Price()
 
 @dataclass(frozen=True, slots=True)
 class _Derived:
-    """The dear part of a challenge (3 ms), which depends neither on the letter nor on the time."""
+    """The hard part of a challenge (3 ms), which depends neither on the letter nor on the time."""
 
     number: int
     nonce: str
@@ -64,11 +64,11 @@ class ProofOfWork:
         self._price = price
         self._lifetime = lifetime
         self._normal = Pool(lambda: self._derive(price.numbers), 64)
-        self._dear = Pool(lambda: self._derive(price.dear_numbers), 16)
+        self._hard = Pool(lambda: self._derive(price.hard_numbers), 16)
 
-    def challenge(self, letter_id: LetterId, *, dear: bool) -> dict[str, Any]:
+    def challenge(self, letter_id: LetterId, *, hard: bool) -> dict[str, Any]:
         """Return a challenge as ALTCHA's JSON: ``parameters`` and ``signature``."""
-        ready = (self._dear if dear else self._normal).take()
+        ready = (self._hard if hard else self._normal).take()
 
         def precomputed_key(parameters: altcha.ChallengeParameters, _salt: bytes, _password: bytes) -> bytes:
             # The library lets us derive the key, before it signs these very parameters: here the ones already
@@ -83,7 +83,7 @@ class ProofOfWork:
             derive_key=precomputed_key,
             counter=ready.number,
             expires_at=datetime.now(UTC) + self._lifetime,
-            data={"letter": letter_id, "dear": dear},
+            data={"letter": letter_id, "dear": hard},
             hmac_secret=signing_key,
             hmac_key_secret=answer_key,
         )
@@ -163,5 +163,5 @@ def _passed(challenge: dict[str, Any], letter_id: LetterId) -> Result:
     return Passed(
         nonce=nonce_of(challenge["signature"]),
         expires_at=datetime.fromtimestamp(parameters["expiresAt"], UTC),
-        dear=bool(parameters["data"]["dear"]),
+        hard=bool(parameters["data"]["dear"]),
     )

@@ -55,7 +55,7 @@ class HCaptcha:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is taken from one source. Over ``network`` comes a dearer challenge, over ten times that 429."""
+    """How much is taken from one source. Over ``network`` comes a harder challenge, over ten times that 429."""
 
     network: int = 30  # sign-ups and look-ups an hour from one IPv4 address or IPv6 /64
     onion: int = 300  # the same for all Onion traffic together

@@ -133,7 +133,7 @@ class Signing:
 def _by_position(position: int, limit: int, challenge: Passed) -> SignOutcome:
     if position > limit * HARDER_FACTOR:
         return SignOutcome.REFUSED
-    return SignOutcome.HARDER_CHALLENGE if position > limit and not challenge.dear else SignOutcome.STORED
+    return SignOutcome.HARDER_CHALLENGE if position > limit and not challenge.hard else SignOutcome.STORED
 
 
 def _worse(first: SignOutcome, second: SignOutcome) -> SignOutcome:

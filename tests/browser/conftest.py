@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import asyncpg
 
 # Real derivations in the real solver, few of them; one test pays the full price.
-QUICK = Price(iterations=5000, numbers=range(20, 40), dear_numbers=range(40, 60))
+QUICK = Price(iterations=5000, numbers=range(20, 40), hard_numbers=range(40, 60))
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +93,8 @@ async def running(url: str, folder: Path) -> AsyncIterator[Town]:
     answers: dict[str, str] = {}
     make = drawn.DrawnCodes.token
 
-    def remembering(codes: drawn.DrawnCodes, answer: str, letter_id: LetterId, *, dear: bool) -> str:
-        token = make(codes, answer, letter_id, dear=dear)
+    def remembering(codes: drawn.DrawnCodes, answer: str, letter_id: LetterId, *, hard: bool) -> str:
+        token = make(codes, answer, letter_id, hard=hard)
         answers[token] = answer
         return token
 

@@ -15,8 +15,8 @@ KEY = "a secret key of this test that is long enough"
 OTHER_KEY = "another secret key that is just as long"
 LETTER = LetterId(7)
 
-# Signed prices are believed, so a cheap challenge is as good as a dear one and is solved in a millisecond.
-CHEAP = Price(iterations=10, numbers=range(1, 4), dear_numbers=range(4, 8))
+# Signed prices are believed, so a cheap challenge is as good as a hard one and is solved in a millisecond.
+CHEAP = Price(iterations=10, numbers=range(1, 4), hard_numbers=range(4, 8))
 
 
 def settings(folder: Path, **environ: str) -> Settings:

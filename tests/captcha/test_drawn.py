@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from petition.captcha import Passed, Refusal, picture
-from petition.captcha.drawn import DEAR_LETTERS, LETTERS, LIFETIME, MAX_TOKEN, DrawnCodes, normal
+from petition.captcha.drawn import HARD_LETTERS, LETTERS, LIFETIME, MAX_TOKEN, DrawnCodes, normal
 from petition.core.ids import LetterId
 from tests.captcha.installation import KEY, LETTER, OTHER_KEY
 
 LONG = timedelta(days=1)  # a whole run may take longer than a token is good for
 CODES = DrawnCodes([KEY], lifetime=LONG)
-TOKEN = CODES.token("HEXAM", LETTER, dear=False)
+TOKEN = CODES.token("HEXAM", LETTER, hard=False)
 
 
 @pytest.mark.parametrize("typed", ["HEXAM", "hexam", " he xam ", "HEX-AM", "НЕХАМ", "нехам", "Hехам", "he\u00a0xam"])
 def test_the_code_passes_however_it_is_typed(typed: str) -> None:
     result = CODES.check(TOKEN, typed, LETTER)
     assert isinstance(result, Passed)
-    assert not result.dear
+    assert not result.hard
     assert timedelta(0) < result.expires_at - datetime.now(UTC) <= LONG
     assert result.nonce == CODES.nonce(TOKEN)
 
@@ -38,25 +38,25 @@ def test_anything_else_is_wrong(typed: str) -> None:
 def test_the_dear_one_is_longer_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture, "draw", str.encode)  # so that the picture tells what it shows
     codes = DrawnCodes([KEY])
-    for dear, length in ((False, LETTERS), (True, DEAR_LETTERS)):
-        drawn = codes.draw(LETTER, dear=dear)
+    for hard, length in ((False, LETTERS), (True, HARD_LETTERS)):
+        drawn = codes.draw(LETTER, hard=hard)
         answer = drawn.png.decode()
         assert len(answer) == drawn.length == length
         assert set(answer) <= set(picture.ALPHABET)
         result = codes.check(drawn.token, answer, LETTER)
         assert isinstance(result, Passed)
-        assert result.dear is dear
+        assert result.hard is hard
 
 
 def test_one_is_good_for_so_long() -> None:
-    result = CODES.check(DrawnCodes([KEY]).token("HEXAM", LETTER, dear=False), "HEXAM", LETTER)
+    result = CODES.check(DrawnCodes([KEY]).token("HEXAM", LETTER, hard=False), "HEXAM", LETTER)
     assert isinstance(result, Passed)
     assert timedelta(0) < result.expires_at - datetime.now(UTC) <= LIFETIME
 
 
 def test_another_letter_and_an_old_one_are_refused() -> None:
     assert CODES.check(TOKEN, "HEXAM", LetterId(LETTER + 1)) is Refusal.OTHER_LETTER
-    old = DrawnCodes([KEY], lifetime=timedelta(seconds=-2)).token("HEXAM", LETTER, dear=False)
+    old = DrawnCodes([KEY], lifetime=timedelta(seconds=-2)).token("HEXAM", LETTER, hard=False)
     assert CODES.check(old, "HEXAM", LETTER) is Refusal.EXPIRED
     assert CODES.nonce(old) is None
 
@@ -65,7 +65,7 @@ def test_other_secrets_are_not_accepted_older_ones_are() -> None:
     assert DrawnCodes([OTHER_KEY]).check(TOKEN, "HEXAM", LETTER) is Refusal.WRONG
     rotated = DrawnCodes([OTHER_KEY, KEY])
     assert isinstance(rotated.check(TOKEN, "HEXAM", LETTER), Passed)
-    fresh = rotated.token("HEXAM", LETTER, dear=False)
+    fresh = rotated.token("HEXAM", LETTER, hard=False)
     assert isinstance(DrawnCodes([OTHER_KEY]).check(fresh, "HEXAM", LETTER), Passed)
     assert CODES.check(fresh, "HEXAM", LETTER) is Refusal.WRONG
 
@@ -76,7 +76,7 @@ def test_the_token_does_not_give_the_answer_away() -> None:
     assert b"HEXAM" not in stub
     for guess in (b"HEXAM", nonce + b"HEXAM", b"HEXAM" + nonce):
         assert hashlib.sha256(guess).digest()[:16] != digest
-    again = CODES.token("HEXAM", LETTER, dear=False)
+    again = CODES.token("HEXAM", LETTER, hard=False)
     assert base64.urlsafe_b64decode(again.split(".")[0] + "===")[-16:] != digest
 
 
@@ -126,10 +126,10 @@ def test_the_alphabets_are_pairs_that_normalise_to_one() -> None:
     assert len(TOKEN) < MAX_TOKEN
 
 
-@pytest.mark.parametrize("dear", [False, True])
-def test_the_picture_is_a_small_png_of_the_size_it_tells(dear: bool) -> None:
+@pytest.mark.parametrize("hard", [False, True])
+def test_the_picture_is_a_small_png_of_the_size_it_tells(hard: bool) -> None:
     for _ in range(5):
-        drawn = CODES.draw(LETTER, dear=dear)
+        drawn = CODES.draw(LETTER, hard=hard)
         assert len(drawn.png) <= 4096
         assert drawn.src == "data:image/png;base64," + base64.b64encode(drawn.png).decode()
         with Image.open(io.BytesIO(drawn.png)) as image:
@@ -150,7 +150,7 @@ def test_the_same_code_never_looks_the_same_and_codes_differ() -> None:
 
 def test_the_widest_code_stays_inside_and_below_4_kb() -> None:
     for _ in range(5):
-        png = picture.draw("M" * DEAR_LETTERS)
+        png = picture.draw("M" * HARD_LETTERS)
         assert len(png) <= 4096
         with Image.open(io.BytesIO(png)) as image:
             rgb = image.convert("RGB")

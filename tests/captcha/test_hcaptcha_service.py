@@ -43,7 +43,7 @@ async def test_a_clear_yes_passes_and_the_question_holds_no_more_than_it_must() 
         result = await gate.check(TOKEN)
         assert not gate.down
     assert isinstance(result, Passed)
-    assert result.dear
+    assert result.hard
     assert len(result.nonce) == 16
     assert side.asked == [{"secret": [SECRET], "response": [TOKEN]}]  # above all not the visitor's address
     assert side.paths == ["/siteverify"]

@@ -18,7 +18,7 @@ from tests.captcha.installation import CHEAP, KEY, LETTER, OTHER_KEY, changed, s
 
 WORK = ProofOfWork([KEY], price=CHEAP)
 # A whole run may take longer than a challenge is good for.
-SOLVED = solve(ProofOfWork([KEY], price=CHEAP, lifetime=timedelta(days=1)).challenge(LETTER, dear=False))
+SOLVED = solve(ProofOfWork([KEY], price=CHEAP, lifetime=timedelta(days=1)).challenge(LETTER, hard=False))
 
 
 def passed(work: ProofOfWork, payload: str, letter_id: LetterId = LETTER) -> Passed:
@@ -27,10 +27,10 @@ def passed(work: ProofOfWork, payload: str, letter_id: LetterId = LETTER) -> Pas
     return result
 
 
-@pytest.mark.parametrize("dear", [False, True])
-def test_a_solved_challenge_passes_and_tells_its_price(dear: bool) -> None:
-    result = passed(WORK, solve(WORK.challenge(LETTER, dear=dear)))
-    assert result.dear is dear
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_solved_challenge_passes_and_tells_its_price(hard: bool) -> None:
+    result = passed(WORK, solve(WORK.challenge(LETTER, hard=hard)))
+    assert result.hard is hard
     assert len(result.nonce) == 16
     left = result.expires_at - datetime.now(UTC)
     assert timedelta(0) < left <= LIFETIME
@@ -44,7 +44,7 @@ def test_the_same_challenge_has_the_same_nonce_however_it_is_written() -> None:
 
 
 def test_no_two_challenges_share_anything() -> None:
-    challenges = [WORK.challenge(LETTER, dear=False) for _ in range(200)]
+    challenges = [WORK.challenge(LETTER, hard=False) for _ in range(200)]
     for name in ("nonce", "salt", "keyPrefix", "keySignature"):
         assert len({each["parameters"][name] for each in challenges}) == len(challenges)
     assert len({passed(WORK, solve(each)).nonce for each in challenges}) == len(challenges)
@@ -56,7 +56,7 @@ def test_another_letter_is_refused() -> None:
 
 def test_an_old_challenge_is_refused() -> None:
     old = ProofOfWork([KEY], price=CHEAP, lifetime=timedelta(seconds=-2))
-    assert WORK.check(solve(old.challenge(LETTER, dear=False)), LETTER) is Refusal.EXPIRED
+    assert WORK.check(solve(old.challenge(LETTER, hard=False)), LETTER) is Refusal.EXPIRED
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_changed_answer_is_wrong(place: str, value: object) -> None:
 
 
 def test_an_answer_is_not_taken_from_the_challenge() -> None:
-    challenge = WORK.challenge(LETTER, dear=False)
+    challenge = WORK.challenge(LETTER, hard=False)
     guess = {"counter": 0, "derivedKey": challenge["parameters"]["keyPrefix"].ljust(64, "0")}
     payload = json.dumps({"challenge": challenge, "solution": guess})
     assert WORK.check(base64.b64encode(payload.encode()).decode(), LETTER) is Refusal.WRONG
@@ -93,7 +93,7 @@ def test_other_secrets_are_not_accepted_older_ones_are() -> None:
     assert ProofOfWork([OTHER_KEY], price=CHEAP).check(SOLVED, LETTER) is Refusal.WRONG
     rotated = ProofOfWork([OTHER_KEY, KEY], price=CHEAP)
     assert passed(rotated, SOLVED) == passed(WORK, SOLVED)
-    fresh = solve(rotated.challenge(LETTER, dear=False))
+    fresh = solve(rotated.challenge(LETTER, hard=False))
     passed(ProofOfWork([OTHER_KEY], price=CHEAP), fresh)
     assert WORK.check(fresh, LETTER) is Refusal.WRONG
 
@@ -102,23 +102,23 @@ def test_another_process_accepts_it() -> None:
     code = (
         "import json, sys; from petition.captcha.pow import ProofOfWork; "
         "from tests.captcha.installation import CHEAP, KEY, LETTER; "
-        "print(json.dumps(ProofOfWork([KEY], price=CHEAP).challenge(LETTER, dear=True)))"
+        "print(json.dumps(ProofOfWork([KEY], price=CHEAP).challenge(LETTER, hard=True)))"
     )
     made = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120)
-    assert passed(WORK, solve(json.loads(made.stdout))).dear
+    assert passed(WORK, solve(json.loads(made.stdout))).hard
 
 
 def test_the_standard_price() -> None:
-    parameters = ProofOfWork([KEY]).challenge(LETTER, dear=False)["parameters"]
+    parameters = ProofOfWork([KEY]).challenge(LETTER, hard=False)["parameters"]
     assert parameters["algorithm"] == "PBKDF2/SHA-256"
     assert parameters["cost"] == 5000
     assert parameters["data"] == {"letter": LETTER, "dear": False}
     middle = sum(STANDARD.numbers) / len(STANDARD.numbers)
-    assert sum(STANDARD.dear_numbers) / len(STANDARD.dear_numbers) == 4 * middle
+    assert sum(STANDARD.hard_numbers) / len(STANDARD.hard_numbers) == 4 * middle
 
 
 def test_an_honest_answer_is_far_below_the_limit() -> None:
-    challenge = ProofOfWork([KEY]).challenge(LetterId(2**31 - 1), dear=True)
+    challenge = ProofOfWork([KEY]).challenge(LetterId(2**31 - 1), hard=True)
     solution = {"counter": 4000, "derivedKey": "f" * 64}
     payload = base64.b64encode(json.dumps({"challenge": challenge, "solution": solution}).encode())
     assert len(payload) * 3 < MAX_PAYLOAD
@@ -146,7 +146,7 @@ PLACES = st.sampled_from(
         "solution",
         "solution.counter",
         "solution.derivedKey",
-        *(f"challenge.parameters.{name}" for name in WORK.challenge(LETTER, dear=False)["parameters"]),
+        *(f"challenge.parameters.{name}" for name in WORK.challenge(LETTER, hard=False)["parameters"]),
     ]
 )
 

@@ -40,7 +40,7 @@ class Visitors:
         return cls(site, letter.version.digest, letter.id)
 
     async def sign(
-        self, network: str, *, dear: bool = False, answer: dict[str, str] | None = None, **headers: str
+        self, network: str, *, hard: bool = False, answer: dict[str, str] | None = None, **headers: str
     ) -> httpx2.Response:
         """Sign with a new address."""
         self._number += 1
@@ -50,13 +50,13 @@ class Visitors:
             "email": f"voice{self._number}@letters.example",
             "visibility": "public",
             "consent": "yes",
-            **(answer or {"altcha": solve(self._pow.challenge(self._letter, dear=dear))}),
+            **(answer or {"altcha": solve(self._pow.challenge(self._letter, hard=hard))}),
         }
         return await self._site.client.post(SIGN, data=form, headers={"x-forwarded-for": network, **headers})
 
     async def find(self, network: str, email: str) -> httpx2.Response:
         """Ask for a lost link."""
-        form = {"email": email, "altcha": solve(self._pow.challenge(self._letter, dear=False))}
+        form = {"email": email, "altcha": solve(self._pow.challenge(self._letter, hard=False))}
         return await self._site.client.post(FIND, data=form, headers={"x-forwarded-for": network})
 
 
@@ -83,11 +83,11 @@ async def test_one_more_needs_a_dearer_challenge_and_over_ten_times_as_many_are_
     # The script is given a dearer one at once, a picture has more letters, and both let in.
     fetched = await site.client.get(f"/captcha/challenge?letter={SLUG}", headers={"x-forwarded-for": "192.0.2.1"})
     assert fetched.json()["parameters"]["data"]["dear"] is True
-    assert_redirect(await visitors.sign("192.0.2.1", dear=True), INBOX)
+    assert_redirect(await visitors.sign("192.0.2.1", hard=True), INBOX)
     assert_redirect(await visitors.sign("192.0.2.2"), INBOX)  # the neighbour is not concerned
     await asyncio.gather(*(visitors.sign("192.0.2.1") for _ in range(24)))
-    assert_redirect(await visitors.sign("192.0.2.1", dear=True), INBOX)  # the 30th
-    refused = await visitors.sign("192.0.2.1", dear=True)
+    assert_redirect(await visitors.sign("192.0.2.1", hard=True), INBOX)  # the 30th
+    refused = await visitors.sign("192.0.2.1", hard=True)
     check_page(refused, 429)
     assert int(refused.headers["retry-after"]) == 3600
     (stored,) = await rows.rows_of(site.database, "SELECT count(*) AS rows FROM pending")
@@ -155,7 +155,7 @@ async def test_a_letter_has_a_limit_too(database_url: str, tmp_path: Path) -> No
         for n in range(2):
             assert_redirect(await visitors.sign(f"192.0.2.{n}"), INBOX)
         check_page(await visitors.sign("192.0.2.3"), 422)
-        assert_redirect(await visitors.sign("192.0.2.4", dear=True), INBOX)
+        assert_redirect(await visitors.sign("192.0.2.4", hard=True), INBOX)
 
 
 async def test_the_sixth_mail_of_a_day_is_not_sent_and_nobody_is_told(site: Installation) -> None:
@@ -189,9 +189,9 @@ async def test_a_drawn_code_has_three_tries_and_a_network_ten_answers(site: Inst
         letter = (await rows.letter(conn)).id
 
     def answer(code: str, token: str | None = None) -> dict[str, str]:
-        return {"drawn": token or drawn.token("ABCDE", letter, dear=False), "code": code}
+        return {"drawn": token or drawn.token("ABCDE", letter, hard=False), "code": code}
 
-    token = drawn.token("ABCDE", letter, dear=False)
+    token = drawn.token("ABCDE", letter, hard=False)
     for _ in range(3):
         check_page(await visitors.sign("192.0.2.1", answer=answer("WRONG", token)), 422)
     check_page(await visitors.sign("192.0.2.1", answer=answer("ABCDE", token)), 422)  # right, but too late
@@ -210,7 +210,7 @@ async def test_a_drawn_code_is_used_up_by_the_signature(site: Installation) -> N
     visitors = await Visitors.of(site)
     async with site.database.connection() as conn:
         letter = (await rows.letter(conn)).id
-    once = {"drawn": DrawnCodes([KEY]).token("ABCDE", letter, dear=False), "code": "ABCDE"}
+    once = {"drawn": DrawnCodes([KEY]).token("ABCDE", letter, hard=False), "code": "ABCDE"}
     assert_redirect(await visitors.sign("192.0.2.1", answer=once), INBOX)
     check_page(await visitors.sign("192.0.2.2", answer=once), 422)
 

@@ -49,7 +49,7 @@ async def require_challenge(visit: Visit, published: PublishedLetter, form: Mapp
         return too_many_requests(visit)
     result = await captchas.check(form, published.letter.id, drawn=excess <= 0, forced=switch != OFF)
     if isinstance(result, Passed):
-        return result if result.dear or switch != STRONGER else one_more_step(visit, published, form, hard=True)
+        return result if result.hard or switch != STRONGER else one_more_step(visit, published, form, hard=True)
     day = await visit.services.day_keys.today()
     hard = switch == STRONGER or await is_over_limit(visit, day)
     return one_more_step(visit, published, form, hard=hard, wrong=bool(form.get("code")))
@@ -85,7 +85,7 @@ def one_more_step(
 ) -> Response:
     """Answer with a challenge and everything typed; ``wrong``: the last answer was."""
     captchas = visit.services.captchas
-    drawn = captchas.draw(published.letter.id, dear=hard)
+    drawn = captchas.draw(published.letter.id, hard=hard)
     site_key = captchas.hcaptcha_site_key
     response = visit.page(
         "signatures/one_more_step.html",

@@ -42,7 +42,7 @@ async def new_challenge(visit: Visit) -> Response:
             hard = await challenge.is_over_limit(visit, await services.day_keys.today())
     except Unavailable:
         hard = False
-    response = services.captchas.challenge(letter.id, dear=hard, forced=switch != OFF)
+    response = services.captchas.challenge(letter.id, hard=hard, forced=switch != OFF)
     return JSONResponse(response, headers={"cache-control": "no-store"})
 
 
