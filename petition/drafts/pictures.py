@@ -14,7 +14,7 @@ from petition.core.ids import PictureId
 
 MAX_BYTES = 1024 * 1024
 MAX_PIXELS = 24_000_000  # what a telephone takes; decoded some 100 MB for a moment
-MIN_PIXELS = 200  # pixels on a side: smaller ones are not shown by anyone
+MIN_PIXELS = 200  # pixels on a side: no network displays smaller ones
 MAX_SIDE = 1200  # pixels on a side, as networks show them
 TYPES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 _FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}

@@ -74,7 +74,7 @@ def _trimmed(cells: list[str]) -> list[str]:
 
 
 def parse_header(line: Line | None) -> list[str]:
-    """Return the names of the columns. Raises ``ImportRefused`` for a line that cannot be shown as a header."""
+    """Return the names of the columns. Raises ``ImportRefused`` for a line that cannot be a header."""
     if line is None:
         raise ImportRefused(EMPTY)
     if isinstance(line[1], str):
