@@ -1,7 +1,7 @@
 """The published letters in memory, brought up to date twice a second.
 
 Polling the primary, not LISTEN: a connection pooler in between breaks notifications silently, and a count that is half
-a second old is exact enough to be displayed with its time. While the database is away, what is in memory stays readable.
+a second old is exact enough beside its time. While the database is away, what is in memory stays readable.
 """
 
 import asyncio
