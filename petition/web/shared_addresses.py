@@ -75,6 +75,8 @@ async def redirect(request: Request) -> Response | None:
     repaired = repair(path, patterns, languages)
     if repaired is not None and await _leads_somewhere(services, repaired):
         return None if repaired.path == path else _response(request, repaired.path, 308)
+    if f"{path}/".startswith(FOR_PROGRAMS):
+        return None
     best = services.renderer.languages.best(request.headers.get("accept-language", ""))
     repaired = repair(f"/{best}/{path}", patterns, languages)
     if repaired is not None and await _leads_somewhere(services, repaired):
@@ -171,10 +173,10 @@ def _is_ours(character: str) -> bool:
     return character.isalpha() or character in _NOT_LETTERS
 
 
-def _values(found: dict[str, str], codes: dict[str, str]) -> dict[str, str] | None:
+def _values(params: dict[str, str], codes: dict[str, str]) -> dict[str, str] | None:
     """Return the parameters as our addresses have them, or None if one cannot be ours."""
     values: dict[str, str] = {}
-    for name, text in found.items():
+    for name, text in params.items():
         value = text.lower() if name in LETTER_CASE else text
         if name == "lang":
             value = codes.get(value, "")
