@@ -5,6 +5,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_eval_con
 from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
-from petition.core import resources
+from petition.core import resources, typography
 from petition.core.i18n import Language, Languages
 
 STATIC = resources.PACKAGE / "static"
@@ -105,8 +106,14 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
         "percent": language.percent,
         "date": language.date,
         "datetime": language.datetime,
+        "day": lambda moment: moment.date().isoformat(),
+        "iso": lambda moment: moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "shortdate": language.listed_day,
         "clock": language.clock,
         "duration": language.duration,
+        "heading": typography.heading,
+        "typeset": lambda html, lang: Markup(typography.typeset(html, lang)),  # noqa: S704  # sanitized when saved
+        "script": typography.script_lang,
         "countryname": lambda code: _territory(language.locale, code),
     }
 

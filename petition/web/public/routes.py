@@ -7,6 +7,7 @@ from petition.web.public import (
     letters,
     own_signature,
     preview,
+    printed_list,
     reporting,
     second_mailbox,
     signatories,
@@ -50,6 +51,8 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/{slug}/find", public(signing.find)),
     Route("/{lang}/{slug}/find", public(signing.send_link), methods=["POST"]),
     Route("/{lang}/{slug}/signatories", public(signatories.signatories)),
+    Route("/{lang}/{slug}/signatories/print", public(printed_list.show)),
+    Route("/{lang}/{slug}/report", public(reporting.find)),
     Route("/{lang}/{slug}/report/{kind}/{entry}", public(reporting.show)),
     Route("/{lang}/{slug}/report/{kind}/{entry}", public(reporting.send), methods=["POST"]),
 ]
