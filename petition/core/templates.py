@@ -9,7 +9,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from babel.core import Locale
+from babel.core import Locale, get_global
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_eval_context, select_autoescape
 from jinja2.nodes import EvalContext
 from markupsafe import Markup
@@ -64,6 +64,7 @@ def _environment(language: Language, languages: Languages) -> Environment:
     environment.globals |= {
         "language_name": lambda code: languages[code].own_name,
         "in_words_of": lambda code, message: languages[code].gettext(message),
+        "og_locale": lambda code: _facebook_locale(languages[code].locale),
         "static": static_url(),
     }
     return environment
@@ -116,6 +117,12 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
         "script": typography.script_lang,
         "countryname": lambda code: _territory(language.locale, code),
     }
+
+
+def _facebook_locale(locale: Locale) -> str:
+    """Return language and territory as the Open Graph has them: its likely territory where the catalogue has none."""
+    likely = get_global("likely_subtags").get(locale.language, "")
+    return f"{locale.language}_{locale.territory or likely.rpartition('_')[2]}"
 
 
 @functools.lru_cache(1024)

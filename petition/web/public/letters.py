@@ -1,16 +1,21 @@
 """The public pages of letters: the list of open ones, the letter, its whole text, its versions."""
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
+from io import BytesIO
 
+import segno
 from starlette.responses import Response
 
 from petition.core.errors import PetitionError
+from petition.core.ids import LetterId
 from petition.letters import plain_text, queries, text_diff, update_queries
 from petition.letters.model import Letter, Version
 from petition.letters.published import PublishedLetter
 from petition.web import http
-from petition.web.page_cache import ALL, CachedResponse, CacheTier
+from petition.web.headers import common_headers
+from petition.web.page_cache import ALL, CachedResponse, CacheTier, build_response
 from petition.web.public import letter_page
 from petition.web.public.visit import Visit
 from petition.web.shared_addresses import cleaned
@@ -31,8 +36,13 @@ async def to_index(visit: Visit) -> Response:
 
 async def index(visit: Visit) -> Response:
     async def build() -> CachedResponse:
-        letters = [(published.letter, published.counts) for published in await visit.services.letters.index()]
-        return http.cacheable_page(visit.request, "letters/index.html", letters=letters)
+        closed = await visit.services.letters.closed()
+        newest: Mapping[LetterId, object] = {}
+        if closed:
+            async with visit.services.database.connection() as conn:
+                newest = await update_queries.newest_titles(conn, [published.letter.id for published in closed])
+        groups = await visit.services.letters.index(), closed
+        return http.cacheable_page(visit.request, "letters/index.html", groups=groups, newest=newest)
 
     return await visit.cached_page("/", ALL, build)
 
@@ -113,6 +123,20 @@ def _with_changes(versions: list[Version], lang: str) -> list[tuple[Version, lis
     return pairs
 
 
+async def qr_code(visit: Visit) -> Response:
+    """Draw the letter's address, for paper."""
+
+    async def build(published: PublishedLetter) -> CachedResponse:
+        settings = visit.services.settings
+        address, drawing = f"{settings.base_url}/{visit.lang}/{published.letter.slug}", BytesIO()
+        segno.make(address, error="m", micro=False).save(
+            drawing, kind="svg", light="#fff", border=2, xmldecl=False, omitsize=True
+        )
+        return build_response(drawing.getvalue(), b"image/svg+xml", common_headers(settings))
+
+    return await visit.cached_letter_page("/qr.svg", build)
+
+
 async def privacy(visit: Visit) -> Response:
     """Say what is stored, and until when; with the way back to the letter that ``letter`` names, if there is one."""
     published: PublishedLetter | None = None
@@ -123,7 +147,9 @@ async def privacy(visit: Visit) -> Response:
 
     async def build() -> CachedResponse:
         canonical = f"{visit.services.settings.base_url}/{visit.lang}/privacy"
-        return http.cacheable_page(visit.request, "privacy.html", letter=letter, canonical=canonical, here=f"/privacy{query}")
+        return http.cacheable_page(
+            visit.request, "privacy.html", letter=letter, canonical=canonical, here=f"/privacy{query}"
+        )
 
     query = "" if letter is None else f"?letter={letter.slug}"
     return await visit.cached_page(f"/privacy{query}", ALL if letter is None else letter.slug, build)
