@@ -18,9 +18,9 @@ _VOWELS = frozenset("аеёиоуыэюяіїєў")
 _SIGNS = frozenset("йьъ")  # belong to the letter in front of them
 _LIQUIDS = frozenset("рл")
 _LONG = re.compile(rf"[а-яёіїєў]{{{LONG_WORD},}}", re.IGNORECASE)
-# Russian prepositions, conjunctions and particles of up to three letters do not end a line (Milchin, 3.3).
+# Russian prepositions, conjunctions and particles of one or two letters do not end a line (Milchin, 3.3).
 _SHORT_WORD = re.compile(
-    r"(?<![\w-])(в|во|к|ко|с|со|о|об|у|и|а|но|на|по|за|из|от|до|не|ни|для|без|при|под|над|или|что|как)[ \n]+(?=\S|\Z)",
+    r"(?<![\w-])(в|во|к|ко|с|со|о|об|у|и|а|но|на|по|за|из|от|до|не|ни)[ \n]+(?=\S|\Z)",
     re.IGNORECASE,
 )
 _DASH = re.compile(r" +(?=[—–] )")
@@ -39,23 +39,23 @@ def hyphenated(text: str) -> str:
 
 def _parts(word: str) -> Iterator[str]:
     start = 0
-    for place in _breaks(word.lower()):
-        if place >= MIN_FRONT and len(word) - place >= MIN_BACK and place - start > 1:
-            yield word[start:place]
-            start = place
+    for end in _breaks(word.lower()):
+        if end >= MIN_FRONT and len(word) - end >= MIN_BACK and end - start > 1:
+            yield word[start:end]
+            start = end
     yield word[start:]
 
 
 def _breaks(word: str) -> Iterator[int]:
     """Yield where a syllable begins: one between two neighbouring vowels."""
-    vowels = [place for place, letter in enumerate(word) if letter in _VOWELS]
+    vowels = [index for index, letter in enumerate(word) if letter in _VOWELS]
     for left, right in itertools.pairwise(vowels):
         yield left + 1 + _closing(word[left + 1 : right])
 
 
 def _closing(consonants: str) -> int:
     """Return how many of the consonants between two vowels end the first syllable."""
-    signs = [place for place, letter in enumerate(consonants) if letter in _SIGNS]
+    signs = [index for index, letter in enumerate(consonants) if letter in _SIGNS]
     if signs:
         return signs[-1] + 1
     if len(consonants) < 2:
@@ -82,11 +82,11 @@ def typeset(html: str, lang: str) -> str:
     """Return sanitized ``html`` with spaces as in ``spaced``, and without a marker where an item has one of its own."""
     parts = _TAG.split(_ITEM.sub(_bare, html))
     is_code = False
-    for place, part in enumerate(parts):
+    for index, part in enumerate(parts):
         if part.startswith("<"):
             is_code = part in {"<code>", "<pre>"} or (is_code and part not in {"</code>", "</pre>"})
         elif not is_code:
-            parts[place] = spaced(part, lang)
+            parts[index] = spaced(part, lang)
     return "".join(parts)
 
 

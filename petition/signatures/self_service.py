@@ -140,7 +140,7 @@ async def correct(
     letter: Letter,
     signature_id: SignatureId,
     name: str,
-    details: Mapping[str, str],
+    details: Mapping[str, str] | None = None,
     languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES,
 ) -> None:
     """Correct the name, and those ``details`` (of ``CORRECTABLE``) that are there; an empty one is erased.
@@ -152,6 +152,7 @@ async def correct(
         if row["visibility"] == Visibility.COUNTED:
             raise Refused(NO_NAME)
         fields = _fields(row, letter.keys) | {"name": _clean_name(name, names.MISSING_PERSON)}
+        details = details or {}
         allowed = DETAILS[Kind(row["kind"])]
         fields |= {key: _clean_detail(key, text) for key, text in details.items() if key in allowed}
         if "country" in details:

@@ -3,9 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from io import BytesIO
 
-import segno
 from starlette.responses import Response
 
 from petition.core.errors import PetitionError
@@ -14,8 +12,7 @@ from petition.letters import plain_text, queries, text_diff, update_queries
 from petition.letters.model import Letter, Version
 from petition.letters.published import PublishedLetter
 from petition.web import http
-from petition.web.headers import common_headers
-from petition.web.page_cache import ALL, CachedResponse, CacheTier, build_response
+from petition.web.page_cache import ALL, CachedResponse, CacheTier
 from petition.web.public import letter_page
 from petition.web.public.visit import Visit
 from petition.web.shared_addresses import cleaned
@@ -121,20 +118,6 @@ def _with_changes(versions: list[Version], lang: str) -> list[tuple[Version, lis
             (version, text_diff.changes(*plain_text.plain_pair(before.texts[text_lang], version.texts[text_lang])))
         )
     return pairs
-
-
-async def qr_code(visit: Visit) -> Response:
-    """Draw the letter's address, for paper."""
-
-    async def build(published: PublishedLetter) -> CachedResponse:
-        settings = visit.services.settings
-        address, drawing = f"{settings.base_url}/{visit.lang}/{published.letter.slug}", BytesIO()
-        segno.make(address, error="m", micro=False).save(
-            drawing, kind="svg", light="#fff", border=2, xmldecl=False, omitsize=True
-        )
-        return build_response(drawing.getvalue(), b"image/svg+xml", common_headers(settings))
-
-    return await visit.cached_letter_page("/qr.svg", build)
 
 
 async def privacy(visit: Visit) -> Response:

@@ -1,7 +1,7 @@
 """All public names on one page, to print: sent in parts, so that no request holds a connection or much memory."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -30,7 +30,7 @@ class _Position:
 
     kind: Kind
     after: Cursor | None
-    left: int = MAX_NAMES
+    left: int = field(default_factory=lambda: MAX_NAMES)
     is_untitled: bool = True  # the heading of the kind is not yet on the page
 
 

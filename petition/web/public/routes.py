@@ -41,7 +41,6 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/{slug}", public(letters.show)),
     Route("/{lang}/{slug}/text", public(letters.text)),
     Route("/{lang}/{slug}/versions", public(letters.versions)),
-    Route("/{lang}/{slug}/qr.svg", public(letters.qr_code)),
     Route("/{lang}/{slug}/updates", public(letters.updates)),
     Route("/{lang}/{slug}/picture/{picture}", in_any_language(preview.picture)),
     Route("/{lang}/{slug}/sign", public(signing.to_letter)),

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from petition.letters.published import PublishedLetter
 from petition.signatures import listing
 from petition.signatures.listing import Cursor
+from petition.signatures.listing_queries import MAX_RESULTS
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
 from petition.web.public.visit import Visit
@@ -40,7 +41,7 @@ async def signatories(visit: Visit) -> Response:
         q=q,
         items=items,
         listed=listed(published, kind),
-        max_results=listing.MAX_RESULTS,
+        max_results=MAX_RESULTS,
         next=following.encode() if following else None,
         first_page=after is None,
         here=f"/{visit.slug}/signatories?{query_of(kind, q, after)}",
