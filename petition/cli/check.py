@@ -10,7 +10,8 @@ from petition.core.errors import PetitionError
 from petition.core.settings import Process, Settings, load
 from petition.letters import queries as letters
 from petition.letters.model import Counts
-from petition.mail.smtp_connection import RelayDown, RelayRejected, SmtpConnection
+from petition.mail.relay_errors import RelayDown
+from petition.mail.smtp_connection import SmtpConnection
 from petition.signatures import counting
 
 # What makes PostgreSQL print rows, addresses or names among them, into its own log.
@@ -60,7 +61,7 @@ async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str]]:
     for relay in settings.relays:
         try:
             await SmtpConnection(relay, "localhost").probe()
-        except (RelayDown, RelayRejected) as error:
+        except RelayDown as error:
             yield f"relay {relay.host}:{relay.port}", str(error)
 
 

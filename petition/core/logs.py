@@ -17,7 +17,23 @@ from types import FrameType, TracebackType
 
 # What may stand beside a message. Each is a figure, or a word out of a small set that no visitor chooses.
 EXTRAS = frozenset(
-    {"attempt", "code", "count", "job", "migration", "ms", "pid", "port", "relay", "route", "seconds", "status", "task"}
+    {
+        "attempt",
+        "code",
+        "count",
+        "job",
+        "migration",
+        "ms",
+        "pid",
+        "port",
+        "relay",
+        "route",
+        "seconds",
+        "status",
+        "step",
+        "task",
+        "trouble",
+    }
 )
 OURS = "petition"
 MAX_FRAMES = 12
