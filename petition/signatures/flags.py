@@ -3,7 +3,7 @@
 A flag is no verdict and hides nothing: the signature counts and is shown until a moderator decides otherwise. Most are
 set when confirming, those of imported rows by the worker; ``burst`` and ``repeated`` compare many signatures
 (``moderation.bursts``, ``moderation.namesakes``); ``reported`` comes from readers, ``denied`` and ``answered`` from
-those whom the organizers have written to.
+answers to the organizers' mails.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The mailed question to a second address of an organization: GET shows what was signed, POST stores the answer.
 
-Whoever holds the link can change the answer for as long as the signature stands.
+The holder of the link can change the answer for as long as the signature stands.
 """
 
 from starlette.responses import Response
