@@ -70,7 +70,7 @@ def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the variables that look like settings of ours and are none: they would be ignored in silence."""
     known = NAMES | {f"{name}_FILE" for name in NAMES}
     for name in sorted(environ.keys() - known):
-        close = get_close_matches(name, known, 1, 0.88)
+        close = get_close_matches(name, known, 1, 0.85)
         if close or name.startswith("LIMIT_"):
             meant = f"is {close[0]} meant?" if close else "see the handbook for the limits there are"
             yield f"{name} is no setting and is ignored; {meant}"

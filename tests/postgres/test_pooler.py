@@ -38,9 +38,8 @@ max_client_conn = 200
 async def pooler(open_folder: Path) -> AsyncIterator[str]:
     """Give the URL of an empty database behind a PgBouncer that has three connections to it, without a parameter."""
     server, port = Server(open_folder), free_port()
-    hba = next(open_folder.rglob("pg_hba.conf"))
-    hba.write_text("local all all trust\n")  # PgBouncer runs as another account
     await server.start()
+    await _trust_all_accounts(server.url)
     sockets = server.url.split("host=")[1].split("&")[0]
     Path(sockets).chmod(0o755)
     user = "user = nobody" if os.geteuid() == 0 else ""  # it refuses to run as root
@@ -59,6 +58,16 @@ async def pooler(open_folder: Path) -> AsyncIterator[str]:
             process.kill()
         await process.wait()
         await server.end(signal.SIGINT)
+
+
+async def _trust_all_accounts(url: str) -> None:
+    """Let PgBouncer in, which does not run as root."""
+    conn = await connect(url)
+    Path(await conn.fetchval("SHOW hba_file")).write_text("local all all trust\n")
+    await conn.execute("SELECT pg_reload_conf()")
+    while await conn.fetchval("SELECT bool_or(auth_method <> 'trust') FROM pg_hba_file_rules"):
+        await asyncio.sleep(0.05)
+    await conn.close()
 
 
 async def _until_open(process: asyncio.subprocess.Process, port: int) -> None:
@@ -92,7 +101,7 @@ async def test_the_main_road_leads_through_a_pooler(pooler: str, tmp_path: Path)
         assert {answer.status_code for answer in answers} == {303}
         links = [link_in(await site.mail_to(address)) for address in addresses]
         answers = await asyncio.gather(*(site.client.post(link) for link in links[1:]))
-        assert {answer.headers["location"] for answer in answers} == {f"/en/{SLUG}/signed"}
+        assert {answer.headers["location"].partition("?")[0] for answer in answers} == {f"/en/{SLUG}/signed"}
         form = {"email": addresses[0], "code": code_in(await site.mail_to(addresses[0]))}
         assert (await site.client.post(f"/en/{SLUG}/confirm", data=form)).status_code == 303
         assert (await site.count())["people"] == SIGNERS
@@ -101,9 +110,9 @@ async def test_the_main_road_leads_through_a_pooler(pooler: str, tmp_path: Path)
         assert (await site.client.get(f"/en/{SLUG}/signatories?kind=person&q=vera")).status_code == 200
     mail = {"SMTP_URLS": "smtp://127.0.0.1:9", "MAIL_FROM": "a@letters.example", "CONTACT_PRIVATE_KEY": PRIVATE_KEY}
     code, output = await run("check", environ | mail)
-    assert [line for line in output.splitlines() if "log" not in line] == [
-        "relay 127.0.0.1:9: it refuses connections: check the port, and that the server runs"
-    ]
+    usual = ("fsync", "full_page_writes", "log_")  # how the tests' server is set up, and a relay that is not there
+    lines = [line for line in output.splitlines() if not line.startswith(tuple(f"database: {name}" for name in usual))]
+    assert [line.partition(": ")[0] for line in lines] == ["relay 127.0.0.1:9"]
 
 
 async def _import_and_export(environ: dict[str, str], folder: Path) -> None:
