@@ -35,7 +35,7 @@ def test_check_refuses_what_a_process_refuses(
 
 
 async def _nothing(_settings: object) -> AsyncIterator[str]:
-    for finding in ():
+    for finding in list[str]():
         yield finding
 
 
