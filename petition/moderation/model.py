@@ -56,6 +56,10 @@ class ReviewStatus:
         """Return the form of the log: ``confirmed:burst,link``."""
         return f"{self.state}:{','.join(self.flags)}" if self.flags else str(self.state)
 
+    def settles(self, before: "ReviewStatus") -> bool:
+        """True if a decision that led here from ``before`` settles the reports: nothing waits any more."""
+        return self.state is SignatureState.REMOVED or bool(before.flags and not self.flags)
+
     @classmethod
     def parse(cls, text: str) -> "ReviewStatus":
         """Parse the form of the log. Raises ``ValueError``."""
@@ -72,7 +76,8 @@ def status_after(action: Action, status: ReviewStatus, removed_from: SignatureSt
     if action is Action.REMOVE and state in {SignatureState.HELD, SignatureState.CONFIRMED}:
         return replace(status, state=SignatureState.REMOVED)
     if action is Action.RESTORE and state is SignatureState.REMOVED:
-        return replace(status, state=removed_from)
+        # Deciding settles flags: what a moderator brings back does not wait again.
+        return ReviewStatus(removed_from, status.flags if removed_from is SignatureState.HELD else ())
     return None
 
 
@@ -93,6 +98,24 @@ class Source(StrEnum):
     PARTNER = "partner"  # this site, by a partner's link
 
 
+class Wait(StrEnum):
+    """Why a signature waits for a moderator; each waits for one reason, the first that applies, except ``ANY``."""
+
+    ANY = "any"
+    HELD = "held"  # for approval
+    REPORTED = "reported"  # by readers, and counted
+    FLAGGED = "flagged"  # by a rule, and counted
+
+
+class Sort(StrEnum):
+    """The order of the queue's rows."""
+
+    WAITING = "waits"  # what waits first, the newest confirmed first within each reason
+    CONFIRMED = "confirmed"  # the newest first
+    SIGNED = "signed"  # the newest first
+    NAME = "name"
+
+
 ANY = "any"  # flag
 
 
@@ -100,6 +123,7 @@ ANY = "any"  # flag
 class Filter:
     """The conditions of a page of the queue, of a bulk act or an export. Empty fields are no condition."""
 
+    wait: Wait | None = None
     state: SignatureState | None = None
     kind: Kind | None = None
     lang: str = ""
