@@ -123,7 +123,6 @@ ANY = "any"  # flag
 class Filter:
     """The conditions of a page of the queue, of a bulk act or an export. Empty fields are no condition."""
 
-    wait: Wait | None = None
     state: SignatureState | None = None
     kind: Kind | None = None
     lang: str = ""
@@ -133,6 +132,7 @@ class Filter:
     group: int | None = None
     partner: str = ""  # the name in the partner's links
     q: str = ""
+    wait: Wait | None = None
 
     def as_fields(self) -> dict[str, str]:
         """Return the query parameters, which are also stored with a bulk act."""

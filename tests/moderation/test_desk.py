@@ -223,14 +223,46 @@ async def test_the_log_as_a_page_and_as_a_file(site: Installation, bench: Bench)
         assert "Vera" not in answer.text
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["after=xx", "state=x", "kind=x", "country=XXX", "flag=x", "group=-1", "lang=1", "done=1", "other=x", "q=%00"],
-)
+@pytest.mark.parametrize("query", ["after=xx", "done=1", "other=x", "q=%00", "state=&kind=&q=", "done=x&missed=-1"])
 async def test_a_made_up_address_is_calm(site: Installation, bench: Bench, query: str) -> None:
     await bench.sign("Vera Novak")
     async with moderating(site) as client:
         assert (await client.get(f"{QUEUE}?{query}")).status_code in {200, 404}
+
+
+UNKNOWN = (
+    *("source=imported", "state=hold", "state=x", "kind=x", "country=XXX", "flag=x", "group=-1", "lang=1", "wait=x"),
+    *(
+        "contry=DE",
+        "state=held&status=x",
+        "state=held&state=removed",
+        f"q={'x' * 101}",
+        "q=one+two+three+four+five+six",
+    ),
+    *("group=9999999999999999999999", "partner=a", "source=import&kind=people"),
+)
+
+
+@pytest.mark.parametrize("query", UNKNOWN)
+async def test_a_filter_that_is_not_understood_is_refused_and_stops_bulk_acts(
+    site: Installation, bench: Bench, query: str
+) -> None:
+    await bench.sign("Zoya Lund")
+    async with moderating(site) as client:
+        shown = await client.get(f"{QUEUE}?{query}")
+        assert shown.status_code == 400
+        assert "This filter is not understood" in shown.text
+        assert "Zoya Lund" not in shown.text
+        assert f'action="/organizer/{SLUG}/campaigns"' not in shown.text
+        for act in ("remove", "approve"):
+            made = await client.post(f"/organizer/{SLUG}/campaigns", data={"back": query, "act": act})
+            assert made.status_code == 400
+            assert "This filter is not understood" in made.text
+        assert (await client.get(f"/organizer/{SLUG}/export?{query}")).status_code == 400
+        columns = {"c_name": "1", "form": "csv"}
+        exported = await client.post(f"/organizer/{SLUG}/export", data={"back": query, **columns})
+        assert exported.status_code == 400
+    assert await bench.rows("SELECT id FROM campaign WHERE letter = $1") == []
 
 
 @pytest.mark.parametrize("query", ["", "q=crowd3", "q=crowd3&state=confirmed"])

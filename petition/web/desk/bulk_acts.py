@@ -39,7 +39,7 @@ async def _show_refusal(visit: DeskVisit, _form: Form, errors: Errors) -> Respon
 @form_view(_show_refusal)
 async def make(visit: DeskVisit, form: Form) -> Response:
     """Make a draft out of a filter and an act; nothing happens to any signature yet."""
-    filter = filters.filter_of(dict(parse_qsl(queue_links.return_query(form))))
+    filter = filters.filter_of(filters.single_values(parse_qsl(form.get("back", ""))), queue_links.PAGE_PARAMETERS)
     if form.get("act") not in set(Action):
         raise Refused(filters.NO_ACTION)
     async with visit.database.transaction() as conn:

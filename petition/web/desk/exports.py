@@ -22,7 +22,6 @@ from petition.letters.keys import keys_for
 from petition.moderation import filters, labels
 from petition.moderation.model import Filter
 from petition.signatures.model import SignatureState
-from petition.web.desk import queue_links
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, OverLimit, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
@@ -45,8 +44,8 @@ _end_records: "set[asyncio.Task[None]]" = set()  # the event loop alone holds ta
 
 async def show(visit: DeskVisit) -> Response:
     """Show what would be exported. Without a filter in the address that is what counts."""
-    filter = filters.filter_of(visit.query) if visit.query else Filter(state=SignatureState.CONFIRMED)
-    return _page(visit, filter)
+    params = filters.single_values(visit.query.multi_items())
+    return _page(visit, filters.filter_of(params, {"all"}) if params else Filter(state=SignatureState.CONFIRMED))
 
 
 async def _show_refusal(visit: DeskVisit, form: Form, errors: Errors) -> Response:
@@ -117,7 +116,7 @@ def _count_end(organizer_id: OrganizerId) -> None:
 
 
 def _filter(form: Form) -> Filter:
-    return filters.filter_of(dict(parse_qsl(queue_links.return_query(form))))
+    return filters.filter_of(filters.single_values(parse_qsl(form.get("back", ""))))
 
 
 def _columns(form: Form) -> tuple[str, ...]:

@@ -12,19 +12,19 @@ from petition.core.i18n import N_
 from petition.core.ids import LogId
 from petition.letters.keys import keys_for
 from petition.moderation import decisions, filters, labels, log_queries, queue, queue_queries, undoing
-from petition.moderation.model import Filter
+from petition.moderation.model import Filter, Wait
 from petition.signatures.listing import Cursor
 from petition.web import http
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
-from petition.web.desk.queue_links import act_notice, outcome_query, return_query
+from petition.web.desk.queue_links import PAGE_PARAMETERS, act_notice, outcome_query, return_query
 from petition.web.desk.visit import DeskVisit
 
 NOTHING_TO_UNDO = N_("There is nothing left to undo.")
 
 
 async def show(visit: DeskVisit) -> Response:
-    return await _page(visit, visit.query)
+    return await _page(visit, filters.single_values(visit.query.multi_items()))
 
 
 async def _show_refusal(visit: DeskVisit, form: Form, errors: Errors) -> Response:
@@ -34,7 +34,7 @@ async def _show_refusal(visit: DeskVisit, form: Form, errors: Errors) -> Respons
 async def _page(
     visit: DeskVisit, params: Mapping[str, str], form: Form = NO_FIELDS, errors: Errors = NO_FIELDS
 ) -> Response:
-    filter = filters.filter_of(params)
+    filter = filters.filter_of(params, PAGE_PARAMETERS)
     after = Cursor.decode(params["after"]) if params.get("after") else None
     context = await _read(visit, filter, after, params)
     return desk_page(
@@ -57,11 +57,11 @@ async def _read(visit: DeskVisit, filter: Filter, after: Cursor | None, params: 
     async with visit.database.connection() as conn:
         keys = await keys_for(conn, letter_id, visit.services.wrapper)
         page = await queue.load_page(conn, letter_id, keys, filter, after)
-        held, flagged = await queue_queries.waiting(conn, letter_id)
+        numbers = await queue_queries.waiting(conn, letter_id)
         return {
             "page": page,
-            "held": held,
-            "flagged": flagged,
+            "held": numbers[Wait.HELD],
+            "flagged": numbers[Wait.FLAGGED] + numbers[Wait.REPORTED],
             "countries": await queue_queries.countries(conn, letter_id),
             "partners": await queue_queries.partners(conn, letter_id),
             "reports": await queue_queries.open_reports(conn, letter_id, [item.id for item in page.items]),

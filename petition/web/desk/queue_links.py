@@ -11,12 +11,16 @@ from petition.moderation import filters, log_queries
 from petition.moderation.model import ActOutcome
 
 MAX_CURSOR = 40  # characters
+PAGE_PARAMETERS = ("after", "done", "missed", "other")
 
 
 def return_query(form: Mapping[str, str]) -> str:
-    """Return the query of the queue's page that a form stood on: a filter and a cursor, nothing else."""
-    params = dict(parse_qsl(form.get("back", "")))
-    fields = filters.filter_of(params).as_fields()
+    """Return the query of the queue's page that a form stood on: a filter and a cursor, nothing else.
+
+    Raises ``UnknownFilter``.
+    """
+    params = filters.single_values(parse_qsl(form.get("back", "")))
+    fields = filters.filter_of(params, PAGE_PARAMETERS).as_fields()
     return urlencode(fields | ({"after": params["after"][:MAX_CURSOR]} if "after" in params else {}))
 
 
