@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from petition.core.i18n import N_
-from petition.moderation.model import REPORT_REASONS, UNDO, Action
+from petition.moderation.model import REPORT_REASONS, UNDO, Action, Sort, Wait
 from petition.signatures.flags import Flag
 from petition.signatures.model import REASONS, SignatureState
 
@@ -88,6 +88,24 @@ ACTS: Mapping[str, str] = {
     "update.removed": N_("update removed"),
     "update.back": N_("update restored"),
 }
+DONE: Mapping[str, str] = {  # in front of names
+    Action.APPROVE.logged: N_("Approved"),
+    Action.REMOVE.logged: N_("Removed"),
+    Action.RESTORE.logged: N_("Restored"),
+    UNDO: N_("Undone"),
+}
+WAITS: Mapping[str, str] = {
+    Wait.ANY: N_("Waiting"),
+    Wait.HELD: N_("For approval"),
+    Wait.REPORTED: N_("Reported"),
+    Wait.FLAGGED: N_("Flagged"),
+}
+SORTS: Mapping[str, str] = {
+    Sort.WAITING: N_("what waits first"),
+    Sort.CONFIRMED: N_("last confirmed first"),
+    Sort.SIGNED: N_("last signed first"),
+    Sort.NAME: N_("by name"),
+}
 LOG_VALUES: Mapping[str, str] = {  # in a log row's "before" and "after"
     "draft": N_("draft"),
     "open": N_("open"),
@@ -132,12 +150,16 @@ FILTERS: Mapping[str, str] = {
     "group": N_("group"),
     "partner": N_("partner"),
     "q": N_("search"),
+    "wait": N_("waits"),
 }
 WORDS: Mapping[str, Mapping[str, str]] = {
     "flags": {flag.value: text for flag, text in FLAGS.items()},
     "states": {state.value: text for state, text in STATES.items()},
     "reasons": {reason.value: text for reason, text in REASONS.items()},
     "acts": ACTS,
+    "done": DONE,
+    "waits": WAITS,
+    "sorts": SORTS,
     "log_values": LOG_VALUES,
     "fields": FIELDS,
     "filters": FILTERS,

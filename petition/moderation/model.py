@@ -1,12 +1,13 @@
 """What moderators decide: actions, reasons, the status of a signature, the filter of the queue."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
 from petition.core.i18n import N_
 from petition.core.ids import BulkActId, LogId, OrganizationId, OrganizerId, SignatureId
+from petition.moderation.evidence import Evidence
 from petition.signatures.flags import Flag
 from petition.signatures.model import Kind, Reason, SignatureState
 
@@ -171,7 +172,7 @@ class QueueItem:
     country: str | None
     read_lang: str | None
     imported: bool
-    signals: Collection[str]
+    evidence: Evidence | None  # of an organization
     group: int | None
     organization_id: OrganizationId | None
     signed_at: datetime | None

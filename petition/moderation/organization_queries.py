@@ -1,16 +1,27 @@
 """The SQL of correcting organizations' names and of merging two entries into one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, LogId, OrganizationId, SignatureId
 
 LOCK_HELD = """
-SELECT id, private, coalesce(last_act, 0) AS last_act FROM signature
+SELECT id, private, signals, coalesce(last_act, 0) AS last_act FROM signature
 WHERE letter = $1 AND id = $2 AND state = 'held' AND kind = 'organization' AND organization IS NULL FOR UPDATE
 """
 
 STORE_HELD = "UPDATE signature SET private = $3 WHERE letter = $1 AND id = $2"
+
+LOCK_SIGNALS = """
+SELECT id, signals FROM signature WHERE letter = $1 AND organization = $2 ORDER BY id FOR UPDATE
+"""
+
+# What is on the website's domain is no reason to look any more; what is not was in sight of the moderator who corrects.
+STORE_SIGNALS = """
+UPDATE signature SET signals = $3::jsonb,
+       flags = CASE WHEN $3::jsonb ? 'own_domain' OR $4 THEN array_remove(flags, 'other_domain') ELSE flags END
+WHERE letter = $1 AND id = $2
+"""
 
 STORE_NAMES = """
 UPDATE organization SET name_en = $3, name_ru = $4, website = $5, key_en = $6, key_ru = $7, name_key = $8
@@ -48,6 +59,18 @@ async def lock_held(conn: Connection, letter_id: LetterId, signature_id: Signatu
 
 async def store_held(conn: Connection, letter_id: LetterId, signature_id: SignatureId, private: bytes) -> None:
     await conn.execute(STORE_HELD, letter_id, signature_id, private)
+
+
+async def lock_signals(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> list[Record]:
+    """Lock the signatures for an organization; return their signals, by id."""
+    return await conn.fetch(LOCK_SIGNALS, letter_id, organization_id)
+
+
+async def store_signals(
+    conn: Connection, letter_id: LetterId, signature_id: SignatureId, signals: Mapping[str, object], website: str | None
+) -> None:
+    """Store signals after a correction to ``website``, and settle the flag that they contradict."""
+    await conn.execute(STORE_SIGNALS, letter_id, signature_id, dict(signals), website is None)
 
 
 async def store_names(

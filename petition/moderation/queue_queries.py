@@ -34,6 +34,18 @@ FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.or
 WHERE s.letter = $1 AND s.id = $2
 """
 
+HELD = f"""
+SELECT {_COLUMNS}, NULL AS name_en, NULL AS name_ru, NULL AS website FROM signature s
+WHERE s.letter = $1 AND s.state = 'held' AND s.kind = 'organization' AND s.organization IS NULL
+{_NEWEST_FIRST} LIMIT $2
+"""
+
+SEVERAL = f"""
+SELECT {_COLUMNS}, o.name_en, o.name_ru, o.website
+FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+WHERE s.letter = $1 AND s.id = ANY($2::bigint[])
+"""
+
 REPORTS = "SELECT id, reason, note, at, settled_by FROM report WHERE letter = $1 AND signature = $2 ORDER BY id"
 
 OPEN_REPORTS = """
@@ -221,12 +233,16 @@ async def search(
     words: str,
     people: Sequence[int],
     organizations: Sequence[int],
+    held: Sequence[int],
     before: tuple[datetime, int],
     limit: int,
 ) -> list[Record]:
-    """Return the newest ``limit`` matches before a position, among the results of the public search (ids of ``people``
-    and ``organizations``), and among the newest rows of the filter's index with all ``words`` (a ``tsquery``) in the
-    name: these are people hidden from the list, and organizations that were removed."""
+    """Return the newest ``limit`` matches before a position.
+
+    They are among the results of the public search (ids of ``people`` and ``organizations``), among ``held``
+    signatures, and among the newest rows of the filter's index with all ``words`` (a ``tsquery``) in the name: these
+    are people hidden from the list, and organizations that were removed.
+    """
     conditions = Conditions(filter, "", 8)
     statement = f"""
     WITH found AS MATERIALIZED (
@@ -242,7 +258,7 @@ async def search(
     SELECT {_COLUMNS} FROM found JOIN signature s ON s.letter = $1 AND s.id = found.id
     WHERE (s.listed_at, s.id) < ($5, $6) AND {conditions.all} {_NEWEST_FIRST} LIMIT $7
     """
-    params = letter_id, people, organizations, words, *before, limit, *conditions.arguments
+    params = letter_id, [*people, *held], organizations, words, *before, limit, *conditions.arguments
     return await conn.fetch(_with_organizations(statement), *params)
 
 
@@ -300,6 +316,16 @@ async def step(
 async def one(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
     """Return a signature with its organization, and whether an address is stored."""
     return await conn.fetchrow(ONE, letter_id, signature_id)
+
+
+async def held(conn: Connection, letter_id: LetterId, limit: int) -> list[Record]:
+    """Return the newest organizations that wait for approval."""
+    return await conn.fetch(HELD, letter_id, limit)
+
+
+async def several(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> list[Record]:
+    """Return signatures that exist, with their organizations, in any order."""
+    return await conn.fetch(SEVERAL, letter_id, ids) if ids else []
 
 
 async def reports(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> list[Record]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -22,6 +22,7 @@ from petition.letters.keys import keys_for
 from petition.moderation import filters, labels
 from petition.moderation.model import Filter
 from petition.signatures.model import SignatureState
+from petition.web.desk import queue_links
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, OverLimit, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
@@ -45,7 +46,10 @@ _end_records: "set[asyncio.Task[None]]" = set()  # the event loop alone holds ta
 async def show(visit: DeskVisit) -> Response:
     """Show what would be exported. Without a filter in the address that is what counts."""
     params = filters.single_values(visit.query.multi_items())
-    return _page(visit, filters.filter_of(params, {"all"}) if params else Filter(state=SignatureState.CONFIRMED))
+    if not params:
+        return _page(visit, Filter(state=SignatureState.CONFIRMED))
+    is_all = params.get("wait") == queue_links.ALL
+    return _page(visit, filters.filter_of(params if not is_all else {**params, "wait": ""}, {"all"}))
 
 
 async def _show_refusal(visit: DeskVisit, form: Form, errors: Errors) -> Response:
@@ -116,7 +120,7 @@ def _count_end(organizer_id: OrganizerId) -> None:
 
 
 def _filter(form: Form) -> Filter:
-    return filters.filter_of(filters.single_values(parse_qsl(form.get("back", ""))))
+    return queue_links.bulk_filter(form)
 
 
 def _columns(form: Form) -> tuple[str, ...]:

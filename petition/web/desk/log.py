@@ -24,7 +24,7 @@ async def show(visit: DeskVisit) -> Response:
     before = id_of(visit.query.get("before", ""), int) or MAX_BIGINT
     async with visit.database.connection() as conn:
         lines = await log_queries.page(conn, visit.letter.id, before, PAGE_SIZE + 1)
-        notice = await queue_links.act_notice(conn, visit.letter.id, visit.query)
+        notice = await queue_links.act_notice(visit, conn, visit.query)
     return desk_page(
         visit,
         "desk/moderation/log.html",

@@ -66,7 +66,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
     signature_id, search = _signature_id(visit), visit.query.get("like", "")[: filters.MAX_QUERY]
     async with visit.database.connection() as conn:
         context = await _read(_Target(conn, visit.services, visit.actor, signature_id), search)
-        notice = await act_notice(conn, visit.letter.id, visit.query)
+        notice = await act_notice(visit, conn, visit.query)
     return desk_page(
         visit,
         "desk/moderation/signature.html",

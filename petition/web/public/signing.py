@@ -16,7 +16,7 @@ from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF, STRONGER
 from petition.signatures import forms
 from petition.signatures.model import Kind
-from petition.signatures.signals import PARTNER
+from petition.signatures.signals import DOMAIN, PARTNER, domain_digests
 from petition.signatures.signing import PendingSignature, SignOutcome, SignRequest
 from petition.web import http
 from petition.web.page_cache import CachedResponse
@@ -109,7 +109,11 @@ def _pending_signature(
 ) -> PendingSignature:
     letter = published.letter
     # The partner by whose link the visitor came, if an organizer has registered it.
-    partner, signals = letter.partners.get(form.get("from", "")), sign_form.signals
+    partner, signals = letter.partners.get(form.get("from", "")), dict[str, object](sign_form.signals or {})
+    if partner is not None:
+        signals[PARTNER] = partner
+    if sign_form.kind is Kind.ORGANIZATION:
+        signals[DOMAIN] = domain_digests(sign_form.mailbox.domain, letter.keys.digest)
     return PendingSignature(
         id=SignatureId(secrets.randbits(63)),
         kind=sign_form.kind,
@@ -117,7 +121,7 @@ def _pending_signature(
         version=letter.version.number,
         consent=forms.CONSENT_VERSION,
         read_lang=letter.shown_in(visit.lang),
-        signals=signals if partner is None else {**(signals or {}), PARTNER: partner},
+        signals=signals or None,
     )
 
 
