@@ -1,9 +1,9 @@
 """How an organization is proven: four marks, each yes, no or not known, and what a correction of its website changes.
 
 The marks come from ``signature.signals``. ``own_domain``: the representative's mailbox is on the website's domain,
-worked out while signing, when the address was at hand. ``domain``: digests of that mailbox's domain and of those above it, so
-that another website can be compared later, without the address. A signature from before there were such digests cannot
-be compared: its mark is not known once the website is corrected, and comes back if the correction is undone.
+worked out while signing, when the address was at hand. ``domain``: digests of that mailbox's domain and of those above
+it, so that another website can be compared later, without the address. A signature from before there were such digests
+cannot be compared: its mark is not known once the website is corrected, and returns if the correction is undone.
 """
 
 from collections.abc import Mapping

@@ -31,6 +31,8 @@ ACTS: Mapping[str, str] = {
     "organization.names": N_("names corrected"),
     "organization.merge": N_("merged"),
     "organization.undo": N_("undone"),
+    "organization.talk": N_("talk noted"),
+    "organization.no_talk": N_("note of a talk taken back"),
     "note.add": N_("note added"),
     "note.drop": N_("note deleted"),
     "message.send": N_("message sent"),

@@ -41,11 +41,23 @@ MERGE_INTO = "UPDATE organization SET merged_into = $3 WHERE letter = $1 AND id 
 FIND_BY_WORDS = """
 SELECT o.id, o.name_en, o.name_ru, o.website,
        (SELECT count(*) FROM signature s WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed')
-         AS signatures
+         AS signatures,
+       (SELECT s.id FROM signature s WHERE s.letter = o.letter AND s.organization = o.id
+        ORDER BY s.state = 'confirmed' DESC, s.id LIMIT 1) AS signature
 FROM organization o
 WHERE o.letter = $1 AND o.id <> $2 AND o.merged_into IS NULL
   AND array_to_tsvector(string_to_array(o.name_key, ' ')) @@ $3::text::tsquery
 ORDER BY o.listed_at, o.id LIMIT 20
+"""
+
+ONE = "SELECT name_en, name_ru, website FROM organization WHERE letter = $1 AND id = $2 AND merged_into IS NULL"
+
+SET_TALK = """
+UPDATE signature
+SET signals = CASE WHEN $3 THEN coalesce(signals, '{}') || '{"spoken": true}' ELSE signals - 'spoken' END
+WHERE letter = $1 AND id = $2 AND kind = 'organization' AND state IN ('held', 'confirmed')
+  AND coalesce(signals, '{}') ? 'spoken' <> $3
+RETURNING id
 """
 
 STORE_PAST = "INSERT INTO past (letter, log, signature, organization, fields) VALUES ($1, $2, $3, $4, $5)"
@@ -104,6 +116,16 @@ async def merge_into(conn: Connection, letter_id: LetterId, organizations: Seque
 async def find(conn: Connection, letter_id: LetterId, other_than: int, words: str) -> list[Record]:
     """Return up to 20 other organizations with all the words (a ``tsquery``) in their names."""
     return await conn.fetch(FIND_BY_WORDS, letter_id, other_than, words)
+
+
+async def one(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> Record | None:
+    """Return the names and the website of an entry that was not merged into another one."""
+    return await conn.fetchrow(ONE, letter_id, organization_id)
+
+
+async def set_talk(conn: Connection, letter_id: LetterId, signature_id: SignatureId, *, is_noted: bool) -> bool:
+    """Set or drop the mark of a talk; return whether that changed it."""
+    return await conn.fetchval(SET_TALK, letter_id, signature_id, is_noted) is not None
 
 
 async def store_past(

@@ -23,6 +23,7 @@ from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.model import Kind
 
 NAMES, MERGE = "organization.names", "organization.merge"
+TALK, NO_TALK = "organization.talk", "organization.no_talk"
 SAME_ORGANIZATION = N_("An organization cannot be merged with itself.")
 ALREADY_MERGED = N_("One of the two has already been merged.")
 TRY_AGAIN = N_("Someone has just signed for this organization. Try again.")
@@ -132,6 +133,12 @@ async def correct(
     await _correct_signals(conn, actor.letter_id, keys, signatures, (before.website, corrected.website))
     await _rename(conn, actor.letter_id, organization_id, before, corrected)
     return log_id
+
+
+async def note_talk(conn: Connection, actor: Actor, signature_id: SignatureId, *, is_noted: bool) -> None:
+    """Mark that organizers have spoken to an organization, or take the mark back. A second time changes nothing."""
+    if await queries.set_talk(conn, actor.letter_id, signature_id, is_noted=is_noted):
+        await audit_log.record_by(conn, actor, TALK if is_noted else NO_TALK, ids=[signature_id])
 
 
 async def _lock_names(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> EntryNames:

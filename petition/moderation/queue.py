@@ -153,7 +153,7 @@ async def _search(
         words=words,
         people=people,
         organizations=organizations,
-        held=await _held_like(conn, letter_id, keys, filter.q),
+        held=await held_like(conn, letter_id, keys, filter.q),
         before=_before(after),
         limit=PAGE,
     )
@@ -162,10 +162,12 @@ async def _search(
     return QueuePage([item_in(row, keys) for row in rows], _next(after, last, len(rows)), is_cut)
 
 
-async def _held_like(conn: Connection, letter_id: LetterId, keys: LetterKeys, typed: str) -> list[SignatureId]:
+async def held_like(conn: Connection, letter_id: LetterId, keys: LetterKeys, typed: str) -> list[SignatureId]:
     """Return the held organizations, of the newest ``MAX_HELD``, whose names begin with all words: no index can find
     them, because their names are encrypted until they are approved."""
     prefixes = names.words(names.fold(typed))
+    if not prefixes:
+        return []
     return [row["id"] for row in await queries.held(conn, letter_id, MAX_HELD) if _has_words(row, keys, prefixes)]
 
 
