@@ -5,8 +5,8 @@ ALTER TABLE campaign DROP CONSTRAINT campaign_check;
 ALTER TABLE campaign ADD CONSTRAINT campaign_reason
   CHECK (act <> 'remove' OR reason IS NOT NULL OR state IN ('draft', 'cancelled'));
 
--- What waits: held for approval, or counted with a flag that no decision has settled. Removing settles flags, and leaves
--- them on the row as the reason why it was looked at.
+-- What waits: held for approval, or counted with a flag that no decision has settled. Removing settles flags, and
+-- leaves them on the row as the reason why it was looked at.
 CREATE INDEX signature_waiting ON signature (letter, listed_at DESC, id DESC)
   WHERE state = 'held' OR state = 'confirmed' AND flags <> '{}';
 CREATE INDEX signature_waiting_flagged ON signature (letter, listed_at DESC, id DESC)

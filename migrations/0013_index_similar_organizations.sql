@@ -1,4 +1,4 @@
--- Organizations that may be one are found by the beginnings of the words in their names, or by their website's host.
+-- Similar organizations by the beginnings of the words in their names and by website; the log without bulk acts' steps.
 
 -- "7:pere" for each word of both names of an organization of letter 7: four Latin letters, without legal forms.
 CREATE FUNCTION organization_tokens(letter integer, name_en text, name_ru text) RETURNS text[]
@@ -22,3 +22,8 @@ CREATE FUNCTION website_host(website text) RETURNS text IMMUTABLE PARALLEL SAFE 
   SELECT lower(substring(website FROM '^[A-Za-z]+://(?:[^/@]*@)?(?:[Ww]{3}\.)?([^/:?#]+)'))
 $$;
 CREATE INDEX organization_host ON organization (letter, website_host(website)) WHERE website IS NOT NULL;
+
+-- The steps of bulk acts are folded on the log's page; its filters are an act, a person (log_organizer), a day
+-- (log_at).
+CREATE INDEX log_folded ON log (letter, id DESC) WHERE campaign IS NULL OR act NOT LIKE 'signature.%';
+CREATE INDEX log_act ON log (letter, act, id DESC);

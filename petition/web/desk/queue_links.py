@@ -96,10 +96,22 @@ async def act_notice(visit: DeskVisit, conn: Connection, params: Mapping[str, st
     }
 
 
+async def objects_of(visit: DeskVisit, conn: Connection, lines: Sequence[LogLine]) -> dict[str, Any]:
+    """Return the context of a log's lines: the signatures and the entries that they name, as they are called now."""
+    letter_id = visit.letter.id
+    keys = await keys_for(conn, letter_id, visit.services.wrapper)
+    entry_ids = {id for line in lines if line.act.startswith("organization.") for id in line.ids[:2]}
+    return {
+        "items": await items_of(conn, letter_id, keys, lines),
+        "entries": await log_queries.organization_names(conn, letter_id, sorted(entry_ids)),
+    }
+
+
 async def items_of(
     conn: Connection, letter_id: LetterId, keys: LetterKeys, lines: Sequence[LogLine]
 ) -> dict[SignatureId, QueueItem]:
     """Return the first signatures of each act, as they are now; those that were erased are missing."""
-    ids = {id for line in lines for id in line.ids[:MAX_NAMED]}
+    about = ("signature.", "organization.", "note.", "message.")
+    ids = {id for line in lines if line.act.startswith(about) for id in line.ids[:MAX_NAMED]}
     rows = await queue_queries.several(conn, letter_id, sorted(ids))
     return {row["id"]: queue.item_in(row, keys) for row in rows}

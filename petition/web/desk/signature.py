@@ -92,10 +92,11 @@ async def _read(target: _Target, search: str, other_id: SignatureId | None) -> M
         history |= {line.id: line for line in await log_queries.of_signature(conn, letter_id, object_id)}
     line = queue.item_in(row, keys)
     is_organization = line.kind is Kind.ORGANIZATION
+    lines = [history[log_id] for log_id in sorted(history, reverse=True)]
     return {
         "line": line,
         "row": row,
-        "history": [history[log_id] for log_id in sorted(history, reverse=True)],
+        "history": lines,
         "notes": await notes.load(conn, letter_id, keys, signature_id),
         "reports": [
             (report, notes.revealed(keys, report["note"]))
