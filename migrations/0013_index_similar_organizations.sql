@@ -26,4 +26,4 @@ CREATE INDEX organization_host ON organization (letter, website_host(website)) W
 -- The steps of bulk acts are folded on the log's page; its filters are an act, a person (log_organizer), a day
 -- (log_at).
 CREATE INDEX log_folded ON log (letter, id DESC) WHERE campaign IS NULL OR act NOT LIKE 'signature.%';
-CREATE INDEX log_act ON log (letter, act, id DESC);
+CREATE INDEX log_act ON log (letter, act, id DESC) WHERE campaign IS NULL OR act NOT LIKE 'signature.%';

@@ -33,11 +33,11 @@ PAGE_OF_LETTER = f"{_LINES} WHERE l.letter = $1 AND l.id < $2 ORDER BY l.id DESC
 _FOLDED = "(l.campaign IS NULL OR l.act NOT LIKE 'signature.%')"
 
 # Each by one lookup in an index.
-ACTS = """
+ACTS = f"""
 WITH RECURSIVE known AS (
-  (SELECT act FROM log WHERE letter = $1 ORDER BY act LIMIT 1)
+  (SELECT l.act FROM log l WHERE l.letter = $1 AND {_FOLDED} ORDER BY l.act LIMIT 1)
   UNION ALL
-  SELECT (SELECT l.act FROM log l WHERE l.letter = $1 AND l.act > k.act ORDER BY l.act LIMIT 1)
+  SELECT (SELECT l.act FROM log l WHERE l.letter = $1 AND {_FOLDED} AND l.act > k.act ORDER BY l.act LIMIT 1)
   FROM known k WHERE k.act IS NOT NULL
 )
 SELECT act FROM known WHERE act IS NOT NULL
