@@ -35,7 +35,9 @@ EXTRAS = frozenset(
         "schema",
         "seconds",
         "status",
+        "step",
         "task",
+        "trouble",
         "version",
         "workers",
     }

@@ -22,6 +22,8 @@ CORRECTED, CHECKED_FOR, OWN_BEFORE, SECOND_FOR, SPOKEN = (
     "spoken",
 )
 
+UNCHECKED = "unchecked"  # a second mailbox had lent its mark to the representative's, before the two had their own
+
 
 class Mark(StrEnum):
     """One square."""
@@ -52,7 +54,7 @@ class Evidence:
 def evidence_of(website: str | None, signals: Mapping[str, object], *, is_imported: bool) -> Evidence:
     """Return the marks of a signature for an organization."""
     is_corrected = CORRECTED in signals
-    is_unknown = not website or is_corrected or is_imported
+    is_unknown = not website or is_corrected or is_imported or UNCHECKED in signals
     domain = Mark.YES if "own_domain" in signals else Mark.UNKNOWN if is_unknown else Mark.NO
     second = Mark.YES if "second" in signals else Mark.NO if "second_no" in signals else Mark.UNKNOWN
     return Evidence(
@@ -97,7 +99,7 @@ def _correct_domain(
         signals.setdefault(OWN_BEFORE, "own_domain" in signals)
         is_back = now is not None and signals[CHECKED_FOR] == now
         is_own = is_back and bool(signals[OWN_BEFORE])
-        for key in (CORRECTED, *((CHECKED_FOR, OWN_BEFORE) if is_back else ())):
+        for key in (CORRECTED, UNCHECKED, *((CHECKED_FOR, OWN_BEFORE) if is_back else ())):
             signals.pop(key, None)
         if not is_back:
             signals[CORRECTED] = True

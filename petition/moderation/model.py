@@ -100,12 +100,13 @@ class Source(StrEnum):
 
 
 class Wait(StrEnum):
-    """Why a signature waits for a moderator; each waits for one reason, the first that applies, except ``ANY``."""
+    """Why a signature waits for a moderator; each waits for one reason, except where noted."""
 
     ANY = "any"
     HELD = "held"  # for approval
     REPORTED = "reported"  # by readers, and counted
     FLAGGED = "flagged"  # by a rule, and counted
+    ANSWERED = "answered"  # a representative answered; held or counted, so it may wait for another reason, too
 
 
 class Sort(StrEnum):

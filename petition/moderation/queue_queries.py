@@ -59,6 +59,7 @@ _WAITS: Mapping[Wait, str] = {
     Wait.HELD: "s.state = 'held'",
     Wait.REPORTED: "(s.state = 'confirmed' AND s.flags @> '{reported}')",
     Wait.FLAGGED: "(s.state = 'confirmed' AND s.flags <> '{}')",
+    Wait.ANSWERED: "(s.state IN ('held', 'confirmed') AND s.flags @> '{answered}')",
 }
 _NOT_REPORTED = "NOT s.flags @> '{reported}'"
 
@@ -70,7 +71,10 @@ SELECT (SELECT count(*) FROM (
          AS reported,
        (SELECT count(*) FROM (
           SELECT FROM signature s WHERE s.letter = $1 AND {_WAITS[Wait.FLAGGED]} LIMIT {MAX_COUNTED + 1}) AS f)
-         AS flagged
+         AS flagged,
+       (SELECT count(*) FROM (
+          SELECT FROM signature s WHERE s.letter = $1 AND {_WAITS[Wait.ANSWERED]} LIMIT {MAX_COUNTED + 1}) AS a)
+         AS answered
 """
 
 COUNTRIES = """
@@ -346,7 +350,12 @@ async def waiting(conn: Connection, letter_id: LetterId) -> dict[Wait, int]:
     if row is None:
         raise LookupError("an aggregate has one row")
     flagged = row["flagged"] - row["reported"] if row["flagged"] <= MAX_COUNTED else row["flagged"]
-    return {Wait.HELD: row["held"], Wait.REPORTED: row["reported"], Wait.FLAGGED: flagged}
+    return {
+        Wait.HELD: row["held"],
+        Wait.REPORTED: row["reported"],
+        Wait.FLAGGED: flagged,
+        Wait.ANSWERED: row["answered"],
+    }
 
 
 async def countries(conn: Connection, letter_id: LetterId) -> list[str]:

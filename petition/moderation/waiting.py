@@ -21,8 +21,8 @@ class Waiting:
 
     @property
     def total(self) -> int:
-        """The number of signatures that wait: each waits for one reason."""
-        return sum(self.numbers.values())
+        """The number of signatures that wait; one with an answer waits for another reason, too."""
+        return sum(number for wait, number in self.numbers.items() if wait is not Wait.ANSWERED)
 
 
 async def load(conn: Connection, letter_id: LetterId, keys: LetterKeys, first: int = FIRST) -> Waiting:

@@ -13,6 +13,12 @@ CREATE INDEX signature_waiting_flagged ON signature (letter, listed_at DESC, id 
   WHERE state = 'confirmed' AND flags <> '{}';
 CREATE INDEX signature_waiting_reported ON signature (letter, listed_at DESC, id DESC)
   WHERE state = 'confirmed' AND flags @> '{reported}';
+CREATE INDEX signature_waiting_answered ON signature (letter, listed_at DESC, id DESC)
+  WHERE state IN ('held', 'confirmed') AND flags @> '{answered}';
+
+-- A second mailbox that said yes also set the mark of the representative's own: where both are set, that one is unknown.
+UPDATE signature SET signals = (signals - 'own_domain') || '{"unchecked": true}'
+WHERE kind = 'organization' AND signals ?& '{second,own_domain}';
 
 -- Reports of signatures that have been removed since are settled by that act.
 UPDATE report r SET settled_by = s.last_act FROM signature s
