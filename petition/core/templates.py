@@ -111,6 +111,7 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
         "iso": lambda moment: moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "shortdate": language.listed_day,
         "clock": language.clock,
+        "shortday": language.short_day,
         "duration": language.duration,
         "heading": typography.heading,
         "typeset": lambda html, lang: Markup(typography.typeset(html, lang)),  # noqa: S704  # sanitized when saved
