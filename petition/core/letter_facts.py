@@ -1,4 +1,4 @@
-"""What a mail says about its letter: title, initiators, the signatory's names. Nothing of it if the letter is sensitive.
+"""What a mail says of its letter: title, initiators, the signatory's names. Nothing of it if the letter is sensitive.
 
 Rules and reasons: docs/decisions/what-mails-say.md.
 """

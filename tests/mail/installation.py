@@ -86,7 +86,13 @@ class Installation:
             )
 
     async def sign_up(
-        self, letter: Letter, address: str, kind: str = "person", lang: str = "en", ago: timedelta = NOW, fields: dict[str, str] | None = None
+        self,
+        letter: Letter,
+        address: str,
+        kind: str = "person",
+        lang: str = "en",
+        ago: timedelta = NOW,
+        fields: dict[str, str] | None = None,
     ) -> SignatureId:
         """Add a pending row and its mail job; return the row's id."""
         signature_id = SignatureId(secrets.randbits(63))

@@ -5,7 +5,6 @@ from starlette.responses import Response
 from petition.signatures import queries
 from petition.web.public.visit import Visit
 
-ONE_CLICK = "List-Unsubscribe"  # the field that a mail program's button sends (RFC 8058)
 URLENCODED = {"", "application/x-www-form-urlencoded"}
 
 
@@ -26,13 +25,11 @@ async def act(visit: Visit) -> Response:
             await queries.allow_mailbox(conn, digest)
         else:
             await queries.suppress_mailbox(conn, digest)
-    if ONE_CLICK in form:  # a redirected POST would not work reliably (RFC 8058, 3.1)
-        return await show(visit)
-    return visit.redirect(f"/never/{visit.token}?done=1")
+    if "action" in form:
+        return visit.redirect(f"/never/{visit.token}?done=1")
+    return await show(visit)  # a mail program's one click: a redirected POST would not work reliably (RFC 8058, 3.1)
 
 
 async def _form(visit: Visit) -> dict[str, str]:
     media_type = visit.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in URLENCODED:  # only mail programs send others, and only with one click
-        return {ONE_CLICK: "One-Click"}
-    return await visit.form()
+    return await visit.form() if media_type in URLENCODED else {}  # only mail programs send others
