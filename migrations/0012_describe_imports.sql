@@ -26,3 +26,6 @@ CREATE TABLE import_mapping (
   PRIMARY KEY (letter, id),
   UNIQUE (letter, name)
 );
+
+-- Encrypted names are searched by decrypting the newest of them.
+CREATE INDEX signature_private ON signature (letter, listed_at, id) WHERE private IS NOT NULL;

@@ -27,6 +27,11 @@ _CODES = frozenset(("na", "no"))  # placeholders, except where they are codes of
 _LONGEST = max(map(len, _PLACEHOLDERS)) + 2
 
 
+def encodable(text: str) -> str:
+    """Return a text with U+FFFD in place of bytes that could not be decoded."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def clean_cell(cell: str) -> str:
     """Return a cell without guards, wrappers, entities, line breaks and direction marks.
 
@@ -39,7 +44,7 @@ def clean_cell(cell: str) -> str:
     cell = _BREAKS.sub(" ", unguard(cell))
     if cell.isascii():
         return cell
-    return _DIRECTION.sub("", cell.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    return _DIRECTION.sub("", encodable(cell))
 
 
 def _without_entities(cell: str) -> str:

@@ -11,6 +11,7 @@ from typing import BinaryIO, cast
 from petition.core.errors import ImportRefused
 from petition.core.i18n import N_
 from petition.formats import csv_rows, encodings, xlsx_reader
+from petition.formats.cells import encodable
 from petition.formats.workbook_limits import MAX_HEAD, MAX_HEAD_CELL
 from petition.formats.xlsx_reader import SheetOutline
 
@@ -111,7 +112,9 @@ def outline(pieces: Pieces, file_format: str, encoding: str, delimiter: str) -> 
     if file_format != CSV:
         return xlsx_reader.outline(_whole(pieces))
     head = list(islice(read_lines(pieces, CSV, encoding, delimiter), MAX_HEAD))
-    cells = [(number, [cell[:MAX_HEAD_CELL] for cell in row]) for number, row in head if isinstance(row, list)]
+    cells = [
+        (number, [encodable(cell[:MAX_HEAD_CELL]) for cell in row]) for number, row in head if isinstance(row, list)
+    ]
     if head and isinstance(head[0][1], str):
         raise ImportRefused(TOO_MANY_COLUMNS if head[0][1] == csv_rows.TOO_LONG else NO_HEADER)
     return [SheetOutline("", is_hidden=False, rows=0, hidden_rows=0, head=cells, hidden_columns=())]
@@ -137,7 +140,7 @@ def column_names(cells: Sequence[str], width: int) -> list[str]:
     """Return the names of ``width`` columns at least. Raises ``ImportRefused`` if there are too many."""
     if max(len(cells), width) > MAX_COLUMNS:
         raise ImportRefused(TOO_MANY_COLUMNS)
-    names = [" ".join(cell.replace("\0", "").split())[:200] for cell in cells]
+    names = [encodable(" ".join(cell.replace("\0", "").split())[:200]) for cell in cells]
     return names + [""] * (width - len(names))
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from petition.formats.cells import clean_cell, is_placeholder
+from petition.formats.cells import clean_cell, encodable, is_placeholder
 from petition.imports.column_guessing import kind_of, visibility_of
 from petition.signatures.model import Kind, Visibility
 from petition.signatures.names import clean
@@ -51,7 +51,7 @@ def _merged(values: Counter[str]) -> list[tuple[str, int]]:
     spelled: dict[str, str] = {}
     for cell, rows in values.most_common():
         value = value_of(cell)
-        spelled.setdefault(value, cell if value else "")
+        spelled.setdefault(value, encodable(cell) if value else "")
         counts[value] += rows
     return [(spelled[value], rows) for value, rows in counts.most_common()]
 

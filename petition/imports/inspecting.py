@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from petition.core.encryption import LetterKeys
 from petition.core.errors import ImportRefused
 from petition.formats import encodings, tables
+from petition.formats.cells import encodable
 from petition.formats.dates import DateStatistics
 from petition.formats.tables import CSV, EMPTY, Line, Pieces
 from petition.formats.xlsx_reader import SheetOutline
@@ -71,8 +72,6 @@ def inspect(
     lines = tables.read_lines(pieces, file_format, encoding or "", delimiter or "", index)
     statistics = _Statistics(len(header))
     rows = statistics.read(count(line_and_cells for line_and_cells in lines if line_and_cells[0] > line))
-    if not rows:
-        raise ImportRefused(tables.ONLY_HEADER)
     last = max((position for position, (number, _) in enumerate(sheet.head) if number <= line), default=0)
     file = FileInfo(
         name=name,
@@ -155,5 +154,5 @@ class _Statistics:
             self.values.add(cells)
             if len(self.sample) < SAMPLE_ROWS:
                 texts = (" ".join(cell.replace("\0", "").split()) for cell in cells[: len(self.dates)])
-                self.sample.append([text[:MAX_SAMPLE_CELL] for text in texts])
+                self.sample.append([encodable(text[:MAX_SAMPLE_CELL]) for text in texts])
         return rows

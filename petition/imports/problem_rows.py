@@ -1,7 +1,7 @@
 """Rows that cannot be imported, whole, so that they can be repaired in a spreadsheet and sent in again."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from petition.core.database import Record
@@ -55,8 +55,3 @@ def csv_line(row: ProblemRow, width: int, gettext: Callable[[str], str]) -> str:
     cells = [*row.cells[:width], *[""] * (width - len(row.cells))]
     field = f", {gettext(FIELDS[row.column])}" if row.column in FIELDS else ""
     return format_row((*cells, f"{row.line}{field}: {gettext(row.reason)}"))
-
-
-def grouped(counts: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, object]]:
-    """Return the problems of an import by field and reason, the most frequent first."""
-    return sorted(counts, key=lambda group: -int(str(group["rows"])))

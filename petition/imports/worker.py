@@ -149,6 +149,8 @@ async def _read(job: RunningImport) -> None:
 
     async with job.report_progress():
         inspection = await asyncio.to_thread(inspect)
+    if not inspection.rows:
+        raise ImportRefused(tables.ONLY_HEADER)
     about, plan = inspection.file.encrypt(job.keys), inspection.plan.as_json()
     await queries.finish_reading(
         job.conn, *job.key, (inspection.format, inspection.encoding, inspection.delimiter, about, plan, inspection.rows)
