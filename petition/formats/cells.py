@@ -24,7 +24,7 @@ _PLACEHOLDERS = frozenset(
     )
 )
 _CODES = frozenset(("na", "no"))  # placeholders, except where they are codes of countries
-_LONGEST = max(map(len, _PLACEHOLDERS)) + 2
+_MAX_PLACEHOLDER = max(map(len, _PLACEHOLDERS)) + 2
 
 
 def encodable(text: str) -> str:
@@ -64,7 +64,7 @@ def is_placeholder(cell: str, *, is_code: bool = False) -> bool:
 
     ``is_code``: the column has codes, so that two letters mean what they say.
     """
-    if len(cell) > _LONGEST:
+    if len(cell) > _MAX_PLACEHOLDER:
         return False
     if is_mark(cell):
         return True
@@ -76,7 +76,7 @@ def is_placeholder(cell: str, *, is_code: bool = False) -> bool:
 
 def is_mark(cell: str) -> bool:
     """Return whether a cell that is not empty has only dashes, dots and the like, or a spreadsheet's error."""
-    if not cell or len(cell) > _LONGEST or "\ufffd" in cell:
+    if not cell or len(cell) > _MAX_PLACEHOLDER or "\ufffd" in cell:
         return False
     return (not cell[0].isalnum() and all(unicodedata.category(letter)[0] in "PSZ" for letter in cell)) or (
         cell[0] == "#" and cell.casefold() in _PLACEHOLDERS

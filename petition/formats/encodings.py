@@ -49,7 +49,7 @@ def detect(pieces: Iterable[bytes]) -> str:
     if head.count(0) * 50 > len(head) and (wide := _wide(head)):
         return wide
     # A few zero bytes make no UTF-16: their rows are reported.
-    return "utf-8" if check.is_most else _one_byte(sample)
+    return "utf-8" if check.is_utf8 else _one_byte(sample)
 
 
 class _Utf8Share:
@@ -66,7 +66,7 @@ class _Utf8Share:
             self._bad += len(_BAD_BYTE.findall(text))
 
     @property
-    def is_most(self) -> bool:
+    def is_utf8(self) -> bool:
         """True if other bytes are rare: in Russian text of CP866, which comes closest, they are two in three."""
         unfinished = len(self._decoder.getstate()[0])
         return self._good >= 2 * (self._bad + unfinished)

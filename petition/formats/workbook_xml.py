@@ -48,19 +48,19 @@ def check_xlsx(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo])
 def _attributes(
     archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], part: str, tag: str, key: str, value: str
 ) -> dict[str, str]:
-    """Return two attributes of each element ``tag`` of a part, whatever their namespaces."""
-    found: dict[str, str] = {}
+    """Return two attributes of each element ``tag`` of a part, by their names without namespaces."""
+    pairs: dict[str, str] = {}
 
     def start(name: str, attributes: dict[str, str]) -> None:
         if name.rpartition(":")[2] == tag:
             plain = {attribute.rpartition(":")[2]: text for attribute, text in attributes.items()}
-            found[plain.get(key, "")] = plain.get(value, "")
+            pairs[plain.get(key, "")] = plain.get(value, "")
 
     if part in entries:
         parser = expat.ParserCreate()
         parser.StartElementHandler = start
         parser.Parse(archive.read(entries[part]), True)
-    return found
+    return pairs
 
 
 def _refuse(*_: object) -> None:

@@ -100,7 +100,8 @@ async def add_staged(
 ) -> AddResult:
     """Add the staged rows that the letter does not have yet, as import ``number`` (None: the next one).
 
-    With ``names``, rows whose name was imported before are told apart. Raises ``Gone`` if the letter was taken down.
+    With ``names``, rows whose name was imported before are left out, or counted. Raises ``Gone`` if the letter was
+    taken down.
     """
     if not await queries.hold_letter(conn, letter_id):
         raise Gone("the letter was taken down")

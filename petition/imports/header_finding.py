@@ -12,8 +12,8 @@ _NAMES = frozenset(("name", "first", "last", "organization", "name_ru"))
 
 def find_sheet(sheets: Sequence[SheetOutline]) -> int:
     """Return the index of the first visible sheet that looks most like a list; of any, if all are hidden."""
-    shown = [index for index, sheet in enumerate(sheets) if not sheet.is_hidden] or list(range(len(sheets)))
-    return max(shown, key=lambda index: _likeness(sheets[index]))
+    visible = [index for index, sheet in enumerate(sheets) if not sheet.is_hidden] or list(range(len(sheets)))
+    return max(visible, key=lambda index: _likeness(sheets[index]))
 
 
 def _likeness(sheet: SheetOutline) -> tuple[bool, int, int]:

@@ -1,9 +1,9 @@
-"""Rows that are new to the letter, but have the name of someone whom an earlier import brought.
+"""Rows that are new to the letter, but have a name that an earlier import brought.
 
 A list that a spreadsheet or another export has touched has other rows: seconds are gone, a city is spelled otherwise.
 Its names are the same. Names that only organizers see are encrypted, so those of earlier imports are decrypted here and
 compared by digests that live as long as the transaction. Only imports are compared, never people who signed here: a
-trial must not tell who has.
+dry run must not show that someone has.
 """
 
 import asyncio

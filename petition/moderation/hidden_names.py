@@ -1,8 +1,8 @@
 """Finding names that are encrypted: those that only organizers see, and those of organizations that wait.
 
-No index can find them, and none is to: keyed digests of words would tell whoever has a copy of the database which rows
-share a first name (see docs/decisions/encrypted-names.md). So the newest are decrypted and read, a limited number for
-one page; where that ends, the next page goes on.
+No index can find them, and none is to: keyed digests of words would show in any copy of the database which rows share a
+first name (see docs/decisions/encrypted-names.md). So the newest are decrypted and read, a limited number for one page;
+where that ends, the next page goes on.
 """
 
 import asyncio

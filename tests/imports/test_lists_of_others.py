@@ -277,15 +277,15 @@ async def test_other_files_are_named(site: Installation, content: bytes, reason:
         assert (job.state, job.failure) == ("failed", reason)
 
 
-ODS = """<?xml version="1.0"?><office:document-content
- xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"
- xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"
- xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0" office:version="1.2"><office:body><office:spreadsheet>
- <table:table table:name="List"><table:table-row>{}</table:table-row><table:table-row table:visibility="filter">{}
- </table:table-row><table:table-row>{}</table:table-row></table:table></office:spreadsheet></office:body>
-</office:document-content>"""
-
-
+# Without spaces between elements, as programs write it: calamine does not take them.
+ODS = (
+    '<?xml version="1.0"?><office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"'
+    ' xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"'
+    ' xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"><office:body><office:spreadsheet>'
+    '<table:table table:name="List"><table:table-row>{}</table:table-row>'
+    '<table:table-row table:visibility="filter">{}</table:table-row><table:table-row>{}</table:table-row>'
+    "</table:table></office:spreadsheet></office:body></office:document-content>"
+)
 MANIFEST = """<?xml version="1.0"?>
 <manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0" manifest:version="1.2"/>"""
 
