@@ -8,6 +8,7 @@ from petition.core.database import Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed
 from petition.core.i18n import N_
+from petition.formats.cells import encodable
 from petition.formats.csv_rows import format_row
 from petition.imports.column_mapping import FIELDS, Plan
 
@@ -31,7 +32,7 @@ class ProblemRow:
 
 def seal(keys: LetterKeys, cells: Sequence[str] | str) -> bytes:
     """Return the cells of a row, or none if it could not be read, encrypted under the letter's name key."""
-    texts = [] if isinstance(cells, str) else [cell.encode(errors="replace").decode() for cell in cells]
+    texts = [] if isinstance(cells, str) else [encodable(cell) for cell in cells]
     return keys.encrypt(json.dumps(texts, ensure_ascii=False).encode())
 
 
