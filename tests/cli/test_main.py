@@ -88,7 +88,7 @@ def test_keys_are_ready_for_an_environment_file(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
     made = dict(line.split("=") for line in lines)
-    more = {"BASE_URL": "https://letters.example", "CONTROLLER": "us", "SMTP_URLS": "smtp://mail.example"}
+    more = {"BASE_URL": "https://letters.example", "CONTROLLER": "us", "SMTP_URLS": "smtps://mail.example"}
     settings = load(made | more | {"MAIL_FROM": "a@letters.example", "DATA_DIR": str(tmp_path)}, role=Process.WORKER)
     assert settings.contact_private_key == made["CONTACT_PRIVATE_KEY"]
     assert called("keys").stdout != done.stdout
@@ -172,6 +172,10 @@ def test_a_letter_goes_in_and_out(at: dict[str, str], tmp_path: Path) -> None:
     held = called("signatures", "held", SLUG, **at)
     assert (held.returncode, held.stdout, held.stderr) == (0, "", "no organizations are waiting\n")
     assert said(called("signatures", "approve", "5", **at)) == "nothing approved: there is no signature 5"
+    text = tmp_path / "out" / "en.md"
+    text.write_text(f"{text.read_text()}\n![A map](https://pictures.example/map.png)\n")
+    done = called("letter", "import", str(tmp_path / "out"), **at)
+    assert done.stdout.splitlines()[0].endswith("their description stays: https://pictures.example/map.png")
 
 
 @pytest.fixture
