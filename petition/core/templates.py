@@ -111,6 +111,7 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
         "datetime": _datetime_filter(language),
         "clocks": _clocks_filter(language),
         "clock": language.clock,
+        "shortday": language.short_day,
         "duration": language.duration,
         "countryname": lambda code: _territory(language.locale, code),
     }
