@@ -64,6 +64,7 @@ DESK: list[DeskRoute] = [
     DeskRoute("POST", "/organizer/second/totp/begin", second_factor.begin_totp, Access.SIGNED_IN),
     DeskRoute("GET", "/organizer/security", security.show, Access.ORGANIZER),
     DeskRoute("POST", "/organizer/security/name", security.name, Access.ORGANIZER),
+    DeskRoute("POST", "/organizer/security/preferences", security.preferences, Access.ORGANIZER),
     DeskRoute("POST", "/organizer/security/remove", security.remove, Access.ORGANIZER),
     DeskRoute("POST", "/organizer/security/codes", security.codes, Access.ORGANIZER),
     DeskRoute("POST", "/organizer/security/end", security.end, Access.ORGANIZER),
