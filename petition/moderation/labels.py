@@ -16,6 +16,8 @@ FLAGS: Mapping[Flag, str] = {
     Flag.DISGUISED: N_("disguised letters"),
     Flag.THROWAWAY: N_("disposable address"),
     Flag.OTHER_DOMAIN: N_("other domain"),
+    Flag.DENIED: N_("second address says no"),
+    Flag.ANSWERED: N_("new answer"),
 }
 STATES: Mapping[SignatureState, str] = {
     SignatureState.HELD: N_("waiting"),
@@ -36,6 +38,10 @@ ACTS: Mapping[str, str] = {
     "message.send": N_("message sent"),
     "message.second": N_("question sent to a second address"),
     "message.confirmed": N_("confirmed from the second address"),
+    "message.denied": N_("denied from the second address"),
+    "message.answer": N_("answer to a message received"),
+    "message.read": N_("answer marked as read"),
+    "message.drop": N_("message deleted"),
     "import.upload": N_("file uploaded for an import"),
     "import.start": N_("import started"),
     "import.cancel": N_("import cancelled"),

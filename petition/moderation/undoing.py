@@ -8,7 +8,7 @@ from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound
 from petition.core.ids import LetterId, LogId, SignatureId
-from petition.moderation import bulk_act_queries, decisions, organizations, queries
+from petition.moderation import bulk_act_queries, decisions, organizations, queries, second_mailbox
 from petition.moderation.decisions import SignatureMove
 from petition.moderation.model import UNDO, Action, ActOutcome, ReviewStatus, ordered
 from petition.signatures.flags import Flag
@@ -92,5 +92,5 @@ def _reverted(row: Record, status: ReviewStatus, before: ReviewStatus, after: Re
     """Return the status after undoing. A flag added since (a reader's report) stays, because it is not reviewed yet; a
     flag settled since (a second mailbox on the website's domain confirmed) does not return."""
     added = set(status.flags) - set(after.flags)
-    settled = {Flag.OTHER_DOMAIN.value} if "second" in (row["signals"] or {}) else set()
+    settled = {Flag.OTHER_DOMAIN.value, Flag.DENIED.value} if second_mailbox.YES in (row["signals"] or {}) else set()
     return ReviewStatus(before.state, ordered({*before.flags, *added} - settled))

@@ -12,19 +12,21 @@ from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import id_of
-from petition.core.ids import LogId, NoteId, OrganizationId, SignatureId
+from petition.core.ids import LogId, MessageId, NoteId, OrganizationId, SignatureId
 from petition.letters.keys import keys_for
 from petition.moderation import (
     decisions,
     filters,
     labels,
     log_queries,
+    message_threads,
     messages,
     notes,
     organization_queries,
     organizations,
     queue,
     queue_queries,
+    second_mailbox,
 )
 from petition.moderation.model import Action, ActOutcome, LogLine
 from petition.web import http
@@ -92,6 +94,8 @@ async def _read(target: _Target, search: str) -> Mapping[str, Any]:
         "line": queue.item_in(row, keys),
         "row": row,
         "history": [history[log_id] for log_id in sorted(history, reverse=True)],
+        "thread": await message_threads.load(conn, letter_id, keys, signature_id),
+        "ready_sentences": message_threads.READY_SENTENCES,
         "notes": await notes.load(conn, letter_id, keys, signature_id),
         "reports": [
             (report, notes.revealed(keys, report["note"]))
@@ -158,10 +162,21 @@ async def _send_message(target: _Target, form: Form) -> ActOutcome | None:
     return None
 
 
+async def _delete_message(target: _Target, form: Form) -> ActOutcome | None:
+    message_id = id_of(form.get("message", ""), MessageId) or MessageId(0)
+    await message_threads.delete(target.conn, target.actor, target.signature_id, message_id)
+    return None
+
+
+async def _mark_messages_read(target: _Target, _form: Form) -> ActOutcome | None:
+    await message_threads.mark_read(target.conn, target.actor, target.signature_id)
+    return None
+
+
 async def _ask_second(target: _Target, form: Form) -> ActOutcome | None:
     row, keys, address = await target.row(), await target.keys(), form.get("second", "")
     website = queue.names_in(row, keys).website
-    await messages.ask_second(
+    await second_mailbox.ask(
         target.conn,
         target.actor,
         keys,
@@ -180,5 +195,7 @@ ACTS: Mapping[str, Act] = {
     "note": _add_note,
     "drop_note": _delete_note,
     "message": _send_message,
+    "drop_message": _delete_message,
+    "read_messages": _mark_messages_read,
     "second": _ask_second,
 }
