@@ -38,7 +38,7 @@ WHERE letter = $1 AND state = 'published'
 ORDER BY published_at DESC, id DESC LIMIT $3
 """
 
-MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
+MOVE_REVISION = "UPDATE letter SET revision = revision + 1, purges = purges + $2::integer WHERE id = $1"
 
 
 async def all_news(conn: Connection, letter_id: LetterId) -> list[Record]:
@@ -78,6 +78,6 @@ async def published(
     return [(row, {lang: Text(**text) for lang, text in sorted(row["shown"].items())}) for row in rows]
 
 
-async def move_revision(conn: Connection, letter_id: LetterId) -> None:
-    """Invalidate the letter's cached pages."""
-    await conn.execute(MOVE_REVISION, letter_id)
+async def move_revision(conn: Connection, letter_id: LetterId, *, purge: bool = False) -> None:
+    """Invalidate the letter's cached pages; ``purge`` stale copies too, if something on them was taken back."""
+    await conn.execute(MOVE_REVISION, letter_id, int(purge))
