@@ -10,6 +10,7 @@ from petition.core.errors import Unavailable
 from petition.core.i18n import pick_language
 from petition.letters import update_queries
 from petition.letters.published import PublishedLetter
+from petition.letters.sources import sources_of
 from petition.signatures import forms, listing
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
@@ -22,6 +23,7 @@ from petition.web.shared_addresses import cleaned
 MAX_ORGANIZATIONS = 12
 MAX_PEOPLE = 12
 MAX_NEWS = 2
+MAX_TALLIES = 3
 
 NO_ROWS: Mapping[str, object] = {"organizations": [], "latest": [], "news": []}
 
@@ -50,6 +52,7 @@ class LetterPage:
             "text": replace(letter.text(self.lang), html=html),
             "rest_url": f"/{self.lang}/{letter.slug}/text" if cut else None,
             "counts": self.published.counts,
+            "sources": sources_of(letter, self.published.counts, MAX_TALLIES),
             "counted_at": self.published.counted_at,
             "as_kind": self.kind,
             "form": self.form,
