@@ -9,7 +9,6 @@ from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, OrganizerId, SessionId
 from petition.core.text_cleaning import clean, has_direction_mark, has_hidden
-from petition.letters.model import goal_at
 
 
 class Role(StrEnum):
@@ -94,10 +93,6 @@ class DeskLetter(TitledLetter):
     has_digest_key: bool  # while it has, it can be opened again
     switched: tuple[str, ...] = ()  # kill switches that are on; the installation's begin with "all:"
     next_goals: tuple[int, ...] = ()
-
-    def goal_at(self, total: int) -> int | None:
-        """Return the goal that readers are shown when ``total`` have signed."""
-        return goal_at(self.goal, self.next_goals, total)
 
 
 MAX_NAME = 80
