@@ -18,7 +18,7 @@ class SourceKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CountSource:
     """A part of the count.
 
     ``on`` is the first date of signing of a list, None if it has none, and the day on which a tally was counted;
@@ -36,28 +36,28 @@ class Source:
         return self.people + self.organizations
 
 
-def sources_of(letter: Letter, counts: Counts, max_tallies: int | None = None) -> list[Source]:
+def sources_of(letter: Letter, counts: Counts, max_tallies: int | None = None) -> list[CountSource]:
     """Return the sources of ``counts``, confirmed signatures first; more than ``max_tallies`` become one.
 
     The letter's tallies may be a moment newer than the count: where they do not add up to it, one source stands for
     all of them.
     """
-    confirmed = Source(
+    confirmed = CountSource(
         SourceKind.CONFIRMED,
         counts.people - counts.listed_people - counts.on_paper,
         counts.organizations - counts.listed_organizations,
     )
-    listed = Source(SourceKind.LIST, counts.listed_people, counts.listed_organizations, letter.listed_since)
+    listed = CountSource(SourceKind.LIST, counts.listed_people, counts.listed_organizations, letter.listed_since)
     tallies = _tallies(letter.tallies, counts.on_paper, max_tallies)
     return [confirmed, *([listed] if listed.total else []), *tallies]
 
 
-def _tallies(tallies: Sequence[Tally], total: int, limit: int | None) -> list[Source]:
+def _tallies(tallies: Sequence[Tally], total: int, limit: int | None) -> list[CountSource]:
     if sum(tally.people for tally in tallies) != total:
-        return [Source(SourceKind.PAPER, total)] if total else []
+        return [CountSource(SourceKind.PAPER, total)] if total else []
     named = tallies if limit is None or len(tallies) <= limit else tallies[: limit - 1]
     others = total - sum(tally.people for tally in named)
     return [
-        *(Source(SourceKind.PAPER, tally.people, on=tally.counted_on, source=tally.source) for tally in named),
-        *([Source(SourceKind.PAPER, others)] if others else []),
+        *(CountSource(SourceKind.PAPER, tally.people, on=tally.counted_on, source=tally.source) for tally in named),
+        *([CountSource(SourceKind.PAPER, others)] if others else []),
     ]

@@ -20,7 +20,7 @@ from petition.core.errors import Unavailable
 from petition.letters import partner_queries
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetter
-from petition.letters.sources import Source, sources_of
+from petition.letters.sources import CountSource, sources_of
 from petition.signatures import listing
 from petition.signatures.listing import BadCursor, Cursor
 from petition.signatures.model import Kind, Signatory
@@ -205,7 +205,7 @@ def _item(entry: Signatory) -> dict[str, Any]:
     }
 
 
-def _source(source: Source) -> dict[str, Any]:
+def _source(source: CountSource) -> dict[str, Any]:
     return {
         "kind": source.kind.value,
         "people": source.people,
