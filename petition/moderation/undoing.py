@@ -57,11 +57,15 @@ async def _undo_decision(conn: Connection, actor: Actor, keys: LetterKeys, acts:
     locked = await queries.lock(conn, actor.letter_id, ids)
     before_undone = await queries.acts_before_undone(conn, actor.letter_id, ids)
     moves = [move for act in acts for move in await _moves(conn, actor.letter_id, act, locked, before_undone)]
-    if flagged := [act["id"] for act in acts if ReviewStatus.parse(act["before"]).flags]:
-        await queries.reopen_reports(conn, actor.letter_id, flagged)
+    await queries.reopen_reports(conn, actor.letter_id, [act["id"] for act in acts if _settled(act)])
     log_id = await decisions.apply_moves(conn, actor, keys, UNDO, sorted(moves, key=lambda move: move.id))
     changed = {move.id for move in moves}
     return ActOutcome(tuple(changed), tuple(id for id in ids if id not in changed), log_id)
+
+
+def _settled(act: Record) -> bool:
+    """True if a row of the log settled the reports of its signatures."""
+    return ReviewStatus.parse(act["after"]).settles(ReviewStatus.parse(act["before"]))
 
 
 async def _moves(

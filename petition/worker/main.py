@@ -61,7 +61,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     wrapper = Wrapper(settings.secret_keys)
     writers = {**WRITERS, **Mails(wrapper, tokens).writers}
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
-    selector = MailSelector(opener, suppression, writers)
+    selector = MailSelector(opener, wrapper, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)

@@ -45,14 +45,16 @@ async def test_a_second_address_on_the_domain_confirms(site_with_worker: Install
         asked = await client.post(place, data={"act": "second", "second": "board@northpier.example"})
         assert asked.status_code == 303
         body = (await site.mail_to("board@northpier.example")).body("plain") or ""
+        for fact in ("North Pier", "Anna Berg", bench.letter.text("en").title, bench.letter.initiators[0].name("en")):
+            assert fact in body
         found = re.search(r"(/en/second/\S+)", body)
         assert found
         await site.client.get(found[1])
-        assert "Confirmed from a second address" not in (await client.get(place)).text  # opening it does nothing
+        assert "Second mailbox: “Yes, that is us”" not in (await client.get(place)).text  # opening it does nothing
         for _ in range(2):
             assert (await site.client.post(found[1])).status_code == 303
         page = await client.get(place)
-        assert "Confirmed from a second address" in page.text
+        assert "Second mailbox: “Yes, that is us”" in page.text
     acts = await bench.rows("SELECT act FROM log WHERE letter = $1 AND act LIKE 'message.%' ORDER BY id")
     assert [row["act"] for row in acts] == ["message.second", "message.confirmed"]
     assert (await site.client.get("/en/second/forged")).status_code == 404
