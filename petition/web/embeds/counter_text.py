@@ -14,7 +14,7 @@ def signatures(language: Language, count: int) -> str:
 
 
 def signatures_label(language: Language) -> str:
-    """Return the word as it stands before a number, whatever the number: "signatures: 3,471", «подписей: 3 471»."""
+    """Return the word as it stands before any number: "signatures: 3,471", in Russian in the genitive plural."""
     return signatures(language, _SEVERAL)
 
 
