@@ -107,7 +107,8 @@ FROM count WHERE letter = $1
 PUBLISH = """
 UPDATE letter SET version = $2, revision = revision + 1, purges = purges + 1,
        state = CASE WHEN state = 'draft' THEN 'open' ELSE state END,
-       opened_at = coalesce(opened_at, opening::timestamp AT TIME ZONE 'UTC', now())
+       opened_at = coalesce(opened_at, opening::timestamp AT TIME ZONE 'UTC', now()),
+       publish_at = NULL, publish_by = NULL
 WHERE id = $1
 """
 

@@ -1,111 +1,131 @@
-"""A letter's own date: in a folder and at the desk, never in the future, and shown everywhere."""
+"""A letter that opens by itself, one whose address changes before that, and one that is copied."""
 
 import asyncio
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from collections.abc import AsyncIterator
 
+import httpx2
 import pytest
 
-from petition.core.errors import Refused
-from petition.drafts import draft_fields, letter_toml
-from tests.commands import run
-from tests.letters.folders import other_letter
-from tests.running import Installation
+from petition.core.database import Database
+from petition.drafts import creating, opening
+from tests import rows
+from tests.drafts import desk
+from tests.organizers import people
+from tests.running import SLUG, Installation
 
-SLUG = "older-letter"
-LANGUAGES = ("en", "ru")
-
-
-@pytest.mark.parametrize(
-    ("line", "opened_at"),
-    [
-        ("opened_at = 2022-03-05", date(2022, 3, 5)),
-        ("opened_at = 2022-03-05T00:00:00Z", datetime(2022, 3, 5, tzinfo=UTC)),
-        ("opened_at = 2022-03-05T09:30:15Z", datetime(2022, 3, 5, 9, 30, 15, tzinfo=UTC)),
-    ],
-)
-def test_a_day_or_a_moment_is_written_as_it_was_read(line: str, opened_at: date) -> None:
-    text = f'slug = "older-letter"\n{line}\n'
-    letter, problems = letter_toml.loads(text, LANGUAGES)
-    assert problems == []
-    assert letter is not None
-    assert letter.opened_at == opened_at
-    assert letter_toml.dumps(letter) == text
-    fields = draft_fields.written(draft_fields.LetterFrame(opened_at=opened_at), {}, LANGUAGES)
-    assert draft_fields.checked("opened_at", fields["opened_at"]) == fields["opened_at"]
-    assert draft_fields.read_frame(fields, LANGUAGES).opened_at == opened_at
+NEW = "/organizer/a-new-one"
+SCHEDULE = f"{NEW}/publish/schedule"
+LETTER = "SELECT slug, state::text, version, publish_at FROM letter WHERE slug = $1"
+ACTS = "SELECT act FROM log WHERE act LIKE 'letter.%' ORDER BY id"
+DUE = "UPDATE letter SET publish_at = now() - interval '1 second' WHERE slug = 'a-new-one'"
+LATER = {"publish_at": "2099-03-01T18:00"}
 
 
-@pytest.mark.parametrize(
-    "value", ['"2022-03-05"', "2022", "09:00:00", "1066-10-14", "9999-12-31", "2099-01-01T00:00:00Z", "[2022-03-05]"]
-)
-def test_anything_else_is_a_problem(value: str) -> None:
-    letter, problems = letter_toml.loads(f'slug = "older-letter"\nopened_at = {value}\n', LANGUAGES)
-    assert letter is None
-    assert problems[0].startswith("opened_at: must be ")
+@pytest.fixture
+async def editor(site: Installation) -> AsyncIterator[httpx2.AsyncClient]:
+    """Give a client at the desk with a draft that could be published."""
+    async with people.at_desk(site, "editor") as client:
+        await client.post("/organizer/letters/new", data={"title.en": "New", "slug": "a-new-one"})
+        await desk.change(client, f"{NEW}/text", text_en="Text", addressees_0_en="You", initiators_0_en="We")
+        yield client
 
 
-def test_not_in_the_future() -> None:
-    now = datetime.now(UTC)
-    assert letter_toml.is_past(now.date())
-    assert not letter_toml.is_past(now.date() + timedelta(days=1))
-    assert not letter_toml.is_past(now + timedelta(hours=1))
-    for typed in ("2099-01-01", "2099-01-01 10:00", "yesterday", "2022-02-30"):
-        with pytest.raises(Refused):
-            draft_fields.checked("opened_at", typed)
-    assert draft_fields.checked("opened_at", " 2022-03-05 ") == "2022-03-05"
-    assert draft_fields.checked("opened_at", "2022-03-05T09:00") == "2022-03-05T09:00:00"
-    assert draft_fields.checked("opened_at", "") == ""
+async def run_sql(database: Database, statement: str) -> None:
+    async with database.connection() as conn:
+        await conn.execute(statement)
 
 
-async def test_readers_and_programs_see_it(site: Installation, tmp_path: Path) -> None:
-    folder = other_letter(tmp_path, SLUG)
-    toml = (folder / "letter.toml").read_text(encoding="utf-8")
-    assert "opened_at" not in toml
-    first, *others = toml.splitlines(keepends=True)
-    dated = "".join([first, "opened_at = 2022-03-05T09:00:00Z\n", *others])
-    (folder / "letter.toml").write_text(_sorted_goal(dated), encoding="utf-8")
-    assert (await run(f"letter import {folder} --publish", site.environ))[0] == 0
-    for number in range(2):
-        assert (await run(f"letter export {SLUG} {tmp_path / f'export{number}'}", site.environ))[0] == 0
-        again = tmp_path / f"export{number}"
-        assert (await run(f"letter import {again} --publish", site.environ))[0] == 0
-    for path in (tmp_path / "export0").iterdir():
-        assert path.read_bytes() == (tmp_path / "export1" / path.name).read_bytes()
-    assert b"opened_at = 2022-03-05T09:00:00Z" in (tmp_path / "export0" / "letter.toml").read_bytes()
-    await shows(site, f"/api/v1/letters/{SLUG}", '"opened_at":"2022-03-05T09:00:00Z"')
-    await shows(site, f"/en/{SLUG}", '<time datetime="2022-03-05">5 March 2022</time>')
-    await shows(site, f"/en/{SLUG}/versions", "5 March 2022")
-    await shows(site, f"/en/{SLUG}/feed.atom", "<published>2022-03-05T09:00:00Z</published>")
-    await shows(site, "/sitemap.xml", "<lastmod>2022-03-05T09:00:00Z</lastmod>")
+async def acts(site: Installation) -> list[str]:
+    return [row["act"] for row in await rows.rows_of(site.database, ACTS)]
 
 
-async def test_taken_out_again_it_is_the_day_of_publication(site: Installation, tmp_path: Path) -> None:
-    folder = other_letter(tmp_path, SLUG)
-    path = folder / "letter.toml"
-    toml = path.read_text(encoding="utf-8")
-    assert (await run(f"letter import {folder} --publish", site.environ))[0] == 0
-    published = (await site.client.get(f"/api/v1/letters/{SLUG}")).json()["opened_at"]
-    first, *others = toml.splitlines(keepends=True)
-    path.write_text("".join([first, "opened_at = 2022-03-05\n", *others]), encoding="utf-8")
-    assert (await run(f"letter import {folder}", site.environ))[0] == 0
-    assert (await site.client.get(f"/api/v1/letters/{SLUG}")).json()["opened_at"] == published  # a draft
-    assert (await run(f"letter import {folder} --publish", site.environ))[0] == 0
-    await shows(site, f"/api/v1/letters/{SLUG}", '"opened_at":"2022-03-05T00:00:00Z"')
-    path.write_text(toml, encoding="utf-8")
-    assert (await run(f"letter import {folder} --publish", site.environ))[0] == 0
-    await shows(site, f"/api/v1/letters/{SLUG}", f'"opened_at":"{published}"')
+async def test_it_opens_at_its_time_and_not_before(site: Installation, editor: httpx2.AsyncClient) -> None:
+    done = await editor.post(SCHEDULE, data=LATER)
+    assert (done.status_code, done.headers["location"]) == (303, f"{NEW}/publish?done=scheduled")
+    assert "The letter opens by itself: 1 March 2099" in (await editor.get(f"{NEW}/publish")).text
+    assert await opening.open_due(site.database) == 0
+    await desk.change(editor, f"{NEW}/text", text_en="A better text")
+    await run_sql(site.database, DUE)
+    counts = await asyncio.gather(opening.open_due(site.database), opening.open_due(site.database))
+    assert sorted(counts) == [0, 1]
+    assert "A better text" in await desk.public(site, slug="a-new-one")
+    (letter,) = await rows.rows_of(site.database, LETTER, "a-new-one")
+    assert (letter["state"], letter["version"], letter["publish_at"]) == ("open", 1, None)
+    assert (await acts(site))[-2:] == ["letter.schedule", "letter.publish"]
+    assert (await editor.post(SCHEDULE, data=LATER)).status_code == 422
 
 
-async def shows(site: Installation, path: str, text: str) -> None:
-    async with asyncio.timeout(60):
-        while text not in (await site.client.get(path)).text:
-            await asyncio.sleep(0.05)
+async def test_what_is_incomplete_at_its_time_stays_a_draft(site: Installation, editor: httpx2.AsyncClient) -> None:
+    await editor.post(SCHEDULE, data=LATER)
+    await desk.change(editor, f"{NEW}/text", text_en="")
+    await run_sql(site.database, DUE)
+    assert await opening.open_due(site.database) == 0
+    (letter,) = await rows.rows_of(site.database, LETTER, "a-new-one")
+    assert (letter["state"], letter["publish_at"]) == ("draft", None)
+    assert (await acts(site))[-1] == "letter.not_opened"
+    refused = await editor.post(SCHEDULE, data=LATER)
+    assert "Something is missing" in refused.text
+    assert 'value="2099-03-01T18:00"' not in refused.text  # the form is not there while something is missing
 
 
-def _sorted_goal(toml: str) -> str:
-    """Return the file with the goal before the date, as an export writes it."""
-    lines = toml.splitlines(keepends=True)
-    goals = [line for line in lines if line.startswith("goal = ")]
-    rest = [line for line in lines if not line.startswith("goal = ")]
-    return "".join([rest[0], *goals, *rest[1:]])
+async def test_it_can_be_cancelled(site: Installation, editor: httpx2.AsyncClient) -> None:
+    await editor.post(SCHEDULE, data=LATER)
+    assert (await editor.post(SCHEDULE, data={"act": "cancel"})).status_code == 303
+    await run_sql(site.database, "UPDATE letter SET publish_at = NULL WHERE publish_at > now()")
+    assert await opening.open_due(site.database) == 0
+    assert "does not open by itself" in (await editor.get(f"{NEW}/publish?done=unscheduled")).text
+
+
+@pytest.mark.parametrize("typed", ["", "soon", "2020-01-01T00:00", "2099-02-31T00:00", "9" * 300])
+async def test_a_time_must_be_one_that_comes(site: Installation, editor: httpx2.AsyncClient, typed: str) -> None:
+    refused = await editor.post(SCHEDULE, data={"publish_at": typed})
+    assert refused.status_code == 422
+    assert 'aria-invalid="true"' in refused.text
+    assert await rows.rows_of(site.database, "SELECT FROM letter WHERE publish_at IS NOT NULL") == []
+
+
+async def test_a_draft_gets_another_address(site: Installation, editor: httpx2.AsyncClient) -> None:
+    done = await editor.post(f"{NEW}/publish/address", data={"slug": " A-Better-One "})
+    assert (done.status_code, done.headers["location"]) == (303, "/organizer/a-better-one/publish?done=renamed")
+    assert (await editor.get("/organizer/a-better-one/text")).status_code == 200
+    assert (await editor.get(f"{NEW}/text")).status_code == 404
+    for slug, message in ((SLUG, creating.TAKEN_SLUG), ("privacy", creating.RESERVED_SLUG), ("x", creating.BAD_SLUG)):
+        refused = await editor.post("/organizer/a-better-one/publish/address", data={"slug": slug})
+        assert refused.status_code == 422
+        assert message in refused.text
+    published = await editor.post(f"/organizer/{SLUG}/publish/address", data={"slug": "a-third-one"})
+    assert published.status_code == 422
+    assert await rows.rows_of(site.database, LETTER, "a-third-one") == []
+
+
+async def test_two_drafts_cannot_get_one_address(site: Installation, editor: httpx2.AsyncClient) -> None:
+    await editor.post("/organizer/letters/new", data={"title.en": "Other", "slug": "another-one"})
+    answers = await asyncio.gather(
+        *(
+            editor.post(f"/organizer/{slug}/publish/address", data={"slug": "one"})
+            for slug in ("a-new-one", "another-one")
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [303, 422]
+
+
+async def test_a_copy_says_the_same_and_has_no_dates(site: Installation, editor: httpx2.AsyncClient) -> None:
+    path = f"/organizer/{SLUG}"
+    png = desk.picture()
+    form = await desk.opened(editor)
+    await desk.save(
+        editor, form | {"closes_at": "2099-01-01 10:00", "alt.en": "A pier"}, files={"file.en": ("a.png", png)}
+    )
+    before = await desk.opened(editor)
+    done = await editor.post(f"{path}/copy")
+    assert done.status_code == 303
+    address = done.headers["location"].removesuffix("/publish?done=copied")
+    assert address != path
+    assert "This is the copy" in (await editor.get(done.headers["location"])).text
+    after = await desk.opened(editor, f"{address}/text")
+    same = {name for name in before if not name.startswith("seen.")} - {"closes_at"}
+    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+    assert after["closes_at"] == ""
+    assert [row["act"] for row in await rows.rows_of(site.database, ACTS)][-1] == "letter.copy"
+    (letter,) = await rows.rows_of(site.database, LETTER, address.rpartition("/")[2])
+    assert (letter["state"], letter["version"]) == ("draft", None)
