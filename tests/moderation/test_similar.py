@@ -95,7 +95,7 @@ FROM generate_series(1, 10000) AS n RETURNING id
 """
 
 
-async def test_ten_thousand_entries_are_looked_up_by_index(bench: Bench) -> None:
+async def test_of_ten_thousand_entries_few_are_looked_at(bench: Bench) -> None:
     assert len(await bench.rows(MANY)) == 10_000
     async with bench.database.connection() as conn:
         await conn.execute("ANALYZE organization")
@@ -104,8 +104,9 @@ async def test_ten_thousand_entries_are_looked_up_by_index(bench: Bench) -> None
             bench.letter.id, 5, "Union of theatres Pereulok", "ООО Союз Переулок", "h77.example",
         )  # fmt: skip
     scans = [node for node in nodes(json.loads(plan[0][0])[0]["Plan"]) if node.get("Relation Name") == "organization"]
+    looked = [node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) for node in scans]
     assert scans
-    assert all("Index" in node["Node Type"] or "Bitmap" in node["Node Type"] for node in scans)
+    assert max(looked) < 2_000
 
 
 def nodes(plan: dict) -> list[dict]:  # type: ignore[type-arg]
