@@ -16,7 +16,8 @@ pytestmark = pytest.mark.browser
 
 # Whatever of the queue lies beyond the right edge, by its text.
 BEYOND = """() => [...document.querySelectorAll("#queue tr *, #queue .bar *")]
-  .filter((each) => each.checkVisibility() && each.getBoundingClientRect().right > innerWidth).map((each) => each.outerHTML)"""
+  .filter((each) => each.checkVisibility() && each.getBoundingClientRect().right > innerWidth)
+  .map((each) => each.outerHTML)"""
 # Whether the middle of what has the focus is seen, or something lies above it.
 SEEN = """() => {
   const it = document.activeElement, box = it.getBoundingClientRect();

@@ -119,7 +119,8 @@ async def test_every_button_of_a_bulk_act_in_every_state(world: World, action: A
             has_reason = action is Action.REMOVE and (changed or state not in UNSTARTED)
             (row,) = await world.bench.rows(
                 "WITH one AS (INSERT INTO campaign (letter, act, reason, conditions, state, matched, changed,"
-                " listed_at, signature) VALUES ($1, $2, $3, '{}', $4, 3, $5, now(), 0) RETURNING id) SELECT id FROM one",
+                " listed_at, signature) VALUES ($1, $2, $3, '{}', $4, 3, $5, now(), 0) RETURNING id)"
+                " SELECT id FROM one",
                 action.value,
                 "fake" if has_reason else None,
                 state.value,
