@@ -16,7 +16,7 @@ from tests.running import SLUG, Installation
 )
 async def test_only_the_former_member_is_told_so(site: Installation, lang: str, text: str) -> None:
     async with (
-        people.at_desk(site, "moderator", email="former@desk.example", lang=lang) as former,  # type: ignore[arg-type]
+        people.at_desk(site, "moderator", email="former@desk.example", lang=lang) as former,
         people.at_desk(site, "owner", email="owner@desk.example") as owner,
         people.at_desk(site, None, email="stranger@desk.example") as stranger,
     ):
