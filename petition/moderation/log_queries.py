@@ -32,11 +32,9 @@ PAGE_OF_LETTER = f"{_LINES} WHERE l.letter = $1 AND l.id < $2 ORDER BY l.id DESC
 # The steps of a bulk act are folded into the act that started or reverted it, as in the index ``log_folded``.
 _FOLDED = "(l.campaign IS NULL OR l.act NOT LIKE 'signature.%')"
 
-# Each organizer by one lookup in the index.
 AUTHORS = """
-SELECT o.id, coalesce(nullif(o.name, ''), '#' || o.id) AS name FROM organizer o
-CROSS JOIN LATERAL (SELECT l.id FROM log l WHERE l.letter = $1 AND l.organizer = o.id ORDER BY l.id DESC LIMIT 1) AS act
-ORDER BY name, o.id
+SELECT o.id, coalesce(nullif(o.name, ''), '#' || o.id) AS name
+FROM member m JOIN organizer o ON o.id = m.organizer WHERE m.letter = $1 ORDER BY name, o.id
 """
 
 ORGANIZATIONS = "SELECT id, name_en, name_ru FROM organization WHERE letter = $1 AND id = ANY($2::bigint[])"
@@ -83,7 +81,7 @@ def _conditions(filter: LogFilter) -> tuple[str, list[object]]:
 
 
 async def authors(conn: Connection, letter_id: LetterId) -> dict[OrganizerId, str]:
-    """Return the names of the organizers in a letter's log."""
+    """Return the names of a letter's members."""
     return {row["id"]: row["name"] for row in await conn.fetch(AUTHORS, letter_id)}
 
 

@@ -53,8 +53,8 @@ SELECT o.id, o.name_en, o.name_ru, o.website,
          AS signatures,
        (SELECT s.id FROM signature s WHERE s.letter = o.letter AND s.organization = o.id
         ORDER BY s.state = 'confirmed' DESC, s.id LIMIT 1) AS signature
-FROM alike JOIN organization o ON o.letter = $1 AND o.id = alike.id
-WHERE o.id <> $2 AND o.merged_into IS NULL
+FROM organization o
+WHERE o.letter = $1 AND o.id = ANY(ARRAY(SELECT alike.id FROM alike)) AND o.id <> $2 AND o.merged_into IS NULL
 """
 
 
