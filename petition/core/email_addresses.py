@@ -48,10 +48,10 @@ class Mailbox:
 def parse(typed: str) -> Mailbox:
     """Return the mailbox at a typed address, asking no name server. Raises ``BadAddress``.
 
-    Names and domains in any script are taken. Spaces around and characters of no width, as pasted text brings them,
-    are taken off.
+    Names and domains in any script are taken. Spaces around and what is not seen, as pasted text brings them, are taken
+    off; the wide "@" of East Asian keyboards is an "@".
     """
-    text = clean(typed)
+    text = clean(typed).replace("\uff20", "@")
     if not text:
         raise BadAddress(MISSING)
     if len(text.encode(errors="replace")) > LENGTH:

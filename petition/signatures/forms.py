@@ -51,8 +51,8 @@ class SignForm:
 
 
 def prepare() -> None:
-    """Load the tables that forms are checked against, so that the first visitor does not wait for them (0.2 s)."""
-    countries.match("")
+    """Load the tables that forms are checked against, so that the first visitor does not wait for them (a second)."""
+    countries.prepare()
     signals.is_throwaway("")
 
 

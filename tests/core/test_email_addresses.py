@@ -53,7 +53,6 @@ def test_addresses(typed: str, address: str) -> None:
         ("ann@example.org, bob@example.org", email_addresses.INVALID),
         ("ann@example.org\nBcc: bob@example.org", email_addresses.INVALID),
         ("ann\0@example.org", email_addresses.INVALID),
-        ("ann@exam\u202eple.org", email_addresses.INVALID),
         ("\ud800@example.org", email_addresses.INVALID),
         ("ann@\udcff.org", email_addresses.INVALID),
         ("a@" + "b" * 64 + ".org", email_addresses.INVALID),
