@@ -14,6 +14,7 @@ from petition.core.ids import LetterId, SignatureId
 from petition.signatures import counting, names, queries, search_words
 from petition.signatures.counting import CountChange
 from petition.signatures.flags import flags_of
+from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Kind, SignatureState
 from petition.signatures.stored_names import NAMED, StoredNames, names_to_store
 
@@ -123,6 +124,7 @@ async def _confirm(conn: Connection, keys: dict[Key, LetterKeys], rows: Sequence
 
 def _read(row: Record, keys: LetterKeys) -> _Signature:
     fields = keys.reveal(row["fields"])
+    fields.pop(LEFT_OUT, None)
     return _Signature(row, fields, names_to_store(keys, Kind(row["kind"]), fields, held=row["hold"]))
 
 

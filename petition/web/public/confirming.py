@@ -1,6 +1,7 @@
 """Confirming a signature: by a button behind the mailed link (only its POST confirms), or by the mailed code."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
 from petition.signatures import queries
 from petition.signatures.confirming import Confirmation, ConfirmRequest, ConfirmResult
+from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Kind
 from petition.web.public import challenge
 from petition.web.public.shown_form import ShownForm
@@ -62,6 +64,7 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
         token=visit.token,
         kind=Kind(row["kind"]),
         fields=fields,
+        left_out=fields.get(LEFT_OUT, "").split(),
         visibility=fields["visibility"],
         version_changed=row["version"] != letter.version.number,
     )
@@ -80,11 +83,16 @@ async def check_your_inbox(visit: Visit) -> Response:
     return _inbox_page(visit, await visit.published(), ShownForm())
 
 
+def _digits(typed: str) -> str:
+    """Return the digits of a typed or pasted code, in any script, without what stands between them."""
+    return "".join(str(unicodedata.digit(character)) for character in typed[:100] if character.isdecimal())
+
+
 async def confirm_by_code(visit: Visit) -> Response:
     """Confirm the signature that the typed address and code belong to."""
     form = await visit.form()
     published = await visit.published()
-    code = re.sub(r"\s", "", form.get("code", ""))
+    code = _digits(form.get("code", ""))
     errors: dict[str, str] = {}
     try:
         mailbox = email_addresses.parse(form.get("email", ""))

@@ -113,12 +113,18 @@ def _pending_signature(
     return PendingSignature(
         id=SignatureId(secrets.randbits(63)),
         kind=sign_form.kind,
-        fields=letter.keys.hide({**sign_form.fields, "visibility": sign_form.visibility.value}),
+        fields=letter.keys.hide(_fields_to_store(sign_form)),
         version=letter.version.number,
         consent=forms.CONSENT_VERSION,
         read_lang=letter.shown_in(visit.lang),
         signals=signals if partner is None else {**(signals or {}), PARTNER: partner},
     )
+
+
+def _fields_to_store(sign_form: forms.SignForm) -> dict[str, str]:
+    fields = {**sign_form.fields, "visibility": sign_form.visibility.value}
+    # The page that confirms says what was left out.
+    return fields | {forms.LEFT_OUT: " ".join(sign_form.left_out)} if sign_form.left_out else fields
 
 
 async def _sign_request(
