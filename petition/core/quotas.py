@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
+from nacl.exceptions import CryptoError
+from nacl.secret import SecretBox
+
 from petition.core import encryption
 from petition.core.database import Connection, Database
 from petition.core.encryption import Wrapper
@@ -42,6 +45,7 @@ class DayKey:
     def __init__(self, day: date, key: bytes) -> None:
         self.day = day
         self._key = key
+        self._box = SecretBox(encryption.derive(key.hex(), "box"))
         self._ends = datetime.combine(day, datetime.min.time(), UTC) + timedelta(days=1)
         self._hour, self._hour_ends = "", self._ends - timedelta(days=1)  # over already, so computed at first use
 
@@ -59,6 +63,17 @@ class DayKey:
     def digest(self, text: str) -> bytes:
         return encryption.digest(self._key, text)
 
+    def encrypt(self, content: bytes) -> bytes:
+        """Return ``content`` encrypted: 40 bytes more. Unreadable for everyone once the day's key is deleted."""
+        return bytes(self._box.encrypt(content))
+
+    def decrypt(self, content: bytes) -> bytes | None:
+        """Return what ``encrypt`` was given, or None if it was not this key's."""
+        try:
+            return self._box.decrypt(content)
+        except (CryptoError, ValueError):
+            return None
+
 
 class DayKeys:
     """Gives each day its key."""
@@ -67,13 +82,19 @@ class DayKeys:
         self._database = database
         self._wrapper = wrapper
         self._today: DayKey | None = None
+        self._yesterday: DayKey | None = None
 
     async def today(self) -> DayKey:
         """Return today (UTC). Raises ``Unavailable`` once a day at most: when the key must be fetched and cannot be."""
         day = datetime.now(UTC).date()
         if self._today is None or self._today.day != day:
-            self._today = DayKey(day, await self._key(day))
+            self._yesterday, self._today = self._today, DayKey(day, await self._key(day))
         return self._today
+
+    async def recent(self) -> list[DayKey]:
+        """Return today's key, then the one that this process used before, if any. Raises ``Unavailable``."""
+        today = await self.today()
+        return [today] if self._yesterday is None else [today, self._yesterday]
 
     async def _key(self, day: date) -> bytes:
         async with self._database.connection() as conn:

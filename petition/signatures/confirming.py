@@ -1,9 +1,10 @@
 """Confirming: a pending row becomes a signature and is counted; all that arrive together share one commit."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from petition.core import metrics
@@ -15,10 +16,12 @@ from petition.signatures import counting, names, queries, search_words
 from petition.signatures.counting import CountChange
 from petition.signatures.flags import flags_of
 from petition.signatures.forms import LEFT_OUT
-from petition.signatures.model import Kind, SignatureState
+from petition.signatures.model import Counts, Kind, SignatureState
 from petition.signatures.stored_names import NAMED, StoredNames, names_to_store
 
 Key = tuple[LetterId, SignatureId]
+
+MAX_RECENT = 2000  # confirmations remembered by a process
 
 
 class ConfirmResult(StrEnum):
@@ -42,10 +45,16 @@ class ConfirmRequest:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """The answer to a request."""
+    """The answer to a request.
+
+    ``counts`` contain the signature; None if it does not count. ``number`` is its place among all signatures of the
+    letter, None if it was counted too long ago to know.
+    """
 
     result: ConfirmResult
     kind: Kind = Kind.PERSON
+    counts: Counts | None = None
+    number: int | None = None
 
 
 class Confirming:
@@ -54,6 +63,8 @@ class Confirming:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._batcher: Batcher[ConfirmRequest, Confirmation] = Batcher(self._store)
+        # A button pressed twice is answered as the first time: the browser shows the answer to the second press.
+        self._recent: dict[Key, Confirmation] = {}
 
     async def submit(self, request: ConfirmRequest) -> Confirmation:
         """Confirm; idempotent. Returns after the commit. Raises ``Unavailable``."""
@@ -73,11 +84,33 @@ class Confirming:
             if missing:
                 for row in await queries.load_states(conn, *_columns(missing)):
                     results[row["letter"], row["id"]] = _existing_result(row)
+            results |= await self._counted_before(conn, results)
+        self._remember({key: result for key, result in results.items() if result.number is not None})
         gone = Confirmation(ConfirmResult.GONE)
         confirmations = [results.get((request.letter_id, request.signature_id), gone) for request in requests]
         for confirmation in confirmations:
             metrics.CONFIRMATIONS.labels(confirmation.result.value).inc()
         return confirmations
+
+    async def _counted_before(self, conn: Connection, results: Mapping[Key, Confirmation]) -> dict[Key, Confirmation]:
+        """Return the results of signatures that counted already, with the count and, if remembered, the number."""
+        before = {
+            key: result
+            for key, result in results.items()
+            if result.result is ConfirmResult.CONFIRMED and result.counts is None
+        }
+        if not before:
+            return {}
+        counts = await counting.load_counts(conn, list({letter_id for letter_id, _ in before}))
+        return {
+            key: replace(result, counts=counts.get(key[0]), number=self._recent.get(key, result).number)
+            for key, result in before.items()
+        }
+
+    def _remember(self, counted: dict[Key, Confirmation]) -> None:
+        self._recent |= counted
+        for key in list(islice(self._recent, max(0, len(self._recent) - MAX_RECENT))):
+            del self._recent[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +151,7 @@ async def _confirm(conn: Connection, keys: dict[Key, LetterKeys], rows: Sequence
         await queries.delete_pending(conn, *_columns(signature.key for signature in added))
         await _add_contacts(conn, added)
         await _add_search_words(conn, added)
-        await _count(conn, added)
+        results |= await _count(conn, added)
     return results
 
 
@@ -184,13 +217,21 @@ async def _add_search_words(conn: Connection, added: Sequence[_Signature]) -> No
     await search_words.add(conn, words)
 
 
-async def _count(conn: Connection, added: Sequence[_Signature]) -> None:
+async def _count(conn: Connection, added: Sequence[_Signature]) -> dict[Key, Confirmation]:
+    """Count those that do not wait; return their results, numbered in the order of ``added``."""
     changes: dict[LetterId, CountChange] = defaultdict(CountChange)
+    counted: dict[LetterId, list[_Signature]] = defaultdict(list)
     for signature in added:
         row = signature.row
         if not _is_held(row):
             changes[row["letter"]] += CountChange.of_signature(row, signature.fields["visibility"])
-    await counting.apply_all(conn, changes)
+            counted[row["letter"]].append(signature)
+    counts = await counting.apply_all(conn, changes)
+    return {
+        signature.key: replace(_new_result(signature.row), counts=counts[letter_id], number=number)
+        for letter_id, signatures in counted.items()
+        for number, signature in enumerate(signatures, counts[letter_id].total - len(signatures) + 1)
+    }
 
 
 async def _existing_results(conn: Connection, duplicates: Sequence[Record]) -> dict[Key, Confirmation]:

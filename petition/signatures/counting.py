@@ -1,6 +1,6 @@
 """The one module that moves counts: who counts, where, and in which order the rows are locked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from petition.core.database import Connection, Record
@@ -48,7 +48,10 @@ UPDATE count c SET people = c.people + u.people, organizations = c.organizations
 FROM mine, unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
   AS u (letter, people, organizations, hidden, imported)
 WHERE c.letter = mine.letter AND c.letter = u.letter
+RETURNING c.letter, c.people, c.organizations, c.hidden, c.imported
 """
+
+LOAD_COUNTS = "SELECT letter, people, organizations, hidden, imported FROM count WHERE letter = ANY($1::integer[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,8 @@ async def apply(conn: Connection, letter_id: LetterId, change: CountChange, *, r
     await apply_all(conn, {letter_id: change})
 
 
-async def apply_all(conn: Connection, changes: Mapping[LetterId, CountChange]) -> None:
-    """Move the counts of letters: partners', the hour's, the letters'.
+async def apply_all(conn: Connection, changes: Mapping[LetterId, CountChange]) -> dict[LetterId, Counts]:
+    """Move the counts of letters: partners', the hour's, the letters'. Return the new counts of those that moved.
 
     The last statements of a transaction: from here to its end all others that count on these letters wait.
     """
@@ -150,10 +153,20 @@ async def apply_all(conn: Connection, changes: Mapping[LetterId, CountChange]) -
         for letter_id, change in sorted(changes.items(), key=lambda item: item[0])
         if change.is_in_count
     ]
-    if rows:
-        letters, people, organizations, hidden, imported = zip(*rows, strict=True)
-        await conn.execute(MOVE_HOURS, letters, people, organizations)
-        await conn.execute(MOVE_COUNTS, letters, people, organizations, hidden, imported)
+    if not rows:
+        return {}
+    letters, people, organizations, hidden, imported = zip(*rows, strict=True)
+    await conn.execute(MOVE_HOURS, letters, people, organizations)
+    return _counts_in(await conn.fetch(MOVE_COUNTS, letters, people, organizations, hidden, imported))
+
+
+async def load_counts(conn: Connection, letter_ids: Sequence[LetterId]) -> dict[LetterId, Counts]:
+    """Return the stored counts of letters, by letter."""
+    return _counts_in(await conn.fetch(LOAD_COUNTS, letter_ids))
+
+
+def _counts_in(rows: Sequence[Record]) -> dict[LetterId, Counts]:
+    return {row["letter"]: Counts(row["people"], row["organizations"], row["hidden"], row["imported"]) for row in rows}
 
 
 async def _move_partners(conn: Connection, changes: Mapping[LetterId, CountChange]) -> None:

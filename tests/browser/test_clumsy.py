@@ -90,7 +90,7 @@ async def test_back_from_the_inbox_and_once_more(town: Town, meet: Meet, scripts
         await visitor.follow(link)
         if "/signature/" not in page.url:
             await page.click("main form button")
-            await page.wait_for_url("**/signed")
+            await page.wait_for_url("**/signed*")
     await visitor.count_becomes(before + 1)
 
 
@@ -121,7 +121,7 @@ async def test_two_tabs_do_not_disturb_each_other(town: Town, meet: Meet) -> Non
     before = await town.total()
     await asyncio.gather(*(page.goto(town.base + link) for page, link in zip((first, other), links, strict=True)))
     await asyncio.gather(*(page.click("main form button") for page in (first, other)))
-    await asyncio.gather(*(page.wait_for_url("**/signed") for page in (first, other)))
+    await asyncio.gather(*(page.wait_for_url("**/signed*") for page in (first, other)))
     await visitor.count_becomes(before + 1)
     await other.close()
     visitor.page = first
@@ -133,11 +133,11 @@ async def test_pressing_confirm_twice_is_calm(town: Town, meet: Meet) -> None:
     before = await town.total()
     await visitor.follow(link_in(await town.mail_to("calm@letters.example")))
     await visitor.page.dblclick("main form button")
-    await visitor.page.wait_for_url("**/signed")
+    await visitor.page.wait_for_url("**/signed*")
     await visitor.page.go_back(wait_until="commit")
     if "/confirm/" in visitor.page.url:  # as the browser has kept it
         await visitor.page.click("main form button")
-        await visitor.page.wait_for_url("**/signed")
+        await visitor.page.wait_for_url("**/signed*")
     await visitor.count_becomes(before + 1)
 
 

@@ -70,7 +70,7 @@ async def confirm(visitor: Visitor, mailbox: str) -> None:
     button = await visitor.text("main form button")
     await tab_to(visitor.page, button)
     await visitor.page.keyboard.press("Space")
-    await visitor.page.wait_for_url("**/signed")
+    await visitor.page.wait_for_url("**/signed*")
     await visitor.follow(link)
     assert await visitor.page.is_checked("[value=organizers]")
 

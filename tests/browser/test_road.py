@@ -82,7 +82,7 @@ async def test_a_name_for_organizers_by_code_and_a_second_time(visitor: Visitor,
     await visitor.page.fill("[name=email]", mailbox)
     await visitor.page.fill("[name=code]", code_in(mail))
     await visitor.page.click("main form button")
-    await visitor.page.wait_for_url("**/signed")
+    await visitor.page.wait_for_url("**/signed*")
     await visitor.count_becomes(before + 1)
     await visitor.open("/signatories?kind=person")
     assert "Only Forus" not in await visitor.text()

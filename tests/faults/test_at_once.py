@@ -2,15 +2,19 @@
 
 import asyncio
 import itertools
+import re
 from collections import Counter
 
 import httpx2
 
+from petition.core.ids import SignatureId
 from tests import rows
 from tests.faults.conftest import Pair
+from tests.pages import without_ticket
 from tests.running import SLUG, link_in, working
 
 ZOE = "zoe@letters.example"
+SIGNED = f"/en/{SLUG}/signed"
 
 
 async def test_500_confirmations_sent_twice_count_once_each(pair: Pair) -> None:
@@ -27,12 +31,34 @@ async def test_500_confirmations_sent_twice_count_once_each(pair: Pair) -> None:
         for web, each in zip(pair.webs, (each, other), strict=True)
     ]
     answers = await asyncio.gather(*sent)
-    assert {(each.status_code, each.headers["location"]) for each in answers} == {(303, f"/en/{SLUG}/signed")}
+    assert {(each.status_code, without_ticket(each.headers["location"])) for each in answers} == {(303, SIGNED)}
     async with pair.site.database.connection() as conn:
         counted = await rows.check_count(conn, letter)
         left = await conn.fetchval("SELECT count(*) FROM pending")
     assert counted == {"people": 500, "organizations": 0, "hidden": 300, "imported": 0}
     assert left == 0
+
+
+async def test_the_thank_you_page_counts_the_signature_in_either_process(pair: Pair) -> None:
+    async with pair.site.database.connection() as conn:
+        letter = await rows.letter(conn)
+        ids = await rows.add_pending(conn, letter, [f"reader{n}@letters.example" for n in range(40)])
+    confirming, reading = pair.webs
+
+    async def confirm(signature_id: SignatureId) -> int:
+        answer = await confirming.client.post(f"/en/confirm/{rows.token(letter, signature_id)}")
+        page = (await reading.client.get(answer.headers["location"])).text
+        (number,) = map(int, re.findall(r"You are the (\d+)(?:st|nd|rd|th) to sign", page))
+        (people,) = map(int, re.findall(r"So far: (\d+) (?:person|people)", page))
+        assert people >= number
+        # Without the ticket, in the process that has confirmed nothing.
+        (later,) = map(int, re.findall(r"So far: (\d+) ", (await reading.client.get(SIGNED)).text))
+        assert later >= people
+        return number
+
+    first = await confirm(ids[0])
+    others = await asyncio.gather(*map(confirm, ids[1:]))
+    assert sorted([first, *others]) == list(range(1, 41))
 
 
 async def test_200_pending_rows_of_one_mailbox_make_one_signature(pair: Pair) -> None:
@@ -43,13 +69,13 @@ async def test_200_pending_rows_of_one_mailbox_make_one_signature(pair: Pair) ->
     answers = await asyncio.gather(
         *(web.client.post(path) for path, web in zip(paths, itertools.cycle(pair.webs), strict=False))
     )
-    assert {(each.status_code, each.headers["location"]) for each in answers} == {(303, f"/en/{SLUG}/signed")}
+    assert {(each.status_code, without_ticket(each.headers["location"])) for each in answers} == {(303, SIGNED)}
     async with pair.site.database.connection() as conn:
         counted = await rows.check_count(conn, letter)
     assert counted == {"people": 1, "organizations": 0, "hidden": 0, "imported": 0}
     # Whoever lost has a link that stays calm, however often it is used, until it expires.
     for path in paths[:5]:
-        assert (await pair.webs[0].client.post(path)).headers["location"] == f"/en/{SLUG}/signed"
+        assert without_ticket((await pair.webs[0].client.post(path)).headers["location"]) == SIGNED
     async with pair.site.database.connection() as conn:
         assert await rows.check_count(conn, letter) == counted
 
@@ -73,7 +99,7 @@ async def test_200_sign_ups_of_one_address_send_five_mails_and_make_one_signatur
     clicked = await asyncio.gather(
         *(web.client.post(link) for link, web in zip(sorted(links), itertools.cycle(pair.webs), strict=False))
     )
-    assert {(each.status_code, each.headers["location"]) for each in clicked} == {(303, f"/en/{SLUG}/signed")}
+    assert {(each.status_code, without_ticket(each.headers["location"])) for each in clicked} == {(303, SIGNED)}
     async with site.database.connection() as conn:
         counted = await rows.check_count(conn, await rows.letter(conn))
     assert counted["people"] == 1

@@ -90,8 +90,9 @@ async def test_whoever_confirms_is_held_and_let_in_at_the_desk(
 ) -> None:
     await put(editor, "hold")
     waiting = await Waiting.of(site, visibility=visibility, name="Zora Quill", city="Uppsala", affiliation="Weaver")
-    assert_redirect(await site.client.post(waiting.link), f"/en/{SLUG}/signed?as=waiting")
-    assert "waits for approval" in (await site.client.get(f"/en/{SLUG}/signed?as=waiting")).text
+    answer = await site.client.post(waiting.link)
+    assert_redirect(answer, f"/en/{SLUG}/signed?as=waiting")
+    assert "waits for approval" in (await site.client.get(answer.headers["location"])).text
     assert "waiting for the organizers’ approval" in (await site.client.get(waiting.own)).text
     (row,) = await rows_of(site.database, "SELECT state, name, city, name_key, private FROM signature")
     assert (row["state"], row["name"], row["city"], row["name_key"]) == ("held", None, None, None)

@@ -1,4 +1,4 @@
-"""/captcha/challenge, /signed and /check-your-inbox: what stands around signing."""
+"""/captcha/challenge and /check-your-inbox: what stands around signing."""
 
 import base64
 import json
@@ -54,16 +54,3 @@ async def test_check_your_inbox_takes_the_code(shared_site: Installation, lang: 
     check_page(page, 200, lang)
     assert form_in(page, f"/{lang}/{SLUG}/confirm") == {"email": "", "code": ""}
     check_page(await shared_site.client.get(f"/{lang}/no-such-letter/check-your-inbox"), 404, lang)
-
-
-@pytest.mark.parametrize("suffix", ["", "?as=organization"])
-async def test_signed_is_a_page_for_everybody(shared_site: Installation, suffix: str) -> None:
-    first = await shared_site.client.get(f"/en/{SLUG}/signed{suffix}")
-    assert first.status_code == 200
-    assert first.headers["cache-control"].startswith("public")
-    assert "set-cookie" not in first.headers
-    unchanged = await shared_site.client.get(
-        f"/en/{SLUG}/signed{suffix}", headers={"if-none-match": first.headers["etag"]}
-    )
-    assert unchanged.status_code == 304
-    assert ("wait" in first.text) == bool(suffix)

@@ -58,11 +58,11 @@ async def test_whoever_confirms_again_for_an_approved_organization_is_not_told_t
 ) -> None:
     own = await confirmed(site_with_worker, "anna@northpier.example", kind="organization")
     link = own.replace("/signature/", "/confirm/")
-    assert (await site_with_worker.client.post(link)).headers["location"] == f"/en/{SLUG}/signed?as=organization"
+    assert_redirect(await site_with_worker.client.post(link), f"/en/{SLUG}/signed?as=organization")
     async with site_with_worker.database.transaction() as conn:
         ids = [row["id"] for row in await conn.fetch("SELECT id FROM signature")]
         assert await approve.approve(conn, Wrapper([KEY]), ids) == ids
-    assert (await site_with_worker.client.post(link)).headers["location"] == f"/en/{SLUG}/signed"
+    assert_redirect(await site_with_worker.client.post(link), f"/en/{SLUG}/signed")
     page = (await site_with_worker.client.get(own)).text
     assert "until 30 days after" not in page
     assert "for questions about the organizers’ decision" in page

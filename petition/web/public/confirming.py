@@ -16,7 +16,7 @@ from petition.signatures import queries
 from petition.signatures.confirming import Confirmation, ConfirmRequest, ConfirmResult
 from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Kind
-from petition.web.public import challenge
+from petition.web.public import challenge, thanks
 from petition.web.public.shown_form import ShownForm
 from petition.web.public.visit import Visit, with_retry_after
 
@@ -75,7 +75,7 @@ async def confirm(visit: Visit) -> Response:
     confirmation = await _submit(visit, published, signature_id)
     if confirmation.result is ConfirmResult.STOPPED:
         return with_retry_after(await _page(visit, await visit.refreshed(published), signature_id, status=503), HOUR)
-    return _answer(visit, published, confirmation)
+    return await _answer(visit, published, confirmation)
 
 
 async def check_your_inbox(visit: Visit) -> Response:
@@ -127,7 +127,7 @@ async def _try_code(
     if confirmation.result is ConfirmResult.STOPPED:
         page = _inbox_page(visit, await visit.refreshed(published), visit.refused_form(form, {"": STOPPED}), status=503)
         return with_retry_after(page, HOUR)
-    return _answer(visit, published, confirmation)
+    return await _answer(visit, published, confirmation)
 
 
 async def _count_try(visit: Visit, published: PublishedLetter, digest: bytes) -> int:
@@ -161,15 +161,12 @@ def _inbox_page(visit: Visit, published: PublishedLetter, form: ShownForm, *, st
     )
 
 
-def _answer(visit: Visit, published: PublishedLetter, confirmation: Confirmation) -> Response:
+async def _answer(visit: Visit, published: PublishedLetter, confirmation: Confirmation) -> Response:
     if confirmation.result is ConfirmResult.GONE:
         return _expired(visit)
     if confirmation.result is ConfirmResult.REMOVED:
         return visit.message_page(410, REMOVED, REMOVED_WHY)
-    # These pages say "it waits".
-    waiting = Kind.ORGANIZATION.value if confirmation.kind is Kind.ORGANIZATION else "waiting"
-    query = f"?as={waiting}" if confirmation.result is ConfirmResult.HELD else ""
-    return visit.redirect(f"/{published.letter.slug}/signed{query}")
+    return await thanks.redirect(visit, published, confirmation)
 
 
 def _expired(visit: Visit) -> Response:

@@ -11,6 +11,7 @@ from petition.web.public import (
     second_mailbox,
     signatories,
     signing,
+    thanks,
     unsubscribing,
 )
 from petition.web.public.visit import in_any_language, public
@@ -45,7 +46,7 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/{slug}/check-your-inbox", public(confirming.check_your_inbox)),
     Route("/{lang}/{slug}/confirm", public(signing.to_letter)),
     Route("/{lang}/{slug}/confirm", public(confirming.confirm_by_code), methods=["POST"]),
-    Route("/{lang}/{slug}/signed", public(signing.signed)),
+    Route("/{lang}/{slug}/signed", public(thanks.signed)),
     Route("/{lang}/{slug}/find", public(signing.find)),
     Route("/{lang}/{slug}/find", public(signing.send_link), methods=["POST"]),
     Route("/{lang}/{slug}/signatories", public(signatories.signatories)),

@@ -1,4 +1,4 @@
-"""Signing and what follows at once: the form, the thank-you page, the lost link."""
+"""Signing and what follows at once: the form, the lost link."""
 
 import secrets
 from collections.abc import Mapping
@@ -15,11 +15,8 @@ from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF, STRONGER
 from petition.signatures import forms
-from petition.signatures.model import Kind
 from petition.signatures.signals import PARTNER
 from petition.signatures.signing import PendingSignature, SignOutcome, SignRequest
-from petition.web import http
-from petition.web.page_cache import CachedResponse
 from petition.web.public import challenge, letter_page
 from petition.web.public.shown_form import ShownForm, typed_values
 from petition.web.public.visit import Visit, with_retry_after
@@ -27,8 +24,6 @@ from petition.web.public.visit import Visit, with_retry_after
 SUPERSEDED = N_("The text of the letter has changed since you opened it. Read it again before you sign.")
 CLOSED = N_("This letter was closed while you were reading. It no longer takes signatures.")
 STOPPED = N_("Signing was stopped while you were reading. Nothing you typed has been stored.")
-
-WAITING = "waiting"  # a person whose signature is held
 
 
 async def new_challenge(visit: Visit) -> Response:
@@ -212,15 +207,3 @@ def _find_page(
     visit: Visit, published: PublishedLetter, form: ShownForm, *, sent: bool = False, status: int = 200
 ) -> Response:
     return visit.page("signatures/find.html", status, letter=published.letter, form=form, sent=sent)
-
-
-async def signed(visit: Visit) -> Response:
-    """Say that the signature counts, or that it waits; cached, since no name is in it."""
-    param = visit.request.query_params.get("as")
-    signed_as = param if param in {Kind.ORGANIZATION.value, WAITING} else Kind.PERSON.value
-
-    async def build(published: PublishedLetter) -> CachedResponse:
-        context = {"letter": published.letter, "counts": published.counts, "signed_as": signed_as}
-        return http.cacheable_page(visit.request, "signatures/signed.html", **context)
-
-    return await visit.cached_letter_page("/signed" + (f"?as={signed_as}" if signed_as != Kind.PERSON else ""), build)

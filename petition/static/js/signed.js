@@ -1,0 +1,4 @@
+// Takes the ticket out of the address, which people copy to share; the page has been rendered with it already.
+const address = new URL(location.href);
+address.searchParams.delete("ticket");
+history.replaceState(history.state, "", address);
