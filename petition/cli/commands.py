@@ -15,7 +15,7 @@ from petition.core.encryption import Wrapper
 from petition.core.errors import PetitionError, Refused
 from petition.core.settings import Process, Settings, load
 from petition.demo import supervisor
-from petition.drafts import publishing
+from petition.drafts import folder, publishing
 from petition.letters import lifecycle, lifecycle_queries, taking_down
 from petition.organizers import accounts
 
@@ -88,6 +88,7 @@ async def letter_import(arguments: Namespace) -> None:
         slug, number = await publishing.import_folder(
             db, wrapper, arguments.folder, languages, publish=arguments.publish
         )
+        _print(*folder.losses(folder.read(arguments.folder, languages)))
         if not arguments.publish:
             _print(f"imported {slug}; use --publish to show it to readers")
             return

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from petition.core.i18n import N_
 from petition.drafts.store import Draft
+from petition.letters import markdown
 
 LATELY = timedelta(days=1)  # a translation that is so much older than the other may have been forgotten
 
@@ -29,6 +30,7 @@ class Finding:
     message: str  # for the catalogues
     blocks: bool
     lang: str | None = None
+    example: str = ""  # from the text
 
 
 def findings(draft: Draft, now: datetime) -> list[Finding]:
@@ -46,6 +48,8 @@ def _of_text(draft: Draft) -> Iterator[Finding]:
             yield Finding(NO_TITLE, True, lang)
         if not text:
             yield Finding(NO_TEXT, True, lang)
+        for loss in markdown.losses(text):
+            yield Finding(loss.message, False, lang, loss.example)
 
 
 def _of_frame(draft: Draft, now: datetime) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from petition.core.errors import ImportRefused
 from petition.drafts import letter_toml, pictures
 from petition.drafts.letter_toml import LetterSettings
+from petition.letters import markdown
 from petition.letters.markdown import TEXT_SIZE, BadText, join, split
 
 SETTINGS = "letter.toml"
@@ -45,6 +46,15 @@ def read(folder: Path, languages: Collection[str]) -> LetterFolder:
         texts=texts,
         pictures=files,
     )
+
+
+def losses(letter: LetterFolder) -> list[str]:
+    """Return what readers will not see as the texts' authors may expect, one line each, with the file's name."""
+    return [
+        f"{lang}.md: {loss.message % {'example': loss.example}}"
+        for lang, (_, body) in letter.texts.items()
+        for loss in markdown.losses(body)
+    ]
 
 
 def write(letter: LetterFolder, folder: Path) -> None:

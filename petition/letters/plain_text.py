@@ -44,13 +44,20 @@ class _PlainTextReader(HTMLParser):
             self._add(f"[{attributes.get('alt', '')}] ({attributes.get('src', '')})")
         elif tag == "a":
             self._leads_to = attributes.get("href", "")
+        elif tag == "sup":
+            self._add("[")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "a" and not self.paragraphs[-1].endswith(self._leads_to):
+        if tag == "sup":
+            self._add("]")
+        elif tag == "a" and not self._leads_to.startswith("#") and not self.paragraphs[-1].endswith(self._leads_to):
             self._add(f" ({self._leads_to})")
+        if tag == "a":
+            self._leads_to = ""
 
     def handle_data(self, data: str) -> None:
-        self._add(data)
+        if not self._leads_to.startswith("#mention-"):  # the way back from a footnote is no text
+            self._add(data)
 
     def _add(self, text: str) -> None:
         self.paragraphs[-1] += text

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from petition.core.errors import BadToken, Gone, KeyDestroyed, NotFound, Paused, PetitionError, TooMany, Unavailable
 from petition.core.i18n import N_, pick_language
-from petition.web import http
+from petition.web import http, shared_addresses
 from petition.web.desk import page, visit
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,8 @@ PAUSED = (
 async def http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status == HTTPStatus.NOT_FOUND and (redirect := await shared_addresses.redirect(request)):
+        return redirect
     if status == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := _allowed_methods(request)):
         headers = {"allow": ", ".join(sorted(allowed))}
     detail = error.detail if isinstance(error, HTTPException) else None
@@ -82,6 +84,8 @@ async def domain(request: Request, error: Exception) -> Response:
     status = next((status for error_type, status in STATUS.items() if isinstance(error, error_type)), None)
     if status is None:
         return await unexpected(request, error)
+    if status == HTTPStatus.NOT_FOUND and (redirect := await shared_addresses.redirect(request)):
+        return redirect
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany | Unavailable | Paused) else {}
     if isinstance(error, Gone):
         return _page(request, status, headers, TAKEN_DOWN)

@@ -172,6 +172,10 @@ def test_a_letter_goes_in_and_out(at: dict[str, str], tmp_path: Path) -> None:
     held = called("signatures", "held", SLUG, **at)
     assert (held.returncode, held.stdout, held.stderr) == (0, "", "no organizations are waiting\n")
     assert said(called("signatures", "approve", "5", **at)) == "nothing approved: there is no signature 5"
+    text = tmp_path / "out" / "en.md"
+    text.write_text(f"{text.read_text()}\n![A map](https://pictures.example/map.png)\n")
+    done = called("letter", "import", str(tmp_path / "out"), **at)
+    assert done.stdout.splitlines()[0].endswith("their description stays: https://pictures.example/map.png")
 
 
 @pytest.fixture

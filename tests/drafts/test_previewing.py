@@ -196,3 +196,21 @@ async def test_a_published_letters_preview_has_what_is_no_part_of_the_draft(
     for told in ("Counted by the harbour office", "Mind the tide", "We are looking into it"):
         assert (told in page, told in real) == (True, True), told
     assert ('max="7777"' in page, 'max="7777"' in real) == (True, False)
+
+
+FOREIGN = "Text ![A map](https://pictures.example/map.png) and <u>HTML</u>"
+
+
+async def test_what_readers_will_not_see_is_named_to_the_writers_only(
+    site: Installation, editor: httpx2.AsyncClient
+) -> None:
+    await desk.change(editor, text_en=FOREIGN)
+    for path in (f"{PREVIEW}?lang=en", f"/organizer/{SLUG}/publish"):
+        page = (await editor.get(path)).text
+        assert "their description stays: https://pictures.example/map.png" in page
+        assert "as they are typed: &lt;u&gt;" in page
+    public = await site.client.get(await link(editor))
+    assert "A map" in public.text
+    assert "their description stays" not in public.text
+    update = {"title_en": "News", "text_en": FOREIGN, "act": "preview"}
+    assert "their description stays" in (await editor.post(f"/organizer/{SLUG}/updates", data=update)).text

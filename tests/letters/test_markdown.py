@@ -66,7 +66,7 @@ def test_join_and_split_are_opposite(title: str, body: str) -> None:
 @pytest.mark.parametrize(
     ("markdown", "html"),
     [
-        ("One\ntwo\n\n*three* **four**", "<p>One\ntwo</p>\n<p><em>three</em> <strong>four</strong></p>\n"),
+        ("One\ntwo\n\n*three* **four**", "<p>One<br>\ntwo</p>\n<p><em>three</em> <strong>four</strong></p>\n"),
         ("# A\n## B\n### C\n###### D", "<h2>A</h2>\n<h3>B</h3>\n<h4>C</h4>\n<h4>D</h4>\n"),
         ("- a\n- b", "<ul>\n<li>a</li>\n<li>b</li>\n</ul>\n"),
         ("3. a", '<ol start="3">\n<li>a</li>\n</ol>\n'),
@@ -108,8 +108,18 @@ SAFE_TAGS = {
     "img",
     "code",
     "pre",
+    "sup",
 }
-SAFE_ATTRIBUTES = {("a", "href"), ("a", "rel"), ("img", "src"), ("img", "alt"), ("ol", "start")}
+SAFE_ATTRIBUTES = {
+    ("a", "href"),
+    ("a", "rel"),
+    ("img", "src"),
+    ("img", "alt"),
+    ("ol", "start"),
+    ("li", "value"),
+    ("li", "id"),
+    ("sup", "id"),
+}
 
 
 class Walker(HTMLParser):
@@ -123,7 +133,9 @@ class Walker(HTMLParser):
             # Browsers drop these inside addresses before they look at the scheme.
             address = re.sub("[\t\r\n]", "", value or "").strip()
             if name == "href":
-                assert re.match(r"(?i)(https?:|mailto:|/(?![/\\]))", address)
+                assert re.match(r"(?i)(https?:|mailto:|/(?![/\\])|#(note|mention)-[0-9a-f]{6}-)", address)
+            if name == "id":
+                assert re.fullmatch(r"(note|mention)-[0-9a-f]{6}-[0-9-]+", address)
             if name == "src":
                 assert re.match(r"/(?![/\\])", address)
 

@@ -10,7 +10,7 @@ from petition.core.database import Record
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import MAX_INTEGER
 from petition.core.ids import UpdateId
-from petition.letters import update_queries, updates
+from petition.letters import markdown, update_queries, updates
 from petition.web import http
 from petition.web.desk.forms import Errors, Form, form_number, form_view
 from petition.web.desk.page import desk_page
@@ -127,6 +127,7 @@ async def _page(
         status=409 if "first" in errors else None,
         errors=errors,
         values=values,
+        losses=markdown.losses,
         preview=await asyncio.to_thread(updates.rendered, preview) if preview and not errors else None,
         done=visit.query.get("done"),
         address=_address(visit),

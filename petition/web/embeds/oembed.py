@@ -1,7 +1,7 @@
 """oEmbed (oembed.com): the frame to embed for a letter's address."""
 
 import json
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from petition.web.embeds.options import FOR_ANYONE, JSON, FrameOptions
 from petition.web.embeds.snippets import HEIGHTS, MIN_WIDTH, WIDTH, Snippets
 from petition.web.page_cache import build_response
 from petition.web.services import Services
+from petition.web.shared_addresses import cleaned, segments_of
 
 MAX_URL = 2000  # characters of an address
 PROVIDER = N_("Open letters")
@@ -67,25 +68,29 @@ async def show(request: Request) -> Response:
 async def _letter_at(services: Services, url: str) -> tuple[PublishedLetter, str, str]:
     """Return the letter whose page ``url`` is, the page's language, and the partner it names. Raises a 404."""
     try:
-        parts = urlsplit(url[:MAX_URL])
+        parts = urlsplit(url[:MAX_URL].strip())
+        is_ours = _host(parts) in {_host(urlsplit(origin)) for origin in services.settings.origins}
     except ValueError:
         raise HTTPException(404) from None
-    lang, _, slug = parts.path.strip("/").partition("/")
-    if not _is_ours(services, parts) or lang not in services.renderer.languages or "/" in slug:
+    lang, _, slug = "/".join(segments_of(unquote(parts.path))).partition("/")
+    if not is_ours or lang not in services.renderer.languages or "/" in slug:
         raise HTTPException(404)
     published = await services.letters.get(slug)
-    partner = parse_qs(parts.query).get("from", [""])[-1]
+    partner = cleaned(parse_qs(parts.query).get("from", [""])[-1])
     return published, lang, partner if partner in published.letter.partners else ""
 
 
-def _is_ours(services: Services, parts: SplitResult) -> bool:
-    """Return whether the address is of this site; people paste it with the other scheme too, or the default port."""
-    default_port = {"http": ":80", "https": ":443"}.get(parts.scheme)
-    if default_port is None:
-        return False
-    return parts.netloc.lower().removesuffix(default_port) in {
-        urlsplit(origin).netloc for origin in services.settings.origins
-    }
+def _host(parts: SplitResult) -> tuple[str, int | None]:
+    """Return the host as browsers send it and the port, None for the default one; the scheme does not matter.
+
+    People paste addresses with the other scheme, with the default port, and with the host in its own script (RFC 5891).
+    Raises ``ValueError`` if there is none.
+    """
+    default_port = {"http": 80, "https": 443}.get(parts.scheme)
+    if default_port is None or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("not an address on the web")
+    host = unquote(parts.hostname).rstrip(".").encode("idna").decode().lower()
+    return host, None if parts.port == default_port else parts.port
 
 
 def _max_size(text: str) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from petition.web.page_cache import CacheTier, Header
+from petition.web.shared_addresses import cleaned
 
 JSON = b"application/json"
 # Any site may read it, also one with Cross-Origin-Embedder-Policy.
@@ -25,7 +26,7 @@ _ACCENT = re.compile(r"#?([0-9a-fA-F]{6})")
 def choice(params: Mapping[str, str], name: str, choices: Collection[str]) -> str:
     """Return the parameter ``name`` if it is one of ``choices``, else the first of them."""
     value = params.get(name, "")
-    return value if value in choices else next(iter(choices))
+    return next((known for known in choices if known.lower() == cleaned(value)), next(iter(choices)))
 
 
 def accent_of(text: str) -> str | None:
@@ -55,9 +56,9 @@ class FrameOptions:
         cls, params: Mapping[str, str], languages: Collection[str], partners: Collection[str], lang: str = ""
     ) -> "FrameOptions":
         """Parse the options. The default language is ``lang``, or the first of ``languages``."""
-        partner = params.get("from", "")
+        partner = cleaned(params.get("from", ""))
         return cls(
-            lang=choice(params, "lang", languages) if params.get("lang", "") in languages or not lang else lang,
+            lang=choice(params, "lang", (lang, *languages) if lang else languages),
             theme=choice(params, "theme", THEMES),
             show=choice(params, "show", VARIANTS),
             accent=accent_of(params.get("accent", "")),

@@ -17,6 +17,7 @@ from petition.web.page_cache import CachedResponse
 from petition.web.public import page_size
 from petition.web.public.shown_form import ShownForm
 from petition.web.public.visit import Visit
+from petition.web.shared_addresses import cleaned
 
 MAX_ORGANIZATIONS = 12
 MAX_PEOPLE = 12
@@ -112,10 +113,10 @@ def query_of(kind: Kind, partner: str) -> str:
 
 def registered_partner(published: PublishedLetter, params: Mapping[str, str]) -> str:
     """Return the partner that a query or a form names, if an organizer has registered it; else ""."""
-    name = params.get("from", "")
+    name = cleaned(params.get("from", ""))
     return name if name in published.letter.partners else ""
 
 
 def kind_in_query(visit: Visit) -> Kind:
     """Return which form ``?as=`` asks for; anything unknown means a person."""
-    return Kind.ORGANIZATION if visit.request.query_params.get("as") == Kind.ORGANIZATION else Kind.PERSON
+    return Kind.ORGANIZATION if cleaned(visit.request.query_params.get("as", "")) == Kind.ORGANIZATION else Kind.PERSON

@@ -1,12 +1,14 @@
 """A draft as a page, for readers who have its preview link."""
 
+import asyncio
+
 from starlette.responses import Response
 
 from petition.core.errors import Gone, NotFound
 from petition.core.form_values import id_of
 from petition.core.ids import PictureId
 from petition.drafts import draft_queries, preview_link_queries, previewing, saving, store
-from petition.letters import lifecycle_queries
+from petition.letters import lifecycle_queries, markdown
 from petition.letters.model import State
 from petition.web import headers, http
 from petition.web.page_cache import PUBLIC
@@ -55,7 +57,9 @@ async def draft_page(visit: Visit, slug: str, *, here: str | None, until: object
     # Signatories imported before the letter opened have not agreed to be shown before it.
     rows = await letter_page.newest_rows(visit, published) if draft.published else letter_page.NO_ROWS
     page = LetterPage(published, visit.lang, rows)
-    context = page.context(page.html, cut=False) | {"here": here, "until": until}
+    source = published.letter.text(visit.lang).markdown if here is None else ""  # losses are for its writers only
+    losses = await asyncio.to_thread(markdown.losses, source)
+    context = page.context(page.html, cut=False) | {"here": here, "until": until, "losses": losses}
     response = visit.page("letters/preview.html", **context)
     policy = headers.policy(services.renderer.css_hash)
     for directive, inert in INERT.items():
