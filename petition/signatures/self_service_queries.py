@@ -17,8 +17,8 @@ WHERE s.letter = $1 AND s.id = $2
 LOCK_SIGNATURE = SIGNATURE + "FOR UPDATE OF s"
 
 STORE_NAMES = """
-UPDATE signature SET visibility = $3::visibility, name = $4, affiliation = $5, city = $6, "position" = $7, name_key = $8,
-       private = $9, country = CASE WHEN $3::visibility = 'counted' THEN NULL ELSE country END
+UPDATE signature SET visibility = $3::visibility, name = $4, affiliation = $5, city = $6, "position" = $7,
+       name_key = $8, private = $9, country = CASE WHEN $3::visibility = 'counted' THEN NULL ELSE country END
 WHERE letter = $1 AND id = $2
 """
 
