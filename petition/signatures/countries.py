@@ -1,7 +1,7 @@
 """Countries: typed as people write them, stored as ISO 3166-1 alpha-2.
 
-Nobody should have to know how we spell a country, and the field is optional. So names in all official languages are
-known, flags, codes, "City, Country" and one typing error; what means no country, or two, is none.
+The field is optional, and people do not know how we spell a country. So names in all official languages are known,
+flags, codes, "City, Country" and one typing error; what means no country, or two, is none.
 """
 
 import re
@@ -39,7 +39,7 @@ def match(text: str, languages: tuple[str, ...] = DEFAULT_LANGUAGES) -> str | No
     text = text[:MAX_TYPED]
     if text in _NO_ANSWER:
         return None
-    flags = {code for found in _FLAG.finditer(text) if (code := _country_of_flag(found)) is not None}
+    flags = {code for flag in _FLAG.finditer(text) if (code := _country_of_flag(flag)) is not None}
     words = _FLAG.sub(" ", text)
     if (code := _named(without_invisible(words), languages)) is not None:
         return code

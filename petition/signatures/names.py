@@ -99,7 +99,7 @@ _UNDECOMPOSED = str.maketrans(
 _COMBINING = re.compile("[\u0300-\u036f]+")
 _LATIN_OR_GREEK = re.compile("[a-z\u00c0-\u024f\u0370-\u03ff\u1e00-\u1fff]")
 _INNER_APOSTROPHE = re.compile(r"(?<=[^\W\d_])['’‘ʼ`´](?=[^\W\d_])")
-# Joiners, variation selectors, tags: they change how a name looks, and nobody types them into a search.
+# Joiners, variation selectors, tags: they change how a name looks, and are not typed into a search.
 _UNTYPED = re.compile("[\u200c\u200d\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0020-\U000e007f\U000e0100-\U000e01ef]")
 _SPACES = re.compile(r"\s+")
 # In such names, which most are, only case and ё have two spellings: folding them takes a fifth of the time.
