@@ -25,8 +25,8 @@ MAX_WEBSITE = 200  # characters
 FIELDS = {
     Kind.PERSON: ("kind", "visibility", "name", "email", "city", "affiliation", "country", "updates", "consent"),
     Kind.ORGANIZATION: (
-        *("kind", "organization_en", "organization_ru", "website", "country"),
-        *("visibility", "name", "position", "email", "updates", "consent"),
+        *("kind", "organization_en", "organization_ru", "website"),
+        *("visibility", "name", "position", "email", "country", "updates", "consent"),
     ),
 }
 BOXES = ("updates", "consent")

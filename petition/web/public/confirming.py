@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
+from email.utils import parseaddr
 
 from starlette.responses import Response
 
@@ -157,6 +158,7 @@ def _inbox_page(visit: Visit, published: PublishedLetter, form: ShownForm, *, st
         status,
         letter=published.letter,
         form=form,
+        sender=parseaddr(visit.services.settings.mail_from or "")[1],
         here=f"/{published.letter.slug}/check-your-inbox",
     )
 
