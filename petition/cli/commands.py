@@ -1,5 +1,6 @@
 """What each command does. Each takes the parsed arguments; what must wait for the database is a coroutine."""
 
+import asyncio
 import os
 import sys
 from argparse import Namespace
@@ -9,7 +10,7 @@ from dataclasses import replace
 
 from petition import postgres
 from petition.cli import approve, check, signatures
-from petition.core import database, encryption, i18n, logs
+from petition.core import database, encryption, i18n, logs, startup
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import PetitionError, Refused
@@ -32,6 +33,7 @@ def serve(arguments: Namespace) -> None:
     settings = replace(load(role=Process.WEB, port=arguments.port), host=arguments.host)
     logs.configure()
     with _database(settings) as ready:
+        asyncio.run(startup.look_at_database(ready))
         server.run(ready, arguments.workers)
 
 
@@ -42,6 +44,7 @@ def worker(_arguments: Namespace) -> None:
     settings = load(role=Process.WORKER)
     logs.configure()
     with _database(settings) as ready:
+        asyncio.run(startup.look_at_database(ready))
         working.main(ready)
 
 
@@ -63,9 +66,9 @@ def keys(_arguments: Namespace) -> None:
     )
 
 
-def run_check(_arguments: Namespace) -> int:
+def run_check(arguments: Namespace) -> int:
     """Tell what is wrong; 1 if anything is."""
-    return check.main()
+    return check.main(arguments.mail)
 
 
 async def organizer_add(arguments: Namespace) -> None:

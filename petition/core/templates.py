@@ -106,6 +106,7 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
         "date": language.date,
         "datetime": language.datetime,
         "clock": language.clock,
+        "shortday": language.short_day,
         "duration": language.duration,
         "countryname": lambda code: _territory(language.locale, code),
     }

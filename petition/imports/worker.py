@@ -120,6 +120,8 @@ async def step(
     except (Unavailable, Gone):
         raise
     except Exception:
+        if row is None:  # nothing was taken, so that the next step would fail at once in the same way
+            raise
         log.exception("import failed")
         await _fail(database, row, BROKEN)
     return True

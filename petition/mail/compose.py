@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 
 from petition.core.encryption import derive
-from petition.core.errors import PetitionError, SettingsError
+from petition.core.errors import PetitionError
+from petition.core.sender import parse_sender
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
@@ -46,7 +47,7 @@ class Composer:
         self._tokens = tokens
         self._base_url = settings.base_url
         self._one_click = settings.secure  # RFC 8058, 3.1: one click works over HTTPS only
-        self._from = _sender(settings.mail_from)
+        self._from = parse_sender(settings.mail_from or "")
         self._id_key = derive(settings.secret_keys[0], "message-id")
 
     def compose(self, job: MailJob, chosen: ChosenMail | DirectMail) -> OutgoingMail:
@@ -113,19 +114,6 @@ class Composer:
         name = f"{job.id} {job.created_at.timestamp()}"
         digest = hmac.digest(self._id_key, name.encode(), hashlib.sha256).hex()[:32]
         return f"<{digest}@{self._from.domain}>"
-
-
-def _sender(mail_from: str | None) -> Address:
-    name, address = parseaddr(mail_from or "")
-    try:
-        sender = Address(name, addr_spec=address)
-    except (ValueError, IndexError):
-        raise SettingsError(
-            "MAIL_FROM must be an address, or a name and an address like Letters <post@x.org>"
-        ) from None
-    if not sender.domain or not address.isascii():
-        raise SettingsError("MAIL_FROM must have an address in ASCII like post@letters.example")
-    return sender
 
 
 # No display name, no comment, nothing that could end a header or a command (RFC 5322, 3.2.3; any script, RFC 6532).

@@ -11,9 +11,11 @@ from petition.core.outbox import MailContent
 
 KindName = Literal["person", "organization"]
 
-# After the last one, every two hours, until two days after the job was written.
+# After the last one, every two hours, as long as ``patience`` says.
 _PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600, 1800, 3600))
 _MAX_PAUSE = timedelta(hours=2)
+_PATIENCE_ON_LETTER = timedelta(days=7)  # as long as a pending signature can be confirmed
+_PATIENCE_AT_DESK = timedelta(days=2)
 
 
 class Purpose(StrEnum):
@@ -92,3 +94,8 @@ class DirectMail:
 def pause(attempts: int) -> timedelta:
     """Return how long to wait after the ``attempts``-th failure (the first is 1)."""
     return _PAUSES[attempts - 1] if attempts <= len(_PAUSES) else _MAX_PAUSE
+
+
+def patience(job: MailJob) -> timedelta:
+    """Return how long after it was written the mail is still worth an attempt."""
+    return _PATIENCE_AT_DESK if job.letter_id is None else _PATIENCE_ON_LETTER

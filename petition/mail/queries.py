@@ -30,10 +30,12 @@ WITH gone AS (DELETE FROM outbox WHERE id = $1 RETURNING letter)
 INSERT INTO refused_mail (letter, code) SELECT letter, $2::smallint FROM gone WHERE letter IS NOT NULL
 """
 
-# Code 0: not refused, but not accepted for two days either.
+# Given up if the next attempt would come later than $4 after the job was written.
+# Code 0: not refused, yet never accepted.
 RETRY = """
 WITH mine AS (
-  SELECT id, created_at <= now() - interval '2 days' AS old FROM outbox WHERE id = $1 AND lease = $2 FOR UPDATE
+  SELECT id, created_at <= now() + $3::interval - $4::interval AS old
+  FROM outbox WHERE id = $1 AND lease = $2 FOR UPDATE
 ), gone AS (
   DELETE FROM outbox o USING mine WHERE o.id = mine.id AND mine.old RETURNING o.letter
 ), given_up AS (
@@ -130,9 +132,12 @@ async def refused(conn: Connection, job: MailJob, code: int) -> None:
     await conn.execute(REFUSED, job.id, code)
 
 
-async def retry(conn: Connection, job: MailJob, after: timedelta) -> bool:
-    """Make a leased job due again ``after`` from now; tell whether it was given up instead, being two days old."""
-    given_up: bool = await conn.fetchval(RETRY, job.id, job.lease, after)
+async def retry(conn: Connection, job: MailJob, after: timedelta, limit: timedelta) -> bool:
+    """Make a leased job due again ``after`` from now; return whether it was given up instead, being too old by then.
+
+    ``limit`` is how long after it was written a job may still be tried.
+    """
+    given_up: bool = await conn.fetchval(RETRY, job.id, job.lease, after, limit)
     return given_up
 
 

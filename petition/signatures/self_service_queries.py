@@ -42,6 +42,7 @@ STOP_UPDATES = "DELETE FROM contact WHERE letter = $1 AND signature = $2 AND pur
 DELETE_ATTACHED = """
 WITH notes AS (DELETE FROM note WHERE letter = $1 AND signature = $2),
      reports AS (DELETE FROM report WHERE letter = $1 AND signature = $2),
+     messages AS (DELETE FROM message WHERE letter = $1 AND signature = $2),
      typed AS (DELETE FROM typed WHERE letter = $1 AND signature = $2)
 DELETE FROM past WHERE letter = $1 AND signature = $2
 """

@@ -8,13 +8,14 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from petition.core import i18n
-from petition.core.database import Database, opened
+from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.core.outbox import MailWriter
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
+from petition.core.version import version
 from petition.exports import address_list_worker, address_lists
 from petition.imports import worker as import_worker
 from petition.letters import taking_down
@@ -74,7 +75,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         ]
         for name, poll, step in jobs:
             group.create_task(job_loop.run(step, stop, name=name, poll=poll))
-        log.info("worker started")
+        log.info("worker started", extra={"version": version(), "schema": schema_number()})
     log.info("worker stopped")
 
 

@@ -62,26 +62,3 @@ async def test_a_message_reaches_the_representative(site_with_worker: Installati
         (person,) = await bench.sign("Vera")
         refused = await client.post(f"/organizer/{SLUG}/signatures/{person}", data=form)
         assert refused.status_code == 422
-
-
-async def test_a_second_address_on_the_domain_confirms(site_with_worker: Installation, bench: Bench) -> None:
-    held = await bench.sign_for("North Pier", website="https://northpier.example")
-    place = f"/organizer/{SLUG}/signatures/{held}"
-    async with people.at_desk(site_with_worker, "moderator", email="mo@desk.example") as client:
-        for wrong in ("someone@elsewhere.example", "no address"):
-            assert (await client.post(place, data={"act": "second", "second": wrong})).status_code == 422
-        asked = await client.post(place, data={"act": "second", "second": "board@northpier.example"})
-        assert asked.status_code == 303
-        link = re.search(
-            r"(/en/second/\S+)", (await site_with_worker.mail_to("board@northpier.example")).body("plain") or ""
-        )
-        assert link
-        assert "North Pier" in (await site_with_worker.client.get(link[1])).text
-        assert "Confirmed from a second address" not in (await client.get(place)).text  # opening it does nothing
-        for _ in range(2):
-            assert (await site_with_worker.client.post(link[1])).status_code == 200
-        page = await client.get(place)
-        assert "Confirmed from a second address" in page.text
-        acts = await bench.rows("SELECT act FROM log WHERE letter = $1 AND act LIKE 'message.%' ORDER BY id")
-        assert [row["act"] for row in acts] == ["message.second", "message.confirmed"]
-    assert (await site_with_worker.client.get("/en/second/forged")).status_code == 404

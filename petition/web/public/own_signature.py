@@ -6,6 +6,7 @@ from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
+from petition.moderation import message_threads
 from petition.signatures import queries, self_service
 from petition.signatures.model import REASONS
 from petition.web.public import challenge
@@ -56,9 +57,13 @@ async def act(visit: Visit) -> Response:
 async def data(visit: Visit) -> Response:
     """Answer with everything stored, as a file."""
     published, signature_id = await visit.signature()
-    details = await self_service.load(visit.services.database, published.letter, signature_id)
+    letter = published.letter
+    details = await self_service.load(visit.services.database, letter, signature_id)
+    async with visit.services.database.connection() as conn:
+        thread = await message_threads.load(conn, letter.id, letter.keys, signature_id)
+    messages = [message.as_json() for message in thread]
     headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="signature.json"'}
-    return JSONResponse({"letter": published.letter.slug, **details.as_json()}, headers=headers)
+    return JSONResponse({"letter": letter.slug, **details.as_json(), "messages": messages}, headers=headers)
 
 
 async def _page(
