@@ -276,8 +276,8 @@ async def test_who_may_not_and_what_cannot_be(site: Installation) -> None:
             assert (await client.post(HERE, data=NEW)).status_code == 403
     async with people.at_desk(site, "owner") as client:
         for field, bad in (
-            *(("name", each) for each in ("", "a", "Север", "-a", "UPPER", "a b", "a" * 33, "<b>", "a\u202eb")),
-            *(("title", each) for each in ("", " ", "x" * 121, "a\u202eb")),
+            *(("name", each) for each in ("", "a", "Север", "-a", "UPPER", "a b", "a" * 33, "<b>", "a\x07b")),
+            *(("title", each) for each in ("", " ", "x" * 121, "a\x07b")),
         ):
             answer = await client.post(HERE, data=NEW | {field: bad})
             assert answer.status_code == 422, bad
