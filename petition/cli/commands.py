@@ -17,6 +17,8 @@ from petition.core.errors import PetitionError, Refused
 from petition.core.settings import Process, Settings, load
 from petition.demo import supervisor
 from petition.drafts import folder, publishing
+from petition.formats.dates import DateOrder
+from petition.imports.file_adding import Answers
 from petition.letters import lifecycle, lifecycle_queries, taking_down
 from petition.organizers import accounts
 
@@ -129,8 +131,18 @@ async def letter_take_down(arguments: Namespace) -> None:
 
 async def signatures_import(arguments: Namespace) -> None:
     async with _tool() as (settings, db):
-        await signatures.import_csv(
-            db, Wrapper(settings.secret_keys), arguments.slug, arguments.file, dry_run=arguments.dry_run
+        answers = Answers(
+            dates={"day": DateOrder.DAY, "month": DateOrder.MONTH}.get(arguments.dates),
+            hidden={"read": True, "leave-out": False}.get(arguments.hidden),
+            same_names=arguments.add_same_names,
+        )
+        await signatures.import_file(
+            db,
+            Wrapper(settings.secret_keys),
+            arguments.slug,
+            arguments.file,
+            dry_run=arguments.dry_run,
+            answers=answers,
         )
 
 

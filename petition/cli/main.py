@@ -119,10 +119,13 @@ def _letter(parser: argparse.ArgumentParser) -> None:
 
 def _signatures(parser: argparse.ArgumentParser) -> None:
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
-    take = commands_.add_parser("import", help="import signatories from a CSV or XLSX file")
+    take = commands_.add_parser("import", help="import signatories from a CSV, XLSX, XLS or ODS file")
     take.add_argument("slug", metavar="SLUG")
     take.add_argument("file", type=Path, metavar="FILE")
     take.add_argument("--dry-run", action="store_true", help="only report what would happen")
+    take.add_argument("--dates", choices=("day", "month"), help="which comes first in dates like 03/05/2022")
+    take.add_argument("--hidden", choices=("read", "leave-out"), help="what to do with rows that a workbook hides")
+    take.add_argument("--add-same-names", action="store_true", help="also add new rows whose name was imported before")
     take.set_defaults(run=commands.signatures_import)
     give = commands_.add_parser("export", help="write signatories to standard output")
     give.add_argument("slug", metavar="SLUG")

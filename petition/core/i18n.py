@@ -17,6 +17,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
 from babel.support import Translations
 
+from petition.core import time_zones
 from petition.core.errors import SettingsError
 
 Texts: TypeAlias = Mapping[str, str]  # language → what is said in it
@@ -89,6 +90,22 @@ class Language:
     def duration(self, length: timedelta) -> str:
         """Return a length of time in one unit, the largest of which there are at least three."""
         return dates.format_timedelta(length, threshold=3, locale=self.locale)
+
+    def datetime_beside(self, moment: datetime, zone: str) -> str:
+        """Return the day and the minute in UTC, and beside it the clock of a zone, with its day if that differs."""
+        written = self.datetime(moment)
+        return f"{written} · {self.clock_in(moment, zone)}" if time_zones.find(zone) else written
+
+    def clock_in(self, moment: datetime, zone: str) -> str:
+        """Return the clock of a zone behind its city, with its day if that is not the day in UTC."""
+        local = time_zones.local_time(moment, zone)
+        day = "" if local.date() == moment.date() else f"{self.short_day(local)}, "
+        return f"{self.city(zone)}\N{NO-BREAK SPACE}{day}{self.clock(local)}"
+
+    def city(self, zone: str) -> str:
+        """Return the city that a zone is called by."""
+        city = self.locale.time_zones.get(zone, {}).get("city")
+        return str(city or zone.rpartition("/")[2].replace("_", " "))
 
     def datetime(self, moment: datetime) -> str:
         """Return the day and the minute (UTC) written out."""

@@ -5,16 +5,20 @@ import functools
 import hashlib
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from babel.core import Locale
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_eval_context, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, pass_eval_context, select_autoescape
 from jinja2.nodes import EvalContext
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from petition.core import resources
 from petition.core.i18n import Language, Languages
+
+_READERS_ZONE = "Europe/Moscow"  # where most readers of the letters that this was made for are
 
 STATIC = resources.PACKAGE / "static"
 
@@ -104,12 +108,40 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
         "n": language.number,
         "percent": language.percent,
         "date": language.date,
-        "datetime": language.datetime,
+        "datetime": _datetime_filter(language),
+        "clocks": _clocks_filter(language),
         "clock": language.clock,
         "shortday": language.short_day,
         "duration": language.duration,
         "countryname": lambda code: _territory(language.locale, code),
     }
+
+
+def _datetime_filter(language: Language) -> Callable[..., str]:
+    @functools.lru_cache(4096)
+    def written(moment: datetime, zone: str) -> str:
+        return language.datetime_beside(moment, zone)
+
+    @pass_context
+    def with_zone(context: Context, moment: datetime) -> str:
+        return written(moment, context.get("zone") or "")
+
+    return with_zone
+
+
+def _clocks_filter(language: Language) -> Callable[..., str]:
+    """Return a filter from a moment, or what was typed for one in UTC, to its clocks where readers are."""
+
+    @pass_context
+    def clocks(context: Context, moment: datetime | str) -> str:
+        try:
+            moment = datetime.fromisoformat(moment).replace(tzinfo=UTC) if isinstance(moment, str) else moment
+        except ValueError:
+            return ""
+        zones = dict.fromkeys([_READERS_ZONE, context.get("zone") or _READERS_ZONE])
+        return " · ".join(language.clock_in(moment, zone) for zone in zones)
+
+    return clocks
 
 
 @functools.lru_cache(1024)

@@ -1,7 +1,7 @@
 """The mail itself: text and HTML out of templates, headers into which no typed text gets.
 
-Nothing typed while signing is in a mail: typing a stranger's address must not send that stranger a message of one's
-own through us.
+Of what was typed while signing only the names are in a mail, cut and without links, and in no header: typing a
+stranger's address must not send that stranger a message of one's own (docs/decisions/what-mails-say.md).
 """
 
 import hashlib
@@ -89,13 +89,16 @@ class Composer:
 
     def _context_of_direct(self, chosen: DirectMail, lang: str) -> dict[str, object]:
         never = None if chosen.never is None else self._never_link(chosen.never, lang)
-        return {**chosen.mail.context, "never_link": never}
+        about = chosen.mail.letter and chosen.mail.letter.about(lang)
+        return {**chosen.mail.context, "names": chosen.mail.names, "about": about, "never_link": never}
 
     def _context(self, chosen: ChosenMail, lang: str) -> dict[str, object]:
         page = "confirm" if chosen.template.leads_to_confirming else "signature"
-        links = [(ref.kind, f"{self._base_url}/{lang}/{page}/{self._token(chosen, ref)}") for ref in chosen.refs]
+        links = [(ref, f"{self._base_url}/{lang}/{page}/{self._token(chosen, ref)}") for ref in chosen.refs]
         return {
-            "letter_url": f"{self._base_url}/{lang}/{chosen.slug}",
+            "about": chosen.letter.about(lang),
+            "names": chosen.names,
+            "letter_url": f"{self._base_url}/{lang}/{chosen.letter.slug}",
             "kind": chosen.kind,
             "links": links,
             "link": links[0][1] if links else None,

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from petition.core.ids import JobId, LetterId, SignatureId
+from petition.core.letter_facts import NO_NAMES, LetterFacts, SignatoryNames
 from petition.core.outbox import MailContent
 
 KindName = Literal["person", "organization"]
@@ -66,6 +67,7 @@ class SignatureRef:
 
     id: SignatureId
     kind: KindName
+    names: SignatoryNames = field(default=NO_NAMES, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,14 @@ class ChosenMail:
     address: str = field(repr=False)
     never: bytes = field(repr=False)  # digest of the address for "never mail me again"
     letter_id: LetterId
-    slug: str
+    letter: LetterFacts
     kind: KindName
     refs: tuple[SignatureRef, ...]  # empty only in a "removed" mail without a row
     code_works: bool = False  # whether the six digits are still accepted
+
+    @property
+    def names(self) -> SignatoryNames:
+        return self.refs[0].names if self.refs else NO_NAMES
 
 
 @dataclass(frozen=True, slots=True)

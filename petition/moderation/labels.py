@@ -51,6 +51,8 @@ ACTS: Mapping[str, str] = {
     "import.undo": N_("undoing of import started"),
     "import.take_back": N_("undone with an import"),
     "import.undone": N_("import undone"),
+    "import.mapping": N_("column mapping saved"),
+    "import.mapping_drop": N_("column mapping deleted"),
     "import.redo": N_("restoring of import started"),
     "import.redone": N_("import restored"),
     "tally.add": N_("paper signatures added"),

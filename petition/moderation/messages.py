@@ -6,14 +6,16 @@ The mail about a decision is sent ten minutes late, so that a decision undone at
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from petition.core import audit_log
+from petition.core import audit_log, letter_facts
 from petition.core.audit_log import Actor
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, MessageId, SignatureId
+from petition.core.letter_facts import LetterFacts
 from petition.core.outbox import DirectMailJob, MailContent, MailWriter
 from petition.core.tokens import Tokens
 from petition.letters.keys import keys_for
@@ -49,8 +51,9 @@ RETURNING id
 """
 
 MAIL_CONTEXT = """
-SELECT l.slug, s.kind::text AS kind, s.state::text AS state, s.removed_for, s.mail_lang
-FROM signature s JOIN letter l ON l.id = s.letter WHERE s.letter = $1 AND s.id = $2
+SELECT s.kind::text AS kind, s.state::text AS state, s.removed_for, s.name, s.private, o.name_en, o.name_ru
+FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+WHERE s.letter = $1 AND s.id = $2
 """
 
 
@@ -76,6 +79,19 @@ async def send(conn: Connection, actor: Actor, keys: LetterKeys, signature_id: S
     await audit_log.record_by(conn, actor, "message.send", ids=[signature_id])
 
 
+@dataclass(frozen=True, slots=True)
+class _MailSubject:
+    """The signature that a mail is about, and its letter."""
+
+    row: Record
+    letter: LetterFacts
+    keys: LetterKeys
+
+    def mail(self, template: str, context: Mapping[str, object]) -> MailContent:
+        names = letter_facts.names_in(self.row, self.keys)
+        return MailContent(template, {"slug": self.letter.slug, **context}, letter=self.letter, names=names)
+
+
 class Mails:
     """Writes these mails for the worker."""
 
@@ -88,42 +104,48 @@ class Mails:
         return {DECISION: self._decision, MESSAGE: self._message, second_mailbox.PURPOSE: self._second}
 
     async def _decision(self, conn: Connection, job: DirectMailJob) -> MailContent | None:
-        row = await _mail_context(conn, job)
-        if row is None or row["state"] != job.details["state"]:
+        subject = await self._subject(conn, job)
+        if subject is None or subject.row["state"] != job.details["state"]:
             return None
-        reason = row["removed_for"]
+        reason = subject.row["removed_for"]
         why = REASONS[Reason(str(reason))] if reason in set(Reason) else None
-        return MailContent("decision", {**row, "why": why, "token": self._token(job)})
+        facts = {"kind": subject.row["kind"], "state": subject.row["state"], "why": why, "token": self._token(job)}
+        return subject.mail("decision", facts)
 
     async def _message(self, conn: Connection, job: DirectMailJob) -> MailContent | None:
-        row = await _mail_context(conn, job)
-        if row is None or job.letter_id is None:
+        subject = await self._subject(conn, job)
+        if subject is None or job.letter_id is None:
             return None
         message_id = _id_in(job.details, "message")
         message = None if message_id is None else await message_threads.sent(conn, job.letter_id, MessageId(message_id))
         if message_id is not None and message is None:  # deleted meanwhile
             return None
-        keys = await keys_for(conn, job.letter_id, self._wrapper)
         # Jobs written by releases before the thread hold the text themselves.
-        text = notes.revealed(keys, message["text"] if message else base64.b64decode(str(job.details["text"])))
+        hidden = message["text"] if message else base64.b64decode(str(job.details["text"]))
+        text = notes.revealed(subject.keys, hidden)
         if text is None:
             return None
         reply = self._tokens.for_reply(job.letter_id, MessageId(message_id)) if message_id is not None else None
-        return MailContent("message", {**row, "text": text, "token": self._token(job), "reply": reply})
+        return subject.mail("message", {"text": text, "token": self._token(job), "reply": reply})
 
     async def _second(self, conn: Connection, job: DirectMailJob) -> MailContent | None:
-        row = await _mail_context(conn, job)
-        if row is None or job.letter_id is None or row["state"] not in {"held", "confirmed"}:
+        subject = await self._subject(conn, job)
+        if subject is None or job.letter_id is None or subject.row["state"] not in {"held", "confirmed"}:
             return None
         token = self._tokens.for_second(job.letter_id, _signature_id(job))
-        return MailContent("second", {**row, "token": token})
+        return subject.mail("second", {"token": token})
+
+    async def _subject(self, conn: Connection, job: DirectMailJob) -> "_MailSubject | None":
+        if job.letter_id is None:
+            return None
+        row = await conn.fetchrow(MAIL_CONTEXT, job.letter_id, _signature_id(job))
+        letter = await letter_facts.load(conn, job.letter_id)
+        if row is None or letter is None:
+            return None
+        return _MailSubject(row, letter, await keys_for(conn, job.letter_id, self._wrapper))
 
     def _token(self, job: DirectMailJob) -> str:
         return self._tokens.for_signature(job.letter_id or LetterId(0), _signature_id(job))
-
-
-async def _mail_context(conn: Connection, job: DirectMailJob) -> Record | None:
-    return await conn.fetchrow(MAIL_CONTEXT, job.letter_id, _signature_id(job)) if job.letter_id is not None else None
 
 
 def _id_in(details: Mapping[str, object], key: str) -> int | None:

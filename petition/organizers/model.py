@@ -33,6 +33,8 @@ class Organizer:
     name: str  # as colleagues see it; "" until it is set
     lang: str
     admin: bool  # of the installation
+    zone: str = ""  # IANA's name, such as "Europe/Berlin"; "" is UTC
+    waiting_mail: str = "daily"  # as in ``waiting_mail.WaitingMail``
 
     @property
     def called(self) -> str:

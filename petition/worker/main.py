@@ -28,7 +28,7 @@ from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
 from petition.moderation import bulk_acts, bursts, namesakes
 from petition.moderation.messages import Mails
-from petition.organizers import invitations, sign_in_links
+from petition.organizers import invitations, sign_in_links, waiting_mail
 from petition.statistics import queries as statistics
 from petition.worker import job_loop, retention
 
@@ -38,6 +38,7 @@ RETENTION_INTERVAL = 60.0  # seconds between two rounds of retention
 WRITERS: Mapping[str, MailWriter] = {
     sign_in_links.PURPOSE: sign_in_links.write_mail,
     invitations.PURPOSE: invitations.write_mail,
+    waiting_mail.PURPOSE: waiting_mail.write_mail,
     address_lists.PURPOSE: address_lists.write_mail,
 }
 
@@ -61,7 +62,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     wrapper = Wrapper(settings.secret_keys)
     writers = {**WRITERS, **Mails(wrapper, tokens).writers}
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
-    selector = MailSelector(opener, suppression, writers)
+    selector = MailSelector(opener, wrapper, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
@@ -111,6 +112,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         *sweep,
         ("destroy_digest_keys", retention.destroy_digest_keys),
         ("statistics", _add_up),
+        ("mail_what_waits", waiting_mail.enqueue_due),
         ("forget_files", import_worker.drop_expired_files),
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),

@@ -43,7 +43,7 @@ async def choose(
 ) -> ChosenMail | DirectMail | None:
     suppression = Suppression(installation.wrapper)
     opener = Opener(installation.settings.contact_private_key or "")
-    chooser = MailSelector(opener, suppression, {"parcel": write} if writers is None else writers)
+    chooser = MailSelector(opener, installation.wrapper, suppression, {"parcel": write} if writers is None else writers)
     return await chooser.choose(installation.conn, job)
 
 

@@ -300,7 +300,7 @@ async def test_troubles_are_told_apart(open_post: OpenPost, certificate: ssl.SSL
     closed = await open_post(PostOffice())
     await closed.close()
     troubles = {
-        "smtp://relay.invalid": Trouble.UNKNOWN_HOST,
+        "smtps://relay.invalid": Trouble.UNKNOWN_HOST,
         closed.url: Trouble.REFUSED,
         plain.url + "?starttls=1": Trouble.NO_STARTTLS,
         plain.url.replace("smtp:", "smtps:"): Trouble.NO_TLS,

@@ -20,12 +20,18 @@ async def bench(site_with_worker: Installation) -> Bench:
         return Bench(site_with_worker.database, await rows.letter(conn))
 
 
+def named(bench: Bench) -> tuple[str, str]:
+    """Return what every mail says of the letter."""
+    return bench.letter.text("en").title, bench.letter.initiators[0].name("en")
+
+
 async def test_a_representative_is_told_of_the_decision(site_with_worker: Installation, bench: Bench) -> None:
     held = await bench.sign_for("North Pier")
     await bench.decide(Action.APPROVE, held)
     await bench.rows(f"{NOW} RETURNING id")
-    mail = await site_with_worker.mail_to("office1@letters.example")
-    assert "approved" in (mail.body("plain") or "")
+    body = (await site_with_worker.mail_to("office1@letters.example")).body("plain") or ""
+    for fact in ("approved", *named(bench), "North Pier", "Anna Berg"):
+        assert fact in body
 
 
 async def test_a_decision_undone_at_once_disturbs_nobody(bench: Bench) -> None:
@@ -57,7 +63,9 @@ async def test_a_message_reaches_the_representative(site_with_worker: Installati
         form = {"act": "message", "message": "Who are you?\nPlease answer."}
         assert (await client.post(place, data=form)).status_code == 303
         mail = await site_with_worker.mail_to("office1@letters.example")
-        assert "Who are you?\nPlease answer." in (mail.body("plain") or "").replace("\r\n", "\n")
+        body = (mail.body("plain") or "").replace("\r\n", "\n")
+        for fact in ("Who are you?\nPlease answer.", *named(bench), "North Pier", "Anna Berg", "/en/reply/"):
+            assert fact in body
         assert "letters.example" not in (await client.get(place)).text
         (person,) = await bench.sign("Vera")
         refused = await client.post(f"/organizer/{SLUG}/signatures/{person}", data=form)

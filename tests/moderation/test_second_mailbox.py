@@ -45,6 +45,8 @@ async def test_a_second_address_on_the_domain_confirms(site_with_worker: Install
         asked = await client.post(place, data={"act": "second", "second": "board@northpier.example"})
         assert asked.status_code == 303
         body = (await site.mail_to("board@northpier.example")).body("plain") or ""
+        for fact in ("North Pier", "Anna Berg", bench.letter.text("en").title, bench.letter.initiators[0].name("en")):
+            assert fact in body
         found = re.search(r"(/en/second/\S+)", body)
         assert found
         await site.client.get(found[1])

@@ -92,7 +92,8 @@ async def _start(visit: DeskVisit, order: ExportOrder) -> Response:
         log_id = await audit_log.record(
             conn, visit.organizer.id, order.letter_id, "export.list", before=order.summary()
         )
-    content = _stream(visit, Export(visit.database, keys, order), log_id)
+    titles = {name: _capitalized(visit.gettext(title)) for name, title in COLUMNS.items()}
+    content = _stream(visit, Export(visit.database, keys, order, titles), log_id)
     headers = {"cache-control": "no-store", "content-disposition": _disposition(visit, order.file_format)}
     return _CountedResponse(
         content, headers=headers, media_type=TYPES[order.file_format], organizer_id=visit.organizer.id
@@ -111,6 +112,10 @@ class _CountedResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._end()
+
+
+def _capitalized(title: str) -> str:
+    return title[:1].upper() + title[1:]
 
 
 def _count_end(organizer_id: OrganizerId) -> None:

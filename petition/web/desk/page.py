@@ -54,6 +54,7 @@ def desk_page(
         "nav_job": nav_job,
         "nav_tab": nav_tab,
         "path": path,
+        "zone": member.organizer.zone if member else "",
         "here": _address_to_return_to(visit.request),
         "errors": words,
         "problem": next(iter(words.values()), None),

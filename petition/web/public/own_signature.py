@@ -17,7 +17,7 @@ UNKNOWN_ACT = N_("Choose what to do.")
 DELETED = N_("Your signature has been deleted")
 DELETED_WHY = N_("We keep nothing of it, and it no longer counts.")
 
-ACTIONS_ON_PAGE = ("visibility", "correct", "news", "withdraw")  # after "delete" there is no page
+ACTIONS_ON_PAGE = ("visibility", "correct", "news", "start_news", "withdraw")  # after "delete" there is no page
 
 
 async def show(visit: Visit) -> Response:
@@ -41,6 +41,10 @@ async def act(visit: Visit) -> Response:
                 await self_service.correct(database, letter, signature_id, name)
             case "news":
                 await self_service.stop_updates(database, letter, signature_id)
+            case "start_news":
+                visit.allow_form()
+                sealer, address = visit.services.sealer, form.get("email", "")
+                await self_service.start_updates(database, letter, signature_id, sealer, address)
             case "withdraw":
                 await self_service.withdraw(database, letter, signature_id)
             case "delete":
