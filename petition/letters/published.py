@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -120,7 +120,14 @@ class PublishedLetters:
 
     async def index(self) -> list[PublishedLetter]:
         """Return the open letters, newest first."""
-        slugs = [slug for slug, status in self._statuses.items() if status.state is State.OPEN]
+        return await self._in_states({State.OPEN})
+
+    async def closed(self) -> list[PublishedLetter]:
+        """Return the letters that take no more signatures, newest first."""
+        return await self._in_states({State.CLOSED, State.ARCHIVED})
+
+    async def _in_states(self, states: Collection[State]) -> list[PublishedLetter]:
+        slugs = [slug for slug, status in self._statuses.items() if status.state in states]
         return [await self.get(slug) for slug in slugs[:INDEX_LENGTH]]
 
     async def watch(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from petition.core.database import Connection, Record
+from petition.core.i18n import Texts
 from petition.core.ids import LetterId, UpdateId
 from petition.letters.model import Text
 
@@ -36,6 +37,11 @@ WHERE letter = $1 AND state = 'published'
                             WHERE before.letter = $1 AND before.id = $2
                             UNION ALL SELECT 'infinity', 0 WHERE $2 = 0)
 ORDER BY published_at DESC, id DESC LIMIT $3
+"""
+
+NEWEST_OF_LETTERS = """
+SELECT DISTINCT ON (letter) letter, id, shown, published_at FROM news
+WHERE letter = ANY($1::integer[]) AND state = 'published' ORDER BY letter, published_at DESC, id DESC
 """
 
 MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
@@ -76,6 +82,12 @@ async def published(
     """Return what readers see, newest first, each with its texts; after the update ``before`` (0: from the newest)."""
     rows = await conn.fetch(SHOWN_NEWS, letter_id, before, limit)
     return [(row, {lang: Text(**text) for lang, text in sorted(row["shown"].items())}) for row in rows]
+
+
+async def newest_titles(conn: Connection, letter_ids: Sequence[LetterId]) -> dict[LetterId, tuple[Record, Texts]]:
+    """Return the newest published update of each letter that has one: its row, and its title per language."""
+    rows = await conn.fetch(NEWEST_OF_LETTERS, list(letter_ids))
+    return {row["letter"]: (row, {lang: text["title"] for lang, text in sorted(row["shown"].items())}) for row in rows}
 
 
 async def move_revision(conn: Connection, letter_id: LetterId) -> None:
