@@ -55,6 +55,7 @@ class Confirmation:
     kind: Kind = Kind.PERSON
     counts: Counts | None = None
     number: int | None = None
+    earlier_id: SignatureId | None = None  # of the mailbox's signature, if this is another form of the same mailbox
 
 
 class Confirming:
@@ -240,9 +241,9 @@ async def _existing_results(conn: Connection, duplicates: Sequence[Record]) -> d
     rows = await queries.load_existing(conn, mailboxes)
     existing = {(row["letter"], row["kind"], row["digest"]): row for row in rows}
     return {
-        (row["letter"], row["id"]): _existing_result(existing[row["letter"], row["kind"], row["digest"]])
+        (row["letter"], row["id"]): replace(_existing_result(earlier), earlier_id=earlier["id"])
         for row in duplicates
-        if (row["letter"], row["kind"], row["digest"]) in existing
+        if (earlier := existing.get((row["letter"], row["kind"], row["digest"]))) is not None
     }
 
 

@@ -14,7 +14,7 @@ from petition.core.i18n import N_, pick_language
 from petition.core.ids import SignatureId
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
-from petition.signatures import queries
+from petition.signatures import later_form, queries
 from petition.signatures.confirming import Confirmation, ConfirmRequest, ConfirmResult
 from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Kind
@@ -81,7 +81,7 @@ async def confirm(visit: Visit) -> Response:
     confirmation = await _submit(visit, published, signature_id)
     if confirmation.result is ConfirmResult.STOPPED:
         return with_retry_after(await _page(visit, await visit.refreshed(published), signature_id, status=503), HOUR)
-    return await _answer(visit, published, confirmation)
+    return await _answer(visit, published, confirmation, signature_id)
 
 
 async def check_your_inbox(visit: Visit) -> Response:
@@ -133,7 +133,7 @@ async def _try_code(
     if confirmation.result is ConfirmResult.STOPPED:
         page = _inbox_page(visit, await visit.refreshed(published), visit.refused_form(form, {"": STOPPED}), status=503)
         return with_retry_after(page, HOUR)
-    return await _answer(visit, published, confirmation)
+    return await _answer(visit, published, confirmation, fitting_ids[0])
 
 
 async def _count_try(visit: Visit, published: PublishedLetter, digest: bytes) -> int:
@@ -168,12 +168,20 @@ def _inbox_page(visit: Visit, published: PublishedLetter, form: ShownForm, *, st
     )
 
 
-async def _answer(visit: Visit, published: PublishedLetter, confirmation: Confirmation) -> Response:
+async def _answer(
+    visit: Visit, published: PublishedLetter, confirmation: Confirmation, signature_id: SignatureId
+) -> Response:
     if confirmation.result is ConfirmResult.GONE:
         return _expired(visit, published.letter)
     if confirmation.result is ConfirmResult.REMOVED:
         return visit.message_page(410, REMOVED, REMOVED_WHY, letter=published.letter, can_sign=False)
-    return await thanks.redirect(visit, published, confirmation)
+    again = ""
+    if confirmation.earlier_id is not None:
+        is_stored = await later_form.replace_by(
+            visit.services.database, published.letter, confirmation.earlier_id, signature_id
+        )
+        again = thanks.REPLACED if is_stored else thanks.STAYS
+    return await thanks.redirect(visit, published, confirmation, again=again)
 
 
 def _expired(visit: Visit, letter: Letter) -> Response:

@@ -50,7 +50,8 @@ async def to_letter(visit: Visit) -> Response:
 async def show_form(visit: Visit) -> Response:
     """Show the page with the form as it is filled in, in another language or for the other kind; store nothing.
 
-    Errors are shown only if the form has come back with errors before (``checked``), or if the text has changed.
+    Errors are shown only if the form has come back with errors before (``checked``), or if the text has changed. 422:
+    this is no form of ours.
     """
     visit.allow_form()
     form = await visit.form()
@@ -61,7 +62,7 @@ async def show_form(visit: Visit) -> Response:
         if "version" in form and form["version"] != published.letter.version.digest:
             return await _superseded(visit, published, form)
         errors = _errors(visit, form) if form.get("checked") else {}
-    return await _page_again(visit, published, form, errors, status=200)
+    return await _page_again(visit, published, form, errors, status=200 if "version" in form else 422)
 
 
 async def sign(visit: Visit) -> Response:
