@@ -6,7 +6,9 @@
 //   <form … data-keep>  what is sent stays in this tab, so that the next page can show the address and send it again
 
 import { busy, buttonOf, idle, isBusy, sends } from "./busy.js";
-import { solve } from "./pow.js";
+
+// With our own digest (?v=), so that a new version of us never meets an old one of it.
+const { solve } = await import(`./pow.js${new URL(import.meta.url).search}`);
 
 const FRESH = 18 * 60e3; // ms; the server takes an answer for 20 minutes
 const FETCH = 10e3; // ms to wait for a challenge
