@@ -26,7 +26,7 @@ async def replace_by(database: Database, letter: Letter, signature_id: Signature
             return False
         signed_at = row["signed_at"]
         if signed_at is None or pending["created_at"] <= signed_at:
-            return pending["created_at"] == signed_at
+            return bool(pending["created_at"] == signed_at)
         typed = letter.keys.reveal(pending["fields"])
         typed.pop(LEFT_OUT, None)
         visibility = Visibility(typed["visibility"])
