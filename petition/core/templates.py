@@ -122,6 +122,7 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
         "clocks": _clocks_filter(language),
         "zones": _zones_filter(language),
         "clock": language.clock,
+        "shortday": language.short_day,
         "duration": language.duration,
         "ago": language.ago,
         "countryname": lambda code: _territory(language.locale, code),

@@ -39,7 +39,7 @@ SELECT (SELECT count(*) FROM (
 FROM letter l LEFT JOIN version v ON v.letter = l.id AND v.number = l.version
 CROSS JOIN LATERAL (
   SELECT count(*) AS flagged, count(*) FILTER (WHERE 'reported' = ANY(newest.flags)) AS reported
-  FROM (SELECT s.flags FROM signature s WHERE s.letter = l.id AND s.flags <> '{{}}'
+  FROM (SELECT s.flags FROM signature s WHERE s.letter = l.id AND s.state = 'confirmed' AND s.flags <> '{{}}'
         ORDER BY s.listed_at DESC, s.id DESC LIMIT {MAX_COUNTED + 1}) AS newest) AS f
 WHERE l.id = $1
 """

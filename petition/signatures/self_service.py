@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from petition.core import email_addresses
 from petition.core.database import Connection, Database, Record
-from petition.core.encryption import LetterKeys
+from petition.core.email_addresses import BadAddress
+from petition.core.encryption import LetterKeys, Sealer
 from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
@@ -21,6 +23,7 @@ from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 
 NAME_NEEDED = N_("We never stored your name. To show it, enter it here.")
 NOT_NOW = N_("This signature can no longer be changed.")
+OTHER_ADDRESS = N_("This is not the address that this signature was made with.")
 NO_NAME = N_("We do not store your name, so there is nothing to correct.")
 
 HIDEABLE = ("name", "affiliation", "city", "position")
@@ -149,6 +152,27 @@ async def stop_updates(database: Database, letter: Letter, signature_id: Signatu
         if await queries.load(conn, letter.id, signature_id, lock=True) is None:
             raise NotFound("there is no such signature")
         await queries.stop_updates(conn, letter.id, signature_id)
+
+
+async def start_updates(
+    database: Database, letter: Letter, signature_id: SignatureId, sealer: Sealer, typed: str
+) -> None:
+    """Store the address for updates again. It was deleted, so it is typed, and must be the one that signed.
+
+    Raises ``Refused``, ``NotFound``.
+    """
+    try:
+        mailbox = email_addresses.parse(typed)
+        digest = letter.keys.digest(email_addresses.canonical(mailbox, letter.rules_version))
+    except BadAddress as error:
+        raise Refused(error.message, "email") from None
+    except KeyDestroyed:
+        raise Refused(NOT_NOW, "email") from None
+    async with database.transaction() as conn:
+        row = await _lock(conn, letter, signature_id)
+        if row["digest"] != digest:
+            raise Refused(OTHER_ADDRESS, "email")
+        await queries.start_updates(conn, letter.id, signature_id, sealer.seal(mailbox.address))
 
 
 async def withdraw(database: Database, letter: Letter, signature_id: SignatureId) -> None:

@@ -38,10 +38,16 @@ DELETE_CONTACTS = "DELETE FROM contact WHERE letter = $1 AND signature = $2"
 
 STOP_UPDATES = "DELETE FROM contact WHERE letter = $1 AND signature = $2 AND purpose = 'updates'"
 
+START_UPDATES = """
+INSERT INTO contact (letter, signature, purpose, sealed) VALUES ($1, $2, 'updates', $3)
+ON CONFLICT (letter, signature, purpose) DO NOTHING
+"""
+
 # What moderators and readers wrote about it, and former names.
 DELETE_ATTACHED = """
 WITH notes AS (DELETE FROM note WHERE letter = $1 AND signature = $2),
      reports AS (DELETE FROM report WHERE letter = $1 AND signature = $2),
+     messages AS (DELETE FROM message WHERE letter = $1 AND signature = $2),
      typed AS (DELETE FROM typed WHERE letter = $1 AND signature = $2)
 DELETE FROM past WHERE letter = $1 AND signature = $2
 """
@@ -106,6 +112,10 @@ async def delete_attached(conn: Connection, letter_id: LetterId, signature_id: S
 
 async def stop_updates(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> None:
     await conn.execute(STOP_UPDATES, letter_id, signature_id)
+
+
+async def start_updates(conn: Connection, letter_id: LetterId, signature_id: SignatureId, sealed: bytes) -> None:
+    await conn.execute(START_UPDATES, letter_id, signature_id, sealed)
 
 
 async def delete_pending(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> None:

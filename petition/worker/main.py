@@ -8,13 +8,14 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from petition.core import i18n
-from petition.core.database import Database, opened
+from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.core.outbox import MailWriter
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
+from petition.core.version import version
 from petition.exports import address_list_worker, address_lists
 from petition.imports import worker as import_worker
 from petition.letters import taking_down
@@ -61,7 +62,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     wrapper = Wrapper(settings.secret_keys)
     writers = {**WRITERS, **Mails(wrapper, tokens).writers}
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
-    selector = MailSelector(opener, suppression, writers)
+    selector = MailSelector(opener, wrapper, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
@@ -75,7 +76,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         ]
         for name, poll, step in jobs:
             group.create_task(job_loop.run(step, stop, name=name, poll=poll))
-        log.info("worker started")
+        log.info("worker started", extra={"version": version(), "schema": schema_number()})
     log.info("worker stopped")
 
 

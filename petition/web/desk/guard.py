@@ -37,6 +37,14 @@ def require(view: View | OpenView, access: Access) -> Callable[[Request], Awaita
     """
 
     async def endpoint(request: Request) -> Response:
+        if request.method in SAFE_METHODS:
+            return await respond(request)
+        try:
+            return await respond(request)
+        finally:
+            await http.discard_body(request)
+
+    async def respond(request: Request) -> Response:
         if request.method not in SAFE_METHODS:
             check_origin(request)
         request.state.lang = _lang_of_stranger(request)

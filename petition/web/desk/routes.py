@@ -120,6 +120,7 @@ DESK: list[DeskRoute] = [
     DeskRoute("GET", "/organizer/{slug}/statistics/{what}.csv", statistics.export, Access.VIEWER),
     DeskRoute("GET", "/organizer/{slug}/import", imports.show_all, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/import", imports.upload, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/import/mappings", imports.delete_mapping, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/import/{number}", imports.show, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/import/{number}", imports.move, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/import/{number}/problems.csv", imports.problems, Access.EDITOR),

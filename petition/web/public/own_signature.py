@@ -6,6 +6,7 @@ from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
+from petition.moderation import message_threads
 from petition.signatures import queries, self_service
 from petition.signatures.model import REASONS
 from petition.web.public import challenge
@@ -16,7 +17,7 @@ UNKNOWN_ACT = N_("Choose what to do.")
 DELETED = N_("Your signature has been deleted")
 DELETED_WHY = N_("We keep nothing of it, and it no longer counts.")
 
-ACTIONS_ON_PAGE = ("visibility", "correct", "news", "withdraw")  # after "delete" there is no page
+ACTIONS_ON_PAGE = ("visibility", "correct", "news", "start_news", "withdraw")  # after "delete" there is no page
 
 
 async def show(visit: Visit) -> Response:
@@ -40,6 +41,10 @@ async def act(visit: Visit) -> Response:
                 await self_service.correct(database, letter, signature_id, name)
             case "news":
                 await self_service.stop_updates(database, letter, signature_id)
+            case "start_news":
+                visit.allow_form()
+                sealer, address = visit.services.sealer, form.get("email", "")
+                await self_service.start_updates(database, letter, signature_id, sealer, address)
             case "withdraw":
                 await self_service.withdraw(database, letter, signature_id)
             case "delete":
@@ -56,9 +61,13 @@ async def act(visit: Visit) -> Response:
 async def data(visit: Visit) -> Response:
     """Answer with everything stored, as a file."""
     published, signature_id = await visit.signature()
-    details = await self_service.load(visit.services.database, published.letter, signature_id)
+    letter = published.letter
+    details = await self_service.load(visit.services.database, letter, signature_id)
+    async with visit.services.database.connection() as conn:
+        thread = await message_threads.load(conn, letter.id, letter.keys, signature_id)
+    messages = [message.as_json() for message in thread]
     headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="signature.json"'}
-    return JSONResponse({"letter": published.letter.slug, **details.as_json()}, headers=headers)
+    return JSONResponse({"letter": letter.slug, **details.as_json(), "messages": messages}, headers=headers)
 
 
 async def _page(
