@@ -95,7 +95,7 @@ async def test_an_act_comes_back_to_today_with_undo(site: Installation) -> None:
         assert (await client.post(HERE, data={"log": undo[1]})).status_code == 422  # twice
         late = await client.post(HERE, data={"one": button[1]})  # seen before the two acts
         assert "missed=1" in late.headers["location"]
-        assert "Someone else changed this first" in (await client.get(late.headers["location"])).text
+        assert "1 signature was left as it is." in (await client.get(late.headers["location"])).text
         for one in ("", "x", f"remove:s{held}:0", f"remove:s{held}:0:x", "approve"):
             assert (await client.post(HERE, data={"one": one})).status_code == 422
 

@@ -1,6 +1,6 @@
 """Today: what waits on a letter with its act in place, and the figures of a morning."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,11 +13,8 @@ from petition.core.i18n import N_
 from petition.core.ids import LogId
 from petition.imports import labels as import_labels
 from petition.letters.keys import keys_for
-from petition.moderation import decisions, filters, labels, log_queries, queue, queue_queries, undoing
-from petition.moderation.model import ANY, Filter, QueueItem
+from petition.moderation import decisions, filters, labels, undoing, waiting
 from petition.organizers import overview_queries, queries, today_queries
-from petition.signatures.flags import Flag
-from petition.signatures.model import SignatureState
 from petition.statistics import charts, reading
 from petition.statistics.model import DAY, HOUR, Figures
 from petition.web import http
@@ -26,16 +23,8 @@ from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
 
-FIRST = 3  # rows of each kind
 MAX_HOURLY_DAYS = 3  # a younger letter's growth is drawn by hours
 NOTHING_TO_UNDO = N_("There is nothing left to undo.")
-
-# Of what waits for more than one reason, the first counts.
-WAITS: Mapping[str, Filter] = {
-    "held": Filter(state=SignatureState.HELD),
-    "reported": Filter(state=SignatureState.CONFIRMED, flag=Flag.REPORTED),
-    "flagged": Filter(state=SignatureState.CONFIRMED, flag=ANY),
-}
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
@@ -47,13 +36,12 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         context = {
             "counts": await queries.letter_counts(conn, letter_id),
             "waiting": await overview_queries.waiting(conn, letter_id),
-            "items": await _items(conn, visit) if moderator else {},
             "imports": await overview_queries.open_imports(conn, letter_id, organizer_id) if editor else [],
             "campaigns": await overview_queries.running_bulk_acts(conn, letter_id) if moderator else [],
             "mail": await today_queries.mail(conn, letter_id) if moderator else None,
             "last_confirmed": await today_queries.last_confirmed(conn, letter_id),
             "last_decision": await today_queries.last_decision(conn, letter_id) if moderator else None,
-            **(await _notice(conn, visit) if moderator else {"last_act": None, "missed": 0}),
+            **await _waits(conn, visit),
         }
     return desk_page(
         visit,
@@ -69,15 +57,17 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
     )
 
 
-async def _items(conn: Connection, visit: DeskVisit) -> Mapping[str, Sequence[QueueItem]]:
-    """Return the newest rows of each reason to wait; each row has one reason."""
+async def _waits(conn: Connection, visit: DeskVisit) -> Mapping[str, Any]:
+    """Return the number and the newest rows of each reason to wait, by its name; none for roles that cannot decide."""
+    if not visit.may("moderator"):
+        return {"numbers": {}, "items": {}, "last_act": None, "missed": 0}
     keys = await keys_for(conn, visit.letter.id, visit.services.wrapper)
-    items: dict[str, list[QueueItem]] = {}
-    for name, filter in WAITS.items():
-        rows, _ = await queue_queries.page(conn, visit.letter.id, filter, queue.NEWEST, FIRST)
-        items[name] = [queue.item_in(row, keys) for row in rows]
-    items["flagged"] = [item for item in items["flagged"] if Flag.REPORTED not in item.flags]
-    return items
+    waits = await waiting.load(conn, visit.letter.id, keys)
+    return {
+        "numbers": {wait.value: number for wait, number in waits.numbers.items()},
+        "items": {wait.value: items for wait, items in waits.items.items()},
+        **await queue_links.act_notice(visit, conn, visit.query),
+    }
 
 
 async def _figures(conn: Connection, visit: DeskVisit) -> Figures:
@@ -105,14 +95,6 @@ def _chart(visit: DeskVisit, figures: Figures) -> Mapping[str, Any] | None:
     values = [period.total for period in periods]
     drawing = charts.line(charts.SIZES[1], periods, values, step, visit.language)
     return {"name": "growth", "drawings": [drawing], "first": periods[0].start, "value": values[-1]}
-
-
-async def _notice(conn: Connection, visit: DeskVisit) -> dict[str, Any]:
-    log_id = id_of(visit.query.get("done", ""), LogId)
-    return {
-        "last_act": await log_queries.one(conn, visit.letter.id, log_id) if log_id else None,
-        "missed": id_of(visit.query.get("missed", ""), int) or 0,
-    }
 
 
 @form_view(show)
