@@ -18,7 +18,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from petition.core import resources
-from petition.core.errors import NotFound, PetitionError, Unavailable
+from petition.core.errors import NotFound, PetitionError, Taken, Unavailable
 from petition.core.service_urls import parse_database
 
 log = logging.getLogger(__name__)
@@ -105,6 +105,8 @@ def lost_connections_are_unavailable() -> Iterator[None]:
         raise Unavailable("the database has not been migrated; run `petition migrate`") from error
     except asyncpg.ForeignKeyViolationError as error:
         raise NotFound("what this belongs to has been deleted in the meantime") from error
+    except asyncpg.UniqueViolationError as error:
+        raise Taken("another row has this already") from error
     except _POOLED as error:
         raise Unavailable(POOLER) from error
     except _LOST as error:

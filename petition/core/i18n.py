@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
@@ -41,6 +41,11 @@ def _number(value: int, locale: Locale) -> str:
 @functools.lru_cache(4096)
 def _day(day: date, locale: Locale) -> str:
     return dates.format_date(day, format="long", locale=locale)
+
+
+@functools.lru_cache(4096)
+def _listed_day(day: date, is_this_year: bool, locale: Locale) -> str:
+    return dates.format_skeleton("MMMd" if is_this_year else "yMMMd", day, locale=locale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,11 @@ class Language:
     def short_day(self, moment: datetime) -> str:
         """Return the day (UTC) without its year, as short as is customary."""
         return dates.format_skeleton("MMMd", moment, locale=self.locale)
+
+    def listed_day(self, moment: datetime) -> str:
+        """Return the day (UTC) as it stands in a list: short, with its year unless that is this one."""
+        is_this_year = moment.year == datetime.now(UTC).year
+        return _listed_day(moment.date(), is_this_year, self.locale)
 
     def month(self, moment: datetime) -> str:
         """Return the month (UTC) and its year, as short as is customary."""

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from petition.core.backoff import Backoff
 from petition.core.database import Connection, Database
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import PetitionError, Unavailable
@@ -50,6 +51,7 @@ class Deliverer:
         self._in_flight: dict[asyncio.Task[None], RelayConnections] = {}
         self._accepted: set[int] = set()  # jobs whose rows could not be deleted yet
         self._is_away = False
+        self._reading = Backoff(AFTER_OUTAGE)
         self._put_off = LogSummary(log, "mail put off: no relay takes it now")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -77,7 +79,7 @@ class Deliverer:
             return min(rest, POLL)
         jobs = await self._lease(len(self._idle))
         if jobs is None:
-            return AFTER_OUTAGE
+            return self._reading.pause
         for job in jobs:
             lines = self._idle.pop()
             self._in_flight[asyncio.create_task(self._deliver(job, lines))] = lines
@@ -94,9 +96,10 @@ class Deliverer:
             self._note_outage()
             return None
         except Exception:
-            log.exception("the outbox cannot be read")
+            log.exception("the outbox cannot be read", extra={"seconds": self._reading.failed()})
             return None
         self._is_away = False
+        self._reading.worked()
         return jobs
 
     def _note_outage(self) -> None:

@@ -79,6 +79,11 @@ ACTS: Mapping[str, str] = {
     "letter.write": N_("draft edited"),
     "letter.frame": N_("settings around the text published"),
     "letter.publish": N_("text published"),
+    "letter.schedule": N_("opening scheduled"),
+    "letter.unschedule": N_("scheduled opening cancelled"),
+    "letter.not_opened": N_("not opened as scheduled: something is missing"),
+    "letter.rename": N_("address changed"),
+    "letter.copy": N_("letter copied"),
     "preview.make": N_("preview link created"),
     "preview.drop": N_("preview link revoked"),
     "partner.add": N_("partner registered"),
@@ -105,6 +110,8 @@ ACTS: Mapping[str, str] = {
     "update.edit": N_("update changed"),
     "update.removed": N_("update removed"),
     "update.back": N_("update restored"),
+    "update.schedule": N_("update scheduled"),
+    "update.unschedule": N_("scheduled update cancelled"),
 }
 DONE: Mapping[str, str] = {  # in front of names
     Action.APPROVE.logged: N_("Approved"),

@@ -22,6 +22,8 @@ UPDATE signature SET visibility = $3, name = $4, affiliation = $5, city = $6, "p
 WHERE letter = $1 AND id = $2
 """
 
+SET_COUNTRY = "UPDATE signature SET country = $3 WHERE letter = $1 AND id = $2"
+
 # Erases everything that identifies the signatory; the row still says that this version was signed and withdrawn. The
 # import key of an imported row stays: otherwise the next import of the same file would add the signature again.
 WITHDRAW = """
@@ -93,6 +95,10 @@ async def store_names(
 ) -> None:
     """Store the visibility and the columns name, affiliation, city, position, name_key, private."""
     await conn.execute(STORE_NAMES, letter_id, signature_id, visibility, *columns)
+
+
+async def set_country(conn: Connection, letter_id: LetterId, signature_id: SignatureId, code: str | None) -> None:
+    await conn.execute(SET_COUNTRY, letter_id, signature_id, code)
 
 
 async def withdraw(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> bool:

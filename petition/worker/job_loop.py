@@ -5,9 +5,8 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
+from petition.core.backoff import Backoff
 from petition.core.errors import Gone, Unavailable
-
-MAX_PAUSE = 60.0  # seconds between two steps of a job whose steps fail
 
 log = logging.getLogger(__name__)
 
@@ -15,37 +14,27 @@ log = logging.getLogger(__name__)
 async def run(step: Callable[[], Awaitable[bool]], stop: asyncio.Event, *, name: str, poll: float) -> None:
     """Call ``step`` until ``stop`` is set: again at once after True, else after ``poll`` seconds. Raises nothing.
 
-    After a failure it waits twice as long as after the one before, and says so in one line.
+    After a failure it waits twice as long as after the one before, and says so in one line. An outage of the database
+    is one line, and the pauses stay short: all goes on as soon as it is over.
     """
-    failures = 0
+    backoff, is_waiting = Backoff(poll), False
     while not stop.is_set():
         more = False
         try:
             more = await step()
-            failures = _note_success(name, failures)
+            if backoff.worked() or is_waiting:
+                log.info("job goes on", extra={"task": name})
+            is_waiting = False
         except Gone:  # the rows of a letter that was taken down are deleted in a moment
             pass
-        except Exception as error:  # noqa: BLE001 - one job that fails must not stop the others
-            failures += 1
-            _note_failure(name, error, failures, _pause(poll, failures))
+        except Unavailable as error:
+            if not is_waiting:
+                log.warning("job is waiting for the database", exc_info=error, extra={"task": name})
+            is_waiting = True
+        except Exception as error:
+            pause = backoff.failed()
+            where = {"task": name, "attempt": backoff.failures, "seconds": pause}
+            log.error("step failed", exc_info=error, extra=where)
         if not more:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _pause(poll, failures))
-
-
-def _pause(poll: float, failures: int) -> float:
-    """Return the seconds to wait after so many failures in a row."""
-    return max(poll, min(MAX_PAUSE, poll * 2.0 ** min(failures, 16)))
-
-
-def _note_failure(name: str, error: Exception, failures: int, pause: float) -> None:
-    if not isinstance(error, Unavailable):
-        log.error("step failed", exc_info=error, extra={"task": name, "attempt": failures, "seconds": pause})
-    elif failures == 1:  # every part of the worker notices an outage: a line for each is enough
-        log.warning("job is waiting for the database", exc_info=error, extra={"task": name})
-
-
-def _note_success(name: str, failures: int) -> int:
-    if failures:
-        log.info("job goes on", extra={"task": name, "attempt": failures})
-    return 0
+                await asyncio.wait_for(stop.wait(), backoff.pause)

@@ -16,9 +16,10 @@ from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.core.version import version
+from petition.drafts import opening
 from petition.exports import address_list_worker, address_lists
 from petition.imports import worker as import_worker
-from petition.letters import taking_down
+from petition.letters import taking_down, updates
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
@@ -104,6 +105,8 @@ def chores_of(settings: Settings) -> list[Chore]:
         sweep = [("sweep_contacts", cleaner.sweep)]
     return [
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
+        ("open_letters", opening.open_due),
+        ("publish_updates", updates.publish_due),
         ("close_letters", retention.close_letters),
         # Before retention drops the day keys by which bursts are recognized.
         ("forget_networks", lambda database: bursts.delete_networks(database, wrapper)),

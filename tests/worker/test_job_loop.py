@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from petition.core.backoff import Backoff
 from petition.core.database import Database, opened
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import Unavailable
@@ -76,8 +77,12 @@ async def test_a_job_that_cannot_be_taken_backs_off(
 
 
 async def test_pauses_grow_to_a_minute_and_no_further() -> None:
-    assert [job_loop._pause(1.0, failures) for failures in (0, 1, 2, 6, 7, 1000)] == [1, 2, 4, 60, 60, 60]
-    assert job_loop._pause(120.0, 3) == 120.0  # of a job that polls less often than that
+    backoff = Backoff(1.0)
+    assert [backoff.pause, *(backoff.failed() for _ in range(7))] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert (backoff.worked(), backoff.pause) == (7, 1)
+    assert Backoff(120.0).failed() == 120.0  # of a job that polls less often than that
+    for _ in range(5000):  # of days
+        assert backoff.failed() <= 60
 
 
 async def test_an_outage_is_one_line_and_its_end_another(caplog: pytest.LogCaptureFixture) -> None:
