@@ -21,6 +21,7 @@ from petition.web import http
 from petition.web.desk import queue_links
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
+from petition.web.desk.statistics import change_of_a_day
 from petition.web.desk.visit import DeskVisit
 
 MAX_HOURLY_DAYS = 3  # a younger letter's growth is drawn by hours
@@ -47,7 +48,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         visit,
         "desk/overview.html",
         errors=errors,
-        change=_change(figures),
+        change=change_of_a_day(figures),
         chart=_chart(visit, figures),
         words=labels.WORDS,
         import_states=import_labels.STATES,
@@ -72,18 +73,6 @@ async def _waits(conn: Connection, visit: DeskVisit) -> Mapping[str, Any]:
 
 async def _figures(conn: Connection, visit: DeskVisit) -> Figures:
     return await reading.read(conn, visit.letter.id, datetime.now(UTC) if visit.letter.state == "open" else None)
-
-
-def _change(figures: Figures) -> Mapping[str, int]:
-    """Return the growth of the last 24 hours by source; "total" is their sum."""
-    since = datetime.now(UTC) - DAY
-    hours = [hour for hour in figures.hours if hour.start > since]
-    change = {
-        "here": sum(hour.came - hour.went for hour in hours),
-        "elsewhere": sum(hour.imported for hour in hours),
-        "organizations": sum(hour.organizations for hour in hours),
-    }
-    return change | {"total": sum(change.values())}
 
 
 def _chart(visit: DeskVisit, figures: Figures) -> Mapping[str, Any] | None:
