@@ -114,7 +114,8 @@ DELETE FROM session s USING mine WHERE s.id = mine.id AND s.id <> $2 RETURNING s
 
 LETTER_COLUMNS = """
 l.id, l.slug, l.effective_state AS state, l.revision, l.version, l.goal, l.created_at, l.opened_at, l.closes_at,
-l.closed_at, (SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id) AS titles,
+l.next_goals, l.closed_at,
+(SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id) AS titles,
 l.wrapped_digest_key IS NOT NULL AS has_digest_key,
 ARRAY(SELECT CASE WHEN w.letter IS NULL THEN 'all:' || w.name ELSE w.name END FROM switch w
       WHERE w.value <> 'off' AND (w.letter = l.id OR w.letter IS NULL) ORDER BY w.letter, w.name) AS switched
@@ -136,7 +137,8 @@ WHERE m.organizer = $1 AND l.state <> 'gone' ORDER BY l.created_at DESC, l.id DE
 
 COUNTS = """
 SELECT coalesce(c.people, 0) AS people, coalesce(c.organizations, 0) AS organizations, coalesce(c.hidden, 0) AS hidden,
-       coalesce(c.imported, 0) AS imported, c.changed_at,
+       coalesce(c.imported, 0) AS imported, coalesce(c.listed_people, 0) AS listed_people,
+       coalesce(c.listed_organizations, 0) AS listed_organizations, c.changed_at,
        (SELECT count(*) FROM (
           SELECT FROM signature s WHERE s.letter = $1 AND s.state = 'held' LIMIT 1000
         ) waiting) AS held,
@@ -313,6 +315,7 @@ def letter_in(row: Record) -> DeskLetter:
         closed_at=row["closed_at"],
         has_digest_key=row["has_digest_key"],
         switched=tuple(row["switched"]),
+        next_goals=tuple(row["next_goals"]),
     )
 
 

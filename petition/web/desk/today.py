@@ -13,6 +13,7 @@ from petition.core.i18n import N_
 from petition.core.ids import LogId
 from petition.imports import labels as import_labels
 from petition.letters.keys import keys_for
+from petition.letters.model import goal_at
 from petition.moderation import decisions, filters, labels, undoing, waiting
 from petition.organizers import overview_queries, queries, today_queries
 from petition.statistics import charts, reading
@@ -33,9 +34,11 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
     letter_id, organizer_id = visit.letter.id, visit.organizer.id
     async with visit.database.connection() as conn:
         moderator, editor = visit.may("moderator"), visit.may("editor")
-        figures = await _figures(conn, visit)
+        figures, counts = await _figures(conn, visit), await queries.letter_counts(conn, letter_id)
+        total = counts["people"] + counts["organizations"] if counts else 0
         context = {
-            "counts": await queries.letter_counts(conn, letter_id),
+            "counts": counts,
+            "goal": goal_at(visit.letter.goal, visit.letter.next_goals, total),
             "waiting": await overview_queries.waiting(conn, letter_id),
             "imports": await overview_queries.open_imports(conn, letter_id, organizer_id) if editor else [],
             "campaigns": await overview_queries.running_bulk_acts(conn, letter_id) if moderator else [],
