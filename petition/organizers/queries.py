@@ -126,6 +126,10 @@ SELECT {LETTER_COLUMNS}, m.role
 FROM letter l LEFT JOIN member m ON m.letter = l.id AND m.organizer = $2 WHERE l.slug = $1
 """
 
+WAS_MEMBER = """
+SELECT EXISTS (SELECT FROM log WHERE letter = $1 AND act = 'member.remove' AND ids @> ARRAY[$2::bigint])
+"""
+
 LETTERS = f"""
 SELECT {LETTER_COLUMNS}, m.role, coalesce(c.people, 0) AS people, coalesce(c.organizations, 0) AS organizations,
        (SELECT count(*) FROM (
@@ -277,6 +281,11 @@ async def end_by_digest(conn: Connection, digest: bytes) -> Record | None:
 async def end_others(conn: Connection, organizer_id: OrganizerId, number: int) -> list[int]:
     """End every session of an organizer but one; return their ids."""
     return [row["id"] for row in await conn.fetch(END_OTHERS, organizer_id, number)]
+
+
+async def was_member(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId) -> bool:
+    """Return whether an organizer was once taken out of a letter."""
+    return bool(await conn.fetchval(WAS_MEMBER, letter_id, organizer_id))
 
 
 async def letter(conn: Connection, slug: str, organizer_id: OrganizerId) -> tuple[DeskLetter, Role | None] | None:
