@@ -22,6 +22,10 @@ DECISIONS = sorted(path.name for path in CHECKOUT.glob("docs/decisions/*.md") if
 READS = re.compile(r'reader\.(text|number|secret)\(\s*"([A-Z_]+)"')
 
 
+LOGGED = re.compile(r'log\.(?:warning|error|exception|critical)\(\s*"([^"]+)"|LogSummary\(log, "([^"]+)"')
+METRICS = re.compile(r'"(petition_[a-z_]+)"')
+
+
 def settings_read() -> dict[str, bool]:
     """Return every setting that the code reads, and whether it may stand in a file."""
     source = (PACKAGE / "core/settings.py").read_text(encoding="utf-8")
@@ -50,6 +54,7 @@ def test_all_there_is_was_found() -> None:
     assert {f"LIMIT_{name.upper()}" for name in settings.Limits.__dataclass_fields__} <= set(settings_read())
     assert set(commands()) >= {"petition demo", "petition letter import", "petition signatures approve"}
     assert len(addresses()) > 30
+    assert len(warnings()) > 15
 
 
 @pytest.mark.parametrize(("name", "in_file"), settings_read().items())
@@ -67,6 +72,23 @@ def test_the_handbook_has_no_setting_that_is_not_read() -> None:
 @pytest.mark.parametrize("command", sorted(commands()))
 def test_every_command_is_in_the_handbook(command: str) -> None:
     assert re.search(rf"`{command}[` ]", DOCS["docs/operators.md"])
+
+
+def warnings() -> set[str]:
+    """Return every message that the code logs as a warning or worse."""
+    sources = [path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))]
+    messages = {"".join(groups) for source in sources for groups in LOGGED.findall(source)}
+    return {re.split(r"[;:]|%s", text)[0].strip() for text in messages}
+
+
+@pytest.mark.parametrize("message", sorted(warnings()))
+def test_every_warning_of_the_log_is_in_the_handbook(message: str) -> None:
+    assert f"`{message}" in DOCS["docs/operators.md"]
+
+
+@pytest.mark.parametrize("metric", METRICS.findall((PACKAGE / "core/metrics.py").read_text(encoding="utf-8")))
+def test_every_metric_is_in_the_handbook(metric: str) -> None:
+    assert f"| `{metric}` |" in DOCS["docs/operators.md"]
 
 
 @pytest.mark.parametrize("path", sorted(addresses()))

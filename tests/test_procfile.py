@@ -1,4 +1,4 @@
-"""The Procfile as it stands, run by a process manager: release, then web and worker, the main road, a clean end."""
+"""The Procfile as it stands, run by a process manager: an empty database, web, worker, the main road, a clean end."""
 
 import asyncio
 import os
@@ -98,25 +98,21 @@ async def test_the_procfile_as_it_stands(environ: dict[str, str], cluster: str, 
     environ |= {"DATABASE_URL": in_database(cluster, "released"), "PORT": str(port)}
     environ["BASE_URL"] = f"http://localhost:{port}"
 
-    release = await started(environ, "release")
-    output, _ = await release.communicate()
-    assert "applied 0001_main_road.sql" in output.decode(), output
-    assert "stopped (rc=0)" in output.decode(), output
-
-    published = await run(environ, "petition", "letter", "import", str(SAMPLE), "--publish")
-    output, _ = await published.communicate()
-    assert output.decode() == f"published {SLUG}, version 1\n"
-
     async with receiving(inbox) as smtp_port:
         environ |= {"SMTP_URLS": f"smtp://127.0.0.1:{smtp_port}", "CONTACT_PRIVATE_KEY": PRIVATE_KEY}
-        process = await started(environ, "web", "worker")
+        process = await started(environ)  # all that there is
         async with (
             ended_by(process, signal.SIGTERM) as said,
             asyncio.timeout(PATIENCE),
             httpx2.AsyncClient(base_url=environ["BASE_URL"]) as client,
         ):
+            assert await code_of("migrate", tmp_path) == "0"
+            published = await run(environ, "petition", "letter", "import", str(SAMPLE), "--publish")
+            output, _ = await published.communicate()
+            assert output.decode() == f"published {SLUG}, version 1\n"
             await walk_the_road(client, inbox)
         assert await code_of("serve", tmp_path) == await code_of("worker", tmp_path) == "0"
+    assert any("applied 0001_main_road.sql" in line for line in said)
     assert not any("Traceback" in line or "vera@" in line or "Vera" in line for line in said)
     await admin.execute("DROP DATABASE released")  # which nobody holds any more
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from petition.core.database import schema_number
 from petition.core.resources import PACKAGE
 from petition.demo.sample import slug
 from tests.postgres.test_cluster import gone
@@ -107,6 +109,45 @@ def test_it_runs_its_demo(petition: Path, open_folder: Path) -> None:
             assert word in page.text
         for script in re.findall(r'src="(/static/[^"]+)"', page.text):
             assert client.get(script).status_code == 200
+
+
+def test_a_newer_wheel_is_an_upgrade(wheel: Path, tmp_path: Path) -> None:
+    older, folder = older_wheel(tmp_path), tmp_path / "venv"
+    assert older.name != wheel.name
+    venv.create(folder, with_pip=False, symlinks=True)
+    python, packages = folder / "bin" / "python", next(folder.glob("lib/python3*/site-packages"))
+    (packages / "ours.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    for path in (older, wheel):
+        pip = [sys.executable, "-m", "pip", f"--python={python}", "install", "--quiet", "--no-deps", "--no-index"]
+        run(*pip, str(path), cwd=folder)
+        version = run(str(folder / "bin" / "petition"), "--version", cwd=tmp_path)
+        assert version == f"petition {path.name.split('-')[1]}, schema {schema_number()}\n"
+
+
+def older_wheel(folder: Path) -> Path:
+    """Build a wheel of the same files, committed years ago."""
+    source = folder / "source"
+    for name in ("petition", "templates", "locales", "migrations"):
+        shutil.copytree(CHECKOUT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(CHECKOUT / name, source)
+    who = {f"GIT_{role}_{part}": "a@b" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    run("git", "init", "--quiet", cwd=source)
+    run(
+        "git",
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "-m",
+        "x",
+        cwd=source,
+        GIT_COMMITTER_DATE="2024-02-03T04:05Z",
+        **who,
+    )
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=source)
+    (wheel,) = folder.glob("petition-*.whl")
+    assert wheel.name.startswith("petition-2024.2.3.40500-")
+    return wheel
 
 
 @contextmanager

@@ -1,36 +1,32 @@
-"""``petition check``: tells what is wrong with the settings, the database and the relays, before readers do."""
+"""``petition check``: reports what is wrong with the settings, the database and the relays, before readers notice.
+
+Every finding is one line that ends in its cure.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+import ipaddress
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from difflib import get_close_matches
+from urllib.parse import urlsplit
 
-from petition import postgres
-from petition.core import database, i18n
-from petition.core.database import Connection
+from petition.cli import check_database
+from petition.core import i18n, service_urls
 from petition.core.errors import PetitionError
-from petition.core.settings import Process, Settings, load
-from petition.letters import queries as letters
-from petition.letters.model import Counts
-from petition.mail.smtp_connection import RelayDown, RelayRejected, SmtpConnection
-from petition.signatures import counting
-
-# What makes PostgreSQL print rows, addresses or names among them, into its own log.
-TELLTALE = {
-    "log_min_error_statement": {"panic", "fatal"},
-    "log_parameter_max_length_on_error": {"0"},
-    "log_error_verbosity": {"terse"},
-    "log_statement": {"none", "ddl"},
-}
+from petition.core.settings import NAMES, Process, Relay, Settings, load
+from petition.mail import trial_mail
+from petition.mail.smtp_connection import SmtpConnection
 
 
-def main() -> int:
-    """Print one line for each finding; return 1 if something is wrong."""
-    wrong = asyncio.run(_all())
+def main(mail_to: str | None = None) -> int:
+    """Print one line for each finding; send a test mail to ``mail_to``. Return 1 if something is wrong."""
+    wrong = asyncio.run(_all(mail_to))
     if not wrong:
         print("all is well")
     return 1 if wrong else 0
 
 
-async def _all() -> int:
+async def _all(mail_to: str | None) -> int:
     wrong = 0
     settings: Settings | None = None
     for role in (Process.WEB, Process.WORKER):
@@ -38,10 +34,14 @@ async def _all() -> int:
             settings = load(role=role)
         except PetitionError as error:
             wrong += _report(role.value, str(error))
+    for finding in misspelt(os.environ):
+        wrong += _report("settings", finding)
     if settings is None:
         return wrong
     async for part, finding in _findings(settings):
         wrong += _report(part, finding)
+    if mail_to is not None:
+        wrong += await _send_mail(settings, mail_to)
     return wrong
 
 
@@ -55,53 +55,71 @@ async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str]]:
         i18n.load(settings.locales_dir)
     except (PetitionError, OSError) as error:
         yield "locales", str(error)
-    async for finding in _database(settings):
+    for finding in unsafe(settings):
+        yield "settings", finding
+    async for finding in check_database.findings(settings):
         yield "database", finding
     for relay in settings.relays:
-        try:
-            await SmtpConnection(relay, "localhost").probe()
-        except (RelayDown, RelayRejected) as error:
-            yield f"relay {relay.host}:{relay.port}", str(error)
+        if trouble := await _probe(relay, settings):
+            yield _name(relay), trouble
+        if relay.username and not (relay.tls or relay.starttls or service_urls.is_this_machine(relay.host)):
+            yield _name(relay), "user name and password are sent unencrypted; take smtps:// or ?starttls=1"
 
 
-async def _database(settings: Settings) -> AsyncIterator[str]:
+def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the variables that look like settings of ours and are none: they would be ignored in silence."""
+    known = NAMES | {f"{name}_FILE" for name in NAMES}
+    for name in sorted(environ.keys() - known):
+        close = get_close_matches(name, known, 1, 0.85)
+        if close or name.startswith("LIMIT_"):
+            meant = f"is {close[0]} meant?" if close else "see the handbook for the limits there are"
+            yield f"{name} is no setting and is ignored; {meant}"
+
+
+def unsafe(settings: Settings) -> Iterator[str]:
+    """Yield what is allowed and yet endangers those who sign."""
+    if settings.loopback:
+        return
+    host = urlsplit(settings.base_url).hostname or ""
+    if not settings.secure and not host.endswith(".onion"):
+        yield (
+            "BASE_URL is plain http://, so names, links and the desk's cookies could be read on their way; put a proxy"
+            " with TLS in front and write https://"
+        )
+    if settings.secure and not settings.trusted_proxies:  # the web itself speaks no TLS, so there is a proxy
+        yield (
+            "TRUSTED_PROXIES is empty, so all visitors seem to come from your proxy's network and share its limits;"
+            " list the proxy's address (127.0.0.1 if it runs on this machine)"
+        )
+    for network in settings.trusted_proxies:
+        if network.prefixlen == 0:
+            yield f"TRUSTED_PROXIES has {network}: every visitor could invent an address; list your proxy's only"
+        elif network.is_global and network.prefixlen < (16 if isinstance(network, ipaddress.IPv4Network) else 32):
+            yield f"TRUSTED_PROXIES has {network}, which is far more than a proxy; list your proxy's address only"
+
+
+async def _probe(relay: Relay, settings: Settings) -> str | None:
     try:
-        if settings.database_url is None:
-            # This blocks the loop, on which nothing else runs here.
-            with postgres.running(settings.data_dir) as url:
-                async for finding in findings_about(url, ours=True):
-                    yield finding
-        else:
-            async for finding in findings_about(settings.database_url, ours=False):
-                yield finding
+        await SmtpConnection(relay, trial_mail.local_hostname(settings)).probe()
     except PetitionError as error:
-        yield str(error)
+        return str(error)
+    return None
 
 
-async def findings_about(url: str, *, ours: bool) -> AsyncIterator[str]:
-    """Yield what is wrong with the database; ``ours`` is configured by us. Raises ``Unavailable``."""
-    conn = await database.connect(url)
-    try:
-        if conn.get_server_version().major < 14:
-            yield "PostgreSQL 14 or newer is needed"
-        if not await database.is_migrated(conn):
-            yield "the schema is not up to date; run `petition migrate`"
+async def _send_mail(settings: Settings, mail_to: str) -> int:
+    """Send a test mail through each relay; return how many did not take it."""
+    if settings.mail_from is None or not settings.relays:
+        return _report("mail", "no test mail was sent: the worker's settings are needed for it")
+    wrong = 0
+    for relay in settings.relays:
+        try:
+            await trial_mail.send(settings, relay, mail_to)
+        except PetitionError as error:
+            wrong += _report(_name(relay), f"the test mail was not accepted: {error}")
         else:
-            async for finding in _counts(conn):
-                yield finding
-        for name, good in () if ours else TELLTALE.items():
-            value = await conn.fetchval("SELECT current_setting($1)", name)
-            if value not in good:
-                yield f"{name} is {value}: the server's log would contain rows, including names"
-    finally:
-        await conn.close()
+            print(f"{_name(relay)}: accepted the test mail; see that it arrives, and not as spam")
+    return wrong
 
 
-async def _counts(conn: Connection) -> AsyncIterator[str]:
-    """Count every published letter anew from its rows."""
-    async with conn.transaction(isolation="repeatable_read", readonly=True):
-        for row in await letters.load_statuses(conn):
-            counted = Counts(row["people"], row["organizations"], row["hidden"], row["imported"])
-            recount = await counting.counts_from_rows(conn, row["id"])
-            if recount != counted:
-                yield f"{row['slug']} counts {counted}, but its rows are {recount}"
+def _name(relay: Relay) -> str:
+    return f"relay {relay.host}:{relay.port}"

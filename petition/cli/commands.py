@@ -1,5 +1,6 @@
 """What each command does. Each takes the parsed arguments; what must wait for the database is a coroutine."""
 
+import asyncio
 import os
 import sys
 from argparse import Namespace
@@ -9,13 +10,15 @@ from dataclasses import replace
 
 from petition import postgres
 from petition.cli import approve, check, signatures
-from petition.core import database, encryption, i18n, logs
+from petition.core import database, encryption, i18n, logs, startup
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import PetitionError, Refused
 from petition.core.settings import Process, Settings, load
 from petition.demo import supervisor
 from petition.drafts import folder, publishing
+from petition.formats.dates import DateOrder
+from petition.imports.file_adding import Answers
 from petition.letters import lifecycle, lifecycle_queries, taking_down
 from petition.organizers import accounts
 
@@ -32,6 +35,7 @@ def serve(arguments: Namespace) -> None:
     settings = replace(load(role=Process.WEB, port=arguments.port), host=arguments.host)
     logs.configure()
     with _database(settings) as ready:
+        asyncio.run(startup.look_at_database(ready))
         server.run(ready, arguments.workers)
 
 
@@ -42,6 +46,7 @@ def worker(_arguments: Namespace) -> None:
     settings = load(role=Process.WORKER)
     logs.configure()
     with _database(settings) as ready:
+        asyncio.run(startup.look_at_database(ready))
         working.main(ready)
 
 
@@ -63,9 +68,9 @@ def keys(_arguments: Namespace) -> None:
     )
 
 
-def run_check(_arguments: Namespace) -> int:
+def run_check(arguments: Namespace) -> int:
     """Tell what is wrong; 1 if anything is."""
-    return check.main()
+    return check.main(arguments.mail)
 
 
 async def organizer_add(arguments: Namespace) -> None:
@@ -126,8 +131,18 @@ async def letter_take_down(arguments: Namespace) -> None:
 
 async def signatures_import(arguments: Namespace) -> None:
     async with _tool() as (settings, db):
-        await signatures.import_csv(
-            db, Wrapper(settings.secret_keys), arguments.slug, arguments.file, dry_run=arguments.dry_run
+        answers = Answers(
+            dates={"day": DateOrder.DAY, "month": DateOrder.MONTH}.get(arguments.dates),
+            hidden={"read": True, "leave-out": False}.get(arguments.hidden),
+            same_names=arguments.add_same_names,
+        )
+        await signatures.import_file(
+            db,
+            Wrapper(settings.secret_keys),
+            arguments.slug,
+            arguments.file,
+            dry_run=arguments.dry_run,
+            answers=answers,
         )
 
 

@@ -6,9 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 from petition.cli import commands
+from petition.core import email_addresses
+from petition.core.database import schema_number
+from petition.core.email_addresses import BadAddress
 from petition.core.errors import ImportRefused, PetitionError
+from petition.core.version import version
 from petition.letters.lifecycle import StateChange
 
 
@@ -46,6 +51,7 @@ def _say(line: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="petition", description="Open letters and petitions people can trust.")
+    parser.add_argument("--version", action=_Version, help="print the version and the schema's number")
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
 
     demo = commands_.add_parser("demo", help="try everything on this machine, with a mailbox that shows every e-mail")
@@ -64,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     commands_.add_parser("keys", help="print new secrets, ready for an environment file").set_defaults(
         run=commands.keys
     )
-    commands_.add_parser("check", help="check settings, database and relays, and say what is wrong").set_defaults(
-        run=commands.run_check
-    )
+    check = commands_.add_parser("check", help="check settings, database and relays, and say what is wrong")
+    check.add_argument("--mail", metavar="ADDRESS", type=_mailbox, help="send a test mail through each relay")
+    check.set_defaults(run=commands.run_check)
     _organizer(commands_.add_parser("organizer", help="people who can sign in to the organizers' desk"))
     _letter(commands_.add_parser("letter", help="letters as folders"))
     _signatures(commands_.add_parser("signatures", help="import and export signatories; approve organizations"))
@@ -113,10 +119,13 @@ def _letter(parser: argparse.ArgumentParser) -> None:
 
 def _signatures(parser: argparse.ArgumentParser) -> None:
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
-    take = commands_.add_parser("import", help="import signatories from a CSV or XLSX file")
+    take = commands_.add_parser("import", help="import signatories from a CSV, XLSX, XLS or ODS file")
     take.add_argument("slug", metavar="SLUG")
     take.add_argument("file", type=Path, metavar="FILE")
     take.add_argument("--dry-run", action="store_true", help="only report what would happen")
+    take.add_argument("--dates", choices=("day", "month"), help="which comes first in dates like 03/05/2022")
+    take.add_argument("--hidden", choices=("read", "leave-out"), help="what to do with rows that a workbook hides")
+    take.add_argument("--add-same-names", action="store_true", help="also add new rows whose name was imported before")
     take.set_defaults(run=commands.signatures_import)
     give = commands_.add_parser("export", help="write signatories to standard output")
     give.add_argument("slug", metavar="SLUG")
@@ -128,6 +137,24 @@ def _signatures(parser: argparse.ArgumentParser) -> None:
     approve = commands_.add_parser("approve", help="approve waiting organizations")
     approve.add_argument("ids", nargs="+", type=int, metavar="ID")
     approve.set_defaults(run=commands.signatures_approve)
+
+
+class _Version(argparse.Action):
+    """Prints the version and ends; the schema's number is looked up only then."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: object) -> NoReturn:
+        print(f"petition {version()}, schema {schema_number()}")
+        parser.exit()
+
+
+def _mailbox(text: str) -> str:
+    try:
+        return email_addresses.parse(text).address
+    except BadAddress:
+        raise argparse.ArgumentTypeError(f"{text!r} is no e-mail address") from None
 
 
 def _port(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,8 +11,9 @@ from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError
 from petition.exports import whole_letter
 from petition.exports.writers import Format
-from petition.imports import adding
+from petition.imports import file_adding
 from petition.imports.adding import ImportReport, Target
+from petition.imports.file_adding import NO_ANSWERS, Answers, FileResult
 from petition.letters import queries as letters
 from petition.letters.keys import keys_of
 from petition.letters.model import State
@@ -19,7 +21,15 @@ from petition.signatures import approval
 from petition.signatures.approval import Held
 
 
-async def import_csv(database: Database, wrapper: Wrapper, slug: str, path: Path, *, dry_run: bool = False) -> None:
+async def import_file(
+    database: Database,
+    wrapper: Wrapper,
+    slug: str,
+    path: Path,
+    *,
+    dry_run: bool = False,
+    answers: Answers = NO_ANSWERS,
+) -> None:
     """Take in signatories from a file and say what that changed.
 
     Raises ``NotFound``, ``ImportRefused``, ``KeyDestroyed``.
@@ -32,8 +42,12 @@ async def import_csv(database: Database, wrapper: Wrapper, slug: str, path: Path
         async with database.transaction() as conn:
             row = await _letter(conn, slug)
             target = Target(row["id"], keys_of(row, wrapper), row["rules_version"])
-            report = await adding.add_rows(conn, target, source, dry_run=dry_run, progress=progress)
-    _say(_summary(report, dry_run=dry_run))
+            result = await file_adding.add_rows(
+                conn, target, source, dry_run=dry_run, progress=progress, answers=answers
+            )
+    for line in _notes(result):
+        print(line, file=sys.stderr)
+    _say(_summary(result.report, dry_run=dry_run))
 
 
 async def export(database: Database, wrapper: Wrapper, slug: str, form: str, out: BinaryIO) -> None:
@@ -77,9 +91,32 @@ def _summary(report: ImportReport, *, dry_run: bool) -> str:
         f"{verb} {report.organizations} organizations ({report.representatives} rows)",
         f"{report.known} rows had signed or been imported before",
     ]
+    if report.repeated:
+        lines.append(f"{report.repeated} rows left out: an earlier row has the same mailbox")
+    if report.same_names:
+        names = "names that are there already, from an earlier import"
+        lines.append(f"{report.same_names} rows left out: {names} (--add-same-names adds them)")
+    if report.left_out:
+        lines.append(f"{report.left_out} rows left out: totals, headers in between")
     if report.barred:
         lines.append(f"{report.barred} rows left out: a moderator removed these mailboxes")
     return "\n".join(lines)
+
+
+def _notes(result: FileResult) -> Iterator[str]:
+    """Yield what was guessed, left out or put right."""
+    for title, name in result.columns:
+        yield f"column {title or '(no title)'}: {file_adding.field_name(name)}"
+    for group in result.notes:
+        more = ", …" if group.rows > len(group.lines) else ""
+        lines = ", ".join(group.lines) + more
+        yield f"left out or put right: {group.column}: {group.reason} ({group.rows}; lines {lines})"
+    for row in result.left_out[:20]:
+        yield f"line {row.line} left out: {row.reason}"
+    for line, first in result.repeated[:20]:
+        yield f"line {line} left out: line {first} has the same mailbox"
+    for number, rows in result.same_names.by_import.items():
+        yield f"{rows} names that are there already are from import {number}"
 
 
 def _line(signature: Held) -> str:

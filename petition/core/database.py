@@ -8,8 +8,9 @@ import asyncio
 import hashlib
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +18,8 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from petition.core import resources
-from petition.core.errors import NotFound, PetitionError, Unavailable
+from petition.core.errors import NotFound, PetitionError, Taken, Unavailable
+from petition.core.service_urls import parse_database
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +37,24 @@ OLDEST_POSTGRESQL = 140_000
 _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,  # shut down, crashed, not up yet
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # shut down, crashed, not up yet; a statement that took too long
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server that was made read-only
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
     asyncpg.InvalidCatalogNameError,  # no such database
     asyncpg.InvalidAuthorizationSpecificationError,  # no such role, a wrong password
+    asyncpg.InsufficientPrivilegeError,
     asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
+# The server answers, and yet people cannot sign.
+_REFUSES_WRITES = (asyncpg.DiskFullError, asyncpg.ReadOnlySQLTransactionError)
+REFUSAL_AGE = 30.0  # seconds
+# A pooler in transaction mode: the statement was prepared in another server than the one that is to run it.
+_POOLED = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+POOLER = "a pooler stands before the database: add ?statement_cache_size=0 to DATABASE_URL"
 
 
 class Database:
@@ -50,19 +62,31 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[Record]") -> None:
         self._pool = pool
+        self._refusal = ""
+        self._refused_at = float("-inf")
+
+    @property
+    def recent_refusal(self) -> str | None:
+        """Why the server refused to write in the last half a minute, if nothing has been written since."""
+        return self._refusal if time.monotonic() - self._refused_at < REFUSAL_AGE else None
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection. Raises ``Unavailable`` when the server cannot be reached or goes away meanwhile."""
         with lost_connections_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as conn:
-                yield conn
+            try:
+                async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as conn:
+                    yield conn
+            except _REFUSES_WRITES as error:
+                self._refusal, self._refused_at = _cause(error), time.monotonic()
+                raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction: returning commits, raising rolls back."""
         async with self.connection() as conn, conn.transaction():
             yield conn
+        self._refused_at = float("-inf")
 
     async def close(self) -> None:
         """Close every connection, waiting a little for those in use."""
@@ -81,14 +105,44 @@ def lost_connections_are_unavailable() -> Iterator[None]:
         raise Unavailable("the database has not been migrated; run `petition migrate`") from error
     except asyncpg.ForeignKeyViolationError as error:
         raise NotFound("what this belongs to has been deleted in the meantime") from error
+    except asyncpg.UniqueViolationError as error:
+        raise Taken("another row has this already") from error
+    except _POOLED as error:
+        raise Unavailable(POOLER) from error
     except _LOST as error:
-        raise Unavailable(f"the database cannot be reached ({type(error).__name__})") from error
+        raise Unavailable(_cause(error)) from error
+
+
+def _cause(error: BaseException) -> str:
+    """Return why the database cannot be used, and the cure, in words that quote no row and no password."""
+    for kind, text, cause in _CAUSES:
+        if isinstance(error, kind) and text in str(error):
+            return cause
+    return f"the database cannot be reached ({type(error).__name__})"
+
+
+# By class, and by words of the message where the class says too little.
+_CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
+    (asyncpg.ReadOnlySQLTransactionError, "", "the database is read-only: a standby, or default_transaction_read_only"),
+    (asyncpg.DiskFullError, "", "the database's disk is full"),
+    (asyncpg.TooManyConnectionsError, "", "the database takes no more connections: raise max_connections"),
+    (asyncpg.QueryCanceledError, "", "the database cancelled a statement: raise its statement_timeout to 15 s or more"),
+    (asyncpg.InsufficientPrivilegeError, "", "the user in DATABASE_URL must own the database and what is in it"),
+    (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        "",
+        "the database cannot be reached: user or password in DATABASE_URL is wrong",
+    ),
+    (asyncpg.InvalidCatalogNameError, "", "the database cannot be reached: the server has none of that name"),
+    (asyncpg.ProtocolViolationError, "startup parameter", POOLER),
+    (ConnectionError, "rejected SSL", "the database offers no TLS: enable it, or insist by ?plain=1 in DATABASE_URL"),
+)
 
 
 async def connect(url: str) -> "asyncpg.Connection[Record]":
     """Open one connection with our codecs. Raises ``Unavailable``."""
     with lost_connections_are_unavailable():
-        conn = await asyncpg.connect(url, command_timeout=None, server_settings=_SESSION)
+        conn: asyncpg.Connection[Record] = await asyncpg.connect(command_timeout=None, **_driver_options(url))
         await _prepare(conn)
         return conn
 
@@ -97,7 +151,6 @@ async def connect(url: str) -> "asyncpg.Connection[Record]":
 async def opened(url: str, *, max_size: int = 10) -> AsyncIterator[Database]:
     """Open a pool of at most ``max_size`` connections for the length of a process."""
     pool = asyncpg.create_pool(
-        url,
         min_size=0,
         max_size=max_size,
         init=_prepare,
@@ -105,7 +158,7 @@ async def opened(url: str, *, max_size: int = 10) -> AsyncIterator[Database]:
         reset=_nothing,
         command_timeout=COMMAND_TIMEOUT,
         max_inactive_connection_lifetime=300,
-        server_settings=_SESSION,
+        **_driver_options(url),
     )
     async with pool:
         database = Database(pool)
@@ -115,7 +168,51 @@ async def opened(url: str, *, max_size: int = 10) -> AsyncIterator[Database]:
             await database.close()
 
 
-_SESSION = {"application_name": "petition", "jit": "off", "timezone": "UTC"}
+_SESSION = {"application_name": "petition", "timezone": "UTC"}
+
+
+class _PooledConnection(asyncpg.Connection):
+    """A connection to a pooler in transaction mode, which may use another server after each transaction.
+
+    The driver prepares a statement and runs it in two steps, which must meet the same server: outside a transaction
+    every statement gets one of its own.
+    """
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> str:
+        if not args:  # one step
+            return await super().execute(query, **options)
+        async with self._on_one_server():
+            return await super().execute(query, *args, **options)
+
+    async def executemany(self, command: str, args: Any, **options: Any) -> None:
+        async with self._on_one_server():
+            await super().executemany(command, args, **options)
+
+    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
+        async with self._on_one_server():
+            return await super().fetch(query, *args, **options)
+
+    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
+        async with self._on_one_server():
+            return await super().fetchrow(query, *args, **options)
+
+    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
+        async with self._on_one_server():
+            return await super().fetchval(query, *args, **options)
+
+    def _on_one_server(self) -> AbstractAsyncContextManager[Any]:
+        return nullcontext() if self.is_in_transaction() else self.transaction()
+
+
+def _driver_options(url: str) -> dict[str, Any]:
+    """Return the keyword arguments of the driver for ``DATABASE_URL``. Raises ``SettingsError``."""
+    address = parse_database(url)
+    options: dict[str, Any] = {"dsn": address.url}
+    if address.statement_cache_size is not None:
+        options["statement_cache_size"] = address.statement_cache_size
+    if address.is_pooled:  # poolers refuse start-up parameters that they do not know
+        return options | {"server_settings": _SESSION, "connection_class": _PooledConnection}
+    return options | {"server_settings": {**_SESSION, "jit": "off"}}
 
 
 async def _nothing(_conn: Any) -> None:
@@ -123,7 +220,8 @@ async def _nothing(_conn: Any) -> None:
 
 
 async def _prepare(conn: Any) -> None:
-    await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+    async with conn.transaction() if isinstance(conn, _PooledConnection) else nullcontext():
+        await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
 
 
 def migrations(folder: Path | None = None) -> list[tuple[int, str, str]]:
@@ -143,15 +241,16 @@ async def migrate(url: str, folder: Path | None = None) -> list[str]:
     """
     conn = await connect(url)
     try:
-        if conn.get_server_version().major * 10_000 < OLDEST_POSTGRESQL:
-            raise PetitionError("PostgreSQL 14 or newer is needed")
-        applied = []
-        for number, name, sql in migrations(folder):
-            if await _apply(conn, number, name, sql):
-                applied.append(name)
-        return applied
+        with lost_connections_are_unavailable():
+            return await _migrate(conn, migrations(folder))
     finally:
         await conn.close()
+
+
+async def _migrate(conn: "asyncpg.Connection[Record]", steps: list[tuple[int, str, str]]) -> list[str]:
+    if conn.get_server_version().major * 10_000 < OLDEST_POSTGRESQL:
+        raise PetitionError("PostgreSQL 14 or newer is needed")
+    return [name for number, name, sql in steps if await _apply(conn, number, name, sql)]
 
 
 CREATE_LEDGER = """
@@ -181,10 +280,25 @@ async def _apply(conn: "asyncpg.Connection[Record]", number: int, name: str, sql
         return True
 
 
+def schema_number() -> int:
+    """Return the number of the newest migration that this code brings."""
+    return len(migrations())
+
+
+async def applied_number(conn: Connection) -> int:
+    """Return the number of the newest migration that has been applied; 0 for an empty database."""
+    if not await conn.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
+        return 0
+    number: int = await conn.fetchval("SELECT coalesce(max(number), 0) FROM migration")
+    return number
+
+
 async def is_migrated(conn: Connection) -> bool:
     """Return whether every migration that this code brings has been applied."""
-    known = await conn.fetchval("SELECT to_regclass('migration') IS NOT NULL")
-    if not known:
-        return False
-    newest: int = await conn.fetchval("SELECT coalesce(max(number), 0) FROM migration")
-    return newest >= len(migrations())
+    return await applied_number(conn) >= schema_number()
+
+
+async def is_read_only(conn: Connection) -> bool:
+    """Return whether the server takes no writes: a standby, or one that was made read-only."""
+    read_only: bool = await conn.fetchval("SELECT current_setting('transaction_read_only')::boolean")
+    return read_only

@@ -91,7 +91,10 @@ class Wrapper:
                 return box.decrypt(wrapped)
             except CryptoError:
                 continue
-        raise SettingsError("SECRET_KEY is not the one that encrypted this database's keys")
+        raise SettingsError(
+            "SECRET_KEY is not the one that encrypted this database's keys: put that one back, or add it to"
+            " OLD_SECRET_KEYS"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,10 @@ class TooMany(PetitionError):
         self.retry_after = retry_after
 
 
+class Taken(PetitionError):
+    """Another row has this already: a name, a number, that only one may have."""
+
+
 class Gone(NotFound):
     """The letter was taken down; everything about it is deleted."""
 

@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
 from babel.support import Translations
 
+from petition.core import time_zones
 from petition.core.errors import SettingsError
 
 Texts: TypeAlias = Mapping[str, str]  # language → what is said in it
@@ -40,6 +41,11 @@ def _number(value: int, locale: Locale) -> str:
 @functools.lru_cache(4096)
 def _day(day: date, locale: Locale) -> str:
     return dates.format_date(day, format="long", locale=locale)
+
+
+@functools.lru_cache(4096)
+def _listed_day(day: date, is_this_year: bool, locale: Locale) -> str:
+    return dates.format_skeleton("MMMd" if is_this_year else "yMMMd", day, locale=locale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,11 @@ class Language:
         """Return the day (UTC) without its year, as short as is customary."""
         return dates.format_skeleton("MMMd", moment, locale=self.locale)
 
+    def listed_day(self, moment: datetime) -> str:
+        """Return the day (UTC) as it stands in a list: short, with its year unless that is this one."""
+        is_this_year = moment.year == datetime.now(UTC).year
+        return _listed_day(moment.date(), is_this_year, self.locale)
+
     def month(self, moment: datetime) -> str:
         """Return the month (UTC) and its year, as short as is customary."""
         return dates.format_skeleton("yMMM", moment, locale=self.locale)
@@ -89,6 +100,22 @@ class Language:
     def duration(self, length: timedelta) -> str:
         """Return a length of time in one unit, the largest of which there are at least three."""
         return dates.format_timedelta(length, threshold=3, locale=self.locale)
+
+    def datetime_beside(self, moment: datetime, zone: str) -> str:
+        """Return the day and the minute in UTC, and beside it the clock of a zone, with its day if that differs."""
+        written = self.datetime(moment)
+        return f"{written} · {self.clock_in(moment, zone)}" if time_zones.find(zone) else written
+
+    def clock_in(self, moment: datetime, zone: str) -> str:
+        """Return the clock of a zone behind its city, with its day if that is not the day in UTC."""
+        local = time_zones.local_time(moment, zone)
+        day = "" if local.date() == moment.date() else f"{self.short_day(local)}, "
+        return f"{self.city(zone)}\N{NO-BREAK SPACE}{day}{self.clock(local)}"
+
+    def city(self, zone: str) -> str:
+        """Return the city that a zone is called by."""
+        city = self.locale.time_zones.get(zone, {}).get("city")
+        return str(city or zone.rpartition("/")[2].replace("_", " "))
 
     def datetime(self, moment: datetime) -> str:
         """Return the day and the minute (UTC) written out."""

@@ -11,6 +11,7 @@ InvitationId = NewType("InvitationId", int)
 BulkActId = NewType("BulkActId", int)
 LogId = NewType("LogId", int)  # of a row of the audit log
 NoteId = NewType("NoteId", int)
+MessageId = NewType("MessageId", int)  # between the organizers and a representative
 UpdateId = NewType("UpdateId", int)
 PartnerId = NewType("PartnerId", int)
 PictureId = NewType("PictureId", int)

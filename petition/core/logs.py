@@ -1,8 +1,9 @@
 """Logs as lines of JSON that may be kept: never an address, a name, a token or a path.
 
 A message is written only as far as we wrote it ourselves. Of an exception there is its class and where it happened,
-not what it says, since drivers and mail servers like to quote the row or the address they disliked. Other people's
-loggers are cut down to the constant beginning of their message.
+not what it says, since drivers and mail servers like to quote the row or the address they disliked; only our errors
+about settings and the database say why (``reason``), since they name nothing else. Other people's loggers are cut down
+to the constant beginning of their message, with the numbers of processes in it.
 """
 
 import json
@@ -15,15 +16,39 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from petition.core.errors import SettingsError, Unavailable
+
 # What may stand beside a message. Each is a figure, or a word out of a small set that no visitor chooses.
 EXTRAS = frozenset(
-    {"attempt", "code", "count", "job", "migration", "ms", "pid", "port", "relay", "route", "seconds", "status", "task"}
+    {
+        "attempt",
+        "code",
+        "count",
+        "host",
+        "job",
+        "migration",
+        "ms",
+        "pid",
+        "port",
+        "relay",
+        "route",
+        "schema",
+        "seconds",
+        "status",
+        "step",
+        "task",
+        "trouble",
+        "version",
+        "workers",
+    }
 )
 OURS = "petition"
 MAX_FRAMES = 12
 
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
 _VALUES = re.compile(r"[\n\r<({\['\"%=:]")  # what follows one of these may be a value
+_PROCESS = re.compile(r"\[([0-9]{1,10})\]")
+_DIED = re.compile(r"Child process [0-9]+ died")
 _QUIET = {
     "uvicorn.access": None,
     "aiosmtplib": logging.WARNING,
@@ -63,6 +88,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": _message(record),
         }
+        if _DIED.fullmatch(str(line["message"])):  # the server says so at "info"
+            line["level"] = "warning"
         line |= {name: _plain(value) for name, value in vars(record).items() if name in EXTRAS}
         if record.exc_info and record.exc_info[1] is not None:
             line |= describe(record.exc_info[1])
@@ -71,7 +98,9 @@ class JsonFormatter(logging.Formatter):
 
 def describe(error: BaseException) -> dict[str, object]:
     """Return the classes of ``error`` and of what caused it, and its innermost frames as "file:line function"."""
+    reasons = [str(link) for link in _chain(error) if isinstance(link, SettingsError | Unavailable)]
     return {
+        **({"reason": _without_addresses(reasons[0])} if reasons else {}),
         "error": [_class_name(link) for link in _chain(error)],
         "frames": [frame for link in _chain(error) for frame in _frames(link.__traceback__)][:MAX_FRAMES],
     }
@@ -79,11 +108,19 @@ def describe(error: BaseException) -> dict[str, object]:
 
 def _message(record: logging.LogRecord) -> str:
     if record.name != OURS and not record.name.startswith(f"{OURS}."):
-        return _without_addresses(_VALUES.split(str(record.msg), maxsplit=1)[0].strip())
+        return _without_addresses(_VALUES.split(_with_numbers(record), maxsplit=1)[0].strip())
     try:
         return _without_addresses(record.getMessage())
     except (TypeError, ValueError):
         return _without_addresses(str(record.msg))
+
+
+def _with_numbers(record: logging.LogRecord) -> str:
+    """Return another logger's message with those values that are a process's number: "Child process 4711 died"."""
+    text = str(record.msg)
+    if record.args and all(type(value) is int for value in record.args):
+        text = record.getMessage()
+    return _PROCESS.sub(r"\1", text)
 
 
 def _plain(value: object) -> object:

@@ -5,6 +5,10 @@ Each web process counts for itself; several of them behind one address are scrap
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from petition.core.database import schema_number
+from petition.core.version import version
+
+BUILD = Gauge("petition_build_info", "1; the labels say what runs", ["version", "schema"])
 SIGN_REQUESTS = Counter("petition_wishes_total", "Requests to sign or to look up a link, by outcome", ["outcome"])
 CONFIRMATIONS = Counter("petition_confirmations_total", "Confirmations, by result", ["result"])
 BATCH = Histogram("petition_batch_size", "Requests that shared a commit", buckets=(1, 2, 5, 10, 20, 50, 100, 200))
@@ -12,3 +16,7 @@ SIGNATURES = Gauge("petition_signatures", "The public count of a letter", ["lett
 DATABASE_UP = Gauge("petition_database_up", "1 if the last poll of the database succeeded")
 LISTENERS = Gauge("petition_listeners", "Open event-stream connections")
 DROPPED = Counter("petition_listeners_dropped_total", "Listeners that did not read what they were sent")
+
+
+def say_what_runs() -> None:
+    BUILD.labels(version(), schema_number()).set(1)

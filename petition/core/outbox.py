@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from petition.core.database import Connection
 from petition.core.ids import LetterId
+from petition.core.letter_facts import NO_NAMES, LetterFacts, SignatoryNames
 
 ENQUEUE = """
 INSERT INTO outbox (letter, purpose, digest, sealed, lang, details) VALUES ($1, $2, $3, $4, $5, $6)
@@ -29,13 +30,16 @@ class DirectMailJob:
 class MailContent:
     """A mail: a folder below ``templates/email`` and the context of its templates.
 
-    ``base_url``, ``lang``, ``controller`` and ``never_link`` (None where ``heeds_never`` is False) are added to it.
+    ``base_url``, ``lang``, ``controller``, ``never_link`` (None where ``heeds_never`` is False), ``about`` (of
+    ``letter``; None if that is None or sensitive) and ``names`` are added to it.
     """
 
     template: str
     context: Mapping[str, object] = field(repr=False)
     lang: str | None = None  # None: the job's
     heeds_never: bool = True  # is it withheld from addresses that asked for no more mail?
+    letter: LetterFacts | None = None
+    names: SignatoryNames = field(default=NO_NAMES, repr=False)
 
 
 # Called at every attempt, outside a transaction. None: no mail is due any more.

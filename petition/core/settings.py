@@ -7,11 +7,67 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from petition.core import encryption, resources
 from petition.core.errors import SettingsError
 from petition.core.secret_files import Secrets
+from petition.core.sender import parse_sender
+from petition.core.service_urls import RELAY_FORM, Relay, is_loopback, parse_database, parse_relay
+
+__all__ = [
+    "NAMES",
+    "Captcha",
+    "HCaptcha",
+    "Limits",
+    "Network",
+    "Process",
+    "Relay",
+    "Settings",
+    "is_loopback",
+    "load",
+    "parse_relay",
+]
+
+# Every setting there is; what looks like one of them is worth a word (``petition check``).
+NAMES = frozenset(
+    {
+        "BASE_URL",
+        "CAPTCHA",
+        "CONTACT_PRIVATE_KEY",
+        "CONTACT_PUBLIC_KEY",
+        "CONTROLLER",
+        "DATABASE_URL",
+        "DATA_DIR",
+        "HCAPTCHA_SECRET_KEY",
+        "HCAPTCHA_SITE_KEY",
+        "HCAPTCHA_VERIFY_URL",
+        "LIMIT_API",
+        "LIMIT_CODE",
+        "LIMIT_CODE_NETWORK",
+        "LIMIT_DRAWN",
+        "LIMIT_ENTRY",
+        "LIMIT_ENTRY_NETWORK",
+        "LIMIT_FORMS",
+        "LIMIT_INVITATIONS",
+        "LIMIT_LETTER",
+        "LIMIT_MAILBOX",
+        "LIMIT_NETWORK",
+        "LIMIT_ONION",
+        "LIMIT_PROOF",
+        "LIMIT_READING",
+        "LIMIT_REPORTS",
+        "LOCALES_DIR",
+        "MAIL_FROM",
+        "METRICS_TOKEN",
+        "OLD_SECRET_KEYS",
+        "ONION_URL",
+        "PORT",
+        "SECRET_KEY",
+        "SMTP_URLS",
+        "TRUSTED_PROXIES",
+    }
+)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -30,18 +86,6 @@ class Captcha(StrEnum):
     POW = "pow"
     HCAPTCHA = "hcaptcha"
     OFF = "off"
-
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    """One mail relay out of ``SMTP_URLS``."""
-
-    host: str
-    port: int
-    username: str | None
-    password: str | None = field(repr=False)
-    tls: bool  # from the first byte (smtps)
-    starttls: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +184,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
     onion = reader.text("ONION_URL")
     return Settings(
         role=role,
-        database_url=_database_url(reader.secret("DATABASE_URL")),
+        database_url=_database_url(reader),
         data_dir=data_dir,
         host="127.0.0.1",
         port=listen,
@@ -192,30 +236,6 @@ class _EnvironmentReader:
             raise SettingsError(f"{name}_FILE is not UTF-8 text") from None
 
 
-def is_loopback(url: str) -> bool:
-    """Return whether ``url`` leads to this machine and no further."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-_DATABASE_URL = re.compile(r"postgres(?:ql)?://(?:[^/?]*@)?([^/?@]*)(?:[/?].*)?")
-_HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?")
-
-
-def _database_url(url: str | None) -> str | None:
-    """Refuse what the driver would stumble over, without showing it: there may be a password in it."""
-    if url is not None:
-        match = _DATABASE_URL.fullmatch(url)
-        if match is None or not all(_HOST_AND_PORT.fullmatch(host) for host in match[1].split(",")):
-            raise SettingsError("DATABASE_URL must look like postgresql://user:password@host:5432/name")
-    return url
-
-
 def _base_url(url: str, name: str) -> str:
     """Return the address as browsers write it in ``Origin``: ASCII, lower case, no port where it is the usual one."""
     try:
@@ -231,6 +251,13 @@ def _base_url(url: str, name: str) -> str:
         raise SettingsError(f"{name} must be an address without a path, not {url!r}")
     usual = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, usual} else "")
+
+
+def _database_url(reader: _EnvironmentReader) -> str | None:
+    url = reader.secret("DATABASE_URL")
+    if url is not None:
+        parse_database(url)
+    return url
 
 
 def _secret_keys(reader: _EnvironmentReader, own: Secrets | None) -> tuple[str, ...]:
@@ -273,33 +300,18 @@ def _relays(reader: _EnvironmentReader) -> tuple[Relay, ...]:
     urls = reader.secret("SMTP_URLS")
     if urls is None:
         raise SettingsError("SMTP_URLS is not set: the worker has no relay to send mail through")
-    return tuple(parse_relay(url.strip()) for url in urls.split(",") if url.strip())
-
-
-def parse_relay(url: str) -> Relay:
-    """Read ``smtp://user:password@host:587?starttls=1`` or ``smtps://…``. Raises ``SettingsError``."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise SettingsError("SMTP_URLS has an address whose port is not a number") from None
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-        raise SettingsError("SMTP_URLS must list addresses like smtp://user:password@host:587?starttls=1")
-    tls = parts.scheme == "smtps"
-    return Relay(
-        host=parts.hostname,
-        port=port or (465 if tls else 25),
-        username=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-        tls=tls,
-        starttls="starttls=1" in parts.query.split("&"),
-    )
+    relays = tuple(parse_relay(url.strip()) for url in urls.split(",") if url.strip())
+    if not relays:
+        raise SettingsError(f"SMTP_URLS must list {RELAY_FORM}")
+    return relays
 
 
 def _mail_from(reader: _EnvironmentReader, role: Process) -> str | None:
     sender = reader.text("MAIL_FROM")
-    if sender is None and role is Process.WORKER:
-        raise SettingsError("MAIL_FROM is not set: mail needs a sender")
+    if role is Process.WORKER:
+        if sender is None:
+            raise SettingsError("MAIL_FROM is not set: mail needs a sender")
+        parse_sender(sender)
     return sender
 
 
@@ -317,6 +329,9 @@ def _captcha(reader: _EnvironmentReader, loopback: bool) -> tuple[Captcha, HCapt
     if not site_key or not secret_key:
         raise SettingsError("CAPTCHA=hcaptcha needs HCAPTCHA_SITE_KEY and HCAPTCHA_SECRET_KEY")
     url = reader.text("HCAPTCHA_VERIFY_URL") or "https://api.hcaptcha.com/siteverify"
+    parts = urlsplit(url)
+    if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url))):
+        raise SettingsError("HCAPTCHA_VERIFY_URL must look like https://api.hcaptcha.com/siteverify")
     return captcha, HCaptcha(site_key, secret_key, url)
 
 

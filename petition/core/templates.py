@@ -5,16 +5,20 @@ import functools
 import hashlib
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from babel.core import Locale
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_eval_context, select_autoescape
+from babel.core import Locale, get_global
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, pass_eval_context, select_autoescape
 from jinja2.nodes import EvalContext
+from jinja2.runtime import Context
 from markupsafe import Markup
 
-from petition.core import resources
+from petition.core import resources, typography
 from petition.core.i18n import Language, Languages
+
+_READERS_ZONE = "Europe/Moscow"  # where most readers of the letters that this was made for are
 
 STATIC = resources.PACKAGE / "static"
 
@@ -63,6 +67,7 @@ def _environment(language: Language, languages: Languages) -> Environment:
     environment.globals |= {
         "language_name": lambda code: languages[code].own_name,
         "in_words_of": lambda code, message: languages[code].gettext(message),
+        "og_locale": lambda code: _facebook_locale(languages[code].locale),
         "static": static_url(),
     }
     return environment
@@ -104,11 +109,52 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
         "n": language.number,
         "percent": language.percent,
         "date": language.date,
-        "datetime": language.datetime,
+        "datetime": _datetime_filter(language),
+        "clocks": _clocks_filter(language),
+        "day": lambda moment: moment.date().isoformat(),
+        "iso": lambda moment: moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "shortdate": language.listed_day,
         "clock": language.clock,
+        "shortday": language.short_day,
         "duration": language.duration,
+        "heading": typography.heading,
+        "typeset": lambda html, lang: Markup(typography.typeset(html, lang)),  # noqa: S704  # sanitized when saved
+        "script": typography.script_lang,
         "countryname": lambda code: _territory(language.locale, code),
     }
+
+
+def _facebook_locale(locale: Locale) -> str:
+    """Return language and territory as the Open Graph has them: its likely territory where the catalogue has none."""
+    likely = get_global("likely_subtags").get(locale.language, "")
+    return f"{locale.language}_{locale.territory or likely.rpartition('_')[2]}"
+
+
+def _datetime_filter(language: Language) -> Callable[..., str]:
+    @functools.lru_cache(4096)
+    def written(moment: datetime, zone: str) -> str:
+        return language.datetime_beside(moment, zone)
+
+    @pass_context
+    def with_zone(context: Context, moment: datetime) -> str:
+        return written(moment, context.get("zone") or "")
+
+    return with_zone
+
+
+def _clocks_filter(language: Language) -> Callable[..., str]:
+    """Return a filter from a moment, or what was typed for one in UTC, to its clocks where readers are."""
+
+    @pass_context
+    def clocks(context: Context, moment: datetime | str) -> str:
+        try:
+            moment = datetime.fromisoformat(moment).replace(tzinfo=UTC) if isinstance(moment, str) else moment
+        except ValueError:
+            return ""
+        zones = dict.fromkeys([_READERS_ZONE, context.get("zone") or _READERS_ZONE])
+        return " · ".join(language.clock_in(moment, zone) for zone in zones)
+
+    return clocks
 
 
 @functools.lru_cache(1024)

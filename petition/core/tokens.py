@@ -15,7 +15,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 
 from petition.core.encryption import derive
 from petition.core.errors import BadToken
-from petition.core.ids import LetterId, SignatureId
+from petition.core.ids import LetterId, MessageId, SignatureId
 
 _TWO_IDS = struct.Struct(">iq")  # letter, signature
 CODE_DIGITS = 6
@@ -33,7 +33,7 @@ class Tokens:
                 key_derivation="hmac",
                 digest_method=hashlib.sha256,
             )
-            for purpose in ("signature", "never", "second", "preview")
+            for purpose in ("signature", "never", "second", "preview", "reply")
         }
         self._code_keys = [derive(secret, "code") for secret in secrets_newest_first]
 
@@ -54,6 +54,15 @@ class Tokens:
         """Return the ids of the letter and the signature. Raises ``BadToken``."""
         letter_id, signature_id = self._read_pair("second", token)
         return LetterId(letter_id), SignatureId(signature_id)
+
+    def for_reply(self, letter_id: LetterId, message_id: MessageId) -> str:
+        """Return the token by which a representative answers one message of the organizers."""
+        return self._make("reply", _TWO_IDS.pack(letter_id, message_id))
+
+    def read_reply(self, token: str) -> tuple[LetterId, MessageId]:
+        """Return the ids of the letter and the message. Raises ``BadToken``."""
+        letter_id, message_id = self._read_pair("reply", token)
+        return LetterId(letter_id), MessageId(message_id)
 
     def for_preview(self, letter_id: LetterId, link: int) -> str:
         """Return the token that shows people outside a draft, as long as the link's row is there."""

@@ -1,6 +1,7 @@
 """All SQL of drafts: who wrote which field when, what is not yet shown to readers, and pictures."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizerId
@@ -34,6 +35,22 @@ PUBLIC_PICTURE = """
 SELECT p.type, p.content FROM letter l JOIN picture p ON p.letter = l.id
 WHERE l.slug = $1 AND l.version IS NOT NULL AND p.id = $2
 AND EXISTS (SELECT FROM sharing s WHERE s.letter = l.id AND s.picture = p.id)
+"""
+
+# Where the letter has never been published.
+SCHEDULE = """
+UPDATE letter SET publish_at = $2, publish_by = $3 WHERE id = $1 AND version IS NULL AND state = 'draft' RETURNING id
+"""
+
+DUE_LETTERS = "SELECT slug FROM letter WHERE publish_at <= now() ORDER BY publish_at LIMIT 100"
+
+SCHEDULED = "SELECT publish_at FROM letter WHERE id = $1"
+
+# Only an address that no reader knows changes.
+RENAME = "UPDATE letter SET slug = $2 WHERE id = $1 AND version IS NULL AND state = 'draft' RETURNING id"
+
+COPY_PICTURES = """
+INSERT INTO picture (letter, id, type, content) SELECT $2, id, type, content FROM picture WHERE letter = $1
 """
 
 PICTURES = "SELECT id, type, content FROM picture WHERE letter = $1 ORDER BY id"
@@ -90,6 +107,35 @@ async def public_picture(conn: Connection, slug: str, number: int) -> Record | N
 async def pictures(conn: Connection, letter_id: LetterId) -> Sequence[Record]:
     """Return (id, type, content) of every picture of a letter."""
     return await conn.fetch(PICTURES, letter_id)
+
+
+async def copy_pictures(conn: Connection, source_id: LetterId, letter_id: LetterId) -> None:
+    """Give a new letter the pictures of another one."""
+    await conn.execute(COPY_PICTURES, source_id, letter_id)
+
+
+async def schedule(conn: Connection, letter_id: LetterId, at: datetime | None, actor_id: OrganizerId | None) -> bool:
+    """Set or clear the time at which a draft is published; return whether it is a draft still."""
+    return await conn.fetchval(SCHEDULE, letter_id, at, actor_id if at else None) is not None
+
+
+async def due_letters(conn: Connection) -> list[str]:
+    """Return the short names of drafts whose time has come."""
+    return [row["slug"] for row in await conn.fetch(DUE_LETTERS)]
+
+
+async def scheduled(conn: Connection, letter_id: LetterId) -> datetime | None:
+    """Return the time at which a draft is published by itself."""
+    at: datetime | None = await conn.fetchval(SCHEDULED, letter_id)
+    return at
+
+
+async def rename(conn: Connection, letter_id: LetterId, slug: str) -> bool:
+    """Change a draft's short name; return whether it is a draft still.
+
+    The transaction ends in ``Taken`` if another letter gets the name at this moment.
+    """
+    return await conn.fetchval(RENAME, letter_id, slug) is not None
 
 
 async def drop_unused_pictures(conn: Connection, letter_id: LetterId) -> None:

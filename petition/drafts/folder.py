@@ -65,7 +65,7 @@ def write(letter: LetterFolder, folder: Path) -> None:
     texts = {f"{lang}.md": join(title, body) for lang, (title, body) in letter.texts.items()}
     expected = {f"{lang}.{pictures.TYPES[kind]}": content for lang, (kind, content) in letter.pictures.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    others = {path.name for path in (*folder.glob("*.md"), *_picture_files(folder))}
+    others = {path.name for path in (*_text_files(folder), *_picture_files(folder))}
     strangers = sorted(others - set(texts) - set(expected))
     if strangers:
         problems = tuple(f"{name}: is not a {_what(name)} of this letter" for name in strangers)
@@ -78,6 +78,11 @@ def write(letter: LetterFolder, folder: Path) -> None:
 
 def _what(name: str) -> str:
     return "text" if name.endswith(".md") else "picture"
+
+
+def _text_files(folder: Path) -> list[Path]:
+    """Return the texts in ``folder``, without what a Mac puts beside every file on foreign disks (``._en.md``)."""
+    return sorted(path for path in folder.glob("*.md") if not path.name.startswith("."))
 
 
 def _picture_files(folder: Path) -> list[Path]:
@@ -121,7 +126,7 @@ def _read_settings(path: Path, languages: Collection[str], problems: list[str]) 
 
 def _read_texts(folder: Path, languages: Collection[str], problems: list[str]) -> dict[str, tuple[str, str]]:
     texts: dict[str, tuple[str, str]] = {}
-    paths = sorted(folder.glob("*.md"))
+    paths = _text_files(folder)
     for path in paths:
         match = _LANGUAGE_FILE.fullmatch(path.name)
         try:

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 async def step(database: Database, opener: Opener, suppression: Suppression) -> bool:
-    """Make one list, in one transaction; return whether one was requested. Raises ``Unavailable``, ``Gone``."""
+    """Make one list, in one transaction; return whether one was requested. Raises what keeps one from being taken."""
     row: Record | None = None
     try:
         async with database.transaction() as conn:
@@ -44,10 +44,11 @@ async def step(database: Database, opener: Opener, suppression: Suppression) -> 
     except (Unavailable, Gone):
         raise
     except Exception:
+        if row is None:  # nothing was taken, so that the next step would fail at once in the same way
+            raise
         log.exception("address list failed")
-        if row is not None:
-            async with database.transaction() as conn:
-                await queries.finish(conn, row["letter"], row["id"], "failed", None)
+        async with database.transaction() as conn:
+            await queries.finish(conn, row["letter"], row["id"], "failed", None)
     return True
 
 

@@ -4,8 +4,9 @@ A slice at a time is read, written and sent; between two slices neither a connec
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from petition.core.database import Database
 from petition.core.encryption import LetterKeys
@@ -27,7 +28,7 @@ COLUMNS: Mapping[str, str] = {
     "affiliation": N_("place of work"),
     "city": N_("city"),
     "country": N_("country"),
-    "signed_at": N_("signed on"),
+    "signed_at": N_("signed on (UTC)"),
     "visibility": N_("who sees the name"),
     "website": N_("website"),
     "representative": N_("representative"),
@@ -60,7 +61,7 @@ class ExportOrder:
         ]
 
 
-def _cells(item: QueueItem) -> dict[str, str | None]:
+def _cells(item: QueueItem) -> dict[str, str | datetime | None]:
     names, is_person = item.names, item.kind is Kind.PERSON
     return {
         "kind": item.kind.value,
@@ -69,7 +70,7 @@ def _cells(item: QueueItem) -> dict[str, str | None]:
         "affiliation": names.affiliation,
         "city": names.city,
         "country": item.country,
-        "signed_at": writers.timestamp(item.signed_at),
+        "signed_at": item.signed_at,
         "visibility": item.visibility,
         "website": names.website,
         "representative": None if is_person else names.name,
@@ -85,23 +86,30 @@ def _cells(item: QueueItem) -> dict[str, str | None]:
 class Export:
     """One list being exported. ``rows`` is how many have been yielded so far."""
 
-    def __init__(self, database: Database, keys: LetterKeys, order: ExportOrder) -> None:
+    def __init__(
+        self, database: Database, keys: LetterKeys, order: ExportOrder, titles: Mapping[str, str] | None = None
+    ) -> None:
+        """``titles`` are the columns' names in a workbook."""
         self._database = database
         self._keys = keys
         self._order = order
+        self._titles = titles
         self.rows = 0
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the file. Raises ``Unavailable``."""
-        writer = writers.writer(self._order.file_format, self._order.columns, bom=True)
-        yield writer.begin()
-        async for rows in self._slices():
-            piece = await asyncio.to_thread(writer.rows, rows)  # the event loop serves other requests meanwhile
-            self.rows += len(rows)
-            yield piece
-        yield writer.end()
+        writer = writers.writer(self._order.file_format, self._order.columns, bom=True, titles=self._titles)
+        try:
+            yield writer.begin()
+            async for rows in self._slices():
+                piece = await asyncio.to_thread(writer.rows, rows)  # the event loop serves other requests meanwhile
+                self.rows += len(rows)
+                yield piece
+        finally:  # also when the client breaks off: an archive left open complains when it is garbage
+            end = writer.end()
+        yield end
 
-    async def _slices(self) -> AsyncIterator[list[dict[str, str | None]]]:
+    async def _slices(self) -> AsyncIterator[list[dict[str, str | datetime | None]]]:
         position, words = queue.NEWEST, ""
         if query := self._order.filter.q:
             async with self._database.connection() as conn:

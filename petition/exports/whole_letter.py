@@ -71,7 +71,6 @@ def _row(record: Record, keys: LetterKeys) -> dict[str, Any]:
         "name": names.get("name") if is_person else None,
         "affiliation": names.get("affiliation"),
         "city": names.get("city"),
-        "signed_at": writers.timestamp(record["signed_at"]),
         "representative": None if is_person else names.get("name"),
         "position": names.get("position"),
     }

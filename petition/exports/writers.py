@@ -26,16 +26,42 @@ class Writer(Protocol):
     def end(self) -> bytes: ...
 
 
-def writer(file_format: Format, columns: Sequence[str], *, bom: bool = False) -> Writer:
-    """Return a writer of ``columns``; with ``bom`` a CSV file starts with the mark by which Excel recognizes UTF-8."""
+def writer(
+    file_format: Format, columns: Sequence[str], *, bom: bool = False, titles: Mapping[str, str] | None = None
+) -> Writer:
+    """Return a writer of ``columns``; with ``bom`` a CSV file starts with the mark by which Excel recognizes UTF-8.
+
+    ``titles`` are the columns' names in a workbook, which people read; CSV and JSON, which programs read, have none.
+    """
     if file_format is Format.CSV:
         return _Csv(columns, "\ufeff" if bom else "")
-    return _Json(columns) if file_format is Format.JSON else _Xlsx(columns)
+    return _Json(columns) if file_format is Format.JSON else _Xlsx(columns, titles or {})
 
 
 def timestamp(moment: datetime | None) -> str | None:
     """Return a time in ISO 8601, in UTC, ending in Z."""
     return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as programs read it: a time as text."""
+    return timestamp(value) if isinstance(value, datetime) else value
+
+
+# By column, in characters; what is not here is short.
+_WIDTHS: Mapping[str, int] = {
+    "name": 34,
+    "name_ru": 34,
+    "affiliation": 30,
+    "city": 18,
+    "signed_at": 17,
+    "website": 30,
+    "representative": 26,
+    "position": 24,
+    "reason": 16,
+    "flags": 18,
+}
+_MIN_WIDTH = 12
 
 
 class _Csv:
@@ -47,7 +73,7 @@ class _Csv:
         return (self._mark + format_row(self._columns)).encode()
 
     def rows(self, rows: Sequence[Row]) -> bytes:
-        return "".join(format_row([row.get(name) or "" for name in self._columns]) for row in rows).encode()
+        return "".join(format_row([_plain(row.get(name)) or "" for name in self._columns]) for row in rows).encode()
 
     def end(self) -> bytes:
         return b""
@@ -64,7 +90,7 @@ class _Json:
         return b"["
 
     def rows(self, rows: Sequence[Row]) -> bytes:
-        objects = ({name: row[name] for name in self._columns if name in row} for row in rows)
+        objects = ({name: _plain(row[name]) for name in self._columns if name in row} for row in rows)
         lines = ",\n".join(json.dumps(fields, ensure_ascii=False) for fields in objects)
         text, self._separator = self._separator + lines, ",\n"
         return text.encode()
@@ -74,9 +100,13 @@ class _Json:
 
 
 class _Xlsx:
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[str], titles: Mapping[str, str]) -> None:
         self._columns = columns
-        self._book = Workbook(columns)
+        header = [titles.get(name, name) for name in columns]
+        widths = [
+            max(_WIDTHS.get(name, _MIN_WIDTH), len(title) + 2) for name, title in zip(columns, header, strict=True)
+        ]
+        self._book = Workbook(header, widths=widths)
 
     def begin(self) -> bytes:
         return self._book.take()

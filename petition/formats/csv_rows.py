@@ -1,6 +1,7 @@
 """Reading and writing the rows of CSV files (RFC 4180), as people and spreadsheets write them."""
 
 import csv
+import functools
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ def rows(source: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, list[str
     """
     lines = _Lines(source)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    width = 0  # of the last row that could be read
     while True:
         lines.begin_row()
         try:
@@ -35,7 +37,37 @@ def rows(source: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, list[str
         begin = lines.begin
         if isinstance(cells, str):
             lines.break_row()
+        # Of RFC 4180, a quote behind a space begins no cell: ``"a", "b"`` would be taken letter by letter.
+        if isinstance(cells, str) or (lines.is_single and any(cell[:2] == ' "' for cell in cells)):
+            repaired = lenient_cells(lines.first, delimiter)
+            if repaired and (len(repaired) == width or (width == 0 and isinstance(cells, list))):
+                cells = repaired
+        if isinstance(cells, list):
+            width = len(cells)
         yield begin, cells
+
+
+def lenient_cells(line: str, delimiter: str) -> list[str] | None:
+    """Return the cells of one line as programs write them that do not double quotes, put a backslash before them, or a
+    space between the delimiter and them; None if a quote is not closed."""
+    text, cells, position = line.rstrip("\r\n"), [], 0
+    quoted, plain = _lenient_patterns(delimiter)
+    while position <= len(text):
+        if match := quoted.match(text, position):
+            cells.append(match[1].replace('\\"', '"').replace('""', '"'))
+        else:
+            match = plain.match(text, position)
+            if match is None or match[0].lstrip(" ").startswith('"'):
+                return None
+            cells.append(match[0])
+        position = match.end() + 1
+    return cells
+
+
+@functools.cache
+def _lenient_patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    end = re.escape(delimiter)
+    return re.compile(rf' *"(.*?)(?<!\\)" *(?={end}|$)', re.DOTALL), re.compile(f"[^{end}]*")
 
 
 def format_row(cells: Sequence[str]) -> str:
@@ -89,6 +121,16 @@ class _Lines:
     def begin(self) -> int:
         """The number of the row's first line."""
         return self._number - len(self._row) + 1
+
+    @property
+    def is_single(self) -> bool:
+        """True if the row has one line."""
+        return len(self._row) == 1
+
+    @property
+    def first(self) -> str:
+        """The row's first line."""
+        return self._row[0] if self._row else ""
 
     def break_row(self) -> None:
         """Return the lines after the row's first one to the queue."""

@@ -1,43 +1,63 @@
 """The program that parses one workbook in a process of its own: ``xlsx_reader`` starts it.
 
 An uploaded file can be made to exploit or exhaust a parser, and the worker that reads it has the private contact key.
-So the parser runs here, without that key: no environment, no file but standard input, limits on memory and time. This
-module imports nothing of Petition, so that it starts fast.
+So the parser runs here, without that key: no environment, no file but standard input, limits on memory and time. Of
+Petition it imports only what parses.
 
-The workbook comes on standard input. Lines of JSON go to standard output: the number of visible sheets, then rows of
-the first one as [number, cells], then one string: empty at the end of the sheet, or a reason why it cannot be read.
+The file comes on standard input, the operation as an argument. Lines of JSON go to standard output, then one string:
+empty at the end, or a reason why the file cannot be read.
+
+* ``outline``: one list, of [name, is hidden, number of rows, number of hidden rows, first rows, hidden columns] of each
+  sheet.
+* ``rows`` with the index of a sheet: [number, cells] of each row that is not empty, and a third item if it is hidden.
+* ``member``: true if the file is a workbook; else [the one file in the archive in base64, a piece at a time].
 """
 
+import base64
 import codecs
 import contextlib
 import ctypes
 import io
 import json
 import os
-import re
 import signal
 import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from xml.parsers import expat
 
+if __name__ == "__main__":
+    sys.path += sys.argv[2:4]  # the library, and Petition
+
+from petition.formats import archive_members, html_tables, workbook_xml
+from petition.formats.workbook_limits import (
+    HOSTILE,
+    LOCKED,
+    MAX_CELL,
+    MAX_CELLS,
+    MAX_HEAD,
+    MAX_HEAD_CELL,
+    MAX_ROWS,
+    MAX_SHEETS,
+    MAX_UNPACKED,
+    NO_SHEET,
+    NOT_A_WORKBOOK,
+    TOO_LARGE,
+    WorkbookRefused,
+)
+from petition.formats.workbook_xml import HiddenParts
+
 if sys.platform != "win32":
     import resource  # here, as no file can be opened once root is dropped
 
-HOSTILE, LOCKED, NO_SHEET, NOT_A_WORKBOOK, OLD, TOO_LARGE = "hostile", "locked", "no sheet", "damaged", "old", "large"
-
 MAX_MEMORY = 1024 * 1024 * 1024  # bytes of addresses; 200,000 rows of 40 cells take 760 MB
 MAX_CPU = 120  # seconds
-MAX_UNPACKED = 256 * 1024 * 1024  # bytes of all entries of the archive
-MAX_RATIO = 300  # to 1, of an entry of more than a megabyte; real sheets have up to 60
-MAX_ENTRIES = 1000
-MAX_ROWS = 1_048_576  # Microsoft, "Excel specifications and limits"
-MAX_CELLS = 200  # of a row; further ones are dropped
-MAX_CELL = 32_767  # characters; same source
+PIECE = 192 * 1024  # bytes of an archive's file that are written at once
 
 _OLE = b"\xd0\xcf\x11\xe0"  # an old .xls, or an encrypted .xlsx
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")  # MS-OFFCRYPTO, 2.3.4.4
@@ -48,8 +68,6 @@ _ROOT = (
     f'<Relationships xmlns="{_PACKAGE}"><Relationship Id="rId1" Type="{_OFFICE}/officeDocument"'
     ' Target="xl/workbook.xml"/></Relationships>'
 )
-_BOOK = re.compile(r"(?:.*/)?workbook[^/]*\.xml", re.IGNORECASE)
-_CHECKED = re.compile(r"(?:.*/)?(?:worksheets/[^/]+|(?:workbook|styles|sharedStrings))\.xml(?:\.rels)?", re.IGNORECASE)
 # LookupError: an encoding unknown to Python; RuntimeError: an encrypted entry; ValueError: a row number that is none.
 _DAMAGED = (
     zipfile.BadZipFile,
@@ -67,18 +85,15 @@ _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # linux/prctl.h
 _UNPRIVILEGED = 65_534
 
 
-class WorkbookRefused(Exception):
-    """The workbook cannot be read; the argument is one of the reasons above."""
-
-
 def main() -> None:
-    """Read a workbook from standard input and write its first sheet to standard output."""
-    sys.path.append(sys.argv[2])
-    import python_calamine  # noqa: F401 - before files can no longer be opened; the parent never loads it
+    """Read a file from standard input and write what the operation asks for to standard output."""
+    operation, index = sys.argv[4], int(sys.argv[5])
+    if operation != "member":
+        import python_calamine  # noqa: F401 - before files can no longer be opened; the parent never loads it
 
     _confine(int(sys.argv[1]))
     try:
-        for message in _messages(sys.stdin.buffer.read(MAX_UNPACKED + 1)):
+        for message in _messages(sys.stdin.buffer.read(MAX_UNPACKED + 1), operation, index):
             _write(message)
         reason = ""
     except WorkbookRefused as refused:
@@ -101,7 +116,15 @@ def _confine(parent: int) -> None:
     # The parent decides when this ends, not the service manager or Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    codecs.lookup("cp437")  # for names in archives; loaded now, as no file can be opened later
+    for encoding in (
+        "cp437",
+        "cp1251",
+        "cp1252",
+        "utf-16",
+        "utf-8-sig",
+        "koi8-r",
+    ):  # of names in archives, and of pages
+        codecs.lookup(encoding)  # now, as no file can be opened later
     if sys.platform == "linux":
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123 - starts faster
             score.write("1000")  # the first to be killed when memory runs out
@@ -130,48 +153,121 @@ def _confine(parent: int) -> None:
                 resource.setrlimit(kind, (limit, limit))
 
 
-def _messages(data: bytes) -> Iterator[int | tuple[int, list[str]]]:
-    """Yield the number of visible sheets, then (number, cells) of each row of the first that is not empty.
+def _messages(data: bytes, operation: str, index: int) -> Iterator[object]:
+    """Yield the messages of an operation. Raises ``WorkbookRefused``."""
+    if len(data) > MAX_UNPACKED:
+        raise WorkbookRefused(TOO_LARGE)
+    if operation == "member":
+        yield from _member(data)
+        return
+    book = _opened(data)
+    if operation == "outline":
+        yield [book.outline(number) for number in range(min(len(book.names), MAX_SHEETS))]
+        return
+    if index >= len(book.names):
+        raise WorkbookRefused(NO_SHEET)
+    hidden = book.hidden_in(index).rows
+    for number, cells in book.rows(index):
+        yield (number, cells, 1) if number in hidden else (number, cells)
 
-    Raises ``WorkbookRefused``.
-    """
-    from python_calamine import CalamineError, WorksheetNotFound, load_workbook
 
-    if data.startswith(_OLE):
-        raise WorkbookRefused(LOCKED if _ENCRYPTED in data else OLD)
+def _member(data: bytes) -> Iterator[object]:
     try:
-        book = load_workbook(io.BytesIO(_checked(data)))
-        names = _visible_sheets(book)
-        yield len(names)
-        sheet = book.get_sheet_by_name(names[0])
+        content = archive_members.member(data)
+    except _DAMAGED as error:
+        raise WorkbookRefused(NOT_A_WORKBOOK) from error
+    if content is None:
+        yield True
+        return
+    for begin in range(0, len(content), PIECE):
+        yield [base64.b64encode(content[begin : begin + PIECE]).decode()]
+
+
+@dataclass
+class Book:
+    """A workbook, or a page with tables: its sheets, which are read one at a time."""
+
+    names: Sequence[str]
+    hidden_sheets: frozenset[str]
+    hidden: dict[str, HiddenParts]
+    workbook: Any = None
+    tables: Sequence[list[list[str]]] = ()
+
+    def hidden_in(self, index: int) -> HiddenParts:
+        return self.hidden.get(self.names[index], HiddenParts())
+
+    def rows(self, index: int) -> Iterator[tuple[int, list[str]]]:
+        """Yield (number, cells) of each row of a sheet that is not empty. Raises ``WorkbookRefused``."""
+        for number, cells in self._cells(index):
+            while cells and not cells[-1]:
+                cells.pop()
+            if cells:
+                yield number, cells
+
+    def _cells(self, index: int) -> Iterator[tuple[int, list[str]]]:
+        if self.workbook is None:
+            yield from enumerate(self.tables[index], 1)
+            return
+        sheet = _sheet(self.workbook, self.names[index])
+        if sheet.start is None or sheet.end is None:
+            return
+        if sheet.end[0] >= MAX_ROWS:
+            raise WorkbookRefused(HOSTILE)
+        left = [""] * min(sheet.start[1], MAX_CELLS)
+        for number, row in enumerate(sheet.iter_rows(), 1):
+            yield number, left + [_text(cell) for cell in row[: MAX_CELLS - len(left)]]
+
+    def outline(self, index: int) -> list[object]:
+        """Return what the list of sheets says of one."""
+        count, unseen, hidden = 0, 0, self.hidden_in(index)
+        head: list[tuple[int, list[str]]] = []
+        for number, cells in self.rows(index):
+            count += 1
+            unseen += number in hidden.rows
+            if len(head) < MAX_HEAD and number not in hidden.rows:
+                head.append((number, [cell[:MAX_HEAD_CELL] for cell in cells]))
+        name = self.names[index]
+        return [name, name in self.hidden_sheets, count, unseen, head, sorted(hidden.columns)]
+
+
+def _sheet(workbook: Any, name: str) -> Any:
+    from python_calamine import CalamineError, WorksheetNotFound
+
+    try:
+        return workbook.get_sheet_by_name(name)
     except WorksheetNotFound as error:
         raise WorkbookRefused(NO_SHEET) from error
     except CalamineError as error:
         raise WorkbookRefused(NOT_A_WORKBOOK) from error
-    if sheet.start is None or sheet.end is None:
-        return
-    if sheet.end[0] >= MAX_ROWS:
-        raise WorkbookRefused(HOSTILE)
-    left = [""] * min(sheet.start[1], MAX_CELLS)
-    for number, row in enumerate(sheet.iter_rows(), 1):
-        cells = left + [_text(cell) for cell in row[: MAX_CELLS - len(left)]]
-        while cells and not cells[-1]:
-            cells.pop()
-        if cells:
-            yield number, cells
 
 
-def _visible_sheets(book: Any) -> list[str]:
-    from python_calamine import SheetTypeEnum, SheetVisibleEnum
+def _opened(data: bytes) -> Book:
+    """Raises ``WorkbookRefused``."""
+    from python_calamine import CalamineError, PasswordError, SheetTypeEnum, SheetVisibleEnum, load_workbook
 
-    names = [
-        sheet.name
-        for sheet in book.sheets_metadata
-        if sheet.visible == SheetVisibleEnum.Visible and sheet.typ == SheetTypeEnum.WorkSheet
-    ]
-    if not names:
+    if not data.startswith((b"PK", _OLE)):
+        return _page(data)
+    if data.startswith(_OLE) and _ENCRYPTED in data:
+        raise WorkbookRefused(LOCKED)
+    content, hidden = _checked(data) if data.startswith(b"PK") else (data, {})
+    try:
+        workbook = load_workbook(io.BytesIO(content))
+    except PasswordError as error:
+        raise WorkbookRefused(LOCKED) from error
+    except CalamineError as error:
+        raise WorkbookRefused(NOT_A_WORKBOOK) from error
+    sheets = [sheet for sheet in workbook.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+    unseen = frozenset(sheet.name for sheet in sheets if sheet.visible != SheetVisibleEnum.Visible)
+    if not sheets:
         raise WorkbookRefused(NO_SHEET)
-    return names
+    return Book([sheet.name for sheet in sheets], unseen, hidden, workbook)
+
+
+def _page(data: bytes) -> Book:
+    tables = [table for table in html_tables.tables(data) if table]
+    if not tables:
+        raise WorkbookRefused(NO_SHEET)
+    return Book([str(number) for number in range(1, len(tables) + 1)], frozenset(), {}, tables=tables)
 
 
 def _text(cell: Any) -> str:
@@ -194,47 +290,24 @@ def _text(cell: Any) -> str:
     return moment.isoformat()
 
 
-def _checked(data: bytes) -> bytes:
-    """Return the archive as calamine can read it. Raises ``WorkbookRefused`` for a bomb, or for rows out of order."""
-    if len(data) > MAX_UNPACKED:
-        raise WorkbookRefused(TOO_LARGE)
+def _checked(data: bytes) -> tuple[bytes, dict[str, HiddenParts]]:
+    """Return the archive as calamine can read it, and what is hidden, by the sheet's name.
+
+    Raises ``WorkbookRefused`` for a bomb, or for rows out of order.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = {entry.filename.replace("\\", "/").lstrip("/"): entry for entry in archive.infolist()}
-            if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries.values()) > MAX_UNPACKED:
-                raise WorkbookRefused(TOO_LARGE)
-            if not any(map(_BOOK.fullmatch, entries)):  # calamine would read ODS and XLSB as well
+            entries = archive_members.entries_of(archive)
+            if any(entry.flag_bits & 1 for entry in entries.values()):
+                raise WorkbookRefused(LOCKED)
+            kind = archive_members.workbook_format(archive, entries)
+            if kind == archive_members.ODS and "content.xml" in entries:
+                return data, workbook_xml.check_ods(archive.read(entries["content.xml"]))
+            if kind != archive_members.XLSX:
                 raise WorkbookRefused(NOT_A_WORKBOOK)
-            for name, entry in entries.items():
-                if entry.file_size > 1024 * 1024 and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
-                    raise WorkbookRefused(TOO_LARGE)
-                if entry.flag_bits & 1:
-                    raise WorkbookRefused(LOCKED)
-                if entry.file_size and _CHECKED.fullmatch(name):
-                    _check_xml(archive.read(entry))
-            return _normalized(archive, entries) or data
+            return _normalized(archive, entries) or data, workbook_xml.check_xlsx(archive, entries)
     except _DAMAGED as error:
         raise WorkbookRefused(NOT_A_WORKBOOK) from error
-
-
-def _check_xml(content: bytes) -> None:
-    """Refuse entities and rows out of order: calamine ignores both, and an import identifies rows by their numbers."""
-    parser = expat.ParserCreate()
-    row = 0
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal row
-        if tag == "row" or tag.endswith(":row"):
-            number = int(attributes.get("r", row + 1))
-            if not row < number <= MAX_ROWS:
-                raise WorkbookRefused(HOSTILE)
-            row = number
-
-    def refuse(*_: object) -> None:
-        raise WorkbookRefused(HOSTILE)
-
-    parser.StartElementHandler, parser.StartDoctypeDeclHandler = start, refuse
-    parser.Parse(content, True)
 
 
 def _normalized(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> bytes | None:

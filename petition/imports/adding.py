@@ -7,20 +7,21 @@ hardly wait. E-mail addresses are digested while they are read, and stored nowhe
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import BinaryIO
 
 from petition.core import email_addresses
 from petition.core.database import Connection, Record
 from petition.core.email_addresses import Mailbox
 from petition.core.encryption import LetterKeys
-from petition.core.errors import Gone, ImportRefused
+from petition.core.errors import Gone
 from petition.core.ids import LetterId, OrganizationId
-from petition.formats import csv_rows, xlsx_reader
 from petition.imports import adding_queries as queries
-from petition.signatures import counting, countries, csv_format, organization_queries, organizations, search_words
+from petition.imports.column_mapping import LeftOut
+from petition.imports.notes import Notes
+from petition.imports.same_names import NameComparison, SameNames
+from petition.signatures import counting, countries, organization_queries, organizations, search_words
 from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.csv_format import Entry, Problem, Row
 from petition.signatures.model import Kind
@@ -55,6 +56,9 @@ class ImportReport:
     hidden: int
     known: int  # rows whose mailbox has signed, or that were imported before
     barred: int  # rows whose mailbox a moderator removed
+    repeated: int = 0  # rows whose mailbox an earlier row of the file has
+    same_names: int = 0  # new rows with a name that was imported before, left out
+    left_out: int = 0  # totals, repeated headers, rows left out by a choice; not among ``rows``
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,10 @@ class AddResult:
     barred: int  # mailboxes
     added: Record  # signatures, people, hidden
     change: EntryChange
+    repeated: Sequence[tuple[int, int]] = ()  # lines, with that of an earlier row of the mailbox
+    same_names: SameNames = field(default_factory=SameNames)
 
-    def report(self, rows: int) -> ImportReport:
+    def report(self, rows: int, left_out: int = 0) -> ImportReport:
         """Return the report of an import of ``rows``."""
         signatures, people = self.added["signatures"], self.added["people"]
         return ImportReport(
@@ -74,52 +80,46 @@ class AddResult:
             organizations=self.change.organizations,
             representatives=signatures - people,
             hidden=self.added["hidden"],
-            known=rows - self.barred - signatures,  # a mailbox confirmed at this very moment is among them
+            # A mailbox confirmed at this very moment is among them.
+            known=rows - self.barred - len(self.repeated) - self.same_names.left_out - signatures,
             barred=self.barred,
+            repeated=len(self.repeated),
+            same_names=self.same_names.left_out,
+            left_out=left_out,
         )
-
-
-async def add_rows(
-    conn: Connection, target: Target, source: BinaryIO, *, dry_run: bool = False, progress: Progress = lambda _: None
-) -> ImportReport:
-    """Import every row of ``source`` in this transaction; with ``dry_run`` only report what that would do.
-
-    ``source`` is a CSV file, or a workbook (XLSX) with the same columns. Raises ``ImportRefused`` with a line for each
-    row with a problem; then no row is imported. Raises ``KeyDestroyed`` if the letter's keys are destroyed.
-    """
-    now = await organization_queries.now(conn)
-    reader = RowReader(target, now, progress)
-    lines = xlsx_reader.rows(source) if xlsx_reader.is_workbook(source) else csv_rows.rows(source)
-    await queries.stage(conn, reader.rows(csv_format.parse_rows(lines, now, target.languages)))
-    if reader.problems:
-        raise ImportRefused(
-            f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be imported",
-            tuple(map(str, reader.problems)),
-        )
-    result = await add_staged(conn, target.letter_id, reader.entries, None, dry_run=dry_run)
-    return result.report(reader.read)
 
 
 async def add_staged(
-    conn: Connection, letter_id: LetterId, entries: Entries, number: int | None, *, dry_run: bool
+    conn: Connection,
+    letter_id: LetterId,
+    entries: Entries,
+    number: int | None,
+    *,
+    dry_run: bool,
+    names: NameComparison | None = None,
 ) -> AddResult:
     """Add the staged rows that the letter does not have yet, as import ``number`` (None: the next one).
 
-    Raises ``Gone`` if the letter was taken down.
+    With ``names``, rows whose name was imported before are left out, or counted. Raises ``Gone`` if the letter was
+    taken down.
     """
     if not await queries.hold_letter(conn, letter_id):
         raise Gone("the letter was taken down")
     barred = await queries.drop_barred(conn, letter_id)
+    repeated = await queries.drop_repeated(conn)
+    if names:
+        await names.load(conn, letter_id)
     await queries.drop_known(conn, letter_id)
+    same_names = await names.apply(conn) if names else SameNames()
     directory = await _assign_organizations(conn, letter_id, entries)
     before = await organization_queries.load_counted(conn, letter_id, directory.ids)
     if dry_run:
         change = EntryChange(before, before | dict.fromkeys(directory.ids, True))
-        return AddResult(barred, await queries.count_staged(conn), change)
+        return AddResult(barred, await queries.count_staged(conn), change, repeated, same_names)
     if number is None:
         number = await queries.add_import(conn, letter_id)
     added, change = await _add(conn, letter_id, number, directory, before)
-    return AddResult(barred, added, change)
+    return AddResult(barred, added, change, repeated, same_names)
 
 
 async def _assign_organizations(conn: Connection, letter_id: LetterId, entries: Entries) -> OrganizationDirectory:
@@ -154,22 +154,39 @@ async def _add(
 
 
 class RowReader:
-    """Turns the rows of a file into rows to stage, and collects problems.
+    """Turns the rows of a file into rows to stage, and collects problems and notes.
 
-    With ``skip`` rows with problems are left out; without it nothing is yielded after the first problem.
+    With ``skip`` rows with problems are left out; without it nothing is yielded after the first problem. With ``names``
+    the digests of names are staged too.
     """
 
-    def __init__(self, target: Target, now: datetime, progress: Progress = lambda _: None, *, skip: bool = False):
+    def __init__(
+        self,
+        target: Target,
+        now: datetime,
+        progress: Progress = lambda _: None,
+        *,
+        skip: bool = False,
+        names: NameComparison | None = None,
+    ):
         self._target = target
         self._now = now
         self._progress = progress
         self._skip = skip
+        self._names = names
         self._repeated: Counter[bytes] = Counter()  # by import key
         self.problems: list[Problem] = []
+        self.left_out: list[LeftOut] = []
+        self.notes = Notes()
         self.entries: Entries = {}
         self.read = 0
 
-    def rows(self, rows: Iterable[Row | Problem]) -> Iterator[tuple[object, ...]]:
+    @property
+    def staged(self) -> int:
+        """The number of rows that can be imported."""
+        return self.read - len(self.problems) - len(self.left_out)
+
+    def rows(self, rows: Iterable[Row | Problem | LeftOut]) -> Iterator[tuple[object, ...]]:
         """Yield the columns ``adding_queries.STAGED`` of each row."""
         for row in rows:
             self.read += 1
@@ -177,8 +194,13 @@ class RowReader:
                 self._progress(self.read)
             if isinstance(row, Problem):
                 self.problems.append(row)
-            elif self._skip or not self.problems:
-                yield self._columns(row.line, row.entry)
+            elif isinstance(row, LeftOut):
+                self.left_out.append(row)
+            else:
+                for note in row.notes:
+                    self.notes.add(note.column, note.reason, str(row.line))
+                if self._skip or not self.problems:
+                    yield self._columns(row.line, row.entry)
         self._progress(self.read)
 
     def _columns(self, line: int, entry: Entry) -> tuple[object, ...]:
@@ -200,6 +222,7 @@ class RowReader:
             names.name_key,
             names.private,
             self._entry(entry),
+            *(self._names.digests(entry) if self._names else (None, None)),
         )
 
     def _mailbox(self, address: str) -> str:

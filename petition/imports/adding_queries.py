@@ -11,7 +11,7 @@ LONG = 3600.0  # seconds; no page waits for a large file
 
 STAGED = (
     "line", "id", "kind", "digest", "import_key", "signed_at", "visibility", "country",
-    "name", "affiliation", "city", "name_key", "private", "entry",
+    "name", "affiliation", "city", "name_key", "private", "entry", "full_name", "details",
 )  # fmt: skip
 
 CREATE_STAGED = """
@@ -19,7 +19,10 @@ CREATE TEMPORARY TABLE staged (
   line integer, id bigint, kind kind, digest bytea, import_key bytea, signed_at timestamptz, visibility visibility,
   country text, name text, affiliation text, city text, name_key text, private bytea,
   entry integer, -- the number of its organization in the file
-  organization bigint
+  organization bigint,
+  full_name bytea, -- digest of the name, if it is to be compared with those imported before
+  details bytea[], -- digests of affiliation and city; an empty one for nothing
+  same_as text -- 'row': imported before, written otherwise; 'name': the name of someone imported before
 ) ON COMMIT DROP
 """
 
@@ -28,9 +31,12 @@ INDEX_STAGED = "CREATE INDEX ON staged (kind, digest) WHERE digest IS NOT NULL"
 DROP_BARRED = "DELETE FROM staged USING bar WHERE bar.letter = $1 AND bar.digest = staged.digest"
 
 DROP_REPEATED = """
-DELETE FROM staged s WHERE s.digest IS NOT NULL AND EXISTS (
-  SELECT FROM staged before WHERE before.kind = s.kind AND before.digest = s.digest AND before.line < s.line
-)
+DELETE FROM staged s USING (
+  SELECT line, first_value(line) OVER (PARTITION BY kind, digest ORDER BY line) AS first
+  FROM staged WHERE digest IS NOT NULL
+) AS of_mailbox
+WHERE s.line = of_mailbox.line AND of_mailbox.line > of_mailbox.first
+RETURNING s.line, of_mailbox.first
 """
 
 DROP_KNOWN = """
@@ -115,9 +121,14 @@ async def drop_barred(conn: Connection, letter_id: LetterId) -> int:
     return int((await conn.execute(DROP_BARRED, letter_id, timeout=LONG)).split()[-1])
 
 
+async def drop_repeated(conn: Connection) -> list[tuple[int, int]]:
+    """Drop the rows whose mailbox an earlier one has; return (line, line of the earlier one)."""
+    rows = await conn.fetch(DROP_REPEATED, timeout=LONG)
+    return sorted((row["line"], row["first"]) for row in rows)
+
+
 async def drop_known(conn: Connection, letter_id: LetterId) -> None:
-    """Drop the rows that the letter has already, or that repeat an earlier one."""
-    await conn.execute(DROP_REPEATED, timeout=LONG)
+    """Drop the rows that the letter has already."""
     await conn.execute(DROP_KNOWN, letter_id, timeout=LONG)
 
 

@@ -70,11 +70,17 @@ _NARROWED = re.compile(
 )
 _ASKS_WHO = re.compile(r"visibility|видимость|who |кто ")
 _DATUM = re.compile(r"[^\s@]@[^\s@]+\.|^\d+[./-]\d+[./-]\d+|^[\d .]+$")
+_OF_PROBLEMS = re.compile(r"problem|что исправить")  # the column that a file of problems has besides its own
 _OTHER_DATE = re.compile(r"\bbirth|\bborn\b|рожден")
 
-_PERSON = re.compile(r"\b(person|people|personal|individual\w*|человек|люди|частн\w*|физ\w*|гражда\w*)\b")
+_PERSON = re.compile(
+    r"\b(person|people|personal|personally|individual\w*|myself|(my|own) (own )?(behalf|name)|citizen|private|natural|"
+    r"человек|люди|частн\w*|физ\w*|фл|гражда\w*|от себя|лично|личн\w*|своего имени|себя|сам|сама)\b"
+)
 _ORGANIZED = (
-    r"organi[sz]ations?|company|companies|org|ngo|legal entity|организаци\w*|юр|юрлиц\w*|юридическ\w*|компани\w*|нко|ип"
+    r"organi[sz]ations?|company|companies|org|ngo|legal entity|association|foundation|institution|business|firm|"
+    r"организаци\w*|юр|юл|юрлиц\w*|юридическ\w*|компани\w*|нко|ано|ооо|ип|учреждени\w*|фонд\w*|ассоциаци\w*|"
+    r"объединени\w*|редакци\w*|фирм\w*|предприяти\w*|сми"
 )
 _ORGANIZATION = re.compile(rf"\b({_ORGANIZED})\b")
 # "Employee of a company" is a person: a cell means an organization only if it has no other words.
@@ -91,6 +97,9 @@ _SHUT = frozenset(
     "организаторы скрыть скрыто скрывать скройте закрыто секретно тайно конфиденциально непублично".split()
 )
 _COUNTED = frozenset("counted anonymous anonymously nobody анонимно анонимный никому".split())
+# Answers to a question, in a column that asks one.
+_TICKED = frozenset("1 true истина y д + v ✓ ✔ ☑ x х on checked вкл согласен согласна agree agreed ok ок".split())
+_UNTICKED = frozenset("0 false ложь n н off unchecked выкл ☐ ✗".split())
 _YOU_MAY_SHOW = re.compile(r"\byou (?=(may|can|could) (show|publish|display|list)\b)")  # unlike "you may see"
 # Words that may stand beside an open one without restricting it.
 _NEUTRAL = frozenset(
@@ -106,9 +115,30 @@ def guess(header: Sequence[str]) -> tuple[str, ...]:
     """Return the likely field of each column, "" for none."""
     fields: list[str] = []
     for cell in header:
-        field = _field_of(fold(cell.replace("_", " ")))
+        text = fold(cell.replace("_", " "))
+        field = "" if _OF_PROBLEMS.fullmatch(text) else _field_of(text)
         fields.append("" if field in fields else field)
     return _resolve_names(fields)
+
+
+def is_of_problems(cell: str) -> bool:
+    """Return whether a title is that of the column that a file of problems has besides its own."""
+    return _OF_PROBLEMS.fullmatch(fold(cell)) is not None
+
+
+def title_score(cell: str) -> int:
+    """Return how much a cell looks like the name of a column.
+
+    2 for one that is known, 1 for a sentence with one, -3 for what only a signatory has.
+    """
+    if _DATUM.search(cell):
+        return -3
+    text = fold(cell.replace("_", " "))
+    if not text or _OTHER_DATE.search(text):
+        return 0
+    if any(re.fullmatch(pattern, text) for pattern in (*_TITLES.values(), *_WHOLE.values())):
+        return 2
+    return 1 if _WHOLE_NAME.search(text) or _field_of(text) else 0
 
 
 def _field_of(text: str) -> str:
@@ -164,6 +194,11 @@ def visibility_of(cell: str, title: str = "") -> Visibility | None:
     """
     words = set(_YOU_MAY_SHOW.sub("", fold(cell)).split())
     negated, narrowed = _doubts_of(title)
+    answer = cell.strip().casefold()
+    if answer in _TICKED or answer in _UNTICKED:
+        if negated or narrowed or not _asks_for_name(title):
+            return None
+        return Visibility.PUBLIC if answer in _TICKED else Visibility.ORGANIZERS
     if words & _YES_NO and words <= _OPEN | _NEUTRAL | _YES_NO and (negated or narrowed):
         return None
     if words & _COUNTED:
@@ -171,6 +206,15 @@ def visibility_of(cell: str, title: str = "") -> Visibility | None:
     if words & (_NOT | _SHUT):
         return Visibility.ORGANIZERS
     return Visibility.PUBLIC if words & _OPEN and words <= _OPEN | _NEUTRAL and not negated else None
+
+
+@lru_cache(maxsize=16)  # called for each row
+def _asks_for_name(title: str) -> bool:
+    """Return whether a title asks whether the name may be shown, so that a tick is an answer."""
+    text = fold(title)
+    is_question = (_ASKS.match(text) and _DISPLAY.search(text)) or _ASKS_ANYWHERE.search(text)
+    is_name = re.fullmatch(_WHOLE["visibility"], text) or _is_visibility(text)
+    return bool((is_question or re.fullmatch(_WHOLE["visibility"], text)) and is_name and not _ASKS_WHO.match(text))
 
 
 @lru_cache(maxsize=16)  # called for each row

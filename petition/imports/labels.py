@@ -13,7 +13,7 @@ STATES: Mapping[str, str] = {
     ImportState.CHECKED.value: N_("ready to start"),
     ImportState.IMPORTING.value: N_("being imported"),
     ImportState.DONE.value: N_("finished"),
-    ImportState.CANCELLED.value: N_("cancelled"),
+    ImportState.CANCELLED.value: N_("cancelled, nothing imported"),
     ImportState.FAILED.value: N_("failed"),
     ImportState.UNDOING.value: N_("being undone"),
     ImportState.UNDONE.value: N_("undone"),

@@ -1,6 +1,6 @@
 """Imports as organizers see them: state, file, result."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,6 @@ from petition.core.database import Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed
 from petition.core.ids import OrganizerId
-from petition.formats.dates import DateOrder
 from petition.imports.column_mapping import Plan
 
 MAX_BYTES = 32 * 1024 * 1024  # of a file
@@ -38,35 +37,6 @@ HAS_FILE = (ImportState.READING, ImportState.MAPPING, ImportState.CHECKING, Impo
 
 
 @dataclass(frozen=True, slots=True)
-class FileInfo:
-    """Name, header and first rows of a file: personal data, encrypted in the database until the import has ended."""
-
-    name: str = ""
-    header: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()  # the first few
-    orders: Sequence[DateOrder | None] = ()  # how the dates of each column are written
-    sheets: int = 1  # in the workbook, of which the first one is read
-
-    def encrypt(self, keys: LetterKeys) -> bytes:
-        orders = [order and order.value for order in self.orders]
-        return keys.hide(
-            {"name": self.name, "header": self.header, "rows": self.rows, "orders": orders, "sheets": self.sheets}
-        )
-
-    @classmethod
-    def decrypt(cls, stored: bytes | None, keys: LetterKeys) -> "FileInfo":
-        """Return what ``encrypt`` stored; an empty one if it was deleted, or encrypted with a key since destroyed."""
-        if stored is None:
-            return cls()
-        try:
-            fields: Mapping[str, Any] = keys.reveal(stored)
-        except KeyDestroyed:
-            return cls()
-        orders = [order and DateOrder(order) for order in fields["orders"]]
-        return cls(fields["name"], fields["header"], fields["rows"], orders, fields.get("sheets", 1))
-
-
-@dataclass(frozen=True, slots=True)
 class ImportJob:
     number: int
     organizer_name: str | None
@@ -85,6 +55,8 @@ class ImportJob:
     created_at: datetime
     ended_at: datetime | None
     about: bytes | None = field(repr=False)
+    file: bytes | None = field(default=None, repr=False)  # its name, encrypted
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_moving(self) -> bool:
@@ -116,4 +88,16 @@ def import_job_in(row: Record) -> ImportJob:
         created_at=row["created_at"],
         ended_at=row["ended_at"],
         about=row["about"],
+        file=row["file"],
+        notes=row["notes"] or {},
     )
+
+
+def file_name(job: ImportJob, keys: LetterKeys) -> str:
+    """Return the name of an import's file; "" if it is not known, or the key is destroyed."""
+    if job.file is None:
+        return ""
+    try:
+        return str(keys.reveal(job.file)["name"])
+    except KeyDestroyed:
+        return ""

@@ -1,6 +1,6 @@
 """All SQL of imports made at the desk: their files, what is known of them, their progress."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any
 
 from petition.core.database import Connection, Record
@@ -25,7 +25,7 @@ PARTS = "SELECT bytes FROM intake_part WHERE letter = $1 AND number = $2 ORDER B
 DROP_PARTS = "DELETE FROM intake_part WHERE letter = $1 AND number = $2"
 
 FINISH_UPLOAD = """
-UPDATE intake SET state = 'reading', about = $3, changed = changed + 1
+UPDATE intake SET state = 'reading', about = $3, file = $4, changed = changed + 1
 WHERE letter = $1 AND number = $2 AND state = 'uploading'
 """
 
@@ -70,10 +70,13 @@ UPDATE intake SET state = 'mapping', format = $3, encoding = $4, delimiter = $5,
 WHERE letter = $1 AND number = $2 AND state = 'reading'
 """
 
+# In place of a field: the header of the file, and rows that are left out without being wrong.
+HEADER, LEFT_OUT = "#header", "#left-out"
+
 DROP_PROBLEMS = "DELETE FROM intake_problem WHERE letter = $1 AND number = $2"
 
 FINISH_CHECKING = """
-UPDATE intake SET state = 'checked', report = $3, problems = $4, progress = 0, changed = changed + 1
+UPDATE intake SET state = 'checked', report = $3, notes = $4, problems = $5, progress = 0, changed = changed + 1
 WHERE letter = $1 AND number = $2 AND state = 'checking'
 """
 
@@ -90,7 +93,23 @@ WHERE letter = $1 AND number = $2 AND state = $3
 """
 
 PROBLEMS = """
-SELECT line, field, reason FROM intake_problem WHERE letter = $1 AND number = $2 AND line > $3 ORDER BY line LIMIT $4
+SELECT line, field, reason, cells FROM intake_problem
+WHERE letter = $1 AND number = $2 AND line > $3 AND field NOT IN ('#header', '#left-out') ORDER BY line LIMIT $4
+"""
+
+PROBLEM_GROUPS = """
+SELECT field, reason, count(*) AS rows FROM intake_problem
+WHERE letter = $1 AND number = $2 AND field NOT IN ('#header', '#left-out')
+GROUP BY field, reason ORDER BY count(*) DESC, field, reason LIMIT 20
+"""
+
+ROWS_LEFT_OUT = """
+SELECT line, field, reason, cells FROM intake_problem
+WHERE letter = $1 AND number = $2 AND field = '#left-out' ORDER BY line LIMIT 20
+"""
+
+PROBLEM_HEADER = """
+SELECT line, field, reason, cells FROM intake_problem WHERE letter = $1 AND number = $2 AND field = '#header'
 """
 
 EXPIRE = """
@@ -113,6 +132,11 @@ DROP_EXPIRED = (
       SELECT letter, number, signature FROM undone WHERE at < now() - interval '7 days' LIMIT 5000)
     """,
 )
+
+DROP_PROBLEMS_OF_CANCELLED = """
+DELETE FROM intake_problem p USING intake i
+WHERE i.letter = p.letter AND i.number = p.number AND i.state IN ('cancelled', 'failed')
+"""
 
 COUNT_UNDONE = "SELECT count(*) FROM undone WHERE letter = $1 AND number = $2"
 
@@ -144,8 +168,9 @@ async def drop_parts(conn: Connection, letter_id: LetterId, number: int) -> None
     await conn.execute(DROP_PARTS, letter_id, number, timeout=LONG)
 
 
-async def finish_upload(conn: Connection, letter_id: LetterId, number: int, about: bytes) -> None:
-    await conn.execute(FINISH_UPLOAD, letter_id, number, about)
+async def finish_upload(conn: Connection, letter_id: LetterId, number: int, about: bytes, file: bytes) -> None:
+    """Hand an upload over to the worker, with what is known of the file and its name, both encrypted."""
+    await conn.execute(FINISH_UPLOAD, letter_id, number, about, file)
 
 
 async def drop_upload(conn: Connection, letter_id: LetterId, number: int) -> None:
@@ -194,14 +219,21 @@ async def finish_checking(
     letter_id: LetterId,
     number: int,
     report: Mapping[str, int],
-    problems: Sequence[tuple[int, str, str]],
+    notes: Mapping[str, Any],
+    problems: int,
 ) -> None:
-    """Store the result of the dry run, and the rows (line, field, reason) that cannot be imported."""
-    await conn.execute(DROP_PROBLEMS, letter_id, number, timeout=LONG)
-    rows = {problem[0]: (letter_id, number, *problem) for problem in problems}.values()
-    columns = ("letter", "number", "line", "field", "reason")
+    """Store the result of the dry run, and how many rows cannot be imported."""
+    await conn.execute(FINISH_CHECKING, letter_id, number, dict(report), dict(notes), problems)
+
+
+async def add_problems(conn: Connection, rows: AsyncIterable[Sequence[object]]) -> None:
+    """Store rows (letter, number, line, field, reason, cells) that are not imported."""
+    columns = ("letter", "number", "line", "field", "reason", "cells")
     await conn.copy_records_to_table("intake_problem", records=rows, columns=columns, timeout=LONG)
-    await conn.execute(FINISH_CHECKING, letter_id, number, dict(report), len(rows))
+
+
+async def drop_problems(conn: Connection, letter_id: LetterId, number: int) -> None:
+    await conn.execute(DROP_PROBLEMS, letter_id, number, timeout=LONG)
 
 
 async def finish(
@@ -222,6 +254,20 @@ async def load_problems(conn: Connection, letter_id: LetterId, number: int, afte
     return await conn.fetch(PROBLEMS, letter_id, number, after, limit)
 
 
+async def load_problem_groups(conn: Connection, letter_id: LetterId, number: int) -> list[Record]:
+    """Return (field, reason, rows) of the rows that cannot be imported, the most frequent first."""
+    return await conn.fetch(PROBLEM_GROUPS, letter_id, number)
+
+
+async def load_rows_left_out(conn: Connection, letter_id: LetterId, number: int) -> list[Record]:
+    """Return the first rows that are left out without being wrong."""
+    return await conn.fetch(ROWS_LEFT_OUT, letter_id, number)
+
+
+async def load_problem_header(conn: Connection, letter_id: LetterId, number: int) -> Record | None:
+    return await conn.fetchrow(PROBLEM_HEADER, letter_id, number)
+
+
 async def count_undone(conn: Connection, letter_id: LetterId, number: int) -> int:
     """Return how many signatures can be restored."""
     return int(await conn.fetchval(COUNT_UNDONE, letter_id, number, timeout=LONG))
@@ -230,4 +276,5 @@ async def count_undone(conn: Connection, letter_id: LetterId, number: int) -> in
 async def drop_expired(conn: Connection, reason: str) -> int:
     """Cancel imports not finished in a day, delete files and what is older still; return how many rows."""
     await conn.execute(EXPIRE, reason)
-    return sum([int((await conn.execute(statement, timeout=LONG)).split()[-1]) for statement in DROP_EXPIRED])
+    statements = (*DROP_EXPIRED, DROP_PROBLEMS_OF_CANCELLED)
+    return sum([int((await conn.execute(statement, timeout=LONG)).split()[-1]) for statement in statements])

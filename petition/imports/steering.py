@@ -1,6 +1,7 @@
 """An organizer's steps of an import: upload, mapping, start, cancel, undo. The ``worker`` carries them out."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from petition.core import audit_log
@@ -8,15 +9,19 @@ from petition.core.audit_log import TOO_LATE, Actor
 from petition.core.database import Connection, Database
 from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound, Refused
+from petition.core.form_values import number_of
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
 from petition.formats.encodings import NAMES
 from petition.formats.tables import CSV, DELIMITERS
-from petition.imports import adding_queries, column_mapping, queries
-from petition.imports.model import HAS_FILE, MAX_BYTES, FileInfo, ImportJob, ImportState, import_job_in
+from petition.imports import adding_queries, column_mapping, kept_mappings, queries
+from petition.imports.column_mapping import Plan
+from petition.imports.file_info import FileInfo
+from petition.imports.model import HAS_FILE, MAX_BYTES, ImportJob, ImportState, import_job_in
 
 PART = 256 * 1024  # bytes that are encrypted and stored at once
 MAX_OPEN = 5  # imports of a letter
+MAX_FILE_NAME = 80  # characters
 
 TOO_LARGE = N_("This file is larger than 32 MB. Split it, or save it as CSV.")
 TOO_MANY = N_("This letter already has five unfinished imports. Finish or cancel one first.")
@@ -67,14 +72,16 @@ async def store(database: Database, actor: Actor, keys: LetterKeys, number: int,
 
 async def finish_upload(conn: Connection, actor: Actor, keys: LetterKeys, number: int, name: str) -> None:
     """Hand a file over to the worker."""
-    await queries.finish_upload(conn, actor.letter_id, number, FileInfo(_plain(name)).encrypt(keys))
+    name = _plain(name)
+    about, file = FileInfo(name).encrypt(keys), keys.hide({"name": name})
+    await queries.finish_upload(conn, actor.letter_id, number, about, file)
     await audit_log.record_by(conn, actor, "import.upload", ids=[number])
 
 
 def _plain(name: str) -> str:
     """Return a file's name without its folder and without unprintable characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    return "".join(letter for letter in last if letter.isprintable())[:100]
+    return "".join(letter for letter in last if letter.isprintable())[:MAX_FILE_NAME]
 
 
 async def load(conn: Connection, letter_id: LetterId, number: int) -> ImportJob:
@@ -88,9 +95,12 @@ async def load(conn: Connection, letter_id: LetterId, number: int) -> ImportJob:
 async def advance(conn: Connection, actor: Actor, keys: LetterKeys, number: int, form: Mapping[str, str]) -> None:
     """Take the step that a form names. Raises ``Refused``, ``NotFound``."""
     job = await load(conn, actor.letter_id, number)
-    step = form.get("step", "")
+    # The buttons of sheets say which one to read, in place of a step.
+    step = "again" if {"again", "guess"} & form.keys() else form.get("step", "")
     if step not in _STEPS:
         raise Refused(WHAT)
+    if step == "check" and job.plan and number_of(form.get("header", "")) not in {None, job.plan.header}:
+        step = "again"  # the columns on the page belong to another header
     before, after = _STEPS[step]
     fields = await _fields_to_store(conn, actor, keys, job, step, form)
     changed = int(form["changed"]) if form.get("changed", "").isdecimal() and len(form["changed"]) < 9 else None
@@ -99,6 +109,10 @@ async def advance(conn: Connection, actor: Actor, keys: LetterKeys, number: int,
         raise Refused(TOO_LATE)
     if after is ImportState.CANCELLED:
         await queries.drop_parts(conn, actor.letter_id, number)
+        await queries.drop_problems(conn, actor.letter_id, number)
+    if step == "check" and form.get("mapping", "").strip():
+        file, plan = FileInfo.decrypt(job.about, keys), Plan.of_json(fields["plan"])
+        await kept_mappings.save(conn, actor, keys, form["mapping"], file, plan)
     if step in _LOGGED:
         await audit_log.record_by(
             conn, actor, f"import.{step}", ids=[number], before=job.state.value, after=after.value
@@ -121,18 +135,31 @@ async def _fields_to_store(
     conn: Connection, actor: Actor, keys: LetterKeys, job: ImportJob, step: str, form: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return what a step changes besides the state. Raises ``Refused`` where it makes no sense."""
-    if step == "again" and job.format == CSV:
-        encoding, delimiter = form.get("encoding", ""), form.get("delimiter", "")
-        if encoding in NAMES and delimiter in DELIMITERS:
-            return {"encoding": encoding, "delimiter": delimiter}
-        raise Refused(WHAT)
-    if step == "check" and job.state is ImportState.MAPPING:
+    if step == "again":
+        return _reading_again(job, form)
+    if step == "check" and job.state is ImportState.MAPPING and job.plan:
         file = FileInfo.decrypt(job.about, keys)
-        return {"plan": column_mapping.parse_plan(form, len(file.header), file.orders).as_json()}
-    if step == "start" and job.plan and job.problems:
-        if form.get("skip") != "1":
+        return {"plan": column_mapping.parse_plan(form, file, job.plan).as_json()}
+    if step == "start" and job.plan:
+        if job.problems and form.get("skip") != "1":
             raise Refused(HAS_PROBLEMS, "skip")
-        return {"plan": job.plan.as_json() | {"skip": True}}
+        return {"plan": replace(job.plan, skip=bool(job.problems), same_names=form.get("names") == "add").as_json()}
     if step == "redo" and not await queries.count_undone(conn, actor.letter_id, job.number):
         raise Refused(NOTHING_TO_REDO)
     return {}
+
+
+def _reading_again(job: ImportJob, form: Mapping[str, str]) -> dict[str, Any]:
+    """Return what reading a file again begins with. Raises ``Refused``."""
+    fields: dict[str, Any] = {}
+    if job.format == CSV:
+        encoding, delimiter = form.get("encoding", ""), form.get("delimiter", "")
+        if encoding not in NAMES or delimiter not in DELIMITERS:
+            raise Refused(WHAT)
+        fields = {"encoding": encoding, "delimiter": delimiter}
+    before = job.plan or Plan(())
+    sheet, header = number_of(form.get("again", "")), number_of(form.get("header", ""))
+    if sheet is not None and sheet != before.sheet:
+        header = None  # of another sheet
+    choice = Plan((), sheet=before.sheet if sheet is None else sheet, header=header)
+    return fields | {"plan": replace(choice, use_mapping=form.get("guess") != "1").as_json()}

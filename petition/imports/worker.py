@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -19,25 +19,27 @@ from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import Gone, ImportRefused, KeyDestroyed, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
-from petition.formats import encodings, tables
-from petition.formats.dates import DateStatistics
-from petition.formats.tables import CSV, Pieces
-from petition.imports import adding, adding_queries, queries, undoing
+from petition.formats import tables
+from petition.formats.tables import CSV, Line, Pieces
+from petition.imports import adding, adding_queries, inspecting, kept_mappings, problem_rows, queries, undoing
 from petition.imports.adding import RowReader, Target
-from petition.imports.column_guessing import guess
-from petition.imports.column_mapping import Mapper, Plan
-from petition.imports.model import FileInfo, ImportState
+from petition.imports.column_mapping import LeftOut, Mapper, Plan
+from petition.imports.file_info import FileInfo
+from petition.imports.inspecting import Choice, Inspection
+from petition.imports.model import ImportState
+from petition.imports.same_names import NameComparison, compares
 from petition.letters.keys import keys_of
 from petition.signatures import organization_queries
+from petition.signatures.csv_format import Problem, Row
 
 POLL = 1.0  # seconds
 TICK = 0.5  # seconds between two reports of progress
 BATCH = 500  # rows a thread reads at once
-SAMPLE_ROWS = 8  # that the mapping page shows
-MAX_SAMPLE_CELL = 120  # characters of a cell there
+MAX_LEFT_OUT = 1000  # rows that are stored, to be shown
 
 NO_KEYS = N_("This letter’s keys have been destroyed, so nothing more can be imported.")
 BROKEN = N_("Something went wrong, and nothing was changed. Tell the person who runs this site.")
+REPEATED = N_("An earlier row of this file has the same mailbox.")
 EXPIRED = N_("This import was not finished within a day, so its file was deleted.")
 
 log = logging.getLogger(__name__)
@@ -120,6 +122,8 @@ async def step(
     except (Unavailable, Gone):
         raise
     except Exception:
+        if row is None:  # nothing was taken, so that the next step would fail at once in the same way
+            raise
         log.exception("import failed")
         await _fail(database, row, BROKEN)
     return True
@@ -133,47 +137,52 @@ async def _fail(database: Database, row: Record | None, reason: str) -> None:
 
 async def _read(job: RunningImport) -> None:
     pieces = await job.pieces()
+    letter_id, _ = job.key
+    mappings = await kept_mappings.load(job.conn, letter_id, job.keys)
+    row = job.row
+    before = Plan.of_json(row["plan"]) if row["plan"] else None
+    choice = Choice(row["encoding"], row["delimiter"])
+    if before:
+        choice = replace(choice, sheet=before.sheet, header=before.header, use_mapping=before.use_mapping)
+    name = FileInfo.decrypt(row["about"], job.keys).name
+
+    def inspect() -> Inspection:
+        return inspecting.inspect(tables.unwrapped(pieces), name, choice, job.keys, mappings, job.count)
+
     async with job.report_progress():
-        file_info = await asyncio.to_thread(_inspect, job, pieces)
-    await queries.finish_reading(job.conn, *job.key, file_info)
-
-
-def _inspect(job: RunningImport, pieces: Pieces) -> tuple[object, ...]:
-    """Return format, encoding, delimiter, file info, plan, number of rows. Reads all of the file, a row at a time."""
-    file_format, encoding, delimiter = tables.detect_format(pieces), job.row["encoding"], job.row["delimiter"]
-    if file_format == CSV:
-        encoding = encoding or encodings.detect(pieces())
-        delimiter = delimiter or tables.detect_delimiter(pieces, encoding)
-    lines = tables.read_lines(pieces, file_format, encoding or "", delimiter or "")
-    header = tables.parse_header(next(lines, None))
-    statistics = [DateStatistics() for _ in header]
-    sample: list[list[str]] = []
-    for _, cells in job.count(lines):
-        if isinstance(cells, str):
-            continue
-        for column, cell in zip(statistics, cells, strict=False):
-            column.add(cell)
-        if len(sample) < SAMPLE_ROWS:
-            texts = (" ".join(cell.replace("\0", "").split()) for cell in cells[: len(header)])
-            sample.append([text[:MAX_SAMPLE_CELL] for text in texts])
-    if not job.done:
+        inspection = await asyncio.to_thread(inspect)
+    if not inspection.rows:
         raise ImportRefused(tables.ONLY_HEADER)
-    name = FileInfo.decrypt(job.row["about"], job.keys).name
-    sheets = 1 if file_format == CSV else tables.count_sheets(pieces)
-    file = FileInfo(name, header, sample, [column.order for column in statistics], sheets)
-    return file_format, encoding, delimiter, file.encrypt(job.keys), Plan(guess(header)).as_json(), job.done
+    about, plan = inspection.file.encrypt(job.keys), inspection.plan.as_json()
+    await queries.finish_reading(
+        job.conn, *job.key, (inspection.format, inspection.encoding, inspection.delimiter, about, plan, inspection.rows)
+    )
 
 
-async def _stage(job: RunningImport, *, skip: bool) -> RowReader:
+def _lines(job: RunningImport, pieces: Pieces, plan: Plan) -> Iterator[Line]:
+    """Return the lines of the file as they were read for the mapping."""
+    row = job.row
+    file_format, encoding, delimiter = row["format"], row["encoding"] or "", row["delimiter"] or ""
+    return tables.read_lines(
+        tables.unwrapped(pieces), file_format, encoding, delimiter, plan.sheet, hidden=bool(plan.hidden)
+    )
+
+
+async def _stage(job: RunningImport, *, skip: bool) -> tuple[RowReader, NameComparison | None]:
     """Read all rows into a temporary table of this transaction."""
     pieces, now, row = await job.pieces(), await organization_queries.now(job.conn), job.row
-    lines = tables.read_lines(pieces, row["format"], row["encoding"] or "", row["delimiter"] or "")
-    orders = FileInfo.decrypt(row["about"], job.keys).orders
-    rows = Mapper(Plan.of_json(row["plan"]), orders, now, job.languages).rows(lines)
-    reader = RowReader(Target(row["letter"], job.keys, row["rules_version"], job.languages), now, skip=skip)
+    plan, file = Plan.of_json(row["plan"]), FileInfo.decrypt(row["about"], job.keys)
+    names = NameComparison(job.keys, add=plan.same_names) if await compares(job.conn, row["letter"]) else None
+    mapper = Mapper(plan, file.orders, now, job.languages, file.values, row["format"] == CSV)
+    target = Target(row["letter"], job.keys, row["rules_version"], job.languages)
+    reader = RowReader(target, now, skip=skip, names=names)
+
+    def rows() -> Iterator[Row | Problem | LeftOut]:
+        yield from mapper.rows(_lines(job, pieces, plan))
+
     async with job.report_progress():
-        await adding_queries.stage(job.conn, in_batches(reader.rows(job.count(rows))))
-    return reader
+        await adding_queries.stage(job.conn, in_batches(reader.rows(job.count(rows()))))
+    return reader, names
 
 
 async def in_batches(rows: Iterator[Item]) -> AsyncIterator[Item]:
@@ -184,20 +193,50 @@ async def in_batches(rows: Iterator[Item]) -> AsyncIterator[Item]:
 
 
 async def _check(job: RunningImport) -> None:
-    reader = await _stage(job, skip=True)
-    result = await adding.add_staged(job.conn, job.row["letter"], reader.entries, None, dry_run=True)
-    report = asdict(result.report(reader.read - len(reader.problems)))
-    problems = [(problem.line, problem.column, problem.reason) for problem in reader.problems]
-    await queries.finish_checking(job.conn, *job.key, report, problems)
+    reader, names = await _stage(job, skip=True)
+    letter_id, _ = job.key
+    result = await adding.add_staged(job.conn, letter_id, reader.entries, None, dry_run=True, names=names)
+    for line, first in result.repeated:
+        reader.notes.add("email", REPEATED, f"{line} = {first}")
+    report = asdict(result.report(reader.staged, len(reader.left_out)))
+    by_import = {str(number): rows for number, rows in result.same_names.by_import.items()}
+    notes = {"groups": reader.notes.as_json(), "imports": by_import, "lines": list(result.same_names.lines)}
+    await queries.drop_problems(job.conn, *job.key)
+    problems = await _store_problems(job, reader)
+    await queries.finish_checking(job.conn, *job.key, report, notes, problems)
+
+
+async def _store_problems(job: RunningImport, reader: RowReader) -> int:
+    """Store the rows with problems, and the first of those left out, with their cells.
+
+    Return how many have problems.
+    """
+    reasons = {problem.line: (problem.column, problem.reason) for problem in reader.problems}
+    reasons |= {row.line: (queries.LEFT_OUT, row.reason) for row in reader.left_out[:MAX_LEFT_OUT]}
+    if not reasons:
+        return 0
+    pieces, plan = await job.pieces(), Plan.of_json(job.row["plan"])
+    header = FileInfo.decrypt(job.row["about"], job.keys).header
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        yield (*job.key, 0, queries.HEADER, "", problem_rows.seal(job.keys, header))
+        for line, cells in _lines(job, pieces, plan):
+            if line in reasons:
+                column, reason = reasons.pop(line)
+                yield (*job.key, line, column, reason, problem_rows.seal(job.keys, cells))
+
+    await queries.add_problems(job.conn, in_batches(rows()))
+    return len({problem.line for problem in reader.problems})
 
 
 async def _import(job: RunningImport) -> None:
     skip = Plan.of_json(job.row["plan"]).skip
-    reader = await _stage(job, skip=skip)
+    reader, names = await _stage(job, skip=skip)
     if reader.problems and not skip:
         raise ImportRefused(BROKEN)  # the dry run had none
-    result = await adding.add_staged(job.conn, job.row["letter"], reader.entries, job.row["number"], dry_run=False)
-    report = asdict(result.report(reader.read - len(reader.problems)))
+    letter_id, number = job.key
+    result = await adding.add_staged(job.conn, letter_id, reader.entries, number, dry_run=False, names=names)
+    report = asdict(result.report(reader.staged, len(reader.left_out)))
     await _finish(job, ImportState.DONE, report | {"skipped": len(reader.problems)}, "import.done")
     await queries.drop_parts(job.conn, *job.key)
 

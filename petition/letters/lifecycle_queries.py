@@ -36,7 +36,8 @@ LOCK_ALONE = "SELECT id, slug, l.effective_state AS state FROM letter l WHERE id
 
 TAKE_DOWN = """
 UPDATE letter SET state = 'gone', goal = NULL, next_goals = '{}', opened_at = NULL, closes_at = NULL, closed_at = NULL,
-       names_in_search = false, wrapped_digest_key = NULL, wrapped_name_key = NULL, version = NULL,
+       names_in_search = false, sensitive = false, wrapped_digest_key = NULL, wrapped_name_key = NULL, version = NULL,
+       publish_at = NULL, publish_by = NULL,
        revision = revision + 1, created_at = now()
 WHERE id = $1
 """
@@ -55,8 +56,8 @@ ONLY_IF = {"organization": " AND NOT EXISTS (SELECT FROM signature s WHERE s.let
 # Every table with rows of letters but the log, which holds numbers only; what refers to others comes before them.
 # Rows locked at this moment are skipped and deleted by a later call.
 LETTER_TABLES = [
-    "outbox", "pending", "contact", "note", "report", "past", "typed", "signature", "organization", "name_word",
-    "bar", "count", "count_hour", "campaign", "refused_mail", "news", "switch", "party", "translation",
+    "outbox", "pending", "contact", "note", "message", "report", "past", "typed", "signature", "organization",
+    "name_word", "bar", "count", "count_hour", "campaign", "refused_mail", "news", "switch", "party", "translation",
     "version", "sharing", "picture", "edit", "preview_link", "address_part", "address_job", "address_key",
     "tally", "undone", "intake_problem", "intake_part", "intake", "name_look", "count_partner", "partner",
     "statistics_change", "statistics_hour", "statistics_total", "invitation", "member",

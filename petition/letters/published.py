@@ -8,11 +8,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from petition.core import metrics
+from petition.core.backoff import Backoff
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, NotFound, Unavailable
@@ -25,6 +26,7 @@ from petition.letters.switches import NOTHING, InstallationNotices, Setting, Swi
 log = logging.getLogger(__name__)
 
 INTERVAL = 0.5  # seconds between two looks at the database
+MAX_INTERVAL = 10.0  # while they fail for another reason than an outage
 SPACING = 0.05  # seconds at least between two polls for the sake of unknown addresses
 MAX_SLUG = 64
 MAX_LETTERS = 500  # letters whose text is held at once
@@ -120,14 +122,23 @@ class PublishedLetters:
 
     async def index(self) -> list[PublishedLetter]:
         """Return the open letters, newest first."""
-        slugs = [slug for slug, status in self._statuses.items() if status.state is State.OPEN]
+        return await self._in_states({State.OPEN})
+
+    async def closed(self) -> list[PublishedLetter]:
+        """Return the letters that take no more signatures, newest first."""
+        return await self._in_states({State.CLOSED, State.ARCHIVED})
+
+    async def _in_states(self, states: Collection[State]) -> list[PublishedLetter]:
+        slugs = [slug for slug, status in self._statuses.items() if status.state in states]
         return [await self.get(slug) for slug in slugs[:INDEX_LENGTH]]
 
     async def watch(self) -> None:
         """Look at the database twice a second until cancelled; a lost database is looked for again and again."""
+        backoff = Backoff(INTERVAL, MAX_INTERVAL)
         while True:
             try:
                 await self.refresh()
+                backoff.worked()
             except Unavailable:
                 if self.is_database_up:
                     log.warning("database unavailable; pages are served from memory")
@@ -135,8 +146,8 @@ class PublishedLetters:
                 metrics.DATABASE_UP.set(0)
             except Exception:
                 # A poll that stops for any reason would leave a frozen count on every page.
-                log.exception("a poll of the database failed")
-            await asyncio.sleep(INTERVAL)
+                log.exception("a poll of the database failed", extra={"seconds": backoff.failed()})
+            await asyncio.sleep(backoff.pause)
 
     async def refresh(self) -> None:
         """Bring states, counts and switches up to date. Raises ``Unavailable``."""

@@ -74,7 +74,7 @@ INSERT INTO version (letter, number, digest, texts, note, signed_before) VALUES 
 PUBLISH = """
 UPDATE letter SET version = $2, revision = revision + 1,
        state = CASE WHEN state = 'draft' THEN 'open' ELSE state END,
-       opened_at = coalesce(opened_at, now())
+       opened_at = coalesce(opened_at, now()), publish_at = NULL, publish_by = NULL
 WHERE id = $1
 """
 

@@ -1,19 +1,22 @@
 """All SQL of updates on a letter: news that stand on its page. Their table is called news: update is a word of SQL."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from petition.core.database import Connection, Record
-from petition.core.ids import LetterId, UpdateId
+from petition.core.i18n import Texts
+from petition.core.ids import LetterId, OrganizerId, UpdateId
 from petition.letters.model import Text
 
 ALL_NEWS = """
-SELECT id, state, texts, revision, written_at, published_at, edited_at FROM news WHERE letter = $1
+SELECT id, state, texts, revision, written_at, published_at, edited_at, publish_at FROM news WHERE letter = $1
 ORDER BY coalesce(published_at, written_at) DESC, id DESC LIMIT 500
 """
 
 ONE_NEWS = """
-SELECT id, state, texts, shown, revision, written_at, published_at, edited_at FROM news WHERE letter = $1 AND id = $2
+SELECT id, state, texts, shown, revision, written_at, published_at, edited_at, publish_at, publish_by
+FROM news WHERE letter = $1 AND id = $2
 """
 
 LOCK_NEWS = ONE_NEWS + "FOR UPDATE"
@@ -25,8 +28,20 @@ INSERT INTO news (letter, texts) SELECT id, $2 FROM letter WHERE id = $1 AND sta
 WRITE_NEWS = """
 UPDATE news SET texts = $3, shown = $4, state = $5, revision = revision + 1, edited_at = CASE WHEN $6 THEN now()
        ELSE edited_at END, published_at = CASE WHEN $5 = 'published' THEN coalesce(published_at, now())
-       ELSE published_at END
+       ELSE published_at END,
+       publish_at = CASE WHEN $5 = 'draft' THEN publish_at END, publish_by = CASE WHEN $5 = 'draft' THEN publish_by END
 WHERE letter = $1 AND id = $2
+"""
+
+SCHEDULE = """
+UPDATE news SET publish_at = $3, publish_by = $4, revision = revision + 1
+WHERE letter = $1 AND id = $2 AND state = 'draft' RETURNING id
+"""
+
+# An update waits for its letter: before that, readers would not see it.
+DUE_NEWS = """
+SELECT n.letter, n.id FROM news n JOIN letter l ON l.id = n.letter
+WHERE n.publish_at <= now() AND l.version IS NOT NULL AND l.state <> 'gone' ORDER BY n.publish_at LIMIT 100
 """
 
 SHOWN_NEWS = """
@@ -36,6 +51,11 @@ WHERE letter = $1 AND state = 'published'
                             WHERE before.letter = $1 AND before.id = $2
                             UNION ALL SELECT 'infinity', 0 WHERE $2 = 0)
 ORDER BY published_at DESC, id DESC LIMIT $3
+"""
+
+NEWEST_OF_LETTERS = """
+SELECT DISTINCT ON (letter) letter, id, shown, published_at FROM news
+WHERE letter = ANY($1::integer[]) AND state = 'published' ORDER BY letter, published_at DESC, id DESC
 """
 
 MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
@@ -70,12 +90,30 @@ async def write(
     await conn.execute(WRITE_NEWS, letter_id, update_id, dict(texts), displayed and dict(displayed), state, edited)
 
 
+async def schedule(
+    conn: Connection, letter_id: LetterId, update_id: UpdateId, at: datetime | None, actor_id: OrganizerId | None
+) -> bool:
+    """Set or clear the time at which an update is published; return whether it is a draft still."""
+    return await conn.fetchval(SCHEDULE, letter_id, update_id, at, actor_id if at else None) is not None
+
+
+async def due(conn: Connection) -> list[tuple[LetterId, UpdateId]]:
+    """Return (letter, update) of the updates whose time has come."""
+    return [(row["letter"], row["id"]) for row in await conn.fetch(DUE_NEWS)]
+
+
 async def published(
     conn: Connection, letter_id: LetterId, before: int, limit: int
 ) -> Sequence[tuple[Record, Mapping[str, Text]]]:
     """Return what readers see, newest first, each with its texts; after the update ``before`` (0: from the newest)."""
     rows = await conn.fetch(SHOWN_NEWS, letter_id, before, limit)
     return [(row, {lang: Text(**text) for lang, text in sorted(row["shown"].items())}) for row in rows]
+
+
+async def newest_titles(conn: Connection, letter_ids: Sequence[LetterId]) -> dict[LetterId, tuple[Record, Texts]]:
+    """Return the newest published update of each letter that has one: its row, and its title per language."""
+    rows = await conn.fetch(NEWEST_OF_LETTERS, list(letter_ids))
+    return {row["letter"]: (row, {lang: text["title"] for lang, text in sorted(row["shown"].items())}) for row in rows}
 
 
 async def move_revision(conn: Connection, letter_id: LetterId) -> None:

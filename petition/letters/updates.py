@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from petition.core import audit_log
-from petition.core.database import Connection, Record
+from petition.core.audit_log import Actor
+from petition.core.database import Connection, Database, Record
 from petition.core.errors import Gone, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, OrganizerId, UpdateId
@@ -111,6 +113,36 @@ async def save(
     if (row["texts"], row["state"]) == (texts, after):
         return
     await _write(conn, actor_id, row, letter_id, (texts, displayed, after), edited=edited)
+
+
+async def schedule(conn: Connection, actor: Actor, update_id: UpdateId, at: datetime | None) -> None:
+    """Have a draft published at ``at``, as it is then; None cancels. Raises ``NotFound``, ``Refused``."""
+    await _lock(conn, actor.letter_id, update_id)
+    if not await queries.schedule(conn, actor.letter_id, update_id, at, actor.organizer_id):
+        raise Refused(NOT_SO, "first")
+    act = "update.schedule" if at else "update.unschedule"
+    await audit_log.record_by(conn, actor, act, ids=[update_id])
+
+
+async def publish_due(database: Database) -> int:
+    """Publish the updates whose time has come; return how many."""
+    async with database.connection() as conn:
+        due = await queries.due(conn)
+    return sum([await _publish(database, letter_id, update_id) for letter_id, update_id in due])
+
+
+async def _publish(database: Database, letter_id: LetterId, update_id: UpdateId) -> bool:
+    try:
+        async with database.transaction() as conn:
+            row = await _lock(conn, letter_id, update_id)
+            if row["publish_at"] is None or row["publish_at"] > datetime.now(UTC):
+                return False  # another worker has published it, or an organizer has changed the time
+            texts: Texts = row["texts"]
+            displayed = {lang: asdict(text) for lang, text in (await asyncio.to_thread(rendered, texts)).items()}
+            await _write(conn, row["publish_by"], row, letter_id, (texts, displayed, PUBLISHED), edited=False)
+    except NotFound:  # removed with its letter in this moment
+        return False
+    return True
 
 
 async def move(

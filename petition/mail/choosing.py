@@ -5,10 +5,12 @@ Nothing here is a transaction: if something changes after the choice, the page t
 
 from collections.abc import Mapping
 
+from petition.core import letter_facts
 from petition.core.database import Connection, Record
-from petition.core.encryption import Opener
+from petition.core.encryption import LetterKeys, Opener, Wrapper
 from petition.core.errors import PetitionError
 from petition.core.ids import LetterId, SignatureId
+from petition.core.letter_facts import LetterFacts, SignatoryNames
 from petition.core.outbox import DirectMailJob, MailWriter
 from petition.mail import queries
 from petition.mail.model import ChosenMail, DirectMail, MailJob, Purpose, SignatureRef, Template
@@ -19,9 +21,14 @@ class MailSelector:
     """Opens addresses and picks mails. ``writers`` write the direct mails, each those of one purpose."""
 
     def __init__(
-        self, opener: Opener, suppression: Suppression, writers: Mapping[str, MailWriter] | None = None
+        self,
+        opener: Opener,
+        wrapper: Wrapper,
+        suppression: Suppression,
+        writers: Mapping[str, MailWriter] | None = None,
     ) -> None:
         self._opener = opener
+        self._wrapper = wrapper
         self._suppression = suppression
         self._writers = dict(writers or {})
 
@@ -51,33 +58,43 @@ class MailSelector:
         return None if never is None else DirectMail(mail, address, never)
 
     async def _for_signing(self, conn: Connection, job: MailJob, letter_id: LetterId) -> ChosenMail | None:
-        facts = await queries.sign_facts(conn, job)
-        if facts is None:  # confirmed through another mail, or expired
+        row = await queries.sign_facts(conn, job)
+        letter = await letter_facts.load(conn, letter_id)
+        if row is None or letter is None:  # confirmed through another mail, or expired
             return None
-        address = self._opener.open(facts["sealed"])
+        address = self._opener.open(row["sealed"])
         never = await self._accepts_mail(conn, address)
-        answer = _answer_to_signing(facts)
+        answer = _answer_to_signing(row)
         if never is None or answer is None:
             return None
-        template, leads_to = answer
-        refs = () if leads_to is None else (SignatureRef(SignatureId(leads_to), facts["kind"]),)
-        code_works = template is Template.CONFIRM and facts["code_works"]
-        return ChosenMail(template, address, never, letter_id, facts["slug"], facts["kind"], refs, code_works)
+        template, id = answer
+        keys = self._keys(letter)
+        names = _names_typed(row, keys) if template is Template.CONFIRM else letter_facts.names_in(row, keys)
+        refs = () if id is None else (SignatureRef(SignatureId(id), row["kind"], names),)
+        code_works = template is Template.CONFIRM and row["code_works"]
+        return ChosenMail(template, address, never, letter_id, letter, row["kind"], refs, code_works)
 
     async def _for_finding(self, conn: Connection, job: MailJob, letter_id: LetterId) -> ChosenMail | None:
         if job.sealed is None:
             return None
         address = self._opener.open(job.sealed)
         never = await self._accepts_mail(conn, address)
-        slug = await queries.slug(conn, job)
-        if never is None or slug is None:
+        letter = await letter_facts.load(conn, letter_id)
+        if never is None or letter is None:
             return None
-        if signed := await queries.signatures(conn, job):
-            return ChosenMail(Template.FIND_SIGNED, address, never, letter_id, slug, signed[0].kind, signed)
+        keys = self._keys(letter)
+        if rows := await queries.signatures(conn, job):
+            signed = tuple(SignatureRef(row["id"], row["kind"], letter_facts.names_in(row, keys)) for row in rows)
+            return ChosenMail(Template.FIND_SIGNED, address, never, letter_id, letter, signed[0].kind, signed)
         if pending := await queries.newest_pending(conn, job):
-            ref, code_works = pending
-            return ChosenMail(Template.FIND_CONFIRM, address, never, letter_id, slug, ref.kind, (ref,), code_works)
+            ref = SignatureRef(pending["id"], pending["kind"], _names_typed(pending, keys))
+            code_works = pending["code_works"]
+            return ChosenMail(Template.FIND_CONFIRM, address, never, letter_id, letter, ref.kind, (ref,), code_works)
         return None
+
+    def _keys(self, letter: LetterFacts) -> LetterKeys:
+        wrapped = letter.wrapped_name_key
+        return LetterKeys(None, None if wrapped is None else self._wrapper.unwrap(wrapped))
 
     async def _accepts_mail(self, conn: Connection, address: str) -> bytes | None:
         """Return the address's suppression digest; None if it asked for no more mail."""
@@ -93,3 +110,8 @@ def _answer_to_signing(facts: Record) -> tuple[Template, int | None] | None:
     if signature_id is not None:
         return Template.ALREADY_SIGNED, signature_id
     return (Template.CONFIRM, facts["id"]) if facts["confirmable"] else None
+
+
+def _names_typed(row: Record, keys: LetterKeys) -> SignatoryNames:
+    """Return the names in a pending row: all of them are in its encrypted fields."""
+    return letter_facts.names_in({"name": None, "name_en": None, "name_ru": None, "private": row["fields"]}, keys)

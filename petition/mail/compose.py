@@ -1,7 +1,7 @@
 """The mail itself: text and HTML out of templates, headers into which no typed text gets.
 
-Nothing typed while signing is in a mail: typing a stranger's address must not send that stranger a message of one's
-own through us.
+Of what was typed while signing only the names are in a mail, cut and without links, and in no header: typing a
+stranger's address must not send that stranger a message of one's own (docs/decisions/what-mails-say.md).
 """
 
 import hashlib
@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 
 from petition.core.encryption import derive
-from petition.core.errors import PetitionError, SettingsError
+from petition.core.errors import PetitionError
+from petition.core.sender import parse_sender
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
@@ -46,7 +47,7 @@ class Composer:
         self._tokens = tokens
         self._base_url = settings.base_url
         self._one_click = settings.secure  # RFC 8058, 3.1: one click works over HTTPS only
-        self._from = _sender(settings.mail_from)
+        self._from = parse_sender(settings.mail_from or "")
         self._id_key = derive(settings.secret_keys[0], "message-id")
 
     def compose(self, job: MailJob, chosen: ChosenMail | DirectMail) -> OutgoingMail:
@@ -88,13 +89,16 @@ class Composer:
 
     def _context_of_direct(self, chosen: DirectMail, lang: str) -> dict[str, object]:
         never = None if chosen.never is None else self._never_link(chosen.never, lang)
-        return {**chosen.mail.context, "never_link": never}
+        about = chosen.mail.letter and chosen.mail.letter.about(lang)
+        return {**chosen.mail.context, "names": chosen.mail.names, "about": about, "never_link": never}
 
     def _context(self, chosen: ChosenMail, lang: str) -> dict[str, object]:
         page = "confirm" if chosen.template.leads_to_confirming else "signature"
-        links = [(ref.kind, f"{self._base_url}/{lang}/{page}/{self._token(chosen, ref)}") for ref in chosen.refs]
+        links = [(ref, f"{self._base_url}/{lang}/{page}/{self._token(chosen, ref)}") for ref in chosen.refs]
         return {
-            "letter_url": f"{self._base_url}/{lang}/{chosen.slug}",
+            "about": chosen.letter.about(lang),
+            "names": chosen.names,
+            "letter_url": f"{self._base_url}/{lang}/{chosen.letter.slug}",
             "kind": chosen.kind,
             "links": links,
             "link": links[0][1] if links else None,
@@ -113,19 +117,6 @@ class Composer:
         name = f"{job.id} {job.created_at.timestamp()}"
         digest = hmac.digest(self._id_key, name.encode(), hashlib.sha256).hex()[:32]
         return f"<{digest}@{self._from.domain}>"
-
-
-def _sender(mail_from: str | None) -> Address:
-    name, address = parseaddr(mail_from or "")
-    try:
-        sender = Address(name, addr_spec=address)
-    except (ValueError, IndexError):
-        raise SettingsError(
-            "MAIL_FROM must be an address, or a name and an address like Letters <post@x.org>"
-        ) from None
-    if not sender.domain or not address.isascii():
-        raise SettingsError("MAIL_FROM must have an address in ASCII like post@letters.example")
-    return sender
 
 
 # No display name, no comment, nothing that could end a header or a command (RFC 5322, 3.2.3; any script, RFC 6532).

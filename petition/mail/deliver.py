@@ -10,15 +10,17 @@ import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from petition.core.backoff import Backoff
 from petition.core.database import Connection, Database
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import PetitionError, Unavailable
 from petition.mail import queries
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer, Unmailable
-from petition.mail.model import MailJob, pause
+from petition.mail.model import MailJob, patience, pause
+from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused
 from petition.mail.relays import NotNow, RelayConnections, Relays
-from petition.mail.smtp_connection import NO_SUCH_MAILBOX, RecipientRefused
+from petition.mail.summaries import LogSummary
 
 LEASE = timedelta(minutes=5)
 SENDERS = 4  # connections to a relay
@@ -49,6 +51,8 @@ class Deliverer:
         self._in_flight: dict[asyncio.Task[None], RelayConnections] = {}
         self._accepted: set[int] = set()  # jobs whose rows could not be deleted yet
         self._is_away = False
+        self._reading = Backoff(AFTER_OUTAGE)
+        self._put_off = LogSummary(log, "mail put off: no relay takes it now")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until ``stop`` is set; then finish what is in flight, for a few seconds at most."""
@@ -67,13 +71,15 @@ class Deliverer:
 
         None means: as soon as one of those in flight is done.
         """
+        self._put_off.flush()
+        self._relays.flush_logs()
         if not self._idle:
             return None
         if rest := self._relays.rest():
             return min(rest, POLL)
         jobs = await self._lease(len(self._idle))
         if jobs is None:
-            return AFTER_OUTAGE
+            return self._reading.pause
         for job in jobs:
             lines = self._idle.pop()
             self._in_flight[asyncio.create_task(self._deliver(job, lines))] = lines
@@ -90,9 +96,10 @@ class Deliverer:
             self._note_outage()
             return None
         except Exception:
-            log.exception("the outbox cannot be read")
+            log.exception("the outbox cannot be read", extra={"seconds": self._reading.failed()})
             return None
         self._is_away = False
+        self._reading.worked()
         return jobs
 
     def _note_outage(self) -> None:
@@ -144,7 +151,7 @@ class Deliverer:
         """Return what to do with the row of a job that failed."""
         match error:
             case RecipientRefused():
-                log.info("refused", extra={"job": job.id, "code": error.code})
+                log.info("mailbox refused the mail", extra={"job": job.id, "code": error.code})
                 return lambda conn: queries.refused(conn, job, error.code)
             case Unmailable() | BadAddress():
                 return lambda conn: queries.refused(conn, job, NO_SUCH_MAILBOX)
@@ -153,13 +160,14 @@ class Deliverer:
             case Unavailable() | NotNow(tried=False):
                 return lambda conn: queries.release(conn, job)
             case NotNow():
+                self._put_off.note()
                 return lambda conn: self._retry(conn, job)
         log.error("an e-mail cannot be composed", exc_info=error, extra={"job": job.id})
         return lambda conn: self._retry(conn, job)
 
     async def _retry(self, conn: Connection, job: MailJob) -> None:
-        if await queries.retry(conn, job, pause(job.attempts + 1)):
-            log.warning("given up", extra={"job": job.id, "attempt": job.attempts + 1})
+        if await queries.retry(conn, job, pause(job.attempts + 1), patience(job)):
+            log.warning("mail given up", extra={"job": job.id, "attempt": job.attempts + 1})
 
     async def _settle(self, act: Act) -> bool:
         """Run ``act``, again and again while the database is unavailable; return whether it succeeded."""

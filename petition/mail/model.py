@@ -7,13 +7,16 @@ from enum import StrEnum
 from typing import Literal
 
 from petition.core.ids import JobId, LetterId, SignatureId
+from petition.core.letter_facts import NO_NAMES, LetterFacts, SignatoryNames
 from petition.core.outbox import MailContent
 
 KindName = Literal["person", "organization"]
 
-# After the last one, every two hours, until two days after the job was written.
+# After the last one, every two hours, as long as ``patience`` says.
 _PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600, 1800, 3600))
 _MAX_PAUSE = timedelta(hours=2)
+_PATIENCE_ON_LETTER = timedelta(days=7)  # as long as a pending signature can be confirmed
+_PATIENCE_AT_DESK = timedelta(days=2)
 
 
 class Purpose(StrEnum):
@@ -64,6 +67,7 @@ class SignatureRef:
 
     id: SignatureId
     kind: KindName
+    names: SignatoryNames = field(default=NO_NAMES, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +78,14 @@ class ChosenMail:
     address: str = field(repr=False)
     never: bytes = field(repr=False)  # digest of the address for "never mail me again"
     letter_id: LetterId
-    slug: str
+    letter: LetterFacts
     kind: KindName
     refs: tuple[SignatureRef, ...]  # empty only in a "removed" mail without a row
     code_works: bool = False  # whether the six digits are still accepted
+
+    @property
+    def names(self) -> SignatoryNames:
+        return self.refs[0].names if self.refs else NO_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +100,8 @@ class DirectMail:
 def pause(attempts: int) -> timedelta:
     """Return how long to wait after the ``attempts``-th failure (the first is 1)."""
     return _PAUSES[attempts - 1] if attempts <= len(_PAUSES) else _MAX_PAUSE
+
+
+def patience(job: MailJob) -> timedelta:
+    """Return how long after it was written the mail is still worth an attempt."""
+    return _PATIENCE_AT_DESK if job.letter_id is None else _PATIENCE_ON_LETTER

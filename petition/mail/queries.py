@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import cast
 
 from petition.core.database import Connection, Record
-from petition.mail.model import KindName, MailJob, SignatureRef
+from petition.mail.model import MailJob
 
 Contact = tuple[int, int, str]  # letter, signature, purpose
 
@@ -30,10 +29,12 @@ WITH gone AS (DELETE FROM outbox WHERE id = $1 RETURNING letter)
 INSERT INTO refused_mail (letter, code) SELECT letter, $2::smallint FROM gone WHERE letter IS NOT NULL
 """
 
-# Code 0: not refused, but not accepted for two days either.
+# Given up if the next attempt would come later than $4 after the job was written.
+# Code 0: not refused, yet never accepted.
 RETRY = """
 WITH mine AS (
-  SELECT id, created_at <= now() - interval '2 days' AS old FROM outbox WHERE id = $1 AND lease = $2 FOR UPDATE
+  SELECT id, created_at <= now() + $3::interval - $4::interval AS old
+  FROM outbox WHERE id = $1 AND lease = $2 FOR UPDATE
 ), gone AS (
   DELETE FROM outbox o USING mine WHERE o.id = mine.id AND mine.old RETURNING o.letter
 ), given_up AS (
@@ -46,28 +47,28 @@ SELECT EXISTS (SELECT FROM gone)
 """
 
 SIGN_FACTS = """
-SELECT l.slug, p.id, p.sealed, p.kind,
+SELECT p.id, p.sealed, p.kind, p.fields,
        l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable,
        p.created_at > now() - interval '24 hours' AS code_works,
        EXISTS (SELECT FROM bar b WHERE b.letter = l.id AND b.digest = $3) AS barred,
-       s.id AS signature, s.state
+       s.id AS signature, s.state, s.name, s.private, o.name_en, o.name_ru
 FROM letter l
 JOIN pending p ON p.letter = l.id AND p.id = $2
 LEFT JOIN signature s ON s.letter = l.id AND s.kind = p.kind AND s.digest = $3
+LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
 WHERE l.id = $1
 """
 
-SLUG = "SELECT slug FROM letter WHERE id = $1"
-
 # Both kinds are named so that the unique index is used whole.
 SIGNATURES = """
-SELECT id, kind FROM signature
-WHERE letter = $1 AND kind IN ('person', 'organization') AND digest = $2 AND state <> 'withdrawn'
-ORDER BY kind
+SELECT s.id, s.kind, s.name, s.private, o.name_en, o.name_ru
+FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+WHERE s.letter = $1 AND s.kind IN ('person', 'organization') AND s.digest = $2 AND s.state <> 'withdrawn'
+ORDER BY s.kind
 """
 
 NEWEST_PENDING = """
-SELECT p.id, p.kind, p.created_at > now() - interval '24 hours' AS code_works
+SELECT p.id, p.kind, p.fields, p.created_at > now() - interval '24 hours' AS code_works
 FROM pending p JOIN letter l ON l.id = p.letter
 WHERE p.letter = $1 AND p.digest = $2 AND p.created_at > now() - interval '7 days' AND l.takes_confirmations
   AND NOT EXISTS (SELECT FROM bar b WHERE b.letter = p.letter AND b.digest = p.digest)
@@ -130,9 +131,12 @@ async def refused(conn: Connection, job: MailJob, code: int) -> None:
     await conn.execute(REFUSED, job.id, code)
 
 
-async def retry(conn: Connection, job: MailJob, after: timedelta) -> bool:
-    """Make a leased job due again ``after`` from now; tell whether it was given up instead, being two days old."""
-    given_up: bool = await conn.fetchval(RETRY, job.id, job.lease, after)
+async def retry(conn: Connection, job: MailJob, after: timedelta, limit: timedelta) -> bool:
+    """Make a leased job due again ``after`` from now; return whether it was given up instead, being too old by then.
+
+    ``limit`` is how long after it was written a job may still be tried.
+    """
+    given_up: bool = await conn.fetchval(RETRY, job.id, job.lease, after, limit)
     return given_up
 
 
@@ -141,23 +145,18 @@ async def sign_facts(conn: Connection, job: MailJob) -> Record | None:
     return await conn.fetchrow(SIGN_FACTS, job.letter_id, job.pending_id, job.digest)
 
 
-async def slug(conn: Connection, job: MailJob) -> str | None:
-    row: str | None = await conn.fetchval(SLUG, job.letter_id)
-    return row
+async def signatures(conn: Connection, job: MailJob) -> list[Record]:
+    """Return every signature of the job's mailbox on its letter (id, kind, names), removed ones too."""
+    return await conn.fetch(SIGNATURES, job.letter_id, job.digest)
 
 
-async def signatures(conn: Connection, job: MailJob) -> tuple[SignatureRef, ...]:
-    """Return every signature of the job's mailbox on its letter, removed ones too."""
-    return tuple(map(_ref_in, await conn.fetch(SIGNATURES, job.letter_id, job.digest)))
-
-
-async def newest_pending(conn: Connection, job: MailJob) -> tuple[SignatureRef, bool] | None:
-    """Return the newest pending signature of the job's mailbox that can still be confirmed, and whether its code can.
+async def newest_pending(conn: Connection, job: MailJob) -> Record | None:
+    """Return the newest pending signature of the job's mailbox that can still be confirmed (id, kind, encrypted
+    fields), and whether its code can.
 
     None if there is none, or the mailbox is barred from the letter.
     """
-    row = await conn.fetchrow(NEWEST_PENDING, job.letter_id, job.digest)
-    return (_ref_in(row), row["code_works"]) if row else None
+    return await conn.fetchrow(NEWEST_PENDING, job.letter_id, job.digest)
 
 
 async def suppression_key(conn: Connection) -> bytes | None:
@@ -194,10 +193,6 @@ async def contacts(conn: Connection, after: Contact, limit: int) -> list[Record]
 async def drop_contacts(conn: Connection, contacts: Sequence[Contact]) -> None:
     """Delete stored addresses."""
     await conn.execute(DROP_CONTACTS, *zip(*contacts, strict=True))
-
-
-def _ref_in(row: Record) -> SignatureRef:
-    return SignatureRef(row["id"], cast("KindName", row["kind"]))
 
 
 def _job(row: Record) -> MailJob:

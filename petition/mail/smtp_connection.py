@@ -1,4 +1,4 @@
-"""One kept connection to one relay, and what its answers mean."""
+"""One kept connection to one relay."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from aiosmtplib import (
     SMTP,
+    SMTPAuthenticationError,
     SMTPDataError,
     SMTPException,
     SMTPRecipientRefused,
@@ -16,39 +17,16 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from petition.core.errors import PetitionError
 from petition.core.settings import Relay, is_loopback
+from petition.mail import relay_errors
 from petition.mail.compose import OutgoingMail
+from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused, RelayDown, RelayRejected, Trouble
 
 TIMEOUT = 30.0  # seconds for each answer of the relay
 # The answer to the mail's end may take longer (RFC 5321, 4.5.3.2.6 says ten minutes): giving up too early would have
 # it accepted twice. It must stay well below the lease.
 DATA_TIMEOUT = 120.0
 FRESH = 20.0  # seconds; relays close idle connections after a minute or more
-NO_SUCH_MAILBOX = 553  # "mailbox name not allowed"
-
-# Said of the recipient, yet about us: not authenticated, or out of order (RFC 4954, 6; RFC 5321, 4.2.3).
-_ABOUT_US = frozenset({503, 530, 534, 535, 538})
-
-
-class RecipientRefused(PetitionError):
-    """This mail was refused for good. ``code`` is the relay's reply code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__("the e-mail was permanently refused")
-        self.code = code
-
-
-class RelayRejected(PetitionError):
-    """The relay works, but puts this mail off or may not relay it."""
-
-
-class RelayDown(PetitionError):
-    """The relay cannot be reached or does not serve us. ``code`` is its reply code, or 0."""
-
-    def __init__(self, code: int = 0) -> None:
-        super().__init__("the relay does not serve us")
-        self.code = code
 
 
 class SmtpConnection:
@@ -85,7 +63,7 @@ class SmtpConnection:
             self._used_at = _clock()
 
     async def probe(self) -> None:
-        """Connect, say who we are, hang up. Raises ``RelayDown`` or ``RelayRejected``."""
+        """Connect, authenticate, hang up. Raises ``RelayDown``, whose text names the trouble and its cure."""
         try:
             with _translated_errors():
                 self._client = await self._connect()
@@ -113,7 +91,7 @@ class SmtpConnection:
 
     async def _say_sender(self, client: SMTP, mail: OutgoingMail) -> SMTP:
         if mail.utf8 and not client.supports_extension("smtputf8"):
-            raise RelayRejected("this relay takes ASCII addresses only")
+            raise RelayRejected("SMTPUTF8")  # it takes ASCII addresses only
         await client.mail(mail.sender, options=["SMTPUTF8", "BODY=8BITMIME"] if mail.utf8 else [])
         return client
 
@@ -121,18 +99,32 @@ class SmtpConnection:
         client = SMTP(
             hostname=self._relay.host,
             port=self._relay.port,
-            username=self._relay.username,
-            password=self._relay.password,
             use_tls=self._relay.tls,
-            start_tls=self._relay.starttls and not self._relay.tls,
+            start_tls=False,  # as the steps of ``_introduce``, so that a failure says which one it was
             tls_context=self._context,
             timeout=TIMEOUT,
             local_hostname=self._local_hostname,
         )
-        await client.connect()
-        if client.is_ehlo_or_helo_needed:
-            await client.ehlo()
+        try:
+            await client.connect()
+            await self._introduce(client)
+        except BaseException:
+            client.close()
+            raise
         return client
+
+    async def _introduce(self, client: SMTP) -> None:
+        """Greet, encrypt and authenticate."""
+        await client.ehlo()
+        if self._relay.starttls and not self._relay.tls:
+            if not client.supports_extension("starttls"):
+                raise RelayDown(Trouble.NO_STARTTLS)
+            await client.starttls()
+            await client.ehlo()
+        if self._relay.username is not None:
+            if not client.supports_extension("auth"):
+                raise RelayDown(Trouble.NO_AUTH)
+            await client.login(self._relay.username, self._relay.password or "")
 
     async def _start_over(self) -> None:
         """Make the connection ready for another mail after a refusal, or close it."""
@@ -174,22 +166,18 @@ def _translated_errors() -> Iterator[None]:
     """Translate what aiosmtplib raises. Its texts may quote the address, so they end here (``from None``)."""
     try:
         yield
-    except (SMTPRecipientRefused, SMTPDataError) as error:
-        raise _translate_error(error) from None
+    except SMTPRecipientRefused as error:
+        raise relay_errors.of_recipient(error.code, error.message) from None
+    except SMTPDataError as error:
+        raise relay_errors.of_data(error.code, error.message) from None
+    except SMTPSenderRefused as error:
+        raise relay_errors.of_sender(error.code) from None
+    except SMTPAuthenticationError as error:
+        raise RelayDown(Trouble.PASSWORD if error.code >= 500 else Trouble.NOT_NOW, error.code) from None
     except SMTPResponseException as error:
-        raise RelayDown(error.code) from None
-    except (SMTPException, OSError, ValueError):
-        raise RelayDown from None
-
-
-def _translate_error(error: SMTPRecipientRefused | SMTPDataError) -> PetitionError:
-    code = error.code
-    if code == 421 or code in _ABOUT_US or not 400 <= code < 600:
-        return RelayDown(code)
-    # 5.7.1 in answer to a recipient is how relays say "I do not relay for you" (RFC 3463, 3.8): a mistake of the
-    # installation must not cost all recipients their mail.
-    not_ours = isinstance(error, SMTPRecipientRefused) and str(error.message).startswith("5.7.")
-    return RelayRejected() if code < 500 or not_ours else RecipientRefused(code)
+        raise relay_errors.of_greeting(error.code) from None
+    except (SMTPException, OSError, ValueError) as error:
+        raise relay_errors.of_network(error) from None
 
 
 def _clock() -> float:

@@ -29,6 +29,7 @@ POLL = 1.0  # seconds between two polls while nothing is to be done
 EXAMPLES = 10
 
 NO_WORDS = N_("Enter at least one word to search for.")
+FINISHED = N_("It had finished by then. The page shows how it is now.")
 
 
 class BulkActState(StrEnum):
@@ -77,6 +78,11 @@ class BulkAct:
         """What an organizer may do now."""
         useless = set() if self.changed else {"revert"}
         return tuple(name for name, (before, _) in TRANSITIONS.items() if self.state in before and name not in useless)
+
+    @property
+    def too_late(self) -> str:
+        """Why a transition is not possible any more: only the worker finishes a bulk act, the rest is organizers'."""
+        return FINISHED if self.state in {BulkActState.DONE, BulkActState.REVERTED} else TOO_LATE
 
     @property
     def is_moving(self) -> bool:
@@ -143,6 +149,8 @@ async def advance(
     if transition not in TRANSITIONS:
         raise Refused(filters.NO_ACTION)
     bulk_act = await load(conn, actor.letter_id, bulk_act_id)
+    if transition not in bulk_act.transitions:
+        raise Refused(bulk_act.too_late)
     before, after = TRANSITIONS[transition]
     if transition != "start" or bulk_act.action is not Action.REMOVE:
         reason = None
@@ -151,7 +159,7 @@ async def advance(
     if not await queries.set_state(
         conn, actor.letter_id, bulk_act_id, before=tuple(map(str, before)), after=after.value, reason=reason
     ):
-        raise Refused(TOO_LATE)
+        raise Refused((await load(conn, actor.letter_id, bulk_act_id)).too_late)
     await audit_log.record_by(
         conn,
         replace(actor, bulk_act_id=bulk_act_id),

@@ -134,7 +134,7 @@ async def _log_and_move(conn: Connection, actor: Actor, act: str, moves: Sequenc
         )
         states = before.state, status.state
         await queries.move(conn, actor.letter_id, ids, states=states, flags=status.flags, log_id=log_id, reason=reason)
-        if before.flags and not status.flags:
+        if status.settles(before):
             await queries.settle_reports(conn, actor.letter_id, ids, log_id)
         log_ids.append(log_id)
     return log_ids[0]

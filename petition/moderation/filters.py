@@ -1,7 +1,7 @@
 """Addresses and forms of the desk, parsed into filters and actions."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -9,13 +9,15 @@ from petition.core.errors import Refused
 from petition.core.form_values import id_of
 from petition.core.i18n import N_
 from petition.core.ids import LogId, SignatureId
-from petition.moderation.model import ANY, Action, Filter, ReportReason, Source
+from petition.moderation.model import ANY, Action, Filter, ReportReason, Source, Wait
+from petition.signatures import names
 from petition.signatures.flags import Flag
 from petition.signatures.model import Kind, Reason, SignatureState
 
 NO_REASON = N_("Choose a reason.")
 NO_ACTION = N_("Choose what to do.")
 NOTHING_SELECTED = N_("Nothing is ticked.")
+UNKNOWN_FILTER = N_("This filter is not understood")
 MAX_QUERY = 100  # characters
 PICK = "s"  # a checkbox of the queue is s<id> = the last act seen on the signature
 MAX_PICKED = 100
@@ -23,20 +25,44 @@ _PARTNER = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")  # as in the table's constrain
 UNKNOWN_ACT = LogId(-2)
 
 
-def filter_of(params: Mapping[str, str]) -> Filter:
-    """Return the filter in query parameters; invalid values are no condition."""
-    country, lang = params.get("country", "").upper(), params.get("lang", "").lower()
-    return Filter(
-        state=_member(SignatureState, params.get("state")),
-        kind=_member(Kind, params.get("kind")),
-        lang=lang if lang.isascii() and lang.isalpha() and len(lang) <= 3 else "",
-        country=country if country.isascii() and country.isalpha() and len(country) == 2 else "",
-        source=_member(Source, params.get("source")),
-        flag=flag if (flag := params.get("flag", "")) in {ANY, *Flag} else "",
-        group=id_of(params.get("group", ""), int),
-        partner=partner if _PARTNER.fullmatch(partner := params.get("partner", "")) else "",
-        q=params.get("q", "").replace("\0", "").strip()[:MAX_QUERY],
-    )
+MAX_WORDS = 5  # of a search; more would be left out, and a bulk act would match more than was typed
+
+
+class UnknownFilter(Refused):
+    """Query parameters that are no filter, or whose value is none. ``items`` are (name, value), as typed."""
+
+    def __init__(self, items: Sequence[tuple[str, str]]) -> None:
+        super().__init__(UNKNOWN_FILTER)
+        self.items = tuple((name[:MAX_QUERY], value[:MAX_QUERY]) for name, value in items)
+
+
+def filter_of(params: Mapping[str, str], others: Collection[str] = ()) -> Filter:
+    """Return the filter in query parameters; empty values are no condition, ``others`` are parameters of the page.
+
+    Raises ``UnknownFilter`` for anything else: a condition that is left out would widen what a bulk act changes.
+    """
+    values: dict[str, object] = {}
+    unknown = []
+    for name, text in params.items():
+        value = text.replace("\0", "").strip()
+        if name in others or not value:
+            unknown += [(name, text)] if name not in others and name not in _READERS else []
+        elif (parsed := _READERS[name](value) if name in _READERS else None) is None:
+            unknown.append((name, text))
+        else:
+            values[name] = parsed
+    if unknown:
+        raise UnknownFilter(unknown)
+    return Filter(**values)  # type: ignore[arg-type]  # each reader returns its field's type
+
+
+def single_values(items: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return parameters by name. Raises ``UnknownFilter`` if one has two values: only one could be heeded."""
+    values: dict[str, str] = {}
+    for name, value in items:
+        if values.setdefault(name, value) != value:
+            raise UnknownFilter([(name, values[name]), (name, value)])
+    return values
 
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -47,6 +73,28 @@ def _member(choices: type[Choice], value: str | None) -> Choice | None:
         return choices(value) if value else None
     except ValueError:
         return None
+
+
+def _letters(text: str, lengths: Collection[int]) -> str | None:
+    return text if text.isascii() and text.isalpha() and len(text) in lengths else None
+
+
+def _search(text: str) -> str | None:
+    return text if len(text) <= MAX_QUERY and len(names.words(names.fold(text))) <= MAX_WORDS else None
+
+
+_READERS: Mapping[str, Callable[[str], object | None]] = {
+    "wait": lambda text: _member(Wait, text),
+    "state": lambda text: _member(SignatureState, text),
+    "kind": lambda text: _member(Kind, text),
+    "lang": lambda text: _letters(text.lower(), (1, 2, 3)),
+    "country": lambda text: _letters(text.upper(), (2,)),
+    "source": lambda text: _member(Source, text),
+    "flag": lambda text: text if text in {ANY, *Flag} else None,
+    "group": lambda text: id_of(text, int),
+    "partner": lambda text: text if _PARTNER.fullmatch(text) else None,
+    "q": _search,
+}
 
 
 def last_seen_act(text: str) -> LogId:

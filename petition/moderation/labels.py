@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from petition.core.i18n import N_
-from petition.moderation.model import REPORT_REASONS, UNDO, Action
+from petition.moderation.model import REPORT_REASONS, UNDO, Action, Sort, Wait
 from petition.signatures.flags import Flag
 from petition.signatures.model import REASONS, SignatureState
 
@@ -16,6 +16,8 @@ FLAGS: Mapping[Flag, str] = {
     Flag.DISGUISED: N_("disguised letters"),
     Flag.THROWAWAY: N_("disposable address"),
     Flag.OTHER_DOMAIN: N_("other domain"),
+    Flag.DENIED: N_("second address says no"),
+    Flag.ANSWERED: N_("new answer"),
 }
 STATES: Mapping[SignatureState, str] = {
     SignatureState.HELD: N_("waiting"),
@@ -31,11 +33,17 @@ ACTS: Mapping[str, str] = {
     "organization.names": N_("names corrected"),
     "organization.merge": N_("merged"),
     "organization.undo": N_("undone"),
+    "organization.talk": N_("talk noted"),
+    "organization.no_talk": N_("note of a talk taken back"),
     "note.add": N_("note added"),
     "note.drop": N_("note deleted"),
     "message.send": N_("message sent"),
     "message.second": N_("question sent to a second address"),
     "message.confirmed": N_("confirmed from the second address"),
+    "message.denied": N_("denied from the second address"),
+    "message.answer": N_("answer to a message received"),
+    "message.read": N_("answer marked as read"),
+    "message.drop": N_("message deleted"),
     "import.upload": N_("file uploaded for an import"),
     "import.start": N_("import started"),
     "import.cancel": N_("import cancelled"),
@@ -43,6 +51,8 @@ ACTS: Mapping[str, str] = {
     "import.undo": N_("undoing of import started"),
     "import.take_back": N_("undone with an import"),
     "import.undone": N_("import undone"),
+    "import.mapping": N_("column mapping saved"),
+    "import.mapping_drop": N_("column mapping deleted"),
     "import.redo": N_("restoring of import started"),
     "import.redone": N_("import restored"),
     "tally.add": N_("paper signatures added"),
@@ -56,11 +66,24 @@ ACTS: Mapping[str, str] = {
     "address.ask": N_("address list requested"),
     "address.made": N_("address list made"),
     "address.take": N_("address list downloaded"),
+    "member.invite": N_("colleague invited"),
+    "member.uninvite": N_("invitation revoked"),
+    "member.join": N_("colleague joined"),
+    "member.role": N_("role changed"),
+    "member.remove": N_("member removed"),
+    "member.restore": N_("member restored"),
+    "member.take": N_("letter taken over"),
+    "letter.take_down": N_("letter taken down"),
     "letter.make": N_("letter started"),
     "letter.import": N_("draft imported from a folder"),
     "letter.write": N_("draft edited"),
     "letter.frame": N_("settings around the text published"),
     "letter.publish": N_("text published"),
+    "letter.schedule": N_("opening scheduled"),
+    "letter.unschedule": N_("scheduled opening cancelled"),
+    "letter.not_opened": N_("not opened as scheduled: something is missing"),
+    "letter.rename": N_("address changed"),
+    "letter.copy": N_("letter copied"),
     "preview.make": N_("preview link created"),
     "preview.drop": N_("preview link revoked"),
     "partner.add": N_("partner registered"),
@@ -87,6 +110,27 @@ ACTS: Mapping[str, str] = {
     "update.edit": N_("update changed"),
     "update.removed": N_("update removed"),
     "update.back": N_("update restored"),
+    "update.schedule": N_("update scheduled"),
+    "update.unschedule": N_("scheduled update cancelled"),
+}
+DONE: Mapping[str, str] = {  # in front of names
+    Action.APPROVE.logged: N_("Approved"),
+    Action.REMOVE.logged: N_("Removed"),
+    Action.RESTORE.logged: N_("Restored"),
+    UNDO: N_("Undone"),
+}
+WAITS: Mapping[str, str] = {
+    Wait.ANY: N_("Waiting"),
+    Wait.HELD: N_("For approval"),
+    Wait.REPORTED: N_("Reported"),
+    Wait.FLAGGED: N_("Flagged"),
+    Wait.ANSWERED: N_("Answered"),
+}
+SORTS: Mapping[str, str] = {
+    Sort.WAITING: N_("what waits first"),
+    Sort.CONFIRMED: N_("last confirmed first"),
+    Sort.SIGNED: N_("last signed first"),
+    Sort.NAME: N_("by name"),
 }
 LOG_VALUES: Mapping[str, str] = {  # in a log row's "before" and "after"
     "draft": N_("draft"),
@@ -108,6 +152,35 @@ LOG_VALUES: Mapping[str, str] = {  # in a log row's "before" and "after"
     "moderator": N_("moderator"),
     "editor": N_("editor"),
     "owner": N_("owner"),
+    "organizer": N_("organizer"),
+    "admin": N_("administrator"),
+    "reading": N_("being read"),
+    "mapping": N_("columns to choose"),
+    "checking": N_("being checked"),
+    "undoing": N_("being undone"),
+    "redoing": N_("being restored"),
+    "done": N_("done"),
+    "undone": N_("undone"),
+    "cancelled": N_("cancelled"),
+    "failed": N_("failed"),
+    "reverted": N_("reverted"),
+    "on": N_("on"),
+    "off": N_("off"),
+    "stronger": N_("stronger"),
+    "yes": N_("yes"),
+    "form": N_("format"),
+    "csv": "CSV",
+    "json": "JSON",
+    "xlsx": "XLSX",
+    "person": N_("person"),
+    "organization": N_("organization"),
+    "web": N_("this site"),
+    "import": N_("imported"),
+    "any": N_("any"),
+    "all": N_("all"),
+    "gone": N_("taken down"),
+    "api": N_("number in the API"),
+    "updates": N_("updates"),
 }
 FIELDS: Mapping[str, str] = {  # of a draft; the log has them in lower case
     "title": N_("Title"),
@@ -132,12 +205,16 @@ FILTERS: Mapping[str, str] = {
     "group": N_("group"),
     "partner": N_("partner"),
     "q": N_("search"),
+    "wait": N_("waits"),
 }
 WORDS: Mapping[str, Mapping[str, str]] = {
     "flags": {flag.value: text for flag, text in FLAGS.items()},
     "states": {state.value: text for state, text in STATES.items()},
     "reasons": {reason.value: text for reason, text in REASONS.items()},
     "acts": ACTS,
+    "done": DONE,
+    "waits": WAITS,
+    "sorts": SORTS,
     "log_values": LOG_VALUES,
     "fields": FIELDS,
     "filters": FILTERS,

@@ -1,8 +1,23 @@
 """The SQL of reading the log."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
 from petition.core.database import Connection, Record
-from petition.core.ids import LetterId, LogId, OrganizerId
+from petition.core.ids import BulkActId, LetterId, LogId, OrganizerId
 from petition.moderation.model import UNDOABLE, LogLine
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """The conditions of a page of the log; None is no condition."""
+
+    organizer_id: OrganizerId | None = None
+    act: str | None = None
+    day: datetime | None = None  # its beginning, UTC
+    bulk_act_id: BulkActId | None = None  # all its steps
+
 
 # With a LIMIT of its own: without it, the planner reads the whole log for fifty lines.
 _LINES = """
@@ -13,6 +28,34 @@ FROM log l LEFT JOIN organizer o ON o.id = l.organizer
 """
 
 PAGE_OF_LETTER = f"{_LINES} WHERE l.letter = $1 AND l.id < $2 ORDER BY l.id DESC LIMIT $3"
+
+# The steps of a bulk act are folded into the act that started or reverted it, as in the index ``log_folded``.
+_FOLDED = "(l.campaign IS NULL OR l.act NOT LIKE 'signature.%')"
+
+# Each by one lookup in an index.
+ACTS = f"""
+WITH RECURSIVE known AS (
+  (SELECT l.act FROM log l WHERE l.letter = $1 AND {_FOLDED} ORDER BY l.act LIMIT 1)
+  UNION ALL
+  SELECT (SELECT l.act FROM log l WHERE l.letter = $1 AND {_FOLDED} AND l.act > k.act ORDER BY l.act LIMIT 1)
+  FROM known k WHERE k.act IS NOT NULL
+)
+SELECT act FROM known WHERE act IS NOT NULL
+"""
+
+AUTHORS = """
+WITH RECURSIVE known AS (
+  (SELECT organizer FROM log WHERE letter = $1 AND organizer IS NOT NULL ORDER BY organizer LIMIT 1)
+  UNION ALL
+  SELECT (SELECT l.organizer FROM log l WHERE l.letter = $1 AND l.organizer > k.organizer
+          ORDER BY l.organizer LIMIT 1)
+  FROM known k WHERE k.organizer IS NOT NULL
+)
+SELECT k.organizer AS id, coalesce(nullif(o.name, ''), '#' || k.organizer) AS name
+FROM known k LEFT JOIN organizer o ON o.id = k.organizer WHERE k.organizer IS NOT NULL ORDER BY name, id
+"""
+
+ORGANIZATIONS = "SELECT id, name_en, name_ru FROM organization WHERE letter = $1 AND id = ANY($2::bigint[])"
 
 OF_SIGNATURE = f"{_LINES} WHERE l.letter = $1 AND l.ids @> ARRAY[$2::bigint] ORDER BY l.id DESC LIMIT 100"
 
@@ -28,6 +71,47 @@ ORDER BY l.at DESC, l.id DESC LIMIT 1
 async def page(conn: Connection, letter_id: LetterId, before: int, limit: int) -> list[LogLine]:
     """Return the newest acts on a letter below an id."""
     return [_line(row) for row in await conn.fetch(PAGE_OF_LETTER, letter_id, before, limit)]
+
+
+async def filtered(conn: Connection, letter_id: LetterId, filter: LogFilter, before: int, limit: int) -> list[LogLine]:
+    """Return the newest matching acts on a letter below an id; the steps of bulk acts only where one is asked for."""
+    conditions, params = _conditions(filter)
+    statement = f"{_LINES} WHERE l.letter = $1 AND l.id < $2 AND {conditions} ORDER BY l.id DESC LIMIT $3"
+    return [_line(row) for row in await conn.fetch(statement, letter_id, before, limit, *params)]
+
+
+def _conditions(filter: LogFilter) -> tuple[str, list[object]]:
+    conditions = [_FOLDED]
+    params: list[object] = []
+    if filter.bulk_act_id is not None:
+        params.append(filter.bulk_act_id)
+        conditions = [f"l.campaign = ${3 + len(params)}"]
+    if filter.organizer_id is not None:
+        params.append(filter.organizer_id)
+        conditions.append(f"l.organizer = ${3 + len(params)}")
+    if filter.act is not None:
+        params.append(filter.act)
+        conditions.append(f"l.act = ${3 + len(params)}")
+    if filter.day is not None:
+        params += [filter.day, filter.day + timedelta(days=1)]
+        conditions.append(f"l.at >= ${2 + len(params)} AND l.at < ${3 + len(params)}")
+    return " AND ".join(conditions), params
+
+
+async def acts(conn: Connection, letter_id: LetterId) -> list[str]:
+    """Return the acts in a letter's log."""
+    return [row["act"] for row in await conn.fetch(ACTS, letter_id)]
+
+
+async def authors(conn: Connection, letter_id: LetterId) -> dict[OrganizerId, str]:
+    """Return the names of the organizers in a letter's log."""
+    return {row["id"]: row["name"] for row in await conn.fetch(AUTHORS, letter_id)}
+
+
+async def organization_names(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> dict[int, str]:
+    """Return the names of entries that exist."""
+    rows = await conn.fetch(ORGANIZATIONS, letter_id, ids) if ids else []
+    return {row["id"]: " // ".join(filter(None, (row["name_en"], row["name_ru"]))) for row in rows}
 
 
 async def of_signature(conn: Connection, letter_id: LetterId, id: int) -> list[LogLine]:

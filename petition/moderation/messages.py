@@ -6,27 +6,25 @@ The mail about a decision is sent ten minutes late, so that a decision undone at
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from petition.core import audit_log, email_addresses
+from petition.core import audit_log, letter_facts
 from petition.core.audit_log import Actor
 from petition.core.database import Connection, Record
-from petition.core.email_addresses import BadAddress
-from petition.core.encryption import LetterKeys, Sealer, Wrapper
-from petition.core.errors import KeyDestroyed, Refused
+from petition.core.encryption import LetterKeys, Wrapper
+from petition.core.errors import Refused
 from petition.core.i18n import N_
-from petition.core.ids import LetterId, SignatureId
+from petition.core.ids import LetterId, MessageId, SignatureId
+from petition.core.letter_facts import LetterFacts
 from petition.core.outbox import DirectMailJob, MailContent, MailWriter
 from petition.core.tokens import Tokens
 from petition.letters.keys import keys_for
-from petition.moderation import notes
+from petition.moderation import message_threads, notes, second_mailbox
 from petition.signatures.model import REASONS, Reason, SignatureState
-from petition.signatures.signals import is_own_domain
 
-DECISION, MESSAGE, SECOND = "decision", "message", "second"
+DECISION, MESSAGE = "decision", "message"
 
 NO_ADDRESS = N_("We have no address for this signature, so no one can write to it.")
-OTHER_DOMAIN = N_("This address is not on the website’s domain.")
-NO_WEBSITE = N_("This organization gave no website.")
 
 
 DELETE_DECISIONS = """
@@ -52,23 +50,10 @@ WHERE s.letter = $1 AND s.id = $2 AND s.digest IS NOT NULL
 RETURNING id
 """
 
-ENQUEUE_SECOND = """
-INSERT INTO outbox (letter, purpose, digest, sealed, lang, details)
-SELECT s.letter, 'second', $3, $4, coalesce(s.mail_lang, 'en'), jsonb_build_object('signature', s.id)
-FROM signature s WHERE s.letter = $1 AND s.id = $2
-"""
-
 MAIL_CONTEXT = """
-SELECT l.slug, s.kind::text AS kind, s.state::text AS state, s.removed_for, s.mail_lang
-FROM signature s JOIN letter l ON l.id = s.letter WHERE s.letter = $1 AND s.id = $2
-"""
-
-NOTE_OWN_DOMAIN = """
-UPDATE signature s SET flags = array_remove(s.flags, 'other_domain'),
-       signals = coalesce(s.signals, '{}') || '{"own_domain": true, "second": true}'
-FROM (SELECT id, coalesce(signals, '{}') ? 'second' AS known FROM signature
-      WHERE letter = $1 AND id = $2 AND kind = 'organization' AND state IN ('held', 'confirmed') FOR UPDATE) AS before
-WHERE s.letter = $1 AND s.id = before.id RETURNING NOT before.known AS new
+SELECT s.kind::text AS kind, s.state::text AS state, s.removed_for, s.name, s.private, o.name_en, o.name_ru
+FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+WHERE s.letter = $1 AND s.id = $2
 """
 
 
@@ -85,45 +70,26 @@ async def notify(conn: Connection, letter_id: LetterId, ids: Sequence[SignatureI
 
 async def send(conn: Connection, actor: Actor, keys: LetterKeys, signature_id: SignatureId, typed: str) -> None:
     """Enqueue a message to the representative. Raises ``Refused`` if no address is stored, ``KeyDestroyed``."""
-    hidden = base64.b64encode(keys.hide({"text": notes.checked(typed)})).decode()
-    details = {"signature": signature_id, "text": hidden}
+    text = notes.checked(typed)
+    # lock order: see docs/decisions/lock-order.md
+    message_id = await message_threads.add_sent(conn, actor, keys, signature_id, text)
+    details = {"signature": signature_id, "message": message_id}
     if await conn.fetchval(ENQUEUE_MESSAGE, actor.letter_id, signature_id, details) is None:
         raise Refused(NO_ADDRESS, "text")
     await audit_log.record_by(conn, actor, "message.send", ids=[signature_id])
 
 
-async def ask_second(
-    conn: Connection,
-    actor: Actor,
-    keys: LetterKeys,
-    signature_id: SignatureId,
-    *,
-    sealer: Sealer,
-    website: str | None,
-    typed: str,
-) -> None:
-    """Ask at another address, on the organization's own domain, whether it has signed. Raises ``Refused``."""
-    try:
-        mailbox = email_addresses.parse(typed)
-    except BadAddress as error:
-        raise Refused(error.message, "second") from None
-    if not website:
-        raise Refused(NO_WEBSITE, "second")
-    if not is_own_domain(mailbox.domain, website):
-        raise Refused(OTHER_DOMAIN, "second")
-    digest = keys.digest(email_addresses.canonical(mailbox, email_addresses.NEWEST))
-    await conn.execute(ENQUEUE_SECOND, actor.letter_id, signature_id, digest, sealer.seal(mailbox.address))
-    await audit_log.record_by(conn, actor, "message.second", ids=[signature_id])
+@dataclass(frozen=True, slots=True)
+class _MailSubject:
+    """The signature that a mail is about, and its letter."""
 
+    row: Record
+    letter: LetterFacts
+    keys: LetterKeys
 
-async def confirm_second(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> bool:
-    """Store that an address on the organization's own domain has confirmed; return False if there is no signature."""
-    row = await conn.fetchrow(NOTE_OWN_DOMAIN, letter_id, signature_id)
-    if row is None:
-        return False
-    if row["new"]:
-        await audit_log.record(conn, None, letter_id, "message.confirmed", ids=[signature_id])
-    return True
+    def mail(self, template: str, context: Mapping[str, object]) -> MailContent:
+        names = letter_facts.names_in(self.row, self.keys)
+        return MailContent(template, {"slug": self.letter.slug, **context}, letter=self.letter, names=names)
 
 
 class Mails:
@@ -135,40 +101,55 @@ class Mails:
 
     @property
     def writers(self) -> Mapping[str, MailWriter]:
-        return {DECISION: self._decision, MESSAGE: self._message, SECOND: self._second}
+        return {DECISION: self._decision, MESSAGE: self._message, second_mailbox.PURPOSE: self._second}
 
     async def _decision(self, conn: Connection, job: DirectMailJob) -> MailContent | None:
-        row = await _mail_context(conn, job)
-        if row is None or row["state"] != job.details["state"]:
+        subject = await self._subject(conn, job)
+        if subject is None or subject.row["state"] != job.details["state"]:
             return None
-        reason = row["removed_for"]
+        reason = subject.row["removed_for"]
         why = REASONS[Reason(str(reason))] if reason in set(Reason) else None
-        return MailContent("decision", {**row, "why": why, "token": self._token(job)})
+        facts = {"kind": subject.row["kind"], "state": subject.row["state"], "why": why, "token": self._token(job)}
+        return subject.mail("decision", facts)
 
     async def _message(self, conn: Connection, job: DirectMailJob) -> MailContent | None:
-        row = await _mail_context(conn, job)
-        if row is None or job.letter_id is None:
+        subject = await self._subject(conn, job)
+        if subject is None or job.letter_id is None:
             return None
-        try:
-            keys = await keys_for(conn, job.letter_id, self._wrapper)
-            text = keys.reveal(base64.b64decode(str(job.details["text"])))["text"]
-        except KeyDestroyed:
+        message_id = _id_in(job.details, "message")
+        message = None if message_id is None else await message_threads.sent(conn, job.letter_id, MessageId(message_id))
+        if message_id is not None and message is None:  # deleted meanwhile
             return None
-        return MailContent("message", {**row, "text": text, "token": self._token(job)})
+        # Jobs written by releases before the thread hold the text themselves.
+        hidden = message["text"] if message else base64.b64decode(str(job.details["text"]))
+        text = notes.revealed(subject.keys, hidden)
+        if text is None:
+            return None
+        reply = self._tokens.for_reply(job.letter_id, MessageId(message_id)) if message_id is not None else None
+        return subject.mail("message", {"text": text, "token": self._token(job), "reply": reply})
 
     async def _second(self, conn: Connection, job: DirectMailJob) -> MailContent | None:
-        row = await _mail_context(conn, job)
-        if row is None or job.letter_id is None or row["state"] not in {"held", "confirmed"}:
+        subject = await self._subject(conn, job)
+        if subject is None or job.letter_id is None or subject.row["state"] not in {"held", "confirmed"}:
             return None
         token = self._tokens.for_second(job.letter_id, _signature_id(job))
-        return MailContent("second", {**row, "token": token})
+        return subject.mail("second", {"token": token})
+
+    async def _subject(self, conn: Connection, job: DirectMailJob) -> "_MailSubject | None":
+        if job.letter_id is None:
+            return None
+        row = await conn.fetchrow(MAIL_CONTEXT, job.letter_id, _signature_id(job))
+        letter = await letter_facts.load(conn, job.letter_id)
+        if row is None or letter is None:
+            return None
+        return _MailSubject(row, letter, await keys_for(conn, job.letter_id, self._wrapper))
 
     def _token(self, job: DirectMailJob) -> str:
         return self._tokens.for_signature(job.letter_id or LetterId(0), _signature_id(job))
 
 
-async def _mail_context(conn: Connection, job: DirectMailJob) -> Record | None:
-    return await conn.fetchrow(MAIL_CONTEXT, job.letter_id, _signature_id(job)) if job.letter_id is not None else None
+def _id_in(details: Mapping[str, object], key: str) -> int | None:
+    return int(str(details[key])) if key in details else None
 
 
 def _signature_id(job: DirectMailJob) -> SignatureId:

@@ -1,12 +1,13 @@
 """What moderators decide: actions, reasons, the status of a signature, the filter of the queue."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
 from petition.core.i18n import N_
 from petition.core.ids import BulkActId, LogId, OrganizationId, OrganizerId, SignatureId
+from petition.moderation.evidence import Evidence
 from petition.signatures.flags import Flag
 from petition.signatures.model import Kind, Reason, SignatureState
 
@@ -56,6 +57,10 @@ class ReviewStatus:
         """Return the form of the log: ``confirmed:burst,link``."""
         return f"{self.state}:{','.join(self.flags)}" if self.flags else str(self.state)
 
+    def settles(self, before: "ReviewStatus") -> bool:
+        """True if a decision that led here from ``before`` settles the reports: nothing waits any more."""
+        return self.state is SignatureState.REMOVED or bool(before.flags and not self.flags)
+
     @classmethod
     def parse(cls, text: str) -> "ReviewStatus":
         """Parse the form of the log. Raises ``ValueError``."""
@@ -72,7 +77,8 @@ def status_after(action: Action, status: ReviewStatus, removed_from: SignatureSt
     if action is Action.REMOVE and state in {SignatureState.HELD, SignatureState.CONFIRMED}:
         return replace(status, state=SignatureState.REMOVED)
     if action is Action.RESTORE and state is SignatureState.REMOVED:
-        return replace(status, state=removed_from)
+        # Deciding settles flags: what a moderator brings back does not wait again.
+        return ReviewStatus(removed_from, status.flags if removed_from is SignatureState.HELD else ())
     return None
 
 
@@ -93,6 +99,25 @@ class Source(StrEnum):
     PARTNER = "partner"  # this site, by a partner's link
 
 
+class Wait(StrEnum):
+    """Why a signature waits for a moderator; each waits for one reason, except where noted."""
+
+    ANY = "any"
+    HELD = "held"  # for approval
+    REPORTED = "reported"  # by readers, and counted
+    FLAGGED = "flagged"  # by a rule, and counted
+    ANSWERED = "answered"  # a representative answered; held or counted, so it may wait for another reason, too
+
+
+class Sort(StrEnum):
+    """The order of the queue's rows."""
+
+    WAITING = "waits"  # what waits first, the newest confirmed first within each reason
+    CONFIRMED = "confirmed"  # the newest first
+    SIGNED = "signed"  # the newest first
+    NAME = "name"
+
+
 ANY = "any"  # flag
 
 
@@ -109,6 +134,7 @@ class Filter:
     group: int | None = None
     partner: str = ""  # the name in the partner's links
     q: str = ""
+    wait: Wait | None = None
 
     def as_fields(self) -> dict[str, str]:
         """Return the query parameters, which are also stored with a bulk act."""
@@ -147,7 +173,7 @@ class QueueItem:
     country: str | None
     read_lang: str | None
     imported: bool
-    signals: Collection[str]
+    evidence: Evidence | None  # of an organization
     group: int | None
     organization_id: OrganizationId | None
     signed_at: datetime | None

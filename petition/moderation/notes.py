@@ -37,13 +37,13 @@ class Note:
     text: str | None = field(repr=False)
 
 
-def checked(typed: str) -> str:
-    """Return text of several lines as it is stored. Raises ``Refused``."""
+def checked(typed: str, limit: int = MAX_NOTE, too_long: str = TOO_LONG) -> str:
+    """Return text of several lines, at most ``limit`` characters, as it is stored. Raises ``Refused``."""
     text = typed.replace("\r\n", "\n").strip()
     if not text:
         raise Refused(EMPTY, "text")
-    if len(text) > MAX_NOTE:
-        raise Refused(TOO_LONG, "text")
+    if len(text) > limit:
+        raise Refused(too_long, "text")
     return text
 
 

@@ -1,16 +1,27 @@
 """The SQL of correcting organizations' names and of merging two entries into one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, LogId, OrganizationId, SignatureId
 
 LOCK_HELD = """
-SELECT id, private, coalesce(last_act, 0) AS last_act FROM signature
+SELECT id, private, signals, coalesce(last_act, 0) AS last_act FROM signature
 WHERE letter = $1 AND id = $2 AND state = 'held' AND kind = 'organization' AND organization IS NULL FOR UPDATE
 """
 
 STORE_HELD = "UPDATE signature SET private = $3 WHERE letter = $1 AND id = $2"
+
+LOCK_SIGNALS = """
+SELECT id, signals FROM signature WHERE letter = $1 AND organization = $2 ORDER BY id FOR UPDATE
+"""
+
+# What is on the website's domain is no reason to look any more; what is not was in sight of the moderator who corrects.
+STORE_SIGNALS = """
+UPDATE signature SET signals = $3::jsonb,
+       flags = CASE WHEN $3::jsonb ? 'own_domain' OR $4 THEN array_remove(flags, 'other_domain') ELSE flags END
+WHERE letter = $1 AND id = $2
+"""
 
 STORE_NAMES = """
 UPDATE organization SET name_en = $3, name_ru = $4, website = $5, key_en = $6, key_ru = $7, name_key = $8
@@ -30,11 +41,23 @@ MERGE_INTO = "UPDATE organization SET merged_into = $3 WHERE letter = $1 AND id 
 FIND_BY_WORDS = """
 SELECT o.id, o.name_en, o.name_ru, o.website,
        (SELECT count(*) FROM signature s WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed')
-         AS signatures
+         AS signatures,
+       (SELECT s.id FROM signature s WHERE s.letter = o.letter AND s.organization = o.id
+        ORDER BY s.state = 'confirmed' DESC, s.id LIMIT 1) AS signature
 FROM organization o
 WHERE o.letter = $1 AND o.id <> $2 AND o.merged_into IS NULL
   AND array_to_tsvector(string_to_array(o.name_key, ' ')) @@ $3::text::tsquery
 ORDER BY o.listed_at, o.id LIMIT 20
+"""
+
+ONE = "SELECT name_en, name_ru, website FROM organization WHERE letter = $1 AND id = $2 AND merged_into IS NULL"
+
+SET_TALK = """
+UPDATE signature
+SET signals = CASE WHEN $3 THEN coalesce(signals, '{}') || '{"spoken": true}' ELSE signals - 'spoken' END
+WHERE letter = $1 AND id = $2 AND kind = 'organization' AND state IN ('held', 'confirmed')
+  AND coalesce(signals, '{}') ? 'spoken' <> $3
+RETURNING id
 """
 
 STORE_PAST = "INSERT INTO past (letter, log, signature, organization, fields) VALUES ($1, $2, $3, $4, $5)"
@@ -48,6 +71,18 @@ async def lock_held(conn: Connection, letter_id: LetterId, signature_id: Signatu
 
 async def store_held(conn: Connection, letter_id: LetterId, signature_id: SignatureId, private: bytes) -> None:
     await conn.execute(STORE_HELD, letter_id, signature_id, private)
+
+
+async def lock_signals(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> list[Record]:
+    """Lock the signatures for an organization; return their signals, by id."""
+    return await conn.fetch(LOCK_SIGNALS, letter_id, organization_id)
+
+
+async def store_signals(
+    conn: Connection, letter_id: LetterId, signature_id: SignatureId, signals: Mapping[str, object], website: str | None
+) -> None:
+    """Store signals after a correction to ``website``, and settle the flag that they contradict."""
+    await conn.execute(STORE_SIGNALS, letter_id, signature_id, dict(signals), website is None)
 
 
 async def store_names(
@@ -81,6 +116,16 @@ async def merge_into(conn: Connection, letter_id: LetterId, organizations: Seque
 async def find(conn: Connection, letter_id: LetterId, other_than: int, words: str) -> list[Record]:
     """Return up to 20 other organizations with all the words (a ``tsquery``) in their names."""
     return await conn.fetch(FIND_BY_WORDS, letter_id, other_than, words)
+
+
+async def one(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> Record | None:
+    """Return the names and the website of an entry that was not merged into another one."""
+    return await conn.fetchrow(ONE, letter_id, organization_id)
+
+
+async def set_talk(conn: Connection, letter_id: LetterId, signature_id: SignatureId, *, is_noted: bool) -> bool:
+    """Set or drop the mark of a talk; return whether that changed it."""
+    return await conn.fetchval(SET_TALK, letter_id, signature_id, is_noted) is not None
 
 
 async def store_past(

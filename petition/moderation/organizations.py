@@ -14,6 +14,7 @@ from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, LogId, OrganizationId, SignatureId
+from petition.moderation import evidence
 from petition.moderation import organization_queries as queries
 from petition.moderation import queries as decision_queries
 from petition.moderation.model import ActOutcome
@@ -22,6 +23,7 @@ from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.model import Kind
 
 NAMES, MERGE = "organization.names", "organization.merge"
+TALK, NO_TALK = "organization.talk", "organization.no_talk"
 SAME_ORGANIZATION = N_("An organization cannot be merged with itself.")
 ALREADY_MERGED = N_("One of the two has already been merged.")
 TRY_AGAIN = N_("Someone has just signed for this organization. Try again.")
@@ -97,7 +99,24 @@ async def correct_held(
     past = keys.hide({"before": before, "after": corrected.fields})
     await queries.store_past(conn, actor.letter_id, log_id, past, signature_id=signature_id)
     await queries.store_held(conn, actor.letter_id, signature_id, keys.hide(fields | after))
+    await _correct_signals(conn, actor.letter_id, keys, [row], (before["website"], corrected.website))
     return log_id
+
+
+async def _correct_signals(
+    conn: Connection,
+    letter_id: LetterId,
+    keys: LetterKeys,
+    rows: Sequence[Record],
+    websites: tuple[str | None, str | None],
+) -> None:
+    """Work out the evidence of locked signatures anew, where the website was corrected."""
+    before, after = websites
+    if before == after:
+        return
+    for row in rows:
+        signals = evidence.corrected_signals(row["signals"], before, after, keys)
+        await queries.store_signals(conn, letter_id, row["id"], signals, after)
 
 
 async def correct(
@@ -105,13 +124,21 @@ async def correct(
 ) -> LogId:
     """Correct the names of an entry; return the log's row. Raises ``NotFound``, ``KeyDestroyed``."""
     # lock order: see docs/decisions/lock-order.md
+    signatures = await queries.lock_signals(conn, actor.letter_id, organization_id)
     await organization_queries.lock(conn, actor.letter_id)
     before = await _lock_names(conn, actor.letter_id, organization_id)
     log_id = await audit_log.record_by(conn, actor, NAMES, ids=[organization_id])
     past = keys.hide({"before": before.fields, "after": corrected.fields})
     await queries.store_past(conn, actor.letter_id, log_id, past, organization_id=organization_id)
+    await _correct_signals(conn, actor.letter_id, keys, signatures, (before.website, corrected.website))
     await _rename(conn, actor.letter_id, organization_id, before, corrected)
     return log_id
+
+
+async def note_talk(conn: Connection, actor: Actor, signature_id: SignatureId, *, is_noted: bool) -> None:
+    """Mark that organizers have spoken to an organization, or take the mark back. A second time changes nothing."""
+    if await queries.set_talk(conn, actor.letter_id, signature_id, is_noted=is_noted):
+        await audit_log.record_by(conn, actor, TALK if is_noted else NO_TALK, ids=[signature_id])
 
 
 async def _lock_names(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> EntryNames:
@@ -210,10 +237,14 @@ async def _undo_names(conn: Connection, actor: Actor, keys: LetterKeys, act: Rec
         return ActOutcome(missed=tuple(act["ids"]))
     change: Any = keys.reveal(past["fields"])
     if past["organization"] is not None:
+        # lock order: see docs/decisions/lock-order.md
+        signatures = await queries.lock_signals(conn, actor.letter_id, past["organization"])
         await organization_queries.lock(conn, actor.letter_id)
         current = await _lock_names(conn, actor.letter_id, past["organization"])
         if current.fields != change["after"]:
             raise Refused(CHANGED_SINCE)
+        websites = current.website, change["before"]["website"]
+        await _correct_signals(conn, actor.letter_id, keys, signatures, websites)
         await _rename(conn, actor.letter_id, past["organization"], current, EntryNames.of(change["before"]))
     else:
         row = await queries.lock_held(conn, actor.letter_id, past["signature"])
@@ -224,6 +255,8 @@ async def _undo_names(conn: Connection, actor: Actor, keys: LetterKeys, act: Rec
             raise Refused(CHANGED_SINCE)
         restored = {TYPED_AS[field]: value for field, value in change["before"].items() if value}
         await queries.store_held(conn, actor.letter_id, row["id"], keys.hide(fields | restored))
+        websites = change["after"]["website"], change["before"]["website"]
+        await _correct_signals(conn, actor.letter_id, keys, [row], websites)
     return await _undone(conn, actor, act)
 
 

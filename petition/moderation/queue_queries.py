@@ -5,15 +5,16 @@ which filter the rows of that index. A page scans at most ``PAGE_SCAN`` rows of 
 with a million signatures than with a few thousand; if there are more, it returns where the scan ended.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, LogId, SignatureId
-from petition.moderation.model import ANY, Action, Filter, Source
+from petition.moderation.model import ANY, Action, Filter, Source, Wait
 
 PAGE_SCAN = 2_000  # rows scanned for a page
 STEP_SCAN = 5_000  # rows scanned for one step of a bulk act
+TOTAL_SCAN = 10_000  # rows scanned to count the matches
 MAX_COUNTED = 1000
 
 _COLUMNS = """
@@ -33,6 +34,18 @@ FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.or
 WHERE s.letter = $1 AND s.id = $2
 """
 
+HELD = f"""
+SELECT {_COLUMNS}, NULL AS name_en, NULL AS name_ru, NULL AS website FROM signature s
+WHERE s.letter = $1 AND s.state = 'held' AND s.kind = 'organization' AND s.organization IS NULL
+{_NEWEST_FIRST} LIMIT $2
+"""
+
+SEVERAL = f"""
+SELECT {_COLUMNS}, o.name_en, o.name_ru, o.website
+FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+WHERE s.letter = $1 AND s.id = ANY($2::bigint[])
+"""
+
 REPORTS = "SELECT id, reason, note, at, settled_by FROM report WHERE letter = $1 AND signature = $2 ORDER BY id"
 
 OPEN_REPORTS = """
@@ -40,11 +53,28 @@ SELECT signature, array_agg(DISTINCT reason) AS reasons, count(*) AS number FROM
 WHERE letter = $1 AND signature = ANY($2::bigint[]) AND settled_by IS NULL GROUP BY signature
 """
 
+# As in the partial indexes of the same names.
+_WAITS: Mapping[Wait, str] = {
+    Wait.ANY: "(s.state = 'held' OR s.state = 'confirmed' AND s.flags <> '{}')",
+    Wait.HELD: "s.state = 'held'",
+    Wait.REPORTED: "(s.state = 'confirmed' AND s.flags @> '{reported}')",
+    Wait.FLAGGED: "(s.state = 'confirmed' AND s.flags <> '{}')",
+    Wait.ANSWERED: "(s.state IN ('held', 'confirmed') AND s.flags @> '{answered}')",
+}
+_NOT_REPORTED = "NOT s.flags @> '{reported}'"
+
 WAITING = f"""
 SELECT (SELECT count(*) FROM (
-          SELECT FROM signature WHERE letter = $1 AND state = 'held' LIMIT {MAX_COUNTED + 1}) AS h) AS held,
+          SELECT FROM signature s WHERE s.letter = $1 AND {_WAITS[Wait.HELD]} LIMIT {MAX_COUNTED + 1}) AS h) AS held,
        (SELECT count(*) FROM (
-          SELECT FROM signature WHERE letter = $1 AND flags <> '{{}}' LIMIT {MAX_COUNTED + 1}) AS f) AS flagged
+          SELECT FROM signature s WHERE s.letter = $1 AND {_WAITS[Wait.REPORTED]} LIMIT {MAX_COUNTED + 1}) AS r)
+         AS reported,
+       (SELECT count(*) FROM (
+          SELECT FROM signature s WHERE s.letter = $1 AND {_WAITS[Wait.FLAGGED]} LIMIT {MAX_COUNTED + 1}) AS f)
+         AS flagged,
+       (SELECT count(*) FROM (
+          SELECT FROM signature s WHERE s.letter = $1 AND {_WAITS[Wait.ANSWERED]} LIMIT {MAX_COUNTED + 1}) AS a)
+         AS answered
 """
 
 COUNTRIES = """
@@ -82,9 +112,13 @@ def _with_organizations(page: str) -> str:
 class Conditions:
     """A filter as SQL about ``signature s`` of the letter $1. Typed values are parameters, from number ``first`` on."""
 
-    def __init__(self, filter: Filter, words: str, first: int, action: Action | None = None) -> None:
+    def __init__(
+        self, filter: Filter, words: str, first: int, action: Action | None = None, *, is_settled: bool = False
+    ) -> None:
+        """``is_settled`` leaves out what waits."""
         self.arguments: list[object] = []
         self._first = first
+        self._is_settled = is_settled
         indexed = self._indexed(filter)
         self._of_index = indexed[:1]
         self.arguments_of_index = self.arguments[:1] if indexed and "$" in indexed[0] else []
@@ -114,6 +148,8 @@ class Conditions:
         conditions = []
         if filter.group:
             conditions.append(f"s.group_number = {self._parameter(filter.group)}")
+        if filter.wait:
+            conditions.append(_WAITS[filter.wait])
         if filter.flag:
             conditions.append("s.flags <> '{}'")
         if filter.state and filter.state != "confirmed":
@@ -135,6 +171,10 @@ class Conditions:
             "s.kind = 'person'": filter.kind == "person",
             "s.import IS NULL": filter.source is Source.WEB,
             "s.signals ? 'partner'": filter.source is Source.PARTNER,
+            _NOT_REPORTED: filter.wait is Wait.FLAGGED,
+            # A decision settles flags: what was removed is not flagged any more, unless removed ones are asked for.
+            "s.state IN ('held', 'confirmed')": bool(filter.flag and filter.state is None),
+            "NOT (s.state = 'held' OR s.state = 'confirmed' AND s.flags <> '{}')": self._is_settled,
         }
         chosen = [condition for condition, is_chosen in conditions.items() if is_chosen]
         if filter.flag and filter.flag != ANY:
@@ -159,11 +199,19 @@ def _scan(conditions: Conditions, limit: int) -> str:
 
 
 async def page(
-    conn: Connection, letter_id: LetterId, filter: Filter, before: tuple[datetime, int], limit: int, words: str = ""
+    conn: Connection,
+    letter_id: LetterId,
+    filter: Filter,
+    before: tuple[datetime, int],
+    limit: int,
+    words: str = "",
+    *,
+    is_settled: bool = False,
 ) -> tuple[list[Record], Record | None]:
     """Return the newest ``limit`` matches before a position, and, if fewer were scanned, where the scan ended (None:
-    at the last row). ``words`` (a ``tsquery``) is used in place of ``filter.q``."""
-    conditions = Conditions(filter, words, 4)
+    at the last row). ``words`` (a ``tsquery``) is used in place of ``filter.q``; ``is_settled`` leaves out what
+    waits."""
+    conditions = Conditions(filter, words, 4, is_settled=is_settled)
     scan = _scan(conditions, PAGE_SCAN)
     matches = f"SELECT * FROM ({scan}) AS s WHERE {conditions.others} {_NEWEST_FIRST} LIMIT {limit}"
     rows = await conn.fetch(_with_organizations(matches), letter_id, *before, *conditions.arguments)
@@ -189,12 +237,16 @@ async def search(
     words: str,
     people: Sequence[int],
     organizations: Sequence[int],
+    held: Sequence[int],
     before: tuple[datetime, int],
     limit: int,
 ) -> list[Record]:
-    """Return the newest ``limit`` matches before a position, among the results of the public search (ids of ``people``
-    and ``organizations``), and among the newest rows of the filter's index with all ``words`` (a ``tsquery``) in the
-    name: these are people hidden from the list, and organizations that were removed."""
+    """Return the newest ``limit`` matches before a position.
+
+    They are among the results of the public search (ids of ``people`` and ``organizations``), among ``held``
+    signatures, and among the newest rows of the filter's index with all ``words`` (a ``tsquery``) in the name: these
+    are people hidden from the list, and organizations that were removed.
+    """
     conditions = Conditions(filter, "", 8)
     statement = f"""
     WITH found AS MATERIALIZED (
@@ -210,7 +262,7 @@ async def search(
     SELECT {_COLUMNS} FROM found JOIN signature s ON s.letter = $1 AND s.id = found.id
     WHERE (s.listed_at, s.id) < ($5, $6) AND {conditions.all} {_NEWEST_FIRST} LIMIT $7
     """
-    params = letter_id, people, organizations, words, *before, limit, *conditions.arguments
+    params = letter_id, [*people, *held], organizations, words, *before, limit, *conditions.arguments
     return await conn.fetch(_with_organizations(statement), *params)
 
 
@@ -218,6 +270,19 @@ async def is_beyond_scan(conn: Connection, letter_id: LetterId, filter: Filter) 
     """Return whether the filter's index has more rows than ``search`` scans."""
     newest = datetime.max.replace(tzinfo=UTC), 2**63 - 1
     return await _end(conn, letter_id, Conditions(filter, "", 4), newest, PAGE_SCAN) is not None
+
+
+async def total(conn: Connection, letter_id: LetterId, filter: Filter) -> tuple[int, bool]:
+    """Return the number of matches, without a search, among the newest ``TOTAL_SCAN`` rows of the filter's index; and
+    whether these are all rows."""
+    conditions = Conditions(filter, "", 4)
+    statement = f"""
+    SELECT count(*) FILTER (WHERE {conditions.others}) AS matches, count(*) AS scanned
+    FROM ({_scan(conditions, TOTAL_SCAN)}) AS s
+    """
+    newest = datetime.max.replace(tzinfo=UTC), 2**63 - 1
+    row = await conn.fetchrow(statement, letter_id, *newest, *conditions.arguments)
+    return (row["matches"], row["scanned"] < TOTAL_SCAN) if row else (0, True)
 
 
 async def count(
@@ -257,6 +322,16 @@ async def one(conn: Connection, letter_id: LetterId, signature_id: SignatureId) 
     return await conn.fetchrow(ONE, letter_id, signature_id)
 
 
+async def held(conn: Connection, letter_id: LetterId, limit: int) -> list[Record]:
+    """Return the newest organizations that wait for approval."""
+    return await conn.fetch(HELD, letter_id, limit)
+
+
+async def several(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> list[Record]:
+    """Return signatures that exist, with their organizations, in any order."""
+    return await conn.fetch(SEVERAL, letter_id, ids) if ids else []
+
+
 async def reports(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> list[Record]:
     return await conn.fetch(REPORTS, letter_id, signature_id)
 
@@ -269,10 +344,18 @@ async def open_reports(
     return {row["signature"]: (row["number"], row["reasons"]) for row in rows}
 
 
-async def waiting(conn: Connection, letter_id: LetterId) -> tuple[int, int]:
-    """Return how many signatures are held, and how many are flagged; ``MAX_COUNTED`` + 1 means "more"."""
+async def waiting(conn: Connection, letter_id: LetterId) -> dict[Wait, int]:
+    """Return how many signatures wait, for each reason; ``MAX_COUNTED`` + 1 means "more"."""
     row = await conn.fetchrow(WAITING, letter_id)
-    return (row["held"], row["flagged"]) if row else (0, 0)
+    if row is None:
+        raise LookupError("an aggregate has one row")
+    flagged = row["flagged"] - row["reported"] if row["flagged"] <= MAX_COUNTED else row["flagged"]
+    return {
+        Wait.HELD: row["held"],
+        Wait.REPORTED: row["reported"],
+        Wait.FLAGGED: flagged,
+        Wait.ANSWERED: row["answered"],
+    }
 
 
 async def countries(conn: Connection, letter_id: LetterId) -> list[str]:

@@ -8,7 +8,7 @@ from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound
 from petition.core.ids import LetterId, LogId, SignatureId
-from petition.moderation import bulk_act_queries, decisions, organizations, queries
+from petition.moderation import bulk_act_queries, decisions, organizations, queries, second_mailbox
 from petition.moderation.decisions import SignatureMove
 from petition.moderation.model import UNDO, Action, ActOutcome, ReviewStatus, ordered
 from petition.signatures.flags import Flag
@@ -57,11 +57,15 @@ async def _undo_decision(conn: Connection, actor: Actor, keys: LetterKeys, acts:
     locked = await queries.lock(conn, actor.letter_id, ids)
     before_undone = await queries.acts_before_undone(conn, actor.letter_id, ids)
     moves = [move for act in acts for move in await _moves(conn, actor.letter_id, act, locked, before_undone)]
-    if flagged := [act["id"] for act in acts if ReviewStatus.parse(act["before"]).flags]:
-        await queries.reopen_reports(conn, actor.letter_id, flagged)
+    await queries.reopen_reports(conn, actor.letter_id, [act["id"] for act in acts if _settled(act)])
     log_id = await decisions.apply_moves(conn, actor, keys, UNDO, sorted(moves, key=lambda move: move.id))
     changed = {move.id for move in moves}
     return ActOutcome(tuple(changed), tuple(id for id in ids if id not in changed), log_id)
+
+
+def _settled(act: Record) -> bool:
+    """True if a row of the log settled the reports of its signatures."""
+    return ReviewStatus.parse(act["after"]).settles(ReviewStatus.parse(act["before"]))
 
 
 async def _moves(
@@ -92,5 +96,5 @@ def _reverted(row: Record, status: ReviewStatus, before: ReviewStatus, after: Re
     """Return the status after undoing. A flag added since (a reader's report) stays, because it is not reviewed yet; a
     flag settled since (a second mailbox on the website's domain confirmed) does not return."""
     added = set(status.flags) - set(after.flags)
-    settled = {Flag.OTHER_DOMAIN.value} if "second" in (row["signals"] or {}) else set()
+    settled = {Flag.OTHER_DOMAIN.value, Flag.DENIED.value} if second_mailbox.YES in (row["signals"] or {}) else set()
     return ReviewStatus(before.state, ordered({*before.flags, *added} - settled))

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from petition.core import audit_log
+from petition.core import audit_log, letter_facts
 from petition.core.database import Connection
 from petition.core.ids import InvitationId, OrganizerId
 from petition.core.outbox import DirectMailJob, MailContent
@@ -19,9 +19,9 @@ async def write_mail(conn: Connection, job: DirectMailJob) -> MailContent | None
         return None
     token = sessions.new_token()
     await queries.add_entry(conn, sessions.digest_of(token), LENGTH, invitation_id=row["id"])
-    titles = row["titles"] or {}
-    title = titles.get(job.lang) or next(filter(None, titles.values()), row["slug"])
-    return MailContent("invitation", {"token": token, "title": title, "role": row["role"], "days": LENGTH.days})
+    letter = None if row["letter"] is None else await letter_facts.load(conn, row["letter"])
+    context = {"token": token, "invited_by": row["invited_by"], "role": row["role"], "days": LENGTH.days}
+    return MailContent("invitation", context, letter=letter)
 
 
 async def organizer_of(

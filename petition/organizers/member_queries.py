@@ -8,9 +8,8 @@ from petition.organizers import queries
 from petition.organizers.model import Role
 
 INVITATION = """
-SELECT i.id, i.role, i.letter, i.name, l.slug,
-       (SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id) AS titles
-FROM invitation i LEFT JOIN letter l ON l.id = i.letter WHERE i.id = $1 AND i.expires_at > now()
+SELECT i.id, i.role, i.letter, i.name, nullif(o.name, '') AS invited_by
+FROM invitation i LEFT JOIN organizer o ON o.id = i.invited_by WHERE i.id = $1 AND i.expires_at > now()
 """
 
 TAKE_INVITATION = """
@@ -118,7 +117,7 @@ REMOVE_ORGANIZER = "DELETE FROM organizer WHERE id = $1 RETURNING admin"
 
 
 async def invitation(conn: Connection, number: int) -> Record | None:
-    """Return an invitation that still stands, with its letter's slug and titles."""
+    """Return an invitation that still stands, with the name of its author."""
     return await conn.fetchrow(INVITATION, number)
 
 

@@ -33,6 +33,8 @@ class Organizer:
     name: str  # as colleagues see it; "" until it is set
     lang: str
     admin: bool  # of the installation
+    zone: str = ""  # IANA's name, such as "Europe/Berlin"; "" is UTC
+    waiting_mail: str = "daily"  # as in ``waiting_mail.WaitingMail``
 
     @property
     def called(self) -> str:
@@ -54,14 +56,35 @@ class Session:
     renew: bool  # have the organizer's rights changed since its cookie was created?
 
 
-@dataclass(frozen=True, slots=True)
-class DeskLetter:
-    """A letter as the desk knows it, drafts too."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TitledLetter:
+    """A letter as it is named at the desk, drafts too."""
 
-    id: LetterId
     slug: str
     state: str  # draft, open, closed, archived; by the database's clock
     titles: Mapping[str, str]  # language → title of the text being written
+
+    def title(self, lang: str) -> str:
+        """Return the title in ``lang``, else in the first language that has one, else the short name."""
+        return self.titles.get(lang) or next(filter(None, self.titles.values()), self.slug)
+
+    def title_lang(self, lang: str) -> str:
+        """Return the language in which ``title(lang)`` is written."""
+        return lang if self.titles.get(lang) else next((code for code, title in self.titles.items() if title), lang)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuLetter(TitledLetter):
+    """A letter in the menu above every page."""
+
+    waiting: int  # signatures that wait for a moderator; capped, and 0 for roles that cannot decide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskLetter(TitledLetter):
+    """A letter as the desk knows it."""
+
+    id: LetterId
     revision: int
     version: int | None  # the published one
     goal: int | None
@@ -71,14 +94,6 @@ class DeskLetter:
     closed_at: datetime | None
     has_digest_key: bool  # while it has, it can be opened again
     switched: tuple[str, ...] = ()  # kill switches that are on; the installation's begin with "all:"
-
-    def title(self, lang: str) -> str:
-        """Return the title in ``lang``, else in the first language that has one, else the short name."""
-        return self.titles.get(lang) or next(filter(None, self.titles.values()), self.slug)
-
-    def title_lang(self, lang: str) -> str:
-        """Return the language in which ``title(lang)`` is written."""
-        return lang if self.titles.get(lang) else next((code for code, title in self.titles.items() if title), lang)
 
 
 MAX_NAME = 80

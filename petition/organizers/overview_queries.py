@@ -1,9 +1,26 @@
-"""All SQL of a letter's first page at the desk: what waits."""
+"""All SQL of a letter's first page at the desk: what waits; and of the menu of letters above every page."""
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizerId
+from petition.organizers.model import MenuLetter
 
 MAX_COUNTED = 1000
+MAX_MENU_COUNTED = 100
+MAX_MENU_LETTERS = 30
+
+# Of what is flagged the newest are looked at, as in ``WAITING``.
+MENU = f"""
+SELECT l.slug, l.effective_state AS state, CASE WHEN m.role = 'viewer' THEN 0 ELSE w.waiting END AS waiting,
+       (SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id) AS titles
+FROM member m JOIN letter l ON l.id = m.letter
+CROSS JOIN LATERAL (
+  SELECT (SELECT count(*) FROM (
+            SELECT FROM signature s WHERE s.letter = l.id AND s.state = 'held' LIMIT {MAX_MENU_COUNTED + 1}) AS h)
+         + (SELECT count(*) FILTER (WHERE newest.state = 'confirmed') FROM (
+              SELECT s.state FROM signature s WHERE s.letter = l.id AND s.flags <> '{{}}'
+              ORDER BY s.listed_at DESC, s.id DESC LIMIT {MAX_MENU_COUNTED + 1}) AS newest) AS waiting) AS w
+WHERE m.organizer = $1 AND l.state <> 'gone' ORDER BY l.created_at DESC, l.id DESC LIMIT {MAX_MENU_LETTERS}
+"""
 
 # Of what is flagged the newest are looked at. Only of a published letter readers may see another text than is written.
 WAITING = f"""
@@ -22,7 +39,7 @@ SELECT (SELECT count(*) FROM (
 FROM letter l LEFT JOIN version v ON v.letter = l.id AND v.number = l.version
 CROSS JOIN LATERAL (
   SELECT count(*) AS flagged, count(*) FILTER (WHERE 'reported' = ANY(newest.flags)) AS reported
-  FROM (SELECT s.flags FROM signature s WHERE s.letter = l.id AND s.flags <> '{{}}'
+  FROM (SELECT s.flags FROM signature s WHERE s.letter = l.id AND s.state = 'confirmed' AND s.flags <> '{{}}'
         ORDER BY s.listed_at DESC, s.id DESC LIMIT {MAX_COUNTED + 1}) AS newest) AS f
 WHERE l.id = $1
 """
@@ -38,6 +55,15 @@ SELECT id, state FROM campaign
 WHERE letter = $1 AND id IN (SELECT c.id FROM campaign c WHERE c.letter = $1 ORDER BY c.id DESC LIMIT 100)
 AND state IN ('running', 'paused', 'reverting') ORDER BY id DESC LIMIT 5
 """
+
+
+async def menu(conn: Connection, organizer_id: OrganizerId) -> tuple[MenuLetter, ...]:
+    """Return an organizer's newest letters, each with what waits there; over ``MAX_MENU_COUNTED`` means "more"."""
+    rows = await conn.fetch(MENU, organizer_id)
+    return tuple(
+        MenuLetter(slug=row["slug"], state=row["state"], titles=row["titles"] or {}, waiting=row["waiting"])
+        for row in rows
+    )
 
 
 async def waiting(conn: Connection, letter_id: LetterId) -> Record | None:

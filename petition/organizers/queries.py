@@ -69,7 +69,8 @@ HAS_FACTOR = """
 
 SESSION = f"""
 SELECT s.id, s.browser, s.created_at, s.seen_at, s.proved_at, {FRESH} AS fresh, {HAS_FACTOR} AS has_factor,
-       o.id AS organizer, o.name, o.lang, o.admin, s.renew, s.seen_at < now() - interval '1 minute' AS unseen
+       o.id AS organizer, o.name, o.lang, o.admin, o.zone, o.waiting_mail, s.renew,
+       s.seen_at < now() - interval '1 minute' AS unseen
 FROM session s JOIN organizer o ON o.id = s.organizer
 WHERE s.digest = $1 AND {LIVE}
 """
@@ -229,7 +230,10 @@ async def session(conn: Connection, digest: bytes) -> tuple[Organizer, Session] 
     if row["unseen"]:
         await conn.execute(SEEN, row["id"])
         await conn.execute(SEEN_ORGANIZER, row["organizer"])
-    return Organizer(row["organizer"], row["name"], row["lang"], row["admin"]), _session(row)
+    organizer = Organizer(
+        row["organizer"], row["name"], row["lang"], row["admin"], zone=row["zone"], waiting_mail=row["waiting_mail"]
+    )
+    return organizer, _session(row)
 
 
 async def sessions(conn: Connection, organizer_id: OrganizerId) -> list[Session]:

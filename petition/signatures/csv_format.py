@@ -3,6 +3,7 @@
 A file is read row by row and never as a whole. Export, import and export again yield the same file.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from petition.core import email_addresses
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import ImportRefused
 from petition.core.i18n import N_
-from petition.formats.csv_rows import rows, unguard
+from petition.formats.cells import clean_cell, is_placeholder
+from petition.formats.csv_rows import rows
 from petition.signatures import countries, names
 from petition.signatures.model import Kind, Visibility
 
@@ -22,7 +24,7 @@ COLUMNS = ("kind", "name", "name_ru", "email", "affiliation", "city", "country",
 
 MAX_COUNTRIES = 10_000  # spellings cached while a file is read
 
-NOT_UTF8 = N_("This row is not in UTF-8.")
+NOT_UTF8 = N_("This contains bytes that are no text.")
 NULL = N_("This row contains a null character.")
 TOO_MANY_CELLS = N_("This row has more cells than the header.")
 MISSING = N_("This is empty.")
@@ -32,6 +34,10 @@ COUNTED_ORGANIZATION = N_("An organization cannot be counted without its name.")
 FOR_ORGANIZATIONS = N_("Only an organization has this. A person’s name goes in the column name.")
 NO_TIME = N_("This must be a date, or a date and time, like 2022-03-05 or 2022-03-05T12:00:00Z.")
 FUTURE = N_("This is in the future.")
+NOT_A_NAME = N_("This stands for an empty cell and is no name.")
+NO_ADDRESS = N_("This is not an e-mail address.")
+SEVERAL_ADDRESSES = N_("There are several addresses here; the first one is used.")
+NO_COUNTRY = N_("We do not know this country.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,20 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class CellNote:
+    """An optional cell that could not be read, and was left out or put right. ``reason`` is for the catalogues."""
+
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A valid row. ``line`` is the line of the file, from 1 on, where it starts."""
 
     line: int
     entry: Entry
+    notes: tuple[CellNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +105,10 @@ def parse_rows(
         try:
             table = dict.fromkeys(COLUMNS, "") | dict(zip(columns, clean_cells(cells, len(columns)), strict=False))
             if any(table.values()):
-                yield Row(number, entry_of(table, context))
+                entry = entry_of(table, context)
+                yield Row(number, entry, context.take_notes())
         except BadRow as error:
+            context.take_notes()
             yield Problem(number, error.reason, error.column)
 
 
@@ -124,9 +141,6 @@ def _header(row: tuple[int, list[str] | str] | None) -> list[str]:
     return columns
 
 
-_BREAKS = re.compile(r"[\t\r\n]+")
-
-
 def clean_cells(cells: list[str] | str, width: int) -> list[str]:
     """Return a row's cells without line breaks, double spaces and guards. Raises ``BadRow``.
 
@@ -134,15 +148,11 @@ def clean_cells(cells: list[str] | str, width: int) -> list[str]:
     """
     if isinstance(cells, str):
         raise BadRow(cells)
-    whole = "".join(cells)
-    if re.search("[\ud800-\udfff\ufffd]", whole):
-        raise BadRow(NOT_UTF8)
-    if "\0" in whole:
+    if "\0" in "".join(cells):
         raise BadRow(NULL)
     if any(cells[width:]):
         raise BadRow(TOO_MANY_CELLS)
-    # In spreadsheets a cell can have several lines.
-    return [names.clean(_BREAKS.sub(" ", unguard(cell))) if cell else "" for cell in cells]
+    return [names.clean(clean_cell(cell)) if cell else "" for cell in cells]
 
 
 @dataclass(slots=True)
@@ -153,6 +163,18 @@ class RowContext:
     languages: tuple[str, ...]  # of country names
     domains: email_addresses.Domains = field(default_factory=email_addresses.Domains)
     countries: dict[str, str | None] = field(default_factory=dict)
+    notes: list[CellNote] = field(default_factory=list)  # of the row that is being read
+
+    def note(self, column: str, reason: str) -> None:
+        self.notes.append(CellNote(column, reason))
+
+    def take_notes(self) -> tuple[CellNote, ...]:
+        """Return the notes of the row that was read, and begin the next."""
+        if not self.notes:
+            return ()
+        notes = tuple(self.notes)
+        self.notes.clear()
+        return notes
 
     def country(self, cell: str) -> str | None:
         """Return a country's code; None if the name is unknown."""
@@ -164,7 +186,10 @@ class RowContext:
 
 
 def entry_of(cells: Mapping[str, str], context: RowContext) -> Entry:
-    """Return the signatory of one row, its cells by column (all of ``COLUMNS``). Raises ``BadRow``."""
+    """Return the signatory of one row, its cells by column (all of ``COLUMNS``). Raises ``BadRow``.
+
+    What is optional and cannot be read is left out, with a note in ``context``.
+    """
     kind = _kind(cells["kind"])
     visibility = _visibility(cells["visibility"], kind)
     counted = visibility is Visibility.COUNTED
@@ -177,10 +202,10 @@ def entry_of(cells: Mapping[str, str], context: RowContext) -> Entry:
         name_ru=russian,
         email=_email(cells["email"], context),
         # Nothing that identifies the person is stored for "counted".
-        affiliation=None if counted else _detail(cells, "affiliation"),
-        city=None if counted else _detail(cells, "city"),
+        affiliation=None if counted else _detail(cells, "affiliation", context),
+        city=None if counted else _detail(cells, "city", context),
         country=_country(cells["country"], context),
-        signed_at=_moment(cells["signed_at"], context.now),
+        signed_at=_moment(cells["signed_at"], context),
     )
 
 
@@ -214,6 +239,7 @@ def _names(cells: Mapping[str, str], kind: Kind, counted: bool) -> tuple[str | N
         return None, None, None
     if not cells["name"]:
         raise BadRow(MISSING, "name")
+    _check_name(cells["name"], "name")
     _check(names.problem_of_person(cells["name"]), "name")
     return cells["name"], None, None
 
@@ -230,6 +256,7 @@ def _organizations_names(cells: Mapping[str, str]) -> tuple[str | None, str | No
         raise BadRow(MISSING, "name")
     for name, column in zip((english, russian), columns, strict=True):
         if name is not None:
+            _check_name(name, column)
             _check(names.problem_of_organization(name), column)
     return english, russian
 
@@ -239,35 +266,70 @@ def _check(problem: str | None, column: str) -> None:
         raise BadRow(problem, column)
 
 
-def _detail(cells: Mapping[str, str], column: str) -> str | None:
-    _check(names.problem_of_detail(cells[column]), column)
-    return cells[column] or None
+def _check_name(name: str, column: str) -> None:
+    """Refuse what no name is: a mark in place of one, and bytes that are no text."""
+    if "\ufffd" in name:
+        raise BadRow(NOT_UTF8, column)
+    if is_placeholder(name, is_code=True):
+        raise BadRow(NOT_A_NAME, column)
+
+
+def _detail(cells: Mapping[str, str], column: str, context: RowContext) -> str | None:
+    text = cells[column]
+    if not text or is_placeholder(text):
+        return None
+    problem = NOT_UTF8 if "\ufffd" in text else names.problem_of_detail(text)
+    if problem is None:
+        return text
+    context.note(column, problem)
+    return None
+
+
+# Of "Name <a@b>", "mailto:a@b?subject=…", "a@b; c@d".
+_ADDRESS = re.compile(r"[^\s<>()\[\]\"'«»,;:|/\\@]+@[^\s<>()\[\]\"'«»,;:|/\\@?]+")
 
 
 def _email(cell: str, context: RowContext) -> str | None:
+    if not cell:
+        return None
     try:
-        return context.domains.parse(cell).address if cell else None
-    except BadAddress as error:
-        raise BadRow(error.message, "email") from None
+        return context.domains.parse(cell).address
+    except BadAddress:
+        return None if is_placeholder(cell) else _email_among(cell, context)
+
+
+def _email_among(cell: str, context: RowContext) -> str | None:
+    """Return the first address in a cell with other text."""
+    usable = []
+    for match in _ADDRESS.finditer(cell) if "@@" not in cell else ():
+        with contextlib.suppress(BadAddress):
+            usable.append(context.domains.parse(match[0].strip(".!*")).address)
+    if len(usable) != 1:
+        context.note("email", SEVERAL_ADDRESSES if usable else NO_ADDRESS)
+    return usable[0] if usable else None
 
 
 def _country(cell: str, context: RowContext) -> str | None:
-    code = context.country(cell) if cell else None
-    if cell and code is None:
-        raise BadRow(countries.UNKNOWN, "country")
-    return code
+    if not cell or (code := context.country(cell)):
+        return code if cell else None
+    if not is_placeholder(cell, is_code=True):
+        context.note("country", NO_COUNTRY)
+    return None
 
 
-def _moment(cell: str, now: datetime) -> datetime | None:
-    if not cell:
+def _moment(cell: str, context: RowContext) -> datetime | None:
+    """Return a time in ISO 8601, in UTC; None, with a note, if it is none or not yet."""
+    if not cell or is_placeholder(cell):
         return None
     try:
         moment = datetime.fromisoformat(cell)
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise BadRow(NO_TIME, "signed_at") from None
-    if moment > now:
-        raise BadRow(FUTURE, "signed_at")
+        context.note("signed_at", NO_TIME)
+        return None
+    if moment > context.now:
+        context.note("signed_at", FUTURE)
+        return None
     return moment
 
 

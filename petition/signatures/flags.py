@@ -2,7 +2,8 @@
 
 A flag is no verdict and hides nothing: the signature counts and is shown until a moderator decides otherwise. Most are
 set when confirming, those of imported rows by the worker; ``burst`` and ``repeated`` compare many signatures
-(``moderation.bursts``, ``moderation.namesakes``), and ``reported`` comes from readers.
+(``moderation.bursts``, ``moderation.namesakes``); ``reported`` comes from readers, ``denied`` and ``answered`` from
+answers to the organizers' mails.
 """
 
 import re
@@ -24,6 +25,8 @@ class Flag(StrEnum):
     DISGUISED = "disguised"  # letters of two scripts in one word, or stacked accents
     THROWAWAY = "throwaway"  # the mailbox was at a domain of throw-away mailboxes
     OTHER_DOMAIN = "other_domain"  # the organization's mailbox is not on its website's domain
+    DENIED = "denied"  # a second mailbox of the organization says that it has not signed
+    ANSWERED = "answered"  # its representative has answered the organizers' message
 
 
 # Prefixes that no name has, and whole words where names do start so (Shitov, Sukachev). Folded: lower case, "ё" as "е".

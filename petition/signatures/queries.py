@@ -112,6 +112,10 @@ WHERE letter = $1 AND digest = $2 AND signed_at > now() - interval '24 hours'
 
 SUPPRESS_MAILBOX = "INSERT INTO suppressed (digest) VALUES ($1) ON CONFLICT DO NOTHING"
 
+ALLOW_MAILBOX = "DELETE FROM suppressed WHERE digest = $1"
+
+SUPPRESSED_SINCE = "SELECT since FROM suppressed WHERE digest = $1"
+
 
 async def lock_letters(conn: Connection, letter_ids: Sequence[LetterId]) -> dict[LetterId, Record]:
     """Return each letter: open by the database's clock?, version, stopped?, gone?
@@ -191,3 +195,14 @@ async def find_by_code(conn: Connection, letter_id: LetterId, digest: bytes) -> 
 async def suppress_mailbox(conn: Connection, digest: bytes) -> None:
     """Store that this mailbox gets no mail from here any more."""
     await conn.execute(SUPPRESS_MAILBOX, digest)
+
+
+async def allow_mailbox(conn: Connection, digest: bytes) -> None:
+    """Let mail go to this mailbox again."""
+    await conn.execute(ALLOW_MAILBOX, digest)
+
+
+async def suppressed_since(conn: Connection, digest: bytes) -> datetime | None:
+    """Return since when this mailbox gets no mail; None if it does."""
+    since: datetime | None = await conn.fetchval(SUPPRESSED_SINCE, digest)
+    return since

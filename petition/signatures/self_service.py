@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from petition.core import email_addresses
 from petition.core.database import Connection, Database, Record
-from petition.core.encryption import LetterKeys
+from petition.core.email_addresses import BadAddress
+from petition.core.encryption import LetterKeys, Sealer
 from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.model import Letter
-from petition.signatures import counting, names, search_words
+from petition.signatures import counting, countries, names, search_words
 from petition.signatures import self_service_queries as queries
 from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.forms import CHOOSE_VISIBILITY
@@ -21,8 +23,11 @@ from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 
 NAME_NEEDED = N_("We never stored your name. To show it, enter it here.")
 NOT_NOW = N_("This signature can no longer be changed.")
+OTHER_ADDRESS = N_("This is not the address that this signature was made with.")
 NO_NAME = N_("We do not store your name, so there is nothing to correct.")
 
+DETAILS = {Kind.PERSON: ("affiliation", "city"), Kind.ORGANIZATION: ("position",)}
+CORRECTABLE = ("affiliation", "city", "position", "country")
 HIDEABLE = ("name", "affiliation", "city", "position")
 
 
@@ -133,13 +138,30 @@ async def change_visibility(
         await _store(conn, letter, row, fields, after)
 
 
-async def correct(database: Database, letter: Letter, signature_id: SignatureId, name: str) -> None:
-    """Correct the name. Raises ``Refused``, ``NotFound``."""
+async def correct(
+    database: Database,
+    letter: Letter,
+    signature_id: SignatureId,
+    name: str,
+    details: Mapping[str, str] | None = None,
+    languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES,
+) -> None:
+    """Correct the name, and those ``details`` (of ``CORRECTABLE``) that are there; an empty one is erased.
+
+    Countries are known by their names in ``languages``. Raises ``Refused``, ``NotFound``.
+    """
     async with database.transaction() as conn:
         row = await _lock(conn, letter, signature_id)
         if row["visibility"] == Visibility.COUNTED:
             raise Refused(NO_NAME)
         fields = _fields(row, letter.keys) | {"name": _clean_name(name, names.MISSING_PERSON)}
+        details = details or {}
+        allowed = DETAILS[Kind(row["kind"])]
+        fields |= {key: _clean_detail(key, text) for key, text in details.items() if key in allowed}
+        if "country" in details:
+            code = _country(details["country"], languages)
+            await queries.set_country(conn, letter.id, signature_id, code)
+            fields |= {"country": code or ""} if "country" in fields else {}
         await _store(conn, letter, row, fields, Visibility(row["visibility"]))
 
 
@@ -149,6 +171,27 @@ async def stop_updates(database: Database, letter: Letter, signature_id: Signatu
         if await queries.load(conn, letter.id, signature_id, lock=True) is None:
             raise NotFound("there is no such signature")
         await queries.stop_updates(conn, letter.id, signature_id)
+
+
+async def start_updates(
+    database: Database, letter: Letter, signature_id: SignatureId, sealer: Sealer, typed: str
+) -> None:
+    """Store the address for updates again. It was deleted, so it is typed, and must be the one that signed.
+
+    Raises ``Refused``, ``NotFound``.
+    """
+    try:
+        mailbox = email_addresses.parse(typed)
+        digest = letter.keys.digest(email_addresses.canonical(mailbox, letter.rules_version))
+    except BadAddress as error:
+        raise Refused(error.message, "email") from None
+    except KeyDestroyed:
+        raise Refused(NOT_NOW, "email") from None
+    async with database.transaction() as conn:
+        row = await _lock(conn, letter, signature_id)
+        if row["digest"] != digest:
+            raise Refused(OTHER_ADDRESS, "email")
+        await queries.start_updates(conn, letter.id, signature_id, sealer.seal(mailbox.address))
 
 
 async def withdraw(database: Database, letter: Letter, signature_id: SignatureId) -> None:
@@ -212,6 +255,21 @@ def _clean_name(name: str, message_if_missing: str) -> str:
     if problem := names.problem_of_person(name):
         raise Refused(problem, "name")
     return name
+
+
+def _clean_detail(key: str, text: str) -> str:
+    text = names.clean(text)
+    if problem := names.problem_of_detail(text):
+        raise Refused(problem, key)
+    return text
+
+
+def _country(text: str, languages: tuple[str, ...]) -> str | None:
+    text = names.clean(text)
+    code = countries.match(text, languages) if text else None
+    if text and code is None:
+        raise Refused(countries.UNKNOWN, "country")
+    return code
 
 
 async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str, str], visibility: Visibility) -> None:

@@ -22,6 +22,8 @@ UPDATE signature SET visibility = $3, name = $4, affiliation = $5, city = $6, "p
 WHERE letter = $1 AND id = $2
 """
 
+SET_COUNTRY = "UPDATE signature SET country = $3 WHERE letter = $1 AND id = $2"
+
 # Erases everything that identifies the signatory; the row still says that this version was signed and withdrawn. The
 # import key of an imported row stays: otherwise the next import of the same file would add the signature again.
 WITHDRAW = """
@@ -38,10 +40,16 @@ DELETE_CONTACTS = "DELETE FROM contact WHERE letter = $1 AND signature = $2"
 
 STOP_UPDATES = "DELETE FROM contact WHERE letter = $1 AND signature = $2 AND purpose = 'updates'"
 
+START_UPDATES = """
+INSERT INTO contact (letter, signature, purpose, sealed) VALUES ($1, $2, 'updates', $3)
+ON CONFLICT (letter, signature, purpose) DO NOTHING
+"""
+
 # What moderators and readers wrote about it, and former names.
 DELETE_ATTACHED = """
 WITH notes AS (DELETE FROM note WHERE letter = $1 AND signature = $2),
      reports AS (DELETE FROM report WHERE letter = $1 AND signature = $2),
+     messages AS (DELETE FROM message WHERE letter = $1 AND signature = $2),
      typed AS (DELETE FROM typed WHERE letter = $1 AND signature = $2)
 DELETE FROM past WHERE letter = $1 AND signature = $2
 """
@@ -89,6 +97,10 @@ async def store_names(
     await conn.execute(STORE_NAMES, letter_id, signature_id, visibility, *columns)
 
 
+async def set_country(conn: Connection, letter_id: LetterId, signature_id: SignatureId, code: str | None) -> None:
+    await conn.execute(SET_COUNTRY, letter_id, signature_id, code)
+
+
 async def withdraw(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> bool:
     """Erase everything personal; return whether the signature was confirmed or held."""
     return str(await conn.execute(WITHDRAW, letter_id, signature_id)) == "UPDATE 1"
@@ -106,6 +118,10 @@ async def delete_attached(conn: Connection, letter_id: LetterId, signature_id: S
 
 async def stop_updates(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> None:
     await conn.execute(STOP_UPDATES, letter_id, signature_id)
+
+
+async def start_updates(conn: Connection, letter_id: LetterId, signature_id: SignatureId, sealed: bytes) -> None:
+    await conn.execute(START_UPDATES, letter_id, signature_id, sealed)
 
 
 async def delete_pending(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> None:

@@ -2,13 +2,13 @@
 
 A signal is no verdict and refuses nothing. Signals are booleans, stored only when true, so that they reveal nothing of
 the name or the address. Two numbers are stored with them: the burst that a sign-up was part of, and the partner whose
-link the visitor followed.
+link the visitor followed. So are, of an organization's mailbox, digests of its domain.
 """
 
 import functools
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from petition.core.email_addresses import BadAddress, Mailbox, parse
@@ -18,6 +18,7 @@ from petition.signatures.model import Kind
 from petition.signatures.names import problem_of_person
 
 PARTNER = "partner"  # the key of a registered partner's id
+DOMAIN = "domain"  # the key of ``domain_digests``
 
 # Anyone can register a name below these, so sharing one proves nothing. The second levels of country codes are matched
 # by their shape (co.uk, org.ru).
@@ -71,9 +72,28 @@ def is_own_domain(domain: str, website: str) -> bool:
     if host is None:
         return False
     shorter, longer = sorted((domain, host), key=len)
-    if shorter in FREE_MAIL or shorter in _SHARED or "." not in shorter or _SECOND_LEVEL.fullmatch(shorter):
+    return _can_be_own(shorter) and (longer == shorter or longer.endswith(f".{shorter}"))
+
+
+def domain_digests(domain: str, digest: Callable[[str], bytes]) -> list[str]:
+    """Return digests of ``domain`` and of those above it that someone can own, itself first; in hexadecimal."""
+    labels = domain.split(".")
+    domains = [domain, *(".".join(labels[start:]) for start in range(1, len(labels) - 1))]
+    return [digest(f"domain {name}")[:8].hex() for name in domains if name == domain or _can_be_own(name)]
+
+
+def is_own_website(website: str, digests: Collection[str], digest: Callable[[str], bytes]) -> bool:
+    """Return whether a mailbox with these ``domain_digests`` is the website's own, as ``is_own_domain`` says."""
+    host = host_of(website)
+    if host is None or not digests:
         return False
-    return longer == shorter or longer.endswith(f".{shorter}")
+    own = domain_digests(host, digest)
+    return (own[0] in digests and _can_be_own(host)) or next(iter(digests)) in own[1:]
+
+
+def _can_be_own(domain: str) -> bool:
+    is_shared = domain in FREE_MAIL or domain in _SHARED or bool(_SECOND_LEVEL.fullmatch(domain))
+    return "." in domain and not is_shared
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from petition.captcha import Captchas
-from petition.core import i18n
+from petition.core import i18n, metrics
 from petition.core.database import Database, opened
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import Paused, SettingsError, Unavailable
@@ -67,6 +67,7 @@ ROUTES: list[BaseRoute] = [
 
 def create_app(settings: Settings) -> Gateway:
     """Build the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
+    metrics.say_what_runs()
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     pages, notices, streams = PageCache(), InstallationNotices(), CountStreams(settings)
 

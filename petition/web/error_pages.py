@@ -10,8 +10,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from petition.core.errors import BadToken, Gone, KeyDestroyed, NotFound, Paused, PetitionError, TooMany, Unavailable
+from petition.core.errors import (
+    BadToken,
+    Gone,
+    KeyDestroyed,
+    NotFound,
+    Paused,
+    PetitionError,
+    Refused,
+    TooMany,
+    Unavailable,
+)
 from petition.core.i18n import N_, pick_language
+from petition.moderation.filters import UNKNOWN_FILTER, UnknownFilter
 from petition.web import http, shared_addresses
 from petition.web.desk import page, visit
 
@@ -25,6 +36,8 @@ STATUS: Mapping[type[Exception], int] = {
     TooMany: 429,
     Unavailable: 503,
     Paused: 503,
+    UnknownFilter: 400,  # before Refused, its base class
+    Refused: 422,
 }
 
 FOR_PROGRAMS = ("/api/", "/badge/", "/oembed")
@@ -56,6 +69,11 @@ TAKEN_DOWN = (
     N_("This letter has been taken down"),
     N_("Its text and all data about its signatures have been deleted. You do not need to do anything."),
 )
+UNKNOWN = (
+    UNKNOWN_FILTER,
+    N_("The address has a condition that does not exist here. Nothing was done. Go back and choose the filter again."),
+)
+NOT_DONE = N_("This cannot be done")
 PAUSED = (
     N_("Nothing can be changed here right now"),
     N_("Nothing you sent has been stored. The links in our e-mails still work: come back later."),
@@ -89,6 +107,10 @@ async def domain(request: Request, error: Exception) -> Response:
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany | Unavailable | Paused) else {}
     if isinstance(error, Gone):
         return _page(request, status, headers, TAKEN_DOWN)
+    if isinstance(error, UnknownFilter):
+        return _page(request, status, headers, UNKNOWN)
+    if isinstance(error, Refused):
+        return _page(request, status, headers, (NOT_DONE, error.message))
     if isinstance(error, Paused):
         return _page(request, status, headers, PAUSED, pick_language(error.reasons, http.lang_of(request)))
     return _page(request, status, headers)

@@ -25,6 +25,8 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 DESK = "/organizer/"  # where the installation is switched to read-only, and back
 # Answered without rendering a page, so they never wait for renders.
 NEVER_QUEUED = ("/healthz", "/readyz", "/metrics", "/captcha/", "/static/")
+# Load balancers and Prometheus ask a process by its address. What these answer depends on no host and no cookie.
+ANY_HOST = ("/healthz", "/readyz", "/metrics")
 # One-click unsubscribing in mail programs (RFC 8058): such a POST may come from any site, and only stops mail. No path
 # of the desk, which has cookies, matches.
 CROSS_SITE_ALLOWED = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")
@@ -59,7 +61,7 @@ class Gateway:
             await self._app(scope, receive, send)
             return
         host, accept_encoding, if_none_match = _request_headers(scope["headers"])
-        if host not in self._hosts:
+        if host not in self._hosts and scope["path"] not in ANY_HOST:
             scope["refused"] = 421
         elif scope["method"] in SAFE:
             if (page := self._cached(scope)) is not None:

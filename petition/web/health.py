@@ -1,5 +1,6 @@
 """Pages for programs: liveness, readiness, metrics, robots.txt, security.txt."""
 
+import asyncio
 import hmac
 from datetime import UTC, datetime, timedelta
 
@@ -8,10 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from petition.core import database
-from petition.core.errors import Unavailable
+from petition.core import database, stored_keys
+from petition.core.database import Connection
+from petition.core.encryption import Wrapper
+from petition.core.errors import SettingsError, Unavailable
 from petition.web import http
 
+READY_TIMEOUT = 2.0  # seconds: load balancers wait no longer
 NO_STORE = {"cache-control": "no-store"}
 
 
@@ -20,15 +24,29 @@ async def alive(_request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Answer 200 if the database is reachable and migrated, else 503."""
+    """Answer 200 if people can sign: the database is reachable, migrated, writable and ours; else 503 and why."""
+    services = http.services_of(request)
+    trouble = services.database.recent_refusal
     try:
-        async with http.services_of(request).database.connection() as conn:
-            migrated = await database.is_migrated(conn)
-    except Unavailable:
-        return PlainTextResponse("no database\n", 503, NO_STORE | {"retry-after": "5"})
-    if not migrated:
-        return PlainTextResponse("not migrated\n", 503, NO_STORE | {"retry-after": "5"})
+        async with asyncio.timeout(READY_TIMEOUT), services.database.connection() as conn:
+            trouble = await _trouble(conn, services.wrapper) or trouble
+    except (Unavailable, TimeoutError):
+        trouble = "no database"
+    if trouble:
+        return PlainTextResponse(f"{trouble}\n", 503, NO_STORE | {"retry-after": "5"})
     return PlainTextResponse("ready\n", headers=NO_STORE)
+
+
+async def _trouble(conn: Connection, wrapper: Wrapper) -> str | None:
+    if not await database.is_migrated(conn):
+        return "not migrated"
+    if await database.is_read_only(conn):
+        return "the database is read-only"
+    try:
+        await stored_keys.check_secret(conn, wrapper)
+    except SettingsError as error:
+        return str(error)
+    return None
 
 
 async def metrics(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """HTTP for every view: the services, the language and form of a request, pages and redirects as responses."""
 
 import asyncio
+import contextlib
 import gzip
 import re
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from petition.core.client_networks import of_scope
@@ -24,6 +25,8 @@ from petition.web.services import Services
 MAX_BYTES = 64 * 1024  # of a body on public routes
 MAX_FIELDS = 60
 BODY_TIMEOUT = 20.0  # seconds for a body to arrive
+MAX_DISCARDED = 64 * 1024 * 1024  # bytes of a body that is read for the client's sake only
+DISCARD_TIMEOUT = 10.0  # seconds until its next piece arrives
 
 HTML = b"text/html; charset=utf-8"
 URL_SAFE = ":/%#?=@[]!$&'()*+,;"  # not escaped in a path (RFC 3986, 2.2); "%" because escapes stay
@@ -94,6 +97,21 @@ async def body_of(request: Request, max_bytes: int, seconds: float | None = None
             return await _body(request, max_bytes)
     except TimeoutError:
         raise HTTPException(408) from None
+
+
+async def discard_body(request: Request) -> None:
+    """Read what is left of a body, without storing it: a browser whose upload is cut off shows no page.
+
+    Some proxies, too, answer 502 if the server responds before it has read everything.
+    """
+    if "expect" in request.headers:  # the client waits for our response before it sends anything
+        return
+    size, pieces = 0, aiter(request.stream())
+    # A RuntimeError: all of it was read.
+    with contextlib.suppress(StopAsyncIteration, TimeoutError, ClientDisconnect, RuntimeError):
+        while size < MAX_DISCARDED:
+            async with asyncio.timeout(DISCARD_TIMEOUT):
+                size += len(await anext(pieces))
 
 
 def parse_form(body: bytes, max_fields: int = MAX_FIELDS) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The web server: uvicorn, configured to store nothing about visitors."""
 
+import logging
 import os
 import resource
 import signal
@@ -8,12 +9,16 @@ import socket
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from petition.core import logs
+from petition.core import child_processes, logs
+from petition.core.database import schema_number
 from petition.core.errors import PetitionError
 from petition.core.settings import Process, Settings, load
+from petition.core.version import version
 from petition.web.app import create_app
 from petition.web.connection import GuardedProtocol
 from petition.web.gateway import App
+
+log = logging.getLogger(__name__)
 
 OPEN_FILES = 65_536  # one per connection; the default on many systems is 1,024
 GRACE = 10  # seconds for open responses at shutdown
@@ -28,13 +33,20 @@ def run(settings: Settings, workers: int) -> None:
     if workers == 1:
         config = configuration(create_app(settings), settings.host, settings.port)
         with _listening(settings.host, settings.port) as listener:
+            _note_start(settings, workers)
             uvicorn.Server(config).run(sockets=[listener])
         return
     config = configuration("petition.web.server:from_environment", settings.host, settings.port, workers)
     # Each process loads the settings again, and the port may be from the command line.
     os.environ["PORT"] = str(settings.port)
     with _listening(settings.host, settings.port) as listener:
+        _note_start(settings, workers)
         Multiprocess(config, sockets=[listener]).run()
+
+
+def _note_start(settings: Settings, workers: int) -> None:
+    where = {"host": settings.host, "port": settings.port, "workers": workers}
+    log.info("listening", extra=where | {"version": version(), "schema": schema_number()})
 
 
 def _raise_file_limit() -> None:
@@ -80,6 +92,7 @@ def configuration(app: App | str, host: str, port: int, workers: int = 1) -> uvi
 def from_environment() -> App:
     """Build the application in one of several processes."""
     logs.configure()
+    child_processes.stop_with_parent()
     settings = load(role=Process.WEB)
     GuardedProtocol.trusted = settings.trusted_proxies
     return create_app(settings)

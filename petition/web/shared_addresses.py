@@ -215,6 +215,7 @@ def _choose_token(tokens: Tokens, repaired: Repaired) -> bool:
         "confirm": tokens.read_signature,
         "signature": tokens.read_signature,
         "second": tokens.read_second,
+        "reply": tokens.read_reply,
         "never": tokens.read_never,
         "preview": tokens.read_preview,
     }

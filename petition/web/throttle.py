@@ -22,6 +22,7 @@ MINUTE = 60
 MAX_QUEUED = 1000  # requests that wait to render a page
 MAX_QUEUED_PER_NETWORK = 32  # of these from one public network
 MAX_NETWORKS = 20_000  # counted separately in one minute; any more share one count
+PRINTS = 6  # pages with all names, a network and minute
 ONION_FACTOR = 10  # all clients on Tor count as one network
 
 
@@ -135,6 +136,7 @@ class Throttle:
         self._forms = MinuteLimit(limits.forms)
         self._api_calls = MinuteLimit(limits.api)
         self._renders = MinuteLimit(limits.api)
+        self._prints = MinuteLimit(PRINTS)
 
     @asynccontextmanager
     async def read_slot(self, network: str) -> AsyncIterator[Remaining]:
@@ -142,6 +144,16 @@ class Throttle:
         remaining = self._reads.take(network)
         async with self._read_slots.slot():
             yield remaining
+
+    @asynccontextmanager
+    async def part_slot(self) -> AsyncIterator[None]:
+        """Hold a slot to read one part of a page that ``allow_print`` has counted. Raises ``Unavailable`` too."""
+        async with self._read_slots.slot():
+            yield
+
+    def allow_print(self, network: str) -> None:
+        """Count a page with all names of the list."""
+        self._prints.take(network)
 
     def allow_form(self, network: str) -> None:
         self._forms.take(network)

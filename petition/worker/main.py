@@ -8,16 +8,18 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from petition.core import i18n
-from petition.core.database import Database, opened
+from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.core.outbox import MailWriter
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
+from petition.core.version import version
+from petition.drafts import opening
 from petition.exports import address_list_worker, address_lists
 from petition.imports import worker as import_worker
-from petition.letters import taking_down
+from petition.letters import taking_down, updates
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
@@ -27,7 +29,7 @@ from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
 from petition.moderation import bulk_acts, bursts, namesakes
 from petition.moderation.messages import Mails
-from petition.organizers import invitations, sign_in_links
+from petition.organizers import invitations, sign_in_links, waiting_mail
 from petition.statistics import queries as statistics
 from petition.worker import job_loop, retention
 
@@ -37,6 +39,7 @@ RETENTION_INTERVAL = 60.0  # seconds between two rounds of retention
 WRITERS: Mapping[str, MailWriter] = {
     sign_in_links.PURPOSE: sign_in_links.write_mail,
     invitations.PURPOSE: invitations.write_mail,
+    waiting_mail.PURPOSE: waiting_mail.write_mail,
     address_lists.PURPOSE: address_lists.write_mail,
 }
 
@@ -60,7 +63,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     wrapper = Wrapper(settings.secret_keys)
     writers = {**WRITERS, **Mails(wrapper, tokens).writers}
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
-    selector = MailSelector(opener, suppression, writers)
+    selector = MailSelector(opener, wrapper, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
@@ -74,7 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         ]
         for name, poll, step in jobs:
             group.create_task(job_loop.run(step, stop, name=name, poll=poll))
-        log.info("worker started")
+        log.info("worker started", extra={"version": version(), "schema": schema_number()})
     log.info("worker stopped")
 
 
@@ -102,6 +105,8 @@ def chores_of(settings: Settings) -> list[Chore]:
         sweep = [("sweep_contacts", cleaner.sweep)]
     return [
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
+        ("open_letters", opening.open_due),
+        ("publish_updates", updates.publish_due),
         ("close_letters", retention.close_letters),
         # Before retention drops the day keys by which bursts are recognized.
         ("forget_networks", lambda database: bursts.delete_networks(database, wrapper)),
@@ -110,6 +115,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         *sweep,
         ("destroy_digest_keys", retention.destroy_digest_keys),
         ("statistics", _add_up),
+        ("mail_what_waits", waiting_mail.enqueue_due),
         ("forget_files", import_worker.drop_expired_files),
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError
+from petition.core.stored_keys import WRAPPED_COLUMNS
 
 BATCH = 5000  # rows a transaction, so that no other waits long for one
 
@@ -116,15 +117,7 @@ def _wrapped(table: str, key: str, key_type: str, column: str) -> tuple[str, str
     )
 
 
-WRAPPED = (
-    _wrapped("letter", "id", "integer", "wrapped_digest_key"),
-    _wrapped("letter", "id", "integer", "wrapped_name_key"),
-    _wrapped("installation", "one", "boolean", "wrapped_suppression_key"),
-    _wrapped("day_key", "day", "date", "wrapped"),
-    _wrapped("desk_key", "one", "boolean", "wrapped"),
-    _wrapped("totp", "organizer", "integer", "wrapped_secret"),
-    _wrapped("session", "id", "bigint", "wrapped_totp"),
-)
+WRAPPED = tuple(_wrapped(*column) for column in WRAPPED_COLUMNS)
 
 
 async def rewrap(database: Database, secrets_newest_first: Sequence[str]) -> int:

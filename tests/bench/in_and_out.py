@@ -25,7 +25,7 @@ from petition.core.settings import Process, load
 from petition.exports.filtered import CHOSEN, Export, ExportOrder
 from petition.exports.writers import Format
 from petition.imports import column_guessing, steering, worker
-from petition.imports.model import FileInfo
+from petition.imports.file_info import FileInfo
 from petition.letters.model import Letter
 from petition.moderation.model import Filter
 from tests import rows

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from petition.cli.approve import approve
-from petition.cli.signatures import import_csv
+from petition.cli.signatures import import_file
 from petition.core.encryption import Wrapper
 from petition.core.tokens import Tokens
 from tests import rows
@@ -76,7 +76,7 @@ async def furnish(town: Town, folder: Path) -> Gallery:
     await _publish(town, folder / "long", LONG, more="\n\n" + "\n\n".join(paragraphs(60_000)))
     crowd = folder / "crowd.csv"
     _write_crowd(crowd)
-    await import_csv(site.database, Wrapper([KEY]), SLUG, crowd)
+    await import_file(site.database, Wrapper([KEY]), SLUG, crowd)
     async with site.database.connection() as conn:
         await conn.execute("UPDATE letter SET state = 'closed', closed_at = now() WHERE slug = $1", CLOSED)
     return Gallery(town, await _sign_in_every_way(town))

@@ -66,6 +66,11 @@ class Seat:
         await self.page.click("main button")
         await self.page.wait_for_url("**/organizer/second")
 
+    async def sign_out(self) -> None:
+        """Sign out by the menu under the organizer's name."""
+        await self.page.click(".me > summary")
+        await self.page.click(".me form[action$=leave] button")
+
     async def text(self, selector: str = "main") -> str:
         """Return the visible text there, its white space made single spaces."""
         return " ".join((await self.page.locator(selector).first.inner_text()).split())

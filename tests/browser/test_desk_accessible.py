@@ -223,12 +223,14 @@ async def test_axe_finds_nothing(
     assert not barriers, "\n".join(barriers)
 
 
-async def test_the_current_tab_is_seen_on_a_phone(chromium: Browser, furnished: Furnished) -> None:
+async def test_the_current_page_is_named_on_a_phone(chromium: Browser, furnished: Furnished) -> None:
     async with seat(chromium, furnished.town, width=PHONE) as one:
         await one.sit("tabs@desk.example", "owner", name="Vera")
-        for path in ("", "text", "import", "log"):
+        for path, name in (("", "Today"), ("text", "Text"), ("import", "Import"), ("log", "Log")):
             await one.open(f"{SLUG}/{path}")
-            box = await one.page.locator(".tabs [aria-current=page]").bounding_box()
+            current = one.page.locator("nav [aria-current=page], nav.fold summary").locator("visible=true").last
+            assert (await current.inner_text()).startswith(name)
+            box = await current.bounding_box()
             assert box is not None
             assert 0 < box["x"] < PHONE - box["width"], path
 

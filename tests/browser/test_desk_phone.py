@@ -62,11 +62,37 @@ async def test_the_log_speaks_the_readers_language(phone: Seat) -> None:
     assert "confirmed" not in words
 
 
-async def test_every_tab_is_in_sight_where_there_is_room(phone: Seat) -> None:
-    await phone.page.set_viewport_size({"width": DESK, "height": 800})
+async def test_the_five_jobs_fit_in_one_row(phone: Seat) -> None:
+    for width in (PHONE, DESK):
+        await phone.page.set_viewport_size({"width": width, "height": 800})
+        await phone.open(f"{SLUG}/log")
+        boxes = [await link.bounding_box() for link in await phone.page.locator(".jobs a").all()]
+        assert len(boxes) == 5
+        assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
+        assert len({round(box["y"]) for box in boxes if box}) == 1
+
+
+async def test_a_jobs_pages_fold_under_the_current_one(phone: Seat) -> None:
     await phone.open(f"{SLUG}/log")
-    boxes = [await each.bounding_box() for each in await phone.page.locator(".tabs a").all()]
-    assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= DESK for box in boxes)
+    fold = phone.page.locator(".fold")
+    assert await phone.text(".fold summary") == "Журнал"
+    assert not await fold.get_by_role("link").first.is_visible()
+    await fold.locator("summary").click()
+    await fold.get_by_role("link", name="Состояние").click()
+    await phone.page.wait_for_url(f"**/{SLUG}/state")
+
+
+async def test_switches_that_are_on_add_one_line(phone: Seat) -> None:
+    await phone.open(f"{SLUG}/state")
+    before = await phone.page.locator("header").bounding_box()
+    async with phone.town.site.database.connection() as conn:
+        for name in ("stop", "hold", "hide_list", "banner", "read_only"):
+            await conn.execute("INSERT INTO switch (name, value, texts) VALUES ($1, 'on', '{}')", name)
+    await phone.open(f"{SLUG}/state")
+    after = await phone.page.locator("header").bounding_box()
+    assert before
+    assert after
+    assert after["height"] - before["height"] <= 40
 
 
 async def test_countries_are_written_with_their_letters(phone: Seat) -> None:

@@ -121,7 +121,7 @@ async def writes(vera: Person) -> None:
         await vera.follow(names[code], vera.part("Preview"))
         await expect(frame.locator("h1")).to_have_text(TITLES[code], timeout=LONG)
         await expect(frame.locator(".text strong")).to_have_text(word)
-    await vera.turn_to("Overview")
+    await vera.turn_to("Today")
     await vera.sees("Publish the letter: so far no one can read or sign it")
 
 
@@ -143,11 +143,11 @@ async def comes_by_mail(cast: Cast) -> None:
 
 
 async def publishes(vera: Person) -> None:
-    await vera.turn_to("Overview")
+    await vera.turn_to("Today")
     await vera.follow("Publish…")
     await vera.press("Publish and open for signing")
     await vera.sees("Published. Readers will see it within a second.")
-    await vera.turn_to("Overview")
+    await vera.turn_to("Today")
     await vera.sees("Nothing right now.")
 
 
@@ -190,13 +190,13 @@ async def confirm(cast: Cast, mailbox: str) -> None:
 
 async def approves(timur: Person) -> None:
     """Find on the letter's first page what waits, see who it is, and let it in."""
-    await timur.turn_to("Overview")
+    await timur.turn_to("Today")
     await timur.page.locator("main .waits").get_by_role("link").click()
     row = timur.page.get_by_role("row", name="North Pier Network")
     await expect(row).to_contain_text(timur.say("mailbox on the website’s domain"))
     await timur.press("Approve", row)
     await timur.sees("approved")
-    await timur.turn_to("Overview")
+    await timur.turn_to("Today")
     await timur.sees("Nothing right now.")
 
 
@@ -235,7 +235,7 @@ async def imports(vera: Person, file: Path) -> None:
 
 
 async def reads_statistics(vera: Person) -> None:
-    await vera.turn_to("Statistics")
+    await vera.turn_to("Numbers")
     assert digits(await vera.fact("Signatures")) == str(PEOPLE + 3)
     assert digits(await vera.fact("Organizations")) == "1"
     await expect(vera.page.locator("svg.chart").first).to_be_visible()

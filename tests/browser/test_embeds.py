@@ -278,6 +278,26 @@ async def test_on_their_own_server_visitors_never_touch_us(chromium: Browser, sc
         assert reader.complaints == []
 
 
+@pytest.mark.parametrize("way", ["merged", "imported"])
+async def test_a_script_that_came_in_another_way_asks_the_letter_s_site(
+    chromium: Browser, scene: Scene, way: str
+) -> None:
+    script = (await scene.site.client.get("/embed.js")).text
+    tag = '<script async src="/all.js"></script>'
+    scene.host.files["/all.js"] = "text/javascript", f"window.theirs = 1;\n{script}"
+    if way == "imported":
+        tag = '<script type="module" src="/all.js"></script>'
+        scene.host.files["/all.js"] = "text/javascript", 'import "/copy.js";'
+        scene.host.files["/copy.js"] = "text/javascript", script
+    scene.host.show(f'<petition-counter letter="{SLUG}"><data value="1">1</data></petition-counter>{tag}')
+    async with reading(chromium, scene) as reader:
+        await reader.open()
+        await expect(reader.page.locator(NUMBER)).to_have_text("3,002")
+        assert f"{scene.site.base}/api/v1/letters/{SLUG}/count" in reader.asked
+        assert not [url for url in reader.asked if url.startswith(f"{scene.host.base}/api")]
+        assert reader.complaints == []
+
+
 async def test_what_is_taken_away_or_hidden_asks_no_more(chromium: Browser, scene: Scene) -> None:
     snippets = await scene.snippets()
     scene.host.show(snippets.component())

@@ -83,6 +83,7 @@ async def test_scripts_are_ours_and_come_later(gallery: Gallery, meet: Meet) -> 
         ("script", "/static/js/sign.js"),
         ("script", "/static/js/pow.js"),
         ("script", "/static/js/live.js"),
+        ("script", "/static/js/share.js"),
     }
     assert await visitor.page.evaluate("[...document.scripts].every(script => script.type == 'module')")
 

@@ -88,7 +88,7 @@ def test_keys_are_ready_for_an_environment_file(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
     made = dict(line.split("=") for line in lines)
-    more = {"BASE_URL": "https://letters.example", "CONTROLLER": "us", "SMTP_URLS": "smtp://mail.example"}
+    more = {"BASE_URL": "https://letters.example", "CONTROLLER": "us", "SMTP_URLS": "smtps://mail.example"}
     settings = load(made | more | {"MAIL_FROM": "a@letters.example", "DATA_DIR": str(tmp_path)}, role=Process.WORKER)
     assert settings.contact_private_key == made["CONTACT_PRIVATE_KEY"]
     assert called("keys").stdout != done.stdout

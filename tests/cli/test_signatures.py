@@ -40,15 +40,15 @@ def file(tmp_path: Path) -> Path:
 async def test_an_import_says_what_it_did(
     db: Database, conn: Connection, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await signatures.import_csv(db, WRAPPER, "north", file, dry_run=True)
+    await signatures.import_file(db, WRAPPER, "north", file, dry_run=True)
     foreseen = capsys.readouterr().out
     assert "would add 4 people (3 of them without a public name)" in foreseen
     assert await conn.fetchval("SELECT count(*) FROM signature") == 0
-    await signatures.import_csv(db, WRAPPER, "north", file)
+    await signatures.import_file(db, WRAPPER, "north", file)
     told = capsys.readouterr()
     assert told.out == foreseen.replace("would add", "added")
     assert told.err == ""  # no progress where nobody watches
-    await signatures.import_csv(db, WRAPPER, "north", file)
+    await signatures.import_file(db, WRAPPER, "north", file)
     assert "6 rows had signed or been imported before" in capsys.readouterr().out
 
 
@@ -56,26 +56,26 @@ async def test_progress_is_shown_on_a_terminal(
     db: Database, file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    await signatures.import_csv(db, WRAPPER, "north", file)
+    await signatures.import_file(db, WRAPPER, "north", file)
     assert capsys.readouterr().err == "\r6 rows read\n"
 
 
 async def test_a_file_that_cannot_be_taken_in_is_refused(db: Database, file: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
-        await signatures.import_csv(db, WRAPPER, "south", file)
+        await signatures.import_file(db, WRAPPER, "south", file)
     with pytest.raises(ImportRefused, match="cannot be read"):
-        await signatures.import_csv(db, WRAPPER, "north", tmp_path / "nothing.csv")
+        await signatures.import_file(db, WRAPPER, "north", tmp_path / "nothing.csv")
     with pytest.raises(ImportRefused, match="cannot be read"):
-        await signatures.import_csv(db, WRAPPER, "north", tmp_path)
+        await signatures.import_file(db, WRAPPER, "north", tmp_path)
     with file.open("a", encoding="utf-8") as more:
         more.write("person,,,,,,,,\n")
     with pytest.raises(ImportRefused, match="1 of 7 rows") as refused:
-        await signatures.import_csv(db, WRAPPER, "north", file)
+        await signatures.import_file(db, WRAPPER, "north", file)
     assert len(refused.value.problems) == 1
 
 
 async def test_an_export_goes_where_it_is_sent(db: Database, file: Path) -> None:
-    await signatures.import_csv(db, WRAPPER, "north", file)
+    await signatures.import_file(db, WRAPPER, "north", file)
     out = io.BytesIO()
     await signatures.export(db, WRAPPER, "north", "csv", out)
     assert out.getvalue().count(b"\r\n") == 7
@@ -88,7 +88,7 @@ async def test_an_export_goes_where_it_is_sent(db: Database, file: Path) -> None
 
 
 async def test_a_closed_pipe_is_no_lost_database(db: Database, file: Path) -> None:
-    await signatures.import_csv(db, WRAPPER, "north", file)
+    await signatures.import_file(db, WRAPPER, "north", file)
 
     class Closed(io.BytesIO):
         def write(self, _data: object) -> int:
@@ -145,7 +145,7 @@ def peak():
 async def main():
     async with opened(sys.argv[1], max_size=2) as db:
         for path in sys.argv[2:]:
-            await commands.import_csv(db, WRAPPER, "north", Path(path))
+            await commands.import_file(db, WRAPPER, "north", Path(path))
             with open("/dev/null", "wb") as out:
                 for form in ("csv", "json", "xlsx"):
                     await commands.export(db, WRAPPER, "north", form, out)
@@ -180,8 +180,8 @@ async def test_a_workbook_is_taken_in_like_the_same_csv(
 ) -> None:
     path = tmp_path / "signatories.xlsx"
     path.write_bytes(book([["kind", "name", "country"], ["person", "Vera Novak", "Latvia"], ["organization", "Pier"]]))
-    await signatures.import_csv(db, WRAPPER, "north", path)
+    await signatures.import_file(db, WRAPPER, "north", path)
     assert "added 1 people" in capsys.readouterr().out
     path.write_bytes(b"PK\x03\x04" + bytes(100))
     with pytest.raises(ImportRefused, match="not an XLSX workbook"):
-        await signatures.import_csv(db, WRAPPER, "north", path)
+        await signatures.import_file(db, WRAPPER, "north", path)

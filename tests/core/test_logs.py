@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from petition.core import logs
+from petition.core.errors import SettingsError
 
 ADDRESS = "nemo@secret.example.org"
 
@@ -111,6 +112,28 @@ def test_other_peoples_values_are_not_written(log: Log, name: str) -> None:
         "Task exception was never retrieved",
         "Exception in callback f",
     ]
+
+
+def test_the_numbers_of_processes_are_written_and_a_dead_one_is_a_warning(log: Log) -> None:
+    server = logging.getLogger("uvicorn.error")
+    server.info("Started server process [%d]", 4711, extra={"color_message": "x"})
+    server.info(f"Child process [{4712}] died")
+    assert [(line["level"], line["message"]) for line in log.lines()] == [
+        ("info", "Started server process 4711"),
+        ("warning", "Child process 4712 died"),
+    ]
+
+
+def test_errors_about_settings_and_the_database_say_why(log: Log) -> None:
+    try:
+        try:
+            raise SettingsError("SECRET_KEY is not the one")
+        except SettingsError as error:
+            raise LookupError(ADDRESS) from error
+    except LookupError:
+        logging.getLogger("petition").exception("request failed")
+    assert log.lines()[0]["reason"] == "SECRET_KEY is not the one"
+    assert "secret" not in log.text.replace("SECRET_KEY", "")
 
 
 def test_requests_are_not_logged(log: Log) -> None:

@@ -10,6 +10,7 @@ import pytest
 from petition.core import settings as module
 from petition.core.encryption import new_contact_pair
 from petition.core.errors import SettingsError
+from petition.core.service_urls import parse_database
 from petition.core.settings import Captcha, Limits, Process, Settings, is_loopback, load, parse_relay
 from petition.web.gateway import allowed_hosts, allowed_origins
 
@@ -141,7 +142,37 @@ WRONG = [
     ("SMTP_URLS", "mail.example:587", "SMTP_URLS must list addresses"),
     ("SMTP_URLS", "https://mail.example", "SMTP_URLS must list addresses"),
     ("SMTP_URLS", "smtp://mail.example:many", "SMTP_URLS has an address whose port"),
-    ("SMTP_URLS", "smtp://mail.example,smtp://", "SMTP_URLS must list addresses"),
+    ("SMTP_URLS", "smtps://mail.example,smtp://", "SMTP_URLS must list addresses"),
+    ("SMTP_URLS", ",", "SMTP_URLS must list addresses"),
+    ("SMTP_URLS", "smtps://mail.example:0", "SMTP_URLS must list addresses"),
+    ("SMTP_URLS", "smtps://mail.example/inbox", "SMTP_URLS has an address with a path"),
+    ("SMTP_URLS", "smtp://mail.example", "SMTP_URLS: mail would reach mail.example unencrypted"),
+    ("SMTP_URLS", "smtp://u:hush@10.0.0.7:25", "SMTP_URLS: mail would reach 10.0.0.7 unencrypted"),
+    ("SMTP_URLS", "smtp://u:hush@mail.example?starttls=0", "SMTP_URLS: mail would reach mail.example unencrypted"),
+    ("SMTP_URLS", "smtp://mail.example?tls=1", "SMTP_URLS has an unknown parameter 'tls'; write smtps://"),
+    ("SMTP_URLS", "smtp://mail.example?secure=1", "SMTP_URLS has an unknown parameter 'secure'; write smtps://"),
+    ("SMTP_URLS", "smtp://mail.example?StartTLS=1", "SMTP_URLS has an unknown parameter 'StartTLS'"),
+    ("SMTP_URLS", "smtp://mail.example?starttls=maybe", "SMTP_URLS: starttls must be 1 or 0, not 'maybe'"),
+    ("SMTP_URLS", "smtp://mail.example?starttls=", "SMTP_URLS: starttls must be 1 or 0"),
+    ("SMTP_URLS", "smtp://mail.example?starttls", "SMTP_URLS: what follows the ? must look like"),
+    ("SMTP_URLS", "smtp://mail.example?starttls=1&starttls=0", "SMTP_URLS has a parameter twice"),
+    ("SMTP_URLS", "smtp://mail.example?starttls=1&plain=1", "SMTP_URLS: starttls and plain contradict"),
+    ("SMTP_URLS", "smtps://mail.example?starttls=1", "SMTP_URLS: smtps:// is TLS from the first byte"),
+    ("SMTP_URLS", "smtp://u:pa#hush@mail.example", "SMTP_URLS has an address whose port is not a number"),
+    ("MAIL_FROM", "nonsense", "MAIL_FROM must be one address"),
+    ("MAIL_FROM", "a@letters.example, b@letters.example", "MAIL_FROM must be one address"),
+    ("MAIL_FROM", "Letters <>", "MAIL_FROM must be one address"),
+    ("MAIL_FROM", "post@письма.рф", "MAIL_FROM must have its address in ASCII"),
+    ("HCAPTCHA_VERIFY_URL", "captcha.example", "HCAPTCHA_VERIFY_URL must look like"),
+    ("DATABASE_URL", "postgresql://db.example/x?sslmod=require", "DATABASE_URL has an unknown parameter 'sslmod'"),
+    ("DATABASE_URL", "postgresql://db.example/x?pgbouncer=true", "DATABASE_URL has an unknown parameter 'pgbouncer'"),
+    ("DATABASE_URL", "postgresql://db.example/x?sslmode=on", "DATABASE_URL: sslmode must be one of"),
+    ("DATABASE_URL", "postgresql://db.example/x?sslmode=prefer", "DATABASE_URL: with sslmode=prefer names and"),
+    ("DATABASE_URL", "postgresql://db.example/x?sslmode=disable", "DATABASE_URL: with sslmode=disable names and"),
+    ("DATABASE_URL", "postgresql:///x?host=10.0.0.1&sslmode=allow", "DATABASE_URL: with sslmode=allow names and"),
+    ("DATABASE_URL", "postgresql://db.example/x?plain=perhaps", "DATABASE_URL: plain must be 1 or 0"),
+    ("DATABASE_URL", "postgresql://h/x?statement_cache_size=no", "DATABASE_URL: statement_cache_size must be"),
+    ("DATABASE_URL", "postgresql://a,b/x?target_session_attrs=master", "DATABASE_URL: target_session_attrs must be"),
     ("CAPTCHA", "turnstile", "CAPTCHA must be pow, hcaptcha or off"),
     ("CAPTCHA", "off", "CAPTCHA=off is refused unless"),
     ("CAPTCHA", "hcaptcha", "CAPTCHA=hcaptcha needs"),
@@ -156,8 +187,9 @@ WRONG = [
 
 @pytest.mark.parametrize(("name", "value", "said"), WRONG)
 def test_what_is_wrong_is_refused_by_name_and_secrets_are_not_repeated(name: str, value: str, said: str) -> None:
+    more = {"HCAPTCHA_SITE_KEY": "s", "HCAPTCHA_SECRET_KEY": "k", "CAPTCHA": "hcaptcha"}
     with pytest.raises(SettingsError) as refused:
-        public(**{name: value})
+        public(**{name: value}, **(more if name == "HCAPTCHA_VERIFY_URL" else {}))
     assert str(refused.value).startswith(said) or said in str(refused.value)
     assert "\n" not in str(refused.value)
     if name in {"SECRET_KEY", "OLD_SECRET_KEYS", "CONTACT_PRIVATE_KEY", "SMTP_URLS"}:
@@ -230,7 +262,12 @@ def test_proxies_are_networks() -> None:
 @pytest.mark.parametrize(
     ("url", "relay"),
     [
-        ("smtp://mail.example", ("mail.example", 25, None, None, False, False)),
+        ("smtp://mail.example?plain=1", ("mail.example", 25, None, None, False, False)),
+        ("smtp://localhost", ("localhost", 25, None, None, False, False)),
+        ("smtp://mail.example?starttls=true", ("mail.example", 25, None, None, False, True)),
+        ("smtp://mail.example?starttls=yes", ("mail.example", 25, None, None, False, True)),
+        ("smtp://mail.example?starttls=on", ("mail.example", 25, None, None, False, True)),
+        ("smtp://mail.example?starttls=True", ("mail.example", 25, None, None, False, True)),
         ("smtp://mail.example:587?starttls=1", ("mail.example", 587, None, None, False, True)),
         ("smtps://u:p@mail.example", ("mail.example", 465, "u", "p", True, False)),
         ("smtp://u%40x.example:p%2Fq%3A@[::1]:2525", ("::1", 2525, "u@x.example", "p/q:", False, False)),
@@ -299,6 +336,37 @@ def test_a_host_may_name_the_usual_port() -> None:
 )
 def test_addresses_of_databases(url: str) -> None:
     assert public(DATABASE_URL=url).database_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "drivers", "is_pooled"),
+    [
+        ("postgresql://u:p@db.example/x", "postgresql://u:p@db.example/x?sslmode=require", False),
+        (
+            "postgresql://u:p@db.example/x?sslmode=verify-full",
+            "postgresql://u:p@db.example/x?sslmode=verify-full",
+            False,
+        ),
+        ("postgresql://u:p@db.example/x?plain=1", "postgresql://u:p@db.example/x", False),
+        ("postgresql://db/x?sslmode=disable&plain=yes", "postgresql://db/x?sslmode=disable", False),
+        ("postgresql://localhost/x?statement_cache_size=0", "postgresql://localhost/x", True),
+        ("postgresql://localhost/x?statement_cache_size=100", "postgresql://localhost/x", False),
+        ("postgresql:///x?host=/run/p,/run/q&port=1", "postgresql:///x?host=/run/p,/run/q&port=1", False),
+        (
+            "postgresql://a,b:1/x?target_session_attrs=primary",
+            "postgresql://a,b:1/x?target_session_attrs=primary&sslmode=require",
+            False,
+        ),
+    ],
+)
+def test_what_the_driver_is_given(url: str, drivers: str, is_pooled: bool) -> None:
+    address = parse_database(url)
+    assert (address.url, address.is_pooled) == (drivers, is_pooled)
+
+
+@pytest.mark.parametrize("sender", ["Letters <post@letters.example>", "post@letters.example", '"A, B" <p@x.example>'])
+def test_senders(sender: str) -> None:
+    assert public(MAIL_FROM=sender).mail_from == sender
 
 
 @pytest.mark.parametrize(

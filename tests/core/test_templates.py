@@ -159,6 +159,8 @@ def letter_page(renderer: Renderer, lang: str, kind: Kind, form: ShownForm, lett
         "paused": None,
         "as_kind": kind,
         "partner": "",
+        "listed_people": 3316,
+        "qr": "",
         "form": form,
         "closed": False,
         "here": f"/{letter.slug}",

@@ -161,6 +161,14 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert [each.partition(": ")[0] for each in found] == ["letter.toml"] * 3 + ["en.md", "fr.md"]
 
 
+def test_what_a_mac_puts_beside_every_file_is_no_text(tmp_path: Path) -> None:
+    letter = read(make(tmp_path, en="# T", ru="# T"), LANGUAGES)
+    for name in ("._en.md", "._ru.md", "._letter.toml", "._en.png", ".DS_Store"):
+        (tmp_path / name).write_bytes(b"\x00\x05\x16\x07 resource fork")
+    assert read(tmp_path, LANGUAGES) == letter
+    write(letter, tmp_path)  # and it is no other letter's text
+
+
 def test_a_folder_without_a_letter(tmp_path: Path) -> None:
     assert problems(tmp_path / "nowhere") == (
         "letter.toml: cannot be read: No such file or directory",

@@ -15,7 +15,7 @@ from petition.core.database import Connection, connect
 from petition.core.encryption import LetterKeys
 from petition.core.errors import ImportRefused, KeyDestroyed
 from petition.core.ids import LetterId
-from petition.imports import adding
+from petition.imports import adding, file_adding
 from petition.imports.adding import ImportReport, Target
 from petition.signatures import counting, listing, self_service_queries
 from petition.signatures.csv_format import Entry
@@ -41,7 +41,7 @@ def target(ids_and_keys: tuple[LetterId, LetterKeys]) -> Target:
 
 async def import_text(conn: Connection, into: Target, text: str, *, dry_run: bool = False) -> ImportReport:
     async with conn.transaction():
-        return await adding.add_rows(conn, into, io.BytesIO(text.encode()), dry_run=dry_run)
+        return (await file_adding.add_rows(conn, into, io.BytesIO(text.encode()), dry_run=dry_run)).report
 
 
 async def counted(conn: Connection, letter_id: LetterId) -> Counts:
@@ -106,7 +106,7 @@ async def test_one_bad_row_stops_all_and_every_bad_row_is_named(conn: Connection
     text = FILE + "person,,,,,,,,public\nperson,X Y,,not an address,,,,,\nanimal,Cat,,,,,,,\n"
     with pytest.raises(ImportRefused) as refused:
         await import_text(conn, into, text)
-    assert [problem.split(":")[0] for problem in refused.value.problems] == ["line 8", "line 9", "line 10"]
+    assert [problem.split(":")[0] for problem in refused.value.problems] == ["line 8", "line 10"]
     assert await conn.fetchval("SELECT count(*) FROM signature") == 0
     assert await counted(conn, into.letter_id) == Counts()
 
@@ -141,8 +141,9 @@ async def test_two_people_of_one_name_are_two_and_one_mailbox_is_one(conn: Conne
         "person,Bo Li,bo@letters.example,\nperson,Bo Li,bo@letters.example,\nperson,B. Li,BO@letters.example,public\n"
     )
     report = await import_text(conn, into, text)
-    assert (report.people, report.known) == (4, 2)
-    assert (await import_text(conn, into, text)).known == 6
+    assert (report.people, report.known, report.repeated) == (4, 0, 2)
+    again = await import_text(conn, into, text)
+    assert (again.people, again.known, again.repeated) == (0, 4, 2)
     assert (await import_text(conn, into, text + "person,Anna Ek,,public\n")).people == 1
     assert await counted(conn, into.letter_id) == Counts(5, 0, 1, 5)
 
@@ -235,7 +236,7 @@ async def test_progress_is_reported(conn: Connection) -> None:
     text = "kind,name\n" + "person,Anna Ek\n" * (adding.STEP * 2 + 1)
     counts: list[int] = []
     async with conn.transaction():
-        await adding.add_rows(conn, into, io.BytesIO(text.encode()), progress=counts.append)
+        await file_adding.add_rows(conn, into, io.BytesIO(text.encode()), progress=counts.append)
     assert counts == [adding.STEP, adding.STEP * 2, adding.STEP * 2 + 1]
 
 

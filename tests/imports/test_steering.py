@@ -87,7 +87,7 @@ async def test_what_is_stored_of_a_file_says_nothing_to_a_thief(site: Installati
 
 
 async def test_rows_with_problems_are_listed_and_left_out(site: Installation) -> None:
-    text = FORM + "".join(f"2022-03-05,Person {n},,,Atlantis,\n" for n in range(130)) + "2022-03-05,,,,,\n"
+    text = FORM + "".join(f"2022-03-05,{n},,,Riga,\n" for n in range(130)) + "2022-03-05,,,,,\n"
     async with carrying(site) as one:
         await one.upload(text.encode())
         await one.work()
@@ -95,7 +95,8 @@ async def test_rows_with_problems_are_listed_and_left_out(site: Installation) ->
         job = await one.newest()
         assert (job.report["people"], job.problems) == (3, 131)
         page = await one.see()
-        assert "The first 100" in text_of(page)
+        assert "The first 20; the file has all of them." in text_of(page)
+        assert "130 × name: The name must contain letters." in text_of(page)
         refused = await one.do("start")
         assert refused.status_code == 422
         assert "Some rows cannot be imported" in refused.text
@@ -103,8 +104,9 @@ async def test_rows_with_problems_are_listed_and_left_out(site: Installation) ->
         assert file.headers["content-type"].startswith("text/csv")
         lines = file.text.splitlines()
         assert len(lines) == 132
-        assert lines[1] == '5,country,"We do not know this country. Write it another way, or leave the field empty."'
-        assert lines[-1] == "135,name,This is empty."
+        assert lines[0].lstrip("\ufeff") == "Timestamp,Full name,E-mail,City,Country,May we show your name?,problem"
+        assert lines[1] == '2022-03-05,0,,,Riga,,"5, name: The name must contain letters."'
+        assert lines[-1] == '2022-03-05,,,,,,"135, name: This is empty."'
         await one.do("start", {"skip": "1"})
         assert (await one.newest()).report["skipped"] == 131
         assert await one.counted() == counts(3, 0, 2, 3)

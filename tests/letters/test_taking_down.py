@@ -111,7 +111,17 @@ async def test_nothing_is_left_and_everything_answers_410(site: Installation, ow
     secrets = {*words, *digests, text["title"], "Wilhelmina", "ermintrude", "Ermintrude", "Postbox", "Kirkcudbright"}
     assert found(secrets, [stored]) == set()
     (letter,) = await rows_of(site.database, "SELECT * FROM letter")
-    kept = {"id", "slug", "state", "next_goals", "names_in_search", "rules_version", "revision", "created_at"}
+    kept = {
+        "id",
+        "slug",
+        "state",
+        "next_goals",
+        "names_in_search",
+        "rules_version",
+        "revision",
+        "created_at",
+        "sensitive",
+    }
     assert letter["next_goals"] == []
     assert {key for key, value in letter.items() if value is not None} == kept
     assert (letter["slug"], letter["state"]) == (SLUG, "gone")

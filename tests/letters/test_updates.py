@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from petition.drafts import publishing
+from petition.letters import updates
 from petition.letters.updates import MAX_MARKDOWN
 from tests.organizers import people
 from tests.pages import assert_redirect, check_page
@@ -237,3 +238,35 @@ async def test_the_folder_stays_the_same_to_the_byte(
     await publishing.export_folder(site.database, SLUG, tmp_path / "after")
     before, after = ({path.name: path.read_bytes() for path in (tmp_path / n).iterdir()} for n in ("before", "after"))
     assert before == after
+
+
+DUE = "UPDATE news SET publish_at = now() - interval '1 second'"
+LATER = {"publish_at": "2099-03-01T18:00"}
+
+
+async def test_an_update_is_published_at_its_time(site: Installation, editor: httpx2.AsyncClient) -> None:
+    address = await write(editor, "schedule", **LATER)
+    page = (await editor.get(f"{address}?done=schedule")).text
+    assert "It will be published by itself: 1 March 2099" in page
+    assert 'value="2099-03-01T18:00"' in page
+    assert await updates.publish_due(site.database) == 0
+    assert_redirect(await act(editor, address, "save", text_en="They agree after all."), f"{address}?done=save")
+    async with site.database.connection() as conn:
+        await conn.execute(DUE)
+    counts = await asyncio.gather(updates.publish_due(site.database), updates.publish_due(site.database))
+    assert sorted(counts) == [0, 1]
+    await public(site, "They agree after all.")
+    assert "Published" in (await editor.get(address)).text
+
+
+async def test_a_schedule_can_be_taken_back(site: Installation, editor: httpx2.AsyncClient) -> None:
+    address = await write(editor, "schedule", **LATER)
+    assert_redirect(await act(editor, address, "unschedule"), f"{address}?done=unschedule")
+    refused = await act(editor, address, "schedule", publish_at="2001-01-01T10:00", title_en="Kept")
+    assert refused.status_code == 422
+    assert 'value="Kept"' in refused.text
+    await act(editor, address, "schedule", **LATER)
+    await act(editor, address, "remove")
+    async with site.database.connection() as conn:
+        await conn.execute("UPDATE news SET publish_at = NULL WHERE state = 'draft'")
+    assert await rows_of(site.database, "SELECT FROM news WHERE publish_at IS NOT NULL") == []

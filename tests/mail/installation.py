@@ -68,8 +68,31 @@ class Installation:
         )
         return Letter(letter_id, slug, keys)
 
+    async def describe(self, letter: Letter, titles: dict[str, str], *initiators: dict[str, str]) -> None:
+        """Publish a text under these titles, with initiators named per language."""
+        texts = {lang: {"title": title, "markdown": "Text", "html": "<p>Text</p>"} for lang, title in titles.items()}
+        await self.conn.execute(
+            "INSERT INTO version (letter, number, digest, texts, signed_before) VALUES ($1, 1, 'd', $2, 0)",
+            letter.id,
+            texts,
+        )
+        await self.conn.execute("UPDATE letter SET version = 1 WHERE id = $1", letter.id)
+        for position, names in enumerate(initiators):
+            await self.conn.execute(
+                "INSERT INTO party (letter, role, position, names) VALUES ($1, 'initiator', $2, $3)",
+                letter.id,
+                position,
+                names,
+            )
+
     async def sign_up(
-        self, letter: Letter, address: str, kind: str = "person", lang: str = "en", ago: timedelta = NOW
+        self,
+        letter: Letter,
+        address: str,
+        kind: str = "person",
+        lang: str = "en",
+        ago: timedelta = NOW,
+        fields: dict[str, str] | None = None,
     ) -> SignatureId:
         """Add a pending row and its mail job; return the row's id."""
         signature_id = SignatureId(secrets.randbits(63))
@@ -81,7 +104,7 @@ class Installation:
             signature_id,
             kind,
             digest,
-            letter.keys.hide({"name": "Nemo"}),
+            letter.keys.hide({"name": "Nemo"} if fields is None else fields),
             self._sealer.seal(address),
             lang,
             ago,

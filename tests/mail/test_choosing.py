@@ -21,7 +21,7 @@ async def choose(installation: Installation, private_key: str | None = None) -> 
     """Lease the only job and choose its mail."""
     private_key = private_key or installation.settings.contact_private_key
     assert private_key is not None
-    chooser = MailSelector(Opener(private_key), Suppression(installation.wrapper))
+    chooser = MailSelector(Opener(private_key), installation.wrapper, Suppression(installation.wrapper))
     (job,) = await queries.lease(installation.conn, 10, 1, timedelta(minutes=5))
     choice = await chooser.choose(installation.conn, job)
     assert not isinstance(choice, DirectMail)
@@ -33,7 +33,7 @@ async def test_a_first_sign_up_is_asked_to_confirm(installation: Installation) -
     pending = await installation.sign_up(letter, NEMO)
     choice = await choose(installation)
     assert choice is not None
-    assert (choice.template, choice.address, choice.slug) == (Template.CONFIRM, NEMO, letter.slug)
+    assert (choice.template, choice.address, choice.letter.slug) == (Template.CONFIRM, NEMO, letter.slug)
     assert choice.refs == (SignatureRef(pending, "person"),)
     assert choice.code_works
 

@@ -13,6 +13,7 @@ import pytest
 from petition.core import i18n
 from petition.core.errors import SettingsError
 from petition.core.ids import JobId, LetterId, SignatureId
+from petition.core.letter_facts import LetterFacts
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
@@ -29,7 +30,7 @@ CHOICE = ChosenMail(
     "nemo@example.org",
     b"n" * 16,
     LETTER,
-    "the-slug",
+    LetterFacts("the-slug"),
     "person",
     (SignatureRef(SIGNATURE, "person"),),
     True,

@@ -1,6 +1,7 @@
 """The whole way of a mail: from its row to a real SMTP server, and the row's end."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -101,15 +103,63 @@ def test_pauses_grow_up_to_two_hours() -> None:
     assert seconds == [10, 30, 120, 600, 1800, 3600, 7200, 7200, 7200]
 
 
-async def test_after_two_days_a_mail_is_given_up(installation: Installation, post: PostOffice) -> None:
+async def test_a_mail_is_given_up_when_the_next_attempt_would_come_too_late(
+    installation: Installation, post: PostOffice, logged: Callable[[], str]
+) -> None:
     letter = await installation.letter()
-    await installation.sign_up(letter, NEMO)
-    await installation.conn.execute("UPDATE outbox SET created_at = now() - interval '2 days', attempts = 25")
+    for address in (NEMO, "ned@example.org"):
+        await installation.sign_up(letter, address)
+    age = "UPDATE outbox SET attempts = 25, created_at = now() - interval '7 days' + $1::interval WHERE id = $2"
+    for job, left in zip(await installation.outbox(), (timedelta(hours=1), timedelta(hours=3)), strict=True):
+        await installation.conn.execute(age, left, job["id"])
     post.at["MAIL"] = "451 later"
     async with working(installation.settings):
-        await until(installation.is_idle)
+
+        async def is_decided() -> bool:
+            jobs = await installation.outbox()
+            return len(jobs) == 1 and jobs[0]["attempts"] == 26
+
+        await until(is_decided)
     assert await installation.refused() == [(letter.id, 0)]
+    assert "mail given up" in logged()
     assert not post.mails
+
+
+@pytest.mark.parametrize(("step", "answer"), [("RCPT", "451 4.7.1 try later"), ("DATA", "554 5.7.1 spam")])
+async def test_mail_put_off_waits_and_is_summed_up_in_the_log(
+    installation: Installation, post: PostOffice, logged: Callable[[], str], step: str, answer: str
+) -> None:
+    letter = await installation.letter()
+    for i in range(12):
+        await installation.sign_up(letter, f"nemo{i}@example.org")
+    post.at[step] = answer
+    async with working(installation.settings):
+
+        async def is_tried() -> bool:
+            return all(job["attempts"] for job in await installation.outbox())
+
+        await until(is_tried)
+        lines = [json.loads(line) for line in logged().splitlines()]
+        assert not await installation.refused()
+        post.at.clear()
+        await installation.hurry()
+        await until(installation.is_idle)
+    (rejected,) = [line for line in lines if line["message"] == "a relay did not take mail"]
+    code, status = answer.split()[:2]
+    assert (rejected["level"], rejected["step"], rejected["code"]) == ("warning", step, int(code))
+    assert (rejected["status"], rejected["count"]) == (status, 1)
+    assert len([line for line in lines if line["message"].startswith("mail put off")]) == 1
+    assert len(post.mails) == 12
+
+
+async def test_a_paused_relay_is_named_with_its_trouble(
+    installation: Installation, post: PostOffice, logged: Callable[[], str]
+) -> None:
+    await installation.sign_up(await installation.letter(), NEMO)
+    await post.close()
+    async with working(installation.settings):
+        await tried(installation, 1)
+    assert '"trouble": "it refuses connections"' in logged()
 
 
 async def test_a_refusal_for_good_is_recorded_and_never_retried(installation: Installation, post: PostOffice) -> None:

@@ -11,7 +11,7 @@ from petition.core.errors import PetitionError
 from petition.core.outbox import DirectMailJob, MailContent, MailWriter
 from petition.mail import queries
 from petition.mail.choosing import MailSelector
-from petition.mail.model import ChosenMail, DirectMail, MailJob
+from petition.mail.model import ChosenMail, DirectMail, MailJob, patience
 from petition.mail.suppression import Suppression
 from tests.mail.installation import Installation
 from tests.mail.test_compose import composer, read
@@ -43,7 +43,7 @@ async def choose(
 ) -> ChosenMail | DirectMail | None:
     suppression = Suppression(installation.wrapper)
     opener = Opener(installation.settings.contact_private_key or "")
-    chooser = MailSelector(opener, suppression, {"parcel": write} if writers is None else writers)
+    chooser = MailSelector(opener, installation.wrapper, suppression, {"parcel": write} if writers is None else writers)
     return await chooser.choose(installation.conn, job)
 
 
@@ -64,7 +64,7 @@ async def test_a_purpose_that_nobody_writes_is_an_error_and_is_tried_again(insta
     job = await leased(installation)
     with pytest.raises(PetitionError):
         await choose(installation, job, {})
-    assert not await queries.retry(installation.conn, job, timedelta())
+    assert not await queries.retry(installation.conn, job, timedelta(), patience(job))
     assert len(await installation.outbox()) == 1
 
 
@@ -98,6 +98,6 @@ async def test_one_without_a_letter_is_refused_and_given_up_without_a_record(ins
     assert await installation.outbox() == []
     job = await leased(installation)
     await installation.conn.execute("UPDATE outbox SET created_at = now() - interval '2 days'")
-    assert await queries.retry(installation.conn, job, timedelta())
+    assert await queries.retry(installation.conn, job, timedelta(), patience(job))
     assert await installation.outbox() == []
     assert await installation.refused() == []

@@ -10,8 +10,9 @@ import pytest
 
 from petition.core.settings import parse_relay
 from petition.mail.compose import OutgoingMail
-from petition.mail.relays import NotNow, RelayConnections, Relays
-from petition.mail.smtp_connection import RecipientRefused
+from petition.mail.relay_errors import RecipientRefused, RelayDown, Trouble
+from petition.mail.relays import MAX_REFUSED_IN_A_ROW, NotNow, RelayConnections, Relays
+from petition.mail.smtp_connection import SmtpConnection
 from tests.mail.post_office import PostOffice
 from tests.mail.waiting import until
 
@@ -108,8 +109,20 @@ async def test_the_first_relay_is_preferred_again_once_it_is_back(open_post: Ope
         ("RCPT", "554 5.7.1 relay access denied"),
         ("RCPT", "450 4.2.0 greylisted"),
         ("RCPT", "421 shutting down"),
+        ("RCPT", "452 4.2.2 mailbox full"),
+        ("RCPT", "552 5.2.2 mailbox full"),
+        ("RCPT", "550 5.3.2 sending suspended for this account"),
+        ("RCPT", "550 5.4.5 daily quota exceeded"),
+        ("RCPT", "550 5.1.8 bad sender's system address"),
+        ("RCPT", "550 relaying denied"),
+        ("RCPT", "554 blocked, see the list"),
+        ("RCPT", "550 no such user"),
         ("DATA", "451 later"),
         ("DATA", "nonsense"),
+        ("DATA", "554 5.7.1 [2] Message rejected under suspicion of SPAM"),
+        ("DATA", "554 5.6.0 message refused"),
+        ("DATA", "552 too large"),
+        ("DATA", "550 5.1.1 unknown"),
     ],
 )
 async def test_what_is_not_about_the_recipient_goes_to_the_next_relay(
@@ -121,19 +134,63 @@ async def test_what_is_not_about_the_recipient_goes_to_the_next_relay(
 
 
 @pytest.mark.parametrize(
-    ("step", "answer"), [("RCPT", "550 5.1.1 unknown"), ("DATA", "554 5.7.1 spam"), ("DATA", "552 too large")]
+    "answer",
+    ["550 5.1.1 unknown", "550 5.2.1 disabled", "501 5.1.3 bad address", "550-5.1.1 no\r\n550 5.1.1 such mailbox"],
 )
-async def test_a_refusal_for_good_ends_the_mail_and_not_the_connection(
-    open_post: OpenPost, step: str, answer: str
+async def test_a_mailboxs_refusal_for_good_ends_the_mail_and_not_the_connection(
+    open_post: OpenPost, answer: str
 ) -> None:
-    first, second = await open_post(PostOffice(at={step: answer})), await open_post(PostOffice())
+    first, second = await open_post(PostOffice(at={"RCPT": answer})), await open_post(PostOffice())
     lines = relays(first.url, second.url).lines()
     with pytest.raises(RecipientRefused) as error:
         await lines.send(PARCEL, nothing)
     assert error.value.code == int(answer[:3])
-    del first.at[step]
+    del first.at["RCPT"]
     await send(lines)
     assert (len(first.mails), len(second.mails), first.connections) == (1, 0, 1)
+
+
+async def test_a_refusal_without_a_reason_is_final_only_if_every_relay_gives_one(open_post: OpenPost) -> None:
+    first, second = [await open_post(PostOffice(at={"RCPT": "550 no such user"})) for _ in range(2)]
+    with pytest.raises(RecipientRefused):
+        await send(relays(first.url, second.url).lines())
+    second.at["RCPT"] = "450 later"
+    with pytest.raises(NotNow):
+        await send(relays(first.url, second.url).lines())
+    await second.close()
+    with pytest.raises(NotNow):
+        await send(relays(first.url, second.url).lines())
+
+
+@pytest.mark.parametrize(
+    ("step", "answer"),
+    [
+        ("RCPT", "554 5.7.1 relay access denied"),
+        ("RCPT", "550 relaying denied"),
+        ("DATA", "554 5.7.1 [2] Message rejected under suspicion of SPAM"),
+        ("DATA", "554 transaction failed"),
+    ],
+)
+async def test_what_all_relays_say_of_themselves_ends_no_mail(open_post: OpenPost, step: str, answer: str) -> None:
+    first, second = [await open_post(PostOffice(at={step: answer})) for _ in range(2)]
+    with pytest.raises(NotNow) as error:
+        await send(relays(first.url, second.url).lines())
+    assert error.value.tried
+
+
+async def test_a_relay_that_refuses_every_mailbox_is_not_believed(open_post: OpenPost) -> None:
+    post = await open_post(PostOffice(at={"RCPT": "550 5.1.1 unknown"}))
+    lines = relays(post.url).lines()
+    for _ in range(MAX_REFUSED_IN_A_ROW):
+        with pytest.raises(RecipientRefused):
+            await lines.send(PARCEL, nothing)
+    with pytest.raises(NotNow):
+        await lines.send(PARCEL, nothing)
+    answer = post.at.pop("RCPT")
+    await lines.send(PARCEL, nothing)
+    post.at["RCPT"] = answer
+    with pytest.raises(RecipientRefused):
+        await send(lines)
 
 
 async def test_a_relay_that_is_down_is_not_asked_for_each_mail(open_post: OpenPost) -> None:
@@ -229,3 +286,57 @@ async def test_certificates_of_other_machines_are_verified(open_post: OpenPost, 
     with pytest.raises(NotNow):
         await send(relays(post.url.replace("127.0.0.1", "127.1")).lines())
     assert not post.mails
+
+
+async def trouble_with(url: str) -> RelayDown:
+    """Return what is wrong with a relay, as ``petition check`` and the log call it."""
+    with pytest.raises(RelayDown) as error:
+        await SmtpConnection(parse_relay(url), "letters.example").probe()
+    return error.value
+
+
+async def test_troubles_are_told_apart(open_post: OpenPost, certificate: ssl.SSLContext) -> None:
+    plain, strict = await open_post(PostOffice()), await open_post(PostOffice(tls=certificate, password="secret"))
+    closed = await open_post(PostOffice())
+    await closed.close()
+    troubles = {
+        "smtps://relay.invalid": Trouble.UNKNOWN_HOST,
+        closed.url: Trouble.REFUSED,
+        plain.url + "?starttls=1": Trouble.NO_STARTTLS,
+        plain.url.replace("smtp:", "smtps:"): Trouble.NO_TLS,
+        plain.url.replace("//", "//petition:secret@"): Trouble.NO_AUTH,
+        strict.url.replace("secret", "wrong"): Trouble.PASSWORD,
+        strict.url.replace("127.0.0.1", "127.1"): Trouble.CERTIFICATE,
+    }
+    for url, trouble in troubles.items():
+        assert (await trouble_with(url)).trouble == trouble, url
+    texts = {str(RelayDown(trouble)) for trouble in Trouble}
+    assert len(texts) == len(Trouble)
+
+
+@pytest.mark.parametrize(
+    ("answer", "trouble"),
+    [
+        ("220 hello", None),
+        ("554 go away", Trouble.REFUSES_US),
+        ("421 too many connections", Trouble.NOT_NOW),
+        ("HTTP/1.1 400 Bad Request", Trouble.NOT_SMTP),
+        (None, Trouble.CLOSED),
+    ],
+)
+async def test_what_greets_us_is_named(answer: str | None, trouble: Trouble | None) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if answer is not None:
+            writer.write(f"{answer}\r\n".encode())
+            await writer.drain()
+            if trouble is None:
+                await reader.readline()
+                writer.write(b"250 hello\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1") as server:
+        url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        if trouble is None:
+            await SmtpConnection(parse_relay(url), "letters.example").probe()
+        else:
+            assert (await trouble_with(url)).trouble == trouble

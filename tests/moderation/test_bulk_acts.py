@@ -1,6 +1,7 @@
 """Bulk acts: their number, started, paused, cancelled half-way, reverted; the count is exact after each step."""
 
 import asyncio
+import contextlib
 import itertools
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from petition.core.errors import Refused
 from petition.core.ids import BulkActId, LogId, OrganizerId, SignatureId
 from petition.moderation import bulk_acts, decisions, queue, queue_queries
 from petition.moderation.bulk_acts import BulkActState
-from petition.moderation.model import ANY, Action, Filter, Source
+from petition.moderation.model import ANY, Action, Filter, Source, Wait
 from petition.signatures import self_service
 from petition.signatures.model import Kind, Reason, SignatureState
 from tests.moderation.desk import WRAPPER, Bench
@@ -157,10 +158,11 @@ async def test_every_filter_is_a_statement(bench: Bench) -> None:
         (("", ""), ("FJ", ""), ("", "press")),
         (None, *Source),
     )
+    waits = itertools.cycle((None, *Wait))
     async with bench.database.connection() as conn:
         for state, kind, (group, flag), lang, (country, partner), source in choices:
             q = "vera nov" if lang else ""
-            filter = Filter(state, kind, lang, country, source, flag, group, q, partner)
+            filter = Filter(state, kind, lang, country, source, flag, group, q, partner, next(waits))
             words = await queue.search_expression(conn, bench.letter.id, q)
             page = await queue.load_page(conn, bench.letter.id, bench.letter.keys, filter, None)
             assert len(page.items) <= 1
@@ -317,3 +319,43 @@ async def test_of_one_partner(bench: Bench) -> None:
 
 PARTNER = "INSERT INTO partner (letter, name, title) VALUES ($1, $2, $2) RETURNING id"
 CAME_BY = "UPDATE signature SET signals = jsonb_build_object('partner', $3::integer) WHERE letter = $1 AND id = $2"
+
+
+STATES_BY_ACT = [(action, state) for action in Action for state in BulkActState]
+
+
+@pytest.mark.parametrize(("action", "state"), STATES_BY_ACT)
+@pytest.mark.parametrize("transition", [*bulk_acts.TRANSITIONS, "fly", ""])
+async def test_every_transition_in_every_state_is_done_or_refused(
+    bench: Bench, action: Action, state: BulkActState, transition: str
+) -> None:
+    reason = "fake" if action is Action.REMOVE and state is not BulkActState.DRAFT else None
+    for with_reason in (None, Reason.FAKE):
+        made = await create(bench, action)
+        async with bench.database.connection() as conn:
+            await conn.execute("UPDATE campaign SET state = $2, reason = $3 WHERE id = $1", made, state.value, reason)
+        with contextlib.suppress(Refused):
+            await advance(bench, made, transition, with_reason)
+        after = (await load(bench, made)).state
+        assert after in {state, *(new for old, new in bulk_acts.TRANSITIONS.values() if state in old)}
+
+
+async def test_a_draft_without_a_reason_is_cancelled_and_stays_so(bench: Bench) -> None:
+    await bench.crowd(14)
+    made = await create(bench, Action.REMOVE)
+    await advance(bench, made, "cancel")
+    assert (await load(bench, made)).state is BulkActState.CANCELLED
+    for transition in bulk_acts.TRANSITIONS:
+        with pytest.raises(Refused):
+            await advance(bench, made, transition, Reason.FAKE)
+    assert (await load(bench, made)).transitions == ()
+
+
+async def test_what_the_worker_finished_is_not_said_of_a_person(bench: Bench) -> None:
+    await bench.crowd(14)
+    made = await create(bench, Action.REMOVE)
+    await advance(bench, made, "start", Reason.FAKE)
+    await work(bench)
+    with pytest.raises(Refused) as refused:
+        await advance(bench, made, "pause")
+    assert refused.value.message == bulk_acts.FINISHED

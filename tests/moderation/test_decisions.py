@@ -9,7 +9,7 @@ import pytest
 from petition.core.audit_log import Actor
 from petition.core.errors import NotFound, Refused
 from petition.core.ids import LogId, OrganizerId, SignatureId
-from petition.moderation import decisions, messages, queries, reports
+from petition.moderation import decisions, queries, reports, second_mailbox
 from petition.moderation.model import Action, ActOutcome, ReviewStatus
 from petition.signatures import counting, search_words, self_service
 from petition.signatures.counting import CountChange
@@ -308,7 +308,7 @@ async def test_a_flag_that_was_answered_since_does_not_come_back(bench: Bench) -
     assert (await bench.rows("SELECT flags FROM signature WHERE letter = $1"))[0]["flags"] == ["other_domain"]
     approved = await bench.decide(Action.APPROVE, held)
     async with bench.database.transaction() as conn:
-        assert await messages.confirm_second(conn, bench.letter.id, held)
+        await second_mailbox.store_answer(conn, bench.letter.id, held, second_mailbox.YES)
     await bench.undo(approved.log_id)
     (row,) = await bench.rows("SELECT state, flags FROM signature WHERE letter = $1")
     assert (row["state"], row["flags"]) == ("held", [])

@@ -61,7 +61,7 @@ async def test_names_that_organizers_may_see_and_no_address(site: Installation, 
     await bench.sign("Nameless Person", visibility="counted")
     await bench.sign_for("North Pier", "Anna Berg", website="https://northpier.example")
     async with moderating(site) as client:
-        page = (await client.get(QUEUE)).text
+        page = (await client.get(f"{QUEUE}?wait=all")).text
         for name in ("Zoya Novak", "Ufa", "Hidden Person", "North Pier", "Anna Berg"):
             assert name in page
         assert "Nameless Person" not in page
@@ -76,11 +76,22 @@ async def test_names_that_organizers_may_see_and_no_address(site: Installation, 
 
 async def test_a_row_whose_button_lacks_a_reason_is_ticked(site: Installation, bench: Bench) -> None:
     vera, timur = await bench.sign("Vera Novak"), await bench.sign("Timur Novak")
+    page = {"back": "wait=all"}
     async with moderating(site) as client:
-        refused = await client.post(QUEUE, data={"one": f"remove:s{vera[0]}:0", f"s{timur[0]}": "0"})
+        refused = await client.post(QUEUE, data=page | {"one": f"remove:s{vera[0]}:0", f"s{timur[0]}": "0"})
         assert refused.status_code == 422
         assert re.findall(r'name="s(\d+)"[^>]* checked', refused.text) == [str(vera[0])]
-        assert re.search(r'id="reason"[^>]* autofocus', refused.text)
+        asked = await client.post(QUEUE, data=page | {"one": f"ask:s{vera[0]}:0", f"s{timur[0]}": "0"})
+        assert asked.status_code == 200
+        assert re.findall(r'name="s(\d+)"[^>]* checked', asked.text) == [str(timur[0])]
+        for answer in (refused, asked):
+            assert f'value="remove:s{vera[0]}:0:fake"' in answer.text
+        assert await bench.states(*vera, *timur) == ["confirmed"] * 2
+        done = await client.post(
+            QUEUE, data={"one": f"remove:s{vera[0]}:0:duplicate", "order": f"{vera[0]} {timur[0]}"}
+        )
+        assert done.headers["location"].endswith(f"#r{timur[0]}")
+        assert await bench.states(*vera, *timur) == ["removed", "confirmed"]
         hostile = await client.post(QUEUE, data={"one": ":::"})
         assert hostile.status_code in {404, 422}
 
@@ -98,7 +109,7 @@ async def test_removing_asks_why_and_can_be_undone(site: Installation, bench: Be
         assert done.headers["location"].startswith(f"{QUEUE}?state=confirmed&done=")
         assert (await bench.check())["people"] == 0
         page = await client.get(done.headers["location"])
-        assert "removed: 1 signature (made up)" in text_of(page)
+        assert "Removed: Vera Novak , made up" in text_of(page)
         undone = await client.post(f"/organizer/{SLUG}/undo", data={"log": log_in(page)})
         assert undone.status_code == 303
         assert (await bench.check())["people"] == 1
@@ -126,7 +137,7 @@ async def test_the_second_moderator_is_told_what_the_first_did(site: Installatio
         assert (await one.post(QUEUE, data=form | {"act": "approve"})).status_code == 303
         late = await two.post(QUEUE, data=form | {"act": "remove", "reason": "fake"})
         text = text_of(await two.get(late.headers["location"]))
-    assert "someone else changed" in text
+    assert "A colleague has changed it meanwhile" in text
     assert "Ada First" in text
     assert "approved: 1 signature" in text
     assert await bench.states(held) == ["confirmed"]
@@ -160,7 +171,7 @@ async def test_one_signature(site: Installation, bench: Bench) -> None:
     held = await bench.sign_for("North Pier", "Anna Berg", website="https://northpier.example")
     place = f"/organizer/{SLUG}/signatures/{held}"
     async with moderating(site) as client:
-        assert "is not on the website’s domain" in (await client.get(place)).text
+        assert "Mailbox on the website’s domain: no" in (await client.get(place)).text
         names = {"act": "names", "name_en": "North Pier Network // Северный причал", "name_ru": "", "website": ""}
         assert (await client.post(place, data=names)).status_code == 303
         page = await client.get(place)
@@ -223,14 +234,46 @@ async def test_the_log_as_a_page_and_as_a_file(site: Installation, bench: Bench)
         assert "Vera" not in answer.text
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["after=xx", "state=x", "kind=x", "country=XXX", "flag=x", "group=-1", "lang=1", "done=1", "other=x", "q=%00"],
-)
+@pytest.mark.parametrize("query", ["after=xx", "done=1", "other=x", "q=%00", "state=&kind=&q=", "done=x&missed=-1"])
 async def test_a_made_up_address_is_calm(site: Installation, bench: Bench, query: str) -> None:
     await bench.sign("Vera Novak")
     async with moderating(site) as client:
         assert (await client.get(f"{QUEUE}?{query}")).status_code in {200, 404}
+
+
+UNKNOWN = (
+    *("source=imported", "state=hold", "state=x", "kind=x", "country=XXX", "flag=x", "group=-1", "lang=1", "wait=x"),
+    *(
+        "contry=DE",
+        "state=held&status=x",
+        "state=held&state=removed",
+        f"q={'x' * 101}",
+        "q=one+two+three+four+five+six",
+    ),
+    *("group=9999999999999999999999", "partner=a", "source=import&kind=people"),
+)
+
+
+@pytest.mark.parametrize("query", UNKNOWN)
+async def test_a_filter_that_is_not_understood_is_refused_and_stops_bulk_acts(
+    site: Installation, bench: Bench, query: str
+) -> None:
+    await bench.sign("Zoya Lund")
+    async with moderating(site) as client:
+        shown = await client.get(f"{QUEUE}?{query}")
+        assert shown.status_code == 400
+        assert "This filter is not understood" in shown.text
+        assert "Zoya Lund" not in shown.text
+        assert f'action="/organizer/{SLUG}/campaigns"' not in shown.text
+        for act in ("remove", "approve"):
+            made = await client.post(f"/organizer/{SLUG}/campaigns", data={"back": query, "act": act})
+            assert made.status_code == 400
+            assert "This filter is not understood" in made.text
+        assert (await client.get(f"/organizer/{SLUG}/export?{query}")).status_code == 400
+        columns = {"c_name": "1", "form": "csv"}
+        exported = await client.post(f"/organizer/{SLUG}/export", data={"back": query, **columns})
+        assert exported.status_code == 400
+    assert await bench.rows("SELECT id FROM campaign WHERE letter = $1") == []
 
 
 @pytest.mark.parametrize("query", ["", "q=crowd3", "q=crowd3&state=confirmed"])
@@ -239,7 +282,7 @@ async def test_pages_of_the_queue(site: Installation, bench: Bench, query: str) 
     await bench.crowd(number)
     seen: list[str] = []
     async with moderating(site) as client:
-        place: str | None = f"{QUEUE}?{query}"
+        place: str | None = f"{QUEUE}?{query or 'wait=all'}"
         while place:
             page = (await client.get(place)).text
             seen += re.findall(r'<tr id="r(\d+)"', page)

@@ -64,17 +64,17 @@ async def test_in_addresses(site: Installation, bench: Bench) -> None:
         before = await rows.picture(site.database)
         for forged in FORGED:
             for what in ("signatures", "campaigns"):
-                assert (await client.get(f"{HERE}/{what}/{quote(forged)}")).status_code == 404
+                assert (await client.get(f"{HERE}/{what}/{quote(forged)}")).status_code in {308, 404}
                 for form in ({"act": "approve"}, {"act": "note", "text": "x"}, {"act": "names", "name_en": "X"}):
                     answer = await client.post(f"{HERE}/{what}/{quote(forged)}", data=form)
                     assert answer.status_code in {404, 422}, (what, forged, form)
             for query in ("done", "other", "missed", "group", "before", "after"):
                 for page in ("queue", "log"):
                     answer = await client.get(f"{HERE}/{page}", params={query: forged})
-                    assert answer.status_code in {200, 404}, (query, forged)
+                    assert answer.status_code in {200, 400, 404}, (query, forged)
             for kind in ("person", "organization", forged):
                 answer = await site.client.get(f"/en/{SLUG}/report/{quote(kind)}/{quote(forged)}")
-                assert answer.status_code == 404
+                assert answer.status_code in {308, 404}
         assert await rows.picture(site.database) == before
 
 

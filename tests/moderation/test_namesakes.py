@@ -5,7 +5,7 @@ import io
 import pytest
 
 from petition.core.ids import SignatureId
-from petition.imports import adding
+from petition.imports import file_adding
 from petition.imports.adding import Target
 from petition.moderation import namesake_queries, namesakes
 from petition.moderation.model import Action
@@ -120,7 +120,7 @@ async def test_imported_rows_are_looked_at_too(bench: Bench) -> None:
     lines += ["person,Fuck You,organizers,", "person,Сaша Иванов,,", "organization,ООО «Хуй»,,", "person,Vera Novak,,"]
     target = Target(bench.letter.id, bench.letter.keys, bench.letter.rules_version)
     async with bench.database.transaction() as conn:
-        await adding.add_rows(conn, target, io.BytesIO("\n".join(lines).encode()))
+        await file_adding.add_rows(conn, target, io.BytesIO("\n".join(lines).encode()))
     assert await check(bench) == 8
     flags = sorted(tuple(row["flags"]) for row in await bench.rows(FLAGS))
     assert flags == sorted([*[("repeated",)] * 5, ("obscene",), ("disguised",), ("obscene",), ()])
@@ -129,7 +129,8 @@ async def test_imported_rows_are_looked_at_too(bench: Bench) -> None:
     # A second import, of times long ago, is looked at as well.
     async with bench.database.transaction() as conn:
         more = "kind,name,visibility,signed_at\nperson,Иван Петров,public,2021-01-01\n"
-        await adding.add_rows(conn, target, io.BytesIO(more.encode()))
+        answers = file_adding.Answers(same_names=True)
+        await file_adding.add_rows(conn, target, io.BytesIO(more.encode()), answers=answers)
     assert await check(bench) == 1
 
 

@@ -18,7 +18,12 @@ async def bench(site: Installation) -> Bench:
 
 
 async def link_on_list(site: Installation, kind: str) -> str:
+    """Return the address of the form about the entry, by the way that a reader takes from the list."""
     page = (await site.client.get(f"/en/{SLUG}/signatories?kind={kind}")).text
+    assert f"/report/{kind}/" not in page  # no link in a row invites to denounce
+    assert page.count(f"/en/{SLUG}/report?kind={kind}") == 1
+    q = {"person": "vera", "organization": "pier"}[kind]
+    page = (await site.client.get(f"/en/{SLUG}/report?kind={kind}&q={q}")).text
     link = re.search(rf'href="(/en/{SLUG}/report/{kind}/\d+)"', page)
     assert link, page
     return link[1]
@@ -93,3 +98,19 @@ async def test_one_network_cannot_report_everybody(site: Installation, bench: Be
         for _ in range(site.settings.limits.reports + 1)
     ]
     assert answers[-2:] == [303, 429]
+
+
+async def test_the_entry_is_found_by_its_name(site: Installation, bench: Bench) -> None:
+    await bench.sign("Vera Novak")
+    await bench.sign("Hidden Person", visibility="organizers")
+    address = f"/ru/{SLUG}/report"
+    asked = await site.client.get(address)
+    assert asked.status_code == 200
+    assert "noindex" in asked.text
+    assert f"/ru/{SLUG}/report/person/" not in asked.text
+    assert f"/ru/{SLUG}/report/person/" in (await site.client.get(f"{address}?q=novak")).text
+    for q in ("Hidden", "nobody", "%3Cb%3E"):
+        page = await site.client.get(f"{address}?q={q}")
+        assert page.status_code == 200
+        assert f"/ru/{SLUG}/report/person/" not in page.text
+    assert (await site.client.get(f"{address}?kind=robot&q=x")).status_code == 404

@@ -272,3 +272,19 @@ async def test_members_of_other_letters_are_out_of_reach(site: Installation) -> 
             assert (await client.post(HERE, data=form)).status_code == 409
             assert (await client.post("/organizer/other/members", data=form)).status_code == 404
     assert (await roles(site))[theirs] == "viewer"
+
+
+async def test_an_invitation_says_who_invites_into_which_role_and_letter(site_with_worker: Installation) -> None:
+    site = site_with_worker
+    async with people.at_desk(site, "owner") as client:
+        await rows_of(site.database, "UPDATE organizer SET name = 'Olga <Owner>' RETURNING id")
+        await invite(client)
+        mail = await site.mail_to(TIMUR)
+    titles = await rows_of(site.database, "SELECT title FROM translation WHERE lang = 'ru'")
+    text, html = mail.body("plain") or "", mail.body("html") or ""
+    assert "Olga <Owner>" in text
+    assert "Olga &lt;Owner&gt;" in html
+    for body in (text, html):
+        assert titles[0]["title"] in body
+        assert "модератор" in body
+    assert "Olga" not in mail.subject

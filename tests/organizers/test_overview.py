@@ -80,14 +80,56 @@ async def test_nothing_waits_on_a_quiet_letter(site: Installation) -> None:
         assert "Nothing right now." in (await client.get(HERE)).text
 
 
+# The job, its page in the row below it, and the same page in the fold that a phone shows instead.
 @pytest.mark.parametrize(
-    ("path", "told"),
-    [("", "page"), ("text", "page"), ("publish", "true"), ("queue?state=held", "page"), ("updates", "page")],
+    ("path", "current"),
+    [
+        ("", ["page"]),
+        ("text", ["page", "page", "page"]),
+        ("publish", ["true", "true", "true"]),
+        ("queue?state=held", ["page", "page", "page"]),
+        ("updates", ["true", "page", "page"]),
+    ],
 )
-async def test_one_tab_says_where_one_is(site: Installation, path: str, told: str) -> None:
+async def test_the_current_job_and_page_are_marked(site: Installation, path: str, current: list[str]) -> None:
     async with people.at_desk(site, "owner") as client:
         page = (await client.get(HERE + path)).text
-        assert re.findall(r'<a href="[^"]+" aria-current="(\w+)"', page) == [told]
+    assert re.findall(r'<a href="[^"]+" aria-current="(\w+)"', page) == current
+    jobs = re.search(r'<nav class="jobs".*?</nav>', page, re.DOTALL)
+    assert jobs
+    assert jobs[0].count("<li>") == 5
+
+
+async def test_roles_see_the_jobs_they_may_do(site: Installation) -> None:
+    expected = {
+        "viewer": ["", "statistics"],
+        "moderator": ["", "queue", "statistics", "log"],
+        "editor": ["", "text", "queue", "statistics", "state"],
+        "owner": ["", "text", "queue", "statistics", "state"],
+    }
+    for role, paths in expected.items():
+        async with people.at_desk(site, role) as client:
+            page = (await client.get(HERE)).text
+            jobs = re.search(r'<nav class="jobs".*?</nav>', page, re.DOTALL)
+            assert jobs
+            assert re.findall(r'<a href="([^"]+)"', jobs[0]) == [HERE + path for path in paths]
+            for path in paths:
+                assert (await client.get(HERE + path)).status_code == 200
+
+
+async def test_the_menu_leads_to_other_letters_and_says_what_waits(site: Installation) -> None:
+    async with people.at_desk(site, "owner") as client:
+        assert (await client.post("/organizer/letters/new", data=NEW)).status_code == 303
+        async with site.database.connection() as conn:
+            bench = Bench(site.database, await rows.letter(conn))
+        await bench.sign_for("North Pier")
+        page = (await client.get("/organizer/mine/")).text
+        menu = re.search(r'<details class="menu letter">.*?</details>', page, re.DOTALL)
+        assert menu
+        assert f'href="{HERE}"' in menu[0]
+        assert "1 waits" in menu[0]
+        assert "1 waits" not in (await client.get(HERE)).text.partition('class="jobs"')[0]
+        assert "(1 waits)" in (await client.get(HERE)).text
 
 
 async def test_a_signature_stands_under_the_tab_of_signatures(site: Installation) -> None:
@@ -95,4 +137,4 @@ async def test_a_signature_stands_under_the_tab_of_signatures(site: Installation
         (one,) = await Bench(site.database, await rows.letter(conn)).sign("Vera Novak")
     async with people.at_desk(site, "moderator") as client:
         page = (await client.get(f"{HERE}signatures/{one}")).text
-        assert re.findall(r'<a href="([^"]+)" aria-current="true"', page) == [f"{HERE}queue"]
+        assert set(re.findall(r'<a href="([^"]+)" aria-current="true"', page)) == {f"{HERE}queue"}

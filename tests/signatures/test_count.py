@@ -17,7 +17,7 @@ from petition.core.encryption import Wrapper
 from petition.core.errors import NotFound, Refused
 from petition.core.ids import SignatureId, TallyId
 from petition.core.settings import Process, load
-from petition.imports import adding, undoing
+from petition.imports import file_adding, undoing
 from petition.imports.adding import Target
 from petition.letters.model import Letter, Tally
 from petition.signatures import paper_tallies, self_service
@@ -141,7 +141,7 @@ class World:
             lines.append(f"organization,{self.draw.choice(ORGANIZATIONS)},,{self.draw.choice([address, ''])},")
         target = Target(self.letter.id, self.letter.keys, self.letter.rules_version)
         async with self.database.transaction() as conn:
-            await adding.add_rows(conn, target, io.BytesIO("\n".join(lines).encode()))
+            await file_adding.add_rows(conn, target, io.BytesIO("\n".join(lines).encode()))
 
     async def fold(self) -> None:
         """Have the worker add up what has changed in the figures."""

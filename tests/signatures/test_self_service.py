@@ -85,7 +85,9 @@ async def test_strangers_are_refused(site: Installation) -> None:
     signature = await confirmed(site)
     async with site.database.connection() as conn:
         nobody = rows.token(await rows.letter(conn), SignatureId(12345))
-    for token in (nobody, signature.token[:-2], "x"):
+    check_page(await site.client.get(f"/en/signature/{nobody}"), 410)
+    check_page(await site.client.post(f"/en/signature/{nobody}", data={"action": "withdraw"}), 410)
+    for token in (signature.token[:-2], "x"):
         for page in (f"/en/signature/{token}", f"/en/signature/{token}/data.json"):
             check_page(await site.client.get(page), 404)
         check_page(await site.client.post(f"/en/signature/{token}", data={"action": "withdraw"}), 404)
@@ -215,18 +217,24 @@ async def test_deleting_leaves_no_row(site: Installation, visibility: str) -> No
     await Waiting.of(site)
     signature = await confirmed(site, visibility=visibility, updates="1", **DETAILS)
     for _ in range(2):
-        check_page(await act(signature, "delete"), 200)
+        assert_redirect(await act(signature, "delete"), f"/en/{SLUG}/deleted")
     for table in ("signature", "contact", "name_word", "pending"):
         assert await rows.rows_of(site.database, f"SELECT 1 FROM {table}") == [], table
     assert await check_count(site) == NOTHING
-    check_page(await site.client.get(signature.own), 404)
-    check_page(await site.client.get(signature.link), 410)
+    page = await site.client.get(f"/en/{SLUG}/deleted")
+    check_page(page, 200)
+    assert f'href="/en/{SLUG}"' in page.text
+    for address in (signature.own, signature.link):
+        page = await site.client.get(address)
+        check_page(page, 410)
+        assert "was deleted, or it was not confirmed" in page.text
+        assert f'href="/en/{SLUG}#sign"' in page.text
     check_page(await site.client.post(signature.link), 410)
 
 
 async def test_deleting_what_still_waits_leaves_no_row_either(site: Installation) -> None:
     waiting, other = await Waiting.of(site), await Waiting.of(site, "other@letters.example")
-    check_page(await act(waiting, "delete"), 200)
+    assert_redirect(await act(waiting, "delete"), f"/en/{SLUG}/deleted")
     left = await rows.rows_of(site.database, "SELECT id FROM pending")
     assert [row["id"] for row in left] == [other.id]
 
@@ -239,7 +247,7 @@ async def test_a_removed_signature_cannot_be_changed_and_stays_barred(site: Inst
     for action in ("visibility", "correct", "withdraw"):
         check_page(await act(signature, action, visibility="organizers", name="Vera Novak"), 422)
     assert (await row_of(signature))["state"] == "removed"
-    check_page(await act(signature, "delete"), 200)
+    assert_redirect(await act(signature, "delete"), f"/en/{SLUG}/deleted")
     assert await rows.rows_of(site.database, "SELECT 1 FROM signature") == []
     assert await check_count(site) == NOTHING
     again = await Waiting.of(site)
@@ -293,7 +301,7 @@ async def test_an_approved_organization_goes_with_its_last_representative(site: 
     )
     assert_redirect(await act(first, "withdraw"), f"{first.own}?done=withdraw")
     assert await check_count(site) == NOTHING | {"organizations": 1}
-    check_page(await act(second, "delete"), 200)
+    assert_redirect(await act(second, "delete"), f"/en/{SLUG}/deleted")
     assert await check_count(site) == NOTHING
     for table in ("organization", "name_word", "contact"):
         assert await rows.rows_of(site.database, f"SELECT 1 FROM {table}") == [], table
@@ -344,3 +352,30 @@ async def test_news_can_be_stopped_after_a_removal_too(site: Installation) -> No
     assert await rows.rows_of(site.database, KEPT_ADDRESSES, signature.id) == []
     page = await site.client.get(signature.own)
     assert 'value="news"' not in page.text
+
+
+async def test_details_are_corrected_and_erased(site: Installation) -> None:
+    signature = await confirmed(site)
+    details = {"affiliation": " Врач ", "city": "Томск", "country": "Германия"}
+    answer = await act(signature, "correct", name="Vera Novak", **details)
+    assert_redirect(answer, f"{signature.own}?done=correct")
+    form = form_in(await site.client.get(signature.own), signature.own)
+    assert form["visibility"] == "public"
+    data = (await site.client.get(f"{signature.own}/data.json")).json()
+    assert (data["affiliation"], data["city"], data["country"]) == ("Врач", "Томск", "DE")
+    assert "Томск" in (await site.client.get(f"/en/{SLUG}/signatories")).text
+    await act(signature, "correct", name="Vera Novak")  # as the contract has it: what is not sent stays
+    assert (await site.client.get(f"{signature.own}/data.json")).json()["city"] == "Томск"
+    await act(signature, "correct", name="Vera Novak", city="", country="")
+    data = (await site.client.get(f"{signature.own}/data.json")).json()
+    assert (data["affiliation"], data["city"], data["country"]) == ("Врач", None, None)
+    page = await act(signature, "correct", name="Vera Novak", country="Nowhereland")
+    check_page(page, 422)
+    assert "Nowhereland" in page.text
+    assert (await check_count(site))["people"] == 1
+
+
+async def test_there_is_one_primary_button(site: Installation) -> None:
+    signature = await confirmed(site)
+    page = (await site.client.get(signature.own)).text
+    assert page.count("<button>") == 1

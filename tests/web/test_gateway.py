@@ -203,9 +203,19 @@ async def test_the_door_leads_to_the_readers_language(town: Town, accept_languag
     "host", ["letters.example", "localhost", "localhost:1", "127.0.0.1", "", "localhost:80@evil.example"]
 )
 async def test_a_foreign_host_is_refused(town: Town, host: str) -> None:
-    for method, path in (("GET", f"/ru/{SLUG}"), ("POST", f"/ru/{SLUG}/sign"), ("GET", "/healthz")):
+    for method, path in (("GET", f"/ru/{SLUG}"), ("POST", f"/ru/{SLUG}/sign"), ("GET", "/robots.txt")):
         answer = await town.client.request(method, path, headers={"host": host, "accept-language": "ru"})
         assert in_russian(answer, 421)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7:8000", "[2001:db8::7]", "web-1", ""])
+async def test_load_balancers_and_prometheus_may_ask_by_address(town: Town, host: str) -> None:
+    for path, more in (("/healthz", {}), ("/readyz", {}), ("/metrics", {"authorization": "Bearer t"})):
+        answer = await town.client.get(path, headers={"host": host, **more})
+        assert answer.status_code == 200
+        assert "set-cookie" not in answer.headers
+    assert (await town.client.get("/metrics", headers={"host": host})).status_code == 401
+    assert (await town.client.get("/healthz/", headers={"host": host})).status_code == 421
 
 
 @pytest.mark.parametrize("name", ["localhost", "LocalHost", "127.0.0.1", "[::1]"])

@@ -123,6 +123,7 @@ async def test_a_worker_without_a_database_waits_for_it(tmp_path: Path) -> None:
         code, _ = await its.ended()
     assert {str(line["message"]) for line in (first, second)} <= {
         "worker started",
+        "starting without the database",
         "database unavailable",
         "retention is waiting for the database",
     }

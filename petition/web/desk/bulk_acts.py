@@ -1,6 +1,4 @@
-"""Bulk acts, "campaigns" on the pages: what they match, their progress, and stopping or reverting them."""
-
-from urllib.parse import parse_qsl
+"""Bulk acts, "campaigns" in addresses: what they match, their progress, and stopping or reverting them."""
 
 from starlette.responses import Response
 
@@ -21,7 +19,7 @@ PAGE_SIZE = 25
 
 
 async def show_all(visit: DeskVisit) -> Response:
-    """Show campaigns, the newest first."""
+    """Show bulk acts, the newest first."""
     before = id_of(visit.query.get("before", ""), int) or MAX_BIGINT
     async with visit.database.connection() as conn:
         rows = await bulk_act_queries.newest(conn, visit.letter.id, before, PAGE_SIZE + 1)
@@ -39,16 +37,18 @@ async def _show_refusal(visit: DeskVisit, _form: Form, errors: Errors) -> Respon
 @form_view(_show_refusal)
 async def make(visit: DeskVisit, form: Form) -> Response:
     """Make a draft out of a filter and an act; nothing happens to any signature yet."""
-    filter = filters.filter_of(dict(parse_qsl(queue_links.return_query(form))))
-    if form.get("act") not in set(Action):
+    filter, why = queue_links.bulk_filter(form), form.get("why", "")
+    action = Action.REMOVE.value if why in set(Reason) else form.get("act")
+    if action not in set(Action):
         raise Refused(filters.NO_ACTION)
     async with visit.database.transaction() as conn:
-        campaign_id = await bulk_acts.create(conn, visit.actor, Action(form["act"]), filter)
-    return http.redirect(visit.letter_path(f"campaigns/{campaign_id}"))
+        campaign_id = await bulk_acts.create(conn, visit.actor, Action(action), filter)
+    query = f"?why={why}" if why in set(Reason) else ""
+    return http.redirect(visit.letter_path(f"campaigns/{campaign_id}{query}"))
 
 
-async def show(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
-    """Show one campaign: how many it matches, examples, its progress."""
+async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
+    """Show one bulk act: how many it matches, examples, its progress."""
     letter_id, campaign_id = visit.letter.id, _campaign_id(visit)
     async with visit.database.connection() as conn:
         campaign = await bulk_acts.load(conn, letter_id, campaign_id)
@@ -63,6 +63,7 @@ async def show(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FI
         campaign=campaign,
         examples=[queue.item_in(row, keys) for row in rows if row is not None],
         words=labels.WORDS,
+        why=form.get("reason") or visit.query.get("why"),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -45,8 +45,11 @@ _end_records: "set[asyncio.Task[None]]" = set()  # the event loop alone holds ta
 
 async def show(visit: DeskVisit) -> Response:
     """Show what would be exported. Without a filter in the address that is what counts."""
-    filter = filters.filter_of(visit.query) if visit.query else Filter(state=SignatureState.CONFIRMED)
-    return _page(visit, filter)
+    params = filters.single_values(visit.query.multi_items())
+    if not params:
+        return _page(visit, Filter(state=SignatureState.CONFIRMED))
+    is_all = params.get("wait") == queue_links.ALL
+    return _page(visit, filters.filter_of(params if not is_all else {**params, "wait": ""}, {"all"}))
 
 
 async def _show_refusal(visit: DeskVisit, form: Form, errors: Errors) -> Response:
@@ -89,7 +92,8 @@ async def _start(visit: DeskVisit, order: ExportOrder) -> Response:
         log_id = await audit_log.record(
             conn, visit.organizer.id, order.letter_id, "export.list", before=order.summary()
         )
-    content = _stream(visit, Export(visit.database, keys, order), log_id)
+    titles = {name: _capitalized(visit.gettext(title)) for name, title in COLUMNS.items()}
+    content = _stream(visit, Export(visit.database, keys, order, titles), log_id)
     headers = {"cache-control": "no-store", "content-disposition": _disposition(visit, order.file_format)}
     return _CountedResponse(
         content, headers=headers, media_type=TYPES[order.file_format], organizer_id=visit.organizer.id
@@ -110,6 +114,10 @@ class _CountedResponse(StreamingResponse):
             self._end()
 
 
+def _capitalized(title: str) -> str:
+    return title[:1].upper() + title[1:]
+
+
 def _count_end(organizer_id: OrganizerId) -> None:
     _running[organizer_id] -= 1
     if not _running[organizer_id]:
@@ -117,7 +125,7 @@ def _count_end(organizer_id: OrganizerId) -> None:
 
 
 def _filter(form: Form) -> Filter:
-    return filters.filter_of(dict(parse_qsl(queue_links.return_query(form))))
+    return queue_links.bulk_filter(form)
 
 
 def _columns(form: Form) -> tuple[str, ...]:

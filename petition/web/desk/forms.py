@@ -11,6 +11,7 @@ from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import Refused
 from petition.core.form_values import MAX_BIGINT, Id, id_of, number_of
 from petition.core.i18n import N_
+from petition.moderation.filters import UnknownFilter
 from petition.organizers.model import checked_name
 from petition.web import http
 from petition.web.desk.visit import DeskVisit, View
@@ -46,6 +47,8 @@ def form_view(page: Page, *, status: int | None = None, max_bytes: int = http.MA
             form = await visit.form(max_bytes)
             try:
                 return await view(visit, form)
+            except UnknownFilter:
+                raise  # an answer of its own: the page that the form stood on cannot be built
             except Refused as refused:
                 response = await page(visit, form, {refused.field: refused.message})
                 _refine_status(response, refused, status)

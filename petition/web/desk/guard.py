@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from petition.core.errors import Gone, NotFound, Unavailable
 from petition.core.i18n import N_
-from petition.organizers import queries, sessions
+from petition.organizers import overview_queries, queries, sessions
 from petition.organizers.model import Organizer, Role, Session
 from petition.web import http
 from petition.web.desk.page import message_page
@@ -37,6 +37,14 @@ def require(view: View | OpenView, access: Access) -> Callable[[Request], Awaita
     """
 
     async def endpoint(request: Request) -> Response:
+        if request.method in SAFE_METHODS:
+            return await respond(request)
+        try:
+            return await respond(request)
+        finally:
+            await http.discard_body(request)
+
+    async def respond(request: Request) -> Response:
         if request.method not in SAFE_METHODS:
             check_origin(request)
         request.state.lang = _lang_of_stranger(request)
@@ -109,11 +117,12 @@ async def _admit(visit: DeskVisit, access: Access) -> DeskVisit | Response:
 async def _require_role(visit: DeskVisit, role: Role) -> DeskVisit | Response:
     async with visit.database.connection() as conn:
         row = await queries.letter(conn, visit.request.path_params["slug"], visit.organizer.id)
+        menu = await overview_queries.menu(conn, visit.organizer.id) if row and row[1] else ()
     if row is not None and row[0].state == "gone":
         raise Gone("the letter was taken down")
     if row is None or row[1] is None:  # only members may learn that the letter exists
         raise NotFound("there is no such letter")
-    visit = _remember_visit(replace(visit, letter_or_none=row[0], role=row[1]))
+    visit = _remember_visit(replace(visit, letter_or_none=row[0], role=row[1], menu=menu))
     return visit if visit.may(role) else _forbidden(visit)
 
 

@@ -7,14 +7,26 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
+from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed, Refused
-from petition.core.form_values import MAX_INTEGER
-from petition.formats.csv_rows import format_row
+from petition.core.form_values import MAX_INTEGER, number_of
+from petition.formats import tables
 from petition.formats.dates import DateOrder
 from petition.formats.encodings import NAMES
 from petition.formats.tables import DELIMITERS, EMPTY
-from petition.imports import column_guessing, column_mapping, labels, queries, steering, worker
-from petition.imports.model import UNDO_DAYS, FileInfo, ImportState
+from petition.imports import (
+    column_guessing,
+    column_mapping,
+    kept_mappings,
+    labels,
+    problem_rows,
+    queries,
+    steering,
+    worker,
+)
+from petition.imports.file_info import FileInfo
+from petition.imports.header_finding import NO_HEADER
+from petition.imports.model import UNDO_DAYS, ImportJob, ImportState, file_name
 from petition.imports.steering import FileTooLarge
 from petition.letters.keys import keys_for
 from petition.signatures.model import Visibility
@@ -28,7 +40,6 @@ from petition.web.multipart import BadForm
 UPLOAD_SECONDS = 900.0  # for a whole file, however slow the line
 IDLE_SECONDS = 30.0  # between two pieces of it
 MAX_DISCARDED = 256 * 1024 * 1024  # bytes read and dropped, so that the browser shows why a file was refused
-MAX_PROBLEMS = 100  # on the page; the file has all
 CHUNK = 1000  # rows of the file of problems read at a time
 
 # After any other error the worker drops the upload within the hour.
@@ -115,9 +126,8 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
     async with visit.database.connection() as conn:
         job = await steering.load(conn, letter_id, number)
         keys = await keys_for(conn, letter_id, visit.services.wrapper)
-        first_problems = await queries.load_problems(conn, letter_id, number, 0, MAX_PROBLEMS) if job.problems else []
         undone = await queries.count_undone(conn, letter_id, number) if job.state is ImportState.UNDONE else 0
-    file = FileInfo.decrypt(job.about, keys)
+    file, trial = FileInfo.decrypt(job.about, keys), await imports_page.trial_of(visit, job, keys)
     return desk_page(
         visit,
         "desk/transfer/import.html",
@@ -125,15 +135,18 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         job=job,
         import_states=labels.STATES,
         file=file,
-        no_header=job.state is ImportState.MAPPING and column_guessing.is_no_header(file.header),
+        name=file.name or file_name(job, keys),
+        is_questionable=job.state is ImportState.MAPPING and _is_questionable(job, file),
+        values=imports_page.values_of(job, file, form) if job.state is ImportState.MAPPING else (),
         form=form,
-        first_problems=first_problems,
+        trial=trial,
         redoable=undone,
         fields=column_mapping.FIELDS,
         kinds=column_mapping.KINDS,
         visibilities=tuple(Visibility),
         orders=(DateOrder.DAY, DateOrder.MONTH),
         encodings=NAMES,
+        formats=tables.NAMES,
         delimiters=DELIMITERS,
         days=UNDO_DAYS,
     )
@@ -149,25 +162,46 @@ async def move(visit: DeskVisit, form: Form) -> Response:
     return http.redirect(visit.letter_path(f"import/{number}"))
 
 
+def _is_questionable(job: ImportJob, file: FileInfo) -> bool:
+    """Return whether the row that is read as the header may be none."""
+    return job.plan is not None and job.plan.header != NO_HEADER and column_guessing.is_no_header(file.header)
+
+
 async def problems(visit: DeskVisit) -> Response:
-    """Answer with a file of all rows that cannot be imported: line, column, reason."""
+    """Answer with the rows that cannot be imported, in the file's own columns, and what is wrong with each."""
     number = _number(visit)
     async with visit.database.connection() as conn:
         await steering.load(conn, visit.letter.id, number)
+        keys = await keys_for(conn, visit.letter.id, visit.services.wrapper)
     headers = download_headers(f"{visit.letter.slug}-import-{number}.csv")
-    return StreamingResponse(_problem_lines(visit, number), headers=headers, media_type="text/csv; charset=utf-8")
+    lines = _problem_lines(visit, keys, number)
+    return StreamingResponse(lines, headers=headers, media_type="text/csv; charset=utf-8")
 
 
-async def _problem_lines(visit: DeskVisit, number: int) -> AsyncIterator[str]:
-    yield "\ufeff" + format_row(("line", "column", "reason"))
+async def _problem_lines(visit: DeskVisit, keys: LetterKeys, number: int) -> AsyncIterator[str]:
+    async with visit.database.connection() as conn:
+        row = await queries.load_problem_header(conn, visit.letter.id, number)
+    header = problem_rows.unseal(row, keys).cells if row else ()
+    yield "\ufeff" + problem_rows.csv_header(header, visit.gettext)
     after = 0
     while True:
         async with visit.database.connection() as conn:
             rows = await queries.load_problems(conn, visit.letter.id, number, after, CHUNK)
-        yield "".join(format_row((str(row["line"]), row["field"], visit.gettext(row["reason"]))) for row in rows)
+        sealed = (problem_rows.unseal(row, keys) for row in rows)
+        yield "".join(problem_rows.csv_line(row, len(header), visit.gettext) for row in sealed)
         if len(rows) < CHUNK:
             return
         after = rows[-1]["line"]
+
+
+async def delete_mapping(visit: DeskVisit) -> Response:
+    """Delete a mapping that was kept under a name."""
+    form = await visit.form()
+    mapping_id = number_of(form.get("mapping", ""))
+    async with visit.database.transaction() as conn:
+        if mapping_id is not None and mapping_id <= MAX_INTEGER:
+            await kept_mappings.drop(conn, visit.actor, mapping_id)
+    return http.redirect(visit.letter_path("import#mappings"))
 
 
 def _number(visit: DeskVisit) -> int:

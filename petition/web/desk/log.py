@@ -1,39 +1,77 @@
 """The log of a letter, on pages and as a file."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, date, datetime, time
 
 from starlette.responses import Response, StreamingResponse
 
 from petition.core.database import Database
-from petition.core.form_values import MAX_BIGINT, id_of
-from petition.core.ids import LetterId
+from petition.core.form_values import MAX_BIGINT, MAX_INTEGER, id_of
+from petition.core.ids import BulkActId, LetterId, OrganizerId
 from petition.formats.csv_rows import format_row
-from petition.moderation import labels, log_queries
+from petition.moderation import filters, labels, log_queries
+from petition.moderation.log_queries import LogFilter
 from petition.moderation.model import LogLine
 from petition.web.desk import queue_links
 from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
 
 PAGE_SIZE = 50
+FILTERS = ("person", "act", "day", "bulk")
+OTHERS = ("before", "done", "missed", "other")
 CHUNK = 1000  # rows read at a time for the file
 COLUMNS = ("id", "at", "organizer", "name", "act", "ids", "before", "after", "reason", "campaign", "undoes")
 
 
 async def show(visit: DeskVisit) -> Response:
-    """Show acts, newest first."""
-    before = id_of(visit.query.get("before", ""), int) or MAX_BIGINT
+    """Show acts, newest first, of a person, of a kind, of a day, or all steps of a bulk act."""
+    params = filters.single_values(visit.query.multi_items())
+    filter, before = _filter(params), id_of(params.get("before", ""), int) or MAX_BIGINT
     async with visit.database.connection() as conn:
-        lines = await log_queries.page(conn, visit.letter.id, before, PAGE_SIZE + 1)
-        notice = await queue_links.act_notice(conn, visit.letter.id, visit.query)
+        lines = await log_queries.filtered(conn, visit.letter.id, filter, before, PAGE_SIZE + 1)
+        context = {
+            "authors": await log_queries.authors(conn, visit.letter.id),
+            "acts": await log_queries.acts(conn, visit.letter.id),
+            **await queue_links.objects_of(visit, conn, lines[:PAGE_SIZE]),
+            **await queue_links.act_notice(visit, conn, params),
+        }
     return desk_page(
         visit,
         "desk/moderation/log.html",
         lines=lines[:PAGE_SIZE],
         next_id=lines[PAGE_SIZE - 1].id if len(lines) > PAGE_SIZE else None,
         first_page=before == MAX_BIGINT,
+        fields={name: value for name, value in params.items() if name in FILTERS and value},
         words=labels.WORDS,
-        **notice,
+        **context,
     )
+
+
+def _filter(params: Mapping[str, str]) -> LogFilter:
+    """Raises ``UnknownFilter``."""
+    person, act, bulk_act = params.get("person", ""), params.get("act", ""), params.get("bulk", "")
+    filter = LogFilter(
+        organizer_id=id_of(person, OrganizerId, MAX_INTEGER),
+        act=act if act in labels.ACTS else None,
+        day=_day(params.get("day", "")),
+        bulk_act_id=id_of(bulk_act, BulkActId, MAX_INTEGER),
+    )
+    values = filter.organizer_id, filter.act, filter.day, filter.bulk_act_id
+    unknown = [
+        (name, params[name])
+        for name, value in zip(FILTERS, values, strict=True)
+        if params.get(name, "").strip() and value is None
+    ]
+    if unknown := unknown + [(name, value) for name, value in params.items() if name not in {*FILTERS, *OTHERS}]:
+        raise filters.UnknownFilter(unknown)
+    return filter
+
+
+def _day(text: str) -> datetime | None:
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 async def export(visit: DeskVisit) -> Response:

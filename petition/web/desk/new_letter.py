@@ -5,8 +5,9 @@ from starlette.responses import JSONResponse, Response
 from petition.core import quotas
 from petition.core.database import Connection
 from petition.core.errors import Refused
-from petition.drafts import creating
+from petition.drafts import creating, saving
 from petition.web import http
+from petition.web.desk import letter_state
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
@@ -31,6 +32,16 @@ async def make(visit: DeskVisit, form: dict[str, str]) -> Response:
         await creating.make(conn, visit.services.wrapper, visit.organizer.id, slug, titles, visit.languages)
         await _count(visit, conn)
     return http.redirect(f"/organizer/{slug}/text")
+
+
+@form_view(letter_state.show)
+async def copy(visit: DeskVisit, _form: Form) -> Response:
+    """Make a new draft of what a letter says, and redirect to its text."""
+    async with visit.database.transaction() as conn:
+        source = await saving.locked_row(conn, visit.letter.slug)
+        slug = await creating.copy(conn, visit.services.wrapper, visit.actor, source, visit.languages)
+        await _count(visit, conn)
+    return http.redirect(f"/organizer/{slug}/publish?done=copied")
 
 
 async def _count(visit: DeskVisit, conn: Connection) -> None:

@@ -1,48 +1,14 @@
-"""A page of the desk: its tabs, its headers, its template."""
+"""A page of the desk: its headers, its template, and what every template gets."""
 
 import gzip
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.core.i18n import N_
-from petition.organizers.model import Role
 from petition.web import headers
-from petition.web.desk.visit import ROOT, DeskVisit, OpenVisit, open_visit
-
-# Pages without a tab of their own, and the tab they belong to.
-TAB_OF_PAGE = {"publish": "text", "preview": "text", "signatures": "queue", "undo": "queue", "tally": "import"}
-
-
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """A link in the row on top of a letter's pages, for roles that cover ``role``."""
-
-    path: str  # below the letter's address; "" is the overview
-    label: str
-    role: Role
-    starts_group: bool = False
-
-
-# In the order of the work: write, collect signatures, import and export, administer.
-TABS: tuple[Tab, ...] = (
-    Tab("", N_("Overview"), Role.VIEWER),
-    Tab("text", N_("Text"), Role.EDITOR, starts_group=True),
-    Tab("updates", N_("Updates"), Role.EDITOR),
-    Tab("queue", N_("Signatures"), Role.MODERATOR, starts_group=True),
-    Tab("campaigns", N_("Bulk acts"), Role.MODERATOR),
-    Tab("statistics", N_("Statistics"), Role.VIEWER),
-    Tab("partners", N_("Partners"), Role.EDITOR),
-    Tab("import", N_("Import"), Role.EDITOR, starts_group=True),
-    Tab("export", N_("Export"), Role.MODERATOR),
-    Tab("addresses", N_("Addresses"), Role.OWNER),
-    Tab("state", N_("State"), Role.EDITOR, starts_group=True),
-    Tab("switches", N_("Switches"), Role.EDITOR),
-    Tab("members", N_("Members"), Role.OWNER),
-    Tab("log", N_("Log"), Role.MODERATOR),
-)
+from petition.web.desk.navigation import find_current, jobs_of
+from petition.web.desk.visit import DeskVisit, OpenVisit, open_visit
 
 
 def policy(extra: Mapping[str, str] | None = None) -> str:
@@ -73,17 +39,23 @@ def desk_page(
 
     ``errors`` are messages for the catalogues by field, "" for the whole page; the status is 422 with any and 200
     without, unless ``status`` says otherwise. ``sources`` adds to the policy (see ``policy``). Templates extend
-    ``desk/_base.html`` and get ``visit`` and ``letter`` (both None for strangers), ``tabs``, ``current_tab`` (a path),
-    ``path``, ``errors`` in words, the first of them as ``problem`` with its field ``problem_at``, and ``context``.
+    ``desk/_base.html`` and get ``visit`` and ``letter`` (both None for strangers), ``nav_jobs``, the current
+    ``nav_job`` and ``nav_tab`` or None, ``path``, ``here`` (the address to return to), ``errors`` in words,
+    the first of them as ``problem`` with its field ``problem_at``, and ``context``.
     """
     path, member = visit.request.url.path, visit if isinstance(visit, DeskVisit) else None
+    jobs = jobs_of(member) if member else ()
+    nav_job, nav_tab = find_current(jobs, path)
     words = {field: visit.gettext(message) for field, message in errors.items()}
     variables = {
         "visit": member,
         "letter": member and member.letter_or_none,
-        "tabs": [tab for tab in TABS if member and member.may(tab.role)],
-        "current_tab": _tab_of(path),
+        "nav_jobs": jobs,
+        "nav_job": nav_job,
+        "nav_tab": nav_tab,
         "path": path,
+        "zone": member.organizer.zone if member else "",
+        "here": _address_to_return_to(visit.request),
         "errors": words,
         "problem": next(iter(words.values()), None),
         "problem_at": next(iter(words), None),
@@ -102,9 +74,10 @@ def desk_page(
     return Response(body, status or (422 if errors else 200), response_headers, media_type="text/html")
 
 
-def _tab_of(path: str) -> str:
-    below = path.removeprefix(ROOT).split("/")[1:] or [""]
-    return TAB_OF_PAGE.get(below[0], below[0])
+def _address_to_return_to(request: Request) -> str:
+    """Return the page's address with its query, which a form that was refused does not have."""
+    is_read = request.method in {"GET", "HEAD"}
+    return f"{request.url.path}?{request.url.query}" if is_read and request.url.query else request.url.path
 
 
 def message_page(visit: OpenVisit, status: int, title: str, message: str, retry_after: str | None = None) -> Response:

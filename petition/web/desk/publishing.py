@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from starlette.responses import Response
 
 from petition.core.database import Connection, Record
-from petition.core.errors import Refused
+from petition.core.errors import Refused, Taken
 from petition.core.i18n import N_
 from petition.core.text_cleaning import has_hidden
-from petition.drafts import checklist, draft_fields, publishing, saving, store
+from petition.drafts import checklist, creating, draft_fields, draft_queries, opening, publishing, saving, store
 from petition.drafts.store import Draft
 from petition.letters import markdown, plain_text, text_diff
 from petition.letters.model import Text
@@ -32,6 +32,7 @@ LONG_NOTE = N_("The explanation can have at most 1000 characters.")
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     async with visit.database.connection() as conn:
         draft = await _load(visit, await saving.letter_row(conn, visit.letter.slug), conn)
+        publish_at = await draft_queries.scheduled(conn, visit.letter.id)
     findings = checklist.findings(draft, datetime.now(UTC))
     surrounding = [name for name in draft.changes if not _is_text(name)]
     return desk_page(
@@ -50,7 +51,9 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         with_note=needs_note(draft),
         form=form,
         max_note=MAX_NOTE,
-        done="done" in visit.query and not draft.changes,
+        publish_at=publish_at,
+        done=visit.query.get("done") == "1" and not draft.changes,
+        draft_done=visit.query.get("done"),
     )
 
 
@@ -68,6 +71,30 @@ async def publish(visit: DeskVisit, form: Form) -> Response:
         check(draft, str(row["effective_state"]))
         await publishing.publish_draft(conn, row, draft, _note(draft, form), visit.organizer.id)
     return published
+
+
+@form_view(show)
+async def schedule(visit: DeskVisit, form: Form) -> Response:
+    """Have the letter open at a time, or cancel that."""
+    at = None if form.get("act") == "cancel" else opening.read_time(form.get("publish_at", ""), datetime.now(UTC))
+    async with visit.database.transaction() as conn:
+        row = await saving.locked_row(conn, visit.letter.slug)
+        if at is not None:
+            check(await _load(visit, row, conn), str(row["effective_state"]))
+        await opening.schedule(conn, visit.actor, at)
+    return http.redirect(visit.letter_path(f"publish?done={'scheduled' if at else 'unscheduled'}"))
+
+
+@form_view(show)
+async def rename(visit: DeskVisit, form: Form) -> Response:
+    """Change the address of a letter that no reader knows yet."""
+    slug = form.get("slug", "").strip().lower()
+    try:
+        async with visit.database.transaction() as conn:
+            await creating.rename(conn, visit.actor, slug)
+    except Taken:
+        raise Refused(creating.TAKEN_SLUG, "slug") from None
+    return http.redirect(f"/organizer/{slug}/publish?done=renamed")
 
 
 async def _load(visit: DeskVisit, row: Record, conn: Connection) -> Draft:

@@ -1,10 +1,15 @@
 """The organizer's own page: the name, the second factors, and the sessions."""
 
+import functools
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
 from starlette.responses import Response
 
-from petition.core import audit_log
+from petition.core import audit_log, time_zones
 from petition.core.form_values import number_of
-from petition.organizers import factor_queries, queries, second_factor, sessions
+from petition.core.i18n import N_, Language
+from petition.organizers import factor_queries, queries, second_factor, sessions, waiting_mail
 from petition.organizers.model import checked_name
 from petition.web import http
 from petition.web.desk import session_cookie
@@ -31,6 +36,10 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         may_change=visit.may_change_factor,
         only_one=bool(totp) + len(passkeys) == 1,
         name=form.get("name", "") if "name" in errors else visit.organizer.name,
+        zones=_zones(visit.language),
+        zone_selected=form.get("zone", visit.organizer.zone),
+        waiting_mail_selected=form.get("waiting_mail", visit.organizer.waiting_mail),
+        now=datetime.now(UTC),
         done=visit.query.get("done"),
     )
 
@@ -43,6 +52,14 @@ async def name(visit: DeskVisit, form: Form) -> Response:
         await queries.set_name(conn, visit.organizer.id, name)
         await audit_log.record(conn, visit.organizer.id, None, "organizer.name", ids=[visit.organizer.id])
     return http.redirect(f"{SECURITY}?done=name")
+
+
+@form_view(show)
+async def preferences(visit: DeskVisit, form: Form) -> Response:
+    """Change the time zone, and when a mail says that something waits."""
+    async with visit.database.transaction() as conn:
+        await waiting_mail.set_preferences(conn, visit.organizer.id, form.get("zone", ""), form.get("waiting_mail", ""))
+    return http.redirect(f"{SECURITY}?done=preferences")
 
 
 @require_fresh_factor
@@ -79,6 +96,32 @@ async def end(visit: DeskVisit) -> Response:
         session_cookie.delete_cookie(response, visit.services.settings)
         return response
     return http.redirect(f"{SECURITY}?done=ended")
+
+
+AREAS = {
+    "Europe": N_("Europe"),
+    "Asia": N_("Asia"),
+    "America": N_("America"),
+    "Africa": N_("Africa"),
+    "Atlantic": N_("Atlantic"),
+    "Australia": N_("Australia"),
+    "Indian": N_("Indian Ocean"),
+    "Pacific": N_("Pacific"),
+    "Antarctica": N_("Antarctica"),
+    "Arctic": N_("Arctic"),
+}
+
+
+@functools.lru_cache(16)
+def _zones(language: Language) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """Return (name, city) of the zones in each area, by city."""
+    return {
+        language.gettext(title): sorted(
+            ((name, language.city(name)) for name in time_zones.names() if name.partition("/")[0] == area),
+            key=lambda zone: zone[1],
+        )
+        for area, title in AREAS.items()
+    }
 
 
 def _bytes(text: str) -> bytes | None:

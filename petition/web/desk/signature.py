@@ -12,21 +12,25 @@ from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import id_of
-from petition.core.ids import LogId, NoteId, OrganizationId, SignatureId
+from petition.core.ids import LogId, MessageId, NoteId, OrganizationId, SignatureId
 from petition.letters.keys import keys_for
 from petition.moderation import (
     decisions,
     filters,
     labels,
     log_queries,
+    message_threads,
     messages,
     notes,
     organization_queries,
     organizations,
     queue,
     queue_queries,
+    second_mailbox,
+    similar,
 )
-from petition.moderation.model import Action, ActOutcome, LogLine
+from petition.moderation.model import Action, ActOutcome, LogLine, QueueItem
+from petition.signatures.model import Kind
 from petition.web import http
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
@@ -65,8 +69,9 @@ def _signature_id(visit: DeskVisit) -> SignatureId:
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     signature_id, search = _signature_id(visit), visit.query.get("like", "")[: filters.MAX_QUERY]
     async with visit.database.connection() as conn:
-        context = await _read(_Target(conn, visit.services, visit.actor, signature_id), search)
-        notice = await act_notice(conn, visit.letter.id, visit.query)
+        other_id = id_of(visit.query.get("with", ""), SignatureId)
+        context = await _read(_Target(conn, visit.services, visit.actor, signature_id), search, other_id)
+        notice = await act_notice(visit, conn, visit.query)
     return desk_page(
         visit,
         "desk/moderation/signature.html",
@@ -80,25 +85,41 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
     )
 
 
-async def _read(target: _Target, search: str) -> Mapping[str, Any]:
+async def _read(target: _Target, search: str, other_id: SignatureId | None) -> Mapping[str, Any]:
     conn, letter_id, signature_id = target.conn, target.actor.letter_id, target.signature_id
     row, keys = await target.row(), await target.keys()
-    organization_id, words = row["organization"], queue.tsquery(search)
+    organization_id = row["organization"]
     history: dict[LogId, LogLine] = {}
     for object_id in {signature_id, organization_id} - {None}:
         history |= {line.id: line for line in await log_queries.of_signature(conn, letter_id, object_id)}
-    similar = words and organization_id
+    line = queue.item_in(row, keys)
+    is_organization = line.kind is Kind.ORGANIZATION
+    lines = [history[log_id] for log_id in sorted(history, reverse=True)]
     return {
-        "line": queue.item_in(row, keys),
+        "line": line,
         "row": row,
-        "history": [history[log_id] for log_id in sorted(history, reverse=True)],
+        "history": lines,
+        "thread": await message_threads.load(conn, letter_id, keys, signature_id),
+        "ready_sentences": message_threads.READY_SENTENCES,
         "notes": await notes.load(conn, letter_id, keys, signature_id),
         "reports": [
             (report, notes.revealed(keys, report["note"]))
             for report in await queue_queries.reports(conn, letter_id, signature_id)
         ],
-        "similar": await organization_queries.find(conn, letter_id, organization_id, words) if similar else [],
+        "similar": await similar.load(conn, letter_id, keys, line.names, signature_id, organization_id)
+        if is_organization
+        else [],
+        "found": await similar.find(conn, letter_id, keys, search, signature_id, organization_id)
+        if is_organization and search
+        else [],
+        "other": await _compared(target, keys, other_id) if is_organization and other_id else None,
     }
+
+
+async def _compared(target: _Target, keys: LetterKeys, other_id: SignatureId) -> QueueItem | None:
+    row = await queue_queries.one(target.conn, target.actor.letter_id, other_id)
+    item = queue.item_in(row, keys) if row else None
+    return item if item and item.kind is Kind.ORGANIZATION and item.id != target.signature_id else None
 
 
 @form_view(show)
@@ -140,6 +161,33 @@ async def _merge(target: _Target, form: Form) -> ActOutcome | None:
     return ActOutcome((target.signature_id,), log_id=log_id)
 
 
+async def _adopt(target: _Target, form: Form) -> ActOutcome | None:
+    """Give a held signature the names of an entry, so that approving it adds it there."""
+    into_id = id_of(form.get("into", ""), OrganizationId)
+    row = await organization_queries.one(target.conn, target.actor.letter_id, into_id) if into_id else None
+    if row is None:
+        raise Refused(filters.NOTHING_SELECTED, "into")
+    await target.row()
+    names, signature_id = organizations.EntryNames.of(row), target.signature_id
+    log_id = await organizations.correct_held(target.conn, target.actor, await target.keys(), signature_id, names)
+    changed = () if log_id is None else (signature_id,)
+    return ActOutcome(changed, () if changed else (signature_id,), log_id)
+
+
+async def _note_talk(target: _Target, form: Form) -> ActOutcome | None:
+    """Mark that an organizer spoke to the organization; what was said is a note."""
+    await target.row()
+    if form.get("talk", "").strip():
+        await notes.add(target.conn, target.actor, await target.keys(), target.signature_id, form["talk"])
+    await organizations.note_talk(target.conn, target.actor, target.signature_id, is_noted=True)
+    return None
+
+
+async def _drop_talk(target: _Target, _form: Form) -> ActOutcome | None:
+    await organizations.note_talk(target.conn, target.actor, target.signature_id, is_noted=False)
+    return None
+
+
 async def _add_note(target: _Target, form: Form) -> ActOutcome | None:
     await target.row()
     await notes.add(target.conn, target.actor, await target.keys(), target.signature_id, form.get("text", ""))
@@ -158,10 +206,21 @@ async def _send_message(target: _Target, form: Form) -> ActOutcome | None:
     return None
 
 
+async def _delete_message(target: _Target, form: Form) -> ActOutcome | None:
+    message_id = id_of(form.get("message", ""), MessageId) or MessageId(0)
+    await message_threads.delete(target.conn, target.actor, target.signature_id, message_id)
+    return None
+
+
+async def _mark_messages_read(target: _Target, _form: Form) -> ActOutcome | None:
+    await message_threads.mark_read(target.conn, target.actor, target.signature_id)
+    return None
+
+
 async def _ask_second(target: _Target, form: Form) -> ActOutcome | None:
     row, keys, address = await target.row(), await target.keys(), form.get("second", "")
     website = queue.names_in(row, keys).website
-    await messages.ask_second(
+    await second_mailbox.ask(
         target.conn,
         target.actor,
         keys,
@@ -177,8 +236,13 @@ ACTS: Mapping[str, Act] = {
     **{action.value: _decide for action in Action},
     "names": _correct_names,
     "merge": _merge,
+    "adopt": _adopt,
+    "talk": _note_talk,
+    "untalk": _drop_talk,
     "note": _add_note,
     "drop_note": _delete_note,
     "message": _send_message,
+    "drop_message": _delete_message,
+    "read_messages": _mark_messages_read,
     "second": _ask_second,
 }

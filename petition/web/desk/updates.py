@@ -1,6 +1,7 @@
 """Updates on a letter at the desk: the list, and one with its form and its preview."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -10,6 +11,7 @@ from petition.core.database import Record
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import MAX_INTEGER
 from petition.core.ids import UpdateId
+from petition.drafts import opening
 from petition.letters import markdown, update_queries, updates
 from petition.web import http
 from petition.web.desk.forms import Errors, Form, form_number, form_view
@@ -17,7 +19,7 @@ from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
 
 MAX_BYTES = 1_000_000  # of a form; escaped Cyrillic takes six bytes a letter
-ACTS = {"save", "publish", "preview", "remove", "back"}
+ACTS = {"save", "publish", "preview", "remove", "back", "schedule", "unschedule"}
 
 
 async def show_all(visit: DeskVisit) -> Response:
@@ -42,8 +44,11 @@ async def add(visit: DeskVisit, form: Form) -> Response:
     texts, errors = updates.texts_in(form, visit.languages)
     if errors or act == "preview":
         return await _list(visit, form, errors, texts)
+    at = _time(form) if act == "schedule" else None
     async with visit.database.transaction() as conn:
         update_id = await updates.add(conn, organizer_id, letter_id, texts)
+        if at is not None:
+            await updates.schedule(conn, visit.actor, update_id, at)
         if act == "publish":
             _check_published(visit)
             await updates.save(conn, organizer_id, letter_id, update_id, 1, texts, publish=True)
@@ -85,9 +90,16 @@ async def change(visit: DeskVisit, form: Form) -> Response:
         return await _one(visit, form, errors, texts)
     if act == "publish":
         _check_published(visit)
+    at = _time(form) if act == "schedule" else None
     async with visit.database.transaction() as conn:
         await updates.save(conn, organizer_id, letter_id, update_id, revision, texts, publish=act == "publish")
+        if act in {"schedule", "unschedule"}:
+            await updates.schedule(conn, visit.actor, update_id, at)
     return http.redirect(f"{_address(visit)}/{update_id}?done={act}")
+
+
+def _time(form: Form) -> datetime:
+    return opening.read_time(form.get("publish_at", ""), datetime.now(UTC))
 
 
 def _act(form: Form) -> str:

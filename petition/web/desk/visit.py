@@ -13,7 +13,7 @@ from petition.core.database import Database
 from petition.core.errors import NotFound
 from petition.core.form_values import MAX_BIGINT, Id, id_of
 from petition.core.i18n import Language
-from petition.organizers.model import DeskLetter, Organizer, Role, Session
+from petition.organizers.model import DeskLetter, MenuLetter, Organizer, Role, Session
 from petition.web import http
 from petition.web.services import Services
 
@@ -86,6 +86,7 @@ class DeskVisit(OpenVisit):
     session: Session
     letter_or_none: DeskLetter | None = None
     role: Role | None = None
+    menu: tuple[MenuLetter, ...] = ()  # the organizer's letters, on the pages of one of them
 
     @property
     def letter(self) -> DeskLetter:

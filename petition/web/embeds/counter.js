@@ -4,6 +4,7 @@
   "use strict";
   const NAME = "petition-counter";
   const WORDS = {}; // by language; the server fills it in
+  const ORIGINS = []; // of the letter's site, the usual one first; likewise
   if (!window.customElements || customElements.get(NAME)) return;
 
   const CSS = `
@@ -89,10 +90,9 @@ progress::-moz-progress-bar {
     }
   };
 
-  const home = safely(() => {
-    const script = document.currentScript ?? document.querySelector('script[src*="embed.js"]');
-    return new URL(script.src).origin;
-  });
+  // Where the script comes from says little: it may be merged into the page's own, copied, or imported as a module.
+  const home =
+    safely(() => ORIGINS.find((origin) => document.currentScript?.src.startsWith(`${origin}/`))) ?? ORIGINS[0];
 
   const make = (name, text, more = {}) => Object.assign(document.createElement(name), { textContent: text, ...more });
 

@@ -22,6 +22,7 @@ SVG = b"image/svg+xml"
 SCRIPT = b"text/javascript; charset=utf-8"
 ONE_HOUR = b"public, max-age=3600, s-maxage=300"
 WORDS_PLACEHOLDER = "const WORDS = {}; // by language; the server fills it in"
+ORIGINS_PLACEHOLDER = "const ORIGINS = []; // of the letter's site, the usual one first; likewise"
 BADGE_DEFAULTS = {"style": STYLES[0], "theme": THEMES[0]}
 
 
@@ -101,7 +102,10 @@ async def component(request: Request) -> Response:
         source = (PACKAGE / "web" / "embeds" / "counter.js").read_text(encoding="utf-8")
         words = counter_text.words_by_language(services.renderer.languages)
         words_json = json.dumps(words, ensure_ascii=False, separators=(",", ":"))
+        base_url = services.settings.base_url
+        origins = json.dumps([base_url, *sorted(services.settings.origins - {base_url})])
         body = source.replace(WORDS_PLACEHOLDER, f"const WORDS = {words_json};", 1)
+        body = body.replace(ORIGINS_PLACEHOLDER, f"const ORIGINS = {origins};", 1)
         return build_response(body.encode(), SCRIPT, [*FOR_ANYONE, *_common_headers(request)], ONE_HOUR)
 
     return http.CachedPageResponse(request, await services.pages.get("/embed.js", "/embed.js", render))

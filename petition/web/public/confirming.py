@@ -10,6 +10,7 @@ from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import KeyDestroyed, Unavailable
 from petition.core.i18n import N_, pick_language
 from petition.core.ids import SignatureId
+from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.signatures import queries
 from petition.signatures.confirming import Confirmation, ConfirmRequest, ConfirmResult
@@ -21,8 +22,10 @@ from petition.web.public.visit import Visit, with_retry_after
 HOUR, DAY = 3600, 86400  # seconds
 
 GONE = N_("This link has expired")
-GONE_WHY = N_(
-    "A signature can be confirmed for 7 days, and no later than one day after the letter closes. You can sign again."
+GONE_WHY = N_("A signature can be confirmed for 7 days, and no later than one day after the letter closes.")
+NOTHING_STORED = N_("This link has no signature any more")
+NOTHING_STORED_WHY = N_(
+    "It was deleted, or it was not confirmed within 7 days. Nothing of it is stored, so we cannot say which."
 )
 REMOVED = N_("This signature was removed")
 REMOVED_WHY = N_("The organizers removed a signature made from this mailbox. It cannot sign this letter again.")
@@ -47,12 +50,14 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
         states = await queries.load_states(conn, [letter.id], [signature_id]) if row is None else []
     if states:
         return visit.redirect(f"/signature/{visit.token}")
-    if row is None or not row["confirmable"]:
-        return _expired(visit)
+    if row is None:
+        return nothing_stored(visit, letter)
+    if not row["confirmable"]:
+        return _expired(visit, letter)
     try:
         fields = letter.keys.reveal(row["fields"])
     except KeyDestroyed:
-        return _expired(visit)
+        return _expired(visit, letter)
     return visit.page(
         "signatures/confirm.html",
         status,
@@ -155,11 +160,16 @@ def _inbox_page(visit: Visit, published: PublishedLetter, form: ShownForm, *, st
 
 async def _answer(visit: Visit, published: PublishedLetter, confirmation: Confirmation) -> Response:
     if confirmation.result is ConfirmResult.GONE:
-        return _expired(visit)
+        return _expired(visit, published.letter)
     if confirmation.result is ConfirmResult.REMOVED:
-        return visit.message_page(410, REMOVED, REMOVED_WHY)
+        return visit.message_page(410, REMOVED, REMOVED_WHY, letter=published.letter, can_sign=False)
     return await thanks.redirect(visit, published, confirmation)
 
 
-def _expired(visit: Visit) -> Response:
-    return visit.message_page(410, GONE, GONE_WHY)
+def _expired(visit: Visit, letter: Letter) -> Response:
+    return visit.message_page(410, GONE, GONE_WHY, letter=letter)
+
+
+def nothing_stored(visit: Visit, letter: Letter) -> Response:
+    """Answer to a link whose signature was deleted, or was never confirmed: nothing is left that could tell."""
+    return visit.message_page(410, NOTHING_STORED, NOTHING_STORED_WHY, letter=letter)

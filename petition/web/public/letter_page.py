@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import cast
 
+import segno
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.errors import Unavailable
 from petition.core.i18n import pick_language
+from petition.core.typography import typeset
 from petition.letters import update_queries
 from petition.letters.published import PublishedLetter
 from petition.signatures import forms, listing
@@ -16,12 +21,15 @@ from petition.web import http
 from petition.web.page_cache import CachedResponse
 from petition.web.public import page_size
 from petition.web.public.shown_form import ShownForm
+from petition.web.public.signatories import listed
 from petition.web.public.visit import Visit
 from petition.web.shared_addresses import cleaned
 
-MAX_ORGANIZATIONS = 12
+MAX_ORGANIZATIONS = 60  # all are named if there are no more and the page fits, else the newest FEW_ORGANIZATIONS
+FEW_ORGANIZATIONS = 12
 MAX_PEOPLE = 12
 MAX_NEWS = 2
+MAX_REACHED = 12  # updates on the page of a closed letter, which says what it reached
 
 NO_ROWS: Mapping[str, object] = {"organizations": [], "latest": [], "news": []}
 
@@ -39,9 +47,18 @@ class LetterPage:
 
     @property
     def html(self) -> str:
-        return self.published.letter.text(self.lang).html
+        letter = self.published.letter
+        return typeset(letter.text(self.lang).html, letter.shown_in(self.lang))
 
-    def context(self, html: str, *, cut: bool) -> dict[str, object]:
+    @property
+    def organizations(self) -> list[Signatory]:
+        return cast("list[Signatory]", self.rows["organizations"])
+
+    def with_few_organizations(self) -> "LetterPage":
+        """Return the page with the newest organizations only, so that more of the text fits."""
+        return replace(self, rows={**self.rows, "organizations": self.organizations[:FEW_ORGANIZATIONS]})
+
+    def context(self, html: str, base_url: str, *, cut: bool) -> dict[str, object]:
         """Return the template's context with ``html`` as the text; ``cut`` if that is not all of it."""
         letter = self.published.letter
         return {
@@ -56,14 +73,24 @@ class LetterPage:
             "closed": not letter.takes_signatures,
             "paused": None if letter.pause is None else pick_language(letter.pause, self.lang),
             "partner": self.partner,
+            "qr": qr_code(f"{base_url}/{self.lang}/{letter.slug}"),
+            "listed_people": listed(self.published, Kind.PERSON),
             "here": f"/{letter.slug}{query_of(self.kind, self.partner)}",
             **self.rows,
         }
 
     def renderer(self, request: Request, canonical: str | None) -> page_size.Render:
+        base_url = http.services_of(request).settings.base_url
         return lambda html, cut: http.cacheable_page(
-            request, "letters/show.html", **self.context(html, cut=cut), canonical=canonical
+            request, "letters/show.html", **self.context(html, base_url, cut=cut), canonical=canonical
         )
+
+
+@lru_cache(1024)
+def qr_code(address: str) -> Markup:
+    """Draw an address for paper, as SVG inside the page: some 400 bytes compressed, and no further request."""
+    code = segno.make(address, error="m", micro=False, boost_error=False)
+    return Markup(code.svg_inline(omitsize=True, border=0, svgclass="qr", lineclass=None))  # noqa: S704  # of an address
 
 
 async def build(visit: Visit, published: PublishedLetter, kind: Kind, partner: str) -> CachedResponse:
@@ -75,7 +102,12 @@ async def build(visit: Visit, published: PublishedLetter, kind: Kind, partner: s
     page = LetterPage(published, lang, await newest_rows(visit, published), kind, partner)
     # A page in a language that the letter does not have is a copy of the one it shows.
     canonical = f"{visit.services.settings.base_url}/{letter.shown_in(lang)}/{letter.slug}"
-    return page_size.fit(page.html, page.renderer(visit.request, canonical))
+    if FEW_ORGANIZATIONS < len(page.organizations) == published.counts.organizations:
+        whole = page.renderer(visit.request, canonical)(page.html, False)
+        if page_size.fits(whole):
+            return whole
+    shorter = page.with_few_organizations()
+    return page_size.fit(shorter.html, shorter.renderer(visit.request, canonical))
 
 
 async def with_form(visit: Visit, published: PublishedLetter, form: ShownForm, status: int) -> Response:
@@ -85,7 +117,7 @@ async def with_form(visit: Visit, published: PublishedLetter, form: ShownForm, s
     except Unavailable:  # what was typed matters more than the names of other signatories
         rows = NO_ROWS
     partner = registered_partner(published, form.values)
-    page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form)
+    page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form).with_few_organizations()
     response = page_size.fit_beginning(page.html, page.renderer(visit.request, canonical=None))
     return http.cached_body_as(visit.request, response, status)
 
@@ -94,7 +126,7 @@ async def newest_rows(visit: Visit, published: PublishedLetter) -> Mapping[str, 
     """Return the newest updates and organizations; people only where they may stand in search engines and archives."""
     letter = published.letter
     async with visit.services.database.connection() as conn:
-        news = await update_queries.published(conn, letter.id, 0, MAX_NEWS)
+        news = await update_queries.published(conn, letter.id, 0, MAX_NEWS if letter.is_open else MAX_REACHED)
         if letter.switches.list_hidden:
             return {**NO_ROWS, "news": news}
         organizations, _ = await listing.page(conn, letter.id, Kind.ORGANIZATION, None, MAX_ORGANIZATIONS)

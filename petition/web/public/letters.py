@@ -1,9 +1,13 @@
 """The public pages of letters: the list of open ones, the letter, its whole text, its versions."""
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 
 from starlette.responses import Response
 
+from petition.core.errors import PetitionError
+from petition.core.ids import LetterId
 from petition.letters import plain_text, queries, text_diff, update_queries
 from petition.letters.model import Letter, Version
 from petition.letters.published import PublishedLetter
@@ -11,6 +15,7 @@ from petition.web import http
 from petition.web.page_cache import ALL, CachedResponse, CacheTier
 from petition.web.public import letter_page
 from petition.web.public.visit import Visit
+from petition.web.shared_addresses import cleaned
 
 NEWS_PER_PAGE = 20
 
@@ -28,8 +33,13 @@ async def to_index(visit: Visit) -> Response:
 
 async def index(visit: Visit) -> Response:
     async def build() -> CachedResponse:
-        letters = [(published.letter, published.counts) for published in await visit.services.letters.index()]
-        return http.cacheable_page(visit.request, "letters/index.html", letters=letters)
+        closed = await visit.services.letters.closed()
+        newest: Mapping[LetterId, object] = {}
+        if closed:
+            async with visit.services.database.connection() as conn:
+                newest = await update_queries.newest_titles(conn, [published.letter.id for published in closed])
+        groups = await visit.services.letters.index(), closed
+        return http.cacheable_page(visit.request, "letters/index.html", groups=groups, newest=newest)
 
     return await visit.cached_page("/", ALL, build)
 
@@ -111,9 +121,18 @@ def _with_changes(versions: list[Version], lang: str) -> list[tuple[Version, lis
 
 
 async def privacy(visit: Visit) -> Response:
-    """Say what is stored, and until when."""
+    """Say what is stored, and until when; with the way back to the letter that ``letter`` names, if there is one."""
+    published: PublishedLetter | None = None
+    if name := cleaned(visit.request.query_params.get("letter", "")):
+        with suppress(PetitionError):
+            published = await visit.services.letters.get(name)
+    letter = None if published is None else published.letter
 
     async def build() -> CachedResponse:
-        return http.cacheable_page(visit.request, "privacy.html")
+        canonical = f"{visit.services.settings.base_url}/{visit.lang}/privacy"
+        return http.cacheable_page(
+            visit.request, "privacy.html", letter=letter, canonical=canonical, here=f"/privacy{query}"
+        )
 
-    return await visit.cached_page("/privacy", ALL, build)
+    query = "" if letter is None else f"?letter={letter.slug}"
+    return await visit.cached_page(f"/privacy{query}", ALL if letter is None else letter.slug, build)

@@ -2,21 +2,19 @@
 
 from starlette.responses import JSONResponse, Response
 
-from petition.core.errors import Refused
+from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
+from petition.moderation import message_threads
 from petition.signatures import queries, self_service
 from petition.signatures.model import REASONS
-from petition.web.public import challenge
+from petition.web.public import challenge, confirming
 from petition.web.public.shown_form import ShownForm
 from petition.web.public.visit import Visit
 
 UNKNOWN_ACT = N_("Choose what to do.")
-DELETED = N_("Your signature has been deleted")
-DELETED_WHY = N_("We keep nothing of it, and it no longer counts.")
-
-ACTIONS_ON_PAGE = ("visibility", "correct", "news", "withdraw")  # after "delete" there is no page
+ACTIONS_ON_PAGE = ("visibility", "correct", "news", "start_news", "withdraw")  # after "delete" there is no page
 
 
 async def show(visit: Visit) -> Response:
@@ -37,28 +35,45 @@ async def act(visit: Visit) -> Response:
             case "visibility":
                 await self_service.change_visibility(database, letter, signature_id, form.get("visibility", ""), name)
             case "correct":
-                await self_service.correct(database, letter, signature_id, name)
+                details = {key: form[key] for key in self_service.CORRECTABLE if key in form}
+                languages = tuple(visit.services.renderer.languages)
+                await self_service.correct(database, letter, signature_id, name, details, languages)
             case "news":
                 await self_service.stop_updates(database, letter, signature_id)
+            case "start_news":
+                visit.allow_form()
+                sealer, address = visit.services.sealer, form.get("email", "")
+                await self_service.start_updates(database, letter, signature_id, sealer, address)
             case "withdraw":
                 await self_service.withdraw(database, letter, signature_id)
             case "delete":
                 await self_service.delete(database, letter, signature_id)
-                return visit.message_page(200, DELETED, DELETED_WHY)
+                return visit.redirect(f"/{letter.slug}/deleted")
             case _:
                 raise Refused(UNKNOWN_ACT)
+    except NotFound:
+        return confirming.nothing_stored(visit, letter)
     except Refused as refused:
         shown_form = visit.refused_form(form, {refused.field: refused.message})
         return await _page(visit, published, signature_id, shown_form, status=422)
     return visit.redirect(f"/signature/{visit.token}?done={action}")
 
 
+async def deleted(visit: Visit) -> Response:
+    """Say that a signature has been deleted: a page of its own, so that going back sends no form again."""
+    return visit.page("signatures/deleted.html", letter=(await visit.published()).letter)
+
+
 async def data(visit: Visit) -> Response:
     """Answer with everything stored, as a file."""
     published, signature_id = await visit.signature()
-    details = await self_service.load(visit.services.database, published.letter, signature_id)
+    letter = published.letter
+    details = await self_service.load(visit.services.database, letter, signature_id)
+    async with visit.services.database.connection() as conn:
+        thread = await message_threads.load(conn, letter.id, letter.keys, signature_id)
+    messages = [message.as_json() for message in thread]
     headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="signature.json"'}
-    return JSONResponse({"letter": published.letter.slug, **details.as_json()}, headers=headers)
+    return JSONResponse({"letter": letter.slug, **details.as_json(), "messages": messages}, headers=headers)
 
 
 async def _page(
@@ -69,13 +84,17 @@ async def _page(
         pending = await queries.load_pending(conn, letter.id, signature_id)
     if pending is not None:
         return visit.redirect(f"/confirm/{visit.token}")
+    try:
+        signature = await self_service.load(database, letter, signature_id)
+    except NotFound:
+        return confirming.nothing_stored(visit, letter)
     done = visit.request.query_params.get("done")
     return visit.page(
         "signatures/own_page.html",
         status,
         letter=letter,
         token=visit.token,
-        signature=await self_service.load(database, letter, signature_id),
+        signature=signature,
         form=form,
         done=done if done in ACTIONS_ON_PAGE and not form.errors else None,
         reasons=REASONS,

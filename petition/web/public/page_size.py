@@ -24,7 +24,7 @@ Render = Callable[[str, bool], CachedResponse]
 def fit(html: str, render: Render) -> CachedResponse:
     """Return the page with as much of the letter's ``html`` as fits, cut between paragraphs."""
     whole = render(html, False)
-    if _fits(whole):
+    if fits(whole):
         return whole
     parts = blocks(html)
     low, high = 0, len(parts)
@@ -32,7 +32,7 @@ def fit(html: str, render: Render) -> CachedResponse:
     while low < high:
         middle = (low + high + 1) // 2
         candidate = render("".join(parts[:middle]), True)
-        if _fits(candidate):
+        if fits(candidate):
             low, page = middle, candidate
         else:
             high = middle - 1
@@ -47,7 +47,7 @@ def fit_beginning(html: str, render: Render) -> CachedResponse:
     """
     for text, cut in _ever_shorter(html):
         page = render(text, cut)
-        if _fits(page):
+        if fits(page):
             break
     return page
 
@@ -62,7 +62,7 @@ def _ever_shorter(html: str) -> Iterator[tuple[str, bool]]:
         yield "".join(part for part, length in zip(parts, lengths, strict=True) if length <= limit), True
 
 
-def _fits(page: CachedResponse) -> bool:
+def fits(page: CachedResponse) -> bool:
     return page.wire_size + SERVER_BYTES <= MAX_BYTES
 
 

@@ -56,10 +56,14 @@ async def draft_page(visit: Visit, slug: str, *, here: str | None, until: object
     published = await previewing.as_published(figures, row, draft, visit.lang)
     # Signatories imported before the letter opened have not agreed to be shown before it.
     rows = await letter_page.newest_rows(visit, published) if draft.published else letter_page.NO_ROWS
-    page = LetterPage(published, visit.lang, rows)
+    page = LetterPage(published, visit.lang, rows).with_few_organizations()
     source = published.letter.text(visit.lang).markdown if here is None else ""  # losses are for its writers only
     losses = await asyncio.to_thread(markdown.losses, source)
-    context = page.context(page.html, cut=False) | {"here": here, "until": until, "losses": losses}
+    context = page.context(page.html, services.settings.base_url, cut=False) | {
+        "here": here,
+        "until": until,
+        "losses": losses,
+    }
     response = visit.page("letters/preview.html", **context)
     policy = headers.policy(services.renderer.css_hash)
     for directive, inert in INERT.items():

@@ -10,10 +10,37 @@ from petition.core.form_values import id_of
 from petition.core.quotas import HARDER_FACTOR
 from petition.letters.published import PublishedLetter
 from petition.moderation import labels, reports
-from petition.signatures.model import Kind
+from petition.signatures import listing
+from petition.signatures.model import Kind, Signatory
 from petition.web.public import challenge
 from petition.web.public.shown_form import ShownForm, typed_values
+from petition.web.public.signatories import kind_of, query_of
 from petition.web.public.visit import Visit
+
+MAX_MATCHES = 50  # entries to choose from
+
+
+async def find(visit: Visit) -> Response:
+    """Ask which entry it is, and list those that match ``q``; each leads to the form."""
+    published = await visit.published()
+    if published.letter.switches.list_hidden:
+        raise HTTPException(404)
+    params = visit.request.query_params
+    if any("\0" in value for value in params.values()):
+        raise HTTPException(400)
+    kind, q = kind_of(params), params.get("q", "").strip()[: listing.MAX_QUERY]
+    items: list[Signatory] = []
+    if q:
+        async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
+            items = (await listing.search(conn, published.letter.id, kind, q))[:MAX_MATCHES]
+    return visit.page(
+        "moderation/report_search.html",
+        letter=published.letter,
+        kind=kind,
+        q=q,
+        items=items,
+        here=f"/{visit.slug}/report?{query_of(kind, q)}",
+    )
 
 
 async def show(visit: Visit) -> Response:

@@ -1,5 +1,6 @@
 """The public list of signatories: a page of it by cursor, or the result of a search."""
 
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
@@ -8,9 +9,11 @@ from starlette.responses import Response
 from petition.letters.published import PublishedLetter
 from petition.signatures import listing
 from petition.signatures.listing import Cursor
+from petition.signatures.listing_queries import MAX_RESULTS
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
 from petition.web.public.visit import Visit
+from petition.web.shared_addresses import cleaned, tokens_in
 
 # Unless the letter allows it. Results of a search are never indexed: there are any number of such pages.
 NOT_INDEXED = [(b"x-robots-tag", b"noindex, noarchive")]
@@ -25,9 +28,8 @@ async def signatories(visit: Visit) -> Response:
     params = visit.request.query_params
     if any("\0" in value for value in params.values()):
         raise HTTPException(400)
-    kind = Kind.ORGANIZATION if params.get("kind") == Kind.ORGANIZATION else Kind.PERSON
-    q = params.get("q", "").strip()[: listing.MAX_QUERY]
-    after = Cursor.decode(params["after"]) if params.get("after") and not q else None
+    kind, q = kind_of(params), params.get("q", "").strip()[: listing.MAX_QUERY]
+    after = None if q else cursor_of(params)
     items, following = await _entries(visit, published, kind, q=q, after=after)
     response = http.cacheable_page(
         visit.request,
@@ -38,11 +40,35 @@ async def signatories(visit: Visit) -> Response:
         kind=kind,
         q=q,
         items=items,
+        listed=listed(published, kind),
+        max_results=MAX_RESULTS,
         next=following.encode() if following else None,
         first_page=after is None,
-        here=f"/{visit.slug}/signatories?{_query(kind, q, after)}",
+        here=f"/{visit.slug}/signatories?{query_of(kind, q, after)}",
     )
     return http.CachedPageResponse(visit.request, response)
+
+
+def kind_of(params: Mapping[str, str]) -> Kind:
+    """Return which list a query names; a person's by default. Raises a 404 for a kind that there is not."""
+    try:
+        return Kind(cleaned(params.get("kind", "")) or Kind.PERSON)
+    except ValueError:
+        raise HTTPException(404) from None
+
+
+def cursor_of(params: Mapping[str, str]) -> Cursor | None:
+    """Return the position that a query names, without what was added to it. Raises ``BadCursor``."""
+    tokens = tokens_in(params.get("after", "").strip())
+    return Cursor.decode(tokens[0]) if tokens else None
+
+
+def listed(published: PublishedLetter, kind: Kind) -> int:
+    """Return how many entries of this kind are in the list: all but hidden names and those counted on paper."""
+    counts = published.counts
+    if kind is Kind.ORGANIZATION:
+        return counts.organizations
+    return max(counts.people - counts.hidden - sum(tally.people for tally in published.letter.tallies), 0)
 
 
 async def _entries(
@@ -54,7 +80,7 @@ async def _entries(
         return await listing.read(conn, published.letter.id, kind, q, after)
 
 
-def _query(kind: Kind, q: str, after: Cursor | None) -> str:
+def query_of(kind: Kind, q: str, after: Cursor | None = None) -> str:
     """Return the query that leads to the same page in another language."""
     parts = {"kind": kind.value, "q": q, "after": after.encode() if after else ""}
     return urlencode({key: value for key, value in parts.items() if value}, errors="replace")

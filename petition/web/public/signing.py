@@ -15,7 +15,8 @@ from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF, STRONGER
 from petition.signatures import forms
-from petition.signatures.signals import PARTNER
+from petition.signatures.model import Kind
+from petition.signatures.signals import DOMAIN, PARTNER, domain_digests
 from petition.signatures.signing import PendingSignature, SignOutcome, SignRequest
 from petition.web.public import challenge, letter_page
 from petition.web.public.shown_form import ShownForm, typed_values
@@ -104,7 +105,11 @@ def _pending_signature(
 ) -> PendingSignature:
     letter = published.letter
     # The partner by whose link the visitor came, if an organizer has registered it.
-    partner, signals = letter.partners.get(form.get("from", "")), sign_form.signals
+    partner, signals = letter.partners.get(form.get("from", "")), dict[str, object](sign_form.signals or {})
+    if partner is not None:
+        signals[PARTNER] = partner
+    if sign_form.kind is Kind.ORGANIZATION:
+        signals[DOMAIN] = domain_digests(sign_form.mailbox.domain, letter.keys.digest)
     return PendingSignature(
         id=SignatureId(secrets.randbits(63)),
         kind=sign_form.kind,
@@ -112,7 +117,7 @@ def _pending_signature(
         version=letter.version.number,
         consent=forms.CONSENT_VERSION,
         read_lang=letter.shown_in(visit.lang),
-        signals=signals if partner is None else {**(signals or {}), PARTNER: partner},
+        signals=signals or None,
     )
 
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from petition.core.i18n import Language
 from petition.core.ids import SignatureId
+from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.web import http
 from petition.web.page_cache import CachedResponse, CacheTier
@@ -85,8 +86,20 @@ class Visit:
         """Answer with a page that no cache stores."""
         return http.page(self.request, template, status, **context)
 
-    def message_page(self, status: int, title: str, message: str, *, retry_after: int | None = None) -> Response:
-        """Answer with a title and one sentence (message ids); ``retry_after`` is in seconds."""
+    def message_page(
+        self,
+        status: int,
+        title: str,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        letter: Letter | None = None,
+        can_sign: bool = True,
+    ) -> Response:
+        """Answer with a title and one sentence (message ids), and with the way back to ``letter``.
+
+        ``retry_after`` is in seconds; ``can_sign`` offers to sign again, if the letter is open.
+        """
         response = self.page(
             "error.html",
             status,
@@ -94,6 +107,8 @@ class Visit:
             title=self.gettext(title),
             message=self.gettext(message),
             retry_after=retry_after,
+            letter=letter,
+            can_sign=can_sign,
         )
         return response if retry_after is None else with_retry_after(response, retry_after)
 

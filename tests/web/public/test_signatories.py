@@ -96,3 +96,36 @@ async def test_bad_input_is_answered_in_short(site: Installation) -> None:
     assert (await site.client.get("/xx" + LIST[3:])).status_code == 404
     assert (await site.client.get("/en/no-such-letter/signatories")).status_code == 404
     assert (await site.client.head(LIST)).status_code == 200
+
+
+async def test_rows_have_the_day_and_the_language_of_the_name(site: Installation) -> None:
+    await fill(site, "Vera Novak", "Пётр Ясень")
+    english, russian = [(await site.client.get(f"/{lang}/{SLUG}/signatories")).text for lang in ("en", "ru")]
+    assert '<bdi lang="ru">Пётр Ясень</bdi>' in english
+    assert "<bdi>Vera Novak</bdi>" in english
+    assert '<bdi lang="en">Vera Novak</bdi>' in russian
+    assert "<bdi>Пётр Ясень</bdi>" in russian
+    assert '<time datetime="2026-11-01">' in english
+    assert "12:00" not in english  # an hour could tell who it was
+
+
+async def test_the_list_says_how_many_of_how_many(site: Installation) -> None:
+    await fill(site, *[f"Person Number{i:03}" for i in range(PAGE + 1)])
+    async with site.database.connection() as conn:
+        await conn.execute("UPDATE count SET people = $1, hidden = 0", PAGE + 1)
+    await site.page_when(LIST, lambda text: f"{PAGE} of {PAGE + 1} people" in text)
+    await fill(site, "Vera Novak")
+    assert "1 entry matches “vera”." in (await site.client.get(f"{LIST}?q=vera")).text
+    assert "0 entries match “nobody”." in (await site.client.get(f"{LIST}?q=nobody")).text
+
+
+async def test_there_is_one_way_to_report_and_none_in_a_row(site: Installation) -> None:
+    await fill(site, "Vera Novak", "Anna Berg")
+    page = (await site.client.get(LIST)).text
+    assert page.count("/report") == 1
+    assert f'href="/en/{SLUG}/report?kind=person"' in page
+
+
+async def test_an_unknown_kind_is_refused(site: Installation) -> None:
+    assert (await site.client.get(f"{LIST}?kind=robot")).status_code == 404
+    assert (await site.client.get(f"{LIST}?kind=Person.")).status_code == 200

@@ -1,0 +1,1 @@
+"""The files in deploy/, run by the programs they are for."""

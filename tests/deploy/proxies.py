@@ -1,0 +1,134 @@
+"""nginx and Caddy with the files in deploy/ as they stand, but for ports, names and paths."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from petition.core.resources import PACKAGE
+
+DEPLOY = PACKAGE.parent / "deploy"
+PATIENCE = 60  # seconds
+
+NGINX = """
+{user}
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/main.log info;
+events {{ worker_connections 512; }}
+http {{
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    {site}
+}}
+"""
+CADDY = """
+{{
+	admin off
+	auto_https off
+	storage file_system {folder}/caddy
+}}
+{site}
+"""
+
+
+def trusting() -> ssl.SSLContext:
+    """Return a client's context that takes any certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@asynccontextmanager
+async def running(proxy: str, folder: Path, web_port: int, port: int, spare_port: int) -> AsyncIterator[None]:
+    """Run ``nginx`` or ``caddy`` in front of the web until the block ends; TLS at ``port``."""
+    _write_certificate(folder)
+    command = {"nginx": _nginx, "caddy": _caddy}[proxy](folder, web_port, port, spare_port)
+    with (folder / "proxy.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=log, stderr=log, env={"PATH": os.environ["PATH"], "HOME": str(folder)}
+        )
+    try:
+        await _until_open(process, port, folder)
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await asyncio.wait_for(process.wait(), PATIENCE)
+
+
+def _nginx(folder: Path, web_port: int, port: int, spare_port: int) -> list[str]:
+    site = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    for line in ("    listen [::]:80;\n", "    listen [::]:443 ssl http2;\n"):  # there may be no IPv6 here
+        site = _replace(site, line, "")
+    site = _replace(site, "server 127.0.0.1:8000;", f"server 127.0.0.1:{web_port};")
+    site = _replace(site, "listen 80;", f"listen 127.0.0.1:{spare_port};")
+    site = _replace(site, "listen 443 ssl http2;", f"listen 127.0.0.1:{port} ssl http2;")
+    site = site.replace("letters.example;", "localhost;")
+    site = _replace(site, "/etc/ssl/letters.example.pem", f"{folder}/cert.pem")
+    site = _replace(site, "/etc/ssl/letters.example.key", f"{folder}/key.pem")
+    site = _replace(site, "/var/log/nginx/letters.error.log", f"{folder}/site.log")
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(NGINX.format(user=user, folder=folder, site=site))
+    return [_program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+
+def _caddy(folder: Path, web_port: int, port: int, _spare_port: int) -> list[str]:
+    site = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
+    tls = f"https://localhost:{port} {{\n\ttls {folder}/cert.pem {folder}/key.pem\n"
+    site = _replace(site, "letters.example {\n", tls)
+    site = site.replace("127.0.0.1:8000", f"127.0.0.1:{web_port}")
+    (folder / "Caddyfile").write_text(CADDY.format(folder=folder, site=site))
+    return [_program("caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
+
+
+def _program(name: str) -> str:
+    """Return where a program is: Debian keeps servers out of most accounts' path. tools/servers.sh installs it."""
+    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    assert path, f"{name} is not installed"
+    return path
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    assert old in text, old
+    return text.replace(old, new)
+
+
+async def _until_open(process: asyncio.subprocess.Process, port: int, folder: Path) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            assert process.returncode is None, (folder / "proxy.log").read_text()
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.05)
+
+
+def _write_certificate(folder: Path) -> None:
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    certificate = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False).sign(
+        key, hashes.SHA256()
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    encoded = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "key.pem").write_bytes(encoded)

@@ -1,0 +1,157 @@
+"""The mail that says that something waits: once a morning or at once, never twice, without names; and its choices."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from petition.core import outbox
+from petition.core.database import Database
+from petition.core.ids import OrganizerId
+from petition.core.outbox import DirectMailJob
+from petition.organizers import waiting_mail
+from tests import rows
+from tests.moderation.desk import Bench
+from tests.organizers import people
+from tests.running import SLUG, Installation
+
+MORNING = datetime(2026, 1, 15, 8, 30, tzinfo=UTC)  # 9:30 in Berlin
+SET = "UPDATE organizer SET zone = $2, waiting_mail = $3, waiting_mail_on = $4, seen_at = now() WHERE id = $1"
+JOBS = "SELECT count(*) FROM outbox WHERE purpose = 'waiting'"
+RESTED = "UPDATE organizer SET waiting_mailed_at = waiting_mailed_at - interval '16 minutes'"
+
+
+async def moderator(
+    site: Installation, frequency: str, *, zone: str = "Europe/Berlin", email: str = "vera@letters.example"
+) -> OrganizerId:
+    organizer = await people.add(site, email)
+    await people.give_role(site, organizer.id, "moderator")
+    async with site.database.connection() as conn:
+        await conn.execute(SET, organizer.id, zone, frequency, (MORNING - timedelta(days=1)).date())
+    return organizer.id
+
+
+async def hold(site: Installation, name: str) -> Bench:
+    async with site.database.connection() as conn:
+        bench = Bench(site.database, await rows.letter(conn))
+    await bench.sign_for(name, "Anna Berg")
+    return bench
+
+
+async def jobs(database: Database) -> int:
+    async with database.connection() as conn:
+        return int(await conn.fetchval(JOBS))
+
+
+async def test_once_each_morning_where_the_organizer_is(site: Installation) -> None:
+    await moderator(site, "daily")
+    await hold(site, "North Pier")
+    assert await waiting_mail.enqueue_due(site.database, MORNING - timedelta(hours=1)) == 0  # 8:30 in Berlin
+    assert await waiting_mail.enqueue_due(site.database, MORNING) == 1
+    assert await waiting_mail.enqueue_due(site.database, MORNING + timedelta(hours=3)) == 0
+    assert await waiting_mail.enqueue_due(site.database, MORNING + timedelta(hours=15)) == 0  # the night after
+    assert await waiting_mail.enqueue_due(site.database, MORNING + timedelta(days=1)) == 1
+    assert await jobs(site.database) == 2
+
+
+async def test_nothing_waits_so_nothing_is_sent(site: Installation) -> None:
+    await moderator(site, "daily")
+    assert await waiting_mail.enqueue_due(site.database, MORNING) == 0
+    await hold(site, "North Pier")
+    assert await waiting_mail.enqueue_due(site.database, MORNING) == 0  # tomorrow's
+    assert await waiting_mail.enqueue_due(site.database, MORNING + timedelta(days=1)) == 1
+
+
+@pytest.mark.parametrize("frequency", ["daily", "soon"])
+async def test_two_workers_send_one(site: Installation, frequency: str) -> None:
+    await moderator(site, frequency)
+    await hold(site, "North Pier")
+    await asyncio.gather(*(waiting_mail.enqueue_due(site.database, MORNING) for _ in range(4)))
+    assert await jobs(site.database) == 1
+
+
+async def test_a_worker_that_is_killed_loses_nothing(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    await moderator(site, "daily")
+    await hold(site, "North Pier")
+
+    async def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "enqueue", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await waiting_mail.enqueue_due(site.database, MORNING)
+    assert await waiting_mail.enqueue_due(site.database, MORNING) == 1
+
+
+async def test_at_once_says_what_is_new_and_rests_between(site: Installation) -> None:
+    await moderator(site, "soon")
+    bench = await hold(site, "North Pier")
+    assert await waiting_mail.enqueue_due(site.database) == 1
+    assert await waiting_mail.enqueue_due(site.database) == 0  # nothing new
+    second = await bench.sign_for("Third Line", "Anna Berg")
+    assert await waiting_mail.enqueue_due(site.database) == 0  # new, but too early
+    async with site.database.connection() as conn:
+        await conn.execute(RESTED)
+    assert await waiting_mail.enqueue_due(site.database) == 1
+    await bench.remove(second)
+    await waiting_mail.enqueue_due(site.database)
+    await bench.sign_for("Orsa", "Anna Berg")
+    async with site.database.connection() as conn:
+        await conn.execute(RESTED)
+    assert await waiting_mail.enqueue_due(site.database) == 1  # as many as before, but another one
+    assert await jobs(site.database) == 3
+
+
+@pytest.mark.parametrize("change", ["off", "removed", "viewer"])
+async def test_it_stops(site: Installation, change: str) -> None:
+    organizer_id = await moderator(site, "daily")
+    await hold(site, "North Pier")
+    assert await waiting_mail.enqueue_due(site.database, MORNING) == 1
+    async with site.database.connection() as conn:
+        if change == "off":
+            await conn.execute("UPDATE organizer SET waiting_mail = 'off' WHERE id = $1", organizer_id)
+        elif change == "removed":
+            await conn.execute("DELETE FROM member WHERE organizer = $1", organizer_id)
+        else:
+            await conn.execute("UPDATE member SET role = 'viewer' WHERE organizer = $1", organizer_id)
+        job = DirectMailJob(None, b"", "en", {"organizer": organizer_id})
+        assert await waiting_mail.write_mail(conn, job) is None  # also the one that is on its way
+    assert await waiting_mail.enqueue_due(site.database, MORNING + timedelta(days=1)) == 0
+
+
+async def test_it_holds_numbers_and_links_but_no_names(site_with_worker: Installation) -> None:
+    site = site_with_worker
+    await moderator(site, "soon")
+    bench = await hold(site, "North Pier")
+    (reported,) = await bench.sign("Timur Novak")
+    async with site.database.connection() as conn:
+        await conn.execute("UPDATE signature SET flags = '{reported}' WHERE id = $1", reported)
+    await waiting_mail.enqueue_due(site.database)
+    mail = await site.mail_to("vera@letters.example")
+    assert mail.subject == "Something waits at your desk"
+    for kind in ("plain", "html"):
+        body = mail.body(kind) or ""
+        assert "1 is waiting for approval" in body
+        assert f"{site.base}/organizer/{SLUG}/queue?state=held" in body
+        assert "1 signature has been reported by readers" in body
+        assert f"{site.base}/organizer/security" in body
+        for name in ("North Pier", "Anna Berg", "Timur Novak"):
+            assert name not in body
+
+
+async def test_each_organizer_chooses(site: Installation) -> None:
+    async with people.at_desk(site, "moderator") as client:
+        page = (await client.get("/organizer/security")).text
+        assert '<option value="Europe/Berlin">Berlin</option>' in page
+        choice = {"zone": "Asia/Yekaterinburg", "waiting_mail": "soon"}
+        response = await client.post("/organizer/security/preferences", data=choice)
+        assert response.status_code == 303
+        page = (await client.get("/organizer/security?done=preferences")).text
+        assert '<option value="Asia/Yekaterinburg" selected>Yekaterinburg</option>' in page
+        assert 'value="soon" checked' in page
+        assert " UTC · Yekaterinburg" in page  # beside every time: of the sessions too
+        for wrong in ({"zone": "Moon/Base"}, {"zone": "../etc/passwd"}, {"waiting_mail": "hourly"}):
+            response = await client.post("/organizer/security/preferences", data={**choice, **wrong})
+            assert response.status_code == 422
+            assert 'aria-invalid="true"' in response.text or 'id="e-waiting"' in response.text

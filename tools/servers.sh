@@ -1,0 +1,21 @@
+#!/bin/sh
+# See that the servers are there which the tests put before ours: nginx, Caddy and PgBouncer. apt-get installs them (as
+# root). No server is a failure: its tests are not skipped.
+set -eu
+
+PATH="$PATH:/usr/sbin:/sbin" # where Debian keeps them
+missing=""
+for name in nginx caddy pgbouncer; do
+    command -v "$name" >/dev/null 2>&1 || missing="$missing $name"
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing with apt-get:$missing" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq >&2 </dev/null
+    # shellcheck disable=SC2086 # several words
+    apt-get install -qq -y --no-install-recommends $missing >&2 </dev/null
+    exit 0
+fi
+echo "the tests need these servers: install them (Debian: apt-get install$missing)" >&2
+exit 1
