@@ -21,14 +21,15 @@ SIDEWAYS = """
 () => {
   const width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= width) return "";
-  const wide = [...document.querySelectorAll("body *")].filter(one => one.getBoundingClientRect().right > width + 1);
+  const wide = [...document.querySelectorAll("body *")].filter(one =>
+    one.checkVisibility() && one.getBoundingClientRect().right > width + 1);
   const last = wide.at(-1) || document.body;
   return `${document.documentElement.scrollWidth} px of ${width}: ${last.outerHTML.slice(0, 120)}`;
 }
 """
 # What can be pressed or typed into must have an edge or a line of its own once the system has taken the colours away.
 EDGELESS = """
-() => [...document.querySelectorAll("button, select, textarea, input:not([type=hidden], [type=radio], [type=checkbox])")]
+() => [...document.querySelectorAll("button, select, textarea, input:not([type=hidden], [type=radio], [type=checkbox], [type=file])")]
   .filter(one => one.checkVisibility({visibilityProperty: true, opacityProperty: true}))
   .filter(one => {
     const style = getComputedStyle(one);
