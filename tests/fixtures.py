@@ -87,6 +87,11 @@ CASCADE
 """
 
 
+NOTHING_COUNTED = """
+UPDATE count SET people = 0, organizations = 0, hidden = 0, imported = 0, listed_people = 0, listed_organizations = 0
+"""
+
+
 @pytest.fixture
 async def clean(shared_site: Installation) -> Installation:
     """Give the shared installation as if nobody had signed yet; its letter must be left as it is."""
@@ -98,7 +103,7 @@ async def empty(database: Database) -> None:
     """Take away whatever signatories have left; letters and organizers stay."""
     async with database.transaction() as conn:
         await conn.execute(EMPTY)
-        await conn.execute("UPDATE count SET people = 0, organizations = 0, hidden = 0, imported = 0")
+        await conn.execute(NOTHING_COUNTED)
 
 
 @pytest.fixture

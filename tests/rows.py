@@ -38,6 +38,15 @@ SELECT count(*) FILTER (WHERE kind = 'person')
 FROM signature WHERE letter = $1 AND state = 'confirmed'
 """
 
+# By source: of lists; the history has each at the date of signing, as far as a row has one.
+RECOUNT_OF_LISTS = """
+SELECT count(*) FILTER (WHERE kind = 'person') AS listed_people,
+       count(DISTINCT organization) FILTER (WHERE kind = 'organization') AS listed_organizations
+FROM signature WHERE letter = $1 AND state = 'confirmed' AND import IS NOT NULL
+"""
+
+COUNTED_OF_LISTS = "SELECT listed_people, listed_organizations FROM count WHERE letter = $1"
+
 COUNTED = "SELECT people, organizations, hidden, imported FROM count WHERE letter = $1"
 
 # What statistics say of the rows as they are now, said again.
@@ -52,7 +61,11 @@ UNION ALL
 SELECT 'pending', '', count(*) FROM pending WHERE letter = $1 HAVING count(*) > 0
 """
 
-HOURS = "SELECT sum(people)::bigint, sum(organizations)::bigint FROM count_hour WHERE letter = $1"
+HOURS = """
+SELECT coalesce(sum(people), 0)::bigint AS people, coalesce(sum(organizations), 0)::bigint AS organizations,
+       coalesce(sum(listed), 0)::bigint AS listed
+FROM count_hour WHERE letter = $1
+"""
 
 
 async def letter(conn: Connection, slug: str = SLUG) -> Letter:
@@ -106,8 +119,11 @@ async def check_count(conn: Connection, whose: Letter) -> dict[str, int]:
     """Fail unless the count, the sum of its hours and the statistics are what the rows say; return the count."""
     counted = dict(await _row(conn, COUNTED, whose.id))
     assert counted == dict(await _row(conn, RECOUNT, whose.id))
-    people, organizations = await _row(conn, HOURS, whose.id)
-    assert (people or 0, organizations or 0) == (counted["people"], counted["organizations"])
+    listed = dict(await _row(conn, COUNTED_OF_LISTS, whose.id))
+    assert listed == dict(await _row(conn, RECOUNT_OF_LISTS, whose.id))
+    hours = await _row(conn, HOURS, whose.id)
+    assert (hours["people"], hours["organizations"]) == (counted["people"], counted["organizations"])
+    assert hours["listed"] == listed["listed_people"] + listed["listed_organizations"]
     await check_statistics(conn, whose)
     return counted
 

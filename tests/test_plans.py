@@ -32,6 +32,7 @@ EXPLAINED = ("SELECT", "WITH")
 BOUNDS = (
     (queue_queries, "PAGE_SCAN"),
     (queue_queries, "STEP_SCAN"),
+    (queue_queries, "TOTAL_SCAN"),
     (listing, "FIRST_SCAN"),
     (listing, "MAX_SCAN"),
 )

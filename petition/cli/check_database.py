@@ -9,7 +9,6 @@ from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import PetitionError, SettingsError
 from petition.core.settings import Settings
 from petition.letters import queries as letters
-from petition.letters.model import Counts
 from petition.signatures import counting
 
 # What makes PostgreSQL print rows, addresses or names among them, into its own log.
@@ -117,7 +116,7 @@ async def _counts(conn: Connection) -> AsyncIterator[str]:
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         await conn.execute(NO_TIMEOUT)
         for row in await letters.load_statuses(conn):
-            counted = Counts(row["people"], row["organizations"], row["hidden"], row["imported"])
+            counted = letters.counts_in(row)
             recount = await counting.counts_from_rows(conn, row["id"])
             if recount != counted:
                 yield f"{row['slug']} counts {counted}, but its rows are {recount}"

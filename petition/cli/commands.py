@@ -25,7 +25,7 @@ from petition.organizers import accounts
 
 def demo(arguments: Namespace) -> None:
     """Run everything on this machine."""
-    supervisor.run(arguments.port, arguments.data)
+    supervisor.run(arguments.port, arguments.data, is_empty=arguments.empty)
 
 
 def serve(arguments: Namespace) -> None:

@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands_.add_parser("demo", help="try everything on this machine, with a mailbox that shows every e-mail")
     demo.add_argument("--port", type=_port, default=None, help="default: $PORT or 8000")
     demo.add_argument("--data", type=Path, default=None, metavar="DIR")
+    demo.add_argument("--empty", action="store_true", help="without the invented signatories of the sample letter")
     demo.set_defaults(run=commands.demo)
 
     serve = commands_.add_parser("serve", help="run the web server")

@@ -165,12 +165,14 @@ def _territory(locale: Locale, code: str) -> str:
 
 
 def static_url() -> Callable[[str], str]:
-    """Return a function from "js/sign.js" to its address, with a digest in it so that it may be kept for a year."""
-    digests = {
-        path.relative_to(STATIC).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        for path in _static_files()
-    }
-    return lambda name: f"/static/{name}?v={digests[name]}"
+    """Return a function from "js/sign.js" to its address, with a digest in it so that it may be cached for a year.
+
+    The digest is of all files together: a script passes its own on to the modules that it imports.
+    """
+    files = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in sorted(_static_files())}
+    digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:12]
+    addresses = {name: f"/static/{name}?v={digest}" for name in files}
+    return addresses.__getitem__
 
 
 def _static_files() -> list[Path]:

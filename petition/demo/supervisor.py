@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from petition import postgres
@@ -99,9 +99,16 @@ class Demo:
         sys.stdout.flush()
 
 
-def run(port: int | None = None, data_dir: Path | None = None, environ: Mapping[str, str] = os.environ) -> None:
+def run(
+    port: int | None = None,
+    data_dir: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    is_empty: bool = False,
+) -> None:
     """Run the demo until Ctrl-C or SIGTERM, from the main thread. Raises ``PetitionError``."""
-    hold(prepared(port, data_dir, environ))
+    demo = prepared(port, data_dir, environ)
+    hold(replace(demo, prepare=sample.prepare_empty) if is_empty else demo)
 
 
 def hold(demo: Demo) -> None:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from petition.core.errors import Refused
 from petition.core.i18n import N_
@@ -21,7 +21,7 @@ from petition.letters.markdown import TEXT_SIZE, TITLE_LENGTH, has_control, trim
 from petition.letters.model import Party, Sharing
 
 PARTIES = ("addressees", "initiators")
-FRAME = ("goal", "next_goals", "closes_at", "names_in_search", *PARTIES)
+FRAME = ("goal", "next_goals", "opened_at", "closes_at", "names_in_search", *PARTIES)
 OF_TEXT = ("title", "text")
 OF_SHARING = ("sharing", "alt", "picture")
 YES = "yes"
@@ -33,6 +33,7 @@ BAD_SENTENCE = N_("Use one line of at most 300 characters.")
 BAD_GOAL = N_("The goal must be a whole number above 0.")
 BAD_GOALS = N_("Enter at most ten numbers, each higher than the one before and than the goal.")
 BAD_MOMENT = N_("Enter a date and time, like 2027-03-01 18:00.")
+NOT_PAST = N_("The letter cannot be dated in the future.")
 NO_NAME = N_("Each one needs a name in at least one language.")
 BAD_NAME = N_("A name must be one line of at most 200 characters.")
 BAD_URL = N_("A web address starts with https://.")
@@ -47,6 +48,7 @@ class LetterFrame:
 
     goal: int | None = None
     next_goals: tuple[int, ...] = ()
+    opened_at: date | None = None  # a day or a moment; None: by its publication here
     closes_at: datetime | None = None
     names_in_search: bool = False
     initiators: tuple[Party, ...] = ()
@@ -66,6 +68,7 @@ def written(frame: LetterFrame, texts: Texts, languages: Collection[str]) -> dic
     fields = {
         "goal": str(frame.goal or ""),
         "next_goals": " ".join(map(str, frame.next_goals)),
+        "opened_at": letter_toml.written_opening(frame.opened_at) if frame.opened_at else "",
         "closes_at": frame.closes_at.astimezone(UTC).replace(tzinfo=None).isoformat() if frame.closes_at else "",
         "names_in_search": YES if frame.names_in_search else "",
         "initiators": written_parties(frame.initiators),
@@ -101,6 +104,7 @@ def read_frame(fields: Mapping[str, str], languages: Collection[str]) -> LetterF
     return LetterFrame(
         goal=int(fields["goal"] or 0) or None,
         next_goals=tuple(int(goal) for goal in fields["next_goals"].split()),
+        opened_at=letter_toml.read_opening(fields["opened_at"]) if fields["opened_at"] else None,
         closes_at=datetime.fromisoformat(closes_at).replace(tzinfo=UTC) if closes_at else None,
         names_in_search=fields["names_in_search"] == YES,
         initiators=read_parties(fields["initiators"]),
@@ -191,6 +195,18 @@ def _moment(value: str) -> str:
     return moment.replace(tzinfo=None).isoformat()
 
 
+def _opening(value: str) -> str:
+    """Return a day, or a moment if a time was typed."""
+    text = value.strip()
+    if not text:
+        return ""
+    moment = _moment(text)
+    opening = moment.partition("T")[0] if len(text) <= len("2022-03-05") else moment
+    if not letter_toml.is_past(letter_toml.read_opening(opening)):
+        raise Refused(NOT_PAST)
+    return opening
+
+
 def _tick(value: str) -> str:
     return YES if value == YES else ""
 
@@ -202,6 +218,7 @@ _RULES: Mapping[str, Callable[[str], str]] = {
     "alt": _sentence,
     "goal": _goal,
     "next_goals": _goals,
+    "opened_at": _opening,
     "closes_at": _moment,
     "names_in_search": _tick,
 }

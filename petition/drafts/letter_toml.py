@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ class LetterSettings:
 
     slug: str
     goal: int | None = None
+    opened_at: date | None = None  # a day, or a ``datetime`` (UTC)
     closes_at: datetime | None = None
     names_in_search: bool = False
     initiators: tuple[Party, ...] = ()
@@ -49,6 +50,7 @@ def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None,
     letter = LetterSettings(
         slug=_take(table, "slug", _slug, problems, required=True) or "",
         goal=_take(table, "goal", _goal, problems),
+        opened_at=_take(table, "opened_at", _past, problems),
         closes_at=_take(table, "closes_at", _moment, problems),
         names_in_search=_take(table, "names_in_search", _yes_or_no, problems) or False,
         initiators=_parties(table, "initiators", languages, problems),
@@ -68,6 +70,8 @@ def dumps(letter: LetterSettings) -> str:
     lines = [f"slug = {_quoted(letter.slug)}"]
     if letter.goal is not None:
         lines.append(f"goal = {letter.goal}")
+    if letter.opened_at is not None:
+        lines.append(f"opened_at = {written_opening(letter.opened_at)}{'Z' * isinstance(letter.opened_at, datetime)}")
     if letter.closes_at is not None:
         lines.append(f"closes_at = {letter.closes_at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z")
     if letter.names_in_search:
@@ -153,6 +157,32 @@ def _moment(value: object) -> datetime:
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
         raise _Wrong("is out of range") from None
+
+
+def _past(value: object) -> date:
+    if not isinstance(value, date):
+        raise _Wrong("must be a date like 2022-03-05, or a date and time like 2022-03-05T09:00:00Z, without quotes")
+    opened_at = _moment(value) if isinstance(value, datetime) else value
+    if not is_past(opened_at):
+        raise _Wrong("must be after 1900 and not in the future")
+    return opened_at
+
+
+def is_past(opened_at: date) -> bool:
+    """Return whether a letter may have opened then: since 1900, and not in the future (UTC)."""
+    now = datetime.now(UTC)
+    latest = now if isinstance(opened_at, datetime) else now.date()
+    return opened_at.year >= 1900 and opened_at <= latest
+
+
+def written_opening(opened_at: date) -> str:
+    """Return a day or a moment (UTC) in its canonical form, without the zone."""
+    return (opened_at.replace(tzinfo=None) if isinstance(opened_at, datetime) else opened_at).isoformat()
+
+
+def read_opening(text: str) -> date:
+    """Return the day or the moment in its canonical form."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if "T" in text else date.fromisoformat(text)
 
 
 def _yes_or_no(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
@@ -27,8 +27,7 @@ class PreviewFigures:
 
 async def load_figures(conn: Connection, letter_id: LetterId) -> PreviewFigures:
     counted = await queries.letter_counts(conn, letter_id)
-    names = ("people", "organizations", "hidden", "imported")
-    counts = Counts(*(counted[name] if counted else 0 for name in names))
+    counts = letter_queries.counts_in(counted) if counted else Counts()
     switches = await switch_queries.of_letter(conn, letter_id)
     return PreviewFigures(counts, await letter_queries.tallies(conn, letter_id), switches)
 
@@ -52,7 +51,7 @@ def _letter(figures: PreviewFigures, row: Record, draft: Draft, lang: str, now: 
         slug=row["slug"],
         state=state,
         goal=frame.goal,
-        opened_at=row["opened_at"],
+        opened_at=_opened_at(frame.opened_at) or row["opened_at"],
         closes_at=frame.closes_at,
         closed_at=row["closed_at"],
         names_in_search=frame.names_in_search,
@@ -67,3 +66,7 @@ def _letter(figures: PreviewFigures, row: Record, draft: Draft, lang: str, now: 
         next_goals=frame.next_goals,
         sharing=frame.sharing,
     )
+
+
+def _opened_at(day: date | None) -> datetime | None:
+    return day if day is None or isinstance(day, datetime) else datetime.combine(day, time.min, UTC)

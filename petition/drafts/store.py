@@ -12,7 +12,7 @@ from petition.core.database import Connection, Record
 from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, OrganizerId
-from petition.drafts import draft_fields, draft_queries
+from petition.drafts import draft_fields, draft_queries, letter_toml
 from petition.drafts.draft_fields import LetterFrame
 from petition.letters import queries
 
@@ -86,6 +86,7 @@ async def _frame(conn: Connection, row: Record) -> LetterFrame:
     return LetterFrame(
         goal=row["goal"],
         next_goals=tuple(row["next_goals"]),
+        opened_at=letter_toml.read_opening(row["opening"]) if row["opening"] else None,
         closes_at=row["closes_at"],
         names_in_search=row["names_in_search"],
         initiators=initiators,
@@ -133,7 +134,7 @@ def check_names_in_search(draft: Draft, changes: Mapping[str, str]) -> None:
 async def settle(conn: Connection, draft: Draft) -> None:
     """Have readers see what surrounds the text as the draft has it."""
     frame = draft.frame
-    values = frame.goal, frame.closes_at, frame.names_in_search, frame.next_goals
+    values = frame.goal, frame.closes_at, frame.names_in_search, frame.next_goals, draft.fields["opened_at"] or None
     await queries.set_frame(conn, draft.letter_id, *values)
     await queries.set_parties(conn, draft.letter_id, frame.initiators, frame.addressees)
     await queries.set_sharing(conn, draft.letter_id, frame.sharing)

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from petition.core import email_addresses
-from petition.core.database import Connection, Record
+from petition.core.database import Connection
 from petition.core.email_addresses import Mailbox
 from petition.core.encryption import LetterKeys
 from petition.core.errors import Gone
@@ -66,7 +67,7 @@ class AddResult:
     """What adding the staged rows did, or would do."""
 
     barred: int  # mailboxes
-    added: Record  # signatures, people, hidden
+    added: Mapping[str, Any]  # signatures, people, hidden
     change: EntryChange
     repeated: Sequence[tuple[int, int]] = ()  # lines, with that of an earlier row of the mailbox
     same_names: SameNames = field(default_factory=SameNames)
@@ -115,7 +116,7 @@ async def add_staged(
     before = await organization_queries.load_counted(conn, letter_id, directory.ids)
     if dry_run:
         change = EntryChange(before, before | dict.fromkeys(directory.ids, True))
-        return AddResult(barred, await queries.count_staged(conn), change, repeated, same_names)
+        return AddResult(barred, dict(await queries.count_staged(conn)), change, repeated, same_names)
     if number is None:
         number = await queries.add_import(conn, letter_id)
     added, change = await _add(conn, letter_id, number, directory, before)
@@ -139,7 +140,7 @@ async def _add(
     number: int,
     directory: OrganizationDirectory,
     before: Mapping[OrganizationId, bool],
-) -> tuple[Record, EntryChange]:
+) -> tuple[Mapping[str, Any], EntryChange]:
     await directory.write(conn, before)
     added = await queries.add_staged(conn, letter_id, number)
     change = EntryChange(before, await organization_queries.load_counted(conn, letter_id, directory.ids))
@@ -148,7 +149,9 @@ async def _add(
     words = [(letter_id, Kind.PERSON, word) for word in await queries.load_words(conn, letter_id)]
     await search_words.add(conn, [*words, *await directory.words(conn, change.after)])
     if added["signatures"]:
-        count_change = CountChange.of_list(added["people"], added["hidden"]) + CountChange.of_entries(change)
+        listed_at = await organization_queries.load_listed_at(conn, letter_id, directory.ids)
+        count_change = CountChange.of_list(added["by_hour"], added["hidden"])
+        count_change += CountChange.of_entries(change, listed_at)
         await counting.apply(conn, letter_id, count_change, revision=True)
     return added, change
 

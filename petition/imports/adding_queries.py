@@ -1,6 +1,7 @@
 """All SQL of adding signatories from a file."""
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizationId, OrganizerId
@@ -86,11 +87,11 @@ WITH added AS (
          coalesce(signed_at, now()) + (max(line) OVER () - line) * interval '1 microsecond', kind, 'confirmed',
          visibility, country, digest, import_key, name, affiliation, city, name_key, private
   FROM staged ORDER BY kind, digest, import_key
-  ON CONFLICT DO NOTHING RETURNING kind, visibility
+  ON CONFLICT DO NOTHING RETURNING kind, visibility, listed_at
 )
-SELECT count(*) AS signatures, count(*) FILTER (WHERE kind = 'person') AS people,
+SELECT date_trunc('hour', listed_at) AS hour, count(*) AS signatures, count(*) FILTER (WHERE kind = 'person') AS people,
        count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden
-FROM added
+FROM added GROUP BY 1
 """
 
 
@@ -161,9 +162,11 @@ async def add_import(
     return int(await conn.fetchval(ADD_IMPORT, letter_id, organizer_id, state, timeout=LONG))
 
 
-async def add_staged(conn: Connection, letter_id: LetterId, import_number: int) -> Record:
-    """Add the staged rows; return how many signatures, people, hidden people were added."""
-    return _single(await conn.fetchrow(ADD_STAGED, letter_id, import_number, timeout=LONG))
+async def add_staged(conn: Connection, letter_id: LetterId, import_number: int) -> dict[str, Any]:
+    """Add the staged rows; return how many signatures, people, hidden people were added, and people ``by_hour``."""
+    rows = await conn.fetch(ADD_STAGED, letter_id, import_number, timeout=LONG)
+    totals = {name: sum(row[name] for row in rows) for name in ("signatures", "people", "hidden")}
+    return {**totals, "by_hour": {row["hour"]: row["people"] for row in rows}}
 
 
 def _single(row: Record | None) -> Record:

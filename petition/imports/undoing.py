@@ -4,6 +4,8 @@ The rows do not stay as "removed": a removed row bars its mailbox from signing, 
 file from being imported. In batches, each with an exact count; signatures that were decided about since stay.
 """
 
+from collections import Counter
+
 from petition.core import audit_log
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizerId
@@ -21,7 +23,7 @@ LONG = 3600.0  # seconds
 
 # Without those that a moderator has decided about since, or that have a note.
 LOCK_IMPORTED = """
-SELECT s.id, s.kind, s.state, s.visibility, s.organization, s.name_key FROM signature s
+SELECT s.id, s.kind, s.state, s.visibility, s.organization, s.name_key, s.listed_at FROM signature s
 WHERE s.letter = $1 AND s.import = $2 AND s.state IN ('confirmed', 'held') AND s.last_act IS NULL
   AND NOT EXISTS (SELECT FROM note n WHERE n.letter = s.letter AND n.signature = s.id)
 ORDER BY s.id LIMIT $3 FOR UPDATE
@@ -92,13 +94,14 @@ async def take_back(
         await organization_queries.lock(conn, letter_id)
     known = await moderation_queries.lock_organizations(conn, letter_id, organizations)
     before = await organization_queries.load_counted(conn, letter_id, organizations)
+    listed_at = await organization_queries.load_listed_at(conn, letter_id, organizations)
     await conn.execute(COPY_TO_UNDONE, letter_id, number, ids, timeout=LONG)
     await conn.execute(DROP_SIGNATURES, letter_id, ids, timeout=LONG)
     change = EntryChange(before, await organization_queries.load_counted(conn, letter_id, organizations))
     await organization_queries.delete_unused(conn, letter_id, organizations)
     await audit_log.record(conn, actor_id, letter_id, "import.take_back", ids=ids, before="confirmed")
     await _remove_words(conn, letter_id, rows, known, change)
-    await _count(conn, letter_id, rows, change)
+    await _count(conn, letter_id, rows, CountChange.of_entries(change, listed_at))
     return len(rows)
 
 
@@ -112,11 +115,11 @@ async def _remove_words(
             await search_words.remove_unused(conn, letter_id, kind, sorted(words))
 
 
-async def _count(conn: Connection, letter_id: LetterId, rows: list[Record], change: EntryChange) -> None:
+async def _count(conn: Connection, letter_id: LetterId, rows: list[Record], change: CountChange) -> None:
     counted = [row for row in rows if row["kind"] == Kind.PERSON and row["state"] == SignatureState.CONFIRMED]
     hidden = sum(row["visibility"] != Visibility.PUBLIC for row in counted)
-    count_change = CountChange.of_list(-len(counted), -hidden) + CountChange.of_entries(change)
-    await counting.apply(conn, letter_id, count_change, revision=True)
+    by_hour = Counter(counting.hour_of(row["listed_at"]) for row in counted)
+    await counting.apply(conn, letter_id, CountChange.of_list(by_hour, hidden, sign=-1) + change, purge=True)
 
 
 async def bring_back(conn: Connection, letter_id: LetterId, number: int) -> ImportReport:

@@ -35,9 +35,9 @@ RETURNING id
 LOCK_ALONE = "SELECT id, slug, l.effective_state AS state FROM letter l WHERE id = $1 FOR UPDATE"
 
 TAKE_DOWN = """
-UPDATE letter SET state = 'gone', goal = NULL, next_goals = '{}', opened_at = NULL, closes_at = NULL, closed_at = NULL,
-       names_in_search = false, sensitive = false, wrapped_digest_key = NULL, wrapped_name_key = NULL, version = NULL,
-       publish_at = NULL, publish_by = NULL,
+UPDATE letter SET state = 'gone', goal = NULL, next_goals = '{}', opened_at = NULL, opening = NULL,
+       closes_at = NULL, closed_at = NULL, names_in_search = false, sensitive = false, wrapped_digest_key = NULL,
+       wrapped_name_key = NULL, version = NULL, publish_at = NULL, publish_by = NULL,
        revision = revision + 1, created_at = now()
 WHERE id = $1
 """

@@ -134,6 +134,12 @@ class Letter:
     next_goals: tuple[int, ...] = ()
     sharing: Mapping[str, Sharing] = field(default_factory=dict)
     partners: Mapping[str, int] = field(default_factory=dict)  # name in addresses → id, those in use
+    listed_since: date | None = None  # the first date of signing in imported files
+
+    @property
+    def goals(self) -> tuple[int, ...]:
+        """Return the goal and those it rises to."""
+        return () if self.goal is None else (self.goal, *self.next_goals)
 
     def goal_at(self, total: int) -> int | None:
         """Return the goal that is shown when ``total`` have signed."""
@@ -173,17 +179,27 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The count of one letter. ``total`` is what the press quotes."""
+    """The count of one letter. ``total`` is what the press quotes.
+
+    ``imported`` are those of lists (``listed_…``) and of tallies.
+    """
 
     people: int = 0
     organizations: int = 0
     hidden: int = 0
     imported: int = 0
+    listed_people: int = 0
+    listed_organizations: int = 0
 
     @property
     def total(self) -> int:
         """People and organizations together."""
         return self.people + self.organizations
+
+    @property
+    def on_paper(self) -> int:
+        """People of tallies."""
+        return self.imported - self.listed_people - self.listed_organizations
 
     @property
     def step(self) -> int:

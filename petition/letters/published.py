@@ -46,6 +46,7 @@ class PublishedLetter:
 class _LetterStatus:
     id: LetterId
     revision: int
+    purges: int
     state: State
     counts: Counts
     counted_at: datetime
@@ -276,6 +277,7 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
         next_goals=tuple(row["next_goals"]),
         sharing=await queries.sharing(conn, letter_id),
         partners=await queries.partners(conn, letter_id),
+        listed_since=await queries.listed_since(conn, letter_id),
     )
 
 
@@ -286,8 +288,15 @@ def _ignore_result(look: asyncio.Task[None]) -> None:
 
 
 def _status_in(row: Record, switches: Switches) -> _LetterStatus:
-    counts = Counts(row["people"], row["organizations"], row["hidden"], row["imported"])
-    return _LetterStatus(row["id"], row["revision"], State(row["state"]), counts, row["counted_at"], switches)
+    return _LetterStatus(
+        id=row["id"],
+        revision=row["revision"],
+        purges=row["purges"],
+        state=State(row["state"]),
+        counts=queries.counts_in(row),
+        counted_at=row["counted_at"],
+        switches=switches,
+    )
 
 
 def _has_changed(before: _LetterStatus | None, now: _LetterStatus | None) -> bool:
@@ -297,13 +306,11 @@ def _has_changed(before: _LetterStatus | None, now: _LetterStatus | None) -> boo
 
 
 def _hides_names(before: _LetterStatus | None, now: _LetterStatus | None) -> bool:
-    """Return whether a name may have left the pages: by a switch, a withdrawal or a removal.
+    """Return whether a name or a text that cached pages may show was taken back.
 
-    Signing changes none of this.
+    The acts that take something back say so (``purges``); the counts cannot, as one name may come while another goes.
     """
     if now is None or before is None:
         return now is not None and now.switches.list_hidden
-    fewer = now.counts.people < before.counts.people or now.counts.organizations < before.counts.organizations
-    more_hidden = now.counts.hidden > before.counts.hidden
-    switched = now.switches.list_hidden and not before.switches.list_hidden
-    return switched or fewer or more_hidden or now.revision != before.revision
+    is_hidden = now.switches.list_hidden and not before.switches.list_hidden
+    return is_hidden or now.purges != before.purges or now.id != before.id

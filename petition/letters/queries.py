@@ -1,19 +1,22 @@
 """All SQL of letters, their texts and versions."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import fields
+from datetime import date, datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId
-from petition.letters.model import Party, Sharing, SlugTaken, State, Tally, Text, Version
+from petition.letters.model import Counts, Party, Sharing, SlugTaken, State, Tally, Text, Version
 
 LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key FROM letter WHERE id = $1"
 
 
 PULSE = """
-SELECT l.id, l.slug, l.revision, l.effective_state AS state,
+SELECT l.id, l.slug, l.revision, l.purges, l.effective_state AS state,
        coalesce(c.people, 0) AS people, coalesce(c.organizations, 0) AS organizations,
-       coalesce(c.hidden, 0) AS hidden, coalesce(c.imported, 0) AS imported, now() AS counted_at
+       coalesce(c.hidden, 0) AS hidden, coalesce(c.imported, 0) AS imported,
+       coalesce(c.listed_people, 0) AS listed_people, coalesce(c.listed_organizations, 0) AS listed_organizations,
+       now() AS counted_at
 FROM letter l LEFT JOIN count c ON c.letter = l.id
 WHERE l.version IS NOT NULL ORDER BY l.opened_at DESC, l.id DESC
 """
@@ -29,11 +32,38 @@ PARTIES = "SELECT role, names, url FROM party WHERE letter = $1 ORDER BY role, p
 TALLIES = """
 SELECT people, counted_on, source FROM tally WHERE letter = $1 AND ended_at IS NULL ORDER BY counted_on DESC, id DESC
 """
+
+# In the first hour of the history that has people or organizations of a file.
+LISTED_SINCE = """
+SELECT min(s.signed_at) FROM (SELECT min(hour) AS hour FROM count_hour WHERE letter = $1 AND listed > 0) AS f
+JOIN signature s ON s.letter = $1 AND s.import IS NOT NULL
+  AND s.listed_at >= f.hour AND s.listed_at < f.hour + interval '1 hour'
+"""
+
 PARTNERS = "SELECT name, id FROM partner WHERE letter = $1 AND retired_at IS NULL ORDER BY id"
 
 VERSION = "SELECT * FROM version WHERE letter = $1 AND number = $2"
 
-VERSIONS = "SELECT * FROM version WHERE letter = $1 ORDER BY number DESC"
+# Those of lists and tallies count by the date of signing, also if they were brought later: of the hour in which the
+# version was published they are counted one by one. The first version is as old as the letter, which may have opened
+# elsewhere.
+VERSIONS = """
+SELECT v.number, v.digest, t.at AS published_at, v.texts, v.note, (v.signed_before - v.imported_before + (
+         SELECT coalesce(sum(h.listed), 0) FROM count_hour h
+         WHERE h.letter = v.letter AND h.hour < date_trunc('hour', t.at)) + (
+         SELECT count(*) FROM signature s
+         WHERE s.letter = v.letter AND s.import IS NOT NULL AND s.kind = 'person' AND s.state = 'confirmed'
+           AND s.listed_at >= date_trunc('hour', t.at) AND s.listed_at < t.at) + (
+         SELECT count(*) FROM organization o
+         WHERE o.letter = v.letter AND o.listed_at >= date_trunc('hour', t.at) AND o.listed_at < t.at AND EXISTS (
+           SELECT FROM signature s WHERE s.letter = o.letter AND s.organization = o.id AND s.import IS NOT NULL
+             AND s.state = 'confirmed')) + (
+         SELECT coalesce(sum(p.people), 0) FROM tally p
+         WHERE p.letter = v.letter AND p.ended_at IS NULL AND p.counted_on <= t.at))::bigint AS signed_before
+FROM version v JOIN letter l ON l.id = v.letter CROSS JOIN LATERAL (
+  SELECT CASE WHEN v.number = 1 THEN least(v.published_at, l.opened_at) ELSE v.published_at END AS at
+) AS t WHERE v.letter = $1 ORDER BY v.number DESC
+"""
 
 BY_SLUG = "SELECT *, effective_state(letter) AS effective_state FROM letter WHERE slug = $1"
 
@@ -49,7 +79,10 @@ INSERT INTO count (letter) SELECT id FROM added RETURNING letter
 """
 
 SET_FRAME = """
-UPDATE letter SET goal = $2, closes_at = $3, names_in_search = $4, next_goals = $5, revision = revision + 1
+UPDATE letter SET goal = $2, closes_at = $3, names_in_search = $4, next_goals = $5, opening = $6::text,
+       opened_at = CASE WHEN version IS NOT NULL THEN coalesce($6::text::timestamp AT TIME ZONE 'UTC',
+         (SELECT min(v.published_at) FROM version v WHERE v.letter = letter.id)) END,
+       revision = revision + 1, purges = purges + 1
 WHERE id = $1
 """
 
@@ -65,16 +98,17 @@ ADD_PARTY = "INSERT INTO party (letter, role, position, names, url) VALUES ($1, 
 
 TRANSLATIONS = "SELECT lang, title, markdown FROM translation WHERE letter = $1 ORDER BY lang"
 
-TOTAL = "SELECT coalesce(sum(people + organizations), 0)::bigint FROM count WHERE letter = $1"
-
 ADD_VERSION = """
-INSERT INTO version (letter, number, digest, texts, note, signed_before) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO version (letter, number, digest, texts, note, signed_before, imported_before)
+SELECT $1, $2, $3, $4, $5, coalesce(sum(people + organizations), 0)::bigint, coalesce(sum(imported), 0)::bigint
+FROM count WHERE letter = $1
 """
 
 PUBLISH = """
-UPDATE letter SET version = $2, revision = revision + 1,
+UPDATE letter SET version = $2, revision = revision + 1, purges = purges + 1,
        state = CASE WHEN state = 'draft' THEN 'open' ELSE state END,
-       opened_at = coalesce(opened_at, now()), publish_at = NULL, publish_by = NULL
+       opened_at = coalesce(opened_at, opening::timestamp AT TIME ZONE 'UTC', now()),
+       publish_at = NULL, publish_by = NULL
 WHERE id = $1
 """
 
@@ -110,6 +144,17 @@ async def parties(conn: Connection, letter_id: LetterId) -> tuple[tuple[Party, .
 async def tallies(conn: Connection, letter_id: LetterId) -> tuple[Tally, ...]:
     """Return who signed elsewhere, without names, the newest first."""
     return tuple(tally_in(row) for row in await conn.fetch(TALLIES, letter_id))
+
+
+async def listed_since(conn: Connection, letter_id: LetterId) -> date | None:
+    """Return the first date of signing in imported files, None if there are none or it is not known."""
+    moment: datetime | None = await conn.fetchval(LISTED_SINCE, letter_id)
+    return None if moment is None else moment.date()
+
+
+def counts_in(row: Record) -> Counts:
+    """Return the count in a row that has its columns."""
+    return Counts(*(row[field.name] for field in fields(Counts)))
 
 
 def tally_in(row: Record) -> Tally:
@@ -163,9 +208,10 @@ async def set_frame(
     closes_at: datetime | None,
     search: bool,
     next_goals: Sequence[int] = (),
+    opening: str | None = None,
 ) -> None:
-    """Change what surrounds the text."""
-    await conn.execute(SET_FRAME, letter_id, goal, closes_at, search, list(next_goals))
+    """Change what surrounds the text; ``opening`` is the letter's own day or moment (UTC), if it has one."""
+    await conn.execute(SET_FRAME, letter_id, goal, closes_at, search, list(next_goals), opening)
 
 
 async def sharing(conn: Connection, letter_id: LetterId) -> dict[str, Sharing]:
@@ -203,8 +249,7 @@ async def add_version(
 ) -> None:
     """Add version ``number``, noting how many had signed before it."""
     stored = {lang: {"title": text.title, "markdown": text.markdown, "html": text.html} for lang, text in texts.items()}
-    signed_before = await conn.fetchval(TOTAL, letter_id)
-    await conn.execute(ADD_VERSION, letter_id, number, digest, stored, dict(note) or None, signed_before)
+    await conn.execute(ADD_VERSION, letter_id, number, digest, stored, dict(note) or None)
 
 
 async def publish(conn: Connection, letter_id: LetterId, number: int) -> None:

@@ -58,7 +58,7 @@ SELECT DISTINCT ON (letter) letter, id, shown, published_at FROM news
 WHERE letter = ANY($1::integer[]) AND state = 'published' ORDER BY letter, published_at DESC, id DESC
 """
 
-MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
+MOVE_REVISION = "UPDATE letter SET revision = revision + 1, purges = purges + $2::integer WHERE id = $1"
 
 
 async def all_news(conn: Connection, letter_id: LetterId) -> list[Record]:
@@ -116,6 +116,6 @@ async def newest_titles(conn: Connection, letter_ids: Sequence[LetterId]) -> dic
     return {row["letter"]: (row, {lang: text["title"] for lang, text in sorted(row["shown"].items())}) for row in rows}
 
 
-async def move_revision(conn: Connection, letter_id: LetterId) -> None:
-    """Invalidate the letter's cached pages."""
-    await conn.execute(MOVE_REVISION, letter_id)
+async def move_revision(conn: Connection, letter_id: LetterId, *, purge: bool = False) -> None:
+    """Invalidate the letter's cached pages; ``purge`` stale copies too, if something on them was taken back."""
+    await conn.execute(MOVE_REVISION, letter_id, int(purge))

@@ -179,4 +179,4 @@ async def _write(
     act = "update.edit" if after == row["state"] else f"update.{'back' if row['state'] == REMOVED else after}"
     await audit_log.record(conn, actor_id, letter_id, act, ids=[row["id"]], before=row["state"], after=after)
     if PUBLISHED in {row["state"], after}:
-        await queries.move_revision(conn, letter_id)
+        await queries.move_revision(conn, letter_id, purge=row["state"] == PUBLISHED)

@@ -242,9 +242,14 @@ async def _notify_signatories(conn: Connection, letter_id: LetterId, moves: Sequ
 async def _count(
     conn: Connection, letter_id: LetterId, moves: Sequence[SignatureMove], changes: Sequence[EntryChange]
 ) -> None:
-    """Move the revision, if any signature counts now or no longer does, and the counts."""
+    """Move the revision, if any signature counts now or no longer does, and the counts.
+
+    Stale copies of pages are purged if a name that they may show was taken out.
+    """
     change = sum(map(CountChange.of_entries, changes), CountChange())
     for move in moves:
         row = move.row
         change += CountChange.of_signature(row, row["visibility"], imported=row["imported"], sign=move.counts)
-    await counting.apply(conn, letter_id, change, revision=any(move.counts for move in moves))
+    is_shown = [move for move in moves if not move.is_of_person or move.row["visibility"] == Visibility.PUBLIC]
+    purge = any(move.counts < 0 for move in is_shown)
+    await counting.apply(conn, letter_id, change, revision=any(move.counts for move in moves), purge=purge)

@@ -190,6 +190,7 @@ FIELDS: Mapping[str, str] = {  # of a draft; the log has them in lower case
     "picture": N_("Picture for sharing"),
     "goal": N_("Goal"),
     "next_goals": N_("Next goals"),
+    "opened_at": N_("Date of the letter"),
     "closes_at": N_("Closing date"),
     "names_in_search": N_("Names visible to search engines"),
     "addressees": N_("Addressees"),

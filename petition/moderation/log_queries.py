@@ -32,27 +32,9 @@ PAGE_OF_LETTER = f"{_LINES} WHERE l.letter = $1 AND l.id < $2 ORDER BY l.id DESC
 # The steps of a bulk act are folded into the act that started or reverted it, as in the index ``log_folded``.
 _FOLDED = "(l.campaign IS NULL OR l.act NOT LIKE 'signature.%')"
 
-# Each by one lookup in an index.
-ACTS = f"""
-WITH RECURSIVE known AS (
-  (SELECT l.act FROM log l WHERE l.letter = $1 AND {_FOLDED} ORDER BY l.act LIMIT 1)
-  UNION ALL
-  SELECT (SELECT l.act FROM log l WHERE l.letter = $1 AND {_FOLDED} AND l.act > k.act ORDER BY l.act LIMIT 1)
-  FROM known k WHERE k.act IS NOT NULL
-)
-SELECT act FROM known WHERE act IS NOT NULL
-"""
-
 AUTHORS = """
-WITH RECURSIVE known AS (
-  (SELECT organizer FROM log WHERE letter = $1 AND organizer IS NOT NULL ORDER BY organizer LIMIT 1)
-  UNION ALL
-  SELECT (SELECT l.organizer FROM log l WHERE l.letter = $1 AND l.organizer > k.organizer
-          ORDER BY l.organizer LIMIT 1)
-  FROM known k WHERE k.organizer IS NOT NULL
-)
-SELECT k.organizer AS id, coalesce(nullif(o.name, ''), '#' || k.organizer) AS name
-FROM known k LEFT JOIN organizer o ON o.id = k.organizer WHERE k.organizer IS NOT NULL ORDER BY name, id
+SELECT o.id, coalesce(nullif(o.name, ''), '#' || o.id) AS name
+FROM member m JOIN organizer o ON o.id = m.organizer WHERE m.letter = $1 ORDER BY name, o.id
 """
 
 ORGANIZATIONS = "SELECT id, name_en, name_ru FROM organization WHERE letter = $1 AND id = ANY($2::bigint[])"
@@ -98,13 +80,8 @@ def _conditions(filter: LogFilter) -> tuple[str, list[object]]:
     return " AND ".join(conditions), params
 
 
-async def acts(conn: Connection, letter_id: LetterId) -> list[str]:
-    """Return the acts in a letter's log."""
-    return [row["act"] for row in await conn.fetch(ACTS, letter_id)]
-
-
 async def authors(conn: Connection, letter_id: LetterId) -> dict[OrganizerId, str]:
-    """Return the names of the organizers in a letter's log."""
+    """Return the names of a letter's members."""
     return {row["id"]: row["name"] for row in await conn.fetch(AUTHORS, letter_id)}
 
 

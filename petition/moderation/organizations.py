@@ -155,7 +155,7 @@ async def _rename(
     await search_words.remove_unused(conn, letter_id, Kind.ORGANIZATION, names.words(before.name_key))
     if await organization_queries.load_counted(conn, letter_id, [organization_id]):
         await _add_words(conn, letter_id, after)
-    await counting.move_revision(conn, letter_id)
+    await counting.move_revision(conn, letter_id, purge=True)
 
 
 async def _add_words(conn: Connection, letter_id: LetterId, entry: EntryNames) -> None:
@@ -227,7 +227,7 @@ async def _move(
     for organization_id in counted_after:
         await _add_words(conn, letter_id, after.get(organization_id) or before[organization_id])
     change = CountChange.of_entries(EntryChange(counted_before, counted_after))
-    await counting.apply(conn, letter_id, change, revision=True)
+    await counting.apply(conn, letter_id, change, purge=True)
 
 
 async def _undo_names(conn: Connection, actor: Actor, keys: LetterKeys, act: Record) -> ActOutcome:

@@ -9,6 +9,7 @@ from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed
 from petition.core.form_values import number_of
 from petition.core.ids import LetterId, SignatureId
+from petition.moderation import hidden_names
 from petition.moderation import queue_queries as queries
 from petition.moderation.decisions import status_in
 from petition.moderation.evidence import evidence_of
@@ -58,6 +59,8 @@ class QueuePage:
     items: Sequence[QueueItem]
     next: Position | None
     is_cut: bool = False
+    searched: int = 0  # encrypted names that a search has read, of ``searchable``; 0 if it has read all
+    searchable: int = 0
     is_unsorted: bool = False
 
 
@@ -146,6 +149,7 @@ async def _search(
         [result.id for result in await listing.search(conn, letter_id, kind, filter.q)]
         for kind in (Kind.PERSON, Kind.ORGANIZATION)
     ]
+    hidden = await hidden_names.find(conn, letter_id, keys, filter.q, _before(after))
     rows = await queries.search(
         conn,
         letter_id,
@@ -153,10 +157,15 @@ async def _search(
         words=words,
         people=people,
         organizations=organizations,
-        held=await held_like(conn, letter_id, keys, filter.q),
+        held=hidden.ids,
         before=_before(after),
         limit=PAGE,
     )
+    if hidden.end and len(rows) < PAGE:  # older matches come with the names that are still to be read
+        rows = [row for row in rows if (row["listed_at"], row["id"]) >= hidden.end]
+        following = Position(after.part, Cursor(*hidden.end), after.offset + len(rows))
+        items = [item_in(row, keys) for row in rows]
+        return QueuePage(items, following, is_cut=True, searched=hidden.searched, searchable=hidden.total)
     last = rows[-1] if len(rows) == PAGE else None
     is_cut = last is None and len(people) == MAX_RESULTS and await queries.is_beyond_scan(conn, letter_id, filter)
     return QueuePage([item_in(row, keys) for row in rows], _next(after, last, len(rows)), is_cut)

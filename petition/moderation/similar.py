@@ -45,15 +45,16 @@ WITH tokens AS (
   SELECT o.id FROM organization o
   WHERE organization_tokens(o.letter, o.name_en, o.name_ru) && (SELECT tokens FROM rare)
   UNION
-  SELECT o.id FROM organization o WHERE o.letter = $1 AND website_host(o.website) = $5
+  SELECT o.id FROM organization o
+  WHERE o.letter = $1 AND website_host(o.website) = $5 AND o.website IS NOT NULL
 )
 SELECT o.id, o.name_en, o.name_ru, o.website,
        (SELECT count(*) FROM signature s WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed')
          AS signatures,
        (SELECT s.id FROM signature s WHERE s.letter = o.letter AND s.organization = o.id
         ORDER BY s.state = 'confirmed' DESC, s.id LIMIT 1) AS signature
-FROM alike JOIN organization o ON o.letter = $1 AND o.id = alike.id
-WHERE o.id <> $2 AND o.merged_into IS NULL
+FROM organization o
+WHERE o.letter = $1 AND o.id = ANY(ARRAY(SELECT alike.id FROM alike)) AND o.id <> $2 AND o.merged_into IS NULL
 """
 
 

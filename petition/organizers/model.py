@@ -94,6 +94,7 @@ class DeskLetter(TitledLetter):
     closed_at: datetime | None
     has_digest_key: bool  # while it has, it can be opened again
     switched: tuple[str, ...] = ()  # kill switches that are on; the installation's begin with "all:"
+    next_goals: tuple[int, ...] = ()
 
 
 MAX_NAME = 80

@@ -114,7 +114,8 @@ DELETE FROM session s USING mine WHERE s.id = mine.id AND s.id <> $2 RETURNING s
 
 LETTER_COLUMNS = """
 l.id, l.slug, l.effective_state AS state, l.revision, l.version, l.goal, l.created_at, l.opened_at, l.closes_at,
-l.closed_at, (SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id) AS titles,
+l.next_goals, l.closed_at,
+(SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id) AS titles,
 l.wrapped_digest_key IS NOT NULL AS has_digest_key,
 ARRAY(SELECT CASE WHEN w.letter IS NULL THEN 'all:' || w.name ELSE w.name END FROM switch w
       WHERE w.value <> 'off' AND (w.letter = l.id OR w.letter IS NULL) ORDER BY w.letter, w.name) AS switched
@@ -123,6 +124,10 @@ ARRAY(SELECT CASE WHEN w.letter IS NULL THEN 'all:' || w.name ELSE w.name END FR
 LETTER = f"""
 SELECT {LETTER_COLUMNS}, m.role
 FROM letter l LEFT JOIN member m ON m.letter = l.id AND m.organizer = $2 WHERE l.slug = $1
+"""
+
+WAS_MEMBER = """
+SELECT EXISTS (SELECT FROM log WHERE letter = $1 AND act = 'member.remove' AND ids @> ARRAY[$2::bigint])
 """
 
 LETTERS = f"""
@@ -136,7 +141,8 @@ WHERE m.organizer = $1 AND l.state <> 'gone' ORDER BY l.created_at DESC, l.id DE
 
 COUNTS = """
 SELECT coalesce(c.people, 0) AS people, coalesce(c.organizations, 0) AS organizations, coalesce(c.hidden, 0) AS hidden,
-       coalesce(c.imported, 0) AS imported, c.changed_at,
+       coalesce(c.imported, 0) AS imported, coalesce(c.listed_people, 0) AS listed_people,
+       coalesce(c.listed_organizations, 0) AS listed_organizations, c.changed_at,
        (SELECT count(*) FROM (
           SELECT FROM signature s WHERE s.letter = $1 AND s.state = 'held' LIMIT 1000
         ) waiting) AS held,
@@ -277,6 +283,11 @@ async def end_others(conn: Connection, organizer_id: OrganizerId, number: int) -
     return [row["id"] for row in await conn.fetch(END_OTHERS, organizer_id, number)]
 
 
+async def was_member(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId) -> bool:
+    """Return whether an organizer was once taken out of a letter."""
+    return bool(await conn.fetchval(WAS_MEMBER, letter_id, organizer_id))
+
+
 async def letter(conn: Connection, slug: str, organizer_id: OrganizerId) -> tuple[DeskLetter, Role | None] | None:
     """Return a letter, drafts too, and the organizer's role there."""
     row = await conn.fetchrow(LETTER, slug, organizer_id)
@@ -313,6 +324,7 @@ def letter_in(row: Record) -> DeskLetter:
         closed_at=row["closed_at"],
         has_digest_key=row["has_digest_key"],
         switched=tuple(row["switched"]),
+        next_goals=tuple(row["next_goals"]),
     )
 
 

@@ -2,25 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizationId, PartnerId
+from petition.letters import queries
 from petition.signatures.model import Counts, Kind, Visibility
 from petition.signatures.signals import PARTNER
 
 # The definitions of contract.md in SQL. ``CountChange`` has the same rules, for one act.
 COUNT_FROM_ROWS = """
-SELECT count(*) FILTER (WHERE kind = 'person') + (SELECT coalesce(sum(people), 0) FROM tally
-         WHERE letter = $1 AND ended_at IS NULL) AS people,
-       count(DISTINCT organization) FILTER (WHERE kind = 'organization') AS organizations,
-       count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden,
-       count(*) FILTER (WHERE kind = 'person' AND import IS NOT NULL)
-         + count(DISTINCT organization) FILTER (WHERE kind = 'organization' AND import IS NOT NULL)
-         + (SELECT coalesce(sum(people), 0) FROM tally WHERE letter = $1 AND ended_at IS NULL) AS imported
-FROM signature WHERE letter = $1 AND state = 'confirmed'
+SELECT s.people + t.people AS people, organizations, hidden,
+       listed_people + listed_organizations + t.people AS imported, listed_people, listed_organizations
+FROM (
+  SELECT count(*) FILTER (WHERE kind = 'person') AS people,
+         count(DISTINCT organization) FILTER (WHERE kind = 'organization') AS organizations,
+         count(*) FILTER (WHERE kind = 'person' AND visibility <> 'public') AS hidden,
+         count(*) FILTER (WHERE kind = 'person' AND import IS NOT NULL) AS listed_people,
+         count(DISTINCT organization) FILTER (WHERE kind = 'organization' AND import IS NOT NULL)
+           AS listed_organizations
+  FROM signature WHERE letter = $1 AND state = 'confirmed'
+) AS s, (SELECT coalesce(sum(people), 0)::bigint AS people FROM tally WHERE letter = $1 AND ended_at IS NULL) AS t
 """
 
-MOVE_REVISION = "UPDATE letter SET revision = revision + 1 WHERE id = $1"
+MOVE_REVISION = "UPDATE letter SET revision = revision + 1, purges = purges + $2::integer WHERE id = $1"
 
 MOVE_PARTNERS = """
 WITH mine AS (
@@ -33,25 +38,31 @@ FROM mine, unnest($1::integer[], $2::integer[], $3::bigint[], $4::bigint[])
 WHERE c.letter = mine.letter AND c.partner = mine.partner AND c.letter = u.letter AND c.partner = u.partner
 """
 
+# Without an hour: in the present one.
 MOVE_HOURS = """
-INSERT INTO count_hour AS h (letter, hour, people, organizations)
-SELECT letter, date_trunc('hour', now()), people, organizations
-FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS u (letter, people, organizations) ORDER BY letter
-ON CONFLICT (letter, hour) DO UPDATE SET
-  people = h.people + excluded.people, organizations = h.organizations + excluded.organizations
+INSERT INTO count_hour AS h (letter, hour, people, organizations, listed)
+SELECT letter, coalesce(hour, date_trunc('hour', now())), sum(people)::bigint, sum(organizations)::bigint,
+       sum(listed)::bigint
+FROM unnest($1::integer[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[])
+  AS u (letter, hour, people, organizations, listed)
+GROUP BY 1, 2 ORDER BY 1, 2
+ON CONFLICT (letter, hour) DO UPDATE SET people = h.people + excluded.people,
+  organizations = h.organizations + excluded.organizations, listed = h.listed + excluded.listed
 """
 
 MOVE_COUNTS = """
 WITH mine AS (SELECT letter FROM count WHERE letter = ANY($1::integer[]) ORDER BY letter FOR UPDATE)
 UPDATE count c SET people = c.people + u.people, organizations = c.organizations + u.organizations,
-       hidden = c.hidden + u.hidden, imported = c.imported + u.imported, changed_at = now()
-FROM mine, unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-  AS u (letter, people, organizations, hidden, imported)
+       hidden = c.hidden + u.hidden, imported = c.imported + u.imported,
+       listed_people = c.listed_people + u.listed_people,
+       listed_organizations = c.listed_organizations + u.listed_organizations, changed_at = now()
+FROM mine, unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+  AS u (letter, people, organizations, hidden, imported, listed_people, listed_organizations)
 WHERE c.letter = mine.letter AND c.letter = u.letter
-RETURNING c.letter, c.people, c.organizations, c.hidden, c.imported
+RETURNING c.*
 """
 
-LOAD_COUNTS = "SELECT letter, people, organizations, hidden, imported FROM count WHERE letter = ANY($1::integer[])"
+LOAD_COUNTS = "SELECT * FROM count WHERE letter = ANY($1::integer[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +84,58 @@ class EntryChange:
         """How many more organizations count as imported."""
         return sum(self.after.values()) - sum(self.before.values())
 
+    def by_hour(self, listed_at: Mapping[OrganizationId, datetime]) -> "Hours":
+        """Return the change in the hours since which the organizations are listed, as far as ``listed_at`` says."""
+        hours: dict[datetime, HourChange] = {}
+        for organization_id, moment in listed_at.items():
+            counts = (organization_id in self.after) - (organization_id in self.before)
+            listed = self.after.get(organization_id, False) - self.before.get(organization_id, False)
+            hour = hour_of(moment)
+            hours[hour] = hours.get(hour, HourChange()) + HourChange(organizations=counts, listed=listed)
+        return hours
+
+
+@dataclass(frozen=True, slots=True)
+class HourChange:
+    """What an act changes in the history of an hour; ``listed`` are people and organizations of lists."""
+
+    people: int = 0
+    organizations: int = 0
+    listed: int = 0
+
+    def __add__(self, other: "HourChange") -> "HourChange":
+        return HourChange(
+            self.people + other.people, self.organizations + other.organizations, self.listed + other.listed
+        )
+
+    def __sub__(self, other: "HourChange") -> "HourChange":
+        return HourChange(
+            self.people - other.people, self.organizations - other.organizations, self.listed - other.listed
+        )
+
+
+Hours = Mapping[datetime, HourChange]  # by the beginning of the hour (UTC)
+
+
+def hour_of(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
 
 @dataclass(frozen=True, slots=True)
 class CountChange:
-    """How much an act adds to a letter's count, and to its partners'; negative numbers subtract."""
+    """How much an act adds to a letter's count, and to its partners'; negative numbers subtract.
+
+    ``hours`` is the part of it that stands in the history of other hours than the present one, in which all the rest
+    does: what a file added or a tally counts, by the date of signing, and the same when it is undone.
+    """
 
     people: int = 0
     organizations: int = 0
     hidden: int = 0
     imported: int = 0
+    listed_people: int = 0
+    listed_organizations: int = 0
+    hours: Hours = field(default_factory=dict)
     partners: Mapping[tuple[PartnerId, Kind], int] = field(default_factory=dict)
 
     @classmethod
@@ -98,6 +152,7 @@ class CountChange:
             people=sign,
             hidden=sign * (visibility != Visibility.PUBLIC),
             imported=sign * imported,
+            listed_people=sign * imported,
             partners=partners,
         )
 
@@ -107,16 +162,35 @@ class CountChange:
         return cls(hidden=(after != Visibility.PUBLIC) - (before != Visibility.PUBLIC))
 
     @classmethod
-    def of_entries(cls, change: EntryChange) -> "CountChange":
-        return cls(organizations=change.organizations, imported=change.imported)
+    def of_entries(
+        cls, change: EntryChange, listed_at: Mapping[OrganizationId, datetime] | None = None
+    ) -> "CountChange":
+        """Return the change by organizations, those in ``listed_at`` in the hours that it says."""
+        return cls(
+            organizations=change.organizations,
+            imported=change.imported,
+            listed_organizations=change.imported,
+            hours=change.by_hour(listed_at or {}),
+        )
 
     @classmethod
-    def of_list(cls, people: int, hidden: int = 0) -> "CountChange":
-        """Return the change by people of a file or on paper: they count as imported."""
-        return cls(people=people, hidden=hidden, imported=people)
+    def of_list(cls, people_by_hour: Mapping[datetime, int], hidden: int = 0, sign: int = 1) -> "CountChange":
+        """Return the change by people of a file; ``sign`` -1 if they are taken out again."""
+        people = sign * sum(people_by_hour.values())
+        hours = {hour: HourChange(people=sign * n, listed=sign * n) for hour, n in people_by_hour.items()}
+        return cls(people=people, hidden=sign * hidden, imported=people, listed_people=people, hours=hours)
+
+    @classmethod
+    def of_tally(cls, people: int, counted_on: date) -> "CountChange":
+        """Return the change by people on paper, at the beginning of the day on which they were counted."""
+        hour = datetime.combine(counted_on, time.min, UTC)
+        return cls(people=people, imported=people, hours={hour: HourChange(people=people)})
 
     def __add__(self, other: "CountChange") -> "CountChange":
-        partners = self.partners or other.partners
+        hours, partners = self.hours or other.hours, self.partners or other.partners
+        if self.hours and other.hours:
+            both, nothing = self.hours.keys() | other.hours.keys(), HourChange()
+            hours = {hour: self.hours.get(hour, nothing) + other.hours.get(hour, nothing) for hour in both}
         if self.partners and other.partners:
             keys = self.partners.keys() | other.partners.keys()
             partners = {key: self.partners.get(key, 0) + other.partners.get(key, 0) for key in keys}
@@ -125,39 +199,73 @@ class CountChange:
             organizations=self.organizations + other.organizations,
             hidden=self.hidden + other.hidden,
             imported=self.imported + other.imported,
+            listed_people=self.listed_people + other.listed_people,
+            listed_organizations=self.listed_organizations + other.listed_organizations,
+            hours=hours,
             partners=partners,
         )
+
+    def by_hour(self) -> list[tuple[datetime | None, HourChange]]:
+        """Return what changes in each hour; None is the present one."""
+        present = HourChange(self.people, self.organizations, self.listed_people + self.listed_organizations)
+        for change in self.hours.values():
+            present -= change
+        changes: list[tuple[datetime | None, HourChange]] = [*self.hours.items(), (None, present)]
+        return [(hour, change) for hour, change in changes if change != HourChange()]
 
     @property
     def is_in_count(self) -> bool:
         """False if at most partners' counts change."""
-        return any((self.people, self.organizations, self.hidden, self.imported))
+        numbers = self.people, self.organizations, self.hidden, self.imported
+        return any((*numbers, self.listed_people, self.listed_organizations, self.hours))
 
 
-async def apply(conn: Connection, letter_id: LetterId, change: CountChange, *, revision: bool = False) -> None:
-    """Move a letter's count as ``apply_all`` does, before it the revision if the ``revision`` of its pages changes."""
-    if revision:
-        await move_revision(conn, letter_id)
+async def apply(
+    conn: Connection, letter_id: LetterId, change: CountChange, *, revision: bool = False, purge: bool = False
+) -> None:
+    """Move a letter's count as ``apply_all`` does, before it the revision if the ``revision`` of its pages changes.
+
+    ``purge`` if a name that pages may show was taken back: then not even stale copies are served any more.
+    """
+    if revision or purge:
+        await move_revision(conn, letter_id, purge=purge)
     await apply_all(conn, {letter_id: change})
 
 
 async def apply_all(conn: Connection, changes: Mapping[LetterId, CountChange]) -> dict[LetterId, Counts]:
-    """Move the counts of letters: partners', the hour's, the letters'. Return the new counts of those that moved.
+    """Move the counts of letters: partners', the hours', the letters'. Return the new counts of those that moved.
 
     The last statements of a transaction: from here to its end all others that count on these letters wait.
     """
     # lock order: see docs/decisions/lock-order.md
     await _move_partners(conn, changes)
-    rows = [
-        (letter_id, change.people, change.organizations, change.hidden, change.imported)
-        for letter_id, change in sorted(changes.items(), key=lambda item: item[0])
-        if change.is_in_count
-    ]
-    if not rows:
+    counted = [(letter_id, change) for letter_id, change in sorted(changes.items()) if change.is_in_count]
+    await _move_hours(conn, counted)
+    if not counted:
         return {}
-    letters, people, organizations, hidden, imported = zip(*rows, strict=True)
-    await conn.execute(MOVE_HOURS, letters, people, organizations)
-    return _counts_in(await conn.fetch(MOVE_COUNTS, letters, people, organizations, hidden, imported))
+    rows = [
+        (
+            letter_id,
+            change.people,
+            change.organizations,
+            change.hidden,
+            change.imported,
+            change.listed_people,
+            change.listed_organizations,
+        )
+        for letter_id, change in counted
+    ]
+    return _counts_in(await conn.fetch(MOVE_COUNTS, *zip(*rows, strict=True)))
+
+
+async def _move_hours(conn: Connection, changes: Sequence[tuple[LetterId, CountChange]]) -> None:
+    rows = [
+        (letter_id, hour, part.people, part.organizations, part.listed)
+        for letter_id, change in changes
+        for hour, part in change.by_hour()
+    ]
+    if rows:
+        await conn.execute(MOVE_HOURS, *zip(*rows, strict=True))
 
 
 async def load_counts(conn: Connection, letter_ids: Sequence[LetterId]) -> dict[LetterId, Counts]:
@@ -166,7 +274,7 @@ async def load_counts(conn: Connection, letter_ids: Sequence[LetterId]) -> dict[
 
 
 def _counts_in(rows: Sequence[Record]) -> dict[LetterId, Counts]:
-    return {row["letter"]: Counts(row["people"], row["organizations"], row["hidden"], row["imported"]) for row in rows}
+    return {row["letter"]: queries.counts_in(row) for row in rows}
 
 
 async def _move_partners(conn: Connection, changes: Mapping[LetterId, CountChange]) -> None:
@@ -180,9 +288,9 @@ async def _move_partners(conn: Connection, changes: Mapping[LetterId, CountChang
         await conn.execute(MOVE_PARTNERS, *zip(*rows, strict=True))
 
 
-async def move_revision(conn: Connection, letter_id: LetterId) -> None:
-    """Invalidate cached pages of the letter."""
-    await conn.execute(MOVE_REVISION, letter_id)
+async def move_revision(conn: Connection, letter_id: LetterId, *, purge: bool = False) -> None:
+    """Invalidate cached pages of the letter; ``purge`` stale copies too, if something on them was taken back."""
+    await conn.execute(MOVE_REVISION, letter_id, int(purge))
 
 
 async def counts_from_rows(conn: Connection, letter_id: LetterId) -> Counts:
@@ -190,4 +298,4 @@ async def counts_from_rows(conn: Connection, letter_id: LetterId) -> Counts:
     row = await conn.fetchrow(COUNT_FROM_ROWS, letter_id)
     if row is None:
         raise LookupError("an aggregate always has one row")
-    return Counts(row["people"], row["organizations"], row["hidden"], row["imported"])
+    return queries.counts_in(row)

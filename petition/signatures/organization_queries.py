@@ -40,6 +40,8 @@ SELECT organization AS id, bool_or(import IS NOT NULL) AS imported FROM signatur
 WHERE letter = $1 AND organization = ANY($2::bigint[]) AND state = 'confirmed' GROUP BY organization
 """
 
+LISTED_AT = "SELECT id, listed_at FROM organization WHERE letter = $1 AND id = ANY($2::bigint[])"
+
 DELETE_UNUSED = """
 DELETE FROM organization o WHERE o.letter = $1 AND (o.id = ANY($2::bigint[]) OR o.merged_into = ANY($2::bigint[]))
   AND NOT EXISTS (
@@ -82,6 +84,14 @@ async def load_counted(
     """Return those with a confirmed signature: id → was one of these imported?"""
     rows = await conn.fetch(COUNTED_ORGANIZATIONS, letter_id, organization_ids, timeout=600)
     return {row["id"]: row["imported"] for row in rows}
+
+
+async def load_listed_at(
+    conn: Connection, letter_id: LetterId, organization_ids: Sequence[OrganizationId]
+) -> dict[OrganizationId, datetime]:
+    """Return since when organizations are listed: those of a file since the date of signing."""
+    rows = await conn.fetch(LISTED_AT, letter_id, organization_ids, timeout=600)
+    return {row["id"]: row["listed_at"] for row in rows}
 
 
 async def delete_unused(conn: Connection, letter_id: LetterId, organization_ids: Sequence[OrganizationId]) -> None:

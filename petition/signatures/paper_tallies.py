@@ -28,6 +28,16 @@ NO_DATE = N_("Choose the day they were counted: today or earlier.")
 NO_SOURCE = N_("Tell readers where the number comes from.")
 LONG_SOURCE = N_("Too long: use at most 200 characters.")
 
+REPEATED = N_("This number of this day and source is counted already. If these are others, tick the box below.")
+COUNTED = N_("This number of this day and source is counted already. If these are others, add another number.")
+
+# Two presses of one button: the second waits here, and then finds the first one's tally.
+LOCK_LETTER = "SELECT FROM letter WHERE id = $1 FOR NO KEY UPDATE"
+
+SAME = """
+SELECT id, source FROM tally WHERE letter = $1 AND people = $2 AND counted_on = $3 AND ended_at IS NULL AND id <> $4
+"""
+
 NEWEST = """
 SELECT t.*, coalesce(nullif(o.name, ''), '#' || o.id) AS who,
        EXISTS (SELECT FROM tally n WHERE n.letter = t.letter AND n.replaces = t.id) AS corrected
@@ -102,17 +112,24 @@ def _source(form: Mapping[str, str], lang: str) -> str:
     return "" if is_blank(text) else text
 
 
-async def add(conn: Connection, actor: Actor, tally: Tally) -> TallyId:
-    """Count people who signed elsewhere; return the tally's id."""
+async def add(conn: Connection, actor: Actor, tally: Tally, *, repeat: bool = False) -> TallyId:
+    """Count people who signed elsewhere; return the tally's id.
+
+    Raises ``Refused`` if the same number, day and source counts already, unless ``repeat``.
+    """
+    await _check_new(conn, actor.letter_id, tally, repeat=repeat)
     tally_id = await _insert(conn, actor, tally)
     await audit_log.record_by(conn, actor, "tally.add", ids=[tally_id], after=f"people:{tally.people}")
-    await _count(conn, actor.letter_id, tally.people)
+    await _count(conn, actor.letter_id, CountChange.of_tally(tally.people, tally.counted_on))
     return tally_id
 
 
-async def correct(conn: Connection, actor: Actor, replaced_id: TallyId, tally: Tally) -> TallyId:
+async def correct(
+    conn: Connection, actor: Actor, replaced_id: TallyId, tally: Tally, *, repeat: bool = False
+) -> TallyId:
     """Replace a tally that counts by another; return the new one's id. Raises ``Refused``, ``NotFound``."""
     before = await _load(conn, actor.letter_id, replaced_id)
+    await _check_new(conn, actor.letter_id, tally, replaced_id, repeat=repeat)
     if not await _is_changed_by(conn, END, actor.letter_id, replaced_id):
         raise Refused(TOO_LATE)
     tally_id = await _insert(conn, actor, tally, replaced_id)
@@ -124,7 +141,8 @@ async def correct(conn: Connection, actor: Actor, replaced_id: TallyId, tally: T
         before=f"people:{before.people}",
         after=f"people:{tally.people}",
     )
-    await _count(conn, actor.letter_id, tally.people - before.people)
+    taken_back = CountChange.of_tally(-before.people, before.counted_on)
+    await _count(conn, actor.letter_id, taken_back + CountChange.of_tally(tally.people, tally.counted_on))
     return tally_id
 
 
@@ -134,16 +152,38 @@ async def undo(conn: Connection, actor: Actor, tally_id: TallyId) -> None:
     if not await _is_changed_by(conn, END, actor.letter_id, tally_id):
         raise Refused(TOO_LATE)
     await audit_log.record_by(conn, actor, "tally.undo", ids=[tally_id], before=f"people:{tally.people}")
-    await _count(conn, actor.letter_id, -tally.people)
+    await _count(conn, actor.letter_id, CountChange.of_tally(-tally.people, tally.counted_on))
 
 
 async def redo(conn: Connection, actor: Actor, tally_id: TallyId) -> None:
     """Count a tally again that was undone and not corrected. Raises ``Refused`` the second time, ``NotFound``."""
     tally = await _load(conn, actor.letter_id, tally_id)
+    try:
+        await _check_new(conn, actor.letter_id, tally, tally_id)
+    except Refused:
+        raise Refused(COUNTED) from None  # at a button, without a box to tick
     if not await _is_changed_by(conn, RESTORE, actor.letter_id, tally_id):
         raise Refused(TOO_LATE)
     await audit_log.record_by(conn, actor, "tally.redo", ids=[tally_id], after=f"people:{tally.people}")
-    await _count(conn, actor.letter_id, tally.people)
+    await _count(conn, actor.letter_id, CountChange.of_tally(tally.people, tally.counted_on))
+
+
+async def _check_new(
+    conn: Connection, letter_id: LetterId, tally: Tally, tally_id: TallyId | None = None, *, repeat: bool = False
+) -> None:
+    """Raise ``Refused`` if another tally says the same: the number, the day, and the source in one language or more."""
+    # lock order: see docs/decisions/lock-order.md
+    await conn.execute(LOCK_LETTER, letter_id)
+    if repeat:
+        return
+    source = _comparable(tally.source)
+    for row in await conn.fetch(SAME, letter_id, tally.people, tally.counted_on, tally_id or 0):
+        if source & _comparable(row["source"]):
+            raise Refused(REPEATED, "repeat")
+
+
+def _comparable(source: Mapping[str, str]) -> set[str]:
+    return {" ".join(text.casefold().split()) for text in source.values()}
 
 
 async def _insert(conn: Connection, actor: Actor, tally: Tally, replaces: TallyId | None = None) -> TallyId:
@@ -163,5 +203,5 @@ async def _load(conn: Connection, letter_id: LetterId, tally_id: TallyId) -> Tal
     return tally_in(row)
 
 
-async def _count(conn: Connection, letter_id: LetterId, people: int) -> None:
-    await counting.apply(conn, letter_id, CountChange.of_list(people), revision=True)
+async def _count(conn: Connection, letter_id: LetterId, change: CountChange) -> None:
+    await counting.apply(conn, letter_id, change, revision=True)

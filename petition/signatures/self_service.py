@@ -285,9 +285,9 @@ async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str
     if isinstance(name_key, str):
         await search_words.add(conn, [(letter.id, Kind.PERSON, word) for word in names.words(name_key)])
     # The count may stay the same (one name hides while another appears), but the letter's cached page has the name.
-    revision = letter.names_in_search and Visibility.PUBLIC.value in (visibility.value, row["visibility"])
+    revision = letter.names_in_search and visibility is Visibility.PUBLIC
     change = CountChange.of_visibility(row["visibility"], visibility)
-    await counting.apply(conn, letter.id, change, revision=revision)
+    await counting.apply(conn, letter.id, change, revision=revision, purge=row["visibility"] == Visibility.PUBLIC)
 
 
 def _columns(
@@ -327,13 +327,13 @@ async def _count_less(conn: Connection, row: Record) -> None:
     if row["kind"] == Kind.PERSON:
         # Another name may come at the same moment, so that the count stays the same.
         is_public = row["visibility"] == Visibility.PUBLIC
-        await counting.apply(conn, row["letter"], change, revision=is_public)
+        await counting.apply(conn, row["letter"], change, purge=is_public)
     elif row["organization"] is not None:
         entry = await _entry_less(conn, row, imported=imported)
         change += CountChange.of_entries(entry)
         # The count may stay the same, while the partner's or the list changes.
-        revision = bool(change.partners or entry.organizations)
-        await counting.apply(conn, row["letter"], change, revision=revision)
+        is_gone = bool(entry.organizations)
+        await counting.apply(conn, row["letter"], change, revision=bool(change.partners), purge=is_gone)
 
 
 async def _entry_less(conn: Connection, row: Record, *, imported: bool) -> EntryChange:

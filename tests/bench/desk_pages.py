@@ -42,6 +42,8 @@ QUEUE = (
     *("country=RU", "country=KZ", "country=FJ", "source=web", "source=import", "source=import&lang=de"),
     *("source=partner", "partner=north", "partner=north&lang=en"),
     *("state=removed&country=FR", "kind=person&flag=burst&country=DE", "state=confirmed&kind=organization&lang=en"),
+    *("wait=any", "wait=all", "wait=held", "wait=reported", "wait=flagged", "wait=answered", "wait=any&lang=en"),
+    *("wait=all&sort=confirmed", "wait=any&sort=name", "wait=all&sort=signed", "kind=organization&sort=name"),
     *("q=иванов", "q=ив", "q=networks", "q=qqqq", "q=мария+иванова", "q=иванов&state=removed", "q=ив&flag=any"),
 )
 
@@ -77,10 +79,19 @@ PAGES: Mapping[str, tuple[Look, ...]] = {
         Look(),
         Look(values={"signature": "{held}"}),
         Look("like=networks", values={"signature": "{organization}"}),
+        Look("with={held}", values={"signature": "{organization}"}),
     ),
     "/organizer/{slug}/campaigns": (Look(),),
     "/organizer/{slug}/campaigns/{campaign}": (Look(),),
-    "/organizer/{slug}/log": (Look(), Look("before=40"), Look("done=3&other={signature}&missed=1")),
+    "/organizer/{slug}/log": (
+        Look(),
+        Look("before=40"),
+        Look("done=3&other={signature}&missed=1"),
+        Look("person=1"),
+        Look("act=signature.remove"),
+        Look("day=2026-11-01"),
+        Look("bulk={campaign}"),
+    ),
     "/organizer/{slug}/log.csv": (Look(),),
     "/organizer/{slug}/statistics": (Look(),),
     "/organizer/{slug}/statistics/{what}.csv": (

@@ -9,8 +9,11 @@ from pathlib import Path
 
 from petition.cli.approve import approve
 from petition.cli.signatures import import_file
+from petition.core.audit_log import Actor
 from petition.core.encryption import Wrapper
 from petition.core.tokens import Tokens
+from petition.moderation import message_threads, second_mailbox
+from petition.signatures import queries as signatures
 from tests import rows
 from tests.browser.visitor import STEP, Town, Visitor
 from tests.crowd import Crowd
@@ -154,8 +157,21 @@ async def _sign_in_every_way(town: Town) -> dict[str, str]:
         await conn.execute("UPDATE signature SET state = 'removed' WHERE id = $1", places["removed"])
         async with conn.transaction():
             assert await approve(conn, Wrapper([KEY]), [places["approved"]])
+            message = await message_threads.add_sent(
+                conn, Actor(None, letter.id), letter.keys, places["held"], "Who are you?\nPlease answer."
+            )
+            await message_threads.answer(conn, letter.id, letter.keys, message, "Anna Chiara, the director.")
+            await second_mailbox.store_answer(conn, letter.id, places["approved"], second_mailbox.NO)
+            await signatures.suppress_mailbox(conn, b"s" * 16)
+    maker = Tokens([KEY])
     paths = {name: f"/{'signature' if name in own else 'confirm'}/{token}" for name, token in tokens.items()}
-    return paths | {"never": f"/never/{Tokens([KEY]).for_never(b'd' * 32)}"}
+    return paths | {
+        "never": f"/never/{maker.for_never(b'd' * 16)}",
+        "suppressed": f"/never/{maker.for_never(b's' * 16)}",
+        "second": f"/second/{maker.for_second(letter.id, places['held'])}",
+        "second-no": f"/second/{maker.for_second(letter.id, places['approved'])}",
+        "reply": f"/reply/{maker.for_reply(letter.id, message)}",
+    }
 
 
 def ways(gallery: Gallery) -> dict[str, Way]:
@@ -197,6 +213,12 @@ def ways(gallery: Gallery) -> dict[str, Way]:
         "text": _to(f"/{LONG}/text"),
         "privacy": _to("/privacy"),
         "never": _to(of["never"]),
+        "never-suppressed": _to(of["suppressed"]),
+        "never-allowed": _to(of["never"] + "?done=1"),
+        "second": _to(of["second"]),
+        "second-no": _to(of["second-no"]),
+        "reply": _to(of["reply"]),
+        "reply-sent": _to(of["reply"] + "?sent=1"),
         "not-found": _to("/no-such-letter"),
     }
 

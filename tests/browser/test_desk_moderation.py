@@ -79,6 +79,7 @@ async def test_ten_thousand_half_way_and_back(hamlet: Town, bench: Bench, sit: S
     ada, bo = await sit("Ada"), await sit("Bo", java_script_enabled=False)
 
     await ada.open(f"{SLUG}/queue?country=FJ")
+    await ada.page.locator(".more summary").click()
     await press(ada, "Remove all…")
     assert "10,000 signatures" in await ada.text("#facts")
     assert "Vera Crowd" in await ada.text()
@@ -132,13 +133,12 @@ async def test_two_on_one_row_by_keyboard(bench: Bench, sit: Sit) -> None:
         await one.page.keyboard.press("j")  # the newest: West Gate
     await ada.page.keyboard.press("a")
     await ada.page.wait_for_url("**done=**")
-    assert "approved: 1 signature" in await ada.text(".notice")
+    assert "Approved: West Gate" in await ada.text(".did")
     await bo.page.keyboard.press("r")
-    await bo.page.keyboard.type("made up")
-    await bo.page.keyboard.press("Enter")
+    await bo.page.keyboard.press("1")
     await bo.page.wait_for_url("**missed=1**")
     told = await bo.text(".notice.bad")
-    assert "someone else changed" in told
+    assert "A colleague has changed it meanwhile" in told
     assert "Ada" in told
     assert "approved" in told
     assert await bench.states(*held) == ["held", "held", "confirmed"]
@@ -146,7 +146,7 @@ async def test_two_on_one_row_by_keyboard(bench: Bench, sit: Sit) -> None:
     # Each undoes their own last act only.
     await bo.page.keyboard.press("u")
     await ada.page.keyboard.press("u")
-    await expect(ada.page.locator(".notice.good")).to_contain_text("undone", timeout=PATIENCE)
+    await expect(ada.page.locator(".did")).to_contain_text("Undone: West Gate", timeout=PATIENCE)
     assert await bench.states(*held) == ["held"] * 3
     assert (await bench.check())["organizations"] == 0
     await ada.page.keyboard.press("?")
@@ -172,16 +172,74 @@ async def test_keys_in_a_russian_layout(bench: Bench, sit: Sit) -> None:
     await ada.page.wait_for_url("**done=**")
     assert await bench.states(*held) == ["held", "held", "confirmed"]
     await strike(ada, "г", "KeyU")
-    await expect(ada.page.locator(".notice.good")).to_contain_text("undone", timeout=PATIENCE)
+    await expect(ada.page.locator(".did")).to_contain_text("Undone: West Gate", timeout=PATIENCE)
     assert await bench.states(*held) == ["held"] * 3
     # While somebody types, the same keys are letters; and a Latin letter counts wherever its key lies.
-    await ada.page.focus("input[name=q]")
+    await strike(ada, "а", "KeyF")
+    await expect(ada.page.locator("input[name=q]")).to_be_focused()
     await strike(ada, "ф", "KeyA")
     await strike(ada, ",", "Slash", shift=True)
     assert await ada.page.input_value("input[name=q]") == "ф,"
     await ada.page.locator("h1").click()
-    await strike(ada, "f", "KeyU")
+    await strike(ada, "w", "KeyU")
     assert not await ada.page.locator("dialog#keys").is_visible()
     await strike(ada, ",", "Slash", shift=True)
     assert await ada.page.locator("dialog#keys").is_visible()
+    assert await bench.states(*held) == ["held"] * 3
+
+
+async def test_the_keyboard_keeps_its_place(bench: Bench, sit: Sit) -> None:
+    held = [await bench.sign_for(name) for name in ("Fifth Wall", "North Pier", "Third Line", "West Gate")]
+    ada = await sit("Ada")
+    focused = ada.page.locator("[data-row]:focus-within")
+    await ada.open(f"{SLUG}/queue")  # without a word in the address it opens on what waits
+    for _ in range(2):
+        await ada.page.keyboard.press("j")
+    await expect(focused).to_contain_text("Third Line")
+    await ada.page.keyboard.press("r")
+    await expect(ada.page.locator("tr.asking button").first).to_be_focused()
+    await ada.page.keyboard.press("Escape")
+    await expect(focused).to_contain_text("Third Line")
+    await ada.page.keyboard.press("r")
+    await ada.page.keyboard.press("2")
+    await expect(ada.page.locator(".did")).to_contain_text("Removed: Third Line, duplicate", timeout=PATIENCE)
+    await expect(focused).to_contain_text("North Pier")  # the next row, not the top
+    await ada.page.keyboard.press("a")
+    await expect(ada.page.locator(".did")).to_contain_text("Approved: North Pier", timeout=PATIENCE)
+    await expect(focused).to_contain_text("Fifth Wall")
+    assert await bench.states(*held) == ["held", "confirmed", "removed", "held"]
+    await ada.page.keyboard.press("u")
+    await expect(focused).to_contain_text("North Pier", timeout=PATIENCE)  # what was undone
+    assert await bench.states(*held) == ["held", "held", "removed", "held"]
+
+
+async def test_ticking_the_page_offers_all_that_match(bench: Bench, sit: Sit) -> None:
+    await bench.crowd(120, country="FJ")
+    ada = await sit("Ada")
+    await ada.open(f"{SLUG}/queue?country=FJ")
+    assert "1–40 of 120" in await ada.text(".range")
+    await ada.page.locator("[data-all]").check()
+    assert "Ticked: 40" in await ada.text(".bar")
+    await ada.page.get_by_role("button", name="Tick all 120").click()
+    await ada.page.keyboard.press("r")
+    await ada.page.keyboard.press("1")
+    await ada.page.wait_for_url("**/campaigns/*")
+    assert "120 signatures" in await ada.text("#facts")
+    assert await ada.page.locator("#reason").input_value() == "fake"
+    assert (await bench.check())["people"] == 120  # nothing has happened yet
+
+
+async def test_why_is_asked_at_the_row_without_scripts(bench: Bench, sit: Sit) -> None:
+    held = [await bench.sign_for(name) for name in ("North Pier", "Third Line", "West Gate")]
+    ada = await sit("Ada", java_script_enabled=False)
+    await ada.open(f"{SLUG}/queue")
+    row = ada.page.locator("[data-row]", has_text="Third Line")
+    assert await ada.page.locator("tr.asking").count() == 0
+    await row.get_by_role("button", name="Remove…").click()
+    await ada.page.locator("tr.asking").get_by_role("button", name="made up").click()
+    await ada.page.wait_for_url("**done=**")
+    assert ada.page.url.endswith(f"#n{held[0]}")
+    assert "Removed: Third Line, made up" in await ada.text(".did")
+    await ada.page.locator(".did").get_by_role("button", name="Undo").click()
+    await ada.page.wait_for_load_state()
     assert await bench.states(*held) == ["held"] * 3

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.browser
 
 # Whatever of the queue lies beyond the right edge, by its text.
 BEYOND = """() => [...document.querySelectorAll("#queue tr *, #queue .bar *")]
-  .filter((each) => each.getBoundingClientRect().right > innerWidth).map((each) => each.innerText)"""
+  .filter((each) => each.checkVisibility() && each.getBoundingClientRect().right > innerWidth)
+  .map((each) => each.outerHTML)"""
 # Whether the middle of what has the focus is seen, or something lies above it.
 SEEN = """() => {
   const it = document.activeElement, box = it.getBoundingClientRect();
@@ -43,6 +44,21 @@ async def test_all_of_a_row_is_in_sight_on_a_phone(phone: Seat) -> None:
     await phone.open(f"{SLUG}/queue")
     assert await phone.page.evaluate(BEYOND) == []
     assert await phone.page.locator("#queue tbody tr:first-child button").count() == 2
+
+
+async def test_the_first_row_is_in_sight_and_its_targets_are_large(phone: Seat) -> None:
+    await phone.page.set_viewport_size({"width": PHONE, "height": 740})
+    await phone.open(f"{SLUG}/queue")
+    top = await phone.page.evaluate(
+        "document.querySelector('[data-row]').getBoundingClientRect().y - document.querySelector('main')"
+        ".getBoundingClientRect().y"
+    )
+    assert top <= 110
+    small = await phone.page.evaluate(
+        "[...document.querySelectorAll('#queue :is(button, summary)')].filter((each) => each.checkVisibility())"
+        ".map((each) => [each.innerText, each.getBoundingClientRect().height]).filter(([, height]) => height < 40)"
+    )
+    assert small == []
 
 
 async def test_the_acts_never_hide_what_has_the_focus(phone: Seat) -> None:
@@ -96,5 +112,5 @@ async def test_switches_that_are_on_add_one_line(phone: Seat) -> None:
 
 
 async def test_countries_are_written_with_their_letters(phone: Seat) -> None:
-    await phone.open(f"{SLUG}/queue")
+    await phone.open(f"{SLUG}/queue?wait=all")
     assert "Соединённые Штаты" in await phone.text("#queue")

@@ -17,6 +17,7 @@ from petition.core.templates import Renderer
 from petition.drafts import folder
 from petition.letters import markdown
 from petition.letters.model import Letter, State, Text, Version
+from petition.letters.sources import sources_of
 from petition.signatures.model import Counts, Kind, Signatory
 from petition.web.public.shown_form import ShownForm
 
@@ -140,6 +141,9 @@ def sample(*langs: str) -> Letter:
     )
 
 
+COUNTS = Counts(3436, 35, 120, 3400, listed_people=3301, listed_organizations=35)
+
+
 def letter_page(renderer: Renderer, lang: str, kind: Kind, form: ShownForm, letter: Letter | None = None) -> str:
     letter = letter or sample()
     entries = [
@@ -151,7 +155,8 @@ def letter_page(renderer: Renderer, lang: str, kind: Kind, form: ShownForm, lett
         "text_lang": letter.shown_in(lang),
         "text": letter.text(lang),
         "rest_url": None,
-        "counts": Counts(3436, 35, 120, 3400),
+        "counts": COUNTS,
+        "sources": sources_of(letter, COUNTS),
         "counted_at": NOW,
         "organizations": entries,
         "latest": [],

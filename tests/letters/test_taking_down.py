@@ -119,6 +119,7 @@ async def test_nothing_is_left_and_everything_answers_410(site: Installation, ow
         "names_in_search",
         "rules_version",
         "revision",
+        "purges",
         "created_at",
         "sensitive",
     }

@@ -202,6 +202,23 @@ async def test_the_second_relay_is_used_when_the_first_is_dead(installation: Ins
     assert len(post.mails) == 20
 
 
+async def test_what_the_first_relay_says_after_data_goes_to_the_second(
+    installation: Installation, post: PostOffice, logged: Callable[[], str]
+) -> None:
+    letter = await installation.letter()
+    for i in range(20):
+        await installation.sign_up(letter, f"nemo{i}@example.org")
+    first = PostOffice(at={"DATA": "554 5.7.1 [2] Message rejected under suspicion of SPAM"})
+    await first.open()
+    its = replace(installation.settings, relays=(parse_relay(first.url), parse_relay(post.url)))
+    async with working(its):
+        await until(installation.is_idle)
+    await first.close()
+    assert (len(first.mails), len(post.mails)) == (0, 20)
+    assert not await installation.refused()
+    assert "a relay did not take mail" in logged()
+
+
 async def test_an_address_sealed_to_another_key_stops_nobody_else(installation: Installation, post: PostOffice) -> None:
     letter = await installation.letter()
     await installation.sign_up(letter, NEMO)

@@ -90,7 +90,7 @@ async def test_a_row_whose_button_lacks_a_reason_is_ticked(site: Installation, b
         done = await client.post(
             QUEUE, data={"one": f"remove:s{vera[0]}:0:duplicate", "order": f"{vera[0]} {timur[0]}"}
         )
-        assert done.headers["location"].endswith(f"#r{timur[0]}")
+        assert done.headers["location"].endswith(f"#n{timur[0]}")
         assert await bench.states(*vera, *timur) == ["removed", "confirmed"]
         hostile = await client.post(QUEUE, data={"one": ":::"})
         assert hostile.status_code in {404, 422}

@@ -1,5 +1,6 @@
 """Mail from the desk: decisions, messages, a second address. Moderators never see where it goes."""
 
+import base64
 import re
 
 import pytest
@@ -70,3 +71,21 @@ async def test_a_message_reaches_the_representative(site_with_worker: Installati
         (person,) = await bench.sign("Vera")
         refused = await client.post(f"/organizer/{SLUG}/signatures/{person}", data=form)
         assert refused.status_code == 422
+
+
+async def test_a_message_queued_by_an_older_release_still_goes_out(
+    site_with_worker: Installation, bench: Bench
+) -> None:
+    held = await bench.sign_for("North Pier")
+    text = base64.b64encode(bench.letter.keys.hide({"text": "Written before the upgrade"})).decode()
+    details = {"signature": held, "text": text}
+    await bench.rows(
+        "INSERT INTO outbox (letter, purpose, digest, sealed, lang, details) SELECT $1, 'message', s.digest, c.sealed,"
+        " 'en', $3 FROM signature s JOIN contact c ON c.letter = s.letter AND c.signature = s.id WHERE s.letter = $1"
+        " AND s.id = $2 RETURNING id",
+        held,
+        details,
+    )
+    body = (await site_with_worker.mail_to("office1@letters.example")).body("plain") or ""
+    assert "Written before the upgrade" in body
+    assert "/reply/" not in body

@@ -1,16 +1,19 @@
 """What a signature, a list and an entry add to the count, and what a change of the count locks."""
 
+from datetime import UTC, date, datetime, timedelta
+
 import pytest
 
 from petition.core.database import Connection, Record
 from petition.core.ids import OrganizationId, PartnerId
 from petition.signatures import counting
-from petition.signatures.counting import CountChange, EntryChange
+from petition.signatures.counting import CountChange, EntryChange, HourChange
 from petition.signatures.model import Counts, Kind
 from tests.signatures.people import letter
 
 ROW = "SELECT $1::text AS kind, $2::jsonb AS signals"
 LOCKED = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'count'::regclass"
+NOON = datetime(2022, 3, 5, 12, tzinfo=UTC)
 NORTH, SOUTH = OrganizationId(1), OrganizationId(2)
 
 
@@ -26,8 +29,8 @@ async def row(conn: Connection, kind: Kind, partner: int | None = None) -> Recor
     [
         ("public", False, 1, CountChange(people=1)),
         ("organizers", False, 1, CountChange(people=1, hidden=1)),
-        ("counted", True, 1, CountChange(people=1, hidden=1, imported=1)),
-        ("public", True, -1, CountChange(people=-1, imported=-1)),
+        ("counted", True, 1, CountChange(people=1, hidden=1, imported=1, listed_people=1)),
+        ("public", True, -1, CountChange(people=-1, imported=-1, listed_people=-1)),
         ("organizers", False, -1, CountChange(people=-1, hidden=-1)),
         ("organizers", True, 0, CountChange()),
     ],
@@ -46,7 +49,7 @@ async def test_a_representative_counts_for_the_partner_only(conn: Connection) ->
 
 def test_entries_count_once_and_as_imported_if_one_of_their_signatures_is() -> None:
     entries = EntryChange({NORTH: False}, {NORTH: True, SOUTH: False})
-    assert CountChange.of_entries(entries) == CountChange(organizations=1, imported=1)
+    assert CountChange.of_entries(entries) == CountChange(organizations=1, imported=1, listed_organizations=1)
     back = EntryChange(entries.after, entries.before)
     assert CountChange.of_entries(entries) + CountChange.of_entries(back) == CountChange()
 
@@ -54,9 +57,12 @@ def test_entries_count_once_and_as_imported_if_one_of_their_signatures_is() -> N
 def test_changes_add_up() -> None:
     one, two = (PartnerId(1), Kind.PERSON), (PartnerId(2), Kind.PERSON)
     change = (
-        CountChange(people=2, partners={one: 1}) + CountChange.of_list(3, 1) + CountChange(partners={one: 1, two: -1})
+        CountChange(people=2, partners={one: 1})
+        + CountChange.of_list({NOON: 3}, 1)
+        + CountChange(partners={one: 1, two: -1})
     )
-    assert change == CountChange(people=5, hidden=1, imported=3, partners={one: 2, two: -1})
+    hours = {NOON: HourChange(people=3, listed=3)}
+    assert change == CountChange(5, hidden=1, imported=3, listed_people=3, hours=hours, partners={one: 2, two: -1})
     assert CountChange.of_visibility("public", "counted") == CountChange(hidden=1)
     assert CountChange.of_visibility("counted", "organizers") == CountChange()
 
@@ -79,3 +85,20 @@ async def test_the_count_moves_by_the_change_and_is_not_locked_without_one(conn:
     assert hour is not None
     assert Counts(*counted) == Counts(2, 2, 1, 1)
     assert tuple(hour) == (2, 2)
+
+
+def test_what_was_signed_in_the_past_stands_in_its_hours_and_leaves_them_again() -> None:
+    later = NOON + timedelta(hours=5)
+    entries = EntryChange({}, {NORTH: True, SOUTH: True})
+    change = CountChange.of_list({NOON: 2, later: 1}) + CountChange.of_entries(entries, {NORTH: NOON, SOUTH: later})
+    assert dict(change.by_hour()) == {NOON: HourChange(2, 1, 3), later: HourChange(1, 1, 2)}
+    # Someone who signs now stands in the present hour.
+    assert dict((change + CountChange(people=1)).by_hour())[None] == HourChange(people=1)
+    back = CountChange.of_list({NOON: 2, later: 1}, sign=-1)
+    back += CountChange.of_entries(EntryChange(entries.after, {}), {NORTH: NOON, SOUTH: later})
+    assert (change + back).by_hour() == []
+    assert not (change + CountChange(hidden=0) + back).imported
+    tally = CountChange.of_tally(50, date(2022, 3, 5))
+    assert dict(tally.by_hour()) == {datetime(2022, 3, 5, tzinfo=UTC): HourChange(people=50)}
+    assert tally.imported == 50
+    assert tally.listed_people == 0

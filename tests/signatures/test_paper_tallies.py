@@ -41,7 +41,7 @@ async def test_it_counts_and_readers_are_told(site: Installation) -> None:
         assert await one.counted() == counts(3400, 0, 0, 3400)
         assert "counted by the city library" in (await one.client.get(IMPORT)).text
         for path, text, day in (
-            (f"/en/{SLUG}", "3,400 of the people: signed on paper, counted by the city library", "5 March 2022"),
+            (f"/en/{SLUG}", "signed on paper, counted by the city library", "5 March 2022"),
             (f"/en/{SLUG}/signatories", "3,400 of the people: signed on paper", "5 March 2022"),
             (f"/ru/{SLUG}", "посчитала городская библиотека", "5 марта 2022"),
         ):
@@ -140,3 +140,47 @@ async def test_many_at_once_are_all_counted(site: Installation) -> None:
         answers = await asyncio.gather(*(one.client.post(TALLY, data=undo) for _ in range(4)))
         assert sorted(answer.status_code for answer in answers) == [303, 422, 422, 422]
         await one.counted()
+
+
+async def test_the_same_number_is_asked_about_and_counted_only_if_wanted(site: Installation) -> None:
+    async with carrying(site) as one:
+        for _ in range(5):
+            answer = await one.client.post(TALLY, data=FORM)
+        assert answer.status_code == 422
+        assert "is counted already" in answer.text
+        assert 'name="repeat"' in answer.text
+        assert 'value="3,400"' in answer.text, "what was typed is lost"
+        assert (await one.counted())["people"] == 3400
+        # In other letters, with the source in one language only, it is still the same.
+        same = FORM | {"people": "3400", "source_en": "Signed on paper,  counted by the City Library", "source_ru": ""}
+        assert (await one.client.post(TALLY, data=same)).status_code == 422
+        for other in (
+            {"people": "3401"},
+            {"counted_on": "2022-03-06"},
+            {"source_en": "in the square", "source_ru": ""},
+        ):
+            assert (await one.client.post(TALLY, data=FORM | other)).status_code == 303
+        assert (await one.client.post(TALLY, data=FORM | {"repeat": "1"})).status_code == 303
+        assert (await one.counted())["people"] == 3401 + 4 * 3400
+
+
+async def test_a_correction_and_a_restored_number_are_compared_too(site: Installation) -> None:
+    async with carrying(site) as one:
+        await one.client.post(TALLY, data=FORM)
+        await one.client.post(TALLY, data=FORM | {"people": "10"})
+        first, second = await ids(site)
+        wrong = FORM | {"step": "correct", "tally": str(second)}
+        assert (await one.client.post(TALLY, data=wrong)).status_code == 422
+        assert (await one.client.post(TALLY, data={"step": "undo", "tally": str(first)})).status_code == 303
+        assert (await one.client.post(TALLY, data=wrong)).status_code == 303
+        answer = await one.client.post(TALLY, data={"step": "redo", "tally": str(first)})
+        assert answer.status_code == 422
+        assert "is counted already" in answer.text
+        assert (await one.counted())["people"] == 3400
+
+
+async def test_a_button_pressed_twice_counts_once(site: Installation) -> None:
+    async with carrying(site) as one:
+        answers = await asyncio.gather(*(one.client.post(TALLY, data=FORM) for _ in range(6)))
+        assert sorted(answer.status_code for answer in answers) == [303, *[422] * 5]
+        assert (await one.counted())["people"] == 3400

@@ -328,6 +328,23 @@ async def test_no_more_news(site: Installation, lang: str) -> None:
     assert (await check_count(site))["people"] == 1
 
 
+async def test_news_can_be_asked_for_again_with_the_address_that_signed(site: Installation) -> None:
+    signature = await confirmed(site, updates="1")
+    sealed = await rows.rows_of(site.database, "SELECT sealed FROM contact")
+    await act(signature, "news")
+    for typed in ("someone@letters.example", "no address", ""):
+        refused = await site.client.post(signature.own, data={"action": "start_news", "email": typed})
+        check_page(refused, 422)
+        assert await rows.rows_of(site.database, KEPT_ADDRESSES, signature.id) == []
+    for _ in range(2):
+        form = {"action": "start_news", "email": VERA}
+        answer = await site.client.post(signature.own, data=form)
+        assert_redirect(answer, f"{signature.own}?done=start_news")
+        assert await rows.rows_of(site.database, KEPT_ADDRESSES, signature.id) == [{"purpose": "updates"}]
+    assert await rows.rows_of(site.database, "SELECT sealed FROM contact") != sealed  # sealed anew
+    assert "You will get news" in (await site.client.get(f"{signature.own}?done=start_news")).text
+
+
 async def test_a_representative_says_stop_and_is_still_there_for_questions(site: Installation) -> None:
     fields = {"organization_en": "North Pier", "updates": "1"}
     signature = await confirmed(site, **fields)

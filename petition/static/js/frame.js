@@ -8,7 +8,17 @@
   let timer,
     failures = 0;
 
+  // A goal that has been reached makes room for the next one.
+  function raise(total) {
+    const bar = document.querySelector("[data-goals]");
+    const goal = bar?.dataset.goals.split(" ").find((each) => each > total);
+    if (!goal || total < bar.max) return;
+    bar.max = goal;
+    document.querySelector("[data-goal]").textContent = number.format(goal);
+  }
+
   function show(counts) {
+    raise(counts.total);
     for (const each of document.querySelectorAll("[data-count]")) {
       const count = counts[each.dataset.count];
       if (!Number.isSafeInteger(count)) continue;

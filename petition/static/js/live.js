@@ -11,6 +11,7 @@ let shown,
   spoken = Date.now(),
   unsaid,
   source,
+  splitting,
   timer;
 
 // A goal that has been reached makes room for the next one.
@@ -35,10 +36,34 @@ function speak(total) {
   spoken = Date.now();
 }
 
+// What was confirmed here is all that did not come from lists or paper; their lines are renewed if these have changed.
+function split(total) {
+  const rest = document.querySelector("[data-rest]");
+  if (!rest) return;
+  rest.textContent = number.format(total - rest.dataset.rest);
+  splitting ??= setTimeout(
+    () =>
+      renew()
+        .catch(() => {})
+        .finally(() => (splitting = undefined)),
+    2000 + 4000 * Math.random(),
+  );
+}
+
+async function renew() {
+  const lines = document.querySelector("[data-sources]");
+  const { counts } = await (await fetch(address.slice(0, -1))).json();
+  if (String(counts.imported) === lines.dataset.sources) return;
+  const page = await (await fetch(location.href)).text();
+  const newer = new DOMParser().parseFromString(page, "text/html").querySelector("[data-sources]");
+  if (newer) lines.replaceWith(newer);
+}
+
 function show(counts) {
   const now = `${counts.people}-${counts.organizations}`; // either may move without the total
   if (typeof counts.total !== "number" || now === shown) return;
   raise(counts.total);
+  split(counts.total);
   for (const each of document.querySelectorAll("[data-count]")) {
     const count = counts[each.dataset.count];
     if ("value" in each) each.value = count;

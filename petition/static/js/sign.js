@@ -4,7 +4,8 @@
 //   <form data-letter="SLUG" data-wait="One moment …">            begins when the visitor enters the form
 //   <form data-letter="SLUG" data-wait="One moment …" data-eager>  begins at once
 
-import { solve } from "./pow.js";
+// With our own digest (?v=), so that a new version of us never meets an old one of it.
+const { solve } = await import(`./pow.js${new URL(import.meta.url).search}`);
 
 const FRESH = 18 * 60e3; // ms; the server takes an answer for 20 minutes
 const FETCH = 10e3; // ms to wait for a challenge

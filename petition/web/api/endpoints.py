@@ -20,6 +20,7 @@ from petition.core.errors import Unavailable
 from petition.letters import partner_queries
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetter
+from petition.letters.sources import CountSource, sources_of
 from petition.signatures import listing
 from petition.signatures.listing import BadCursor, Cursor
 from petition.signatures.model import Kind, Signatory
@@ -52,6 +53,7 @@ async def letter(request: Request) -> Response:
             for lang, text in about.version.texts.items()
         },
         "counts": {**_three_counts(counts), "hidden": counts.hidden, "imported": counts.imported},
+        "sources": [_source(source) for source in sources_of(about, counts)],
     }
     return http.CachedPageResponse(request, _counted(request, body, published))
 
@@ -200,6 +202,16 @@ def _item(entry: Signatory) -> dict[str, Any]:
         "affiliation": entry.affiliation,
         "city": entry.city,
         "country": entry.country,
+    }
+
+
+def _source(source: CountSource) -> dict[str, Any]:
+    return {
+        "kind": source.kind.value,
+        "people": source.people,
+        "organizations": source.organizations,
+        "on": source.on.isoformat() if source.on else None,
+        "source": dict(source.source) or None,
     }
 
 

@@ -31,7 +31,7 @@ def field_value(name: str, stored: str) -> FieldValue:
         return FieldValue("empty", "")
     if base in draft_fields.PARTIES:
         return FieldValue("parties", draft_fields.read_parties(stored))
-    if base == "closes_at":
+    if base in {"opened_at", "closes_at"}:
         return FieldValue("moment", datetime.fromisoformat(stored).replace(tzinfo=UTC))
     if base in {"goal", "next_goals"}:
         return FieldValue("numbers", [int(number) for number in stored.split()])

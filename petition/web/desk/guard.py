@@ -28,6 +28,8 @@ MAX_COOKIE = 100  # characters
 
 FORBIDDEN = N_("Your role does not allow this")
 FORBIDDEN_WHY = N_("An owner of the letter can change your role.")
+FORMER = N_("You no longer work on this letter")
+FORMER_WHY = N_("An owner of the letter has ended your membership. An owner can invite you again.")
 
 
 def require(view: View | OpenView, access: Access) -> Callable[[Request], Awaitable[Response]]:
@@ -118,9 +120,12 @@ async def _require_role(visit: DeskVisit, role: Role) -> DeskVisit | Response:
     async with visit.database.connection() as conn:
         row = await queries.letter(conn, visit.request.path_params["slug"], visit.organizer.id)
         menu = await overview_queries.menu(conn, visit.organizer.id) if row and row[1] else ()
+        is_former = row is not None and row[1] is None and await queries.was_member(conn, row[0].id, visit.organizer.id)
     if row is not None and row[0].state == "gone":
         raise Gone("the letter was taken down")
-    if row is None or row[1] is None:  # only members may learn that the letter exists
+    if is_former:
+        return message_page(visit, 403, FORMER, FORMER_WHY)
+    if row is None or row[1] is None:  # only members, present and former, may learn that the letter exists
         raise NotFound("there is no such letter")
     visit = _remember_visit(replace(visit, letter_or_none=row[0], role=row[1], menu=menu))
     return visit if visit.may(role) else _forbidden(visit)

@@ -31,7 +31,6 @@ async def show(visit: DeskVisit) -> Response:
         lines = await log_queries.filtered(conn, visit.letter.id, filter, before, PAGE_SIZE + 1)
         context = {
             "authors": await log_queries.authors(conn, visit.letter.id),
-            "acts": await log_queries.acts(conn, visit.letter.id),
             **await queue_links.objects_of(visit, conn, lines[:PAGE_SIZE]),
             **await queue_links.act_notice(visit, conn, params),
         }

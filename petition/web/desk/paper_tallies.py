@@ -23,10 +23,11 @@ async def act(visit: DeskVisit, form: Form) -> Response:
     async with visit.database.transaction() as conn:
         if step in {"add", "correct"}:
             tally = paper_tallies.parse(form, visit.languages, datetime.now(UTC).date())
+            repeat = form.get("repeat") == "1"
             if step == "add":
-                await paper_tallies.add(conn, actor, tally)
+                await paper_tallies.add(conn, actor, tally, repeat=repeat)
             else:
-                await paper_tallies.correct(conn, actor, tally_id, tally)
+                await paper_tallies.correct(conn, actor, tally_id, tally, repeat=repeat)
         elif step == "undo":
             await paper_tallies.undo(conn, actor, tally_id)
         elif step == "redo":

@@ -192,7 +192,7 @@ async def undo_act(visit: DeskVisit, form: Form) -> Response:
     if not outcome.changed:
         raise Refused(NOTHING_TO_UNDO)
     query, origin = queue_links.outcome_query(queue_links.return_query(form), outcome), _origin(form)
-    fragment = f"#r{min(outcome.changed)}" if origin == "queue" else ""
+    fragment = f"#n{min(outcome.changed)}" if origin == "queue" else ""
     return http.redirect(visit.letter_path(f"{origin}?{query}{fragment}"))
 
 

@@ -72,12 +72,12 @@ def outcome_query(back: str, outcome: ActOutcome) -> str:
 
 
 def next_row(form: Mapping[str, str], acted: Iterable[int]) -> str:
-    """Return the fragment of the row to go on with: the one after the last that was acted on, else the one before."""
+    """Return the fragment of the link to go on with: of the row after the last one acted on, else of the one before."""
     order = [id for text in form.get("order", "").split()[: filters.MAX_PICKED] if (id := id_of(text, SignatureId))]
     ids = set(acted)
     last = max((index for index, id in enumerate(order) if id in ids), default=-1)
     rest = [id for id in order[last + 1 :] if id not in ids] or [id for id in order[:last][::-1] if id not in ids]
-    return f"#r{rest[0]}" if rest and last >= 0 else ""
+    return f"#n{rest[0]}" if rest and last >= 0 else ""
 
 
 async def act_notice(visit: DeskVisit, conn: Connection, params: Mapping[str, str]) -> dict[str, Any]:

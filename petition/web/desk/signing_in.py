@@ -11,6 +11,7 @@ from petition.core.errors import BadToken
 from petition.core.i18n import N_
 from petition.core.quotas import HARDER_FACTOR
 from petition.imports import labels
+from petition.letters.model import goal_at
 from petition.organizers import invitations, overview_queries, queries, sessions, sign_in_links
 from petition.web import http
 from petition.web.desk import session_cookie
@@ -39,10 +40,13 @@ async def overview(visit: DeskVisit) -> Response:
     """Show one letter: its count, and links to what needs an act of its members."""
     letter_id, organizer_id = visit.letter.id, visit.organizer.id
     async with visit.database.connection() as conn:
+        counts = await queries.letter_counts(conn, letter_id)
+        total = counts["people"] + counts["organizations"] if counts else 0
         return desk_page(
             visit,
             "desk/overview.html",
-            counts=await queries.letter_counts(conn, letter_id),
+            counts=counts,
+            goal=goal_at(visit.letter.goal, visit.letter.next_goals, total),
             waiting=await overview_queries.waiting(conn, letter_id),
             imports=await overview_queries.open_imports(conn, letter_id, organizer_id) if visit.may("editor") else [],
             import_states=labels.STATES,

@@ -212,7 +212,9 @@ progress::-moz-progress-bar {
         parts.push(make("p", ""));
         parts[1].append(make("a", link.textContent, { href: link.href, dir: "auto" }));
       }
-      const goal = Number(this.getAttribute("goal"));
+      // The first that is not reached yet, or the last there is.
+      const goals = (this.getAttribute("goal") ?? "").split(/\s+/).map(Number);
+      const goal = goals.find((each) => each > counts.total) ?? goals.at(-1);
       if (show === "progress" && goal > 0) {
         parts.push(make("progress", "", { max: goal, value: counts.total, ariaLabel: words.goal }));
         parts.push(make("p", `${words.goal}: ${number.format(goal)}`, { lang }));

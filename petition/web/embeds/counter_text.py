@@ -4,12 +4,18 @@ from collections.abc import Mapping
 
 from petition.core.i18n import Language, Languages
 
+_SEVERAL = 5  # takes the form of a quantity that is yet to be said (in Russian the genitive plural)
 _MAX_SAMPLE = 200  # up to it every language uses each of its plural forms
 
 
 def signatures(language: Language, count: int) -> str:
     """Return the word alone, in the plural form for ``count``."""
     return language.ngettext("signature", "signatures", count)
+
+
+def signatures_label(language: Language) -> str:
+    """Return the word as it stands before any number: "signatures: 3,471", in Russian in the genitive plural."""
+    return signatures(language, _SEVERAL)
 
 
 def organizations(language: Language, count: int) -> str:

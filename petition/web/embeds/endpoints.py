@@ -35,7 +35,7 @@ async def badge_svg(request: Request) -> Response:
         published = await _published(request)
         total, title = published.counts.total, published.letter.text(language.code).title
         badge = Badge(
-            label=counter_text.signatures(language, total),
+            label=counter_text.signatures_label(language),
             message=language.number(total),
             title=f"{title}: {counter_text.signatures_with_number(language, total)}",
             style=style,
@@ -54,7 +54,7 @@ async def badge_json(request: Request) -> Response:
 
     async def render() -> CachedResponse:
         total = (await _published(request)).counts.total
-        answer = shields(counter_text.signatures(language, total), language.number(total))
+        answer = shields(counter_text.signatures_label(language), language.number(total))
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
         return build_response(body, JSON, [*FOR_ANYONE, *_common_headers(request)])
 

@@ -74,7 +74,7 @@ class Snippets:
         return f'<a href="{escape(self.page)}">{image}</a>'
 
     def _badge_alt(self) -> str:
-        return f"{self.title}: {counter_text.signatures(self.language, self.total)}"
+        return f"{self.title}: {counter_text.signatures_label(self.language)}"
 
     def iframe(self, width: int = WIDTH, height: int | None = None) -> str:
         """Return the counter in a frame; the link inside is for feed readers and mails."""
@@ -86,14 +86,14 @@ class Snippets:
 
     def component(self, *, hosted: bool = False) -> str:
         """Return the element with its script; ``hosted`` for a site that serves the script and the count itself."""
-        frame, goal = self.frame, self.published.letter.goal_at(self.total)
+        frame, goals = self.frame, self.published.letter.goals
         source = {"src": "/count.json"} if hosted else {"letter": self.slug}
         attributes = {
             **source,
             "lang": frame.lang,
             "theme": frame.theme,
             "show": frame.show if frame.show != "count" else "",
-            "goal": str(goal or "") if frame.show == "progress" else "",
+            "goal": " ".join(map(str, goals)) if frame.show == "progress" else "",
             "accent": frame.accent or "",
         }
         html_attributes = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items() if value)

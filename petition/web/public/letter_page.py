@@ -15,6 +15,7 @@ from petition.core.i18n import pick_language
 from petition.core.typography import typeset
 from petition.letters import update_queries
 from petition.letters.published import PublishedLetter
+from petition.letters.sources import sources_of
 from petition.signatures import forms, listing
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
@@ -29,6 +30,7 @@ MAX_ORGANIZATIONS = 60  # all are named if there are no more and the page fits, 
 FEW_ORGANIZATIONS = 12
 MAX_PEOPLE = 12
 MAX_NEWS = 2
+MAX_TALLIES = 3
 MAX_REACHED = 12  # updates on the page of a closed letter, which says what it reached
 
 NO_ROWS: Mapping[str, object] = {"organizations": [], "latest": [], "news": []}
@@ -67,6 +69,7 @@ class LetterPage:
             "text": replace(letter.text(self.lang), html=html),
             "rest_url": f"/{self.lang}/{letter.slug}/text" if cut else None,
             "counts": self.published.counts,
+            "sources": sources_of(letter, self.published.counts, MAX_TALLIES),
             "counted_at": self.published.counted_at,
             "as_kind": self.kind,
             "form": self.form,

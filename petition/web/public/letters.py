@@ -9,7 +9,7 @@ from starlette.responses import Response
 from petition.core.errors import PetitionError
 from petition.core.ids import LetterId
 from petition.letters import plain_text, queries, text_diff, update_queries
-from petition.letters.model import Letter, Version
+from petition.letters.model import Version
 from petition.letters.published import PublishedLetter
 from petition.web import http
 from petition.web.page_cache import ALL, CachedResponse, CacheTier
@@ -61,7 +61,7 @@ async def text(visit: Visit) -> Response:
     """Show the whole text of a letter that is too long for its page."""
 
     async def build(published: PublishedLetter) -> CachedResponse:
-        context = _letter_context(published.letter, visit.lang) | {"text": published.letter.text(visit.lang)}
+        context = _letter_context(published, visit.lang) | {"text": published.letter.text(visit.lang)}
         return http.cacheable_page(visit.request, "letters/text.html", **context)
 
     return await visit.cached_letter_page("/text", build)
@@ -73,7 +73,7 @@ async def versions(visit: Visit) -> Response:
     async def build(published: PublishedLetter) -> CachedResponse:
         async with visit.services.database.connection() as conn:
             rows = await queries.versions(conn, published.letter.id)
-        context = _letter_context(published.letter, visit.lang) | {"versions": _with_changes(rows, visit.lang)}
+        context = _letter_context(published, visit.lang) | {"versions": _with_changes(rows, visit.lang)}
         return http.cacheable_page(visit.request, "letters/versions.html", **context)
 
     return await visit.cached_letter_page("/versions", build)
@@ -87,7 +87,7 @@ async def updates(visit: Visit) -> Response:
     async def build(published: PublishedLetter) -> CachedResponse:
         async with visit.services.database.connection() as conn:
             rows = await update_queries.published(conn, published.letter.id, before, NEWS_PER_PAGE + 1)
-        context = _letter_context(published.letter, visit.lang) | {
+        context = _letter_context(published, visit.lang) | {
             "news": rows[:NEWS_PER_PAGE],
             "next": rows[NEWS_PER_PAGE - 1][0]["id"] if len(rows) > NEWS_PER_PAGE else None,
         }
@@ -102,8 +102,9 @@ async def updates(visit: Visit) -> Response:
     return http.CachedPageResponse(visit.request, await build(published))
 
 
-def _letter_context(letter: Letter, lang: str) -> dict[str, object]:
-    return {"letter": letter, "text_lang": letter.shown_in(lang)}
+def _letter_context(published: PublishedLetter, lang: str) -> dict[str, object]:
+    letter = published.letter
+    return {"letter": letter, "counts": published.counts, "text_lang": letter.shown_in(lang)}
 
 
 def _with_changes(versions: list[Version], lang: str) -> list[tuple[Version, list[text_diff.Block]]]:

@@ -9,7 +9,8 @@ from petition.core.database import Connection
 from petition.web.sharing.xml import child, serialize
 
 LETTERS = """
-SELECT l.slug, ARRAY(SELECT jsonb_object_keys(v.texts) ORDER BY 1) AS langs, v.published_at
+SELECT l.slug, ARRAY(SELECT jsonb_object_keys(v.texts) ORDER BY 1) AS langs,
+       CASE WHEN v.number = 1 THEN least(v.published_at, l.opened_at) ELSE v.published_at END AS published_at
 FROM letter l JOIN version v ON v.letter = l.id AND v.number = l.version
 WHERE l.effective_state IN ('open', 'closed') ORDER BY l.opened_at DESC, l.id DESC LIMIT $1
 """

@@ -48,7 +48,9 @@ async def count_of(site: Installation, **figures: int) -> None:
 async def test_a_letter_as_the_contract_has_it(site: Installation) -> None:
     await count_of(site, people=5, organizations=2, hidden=3, imported=4)
     body = await get(site, LETTER)
-    assert list(body) == [*("slug", "state", "opened_at", "closes_at", "goal", "translations", "counts", "counted_at")]
+    assert list(body) == [
+        *("slug", "state", "opened_at", "closes_at", "goal", "translations", "counts", "sources", "counted_at")
+    ]
     assert body["slug"] == SLUG
     assert body["state"] == "open"
     assert body["counts"] == {"total": 7, "people": 5, "organizations": 2, "hidden": 3, "imported": 4}

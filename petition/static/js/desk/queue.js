@@ -161,7 +161,7 @@ form.addEventListener("submit", (event) => {
 rows.forEach((row, index) => row.addEventListener("focusin", () => index !== place && mark(index)));
 
 // After an act the address names the row to go on with; where it is gone with the page's end, the last one.
-if (location.hash.startsWith("#r") && !asking()) {
-  const index = rows.findIndex((row) => `#${row.id}` === location.hash);
+if (location.hash.startsWith("#n") && !asking()) {
+  const index = rows.findIndex((row) => `#${link(row).id}` === location.hash);
   go(index < 0 ? rows.length - 1 : index);
 } else asking()?.querySelector("button").focus();

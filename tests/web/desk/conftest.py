@@ -1,0 +1,5 @@
+"""Fixtures of the desk's tests."""
+
+from tests.web.desk.test_refusals import world
+
+__all__ = ["world"]
