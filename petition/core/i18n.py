@@ -101,6 +101,10 @@ class Language:
         """Return a length of time in one unit, the largest of which there are at least three."""
         return dates.format_timedelta(length, threshold=3, locale=self.locale)
 
+    def ago(self, length: timedelta) -> str:
+        """Return how far a moment is from now, in one unit: "3 minutes ago", "in 9 days"."""
+        return dates.format_timedelta(length, threshold=1.5, add_direction=True, locale=self.locale)
+
     def datetime_beside(self, moment: datetime, zone: str) -> str:
         """Return the day and the minute in UTC, and beside it the clock of a zone, with its day if that differs."""
         written = self.datetime(moment)

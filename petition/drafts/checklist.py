@@ -20,7 +20,7 @@ NO_ALT = N_("The picture has no description (%(language)s).")
 NO_TRANSLATION = N_("There is no translation (%(language)s). Readers of that language will see the other one.")
 LEFT_BEHIND = N_("The text was changed only in another language (%(language)s).")
 OLDER = N_("This text is more than a day older than the other one (%(language)s).")
-NO_NAME = N_("Some addressees or initiators have no name in this language (%(language)s). Their other name is shown.")
+NO_NAME = N_("“%(example)s” has no name in this language, so readers of it see the other name.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Finding:
     blocks: bool
     lang: str | None = None
     example: str = ""  # from the text
+    field: str = ""  # of the page with the text; "" where it is about the whole
 
 
 def findings(draft: Draft, now: datetime) -> list[Finding]:
@@ -42,41 +43,47 @@ def findings(draft: Draft, now: datetime) -> list[Finding]:
 
 def _of_text(draft: Draft) -> Iterator[Finding]:
     if not draft.texts:
-        yield Finding(NOTHING, True)
+        yield Finding(NOTHING, True, field=f"text.{draft.languages[0]}")
     for lang, (title, text) in draft.texts.items():
         if not title:
-            yield Finding(NO_TITLE, True, lang)
+            yield Finding(NO_TITLE, True, lang, field=f"title.{lang}")
         if not text:
-            yield Finding(NO_TEXT, True, lang)
+            yield Finding(NO_TEXT, True, lang, field=f"text.{lang}")
         for loss in markdown.losses(text):
-            yield Finding(loss.message, False, lang, loss.example)
+            yield Finding(loss.message, False, lang, loss.example, f"text.{lang}")
 
 
 def _of_frame(draft: Draft, now: datetime) -> Iterator[Finding]:
     frame = draft.frame
     if not frame.addressees:
-        yield Finding(NO_ADDRESSEE, True)
+        yield Finding(NO_ADDRESSEE, True, field=f"addressees-0-{draft.languages[0]}")
     if not frame.initiators:
-        yield Finding(NO_INITIATOR, True)
+        yield Finding(NO_INITIATOR, True, field=f"initiators-0-{draft.languages[0]}")
     if frame.closes_at is not None and frame.closes_at <= now:
-        yield Finding(OVER, True)
+        yield Finding(OVER, True, field="closes_at")
     for lang, sharing in frame.sharing.items():
         if sharing.picture_id and not sharing.alt:
-            yield Finding(NO_ALT, True, lang)
-    for lang in draft.texts:
-        if any(lang not in party.names for party in (*frame.addressees, *frame.initiators)):
-            yield Finding(NO_NAME, False, lang)
+            yield Finding(NO_ALT, True, lang, field=f"alt.{lang}")
+    for kind, parties in (("addressees", frame.addressees), ("initiators", frame.initiators)):
+        for index, party in enumerate(parties):
+            name = next(iter(party.names.values()), "")
+            for lang in (lang for lang in draft.texts if lang not in party.names):
+                yield Finding(NO_NAME, False, lang, name, f"{kind}-{index}-{lang}")
 
 
 def _of_translations(draft: Draft) -> Iterator[Finding]:
     if not draft.texts:
         return
-    yield from (Finding(NO_TRANSLATION, False, lang) for lang in draft.languages if lang not in draft.texts)
+    yield from (
+        Finding(NO_TRANSLATION, False, lang, field=f"title.{lang}")
+        for lang in draft.languages
+        if lang not in draft.texts
+    )
     for lang in draft.texts:
         if _left_behind(draft, lang):
-            yield Finding(LEFT_BEHIND, False, lang)
+            yield Finding(LEFT_BEHIND, False, lang, field=f"text.{lang}")
         elif _older(draft, lang):
-            yield Finding(OLDER, False, lang)
+            yield Finding(OLDER, False, lang, field=f"text.{lang}")
 
 
 def _left_behind(draft: Draft, lang: str) -> bool:

@@ -115,6 +115,15 @@ ORDER BY l.slug
 
 REMOVE_ORGANIZER = "DELETE FROM organizer WHERE id = $1 RETURNING admin"
 
+IS_MEMBER = """
+SELECT EXISTS (SELECT FROM member m JOIN organizer o ON o.id = m.organizer WHERE m.letter = $1 AND o.digest = $2)
+"""
+
+
+async def is_member(conn: Connection, letter_id: LetterId, digest: bytes) -> bool:
+    """Return whether a mailbox is a member's of the letter."""
+    return bool(await conn.fetchval(IS_MEMBER, letter_id, digest))
+
 
 async def invitation(conn: Connection, number: int) -> Record | None:
     """Return an invitation that still stands, with the name of its author."""

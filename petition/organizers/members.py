@@ -22,6 +22,7 @@ LAST_OWNER = N_("A letter needs an owner. Make someone else an owner first.")
 LAST_ADMIN = N_("The installation needs an admin. Make someone else an admin first.")
 CHANGED = N_("Someone else changed this in the meantime. This is how it is now.")
 ONLY_OWNER = N_("This organizer is the only owner of a letter. Give the letter another owner first.")
+ALREADY_MEMBER = N_("This address is a member’s already. Change the role in the list above.")
 NOT_UNDONE = N_("This can no longer be undone. Send an invitation instead.")
 
 
@@ -36,11 +37,14 @@ async def invite(
 ) -> None:
     """Have the worker mail an invitation; ``invitee`` is (name, mailbox, language).
 
-    The same for every address: only opening the link shows who is an organizer already.
+    Raises ``Refused`` for members of the letter, as its owners see its members anyway. Else the same for every address:
+    only opening the link shows which addresses are organizers'.
     """
     name, mailbox, lang = invitee
     number = secrets.randbits(62)
     digest, sealed = await key.of_mailbox(conn, mailbox), sealer.seal(mailbox.address)
+    if letter_id is not None and await members.is_member(conn, letter_id, digest):
+        raise Refused(ALREADY_MEMBER, "email")
     await members.add_invitation(
         conn, number, letter_id, role, (name, lang, digest, sealed), actor_id, invitations.LENGTH
     )

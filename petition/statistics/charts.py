@@ -4,7 +4,7 @@ Each chart is drawn twice, for a wide page and for a phone: labels that shrink w
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +14,8 @@ from petition.statistics.model import DAY, HOUR, Period
 CHARACTER = 6.7  # pixels, the width at a font size of 12
 MAX_BAR = 40.0  # pixels, the width of a bar
 TOP, FOOT = 20, 24  # pixels above and below the plot
+LABEL = 30.0  # pixels, the height of two lines
+MARGIN = {"wide": 120.0, "slim": 95.0}  # pixels for labels behind the plot
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +82,78 @@ def line(
     return plot.picture(path, periods, step, (plot.right, len(values) - 1), is_filled=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One layer of ``bands``: its area, and where its value and name are written behind its end."""
+
+    name: str
+    path: str
+    value: int
+    label_y: float
+
+
+@dataclass(frozen=True, slots=True)
+class BandsDrawing:
+    """Layers on top of each other, the first at the bottom; ``axes`` has the numbers and times."""
+
+    axes: ChartDrawing
+    bands: Sequence[Band]
+    label_x: float
+
+
+def bands(
+    size: Size, periods: Sequence[Period], layers: Mapping[str, Sequence[int]], step: timedelta, language: Language
+) -> BandsDrawing:
+    """Draw layers as bands that add up to the total; each is as high at its end as its share."""
+    totals = [sum(values) for values in zip(*layers.values(), strict=True)]
+    plot = _Plot(size, totals, len(periods), language, margin=MARGIN[size.name])
+    bottom, areas, middles = [0] * len(totals), [], []
+    for values in layers.values():
+        top = [low + max(value, 0) for low, value in zip(bottom, values, strict=True)]
+        areas.append(_area(plot, bottom, top))
+        middles.append((plot.y(bottom[-1]) + plot.y(top[-1])) / 2)
+        bottom = top
+    return BandsDrawing(
+        axes=plot.picture("", periods, step, (plot.right, len(totals) - 1)),
+        bands=[
+            Band(name, area, values[-1], round(y, 1))
+            for (name, values), area, y in zip(layers.items(), areas, _apart(middles, plot.base), strict=True)
+        ],
+        label_x=plot.right + 10,
+    )
+
+
+def _area(plot: "_Plot", bottom: Sequence[int], top: Sequence[int]) -> str:
+    """Return the outline between two lines, each from zero before the first period through the end of each."""
+    there = "".join(f"L{_n(plot.x(i + 1))} {_n(plot.y(value))}" for i, value in enumerate(top))
+    back = "".join(f"L{_n(plot.x(i + 1))} {_n(plot.y(value))}" for i, value in reversed(list(enumerate(bottom))))
+    return f"M{_n(plot.left)} {_n(plot.base)}{there}{back}Z"
+
+
+def _apart(middles: Sequence[float], base: float) -> list[float]:
+    """Move labels, given from the bottom up, as little as keeps two lines of text between them."""
+    placed: list[float] = []
+    for middle in middles:
+        placed.append(min(middle, placed[-1] - LABEL if placed else base - LABEL / 2))
+    limit = LABEL / 2
+    for index in reversed(range(len(placed))):  # what came out of the picture above pushes the ones below
+        placed[index] = max(placed[index], limit)
+        limit = placed[index] + LABEL
+    return placed
+
+
 class _Plot:
     """The coordinates of values and periods in a picture."""
 
-    def __init__(self, size: Size, values: Sequence[int], periods: int, language: Language) -> None:
+    def __init__(
+        self, size: Size, values: Sequence[int], periods: int, language: Language, margin: float = 4.0
+    ) -> None:
         self._size = size
         self._values = values
         self._language = language
         self._ticks = ticks(max(values))
         self.left = 8 + CHARACTER * len(language.number(self._ticks[-1]))
-        self.right = size.width - 4.0
+        self.right = size.width - margin
         self.base = float(size.height - FOOT)
         self.step = (self.right - self.left) / periods
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MIN_NAMED = 5  # people; a country with fewer is not named
@@ -58,6 +58,7 @@ class Figures:
     pending: int
     refused: int
     held: int
+    tallies: Sequence[tuple[date, int]]  # (day, people) counted on paper
     delays: dict[int, int] = field(repr=False)  # log2 of the seconds to confirming, in eighths → confirmations
 
     @property

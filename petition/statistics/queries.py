@@ -4,7 +4,7 @@ Reads include the changes that the worker has not added up yet, in one statement
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 
 from petition.core.database import Connection, Database, Record
 from petition.core.ids import LetterId
@@ -64,6 +64,9 @@ FROM (
 """
 
 
+TALLIES = "SELECT counted_on, people FROM tally WHERE letter = $1 AND ended_at IS NULL ORDER BY counted_on, id"
+
+
 async def fold(database: Database) -> int:
     """Add up the changes since the last time; return how many rows those were. Raises ``Unavailable``."""
     async with database.transaction() as conn:
@@ -74,6 +77,11 @@ async def fold(database: Database) -> int:
 async def totals(conn: Connection, letter_id: LetterId) -> Iterable[Record]:
     """Return (what, value, number) of a letter's figures, with the count and the partners' part of it."""
     return await conn.fetch(TOTALS, letter_id)
+
+
+async def tallies(conn: Connection, letter_id: LetterId) -> list[tuple[date, int]]:
+    """Return (day, people) of the numbers counted on paper that are in the count."""
+    return [(row["counted_on"], row["people"]) for row in await conn.fetch(TALLIES, letter_id)]
 
 
 async def periods(conn: Connection, letter_id: LetterId, step: str, since: datetime) -> Iterable[Record]:

@@ -48,6 +48,7 @@ async def read(conn: Connection, letter_id: LetterId, now: datetime | None) -> F
         pending=totals["pending"].get("", 0),
         refused=sum(totals["refused"].values()),
         held=sum(number for value, number in totals["state"].items() if value.endswith(":held")),
+        tallies=await queries.tallies(conn, letter_id),
         delays={int(value): number for value, number in totals["confirmed_in"].items() if value},
     )
 

@@ -50,7 +50,9 @@ async def test_a_new_letter_needs_text_and_parties(site: Installation, editor: h
     await desk.change(editor, path, title_en="New", text_en="Text", addressees_0_ru="Вы", initiators_0_en="We")
     page = await editor.get(f"{NEW}/publish")
     assert checklist.NO_ADDRESSEE not in words(page)
-    assert "Some addressees or initiators have no name in this language (English)" in words(page)
+    assert "“Вы” has no name in this language, so readers of it see the other name. (English)" in words(page)
+    assert f'href="{NEW}/text#f-addressees-0-en"' in page.text
+    assert 'id="f-addressees-0-en"' in (await editor.get(f"{NEW}/text")).text
     assert (await site.client.get("/en/a-new-one")).status_code == 404
     done = await desk.publish(editor, f"{NEW}/publish")
     assert (done.status_code, done.headers["location"]) == (303, f"{NEW}/publish?done=1")

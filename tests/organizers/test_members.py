@@ -67,12 +67,24 @@ async def test_a_known_organizer_joins_under_the_name_they_have_and_loses_no_rig
     site_with_worker: Installation,
 ) -> None:
     known = await people.add(site_with_worker, TIMUR, name="Timur B.")
-    await people.give_role(site_with_worker, known.id, "editor")
     async with people.at_desk(site_with_worker, "owner") as client, people.stranger(site_with_worker) as timur:
         await invite(client)
-        await timur.post(await link_to(site_with_worker))
+        link = await link_to(site_with_worker)
+        await people.give_role(site_with_worker, known.id, "editor")
+        await timur.post(link)
     assert (await roles(site_with_worker))[known.id] == "editor"
     assert {"name": "Timur B."} in await rows_of(site_with_worker.database, "SELECT name FROM organizer")
+
+
+async def test_an_owner_learns_that_an_address_is_a_members_already(site: Installation) -> None:
+    known = await people.add(site, TIMUR, name="Timur B.")
+    await people.give_role(site, known.id, "editor")
+    async with people.at_desk(site, "owner") as client:
+        form = {"name": "Timur", "email": TIMUR, "role": "viewer", "lang": "en"}
+        answer = await client.post(f"/organizer/{SLUG}/members/invite", data=form)
+        assert answer.status_code == 422
+        assert "This address is a member’s already." in answer.text
+        assert await rows_of(site.database, "SELECT FROM invitation") == []
 
 
 async def test_a_second_invitation_takes_the_place_of_the_first(site_with_worker: Installation) -> None:

@@ -1,6 +1,7 @@
 """A letter's first page at the desk: what waits, told to those whose role covers it; and the tabs above every page."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -17,7 +18,7 @@ INTAKE = "INSERT INTO intake (letter, number, organizer, state) SELECT id, $2, $
 
 def waits(page: str) -> dict[str, str]:
     """Return what waits: words → where they lead."""
-    found = re.search(r'<ul class="waits">(.*?)</ul>', page, re.DOTALL)
+    found = re.search(r'<table class="waits">(.*?)</table>', page, re.DOTALL)
     return {words: href for href, words in re.findall(r'<a href="([^"]+)">([^<]+)</a>', found[1] if found else "")}
 
 
@@ -49,7 +50,7 @@ async def test_a_beginner_is_told_what_to_do_first(site: Installation) -> None:
 async def test_each_role_is_told_what_it_can_do_something_about(site: Installation) -> None:
     async with site.database.connection() as conn:
         bench = Bench(site.database, await rows.letter(conn))
-        await bench.sign_for("North Pier")
+        held = await bench.sign_for("North Pier")
         (flagged, reported) = await bench.sign("Vera Novak", "Timur Novak")
         await conn.execute("UPDATE signature SET flags = '{obscene}' WHERE id = $1", flagged)
         await conn.execute("UPDATE signature SET flags = '{reported}' WHERE id = $1", reported)
@@ -57,27 +58,72 @@ async def test_each_role_is_told_what_it_can_do_something_about(site: Installati
         await conn.execute(INTAKE, SLUG, 1, None, "importing")
         await conn.execute(INTAKE, SLUG, 2, None, "mapping")  # a step of whoever has begun it
         await conn.execute(INTAKE, SLUG, 3, None, "done")
-    moderate = {
-        "1 is waiting for approval": f"{HERE}queue?state=held",
-        "1 signature has been reported by readers": f"{HERE}queue?flag=reported",
-        "2 signatures are flagged": f"{HERE}queue?flag=any",
-    }
     edit = {
         "Publish your changes: readers do not see them yet": f"{HERE}publish",
         "Import 1": f"{HERE}import/1",
     }
     async with people.at_desk(site, "viewer") as viewer, people.at_desk(site, "moderator") as moderator:
         assert await seen(viewer) == {}
-        assert await seen(moderator) == moderate
-        assert (await moderator.get(f"{HERE}queue?flag=reported")).status_code == 200
+        assert 'name="one"' not in (await viewer.get(HERE)).text
+        assert (await viewer.post(HERE, data={"one": f"approve:s{flagged}:0"})).status_code == 403
+        page = (await moderator.get(HERE)).text
+        assert waits(page) == {}
+        for signature_id in (held, reported, flagged):
+            assert page.count(f'value="approve:s{signature_id}:') == 1  # each waits for one reason
     async with people.at_desk(site, "owner") as owner:
-        assert await seen(owner) == moderate | edit  # others are there to step in
+        assert await seen(owner) == edit  # others are there to step in
+
+
+async def test_an_act_comes_back_to_today_with_undo(site: Installation) -> None:
+    async with site.database.connection() as conn:
+        bench = Bench(site.database, await rows.letter(conn))
+    held = await bench.sign_for("North Pier")
+    async with people.at_desk(site, "moderator", name="Vera") as client:
+        button = re.search(rf'value="(approve:s{held}:\d+)"', (await client.get(HERE)).text)
+        assert button
+        answer = await client.post(HERE, data={"one": button[1]})
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith(f"{HERE}?done=")
+        assert await bench.states(held) == ["confirmed"]
+        page = (await client.get(answer.headers["location"])).text
+        assert "Nothing waits." in page
+        assert "The last decision: Vera," in page
+        undo = re.search(r'name="log"\s+value="(\d+)"', page)
+        assert undo
+        assert (await client.post(HERE, data={"log": undo[1]})).status_code == 303
+        assert await bench.states(held) == ["held"]
+        assert (await client.post(HERE, data={"log": undo[1]})).status_code == 422  # twice
+        late = await client.post(HERE, data={"one": button[1]})  # seen before the two acts
+        assert "missed=1" in late.headers["location"]
+        assert "1 signature was left as it is." in (await client.get(late.headers["location"])).text
+        for one in ("", "x", f"remove:s{held}:0", f"remove:s{held}:0:x", "approve"):
+            assert (await client.post(HERE, data={"one": one})).status_code == 422
+
+
+async def test_today_has_the_figures_of_a_morning(site: Installation) -> None:
+    async with site.database.connection() as conn:
+        bench = Bench(site.database, await rows.letter(conn))
+        await bench.sign("Vera Novak", "Timur Novak")
+        closes_at = datetime.now(UTC) + timedelta(days=9, hours=3)
+        await conn.execute("UPDATE letter SET closes_at = $1, opened_at = now() - interval '3 days'", closes_at)
+        await conn.execute("INSERT INTO refused_mail SELECT id, now(), 550 FROM letter")
+    async with people.at_desk(site, "viewer") as viewer, people.at_desk(site, "moderator") as moderator:
+        page = (await moderator.get(HERE)).text
+        assert "+2 since yesterday" in page
+        assert "Signed here" in page
+        assert "in 9 days" in page
+        assert "1 refused within a day" in page
+        assert re.search(r"<dd>\d+ (seconds?|minutes?) ago</dd>", page)
+        assert 'class="line"' in page
+        page = (await viewer.get(HERE)).text
+        assert "+2 since yesterday" in page
+        assert "refused within" not in page
 
 
 async def test_nothing_waits_on_a_quiet_letter(site: Installation) -> None:
     async with people.at_desk(site, "editor") as client:
         assert await seen(client) == {}
-        assert "Nothing right now." in (await client.get(HERE)).text
+        assert "Nothing waits." in (await client.get(HERE)).text
 
 
 # The job, its page in the row below it, and the same page in the fold that a phone shows instead.

@@ -133,7 +133,7 @@ async def test_it_holds_numbers_and_links_but_no_names(site_with_worker: Install
     for kind in ("plain", "html"):
         body = mail.body(kind) or ""
         assert "1 is waiting for approval" in body
-        assert f"{site.base}/organizer/{SLUG}/queue?state=held" in body
+        assert f"{site.base}/organizer/{SLUG}/queue?wait=held" in body
         assert "1 signature has been reported by readers" in body
         assert f"{site.base}/organizer/security" in body
         for name in ("North Pier", "Anna Berg", "Timur Novak"):

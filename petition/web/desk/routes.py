@@ -30,6 +30,7 @@ from petition.web.desk import (
     signing_in,
     statistics,
     switches,
+    today,
     updates,
 )
 from petition.web.desk.guard import require
@@ -79,7 +80,8 @@ DESK: list[DeskRoute] = [
     DeskRoute("GET", "/organizer/letters/new", new_letter.show, Access.ORGANIZER),
     DeskRoute("POST", "/organizer/letters/new", new_letter.make, Access.ORGANIZER),
     DeskRoute("GET", "/organizer/letters/slug", new_letter.slug, Access.ORGANIZER),
-    DeskRoute("GET", "/organizer/{slug}/", signing_in.overview, Access.VIEWER),
+    DeskRoute("GET", "/organizer/{slug}/", today.show, Access.VIEWER),
+    DeskRoute("POST", "/organizer/{slug}/", today.act, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/text", draft_text.show, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/text", draft_text.save, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/picture/{picture}", draft_text.picture, Access.EDITOR),

@@ -10,8 +10,6 @@ from petition.core.email_addresses import BadAddress
 from petition.core.errors import BadToken
 from petition.core.i18n import N_
 from petition.core.quotas import HARDER_FACTOR
-from petition.imports import labels
-from petition.letters.model import goal_at
 from petition.organizers import invitations, overview_queries, queries, sessions, sign_in_links
 from petition.web import http
 from petition.web.desk import session_cookie
@@ -32,27 +30,9 @@ async def home(visit: DeskVisit) -> Response:
     """Show the organizer's letters."""
     async with visit.database.connection() as conn:
         rows = await queries.letters(conn, visit.organizer.id)
+        waiting = {letter.slug: letter.waiting for letter in await overview_queries.menu(conn, visit.organizer.id)}
     letters = [(queries.letter_in(row), row) for row in rows]
-    return desk_page(visit, "desk/home.html", letters=letters, done=visit.query.get("done"))
-
-
-async def overview(visit: DeskVisit) -> Response:
-    """Show one letter: its count, and links to what needs an act of its members."""
-    letter_id, organizer_id = visit.letter.id, visit.organizer.id
-    async with visit.database.connection() as conn:
-        counts = await queries.letter_counts(conn, letter_id)
-        total = counts["people"] + counts["organizations"] if counts else 0
-        return desk_page(
-            visit,
-            "desk/overview.html",
-            counts=counts,
-            goal=goal_at(visit.letter.goal, visit.letter.next_goals, total),
-            waiting=await overview_queries.waiting(conn, letter_id),
-            imports=await overview_queries.open_imports(conn, letter_id, organizer_id) if visit.may("editor") else [],
-            import_states=labels.STATES,
-            campaigns=await overview_queries.running_bulk_acts(conn, letter_id) if visit.may("moderator") else [],
-            max_counted=overview_queries.MAX_COUNTED,
-        )
+    return desk_page(visit, "desk/home.html", letters=letters, waiting=waiting, done=visit.query.get("done"))
 
 
 async def ask(visit: OpenVisit) -> Response:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from petition.core.database import Connection
 from petition.core.i18n import Language
 from petition.formats.csv_rows import format_row
 from petition.statistics import charts, reading
+from petition.statistics.layers import layers as layers_of
 from petition.statistics.model import DAY, HOUR, MIN_NAMED, Figures, Period, Share
 from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
@@ -52,6 +54,8 @@ async def show(visit: DeskVisit) -> Response:
         "desk/statistics/show.html",
         figures=figures,
         charts=_charts(figures, visit.language) if figures.days else {},
+        by_source=_sources(figures, visit.language) if figures.days else None,
+        change=change_of_a_day(figures),
         tables={"day": figures.days[::-1][:MAX_ROWS], "hour": figures.hours[::-1]},
         min_named=MIN_NAMED,
     )
@@ -83,6 +87,27 @@ def _charts(figures: Figures, language: Language) -> Mapping[str, Chart]:
         "days": _chart("days", figures.days, [period.came for period in figures.days], DAY, language),
         "hours": _chart("hours", figures.hours, [period.came for period in figures.hours], HOUR, language),
     }
+
+
+def _sources(figures: Figures, language: Language) -> Mapping[str, Any]:
+    """Return the count by source: the numbers of now, and drawings if there is more than one source."""
+    is_young = len(figures.days) <= MAX_HOURLY_DAYS
+    periods, step = (figures.hours, HOUR) if is_young else (figures.days, DAY)
+    layers = layers_of(periods, figures.tallies)
+    drawings = [charts.bands(size, periods, layers, step, language) for size in charts.SIZES] if len(layers) > 1 else []
+    return {"now": {name: values[-1] for name, values in layers.items()}, "drawings": drawings}
+
+
+def change_of_a_day(figures: Figures) -> Mapping[str, int]:
+    """Return the growth of the last 24 hours by source; "total" is their sum."""
+    since = datetime.now(UTC) - DAY
+    hours = [hour for hour in figures.hours if hour.start > since]
+    change = {
+        "here": sum(hour.came - hour.went for hour in hours),
+        "elsewhere": sum(hour.imported for hour in hours),
+        "organizations": sum(hour.organizations for hour in hours),
+    }
+    return change | {"total": sum(change.values())}
 
 
 def _chart(name: str, periods: Sequence[Period], values: Sequence[int], step: timedelta, language: Language) -> Chart:
