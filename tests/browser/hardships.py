@@ -29,7 +29,8 @@ SIDEWAYS = """
 """
 # What can be pressed or typed into must have an edge or a line of its own once the system has taken the colours away.
 EDGELESS = """
-() => [...document.querySelectorAll("button, select, textarea, input:not([type=hidden], [type=radio], [type=checkbox], [type=file])")]
+() => [...document.querySelectorAll("button, select, textarea, input")]
+  .filter(one => !["hidden", "radio", "checkbox", "file"].includes(one.type))
   .filter(one => one.checkVisibility({visibilityProperty: true, opacityProperty: true}))
   .filter(one => {
     const style = getComputedStyle(one);
