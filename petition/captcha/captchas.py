@@ -19,6 +19,8 @@ from petition.captcha.model import (
     Result,
 )
 from petition.captcha.pow import ProofOfWork
+from petition.captcha.questions import WORDS, Question
+from petition.core.i18n import SOURCE_LANGUAGE
 from petition.core.ids import LetterId
 from petition.core.settings import Captcha, Settings
 
@@ -65,6 +67,10 @@ class Captchas:
     def draw(self, letter_id: LetterId, *, hard: bool) -> DrawnCode:
         """Return a code to read and type; it must be typed within ten minutes."""
         return self._drawn.draw(letter_id, hard=hard)
+
+    def question(self, token: str, lang: str) -> Question:
+        """Return the question in words by which a drawn code's ``token`` may be answered too."""
+        return self._drawn.question(token, lang if lang in WORDS else SOURCE_LANGUAGE)
 
     def drawn_nonce(self, form: Mapping[str, str]) -> bytes | None:
         """Return which drawn challenge ``form`` answers, so that its tries can be counted before comparing.

@@ -16,9 +16,10 @@ from datetime import UTC, datetime, timedelta
 
 from itsdangerous import BadSignature, Signer
 
-from petition.captcha import picture
+from petition.captcha import picture, questions
 from petition.captcha.model import NONCE_BYTES, DrawnCode, Passed, Refusal, Result
 from petition.captcha.pool import Pool
+from petition.captcha.questions import Question
 from petition.core.encryption import derive
 from petition.core.ids import LetterId
 
@@ -82,7 +83,7 @@ class DrawnCodes:
         return self._signer.sign(base64.urlsafe_b64encode(stub).rstrip(b"=")).decode()
 
     def check(self, text: str, typed: str, letter_id: LetterId) -> Result:
-        """Return whether ``typed`` is what the picture of the token ``text`` shows, for this letter."""
+        """Return whether ``typed`` is what the picture of the token ``text`` shows, or the answer to its question."""
         token = self._read(text)
         if token is None:
             return Refusal.WRONG
@@ -92,9 +93,23 @@ class DrawnCodes:
             return Refusal.OTHER_LETTER
         answer = normal(typed)
         matches = [hmac.compare_digest(_digest(key, token.nonce, answer), token.digest) for key in self._answer_keys]
-        if not any(matches):
+        if not any(matches) and questions.normal(typed) not in self._answers_in_words(token):
             return Refusal.WRONG
         return Passed(token.nonce, datetime.fromtimestamp(token.expires, UTC), token.hard)
+
+    def question(self, text: str, lang: str) -> Question:
+        """Return the question that a token of ours may be answered by instead. Raises ``ValueError``."""
+        token = self._read(text)
+        if token is None:
+            raise ValueError("this is no token of ours")
+        return questions.question(_seed(self._answer_keys[0], token, lang), lang, hard=token.hard)
+
+    def _answers_in_words(self, token: _Token) -> set[str]:
+        return {
+            questions.question(_seed(key, token, lang), lang, hard=token.hard).answer
+            for key in self._answer_keys
+            for lang in questions.WORDS
+        }
 
     def nonce(self, text: str) -> bytes | None:
         """Return the nonce of a token that is ours and has not expired."""
@@ -119,6 +134,10 @@ def normal(typed: str) -> str:
 def _drawn(letters: int) -> tuple[str, bytes]:
     answer = picture.code(letters)
     return answer, picture.draw(answer)
+
+
+def _seed(key: bytes, token: _Token, lang: str) -> bytes:
+    return hmac.digest(key, b"question" + token.nonce + lang.encode(), hashlib.sha256)
 
 
 def _digest(key: bytes, nonce: bytes, answer: str) -> bytes:

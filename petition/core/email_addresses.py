@@ -48,10 +48,10 @@ class Mailbox:
 def parse(typed: str) -> Mailbox:
     """Return the mailbox at a typed address, asking no name server. Raises ``BadAddress``.
 
-    Names and domains in any script are taken. Spaces around and characters of no width, as pasted text brings them,
-    are taken off.
+    Names and domains in any script are taken. Spaces around and what is not seen, as pasted text brings them, are taken
+    off, and a stop behind the address; the wide "@" of East Asian keyboards is an "@", a comma in a domain a dot.
     """
-    text = clean(typed)
+    text = _with_dots(clean(typed).replace("\uff20", "@").rstrip(".,;"))
     if not text:
         raise BadAddress(MISSING)
     if len(text.encode(errors="replace")) > LENGTH:
@@ -66,6 +66,11 @@ def parse(typed: str) -> Mailbox:
         raise BadAddress(INVALID) from None
     domain = parsed.ascii_domain.lower()
     return Mailbox(f"{parsed.local_part}@{domain}", parsed.local_part, domain)
+
+
+def _with_dots(text: str) -> str:
+    name, at, domain = text.partition("@")
+    return name + at + (domain if "@" in domain or " " in domain else domain.replace(",", "."))
 
 
 class Domains:

@@ -15,6 +15,7 @@ from petition.core.ids import LetterId, SignatureId
 from petition.signatures import counting, names, queries, search_words
 from petition.signatures.counting import CountChange
 from petition.signatures.flags import flags_of
+from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Counts, Kind, SignatureState
 from petition.signatures.stored_names import NAMED, StoredNames, names_to_store
 
@@ -54,6 +55,7 @@ class Confirmation:
     kind: Kind = Kind.PERSON
     counts: Counts | None = None
     number: int | None = None
+    earlier_id: SignatureId | None = None  # of the mailbox's signature, if this is another form of the same mailbox
 
 
 class Confirming:
@@ -156,6 +158,7 @@ async def _confirm(conn: Connection, keys: dict[Key, LetterKeys], rows: Sequence
 
 def _read(row: Record, keys: LetterKeys) -> _Signature:
     fields = keys.reveal(row["fields"])
+    fields.pop(LEFT_OUT, None)
     return _Signature(row, fields, names_to_store(keys, Kind(row["kind"]), fields, held=row["hold"]))
 
 
@@ -238,9 +241,9 @@ async def _existing_results(conn: Connection, duplicates: Sequence[Record]) -> d
     rows = await queries.load_existing(conn, mailboxes)
     existing = {(row["letter"], row["kind"], row["digest"]): row for row in rows}
     return {
-        (row["letter"], row["id"]): _existing_result(existing[row["letter"], row["kind"], row["digest"]])
+        (row["letter"], row["id"]): replace(_existing_result(earlier), earlier_id=earlier["id"])
         for row in duplicates
-        if (row["letter"], row["kind"], row["digest"]) in existing
+        if (earlier := existing.get((row["letter"], row["kind"], row["digest"]))) is not None
     }
 
 

@@ -1,120 +1,105 @@
-"""Countries: typed as names, stored as ISO 3166-1 alpha-2.
+"""Countries: typed as people write them, stored as ISO 3166-1 alpha-2.
 
-The names are those of Unicode's CLDR, through Babel, and the aliases below.
+The field is optional, and people do not know how we spell a country. So names in all official languages are known,
+flags, codes, "City, Country" and one typing error; what means no country, or two, is none.
 """
 
-import functools
 import re
-from collections.abc import Mapping
-
-from babel import Locale, UnknownLocaleError
-from babel.core import get_global
+from collections.abc import Callable
 
 from petition.core.i18n import N_
-from petition.signatures.names import fold
+from petition.core.text_cleaning import without_invisible
+from petition.signatures import country_names
+from petition.signatures.country_names import DEFAULT_LANGUAGES, codes, key_of
+from petition.signatures.names import fold, within_one_edit
+
+__all__ = ["DEFAULT_LANGUAGES", "UNKNOWN", "codes", "match", "name_of", "prepare"]
 
 UNKNOWN = N_("We do not know this country. Write it another way, or leave the field empty.")
 
-# Codes of CLDR that are no countries: unions, outlying parts, pseudo-locales, "unknown".
-_NOT_COUNTRIES = frozenset(("EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"))
-_CODE = re.compile("[A-Z]{2}")
-_FILLERS = frozenset(("and", "the", "и"))
-DEFAULT_LANGUAGES = ("en", "ru")
-
-# As people write them, spelled as ``_key`` leaves them.
-_ALIASES = {
-    "AE": "uae, emirates, оаэ, эмираты",
-    "BA": "bosnia, босния",
-    "BY": "belorussia, byelorussia, republic of belarus, белоруссия, республика беларусь, рб",
-    "CD": "drc, dr congo, демократическая республика конго",
-    "CH": "schweiz, suisse",
-    "CI": "ivory coast, берег слоновой кости",
-    "CN": "prc, people s republic of china, peoples republic of china, кнр",
-    "CZ": "czech, czech republic, чешская республика",
-    "DE": "deutschland, frg, federal republic of germany, фрг",
-    "ES": "espana",
-    "FI": "suomi",
-    "GB": "uk, u k, britain, great britain, england, scotland, wales, northern ireland, "
-    "великобритания, британия, англия, шотландия, уэльс, северная ирландия, соединенное королевство, "
-    "united kingdom of great britain northern ireland",
-    "GE": "sakartvelo, საქართველო",
-    "HK": "hong kong, гонконг",
-    "IR": "islamic republic of iran",
-    "KG": "kirghizia, киргизстан, кыргызстан, кыргызская республика, киргизская республика",
-    "KP": "dprk, north korea, кндр, северная корея",
-    "KR": "korea, rok, south korea, republic of korea, корея, южная корея, республика корея",
-    "KZ": "республика казахстан, рк",
-    "MD": "moldavia, republic of moldova, молдавия, республика молдова",
-    "MK": "macedonia, македония",
-    "MM": "burma, бирма",
-    "MO": "macao, macau, макао",
-    "NL": "holland, голландия",
-    "PL": "polska",
-    "PS": "palestine, палестина",
-    "RU": "rf, rossiya, rossija, russian federation, рф, российская федерация",
-    "SK": "slovak republic, словацкая республика",
-    "SY": "syrian arab republic",
-    "TJ": "tadjikistan, республика таджикистан",
-    "TM": "turkmenia, туркмения",
-    "TR": "turkey, turkiye",
-    "TW": "тайвань",
-    "UA": "ukraina, україна",
-    "US": "u s, u s a, usa, america, united states of america, америка, сша, соединенные штаты, "
-    "соединенные штаты америки",
-    "UZ": "republic of uzbekistan, республика узбекистан",
-    "VA": "vatican, holy see, ватикан",
-    "VN": "viet nam",
-}
+MAX_TYPED = 200  # characters; what comes behind them is not read
+MIN_MISTYPED = 6  # letters of a name in which one may be wrong; shorter ones are too near to each other
+_FLAG = re.compile("([\U0001f1e6-\U0001f1ff])([\U0001f1e6-\U0001f1ff])|\U0001f3f4[\U000e0061-\U000e007a]+\U000e007f")
+_REGIONAL_A = 0x1F1E6
+_PARTS = re.compile(r"[,;:/|()\[\]+\n]|\s[-–—]+\s")
+_EITHER = re.compile(r"[/|+&]|\s(?:and|or|и|или|und|oder|et|ou)\s", re.IGNORECASE)
+# Words around a name that are no part of it: "Республика Польша", "из Германии", "Kingdom of Norway".
+_AROUND = frozenset(
+    ("republic", "of", "kingdom", "state", "federal", "republika", "republica", "republique", "bundesrepublik")
+).union(("республика", "республики", "королевство", "из", "в", "во", "in", "from"))
+_NO_ANSWER = frozenset(("no", "No", "na", "Na"))  # said, rather than the codes of Norway and Namibia
 
 
 def match(text: str, languages: tuple[str, ...] = DEFAULT_LANGUAGES) -> str | None:
-    """Return the code of the country named in ``text`` in one of the languages, or by its own code; else None.
+    """Return the code of the country that ``text`` names, or None if it names none, or several.
 
-    Case, accents, ё/е, punctuation, "the" and "and" do not matter.
+    Names are known in ``languages`` and in all official languages of the world; in ``languages`` one letter may be
+    wrong. Case, accents, ё/е, punctuation, "the" and "and" do not matter. Of "City, Country" the last country counts.
     """
-    return _codes_by_name(languages).get(_key(text))
+    text = text[:MAX_TYPED]
+    if text in _NO_ANSWER:
+        return None
+    flags = {code for flag in _FLAG.finditer(text) if (code := _country_of_flag(flag)) is not None}
+    words = _FLAG.sub(" ", text)
+    if (code := _named(without_invisible(words), languages)) is not None:
+        return code
+    return flags.pop() if len(flags) == 1 and not fold(words) else None
 
 
-def _key(text: str) -> str:
-    """Fold a name so that "Bosnia & Herzegovina", "the Netherlands" and "Saint Lucia" match."""
-    return " ".join("st" if word == "saint" else word for word in fold(text).split() if word not in _FILLERS)
+def prepare() -> None:
+    """Load the tables, which takes a second."""
+    country_names.anywhere()
+    match("")
 
 
 def name_of(code: str, lang: str) -> str:
     """Return the country's name in a language; the code itself if it has none."""
-    return _names(lang).get(code, code)
+    return country_names.names_in(lang).get(code, code)
 
 
-@functools.cache
-def codes() -> frozenset[str]:
-    """Return every code that ``match`` can return."""
-    return frozenset(_names("en"))
+def _country_of_flag(flag: re.Match[str]) -> str | None:
+    if flag[1] is None:  # of a part of the United Kingdom, by tags
+        return "GB" if flag[0][1:3] == "\U000e0067\U000e0062" else None
+    code = "".join(chr(ord(sign) - _REGIONAL_A + ord("A")) for sign in flag.groups())
+    return code if code in codes() else None
 
 
-@functools.cache
-def _names(lang: str) -> Mapping[str, str]:
-    try:
-        territories = Locale.parse(lang).territories
-    except (UnknownLocaleError, ValueError):
-        return {}
-    return {code: name for code, name in territories.items() if _CODE.fullmatch(code) and code not in _NOT_COUNTRIES}
+def _named(text: str, languages: tuple[str, ...]) -> str | None:
+    parts = [part for part in _PARTS.split(text) if fold(part)]
+    for read in (_exact, _mistyped):
+        if (code := read(text, languages)) is not None:
+            return code
+        if len({code for part in _EITHER.split(text) if (code := read(part, languages)) is not None}) > 1:
+            return None
+        if (code := _last(parts, read, languages)) is not None:
+            return code
+    return None
 
 
-@functools.cache
-def _codes_by_name(languages: tuple[str, ...]) -> Mapping[str, str]:
-    by_name = {alias: code for code, aliases in _ALIASES.items() for alias in aliases.split(", ")}
-    for lang in dict.fromkeys((*DEFAULT_LANGUAGES, *languages)):
-        for code, name in _names(lang).items():
-            by_name.setdefault(_key(name), code)
-            # "Palestinian Territories (…)" and the like are also known by the part before the bracket.
-            by_name.setdefault(_key(name.partition("(")[0]), code)
-    return by_name | _three_letter_codes() | {code.lower(): code for code in codes()}
+def _last(
+    parts: list[str], read: Callable[[str, tuple[str, ...]], str | None], languages: tuple[str, ...]
+) -> str | None:
+    return next((code for part in reversed(parts) if (code := read(part, languages)) is not None), None)
 
 
-def _three_letter_codes() -> dict[str, str]:
-    replaced = get_global("territory_aliases")
-    return {
-        old.lower(): new[0]
-        for old, new in replaced.items()
-        if len(old) == 3 and old.isalpha() and len(new) == 1 and new[0] in codes()
+def _exact(text: str, languages: tuple[str, ...]) -> str | None:
+    key = key_of(text)
+    return _known(key, languages) or _known(" ".join(word for word in key.split() if word not in _AROUND), languages)
+
+
+def _known(key: str, languages: tuple[str, ...]) -> str | None:
+    return (
+        country_names.spoken(languages).get(key)
+        or country_names.abbreviations().get(key)
+        or country_names.anywhere().get(key)
+    )
+
+
+def _mistyped(text: str, languages: tuple[str, ...]) -> str | None:
+    key = " ".join(word for word in key_of(text).split() if word not in _AROUND)
+    near = {
+        code
+        for name, code in country_names.spoken(languages).items()
+        if max(len(name), len(key)) >= MIN_MISTYPED and within_one_edit(key, name)
     }
+    return near.pop() if len(near) == 1 else None

@@ -15,6 +15,7 @@ from petition.signatures.model import Kind, Visibility
 CONSENT_VERSION = 1
 
 CHOOSE_VISIBILITY = N_("Choose who may see the name.")
+CHOOSE_KIND = N_("Choose whether you sign for yourself or for an organization.")
 AGREE = N_("We need your consent: without it we may not keep anything.")
 WEBSITE = N_("This is not a web address. It should look like https://example.org.")
 
@@ -22,21 +23,14 @@ MAX_WEBSITE = 200  # characters
 
 # All fields of each form, in the order of the form and of its errors.
 FIELDS = {
-    Kind.PERSON: ("name", "email", "visibility", "city", "country", "affiliation", "updates", "consent"),
+    Kind.PERSON: ("kind", "visibility", "name", "email", "city", "affiliation", "country", "updates", "consent"),
     Kind.ORGANIZATION: (
-        "organization_en",
-        "organization_ru",
-        "website",
-        "country",
-        "name",
-        "position",
-        "email",
-        "visibility",
-        "updates",
-        "consent",
+        *("kind", "organization_en", "organization_ru", "website"),
+        *("visibility", "name", "position", "email", "country", "updates", "consent"),
     ),
 }
 BOXES = ("updates", "consent")
+LEFT_OUT = "left_out"  # beside the fields of a pending signature: those that were left out, a space apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +42,17 @@ class SignForm:
     visibility: Visibility
     fields: Mapping[str, str] = field(repr=False)  # that the visibility allows to store
     signals: Mapping[str, object] | None
+    left_out: tuple[str, ...] = ()  # optional fields in which something was typed that cannot be stored
 
 
 def prepare() -> None:
-    """Load the tables that forms are checked against, so that the first visitor does not wait for them (0.2 s)."""
-    countries.match("")
+    """Load the tables that forms are checked against, so that the first visitor does not wait for them (a second)."""
+    countries.prepare()
     signals.is_throwaway("")
 
 
 def kind_of(form: Mapping[str, str]) -> Kind:
-    """Return the kind of signature; a person's by default."""
+    """Return the kind of signature whose form is to be shown; a person's unless an organization's is asked for."""
     return Kind.ORGANIZATION if form.get("kind") == Kind.ORGANIZATION else Kind.PERSON
 
 
@@ -71,7 +66,8 @@ def read(
 ) -> SignForm | dict[str, str]:
     """Return the valid form, or the errors: field → message for the catalogues, in the order of the fields.
 
-    Country names are known in ``languages``.
+    Only fields of the kind are read; without ``kind`` it is a person's form. What is optional and cannot be stored is
+    left out and never an error. Country names are known in ``languages``.
     """
     reader = _FormReader(form, languages)
     return reader.organization() if kind_of(form) is Kind.ORGANIZATION else reader.person()
@@ -85,6 +81,9 @@ class _FormReader:
         self._languages = languages
         self._errors: dict[str, str] = {}
         self._fields: dict[str, str] = {}
+        self._left_out: list[str] = []
+        if form.get("kind", Kind.PERSON) not in set(Kind):
+            self._errors["kind"] = CHOOSE_KIND
 
     def person(self) -> SignForm | dict[str, str]:
         visibility = self._visibility(tuple(Visibility))
@@ -93,7 +92,7 @@ class _FormReader:
             self._name()
             for detail in ("affiliation", "city"):
                 self._detail(detail)
-        self._country()
+            self._country()
         return self._finish(Kind.PERSON, self._rest(), visibility, [self._fields.get("name", "")])
 
     def organization(self) -> SignForm | dict[str, str]:
@@ -119,7 +118,7 @@ class _FormReader:
             return {key: self._errors[key] for key in FIELDS[kind] if key in self._errors}
         fields = {key: value for key, value in self._fields.items() if value}
         form_signals = signals.signals_of(kind, filter(None, all_names), mailbox, fields.get("website"))
-        return SignForm(kind, mailbox, visibility, fields, form_signals)
+        return SignForm(kind, mailbox, visibility, fields, form_signals, tuple(self._left_out))
 
     def _cleaned(self, key: str) -> str:
         return names.clean(self._form.get(key, ""))
@@ -135,8 +134,7 @@ class _FormReader:
 
     def _detail(self, key: str) -> None:
         text = self._cleaned(key)
-        self._check(key, names.problem_of_detail(text))
-        self._fields[key] = text
+        self._optional(key, text, text if names.problem_of_detail(text) is None else None)
 
     def _visibility(self, allowed: tuple[Visibility, ...]) -> Visibility | None:
         try:
@@ -150,17 +148,16 @@ class _FormReader:
 
     def _country(self) -> None:
         typed = self._cleaned("country")
-        code = countries.match(typed, self._languages) if typed else None
-        if typed and code is None:
-            self._errors["country"] = countries.UNKNOWN
-        self._fields["country"] = code or ""
+        self._optional("country", typed, countries.match(typed, self._languages) if typed else "")
 
     def _website(self) -> None:
         typed = self._cleaned("website")
-        website = website_of(typed) if typed else ""
-        if website is None:
-            self._errors["website"] = WEBSITE
-        self._fields["website"] = website or ""
+        self._optional("website", typed, website_of(typed) if typed else "")
+
+    def _optional(self, key: str, typed: str, value: str | None) -> None:
+        if typed and value is None:
+            self._left_out.append(key)
+        self._fields[key] = value or ""
 
     def _rest(self) -> Mailbox | None:
         if not is_ticked(self._form, "consent"):

@@ -1,7 +1,7 @@
 """Names of people and organizations: what is accepted, how they are searched, which language a name is in.
 
 Any script, one letter, apostrophes and unbalanced quotes are all real names. Only what is not a name is refused
-(addresses, links, numbers), and what is invisible (control and direction marks).
+(addresses, links, numbers), and control characters. "@" is no address by itself: people write "Engineer @ Company".
 """
 
 import re
@@ -9,7 +9,7 @@ import unicodedata
 from typing import Literal
 
 from petition.core.i18n import N_
-from petition.core.text_cleaning import clean, has_direction_mark, has_hidden, is_blank, letters_of
+from petition.core.text_cleaning import clean, has_direction_mark, has_hidden, is_blank, letters_of, without_invisible
 
 __all__ = [
     "MAXIMUM",
@@ -37,7 +37,8 @@ ADDRESS = N_("Remove the e-mail address: it is not allowed here.")
 LINK = N_("Remove the link: it is not allowed here.")
 NO_LETTERS = N_("The name must contain letters.")
 
-_AT = re.compile("[@\uff20\ufe6b]")
+# A name, "@" and a domain without a space. With one more "@" in front it is an account of a social network.
+_ADDRESS = re.compile(r"(?<![\w.+%@\uff20-])[\w.+%'-]+[@\uff20\ufe6b][\w-]+(?:[.。．｡][\w-]+)*[.。．｡][^\W\d_]{2,}")
 _PLAIN_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
 # A bare domain differs from initials ("А.С. Пушкин", "St.Clair") by its last label. These are the endings seen in spam
 # and in the two languages; endings that are also parts of names (de, la, le, di, st, no, is …) are left out.
@@ -86,7 +87,7 @@ def _problem_of_any(text: str) -> str | None:
         return HIDDEN
     if has_direction_mark(text):
         return DIRECTION
-    if _AT.search(text):
+    if _ADDRESS.search(text):
         return ADDRESS
     return LINK if _PLAIN_LINK.search(text) else None
 
@@ -98,7 +99,8 @@ _UNDECOMPOSED = str.maketrans(
 _COMBINING = re.compile("[\u0300-\u036f]+")
 _LATIN_OR_GREEK = re.compile("[a-z\u00c0-\u024f\u0370-\u03ff\u1e00-\u1fff]")
 _INNER_APOSTROPHE = re.compile(r"(?<=[^\W\d_])['’‘ʼ`´](?=[^\W\d_])")
-_JOINERS = re.compile("[\u200c\u200d]")
+# Joiners, variation selectors, tags: they change how a name looks, and are not typed into a search.
+_UNTYPED = re.compile("[\u200c\u200d\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0020-\U000e007f\U000e0100-\U000e01ef]")
 _SPACES = re.compile(r"\s+")
 # In such names, which most are, only case and ё have two spellings: folding them takes a fifth of the time.
 _SIMPLE = re.compile("[ -~А-яЁё«»“”„–—]*")
@@ -138,7 +140,7 @@ def organization_key(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    text = _JOINERS.sub("", unicodedata.normalize("NFKC", name)).casefold().translate(_UNDECOMPOSED)
+    text = _UNTYPED.sub("", unicodedata.normalize("NFKC", without_invisible(name))).casefold().translate(_UNDECOMPOSED)
     text = "".join(map(_without_accent, unicodedata.normalize("NFC", text)))
     # Letters with accents of their own are composed now; a mark that is still separate is a stress mark or the like.
     return unicodedata.normalize("NFC", _COMBINING.sub("", text)).replace("ё", "е")

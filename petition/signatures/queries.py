@@ -89,7 +89,7 @@ JOIN signature s ON s.letter = u.letter AND s.id = u.id
 """
 
 EXISTING = """
-SELECT s.letter, s.kind, s.digest, s.state
+SELECT s.letter, s.kind, s.digest, s.state, s.id
 FROM unnest($1::integer[], $2::kind[], $3::bytea[]) AS u (letter, kind, digest) JOIN signature s
   ON s.letter = u.letter AND s.kind = u.kind AND s.digest = u.digest
 """
@@ -178,7 +178,7 @@ async def load_states(
 
 
 async def load_existing(conn: Connection, mailboxes: Sequence[Sequence[object]]) -> list[Record]:
-    """Return (letter, kind, digest, state) of mailboxes' signatures; ``mailboxes`` are letters, kinds, digests."""
+    """Return (letter, kind, digest, state, id) of mailboxes' signatures; ``mailboxes`` are letters, kinds, digests."""
     return await conn.fetch(EXISTING, *mailboxes)
 
 

@@ -125,17 +125,17 @@ async def change_visibility(
 ) -> None:
     """Change who may see the name; ``name`` is needed when none is stored. Raises ``Refused``, ``NotFound``."""
     async with database.transaction() as conn:
-        row = await _lock(conn, letter, signature_id)
+        row = await lock(conn, letter, signature_id)
         try:
             after = Visibility(visibility)
         except ValueError:
             raise Refused(CHOOSE_VISIBILITY, "visibility") from None
         if after is Visibility.COUNTED and row["kind"] == Kind.ORGANIZATION:
             raise Refused(CHOOSE_VISIBILITY, "visibility")
-        fields = _fields(row, letter.keys)
+        fields = fields_of(row, letter.keys)
         if after is not Visibility.COUNTED and not fields.get("name"):
             fields["name"] = _clean_name(name, NAME_NEEDED)
-        await _store(conn, letter, row, fields, after)
+        await store(conn, letter, row, fields, after)
 
 
 async def correct(
@@ -151,10 +151,10 @@ async def correct(
     Countries are known by their names in ``languages``. Raises ``Refused``, ``NotFound``.
     """
     async with database.transaction() as conn:
-        row = await _lock(conn, letter, signature_id)
+        row = await lock(conn, letter, signature_id)
         if row["visibility"] == Visibility.COUNTED:
             raise Refused(NO_NAME)
-        fields = _fields(row, letter.keys) | {"name": _clean_name(name, names.MISSING_PERSON)}
+        fields = fields_of(row, letter.keys) | {"name": _clean_name(name, names.MISSING_PERSON)}
         details = details or {}
         allowed = DETAILS[Kind(row["kind"])]
         fields |= {key: _clean_detail(key, text) for key, text in details.items() if key in allowed}
@@ -162,7 +162,7 @@ async def correct(
             code = _country(details["country"], languages)
             await queries.set_country(conn, letter.id, signature_id, code)
             fields |= {"country": code or ""} if "country" in fields else {}
-        await _store(conn, letter, row, fields, Visibility(row["visibility"]))
+        await store(conn, letter, row, fields, Visibility(row["visibility"]))
 
 
 async def stop_updates(database: Database, letter: Letter, signature_id: SignatureId) -> None:
@@ -188,7 +188,7 @@ async def start_updates(
     except KeyDestroyed:
         raise Refused(NOT_NOW, "email") from None
     async with database.transaction() as conn:
-        row = await _lock(conn, letter, signature_id)
+        row = await lock(conn, letter, signature_id)
         if row["digest"] != digest:
             raise Refused(OTHER_ADDRESS, "email")
         await queries.start_updates(conn, letter.id, signature_id, sealer.seal(mailbox.address))
@@ -229,7 +229,8 @@ async def delete(database: Database, letter: Letter, signature_id: SignatureId) 
         await _count_less(conn, row)
 
 
-async def _lock(conn: Connection, letter: Letter, signature_id: SignatureId) -> Record:
+async def lock(conn: Connection, letter: Letter, signature_id: SignatureId) -> Record:
+    """Return the row of a signature that counts or waits, locked. Raises ``Refused``, ``NotFound``."""
     row = await queries.load(conn, letter.id, signature_id, lock=True)
     if row is None:
         raise NotFound("there is no such signature")
@@ -238,7 +239,7 @@ async def _lock(conn: Connection, letter: Letter, signature_id: SignatureId) -> 
     return row
 
 
-def _fields(row: Record, keys: LetterKeys) -> dict[str, str]:
+def fields_of(row: Record, keys: LetterKeys) -> dict[str, str]:
     """Return the stored fields, encrypted or not. Raises ``Refused`` if they cannot be read any more."""
     if row["private"] is not None:
         try:
@@ -272,7 +273,7 @@ def _country(text: str, languages: tuple[str, ...]) -> str | None:
     return code
 
 
-async def _store(conn: Connection, letter: Letter, row: Record, fields: dict[str, str], visibility: Visibility) -> None:
+async def store(conn: Connection, letter: Letter, row: Record, fields: dict[str, str], visibility: Visibility) -> None:
     """Store the fields as ``visibility`` allows; update the search words and the count."""
     # lock order: see docs/decisions/lock-order.md
     columns = _columns(letter.keys, row, fields, visibility)

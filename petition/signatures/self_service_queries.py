@@ -1,6 +1,7 @@
 """The SQL of a signatory's own page."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizationId, SignatureId
@@ -17,8 +18,8 @@ WHERE s.letter = $1 AND s.id = $2
 LOCK_SIGNATURE = SIGNATURE + "FOR UPDATE OF s"
 
 STORE_NAMES = """
-UPDATE signature SET visibility = $3, name = $4, affiliation = $5, city = $6, "position" = $7, name_key = $8,
-       private = $9
+UPDATE signature SET visibility = $3::visibility, name = $4, affiliation = $5, city = $6, "position" = $7,
+       name_key = $8, private = $9, country = CASE WHEN $3::visibility = 'counted' THEN NULL ELSE country END
 WHERE letter = $1 AND id = $2
 """
 
@@ -64,6 +65,10 @@ WITH rows_of_mailbox AS MATERIALIZED (
 )
 DELETE FROM pending p USING rows_of_mailbox r WHERE p.letter = $1 AND p.id = r.id
 """
+
+LOCK_PENDING = "SELECT kind, digest, fields, created_at FROM pending WHERE letter = $1 AND id = $2 FOR UPDATE"
+
+SET_PENDING_TIME = "UPDATE pending SET created_at = $3 WHERE letter = $1 AND id = $2"
 
 # A deleted signature cannot be restored, so nothing that happens to another one of this mailbox lifts the bar.
 MAKE_BAR_PERMANENT = """
@@ -130,6 +135,15 @@ async def delete_pending(conn: Connection, letter_id: LetterId, signature_id: Si
     The first statement of a transaction, before the signature is locked.
     """
     await conn.execute(DELETE_PENDING, letter_id, signature_id)
+
+
+async def lock_pending(conn: Connection, letter_id: LetterId, pending_id: SignatureId) -> Record | None:
+    """Return a pending row, locked. The first statement of a transaction, before the signature is locked."""
+    return await conn.fetchrow(LOCK_PENDING, letter_id, pending_id)
+
+
+async def set_pending_time(conn: Connection, letter_id: LetterId, pending_id: SignatureId, moment: datetime) -> None:
+    await conn.execute(SET_PENDING_TIME, letter_id, pending_id, moment)
 
 
 async def make_bar_permanent(conn: Connection, letter_id: LetterId, digest: bytes) -> None:

@@ -97,7 +97,7 @@ async def test_back_from_the_inbox_and_once_more(town: Town, meet: Meet, scripts
 async def test_reloading_a_page_with_errors_changes_nothing(town: Town, meet: Meet) -> None:
     visitor = await meet(town, scripts=False)
     await visitor.open()
-    await visitor.fill(email="reload@letters.example", country="Narnia")
+    await visitor.fill(email="reload@letters.example", name="12345")
     await visitor.page.click("#sign-form button")
     await visitor.page.wait_for_selector(".problems")
     before = await visitor.text()

@@ -25,6 +25,7 @@ if os.environ.get("PETITION_TEST_LOOKS") == "all":
     LOOKS = {"en": LOOKS["en"] + LOOKS["ru"], "ru": LOOKS["ru"] + LOOKS["en"]}
 PATIENCE = 120_000  # ms; only a hanging page takes that long
 STEP = "form:has([name=drawn])"  # the form with the drawn code
+FOLDED = {"city", "country", "affiliation"}
 CHOSEN = {"visibility", "consent", "updates"}  # fields that are ticked
 
 
@@ -107,6 +108,8 @@ class Visitor:
             if value and name in CHOSEN:
                 await self.page.check(f"#sign-form [name={name}][value={value}]")
             elif value:
+                if name in FOLDED and not await self.page.locator(f"#sign-form [name={name}]").is_visible():
+                    await self.page.click("#sign-form details.own > summary")
                 await self.page.fill(f"#sign-form [name={name}]", value)
 
     async def send(self, form: str = "#sign-form", then: str = "**/check-your-inbox") -> None:

@@ -89,7 +89,10 @@ def test_letter_page_is_well_tied_together(renderer: Renderer, lang: str, kind: 
 
 def test_nothing_is_chosen_beforehand(renderer: Renderer) -> None:
     for kind in Kind:
-        assert "checked" not in letter_page(renderer, "en", kind, ShownForm()).partition("<form")[2]
+        form = letter_page(renderer, "en", kind, ShownForm()).partition("<form")[2]
+        # Only the kind, which the address says: neither visibility nor a box.
+        assert re.findall(r'name="(\w+)" value="(\w+)" checked', form) == [("kind", kind.value)]
+        assert form.count("checked") == 1
 
 
 def test_what_was_typed_comes_back(renderer: Renderer) -> None:

@@ -10,7 +10,10 @@ from petition.core.text_cleaning import MAX_LENGTH, clean, has_direction_mark, h
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=40)
 TRICKY = st.text(
-    st.sampled_from("ab 1\u0301\u0308иё\u200b\u200c\u200d\u00ad\ufeff\u2060\u00a0\u3000\t\nمی\u0915\u094d'"),
+    st.sampled_from(
+        "ab 1\u0301\u0308иё\u200b\u200c\u200d\u00ad\ufeff\u2060\u00a0\u3000\t\nمی\u0915\u094d'"
+        "\u200e\u2066\ufe0f👩🏽❤1\u20e3\u0d4d"
+    ),
     max_size=20,
 )
 
@@ -31,6 +34,29 @@ TRICKY = st.text(
         ("Ann\u200d Lee", "Ann Lee"),
         ("क्\u200dष", "क्\u200dष"),
         ("1\u200d2", "12"),
+        ("A\u200dnn", "Ann"),
+        ("Ив\u200cан", "Иван"),
+        ("അനില്\u200d", "അനില്\u200d"),
+        ("Vera\u200f Novak", "Vera Novak"),
+        ("\u2068Ahmed Ali\u2069", "Ahmed Ali"),
+        ("\u202aИван Петров\u202c", "Иван Петров"),
+        ("Ann\u202eLee", "AnnLee"),
+        ("Moshe Levi\u200e", "Moshe Levi"),
+        ("\u061cAnn\ufffc", "Ann"),
+        ("Ann\tLee\r\nSmith\u2028Jones", "Ann Lee Smith Jones"),
+        ("Ann\u3164Lee", "Ann Lee"),
+        ("a\ufe0f!\ufe0f", "a!"),
+        ("a\U000e0041\U000e0042b", "ab"),
+        ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧"),
+        ("👩🏽\u200d🔬", "👩🏽\u200d🔬"),
+        ("❤\ufe0f\u200d🔥", "❤\ufe0f\u200d🔥"),
+        ("👨\u200c👩", "👨👩"),
+        ("1\ufe0f\u20e3 1\ufe0f", "1\ufe0f\u20e3 1"),
+        ("葛\U000e0100城", "葛\U000e0100城"),
+        (
+            "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+            "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+        ),
         ("", ""),
         ("\u200b \ufeff", ""),
     ],
@@ -52,7 +78,8 @@ def test_clean_is_stable_composed_and_trimmed(text: str) -> None:
     assert unicodedata.is_normalized("NFC", cleaned)
     assert cleaned == cleaned.strip(" \t\n\r")
     assert "  " not in cleaned
-    assert not set(cleaned) & set("\u200b\u2060\ufeff\u00ad\u00a0\u3000")
+    assert not set(cleaned) & set("\u200b\u2060\ufeff\u00ad\u00a0\u3000\t\n")
+    assert not has_direction_mark(cleaned)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +96,20 @@ def test_direction_marks_are_seen(mark: str) -> None:
     assert not has_hidden(f"Ann{mark}")
 
 
-@pytest.mark.parametrize("text", ["Ann Lee", "أحمد", "महात्मा", "علی\u200cرضا", "習近平", "𐐀", "👩‍🔬", "e\u0301"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann Lee",
+        "أحمد",
+        "महात्मा",
+        "علی\u200cرضا",
+        "習近平",
+        "𐐀",
+        "👩‍🔬",
+        "e\u0301",
+        "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+    ],
+)
 def test_what_can_be_seen_is_not_hidden(text: str) -> None:
     assert not has_hidden(text)
     assert not has_direction_mark(text)

@@ -109,7 +109,7 @@ def test_of_who_is_only_counted_nothing_is_kept() -> None:
         ("person,Ann,Анна", "name_ru", csv_format.FOR_ORGANIZATIONS),
         ("organization", "name", csv_format.MISSING),
         ("organization,https://x", "name", names.LINK),
-        ("organization,Daisy,a@b", "name_ru", names.ADDRESS),
+        ("organization,Daisy,a@b.org", "name_ru", names.ADDRESS),
         ("organization,A // Б,В" + "в" * 200, "name_ru", names.TOO_LONG),
         ("organization," + "a" * 201, "name", names.TOO_LONG),
         ("organization,Daisy,,,,,,,counted", "visibility", csv_format.COUNTED_ORGANIZATION),

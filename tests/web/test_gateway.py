@@ -230,11 +230,14 @@ ELSEWHERE = [
     {"sec-fetch-site": "nonsense"},
     {"origin": "https://evil.example"},
     {"origin": "null"},
+    {"sec-fetch-site": "none", "origin": "null"},
+    {"sec-fetch-site": "cross-site", "origin": "null"},
     {"origin": "http://localhost"},
     {"sec-fetch-site": "same-origin", "origin": "https://evil.example"},
     {"sec-fetch-site": "cross-site", "origin": "OURS"},
 ]
 OURS = [{}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}, {"origin": "OURS"}]
+OURS += [{"sec-fetch-site": "same-origin", "origin": "null"}]  # of Tor Browser, from an onion page
 
 
 def ours(headers: dict[str, str], town: Town) -> dict[str, str]:

@@ -3,6 +3,9 @@
 //
 //   <form data-letter="SLUG" data-wait="One moment …">            begins when the visitor enters the form
 //   <form data-letter="SLUG" data-wait="One moment …" data-eager>  begins at once
+//   <form … data-keep>  what is sent stays in this tab, so that the next page can show the address and send it again
+
+import { busy, buttonOf, idle, isBusy, sends } from "./busy.js";
 
 // With our own digest (?v=), so that a new version of us never meets an old one of it.
 const { solve } = await import(`./pow.js${new URL(import.meta.url).search}`);
@@ -11,12 +14,11 @@ const FRESH = 18 * 60e3; // ms; the server takes an answer for 20 minutes
 const FETCH = 10e3; // ms to wait for a challenge
 const PATIENCE = 60e3; // ms to wait for an answer once the visitor has sent the form
 
-const RESEND = 10e3; // ms until the button works again once the form has gone off: one answer is good for one signature
-
 const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function answer(form) {
-  const address = `/captcha/challenge?letter=${encodeURIComponent(form.dataset.letter)}`;
+/** Return a solved challenge of the letter, or "" if there is nothing to solve. */
+export async function answer(letter) {
+  const address = `/captcha/challenge?letter=${encodeURIComponent(letter)}`;
   const stop = new AbortController();
   setTimeout(() => stop.abort(), FETCH);
   const response = await fetch(address, { signal: stop.signal, cache: "no-store" });
@@ -25,23 +27,33 @@ async function answer(form) {
   return challenge.parameters ? solve(challenge) : "";
 }
 
-function enhance(form) {
+// In the tab only: see docs/decisions/inbox-address.md.
+function keep(form, submitter) {
+  const fields = [...new FormData(form)].filter(([name]) => !["altcha", "code", "drawn", "checked"].includes(name));
+  if (submitter?.name) fields.push([submitter.name, submitter.value]);
+  try {
+    sessionStorage.setItem("sent", JSON.stringify({ letter: form.dataset.letter, at: Date.now(), fields }));
+  } catch {
+    // No storage here: the next page does without.
+  }
+}
+
+export function enhance(form) {
   let work; // the promise of the answer under way or found
   let begun; // when
   let waiting = false; // the visitor has sent the form and waits
   let letGo = false; // send it this time, whatever there is
-  let sent = 0; // when it last went off
 
   const field = form.appendChild(Object.assign(document.createElement("input"), { type: "hidden", name: "altcha" }));
   const status = form.querySelector("[role=status]") || document.createElement("p");
   status.setAttribute("role", "status");
-  if (!status.parentNode) form.querySelector("button:not([type=button])").after(status);
+  if (!status.parentNode) buttonOf(form).after(status);
 
   const begin = () => {
     if (work && Date.now() - begun < FRESH) return;
     begun = Date.now();
     field.value = "";
-    const mine = answer(form).catch(() => "");
+    const mine = answer(form.dataset.letter).catch(() => "");
     work = mine;
     mine.then((text) => {
       if (work === mine) field.value = text; // else a fresher one has been begun
@@ -54,25 +66,30 @@ function enhance(form) {
     work = undefined;
     field.value = status.textContent = "";
     waiting = letGo = false;
-    sent = 0;
+    idle();
   };
 
   // The browser has found all fields valid, else it would not have come to this.
   const submit = async (event) => {
-    if (Date.now() - sent < RESEND) return event.preventDefault(); // an impatient second click
+    if (!sends(event)) return;
+    if (isBusy(form) && !letGo) return event.preventDefault(); // an impatient second press
     const typed = form.elements.code && form.elements.code.value;
     if (!letGo) begin();
     if (letGo || field.value || typed) {
-      sent = Date.now();
+      letGo = false;
+      if ("keep" in form.dataset) keep(form, event.submitter);
+      busy(form, event.submitter);
       return;
     }
     event.preventDefault();
     if (waiting) return;
     waiting = true;
+    busy(form, event.submitter);
     status.textContent = form.dataset.wait || "";
     await Promise.race([work, later(PATIENCE)]);
     await later(0); // a form cannot be sent again while the event of its sending is under way
     letGo = true;
+    waiting = false;
     if (form.requestSubmit) form.requestSubmit(event.submitter);
     else form.submit();
   };
@@ -86,6 +103,19 @@ function enhance(form) {
     if (target.value && !target.validity.valid) target.setAttribute("aria-invalid", "true");
     else target.removeAttribute("aria-invalid");
   });
+  // What is typed stands in the preview of the list; without us the preview says "Your name".
+  const section = form.closest("section");
+  const previews = section
+    ? [...section.querySelectorAll("[data-typed]")].map((place) => [place, place.textContent])
+    : [];
+  const preview = () => {
+    for (const [place, otherwise] of previews) {
+      const names = place.dataset.typed.split(" ");
+      place.textContent = names.map((name) => form.elements[name].value.trim()).find(Boolean) || otherwise;
+    }
+  };
+  form.addEventListener("input", preview);
+  addEventListener("pageshow", preview);
   if ("eager" in form.dataset) begin();
 }
 

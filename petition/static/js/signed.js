@@ -2,3 +2,9 @@
 const address = new URL(location.href);
 address.searchParams.delete("ticket");
 history.replaceState(history.state, "", address);
+// What the tab kept for the inbox page is not needed any more.
+try {
+  sessionStorage.removeItem("sent");
+} catch {
+  // No storage here.
+}

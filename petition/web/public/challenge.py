@@ -94,6 +94,7 @@ def one_more_step(
         form=ShownForm(typed_values(form)),
         form_path=visit.form_path,
         drawn=drawn,
+        question=captchas.question(drawn.token, visit.lang).text(visit.gettext),
         hcaptcha_site_key=site_key,
         hard=hard,
         wrong=wrong,

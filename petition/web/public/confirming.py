@@ -1,7 +1,9 @@
 """Confirming a signature: by a button behind the mailed link (only its POST confirms), or by the mailed code."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
+from email.utils import parseaddr
 
 from starlette.responses import Response
 
@@ -12,8 +14,9 @@ from petition.core.i18n import N_, pick_language
 from petition.core.ids import SignatureId
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
-from petition.signatures import queries
+from petition.signatures import later_form, queries
 from petition.signatures.confirming import Confirmation, ConfirmRequest, ConfirmResult
+from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Kind
 from petition.web.public import challenge, thanks
 from petition.web.public.shown_form import ShownForm
@@ -67,6 +70,7 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
         token=visit.token,
         kind=Kind(row["kind"]),
         fields=fields,
+        left_out=fields.get(LEFT_OUT, "").split(),
         visibility=fields["visibility"],
         version_changed=row["version"] != letter.version.number,
     )
@@ -77,7 +81,7 @@ async def confirm(visit: Visit) -> Response:
     confirmation = await _submit(visit, published, signature_id)
     if confirmation.result is ConfirmResult.STOPPED:
         return with_retry_after(await _page(visit, await visit.refreshed(published), signature_id, status=503), HOUR)
-    return await _answer(visit, published, confirmation)
+    return await _answer(visit, published, confirmation, signature_id)
 
 
 async def check_your_inbox(visit: Visit) -> Response:
@@ -85,11 +89,16 @@ async def check_your_inbox(visit: Visit) -> Response:
     return _inbox_page(visit, await visit.published(), ShownForm())
 
 
+def _digits(typed: str) -> str:
+    """Return the digits of a typed or pasted code, in any script, without what stands between them."""
+    return "".join(str(unicodedata.digit(character)) for character in typed[:100] if character.isdecimal())
+
+
 async def confirm_by_code(visit: Visit) -> Response:
     """Confirm the signature that the typed address and code belong to."""
     form = await visit.form()
     published = await visit.published()
-    code = re.sub(r"\s", "", form.get("code", ""))
+    code = _digits(form.get("code", ""))
     errors: dict[str, str] = {}
     try:
         mailbox = email_addresses.parse(form.get("email", ""))
@@ -124,7 +133,7 @@ async def _try_code(
     if confirmation.result is ConfirmResult.STOPPED:
         page = _inbox_page(visit, await visit.refreshed(published), visit.refused_form(form, {"": STOPPED}), status=503)
         return with_retry_after(page, HOUR)
-    return await _answer(visit, published, confirmation)
+    return await _answer(visit, published, confirmation, fitting_ids[0])
 
 
 async def _count_try(visit: Visit, published: PublishedLetter, digest: bytes) -> int:
@@ -154,16 +163,25 @@ def _inbox_page(visit: Visit, published: PublishedLetter, form: ShownForm, *, st
         status,
         letter=published.letter,
         form=form,
+        sender=parseaddr(visit.services.settings.mail_from or "")[1],
         here=f"/{published.letter.slug}/check-your-inbox",
     )
 
 
-async def _answer(visit: Visit, published: PublishedLetter, confirmation: Confirmation) -> Response:
+async def _answer(
+    visit: Visit, published: PublishedLetter, confirmation: Confirmation, signature_id: SignatureId
+) -> Response:
     if confirmation.result is ConfirmResult.GONE:
         return _expired(visit, published.letter)
     if confirmation.result is ConfirmResult.REMOVED:
         return visit.message_page(410, REMOVED, REMOVED_WHY, letter=published.letter, can_sign=False)
-    return await thanks.redirect(visit, published, confirmation)
+    again = ""
+    if confirmation.earlier_id is not None:
+        is_stored = await later_form.replace_by(
+            visit.services.database, published.letter, confirmation.earlier_id, signature_id
+        )
+        again = thanks.REPLACED if is_stored else thanks.STAYS
+    return await thanks.redirect(visit, published, confirmation, again=again)
 
 
 def _expired(visit: Visit, letter: Letter) -> Response:

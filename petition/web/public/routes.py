@@ -47,6 +47,8 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/{slug}/updates", public(letters.updates)),
     Route("/{lang}/{slug}/picture/{picture}", in_any_language(preview.picture)),
     Route("/{lang}/{slug}/sign", public(signing.to_letter)),
+    Route("/{lang}/{slug}/form", public(signing.to_letter)),
+    Route("/{lang}/{slug}/form", public(signing.show_form), methods=["POST"]),
     Route("/{lang}/{slug}/check-your-inbox", public(confirming.check_your_inbox)),
     Route("/{lang}/{slug}/confirm", public(signing.to_letter)),
     Route("/{lang}/{slug}/confirm", public(confirming.confirm_by_code), methods=["POST"]),

@@ -18,7 +18,7 @@ from petition.signatures import forms
 from petition.signatures.model import Kind
 from petition.signatures.signals import DOMAIN, PARTNER, domain_digests
 from petition.signatures.signing import PendingSignature, SignOutcome, SignRequest
-from petition.web.public import challenge, letter_page
+from petition.web.public import address_question, challenge, letter_page
 from petition.web.public.shown_form import ShownForm, typed_values
 from petition.web.public.visit import Visit, with_retry_after
 
@@ -47,10 +47,28 @@ async def to_letter(visit: Visit) -> Response:
     return visit.redirect(f"/{visit.slug}")
 
 
+async def show_form(visit: Visit) -> Response:
+    """Show the page with the form as it is filled in, in another language or for the other kind; store nothing.
+
+    Errors are shown only if the form has come back with errors before (``checked``), or if the text has changed. 422:
+    this is no form of ours.
+    """
+    visit.allow_form()
+    form = await visit.form()
+    form["kind"] = form.pop("switch_to", form.get("kind", ""))
+    published = await visit.published()
+    errors: Mapping[str, str] = {}
+    if published.letter.takes_signatures:
+        if "version" in form and form["version"] != published.letter.version.digest:
+            return await _superseded(visit, published, form)
+        errors = _errors(visit, form) if form.get("checked") else {}
+    return await _page_again(visit, published, form, errors, status=200 if "version" in form else 422)
+
+
 async def sign(visit: Visit) -> Response:
     """Store a pending signature and answer 303, or show the page again with what is wrong."""
     visit.allow_form()
-    form = await visit.form()
+    form = address_question.answered(await visit.form())
     published = await visit.published()
     letter = published.letter
     if not letter.is_open:
@@ -62,6 +80,8 @@ async def sign(visit: Visit) -> Response:
     sign_form = forms.read(form, tuple(visit.services.renderer.languages))
     if isinstance(sign_form, dict):
         return await _page_again(visit, published, form, sign_form, status=422)
+    if (question := address_question.ask(visit, published, form, sign_form.mailbox)) is not None:
+        return question
     try:
         passed = await challenge.require_challenge(visit, published, form)
         if isinstance(passed, Response):
@@ -113,12 +133,18 @@ def _pending_signature(
     return PendingSignature(
         id=SignatureId(secrets.randbits(63)),
         kind=sign_form.kind,
-        fields=letter.keys.hide({**sign_form.fields, "visibility": sign_form.visibility.value}),
+        fields=letter.keys.hide(_fields_to_store(sign_form)),
         version=letter.version.number,
         consent=forms.CONSENT_VERSION,
         read_lang=letter.shown_in(visit.lang),
         signals=signals or None,
     )
+
+
+def _fields_to_store(sign_form: forms.SignForm) -> dict[str, str]:
+    fields = {**sign_form.fields, "visibility": sign_form.visibility.value}
+    # The page that confirms says what was left out.
+    return fields | {forms.LEFT_OUT: " ".join(sign_form.left_out)} if sign_form.left_out else fields
 
 
 async def _sign_request(
@@ -164,9 +190,13 @@ async def _stopped(visit: Visit, published: PublishedLetter, form: Mapping[str, 
 async def _superseded(visit: Visit, published: PublishedLetter, form: Mapping[str, str]) -> Response:
     """Show the new text with all other errors; consent must be given again."""
     values = {name: value for name, value in form.items() if name != "consent"}
-    read = forms.read(form, tuple(visit.services.renderer.languages))
-    errors = {name: message for name, message in read.items() if name != "consent"} if isinstance(read, dict) else {}
+    errors = {name: message for name, message in _errors(visit, form).items() if name != "consent"}
     return await _page_again(visit, published, values, {"": SUPERSEDED, **errors}, status=422)
+
+
+def _errors(visit: Visit, form: Mapping[str, str]) -> dict[str, str]:
+    read = forms.read(form, tuple(visit.services.renderer.languages))
+    return read if isinstance(read, dict) else {}
 
 
 async def find(visit: Visit) -> Response:
@@ -177,7 +207,7 @@ async def find(visit: Visit) -> Response:
 async def send_link(visit: Visit) -> Response:
     """Have the link sent again; the answer is the same whether or not there is one."""
     visit.allow_form()
-    form = await visit.form()
+    form = address_question.answered(await visit.form())
     published = await visit.published()
     challenge.check_writable(published)
     try:
@@ -186,6 +216,8 @@ async def send_link(visit: Visit) -> Response:
         return _find_page(
             visit, published, visit.refused_form(typed_values(form), {"email": error.message}), status=422
         )
+    if (question := address_question.ask(visit, published, form, mailbox)) is not None:
+        return question
     try:
         passed = await challenge.require_challenge(visit, published, form)
         if isinstance(passed, Response):

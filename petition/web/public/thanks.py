@@ -27,6 +27,7 @@ LIFETIME = 600  # seconds in which a ticket is read
 # Seconds after which a poll contains the signature for certain, also if the clocks of web and database differ a little.
 POLL_MARGIN = 10
 
+REPLACED, STAYS = "replaced", "stays"  # the earlier form of a mailbox
 WAITING = "waiting"  # a person's signature, while the letter holds all of them
 
 # By the form that a number takes in English when it counts (CLDR): a language with one form translates all alike.
@@ -64,12 +65,19 @@ class Ticket:
         return cls(LetterId(letter_id), bool(is_held), Counts(people, organizations), number, issued_at)
 
 
-async def redirect(visit: Visit, published: PublishedLetter, confirmation: Confirmation) -> Response:
-    """Redirect a confirmed signature to its page: with ``as`` if it waits, and with its ticket."""
+async def redirect(
+    visit: Visit, published: PublishedLetter, confirmation: Confirmation, *, again: str = ""
+) -> Response:
+    """Redirect a confirmed signature to its page: with ``as`` if it waits, and with its ticket.
+
+    ``again`` (``REPLACED`` or ``STAYS``) says what became of another form of a mailbox that has signed.
+    """
     params: dict[str, str] = {}
     is_held = confirmation.result is ConfirmResult.HELD
     if is_held:
         params["as"] = Kind.ORGANIZATION.value if confirmation.kind is Kind.ORGANIZATION else WAITING
+    if again:
+        params["again"] = again
     # While the list is hidden no number is said either: with the time it would tell two signatories apart.
     number = 0 if published.letter.switches.list_hidden else confirmation.number or 0
     ticket = Ticket(published.letter.id, is_held, confirmation.counts or Counts(), number, time.time())
@@ -94,6 +102,7 @@ async def signed(visit: Visit) -> Response:
         letter=published.letter,
         counts=_counts(published, ticket),
         signed_as=param if param in {Kind.ORGANIZATION.value, WAITING} else Kind.PERSON.value,
+        again=visit.request.query_params.get("again") if ticket is not None else None,
         is_confirmed=ticket is not None and ticket.is_held == (param is not None),
         ordinal=_ordinal(visit.language, ticket.number) if ticket is not None and ticket.number else "",
     )

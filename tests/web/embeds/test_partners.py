@@ -171,7 +171,6 @@ async def test_by_the_link_and_the_form_to_the_count(site_with_worker: Installat
     page = await site_with_worker.client.get(f"/en/{SLUG}?from=north-pier")
     assert form_in(page, "sign-form")["from"] == "north-pier"
     assert "you came through the link of “north-pier”" in page.text
-    assert f'href="/en/{SLUG}?as=organization&amp;from=north-pier#sign"' in page.text
     assert f'href="/ru/{SLUG}?from=north-pier"' in page.text
     both = await site_with_worker.client.get(f"/en/{SLUG}?as=organization&from=north-pier")
     assert form_in(both, "sign-form")["from"] == "north-pier"
@@ -277,8 +276,8 @@ async def test_who_may_not_and_what_cannot_be(site: Installation) -> None:
             assert (await client.post(HERE, data=NEW)).status_code == 403
     async with people.at_desk(site, "owner") as client:
         for field, bad in (
-            *(("name", each) for each in ("", "a", "Север", "-a", "UPPER", "a b", "a" * 33, "<b>", "a\u202eb")),
-            *(("title", each) for each in ("", " ", "x" * 121, "a\u202eb")),
+            *(("name", each) for each in ("", "a", "Север", "-a", "UPPER", "a b", "a" * 33, "<b>", "a\x07b")),
+            *(("title", each) for each in ("", " ", "x" * 121, "a\x07b")),
         ):
             answer = await client.post(HERE, data=NEW | {field: bad})
             assert answer.status_code == 422, bad
