@@ -1,4 +1,6 @@
-"""axe-core finds nothing on any page, on a phone and on a desk, in both languages and both colour schemes.
+"""axe-core and the Nu HTML checker find nothing on any page, in both languages, widths and colour schemes.
+
+Nor is anything lost with large letters, at a zoom of 400 %, in the system's colours, or on paper (``hardships``).
 
 Each language is looked at in two of the four looks (``visitor.LOOKS``); with ``PETITION_TEST_LOOKS=all`` in all four.
 Both languages are looked at at the same time, so that the browser waits for no page.
@@ -13,6 +15,8 @@ from playwright.async_api import Page
 
 from tests.browser import album
 from tests.browser.album import Gallery
+from tests.browser.hardships import hardships
+from tests.browser.html_checker import Documents
 from tests.browser.visitor import HEIGHT, LOOKS, PHONE, Meet, Town, Visitor
 
 pytestmark = pytest.mark.browser
@@ -41,28 +45,34 @@ async def findings(page: Page, lang: str) -> list[str]:
         if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found.append(f"{width} px: wider than the window")
         found += [f"{width} px, {scheme}: {each}" for each in await page.evaluate(RUN)]
-    return found
+    return found + await hardships(page)
 
 
 async def look_at_all(visitor: Visitor, gallery: Gallery) -> list[str]:
-    """Go through the album; return what is found."""
+    """Go through the album; return what is found, by the HTML checker too."""
     found = []
+    documents = Documents()
+    documents.watch(visitor.context)
     for name, go in album.ways(gallery).items():
         await visitor.page.set_viewport_size({"width": PHONE, "height": HEIGHT})
         await go(visitor)
         assert await visitor.page.get_attribute("html", "lang") == visitor.lang
         found += [f"{visitor.lang} {name}: {each}" for each in await findings(visitor.page, visitor.lang)]
-    return found
+    return found + await documents.problems()
 
 
 async def test_axe_finds_nothing(gallery: Gallery, meet: Meet) -> None:
     visitors = [await meet(gallery.town, lang) for lang in LOOKS]
     found = await asyncio.gather(*(look_at_all(visitor, gallery) for visitor in visitors))
-    assert [*chain.from_iterable(found)] == []
+    everything = [*chain.from_iterable(found)]
+    assert not everything, "\n".join(everything)
 
 
 @pytest.mark.parametrize("lang", LOOKS)
 async def test_axe_finds_nothing_on_the_page_of_the_api(town: Town, meet: Meet, lang: str) -> None:
     visitor = await meet(town, lang)
+    documents = Documents()
+    documents.watch(visitor.context)
     await visitor.page.goto(f"{town.base}/{lang}/api")
     assert await findings(visitor.page, lang) == []
+    assert await documents.problems() == []

@@ -195,24 +195,23 @@ async def approves(timur: Person) -> None:
     row = timur.page.get_by_role("row", name="North Pier Network")
     await expect(row).to_contain_text(timur.say("mailbox on the website’s domain"))
     await timur.press("Approve", row)
-    await timur.sees("approved")
+    await timur.sees("Approved")
     await timur.turn_to("Today")
     await timur.sees("Nothing right now.")
 
 
 async def removes_a_fake(timur: Person) -> None:
     await timur.turn_to("Signatures")
+    await timur.page.locator("nav.waits-for").first.locator("a").last.click()  # all of them
     row = timur.page.get_by_role("row", name="Mickey Mouse")
-    await timur.press("Remove", row)
-    await timur.sees("Choose a reason.")
-    await timur.page.get_by_label(timur.say("Reason for removal")).select_option(label=timur.say("made up"))
-    await timur.press("Remove", timur.page.locator(".bar"))
+    await timur.press("Remove…", row)
+    await timur.press("made up", timur.page.locator("tr.asking"))
     await expect(row).to_contain_text(timur.say("made up"))
-    await expect(timur.page.locator(".notice.good")).to_be_visible()
+    await expect(timur.page.locator(".did")).to_be_visible()
 
 
 async def brings_it_back(timur: Person) -> None:
-    await timur.press("Undo", timur.page.locator(".notice.good"))
+    await timur.press("Undo", timur.page.locator(".did"))
     await expect(timur.page.get_by_role("row", name="Mickey Mouse")).not_to_contain_text(timur.say("made up"))
 
 

@@ -19,12 +19,14 @@ from petition.core.i18n import N_
 from petition.organizers import overview_queries, queries, sessions
 from petition.organizers.model import Organizer, Role, Session
 from petition.web import http
-from petition.web.desk.page import message_page
+from petition.web.desk.page import desk_page, message_page
 from petition.web.desk.session_cookie import cookie_name, set_cookie
 from petition.web.desk.visit import ROOT, SECOND, Access, DeskVisit, OpenView, OpenVisit, View, open_visit
 
 SAFE_METHODS = {"GET", "HEAD"}
 MAX_COOKIE = 100  # characters
+MAX_SENT_AGAIN = 200_000  # bytes of a form that waits on the page for a new session
+NEVER_SENT_AGAIN = tuple(f"{ROOT}{name}" for name in ("second", "enter", "leave", "language"))
 
 FORBIDDEN = N_("Your role does not allow this")
 FORBIDDEN_WHY = N_("An owner of the letter can change your role.")
@@ -54,7 +56,7 @@ def require(view: View | OpenView, access: Access) -> Callable[[Request], Awaita
         if access is Access.STRANGER:
             return await cast("OpenView", view)(stranger)
         if (known := await find_session(stranger)) is None:
-            return _send_to(request, "enter")
+            return await _send_to(request, "enter")
         visit = _sign_in(stranger, *known)
         admitted = await _admit(visit, access)
         response = admitted if isinstance(admitted, Response) else await view(admitted)
@@ -109,7 +111,7 @@ async def _admit(visit: DeskVisit, access: Access) -> DeskVisit | Response:
     if access is Access.SIGNED_IN:
         return _remember_visit(visit)
     if visit.session.proved_at is None or not visit.session.has_factor:
-        return _send_to(visit.request, "second")
+        return await _send_to(visit.request, "second")
     if access.role is not None:
         return await _require_role(visit, access.role)
     _remember_visit(visit)
@@ -156,11 +158,25 @@ async def _rotate_cookie(visit: DeskVisit, response: Response) -> None:
             set_cookie(response, settings, renewed)
 
 
-def _send_to(request: Request, page: str) -> Response:
-    """Redirect to a page of signing in. Raises a 401 for a form: it is not accepted."""
+async def _send_to(request: Request, page: str) -> Response:
+    """Redirect to a page of signing in; a form is answered by one that can send it again. Raises a 401."""
     if request.method in SAFE_METHODS:
         return http.redirect(ROOT + page)
-    raise HTTPException(401)
+    if not (fields := await _fields_to_send_again(request)):
+        raise HTTPException(401)
+    visit = open_visit(request)
+    return desk_page(visit, "desk/signed_out.html", status=401, fields=fields, enter=f"{ROOT}{page}")
+
+
+async def _fields_to_send_again(request: Request) -> dict[str, str]:
+    """Return the fields of a form that a person wrote; none of a script's, of one with files, or of signing in."""
+    is_script = "application/json" in request.headers.get("accept", "")
+    if is_script or request.url.path.startswith(NEVER_SENT_AGAIN):
+        return {}
+    try:
+        return await http.form_of(request, MAX_SENT_AGAIN)
+    except HTTPException:
+        return {}
 
 
 def _forbidden(visit: DeskVisit) -> Response:

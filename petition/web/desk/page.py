@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -41,7 +42,7 @@ def desk_page(
     without, unless ``status`` says otherwise. ``sources`` adds to the policy (see ``policy``). Templates extend
     ``desk/_base.html`` and get ``visit`` and ``letter`` (both None for strangers), ``nav_jobs``, the current
     ``nav_job`` and ``nav_tab`` or None, ``path``, ``here`` (the address to return to), ``errors`` in words,
-    the first of them as ``problem`` with its field ``problem_at``, and ``context``.
+    the first of them as ``problem`` with its field ``problem_at``, ``failed`` (nothing was done), and ``context``.
     """
     path, member = visit.request.url.path, visit if isinstance(visit, DeskVisit) else None
     jobs = jobs_of(member) if member else ()
@@ -59,6 +60,7 @@ def desk_page(
         "errors": words,
         "problem": next(iter(words.values()), None),
         "problem_at": next(iter(words), None),
+        "failed": bool(errors) or (status or HTTPStatus.OK) >= HTTPStatus.BAD_REQUEST,
     }
     body = visit.services.renderer.render(template, visit.lang, **{**variables, **context}).encode()
     response_headers = {
