@@ -130,7 +130,7 @@ async def _enqueue(conn: Connection, purpose: str, row: Record, **details: objec
 
 
 async def write_asked(conn: Connection, job: DirectMailJob) -> MailContent | None:
-    """Return the mail that says who asked for whom; None if the reset was stopped, or the recipient can stop nothing.
+    """Return the mail that announces the reset; None if the reset was stopped, or the recipient can stop nothing.
 
     It reaches recipients who want no other mail, too.
     """
