@@ -1,6 +1,7 @@
 """The scripts behind make: a Chromium is found, installed or missed aloud; a Python that will not do is named."""
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from petition.core.resources import PACKAGE
+from tests.html_checker import jar
 
 TOOLS = PACKAGE.parent / "tools"
 APT_GET = """#!/bin/sh
@@ -122,6 +124,66 @@ def test_curl_is_there_or_is_installed_or_missed(machine: Machine) -> None:
     assert installed.returncode == 0
     assert installed.stderr.startswith("no curl here: installing one with apt-get")
     assert machine.run("curl.sh").stderr == ""
+
+
+SERVERS = ("nginx", "caddy", "pgbouncer")
+
+
+def test_servers_are_there_or_are_installed_or_missed(machine: Machine) -> None:
+    machine.has("nginx")
+    machine.has("id", "#!/bin/sh\necho 1000\n")
+    missed = machine.run("servers.sh", SBIN="/nowhere")
+    assert missed.returncode == 1
+    assert "apt-get install caddy pgbouncer" in missed.stderr
+    machine.has("apt-get", APT_GET.format(folder=machine.folder, packages="caddy pgbouncer"))
+    assert machine.run("servers.sh", SBIN="/nowhere").returncode == 1  # not as root
+    machine.has("id", "#!/bin/sh\necho 0\n")
+    installed = machine.run("servers.sh", SBIN="/nowhere")
+    assert installed.returncode == 0
+    assert installed.stderr.startswith("installing with apt-get: caddy pgbouncer")
+    for name in SERVERS:
+        machine.has(name)
+    assert machine.run("servers.sh", SBIN="/nowhere").stderr == ""
+
+
+def test_the_html_checker_that_is_asked_for_is_taken(machine: Machine) -> None:
+    jar = machine.has("mine.jar")
+    assert machine.run("vnu.sh", VNU_JAR=str(jar)).stdout == f"{jar}\n"
+    done = machine.run("vnu.sh", VNU_JAR="/nowhere/vnu.jar")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "/nowhere/vnu.jar, which cannot be read" in done.stderr
+
+
+def test_java_is_installed_for_the_html_checker_or_missed(machine: Machine) -> None:
+    machine.has("id", "#!/bin/sh\necho 1000\n")
+    missed = machine.run("vnu.sh")
+    assert (missed.returncode, missed.stdout) == (1, "")
+    assert "the tests need java: install it (Debian: apt-get install default-jre-headless)" in missed.stderr
+    machine.has("id", "#!/bin/sh\necho 0\n")
+    machine.has("apt-get", APT_GET.format(folder=machine.folder, packages="default-jre-headless"))
+    assert "no java here: installing default-jre-headless with apt-get" in machine.run("vnu.sh").stderr
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_the_html_checker_is_fetched_once_and_only_as_it_was(machine: Machine, tmp_path: Path, is_whole: bool) -> None:
+    folder = tmp_path / "packed" / "package" / "build" / "dist"
+    folder.mkdir(parents=True)
+    if is_whole:
+        (folder / "vnu.jar").symlink_to(jar())
+    else:
+        (folder / "vnu.jar").write_bytes(b"something else")
+    machine.has("java")
+    machine.has("npm", f'#!/bin/sh\ntar -chf "vnu-jar-${{3#*@}}.tgz" -C {tmp_path / "packed"} package\n')
+    for name in ("mktemp", "tar", "sha256sum", "mv", "rm"):
+        (machine.folder / name).symlink_to(str(shutil.which(name)))
+    done = machine.run("vnu.sh", VENV=str(tmp_path))
+    kept = [*tmp_path.glob("vnu-*.jar")]
+    if not is_whole:
+        assert (done.returncode, done.stdout, kept) == (1, "", [])
+        return
+    assert (done.returncode, done.stdout) == (0, f"{kept[0]}\n")
+    machine.has("npm", "#!/bin/sh\nexit 1\n")
+    assert machine.run("vnu.sh", VENV=str(tmp_path)).stdout == done.stdout
 
 
 def test_a_python_that_will_not_do_is_named(machine: Machine, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 # root). No server is a failure: its tests are not skipped.
 set -eu
 
-PATH="$PATH:/usr/sbin:/sbin" # where Debian keeps them
+PATH="$PATH:${SBIN:-/usr/sbin:/sbin}" # where Debian keeps them
 missing=""
 for name in nginx caddy pgbouncer; do
     command -v "$name" >/dev/null 2>&1 || missing="$missing $name"

@@ -2,7 +2,7 @@
 # Print the path of the Nu HTML checker: $VNU_JAR, or the npm package vnu-jar, kept beside the virtual environment's files.
 # Java and npm come with apt-get (as root) where they are missing. Everything else that is said goes to stderr.
 set -eu
-cd "$(dirname "$0")/.."
+cd "${0%/*}/.."
 version=26.9.27
 sum=22f15dd39a33bed929d2a5c0cddf5946849a647eca9272bf4d5d00bc7e7a4d47
 
@@ -29,14 +29,14 @@ need() { # a command, the package that brings it
     fi
 }
 
-jar=.venv/vnu-$version.jar
+jar=${VENV:-$PWD/.venv}/vnu-$version.jar
 need java default-jre-headless
 if [ ! -r "$jar" ]; then
     need npm npm
     folder=$(mktemp -d)
     trap 'rm -rf "$folder"' EXIT
-    (cd "$folder" && npm pack --silent "vnu-jar@$version" >/dev/null && tar -xzf "vnu-jar-$version.tgz") >&2 </dev/null
+    (cd "$folder" && npm pack --silent "vnu-jar@$version" >/dev/null && tar -xf "vnu-jar-$version.tgz") >&2 </dev/null
     echo "$sum  $folder/package/build/dist/vnu.jar" | sha256sum --check --quiet >&2
     mv "$folder/package/build/dist/vnu.jar" "$jar"
 fi
-echo "$PWD/$jar"
+echo "$jar"

@@ -20,6 +20,7 @@ from tests.crowd import Crowd
 from tests.running import KEY, SAMPLE, SLUG, publish
 
 QUIET, CLOSED, LONG = "quiet-letter", "closed-letter", "long-letter"
+CLOSE = "UPDATE letter SET state = 'closed', closed_at = now() WHERE slug = $1"
 TURNED = "Vera \N{RIGHT-TO-LEFT OVERRIDE}kavoN"
 LONG_NAME = "Maximilian Aurelius Bartholomew " * 6 + "de Vries"  # 200 characters
 PEOPLE = (
@@ -67,15 +68,15 @@ class Gallery:
 async def furnish(town: Town, folder: Path) -> Gallery:
     """Publish letters of several kinds, fill one with a crowd, and have some people sign in every way."""
     site = town.site
-    await _publish(town, folder / "second", more="\nA sentence that came later.\n")
-    await _publish(town, folder / "quiet", QUIET, drop="ru", settings="names_in_search = true")
-    await _publish(town, folder / "closed", CLOSED)
-    await _publish(town, folder / "long", LONG, more="\n\n" + "\n\n".join(paragraphs(60_000)))
+    await publish_copy(town, folder / "second", more="\nA sentence that came later.\n")
+    await publish_copy(town, folder / "quiet", QUIET, drop="ru", settings="names_in_search = true")
+    await publish_copy(town, folder / "closed", CLOSED)
+    await publish_copy(town, folder / "long", LONG, more="\n\n" + "\n\n".join(paragraphs(60_000)))
     crowd = folder / "crowd.csv"
     _write_crowd(crowd)
     await import_file(site.database, Wrapper([KEY]), SLUG, crowd)
     async with site.database.connection() as conn:
-        await conn.execute("UPDATE letter SET state = 'closed', closed_at = now() WHERE slug = $1", CLOSED)
+        await conn.execute(CLOSE, CLOSED)
     return Gallery(town, await _sign_in_every_way(town))
 
 
@@ -88,9 +89,10 @@ def paragraphs(size: int) -> list[str]:
     return text
 
 
-async def _publish(
+async def publish_copy(
     town: Town, folder: Path, slug: str = SLUG, *, more: str = "", drop: str = "", settings: str = ""
 ) -> None:
+    """Publish the sample letter again under another short name, or with more text, or without a language."""
     shutil.copytree(SAMPLE, folder)
     toml = folder / "letter.toml"
     toml.write_text(toml.read_text().replace(f'slug = "{SLUG}"', f'slug = "{slug}"\n{settings}'))
@@ -172,54 +174,56 @@ def ways(gallery: Gallery) -> dict[str, Way]:
     """Return by name how to come to each page in each state."""
     of = gallery.paths
     return {
-        "index": _to("/"),
-        "letter": _to(f"/{SLUG}"),
-        "letter-organization": _to(f"/{SLUG}?as=organization"),
-        "letter-one-language": _to(f"/{QUIET}"),
-        "letter-closed": _to(f"/{CLOSED}"),
-        "letter-long": _to(f"/{LONG}"),
+        "index": to("/"),
+        "letter": to(f"/{SLUG}"),
+        "letter-organization": to(f"/{SLUG}?as=organization"),
+        "letter-one-language": to(f"/{QUIET}"),
+        "letter-closed": to(f"/{CLOSED}"),
+        "letter-long": to(f"/{LONG}"),
         "errors-person": _with_errors("", PERSON_ERRORS),
         "errors-organization": _with_errors("?as=organization", ORGANIZATION_ERRORS),
         "one-more-step": _one_more_step,
         "one-more-step-wrong": _wrong_code,
         "ask-address": _ask_address,
         "inbox-sent": _inbox_sent,
-        "inbox": _to(f"/{SLUG}/check-your-inbox"),
+        "inbox": to(f"/{SLUG}/check-your-inbox"),
         "inbox-errors": _inbox_errors,
-        "confirm": _to(of["pending"]),
-        "confirm-organization": _to(of["waiting"]),
-        "gone": _to(of["gone"]),
-        "signed": _to(f"/{SLUG}/signed"),
-        "signed-organization": _to(f"/{SLUG}/signed?as=organization"),
+        "confirm": to(of["pending"]),
+        "confirm-organization": to(of["waiting"]),
+        "gone": to(of["gone"]),
+        "signed": to(f"/{SLUG}/signed"),
+        "signed-organization": to(f"/{SLUG}/signed?as=organization"),
         "own": _opened(of["public"] + "?done=correct"),
         "own-errors": _own_errors(of["public"]),
-        "own-counted": _to(of["counted"]),
-        "own-held": _to(of["held"]),
-        "own-withdrawn": _to(of["withdrawn"] + "?done=withdraw"),
-        "own-removed": _to(of["removed"]),
-        "find": _to(f"/{SLUG}/find"),
-        "find-sent": _to(f"/{SLUG}/find?sent=1"),
-        "list": _to(f"/{SLUG}/signatories?kind=person"),
+        "own-counted": to(of["counted"]),
+        "own-held": to(of["held"]),
+        "own-withdrawn": to(of["withdrawn"] + "?done=withdraw"),
+        "own-removed": to(of["removed"]),
+        "find": to(f"/{SLUG}/find"),
+        "find-sent": to(f"/{SLUG}/find?sent=1"),
+        "list": to(f"/{SLUG}/signatories?kind=person"),
         "list-further": _further,
-        "list-organizations": _to(f"/{SLUG}/signatories?kind=organization"),
-        "list-search": _to(f"/{SLUG}/signatories?kind=person&q=иванав"),
-        "list-no-hits": _to(f"/{SLUG}/signatories?kind=organization&q=Zzyzx"),
-        "list-empty": _to(f"/{QUIET}/signatories?kind=person"),
-        "versions": _to(f"/{SLUG}/versions"),
-        "text": _to(f"/{LONG}/text"),
-        "privacy": _to("/privacy"),
-        "never": _to(of["never"]),
-        "never-suppressed": _to(of["suppressed"]),
-        "never-allowed": _to(of["never"] + "?done=1"),
-        "second": _to(of["second"]),
-        "second-no": _to(of["second-no"]),
-        "reply": _to(of["reply"]),
-        "reply-sent": _to(of["reply"] + "?sent=1"),
-        "not-found": _to("/no-such-letter"),
+        "list-organizations": to(f"/{SLUG}/signatories?kind=organization"),
+        "list-search": to(f"/{SLUG}/signatories?kind=person&q=иванав"),
+        "list-no-hits": to(f"/{SLUG}/signatories?kind=organization&q=Zzyzx"),
+        "list-empty": to(f"/{QUIET}/signatories?kind=person"),
+        "versions": to(f"/{SLUG}/versions"),
+        "text": to(f"/{LONG}/text"),
+        "privacy": to("/privacy"),
+        "never": to(of["never"]),
+        "never-suppressed": to(of["suppressed"]),
+        "never-allowed": to(of["never"] + "?done=1"),
+        "second": to(of["second"]),
+        "second-no": to(of["second-no"]),
+        "reply": to(of["reply"]),
+        "reply-sent": to(of["reply"] + "?sent=1"),
+        "not-found": to("/no-such-letter"),
     }
 
 
-def _to(path: str) -> Way:
+def to(path: str) -> Way:
+    """Return the way to a path, without the language."""
+
     async def go(visitor: Visitor) -> None:
         await visitor.follow(f"/{visitor.lang}{path}")
 

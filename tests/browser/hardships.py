@@ -29,7 +29,7 @@ SIDEWAYS = """
 """
 # What can be pressed or typed into must have an edge or a line of its own once the system has taken the colours away.
 EDGELESS = """
-() => [...document.querySelectorAll("button, select, textarea, input")]
+() => [...document.querySelectorAll("button, select, textarea, input")].filter(one => !one.disabled)
   .filter(one => !["hidden", "radio", "checkbox", "file"].includes(one.type))
   .filter(one => one.checkVisibility({visibilityProperty: true, opacityProperty: true}))
   .filter(one => {

@@ -7,24 +7,29 @@ Both languages are looked at at the same time, so that the browser waits for no 
 """
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from itertools import chain
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Page
+from starlette.routing import Route
 
-from tests.browser import album
-from tests.browser.album import Gallery
+from petition.web.embeds import builder, frame
+from petition.web.public import routes
+from tests.browser import album, appendix
+from tests.browser.album import Gallery, Way
 from tests.browser.hardships import hardships
-from tests.browser.html_checker import Documents
 from tests.browser.visitor import HEIGHT, LOOKS, PHONE, Meet, Town, Visitor
+from tests.html_checker import Documents
 
 pytestmark = pytest.mark.browser
 
-# "target-size" is WCAG 2.2 AA, and off unless asked for.
+# "target-size" is WCAG 2.2 AA, and off unless asked for. Frames are pages that are looked at for themselves.
 RUN = """
 async () => (
-  await axe.run({preload: false, resultTypes: ["violations"], rules: {"target-size": {enabled: true}}})
+  await axe.run({preload: false, iframes: false, resultTypes: ["violations"], rules: {"target-size": {enabled: true}}})
 ).violations.map(
   found => found.id + ": " + found.nodes.map(node => node.target + " " + node.failureSummary).join(" | "))
 """
@@ -48,22 +53,41 @@ async def findings(page: Page, lang: str) -> list[str]:
     return found + await hardships(page)
 
 
-async def look_at_all(visitor: Visitor, gallery: Gallery) -> list[str]:
-    """Go through the album; return what is found, by the HTML checker too."""
+ROUTES = [one for one in (*frame.ROUTES, *builder.ROUTES, *routes.ROUTES) if isinstance(one, Route)]
+NO_PAGE = {
+    "/{lang}",  # leads on, as the next three
+    "/{lang}/{slug}/sign",
+    "/{lang}/{slug}/form",
+    "/{lang}/{slug}/confirm",
+    "/{lang}/{slug}/picture/{picture}",
+    "/{lang}/signature/{token}/data.json",
+}
+
+
+def unseen(paths: Iterable[str]) -> set[str]:
+    """Return the routes of pages at which no path of these leads."""
+    seen = {next((route.path for route in ROUTES if route.path_regex.match(path)), "") for path in paths}
+    return {route.path for route in ROUTES if "GET" in (route.methods or ())} - seen - NO_PAGE
+
+
+async def look_at_all(visitor: Visitor, ways: Mapping[str, Way]) -> list[str]:
+    """Go these ways; return what is found, by the HTML checker too, and which pages none of them leads to."""
     found = []
     documents = Documents()
     documents.watch(visitor.context)
-    for name, go in album.ways(gallery).items():
+    for name, go in ways.items():
         await visitor.page.set_viewport_size({"width": PHONE, "height": HEIGHT})
         await go(visitor)
         assert await visitor.page.get_attribute("html", "lang") == visitor.lang
         found += [f"{visitor.lang} {name}: {each}" for each in await findings(visitor.page, visitor.lang)]
-    return found + await documents.problems()
+    found += await documents.problems()
+    return found + [f"a page that no way leads to: {path}" for path in sorted(unseen(documents.paths))]
 
 
-async def test_axe_finds_nothing(gallery: Gallery, meet: Meet) -> None:
+async def test_axe_finds_nothing(gallery: Gallery, meet: Meet, tmp_path: Path) -> None:
     visitors = [await meet(gallery.town, lang) for lang in LOOKS]
-    found = await asyncio.gather(*(look_at_all(visitor, gallery) for visitor in visitors))
+    ways = album.ways(gallery) | await appendix.furnish(gallery.town, tmp_path)
+    found = await asyncio.gather(*(look_at_all(visitor, ways) for visitor in visitors))
     everything = [*chain.from_iterable(found)]
     assert not everything, "\n".join(everything)
 

@@ -21,8 +21,8 @@ from petition.web.desk.routes import DESK as TABLE
 from tests import rows
 from tests.browser.desk import Seat, seat
 from tests.browser.hardships import hardships
-from tests.browser.html_checker import Documents
 from tests.browser.visitor import DESK, HEIGHT, PHONE, Town
+from tests.html_checker import Documents
 from tests.moderation.desk import Bench
 from tests.organizers import people
 from tests.running import SLUG

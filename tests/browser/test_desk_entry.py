@@ -10,6 +10,7 @@ from playwright.async_api import Browser
 
 from tests.browser.desk import Seat, seat
 from tests.browser.visitor import LOOKS, Town
+from tests.html_checker import Documents
 from tests.organizers import people
 from tests.running import SLUG
 
@@ -110,7 +111,9 @@ async def test_an_invited_colleague_comes_by_mail_without_scripts(chromium: Brow
 @pytest.mark.parametrize("lang", LOOKS)
 async def test_nobody_is_shut_out(chromium: Browser, town: Town, lang: str) -> None:
     found: dict[str, Any] = {}
+    documents = Documents()
     async with seat(chromium, town, looks=LOOKS[lang], locale=lang) as one:
+        documents.watch(one.context)
         for path in OPEN:
             await one.open(path)
             found[path] = await one.barriers()
@@ -133,4 +136,5 @@ async def test_nobody_is_shut_out(chromium: Browser, town: Town, lang: str) -> N
         await one.page.evaluate("document.querySelector('form.form').noValidate = true")
         await one.page.click("form.form button")
         found["invite wrong"] = await one.barriers()
+        found["documents"] = await documents.problems()
     assert {page: barriers for page, barriers in found.items() if barriers} == {}

@@ -7,6 +7,7 @@ from playwright.async_api import Browser
 
 from tests.browser.desk import seat
 from tests.browser.visitor import LOOKS, Meet, Town
+from tests.html_checker import Documents
 from tests.running import SLUG
 
 pytestmark = pytest.mark.browser
@@ -80,7 +81,9 @@ async def test_an_update_is_written_previewed_and_read(chromium: Browser, hamlet
 @pytest.mark.parametrize("lang", LOOKS)
 async def test_nobody_is_shut_out(chromium: Browser, hamlet: Town, lang: str) -> None:
     found: dict[str, Any] = {}
+    documents = Documents()
     async with seat(chromium, hamlet, looks=LOOKS[lang], locale=lang) as one:
+        documents.watch(one.context)
         await one.sit("anna@letters.example", "owner", name="Анна", lang=lang, admin=True)
         for path in (f"{SLUG}/state", f"{SLUG}/switches", "installation/switches", f"{SLUG}/updates"):
             await one.open(path)
@@ -123,4 +126,5 @@ async def test_nobody_is_shut_out(chromium: Browser, hamlet: Town, lang: str) ->
         found["down"] = await one.barriers()
         await one.page.goto(f"{hamlet.base}/{lang}/{SLUG}")
         found["gone"] = await one.barriers()
+        found["documents"] = await documents.problems()
     assert {page: barriers for page, barriers in found.items() if barriers} == {}

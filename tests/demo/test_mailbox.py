@@ -1,5 +1,7 @@
 """The demo's SMTP server and its mailbox pages, spoken to over real sockets."""
 
+import asyncio
+import itertools
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -15,6 +17,7 @@ from petition.core import i18n, resources
 from petition.core.templates import Renderer
 from petition.demo.inbox import MAX_MAILS, Inbox, receiving, with_links
 from petition.demo.views import showing
+from tests.html_checker import problems
 
 
 @dataclass
@@ -95,6 +98,18 @@ async def test_html_is_shut_in_and_its_links_lead_out(running: Running) -> None:
     assert "default-src 'none'" in policy
     assert "; sandbox allow-popups" in policy
     assert "allow-scripts" not in policy + await running.page("/mail/1")
+
+
+async def test_the_nu_checker_finds_nothing_on_any_page(running: Running) -> None:
+    pages = [await running.page("/"), await running.page("/mail/9", status=404)]
+    message = mail()
+    message.add_alternative("<!doctype html><html><body>Hi</body></html>", subtype="html")
+    await running.send(message)
+    await running.send(b"no header at all")
+    for path, lang in itertools.product(("/", "/mail/1", "/mail/2"), ("en", "ru")):
+        pages.append(await running.page(path, lang))
+    documents = [(f"page {number}", ".html", page.encode()) for number, page in enumerate(pages)]
+    assert await asyncio.to_thread(problems, documents) == []
 
 
 @pytest.mark.parametrize("path", ["/mail/1", "/mail/1/html", "/mail/1/source", "/nothing", "/mail/x"])

@@ -47,8 +47,8 @@ export const idle = () => release?.();
 // Back from the next page.
 addEventListener("pageshow", (event) => event.persisted && idle());
 
-// A form that nothing else looks after. The first press goes off, further ones are ignored.
-document.querySelectorAll("form[data-sending]:not([data-letter])").forEach((form) =>
+// A form that no other module looks after (sign.js: data-letter, inbox.js: data-seconds). The first press goes off, further ones are ignored.
+document.querySelectorAll("form[data-sending]:not([data-letter], [data-seconds])").forEach((form) =>
   form.addEventListener("submit", (event) => {
     if (isBusy(form)) event.preventDefault();
     else if (sends(event)) busy(form, event.submitter);

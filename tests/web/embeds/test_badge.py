@@ -1,5 +1,6 @@
 """The badge: text as text, escaped, as wide as its text, in every language, style and theme; and what Shields takes."""
 
+import asyncio
 import itertools
 from typing import Any
 from xml.etree import ElementTree
@@ -11,6 +12,7 @@ from petition.web.embeds.badge import Badge, svg
 from petition.web.embeds.colours import ACCENTS, contrast, ink_on, readable
 from petition.web.embeds.options import STYLES, THEMES
 from petition.web.embeds.text_widths import width_of
+from tests.html_checker import problems
 from tests.running import SLUG, Installation
 from tests.web.api.test_endpoints import count_of
 from tests.web.embeds.titles import TITLES, entitled
@@ -54,6 +56,16 @@ async def test_every_style_and_theme_is_well_formed_and_needs_nothing_from_anywh
         assert ("prefers-color-scheme" in answer.text) == (theme == "auto")
         svgs.add(answer.content)
     assert len(svgs) == 2 * len(STYLES) * len(THEMES)
+
+
+async def test_the_nu_checker_finds_nothing_on_any_badge() -> None:
+    title = TITLES["markup"]
+    badges = [
+        Badge("signatures", "1,000", title, style, theme, "en") for style, theme in itertools.product(STYLES, THEMES)
+    ]
+    badges += [Badge("подписей", "3\xa0471", TITLES["right-to-left"], style, "auto", "ru") for style in STYLES]
+    documents = [(f"{badge.style} {badge.theme}", ".svg", svg(badge)) for badge in badges]
+    assert await asyncio.to_thread(problems, documents) == []
 
 
 @pytest.mark.parametrize("title", TITLES.values(), ids=TITLES)

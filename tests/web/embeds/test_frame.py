@@ -116,7 +116,7 @@ async def test_whatever_the_title_is_it_is_text(site: Installation, title: str) 
     frame = Seen((await get(site, f"{EMBED}?show=button")).text)
     assert title in frame.text
     assert {tag for tag, _ in frame.elements} <= {
-        *("html", "head", "meta", "title", "style", "body", "main", "p", "b", "span", "a", "script")
+        *("html", "head", "meta", "title", "style", "body", "main", "h1", "p", "b", "span", "a", "script")
     }
     assert len(frame.all("script")) == 1
     page = (await get(site, BUILDER)).text

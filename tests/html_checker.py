@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.async_api import BrowserContext, Error, Response
 
@@ -31,9 +32,10 @@ def jar() -> str:
 
 @dataclass
 class Documents:
-    """The documents that a browser was served: the page's address and its bytes, each text once."""
+    """The documents that a browser was served: the page's address and its bytes, each text once; and every path."""
 
     pages: dict[bytes, str] = field(default_factory=dict)
+    paths: set[str] = field(default_factory=set)
     _reading: list[asyncio.Task[None]] = field(default_factory=list)
 
     def watch(self, context: BrowserContext) -> None:
@@ -42,6 +44,7 @@ class Documents:
 
     async def _read(self, response: Response) -> None:
         if response.headers.get("content-type", "").startswith("text/html") and response.status not in range(300, 400):
+            self.paths.add(urlsplit(response.url).path)
             try:
                 self.pages[await response.body()] = f"{response.request.method} {response.url}"
             except Error:  # the browser has gone on before its body was read
