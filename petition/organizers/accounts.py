@@ -6,7 +6,7 @@ from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import NotFound, PetitionError
 from petition.core.settings import Settings
-from petition.organizers import factor_queries, member_queries, queries, sign_in_links
+from petition.organizers import factor_resets, member_queries, queries, sign_in_links
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import Role
 
@@ -31,8 +31,7 @@ async def reset(database: Database, settings: Settings, email: str) -> str:
         organizer = await queries.organizer_of(conn, await key.of_mailbox(conn, _mailbox(email)))
         if organizer is None:
             raise NotFound("there is no organizer with this address")
-        await factor_queries.drop_all(conn, organizer.id)
-        await queries.end_others(conn, organizer.id, 0)
+        await factor_resets.remove_all(conn, organizer.id)
         await audit_log.record(conn, None, None, "factor.reset", ids=[organizer.id], command=True)
         return _address(settings, await sign_in_links.link(conn, organizer.id))
 

@@ -49,7 +49,7 @@ RETURNING role
 """
 
 MEMBERS = """
-SELECT m.organizer AS id, o.name, m.role, m.since, o.seen_at,
+SELECT m.organizer AS id, o.name, o.admin, m.role, m.since, o.seen_at,
        (EXISTS (SELECT FROM totp t WHERE t.organizer = o.id)
         OR EXISTS (SELECT FROM passkey p WHERE p.organizer = o.id)) AS has_factor
 FROM member m JOIN organizer o ON o.id = m.organizer WHERE m.letter = $1

@@ -13,7 +13,7 @@ from petition.core.encryption import Sealer
 from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import InvitationId, LetterId, OrganizerId
-from petition.organizers import invitations
+from petition.organizers import factor_resets, invitations
 from petition.organizers import member_queries as members
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import Role
@@ -70,6 +70,8 @@ async def change_role(
     if before is after:
         return
     await members.lock_letter(conn, letter_id)
+    if before is Role.OWNER:
+        await factor_resets.stop_asked_by(conn, actor_id, letter_id, organizer_id)
     if not await members.set_role(conn, letter_id, organizer_id, before, after):
         raise Refused(CHANGED)
     await _check_owner(conn, letter_id)
@@ -81,6 +83,7 @@ async def remove(
 ) -> None:
     """Take a member out of a letter, and revoke invitations that would let them in again. Raises ``Refused``."""
     await members.lock_letter(conn, letter_id)
+    await factor_resets.stop_of_member(conn, actor_id, letter_id, organizer_id)
     if not await members.leave(conn, letter_id, organizer_id, before):
         raise Refused(CHANGED)
     await _check_owner(conn, letter_id)
@@ -124,6 +127,8 @@ async def take_over(conn: Connection, actor_id: OrganizerId, slug: str) -> None:
 async def set_admin(conn: Connection, actor_id: OrganizerId, organizer_id: OrganizerId, admin: bool) -> None:
     """Make an organizer an admin of the installation, or no longer one. Raises ``Refused``."""
     await members.lock_admins(conn)
+    if admin:
+        await factor_resets.stop_for_admin(conn, actor_id, organizer_id)
     if not await members.set_admin(conn, organizer_id, admin):
         return
     await _check_admin(conn)

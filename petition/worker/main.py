@@ -29,7 +29,7 @@ from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
 from petition.moderation import bulk_acts, bursts, namesakes
 from petition.moderation.messages import Mails
-from petition.organizers import invitations, sign_in_links, waiting_mail
+from petition.organizers import factor_resets, invitations, sign_in_links, waiting_mail
 from petition.statistics import queries as statistics
 from petition.worker import job_loop, retention
 
@@ -40,6 +40,8 @@ WRITERS: Mapping[str, MailWriter] = {
     sign_in_links.PURPOSE: sign_in_links.write_mail,
     invitations.PURPOSE: invitations.write_mail,
     waiting_mail.PURPOSE: waiting_mail.write_mail,
+    factor_resets.ASKED: factor_resets.write_asked,
+    factor_resets.DONE: factor_resets.write_done,
     address_lists.PURPOSE: address_lists.write_mail,
 }
 
@@ -116,6 +118,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("destroy_digest_keys", retention.destroy_digest_keys),
         ("statistics", _add_up),
         ("mail_what_waits", waiting_mail.enqueue_due),
+        ("reset_factors", factor_resets.carry_out_due),
         ("forget_files", import_worker.drop_expired_files),
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),

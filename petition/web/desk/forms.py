@@ -101,11 +101,11 @@ def read_invitation(visit: DeskVisit, form: Form, errors: dict[str, str]) -> tup
     return (name, mailbox, lang) if mailbox else None
 
 
-async def count_invitation(visit: DeskVisit) -> None:
-    """Count an invitation. Raises ``OverLimit`` when the organizer's daily limit is used up."""
+async def count_invitation(visit: DeskVisit, refusal: str = TOO_MANY) -> None:
+    """Count an invitation, or other mail to colleagues. Raises ``OverLimit`` when the organizer's limit is used up."""
     services = visit.services
     quota = (await services.day_keys.today()).daily("invitations", str(visit.organizer.id))
     async with visit.database.transaction() as conn:
         spent = await quotas.spend(conn, {quota: 1})
     if spent[quota.key] > services.settings.limits.invitations:
-        raise OverLimit(TOO_MANY)
+        raise OverLimit(refusal)

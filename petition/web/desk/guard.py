@@ -67,11 +67,17 @@ def require(view: View | OpenView, access: Access) -> Callable[[Request], Awaita
 
 
 def require_fresh_factor(view: View) -> View:
-    """Return ``view`` for sessions that may change the second factor; others are sent to prove it again."""
+    """Return ``view`` for sessions that may change the second factor; others are sent to prove it again.
+
+    From a letter's page they come back to the letter's members, the only page of a letter that requires this.
+    """
 
     @wraps(view)
     async def checked(visit: DeskVisit) -> Response:
-        return await view(visit) if visit.may_change_factor else http.redirect(f"{SECOND}?again=1")
+        if visit.may_change_factor:
+            return await view(visit)
+        back = f"&letter={visit.letter.slug}" if visit.letter_or_none else ""
+        return http.redirect(f"{SECOND}?again=1{back}")
 
     return checked
 

@@ -6,26 +6,32 @@ from starlette.responses import Response
 from petition.core.form_values import MAX_INTEGER, id_of
 from petition.core.i18n import N_
 from petition.core.ids import InvitationId, OrganizerId
-from petition.organizers import member_queries, members
+from petition.organizers import factor_reset_queries, factor_resets, member_queries, members
 from petition.organizers.model import Role
 from petition.web import http
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, count_invitation, form_id, form_view, read_invitation
+from petition.web.desk.guard import require_fresh_factor
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, DeskVisit
 
 NO_ROLE = N_("Choose a role.")
+TOO_MUCH_MAIL = N_("You have sent your colleagues much mail today. Go on tomorrow.")
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     async with visit.database.connection() as conn:
         rows = await member_queries.members(conn, visit.letter.id)
         invitations = await member_queries.invitations(conn, visit.letter.id)
+        resets = await factor_reset_queries.pending_among_members(conn, visit.letter.id)
     return desk_page(
         visit,
         "desk/members.html",
         errors=errors,
         members=rows,
         invitations=invitations,
+        resets=resets,
+        in_reset={row["organizer"] for row in resets},
+        may_change=visit.may_change_factor,
         roles=list(Role),
         form=form if "email" in form else {},  # of the invitation
         done=visit.query.get("done"),
@@ -83,6 +89,25 @@ async def restore(visit: DeskVisit, form: Form) -> Response:
     async with visit.database.transaction() as conn:
         await members.restore(conn, visit.organizer.id, visit.letter.id, member_id)
     return _redirect(visit, "restored")
+
+
+@require_fresh_factor
+@form_view(show, status=409)
+async def ask_for_reset(visit: DeskVisit, form: Form) -> Response:
+    """Ask for the reset of a colleague's lost second factor."""
+    member_id = form_id(form, "organizer", OrganizerId, MAX_INTEGER)
+    await count_invitation(visit, TOO_MUCH_MAIL)
+    async with visit.database.transaction() as conn:
+        await factor_resets.ask(conn, visit.organizer.id, visit.letter.id, member_id)
+    return _redirect(visit, "reset")
+
+
+@form_view(show, status=409)
+async def stop_reset(visit: DeskVisit, form: Form) -> Response:
+    member_id = form_id(form, "organizer", OrganizerId, MAX_INTEGER)
+    async with visit.database.transaction() as conn:
+        await factor_resets.stop(conn, visit.organizer.id, visit.letter.id, member_id)
+    return _redirect(visit, "stopped")
 
 
 def _role(form: Form, name: str) -> Role | None:

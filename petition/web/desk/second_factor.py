@@ -1,5 +1,7 @@
 """Setting up a second factor, and proving it."""
 
+import re
+
 import segno
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
@@ -8,7 +10,7 @@ from starlette.responses import Response
 from petition.core import quotas
 from petition.core.database import Connection
 from petition.core.i18n import N_
-from petition.organizers import factor_queries, second_factor, sessions
+from petition.organizers import factor_queries, factor_reset_queries, second_factor, sessions
 from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
 from petition.web.desk import session_cookie
@@ -29,11 +31,12 @@ async def show(visit: DeskVisit) -> Response:
     return await _page(visit)
 
 
-async def _page(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
+async def _page(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     async with visit.database.connection() as conn:
         passkeys = await factor_queries.passkeys(conn, visit.organizer.id)
         codes = await factor_queries.codes(conn, visit.organizer.id)
         totp = await factor_queries.totp(conn, visit.organizer.id)
+        reset = await factor_reset_queries.pending_of(conn, visit.organizer.id)
     return desk_page(
         visit,
         "desk/prove.html" if visit.session.has_factor else "desk/second.html",
@@ -42,6 +45,8 @@ async def _page(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_F
         has_codes=bool(totp or codes),
         has_app=bool(totp),
         about_code=NOT_TAKEN not in errors.values(),
+        reset=reset,
+        back=_slug(visit.query.get("letter", "") or form.get("letter", "")),
     )
 
 
@@ -55,7 +60,7 @@ async def prove(visit: DeskVisit, form: Form) -> Response:
         code = form.get("code", "")
         await second_factor.prove(conn, services.wrapper, services.desk_key, visit.organizer.id, code)
         cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
-    return _with_cookie(visit, http.redirect(ROOT), cookie)
+    return _with_cookie(visit, http.redirect(await _next_page(visit, form)), cookie)
 
 
 @form_view(_page)
@@ -65,7 +70,19 @@ async def prove_by_passkey(visit: DeskVisit, form: Form) -> Response:
     async with visit.database.transaction() as conn:
         await visit.services.passkeys.prove(conn, visit.organizer.id, challenge, form.get("credential", ""))
         cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
-    return _with_cookie(visit, http.redirect(ROOT), cookie)
+    return _with_cookie(visit, http.redirect(await _next_page(visit, form)), cookie)
+
+
+async def _next_page(visit: DeskVisit, form: Form) -> str:
+    """Return where an organizer goes on: where they came from, or where a reset of this factor can be stopped."""
+    if slug := _slug(form.get("letter", "")):
+        return f"{ROOT}{slug}/members"
+    async with visit.database.connection() as conn:
+        return SECURITY if await factor_reset_queries.pending_of(conn, visit.organizer.id) else ROOT
+
+
+def _slug(text: str) -> str:
+    return text if re.fullmatch(r"[a-z0-9-]{3,64}", text) else ""
 
 
 async def challenge(visit: DeskVisit) -> Response:

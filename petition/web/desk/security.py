@@ -9,7 +9,15 @@ from starlette.responses import Response
 from petition.core import audit_log, time_zones
 from petition.core.form_values import number_of
 from petition.core.i18n import N_, Language
-from petition.organizers import factor_queries, queries, second_factor, sessions, waiting_mail
+from petition.organizers import (
+    factor_queries,
+    factor_reset_queries,
+    factor_resets,
+    queries,
+    second_factor,
+    sessions,
+    waiting_mail,
+)
 from petition.organizers.model import checked_name
 from petition.web import http
 from petition.web.desk import session_cookie
@@ -24,6 +32,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         totp = await factor_queries.totp(conn, visit.organizer.id)
         passkeys = await factor_queries.passkeys(conn, visit.organizer.id)
         codes_left = await factor_queries.codes(conn, visit.organizer.id)
+        reset = await factor_reset_queries.pending_of(conn, visit.organizer.id)
         session_rows = await queries.sessions(conn, visit.organizer.id)
     return desk_page(
         visit,
@@ -32,6 +41,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         totp=totp,
         passkeys=passkeys,
         codes_left=codes_left,
+        reset=reset,
         sessions=session_rows,
         may_change=visit.may_change_factor,
         only_one=bool(totp) + len(passkeys) == 1,
@@ -81,6 +91,14 @@ async def codes(visit: DeskVisit) -> Response:
         await factor_queries.lock(conn, visit.organizer.id)
         codes = await second_factor.new_codes(conn, visit.services.desk_key, visit.organizer.id)
     return desk_page(visit, "desk/codes.html", codes=codes)
+
+
+@form_view(show, status=409)
+async def stop_reset(visit: DeskVisit, _form: Form) -> Response:
+    """Stop the reset that an owner has asked for."""
+    async with visit.database.transaction() as conn:
+        await factor_resets.stop_own(conn, visit.organizer.id)
+    return http.redirect(f"{SECURITY}?done=stopped")
 
 
 async def end(visit: DeskVisit) -> Response:

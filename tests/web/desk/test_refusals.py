@@ -69,6 +69,7 @@ FORMS: Mapping[str, Mapping[str, str]] = {
     "/organizer/second/totp/begin": {},
     "/organizer/security/name": {"name": "Another Name"},
     "/organizer/security/codes": {},
+    "/organizer/security/reset": {},
     "/organizer/security/end": {"session": "others"},
     "/organizer/installation/invite": {"name": "Timur", "email": "timur@letters.example", "lang": "ru"},
     "/organizer/installation/cancel": {"invitation": "<invited>"},
@@ -79,6 +80,8 @@ FORMS: Mapping[str, Mapping[str, str]] = {
     "/organizer/{slug}/members/invite": {"name": "Timur", "email": "timur@letters.example", "role": "viewer"},
     "/organizer/{slug}/members/cancel": {"invitation": "<asked>"},
     "/organizer/{slug}/members/restore": {"organizer": "<removed>"},
+    "/organizer/{slug}/members/reset": {"organizer": "<editor>"},
+    "/organizer/{slug}/members/reset/stop": {"organizer": "<editor>"},
     "/organizer/{slug}/queue": {"s<vera>": "0", "act": "remove", "reason": "fake"},
     "/organizer/{slug}/undo": {"log": "<log>"},
     "/organizer/{slug}/signatures/{signature}": {"act": "note", "text": "Ask again"},
@@ -116,6 +119,10 @@ async def world(site: Installation) -> AsyncIterator[World]:
             if visitor != "stranger":
                 await sign_in(world, visitor)
         await add_invitations(world)
+        answer = await world.clients["inviting"].post(
+            f"/organizer/{SLUG}/members/reset", data={"organizer": world.ids["owner"]}
+        )
+        assert answer.status_code == 303
         await people.cookie(site, world.organizers["owner"])  # signed in with another browser as well
         yield world
 
