@@ -25,7 +25,13 @@ async def test_the_name_is_changed(site: Installation) -> None:
     assert [(row["before"], row["after"]) for row in rows] == [("", "")] * 2
 
 
-@pytest.mark.parametrize("name", ["", "   ", "a" * 81, "a\u202eb", "a\x07b"])
+async def test_marks_of_direction_are_taken_off_a_name(site: Installation) -> None:
+    async with people.at_desk(site) as client:
+        assert (await client.post("/organizer/security/name", data={"name": "a\u202eb"})).status_code == 303
+    assert await rows_of(site.database, "SELECT name FROM organizer") == [{"name": "ab"}]
+
+
+@pytest.mark.parametrize("name", ["", "   ", "a" * 81, "\u202e", "a\x07b"])
 async def test_a_name_that_cannot_be_shown_is_refused(site: Installation, name: str) -> None:
     async with people.at_desk(site) as client:
         answer = await client.post("/organizer/security/name", data={"name": name})
