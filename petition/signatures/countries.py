@@ -37,7 +37,7 @@ sc sd tn tx ut vt va wa wv wi wy dc as gu mp pr vi ab bc mb nb nl ns nt nu on pe
 """
 _STATE_CODES = frozenset(_STATES.split())
 # Two that are named together and mean one: a state or a town of that name, or a part with a code of its own.
-_TOGETHER = {frozenset(("GE", "US")): "US", frozenset(("GD", "ES")): "ES", frozenset(("JM", "US")): "US"} | {
+_TOGETHER = {frozenset(two): two[1] for two in (("GE", "US"), ("JM", "US"), ("GD", "ES"), ("NE", "NG"))} | {
     frozenset((part, whole)): part
     for whole, parts in (
         ("CN", ("HK", "MO")),
