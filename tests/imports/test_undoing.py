@@ -75,7 +75,9 @@ async def test_the_corrected_file_can_be_imported_after_undoing(site: Installati
         again = await one.bring(FORM.encode(), more={"visibility": "public"})
         assert again.report["people"] == 3
         first = again.number - 1
-        answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{first}", data={"step": "redo"})
+        (row,) = await rows.rows_of(site.database, f"SELECT changed FROM intake WHERE number = {first}")
+        form = {"step": "redo", "changed": str(row["changed"])}
+        answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{first}", data=form)
         assert answer.status_code == 303
         await one.work()
         assert (await one.counted())["people"] == 3, "nobody appears twice"

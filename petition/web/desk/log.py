@@ -70,7 +70,8 @@ def _day(text: str) -> datetime | None:
     """Return the beginning of a day; None if it is no date, or the calendar has no day after it."""
     try:
         day = datetime.combine(date.fromisoformat(text), time(), UTC)
-        return day if day + timedelta(days=1) else None
+        _ = day + timedelta(days=1)  # raises an ``OverflowError`` at the end of the calendar
+        return day
     except (ValueError, OverflowError):
         return None
 
