@@ -81,8 +81,8 @@ async def shared_site(
 
 
 EMPTY = """
-TRUNCATE pending, signature, organization, contact, outbox, bar, name_word, count_hour, limit_use, used_challenge,
-         statistics_change, statistics_hour, statistics_total
+TRUNCATE pending, signature, other_link, organization, contact, outbox, bar, name_word, count_hour, limit_use,
+         used_challenge, statistics_change, statistics_hour, statistics_total
 CASCADE
 """
 

@@ -108,6 +108,10 @@ UNION ALL
 SELECT id, false FROM signature
 WHERE letter = $1 AND digest = $2 AND signed_at > now() - interval '24 hours'
   AND kind = ANY(enum_range(NULL::kind)) -- names the index's middle column
+UNION ALL
+SELECT o.id, false FROM signature s JOIN other_link o ON o.letter = s.letter AND o.signature = s.id
+WHERE s.letter = $1 AND s.digest = $2 AND s.signed_at > now() - interval '24 hours'
+  AND s.kind = ANY(enum_range(NULL::kind))
 """
 
 SUPPRESS_MAILBOX = "INSERT INTO suppressed (digest) VALUES ($1) ON CONFLICT DO NOTHING"

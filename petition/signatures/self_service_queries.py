@@ -1,7 +1,6 @@
 """The SQL of a signatory's own page."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizationId, SignatureId
@@ -68,7 +67,12 @@ DELETE FROM pending p USING rows_of_mailbox r WHERE p.letter = $1 AND p.id = r.i
 
 LOCK_PENDING = "SELECT kind, digest, fields, created_at FROM pending WHERE letter = $1 AND id = $2 FOR UPDATE"
 
-SET_PENDING_TIME = "UPDATE pending SET created_at = $3 WHERE letter = $1 AND id = $2"
+USE_PENDING = """
+WITH used AS (DELETE FROM pending WHERE letter = $1 AND id = $2 RETURNING letter, id)
+INSERT INTO other_link (letter, id, signature) SELECT letter, id, $3 FROM used
+"""
+
+OTHER_LINK = "SELECT signature FROM other_link WHERE letter = $1 AND id = $2"
 
 # A deleted signature cannot be restored, so nothing that happens to another one of this mailbox lifts the bar.
 MAKE_BAR_PERMANENT = """
@@ -142,8 +146,17 @@ async def lock_pending(conn: Connection, letter_id: LetterId, pending_id: Signat
     return await conn.fetchrow(LOCK_PENDING, letter_id, pending_id)
 
 
-async def set_pending_time(conn: Connection, letter_id: LetterId, pending_id: SignatureId, moment: datetime) -> None:
-    await conn.execute(SET_PENDING_TIME, letter_id, pending_id, moment)
+async def use_pending(
+    conn: Connection, letter_id: LetterId, pending_id: SignatureId, signature_id: SignatureId
+) -> None:
+    """Delete a pending row, and have its link lead to the signature. Both are locked."""
+    await conn.execute(USE_PENDING, letter_id, pending_id, signature_id)
+
+
+async def load_other_link(conn: Connection, letter_id: LetterId, pending_id: SignatureId) -> SignatureId | None:
+    """Return the signature that the link of a later form leads to; None if it is not such a link."""
+    signature_id: SignatureId | None = await conn.fetchval(OTHER_LINK, letter_id, pending_id)
+    return signature_id
 
 
 async def make_bar_permanent(conn: Connection, letter_id: LetterId, digest: bytes) -> None:

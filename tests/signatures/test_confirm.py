@@ -88,7 +88,7 @@ async def test_an_organization_waits_and_is_told_so(site: Installation) -> None:
         assert_redirect(await site.client.post(waiting.link), f"{SIGNED}?as=organization")
     assert await site.count() == {"people": 0, "organizations": 0, "hidden": 0, "imported": 0}
     second = await Waiting.of(site, organization_en="North Pier")
-    assert_redirect(await site.client.post(second.link), f"{SIGNED}?as=organization")
+    assert_redirect(await site.client.post(second.link), f"{SIGNED}?as=organization&again=replaced")
     page = await site.client.get(f"{SIGNED}?as=organization")
     assert page.status_code == 200
     (row,) = await rows.rows_of(site.database, "SELECT * FROM signature")

@@ -54,7 +54,7 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
     if states:
         return visit.redirect(f"/signature/{visit.token}")
     if row is None:
-        return nothing_stored(visit, letter)
+        return await _used_before(visit, letter, signature_id)
     if not row["confirmable"]:
         return _expired(visit, letter)
     try:
@@ -172,7 +172,7 @@ async def _answer(
     visit: Visit, published: PublishedLetter, confirmation: Confirmation, signature_id: SignatureId
 ) -> Response:
     if confirmation.result is ConfirmResult.GONE:
-        return _expired(visit, published.letter)
+        return await _gone(visit, published.letter, signature_id)
     if confirmation.result is ConfirmResult.REMOVED:
         return visit.message_page(410, REMOVED, REMOVED_WHY, letter=published.letter, can_sign=False)
     again = ""
@@ -180,8 +180,27 @@ async def _answer(
         is_stored = await later_form.replace_by(
             visit.services.database, published.letter, confirmation.earlier_id, signature_id
         )
+        if is_stored is None:
+            return await _used_before(visit, published.letter, signature_id)
         again = thanks.REPLACED if is_stored else thanks.STAYS
     return await thanks.redirect(visit, published, confirmation, again=again)
+
+
+async def _gone(visit: Visit, letter: Letter, signature_id: SignatureId) -> Response:
+    async with visit.services.database.connection() as conn:
+        is_stored = await queries.load_pending(conn, letter.id, signature_id) is not None
+    return _expired(visit, letter) if is_stored else await _used_before(visit, letter, signature_id)
+
+
+async def _used_before(visit: Visit, letter: Letter, signature_id: SignatureId) -> Response:
+    """Answer to a link of no form that waits: it may be that of a later form, which leads to the mailbox's signature.
+
+    The own page then says what is stored now, also after the signature was corrected or withdrawn.
+    """
+    own_id = await later_form.own_id(visit.services.database, letter.id, signature_id)
+    if own_id == signature_id:
+        return nothing_stored(visit, letter)
+    return visit.redirect(f"/signature/{visit.services.tokens.for_signature(letter.id, own_id)}")
 
 
 def _expired(visit: Visit, letter: Letter) -> Response:

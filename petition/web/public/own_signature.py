@@ -9,7 +9,7 @@ from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
 from petition.moderation import message_threads
-from petition.signatures import queries, self_service
+from petition.signatures import later_form, queries, self_service
 from petition.signatures.model import REASONS
 from petition.web.public import challenge, confirming
 from petition.web.public.shown_form import ShownForm
@@ -20,16 +20,20 @@ ACTIONS_ON_PAGE = ("visibility", "correct", "news", "start_news", "withdraw")  #
 
 
 async def show(visit: Visit) -> Response:
-    published, signature_id = await visit.signature()
+    published, link_id = await visit.signature()
+    signature_id = await later_form.own_id(visit.services.database, published.letter.id, link_id)
+    if signature_id != link_id:
+        return visit.redirect(f"/signature/{visit.services.tokens.for_signature(published.letter.id, signature_id)}")
     return await _page(visit, published, signature_id, ShownForm())
 
 
 async def act(visit: Visit) -> Response:
     """Carry out one act of the signatory."""
     form = await visit.form()
-    published, signature_id = await visit.signature()
+    published, link_id = await visit.signature()
     challenge.check_writable(published)
     database, letter = visit.services.database, published.letter
+    signature_id = await later_form.own_id(database, letter.id, link_id)
     name = form.get("name", "")
     action = form.get("action")
     try:
@@ -76,8 +80,9 @@ async def deleted(visit: Visit) -> Response:
 
 async def data(visit: Visit) -> Response:
     """Answer with everything stored, as a file."""
-    published, signature_id = await visit.signature()
+    published, link_id = await visit.signature()
     letter = published.letter
+    signature_id = await later_form.own_id(visit.services.database, letter.id, link_id)
     details = await self_service.load(visit.services.database, letter, signature_id)
     async with visit.services.database.connection() as conn:
         thread = await message_threads.load(conn, letter.id, letter.keys, signature_id)
