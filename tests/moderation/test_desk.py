@@ -144,8 +144,8 @@ async def test_keeping_a_signature_and_not_removing_it_have_two_labels_in_russia
     await bench.rows("UPDATE signature SET flags = '{reported}' WHERE letter = $1 RETURNING id")
     async with people.at_desk(site, "moderator", lang="ru") as client:
         page = await client.post(QUEUE, data={"one": f"ask:s{vera}:0", "back": "wait=any"})
-    labels = re.findall(r"(?:Оставить|Не убирать)", re.sub(r"<template.*?</template>", "", page.text, flags=re.DOTALL))
-    assert sorted(labels) == ["Не убирать", "Оставить"]
+    labels = re.findall(r"Оставить|Не\sубирать", re.sub(r"<template.*?</template>", "", page.text, flags=re.DOTALL))
+    assert [label.split()[0] for label in sorted(labels)] == ["Не", "Оставить"]
 
 
 async def test_the_button_of_a_row_acts_on_that_row_only(site: Installation, bench: Bench) -> None:
