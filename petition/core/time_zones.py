@@ -33,4 +33,7 @@ def find(name: str) -> ZoneInfo | None:
 def local_time(moment: datetime, name: str) -> datetime:
     """Return the clock of a zone at a moment, in UTC where the zone is unknown; without a zone of its own."""
     zone = find(name)
-    return (moment.astimezone(zone) if zone else moment).replace(tzinfo=None)
+    try:
+        return (moment.astimezone(zone) if zone else moment).replace(tzinfo=None)
+    except OverflowError:  # the last day of the year 9999, or the first of the year 1
+        return moment.replace(tzinfo=None)

@@ -39,6 +39,7 @@ BAD_NAME = N_("A name must be one line of at most 200 characters.")
 BAD_URL = N_("A web address starts with https://.")
 MANY_PARTIES = N_("There can be at most 500.")
 
+YEARS = (1900, 2999)  # of days that a letter may name: every clock on earth can show them
 _MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?")
 
 
@@ -189,6 +190,8 @@ def _moment(value: str) -> str:
     *whole, fraction = match.groups()
     try:
         year, month, day, hour, minute, second = (int(part or 0) for part in whole)
+        if not YEARS[0] <= year <= YEARS[1]:
+            raise Refused(BAD_MOMENT)
         moment = datetime(year, month, day, hour, minute, second, int((fraction or "").ljust(6, "0")), UTC)
     except ValueError:
         raise Refused(BAD_MOMENT) from None

@@ -28,9 +28,12 @@ _DATE, _HEADER = 1, 2  # positions in cellXfs
 _STYLES = (
     f'{_HEAD}<styleSheet xmlns="{_MAIN}">'
     f'<numFmts count="1"><numFmt numFmtId="164" formatCode="{_DATE_FORMAT}"/></numFmts>'
-    '<fonts count="2"><font/><font><b/></font></fonts><fills count="1"><fill/></fills>'
+    '<fonts count="2"><font/><font><b/></font></fonts>'
+    '<fills count="2"><fill><patternFill patternType="none"/></fill>'  # the first two are fixed (ECMA-376, 18.8.20)
+    '<fill><patternFill patternType="gray125"/></fill></fills>'
     '<borders count="1"><border/></borders><cellStyleXfs count="1"><xf/></cellStyleXfs>'
     '<cellXfs count="3"><xf/><xf numFmtId="164" applyNumberFormat="1"/><xf fontId="1" applyFont="1"/></cellXfs>'
+    '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles>'
     "</styleSheet>"
 )
 _EPOCH = datetime(1899, 12, 30, tzinfo=UTC)  # day 0, as numbers of days are counted from March 1900 on

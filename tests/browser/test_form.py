@@ -93,7 +93,7 @@ async def test_a_likely_slip_is_asked_about_and_the_inbox_shows_the_answer(town:
     await visitor.type_code()
     await page.click("form:has([name=drawn]) button")
     await page.wait_for_url("**/check-your-inbox")
-    assert "Go back in your browser" in (await page.text_content("[data-back]") or "")
+    assert "Sign again with the right address" in (await page.text_content("[data-back]") or "")
 
 
 async def test_the_address_is_shown_changed_and_known_to_the_code(town: Town, meet: Meet) -> None:

@@ -76,7 +76,7 @@ async def test_it_can_be_cancelled(site: Installation, editor: httpx2.AsyncClien
     assert "does not open by itself" in (await editor.get(f"{NEW}/publish?done=unscheduled")).text
 
 
-@pytest.mark.parametrize("typed", ["", "soon", "2020-01-01T00:00", "2099-02-31T00:00", "9" * 300])
+@pytest.mark.parametrize("typed", ["", "soon", "2020-01-01T00:00", "2099-02-31T00:00", "9999-12-31T23:59", "9" * 300])
 async def test_a_time_must_be_one_that_comes(site: Installation, editor: httpx2.AsyncClient, typed: str) -> None:
     refused = await editor.post(SCHEDULE, data={"publish_at": typed})
     assert refused.status_code == 422

@@ -42,7 +42,7 @@ async def test_it_counts_and_readers_are_told(site: Installation) -> None:
         assert "counted by the city library" in (await one.client.get(IMPORT)).text
         for path, text, day in (
             (f"/en/{SLUG}", "signed on paper, counted by the city library", "5 March 2022"),
-            (f"/en/{SLUG}/signatories", "3,400 of the people: signed on paper", "5 March 2022"),
+            (f"/en/{SLUG}/signatories", "3,400 more on paper, without names here: signed on paper", "5 March 2022"),
             (f"/ru/{SLUG}", "посчитала городская библиотека", "5 марта 2022"),
         ):
             page = await page_with(site, path, text)

@@ -1,8 +1,10 @@
 """Addresses with what people and programs add to them: led to the right one, in one hop, and never anywhere else."""
 
 import re
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from petition.core.tokens import Tokens
 from petition.web.app import ROUTES
 from petition.web.shared_addresses import paths_of, pattern_of, repair, tokens_in
-from tests.running import KEY, SLUG, Installation
+from tests.running import KEY, SLUG, Installation, installation
 from tests.signatures.people import sign
 
 LANGUAGES = ("en", "ru")
@@ -185,6 +187,24 @@ async def test_oembed_reads_what_people_paste(shared_site: Installation, tail: s
     response = await shared_site.client.get("/oembed", params={"url": address})
     assert response.status_code == 200
     assert "lang=ru" in response.json()["html"]
+
+
+@pytest.mark.parametrize(
+    "host", ["письмо.рф", "ПИСЬМО.рф.", "xn--h1aigbl0e.xn--p1ai", "%D0%BF%D0%B8%D1%81%D1%8C%D0%BC%D0%BE.рф"]
+)
+async def test_oembed_knows_a_cyrillic_host_however_it_is_written(
+    database_url: str, tmp_path: Path, with_letter: None, host: str
+) -> None:
+    address = {"BASE_URL": "https://письмо.рф", "CONTROLLER": "The letter's society, us@letters.example"}
+    async with installation(database_url, tmp_path, **address) as site:
+        base = f"http://127.0.0.1:{site.environ['PORT']}"
+        headers = {"Host": "xn--h1aigbl0e.xn--p1ai"}
+        async with httpx2.AsyncClient(base_url=base, headers=headers, timeout=60) as client:
+            url = f"https://{host}/ru/{SLUG}"
+            response = await client.get("/oembed", params={"url": url})
+            assert response.status_code == 200
+            assert "https://xn--h1aigbl0e.xn--p1ai/embed/" in response.json()["html"]
+            assert (await client.get("/oembed", params={"url": url.replace(host, "письма.рф")})).status_code == 404
 
 
 PIECES = st.one_of(

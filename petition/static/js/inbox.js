@@ -51,7 +51,7 @@ async function sendAgain(event) {
 
 if (address) {
   place.querySelector("[data-address]").textContent = address;
-  place.querySelectorAll("[data-known]").forEach((each) => (each.hidden = false));
+  document.querySelectorAll("[data-known]").forEach((each) => (each.hidden = false));
   place.querySelectorAll("[data-unknown]").forEach((each) => (each.hidden = true));
   const email = document.querySelector("#code [name=email]");
   if (!email.hasAttribute("aria-invalid")) {
