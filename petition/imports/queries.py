@@ -44,7 +44,7 @@ UPDATE intake SET state = $5, changed = changed + 1, progress = 0,
        plan = coalesce($6, plan), encoding = coalesce($7, encoding), delimiter = coalesce($8, delimiter),
        ended_at = CASE WHEN $5 = 'cancelled' THEN now() END,
        about = CASE WHEN $5 <> 'cancelled' THEN about END
-WHERE letter = $1 AND number = $2 AND state = ANY($3::text[]) AND ($4::integer IS NULL OR changed = $4)
+WHERE letter = $1 AND number = $2 AND state = ANY($3::text[]) AND changed = $4
 """
 
 CANDIDATES = """
@@ -182,7 +182,7 @@ async def move(
     letter_id: LetterId,
     number: int,
     before: Sequence[str],
-    changed: int | None,
+    changed: int,
     after: str,
     *,
     plan: Mapping[str, Any] | None = None,

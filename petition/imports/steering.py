@@ -9,7 +9,7 @@ from petition.core.audit_log import TOO_LATE, Actor
 from petition.core.database import Connection, Database
 from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound, Refused
-from petition.core.form_values import number_of
+from petition.core.form_values import MAX_INTEGER, number_of
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
 from petition.formats.encodings import NAMES
@@ -102,8 +102,10 @@ async def advance(conn: Connection, actor: Actor, keys: LetterKeys, number: int,
     if step == "check" and job.plan and number_of(form.get("header", "")) not in {None, job.plan.header}:
         step = "again"  # the columns on the page belong to another header
     before, after = _STEPS[step]
+    changed = number_of(form.get("changed", ""))
+    if changed is None or changed > MAX_INTEGER:
+        raise Refused(TOO_LATE)  # a page that does not say what it showed may have shown something else
     fields = await _fields_to_store(conn, actor, keys, job, step, form)
-    changed = int(form["changed"]) if form.get("changed", "").isdecimal() and len(form["changed"]) < 9 else None
     states = tuple(state.value for state in before)
     if not await queries.move(conn, actor.letter_id, number, states, changed, after.value, **fields):
         raise Refused(TOO_LATE)

@@ -22,7 +22,8 @@ ADD_NOTE = "INSERT INTO note (letter, signature, organizer, text) VALUES ($1, $2
 DELETE_NOTE = "DELETE FROM note WHERE letter = $1 AND signature = $2 AND id = $3 RETURNING id"
 
 NOTES = """
-SELECT n.id, n.text, n.at, o.name AS organizer_name FROM note n LEFT JOIN organizer o ON o.id = n.organizer
+SELECT n.id, n.text, n.at, coalesce(nullif(o.name, ''), '#' || o.id) AS organizer_name
+FROM note n LEFT JOIN organizer o ON o.id = n.organizer
 WHERE n.letter = $1 AND n.signature = $2 ORDER BY n.id
 """
 

@@ -22,7 +22,16 @@ class Waiting:
     @property
     def total(self) -> int:
         """The number of signatures that wait; one with an answer waits for another reason, too."""
-        return sum(number for wait, number in self.numbers.items() if wait is not Wait.ANSWERED)
+        return _total(self.numbers)
+
+
+def _total(numbers: Mapping[Wait, int]) -> int:
+    return sum(number for wait, number in numbers.items() if wait is not Wait.ANSWERED)
+
+
+async def count(conn: Connection, letter_id: LetterId) -> int:
+    """Return ``Waiting.total`` without its rows."""
+    return _total(await queue_queries.waiting(conn, letter_id))
 
 
 async def load(conn: Connection, letter_id: LetterId, keys: LetterKeys, first: int = FIRST) -> Waiting:

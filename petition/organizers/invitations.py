@@ -37,8 +37,8 @@ async def organizer_of(
     if row is None:
         return None
     joined = await queries.add_organizer(conn, row["digest"], row["sealed"], name=row["name"], lang=row["lang"])
-    if row["letter"] is not None:
-        await member_queries.join(conn, row["letter"], joined.id, row["role"])
+    if row["letter"] is not None and not await member_queries.join_invited(conn, row["letter"], joined.id, row["role"]):
+        return joined.id
     await audit_log.record(
         conn, joined.id, row["letter"], "member.join", ids=[joined.id], after=row["role"] or "organizer"
     )

@@ -41,7 +41,12 @@ WHERE o.id = $1 AND i.digest = o.digest AND ($2::integer IS NULL OR i.letter = $
 RETURNING i.id, i.letter, i.role
 """
 
-# An invitation never takes a right away.
+# A member who accepts an invitation keeps the role they have: only an owner changes it, in the list of members.
+JOIN_INVITED = """
+INSERT INTO member (letter, organizer, role) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING organizer
+"""
+
+# Never takes a right away.
 JOIN = """
 INSERT INTO member (letter, organizer, role) VALUES ($1, $2, $3)
 ON CONFLICT (letter, organizer) DO UPDATE SET role = greatest(member.role, excluded.role)
@@ -169,6 +174,11 @@ async def join(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId,
     after = Role(await conn.fetchval(JOIN, letter_id, organizer_id, role))
     await queries.rights_changed(conn, organizer_id)
     return after
+
+
+async def join_invited(conn: Connection, letter_id: LetterId, organizer_id: OrganizerId, role: str) -> bool:
+    """Make an organizer a member; return False, and change nothing, if they are one already."""
+    return await _followed(conn, organizer_id, await conn.fetchval(JOIN_INVITED, letter_id, organizer_id, role))
 
 
 async def members(conn: Connection, letter_id: LetterId) -> list[Record]:

@@ -13,7 +13,7 @@ from petition.core.encryption import Sealer
 from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import InvitationId, LetterId, OrganizerId
-from petition.organizers import factor_resets, invitations
+from petition.organizers import factor_resets, invitations, queries
 from petition.organizers import member_queries as members
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import Role
@@ -23,6 +23,7 @@ LAST_ADMIN = N_("The installation needs an admin. Make someone else an admin fir
 CHANGED = N_("Someone else changed this in the meantime. This is how it is now.")
 ONLY_OWNER = N_("This organizer is the only owner of a letter. Give the letter another owner first.")
 ALREADY_MEMBER = N_("This address is a member’s already. Change the role in the list above.")
+ALREADY_ORGANIZER = N_("This address is an organizer’s already. No invitation was sent.")
 NOT_UNDONE = N_("This can no longer be undone. Send an invitation instead.")
 
 
@@ -37,14 +38,16 @@ async def invite(
 ) -> None:
     """Have the worker mail an invitation; ``invitee`` is (name, mailbox, language).
 
-    Raises ``Refused`` for members of the letter, as its owners see its members anyway. Else the same for every address:
-    only opening the link shows which addresses are organizers'.
+    Raises ``Refused`` for members of the letter, as its owners see its members anyway, and at the installation for
+    organizers, as admins see them. Else the same for every address: only opening the link shows which are organizers'.
     """
     name, mailbox, lang = invitee
     number = secrets.randbits(62)
     digest, sealed = await key.of_mailbox(conn, mailbox), sealer.seal(mailbox.address)
     if letter_id is not None and await members.is_member(conn, letter_id, digest):
         raise Refused(ALREADY_MEMBER, "email")
+    if letter_id is None and await queries.organizer_of(conn, digest):
+        raise Refused(ALREADY_ORGANIZER, "email")
     await members.add_invitation(
         conn, number, letter_id, role, (name, lang, digest, sealed), actor_id, invitations.LENGTH
     )

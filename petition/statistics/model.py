@@ -57,7 +57,6 @@ class Figures:
     sources: Sequence[Share]
     pending: int
     refused: int
-    held: int
     tallies: Sequence[tuple[date, int]]  # (day, people) counted on paper
     delays: dict[int, int] = field(repr=False)  # log2 of the seconds to confirming, in eighths → confirmations
 

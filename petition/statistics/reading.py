@@ -47,7 +47,6 @@ async def read(conn: Connection, letter_id: LetterId, now: datetime | None) -> F
         sources=shares(sources),
         pending=totals["pending"].get("", 0),
         refused=sum(totals["refused"].values()),
-        held=sum(number for value, number in totals["state"].items() if value.endswith(":held")),
         tallies=await queries.tallies(conn, letter_id),
         delays={int(value): number for value, number in totals["confirmed_in"].items() if value},
     )

@@ -101,7 +101,7 @@ async def bring(database: Database, letter: Letter, number_of_rows: int) -> bool
         await steering.advance(conn, actor, letter.keys, number, await _chosen(conn, letter, number))
     kept.append(await _imported(database, "trying", number_of_rows))
     async with database.transaction() as conn:
-        await steering.advance(conn, actor, letter.keys, number, {"step": "start"})
+        await steering.advance(conn, actor, letter.keys, number, {"step": "start"} | await _guard(conn, letter, number))
     kept.append(await _imported(database, "importing", number_of_rows))
     async with database.connection() as conn:
         counted = await rows.check_count(conn, letter)
@@ -130,7 +130,12 @@ async def _follow(database: Database, step: str) -> None:
 async def _chosen(conn: Connection, letter: Letter, number: int) -> dict[str, str]:
     about = FileInfo.decrypt((await steering.load(conn, letter.id, number)).about, letter.keys)
     columns = {f"c{place}": name for place, name in enumerate(column_guessing.guess(about.header))}
-    return columns | {"step": "check", "kind": "person", "visibility": "public"}
+    choice = {"step": "check", "kind": "person", "visibility": "public"}
+    return columns | choice | await _guard(conn, letter, number)
+
+
+async def _guard(conn: Connection, letter: Letter, number: int) -> dict[str, str]:
+    return {"changed": str((await steering.load(conn, letter.id, number)).changed)}
 
 
 async def _step(database: Database) -> None:

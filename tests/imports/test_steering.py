@@ -141,6 +141,16 @@ async def test_the_second_of_two_editors_is_refused(site: Installation) -> None:
         assert "This has changed in the meantime" in late.text
 
 
+@pytest.mark.parametrize("guard", [{"changed": "zz"}, {"changed": ""}, {}, {"changed": str(2**31)}, {"changed": "-1"}])
+async def test_a_step_without_a_readable_guard_is_refused(site: Installation, guard: dict[str, str]) -> None:
+    async with carrying(site) as one:
+        done = await one.bring(FORM.encode())
+        late = await one.client.post(f"{IMPORT}/{done.number}", data={"step": "undo"} | guard)
+        assert late.status_code == 422
+        assert "This has changed in the meantime" in late.text
+        assert (await one.newest()).state == "done"
+
+
 async def test_dates_that_tell_nothing_are_asked_for(site: Installation) -> None:
     text = "name,date\nVera Novak,03/05/2022\n"
     async with carrying(site) as one:

@@ -75,7 +75,9 @@ async def test_the_corrected_file_can_be_imported_after_undoing(site: Installati
         again = await one.bring(FORM.encode(), more={"visibility": "public"})
         assert again.report["people"] == 3
         first = again.number - 1
-        answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{first}", data={"step": "redo"})
+        (row,) = await rows.rows_of(site.database, f"SELECT changed FROM intake WHERE number = {first}")
+        form = {"step": "redo", "changed": str(row["changed"])}
+        answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{first}", data=form)
         assert answer.status_code == 303
         await one.work()
         assert (await one.counted())["people"] == 3, "nobody appears twice"
@@ -130,8 +132,9 @@ async def test_in_many_steps_with_signatures_in_between(
     async with carrying(site) as one:
         await one.bring(text.encode(), more={"visibility": "public"})
         monkeypatch.setattr(undoing.take_back, "__defaults__", (100,))
-        number = (await one.newest()).number
-        await one.client.post(f"/organizer/keep-the-channels-open/import/{number}", data={"step": "undo"})
+        now = await one.newest()
+        form = {"step": "undo", "changed": str(now.changed)}
+        await one.client.post(f"/organizer/keep-the-channels-open/import/{now.number}", data=form)
         for left in (200, 100, 0):
             assert await worker.step(site.database, WRAPPER, LANGUAGES)
             assert (await bench.check())["people"] == left + (left < 200) + (left < 100)
@@ -179,7 +182,8 @@ async def test_cancelled_at_the_last_moment(site: Installation, bench: Bench, mo
     add_staged = adding.add_staged
 
     async def slowly(*args: object, **kwargs: object) -> object:
-        answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{number}", data={"step": "cancel"})
+        form = {"step": "cancel", "changed": str((await one.newest()).changed)}
+        answer = await one.client.post(f"/organizer/keep-the-channels-open/import/{number}", data=form)
         assert answer.status_code == 303
         return await add_staged(*args, **kwargs)  # type: ignore[arg-type]
 
@@ -222,7 +226,8 @@ async def test_progress_is_seen_and_a_cancelled_one_stops_reading(
             await asyncio.sleep(0.01)
         page = await one.see()
         assert 'max="5000"' in page.text
-        await one.client.post(f"/organizer/keep-the-channels-open/import/{now.number}", data={"step": "cancel"})
+        form = {"step": "cancel", "changed": str((await one.newest()).changed)}
+        await one.client.post(f"/organizer/keep-the-channels-open/import/{now.number}", data=form)
         assert await working
         assert (await one.newest()).state == "cancelled"
         assert await one.counted() == counts(0, 0, 0, 0)

@@ -38,7 +38,7 @@ AT_ONCE = int(os.environ.get("RANDOM_AT_ONCE", "1"))
 SIGNATURES = "SELECT id FROM signature WHERE letter = $1 ORDER BY listed_at, name, id"
 ACTS = "SELECT id FROM log WHERE letter = $1 AND (act LIKE 'signature.%' OR act LIKE 'organization.%') ORDER BY id"
 ORGANIZATIONS = "SELECT id FROM organization WHERE letter = $1 ORDER BY listed_at, name_key, id"
-IMPORTS = "SELECT number, state FROM intake WHERE letter = $1 AND state IN ('done', 'undone') ORDER BY number"
+IMPORTS = "SELECT number, state, changed FROM intake WHERE letter = $1 AND state IN ('done', 'undone') ORDER BY number"
 BULK_ACTS = "SELECT id FROM campaign WHERE letter = $1 AND state <> 'reverted' ORDER BY id"
 TALLIES = "SELECT id FROM tally WHERE letter = $1 ORDER BY id"
 HOLD = "SELECT value, revision FROM switch WHERE letter = $1 AND name = 'hold'"
@@ -166,7 +166,7 @@ async def bring(town: Town) -> None:
 async def undo_or_redo_an_import(town: Town) -> None:
     if found := await town.bench.rows(IMPORTS):
         one = town.draw.choice(found)
-        step = {"step": "undo" if one["state"] == "done" else "redo"}
+        step = {"step": "undo" if one["state"] == "done" else "redo", "changed": str(one["changed"])}
         await town.do(lambda conn: steering.advance(conn, town.actor, town.bench.letter.keys, one["number"], step))
         await town.carrier.work()
 

@@ -118,6 +118,36 @@ async def test_removing_asks_why_and_can_be_undone(site: Installation, bench: Be
         assert (await bench.check())["people"] == 1
 
 
+@pytest.mark.parametrize("back", ["state=zzz", "q=x&peson=1", "state=held&after=xx"])
+async def test_a_way_back_that_is_not_understood_is_refused_before_acting(
+    site: Installation, bench: Bench, back: str
+) -> None:
+    (vera,) = await bench.sign("Vera Novak")
+    async with moderating(site) as client:
+        forms = {
+            "one": {"one": f"remove:s{vera}:0:fake"},
+            "ticked": {f"s{vera}": "0", "act": "remove", "reason": "fake"},
+        }
+        for form in forms.values():
+            assert (await client.post(QUEUE, data=form | {"back": back})).status_code == 400
+            assert await bench.rows("SELECT state FROM signature WHERE letter = $1") == [{"state": "confirmed"}]
+        done = await client.post(QUEUE, data=forms["one"])
+        undo = {"log": log_in(await client.get(done.headers["location"])), "back": back}
+        assert (await client.post(f"/organizer/{SLUG}/undo", data=undo)).status_code == 400
+        assert await bench.rows("SELECT state FROM signature WHERE letter = $1") == [{"state": "removed"}]
+
+
+async def test_keeping_a_signature_and_not_removing_it_have_two_labels_in_russian(
+    site: Installation, bench: Bench
+) -> None:
+    (vera,) = await bench.sign("Вера Новак")
+    await bench.rows("UPDATE signature SET flags = '{reported}' WHERE letter = $1 RETURNING id")
+    async with people.at_desk(site, "moderator", lang="ru") as client:
+        page = await client.post(QUEUE, data={"one": f"ask:s{vera}:0", "back": "wait=any"})
+    labels = re.findall(r"Оставить|Не\sубирать", re.sub(r"<template.*?</template>", "", page.text, flags=re.DOTALL))
+    assert [label.split()[0] for label in sorted(labels)] == ["Не", "Оставить"]
+
+
 async def test_the_button_of_a_row_acts_on_that_row_only(site: Installation, bench: Bench) -> None:
     first, second = [await bench.sign_for(name) for name in ("North Pier", "Third Line")]
     async with moderating(site) as client:
@@ -189,6 +219,14 @@ async def test_one_signature(site: Installation, bench: Bench) -> None:
         assert await bench.rows("SELECT id FROM note WHERE letter = $1") == []
         assert (await client.post(place, data={"act": "note", "text": " "})).status_code == 422
         assert (await client.post(place, data={"act": "fly"})).status_code == 422
+
+
+async def test_a_note_of_an_organizer_without_a_name_has_a_number(site: Installation, bench: Bench) -> None:
+    (vera,) = await bench.sign("Vera Novak")
+    place = f"/organizer/{SLUG}/signatures/{vera}"
+    async with people.at_desk(site, "moderator", name="") as client:
+        await client.post(place, data={"act": "note", "text": "Ask again"})
+        assert re.search(r'<p class="quiet"><bdi>#\d+</bdi>, ', (await client.get(place)).text)
 
 
 async def test_another_letters_signature_is_not_there(site: Installation, bench: Bench) -> None:

@@ -45,6 +45,16 @@ async def test_an_invitation_is_taken_back(site: Installation) -> None:
     assert await rows_of(site.database, "SELECT * FROM invitation") == []
 
 
+async def test_an_organizers_address_is_not_invited_again(site: Installation) -> None:
+    await people.add(site, "timur@letters.example")
+    async with people.at_desk(site, admin=True) as client:
+        answer = await client.post(f"{HERE}/invite", data={"name": "Timur", "email": "TIMUR@letters.example"})
+        assert answer.status_code == 422
+        assert "This address is an organizer’s already." in answer.text
+    for table in ("invitation", "outbox"):
+        assert await rows_of(site.database, f"SELECT FROM {table}") == []
+
+
 async def test_a_wrong_form_invites_nobody(site: Installation) -> None:
     async with people.at_desk(site, admin=True) as client:
         assert (await client.post(f"{HERE}/invite", data={"name": "", "email": "x"})).status_code == 422

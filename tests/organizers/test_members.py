@@ -76,6 +76,18 @@ async def test_a_known_organizer_joins_under_the_name_they_have_and_loses_no_rig
     assert {"name": "Timur B."} in await rows_of(site_with_worker.database, "SELECT name FROM organizer")
 
 
+async def test_accepting_an_invitation_does_not_raise_a_members_role(site_with_worker: Installation) -> None:
+    known = await people.add(site_with_worker, TIMUR, name="Timur B.")
+    async with people.at_desk(site_with_worker, "owner") as client, people.stranger(site_with_worker) as timur:
+        await invite(client, role="owner")
+        link = await link_to(site_with_worker)
+        await people.give_role(site_with_worker, known.id, "viewer")
+        assert (await timur.post(link)).status_code == 303
+    assert (await roles(site_with_worker))[known.id] == "viewer"
+    acts = await rows_of(site_with_worker.database, ACTS)
+    assert [act["act"] for act in acts] == ["member.invite"]
+
+
 async def test_an_owner_learns_that_an_address_is_a_members_already(site: Installation) -> None:
     known = await people.add(site, TIMUR, name="Timur B.")
     await people.give_role(site, known.id, "editor")

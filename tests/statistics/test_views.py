@@ -69,16 +69,20 @@ async def test_the_figures_of_a_small_letter(site: Installation, bench: Bench) -
     await bench.sign("Lone", country="KI")
     await bench.sign_for("North Pier")
     await bench.remove(ids[0])
+    await bench.rows("UPDATE signature SET flags = '{reported}' WHERE letter = $1 AND id = $2 RETURNING id", ids[1])
     async with site.database.transaction() as conn:
         await rows.add_pending(conn, bench.letter, ["late@letters.example"])
         await conn.execute("INSERT INTO refused_mail (letter, code) VALUES ($1, 550), ($1, 550)", bench.letter.id)
-    async with people.at_desk(site, "viewer") as client:
+    as_viewer, as_moderator = people.at_desk(site, "viewer"), people.at_desk(site, "moderator")
+    async with as_viewer as client, as_moderator as moderator:
         for _ in range(2):  # before the worker has added anything up, and after that
             answer = await client.get(PAGE)
             told = facts(answer)
             assert (told["Signatures"], told["People"], told["Organizations"]) == ("5", "5", "0")
             assert (told["Forms sent"], told["Confirmed"]) == ("8", "7 (88%)")
-            assert (told["Can still be confirmed"], told["Waiting for a decision"]) == ("1", "1")
+            assert (told["Can still be confirmed"], told["Waiting for a decision"]) == ("1", "2")
+            queue = await moderator.get(f"/organizer/{SLUG}/queue")
+            assert re.search(r'aria-current="true">Waiting\s*<b>2</b>', queue.text)
             assert (told["E-mails permanently refused"], told["Half confirmed within"]) == ("2", "1 second")
             assert breakdown(answer) == {
                 "English": "5",
@@ -112,7 +116,7 @@ async def test_a_country_of_five_is_named_and_what_is_imported_or_only_counted_i
     async with people.at_desk(site, "viewer") as client:
         told = breakdown(await client.get(PAGE))
         assert (told["Fiji"], told["not given"]) == ("5", "3")
-        assert (told["signed here"], told["imported from a file"], told["counted without names"]) == ("5", "3", "20")
+        assert (told["signed here"], told["imported from a file"], told["counted on paper"]) == ("5", "3", "20")
         days = summed(await client.get(f"{PAGE}/days.csv"))
         assert (days["people_signed_here"], days["people_imported"], days["people"]) == (5, 23, 28)
 

@@ -1,7 +1,7 @@
 """The log of a letter, on pages and as a file."""
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 from starlette.responses import Response, StreamingResponse
 
@@ -67,8 +67,11 @@ def _filter(params: Mapping[str, str]) -> LogFilter:
 
 
 def _day(text: str) -> datetime | None:
+    """Return the beginning of a day; None if it is no date, or the calendar has no day after it."""
     try:
-        return datetime.combine(date.fromisoformat(text), time(), UTC)
+        day = datetime.combine(date.fromisoformat(text), time(), UTC)
+        _ = day + timedelta(days=1)  # raises an ``OverflowError`` at the end of the calendar
+        return day
     except (ValueError, OverflowError):
         return None
 

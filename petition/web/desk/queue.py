@@ -169,21 +169,21 @@ async def decide(visit: DeskVisit, form: dict[str, str]) -> Response:
         return await _show_refusal(visit, form, NO_FIELDS)
     if form.get("why"):
         form |= {"act": Action.REMOVE.value, "reason": form["why"]}
-    row = form.get("one", "").split(":")
+    back, row = queue_links.return_query(form), form.get("one", "").split(":")  # the way back is read before acting
     own = {"act": row[0], "reason": row[3] if len(row) > 3 else form.get("reason", "")} if len(row) > 1 else {}
     action, reason = filters.action_of(form | own)
     last_acts = filters.last_seen_acts({row[1]: row[2]} if len(row) > 2 else form)
     async with visit.database.transaction() as conn:
         keys = await keys_for(conn, visit.letter.id, visit.services.wrapper)
         outcome = await decisions.decide(conn, visit.actor, keys, action, last_acts, reason)
-    query = queue_links.outcome_query(queue_links.return_query(form), outcome)
+    query = queue_links.outcome_query(back, outcome)
     return http.redirect(visit.letter_path(f"queue?{query}{queue_links.next_row(form, last_acts)}"))
 
 
 @form_view(_show_refusal)
 async def undo_act(visit: DeskVisit, form: Form) -> Response:
     """Undo an act of the log; redirect to the page of the button."""
-    log_id = id_of(form.get("log", ""), LogId)
+    back, log_id = queue_links.return_query(form), id_of(form.get("log", ""), LogId)
     if log_id is None:
         raise NotFound("there is no such act")
     async with visit.database.transaction() as conn:
@@ -191,7 +191,7 @@ async def undo_act(visit: DeskVisit, form: Form) -> Response:
         outcome = await undoing.undo(conn, visit.actor, keys, log_id)
     if not outcome.changed:
         raise Refused(NOTHING_TO_UNDO)
-    query, origin = queue_links.outcome_query(queue_links.return_query(form), outcome), _origin(form)
+    query, origin = queue_links.outcome_query(back, outcome), _origin(form)
     fragment = f"#n{min(outcome.changed)}" if origin == "queue" else ""
     return http.redirect(visit.letter_path(f"{origin}?{query}{fragment}"))
 

@@ -11,6 +11,7 @@ from petition.core.ids import LetterId, LogId, SignatureId
 from petition.letters.keys import keys_for
 from petition.moderation import filters, log_queries, queue, queue_queries
 from petition.moderation.model import ActOutcome, Filter, LogLine, QueueItem, Sort, Wait
+from petition.signatures.listing import BadCursor
 from petition.web.desk.visit import DeskVisit
 
 MAX_CURSOR = 80  # characters
@@ -53,7 +54,17 @@ def return_query(form: Mapping[str, str]) -> str:
         return ""
     filter = queue_filter(params)
     after, sort = params.get("after", "")[:MAX_CURSOR], params.get("sort", "") and sort_of(params, filter).value
+    if after and not _is_position(after):
+        raise filters.UnknownFilter([("after", after)])
     return filter_query(filter, after=after, sort=sort)
+
+
+def _is_position(text: str) -> bool:
+    try:
+        queue.Position.decode(text)
+    except BadCursor:
+        return False
+    return True
 
 
 def bulk_filter(form: Mapping[str, str]) -> Filter:

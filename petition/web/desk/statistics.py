@@ -11,6 +11,7 @@ from starlette.responses import Response
 from petition.core.database import Connection
 from petition.core.i18n import Language
 from petition.formats.csv_rows import format_row
+from petition.moderation import queue_queries, waiting
 from petition.statistics import charts, reading
 from petition.statistics.layers import layers as layers_of
 from petition.statistics.model import DAY, HOUR, MIN_NAMED, Figures, Period, Share
@@ -49,10 +50,13 @@ async def show(visit: DeskVisit) -> Response:
     """Show a letter's figures."""
     async with visit.database.connection() as conn:
         figures = await _figures(conn, visit)
+        waits = await waiting.count(conn, visit.letter.id)
     return desk_page(
         visit,
         "desk/statistics/show.html",
         figures=figures,
+        waits=waits,
+        max_counted=queue_queries.MAX_COUNTED,
         charts=_charts(figures, visit.language) if figures.days else {},
         by_source=_sources(figures, visit.language) if figures.days else None,
         change=change_of_a_day(figures),
