@@ -139,7 +139,7 @@ async def comes_by_mail(cast: Cast) -> None:
     timur = cast.colleague
     await enters(timur, desk_link(await cast.town.mail_to(TIMUR)), passkey=cast.lang == "ru")
     await timur.page.locator("main").get_by_role("link", name=TITLES[cast.lang]).click()
-    await timur.sees("Nothing right now.")
+    await timur.sees("Nothing waits.")
 
 
 async def publishes(vera: Person) -> None:
@@ -148,7 +148,7 @@ async def publishes(vera: Person) -> None:
     await vera.press("Publish and open for signing")
     await vera.sees("Published. Readers will see it within a second.")
     await vera.turn_to("Today")
-    await vera.sees("Nothing right now.")
+    await vera.sees("Nothing waits.")
 
 
 async def sign(cast: Cast) -> None:
@@ -197,7 +197,7 @@ async def approves(timur: Person) -> None:
     await timur.press("Approve", row)
     await timur.sees("Approved")
     await timur.turn_to("Today")
-    await timur.sees("Nothing right now.")
+    await timur.sees("Nothing waits.")
 
 
 async def removes_a_fake(timur: Person) -> None:

@@ -209,7 +209,7 @@ async def test_from_nothing_to_a_letter_that_can_be_signed(chromium: Browser, ha
         await vera.page.click("text=Publish and open for signing")
         await expect(vera.page.locator(".notice.good")).to_contain_text("Published")
         await desk.public(hamlet.site, slug="a-whole-letter")
-        await vera.page.click("text=Open the public page")
+        await vera.page.click("main >> text=Open the public page")
         await expect(vera.page.locator("#sign-form")).to_be_visible()
 
 
