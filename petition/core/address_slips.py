@@ -39,7 +39,10 @@ ua ug uk us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw
 """
 _COUNTRIES = frozenset(_CODES.split())
 _ENDINGS = frozenset(("com", "net", "org", "info", "biz", "me", "pro", "email", "name"))
+_IMPOSSIBLE = 2  # letters: all endings of two are countries', so there is no other
+_NEAR_ME = frozenset(("mr", "mw", "ms", "ne"))  # endings of countries, next to "me" on the keyboard
 _NEAR_COM = frozenset(("co", "cm", "om"))  # endings of countries, and "com" with a letter missing
+_NOT_COM = _COUNTRIES | _ENDINGS | _NEAR_COM | frozenset(("cam", "bom", "mom"))  # endings that there are, near "com"
 # Cyrillic letters that look like Latin ones.
 _LATIN = str.maketrans("асеорхуіѕј", "aceopxyisj")
 SHORT = 4  # letters of a name; a replaced letter makes another word of so short a name
@@ -54,8 +57,33 @@ def meant_address(mailbox: Mailbox) -> str | None:
         return None
     if domain.startswith("www.") and domain[4:] in FREE_MAIL:
         return f"{mailbox.local}@{domain[4:]}"
-    meant = next((f"{name}.{ending}" for name, ending in MEANT if _is_slip(domain, name, ending)), None)
+    meant = (
+        _with_com(domain)
+        or next((f"{name}.{ending}" for name, ending in MEANT if _is_slip(domain, name, ending)), None)
+        or _at_no_ending(domain)
+    )
     return f"{mailbox.local}@{meant}" if meant else None
+
+
+def _with_com(domain: str) -> str | None:
+    """Return the provider's domain for "com" mistyped as an ending that does not exist: "gmx.con", "gmail.con.ru"."""
+    name, _, ending = domain.partition(".")
+    first, _, rest = ending.partition(".")
+    if first in _NOT_COM or not _edits(first, "com"):
+        return None
+    with_com = f"{name}.com"
+    if rest:
+        return with_com if (name, "com") in MEANT and _is_slip(f"{with_com}.{rest}", name, "com") else None
+    return with_com if with_com in FREE_MAIL else _first_of(name)
+
+
+def _at_no_ending(domain: str) -> str | None:
+    name, _, ending = domain.partition(".")
+    return _first_of(name) if len(ending) == _IMPOSSIBLE and ending not in _COUNTRIES | _NEAR_COM else None
+
+
+def _first_of(name: str) -> str | None:
+    return next((f"{one}.{ending}" for one, ending in MEANT if one == name), None)
 
 
 def _in_latin(domain: str) -> str:
@@ -81,6 +109,8 @@ def _is_ending_slip(typed: str, name: str, ending: str) -> bool:
         return True
     if typed in _ENDINGS or "." in typed:
         return False
+    if ending == "me" and name and typed in _NEAR_ME:
+        return True
     if typed in _COUNTRIES:
         return bool(name) and name not in _NATIONAL and ending == "com"
     return _edits(typed, ending) or (len(ending) == 2 and len(typed) == 2 and bool({*typed} & {*ending}))

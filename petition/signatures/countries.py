@@ -5,7 +5,6 @@ flags, codes, "City, Country" and one typing error; what means no country, or tw
 """
 
 import re
-from collections.abc import Callable
 
 from petition.core.i18n import N_
 from petition.core.text_cleaning import without_invisible
@@ -23,10 +22,34 @@ _FLAG = re.compile("([\U0001f1e6-\U0001f1ff])([\U0001f1e6-\U0001f1ff])|\U0001f3f
 _REGIONAL_A = 0x1F1E6
 _PARTS = re.compile(r"[,;:/|()\[\]+\n]|\s[-–—]+\s")
 _EITHER = re.compile(r"[/|+&]|\s(?:and|or|и|или|und|oder|et|ou)\s", re.IGNORECASE)
+# What stands between a country and another in a sentence: "Россия, но живу в Грузии".
+_SENTENCE = re.compile(
+    r"(?:^|\s)(?:но|живу|живем|живём|сейчас|теперь|из|в|во|but|now|live|living|from|in)(?=\s)", re.IGNORECASE
+)
 # Words around a name that are no part of it: "Республика Польша", "из Германии", "Kingdom of Norway".
 _AROUND = frozenset(
     ("republic", "of", "kingdom", "state", "federal", "republika", "republica", "republique", "bundesrepublik")
 ).union(("республика", "республики", "королевство", "из", "в", "во", "in", "from"))
+# States and territories of the United States and provinces of Canada: behind a town they are meant, not Israel (IL).
+_STATES = """
+al ak az ar ca co ct de fl ga hi id il in ia ks ky la me md ma mi mn ms mo mt ne nv nh nj nm ny nc nd oh ok or pa ri
+sc sd tn tx ut vt va wa wv wi wy dc as gu mp pr vi ab bc mb nb nl ns nt nu on pe qc sk yt
+"""
+_STATE_CODES = frozenset(_STATES.split())
+# Two that are named together and mean one: a state or a town of that name, or a part with a code of its own.
+_TOGETHER = {frozenset(two): two[1] for two in (("GE", "US"), ("JM", "US"), ("GD", "ES"), ("NE", "NG"))} | {
+    frozenset((part, whole)): part
+    for whole, parts in (
+        ("CN", ("HK", "MO")),
+        ("US", ("AS", "GU", "MP", "PR", "VI")),
+        ("GB", ("BM", "GG", "GI", "IM", "JE", "KY")),
+        ("FR", ("GF", "GP", "MQ", "NC", "PF", "RE", "YT")),
+        ("DK", ("FO", "GL")),
+        ("NL", ("AW", "CW", "SX")),
+        ("FI", ("AX",)),
+    )
+    for part in parts
+}
 _NO_ANSWER = frozenset(("no", "No", "na", "Na"))  # said, rather than the codes of Norway and Namibia
 
 
@@ -34,7 +57,8 @@ def match(text: str, languages: tuple[str, ...] = DEFAULT_LANGUAGES) -> str | No
     """Return the code of the country that ``text`` names, or None if it names none, or several.
 
     Names are known in ``languages`` and in all official languages of the world; in ``languages`` one letter may be
-    wrong. Case, accents, ё/е, punctuation, "the" and "and" do not matter. Of "City, Country" the last country counts.
+    wrong. Case, accents, ё/е, punctuation, "the" and "and" do not matter. In "Town, XX" a code that a state of the
+    United States or a province of Canada has as well is no country; alone it is.
     """
     text = text[:MAX_TYPED]
     if text in _NO_ANSWER:
@@ -65,21 +89,32 @@ def _country_of_flag(flag: re.Match[str]) -> str | None:
 
 
 def _named(text: str, languages: tuple[str, ...]) -> str | None:
+    if (code := _exact(text, languages)) is not None:
+        return code
+    if len(_codes_of(_EITHER.split(text), languages)) > 1:
+        return None
     parts = [part for part in _PARTS.split(text) if fold(part)]
-    for read in (_exact, _mistyped):
-        if (code := read(text, languages)) is not None:
-            return code
-        if len({code for part in _EITHER.split(text) if (code := read(part, languages)) is not None}) > 1:
-            return None
-        if (code := _last(parts, read, languages)) is not None:
-            return code
-    return None
+    is_short = [len(parts) > 1 and len(fold(part)) == 2 for part in parts]
+    named = {
+        code for part, short in zip(parts, is_short, strict=True) if not short for code in _within(part, languages)
+    }
+    # Next to a country's name, two letters are a region's: "Torino, TO, Italia".
+    codes_behind = [
+        part for part, short in zip(parts, is_short, strict=True) if short and fold(part) not in _STATE_CODES
+    ]
+    return _one_of(named or _codes_of(codes_behind, languages)) or (None if named else _mistyped(text, languages))
 
 
-def _last(
-    parts: list[str], read: Callable[[str, tuple[str, ...]], str | None], languages: tuple[str, ...]
-) -> str | None:
-    return next((code for part in reversed(parts) if (code := read(part, languages)) is not None), None)
+def _within(part: str, languages: tuple[str, ...]) -> set[str]:
+    return _codes_of([part], languages) or _codes_of(_SENTENCE.split(part), languages)
+
+
+def _codes_of(parts: list[str], languages: tuple[str, ...]) -> set[str]:
+    return {code for part in parts if (code := _exact(part, languages) or _mistyped(part, languages)) is not None}
+
+
+def _one_of(named: set[str]) -> str | None:
+    return next(iter(named)) if len(named) == 1 else _TOGETHER.get(frozenset(named))
 
 
 def _exact(text: str, languages: tuple[str, ...]) -> str | None:

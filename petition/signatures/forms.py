@@ -8,6 +8,7 @@ from petition.core import email_addresses
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.i18n import N_
 from petition.core.text_cleaning import has_direction_mark, has_hidden
+from petition.formats.cells import is_placeholder
 from petition.signatures import countries, names, signals
 from petition.signatures.model import Kind, Visibility
 
@@ -133,7 +134,7 @@ class _FormReader:
         self._fields["name"] = name
 
     def _detail(self, key: str) -> None:
-        text = self._cleaned(key)
+        text = optional_text(self._form.get(key, ""))
         self._optional(key, text, text if names.problem_of_detail(text) is None else None)
 
     def _visibility(self, allowed: tuple[Visibility, ...]) -> Visibility | None:
@@ -147,11 +148,11 @@ class _FormReader:
         return visibility
 
     def _country(self) -> None:
-        typed = self._cleaned("country")
+        typed = optional_text(self._form.get("country", ""), is_code=True)
         self._optional("country", typed, countries.match(typed, self._languages) if typed else "")
 
     def _website(self) -> None:
-        typed = self._cleaned("website")
+        typed = optional_text(self._form.get("website", ""))
         self._optional("website", typed, website_of(typed) if typed else "")
 
     def _optional(self, key: str, typed: str, value: str | None) -> None:
@@ -169,6 +170,15 @@ class _FormReader:
         except BadAddress as error:
             self._errors["email"] = error.message
             return None
+
+
+def optional_text(typed: str, *, is_code: bool = False) -> str:
+    """Return an optional field's text, cleaned; empty if it only stands for nothing ("-", "n/a", «нет»).
+
+    ``is_code``: codes of two letters are read, so "NO" is Norway.
+    """
+    text = names.clean(typed)
+    return "" if is_placeholder(text, is_code=is_code) else text
 
 
 def website_of(typed: str) -> str | None:

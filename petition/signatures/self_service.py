@@ -18,7 +18,7 @@ from petition.letters.model import Letter
 from petition.signatures import counting, countries, names, search_words
 from petition.signatures import self_service_queries as queries
 from petition.signatures.counting import CountChange, EntryChange
-from petition.signatures.forms import CHOOSE_VISIBILITY
+from petition.signatures.forms import CHOOSE_VISIBILITY, optional_text
 from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 
 NAME_NEEDED = N_("We never stored your name. To show it, enter it here.")
@@ -145,24 +145,25 @@ async def correct(
     name: str,
     details: Mapping[str, str] | None = None,
     languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES,
-) -> None:
+) -> tuple[str, ...]:
     """Correct the name, and those ``details`` (of ``CORRECTABLE``) that are there; an empty one is erased.
 
-    Countries are known by their names in ``languages``. Raises ``Refused``, ``NotFound``.
+    A detail that cannot be read stays as it was: return those. Countries are known by their names in ``languages``.
+    Raises ``Refused``, ``NotFound``.
     """
     async with database.transaction() as conn:
         row = await lock(conn, letter, signature_id)
         if row["visibility"] == Visibility.COUNTED:
             raise Refused(NO_NAME)
         fields = fields_of(row, letter.keys) | {"name": _clean_name(name, names.MISSING_PERSON)}
-        details = details or {}
-        allowed = DETAILS[Kind(row["kind"])]
-        fields |= {key: _clean_detail(key, text) for key, text in details.items() if key in allowed}
-        if "country" in details:
-            code = _country(details["country"], languages)
-            await queries.set_country(conn, letter.id, signature_id, code)
-            fields |= {"country": code or ""} if "country" in fields else {}
-        await store(conn, letter, row, fields, Visibility(row["visibility"]))
+        corrected = _read_details(Kind(row["kind"]), details or {}, languages)
+        usable = {key: text for key, text in corrected.items() if text is not None}
+        if "country" in usable:
+            code = usable.pop("country")
+            await queries.set_country(conn, letter.id, signature_id, code or None)
+            fields |= {"country": code} if "country" in fields else {}
+        await store(conn, letter, row, fields | usable, Visibility(row["visibility"]))
+        return tuple(key for key, text in corrected.items() if text is None)
 
 
 async def stop_updates(database: Database, letter: Letter, signature_id: SignatureId) -> None:
@@ -258,19 +259,14 @@ def _clean_name(name: str, message_if_missing: str) -> str:
     return name
 
 
-def _clean_detail(key: str, text: str) -> str:
-    text = names.clean(text)
-    if problem := names.problem_of_detail(text):
-        raise Refused(problem, key)
-    return text
-
-
-def _country(text: str, languages: tuple[str, ...]) -> str | None:
-    text = names.clean(text)
-    code = countries.match(text, languages) if text else None
-    if text and code is None:
-        raise Refused(countries.UNKNOWN, "country")
-    return code
+def _read_details(kind: Kind, details: Mapping[str, str], languages: tuple[str, ...]) -> dict[str, str | None]:
+    """Return the details of a kind, the country as a code; None for one that cannot be read."""
+    texts = {key: optional_text(details[key]) for key in DETAILS[kind] if key in details}
+    read = {key: text if names.problem_of_detail(text) is None else None for key, text in texts.items()}
+    if "country" in details:
+        typed = optional_text(details["country"], is_code=True)
+        read["country"] = countries.match(typed, languages) if typed else ""
+    return read
 
 
 async def store(conn: Connection, letter: Letter, row: Record, fields: dict[str, str], visibility: Visibility) -> None:

@@ -39,6 +39,16 @@ from petition.core.email_providers import FREE_MAIL
         ("yaho.com", "yahoo.com"),
         ("protonmial.com", "protonmail.com"),
         ("protn.me", "proton.me"),
+        *(
+            (f"{name}.{ending}", f"{name}.com")
+            for name in ("gmx", "aol", "me", "qq", "msn", "hotmail", "live", "icloud", "outlook", "yahoo", "mail")
+            for ending in ("con", "cmo", "ocm", "comm", "vom", "cim", "xom")
+        ),
+        ("proton.con", "proton.me"),
+        ("proton.mr", "proton.me"),
+        ("rambler.con", "rambler.ru"),
+        ("hotmail.ry", "hotmail.com"),
+        ("gmail.con.ru", "gmail.com"),
     ],
 )
 def test_slips(typed: str, meant: str) -> None:
@@ -50,6 +60,7 @@ mail.com email.com ymail.com ya.ru gmx.net gmx.de gmx.com mail.de mail.ua mail.e
 mac.com live.ru live.fr live.nl hotmail.co.uk hotmail.com.br hotmail.nl yahoo.co.jp yahoo.com.br yahoo.fr yahoo.ca
 outlook.de outlook.com.br outlook.fr yandex.com.tr yandex.com pm.me inbox.lv inbox.com list.am aol.com hmail.com
 tutanota.de msn.com mailbox.org fastmail.fm hey.com vk.com google.com yandex-team.ru gmail-company.com wp.pl
+gmx.cam me.mom proton.de proton.ch me.com.ru hotmail.con.br me.con.ru aol.co
 example.org letters.example northpier.example example.com.ru \u043f\u043e\u0447\u0442\u0430.\u0440\u0444
 """
 

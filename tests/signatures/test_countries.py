@@ -109,6 +109,49 @@ def test_one_letter_may_be_wrong(text: str, code: str) -> None:
     assert match(text) == code
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Chicago, IL", "chicago, il", "Denver, CO", "San Francisco, CA", "Boston, MA", "Birmingham, AL"),
+        *("Indianapolis, IN", "New Orleans, LA", "Omaha, NE", "Wilmington, DE", "Berlin, DE", "Toronto, ON"),
+        *("San Juan, PR", "Charlottetown, PE", "Россия, Грузия", "россия, но живу в грузии", "RU, DE, Грузия, Россия"),
+        *("Я из России, живу в Грузии", "Россия, сейчас в Германии", "Россия но живу в Грузии"),
+    ],
+)
+def test_a_state_behind_a_town_and_two_countries_are_none(text: str) -> None:
+    assert match(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        *(("USA, CA", "US"), ("США, CA", "US"), ("Los Angeles, CA, USA", "US"), ("Berlin, DE, Germany", "DE")),
+        *(
+            ("DE", "DE"),
+            ("CA", "CA"),
+            ("il", "IL"),
+            ("Moscow, RU", "RU"),
+            ("Bern, CH", "CH"),
+            ("Торонто, Канада", "CA"),
+        ),
+        *(
+            ("Torino, TO, Italia", "IT"),
+            ("Granada, España", "ES"),
+            ("Hong Kong, China", "HK"),
+            ("Tbilisi, Georgia", "GE"),
+        ),
+        *(
+            ("Москва, Россия, Россия", "RU"),
+            ("London, England, UK", "GB"),
+            ("живу в Грузии", "GE"),
+            ("Россия, в отъезде", "RU"),
+        ),
+    ],
+)
+def test_a_country_beside_a_town_or_a_state(text: str, code: str) -> None:
+    assert match(text) == code
+
+
 @pytest.mark.parametrize("text", ["Slovania", "Xambia", "Иландия", "Пери"])
 def test_what_may_be_two_countries_or_is_too_short_is_not_guessed(text: str) -> None:
     assert match(text) is None

@@ -262,7 +262,7 @@ async def test_a_representatives_page(site: Installation) -> None:
     check_page(page, 200)
     for text in ("North Pier", "https://northpier.example", "Director", "Vera Novak"):
         assert text in page.text
-    assert 'value="counted"' not in page.text
+    assert 'value="counted"' not in page.text.partition("</style>")[2]
     check_page(await act(signature, "visibility", visibility="counted"), 422)
     assert_redirect(await act(signature, "visibility", visibility="organizers"), f"{signature.own}?done=visibility")
     assert_redirect(await act(signature, "correct", name="Anna Berg"), f"{signature.own}?done=correct")
@@ -386,9 +386,6 @@ async def test_details_are_corrected_and_erased(site: Installation) -> None:
     await act(signature, "correct", name="Vera Novak", city="", country="")
     data = (await site.client.get(f"{signature.own}/data.json")).json()
     assert (data["affiliation"], data["city"], data["country"]) == ("Врач", None, None)
-    page = await act(signature, "correct", name="Vera Novak", country="Nowhereland")
-    check_page(page, 422)
-    assert "Nowhereland" in page.text
     assert (await check_count(site))["people"] == 1
 
 

@@ -36,6 +36,7 @@ async def act(visit: Visit) -> Response:
     signature_id = await later_form.own_id(database, letter.id, link_id)
     name = form.get("name", "")
     action = form.get("action")
+    unread: tuple[str, ...] = ()
     try:
         match action:
             case "visibility":
@@ -43,7 +44,7 @@ async def act(visit: Visit) -> Response:
             case "correct":
                 details = {key: form[key] for key in self_service.CORRECTABLE if key in form}
                 languages = tuple(visit.services.renderer.languages)
-                await self_service.correct(database, letter, signature_id, name, details, languages)
+                unread = await self_service.correct(database, letter, signature_id, name, details, languages)
             case "news":
                 await self_service.stop_updates(database, letter, signature_id)
             case "start_news":
@@ -64,7 +65,7 @@ async def act(visit: Visit) -> Response:
         shown_form = visit.refused_form(form, {refused.field: refused.message})
         return await _page(visit, published, signature_id, shown_form, status=422)
     await _refresh(visit)
-    return visit.redirect(f"/signature/{visit.token}?done={action}")
+    return visit.redirect(f"/signature/{visit.token}?done={action}{'&unread=' if unread else ''}{'+'.join(unread)}")
 
 
 async def _refresh(visit: Visit) -> None:
@@ -112,5 +113,6 @@ async def _page(
         signature=signature,
         form=form,
         done=done if done in ACTIONS_ON_PAGE and not form.errors else None,
+        unread=visit.request.query_params.get("unread", "").split() if done == "correct" and not form.errors else (),
         reasons=REASONS,
     )
