@@ -198,6 +198,15 @@ def _next(after: Position, last: Record | None, rows: int) -> Position | None:
     return Position(after.part, Cursor(last["listed_at"], last["id"]), after.offset + rows) if last else None
 
 
+async def total(conn: Connection, letter_id: LetterId, filter: Filter) -> tuple[int, bool]:
+    """Return how many signatures bulk acts and exports find, and whether that is the exact number and no lower bound.
+
+    With a search these are fewer than on the pages: no index finds names that are encrypted.
+    """
+    words = await search_expression(conn, letter_id, filter.q) if filter.q else ""
+    return (0, True) if filter.q and not words else await queries.total(conn, letter_id, filter, words)
+
+
 async def search_expression(conn: Connection, letter_id: LetterId, typed: str) -> str:
     """Return a ``tsquery`` of all the words of ``typed``, each with at most one typing error, the last one perhaps a
     prefix; "" if it has no word. The page, bulk acts and exports share it, so that they find the same."""

@@ -272,10 +272,10 @@ async def is_beyond_scan(conn: Connection, letter_id: LetterId, filter: Filter) 
     return await _end(conn, letter_id, Conditions(filter, "", 4), newest, PAGE_SCAN) is not None
 
 
-async def total(conn: Connection, letter_id: LetterId, filter: Filter) -> tuple[int, bool]:
-    """Return the number of matches, without a search, among the newest ``TOTAL_SCAN`` rows of the filter's index; and
-    whether these are all rows."""
-    conditions = Conditions(filter, "", 4)
+async def total(conn: Connection, letter_id: LetterId, filter: Filter, words: str = "") -> tuple[int, bool]:
+    """Return the number of matches among the newest ``TOTAL_SCAN`` rows of the filter's index, and whether these are
+    all rows. ``words`` (a ``tsquery``) is used in place of ``filter.q``."""
+    conditions = Conditions(filter, words, 4)
     statement = f"""
     SELECT count(*) FILTER (WHERE {conditions.others}) AS matches, count(*) AS scanned
     FROM ({_scan(conditions, TOTAL_SCAN)}) AS s

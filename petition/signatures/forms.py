@@ -148,8 +148,8 @@ class _FormReader:
         return visibility
 
     def _country(self) -> None:
-        typed = optional_text(self._form.get("country", ""), is_code=True)
-        self._optional("country", typed, countries.match(typed, self._languages) if typed else "")
+        typed = self._cleaned("country")
+        self._optional("country", typed, country_of(typed, self._languages))
 
     def _website(self) -> None:
         typed = optional_text(self._form.get("website", ""))
@@ -172,13 +172,19 @@ class _FormReader:
             return None
 
 
-def optional_text(typed: str, *, is_code: bool = False) -> str:
-    """Return an optional field's text, cleaned; empty if it only stands for nothing ("-", "n/a", «нет»).
+def optional_text(typed: str) -> str:
+    """Return an optional field's text, cleaned; empty if it only stands for nothing ("-", "n/a", «нет»)."""
+    text = names.clean(typed)
+    return "" if is_placeholder(text) else text
 
-    ``is_code``: codes of two letters are read, so "NO" is Norway.
+
+def country_of(typed: str, languages: tuple[str, ...]) -> str | None:
+    """Return the code of a country; empty if nothing is typed, or what stands for nothing; None if it is unknown.
+
+    Signs alone may be a flag, and "NO" is Norway.
     """
     text = names.clean(typed)
-    return "" if is_placeholder(text, is_code=is_code) else text
+    return countries.match(text, languages) or (None if text and not is_placeholder(text, is_code=True) else "")
 
 
 def website_of(typed: str) -> str | None:

@@ -18,7 +18,7 @@ from petition.letters.model import Letter
 from petition.signatures import counting, countries, names, search_words
 from petition.signatures import self_service_queries as queries
 from petition.signatures.counting import CountChange, EntryChange
-from petition.signatures.forms import CHOOSE_VISIBILITY, optional_text
+from petition.signatures.forms import CHOOSE_VISIBILITY, country_of, optional_text
 from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 
 NAME_NEEDED = N_("We never stored your name. To show it, enter it here.")
@@ -264,8 +264,7 @@ def _read_details(kind: Kind, details: Mapping[str, str], languages: tuple[str, 
     texts = {key: optional_text(details[key]) for key in DETAILS[kind] if key in details}
     read = {key: text if names.problem_of_detail(text) is None else None for key, text in texts.items()}
     if "country" in details:
-        typed = optional_text(details["country"], is_code=True)
-        read["country"] = countries.match(typed, languages) if typed else ""
+        read["country"] = country_of(details["country"], languages)
     return read
 
 

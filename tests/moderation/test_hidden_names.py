@@ -50,3 +50,27 @@ async def test_a_search_says_how_far_it_came_and_goes_on(site: Installation, mon
 async def test_who_may_not_see_the_queue_may_not_search(site: Installation) -> None:
     async with people.at_desk(site, "viewer", email="v@letters.example") as viewer:
         assert (await viewer.get(QUEUE + "новак")).status_code == 403
+
+
+async def test_bulk_acts_and_exports_of_a_search_say_what_they_cover(site: Installation) -> None:
+    names = "ФИО\n" + "".join(f"Лицо {word}\n" for word in ("Первое", "Второе", "Третье"))
+    words = "With a search, bulk acts and exports cover only names stored in the clear"
+    async with carrying(site) as one, people.at_desk(site, "moderator", email="m@letters.example") as moderator:
+        await one.bring(names.encode(), more={"visibility": "organizers"})
+        await one.bring("ФИО\nЛицо Открытое\nЛицо Явное\n".encode(), more={"visibility": "public"})
+        page = text_of(await moderator.get(QUEUE + "Лицо"))
+        assert all(f"Лицо {word}" in page for word in ("Первое", "Второе", "Третье", "Открытое", "Явное"))
+        assert "Everything that matches: 2 " in page
+        assert words in page
+        back = {"back": "q=Лицо"}
+        made = await moderator.post(f"/organizer/{SLUG}/campaigns", data=back | {"act": "remove"})
+        bulk_act = text_of(await moderator.get(made.headers["location"]))
+        assert words in bulk_act
+        assert "Signatures that matched 2 signatures" in bulk_act
+        export = text_of(await moderator.get(f"/organizer/{SLUG}/export?q=Лицо"))
+        assert words in export
+        assert "Rows: 2 " in export
+        columns = back | {"c_name": "1", "form": "csv"}
+        assert len((await moderator.post(f"/organizer/{SLUG}/export", data=columns)).text.splitlines()) == 1 + 2
+        for path in ("queue?state=confirmed", "export?state=confirmed"):
+            assert words not in text_of(await moderator.get(f"/organizer/{SLUG}/{path}"))

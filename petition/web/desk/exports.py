@@ -19,7 +19,7 @@ from petition.core.ids import LetterId, LogId, OrganizerId
 from petition.exports.filtered import CHOSEN, COLUMNS, Export, ExportOrder
 from petition.exports.writers import Format
 from petition.letters.keys import keys_for
-from petition.moderation import filters, labels
+from petition.moderation import filters, labels, queue
 from petition.moderation.model import Filter
 from petition.signatures.model import SignatureState
 from petition.web.desk import queue_links
@@ -47,22 +47,26 @@ async def show(visit: DeskVisit) -> Response:
     """Show what would be exported. Without a filter in the address that is what counts."""
     params = filters.single_values(visit.query.multi_items())
     if not params:
-        return _page(visit, Filter(state=SignatureState.CONFIRMED))
+        return await _page(visit, Filter(state=SignatureState.CONFIRMED))
     is_all = params.get("wait") == queue_links.ALL
-    return _page(visit, filters.filter_of(params if not is_all else {**params, "wait": ""}, {"all"}))
+    return await _page(visit, filters.filter_of(params if not is_all else {**params, "wait": ""}, {"all"}))
 
 
 async def _show_refusal(visit: DeskVisit, form: Form, errors: Errors) -> Response:
-    return _page(visit, _filter(form), form, errors)
+    return await _page(visit, _filter(form), form, errors)
 
 
-def _page(visit: DeskVisit, filter: Filter, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
+async def _page(visit: DeskVisit, filter: Filter, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     fields = filter.as_fields()
+    async with visit.database.connection() as conn:
+        total, is_exact = await queue.total(conn, visit.letter.id, filter)
     return desk_page(
         visit,
         "desk/transfer/export.html",
         errors=errors,
         fields=fields,
+        total=total,
+        is_exact=is_exact,
         back=urlencode(fields),
         columns=COLUMNS,
         selected_columns=_columns(form) if form else CHOSEN,

@@ -126,13 +126,11 @@ async def _read(visit: DeskVisit, view: _QueueView) -> Mapping[str, Any]:
 
 
 async def _total(conn: Connection, visit: DeskVisit, view: _QueueView, page: QueuePage) -> tuple[int, bool]:
-    """Return how many match, and whether that is the exact number and no lower bound."""
+    """Return how many a bulk act or an export finds, and whether that is the exact number and no lower bound."""
     offset = view.after.offset if view.after else 0
-    if page.next is None:
+    if page.next is None and not view.filter.q:
         return offset + len(page.items), not page.is_cut
-    if view.filter.q:
-        return offset + len(page.items), False
-    return await queue_queries.total(conn, visit.letter.id, view.filter)
+    return await queue.total(conn, visit.letter.id, view.filter)
 
 
 async def _own_last_act(conn: Connection, visit: DeskVisit, keys: LetterKeys) -> Mapping[str, Any]:
