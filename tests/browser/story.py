@@ -64,7 +64,7 @@ class Person:
         """Go to another page of the letter: first to its job, then to the page."""
         job = next(job for job in JOBS if words in {tab.label for tab in job.tabs})
         nav = self.page.locator("nav.jobs")
-        await nav.get_by_role("link", name=re.compile(rf"^{re.escape(self.say(job.label))}\b")).click()
+        await nav.get_by_role("link", name=re.compile(rf"^{re.escape(self.say(job.label))}(?:\s|$)")).click()
         if len(job.tabs) > 1:
             nav = self.page.locator("nav.sub")
             await nav.get_by_role("link", name=self.say(words), exact=True).click()
