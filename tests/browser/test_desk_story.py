@@ -167,7 +167,7 @@ async def sign(cast: Cast) -> None:
 async def sign_for_an_organization(cast: Cast) -> None:
     anna = cast.reader
     await anna.page.goto(f"{cast.town.base}/{cast.lang}/{SLUG}")
-    await anna.follow("For an organization")
+    await anna.page.get_by_role("radio", name=anna.say("For an organization")).check()
     await anna.type("Name in English", "North Pier Network")
     await anna.type("Name in Russian", "Сеть «Северный причал»")
     await anna.type("Website", "https://northpier.example")
