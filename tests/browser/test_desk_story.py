@@ -219,7 +219,7 @@ async def imports(vera: Person, file: Path) -> None:
     await vera.turn_to("Import")
     await vera.page.get_by_label(vera.say("A list of signatories")).set_input_files(file)
     await vera.press("Upload")
-    await vera.sees("What is in each column?")
+    await vera.sees("Which row is the header, and what is in each column?")
     await vera.page.get_by_label(vera.say("Who sees the names of people")).select_option(label=vera.say("everyone"))
     await vera.press("Check without changing anything")
     await vera.sees("What the import would do")
