@@ -1,12 +1,12 @@
 """Where a request comes from, as far as limits need to know.
 
 One address is cheap to change, so a request counts in several buckets at once, ``ClientNetwork.prefixes``, from narrow
-to wide. A limit of ``n`` allows ``n * factor`` in the bucket of each prefix (``factors``), and the widest prefix that is
-over its limit pays: a client whose /48 is over its limit gains nothing by a fresh /64. The factors have their reasons
-in docs/decisions/listeners.md.
+to wide. A limit of ``n`` allows ``n * factor`` in the bucket of each prefix (``factors``), and the widest prefix that
+is over its limit pays: a client whose /48 is over its limit gains nothing by a fresh /64. The factors have their
+reasons in docs/decisions/listeners.md.
 
-The Onion service as a whole is one bucket of very many clients (``is_shared``): prices may rise there, but no request is
-refused for what others did. A circuit, if Tor says which, is a narrow bucket like any other.
+The Onion service as a whole is one bucket of very many clients (``is_shared``): prices may rise there, but no request
+is refused for what others did. A circuit, if Tor says which, is a narrow bucket like any other.
 """
 
 import ipaddress
