@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from petition.captcha.model import Passed, Refusal, Result, nonce_of
+from petition.core.prices import MAX_PRICE
 from petition.core.settings import HCaptcha
 
 PATIENCE = 3.0  # seconds for the whole conversation
@@ -72,7 +73,7 @@ class HCaptchaService:
         self._failed_at = None
         if not verdict:
             return Refusal.WRONG
-        return Passed(nonce_of(token), datetime.now(UTC) + NONCE_LIFETIME, hard=True)
+        return Passed(nonce_of(token), datetime.now(UTC) + NONCE_LIFETIME, price=MAX_PRICE)
 
     async def _ask(self, token: str) -> bool | None:
         """Return yes, no, or ``None`` if it wasn't clear."""
