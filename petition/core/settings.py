@@ -105,7 +105,7 @@ class Limits:
     onion: int = 300  # the same for all Onion traffic together
     letter: int = 100_000  # an hour for one letter
     mailbox: int = 5  # mails a day to one mailbox
-    drawn: int = 10  # answers to drawn codes an hour and network
+    drawn: int = 30  # answers to drawn codes an hour and network
     code: int = 5  # attempts at the mailed code a day, per letter and address
     code_network: int = 60  # the same an hour from one network
     entry: int = 5  # entry links an hour to one organizer's mailbox

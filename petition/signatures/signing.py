@@ -173,7 +173,7 @@ def _by_buckets(request: SignRequest, position: int, used: Mapping[bytes, int]) 
     buckets, challenge = request.buckets, request.challenge
     if buckets.refused_above is not None and position > buckets.refused_above:
         return SignOutcome.REFUSED
-    is_paid = challenge.is_drawn or challenge.price >= buckets.price(used)
+    is_paid = challenge.drawn or challenge.price >= buckets.price(used)
     return SignOutcome.STORED if is_paid else SignOutcome.HARDER_CHALLENGE
 
 

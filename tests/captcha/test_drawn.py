@@ -45,7 +45,7 @@ def test_the_dear_one_is_longer_and_says_so(monkeypatch: pytest.MonkeyPatch) -> 
         assert set(answer) <= set(picture.ALPHABET)
         result = codes.check(drawn.token, answer, LETTER)
         assert isinstance(result, Passed)
-        assert (result.price, result.is_drawn) == (0, True)
+        assert (result.price, result.drawn) == (0, True)
 
 
 def test_one_is_good_for_so_long() -> None:

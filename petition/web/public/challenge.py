@@ -52,7 +52,7 @@ async def require_challenge(visit: Visit, published: PublishedLetter, form: Mapp
         return too_many_requests(visit)
     result = await captchas.check(form, letter.id, drawn=excess <= 0, forced=switch != OFF)
     if isinstance(result, Passed):
-        is_paid = result.price > 0 or result.is_drawn or switch != STRONGER
+        is_paid = result.price > 0 or result.drawn or switch != STRONGER
         return result if is_paid else await one_more_step(visit, published, form)
     return await one_more_step(visit, published, form, wrong=bool(form.get("code")))
 
