@@ -80,8 +80,8 @@ def format_row(cells: Sequence[str]) -> str:
 # Spreadsheets run a cell that begins like this: https://owasp.org/www-community/attacks/CSV_Injection
 # Programs for Chinese and Japanese turn full-width and small signs into plain ones.
 _SIGNS = "-=+@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b"
-# A cell begins where a spreadsheet splits the line, whatever separates our cells: Excel takes the separator of the
-# computer's region (";" in Russian or German), and a quote that does not begin its own cell is a character like any
+# A cell begins where a spreadsheet splits the line, not only where a comma of ours stands: Excel takes the separator of
+# the computer's region (";" in Russian or German), and a quote that does not begin its own cell is a character like any
 # other, so that even a line break in quotes ends a row.
 _SEPARATORS = ",;|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029"
 # What may stand before the sign: spreadsheets drop it, or take it for the beginning of a quoted cell. Apostrophes as
