@@ -250,11 +250,11 @@ def _base_url(url: str, name: str) -> str:
         port = parts.port  # reading it raises where it is no number
     except ValueError:
         parts, host, port = None, "", None
-    said = "" if "@" in url else f", not {url!r}"  # there may be a password in it
+    quoted = "" if "@" in url else f", not {url!r}"  # there may be a password in it
     if parts is None or parts.scheme not in {"http", "https"} or "@" in parts.netloc or not _HOST.fullmatch(host):
-        raise SettingsError(f"{name} must look like https://letters.example{said}")
+        raise SettingsError(f"{name} must look like https://letters.example{quoted}")
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise SettingsError(f"{name} must be an address without a path or parameters{said}")
+        raise SettingsError(f"{name} must be an address without a path or parameters{quoted}")
     usual = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, usual} else "")
 
