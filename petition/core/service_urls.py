@@ -50,7 +50,7 @@ def is_loopback(url: str) -> bool:
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether a connection to ``host`` stays on this machine, whatever a name server says.
+    """Return whether a connection to ``host`` stays on this machine, without asking a name server.
 
     Unlike browsers, resolvers may ask a name server for what ends in ".localhost".
     """
