@@ -5,7 +5,7 @@ the response nor its time reveals who has signed; the worker, which alone can op
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
@@ -19,8 +19,9 @@ from petition.core.ids import LetterId, SignatureId
 from petition.core.prices import Buckets
 from petition.core.quotas import BatchPositions, Quota
 from petition.core.settings import Limits
-from petition.signatures import queries
+from petition.signatures import ceilings, queries
 from petition.signatures.model import Kind
+from petition.signatures.signals import DRAWN
 
 MAILBOX_FACTOR = 4  # times ``LIMIT_MAILBOX``: mails a day to one mailbox, from all networks together
 THREAD_THRESHOLD = 8  # forms in a batch from which on a thread is worth its start
@@ -77,8 +78,30 @@ class SignRequest:
     challenge: Passed
     buckets: Buckets
     mails: MailQuotas
+    drawn: Quota  # of the letter; counted only where a picture was read
     form: bytes  # digest of all fields, under a key of the day
     pending: PendingSignature | None = None
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it signs with a picture read."""
+        return self.challenge.drawn and self.pending is not None
+
+    @property
+    def quotas(self) -> tuple[Quota, ...]:
+        """All that it counts against."""
+        shared = (*self.buckets.counted, *self.mails.all)
+        return (*shared, self.drawn) if self.is_drawn else shared
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What counting a batch has decided; requests by their ``id()``."""
+
+    mailed: set[int] = field(default_factory=set)
+    waiting: set[int] = field(default_factory=set)  # by picture above a limit: their signatures wait for a moderator
+    refunds: list[Quota] = field(default_factory=list)
+    unused: list[bytes] = field(default_factory=list)  # nonces of challenges whose requests were refused
 
 
 class Signing:
@@ -104,11 +127,11 @@ class Signing:
             # lock order: see docs/decisions/lock-order.md
             outcomes = await _check_letters(conn, requests)
             await _use_challenges(conn, requests, outcomes)
-            mailed = await self._count(conn, requests, outcomes)
+            counted = await self._count(conn, requests, outcomes)
             accepted = [
                 request for request, outcome in zip(requests, outcomes, strict=True) if outcome is SignOutcome.STORED
             ]
-            await _add(conn, accepted, mailed, await sealing)
+            await _add(conn, accepted, counted, await sealing)
         for outcome in outcomes:
             metrics.SIGN_REQUESTS.labels(outcome.value).inc()
         return outcomes
@@ -124,37 +147,42 @@ class Signing:
         sealed = await asyncio.to_thread(seal, addresses) if is_large else seal(addresses)
         return {id(request): address for request, address in zip(requests, sealed, strict=True)}
 
-    async def _count(self, conn: Connection, requests: Sequence[SignRequest], outcomes: list[SignOutcome]) -> set[int]:
-        """Count what has used up a challenge, and mark what its buckets refuse: that counts nowhere.
-
-        Return the ``id()`` of the requests that get a mail.
-        """
+    async def _count(self, conn: Connection, requests: Sequence[SignRequest], outcomes: list[SignOutcome]) -> _Counted:
+        """Count what has used up a challenge, and mark what its buckets refuse: that counts nowhere."""
         fresh = [i for i, outcome in enumerate(outcomes) if outcome is SignOutcome.STORED]
+        counted = _Counted()
         if not fresh:
-            return set()
-        amounts = quotas.count_by_quota(
-            chain.from_iterable((*requests[i].buckets.counted, *requests[i].mails.all) for i in fresh)
-        )
+            return counted
+        amounts = quotas.count_by_quota(chain.from_iterable(requests[i].quotas for i in fresh))
         gauges = {gauge.key for i in fresh for gauge in requests[i].buckets.gauges}
         used = await quotas.spend(conn, amounts, gauges)
         positions = BatchPositions(used, amounts)
-        refunds: list[Quota] = []
-        mailed = set()
         for i in fresh:
-            request = requests[i]
-            outcomes[i] = _by_buckets(request, positions.next_position(request.buckets.own), used)
-            if outcomes[i] is not SignOutcome.STORED:
-                refunds += (*request.buckets.counted, *request.mails.all)
-            elif self._is_mailed(request, positions):
-                mailed.add(id(request))
-            else:
-                refunds.append(request.mails.in_all)
-        if refunds:
-            await quotas.give_back(conn, quotas.count_by_quota(refunds))
-        refused = [requests[i].challenge.nonce for i in fresh if outcomes[i] is not SignOutcome.STORED]
-        if refused:
-            await queries.release_challenges(conn, refused)
-        return mailed
+            price = requests[i].buckets.price(used)
+            outcomes[i] = self._count_one(requests[i], positions, counted, price=price)
+        if counted.refunds:
+            await quotas.give_back(conn, quotas.count_by_quota(counted.refunds))
+        if counted.unused:
+            await queries.release_challenges(conn, counted.unused)
+        return counted
+
+    def _count_one(
+        self, request: SignRequest, positions: BatchPositions, counted: _Counted, *, price: int
+    ) -> SignOutcome:
+        outcome = _by_buckets(request, positions.next_position(request.buckets.own), price)
+        if outcome is not SignOutcome.STORED:
+            counted.refunds += request.quotas
+            counted.unused.append(request.challenge.nonce)
+            return outcome
+        if self._is_mailed(request, positions):
+            counted.mailed.add(id(request))
+        else:
+            counted.refunds.append(request.mails.in_all)
+        if request.is_drawn:
+            budget = ceilings.threshold(request.drawn.key, self._limits.drawn_letter)
+            if positions.next_position(request.drawn) > budget or price > 0:
+                counted.waiting.add(id(request))
+        return outcome
 
     def _is_mailed(self, request: SignRequest, positions: BatchPositions) -> bool:
         """Return whether a mail goes out; nothing that the client sees depends on it.
@@ -168,13 +196,12 @@ class Signing:
         return is_first or (from_network <= limit and in_all <= limit * MAILBOX_FACTOR)
 
 
-def _by_buckets(request: SignRequest, position: int, used: Mapping[bytes, int]) -> SignOutcome:
+def _by_buckets(request: SignRequest, position: int, price: int) -> SignOutcome:
     """Return what a request's buckets say: ``position`` is its place in its own network's hour."""
-    buckets, challenge = request.buckets, request.challenge
-    if buckets.refused_above is not None and position > buckets.refused_above:
+    limit, challenge = request.buckets.refused_above, request.challenge
+    if limit is not None and position > limit:
         return SignOutcome.REFUSED
-    is_paid = challenge.drawn or challenge.price >= buckets.price(used)
-    return SignOutcome.STORED if is_paid else SignOutcome.HARDER_CHALLENGE
+    return SignOutcome.STORED if challenge.drawn or challenge.price >= price else SignOutcome.HARDER_CHALLENGE
 
 
 async def _check_letters(conn: Connection, requests: Sequence[SignRequest]) -> list[SignOutcome]:
@@ -230,9 +257,8 @@ def _take(nonces: set[bytes], nonce: bytes) -> bool:
 
 
 async def _add(
-    conn: Connection, requests: Sequence[SignRequest], mailed: Collection[int], sealed: Mapping[int, bytes]
+    conn: Connection, requests: Sequence[SignRequest], counted: _Counted, sealed: Mapping[int, bytes]
 ) -> None:
-    """Add the rows; ``mailed`` and ``sealed`` go by the ``id()`` of the request."""
     pending = [
         (
             request.letter_id,
@@ -245,19 +271,21 @@ async def _add(
             request.pending.consent,
             request.pending.read_lang,
             request.mail_lang,
-            request.pending.signals,
+            {**(request.pending.signals or {}), DRAWN: True}
+            if id(request) in counted.waiting
+            else request.pending.signals,
             request.buckets.own.key,
         )
         for request in requests
         if request.pending is not None
     ]
     if pending:
-        mailed_ids = [request.pending.id for request in requests if request.pending and id(request) in mailed]
+        mailed_ids = [request.pending.id for request in requests if request.pending and id(request) in counted.mailed]
         await queries.add_pending(conn, list(zip(*pending, strict=True)), mailed_ids)
     lookups = [
         (request.letter_id, request.digest, sealed[id(request)], request.mail_lang)
         for request in requests
-        if request.pending is None and id(request) in mailed
+        if request.pending is None and id(request) in counted.mailed
     ]
     if lookups:
         await queries.add_lookups(conn, list(zip(*lookups, strict=True)))

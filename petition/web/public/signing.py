@@ -168,6 +168,7 @@ async def _sign_request(
             in_all=day.daily("mailbox", canonical),
             of_letter=day.daily("mailbox-letter", f"{letter.id}|{canonical}"),
         ),
+        drawn=day.hourly("drawn-letter", str(letter.id)),
         form=day.digest("\0".join(("form", visit.request.scope["path"], *typed))),
         pending=pending,
     )
