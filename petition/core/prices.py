@@ -41,13 +41,16 @@ class Buckets:
     refused_above: int | None  # uses of ``own`` in this hour, as drawn; None where ``own`` is everyone's
     counted: tuple[Quota, ...]  # all of them, ``own`` included
     gauges: tuple[PriceGauge, ...]
+    lowest: int = 0  # price that is asked of everyone
 
     def price(self, used: Mapping[bytes, int]) -> int:
         """Return the price by ``used``, which has what the hour before used of each gauge's key, unless it is 0."""
-        return max(gauge.price(used.get(gauge.key, 0)) for gauge in self.gauges)
+        return max(self.lowest, *(gauge.price(used.get(gauge.key, 0)) for gauge in self.gauges))
 
 
-def buckets_of(network: ClientNetwork, letter_id: LetterId, limits: Limits, hours: tuple[HourKey, HourKey]) -> Buckets:
+def buckets_of(
+    network: ClientNetwork, letter_id: LetterId, limits: Limits, hours: tuple[HourKey, HourKey], *, lowest: int = 0
+) -> Buckets:
     """Return the buckets of a form that ``network`` sends to a letter; ``hours`` are this one and the one before."""
     this_hour, before = hours
     prefixes = [("network", prefix, limit) for prefix, limit in _limits(network, limits)]
@@ -58,7 +61,7 @@ def buckets_of(network: ClientNetwork, letter_id: LetterId, limits: Limits, hour
     is_own = prefix != ONION
     gauges = [_gauge(before, *prefixes[0], max_price=1 if is_own else MAX_PRICE)]
     gauges += [_gauge(before, *bucket, max_price=MAX_PRICE) for bucket in shared]
-    return Buckets(own.quota, own.limits[1] if is_own else None, counted, tuple(gauges))
+    return Buckets(own.quota, own.limits[1] if is_own else None, counted, tuple(gauges), lowest)
 
 
 async def current(conn: Connection, buckets: Buckets) -> int:

@@ -10,7 +10,6 @@ from petition.core import prices, quotas
 from petition.core.client_networks import ONION
 from petition.core.errors import Paused, Unavailable
 from petition.core.i18n import N_
-from petition.core.ids import LetterId
 from petition.core.prices import Buckets, buckets_of
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
@@ -26,21 +25,24 @@ AWAY = N_("We could not store this just now. Nothing is lost: press the button a
 TRY_LATER = N_("Try again in an hour. What you typed has not been stored.")
 
 
-async def buckets(visit: Visit, letter_id: LetterId) -> Buckets:
+async def buckets(visit: Visit, letter: Letter) -> Buckets:
     """Return the buckets in which a form of this visit counts. Raises ``Unavailable``."""
-    services = visit.services
-    return buckets_of(visit.network, letter_id, services.settings.limits, await services.day_keys.hours())
+    limits, hours = visit.services.settings.limits, await visit.services.day_keys.hours()
+    return buckets_of(visit.network, letter.id, limits, hours, lowest=_lowest_price(letter))
 
 
 async def price(visit: Visit, letter: Letter) -> int:
     """Return the price of a form to ``letter`` in this hour; the lowest while the database is down."""
-    lowest = 1 if letter.switches.captcha == STRONGER else 0
     try:
-        counted = await buckets(visit, letter.id)
+        counted = await buckets(visit, letter)
         async with visit.services.database.connection() as conn:
-            return max(lowest, await prices.current(conn, counted))
+            return await prices.current(conn, counted)
     except Unavailable:
-        return lowest
+        return _lowest_price(letter)
+
+
+def _lowest_price(letter: Letter) -> int:
+    return 1 if letter.switches.captcha == STRONGER else 0
 
 
 async def require_challenge(visit: Visit, published: PublishedLetter, form: Mapping[str, str]) -> Passed | Response:
@@ -52,7 +54,7 @@ async def require_challenge(visit: Visit, published: PublishedLetter, form: Mapp
         return too_many_requests(visit)
     result = await captchas.check(form, letter.id, drawn=excess <= 0, forced=switch != OFF)
     if isinstance(result, Passed):
-        is_paid = result.price > 0 or result.drawn or switch != STRONGER
+        is_paid = result.drawn or result.price >= _lowest_price(letter)
         return result if is_paid else await one_more_step(visit, published, form)
     return await one_more_step(visit, published, form, wrong=bool(form.get("code")))
 

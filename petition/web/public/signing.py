@@ -162,7 +162,7 @@ async def _sign_request(
         address=mailbox.address,
         mail_lang=visit.lang,
         challenge=passed,
-        buckets=await challenge.buckets(visit, letter.id),
+        buckets=await challenge.buckets(visit, letter),
         mails=MailQuotas(
             from_network=day.daily("mailbox-network", f"{visit.network.narrowest}|{canonical}"),
             in_all=day.daily("mailbox", canonical),
