@@ -1,0 +1,95 @@
+"""Waiting requests in lines by network, served in turn: a flood waits for itself, and the longest line pays."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+class _Line(Generic[Item]):
+    """A prefix: either the lines of narrower prefixes in it, in the order of their turns, or items, oldest first."""
+
+    __slots__ = ("branches", "items", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.branches: OrderedDict[str, _Line[Item]] = OrderedDict()
+        self.items: OrderedDict[Item, None] = OrderedDict()
+
+
+class FairLines(Generic[Item]):
+    """Items in a tree of lines. A path names the lines from the widest prefix to the narrowest, for example /48, /64.
+
+    All paths that share their first names have the same length. Every act costs a step for each name of the path, but
+    ``pop_from_longest``, which compares all lines of each level.
+    """
+
+    def __init__(self) -> None:
+        self._root: _Line[Item] = _Line()
+        self._paths: dict[Item, tuple[str, ...]] = {}
+
+    def __len__(self) -> int:
+        return self._root.size
+
+    def add(self, item: Item, path: Sequence[str]) -> None:
+        """Put ``item`` at the end of its line."""
+        line = self._root
+        line.size += 1
+        for name in path:
+            branch = line.branches.get(name)
+            if branch is None:
+                branch = line.branches[name] = _Line()
+            line = branch
+            line.size += 1
+        line.items[item] = None
+        self._paths[item] = tuple(path)
+
+    def discard(self, item: Item) -> None:
+        """Take ``item`` out, if it is in a line."""
+        path = self._paths.get(item)
+        if path is not None:
+            self._remove(item, path)
+
+    def pop_next(self) -> Item:
+        """Take out the oldest item of the line whose turn it is. Raises ``LookupError`` if all are empty."""
+        line = self._root
+        while line.branches:
+            name = next(iter(line.branches))
+            line.branches.move_to_end(name)
+            line = line.branches[name]
+        return self._pop_oldest(line)
+
+    def pop_from_longest(self) -> Item:
+        """Take out the oldest item of the longest line, chosen from the widest prefix to the narrowest.
+
+        Raises ``LookupError`` if all are empty.
+        """
+        line = self._root
+        while line.branches:
+            line = max(line.branches.values(), key=_size)
+        return self._pop_oldest(line)
+
+    def _pop_oldest(self, line: _Line[Item]) -> Item:
+        if not line.items:
+            raise LookupError
+        item = next(iter(line.items))
+        self._remove(item, self._paths[item])
+        return item
+
+    def _remove(self, item: Item, path: tuple[str, ...]) -> None:
+        del self._paths[item]
+        line = self._root
+        line.size -= 1
+        for name in path:
+            branch = line.branches[name]
+            branch.size -= 1
+            if not branch.size:  # with all that is in it
+                del line.branches[name]
+                return
+            line = branch
+        del line.items[item]
+
+
+def _size(line: _Line[Item]) -> int:
+    return line.size
