@@ -34,6 +34,8 @@ BODY_INTERVAL = 10.0  # seconds; in each of them at least MIN_BODY arrives
 MIN_BODY = 4096  # bytes: the slowest mobile network brings ten times as much
 MAX_FREE_CHUNKS = 1000  # of a body; for more, they have to be MIN_CHUNK bytes long on average
 MIN_CHUNK = 64
+LINGER = 2.0  # seconds in which a client that still sends can read that it was refused
+MAX_LINGER = 1024 * 1024  # bytes that it may send in this time
 WRITE_TIMEOUT = 20.0  # seconds in which a client that is behind has to read something
 WRITE_BUFFER = 32 * 1024  # bytes; a client with more of them unread is behind
 _BODY_HEADERS = frozenset((b"content-length", b"transfer-encoding", b"expect"))
@@ -82,6 +84,7 @@ class GuardedProtocol(HttpToolsProtocol):
         "_feeds",
         "_framing",
         "_head_timer",
+        "_in_body",
         "_is_answered",
         "_is_deaf",
         "_received",
@@ -102,7 +105,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._body_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
-        self._is_answered = self._is_deaf = False
+        self._is_answered = self._is_deaf = self._in_body = False
         self._framing = self._feeds = self._fed_at_begin = self._chunks = self._received = self._unread = 0
         self.prefixes = _prefixes(self.client[0], tuple(self.trusted)) if self.client else ()
         self.open_connections.add(self)
@@ -120,11 +123,13 @@ class GuardedProtocol(HttpToolsProtocol):
                 cycle.message_event.set()
         self._running = None
         self.pipeline.clear()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, in pieces that are no longer than a head may be."""
         if self._is_deaf:
+            self._pass_over(data)
             return
         self._unset_keepalive_if_required()
         if self._head_timer is None:
@@ -137,6 +142,8 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self._framing -= len(data)
             self._feed_in_pieces(memoryview(data))
+        if self._in_body and self._body_timer is None:
+            self._watch_body()
 
     def _feed_in_pieces(self, data: memoryview) -> None:
         while data and not self._is_deaf and not self.transport.is_closing():
@@ -177,7 +184,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _finish(self) -> None:
         """Read nothing more; close the connection after the last response."""
-        self._is_deaf = True
+        self._is_deaf, self._framing = True, 0
         self._cancel_timer()
         if self.cycle is None or self.cycle.response_complete:
             self._close()
@@ -186,21 +193,39 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Answer with an error and close, after the responses to earlier requests."""
-        self._is_deaf = True
         if self.transport.is_closing():
             return
-        running = self._running
-        if running is None or running.response_complete:
-            text = status.phrase.encode()
-            lines = [b"HTTP/1.1 %d %b" % (status, text), b"content-type: text/plain; charset=utf-8"]
-            lines += [b"content-length: %d" % len(text), b"connection: close"]
-            lines += [b"%b: %b" % header for header in self.server_state.default_headers]
-            self.transport.write(b"\r\n".join([*lines, b"", text]))
-            self._close()
-        elif self._head_timer is None:  # within the body of the request that is being answered
+        cycle, running = self.cycle, self._running
+        is_idle = running is None or running.response_complete
+        if self._in_body and cycle is running and not cycle.response_started:
+            cycle.disconnected = True  # for the application, which waits for the body
+            cycle.message_event.set()
+        elif self._in_body:  # of a request that is answered, or waits
             self.transport.abort()
-        else:
+            return
+        elif not is_idle:
             self._finish()
+            return
+        self._write_refusal(status)
+
+    def _write_refusal(self, status: HTTPStatus) -> None:
+        text = status.phrase.encode()
+        lines = [b"HTTP/1.1 %d %b" % (status, text), b"content-type: text/plain; charset=utf-8"]
+        lines += [b"content-length: %d" % len(text), b"connection: close"]
+        lines += [b"%b: %b" % header for header in self.server_state.default_headers]
+        self.transport.write(b"\r\n".join([*lines, b"", text]))
+        # If it closed at once, the kernel would reset the connection because of what was not read, and the client would
+        # not see the answer.
+        self._is_deaf, self._framing = True, 0
+        self._end_body()
+        self._cancel_timer()
+        self.transport.write_eof()
+        self._head_timer = self.loop.call_later(LINGER, self._abort_slow_client)
+
+    def _pass_over(self, data: bytes) -> None:
+        self._framing += len(data)
+        if self._framing > MAX_LINGER:
+            self.transport.abort()
 
     def on_message_begin(self) -> None:
         """Start the timer for a pipelined head. Raises ``PipelineFull``."""
@@ -217,13 +242,15 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.headers) > MAX_LINES or (self._fed_at_begin != self._feeds and self._head_size() > MAX_HEAD):
             raise HeadRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         self._cancel_timer()
-        reply = self.cached_reply() if self.can_use_fast_path() else None
+        has_body = any(name in _BODY_HEADERS for name, _ in self.headers)
+        reply = self.cached_reply() if not has_body and self.can_use_fast_path() else None
         self._is_answered = reply is not None
         if reply is None:
             self._unset_keepalive_if_required()  # set if the request right before was answered here
             super().on_headers_complete()
-            if any(name in _BODY_HEADERS for name, _ in self.headers):
-                self._begin_body()
+            if has_body:
+                self._in_body, self._chunks, self._received = True, 0, 0
+                self.headers = Trailers()
             return
         lines, body = reply
         default_lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
@@ -243,11 +270,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._framing = 0
-        if self._is_answered:
-            return
-        if self._body_timer is not None:
+        if not self._is_answered:
             self._end_body()
-        super().on_message_complete()
+            super().on_message_complete()
 
     def _head_size(self) -> int:
         """Return the size of the head, without what may be left out of it."""
@@ -258,14 +283,12 @@ class GuardedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def can_use_fast_path(self) -> bool:
-        """True for HTTP/1.1 keep-alive without body, upgrade, unanswered earlier request or backpressure."""
+        """True for HTTP/1.1 keep-alive without upgrade, unanswered earlier request or backpressure."""
         cycle: RequestResponseCycle | None = self.cycle
         if (cycle is not None and not cycle.response_complete) or self.flow.write_paused:
             return False
         parser = self.parser
-        if parser.get_http_version() != "1.1" or not parser.should_keep_alive() or parser.should_upgrade():
-            return False
-        return not any(name in _BODY_HEADERS for name, _ in self.headers)
+        return parser.get_http_version() == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
 
     def cached_reply(self) -> tuple[bytes, bytes] | None:
         cached_response: CachedReply | None = getattr(self.app, "cached_response", None)
@@ -275,13 +298,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # The body: how fast it arrives
 
-    def _begin_body(self) -> None:
-        self._chunks = self._received = 0
-        self.headers = Trailers()
+    def _watch_body(self) -> None:
         self._body_timer = self.loop.call_later(BODY_INTERVAL, self._check_body, 0)
         self.open_connections.add_unfinished(self)
 
     def _end_body(self) -> None:
+        self._in_body = False
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None

@@ -5,11 +5,14 @@ in all, requests whose body has not arrived, and responses that are not read.
 """
 
 import heapq
+import resource
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 MAX_CONNECTIONS = 8_000  # of one process; uvicorn would answer 503 at 10,000
+OTHER_FILES = 200  # open files that are no client's: libraries, the database
 MAX_PER_NETWORK = 500  # open at once from one IPv4 address or IPv6 /64: mobile carriers have thousands behind one
 MAX_UNFINISHED = 1_000  # requests whose body is still arriving, each with up to 128 KB in memory
 MAX_UNREAD = 1_000  # connections with more than 32 KB that the client does not read
@@ -38,6 +41,7 @@ class OpenConnections:
         self._unread: dict[Evictable, None] = {}
         self._by_network: dict[str, dict[Evictable, None]] = {}
         self._counts: Counter[str] = Counter()
+        self._limit: int | None = None
 
     def __len__(self) -> int:
         return len(self._all)
@@ -52,8 +56,10 @@ class OpenConnections:
                 of_network = self._by_network.setdefault(prefixes[-1], {})
             of_network[connection] = None
             self._counts.update(prefixes)
-        if len(self._all) >= MAX_CONNECTIONS:
-            self._evict(self._all, MAX_CONNECTIONS)
+        if self._limit is None:
+            self._limit = min(MAX_CONNECTIONS, max_files() - OTHER_FILES)
+        if len(self._all) >= self._limit:
+            self._evict(self._all, self._limit)
         self._all[connection] = None
 
     def discard(self, connection: Evictable) -> None:
@@ -107,7 +113,13 @@ class OpenConnections:
         """
         idle_since = connection.idle_since()
         counts = [-self._counts[prefix] for prefix in connection.prefixes] or [0]
-        is_spared = idle_since is None and -counts[0] <= FEW
+        is_spared = idle_since is None and -counts[-1] <= FEW
         return is_spared, counts, idle_since is None, idle_since or 0.0
 
 
+
+
+def max_files() -> int:
+    """Return how many files this process may have open. Without a descriptor it could not even refuse a client."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft

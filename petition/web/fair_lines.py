@@ -21,8 +21,7 @@ class _Line(Generic[Item]):
 class FairLines(Generic[Item]):
     """Items in a tree of lines. A path names the lines from the widest prefix to the narrowest, for example /48, /64.
 
-    All paths that share their first names have the same length. Every act costs a step for each name of the path, but
-    ``pop_from_longest``, which compares all lines of each level.
+    Every act costs a step for each name of the path, but ``pop_from_longest``, which compares all lines of each level.
     """
 
     def __init__(self) -> None:
@@ -34,16 +33,17 @@ class FairLines(Generic[Item]):
 
     def add(self, item: Item, path: Sequence[str]) -> None:
         """Put ``item`` at the end of its line."""
+        names = (*path, "")  # the last line holds items, and nothing is narrower
         line = self._root
         line.size += 1
-        for name in path:
+        for name in names:
             branch = line.branches.get(name)
             if branch is None:
                 branch = line.branches[name] = _Line()
             line = branch
             line.size += 1
         line.items[item] = None
-        self._paths[item] = tuple(path)
+        self._paths[item] = names
 
     def discard(self, item: Item) -> None:
         """Take ``item`` out, if it is in a line."""
