@@ -25,15 +25,13 @@ from petition.core.client_networks import is_trusted, of_client
 from petition.core.settings import Network
 from petition.web.connection_limits import OpenConnections
 from petition.web.page_cache import Header
+from petition.web.request_bounds import MAX_LINES, HeadRefused, PipelineFull, Trailers, check_chunks, refusal
 
 HEAD_TIMEOUT = 20.0  # seconds from a request's first byte (or the connection's start) to the end of its head
 MAX_HEAD = 16 * 1024  # bytes of a head, and of what lies between the pieces of a body
-MAX_LINES = 100  # of a head, and again of a body's trailers
 MAX_PIPELINED = 16  # requests that wait for the response to an earlier one
 BODY_INTERVAL = 10.0  # seconds; in each of them at least MIN_BODY arrives
 MIN_BODY = 4096  # bytes: the slowest mobile network brings ten times as much
-MAX_FREE_CHUNKS = 1000  # of a body; for more, they have to be MIN_CHUNK bytes long on average
-MIN_CHUNK = 64
 LINGER = 2.0  # seconds in which a client that still sends can read that it was refused
 MAX_LINGER = 1024 * 1024  # bytes that it may send in this time
 WRITE_TIMEOUT = 20.0  # seconds in which a client that is behind has to read something
@@ -42,32 +40,6 @@ _BODY_HEADERS = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 
 # (method, target, headers) → (status and header lines, body), or None if the application has to answer
 CachedReply = Callable[[bytes, bytes, list[Header]], tuple[bytes, bytes] | None]
-
-
-class HeadRefused(Exception):
-    """A request that is not read further; ``status`` is the answer."""
-
-    def __init__(self, status: HTTPStatus) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-class PipelineFull(Exception):
-    """Too many requests wait for the response to an earlier one."""
-
-
-class Trailers(list[Header]):
-    """Takes the lines behind a body and drops them: the application has seen the request's headers by then."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lines = 0
-
-    def append(self, _line: Header) -> None:
-        """Count the line. Raises ``HeadRefused``."""
-        self._lines += 1
-        if self._lines > MAX_LINES:
-            raise HeadRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -149,10 +121,7 @@ class GuardedProtocol(HttpToolsProtocol):
         while data and not self._is_deaf and not self.transport.is_closing():
             room = MAX_HEAD - self._framing
             if room <= 0:
-                is_target = self.headers is not None and not self.headers and len(self.url) > MAX_HEAD // 2
-                self._refuse(
-                    HTTPStatus.REQUEST_URI_TOO_LONG if is_target else HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-                )
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
                 return
             piece, data = data[:room], data[room:]
             self._framing += len(piece)
@@ -168,7 +137,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._handle(error)
         else:
             # A head that goes on: its lines take many times their length in memory.
-            if self._head_timer is not None and self.headers is not None and len(self.headers) > MAX_LINES:
+            headers: list[Header] | None = self.headers  # none before the first request
+            if self._head_timer is not None and headers is not None and len(headers) > MAX_LINES:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _handle(self, error: httptools.HttpParserError) -> None:
@@ -184,12 +154,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _finish(self) -> None:
         """Read nothing more; close the connection after the last response."""
+        cycle: RequestResponseCycle | None = self.cycle
         self._is_deaf, self._framing = True, 0
         self._cancel_timer()
-        if self.cycle is None or self.cycle.response_complete:
+        if cycle is None or cycle.response_complete:
             self._close()
         else:
-            self.cycle.keep_alive = False
+            cycle.keep_alive = False
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Answer with an error and close, after the responses to earlier requests."""
@@ -209,11 +180,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._write_refusal(status)
 
     def _write_refusal(self, status: HTTPStatus) -> None:
-        text = status.phrase.encode()
-        lines = [b"HTTP/1.1 %d %b" % (status, text), b"content-type: text/plain; charset=utf-8"]
-        lines += [b"content-length: %d" % len(text), b"connection: close"]
-        lines += [b"%b: %b" % header for header in self.server_state.default_headers]
-        self.transport.write(b"\r\n".join([*lines, b"", text]))
+        self.transport.write(refusal(status, self.server_state.default_headers))
         # If it closed at once, the kernel would reset the connection because of what was not read, and the client would
         # not see the answer.
         self._is_deaf, self._framing = True, 0
@@ -258,10 +225,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
     def on_chunk_header(self) -> None:
-        """Count a piece of a body. Raises ``HeadRefused`` if the pieces are too short: each costs as much as a long one."""
+        """Count a piece of a body. Raises ``HeadRefused``."""
         self._chunks += 1
-        if self._chunks > MAX_FREE_CHUNKS and self._received < (self._chunks - MAX_FREE_CHUNKS) * MIN_CHUNK:
-            raise HeadRefused(HTTPStatus.BAD_REQUEST)
+        check_chunks(self._chunks, self._received)
 
     def on_body(self, body: bytes) -> None:
         self._framing = 0

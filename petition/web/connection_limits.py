@@ -8,7 +8,7 @@ import heapq
 import resource
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 MAX_CONNECTIONS = 8_000  # of one process; uvicorn would answer 503 at 10,000
@@ -23,7 +23,7 @@ SHARE = 100  # one in so many is closed at once, so that choosing them costs lit
 class Evictable(Protocol):
     """A connection: the prefixes of its network from the widest to the narrowest, none for a proxy's."""
 
-    prefixes: Sequence[str]
+    prefixes: tuple[str, ...]
 
     def idle_since(self) -> float | None:
         """Return since when it has had no request to answer (the loop's time); None if it has one."""
@@ -115,8 +115,6 @@ class OpenConnections:
         counts = [-self._counts[prefix] for prefix in connection.prefixes] or [0]
         is_spared = idle_since is None and -counts[-1] <= FEW
         return is_spared, counts, idle_since is None, idle_since or 0.0
-
-
 
 
 def max_files() -> int:

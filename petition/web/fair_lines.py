@@ -1,6 +1,5 @@
 """Waiting requests in lines by network, served in turn: a flood waits for itself, and the longest line pays."""
 
-from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
@@ -14,8 +13,8 @@ class _Line(Generic[Item]):
 
     def __init__(self) -> None:
         self.size = 0
-        self.branches: OrderedDict[str, _Line[Item]] = OrderedDict()
-        self.items: OrderedDict[Item, None] = OrderedDict()
+        self.branches: dict[str, _Line[Item]] = {}
+        self.items: dict[Item, None] = {}
 
 
 class FairLines(Generic[Item]):
@@ -56,8 +55,8 @@ class FairLines(Generic[Item]):
         line = self._root
         while line.branches:
             name = next(iter(line.branches))
-            line.branches.move_to_end(name)
-            line = line.branches[name]
+            branch = line.branches[name] = line.branches.pop(name)  # to the end
+            line = branch
         return self._pop_oldest(line)
 
     def pop_from_longest(self) -> Item:
