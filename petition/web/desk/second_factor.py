@@ -10,7 +10,7 @@ from starlette.responses import Response
 from petition.core import quotas
 from petition.core.database import Connection
 from petition.core.i18n import N_
-from petition.organizers import factor_queries, factor_reset_queries, second_factor, sessions
+from petition.organizers import factor_queries, factor_reset_queries, recovery_codes, second_factor, sessions
 from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
 from petition.web.desk import session_cookie
@@ -56,9 +56,10 @@ async def prove(visit: DeskVisit, form: Form) -> Response:
     services = visit.services
     if not await _may_try(visit):
         raise OverLimit(TOO_MANY_CODES, HOUR)
+    code = form.get("code", "")
+    prepared = await second_factor.prepare(visit.database, services.desk_key, visit.organizer.id, code)
     async with visit.database.transaction() as conn:
-        code = form.get("code", "")
-        await second_factor.prove(conn, services.wrapper, services.desk_key, visit.organizer.id, code)
+        await second_factor.prove(conn, services.wrapper, visit.organizer.id, code, prepared)
         cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
     return _with_cookie(visit, http.redirect(await _next_page(visit, form)), cookie)
 
@@ -169,7 +170,7 @@ async def _finish_adding(conn: Connection, visit: DeskVisit) -> tuple[list[str],
     cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
     if cookie is None:
         raise HTTPException(401)
-    return await second_factor.first_codes(conn, visit.services.desk_key, visit.organizer.id), cookie
+    return await recovery_codes.make_first(conn, visit.services.desk_key, visit.organizer.id), cookie
 
 
 def _added(visit: DeskVisit, codes: list[str], cookie: str) -> Response:
