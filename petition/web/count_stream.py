@@ -154,7 +154,7 @@ class CountStreams:
         for listener in (listener for channel in self._channels.values() for listener in channel.listeners):
             lines.add(listener, line_of(listener.network))
         for _ in range(min(len(lines), max(1, MAX_LISTENERS // SHARE))):
-            listener = lines.pop_from_longest()
+            listener = lines.pop_from_largest()
             listener.channel.listeners.discard(listener)
             self._release(listener)
             if not _try_send(listener.send(END)):

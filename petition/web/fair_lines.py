@@ -6,25 +6,25 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item", bound=Hashable)
 
 
-class _Line(Generic[Item]):
+class _Branch(Generic[Item]):
     """A prefix: either the lines of narrower prefixes in it, in the order of their turns, or items, oldest first."""
 
     __slots__ = ("branches", "items", "size")
 
     def __init__(self) -> None:
         self.size = 0
-        self.branches: dict[str, _Line[Item]] = {}
+        self.branches: dict[str, _Branch[Item]] = {}
         self.items: dict[Item, None] = {}
 
 
 class FairLines(Generic[Item]):
     """Items in a tree of lines. A path names the lines from the widest prefix to the narrowest, for example /48, /64.
 
-    Every act costs a step for each name of the path, but ``pop_from_longest``, which compares all lines of each level.
+    Every act costs a step for each name of the path, but ``pop_from_largest``, which compares all lines of each level.
     """
 
     def __init__(self) -> None:
-        self._root: _Line[Item] = _Line()
+        self._root: _Branch[Item] = _Branch()
         self._paths: dict[Item, tuple[str, ...]] = {}
 
     def __len__(self) -> int:
@@ -38,7 +38,7 @@ class FairLines(Generic[Item]):
         for name in names:
             branch = line.branches.get(name)
             if branch is None:
-                branch = line.branches[name] = _Line()
+                branch = line.branches[name] = _Branch()
             line = branch
             line.size += 1
         line.items[item] = None
@@ -59,7 +59,7 @@ class FairLines(Generic[Item]):
             line = branch
         return self._pop_oldest(line)
 
-    def pop_from_longest(self) -> Item:
+    def pop_from_largest(self) -> Item:
         """Take out the oldest item of the longest line, chosen from the widest prefix to the narrowest.
 
         Raises ``LookupError`` if all are empty.
@@ -69,7 +69,7 @@ class FairLines(Generic[Item]):
             line = max(line.branches.values(), key=_size)
         return self._pop_oldest(line)
 
-    def _pop_oldest(self, line: _Line[Item]) -> Item:
+    def _pop_oldest(self, line: _Branch[Item]) -> Item:
         if not line.items:
             raise LookupError
         item = next(iter(line.items))
@@ -90,5 +90,5 @@ class FairLines(Generic[Item]):
         del line.items[item]
 
 
-def _size(line: _Line[Item]) -> int:
+def _size(line: _Branch[Item]) -> int:
     return line.size

@@ -37,7 +37,7 @@ class _Waiting:
         waiter: Waiter = asyncio.get_running_loop().create_future()
         self._lines.add(waiter, path)
         if len(self._lines) > self._limit:
-            _set(self._lines.pop_from_longest(), is_admitted=False)
+            _set(self._lines.pop_from_largest(), is_admitted=False)
         try:
             return await waiter
         except BaseException:

@@ -31,7 +31,7 @@ class Application:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        size, message = 0, {"more_body": True}
+        size, message = 0, dict[str, Any](more_body=True)
         if scope["path"] == "/late":
             message["more_body"] = False
         while message.get("more_body"):

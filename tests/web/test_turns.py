@@ -33,7 +33,7 @@ def test_lines_are_served_in_turn_and_the_oldest_first() -> None:
     with pytest.raises(LookupError):
         lines.pop_next()
     with pytest.raises(LookupError):
-        lines.pop_from_longest()
+        lines.pop_from_largest()
 
 
 def test_the_longest_line_pays_the_widest_prefix_first() -> None:
@@ -43,7 +43,7 @@ def test_the_longest_line_pays_the_widest_prefix_first() -> None:
     for n in range(3):
         lines.add(f"single{n}", ["visitor", "visitor/64"])
     lines.add("spread4", ["attacker", "small0"])
-    popped = [lines.pop_from_longest() for _ in range(2)]
+    popped = [lines.pop_from_largest() for _ in range(2)]
     assert popped[0] == "spread0"
     assert popped[1].startswith("spread")
     assert len(lines) == 6
