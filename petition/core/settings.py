@@ -46,6 +46,7 @@ NAMES = frozenset(
         "LIMIT_CODE",
         "LIMIT_CODE_NETWORK",
         "LIMIT_DRAWN",
+        "LIMIT_DRAWN_LETTER",
         "LIMIT_ENTRY",
         "LIMIT_ENTRY_NETWORK",
         "LIMIT_FORMS",
@@ -106,6 +107,7 @@ class Limits:
     letter: int = 100_000  # an hour for one letter
     mailbox: int = 5  # mails a day to one mailbox
     drawn: int = 10  # answers to drawn codes an hour and network
+    drawn_letter: int = 60  # sign-ups by drawn codes an hour and letter; above, signatures wait for a moderator
     code: int = 5  # attempts at the mailed code a day, per letter and address
     code_network: int = 60  # the same an hour from one network
     entry: int = 5  # entry links an hour to one organizer's mailbox
@@ -350,6 +352,7 @@ def _limits(reader: _EnvironmentReader) -> Limits:
         letter=reader.number("LIMIT_LETTER", standard.letter),
         mailbox=reader.number("LIMIT_MAILBOX", standard.mailbox),
         drawn=reader.number("LIMIT_DRAWN", standard.drawn),
+        drawn_letter=reader.number("LIMIT_DRAWN_LETTER", standard.drawn_letter),
         code=reader.number("LIMIT_CODE", standard.code),
         code_network=reader.number("LIMIT_CODE_NETWORK", standard.code_network),
         entry=reader.number("LIMIT_ENTRY", standard.entry),

@@ -15,6 +15,7 @@ FLAGS: Mapping[Flag, str] = {
     Flag.OBSCENE: N_("abusive"),
     Flag.DISGUISED: N_("disguised letters"),
     Flag.THROWAWAY: N_("disposable address"),
+    Flag.DRAWN: N_("many by picture"),
     Flag.OTHER_DOMAIN: N_("other domain"),
     Flag.DENIED: N_("second address says no"),
     Flag.ANSWERED: N_("new answer"),

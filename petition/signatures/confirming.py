@@ -17,6 +17,7 @@ from petition.signatures.counting import CountChange
 from petition.signatures.flags import flags_of
 from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Counts, Kind, SignatureState
+from petition.signatures.signals import DRAWN
 from petition.signatures.stored_names import NAMED, StoredNames, names_to_store
 
 Key = tuple[LetterId, SignatureId]
@@ -159,7 +160,7 @@ async def _confirm(conn: Connection, keys: dict[Key, LetterKeys], rows: Sequence
 def _read(row: Record, keys: LetterKeys) -> _Signature:
     fields = keys.reveal(row["fields"])
     fields.pop(LEFT_OUT, None)
-    return _Signature(row, fields, names_to_store(keys, Kind(row["kind"]), fields, held=row["hold"]))
+    return _Signature(row, fields, names_to_store(keys, Kind(row["kind"]), fields, held=_is_held(row)))
 
 
 def _refusal(row: Record) -> ConfirmResult:
@@ -169,7 +170,7 @@ def _refusal(row: Record) -> ConfirmResult:
 
 
 def _is_held(row: Record) -> bool:
-    return bool(row["hold"]) or row["kind"] == Kind.ORGANIZATION
+    return bool(row["hold"]) or row["kind"] == Kind.ORGANIZATION or DRAWN in (row["signals"] or {})
 
 
 def _columns_to_add(signature: _Signature) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from petition.signatures.names import problem_of_person
 
 PARTNER = "partner"  # the key of a registered partner's id
 DOMAIN = "domain"  # the key of ``domain_digests``
+DRAWN = "drawn"  # true if a picture was read above a limit: the signature waits for a moderator
 
 # Anyone can register a name below these, so sharing one proves nothing. The second levels of country codes are matched
 # by their shape (co.uk, org.ru).

@@ -5,7 +5,7 @@ the response nor its time reveals who has signed; the worker, which alone can op
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -17,8 +17,9 @@ from petition.core.encryption import Sealer
 from petition.core.ids import LetterId, SignatureId
 from petition.core.quotas import HARDER_FACTOR, BatchPositions, Quota
 from petition.core.settings import Limits
-from petition.signatures import queries
+from petition.signatures import ceilings, queries
 from petition.signatures.model import Kind
+from petition.signatures.signals import DRAWN
 
 THREAD_THRESHOLD = 8  # forms in a batch from which on a thread is worth its start
 
@@ -63,6 +64,7 @@ class SignRequest:
     network_limit: int
     per_letter: Quota
     mailbox: Quota
+    drawn: Quota  # of the letter; counted only where a picture was read
     form: bytes  # digest of all fields, under a key of the day
     pending: PendingSignature | None = None
 
@@ -88,13 +90,13 @@ class Signing:
         sealing = asyncio.create_task(self._seal_addresses(requests))
         async with self._database.transaction() as conn:
             # lock order: see docs/decisions/lock-order.md
-            outcomes = await self._check_quotas(conn, requests)
+            outcomes, waiting = await self._check_quotas(conn, requests)
             await _check_letters(conn, requests, outcomes)
             await _use_challenges(conn, requests, outcomes)
             accepted = [
                 request for request, outcome in zip(requests, outcomes, strict=True) if outcome is SignOutcome.STORED
             ]
-            await _add(conn, await self._within_mailbox_quota(conn, accepted), await sealing)
+            await _add(conn, await self._within_mailbox_quota(conn, accepted), await sealing, waiting)
         for outcome in outcomes:
             metrics.SIGN_REQUESTS.labels(outcome.value).inc()
         return outcomes
@@ -110,16 +112,27 @@ class Signing:
         sealed = await asyncio.to_thread(seal, addresses) if is_large else seal(addresses)
         return {id(request): address for request, address in zip(requests, sealed, strict=True)}
 
-    async def _check_quotas(self, conn: Connection, requests: Sequence[SignRequest]) -> list[SignOutcome]:
-        used = quotas.count_by_quota(quota for request in requests for quota in (request.network, request.per_letter))
+    async def _check_quotas(
+        self, conn: Connection, requests: Sequence[SignRequest]
+    ) -> tuple[list[SignOutcome], frozenset[int]]:
+        """Return the outcomes, and ``id()`` of the requests by picture above a limit, whose signatures wait."""
+        used = quotas.count_by_quota(quota for request in requests for quota in _quotas(request))
         positions = BatchPositions(await quotas.spend(conn, used), used)
-        return [
-            _worse(
-                _by_position(positions.next_position(request.network), request.network_limit, request.challenge),
-                _by_position(positions.next_position(request.per_letter), self._limits.letter, request.challenge),
+        outcomes, waiting = [], set[int]()
+        for request in requests:
+            network, per_letter = map(positions.next_position, (request.network, request.per_letter))
+            outcomes.append(
+                _worse(
+                    _by_position(network, request.network_limit, request.challenge),
+                    _by_position(per_letter, self._limits.letter, request.challenge),
+                )
             )
-            for request in requests
-        ]
+            if _is_drawn(request):
+                budget = ceilings.threshold(request.drawn.key, self._limits.drawn_letter)
+                is_over = network > request.network_limit or per_letter > self._limits.letter
+                if positions.next_position(request.drawn) > budget or is_over:
+                    waiting.add(id(request))
+        return outcomes, frozenset(waiting)
 
     async def _within_mailbox_quota(self, conn: Connection, requests: Sequence[SignRequest]) -> list[SignRequest]:
         """Drop, silently, what would be one mail too many for a mailbox."""
@@ -128,6 +141,15 @@ class Signing:
         used = quotas.count_by_quota(request.mailbox for request in requests)
         positions = BatchPositions(await quotas.spend(conn, used), used)
         return [request for request in requests if positions.next_position(request.mailbox) <= self._limits.mailbox]
+
+
+def _quotas(request: SignRequest) -> tuple[Quota, ...]:
+    shared = request.network, request.per_letter
+    return (*shared, request.drawn) if _is_drawn(request) else shared
+
+
+def _is_drawn(request: SignRequest) -> bool:
+    return request.challenge.drawn and request.pending is not None
 
 
 def _by_position(position: int, limit: int, challenge: Passed) -> SignOutcome:
@@ -195,7 +217,9 @@ def _take(nonces: set[bytes], nonce: bytes) -> bool:
     return is_in
 
 
-async def _add(conn: Connection, requests: Sequence[SignRequest], sealed: Mapping[int, bytes]) -> None:
+async def _add(
+    conn: Connection, requests: Sequence[SignRequest], sealed: Mapping[int, bytes], waiting: Collection[int]
+) -> None:
     pending = [
         (
             request.letter_id,
@@ -208,7 +232,7 @@ async def _add(conn: Connection, requests: Sequence[SignRequest], sealed: Mappin
             request.pending.consent,
             request.pending.read_lang,
             request.mail_lang,
-            request.pending.signals,
+            {**(request.pending.signals or {}), DRAWN: True} if id(request) in waiting else request.pending.signals,
             request.network.key,
         )
         for request in requests

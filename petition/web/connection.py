@@ -47,7 +47,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head_timer: asyncio.TimerHandle | None = None
         peer = self.client[0] if self.client else None
-        self._network = None if peer is None or is_trusted(peer, self.trusted) else of_client(peer, (), ())
+        self._network = None if peer is None or is_trusted(peer, self.trusted) else of_client(peer, (), ()).narrowest
         if self._network is not None:
             self._open_connections[self._network] += 1
             if self._open_connections[self._network] > MAX_PER_NETWORK:

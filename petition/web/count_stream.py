@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from petition.core import metrics
-from petition.core.client_networks import ONION, of_scope
+from petition.core.client_networks import ClientNetwork, of_scope
 from petition.core.settings import Settings
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetters
@@ -49,11 +49,11 @@ class Listener:
 
     __slots__ = ("channel", "expires_at", "is_current", "network", "send", "task")
 
-    def __init__(self, channel: "Channel", network: str, send: Send, *, is_current: bool) -> None:
+    def __init__(self, channel: "Channel", network: ClientNetwork, send: Send, *, is_current: bool) -> None:
         self.channel = channel
         self.is_current = is_current  # has the last count sent (Last-Event-ID)
         self.send = send
-        self.network = network
+        self.network = network.narrowest
         self.task = asyncio.current_task()
         self.expires_at = asyncio.get_running_loop().time() + MAX_SECONDS * random.uniform(0.8, 1)  # noqa: S311
 
@@ -99,10 +99,10 @@ class CountStreams:
             return None
         channel = self._channel(path[len(PREFIX) : -len(SUFFIX)])
         network = of_scope(scope, self._settings)
-        limit = MAX_LISTENERS if network == ONION else MAX_PER_NETWORK
-        if channel is None or self._size >= MAX_LISTENERS or self._networks[network] >= limit:
+        limit = MAX_LISTENERS if network.is_shared else MAX_PER_NETWORK
+        if channel is None or self._size >= MAX_LISTENERS or self._networks[network.narrowest] >= limit:
             return None
-        self._networks[network] += 1
+        self._networks[network.narrowest] += 1
         self._size += 1
         metrics.LISTENERS.set(self._size)
         is_current = (b"last-event-id", channel.id) in scope["headers"]

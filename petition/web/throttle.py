@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from petition.core.client_networks import ONION, is_public
+from petition.core.client_networks import ClientNetwork
 from petition.core.errors import TooMany, Unavailable
 from petition.core.settings import Limits
 
@@ -23,7 +23,6 @@ MAX_QUEUED = 1000  # requests that wait to render a page
 MAX_QUEUED_PER_NETWORK = 32  # of these from one public network
 MAX_NETWORKS = 20_000  # counted separately in one minute; any more share one count
 PRINTS = 6  # pages with all names, a network and minute
-ONION_FACTOR = 10  # all clients on Tor count as one network
 
 
 class ConcurrencyLimit:
@@ -76,22 +75,22 @@ class RenderQueue:
         self._waiting = 0
         self._by_network: Counter[str] = Counter()
 
-    async def wait(self, network: str) -> bool:
+    async def wait(self, network: ClientNetwork) -> bool:
         """Wait to be admitted; return False at once if too many wait already, in total or of this ``network``."""
         if self._waiting >= self._max_waiting:
             return False
-        if self._by_network[network] >= self._max_per_network and network != ONION and is_public(network):
+        if self._by_network[network.narrowest] >= self._max_per_network and network.is_public:
             return False
         self._waiting += 1
-        self._by_network[network] += 1
+        self._by_network[network.narrowest] += 1
         try:
             async with self._lock:
                 await asyncio.sleep(0)
         finally:
             self._waiting -= 1
-            self._by_network[network] -= 1
-            if not self._by_network[network]:
-                del self._by_network[network]
+            self._by_network[network.narrowest] -= 1
+            if not self._by_network[network.narrowest]:
+                del self._by_network[network.narrowest]
         return True
 
 
@@ -112,16 +111,17 @@ class MinuteLimit:
         self._minute = -1
         self._counts: dict[str, int] = {}
 
-    def take(self, network: str) -> Remaining:
+    def take(self, network: ClientNetwork) -> Remaining:
         """Count one request. Raises ``TooMany``."""
         now = time.monotonic()
         if now // MINUTE != self._minute:
             self._minute = int(now // MINUTE)
             self._counts = {}
-        is_counted_alone = network in self._counts or len(self._counts) < self._max_networks
-        key = network if is_counted_alone else ""
+        own = network.narrowest
+        is_counted_alone = own in self._counts or len(self._counts) < self._max_networks
+        key = own if is_counted_alone else ""
         self._counts[key] = count = self._counts.get(key, 0) + 1
-        limit, seconds = self._limit * (ONION_FACTOR if network == ONION else 1), MINUTE - int(now % MINUTE)
+        limit, seconds = self._limit * network.factors[0], MINUTE - int(now % MINUTE)
         if count > limit:
             raise TooMany("too many requests from this network", retry_after=seconds)
         return Remaining(limit, limit - count, seconds)
@@ -139,7 +139,7 @@ class Throttle:
         self._prints = MinuteLimit(PRINTS)
 
     @asynccontextmanager
-    async def read_slot(self, network: str) -> AsyncIterator[Remaining]:
+    async def read_slot(self, network: ClientNetwork) -> AsyncIterator[Remaining]:
         """Hold a slot to read or search the list. Raises ``Unavailable`` too."""
         remaining = self._reads.take(network)
         async with self._read_slots.slot():
@@ -151,17 +151,17 @@ class Throttle:
         async with self._read_slots.slot():
             yield
 
-    def allow_print(self, network: str) -> None:
+    def allow_print(self, network: ClientNetwork) -> None:
         """Count a page with all names of the list."""
         self._prints.take(network)
 
-    def allow_form(self, network: str) -> None:
+    def allow_form(self, network: ClientNetwork) -> None:
         self._forms.take(network)
 
-    def allow_api_call(self, network: str) -> Remaining:
+    def allow_api_call(self, network: ClientNetwork) -> Remaining:
         """Count an API call answered from memory."""
         return self._api_calls.take(network)
 
-    def allow_render(self, network: str) -> None:
+    def allow_render(self, network: ClientNetwork) -> None:
         """Count a render of a page that only this client needs: an embed in a colour of its own."""
         self._renders.take(network)

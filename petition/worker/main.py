@@ -29,7 +29,7 @@ from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
 from petition.moderation import bulk_acts, bursts, namesakes
 from petition.moderation.messages import Mails
-from petition.organizers import factor_resets, invitations, sign_in_links, waiting_mail
+from petition.organizers import factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
 from petition.statistics import queries as statistics
 from petition.worker import job_loop, retention
 
@@ -107,6 +107,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         sweep = [("sweep_contacts", cleaner.sweep)]
     return [
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
+        ("hash_recovery_codes", recovery_codes.hash_old),
         ("open_letters", opening.open_due),
         ("publish_updates", updates.publish_due),
         ("close_letters", retention.close_letters),

@@ -4,7 +4,15 @@ import ipaddress
 
 import pytest
 
-from petition.core.client_networks import UNKNOWN, is_public, of_client
+from petition.core.client_networks import (
+    ONION,
+    ONION_NETWORK,
+    UNKNOWN,
+    ClientNetwork,
+    NetworkKind,
+    of_circuit,
+    of_client,
+)
 
 TRUSTED = tuple(ipaddress.ip_network(each) for each in ("127.0.0.0/8", "10.0.0.0/8", "fd00::/8"))
 
@@ -31,20 +39,50 @@ TRUSTED = tuple(ipaddress.ip_network(each) for each in ("127.0.0.0/8", "10.0.0.0
         ("[2001:db8:1:3::1]", [], "2001:db8:1:3::/64"),
         ("::ffff:203.0.113.7", [], "203.0.113.7"),
         ("::ffff:127.0.0.1", ["203.0.113.7"], "203.0.113.7"),
+        ("64:ff9b::8.8.8.8", [], "8.8.8.8"),
         (None, [], UNKNOWN),
         (None, ["203.0.113.7"], UNKNOWN),
         ("a unix socket", ["203.0.113.7"], UNKNOWN),
     ],
 )
 def test_the_network(peer: str | None, forwarded: list[str], network: str) -> None:
-    assert of_client(peer, forwarded, TRUSTED) == network
+    assert of_client(peer, forwarded, TRUSTED).narrowest == network
 
 
 def test_without_trusted_proxies_the_header_means_nothing() -> None:
-    assert of_client("127.0.0.1", ["203.0.113.7"], ()) == "127.0.0.1"
+    assert of_client("127.0.0.1", ["203.0.113.7"], ()).narrowest == "127.0.0.1"
 
 
 def test_what_is_reachable_on_the_open_net() -> None:
-    assert is_public("8.8.8.8")
-    assert is_public("2a00:1450:4001:82f::/64")
-    assert not any(map(is_public, ("127.0.0.1", "10.0.0.9", "::/64", "fd00::/64", UNKNOWN)))
+    assert of_client("8.8.8.8", (), ()).is_public
+    assert of_client("2a00:1450:4001:82f::5", (), ()).is_public
+    for address in ("127.0.0.1", "10.0.0.9", "::", "::1", "fd00::7", "fe80::1%eth0", UNKNOWN):
+        assert not of_client(address, (), ()).is_public
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "prefixes", "factors"),
+    [
+        ("8.8.4.4", NetworkKind.PUBLIC, ("8.8.4.4", "8.8.4.0/24"), (1, 16)),
+        (
+            "2a00:1450:4001:82f::5",
+            NetworkKind.PUBLIC,
+            ("2a00:1450:4001:82f::/64", "2a00:1450:4001:800::/56", "2a00:1450:4001::/48"),
+            (1, 4, 16),
+        ),
+        ("127.0.0.1", NetworkKind.LOCAL, ("127.0.0.1",), (1,)),
+        ("fd00:1:2:3::4", NetworkKind.LOCAL, ("fd00:1:2:3::/64",), (1,)),
+        ("fe80::1%eth0", NetworkKind.LOCAL, ("fe80::/64",), (1,)),
+        ("no address", NetworkKind.UNKNOWN, (UNKNOWN,), (1,)),
+    ],
+)
+def test_the_prefixes(address: str, kind: NetworkKind, prefixes: tuple[str, ...], factors: tuple[int, ...]) -> None:
+    assert of_client(address, (), ()) == ClientNetwork(kind, prefixes, factors)
+
+
+def test_onion_traffic_is_one_bucket_with_circuits_in_it() -> None:
+    assert (ONION_NETWORK.prefixes, ONION_NETWORK.factors) == ((ONION,), (10,))
+    circuit = of_circuit("0:7")
+    assert circuit.limits(30) == (("onion/0:7", 30), (ONION, 300))
+    assert circuit.is_shared
+    assert not circuit.is_public

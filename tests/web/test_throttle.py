@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from petition.core.client_networks import ONION, UNKNOWN
+from petition.core.client_networks import (
+    ONION_FACTOR,
+    ONION_NETWORK,
+    UNKNOWN_NETWORK,
+    ClientNetwork,
+    of_client,
+)
 from petition.core.errors import TooMany, Unavailable
 from petition.web import gateway, throttle
 from petition.web.throttle import ConcurrencyLimit, MinuteLimit, RenderQueue
@@ -15,7 +21,14 @@ from tests.running import SLUG, installation
 from tests.web.api.test_endpoints import is_problem
 
 LIST, API = f"/en/{SLUG}/signatories", f"/api/v1/letters/{SLUG}/signatories"
-HERE = "127.0.0.1"
+
+
+def at(address: str) -> ClientNetwork:
+    """Return the network of the client at ``address``."""
+    return of_client(address, (), ())
+
+
+HERE = at("127.0.0.1")
 
 
 @pytest.fixture
@@ -30,26 +43,26 @@ def test_a_network_has_its_minute(clock: list[float]) -> None:
     counted = MinuteLimit(3)
     clock[0] += 20
     for _ in range(3):
-        counted.take("192.0.2.1")
+        counted.take(at("192.0.2.1"))
     with pytest.raises(TooMany) as refused:
-        counted.take("192.0.2.1")
+        counted.take(at("192.0.2.1"))
     assert refused.value.retry_after == 40
-    counted.take("192.0.2.2")
+    counted.take(at("192.0.2.2"))
     clock[0] += 40
-    counted.take("192.0.2.1")
+    counted.take(at("192.0.2.1"))
 
 
 def test_tor_has_more_and_memory_has_an_end(clock: list[float]) -> None:
     counted = MinuteLimit(2, max_networks=3)
-    for _ in range(2 * throttle.ONION_FACTOR):
-        counted.take(ONION)
-    counted.take("192.0.2.1")
-    counted.take("192.0.2.2")
+    for _ in range(2 * ONION_FACTOR):
+        counted.take(ONION_NETWORK)
+    counted.take(at("192.0.2.1"))
+    counted.take(at("192.0.2.2"))
     for number in (3, 4):
-        counted.take(f"192.0.2.{number}")
+        counted.take(at(f"192.0.2.{number}"))
     with pytest.raises(TooMany):
-        counted.take("192.0.2.5")  # those who came too late are counted together
-    counted.take("192.0.2.1")
+        counted.take(at("192.0.2.5"))  # those who came too late are counted together
+    counted.take(at("192.0.2.1"))
     assert clock == [600.0]
 
 
@@ -122,18 +135,18 @@ async def test_a_line_of_readers_has_an_end() -> None:
     assert await queue.wait(HERE)
 
 
-@pytest.mark.parametrize("crowd", ["203.0.114.9", "2a01:4f8:1::/64"])
+@pytest.mark.parametrize("crowd", ["203.0.114.9", "2a01:4f8:1::7"])
 async def test_one_network_does_not_have_all_of_the_line(crowd: str) -> None:
     queue = RenderQueue(max_waiting=100, max_per_network=3)
-    greedy = [asyncio.create_task(queue.wait(crowd)) for _ in range(50)]
+    greedy = [asyncio.create_task(queue.wait(at(crowd))) for _ in range(50)]
     await asyncio.sleep(0)
-    assert await queue.wait("198.51.101.1")
+    assert await queue.wait(at("198.51.101.1"))
     assert sorted(await asyncio.gather(*greedy)) == [False] * 47 + [True] * 3
-    assert await queue.wait(crowd)
+    assert await queue.wait(at(crowd))
 
 
-@pytest.mark.parametrize("proxy", ["127.0.0.1", "10.1.2.3", ONION, UNKNOWN])
-async def test_whoever_brings_everybody_has_as_many_places_as_there_are(proxy: str) -> None:
+@pytest.mark.parametrize("proxy", [HERE, at("10.1.2.3"), ONION_NETWORK, UNKNOWN_NETWORK])
+async def test_whoever_brings_everybody_has_as_many_places_as_there_are(proxy: ClientNetwork) -> None:
     queue = RenderQueue(max_waiting=5, max_per_network=1)
     assert await asyncio.gather(*(queue.wait(proxy) for _ in range(6))) == [True] * 5 + [False]
 

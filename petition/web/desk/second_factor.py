@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from petition.core.database import Connection
 from petition.core.i18n import N_
-from petition.organizers import factor_queries, factor_reset_queries, second_factor, sessions
+from petition.organizers import factor_queries, factor_reset_queries, recovery_codes, second_factor, sessions
 from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
 from petition.web.desk import session_cookie, step_up
@@ -139,7 +139,7 @@ async def _finish_adding(conn: Connection, visit: DeskVisit) -> tuple[list[str],
     cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
     if cookie is None:
         raise HTTPException(401)
-    return await second_factor.first_codes(conn, visit.services.desk_key, visit.organizer.id), cookie
+    return await recovery_codes.make_first(conn, visit.services.desk_key, visit.organizer.id), cookie
 
 
 def _added(visit: DeskVisit, codes: list[str], cookie: str) -> Response:

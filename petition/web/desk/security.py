@@ -14,6 +14,7 @@ from petition.organizers import (
     factor_reset_queries,
     factor_resets,
     queries,
+    recovery_codes,
     second_factor,
     sessions,
     waiting_mail,
@@ -86,7 +87,7 @@ async def codes(visit: DeskVisit) -> Response:
     """Replace the recovery codes, and show the new ones this once."""
     async with visit.database.transaction() as conn:
         await factor_queries.lock(conn, visit.organizer.id)
-        codes = await second_factor.new_codes(conn, visit.services.desk_key, visit.organizer.id)
+        codes = await recovery_codes.make(conn, visit.services.desk_key, visit.organizer.id)
     return desk_page(visit, "desk/codes.html", codes=codes)
 
 

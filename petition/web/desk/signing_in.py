@@ -5,7 +5,6 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from petition.core import email_addresses, quotas
-from petition.core.client_networks import ONION
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import BadToken
 from petition.core.i18n import N_
@@ -53,11 +52,11 @@ async def send(visit: OpenVisit) -> Response:
     limits = services.settings.limits
     day = await services.day_keys.today()
     origin = http.network_of(visit.request)
-    network = day.hourly("entry-network", origin)
+    network = day.hourly("entry-network", origin.narrowest)
     address = day.hourly("entry", email_addresses.canonical(mailbox))
     async with visit.database.transaction() as conn:
         spent = await quotas.spend(conn, {network: 1, address: 1})
-        if spent[network.key] > limits.entry_network * (HARDER_FACTOR if origin == ONION else 1):
+        if spent[network.key] > limits.entry_network * (HARDER_FACTOR if origin.is_shared else 1):
             return _too_many(visit)
         if spent[address.key] <= limits.entry:
             await sign_in_links.ask(conn, services.desk_key, services.sealer, mailbox, visit.lang)

@@ -108,8 +108,10 @@ async def check_code(visit: DeskVisit, code: str, *, rotate: bool = True) -> str
     services = visit.services
     if not await may_try(visit):
         raise OverLimit(TOO_MANY_CODES, HOUR)
+    organizer_id = visit.organizer.id
+    prepared = await second_factor.prepare(visit.database, services.desk_key, organizer_id, code)
     async with visit.database.transaction() as conn:
-        await second_factor.prove(conn, services.wrapper, services.desk_key, visit.organizer.id, code)
+        await second_factor.prove(conn, services.wrapper, organizer_id, code, prepared)
         return await _record(conn, visit, rotate=rotate)
 
 

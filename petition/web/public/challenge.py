@@ -7,7 +7,6 @@ from starlette.responses import Response
 from petition.captcha import Passed
 from petition.captcha.drawn import MAX_TRIES
 from petition.core import quotas
-from petition.core.client_networks import ONION
 from petition.core.errors import Paused, Unavailable
 from petition.core.i18n import N_
 from petition.core.quotas import HARDER_FACTOR, DayKey, Quota
@@ -27,7 +26,7 @@ TRY_LATER = N_("Try again in an hour. What you typed has not been stored.")
 def network_quota(visit: Visit, day: DayKey) -> tuple[Quota, int]:
     """Return what this request counts against, and the limit there."""
     limits, network = visit.services.settings.limits, visit.network
-    return day.hourly("network", network), limits.onion if network == ONION else limits.network
+    return day.hourly("network", network.narrowest), limits.onion if network.is_shared else limits.network
 
 
 async def is_over_limit(visit: Visit, day: DayKey) -> bool:
@@ -71,8 +70,8 @@ async def _count_drawn(visit: Visit, form: Mapping[str, str]) -> int:
     if nonce is None:
         return 0
     day = await services.day_keys.today()
-    limit = services.settings.limits.drawn * (HARDER_FACTOR if visit.network == ONION else 1)
-    per_challenge, per_network = day.hourly("drawn", nonce.hex()), day.hourly("drawn-network", visit.network)
+    limit = services.settings.limits.drawn * (HARDER_FACTOR if visit.network.is_shared else 1)
+    per_challenge, per_network = day.hourly("drawn", nonce.hex()), day.hourly("drawn-network", visit.network.narrowest)
     async with services.database.transaction() as conn:
         spent = await quotas.spend(conn, {per_challenge: 1, per_network: 1})
     if spent[per_network.key] > limit:

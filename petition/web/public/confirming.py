@@ -144,7 +144,7 @@ async def _count_try(visit: Visit, published: PublishedLetter, digest: bytes) ->
     day = await visit.services.day_keys.today()
     limits = visit.services.settings.limits
     per_mailbox = day.daily("code", f"{published.letter.id}|{digest.hex()}")
-    per_network = day.hourly("code-network", visit.network)
+    per_network = day.hourly("code-network", visit.network.narrowest)
     async with visit.services.database.transaction() as conn:
         spent = await quotas.spend(conn, {per_mailbox: 1, per_network: 1})
     if spent[per_mailbox.key] > limits.code:

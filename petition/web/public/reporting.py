@@ -3,7 +3,6 @@
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from petition.core.client_networks import ONION
 from petition.core.database import Record
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import id_of
@@ -64,8 +63,8 @@ async def send(visit: Visit) -> Response:
     if isinstance(passed, Response):
         return passed
     services, network = visit.services, visit.network
-    quota = (await services.day_keys.today()).hourly("reports", network)
-    limit = services.settings.limits.reports * (HARDER_FACTOR if network == ONION else 1)
+    quota = (await services.day_keys.today()).hourly("reports", network.narrowest)
+    limit = services.settings.limits.reports * (HARDER_FACTOR if network.is_shared else 1)
     async with services.database.transaction() as conn:
         letter = published.letter
         is_stored = await reports.add(

@@ -171,6 +171,7 @@ async def _sign_request(
         network_limit=network_limit,
         per_letter=day.hourly("letter", str(letter.id)),
         mailbox=day.daily("mailbox", canonical),
+        drawn=day.hourly("drawn-letter", str(letter.id)),
         form=day.digest("\0".join(("form", visit.request.scope["path"], *typed))),
         pending=pending,
     )

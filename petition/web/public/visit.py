@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from petition.core.client_networks import ClientNetwork
 from petition.core.i18n import Language
 from petition.core.ids import SignatureId
 from petition.letters.model import Letter
@@ -33,7 +34,7 @@ class Visit:
         return self.services.renderer.languages[self.lang]
 
     @property
-    def network(self) -> str:
+    def network(self) -> ClientNetwork:
         return http.network_of(self.request)
 
     @property
