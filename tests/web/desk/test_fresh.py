@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 
+import httpx2
 import pyotp
 import pytest
 
@@ -160,7 +161,7 @@ async def test_a_file_is_not_read_before_the_factor(walk: Walk) -> None:
 
 
 @pytest.fixture
-async def stolen(site: Installation) -> AsyncIterator[tuple[Installation, "people.httpx2.AsyncClient"]]:
+async def stolen(site: Installation) -> AsyncIterator[tuple[Installation, httpx2.AsyncClient]]:
     """Yield an installation, and an owner's client whose factor was proved twenty minutes ago."""
     async with people.at_desk(site, "owner", admin=True) as client:
         async with site.database.connection() as conn:
@@ -171,7 +172,7 @@ async def stolen(site: Installation) -> AsyncIterator[tuple[Installation, "peopl
 EXPORT = {"form": "csv", "c_name": "1", "back": "state=confirmed"}
 
 
-async def test_a_stolen_session_gets_nothing(stolen: tuple[Installation, "people.httpx2.AsyncClient"]) -> None:
+async def test_a_stolen_session_gets_nothing(stolen: tuple[Installation, httpx2.AsyncClient]) -> None:
     """The recipe of the review, whole: export, an owner, an admin, a take-over, the end of others' sessions."""
     site, client = stolen
     victim = await people.add(site, "victim@letters.example")
@@ -196,7 +197,7 @@ async def test_a_stolen_session_gets_nothing(stolen: tuple[Installation, "people
 
 
 async def test_the_factor_and_the_form_are_sent_together(
-    stolen: tuple[Installation, "people.httpx2.AsyncClient"],
+    stolen: tuple[Installation, httpx2.AsyncClient],
 ) -> None:
     site, client = stolen
     form = {"name": "Anna <b>", "email": "anna@letters.example", "role": "viewer", "lang": "ru"}
@@ -219,7 +220,7 @@ async def test_the_factor_and_the_form_are_sent_together(
 
 
 async def test_a_form_that_fails_leaves_a_cookie_that_works(
-    stolen: tuple[Installation, "people.httpx2.AsyncClient"],
+    stolen: tuple[Installation, httpx2.AsyncClient],
 ) -> None:
     _, client = stolen
     code = pyotp.TOTP(people.SECRET).now()
@@ -228,7 +229,7 @@ async def test_a_form_that_fails_leaves_a_cookie_that_works(
     assert (await client.get(f"/organizer/{SLUG}/members")).status_code == 200
 
 
-async def test_codes_at_the_step_up_are_limited(stolen: tuple[Installation, "people.httpx2.AsyncClient"]) -> None:
+async def test_codes_at_the_step_up_are_limited(stolen: tuple[Installation, httpx2.AsyncClient]) -> None:
     _, client = stolen
     for _ in range(10):
         assert (await client.post("/organizer/security/codes", data={"factor-code": "000000"})).status_code == 422
@@ -237,7 +238,7 @@ async def test_codes_at_the_step_up_are_limited(stolen: tuple[Installation, "peo
 
 
 async def test_ones_own_session_can_end_without_the_factor(
-    stolen: tuple[Installation, "people.httpx2.AsyncClient"],
+    stolen: tuple[Installation, httpx2.AsyncClient],
 ) -> None:
     site, client = stolen
     (row,) = await rows_of(site.database, "SELECT id FROM session")
@@ -258,7 +259,7 @@ async def test_ones_own_session_can_end_without_the_factor(
     ],
 )
 async def test_the_way_back_stays_at_the_desk(
-    stolen: tuple[Installation, "people.httpx2.AsyncClient"], back: str, location: str
+    stolen: tuple[Installation, httpx2.AsyncClient], back: str, location: str
 ) -> None:
     _, client = stolen
     page = await client.get("/organizer/second", params={"again": "1", "back": back})
