@@ -54,7 +54,7 @@ def ends_another_session(visit: DeskVisit, form: Form) -> bool:
 
 
 def lifts_or_speaks(_visit: DeskVisit, form: Form) -> bool:
-    """True for turning a switch off, an undo, and a banner. Whatever stops or hides can be turned on at once."""
+    """True for turning a switch off, an undo, and a banner. Turning on what stops or hides needs none."""
     return (
         form.get("value", ON) not in {ON, "stronger"} or form.get("act") == "undo" or form.get("name") == Switch.BANNER
     )

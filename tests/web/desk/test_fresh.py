@@ -71,7 +71,7 @@ CALM: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/import/{number}": [{"step": "check"}, {"step": "cancel"}],
     "/organizer/{slug}/addresses": [{"step": "revoke"}],
 }
-# A route that changes something is in one of these lists: whoever adds one decides.
+# A route that changes something is in one of these lists.
 UNMARKED = {
     "/organizer/leave",
     "/organizer/language",
