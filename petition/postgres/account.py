@@ -70,7 +70,7 @@ class Account:
 def choose(cluster: Path) -> Account:
     """Return the account for ``cluster``: our own; for root the files' owner, or for new ones an id without a name.
 
-    Files that belong to ``nobody``, as they once did, count as new: that account is shared with other servers' workers.
+    Files of the shared account, as older versions had them, count as new: other servers' workers run under it too.
     """
     if os.geteuid() != 0:
         return Account()
@@ -81,7 +81,7 @@ def choose(cluster: Path) -> Account:
 
 
 def shared() -> Account:
-    """Return the account ``nobody``, for whom PostgreSQL's programs find a name. Raises ``EmbeddedError``."""
+    """Return the unprivileged account that all programs share; PostgreSQL finds a name for it. Raises ``EmbeddedError``."""
     try:
         unprivileged = pwd.getpwnam("nobody")
     except KeyError:
@@ -92,10 +92,10 @@ def shared() -> Account:
 
 
 def hand_over(cluster: Path, account: Account) -> None:
-    """Give the files of ``cluster``, which no process uses, from ``nobody`` to ``account``. Raises ``EmbeddedError``.
+    """Give the files of ``cluster``, which no process uses, from the shared account. Raises ``EmbeddedError``.
 
-    From the top down, so that ``nobody`` is shut out first, and ``PG_VERSION`` last: its owner says whether it is done.
-    Other processes of ``nobody`` may have put links among the files; through none of them anything is given away.
+    From the top down, so that the shared account is shut out first, and ``PG_VERSION`` last: its owner says whether it is done.
+    Other processes of that account may have put links among the files; through none of them anything is given away.
     """
     before = shared().uid
     for _, folders, files, descriptor in os.fwalk(cluster, topdown=True):
@@ -112,7 +112,7 @@ def hand_over(cluster: Path, account: Account) -> None:
 
 
 def is_shared(cluster: Path) -> bool:
-    """Return whether ``cluster`` belongs to ``nobody``, wholly or in part."""
+    """Return whether ``cluster`` belongs to the shared account, wholly or in part."""
     owner = _owner(cluster / "PG_VERSION")
     return os.geteuid() == 0 and owner is not None and owner.uid == shared().uid
 
