@@ -81,7 +81,7 @@ def choose(cluster: Path) -> Account:
 
 
 def shared() -> Account:
-    """Return the unprivileged account that all programs share; PostgreSQL finds a name for it. Raises ``EmbeddedError``."""
+    """Return the unprivileged account that many programs share; it has a name. Raises ``EmbeddedError``."""
     try:
         unprivileged = pwd.getpwnam("nobody")
     except KeyError:
@@ -94,7 +94,7 @@ def shared() -> Account:
 def hand_over(cluster: Path, account: Account) -> None:
     """Give the files of ``cluster``, which no process uses, from the shared account. Raises ``EmbeddedError``.
 
-    From the top down, so that the shared account is shut out first, and ``PG_VERSION`` last: its owner says whether it is done.
+    From the top down, so that the shared account is shut out first. ``PG_VERSION`` comes last: its owner marks the end.
     Other processes of that account may have put links among the files; through none of them anything is given away.
     """
     before = shared().uid
