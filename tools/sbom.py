@@ -6,7 +6,6 @@ Nothing in it says where a package comes from. ``--check`` only sees that it can
 
 import argparse
 import re
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
