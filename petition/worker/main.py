@@ -12,6 +12,7 @@ from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.core.outbox import MailWriter
+from petition.core.service_urls import is_this_machine
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
@@ -26,12 +27,11 @@ from petition.mail.deliver import SENDERS, Deliverer
 from petition.mail.mail_hosts import MailHosts
 from petition.mail.mailbox_notes import MailboxNotes
 from petition.mail.relays import Relays
-from petition.mail.smtp_connection import is_on_this_machine
 from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
 from petition.moderation import bulk_acts, bursts, crowds, namesakes
 from petition.moderation.messages import Mails
-from petition.organizers import factor_resets, invitations, sign_in_links, waiting_mail
+from petition.organizers import factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
 from petition.statistics import queries as statistics
 from petition.worker import job_loop, retention
 
@@ -110,6 +110,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         sweep = [("sweep_contacts", cleaner.sweep)]
     return [
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
+        ("hash_recovery_codes", recovery_codes.hash_old),
         ("open_letters", opening.open_due),
         ("publish_updates", updates.publish_due),
         ("close_letters", retention.close_letters),
@@ -136,7 +137,7 @@ async def _add_up(database: Database) -> int:
 
 def _warn_of_unencrypted_passwords(settings: Settings) -> None:
     for relay in settings.relays:
-        if relay.username and not (relay.tls or relay.starttls or is_on_this_machine(relay)):
+        if relay.username and not (relay.tls or relay.starttls or is_this_machine(relay.host)):
             log.warning("the password is sent to this relay unencrypted", extra={"relay": relay.host})
 
 

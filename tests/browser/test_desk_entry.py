@@ -1,13 +1,13 @@
 """Into the desk, with a passkey and with codes; and nobody is shut out of its pages."""
 
 import re
-import time
 from typing import Any
 
 import pyotp
 import pytest
 from playwright.async_api import Browser
 
+from petition.core.ids import OrganizerId
 from tests.browser.desk import Seat, seat
 from tests.browser.visitor import LOOKS, Town
 from tests.html_checker import Documents
@@ -63,7 +63,8 @@ async def test_with_codes_from_an_app(chromium: Browser, town: Town) -> None:
         await vera.come_by_mail(email)
         await type_code(vera, used)
         assert "has been used" in await vera.text(".problem")
-        await type_code(vera, app.at(int(time.time()) + 30))
+        await forget_codes_used(town, who.id)  # as half a minute does
+        await type_code(vera, app.now())
         await vera.page.wait_for_url("**/organizer/")
         await vera.sign_out()
         await vera.come_by_mail(email, 2)
@@ -73,6 +74,11 @@ async def test_with_codes_from_an_app(chromium: Browser, town: Town) -> None:
         await vera.come_by_mail(email, 3)
         await type_code(vera, codes[3])
         assert "has been used" in await vera.text(".problem")
+
+
+async def forget_codes_used(town: Town, organizer_id: OrganizerId) -> None:
+    async with town.site.database.connection() as conn:
+        await conn.execute("UPDATE totp SET last_step = 0 WHERE organizer = $1", organizer_id)
 
 
 async def type_code(vera: Seat, code: str) -> None:
