@@ -7,13 +7,19 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from petition.core import quotas
 from petition.core.database import Connection
 from petition.core.i18n import N_
-from petition.organizers import factor_queries, factor_reset_queries, recovery_codes, second_factor, sessions
+from petition.organizers import (
+    factor_queries,
+    factor_reset_queries,
+    recovery_codes,
+    remembered_devices,
+    second_factor,
+    sessions,
+)
 from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
-from petition.web.desk import session_cookie
+from petition.web.desk import door_cookies, factor_attempts, session_cookie
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, OverLimit, form_view
 from petition.web.desk.guard import require_fresh_factor
 from petition.web.desk.page import desk_page
@@ -54,14 +60,14 @@ async def _page(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FI
 async def prove(visit: DeskVisit, form: Form) -> Response:
     """Accept a code from the app, or a recovery code."""
     services = visit.services
-    if not await _may_try(visit):
+    if not await factor_attempts.may_try(visit):
         raise OverLimit(TOO_MANY_CODES, HOUR)
     code = form.get("code", "")
     prepared = await second_factor.prepare(visit.database, services.desk_key, visit.organizer.id, code)
     async with visit.database.transaction() as conn:
         await second_factor.prove(conn, services.wrapper, visit.organizer.id, code, prepared)
         cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
-    return _with_cookie(visit, http.redirect(await _next_page(visit, form)), cookie)
+    return await _with_cookies(visit, http.redirect(await _next_page(visit, form)), cookie)
 
 
 @form_view(_page)
@@ -71,7 +77,7 @@ async def prove_by_passkey(visit: DeskVisit, form: Form) -> Response:
     async with visit.database.transaction() as conn:
         await visit.services.passkeys.prove(conn, visit.organizer.id, challenge, form.get("credential", ""))
         cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
-    return _with_cookie(visit, http.redirect(await _next_page(visit, form)), cookie)
+    return await _with_cookies(visit, http.redirect(await _next_page(visit, form)), cookie)
 
 
 async def _next_page(visit: DeskVisit, form: Form) -> str:
@@ -109,7 +115,7 @@ async def add_passkey(visit: DeskVisit, form: Form) -> Response:
         credential = form.get("credential", "")
         await visit.services.passkeys.add(conn, visit.organizer.id, challenge, credential, browser)
         codes, cookie = await _finish_adding(conn, visit)
-    return _added(visit, codes, cookie)
+    return await _added(visit, codes, cookie)
 
 
 @require_fresh_factor
@@ -145,13 +151,13 @@ async def show_totp(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = 
 @form_view(show_totp)
 async def finish_totp(visit: DeskVisit, form: Form) -> Response:
     """Accept the first code: the app's codes are a second factor from now on."""
-    if not await _may_try(visit):
+    if not await factor_attempts.may_try(visit):
         raise OverLimit(TOO_MANY_CODES)
     async with visit.database.transaction() as conn:
         code, wrapper = form.get("code", ""), visit.services.wrapper
         await second_factor.finish_totp(conn, wrapper, visit.organizer.id, visit.session.id, code)
         codes, cookie = await _finish_adding(conn, visit)
-    return _added(visit, codes, cookie)
+    return await _added(visit, codes, cookie)
 
 
 def _check_may_change(visit: DeskVisit) -> None:
@@ -173,18 +179,9 @@ async def _finish_adding(conn: Connection, visit: DeskVisit) -> tuple[list[str],
     return await recovery_codes.make_first(conn, visit.services.desk_key, visit.organizer.id), cookie
 
 
-def _added(visit: DeskVisit, codes: list[str], cookie: str) -> Response:
+async def _added(visit: DeskVisit, codes: list[str], cookie: str) -> Response:
     response = desk_page(visit, "desk/codes.html", codes=codes) if codes else http.redirect(SECURITY)
-    return _with_cookie(visit, response, cookie)
-
-
-async def _may_try(visit: DeskVisit) -> bool:
-    """Count a try, committed before anything is compared; return whether the hourly limit allows it."""
-    services = visit.services
-    quota = (await services.day_keys.today()).hourly("proof", str(visit.organizer.id))
-    async with visit.database.transaction() as conn:
-        spent = await quotas.spend(conn, {quota: 1})
-    return spent[quota.key] <= services.settings.limits.proof
+    return await _with_cookies(visit, response, cookie)
 
 
 async def _take_challenge(visit: DeskVisit) -> bytes | None:
@@ -193,8 +190,13 @@ async def _take_challenge(visit: DeskVisit) -> bytes | None:
         return await factor_queries.take_challenge(conn, visit.session.id)
 
 
-def _with_cookie(visit: DeskVisit, response: Response, cookie: str | None) -> Response:
+async def _with_cookies(visit: DeskVisit, response: Response, cookie: str | None) -> Response:
+    """Add the session's new cookie, and that of a device in which an organizer has now signed in with both factors."""
     if cookie is None:  # the session was ended meanwhile, in another browser
         raise HTTPException(401)
     session_cookie.set_cookie(response, visit.services.settings, cookie)
+    async with visit.database.transaction() as conn:
+        device = await remembered_devices.remember(conn, visit.organizer.id, visit.session.id)
+    if device is not None:
+        door_cookies.set_device(response, visit.services.settings, device)
     return response
