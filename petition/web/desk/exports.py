@@ -70,8 +70,9 @@ async def _page(visit: DeskVisit, filter: Filter, form: Form = NO_FIELDS, errors
         back=urlencode(fields),
         columns=COLUMNS,
         selected_columns=_columns(form) if form else CHOSEN,
-        formats=tuple(Format),
-        selected_format=form.get("form", Format.CSV.value),
+        formats=(Format.XLSX, Format.CSV, Format.JSON),
+        # A spreadsheet runs nothing of a workbook's texts, and splits no cell.
+        selected_format=form.get("form", Format.XLSX.value),
         words=labels.WORDS,
     )
 
