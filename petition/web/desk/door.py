@@ -78,7 +78,7 @@ def challenge_page(visit: OpenVisit, form: Mapping[str, str]) -> Response:
     """Ask for a proof of work, which the script does, or for a drawn code; the address is kept."""
     captchas = visit.services.captchas
     drawn = captchas.draw(NO_LETTER, hard=False)
-    work = captchas.challenge(NO_LETTER, hard=False)
+    work = captchas.challenge(NO_LETTER)
     return desk_page(
         visit,
         "desk/one_more_step.html",
