@@ -88,6 +88,7 @@ class SameNames:
     by_import: Mapping[int, int] = field(default_factory=dict)  # number of the import → rows
     lines: Sequence[int] = ()  # of the first ones
     left_out: int = 0
+    same_rows: int = 0  # imported before, written otherwise; not among the others
 
     @property
     def rows(self) -> int:
@@ -127,12 +128,12 @@ class NameComparison:
     async def apply(self, conn: Connection) -> SameNames:
         """Drop the staged rows that were imported before, and those with a name that was, unless they are added."""
         await conn.execute(COMPARE, timeout=LONG)
-        await conn.execute(DROP_SAME_ROWS, timeout=LONG)
+        same_rows = int((await conn.execute(DROP_SAME_ROWS, timeout=LONG)).split()[-1])
         rows = await conn.fetch(COUNT_SAME_NAMES, timeout=LONG)
         by_import = {row["import"]: row["rows"] for row in rows}
         lines = sorted(line for row in rows for line in row["lines"])[:20]
         left_out = 0 if self._add else int((await conn.execute(DROP_SAME_NAMES, timeout=LONG)).split()[-1])
-        return SameNames(by_import, lines, left_out)
+        return SameNames(by_import, lines, left_out, same_rows)
 
     def _records(self, rows: Sequence[Record]) -> list[tuple[object, ...]]:
         records: list[tuple[object, ...]] = []
