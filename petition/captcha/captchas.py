@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from petition.captcha.drawn import DrawnCodes
 from petition.captcha.hcaptcha_service import HCaptchaService
@@ -40,7 +41,7 @@ class Captchas:
         self._off = settings.captcha is Captcha.OFF
         self._pow = ProofOfWork(settings.secret_keys)
         self._drawn = DrawnCodes(settings.secret_keys)
-        self._hcaptcha = HCaptchaService(settings.hcaptcha) if settings.hcaptcha else None
+        self._hcaptcha = HCaptchaService(settings.hcaptcha, _hostnames(settings)) if settings.hcaptcha else None
 
     @property
     def hcaptcha_site_key(self) -> str | None:
@@ -103,3 +104,8 @@ class Captchas:
 
     def _read(self, form: Mapping[str, str], letter_id: LetterId) -> Result:
         return self._drawn.check(form.get(DRAWN_FIELD, ""), form[CODE_FIELD], letter_id)
+
+
+def _hostnames(settings: Settings) -> frozenset[str]:
+    """Return the hosts of our pages, as hCaptcha writes them: without a port."""
+    return frozenset(urlsplit(origin).hostname or "" for origin in settings.origins)

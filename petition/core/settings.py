@@ -13,7 +13,7 @@ from petition.core import encryption, resources
 from petition.core.errors import SettingsError
 from petition.core.secret_files import Secrets
 from petition.core.sender import parse_sender
-from petition.core.service_urls import RELAY_FORM, Relay, is_loopback, parse_database, parse_relay
+from petition.core.service_urls import RELAY_FORM, Relay, is_loopback, is_this_machine, parse_database, parse_relay
 
 __all__ = [
     "NAMES",
@@ -211,10 +211,10 @@ class _EnvironmentReader:
     """The environment; a secret may stand in a file named by ``NAME_FILE`` instead."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+        self.environ = environ
 
     def text(self, name: str) -> str | None:
-        return self._environ.get(name, "").strip() or None
+        return self.environ.get(name, "").strip() or None
 
     def number(self, name: str, default: int) -> int:
         text = self.text(name)
@@ -238,6 +238,9 @@ class _EnvironmentReader:
             raise SettingsError(f"{name}_FILE is not UTF-8 text") from None
 
 
+_HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+
+
 def _base_url(url: str, name: str) -> str:
     """Return the address as browsers write it in ``Origin``: ASCII, lower case, no port where it is the usual one."""
     try:
@@ -246,11 +249,12 @@ def _base_url(url: str, name: str) -> str:
         host = f"[{host}]" if ":" in host else host.encode("idna").decode().lower()
         port = parts.port  # reading it raises where it is no number
     except ValueError:
-        host, port = "", None
-    if not host or parts.scheme not in {"http", "https"} or "@" in parts.netloc:
-        raise SettingsError(f"{name} must look like https://letters.example, not {url!r}")
+        parts, host, port = None, "", None
+    quoted = "" if "@" in url else f", not {url!r}"  # there may be a password in it
+    if parts is None or parts.scheme not in {"http", "https"} or "@" in parts.netloc or not _HOST.fullmatch(host):
+        raise SettingsError(f"{name} must look like https://letters.example{quoted}")
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise SettingsError(f"{name} must be an address without a path, not {url!r}")
+        raise SettingsError(f"{name} must be an address without a path or parameters{quoted}")
     usual = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, usual} else "")
 
@@ -258,7 +262,7 @@ def _base_url(url: str, name: str) -> str:
 def _database_url(reader: _EnvironmentReader) -> str | None:
     url = reader.secret("DATABASE_URL")
     if url is not None:
-        parse_database(url)
+        parse_database(url, reader.environ)
     return url
 
 
@@ -331,10 +335,20 @@ def _captcha(reader: _EnvironmentReader, loopback: bool) -> tuple[Captcha, HCapt
     if not site_key or not secret_key:
         raise SettingsError("CAPTCHA=hcaptcha needs HCAPTCHA_SITE_KEY and HCAPTCHA_SECRET_KEY")
     url = reader.text("HCAPTCHA_VERIFY_URL") or "https://api.hcaptcha.com/siteverify"
-    parts = urlsplit(url)
-    if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url))):
+    if not _is_verify_url(url):
         raise SettingsError("HCAPTCHA_VERIFY_URL must look like https://api.hcaptcha.com/siteverify")
     return captcha, HCaptcha(site_key, secret_key, url)
+
+
+def _is_verify_url(url: str) -> bool:
+    """Return whether the secret may be sent there: over TLS or on this machine, and nothing that would be ignored."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname or ""))
+    return is_safe and bool(parts.hostname) and not (parts.query or parts.fragment or "@" in parts.netloc)
 
 
 def _networks(text: str) -> tuple[Network, ...]:

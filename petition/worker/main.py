@@ -12,6 +12,7 @@ from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.core.outbox import MailWriter
+from petition.core.service_urls import is_this_machine
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
@@ -25,7 +26,6 @@ from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
 from petition.mail.relays import Relays
-from petition.mail.smtp_connection import is_on_this_machine
 from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
 from petition.moderation import bulk_acts, bursts, namesakes
@@ -136,7 +136,7 @@ async def _add_up(database: Database) -> int:
 
 def _warn_of_unencrypted_passwords(settings: Settings) -> None:
     for relay in settings.relays:
-        if relay.username and not (relay.tls or relay.starttls or is_on_this_machine(relay)):
+        if relay.username and not (relay.tls or relay.starttls or is_this_machine(relay.host)):
             log.warning("the password is sent to this relay unencrypted", extra={"relay": relay.host})
 
 

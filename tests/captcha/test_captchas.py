@@ -7,10 +7,12 @@ import pytest
 from petition.captcha import Captchas, Passed, Refusal
 from petition.captcha.drawn import DrawnCodes
 from petition.captcha.pow import ProofOfWork
+from petition.core.encryption import new_contact_pair
 from petition.core.ids import LetterId
-from tests.captcha.far_side import NO, YES, far_side, hangs_up, says
+from tests.captcha.far_side import NO, far_side, hangs_up, says
 from tests.captcha.installation import CHEAP, KEY, LETTER, settings, solve
 
+OURS = {"success": True, "hostname": "localhost"}
 CODES = DrawnCodes([KEY])
 WORK = ProofOfWork([KEY], price=CHEAP)
 
@@ -86,7 +88,7 @@ async def test_our_challenge_is_shown_and_passes(ours: Captchas) -> None:
 
 
 async def test_hcaptcha_is_shown_and_asked(tmp_path: Path) -> None:
-    async with far_side(says(YES)) as side:
+    async with far_side(says(OURS)) as side:
         captchas = with_hcaptcha(tmp_path, side.url)
         assert captchas.challenge(LETTER, hard=True) == {"kind": "hcaptcha", "site_key": "site-key"}
         assert captchas.hcaptcha_site_key == "site-key"
@@ -94,6 +96,19 @@ async def test_hcaptcha_is_shown_and_asked(tmp_path: Path) -> None:
         assert isinstance(await captchas.check({"h-captcha-response": "token"}, LETTER), Passed)
         side.behaviour = says(NO)
         assert await captchas.check({"h-captcha-response": "token"}, LETTER) is Refusal.WRONG
+
+
+async def test_a_yes_counts_for_the_public_address_and_the_onion_address(tmp_path: Path) -> None:
+    onion = "lettersabcdefgh.onion"
+    keys = {"CAPTCHA": "hcaptcha", "HCAPTCHA_SITE_KEY": "site-key", "HCAPTCHA_SECRET_KEY": "secret"}
+    addresses = {"BASE_URL": "https://letters.example:8443", "ONION_URL": f"http://{onion}", "CONTROLLER": "A society"}
+    addresses["CONTACT_PUBLIC_KEY"] = new_contact_pair()[0]
+    async with far_side(says(OURS)) as side:
+        captchas = Captchas(settings(tmp_path, **keys, **addresses, HCAPTCHA_VERIFY_URL=side.url))
+        for hostname, passes in (("letters.example", True), (onion, True), ("localhost", False)):
+            side.behaviour = says({"success": True, "hostname": hostname})
+            result = await captchas.check({"h-captcha-response": "token"}, LETTER)
+            assert isinstance(result, Passed) is passes
 
 
 async def test_ours_takes_over_when_hcaptcha_fails(tmp_path: Path) -> None:
