@@ -140,7 +140,7 @@ async def add_staged(
         raise MailboxesRefused
     if number is None:
         number = await queries.add_import(conn, letter_id)
-    await queries.remember_rows(conn, letter_id, number)
+    await queries.remember_rows(conn, letter_id, number, result.same_names.same_rows)
     await queries.drop_mailboxes(conn, letter_id)
     directory = await _assign_organizations(conn, letter_id, entries)
     await _add(conn, letter_id, number, directory)
@@ -155,16 +155,16 @@ async def _look_at_files(
     Nothing here looks at mailboxes outside the file.
     """
     repeated = await queries.drop_repeated(conn)
-    known = await queries.drop_imported(conn, letter_id, number)
-    mailboxes = await queries.count_mailboxes(conn)
     if names:
         await names.load(conn, letter_id)
+    known = await queries.drop_imported(conn, letter_id, number)
+    mailboxes = await queries.count_mailboxes(conn)
     same_names = await names.apply(conn) if names else SameNames()
     directory = await _assign_organizations(conn, letter_id, entries)
     before = await organization_queries.load_counted(conn, letter_id, directory.ids)
     change = EntryChange(before, before | dict.fromkeys(directory.ids, True))
     taken = dict(await queries.count_staged(conn))
-    return AddResult(taken, change.organizations, known + same_names.same_rows, mailboxes, repeated, same_names)
+    return AddResult(taken, change.organizations, known + len(same_names.same_rows), mailboxes, repeated, same_names)
 
 
 async def _assign_organizations(conn: Connection, letter_id: LetterId, entries: Entries) -> OrganizationDirectory:

@@ -55,8 +55,9 @@ DELETE FROM staged s WHERE EXISTS (
 LOCK_ROWS = "SELECT pg_advisory_xact_lock(1768780407, $1)"
 
 REMEMBER_ROWS = """
-INSERT INTO import_row (letter, import_key, number) SELECT $1, import_key, $2 FROM staged WHERE import_key IS NOT NULL
-ORDER BY import_key ON CONFLICT DO NOTHING
+INSERT INTO import_row (letter, import_key, number)
+SELECT $1, import_key, $2 FROM staged WHERE import_key IS NOT NULL
+UNION SELECT $1, import_key, $2 FROM unnest($3::bytea[]) AS import_key ORDER BY 2 ON CONFLICT DO NOTHING
 """
 
 COUNT_MAILBOXES = "SELECT count(DISTINCT digest) FROM staged"
@@ -146,9 +147,11 @@ async def drop_imported(conn: Connection, letter_id: LetterId, import_number: in
     return int((await conn.execute(DROP_IMPORTED, letter_id, import_number, timeout=LONG)).split()[-1])
 
 
-async def remember_rows(conn: Connection, letter_id: LetterId, import_number: int) -> None:
-    """Store the keys of all rows that are staged now."""
-    await conn.execute(REMEMBER_ROWS, letter_id, import_number, timeout=LONG)
+async def remember_rows(
+    conn: Connection, letter_id: LetterId, import_number: int, same_rows: Sequence[bytes] = ()
+) -> None:
+    """Store the keys of all rows that are staged now, and those of ``same_rows``."""
+    await conn.execute(REMEMBER_ROWS, letter_id, import_number, same_rows, timeout=LONG)
 
 
 async def count_mailboxes(conn: Connection) -> int:

@@ -7,7 +7,7 @@ about since stay.
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from petition.core import audit_log
 from petition.core.database import Connection, Database, Record
@@ -63,7 +63,9 @@ DROP_SIGNATURES = "DELETE FROM signature WHERE letter = $1 AND id = ANY($2::bigi
 CREATE_OPENED = """
 CREATE TEMPORARY TABLE opened (signature bigint, fields jsonb, organization jsonb) ON COMMIT DROP
 """
-OPENED = ("signature", "fields", "organization")
+ADD_OPENED = """
+INSERT INTO opened (signature, fields, organization) SELECT * FROM unnest($1::bigint[], $2::jsonb[], $3::jsonb[])
+"""
 
 # As many as are decrypted at once.
 LOAD_UNDONE = """
@@ -206,7 +208,7 @@ async def _open_undone(conn: Connection, letter_id: LetterId, keys: LetterKeys, 
     total, after = 0, -1
     while rows := await conn.fetch(LOAD_UNDONE, letter_id, number, after, STEP, timeout=LONG):
         opened = [(row["signature"], *_opened(row, keys)) for row in rows]
-        await conn.copy_records_to_table("opened", records=opened, columns=OPENED, timeout=LONG)
+        await conn.execute(ADD_OPENED, *map(list, zip(*opened, strict=True)), timeout=LONG)
         total, after = total + len(rows), rows[-1]["signature"]
     return total
 
@@ -245,10 +247,17 @@ async def _encrypt(database: Database, letter_id: LetterId, keys: LetterKeys) ->
             total += len(rows)
 
 
-async def count_undone_rows(conn: Connection, letter_id: LetterId, number: int) -> int:
-    """Return how many rows of the file are undone, also those that were dropped when they were imported."""
+async def count_undone_rows(conn: Connection, letter_id: LetterId, number: int, report: Mapping[str, int]) -> int:
+    """Return how many rows of the file are undone, also those that were dropped when they were imported.
+
+    Imports by the command have no report.
+    """
     left = int(await conn.fetchval(COUNT_LEFT, letter_id, number, timeout=LONG))
-    return max(await queries.count_taken(conn, letter_id, number) - left, 0)
+    if "people" in report:
+        taken = report["people"] + report["representatives"]
+    else:
+        taken = await queries.count_taken(conn, letter_id, number)
+    return max(taken - left, 0)
 
 
 async def count_imported(conn: Connection, letter_id: LetterId, number: int) -> int:

@@ -261,7 +261,7 @@ async def _undo(job: RunningImport) -> None:
     if await undoing.take_back(job.conn, letter_id, job.keys, number, actor_id=job.row["organizer"]):
         return
     left = await undoing.count_imported(job.conn, *job.key)
-    report = {"undone": await undoing.count_undone_rows(job.conn, *job.key), "left": left}
+    report = {"undone": await undoing.count_undone_rows(job.conn, *job.key, job.row["report"] or {}), "left": left}
     await _finish(job, ImportState.UNDONE, report, "import.undone")
 
 
