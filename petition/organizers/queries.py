@@ -93,6 +93,9 @@ UPDATE session SET digest = $2, proved_at = now(), renew = false, challenge = NU
 RETURNING id
 """
 
+# The cookie is renewed with the response of the request that proved the factor; its challenge is another form's.
+PROVE = "UPDATE session SET proved_at = now(), renew = true WHERE id = $1 RETURNING id"
+
 # The cookies are in other browsers: each gets its new one with its next response.
 RIGHTS_CHANGED = """
 UPDATE session SET renew = true
@@ -256,6 +259,11 @@ async def add_session(conn: Connection, number: int, digest: bytes, organizer_id
 async def renew_session(conn: Connection, number: int, digest: bytes) -> bool:
     """Give a session a new cookie, its second factor proved just now; return whether it still existed."""
     return await conn.fetchval(RENEW, number, digest) is not None
+
+
+async def prove_session(conn: Connection, number: int) -> bool:
+    """Record the second factor as proved just now, and the cookie as due; return whether the session still existed."""
+    return await conn.fetchval(PROVE, number) is not None
 
 
 async def rights_changed(conn: Connection, organizer_id: OrganizerId) -> None:

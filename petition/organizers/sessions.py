@@ -44,6 +44,17 @@ async def renew(conn: Connection, organizer_id: OrganizerId, number: int) -> str
     return token
 
 
+async def prove(conn: Connection, organizer_id: OrganizerId, number: int) -> bool:
+    """Record that the second factor has been proved; return whether the session still existed.
+
+    The cookie is rotated with the response, as after a change of rights (``follow_rights``).
+    """
+    if not await queries.prove_session(conn, number):
+        return False
+    await audit_log.record(conn, organizer_id, None, "session.prove", ids=[number])
+    return True
+
+
 async def follow_rights(conn: Connection, number: int, old_token: str) -> str | None:
     """Return the new cookie of a session whose organizer's rights have changed since ``old_token`` was created.
 

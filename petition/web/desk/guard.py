@@ -1,13 +1,13 @@
 """The desk's access checks: which visitors reach a view, and what the others are answered.
 
 Every route of the desk names the access it requires in ``routes.DESK``. Before the view is called, the guard checks the
-origin, the cookie, the session, the second factor, the letter and the role, and builds the view's ``DeskVisit``.
+origin, the cookie, the session, the second factor, the letter and the role, whether the factor was proved a short time
+ago where ``routes.DESK`` says ``fresh``, and builds the view's ``DeskVisit``.
 """
 
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import wraps
 from typing import cast
 
 from starlette.exceptions import HTTPException
@@ -19,9 +19,11 @@ from petition.core.i18n import N_
 from petition.organizers import overview_queries, queries, sessions
 from petition.organizers.model import Organizer, Role, Session
 from petition.web import http
+from petition.web.desk import step_up
 from petition.web.desk.page import desk_page, message_page
 from petition.web.desk.session_cookie import cookie_name, set_cookie
-from petition.web.desk.visit import ROOT, SECOND, Access, DeskVisit, OpenView, OpenVisit, View, open_visit
+from petition.web.desk.step_up import FreshRule
+from petition.web.desk.visit import ROOT, Access, DeskVisit, OpenView, OpenVisit, View, open_visit
 
 SAFE_METHODS = {"GET", "HEAD"}
 MAX_COOKIE = 100  # characters
@@ -34,9 +36,12 @@ FORMER = N_("You no longer work on this letter")
 FORMER_WHY = N_("An owner of the letter has ended your membership. An owner can invite you again.")
 
 
-def require(view: View | OpenView, access: Access) -> Callable[[Request], Awaitable[Response]]:
+def require(
+    view: View | OpenView, access: Access, fresh: FreshRule | None = None
+) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that calls ``view`` only for visitors who have ``access``.
 
+    Forms that ``fresh`` is true for, and every reading of such a route, need a second factor proved a short time ago.
     The view of a route for strangers gets an ``OpenVisit``, every other one a ``DeskVisit``.
     """
 
@@ -59,27 +64,13 @@ def require(view: View | OpenView, access: Access) -> Callable[[Request], Awaita
             return await _send_to(request, "enter")
         visit = _sign_in(stranger, *known)
         admitted = await _admit(visit, access)
+        if fresh is not None and not isinstance(admitted, Response):
+            admitted = await step_up.require(admitted, fresh)
         response = admitted if isinstance(admitted, Response) else await view(admitted)
         await _rotate_cookie(visit, response)
         return response
 
     return endpoint
-
-
-def require_fresh_factor(view: View) -> View:
-    """Return ``view`` for sessions that may change the second factor; others are sent to prove it again.
-
-    From a letter's page they come back to the letter's members, the only page of a letter that requires this.
-    """
-
-    @wraps(view)
-    async def checked(visit: DeskVisit) -> Response:
-        if visit.may_change_factor:
-            return await view(visit)
-        back = f"&letter={visit.letter.slug}" if visit.letter_or_none else ""
-        return http.redirect(f"{SECOND}?again=1{back}")
-
-    return checked
 
 
 def check_origin(request: Request) -> None:

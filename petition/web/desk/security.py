@@ -23,7 +23,6 @@ from petition.organizers.model import checked_name
 from petition.web import http
 from petition.web.desk import session_cookie
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
-from petition.web.desk.guard import require_fresh_factor
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, SECURITY, DeskVisit
 
@@ -44,7 +43,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         codes_left=codes_left,
         reset=reset,
         sessions=session_rows,
-        may_change=visit.may_change_factor,
+        fresh=visit.is_fresh,
         only_one=bool(totp) + len(passkeys) == 1,
         name=form.get("name", "") if "name" in errors else visit.organizer.name,
         zones=_zones(visit.language),
@@ -73,7 +72,6 @@ async def preferences(visit: DeskVisit, form: Form) -> Response:
     return http.redirect(f"{SECURITY}?done=preferences")
 
 
-@require_fresh_factor
 @form_view(show)
 async def remove(visit: DeskVisit, form: Form) -> Response:
     """Remove a second factor."""
@@ -85,7 +83,6 @@ async def remove(visit: DeskVisit, form: Form) -> Response:
     return http.redirect(f"{SECURITY}?done=removed")
 
 
-@require_fresh_factor
 async def codes(visit: DeskVisit) -> Response:
     """Replace the recovery codes, and show the new ones this once."""
     async with visit.database.transaction() as conn:
