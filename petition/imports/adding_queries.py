@@ -56,7 +56,7 @@ LOCK_ROWS = "SELECT pg_advisory_xact_lock(1768780407, $1)"
 
 REMEMBER_ROWS = """
 INSERT INTO import_row (letter, import_key, number)
-SELECT $1, import_key, $2 FROM staged WHERE import_key IS NOT NULL
+SELECT $1::integer, import_key, $2::integer FROM staged WHERE import_key IS NOT NULL
 UNION SELECT $1, import_key, $2 FROM unnest($3::bytea[]) AS import_key ORDER BY 2 ON CONFLICT DO NOTHING
 """
 
