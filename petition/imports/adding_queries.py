@@ -143,7 +143,7 @@ async def lock_rows(conn: Connection, letter_id: LetterId) -> None:
 
 
 async def drop_imported(conn: Connection, letter_id: LetterId, import_number: int) -> int:
-    """Drop the rows that an earlier import took, whatever became of them; return how many."""
+    """Drop the rows that an earlier import took, also those that are gone since; return how many."""
     return int((await conn.execute(DROP_IMPORTED, letter_id, import_number, timeout=LONG)).split()[-1])
 
 

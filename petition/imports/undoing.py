@@ -34,7 +34,7 @@ WHERE s.letter = $1 AND s.import = $2 AND s.state IN ('confirmed', 'held') AND s
 ORDER BY s.id LIMIT $3 FOR UPDATE
 """
 
-# Whatever became of them.
+# In any state.
 COUNT_LEFT = "SELECT count(*) FROM signature WHERE letter = $1 AND import = $2"
 
 COUNT_IMPORTED = """
