@@ -19,6 +19,7 @@ from petition.core.tokens import Tokens
 from petition.core.version import version
 from petition.drafts import opening
 from petition.exports import address_list_worker, address_lists
+from petition.imports import owner_mails, undoing
 from petition.imports import worker as import_worker
 from petition.letters import taking_down, updates
 from petition.mail.choosing import MailSelector
@@ -30,6 +31,7 @@ from petition.mail.suppression import Suppression
 from petition.moderation import bulk_acts, bursts, namesakes
 from petition.moderation.messages import Mails
 from petition.organizers import factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
+from petition.organizers.sign_in_links import SignInMails
 from petition.statistics import queries as statistics
 from petition.worker import job_loop, retention
 
@@ -37,12 +39,12 @@ RETENTION_INTERVAL = 60.0  # seconds between two rounds of retention
 
 # By the purpose of the outbox row.
 WRITERS: Mapping[str, MailWriter] = {
-    sign_in_links.PURPOSE: sign_in_links.write_mail,
     invitations.PURPOSE: invitations.write_mail,
     waiting_mail.PURPOSE: waiting_mail.write_mail,
     factor_resets.ASKED: factor_resets.write_asked,
     factor_resets.DONE: factor_resets.write_done,
     address_lists.PURPOSE: address_lists.write_mail,
+    owner_mails.PURPOSE: owner_mails.write_mail,
 }
 
 log = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     composer = Composer(settings, renderer, tokens)
     wrapper = Wrapper(settings.secret_keys)
-    writers = {**WRITERS, **Mails(wrapper, tokens).writers}
+    writers = {**WRITERS, sign_in_links.PURPOSE: SignInMails(wrapper).write, **Mails(wrapper, tokens).writers}
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
     selector = MailSelector(opener, wrapper, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
@@ -120,6 +122,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("statistics", _add_up),
         ("mail_what_waits", waiting_mail.enqueue_due),
         ("reset_factors", factor_resets.carry_out_due),
+        ("encrypt_undone", lambda database: undoing.encrypt_all(database, wrapper)),
         ("forget_files", import_worker.drop_expired_files),
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),

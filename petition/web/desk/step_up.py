@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.core import quotas
 from petition.core.database import Connection
 from petition.core.errors import Refused
 from petition.core.i18n import N_
@@ -21,6 +20,7 @@ from petition.letters.switches import ON, Switch
 from petition.organizers import factor_queries, second_factor, sessions
 from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
+from petition.web.desk import factor_attempts
 from petition.web.desk.forms import NO_FIELDS, Form, OverLimit
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import CODE, CREDENTIAL, PROOF_FIELDS, ROOT, SECOND, DeskVisit
@@ -106,7 +106,7 @@ async def check_code(visit: DeskVisit, code: str, *, rotate: bool = True) -> str
     Raises ``Refused``, and a 401 if the session was ended meanwhile, in another browser.
     """
     services = visit.services
-    if not await may_try(visit):
+    if not await factor_attempts.may_try(visit):
         raise OverLimit(TOO_MANY_CODES, HOUR)
     organizer_id = visit.organizer.id
     prepared = await second_factor.prepare(visit.database, services.desk_key, organizer_id, code)
@@ -129,15 +129,6 @@ async def _record(conn: Connection, visit: DeskVisit, *, rotate: bool) -> str | 
     if cookie is None and (rotate or not await sessions.prove(conn, organizer_id, session_id)):
         raise HTTPException(401)
     return cookie
-
-
-async def may_try(visit: DeskVisit) -> bool:
-    """Count a try, committed before anything is compared; return whether the hourly limit allows it."""
-    services = visit.services
-    quota = (await services.day_keys.today()).hourly("proof", str(visit.organizer.id))
-    async with visit.database.transaction() as conn:
-        spent = await quotas.spend(conn, {quota: 1})
-    return spent[quota.key] <= services.settings.limits.proof
 
 
 async def take_challenge(visit: DeskVisit) -> bytes | None:
