@@ -47,6 +47,8 @@ ACTS: Mapping[str, str] = {
     "message.answer": N_("answer to a message received"),
     "message.read": N_("answer marked as read"),
     "message.drop": N_("message deleted"),
+    "domain.trust": N_("mail domain let through"),
+    "domain.distrust": N_("mail domain counted again"),
     "import.upload": N_("file uploaded for an import"),
     "import.start": N_("import started"),
     "import.cancel": N_("import cancelled"),

@@ -133,6 +133,7 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/signatures/{signature}": signatures,
     "/organizer/{slug}/campaigns": at("{slug}/campaigns"),
     "/organizer/{slug}/campaigns/{campaign}": each_campaign,
+    "/organizer/{slug}/domains": at("{slug}/domains", "{slug}/domains?done=trust"),
     "/organizer/{slug}/log": at("{slug}/log"),
 }
 NO_PAGE = {

@@ -11,6 +11,7 @@ from petition.web import http
 from petition.web.desk import (
     address_lists,
     bulk_acts,
+    domains,
     draft_preview,
     draft_text,
     exports,
@@ -132,6 +133,8 @@ DESK: list[DeskRoute] = [
         Access.MODERATOR,
         when("act", "message", "second"),
     ),
+    DeskRoute("GET", "/organizer/{slug}/domains", domains.show, Access.MODERATOR),
+    DeskRoute("POST", "/organizer/{slug}/domains", domains.act, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/campaigns", bulk_acts.show_all, Access.MODERATOR),
     DeskRoute("POST", "/organizer/{slug}/campaigns", bulk_acts.make, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/campaigns/{campaign}", bulk_acts.show, Access.MODERATOR),
