@@ -5,13 +5,14 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from petition.core import email_addresses, quotas
+from petition.core.access_journal import JournalKind
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import BadToken
 from petition.core.i18n import N_
 from petition.core.quotas import HARDER_FACTOR
 from petition.organizers import invitations, overview_queries, queries, sessions, sign_in_links
 from petition.web import http
-from petition.web.desk import session_cookie
+from petition.web.desk import access_page, session_cookie
 from petition.web.desk.guard import find_session
 from petition.web.desk.page import desk_page, message_page
 from petition.web.desk.visit import ROOT, DeskVisit, OpenVisit
@@ -57,7 +58,7 @@ async def send(visit: OpenVisit) -> Response:
     async with visit.database.transaction() as conn:
         spent = await quotas.spend(conn, {network: 1, address: 1})
         if spent[network.key] > limits.entry_network * (HARDER_FACTOR if origin.is_shared else 1):
-            return _too_many(visit)
+            return await _too_many(visit)
         if spent[address.key] <= limits.entry:
             await sign_in_links.ask(conn, services.desk_key, services.sealer, mailbox, visit.lang)
     return http.redirect(f"{ROOT}enter?sent=1&lang={visit.lang}")
@@ -69,7 +70,7 @@ async def show_link(visit: OpenVisit) -> Response:
     async with visit.database.connection() as conn:
         row = await queries.load_sign_in_link(conn, sessions.digest_of(token))
     if row is None:
-        return _used(visit)
+        return await _used(visit)
     if "lang" not in visit.query:
         language = visit.services.renderer.languages.get(row["organizer_lang"] or row["lang"] or "", visit.language)
         visit = replace(visit, language=language)
@@ -85,7 +86,7 @@ async def enter(visit: OpenVisit) -> Response:
         link = await queries.use_sign_in_link(conn, sessions.digest_of(_token(visit)))
         organizer_id = await invitations.organizer_of(conn, *link) if link else None
         if link is None or organizer_id is None:
-            return _used(visit)
+            return await _used(visit)
         if link[0] is not None or "lang" in visit.query:  # an invitation has a language of its own
             await queries.set_first_lang(conn, organizer_id, visit.lang)
         cookie = await sessions.begin(conn, organizer_id, browser, old_cookie)
@@ -119,11 +120,13 @@ def _token(visit: OpenVisit) -> str:
     return token
 
 
-def _used(visit: OpenVisit) -> Response:
+async def _used(visit: OpenVisit) -> Response:
+    await access_page.note(visit, JournalKind.OLD_LINK)
     return message_page(visit, 410, USED, USED_WHY)
 
 
-def _too_many(visit: OpenVisit) -> Response:
+async def _too_many(visit: OpenVisit) -> Response:
+    await access_page.note(visit, JournalKind.OVER_LIMIT)
     response = message_page(visit, 429, TOO_MANY, TOO_MANY_WHY, str(HOUR))
     response.headers["retry-after"] = str(HOUR)
     return response
