@@ -61,7 +61,7 @@ LETTER_TABLES = [
     "translation", "version", "sharing", "picture", "edit", "preview_link", "address_part", "address_job",
     "address_key", "tally", "undone", "intake_problem", "intake_part", "intake", "name_look", "count_partner",
     "partner", "statistics_change", "statistics_hour", "statistics_total", "invitation", "factor_reset", "member",
-    "import_mapping",
+    "import_mapping", "access_journal",
 ]  # fmt: skip
 
 DROP_ROWS = {

@@ -30,11 +30,11 @@ async def note(visit: OpenVisit, kind: JournalKind, uses: int = 1) -> None:
     """Count in a transaction of its own; what is being done goes on without it if the database is away."""
     if uses <= 0:
         return
-    member = visit if isinstance(visit, DeskVisit) else None
-    letter = member and member.letter_or_none
+    organizer_id = visit.organizer.id if isinstance(visit, DeskVisit) else None
+    letter = visit.letter_or_none if isinstance(visit, DeskVisit) else None
     with contextlib.suppress(Unavailable):
         async with visit.database.transaction() as conn:
-            await access_journal.add(conn, kind, member and member.organizer.id, letter and letter.id, uses)
+            await access_journal.add(conn, kind, organizer_id, letter.id if letter else None, uses)
 
 
 async def show(visit: DeskVisit) -> Response:
