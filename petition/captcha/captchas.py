@@ -23,6 +23,7 @@ from petition.captcha.pow import ProofOfWork
 from petition.captcha.questions import WORDS, Question
 from petition.core.i18n import SOURCE_LANGUAGE
 from petition.core.ids import LetterId
+from petition.core.prices import MAX_PRICE
 from petition.core.settings import Captcha, Settings
 
 # What hCaptcha's widget loads, by its own guide (docs.hcaptcha.com, "Content-Security-Policy Settings").
@@ -53,7 +54,7 @@ class Captchas:
         """Return what a page that shows hCaptcha adds to its content security policy, by directive."""
         return _ITS_SOURCES if self.hcaptcha_site_key else {}
 
-    def challenge(self, letter_id: LetterId, *, hard: bool, forced: bool = False) -> dict[str, Any]:
+    def challenge(self, letter_id: LetterId, *, price: int = 0, forced: bool = False) -> dict[str, Any]:
         """Return what ``/captcha/challenge`` answers, as JSON; ``forced`` means: also where the settings say not to.
 
         An ALTCHA challenge (``parameters``, ``signature``), or ``{"kind": "hcaptcha", "site_key": …}``, or
@@ -63,7 +64,7 @@ class Captchas:
             return {"kind": "off"}
         if site_key := self.hcaptcha_site_key:
             return {"kind": "hcaptcha", "site_key": site_key}
-        return self._pow.challenge(letter_id, hard=hard)
+        return self._pow.challenge(letter_id, price=price)
 
     def draw(self, letter_id: LetterId, *, hard: bool) -> DrawnCode:
         """Return a code to read and type; it must be typed within ten minutes."""
@@ -92,7 +93,7 @@ class Captchas:
         ``form`` holds an answer to hCaptcha and hCaptcha is configured.
         """
         if self._off and not forced:
-            return Passed(secrets.token_bytes(NONCE_BYTES), datetime.now(UTC) + timedelta(hours=1), hard=True)
+            return Passed(secrets.token_bytes(NONCE_BYTES), datetime.now(UTC) + timedelta(hours=1), price=MAX_PRICE)
         result: Result = Refusal.MISSING
         if text := form.get(POW_FIELD):
             result = self._pow.check(text, letter_id)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from petition.captcha.model import Passed, Refusal, Result, nonce_of
+from petition.core.prices import MAX_PRICE
 from petition.core.settings import HCaptcha
 
 PATIENCE = 3.0  # seconds for the whole conversation
@@ -78,7 +79,7 @@ class HCaptchaService:
         self._failed_at = None
         if not verdict:
             return Refusal.WRONG
-        return self._where(answer) or Passed(nonce_of(token), datetime.now(UTC) + NONCE_LIFETIME, hard=True)
+        return self._where(answer) or Passed(nonce_of(token), datetime.now(UTC) + NONCE_LIFETIME, price=MAX_PRICE)
 
     def _where(self, answer: Mapping[str, object]) -> Refusal | None:
         """Return why a yes does not count for a page of ours.

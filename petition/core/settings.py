@@ -106,7 +106,7 @@ class Limits:
     onion: int = 300  # the same for all Onion traffic together
     letter: int = 100_000  # an hour for one letter
     mailbox: int = 5  # mails a day to one mailbox
-    drawn: int = 10  # answers to drawn codes an hour and network
+    drawn: int = 30  # answers to drawn codes an hour and network
     drawn_letter: int = 60  # sign-ups by drawn codes an hour and letter; above, signatures wait for a moderator
     code: int = 5  # attempts at the mailed code a day, per letter and address
     code_network: int = 60  # the same an hour from one network

@@ -19,6 +19,8 @@ SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::bytea[]) AS u (nonce, e
 ON CONFLICT DO NOTHING RETURNING nonce
 """
 
+RELEASE_CHALLENGES = "DELETE FROM used_challenge WHERE nonce = ANY($1::bytea[])"
+
 FORMS_OF_CHALLENGES = "SELECT nonce, form FROM used_challenge WHERE nonce = ANY($1::bytea[]) AND form IS NOT NULL"
 
 ADD_PENDING = """
@@ -30,7 +32,7 @@ WITH added AS (
   RETURNING letter, id, kind, digest, mail_lang
 )
 INSERT INTO outbox (letter, purpose, kind, pending, digest, lang)
-SELECT letter, 'sign', kind, id, digest, mail_lang FROM added
+SELECT letter, 'sign', kind, id, digest, mail_lang FROM added WHERE id = ANY($13::bigint[])
 """
 
 ADD_LOOKUPS = """
@@ -114,6 +116,14 @@ WHERE s.letter = $1 AND s.digest = $2 AND s.signed_at > now() - interval '24 hou
   AND s.kind = ANY(enum_range(NULL::kind))
 """
 
+# Forms of the same mailbox, typed after this one: the later ones of many have no mail of their own.
+LATER_FORMS = """
+SELECT p.id, p.kind, p.fields, p.created_at
+FROM pending this JOIN pending p ON p.letter = this.letter AND p.digest = this.digest AND p.id <> this.id
+  AND p.created_at >= this.created_at AND p.created_at > now() - interval '7 days'
+WHERE this.letter = $1 AND this.id = $2 ORDER BY p.created_at DESC, p.id DESC LIMIT $3
+"""
+
 SUPPRESS_MAILBOX = "INSERT INTO suppressed (digest) VALUES ($1) ON CONFLICT DO NOTHING"
 
 ALLOW_MAILBOX = "DELETE FROM suppressed WHERE digest = $1"
@@ -141,9 +151,14 @@ async def forms_of_challenges(conn: Connection, nonces: Sequence[bytes]) -> dict
     return {row["nonce"]: row["form"] for row in await conn.fetch(FORMS_OF_CHALLENGES, nonces)}
 
 
-async def add_pending(conn: Connection, columns: Sequence[Sequence[object]]) -> None:
-    """Add pending rows and a mail job for each; ``columns`` as in ``ADD_PENDING``."""
-    await conn.execute(ADD_PENDING, *columns)
+async def release_challenges(conn: Connection, nonces: Sequence[bytes]) -> None:
+    """Make challenges that this transaction has used up good again: what they were for was refused."""
+    await conn.execute(RELEASE_CHALLENGES, nonces)
+
+
+async def add_pending(conn: Connection, columns: Sequence[Sequence[object]], mailed_ids: Sequence[SignatureId]) -> None:
+    """Add pending rows, and a mail job for those in ``mailed_ids``; ``columns`` as in ``ADD_PENDING``."""
+    await conn.execute(ADD_PENDING, *columns, mailed_ids)
 
 
 async def add_lookups(conn: Connection, columns: Sequence[Sequence[object]]) -> None:
@@ -189,6 +204,13 @@ async def load_existing(conn: Connection, mailboxes: Sequence[Sequence[object]])
 async def load_pending(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
     """Return the row behind a mailed link that is not confirmed yet."""
     return await conn.fetchrow(PENDING, letter_id, signature_id)
+
+
+async def load_later_forms(
+    conn: Connection, letter_id: LetterId, signature_id: SignatureId, limit: int
+) -> list[Record]:
+    """Return (id, kind, fields, created_at) of the mailbox's pending rows later than this one, the newest first."""
+    return await conn.fetch(LATER_FORMS, letter_id, signature_id, limit)
 
 
 async def find_by_code(conn: Connection, letter_id: LetterId, digest: bytes) -> list[Record]:

@@ -9,11 +9,12 @@ from typing import Any
 
 from petition.core.client_networks import of_scope
 from petition.core.settings import Settings
+from petition.core.tokens import Tokens
 from petition.letters.switches import InstallationNotices
 from petition.web.count_stream import CountStreams
 from petition.web.headers import common_headers, html_headers
 from petition.web.page_cache import CachedResponse, Header, PageCache, accepts_gzip, etag_matches
-from petition.web.throttle import RenderQueue
+from petition.web.turns import RenderQueue
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -27,6 +28,15 @@ DESK = "/organizer/"  # where the installation is switched to read-only, and bac
 NEVER_QUEUED = ("/healthz", "/readyz", "/metrics", "/captcha/", "/static/")
 # Load balancers and Prometheus ask a process by its address. What these answer depends on no host and no cookie.
 ANY_HOST = ("/healthz", "/readyz", "/metrics")
+LINKS = {  # the purpose of the token in a mailed link
+    "confirm": "signature",
+    "signature": "signature",
+    "second": "second",
+    "reply": "reply",
+    "never": "never",
+    "preview": "preview",
+}
+LINK = re.compile(rf"/[a-z]{{2,3}}(?:_[A-Z]{{2}})?/({'|'.join(LINKS)})/([\w.~-]{{1,200}})(?:/data\.json)?", re.ASCII)
 # One-click unsubscribing in mail programs (RFC 8058): such a POST may come from any site, and only stops mail. No path
 # of the desk, which has cookies, matches.
 CROSS_SITE_ALLOWED = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")
@@ -51,6 +61,7 @@ class Gateway:
         self._settings = settings
         self._hosts = allowed_hosts(settings)
         self._origins = allowed_origins(settings)
+        self._tokens = Tokens(settings.secret_keys)
         self._common = common_headers(settings)
         self._html = html_headers(settings, css_hash)
         self._public_queue, self._desk_queue = RenderQueue(), RenderQueue()
@@ -104,12 +115,16 @@ class Gateway:
         self._streams.stop()
 
     async def wait_for_slot(self, scope: Scope) -> bool:
-        """Wait until a page may be rendered; return False if too many requests wait. The desk has its own queue."""
+        """Wait until a page may be rendered; return False if too many requests wait. The desk has its own queue.
+
+        A mailed link with a valid token is not in one line with pages that anyone may ask for.
+        """
         path: str = scope["path"]
         if path.startswith(NEVER_QUEUED):
             return True
         queue = self._desk_queue if path.startswith(DESK) else self._public_queue
-        return await queue.wait(of_scope(scope, self._settings))
+        has_token = (link := LINK.fullmatch(path)) is not None and self._tokens.is_valid(LINKS[link[1]], link[2])
+        return await queue.wait(of_scope(scope, self._settings), has_token=has_token)
 
     def _cached(self, scope: Scope) -> CachedResponse | None:
         path, query = scope["path"], scope["query_string"]

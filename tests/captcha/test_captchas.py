@@ -35,7 +35,7 @@ def with_hcaptcha(folder: Path, url: str) -> Captchas:
 
 
 def solved(letter_id: LetterId = LETTER) -> str:
-    return solve(WORK.challenge(letter_id, hard=False))
+    return solve(WORK.challenge(letter_id))
 
 
 def drawn(letter_id: LetterId = LETTER) -> dict[str, str]:
@@ -82,15 +82,15 @@ async def test_hcaptcha_is_not_looked_at_unless_configured(ours: Captchas) -> No
 
 async def test_our_challenge_is_shown_and_passes(ours: Captchas) -> None:
     for hard in (False, True):
-        challenge = ours.challenge(LETTER, hard=hard)
-        assert challenge["parameters"]["data"] == {"letter": LETTER, "dear": hard}
+        challenge = ours.challenge(LETTER, price=int(hard))
+        assert challenge["parameters"]["data"] == {"letter": LETTER, "dear": hard, "price": int(hard)}
         assert ours.draw(LETTER, hard=hard).png.startswith(b"\x89PNG")
 
 
 async def test_hcaptcha_is_shown_and_asked(tmp_path: Path) -> None:
     async with far_side(says(OURS)) as side:
         captchas = with_hcaptcha(tmp_path, side.url)
-        assert captchas.challenge(LETTER, hard=True) == {"kind": "hcaptcha", "site_key": "site-key"}
+        assert captchas.challenge(LETTER, price=1) == {"kind": "hcaptcha", "site_key": "site-key"}
         assert captchas.hcaptcha_site_key == "site-key"
         assert set(captchas.sources) == {"script-src", "frame-src", "style-src", "connect-src"}
         assert isinstance(await captchas.check({"h-captcha-response": "token"}, LETTER), Passed)
@@ -117,7 +117,7 @@ async def test_ours_takes_over_when_hcaptcha_fails(tmp_path: Path) -> None:
         assert await captchas.check({"h-captcha-response": "token"}, LETTER) is Refusal.UNREACHABLE
         assert captchas.hcaptcha_site_key is None
         assert captchas.sources == {}
-        assert "parameters" in captchas.challenge(LETTER, hard=False)
+        assert "parameters" in captchas.challenge(LETTER)
         assert isinstance(await captchas.check({"altcha": solved()}, LETTER), Passed)
         both = {"h-captcha-response": "token"} | drawn()
         assert isinstance(await captchas.check(both, LETTER), Passed)
@@ -133,7 +133,7 @@ async def test_our_answer_spares_the_question(tmp_path: Path) -> None:
 
 async def test_switched_off_everything_passes_each_time_as_another(tmp_path: Path) -> None:
     captchas = Captchas(settings(tmp_path, CAPTCHA="off"))
-    assert captchas.challenge(LETTER, hard=False) == {"kind": "off"}
+    assert captchas.challenge(LETTER) == {"kind": "off"}
     results = [await captchas.check({}, LETTER) for _ in range(2)]
     nonces = {each.nonce for each in results if isinstance(each, Passed)}
     assert len(nonces) == 2

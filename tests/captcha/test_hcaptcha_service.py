@@ -11,6 +11,7 @@ import pytest
 
 from petition.captcha import Passed, Refusal, Result
 from petition.captcha.hcaptcha_service import REMEMBERED, HCaptchaService
+from petition.core.prices import MAX_PRICE
 from petition.core.settings import HCaptcha
 from tests.captcha.far_side import (
     NO,
@@ -47,7 +48,7 @@ async def test_a_clear_yes_passes_and_the_question_holds_no_more_than_it_must() 
         result = await gate.check(TOKEN)
         assert not gate.down
     assert isinstance(result, Passed)
-    assert result.hard
+    assert result.price == MAX_PRICE
     assert len(result.nonce) == 16
     assert side.asked == [
         {"secret": [SECRET], "response": [TOKEN], "sitekey": ["site-key"]}
