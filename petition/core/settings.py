@@ -48,6 +48,7 @@ NAMES = frozenset(
         "LIMIT_DRAWN",
         "LIMIT_DRAWN_LETTER",
         "LIMIT_ENTRY",
+        "LIMIT_ENTRY_MAILBOX",
         "LIMIT_ENTRY_NETWORK",
         "LIMIT_FORMS",
         "LIMIT_INVITATIONS",
@@ -110,9 +111,10 @@ class Limits:
     drawn_letter: int = 60  # sign-ups by drawn codes an hour and letter; above, signatures wait for a moderator
     code: int = 5  # attempts at the mailed code a day, per letter and address
     code_network: int = 60  # the same an hour from one network
-    entry: int = 5  # entry links an hour to one organizer's mailbox
-    entry_network: int = 30  # the same from one network
-    proof: int = 10  # tries of a second factor's code an hour, per organizer
+    entry: int = 5  # sign-in links an hour for one mailbox from one network; above, a proof of work
+    entry_network: int = 30  # the same for all mailboxes
+    entry_mailbox: int = 10  # mails an hour to one mailbox that go out at once; above, one in five minutes
+    proof: int = 10  # attempts at a second factor's code an hour, per session or remembered device
     invitations: int = 50  # a day, per organizer
     reports: int = 10  # of entries of the public list, an hour from one network
     reading: int = 300  # pages of the list and searches, a minute from one network, in one process
@@ -371,6 +373,7 @@ def _limits(reader: _EnvironmentReader) -> Limits:
         code_network=reader.number("LIMIT_CODE_NETWORK", standard.code_network),
         entry=reader.number("LIMIT_ENTRY", standard.entry),
         entry_network=reader.number("LIMIT_ENTRY_NETWORK", standard.entry_network),
+        entry_mailbox=reader.number("LIMIT_ENTRY_MAILBOX", standard.entry_mailbox),
         proof=reader.number("LIMIT_PROOF", standard.proof),
         invitations=reader.number("LIMIT_INVITATIONS", standard.invitations),
         reports=reader.number("LIMIT_REPORTS", standard.reports),

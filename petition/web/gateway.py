@@ -123,8 +123,12 @@ class Gateway:
         if path.startswith(NEVER_QUEUED):
             return True
         queue = self._desk_queue if path.startswith(DESK) else self._public_queue
-        has_token = (link := LINK.fullmatch(path)) is not None and self._tokens.is_valid(LINKS[link[1]], link[2])
-        return await queue.wait(of_scope(scope, self._settings), has_token=has_token)
+        return await queue.wait(of_scope(scope, self._settings), has_token=self.has_valid_token(path))
+
+    def has_valid_token(self, path: str) -> bool:
+        """Return whether a path is that of a mailed link of ours."""
+        link = LINK.fullmatch(path)
+        return link is not None and self._tokens.is_valid(LINKS[link[1]], link[2])
 
     def _cached(self, scope: Scope) -> CachedResponse | None:
         path, query = scope["path"], scope["query_string"]

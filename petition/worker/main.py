@@ -30,6 +30,7 @@ from petition.mail.suppression import Suppression
 from petition.moderation import bulk_acts, bursts, namesakes
 from petition.moderation.messages import Mails
 from petition.organizers import act_notices, factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
+from petition.organizers.sign_in_links import SignInMails
 from petition.statistics import queries as statistics
 from petition.worker import job_loop, retention
 
@@ -37,7 +38,6 @@ RETENTION_INTERVAL = 60.0  # seconds between two rounds of retention
 
 # By the purpose of the outbox row.
 WRITERS: Mapping[str, MailWriter] = {
-    sign_in_links.PURPOSE: sign_in_links.write_mail,
     invitations.PURPOSE: invitations.write_mail,
     waiting_mail.PURPOSE: waiting_mail.write_mail,
     factor_resets.ASKED: factor_resets.write_asked,
@@ -64,7 +64,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     composer = Composer(settings, renderer, tokens)
     wrapper = Wrapper(settings.secret_keys)
-    writers = {**WRITERS, **Mails(wrapper, tokens).writers}
+    writers = {**WRITERS, sign_in_links.PURPOSE: SignInMails(wrapper).write, **Mails(wrapper, tokens).writers}
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
     selector = MailSelector(opener, wrapper, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")

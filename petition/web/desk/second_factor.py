@@ -7,10 +7,17 @@ from starlette.responses import Response
 
 from petition.core.database import Connection
 from petition.core.i18n import N_
-from petition.organizers import factor_queries, factor_reset_queries, recovery_codes, second_factor, sessions
+from petition.organizers import (
+    factor_queries,
+    factor_reset_queries,
+    recovery_codes,
+    remembered_devices,
+    second_factor,
+    sessions,
+)
 from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
-from petition.web.desk import session_cookie, step_up
+from petition.web.desk import door_cookies, factor_attempts, session_cookie, step_up
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, OverLimit, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, SECOND, SECURITY, DeskVisit
@@ -46,14 +53,14 @@ async def _page(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FI
 async def prove(visit: DeskVisit, form: Form) -> Response:
     """Accept a code from the app, or a recovery code."""
     cookie = await step_up.check_code(visit, form.get("code", ""))
-    return _with_cookie(visit, http.redirect(await _next_page(visit, form)), cookie)
+    return await _with_cookies(visit, http.redirect(await _next_page(visit, form)), cookie)
 
 
 @form_view(_page)
 async def prove_by_passkey(visit: DeskVisit, form: Form) -> Response:
     """Accept a passkey's response to the session's challenge."""
     cookie = await step_up.check_passkey(visit, form.get("credential", ""))
-    return _with_cookie(visit, http.redirect(await _next_page(visit, form)), cookie)
+    return await _with_cookies(visit, http.redirect(await _next_page(visit, form)), cookie)
 
 
 async def _next_page(visit: DeskVisit, form: Form) -> str:
@@ -85,7 +92,7 @@ async def add_passkey(visit: DeskVisit, form: Form) -> Response:
         credential = form.get("credential", "")
         await visit.services.passkeys.add(conn, visit.organizer.id, challenge, credential, browser)
         codes, cookie = await _finish_adding(conn, visit)
-    return _added(visit, codes, cookie)
+    return await _added(visit, codes, cookie)
 
 
 async def begin_totp(visit: DeskVisit) -> Response:
@@ -119,13 +126,13 @@ async def show_totp(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = 
 @form_view(show_totp)
 async def finish_totp(visit: DeskVisit, form: Form) -> Response:
     """Accept the first code: the app's codes are a second factor from now on."""
-    if not await step_up.may_try(visit):
+    if not await factor_attempts.may_try(visit):
         raise OverLimit(step_up.TOO_MANY_CODES)
     async with visit.database.transaction() as conn:
         code, wrapper = form.get("code", ""), visit.services.wrapper
         await second_factor.finish_totp(conn, wrapper, visit.organizer.id, visit.session.id, code)
         codes, cookie = await _finish_adding(conn, visit)
-    return _added(visit, codes, cookie)
+    return await _added(visit, codes, cookie)
 
 
 async def _finish_adding(conn: Connection, visit: DeskVisit) -> tuple[list[str], str]:
@@ -142,13 +149,18 @@ async def _finish_adding(conn: Connection, visit: DeskVisit) -> tuple[list[str],
     return await recovery_codes.make_first(conn, visit.services.desk_key, visit.organizer.id), cookie
 
 
-def _added(visit: DeskVisit, codes: list[str], cookie: str) -> Response:
+async def _added(visit: DeskVisit, codes: list[str], cookie: str) -> Response:
     response = desk_page(visit, "desk/codes.html", codes=codes) if codes else http.redirect(SECURITY)
-    return _with_cookie(visit, response, cookie)
+    return await _with_cookies(visit, response, cookie)
 
 
-def _with_cookie(visit: DeskVisit, response: Response, cookie: str | None) -> Response:
+async def _with_cookies(visit: DeskVisit, response: Response, cookie: str | None) -> Response:
+    """Add the session's new cookie, and that of a device in which an organizer has now signed in with both factors."""
     if cookie is None:  # the session was ended meanwhile, in another browser
         raise HTTPException(401)
     session_cookie.set_cookie(response, visit.services.settings, cookie)
+    async with visit.database.transaction() as conn:
+        device = await remembered_devices.remember(conn, visit.organizer.id, visit.session.id)
+    if device is not None:
+        door_cookies.set_device(response, visit.services.settings, device)
     return response

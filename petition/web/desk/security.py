@@ -10,6 +10,7 @@ from petition.core import audit_log, time_zones
 from petition.core.form_values import number_of
 from petition.core.i18n import N_, Language
 from petition.organizers import (
+    device_queries,
     factor_queries,
     factor_reset_queries,
     factor_resets,
@@ -34,6 +35,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         codes_left = await factor_queries.codes(conn, visit.organizer.id)
         reset = await factor_reset_queries.pending_of(conn, visit.organizer.id)
         session_rows = await queries.sessions(conn, visit.organizer.id)
+        remembered = await device_queries.others(conn, visit.organizer.id, visit.session.id)
     return desk_page(
         visit,
         "desk/security.html",
@@ -43,6 +45,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         codes_left=codes_left,
         reset=reset,
         sessions=session_rows,
+        remembered=remembered,
         fresh=visit.is_fresh,
         only_one=bool(totp) + len(passkeys) == 1,
         name=form.get("name", "") if "name" in errors else visit.organizer.name,

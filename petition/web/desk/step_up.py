@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.core import access_journal, quotas
+from petition.core import access_journal
 from petition.core.access_journal import JournalKind
 from petition.core.database import Connection
 from petition.core.errors import Refused
@@ -23,7 +23,7 @@ from petition.letters.switches import ON, Switch
 from petition.organizers import factor_queries, second_factor, sessions
 from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
-from petition.web.desk import access_page
+from petition.web.desk import access_page, factor_attempts
 from petition.web.desk.forms import NO_FIELDS, Form, OverLimit
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import CODE, CREDENTIAL, PROOF_FIELDS, ROOT, SECOND, DeskVisit
@@ -110,7 +110,7 @@ async def check_code(visit: DeskVisit, code: str, *, rotate: bool = True) -> str
     Raises ``Refused``, and a 401 if the session was ended meanwhile, in another browser.
     """
     services = visit.services
-    if not await may_try(visit):
+    if not await factor_attempts.may_try(visit):
         await access_page.note(visit, JournalKind.OVER_LIMIT)
         raise OverLimit(TOO_MANY_CODES, HOUR)
     organizer_id = visit.organizer.id
@@ -147,15 +147,6 @@ async def _record(conn: Connection, visit: DeskVisit, kind: JournalKind, *, rota
         raise HTTPException(401)
     await access_journal.add(conn, kind, organizer_id, None)
     return cookie
-
-
-async def may_try(visit: DeskVisit) -> bool:
-    """Count a try, committed before anything is compared; return whether the hourly limit allows it."""
-    services = visit.services
-    quota = (await services.day_keys.today()).hourly("proof", str(visit.organizer.id))
-    async with visit.database.transaction() as conn:
-        spent = await quotas.spend(conn, {quota: 1})
-    return spent[quota.key] <= services.settings.limits.proof
 
 
 async def take_challenge(visit: DeskVisit) -> bytes | None:
