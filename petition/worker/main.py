@@ -19,6 +19,7 @@ from petition.core.tokens import Tokens
 from petition.core.version import version
 from petition.drafts import opening
 from petition.exports import address_list_worker, address_lists
+from petition.imports import owner_mails, undoing
 from petition.imports import worker as import_worker
 from petition.letters import taking_down, updates
 from petition.mail.choosing import MailSelector
@@ -44,6 +45,7 @@ WRITERS: Mapping[str, MailWriter] = {
     factor_resets.DONE: factor_resets.write_done,
     act_notices.PURPOSE: act_notices.write_mail,
     address_lists.PURPOSE: address_lists.write_mail,
+    owner_mails.PURPOSE: owner_mails.write_mail,
 }
 
 log = logging.getLogger(__name__)
@@ -121,6 +123,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("statistics", _add_up),
         ("mail_what_waits", waiting_mail.enqueue_due),
         ("reset_factors", factor_resets.carry_out_due),
+        ("encrypt_undone", lambda database: undoing.encrypt_all(database, wrapper)),
         ("forget_files", import_worker.drop_expired_files),
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),

@@ -130,7 +130,7 @@ async def by_a_moderator(database: Database, letter: Letter, signature_id: Signa
 
 async def by_undoing_the_import(database: Database, letter: Letter, _signature_id: SignatureId) -> None:
     async with database.transaction() as conn:
-        assert await undoing.take_back(conn, letter.id, 1) == 2
+        assert await undoing.take_back(conn, letter.id, letter.keys, 1) == 2
 
 
 async def by_a_switch(database: Database, _letter: Letter, _signature_id: SignatureId) -> None:
