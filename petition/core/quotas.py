@@ -44,6 +44,8 @@ WHERE l.key = u.key
 
 ADD_DAY_KEY = "INSERT INTO day_key (day, wrapped) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
+STORED_DAY_KEYS = "SELECT day, wrapped FROM day_key ORDER BY day"
+
 DAY_KEY = "SELECT wrapped FROM day_key WHERE day = $1"
 
 
@@ -127,6 +129,13 @@ class DayKey:
         ]
         return HiddenQuota(Quota(digest[: encryption.DIGEST_BYTES], expires_at), tuple(drawn))
 
+    def mail_domain(self, letter_id: int, domain: str) -> bytes:
+        """Return the digest under which a letter's signatures of one domain are counted this day."""
+        return self.digest(f"mail domain|{letter_id}|{domain}")
+
+    def mail_host(self, letter_id: int, host: str) -> bytes:
+        return self.digest(f"mail host|{letter_id}|{host}")
+
     def digest(self, text: str) -> bytes:
         return encryption.digest(self._key, text)
 
@@ -162,6 +171,12 @@ class DayKeys:
         """Return today's key, then the one that this process used before, if any. Raises ``Unavailable``."""
         today = await self.today()
         return [today] if self._yesterday is None else [today, self._yesterday]
+
+    async def stored(self) -> list[DayKey]:
+        """Return every day's key that is not deleted yet: today's and yesterday's. Raises ``Unavailable``."""
+        async with self._database.connection() as conn:
+            rows = await conn.fetch(STORED_DAY_KEYS)
+        return [DayKey(row["day"], self._wrapper.unwrap(row["wrapped"])) for row in rows]
 
     async def hours(self) -> tuple[HourKey, HourKey]:
         """Return this hour and the one before. Raises ``Unavailable``."""
