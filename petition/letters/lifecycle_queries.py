@@ -59,9 +59,10 @@ LETTER_TABLES = [
     "outbox", "pending", "contact", "note", "message", "report", "past", "typed", "other_link", "signature",
     "organization", "name_word", "bar", "count", "count_hour", "campaign", "refused_mail", "news", "switch", "party",
     "translation", "version", "sharing", "picture", "edit", "preview_link", "address_part", "address_job",
-    "address_key", "tally", "undone", "import_row", "intake_problem", "intake_part", "intake", "name_look",
+    "access_journal", "address_key", "tally", "undone", "import_row", "intake_problem", "intake_part", "intake", "name_look",
     "count_partner", "partner", "statistics_change", "statistics_hour", "statistics_total", "invitation",
-    "factor_reset", "member", "import_mapping", "access_journal",
+    "factor_reset", "member", "import_mapping",
+    "trusted_domain",
 ]  # fmt: skip
 
 DROP_ROWS = {
