@@ -134,6 +134,8 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/campaigns": at("{slug}/campaigns"),
     "/organizer/{slug}/campaigns/{campaign}": each_campaign,
     "/organizer/{slug}/domains": at("{slug}/domains", "{slug}/domains?done=trust"),
+    "/organizer/{slug}/access": at("{slug}/access"),
+    "/organizer/installation/access": at("installation/access"),
     "/organizer/{slug}/log": at("{slug}/log"),
 }
 NO_PAGE = {
