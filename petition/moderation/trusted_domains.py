@@ -59,7 +59,7 @@ async def trust(conn: Connection, actor: Actor, keys: LetterKeys, days: Sequence
     # lock order: see docs/decisions/lock-order.md
     await audit_log.hold_letter(conn, actor.letter_id)
     await conn.execute(TRUST, actor.letter_id, keys.digest(mail_domains.TRUSTED + domain))
-    # Sign-ups of today and yesterday are known by the registered domain; a part of it cannot be told from the rest.
+    # Sign-ups of today and yesterday are known by the registered domain; the digests do not distinguish its parts.
     digests = [day.mail_domain(actor.letter_id, domain) for day in days]
     await conn.execute(RELEASE_PENDING, actor.letter_id, digests)
     rows = await conn.fetch(WAITING, actor.letter_id, digests, MAX_RELEASED)
