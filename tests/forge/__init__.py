@@ -1,0 +1,1 @@
+"""What forging costs: ``make forge``."""
