@@ -59,6 +59,9 @@ format: $(VENV)/equipped ## put the code into the one format
 bench: $(VENV)/equipped ## measure; prints a table, writes JSON to bench-results/
 	$(BIN)/python -m tests.bench $(ARGS)
 
+siege: $(VENV)/equipped ## honest visitors' success and time under the recipes of attackers
+	$(BIN)/python -m tests.bench.siege $(ARGS)
+
 messages: $(VENV)/equipped ## bring the catalogues up to date with the sources
 	$(BIN)/python tools/messages.py
 

@@ -6,14 +6,14 @@ ever refused; the buckets of many clients (wide prefixes, the Onion service, a l
 (docs/decisions/quotas.md).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from petition.core import quotas
 from petition.core.client_networks import ONION, ClientNetwork
 from petition.core.database import Connection
 from petition.core.ids import LetterId
-from petition.core.quotas import HARDER_FACTOR, HourKey, Quota
+from petition.core.quotas import HARDER_FACTOR, HiddenQuota, HourKey, Quota
 from petition.core.settings import Limits
 
 STEP_AT = (1, 4, 16)  # times a bucket's drawn limit, in the hour before: from there on the price is one step higher
@@ -53,15 +53,17 @@ def buckets_of(
 ) -> Buckets:
     """Return the buckets of a form that ``network`` sends to a letter; ``hours`` are this one and the one before."""
     this_hour, before = hours
-    prefixes = [("network", prefix, limit) for prefix, limit in _limits(network, limits)]
-    purpose, prefix, limit = prefixes[0]
-    own = this_hour.hidden(purpose, prefix, limit, limit * HARDER_FACTOR)
-    shared = [*prefixes[1:], ("letter", str(letter_id), limits.letter)]
-    counted = (own.quota, *(this_hour.hidden(purpose, subject).quota for purpose, subject, _ in shared))
-    is_own = prefix != ONION
-    gauges = [_gauge(before, *prefixes[0], max_price=1 if is_own else MAX_PRICE)]
-    gauges += [_gauge(before, *bucket, max_price=MAX_PRICE) for bucket in shared]
-    return Buckets(own.quota, own.limits[1] if is_own else None, counted, tuple(gauges), lowest)
+    counted, gauges = [], []
+    for prefix, limit in network.limits(limits.network):
+        top = limits.onion if prefix == ONION else limit
+        counted.append(this_hour.hidden("network", prefix, top, top * HARDER_FACTOR))
+        is_shared = prefix == ONION or prefix != network.narrowest
+        gauges.append(_gauge(before.hidden("network", prefix, top), MAX_PRICE if is_shared else 1))
+    own, is_own = counted[0], network.narrowest != ONION
+    counted.append(this_hour.of_letter(letter_id, limits.letter))
+    gauges.append(_gauge(before.of_letter(letter_id, limits.letter), MAX_PRICE))
+    quotas_counted = tuple(hidden.quota for hidden in counted)
+    return Buckets(own.quota, own.limits[1] if is_own else None, quotas_counted, tuple(gauges), lowest)
 
 
 async def current(conn: Connection, buckets: Buckets) -> int:
@@ -69,11 +71,5 @@ async def current(conn: Connection, buckets: Buckets) -> int:
     return buckets.price(await quotas.spent(conn, [gauge.key for gauge in buckets.gauges]))
 
 
-def _limits(network: ClientNetwork, limits: Limits) -> Iterable[tuple[str, int]]:
-    for prefix, limit in network.limits(limits.network):
-        yield prefix, limits.onion if prefix == ONION else limit
-
-
-def _gauge(before: HourKey, purpose: str, subject: str, limit: int, *, max_price: int) -> PriceGauge:
-    hidden = before.hidden(purpose, subject, limit)
+def _gauge(hidden: HiddenQuota, max_price: int) -> PriceGauge:
     return PriceGauge(hidden.quota.key, hidden.limits[0], max_price)

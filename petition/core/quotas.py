@@ -44,6 +44,8 @@ WHERE l.key = u.key
 
 ADD_DAY_KEY = "INSERT INTO day_key (day, wrapped) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
+STORED_DAY_KEYS = "SELECT day, wrapped FROM day_key ORDER BY day"
+
 DAY_KEY = "SELECT wrapped FROM day_key WHERE day = $1"
 
 
@@ -70,9 +72,17 @@ class HourKey:
         self._day = day
         self._ends = start + HOUR
         self._forgotten = start + 2 * HOUR  # the hour after it reads what this one has used
+        self._of_letters: dict[tuple[int, int], HiddenQuota] = {}
 
     def quota(self, purpose: str, subject: str) -> Quota:
         return Quota(self._day.digest(f"{purpose}|{self._prefix}|{subject}"), self._ends)
+
+    def of_letter(self, letter_id: int, limit: int) -> HiddenQuota:
+        """Return the quota of a letter's forms, with its limit drawn. All forms need it, so it is remembered."""
+        key = letter_id, limit
+        if key not in self._of_letters:
+            self._of_letters[key] = self.hidden("letter", str(letter_id), limit)
+        return self._of_letters[key]
 
     def hidden(self, purpose: str, subject: str, *limits: int) -> HiddenQuota:
         """Return the quota of ``subject``, and for each of ``limits`` (two at most) one drawn from half to one and a
@@ -112,9 +122,19 @@ class DayKey:
 
     def hidden(self, text: str, expires_at: datetime, limits: Sequence[int]) -> HiddenQuota:
         digest = hmac.digest(self._key, text.encode(), hashlib.sha256)
-        numbers = (int.from_bytes(digest[at : at + 8]) for at in (16, 24))  # beside the 16 bytes that are stored
-        drawn = tuple((limit + 1) // 2 + number % (limit + 1) for limit, number in zip(limits, numbers, strict=False))
-        return HiddenQuota(Quota(digest[: encryption.DIGEST_BYTES], expires_at), drawn)
+        # Beside the 16 bytes that are stored.
+        drawn = [
+            (limit + 1) // 2 + int.from_bytes(digest[at : at + 8]) % (limit + 1)
+            for limit, at in zip(limits, (16, 24), strict=False)
+        ]
+        return HiddenQuota(Quota(digest[: encryption.DIGEST_BYTES], expires_at), tuple(drawn))
+
+    def mail_domain(self, letter_id: int, domain: str) -> bytes:
+        """Return the digest under which a letter's signatures of one domain are counted this day."""
+        return self.digest(f"mail domain|{letter_id}|{domain}")
+
+    def mail_host(self, letter_id: int, host: str) -> bytes:
+        return self.digest(f"mail host|{letter_id}|{host}")
 
     def digest(self, text: str) -> bytes:
         return encryption.digest(self._key, text)
@@ -151,6 +171,12 @@ class DayKeys:
         """Return today's key, then the one that this process used before, if any. Raises ``Unavailable``."""
         today = await self.today()
         return [today] if self._yesterday is None else [today, self._yesterday]
+
+    async def stored(self) -> list[DayKey]:
+        """Return every day's key that is not deleted yet: today's and yesterday's. Raises ``Unavailable``."""
+        async with self._database.connection() as conn:
+            rows = await conn.fetch(STORED_DAY_KEYS)
+        return [DayKey(row["day"], self._wrapper.unwrap(row["wrapped"])) for row in rows]
 
     async def hours(self) -> tuple[HourKey, HourKey]:
         """Return this hour and the one before. Raises ``Unavailable``."""

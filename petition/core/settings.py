@@ -20,6 +20,7 @@ __all__ = [
     "Captcha",
     "HCaptcha",
     "Limits",
+    "MxResolver",
     "Network",
     "Process",
     "Relay",
@@ -47,6 +48,7 @@ NAMES = frozenset(
         "LIMIT_CODE_NETWORK",
         "LIMIT_DRAWN",
         "LIMIT_DRAWN_LETTER",
+        "LIMIT_DOMAIN",
         "LIMIT_ENTRY",
         "LIMIT_ENTRY_MAILBOX",
         "LIMIT_ENTRY_NETWORK",
@@ -54,6 +56,7 @@ NAMES = frozenset(
         "LIMIT_INVITATIONS",
         "LIMIT_LETTER",
         "LIMIT_MAILBOX",
+        "LIMIT_MAIL_HOST",
         "LIMIT_NETWORK",
         "LIMIT_ONION",
         "LIMIT_PROOF",
@@ -62,6 +65,7 @@ NAMES = frozenset(
         "LOCALES_DIR",
         "MAIL_FROM",
         "METRICS_TOKEN",
+        "MX_RESOLVER",
         "OLD_SECRET_KEYS",
         "ONION_URL",
         "PORT",
@@ -100,6 +104,14 @@ class HCaptcha:
 
 
 @dataclass(frozen=True, slots=True)
+class MxResolver:
+    """Which name server is asked for mail hosts; without an address, those of this machine."""
+
+    address: str | None = None
+    port: int = 53
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How much is taken from one source. Over ``network`` comes a harder challenge, over ten times that 429."""
 
@@ -109,6 +121,8 @@ class Limits:
     mailbox: int = 5  # mails a day to one mailbox
     drawn: int = 30  # answers to drawn codes an hour and network
     drawn_letter: int = 60  # sign-ups by drawn codes an hour and letter; above, signatures wait for a moderator
+    domain: int = 20  # confirmations a day, letter and mail domain of one's own; above, signatures wait
+    mail_host: int = 100  # the same for all such domains of one mail host
     code: int = 5  # attempts at the mailed code a day, per letter and address
     code_network: int = 60  # the same an hour from one network
     entry: int = 5  # sign-in links an hour for one mailbox from one network; above, a proof of work
@@ -144,6 +158,7 @@ class Settings:
     controller: str | None  # None: this installation's organizers (loopback only)
     metrics_token: str | None = field(repr=False)
     locales_dir: Path
+    mx_resolver: MxResolver | None = None  # None: mail hosts are not looked up
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -205,6 +220,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         controller=controller,
         metrics_token=reader.secret("METRICS_TOKEN"),
         locales_dir=Path(reader.text("LOCALES_DIR") or resources.folder("locales")),
+        mx_resolver=_mx_resolver(reader, loopback),
         limits=_limits(reader),
     )
 
@@ -360,6 +376,21 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise SettingsError(f"TRUSTED_PROXIES: {error}") from None
 
 
+def _mx_resolver(reader: _EnvironmentReader, loopback: bool) -> MxResolver | None:
+    text = reader.text("MX_RESOLVER") or ("off" if loopback else "system")
+    if text in {"off", "system"}:
+        return None if text == "off" else MxResolver()
+    host, port = (text, "53") if text.count(":") != 1 else text.split(":")
+    try:
+        number = int(port)
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        number = 0
+    if not 0 < number < 65536:
+        raise SettingsError(f"MX_RESOLVER must be system, off, or the address of a name server, not {text!r}")
+    return MxResolver(str(address), number)
+
+
 def _limits(reader: _EnvironmentReader) -> Limits:
     standard = Limits()
     return Limits(
@@ -369,6 +400,8 @@ def _limits(reader: _EnvironmentReader) -> Limits:
         mailbox=reader.number("LIMIT_MAILBOX", standard.mailbox),
         drawn=reader.number("LIMIT_DRAWN", standard.drawn),
         drawn_letter=reader.number("LIMIT_DRAWN_LETTER", standard.drawn_letter),
+        domain=reader.number("LIMIT_DOMAIN", standard.domain),
+        mail_host=reader.number("LIMIT_MAIL_HOST", standard.mail_host),
         code=reader.number("LIMIT_CODE", standard.code),
         code_network=reader.number("LIMIT_CODE_NETWORK", standard.code_network),
         entry=reader.number("LIMIT_ENTRY", standard.entry),

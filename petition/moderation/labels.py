@@ -15,6 +15,8 @@ FLAGS: Mapping[Flag, str] = {
     Flag.OBSCENE: N_("abusive"),
     Flag.DISGUISED: N_("disguised letters"),
     Flag.THROWAWAY: N_("disposable address"),
+    Flag.ONE_DOMAIN: N_("many of one domain"),
+    Flag.ONE_HOST: N_("many of one mail host"),
     Flag.DRAWN: N_("many by picture"),
     Flag.OTHER_DOMAIN: N_("other domain"),
     Flag.DENIED: N_("second address says no"),

@@ -25,6 +25,8 @@ class Flag(StrEnum):
     OBSCENE = "obscene"  # a word of abuse in a name
     DISGUISED = "disguised"  # letters of two scripts in one word, or stacked accents
     THROWAWAY = "throwaway"  # the mailbox was at a domain of throw-away mailboxes
+    ONE_DOMAIN = "one_domain"  # many within a day from one mail domain that is no provider's
+    ONE_HOST = "one_host"  # the same for the domains of one mail host
     DRAWN = "drawn"  # one of many for which a picture was read instead of a proof of work; it waited
     OTHER_DOMAIN = "other_domain"  # the organization's mailbox is not on its website's domain
     DENIED = "denied"  # a second mailbox of the organization says that it has not signed

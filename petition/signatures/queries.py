@@ -49,7 +49,9 @@ WITH state AS MATERIALIZED (
          is_switched(l.id, 'hold') AS hold
   FROM letter l WHERE l.id = ANY($1::integer[]) ORDER BY l.id FOR KEY SHARE
 )
-SELECT p.*, state.takes AND p.created_at > now() - interval '7 days' AS confirmable, state.stopped, state.hold,
+SELECT p.*, EXISTS (SELECT FROM signature s WHERE s.letter = p.letter AND s.kind = p.kind AND s.digest = p.digest)
+         AS has_signed,
+       state.takes AND p.created_at > now() - interval '7 days' AS confirmable, state.stopped, state.hold,
        EXISTS (SELECT FROM bar b WHERE b.letter = p.letter AND b.digest = p.digest) AS barred
 FROM state
 JOIN unnest($1::integer[], $2::bigint[]) AS u (letter, id) ON u.letter = state.letter
@@ -61,23 +63,30 @@ ORDER BY p.letter, p.id FOR UPDATE OF p
 # lock order: see docs/decisions/lock-order.md
 ADD_SIGNATURES = """
 INSERT INTO signature (letter, id, signed_at, listed_at, kind, state, visibility, version, consent, country, read_lang,
-                       mail_lang, digest, name, affiliation, city, name_key, private, signals, network, flags,
-                       group_number)
+                       mail_lang, digest, name, affiliation, city, name_key, private, signals, network, domain,
+                       mail_host, flags, group_number)
 SELECT letter, id, signed_at, now(), kind, state, visibility, version, consent, country, read_lang,
-       mail_lang, digest, name, affiliation, city, name_key, private, signals, network,
-       string_to_array(flags, ','), (signals ->> 'burst')::bigint
+       mail_lang, digest, name, affiliation, city, name_key, private, signals, network, domain, mail_host,
+       string_to_array(flags, ','), coalesce(group_number, (signals ->> 'burst')::bigint)
 FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::kind[], $5::signature_state[], $6::visibility[],
             $7::smallint[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[],
-            $14::text[], $15::text[], $16::text[], $17::bytea[], $18::jsonb[], $19::bytea[], $20::text[])
+            $14::text[], $15::text[], $16::text[], $17::bytea[], $18::jsonb[], $19::bytea[], $20::bytea[],
+            $21::bytea[], $22::text[], $23::bigint[])
   AS u (letter, id, signed_at, kind, state, visibility, version, consent, country, read_lang, mail_lang, digest, name,
-        affiliation, city, name_key, private, signals, network, flags)
+        affiliation, city, name_key, private, signals, network, domain, mail_host, flags, group_number)
 ORDER BY letter, kind, digest, id
 ON CONFLICT DO NOTHING RETURNING letter, id
 """
 
+# The class of a mailbox's provider is counted and forgotten (docs/decisions/forgery.md).
 DELETE_PENDING = """
-DELETE FROM pending p USING unnest($1::integer[], $2::bigint[]) AS u (letter, id)
-WHERE p.letter = u.letter AND p.id = u.id
+WITH gone AS (
+  DELETE FROM pending p USING unnest($1::integer[], $2::bigint[]) AS u (letter, id)
+  WHERE p.letter = u.letter AND p.id = u.id RETURNING p.letter, p.provider
+)
+INSERT INTO statistics_change (letter, hour, what, value, number)
+SELECT letter, date_trunc('hour', now()), 'provider', provider, count(*) FROM gone
+WHERE provider IS NOT NULL GROUP BY letter, provider
 """
 
 ADD_CONTACTS = """

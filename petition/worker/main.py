@@ -25,12 +25,14 @@ from petition.letters import taking_down, updates
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
+from petition.mail.mail_hosts import MailHosts
+from petition.mail.mailbox_notes import MailboxNotes
 from petition.mail.relays import Relays
 from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
-from petition.moderation import bulk_acts, bursts, namesakes
+from petition.moderation import bulk_acts, bursts, crowds, namesakes
 from petition.moderation.messages import Mails
-from petition.organizers import factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
+from petition.organizers import act_notices, factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
 from petition.organizers.sign_in_links import SignInMails
 from petition.statistics import queries as statistics
 from petition.worker import job_loop, retention
@@ -43,6 +45,7 @@ WRITERS: Mapping[str, MailWriter] = {
     waiting_mail.PURPOSE: waiting_mail.write_mail,
     factor_resets.ASKED: factor_resets.write_asked,
     factor_resets.DONE: factor_resets.write_done,
+    act_notices.PURPOSE: act_notices.write_mail,
     address_lists.PURPOSE: address_lists.write_mail,
     owner_mails.PURPOSE: owner_mails.write_mail,
 }
@@ -72,7 +75,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
     async with opened(settings.database_url, max_size=SENDERS + 6) as database, asyncio.TaskGroup() as group:
-        group.create_task(Deliverer(database, selector, composer, relays).run(stop))
+        notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver))
+        group.create_task(Deliverer(database, selector, composer, relays, notes).run(stop))
         jobs: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
@@ -115,6 +119,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("close_letters", retention.close_letters),
         # Before retention drops the day keys by which bursts are recognized.
         ("forget_networks", lambda database: bursts.delete_networks(database, wrapper)),
+        ("look_at_domains", lambda database: crowds.flag(database, settings.limits)),
         ("look_at_names", lambda database: namesakes.check(database, wrapper)),
         *((f"drop_{table}", partial(retention.drop_expired, table=table)) for table in retention.EXPIRED),
         *sweep,

@@ -115,6 +115,46 @@ async def test_an_invited_colleague_comes_by_mail_without_scripts(chromium: Brow
 
 
 @pytest.mark.parametrize("lang", LOOKS)
+async def test_in_another_browser_the_link_asks_for_the_code(chromium: Browser, town: Town, lang: str) -> None:
+    """Asked for at the desk, opened on a telephone; and not opened by a code that was made up."""
+    email = f"elsewhere-{lang}@letters.example"
+    await people.add(town.site, email, lang=lang)
+    async with (
+        seat(chromium, town, looks=LOOKS[lang], locale=lang) as vera,
+        seat(chromium, town, looks=LOOKS[lang], locale=lang, java_script_enabled=False) as phone,
+    ):
+        await vera.open("enter")
+        await vera.page.fill("[name=email]", email)
+        await vera.page.click("main button")
+        await vera.page.wait_for_url("**/enter?sent=1**")
+        assert await vera.barriers() == []
+        code = await vera.text(".short-code")
+        match = re.search(r"/organizer/enter/[\w-]+", (await town.mail_to(email)).body("plain") or "")
+        assert match
+        await phone.page.goto(town.base + match[0])
+        for typed in ("AAAAAA", code.lower()):
+            await phone.page.fill("[name=code]", typed)
+            await phone.page.click("main button")
+        await phone.page.wait_for_url("**/organizer/second")
+        await vera.page.goto(town.base + match[0])
+        assert await vera.page.locator("[name=code]").count() == 0
+
+
+@pytest.mark.parametrize("lang", LOOKS)
+async def test_over_a_limit_the_browser_works_and_goes_on(chromium: Browser, town: Town, lang: str) -> None:
+    statuses: list[int] = []
+    async with seat(chromium, town, looks=LOOKS[lang], locale=lang) as vera:
+        vera.page.on("response", lambda response: statuses.append(response.status))
+        for _ in range(9):  # the limit drawn is 8 at most
+            await vera.open("enter")
+            await vera.page.fill("[name=email]", f"often-{lang}@letters.example")
+            await vera.page.click("main button")
+            await vera.page.wait_for_url("**/enter?sent=1**")
+        assert 422 in statuses  # the page that asks for the work, which then sent itself
+        assert await vera.page.locator(".short-code").is_visible()
+
+
+@pytest.mark.parametrize("lang", LOOKS)
 async def test_nobody_is_shut_out(chromium: Browser, town: Town, lang: str) -> None:
     found: dict[str, Any] = {}
     documents = Documents()

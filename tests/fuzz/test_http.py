@@ -136,12 +136,13 @@ async def test_both_roads_answer_alike(site: Installation, monkeypatch: pytest.M
     def check(head: bytes) -> None:
         nonlocal is_fast
         data = head.replace(b"PORT", str(port).encode()).replace(b"ETAG", etags[0])
-        is_fast = True
-        fast = ask(port, data + LAST.replace(b"localhost", f"localhost:{port}".encode()))
-        is_fast = False
-        slow = ask(port, data + LAST.replace(b"localhost", f"localhost:{port}".encode()))
-        assert b"HTTP/1.1 500" not in fast + slow
-        assert fast == slow
+        data += LAST.replace(b"localhost", f"localhost:{port}".encode())
+        answers = []
+        for road in (True, False, True):  # a page that is made anew in between is that of one of its neighbours
+            is_fast = road
+            answers.append(ask(port, data))
+        assert b"HTTP/1.1 500" not in b"".join(answers)
+        assert answers[1] in {answers[0], answers[2]}
 
     await asyncio.to_thread(rounds, check, heads(), examples=150)
     assert served  # or the fast path was never asked
