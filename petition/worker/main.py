@@ -32,7 +32,7 @@ from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
 from petition.moderation import bulk_acts, bursts, crowds, namesakes
 from petition.moderation.messages import Mails
-from petition.organizers import factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
+from petition.organizers import act_notices, factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
 from petition.organizers.sign_in_links import SignInMails
 from petition.statistics import queries as statistics
 from petition.worker import job_loop, retention
@@ -45,6 +45,7 @@ WRITERS: Mapping[str, MailWriter] = {
     waiting_mail.PURPOSE: waiting_mail.write_mail,
     factor_resets.ASKED: factor_resets.write_asked,
     factor_resets.DONE: factor_resets.write_done,
+    act_notices.PURPOSE: act_notices.write_mail,
     address_lists.PURPOSE: address_lists.write_mail,
     owner_mails.PURPOSE: owner_mails.write_mail,
 }

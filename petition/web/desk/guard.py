@@ -14,12 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from petition.core.access_journal import JournalKind
 from petition.core.errors import Gone, NotFound, Unavailable
 from petition.core.i18n import N_
 from petition.organizers import overview_queries, queries, sessions
 from petition.organizers.model import Organizer, Role, Session
 from petition.web import http
-from petition.web.desk import step_up
+from petition.web.desk import access_page, step_up
 from petition.web.desk.page import desk_page, message_page
 from petition.web.desk.session_cookie import cookie_name, set_cookie
 from petition.web.desk.step_up import FreshRule
@@ -112,7 +113,7 @@ async def _admit(visit: DeskVisit, access: Access) -> DeskVisit | Response:
     if access.role is not None:
         return await _require_role(visit, access.role)
     _remember_visit(visit)
-    return visit if access is not Access.ADMIN or visit.organizer.admin else _forbidden(visit)
+    return visit if access is not Access.ADMIN or visit.organizer.admin else await _forbidden(visit)
 
 
 async def _require_role(visit: DeskVisit, role: Role) -> DeskVisit | Response:
@@ -122,12 +123,13 @@ async def _require_role(visit: DeskVisit, role: Role) -> DeskVisit | Response:
         is_former = row is not None and row[1] is None and await queries.was_member(conn, row[0].id, visit.organizer.id)
     if row is not None and row[0].state == "gone":
         raise Gone("the letter was taken down")
-    if is_former:
+    if is_former and row is not None:
+        await access_page.note(replace(visit, letter_or_none=row[0]), JournalKind.NO_ROLE)
         return message_page(visit, 403, FORMER, FORMER_WHY)
     if row is None or row[1] is None:  # only members, present and former, may learn that the letter exists
         raise NotFound("there is no such letter")
     visit = _remember_visit(replace(visit, letter_or_none=row[0], role=row[1], menu=menu))
-    return visit if visit.may(role) else _forbidden(visit)
+    return visit if visit.may(role) else await _forbidden(visit)
 
 
 def _remember_visit(visit: DeskVisit) -> DeskVisit:
@@ -176,7 +178,8 @@ async def _fields_to_send_again(request: Request) -> dict[str, str]:
         return {}
 
 
-def _forbidden(visit: DeskVisit) -> Response:
+async def _forbidden(visit: DeskVisit) -> Response:
+    await access_page.note(visit, JournalKind.NO_ROLE)
     return message_page(visit, 403, FORBIDDEN, FORBIDDEN_WHY)
 
 

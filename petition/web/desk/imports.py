@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
+from petition.core.access_journal import JournalKind
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed, Refused
 from petition.core.form_values import MAX_INTEGER, number_of
@@ -33,7 +34,7 @@ from petition.letters.keys import keys_for
 from petition.organizers.model import Role
 from petition.signatures.model import Visibility
 from petition.web import http, multipart
-from petition.web.desk import imports_page
+from petition.web.desk import access_page, imports_page
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
@@ -182,6 +183,7 @@ async def problems(visit: DeskVisit) -> Response:
     async with visit.database.connection() as conn:
         await steering.load(conn, visit.letter.id, number)
         keys = await keys_for(conn, visit.letter.id, visit.services.wrapper)
+    await access_page.note(visit, JournalKind.NAMES_EXPORTED)
     headers = download_headers(f"{visit.letter.slug}-import-{number}.csv")
     lines = _problem_lines(visit, keys, number)
     return StreamingResponse(lines, headers=headers, media_type="text/csv; charset=utf-8")

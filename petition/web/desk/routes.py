@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from petition.web import http
 from petition.web.desk import (
+    access_page,
     address_lists,
     bulk_acts,
     draft_preview,
@@ -78,6 +79,7 @@ DESK: list[DeskRoute] = [
     DeskRoute("POST", "/organizer/installation/admin", installation.admin, Access.ADMIN, always),
     DeskRoute("POST", "/organizer/installation/remove", installation.remove, Access.ADMIN, always),
     DeskRoute("POST", "/organizer/installation/own", installation.take_over, Access.ADMIN, always),
+    DeskRoute("GET", "/organizer/installation/access", access_page.show_installation, Access.ADMIN),
     DeskRoute("GET", "/organizer/installation/switches", switches.show, Access.ADMIN),
     DeskRoute("POST", "/organizer/installation/switches", switches.change, Access.ADMIN, lifts_or_speaks),
     DeskRoute("GET", "/organizer/letters/new", new_letter.show, Access.ORGANIZER),
@@ -142,6 +144,7 @@ DESK: list[DeskRoute] = [
         Access.MODERATOR,
         when("step", "start", "resume", "revert"),
     ),
+    DeskRoute("GET", "/organizer/{slug}/access", access_page.show, Access.OWNER),
     DeskRoute("GET", "/organizer/{slug}/log", log.show, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/log.csv", log.export, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/statistics", statistics.show, Access.VIEWER),

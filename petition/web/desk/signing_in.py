@@ -5,6 +5,7 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from petition.core import email_addresses
+from petition.core.access_journal import JournalKind
 from petition.core.database import Record
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import BadToken
@@ -19,7 +20,7 @@ from petition.organizers import (
     sign_in_asks,
 )
 from petition.web import http
-from petition.web.desk import door, door_cookies, session_cookie
+from petition.web.desk import access_page, door, door_cookies, session_cookie
 from petition.web.desk.guard import find_session
 from petition.web.desk.page import desk_page, message_page
 from petition.web.desk.visit import ROOT, DeskVisit, OpenVisit
@@ -69,6 +70,7 @@ async def send(visit: OpenVisit) -> Response:
         email = form.get("email", "")
         return desk_page(visit, "desk/enter.html", errors={"email": error.message}, sent=False, email=email)
     except door.ChallengeRequired:
+        await access_page.note(visit, JournalKind.OVER_LIMIT)
         return door.challenge_page(visit, form)
     response = http.redirect(f"{ROOT}enter?sent=1&lang={visit.lang}")
     door_cookies.set_asked(response, visit.services.settings, token)
@@ -80,7 +82,7 @@ async def show_link(visit: OpenVisit) -> Response:
     digest = sessions.digest_of(_token(visit))
     async with visit.database.connection() as conn:
         link = await queries.load_sign_in_link(conn, digest)
-    return _used(visit) if link is None else await _link_page(visit, digest, link)
+    return await _used(visit) if link is None else await _link_page(visit, digest, link)
 
 
 async def _link_page(visit: OpenVisit, digest: bytes, link: Record, problem: str | None = None) -> Response:
@@ -113,7 +115,7 @@ async def enter(visit: OpenVisit) -> Response:
     async with visit.database.connection() as conn:
         link = await queries.load_sign_in_link(conn, digest)
     if link is None:
-        return _used(visit)
+        return await _used(visit)
     if link["bound"] and not await _is_asking_browser(visit, digest):
         refusal = await _check_code(visit, digest, link, form.get("code", ""))
         if refusal is not None:
@@ -128,7 +130,7 @@ async def _check_code(visit: OpenVisit, digest: bytes, link: Record, typed: str)
     async with visit.database.transaction() as conn:
         tries = await queries.count_try(conn, digest)
     if tries is None:
-        return _used(visit)
+        return await _used(visit)
     async with visit.database.transaction() as conn:
         if await sign_in_asks.is_code(conn, visit.services.desk_key, digest, typed):
             return None
@@ -147,7 +149,7 @@ async def _begin_session(visit: OpenVisit, digest: bytes) -> Response:
         link = await queries.use_sign_in_link(conn, digest)
         organizer_id = await invitations.organizer_of(conn, *link) if link else None
         if link is None or organizer_id is None:
-            return _used(visit)
+            return await _used(visit)
         if link[0] is not None or "lang" in visit.query:  # an invitation has a language of its own
             await queries.set_first_lang(conn, organizer_id, visit.lang)
         session_id, cookie = await sessions.begin(conn, organizer_id, browser, old_cookie)
@@ -185,5 +187,6 @@ def _token(visit: OpenVisit) -> str:
     return token
 
 
-def _used(visit: OpenVisit) -> Response:
+async def _used(visit: OpenVisit) -> Response:
+    await access_page.note(visit, JournalKind.OLD_LINK)
     return message_page(visit, 410, USED, USED_WHY)

@@ -4,7 +4,8 @@ Why, and which acts: docs/decisions/fresh-factor.md. A form is answered by a pag
 the factor; that page sends both to the address of the form, so one request proves the factor and carries out the act.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -13,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from petition.core import access_journal
+from petition.core.access_journal import JournalKind
 from petition.core.database import Connection
 from petition.core.errors import Refused
 from petition.core.i18n import N_
@@ -20,12 +23,13 @@ from petition.letters.switches import ON, Switch
 from petition.organizers import factor_queries, second_factor, sessions
 from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
-from petition.web.desk import factor_attempts
+from petition.web.desk import access_page, factor_attempts
 from petition.web.desk.forms import NO_FIELDS, Form, OverLimit
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import CODE, CREDENTIAL, PROOF_FIELDS, ROOT, SECOND, DeskVisit
 
 HOUR = 3600
+APP_DIGITS = 6
 MAX_FORM = 1_000_000  # bytes; an update in all languages
 MAX_BACK = 500  # characters
 
@@ -107,27 +111,41 @@ async def check_code(visit: DeskVisit, code: str, *, rotate: bool = True) -> str
     """
     services = visit.services
     if not await factor_attempts.may_try(visit):
+        await access_page.note(visit, JournalKind.OVER_LIMIT)
         raise OverLimit(TOO_MANY_CODES, HOUR)
     organizer_id = visit.organizer.id
     prepared = await second_factor.prepare(visit.database, services.desk_key, organizer_id, code)
-    async with visit.database.transaction() as conn:
+    async with _counted(visit), visit.database.transaction() as conn:
         await second_factor.prove(conn, services.wrapper, organizer_id, code, prepared)
-        return await _record(conn, visit, rotate=rotate)
+        is_app = len("".join(code.split())) == APP_DIGITS
+        kind = JournalKind.BY_APP if is_app else JournalKind.BY_RECOVERY
+        return await _record(conn, visit, kind, rotate=rotate)
 
 
 async def check_passkey(visit: DeskVisit, credential: str, *, rotate: bool = True) -> str | None:
     """Accept a passkey's response to the session's challenge, as ``check_code`` does."""
     challenge = await take_challenge(visit)
-    async with visit.database.transaction() as conn:
+    async with _counted(visit), visit.database.transaction() as conn:
         await visit.services.passkeys.prove(conn, visit.organizer.id, challenge, credential)
-        return await _record(conn, visit, rotate=rotate)
+        return await _record(conn, visit, JournalKind.BY_PASSKEY, rotate=rotate)
 
 
-async def _record(conn: Connection, visit: DeskVisit, *, rotate: bool) -> str | None:
+@contextlib.asynccontextmanager
+async def _counted(visit: DeskVisit) -> AsyncIterator[None]:
+    """Count a refusal in the journal of access, after the transaction was rolled back."""
+    try:
+        yield
+    except Refused:
+        await access_page.note(visit, JournalKind.WRONG_FACTOR)
+        raise
+
+
+async def _record(conn: Connection, visit: DeskVisit, kind: JournalKind, *, rotate: bool) -> str | None:
     organizer_id, session_id = visit.organizer.id, visit.session.id
     cookie = await sessions.renew(conn, organizer_id, session_id) if rotate else None
     if cookie is None and (rotate or not await sessions.prove(conn, organizer_id, session_id)):
         raise HTTPException(401)
+    await access_journal.add(conn, kind, organizer_id, None)
     return cookie
 
 
