@@ -43,7 +43,7 @@ duck.com mozmail.com privaterelay.appleid.com 33mail.com erine.email
 _ALIAS = frozenset(_ALIAS_NAMES.split())
 
 # Hosts of mail for domains of one's own, with accounts for each mailbox: very many customers share them, so what comes
-# through one says nothing. By the ends of their names, as their customers' MX records have them; narrow, since many
+# through one says nothing. Collected by hand and not complete. By the ends of their names, as their customers' MX records have them; narrow, since many
 # of these firms also rent servers whose names end alike.
 _SHARED_HOSTS_NAMES = """
 google.com googlemail.com mail.protection.outlook.com olc.protection.outlook.com mx.microsoft mx.yandex.net

@@ -32,7 +32,7 @@ from tests.forge.reader import Reader
 from tests.mail.dns_server import answering
 from tests.running import KEY, SLUG, Installation, installation, link_in, working
 
-CORE_HOUR = 0.02  # € for an hour of one processor core, at the prices of large providers in 2026
+CORE_HOUR = 0.02  # € for an hour of one processor core: an assumption, stated with the result
 RESULTS = Path("bench-results")
 ORGANIZERS_OWN = 10  # honest signatures that have to stay
 STATES = "SELECT state, flags, group_number FROM signature WHERE letter = $1 AND country = 'FJ'"
