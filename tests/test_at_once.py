@@ -55,8 +55,10 @@ async def wire(site: Installation, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     wire = Wire(site, *await asyncio.open_connection("127.0.0.1", site.settings.port))
     cached_response = Gateway.cached_response
 
-    def noting(gateway: Gateway, method: bytes, url: bytes, headers: list[Header]) -> tuple[bytes, bytes] | None:
-        answer = cached_response(gateway, method, url, headers)
+    def noting(
+        gateway: Gateway, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
+    ) -> tuple[bytes, bytes] | None:
+        answer = cached_response(gateway, method, url, headers, is_onion=is_onion)
         if answer is not None:
             wire.ready.append(url)
         return answer

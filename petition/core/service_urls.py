@@ -41,6 +41,11 @@ class DatabaseAddress:
         return self.statement_cache_size == 0
 
 
+def is_onion(url: str) -> bool:
+    """Return whether an address is an Onion service's."""
+    return (urlsplit(url).hostname or "").endswith(".onion")
+
+
 def is_loopback(url: str) -> bool:
     """Return whether ``url`` leads to this machine and no further."""
     return is_this_machine(urlsplit(url).hostname or "")

@@ -143,8 +143,8 @@ async def test_onion_traffic_has_a_bucket_of_its_own(database_url: str, tmp_path
         for n in range(3):
             assert_redirect(await visitors.sign(f"192.0.2.{n}", host=host), INBOX)
         check_page(await visitors.sign("192.0.2.9", host=host), 422)
-        # Who only writes the name into a request from the open net uses up nobody else's.
-        assert_redirect(await visitors.sign("8.8.8.8", host=host), INBOX)
+        # Who only writes the name into a request from the open net is refused.
+        assert (await visitors.sign("8.8.8.8", host=host)).status_code == 421
         assert_redirect(await visitors.sign("192.0.2.1"), INBOX)
         check_page(await visitors.sign("192.0.2.1"), 422)
 
