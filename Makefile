@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test install lint format bench messages requirements clean
+.PHONY: help demo test install lint audit sbom fuzz format bench messages requirements clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,12 +30,26 @@ test: $(VENV)/equipped ## all tests, the browser's among them
 	WORKERS="$$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))')" && \
 	exec $(BIN)/python -m pytest -n "$$WORKERS" --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS)
 
-lint: $(VENV)/equipped ## format, lint, types, import contracts
+lint: $(VENV)/equipped ## format, lint, types, import contracts, known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/oxfmt --config=tools/oxfmt.json --check $(SCRIPTS_AND_STYLES)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/sbom.py --check
+	$(BIN)/python tools/audit.py
+
+audit: $(VENV)/equipped ## look the pinned packages up in the public advisories
+	$(BIN)/python tools/audit.py
+
+sbom: $(VENV)/equipped ## the bill of materials, CycloneDX JSON in dist/
+	$(BIN)/python tools/sbom.py
+
+# Seconds for each target, e.g. make fuzz SECONDS=600 ARGS="-k markdown"
+SECONDS ?= 60
+
+fuzz: $(VENV)/equipped ## feed every parser odd input for a while
+	FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -n 0 -p no:cacheprovider tests/fuzz $(ARGS)
 
 format: $(VENV)/equipped ## put the code into the one format
 	$(BIN)/ruff check --fix --exit-zero --quiet .
@@ -44,6 +58,9 @@ format: $(VENV)/equipped ## put the code into the one format
 
 bench: $(VENV)/equipped ## measure; prints a table, writes JSON to bench-results/
 	$(BIN)/python -m tests.bench $(ARGS)
+
+siege: $(VENV)/equipped ## honest visitors' success and time under the recipes of attackers
+	$(BIN)/python -m tests.bench.siege $(ARGS)
 
 messages: $(VENV)/equipped ## bring the catalogues up to date with the sources
 	$(BIN)/python tools/messages.py

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,17 +106,28 @@ async def empty(database: Database) -> None:
         await conn.execute(NOTHING_COUNTED)
 
 
+class HourClock:
+    """The clock of the limits: it stands still, until a test lets an hour pass."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC).replace(minute=30)
+
+    def next_hour(self) -> None:
+        self.now += timedelta(hours=1)
+
+
 @pytest.fixture
-def one_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_hour(monkeypatch: pytest.MonkeyPatch) -> HourClock:
     """Have the clock of the limits stand still, so that no hour ends in the middle of a test."""
-    noon = datetime.now(UTC).replace(minute=30)
+    clock = HourClock()
 
     class Still(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> "Still":
-            return cls.fromtimestamp(noon.timestamp(), tz)
+            return cls.fromtimestamp(clock.now.timestamp(), tz)
 
     monkeypatch.setattr("petition.core.quotas.datetime", Still)
+    return clock
 
 
 @pytest.fixture

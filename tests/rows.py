@@ -131,7 +131,7 @@ async def check_count(conn: Connection, whose: Letter) -> dict[str, int]:
 async def check_statistics(conn: Connection, whose: Letter) -> None:
     """Fail unless the figures are what the rows say, and the hours add up to them."""
     figures = {(row["what"], row["value"]): row["number"] for row in await statistics.totals(conn, whose.id)}
-    history = {"count", "confirmed_in", "refused", "partner"}
+    history = {"count", "confirmed_in", "refused", "partner", "provider"}
     now = {place: number for place, number in figures.items() if place[0] not in history}
     rows = await conn.fetch(FIGURES, whose.id)
     assert now == {(row["what"], row["value"]): row["number"] for row in rows}
@@ -171,7 +171,7 @@ FROM information_schema.tables t JOIN information_schema.columns c USING (table_
 WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE' GROUP BY 1 ORDER BY 1
 """
 # What changes by being there: uses of limits, the day's key, when somebody was last seen.
-BESIDE = {"limit_use", "day_key", "migration"}
+BESIDE = {"limit_use", "day_key", "migration", "access_journal"}
 
 
 async def picture(database: Database, letter_id: LetterId | None = None) -> dict[str, str]:

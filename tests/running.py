@@ -66,11 +66,11 @@ class Installation:
         """Return the public address."""
         return self.settings.base_url
 
-    async def challenge(self, slug: str = SLUG, *, hard: bool = False) -> str:
+    async def challenge(self, slug: str = SLUG, *, price: int = 0) -> str:
         """Return a solved challenge, cheaply made under the same key."""
         async with self.database.connection() as conn:
             letter = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", slug)
-        return solve(ProofOfWork([KEY], price=CHEAP).challenge(letter, hard=hard))
+        return solve(ProofOfWork([KEY], price=CHEAP).challenge(letter, price=price))
 
     async def digest(self, slug: str = SLUG) -> str:
         """Return the digest of the current version."""

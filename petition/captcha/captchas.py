@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from petition.captcha.drawn import DrawnCodes
 from petition.captcha.hcaptcha_service import HCaptchaService
@@ -22,6 +23,7 @@ from petition.captcha.pow import ProofOfWork
 from petition.captcha.questions import WORDS, Question
 from petition.core.i18n import SOURCE_LANGUAGE
 from petition.core.ids import LetterId
+from petition.core.prices import MAX_PRICE
 from petition.core.settings import Captcha, Settings
 
 # What hCaptcha's widget loads, by its own guide (docs.hcaptcha.com, "Content-Security-Policy Settings").
@@ -40,7 +42,7 @@ class Captchas:
         self._off = settings.captcha is Captcha.OFF
         self._pow = ProofOfWork(settings.secret_keys)
         self._drawn = DrawnCodes(settings.secret_keys)
-        self._hcaptcha = HCaptchaService(settings.hcaptcha) if settings.hcaptcha else None
+        self._hcaptcha = HCaptchaService(settings.hcaptcha, _hostnames(settings)) if settings.hcaptcha else None
 
     @property
     def hcaptcha_site_key(self) -> str | None:
@@ -52,7 +54,7 @@ class Captchas:
         """Return what a page that shows hCaptcha adds to its content security policy, by directive."""
         return _ITS_SOURCES if self.hcaptcha_site_key else {}
 
-    def challenge(self, letter_id: LetterId, *, hard: bool, forced: bool = False) -> dict[str, Any]:
+    def challenge(self, letter_id: LetterId, *, price: int = 0, forced: bool = False) -> dict[str, Any]:
         """Return what ``/captcha/challenge`` answers, as JSON; ``forced`` means: also where the settings say not to.
 
         An ALTCHA challenge (``parameters``, ``signature``), or ``{"kind": "hcaptcha", "site_key": …}``, or
@@ -62,7 +64,7 @@ class Captchas:
             return {"kind": "off"}
         if site_key := self.hcaptcha_site_key:
             return {"kind": "hcaptcha", "site_key": site_key}
-        return self._pow.challenge(letter_id, hard=hard)
+        return self._pow.challenge(letter_id, price=price)
 
     def draw(self, letter_id: LetterId, *, hard: bool) -> DrawnCode:
         """Return a code to read and type; it must be typed within ten minutes."""
@@ -91,7 +93,7 @@ class Captchas:
         ``form`` holds an answer to hCaptcha and hCaptcha is configured.
         """
         if self._off and not forced:
-            return Passed(secrets.token_bytes(NONCE_BYTES), datetime.now(UTC) + timedelta(hours=1), hard=True)
+            return Passed(secrets.token_bytes(NONCE_BYTES), datetime.now(UTC) + timedelta(hours=1), price=MAX_PRICE)
         result: Result = Refusal.MISSING
         if text := form.get(POW_FIELD):
             result = self._pow.check(text, letter_id)
@@ -103,3 +105,8 @@ class Captchas:
 
     def _read(self, form: Mapping[str, str], letter_id: LetterId) -> Result:
         return self._drawn.check(form.get(DRAWN_FIELD, ""), form[CODE_FIELD], letter_id)
+
+
+def _hostnames(settings: Settings) -> frozenset[str]:
+    """Return the hosts of our pages, as hCaptcha writes them: without a port."""
+    return frozenset(urlsplit(origin).hostname or "" for origin in settings.origins)

@@ -95,7 +95,7 @@ class DrawnCodes:
         matches = [hmac.compare_digest(_digest(key, token.nonce, answer), token.digest) for key in self._answer_keys]
         if not any(matches) and questions.normal(typed) not in self._answers_in_words(token):
             return Refusal.WRONG
-        return Passed(token.nonce, datetime.fromtimestamp(token.expires, UTC), token.hard)
+        return Passed(token.nonce, datetime.fromtimestamp(token.expires, UTC), price=0, drawn=True)
 
     def question(self, text: str, lang: str) -> Question:
         """Return the question that a token of ours may be answered by instead. Raises ``ValueError``."""

@@ -3,17 +3,19 @@
 ``hcaptcha`` 0.2.1 says it returns a bool and returns a dict, which is always truthy; it follows redirects
 with the secret in hand, reads answers of any size, waits five minutes, and breaks on anything that is not the JSON
 it expects. Here only an unmistakable yes passes, an unmistakable no is wrong, and all else is "unreachable": the
-visitor meets our own challenge instead.
+visitor meets our own challenge instead. A yes is one for our site key, asked for on a page of ours: what was solved on
+another host is wrong, and where hCaptcha does not say on which host, it is no yes.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from petition.captcha.model import Passed, Refusal, Result, nonce_of
+from petition.core.prices import MAX_PRICE
 from petition.core.settings import HCaptcha
 
 PATIENCE = 3.0  # seconds for the whole conversation
@@ -26,6 +28,8 @@ _TOKEN = re.compile(r"[!-~]{1,16384}")
 
 # With these hCaptcha complains about our settings, which says nothing about the visitor.
 _OUR_FAULT = frozenset({"missing-input-secret", "invalid-input-secret", "sitekey-secret-mismatch"})
+
+_UNSAID = frozenset({"", "not-provided"})  # for the hostname, where the browser or hCaptcha's load forbade it
 
 
 class Verifier(Protocol):
@@ -41,12 +45,14 @@ class HCaptchaService:
     def __init__(
         self,
         settings: HCaptcha,
+        hostnames: frozenset[str],
         *,
         patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.site_key = settings.site_key
         self._settings = settings
+        self._hostnames = hostnames
         self._patience = patience
         self._clock = clock
         self._verifier: Verifier | None = None
@@ -65,17 +71,28 @@ class HCaptchaService:
         """
         if not _TOKEN.fullmatch(token):
             return Refusal.WRONG
-        verdict = await self._ask(token)
+        answer = await self._ask(token)
+        verdict = _verdict(answer)
         if verdict is None:
             self._failed_at = self._clock()
             return Refusal.UNREACHABLE
         self._failed_at = None
         if not verdict:
             return Refusal.WRONG
-        return Passed(nonce_of(token), datetime.now(UTC) + NONCE_LIFETIME, hard=True)
+        return self._where(answer) or Passed(nonce_of(token), datetime.now(UTC) + NONCE_LIFETIME, price=MAX_PRICE)
 
-    async def _ask(self, token: str) -> bool | None:
-        """Return yes, no, or ``None`` if it wasn't clear."""
+    def _where(self, answer: Mapping[str, object]) -> Refusal | None:
+        """Return why a yes does not count for a page of ours.
+
+        A browser can keep its host from hCaptcha, so that is no failure of hCaptcha's, which others would notice.
+        """
+        hostname = answer.get("hostname")
+        if not isinstance(hostname, str) or hostname in _UNSAID:
+            return Refusal.UNREACHABLE
+        return None if hostname.lower() in self._hostnames else Refusal.WRONG
+
+    async def _ask(self, token: str) -> Mapping[str, object]:
+        """Return what hCaptcha says; nothing if it wasn't an answer."""
         try:
             # Once, and not counted: on a busy machine the import alone may take longer than the patience.
             if self._verifier is None:
@@ -83,13 +100,12 @@ class HCaptchaService:
             async with asyncio.timeout(self._patience), self._slots:
                 answer = await self._verifier.verify(token)
         except Exception:  # noqa: BLE001 - no failure there or in the package is an answer
-            return None
-        return _verdict(answer)
+            return {}
+        return answer if isinstance(answer, dict) else {}
 
 
-def _verdict(answer: object) -> bool | None:
-    if not isinstance(answer, dict):
-        return None
+def _verdict(answer: Mapping[str, object]) -> bool | None:
+    """Return yes, no, or ``None`` if it wasn't clear."""
     if answer.get("success") is True:
         return True
     errors = answer.get("errors", [])
@@ -102,5 +118,5 @@ def _load(settings: HCaptcha) -> Verifier:
     """Import the package, which takes 0.7 s and is paid only by who configured it, and give it our conversation."""
     from petition.captcha import hcaptcha_http
 
-    verifier: Verifier = hcaptcha_http.verifier(settings.secret_key, settings.verify_url)
+    verifier: Verifier = hcaptcha_http.verifier(settings)
     return verifier

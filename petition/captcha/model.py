@@ -25,7 +25,8 @@ class Passed:
 
     nonce: bytes  # 16 bytes, the same each time this challenge is shown again
     expires_at: datetime  # UTC; afterwards the nonce may be forgotten, since the challenge is refused as expired
-    hard: bool  # solved at the price asked of a network over its limit
+    price: int  # the step of the price that was paid (``prices.MAX_PRICE`` at most)
+    drawn: bool = False  # a picture was read, which programs do as well as people: over a limit the signature waits
 
 
 class Refusal(StrEnum):

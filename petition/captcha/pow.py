@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import altcha
@@ -38,7 +39,11 @@ class Price:
 
     iterations: int = 5000
     numbers: range = range(500, 1001)
-    hard_numbers: range = range(2000, 4001)
+    hard_numbers: tuple[range, ...] = (range(2000, 4001), range(4000, 8001), range(8000, 16001))
+
+    def at(self, step: int) -> range:
+        """Return the numbers of a step: 0, or one of ``hard_numbers`` counted from 1."""
+        return self.hard_numbers[step - 1] if step else self.numbers
 
 
 STANDARD = Price()
@@ -63,12 +68,14 @@ class ProofOfWork:
         self._keys = [(derive(secret, "pow"), derive(secret, "pow answer")) for secret in secrets_newest_first]
         self._price = price
         self._lifetime = lifetime
-        self._normal = Pool(lambda: self._derive(price.numbers), 64)
-        self._hard = Pool(lambda: self._derive(price.hard_numbers), 16)
+        self._pools = [
+            Pool(partial(self._derive, price.at(step)), 16 if step else 64)
+            for step in range(len(price.hard_numbers) + 1)
+        ]
 
-    def challenge(self, letter_id: LetterId, *, hard: bool) -> dict[str, Any]:
-        """Return a challenge as ALTCHA's JSON: ``parameters`` and ``signature``."""
-        ready = (self._hard if hard else self._normal).take()
+    def challenge(self, letter_id: LetterId, *, price: int = 0) -> dict[str, Any]:
+        """Return a challenge as ALTCHA's JSON: ``parameters`` and ``signature``; ``price`` is a step, from 0."""
+        ready = self._pools[price].take()
 
         def precomputed_key(parameters: altcha.ChallengeParameters, _salt: bytes, _password: bytes) -> bytes:
             # The library lets us derive the key, before it signs these very parameters: here the ones already
@@ -83,7 +90,7 @@ class ProofOfWork:
             derive_key=precomputed_key,
             counter=ready.number,
             expires_at=datetime.now(UTC) + self._lifetime,
-            data={"letter": letter_id, "dear": hard},
+            data={"letter": letter_id, "dear": price > 0, "price": price},
             hmac_secret=signing_key,
             hmac_key_secret=answer_key,
         )
@@ -163,5 +170,5 @@ def _passed(challenge: dict[str, Any], letter_id: LetterId) -> Result:
     return Passed(
         nonce=nonce_of(challenge["signature"]),
         expires_at=datetime.fromtimestamp(parameters["expiresAt"], UTC),
-        hard=bool(parameters["data"]["dear"]),
+        price=int(parameters["data"].get("price", parameters["data"]["dear"])),  # none in those of older versions
     )

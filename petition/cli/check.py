@@ -78,6 +78,8 @@ def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
 
 def unsafe(settings: Settings) -> Iterator[str]:
     """Yield what is allowed and yet endangers those who sign."""
+    if settings.database_url and (finding := unverified(settings.database_url)):
+        yield finding
     if settings.loopback:
         return
     host = urlsplit(settings.base_url).hostname or ""
@@ -96,6 +98,19 @@ def unsafe(settings: Settings) -> Iterator[str]:
             yield f"TRUSTED_PROXIES has {network}: every visitor could invent an address; list your proxy's only"
         elif network.is_global and network.prefixlen < (16 if isinstance(network, ipaddress.IPv4Network) else 32):
             yield f"TRUSTED_PROXIES has {network}, which is far more than a proxy; list your proxy's address only"
+
+
+def unverified(database_url: str) -> str | None:
+    """Return what is wrong with a connection to a database on another machine: one in between could read it."""
+    mode = service_urls.parse_database(database_url).sslmode
+    if mode in {None, "verify-full"}:
+        return None
+    if mode in {"require", "verify-ca"}:
+        return (
+            "DATABASE_URL: TLS without a look at the server's name or certificate, so a machine in between could pose"
+            " as the database; add sslmode=verify-full and sslrootcert=FILE"
+        )
+    return "DATABASE_URL: names and passwords reach another machine unencrypted; take plain=1 out"
 
 
 async def _probe(relay: Relay, settings: Settings) -> str | None:

@@ -20,6 +20,7 @@ from petition.letters.lifecycle import StateChange
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command; return the exit code."""
     parsed = _parser().parse_args(arguments)
+    umask = os.umask(0o077)  # files that we or what we start make are for our account alone
     try:
         result = parsed.run(parsed)
         code = (asyncio.run(result) if asyncio.iscoroutine(result) else result) or 0
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
     except KeyboardInterrupt:
         return 130
+    finally:
+        os.umask(umask)
     return 1
 
 

@@ -84,12 +84,12 @@ async def _letter(conn: Connection, slug: str) -> Record:
 
 
 def _summary(report: ImportReport, *, dry_run: bool) -> str:
-    verb = "would add" if dry_run else "added"
+    verb = "would take" if dry_run else "took"
     lines = [
         f"{report.rows} rows read",
         f"{verb} {report.people} people ({report.hidden} of them without a public name)",
         f"{verb} {report.organizations} organizations ({report.representatives} rows)",
-        f"{report.known} rows had signed or been imported before",
+        f"{report.known} rows were imported before",
     ]
     if report.repeated:
         lines.append(f"{report.repeated} rows left out: an earlier row has the same mailbox")
@@ -98,8 +98,8 @@ def _summary(report: ImportReport, *, dry_run: bool) -> str:
         lines.append(f"{report.same_names} rows left out: {names} (--add-same-names adds them)")
     if report.left_out:
         lines.append(f"{report.left_out} rows left out: totals, headers in between")
-    if report.barred:
-        lines.append(f"{report.barred} rows left out: a moderator removed these mailboxes")
+    if report.mailboxes:
+        lines.append("mailboxes that have signed or were removed are counted once or not at all; none is named")
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
@@ -135,6 +136,16 @@ _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
     ),
     (asyncpg.InvalidCatalogNameError, "", "the database cannot be reached: the server has none of that name"),
     (asyncpg.ProtocolViolationError, "startup parameter", POOLER),
+    (
+        asyncpg.ClientConfigurationError,
+        "root certificate",
+        "DATABASE_URL: to verify the server add sslrootcert=FILE, with the certificate that its own was signed with",
+    ),
+    (
+        ssl.SSLCertVerificationError,
+        "",
+        "the database's certificate is not the one that DATABASE_URL wants: see sslrootcert",
+    ),
     (ConnectionError, "rejected SSL", "the database offers no TLS: enable it, or insist by ?plain=1 in DATABASE_URL"),
 )
 

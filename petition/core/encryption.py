@@ -4,6 +4,8 @@
 * A **letter** has a digest key and a name key, both random, stored wrapped under ``SECRET_KEY``; destroying the
   stored bytes destroys what they protect.
 * **Digests** are HMAC-SHA-256 cut to 16 bytes: an address is not found by trying addresses without the key.
+* What is encrypted is **padded** first, so that the length of a ciphertext tells neither a name nor an address.
+  See docs/decisions/padding.md.
 """
 
 import hashlib
@@ -21,6 +23,21 @@ from petition.core.errors import KeyDestroyed, SettingsError
 
 KEY_BYTES = 32
 DIGEST_BYTES = 16
+ADDRESS_STEP = 64  # bytes; nearly all addresses have fewer
+FIELDS_STEP, LONG_FIELDS_STEP = 256, 1024  # bytes; the longer steps from LONG_FIELDS_STEP on
+_ADDRESS_PADDING = b"\0"  # in no address
+_JSON_PADDING = b" "  # white space behind a value is part of no JSON (RFC 8259, section 2)
+
+
+def padded(content: bytes, step: int, padding: bytes) -> bytes:
+    """Return ``content`` filled up to the next multiple of ``step`` bytes, and to one at least."""
+    return content.ljust(max(-(-len(content) // step), 1) * step, padding)
+
+
+def padded_json(value: object) -> bytes:
+    """Return ``value`` as JSON in UTF-8, padded so that ``json.loads`` reads it as it is."""
+    content = json.dumps(value, ensure_ascii=False).encode()
+    return padded(content, FIELDS_STEP if len(content) <= LONG_FIELDS_STEP else LONG_FIELDS_STEP, _JSON_PADDING)
 
 
 def new_key() -> bytes:
@@ -51,8 +68,8 @@ class Sealer:
         self._box = SealedBox(PublicKey(bytes.fromhex(public_key)))
 
     def seal(self, address: str) -> bytes:
-        """Return ``address`` sealed: 48 bytes more than its UTF-8."""
-        return self._box.encrypt(address.encode())
+        """Return ``address`` sealed: 48 bytes more than its UTF-8 padded to a multiple of 64."""
+        return self._box.encrypt(padded(address.encode(), ADDRESS_STEP, _ADDRESS_PADDING))
 
     def seal_all(self, addresses: Iterable[str]) -> list[bytes]:
         return [self.seal(address) for address in addresses]
@@ -67,9 +84,9 @@ class Opener:
         self.public_key = bytes(private.public_key).hex()
 
     def open(self, sealed: bytes) -> str:
-        """Return the address. Raises ``KeyDestroyed`` if it was sealed to another key."""
+        """Return the address; padding is optional. Raises ``KeyDestroyed`` if it was sealed to another key."""
         try:
-            return self._box.decrypt(sealed).decode()
+            return self._box.decrypt(sealed).rstrip(_ADDRESS_PADDING).decode()
         except CryptoError:
             raise KeyDestroyed("an address was encrypted to another contact key") from None
 
@@ -111,8 +128,8 @@ class LetterKeys:
         return digest(self.digest_key, canonical_address)
 
     def hide(self, fields: Mapping[str, object]) -> bytes:
-        """Return ``fields`` as JSON encrypted under the name key. Raises ``KeyDestroyed``."""
-        return bytes(self._names().encrypt(json.dumps(fields, ensure_ascii=False).encode()))
+        """Return ``fields`` as padded JSON encrypted under the name key. Raises ``KeyDestroyed``."""
+        return bytes(self._names().encrypt(padded_json(fields)))
 
     def reveal(self, hidden: bytes) -> dict[str, str]:
         """Return what ``hide`` was given. Raises ``KeyDestroyed`` if the key is gone or another."""

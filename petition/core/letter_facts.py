@@ -17,7 +17,7 @@ MAX_NAME = 100  # characters of a typed name in a mail
 MAX_INITIATORS = 3  # named; the others are a number
 
 FACTS = """
-SELECT l.slug, l.sensitive, l.wrapped_name_key,
+SELECT l.slug, l.sensitive, l.wrapped_name_key, l.wrapped_digest_key,
        coalesce((SELECT jsonb_object_agg(t.key, t.value ->> 'title')
                  FROM version v, jsonb_each(v.texts) AS t WHERE v.letter = l.id AND v.number = l.version),
                 (SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id AND t.title <> ''),
@@ -51,6 +51,7 @@ class LetterFacts:
     initiators: Sequence[Texts] = ()
     sensitive: bool = False
     wrapped_name_key: bytes | None = field(default=None, repr=False)
+    wrapped_digest_key: bytes | None = field(default=None, repr=False)
 
     def about(self, lang: str) -> LetterAbout | None:
         """Return what a mail in ``lang`` says, in another language where there is no title in this one.

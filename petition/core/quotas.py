@@ -2,9 +2,14 @@
 
 A day's key is random, shared by all processes through the database, and deleted when the next day is over. From then
 on no row can be traced to a network or a mailbox.
+
+Limits of buckets that several people share are drawn from the same key, a fresh one for each bucket and hour
+(``HourKey.hidden``): a limit that could be read would be a meter of what the others do (docs/decisions/no-meter.md).
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+import hmac
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
@@ -18,16 +23,28 @@ from petition.core.encryption import Wrapper
 HOUR = timedelta(hours=1)
 HARDER_FACTOR = 10  # times a limit: a harder challenge up to it, a refusal above
 
+# What the hour before has used is read in the same statement: the price follows from it.
 SPEND = """
-INSERT INTO limit_use AS l (key, used, expires_at)
-SELECT * FROM unnest($1::bytea[], $2::integer[], $3::timestamptz[]) AS u (key, used, expires_at) ORDER BY key
-ON CONFLICT (key) DO UPDATE SET used = l.used + excluded.used
-RETURNING key, used
+WITH spent AS (
+  INSERT INTO limit_use AS l (key, used, expires_at)
+  SELECT * FROM unnest($1::bytea[], $2::integer[], $3::timestamptz[]) AS u (key, used, expires_at) ORDER BY key
+  ON CONFLICT (key) DO UPDATE SET used = l.used + excluded.used
+  RETURNING key, used
+)
+SELECT key, used FROM spent UNION ALL SELECT key, used FROM limit_use WHERE key = ANY($4::bytea[])
 """
 
-SPENT = "SELECT used FROM limit_use WHERE key = $1"
+SPENT = "SELECT key, used FROM limit_use WHERE key = ANY($1::bytea[])"
+
+# The rows are locked by this transaction already, so the order makes no difference.
+GIVE_BACK = """
+UPDATE limit_use l SET used = l.used - u.used FROM unnest($1::bytea[], $2::integer[]) AS u (key, used)
+WHERE l.key = u.key
+"""
 
 ADD_DAY_KEY = "INSERT INTO day_key (day, wrapped) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+
+STORED_DAY_KEYS = "SELECT day, wrapped FROM day_key ORDER BY day"
 
 DAY_KEY = "SELECT wrapped FROM day_key WHERE day = $1"
 
@@ -39,6 +56,43 @@ class Quota(NamedTuple):
     expires_at: datetime
 
 
+class HiddenQuota(NamedTuple):
+    """A quota of a bucket that several people share, with the limits drawn for this bucket and hour."""
+
+    quota: Quota
+    limits: tuple[int, ...]
+
+
+class HourKey:
+    """One hour of a day's key."""
+
+    def __init__(self, day: "DayKey", start: datetime) -> None:
+        self.start = start
+        self._prefix = f"{start:%H}"
+        self._day = day
+        self._ends = start + HOUR
+        self._forgotten = start + 2 * HOUR  # the hour after it reads what this one has used
+        self._of_letters: dict[tuple[int, int], HiddenQuota] = {}
+
+    def quota(self, purpose: str, subject: str) -> Quota:
+        return Quota(self._day.digest(f"{purpose}|{self._prefix}|{subject}"), self._ends)
+
+    def of_letter(self, letter_id: int, limit: int) -> HiddenQuota:
+        """Return the quota of a letter's forms, with its limit drawn. All forms need it, so it is remembered."""
+        key = letter_id, limit
+        if key not in self._of_letters:
+            self._of_letters[key] = self.hidden("letter", str(letter_id), limit)
+        return self._of_letters[key]
+
+    def hidden(self, purpose: str, subject: str, *limits: int) -> HiddenQuota:
+        """Return the quota of ``subject``, and for each of ``limits`` (two at most) one drawn from half to one and a
+        half times of it.
+
+        Who does not have the key knows nothing of the limits drawn; every process draws the same.
+        """
+        return self._day.hidden(f"{purpose}|{self._prefix}|{subject}", self._forgotten, limits)
+
+
 class DayKey:
     """One day's key."""
 
@@ -46,19 +100,41 @@ class DayKey:
         self.day = day
         self._key = key
         self._box = SecretBox(encryption.derive(key.hex(), "box"))
-        self._ends = datetime.combine(day, datetime.min.time(), UTC) + timedelta(days=1)
-        self._hour, self._hour_ends = "", self._ends - timedelta(days=1)  # over already, so computed at first use
+        self._midnight = datetime.combine(day, datetime.min.time(), UTC)
+        self._hours: dict[int, HourKey] = {}
 
     def hourly(self, purpose: str, subject: str) -> Quota:
         """Return the quota of ``subject`` (a network, a mailbox) for ``purpose`` in this hour."""
-        now = datetime.now(UTC)
-        if not self._hour_ends - HOUR <= now < self._hour_ends:
-            start = now.replace(minute=0, second=0, microsecond=0)
-            self._hour, self._hour_ends = f"{start:%H}", start + HOUR
-        return Quota(self.digest(f"{purpose}|{self._hour}|{subject}"), self._hour_ends)
+        return self.hour(datetime.now(UTC).hour).quota(purpose, subject)
+
+    def hour(self, number: int) -> HourKey:
+        """Return the key of the hour ``number``, from 0 to 23."""
+        if number not in self._hours:
+            self._hours[number] = HourKey(self, self._midnight + number * HOUR)
+        return self._hours[number]
 
     def daily(self, purpose: str, subject: str) -> Quota:
-        return Quota(self.digest(f"{purpose}|{subject}"), self._ends)
+        return Quota(self.digest(f"{purpose}|{subject}"), self._midnight + 24 * HOUR)
+
+    def hidden_daily(self, purpose: str, subject: str, *limits: int) -> HiddenQuota:
+        """Return the quota of ``subject`` for this day, and ``limits`` (two at most) drawn as by the hour."""
+        return self.hidden(f"{purpose}|{subject}", self._midnight + 24 * HOUR, limits)
+
+    def hidden(self, text: str, expires_at: datetime, limits: Sequence[int]) -> HiddenQuota:
+        digest = hmac.digest(self._key, text.encode(), hashlib.sha256)
+        # Beside the 16 bytes that are stored.
+        drawn = [
+            (limit + 1) // 2 + int.from_bytes(digest[at : at + 8]) % (limit + 1)
+            for limit, at in zip(limits, (16, 24), strict=False)
+        ]
+        return HiddenQuota(Quota(digest[: encryption.DIGEST_BYTES], expires_at), tuple(drawn))
+
+    def mail_domain(self, letter_id: int, domain: str) -> bytes:
+        """Return the digest under which a letter's signatures of one domain are counted this day."""
+        return self.digest(f"mail domain|{letter_id}|{domain}")
+
+    def mail_host(self, letter_id: int, host: str) -> bytes:
+        return self.digest(f"mail host|{letter_id}|{host}")
 
     def digest(self, text: str) -> bytes:
         return encryption.digest(self._key, text)
@@ -96,6 +172,23 @@ class DayKeys:
         today = await self.today()
         return [today] if self._yesterday is None else [today, self._yesterday]
 
+    async def stored(self) -> list[DayKey]:
+        """Return every day's key that is not deleted yet: today's and yesterday's. Raises ``Unavailable``."""
+        async with self._database.connection() as conn:
+            rows = await conn.fetch(STORED_DAY_KEYS)
+        return [DayKey(row["day"], self._wrapper.unwrap(row["wrapped"])) for row in rows]
+
+    async def hours(self) -> tuple[HourKey, HourKey]:
+        """Return this hour and the one before. Raises ``Unavailable``."""
+        now = datetime.now(UTC)
+        before = now - HOUR
+        today = await self.today()
+        if before.date() == today.day:
+            return today.hour(now.hour), today.hour(before.hour)
+        if self._yesterday is None or self._yesterday.day != before.date():
+            self._yesterday = DayKey(before.date(), await self._key(before.date()))
+        return today.hour(now.hour), self._yesterday.hour(before.hour)
+
     async def _key(self, day: date) -> bytes:
         async with self._database.connection() as conn:
             await conn.execute(ADD_DAY_KEY, day, self._wrapper.wrap(encryption.new_key()))
@@ -103,21 +196,27 @@ class DayKeys:
         return self._wrapper.unwrap(wrapped)
 
 
-async def spend(conn: Connection, amounts: Mapping[Quota, int]) -> dict[bytes, int]:
+async def spend(conn: Connection, amounts: Mapping[Quota, int], also_read: Collection[bytes] = ()) -> dict[bytes, int]:
     """Add ``amounts``; return by key how much of each quota is spent now, these included.
 
-    Rows are locked in the order of their keys, so that two processes cannot deadlock.
+    The result has the keys in ``also_read`` as well, as far as anything is spent there; they must be others. Rows are
+    locked in the order of their keys, so that two processes cannot deadlock.
     """
     # lock order: see docs/decisions/lock-order.md
     quotas = sorted(amounts, key=lambda quota: quota.key)
     keys, ends = [quota.key for quota in quotas], [quota.expires_at for quota in quotas]
-    rows = await conn.fetch(SPEND, keys, [amounts[quota] for quota in quotas], ends)
+    rows = await conn.fetch(SPEND, keys, [amounts[quota] for quota in quotas], ends, list(also_read))
     return {row["key"]: row["used"] for row in rows}
 
 
-async def spent(conn: Connection, quota: Quota) -> int:
-    """Return how much of it is spent in its window, without counting."""
-    return int(await conn.fetchval(SPENT, quota.key) or 0)
+async def give_back(conn: Connection, amounts: Mapping[Quota, int]) -> None:
+    """Take ``amounts`` off again, in the transaction that has spent them: what was refused does not count."""
+    await conn.execute(GIVE_BACK, [quota.key for quota in amounts], list(amounts.values()))
+
+
+async def spent(conn: Connection, keys: Collection[bytes]) -> dict[bytes, int]:
+    """Return by key how much is spent, without counting. A key of which nothing is spent is missing."""
+    return {row["key"]: row["used"] for row in await conn.fetch(SPENT, list(keys))}
 
 
 def count_by_quota(quotas: Iterable[Quota]) -> dict[Quota, int]:

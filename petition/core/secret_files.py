@@ -11,6 +11,7 @@ from pathlib import Path
 
 from petition.core.encryption import new_contact_pair, new_key
 from petition.core.errors import SettingsError
+from petition.core.private_folders import make_private, open_private
 
 
 class Secrets:
@@ -36,14 +37,18 @@ class Secrets:
     def _read(self, name: str) -> str:
         path = self._folder / name
         try:
+            self._close_to_others()
             if not path.exists():
                 self._make(name)
             return path.read_text(encoding="ascii").strip()
         except OSError as error:
             raise SettingsError(f"{path} cannot be read or made: {error.strerror}") from None
 
+    def _close_to_others(self) -> None:
+        for folder in (self._folder.parent, self._folder):
+            make_private(folder)
+
     def _make(self, name: str) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._alone():
             if (self._folder / name).exists():
                 return
@@ -57,7 +62,7 @@ class Secrets:
     def _write(self, name: str, text: str) -> None:
         """Write whole or not at all: a reader never sees half a key."""
         unfinished = self._folder / f"{name}.new"
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = open_private(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(text + "\n")
             file.flush()
@@ -66,6 +71,6 @@ class Secrets:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        with (self._folder / "lock").open("w") as lock:
+        with os.fdopen(open_private(self._folder / "lock", os.O_WRONLY | os.O_CREAT), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

@@ -6,8 +6,9 @@ may be a password in it.
 """
 
 import ipaddress
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -34,6 +35,7 @@ class DatabaseAddress:
 
     url: str = field(repr=False)  # for the driver
     statement_cache_size: int | None = None  # None: the driver's own; 0: a pooler in transaction mode stands in between
+    sslmode: str | None = None  # of a connection that leaves this machine; None: it does not
 
     @property
     def is_pooled(self) -> bool:
@@ -47,13 +49,17 @@ def is_onion(url: str) -> bool:
 
 
 def is_loopback(url: str) -> bool:
-    """Return whether ``url`` leads to this machine and no further."""
-    return is_this_machine(urlsplit(url).hostname or "")
+    """Return whether a browser that opens ``url`` stays on its own machine."""
+    host = urlsplit(url).hostname or ""
+    return is_this_machine(host) or host.endswith(".localhost")
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether a host's name or address is this machine's own, without asking a name server."""
-    if host == "localhost" or host.endswith(".localhost"):
+    """Return whether a connection to ``host`` stays on this machine, without asking a name server.
+
+    Unlike browsers, resolvers may ask a name server for what ends in ".localhost".
+    """
+    if host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -80,25 +86,40 @@ def parse_relay(url: str) -> Relay:
             "SMTP_URLS has an address whose port is not a number; in user and password write @ as %40, : as %3A, / as"
             " %2F, # as %23, ? as %3F and a comma as %2C"
         ) from None
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or port == 0:
+    host = _relay_host(parts.hostname or "")
+    if parts.scheme not in {"smtp", "smtps"} or not host or port == 0:
         raise SettingsError(f"SMTP_URLS must list {RELAY_FORM}")
     if parts.path.strip("/") or parts.fragment:
         raise SettingsError("SMTP_URLS has an address with a path, or with a # that must be written as %23")
-    starttls, plain = _relay_switches(parts.query, tls=parts.scheme == "smtps")
     tls = parts.scheme == "smtps"
-    if not (tls or starttls or plain or is_this_machine(parts.hostname)):
-        raise SettingsError(
-            f"SMTP_URLS: mail would reach {parts.hostname} unencrypted; write smtps://… or ?starttls=1, or ?plain=1 to"
-            " insist"
-        )
+    starttls, plain = _relay_switches(parts.query, tls=tls)
+    if not is_this_machine(host):
+        _check_encrypted(host, port, tls=tls, starttls=starttls, plain=plain)
     return Relay(
-        host=parts.hostname,
+        host=host,
         port=port or (465 if tls else 25),
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         tls=tls,
         starttls=starttls,
     )
+
+
+def _relay_host(host: str) -> str:
+    """Return the host's name as certificates have it, or nothing if it is none."""
+    host = host.removesuffix(".")
+    is_address = ":" in host and bool(re.fullmatch(r"[0-9a-f:.]+(?:%[\w-]+)?", host))
+    return host if is_address or re.fullmatch(r"[\w-]+(?:\.[\w-]+)*", host) else ""
+
+
+def _check_encrypted(host: str, port: int | None, *, tls: bool, starttls: bool, plain: bool) -> None:
+    """Refuse a relay on another machine that would be used without TLS, or in a way that cannot work."""
+    if port == 465 and not tls:
+        raise SettingsError(f"SMTP_URLS: port 465 of {host} is TLS from the first byte; write smtps://…")
+    if not (tls or starttls or plain):
+        raise SettingsError(
+            f"SMTP_URLS: mail would reach {host} unencrypted; write smtps://… or ?starttls=1, or ?plain=1 to insist"
+        )
 
 
 def _relay_switches(query: str, *, tls: bool) -> tuple[bool, bool]:
@@ -118,8 +139,9 @@ def _relay_switches(query: str, *, tls: bool) -> tuple[bool, bool]:
 # PostgreSQL
 
 DATABASE_FORM = "DATABASE_URL must look like postgresql://user:password@host:5432/name"
-_DATABASE_URL = re.compile(r"(postgres(?:ql)?://(?:[^/?]*@)?([^/?@]*)(?:/[^?]*)?)(?:\?(.*))?")
-_HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?")
+_DATABASE_URL = re.compile(r"(postgres(?:ql)?)://(?:([^/?]*)@)?([^/?@]*)(/[^?]*)?(?:\?(.*))?", re.DOTALL)
+_HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%[\w-]+)?)\]|([\w.%-]+))(?::([0-9]{1,5}))?")
+_SERVER_PORT = re.compile(r"[0-9]{1,5}(?:,[0-9]{1,5})*")
 _OURS = {"plain", "statement_cache_size"}
 # What the driver takes, and those settings of a session that make sense here. It would send any other name to the
 # server, which refuses to be connected to then, or knows a setting by that name.
@@ -160,15 +182,17 @@ _MODES = _ENCRYPTED | {"disable", "allow", "prefer"}
 _TARGETS = {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}
 
 
-def parse_database(url: str) -> DatabaseAddress:
+def parse_database(url: str, environ: Mapping[str, str] = os.environ) -> DatabaseAddress:
     """Read ``postgresql://user:password@host:5432/name?…``. Raises ``SettingsError``.
 
-    For a server on another machine ``sslmode`` becomes ``require`` where nothing else is said.
+    For a server on another machine ``sslmode`` becomes ``require`` where neither the address nor ``PGSSLMODE`` says
+    anything: what the driver would read from ``environ`` by itself is held to the same rules.
     """
     match = _DATABASE_URL.fullmatch(url)
-    if match is None or not all(_HOST_AND_PORT.fullmatch(host) for host in match[2].split(",")):
+    if match is None:
         raise SettingsError(DATABASE_FORM)
-    values = _parameters("DATABASE_URL", match[3] or "")
+    scheme, user, authority, path, query = match.groups(default="")
+    values = _parameters("DATABASE_URL", query)
     for name in values.keys() - _OURS - _DRIVERS:
         raise SettingsError(f"DATABASE_URL has an unknown parameter {_quoted(name)}")
     plain = _switch("DATABASE_URL", "plain", values.pop("plain", "0"))
@@ -177,36 +201,85 @@ def parse_database(url: str) -> DatabaseAddress:
         raise SettingsError("DATABASE_URL: statement_cache_size must be a whole number; 0 for a pooler")
     if values.get("target_session_attrs", "any") not in _TARGETS:
         raise SettingsError(f"DATABASE_URL: target_session_attrs must be one of {', '.join(sorted(_TARGETS))}")
-    _encrypt(values, _hosts(match[2], values), plain=plain)
-    query = urlencode(values, safe="/:,", quote_via=quote)
-    return DatabaseAddress(match[1] + (f"?{query}" if query else ""), None if size is None else int(size))
+    hosts = _hosts(authority, values, environ)
+    mode = _encrypt(values, hosts, environ.get("PGSSLMODE"), plain=plain)
+    return DatabaseAddress(
+        f"{scheme}://{_requoted(user)}{authority}{quote(unquote(path), safe='/')}{_query(values)}",
+        None if size is None else int(size),
+        mode,
+    )
 
 
-def _encrypt(values: dict[str, str], hosts: list[str], *, plain: bool) -> None:
-    """See that what leaves this machine is encrypted. Raises ``SettingsError`` if the address says otherwise."""
-    mode = values.get("sslmode")
-    if mode is not None and mode not in _MODES:
+def _encrypt(values: dict[str, str], hosts: list[str], default: str | None, *, plain: bool) -> str | None:
+    """See that what leaves this machine is encrypted; return in which mode it is, or ``None`` if nothing leaves it.
+
+    Raises ``SettingsError`` if the address, or ``default`` where it says nothing, allows a connection without TLS.
+    """
+    mode = values.get("sslmode") or default
+    if mode and mode not in _MODES:
         raise SettingsError(f"DATABASE_URL: sslmode must be one of {', '.join(sorted(_MODES))}")
-    if plain or mode in _ENCRYPTED or all(host.startswith("/") or is_this_machine(host) for host in hosts):
-        return
-    if mode is not None:
+    if "service" in values and "sslmode" not in values and not plain:
+        raise SettingsError("DATABASE_URL: with service=… say sslmode=require or better here, or plain=1 to insist")
+    if all(host.startswith("/") or is_this_machine(host) for host in hosts) and "service" not in values:
+        return None
+    if mode and mode not in _ENCRYPTED and not plain:
         raise SettingsError(
             f"DATABASE_URL: with sslmode={mode} names and passwords may reach another machine unencrypted; write"
             " sslmode=require or better, or add plain=1 to insist"
         )
-    values["sslmode"] = "require"
+    if mode or not plain:
+        values["sslmode"] = mode or "require"
+    return values.get("sslmode", "prefer")
 
 
-def _hosts(authority: str, values: Mapping[str, str]) -> list[str]:
-    named = values.get("host") or authority
-    hosts = [re.sub(r":[0-9]*$", "", host) if not host.startswith("/") else host for host in named.split(",")]
-    return [unquote(host).strip("[]") for host in hosts if host]
+def _hosts(authority: str, values: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
+    """Return the hosts that the driver will connect to. Raises ``SettingsError`` where two readings are possible.
+
+    The driver takes those of the authority before the parameter's, libpq the other way round.
+    """
+    if authority and not values.keys().isdisjoint({"host", "port"}):
+        raise SettingsError("DATABASE_URL names host or port twice; keep them before the / or behind the ?")
+    if not _SERVER_PORT.fullmatch(values.get("port") or environ.get("PGPORT") or "5432"):
+        raise SettingsError("DATABASE_URL: port (or PGPORT) must be a whole number")
+    if authority:
+        return [unquote(host) for host in _split(authority)]
+    named = list(_split(values.get("host") or environ.get("PGHOST") or "localhost"))
+    ports = (values.get("port") or environ.get("PGPORT") or "5432").split(",")
+    if len(ports) not in {1, len(named)} or not all(0 < int(port) < 65536 for port in ports):
+        raise SettingsError("DATABASE_URL: port must name one for all hosts, or one for each")
+    return named
+
+
+def _split(hosts: str) -> Iterator[str]:
+    for part in hosts.split(","):
+        match = _HOST_AND_PORT.fullmatch(part)
+        if match and (match[3] is None or 0 < int(match[3]) < 65536):
+            yield match[1] or match[2]
+        elif part.startswith("/"):
+            yield part
+        else:
+            raise SettingsError(DATABASE_FORM)
+
+
+def _requoted(user: str) -> str:
+    """Return user and password so that every reader ends them at the same @, in front of the host."""
+    if not user:
+        return ""
+    name, colon, password = user.partition(":")
+    return f"{quote(unquote(name), safe='')}{colon}{quote(unquote(password), safe='')}@"
+
+
+def _query(values: Mapping[str, str]) -> str:
+    query = urlencode(values, safe="/:,", quote_via=quote)
+    return f"?{query}" if query else ""
 
 
 # Both
 
 
 def _parameters(setting: str, query: str) -> dict[str, str]:
+    if "@" in query:  # most probably the rest of a password with a ? in it: nothing of it is repeated
+        raise SettingsError(f"{setting}: in user and password write ? as %3F; behind the ? write @ as %40")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:

@@ -13,13 +13,22 @@ from petition.core import encryption, resources
 from petition.core.errors import SettingsError
 from petition.core.secret_files import Secrets
 from petition.core.sender import parse_sender
-from petition.core.service_urls import RELAY_FORM, Relay, is_loopback, is_onion, parse_database, parse_relay
+from petition.core.service_urls import (
+    RELAY_FORM,
+    Relay,
+    is_loopback,
+    is_onion,
+    is_this_machine,
+    parse_database,
+    parse_relay,
+)
 
 __all__ = [
     "NAMES",
     "Captcha",
     "HCaptcha",
     "Limits",
+    "MxResolver",
     "Network",
     "Process",
     "Relay",
@@ -46,12 +55,16 @@ NAMES = frozenset(
         "LIMIT_CODE",
         "LIMIT_CODE_NETWORK",
         "LIMIT_DRAWN",
+        "LIMIT_DRAWN_LETTER",
+        "LIMIT_DOMAIN",
         "LIMIT_ENTRY",
+        "LIMIT_ENTRY_MAILBOX",
         "LIMIT_ENTRY_NETWORK",
         "LIMIT_FORMS",
         "LIMIT_INVITATIONS",
         "LIMIT_LETTER",
         "LIMIT_MAILBOX",
+        "LIMIT_MAIL_HOST",
         "LIMIT_NETWORK",
         "LIMIT_ONION",
         "LIMIT_PROOF",
@@ -60,6 +73,7 @@ NAMES = frozenset(
         "LOCALES_DIR",
         "MAIL_FROM",
         "METRICS_TOKEN",
+        "MX_RESOLVER",
         "OLD_SECRET_KEYS",
         "ONION_PORT",
         "ONION_URL",
@@ -99,6 +113,14 @@ class HCaptcha:
 
 
 @dataclass(frozen=True, slots=True)
+class MxResolver:
+    """Which name server is asked for mail hosts; without an address, those of this machine."""
+
+    address: str | None = None
+    port: int = 53
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How much is taken from one source. Over ``network`` comes a harder challenge, over ten times that 429."""
 
@@ -106,12 +128,16 @@ class Limits:
     onion: int = 300  # the same for all Onion traffic together
     letter: int = 100_000  # an hour for one letter
     mailbox: int = 5  # mails a day to one mailbox
-    drawn: int = 10  # answers to drawn codes an hour and network
+    drawn: int = 30  # answers to drawn codes an hour and network
+    drawn_letter: int = 60  # sign-ups by drawn codes an hour and letter; above, signatures wait for a moderator
+    domain: int = 20  # confirmations a day, letter and mail domain of one's own; above, signatures wait
+    mail_host: int = 100  # the same for all such domains of one mail host
     code: int = 5  # attempts at the mailed code a day, per letter and address
     code_network: int = 60  # the same an hour from one network
-    entry: int = 5  # entry links an hour to one organizer's mailbox
-    entry_network: int = 30  # the same from one network
-    proof: int = 10  # tries of a second factor's code an hour, per organizer
+    entry: int = 5  # sign-in links an hour for one mailbox from one network; above, a proof of work
+    entry_network: int = 30  # the same for all mailboxes
+    entry_mailbox: int = 10  # mails an hour to one mailbox that go out at once; above, one in five minutes
+    proof: int = 10  # attempts at a second factor's code an hour, per session or remembered device
     invitations: int = 50  # a day, per organizer
     reports: int = 10  # of entries of the public list, an hour from one network
     reading: int = 300  # pages of the list and searches, a minute from one network, in one process
@@ -142,6 +168,7 @@ class Settings:
     controller: str | None  # None: this installation's organizers (loopback only)
     metrics_token: str | None = field(repr=False)
     locales_dir: Path
+    mx_resolver: MxResolver | None = None  # None: mail hosts are not looked up
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -210,6 +237,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         controller=controller,
         metrics_token=reader.secret("METRICS_TOKEN"),
         locales_dir=Path(reader.text("LOCALES_DIR") or resources.folder("locales")),
+        mx_resolver=_mx_resolver(reader, loopback),
         limits=_limits(reader),
     )
 
@@ -218,10 +246,10 @@ class _EnvironmentReader:
     """The environment; a secret may stand in a file named by ``NAME_FILE`` instead."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+        self.environ = environ
 
     def text(self, name: str) -> str | None:
-        return self._environ.get(name, "").strip() or None
+        return self.environ.get(name, "").strip() or None
 
     def number(self, name: str, default: int) -> int:
         text = self.text(name)
@@ -245,6 +273,9 @@ class _EnvironmentReader:
             raise SettingsError(f"{name}_FILE is not UTF-8 text") from None
 
 
+_HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+
+
 def _base_url(url: str, name: str) -> str:
     """Return the address as browsers write it in ``Origin``: ASCII, lower case, no port where it is the usual one."""
     try:
@@ -253,11 +284,12 @@ def _base_url(url: str, name: str) -> str:
         host = f"[{host}]" if ":" in host else host.encode("idna").decode().lower()
         port = parts.port  # reading it raises where it is no number
     except ValueError:
-        host, port = "", None
-    if not host or parts.scheme not in {"http", "https"} or "@" in parts.netloc:
-        raise SettingsError(f"{name} must look like https://letters.example, not {url!r}")
+        parts, host, port = None, "", None
+    quoted = "" if "@" in url else f", not {url!r}"  # there may be a password in it
+    if parts is None or parts.scheme not in {"http", "https"} or "@" in parts.netloc or not _HOST.fullmatch(host):
+        raise SettingsError(f"{name} must look like https://letters.example{quoted}")
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise SettingsError(f"{name} must be an address without a path, not {url!r}")
+        raise SettingsError(f"{name} must be an address without a path or parameters{quoted}")
     usual = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, usual} else "")
 
@@ -279,7 +311,7 @@ def _onion_port(reader: _EnvironmentReader, port: int, *, has_onion: bool) -> in
 def _database_url(reader: _EnvironmentReader) -> str | None:
     url = reader.secret("DATABASE_URL")
     if url is not None:
-        parse_database(url)
+        parse_database(url, reader.environ)
     return url
 
 
@@ -352,10 +384,20 @@ def _captcha(reader: _EnvironmentReader, loopback: bool) -> tuple[Captcha, HCapt
     if not site_key or not secret_key:
         raise SettingsError("CAPTCHA=hcaptcha needs HCAPTCHA_SITE_KEY and HCAPTCHA_SECRET_KEY")
     url = reader.text("HCAPTCHA_VERIFY_URL") or "https://api.hcaptcha.com/siteverify"
-    parts = urlsplit(url)
-    if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url))):
+    if not _is_verify_url(url):
         raise SettingsError("HCAPTCHA_VERIFY_URL must look like https://api.hcaptcha.com/siteverify")
     return captcha, HCaptcha(site_key, secret_key, url)
+
+
+def _is_verify_url(url: str) -> bool:
+    """Return whether the secret may be sent there: over TLS or on this machine, and nothing that would be ignored."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname or ""))
+    return is_safe and bool(parts.hostname) and not (parts.query or parts.fragment or "@" in parts.netloc)
 
 
 def _networks(text: str) -> tuple[Network, ...]:
@@ -363,6 +405,21 @@ def _networks(text: str) -> tuple[Network, ...]:
         return tuple(ipaddress.ip_network(network.strip()) for network in text.split(",") if network.strip())
     except ValueError as error:
         raise SettingsError(f"TRUSTED_PROXIES: {error}") from None
+
+
+def _mx_resolver(reader: _EnvironmentReader, loopback: bool) -> MxResolver | None:
+    text = reader.text("MX_RESOLVER") or ("off" if loopback else "system")
+    if text in {"off", "system"}:
+        return None if text == "off" else MxResolver()
+    host, port = (text, "53") if text.count(":") != 1 else text.split(":")
+    try:
+        number = int(port)
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        number = 0
+    if not 0 < number < 65536:
+        raise SettingsError(f"MX_RESOLVER must be system, off, or the address of a name server, not {text!r}")
+    return MxResolver(str(address), number)
 
 
 def _limits(reader: _EnvironmentReader) -> Limits:
@@ -373,10 +430,14 @@ def _limits(reader: _EnvironmentReader) -> Limits:
         letter=reader.number("LIMIT_LETTER", standard.letter),
         mailbox=reader.number("LIMIT_MAILBOX", standard.mailbox),
         drawn=reader.number("LIMIT_DRAWN", standard.drawn),
+        drawn_letter=reader.number("LIMIT_DRAWN_LETTER", standard.drawn_letter),
+        domain=reader.number("LIMIT_DOMAIN", standard.domain),
+        mail_host=reader.number("LIMIT_MAIL_HOST", standard.mail_host),
         code=reader.number("LIMIT_CODE", standard.code),
         code_network=reader.number("LIMIT_CODE_NETWORK", standard.code_network),
         entry=reader.number("LIMIT_ENTRY", standard.entry),
         entry_network=reader.number("LIMIT_ENTRY_NETWORK", standard.entry_network),
+        entry_mailbox=reader.number("LIMIT_ENTRY_MAILBOX", standard.entry_mailbox),
         proof=reader.number("LIMIT_PROOF", standard.proof),
         invitations=reader.number("LIMIT_INVITATIONS", standard.invitations),
         reports=reader.number("LIMIT_REPORTS", standard.reports),

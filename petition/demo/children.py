@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import BinaryIO, Self
 
 from petition.core.child_processes import die_with_parent
 from petition.core.errors import PetitionError
+from petition.core.private_folders import open_private
 
 PETITION = (sys.executable, "-m", "petition")
 _PATIENCE = 5.0  # seconds between asking a child to end and ending it
@@ -31,7 +33,7 @@ class Child:
         In a session of its own, so that Ctrl-C comes to us alone and we end the children in order. If we are killed,
         the kernel ends them (Linux). Call this from the main thread.
         """
-        with log.open("wb") as output:
+        with os.fdopen(open_private(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as output:
             process = await cls._spawn(command, environ, output)
         return cls(name, process, log)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from petition import postgres
 from petition.core import i18n
 from petition.core.errors import PetitionError
+from petition.core.private_folders import make_private
 from petition.core.settings import Process, Settings, load
 from petition.core.templates import Renderer
 from petition.demo import sample
@@ -138,7 +139,7 @@ def prepared(port: int | None, data_dir: Path | None, environ: Mapping[str, str]
 @contextmanager
 def _database(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)  # for the logs
+        make_private(settings.data_dir)  # for the logs
         yield settings.database_url
         return
     with postgres.running(settings.data_dir) as url:

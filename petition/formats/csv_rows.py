@@ -78,18 +78,28 @@ def format_row(cells: Sequence[str]) -> str:
 
 
 # Spreadsheets run a cell that begins like this: https://owasp.org/www-community/attacks/CSV_Injection
-# Programs for Chinese and Japanese turn full-width signs into plain ones. Apostrophes in front match as well, so that
-# unguard() is the inverse of guard().
-_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+# Programs for Chinese and Japanese turn full-width and small signs into plain ones.
+_SIGNS = "-=+@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b"
+# A cell begins where a spreadsheet splits the line, not only where a comma of ours stands: Excel takes the separator of
+# the computer's region (";" in Russian or German), and a quote that does not begin its own cell is a character like any
+# other, so that even a line break in quotes ends a row.
+_SEPARATORS = ",;|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029"
+# What may stand before the sign: spreadsheets drop it, or take it for the beginning of a quoted cell. Apostrophes as
+# well, so that unguard() is the inverse of guard(); no separators, so that both take linear time.
+_BEFORE = "'\"\x00-\x08\x0e-\x1b\x1f \xa0\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff"
+_BEGINS = f"^{{}}(?=[{_BEFORE}]*[{_SIGNS}\t\r\n])|(?<=[{_SEPARATORS}]){{}}(?=[{_BEFORE}]*[{_SIGNS}])"
+_UNGUARDED, _GUARDED = re.compile(_BEGINS.format("", "")), re.compile(_BEGINS.format("'", "'"))
+_HAS_SIGN = re.compile(f"[{_SIGNS}\t\r\n]")
 
 
 def guard(cell: str) -> str:
-    """Return ``cell`` as a text that no spreadsheet takes for a formula."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+    """Return ``cell`` as a text in which no spreadsheet finds a formula, also if it splits the cell itself."""
+    return _UNGUARDED.sub("'", cell) if _HAS_SIGN.search(cell) else cell
 
 
 def unguard(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+    """Return what ``guard`` was given."""
+    return _GUARDED.sub("", cell) if "'" in cell else cell
 
 
 # Old Mac programs end lines with CR; some editors mix all three ends.

@@ -17,7 +17,8 @@ from petition.core.database import Connection
 from petition.core.email_addresses import Mailbox
 from petition.core.encryption import LetterKeys
 from petition.core.errors import Gone
-from petition.core.ids import LetterId, OrganizationId
+from petition.core.i18n import N_
+from petition.core.ids import LetterId
 from petition.imports import adding_queries as queries
 from petition.imports.column_mapping import LeftOut
 from petition.imports.notes import Notes
@@ -30,6 +31,18 @@ from petition.signatures.organizations import OrganizationDirectory, Organizatio
 from petition.signatures.stored_names import StoredNames, names_to_store
 
 STEP = 500  # rows between two calls of a Progress
+# How far the letter's count moves shows how many of a file's mailboxes had signed. With so many new ones it shows
+# little about one of them, and a file that is made up for the purpose is seen by all owners.
+MIN_MAILBOXES = 50
+
+OWNERS_ONLY = N_(
+    "This list has e-mail addresses that are new here. Only an owner of the letter can import it, after proving the"
+    " second factor again. Or go back to the columns and leave out the addresses."
+)
+TOO_FEW_MAILBOXES = N_(
+    "A list with e-mail addresses is imported only if at least 50 of them are new: the result of a shorter one would"
+    " show who has signed. Go back to the columns and leave out the addresses."
+)
 
 Progress = Callable[[int], None]  # called with the number of rows read
 # The organizations of a file: their number in it, and since when they are listed.
@@ -48,46 +61,54 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import added, or would add."""
+    """What an import took from its file, or would take.
+
+    It is made from the file and the files before it, so that nothing shows which mailboxes have signed: rows whose
+    mailbox has are among ``people`` and dropped in silence (docs/decisions/import-silence.md).
+    """
 
     rows: int
     people: int
     organizations: int  # entries that were not counted before
-    representatives: int  # signatures of organizations
+    representatives: int  # rows of organizations
     hidden: int
-    known: int  # rows whose mailbox has signed, or that were imported before
-    barred: int  # rows whose mailbox a moderator removed
+    known: int  # rows that were imported before
     repeated: int = 0  # rows whose mailbox an earlier row of the file has
-    same_names: int = 0  # new rows with a name that was imported before, left out
+    same_names: int = 0  # rows with a name that was imported before, left out
     left_out: int = 0  # totals, repeated headers, rows left out by a choice; not among ``rows``
+    mailboxes: int = 0  # different ones of the rows that are not known
 
 
 @dataclass(frozen=True, slots=True)
 class AddResult:
-    """What adding the staged rows did, or would do."""
+    """What the staged rows are, and what adding them did."""
 
-    barred: int  # mailboxes
-    added: Mapping[str, Any]  # signatures, people, hidden
-    change: EntryChange
+    taken: Mapping[str, Any]  # signatures, people, hidden: by the files alone
+    organizations: int  # likewise
+    known: int
+    mailboxes: int
     repeated: Sequence[tuple[int, int]] = ()  # lines, with that of an earlier row of the mailbox
     same_names: SameNames = field(default_factory=SameNames)
 
     def report(self, rows: int, left_out: int = 0) -> ImportReport:
         """Return the report of an import of ``rows``."""
-        signatures, people = self.added["signatures"], self.added["people"]
+        signatures, people = self.taken["signatures"], self.taken["people"]
         return ImportReport(
             rows=rows,
             people=people,
-            organizations=self.change.organizations,
+            organizations=self.organizations,
             representatives=signatures - people,
-            hidden=self.added["hidden"],
-            # A mailbox confirmed at this very moment is among them.
-            known=rows - self.barred - len(self.repeated) - self.same_names.left_out - signatures,
-            barred=self.barred,
+            hidden=self.taken["hidden"],
+            known=self.known,
             repeated=len(self.repeated),
             same_names=self.same_names.left_out,
             left_out=left_out,
+            mailboxes=self.mailboxes,
         )
+
+
+class MailboxesRefused(Exception):
+    """Rows with mailboxes would be added although they may not, or with fewer than ``MIN_MAILBOXES``."""
 
 
 async def add_staged(
@@ -98,29 +119,52 @@ async def add_staged(
     *,
     dry_run: bool,
     names: NameComparison | None = None,
+    min_mailboxes: int | None = 0,
 ) -> AddResult:
     """Add the staged rows that the letter does not have yet, as import ``number`` (None: the next one).
 
-    With ``names``, rows whose name was imported before are left out, or counted. Raises ``Gone`` if the letter was
-    taken down.
+    With ``names``, rows whose name was imported before are left out, or counted. ``min_mailboxes`` is the least number
+    of different mailboxes if there are any, None if there may be none. Raises ``MailboxesRefused``, and ``Gone`` if the
+    letter was taken down.
     """
+    # lock order: see docs/decisions/lock-order.md
     if not await queries.hold_letter(conn, letter_id):
         raise Gone("the letter was taken down")
-    barred = await queries.drop_barred(conn, letter_id)
+    if not dry_run:
+        await queries.lock_rows(conn, letter_id)
+    result = await _look_at_files(conn, letter_id, entries, number or 0, names)
+    if dry_run:
+        return result
+    mailboxes = await queries.count_mailboxes(conn)
+    if mailboxes and (min_mailboxes is None or mailboxes < min_mailboxes):
+        raise MailboxesRefused
+    if number is None:
+        number = await queries.add_import(conn, letter_id)
+    await queries.remember_rows(conn, letter_id, number, result.same_names.same_rows)
+    await queries.drop_mailboxes(conn, letter_id)
+    directory = await _assign_organizations(conn, letter_id, entries)
+    await _add(conn, letter_id, number, directory)
+    return result
+
+
+async def _look_at_files(
+    conn: Connection, letter_id: LetterId, entries: Entries, number: int, names: NameComparison | None
+) -> AddResult:
+    """Drop the rows that the file repeats or an earlier one had, and return what the rest would add.
+
+    Nothing here looks at mailboxes outside the file.
+    """
     repeated = await queries.drop_repeated(conn)
     if names:
         await names.load(conn, letter_id)
-    await queries.drop_known(conn, letter_id)
+    known = await queries.drop_imported(conn, letter_id, number)
+    mailboxes = await queries.count_mailboxes(conn)
     same_names = await names.apply(conn) if names else SameNames()
     directory = await _assign_organizations(conn, letter_id, entries)
     before = await organization_queries.load_counted(conn, letter_id, directory.ids)
-    if dry_run:
-        change = EntryChange(before, before | dict.fromkeys(directory.ids, True))
-        return AddResult(barred, dict(await queries.count_staged(conn)), change, repeated, same_names)
-    if number is None:
-        number = await queries.add_import(conn, letter_id)
-    added, change = await _add(conn, letter_id, number, directory, before)
-    return AddResult(barred, added, change, repeated, same_names)
+    change = EntryChange(before, before | dict.fromkeys(directory.ids, True))
+    taken = dict(await queries.count_staged(conn))
+    return AddResult(taken, change.organizations, known + len(same_names.same_rows), mailboxes, repeated, same_names)
 
 
 async def _assign_organizations(conn: Connection, letter_id: LetterId, entries: Entries) -> OrganizationDirectory:
@@ -139,8 +183,8 @@ async def _add(
     letter_id: LetterId,
     number: int,
     directory: OrganizationDirectory,
-    before: Mapping[OrganizationId, bool],
-) -> tuple[Mapping[str, Any], EntryChange]:
+) -> None:
+    before = await organization_queries.load_counted(conn, letter_id, directory.ids)
     await directory.write(conn, before)
     added = await queries.add_staged(conn, letter_id, number)
     change = EntryChange(before, await organization_queries.load_counted(conn, letter_id, directory.ids))
@@ -153,14 +197,14 @@ async def _add(
         count_change = CountChange.of_list(added["by_hour"], added["hidden"])
         count_change += CountChange.of_entries(change, listed_at)
         await counting.apply(conn, letter_id, count_change, revision=True)
-    return added, change
 
 
 class RowReader:
     """Turns the rows of a file into rows to stage, and collects problems and notes.
 
     With ``skip`` rows with problems are left out; without it nothing is yielded after the first problem. With ``names``
-    the digests of names are staged too.
+    the digests of names are staged too. In a ``dry_run`` no name is staged: it would only be counted, and might be
+    written to the database's disk.
     """
 
     def __init__(
@@ -171,12 +215,14 @@ class RowReader:
         *,
         skip: bool = False,
         names: NameComparison | None = None,
+        dry_run: bool = False,
     ):
         self._target = target
         self._now = now
         self._progress = progress
         self._skip = skip
         self._names = names
+        self._dry_run = dry_run
         self._repeated: Counter[bytes] = Counter()  # by import key
         self.problems: list[Problem] = []
         self.left_out: list[LeftOut] = []
@@ -209,7 +255,7 @@ class RowReader:
     def _columns(self, line: int, entry: Entry) -> tuple[object, ...]:
         keys = self._target.keys
         digest = keys.digest(self._mailbox(entry.email)) if entry.email else None
-        names = _stored_names(entry, keys)
+        names = StoredNames() if self._dry_run else _stored_names(entry, keys)
         return (
             line,
             secrets.randbits(63),

@@ -40,10 +40,30 @@ WHERE s.line = of_mailbox.line AND of_mailbox.line > of_mailbox.first
 RETURNING s.line, of_mailbox.first
 """
 
+# By the files that were imported, never by who has signed. Rows of an undone import are new again, except those that
+# stayed in the letter. Restoring an import ($2) passes over its own.
+DROP_IMPORTED = """
+DELETE FROM staged s WHERE EXISTS (
+  SELECT FROM import_row r JOIN intake i ON i.letter = r.letter AND i.number = r.number
+  WHERE r.letter = $1 AND r.import_key = s.import_key AND i.state <> 'undone' AND r.number <> $2
+) OR EXISTS (
+  SELECT FROM signature known WHERE known.letter = $1 AND known.import_key = s.import_key
+)
+"""
+
+# Rows of two imports at once must not both count as new. (The lock's number is "imrw".)
+LOCK_ROWS = "SELECT pg_advisory_xact_lock(1768780407, $1)"
+
+REMEMBER_ROWS = """
+INSERT INTO import_row (letter, import_key, number)
+SELECT $1::integer, import_key, $2::integer FROM staged WHERE import_key IS NOT NULL
+UNION SELECT $1, import_key, $2 FROM unnest($3::bytea[]) AS import_key ORDER BY 2 ON CONFLICT DO NOTHING
+"""
+
+COUNT_MAILBOXES = "SELECT count(DISTINCT digest) FROM staged"
+
 DROP_KNOWN = """
 DELETE FROM staged s WHERE EXISTS (
-  SELECT FROM signature known WHERE known.letter = $1 AND known.import_key = s.import_key
-) OR EXISTS (
   SELECT FROM signature known WHERE known.letter = $1 AND known.kind = s.kind AND known.digest = s.digest
 )
 """
@@ -117,20 +137,37 @@ async def stage_by(conn: Connection, fill: Callable[[Connection], Awaitable[obje
     await conn.execute("ANALYZE staged", timeout=LONG)
 
 
-async def drop_barred(conn: Connection, letter_id: LetterId) -> int:
-    """Drop the rows of mailboxes that a moderator removed; return how many."""
-    return int((await conn.execute(DROP_BARRED, letter_id, timeout=LONG)).split()[-1])
+async def lock_rows(conn: Connection, letter_id: LetterId) -> None:
+    """Wait for other imports into the letter that are adding their rows, and have later ones wait."""
+    await conn.execute(LOCK_ROWS, letter_id, timeout=LONG)
+
+
+async def drop_imported(conn: Connection, letter_id: LetterId, import_number: int) -> int:
+    """Drop the rows that an earlier import took, also those that are gone since; return how many."""
+    return int((await conn.execute(DROP_IMPORTED, letter_id, import_number, timeout=LONG)).split()[-1])
+
+
+async def remember_rows(
+    conn: Connection, letter_id: LetterId, import_number: int, same_rows: Sequence[bytes] = ()
+) -> None:
+    """Store the keys of all rows that are staged now, and those of ``same_rows``."""
+    await conn.execute(REMEMBER_ROWS, letter_id, import_number, same_rows, timeout=LONG)
+
+
+async def count_mailboxes(conn: Connection) -> int:
+    return int(await conn.fetchval(COUNT_MAILBOXES, timeout=LONG))
+
+
+async def drop_mailboxes(conn: Connection, letter_id: LetterId) -> None:
+    """Drop the rows of mailboxes that have signed or were removed by a moderator. How many is never reported."""
+    await conn.execute(DROP_BARRED, letter_id, timeout=LONG)
+    await conn.execute(DROP_KNOWN, letter_id, timeout=LONG)
 
 
 async def drop_repeated(conn: Connection) -> list[tuple[int, int]]:
     """Drop the rows whose mailbox an earlier one has; return (line, line of the earlier one)."""
     rows = await conn.fetch(DROP_REPEATED, timeout=LONG)
     return sorted((row["line"], row["first"]) for row in rows)
-
-
-async def drop_known(conn: Connection, letter_id: LetterId) -> None:
-    """Drop the rows that the letter has already."""
-    await conn.execute(DROP_KNOWN, letter_id, timeout=LONG)
 
 
 async def load_entries(conn: Connection) -> list[int]:

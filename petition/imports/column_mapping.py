@@ -66,6 +66,7 @@ class Plan:
     hidden: bool | None = None  # read the rows that the workbook hides; None: not yet chosen
     same_names: bool = False  # add rows whose names were imported before
     use_mapping: bool = True  # that was kept for this header
+    mailboxes: bool = False  # may rows with mailboxes be added? An owner who proved the second factor started it
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -80,6 +81,7 @@ class Plan:
             "hidden": self.hidden,
             "same_names": self.same_names,
             "use_mapping": self.use_mapping,
+            "mailboxes": self.mailboxes,
         }
 
     @classmethod
@@ -98,6 +100,7 @@ class Plan:
             hidden=fields.get("hidden"),
             same_names=fields.get("same_names", False),
             use_mapping=fields.get("use_mapping", True),
+            mailboxes=fields.get("mailboxes", False),
         )
 
 

@@ -73,7 +73,7 @@ async def add_rows(
     if not is_ours:
         plan = _answered(inspection, answers)
     names = NameComparison(target.keys, add=answers.same_names) if await compares(conn, target.letter_id) else None
-    reader = RowReader(target, now, progress, names=names)
+    reader = RowReader(target, now, progress, names=names, dry_run=dry_run)
     lines = partial(tables.read_lines, pieces, inspection.format, inspection.encoding or "", inspection.delimiter or "")
     of_sheet = lines(plan.sheet, hidden=bool(plan.hidden))
     rows: Iterator[Row | Problem | LeftOut]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from petition.core.database import Record
-from petition.core.encryption import LetterKeys
+from petition.core.encryption import LetterKeys, padded_json
 from petition.core.errors import KeyDestroyed
 from petition.core.i18n import N_
 from petition.formats.cells import encodable
@@ -33,7 +33,7 @@ class ProblemRow:
 def seal(keys: LetterKeys, cells: Sequence[str] | str) -> bytes:
     """Return the cells of a row, or none if it could not be read, encrypted under the letter's name key."""
     texts = [] if isinstance(cells, str) else [encodable(cell) for cell in cells]
-    return keys.encrypt(json.dumps(texts, ensure_ascii=False).encode())
+    return keys.encrypt(padded_json(texts))
 
 
 def unseal(row: Record, keys: LetterKeys) -> ProblemRow:

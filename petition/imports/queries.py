@@ -128,6 +128,10 @@ DROP_EXPIRED = (
       AND i.ended_at < now() - interval '7 days'
     """,
     """
+    DELETE FROM import_row r USING intake i WHERE i.letter = r.letter AND i.number = r.number
+      AND i.state = 'undone' AND i.ended_at < now() - interval '7 days'
+    """,
+    """
     DELETE FROM undone WHERE (letter, number, signature) IN (
       SELECT letter, number, signature FROM undone WHERE at < now() - interval '7 days' LIMIT 5000)
     """,
@@ -137,6 +141,9 @@ DROP_PROBLEMS_OF_CANCELLED = """
 DELETE FROM intake_problem p USING intake i
 WHERE i.letter = p.letter AND i.number = p.number AND i.state IN ('cancelled', 'failed')
 """
+
+# By the file, also of rows that were dropped because their mailbox had signed.
+COUNT_TAKEN = "SELECT count(*) FROM import_row WHERE letter = $1 AND number = $2"
 
 COUNT_UNDONE = "SELECT count(*) FROM undone WHERE letter = $1 AND number = $2"
 
@@ -271,6 +278,11 @@ async def load_problem_header(conn: Connection, letter_id: LetterId, number: int
 async def count_undone(conn: Connection, letter_id: LetterId, number: int) -> int:
     """Return how many signatures can be restored."""
     return int(await conn.fetchval(COUNT_UNDONE, letter_id, number, timeout=LONG))
+
+
+async def count_taken(conn: Connection, letter_id: LetterId, number: int) -> int:
+    """Return how many rows of its file an import took."""
+    return int(await conn.fetchval(COUNT_TAKEN, letter_id, number, timeout=LONG))
 
 
 async def drop_expired(conn: Connection, reason: str) -> int:

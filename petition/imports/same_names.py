@@ -73,7 +73,7 @@ FROM ours JOIN theirs USING (full_name, number)
 WHERE s.line = ours.line
 """
 
-DROP_SAME_ROWS = "DELETE FROM staged WHERE same_as LIKE 'row:%'"
+DROP_SAME_ROWS = "DELETE FROM staged WHERE same_as LIKE 'row:%' RETURNING import_key"
 COUNT_SAME_NAMES = """
 SELECT split_part(same_as, ':', 2)::integer AS import, count(*) AS rows, (array_agg(line ORDER BY line))[:20] AS lines
 FROM staged WHERE same_as LIKE 'name:%' GROUP BY 1 ORDER BY 1
@@ -88,6 +88,7 @@ class SameNames:
     by_import: Mapping[int, int] = field(default_factory=dict)  # number of the import → rows
     lines: Sequence[int] = ()  # of the first ones
     left_out: int = 0
+    same_rows: Sequence[bytes] = ()  # keys of rows imported before, written otherwise; not among the others
 
     @property
     def rows(self) -> int:
@@ -127,12 +128,12 @@ class NameComparison:
     async def apply(self, conn: Connection) -> SameNames:
         """Drop the staged rows that were imported before, and those with a name that was, unless they are added."""
         await conn.execute(COMPARE, timeout=LONG)
-        await conn.execute(DROP_SAME_ROWS, timeout=LONG)
+        same_rows = [row["import_key"] for row in await conn.fetch(DROP_SAME_ROWS, timeout=LONG)]
         rows = await conn.fetch(COUNT_SAME_NAMES, timeout=LONG)
         by_import = {row["import"]: row["rows"] for row in rows}
         lines = sorted(line for row in rows for line in row["lines"])[:20]
         left_out = 0 if self._add else int((await conn.execute(DROP_SAME_NAMES, timeout=LONG)).split()[-1])
-        return SameNames(by_import, lines, left_out)
+        return SameNames(by_import, lines, left_out, same_rows)
 
     def _records(self, rows: Sequence[Record]) -> list[tuple[object, ...]]:
         records: list[tuple[object, ...]] = []

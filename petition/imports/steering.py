@@ -1,7 +1,7 @@
 """An organizer's steps of an import: upload, mapping, start, cancel, undo. The ``worker`` carries them out."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from petition.core import audit_log
@@ -14,7 +14,7 @@ from petition.core.i18n import N_
 from petition.core.ids import LetterId
 from petition.formats.encodings import NAMES
 from petition.formats.tables import CSV, DELIMITERS
-from petition.imports import adding_queries, column_mapping, kept_mappings, queries
+from petition.imports import adding, adding_queries, column_mapping, kept_mappings, owner_mails, queries
 from petition.imports.column_mapping import Plan
 from petition.imports.file_info import FileInfo
 from petition.imports.model import HAS_FILE, MAX_BYTES, ImportJob, ImportState, import_job_in
@@ -27,7 +27,20 @@ TOO_LARGE = N_("This file is larger than 32 MB. Split it, or save it as CSV.")
 TOO_MANY = N_("This letter already has five unfinished imports. Finish or cancel one first.")
 HAS_PROBLEMS = N_("Some rows cannot be imported. Correct the file, or choose to leave them out.")
 NOTHING_TO_REDO = N_("There is nothing left to restore.")
+PROVE = N_("Prove your second factor again to import e-mail addresses. Then press the button once more.")
 WHAT = N_("Choose what to do.")
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRights:
+    """Whether an organizer may import mailboxes (docs/decisions/import-silence.md)."""
+
+    is_owner: bool
+    is_fresh: bool  # the second factor was proved a short time ago
+
+    @property
+    def has_all(self) -> bool:
+        return self.is_owner and self.is_fresh
 
 
 class FileTooLarge(Exception):
@@ -92,7 +105,9 @@ async def load(conn: Connection, letter_id: LetterId, number: int) -> ImportJob:
     return import_job_in(row)
 
 
-async def advance(conn: Connection, actor: Actor, keys: LetterKeys, number: int, form: Mapping[str, str]) -> None:
+async def advance(
+    conn: Connection, actor: Actor, keys: LetterKeys, number: int, form: Mapping[str, str], rights: MailboxRights
+) -> None:
     """Take the step that a form names. Raises ``Refused``, ``NotFound``."""
     job = await load(conn, actor.letter_id, number)
     # The buttons of sheets say which one to read, in place of a step.
@@ -105,7 +120,7 @@ async def advance(conn: Connection, actor: Actor, keys: LetterKeys, number: int,
     changed = number_of(form.get("changed", ""))
     if changed is None or changed > MAX_INTEGER:
         raise Refused(TOO_LATE)  # a page that does not say what it showed may have shown something else
-    fields = await _fields_to_store(conn, actor, keys, job, step, form)
+    fields = await _fields_to_store(conn, actor, keys, job, step, form, rights)
     states = tuple(state.value for state in before)
     if not await queries.move(conn, actor.letter_id, number, states, changed, after.value, **fields):
         raise Refused(TOO_LATE)
@@ -115,6 +130,8 @@ async def advance(conn: Connection, actor: Actor, keys: LetterKeys, number: int,
     if step == "check" and form.get("mapping", "").strip():
         file, plan = FileInfo.decrypt(job.about, keys), Plan.of_json(fields["plan"])
         await kept_mappings.save(conn, actor, keys, form["mapping"], file, plan)
+    if step in _ADDING and job.report.get("mailboxes", 1) and rights.has_all:
+        await owner_mails.notify(conn, actor, number, step)
     if step in _LOGGED:
         await audit_log.record_by(
             conn, actor, f"import.{step}", ids=[number], before=job.state.value, after=after.value
@@ -130,11 +147,18 @@ _STEPS: Mapping[str, tuple[tuple[ImportState, ...], ImportState]] = {
     "undo": ((ImportState.DONE,), ImportState.UNDOING),
     "redo": ((ImportState.UNDONE,), ImportState.REDOING),
 }
+_ADDING = {"start", "redo"}
 _LOGGED = {"start", "cancel", "undo", "redo"}
 
 
 async def _fields_to_store(
-    conn: Connection, actor: Actor, keys: LetterKeys, job: ImportJob, step: str, form: Mapping[str, str]
+    conn: Connection,
+    actor: Actor,
+    keys: LetterKeys,
+    job: ImportJob,
+    step: str,
+    form: Mapping[str, str],
+    rights: MailboxRights,
 ) -> dict[str, Any]:
     """Return what a step changes besides the state. Raises ``Refused`` where it makes no sense."""
     if step == "again":
@@ -145,10 +169,28 @@ async def _fields_to_store(
     if step == "start" and job.plan:
         if job.problems and form.get("skip") != "1":
             raise Refused(HAS_PROBLEMS, "skip")
-        return {"plan": replace(job.plan, skip=bool(job.problems), same_names=form.get("names") == "add").as_json()}
-    if step == "redo" and not await queries.count_undone(conn, actor.letter_id, job.number):
-        raise Refused(NOTHING_TO_REDO)
+        _check_mailboxes(job, rights, adding.MIN_MAILBOXES)
+        plan = replace(job.plan, skip=bool(job.problems), same_names=form.get("names") == "add")
+        return {"plan": replace(plan, mailboxes=rights.has_all).as_json()}
+    if step == "redo":
+        if not await queries.count_undone(conn, actor.letter_id, job.number):
+            raise Refused(NOTHING_TO_REDO)
+        _check_mailboxes(job, rights, 0)
+        return {"plan": replace(job.plan or Plan(()), mailboxes=rights.has_all).as_json()}
     return {}
+
+
+def _check_mailboxes(job: ImportJob, rights: MailboxRights, limit: int) -> None:
+    """Refuse at once what the worker would refuse: it checks the rows that there are then."""
+    mailboxes = job.report.get("mailboxes", 0)
+    if not mailboxes:
+        return
+    if not rights.is_owner:
+        raise Refused(adding.OWNERS_ONLY)
+    if mailboxes < limit:
+        raise Refused(adding.TOO_FEW_MAILBOXES)
+    if not rights.is_fresh:
+        raise Refused(PROVE)
 
 
 def _reading_again(job: ImportJob, form: Mapping[str, str]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from petition.core.ids import LetterId
 from petition.formats import tables
 from petition.formats.tables import CSV, Line, Pieces
 from petition.imports import adding, adding_queries, inspecting, kept_mappings, problem_rows, queries, undoing
-from petition.imports.adding import RowReader, Target
+from petition.imports.adding import MailboxesRefused, RowReader, Target
 from petition.imports.column_mapping import LeftOut, Mapper, Plan
 from petition.imports.file_info import FileInfo
 from petition.imports.inspecting import Choice, Inspection
@@ -117,6 +117,8 @@ async def step(
         return True
     except ImportRefused as refused:
         await _fail(database, row, str(refused))
+    except MailboxesRefused:
+        await _fail(database, row, adding.TOO_FEW_MAILBOXES if row and _may_add_mailboxes(row) else adding.OWNERS_ONLY)
     except KeyDestroyed:
         await _fail(database, row, NO_KEYS)
     except (Unavailable, Gone):
@@ -168,14 +170,14 @@ def _lines(job: RunningImport, pieces: Pieces, plan: Plan) -> Iterator[Line]:
     )
 
 
-async def _stage(job: RunningImport, *, skip: bool) -> tuple[RowReader, NameComparison | None]:
+async def _stage(job: RunningImport, *, skip: bool, dry_run: bool = False) -> tuple[RowReader, NameComparison | None]:
     """Read all rows into a temporary table of this transaction."""
     pieces, now, row = await job.pieces(), await organization_queries.now(job.conn), job.row
     plan, file = Plan.of_json(row["plan"]), FileInfo.decrypt(row["about"], job.keys)
     names = NameComparison(job.keys, add=plan.same_names) if await compares(job.conn, row["letter"]) else None
     mapper = Mapper(plan, file.orders, now, job.languages, file.values, row["format"] == CSV)
     target = Target(row["letter"], job.keys, row["rules_version"], job.languages)
-    reader = RowReader(target, now, skip=skip, names=names)
+    reader = RowReader(target, now, skip=skip, names=names, dry_run=dry_run)
 
     def rows() -> Iterator[Row | Problem | LeftOut]:
         yield from mapper.rows(_lines(job, pieces, plan))
@@ -193,7 +195,7 @@ async def in_batches(rows: Iterator[Item]) -> AsyncIterator[Item]:
 
 
 async def _check(job: RunningImport) -> None:
-    reader, names = await _stage(job, skip=True)
+    reader, names = await _stage(job, skip=True, dry_run=True)
     letter_id, _ = job.key
     result = await adding.add_staged(job.conn, letter_id, reader.entries, None, dry_run=True, names=names)
     for line, first in result.repeated:
@@ -235,23 +237,40 @@ async def _import(job: RunningImport) -> None:
     if reader.problems and not skip:
         raise ImportRefused(BROKEN)  # the dry run had none
     letter_id, number = job.key
-    result = await adding.add_staged(job.conn, letter_id, reader.entries, number, dry_run=False, names=names)
+    result = await adding.add_staged(
+        job.conn,
+        letter_id,
+        reader.entries,
+        number,
+        dry_run=False,
+        names=names,
+        min_mailboxes=adding.MIN_MAILBOXES if _may_add_mailboxes(job.row) else None,
+    )
     report = asdict(result.report(reader.staged, len(reader.left_out)))
     await _finish(job, ImportState.DONE, report | {"skipped": len(reader.problems)}, "import.done")
     await queries.drop_parts(job.conn, *job.key)
 
 
+def _may_add_mailboxes(row: Record) -> bool:
+    return bool(row["plan"]) and Plan.of_json(row["plan"]).mailboxes
+
+
 async def _undo(job: RunningImport) -> None:
     """Undo one batch of an import; the last one ends it."""
-    if await undoing.take_back(job.conn, *job.key, actor_id=job.row["organizer"]):
+    letter_id, number = job.key
+    if await undoing.take_back(job.conn, letter_id, job.keys, number, actor_id=job.row["organizer"]):
         return
     left = await undoing.count_imported(job.conn, *job.key)
-    report = {"undone": await queries.count_undone(job.conn, *job.key), "left": left}
+    report = {"undone": await undoing.count_undone_rows(job.conn, *job.key, job.row["report"] or {}), "left": left}
     await _finish(job, ImportState.UNDONE, report, "import.undone")
 
 
 async def _redo(job: RunningImport) -> None:
-    report = await undoing.bring_back(job.conn, *job.key)
+    letter_id, number = job.key
+    # Imports of an earlier version, and those of the command, had no least number.
+    few = adding.MIN_MAILBOXES if "mailboxes" in (job.row["report"] or {}) else 0
+    limit = few if _may_add_mailboxes(job.row) else None
+    report = await undoing.bring_back(job.conn, letter_id, job.keys, number, limit)
     await _finish(job, ImportState.DONE, asdict(report), "import.redone")
 
 

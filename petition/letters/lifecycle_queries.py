@@ -56,12 +56,14 @@ ONLY_IF = {"organization": " AND NOT EXISTS (SELECT FROM signature s WHERE s.let
 # Every table with rows of letters but the log, which holds numbers only; what refers to others comes before them.
 # Rows locked at this moment are skipped and deleted by a later call.
 LETTER_TABLES = [
+    "access_journal",
     "outbox", "pending", "contact", "note", "message", "report", "past", "typed", "other_link", "signature",
     "organization", "name_word", "bar", "count", "count_hour", "campaign", "refused_mail", "news", "switch", "party",
     "translation", "version", "sharing", "picture", "edit", "preview_link", "address_part", "address_job",
-    "address_key", "tally", "undone", "intake_problem", "intake_part", "intake", "name_look", "count_partner",
-    "partner", "statistics_change", "statistics_hour", "statistics_total", "invitation", "factor_reset", "member",
-    "import_mapping",
+    "address_key", "tally", "undone", "import_row", "intake_problem", "intake_part", "intake", "name_look",
+    "count_partner", "partner", "statistics_change", "statistics_hour", "statistics_total", "invitation",
+    "factor_reset", "member", "import_mapping",
+    "trusted_domain",
 ]  # fmt: skip
 
 DROP_ROWS = {

@@ -17,7 +17,8 @@ from petition.core.errors import PetitionError, Unavailable
 from petition.mail import queries
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer, Unmailable
-from petition.mail.model import MailJob, patience, pause
+from petition.mail.mailbox_notes import MailboxNotes
+from petition.mail.model import ChosenMail, MailJob, patience, pause
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused
 from petition.mail.relays import NotNow, RelayConnections, Relays
 from petition.mail.summaries import LogSummary
@@ -42,11 +43,19 @@ class LeaseLost(PetitionError):
 class Deliverer:
     """Delivers the outbox of one installation. Several may run at once, in one process or in many."""
 
-    def __init__(self, database: Database, selector: MailSelector, composer: Composer, relays: Relays) -> None:
+    def __init__(
+        self,
+        database: Database,
+        selector: MailSelector,
+        composer: Composer,
+        relays: Relays,
+        notes: MailboxNotes | None = None,
+    ) -> None:
         self._database = database
         self._selector = selector
         self._composer = composer
         self._relays = relays
+        self._notes = notes
         self._idle = [relays.lines() for _ in range(SENDERS)]
         self._in_flight: dict[asyncio.Task[None], RelayConnections] = {}
         self._accepted: set[int] = set()  # jobs whose rows could not be deleted yet
@@ -136,6 +145,8 @@ class Deliverer:
                 chosen = await self._selector.choose(conn, job)
             if chosen is not None:
                 mail = self._composer.compose(job, chosen)
+                if self._notes and isinstance(chosen, ChosenMail) and chosen.template.leads_to_confirming:
+                    await self._notes.add(chosen)
                 relay = await lines.send(mail, lambda: self._still_mine(job))
                 self._accepted.add(job.id)
                 log.info("accepted", extra={"job": job.id, "relay": relay})

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from petition.core.database import Connection, Record
+from petition.core.ids import LetterId, SignatureId
 from petition.mail.model import MailJob
 
 Contact = tuple[int, int, str]  # letter, signature, purpose
@@ -73,6 +74,14 @@ FROM pending p JOIN letter l ON l.id = p.letter
 WHERE p.letter = $1 AND p.digest = $2 AND p.created_at > now() - interval '7 days' AND l.takes_confirmations
   AND NOT EXISTS (SELECT FROM bar b WHERE b.letter = p.letter AND b.digest = p.digest)
 ORDER BY p.created_at DESC, p.id DESC LIMIT 1
+"""
+
+# Once: another mail with the same link must not count the mailbox on another day.
+NOTE_MAILBOX = """
+UPDATE pending p SET domain = CASE WHEN t.is_trusted THEN NULL ELSE $3::bytea END,
+       mail_host = CASE WHEN t.is_trusted THEN NULL ELSE $4::bytea END, provider = $5
+FROM (SELECT EXISTS (SELECT FROM trusted_domain WHERE letter = $1 AND digest = ANY($6::bytea[])) AS is_trusted) AS t
+WHERE p.letter = $1 AND p.id = $2 AND p.provider IS NULL
 """
 
 SUPPRESSION_KEY = "SELECT wrapped_suppression_key FROM installation"
@@ -157,6 +166,18 @@ async def newest_pending(conn: Connection, job: MailJob) -> Record | None:
     None if there is none, or the mailbox is barred from the letter.
     """
     return await conn.fetchrow(NEWEST_PENDING, job.letter_id, job.digest)
+
+
+async def note_mailbox(
+    conn: Connection,
+    letter_id: LetterId,
+    pending_id: SignatureId,
+    keys: tuple[bytes | None, bytes | None],
+    provider: str,
+    trust: Sequence[bytes],
+) -> None:
+    """Note the digests (domain, mail host) of a pending row, unless the domain is among the trusted ones."""
+    await conn.execute(NOTE_MAILBOX, letter_id, pending_id, *keys, provider, trust)
 
 
 async def suppression_key(conn: Connection) -> bytes | None:

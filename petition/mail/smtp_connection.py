@@ -17,7 +17,8 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from petition.core.settings import Relay, is_loopback
+from petition.core.service_urls import is_this_machine
+from petition.core.settings import Relay
 from petition.mail import relay_errors
 from petition.mail.compose import OutgoingMail
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused, RelayDown, RelayRejected, Trouble
@@ -148,14 +149,10 @@ async def _say_recipient(client: SMTP, mail: OutgoingMail) -> None:
         raise RecipientRefused(NO_SUCH_MAILBOX) from None
 
 
-def is_on_this_machine(relay: Relay) -> bool:
-    return is_loopback(f"smtp://[{relay.host}]" if ":" in relay.host else f"smtp://{relay.host}")
-
-
 def _tls_context(relay: Relay) -> ssl.SSLContext:
     """Return a context that verifies; on this machine there is no one in between, and certificates are self-signed."""
     context = ssl.create_default_context()
-    if is_on_this_machine(relay):
+    if is_this_machine(relay.host):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -50,7 +50,9 @@ FROM signature WHERE letter = $1 AND network IS NOT NULL AND signed_at < $2 ORDE
 """
 
 MARK_SIGNED = """
-UPDATE signature s SET network = NULL, group_number = coalesce(u.group_number, s.group_number),
+UPDATE signature s SET network = NULL,
+       group_number = CASE WHEN s.flags && '{one_domain,one_host}' THEN s.group_number -- the larger group
+                           ELSE coalesce(u.group_number, s.group_number) END,
        flags = CASE WHEN u.flags = '' OR s.state NOT IN ('held', 'confirmed') THEN s.flags
                     ELSE ARRAY(SELECT DISTINCT unnest(s.flags || string_to_array(u.flags, ','))) END
 FROM unnest($2::bigint[], $3::text[], $4::bigint[]) AS u (id, flags, group_number)

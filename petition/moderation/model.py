@@ -8,6 +8,7 @@ from enum import StrEnum
 from petition.core.i18n import N_
 from petition.core.ids import BulkActId, LogId, OrganizationId, OrganizerId, SignatureId
 from petition.moderation.evidence import Evidence
+from petition.signatures import look_alikes
 from petition.signatures.flags import Flag
 from petition.signatures.model import Kind, Reason, SignatureState
 
@@ -159,6 +160,16 @@ class Names:
     def display_name(self) -> str | None:
         """The organization's names, or the person's."""
         return " // ".join(filter(None, (self.name_en, self.name_ru))) or self.name
+
+    @property
+    def ascii_host(self) -> str | None:
+        """The website's host in ASCII where it is written in other letters."""
+        return look_alikes.ascii_host(self.website) if self.website else None
+
+    @property
+    def imitates_website(self) -> bool:
+        """Whether the website's letters may be taken for others."""
+        return self.website is not None and look_alikes.imitates(self.website)
 
 
 @dataclass(frozen=True, slots=True)

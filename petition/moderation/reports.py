@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from petition.captcha import Passed
 from petition.core import audit_log, quotas
@@ -41,6 +42,14 @@ INSERT INTO report (letter, signature, reason, note) SELECT letter, id, $3, $4 F
 """
 
 
+class ReportOutcome(Enum):
+    """What became of a report."""
+
+    STORED = auto()
+    REFUSED = auto()  # too many from this network
+    CHALLENGE_USED = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class SignatureReport:
     """What a reader reports of an entry."""
@@ -71,21 +80,24 @@ async def add(
     *,
     passed: Passed,
     quota: Quota,
-    limit: int,
-) -> bool:
-    """Add a report, if the signature still counts, in this transaction. Return False if the quota is used up, or the
-    challenge was used before.
+    limit: int | None,
+) -> ReportOutcome:
+    """Add a report, if the signature still counts, in this transaction; ``limit`` None is no limit.
 
-    Raises ``Gone``.
+    What is not stored counts nowhere. Raises ``Gone``.
     """
+    # lock order: see docs/decisions/lock-order.md
     await audit_log.hold_letter(conn, letter_id)
-    if (await quotas.spend(conn, {quota: 1}))[quota.key] > limit:
-        return False
     if not await signature_queries.use_challenges(conn, [passed.nonce], [passed.expires_at], [None]):
-        return False
+        return ReportOutcome.CHALLENGE_USED
+    used = (await quotas.spend(conn, {quota: 1}))[quota.key]
+    if limit is not None and used > limit:
+        await quotas.give_back(conn, {quota: 1})
+        await signature_queries.release_challenges(conn, [passed.nonce])
+        return ReportOutcome.REFUSED
     try:
         note = keys.hide({"text": report.note}) if report.note else None
     except KeyDestroyed:
         note = None
     await conn.execute(ADD_REPORT, letter_id, signature_id, report.reason.value, note)
-    return True
+    return ReportOutcome.STORED

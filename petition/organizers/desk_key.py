@@ -1,11 +1,15 @@
-"""The desk's own key: organizers' mailboxes and recovery codes are known by digests under it."""
+"""The desk's own key: organizers' mailboxes, recovery codes and sign-in codes are known by digests under it."""
+
+import base64
+import hashlib
+import hmac
 
 from petition.core import encryption
 from petition.core.database import Connection
 from petition.core.email_addresses import Mailbox, canonical
 from petition.core.encryption import Wrapper
 from petition.core.ids import OrganizerId
-from petition.organizers import queries
+from petition.organizers import queries, short_codes
 
 # Frozen: digests made under older rules could not be made again from what is stored by the web.
 RULES = 1
@@ -25,6 +29,19 @@ class DeskKey:
     async def of_code(self, conn: Connection, organizer_id: OrganizerId, code: str) -> bytes:
         """Return the digest under which one recovery code of an organizer is stored."""
         return encryption.digest(await self._read(conn), f"recovery|{organizer_id}|{code}")
+
+    async def short_code(self, conn: Connection, ask_token: str) -> str:
+        """Return the code that the browser with this cookie displays."""
+        return short_codes.from_digest(encryption.digest(await self._read(conn), f"short code|{ask_token}"))
+
+    async def of_short_code(self, conn: Connection, code: str) -> bytes:
+        """Return the digest under which a displayed code is stored."""
+        return encryption.digest(await self._read(conn), f"typed code|{code}")
+
+    async def link_token(self, conn: Connection, nonce: bytes) -> str:
+        """Return the token of the mailed link with this nonce, as often as it is mailed."""
+        mac = hmac.digest(await self._read(conn), b"sign-in link|" + nonce, hashlib.sha256)
+        return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
     async def _read(self, conn: Connection) -> bytes:
         """Several processes may need it first at once: whichever row went in is read by all."""

@@ -54,9 +54,21 @@ SELECT (SELECT count(*) FROM totp WHERE organizer = $1) + (SELECT count(*) FROM 
 
 DROP_CODES = "DELETE FROM recovery_code WHERE organizer = $1"
 
-ADD_CODES = "INSERT INTO recovery_code (organizer, digest) SELECT $1, unnest($2::bytea[])"
+ADD_CODES = "INSERT INTO recovery_code (organizer, digest, salt) SELECT $1, unnest($2::bytea[]), $3"
 
-USE_CODE = "DELETE FROM recovery_code WHERE organizer = $1 AND digest = $2 RETURNING organizer"
+USE_CODE = "DELETE FROM recovery_code WHERE organizer = $1 AND digest = ANY($2::bytea[]) RETURNING organizer"
+
+SALTS = "SELECT DISTINCT salt FROM recovery_code WHERE organizer = $1"
+
+# Codes that an older version stored; ten to an organizer.
+UNHASHED_CODES = "SELECT organizer, digest FROM recovery_code WHERE salt IS NULL ORDER BY organizer LIMIT 500"
+
+# Compare-and-set: a code may be used, or all of them replaced, while they are being hashed.
+HASH_CODES = """
+UPDATE recovery_code c SET digest = u.new, salt = $4
+FROM unnest($2::bytea[], $3::bytea[]) AS u (old, new)
+WHERE c.organizer = $1 AND c.digest = u.old AND c.salt IS NULL RETURNING c.organizer
+"""
 
 CODES = "SELECT count(*) FROM recovery_code WHERE organizer = $1"
 
@@ -141,15 +153,32 @@ async def factors(conn: Connection, organizer_id: OrganizerId) -> int:
     return int(await conn.fetchval(FACTORS, organizer_id))
 
 
-async def set_codes(conn: Connection, organizer_id: OrganizerId, digests: Sequence[bytes]) -> None:
+async def set_codes(conn: Connection, organizer_id: OrganizerId, hashes: Sequence[bytes], salt: bytes) -> None:
     """Replace the organizer's recovery codes."""
     await conn.execute(DROP_CODES, organizer_id)
-    await conn.execute(ADD_CODES, organizer_id, list(digests))
+    await conn.execute(ADD_CODES, organizer_id, hashes, salt)
 
 
-async def use_code(conn: Connection, organizer_id: OrganizerId, digest: bytes) -> bool:
-    """Use a recovery code up; tell whether there was one."""
-    return await conn.fetchval(USE_CODE, organizer_id, digest) is not None
+async def salts(conn: Connection, organizer_id: OrganizerId) -> list[bytes | None]:
+    """Return the salts of the organizer's recovery codes, usually one; None stands for codes not hashed yet."""
+    return [row["salt"] for row in await conn.fetch(SALTS, organizer_id)]
+
+
+async def use_code(conn: Connection, organizer_id: OrganizerId, forms: Sequence[bytes]) -> bool:
+    """Use up the recovery code that is stored in one of these forms; return whether there was one."""
+    return await conn.fetchval(USE_CODE, organizer_id, forms) is not None
+
+
+async def unhashed_codes(conn: Connection) -> list[Record]:
+    """Return up to 500 codes (organizer, digest) that an older version stored under the desk's key only."""
+    return await conn.fetch(UNHASHED_CODES)
+
+
+async def hash_codes(
+    conn: Connection, organizer_id: OrganizerId, old: Sequence[bytes], new: Sequence[bytes], salt: bytes
+) -> int:
+    """Replace stored digests by their hashes, pair by pair; return how many were still there."""
+    return len(await conn.fetch(HASH_CODES, organizer_id, old, new, salt))
 
 
 async def codes(conn: Connection, organizer_id: OrganizerId) -> int:

@@ -14,7 +14,7 @@ from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, OrganizerId
 from petition.core.outbox import DirectMailJob, MailContent
-from petition.organizers import factor_queries, member_queries
+from petition.organizers import device_queries, factor_queries, member_queries
 from petition.organizers import factor_reset_queries as queries
 from petition.organizers import queries as organizer_queries
 
@@ -94,12 +94,13 @@ async def _record_stops(conn: Connection, actor_id: OrganizerId | None, stopped:
 
 
 async def remove_all(conn: Connection, organizer_id: OrganizerId) -> None:
-    """Remove an organizer's second factors and recovery codes, and end all sessions.
+    """Remove an organizer's second factors and recovery codes, end all sessions, and forget all browsers.
 
     A pending reset goes as well: it would remove the factor that is set up next.
     """
     await queries.stop(conn, organizer_id)
     await factor_queries.drop_all(conn, organizer_id)
+    await device_queries.forget_others(conn, organizer_id, 0)
     await organizer_queries.end_others(conn, organizer_id, 0)
 
 

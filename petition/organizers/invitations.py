@@ -6,7 +6,9 @@ from petition.core import audit_log, letter_facts
 from petition.core.database import Connection
 from petition.core.ids import InvitationId, OrganizerId
 from petition.core.outbox import DirectMailJob, MailContent
-from petition.organizers import member_queries, queries, sessions
+from petition.organizers import act_notices, member_queries, queries, sessions
+from petition.organizers.act_notices import NoticedAct
+from petition.organizers.model import Role
 
 PURPOSE = "invitation"
 LENGTH = timedelta(days=7)
@@ -42,4 +44,6 @@ async def organizer_of(
     await audit_log.record(
         conn, joined.id, row["letter"], "member.join", ids=[joined.id], after=row["role"] or "organizer"
     )
+    if row["role"] == Role.OWNER:
+        await act_notices.notify(conn, NoticedAct.OWNER_ADDED, joined.id, row["letter"], joined.id)
     return joined.id

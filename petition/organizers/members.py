@@ -13,8 +13,9 @@ from petition.core.encryption import Sealer
 from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import InvitationId, LetterId, OrganizerId
-from petition.organizers import factor_resets, invitations, queries
+from petition.organizers import act_notices, factor_resets, invitations, queries
 from petition.organizers import member_queries as members
+from petition.organizers.act_notices import NoticedAct
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.model import Role
 
@@ -54,6 +55,8 @@ async def invite(
     details: dict[str, object] = {"invitation": number}
     await outbox.enqueue(conn, invitations.PURPOSE, digest, sealed, lang, letter_id=letter_id, details=details)
     await audit_log.record(conn, actor_id, letter_id, "member.invite", ids=[number], after=role or "organizer")
+    if role is Role.OWNER:
+        await act_notices.notify(conn, NoticedAct.OWNER_INVITED, actor_id, letter_id)
 
 
 async def cancel(
@@ -79,6 +82,9 @@ async def change_role(
         raise Refused(CHANGED)
     await _check_owner(conn, letter_id)
     await audit_log.record(conn, actor_id, letter_id, "member.role", ids=[organizer_id], before=before, after=after)
+    if Role.OWNER in {before, after}:
+        act = NoticedAct.OWNER_ADDED if after is Role.OWNER else NoticedAct.OWNER_REMOVED
+        await act_notices.notify(conn, act, actor_id, letter_id, organizer_id)
 
 
 async def remove(
@@ -91,6 +97,8 @@ async def remove(
         raise Refused(CHANGED)
     await _check_owner(conn, letter_id)
     await audit_log.record(conn, actor_id, letter_id, "member.remove", ids=[organizer_id], before=before)
+    if before is Role.OWNER:
+        await act_notices.notify(conn, NoticedAct.OWNER_REMOVED, actor_id, letter_id, organizer_id)
     await _uninvite(conn, actor_id, organizer_id, letter_id)
 
 
@@ -110,6 +118,8 @@ async def restore(conn: Connection, actor_id: OrganizerId, letter_id: LetterId, 
         raise Refused(NOT_UNDONE)
     await members.join(conn, letter_id, organizer_id, role)
     await audit_log.record(conn, actor_id, letter_id, "member.restore", ids=[organizer_id], after=role)
+    if role is Role.OWNER:
+        await act_notices.notify(conn, NoticedAct.OWNER_ADDED, actor_id, letter_id, organizer_id)
 
 
 async def _check_owner(conn: Connection, letter_id: LetterId) -> None:
@@ -125,6 +135,7 @@ async def take_over(conn: Connection, actor_id: OrganizerId, slug: str) -> None:
     await members.lock_letter(conn, letter)
     await members.join(conn, letter, actor_id, Role.OWNER)
     await audit_log.record(conn, actor_id, letter, "member.take", ids=[actor_id], after=Role.OWNER)
+    await act_notices.notify(conn, NoticedAct.TAKE_OVER, actor_id, letter)
 
 
 async def set_admin(conn: Connection, actor_id: OrganizerId, organizer_id: OrganizerId, admin: bool) -> None:
@@ -137,6 +148,8 @@ async def set_admin(conn: Connection, actor_id: OrganizerId, organizer_id: Organ
     await _check_admin(conn)
     words = ("", "admin") if admin else ("admin", "")
     await audit_log.record(conn, actor_id, None, "organizer.admin", ids=[organizer_id], before=words[0], after=words[1])
+    act = NoticedAct.ADMIN_ADDED if admin else NoticedAct.ADMIN_REMOVED
+    await act_notices.notify(conn, act, actor_id, None, organizer_id)
 
 
 async def remove_organizer(conn: Connection, actor_id: OrganizerId, organizer_id: OrganizerId) -> None:

@@ -27,10 +27,23 @@ SET_LANG = "UPDATE organizer SET lang = $2 WHERE id = $1"
 # An organizer added by a command has chosen no language yet.
 SET_FIRST_LANG = "UPDATE organizer SET lang = $2 WHERE id = $1 AND seen_at IS NULL"
 
-ADD_ENTRY = "INSERT INTO entry (digest, organizer, invitation, expires_at) VALUES ($1, $2, $3, now() + $4::interval)"
+MAX_TRIES = 5  # at the code of a link that is opened in another browser
+
+ADD_ENTRY = """
+INSERT INTO entry (digest, organizer, invitation, expires_at, nonce) VALUES ($1, $2, $3, now() + $4::interval, $5)
+"""
+
+LIVE_NONCE = f"""
+SELECT nonce FROM entry
+WHERE organizer = $1 AND digest = $2 AND expires_at > now() + make_interval(mins => $3) AND tries < {MAX_TRIES}
+"""
+
+COUNT_TRY = f"""
+UPDATE entry SET tries = tries + 1 WHERE digest = $1 AND expires_at > now() AND tries < {MAX_TRIES} RETURNING tries
+"""
 
 SEE_ENTRY = """
-SELECT e.organizer, i.id AS invitation, i.role, i.letter, i.lang, i.name,
+SELECT e.organizer, e.nonce IS NOT NULL AS bound, i.id AS invitation, i.role, i.letter, i.lang, i.name,
        CASE WHEN o.seen_at IS NOT NULL THEN o.lang END AS organizer_lang
 FROM entry e LEFT JOIN invitation i ON i.id = e.invitation LEFT JOIN organizer o ON o.id = e.organizer
 WHERE e.digest = $1 AND e.expires_at > now() AND (i.id IS NULL OR i.expires_at > now())
@@ -50,7 +63,11 @@ USE_ENTRY = """
 DELETE FROM entry e WHERE e.digest = $1 AND e.expires_at > now() RETURNING e.organizer, e.invitation
 """
 
+DROP_ENTRY = "DELETE FROM entry WHERE digest = $1"
+
 DROP_ENTRIES = "DELETE FROM entry WHERE organizer = $1"
+
+DROP_ASKS = "DELETE FROM sign_in_ask WHERE mailbox = (SELECT digest FROM organizer WHERE id = $1)"
 
 # The first look of an organizer who has only just entered lasts an hour; with the second factor proved, twelve hours
 # without a visit, and a week at most.
@@ -92,6 +109,9 @@ RENEW = """
 UPDATE session SET digest = $2, proved_at = now(), renew = false, challenge = NULL, challenged_at = NULL WHERE id = $1
 RETURNING id
 """
+
+# The cookie is renewed with the response of the request that proved the factor; its challenge is another form's.
+PROVE = "UPDATE session SET proved_at = now(), renew = true WHERE id = $1 RETURNING id"
 
 # The cookies are in other browsers: each gets its new one with its next response.
 RIGHTS_CHANGED = """
@@ -204,9 +224,25 @@ async def add_entry(
     *,
     organizer_id: OrganizerId | None = None,
     invitation_id: InvitationId | None = None,
+    nonce: bytes | None = None,
 ) -> None:
-    """Keep the digest of a one-time link of an organizer, or of an invitation, for ``length``."""
-    await conn.execute(ADD_ENTRY, digest, organizer_id, invitation_id, length)
+    """Keep the digest of a one-time link of an organizer, or of an invitation, for ``length``.
+
+    A link with a ``nonce`` works only for the asks that it is bound to (``sign_in_asks``).
+    """
+    await conn.execute(ADD_ENTRY, digest, organizer_id, invitation_id, length, nonce)
+
+
+async def live_nonce(conn: Connection, organizer_id: OrganizerId, digest: bytes | None, minutes: int) -> bytes | None:
+    """Return the nonce of a bound link that lives for so many minutes more."""
+    nonce: bytes | None = await conn.fetchval(LIVE_NONCE, organizer_id, digest, minutes)
+    return nonce
+
+
+async def count_try(conn: Connection, digest: bytes) -> int | None:
+    """Count a code that was typed for a link; return how many there were, or None if the link takes no more."""
+    tries: int | None = await conn.fetchval(COUNT_TRY, digest)
+    return tries
 
 
 async def load_sign_in_link(conn: Connection, digest: bytes) -> Record | None:
@@ -214,10 +250,15 @@ async def load_sign_in_link(conn: Connection, digest: bytes) -> Record | None:
     return await conn.fetchrow(SEE_ENTRY, digest)
 
 
+async def drop_sign_in_link(conn: Connection, digest: bytes) -> None:
+    """Let a link open nothing any more."""
+    await conn.execute(DROP_ENTRY, digest)
+
+
 async def use_sign_in_link(conn: Connection, digest: bytes) -> tuple[OrganizerId | None, InvitationId | None] | None:
     """Use a one-time link up; return (organizer, invitation), one of them None, or None if it opens nothing.
 
-    The organizer's other links stop working with it.
+    The organizer's other links stop working with it, and so does what other browsers have asked for.
     """
     await conn.execute(LOCK_ENTERING, digest)
     await conn.execute(LOCK_INVITED, digest)
@@ -225,6 +266,7 @@ async def use_sign_in_link(conn: Connection, digest: bytes) -> tuple[OrganizerId
     if row is None:
         return None
     await conn.execute(DROP_ENTRIES, row["organizer"])
+    await conn.execute(DROP_ASKS, row["organizer"])
     return row["organizer"], row["invitation"]
 
 
@@ -256,6 +298,11 @@ async def add_session(conn: Connection, number: int, digest: bytes, organizer_id
 async def renew_session(conn: Connection, number: int, digest: bytes) -> bool:
     """Give a session a new cookie, its second factor proved just now; return whether it still existed."""
     return await conn.fetchval(RENEW, number, digest) is not None
+
+
+async def prove_session(conn: Connection, number: int) -> bool:
+    """Record the second factor as proved just now, and the cookie as due; return whether the session still existed."""
+    return await conn.fetchval(PROVE, number) is not None
 
 
 async def rights_changed(conn: Connection, organizer_id: OrganizerId) -> None:

@@ -1,28 +1,27 @@
 """The second factor: codes from an app (TOTP, RFC 6238), passkeys (``passkeys``), and recovery codes for the day both
-are lost.
+are lost (``recovery_codes``).
 
 An organizer without one can only set one up; with one, every session must prove it. One always stays.
 """
 
-import base64
 import hmac
 import re
-import secrets
 import time
+from collections.abc import Iterable
 
 import pyotp
 
 from petition.core import audit_log
-from petition.core.database import Connection
+from petition.core.database import Connection, Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import OrganizerId, SessionId
 from petition.organizers import factor_queries as queries
+from petition.organizers import recovery_codes
 from petition.organizers.desk_key import DeskKey
 
 STEP = 30  # seconds a code lasts (RFC 6238, 4.1)
-RECOVERY_CODES = 10
 
 WRONG_CODE = N_("This code is wrong or has been used already. Codes change every half minute.")
 NOTHING_BEGUN = N_("This took too long. Start again.")
@@ -56,57 +55,50 @@ async def finish_totp(
     await audit_log.record(conn, organizer_id, None, "factor.add", after="totp")
 
 
-async def prove(conn: Connection, wrapper: Wrapper, key: DeskKey, organizer_id: OrganizerId, typed: str) -> None:
+async def prepare(database: Database, key: DeskKey, organizer_id: OrganizerId, typed: str) -> list[bytes]:
+    """Return what ``prove`` needs to compare a recovery code; nothing for a code from the app."""
+    is_from_app = _app_code(typed) is not None
+    return [] if is_from_app else await recovery_codes.stored_forms(database, key, organizer_id, typed)
+
+
+async def prove(
+    conn: Connection, wrapper: Wrapper, organizer_id: OrganizerId, typed: str, prepared: Iterable[bytes]
+) -> None:
     """Accept a code from the app, or a recovery code; each is accepted once. Raises ``Refused``."""
-    if re.fullmatch(r"[0-9]{6}", code := re.sub(r"\s", "", typed)):
+    if _app_code(typed) is None:
+        passed = await recovery_codes.use(conn, organizer_id, prepared)
+    else:
         row = await queries.totp(conn, organizer_id)
-        step = step_of(wrapper.unwrap(row["wrapped_secret"]).decode(), code) if row else None
-        if step is not None and await queries.pass_step(conn, organizer_id, step):
-            return
-    elif await queries.use_code(conn, organizer_id, await key.of_code(conn, organizer_id, plain(typed))):
-        await audit_log.record(conn, organizer_id, None, "factor.recovery")
-        return
-    raise Refused(WRONG_CODE, "code")
+        step = step_of(wrapper.unwrap(row["wrapped_secret"]).decode(), typed) if row else None
+        passed = step is not None and await queries.pass_step(conn, organizer_id, step)
+    if not passed:
+        raise Refused(WRONG_CODE, "code")
 
 
 def step_of(secret: str, typed: str) -> int | None:
-    """Return the half minute whose code was typed: this one, the one before or after it; None if none of them."""
-    code = re.sub(r"\s", "", typed)
-    if not re.fullmatch(r"[0-9]{6}", code):
+    """Return the half minute whose code was typed: this one or the one before it; None if neither.
+
+    A code that was read at the end of its half minute may be typed in the next one (RFC 6238, 5.2). One of the future
+    was not read in an app whose clock is right.
+    """
+    code = _app_code(typed)
+    if code is None:
         return None
     totp, now = pyotp.TOTP(secret), int(time.time()) // STEP
-    # All three are compared, so that the time says nothing about which fits.
-    fits = [step for step in (now - 1, now, now + 1) if hmac.compare_digest(totp.generate_otp(step), code)]
+    # Both are compared, so that the time says nothing about which fits.
+    fits = [step for step in (now - 1, now) if hmac.compare_digest(totp.generate_otp(step), code)]
     return max(fits, default=None)
+
+
+def _app_code(typed: str) -> str | None:
+    """Return the six digits of a code from the app; None if what was typed is none."""
+    code = re.sub(r"\s", "", typed)
+    return code if re.fullmatch(r"[0-9]{6}", code) else None
 
 
 def address_for_app(secret: str, name: str, issuer: str) -> str:
     """Return the ``otpauth:`` address that an app reads from the picture."""
     return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=issuer)
-
-
-async def new_codes(conn: Connection, key: DeskKey, organizer_id: OrganizerId) -> list[str]:
-    """Replace the recovery codes; return the new ones, which cannot be displayed again."""
-    codes = [_new_code() for _ in range(RECOVERY_CODES)]
-    await queries.set_codes(conn, organizer_id, [await key.of_code(conn, organizer_id, plain(code)) for code in codes])
-    await audit_log.record(conn, organizer_id, None, "factor.codes")
-    return codes
-
-
-async def first_codes(conn: Connection, key: DeskKey, organizer_id: OrganizerId) -> list[str]:
-    """Return new recovery codes if the organizer has none left, else nothing."""
-    return [] if await queries.codes(conn, organizer_id) else await new_codes(conn, key, organizer_id)
-
-
-def _new_code() -> str:
-    """Return 60 random bits in letters and digits that cannot be taken for each other (RFC 4648, base 32)."""
-    text = base64.b32encode(secrets.token_bytes(10)).decode().lower()[:12]
-    return "-".join((text[:4], text[4:8], text[8:]))
-
-
-def plain(code: str) -> str:
-    """Return a recovery code as it is digested, however it was typed."""
-    return re.sub(r"[^a-z2-7]", "", code.lower())[:40]
 
 
 async def remove(conn: Connection, organizer_id: OrganizerId, passkey: bytes | None) -> None:

@@ -7,7 +7,7 @@ import secrets
 from petition.core import audit_log
 from petition.core.database import Connection
 from petition.core.ids import OrganizerId
-from petition.organizers import queries
+from petition.organizers import device_queries, queries
 
 MAX_AGE = 7 * 24 * 3600  # seconds; maximum age of the cookie (the database decides, see ``queries.LIVE``)
 
@@ -22,8 +22,8 @@ def digest_of(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def begin(conn: Connection, organizer_id: OrganizerId, browser: str, old_token: str | None) -> str:
-    """Begin a session for an organizer who came by a one-time link; return its cookie.
+async def begin(conn: Connection, organizer_id: OrganizerId, browser: str, old_token: str | None) -> tuple[int, str]:
+    """Begin a session for an organizer who came by a one-time link; return its id and its cookie.
 
     The session that the browser had before ends: no old cookie carries over to another organizer.
     """
@@ -32,7 +32,7 @@ async def begin(conn: Connection, organizer_id: OrganizerId, browser: str, old_t
     token, number = new_token(), secrets.randbits(63)
     await queries.add_session(conn, number, digest_of(token), organizer_id, browser)
     await audit_log.record(conn, organizer_id, None, "session.begin", ids=[number])
-    return token
+    return number, token
 
 
 async def renew(conn: Connection, organizer_id: OrganizerId, number: int) -> str | None:
@@ -42,6 +42,17 @@ async def renew(conn: Connection, organizer_id: OrganizerId, number: int) -> str
         return None
     await audit_log.record(conn, organizer_id, None, "session.prove", ids=[number])
     return token
+
+
+async def prove(conn: Connection, organizer_id: OrganizerId, number: int) -> bool:
+    """Record that the second factor has been proved; return whether the session still existed.
+
+    The cookie is rotated with the response, as after a change of rights (``follow_rights``).
+    """
+    if not await queries.prove_session(conn, number):
+        return False
+    await audit_log.record(conn, organizer_id, None, "session.prove", ids=[number])
+    return True
 
 
 async def follow_rights(conn: Connection, number: int, old_token: str) -> str | None:
@@ -54,13 +65,20 @@ async def follow_rights(conn: Connection, number: int, old_token: str) -> str | 
 
 
 async def end(conn: Connection, organizer_id: OrganizerId, number: int) -> None:
-    """End one session of an organizer; harmless if there is none."""
+    """End one session of an organizer and forget its browser; harmless if there is none."""
+    await leave(conn, organizer_id, number)
+    await device_queries.forget(conn, organizer_id, number)
+
+
+async def leave(conn: Connection, organizer_id: OrganizerId, number: int) -> None:
+    """End one session of an organizer, whose browser stays remembered; harmless if there is none."""
     if await queries.end_session(conn, organizer_id, number):
         await audit_log.record(conn, organizer_id, None, "session.end", ids=[number])
 
 
 async def end_others(conn: Connection, organizer_id: OrganizerId, but: int) -> None:
-    """End every other session of an organizer; harmless if there is none."""
+    """End every other session of an organizer and forget every other browser; harmless if there is none."""
+    await device_queries.forget_others(conn, organizer_id, but)
     if ended := await queries.end_others(conn, organizer_id, but):
         await audit_log.record(conn, organizer_id, None, "session.end", ids=ended)
 

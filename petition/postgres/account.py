@@ -1,8 +1,11 @@
 """The operating-system account that the embedded server runs as: PostgreSQL refuses to run as root."""
 
+import grp
+import hashlib
 import os
 import pwd
 import signal
+import stat
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,13 +68,20 @@ class Account:
 
 
 def choose(cluster: Path) -> Account:
-    """Return the account for ``cluster``: our own; for root the files' owner, or an unprivileged user for new ones."""
+    """Return the account for ``cluster``: our own; for root the files' owner, or for new ones an id without a name.
+
+    Files of the shared account, as older versions had them, count as new: other servers' workers run under it too.
+    """
     if os.geteuid() != 0:
         return Account()
-    if cluster.exists():
-        owner = cluster.stat()
-        if owner.st_uid != 0:
-            return Account(owner.st_uid, owner.st_gid)
+    owner = _owner(cluster)
+    if owner is not None and owner.uid not in {0, shared().uid}:
+        return owner
+    return _unnamed(cluster)
+
+
+def shared() -> Account:
+    """Return the unprivileged account that many programs share; it has a name. Raises ``EmbeddedError``."""
     try:
         unprivileged = pwd.getpwnam("nobody")
     except KeyError:
@@ -79,6 +89,77 @@ def choose(cluster: Path) -> Account:
             "PostgreSQL does not run as root, and there is no user nobody: run petition as another user"
         ) from None
     return Account(unprivileged.pw_uid, unprivileged.pw_gid)
+
+
+def hand_over(cluster: Path, account: Account) -> None:
+    """Give the files of ``cluster``, which no process uses, from the shared account. Raises ``EmbeddedError``.
+
+    From the top down, so that the shared account is shut out first. ``PG_VERSION`` comes last: its owner marks the end.
+    Other processes of that account may have put links among the files; through none of them anything is given away.
+    """
+    before = shared().uid
+    for _, folders, files, descriptor in os.fwalk(cluster, topdown=True):
+        os.fchown(descriptor, account.uid or 0, account.gid or 0)
+        for name in (*folders, *sorted(files, key=lambda name: name == "PG_VERSION")):
+            status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            is_plain = stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)
+            if not is_plain or status.st_uid not in {before, account.uid}:
+                raise EmbeddedError(f"{cluster} has a file {name!r} that is not the server's own; move it away")
+            if name == "PG_VERSION" and os.path.samestat(os.fstat(descriptor), cluster.stat()):
+                continue
+            os.chown(name, account.uid or 0, account.gid or 0, dir_fd=descriptor, follow_symlinks=False)
+    os.chown(cluster / "PG_VERSION", account.uid or 0, account.gid or 0, follow_symlinks=False)
+
+
+def is_shared(cluster: Path) -> bool:
+    """Return whether ``cluster`` belongs to the shared account, wholly or in part."""
+    owner = _owner(cluster / "PG_VERSION")
+    return os.geteuid() == 0 and owner is not None and owner.uid == shared().uid
+
+
+def _owner(path: Path) -> Account | None:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return Account(status.st_uid, status.st_gid)
+
+
+# Neither useradd nor subordinate ids nor containers are given these; the second range is systemd's for services that
+# need an account for as long as they run, and exists where only 65,536 ids do.
+_UNNAMED = (range(65_537, 100_000), range(61_184, 65_520))
+
+
+def _unnamed(cluster: Path) -> Account:
+    """Return an id that no account has and that is always the same for this cluster. Raises ``EmbeddedError``."""
+    seed = int.from_bytes(hashlib.sha256(os.fsencode(cluster.absolute())).digest()[:8])
+    for ids in _UNNAMED:
+        for step in range(100):
+            number = ids[(seed + step) % len(ids)]
+            if _is_mapped(number) and name_of(number) is None and not _is_group(number):
+                return Account(number, number)
+    raise EmbeddedError("as root, PostgreSQL needs a user id that is free: run petition as another user instead")
+
+
+def _is_mapped(number: int) -> bool:
+    """Return whether this process's user namespace has both ids: some containers have only 65,536."""
+    for kind in ("uid_map", "gid_map"):
+        try:
+            lines = Path(f"/proc/self/{kind}").read_text(encoding="ascii").splitlines()
+        except OSError:
+            continue
+        ranges = [(int(first), int(length)) for first, _, length in map(str.split, lines)]
+        if not any(first <= number < first + length for first, length in ranges):
+            return False
+    return True
+
+
+def _is_group(gid: int) -> bool:
+    try:
+        grp.getgrgid(gid)
+    except KeyError:
+        return False
+    return True
 
 
 def name_of(uid: int) -> str | None:

@@ -75,6 +75,9 @@ class Cluster:
         cluster = cls(home, chosen, binaries.find(chosen, home, _major(folder)), fast)
         if not folder.exists():
             cluster._make()
+        elif account.is_shared(folder):
+            cluster.clear(home / "run")
+            account.hand_over(folder, chosen)
         return cluster
 
     @property
@@ -148,12 +151,16 @@ class Cluster:
         for unfinished in self.home.glob("cluster-new-*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix="cluster-new-", dir=self.home))
-        self.account.own(new)
-        self._must([*self._initdb(), "-D", str(new)])
-        self._must(
+        maker = self._maker()
+        maker.own(new)
+        _must(maker, [*self._initdb(), "-D", str(new)])
+        _must(
+            maker,
             [self.binaries.program("postgres"), "--single", "-D", str(new), "template1"],
             f"CREATE DATABASE {DATABASE}\n",
         )
+        if maker != self.account:
+            account.hand_over(new, self.account)
         new.rename(self.folder)
         _sync(self.home)
 
@@ -165,10 +172,14 @@ class Cluster:
             command += ["--locale=C.UTF-8"]
         return [*command, "--no-sync"] if self.fast else command
 
-    def _must(self, command: list[str], text: str = "") -> None:
-        done = self.account.run(command, text)
-        if done.returncode != 0 or "FATAL" in done.stdout or "ERROR" in done.stdout:
-            raise EmbeddedError(f"the database cannot be created: {reason(done.stdout.splitlines())}")
+    def _maker(self) -> Account:
+        """Return the account that makes the files: PostgreSQL makes none under an id without a name.
+
+        In the group of ``account``, which lets it in here; no other process of that account is in it.
+        """
+        if self.account.uid is None or account.name_of(self.account.uid) is not None:
+            return self.account
+        return Account(account.shared().uid, self.account.gid)
 
     def _configure(self, sockets: Path) -> None:
         values = {"cluster": _quoted(self.folder), "home": _quoted(self.home), "sockets": sockets, "port": PORT}
@@ -208,6 +219,12 @@ class Cluster:
                 continue
             if inside:
                 yield int(entry.name)
+
+
+def _must(maker: Account, command: list[str], text: str = "") -> None:
+    done = maker.run(command, text)
+    if done.returncode != 0 or "FATAL" in done.stdout or "ERROR" in done.stdout:
+        raise EmbeddedError(f"the database cannot be created: {reason(done.stdout.splitlines())}")
 
 
 def reason(lines: list[str]) -> str:

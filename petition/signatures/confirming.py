@@ -12,11 +12,14 @@ from petition.core.batching import Batcher
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId, SignatureId
-from petition.signatures import counting, names, queries, search_words
+from petition.core.settings import Limits
+from petition.signatures import ceilings, counting, names, queries, search_words
+from petition.signatures.ceilings import Crowd
 from petition.signatures.counting import CountChange
 from petition.signatures.flags import flags_of
 from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Counts, Kind, SignatureState
+from petition.signatures.signals import DRAWN
 from petition.signatures.stored_names import NAMED, StoredNames, names_to_store
 
 Key = tuple[LetterId, SignatureId]
@@ -61,8 +64,9 @@ class Confirmation:
 class Confirming:
     """Confirms in batches. One object per process."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: Limits | None = None) -> None:
         self._database = database
+        self._limits = limits or Limits()
         self._batcher: Batcher[ConfirmRequest, Confirmation] = Batcher(self._store)
         # A button pressed twice is answered as the first time: the browser shows the answer to the second press.
         self._recent: dict[Key, Confirmation] = {}
@@ -80,7 +84,7 @@ class Confirming:
         async with self._database.transaction() as conn:
             # lock order: see docs/decisions/lock-order.md
             rows = await queries.lock_pending(conn, *_columns(keys))
-            results = await _confirm(conn, keys, rows)
+            results = await _confirm(conn, keys, rows, self._limits)
             missing = [key for key in keys if key not in results]
             if missing:
                 for row in await queries.load_states(conn, *_columns(missing)):
@@ -121,6 +125,7 @@ class _Signature:
     row: Record
     fields: dict[str, str]
     stored: StoredNames
+    crowd: Crowd | None
 
     @property
     def key(self) -> Key:
@@ -130,20 +135,30 @@ class _Signature:
     def flags(self) -> str:
         """The names of its flags with commas between: arrays of arrays cannot be unnested."""
         typed = [self.fields[key] for key in NAMED if self.fields.get(key)]
-        return ",".join(flags_of(Kind(self.row["kind"]), typed, self.row["signals"], self.fields.get("website")))
+        flags = flags_of(Kind(self.row["kind"]), typed, self.row["signals"], self.fields.get("website"))
+        return ",".join([*flags, self.crowd.flag.value] if self.crowd else flags)
+
+    @property
+    def is_held(self) -> bool:
+        return _is_held(self.row, self.crowd)
+
+    @property
+    def result(self) -> Confirmation:
+        return Confirmation(ConfirmResult.HELD if self.is_held else ConfirmResult.CONFIRMED, Kind(self.row["kind"]))
 
 
-async def _confirm(conn: Connection, keys: dict[Key, LetterKeys], rows: Sequence[Record]) -> dict[Key, Confirmation]:
+async def _confirm(
+    conn: Connection, keys: dict[Key, LetterKeys], rows: Sequence[Record], limits: Limits
+) -> dict[Key, Confirmation]:
     results = {(row["letter"], row["id"]): Confirmation(_refusal(row), Kind(row["kind"])) for row in rows}
-    signatures = [
-        _read(row, keys[row["letter"], row["id"]])
-        for row in rows
-        if row["confirmable"] and not row["barred"] and not row["stopped"]
-    ]
+    to_add = [row for row in rows if row["confirmable"] and not row["barred"] and not row["stopped"]]
+    # lock order: see docs/decisions/lock-order.md (ceilings before any signature)
+    crowds = await ceilings.crowds_of(conn, to_add, limits)
+    signatures = [_read(row, keys[row["letter"], row["id"]], crowds.get((row["letter"], row["id"]))) for row in to_add]
     if not signatures:
         return results
     added_keys = await queries.add_signatures(conn, list(zip(*map(_columns_to_add, signatures), strict=True)))
-    results |= {signature.key: _new_result(signature.row) for signature in signatures}
+    results |= {signature.key: signature.result for signature in signatures}
     if len(added_keys) < len(signatures):
         duplicates = [signature.row for signature in signatures if signature.key not in added_keys]
         results |= await _existing_results(conn, duplicates)
@@ -156,10 +171,11 @@ async def _confirm(conn: Connection, keys: dict[Key, LetterKeys], rows: Sequence
     return results
 
 
-def _read(row: Record, keys: LetterKeys) -> _Signature:
+def _read(row: Record, keys: LetterKeys, crowd: Crowd | None) -> _Signature:
     fields = keys.reveal(row["fields"])
     fields.pop(LEFT_OUT, None)
-    return _Signature(row, fields, names_to_store(keys, Kind(row["kind"]), fields, held=row["hold"]))
+    stored = names_to_store(keys, Kind(row["kind"]), fields, held=_is_held(row, crowd))
+    return _Signature(row, fields, stored, crowd)
 
 
 def _refusal(row: Record) -> ConfirmResult:
@@ -168,13 +184,14 @@ def _refusal(row: Record) -> ConfirmResult:
     return ConfirmResult.STOPPED if row["stopped"] and row["confirmable"] else ConfirmResult.GONE
 
 
-def _is_held(row: Record) -> bool:
-    return bool(row["hold"]) or row["kind"] == Kind.ORGANIZATION
+def _is_held(row: Record, crowd: Crowd | None) -> bool:
+    is_suspect = crowd is not None or DRAWN in (row["signals"] or {})
+    return is_suspect or bool(row["hold"]) or row["kind"] == Kind.ORGANIZATION
 
 
 def _columns_to_add(signature: _Signature) -> tuple[Any, ...]:
     row, stored = signature.row, signature.stored
-    state = SignatureState.HELD if _is_held(row) else SignatureState.CONFIRMED
+    state = SignatureState.HELD if signature.is_held else SignatureState.CONFIRMED
     return (
         row["letter"],
         row["id"],
@@ -195,7 +212,10 @@ def _columns_to_add(signature: _Signature) -> tuple[Any, ...]:
         stored.private,
         row["signals"],
         row["network"],
+        row["domain"],
+        row["mail_host"],
         signature.flags,
+        signature.crowd.group if signature.crowd else None,
     )
 
 
@@ -224,12 +244,12 @@ async def _count(conn: Connection, added: Sequence[_Signature]) -> dict[Key, Con
     counted: dict[LetterId, list[_Signature]] = defaultdict(list)
     for signature in added:
         row = signature.row
-        if not _is_held(row):
+        if not signature.is_held:
             changes[row["letter"]] += CountChange.of_signature(row, signature.fields["visibility"])
             counted[row["letter"]].append(signature)
     counts = await counting.apply_all(conn, changes)
     return {
-        signature.key: replace(_new_result(signature.row), counts=counts[letter_id], number=number)
+        signature.key: replace(signature.result, counts=counts[letter_id], number=number)
         for letter_id, signatures in counted.items()
         for number, signature in enumerate(signatures, counts[letter_id].total - len(signatures) + 1)
     }
@@ -245,10 +265,6 @@ async def _existing_results(conn: Connection, duplicates: Sequence[Record]) -> d
         for row in duplicates
         if (earlier := existing.get((row["letter"], row["kind"], row["digest"]))) is not None
     }
-
-
-def _new_result(row: Record) -> Confirmation:
-    return Confirmation(ConfirmResult.HELD if _is_held(row) else ConfirmResult.CONFIRMED, Kind(row["kind"]))
 
 
 def _existing_result(row: Record) -> Confirmation:

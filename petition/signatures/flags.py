@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from petition.signatures.model import Kind
 from petition.signatures.names import fold, words
+from petition.signatures.signals import DRAWN
 
 
 class Flag(StrEnum):
@@ -24,6 +25,9 @@ class Flag(StrEnum):
     OBSCENE = "obscene"  # a word of abuse in a name
     DISGUISED = "disguised"  # letters of two scripts in one word, or stacked accents
     THROWAWAY = "throwaway"  # the mailbox was at a domain of throw-away mailboxes
+    ONE_DOMAIN = "one_domain"  # many within a day from one mail domain that is no provider's
+    ONE_HOST = "one_host"  # the same for the domains of one mail host
+    DRAWN = "drawn"  # one of many for which a picture was read instead of a proof of work; it waited
     OTHER_DOMAIN = "other_domain"  # the organization's mailbox is not on its website's domain
     DENIED = "denied"  # a second mailbox of the organization says that it has not signed
     ANSWERED = "answered"  # its representative has answered the organizers' message
@@ -78,6 +82,7 @@ def flags_of(
         Flag.OBSCENE: any(map(is_obscene, names)),
         Flag.DISGUISED: "mixed_scripts" in signals or "stacked_marks" in signals,
         Flag.THROWAWAY: "throwaway" in signals,
+        Flag.DRAWN: DRAWN in signals,
         Flag.OTHER_DOMAIN: kind is Kind.ORGANIZATION and bool(website) and "own_domain" not in signals,
     }
     return [flag.value for flag, matches in rules.items() if matches]

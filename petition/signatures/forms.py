@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from petition.core import email_addresses
+from petition.core import email_addresses, mail_domains
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.i18n import N_
 from petition.core.text_cleaning import has_direction_mark, has_hidden
@@ -49,7 +49,7 @@ class SignForm:
 def prepare() -> None:
     """Load the tables that forms are checked against, so that the first visitor does not wait for them (a second)."""
     countries.prepare()
-    signals.is_throwaway("")
+    mail_domains.is_throwaway("")
 
 
 def kind_of(form: Mapping[str, str]) -> Kind:

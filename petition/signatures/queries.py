@@ -19,6 +19,8 @@ SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::bytea[]) AS u (nonce, e
 ON CONFLICT DO NOTHING RETURNING nonce
 """
 
+RELEASE_CHALLENGES = "DELETE FROM used_challenge WHERE nonce = ANY($1::bytea[])"
+
 FORMS_OF_CHALLENGES = "SELECT nonce, form FROM used_challenge WHERE nonce = ANY($1::bytea[]) AND form IS NOT NULL"
 
 ADD_PENDING = """
@@ -30,7 +32,7 @@ WITH added AS (
   RETURNING letter, id, kind, digest, mail_lang
 )
 INSERT INTO outbox (letter, purpose, kind, pending, digest, lang)
-SELECT letter, 'sign', kind, id, digest, mail_lang FROM added
+SELECT letter, 'sign', kind, id, digest, mail_lang FROM added WHERE id = ANY($13::bigint[])
 """
 
 ADD_LOOKUPS = """
@@ -47,7 +49,9 @@ WITH state AS MATERIALIZED (
          is_switched(l.id, 'hold') AS hold
   FROM letter l WHERE l.id = ANY($1::integer[]) ORDER BY l.id FOR KEY SHARE
 )
-SELECT p.*, state.takes AND p.created_at > now() - interval '7 days' AS confirmable, state.stopped, state.hold,
+SELECT p.*, EXISTS (SELECT FROM signature s WHERE s.letter = p.letter AND s.kind = p.kind AND s.digest = p.digest)
+         AS has_signed,
+       state.takes AND p.created_at > now() - interval '7 days' AS confirmable, state.stopped, state.hold,
        EXISTS (SELECT FROM bar b WHERE b.letter = p.letter AND b.digest = p.digest) AS barred
 FROM state
 JOIN unnest($1::integer[], $2::bigint[]) AS u (letter, id) ON u.letter = state.letter
@@ -59,23 +63,30 @@ ORDER BY p.letter, p.id FOR UPDATE OF p
 # lock order: see docs/decisions/lock-order.md
 ADD_SIGNATURES = """
 INSERT INTO signature (letter, id, signed_at, listed_at, kind, state, visibility, version, consent, country, read_lang,
-                       mail_lang, digest, name, affiliation, city, name_key, private, signals, network, flags,
-                       group_number)
+                       mail_lang, digest, name, affiliation, city, name_key, private, signals, network, domain,
+                       mail_host, flags, group_number)
 SELECT letter, id, signed_at, now(), kind, state, visibility, version, consent, country, read_lang,
-       mail_lang, digest, name, affiliation, city, name_key, private, signals, network,
-       string_to_array(flags, ','), (signals ->> 'burst')::bigint
+       mail_lang, digest, name, affiliation, city, name_key, private, signals, network, domain, mail_host,
+       string_to_array(flags, ','), coalesce(group_number, (signals ->> 'burst')::bigint)
 FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::kind[], $5::signature_state[], $6::visibility[],
             $7::smallint[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[],
-            $14::text[], $15::text[], $16::text[], $17::bytea[], $18::jsonb[], $19::bytea[], $20::text[])
+            $14::text[], $15::text[], $16::text[], $17::bytea[], $18::jsonb[], $19::bytea[], $20::bytea[],
+            $21::bytea[], $22::text[], $23::bigint[])
   AS u (letter, id, signed_at, kind, state, visibility, version, consent, country, read_lang, mail_lang, digest, name,
-        affiliation, city, name_key, private, signals, network, flags)
+        affiliation, city, name_key, private, signals, network, domain, mail_host, flags, group_number)
 ORDER BY letter, kind, digest, id
 ON CONFLICT DO NOTHING RETURNING letter, id
 """
 
+# The class of a mailbox's provider is counted and forgotten (docs/decisions/forgery.md).
 DELETE_PENDING = """
-DELETE FROM pending p USING unnest($1::integer[], $2::bigint[]) AS u (letter, id)
-WHERE p.letter = u.letter AND p.id = u.id
+WITH gone AS (
+  DELETE FROM pending p USING unnest($1::integer[], $2::bigint[]) AS u (letter, id)
+  WHERE p.letter = u.letter AND p.id = u.id RETURNING p.letter, p.provider
+)
+INSERT INTO statistics_change (letter, hour, what, value, number)
+SELECT letter, date_trunc('hour', now()), 'provider', provider, count(*) FROM gone
+WHERE provider IS NOT NULL GROUP BY letter, provider
 """
 
 ADD_CONTACTS = """
@@ -114,6 +125,14 @@ WHERE s.letter = $1 AND s.digest = $2 AND s.signed_at > now() - interval '24 hou
   AND s.kind = ANY(enum_range(NULL::kind))
 """
 
+# Forms of the same mailbox, typed after this one: the later ones of many have no mail of their own.
+LATER_FORMS = """
+SELECT p.id, p.kind, p.fields, p.created_at
+FROM pending this JOIN pending p ON p.letter = this.letter AND p.digest = this.digest AND p.id <> this.id
+  AND p.created_at >= this.created_at AND p.created_at > now() - interval '7 days'
+WHERE this.letter = $1 AND this.id = $2 ORDER BY p.created_at DESC, p.id DESC LIMIT $3
+"""
+
 SUPPRESS_MAILBOX = "INSERT INTO suppressed (digest) VALUES ($1) ON CONFLICT DO NOTHING"
 
 ALLOW_MAILBOX = "DELETE FROM suppressed WHERE digest = $1"
@@ -141,9 +160,14 @@ async def forms_of_challenges(conn: Connection, nonces: Sequence[bytes]) -> dict
     return {row["nonce"]: row["form"] for row in await conn.fetch(FORMS_OF_CHALLENGES, nonces)}
 
 
-async def add_pending(conn: Connection, columns: Sequence[Sequence[object]]) -> None:
-    """Add pending rows and a mail job for each; ``columns`` as in ``ADD_PENDING``."""
-    await conn.execute(ADD_PENDING, *columns)
+async def release_challenges(conn: Connection, nonces: Sequence[bytes]) -> None:
+    """Make challenges that this transaction has used up good again: what they were for was refused."""
+    await conn.execute(RELEASE_CHALLENGES, nonces)
+
+
+async def add_pending(conn: Connection, columns: Sequence[Sequence[object]], mailed_ids: Sequence[SignatureId]) -> None:
+    """Add pending rows, and a mail job for those in ``mailed_ids``; ``columns`` as in ``ADD_PENDING``."""
+    await conn.execute(ADD_PENDING, *columns, mailed_ids)
 
 
 async def add_lookups(conn: Connection, columns: Sequence[Sequence[object]]) -> None:
@@ -189,6 +213,13 @@ async def load_existing(conn: Connection, mailboxes: Sequence[Sequence[object]])
 async def load_pending(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:
     """Return the row behind a mailed link that is not confirmed yet."""
     return await conn.fetchrow(PENDING, letter_id, signature_id)
+
+
+async def load_later_forms(
+    conn: Connection, letter_id: LetterId, signature_id: SignatureId, limit: int
+) -> list[Record]:
+    """Return (id, kind, fields, created_at) of the mailbox's pending rows later than this one, the newest first."""
+    return await conn.fetch(LATER_FORMS, letter_id, signature_id, limit)
 
 
 async def find_by_code(conn: Connection, letter_id: LetterId, digest: bytes) -> list[Record]:

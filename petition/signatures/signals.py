@@ -13,12 +13,14 @@ from urllib.parse import urlsplit
 
 from petition.core.email_addresses import BadAddress, Mailbox, parse
 from petition.core.email_providers import FREE_MAIL
+from petition.core.mail_domains import is_throwaway
 from petition.core.text_cleaning import letters_of
 from petition.signatures.model import Kind
 from petition.signatures.names import problem_of_person
 
 PARTNER = "partner"  # the key of a registered partner's id
 DOMAIN = "domain"  # the key of ``domain_digests``
+DRAWN = "drawn"  # true if a picture was read above a limit: the signature waits for a moderator
 
 # Anyone can register a name below these, so sharing one proves nothing. The second levels of country codes are matched
 # by their shape (co.uk, org.ru).
@@ -47,13 +49,6 @@ def signals_of(
         signals["free_mail"] = mailbox.domain in FREE_MAIL
     signals |= of_names(tuple(names), kind)
     return {key: True for key, value in signals.items() if value} or None
-
-
-def is_throwaway(domain: str) -> bool:
-    """Return whether ``domain`` (ASCII, lower case) or one above it provides throw-away mailboxes."""
-    labels = domain.split(".")
-    known = _throwaway_domains()
-    return any(".".join(labels[start:]) in known for start in range(len(labels) - 1))
 
 
 def host_of(website: str) -> str | None:
@@ -94,14 +89,6 @@ def is_own_website(website: str, digests: Collection[str], digest: Callable[[str
 def _can_be_own(domain: str) -> bool:
     is_shared = domain in FREE_MAIL or domain in _SHARED or bool(_SECOND_LEVEL.fullmatch(domain))
     return "." in domain and not is_shared
-
-
-@functools.cache
-def _throwaway_domains() -> frozenset[str]:
-    # 10,000 strings that the worker and the command line never need.
-    from disposable_email_domains import blocklist
-
-    return frozenset(blocklist) - FREE_MAIL
 
 
 def of_names(names: Sequence[str], kind: Kind) -> Mapping[str, bool]:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 
 from petition.captcha.model import Passed
 from petition.core import metrics, quotas
@@ -15,22 +16,25 @@ from petition.core.batching import Batcher
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Sealer
 from petition.core.ids import LetterId, SignatureId
-from petition.core.quotas import HARDER_FACTOR, BatchPositions, Quota
+from petition.core.prices import Buckets
+from petition.core.quotas import BatchPositions, Quota
 from petition.core.settings import Limits
-from petition.signatures import queries
+from petition.signatures import ceilings, queries
 from petition.signatures.model import Kind
+from petition.signatures.signals import DRAWN
 
+MAILBOX_FACTOR = 4  # times ``LIMIT_MAILBOX``: mails a day to one mailbox, from all networks together
 THREAD_THRESHOLD = 8  # forms in a batch from which on a thread is worth its start
 
 
 class SignOutcome(StrEnum):
     """What became of a request to sign or to find a link."""
 
-    STORED = "stored"  # or silently dropped: the mailbox has had its mails for today
+    STORED = "stored"  # a mail goes out, unless the mailbox has had its mails for today
     HARDER_CHALLENGE = "dearer"  # a harder challenge must be solved
     CHALLENGE_USED = "used"
     DUPLICATE = "again"  # double submit of the same form
-    REFUSED = "refused"  # too many from this network, or on this letter
+    REFUSED = "refused"  # too many from this network
     CLOSED = "closed"
     STOPPED = "stopped"  # for now
     GONE = "gone"  # the letter was taken down
@@ -51,6 +55,19 @@ class PendingSignature:
 
 
 @dataclass(frozen=True, slots=True)
+class MailQuotas:
+    """What the mails to one mailbox are counted against, for a day."""
+
+    from_network: Quota  # those that the client's network causes
+    in_all: Quota
+    of_letter: Quota  # those of one letter: its first one is always sent
+
+    @property
+    def all(self) -> tuple[Quota, Quota, Quota]:
+        return self.from_network, self.in_all, self.of_letter
+
+
+@dataclass(frozen=True, slots=True)
 class SignRequest:
     """A request to sign (``pending`` is set) or to find a lost link."""
 
@@ -59,12 +76,32 @@ class SignRequest:
     address: str = field(repr=False)  # sealed before it leaves this process
     mail_lang: str
     challenge: Passed
-    network: Quota
-    network_limit: int
-    per_letter: Quota
-    mailbox: Quota
+    buckets: Buckets
+    mails: MailQuotas
+    drawn: Quota  # of the letter; counted only where a picture was read
     form: bytes  # digest of all fields, under a key of the day
     pending: PendingSignature | None = None
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it signs with a picture read."""
+        return self.challenge.drawn and self.pending is not None
+
+    @property
+    def quotas(self) -> tuple[Quota, ...]:
+        """All that it counts against."""
+        shared = (*self.buckets.counted, *self.mails.all)
+        return (*shared, self.drawn) if self.is_drawn else shared
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What counting a batch has decided; requests by their ``id()``."""
+
+    mailed: set[int] = field(default_factory=set)
+    waiting: set[int] = field(default_factory=set)  # by picture above a limit: their signatures wait for a moderator
+    refunds: list[Quota] = field(default_factory=list)
+    unused: list[bytes] = field(default_factory=list)  # nonces of challenges whose requests were refused
 
 
 class Signing:
@@ -88,13 +125,13 @@ class Signing:
         sealing = asyncio.create_task(self._seal_addresses(requests))
         async with self._database.transaction() as conn:
             # lock order: see docs/decisions/lock-order.md
-            outcomes = await self._check_quotas(conn, requests)
-            await _check_letters(conn, requests, outcomes)
+            outcomes = await _check_letters(conn, requests)
             await _use_challenges(conn, requests, outcomes)
+            counted = await self._count(conn, requests, outcomes)
             accepted = [
                 request for request, outcome in zip(requests, outcomes, strict=True) if outcome is SignOutcome.STORED
             ]
-            await _add(conn, await self._within_mailbox_quota(conn, accepted), await sealing)
+            await _add(conn, accepted, counted, await sealing)
         for outcome in outcomes:
             metrics.SIGN_REQUESTS.labels(outcome.value).inc()
         return outcomes
@@ -110,43 +147,67 @@ class Signing:
         sealed = await asyncio.to_thread(seal, addresses) if is_large else seal(addresses)
         return {id(request): address for request, address in zip(requests, sealed, strict=True)}
 
-    async def _check_quotas(self, conn: Connection, requests: Sequence[SignRequest]) -> list[SignOutcome]:
-        used = quotas.count_by_quota(quota for request in requests for quota in (request.network, request.per_letter))
-        positions = BatchPositions(await quotas.spend(conn, used), used)
-        return [
-            _worse(
-                _by_position(positions.next_position(request.network), request.network_limit, request.challenge),
-                _by_position(positions.next_position(request.per_letter), self._limits.letter, request.challenge),
-            )
-            for request in requests
-        ]
+    async def _count(self, conn: Connection, requests: Sequence[SignRequest], outcomes: list[SignOutcome]) -> _Counted:
+        """Count what has used up a challenge, and mark what its buckets refuse: that counts nowhere."""
+        fresh = [i for i, outcome in enumerate(outcomes) if outcome is SignOutcome.STORED]
+        counted = _Counted()
+        if not fresh:
+            return counted
+        amounts = quotas.count_by_quota(chain.from_iterable(requests[i].quotas for i in fresh))
+        gauges = {gauge.key for i in fresh for gauge in requests[i].buckets.gauges}
+        used = await quotas.spend(conn, amounts, gauges)
+        positions = BatchPositions(used, amounts)
+        for i in fresh:
+            price = requests[i].buckets.price(used)
+            outcomes[i] = self._count_one(requests[i], positions, counted, price=price)
+        if counted.refunds:
+            await quotas.give_back(conn, quotas.count_by_quota(counted.refunds))
+        if counted.unused:
+            await queries.release_challenges(conn, counted.unused)
+        return counted
 
-    async def _within_mailbox_quota(self, conn: Connection, requests: Sequence[SignRequest]) -> list[SignRequest]:
-        """Drop, silently, what would be one mail too many for a mailbox."""
-        if not requests:
-            return []
-        used = quotas.count_by_quota(request.mailbox for request in requests)
-        positions = BatchPositions(await quotas.spend(conn, used), used)
-        return [request for request in requests if positions.next_position(request.mailbox) <= self._limits.mailbox]
+    def _count_one(
+        self, request: SignRequest, positions: BatchPositions, counted: _Counted, *, price: int
+    ) -> SignOutcome:
+        outcome = _by_buckets(request, positions.next_position(request.buckets.own), price)
+        if outcome is not SignOutcome.STORED:
+            counted.refunds += request.quotas
+            counted.unused.append(request.challenge.nonce)
+            return outcome
+        if self._is_mailed(request, positions):
+            counted.mailed.add(id(request))
+        else:
+            counted.refunds.append(request.mails.in_all)
+        if request.is_drawn:
+            budget = ceilings.threshold(request.drawn.key, self._limits.drawn_letter)
+            if positions.next_position(request.drawn) > budget or price > 0:
+                counted.waiting.add(id(request))
+        return outcome
+
+    def _is_mailed(self, request: SignRequest, positions: BatchPositions) -> bool:
+        """Return whether a mail goes out; nothing that the client sees depends on it.
+
+        What one network causes never keeps another from a mail, and each letter sends its first one: behind its link
+        the mailbox's owner finds every form that waits.
+        """
+        from_network, in_all, of_letter = (positions.next_position(quota) for quota in request.mails.all)
+        limit = self._limits.mailbox
+        is_first = of_letter == 1 and request.pending is not None
+        return is_first or (from_network <= limit and in_all <= limit * MAILBOX_FACTOR)
 
 
-def _by_position(position: int, limit: int, challenge: Passed) -> SignOutcome:
-    if position > limit * HARDER_FACTOR:
+def _by_buckets(request: SignRequest, position: int, price: int) -> SignOutcome:
+    """Return what a request's buckets say: ``position`` is its place in its own network's hour."""
+    limit, challenge = request.buckets.refused_above, request.challenge
+    if limit is not None and position > limit:
         return SignOutcome.REFUSED
-    return SignOutcome.HARDER_CHALLENGE if position > limit and not challenge.hard else SignOutcome.STORED
+    return SignOutcome.STORED if challenge.drawn or challenge.price >= price else SignOutcome.HARDER_CHALLENGE
 
 
-def _worse(first: SignOutcome, second: SignOutcome) -> SignOutcome:
-    order = (SignOutcome.REFUSED, SignOutcome.HARDER_CHALLENGE, SignOutcome.STORED)
-    return min(first, second, key=order.index)
-
-
-async def _check_letters(conn: Connection, requests: Sequence[SignRequest], outcomes: list[SignOutcome]) -> None:
-    """Mark what comes too late: after closing, or for a text that is not the current one any more."""
+async def _check_letters(conn: Connection, requests: Sequence[SignRequest]) -> list[SignOutcome]:
+    """Return what comes too late: after closing, or for a text that is not the current one any more."""
     letters = await queries.lock_letters(conn, sorted({request.letter_id for request in requests}))
-    for i, request in enumerate(requests):
-        if outcomes[i] is SignOutcome.STORED:
-            outcomes[i] = _by_letter(request, letters.get(request.letter_id))
+    return [_by_letter(request, letters.get(request.letter_id)) for request in requests]
 
 
 def _by_letter(request: SignRequest, letter: Record | None) -> SignOutcome:
@@ -162,7 +223,7 @@ def _by_letter(request: SignRequest, letter: Record | None) -> SignOutcome:
 
 
 async def _use_challenges(conn: Connection, requests: Sequence[SignRequest], outcomes: list[SignOutcome]) -> None:
-    """Use up the challenges of what will be stored; each passes once, also within a batch.
+    """Use up the challenges of what may be stored; each passes once, also within a batch.
 
     A double submit of the same form with the same challenge gets the response of the first: it repeats what that client
     knows already, and reveals nothing about another signature.
@@ -195,7 +256,9 @@ def _take(nonces: set[bytes], nonce: bytes) -> bool:
     return is_in
 
 
-async def _add(conn: Connection, requests: Sequence[SignRequest], sealed: Mapping[int, bytes]) -> None:
+async def _add(
+    conn: Connection, requests: Sequence[SignRequest], counted: _Counted, sealed: Mapping[int, bytes]
+) -> None:
     pending = [
         (
             request.letter_id,
@@ -208,18 +271,21 @@ async def _add(conn: Connection, requests: Sequence[SignRequest], sealed: Mappin
             request.pending.consent,
             request.pending.read_lang,
             request.mail_lang,
-            request.pending.signals,
-            request.network.key,
+            {**(request.pending.signals or {}), DRAWN: True}
+            if id(request) in counted.waiting
+            else request.pending.signals,
+            request.buckets.own.key,
         )
         for request in requests
         if request.pending is not None
     ]
     if pending:
-        await queries.add_pending(conn, list(zip(*pending, strict=True)))
+        mailed_ids = [request.pending.id for request in requests if request.pending and id(request) in counted.mailed]
+        await queries.add_pending(conn, list(zip(*pending, strict=True)), mailed_ids)
     lookups = [
         (request.letter_id, request.digest, sealed[id(request)], request.mail_lang)
         for request in requests
-        if request.pending is None
+        if request.pending is None and id(request) in counted.mailed
     ]
     if lookups:
         await queries.add_lookups(conn, list(zip(*lookups, strict=True)))

@@ -55,6 +55,7 @@ class Figures:
     langs: Sequence[Share]
     countries: Sequence[Share]
     sources: Sequence[Share]
+    providers: Sequence[Share]  # of all confirmations by class of mail provider; no class is stored with a signature
     pending: int
     refused: int
     tallies: Sequence[tuple[date, int]]  # (day, people) counted on paper

@@ -45,6 +45,7 @@ async def read(conn: Connection, letter_id: LetterId, now: datetime | None) -> F
         langs=shares(totals["lang"]),
         countries=shares(totals["country"], minimum=MIN_NAMED),
         sources=shares(sources),
+        providers=shares(totals["provider"], minimum=MIN_NAMED),
         pending=totals["pending"].get("", 0),
         refused=sum(totals["refused"].values()),
         tallies=await queries.tallies(conn, letter_id),

@@ -129,7 +129,7 @@ def build_services(
         desk_key=DeskKey(wrapper),
         passkeys=Passkeys(settings.base_url),
         signing=Signing(database, settings.limits, sealer),
-        confirming=Confirming(database),
+        confirming=Confirming(database, settings.limits),
         throttle=Throttle(settings.limits),
     )
 

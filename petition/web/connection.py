@@ -1,7 +1,8 @@
-"""The HTTP/1.1 connection: uvicorn's protocol with limits on slow and greedy clients, and a fast path for the cache.
+"""The HTTP/1.1 connection: uvicorn's protocol with bounds on what a client may hold, and a fast path for the cache.
 
-uvicorn waits for a request head without limit, so that a few thousand slow connections would exhaust the server. A
-reverse proxy protects against that; an installation without one is protected here.
+uvicorn waits for a request head without limit of time or size, and for a reader for ever. A reverse proxy protects
+against that; an installation without one is protected here, and so is the Onion service, which never has one. The
+bounds and their reasons are in docs/decisions/overload.md.
 
 Cached responses are written here in one write, without a task and an ASGI cycle per request: the letter's page and its
 count are most of the traffic when a letter is popular.
@@ -13,21 +14,32 @@ tests/web/test_uvicorn_internals.py fails when one of them moves.
 import asyncio
 import re
 import sys
-from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, ClassVar, Protocol
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from petition.core.client_networks import ONION_NETWORK, ClientNetwork, is_trusted, of_circuit, of_client
 from petition.core.settings import Network
 from petition.web import proxy_line
+from petition.web.connection_limits import OpenConnections
 from petition.web.listeners import ONION_CLIENT
 from petition.web.page_cache import Header
+from petition.web.request_bounds import MAX_LINES, HeadRefused, PipelineFull, Trailers, check_chunks, refusal
 
 HEAD_TIMEOUT = 20.0  # seconds from a request's first byte (or the connection's start) to the end of its head
+MAX_HEAD = 16 * 1024  # bytes of a head, and of what lies between the pieces of a body
+MAX_PIPELINED = 16  # requests that wait for the response to an earlier one
+BODY_INTERVAL = 10.0  # seconds; in each of them at least MIN_BODY arrives
+MIN_BODY = 4096  # bytes: the slowest mobile network brings ten times as much
+LINGER = 2.0  # seconds in which a client that still sends can read that it was refused
+MAX_LINGER = 1024 * 1024  # bytes that it may send in this time
+WRITE_TIMEOUT = 20.0  # seconds in which a client that is behind has to read something
+WRITE_BUFFER = 32 * 1024  # bytes; a client with more of them unread is behind
 _BODY_HEADERS = frozenset((b"content-length", b"transfer-encoding", b"expect"))
-MAX_PER_NETWORK = 500  # open at once from one IPv4 address or IPv6 /64: mobile carriers have thousands behind one
 
 _ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
@@ -41,31 +53,49 @@ class CachedReply(Protocol):
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a timeout for heads and a limit per network, from which ``trusted`` proxies are exempt.
+    """uvicorn's protocol with bounds in time and size. ``trusted`` proxies may have any number of connections.
 
     An application with a method ``cached_response`` (``CachedReply``) is asked first.
     """
 
     # Beside the parent's dictionary, which would grow by half a kilobyte for each of thousands of listeners.
-    __slots__ = ("_beginning", "_head_timer", "_is_answered", "_network", "_onion_client")
+    __slots__ = (
+        "_beginning",
+        "_body_timer",
+        "_chunks",
+        "_fed_at_begin",
+        "_feeds",
+        "_framing",
+        "_head_timer",
+        "_in_body",
+        "_is_answered",
+        "_is_deaf",
+        "_onion_client",
+        "_received",
+        "_running",
+        "_unread",
+        "_write_timer",
+        "prefixes",
+    )
 
     trusted: ClassVar[Sequence[Network]] = ()
     onion_port: ClassVar[int | None] = None  # Tor's listener
-    _open_connections: ClassVar[Counter[str]] = Counter()
+    open_connections: ClassVar[OpenConnections] = OpenConnections()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the connection and start the head's timer, or abort it if its network has too many."""
+        """Count the connection, at the cost of another one if there are too many, and start the head's timer."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(WRITE_BUFFER)
         self._head_timer: asyncio.TimerHandle | None = None
         self._beginning: bytes | None = None  # on Tor's listener, until it is known whether Tor wrote a line there
         self._onion_client: ClientNetwork | None = None
-        peer = self.client[0] if self.client else None
-        self._network = None if peer is None or is_trusted(peer, self.trusted) else of_client(peer, (), ()).narrowest
-        if self._network is not None:
-            self._open_connections[self._network] += 1
-            if self._open_connections[self._network] > MAX_PER_NETWORK:
-                transport.abort()
-                return
+        self._body_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
+        self._is_answered = self._is_deaf = self._in_body = False
+        self._framing = self._feeds = self._fed_at_begin = self._chunks = self._received = self._unread = 0
+        self.prefixes = _prefixes(self.client[0], tuple(self.trusted)) if self.client else ()
+        self.open_connections.add(self)
         self._start_timer()
         if self.onion_port is not None:
             self._choose_listener()
@@ -81,22 +111,118 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_timer()
-        if self._network is not None:
-            self._open_connections[self._network] -= 1
-            if self._open_connections[self._network] <= 0:
-                del self._open_connections[self._network]
+        self._end_body()
+        self.resume_writing()
+        self.open_connections.discard(self)
+        # Of several requests, the parent notifies the last one only.
+        for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self._running = None
+        self.pipeline.clear()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Start the timer at the first byte after a response; on Tor's listener, take its line from the beginning."""
+        """Feed the parser, in pieces that are no longer than a head may be."""
+        if self._is_deaf:
+            self._pass_over(data)
+            return
         if self._beginning is not None:
             data = self._after_proxy_line(self._beginning + data)
             if not data:
                 return
-        cycle: RequestResponseCycle | None = self.cycle  # none before the first request
-        if self._head_timer is None and (cycle is None or cycle.response_complete):
-            self._start_timer()
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        if self._head_timer is None:
+            cycle: RequestResponseCycle | None = self.cycle  # none before the first request
+            if cycle is None or cycle.response_complete:
+                self._start_timer()
+        self._framing += len(data)
+        if self._framing <= MAX_HEAD:
+            self._feed(data)
+        else:
+            self._framing -= len(data)
+            self._feed_in_pieces(memoryview(data))
+        if self._in_body and self._body_timer is None:
+            self._watch_body()
+
+    def _feed_in_pieces(self, data: memoryview) -> None:
+        while data and not self._is_deaf and not self.transport.is_closing():
+            room = MAX_HEAD - self._framing
+            if room <= 0:
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+                return
+            piece, data = data[:room], data[room:]
+            self._framing += len(piece)
+            self._feed(piece)
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        self._feeds += 1
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:  # to a protocol that is not spoken here; what follows may be in it
+            self._finish()
+        except httptools.HttpParserError as error:
+            self._handle(error)
+        else:
+            # A head that goes on: its lines take many times their length in memory.
+            headers: list[Header] | None = self.headers  # none before the first request
+            if self._head_timer is not None and headers is not None and len(headers) > MAX_LINES:
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def _handle(self, error: httptools.HttpParserError) -> None:
+        cause = error.__context__
+        if isinstance(cause, PipelineFull):
+            self._finish()
+        elif isinstance(cause, HeadRefused):
+            self._refuse(cause.status)
+        else:
+            if not isinstance(cause, httptools.HttpParserError | UnicodeError | None):
+                self.logger.error("A request could not be handled", exc_info=cause)
+            self._refuse(HTTPStatus.BAD_REQUEST)
+
+    def _finish(self) -> None:
+        """Read nothing more; close the connection after the last response."""
+        cycle: RequestResponseCycle | None = self.cycle
+        self._is_deaf, self._framing = True, 0
+        self._cancel_timer()
+        if cycle is None or cycle.response_complete:
+            self._close()
+        else:
+            cycle.keep_alive = False
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        """Answer with an error and close, after the responses to earlier requests."""
+        if self.transport.is_closing():
+            return
+        cycle, running = self.cycle, self._running
+        is_idle = running is None or running.response_complete
+        if self._in_body and cycle is running and not cycle.response_started:
+            cycle.disconnected = True  # for the application, which waits for the body
+            cycle.message_event.set()
+        elif self._in_body:  # of a request that is answered, or waits
+            self.transport.abort()
+            return
+        elif not is_idle:
+            self._finish()
+            return
+        self._write_refusal(status)
+
+    def _write_refusal(self, status: HTTPStatus) -> None:
+        self.transport.write(refusal(status, self.server_state.default_headers))
+        # If it closed at once, the kernel would reset the connection because of what was not read, and the client would
+        # not see the answer.
+        self._is_deaf, self._framing = True, 0
+        self._end_body()
+        self._cancel_timer()
+        self.transport.write_eof()
+        self._head_timer = self.loop.call_later(LINGER, self._abort_slow_client)
+
+    def _pass_over(self, data: bytes) -> None:
+        self._framing += len(data)
+        if self._framing > MAX_LINGER:
+            self.transport.abort()
 
     def _after_proxy_line(self, data: bytes) -> bytes:
         """Return what follows Tor's line, and note its circuit; nothing while the line is not complete."""
@@ -111,10 +237,16 @@ class GuardedProtocol(HttpToolsProtocol):
         self._beginning, (circuit, rest) = None, parsed
         if circuit is not None:
             self._onion_client = of_circuit(circuit)
+            self.open_connections.discard(self)
+            self.prefixes = (self._onion_client.narrowest,)
+            self.open_connections.add(self)
         return rest
 
     def on_message_begin(self) -> None:
-        """Start the timer for a pipelined head; say by which listener the request came."""
+        """Start the timer for a pipelined head; say by which listener it came. Raises ``PipelineFull``."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise PipelineFull
+        self._fed_at_begin = self._feeds
         if self._head_timer is None:
             self._start_timer()
         super().on_message_begin()
@@ -123,14 +255,21 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Write the cached reply if there is one; hand everything else to the application."""
+        self._framing = 0
+        if len(self.headers) > MAX_LINES or (self._fed_at_begin != self._feeds and self._head_size() > MAX_HEAD):
+            raise HeadRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         self._cancel_timer()
         if self.url[:1] != b"/":
             self._take_host_of_target()
-        reply = self.cached_reply() if self.can_use_fast_path() else None
+        has_body = any(name in _BODY_HEADERS for name, _ in self.headers)
+        reply = self.cached_reply() if not has_body and self.can_use_fast_path() else None
         self._is_answered = reply is not None
         if reply is None:
             self._unset_keepalive_if_required()  # set if the request right before was answered here
             super().on_headers_complete()
+            if has_body:
+                self._in_body, self._chunks, self._received = True, 0, 0
+                self.headers = Trailers()
             return
         lines, body = reply
         default_lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
@@ -143,29 +282,126 @@ class GuardedProtocol(HttpToolsProtocol):
         if match is not None:
             self.headers[:] = [header for header in self.headers if header[0] != b"host"] + [(b"host", match[1])]
 
+    def on_chunk_header(self) -> None:
+        """Count a piece of a body. Raises ``HeadRefused``."""
+        self._chunks += 1
+        check_chunks(self._chunks, self._received)
+
+    def on_body(self, body: bytes) -> None:
+        self._framing = 0
+        self._received += len(body)
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
+        self._framing = 0
         if not self._is_answered:
+            self._end_body()
             super().on_message_complete()
 
+    def _head_size(self) -> int:
+        """Return the size of the head, without what may be left out of it."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def can_use_fast_path(self) -> bool:
-        """True for HTTP/1.1 keep-alive without body, upgrade, unanswered earlier request or backpressure."""
+        """True for HTTP/1.1 keep-alive without upgrade, unanswered earlier request or backpressure."""
         cycle: RequestResponseCycle | None = self.cycle
         if (cycle is not None and not cycle.response_complete) or self.flow.write_paused:
             return False
         parser = self.parser
-        if parser.get_http_version() != "1.1" or not parser.should_keep_alive() or parser.should_upgrade():
-            return False
-        return not any(name in _BODY_HEADERS for name, _ in self.headers)
+        return parser.get_http_version() == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
 
     def cached_reply(self) -> tuple[bytes, bytes] | None:
         cached_response: CachedReply | None = getattr(self.app, "cached_response", None)
         if cached_response is None or self.transport.is_closing():
             return None
-        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
-            return None
         return cached_response(
             self.parser.get_method(), self.url, self.headers, is_onion=self._onion_client is not None
         )
+
+    # The body: how fast it arrives
+
+    def _watch_body(self) -> None:
+        self._body_timer = self.loop.call_later(BODY_INTERVAL, self._check_body, 0)
+        self.open_connections.add_unfinished(self)
+
+    def _end_body(self) -> None:
+        self._in_body = False
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+            self.open_connections.discard_unfinished(self)
+
+    def _check_body(self, received_before: int) -> None:
+        """Abort the connection if too little has arrived, unless it was not read or the client waits for a word."""
+        cycle = self.cycle
+        is_waiting = self.flow.read_paused or (cycle.waiting_for_100_continue and not cycle.response_complete)
+        if not is_waiting and self._received - received_before < MIN_BODY:
+            self.transport.abort()
+            return
+        self._body_timer = self.loop.call_later(BODY_INTERVAL, self._check_body, self._received)
+
+    # The response: whether it is read
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+            self.open_connections.discard_unread(self)
+
+    def _watch_reader(self) -> None:
+        if self._write_timer is None:
+            self._unread = self.transport.get_write_buffer_size()
+            self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._check_reader)
+            self.open_connections.add_unread(self)
+
+    def _check_reader(self) -> None:
+        unread, before = self.transport.get_write_buffer_size(), self._unread
+        if unread >= before:
+            self.transport.abort()
+            return
+        self._unread = unread
+        self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._check_reader)
+
+    def on_response_complete(self) -> None:
+        """Close a connection that has ended, and be it that the client does not read the rest."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        """Close as soon as the client has read what was written, or does not go on reading."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._watch_reader()
+
+    # Too many connections
+
+    def idle_since(self) -> float | None:
+        """Return since when there has been no request to answer; None if there is one."""
+        if self._running is not None and not self._running.response_complete:
+            return None
+        if self._head_timer is not None:
+            return self._head_timer.when() - HEAD_TIMEOUT
+        if self.timeout_keep_alive_task is not None:
+            return self.timeout_keep_alive_task.when() - self.timeout_keep_alive
+        return 0.0  # it is being closed, or the rest of a body is passed over
+
+    def evict(self) -> None:
+        self.transport.abort()
+
+    # The head: how fast it arrives
 
     def _start_timer(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._abort_slow_client)
@@ -180,6 +416,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self.transport.abort()
+
+
+@lru_cache(4096)
+def _prefixes(peer: str, trusted: tuple[Network, ...]) -> tuple[str, ...]:
+    """Return the prefixes of an address from the widest to the narrowest; none for a proxy, or Tor on this machine."""
+    return () if is_trusted(peer, trusted) else of_client(peer, (), ()).prefixes[::-1]
 
 
 def disable_chunking(send: object) -> None:

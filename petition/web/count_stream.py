@@ -15,12 +15,14 @@ from datetime import datetime
 from typing import Any
 
 from petition.core import metrics
-from petition.core.client_networks import ClientNetwork
+from petition.core.client_networks import ONION, ClientNetwork
 from petition.core.settings import Settings
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetters
 from petition.web import connection
+from petition.web.fair_lines import FairLines
 from petition.web.headers import common_headers
+from petition.web.turns import line_of
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -31,6 +33,9 @@ HEARTBEAT = 15.0  # seconds; proxies close connections that are silent for thirt
 MAX_SECONDS = 3600.0  # of a stream; then the browser reconnects, perhaps to another process
 MAX_LISTENERS = 6000  # of one process; further ones have to poll
 MAX_PER_NETWORK = 500  # enough for a university behind one address; no single machine takes all slots
+SHARE = (
+    100  # when all slots are taken, one in so many is freed at once, so that choosing costs little for each newcomer
+)
 PREFIX, SUFFIX = "/api/v1/letters/", "/events"
 WRITE_BATCH = 250  # listeners written to before the event loop runs other tasks
 RETRY = (3000, 8000)  # milliseconds until a browser reconnects, spread so that a restart causes no storm
@@ -47,13 +52,14 @@ HEADERS = [
 class Listener:
     """One open connection. Slots, and a task that only waits: thousands of these are open at once."""
 
-    __slots__ = ("channel", "expires_at", "is_current", "network", "send", "task")
+    __slots__ = ("channel", "expires_at", "has_slot", "is_current", "network", "send", "task")
 
     def __init__(self, channel: "Channel", network: ClientNetwork, send: Send, *, is_current: bool) -> None:
         self.channel = channel
         self.is_current = is_current  # has the last count sent (Last-Event-ID)
         self.send = send
-        self.network = network.narrowest
+        self.network = network
+        self.has_slot = True
         self.task = asyncio.current_task()
         self.expires_at = asyncio.get_running_loop().time() + MAX_SECONDS * random.uniform(0.8, 1)  # noqa: S311
 
@@ -89,18 +95,21 @@ class CountStreams:
         letters.on_change(self._schedule_push)
 
     def admit(self, scope: Any, send: Send) -> Listener | None:
-        """Return a listener for a request for a letter's events; None if it is another request, or all slots are taken.
+        """Return a listener for a request for a letter's events; None if it is another, or its network has enough.
 
-        The caller must hand the listener to ``serve``, which frees its slot.
+        If all slots are taken, the networks with the most of them lose some. The caller must hand the listener to
+        ``serve``, which frees its slot.
         """
         path = scope["path"]
         if not (path.startswith(PREFIX) and path.endswith(SUFFIX)) or scope["method"] != "GET":
             return None
         channel = self._channel(path[len(PREFIX) : -len(SUFFIX)])
         network: ClientNetwork = scope["network"]
-        limit = MAX_LISTENERS if network.is_shared else MAX_PER_NETWORK
-        if channel is None or self._size >= MAX_LISTENERS or self._networks[network.narrowest] >= limit:
+        limit = MAX_LISTENERS if network.narrowest == ONION else MAX_PER_NETWORK
+        if channel is None or self._networks[network.narrowest] >= limit:
             return None
+        if self._size >= MAX_LISTENERS:
+            self._make_room()
         self._networks[network.narrowest] += 1
         self._size += 1
         metrics.LISTENERS.set(self._size)
@@ -138,11 +147,27 @@ class CountStreams:
         channel.sent_at = asyncio.get_running_loop().time()
         return channel.event
 
+    def _make_room(self) -> None:
+        """End streams of the networks that have the most: of a browser's, which comes again, or of a flood."""
+        lines: FairLines[Listener] = FairLines()
+        for listener in (listener for channel in self._channels.values() for listener in channel.listeners):
+            lines.add(listener, line_of(listener.network))
+        for _ in range(min(len(lines), max(1, MAX_LISTENERS // SHARE))):
+            listener = lines.pop_from_largest()
+            listener.channel.listeners.discard(listener)
+            self._release(listener)
+            if not _try_send(listener.send(END)):
+                _drop(listener)
+
     def _release(self, listener: Listener) -> None:
+        if not listener.has_slot:
+            return
+        listener.has_slot = False
+        network = listener.network.narrowest
         self._size -= 1
-        self._networks[listener.network] -= 1
-        if not self._networks[listener.network]:
-            del self._networks[listener.network]
+        self._networks[network] -= 1
+        if not self._networks[network]:
+            del self._networks[network]
         metrics.LISTENERS.set(self._size)
 
     def _channel(self, slug: str) -> Channel | None:

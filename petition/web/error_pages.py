@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -116,6 +116,11 @@ async def domain(request: Request, error: Exception) -> Response:
     return _page(request, status, headers)
 
 
+async def client_left(_request: Request, _error: Exception) -> Response:
+    """Answer a client that has closed its connection before its body was read: with nothing, to no one."""
+    return Response(status_code=400)
+
+
 async def unexpected(request: Request, error: Exception) -> Response:
     """Answer any other error with a 500; the log has the route and the traceback, never the data."""
     log.error("request failed", exc_info=error, extra={"route": _route(request)})
@@ -171,5 +176,6 @@ def problem(status: int, title: str, detail: str | None = None) -> JSONResponse:
 HANDLERS: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     HTTPException: http_error,
     PetitionError: domain,
+    ClientDisconnect: client_left,
     Exception: unexpected,
 }

@@ -9,12 +9,13 @@ from typing import Any
 
 from petition.core.client_networks import ClientNetwork
 from petition.core.settings import Settings
+from petition.core.tokens import Tokens
 from petition.letters.switches import InstallationNotices
 from petition.web.count_stream import CountStreams
 from petition.web.headers import common_headers, html_headers
 from petition.web.listeners import Listeners
 from petition.web.page_cache import CachedResponse, Header, PageCache, accepts_gzip, etag_matches
-from petition.web.throttle import RenderQueue
+from petition.web.turns import RenderQueue
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -26,6 +27,15 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 DESK = "/organizer/"  # where the installation is switched to read-only, and back
 # Answered without rendering a page, so they never wait for renders.
 NEVER_QUEUED = ("/healthz", "/readyz", "/metrics", "/captcha/", "/static/")
+LINKS = {  # the purpose of the token in a mailed link
+    "confirm": "signature",
+    "signature": "signature",
+    "second": "second",
+    "reply": "reply",
+    "never": "never",
+    "preview": "preview",
+}
+LINK = re.compile(rf"/[a-z]{{2,3}}(?:_[A-Z]{{2}})?/({'|'.join(LINKS)})/([\w.~-]{{1,200}})(?:/data\.json)?", re.ASCII)
 # One-click unsubscribing in mail programs (RFC 8058): such a POST may come from any site, and only stops mail. No path
 # of the desk, which has cookies, matches.
 CROSS_SITE_ALLOWED = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")
@@ -49,6 +59,7 @@ class Gateway:
         self._streams = streams
         self._listeners = Listeners(settings)
         self._origins = frozenset(origin.encode() for origin in settings.origins)
+        self._tokens = Tokens(settings.secret_keys)
         self._common = common_headers(settings)
         self._html = html_headers(settings, css_hash)
         self._public_queue, self._desk_queue = RenderQueue(), RenderQueue()
@@ -105,11 +116,19 @@ class Gateway:
         self._streams.stop()
 
     async def wait_for_slot(self, path: str, network: ClientNetwork) -> bool:
-        """Wait until a page may be rendered; return False if too many requests wait. The desk has its own queue."""
+        """Wait until a page may be rendered; return False if too many requests wait. The desk has its own queue.
+
+        A mailed link with a valid token is not in one line with pages that anyone may ask for.
+        """
         if path.startswith(NEVER_QUEUED):
             return True
         queue = self._desk_queue if path.startswith(DESK) else self._public_queue
-        return await queue.wait(network)
+        return await queue.wait(network, has_token=self.has_valid_token(path))
+
+    def has_valid_token(self, path: str) -> bool:
+        """Return whether a path is that of a mailed link of ours."""
+        link = LINK.fullmatch(path)
+        return link is not None and self._tokens.is_valid(LINKS[link[1]], link[2])
 
     def _cached(self, scope: Scope) -> CachedResponse | None:
         path, query = scope["path"], scope["query_string"]

@@ -27,6 +27,7 @@ MAX_FIELDS = 60
 BODY_TIMEOUT = 20.0  # seconds for a body to arrive
 MAX_DISCARDED = 64 * 1024 * 1024  # bytes of a body that is read for the client's sake only
 DISCARD_TIMEOUT = 10.0  # seconds until its next piece arrives
+DISCARD_SECONDS = 120.0  # for all of it
 
 HTML = b"text/html; charset=utf-8"
 URL_SAFE = ":/%#?=@[]!$&'()*+,;"  # not escaped in a path (RFC 3986, 2.2); "%" because escapes stay
@@ -106,9 +107,10 @@ async def discard_body(request: Request) -> None:
     size, pieces = 0, aiter(request.stream())
     # A RuntimeError: all of it was read.
     with contextlib.suppress(StopAsyncIteration, TimeoutError, ClientDisconnect, RuntimeError):
-        while size < MAX_DISCARDED:
-            async with asyncio.timeout(DISCARD_TIMEOUT):
-                size += len(await anext(pieces))
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while size < MAX_DISCARDED:
+                async with asyncio.timeout(DISCARD_TIMEOUT):
+                    size += len(await anext(pieces))
 
 
 def parse_form(body: bytes, max_fields: int = MAX_FIELDS) -> dict[str, str]:

@@ -17,12 +17,13 @@ from petition.core.errors import PetitionError
 from petition.core.settings import Process, Settings, load
 from petition.core.version import version
 from petition.web.app import create_app
-from petition.web.connection import GuardedProtocol
+from petition.web.connection import WRITE_TIMEOUT, GuardedProtocol
 from petition.web.gateway import App
 
 log = logging.getLogger(__name__)
 
 OPEN_FILES = 65_536  # one per connection; the default on many systems is 1,024
+MAX_UNSENT = 64 * 1024  # bytes of a response that the kernel takes before the network does
 GRACE = 10  # seconds for open responses at shutdown
 
 
@@ -84,7 +85,19 @@ def _bind(host: str, port: int) -> socket.socket:
         reason = str(error.strerror).partition(" (")[0]  # Python appends the address
         raise PetitionError(f"cannot listen at {host}, port {port}: {reason}") from None
     listener.set_inheritable(True)
+    _bound_writes(listener)
     return listener
+
+
+def _bound_writes(listener: socket.socket) -> None:
+    """Have the kernel hold little of a response that is not read, and not for long; connections inherit it.
+
+    Without these options it would take some megabytes, so that the server would never see that a client does not read.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(WRITE_TIMEOUT * 1000))
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT)
 
 
 def configuration(app: App | str, host: str, port: int, workers: int = 1) -> uvicorn.Config:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from petition.core.errors import Unavailable
 from petition.web.share_card import Card, draw
-from petition.web.throttle import ConcurrencyLimit
+from petition.web.turns import ConcurrencyLimit
 
 MAX_BYTES = 16 * 1024 * 1024  # of cached pictures; the least recently used is evicted first
 MAX_WAITING = 16  # letters whose picture waits to be drawn

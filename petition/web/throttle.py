@@ -1,97 +1,22 @@
-"""Limits against floods: requests per network and minute, concurrent reads of the list, queued page renders.
+"""Limits against floods: requests per network and minute, and concurrent reads of the list.
 
 Counted in the memory of one process and dropped after the minute: nothing is stored. Limits over a longer time, shared
 by all processes, are in ``petition.core.quotas``.
 """
 
-import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from petition.core.client_networks import ClientNetwork
-from petition.core.errors import TooMany, Unavailable
+from petition.core.errors import TooMany
 from petition.core.settings import Limits
+from petition.web.turns import ConcurrencyLimit
 
-MAX_CONCURRENT = 4  # of a pool of ten connections: the others stay free for signing, cached pages and the desk
-MAX_WAITING = 32
-WAIT_TIMEOUT = 5.0  # seconds
 MINUTE = 60
-MAX_QUEUED = 1000  # requests that wait to render a page
-MAX_QUEUED_PER_NETWORK = 32  # of these from one public network
 MAX_NETWORKS = 20_000  # counted separately in one minute; any more share one count
 PRINTS = 6  # pages with all names, a network and minute
-
-
-class ConcurrencyLimit:
-    """A semaphore with a bounded queue and a timeout (seconds)."""
-
-    def __init__(
-        self, max_concurrent: int = MAX_CONCURRENT, max_waiting: int = MAX_WAITING, timeout: float = WAIT_TIMEOUT
-    ) -> None:
-        self._semaphore = asyncio.Semaphore(max_concurrent)
-        self._max_waiting = max_waiting
-        self._waiting = 0
-        self._timeout = timeout
-
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold a slot while the block runs. Raises ``Unavailable`` if too many wait for one, or after the timeout.
-
-        Enter it before taking what others need (a connection): the wait may be long.
-        """
-        if self._semaphore.locked() and self._waiting >= self._max_waiting:
-            raise Unavailable("too many concurrent requests")
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self._semaphore.acquire()
-        except TimeoutError:
-            raise Unavailable("too many concurrent requests") from None
-        finally:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._semaphore.release()
-
-
-class RenderQueue:
-    """Admits one page render per event-loop iteration, so that a burst of renders cannot starve signing.
-
-    A render blocks the loop for some milliseconds. Without the queue, sixty concurrent renders would all run before a
-    signing request, which waits for the database several times, advances by one step.
-
-    The share per network keeps a client that retries at once from taking every slot that becomes free. Networks that
-    are not public are exempt: a proxy or Tor, with many clients behind them.
-    """
-
-    def __init__(self, max_waiting: int = MAX_QUEUED, max_per_network: int = MAX_QUEUED_PER_NETWORK) -> None:
-        self._lock = asyncio.Lock()
-        self._max_waiting = max_waiting
-        self._max_per_network = max_per_network
-        self._waiting = 0
-        self._by_network: Counter[str] = Counter()
-
-    async def wait(self, network: ClientNetwork) -> bool:
-        """Wait to be admitted; return False at once if too many wait already, in total or of this ``network``."""
-        if self._waiting >= self._max_waiting:
-            return False
-        if self._by_network[network.narrowest] >= self._max_per_network and network.is_public:
-            return False
-        self._waiting += 1
-        self._by_network[network.narrowest] += 1
-        try:
-            async with self._lock:
-                await asyncio.sleep(0)
-        finally:
-            self._waiting -= 1
-            self._by_network[network.narrowest] -= 1
-            if not self._by_network[network.narrowest]:
-                del self._by_network[network.narrowest]
-        return True
 
 
 class Remaining(NamedTuple):
@@ -142,13 +67,13 @@ class Throttle:
     async def read_slot(self, network: ClientNetwork) -> AsyncIterator[Remaining]:
         """Hold a slot to read or search the list. Raises ``Unavailable`` too."""
         remaining = self._reads.take(network)
-        async with self._read_slots.slot():
+        async with self._read_slots.slot(network):
             yield remaining
 
     @asynccontextmanager
-    async def part_slot(self) -> AsyncIterator[None]:
+    async def part_slot(self, network: ClientNetwork) -> AsyncIterator[None]:
         """Hold a slot to read one part of a page that ``allow_print`` has counted. Raises ``Unavailable`` too."""
-        async with self._read_slots.slot():
+        async with self._read_slots.slot(network):
             yield
 
     def allow_print(self, network: ClientNetwork) -> None:

@@ -12,24 +12,28 @@ from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.core.outbox import MailWriter
+from petition.core.service_urls import is_this_machine
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.core.version import version
 from petition.drafts import opening
 from petition.exports import address_list_worker, address_lists
+from petition.imports import owner_mails, undoing
 from petition.imports import worker as import_worker
 from petition.letters import taking_down, updates
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
+from petition.mail.mail_hosts import MailHosts
+from petition.mail.mailbox_notes import MailboxNotes
 from petition.mail.relays import Relays
-from petition.mail.smtp_connection import is_on_this_machine
 from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
-from petition.moderation import bulk_acts, bursts, namesakes
+from petition.moderation import bulk_acts, bursts, crowds, namesakes
 from petition.moderation.messages import Mails
-from petition.organizers import factor_resets, invitations, sign_in_links, waiting_mail
+from petition.organizers import act_notices, factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
+from petition.organizers.sign_in_links import SignInMails
 from petition.statistics import queries as statistics
 from petition.worker import job_loop, retention
 
@@ -37,12 +41,13 @@ RETENTION_INTERVAL = 60.0  # seconds between two rounds of retention
 
 # By the purpose of the outbox row.
 WRITERS: Mapping[str, MailWriter] = {
-    sign_in_links.PURPOSE: sign_in_links.write_mail,
     invitations.PURPOSE: invitations.write_mail,
     waiting_mail.PURPOSE: waiting_mail.write_mail,
     factor_resets.ASKED: factor_resets.write_asked,
     factor_resets.DONE: factor_resets.write_done,
+    act_notices.PURPOSE: act_notices.write_mail,
     address_lists.PURPOSE: address_lists.write_mail,
+    owner_mails.PURPOSE: owner_mails.write_mail,
 }
 
 log = logging.getLogger(__name__)
@@ -63,14 +68,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     composer = Composer(settings, renderer, tokens)
     wrapper = Wrapper(settings.secret_keys)
-    writers = {**WRITERS, **Mails(wrapper, tokens).writers}
+    writers = {**WRITERS, sign_in_links.PURPOSE: SignInMails(wrapper).write, **Mails(wrapper, tokens).writers}
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
     selector = MailSelector(opener, wrapper, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
     async with opened(settings.database_url, max_size=SENDERS + 6) as database, asyncio.TaskGroup() as group:
-        group.create_task(Deliverer(database, selector, composer, relays).run(stop))
+        notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver))
+        group.create_task(Deliverer(database, selector, composer, relays, notes).run(stop))
         jobs: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
@@ -107,11 +113,13 @@ def chores_of(settings: Settings) -> list[Chore]:
         sweep = [("sweep_contacts", cleaner.sweep)]
     return [
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
+        ("hash_recovery_codes", recovery_codes.hash_old),
         ("open_letters", opening.open_due),
         ("publish_updates", updates.publish_due),
         ("close_letters", retention.close_letters),
         # Before retention drops the day keys by which bursts are recognized.
         ("forget_networks", lambda database: bursts.delete_networks(database, wrapper)),
+        ("look_at_domains", lambda database: crowds.flag(database, settings.limits)),
         ("look_at_names", lambda database: namesakes.check(database, wrapper)),
         *((f"drop_{table}", partial(retention.drop_expired, table=table)) for table in retention.EXPIRED),
         *sweep,
@@ -119,6 +127,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("statistics", _add_up),
         ("mail_what_waits", waiting_mail.enqueue_due),
         ("reset_factors", factor_resets.carry_out_due),
+        ("encrypt_undone", lambda database: undoing.encrypt_all(database, wrapper)),
         ("forget_files", import_worker.drop_expired_files),
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),
@@ -132,7 +141,7 @@ async def _add_up(database: Database) -> int:
 
 def _warn_of_unencrypted_passwords(settings: Settings) -> None:
     for relay in settings.relays:
-        if relay.username and not (relay.tls or relay.starttls or is_on_this_machine(relay)):
+        if relay.username and not (relay.tls or relay.starttls or is_this_machine(relay.host)):
             log.warning("the password is sent to this relay unencrypted", extra={"relay": relay.host})
 
 

@@ -56,7 +56,12 @@ EXPIRED: Mapping[str, Sequence[str]] = {
         _forget_networks("signature", "signed_at"),
         _delete("day_key", "day", f"day < {_BEFORE_YESTERDAY}"),
     ),
+    "access_journal": (
+        _delete("access_journal", "hour, kind, organizer, letter", "hour <= now() - interval '90 days'"),
+    ),
     "entry": (_delete("entry", "digest", "expires_at <= now()"),),
+    "sign_in_ask": (_delete("sign_in_ask", "digest", "expires_at <= now()"),),
+    "remembered_device": (_delete("remembered_device", "digest", "expires_at <= now()"),),
     "invitation": (_delete("invitation", "id", "expires_at <= now()"),),
     "preview_link": (_delete("preview_link", "id", "expires_at <= now()"),),
     # The same times as in ``organizers.queries.LIVE``.

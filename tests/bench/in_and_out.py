@@ -26,12 +26,14 @@ from petition.exports.filtered import CHOSEN, Export, ExportOrder
 from petition.exports.writers import Format
 from petition.imports import column_guessing, steering, worker
 from petition.imports.file_info import FileInfo
+from petition.imports.steering import MailboxRights
 from petition.letters.model import Letter
 from petition.moderation.model import Filter
 from tests import rows
 from tests.crowd import Crowd
 from tests.running import KEY, environment, publish
 
+RIGHTS = MailboxRights(is_owner=True, is_fresh=True)
 IMPORT_MOST = 200.0  # MB, the whole process
 EXPORT_MOST = 50.0  # MB more than before
 HEADER = "Timestamp,Full name,E-mail,City,Country\n"
@@ -98,10 +100,12 @@ async def bring(database: Database, letter: Letter, number_of_rows: int) -> bool
         await steering.finish_upload(conn, actor, letter.keys, number, "bench.csv")
     kept = [await _imported(database, "reading", number_of_rows)]
     async with database.transaction() as conn:
-        await steering.advance(conn, actor, letter.keys, number, await _chosen(conn, letter, number))
+        await steering.advance(conn, actor, letter.keys, number, await _chosen(conn, letter, number), RIGHTS)
     kept.append(await _imported(database, "trying", number_of_rows))
     async with database.transaction() as conn:
-        await steering.advance(conn, actor, letter.keys, number, {"step": "start"} | await _guard(conn, letter, number))
+        await steering.advance(
+            conn, actor, letter.keys, number, {"step": "start"} | await _guard(conn, letter, number), RIGHTS
+        )
     kept.append(await _imported(database, "importing", number_of_rows))
     async with database.connection() as conn:
         counted = await rows.check_count(conn, letter)

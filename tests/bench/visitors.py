@@ -59,7 +59,7 @@ class Visitors:
         path = f"/ru/{self.letter.slug}/sign"
         requests = []
         for _ in range(how_many):
-            solved = solve(work.challenge(self.letter.id, hard=False))
+            solved = solve(work.challenge(self.letter.id))
             rest = {"version": self.letter.version.digest, "kind": "person", "consent": "yes", "altcha": solved}
             requests.append(post(port, path, self._network(), urlencode(self.typed() | rest).encode()))
         return requests

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import asyncpg
 
 # Real derivations in the real solver, few of them; one test pays the full price.
-QUICK = Price(iterations=5000, numbers=range(20, 40), hard_numbers=range(40, 60))
+QUICK = Price(iterations=5000, numbers=range(20, 40), hard_numbers=(range(40, 60), range(60, 80), range(80, 100)))
 
 
 @pytest.fixture(scope="module")

@@ -133,6 +133,8 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/signatures/{signature}": signatures,
     "/organizer/{slug}/campaigns": at("{slug}/campaigns"),
     "/organizer/{slug}/campaigns/{campaign}": each_campaign,
+    "/organizer/{slug}/access": at("{slug}/access"),
+    "/organizer/installation/access": at("installation/access"),
     "/organizer/{slug}/log": at("{slug}/log"),
 }
 NO_PAGE = {

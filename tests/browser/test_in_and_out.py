@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 TABLE = [
     ["Отметка времени", "Имя и фамилия", "Адрес электронной почты", "Город", "Страна"],
-    *(["05.03.2022 10:00:00", f"Вера Новак {n}", f"v{n}@letters.example", "Уфа", "Россия"] for n in range(40)),
+    *(["05.03.2022 10:00:00", f"Вера Новак {n}", f"v{n}@letters.example", "Уфа", "Россия"] for n in range(60)),
     ["05.03.2022", "Анна Константинопольская-" + "длинная" * 12, "", "Нижний Новгород", "Германия"],
 ]
 
@@ -36,13 +36,13 @@ async def test_the_whole_way(chromium: Browser, hamlet: Town, scripts: bool) -> 
         assert await one.page.input_value("#c0") == "signed_at"
         await one.page.click("text=Check without changing anything")
         await one.page.wait_for_selector("text=What the import would do", timeout=120_000)
-        assert "41 people" in await one.text()
+        assert "61 people" in await one.text()
         await one.page.click("button[value=start]")
         await one.page.wait_for_selector("text=Result", timeout=120_000)
         await one.page.click("text=See the imported signatures")
         assert "Вера Новак 7" in await one.text("table")
         async with hamlet.site.database.connection() as conn:
-            assert (await rows.check_count(conn, await rows.letter(conn)))["people"] == 41
+            assert (await rows.check_count(conn, await rows.letter(conn)))["people"] == 61
         await one.open(f"{SLUG}/import/1")
         await one.page.click("text=Undo the whole import")
         await one.page.wait_for_selector("text=Restore", timeout=120_000)
@@ -51,8 +51,9 @@ async def test_the_whole_way(chromium: Browser, hamlet: Town, scripts: bool) -> 
         await one.page.click("button[value=redo]")
         await one.page.wait_for_selector("text=Undo the whole import", timeout=120_000)
         async with hamlet.site.database.connection() as conn:
-            assert (await rows.check_count(conn, await rows.letter(conn)))["people"] == 41
+            assert (await rows.check_count(conn, await rows.letter(conn)))["people"] == 61
         await one.open(f"{SLUG}/export")
+        await one.page.check("[name=form][value=csv]")
         async with one.page.expect_download() as downloading:
             await one.page.click("text=Download")
         file = await (await downloading.value).path()

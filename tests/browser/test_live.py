@@ -149,6 +149,6 @@ async def test_the_full_price_is_paid_while_one_types(
 ) -> None:
     visitor = await meet(hamlet)
     real = ProofOfWork(hamlet.site.settings.secret_keys)
-    monkeypatch.setattr(Captchas, "challenge", lambda _self, letter, *, hard, **_: real.challenge(letter, hard=hard))
+    monkeypatch.setattr(Captchas, "challenge", lambda _self, letter, *, price, **_: real.challenge(letter, price=price))
     await visitor.sign(email="price@letters.example")
     await hamlet.mail_to("price@letters.example")

@@ -16,7 +16,7 @@ OTHER_KEY = "another secret key that is just as long"
 LETTER = LetterId(7)
 
 # Signed prices are believed, so a cheap challenge is as good as a hard one and is solved in a millisecond.
-CHEAP = Price(iterations=10, numbers=range(1, 4), hard_numbers=range(4, 8))
+CHEAP = Price(iterations=10, numbers=range(1, 4), hard_numbers=(range(4, 8), range(8, 12), range(12, 16)))
 
 
 def settings(folder: Path, **environ: str) -> Settings:

@@ -51,7 +51,7 @@ class Site:
             return web.Response(status=503, text="away")
         if self.hcaptcha:
             return web.json_response({"kind": "hcaptcha", "site_key": "site-key"})
-        return web.json_response(WORK.challenge(LETTER, hard=False))
+        return web.json_response(WORK.challenge(LETTER))
 
     async def sign(self, request: web.Request) -> web.Response:
         self.sent.append({name: str(value) for name, value in (await request.post()).items()})

@@ -7,10 +7,12 @@ import pytest
 from petition.captcha import Captchas, Passed, Refusal
 from petition.captcha.drawn import DrawnCodes
 from petition.captcha.pow import ProofOfWork
+from petition.core.encryption import new_contact_pair
 from petition.core.ids import LetterId
-from tests.captcha.far_side import NO, YES, far_side, hangs_up, says
+from tests.captcha.far_side import NO, far_side, hangs_up, says
 from tests.captcha.installation import CHEAP, KEY, LETTER, settings, solve
 
+OURS = {"success": True, "hostname": "localhost"}
 CODES = DrawnCodes([KEY])
 WORK = ProofOfWork([KEY], price=CHEAP)
 
@@ -33,7 +35,7 @@ def with_hcaptcha(folder: Path, url: str) -> Captchas:
 
 
 def solved(letter_id: LetterId = LETTER) -> str:
-    return solve(WORK.challenge(letter_id, hard=False))
+    return solve(WORK.challenge(letter_id))
 
 
 def drawn(letter_id: LetterId = LETTER) -> dict[str, str]:
@@ -80,20 +82,33 @@ async def test_hcaptcha_is_not_looked_at_unless_configured(ours: Captchas) -> No
 
 async def test_our_challenge_is_shown_and_passes(ours: Captchas) -> None:
     for hard in (False, True):
-        challenge = ours.challenge(LETTER, hard=hard)
-        assert challenge["parameters"]["data"] == {"letter": LETTER, "dear": hard}
+        challenge = ours.challenge(LETTER, price=int(hard))
+        assert challenge["parameters"]["data"] == {"letter": LETTER, "dear": hard, "price": int(hard)}
         assert ours.draw(LETTER, hard=hard).png.startswith(b"\x89PNG")
 
 
 async def test_hcaptcha_is_shown_and_asked(tmp_path: Path) -> None:
-    async with far_side(says(YES)) as side:
+    async with far_side(says(OURS)) as side:
         captchas = with_hcaptcha(tmp_path, side.url)
-        assert captchas.challenge(LETTER, hard=True) == {"kind": "hcaptcha", "site_key": "site-key"}
+        assert captchas.challenge(LETTER, price=1) == {"kind": "hcaptcha", "site_key": "site-key"}
         assert captchas.hcaptcha_site_key == "site-key"
         assert set(captchas.sources) == {"script-src", "frame-src", "style-src", "connect-src"}
         assert isinstance(await captchas.check({"h-captcha-response": "token"}, LETTER), Passed)
         side.behaviour = says(NO)
         assert await captchas.check({"h-captcha-response": "token"}, LETTER) is Refusal.WRONG
+
+
+async def test_a_yes_counts_for_the_public_address_and_the_onion_address(tmp_path: Path) -> None:
+    onion = "lettersabcdefgh.onion"
+    keys = {"CAPTCHA": "hcaptcha", "HCAPTCHA_SITE_KEY": "site-key", "HCAPTCHA_SECRET_KEY": "secret"}
+    addresses = {"BASE_URL": "https://letters.example:8443", "ONION_URL": f"http://{onion}", "CONTROLLER": "A society"}
+    addresses["CONTACT_PUBLIC_KEY"] = new_contact_pair()[0]
+    async with far_side(says(OURS)) as side:
+        captchas = Captchas(settings(tmp_path, **keys, **addresses, HCAPTCHA_VERIFY_URL=side.url))
+        for hostname, passes in (("letters.example", True), (onion, True), ("localhost", False)):
+            side.behaviour = says({"success": True, "hostname": hostname})
+            result = await captchas.check({"h-captcha-response": "token"}, LETTER)
+            assert isinstance(result, Passed) is passes
 
 
 async def test_ours_takes_over_when_hcaptcha_fails(tmp_path: Path) -> None:
@@ -102,7 +117,7 @@ async def test_ours_takes_over_when_hcaptcha_fails(tmp_path: Path) -> None:
         assert await captchas.check({"h-captcha-response": "token"}, LETTER) is Refusal.UNREACHABLE
         assert captchas.hcaptcha_site_key is None
         assert captchas.sources == {}
-        assert "parameters" in captchas.challenge(LETTER, hard=False)
+        assert "parameters" in captchas.challenge(LETTER)
         assert isinstance(await captchas.check({"altcha": solved()}, LETTER), Passed)
         both = {"h-captcha-response": "token"} | drawn()
         assert isinstance(await captchas.check(both, LETTER), Passed)
@@ -118,7 +133,7 @@ async def test_our_answer_spares_the_question(tmp_path: Path) -> None:
 
 async def test_switched_off_everything_passes_each_time_as_another(tmp_path: Path) -> None:
     captchas = Captchas(settings(tmp_path, CAPTCHA="off"))
-    assert captchas.challenge(LETTER, hard=False) == {"kind": "off"}
+    assert captchas.challenge(LETTER) == {"kind": "off"}
     results = [await captchas.check({}, LETTER) for _ in range(2)]
     nonces = {each.nonce for each in results if isinstance(each, Passed)}
     assert len(nonces) == 2

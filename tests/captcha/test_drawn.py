@@ -25,7 +25,7 @@ TOKEN = CODES.token("HEXAM", LETTER, hard=False)
 def test_the_code_passes_however_it_is_typed(typed: str) -> None:
     result = CODES.check(TOKEN, typed, LETTER)
     assert isinstance(result, Passed)
-    assert not result.hard
+    assert result.price == 0
     assert timedelta(0) < result.expires_at - datetime.now(UTC) <= LONG
     assert result.nonce == CODES.nonce(TOKEN)
 
@@ -45,7 +45,7 @@ def test_the_dear_one_is_longer_and_says_so(monkeypatch: pytest.MonkeyPatch) -> 
         assert set(answer) <= set(picture.ALPHABET)
         result = codes.check(drawn.token, answer, LETTER)
         assert isinstance(result, Passed)
-        assert result.hard is hard
+        assert (result.price, result.drawn) == (0, True)
 
 
 def test_one_is_good_for_so_long() -> None:

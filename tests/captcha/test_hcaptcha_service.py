@@ -1,5 +1,6 @@
 """hCaptcha over real HTTP: a clear yes passes, a clear no is wrong, whatever else comes is "unreachable"."""
 
+import asyncio
 import gzip
 import json
 import logging
@@ -10,6 +11,7 @@ import pytest
 
 from petition.captcha import Passed, Refusal, Result
 from petition.captcha.hcaptcha_service import REMEMBERED, HCaptchaService
+from petition.core.prices import MAX_PRICE
 from petition.core.settings import HCaptcha
 from tests.captcha.far_side import (
     NO,
@@ -28,8 +30,11 @@ SECRET = "0x5ecre7000000000000000000000000000000000"
 TOKEN = "P1_visitor-token.aA0"
 
 
+OURS = frozenset({"letters.example", "lettersabcdefgh.onion"})
+
+
 def hosted(url: str, patience: float = 60.0) -> HCaptchaService:
-    return HCaptchaService(HCaptcha("site-key", SECRET, url), patience=patience)
+    return HCaptchaService(HCaptcha("site-key", SECRET, url), OURS, patience=patience)
 
 
 async def ask(behaviour: Behaviour, patience: float = 60.0, token: str = TOKEN) -> Result:
@@ -43,9 +48,11 @@ async def test_a_clear_yes_passes_and_the_question_holds_no_more_than_it_must() 
         result = await gate.check(TOKEN)
         assert not gate.down
     assert isinstance(result, Passed)
-    assert result.hard
+    assert result.price == MAX_PRICE
     assert len(result.nonce) == 16
-    assert side.asked == [{"secret": [SECRET], "response": [TOKEN]}]  # above all not the visitor's address
+    assert side.asked == [
+        {"secret": [SECRET], "response": [TOKEN], "sitekey": ["site-key"]}
+    ]  # above all not the visitor's address
     assert side.paths == ["/siteverify"]
 
 
@@ -73,6 +80,58 @@ async def test_the_same_token_has_the_same_nonce() -> None:
 )
 async def test_a_clear_no_is_wrong(answer: object) -> None:
     assert await ask(says(answer)) is Refusal.WRONG
+
+
+@pytest.mark.parametrize("hostname", ["letters.example", "Letters.Example", "lettersabcdefgh.onion"])
+async def test_a_yes_from_a_page_of_ours_passes(hostname: str) -> None:
+    assert isinstance(await ask(says(YES | {"hostname": hostname})), Passed)
+
+
+ELSEWHERE = [
+    "evil.example",
+    "letters.example.evil.example",
+    "evil-letters.example",
+    "www.letters.example",
+    "letters.example.",
+    "letters.example:443",
+    "https://letters.example",
+    "letters.example,evil.example",
+    " letters.example",
+    "letters.examplе",  # a Cyrillic letter
+    "*",
+    "localhost",
+    "dummy-key-pass",
+]
+
+
+@pytest.mark.parametrize("hostname", ELSEWHERE)
+async def test_a_yes_that_was_made_on_another_host_is_wrong(hostname: str) -> None:
+    assert await ask(says(YES | {"hostname": hostname})) is Refusal.WRONG
+
+
+@pytest.mark.parametrize("hostname", [None, "", "not-provided"])
+async def test_a_yes_from_no_host_counts_for_nothing_and_switches_hcaptcha_off_for_no_one(hostname: str | None) -> None:
+    async with far_side(says(YES | {"hostname": hostname})) as side:
+        gate = hosted(side.url)
+        assert await gate.check(TOKEN) is Refusal.UNREACHABLE  # the visitor meets our own challenge
+        assert not gate.down
+        side.behaviour = says({key: value for key, value in YES.items() if key != "hostname"})
+        assert await gate.check(TOKEN) is Refusal.UNREACHABLE
+
+
+async def test_two_at_once_do_not_take_each_others_host() -> None:
+    """The package passes nothing on from question to answer: what goes beside it must not get mixed up."""
+
+    async def by_token(writer: asyncio.StreamWriter, reader: asyncio.StreamReader) -> None:
+        token = side.asked[-1]["response"][0]
+        hostname = "letters.example" if token.startswith("good") else "evil.example"
+        await says(YES | {"hostname": hostname})(writer, reader)
+
+    async with far_side(by_token) as side:
+        gate = hosted(side.url)
+        tokens = [f"{kind}-{number}" for number in range(20) for kind in ("good", "evil")]
+        results = await asyncio.gather(*(gate.check(token) for token in tokens))
+    assert [isinstance(result, Passed) for result in results] == [token.startswith("good") for token in tokens]
 
 
 HOSTILE = {
@@ -168,7 +227,7 @@ async def test_what_cannot_be_a_token_is_wrong_and_not_asked_about(token: str) -
 async def test_a_failure_is_remembered_for_a_minute_or_until_it_answers_again() -> None:
     now = 1000.0
     async with far_side(hangs_up) as side:
-        gate = HCaptchaService(HCaptcha("site-key", SECRET, side.url), clock=lambda: now)
+        gate = HCaptchaService(HCaptcha("site-key", SECRET, side.url), OURS, clock=lambda: now)
         assert not gate.down
         await gate.check(TOKEN)
         assert gate.down
@@ -195,7 +254,7 @@ def test_the_package_is_imported_only_by_who_configured_it() -> None:
     code = (
         "import sys, petition.captcha; "
         "from petition.captcha.hcaptcha_service import HCaptchaService; from petition.core.settings import HCaptcha; "
-        "HCaptchaService(HCaptcha('a', 'b', 'c')); "
+        "HCaptchaService(HCaptcha('a', 'b', 'c'), frozenset()); "
         "assert not {'hcaptcha', 'aiohttp'} & set(sys.modules), 'imported too early'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,6 +1,7 @@
 """Proof of work: who solved it passes, once per challenge, for one letter, for twenty minutes."""
 
 import base64
+import hmac
 import json
 import subprocess
 import sys
@@ -13,12 +14,14 @@ from hypothesis import strategies as st
 
 from petition.captcha import Passed, Refusal
 from petition.captcha.pow import LIFETIME, MAX_PAYLOAD, STANDARD, ProofOfWork
+from petition.core.encryption import derive
 from petition.core.ids import LetterId
+from petition.core.prices import MAX_PRICE
 from tests.captcha.installation import CHEAP, KEY, LETTER, OTHER_KEY, changed, solve
 
 WORK = ProofOfWork([KEY], price=CHEAP)
 # A whole run may take longer than a challenge is good for.
-SOLVED = solve(ProofOfWork([KEY], price=CHEAP, lifetime=timedelta(days=1)).challenge(LETTER, hard=False))
+SOLVED = solve(ProofOfWork([KEY], price=CHEAP, lifetime=timedelta(days=1)).challenge(LETTER))
 
 
 def passed(work: ProofOfWork, payload: str, letter_id: LetterId = LETTER) -> Passed:
@@ -29,8 +32,8 @@ def passed(work: ProofOfWork, payload: str, letter_id: LetterId = LETTER) -> Pas
 
 @pytest.mark.parametrize("hard", [False, True])
 def test_a_solved_challenge_passes_and_tells_its_price(hard: bool) -> None:
-    result = passed(WORK, solve(WORK.challenge(LETTER, hard=hard)))
-    assert result.hard is hard
+    result = passed(WORK, solve(WORK.challenge(LETTER, price=int(hard))))
+    assert result.price == int(hard)
     assert len(result.nonce) == 16
     left = result.expires_at - datetime.now(UTC)
     assert timedelta(0) < left <= LIFETIME
@@ -44,7 +47,7 @@ def test_the_same_challenge_has_the_same_nonce_however_it_is_written() -> None:
 
 
 def test_no_two_challenges_share_anything() -> None:
-    challenges = [WORK.challenge(LETTER, hard=False) for _ in range(200)]
+    challenges = [WORK.challenge(LETTER) for _ in range(200)]
     for name in ("nonce", "salt", "keyPrefix", "keySignature"):
         assert len({each["parameters"][name] for each in challenges}) == len(challenges)
     assert len({passed(WORK, solve(each)).nonce for each in challenges}) == len(challenges)
@@ -56,7 +59,7 @@ def test_another_letter_is_refused() -> None:
 
 def test_an_old_challenge_is_refused() -> None:
     old = ProofOfWork([KEY], price=CHEAP, lifetime=timedelta(seconds=-2))
-    assert WORK.check(solve(old.challenge(LETTER, hard=False)), LETTER) is Refusal.EXPIRED
+    assert WORK.check(solve(old.challenge(LETTER)), LETTER) is Refusal.EXPIRED
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def test_a_changed_answer_is_wrong(place: str, value: object) -> None:
 
 
 def test_an_answer_is_not_taken_from_the_challenge() -> None:
-    challenge = WORK.challenge(LETTER, hard=False)
+    challenge = WORK.challenge(LETTER)
     guess = {"counter": 0, "derivedKey": challenge["parameters"]["keyPrefix"].ljust(64, "0")}
     payload = json.dumps({"challenge": challenge, "solution": guess})
     assert WORK.check(base64.b64encode(payload.encode()).decode(), LETTER) is Refusal.WRONG
@@ -93,7 +96,7 @@ def test_other_secrets_are_not_accepted_older_ones_are() -> None:
     assert ProofOfWork([OTHER_KEY], price=CHEAP).check(SOLVED, LETTER) is Refusal.WRONG
     rotated = ProofOfWork([OTHER_KEY, KEY], price=CHEAP)
     assert passed(rotated, SOLVED) == passed(WORK, SOLVED)
-    fresh = solve(rotated.challenge(LETTER, hard=False))
+    fresh = solve(rotated.challenge(LETTER))
     passed(ProofOfWork([OTHER_KEY], price=CHEAP), fresh)
     assert WORK.check(fresh, LETTER) is Refusal.WRONG
 
@@ -102,23 +105,35 @@ def test_another_process_accepts_it() -> None:
     code = (
         "import json, sys; from petition.captcha.pow import ProofOfWork; "
         "from tests.captcha.installation import CHEAP, KEY, LETTER; "
-        "print(json.dumps(ProofOfWork([KEY], price=CHEAP).challenge(LETTER, hard=True)))"
+        "print(json.dumps(ProofOfWork([KEY], price=CHEAP).challenge(LETTER, price=1)))"
     )
     made = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120)
-    assert passed(WORK, solve(json.loads(made.stdout))).hard
+    assert passed(WORK, solve(json.loads(made.stdout))).price == 1
 
 
 def test_the_standard_price() -> None:
-    parameters = ProofOfWork([KEY]).challenge(LETTER, hard=False)["parameters"]
+    parameters = ProofOfWork([KEY]).challenge(LETTER)["parameters"]
     assert parameters["algorithm"] == "PBKDF2/SHA-256"
     assert parameters["cost"] == 5000
-    assert parameters["data"] == {"letter": LETTER, "dear": False}
+    assert parameters["data"] == {"letter": LETTER, "dear": False, "price": 0}
     middle = sum(STANDARD.numbers) / len(STANDARD.numbers)
-    assert sum(STANDARD.hard_numbers) / len(STANDARD.hard_numbers) == 4 * middle
+    factors = [sum(numbers) / len(numbers) / middle for numbers in STANDARD.hard_numbers]
+    assert factors == [4, 8, 16]
+    assert len(STANDARD.hard_numbers) == MAX_PRICE
+
+
+def test_a_challenge_of_an_older_version_keeps_its_price() -> None:
+    for is_dear in (False, True):
+        challenge = WORK.challenge(LETTER, price=int(is_dear))
+        data = challenge["parameters"]["data"]
+        assert data.pop("price") == int(is_dear)
+        signed = json.dumps(challenge["parameters"], sort_keys=True, separators=(",", ":"))
+        challenge["signature"] = hmac.digest(derive(KEY, "pow"), signed.encode(), "sha256").hex()
+        assert passed(WORK, solve(challenge)).price == int(is_dear)
 
 
 def test_an_honest_answer_is_far_below_the_limit() -> None:
-    challenge = ProofOfWork([KEY]).challenge(LetterId(2**31 - 1), hard=True)
+    challenge = ProofOfWork([KEY]).challenge(LetterId(2**31 - 1), price=1)
     solution = {"counter": 4000, "derivedKey": "f" * 64}
     payload = base64.b64encode(json.dumps({"challenge": challenge, "solution": solution}).encode())
     assert len(payload) * 3 < MAX_PAYLOAD
@@ -146,7 +161,7 @@ PLACES = st.sampled_from(
         "solution",
         "solution.counter",
         "solution.derivedKey",
-        *(f"challenge.parameters.{name}" for name in WORK.challenge(LETTER, hard=False)["parameters"]),
+        *(f"challenge.parameters.{name}" for name in WORK.challenge(LETTER)["parameters"]),
     ]
 )
 

@@ -88,3 +88,20 @@ def test_a_name_that_is_nearly_a_setting_is_named() -> None:
         "SMTP_URL",
         "TRUSTED_PROXY",
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "finding"),
+    [
+        ("postgresql://db.example/x", "TLS without a look at the server's name or certificate"),
+        ("postgresql://db.example/x?sslmode=verify-ca", "TLS without a look at the server's name or certificate"),
+        ("postgresql://db.example/x?plain=1", "names and passwords reach another machine unencrypted"),
+        ("postgresql://db.example/x?sslmode=verify-full&sslrootcert=/etc/ssl/db.pem", None),
+        ("postgresql://localhost/x", None),
+        ("postgresql:///x?host=/run/postgresql", None),
+    ],
+)
+def test_a_database_that_another_machine_could_pose_as_is_named(url: str, finding: str | None) -> None:
+    found = [line for line in check.unsafe(public(DATABASE_URL=url)) if line.startswith("DATABASE_URL")]
+    assert [finding in line for line in found if finding] == [True] * len(found)
+    assert len(found) == (finding is not None)

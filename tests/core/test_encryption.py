@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl.public import PublicKey, SealedBox
 
 from petition.core import encryption
 from petition.core.encryption import LetterKeys, Opener, Sealer, Wrapper
@@ -18,10 +19,33 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=300)
 @given(TEXTS)
 def test_what_is_sealed_is_opened_by_the_private_key_only(address: str) -> None:
     sealed = SEALER.seal(address)
-    assert OPENER.open(sealed) == address
-    assert len(sealed) == len(address.encode()) + 48
+    assert OPENER.open(sealed) == address.rstrip("\0")
+    assert (len(sealed) - 48) % encryption.ADDRESS_STEP == 0
     with pytest.raises(KeyDestroyed):
         Opener(encryption.new_contact_pair()[1]).open(sealed)
+
+
+def test_ciphertexts_of_names_and_addresses_have_one_length() -> None:
+    first = [*("Ян Ли", "Анна Петрова", "Maximiliane von Hohenstein"), *(f"{'И' * n} Иванова" for n in range(1, 40))]
+    names = [f"{name} {number}" for number, name in enumerate(first * 4)][:150]
+    assert len({len(KEYS.hide({"name": name, "visibility": "organizers"})) for name in names}) == 1
+    assert len({len(SEALER.seal(f"{'x' * (number % 40)}@mail.example")) for number in range(150)}) == 1
+    assert {len(SEALER.seal("x" * size)) - 48 for size in (0, 1, 64, 65, 254)} == {64, 128, 256}
+
+
+@pytest.mark.parametrize("size", [0, 255, 256, 257, 1024, 1025, 5000])
+def test_long_fields_grow_in_steps(size: int) -> None:
+    overhead, content = 40, len('{"name": ""}') + size
+    length = len(KEYS.hide({"name": "x" * size})) - overhead
+    step = 256 if content <= 1024 else 1024
+    assert length % step == 0
+    assert 0 <= length - content < step
+
+
+def test_ciphertexts_written_without_padding_still_open() -> None:
+    old = SealedBox(PublicKey(bytes.fromhex(PUBLIC_KEY))).encrypt(b"vera@letters.example")
+    assert OPENER.open(old) == "vera@letters.example"
+    assert KEYS.reveal(KEYS.encrypt('{"name": "Вера Новак"}'.encode())) == {"name": "Вера Новак"}
 
 
 def test_one_address_sealed_twice_does_not_look_the_same() -> None:

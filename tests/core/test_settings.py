@@ -17,7 +17,7 @@ from petition.web.listeners import hosts_of
 PUBLIC_KEY, PRIVATE_KEY = new_contact_pair()
 SECRET = "a secret key that is long enough for everyone"
 COMPLETE = {
-    "DATABASE_URL": "postgresql://petition:pg-password@db.example/petition",
+    "DATABASE_URL": "postgresql://petition:pg-password@db.example/petition?sslmode=verify-full",
     "BASE_URL": "https://letters.example",
     "SECRET_KEY": SECRET,
     "CONTACT_PUBLIC_KEY": PUBLIC_KEY,
@@ -163,12 +163,41 @@ WRONG = [
     ("SMTP_URLS", "smtp://mail.example?starttls=1&starttls=0", "SMTP_URLS has a parameter twice"),
     ("SMTP_URLS", "smtp://mail.example?starttls=1&plain=1", "SMTP_URLS: starttls and plain contradict"),
     ("SMTP_URLS", "smtps://mail.example?starttls=1", "SMTP_URLS: smtps:// is TLS from the first byte"),
+    ("SMTP_URLS", "smtp://mail.example:465?starttls=1", "SMTP_URLS: port 465 of mail.example is TLS from the first"),
+    ("SMTP_URLS", "smtp://mail.example:465?plain=1", "SMTP_URLS: port 465 of mail.example is TLS from the first"),
+    ("SMTP_URLS", "smtp://relay.localhost", "SMTP_URLS: mail would reach relay.localhost unencrypted"),
+    ("SMTP_URLS", "smtp://mail.example.", "SMTP_URLS: mail would reach mail.example unencrypted"),
+    ("SMTP_URLS", "smtp://127.1", "SMTP_URLS: mail would reach 127.1 unencrypted"),
+    ("SMTP_URLS", "smtp://2130706433", "SMTP_URLS: mail would reach 2130706433 unencrypted"),
+    ("SMTP_URLS", "smtp://192.168.1.1", "SMTP_URLS: mail would reach 192.168.1.1 unencrypted"),
+    ("SMTP_URLS", "smtp://[fe80::1]", "SMTP_URLS: mail would reach fe80::1 unencrypted"),
+    ("SMTP_URLS", "smtp://[fd00::1]", "SMTP_URLS: mail would reach fd00::1 unencrypted"),
+    ("SMTP_URLS", "smtp://0.0.0.0", "SMTP_URLS: mail would reach 0.0.0.0 unencrypted"),
+    ("SMTP_URLS", "smtp://ｌocalhost", "SMTP_URLS: mail would reach ｌocalhost unencrypted"),
+    ("SMTP_URLS", "smtp://localhost.mail.example", "SMTP_URLS: mail would reach localhost.mail.example unencrypted"),
+    ("SMTP_URLS", "smtp://mail.example\\@localhost:x", "SMTP_URLS has an address whose port"),
+    ("SMTP_URLS", "smtp://%6cocalhost", "SMTP_URLS must list addresses"),
+    ("SMTP_URLS", "smtp://mail..example?starttls=1", "SMTP_URLS must list addresses"),
+    ("SMTP_URLS", "smtp://mail.example?starttls=1;plain=1", "SMTP_URLS: starttls must be 1 or 0"),
+    ("SMTP_URLS", "smtp://mail.example?starttls=%31%30", "SMTP_URLS: starttls must be 1 or 0"),
+    ("SMTP_URLS", "smtp://u:12?hush=x@mail.example", "SMTP_URLS: in user and password write ? as %3F"),
     ("SMTP_URLS", "smtp://u:pa#hush@mail.example", "SMTP_URLS has an address whose port is not a number"),
     ("MAIL_FROM", "nonsense", "MAIL_FROM must be one address"),
     ("MAIL_FROM", "a@letters.example, b@letters.example", "MAIL_FROM must be one address"),
     ("MAIL_FROM", "Letters <>", "MAIL_FROM must be one address"),
     ("MAIL_FROM", "post@письма.рф", "MAIL_FROM must have its address in ASCII"),
     ("HCAPTCHA_VERIFY_URL", "captcha.example", "HCAPTCHA_VERIFY_URL must look like"),
+    ("HCAPTCHA_VERIFY_URL", "http://captcha.example/verify", "HCAPTCHA_VERIFY_URL must look like"),
+    ("HCAPTCHA_VERIFY_URL", "http://captcha.localhost/verify", "HCAPTCHA_VERIFY_URL must look like"),
+    ("HCAPTCHA_VERIFY_URL", "https://captcha.example/verify?sitekey=x", "HCAPTCHA_VERIFY_URL must look like"),
+    ("HCAPTCHA_VERIFY_URL", "https://captcha.example/verify#x", "HCAPTCHA_VERIFY_URL must look like"),
+    ("HCAPTCHA_VERIFY_URL", "https://u:p@captcha.example/verify", "HCAPTCHA_VERIFY_URL must look like"),
+    ("HCAPTCHA_VERIFY_URL", "https://captcha.example:port/verify", "HCAPTCHA_VERIFY_URL must look like"),
+    ("HCAPTCHA_VERIFY_URL", "https://[captcha/verify", "HCAPTCHA_VERIFY_URL must look like"),
+    ("BASE_URL", "https://letters.example?plain=1", "BASE_URL must be an address without a path or parameters"),
+    ("BASE_URL", "https://let ters.example", "BASE_URL must look like"),
+    ("BASE_URL", "https://letters.example\\.evil.example", "BASE_URL must look like"),
+    ("ONION_URL", "http://abc.onion?x=1", "ONION_URL must be an address without a path or parameters"),
     ("DATABASE_URL", "postgresql://db.example/x?sslmod=require", "DATABASE_URL has an unknown parameter 'sslmod'"),
     ("DATABASE_URL", "postgresql://db.example/x?pgbouncer=true", "DATABASE_URL has an unknown parameter 'pgbouncer'"),
     ("DATABASE_URL", "postgresql://db.example/x?sslmode=on", "DATABASE_URL: sslmode must be one of"),
@@ -178,6 +207,21 @@ WRONG = [
     ("DATABASE_URL", "postgresql://db.example/x?plain=perhaps", "DATABASE_URL: plain must be 1 or 0"),
     ("DATABASE_URL", "postgresql://h/x?statement_cache_size=no", "DATABASE_URL: statement_cache_size must be"),
     ("DATABASE_URL", "postgresql://a,b/x?target_session_attrs=master", "DATABASE_URL: target_session_attrs must be"),
+    ("DATABASE_URL", "postgresql://db.example/x?host=/run/postgresql", "DATABASE_URL names host or port twice"),
+    ("DATABASE_URL", "postgresql://db.example/x?host=localhost", "DATABASE_URL names host or port twice"),
+    ("DATABASE_URL", "postgresql://db.example/x?port=6432", "DATABASE_URL names host or port twice"),
+    ("DATABASE_URL", "postgresql://localhost,db.example/x?sslmode=prefer", "DATABASE_URL: with sslmode=prefer names"),
+    ("DATABASE_URL", "postgresql:///x?host=/run/x,db.example&sslmode=disable", "DATABASE_URL: with sslmode=disable"),
+    ("DATABASE_URL", "postgresql://db.localhost/x?sslmode=allow", "DATABASE_URL: with sslmode=allow names and"),
+    ("DATABASE_URL", "postgresql://127.1/x?sslmode=allow", "DATABASE_URL: with sslmode=allow names and"),
+    ("DATABASE_URL", "postgresql:///x?service=letters", "DATABASE_URL: with service=… say sslmode=require or better"),
+    ("DATABASE_URL", "postgresql://a,,b/x", "DATABASE_URL must look like"),
+    ("DATABASE_URL", "postgresql://h:99999/x", "DATABASE_URL must look like"),
+    ("DATABASE_URL", "postgresql://ho st/x", "DATABASE_URL must look like"),
+    ("DATABASE_URL", "postgresql:///x?host=::1", "DATABASE_URL must look like"),
+    ("DATABASE_URL", "postgresql:///x?port=hush", "DATABASE_URL: port (or PGPORT) must be a whole number"),
+    ("DATABASE_URL", "postgresql:///x?host=a&port=1,2", "DATABASE_URL: port must name one for all hosts"),
+    ("DATABASE_URL", "postgresql://u:12?hush=x@h/x", "DATABASE_URL: in user and password write ? as %3F"),
     ("CAPTCHA", "turnstile", "CAPTCHA must be pow, hcaptcha or off"),
     ("CAPTCHA", "off", "CAPTCHA=off is refused unless"),
     ("CAPTCHA", "hcaptcha", "CAPTCHA=hcaptcha needs"),
@@ -269,6 +313,9 @@ def test_proxies_are_networks() -> None:
     [
         ("smtp://mail.example?plain=1", ("mail.example", 25, None, None, False, False)),
         ("smtp://localhost", ("localhost", 25, None, None, False, False)),
+        ("smtp://localhost.:465", ("localhost", 465, None, None, False, False)),
+        ("smtps://Mail.Example.", ("mail.example", 465, None, None, True, False)),
+        ("smtps://почта.рф", ("почта.рф", 465, None, None, True, False)),
         ("smtp://mail.example?starttls=true", ("mail.example", 25, None, None, False, True)),
         ("smtp://mail.example?starttls=yes", ("mail.example", 25, None, None, False, True)),
         ("smtp://mail.example?starttls=on", ("mail.example", 25, None, None, False, True)),
@@ -365,8 +412,58 @@ def test_addresses_of_databases(url: str) -> None:
     ],
 )
 def test_what_the_driver_is_given(url: str, drivers: str, is_pooled: bool) -> None:
-    address = parse_database(url)
+    address = parse_database(url, {})
     assert (address.url, address.is_pooled) == (drivers, is_pooled)
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "drivers", "mode"),
+    [
+        (
+            "postgresql://db.example/x",
+            {"PGSSLMODE": "verify-full"},
+            "//db.example/x?sslmode=verify-full",
+            "verify-full",
+        ),
+        ("postgresql:///x", {"PGHOST": "db.example"}, "///x?sslmode=require", "require"),
+        ("postgresql:///x", {"PGHOST": "/run/postgresql", "PGSSLMODE": "disable"}, "///x", None),
+        ("postgresql:///x?host=/run/x", {"PGHOST": "db.example"}, "///x?host=/run/x", None),
+        ("postgresql://localhost/x", {"PGSSLMODE": "disable"}, "//localhost/x", None),
+        ("postgresql://db.example/x?plain=1", {"PGSSLMODE": "disable"}, "//db.example/x?sslmode=disable", "disable"),
+        ("postgresql://db.example/x?plain=1", {}, "//db.example/x", "prefer"),
+        ("postgresql://%2Frun%2Fx/x", {}, "//%2Frun%2Fx/x", None),
+        ("postgresql://u:p@q%40#@db.example/x", {}, "//u:p%40q%40%23@db.example/x?sslmode=require", "require"),
+        ("postgresql:///x?service=s&sslmode=require", {}, "///x?service=s&sslmode=require", "require"),
+    ],
+)
+def test_what_the_driver_reads_by_itself_is_held_to_the_same_rules(
+    url: str, environ: dict[str, str], drivers: str, mode: str | None
+) -> None:
+    address = parse_database(url, environ)
+    assert (address.url.removeprefix("postgresql:"), address.sslmode) == (drivers, mode)
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"PGHOST": "db.example", "PGSSLMODE": "prefer"}, "with sslmode=prefer names and passwords"),
+        ({"PGHOST": "/run/postgresql,db.example", "PGSSLMODE": "disable"}, "with sslmode=disable names and passwords"),
+        ({"PGHOST": "db.example", "PGSSLMODE": "hush"}, "sslmode must be one of"),
+        ({"PGPORT": "hush"}, "port \\(or PGPORT\\) must be a whole number"),
+    ],
+)
+def test_the_environment_of_the_driver_opens_no_way_around(environ: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as refused:
+        parse_database("postgresql:///x", environ)
+    assert "hush" not in str(refused.value)
+
+
+def test_a_password_in_a_public_address_is_not_repeated() -> None:
+    for name in ("BASE_URL", "ONION_URL"):
+        for url in ("https://u:hush@letters.example", "https://letters.example/?token=hush@x", "https://u:hush@[x"):
+            with pytest.raises(SettingsError, match=f"^{name} must") as refused:
+                public(**{name: url})
+            assert "hush" not in str(refused.value)
 
 
 @pytest.mark.parametrize("sender", ["Letters <post@letters.example>", "post@letters.example", '"A, B" <p@x.example>'])

@@ -107,8 +107,8 @@ async def test_a_session_that_has_not_just_shown_its_factor_registers_nothing(si
         async with site.database.connection() as conn:
             await conn.execute("UPDATE session SET proved_at = now() - interval '2 hours'")
         refused = await client.post(ADDRESSES, data=REGISTER)
-        assert refused.status_code == 422
-        assert "second factor" in refused.text
+        assert refused.status_code == 401
+        assert "Verify your second factor" in refused.text
         assert not await rows.rows_of(site.database, "SELECT FROM address_key")
 
 

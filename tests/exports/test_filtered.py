@@ -171,6 +171,24 @@ def test_a_full_sheet_is_followed_by_another() -> None:
     assert "Vera\ufffd\ufffd" in second
 
 
+async def test_the_workbook_is_selected_first(site: Installation, bench: Bench) -> None:
+    async with people.at_desk(site, "moderator") as client:
+        page = (await client.get(EXPORT)).text
+    assert [form for form in Format if f'value="{form}" checked' in page] == [Format.XLSX]
+
+
+async def test_no_cell_of_a_file_is_a_formula_where_semicolons_separate(site: Installation, bench: Bench) -> None:
+    await bench.sign("Ann;=1+2;x", affiliation="Pier | =HYPERLINK(A1)", city="Riga; @x")
+    async with people.at_desk(site, "moderator") as client:
+        answer = await client.post(EXPORT, data={"form": "csv", "back": "", **ALL})
+    text = answer.content.decode("utf-8-sig")
+    assert not text.startswith("sep="), "Excel then forgets the byte order mark"
+    cells = [cell.lstrip() for separator in ";|\t" for line in text.splitlines() for cell in line.split(separator)]
+    assert not [cell for cell in cells if cell[:1] in tuple("=+-@")]
+    (row,) = read(answer.content, "csv")
+    assert row["name"] == "Ann;'=1+2;x"
+
+
 async def test_a_workbook_is_made_for_people(site: Installation, bench: Bench) -> None:
     await bench.sign("Zoya Novak")
     async with people.at_desk(site, "moderator", lang="ru") as client:

@@ -43,7 +43,7 @@ class Crowd:
             "email": f"voice{n}@letters.example",
             "visibility": ("public", "organizers", "counted")[n % 3],
             "consent": "yes",
-            "altcha": solve(POW.challenge(self.letter.id, hard=False)),
+            "altcha": solve(POW.challenge(self.letter.id)),
         }
         network = {"x-forwarded-for": f"198.18.{n // 250}.{n % 250}"}
         answer = await self.client.post(f"/en/{SLUG}/sign", data=form, headers=network)

@@ -79,7 +79,7 @@ async def test_200_pending_rows_of_one_mailbox_make_one_signature(pair: Pair) ->
         assert await rows.check_count(conn, letter) == counted
 
 
-async def test_200_sign_ups_of_one_address_send_five_mails_and_make_one_signature(pair: Pair) -> None:
+async def test_200_sign_ups_of_one_address_send_twenty_mails_and_make_one_signature(pair: Pair) -> None:
     site = pair.site
     forms = [await site.form(email=ZOE, name=f"Zoe {'abcdefghij'[n % 10]}") for n in range(200)]
     answers = await asyncio.gather(
@@ -92,9 +92,9 @@ async def test_200_sign_ups_of_one_address_send_five_mails_and_make_one_signatur
     async with working(site.environ, site.inbox):
         await until_all_is_mailed(pair)
     mails = list(site.inbox)
-    assert [mail.to for mail in mails] == [(ZOE,)] * 5
+    assert [mail.to for mail in mails] == [(ZOE,)] * 20  # the most of all networks together
     links = {link_in(mail) for mail in mails}
-    assert len(links) == 5
+    assert len(links) == 20
     clicked = await asyncio.gather(
         *(web.client.post(link) for link, web in zip(sorted(links), itertools.cycle(pair.webs), strict=False))
     )

@@ -4,9 +4,11 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from petition.imports import adding
 from tests import rows
 from tests.imports.desk import FORM, IMPORT, Carrier, text_of
 from tests.organizers import people
@@ -16,9 +18,13 @@ COUNTS = ("people", "organizations", "hidden", "imported")
 
 
 @asynccontextmanager
-async def carrying(site: Installation, role: str = "editor", **more: Any) -> AsyncIterator[Carrier]:
-    async with people.at_desk(site, role, **more) as client:
-        yield Carrier(site, client)
+async def carrying(
+    site: Installation, role: str = "owner", *, min_mailboxes: int = 1, **more: Any
+) -> AsyncIterator[Carrier]:
+    """Give an organizer with files; short lists with mailboxes are imported unless ``min_mailboxes`` says otherwise."""
+    with patch.object(adding, "MIN_MAILBOXES", min_mailboxes):
+        async with people.at_desk(site, role, **more) as client:
+            yield Carrier(site, client)
 
 
 def counts(*numbers: int) -> dict[str, int]:

@@ -108,7 +108,7 @@ async def test_an_imported_organization_that_is_confirmed_too_stays_of_the_list(
     # The list is taken out again: the organization stays, confirmed here, and the history has nothing of the list left.
     async with site.database.transaction() as conn:
         letter = await rows.letter(conn)
-        assert await undoing.take_back(conn, letter.id, 1) == 5
+        assert await undoing.take_back(conn, letter.id, letter.keys, 1) == 5
     (confirmed,) = await sources(site, 1)
     assert confirmed["organizations"] == 1
     async with site.database.connection() as conn:
@@ -132,13 +132,13 @@ async def test_signed_in_the_past_stands_in_the_past_and_leaves_it_again(site: I
     assert {item["name"]: item["listed_at"] for item in listed}["Ada North"] == "2022-03-05T10:00:00Z"
     async with site.database.transaction() as conn:
         letter = await rows.letter(conn)
-        await undoing.take_back(conn, letter.id, 1, 2)  # in two steps
-        await undoing.take_back(conn, letter.id, 1)
+        await undoing.take_back(conn, letter.id, letter.keys, 1, 2)  # in two steps
+        await undoing.take_back(conn, letter.id, letter.keys, 1)
     await sources(site, 50)
     history = (await site.client.get(f"{API}/history?step=day")).json()["items"]
     assert [(item["start"][:10], item["change"]) for item in history] == [("2022-05-03", 50)]
     async with site.database.transaction() as conn:
-        await undoing.bring_back(conn, letter.id, 1)
+        await undoing.bring_back(conn, letter.id, letter.keys, 1)
     await sources(site, 55)
     history = (await site.client.get(f"{API}/history?step=day")).json()["items"]
     assert [item["start"][:10] for item in history][:4] == [day[0] for day in days[:4]]

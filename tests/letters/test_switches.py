@@ -162,7 +162,7 @@ async def test_the_captcha_gets_dear_for_everybody(site: Installation, editor: h
     cheap = await site.sign()
     check_page(cheap, 422)
     assert 'name="drawn"' in cheap.text
-    assert (await site.sign(altcha=await site.challenge(hard=True))).status_code == 303
+    assert (await site.sign(altcha=await site.challenge(price=1))).status_code == 303
     await put(editor, "captcha", OFF)
     assert (await site.sign(email="other@letters.example")).status_code == 303
 
@@ -287,7 +287,7 @@ async def test_captcha_can_be_forced_where_the_settings_leave_it_off(site: Insta
 
     captchas = Captchas(replace(site.settings, captcha=Captcha.OFF))
     nothing: dict[str, Any] = {}
-    assert captchas.challenge(LetterId(1), hard=False) == {"kind": "off"}
+    assert captchas.challenge(LetterId(1)) == {"kind": "off"}
     assert isinstance(await captchas.check(nothing, LetterId(1)), Passed)
-    assert "parameters" in captchas.challenge(LetterId(1), hard=False, forced=True)
+    assert "parameters" in captchas.challenge(LetterId(1), forced=True)
     assert not isinstance(await captchas.check(nothing, LetterId(1), forced=True), Passed)

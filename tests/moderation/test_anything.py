@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date
 from typing import TypeVar
+from unittest.mock import patch
 
 import pytest
 
@@ -17,7 +18,8 @@ from petition.core.audit_log import Actor
 from petition.core.database import Connection
 from petition.core.errors import PetitionError
 from petition.core.ids import BulkActId, LogId, OrganizationId, OrganizerId, SignatureId, TallyId
-from petition.imports import steering
+from petition.imports import adding, steering
+from petition.imports.steering import MailboxRights
 from petition.letters import lifecycle, switch_actions
 from petition.letters.model import Tally
 from petition.letters.switches import OFF, ON, Switch
@@ -163,11 +165,16 @@ async def bring(town: Town) -> None:
         await town.carrier.bring(file_of(town.draw.choice((0, 6, 20))))
 
 
+RIGHTS = MailboxRights(is_owner=True, is_fresh=True)
+
+
 async def undo_or_redo_an_import(town: Town) -> None:
     if found := await town.bench.rows(IMPORTS):
         one = town.draw.choice(found)
         step = {"step": "undo" if one["state"] == "done" else "redo", "changed": str(one["changed"])}
-        await town.do(lambda conn: steering.advance(conn, town.actor, town.bench.letter.keys, one["number"], step))
+        await town.do(
+            lambda conn: steering.advance(conn, town.actor, town.bench.letter.keys, one["number"], step, RIGHTS)
+        )
         await town.carrier.work()
 
 
@@ -254,8 +261,9 @@ LIKELY = (
 @pytest.fixture
 async def carrier(site: Installation) -> AsyncIterator[Carrier]:
     """Give the letter's owner, with files in hand."""
-    async with people.at_desk(site, "owner") as client:
-        yield Carrier(site, client)
+    with patch.object(adding, "MIN_MAILBOXES", 1):
+        async with people.at_desk(site, "owner") as client:
+            yield Carrier(site, client)
 
 
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))

@@ -65,6 +65,11 @@ async def cookie(site: Installation, organizer_id: OrganizerId, *, proved: bool 
     return token
 
 
+def code() -> str:
+    """Return the code of ``SECRET`` at this moment."""
+    return pyotp.TOTP(SECRET).now()
+
+
 @asynccontextmanager
 async def at_desk(
     site: Installation,

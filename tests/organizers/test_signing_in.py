@@ -35,8 +35,7 @@ async def test_every_address_is_answered_and_written_down_alike(site: Installati
             answers.append(await client.post("/organizer/enter", data={"email": email}, headers=site.new_network()))
     assert [each.status_code for each in answers] == [303, 303]
     assert answers[0].headers["location"] == answers[1].headers["location"] == "/organizer/enter?sent=1&lang=en"
-    assert "set-cookie" not in answers[0].headers
-    rows = await rows_of(site.database, "SELECT purpose, letter, kind, pending, lang, details FROM outbox ORDER BY id")
+    rows = await rows_of(site.database, "SELECT purpose, letter, kind, pending, lang FROM outbox ORDER BY id")
     assert rows[0] == rows[1]
     assert rows[0]["purpose"] == "entry"
     assert await rows_of(site.database, "SELECT * FROM entry") == []
@@ -50,7 +49,7 @@ async def test_only_an_organizer_gets_a_mail_with_a_link_that_enters(site_with_w
             await client.post("/organizer/enter", data={"email": email}, headers=site_with_worker.new_network())
         mail = await site_with_worker.mail_to("Vera@letters.example")
         body = mail.body("plain") or ""
-        assert "15\u00a0минут" in body
+        assert "10\u00a0минут" in body
         found = re.search(r"http://localhost:\d+(/organizer/enter/[\w-]{43})", body)
         assert found
         assert found[1] in (mail.body("html") or "")
@@ -66,7 +65,7 @@ async def test_who_has_never_been_here_gets_the_mail_in_the_language_of_the_form
     await people.add(site_with_worker, VERA, lang="en")  # as a command does, which knows no language
     async with people.stranger(site_with_worker) as client:
         await client.post("/organizer/enter?lang=ru", data={"email": VERA})
-    assert "15\u00a0минут" in ((await site_with_worker.mail_to(VERA)).body("plain") or "")
+    assert "10\u00a0минут" in ((await site_with_worker.mail_to(VERA)).body("plain") or "")
 
 
 async def test_what_is_no_address_is_said_to_be_none(site: Installation) -> None:
@@ -78,28 +77,6 @@ async def test_what_is_no_address_is_said_to_be_none(site: Installation) -> None
     assert await rows_of(site.database, "SELECT * FROM outbox") == []
 
 
-async def test_one_address_is_mailed_a_few_times_an_hour_and_told_nothing(site: Installation) -> None:
-    async with people.stranger(site) as client:
-        answers = [
-            await client.post("/organizer/enter", data={"email": email}, headers=site.new_network())
-            for email in [VERA] * 6 + ["v.e.r.a@gmail.com", "vera@gmail.com"]
-        ]
-    assert {answer.headers["location"] for answer in answers} == {"/organizer/enter?sent=1&lang=en"}
-    assert len(await rows_of(site.database, "SELECT * FROM outbox")) == 5 + 2
-
-
-async def test_one_network_is_refused_after_many(site: Installation) -> None:
-    async with people.stranger(site) as client:
-        for number in range(30):
-            answer = await client.post("/organizer/enter", data={"email": f"n{number}@letters.example"})
-            assert answer.status_code == 303
-        answer = await client.post("/organizer/enter", data={"email": VERA})
-        assert answer.status_code == 429
-        assert answer.headers["retry-after"] == "3600"
-        answer = await client.post("/organizer/enter", data={"email": VERA}, headers=site.new_network())
-        assert answer.status_code == 303
-
-
 async def test_looking_at_a_link_does_not_use_it_up_and_pressing_does(site: Installation) -> None:
     path = await link_for(site)
     async with people.stranger(site) as client:
@@ -107,6 +84,7 @@ async def test_looking_at_a_link_does_not_use_it_up_and_pressing_does(site: Inst
             shown = await client.request(method, path)
             assert shown.status_code == 200
             assert "set-cookie" not in shown.headers
+            assert 'name="code"' not in shown.text
         assert (await client.post(path)).status_code == 303
         assert (await client.get("/organizer/second")).status_code == 200
         for method in ("GET", "POST"):
@@ -120,7 +98,7 @@ async def test_using_one_link_ends_the_others(site: Installation) -> None:
         assert (await client.post(first)).status_code == 410
 
 
-async def test_a_link_lasts_fifteen_minutes(site: Installation) -> None:
+async def test_a_printed_link_lasts_fifteen_minutes(site: Installation) -> None:
     path = await link_for(site)
     async with people.stranger(site) as client:
         await later(site, 14)
@@ -154,7 +132,7 @@ async def test_nobodys_cookie_becomes_somebodys(site: Installation) -> None:
     path = await link_for(site)
     async with people.stranger(site) as client:
         answer = await client.post(path, headers={"Cookie": f"desk={planted}"})
-        cookie = re.search(r"desk=([^;]+)", answer.headers["set-cookie"])
+        cookie = re.search(r"\bdesk=([^;]+)", answer.headers["set-cookie"])
         assert cookie
         assert cookie[1] != planted
         answer = await client.get("/organizer/", headers={"Cookie": f"desk={planted}"})

@@ -41,7 +41,8 @@ async def pooler(open_folder: Path) -> AsyncIterator[str]:
     await server.start()
     await _trust_all_accounts(server.url)
     sockets = server.url.split("host=")[1].split("&")[0]
-    Path(sockets).chmod(0o755)
+    for path in (Path(sockets) / f".s.PGSQL.{PORT}", Path(sockets), Path(sockets).parent, open_folder):
+        path.chmod(0o777)
     user = "user = nobody" if os.geteuid() == 0 else ""  # it refuses to run as root
     file = open_folder / "pgbouncer.ini"
     file.write_text(CONFIGURATION.format(sockets=sockets, server_port=PORT, role=ROLE, port=port, user=user))

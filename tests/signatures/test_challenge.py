@@ -43,7 +43,7 @@ async def test_another_method_is_refused(shared_site: Installation, path: str, m
 
 
 async def test_a_challenge_of_another_letter_does_not_count(shared_site: Installation) -> None:
-    foreign = solve(ProofOfWork([KEY], price=CHEAP).challenge(LetterId(999), hard=False))
+    foreign = solve(ProofOfWork([KEY], price=CHEAP).challenge(LetterId(999)))
     form = await shared_site.form(email="foreign@letters.example") | {"altcha": foreign}
     check_page(await shared_site.client.post(f"/en/{SLUG}/sign", data=form, headers=shared_site.new_network()), 422)
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from petition.core.ids import SignatureId
@@ -158,27 +159,83 @@ async def test_what_is_wrong_is_said(shared_site: Installation, form: dict[str, 
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_five_tries_a_day_known_or_not(site: Installation, known: bool) -> None:
+async def test_a_network_has_a_few_tries_known_or_not_and_a_stranger_does_not_spend_the_owners(
+    site: Installation, known: bool
+) -> None:
     waiting = await Waiting.of(site)
     email = VERA if known else "nobody@letters.example"
     wrong = f"{(int(waiting.code) + 1) % 10**6:06}"
-    for _ in range(5):
-        check_page(await waiting.type_code(wrong, email), 422)
-    page = await waiting.type_code(None, email)
+    here = {"x-forwarded-for": "192.0.2.1"}
+    answers = [await waiting.type_code(wrong, email, **here) for _ in range(16)]
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == [422] * statuses.count(422) + [429] * statuses.count(429)
+    assert 5 <= statuses.count(422) <= 15
+    page = await waiting.type_code(None, email, **here)
     check_page(page, 429)
     assert int(page.headers["retry-after"]) > 0
     assert form_in(page, CODE)["email"] == email
+    if known:
+        assert_redirect(await waiting.type_code(), SIGNED)
     assert_redirect(await site.client.post(waiting.link), SIGNED)  # the link still works
 
 
-async def test_a_network_has_a_ceiling(database_url: str, tmp_path: Path) -> None:
+async def test_right_codes_do_not_count(site: Installation) -> None:
+    here = {"x-forwarded-for": "192.0.2.1"}
+    waiting = await Waiting.of(site)
+    for _ in range(20):
+        assert_redirect(await waiting.type_code(**here), SIGNED)
+    assert await rows.rows_of(site.database, "SELECT 1 FROM limit_use WHERE used > 0") == []
+
+
+async def test_a_network_has_a_ceiling(database_url: str, tmp_path: Path, with_letter: None) -> None:
     async with installation(database_url, tmp_path, LIMIT_CODE_NETWORK="3") as site:
         waiting = await Waiting.of(site)
         here = {"x-forwarded-for": "192.0.2.1"}
-        for n in range(3):
-            check_page(await waiting.type_code("000000", f"voice{n}@letters.example", **here), 422)
+        answers = [await waiting.type_code("000000", f"voice{n}@letters.example", **here) for n in range(6)]
+        assert 2 <= [answer.status_code for answer in answers].count(422) <= 5
         check_page(await waiting.type_code(**here), 429)
         assert_redirect(await waiting.type_code(), SIGNED)
+
+
+async def test_many_wrong_tries_of_a_mailbox_cost_a_challenge_each_and_its_owner_is_let_in(
+    database_url: str, tmp_path: Path, with_letter: None
+) -> None:
+    async with installation(database_url, tmp_path, LIMIT_CODE="1") as site:
+        waiting = await Waiting.of(site)
+        wrong = f"{(int(waiting.code) + 1) % 10**6:06}"
+        for _ in range(31):  # over ten to thirty, each from another network
+            await waiting.type_code(wrong)
+        page = await waiting.type_code()
+        check_page(page, 422)
+        form = form_in(page, CODE)
+        assert form["mailed_code"] == waiting.code
+        assert form["email"] == VERA
+        free = await used(site)
+        for _ in range(50):  # what may not be compared counts nowhere
+            check_page(await waiting.type_code(), 422)
+        assert await used(site) == free
+        answer = {"altcha": await site.challenge()}
+        check_page(await post_code(site, form | answer | {"mailed_code": wrong}), 422)
+        check_page(await post_code(site, form | answer), 422)  # a challenge is good for one try
+        fresh = form | {"altcha": await site.challenge()}
+        assert_redirect(await post_code(site, fresh), SIGNED)
+        # There is an end to it, for a program with very many networks and challenges; the link works on.
+        answers = [
+            await post_code(site, form | {"altcha": await site.challenge(), "mailed_code": wrong}) for _ in range(91)
+        ]
+        assert answers[-1].status_code == 429
+        assert (await site.client.get(waiting.own)).status_code == 200
+
+
+async def used(site: Installation) -> int:
+    """Return how much of all limits is spent."""
+    (row,) = await rows.rows_of(site.database, "SELECT sum(used)::int AS used FROM limit_use")
+    return int(row["used"])
+
+
+async def post_code(site: Installation, form: dict[str, str]) -> httpx2.Response:
+    """Send the page that asks for a challenge, from a network of its own."""
+    return await site.client.post(CODE, data=form, headers=site.new_network())
 
 
 async def test_a_code_is_valid_for_a_day_and_the_link_for_longer(site: Installation) -> None:

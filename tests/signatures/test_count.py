@@ -151,12 +151,12 @@ class World:
         """Undo a step of some import."""
         async with self.database.transaction() as conn:
             number = await self._import(conn)
-            await undoing.take_back(conn, self.letter.id, number, self.draw.choice([2, 500]))
+            await undoing.take_back(conn, self.letter.id, self.letter.keys, number, self.draw.choice([2, 500]))
 
     async def bring_back(self) -> None:
         """Bring back what was undone of some import."""
         async with self.database.transaction() as conn:
-            await undoing.bring_back(conn, self.letter.id, await self._import(conn))
+            await undoing.bring_back(conn, self.letter.id, self.letter.keys, await self._import(conn))
 
     async def _import(self, conn: Connection) -> int:
         newest = await conn.fetchval("SELECT max(number) FROM intake WHERE letter = $1", self.letter.id)

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from petition.core.email_addresses import parse
 from petition.core.email_providers import FREE_MAIL
+from petition.core.mail_domains import is_throwaway
 from petition.signatures.model import Kind
-from petition.signatures.signals import host_of, is_own_domain, is_throwaway, signals_of
+from petition.signatures.signals import host_of, is_own_domain, signals_of
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)
 

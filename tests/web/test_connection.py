@@ -1,4 +1,4 @@
-"""Connections over real sockets: slow heads and too many connections are cut off."""
+"""Connections over real sockets: slow heads are cut off."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from petition.core.settings import Network
 from petition.web import connection, server
-from petition.web.connection import GuardedProtocol
 from tests.running import free_port
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -26,10 +24,10 @@ async def greet(scope: Any, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[int]:
-    """Serve as ``petition serve`` does; give the port."""
+async def listening(app: Any = greet) -> AsyncIterator[int]:
+    """Serve ``app`` as ``petition serve`` does; give the port."""
     port = free_port()
-    config = server.configuration(greet, "127.0.0.1", port)
+    config = server.configuration(app, "127.0.0.1", port)
     uvicorn_server = uvicorn.Server(config)
     uvicorn_server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
     task = asyncio.create_task(uvicorn_server.serve())
@@ -135,30 +133,3 @@ async def test_one_that_comes_in_pieces_is_answered_and_so_is_the_next(call: Cal
     await caller.send(REQUEST + REQUEST)
     for _ in range(2):
         assert await caller.answer() == b"HTTP/1.1 200 OKhello"
-
-
-async def test_one_address_has_so_many_connections(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "MAX_PER_NETWORK", 3)
-    monkeypatch.setattr(connection, "is_trusted", lambda _peer, _trusted: False)
-    callers = [await call() for _ in range(3)]
-    assert await (await call()).is_left()
-    for caller in callers:
-        await caller.send(REQUEST)
-        assert await caller.answer() == b"HTTP/1.1 200 OKhello"
-    callers[0].hang_up()
-    async with asyncio.timeout(120):
-        while sum(GuardedProtocol._open_connections.values()) > 2:
-            await asyncio.sleep(0.01)
-    late = await call()
-    await late.send(REQUEST)
-    assert await late.answer() == b"HTTP/1.1 200 OKhello"
-
-
-async def test_proxies_bring_as_many_as_they_like(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "MAX_PER_NETWORK", 1)
-    trusted: tuple[Network, ...] = ()
-    monkeypatch.setattr(GuardedProtocol, "trusted", trusted)
-    for caller in [await call() for _ in range(3)]:  # this machine's own addresses are where proxies stand
-        await caller.send(REQUEST)
-        assert await caller.answer() == b"HTTP/1.1 200 OKhello"
-    assert not GuardedProtocol._open_connections

@@ -293,3 +293,33 @@ async def test_told_to_stop_the_server_ends_every_stream(site: Installation, tmp
             pass
         assert await asyncio.wait_for(process.process.wait(), 120) == 0
     assert '"level": "error"' not in (tmp_path / "web.log").read_text(encoding="utf-8")
+
+
+async def test_when_all_slots_are_taken_the_network_with_the_most_pays(
+    site: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(count_stream, "MAX_LISTENERS", 3)
+    async with (
+        radio(site, X_Forwarded_For="203.0.114.9") as first,
+        radio(site, X_Forwarded_For="198.51.101.1") as visitor,
+        radio(site, X_Forwarded_For="203.0.114.10") as second,
+    ):
+        for listener in (first, visitor, second):
+            await listener.event()
+        async with radio(site, X_Forwarded_For="93.184.216.34") as newcomer:
+            assert newcomer.head.startswith("http/1.1 200")
+            await newcomer.event()
+            ended = [asyncio.create_task(_to_the_end(listener)) for listener in (first, second)]
+            await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED, timeout=120)
+            assert sum(task.done() for task in ended) == 1
+            await counted(site, 5)
+            assert await visitor.total() == await newcomer.total() == 5
+            for task in ended:
+                task.cancel()
+            assert site.app is not None
+            assert site.app._streams._size == 3
+
+
+async def _to_the_end(listener: Radio) -> None:
+    while await listener.lines():
+        pass

@@ -154,7 +154,7 @@ async def test_strangers_and_wrong_methods(site: Installation) -> None:
     assert (head.status_code, head.content) == (200, b"")
 
 
-async def test_one_is_drawn_however_many_ask() -> None:
+async def test_one_drawn_however_many_ask() -> None:
     cards = CardCache()
     pictures = await asyncio.gather(*(cards.picture("en/a", PLAIN) for _ in range(5)))
     assert len({id(picture) for picture in pictures}) == 1

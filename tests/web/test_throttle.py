@@ -1,8 +1,6 @@
 """A flood takes its share and no more: what one network may ask in a minute, and how many read the list at once."""
 
-import asyncio
 from contextlib import AsyncExitStack
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,13 +8,13 @@ import pytest
 from petition.core.client_networks import (
     ONION_FACTOR,
     ONION_NETWORK,
-    UNKNOWN_NETWORK,
     ClientNetwork,
     of_client,
 )
-from petition.core.errors import TooMany, Unavailable
-from petition.web import gateway, throttle
-from petition.web.throttle import ConcurrencyLimit, MinuteLimit, RenderQueue
+from petition.core.errors import TooMany
+from petition.web import gateway, throttle, turns
+from petition.web.throttle import MinuteLimit
+from petition.web.turns import ConcurrencyLimit, RenderQueue
 from tests.running import SLUG, installation
 from tests.web.api.test_endpoints import is_problem
 
@@ -66,95 +64,17 @@ def test_tor_has_more_and_memory_has_an_end(clock: list[float]) -> None:
     assert clock == [600.0]
 
 
-async def test_a_lane_lets_some_through_others_wait_and_the_rest_go() -> None:
-    limit = ConcurrencyLimit(max_concurrent=2, max_waiting=1)
-    async with AsyncExitStack() as stack:
-        for _ in range(2):
-            await stack.enter_async_context(limit.slot())
-        entered = asyncio.Event()
-
-        async def come() -> None:
-            async with limit.slot():
-                entered.set()
-
-        waiting = asyncio.create_task(come())
-        await asyncio.sleep(0)
-        with pytest.raises(Unavailable):
-            await stack.enter_async_context(limit.slot())
-        assert not entered.is_set()
-    await waiting
-    async with limit.slot(), limit.slot():
-        pass
-
-
-async def test_nobody_waits_for_ever_and_an_error_gives_the_turn_back() -> None:
-    limit = ConcurrencyLimit(max_concurrent=1, timeout=0.01)
-
-    async def fail() -> None:
-        async with limit.slot():
-            with pytest.raises(Unavailable):
-                await stack.enter_async_context(limit.slot())
-            raise ZeroDivisionError
-
-    async with AsyncExitStack() as stack:
-        with pytest.raises(ZeroDivisionError):
-            await fail()
-    async with limit.slot():
-        pass
-
-
-async def test_whoever_waits_for_a_turn_has_the_loop_go_round_in_between() -> None:
-    """Concurrent renders run one by one, and a signing request advances between any two of them."""
-    queue, happened = RenderQueue(), []
-
-    async def make(number: int) -> None:
-        assert await queue.wait(HERE)
-        happened.append(number)
-
-    async def sign() -> None:
-        while len([number for number in happened if number >= 0]) < 20:
-            happened.append(-1)
-            await asyncio.sleep(0)
-
-    await asyncio.gather(*(make(number) for number in range(20)), sign())
-    positions = [position for position, number in enumerate(happened) if number >= 0]
-    assert [happened[position] for position in positions] == list(range(20))
-    assert all(after - before > 1 for before, after in pairwise(positions))
-
-
-async def test_a_line_of_readers_has_an_end() -> None:
-    queue = RenderQueue(max_waiting=2)
-    waiting = [asyncio.create_task(queue.wait(HERE)) for _ in range(3)]
-    assert await asyncio.gather(*waiting) == [True, True, False]
-    assert await queue.wait(HERE)
-    cancelled = asyncio.create_task(queue.wait(HERE))
-    await asyncio.sleep(0)
-    cancelled.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await cancelled
-    assert await queue.wait(HERE)
-
-
-@pytest.mark.parametrize("crowd", ["203.0.114.9", "2a01:4f8:1::7"])
-async def test_one_network_does_not_have_all_of_the_line(crowd: str) -> None:
-    queue = RenderQueue(max_waiting=100, max_per_network=3)
-    greedy = [asyncio.create_task(queue.wait(at(crowd))) for _ in range(50)]
-    await asyncio.sleep(0)
-    assert await queue.wait(at("198.51.101.1"))
-    assert sorted(await asyncio.gather(*greedy)) == [False] * 47 + [True] * 3
-    assert await queue.wait(at(crowd))
-
-
-@pytest.mark.parametrize("proxy", [HERE, at("10.1.2.3"), ONION_NETWORK, UNKNOWN_NETWORK])
-async def test_whoever_brings_everybody_has_as_many_places_as_there_are(proxy: ClientNetwork) -> None:
-    queue = RenderQueue(max_waiting=5, max_per_network=1)
-    assert await asyncio.gather(*(queue.wait(proxy) for _ in range(6))) == [True] * 5 + [False]
+def full_queue() -> RenderQueue:
+    """Return a queue in which a render goes on for ever, and no one may wait for it."""
+    queue = RenderQueue(max_waiting=0)
+    queue._is_busy = True
+    return queue
 
 
 async def test_where_too_many_wait_for_a_page_one_can_still_sign(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "RenderQueue", lambda: RenderQueue(max_waiting=0))
+    monkeypatch.setattr(gateway, "RenderQueue", full_queue)
     async with installation(database_url, tmp_path) as site:
         for path in (f"/en/{SLUG}", "/en/nothing-here", f"/embed/{SLUG}?accent=c0392b", "/organizer/enter"):
             crowded = await site.client.get(path)
@@ -217,11 +137,10 @@ async def test_while_all_turns_are_taken_one_can_still_sign(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search that hangs in the database delays other searches, nothing else."""
-    monkeypatch.setattr(throttle, "MAX_WAITING", 0)
     limit = ConcurrencyLimit(max_waiting=0)
     monkeypatch.setattr(throttle, "ConcurrencyLimit", lambda: limit)
     async with installation(database_url, tmp_path) as site, AsyncExitStack() as stack:
-        for _ in range(throttle.MAX_CONCURRENT):
+        for _ in range(turns.MAX_CONCURRENT):
             await stack.enter_async_context(limit.slot())
         answer = await site.client.get(LIST)
         assert answer.status_code == 503

@@ -8,7 +8,6 @@ from petition.core import audit_log
 from petition.core.database import Database
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import MAX_INTEGER, id_of
-from petition.core.i18n import N_
 from petition.core.ids import JobId, LetterId
 from petition.exports import address_list_queries, address_lists
 from petition.imports.steering import WHAT
@@ -18,7 +17,6 @@ from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
 
 MAX_RECIPIENT = 200  # characters shown again
-PROVE = N_("Verify your second factor again before you register a key.")
 
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
@@ -33,7 +31,6 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         keys=keys,
         jobs=jobs,
         recipient="" if "SECRET" in recipient.upper() else recipient,
-        fresh=visit.session.fresh,
         wait_days=address_lists.WAIT.days,
         stored_days=address_lists.LIST_DAYS,
     )
@@ -46,8 +43,6 @@ async def act(visit: DeskVisit, form: Form) -> Response:
     key_id = id_of(form.get("key", ""), int, MAX_INTEGER) or 0
     async with visit.database.transaction() as conn:
         if step == "register":
-            if not visit.session.fresh:
-                raise Refused(PROVE, "prove")
             await address_lists.register(conn, actor, form.get("recipient", ""))
         elif step == "revoke":
             await address_lists.revoke(conn, actor, key_id)

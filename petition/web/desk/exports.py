@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from petition.core import audit_log
+from petition.core.access_journal import JournalKind
 from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, LogId, OrganizerId
@@ -21,8 +22,10 @@ from petition.exports.writers import Format
 from petition.letters.keys import keys_for
 from petition.moderation import filters, labels, queue
 from petition.moderation.model import Filter
+from petition.organizers import act_notices
+from petition.organizers.act_notices import NoticedAct
 from petition.signatures.model import SignatureState
-from petition.web.desk import queue_links
+from petition.web.desk import access_page, queue_links
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, OverLimit, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
@@ -70,8 +73,9 @@ async def _page(visit: DeskVisit, filter: Filter, form: Form = NO_FIELDS, errors
         back=urlencode(fields),
         columns=COLUMNS,
         selected_columns=_columns(form) if form else CHOSEN,
-        formats=tuple(Format),
-        selected_format=form.get("form", Format.CSV.value),
+        formats=(Format.XLSX, Format.CSV, Format.JSON),
+        # A spreadsheet runs nothing of a workbook's texts, and splits no cell.
+        selected_format=form.get("form", Format.XLSX.value),
         words=labels.WORDS,
     )
 
@@ -96,6 +100,7 @@ async def _start(visit: DeskVisit, order: ExportOrder) -> Response:
         log_id = await audit_log.record(
             conn, visit.organizer.id, order.letter_id, "export.list", before=order.summary()
         )
+        await act_notices.notify(conn, NoticedAct.EXPORT, visit.organizer.id, order.letter_id)
     titles = {name: _capitalized(visit.gettext(title)) for name, title in COLUMNS.items()}
     content = _stream(visit, Export(visit.database, keys, order, titles), log_id)
     headers = {"cache-control": "no-store", "content-disposition": _disposition(visit, order.file_format)}
@@ -161,6 +166,7 @@ async def _stream(visit: DeskVisit, export: Export, log_id: LogId) -> AsyncItera
 
 
 async def _record_end(visit: DeskVisit, rows: int, log_id: LogId, *, complete: bool) -> None:
+    await access_page.note(visit, JournalKind.NAMES_EXPORTED, rows)
     async with visit.database.transaction() as conn:
         await audit_log.record(
             conn,

@@ -1,27 +1,30 @@
 """The desk's access checks: which visitors reach a view, and what the others are answered.
 
 Every route of the desk names the access it requires in ``routes.DESK``. Before the view is called, the guard checks the
-origin, the cookie, the session, the second factor, the letter and the role, and builds the view's ``DeskVisit``.
+origin, the cookie, the session, the second factor, the letter and the role, whether the factor was proved a short time
+ago where ``routes.DESK`` says ``fresh``, and builds the view's ``DeskVisit``.
 """
 
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import wraps
 from typing import cast
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from petition.core.access_journal import JournalKind
 from petition.core.errors import Gone, NotFound, Unavailable
 from petition.core.i18n import N_
 from petition.organizers import overview_queries, queries, sessions
 from petition.organizers.model import Organizer, Role, Session
 from petition.web import http
+from petition.web.desk import access_page, step_up
 from petition.web.desk.page import desk_page, message_page
 from petition.web.desk.session_cookie import cookie_name, set_cookie
-from petition.web.desk.visit import ROOT, SECOND, Access, DeskVisit, OpenView, OpenVisit, View, open_visit
+from petition.web.desk.step_up import FreshRule
+from petition.web.desk.visit import ROOT, Access, DeskVisit, OpenView, OpenVisit, View, open_visit
 
 SAFE_METHODS = {"GET", "HEAD"}
 MAX_COOKIE = 100  # characters
@@ -34,9 +37,12 @@ FORMER = N_("You no longer work on this letter")
 FORMER_WHY = N_("An owner of the letter has ended your membership. An owner can invite you again.")
 
 
-def require(view: View | OpenView, access: Access) -> Callable[[Request], Awaitable[Response]]:
+def require(
+    view: View | OpenView, access: Access, fresh: FreshRule | None = None
+) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that calls ``view`` only for visitors who have ``access``.
 
+    Forms that ``fresh`` is true for, and every reading of such a route, need a second factor proved a short time ago.
     The view of a route for strangers gets an ``OpenVisit``, every other one a ``DeskVisit``.
     """
 
@@ -59,27 +65,13 @@ def require(view: View | OpenView, access: Access) -> Callable[[Request], Awaita
             return await _send_to(request, "enter")
         visit = _sign_in(stranger, *known)
         admitted = await _admit(visit, access)
+        if fresh is not None and not isinstance(admitted, Response):
+            admitted = await step_up.require(admitted, fresh)
         response = admitted if isinstance(admitted, Response) else await view(admitted)
         await _rotate_cookie(visit, response)
         return response
 
     return endpoint
-
-
-def require_fresh_factor(view: View) -> View:
-    """Return ``view`` for sessions that may change the second factor; others are sent to prove it again.
-
-    From a letter's page they come back to the letter's members, the only page of a letter that requires this.
-    """
-
-    @wraps(view)
-    async def checked(visit: DeskVisit) -> Response:
-        if visit.may_change_factor:
-            return await view(visit)
-        back = f"&letter={visit.letter.slug}" if visit.letter_or_none else ""
-        return http.redirect(f"{SECOND}?again=1{back}")
-
-    return checked
 
 
 def check_origin(request: Request) -> None:
@@ -121,7 +113,7 @@ async def _admit(visit: DeskVisit, access: Access) -> DeskVisit | Response:
     if access.role is not None:
         return await _require_role(visit, access.role)
     _remember_visit(visit)
-    return visit if access is not Access.ADMIN or visit.organizer.admin else _forbidden(visit)
+    return visit if access is not Access.ADMIN or visit.organizer.admin else await _forbidden(visit)
 
 
 async def _require_role(visit: DeskVisit, role: Role) -> DeskVisit | Response:
@@ -131,12 +123,13 @@ async def _require_role(visit: DeskVisit, role: Role) -> DeskVisit | Response:
         is_former = row is not None and row[1] is None and await queries.was_member(conn, row[0].id, visit.organizer.id)
     if row is not None and row[0].state == "gone":
         raise Gone("the letter was taken down")
-    if is_former:
+    if is_former and row is not None:
+        await access_page.note(replace(visit, letter_or_none=row[0]), JournalKind.NO_ROLE)
         return message_page(visit, 403, FORMER, FORMER_WHY)
     if row is None or row[1] is None:  # only members, present and former, may learn that the letter exists
         raise NotFound("there is no such letter")
     visit = _remember_visit(replace(visit, letter_or_none=row[0], role=row[1], menu=menu))
-    return visit if visit.may(role) else _forbidden(visit)
+    return visit if visit.may(role) else await _forbidden(visit)
 
 
 def _remember_visit(visit: DeskVisit) -> DeskVisit:
@@ -185,7 +178,8 @@ async def _fields_to_send_again(request: Request) -> dict[str, str]:
         return {}
 
 
-def _forbidden(visit: DeskVisit) -> Response:
+async def _forbidden(visit: DeskVisit) -> Response:
+    await access_page.note(visit, JournalKind.NO_ROLE)
     return message_page(visit, 403, FORBIDDEN, FORBIDDEN_WHY)
 
 

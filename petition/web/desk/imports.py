@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
+from petition.core.access_journal import JournalKind
 from petition.core.encryption import LetterKeys
 from petition.core.errors import KeyDestroyed, Refused
 from petition.core.form_values import MAX_INTEGER, number_of
@@ -15,6 +16,7 @@ from petition.formats.dates import DateOrder
 from petition.formats.encodings import NAMES
 from petition.formats.tables import DELIMITERS, EMPTY
 from petition.imports import (
+    adding,
     column_guessing,
     column_mapping,
     kept_mappings,
@@ -27,11 +29,12 @@ from petition.imports import (
 from petition.imports.file_info import FileInfo
 from petition.imports.header_finding import NO_HEADER
 from petition.imports.model import UNDO_DAYS, ImportJob, ImportState, file_name
-from petition.imports.steering import FileTooLarge
+from petition.imports.steering import FileTooLarge, MailboxRights
 from petition.letters.keys import keys_for
+from petition.organizers.model import Role
 from petition.signatures.model import Visibility
 from petition.web import http, multipart
-from petition.web.desk import imports_page
+from petition.web.desk import access_page, imports_page
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
@@ -140,7 +143,9 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         values=imports_page.values_of(job, file, form) if job.state is ImportState.MAPPING else (),
         form=form,
         trial=trial,
-        redoable=undone,
+        redoable=job.report.get("undone", undone) if undone else 0,
+        min_mailboxes=adding.MIN_MAILBOXES,
+        is_owner=visit.role is Role.OWNER,
         fields=column_mapping.FIELDS,
         kinds=column_mapping.KINDS,
         visibilities=tuple(Visibility),
@@ -158,8 +163,13 @@ async def move(visit: DeskVisit, form: Form) -> Response:
     number = _number(visit)
     async with visit.database.transaction() as conn:
         keys = await keys_for(conn, visit.letter.id, visit.services.wrapper)
-        await steering.advance(conn, visit.actor, keys, number, form)
+        await steering.advance(conn, visit.actor, keys, number, form, _mailbox_rights(visit))
     return http.redirect(visit.letter_path(f"import/{number}"))
+
+
+def _mailbox_rights(visit: DeskVisit) -> MailboxRights:
+    is_fresh = not visit.session.has_factor or visit.session.fresh
+    return MailboxRights(is_owner=visit.role is Role.OWNER, is_fresh=is_fresh)
 
 
 def _is_questionable(job: ImportJob, file: FileInfo) -> bool:
@@ -173,6 +183,7 @@ async def problems(visit: DeskVisit) -> Response:
     async with visit.database.connection() as conn:
         await steering.load(conn, visit.letter.id, number)
         keys = await keys_for(conn, visit.letter.id, visit.services.wrapper)
+    await access_page.note(visit, JournalKind.NAMES_EXPORTED)
     headers = download_headers(f"{visit.letter.slug}-import-{number}.csv")
     lines = _problem_lines(visit, keys, number)
     return StreamingResponse(lines, headers=headers, media_type="text/csv; charset=utf-8")

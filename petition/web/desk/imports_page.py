@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from petition.core.encryption import LetterKeys
-from petition.imports import kept_mappings, labels, problem_rows, queries
+from petition.imports import adding, kept_mappings, labels, problem_rows, queries
 from petition.imports.column_values import ANSWERS, understood
 from petition.imports.file_info import FileInfo
 from petition.imports.model import FILE_HOURS, MAX_BYTES, ImportJob, ImportState, file_name, import_job_in
@@ -43,6 +43,7 @@ async def imports_page(
         tallies=tallies,
         letter_languages=visit.languages,
         form=form,
+        min_mailboxes=adding.MIN_MAILBOXES,
         max_megabytes=MAX_BYTES // 1024 // 1024,
         hours=FILE_HOURS,
     )

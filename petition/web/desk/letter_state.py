@@ -8,6 +8,8 @@ from starlette.responses import Response
 from petition.core.errors import Unavailable
 from petition.letters import lifecycle, lifecycle_queries, taking_down
 from petition.letters.lifecycle import WAYS, StateChange
+from petition.organizers import act_notices
+from petition.organizers.act_notices import NoticedAct
 from petition.web import http
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
@@ -47,6 +49,7 @@ async def take_down(visit: DeskVisit, form: Form) -> Response:
     letter_id = visit.letter.id
     async with visit.database.transaction() as conn:
         await taking_down.take_down(conn, visit.organizer.id, letter_id, form.get("slug", ""))
+        await act_notices.notify(conn, NoticedAct.TAKE_DOWN, visit.organizer.id, letter_id)
     await _refresh_letters(visit)
     with contextlib.suppress(Unavailable):  # the worker continues it
         await taking_down.delete_rows(visit.database, letter_id)

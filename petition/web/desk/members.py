@@ -10,7 +10,6 @@ from petition.organizers import factor_reset_queries, factor_resets, member_quer
 from petition.organizers.model import Role
 from petition.web import http
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, count_invitation, form_id, form_view, read_invitation
-from petition.web.desk.guard import require_fresh_factor
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, DeskVisit
 
@@ -31,7 +30,6 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         invitations=invitations,
         resets=resets,
         in_reset={row["organizer"] for row in resets},
-        may_change=visit.may_change_factor,
         roles=list(Role),
         form=form if "email" in form else {},  # of the invitation
         done=visit.query.get("done"),
@@ -91,7 +89,6 @@ async def restore(visit: DeskVisit, form: Form) -> Response:
     return _redirect(visit, "restored")
 
 
-@require_fresh_factor
 @form_view(show, status=409)
 async def ask_for_reset(visit: DeskVisit, form: Form) -> Response:
     """Ask for the reset of a colleague's lost second factor."""

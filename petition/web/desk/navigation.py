@@ -66,6 +66,7 @@ JOBS: tuple[DeskJob, ...] = (
             Tab("switches", N_("Switches"), Role.EDITOR),
             Tab("members", N_("Members"), Role.OWNER),
             Tab("log", N_("Log"), Role.MODERATOR),
+            Tab("access", N_("Access"), Role.OWNER),
         ),
     ),
 )

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
+from petition.core.access_journal import JournalKind
 from petition.core.database import Connection
 from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound, Refused
@@ -18,7 +19,7 @@ from petition.moderation import decisions, filters, labels, log_queries, queue, 
 from petition.moderation.model import Action, Filter, Sort, Wait
 from petition.moderation.queue import Position, QueuePage
 from petition.web import http
-from petition.web.desk import queue_links
+from petition.web.desk import access_page, queue_links
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
@@ -86,6 +87,8 @@ async def _page(
     visit: DeskVisit, params: Mapping[str, str], form: Form = NO_FIELDS, errors: Errors = NO_FIELDS
 ) -> Response:
     view = _QueueView.of(params)
+    context = await _read(visit, view)
+    await access_page.note(visit, JournalKind.NAMES_READ, len(context["page"].items))
     return desk_page(
         visit,
         "desk/moderation/queue.html",
@@ -98,7 +101,7 @@ async def _page(
         asked=_asked(form, errors),
         words=labels.WORDS,
         langs=visit.languages,
-        **await _read(visit, view),
+        **context,
     )
 
 

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from petition.web import http
 from petition.web.desk import (
+    access_page,
     address_lists,
     bulk_acts,
     draft_preview,
@@ -34,6 +35,7 @@ from petition.web.desk import (
     updates,
 )
 from petition.web.desk.guard import require
+from petition.web.desk.step_up import FreshRule, always, ends_another_session, lifts_or_speaks, unless, when
 from petition.web.desk.visit import ROOT, Access, OpenView, View
 
 
@@ -45,6 +47,7 @@ class DeskRoute:
     path: str
     view: View | OpenView  # an ``OpenView`` where ``access`` is STRANGER
     access: Access
+    fresh: FreshRule | None = None  # which forms need a second factor proved a short time ago
 
 
 DESK: list[DeskRoute] = [
@@ -57,27 +60,28 @@ DESK: list[DeskRoute] = [
     DeskRoute("POST", "/organizer/language", signing_in.language, Access.SIGNED_IN),
     DeskRoute("GET", "/organizer/second", second_factor.show, Access.SIGNED_IN),
     DeskRoute("POST", "/organizer/second", second_factor.prove, Access.SIGNED_IN),
-    DeskRoute("POST", "/organizer/second/challenge", second_factor.challenge, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second/challenge", second_factor.challenge, Access.SIGNED_IN, when("for", "new")),
     DeskRoute("POST", "/organizer/second/passkey", second_factor.prove_by_passkey, Access.SIGNED_IN),
-    DeskRoute("POST", "/organizer/second/passkey/new", second_factor.add_passkey, Access.SIGNED_IN),
-    DeskRoute("GET", "/organizer/second/totp", second_factor.show_totp, Access.SIGNED_IN),
-    DeskRoute("POST", "/organizer/second/totp", second_factor.finish_totp, Access.SIGNED_IN),
-    DeskRoute("POST", "/organizer/second/totp/begin", second_factor.begin_totp, Access.SIGNED_IN),
+    DeskRoute("POST", "/organizer/second/passkey/new", second_factor.add_passkey, Access.SIGNED_IN, always),
+    DeskRoute("GET", "/organizer/second/totp", second_factor.show_totp, Access.SIGNED_IN, always),
+    DeskRoute("POST", "/organizer/second/totp", second_factor.finish_totp, Access.SIGNED_IN, always),
+    DeskRoute("POST", "/organizer/second/totp/begin", second_factor.begin_totp, Access.SIGNED_IN, always),
     DeskRoute("GET", "/organizer/security", security.show, Access.ORGANIZER),
-    DeskRoute("POST", "/organizer/security/name", security.name, Access.ORGANIZER),
+    DeskRoute("POST", "/organizer/security/name", security.name, Access.ORGANIZER, always),
     DeskRoute("POST", "/organizer/security/preferences", security.preferences, Access.ORGANIZER),
-    DeskRoute("POST", "/organizer/security/remove", security.remove, Access.ORGANIZER),
-    DeskRoute("POST", "/organizer/security/codes", security.codes, Access.ORGANIZER),
+    DeskRoute("POST", "/organizer/security/remove", security.remove, Access.ORGANIZER, always),
+    DeskRoute("POST", "/organizer/security/codes", security.codes, Access.ORGANIZER, always),
     DeskRoute("POST", "/organizer/security/reset", security.stop_reset, Access.ORGANIZER),
-    DeskRoute("POST", "/organizer/security/end", security.end, Access.ORGANIZER),
+    DeskRoute("POST", "/organizer/security/end", security.end, Access.ORGANIZER, ends_another_session),
     DeskRoute("GET", "/organizer/installation", installation.show, Access.ADMIN),
-    DeskRoute("POST", "/organizer/installation/invite", installation.invite, Access.ADMIN),
+    DeskRoute("POST", "/organizer/installation/invite", installation.invite, Access.ADMIN, always),
     DeskRoute("POST", "/organizer/installation/cancel", installation.cancel, Access.ADMIN),
-    DeskRoute("POST", "/organizer/installation/admin", installation.admin, Access.ADMIN),
-    DeskRoute("POST", "/organizer/installation/remove", installation.remove, Access.ADMIN),
-    DeskRoute("POST", "/organizer/installation/own", installation.take_over, Access.ADMIN),
+    DeskRoute("POST", "/organizer/installation/admin", installation.admin, Access.ADMIN, always),
+    DeskRoute("POST", "/organizer/installation/remove", installation.remove, Access.ADMIN, always),
+    DeskRoute("POST", "/organizer/installation/own", installation.take_over, Access.ADMIN, always),
+    DeskRoute("GET", "/organizer/installation/access", access_page.show_installation, Access.ADMIN),
     DeskRoute("GET", "/organizer/installation/switches", switches.show, Access.ADMIN),
-    DeskRoute("POST", "/organizer/installation/switches", switches.change, Access.ADMIN),
+    DeskRoute("POST", "/organizer/installation/switches", switches.change, Access.ADMIN, lifts_or_speaks),
     DeskRoute("GET", "/organizer/letters/new", new_letter.show, Access.ORGANIZER),
     DeskRoute("POST", "/organizer/letters/new", new_letter.make, Access.ORGANIZER),
     DeskRoute("GET", "/organizer/letters/slug", new_letter.slug, Access.ORGANIZER),
@@ -87,39 +91,60 @@ DESK: list[DeskRoute] = [
     DeskRoute("POST", "/organizer/{slug}/text", draft_text.save, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/picture/{picture}", draft_text.picture, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/preview", draft_preview.show, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/preview/link", draft_preview.link, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/preview/link", draft_preview.link, Access.EDITOR, unless("act", "drop")),
     DeskRoute("GET", "/organizer/{slug}/publish", publishing.show, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/publish", publishing.publish, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/publish/schedule", publishing.schedule, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/publish/address", publishing.rename, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/publish", publishing.publish, Access.EDITOR, always),
+    DeskRoute(
+        "POST", "/organizer/{slug}/publish/schedule", publishing.schedule, Access.EDITOR, unless("act", "cancel")
+    ),
+    DeskRoute("POST", "/organizer/{slug}/publish/address", publishing.rename, Access.EDITOR, always),
     DeskRoute("POST", "/organizer/{slug}/copy", new_letter.copy, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/partners", partners.show, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/partners", partners.act, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/members", members.show, Access.OWNER),
-    DeskRoute("POST", "/organizer/{slug}/members", members.change, Access.OWNER),
-    DeskRoute("POST", "/organizer/{slug}/members/invite", members.invite, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/members", members.change, Access.OWNER, always),
+    DeskRoute("POST", "/organizer/{slug}/members/invite", members.invite, Access.OWNER, always),
     DeskRoute("POST", "/organizer/{slug}/members/cancel", members.cancel, Access.OWNER),
-    DeskRoute("POST", "/organizer/{slug}/members/restore", members.restore, Access.OWNER),
-    DeskRoute("POST", "/organizer/{slug}/members/reset", members.ask_for_reset, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/members/restore", members.restore, Access.OWNER, always),
+    DeskRoute("POST", "/organizer/{slug}/members/reset", members.ask_for_reset, Access.OWNER, always),
     DeskRoute("POST", "/organizer/{slug}/members/reset/stop", members.stop_reset, Access.OWNER),
     DeskRoute("GET", "/organizer/{slug}/state", letter_state.show, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/state", letter_state.change, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/state/gone", letter_state.take_down, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/state/gone", letter_state.take_down, Access.OWNER, always),
     DeskRoute("GET", "/organizer/{slug}/switches", switches.show, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/switches", switches.change, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/switches", switches.change, Access.EDITOR, lifts_or_speaks),
     DeskRoute("GET", "/organizer/{slug}/updates", updates.show_all, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/updates", updates.add, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/updates", updates.add, Access.EDITOR, when("act", "publish", "schedule")),
     DeskRoute("GET", "/organizer/{slug}/updates/{update}", updates.show, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/updates/{update}", updates.change, Access.EDITOR),
+    DeskRoute(
+        "POST",
+        "/organizer/{slug}/updates/{update}",
+        updates.change,
+        Access.EDITOR,
+        when("act", "publish", "schedule", "back"),
+    ),
     DeskRoute("GET", "/organizer/{slug}/queue", queue.show, Access.MODERATOR),
     DeskRoute("POST", "/organizer/{slug}/queue", queue.decide, Access.MODERATOR),
     DeskRoute("POST", "/organizer/{slug}/undo", queue.undo_act, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/signatures/{signature}", signature.show, Access.MODERATOR),
-    DeskRoute("POST", "/organizer/{slug}/signatures/{signature}", signature.act, Access.MODERATOR),
+    DeskRoute(
+        "POST",
+        "/organizer/{slug}/signatures/{signature}",
+        signature.act,
+        Access.MODERATOR,
+        when("act", "message", "second"),
+    ),
     DeskRoute("GET", "/organizer/{slug}/campaigns", bulk_acts.show_all, Access.MODERATOR),
     DeskRoute("POST", "/organizer/{slug}/campaigns", bulk_acts.make, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/campaigns/{campaign}", bulk_acts.show, Access.MODERATOR),
-    DeskRoute("POST", "/organizer/{slug}/campaigns/{campaign}", bulk_acts.move, Access.MODERATOR),
+    DeskRoute(
+        "POST",
+        "/organizer/{slug}/campaigns/{campaign}",
+        bulk_acts.move,
+        Access.MODERATOR,
+        when("step", "start", "resume", "revert"),
+    ),
+    DeskRoute("GET", "/organizer/{slug}/access", access_page.show, Access.OWNER),
     DeskRoute("GET", "/organizer/{slug}/log", log.show, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/log.csv", log.export, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/statistics", statistics.show, Access.VIEWER),
@@ -128,13 +153,15 @@ DESK: list[DeskRoute] = [
     DeskRoute("POST", "/organizer/{slug}/import", imports.upload, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/import/mappings", imports.delete_mapping, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/import/{number}", imports.show, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/import/{number}", imports.move, Access.EDITOR),
-    DeskRoute("GET", "/organizer/{slug}/import/{number}/problems.csv", imports.problems, Access.EDITOR),
+    DeskRoute(
+        "POST", "/organizer/{slug}/import/{number}", imports.move, Access.EDITOR, when("step", "start", "undo", "redo")
+    ),
+    DeskRoute("GET", "/organizer/{slug}/import/{number}/problems.csv", imports.problems, Access.EDITOR, always),
     DeskRoute("GET", "/organizer/{slug}/export", exports.show, Access.MODERATOR),
-    DeskRoute("POST", "/organizer/{slug}/export", exports.download, Access.MODERATOR),
+    DeskRoute("POST", "/organizer/{slug}/export", exports.download, Access.MODERATOR, always),
     DeskRoute("GET", "/organizer/{slug}/addresses", address_lists.show, Access.OWNER),
-    DeskRoute("POST", "/organizer/{slug}/addresses", address_lists.act, Access.OWNER),
-    DeskRoute("POST", "/organizer/{slug}/addresses/{job}", address_lists.download, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/addresses", address_lists.act, Access.OWNER, unless("step", "revoke")),
+    DeskRoute("POST", "/organizer/{slug}/addresses/{job}", address_lists.download, Access.OWNER, always),
     DeskRoute("POST", "/organizer/{slug}/tally", paper_tallies.act, Access.EDITOR),
 ]
 
@@ -143,7 +170,7 @@ def routes(table: Sequence[DeskRoute] = DESK) -> list[BaseRoute]:
     """Return the framework's routes of ``table``, each view behind the guard, as one entry for the application."""
     root = ROOT.rstrip("/")
     inner = [
-        Route(route.path.removeprefix(root), require(route.view, route.access), methods=[route.method])
+        Route(route.path.removeprefix(root), require(route.view, route.access, route.fresh), methods=[route.method])
         for route in table
     ]
     return [Route(root, _redirect_to_desk), Mount(root, app=Router(routes=inner, redirect_slashes=False))]

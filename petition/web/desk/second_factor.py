@@ -1,27 +1,26 @@
 """Setting up a second factor, and proving it."""
 
-import re
-
 import segno
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from petition.core import quotas
 from petition.core.database import Connection
 from petition.core.i18n import N_
-from petition.organizers import factor_queries, factor_reset_queries, second_factor, sessions
+from petition.organizers import (
+    factor_queries,
+    factor_reset_queries,
+    recovery_codes,
+    remembered_devices,
+    second_factor,
+    sessions,
+)
 from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
-from petition.web.desk import session_cookie
+from petition.web.desk import door_cookies, factor_attempts, session_cookie, step_up
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, OverLimit, form_view
-from petition.web.desk.guard import require_fresh_factor
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, SECOND, SECURITY, DeskVisit
-
-HOUR = 3600
-
-TOO_MANY_CODES = N_("Too many codes have been tried in the last hour. Try again later.")
 
 
 async def show(visit: DeskVisit) -> Response:
@@ -46,43 +45,30 @@ async def _page(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FI
         has_app=bool(totp),
         about_code=NOT_TAKEN not in errors.values(),
         reset=reset,
-        back=_slug(visit.query.get("letter", "") or form.get("letter", "")),
+        back=step_up.local_address(visit.query.get("back", "") or form.get("back", "")),
     )
 
 
 @form_view(_page)
 async def prove(visit: DeskVisit, form: Form) -> Response:
     """Accept a code from the app, or a recovery code."""
-    services = visit.services
-    if not await _may_try(visit):
-        raise OverLimit(TOO_MANY_CODES, HOUR)
-    async with visit.database.transaction() as conn:
-        code = form.get("code", "")
-        await second_factor.prove(conn, services.wrapper, services.desk_key, visit.organizer.id, code)
-        cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
-    return _with_cookie(visit, http.redirect(await _next_page(visit, form)), cookie)
+    cookie = await step_up.check_code(visit, form.get("code", ""))
+    return await _with_cookies(visit, http.redirect(await _next_page(visit, form)), cookie)
 
 
 @form_view(_page)
 async def prove_by_passkey(visit: DeskVisit, form: Form) -> Response:
     """Accept a passkey's response to the session's challenge."""
-    challenge = await _take_challenge(visit)
-    async with visit.database.transaction() as conn:
-        await visit.services.passkeys.prove(conn, visit.organizer.id, challenge, form.get("credential", ""))
-        cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
-    return _with_cookie(visit, http.redirect(await _next_page(visit, form)), cookie)
+    cookie = await step_up.check_passkey(visit, form.get("credential", ""))
+    return await _with_cookies(visit, http.redirect(await _next_page(visit, form)), cookie)
 
 
 async def _next_page(visit: DeskVisit, form: Form) -> str:
     """Return where an organizer goes on: where they came from, or where a reset of this factor can be stopped."""
-    if slug := _slug(form.get("letter", "")):
-        return f"{ROOT}{slug}/members"
+    if back := step_up.local_address(form.get("back", "")):
+        return back
     async with visit.database.connection() as conn:
         return SECURITY if await factor_reset_queries.pending_of(conn, visit.organizer.id) else ROOT
-
-
-def _slug(text: str) -> str:
-    return text if re.fullmatch(r"[a-z0-9-]{3,64}", text) else ""
 
 
 async def challenge(visit: DeskVisit) -> Response:
@@ -90,7 +76,6 @@ async def challenge(visit: DeskVisit) -> Response:
     form, passkeys = await visit.form(), visit.services.passkeys
     async with visit.database.transaction() as conn:
         if form.get("for") == "new":
-            _check_may_change(visit)
             title = visit.gettext("Open letters")
             options = await passkeys.ask_for_new(conn, visit.organizer, visit.session.id, title)
         else:
@@ -101,17 +86,15 @@ async def challenge(visit: DeskVisit) -> Response:
 @form_view(_page)
 async def add_passkey(visit: DeskVisit, form: Form) -> Response:
     """Store the passkey that the browser has made: it is a second factor from now on."""
-    _check_may_change(visit)
-    challenge = await _take_challenge(visit)
+    challenge = await step_up.take_challenge(visit)
     browser = sessions.browser_of(visit.request.headers.get("user-agent", ""))
     async with visit.database.transaction() as conn:
         credential = form.get("credential", "")
         await visit.services.passkeys.add(conn, visit.organizer.id, challenge, credential, browser)
         codes, cookie = await _finish_adding(conn, visit)
-    return _added(visit, codes, cookie)
+    return await _added(visit, codes, cookie)
 
 
-@require_fresh_factor
 async def begin_totp(visit: DeskVisit) -> Response:
     """Make a secret for the app."""
     async with visit.database.transaction() as conn:
@@ -140,22 +123,16 @@ async def show_totp(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = 
     )
 
 
-@require_fresh_factor
 @form_view(show_totp)
 async def finish_totp(visit: DeskVisit, form: Form) -> Response:
     """Accept the first code: the app's codes are a second factor from now on."""
-    if not await _may_try(visit):
-        raise OverLimit(TOO_MANY_CODES)
+    if not await factor_attempts.may_try(visit):
+        raise OverLimit(step_up.TOO_MANY_CODES)
     async with visit.database.transaction() as conn:
         code, wrapper = form.get("code", ""), visit.services.wrapper
         await second_factor.finish_totp(conn, wrapper, visit.organizer.id, visit.session.id, code)
         codes, cookie = await _finish_adding(conn, visit)
-    return _added(visit, codes, cookie)
-
-
-def _check_may_change(visit: DeskVisit) -> None:
-    if not visit.may_change_factor:
-        raise HTTPException(401)
+    return await _added(visit, codes, cookie)
 
 
 async def _finish_adding(conn: Connection, visit: DeskVisit) -> tuple[list[str], str]:
@@ -169,31 +146,21 @@ async def _finish_adding(conn: Connection, visit: DeskVisit) -> tuple[list[str],
     cookie = await sessions.renew(conn, visit.organizer.id, visit.session.id)
     if cookie is None:
         raise HTTPException(401)
-    return await second_factor.first_codes(conn, visit.services.desk_key, visit.organizer.id), cookie
+    return await recovery_codes.make_first(conn, visit.services.desk_key, visit.organizer.id), cookie
 
 
-def _added(visit: DeskVisit, codes: list[str], cookie: str) -> Response:
+async def _added(visit: DeskVisit, codes: list[str], cookie: str) -> Response:
     response = desk_page(visit, "desk/codes.html", codes=codes) if codes else http.redirect(SECURITY)
-    return _with_cookie(visit, response, cookie)
+    return await _with_cookies(visit, response, cookie)
 
 
-async def _may_try(visit: DeskVisit) -> bool:
-    """Count a try, committed before anything is compared; return whether the hourly limit allows it."""
-    services = visit.services
-    quota = (await services.day_keys.today()).hourly("proof", str(visit.organizer.id))
-    async with visit.database.transaction() as conn:
-        spent = await quotas.spend(conn, {quota: 1})
-    return spent[quota.key] <= services.settings.limits.proof
-
-
-async def _take_challenge(visit: DeskVisit) -> bytes | None:
-    """Delete and return the session's challenge, committed before the response to it is checked."""
-    async with visit.database.transaction() as conn:
-        return await factor_queries.take_challenge(conn, visit.session.id)
-
-
-def _with_cookie(visit: DeskVisit, response: Response, cookie: str | None) -> Response:
+async def _with_cookies(visit: DeskVisit, response: Response, cookie: str | None) -> Response:
+    """Add the session's new cookie, and that of a device in which an organizer has now signed in with both factors."""
     if cookie is None:  # the session was ended meanwhile, in another browser
         raise HTTPException(401)
     session_cookie.set_cookie(response, visit.services.settings, cookie)
+    async with visit.database.transaction() as conn:
+        device = await remembered_devices.remember(conn, visit.organizer.id, visit.session.id)
+    if device is not None:
+        door_cookies.set_device(response, visit.services.settings, device)
     return response

@@ -10,10 +10,12 @@ from petition.core import audit_log, time_zones
 from petition.core.form_values import number_of
 from petition.core.i18n import N_, Language
 from petition.organizers import (
+    device_queries,
     factor_queries,
     factor_reset_queries,
     factor_resets,
     queries,
+    recovery_codes,
     second_factor,
     sessions,
     waiting_mail,
@@ -22,7 +24,6 @@ from petition.organizers.model import checked_name
 from petition.web import http
 from petition.web.desk import session_cookie
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
-from petition.web.desk.guard import require_fresh_factor
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, SECURITY, DeskVisit
 
@@ -34,6 +35,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         codes_left = await factor_queries.codes(conn, visit.organizer.id)
         reset = await factor_reset_queries.pending_of(conn, visit.organizer.id)
         session_rows = await queries.sessions(conn, visit.organizer.id)
+        remembered = await device_queries.others(conn, visit.organizer.id, visit.session.id)
     return desk_page(
         visit,
         "desk/security.html",
@@ -43,7 +45,8 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         codes_left=codes_left,
         reset=reset,
         sessions=session_rows,
-        may_change=visit.may_change_factor,
+        remembered=remembered,
+        fresh=visit.is_fresh,
         only_one=bool(totp) + len(passkeys) == 1,
         name=form.get("name", "") if "name" in errors else visit.organizer.name,
         zones=_zones(visit.language),
@@ -72,7 +75,6 @@ async def preferences(visit: DeskVisit, form: Form) -> Response:
     return http.redirect(f"{SECURITY}?done=preferences")
 
 
-@require_fresh_factor
 @form_view(show)
 async def remove(visit: DeskVisit, form: Form) -> Response:
     """Remove a second factor."""
@@ -84,12 +86,11 @@ async def remove(visit: DeskVisit, form: Form) -> Response:
     return http.redirect(f"{SECURITY}?done=removed")
 
 
-@require_fresh_factor
 async def codes(visit: DeskVisit) -> Response:
     """Replace the recovery codes, and show the new ones this once."""
     async with visit.database.transaction() as conn:
         await factor_queries.lock(conn, visit.organizer.id)
-        codes = await second_factor.new_codes(conn, visit.services.desk_key, visit.organizer.id)
+        codes = await recovery_codes.make(conn, visit.services.desk_key, visit.organizer.id)
     return desk_page(visit, "desk/codes.html", codes=codes)
 
 

@@ -153,7 +153,14 @@ def _lines(periods: Sequence[Period]) -> Iterator[Sequence[str]]:
 
 async def _breakdowns(conn: Connection, visit: DeskVisit) -> Iterator[Sequence[str]]:
     figures = await _figures(conn, visit)
-    return _shares({"language": figures.langs, "country": figures.countries, "source": figures.sources})
+    return _shares(
+        {
+            "language": figures.langs,
+            "country": figures.countries,
+            "source": figures.sources,
+            "provider": figures.providers,
+        }
+    )
 
 
 def _shares(breakdowns: Mapping[str, Sequence[Share]]) -> Iterator[Sequence[str]]:

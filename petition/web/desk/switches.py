@@ -5,12 +5,15 @@ import contextlib
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from petition.core.database import Connection
 from petition.core.errors import Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
 from petition.letters import switch_actions, switch_queries
 from petition.letters.switch_actions import SwitchChanged
 from petition.letters.switches import OFF, Switch
+from petition.organizers import act_notices
+from petition.organizers.act_notices import NoticedAct
 from petition.web import http
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_number, form_view
 from petition.web.desk.page import desk_page
@@ -61,11 +64,18 @@ async def change(visit: DeskVisit, form: Form) -> Response:
                     raise HTTPException(400)
                 texts = switch_actions.texts_in(form, visit.languages, switch, value)
                 await switch_actions.set_switch(conn, organizer_id, letter_id, switch, revision, value, texts)
+            if switch is Switch.HIDE_LIST and await _is_off(conn, letter_id):
+                await act_notices.notify(conn, NoticedAct.NAMES_SHOWN, organizer_id, letter_id)
     except SwitchChanged:
         return await show(visit, conflict=switch)
     with contextlib.suppress(Unavailable):  # in force here at once; other processes poll within a second
         await visit.services.letters.refresh_now()
     return http.redirect(f"{_address(visit)}?done={switch.value}")
+
+
+async def _is_off(conn: Connection, letter_id: LetterId | None) -> bool:
+    rows = await switch_queries.all_switches(conn, letter_id)
+    return all(row["value"] == OFF for row in rows if row["name"] == Switch.HIDE_LIST)
 
 
 def _switch(form: Form) -> Switch:

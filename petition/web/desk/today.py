@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from petition.core.access_journal import JournalKind
 from petition.core.database import Connection
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import id_of
@@ -19,7 +20,7 @@ from petition.organizers import overview_queries, queries, today_queries
 from petition.statistics import charts, reading
 from petition.statistics.model import DAY, HOUR, Figures
 from petition.web import http
-from petition.web.desk import queue_links
+from petition.web.desk import access_page, queue_links
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.statistics import change_of_a_day
@@ -47,6 +48,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
             "last_decision": await today_queries.last_decision(conn, letter_id) if moderator else None,
             **await _waits(conn, visit),
         }
+    await access_page.note(visit, JournalKind.NAMES_READ, sum(map(len, context["items"].values())))
     return desk_page(
         visit,
         "desk/overview.html",

@@ -20,6 +20,8 @@ from petition.web.services import Services
 ROOT = "/organizer/"
 SECOND = f"{ROOT}second"
 SECURITY = f"{ROOT}security"
+CODE, CREDENTIAL = "factor-code", "factor-credential"  # fields of the step-up page, beside those of the form it holds
+PROOF_FIELDS = frozenset({CODE, CREDENTIAL})
 
 
 class Access(StrEnum):
@@ -101,9 +103,16 @@ class DeskVisit(OpenVisit):
         return Actor(self.organizer.id, self.letter.id)
 
     @property
-    def may_change_factor(self) -> bool:
-        """Whether this session may change the second factor: there is none yet, or it was proved recently."""
+    def is_fresh(self) -> bool:
+        """Whether acts that need a fresh factor go on at once: there is none yet, or it was proved recently."""
         return not self.session.has_factor or self.session.fresh
+
+    async def form(self, max_bytes: int = http.MAX_BYTES) -> dict[str, str]:
+        """Return the form in the body, without the fields of the step-up page. Raises as ``OpenVisit.form`` does."""
+        form: dict[str, str] | None = getattr(self.request.state, "form", None)  # the guard may have read it
+        if form is None:
+            form = await http.form_of(self.request, max_bytes)
+        return {name: value for name, value in form.items() if name not in PROOF_FIELDS}
 
     def letter_path(self, path: str) -> str:
         """Return an address below the letter's."""

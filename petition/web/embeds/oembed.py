@@ -25,12 +25,14 @@ CACHE_AGE = 3600  # seconds; the frame updates its count by itself
 async def show(request: Request) -> Response:
     """Answer with the frame for ``url``.
 
-    Raises a 400 without ``url``, a 404 if it is no letter of this site or the frame would be too small, a 501 for XML.
+    Raises a 400 without ``url`` or with an empty ``format``, a 404 if it is no letter of this site or the frame would
+    be too small, a 501 for XML.
     """
     params = request.query_params
-    if params.get("format", "json") != "json":
+    file_format = params.get("format", "json")
+    if file_format not in {"json", ""}:
         raise HTTPException(501)
-    if not params.get("url"):
+    if not params.get("url") or not file_format:
         raise HTTPException(400)
     services = http.services_of(request)
     services.throttle.allow_render(http.network_of(request))

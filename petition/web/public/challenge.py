@@ -6,10 +6,12 @@ from starlette.responses import Response
 
 from petition.captcha import Passed
 from petition.captcha.drawn import MAX_TRIES
-from petition.core import quotas
+from petition.core import prices, quotas
+from petition.core.client_networks import ONION
 from petition.core.errors import Paused, Unavailable
 from petition.core.i18n import N_
-from petition.core.quotas import HARDER_FACTOR, DayKey, Quota
+from petition.core.prices import Buckets, buckets_of
+from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF, STRONGER
 from petition.web import headers
@@ -23,35 +25,38 @@ AWAY = N_("We could not store this just now. Nothing is lost: press the button a
 TRY_LATER = N_("Try again in an hour. What you typed has not been stored.")
 
 
-def network_quota(visit: Visit, day: DayKey) -> tuple[Quota, int]:
-    """Return what this request counts against, and the limit there."""
-    limits, network = visit.services.settings.limits, visit.network
-    return day.hourly("network", network.narrowest), limits.onion if network.is_shared else limits.network
+async def buckets(visit: Visit, letter: Letter) -> Buckets:
+    """Return the buckets in which a form of this visit counts. Raises ``Unavailable``."""
+    limits, hours = visit.services.settings.limits, await visit.services.day_keys.hours()
+    return buckets_of(visit.network, letter.id, limits, hours, lowest=_lowest_price(letter))
 
 
-async def is_over_limit(visit: Visit, day: DayKey) -> bool:
-    """Return whether the network has used up its limit, for a harder challenge; False while the database is down."""
-    quota, limit = network_quota(visit, day)
+async def price(visit: Visit, letter: Letter) -> int:
+    """Return the price of a form to ``letter`` in this hour; the lowest while the database is down."""
     try:
+        counted = await buckets(visit, letter)
         async with visit.services.database.connection() as conn:
-            return await quotas.spent(conn, quota) >= limit
+            return await prices.current(conn, counted)
     except Unavailable:
-        return False
+        return _lowest_price(letter)
+
+
+def _lowest_price(letter: Letter) -> int:
+    return 1 if letter.switches.captcha == STRONGER else 0
 
 
 async def require_challenge(visit: Visit, published: PublishedLetter, form: Mapping[str, str]) -> Passed | Response:
     """Return the solved challenge in ``form``, or the page that asks for one. Raises ``Unavailable``."""
-    captchas = visit.services.captchas
-    switch = published.letter.switches.captcha
+    captchas, letter = visit.services.captchas, published.letter
+    switch = letter.switches.captcha
     excess = await _count_drawn(visit, form)
     if excess > 1:
         return too_many_requests(visit)
-    result = await captchas.check(form, published.letter.id, drawn=excess <= 0, forced=switch != OFF)
+    result = await captchas.check(form, letter.id, drawn=excess <= 0, forced=switch != OFF)
     if isinstance(result, Passed):
-        return result if result.hard or switch != STRONGER else one_more_step(visit, published, form, hard=True)
-    day = await visit.services.day_keys.today()
-    hard = switch == STRONGER or await is_over_limit(visit, day)
-    return one_more_step(visit, published, form, hard=hard, wrong=bool(form.get("code")))
+        is_paid = result.drawn or result.price >= _lowest_price(letter)
+        return result if is_paid else await one_more_step(visit, published, form)
+    return await one_more_step(visit, published, form, wrong=bool(form.get("code")))
 
 
 def check_writable(published: PublishedLetter) -> None:
@@ -63,27 +68,29 @@ def check_writable(published: PublishedLetter) -> None:
 async def _count_drawn(visit: Visit, form: Mapping[str, str]) -> int:
     """Count an answer to a drawn code, committed before anything is compared.
 
-    Return 0 if it may be compared, 1 if this challenge has had its tries, 2 if the network has.
+    Return 0 if it may be compared, 1 if this challenge has had its tries, 2 if the client's own network has. The Onion
+    service as a whole has no limit: there each picture has its tries, and each circuit, if Tor tells it.
     """
-    services = visit.services
+    services, network = visit.services, visit.network
     nonce = services.captchas.drawn_nonce(form)
     if nonce is None:
         return 0
-    day = await services.day_keys.today()
-    limit = services.settings.limits.drawn * (HARDER_FACTOR if visit.network.is_shared else 1)
-    per_challenge, per_network = day.hourly("drawn", nonce.hex()), day.hourly("drawn-network", visit.network.narrowest)
+    hour, _ = await services.day_keys.hours()
+    per_challenge = hour.quota("drawn", nonce.hex())
+    per_network = hour.hidden("drawn-network", network.narrowest, services.settings.limits.drawn)
     async with services.database.transaction() as conn:
-        spent = await quotas.spend(conn, {per_challenge: 1, per_network: 1})
-    if spent[per_network.key] > limit:
+        spent = await quotas.spend(conn, {per_challenge: 1, per_network.quota: 1})
+    if network.narrowest != ONION and spent[per_network.quota.key] > per_network.limits[0]:
         return 2
     return 1 if spent[per_challenge.key] > MAX_TRIES else 0
 
 
-def one_more_step(
-    visit: Visit, published: PublishedLetter, form: Mapping[str, str], *, hard: bool, wrong: bool = False
+async def one_more_step(
+    visit: Visit, published: PublishedLetter, form: Mapping[str, str], *, wrong: bool = False
 ) -> Response:
     """Answer with a challenge and everything typed; ``wrong``: the last answer was."""
     captchas = visit.services.captchas
+    hard = await price(visit, published.letter) > 0
     drawn = captchas.draw(published.letter.id, hard=hard)
     site_key = captchas.hcaptcha_site_key
     response = visit.page(

@@ -7,7 +7,9 @@ from email.utils import parseaddr
 
 from starlette.responses import Response
 
-from petition.core import email_addresses, quotas
+from petition.captcha import Passed
+from petition.core import email_addresses
+from petition.core.database import Record
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import KeyDestroyed, Unavailable
 from petition.core.i18n import N_, pick_language
@@ -18,11 +20,14 @@ from petition.signatures import later_form, queries
 from petition.signatures.confirming import Confirmation, ConfirmRequest, ConfirmResult
 from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Kind
-from petition.web.public import challenge, thanks
+from petition.web.public import challenge, code_tries, thanks
+from petition.web.public.code_tries import Verdict
 from petition.web.public.shown_form import ShownForm
 from petition.web.public.visit import Visit, with_retry_after
 
 HOUR, DAY = 3600, 86400  # seconds
+MAX_LATER = 5  # later forms of the same mailbox to choose from
+MAILED_CODE = "mailed_code"  # the field of the mailed code where ``code`` is the answer to a challenge
 
 GONE = N_("This link has expired")
 GONE_WHY = N_("A signature can be confirmed for 7 days, and no later than one day after the letter closes.")
@@ -50,6 +55,7 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
     pause = letter.switches.pause
     async with visit.services.database.connection() as conn:
         row = await queries.load_pending(conn, letter.id, signature_id)
+        later_rows = await queries.load_later_forms(conn, letter.id, signature_id, MAX_LATER) if row else []
         states = await queries.load_states(conn, [letter.id], [signature_id]) if row is None else []
     if states:
         return visit.redirect(f"/signature/{visit.token}")
@@ -59,6 +65,7 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
         return _expired(visit, letter)
     try:
         fields = letter.keys.reveal(row["fields"])
+        later = [_later_form(visit, letter, later_row) for later_row in later_rows]
     except KeyDestroyed:
         return _expired(visit, letter)
     return visit.page(
@@ -73,7 +80,16 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
         left_out=fields.get(LEFT_OUT, "").split(),
         visibility=fields["visibility"],
         version_changed=row["version"] != letter.version.number,
+        later=later,
     )
+
+
+def _later_form(visit: Visit, letter: Letter, row: Record) -> dict[str, object]:
+    """Return link, names and time of another form of the same mailbox. Raises ``KeyDestroyed``."""
+    fields = letter.keys.reveal(row["fields"])
+    names = [fields[name] for name in ("organization_en", "organization_ru", "name") if fields.get(name)]
+    token = visit.services.tokens.for_signature(letter.id, row["id"])
+    return {"token": token, "names": names[:1], "at": row["created_at"]}
 
 
 async def confirm(visit: Visit) -> Response:
@@ -94,11 +110,15 @@ def _digits(typed: str) -> str:
     return "".join(str(unicodedata.digit(character)) for character in typed[:100] if character.isdecimal())
 
 
+def _typed_code(form: Mapping[str, str]) -> str:
+    return form.get(MAILED_CODE, form.get("code", ""))
+
+
 async def confirm_by_code(visit: Visit) -> Response:
     """Confirm the signature that the typed address and code belong to."""
     form = await visit.form()
     published = await visit.published()
-    code = _digits(form.get("code", ""))
+    code = _digits(_typed_code(form))
     errors: dict[str, str] = {}
     try:
         mailbox = email_addresses.parse(form.get("email", ""))
@@ -111,7 +131,8 @@ async def confirm_by_code(visit: Visit) -> Response:
     try:
         return await _try_code(visit, published, form, mailbox=mailbox, code=code)
     except Unavailable as error:
-        page = _inbox_page(visit, published, visit.refused_form(form, {"": challenge.AWAY}), status=503)
+        shown_form = visit.refused_form({**form, "code": _typed_code(form)}, {"": challenge.AWAY})
+        page = _inbox_page(visit, published, shown_form, status=503)
         return with_retry_after(page, error.retry_after)
 
 
@@ -120,13 +141,24 @@ async def _try_code(
 ) -> Response:
     services, letter = visit.services, published.letter
     digest = letter.keys.digest(email_addresses.canonical(mailbox, letter.rules_version))
-    if wait := await _count_try(visit, published, digest):
+    passed = await _solved(visit, published, form)
+    if isinstance(passed, Response):
+        return passed
+    form = {"email": form["email"], "code": _typed_code(form)}
+    code_try = await code_tries.of(visit, letter.id, digest)
+    async with services.database.transaction() as conn:
+        verdict = await code_try.count(conn, passed)
+    if verdict is Verdict.REFUSED:
         page = _inbox_page(visit, published, visit.refused_form(form, {"": TOO_MANY_TRIES}), status=429)
-        return with_retry_after(page, wait)
+        return with_retry_after(page, DAY)
+    if verdict is Verdict.CHALLENGE:
+        return await challenge.one_more_step(visit, published, {"email": form["email"], MAILED_CODE: form["code"]})
     async with services.database.connection() as conn:
         rows = await queries.find_by_code(conn, letter.id, digest)
-    # All are compared, so that the time does not reveal which one fits.
-    fitting_ids = [row["id"] for row in rows if services.tokens.is_code(code, letter.id, row["id"])]
+        # All are compared, so that the time does not reveal which one fits.
+        fitting_ids = [row["id"] for row in rows if services.tokens.is_code(code, letter.id, row["id"])]
+        if fitting_ids:
+            await code_try.give_back(conn)
     if not fitting_ids:
         return _inbox_page(visit, published, visit.refused_form(form, {"code": WRONG_CODE}), status=422)
     confirmation = await _submit(visit, published, fitting_ids[0])
@@ -136,20 +168,11 @@ async def _try_code(
     return await _answer(visit, published, confirmation, fitting_ids[0])
 
 
-async def _count_try(visit: Visit, published: PublishedLetter, digest: bytes) -> int:
-    """Count a try, committed before anything is compared; unknown addresses alike.
-
-    Return 0, or the seconds to wait if there have been too many.
-    """
-    day = await visit.services.day_keys.today()
-    limits = visit.services.settings.limits
-    per_mailbox = day.daily("code", f"{published.letter.id}|{digest.hex()}")
-    per_network = day.hourly("code-network", visit.network.narrowest)
-    async with visit.services.database.transaction() as conn:
-        spent = await quotas.spend(conn, {per_mailbox: 1, per_network: 1})
-    if spent[per_mailbox.key] > limits.code:
-        return DAY
-    return HOUR if spent[per_network.key] > limits.code_network else 0
+async def _solved(visit: Visit, published: PublishedLetter, form: Mapping[str, str]) -> Passed | Response | None:
+    """Return the solved challenge of the page that asked for one; None if the form is not that page's."""
+    if MAILED_CODE not in form:
+        return None
+    return await challenge.require_challenge(visit, published, form)
 
 
 async def _submit(visit: Visit, published: PublishedLetter, signature_id: SignatureId) -> Confirmation:

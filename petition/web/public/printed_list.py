@@ -81,7 +81,7 @@ async def _part(visit: Visit, published: PublishedLetter, position: _Position) -
     """Render the next names, and move ``position`` behind them; ``left`` is 0 when no more are to come."""
     kind, title = position.kind, visit.gettext(TITLES[position.kind]) if position.is_untitled else ""
     limit = min(PART, position.left)
-    async with visit.services.throttle.part_slot(), visit.services.database.connection() as conn:
+    async with visit.services.throttle.part_slot(visit.network), visit.services.database.connection() as conn:
         entries, following = await listing.page(conn, published.letter.id, kind, position.after, limit)
     _move(position, entries, following)
     is_full = position.left == 0 and (position.after is not None or position.kind is not kind)

@@ -3,12 +3,13 @@
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from petition.core.client_networks import ONION
 from petition.core.database import Record
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import id_of
-from petition.core.quotas import HARDER_FACTOR
 from petition.letters.published import PublishedLetter
 from petition.moderation import labels, reports
+from petition.moderation.reports import ReportOutcome
 from petition.signatures import listing
 from petition.signatures.model import Kind, Signatory
 from petition.web.public import challenge
@@ -62,17 +63,21 @@ async def send(visit: Visit) -> Response:
     passed = await challenge.require_challenge(visit, published, form)
     if isinstance(passed, Response):
         return passed
-    services, network = visit.services, visit.network
-    quota = (await services.day_keys.today()).hourly("reports", network.narrowest)
-    limit = services.settings.limits.reports * (HARDER_FACTOR if network.is_shared else 1)
+    services, network, letter = visit.services, visit.network, published.letter
+    hour, _ = await services.day_keys.hours()
+    hidden = hour.hidden("reports", network.narrowest, services.settings.limits.reports)
+    limit = None if network.narrowest == ONION else hidden.limits[0]
     async with services.database.transaction() as conn:
-        letter = published.letter
-        is_stored = await reports.add(
-            conn, letter.id, letter.keys, entry["id"], report, passed=passed, quota=quota, limit=limit
+        outcome = await reports.add(
+            conn, letter.id, letter.keys, entry["id"], report, passed=passed, quota=hidden.quota, limit=limit
         )
-    return (
-        visit.redirect(f"/{visit.slug}/{visit.form_path}?sent=1") if is_stored else challenge.too_many_requests(visit)
-    )
+    match outcome:
+        case ReportOutcome.STORED:
+            return visit.redirect(f"/{visit.slug}/{visit.form_path}?sent=1")
+        case ReportOutcome.REFUSED:
+            return challenge.too_many_requests(visit)
+        case ReportOutcome.CHALLENGE_USED:
+            return await challenge.one_more_step(visit, published, form)
 
 
 async def _entry(visit: Visit) -> tuple[PublishedLetter, Record]:

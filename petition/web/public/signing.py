@@ -13,11 +13,11 @@ from petition.core.errors import Gone, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
-from petition.letters.switches import OFF, STRONGER
+from petition.letters.switches import OFF
 from petition.signatures import forms
 from petition.signatures.model import Kind
 from petition.signatures.signals import DOMAIN, PARTNER, domain_digests
-from petition.signatures.signing import PendingSignature, SignOutcome, SignRequest
+from petition.signatures.signing import MailQuotas, PendingSignature, SignOutcome, SignRequest
 from petition.web.public import address_question, challenge, letter_page
 from petition.web.public.shown_form import ShownForm, typed_values
 from petition.web.public.visit import Visit, with_retry_after
@@ -28,17 +28,11 @@ STOPPED = N_("Signing was stopped while you were reading. Nothing you typed has 
 
 
 async def new_challenge(visit: Visit) -> Response:
-    """Answer with a fresh challenge for the script, a harder one where many forms have come from the same network."""
+    """Answer with a fresh challenge for the script, at the price of this hour."""
     services = visit.services
     letter = (await services.letters.get(visit.request.query_params.get("letter", ""))).letter
-    switch = letter.switches.captcha
-    hard = switch == STRONGER
-    try:
-        if not hard:
-            hard = await challenge.is_over_limit(visit, await services.day_keys.today())
-    except Unavailable:
-        hard = False
-    response = services.captchas.challenge(letter.id, hard=hard, forced=switch != OFF)
+    price = await challenge.price(visit, letter)
+    response = services.captchas.challenge(letter.id, price=price, forced=letter.switches.captcha != OFF)
     return JSONResponse(response, headers={"cache-control": "no-store"})
 
 
@@ -108,16 +102,18 @@ async def _answer(visit: Visit, published: PublishedLetter, form: Mapping[str, s
         case SignOutcome.SUPERSEDED:
             return await _superseded(visit, await visit.refreshed(published), form)
         case SignOutcome.GONE | SignOutcome.REFUSED | SignOutcome.HARDER_CHALLENGE | SignOutcome.CHALLENGE_USED:
-            return _rejection(visit, published, form, outcome)
+            return await _rejection(visit, published, form, outcome)
 
 
-def _rejection(visit: Visit, published: PublishedLetter, form: Mapping[str, str], outcome: SignOutcome) -> Response:
+async def _rejection(
+    visit: Visit, published: PublishedLetter, form: Mapping[str, str], outcome: SignOutcome
+) -> Response:
     """Answer what the forms for signing and for the lost link are refused for alike. Raises ``Gone``."""
     if outcome is SignOutcome.GONE:
         raise Gone("the letter was taken down")
     if outcome is SignOutcome.REFUSED:
         return challenge.too_many_requests(visit)
-    return challenge.one_more_step(visit, published, form, hard=outcome is SignOutcome.HARDER_CHALLENGE)
+    return await challenge.one_more_step(visit, published, form)
 
 
 def _pending_signature(
@@ -159,7 +155,6 @@ async def _sign_request(
     letter = published.letter
     day = await visit.services.day_keys.today()
     canonical = email_addresses.canonical(mailbox, letter.rules_version)
-    network, network_limit = challenge.network_quota(visit, day)
     typed = chain.from_iterable(sorted(form.items()))  # no field holds a \0
     return SignRequest(
         letter_id=letter.id,
@@ -167,10 +162,13 @@ async def _sign_request(
         address=mailbox.address,
         mail_lang=visit.lang,
         challenge=passed,
-        network=network,
-        network_limit=network_limit,
-        per_letter=day.hourly("letter", str(letter.id)),
-        mailbox=day.daily("mailbox", canonical),
+        buckets=await challenge.buckets(visit, letter),
+        mails=MailQuotas(
+            from_network=day.daily("mailbox-network", f"{visit.network.narrowest}|{canonical}"),
+            in_all=day.daily("mailbox", canonical),
+            of_letter=day.daily("mailbox-letter", f"{letter.id}|{canonical}"),
+        ),
+        drawn=day.hourly("drawn-letter", str(letter.id)),
         form=day.digest("\0".join(("form", visit.request.scope["path"], *typed))),
         pending=pending,
     )
@@ -229,7 +227,7 @@ async def send_link(visit: Visit) -> Response:
         return with_retry_after(_find_page(visit, published, shown_form, status=503), error.retry_after)
     match outcome:
         case SignOutcome.GONE | SignOutcome.REFUSED | SignOutcome.HARDER_CHALLENGE | SignOutcome.CHALLENGE_USED:
-            return _rejection(visit, published, form, outcome)
+            return await _rejection(visit, published, form, outcome)
         case _:
             return visit.redirect(f"/{published.letter.slug}/find?sent=1")
 

@@ -62,6 +62,7 @@ class Walk:
 
     client: httpx2.AsyncClient
     cookies: dict[str, str]
+    site: Installation
 
     async def visit(
         self, route: DeskRoute, visitor: str, headers: dict[str, str] | None = None, slug: str = SLUG
@@ -105,7 +106,8 @@ async def walk(
         framework = Starlette(routes=routes([stub(route) for route in DESK]), exception_handlers=error_pages.HANDLERS)
         transport = httpx2.ASGITransport(with_state(framework, services))
         client = await stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=settings.base_url))
-        yield Walk(client, await cookies(Installation(environ, settings, database, client)))
+        site = Installation(environ, settings, database, client)
+        yield Walk(client, await cookies(site), site)
 
 
 def with_state(framework: Starlette, services: Services) -> Any:
@@ -142,6 +144,8 @@ def refusal(route: DeskRoute, visitor: str) -> tuple[int, str | None] | None:
     if visitor == "stranger":
         return (303, "/organizer/enter") if route.method == "GET" else (401, None)
     if route.access is Access.SIGNED_IN:
+        if visitor == "unproved" and route.fresh and route.path != "/organizer/second/challenge":
+            return (303, f"/organizer/second?again=1&back={route.path}") if route.method == "GET" else (401, None)
         return None
     if visitor in {"factorless", "unproved"}:
         return (303, "/organizer/second") if route.method == "GET" else (401, None)

@@ -249,6 +249,7 @@ async def test_oembed_refuses_what_is_not_ours(site: Installation) -> None:
     ):
         assert is_problem(await site.client.get("/oembed", params={"url": url}), status), url
     assert is_problem(await site.client.get("/oembed", params={"url": ours, "format": "xml"}), 501)
+    assert is_problem(await site.client.get("/oembed", params={"url": ours, "format": ""}), 400)
     assert is_problem(await site.client.post("/oembed"), 405)
 
 

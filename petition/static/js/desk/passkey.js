@@ -39,7 +39,7 @@ async function ask(form) {
   const publicKey = await challenge(what);
   const credential =
     what === "new" ? await navigator.credentials.create({ publicKey }) : await navigator.credentials.get({ publicKey });
-  form.elements.credential.value = written(credential);
+  form.querySelector("[data-credential]").value = written(credential);
   form.submit();
 }
 

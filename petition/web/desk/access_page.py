@@ -1,0 +1,62 @@
+"""The journal of access: counting at the desk, and the pages for a letter's owners and for admins."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+
+from starlette.responses import Response
+
+from petition.core import access_journal
+from petition.core.access_journal import JournalKind
+from petition.core.database import Record
+from petition.core.errors import Unavailable
+from petition.core.i18n import N_
+from petition.web.desk.page import desk_page
+from petition.web.desk.visit import DeskVisit, OpenVisit
+
+LABELS: Mapping[JournalKind, str] = {
+    JournalKind.NAMES_READ: N_("signatures read at the desk"),
+    JournalKind.NAMES_EXPORTED: N_("rows exported"),
+    JournalKind.BY_APP: N_("verified by a code from an app"),
+    JournalKind.BY_PASSKEY: N_("verified by a passkey"),
+    JournalKind.BY_RECOVERY: N_("verified by a recovery code"),
+    JournalKind.WRONG_FACTOR: N_("second factor wrong"),
+    JournalKind.OLD_LINK: N_("sign-in link that no longer worked"),
+    JournalKind.NO_ROLE: N_("refused: the role does not allow it"),
+    JournalKind.OVER_LIMIT: N_("refused: too many attempts"),
+}
+
+
+async def note(visit: OpenVisit, kind: JournalKind, uses: int = 1) -> None:
+    """Count in a transaction of its own; what is being done goes on without it if the database is away."""
+    if uses <= 0:
+        return
+    organizer_id = visit.organizer.id if isinstance(visit, DeskVisit) else None
+    letter = visit.letter_or_none if isinstance(visit, DeskVisit) else None
+    with contextlib.suppress(Unavailable):
+        async with visit.database.transaction() as conn:
+            await access_journal.add(conn, kind, organizer_id, letter.id if letter else None, uses)
+
+
+async def show(visit: DeskVisit) -> Response:
+    """Show who looked at the letter's names, its members' sign-ins, and what failed."""
+    async with visit.database.connection() as conn:
+        rows = await access_journal.of_letter(conn, visit.letter.id)
+    return _page(visit, rows)
+
+
+async def show_installation(visit: DeskVisit) -> Response:
+    """Show the same of all letters, with what strangers failed at."""
+    async with visit.database.connection() as conn:
+        rows = await access_journal.of_installation(conn)
+    return _page(visit, rows)
+
+
+def _page(visit: DeskVisit, rows: Sequence[Record]) -> Response:
+    return desk_page(
+        visit,
+        "desk/access.html",
+        rows=rows,
+        labels=LABELS,
+        days=access_journal.DAYS,
+        max_rows=access_journal.MAX_ROWS,
+    )

@@ -1,0 +1,97 @@
+"""Mail hosts are looked up at a real name server, in bounded time, and a failure is never an error."""
+
+import pytest
+
+from petition.core import mail_domains
+from petition.core.mail_domains import ProviderClass
+from petition.core.settings import MxResolver
+from petition.mail.mail_hosts import UNANSWERED, MailHost, MailHosts
+from tests.mail.dns_server import NameServer, answering
+
+RECORDS: dict[tuple[str, str], list[str] | str | None] = {
+    ("school.ru", "MX"): ["20 mx2.school.ru.", "10 mx1.school.ru."],
+    ("mx1.school.ru", "A"): ["203.0.113.9", "203.0.113.7"],
+    ("one-machine.net", "MX"): ["10 mail.one-machine.net."],
+    ("mail.one-machine.net", "A"): ["203.0.113.7"],
+    ("company.com", "MX"): ["1 aspmx.l.google.com.", "5 alt1.aspmx.l.google.com."],
+    ("hidden.com", "MX"): ["1 aspmx.l.google.com.", "5 mx.hidden.com."],
+    ("mx.hidden.com", "A"): ["203.0.113.8"],
+    ("forwarded.org", "MX"): ["1 mx1.improvmx.com.", "2 mx2.improvmx.com."],
+    ("worker.dev", "MX"): ["1 route1.mx.cloudflare.net."],
+    ("thrown-away.com", "MX"): ["1 mail.mailinator.com."],
+    ("without-mx.com", "A"): ["203.0.113.20"],
+    ("no-mail.com", "MX"): ["0 ."],
+    ("broken.com", "MX"): "SERVFAIL",
+    ("silent.com", "MX"): None,
+    ("nameless.com", "MX"): ["1 mx.elsewhere.co.uk."],
+}
+
+
+def hosts_at(server: NameServer) -> MailHosts:
+    return MailHosts(MxResolver("127.0.0.1", server.port))
+
+
+@pytest.mark.parametrize(
+    ("domain", "host"),
+    [
+        ("school.ru", MailHost("203.0.113.7")),
+        ("one-machine.net", MailHost("203.0.113.7")),  # another name, the same machine
+        ("company.com", MailHost(None, ProviderClass.OWN)),  # shared by very many
+        ("hidden.com", MailHost("203.0.113.8")),  # behind a shared one that takes nothing
+        ("forwarded.org", MailHost("improvmx.com", ProviderClass.FORWARDED)),
+        ("worker.dev", MailHost("cloudflare.net", ProviderClass.FORWARDED)),
+        ("thrown-away.com", MailHost("mailinator.com", ProviderClass.DISPOSABLE)),
+        ("without-mx.com", MailHost("203.0.113.20")),
+        ("no-mail.com", MailHost()),
+        ("no-such-domain.com", MailHost()),
+        ("broken.com", MailHost(UNANSWERED)),
+        ("silent.com", MailHost(UNANSWERED)),
+        ("nameless.com", MailHost("elsewhere.co.uk")),
+    ],
+)
+async def test_the_host_of_a_domain(domain: str, host: MailHost) -> None:
+    async with answering(RECORDS) as server:
+        hosts = hosts_at(server)
+        assert await hosts.look_up(domain) == host
+        asked = server.asked[domain]
+        assert await hosts.look_up(domain) == host
+        assert server.asked[domain] == asked  # remembered
+
+
+async def test_without_any_name_server_nothing_is_known_and_nothing_fails() -> None:
+    async with answering({("school.ru", "MX"): None, (".", "NS"): None}) as server:
+        assert await hosts_at(server).look_up("school.ru") == MailHost()
+    assert await hosts_at(server).look_up("school.ru") == MailHost()
+    assert await MailHosts(None).look_up("school.ru") == MailHost()
+
+
+@pytest.mark.parametrize(
+    ("domain", "provider"),
+    [
+        ("gmail.com", ProviderClass.LARGE),
+        ("posteo.de", ProviderClass.OTHER),
+        ("anyone.fastmail.com", ProviderClass.OTHER),
+        ("anyone.gmail.com", ProviderClass.OWN),
+        ("duck.com", ProviderClass.ALIAS),
+        ("anyone.anonaddy.com", ProviderClass.ALIAS),
+        ("mailinator.com", ProviderClass.DISPOSABLE),
+        ("school.ru", ProviderClass.OWN),
+    ],
+)
+def test_the_class_of_a_domain(domain: str, provider: ProviderClass) -> None:
+    assert mail_domains.class_of(domain) is provider
+
+
+def test_what_is_registered_and_what_is_special() -> None:
+    names = ["a.school.ru", "a.b.company.co.uk", "free.eu.org", "school.ru", "localhost"]
+    assert [mail_domains.registrable(name) for name in names] == [
+        "school.ru",
+        "company.co.uk",
+        "eu.org",
+        "school.ru",
+        "localhost",
+    ]
+    assert mail_domains.is_special("letters.example")
+    assert mail_domains.is_special("a.example.org")
+    assert not mail_domains.is_special("example.ru")
+    assert mail_domains.parents("a.b.ru") == ["a.b.ru", "b.ru"]
