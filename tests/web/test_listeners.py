@@ -106,7 +106,7 @@ async def shared(database_url: str, tmp_path: Path) -> AsyncIterator[Requests]:
 
 def forged(seed: int) -> list[tuple[str, str]]:
     """Return some forwarding headers as a visitor may write them."""
-    draw = random.Random(seed)  # noqa: S311
+    draw = random.Random(seed)
     values = [
         "8.8.8.8",
         "8.8.4.4, 1.1.1.1",
