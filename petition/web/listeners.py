@@ -45,6 +45,7 @@ class Listeners:
         self._onion_hosts = hosts_of([onion] if onion else [])
         hosts = hosts_of(settings.origins)
         self._main_hosts = hosts if settings.onion_port is None else hosts - self._onion_hosts
+        self._shared_hosts = self._onion_hosts & self._main_hosts  # where Tor has no listener of its own
 
     def hosts(self, *, is_onion: bool) -> frozenset[bytes]:
         """Return the values of ``Host`` that are accepted on a listener."""
@@ -60,8 +61,8 @@ class Listeners:
     def identify(self, scope: MutableMapping[str, Any], host: bytes | None) -> ClientNetwork | None:
         """Set ``scope["network"]``, and take the forwarding headers out; return the network.
 
-        None if the request must be refused: it came from the open net to the main listener with the Onion ``Host``.
-        Where Tor has no listener of its own, its daemon and a proxy can be told apart only by that.
+        None if the request must be refused: it came from the open net with the Onion ``Host``, to a main listener that
+        is Tor's as well. Nothing else distinguishes Tor's daemon from a proxy there.
         """
         forwarded = _take_forwarding(scope["headers"])
         network: ClientNetwork | None = scope.get(ONION_CLIENT)
@@ -69,7 +70,7 @@ class Listeners:
         if network is None:
             peer = scope["client"][0] if scope.get("client") else None
             network = client_networks.of_client(peer, forwarded, self._trusted)
-            if host in self._onion_hosts:
+            if host in self._shared_hosts:
                 is_refused = network.is_public
                 network = network if is_refused else ONION_NETWORK
         scope["network"] = network
