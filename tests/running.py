@@ -22,6 +22,7 @@ from petition.core.resources import PACKAGE
 from petition.core.settings import Process, Settings, load
 from petition.demo.inbox import Inbox, Mail, receiving
 from petition.drafts import publishing
+from petition.web import server as web_server
 from petition.web.app import create_app
 from petition.web.connection import GuardedProtocol
 from petition.web.gateway import Gateway
@@ -208,20 +209,22 @@ async def serving(settings: Settings) -> AsyncIterator[Gateway]:
         # machine a request would now and then meet a connection that is just being closed.
         timeout_keep_alive=300,
     )
+    web_server.use_settings(settings)
     server = _Server(config)
     # Signals are the test run's own.
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        if task.done():
-            task.result()
-        await asyncio.sleep(0.005)
-    try:
-        yield app
-    finally:
-        app.stop()  # a browser would listen to the count for an hour
-        server.told.set()
-        await task
+    with web_server.listening(settings) as sockets:
+        task = asyncio.create_task(server.serve(sockets))
+        while not server.started:
+            if task.done():
+                task.result()
+            await asyncio.sleep(0.005)
+        try:
+            yield app
+        finally:
+            app.stop()  # a browser would listen to the count for an hour
+            server.told.set()
+            await task
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Cached answers by real sockets: written by the connection itself, and the same as the application would send."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -55,8 +56,10 @@ async def wire(site: Installation, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     wire = Wire(site, *await asyncio.open_connection("127.0.0.1", site.settings.port))
     cached_response = Gateway.cached_response
 
-    def noting(gateway: Gateway, method: bytes, url: bytes, headers: list[Header]) -> tuple[bytes, bytes] | None:
-        answer = cached_response(gateway, method, url, headers)
+    def noting(
+        gateway: Gateway, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
+    ) -> tuple[bytes, bytes] | None:
+        answer = cached_response(gateway, method, url, headers, is_onion=is_onion)
         if answer is not None:
             wire.ready.append(url)
         return answer
@@ -100,11 +103,13 @@ async def test_it_says_the_time(wire: Wire) -> None:
 async def test_the_application_is_asked_for_all_else(wire: Wire) -> None:
     assert (await wire.ask(f"{LETTER}?"))[0].startswith("HTTP/1.1 200")
     assert (await wire.ask(LETTER.replace("e", "%65", 1)))[0].startswith("HTTP/1.1 200")
-    assert (await wire.ask(LETTER, "Upgrade: h2c\r\nConnection: Upgrade\r\n"))[0].startswith("HTTP/1.1 200")
     assert (await wire.ask(LETTER, method="OPTIONS"))[0].startswith("HTTP/1.1 405")
     assert (await wire.ask("/en/nothing-here"))[0].startswith("HTTP/1.1 404")
     wire.send(LETTER, host="elsewhere.example")
     assert (await wire.answer())[0].startswith("HTTP/1.1 421")
+    # What follows a wish for another protocol may be in that protocol, so it is the last request of its connection.
+    assert (await wire.ask(LETTER, "Upgrade: h2c\r\nConnection: Upgrade\r\n"))[0].startswith("HTTP/1.1 200")
+    assert await wire.reader.read() == b""
     assert wire.ready == []
 
 
@@ -147,9 +152,12 @@ async def test_who_does_not_read_is_not_written_to_for_ever(wire: Wire) -> None:
     for _ in range(50):
         await asyncio.sleep(0.01)
     assert len(wire.ready) < times / 2
-    first = await wire.answer()
-    for _ in range(times - 1):
-        assert await wire.answer() == first
+    # Behind those, sixteen wait for the application; with one more the connection ends.
+    first, answers = await wire.answer(), 1
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while await wire.answer() == first:
+            answers += 1
+    assert answers < times / 2
 
 
 async def test_a_stream_that_follows_outlives_the_patience_with_idle_connections(

@@ -93,6 +93,11 @@ def unsafe(settings: Settings) -> Iterator[str]:
             "TRUSTED_PROXIES is empty, so all visitors seem to come from your proxy's network and share its limits;"
             " list the proxy's address (127.0.0.1 if it runs on this machine)"
         )
+    if settings.onion_origin and settings.onion_port is None:
+        yield (
+            "ONION_PORT is not set, so Tor shares a port with your proxy and all its visitors share their limits;"
+            " set it and point HiddenServicePort to it"
+        )
     for network in settings.trusted_proxies:
         if network.prefixlen == 0:
             yield f"TRUSTED_PROXIES has {network}: every visitor could invent an address; list your proxy's only"

@@ -5,25 +5,37 @@ to wide. A limit of ``n`` allows ``n * factor`` in the bucket of each prefix (``
 is over its limit pays: a client whose /48 is over its limit gains nothing by a fresh /64. The factors have their
 reasons in docs/decisions/listeners.md.
 
-The Onion service as a whole is one bucket of very many clients (``is_shared``): prices may rise there, but no request
-is refused for what others did. A circuit, if Tor says which, is a narrow bucket like any other.
+All clients of the Onion service share its bucket (``is_shared``): prices may rise there, but no request is refused for
+what others did. A circuit, if Tor exports which, is a narrow bucket like any other.
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from socket import AF_INET6, inet_ntop
-from typing import Any
 
-from petition.core.settings import Network, Settings
+from petition.core.settings import Network
 
-ONION = "onion"  # the bucket of all clients of the Onion service together
+ONION_SERVICE = "onion-service"  # all clients of the Onion service together
+ONION = "onion"  # those whose circuit is not known
 UNKNOWN = "unknown"
 ONION_FACTOR = 10
 
 IPV6_PREFIXES = ((64, 1), (56, 4), (48, 16))  # (length, factor)
 IPV4_24_FACTOR = 16
+
+MAX_PROXIES = 16  # in a chain; what stands further to the left in one header is not read
+# 192.0.2.1, 192.0.2.1:443, 2001:db8::1, [2001:db8::1], [2001:db8::1]:443; an IPv6 address may have a zone.
+_HOP = re.compile(
+    r"""[ \t]*(?:
+        ([0-9.]{7,15})(?::[0-9]{1,5})?
+        | \[([0-9A-Fa-f:.%\w-]{2,80})\](?::[0-9]{1,5})?
+        | ([0-9A-Fa-f:.%\w-]{2,80})
+    )[ \t]*""",
+    re.ASCII | re.VERBOSE,
+)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -41,8 +53,8 @@ class NetworkKind(StrEnum):
 class ClientNetwork:
     """The buckets a client counts in: ``prefixes`` narrow to wide, ``factors`` of a limit there in the same order.
 
-    IPv6: /64, /56, /48. IPv4: the address, its /24. Onion: the circuit, if Tor exports it, then ``ONION``. A local or
-    unknown client has one prefix.
+    IPv6: /64, /56, /48. IPv4: the address, its /24. Onion: the circuit, or ``ONION`` where it is not known, then
+    ``ONION_SERVICE``. A local or unknown client has one prefix.
     """
 
     kind: NetworkKind
@@ -61,7 +73,7 @@ class ClientNetwork:
 
     @property
     def is_shared(self) -> bool:
-        """Whether the widest bucket is the Onion service's, of clients that have nothing in common."""
+        """Whether the widest bucket, or each, is one of the Onion service's: its clients have nothing in common."""
         return self.kind is NetworkKind.ONION
 
     def limits(self, limit: int) -> tuple[tuple[str, int], ...]:
@@ -69,54 +81,45 @@ class ClientNetwork:
         return tuple((prefix, limit * factor) for prefix, factor in zip(self.prefixes, self.factors, strict=True))
 
 
-ONION_NETWORK = ClientNetwork(NetworkKind.ONION, (ONION,), (ONION_FACTOR,))
+ONION_NETWORK = ClientNetwork(NetworkKind.ONION, (ONION, ONION_SERVICE), (ONION_FACTOR, ONION_FACTOR))
 UNKNOWN_NETWORK = ClientNetwork(NetworkKind.UNKNOWN, (UNKNOWN,), (1,))
 
 
 def of_circuit(circuit: str) -> ClientNetwork:
     """Return the network of a client of the Onion service by its circuit, if Tor exports it."""
-    return ClientNetwork(NetworkKind.ONION, (f"{ONION}/{circuit}", ONION), (1, ONION_FACTOR))
+    return ClientNetwork(NetworkKind.ONION, (f"{ONION}/{circuit}", ONION_SERVICE), (1, ONION_FACTOR))
 
 
-def of_client(peer: str | None, forwarded_for: Sequence[str], trusted: Iterable[Network]) -> ClientNetwork:
+def of_client(peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> ClientNetwork:
     """Return the network a request counts for.
 
     ``peer`` is the address that connected; ``forwarded_for`` the values of ``X-Forwarded-For`` in order. They are read
     from the right, and only past addresses of trusted proxies: the first untrusted address may have written everything
-    to its left itself.
+    to its left itself. Where a trusted proxy names no address, the request counts for that proxy, not for what a
+    visitor may have written before it.
     """
-    hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
-    nets = tuple(trusted) if hops else ()
     address = _parse(peer)
-    while address is not None and hops and any(address in net for net in nets if net.version == address.version):
-        before = _parse(hops.pop())
-        if before is None:
-            break
-        address = before
+    if forwarded_for and trusted:
+        hops = _hops_from_right(forwarded_for)
+        while address is not None and _is_in(address, trusted) and (before := _parse_hop(next(hops, ""))) is not None:
+            address = before
     return UNKNOWN_NETWORK if address is None else of_address(address)
 
 
-def is_trusted(peer: str, trusted: Iterable[Network]) -> bool:
+def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
     """Return whether an address is a trusted proxy's, or this machine's own (where proxies and Tor's daemon run)."""
     address = _parse(peer)
-    if address is None:
-        return False
-    return address.is_loopback or any(address in net for net in trusted if net.version == address.version)
+    return address is not None and (address.is_loopback or _is_in(address, trusted))
 
 
-def of_scope(scope: Mapping[str, Any], settings: Settings) -> ClientNetwork:
-    """Return the network that an ASGI request counts for."""
-    peer = scope["client"][0] if scope.get("client") else None
-    forwarded, host = [], ""
-    for name, value in scope["headers"]:
-        if name == b"x-forwarded-for":
-            forwarded.append(value.decode("latin-1"))
-        elif name == b"host":
-            host = value.decode("latin-1").lower()
-    network = of_client(peer, forwarded, settings.trusted_proxies)
-    onion = settings.onion_url.split("//")[1] if settings.onion_url else None
-    # Tor's daemon runs on this machine. A client from the open net can put the Onion name into ``Host`` itself.
-    return ONION_NETWORK if host == onion and not network.is_public else network
+def _is_in(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _hops_from_right(values: Sequence[str]) -> Iterator[str]:
+    """Yield the last elements of a list-valued header (RFC 9110, 5.6.1) first: a chain of proxies is short."""
+    for value in reversed(values):
+        yield from reversed(value.rsplit(",", MAX_PROXIES)[-MAX_PROXIES:])
 
 
 def of_address(address: Address) -> ClientNetwork:
@@ -143,9 +146,15 @@ def _prefix(number: int, length: int) -> str:
     return f"{inet_ntop(AF_INET6, (number >> rest << rest).to_bytes(16))}/{length}"
 
 
+def _parse_hop(text: str) -> Address | None:
+    """Read an address as proxies write it in ``X-Forwarded-For``: some add the port."""
+    match = _HOP.fullmatch(text)
+    return _parse(match[1] or match[2] or match[3]) if match else None
+
+
 def _parse(text: str | None) -> Address | None:
     try:
-        address = ipaddress.ip_address((text or "").strip("[]"))
+        address = ipaddress.ip_address(text or "")
     except ValueError:
         return None
     return _embedded_ipv4(address) or address

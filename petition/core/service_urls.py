@@ -43,6 +43,11 @@ class DatabaseAddress:
         return self.statement_cache_size == 0
 
 
+def is_onion(url: str) -> bool:
+    """Return whether an address is an Onion service's."""
+    return (urlsplit(url).hostname or "").endswith(".onion")
+
+
 def is_loopback(url: str) -> bool:
     """Return whether a browser that opens ``url`` stays on its own machine."""
     host = urlsplit(url).hostname or ""

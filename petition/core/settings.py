@@ -13,7 +13,15 @@ from petition.core import encryption, resources
 from petition.core.errors import SettingsError
 from petition.core.secret_files import Secrets
 from petition.core.sender import parse_sender
-from petition.core.service_urls import RELAY_FORM, Relay, is_loopback, is_this_machine, parse_database, parse_relay
+from petition.core.service_urls import (
+    RELAY_FORM,
+    Relay,
+    is_loopback,
+    is_onion,
+    is_this_machine,
+    parse_database,
+    parse_relay,
+)
 
 __all__ = [
     "NAMES",
@@ -67,6 +75,7 @@ NAMES = frozenset(
         "METRICS_TOKEN",
         "MX_RESOLVER",
         "OLD_SECRET_KEYS",
+        "ONION_PORT",
         "ONION_URL",
         "PORT",
         "SECRET_KEY",
@@ -147,6 +156,7 @@ class Settings:
     port: int
     base_url: str
     onion_url: str | None
+    onion_port: int | None  # where Tor's daemon connects, and nothing else
     secret_keys: tuple[str, ...] = field(repr=False)  # newest first
     contact_public_key: str
     contact_private_key: str | None = field(repr=False)  # the worker's only
@@ -170,6 +180,11 @@ class Settings:
     def secure(self) -> bool:
         """Return whether readers come over TLS."""
         return self.base_url.startswith("https://")
+
+    @property
+    def onion_origin(self) -> str | None:
+        """Return the origin of the Onion service, if there is one: beside the public address, or as that."""
+        return self.onion_url or (self.base_url if is_onion(self.base_url) else None)
 
     @property
     def origins(self) -> frozenset[str]:
@@ -200,7 +215,8 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
     controller = reader.text("CONTROLLER")
     if not controller and not loopback and role is not Process.TOOL:
         raise SettingsError("CONTROLLER must say who is responsible for the data: a name and a contact")
-    onion = reader.text("ONION_URL")
+    onion_text = reader.text("ONION_URL")
+    onion = _base_url(onion_text, "ONION_URL") if onion_text else None
     return Settings(
         role=role,
         database_url=_database_url(reader),
@@ -208,7 +224,8 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         host="127.0.0.1",
         port=listen,
         base_url=base_url,
-        onion_url=_base_url(onion, "ONION_URL") if onion else None,
+        onion_url=onion,
+        onion_port=_onion_port(reader, listen, has_onion=onion is not None or is_onion(base_url)),
         secret_keys=_secret_keys(reader, own),
         contact_public_key=public,
         contact_private_key=private,
@@ -275,6 +292,20 @@ def _base_url(url: str, name: str) -> str:
         raise SettingsError(f"{name} must be an address without a path or parameters{quoted}")
     usual = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, usual} else "")
+
+
+def _onion_port(reader: _EnvironmentReader, port: int, *, has_onion: bool) -> int | None:
+    """Return the port of Tor's listener. Raises ``SettingsError`` if it is the web's, or there is no Onion address."""
+    if reader.text("ONION_PORT") is None:
+        return None
+    onion_port = reader.number("ONION_PORT", 0)
+    if not 1 <= onion_port <= 65535:
+        raise SettingsError(f"ONION_PORT must be between 1 and 65535, not {onion_port}")
+    if onion_port == port:
+        raise SettingsError("ONION_PORT must not be PORT: a listener of its own is what it is for")
+    if not has_onion:
+        raise SettingsError("ONION_PORT needs ONION_URL, the address that is answered there")
+    return onion_port
 
 
 def _database_url(reader: _EnvironmentReader) -> str | None:

@@ -20,7 +20,6 @@ class NoticedAct(StrEnum):
     """What is mailed about; the templates have a sentence for each."""
 
     EXPORT = "export"
-    IMPORT = "import"  # with mailboxes
     NAMES_SHOWN = "names_shown"  # hidden names are public again
     TAKE_DOWN = "take_down"
     TAKE_OVER = "take_over"

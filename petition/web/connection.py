@@ -12,18 +12,21 @@ tests/web/test_uvicorn_internals.py fails when one of them moves.
 """
 
 import asyncio
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from petition.core.client_networks import is_trusted, of_client
+from petition.core.client_networks import ONION_NETWORK, ClientNetwork, is_trusted, of_circuit, of_client
 from petition.core.settings import Network
+from petition.web import proxy_line
 from petition.web.connection_limits import OpenConnections
+from petition.web.listeners import ONION_CLIENT
 from petition.web.page_cache import Header
 from petition.web.request_bounds import MAX_LINES, HeadRefused, PipelineFull, Trailers, check_chunks, refusal
 
@@ -38,8 +41,15 @@ WRITE_TIMEOUT = 20.0  # seconds in which a client that is behind has to read som
 WRITE_BUFFER = 32 * 1024  # bytes; a client with more of them unread is behind
 _BODY_HEADERS = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 
-# (method, target, headers) → (status and header lines, body), or None if the application has to answer
-CachedReply = Callable[[bytes, bytes, list[Header]], tuple[bytes, bytes] | None]
+_ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
+
+
+class CachedReply(Protocol):
+    """Return (status and header lines, body), or None if the application has to answer."""
+
+    def __call__(
+        self, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
+    ) -> tuple[bytes, bytes] | None: ...
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -50,6 +60,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # Beside the parent's dictionary, which would grow by half a kilobyte for each of thousands of listeners.
     __slots__ = (
+        "_beginning",
         "_body_timer",
         "_chunks",
         "_fed_at_begin",
@@ -59,6 +70,7 @@ class GuardedProtocol(HttpToolsProtocol):
         "_in_body",
         "_is_answered",
         "_is_deaf",
+        "_onion_client",
         "_received",
         "_running",
         "_unread",
@@ -67,6 +79,7 @@ class GuardedProtocol(HttpToolsProtocol):
     )
 
     trusted: ClassVar[Sequence[Network]] = ()
+    onion_port: ClassVar[int | None] = None  # Tor's listener
     open_connections: ClassVar[OpenConnections] = OpenConnections()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -74,6 +87,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(WRITE_BUFFER)
         self._head_timer: asyncio.TimerHandle | None = None
+        self._beginning: bytes | None = None  # on Tor's listener, until it is known whether Tor wrote a line there
+        self._onion_client: ClientNetwork | None = None
         self._body_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
@@ -82,6 +97,17 @@ class GuardedProtocol(HttpToolsProtocol):
         self.prefixes = _prefixes(self.client[0], tuple(self.trusted)) if self.client else ()
         self.open_connections.add(self)
         self._start_timer()
+        if self.onion_port is not None:
+            self._choose_listener()
+
+    def _choose_listener(self) -> None:
+        """Note whether this is Tor's listener, by the socket's own address, which no client can write."""
+        if self.server is not None and self.server[1] != self.onion_port:
+            return
+        self._beginning, self._onion_client = b"", ONION_NETWORK
+        # Tor's daemon is on this machine, or next to it. On the open net the port would be a door past all limits.
+        if self.server is None or self.client is None or of_client(self.client[0], (), ()).is_public:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_timer()
@@ -103,6 +129,10 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._is_deaf:
             self._pass_over(data)
             return
+        if self._beginning is not None:
+            data = self._after_proxy_line(self._beginning + data)
+            if not data:
+                return
         self._unset_keepalive_if_required()
         if self._head_timer is None:
             cycle: RequestResponseCycle | None = self.cycle  # none before the first request
@@ -194,14 +224,34 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._framing > MAX_LINGER:
             self.transport.abort()
 
+    def _after_proxy_line(self, data: bytes) -> bytes:
+        """Return what follows Tor's line, and note its circuit; nothing while the line is not complete."""
+        try:
+            parsed = proxy_line.parse(data)
+        except proxy_line.BrokenLine:
+            self.transport.abort()
+            return b""
+        if parsed is None:
+            self._beginning = data
+            return b""
+        self._beginning, (circuit, rest) = None, parsed
+        if circuit is not None:
+            self._onion_client = of_circuit(circuit)
+            self.open_connections.discard(self)
+            self.prefixes = (self._onion_client.narrowest,)
+            self.open_connections.add(self)
+        return rest
+
     def on_message_begin(self) -> None:
-        """Start the timer for a pipelined head. Raises ``PipelineFull``."""
+        """Start the timer for a pipelined head; say by which listener it came. Raises ``PipelineFull``."""
         if len(self.pipeline) >= MAX_PIPELINED:
             raise PipelineFull
         self._fed_at_begin = self._feeds
         if self._head_timer is None:
             self._start_timer()
         super().on_message_begin()
+        if self._onion_client is not None:
+            self.scope[ONION_CLIENT] = self._onion_client  # type: ignore[literal-required]
 
     def on_headers_complete(self) -> None:
         """Write the cached reply if there is one; hand everything else to the application."""
@@ -209,6 +259,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.headers) > MAX_LINES or (self._fed_at_begin != self._feeds and self._head_size() > MAX_HEAD):
             raise HeadRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         self._cancel_timer()
+        if self.url[:1] != b"/":
+            self._take_host_of_target()
         has_body = any(name in _BODY_HEADERS for name, _ in self.headers)
         reply = self.cached_reply() if not has_body and self.can_use_fast_path() else None
         self._is_answered = reply is not None
@@ -223,6 +275,12 @@ class GuardedProtocol(HttpToolsProtocol):
         default_lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         self.transport.write(b"".join((lines, *default_lines, b"\r\n", body)))
         self.on_response_complete()
+
+    def _take_host_of_target(self) -> None:
+        """Replace ``Host`` by that of a target in absolute form, which overrides it (RFC 9112, 3.2.2)."""
+        match = _ABSOLUTE_FORM.match(self.url)
+        if match is not None:
+            self.headers[:] = [header for header in self.headers if header[0] != b"host"] + [(b"host", match[1])]
 
     def on_chunk_header(self) -> None:
         """Count a piece of a body. Raises ``HeadRefused``."""
@@ -260,7 +318,9 @@ class GuardedProtocol(HttpToolsProtocol):
         cached_response: CachedReply | None = getattr(self.app, "cached_response", None)
         if cached_response is None or self.transport.is_closing():
             return None
-        return cached_response(self.parser.get_method(), self.url, self.headers)
+        return cached_response(
+            self.parser.get_method(), self.url, self.headers, is_onion=self._onion_client is not None
+        )
 
     # The body: how fast it arrives
 

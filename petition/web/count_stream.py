@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from petition.core import metrics
-from petition.core.client_networks import ONION, ClientNetwork, of_scope
+from petition.core.client_networks import ONION, ClientNetwork
 from petition.core.settings import Settings
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetters
@@ -83,7 +83,6 @@ class CountStreams:
     """All listeners of one process. ``stop`` ends them, so that the server need not wait for them."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         self.headers = [*HEADERS, *common_headers(settings)]
         self._letters: PublishedLetters | None = None
         self._channels: dict[str, Channel] = {}
@@ -105,7 +104,7 @@ class CountStreams:
         if not (path.startswith(PREFIX) and path.endswith(SUFFIX)) or scope["method"] != "GET":
             return None
         channel = self._channel(path[len(PREFIX) : -len(SUFFIX)])
-        network = of_scope(scope, self._settings)
+        network: ClientNetwork = scope["network"]
         limit = MAX_LISTENERS if network.narrowest == ONION else MAX_PER_NETWORK
         if channel is None or self._networks[network.narrowest] >= limit:
             return None

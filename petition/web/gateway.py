@@ -7,12 +7,13 @@ import re
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
-from petition.core.client_networks import of_scope
+from petition.core.client_networks import ClientNetwork
 from petition.core.settings import Settings
 from petition.core.tokens import Tokens
 from petition.letters.switches import InstallationNotices
 from petition.web.count_stream import CountStreams
 from petition.web.headers import common_headers, html_headers
+from petition.web.listeners import Listeners
 from petition.web.page_cache import CachedResponse, Header, PageCache, accepts_gzip, etag_matches
 from petition.web.turns import RenderQueue
 
@@ -26,8 +27,6 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 DESK = "/organizer/"  # where the installation is switched to read-only, and back
 # Answered without rendering a page, so they never wait for renders.
 NEVER_QUEUED = ("/healthz", "/readyz", "/metrics", "/captcha/", "/static/")
-# Load balancers and Prometheus ask a process by its address. What these answer depends on no host and no cookie.
-ANY_HOST = ("/healthz", "/readyz", "/metrics")
 LINKS = {  # the purpose of the token in a mailed link
     "confirm": "signature",
     "signature": "signature",
@@ -58,9 +57,8 @@ class Gateway:
         self._notices = notices
         self._pages = pages
         self._streams = streams
-        self._settings = settings
-        self._hosts = allowed_hosts(settings)
-        self._origins = allowed_origins(settings)
+        self._listeners = Listeners(settings)
+        self._origins = frozenset(origin.encode() for origin in settings.origins)
         self._tokens = Tokens(settings.secret_keys)
         self._common = common_headers(settings)
         self._html = html_headers(settings, css_hash)
@@ -72,7 +70,8 @@ class Gateway:
             await self._app(scope, receive, send)
             return
         host, accept_encoding, if_none_match = _request_headers(scope["headers"])
-        if host not in self._hosts and scope["path"] not in ANY_HOST:
+        network = self._listeners.identify(scope, host)
+        if network is None or not self._listeners.accepts(scope, host):
             scope["refused"] = 421
         elif scope["method"] in SAFE:
             if (page := self._cached(scope)) is not None:
@@ -83,7 +82,7 @@ class Gateway:
             if (listener := self._streams.admit(scope, send)) is not None:
                 await self._streams.serve(listener, receive)
                 return
-            if not await self.wait_for_slot(scope):
+            if not await self.wait_for_slot(scope["path"], network):
                 scope["refused"] = 503
         elif not self.is_same_origin(scope):
             scope["refused"] = 403
@@ -91,7 +90,9 @@ class Gateway:
             scope["refused"] = 503
         await self._app(scope, receive, self._adding_headers(send))
 
-    def cached_response(self, method: bytes, url: bytes, headers: list[Header]) -> tuple[bytes, bytes] | None:
+    def cached_response(
+        self, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
+    ) -> tuple[bytes, bytes] | None:
         """Return the cached response to a request without a body, as (status and header lines, body), or None.
 
         The bytes are those the application would send, which answers all targets (``url``, raw) with escapes or a host.
@@ -100,7 +101,7 @@ class Gateway:
         if page is None or b"%" in url or (method != b"GET" and method != b"HEAD"):
             return None
         host, accept_encoding, if_none_match = _request_headers(headers)
-        if host not in self._hosts:
+        if host not in self._listeners.hosts(is_onion=is_onion):
             return None
         if if_none_match is not None and etag_matches(page.etag, if_none_match):
             return page.not_modified_lines, b""
@@ -114,16 +115,15 @@ class Gateway:
         """End the count streams, which would delay a shutdown."""
         self._streams.stop()
 
-    async def wait_for_slot(self, scope: Scope) -> bool:
+    async def wait_for_slot(self, path: str, network: ClientNetwork) -> bool:
         """Wait until a page may be rendered; return False if too many requests wait. The desk has its own queue.
 
         A mailed link with a valid token is not in one line with pages that anyone may ask for.
         """
-        path: str = scope["path"]
         if path.startswith(NEVER_QUEUED):
             return True
         queue = self._desk_queue if path.startswith(DESK) else self._public_queue
-        return await queue.wait(of_scope(scope, self._settings), has_token=self.has_valid_token(path))
+        return await queue.wait(network, has_token=self.has_valid_token(path))
 
     def has_valid_token(self, path: str) -> bool:
         """Return whether a path is that of a mailed link of ours."""
@@ -169,22 +169,9 @@ def _request_headers(headers: list[Header]) -> tuple[bytes | None, bytes | None,
     host = accept_encoding = if_none_match = None
     for name, value in headers:
         if name == b"host":
-            host = value.lower()
+            host = value.lower() if host is None else b""  # RFC 9112, 3.2: more than one is no Host
         elif name == b"accept-encoding":
             accept_encoding = value
         elif name == b"if-none-match":
             if_none_match = value
     return host, accept_encoding, if_none_match
-
-
-def allowed_hosts(settings: Settings) -> frozenset[bytes]:
-    """Return the values of ``Host`` that are accepted, with the default port too."""
-    hosts = set()
-    for origin in allowed_origins(settings):
-        scheme, _, host = origin.partition(b"://")
-        hosts |= {host} if re.search(rb":[0-9]+$", host) else {host, host + (b":443" if scheme == b"https" else b":80")}
-    return frozenset(hosts)
-
-
-def allowed_origins(settings: Settings) -> frozenset[bytes]:
-    return frozenset(origin.encode() for origin in settings.origins)

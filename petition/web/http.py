@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from petition.core.client_networks import ClientNetwork, of_scope
+from petition.core.client_networks import ClientNetwork
 from petition.core.database import Record
 from petition.core.errors import NotFound
 from petition.core.i18n import Language, pick_language
@@ -73,10 +73,7 @@ def check_lang(request: Request) -> str:
 
 def network_of(request: Request) -> ClientNetwork:
     """Return the network whose limits the request counts against."""
-    state: dict[str, Any] = request.scope["state"]  # caches it: a form counts against two limits
-    if "network" not in state:
-        state["network"] = of_scope(request.scope, services_of(request).settings)
-    network: ClientNetwork = state["network"]
+    network: ClientNetwork = request.scope["network"]  # set by the gateway (petition.web.listeners)
     return network
 
 

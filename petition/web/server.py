@@ -5,6 +5,8 @@ import os
 import resource
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -29,24 +31,33 @@ def run(settings: Settings, workers: int) -> None:
     """Serve until SIGTERM or SIGINT, in one process or several. Raises ``PetitionError`` if it cannot listen."""
     # At its end uvicorn raises the signal once more, which would skip the cleanup of the caller.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    GuardedProtocol.trusted = settings.trusted_proxies
     _raise_file_limit()
     if workers == 1:
+        use_settings(settings)
         config = configuration(create_app(settings), settings.host, settings.port)
-        with _listening(settings.host, settings.port) as listener:
+        with listening(settings) as sockets:
             _note_start(settings, workers)
-            uvicorn.Server(config).run(sockets=[listener])
+            uvicorn.Server(config).run(sockets=sockets)
         return
     config = configuration("petition.web.server:from_environment", settings.host, settings.port, workers)
     # Each process loads the settings again, and the port may be from the command line.
     os.environ["PORT"] = str(settings.port)
-    with _listening(settings.host, settings.port) as listener:
+    with listening(settings) as sockets:
         _note_start(settings, workers)
-        Multiprocess(config, sockets=[listener]).run()
+        Multiprocess(config, sockets=sockets).run()
+
+
+def use_settings(settings: Settings) -> None:
+    """Have the connections of this process follow ``settings``."""
+    GuardedProtocol.trusted, GuardedProtocol.onion_port = settings.trusted_proxies, settings.onion_port
 
 
 def _note_start(settings: Settings, workers: int) -> None:
     where = {"host": settings.host, "port": settings.port, "workers": workers}
+    if settings.onion_port is not None:
+        where["onion_port"] = settings.onion_port
+    elif settings.onion_origin is not None:
+        log.warning("the Onion service has no port of its own", extra={"setting": "ONION_PORT"})
     log.info("listening", extra=where | {"version": version(), "schema": schema_number()})
 
 
@@ -57,7 +68,15 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-def _listening(host: str, port: int) -> socket.socket:
+@contextmanager
+def listening(settings: Settings) -> Iterator[list[socket.socket]]:
+    """Bind the web's port, and Tor's if there is one; close them at the end. Raises ``PetitionError``."""
+    ports = [settings.port] if settings.onion_port is None else [settings.port, settings.onion_port]
+    with ExitStack() as stack:
+        yield [stack.enter_context(_bind(settings.host, port)) for port in ports]
+
+
+def _bind(host: str, port: int) -> socket.socket:
     """Bind the port here: uvicorn would report a failure only to its log, which is filtered (petition.core.logs)."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -94,7 +113,7 @@ def configuration(app: App | str, host: str, port: int, workers: int = 1) -> uvi
         ws="none",
         log_config=None,
         access_log=False,  # it would contain client addresses and links with tokens
-        proxy_headers=False,  # petition.core.client_networks reads them, from the right
+        proxy_headers=False,  # petition.web.listeners reads them, from the right
         server_header=False,
         timeout_keep_alive=20,
         timeout_graceful_shutdown=GRACE,
@@ -107,5 +126,5 @@ def from_environment() -> App:
     logs.configure()
     child_processes.stop_with_parent()
     settings = load(role=Process.WEB)
-    GuardedProtocol.trusted = settings.trusted_proxies
+    use_settings(settings)
     return create_app(settings)

@@ -64,6 +64,7 @@ UNSAFE = [
     ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES is empty"),
     ({"TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES has 0.0.0.0/0: every visitor could invent"),
     ({"TRUSTED_PROXIES": "::/0"}, "TRUSTED_PROXIES has ::/0: every visitor could invent"),
+    ({"TRUSTED_PROXIES": "127.0.0.1", "ONION_URL": "http://abc.onion"}, "ONION_PORT is not set"),
     ({"TRUSTED_PROXIES": "8.0.0.0/8"}, "TRUSTED_PROXIES has 8.0.0.0/8, which is far more"),
 ]
 

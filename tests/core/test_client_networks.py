@@ -7,6 +7,7 @@ import pytest
 from petition.core.client_networks import (
     ONION,
     ONION_NETWORK,
+    ONION_SERVICE,
     UNKNOWN,
     ClientNetwork,
     NetworkKind,
@@ -36,7 +37,28 @@ TRUSTED = tuple(ipaddress.ip_network(each) for each in ("127.0.0.0/8", "10.0.0.0
         ("fd00::1", ["203.0.113.7"], "203.0.113.7"),
         ("2001:db8:1:2:3:4:5:6", [], "2001:db8:1:2::/64"),
         ("2001:db8:1:2::ffff", [], "2001:db8:1:2::/64"),
-        ("[2001:db8:1:3::1]", [], "2001:db8:1:3::/64"),
+        ("127.0.0.1", ["[2001:db8:1:3::1]"], "2001:db8:1:3::/64"),
+        ("127.0.0.1", ["[2001:db8:1:3::1]:443"], "2001:db8:1:3::/64"),
+        ("127.0.0.1", ["2001:db8:1:3::1%eth0"], "2001:db8:1:3::/64"),
+        ("127.0.0.1", ["[fe80::1%eth0]:443"], "fe80::/64"),
+        ("127.0.0.1", ["203.0.113.7:5678"], "203.0.113.7"),
+        ("127.0.0.1", ["\t203.0.113.7:5678 ,10.0.0.9:1"], "203.0.113.7"),
+        ("127.0.0.1", ["::ffff:203.0.113.7"], "203.0.113.7"),
+        ("127.0.0.1", ["[::ffff:203.0.113.7]:80, ::ffff:10.0.0.9"], "203.0.113.7"),
+        ("127.0.0.1", ["203.0.113.7", "10.0.0.8", "10.0.0.9, 127.0.0.2"], "203.0.113.7"),
+        # A proxy that names no address: nothing that a visitor may have written to the left is believed instead.
+        ("127.0.0.1", ["203.0.113.7, "], "127.0.0.1"),
+        ("127.0.0.1", ["203.0.113.7", ""], "127.0.0.1"),
+        ("127.0.0.1", ["203.0.113.7,,10.0.0.9"], "10.0.0.9"),
+        ("127.0.0.1", ["203.0.113.7, unknown"], "127.0.0.1"),
+        ("127.0.0.1", ["203.0.113.7, unix:"], "127.0.0.1"),
+        ("127.0.0.1", ["203.0.113.7, [10.0.0.9"], "127.0.0.1"),
+        ("127.0.0.1", ["203.0.113.7, \u0661\u0660.0.0.9"], "127.0.0.1"),
+        ("127.0.0.1", ["203.0.113.7, 10.0.0.010"], "127.0.0.1"),
+        # 64 KB of the visitor's, then the proxy's word.
+        ("127.0.0.1", ["198.51.100.1," * 5000 + "203.0.113.7"], "203.0.113.7"),
+        ("127.0.0.1", ["," * 65_000 + "203.0.113.7, 10.0.0.9"], "203.0.113.7"),
+        ("127.0.0.1", ["x" * 65_000], "127.0.0.1"),
         ("::ffff:203.0.113.7", [], "203.0.113.7"),
         ("::ffff:127.0.0.1", ["203.0.113.7"], "203.0.113.7"),
         ("64:ff9b::8.8.8.8", [], "8.8.8.8"),
@@ -81,8 +103,8 @@ def test_the_prefixes(address: str, kind: NetworkKind, prefixes: tuple[str, ...]
 
 
 def test_onion_traffic_is_one_bucket_with_circuits_in_it() -> None:
-    assert (ONION_NETWORK.prefixes, ONION_NETWORK.factors) == ((ONION,), (10,))
+    assert (ONION_NETWORK.prefixes, ONION_NETWORK.factors) == ((ONION, ONION_SERVICE), (10, 10))
     circuit = of_circuit("0:7")
-    assert circuit.limits(30) == (("onion/0:7", 30), (ONION, 300))
+    assert circuit.limits(30) == (("onion/0:7", 30), (ONION_SERVICE, 300))
     assert circuit.is_shared
     assert not circuit.is_public

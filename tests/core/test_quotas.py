@@ -204,6 +204,8 @@ async def test_the_onion_service_and_a_letter_only_get_harder_by_load(
         assert await price_at(site, "192.0.2.1", host=host) == MAX_PRICE
         check_page(await visitors.sign("192.0.2.1", host=host, price=MAX_PRICE - 1), 422)
         assert_redirect(await visitors.sign("192.0.2.1", host=host, price=MAX_PRICE), INBOX)
+        # A client of the open net that only writes the name is refused.
+        assert (await visitors.sign("8.8.8.8", host=host)).status_code == 421
         assert await price_at(site, "192.0.2.1") == await price_at(site, "8.8.8.8")  # the letter's at most
         for n in range(61):
             assert_redirect(await visitors.sign(f"192.0.2.{n}", price=1), INBOX)

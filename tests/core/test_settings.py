@@ -12,7 +12,7 @@ from petition.core.encryption import new_contact_pair
 from petition.core.errors import SettingsError
 from petition.core.service_urls import parse_database
 from petition.core.settings import Captcha, Limits, Process, Settings, is_loopback, load, parse_relay
-from petition.web.gateway import allowed_hosts, allowed_origins
+from petition.web.listeners import hosts_of
 
 PUBLIC_KEY, PRIVATE_KEY = new_contact_pair()
 SECRET = "a secret key that is long enough for everyone"
@@ -134,6 +134,11 @@ WRONG = [
     ("BASE_URL", "https://letters.example/below", "BASE_URL must be an address without"),
     ("BASE_URL", "https://letters.example/?q=1", "BASE_URL must be an address without"),
     ("ONION_URL", "abc.onion", "ONION_URL must look like"),
+    ("ONION_PORT", "8001", "ONION_PORT needs ONION_URL"),
+    ("ONION_PORT", "many", "ONION_PORT must be a whole number"),
+    ("ONION_PORT", "0", "ONION_PORT must be between"),
+    ("ONION_PORT", "65536", "ONION_PORT must be between"),
+    ("ONION_PORT", "8000", "ONION_PORT must not be PORT"),
     ("SECRET_KEY", "short", "SECRET_KEY must have at least 32"),
     ("OLD_SECRET_KEYS", f"{SECRET} short", "SECRET_KEY must have at least 32"),
     ("CONTACT_PUBLIC_KEY", "xyz", "CONTACT_PUBLIC_KEY must be 64 hexadecimal"),
@@ -363,13 +368,13 @@ def test_the_port_of_the_command_line_comes_first_and_makes_the_address(tmp_path
 def test_the_public_address_is_written_as_browsers_do(url: str, base_url: str) -> None:
     made = public(BASE_URL=url)
     assert made.base_url == base_url
-    assert allowed_origins(made) == {base_url.encode()}
-    assert base_url.split("//")[1].encode() in allowed_hosts(made)
+    assert made.origins == {base_url}
+    assert base_url.split("//")[1].encode() in hosts_of(made.origins)
 
 
 def test_a_host_may_name_the_usual_port() -> None:
-    assert allowed_hosts(public(BASE_URL="https://letters.example")) == {b"letters.example", b"letters.example:443"}
-    assert allowed_hosts(public(BASE_URL="https://letters.example:8443")) == {b"letters.example:8443"}
+    assert hosts_of(["https://letters.example"]) == {b"letters.example", b"letters.example:443"}
+    assert hosts_of(["https://letters.example:8443"]) == {b"letters.example:8443"}
 
 
 @pytest.mark.parametrize(

@@ -73,11 +73,12 @@ async def running(proxy: str, folder: Path, web_port: int, port: int, spare_port
 
 def _nginx(folder: Path, web_port: int, port: int, spare_port: int) -> list[str]:
     site = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
-    for line in ("    listen [::]:80;\n", "    listen [::]:443 ssl http2;\n"):  # there may be no IPv6 here
-        site = _replace(site, line, "")
+    for address in ("80", "443 ssl http2"):  # there may be no IPv6 here
+        for more in ("", " default_server"):
+            site = _replace(site, f"    listen [::]:{address}{more};\n", "")
     site = _replace(site, "server 127.0.0.1:8000;", f"server 127.0.0.1:{web_port};")
-    site = _replace(site, "listen 80;", f"listen 127.0.0.1:{spare_port};")
-    site = _replace(site, "listen 443 ssl http2;", f"listen 127.0.0.1:{port} ssl http2;")
+    site = _replace(site, "listen 80", f"listen 127.0.0.1:{spare_port}")
+    site = _replace(site, "listen 443 ssl http2", f"listen 127.0.0.1:{port} ssl http2")
     site = site.replace("letters.example;", "localhost;")
     site = _replace(site, "/etc/ssl/letters.example.pem", f"{folder}/cert.pem")
     site = _replace(site, "/etc/ssl/letters.example.key", f"{folder}/key.pem")

@@ -115,6 +115,14 @@ async def test_the_visitor_s_own_forwarding_header_has_no_effect(front: Front) -
         assert await conn.fetchval("SELECT count(DISTINCT network) FROM pending") == 1
 
 
+async def test_a_name_that_is_not_ours_leads_to_no_page(front: Front) -> None:
+    async with client(front.site.base) as visitor:
+        assert "</html>" in (await visitor.get(LETTER)).text
+        for host in ("letters7example.onion", "evil.example", "localhost.evil.example"):
+            answer = await visitor.get(LETTER, headers={"Host": host})
+            assert answer.status_code == 421 or not answer.content, host
+
+
 async def test_the_count_streams_at_once(front: Front) -> None:
     async with (
         client(front.site.base) as visitor,

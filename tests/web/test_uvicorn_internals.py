@@ -29,6 +29,7 @@ OVERRIDDEN = (
 )
 CALLED = ("on_response_complete", "_unset_keepalive_if_required")
 CONNECTION_STATE = {"app", "client", "connections", "cycle", "flow", "headers", "limit_concurrency", "loop", "parser"}
+CONNECTION_STATE |= {"scope", "server"}
 CONNECTION_STATE |= {"server_state", "timeout_keep_alive", "timeout_keep_alive_task", "transport"}
 CYCLE_STATE = {"chunked_encoding", "expected_content_length", "keep_alive", "response_complete", "transport"}
 CACHED = b"/cached"
@@ -56,7 +57,12 @@ class Probe:
         else:
             await send({"type": "http.response.body", "body": b"!", "more_body": False})
 
-    def cached_response(self, _method: bytes, url: bytes, _headers: list[Header]) -> tuple[bytes, bytes] | None:
+    def cached_response(
+        self, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
+    ) -> tuple[bytes, bytes] | None:
+        assert method in {b"GET", b"HEAD"}
+        assert headers
+        assert not is_onion
         return (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n", b"ok") if url == CACHED else None
 
 
