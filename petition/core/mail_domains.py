@@ -43,8 +43,8 @@ duck.com mozmail.com privaterelay.appleid.com 33mail.com erine.email
 _ALIAS = frozenset(_ALIAS_NAMES.split())
 
 # Hosts of mail for domains of one's own, with accounts for each mailbox: very many customers share them, so what comes
-# through one says nothing. Collected by hand and not complete. By the ends of their names, as their customers' MX records have them; narrow, since many
-# of these firms also rent servers whose names end alike.
+# through one says nothing. Collected by hand and not complete. By the ends of their names, as their customers' MX
+# records have them; narrow, since many of these firms also rent servers whose names end alike.
 _SHARED_HOSTS_NAMES = """
 google.com googlemail.com mail.protection.outlook.com olc.protection.outlook.com mx.microsoft mx.yandex.net
 mx.yandex.ru emx.mail.ru mxs.mail.ru mail.icloud.com protonmail.ch messagingengine.com mx.zoho.com mx.zoho.eu
