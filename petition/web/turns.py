@@ -78,8 +78,8 @@ class ConcurrencyLimit:
     async def slot(self, network: ClientNetwork | None = None) -> AsyncIterator[None]:
         """Hold a slot while the block runs; without a network, in a line with all others of none.
 
-        Raises ``Unavailable`` if the network's line is the longest of too many, or after the timeout; without a network,
-        if too many wait. Enter it before taking what others need (a connection): the wait may be long.
+        Raises ``Unavailable`` if the network's line is the longest of too many (without one: if too many wait), or
+        after the timeout. Enter it before taking what others need (a connection): the wait may be long.
         """
         if self._free and not self._waiting:
             self._free -= 1
