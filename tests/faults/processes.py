@@ -81,9 +81,9 @@ async def command(arguments: str, environ: Mapping[str, str], log: Path) -> Asyn
 
 
 @asynccontextmanager
-async def web(environ: Mapping[str, str], port: int, log: Path) -> AsyncIterator[Web]:
+async def web(environ: Mapping[str, str], port: int, log: Path, arguments: str = "") -> AsyncIterator[Web]:
     """Run ``petition serve`` on ``port`` until the block ends; it is ready when the block begins."""
-    async with command(f"serve --port {port}", environ, log) as process:
+    async with command(f"serve --port {port} {arguments}", environ, log) as process:
         host = urlsplit(environ["BASE_URL"]).netloc
         limits = httpx2.Limits(max_connections=200, max_keepalive_connections=0)
         async with httpx2.AsyncClient(
