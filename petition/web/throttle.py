@@ -5,51 +5,51 @@ by all processes, are in ``petition.core.quotas``.
 """
 
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
-from petition.core.client_networks import ClientNetwork
+from petition.core.client_networks import ONION, ONION_SERVICE, ClientNetwork
 from petition.core.errors import TooMany
 from petition.core.settings import Limits
 from petition.web.turns import ConcurrencyLimit
 
 MINUTE = 60
-MAX_NETWORKS = 20_000  # counted separately in one minute; any more share one count
+MAX_PREFIXES = 60_000  # counted in one minute; beyond, those are forgotten that were counted the longest time ago
 PRINTS = 6  # pages with all names, a network and minute
-
-
-class Remaining(NamedTuple):
-    """What is left of a network's ``limit`` for the ``seconds`` until the minute ends."""
-
-    limit: int
-    remaining: int
-    seconds: int
+SHARED = frozenset((ONION, ONION_SERVICE))  # the clients of the Onion service without an exported circuit: not counted
 
 
 class MinuteLimit:
-    """Counts one kind of request per network and minute."""
+    """Counts one kind of request per network and minute, in all its prefixes at once.
 
-    def __init__(self, limit: int, max_networks: int = MAX_NETWORKS) -> None:
+    Clients that have nothing in common never share a count. Memory is bounded: when too many prefixes are counted, the
+    one counted the longest time ago starts again at none. A flood from very many networks makes others start again
+    earlier, which lets through more and refuses no one; its own wide prefixes stay, since each request counts in them.
+    """
+
+    def __init__(self, limit: int, max_prefixes: int = MAX_PREFIXES) -> None:
         self._limit = limit
-        self._max_networks = max_networks
+        self._max_prefixes = max_prefixes
         self._minute = -1
-        self._counts: dict[str, int] = {}
+        self._counts: OrderedDict[str, int] = OrderedDict()
 
-    def take(self, network: ClientNetwork) -> Remaining:
-        """Count one request. Raises ``TooMany``."""
+    def take(self, network: ClientNetwork) -> None:
+        """Count one request. Raises ``TooMany``, and counts nothing, if one of the prefixes is at its limit.
+
+        What is refused must not count: otherwise one address could use up the limit of its neighbours' prefix.
+        """
         now = time.monotonic()
         if now // MINUTE != self._minute:
             self._minute = int(now // MINUTE)
-            self._counts = {}
-        own = network.narrowest
-        is_counted_alone = own in self._counts or len(self._counts) < self._max_networks
-        key = own if is_counted_alone else ""
-        self._counts[key] = count = self._counts.get(key, 0) + 1
-        limit, seconds = self._limit * network.factors[0], MINUTE - int(now % MINUTE)
-        if count > limit:
-            raise TooMany("too many requests from this network", retry_after=seconds)
-        return Remaining(limit, limit - count, seconds)
+            self._counts.clear()
+        limits = [(prefix, limit) for prefix, limit in network.limits(self._limit) if prefix not in SHARED]
+        if any(self._counts.get(prefix, 0) >= limit for prefix, limit in limits):
+            raise TooMany("too many requests from this network", retry_after=MINUTE - int(now % MINUTE))
+        for prefix, _ in limits:
+            self._counts[prefix] = self._counts.pop(prefix, 0) + 1  # the newest is the last
+        while len(self._counts) > self._max_prefixes:
+            self._counts.popitem(last=False)
 
 
 class Throttle:
@@ -64,11 +64,11 @@ class Throttle:
         self._prints = MinuteLimit(PRINTS)
 
     @asynccontextmanager
-    async def read_slot(self, network: ClientNetwork) -> AsyncIterator[Remaining]:
+    async def read_slot(self, network: ClientNetwork) -> AsyncIterator[None]:
         """Hold a slot to read or search the list. Raises ``Unavailable`` too."""
-        remaining = self._reads.take(network)
+        self._reads.take(network)
         async with self._read_slots.slot(network):
-            yield remaining
+            yield
 
     @asynccontextmanager
     async def part_slot(self, network: ClientNetwork) -> AsyncIterator[None]:
@@ -83,9 +83,9 @@ class Throttle:
     def allow_form(self, network: ClientNetwork) -> None:
         self._forms.take(network)
 
-    def allow_api_call(self, network: ClientNetwork) -> Remaining:
+    def allow_api_call(self, network: ClientNetwork) -> None:
         """Count an API call answered from memory."""
-        return self._api_calls.take(network)
+        self._api_calls.take(network)
 
     def allow_render(self, network: ClientNetwork) -> None:
         """Count a render of a page that only this client needs: an embed in a colour of its own."""

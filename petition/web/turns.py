@@ -70,6 +70,7 @@ class ConcurrencyLimit:
         self, max_concurrent: int = MAX_CONCURRENT, max_waiting: int = MAX_WAITING, timeout: float = WAIT_TIMEOUT
     ) -> None:
         self._free = max_concurrent
+        self._max_waiting = max_waiting
         self._waiting = _Waiting(max_waiting, self._release)
         self._timeout = timeout
 
@@ -77,11 +78,13 @@ class ConcurrencyLimit:
     async def slot(self, network: ClientNetwork | None = None) -> AsyncIterator[None]:
         """Hold a slot while the block runs; without a network, in a line with all others of none.
 
-        Raises ``Unavailable`` if the network's line is the longest of too many, or after the timeout. Enter it before
-        taking what others need (a connection): the wait may be long.
+        Raises ``Unavailable`` if the network's line is the longest of too many (without one: if too many wait), or
+        after the timeout. Enter it before taking what others need (a connection): the wait may be long.
         """
         if self._free and not self._waiting:
             self._free -= 1
+        elif network is None and len(self._waiting) >= self._max_waiting:
+            raise Unavailable("too many concurrent requests")
         else:
             await self._wait(line_of(network))
         try:

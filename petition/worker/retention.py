@@ -28,9 +28,11 @@ _BEFORE_YESTERDAY = "((now() AT TIME ZONE 'UTC')::date - 1)"
 
 def _forget_networks(table: str, time: str) -> str:
     # The last condition limits the search through all rows to once a day.
-    condition = f"""network IS NOT NULL AND {time} < {_BEFORE_YESTERDAY}::timestamp AT TIME ZONE 'UTC'
+    condition = f"""(network IS NOT NULL OR domain IS NOT NULL OR mail_host IS NOT NULL)
+      AND {time} < {_BEFORE_YESTERDAY}::timestamp AT TIME ZONE 'UTC'
       AND EXISTS (SELECT FROM day_key WHERE day < {_BEFORE_YESTERDAY})"""
-    return _batch(f"UPDATE {table} SET network = NULL", table, "letter, id", condition)  # noqa: S608 - constants
+    update = f"UPDATE {table} SET network = NULL, domain = NULL, mail_host = NULL"  # noqa: S608 - constants
+    return _batch(update, table, "letter, id", condition)
 
 
 # By table, in this order; statements that each take the size of a batch and are repeated until one is not full.
@@ -49,8 +51,8 @@ EXPIRED: Mapping[str, Sequence[str]] = {
     # is forgotten too early could be used once more.
     "used_challenge": (_delete("used_challenge", "nonce", "expires_at <= now() - interval '1 hour'"),),
     "limit_use": (_delete("limit_use", "key", "expires_at <= now()"),),
-    # The digest of a network goes before the key of its day: without the key it says nothing about the network, yet it
-    # would still show who signed from the same one.
+    # The digests of networks and mail domains go before the key of their day: without the key they say nothing about
+    # them, yet they would still show who signed from the same one.
     "day_key": (
         _forget_networks("pending", "created_at"),
         _forget_networks("signature", "signed_at"),

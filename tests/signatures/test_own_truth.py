@@ -47,7 +47,7 @@ async def test_nothing_that_is_stored_is_missing_in_what_is_handed_out(site_with
     (stored,) = await rows.rows_of(site_with_worker.database, "SELECT * FROM signature")
     # Ids, keyed digests and where an act leads back to say nothing about anybody; the names are handed out as they are.
     inner = {"id", "letter", "organization", "digest", "import_key", "name_key", "private", "network", "import"}
-    inner |= {"group_number", "removed_from", "last_act"}
+    inner |= {"group_number", "removed_from", "last_act", "domain", "mail_host"}
     assert set(stored) - inner <= set(document)
     assert document["signals"] == stored["signals"] != {}
     assert (document["consent"], document["mail_lang"], document["address_kept_for"]) == (1, "en", ["updates"])

@@ -1,16 +1,12 @@
 """A flood takes its share and no more: what one network may ask in a minute, and how many read the list at once."""
 
+import contextlib
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from petition.core.client_networks import (
-    ONION_FACTOR,
-    ONION_NETWORK,
-    ClientNetwork,
-    of_client,
-)
+from petition.core.client_networks import ONION_NETWORK, ClientNetwork, of_circuit, of_client
 from petition.core.errors import TooMany
 from petition.web import gateway, throttle, turns
 from petition.web.throttle import MinuteLimit
@@ -50,17 +46,50 @@ def test_a_network_has_its_minute(clock: list[float]) -> None:
     counted.take(at("192.0.2.1"))
 
 
-def test_tor_has_more_and_memory_has_an_end(clock: list[float]) -> None:
-    counted = MinuteLimit(2, max_networks=3)
-    for _ in range(2 * ONION_FACTOR):
+def test_the_onion_service_as_a_whole_is_not_refused_and_a_circuit_is(clock: list[float]) -> None:
+    counted = MinuteLimit(2)
+    for _ in range(100):
         counted.take(ONION_NETWORK)
-    counted.take(at("192.0.2.1"))
-    counted.take(at("192.0.2.2"))
-    for number in (3, 4):
-        counted.take(at(f"192.0.2.{number}"))
+    for _ in range(2):
+        counted.take(of_circuit("0:1"))
     with pytest.raises(TooMany):
-        counted.take(at("192.0.2.5"))  # those who came too late are counted together
-    counted.take(at("192.0.2.1"))
+        counted.take(of_circuit("0:1"))
+    counted.take(of_circuit("0:2"))
+    counted.take(ONION_NETWORK)
+    assert clock == [600.0]
+
+
+@pytest.mark.parametrize(
+    ("flood", "refused"),
+    [
+        ([f"2a00:{n:x}:{n % 7:x}:100::1" for n in range(20_700)], False),  # each from another /48
+        ([f"2a00:1450:7:{n:x}::1" for n in range(20_700)], True),  # one /48
+        ([f"8.{n // 65536}.{n // 256 % 256}.{n % 256}" for n in range(20_700)], True),  # 81 whole /24s
+        ([f"{20 + n // 65536}.{n // 256 % 256}.{n % 256}.8" for n in range(20_700)], False),
+    ],
+    ids=["many lines", "one 48", "full 24s", "many addresses"],
+)
+def test_a_flood_from_many_networks_refuses_nobody_else(clock: list[float], flood: list[str], refused: bool) -> None:
+    counted = MinuteLimit(1, max_prefixes=1000)
+    admitted = 0
+    for address in flood:
+        with contextlib.suppress(TooMany):
+            counted.take(at(address))
+            admitted += 1
+    assert (admitted < len(flood) / 10) is refused
+    assert len(counted._counts) <= 1000
+    for honest in ("93.184.216.34", "9.9.9.9", "2606:4700:1:2::3", "127.0.0.1"):
+        counted.take(at(honest))
+    assert clock == [600.0]
+
+
+def test_one_address_does_not_use_up_the_limit_of_its_neighbours(clock: list[float]) -> None:
+    counted = MinuteLimit(3)
+    for _ in range(1000):
+        with contextlib.suppress(TooMany):
+            counted.take(at("8.8.8.8"))
+    for _ in range(3):
+        counted.take(at("8.8.8.9"))
     assert clock == [600.0]
 
 

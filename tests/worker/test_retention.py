@@ -131,11 +131,14 @@ async def test_networks_are_forgotten_with_the_key_of_their_day(
         await conn.execute("UPDATE signature SET signed_at = now() - $1::interval WHERE signed_at IS NULL", days * DAY)
         await conn.execute("INSERT INTO day_key VALUES ((now() - $1::interval)::date, 'wrapped')", days * DAY)
     for table in ("signature", "pending"):
-        await conn.execute(f"UPDATE {table} SET network = 'n'")
+        await conn.execute(f"UPDATE {table} SET network = 'n', domain = 'd', mail_host = 'h'")
     await tidy(database, its)
     for table in ("signature", "pending"):
         assert await conn.fetchval(f"SELECT count(*) FROM {table}") == 4
         assert await conn.fetchval(f"SELECT count(*) FROM {table} WHERE network IS NOT NULL") == 2
+        assert (
+            await conn.fetchval(f"SELECT count(*) FROM {table} WHERE domain IS NOT NULL OR mail_host IS NOT NULL") == 2
+        )
     assert await conn.fetchval("SELECT count(*) FROM day_key") == 2
 
 

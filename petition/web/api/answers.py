@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from petition.core.errors import TooMany
 from petition.web import http
 from petition.web.page_cache import Header
-from petition.web.throttle import MINUTE, Remaining
+from petition.web.throttle import MINUTE
 
 View = Callable[[Request], Awaitable[Response]]
 
@@ -57,14 +57,15 @@ def limited(policy: Policy, view: View) -> View:
         throttle, network = http.services_of(request).throttle, http.network_of(request)
         try:
             if policy.uses_database:
-                async with throttle.read_slot(network) as remaining:
+                async with throttle.read_slot(network):
                     response = await view(request)
             else:
-                remaining = throttle.allow_api_call(network)
+                throttle.allow_api_call(network)
                 response = await view(request)
         except TooMany as error:
             return too_many(request, policy, error.retry_after)
-        response.raw_headers = _replace(response.raw_headers, [EXPOSED, *_limit_headers(policy, remaining)])
+        limit = _limit_of(request, policy)
+        response.raw_headers = _replace(response.raw_headers, [EXPOSED, policy_header(policy, limit)])
         return response
 
     limited_view.__name__ = view.__name__
@@ -77,11 +78,9 @@ def _replace(headers: list[Header], replacements: list[Header]) -> list[Header]:
     return [*(header for header in headers if header[0] not in names), *replacements]
 
 
-def _limit_headers(policy: Policy, remaining: Remaining) -> list[Header]:
-    return [
-        policy_header(policy, remaining.limit),
-        (b"ratelimit", b'"%s";r=%d;t=%d' % (policy.name.encode(), remaining.remaining, remaining.seconds)),
-    ]
+def _limit_of(request: Request, policy: Policy) -> int:
+    limits = http.services_of(request).settings.limits
+    return limits.reading if policy.uses_database else limits.api
 
 
 def policy_header(policy: Policy, limit: int) -> Header:
@@ -90,7 +89,6 @@ def policy_header(policy: Policy, limit: int) -> Header:
 
 def too_many(request: Request, policy: Policy, seconds: int) -> Response:
     """Return the 429 of a network that has used up its limit; ``seconds`` until the minute ends."""
-    limits = http.services_of(request).settings.limits
     body = {
         "type": QUOTA_EXCEEDED,
         "title": "Too Many Requests",
@@ -99,6 +97,8 @@ def too_many(request: Request, policy: Policy, seconds: int) -> Response:
         "violated-policies": [policy.name],
     }
     response = JSONResponse(body, 429, {"cache-control": "no-store"}, media_type="application/problem+json")
-    remaining = Remaining(limits.reading if policy.uses_database else limits.api, 0, seconds)
-    response.raw_headers += [FOR_ANYONE, EXPOSED, (b"retry-after", b"%d" % seconds), *_limit_headers(policy, remaining)]
+    # Only here: what is left before would show what others of the network have read (docs/decisions/no-meter.md).
+    used_up = (b"ratelimit", b'"%s";r=0;t=%d' % (policy.name.encode(), seconds))
+    policy_line = policy_header(policy, _limit_of(request, policy))
+    response.raw_headers += [FOR_ANYONE, EXPOSED, (b"retry-after", b"%d" % seconds), policy_line, used_up]
     return response

@@ -11,7 +11,7 @@ from tests.web.api.test_endpoints import LETTER, is_problem
 MEMORY, DATABASE = "/api/v1/openapi.json", f"{LETTER}/signatories"
 
 
-async def test_what_is_left_is_told(site: Installation) -> None:
+async def test_the_limit_is_stated_and_not_what_others_have_left_of_it(site: Installation) -> None:
     elsewhere = site.new_network()
     for path, name, limit in (
         (LETTER, "memory", 600),
@@ -20,11 +20,8 @@ async def test_what_is_left_is_told(site: Installation) -> None:
     ):
         answer = await site.client.get(path, headers=elsewhere)
         assert answer.headers["ratelimit-policy"] == f'"{name}";q={limit};w=60'
-        left, _, seconds = answer.headers["ratelimit"].removeprefix(f'"{name}";r=').partition(";t=")
-        assert 0 <= int(left) < limit
-        assert 0 < int(seconds) <= 60
+        assert "ratelimit" not in answer.headers
         assert "RateLimit" in answer.headers["access-control-expose-headers"]
-    assert left == "298"  # the history and the list have the same minute
 
 
 @pytest.mark.parametrize(
@@ -54,12 +51,13 @@ async def test_what_is_kept_is_not_counted(database_url: str, tmp_path: Path) ->
     async with installation(database_url, tmp_path, LIMIT_API="2") as site:
         await site.client.get(LETTER, headers=site.new_network())  # once it is known, nothing moves any more
         async with asyncio.timeout(120):  # the web may be looking at its letters for the first time
-            while "ratelimit" in (await site.client.get(MEMORY, headers=site.new_network())).headers:
+            while {429} <= {
+                (await site.client.get(MEMORY, headers=here)).status_code for here in [site.new_network()] * 5
+            }:
                 await asyncio.sleep(0.1)
         here = site.new_network()
         answers = [await site.client.get(MEMORY, headers=here) for _ in range(5)]
         assert {answer.status_code for answer in answers} == {200}
-        assert not any("ratelimit" in answer.headers for answer in answers)
 
 
 @pytest.mark.parametrize(

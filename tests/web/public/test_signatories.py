@@ -85,7 +85,7 @@ async def test_bad_input_is_answered_in_short(site: Installation) -> None:
         ("after=" + "A" * 5000, 404),
         ("q=%00", 400),
         ("q=%ff%fe", 200),
-        ("q=" + "%D0%B8" * 3000, 200),
+        ("q=" + "%D0%B8" * 2000, 200),
         ("kind=%00&q=x", 400),
         ("q=x&after=nonsense", 200),
     ):
