@@ -164,3 +164,15 @@ def test_the_change_log_has_one_form() -> None:
 def test_every_target_is_there(target: str) -> None:
     assert re.search(rf"^{target}:.*## ", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert f"make {target}" in "".join(FRONT.values())
+
+
+def test_what_the_security_page_names_is_there() -> None:
+    """Each path is there, and each test in the file before it."""
+    path = None
+    names = re.findall(r"`((?:tests|petition|deploy|tools)/[^`:]*)?(?:::(test_\w+))?`", DOCS["docs/security.md"])
+    assert len(names) > 80
+    for file, test in names:
+        path = CHECKOUT / file if file else path
+        assert path is not None
+        assert path.exists(), file
+        assert not test or f"def {test}(" in path.read_text(encoding="utf-8"), (file, test)
