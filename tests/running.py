@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import secrets
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -37,11 +38,12 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody: a client's ow
 
 
 def free_port() -> int:
-    """Return a port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a port without a listener a moment ago, and none that the system gives to outgoing connections."""
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)  # hypothesis seeds ``random`` alike in every process
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def on_this_machine(seconds: float) -> float:

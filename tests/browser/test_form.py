@@ -100,7 +100,7 @@ async def test_the_address_is_shown_changed_and_known_to_the_code(town: Town, me
     visitor = await meet(town)
     page = visitor.page
     await visitor.sign(email="wrong@typed.example")
-    assert await visitor.text("[data-address]") == "wrong@typed.example"
+    await expect(page.locator("[data-address]")).to_have_text("wrong@typed.example")
     assert "typed.example" not in page.url
     await page.click("details.change > summary")
     await page.fill("#f-new", "right@typed.example")

@@ -84,6 +84,7 @@ UNMARKED = {
     "/organizer/{slug}/",
     "/organizer/{slug}/text",
     "/organizer/{slug}/copy",
+    "/organizer/{slug}/domains",
     "/organizer/{slug}/partners",
     "/organizer/{slug}/members/cancel",
     "/organizer/{slug}/members/reset/stop",
