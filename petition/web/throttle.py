@@ -4,6 +4,8 @@ Counted in the memory of one process and dropped after the minute: nothing is st
 by all processes, are in ``petition.core.quotas``.
 """
 
+import hashlib
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -17,6 +19,7 @@ from petition.web.turns import ConcurrencyLimit
 MINUTE = 60
 MAX_PREFIXES = 60_000  # counted in one minute; beyond, those are forgotten that were counted the longest time ago
 PRINTS = 6  # pages with all names, a network and minute
+DRAWN_PART = 8  # a network may send up to one eighth more than the limit, drawn for each minute
 SHARED = frozenset((ONION, ONION_SERVICE))  # the clients of the Onion service without an exported circuit: not counted
 
 
@@ -26,12 +29,16 @@ class MinuteLimit:
     Clients that have nothing in common never share a count. Memory is bounded: when too many prefixes are counted, the
     one counted the longest time ago starts again at none. A flood from very many networks makes others start again
     earlier, which lets through more and refuses no one; its own wide prefixes stay, since each request counts in them.
+
+    How much more than the limit is let through is drawn for each prefix and minute: an exact limit would be a meter of
+    what the others of a network send (docs/decisions/no-meter.md).
     """
 
     def __init__(self, limit: int, max_prefixes: int = MAX_PREFIXES) -> None:
         self._limit = limit
         self._max_prefixes = max_prefixes
         self._minute = -1
+        self._key = b""
         self._counts: OrderedDict[str, int] = OrderedDict()
 
     def take(self, network: ClientNetwork) -> None:
@@ -43,13 +50,23 @@ class MinuteLimit:
         if now // MINUTE != self._minute:
             self._minute = int(now // MINUTE)
             self._counts.clear()
+            self._key = secrets.token_bytes(16)
         limits = [(prefix, limit) for prefix, limit in network.limits(self._limit) if prefix not in SHARED]
-        if any(self._counts.get(prefix, 0) >= limit for prefix, limit in limits):
+        if any(self._is_used_up(prefix, limit) for prefix, limit in limits):
             raise TooMany("too many requests from this network", retry_after=MINUTE - int(now % MINUTE))
         for prefix, _ in limits:
             self._counts[prefix] = self._counts.pop(prefix, 0) + 1  # the newest is the last
         while len(self._counts) > self._max_prefixes:
             self._counts.popitem(last=False)
+
+    def _is_used_up(self, prefix: str, limit: int) -> bool:
+        more = self._counts.get(prefix, 0) - limit
+        return more >= 0 and more >= self._drawn(prefix, limit)
+
+    def _drawn(self, prefix: str, limit: int) -> int:
+        """Return how much more than ``limit`` a prefix may send in this minute; the same each time in the minute."""
+        digest = hashlib.blake2b(prefix.encode(), key=self._key, digest_size=8).digest()
+        return int.from_bytes(digest) % (limit // DRAWN_PART + 1)
 
 
 class Throttle:

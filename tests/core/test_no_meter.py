@@ -97,8 +97,7 @@ RANDOM = re.compile(
     r'|"counted_at":"[^"]+"|<time data-counted.*?</time>',
     re.S,
 )
-# ``ratelimit`` has tests of its own: tests/web/api/test_limits.py.
-OF_THE_MOMENT = {"date", "etag", "content-length", "ratelimit"}
+OF_THE_MOMENT = {"date", "etag", "content-length"}
 UNIQUE = {"nonce", "salt", "keyPrefix", "keySignature", "expiresAt"}
 
 

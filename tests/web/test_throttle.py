@@ -93,6 +93,42 @@ def test_one_address_does_not_use_up_the_limit_of_its_neighbours(clock: list[flo
     assert clock == [600.0]
 
 
+def admitted_of(counted: MinuteLimit, network: ClientNetwork) -> int:
+    """Send until a refusal; return how many requests were let through."""
+    for number in range(1000):
+        try:
+            counted.take(network)
+        except TooMany:
+            return number
+    raise AssertionError("never refused")
+
+
+def test_a_refusal_does_not_tell_how_many_forms_others_of_the_network_have_sent(clock: list[float]) -> None:
+    """The attacker of the review's V2 with empty forms: fill the minute, and see how many fewer are let through."""
+    counted = MinuteLimit(600)
+    offices = [at(f"93.{n // 100}.{n % 100}.34") for n in range(400)]
+    alone = [admitted_of(counted, office) for office in offices]
+    assert 600 <= min(alone) <= max(alone) <= 675  # never less than what is stated
+    assert len(set(alone)) > 60  # drawn for each network,
+    clock[0] += 60
+    again = [admitted_of(counted, office) for office in offices]
+    assert sum(now == before for now, before in zip(again, alone, strict=True)) < 30  # and for each minute
+    clock[0] += 60
+    for office in offices:
+        counted.take(office)  # a colleague
+    beside = [admitted_of(counted, office) for office in offices]
+    # The best rule there is, "fewer than stated", is right about once in 76 networks.
+    assert sum(number < 600 for number in beside) < 30
+
+
+def test_in_one_minute_a_networks_limit_stays(clock: list[float]) -> None:
+    counted = MinuteLimit(80)
+    here = at("93.184.216.34")
+    admitted_of(counted, here)
+    assert {admitted_of(counted, here) for _ in range(200)} == {0}
+    assert clock == [600.0]
+
+
 def full_queue() -> RenderQueue:
     """Return a queue in which a render goes on for ever, and no one may wait for it."""
     queue = RenderQueue(max_waiting=0)
