@@ -119,7 +119,7 @@ async def advance(
     before, after = _STEPS[step]
     changed = number_of(form.get("changed", ""))
     if changed is None or changed > MAX_INTEGER:
-        raise Refused(TOO_LATE)  # a page that does not say what it showed may have shown something else
+        raise Refused(TOO_LATE)  # a form without these figures may come from a page that displayed others
     fields = await _fields_to_store(conn, actor, keys, job, step, form, rights)
     states = tuple(state.value for state in before)
     if not await queries.move(conn, actor.letter_id, number, states, changed, after.value, **fields):

@@ -95,7 +95,7 @@ def hand_over(cluster: Path, account: Account) -> None:
     """Give the files of ``cluster``, which no process uses, from the shared account. Raises ``EmbeddedError``.
 
     From the top down, so that the shared account is shut out first. ``PG_VERSION`` comes last: its owner marks the end.
-    Other processes of that account may have put links among the files; through none of them anything is given away.
+    Other processes of that account may have put links among the files; none of them is followed.
     """
     before = shared().uid
     for _, folders, files, descriptor in os.fwalk(cluster, topdown=True):
@@ -125,7 +125,7 @@ def _owner(path: Path) -> Account | None:
     return Account(status.st_uid, status.st_gid)
 
 
-# Neither useradd nor subordinate ids nor containers are given these; the second range is systemd's for services that
+# Neither useradd nor subordinate ids nor containers use these; the second range is systemd's for services that
 # need an account for as long as they run, and exists where only 65,536 ids do.
 _UNNAMED = (range(65_537, 100_000), range(61_184, 65_520))
 

@@ -1,4 +1,4 @@
-"""Limits: a harder challenge in the next hour, a refusal much later, and a mailbox's limit that nobody is told of."""
+"""Limits: a harder challenge in the next hour, a refusal much later, and a mailbox's limit without a message."""
 
 import asyncio
 import re
