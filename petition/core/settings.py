@@ -11,17 +11,10 @@ from urllib.parse import urlsplit
 
 from petition.core import encryption, resources
 from petition.core.errors import SettingsError
+from petition.core.relay_urls import RELAY_FORM, Relay, parse_relay
 from petition.core.secret_files import Secrets
 from petition.core.sender import parse_sender
-from petition.core.service_urls import (
-    RELAY_FORM,
-    Relay,
-    is_loopback,
-    is_onion,
-    is_this_machine,
-    parse_database,
-    parse_relay,
-)
+from petition.core.service_urls import is_loopback, is_onion, is_this_machine, parse_database
 
 __all__ = [
     "NAMES",
