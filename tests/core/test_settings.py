@@ -341,7 +341,10 @@ def test_limits_of_a_relay() -> None:
 
 @pytest.mark.parametrize(
     "parameter",
-    ["connections=0", "connections=101", "per_minute=", "per_minute=-1", "per_minute=1e3", "warm_up=14", "warm_up=0d", "warm_up=1w", "warm_up=366d", "gmail=0", "yandex=many", "hotmail=5", "Connections=4"],
+    [
+        *("connections=0", "connections=101", "per_minute=", "per_minute=-1", "per_minute=1e3", "warm_up=14"),
+        *("warm_up=0d", "warm_up=1w", "warm_up=366d", "gmail=0", "yandex=many", "hotmail=5", "Connections=4"),
+    ],
 )
 def test_limits_that_make_no_sense_are_refused(parameter: str) -> None:
     with pytest.raises(SettingsError, match=parameter.partition("=")[0]):
