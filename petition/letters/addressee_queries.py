@@ -28,7 +28,7 @@ FROM addressee a WHERE a.letter = $1 ORDER BY a.position NULLS LAST, a.id
 
 ADD = "INSERT INTO addressee (letter, position, names, url) VALUES ($1, $2, $3, $4)"
 
-PLACE = "UPDATE addressee SET position = $3, names = $4, url = $5 WHERE letter = $1 AND id = $2"
+REPOSITION = "UPDATE addressee SET position = $3, names = $4, url = $5 WHERE letter = $1 AND id = $2"
 
 # What happened stays on record; of those without a history nothing is left.
 RETIRE = "UPDATE addressee SET position = NULL WHERE letter = $1 AND id = $2"
@@ -79,7 +79,7 @@ async def set_parties(conn: Connection, letter_id: LetterId, parties: Sequence[P
         if addressee_id is None:
             await conn.execute(ADD, letter_id, position, dict(party.names), party.url)
         else:
-            await conn.execute(PLACE, letter_id, addressee_id, position, dict(party.names), party.url)
+            await conn.execute(REPOSITION, letter_id, addressee_id, position, dict(party.names), party.url)
 
 
 async def document(conn: Connection, slug: str, response_id: int) -> Record | None:
