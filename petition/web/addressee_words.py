@@ -1,4 +1,4 @@
-"""What readers are told of an addressee, in the words of one language: on pages, in frames, pictures and feeds."""
+"""The state of each addressee in the words of one language: on pages, in frames, pictures and feeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
