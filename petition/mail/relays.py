@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from petition.core.errors import PetitionError
-from petition.core.settings import Relay
+from petition.core.service_urls import Relay
 from petition.mail.compose import OutgoingMail
 from petition.mail.relay_errors import RecipientDoubted, RecipientRefused, RelayDown, RelayRejected
 from petition.mail.smtp_connection import SmtpConnection

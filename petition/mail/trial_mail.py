@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from petition.core import email_addresses
 from petition.core.sender import parse_sender
-from petition.core.settings import Relay, Settings
+from petition.core.service_urls import Relay
+from petition.core.settings import Settings
 from petition.mail.compose import OutgoingMail
 from petition.mail.smtp_connection import SmtpConnection
 

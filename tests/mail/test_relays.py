@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from petition.core.settings import parse_relay
+from petition.core.service_urls import parse_relay
 from petition.mail.compose import OutgoingMail
 from petition.mail.relay_errors import RecipientRefused, RelayDown, Trouble
 from petition.mail.relays import MAX_REFUSED_IN_A_ROW, NotNow, RelayConnections, Relays
