@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from socket import AF_INET6, inet_ntop
 
 from petition.core.settings import Network
@@ -110,6 +111,12 @@ def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
     """Return whether an address is a trusted proxy's, or this machine's own (where proxies and Tor's daemon run)."""
     address = _parse(peer)
     return address is not None and (address.is_loopback or _is_in(address, trusted))
+
+
+@lru_cache(4096)
+def prefixes_of_peer(peer: str, trusted: tuple[Network, ...]) -> tuple[str, ...]:
+    """Return the prefixes of an address from the widest to the narrowest; none for a proxy, or Tor on this machine."""
+    return () if is_trusted(peer, trusted) else of_client(peer, (), ()).prefixes[::-1]
 
 
 def _is_in(address: Address, networks: Sequence[Network]) -> bool:

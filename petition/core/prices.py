@@ -13,8 +13,8 @@ from petition.core import quotas
 from petition.core.client_networks import ONION, ClientNetwork
 from petition.core.database import Connection
 from petition.core.ids import LetterId
+from petition.core.limits import Limits
 from petition.core.quotas import HARDER_FACTOR, HiddenQuota, HourKey, Quota
-from petition.core.settings import Limits
 
 STEP_AT = (1, 4, 16)  # times a bucket's drawn limit, in the hour before: from there on the price is one step higher
 MAX_PRICE = len(STEP_AT)

@@ -18,8 +18,8 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
+from petition.core.relay_urls import Relay
 from petition.core.service_urls import is_this_machine
-from petition.core.settings import Relay
 from petition.mail import relay_errors
 from petition.mail.compose import OutgoingMail
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused, RelayDown, RelayRejected, Trouble

@@ -14,9 +14,9 @@ from petition.core import prices
 from petition.core.client_networks import of_client
 from petition.core.encryption import Wrapper
 from petition.core.ids import LetterId, SignatureId
+from petition.core.limits import Limits
 from petition.core.prices import MAX_PRICE, buckets_of
 from petition.core.quotas import DayKeys
-from petition.core.settings import Limits
 from tests import rows
 from tests.captcha.installation import CHEAP, solve
 from tests.fixtures import HourClock

@@ -18,7 +18,8 @@ from petition import postgres
 from petition.core.database import Connection, connect, migrate
 from petition.core.encryption import Sealer, new_contact_pair
 from petition.core.errors import Unavailable
-from petition.core.settings import Settings, parse_relay
+from petition.core.relay_urls import parse_relay
+from petition.core.settings import Settings
 from petition.mail import deliver
 from petition.mail.model import pause
 from petition.worker import main
