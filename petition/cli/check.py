@@ -97,7 +97,7 @@ def unsafe(settings: Settings) -> Iterator[str]:
     if settings.onion_origin and settings.onion_port is None:
         yield (
             "ONION_PORT is not set, so Tor shares a port with your proxy: a visitor over Tor who asks for BASE_URL can"
-            " invent an address, and use up its limits; set it and point HiddenServicePort to it"
+            " invent an address, and no address is refused by a limit an hour; set it, point HiddenServicePort there"
         )
     for network in settings.trusted_proxies:
         if network.prefixlen == 0:
