@@ -14,8 +14,8 @@ from petition.core import quotas
 from petition.core.client_networks import ONION, ClientNetwork
 from petition.core.database import Connection
 from petition.core.ids import LetterId
+from petition.core.limits import Limits
 from petition.core.quotas import HARDER_FACTOR, HiddenQuota, HourKey, Quota
-from petition.core.settings import Limits
 
 STEP_AT = (1, 4, 16)  # times a bucket's drawn limit, in the hour before: from there on the price is one step higher
 MAX_PRICE = len(STEP_AT)
@@ -57,13 +57,13 @@ def buckets_of(
     for prefix, limit in network.limits(limits.network):
         top = limits.onion if prefix == ONION else limit
         counted.append(this_hour.hidden("network", prefix, top, top * HARDER_FACTOR))
-        is_shared = prefix == ONION or prefix != network.narrowest
-        gauges.append(_gauge(before.hidden("network", prefix, top), MAX_PRICE if is_shared else 1))
-    own, is_own = counted[0], network.narrowest != ONION
+        is_own = network.has_own_bucket and prefix == network.narrowest
+        gauges.append(_gauge(before.hidden("network", prefix, top), 1 if is_own else MAX_PRICE))
+    own = counted[0]
     counted.append(this_hour.of_letter(letter_id, limits.letter))
     gauges.append(_gauge(before.of_letter(letter_id, limits.letter), MAX_PRICE))
     quotas_counted = tuple(hidden.quota for hidden in counted)
-    return Buckets(own.quota, own.limits[1] if is_own else None, quotas_counted, tuple(gauges), lowest)
+    return Buckets(own.quota, own.limits[1] if network.has_own_bucket else None, quotas_counted, tuple(gauges), lowest)
 
 
 async def current(conn: Connection, buckets: Buckets) -> int:
