@@ -86,6 +86,10 @@ class Composer:
         message.set_content(text, cte=_encoding(text))
         message.add_alternative(html, subtype="html", cte=_encoding(html))
         message["Content-Language"] = lang  # last, since making an alternative moves such headers into the first part
+        if isinstance(chosen, DirectMail) and chosen.mail.reply_to:
+            message["Reply-To"] = chosen.mail.reply_to
+            message["X-Petition"] = "answer"  # a mail with it is not answered: it is one of ours that came back
+            message.replace_header("Auto-Submitted", "auto-replied")  # RFC 3834
 
     def _context_of_direct(self, chosen: DirectMail, lang: str) -> dict[str, object]:
         never = None if chosen.never is None else self._never_link(chosen.never, lang)
