@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 
 from petition.core import encryption, resources
 from petition.core.captcha_settings import Captcha, HCaptcha, read_captcha
+from petition.core.dkim_settings import DEFAULT_SELECTOR, read_dkim_private_key, read_dkim_selector
 from petition.core.environment import EnvironmentReader
 from petition.core.errors import SettingsError
+from petition.core.incoming_mail_settings import MailListener, read_bounce_domain, read_mail_in, read_mail_listen
 from petition.core.limits import LIMITS, Limits, read_limits
 from petition.core.mail_settings import MxResolver, read_mail_from, read_mx_resolver, read_relays
 from petition.core.secret_files import Secrets
@@ -22,17 +24,22 @@ from petition.core.service_urls import Relay, is_loopback, is_onion, parse_datab
 NAMES = frozenset(
     {
         "BASE_URL",
+        "BOUNCE_DOMAIN",
         "CAPTCHA",
         "CONTACT_PRIVATE_KEY",
         "CONTACT_PUBLIC_KEY",
         "CONTROLLER",
         "DATABASE_URL",
         "DATA_DIR",
+        "DKIM_PRIVATE_KEY",
+        "DKIM_SELECTOR",
         "HCAPTCHA_SECRET_KEY",
         "HCAPTCHA_SITE_KEY",
         "HCAPTCHA_VERIFY_URL",
         "LOCALES_DIR",
         "MAIL_FROM",
+        "MAIL_IN",
+        "MAIL_LISTEN",
         "METRICS_TOKEN",
         "MX_RESOLVER",
         "OLD_SECRET_KEYS",
@@ -81,6 +88,11 @@ class Settings:
     metrics_token: str | None = field(repr=False)
     locales_dir: Path
     mx_resolver: MxResolver | None = None  # None: mail hosts are not looked up
+    dkim_private_key: str | None = field(default=None, repr=False)  # one or two, as PEM; the worker's only
+    dkim_selector: str = DEFAULT_SELECTOR
+    bounce_domain: str | None = None  # None: bounces go to ``mail_from``
+    mail_in: str | None = None  # the domain at which letters are read and signed by mail
+    mail_listen: MailListener | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -150,6 +162,11 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         metrics_token=reader.secret("METRICS_TOKEN"),
         locales_dir=Path(reader.text("LOCALES_DIR") or resources.folder("locales")),
         mx_resolver=read_mx_resolver(reader, is_loopback=loopback),
+        dkim_private_key=read_dkim_private_key(reader, own) if role is Process.WORKER else None,
+        dkim_selector=read_dkim_selector(reader),
+        bounce_domain=read_bounce_domain(reader),
+        mail_in=read_mail_in(reader),
+        mail_listen=read_mail_listen(reader),
         limits=read_limits(reader),
     )
 
