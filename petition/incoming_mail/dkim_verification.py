@@ -22,7 +22,7 @@ from dkim.util import InvalidTagValueList, parse_tag_value
 from dns.rdtypes.ANY.TXT import TXT
 
 from petition.core.mail_domains import organizational
-from petition.core.settings import MxResolver
+from petition.core.mail_settings import MxResolver
 from petition.mail.mail_hosts import resolver_of
 
 DAY = 86400  # seconds
@@ -204,5 +204,3 @@ def _digest(signature: _Signature, signed: dkim.DKIM) -> bytes:
     fields = sorted((name.lower(), b" ".join(value.split())) for name, value in signed.headers if name.lower() in names)
     body = base64.b64decode(re.sub(rb"\s+", b"", signature.tags[b"bh"]))
     return hashlib.sha256(b"\0".join((body, *(part for pair in fields for part in pair)))).digest()
-
-

@@ -95,10 +95,7 @@ def _folded(text: str) -> str:
 
 
 _FIELD_OF = {
-    _folded(label): (name, lang)
-    for lang, labels in LABELS.items()
-    for name, known in labels.items()
-    for label in known
+    _folded(label): (name, lang) for lang, labels in LABELS.items() for name, known in labels.items() for label in known
 }
 _VISIBILITY_OF = {
     _folded(word): visibility for words in CHOICES.values() for visibility, known in words.items() for word in known

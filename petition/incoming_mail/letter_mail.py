@@ -8,16 +8,13 @@ from enum import StrEnum
 from petition.core.email_addresses import Mailbox
 from petition.incoming_mail import filled_lines, mail_headers, mail_text
 from petition.incoming_mail.filled_lines import FilledLines
+from petition.incoming_mail.letter_addresses import slug_in, tag_of, tags_in
 from petition.incoming_mail.mail_headers import MailHeader
-from petition.incoming_mail.mail_text import Unreadable
+from petition.incoming_mail.mail_text import MailText, Unreadable
+from petition.incoming_mail.model import MAX_MESSAGE
 from petition.letters.model import Version
 
-SIGN = "sign+"
-TAG_LENGTH = 12  # hexadecimal digits of a version's digest: which text was read
-MAX_LOCAL = 64  # octets before the "@"; RFC 5321, 4.5.3.1.1
-
-_SLUG = re.compile(r"[a-z0-9-]{3,64}")
-_TAG = re.compile(rf"\[([0-9a-f]{{{TAG_LENGTH}}})\]")
+MAX_HEAD = 64 * 1024  # bytes of a mail that is too big, to know who is to be answered
 _CODE = re.compile(r"\s*(?:(?:code|код)\s*[:：]?\s*)?([0-9]{6})\s*", re.IGNORECASE)
 _CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
 _LATIN = re.compile("[a-z]", re.IGNORECASE)
@@ -51,7 +48,7 @@ class LetterMail:
         return codes.pop() if len(codes) == 1 else None
 
     def text_read(self, version: Version) -> TextRead:
-        tags = _TAG.findall(self.header.subject.lower()) or _TAG.findall(self.text.lower())
+        tags = tags_in(self.header.subject) or tags_in(self.text)
         if tag_of(version) in tags:
             return TextRead.CURRENT
         return TextRead.FORMER if tags else TextRead.UNKNOWN
@@ -68,29 +65,13 @@ class LetterMail:
         return next((lang for lang in named if lang in languages), languages[0])
 
 
-def tag_of(version: Version) -> str:
-    return version.digest[:TAG_LENGTH]
-
-
-def address_of(slug: str, domain: str) -> str:
-    """Return where a letter is signed by mail; without "sign+" where the name before the "@" would be too long."""
-    local = f"{SIGN}{slug}"
-    return f"{local if len(local) <= MAX_LOCAL else slug}@{domain}"
-
-
-def slug_in(address: str, domain: str) -> str | None:
-    """Return the short name of a letter in an address of ours, ``SLUG@…`` or ``sign+SLUG@…``; None in any other."""
-    local, _, host = address.lower().rpartition("@")
-    slug = local.removeprefix(SIGN)
-    return slug if host == domain and _SLUG.fullmatch(slug) else None
-
-
 def read(content: bytes, recipient: str, domain: str) -> LetterMail | None:
     """Return the mail, or None if it is to be ignored: not for a letter, not from a person, or not readable at all.
 
     Our address must stand in "To": a mail that was sent to others and comes here is no act of its author.
     """
-    message = mail_text.parse(content)
+    is_too_big = len(content) > MAX_MESSAGE
+    message = mail_text.parse(content[:MAX_HEAD] if is_too_big else content)
     header = None if message is None else mail_headers.read(message)
     if message is None or header is None or header.is_automatic or header.sender is None:
         return None
@@ -98,5 +79,5 @@ def read(content: bytes, recipient: str, domain: str) -> LetterMail | None:
     slug = slug_in(recipient, domain) if recipient else next(iter(slugs), None)
     if slug is None or slug not in slugs or header.sender.domain == domain:
         return None
-    body = mail_text.text_of(message)
+    body = MailText(trouble=Unreadable.TOO_BIG) if is_too_big else mail_text.text_of(message)
     return LetterMail(slug, header.sender, header, body.text, filled_lines.read(body.text), body.trouble)

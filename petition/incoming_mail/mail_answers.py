@@ -15,7 +15,7 @@ from petition.core.outbox import DirectMailJob, MailContent
 from petition.core.tokens import Tokens
 from petition.core.typography import typeset
 from petition.incoming_mail import filled_lines
-from petition.incoming_mail.letter_mail import address_of, tag_of
+from petition.incoming_mail.letter_addresses import address_of, tag_of
 from petition.letters import published
 from petition.letters.model import Letter
 from petition.letters.plain_text import paragraphs
@@ -40,6 +40,7 @@ class AnswerToSend:
     reasons: tuple[str, ...] = ()
     signature_id: SignatureId | None = None
     is_held: bool = False
+    can_retry: bool = True  # the line is sent again
 
     @property
     def details(self) -> dict[str, object]:
@@ -48,6 +49,7 @@ class AnswerToSend:
             "reasons": list(self.reasons),
             "signature": None if self.signature_id is None else str(self.signature_id),
             "held": self.is_held,
+            "retry": self.can_retry,
         }
 
 
@@ -92,7 +94,7 @@ class AnswerWriter:
             "link": f"{self._base_url}/{lang}/signature/{token}" if token else None,
             "letter_url": f"{self._base_url}/{lang}/{letter.slug}",
             "address": address_of(letter.slug, self._domain or ""),
-            "can_sign": letter.takes_signatures,
+            "can_sign": letter.takes_signatures and bool(details.get("retry", True)),
             "is_open": letter.is_open,
             "tag": tag_of(letter.version),
             "initiators": [party.name(lang) for party in letter.initiators],

@@ -100,5 +100,3 @@ def _network_of(sender: Mailbox, mailbox: str) -> str:
         ProviderClass.ALIAS,
     }
     return mailbox if is_provider else organizational(sender.domain)
-
-

@@ -32,6 +32,7 @@ class Unreadable(StrEnum):
 
     ENCRYPTED = "encrypted"
     ATTACHMENT = "attachment"  # it has parts, and none is text
+    TOO_BIG = "too big"
     BROKEN = "broken"
 
 

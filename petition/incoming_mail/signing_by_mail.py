@@ -4,6 +4,7 @@ A signature goes the way of the form: pending, then confirmed. If the mail prove
 the place of the link; if not, the usual link goes out. Rules and reasons: docs/decisions/mail-in.md.
 """
 
+import contextlib
 import hashlib
 import logging
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ CODE_FACTOR = 2  # times ``LIMIT_CODE``: codes a day that mails in the name of a
 
 ENCRYPTED = N_("Your e-mail was encrypted or sealed in a container. We can only read plain text.")
 ATTACHMENT = N_("Your e-mail had no text that we could read. Please send plain text, without attachments.")
+TOO_BIG = N_("Your e-mail was too big. Please send plain text, without pictures or attachments.")
 BROKEN = N_("We could not read your e-mail. Please send plain text.")
 ORGANIZATION = N_("Organizations cannot sign by e-mail. Please use the form on the letter’s page.")
 TWO_ANSWERS = N_("Your e-mail gave two different answers to one question. Please send one line.")
@@ -55,6 +57,7 @@ WRONG_CODE = N_("This code does not match this address, or it is more than 24 ho
 TROUBLES = {
     Unreadable.ENCRYPTED: ENCRYPTED,
     Unreadable.ATTACHMENT: ATTACHMENT,
+    Unreadable.TOO_BIG: TOO_BIG,
     Unreadable.BROKEN: BROKEN,
 }
 
@@ -139,7 +142,9 @@ class SigningByMail:
             rules_version=letter.rules_version,
             is_proven=proof is not None,
         )
-        unproven = hashlib.sha256(f"{budget.mailbox}|{mail.header.message_id}|".encode() + message.partition(b"\n\n")[2])
+        unproven = hashlib.sha256(
+            f"{budget.mailbox}|{mail.header.message_id}|".encode() + message.partition(b"\n\n")[2]
+        )
         nonce = (proof.digest if proof else unproven.digest())[:NONCE_BYTES]
         lang = mail.lang(self._languages)
         return _Visit(mail, letter, budget, lang, proof, letter.keys.digest(f"nonce {nonce.hex()}"))
@@ -151,7 +156,7 @@ class SigningByMail:
         if not mail.lines:
             return await (self._confirm_by_code(visit, mail.code) if mail.code else self._send_letter(visit))
         if "organization" in mail.lines.fields:
-            return await self._answer(visit, AnswerToSend(Answer.PROBLEM, (ORGANIZATION,)), once="organization")
+            return await self._answer(visit, _final(ORGANIZATION), once="organization")
         if not letter.takes_signatures:
             return await self._send_letter(visit, STOPPED if letter.is_open else CLOSED)
         text_read = mail.text_read(letter.version)
@@ -211,7 +216,7 @@ class SigningByMail:
         )
 
     async def _confirm(self, visit: _Visit) -> str:
-        """Confirm what the proven mail signs. Its domain counts against the ceilings first, as when a link is mailed."""
+        """Confirm what the proven mail signs. Its domain counts against the ceilings first, as before a link is mailed."""
         letter, sender = visit.letter, visit.mail.sender
         async with self._database.connection() as conn:
             row = await letter_queries.letter_keys(conn, letter.id)
@@ -224,10 +229,8 @@ class SigningByMail:
         confirmation = await self._confirming.submit(ConfirmRequest(letter.id, signature_id, letter.keys))
         own_id = confirmation.earlier_id or signature_id
         if confirmation.earlier_id is not None:
-            try:
+            with contextlib.suppress(Refused, NotFound):  # it stays as it was
                 await later_form.replace_by(self._database, letter, confirmation.earlier_id, signature_id)
-            except (Refused, NotFound):  # it stays as it was
-                pass
         match confirmation.result:
             case ConfirmResult.CONFIRMED | ConfirmResult.HELD:
                 is_held = confirmation.result is ConfirmResult.HELD
@@ -236,7 +239,7 @@ class SigningByMail:
             case ConfirmResult.STOPPED | ConfirmResult.GONE:
                 return await self._send_letter(visit, STOPPED if letter.is_open else CLOSED)
             case ConfirmResult.REMOVED:
-                return await self._answer(visit, AnswerToSend(Answer.PROBLEM, (REMOVED,)), once="removed")
+                return await self._answer(visit, _final(REMOVED), once="removed")
 
     async def _confirm_by_code(self, visit: _Visit, code: str) -> str:
         """Confirm what the mailed code belongs to, if it is this mailbox's."""
@@ -248,7 +251,7 @@ class SigningByMail:
             rows = await queries.find_by_code(conn, letter.id, visit.digest)
         fitting_ids = [row["id"] for row in rows if self._tokens.is_code(code, letter.id, row["id"])]
         if not fitting_ids:
-            return await self._answer(visit, AnswerToSend(Answer.PROBLEM, (WRONG_CODE,)), once="code")
+            return await self._answer(visit, _final(WRONG_CODE), once="code")
         return await self._confirmed(visit, fitting_ids[0])
 
     async def _answer(self, visit: _Visit, answer: AnswerToSend, *, once: str = "") -> str:
@@ -261,6 +264,11 @@ class SigningByMail:
     async def _enqueue(self, conn: Connection, visit: _Visit, answer: AnswerToSend) -> None:
         sealed = self._sealer.seal(visit.mail.sender.address)
         await mail_answers.enqueue(conn, visit.letter, answer, digest=visit.digest, sealed=sealed, lang=visit.lang)
+
+
+def _final(reason: str) -> AnswerToSend:
+    """Return an answer that does not ask for the line again: filling it in would change nothing."""
+    return AnswerToSend(Answer.PROBLEM, (reason,), can_retry=False)
 
 
 def _form(visit: _Visit) -> dict[str, str]:

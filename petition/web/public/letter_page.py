@@ -20,7 +20,7 @@ from petition.signatures import forms, listing
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
 from petition.web.page_cache import CachedResponse
-from petition.web.public import page_size
+from petition.web.public import page_size, signing_mail
 from petition.web.public.shown_form import ShownForm
 from petition.web.public.signatories import listed
 from petition.web.public.visit import Visit
@@ -60,8 +60,11 @@ class LetterPage:
         """Return the page with the newest organizations only, so that more of the text fits."""
         return replace(self, rows={**self.rows, "organizations": self.organizations[:FEW_ORGANIZATIONS]})
 
-    def context(self, html: str, base_url: str, *, cut: bool) -> dict[str, object]:
-        """Return the template's context with ``html`` as the text; ``cut`` if that is not all of it."""
+    def context(self, html: str, base_url: str, mailto: str | None, *, cut: bool) -> dict[str, object]:
+        """Return the template's context with ``html`` as the text; ``cut`` if that is not all of it.
+
+        ``mailto`` opens a mail that signs, where the installation takes mail.
+        """
         letter = self.published.letter
         return {
             "letter": letter,
@@ -76,6 +79,7 @@ class LetterPage:
             "closed": not letter.takes_signatures,
             "paused": None if letter.pause is None else pick_language(letter.pause, self.lang),
             "partner": self.partner,
+            "mailto": mailto,
             "qr": qr_code(f"{base_url}/{self.lang}/{letter.slug}"),
             "listed_people": listed(self.published, Kind.PERSON),
             "here": f"/{letter.slug}{query_of(self.kind, self.partner)}",
@@ -83,9 +87,10 @@ class LetterPage:
         }
 
     def renderer(self, request: Request, canonical: str | None) -> page_size.Render:
-        base_url = http.services_of(request).settings.base_url
+        services = http.services_of(request)
+        base_url, mailto = services.settings.base_url, signing_mail.mailto(services, self.published.letter, self.lang)
         return lambda html, cut: http.cacheable_page(
-            request, "letters/show.html", **self.context(html, base_url, cut=cut), canonical=canonical
+            request, "letters/show.html", **self.context(html, base_url, mailto, cut=cut), canonical=canonical
         )
 
 
