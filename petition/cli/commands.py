@@ -20,7 +20,6 @@ from petition.drafts import folder, publishing
 from petition.formats.dates import DateOrder
 from petition.imports.file_adding import Answers
 from petition.incoming_mail import pipe
-from petition.incoming_mail.maildir import UNKNOWN_SENDER
 from petition.incoming_mail.model import Outcome
 from petition.incoming_mail.receivers import receivers_of
 from petition.letters import lifecycle, lifecycle_queries, taking_down

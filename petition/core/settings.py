@@ -14,7 +14,13 @@ from petition.core.captcha_settings import Captcha, HCaptcha, read_captcha
 from petition.core.dkim_settings import DEFAULT_SELECTOR, read_dkim_private_key, read_dkim_selector
 from petition.core.environment import EnvironmentReader
 from petition.core.errors import SettingsError
-from petition.core.incoming_mail_settings import MailListener, read_bounce_domain, read_mail_in, read_mail_in_dir, read_mail_listen
+from petition.core.incoming_mail_settings import (
+    MailListener,
+    read_bounce_domain,
+    read_mail_in,
+    read_mail_in_dir,
+    read_mail_listen,
+)
 from petition.core.limits import LIMITS, Limits, read_limits
 from petition.core.mail_settings import MxResolver, read_mail_from, read_mx_resolver, read_relays
 from petition.core.secret_files import Secrets

@@ -216,7 +216,7 @@ class SigningByMail:
         )
 
     async def _confirm(self, visit: _Visit) -> str:
-        """Confirm what the proven mail signs. Its domain counts against the ceilings first, as before a link is mailed."""
+        """Confirm what the proven mail signs. Its domain is noted first, as before a link is mailed: ceilings count."""
         letter, sender = visit.letter, visit.mail.sender
         async with self._database.connection() as conn:
             row = await letter_queries.letter_keys(conn, letter.id)

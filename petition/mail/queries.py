@@ -27,7 +27,7 @@ DONE = "DELETE FROM outbox WHERE id = $1"
 
 REFUSED = """
 WITH gone AS (DELETE FROM outbox WHERE id = $1 RETURNING letter)
-INSERT INTO refused_mail (letter, code) SELECT letter, $2::smallint FROM gone WHERE letter IS NOT NULL
+INSERT INTO refused_mail (letter, code, job) SELECT letter, $2::smallint, $1 FROM gone WHERE letter IS NOT NULL
 """
 
 # Given up if the next attempt would come later than $4 after the job was written.
@@ -39,7 +39,7 @@ WITH mine AS (
 ), gone AS (
   DELETE FROM outbox o USING mine WHERE o.id = mine.id AND mine.old RETURNING o.letter
 ), given_up AS (
-  INSERT INTO refused_mail (letter, code) SELECT letter, 0 FROM gone WHERE letter IS NOT NULL
+  INSERT INTO refused_mail (letter, code, job) SELECT letter, 0, $1 FROM gone WHERE letter IS NOT NULL
 ), later AS (
   UPDATE outbox o SET attempts = attempts + 1, due_at = now() + $3::interval, lease = NULL
   FROM mine WHERE o.id = mine.id AND NOT mine.old RETURNING o.id
