@@ -39,9 +39,7 @@ SIGNED = frozenset((b"from", b"to", b"subject"))
 _ALGORITHMS = frozenset((b"rsa-sha256", b"ed25519-sha256"))
 _NAME = re.compile(rb"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
 _BARE_CR = re.compile(rb"\r(?!\n)")
-_log = logging.getLogger("dkimpy")
-_log.addHandler(logging.NullHandler())
-_log.propagate = False  # it says what stands in the mail
+_SILENT = logging.Logger("silent", logging.CRITICAL + 1)  # the library says what stands in the mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ class DkimVerifier:
         if self._resolver is None or _BARE_CR.search(content):
             return None
         try:
-            signed = dkim.DKIM(content, minkey=MIN_RSA_BITS)
+            signed = dkim.DKIM(content, logger=_SILENT, minkey=MIN_RSA_BITS)
         except (dkim.DKIMException, IndexError):
             return None
         fields = [name.lower() for name, _ in signed.headers]

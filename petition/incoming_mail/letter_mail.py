@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from petition.core.email_addresses import Mailbox
+from petition.core.letter_mailboxes import slug_in
 from petition.incoming_mail import filled_lines, mail_headers, mail_text
 from petition.incoming_mail.filled_lines import FilledLines
-from petition.incoming_mail.letter_addresses import slug_in, tag_of, tags_in
 from petition.incoming_mail.mail_headers import MailHeader
 from petition.incoming_mail.mail_text import MailText, Unreadable
 from petition.incoming_mail.model import MAX_MESSAGE
+from petition.incoming_mail.text_tags import tag_of, tags_in
 from petition.letters.model import Version
 
 MAX_HEAD = 64 * 1024  # bytes of a mail that is too big, to know who is to be answered

@@ -11,11 +11,12 @@ from petition.core.database import Connection
 from petition.core.encryption import Wrapper
 from petition.core.errors import NotFound
 from petition.core.ids import SignatureId
+from petition.core.letter_mailboxes import address_of
 from petition.core.outbox import DirectMailJob, MailContent
 from petition.core.tokens import Tokens
 from petition.core.typography import typeset
 from petition.incoming_mail import filled_lines
-from petition.incoming_mail.letter_addresses import address_of, tag_of
+from petition.incoming_mail.text_tags import tag_of
 from petition.letters import published
 from petition.letters.model import Letter
 from petition.letters.plain_text import paragraphs

@@ -73,7 +73,10 @@ class MailBudget:
         of_kind = self.day.daily("mail-in-answer", text)
         used = await quotas.spend(conn, {in_all: 1, of_kind: 1})
         limit = 1 if once else MAX_OF_KIND.get(kind, self.limits.mailbox)
-        return used[in_all.key] <= self.limits.mailbox and used[of_kind.key] <= limit
+        if used[of_kind.key] > limit:
+            await quotas.give_back(conn, {in_all: 1})
+            return False
+        return used[in_all.key] <= self.limits.mailbox
 
 
 async def budget_of(

@@ -6,9 +6,7 @@ hide markup and controls. What cannot be read with it is read as UTF-8, and what
 
 import codecs
 import html
-import quopri
 import re
-from base64 import b64decode
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.message import Message
@@ -20,8 +18,10 @@ import nh3
 
 MAX_PARTS = 50
 MAX_TEXT = 200_000  # bytes of the part that is read
+MAX_TAGS = 3_000  # of HTML; the sanitizer takes time by the square of their depth
 # Of Python's codecs those that are no charsets of mail, or can hide what is read.
 _REFUSED = re.compile(r"utf[_-]?7|.*(?:escape|codec|punycode|idna|mbcs|undefined|hex|zip|bz2|uu|rot|quopri|base64).*")
+_UUENCODED = frozenset(("x-uuencode", "uuencode", "uue", "x-uue"))
 _QUOTED_HTML = {"blockquote"}
 _LINES_HTML = {"br", "p", "div", "tr", "li", "h1", "h2", "h3", "pre", "hr"}
 _TAG = re.compile(r"<(/?)([a-z0-9]+)[^<>]*>")
@@ -46,7 +46,9 @@ class MailText:
 
 
 def parse(content: bytes) -> Message | None:
-    """Return the parsed mail; None if it cannot be parsed."""
+    """Return the parsed mail; None if it cannot be parsed, or is nested so that it would take long."""
+    if content.lower().count(b"multipart/") > MAX_PARTS:
+        return None
     try:
         return BytesParser(policy=compat32).parsebytes(content)
     except (MessageError, ValueError, LookupError, RecursionError, AssertionError, TypeError, IndexError):
@@ -62,14 +64,12 @@ def text_of(message: Message) -> MailText:
 
 
 def _text_of(message: Message) -> MailText:
-    parts: list[Message] = []
-    for part in message.walk():
-        if len(parts) >= MAX_PARTS:
-            return MailText(trouble=Unreadable.BROKEN)
-        parts.append(part)
+    parts = _parts(message)
+    if len(parts) > MAX_PARTS:
+        return MailText(trouble=Unreadable.BROKEN)
     if any(_is_encrypted(part) for part in parts):
         return MailText(trouble=Unreadable.ENCRYPTED)
-    leaves = [part for part in parts if not part.is_multipart()]
+    leaves = [part for part in parts if part.get_content_maintype() != "multipart"]
     texts = [part for part in leaves if _is_text(part)]
     others = len(leaves) - len(texts)
     chosen = next((part for part in texts if part.get_content_type() == "text/plain" and _payload(part).strip()), None)
@@ -77,6 +77,17 @@ def _text_of(message: Message) -> MailText:
     if chosen is None:
         return MailText(trouble=Unreadable.ATTACHMENT if others else None, has_attachments=others > 0)
     return MailText(_decoded(chosen), has_attachments=others > 0)
+
+
+def _parts(message: Message) -> list[Message]:
+    """Return the mail and its parts, ``MAX_PARTS`` and one at most; a mail attached to it is one part."""
+    parts, waiting = list[Message](), [message]
+    while waiting and len(parts) <= MAX_PARTS:
+        part = waiting.pop(0)
+        parts.append(part)
+        if part.get_content_maintype() == "multipart":
+            waiting += [inner for inner in part.get_payload() if isinstance(inner, Message)]
+    return parts
 
 
 def _is_encrypted(part: Message) -> bool:
@@ -95,22 +106,10 @@ def _is_text(part: Message) -> bool:
 
 def _payload(part: Message) -> bytes:
     """Return a part's bytes without its transfer encoding, which is read leniently."""
-    raw = part.get_payload()
-    if not isinstance(raw, str):
+    if str(part.get("Content-Transfer-Encoding", "")).strip().lower() in _UUENCODED:
         return b""
-    data = raw[:MAX_TEXT].encode("ascii", "surrogateescape")
-    match str(part.get("Content-Transfer-Encoding", "")).strip().lower():
-        case "base64":
-            data = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
-            return b64decode(data[: len(data) // 4 * 4] + _last_quantum(data))
-        case "quoted-printable":
-            return quopri.decodestring(data)
-    return data
-
-
-def _last_quantum(data: bytes) -> bytes:
-    rest = data[len(data) // 4 * 4 :]
-    return rest + b"=" * (4 - len(rest)) if len(rest) > 1 else b""
+    data = part.get_payload(decode=True)
+    return data[:MAX_TEXT] if isinstance(data, bytes) else b""
 
 
 def _decoded(part: Message) -> str:
@@ -156,7 +155,8 @@ def _unwrapped(text: str, *, is_delsp: bool) -> str:
 def _without_markup(markup: str) -> str:
     """Return the text of HTML, a line for each block, quoted blocks with marks. The sanitizer leaves simple tags."""
     tags = _QUOTED_HTML | _LINES_HTML
-    simple = nh3.clean(markup[:MAX_TEXT].replace("\n", " "), tags=tags, attributes={}, link_rel=None)
+    markup = "<".join(markup.split("<", MAX_TAGS)[:MAX_TAGS]).replace("\n", " ")
+    simple = nh3.clean(markup, tags=tags, attributes={}, link_rel=None)
     lines, depth, at = [""], 0, 0
     for match in _TAG.finditer(simple):
         lines[-1] += simple[at : match.start()]

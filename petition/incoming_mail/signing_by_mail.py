@@ -17,6 +17,7 @@ from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import KeyDestroyed, NotFound, Refused, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
+from petition.core.letter_mailboxes import BY_MAIL
 from petition.core.prices import MAX_PRICE
 from petition.core.quotas import DayKeys
 from petition.core.settings import Settings
@@ -36,7 +37,6 @@ from petition.mail.mailbox_notes import MailboxNotes
 from petition.signatures import forms, later_form, queries
 from petition.signatures.confirming import Confirming, ConfirmRequest, ConfirmResult
 from petition.signatures.model import Kind
-from petition.signatures.signals import BY_MAIL
 from petition.signatures.signing import PendingSignature, Signing, SignOutcome, SignRequest
 
 REMEMBERED = timedelta(days=14)  # how long the same mail counts once; older signatures are refused

@@ -20,7 +20,6 @@ from petition.signatures.names import problem_of_person
 
 PARTNER = "partner"  # the key of a registered partner's id
 DOMAIN = "domain"  # the key of ``domain_digests``
-BY_MAIL = "by_mail"  # signed by mail: "dkim" if a valid signature confirmed it, else "link"
 DRAWN = "drawn"  # true if a picture was read above a limit: the signature waits for a moderator
 
 # Anyone can register a name below these, so sharing one proves nothing. The second levels of country codes are matched

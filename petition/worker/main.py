@@ -81,7 +81,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         **Mails(wrapper, tokens).writers,
     }
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
-    selector = MailSelector(opener, wrapper, suppression, writers)
+    selector = MailSelector(opener, wrapper, suppression, writers, settings.mail_in)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)

@@ -1,7 +1,7 @@
 """The link that opens a mail to be filled in, for who cannot use the form."""
 
 from petition.core.i18n import N_
-from petition.incoming_mail import letter_addresses
+from petition.incoming_mail import text_tags
 from petition.letters.model import Letter
 from petition.web.services import Services
 
@@ -13,4 +13,4 @@ def mailto(services: Services, letter: Letter, lang: str) -> str | None:
     """Return the link for a reader of ``lang``; None where the letter is not signed by mail."""
     language = services.renderer.languages[lang]
     subject, statement = language.gettext(SUBJECT), language.gettext(STATEMENT)
-    return letter_addresses.mailto(letter, services.settings.mail_in, lang, subject=subject, statement=statement)
+    return text_tags.mailto(letter, services.settings.mail_in, lang, subject=subject, statement=statement)
