@@ -212,7 +212,8 @@ async def letters(site: Installation, tmp_path: Path) -> AsyncIterator[Letters]:
 
 async def test_ids_of_another_letter_are_not_there(site: Installation, letters: Letters) -> None:
     """Each is there for its own letter's owner; for another letter's there is nothing to read or to change."""
-    wrong, here = [], letters.bench.letter.id
+    here = letters.bench.letter.id
+    wrong: list[tuple[str, object, int, list[str]]] = []
     before = await picture(site.database, here)
     for route in [route for route in DESK if "{slug}" in route.path]:
         numbered = bool(numbers_in(route.path))
