@@ -92,11 +92,15 @@ async def robots(request: Request) -> Response:
 
 async def security(request: Request) -> Response:
     """Answer with security.txt (RFC 9116). Raises a 404 if ``CONTROLLER`` has no e-mail address."""
-    settings = http.services_of(request).settings
-    contact = next((word.strip("<>(),;") for word in (settings.controller or "").split() if "@" in word), None)
-    if contact is None:
+    settings, languages = http.services_of(request).settings, tuple(http.services_of(request).renderer.languages)
+    if settings.contact is None:
         raise HTTPException(404)
     expires = (datetime.now(UTC) + timedelta(days=180)).replace(hour=0, minute=0, second=0, microsecond=0)
-    languages = ", ".join(http.services_of(request).renderer.languages)
-    text = f"Contact: mailto:{contact}\nExpires: {expires:%Y-%m-%dT%H:%M:%SZ}\nPreferred-Languages: {languages}\n"
+    # RFC 9116 wants https in links. Where an Onion service or this machine has none, a link that works is worth more.
+    fields = [("Contact", f"mailto:{settings.contact}"), ("Expires", f"{expires:%Y-%m-%dT%H:%M:%SZ}")]
+    fields += [("Preferred-Languages", ", ".join(languages))]
+    origins = filter(None, (settings.base_url, settings.onion_url))
+    fields += [("Canonical", f"{origin}/.well-known/security.txt") for origin in origins]
+    fields += [("Policy", f"{settings.base_url}/{lang}/security") for lang in languages]
+    text = "".join(f"{name}: {value}\n" for name, value in fields)
     return PlainTextResponse(text, headers={"cache-control": "public, max-age=86400"})
