@@ -2,20 +2,20 @@
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 
 from starlette.responses import Response
 
-from petition.core.errors import PetitionError
-from petition.core.ids import LetterId
-from petition.letters import plain_text, queries, text_diff, update_queries
+from petition.core.errors import NotFound
+from petition.core.form_values import MAX_INTEGER, id_of
+from petition.core.ids import LetterId, ResponseId
+from petition.letters import addressee_queries, plain_text, queries, text_diff, update_queries
+from petition.letters.addressees import timeline
 from petition.letters.model import Version
-from petition.letters.published import PublishedLetter
-from petition.web import http
+from petition.letters.published import MAX_SLUG, PublishedLetter
+from petition.web import addressee_words, http
 from petition.web.page_cache import ALL, CachedResponse, CacheTier
 from petition.web.public import letter_page
 from petition.web.public.visit import Visit
-from petition.web.shared_addresses import cleaned
 
 NEWS_PER_PAGE = 20
 
@@ -102,6 +102,36 @@ async def updates(visit: Visit) -> Response:
     return http.CachedPageResponse(visit.request, await build(published))
 
 
+async def answers(visit: Visit) -> Response:
+    """Show what every addressee did, and all deliveries and answers by date."""
+
+    async def build(published: PublishedLetter) -> CachedResponse:
+        letter, language, base_url = published.letter, visit.language, visit.services.settings.base_url
+        context = _letter_context(published, visit.lang) | {
+            "addressees": addressee_words.lines(language, letter, published.today, base_url),
+            "events": [
+                addressee_words.event_line(language, letter, addressee, response, base_url)
+                for addressee, response in timeline(letter.addressees)
+            ],
+        }
+        return http.cacheable_page(visit.request, "letters/answers.html", **context)
+
+    return await visit.cached_letter_page("/answers", build)
+
+
+async def document(visit: Visit) -> Response:
+    """Answer with the document of an addressee's answer, to be saved: it is a file of others."""
+    slug, response_id = visit.slug, id_of(visit.request.path_params["response"], ResponseId, MAX_INTEGER)
+    row = None
+    if response_id is not None and len(slug) <= MAX_SLUG:
+        async with visit.services.database.connection() as conn:
+            row = await addressee_queries.document(conn, slug, response_id)
+    if row is None:
+        await visit.published()  # raises ``Gone`` if the letter was taken down
+        raise NotFound("there is no such document")
+    return http.document(row, f"answer-{response_id}", "public, max-age=300")
+
+
 def _letter_context(published: PublishedLetter, lang: str) -> dict[str, object]:
     letter = published.letter
     return {"letter": letter, "counts": published.counts, "text_lang": letter.shown_in(lang)}
@@ -119,21 +149,3 @@ def _with_changes(versions: list[Version], lang: str) -> list[tuple[Version, lis
             (version, text_diff.changes(*plain_text.plain_pair(before.texts[text_lang], version.texts[text_lang])))
         )
     return pairs
-
-
-async def privacy(visit: Visit) -> Response:
-    """Say what is stored, and until when; with the way back to the letter that ``letter`` names, if there is one."""
-    published: PublishedLetter | None = None
-    if name := cleaned(visit.request.query_params.get("letter", "")):
-        with suppress(PetitionError):
-            published = await visit.services.letters.get(name)
-    letter = None if published is None else published.letter
-
-    async def build() -> CachedResponse:
-        canonical = f"{visit.services.settings.base_url}/{visit.lang}/privacy"
-        return http.cacheable_page(
-            visit.request, "privacy.html", letter=letter, canonical=canonical, here=f"/privacy{query}"
-        )
-
-    query = "" if letter is None else f"?letter={letter.slug}"
-    return await visit.cached_page(f"/privacy{query}", ALL if letter is None else letter.slug, build)

@@ -3,6 +3,7 @@
 from starlette.routing import BaseRoute, Route
 
 from petition.web.public import (
+    about,
     confirming,
     letters,
     own_signature,
@@ -29,7 +30,8 @@ BUSIEST: list[BaseRoute] = [
 ROUTES: list[BaseRoute] = [
     Route("/{lang}", public(letters.to_index)),
     Route("/{lang}/", public(letters.index)),
-    Route("/{lang}/privacy", public(letters.privacy)),
+    Route("/{lang}/privacy", public(about.privacy)),
+    Route("/{lang}/security", public(about.security)),
     Route("/{lang}/confirm/{token}", public(confirming.show)),
     Route("/{lang}/signature/{token}", public(own_signature.show)),
     Route("/{lang}/signature/{token}", public(own_signature.act), methods=["POST"]),
@@ -45,6 +47,8 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/{slug}/text", public(letters.text)),
     Route("/{lang}/{slug}/versions", public(letters.versions)),
     Route("/{lang}/{slug}/updates", public(letters.updates)),
+    Route("/{lang}/{slug}/answers", public(letters.answers)),
+    Route("/{lang}/{slug}/documents/{response}", public(letters.document)),
     Route("/{lang}/{slug}/picture/{picture}", in_any_language(preview.picture)),
     Route("/{lang}/{slug}/sign", public(signing.to_letter)),
     Route("/{lang}/{slug}/form", public(signing.to_letter)),

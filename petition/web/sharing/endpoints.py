@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 from petition.core.i18n import Language
 from petition.letters import queries as letter_queries
 from petition.letters import update_queries
-from petition.letters.model import Party
+from petition.letters.parties import Party
 from petition.letters.published import PublishedLetter
 from petition.web import headers, http
 from petition.web.page_cache import ALL, CachedResponse, build_response, etag_matches
@@ -84,7 +84,7 @@ async def site_map(request: Request) -> Response:
         langs = tuple(services.renderer.languages)
         async with services.database.connection() as conn:
             letters = await letter_entries(conn, langs)
-        entries = [SitemapEntry("", langs), SitemapEntry("privacy", langs), *letters]
+        entries = [SitemapEntry("", langs), SitemapEntry("privacy", langs), SitemapEntry("security", langs), *letters]
         body = render_sitemap(entries, services.settings.base_url)
         return build_response(body, XML, headers.common_headers(services.settings))
 
