@@ -50,7 +50,7 @@ class MailProof:
 
 
 @dataclass(frozen=True, slots=True)
-class _Signature:
+class _DkimSignature:
     number: int  # among those of the mail, from 0
     tags: Mapping[bytes, bytes]
 
@@ -112,13 +112,13 @@ class DkimVerifier:
         return records[0] if len(records) == 1 and len(records[0]) <= MAX_KEY else None
 
 
-def _candidates(signed: dkim.DKIM, sender_domain: str) -> list[_Signature]:
+def _candidates(signed: dkim.DKIM, sender_domain: str) -> list[_DkimSignature]:
     """Return the signatures worth a look-up: complete, aligned, fresh, and over what must be signed."""
     values = [value for name, value in signed.headers if name.lower() == b"dkim-signature"]
     signatures = []
     for number, value in enumerate(values[:MAX_SIGNATURES]):
         try:
-            signature = _Signature(number, parse_tag_value(value))
+            signature = _DkimSignature(number, parse_tag_value(value))
         except InvalidTagValueList:
             continue
         if _is_sound(signature, signed, sender_domain):
@@ -126,7 +126,7 @@ def _candidates(signed: dkim.DKIM, sender_domain: str) -> list[_Signature]:
     return signatures
 
 
-def _is_sound(signature: _Signature, signed: dkim.DKIM, sender_domain: str) -> bool:
+def _is_sound(signature: _DkimSignature, signed: dkim.DKIM, sender_domain: str) -> bool:
     tags = signature.tags
     if not {b"a", b"b", b"bh", b"d", b"h", b"s"} <= tags.keys() or b"l" in tags or tags[b"a"] not in _ALGORITHMS:
         return False
@@ -137,19 +137,19 @@ def _is_sound(signature: _Signature, signed: dkim.DKIM, sender_domain: str) -> b
     return is_aligned and _is_fresh(signature, signed, time.time())
 
 
-def _is_fresh(signature: _Signature, signed: dkim.DKIM, now: float) -> bool:
+def _is_fresh(signature: _DkimSignature, signed: dkim.DKIM, now: float) -> bool:
     """Return whether it was made within ``MAX_AGE``, by its own time or else by the date that it signs."""
-    expires, made = signature.tags.get(b"x"), signature.tags.get(b"t")
+    expires, signed_at = signature.tags.get(b"x"), signature.tags.get(b"t")
     if expires is not None and (not expires.isdigit() or len(expires) > 12 or int(expires) < now):
         return False
-    if made is not None:
-        at = float(made) if made.isdigit() and len(made) <= 12 else 0.0
+    if signed_at is not None:
+        at = float(signed_at) if signed_at.isdigit() and len(signed_at) <= 12 else 0.0
     else:
         at = _signed_date(signature, signed)
     return now - MAX_AGE < at < now + CLOCK_SLIP
 
 
-def _signed_date(signature: _Signature, signed: dkim.DKIM) -> float:
+def _signed_date(signature: _DkimSignature, signed: dkim.DKIM) -> float:
     dates = [value for name, value in signed.headers if name.lower() == b"date"]
     if len(dates) != 1 or b"date" not in signature.headers:
         return 0.0
@@ -160,7 +160,7 @@ def _signed_date(signature: _Signature, signed: dkim.DKIM) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _is_usable(record: bytes | None, signature: _Signature) -> bool:
+def _is_usable(record: bytes | None, signature: _DkimSignature) -> bool:
     """Return whether a key's record lets this signature be made with it (RFC 6376, 3.6.1)."""
     try:
         key = parse_tag_value(record or b"")
@@ -181,7 +181,9 @@ def _is_usable(record: bytes | None, signature: _Signature) -> bool:
     )
 
 
-def _verified(signed: dkim.DKIM, signatures: list[_Signature], keys: Mapping[str, bytes | None]) -> MailProof | None:
+def _verified(
+    signed: dkim.DKIM, signatures: list[_DkimSignature], keys: Mapping[str, bytes | None]
+) -> MailProof | None:
     for signature in signatures:
         try:
             is_valid = signed.verify(signature.number, dnsfunc=lambda *_, s=signature, **__: keys[s.key_name])
@@ -196,7 +198,7 @@ def _is_long_enough(signed: dkim.DKIM) -> bool:
     return bool(signed.ktag == b"ed25519" or signed.keysize >= MIN_RSA_BITS)
 
 
-def _digest(signature: _Signature, signed: dkim.DKIM) -> bytes:
+def _digest(signature: _DkimSignature, signed: dkim.DKIM) -> bytes:
     """Return a digest of what is signed: of the body, and of the fields that tell one mail from another."""
     names = SIGNED | ({b"date", b"message-id"} & set(signature.headers))
     fields = sorted((name.lower(), b" ".join(value.split())) for name, value in signed.headers if name.lower() in names)

@@ -65,7 +65,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Visit:
+class _LetterVisit:
     """One mail to one letter."""
 
     mail: LetterMail
@@ -133,7 +133,7 @@ class SigningByMail:
             letter = await published.read_with_switches(conn, self._wrapper, row["id"])
         return letter if letter.takes_mail and letter.state is not State.GONE else None
 
-    async def _visit(self, mail: LetterMail, letter: Letter, proof: MailProof | None, message: bytes) -> _Visit:
+    async def _visit(self, mail: LetterMail, letter: Letter, proof: MailProof | None, message: bytes) -> _LetterVisit:
         budget = await budget_of(
             self._days,
             self._limits,
@@ -147,9 +147,9 @@ class SigningByMail:
         )
         nonce = (proof.digest if proof else unproven.digest())[:NONCE_BYTES]
         lang = mail.lang(self._languages)
-        return _Visit(mail, letter, budget, lang, proof, letter.keys.digest(f"nonce {nonce.hex()}"))
+        return _LetterVisit(mail, letter, budget, lang, proof, letter.keys.digest(f"nonce {nonce.hex()}"))
 
-    async def _act(self, visit: _Visit) -> str:
+    async def _act(self, visit: _LetterVisit) -> str:
         mail, letter = visit.mail, visit.letter
         if mail.trouble is not None:
             return await self._answer(visit, AnswerToSend(Answer.PROBLEM, (TROUBLES[mail.trouble],)), once=mail.trouble)
@@ -164,11 +164,11 @@ class SigningByMail:
             return await self._send_letter(visit, FORMER_TEXT if text_read is TextRead.FORMER else UNKNOWN_TEXT)
         return await self._sign(visit)
 
-    async def _send_letter(self, visit: _Visit, reason: str = "") -> str:
+    async def _send_letter(self, visit: _LetterVisit, reason: str = "") -> str:
         reasons = (reason,) if reason else ()
         return await self._answer(visit, AnswerToSend(Answer.LETTER, reasons))
 
-    async def _sign(self, visit: _Visit) -> str:
+    async def _sign(self, visit: _LetterVisit) -> str:
         form = forms.read(_form(visit), self._languages)
         if isinstance(form, dict) or visit.mail.lines.unclear:
             errors = form if isinstance(form, dict) else {}
@@ -188,7 +188,7 @@ class SigningByMail:
             case SignOutcome.GONE | SignOutcome.REFUSED | SignOutcome.HARDER_CHALLENGE | SignOutcome.CHALLENGE_USED:
                 return "over the limit"
 
-    def _request(self, visit: _Visit, form: forms.SignForm) -> SignRequest:
+    def _request(self, visit: _LetterVisit, form: forms.SignForm) -> SignRequest:
         letter, budget = visit.letter, visit.budget
         fields = {**form.fields, "visibility": form.visibility.value}
         read_lang = visit.mail.lines.lang or visit.lang
@@ -215,7 +215,7 @@ class SigningByMail:
             is_proven=visit.proof is not None,
         )
 
-    async def _confirm(self, visit: _Visit) -> str:
+    async def _confirm(self, visit: _LetterVisit) -> str:
         """Confirm what the proven mail signs. Its domain is noted first, as before a link is mailed: ceilings count."""
         letter, sender = visit.letter, visit.mail.sender
         async with self._database.connection() as conn:
@@ -224,7 +224,7 @@ class SigningByMail:
         await self._notes.note(letter.id, visit.signature_id, sender.address, wrapped)
         return await self._confirmed(visit, visit.signature_id)
 
-    async def _confirmed(self, visit: _Visit, signature_id: SignatureId) -> str:
+    async def _confirmed(self, visit: _LetterVisit, signature_id: SignatureId) -> str:
         letter = visit.letter
         confirmation = await self._confirming.submit(ConfirmRequest(letter.id, signature_id, letter.keys))
         own_id = confirmation.earlier_id or signature_id
@@ -241,7 +241,7 @@ class SigningByMail:
             case ConfirmResult.REMOVED:
                 return await self._answer(visit, _final(REMOVED), once="removed")
 
-    async def _confirm_by_code(self, visit: _Visit, code: str) -> str:
+    async def _confirm_by_code(self, visit: _LetterVisit, code: str) -> str:
         """Confirm what the mailed code belongs to, if it is this mailbox's."""
         letter = visit.letter
         async with self._database.transaction() as conn:
@@ -254,14 +254,14 @@ class SigningByMail:
             return await self._answer(visit, _final(WRONG_CODE), once="code")
         return await self._confirmed(visit, fitting_ids[0])
 
-    async def _answer(self, visit: _Visit, answer: AnswerToSend, *, once: str = "") -> str:
+    async def _answer(self, visit: _LetterVisit, answer: AnswerToSend, *, once: str = "") -> str:
         async with self._database.transaction() as conn:
             if not await visit.budget.allows_answer(conn, answer.kind, once):
                 return "over the limit"
             await self._enqueue(conn, visit, answer)
         return "refused" if answer.kind is Answer.PROBLEM else "answered"
 
-    async def _enqueue(self, conn: Connection, visit: _Visit, answer: AnswerToSend) -> None:
+    async def _enqueue(self, conn: Connection, visit: _LetterVisit, answer: AnswerToSend) -> None:
         sealed = self._sealer.seal(visit.mail.sender.address)
         await mail_answers.enqueue(conn, visit.letter, answer, digest=visit.digest, sealed=sealed, lang=visit.lang)
 
@@ -271,7 +271,7 @@ def _final(reason: str) -> AnswerToSend:
     return AnswerToSend(Answer.PROBLEM, (reason,), can_retry=False)
 
 
-def _form(visit: _Visit) -> dict[str, str]:
+def _form(visit: _LetterVisit) -> dict[str, str]:
     """Return what the line says as the form's fields. Sending it is the consent: the line's first words say so."""
     fields = {name: value for name, value in visit.mail.lines.fields.items() if name not in visit.mail.lines.unclear}
     return {**fields, "kind": Kind.PERSON.value, "email": visit.mail.sender.address, "consent": "yes"}
