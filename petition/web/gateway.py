@@ -34,8 +34,13 @@ LINKS = {  # the purpose of the token in a mailed link
     "reply": "reply",
     "never": "never",
     "preview": "preview",
+    "answer": "answer",  # below a letter's address
 }
-LINK = re.compile(rf"/[a-z]{{2,3}}(?:_[A-Z]{{2}})?/({'|'.join(LINKS)})/([\w.~-]{{1,200}})(?:/data\.json)?", re.ASCII)
+LINK = re.compile(
+    rf"/[a-z]{{2,3}}(?:_[A-Z]{{2}})?(?:/[a-z0-9-]{{3,64}}(?=/answer/))?/({'|'.join(LINKS)})/([\w.~-]{{1,200}})"
+    r"(?:/data\.json)?",
+    re.ASCII,
+)
 # One-click unsubscribing in mail programs (RFC 8058): such a POST may come from any site, and only stops mail. No path
 # of the desk, which has cookies, matches.
 CROSS_SITE_ALLOWED = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
+from petition.addressees.mails import AddresseeMails
 from petition.core import i18n
 from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Opener, Wrapper
@@ -69,6 +70,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     composer = Composer(settings, renderer, tokens)
     wrapper = Wrapper(settings.secret_keys)
     writers = {**WRITERS, sign_in_links.PURPOSE: SignInMails(wrapper).write, **Mails(wrapper, tokens).writers}
+    writers |= AddresseeMails(tokens).writers
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
     selector = MailSelector(opener, wrapper, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")

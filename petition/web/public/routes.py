@@ -3,6 +3,7 @@
 from starlette.routing import BaseRoute, Route
 
 from petition.web.public import (
+    answering,
     confirming,
     letters,
     own_signature,
@@ -45,6 +46,8 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/{slug}/text", public(letters.text)),
     Route("/{lang}/{slug}/versions", public(letters.versions)),
     Route("/{lang}/{slug}/updates", public(letters.updates)),
+    Route("/{lang}/{slug}/answer/{token}", public(answering.show)),
+    Route("/{lang}/{slug}/answer/{token}", public(answering.act), methods=["POST"]),
     Route("/{lang}/{slug}/answers", public(letters.answers)),
     Route("/{lang}/{slug}/documents/{response}", public(letters.document)),
     Route("/{lang}/{slug}/picture/{picture}", in_any_language(preview.picture)),
