@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from petition.core import metrics
-from petition.core.client_networks import ONION, ClientNetwork
+from petition.core.client_networks import ClientNetwork
 from petition.core.settings import Settings
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetters
@@ -105,7 +105,7 @@ class CountStreams:
             return None
         channel = self._channel(path[len(PREFIX) : -len(SUFFIX)])
         network: ClientNetwork = scope["network"]
-        limit = MAX_LISTENERS if network.narrowest == ONION else MAX_PER_NETWORK
+        limit = MAX_PER_NETWORK if network.has_own_bucket else MAX_LISTENERS
         if channel is None or self._networks[network.narrowest] >= limit:
             return None
         if self._size >= MAX_LISTENERS:
