@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from petition.addressees import files, queries
 from petition.addressees.files import File
-from petition.addressees.model import REMINDED, DeskAddressee, TypedEvent, Way
+from petition.addressees.model import REMINDED, DeliveryWay, DeskAddressee, TypedEvent
 from petition.core import audit_log, email_addresses
 from petition.core.audit_log import Actor
 from petition.core.database import Connection
@@ -57,7 +57,7 @@ async def set_contact(
     typed: str,
 ) -> None:
     """Store how the letter reaches a locked addressee; its address, if one was typed, is sealed. Raises ``Refused``."""
-    if way not in set(Way):
+    if way not in set(DeliveryWay):
         raise Refused(CHANGED, "way")
     digest = sealed = None
     if typed.strip():
@@ -71,9 +71,9 @@ async def set_contact(
         if await queries.has_objected(conn, actor.letter_id, digest):
             raise Refused(OBJECTED, "email")
         sealed = sealer.seal(mailbox.address)
-    elif way == Way.MAIL and not addressee.has_address:
+    elif way == DeliveryWay.MAIL and not addressee.has_address:
         raise Refused(OBJECTED if addressee.has_objected else NO_ADDRESS, "email")
-    await queries.set_contact(conn, actor.letter_id, addressee.id, Way(way), lang, digest=digest, sealed=sealed)
+    await queries.set_contact(conn, actor.letter_id, addressee.id, DeliveryWay(way), lang, digest=digest, sealed=sealed)
     await audit_log.record_by(conn, actor, "addressee.contact", ids=[addressee.id], after=way)
 
 
@@ -89,7 +89,7 @@ async def remind(conn: Connection, actor: Actor, addressee: DeskAddressee) -> No
     done = [event for event in addressee.events if event.is_public]
     if not done or any(event.state != AddresseeState.DELIVERED for event in done):
         raise Refused(NOT_YET)
-    mails = [event.at for event in addressee.events if event.way is Way.MAIL and event.failed is None]
+    mails = [event.at for event in addressee.events if event.way is DeliveryWay.MAIL and event.failed is None]
     if mails and datetime.now(UTC) - max(mails) < REMIND_AFTER:
         raise Refused(TOO_SOON)
     await _enqueue(conn, actor, addressee, REMINDED, "addressee.remind")

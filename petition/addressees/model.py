@@ -30,7 +30,7 @@ NO_WAY = N_("Choose how the letter reaches them.")
 REMINDED = "reminded"  # an event that changes no state: readers do not see it
 
 
-class Way(StrEnum):
+class DeliveryWay(StrEnum):
     """How the letter reaches an addressee."""
 
     UNKNOWN = ""
@@ -40,7 +40,7 @@ class Way(StrEnum):
     FORM = "form"  # on the addressee's own site
 
 
-BY_HAND = (Way.HAND, Way.POST, Way.FORM)
+BY_HAND = (DeliveryWay.HAND, DeliveryWay.POST, DeliveryWay.FORM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class RecordedEvent:
 
     id: ResponseId
     state: str  # an ``AddresseeState``, or REMINDED
-    way: Way
+    way: DeliveryWay
     at: datetime
     summary: Mapping[str, str]
     url: str | None
@@ -88,7 +88,7 @@ class DeskAddressee:
     id: AddresseeId
     party: Party
     is_named: bool  # by the letter as it is now
-    way: Way
+    way: DeliveryWay
     lang: str
     has_address: bool
     objected_at: datetime | None
@@ -99,10 +99,10 @@ class DeskAddressee:
 
     @property
     def as_readers_see(self) -> Addressee:
-        shown = [event for event in self.events if event.is_public]
+        public_events = [event for event in self.events if event.is_public]
         responses = [
             Response(event.id, AddresseeState(event.state), event.at, event.summary, event.url, bool(event.file_id))
-            for event in shown
+            for event in public_events
         ]
         return Addressee(self.party.names, self.party.url, self.id, tuple(responses))
 
@@ -121,7 +121,7 @@ class DeskAddressee:
         """Whether the letter has gone to it by mail, or is going."""
         return any(
             event.state == AddresseeState.DELIVERED
-            and event.way is Way.MAIL
+            and event.way is DeliveryWay.MAIL
             and event.failed is None
             and event.undone_at is None
             for event in self.events
@@ -140,7 +140,7 @@ class TypedEvent:
 
     state: AddresseeState
     at: datetime
-    way: Way = Way.UNKNOWN
+    way: DeliveryWay = DeliveryWay.UNKNOWN
     note: str = field(default="", repr=False)
     summary: Mapping[str, str] = field(default_factory=dict)
     url: str | None = None
@@ -151,7 +151,7 @@ def delivery_in(form: Mapping[str, str], now: datetime) -> TypedEvent:
     way = form.get("way", "")
     if way not in BY_HAND:
         raise Refused(NO_WAY, "way")
-    return TypedEvent(AddresseeState.DELIVERED, day_in(form, now), Way(way), _note(form))
+    return TypedEvent(AddresseeState.DELIVERED, day_in(form, now), DeliveryWay(way), _note(form))
 
 
 def response_in(form: Mapping[str, str], languages: Collection[str], now: datetime, *, has_file: bool) -> TypedEvent:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from petition.addressees.model import DeskAddressee, RecordedEvent, TypedEvent, WaitingAnswer, Way
+from petition.addressees.model import DeliveryWay, DeskAddressee, RecordedEvent, TypedEvent, WaitingAnswer
 from petition.core.audit_log import Actor
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
@@ -160,7 +160,7 @@ def _addressee(row: Record, events: tuple[RecordedEvent, ...]) -> DeskAddressee:
         id=row["id"],
         party=Party(row["names"], row["url"]),
         is_named=row["position"] is not None,
-        way=Way(row["way"]),
+        way=DeliveryWay(row["way"]),
         lang=row["lang"],
         has_address=row["has_address"],
         objected_at=row["objected_at"],
@@ -175,7 +175,7 @@ def _event(row: Record, keys: LetterKeys) -> RecordedEvent:
     return RecordedEvent(
         id=row["id"],
         state=row["state"],
-        way=Way(row["way"]),
+        way=DeliveryWay(row["way"]),
         at=row["at"],
         summary=row["summary"],
         url=row["url"],
@@ -243,7 +243,7 @@ async def set_contact(
     conn: Connection,
     letter_id: LetterId,
     addressee_id: AddresseeId,
-    way: Way,
+    way: DeliveryWay,
     lang: str,
     *,
     digest: bytes | None,
