@@ -42,6 +42,7 @@ class MailContent:
     names: SignatoryNames = field(default=NO_NAMES, repr=False)
     # Called with the address's suppression digest, and whether it is suppressed, before the mail goes or is withheld.
     note_recipient: "RecipientNote | None" = field(default=None, repr=False)
+    reply_to: str | None = None  # where answers are read; the mail is itself one to a mail that came in
 
 
 RecipientNote = Callable[[Connection, bytes, bool], Awaitable[None]]
