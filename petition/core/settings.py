@@ -64,6 +64,7 @@ NAMES = frozenset(
         "LIMIT_INVITATIONS",
         "LIMIT_LETTER",
         "LIMIT_MAILBOX",
+        "LIMIT_MAILING",
         "LIMIT_MAIL_HOST",
         "LIMIT_NETWORK",
         "LIMIT_ONION",
@@ -128,6 +129,7 @@ class Limits:
     onion: int = 300  # the same for all Onion traffic together
     letter: int = 100_000  # an hour for one letter
     mailbox: int = 5  # mails a day to one mailbox
+    mailing: int = 30_000  # mails a minute of one update to its subscribers, all workers together
     drawn: int = 30  # answers to drawn codes an hour and network
     drawn_letter: int = 60  # sign-ups by drawn codes an hour and letter; above, signatures wait for a moderator
     domain: int = 20  # confirmations a day, letter and mail domain of one's own; above, signatures wait
@@ -429,6 +431,7 @@ def _limits(reader: _EnvironmentReader) -> Limits:
         onion=reader.number("LIMIT_ONION", standard.onion),
         letter=reader.number("LIMIT_LETTER", standard.letter),
         mailbox=reader.number("LIMIT_MAILBOX", standard.mailbox),
+        mailing=max(1, reader.number("LIMIT_MAILING", standard.mailing)),
         drawn=reader.number("LIMIT_DRAWN", standard.drawn),
         drawn_letter=reader.number("LIMIT_DRAWN_LETTER", standard.drawn_letter),
         domain=reader.number("LIMIT_DOMAIN", standard.domain),

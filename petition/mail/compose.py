@@ -7,6 +7,7 @@ stranger's address must not send that stranger a message of one's own (docs/deci
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -79,7 +80,7 @@ class Composer:
         subject = self._renderer.render(f"{folder}/subject.txt", lang, **context)
         message["Subject"] = " ".join(subject.split())
         if self._one_click and context["never_link"]:
-            message["List-Unsubscribe"] = f"<{context['never_link']}>"
+            message["List-Unsubscribe"] = f"<{self._unsubscribe_link(context, lang)}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         text = self._renderer.render(f"{folder}/body.txt", lang, **context)
         html = self._renderer.render(f"{folder}/body.html", lang, **context)
@@ -105,6 +106,11 @@ class Composer:
             "code": self._tokens.code(chosen.letter_id, chosen.refs[0].id) if chosen.code_works else None,
             "never_link": self._never_link(chosen.never, lang),
         }
+
+    def _unsubscribe_link(self, context: Mapping[str, object], lang: str) -> object:
+        """Return what stops mails like this one: updates on one letter, or all mail."""
+        path = context.get("unsubscribe")
+        return f"{self._base_url}/{lang}{path}" if path else context["never_link"]
 
     def _never_link(self, never: bytes, lang: str) -> str:
         return f"{self._base_url}/{lang}/never/{self._tokens.for_never(never)}"

@@ -41,7 +41,9 @@ DELETE_CONTACTS = "DELETE FROM contact WHERE letter = $1 AND signature = $2"
 STOP_UPDATES = "DELETE FROM contact WHERE letter = $1 AND signature = $2 AND purpose = 'updates'"
 
 START_UPDATES = """
-INSERT INTO contact (letter, signature, purpose, sealed) VALUES ($1, $2, 'updates', $3)
+INSERT INTO contact (letter, signature, purpose, sealed, since)
+SELECT letter, id, 'updates', $3, CASE WHEN state = 'confirmed' THEN now() END FROM signature
+WHERE letter = $1 AND id = $2
 ON CONFLICT (letter, signature, purpose) DO NOTHING
 """
 

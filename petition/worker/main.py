@@ -11,6 +11,7 @@ from petition.core import i18n
 from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
+from petition.core.ids import LetterId, SignatureId
 from petition.core.outbox import MailWriter
 from petition.core.service_urls import is_this_machine
 from petition.core.settings import Settings
@@ -30,6 +31,10 @@ from petition.mail.mailbox_notes import MailboxNotes
 from petition.mail.relays import Relays
 from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
+from petition.mailings import moves
+from petition.mailings.content import NO_SIGNATURE, TEST, UpdateTests
+from petition.mailings.sender import SENDERS as MAILING_SENDERS
+from petition.mailings.sender import MailingSender, MailingTools
 from petition.moderation import bulk_acts, bursts, crowds, namesakes
 from petition.moderation.messages import Mails
 from petition.organizers import act_notices, factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
@@ -48,6 +53,7 @@ WRITERS: Mapping[str, MailWriter] = {
     act_notices.PURPOSE: act_notices.write_mail,
     address_lists.PURPOSE: address_lists.write_mail,
     owner_mails.PURPOSE: owner_mails.write_mail,
+    moves.PAUSED_MAIL: moves.write_mail,
 }
 
 log = logging.getLogger(__name__)
@@ -68,15 +74,27 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     composer = Composer(settings, renderer, tokens)
     wrapper = Wrapper(settings.secret_keys)
-    writers = {**WRITERS, sign_in_links.PURPOSE: SignInMails(wrapper).write, **Mails(wrapper, tokens).writers}
+    tests = UpdateTests(settings.base_url, tokens.for_updates(LetterId(0), SignatureId(NO_SIGNATURE)))
+    writers = {
+        **WRITERS,
+        TEST: tests.write,
+        sign_in_links.PURPOSE: SignInMails(wrapper).write,
+        **Mails(wrapper, tokens).writers,
+    }
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
     selector = MailSelector(opener, wrapper, suppression, writers)
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
+    rate = settings.limits.mailing
+    tools = MailingTools(opener, suppression, composer, relays, tokens, settings.base_url, rate)
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
-    async with opened(settings.database_url, max_size=SENDERS + 6) as database, asyncio.TaskGroup() as group:
+    async with (
+        opened(settings.database_url, max_size=SENDERS + MAILING_SENDERS + 8) as database,
+        asyncio.TaskGroup() as group,
+    ):
         notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver))
         group.create_task(Deliverer(database, selector, composer, relays, notes).run(stop))
+        group.create_task(MailingSender(database, tools).run(stop))
         jobs: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
@@ -129,6 +147,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("reset_factors", factor_resets.carry_out_due),
         ("encrypt_undone", lambda database: undoing.encrypt_all(database, wrapper)),
         ("forget_files", import_worker.drop_expired_files),
+        ("drop_stamps", moves.drop_stamps),
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),
     ]
