@@ -19,7 +19,7 @@ MAX_TESTS = 20  # mails an hour, organizer and letter
 
 NOT_PUBLISHED = N_("Publish the update first: then it can be mailed.")
 MAILED_ALREADY = N_("This update has been mailed already.")
-NO_SUBSCRIBERS = N_("Nobody has asked for updates yet, so there is nobody to mail it to.")
+NO_SUBSCRIBERS = N_("No one has asked for news and confirmed yet, so there is no one to mail it to.")
 TOO_MANY_TESTS = N_("You have sent many test mails in the last hour. Try again later.")
 NO_STEP = N_("Choose what to do.")
 
@@ -86,6 +86,12 @@ async def test(conn: Connection, actor: Actor, update_id: UpdateId) -> None:
         address = organizer["digest"], organizer["sealed"]
         await outbox.enqueue(conn, TEST, *address, lang, letter_id=actor.letter_id, details=details)
     await audit_log.record_by(conn, actor, "mailing.test", ids=[update_id])
+
+
+async def set_reminder(conn: Connection, actor: Actor, *, is_on: bool) -> None:
+    """Have those reminded who do not confirm within a day, or not."""
+    if await queries.set_reminder(conn, actor.letter_id, is_on=is_on):
+        await audit_log.record_by(conn, actor, "letter.reminder", ids=[], after="on" if is_on else "off")
 
 
 async def _load(conn: Connection, actor: Actor, update_id: UpdateId) -> Mailing:

@@ -17,6 +17,7 @@ from petition.core.database import Connection
 from petition.core.ids import LetterId, UpdateId
 from petition.core.letter_facts import LetterFacts
 from petition.core.outbox import DirectMailJob, MailContent
+from petition.core.templates import Renderer
 from petition.letters import plain_text, update_queries, updates
 
 TEMPLATE = "update"  # the folder
@@ -122,3 +123,12 @@ class UpdateTests:
 def unsubscribe_path(slug: str, token: str) -> str:
     """Return the path of the link that stops updates, behind the language."""
     return f"/{slug}/unsubscribe/{token}"
+
+
+def preview(renderer: Renderer, mail: MailContent, lang: str, never_link: str) -> dict[str, str]:
+    """Return subject, text and HTML of a mail as its recipient gets it."""
+    about = mail.letter and mail.letter.about(lang)
+    context = {**mail.context, "names": mail.names, "about": about, "never_link": never_link}
+    parts = {"subject": "subject.txt", "text": "body.txt", "html": "body.html"}
+    rendered = {part: renderer.render(f"email/{mail.template}/{file}", lang, **context) for part, file in parts.items()}
+    return rendered | {"subject": " ".join(rendered["subject"].split())}

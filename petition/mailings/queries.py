@@ -83,6 +83,14 @@ ORGANIZER = "SELECT digest, sealed, lang FROM organizer WHERE id = $1"
 LANGUAGES = "SELECT coalesce(shown, texts) AS texts FROM news WHERE letter = $1 AND id = $2"
 
 
+# Off for a sensitive letter unless it was turned on.
+REMINDER = "SELECT coalesce(reminder, NOT sensitive) FROM letter WHERE id = $1"
+
+SET_REMINDER = """
+UPDATE letter SET reminder = $2 WHERE id = $1 AND coalesce(reminder, NOT sensitive) <> $2 RETURNING id
+"""
+
+
 async def subscribers(conn: Connection, letter_id: LetterId) -> dict[str, int]:
     """Return how many would get an update now, by the language in which they signed ("" for unknown)."""
     return {row["lang"]: row["number"] for row in await conn.fetch(SUBSCRIBERS, letter_id)}
@@ -157,3 +165,14 @@ async def languages(conn: Connection, letter_id: LetterId, update_id: UpdateId) 
     """Return the languages of an update, in order."""
     texts = await conn.fetchval(LANGUAGES, letter_id, update_id)
     return tuple(sorted(texts or ()))
+
+
+async def reminder(conn: Connection, letter_id: LetterId) -> bool:
+    """Return whether those who do not confirm are reminded."""
+    is_on: bool = await conn.fetchval(REMINDER, letter_id)
+    return is_on
+
+
+async def set_reminder(conn: Connection, letter_id: LetterId, *, is_on: bool) -> bool:
+    """Turn the reminder on or off; return whether that changed anything."""
+    return await conn.fetchval(SET_REMINDER, letter_id, is_on) is not None

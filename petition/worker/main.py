@@ -31,7 +31,7 @@ from petition.mail.mailbox_notes import MailboxNotes
 from petition.mail.relays import Relays
 from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
-from petition.mailings import moves
+from petition.mailings import moves, reminders
 from petition.mailings.content import NO_SIGNATURE, TEST, UpdateTests
 from petition.mailings.sender import SENDERS as MAILING_SENDERS
 from petition.mailings.sender import MailingSender, MailingTools
@@ -147,6 +147,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("reset_factors", factor_resets.carry_out_due),
         ("encrypt_undone", lambda database: undoing.encrypt_all(database, wrapper)),
         ("forget_files", import_worker.drop_expired_files),
+        ("remind", reminders.enqueue_due),
         ("drop_stamps", moves.drop_stamps),
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),

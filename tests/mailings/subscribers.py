@@ -14,7 +14,8 @@ from tests.running import PUBLIC_KEY
 ADD = """
 WITH added AS (
   INSERT INTO signature (letter, id, listed_at, signed_at, kind, state, visibility, mail_lang, read_lang, digest)
-  SELECT $1, u.id, now(), now(), 'person', 'confirmed', 'counted', u.lang, u.lang, decode(lpad(to_hex(u.id), 32, '0'), 'hex')
+  SELECT $1, u.id, now(), now(), 'person', 'confirmed', 'counted', u.lang, u.lang,
+         decode(lpad(to_hex(u.id), 32, '0'), 'hex')
   FROM unnest($2::bigint[], $3::text[]) AS u (id, lang) RETURNING id
 )
 INSERT INTO contact (letter, signature, purpose, sealed)
