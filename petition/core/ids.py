@@ -17,4 +17,7 @@ MailingId = NewType("MailingId", int)  # of an update on its way to its subscrib
 PartnerId = NewType("PartnerId", int)
 PictureId = NewType("PictureId", int)
 TallyId = NewType("TallyId", int)
+AddresseeId = NewType("AddresseeId", int)
+ResponseId = NewType("ResponseId", int)  # of a delivery or an answer
+AnswerId = NewType("AnswerId", int)  # of what an addressee sent by its link
 JobId = NewType("JobId", int)  # of a row of the outbox

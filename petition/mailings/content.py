@@ -12,10 +12,11 @@ from typing import Any
 
 import nh3
 
-from petition.core import letter_facts
+from petition.core import letter_facts, mail_texts
 from petition.core.database import Connection
 from petition.core.ids import LetterId, UpdateId
 from petition.core.letter_facts import LetterFacts
+from petition.core.mail_texts import MailTexts
 from petition.core.outbox import DirectMailJob, MailContent
 from petition.core.templates import Renderer
 from petition.letters import plain_text, update_queries, updates
@@ -125,10 +126,8 @@ def unsubscribe_path(slug: str, token: str) -> str:
     return f"/{slug}/unsubscribe/{token}"
 
 
-def preview(renderer: Renderer, mail: MailContent, lang: str, never_link: str) -> dict[str, str]:
-    """Return subject, text and HTML of a mail as its recipient gets it."""
+def preview(renderer: Renderer, mail: MailContent, lang: str, never_link: str) -> MailTexts:
+    """Return a mail as its recipient gets it."""
     about = mail.letter and mail.letter.about(lang)
     context = {**mail.context, "names": mail.names, "about": about, "never_link": never_link}
-    parts = {"subject": "subject.txt", "text": "body.txt", "html": "body.html"}
-    rendered = {part: renderer.render(f"email/{mail.template}/{file}", lang, **context) for part, file in parts.items()}
-    return rendered | {"subject": " ".join(rendered["subject"].split())}
+    return mail_texts.render(renderer, mail.template, lang, context)

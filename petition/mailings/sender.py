@@ -1,6 +1,6 @@
 """Mails updates to their subscribers, in the worker: leases a chunk, opens, composes, sends, stamps.
 
-It runs beside the outbox with connections of its own, so that a confirmation never waits behind a mailing. No
+It runs beside the outbox and sends in bulk, so that a confirmation never waits behind a mailing (``mail.relay_pool``). No
 transaction is open during SMTP. What a relay has accepted is stamped before its sender takes the next mail: a worker
 that is killed leaves at most one mail a sender of which it is not known whether it was accepted. Its stamp is sent
 again under the same Message-ID (docs/decisions/mailings.md).
@@ -27,14 +27,15 @@ from petition.core.tokens import Tokens
 from petition.mail.compose import Composer, OutgoingMail, Unmailable
 from petition.mail.model import DirectMail, MailJob, pause
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused
-from petition.mail.relays import NotNow, RelayConnections, Relays
+from petition.mail.relays import NotNow, Relays
+from petition.mail.return_path import MailingMail
 from petition.mail.suppression import Suppression
 from petition.mailings import content, moves
 from petition.mailings import sending_queries as queries
 from petition.mailings.model import text_language
 from petition.mailings.sending_queries import Key, Settlement
 
-SENDERS = 4  # connections to a relay, beside those of the outbox
+SENDERS = 8  # mails in progress at once, beside those of the outbox
 CHUNK = 100  # stamps leased at once
 LEASE = timedelta(seconds=30)
 RENEWAL = 10.0  # seconds between two extensions of the leases
@@ -43,7 +44,6 @@ BRIEF = 0.02  # seconds until the senders are asked again whether they need more
 REST = timedelta(seconds=2)  # until a mail is taken again that no relay was asked for
 PATIENCE = timedelta(days=2)  # how long a mail is tried that no relay takes
 STOPPING = 6.0  # seconds that mails in flight may take when the worker stops
-IDLE = 15.0  # seconds after which an unused connection is closed
 
 ACCEPTED, REFUSED, SUPPRESSED, IN_FLIGHT = "accepted", "refused", "suppressed", "in_flight"
 GIVEN_UP = 0  # the code of a mail that no relay took in time
@@ -111,7 +111,7 @@ class MailingSender:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until ``stop`` is set; then finish what is in flight, for a few seconds at most."""
-        senders = [asyncio.create_task(self._send_all(self._tools.relays.lines())) for _ in range(SENDERS)]
+        senders = [asyncio.create_task(self._send_all()) for _ in range(SENDERS)]
         renewing = asyncio.create_task(self._renew_all())
         try:
             await self._lease_all(stop)
@@ -210,27 +210,20 @@ class MailingSender:
                 copies.append(Copy((*key, row["signature"]), *values))
         return copies
 
-    async def _send_all(self, lines: RelayConnections) -> None:
-        try:
-            while True:
-                try:
-                    mailing, copy = await asyncio.wait_for(self._copies.get(), IDLE)
-                except TimeoutError:
-                    await lines.hang_up(idle_for=IDLE)
-                    continue
-                try:
-                    await self._deliver(mailing, copy, lines)
-                finally:
-                    self._held.discard(copy.key)
-                    self._copies.task_done()
-        finally:
-            await lines.hang_up()
+    async def _send_all(self) -> None:
+        while True:
+            mailing, copy = await self._copies.get()
+            try:
+                await self._deliver(mailing, copy)
+            finally:
+                self._held.discard(copy.key)
+                self._copies.task_done()
 
-    async def _deliver(self, mailing: LoadedMailing, copy: Copy, lines: RelayConnections) -> None:
+    async def _deliver(self, mailing: LoadedMailing, copy: Copy) -> None:
         """Send one copy and stamp it. Raises nothing but cancellation."""
         try:
             mail = self._compose(mailing, copy)
-            await lines.send(mail, lambda: self._begin(copy.key))
+            await self._tools.relays.send(mail, lambda: self._begin(copy.key), bulk=True)
             settlement: Settlement | None = Settlement(copy.key, ACCEPTED)
         except Exception as error:  # noqa: BLE001 - one mail that cannot be sent must not stop the others
             settlement = self._after(error, copy)
@@ -238,7 +231,7 @@ class MailingSender:
             await self._settle(settlement)
 
     def _compose(self, mailing: LoadedMailing, copy: Copy) -> OutgoingMail:
-        letter_id, _, signature_id = copy.key
+        letter_id, mailing_id, signature_id = copy.key
         text_lang = text_language(copy.lang, tuple(mailing.texts))
         path = content.unsubscribe_path(mailing.letter.slug, self._tools.tokens.for_updates(letter_id, signature_id))
         mail = content.content(mailing.letter, mailing.update_id, mailing.texts[text_lang], text_lang, path)
@@ -254,7 +247,8 @@ class MailingSender:
             lease=self._lease,
             created_at=mailing.started_at,
         )
-        return self._tools.composer.compose(job, DirectMail(mail, copy.address, copy.never))
+        reference = MailingMail(letter_id, mailing_id, signature_id)
+        return self._tools.composer.compose(job, DirectMail(mail, copy.address, copy.never), reference)
 
     def _after(self, error: Exception, copy: Copy) -> Settlement | None:
         """Return what to do with a stamp whose mail failed."""
@@ -267,15 +261,17 @@ class MailingSender:
                 return Settlement(copy.key, SUPPRESSED)
             case NotMine():
                 return Settlement(copy.key, IN_FLIGHT)
-            case Unavailable() | NotNow(tried=False):
+            case Unavailable():
                 return Settlement(copy.key, IN_FLIGHT, pause=REST)
+            case NotNow(tried=False):
+                return Settlement(copy.key, IN_FLIGHT, pause=error.after or REST)
             case NotNow():
-                return self._retry(copy)
+                return self._retry(copy, error.after)
         log.error("an e-mail of a mailing cannot be composed", exc_info=error)
         return self._retry(copy)
 
-    def _retry(self, copy: Copy) -> Settlement:
-        wait = pause(copy.attempts + 1)
+    def _retry(self, copy: Copy, after: timedelta | None = None) -> Settlement:
+        wait = after or pause(copy.attempts + 1)
         if datetime.now(UTC) + wait > copy.first_at + PATIENCE:
             return Settlement(copy.key, REFUSED, GIVEN_UP, failed=True)
         return Settlement(copy.key, IN_FLIGHT, failed=True, pause=wait)

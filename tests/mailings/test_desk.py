@@ -1,5 +1,6 @@
 """Mailing an update from the desk: it says whom, starts, can be undone, and writes down each act."""
 
+import asyncio
 import re
 
 import httpx2

@@ -43,7 +43,7 @@ async def show(visit: DeskVisit) -> Response:
         if lang not in mails:
             raise HTTPException(404)
         headers = {"cache-control": "no-store", "content-security-policy": HTML_POLICY, "x-robots-tag": "noindex"}
-        return HTMLResponse(mails[lang]["html"], headers=headers)
+        return HTMLResponse(mails[lang].html, headers=headers)
     address = visit.letter_path(f"updates/{update_id}")
     sources = {"frame-src": "'self'"}
     return desk_page(visit, "desk/mail.html", mails=mails, address=address, sandbox=SANDBOX, sources=sources)
