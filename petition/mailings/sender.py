@@ -1,6 +1,6 @@
 """Mails updates to their subscribers, in the worker: leases a chunk, opens, composes, sends, stamps.
 
-It runs beside the outbox and sends in bulk, so that a confirmation never waits behind a mailing (``mail.relay_pool``). No
+It runs beside the outbox and sends in bulk, so a confirmation never waits behind a mailing (``mail.relay_pool``). No
 transaction is open during SMTP. What a relay has accepted is stamped before its sender takes the next mail: a worker
 that is killed leaves at most one mail a sender of which it is not known whether it was accepted. Its stamp is sent
 again under the same Message-ID (docs/decisions/mailings.md).
