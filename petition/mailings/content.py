@@ -31,12 +31,12 @@ _TAGS = {
 _PICTURE = re.compile(r"<img\b[^>]*>")
 _ALT = re.compile(r'\balt="([^"]*)"')
 
-Shown = Mapping[str, Mapping[str, str]]  # language → {"title": …, "html": …}
+PublishedTexts = Mapping[str, Mapping[str, str]]  # language → {"title": …, "html": …}
 
 
-def for_mail(shown: Shown, base_url: str) -> dict[str, dict[str, str]]:
+def for_mail(published: PublishedTexts, base_url: str) -> dict[str, dict[str, str]]:
     """Return an update's texts as mails have them: title, HTML without pictures, plain text, by language."""
-    return {lang: _one(text, base_url) for lang, text in sorted(shown.items())}
+    return {lang: _one(text, base_url) for lang, text in sorted(published.items())}
 
 
 def _one(text: Mapping[str, str], base_url: str) -> dict[str, str]:
@@ -95,10 +95,10 @@ async def load(
         return None
     if row["texts"] and row["state"] != updates.PUBLISHED:
         texts = await asyncio.to_thread(updates.rendered, row["texts"])
-        shown: Shown = {lang: asdict(text) for lang, text in texts.items()}
+        published: PublishedTexts = {lang: asdict(text) for lang, text in texts.items()}
     else:
-        shown = row["shown"]
-    return facts, for_mail(shown, base_url)
+        published = row["shown"]
+    return facts, for_mail(published, base_url)
 
 
 class UpdateTests:

@@ -183,9 +183,9 @@ class MailingSender:
             # In a thread, so that other mail goes out meanwhile.
             copies = await asyncio.to_thread(self._open_all, key, rows, digest)
             suppressed = await queries.suppressed(conn, [copy.never for copy in copies])
-        wanted = {copy.key: copy for copy in copies if copy.never not in suppressed}
-        await asyncio.gather(*(self._settle(Settlement(one, SUPPRESSED)) for one in keys if one not in wanted))
-        for copy in wanted.values():
+        to_send = {copy.key: copy for copy in copies if copy.never not in suppressed}
+        await asyncio.gather(*(self._settle(Settlement(one, SUPPRESSED)) for one in keys if one not in to_send))
+        for copy in to_send.values():
             self._copies.put_nowait((mailing, copy))
 
     async def _load(self, key: tuple[LetterId, MailingId]) -> LoadedMailing:
@@ -281,7 +281,7 @@ class MailingSender:
         row = await self._begins.submit(key)
         if row is not None and row["begun"]:
             return
-        if row is not None and row["goes"] and not row["wanted"]:
+        if row is not None and row["goes"] and not row["subscribed"]:
             raise NotWanted("the recipient has left")
         raise NotMine("the mailing was stopped, or another worker has this stamp")
 

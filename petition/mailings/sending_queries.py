@@ -107,16 +107,16 @@ BEGIN = """
 WITH asked AS (
   SELECT u.letter, u.mailing, u.signature, m.state = 'sending' AS goes,
          EXISTS (SELECT FROM contact c WHERE c.letter = u.letter AND c.signature = u.signature
-                 AND c.purpose = 'updates' AND c.since IS NOT NULL) AS wanted
+                 AND c.purpose = 'updates' AND c.since IS NOT NULL) AS subscribed
   FROM unnest($2::integer[], $3::bigint[], $4::bigint[]) AS u (letter, mailing, signature)
   JOIN mailing m ON m.letter = u.letter AND m.id = u.mailing
 ), begun AS (
   UPDATE mailing_stamp t SET begun = true, due_at = now() + $5::interval FROM asked a
   WHERE t.letter = a.letter AND t.mailing = a.mailing AND t.signature = a.signature AND t.state = 'in_flight'
-    AND t.lease = $1 AND a.goes AND a.wanted
+    AND t.lease = $1 AND a.goes AND a.subscribed
   RETURNING t.letter, t.mailing, t.signature
 )
-SELECT a.letter, a.mailing, a.signature, a.goes, a.wanted, b.signature IS NOT NULL AS begun
+SELECT a.letter, a.mailing, a.signature, a.goes, a.subscribed, b.signature IS NOT NULL AS begun
 FROM asked a LEFT JOIN begun b USING (letter, mailing, signature)
 """
 
@@ -252,7 +252,7 @@ async def renew(conn: Connection, lease: int, length: timedelta, keys: Sequence[
 
 
 async def begin(conn: Connection, lease: int, length: timedelta, keys: Sequence[Key]) -> dict[Key, Record]:
-    """Mark stamps as begun; return for each whether it was, whether the mailing goes on, whether it is wanted."""
+    """Mark stamps as begun; return for each whether it was, whether the mailing goes on, whether the recipient is subscribed."""
     rows = await conn.fetch(BEGIN, lease, *_columns(keys), length)
     return {(row["letter"], row["mailing"], row["signature"]): row for row in rows}
 
