@@ -252,7 +252,7 @@ async def renew(conn: Connection, lease: int, length: timedelta, keys: Sequence[
 
 
 async def begin(conn: Connection, lease: int, length: timedelta, keys: Sequence[Key]) -> dict[Key, Record]:
-    """Mark stamps as begun; return for each whether it was, whether the mailing goes on, whether the recipient is subscribed."""
+    """Mark stamps as begun; return for each whether it was, the mailing goes on, and the recipient is subscribed."""
     rows = await conn.fetch(BEGIN, lease, *_columns(keys), length)
     return {(row["letter"], row["mailing"], row["signature"]): row for row in rows}
 
