@@ -9,7 +9,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from petition import postgres
-from petition.cli import approve, check, dkim_records, signatures
+from petition.cli import approve, check, dkim_records, mail, signatures
 from petition.core import database, encryption, i18n, logs, startup
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
@@ -168,6 +168,21 @@ async def signatures_approve(arguments: Namespace) -> None:
     """Let waiting organizations in."""
     async with _tool() as (settings, db):
         await approve.approve_and_say(db, Wrapper(settings.secret_keys), arguments.ids)
+
+
+async def mail_test(arguments: Namespace) -> int:
+    """Send a test mail through the relays; 1 if one did not take it."""
+    return min(1, await mail.test(load(role=Process.WORKER), arguments.address, arguments.relay))
+
+
+async def mail_queue(_arguments: Namespace) -> None:
+    async with _tool() as (_, db):
+        await mail.queue(db)
+
+
+async def mail_retry(_arguments: Namespace) -> None:
+    async with _tool() as (_, db):
+        await mail.retry(db)
 
 
 @asynccontextmanager

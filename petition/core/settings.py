@@ -107,6 +107,11 @@ class Settings:
         return self.base_url.startswith("https://")
 
     @property
+    def contact(self) -> str | None:
+        """Return the e-mail address in ``controller``, if there is one."""
+        return next((word.strip("<>(),;") for word in (self.controller or "").split() if "@" in word), None)
+
+    @property
     def onion_origin(self) -> str | None:
         """Return the origin of the Onion service, if there is one: beside the public address, or as that."""
         return self.onion_url or (self.base_url if is_onion(self.base_url) else None)

@@ -24,12 +24,13 @@ from petition.exports import address_list_worker, address_lists
 from petition.imports import owner_mails, undoing
 from petition.imports import worker as import_worker
 from petition.letters import taking_down, updates
-from petition.mail import shared_relays
+from petition.mail import relay_tests, shared_relays
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
 from petition.mail.mail_hosts import MailHosts
 from petition.mail.mailbox_notes import MailboxNotes
+from petition.mail.relay_tests import RelayTester
 from petition.mail.relays import Relays
 from petition.mail.shared_relays import DatabaseStore, SharedRelays
 from petition.mail.suppressed_contacts import SuppressedContactCleaner
@@ -93,7 +94,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         asyncio.TaskGroup() as group,
     ):
         notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver))
-        relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost", DatabaseStore(database))
+        local_hostname = urlsplit(settings.base_url).hostname or "localhost"
+        relays = Relays(settings.relays, local_hostname, DatabaseStore(database))
+        tester = RelayTester(database, opener, composer, relays, local_hostname)
         shared = SharedRelays(database, relays.lines)
         group.create_task(_deliver(Deliverer(database, selector, composer, relays, notes), shared, stop))
         rate = max(1, settings.limits.mailing)
@@ -101,6 +104,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         group.create_task(MailingSender(database, tools).run(stop))
         jobs: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
             ("relays", shared_relays.POLL, shared.step),
+            ("relay test", relay_tests.POLL, tester.step),
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
             ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop)),
