@@ -56,7 +56,6 @@ FRESH: Mapping[str, list[dict[str, str]]] = {
         {"act": "resume"},
         {"act": "resend"},
     ],
-    "/organizer/{slug}/signatures/{signature}": [{"act": "message"}, {"act": "second"}],
     "/organizer/{slug}/signatures/{signature}": [
         {"act": act} for act in ("message", "second", "drop_message", "drop_note")
     ],
@@ -103,7 +102,6 @@ UNMARKED = {
     "/organizer/{slug}/partners",
     "/organizer/{slug}/members/cancel",
     "/organizer/{slug}/members/reset/stop",
-    "/organizer/{slug}/state",
     "/organizer/{slug}/reminder",
     "/organizer/{slug}/queue",
     "/organizer/{slug}/undo",
