@@ -218,6 +218,7 @@ def _choose_token(tokens: Tokens, repaired: Repaired) -> bool:
         "reply": tokens.read_reply,
         "answer": tokens.read_answer,
         "never": tokens.read_never,
+        "unsubscribe": tokens.read_updates,
         "preview": tokens.read_preview,
     }
     purpose = repaired.pattern.split("/{token}", 1)[0].rpartition("/")[2]

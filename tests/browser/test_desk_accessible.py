@@ -95,6 +95,11 @@ async def addressees(_one: Seat, where: Furnished) -> list[str]:
     return [f"{SLUG}/delivery", *(f"{SLUG}/delivery/{number}" for number in where.addressees)]
 
 
+async def an_update_as_mail(one: Seat, where: Furnished) -> list[str]:
+    (page, _) = await an_update(one, where)
+    return [f"{page}/mail"]
+
+
 async def an_import(one: Seat, _where: Furnished) -> list[str]:
     """One whose columns are to be chosen; the states after that are looked at in ``test_in_and_out``."""
     await one.open(f"{SLUG}/import")
@@ -133,6 +138,7 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/updates/{update}": an_update,
     "/organizer/{slug}/delivery": at("{slug}/delivery"),
     "/organizer/{slug}/delivery/{addressee}": addressees,
+    "/organizer/{slug}/updates/{update}/mail": an_update_as_mail,
     "/organizer/{slug}/statistics": at("{slug}/statistics"),
     "/organizer/{slug}/partners": at("{slug}/partners"),
     "/organizer/{slug}/import": at("{slug}/import"),
