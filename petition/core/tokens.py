@@ -34,7 +34,7 @@ class Tokens:
                 key_derivation="hmac",
                 digest_method=hashlib.sha256,
             )
-            for purpose in ("signature", "never", "second", "preview", "reply", "updates", "answer")
+            for purpose in ("signature", "never", "second", "preview", "reply", "updates", "answer", "package")
         }
         self._code_keys = [derive(secret, "code") for secret in secrets_newest_first]
 
@@ -94,6 +94,15 @@ class Tokens:
             raise BadToken("this link is not complete")
         letter_id, addressee_id, link, mailed = _ANSWER.unpack(payload)
         return LetterId(letter_id), AddresseeId(addressee_id), link, mailed
+
+    def for_package(self, letter_id: LetterId) -> str:
+        """Return the token by which an addressee gets a letter's package, as long as one is stored."""
+        return self._make("package", _TWO_IDS.pack(letter_id, 0))
+
+    def read_package(self, token: str) -> LetterId:
+        """Return the id of the letter. Raises ``BadToken``."""
+        letter_id, _ = self._read_pair("package", token)
+        return LetterId(letter_id)
 
     def for_never(self, suppression_digest: bytes) -> str:
         """Return the token of a "never mail me again" link: it holds a keyed digest of the address."""

@@ -290,6 +290,7 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
         sharing=await queries.sharing(conn, letter_id),
         partners=await queries.partners(conn, letter_id),
         listed_since=await queries.listed_since(conn, letter_id),
+        package=await queries.package(conn, letter_id),
         sensitive=row["sensitive"],
     )
 

@@ -7,11 +7,11 @@ letter of a name would make the document invalid, so it is drawn as a box, and t
 import io
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import unquote, urlsplit
 
 import segno
@@ -27,8 +27,9 @@ from petition.letters.sources import CountSource, SourceKind
 from petition.packages.model import PackageFacts
 from petition.packages.text_nodes import nodes_of
 
-STANDARDS = ("a-2b", "ua-1")
-SHEET_ROWS = 18
+PdfStandard = Literal["a-2b", "ua-1"]
+STANDARDS: Sequence[PdfStandard] = ("a-2b", "ua-1")
+SHEET_ROWS = 20
 MAX_SUMMARY = 420  # characters of the letter's beginning on a sheet
 BOX = "\u25a1"
 MAX_UNDRAWN = 300  # different letters that are looked for one by one; beyond that a text is drawn as it can be
@@ -46,7 +47,7 @@ VERSION = N_("Version of the text: SHA-256 of its titles and Markdown, as the si
 ORGANIZATIONS = N_("Organizations: %(number)s")
 PEOPLE = N_("People who show their name: the first %(number)s of %(total)s")
 UNDRAWN = N_("A box stands for a letter that no font here has. The file of all names has it.")
-FOOTER = N_("%(total)s signatures, %(time)s")
+FOOTER = N_("Signatures: %(total)s, %(time)s")
 
 SHEET_NOTICE = N_(
     "Who signs here is counted on the site without a name. The sheet stays with those who collect, and is handed over "
@@ -177,7 +178,7 @@ def _code(address: str) -> dict[str, str]:
     return {"address": address, "shown_address": unquote(parts.netloc + parts.path), "code": output.getvalue().decode()}
 
 
-def _drawn(template: str, inputs: dict[str, Any], at: datetime, standards: Collection[str]) -> bytes:
+def _drawn(template: str, inputs: dict[str, Any], at: datetime, standards: Sequence[PdfStandard]) -> bytes:
     """Return the PDF, the letters replaced for which no font is there."""
     text = json.dumps(inputs, ensure_ascii=False)
     missing = [character for character in sorted(set(text)) if not _COMMON.match(character) and _is_missing(character)]

@@ -31,7 +31,7 @@ NOT_PUBLISHED = N_("Publish the letter first: a package holds what readers see."
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
+class PackageMaker:
     """Makes packages of an installation."""
 
     database: Database

@@ -1,7 +1,6 @@
 """The SQL of packages."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizerId
@@ -48,9 +47,9 @@ UPDATE package SET content = NULL, person_ids = NULL, organization_ids = NULL
 WHERE letter = $1 AND id < $2 AND content IS NOT NULL
 """
 
-DROP_OLD = """
-UPDATE package SET content = NULL, person_ids = NULL, organization_ids = NULL
-WHERE made_at < now() - $1::interval AND content IS NOT NULL
+SLUG_WITH_DOCUMENT = """
+SELECT slug FROM letter l
+WHERE id = $1 AND EXISTS (SELECT FROM package p WHERE p.letter = l.id AND p.content IS NOT NULL)
 """
 
 NEWEST = """
@@ -112,11 +111,7 @@ async def document(conn: Connection, letter_id: LetterId) -> Record | None:
     return await conn.fetchrow(DOCUMENT, letter_id)
 
 
-async def drop_old(conn: Connection, after: timedelta) -> None:
-    """Delete the documents that are older; their digests stay."""
-    await conn.execute(DROP_OLD, after)
-
-
-def made_at_in(row: Record) -> datetime:
-    made_at: datetime = row["made_at"]
-    return made_at
+async def slug_with_document(conn: Connection, letter_id: LetterId) -> str | None:
+    """Return the letter's short name if it has a package with its document."""
+    slug: str | None = await conn.fetchval(SLUG_WITH_DOCUMENT, letter_id)
+    return slug

@@ -49,6 +49,7 @@ from petition.moderation import bulk_acts, bursts, crowds, namesakes
 from petition.moderation.messages import Mails
 from petition.organizers import act_notices, factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
 from petition.organizers.sign_in_links import SignInMails
+from petition.packages.links import PackageLinks
 from petition.statistics import queries as statistics
 from petition.worker import job_loop, retention
 
@@ -92,7 +93,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         sign_in_links.PURPOSE: SignInMails(wrapper).write,
         mail_answers.PURPOSE: answers.write,
         **Mails(wrapper, tokens).writers,
-        **AddresseeMails(tokens).writers,
+        **AddresseeMails(tokens, PackageLinks(tokens).path).writers,
     }
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
     selector = MailSelector(opener, wrapper, suppression, writers, settings.mail_in)

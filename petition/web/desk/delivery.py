@@ -24,6 +24,7 @@ from petition.core.form_values import MAX_INTEGER
 from petition.core.ids import AddresseeId, AnswerId, ResponseId
 from petition.letters.addressees import AddresseeState
 from petition.letters.keys import keys_for
+from petition.packages import making
 from petition.web import addressee_words, http, multipart
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_id, form_number, form_view
 from petition.web.desk.page import desk_page
@@ -41,6 +42,7 @@ async def show_all(visit: DeskVisit) -> Response:
         keys = await keys_for(conn, visit.letter.id, visit.services.wrapper)
         rows = await queries.load(conn, visit.letter.id, keys)
         waiting = await queries.waiting(conn, visit.letter.id)
+        packages = await making.packages(conn, visit.letter.id)
     events = [(row, event) for row in rows for event in row.events if row.is_named and event.is_public]
     events.sort(key=lambda pair: (pair[1].at, pair[1].id))
     return desk_page(
@@ -51,6 +53,9 @@ async def show_all(visit: DeskVisit) -> Response:
         waiting={row["addressee"] for row in waiting},
         events=events[-MAX_TIMELINE:],
         now=datetime.now(UTC),
+        packages=packages,
+        language_names={code: language.own_name for code, language in visit.services.renderer.languages.items()},
+        done=visit.query.get("done"),
         **_words(visit),
     )
 

@@ -24,6 +24,7 @@ from petition.web.desk import (
     mailings,
     members,
     new_letter,
+    package,
     paper_tallies,
     partners,
     publishing,
@@ -130,6 +131,10 @@ DESK: list[DeskRoute] = [
         when("act", "publish", "schedule", "back"),
     ),
     DeskRoute("GET", "/organizer/{slug}/delivery", delivery.show_all, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/delivery/package", package.make, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/delivery/package.pdf", package.document, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/delivery/names.csv", package.names, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/delivery/sheet.pdf", package.sheet, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/delivery/{addressee}", delivery.show, Access.EDITOR),
     DeskRoute(
         "POST",
