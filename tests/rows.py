@@ -171,7 +171,7 @@ FROM information_schema.tables t JOIN information_schema.columns c USING (table_
 WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE' GROUP BY 1 ORDER BY 1
 """
 # What changes by being there: uses of limits, the day's key, when somebody was last seen.
-BESIDE = {"limit_use", "day_key", "migration", "access_journal"}
+BESIDE = {"limit_use", "day_key", "migration", "access_journal", "name_reading"}
 
 
 async def picture(database: Database, letter_id: LetterId | None = None) -> dict[str, str]:

@@ -9,6 +9,7 @@ from starlette.routing import Mount, Route
 
 from petition.cli import main
 from petition.core import settings
+from petition.core.limits import LIMITS
 from petition.core.resources import PACKAGE
 from petition.web.app import ROUTES
 from petition.web.desk.routes import DESK
@@ -28,8 +29,9 @@ METRICS = re.compile(r'"(petition_[a-z_]+)"')
 
 def settings_read() -> dict[str, bool]:
     """Return every setting that the code reads, and whether it may stand in a file."""
-    source = (PACKAGE / "core/settings.py").read_text(encoding="utf-8")
-    return {name: how == "secret" for how, name in READS.findall(source)}
+    sources = (path.read_text(encoding="utf-8") for path in (PACKAGE / "core").glob("*.py"))
+    named = {name: how == "secret" for source in sources for how, name in READS.findall(source)}
+    return named | dict.fromkeys(LIMITS, False)
 
 
 def commands(parser: argparse.ArgumentParser | None = None) -> Iterator[str]:
@@ -51,7 +53,7 @@ def addresses() -> set[str]:
 
 def test_all_there_is_was_found() -> None:
     assert len(settings_read()) > 20
-    assert {f"LIMIT_{name.upper()}" for name in settings.Limits.__dataclass_fields__} <= set(settings_read())
+    assert set(settings_read()) == settings.NAMES
     assert set(commands()) >= {"petition demo", "petition letter import", "petition signatures approve"}
     assert len(addresses()) > 30
     assert len(warnings()) > 15

@@ -21,10 +21,11 @@ from petition.captcha.model import (
 )
 from petition.captcha.pow import ProofOfWork
 from petition.captcha.questions import WORDS, Question
+from petition.core.captcha_settings import Captcha
 from petition.core.i18n import SOURCE_LANGUAGE
 from petition.core.ids import LetterId
 from petition.core.prices import MAX_PRICE
-from petition.core.settings import Captcha, Settings
+from petition.core.settings import Settings
 
 # What hCaptcha's widget loads, by its own guide (docs.hcaptcha.com, "Content-Security-Policy Settings").
 _ITS_HOSTS = "https://hcaptcha.com https://*.hcaptcha.com"

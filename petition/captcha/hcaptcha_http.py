@@ -16,7 +16,7 @@ from typing import Any, Self
 import aiohttp
 from hcaptcha import hcaptcha as package
 
-from petition.core.settings import HCaptcha
+from petition.core.captcha_settings import HCaptcha
 
 MAX_BODY = 16 * 1024
 TIMEOUT = aiohttp.ClientTimeout(total=5)

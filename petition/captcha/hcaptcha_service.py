@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from petition.captcha.model import Passed, Refusal, Result, nonce_of
+from petition.core.captcha_settings import HCaptcha
 from petition.core.prices import MAX_PRICE
-from petition.core.settings import HCaptcha
 
 PATIENCE = 3.0  # seconds for the whole conversation
 REMEMBERED = 60.0  # seconds for which a failed conversation counts as "down"

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from petition.cli import check_database
 from petition.core import i18n, service_urls
 from petition.core.errors import PetitionError
-from petition.core.settings import NAMES, Process, Relay, Settings, load
+from petition.core.relay_urls import Relay
+from petition.core.settings import NAMES, Process, Settings, load
 from petition.mail import trial_mail
 from petition.mail.smtp_connection import SmtpConnection
 
@@ -96,7 +97,7 @@ def unsafe(settings: Settings) -> Iterator[str]:
     if settings.onion_origin and settings.onion_port is None:
         yield (
             "ONION_PORT is not set, so Tor shares a port with your proxy: a visitor over Tor who asks for BASE_URL can"
-            " invent an address, and use up its limits; set it and point HiddenServicePort to it"
+            " invent an address, and no address is refused by a limit an hour; set it, point HiddenServicePort there"
         )
     for network in settings.trusted_proxies:
         if network.prefixlen == 0:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from petition import postgres
-from petition.cli import approve, check, signatures
+from petition.cli import approve, check, dkim_records, signatures
 from petition.core import database, encryption, i18n, logs, startup
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
@@ -65,7 +65,13 @@ def keys(_arguments: Namespace) -> None:
         f"CONTACT_PUBLIC_KEY={public}",
         "# Only the worker's environment needs this one; keep a copy where the web server cannot read it.",
         f"CONTACT_PRIVATE_KEY={private}",
+        "# The key that signs mail, and its DNS records: petition keys dkim",
     )
+
+
+def keys_dkim(arguments: Namespace) -> None:
+    """Print a new DKIM key and its DNS records, or the records of the one in use."""
+    _print(*(dkim_records.current_lines() if arguments.current else dkim_records.new_lines()))
 
 
 def run_check(arguments: Namespace) -> int:

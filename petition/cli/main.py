@@ -71,9 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
     commands_.add_parser("worker", help="run the worker: mail, schedules, retention").set_defaults(run=commands.worker)
     commands_.add_parser("migrate", help="bring the database schema up to date").set_defaults(run=commands.migrate)
-    commands_.add_parser("keys", help="print new secrets, ready for an environment file").set_defaults(
-        run=commands.keys
-    )
+    _keys(commands_.add_parser("keys", help="print new secrets, ready for an environment file"))
     check = commands_.add_parser("check", help="check settings, database and relays, and say what is wrong")
     check.add_argument("--mail", metavar="ADDRESS", type=_mailbox, help="send a test mail through each relay")
     check.set_defaults(run=commands.run_check)
@@ -81,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
     _letter(commands_.add_parser("letter", help="letters as folders"))
     _signatures(commands_.add_parser("signatures", help="import and export signatories; approve organizations"))
     return parser
+
+
+def _keys(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=commands.keys)
+    commands_ = parser.add_subparsers(metavar="COMMAND")
+    dkim = commands_.add_parser("dkim", help="print a new key that signs mail, and the DNS records for it")
+    dkim.add_argument("--current", action="store_true", help="print the records of the key in use instead")
+    dkim.set_defaults(run=commands.keys_dkim)
 
 
 def _organizer(parser: argparse.ArgumentParser) -> None:

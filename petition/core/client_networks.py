@@ -5,15 +5,17 @@ to wide. A limit of ``n`` allows ``n * factor`` in the bucket of each prefix (``
 is over its limit pays: a client whose /48 is over its limit gains nothing by a fresh /64. The factors have their
 reasons in docs/decisions/listeners.md.
 
-All clients of the Onion service share its bucket (``is_shared``): prices may rise there, but no request is refused for
-what others did. A circuit, if Tor exports which, is a narrow bucket like any other.
+A request is refused only for what its own bucket has used (``has_own_bucket``), and all clients of the Onion service
+share one: prices may rise there, but no request is refused for what others did. A circuit, if Tor exports which, is a
+narrow bucket like any other.
 """
 
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from socket import AF_INET6, inet_ntop
 
 from petition.core.settings import Network
@@ -46,6 +48,7 @@ class NetworkKind(StrEnum):
     PUBLIC = "public"  # on the open net
     LOCAL = "local"  # on this machine, or in a private network
     ONION = "onion"
+    CLAIMED = "claimed"  # by a header that a visitor over Tor may have written: it may be another's address
     UNKNOWN = "unknown"  # the address cannot be read
 
 
@@ -72,9 +75,13 @@ class ClientNetwork:
         return self.kind is NetworkKind.PUBLIC
 
     @property
-    def is_shared(self) -> bool:
-        """Whether the widest bucket, or each, is one of the Onion service's: its clients have nothing in common."""
-        return self.kind is NetworkKind.ONION
+    def has_own_bucket(self) -> bool:
+        """Whether the narrowest bucket is certainly this client's own, so that requests may be refused by it."""
+        return self.narrowest != ONION and self.kind is not NetworkKind.CLAIMED
+
+    def as_claimed(self) -> "ClientNetwork":
+        """Return the network with the same buckets, in which others may have written."""
+        return replace(self, kind=NetworkKind.CLAIMED)
 
     def limits(self, limit: int) -> tuple[tuple[str, int], ...]:
         """Return (prefix, how much ``limit`` allows there), narrow to wide."""
@@ -110,6 +117,12 @@ def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
     """Return whether an address is a trusted proxy's, or this machine's own (where proxies and Tor's daemon run)."""
     address = _parse(peer)
     return address is not None and (address.is_loopback or _is_in(address, trusted))
+
+
+@lru_cache(4096)
+def prefixes_of_peer(peer: str, trusted: tuple[Network, ...]) -> tuple[str, ...]:
+    """Return the prefixes of an address from the widest to the narrowest; none for a proxy, or Tor on this machine."""
+    return () if is_trusted(peer, trusted) else of_client(peer, (), ()).prefixes[::-1]
 
 
 def _is_in(address: Address, networks: Sequence[Network]) -> bool:

@@ -16,4 +16,7 @@ UpdateId = NewType("UpdateId", int)
 PartnerId = NewType("PartnerId", int)
 PictureId = NewType("PictureId", int)
 TallyId = NewType("TallyId", int)
+AddresseeId = NewType("AddresseeId", int)
+ResponseId = NewType("ResponseId", int)  # of a delivery or an answer
+AnswerId = NewType("AnswerId", int)  # of what an addressee sent by its link
 JobId = NewType("JobId", int)  # of a row of the outbox

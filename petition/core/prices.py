@@ -8,20 +8,20 @@ ever refused; the buckets of many clients (wide prefixes, the Onion service, a l
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from petition.core import quotas
 from petition.core.client_networks import ONION, ClientNetwork
 from petition.core.database import Connection
 from petition.core.ids import LetterId
+from petition.core.limits import Limits
 from petition.core.quotas import HARDER_FACTOR, HiddenQuota, HourKey, Quota
-from petition.core.settings import Limits
 
 STEP_AT = (1, 4, 16)  # times a bucket's drawn limit, in the hour before: from there on the price is one step higher
 MAX_PRICE = len(STEP_AT)
 
 
-@dataclass(frozen=True, slots=True)
-class PriceGauge:
+class PriceGauge(NamedTuple):
     """What a bucket has used in the hour before says how high the price is."""
 
     key: bytes
@@ -30,7 +30,7 @@ class PriceGauge:
 
     def price(self, used: int) -> int:
         """Return the step of the price, from 0."""
-        return min(self.max_price, sum(used > self.limit * factor for factor in STEP_AT))
+        return min(self.max_price, sum([used > self.limit * factor for factor in STEP_AT])) if used else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Buckets:
 
     def price(self, used: Mapping[bytes, int]) -> int:
         """Return the price by ``used``, which has what the hour before used of each gauge's key, unless it is 0."""
-        return max(self.lowest, *(gauge.price(used.get(gauge.key, 0)) for gauge in self.gauges))
+        return max(self.lowest, *[gauge.price(used.get(gauge.key, 0)) for gauge in self.gauges])
 
 
 def buckets_of(
@@ -57,13 +57,13 @@ def buckets_of(
     for prefix, limit in network.limits(limits.network):
         top = limits.onion if prefix == ONION else limit
         counted.append(this_hour.hidden("network", prefix, top, top * HARDER_FACTOR))
-        is_shared = prefix == ONION or prefix != network.narrowest
-        gauges.append(_gauge(before.hidden("network", prefix, top), MAX_PRICE if is_shared else 1))
-    own, is_own = counted[0], network.narrowest != ONION
+        is_own = network.has_own_bucket and prefix == network.narrowest
+        gauges.append(_gauge(before.hidden("network", prefix, top), 1 if is_own else MAX_PRICE))
+    own = counted[0]
     counted.append(this_hour.of_letter(letter_id, limits.letter))
     gauges.append(_gauge(before.of_letter(letter_id, limits.letter), MAX_PRICE))
     quotas_counted = tuple(hidden.quota for hidden in counted)
-    return Buckets(own.quota, own.limits[1] if is_own else None, quotas_counted, tuple(gauges), lowest)
+    return Buckets(own.quota, own.limits[1] if network.has_own_bucket else None, quotas_counted, tuple(gauges), lowest)
 
 
 async def current(conn: Connection, buckets: Buckets) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from petition.core import dkim_keys
 from petition.core.encryption import new_contact_pair, new_key
 from petition.core.errors import SettingsError
 from petition.core.private_folders import make_private, open_private
@@ -34,6 +35,10 @@ class Secrets:
         except OSError as error:
             raise SettingsError(f"the private contact key cannot be read: {error.strerror}") from None
 
+    def dkim_private_key(self) -> str:
+        """Return the DKIM keys, as ``DKIM_PRIVATE_KEY`` has them."""
+        return self._read("dkim_private_key")
+
     def _read(self, name: str) -> str:
         path = self._folder / name
         try:
@@ -54,6 +59,9 @@ class Secrets:
                 return
             if name == "secret_key":
                 self._write(name, new_key().hex())
+                return
+            if name == "dkim_private_key":
+                self._write(name, dkim_keys.new_pair())
                 return
             public, private = new_contact_pair()
             self._write("contact_private_key", private)

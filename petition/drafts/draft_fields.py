@@ -18,7 +18,8 @@ from petition.core.text_cleaning import clean, has_hidden
 from petition.drafts import letter_toml
 from petition.drafts.letter_toml import MAX_GOAL, MAX_NAME, MAX_NEXT_GOALS, MAX_PARTIES, MAX_SENTENCE
 from petition.letters.markdown import TEXT_SIZE, TITLE_LENGTH, has_control, trimmed
-from petition.letters.model import Party, Sharing
+from petition.letters.model import Sharing
+from petition.letters.parties import Party
 
 PARTIES = ("addressees", "initiators")
 FRAME = ("goal", "next_goals", "opened_at", "closes_at", "names_in_search", *PARTIES)

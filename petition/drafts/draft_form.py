@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from petition.core.errors import Refused
 from petition.drafts import draft_fields
-from petition.letters.model import Party
+from petition.letters.parties import Party
 
 Row = dict[str, str]  # "en", "ru", … and "url"
 MINE, THEIRS = "mine", "theirs"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from petition.core.text_cleaning import clean, has_hidden
 from petition.drafts.slugs import problem_of_slug
-from petition.letters.model import Party
+from petition.letters.parties import Party
 
 MAX_PARTIES = 500
 MAX_NAME = 200  # characters

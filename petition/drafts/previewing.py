@@ -8,9 +8,11 @@ from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId
 from petition.drafts.store import Draft
-from petition.letters import markdown, switch_queries
+from petition.letters import addressee_queries, markdown, switch_queries
 from petition.letters import queries as letter_queries
+from petition.letters.addressees import Addressee
 from petition.letters.model import Counts, Letter, State, Tally, Text, Version, digest_of
+from petition.letters.parties import Party
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import Switches
 from petition.organizers import queries
@@ -23,13 +25,15 @@ class PreviewFigures:
     counts: Counts
     tallies: tuple[Tally, ...]
     switches: Switches
+    addressees: tuple[Addressee, ...] = ()
 
 
 async def load_figures(conn: Connection, letter_id: LetterId) -> PreviewFigures:
     counted = await queries.letter_counts(conn, letter_id)
     counts = letter_queries.counts_in(counted) if counted else Counts()
     switches = await switch_queries.of_letter(conn, letter_id)
-    return PreviewFigures(counts, await letter_queries.tallies(conn, letter_id), switches)
+    tallies = await letter_queries.tallies(conn, letter_id)
+    return PreviewFigures(counts, tallies, switches, await addressee_queries.load(conn, letter_id))
 
 
 async def as_published(figures: PreviewFigures, row: Record, draft: Draft, lang: str) -> PublishedLetter:
@@ -58,7 +62,7 @@ def _letter(figures: PreviewFigures, row: Record, draft: Draft, lang: str, now: 
         rules_version=row["rules_version"],
         revision=row["revision"],
         initiators=frame.initiators,
-        addressees=frame.addressees,
+        addressees=tuple(_with_responses(party, figures.addressees) for party in frame.addressees),
         version=Version((row["version"] or 0) + 1, digest_of(written), now, texts, {}, 0),
         keys=LetterKeys(None, None),
         tallies=figures.tallies,
@@ -66,6 +70,12 @@ def _letter(figures: PreviewFigures, row: Record, draft: Draft, lang: str, now: 
         next_goals=frame.next_goals,
         sharing=frame.sharing,
     )
+
+
+def _with_responses(party: Party, known: tuple[Addressee, ...]) -> Addressee:
+    """Return an addressee of the draft with what is known of it, if readers see it under the same name."""
+    same = next((row for row in known if (row.names, row.url) == (party.names, party.url)), None)
+    return same or Addressee(party.names, party.url)
 
 
 def _opened_at(day: date | None) -> datetime | None:

@@ -14,7 +14,7 @@ from petition.core.i18n import N_
 from petition.core.ids import LetterId, OrganizerId
 from petition.drafts import draft_fields, draft_queries, letter_toml
 from petition.drafts.draft_fields import LetterFrame
-from petition.letters import queries
+from petition.letters import addressee_queries, queries
 
 TOO_LATE = N_(
     "This can no longer be switched on: people chose “Everyone” when it did not include search "
@@ -82,15 +82,14 @@ async def load(conn: Connection, row: Record, languages: Collection[str] | None 
 
 
 async def _frame(conn: Connection, row: Record) -> LetterFrame:
-    initiators, addressees = await queries.parties(conn, row["id"])
     return LetterFrame(
         goal=row["goal"],
         next_goals=tuple(row["next_goals"]),
         opened_at=letter_toml.read_opening(row["opening"]) if row["opening"] else None,
         closes_at=row["closes_at"],
         names_in_search=row["names_in_search"],
-        initiators=initiators,
-        addressees=addressees,
+        initiators=await queries.initiators(conn, row["id"]),
+        addressees=await addressee_queries.parties(conn, row["id"]),
         sharing=await queries.sharing(conn, row["id"]),
     )
 
@@ -136,7 +135,8 @@ async def settle(conn: Connection, draft: Draft) -> None:
     frame = draft.frame
     values = frame.goal, frame.closes_at, frame.names_in_search, frame.next_goals, draft.fields["opened_at"] or None
     await queries.set_frame(conn, draft.letter_id, *values)
-    await queries.set_parties(conn, draft.letter_id, frame.initiators, frame.addressees)
+    await queries.set_initiators(conn, draft.letter_id, frame.initiators)
+    await addressee_queries.set_parties(conn, draft.letter_id, frame.addressees)
     await queries.set_sharing(conn, draft.letter_id, frame.sharing)
     await draft_queries.settle(conn, draft.letter_id)
     await draft_queries.drop_unused_pictures(conn, draft.letter_id)

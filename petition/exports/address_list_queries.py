@@ -62,8 +62,9 @@ RETURNING id
 """
 
 NEXT_JOB = """
-SELECT j.letter, j.id, j.organizer, k.recipient FROM address_job j
-JOIN address_key k ON k.letter = j.letter AND k.id = j.key
+SELECT j.letter, j.id, j.organizer, k.recipient, EXISTS (
+  SELECT FROM member m WHERE m.letter = k.letter AND m.organizer = k.organizer AND m.role = 'owner') AS has_owner
+FROM address_job j JOIN address_key k ON k.letter = j.letter AND k.id = j.key
 WHERE j.state = 'waiting' AND k.revoked_at IS NULL ORDER BY j.id LIMIT 1 FOR UPDATE OF j SKIP LOCKED
 """
 
@@ -90,6 +91,7 @@ FINISH = "UPDATE address_job SET state = $3, addresses = $4, ended_at = now() WH
 
 JOB_STATE = """
 SELECT j.state FROM address_job j JOIN address_key k ON k.letter = j.letter AND k.id = j.key
+JOIN member m ON m.letter = k.letter AND m.organizer = k.organizer AND m.role = 'owner'
 WHERE j.letter = $1 AND j.id = $2 AND k.revoked_at IS NULL
 """
 
@@ -143,7 +145,7 @@ async def add_job(conn: Connection, letter_id: LetterId, key_id: int, organizer_
 
 
 async def lock_next_job(conn: Connection) -> Record | None:
-    """Return a list that waits to be made, locked."""
+    """Return a list that waits to be made, locked; ``has_owner``: does the key's organizer still own the letter?"""
     return await conn.fetchrow(NEXT_JOB)
 
 
@@ -173,7 +175,7 @@ async def finish(conn: Connection, letter_id: LetterId, job_id: JobId, state: st
 
 
 async def load_state(conn: Connection, letter_id: LetterId, job_id: JobId) -> str | None:
-    """Return the state of a list; None if there is none, or its key was revoked."""
+    """Return the state of a list; None if there is none, its key was revoked, or the key's organizer owns no more."""
     state: str | None = await conn.fetchval(JOB_STATE, letter_id, job_id)
     return state
 

@@ -37,6 +37,9 @@ async def step(database: Database, opener: Opener, suppression: Suppression) -> 
             row = await queries.lock_next_job(conn)
             if row is None:
                 return False
+            if not row["has_owner"]:  # no longer one since the list was requested
+                await queries.finish(conn, row["letter"], row["id"], "failed", None)
+                return True
             addresses = await _AddressList(conn, row, opener, suppression).make()
             await queries.finish(conn, row["letter"], row["id"], "done", addresses)
             after = f"addresses:{addresses}"

@@ -92,6 +92,16 @@ UPDATE intake SET state = CASE state WHEN 'undoing' THEN 'done' WHEN 'redoing' T
 WHERE letter = $1 AND number = $2 AND state = $3
 """
 
+# Commands write no such rows, and a letter's log keeps the ids of organizers that are gone.
+MAY_ADD = """
+SELECT coalesce((
+  SELECT EXISTS (
+    SELECT FROM member m WHERE m.letter = g.letter AND m.organizer = g.organizer AND m.role IN ('editor', 'owner'))
+  FROM log g WHERE g.letter = $1 AND g.act IN ('import.start', 'import.redo') AND g.ids = ARRAY[$2::bigint]
+    AND g.organizer IS NOT NULL
+  ORDER BY g.id DESC LIMIT 1), true)
+"""
+
 PROBLEMS = """
 SELECT line, field, reason, cells FROM intake_problem
 WHERE letter = $1 AND number = $2 AND line > $3 AND field NOT IN ('#header', '#left-out') ORDER BY line LIMIT $4
@@ -248,6 +258,11 @@ async def finish(
 ) -> bool:
     """End an import or its undoing; return False if it has been cancelled."""
     return (await conn.execute(FINISH, letter_id, number, before, after, dict(report))).endswith(" 1")
+
+
+async def may_add(conn: Connection, letter_id: LetterId, number: int) -> bool:
+    """Return whether the organizer who last started or restored an import still works on the letter's imports."""
+    return bool(await conn.fetchval(MAY_ADD, letter_id, number))
 
 
 async def fail(conn: Connection, letter_id: LetterId, number: int, before: str, reason: str) -> None:

@@ -39,6 +39,7 @@ MAX_LEFT_OUT = 1000  # rows that are stored, to be shown
 
 NO_KEYS = N_("This letter’s keys have been destroyed, so nothing more can be imported.")
 BROKEN = N_("Something went wrong, and nothing was changed. Tell the person who runs this site.")
+NO_AUTHOR = N_("The organizer who started this no longer works on the letter, so nothing was changed.")
 REPEATED = N_("An earlier row of this file has the same mailbox.")
 EXPIRED = N_("This import was not finished within a day, so its file was deleted.")
 
@@ -231,7 +232,14 @@ async def _store_problems(job: RunningImport, reader: RowReader) -> int:
     return len({problem.line for problem in reader.problems})
 
 
+async def _check_author(job: RunningImport) -> None:
+    """Raise ``ImportRefused`` if the organizer who started this was removed from the letter before it was done."""
+    if not await queries.may_add(job.conn, *job.key):
+        raise ImportRefused(NO_AUTHOR)
+
+
 async def _import(job: RunningImport) -> None:
+    await _check_author(job)
     skip = Plan.of_json(job.row["plan"]).skip
     reader, names = await _stage(job, skip=skip)
     if reader.problems and not skip:
@@ -266,6 +274,7 @@ async def _undo(job: RunningImport) -> None:
 
 
 async def _redo(job: RunningImport) -> None:
+    await _check_author(job)
     letter_id, number = job.key
     # Imports of an earlier version, and those of the command, had no least number.
     few = adding.MIN_MAILBOXES if "mailboxes" in (job.row["report"] or {}) else 0

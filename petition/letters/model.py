@@ -11,6 +11,8 @@ from petition.core.encryption import LetterKeys
 from petition.core.errors import PetitionError
 from petition.core.i18n import Texts
 from petition.core.ids import LetterId, PictureId
+from petition.letters.addressees import Addressee
+from petition.letters.parties import Party
 from petition.letters.switches import NOTHING, Switches
 
 
@@ -26,21 +28,6 @@ class State(StrEnum):
     CLOSED = "closed"
     ARCHIVED = "archived"
     GONE = "gone"  # taken down: only the short name is left
-
-
-@dataclass(frozen=True, slots=True)
-class Party:
-    """An initiator or an addressee: a name per language, and perhaps an address on the web."""
-
-    names: Mapping[str, str]
-    url: str | None = None
-
-    def name(self, lang: str) -> str:
-        return self.names.get(lang) or next(iter(self.names.values()))
-
-    def lang(self, lang: str) -> str:
-        """Return the language in which ``name(lang)`` is written."""
-        return lang if self.names.get(lang) else next(iter(self.names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +113,7 @@ class Letter:
     rules_version: int
     revision: int
     initiators: tuple[Party, ...]
-    addressees: tuple[Party, ...]
+    addressees: tuple[Addressee, ...]
     version: Version
     keys: LetterKeys
     tallies: tuple[Tally, ...] = ()

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 from petition.core import metrics
 from petition.core.backoff import Backoff
@@ -18,7 +18,7 @@ from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, NotFound, Unavailable
 from petition.core.ids import LetterId
-from petition.letters import queries, switch_queries
+from petition.letters import addressee_queries, queries, switch_queries
 from petition.letters.keys import keys_of
 from petition.letters.model import Counts, Letter, State
 from petition.letters.switches import NOTHING, InstallationNotices, Setting, Switches
@@ -40,6 +40,11 @@ class PublishedLetter:
     letter: Letter
     counts: Counts
     counted_at: datetime
+
+    @property
+    def today(self) -> date:
+        """The day (UTC) of the count, by which silence is counted."""
+        return self.counted_at.astimezone(UTC).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class PublishedLetters:
         self._poll_lock = asyncio.Lock()
         self._next_poll: asyncio.Task[None] | None = None
         self._last_poll_at = float("-inf")
+        self._day: date | None = None  # of the last poll
         self.is_database_up = False  # did the last look succeed?
 
     def on_change(self, listener: Callable[[str], None]) -> None:
@@ -203,13 +209,20 @@ class PublishedLetters:
             {row["slug"]: _status_in(row, switches.get(row["id"], NOTHING)) for row in rows},
         )
         self._slugs = {status.id: slug for slug, status in self._statuses.items()}
+        is_new_day = self._begin_day(rows)
         for slug in before.keys() | self._statuses.keys():
-            if _has_changed(before.get(slug), self._statuses.get(slug)):
+            if is_new_day or _has_changed(before.get(slug), self._statuses.get(slug)):
                 self._notify(slug)
             if _hides_names(before.get(slug), self._statuses.get(slug)):
                 for listener in self._hidden_listeners:
                     listener(slug)
         self._drop_taken_down(gone)
+
+    def _begin_day(self, rows: list[Record]) -> bool:
+        """Return whether the database's day (UTC) has changed: pages say for how many days addressees are silent."""
+        before = self._day
+        self._day = rows[0]["counted_at"].astimezone(UTC).date() if rows else before
+        return before is not None and self._day != before
 
     def _update_notices(self, general: Switches) -> None:
         """Store what holds for the installation, and invalidate the pages without a letter."""
@@ -257,7 +270,6 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
     row = await queries.load(conn, letter_id)
     if row is None:
         raise NotFound("there is no such letter")
-    initiators, addressees = await queries.parties(conn, letter_id)
     return Letter(
         id=row["id"],
         slug=row["slug"],
@@ -269,8 +281,8 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
         names_in_search=row["names_in_search"],
         rules_version=row["rules_version"],
         revision=row["revision"],
-        initiators=initiators,
-        addressees=addressees,
+        initiators=await queries.initiators(conn, letter_id),
+        addressees=await addressee_queries.load(conn, letter_id),
         version=await queries.version(conn, letter_id, row["version"]),
         keys=keys_of(row, wrapper),
         tallies=await queries.tallies(conn, letter_id),

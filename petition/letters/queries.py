@@ -6,7 +6,8 @@ from datetime import date, datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId
-from petition.letters.model import Counts, Party, Sharing, SlugTaken, State, Tally, Text, Version
+from petition.letters.model import Counts, Sharing, SlugTaken, State, Tally, Text, Version
+from petition.letters.parties import Party
 
 LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key FROM letter WHERE id = $1"
 
@@ -27,7 +28,7 @@ LOAD = """
 SELECT l.*, l.effective_state FROM letter l WHERE l.id = $1 AND l.version IS NOT NULL
 """
 
-PARTIES = "SELECT role, names, url FROM party WHERE letter = $1 ORDER BY role, position"
+INITIATORS = "SELECT names, url FROM party WHERE letter = $1 AND role = 'initiator' ORDER BY position"
 
 TALLIES = """
 SELECT people, counted_on, source FROM tally WHERE letter = $1 AND ended_at IS NULL ORDER BY counted_on DESC, id DESC
@@ -92,9 +93,9 @@ DROP_SHARING = "DELETE FROM sharing WHERE letter = $1"
 
 ADD_SHARING = "INSERT INTO sharing (letter, lang, text, alt, picture) VALUES ($1, $2, $3, $4, $5)"
 
-DROP_PARTIES = "DELETE FROM party WHERE letter = $1"
+DROP_INITIATORS = "DELETE FROM party WHERE letter = $1 AND role = 'initiator'"
 
-ADD_PARTY = "INSERT INTO party (letter, role, position, names, url) VALUES ($1, $2, $3, $4, $5)"
+ADD_INITIATOR = "INSERT INTO party (letter, role, position, names, url) VALUES ($1, 'initiator', $2, $3, $4)"
 
 TRANSLATIONS = "SELECT lang, title, markdown FROM translation WHERE letter = $1 ORDER BY lang"
 
@@ -133,12 +134,8 @@ async def partners(conn: Connection, letter_id: LetterId) -> dict[str, int]:
     return {row["name"]: row["id"] for row in await conn.fetch(PARTNERS, letter_id)}
 
 
-async def parties(conn: Connection, letter_id: LetterId) -> tuple[tuple[Party, ...], tuple[Party, ...]]:
-    """Return (initiators, addressees)."""
-    rows = await conn.fetch(PARTIES, letter_id)
-    initiators = tuple(Party(row["names"], row["url"]) for row in rows if row["role"] == "initiator")
-    addressees = tuple(Party(row["names"], row["url"]) for row in rows if row["role"] == "addressee")
-    return initiators, addressees
+async def initiators(conn: Connection, letter_id: LetterId) -> tuple[Party, ...]:
+    return tuple(Party(row["names"], row["url"]) for row in await conn.fetch(INITIATORS, letter_id))
 
 
 async def tallies(conn: Connection, letter_id: LetterId) -> tuple[Tally, ...]:
@@ -227,16 +224,10 @@ async def set_sharing(conn: Connection, letter_id: LetterId, sharing: Mapping[st
     await conn.executemany(ADD_SHARING, rows)
 
 
-async def set_parties(
-    conn: Connection, letter_id: LetterId, initiators: Sequence[Party], addressees: Sequence[Party]
-) -> None:
-    await conn.execute(DROP_PARTIES, letter_id)
-    rows = [("initiator", *entry) for entry in enumerate(initiators)] + [
-        ("addressee", *entry) for entry in enumerate(addressees)
-    ]
-    await conn.executemany(
-        ADD_PARTY, [(letter_id, role, position, dict(party.names), party.url) for role, position, party in rows]
-    )
+async def set_initiators(conn: Connection, letter_id: LetterId, initiators: Sequence[Party]) -> None:
+    await conn.execute(DROP_INITIATORS, letter_id)
+    rows = [(letter_id, position, dict(party.names), party.url) for position, party in enumerate(initiators)]
+    await conn.executemany(ADD_INITIATOR, rows)
 
 
 async def translations(conn: Connection, letter_id: LetterId) -> dict[str, tuple[str, str]]:

@@ -14,13 +14,16 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 
+from petition.core import mail_texts
 from petition.core.encryption import derive
 from petition.core.errors import PetitionError
 from petition.core.sender import parse_sender
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
+from petition.mail import dkim
 from petition.mail.model import ChosenMail, DirectMail, MailJob, SignatureRef
+from petition.mail.return_path import MailboxMail, Reference, ReturnPaths
 
 MAX_LINE = 900  # octets; RFC 5321, 4.5.3.1.6 allows 1,000 with the line's end
 
@@ -33,7 +36,7 @@ class Unmailable(PetitionError):
 class OutgoingMail:
     """A mail as SMTP wants it."""
 
-    sender: str
+    sender: str  # of the envelope: where bounces go
     recipient: str = field(repr=False)
     content: bytes = field(repr=False)
     utf8: bool  # the name in the address is not ASCII: only relays with SMTPUTF8 (RFC 6531) can take it
@@ -49,25 +52,34 @@ class Composer:
         self._one_click = settings.secure  # RFC 8058, 3.1: one click works over HTTPS only
         self._from = parse_sender(settings.mail_from or "")
         self._id_key = derive(settings.secret_keys[0], "message-id")
+        self._signer = dkim.signer(settings)
+        self._return_paths = ReturnPaths(settings.secret_keys, settings.bounce_domain)
 
-    def compose(self, job: MailJob, chosen: ChosenMail | DirectMail) -> OutgoingMail:
-        """Return the mail. Raises ``Unmailable``."""
+    def compose(
+        self, job: MailJob, chosen: ChosenMail | DirectMail, reference: Reference | None = None
+    ) -> OutgoingMail:
+        """Return the mail, signed. ``reference`` is what a bounce of it is about; None: the job's mailbox.
+
+        Raises ``Unmailable``.
+        """
+        reference = reference or MailboxMail(job.letter_id, job.digest)
         recipient = _recipient(chosen.address)
         lang = (chosen.mail.lang if isinstance(chosen, DirectMail) else None) or job.lang
         if lang not in self._renderer.languages:
             lang = next(iter(self._renderer.languages))
         message = EmailMessage(policy=SMTP)
-        self._head(message, job, recipient)
+        self._head(message, job, recipient, reference)
         self._fill(message, chosen, lang)
         utf8 = not recipient.addr_spec.isascii()
         content = message.as_bytes(policy=SMTPUTF8 if utf8 else SMTP)
-        return OutgoingMail(self._from.addr_spec, recipient.addr_spec, content, utf8)
+        sender = self._return_paths.address(reference, job.created_at.date()) or self._from.addr_spec
+        return OutgoingMail(sender, recipient.addr_spec, self._signer.sign(content), utf8)
 
-    def _head(self, message: EmailMessage, job: MailJob, recipient: Address) -> None:
+    def _head(self, message: EmailMessage, job: MailJob, recipient: Address, reference: Reference) -> None:
         message["From"] = self._from
         message["To"] = recipient
         message["Date"] = format_datetime(datetime.now(UTC))
-        message["Message-ID"] = self._message_id(job)
+        message["Message-ID"] = self._message_id(job, reference)
         message["Auto-Submitted"] = "auto-generated"
 
     def _fill(self, message: EmailMessage, chosen: ChosenMail | DirectMail, lang: str) -> None:
@@ -75,16 +87,13 @@ class Composer:
             context, template = self._context_of_direct(chosen, lang), chosen.mail.template
         else:
             context, template = self._context(chosen, lang), chosen.template.value
-        folder = f"email/{template}"
-        subject = self._renderer.render(f"{folder}/subject.txt", lang, **context)
-        message["Subject"] = " ".join(subject.split())
+        texts = mail_texts.render(self._renderer, template, lang, context)
+        message["Subject"] = texts.subject
         if self._one_click and context["never_link"]:
             message["List-Unsubscribe"] = f"<{context['never_link']}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        text = self._renderer.render(f"{folder}/body.txt", lang, **context)
-        html = self._renderer.render(f"{folder}/body.html", lang, **context)
-        message.set_content(text, cte=_encoding(text))
-        message.add_alternative(html, subtype="html", cte=_encoding(html))
+        message.set_content(texts.text, cte=_encoding(texts.text))
+        message.add_alternative(texts.html, subtype="html", cte=_encoding(texts.html))
         message["Content-Language"] = lang  # last, since making an alternative moves such headers into the first part
 
     def _context_of_direct(self, chosen: DirectMail, lang: str) -> dict[str, object]:
@@ -112,11 +121,15 @@ class Composer:
     def _token(self, chosen: ChosenMail, ref: SignatureRef) -> str:
         return self._tokens.for_signature(chosen.letter_id, ref.id)
 
-    def _message_id(self, job: MailJob) -> str:
-        """Return the same id at every attempt, so that mail programs recognize a mail sent twice after a crash."""
+    def _message_id(self, job: MailJob, reference: Reference) -> str:
+        """Return the same id at every attempt, so that mail programs recognize a mail sent twice after a crash.
+
+        Its first half says to us which mailbox a complaint comes from: those often quote nothing but the headers.
+        """
         name = f"{job.id} {job.created_at.timestamp()}"
-        digest = hmac.digest(self._id_key, name.encode(), hashlib.sha256).hex()[:32]
-        return f"<{digest}@{self._from.domain}>"
+        digest = hmac.digest(self._id_key, name.encode(), hashlib.sha256).hex()[:20]
+        token = self._return_paths.token(reference, job.created_at.date())
+        return f"<{token}.{digest}@{self._from.domain}>"
 
 
 # No display name, no comment, nothing that could end a header or a command (RFC 5322, 3.2.3; any script, RFC 6532).

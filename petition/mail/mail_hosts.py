@@ -15,7 +15,7 @@ from dns.rdtypes.ANY.MX import MX
 
 from petition.core import mail_domains
 from petition.core.mail_domains import ProviderClass
-from petition.core.settings import MxResolver
+from petition.core.mail_settings import MxResolver
 
 PATIENCE = 3.0  # seconds for one domain
 MAX_AGE, MAX_AGE_OF_FAILURE = 3600.0, 60.0  # seconds

@@ -8,8 +8,10 @@ from email.utils import format_datetime, make_msgid
 from urllib.parse import urlsplit
 
 from petition.core import email_addresses
+from petition.core.relay_urls import Relay
 from petition.core.sender import parse_sender
-from petition.core.settings import Relay, Settings
+from petition.core.settings import Settings
+from petition.mail import dkim
 from petition.mail.compose import OutgoingMail
 from petition.mail.smtp_connection import SmtpConnection
 
@@ -48,7 +50,7 @@ def _compose(settings: Settings, relay: Relay, address: str) -> OutgoingMail:
     )
     utf8 = not mailbox.address.isascii()
     content = message.as_bytes(policy=SMTPUTF8 if utf8 else SMTP)
-    return OutgoingMail(sender.addr_spec, mailbox.address, content, utf8)
+    return OutgoingMail(sender.addr_spec, mailbox.address, dkim.signer(settings).sign(content), utf8)
 
 
 async def _nothing() -> None:

@@ -35,6 +35,14 @@ SELECT id, letter, organizer, act, reason, conditions, state, listed_at, signatu
 WHERE state IN ('running', 'reverting') ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 
+# Who started it, or its way back; one made and started by different organizers is the latter's.
+AUTHOR = """
+SELECT g.organizer, g.organizer IS NULL OR EXISTS (
+  SELECT FROM member m WHERE m.letter = g.letter AND m.organizer = g.organizer AND m.role <> 'viewer') AS may
+FROM log g WHERE g.campaign = $1 AND g.act IN ('campaign.start', 'campaign.resume', 'campaign.revert')
+ORDER BY g.id DESC LIMIT 1
+"""
+
 ADD_PROGRESS = """
 UPDATE campaign SET changed = changed + $2, listed_at = coalesce($3, listed_at), signature = coalesce($4, signature),
        state = coalesce($5, state), ended_at = CASE WHEN $5 IS NOT NULL THEN now() END
@@ -113,6 +121,11 @@ async def set_state(
 async def claim(conn: Connection) -> Record | None:
     """Lock and return a bulk act with a step to do; None if there is none that no other worker has locked."""
     return await conn.fetchrow(CLAIM)
+
+
+async def author(conn: Connection, bulk_act_id: BulkActId) -> Record | None:
+    """Return (organizer, may) of the latest start; ``may``: do they still decide on the letter's signatures?"""
+    return await conn.fetchrow(AUTHOR, bulk_act_id)
 
 
 async def add_progress(

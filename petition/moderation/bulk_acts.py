@@ -177,13 +177,25 @@ async def step(database: Database, wrapper: Wrapper, size: int = STEP) -> bool:
         row = await queries.claim(conn)
         if row is None:
             return False
-        actor = Actor(row["organizer"], row["letter"], row["id"])
+        author = await queries.author(conn, row["id"])
+        actor = Actor(author["organizer"] if author else row["organizer"], row["letter"], row["id"])
+        if author and not author["may"] and row["state"] == BulkActState.RUNNING:
+            await _pause(conn, replace(actor, organizer_id=None))
+            return True
         keys = await keys_for(conn, actor.letter_id, wrapper)
         if row["state"] == BulkActState.REVERTING:
             await _revert_step(conn, actor, keys, row)
         else:
             await _apply_step(conn, actor, keys, row, size)
         return True
+
+
+async def _pause(conn: Connection, actor: Actor) -> None:
+    """Pause a bulk act whose author was removed from the letter, until another organizer looks at it."""
+    running, paused = BulkActState.RUNNING.value, BulkActState.PAUSED.value
+    bulk_act_id = BulkActId(actor.bulk_act_id or 0)
+    await queries.set_state(conn, actor.letter_id, bulk_act_id, before=(running,), after=paused, reason=None)
+    await audit_log.record_by(conn, actor, "campaign.pause", ids=[bulk_act_id], before=running, after=paused)
 
 
 async def _apply_step(conn: Connection, actor: Actor, keys: LetterKeys, row: Record, size: int) -> None:

@@ -6,7 +6,7 @@ sign-ups of one domain can still be confirmed that they would be above the ceili
 """
 
 from petition.core.database import Database
-from petition.core.settings import Limits
+from petition.core.limits import Limits
 from petition.signatures.flags import Flag
 
 BATCH = 2_000  # signatures per transaction

@@ -92,6 +92,11 @@ FROM session s JOIN organizer o ON o.id = s.organizer
 WHERE s.digest = $1 AND {LIVE}
 """
 
+ROLE_OF_SESSION = f"""
+SELECT m.role FROM session s JOIN member m ON m.organizer = s.organizer AND m.letter = $2
+JOIN letter l ON l.id = m.letter AND l.state <> 'gone' WHERE s.id = $1 AND {LIVE}
+"""
+
 SESSIONS = f"""
 SELECT s.id, s.browser, s.created_at, s.seen_at, s.proved_at, {FRESH} AS fresh, {HAS_FACTOR} AS has_factor, s.renew
 FROM session s WHERE s.organizer = $1 AND {LIVE} ORDER BY s.seen_at DESC, s.id
@@ -268,6 +273,12 @@ async def use_sign_in_link(conn: Connection, digest: bytes) -> tuple[OrganizerId
     await conn.execute(DROP_ENTRIES, row["organizer"])
     await conn.execute(DROP_ASKS, row["organizer"])
     return row["organizer"], row["invitation"]
+
+
+async def role_of_session(conn: Connection, session_id: int, letter_id: LetterId) -> Role | None:
+    """Return the role that a session has in a letter now; None if it has ended, or has none."""
+    role: str | None = await conn.fetchval(ROLE_OF_SESSION, session_id, letter_id)
+    return Role(role) if role else None
 
 
 async def session(conn: Connection, digest: bytes) -> tuple[Organizer, Session] | None:

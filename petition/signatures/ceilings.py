@@ -7,8 +7,8 @@ from datetime import timedelta
 from petition.core import quotas
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, SignatureId
+from petition.core.limits import Limits
 from petition.core.quotas import BatchPositions, Quota
-from petition.core.settings import Limits
 from petition.signatures.flags import Flag
 from petition.signatures.model import Kind
 

@@ -12,7 +12,7 @@ from petition.core.batching import Batcher
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId, SignatureId
-from petition.core.settings import Limits
+from petition.core.limits import Limits
 from petition.signatures import ceilings, counting, names, queries, search_words
 from petition.signatures.ceilings import Crowd
 from petition.signatures.counting import CountChange

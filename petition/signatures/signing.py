@@ -16,9 +16,9 @@ from petition.core.batching import Batcher
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Sealer
 from petition.core.ids import LetterId, SignatureId
+from petition.core.limits import Limits
 from petition.core.prices import Buckets
 from petition.core.quotas import BatchPositions, Quota
-from petition.core.settings import Limits
 from petition.signatures import ceilings, queries
 from petition.signatures.model import Kind
 from petition.signatures.signals import DRAWN

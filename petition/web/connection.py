@@ -7,49 +7,36 @@ bounds and their reasons are in docs/decisions/overload.md.
 Cached responses are written here in one write, without a task and an ASGI cycle per request: the letter's page and its
 count are most of the traffic when a letter is popular.
 
-This is the only module that uses uvicorn's internals. pyproject.toml bounds its version from above, and
+Only this module and uvicorn_responses use uvicorn's internals. pyproject.toml bounds its version from above, and
 tests/web/test_uvicorn_internals.py fails when one of them moves.
 """
 
 import asyncio
 import re
-import sys
 from collections.abc import Sequence
-from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from petition.core.client_networks import ONION_NETWORK, ClientNetwork, is_trusted, of_circuit, of_client
+from petition.core.client_networks import ONION_NETWORK, ClientNetwork, of_circuit, of_client, prefixes_of_peer
 from petition.core.settings import Network
 from petition.web import proxy_line
 from petition.web.connection_limits import OpenConnections
 from petition.web.listeners import ONION_CLIENT
-from petition.web.page_cache import Header
+from petition.web.page_cache import CachedReply, Header
 from petition.web.request_bounds import MAX_LINES, HeadRefused, PipelineFull, Trailers, check_chunks, refusal
+from petition.web.slow_clients import WRITE_BUFFER, BodyWatch, ReaderWatch
 
 HEAD_TIMEOUT = 20.0  # seconds from a request's first byte (or the connection's start) to the end of its head
 MAX_HEAD = 16 * 1024  # bytes of a head, and of what lies between the pieces of a body
 MAX_PIPELINED = 16  # requests that wait for the response to an earlier one
-BODY_INTERVAL = 10.0  # seconds; in each of them at least MIN_BODY arrives
-MIN_BODY = 4096  # bytes: the slowest mobile network brings ten times as much
 LINGER = 2.0  # seconds in which a client that still sends can read that it was refused
 MAX_LINGER = 1024 * 1024  # bytes that it may send in this time
-WRITE_TIMEOUT = 20.0  # seconds in which a client that is behind has to read something
-WRITE_BUFFER = 32 * 1024  # bytes; a client with more of them unread is behind
 _BODY_HEADERS = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 
 _ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
-
-
-class CachedReply(Protocol):
-    """Return (status and header lines, body), or None if the application has to answer."""
-
-    def __call__(
-        self, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
-    ) -> tuple[bytes, bytes] | None: ...
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -61,7 +48,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # Beside the parent's dictionary, which would grow by half a kilobyte for each of thousands of listeners.
     __slots__ = (
         "_beginning",
-        "_body_timer",
+        "_body_watch",
         "_chunks",
         "_fed_at_begin",
         "_feeds",
@@ -71,11 +58,10 @@ class GuardedProtocol(HttpToolsProtocol):
         "_is_answered",
         "_is_deaf",
         "_onion_client",
-        "_received",
+        "_reader_watch",
         "_running",
-        "_unread",
-        "_write_timer",
         "prefixes",
+        "received",
     )
 
     trusted: ClassVar[Sequence[Network]] = ()
@@ -89,12 +75,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._beginning: bytes | None = None  # on Tor's listener, until it is known whether Tor wrote a line there
         self._onion_client: ClientNetwork | None = None
-        self._body_timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
+        self._body_watch: BodyWatch | None = None
+        self._reader_watch: ReaderWatch | None = None
         self._running: RequestResponseCycle | None = None
         self._is_answered = self._is_deaf = self._in_body = False
-        self._framing = self._feeds = self._fed_at_begin = self._chunks = self._received = self._unread = 0
-        self.prefixes = _prefixes(self.client[0], tuple(self.trusted)) if self.client else ()
+        self._framing = self._feeds = self._fed_at_begin = self._chunks = self.received = 0
+        self.prefixes = prefixes_of_peer(self.client[0], tuple(self.trusted)) if self.client else ()
         self.open_connections.add(self)
         self._start_timer()
         if self.onion_port is not None:
@@ -144,8 +130,9 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self._framing -= len(data)
             self._feed_in_pieces(memoryview(data))
-        if self._in_body and self._body_timer is None:
-            self._watch_body()
+        if self._in_body and self._body_watch is None:
+            self._body_watch = BodyWatch(self)
+            self.open_connections.add_unfinished(self)
 
     def _feed_in_pieces(self, data: memoryview) -> None:
         while data and not self._is_deaf and not self.transport.is_closing():
@@ -268,7 +255,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._unset_keepalive_if_required()  # set if the request right before was answered here
             super().on_headers_complete()
             if has_body:
-                self._in_body, self._chunks, self._received = True, 0, 0
+                self._in_body, self._chunks, self.received = True, 0, 0
                 self.headers = Trailers()
             return
         lines, body = reply
@@ -285,11 +272,11 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_chunk_header(self) -> None:
         """Count a piece of a body. Raises ``HeadRefused``."""
         self._chunks += 1
-        check_chunks(self._chunks, self._received)
+        check_chunks(self._chunks, self.received)
 
     def on_body(self, body: bytes) -> None:
         self._framing = 0
-        self._received += len(body)
+        self.received += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -324,25 +311,17 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # The body: how fast it arrives
 
-    def _watch_body(self) -> None:
-        self._body_timer = self.loop.call_later(BODY_INTERVAL, self._check_body, 0)
-        self.open_connections.add_unfinished(self)
-
     def _end_body(self) -> None:
         self._in_body = False
-        if self._body_timer is not None:
-            self._body_timer.cancel()
-            self._body_timer = None
+        if self._body_watch is not None:
+            self._body_watch.stop()
+            self._body_watch = None
             self.open_connections.discard_unfinished(self)
 
-    def _check_body(self, received_before: int) -> None:
-        """Abort the connection if too little has arrived, unless it was not read or the client waits for a word."""
+    def is_body_held_up(self) -> bool:
+        """Return whether the body is not read, or the client waits for a word to send it."""
         cycle = self.cycle
-        is_waiting = self.flow.read_paused or (cycle.waiting_for_100_continue and not cycle.response_complete)
-        if not is_waiting and self._received - received_before < MIN_BODY:
-            self.transport.abort()
-            return
-        self._body_timer = self.loop.call_later(BODY_INTERVAL, self._check_body, self._received)
+        return self.flow.read_paused or (cycle.waiting_for_100_continue and not cycle.response_complete)
 
     # The response: whether it is read
 
@@ -352,24 +331,15 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
+        if self._reader_watch is not None:
+            self._reader_watch.stop()
+            self._reader_watch = None
             self.open_connections.discard_unread(self)
 
     def _watch_reader(self) -> None:
-        if self._write_timer is None:
-            self._unread = self.transport.get_write_buffer_size()
-            self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._check_reader)
+        if self._reader_watch is None:
+            self._reader_watch = ReaderWatch(self.transport, self.loop)
             self.open_connections.add_unread(self)
-
-    def _check_reader(self) -> None:
-        unread, before = self.transport.get_write_buffer_size(), self._unread
-        if unread >= before:
-            self.transport.abort()
-            return
-        self._unread = unread
-        self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._check_reader)
 
     def on_response_complete(self) -> None:
         """Close a connection that has ended, and be it that the client does not read the rest."""
@@ -416,29 +386,3 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self.transport.abort()
-
-
-@lru_cache(4096)
-def _prefixes(peer: str, trusted: tuple[Network, ...]) -> tuple[str, ...]:
-    """Return the prefixes of an address from the widest to the narrowest; none for a proxy, or Tor on this machine."""
-    return () if is_trusted(peer, trusted) else of_client(peer, (), ()).prefixes[::-1]
-
-
-def disable_chunking(send: object) -> None:
-    """Have uvicorn send the body of an HTTP/1.0 response unframed, and close the connection at its end.
-
-    HTTP/1.0 has no chunks (RFC 9112, 6.1), and some proxies use it by default, nginx for one. Call it before the
-    response starts; another server's ``send`` is left alone.
-    """
-    cycle: Any = getattr(send, "__self__", None)
-    if isinstance(cycle, RequestResponseCycle):
-        cycle.chunked_encoding, cycle.expected_content_length, cycle.keep_alive = False, sys.maxsize, False
-
-
-def abort(send: object) -> bool:
-    """Abort the connection behind ``send`` with what is still in its buffer; False if the server is another one."""
-    cycle = getattr(send, "__self__", None)
-    if not isinstance(cycle, RequestResponseCycle):
-        return False
-    cycle.transport.abort()
-    return True

@@ -15,11 +15,11 @@ from datetime import datetime
 from typing import Any
 
 from petition.core import metrics
-from petition.core.client_networks import ONION, ClientNetwork
+from petition.core.client_networks import ClientNetwork
 from petition.core.settings import Settings
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetters
-from petition.web import connection
+from petition.web import uvicorn_responses
 from petition.web.fair_lines import FairLines
 from petition.web.headers import common_headers
 from petition.web.turns import line_of
@@ -105,7 +105,7 @@ class CountStreams:
             return None
         channel = self._channel(path[len(PREFIX) : -len(SUFFIX)])
         network: ClientNetwork = scope["network"]
-        limit = MAX_LISTENERS if network.narrowest == ONION else MAX_PER_NETWORK
+        limit = MAX_PER_NETWORK if network.has_own_bucket else MAX_LISTENERS
         if channel is None or self._networks[network.narrowest] >= limit:
             return None
         if self._size >= MAX_LISTENERS:
@@ -115,7 +115,7 @@ class CountStreams:
         metrics.LISTENERS.set(self._size)
         is_current = (b"last-event-id", channel.id) in scope["headers"]
         if scope["http_version"] == "1.0":
-            connection.disable_chunking(send)
+            uvicorn_responses.disable_chunking(send)
         # The server holds the scope as long as the response lasts; a browser's headers take a kilobyte or two.
         scope["headers"].clear()
         scope.pop("state", None)
@@ -261,7 +261,7 @@ def _try_send(sending: Coroutine[Any, Any, None]) -> bool:
 def _drop(listener: Listener) -> None:
     """Disconnect a listener that does not read."""
     metrics.DROPPED.inc()
-    if not connection.abort(listener.send) and listener.task is not None:
+    if not uvicorn_responses.abort(listener.send) and listener.task is not None:
         listener.task.cancel()
 
 

@@ -261,3 +261,16 @@ def picture(row: Record | None, cache_control: str) -> Response:
         raise NotFound("there is no such picture")
     headers = {"cache-control": cache_control, "content-security-policy": "default-src 'none'; sandbox"}
     return Response(row["content"], headers=headers, media_type=row["type"])
+
+
+def document(row: Record, name: str, cache_control: str) -> Response:
+    """Answer with a file of others (content, type), to be saved as ``name`` and never opened in a page of ours."""
+    ending = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}[row["type"]]
+    headers = {
+        "cache-control": cache_control,
+        "content-disposition": f'attachment; filename="{name}.{ending}"',
+        "content-security-policy": "default-src 'none'; sandbox",
+        "x-content-type-options": "nosniff",
+        "x-robots-tag": "noindex",
+    }
+    return Response(row["content"], headers=headers, media_type=row["type"])

@@ -62,7 +62,7 @@ class Listeners:
         """Set ``scope["network"]``, and take the forwarding headers out; return the network.
 
         None if the request must be refused: it came from the open net with the Onion ``Host``, to a main listener that
-        is Tor's as well. Nothing else distinguishes Tor's daemon from a proxy there.
+        is Tor's as well. Nothing else distinguishes Tor's daemon from a proxy there: what a header says is but a claim.
         """
         forwarded = _take_forwarding(scope["headers"])
         network: ClientNetwork | None = scope.get(ONION_CLIENT)
@@ -73,6 +73,8 @@ class Listeners:
             if host in self._shared_hosts:
                 is_refused = network.is_public
                 network = network if is_refused else ONION_NETWORK
+            elif self._shared_hosts and forwarded and not client_networks.of_client(peer, (), ()).is_public:
+                network = network.as_claimed()
         scope["network"] = network
         return None if is_refused else network
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from petition.core.errors import Unavailable
 
@@ -25,6 +26,14 @@ ALL = ""  # the group of pages that show more than one letter
 MAX_AGE = 5.0  # seconds a ``dated`` response is served
 MAX_PAGES = 4000  # the oldest is evicted first
 MAX_BYTES = 64 * 1024 * 1024  # of all pages together, plain and compressed
+
+
+class CachedReply(Protocol):
+    """Return (status and header lines, body), or None if the application has to answer."""
+
+    def __call__(
+        self, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
+    ) -> tuple[bytes, bytes] | None: ...
 
 
 class CacheTier(StrEnum):

@@ -17,8 +17,9 @@ from petition.core.errors import PetitionError
 from petition.core.settings import Process, Settings, load
 from petition.core.version import version
 from petition.web.app import create_app
-from petition.web.connection import WRITE_TIMEOUT, GuardedProtocol
+from petition.web.connection import GuardedProtocol
 from petition.web.gateway import App
+from petition.web.slow_clients import WRITE_TIMEOUT
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from petition.captcha import hcaptcha_service
 from petition.core.client_networks import ONION, ONION_SERVICE, ClientNetwork
 from petition.core.errors import TooMany
-from petition.core.settings import Limits
+from petition.core.limits import Limits
 from petition.web.turns import ConcurrencyLimit
 
 MINUTE = 60

@@ -1,6 +1,7 @@
 """The worker: delivers mail, runs long jobs, deletes what has expired. Several may run at once."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,12 +23,14 @@ from petition.exports import address_list_worker, address_lists
 from petition.imports import owner_mails, undoing
 from petition.imports import worker as import_worker
 from petition.letters import taking_down, updates
+from petition.mail import shared_relays
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
 from petition.mail.mail_hosts import MailHosts
 from petition.mail.mailbox_notes import MailboxNotes
 from petition.mail.relays import Relays
+from petition.mail.shared_relays import DatabaseStore, SharedRelays
 from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
 from petition.moderation import bulk_acts, bursts, crowds, namesakes
@@ -71,13 +74,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     writers = {**WRITERS, sign_in_links.PURPOSE: SignInMails(wrapper).write, **Mails(wrapper, tokens).writers}
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
     selector = MailSelector(opener, wrapper, suppression, writers)
-    relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
     async with opened(settings.database_url, max_size=SENDERS + 6) as database, asyncio.TaskGroup() as group:
         notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver))
-        group.create_task(Deliverer(database, selector, composer, relays, notes).run(stop))
+        relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost", DatabaseStore(database))
+        shared = SharedRelays(database, relays.lines)
+        group.create_task(_deliver(Deliverer(database, selector, composer, relays, notes), shared, stop))
         jobs: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
+            ("relays", shared_relays.POLL, shared.step),
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
             ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop)),
@@ -87,6 +92,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             group.create_task(job_loop.run(step, stop, name=name, poll=poll))
         log.info("worker started", extra={"version": version(), "schema": schema_number()})
     log.info("worker stopped")
+
+
+async def _deliver(deliverer: Deliverer, shared: SharedRelays, stop: asyncio.Event) -> None:
+    """Deliver mail until ``stop`` is set; begin with what other workers know of the relays."""
+    with contextlib.suppress(Unavailable):  # it is read again every second
+        await shared.step()
+    await deliverer.run(stop)
+    with contextlib.suppress(Unavailable):
+        await shared.leave()
 
 
 async def do_chores(database: Database, chores: list[Chore]) -> bool:

@@ -61,6 +61,7 @@ EXPIRED: Mapping[str, Sequence[str]] = {
     "access_journal": (
         _delete("access_journal", "hour, kind, organizer, letter", "hour <= now() - interval '90 days'"),
     ),
+    "name_reading": (_delete("name_reading", "organizer, signature", "at <= now() - interval '1 day'"),),
     "entry": (_delete("entry", "digest", "expires_at <= now()"),),
     "sign_in_ask": (_delete("sign_in_ask", "digest", "expires_at <= now()"),),
     "remembered_device": (_delete("remembered_device", "digest", "expires_at <= now()"),),

@@ -11,8 +11,8 @@ import pytest
 
 from petition.captcha import Passed, Refusal, Result
 from petition.captcha.hcaptcha_service import ANSWER_AGE, AT_ONCE, REMEMBERED, HCaptchaService
+from petition.core.captcha_settings import HCaptcha
 from petition.core.prices import MAX_PRICE
-from petition.core.settings import HCaptcha
 from tests.captcha.far_side import (
     NO,
     YES,
@@ -306,7 +306,8 @@ async def test_the_secret_and_the_token_are_in_no_log(caplog: pytest.LogCaptureF
 def test_the_package_is_imported_only_by_who_configured_it() -> None:
     code = (
         "import sys, petition.captcha; "
-        "from petition.captcha.hcaptcha_service import HCaptchaService; from petition.core.settings import HCaptcha; "
+        "from petition.captcha.hcaptcha_service import HCaptchaService; "
+        "from petition.core.captcha_settings import HCaptcha; "
         "HCaptchaService(HCaptcha('a', 'b', 'c'), frozenset()); "
         "assert not {'hcaptcha', 'aiohttp'} & set(sys.modules), 'imported too early'"
     )

@@ -106,5 +106,14 @@ def test_onion_traffic_is_one_bucket_with_circuits_in_it() -> None:
     assert (ONION_NETWORK.prefixes, ONION_NETWORK.factors) == ((ONION, ONION_SERVICE), (10, 10))
     circuit = of_circuit("0:7")
     assert circuit.limits(30) == (("onion/0:7", 30), (ONION_SERVICE, 300))
-    assert circuit.is_shared
+    assert circuit.has_own_bucket
+    assert not ONION_NETWORK.has_own_bucket
     assert not circuit.is_public
+
+
+def test_an_address_that_was_only_claimed_counts_where_it_would_and_is_not_its_owners() -> None:
+    address = of_client("8.8.4.4", (), ())
+    claimed = address.as_claimed()
+    assert claimed.limits(30) == address.limits(30)
+    assert address.has_own_bucket
+    assert not claimed.has_own_bucket

@@ -18,9 +18,9 @@ from petition.core import prices, quotas
 from petition.core.client_networks import of_client
 from petition.core.database import Connection, Database
 from petition.core.ids import LetterId
+from petition.core.limits import Limits
 from petition.core.prices import Buckets, buckets_of
 from petition.core.quotas import DayKey, HourKey
-from petition.core.settings import Limits
 from tests import rows
 from tests.fixtures import HourClock, empty
 from tests.running import KEY, SLUG, Installation, installation

@@ -17,7 +17,7 @@ from pathlib import Path
 from petition.core.secret_files import Secrets
 own = Secrets(Path(sys.argv[1]))
 sys.stdin.readline()
-print(own.secret_key(), own.contact_public_key(), own.contact_private_key())
+print(own.secret_key(), own.contact_public_key(), own.contact_private_key(), own.dkim_private_key())
 """
 
 
@@ -34,10 +34,11 @@ def test_nobody_else_can_read_them(tmp_path: Path) -> None:
     own = Secrets(tmp_path)
     own.secret_key()
     own.contact_public_key()
+    own.dkim_private_key()
     folder = tmp_path / "secrets"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     files = {each.name for each in folder.iterdir()}
-    assert files == {"secret_key", "contact_public_key", "contact_private_key", "lock"}
+    assert files == {"secret_key", "contact_public_key", "contact_private_key", "dkim_private_key", "lock"}
     for name in files - {"lock"}:
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from petition.core import settings as module
+from petition.core.captcha_settings import Captcha, HCaptcha
 from petition.core.encryption import new_contact_pair
 from petition.core.errors import SettingsError
-from petition.core.service_urls import parse_database
-from petition.core.settings import Captcha, Limits, Process, Settings, is_loopback, load, parse_relay
+from petition.core.limits import Limits
+from petition.core.settings import Process, Settings, load
 from petition.web.listeners import hosts_of
 
 PUBLIC_KEY, PRIVATE_KEY = new_contact_pair()
@@ -290,7 +290,7 @@ def test_nothing_secret_shows() -> None:
 def test_hcaptcha_asks_where_it_is_told() -> None:
     keys = {"CAPTCHA": "hcaptcha", "HCAPTCHA_SITE_KEY": "site-key", "HCAPTCHA_SECRET_KEY": "secret"}
     made = public(**keys, HCAPTCHA_VERIFY_URL="http://127.0.0.1:9/verify").hcaptcha
-    assert made == module.HCaptcha("site-key", "secret", "http://127.0.0.1:9/verify")
+    assert made == HCaptcha("site-key", "secret", "http://127.0.0.1:9/verify")
     unset = public(**keys).hcaptcha
     assert unset is not None
     assert unset.verify_url.startswith("https://api.hcaptcha.com/")
@@ -308,44 +308,9 @@ def test_proxies_are_networks() -> None:
     assert made.trusted_proxies == tuple(ipaddress.ip_network(each) for each in ("127.0.0.1", "10.0.0.0/8", "fd00::/8"))
 
 
-@pytest.mark.parametrize(
-    ("url", "relay"),
-    [
-        ("smtp://mail.example?plain=1", ("mail.example", 25, None, None, False, False)),
-        ("smtp://localhost", ("localhost", 25, None, None, False, False)),
-        ("smtp://localhost.:465", ("localhost", 465, None, None, False, False)),
-        ("smtps://Mail.Example.", ("mail.example", 465, None, None, True, False)),
-        ("smtps://почта.рф", ("почта.рф", 465, None, None, True, False)),
-        ("smtp://mail.example?starttls=true", ("mail.example", 25, None, None, False, True)),
-        ("smtp://mail.example?starttls=yes", ("mail.example", 25, None, None, False, True)),
-        ("smtp://mail.example?starttls=on", ("mail.example", 25, None, None, False, True)),
-        ("smtp://mail.example?starttls=True", ("mail.example", 25, None, None, False, True)),
-        ("smtp://mail.example:587?starttls=1", ("mail.example", 587, None, None, False, True)),
-        ("smtps://u:p@mail.example", ("mail.example", 465, "u", "p", True, False)),
-        ("smtp://u%40x.example:p%2Fq%3A@[::1]:2525", ("::1", 2525, "u@x.example", "p/q:", False, False)),
-    ],
-)
-def test_relays(url: str, relay: tuple[object, ...]) -> None:
-    assert dataclasses.astuple(parse_relay(url)) == relay
-
-
 def test_relays_come_in_order() -> None:
     made = public(SMTP_URLS="smtps://one.example, smtp://two.example:587?starttls=1,")
     assert [each.host for each in made.relays] == ["one.example", "two.example"]
-
-
-@pytest.mark.parametrize(
-    "url", ["http://localhost", "http://localhost:80", "http://x.localhost", "http://127.1.2.3", "http://[::1]:8000"]
-)
-def test_loopback(url: str) -> None:
-    assert is_loopback(url)
-
-
-@pytest.mark.parametrize(
-    "url", ["http://localhost.example", "http://10.0.0.1", "https://letters.example", "http://0.0.0.0", "http://"]
-)
-def test_not_loopback(url: str) -> None:
-    assert not is_loopback(url)
 
 
 def test_the_port_of_the_command_line_comes_first_and_makes_the_address(tmp_path: Path) -> None:
@@ -388,74 +353,6 @@ def test_a_host_may_name_the_usual_port() -> None:
 )
 def test_addresses_of_databases(url: str) -> None:
     assert public(DATABASE_URL=url).database_url == url
-
-
-@pytest.mark.parametrize(
-    ("url", "drivers", "is_pooled"),
-    [
-        ("postgresql://u:p@db.example/x", "postgresql://u:p@db.example/x?sslmode=require", False),
-        (
-            "postgresql://u:p@db.example/x?sslmode=verify-full",
-            "postgresql://u:p@db.example/x?sslmode=verify-full",
-            False,
-        ),
-        ("postgresql://u:p@db.example/x?plain=1", "postgresql://u:p@db.example/x", False),
-        ("postgresql://db/x?sslmode=disable&plain=yes", "postgresql://db/x?sslmode=disable", False),
-        ("postgresql://localhost/x?statement_cache_size=0", "postgresql://localhost/x", True),
-        ("postgresql://localhost/x?statement_cache_size=100", "postgresql://localhost/x", False),
-        ("postgresql:///x?host=/run/p,/run/q&port=1", "postgresql:///x?host=/run/p,/run/q&port=1", False),
-        (
-            "postgresql://a,b:1/x?target_session_attrs=primary",
-            "postgresql://a,b:1/x?target_session_attrs=primary&sslmode=require",
-            False,
-        ),
-    ],
-)
-def test_what_the_driver_is_given(url: str, drivers: str, is_pooled: bool) -> None:
-    address = parse_database(url, {})
-    assert (address.url, address.is_pooled) == (drivers, is_pooled)
-
-
-@pytest.mark.parametrize(
-    ("url", "environ", "drivers", "mode"),
-    [
-        (
-            "postgresql://db.example/x",
-            {"PGSSLMODE": "verify-full"},
-            "//db.example/x?sslmode=verify-full",
-            "verify-full",
-        ),
-        ("postgresql:///x", {"PGHOST": "db.example"}, "///x?sslmode=require", "require"),
-        ("postgresql:///x", {"PGHOST": "/run/postgresql", "PGSSLMODE": "disable"}, "///x", None),
-        ("postgresql:///x?host=/run/x", {"PGHOST": "db.example"}, "///x?host=/run/x", None),
-        ("postgresql://localhost/x", {"PGSSLMODE": "disable"}, "//localhost/x", None),
-        ("postgresql://db.example/x?plain=1", {"PGSSLMODE": "disable"}, "//db.example/x?sslmode=disable", "disable"),
-        ("postgresql://db.example/x?plain=1", {}, "//db.example/x", "prefer"),
-        ("postgresql://%2Frun%2Fx/x", {}, "//%2Frun%2Fx/x", None),
-        ("postgresql://u:p@q%40#@db.example/x", {}, "//u:p%40q%40%23@db.example/x?sslmode=require", "require"),
-        ("postgresql:///x?service=s&sslmode=require", {}, "///x?service=s&sslmode=require", "require"),
-    ],
-)
-def test_what_the_driver_reads_by_itself_is_held_to_the_same_rules(
-    url: str, environ: dict[str, str], drivers: str, mode: str | None
-) -> None:
-    address = parse_database(url, environ)
-    assert (address.url.removeprefix("postgresql:"), address.sslmode) == (drivers, mode)
-
-
-@pytest.mark.parametrize(
-    ("environ", "message"),
-    [
-        ({"PGHOST": "db.example", "PGSSLMODE": "prefer"}, "with sslmode=prefer names and passwords"),
-        ({"PGHOST": "/run/postgresql,db.example", "PGSSLMODE": "disable"}, "with sslmode=disable names and passwords"),
-        ({"PGHOST": "db.example", "PGSSLMODE": "hush"}, "sslmode must be one of"),
-        ({"PGPORT": "hush"}, "port \\(or PGPORT\\) must be a whole number"),
-    ],
-)
-def test_the_environment_of_the_driver_opens_no_way_around(environ: dict[str, str], message: str) -> None:
-    with pytest.raises(SettingsError, match=message) as refused:
-        parse_database("postgresql:///x", environ)
-    assert "hush" not in str(refused.value)
 
 
 def test_a_password_in_a_public_address_is_not_repeated() -> None:

@@ -16,6 +16,7 @@ from petition.core.ids import LetterId
 from petition.core.templates import Renderer
 from petition.drafts import folder
 from petition.letters import markdown
+from petition.letters.addressees import Addressee
 from petition.letters.model import Letter, State, Text, Version
 from petition.letters.sources import sources_of
 from petition.signatures.model import Counts, Kind, Signatory
@@ -138,7 +139,7 @@ def sample(*langs: str) -> Letter:
     texts = {lang: Text(title, body, markdown.to_html(body)) for lang, (title, body) in given.texts.items()}
     version = Version(1, "0" * 64, NOW, {lang: texts[lang] for lang in langs or texts}, {}, 0)
     keys = LetterKeys(None, None)
-    parties = (given.initiators, given.addressees)
+    parties = (given.initiators, tuple(Addressee(party.names, party.url) for party in given.addressees))
     return Letter(
         LetterId(1), given.slug, State.OPEN, given.goal, NOW, None, None, False, 1, 1, *parties, version, keys
     )
@@ -164,6 +165,8 @@ def letter_page(renderer: Renderer, lang: str, kind: Kind, form: ShownForm, lett
         "organizations": entries,
         "latest": [],
         "news": [],
+        "addressees": [],
+        "reached": [],
         "paused": None,
         "as_kind": kind,
         "partner": "",

@@ -10,7 +10,8 @@ from petition.core.errors import Refused
 from petition.core.ids import PictureId
 from petition.drafts import draft_fields
 from petition.drafts.draft_fields import LetterFrame
-from petition.letters.model import Party, Sharing, goal_at
+from petition.letters.model import Sharing, goal_at
+from petition.letters.parties import Party
 
 LANGUAGES = ("en", "ru")
 NAMES = draft_fields.fields_of(LANGUAGES)

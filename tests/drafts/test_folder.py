@@ -16,7 +16,7 @@ from petition.drafts.folder import LetterFolder, read, write
 from petition.drafts.letter_toml import LetterSettings
 from petition.drafts.slugs import RESERVED, problem_of_slug
 from petition.letters.markdown import trimmed
-from petition.letters.model import Party
+from petition.letters.parties import Party
 from tests.drafts.desk import picture
 
 LANGUAGES = ("en", "ru", "pt_BR")

@@ -120,3 +120,9 @@ async def test_where_tor_shares_the_port_an_invented_address_is_refused(shared: 
         assert await shared.over_tor(CONFIRM, code(f"y{number}"), f"10.0.0.{number}") == 422
     assert statuses == {421: TRIES}
     await shared.assert_all_sign("after", None)
+
+
+async def test_where_tor_shares_the_port_no_invented_address_locks_its_owner_out(shared: Town) -> None:
+    for number in range(TRIES):
+        assert await shared.over_tor(CONFIRM, code(f"x{number}"), VICTIM, host=HOST) == 422
+    await shared.assert_all_sign("after", None)

@@ -20,7 +20,7 @@ from petition.core.audit_log import Actor
 from petition.core.database import connect, migrate
 from petition.core.encryption import Wrapper
 from petition.core.ids import LetterId
-from petition.core.settings import Limits
+from petition.core.limits import Limits
 from petition.moderation import bulk_acts, crowds
 from petition.moderation.model import Action, Filter
 from petition.signatures import counting

@@ -283,7 +283,7 @@ def test_what_a_letter_says_of_itself_goes_first() -> None:
 
 async def test_captcha_can_be_forced_where_the_settings_leave_it_off(site: Installation) -> None:
     from petition.captcha import Captchas, Passed
-    from petition.core.settings import Captcha
+    from petition.core.captcha_settings import Captcha
 
     captchas = Captchas(replace(site.settings, captcha=Captcha.OFF))
     nothing: dict[str, Any] = {}

@@ -107,7 +107,7 @@ def test_a_mail_tried_again_keeps_its_id_and_another_has_another(its: Settings) 
         for job in (JOB, replace(JOB, attempts=3, lease=1), replace(JOB, id=JobId(8)))
     ]
     assert ids[0] == ids[1] != ids[2]
-    assert re.fullmatch(r"<[0-9a-f]{32}@letters\.example>", ids[0])
+    assert re.fullmatch(r"<[a-z2-7]{53}\.[0-9a-f]{20}@letters\.example>", ids[0])
 
 
 def test_one_click_needs_https(its: Settings) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from petition.core import mail_domains
 from petition.core.mail_domains import ProviderClass
-from petition.core.settings import MxResolver
+from petition.core.mail_settings import MxResolver
 from petition.mail.mail_hosts import UNANSWERED, MailHost, MailHosts
 from tests.mail.dns_server import NameServer, answering
 

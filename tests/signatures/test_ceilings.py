@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from petition.core.ids import SignatureId
-from petition.core.settings import Limits
+from petition.core.limits import Limits
 from petition.moderation import crowds
 from petition.moderation.model import Action
 from petition.signatures import ceilings

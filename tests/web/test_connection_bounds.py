@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from petition.web import connection
+from petition.web import slow_clients
 from petition.web.connection import MAX_HEAD, MAX_PIPELINED, GuardedProtocol
 from petition.web.connection_limits import OpenConnections
 from petition.web.request_bounds import MAX_FREE_CHUNKS, MAX_LINES
@@ -196,7 +196,7 @@ async def test_sixteen_may_wait(port: int) -> None:
 async def test_a_body_that_drips_is_not_waited_for(
     port: int, app: Application, monkeypatch: pytest.MonkeyPatch, head: bytes
 ) -> None:
-    monkeypatch.setattr(connection, "BODY_INTERVAL", 0.2)
+    monkeypatch.setattr(slow_clients, "BODY_INTERVAL", 0.2)
     async with connected(port) as (reader, writer):
         writer.write(head)
         reading = asyncio.create_task(_read(reader))
@@ -209,8 +209,8 @@ async def test_a_body_that_drips_is_not_waited_for(
 
 
 async def test_a_body_over_a_slow_line_arrives(port: int, app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "BODY_INTERVAL", 0.3)
-    monkeypatch.setattr(connection, "MIN_BODY", 4)
+    monkeypatch.setattr(slow_clients, "BODY_INTERVAL", 0.3)
+    monkeypatch.setattr(slow_clients, "MIN_BODY", 4)
     async with connected(port) as (reader, writer):
         writer.write(POST + b"Content-Length: 200\r\nConnection: close\r\n\r\n")
         for _ in range(200):
@@ -223,7 +223,7 @@ async def test_a_body_over_a_slow_line_arrives(port: int, app: Application, monk
 async def test_who_does_not_read_is_not_waited_for(
     port: int, app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "WRITE_TIMEOUT", 0.2)
+    monkeypatch.setattr(slow_clients, "WRITE_TIMEOUT", 0.2)
     for last in (b"", b"Connection: close\r\n"):
         deaf = socket.create_connection(("127.0.0.1", port))
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
@@ -238,7 +238,7 @@ async def test_who_does_not_read_is_not_waited_for(
 
 
 async def test_who_reads_slowly_gets_everything(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "WRITE_TIMEOUT", 1.0)
+    monkeypatch.setattr(slow_clients, "WRITE_TIMEOUT", 1.0)
     async with connected(port) as (reader, writer):
         writer.write(b"GET /large HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")

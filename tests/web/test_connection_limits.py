@@ -101,7 +101,7 @@ def test_bodies_and_readers_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_a_newcomer_of_a_network_with_many_is_served(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_limits, "MAX_PER_NETWORK", 3)
-    monkeypatch.setattr(connection, "_prefixes", lambda _peer, _trusted: ("198.51.100.0/24", "198.51.100.7"))
+    monkeypatch.setattr(connection, "prefixes_of_peer", lambda _peer, _trusted: ("198.51.100.0/24", "198.51.100.7"))
     callers = [await call() for _ in range(3)]
     for caller in callers:
         await caller.send(REQUEST)

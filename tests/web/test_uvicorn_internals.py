@@ -1,4 +1,4 @@
-"""uvicorn's internals are as petition.web.connection uses them: fails when a new version moves one of them."""
+"""uvicorn's internals are as petition.web uses them: fails when a new version moves one of them."""
 
 import asyncio
 import inspect
@@ -15,8 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from petition.web import server
-from petition.web.connection import GuardedProtocol, abort, disable_chunking
+from petition.web.connection import GuardedProtocol
 from petition.web.page_cache import Header
+from petition.web.uvicorn_responses import abort, disable_chunking
 from tests.running import free_port
 
 OVERRIDDEN = (

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from petition.core.settings import Limits
+from petition.core.limits import Limits
 from petition.core.templates import Renderer
 from petition.web.throttle import MINUTE
 

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 from petition.core.database import Record
 from petition.core.errors import Unavailable
 from petition.letters import partner_queries
+from petition.letters.addressees import Addressee
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetter
 from petition.letters.sources import CountSource, sources_of
@@ -54,6 +55,7 @@ async def letter(request: Request) -> Response:
         },
         "counts": {**_three_counts(counts), "hidden": counts.hidden, "imported": counts.imported},
         "sources": [_source(source) for source in sources_of(about, counts)],
+        "addressees": [_addressee(addressee, published, base_url) for addressee in about.addressees],
     }
     return http.CachedPageResponse(request, _counted(request, body, published))
 
@@ -212,6 +214,25 @@ def _source(source: CountSource) -> dict[str, Any]:
         "organizations": source.organizations,
         "on": source.on.isoformat() if source.on else None,
         "source": dict(source.source) or None,
+    }
+
+
+def _addressee(addressee: Addressee, published: PublishedLetter, base_url: str) -> dict[str, Any]:
+    letter = published.letter
+    return {
+        "name": dict(addressee.names),
+        "url": addressee.url,
+        "state": addressee.state.value,
+        "delivered_at": _time(addressee.delivered_at),
+        "days_silent": addressee.days_silent(published.today),
+        "answers": [
+            {
+                "at": _time(answer.at),
+                "summary": dict(answer.summary),
+                "url": answer.url(base_url, next(iter(letter.version.texts)), letter.slug),
+            }
+            for answer in addressee.answers
+        ],
     }
 
 

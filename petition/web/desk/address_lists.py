@@ -1,6 +1,6 @@
 """Address lists at the desk: an owner's keys, requested lists, and the ciphertext to download."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from starlette.responses import Response, StreamingResponse
 
@@ -11,7 +11,9 @@ from petition.core.form_values import MAX_INTEGER, id_of
 from petition.core.ids import JobId, LetterId
 from petition.exports import address_list_queries, address_lists
 from petition.imports.steering import WHAT
+from petition.organizers.model import Role
 from petition.web import http
+from petition.web.desk import downloads
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
@@ -60,11 +62,11 @@ async def download(visit: DeskVisit) -> Response:
             raise NotFound("there is no such list")
         await audit_log.record(conn, visit.organizer.id, letter.id, "address.take", ids=[job_id])
     headers = download_headers(f"{letter.slug}-addresses-{job_id}.csv.age")
-    parts = _parts(visit.database, letter.id, job_id)
+    parts = downloads.while_admitted(visit, Role.OWNER, _parts(visit.database, letter.id, job_id))
     return StreamingResponse(parts, headers=headers, media_type="application/octet-stream")
 
 
-async def _parts(database: Database, letter_id: LetterId, job_id: JobId) -> AsyncIterator[bytes]:
+async def _parts(database: Database, letter_id: LetterId, job_id: JobId) -> AsyncGenerator[bytes, None]:
     number = 0
     while True:
         async with database.connection() as conn:

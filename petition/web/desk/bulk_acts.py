@@ -2,7 +2,6 @@
 
 from starlette.responses import Response
 
-from petition.core.access_journal import JournalKind
 from petition.core.errors import Refused
 from petition.core.form_values import MAX_BIGINT, MAX_INTEGER, id_of
 from petition.core.ids import BulkActId
@@ -11,7 +10,7 @@ from petition.moderation import bulk_act_queries, bulk_acts, filters, labels, qu
 from petition.moderation.model import Action
 from petition.signatures.model import Reason
 from petition.web import http
-from petition.web.desk import access_page, queue_links
+from petition.web.desk import names_read, queue_links
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
@@ -57,13 +56,14 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         is_draft = campaign.state is bulk_acts.BulkActState.DRAFT
         ids = await bulk_acts.examples(conn, letter_id, campaign) if is_draft else []
         rows = [await queue_queries.one(conn, letter_id, signature_id) for signature_id in ids]
-    await access_page.note(visit, JournalKind.NAMES_READ, len(ids))
+    items = [queue.item_in(row, keys) for row in rows if row is not None]
+    await names_read.note(visit, items)
     return desk_page(
         visit,
         "desk/moderation/campaign.html",
         errors=errors,
         campaign=campaign,
-        examples=[queue.item_in(row, keys) for row in rows if row is not None],
+        examples=items,
         words=labels.WORDS,
         why=form.get("reason") or visit.query.get("why"),
     )

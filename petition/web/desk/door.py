@@ -18,8 +18,8 @@ from petition.core.client_networks import ClientNetwork
 from petition.core.database import Connection
 from petition.core.email_addresses import Mailbox
 from petition.core.ids import LetterId
+from petition.core.limits import Limits
 from petition.core.quotas import DayKey, Quota
-from petition.core.settings import Limits
 from petition.organizers import remembered_devices, sign_in_asks
 from petition.signatures.queries import use_challenges
 from petition.web import http

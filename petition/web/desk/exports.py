@@ -24,8 +24,9 @@ from petition.moderation import filters, labels, queue
 from petition.moderation.model import Filter
 from petition.organizers import act_notices
 from petition.organizers.act_notices import NoticedAct
+from petition.organizers.model import Role
 from petition.signatures.model import SignatureState
-from petition.web.desk import access_page, queue_links
+from petition.web.desk import access_page, downloads, queue_links
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, OverLimit, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
@@ -153,7 +154,7 @@ async def _stream(visit: DeskVisit, export: Export, log_id: LogId) -> AsyncItera
     """Yield the file; at its end, complete or not, record how many rows were sent."""
     complete = False
     try:
-        async for piece in export.pieces():
+        async for piece in downloads.while_admitted(visit, Role.MODERATOR, export.pieces()):
             yield piece
         complete = True
     finally:

@@ -21,6 +21,7 @@ from petition.organizers import overview_queries, queries, sessions
 from petition.organizers.model import Organizer, Role, Session
 from petition.web import http
 from petition.web.desk import access_page, step_up
+from petition.web.desk.names_read import FactorRequired
 from petition.web.desk.page import desk_page, message_page
 from petition.web.desk.session_cookie import cookie_name, set_cookie
 from petition.web.desk.step_up import FreshRule
@@ -67,11 +68,19 @@ def require(
         admitted = await _admit(visit, access)
         if fresh is not None and not isinstance(admitted, Response):
             admitted = await step_up.require(admitted, fresh)
-        response = admitted if isinstance(admitted, Response) else await view(admitted)
+        response = admitted if isinstance(admitted, Response) else await _view(view, admitted)
         await _rotate_cookie(visit, response)
         return response
 
     return endpoint
+
+
+async def _view(view: View, visit: DeskVisit) -> Response:
+    try:
+        return await view(visit)
+    except FactorRequired:  # of a form only the page is asked for again: it was refused, and has changed nothing
+        is_page = visit.request.method in SAFE_METHODS
+        return step_up.ask_first(step_up.page_of(visit.request) if is_page else visit.letter_path("queue"))
 
 
 def check_origin(request: Request) -> None:

@@ -1,7 +1,7 @@
 """Imports at the desk: the upload, the meaning of each column, the dry run, the progress, undoing it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -34,7 +34,7 @@ from petition.letters.keys import keys_for
 from petition.organizers.model import Role
 from petition.signatures.model import Visibility
 from petition.web import http, multipart
-from petition.web.desk import access_page, imports_page
+from petition.web.desk import access_page, downloads, imports_page
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
@@ -185,11 +185,11 @@ async def problems(visit: DeskVisit) -> Response:
         keys = await keys_for(conn, visit.letter.id, visit.services.wrapper)
     await access_page.note(visit, JournalKind.NAMES_EXPORTED)
     headers = download_headers(f"{visit.letter.slug}-import-{number}.csv")
-    lines = _problem_lines(visit, keys, number)
+    lines = downloads.while_admitted(visit, Role.EDITOR, _problem_lines(visit, keys, number))
     return StreamingResponse(lines, headers=headers, media_type="text/csv; charset=utf-8")
 
 
-async def _problem_lines(visit: DeskVisit, keys: LetterKeys, number: int) -> AsyncIterator[str]:
+async def _problem_lines(visit: DeskVisit, keys: LetterKeys, number: int) -> AsyncGenerator[str, None]:
     async with visit.database.connection() as conn:
         row = await queries.load_problem_header(conn, visit.letter.id, number)
     header = problem_rows.unseal(row, keys).cells if row else ()

@@ -1,6 +1,6 @@
 """The log of a letter, on pages and as a file."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
 from starlette.responses import Response, StreamingResponse
@@ -12,7 +12,8 @@ from petition.formats.csv_rows import format_row
 from petition.moderation import filters, labels, log_queries
 from petition.moderation.log_queries import LogFilter
 from petition.moderation.model import LogLine
-from petition.web.desk import queue_links
+from petition.organizers.model import Role
+from petition.web.desk import downloads, names_read, queue_links
 from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
 
@@ -34,6 +35,7 @@ async def show(visit: DeskVisit) -> Response:
             **await queue_links.objects_of(visit, conn, lines[:PAGE_SIZE]),
             **await queue_links.act_notice(visit, conn, params),
         }
+    await names_read.note(visit, context["items"].values(), context["named"].values())
     return desk_page(
         visit,
         "desk/moderation/log.html",
@@ -78,12 +80,12 @@ def _day(text: str) -> datetime | None:
 
 async def export(visit: DeskVisit) -> Response:
     """Answer with the whole log as a file, newest first."""
-    lines = _lines(visit.database, visit.letter.id)
+    lines = downloads.while_admitted(visit, Role.MODERATOR, _lines(visit.database, visit.letter.id))
     headers = download_headers(f"{visit.letter.slug}-log.csv")
     return StreamingResponse(lines, headers=headers, media_type="text/csv; charset=utf-8")
 
 
-async def _lines(database: Database, letter_id: LetterId) -> AsyncIterator[str]:
+async def _lines(database: Database, letter_id: LetterId) -> AsyncGenerator[str, None]:
     """Yield the file in pieces; no connection is held between two of them, so a slow client blocks none."""
     yield format_row(COLUMNS)
     before = MAX_BIGINT

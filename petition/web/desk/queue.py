@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
-from petition.core.access_journal import JournalKind
 from petition.core.database import Connection
 from petition.core.encryption import LetterKeys
 from petition.core.errors import NotFound, Refused
@@ -19,7 +18,7 @@ from petition.moderation import decisions, filters, labels, log_queries, queue, 
 from petition.moderation.model import Action, Filter, Sort, Wait
 from petition.moderation.queue import Position, QueuePage
 from petition.web import http
-from petition.web.desk import access_page, queue_links
+from petition.web.desk import names_read, queue_links
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
@@ -88,7 +87,7 @@ async def _page(
 ) -> Response:
     view = _QueueView.of(params)
     context = await _read(visit, view)
-    await access_page.note(visit, JournalKind.NAMES_READ, len(context["page"].items))
+    await names_read.note(visit, context["page"].items, context["own_named"].values(), context["named"].values())
     return desk_page(
         visit,
         "desk/moderation/queue.html",

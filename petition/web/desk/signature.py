@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from petition.core.access_journal import JournalKind
 from petition.core.audit_log import Actor
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
@@ -33,7 +32,7 @@ from petition.moderation import (
 from petition.moderation.model import Action, ActOutcome, LogLine, QueueItem
 from petition.signatures.model import Kind
 from petition.web import http
-from petition.web.desk import access_page
+from petition.web.desk import names_read
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.queue_links import act_notice, outcome_query
@@ -74,7 +73,13 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         other_id = id_of(visit.query.get("with", ""), SignatureId)
         context = await _read(_Target(conn, visit.services, visit.actor, signature_id), search, other_id)
         notice = await act_notice(visit, conn, visit.query)
-    await access_page.note(visit, JournalKind.NAMES_READ)
+    similar_ones = [*context["similar"], *context["found"]]
+    await names_read.note(
+        visit,
+        [context["line"], context["other"]],
+        notice["named"].values(),
+        waiting=[one.signature_id for one in similar_ones if one.organization_id is None],
+    )
     return desk_page(
         visit,
         "desk/moderation/signature.html",

@@ -70,13 +70,13 @@ async def require(visit: DeskVisit, rule: FreshRule) -> DeskVisit | Response:
         return visit
     request = visit.request
     if request.method in {"GET", "HEAD"}:
-        return http.redirect(_address(page_of(request)))
+        return ask_first(page_of(request))
     try:
         form = await http.form_of(request, MAX_FORM)
     except HTTPException as error:
         if error.status_code != 415:
             raise
-        return http.redirect(_address(page_of(request)))  # a file: it is sent after the factor
+        return ask_first(page_of(request))  # a file: it is sent after the factor
     request.state.form = form
     return await _prove(visit, form) if rule(visit, form) else visit
 
@@ -188,8 +188,9 @@ def page_of(request: Request) -> str:
     return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
 
 
-def _address(back: str) -> str:
-    return f"{SECOND}?again=1&back={quote(back[:MAX_BACK], safe='/')}"
+def ask_first(back: str) -> Response:
+    """Redirect to the page that asks for the factor, and from there to the address ``back``."""
+    return http.redirect(f"{SECOND}?again=1&back={quote(back[:MAX_BACK], safe='/')}")
 
 
 def local_address(text: str) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from petition.core.access_journal import JournalKind
 from petition.core.database import Connection
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import id_of
@@ -20,7 +19,7 @@ from petition.organizers import overview_queries, queries, today_queries
 from petition.statistics import charts, reading
 from petition.statistics.model import DAY, HOUR, Figures
 from petition.web import http
-from petition.web.desk import access_page, queue_links
+from petition.web.desk import names_read, queue_links
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.statistics import change_of_a_day
@@ -48,7 +47,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
             "last_decision": await today_queries.last_decision(conn, letter_id) if moderator else None,
             **await _waits(conn, visit),
         }
-    await access_page.note(visit, JournalKind.NAMES_READ, sum(map(len, context["items"].values())))
+    await names_read.note(visit, *context["items"].values(), context["named"].values())
     return desk_page(
         visit,
         "desk/overview.html",
@@ -66,7 +65,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
 async def _waits(conn: Connection, visit: DeskVisit) -> Mapping[str, Any]:
     """Return the number and the newest rows of each reason to wait, by its name; none for roles that cannot decide."""
     if not visit.may("moderator"):
-        return {"numbers": {}, "items": {}, "last_act": None, "missed": 0}
+        return {"numbers": {}, "items": {}, "named": {}, "last_act": None, "missed": 0}
     keys = await keys_for(conn, visit.letter.id, visit.services.wrapper)
     waits = await waiting.load(conn, visit.letter.id, keys)
     return {

@@ -8,7 +8,6 @@ from starlette.responses import Response
 from petition.captcha import Passed
 from petition.captcha.drawn import MAX_TRIES
 from petition.core import prices, quotas
-from petition.core.client_networks import ONION
 from petition.core.errors import Paused, Unavailable
 from petition.core.i18n import N_
 from petition.core.prices import Buckets, buckets_of
@@ -91,7 +90,7 @@ async def _count_drawn(visit: Visit, form: Mapping[str, str]) -> int:
     per_network = hour.hidden("drawn-network", network.narrowest, services.settings.limits.drawn)
     async with visit.form_slot(), services.database.transaction() as conn:
         spent = await quotas.spend(conn, {per_challenge: 1, per_network.quota: 1})
-    if network.narrowest != ONION and spent[per_network.quota.key] > per_network.limits[0]:
+    if network.has_own_bucket and spent[per_network.quota.key] > per_network.limits[0]:
         return 2
     return 1 if spent[per_challenge.key] > MAX_TRIES else 0
 

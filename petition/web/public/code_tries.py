@@ -10,7 +10,6 @@ from enum import Enum, auto
 
 from petition.captcha import Passed
 from petition.core import quotas
-from petition.core.client_networks import ONION
 from petition.core.database import Connection
 from petition.core.ids import LetterId
 from petition.core.quotas import HiddenQuota, Quota
@@ -79,9 +78,8 @@ async def of(visit: Visit, letter_id: LetterId, digest: bytes) -> CodeTry:
         for prefix, limit in network.limits(limits.code)
     ]
     in_all = hour.hidden("code-network", network.narrowest, limits.code_network)
-    is_own = network.narrowest != ONION
     return CodeTry(
-        refusing=(by_prefix[0], in_all) if is_own else (),
-        priced=tuple(by_prefix[1:] if is_own else by_prefix),
+        refusing=(by_prefix[0], in_all) if network.has_own_bucket else (),
+        priced=tuple(by_prefix[1:] if network.has_own_bucket else by_prefix),
         mailbox=day.hidden_daily("code", mailbox, limits.code * FREE_FACTOR, limits.code * LAST_FACTOR),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import cast
 
@@ -11,14 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.errors import Unavailable
-from petition.core.i18n import pick_language
+from petition.core.i18n import Language, pick_language
 from petition.core.typography import typeset
 from petition.letters import update_queries
+from petition.letters.addressees import AddresseeState, timeline
 from petition.letters.published import PublishedLetter
 from petition.letters.sources import sources_of
 from petition.signatures import forms, listing
 from petition.signatures.model import Kind, Signatory
-from petition.web import http
+from petition.web import addressee_words, http
+from petition.web.addressee_words import AddresseeLine
 from petition.web.page_cache import CachedResponse
 from petition.web.public import page_size
 from petition.web.public.shown_form import ShownForm
@@ -31,7 +34,8 @@ FEW_ORGANIZATIONS = 12
 MAX_PEOPLE = 12
 MAX_NEWS = 2
 MAX_TALLIES = 3
-MAX_REACHED = 12  # updates on the page of a closed letter, which says what it reached
+MAX_ADDRESSEES = 6
+MAX_REACHED = 12  # updates, deliveries and answers on the page of a closed letter, which says what it reached
 
 NO_ROWS: Mapping[str, object] = {"organizations": [], "latest": [], "news": []}
 
@@ -60,7 +64,25 @@ class LetterPage:
         """Return the page with the newest organizations only, so that more of the text fits."""
         return replace(self, rows={**self.rows, "organizations": self.organizations[:FEW_ORGANIZATIONS]})
 
-    def context(self, html: str, base_url: str, *, cut: bool) -> dict[str, object]:
+    def _addressee_lines(self, language: Language, base_url: str) -> list[AddresseeLine]:
+        """Return what became of the letter with those who did most, so that many addressees do not fill the page."""
+        lines = addressee_words.lines(language, self.published.letter, self.published.today, base_url)
+        order = list(AddresseeState)
+        chosen = sorted(lines, key=lambda line: -order.index(line.state))[:MAX_ADDRESSEES]
+        return [line for line in lines if line in chosen]
+
+    def _reached(self, language: Language, base_url: str) -> list[tuple[datetime, object, object]]:
+        """Return (time, row or None, texts or event) of the updates, deliveries and answers, the oldest first."""
+        letter = self.published.letter
+        news = cast("list[tuple[Mapping[str, datetime], object]]", self.rows["news"])
+        dated: list[tuple[datetime, object, object]] = [(row["published_at"], row, texts) for row, texts in news]
+        dated += [
+            (response.at, None, addressee_words.event_line(language, letter, addressee, response, base_url))
+            for addressee, response in timeline(letter.addressees)
+        ]
+        return sorted(dated, key=lambda entry: entry[0])[-MAX_REACHED:]
+
+    def context(self, html: str, language: Language, base_url: str, *, cut: bool) -> dict[str, object]:
         """Return the template's context with ``html`` as the text; ``cut`` if that is not all of it."""
         letter = self.published.letter
         return {
@@ -77,15 +99,18 @@ class LetterPage:
             "paused": None if letter.pause is None else pick_language(letter.pause, self.lang),
             "partner": self.partner,
             "qr": qr_code(f"{base_url}/{self.lang}/{letter.slug}"),
+            "addressees": self._addressee_lines(language, base_url),
+            "reached": self._reached(language, base_url),
             "listed_people": listed(self.published, Kind.PERSON),
             "here": f"/{letter.slug}{query_of(self.kind, self.partner)}",
             **self.rows,
         }
 
     def renderer(self, request: Request, canonical: str | None) -> page_size.Render:
-        base_url = http.services_of(request).settings.base_url
+        services = http.services_of(request)
+        language, base_url = services.renderer.languages[self.lang], services.settings.base_url
         return lambda html, cut: http.cacheable_page(
-            request, "letters/show.html", **self.context(html, base_url, cut=cut), canonical=canonical
+            request, "letters/show.html", **self.context(html, language, base_url, cut=cut), canonical=canonical
         )
 
 

@@ -6,12 +6,14 @@ from contextlib import suppress
 
 from starlette.responses import Response
 
-from petition.core.errors import PetitionError
-from petition.core.ids import LetterId
-from petition.letters import plain_text, queries, text_diff, update_queries
+from petition.core.errors import NotFound, PetitionError
+from petition.core.form_values import MAX_INTEGER, id_of
+from petition.core.ids import LetterId, ResponseId
+from petition.letters import addressee_queries, plain_text, queries, text_diff, update_queries
+from petition.letters.addressees import timeline
 from petition.letters.model import Version
-from petition.letters.published import PublishedLetter
-from petition.web import http
+from petition.letters.published import MAX_SLUG, PublishedLetter
+from petition.web import addressee_words, http
 from petition.web.page_cache import ALL, CachedResponse, CacheTier
 from petition.web.public import letter_page
 from petition.web.public.visit import Visit
@@ -100,6 +102,36 @@ async def updates(visit: Visit) -> Response:
         visit.network
     )  # never cached: anyone can make up such addresses by the thousand
     return http.CachedPageResponse(visit.request, await build(published))
+
+
+async def answers(visit: Visit) -> Response:
+    """Show what every addressee did, and all deliveries and answers by date."""
+
+    async def build(published: PublishedLetter) -> CachedResponse:
+        letter, language, base_url = published.letter, visit.language, visit.services.settings.base_url
+        context = _letter_context(published, visit.lang) | {
+            "addressees": addressee_words.lines(language, letter, published.today, base_url),
+            "events": [
+                addressee_words.event_line(language, letter, addressee, response, base_url)
+                for addressee, response in timeline(letter.addressees)
+            ],
+        }
+        return http.cacheable_page(visit.request, "letters/answers.html", **context)
+
+    return await visit.cached_letter_page("/answers", build)
+
+
+async def document(visit: Visit) -> Response:
+    """Answer with the document of an addressee's answer, to be saved: it is a file of others."""
+    slug, response_id = visit.slug, id_of(visit.request.path_params["response"], ResponseId, MAX_INTEGER)
+    row = None
+    if response_id is not None and len(slug) <= MAX_SLUG:
+        async with visit.services.database.connection() as conn:
+            row = await addressee_queries.document(conn, slug, response_id)
+    if row is None:
+        await visit.published()  # raises ``Gone`` if the letter was taken down
+        raise NotFound("there is no such document")
+    return http.document(row, f"answer-{response_id}", "public, max-age=300")
 
 
 def _letter_context(published: PublishedLetter, lang: str) -> dict[str, object]:

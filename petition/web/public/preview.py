@@ -59,7 +59,7 @@ async def draft_page(visit: Visit, slug: str, *, here: str | None, until: object
     page = LetterPage(published, visit.lang, rows).with_few_organizations()
     source = published.letter.text(visit.lang).markdown if here is None else ""  # losses are for its writers only
     losses = await asyncio.to_thread(markdown.losses, source)
-    context = page.context(page.html, services.settings.base_url, cut=False) | {
+    context = page.context(page.html, visit.language, services.settings.base_url, cut=False) | {
         "here": here,
         "until": until,
         "losses": losses,

@@ -45,6 +45,8 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/{slug}/text", public(letters.text)),
     Route("/{lang}/{slug}/versions", public(letters.versions)),
     Route("/{lang}/{slug}/updates", public(letters.updates)),
+    Route("/{lang}/{slug}/answers", public(letters.answers)),
+    Route("/{lang}/{slug}/documents/{response}", public(letters.document)),
     Route("/{lang}/{slug}/picture/{picture}", in_any_language(preview.picture)),
     Route("/{lang}/{slug}/sign", public(signing.to_letter)),
     Route("/{lang}/{slug}/form", public(signing.to_letter)),

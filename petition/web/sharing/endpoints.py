@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 from petition.core.i18n import Language
 from petition.letters import queries as letter_queries
 from petition.letters import update_queries
-from petition.letters.model import Party
+from petition.letters.parties import Party
 from petition.letters.published import PublishedLetter
 from petition.web import headers, http
 from petition.web.page_cache import ALL, CachedResponse, build_response, etag_matches

@@ -8,7 +8,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from petition.core import i18n, resources
-from petition.core.settings import Limits
+from petition.core.limits import Limits
 from petition.core.templates import Renderer
 from petition.web.api import docs, endpoints
 from petition.web.api.description import openapi_document

@@ -49,7 +49,8 @@ async def test_a_letter_as_the_contract_has_it(site: Installation) -> None:
     await count_of(site, people=5, organizations=2, hidden=3, imported=4)
     body = await get(site, LETTER)
     assert list(body) == [
-        *("slug", "state", "opened_at", "closes_at", "goal", "translations", "counts", "sources", "counted_at")
+        *("slug", "state", "opened_at", "closes_at", "goal", "translations", "counts", "sources", "addressees"),
+        "counted_at",
     ]
     assert body["slug"] == SLUG
     assert body["state"] == "open"

@@ -1,0 +1,19 @@
+"""Who stands on a letter: those who issued it, and those who are asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An initiator or an addressee: a name per language, and perhaps an address on the web."""
+
+    names: Mapping[str, str]
+    url: str | None = None
+
+    def name(self, lang: str) -> str:
+        return self.names.get(lang) or next(iter(self.names.values()))
+
+    def lang(self, lang: str) -> str:
+        """Return the language in which ``name(lang)`` is written."""
+        return lang if self.names.get(lang) else next(iter(self.names))
