@@ -66,13 +66,8 @@ async def send(visit: Visit) -> Response:
     services, network, letter = visit.services, visit.network, published.letter
     hour, _ = await services.day_keys.hours()
     hidden = hour.hidden("reports", network.narrowest, services.settings.limits.reports)
-<<<<<<< HEAD
-    limit = None if network.narrowest == ONION else hidden.limits[0]
-    async with visit.form_slot(), services.database.transaction() as conn:
-=======
     limit = hidden.limits[0] if network.has_own_bucket else None
-    async with services.database.transaction() as conn:
->>>>>>> main
+    async with visit.form_slot(), services.database.transaction() as conn:
         outcome = await reports.add(
             conn, letter.id, letter.keys, entry["id"], report, passed=passed, quota=hidden.quota, limit=limit
         )
