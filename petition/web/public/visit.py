@@ -122,6 +122,7 @@ class Visit:
             status=status,
             title=self.gettext(title),
             message=self.gettext(message),
+            retry_after=None,
             letter=letter,
             can_sign=can_sign,
         )
