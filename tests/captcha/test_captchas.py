@@ -96,7 +96,7 @@ async def test_hcaptcha_is_shown_and_asked(tmp_path: Path) -> None:
         assert isinstance(await captchas.check({"h-captcha-response": "token"}, LETTER), Passed)
         side.behaviour = says(NO)
         assert await captchas.check({"h-captcha-response": "another"}, LETTER) is Refusal.WRONG
-        assert captchas.asks_hcaptcha({"h-captcha-response": "a third"})
+        assert captchas.asks_hcaptcha({"h-captcha-response": "a-third"})
         assert not captchas.asks_hcaptcha({"h-captcha-response": "token"})
         assert not captchas.asks_hcaptcha({"h-captcha-response": "no token"})
         assert not captchas.asks_hcaptcha({"altcha": "x"})
