@@ -16,6 +16,7 @@ from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF, STRONGER
 from petition.web import headers, http
 from petition.web.http import ErrorText
+from petition.web.public import signing_mail
 from petition.web.public.shown_form import ShownForm, typed_values
 from petition.web.public.visit import Visit, with_retry_after
 
@@ -121,6 +122,7 @@ async def _step_page(visit: Visit, published: PublishedLetter, form: Mapping[str
         hard=hard,
         wrong=wrong,
         here=f"/{published.letter.slug}",
+        mailto=signing_mail.mailto(visit.services, published.letter, visit.lang) if visit.form_path == "sign" else None,
     )
     if site_key:
         policy = headers.policy(visit.services.renderer.css_hash, captchas.sources)

@@ -3,6 +3,8 @@
 from starlette.routing import BaseRoute, Route
 
 from petition.web.public import (
+    about,
+    answering,
     confirming,
     letters,
     own_signature,
@@ -13,6 +15,7 @@ from petition.web.public import (
     second_mailbox,
     signatories,
     signing,
+    stopping_updates,
     thanks,
     unsubscribing,
 )
@@ -29,7 +32,8 @@ BUSIEST: list[BaseRoute] = [
 ROUTES: list[BaseRoute] = [
     Route("/{lang}", public(letters.to_index)),
     Route("/{lang}/", public(letters.index)),
-    Route("/{lang}/privacy", public(letters.privacy)),
+    Route("/{lang}/privacy", public(about.privacy)),
+    Route("/{lang}/security", public(about.security)),
     Route("/{lang}/confirm/{token}", public(confirming.show)),
     Route("/{lang}/signature/{token}", public(own_signature.show)),
     Route("/{lang}/signature/{token}", public(own_signature.act), methods=["POST"]),
@@ -45,6 +49,10 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/{slug}/text", public(letters.text)),
     Route("/{lang}/{slug}/versions", public(letters.versions)),
     Route("/{lang}/{slug}/updates", public(letters.updates)),
+    Route("/{lang}/{slug}/answer/{token}", public(answering.show)),
+    Route("/{lang}/{slug}/answer/{token}", public(answering.act), methods=["POST"]),
+    Route("/{lang}/{slug}/unsubscribe/{token}", public(stopping_updates.show)),
+    Route("/{lang}/{slug}/unsubscribe/{token}", public(stopping_updates.act), methods=["POST"]),
     Route("/{lang}/{slug}/answers", public(letters.answers)),
     Route("/{lang}/{slug}/documents/{response}", public(letters.document)),
     Route("/{lang}/{slug}/picture/{picture}", in_any_language(preview.picture)),
