@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from petition.core.database import Database, opened
+from petition.core.ids import SignatureId
 from petition.core.settings import Process, load
 from petition.letters.model import Letter
 from petition.mailings.sender import SENDERS
@@ -42,24 +43,23 @@ async def test_twenty_kills_of_one_mailing(
         for number in range(KILLS):
             goal = step * (number + 1) + random.Random(number).randrange(step // 2)
             while len(relay.recipients()) < goal - step // 2:
-                await subscribers.numbers(database, letter)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)
             await kill(workers.pop(0))
             row = await subscribers.numbers(database, letter)
             workers.append(start_worker(settings, log))
             if number == KILLS // 2:  # some leave: reached ones, and ones that are not
                 for reader in leaving:
                     async with other.transaction() as conn:
-                        await self_service_queries.stop_updates(conn, letter.id, reader)
+                        await self_service_queries.stop_updates(conn, letter.id, SignatureId(reader))
         while (row := await subscribers.numbers(database, letter))["unreached"]:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.25)
         for worker in workers:
             await stop(worker)
         async with database.connection() as conn:
             await conn.execute(EXPIRE)  # the leases of the killed ones end after half a minute; here at once
         last = start_worker(settings, log)
         while (row := await subscribers.numbers(database, letter))["state"] != "done":
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.25)
         await stop(last)
     times = Counter(relay.recipients())
     assert row["recipients"] == READERS
