@@ -19,6 +19,9 @@ from petition.demo import supervisor
 from petition.drafts import folder, publishing
 from petition.formats.dates import DateOrder
 from petition.imports.file_adding import Answers
+from petition.incoming_mail import pipe
+from petition.incoming_mail.model import Outcome
+from petition.incoming_mail.receivers import bounce_receiver
 from petition.letters import lifecycle, lifecycle_queries, taking_down
 from petition.organizers import accounts
 
@@ -168,6 +171,18 @@ async def signatures_approve(arguments: Namespace) -> None:
     """Let waiting organizations in."""
     async with _tool() as (settings, db):
         await approve.approve_and_say(db, Wrapper(settings.secret_keys), arguments.ids)
+
+
+async def bounce(arguments: Namespace) -> int:
+    """Take one returned mail from standard input; exit codes are those of sysexits.h, for the mail server."""
+    try:
+        async with _tool() as (settings, db):
+            receiver = bounce_receiver(settings, db)
+            outcome = await pipe.receive(receiver, sys.stdin.buffer, envelope_from="", recipient=arguments.recipient)
+    except PetitionError as error:
+        print(f"petition: {error}", file=sys.stderr)
+        return Outcome.LATER.value  # any other code would make the mail server send the mail back
+    return outcome.value
 
 
 @asynccontextmanager

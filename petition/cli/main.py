@@ -75,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     check = commands_.add_parser("check", help="check settings, database and relays, and say what is wrong")
     check.add_argument("--mail", metavar="ADDRESS", type=_mailbox, help="send a test mail through each relay")
     check.set_defaults(run=commands.run_check)
+    bounce = commands_.add_parser("bounce", help="take one returned e-mail, or a complaint, from standard input")
+    bounce.add_argument(
+        "--recipient", metavar="ADDRESS", default="", help="of the envelope; else the mail's own fields"
+    )
+    bounce.set_defaults(run=commands.bounce)
     _organizer(commands_.add_parser("organizer", help="people who can sign in to the organizers' desk"))
     _letter(commands_.add_parser("letter", help="letters as folders"))
     _signatures(commands_.add_parser("signatures", help="import and export signatories; approve organizations"))

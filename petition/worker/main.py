@@ -21,6 +21,8 @@ from petition.drafts import opening
 from petition.exports import address_list_worker, address_lists
 from petition.imports import owner_mails, undoing
 from petition.imports import worker as import_worker
+from petition.incoming_mail import bounces
+from petition.incoming_mail.receivers import taking_mail
 from petition.letters import taking_down, updates
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
@@ -74,7 +76,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
-    async with opened(settings.database_url, max_size=SENDERS + 6) as database, asyncio.TaskGroup() as group:
+    async with (
+        opened(settings.database_url, max_size=SENDERS + 6) as database,
+        taking_mail(settings, database, languages),
+        asyncio.TaskGroup() as group,
+    ):
         notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver))
         group.create_task(Deliverer(database, selector, composer, relays, notes).run(stop))
         jobs: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
@@ -125,6 +131,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         *sweep,
         ("destroy_digest_keys", retention.destroy_digest_keys),
         ("statistics", _add_up),
+        ("lift_bounces", bounces.lift),
         ("mail_what_waits", waiting_mail.enqueue_due),
         ("reset_factors", factor_resets.carry_out_due),
         ("encrypt_undone", lambda database: undoing.encrypt_all(database, wrapper)),
