@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from petition.cli import check_database
 from petition.core import i18n, service_urls
 from petition.core.errors import PetitionError
-from petition.core.service_urls import Relay
+from petition.core.relay_urls import Relay
 from petition.core.settings import NAMES, Process, Settings, load
 from petition.mail import trial_mail
 from petition.mail.smtp_connection import SmtpConnection

@@ -9,7 +9,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from petition import postgres
-from petition.cli import approve, check, dkim_records, signatures
+from petition.cli import approve, check, dkim_records, mail, signatures
 from petition.core import database, encryption, i18n, logs, startup
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
@@ -183,6 +183,21 @@ async def bounce(arguments: Namespace) -> int:
         print(f"petition: {error}", file=sys.stderr)
         return Outcome.LATER.value  # any other code would make the mail server send the mail back
     return outcome.value
+
+
+async def mail_test(arguments: Namespace) -> int:
+    """Send a test mail through the relays; 1 if one did not take it."""
+    return min(1, await mail.test(load(role=Process.WORKER), arguments.address, arguments.relay))
+
+
+async def mail_queue(_arguments: Namespace) -> None:
+    async with _tool() as (_, db):
+        await mail.queue(db)
+
+
+async def mail_retry(_arguments: Namespace) -> None:
+    async with _tool() as (_, db):
+        await mail.retry(db)
 
 
 @asynccontextmanager

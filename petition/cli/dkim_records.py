@@ -12,8 +12,9 @@ from petition.core.dkim_settings import read_dkim_selector
 from petition.core.environment import EnvironmentReader
 from petition.core.errors import SettingsError
 from petition.core.incoming_mail_settings import read_bounce_domain
+from petition.core.relay_urls import parse_relay
 from petition.core.sender import parse_sender
-from petition.core.service_urls import is_this_machine, parse_relay
+from petition.core.service_urls import is_this_machine
 from petition.core.settings import Process, load
 
 EXAMPLE = "letters.example"

@@ -83,7 +83,18 @@ def _parser() -> argparse.ArgumentParser:
     _organizer(commands_.add_parser("organizer", help="people who can sign in to the organizers' desk"))
     _letter(commands_.add_parser("letter", help="letters as folders"))
     _signatures(commands_.add_parser("signatures", help="import and export signatories; approve organizations"))
+    _mail(commands_.add_parser("mail", help="relays and waiting mail by hand"))
     return parser
+
+
+def _mail(parser: argparse.ArgumentParser) -> None:
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+    test = commands_.add_parser("test", help="send a test mail through each relay")
+    test.add_argument("address", metavar="ADDRESS", type=_mailbox)
+    test.add_argument("--relay", metavar="HOST:PORT", default=None, help="through this one only")
+    test.set_defaults(run=commands.mail_test)
+    commands_.add_parser("queue", help="what waits, and how the relays are doing").set_defaults(run=commands.mail_queue)
+    commands_.add_parser("retry", help="try mail that relays put off at once").set_defaults(run=commands.mail_retry)
 
 
 def _keys(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from petition.core.environment import EnvironmentReader
 from petition.core.errors import SettingsError
+from petition.core.relay_urls import RELAY_FORM, Relay, parse_relay
 from petition.core.sender import parse_sender
-from petition.core.service_urls import RELAY_FORM, Relay, parse_relay
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from petition.core.ids import LetterId
 from petition.core.letter_facts import NO_NAMES, LetterFacts, SignatoryNames
 
 ENQUEUE = """
-INSERT INTO outbox (letter, purpose, digest, sealed, lang, details) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO outbox (letter, purpose, digest, sealed, lang, details, priority) VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 
 
@@ -55,6 +55,10 @@ async def enqueue(
     *,
     letter_id: LetterId | None = None,
     details: dict[str, object] | None = None,
+    bulk: bool = False,
 ) -> None:
-    """Ask the worker for a mail to a sealed address; it decides whether one goes out."""
-    await conn.execute(ENQUEUE, letter_id, purpose, digest, sealed, lang, details)
+    """Ask the worker for a mail to a sealed address; it decides whether one goes out.
+
+    Mail in ``bulk``, one of very many at once, goes out behind all other mail.
+    """
+    await conn.execute(ENQUEUE, letter_id, purpose, digest, sealed, lang, details, int(bulk))

@@ -8,6 +8,7 @@ ever refused; the buckets of many clients (wide prefixes, the Onion service, a l
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from petition.core import quotas
 from petition.core.client_networks import ONION, ClientNetwork
@@ -20,8 +21,7 @@ STEP_AT = (1, 4, 16)  # times a bucket's drawn limit, in the hour before: from t
 MAX_PRICE = len(STEP_AT)
 
 
-@dataclass(frozen=True, slots=True)
-class PriceGauge:
+class PriceGauge(NamedTuple):
     """What a bucket has used in the hour before says how high the price is."""
 
     key: bytes
@@ -30,7 +30,7 @@ class PriceGauge:
 
     def price(self, used: int) -> int:
         """Return the step of the price, from 0."""
-        return min(self.max_price, sum(used > self.limit * factor for factor in STEP_AT))
+        return min(self.max_price, sum([used > self.limit * factor for factor in STEP_AT])) if used else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Buckets:
 
     def price(self, used: Mapping[bytes, int]) -> int:
         """Return the price by ``used``, which has what the hour before used of each gauge's key, unless it is 0."""
-        return max(self.lowest, *(gauge.price(used.get(gauge.key, 0)) for gauge in self.gauges))
+        return max(self.lowest, *[gauge.price(used.get(gauge.key, 0)) for gauge in self.gauges])
 
 
 def buckets_of(

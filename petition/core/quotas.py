@@ -8,7 +8,6 @@ Limits of buckets that several people share are drawn from the same key, a fresh
 """
 
 import hashlib
-import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -121,13 +120,11 @@ class DayKey:
         return self.hidden(f"{purpose}|{subject}", self._midnight + 24 * HOUR, limits)
 
     def hidden(self, text: str, expires_at: datetime, limits: Sequence[int]) -> HiddenQuota:
-        digest = hmac.digest(self._key, text.encode(), hashlib.sha256)
-        # Beside the 16 bytes that are stored.
-        drawn = [
-            (limit + 1) // 2 + int.from_bytes(digest[at : at + 8]) % (limit + 1)
-            for limit, at in zip(limits, (16, 24), strict=False)
-        ]
-        return HiddenQuota(Quota(digest[: encryption.DIGEST_BYTES], expires_at), tuple(drawn))
+        # Eight of these for each form: a keyed BLAKE2 takes a third of an HMAC's time.
+        digest = hashlib.blake2b(text.encode(), key=self._key, digest_size=32).digest()
+        rest = int.from_bytes(digest[encryption.DIGEST_BYTES :])  # beside the 16 bytes that are stored
+        drawn = tuple([(limit + 1) // 2 + (rest >> 64 * i) % (1 << 64) % (limit + 1) for i, limit in enumerate(limits)])
+        return HiddenQuota(Quota(digest[: encryption.DIGEST_BYTES], expires_at), drawn)
 
     def mail_domain(self, letter_id: int, domain: str) -> bytes:
         """Return the digest under which a letter's signatures of one domain are counted this day."""

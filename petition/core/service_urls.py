@@ -1,4 +1,4 @@
-"""The addresses of other services in the settings: PostgreSQL and mail relays.
+"""The addresses of other services in the settings: PostgreSQL here, mail relays in ``relay_urls``.
 
 What is not known in them is refused: a parameter that is misread in silence would, for one, send a password in the
 clear. A service on another machine is used over TLS unless ``?plain=1`` insists. No message repeats an address: there
@@ -15,18 +15,6 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from petition.core.errors import SettingsError
 
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    """One mail relay out of ``SMTP_URLS``."""
-
-    host: str
-    port: int
-    username: str | None
-    password: str | None = field(repr=False)
-    tls: bool  # from the first byte (smtps)
-    starttls: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,75 +53,6 @@ def is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-# Relays
-
-RELAY_FORM = "addresses like smtp://user:password@host:587?starttls=1 or smtps://user:password@host"
-_RELAY_CURES = {  # what other programs call it
-    name: "write smtps://… for TLS from the first byte, ?starttls=1 for STARTTLS"
-    for name in ("tls", "ssl", "secure", "encryption", "start_tls", "use_tls", "usetls", "use_ssl", "auth", "security")
-}
-
-
-def parse_relay(url: str) -> Relay:
-    """Read ``smtp://user:password@host:587?starttls=1`` or ``smtps://…``. Raises ``SettingsError``."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise SettingsError(
-            "SMTP_URLS has an address whose port is not a number; in user and password write @ as %40, : as %3A, / as"
-            " %2F, # as %23, ? as %3F and a comma as %2C"
-        ) from None
-    host = _relay_host(parts.hostname or "")
-    if parts.scheme not in {"smtp", "smtps"} or not host or port == 0:
-        raise SettingsError(f"SMTP_URLS must list {RELAY_FORM}")
-    if parts.path.strip("/") or parts.fragment:
-        raise SettingsError("SMTP_URLS has an address with a path, or with a # that must be written as %23")
-    tls = parts.scheme == "smtps"
-    starttls, plain = _relay_switches(parts.query, tls=tls)
-    if not is_this_machine(host):
-        _check_encrypted(host, port, tls=tls, starttls=starttls, plain=plain)
-    return Relay(
-        host=host,
-        port=port or (465 if tls else 25),
-        username=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-        tls=tls,
-        starttls=starttls,
-    )
-
-
-def _relay_host(host: str) -> str:
-    """Return the host's name as certificates have it, or nothing if it is none."""
-    host = host.removesuffix(".")
-    is_address = ":" in host and bool(re.fullmatch(r"[0-9a-f:.]+(?:%[\w-]+)?", host))
-    return host if is_address or re.fullmatch(r"[\w-]+(?:\.[\w-]+)*", host) else ""
-
-
-def _check_encrypted(host: str, port: int | None, *, tls: bool, starttls: bool, plain: bool) -> None:
-    """Refuse a relay on another machine that would be used without TLS, or in a way that cannot work."""
-    if port == 465 and not tls:
-        raise SettingsError(f"SMTP_URLS: port 465 of {host} is TLS from the first byte; write smtps://…")
-    if not (tls or starttls or plain):
-        raise SettingsError(
-            f"SMTP_URLS: mail would reach {host} unencrypted; write smtps://… or ?starttls=1, or ?plain=1 to insist"
-        )
-
-
-def _relay_switches(query: str, *, tls: bool) -> tuple[bool, bool]:
-    """Return (starttls, plain)."""
-    values = _parameters("SMTP_URLS", query)
-    for name in values.keys() - {"starttls", "plain"}:
-        cure = _RELAY_CURES.get(name.lower(), "known are starttls and plain")
-        raise SettingsError(f"SMTP_URLS has an unknown parameter {_quoted(name)}; {cure}")
-    starttls, plain = (_switch("SMTP_URLS", name, values.get(name, "0")) for name in ("starttls", "plain"))
-    if tls and (starttls or plain):
-        raise SettingsError("SMTP_URLS: smtps:// is TLS from the first byte; leave out starttls and plain")
-    if starttls and plain:
-        raise SettingsError("SMTP_URLS: starttls and plain contradict each other; keep one")
-    return starttls, plain
 
 
 # PostgreSQL
@@ -192,10 +111,10 @@ def parse_database(url: str, environ: Mapping[str, str] = os.environ) -> Databas
     if match is None:
         raise SettingsError(DATABASE_FORM)
     scheme, user, authority, path, query = match.groups(default="")
-    values = _parameters("DATABASE_URL", query)
+    values = parameters("DATABASE_URL", query)
     for name in values.keys() - _OURS - _DRIVERS:
-        raise SettingsError(f"DATABASE_URL has an unknown parameter {_quoted(name)}")
-    plain = _switch("DATABASE_URL", "plain", values.pop("plain", "0"))
+        raise SettingsError(f"DATABASE_URL has an unknown parameter {quoted(name)}")
+    plain = switch("DATABASE_URL", "plain", values.pop("plain", "0"))
     size = values.pop("statement_cache_size", None)
     if size is not None and not re.fullmatch(r"[0-9]{1,5}", size):
         raise SettingsError("DATABASE_URL: statement_cache_size must be a whole number; 0 for a pooler")
@@ -277,7 +196,8 @@ def _query(values: Mapping[str, str]) -> str:
 # Both
 
 
-def _parameters(setting: str, query: str) -> dict[str, str]:
+def parameters(setting: str, query: str) -> dict[str, str]:
+    """Return the parameters behind the ?. Raises ``SettingsError``."""
     if "@" in query:  # most probably the rest of a password with a ? in it: nothing of it is repeated
         raise SettingsError(f"{setting}: in user and password write ? as %3F; behind the ? write @ as %40")
     try:
@@ -290,12 +210,13 @@ def _parameters(setting: str, query: str) -> dict[str, str]:
     return values
 
 
-def _switch(setting: str, name: str, value: str) -> bool:
+def switch(setting: str, name: str, value: str) -> bool:
+    """Read a parameter that is on or off. Raises ``SettingsError``."""
     if value.lower() not in _SWITCH:
-        raise SettingsError(f"{setting}: {name} must be 1 or 0, not {_quoted(value)}")
+        raise SettingsError(f"{setting}: {name} must be 1 or 0, not {quoted(value)}")
     return _SWITCH[value.lower()]
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Return an unexpected name or value, unless it may be part of a password."""
     return repr(text) if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,29}", text) else "that is not a word"

@@ -17,8 +17,9 @@ from petition.core.errors import SettingsError
 from petition.core.incoming_mail_settings import MailListener, read_bounce_domain, read_mail_in, read_mail_listen
 from petition.core.limits import LIMITS, Limits, read_limits
 from petition.core.mail_settings import MxResolver, read_mail_from, read_mx_resolver, read_relays
+from petition.core.relay_urls import Relay
 from petition.core.secret_files import Secrets
-from petition.core.service_urls import Relay, is_loopback, is_onion, parse_database
+from petition.core.service_urls import is_loopback, is_onion, parse_database
 
 # Every setting there is; what looks like one of them is worth a word (``petition check``).
 NAMES = frozenset(
@@ -104,6 +105,11 @@ class Settings:
     def secure(self) -> bool:
         """Return whether readers come over TLS."""
         return self.base_url.startswith("https://")
+
+    @property
+    def contact(self) -> str | None:
+        """Return the e-mail address in ``controller``, if there is one."""
+        return next((word.strip("<>(),;") for word in (self.controller or "").split() if "@" in word), None)
 
     @property
     def onion_origin(self) -> str | None:

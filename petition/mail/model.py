@@ -59,6 +59,8 @@ class MailJob:
     lease: int
     created_at: datetime
     details: Mapping[str, object] = field(default_factory=dict, repr=False)  # of a direct mail
+    bulk: bool = False  # goes out behind all other mail
+    relay: str | None = None  # which asked to be tried again later, and is asked first
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,26 +4,30 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from petition.core.database import Connection, Record
-from petition.core.ids import LetterId, SignatureId
+from petition.core.ids import JobId, LetterId, SignatureId
 from petition.mail.model import MailJob, Purpose
 
 Contact = tuple[int, int, str]  # letter, signature, purpose
 
-# While a job is leased, due_at is when the lease ends: a worker that dies leaves nothing to clean up.
+# While a job is leased, due_at is when the lease ends: a worker that dies leaves nothing to clean up. Mail in bulk
+# (priority 1) is leased by itself, so that any amount of it costs the other mail nothing.
 LEASE = """
-WITH due AS MATERIALIZED (
-  SELECT id FROM outbox WHERE due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
+WITH urgent AS MATERIALIZED (
+  SELECT id FROM outbox WHERE priority = 0 AND due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
+), bulk AS MATERIALIZED (
+  SELECT id FROM outbox WHERE priority = 1 AND due_at <= now() ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
 )
-UPDATE outbox o SET lease = $2, due_at = now() + $3::interval FROM due WHERE o.id = due.id
+UPDATE outbox o SET lease = $2, due_at = now() + $3::interval
+FROM (SELECT id FROM urgent UNION ALL SELECT id FROM bulk) AS due WHERE o.id = due.id
 RETURNING o.id, o.letter, o.purpose, o.pending, o.digest, o.sealed, o.lang, o.attempts, o.lease, o.created_at,
-          o.details
+          o.details, o.priority, o.relay
 """
 
 EXTEND = "UPDATE outbox SET due_at = now() + $3::interval WHERE id = $1 AND lease = $2 RETURNING id"
 
-RELEASE = "UPDATE outbox SET due_at = now(), lease = NULL WHERE id = $1 AND lease = $2"
+RELEASE = "UPDATE outbox SET due_at = now() + $3::interval, lease = NULL WHERE id = $1 AND lease = $2"
 
-DONE = "DELETE FROM outbox WHERE id = $1"
+DONE = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 
 REFUSED = """
 WITH gone AS (DELETE FROM outbox WHERE id = $1 RETURNING letter)
@@ -41,7 +45,7 @@ WITH mine AS (
 ), given_up AS (
   INSERT INTO refused_mail (letter, code, job) SELECT letter, 0, $1 FROM gone WHERE letter IS NOT NULL
 ), later AS (
-  UPDATE outbox o SET attempts = attempts + 1, due_at = now() + $3::interval, lease = NULL
+  UPDATE outbox o SET attempts = attempts + 1, due_at = now() + $3::interval, lease = NULL, relay = $5
   FROM mine WHERE o.id = mine.id AND NOT mine.old RETURNING o.id
 )
 SELECT EXISTS (SELECT FROM gone)
@@ -116,10 +120,12 @@ WHERE c.letter = u.letter AND c.signature = u.signature AND c.purpose = u.purpos
 """
 
 
-async def lease(conn: Connection, limit: int, lease_number: int, length: timedelta) -> list[MailJob]:
-    """Lease up to ``limit`` due jobs, the longest due first, for ``length``, exclusively."""
-    rows = await conn.fetch(LEASE, limit, lease_number, length)
-    return [_job(row) for row in sorted(rows, key=lambda row: int(row["id"]))]
+async def lease(
+    conn: Connection, limit: int, lease_number: int, length: timedelta, limit_in_bulk: int = 0
+) -> list[MailJob]:
+    """Lease up to ``limit`` due jobs and ``limit_in_bulk`` of those in bulk, the longest due first, exclusively."""
+    rows = await conn.fetch(LEASE, limit, lease_number, length, limit_in_bulk)
+    return [_job(row) for row in sorted(rows, key=lambda row: (row["priority"], row["id"]))]
 
 
 async def extend(conn: Connection, job: MailJob, length: timedelta) -> bool:
@@ -127,17 +133,17 @@ async def extend(conn: Connection, job: MailJob, length: timedelta) -> bool:
     return await conn.fetchval(EXTEND, job.id, job.lease, length) is not None
 
 
-async def release(conn: Connection, job: MailJob) -> None:
-    """Give a leased job back as it was, due at once."""
-    await conn.execute(RELEASE, job.id, job.lease)
+async def release(conn: Connection, job: MailJob, after: timedelta = timedelta()) -> None:
+    """Give a leased job back as it was, due at once or ``after`` from now."""
+    await conn.execute(RELEASE, job.id, job.lease, after)
 
 
-async def done(conn: Connection, job: MailJob) -> None:
-    """Delete a job whose mail was accepted, or that needs none.
+async def done(conn: Connection, job_ids: Sequence[JobId]) -> None:
+    """Delete jobs whose mails were accepted, or that need none.
 
     Whichever worker holds the lease by now: the mail must not be sent again.
     """
-    await conn.execute(DONE, job.id)
+    await conn.execute(DONE, job_ids)
 
 
 async def refused(conn: Connection, job: MailJob, code: int) -> None:
@@ -145,12 +151,12 @@ async def refused(conn: Connection, job: MailJob, code: int) -> None:
     await conn.execute(REFUSED, job.id, code)
 
 
-async def retry(conn: Connection, job: MailJob, after: timedelta, limit: timedelta) -> bool:
+async def retry(conn: Connection, job: MailJob, after: timedelta, limit: timedelta, relay: str | None = None) -> bool:
     """Make a leased job due again ``after`` from now; return whether it was given up instead, being too old by then.
 
-    ``limit`` is how long after it was written a job may still be tried.
+    ``limit`` is how long after it was written a job may still be tried; ``relay`` is to be asked first then.
     """
-    given_up: bool = await conn.fetchval(RETRY, job.id, job.lease, after, limit)
+    given_up: bool = await conn.fetchval(RETRY, job.id, job.lease, after, limit, relay)
     return given_up
 
 
@@ -236,4 +242,6 @@ def _job(row: Record) -> MailJob:
         lease=row["lease"],
         created_at=row["created_at"],
         details=row["details"] or {},
+        bulk=row["priority"] > 0,
+        relay=row["relay"],
     )

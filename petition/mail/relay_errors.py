@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 
 from petition.core.errors import PetitionError
@@ -29,6 +30,26 @@ _POLICY = re.compile(
     re.IGNORECASE,
 )
 _STATUS = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\b")
+_FILTER = re.compile(r"spam|unsolicited|block|black|listed|reputation|content|polic|suspicio|virus", re.IGNORECASE)
+_QUOTA = re.compile(r"quota|limit|exceed|\brate\b|too (many|much|fast)|throttl", re.IGNORECASE)
+# Greylisting (RFC 6647): "later" in answer to RCPT, for this mailbox. Its codes have other meanings, too.
+_GREYLISTING_CODES = frozenset({450, 451})
+_GREYLISTING = frozenset({"4.2.0", "4.7.0", "4.7.1"})
+_LATER = re.compile(r"gr[ea]y-?list|again|later|temporar", re.IGNORECASE)
+_IN = re.compile(r"(\d{1,5}) ?(s|sec|seconds?|m|min|minutes?)\b|\b(\d{2}):(\d{2}):(\d{2})\b", re.IGNORECASE)
+# Servers want to see the mail again after five minutes (postgrey), few after more than half an hour.
+USUAL_PAUSE, MIN_PAUSE, MAX_PAUSE = timedelta(minutes=5), timedelta(minutes=1), timedelta(hours=1)
+
+
+class RejectionReason(StrEnum):
+    """A class of reasons for which a relay does not take a mail; counted by the hour, so the values never change."""
+
+    MAILBOX = "mailbox"  # full, disabled for a while, or the mail is too large for it
+    GREYLISTING = "greylisting"
+    FILTER = "filter"
+    QUOTA = "quota"
+    OTHER = "other"
+    UNREACHABLE = "unreachable"  # the relay: not asked at all
 
 
 class Trouble(StrEnum):
@@ -50,6 +71,7 @@ class Trouble(StrEnum):
     NOT_NOW = "it is busy or shutting down"
     REFUSES_US = "it refuses to serve us"
     NOT_SMTP = "it does not answer as an SMTP server"
+    TAKES_NOTHING = "it takes none of our mails"
 
 
 CURES: Mapping[Trouble, str] = {
@@ -69,6 +91,7 @@ CURES: Mapping[Trouble, str] = {
     Trouble.NOT_NOW: "wait; it is tried again by itself",
     Trouble.REFUSES_US: "ask its operator, or look into its log",
     Trouble.NOT_SMTP: "check host and port",
+    Trouble.TAKES_NOTHING: "see in the log what it answers, and ask its operator",
 }
 
 
@@ -83,11 +106,20 @@ class RecipientRefused(PetitionError):
 class RelayRejected(PetitionError):
     """The relay works, but does not take this mail, or not now. ``status`` is the enhanced status code, if any."""
 
-    def __init__(self, step: str, code: int = 0, status: str | None = None) -> None:
+    def __init__(
+        self,
+        step: str,
+        code: int = 0,
+        status: str | None = None,
+        reason: RejectionReason = RejectionReason.OTHER,
+        pause: timedelta = USUAL_PAUSE,
+    ) -> None:
         super().__init__(f"the relay answers {' '.join(filter(None, (str(code), status)))} to {step}")
         self.step = step
         self.code = code
         self.status = status
+        self.reason = reason
+        self.pause = pause  # after which a greylisting server wants to see the mail again
 
 
 class RecipientDoubted(RelayRejected):
@@ -109,17 +141,22 @@ def of_recipient(code: int, text: str) -> PetitionError:
     if down := _about_us(code):
         return down
     if code < 500:
-        return RelayRejected("RCPT", code, status)
+        is_greylisting = code in _GREYLISTING_CODES and (
+            bool(_LATER.search(text)) if status is None else status in _GREYLISTING
+        )
+        reason = RejectionReason.GREYLISTING if is_greylisting else _reason_of(status, text)
+        return RelayRejected("RCPT", code, status, reason, _pause_in(text))
     if status in _MAILBOX_GONE:
         return RecipientRefused(code)
     if code in _MAILBOX_CODES and status in _PERHAPS_MAILBOX and not _POLICY.search(text):
-        return RecipientDoubted("RCPT", code, status)
-    return RelayRejected("RCPT", code, status)
+        return RecipientDoubted("RCPT", code, status, RejectionReason.MAILBOX)
+    return RelayRejected("RCPT", code, status, _reason_of(status, text))
 
 
 def of_data(code: int, text: str) -> PetitionError:
     """Return what a reply to DATA or to the mail's end means that is no acceptance: never the mailbox's refusal."""
-    return _about_us(code) or RelayRejected("DATA", code, _status_in(text))
+    status = _status_in(text)
+    return _about_us(code) or RelayRejected("DATA", code, status, _reason_of(status, text))
 
 
 def of_sender(code: int) -> RelayDown:
@@ -146,6 +183,27 @@ def _about_us(code: int) -> RelayDown | None:
     if code == 421:
         return RelayDown(Trouble.NOT_NOW, code)
     return None if 400 <= code < 600 else RelayDown(Trouble.NOT_SMTP, code)
+
+
+def _reason_of(status: str | None, text: str) -> RejectionReason:
+    _, subject, detail = (status or "x.x.x").split(".")
+    if subject == "2":
+        return RejectionReason.MAILBOX
+    if _QUOTA.search(text) or (subject, detail) == ("4", "5"):
+        return RejectionReason.QUOTA
+    return RejectionReason.FILTER if subject == "7" or _FILTER.search(text) else RejectionReason.OTHER
+
+
+def _pause_in(text: str) -> timedelta:
+    """Return the pause that a greylisting server states, within reason, or the usual one."""
+    match = _IN.search(text)
+    if match is None:
+        return USUAL_PAUSE
+    if match[3]:
+        pause = timedelta(hours=int(match[3]), minutes=int(match[4]), seconds=int(match[5]))
+    else:
+        pause = timedelta(**{"minutes" if match[2][0] in "mM" else "seconds": int(match[1])})
+    return max(MIN_PAUSE, min(MAX_PAUSE, pause))
 
 
 def _status_in(text: str) -> str | None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 
 from aiosmtplib import (
     SMTP,
@@ -17,16 +18,38 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from petition.core.service_urls import Relay, is_this_machine
+from petition.core.relay_urls import Relay
+from petition.core.service_urls import is_this_machine
 from petition.mail import relay_errors
 from petition.mail.compose import OutgoingMail
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused, RelayDown, RelayRejected, Trouble
 
-TIMEOUT = 30.0  # seconds for each answer of the relay
-# The answer to the mail's end may take longer (RFC 5321, 4.5.3.2.6 says ten minutes): giving up too early would have
-# it accepted twice. It must stay well below the lease.
-DATA_TIMEOUT = 120.0
 FRESH = 20.0  # seconds; relays close idle connections after a minute or more
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many seconds to wait for a relay. All together must stay well below the lease."""
+
+    greeting: float  # to be connected and greeted
+    step: float  # for each answer after that
+    # The answer to the mail's end may take longer (RFC 5321, 4.5.3.2.6 says ten minutes): giving up too early would
+    # have it accepted twice.
+    end: float
+
+
+CALM = Patience(greeting=30, step=30, end=120)
+# While another relay could take the mail: a relay that hangs must not hold it.
+HASTY = Patience(greeting=5, step=10, end=20)
+HASTY_IN_BULK = Patience(greeting=5, step=10, end=120)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFacts:
+    """How a connection is protected. ``version`` is "" without TLS."""
+
+    version: str
+    is_verified: bool
 
 
 class SmtpConnection:
@@ -38,21 +61,24 @@ class SmtpConnection:
         self._context = _tls_context(relay) if relay.tls or relay.starttls else None
         self._client: SMTP | None = None
         self._used_at = 0.0
+        self.tls: TlsFacts | None = None  # of the last connection
 
     def idle(self) -> float:
         """Return for how many seconds the line has not been used."""
         return _clock() - self._used_at
 
-    async def send(self, mail: OutgoingMail, before_data: Callable[[], Awaitable[None]]) -> None:
+    async def send(
+        self, mail: OutgoingMail, before_data: Callable[[], Awaitable[None]], patience: Patience = CALM
+    ) -> None:
         """Have ``mail`` accepted. Raises ``RecipientRefused``, ``RelayRejected``, ``RelayDown``, or what
         ``before_data`` raises.
         """
         try:
             with _translated_errors():
-                client = await self._begin(mail)
+                client = await self._begin(mail, patience)
                 await _say_recipient(client, mail)
                 await before_data()
-                await client.data(mail.content, timeout=DATA_TIMEOUT)
+                await client.data(mail.content, timeout=patience.end)
         except asyncio.CancelledError:
             self._close()
             raise
@@ -66,7 +92,7 @@ class SmtpConnection:
         """Connect, authenticate, hang up. Raises ``RelayDown``, whose text names the trouble and its cure."""
         try:
             with _translated_errors():
-                self._client = await self._connect()
+                self._client = await self._connect(CALM)
         finally:
             await self.hang_up()
 
@@ -80,13 +106,14 @@ class SmtpConnection:
         except (SMTPException, OSError):
             client.close()
 
-    async def _begin(self, mail: OutgoingMail) -> SMTP:
+    async def _begin(self, mail: OutgoingMail, patience: Patience) -> SMTP:
         """Return a connection on which the mail has begun: the kept one if it still works, or a new one."""
         if self._client is not None and self._client.is_connected and self.idle() < FRESH:
+            self._client.timeout = patience.step
             with contextlib.suppress(SMTPServerDisconnected, SMTPTimeoutError, SMTPSenderRefused):
                 return await self._say_sender(self._client, mail)
         await self.hang_up()
-        self._client = await self._connect()
+        self._client = await self._connect(patience)
         return await self._say_sender(self._client, mail)
 
     async def _say_sender(self, client: SMTP, mail: OutgoingMail) -> SMTP:
@@ -95,19 +122,21 @@ class SmtpConnection:
         await client.mail(mail.sender, options=["SMTPUTF8", "BODY=8BITMIME"] if mail.utf8 else [])
         return client
 
-    async def _connect(self) -> SMTP:
+    async def _connect(self, patience: Patience) -> SMTP:
         client = SMTP(
             hostname=self._relay.host,
             port=self._relay.port,
             use_tls=self._relay.tls,
             start_tls=False,  # as the steps of ``_introduce``, so that a failure says which one it was
             tls_context=self._context,
-            timeout=TIMEOUT,
+            timeout=patience.greeting,
             local_hostname=self._local_hostname,
         )
         try:
             await client.connect()
+            client.timeout = patience.step
             await self._introduce(client)
+            self.tls = _tls_facts(client, self._context)
         except BaseException:
             client.close()
             raise
@@ -155,6 +184,13 @@ def _tls_context(relay: Relay) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _tls_facts(client: SMTP, context: ssl.SSLContext | None) -> TlsFacts:
+    tls = client.transport.get_extra_info("ssl_object") if client.transport else None
+    if not isinstance(tls, ssl.SSLObject) or context is None:
+        return TlsFacts("", is_verified=False)
+    return TlsFacts(tls.version() or "", context.verify_mode is ssl.CERT_REQUIRED)
 
 
 @contextlib.contextmanager

@@ -8,8 +8,8 @@ from email.utils import format_datetime, make_msgid
 from urllib.parse import urlsplit
 
 from petition.core import email_addresses
+from petition.core.relay_urls import Relay
 from petition.core.sender import parse_sender
-from petition.core.service_urls import Relay
 from petition.core.settings import Settings
 from petition.mail import dkim
 from petition.mail.compose import OutgoingMail

@@ -61,7 +61,7 @@ def match(text: str, languages: tuple[str, ...] = DEFAULT_LANGUAGES) -> str | No
     United States or a province of Canada has as well is no country; alone it is.
     """
     text = text[:MAX_TYPED]
-    if text in _NO_ANSWER:
+    if not text or text in _NO_ANSWER:
         return None
     flags = {code for flag in _FLAG.finditer(text) if (code := _country_of_flag(flag)) is not None}
     words = _FLAG.sub(" ", text)
@@ -132,9 +132,13 @@ def _known(key: str, languages: tuple[str, ...]) -> str | None:
 
 def _mistyped(text: str, languages: tuple[str, ...]) -> str | None:
     key = " ".join(word for word in key_of(text).split() if word not in _AROUND)
+    by_length = country_names.spoken_by_length(languages)
+    lengths = range(max(MIN_MISTYPED, len(key)) - 1, len(key) + 2)
     near = {
         code
-        for name, code in country_names.spoken(languages).items()
-        if max(len(name), len(key)) >= MIN_MISTYPED and within_one_edit(key, name)
+        for length in lengths
+        if max(length, len(key)) >= MIN_MISTYPED
+        for name, code in by_length.get(length, ())
+        if within_one_edit(key, name)
     }
     return near.pop() if len(near) == 1 else None

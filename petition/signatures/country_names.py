@@ -7,7 +7,7 @@ knows of a hundred languages (80 MB) for the names of their countries (9 MB).
 import functools
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
@@ -110,6 +110,15 @@ def spoken(languages: tuple[str, ...]) -> Mapping[str, str]:
             # "Palestinian Territories (…)" and the like are also known by the part before the bracket.
             by_name.setdefault(key_of(name.partition("(")[0]), code)
     return by_name
+
+
+@functools.cache
+def spoken_by_length(languages: tuple[str, ...]) -> Mapping[int, Sequence[tuple[str, str]]]:
+    """Return the (key, code) of ``spoken`` by the key's length: a mistyped name is compared to few of them."""
+    by_length: dict[int, list[tuple[str, str]]] = {}
+    for name, code in spoken(languages).items():
+        by_length.setdefault(len(name), []).append((name, code))
+    return by_length
 
 
 @functools.cache

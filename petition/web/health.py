@@ -1,6 +1,7 @@
 """Pages for programs: liveness, readiness, metrics, robots.txt, security.txt."""
 
 import asyncio
+import contextlib
 import hmac
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from petition.core import database, stored_keys
+from petition.core import database, relay_report, stored_keys
+from petition.core import metrics as figures
 from petition.core.database import Connection
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError, Unavailable
@@ -57,7 +59,25 @@ async def metrics(request: Request) -> Response:
     authorization = request.headers.get("authorization", "")
     if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
         raise HTTPException(401, headers={"www-authenticate": "Bearer"})
+    with contextlib.suppress(Unavailable, TimeoutError):  # the rest is worth having without these
+        async with asyncio.timeout(READY_TIMEOUT), http.services_of(request).database.connection() as conn:
+            await _set_mail_figures(conn)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=NO_STORE)
+
+
+async def _set_mail_figures(conn: Connection) -> None:
+    """Read what the workers noted of relays and mail: a worker that is down must be seen here, too."""
+    queue, relays = await relay_report.whole_queue(conn), await relay_report.load(conn)
+    figures.MAIL_WAITING.labels("normal").set(queue["waiting"] - queue["in_bulk"])
+    figures.MAIL_WAITING.labels("bulk").set(queue["in_bulk"])
+    figures.MAIL_OLDEST.set((queue["now"] - queue["oldest"]).total_seconds() if queue["oldest"] else 0)
+    figures.RELAY_UP.clear()
+    figures.RELAY_MAILS.clear()
+    for relay in relays:
+        name = relay.row["name"]
+        figures.RELAY_UP.labels(name).set(relay.row["in_use"] and not relay.is_in_trouble)
+        for outcome, mails in relay.counts.items():
+            figures.RELAY_MAILS.labels(name, outcome).set(mails)
 
 
 async def robots(request: Request) -> Response:
@@ -72,11 +92,15 @@ async def robots(request: Request) -> Response:
 
 async def security(request: Request) -> Response:
     """Answer with security.txt (RFC 9116). Raises a 404 if ``CONTROLLER`` has no e-mail address."""
-    settings = http.services_of(request).settings
-    contact = next((word.strip("<>(),;") for word in (settings.controller or "").split() if "@" in word), None)
-    if contact is None:
+    settings, languages = http.services_of(request).settings, tuple(http.services_of(request).renderer.languages)
+    if settings.contact is None:
         raise HTTPException(404)
     expires = (datetime.now(UTC) + timedelta(days=180)).replace(hour=0, minute=0, second=0, microsecond=0)
-    languages = ", ".join(http.services_of(request).renderer.languages)
-    text = f"Contact: mailto:{contact}\nExpires: {expires:%Y-%m-%dT%H:%M:%SZ}\nPreferred-Languages: {languages}\n"
+    # RFC 9116 wants https in links. Where an Onion service or this machine has none, a link that works is worth more.
+    fields = [("Contact", f"mailto:{settings.contact}"), ("Expires", f"{expires:%Y-%m-%dT%H:%M:%SZ}")]
+    fields += [("Preferred-Languages", ", ".join(languages))]
+    origins = filter(None, (settings.base_url, settings.onion_url))
+    fields += [("Canonical", f"{origin}/.well-known/security.txt") for origin in origins]
+    fields += [("Policy", f"{settings.base_url}/{lang}/security") for lang in languages]
+    text = "".join(f"{name}: {value}\n" for name, value in fields)
     return PlainTextResponse(text, headers={"cache-control": "public, max-age=86400"})

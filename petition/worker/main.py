@@ -1,6 +1,7 @@
 """The worker: delivers mail, runs long jobs, deletes what has expired. Several may run at once."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,12 +25,15 @@ from petition.imports import worker as import_worker
 from petition.incoming_mail import bounces
 from petition.incoming_mail.receivers import taking_mail
 from petition.letters import taking_down, updates
+from petition.mail import relay_tests, shared_relays
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
 from petition.mail.mail_hosts import MailHosts
 from petition.mail.mailbox_notes import MailboxNotes
+from petition.mail.relay_tests import RelayTester
 from petition.mail.relays import Relays
+from petition.mail.shared_relays import DatabaseStore, SharedRelays
 from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
 from petition.moderation import bulk_acts, bursts, crowds, namesakes
@@ -73,7 +77,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     writers = {**WRITERS, sign_in_links.PURPOSE: SignInMails(wrapper).write, **Mails(wrapper, tokens).writers}
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
     selector = MailSelector(opener, wrapper, suppression, writers)
-    relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost")
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
     async with (
@@ -82,8 +85,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         asyncio.TaskGroup() as group,
     ):
         notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver))
-        group.create_task(Deliverer(database, selector, composer, relays, notes).run(stop))
+        local_hostname = urlsplit(settings.base_url).hostname or "localhost"
+        relays = Relays(settings.relays, local_hostname, DatabaseStore(database))
+        tester = RelayTester(database, opener, composer, relays, local_hostname)
+        shared = SharedRelays(database, relays.lines)
+        group.create_task(_deliver(Deliverer(database, selector, composer, relays, notes), shared, stop))
         jobs: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
+            ("relays", shared_relays.POLL, shared.step),
+            ("relay test", relay_tests.POLL, tester.step),
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
             ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop)),
@@ -93,6 +102,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             group.create_task(job_loop.run(step, stop, name=name, poll=poll))
         log.info("worker started", extra={"version": version(), "schema": schema_number()})
     log.info("worker stopped")
+
+
+async def _deliver(deliverer: Deliverer, shared: SharedRelays, stop: asyncio.Event) -> None:
+    """Deliver mail until ``stop`` is set; begin with what other workers know of the relays."""
+    with contextlib.suppress(Unavailable):  # it is read again every second
+        await shared.step()
+    await deliverer.run(stop)
+    with contextlib.suppress(Unavailable):
+        await shared.leave()
 
 
 async def do_chores(database: Database, chores: list[Chore]) -> bool:

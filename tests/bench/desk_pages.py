@@ -56,6 +56,7 @@ PAGES: Mapping[str, tuple[Look, ...]] = {
     "/organizer/security": (Look(),),
     "/organizer/installation": (Look(),),
     "/organizer/installation/access": (Look(),),
+    "/organizer/installation/relays": (Look(),),
     "/organizer/installation/switches": (Look(),),
     "/organizer/letters/new": (Look(),),
     "/organizer/letters/slug": (Look("slug=a-letter"), Look(f"slug={SLUG}"), Look("title=A+letter")),

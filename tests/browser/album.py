@@ -210,6 +210,7 @@ def ways(gallery: Gallery) -> dict[str, Way]:
         "versions": to(f"/{SLUG}/versions"),
         "text": to(f"/{LONG}/text"),
         "privacy": to("/privacy"),
+        "security": to("/security"),
         "never": to(of["never"]),
         "never-suppressed": to(of["suppressed"]),
         "never-allowed": to(of["never"] + "?done=1"),

@@ -136,6 +136,7 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/domains": at("{slug}/domains", "{slug}/domains?done=trust"),
     "/organizer/{slug}/access": at("{slug}/access"),
     "/organizer/installation/access": at("installation/access"),
+    "/organizer/installation/relays": at("installation/relays"),
     "/organizer/{slug}/log": at("{slug}/log"),
 }
 NO_PAGE = {

@@ -22,6 +22,7 @@ PATHS = [
     f"/{{lang}}/{SLUG}/versions",
     f"/{{lang}}/{SLUG}/updates",
     f"/{{lang}}/privacy?letter={SLUG}",
+    "/{lang}/security",
 ]
 LONG_NAME = "Анна-Мария Константинопольская-Заболотная фон Штайнхагенберг"
 

@@ -1,11 +1,13 @@
 """The addresses of relays and databases: what is read from them, and what the driver is handed."""
 
 import dataclasses
+from datetime import timedelta
 
 import pytest
 
 from petition.core.errors import SettingsError
-from petition.core.service_urls import is_loopback, parse_database, parse_relay
+from petition.core.relay_urls import RelayLimits, names_of, parse_relay
+from petition.core.service_urls import is_loopback, parse_database
 
 
 @pytest.mark.parametrize(
@@ -26,7 +28,38 @@ from petition.core.service_urls import is_loopback, parse_database, parse_relay
     ],
 )
 def test_relays(url: str, relay: tuple[object, ...]) -> None:
-    assert dataclasses.astuple(parse_relay(url)) == relay
+    parsed = parse_relay(url)
+    assert dataclasses.astuple(parsed)[:-1] == relay
+    assert parsed.limits == RelayLimits()
+
+
+def test_limits_of_a_relay() -> None:
+    url = "smtp://localhost?connections=7&per_minute=300&warm_up=14d&gmail=1200&mail_ru=60"
+    limits = RelayLimits(7, 300, timedelta(days=14), {"gmail": 1200, "mail_ru": 60})
+    assert parse_relay(url).limits == limits
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        *("connections=0", "connections=101", "per_minute=", "per_minute=-1", "per_minute=1e3", "warm_up=14"),
+        *("warm_up=0d", "warm_up=1w", "warm_up=366d", "gmail=0", "yandex=many", "hotmail=5", "Connections=4"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(parameter: str) -> None:
+    with pytest.raises(SettingsError, match=parameter.partition("=")[0]):
+        parse_relay(f"smtp://localhost?{parameter}")
+
+
+def test_names_of_relays() -> None:
+    urls = ["smtps://mail.example", "smtp://a:x@localhost", "smtp://b:x@localhost", "smtp://[::1]:2525"]
+    names = names_of([parse_relay(url) for url in (*urls, urls[1])])
+    assert (names[0], names[3]) == ("mail.example:465", "[::1]:2525")
+    assert names[1].startswith("localhost:25/")
+    assert names[1][len("localhost:25/") :] not in {"a", "b"}
+    assert names[2].startswith("localhost:25/")
+    assert names[4] == f"{names[1]}#2"
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from petition.core import i18n, resources
 from petition.core.client_networks import of_client
 from petition.core.errors import BadToken, PetitionError, SettingsError
 from petition.core.ids import LetterId, SignatureId
-from petition.core.service_urls import is_this_machine, parse_database, parse_relay
+from petition.core.relay_urls import parse_relay
+from petition.core.service_urls import is_this_machine, parse_database
 from petition.core.tokens import Tokens
 from tests.fuzz.running import ROUGH, TEXT, fuzz, lines_of
 

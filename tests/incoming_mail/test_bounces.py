@@ -313,11 +313,15 @@ async def test_the_listener_takes_only_what_is_ours_and_one_at_a_time(
     assert codes == [b"220", b"500", b"250", b"250", b"550", b"250", b"452", b"503", b"250", b"552"]
 
 
-async def test_too_long_a_message_is_refused_and_the_next_is_taken(installation: Installation, database_url: str) -> None:
+async def test_too_long_a_message_is_refused_and_the_next_is_taken(
+    installation: Installation, database_url: str
+) -> None:
     letter = await installation.letter()
     async with taking(database_url) as port:
         with pytest.raises(smtplib.SMTPDataError) as refused:
-            await asyncio.to_thread(hand_over, port, f"x@{DOMAIN}", b"From: x\r\n\r\n" + b"x" * 70 * (MAX_MESSAGE // 60))
+            await asyncio.to_thread(
+                hand_over, port, f"x@{DOMAIN}", b"From: x\r\n\r\n" + b"x" * 70 * (MAX_MESSAGE // 60)
+            )
         assert refused.value.smtp_code in {500, 552}
         # A line of 8bit far above 998 octets is nothing to complain about.
         content = shape("hard_postfix", token(letter, NEMO)).replace(b"The mail", b"\xd0\x96" * 20_000)

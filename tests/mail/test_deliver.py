@@ -18,8 +18,9 @@ from petition import postgres
 from petition.core.database import Connection, connect, migrate
 from petition.core.encryption import Sealer, new_contact_pair
 from petition.core.errors import Unavailable
-from petition.core.service_urls import parse_relay
+from petition.core.relay_urls import parse_relay
 from petition.core.settings import Settings
+from petition.mail import deliver
 from petition.mail.model import pause
 from petition.worker import main
 from tests.mail.installation import Installation, settings
@@ -235,7 +236,10 @@ async def test_an_address_sealed_to_another_key_stops_nobody_else(installation: 
     assert post.recipients == ["ned@example.org"]
 
 
-async def test_a_job_that_another_worker_took_over_is_not_sent(installation: Installation, post: PostOffice) -> None:
+async def test_a_job_that_another_worker_took_over_is_not_sent(
+    installation: Installation, post: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "RENEW_AFTER", -1.0)  # as if the lease were old
     await installation.sign_up(await installation.letter(), NEMO)
 
     async def take_over() -> None:  # on a connection of its own: what is waited for below uses the other

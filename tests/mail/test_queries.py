@@ -26,5 +26,6 @@ async def test_a_mailboxs_signatures_are_found_by_index(conn: Connection) -> Non
 
 async def test_the_outbox_is_read_by_index(conn: Connection) -> None:
     await conn.execute("SET enable_seqscan = off")
-    plan = json.dumps(await conn.fetchval("EXPLAIN (FORMAT JSON) SELECT id FROM outbox WHERE due_at <= now()"))
-    assert "outbox_due_at" in plan
+    lease = queries.LEASE.replace("$1", "8").replace("$2", "1").replace("$3", "'5 min'").replace("$4", "2")
+    plan = json.dumps(await conn.fetchval(f"EXPLAIN (FORMAT JSON) {lease}"))
+    assert plan.count("outbox_priority") == 2

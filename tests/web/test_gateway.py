@@ -82,7 +82,7 @@ async def test_every_answer_is_guarded_and_none_sets_a_cookie(town: Town, patter
     head = {"authorization": "Bearer t"} if pattern == "/metrics" else {}
     answer = await got(town, await filled(pattern, town), head)
     # A loopback installation has no contact, so it has no security.txt.
-    assert answer.status_code == (404 if "security" in pattern else answer.status_code)
+    assert answer.status_code == (404 if "security.txt" in pattern else answer.status_code)
     assert answer.status_code in {200, 303, 404}
     headers = answer.headers
     assert "set-cookie" not in headers
@@ -279,7 +279,9 @@ async def test_reading_is_for_all(town: Town, headers: dict[str, str]) -> None:
 FOLLOWED = "?utm_source=chat&fbclid=1&as=person&lang=ru&_=2"
 
 
-@pytest.mark.parametrize("path", ["/en/", LETTER, f"{LETTER}/versions", f"{LETTER}/text", "/en/privacy"])
+@pytest.mark.parametrize(
+    "path", ["/en/", LETTER, f"{LETTER}/versions", f"{LETTER}/text", "/en/privacy", "/ru/security"]
+)
 async def test_unknown_queries_make_no_other_kept_copy(town: Town, path: str) -> None:
     plain = await town.client.get(path)
     cached = set(town.pages.fresh)

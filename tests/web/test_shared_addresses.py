@@ -48,6 +48,7 @@ def escaped(text: str) -> str:
         f"/badge/{SLUG}.svg",
         "/embed.js",
         "/ru/privacy",
+        "/ru/security",
         f"/en/confirm/{TOKEN}",
         f"/en/signature/{TOKEN}",
         f"/en/signature/{TOKEN}/data.json",

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 
 from starlette.responses import Response
 
-from petition.core.errors import NotFound, PetitionError
+from petition.core.errors import NotFound
 from petition.core.form_values import MAX_INTEGER, id_of
 from petition.core.ids import LetterId, ResponseId
 from petition.letters import addressee_queries, plain_text, queries, text_diff, update_queries
@@ -17,7 +16,6 @@ from petition.web import addressee_words, http
 from petition.web.page_cache import ALL, CachedResponse, CacheTier
 from petition.web.public import letter_page
 from petition.web.public.visit import Visit
-from petition.web.shared_addresses import cleaned
 
 NEWS_PER_PAGE = 20
 
@@ -151,21 +149,3 @@ def _with_changes(versions: list[Version], lang: str) -> list[tuple[Version, lis
             (version, text_diff.changes(*plain_text.plain_pair(before.texts[text_lang], version.texts[text_lang])))
         )
     return pairs
-
-
-async def privacy(visit: Visit) -> Response:
-    """Say what is stored, and until when; with the way back to the letter that ``letter`` names, if there is one."""
-    published: PublishedLetter | None = None
-    if name := cleaned(visit.request.query_params.get("letter", "")):
-        with suppress(PetitionError):
-            published = await visit.services.letters.get(name)
-    letter = None if published is None else published.letter
-
-    async def build() -> CachedResponse:
-        canonical = f"{visit.services.settings.base_url}/{visit.lang}/privacy"
-        return http.cacheable_page(
-            visit.request, "privacy.html", letter=letter, canonical=canonical, here=f"/privacy{query}"
-        )
-
-    query = "" if letter is None else f"?letter={letter.slug}"
-    return await visit.cached_page(f"/privacy{query}", ALL if letter is None else letter.slug, build)

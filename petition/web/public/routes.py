@@ -3,6 +3,7 @@
 from starlette.routing import BaseRoute, Route
 
 from petition.web.public import (
+    about,
     confirming,
     letters,
     own_signature,
@@ -29,7 +30,8 @@ BUSIEST: list[BaseRoute] = [
 ROUTES: list[BaseRoute] = [
     Route("/{lang}", public(letters.to_index)),
     Route("/{lang}/", public(letters.index)),
-    Route("/{lang}/privacy", public(letters.privacy)),
+    Route("/{lang}/privacy", public(about.privacy)),
+    Route("/{lang}/security", public(about.security)),
     Route("/{lang}/confirm/{token}", public(confirming.show)),
     Route("/{lang}/signature/{token}", public(own_signature.show)),
     Route("/{lang}/signature/{token}", public(own_signature.act), methods=["POST"]),

@@ -84,7 +84,7 @@ async def site_map(request: Request) -> Response:
         langs = tuple(services.renderer.languages)
         async with services.database.connection() as conn:
             letters = await letter_entries(conn, langs)
-        entries = [SitemapEntry("", langs), SitemapEntry("privacy", langs), *letters]
+        entries = [SitemapEntry("", langs), SitemapEntry("privacy", langs), SitemapEntry("security", langs), *letters]
         body = render_sitemap(entries, services.settings.base_url)
         return build_response(body, XML, headers.common_headers(services.settings))
 

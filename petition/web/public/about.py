@@ -1,0 +1,43 @@
+"""What the installation says about itself: privacy and security."""
+
+from contextlib import suppress
+
+from starlette.responses import Response
+
+from petition.core.errors import PetitionError
+from petition.letters.published import PublishedLetter
+from petition.web import http
+from petition.web.page_cache import ALL, CachedResponse
+from petition.web.public.visit import Visit
+from petition.web.shared_addresses import cleaned
+
+
+async def privacy(visit: Visit) -> Response:
+    """Say what is stored, and until when; with the way back to the letter that ``letter`` names, if there is one."""
+    published: PublishedLetter | None = None
+    if name := cleaned(visit.request.query_params.get("letter", "")):
+        with suppress(PetitionError):
+            published = await visit.services.letters.get(name)
+    letter = None if published is None else published.letter
+
+    async def build() -> CachedResponse:
+        canonical = f"{visit.services.settings.base_url}/{visit.lang}/privacy"
+        return http.cacheable_page(
+            visit.request, "privacy.html", letter=letter, canonical=canonical, here=f"/privacy{query}"
+        )
+
+    query = "" if letter is None else f"?letter={letter.slug}"
+    return await visit.cached_page(f"/privacy{query}", ALL if letter is None else letter.slug, build)
+
+
+async def security(visit: Visit) -> Response:
+    """Say what is promised, what attackers learn, what does not hold, and how to report a weakness."""
+    settings = visit.services.settings
+
+    async def build() -> CachedResponse:
+        canonical = f"{settings.base_url}/{visit.lang}/security"
+        return http.cacheable_page(
+            visit.request, "security.html", contact=settings.contact, canonical=canonical, here="/security"
+        )
+
+    return await visit.cached_page("/security", ALL, build)
