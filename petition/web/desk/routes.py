@@ -113,7 +113,7 @@ DESK: list[DeskRoute] = [
     DeskRoute("POST", "/organizer/{slug}/members/reset", members.ask_for_reset, Access.OWNER, always),
     DeskRoute("POST", "/organizer/{slug}/members/reset/stop", members.stop_reset, Access.OWNER),
     DeskRoute("GET", "/organizer/{slug}/state", letter_state.show, Access.EDITOR),
-    DeskRoute("POST", "/organizer/{slug}/state", letter_state.change, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/state", letter_state.change, Access.EDITOR, when("move", "reopen")),
     DeskRoute("POST", "/organizer/{slug}/state/gone", letter_state.take_down, Access.OWNER, always),
     DeskRoute("GET", "/organizer/{slug}/switches", switches.show, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/switches", switches.change, Access.EDITOR, lifts_or_speaks),
@@ -136,10 +136,10 @@ DESK: list[DeskRoute] = [
         "/organizer/{slug}/signatures/{signature}",
         signature.act,
         Access.MODERATOR,
-        when("act", "message", "second"),
+        when("act", "message", "second", "drop_message", "drop_note"),
     ),
     DeskRoute("GET", "/organizer/{slug}/domains", domains.show, Access.MODERATOR),
-    DeskRoute("POST", "/organizer/{slug}/domains", domains.act, Access.MODERATOR),
+    DeskRoute("POST", "/organizer/{slug}/domains", domains.act, Access.MODERATOR, unless("act", "distrust")),
     DeskRoute("GET", "/organizer/{slug}/campaigns", bulk_acts.show_all, Access.MODERATOR),
     DeskRoute("POST", "/organizer/{slug}/campaigns", bulk_acts.make, Access.MODERATOR),
     DeskRoute("GET", "/organizer/{slug}/campaigns/{campaign}", bulk_acts.show, Access.MODERATOR),
@@ -168,7 +168,7 @@ DESK: list[DeskRoute] = [
     DeskRoute("GET", "/organizer/{slug}/addresses", address_lists.show, Access.OWNER),
     DeskRoute("POST", "/organizer/{slug}/addresses", address_lists.act, Access.OWNER, unless("step", "revoke")),
     DeskRoute("POST", "/organizer/{slug}/addresses/{job}", address_lists.download, Access.OWNER, always),
-    DeskRoute("POST", "/organizer/{slug}/tally", paper_tallies.act, Access.EDITOR),
+    DeskRoute("POST", "/organizer/{slug}/tally", paper_tallies.act, Access.EDITOR, unless("step", "undo")),
 ]
 
 
