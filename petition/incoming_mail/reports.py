@@ -97,9 +97,9 @@ def _status(block: Message) -> str:
     return status
 
 
-def _worst(said: list[tuple[ReportKind, bool] | None]) -> tuple[ReportKind, bool]:
+def _worst(findings: list[tuple[ReportKind, bool] | None]) -> tuple[ReportKind, bool]:
     order = list(ReportKind)
-    known = sorted((one for one in said if one is not None), key=lambda one: order.index(one[0]))
+    known = sorted((one for one in findings if one is not None), key=lambda one: order.index(one[0]))
     return known[0] if known else (ReportKind.NO_REPORT, False)
 
 
