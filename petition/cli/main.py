@@ -14,6 +14,7 @@ from petition.core.database import schema_number
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import ImportRefused, PetitionError
 from petition.core.version import version
+from petition.incoming_mail.maildir import UNKNOWN_SENDER
 from petition.letters.lifecycle import StateChange
 
 
@@ -80,6 +81,10 @@ def _parser() -> argparse.ArgumentParser:
         "--recipient", metavar="ADDRESS", default="", help="of the envelope; else the mail's own fields"
     )
     bounce.set_defaults(run=commands.bounce)
+    mail_in = commands_.add_parser("mail-in", help="take one e-mail to a letter from standard input")
+    mail_in.add_argument("--sender", metavar="ADDRESS", default=UNKNOWN_SENDER, help="of the envelope, may be empty")
+    mail_in.add_argument("--recipient", metavar="ADDRESS", default="", help="of the envelope; else “To” decides")
+    mail_in.set_defaults(run=commands.mail_in)
     _organizer(commands_.add_parser("organizer", help="people who can sign in to the organizers' desk"))
     _letter(commands_.add_parser("letter", help="letters as folders"))
     _signatures(commands_.add_parser("signatures", help="import and export signatories; approve organizations"))

@@ -24,6 +24,7 @@ class Limits:
     entry_mailbox: int = 10  # mails an hour to one mailbox that go out at once; above, one in five minutes
     proof: int = 10  # attempts at a second factor's code an hour, per session or remembered device
     invitations: int = 50  # a day, per organizer
+    mail_in: int = 60  # mails without a valid DKIM signature that are answered, an hour
     reports: int = 10  # of entries of the public list, an hour from one network
     reading: int = 300  # pages of the list and searches, a minute from one network, in one process
     forms: int = 600  # forms of any kind, likewise

@@ -40,6 +40,7 @@ class MailContent:
     heeds_never: bool = True  # is it withheld from addresses that asked for no more mail?
     letter: LetterFacts | None = None
     names: SignatoryNames = field(default=NO_NAMES, repr=False)
+    reply_to: str | None = None  # where answers are read; the mail is itself one to a mail that came in
 
 
 # Called at every attempt, outside a transaction. None: no mail is due any more.

@@ -1,6 +1,6 @@
 """What a returned mail reports: delivery status (RFC 3464) and complaints (RFC 5965), by their machine-readable parts.
 
-A report says *what* happened. Whom it is about is said by our own token alone: addresses in a report are never read.
+A report says *what* happened. Our own token alone says which mailbox it is about: addresses in a report are never read.
 """
 
 import re

@@ -11,6 +11,7 @@ from petition.core.encryption import LetterKeys, Opener, Wrapper
 from petition.core.errors import PetitionError
 from petition.core.ids import LetterId, SignatureId
 from petition.core.letter_facts import LetterFacts, SignatoryNames
+from petition.core.letter_mailboxes import BY_MAIL, address_of
 from petition.core.outbox import DirectMailJob, MailWriter
 from petition.mail import queries
 from petition.mail.model import ChosenMail, DirectMail, MailJob, Purpose, SignatureRef, Template
@@ -26,11 +27,13 @@ class MailSelector:
         wrapper: Wrapper,
         suppression: Suppression,
         writers: Mapping[str, MailWriter] | None = None,
+        mail_in: str | None = None,
     ) -> None:
         self._opener = opener
         self._wrapper = wrapper
         self._suppression = suppression
         self._writers = dict(writers or {})
+        self._mail_in = mail_in
 
     async def choose(self, conn: Connection, job: MailJob) -> ChosenMail | DirectMail | None:
         """Return the mail that ``job`` becomes at this moment, or None.
@@ -72,7 +75,9 @@ class MailSelector:
         names = _names_typed(row, keys) if template is Template.CONFIRM else letter_facts.names_in(row, keys)
         refs = () if id is None else (SignatureRef(SignatureId(id), row["kind"], names),)
         code_works = template is Template.CONFIRM and row["code_works"]
-        return ChosenMail(template, address, never, letter_id, letter, row["kind"], refs, code_works)
+        is_by_mail = self._mail_in is not None and BY_MAIL in (row["signals"] or {}) and code_works
+        reply_to = address_of(letter.slug, self._mail_in) if is_by_mail and self._mail_in else None
+        return ChosenMail(template, address, never, letter_id, letter, row["kind"], refs, code_works, reply_to)
 
     async def _for_finding(self, conn: Connection, job: MailJob, letter_id: LetterId) -> ChosenMail | None:
         if job.sealed is None:

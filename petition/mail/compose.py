@@ -95,6 +95,10 @@ class Composer:
         message.set_content(texts.text, cte=_encoding(texts.text))
         message.add_alternative(texts.html, subtype="html", cte=_encoding(texts.html))
         message["Content-Language"] = lang  # last, since making an alternative moves such headers into the first part
+        if reply_to := chosen.mail.reply_to if isinstance(chosen, DirectMail) else chosen.reply_to:
+            message["Reply-To"] = reply_to
+            message["X-Petition"] = "answer"  # a mail with it is not answered: it is one of ours that came back
+            message.replace_header("Auto-Submitted", "auto-replied")  # RFC 3834
 
     def _context_of_direct(self, chosen: DirectMail, lang: str) -> dict[str, object]:
         never = None if chosen.never is None else self._never_link(chosen.never, lang)
@@ -112,6 +116,7 @@ class Composer:
             "links": links,
             "link": links[0][1] if links else None,
             "code": self._tokens.code(chosen.letter_id, chosen.refs[0].id) if chosen.code_works else None,
+            "by_reply": chosen.reply_to is not None,
             "never_link": self._never_link(chosen.never, lang),
         }
 

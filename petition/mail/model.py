@@ -84,6 +84,7 @@ class ChosenMail:
     kind: KindName
     refs: tuple[SignatureRef, ...]  # empty only in a "removed" mail without a row
     code_works: bool = False  # whether the six digits are still accepted
+    reply_to: str | None = None  # where they are accepted by mail
 
     @property
     def names(self) -> SignatoryNames:

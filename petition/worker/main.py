@@ -22,7 +22,10 @@ from petition.drafts import opening
 from petition.exports import address_list_worker, address_lists
 from petition.imports import owner_mails, undoing
 from petition.imports import worker as import_worker
-from petition.incoming_mail import bounces
+from petition.incoming_mail import bounces, mail_answers
+from petition.incoming_mail import maildir as maildir_mail
+from petition.incoming_mail.mail_answers import AnswerWriter
+from petition.incoming_mail.maildir import Maildir
 from petition.incoming_mail.receivers import taking_mail
 from petition.letters import taking_down, updates
 from petition.mail import relay_tests, shared_relays
@@ -74,14 +77,20 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     composer = Composer(settings, renderer, tokens)
     wrapper = Wrapper(settings.secret_keys)
-    writers = {**WRITERS, sign_in_links.PURPOSE: SignInMails(wrapper).write, **Mails(wrapper, tokens).writers}
+    answers = AnswerWriter(wrapper, tokens, settings.base_url, settings.mail_in)
+    writers = {
+        **WRITERS,
+        sign_in_links.PURPOSE: SignInMails(wrapper).write,
+        mail_answers.PURPOSE: answers.write,
+        **Mails(wrapper, tokens).writers,
+    }
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
-    selector = MailSelector(opener, wrapper, suppression, writers)
+    selector = MailSelector(opener, wrapper, suppression, writers, settings.mail_in)
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
     async with (
         opened(settings.database_url, max_size=SENDERS + 6) as database,
-        taking_mail(settings, database, languages),
+        taking_mail(settings, database, languages) as receivers,
         asyncio.TaskGroup() as group,
     ):
         notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver))
@@ -98,6 +107,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop)),
             ("address list", address_list_worker.POLL, lambda: address_list_worker.step(database, opener, suppression)),
         ]
+        if settings.mail_in_dir is not None and settings.mail_in is not None:
+            maildir = Maildir(settings.mail_in_dir, receivers[settings.mail_in])
+            jobs.append(("incoming mail", maildir_mail.POLL, maildir.step))
         for name, poll, step in jobs:
             group.create_task(job_loop.run(step, stop, name=name, poll=poll))
         log.info("worker started", extra={"version": version(), "schema": schema_number()})

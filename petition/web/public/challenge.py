@@ -14,6 +14,7 @@ from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF, STRONGER
 from petition.web import headers
+from petition.web.public import signing_mail
 from petition.web.public.shown_form import ShownForm, typed_values
 from petition.web.public.visit import Visit
 
@@ -104,6 +105,7 @@ async def one_more_step(
         hard=hard,
         wrong=wrong,
         here=f"/{published.letter.slug}",
+        mailto=signing_mail.mailto(visit.services, published.letter, visit.lang) if visit.form_path == "sign" else None,
     )
     if site_key:
         policy = headers.policy(visit.services.renderer.css_hash, captchas.sources)

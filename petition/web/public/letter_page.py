@@ -23,7 +23,7 @@ from petition.signatures.model import Kind, Signatory
 from petition.web import addressee_words, http
 from petition.web.addressee_words import AddresseeLine
 from petition.web.page_cache import CachedResponse
-from petition.web.public import page_size
+from petition.web.public import page_size, signing_mail
 from petition.web.public.shown_form import ShownForm
 from petition.web.public.signatories import listed
 from petition.web.public.visit import Visit
@@ -109,8 +109,13 @@ class LetterPage:
     def renderer(self, request: Request, canonical: str | None) -> page_size.Render:
         services = http.services_of(request)
         language, base_url = services.renderer.languages[self.lang], services.settings.base_url
+        mailto = signing_mail.mailto(services, self.published.letter, self.lang)
         return lambda html, cut: http.cacheable_page(
-            request, "letters/show.html", **self.context(html, language, base_url, cut=cut), canonical=canonical
+            request,
+            "letters/show.html",
+            **self.context(html, language, base_url, cut=cut),
+            mailto=mailto,
+            canonical=canonical,
         )
 
 
