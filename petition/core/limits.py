@@ -13,6 +13,7 @@ class Limits:
     onion: int = 300  # the same for all Onion traffic together
     letter: int = 100_000  # an hour for one letter
     mailbox: int = 5  # mails a day to one mailbox
+    mailing: int = 30_000  # mails a minute of one update to its subscribers, all workers together
     drawn: int = 30  # answers to drawn codes an hour and network
     drawn_letter: int = 60  # sign-ups by drawn codes an hour and letter; above, signatures wait for a moderator
     domain: int = 20  # confirmations a day, letter and mail domain of one's own; above, signatures wait

@@ -33,7 +33,7 @@ class Tokens:
                 key_derivation="hmac",
                 digest_method=hashlib.sha256,
             )
-            for purpose in ("signature", "never", "second", "preview", "reply")
+            for purpose in ("signature", "never", "second", "preview", "reply", "updates")
         }
         self._code_keys = [derive(secret, "code") for secret in secrets_newest_first]
 
@@ -53,6 +53,15 @@ class Tokens:
     def read_second(self, token: str) -> tuple[LetterId, SignatureId]:
         """Return the ids of the letter and the signature. Raises ``BadToken``."""
         letter_id, signature_id = self._read_pair("second", token)
+        return LetterId(letter_id), SignatureId(signature_id)
+
+    def for_updates(self, letter_id: LetterId, signature_id: SignatureId) -> str:
+        """Return the token that stops updates to a signatory, and opens nothing: mails with it are passed on."""
+        return self._make("updates", _TWO_IDS.pack(letter_id, signature_id))
+
+    def read_updates(self, token: str) -> tuple[LetterId, SignatureId]:
+        """Return the ids of the letter and the signature. Raises ``BadToken``."""
+        letter_id, signature_id = self._read_pair("updates", token)
         return LetterId(letter_id), SignatureId(signature_id)
 
     def for_reply(self, letter_id: LetterId, message_id: MessageId) -> str:

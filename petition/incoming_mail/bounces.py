@@ -6,18 +6,18 @@ Our own token alone says which mailbox a report is about, and its status class w
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from petition.core.database import Connection, Database
 from petition.core.errors import Unavailable
-from petition.core.ids import LetterId, SignatureId
+from petition.core.ids import LetterId, MailingId
 from petition.incoming_mail import bounce_queries as queries
 from petition.incoming_mail import reports
 from petition.incoming_mail.model import Outcome
 from petition.incoming_mail.reports import Report, ReportKind
 from petition.mail.return_path import MAX_AGE, MailingMail, Reference, ReturnedToken, ReturnPaths
 from petition.mail.summaries import LogSummary
+from petition.mailings.bounces import note_bounce
 
 # A mailbox that does not exist may be one whose server erred for an hour: what its owner asks for then goes out again.
 PAUSE_AFTER_BOUNCE = timedelta(hours=1)
@@ -26,17 +26,13 @@ NO_TOKEN, OLD_TOKEN = "no_token", "old_token"  # counted beside the kinds of rep
 
 log = logging.getLogger(__name__)
 
-# Moves one recipient of a mailing from accepted to bounced, once.
-MailingBounce = Callable[[Connection, LetterId, int, SignatureId], Awaitable[object]]
-
 
 class BounceReceiver:
     """Takes what comes to ``BOUNCE_DOMAIN``."""
 
-    def __init__(self, database: Database, return_paths: ReturnPaths, note_mailing_bounce: MailingBounce) -> None:
+    def __init__(self, database: Database, return_paths: ReturnPaths) -> None:
         self._database = database
         self._return_paths = return_paths
-        self._note_mailing_bounce = note_mailing_bounce
         self._sent_back = LogSummary(log, "a relay accepted mail that was then refused")
 
     async def receive(self, envelope_from: str, recipient: str, message: bytes) -> Outcome:
@@ -64,7 +60,7 @@ class BounceReceiver:
             if digest is not None:
                 await self._suppress(conn, report.kind, mail.letter_id, digest)
         if isinstance(mail, MailingMail) and report.is_final:
-            await self._note_mailing_bounce(conn, mail.letter_id, mail.mailing_id, mail.signature_id)
+            await note_bounce(conn, mail.letter_id, MailingId(mail.mailing_id), mail.signature_id)
 
     async def _suppress(self, conn: Connection, kind: ReportKind, letter_id: LetterId, digest: bytes) -> None:
         if kind is ReportKind.COMPLAINT:

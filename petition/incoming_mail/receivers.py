@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from petition.core.database import Connection, Database
-from petition.core.ids import LetterId, SignatureId
+from petition.core.database import Database
 from petition.core.settings import Settings
 from petition.incoming_mail.bounces import BounceReceiver
 from petition.incoming_mail.listener import listening
@@ -42,13 +41,7 @@ def receivers_of(settings: Settings, database: Database, languages: tuple[str, .
 
 def bounce_receiver(settings: Settings, database: Database) -> BounceReceiver:
     """Return the receiver of bounces; tokens are read without ``BOUNCE_DOMAIN`` too."""
-    return BounceReceiver(database, ReturnPaths(settings.secret_keys, settings.bounce_domain), _note_mailing_bounce)
-
-
-async def _note_mailing_bounce(
-    conn: Connection, letter_id: LetterId, mailing_id: int, signature_id: SignatureId
-) -> None:
-    """Mailings have no table yet."""
+    return BounceReceiver(database, ReturnPaths(settings.secret_keys, settings.bounce_domain))
 
 
 @asynccontextmanager

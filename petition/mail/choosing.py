@@ -41,7 +41,7 @@ class MailSelector:
         Raises ``KeyDestroyed`` if the address was sealed to another key, ``PetitionError`` if it is none,
         ``Unavailable`` if the database is lost.
         """
-        if job.letter_id is not None and job.purpose == Purpose.SIGN:
+        if job.letter_id is not None and job.purpose in {Purpose.SIGN, Purpose.REMIND}:
             return await self._for_signing(conn, job, job.letter_id)
         if job.letter_id is not None and job.purpose == Purpose.FIND:
             return await self._for_finding(conn, job, job.letter_id)
@@ -71,8 +71,12 @@ class MailSelector:
         if never is None or answer is None:
             return None
         template, id = answer
+        if job.purpose == Purpose.REMIND:
+            if template is not Template.CONFIRM:  # confirmed or removed meanwhile: there was a mail about it
+                return None
+            template = Template.REMINDER
         keys = self._keys(letter)
-        names = _names_typed(row, keys) if template is Template.CONFIRM else letter_facts.names_in(row, keys)
+        names = _names_typed(row, keys) if template.leads_to_confirming else letter_facts.names_in(row, keys)
         refs = () if id is None else (SignatureRef(SignatureId(id), row["kind"], names),)
         code_works = template is Template.CONFIRM and row["code_works"]
         is_by_mail = self._mail_in is not None and BY_MAIL in (row["signals"] or {}) and code_works

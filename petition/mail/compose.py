@@ -7,6 +7,7 @@ stranger's address must not send that stranger a message of one's own (docs/deci
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -90,7 +91,7 @@ class Composer:
         texts = mail_texts.render(self._renderer, template, lang, context)
         message["Subject"] = texts.subject
         if self._one_click and context["never_link"]:
-            message["List-Unsubscribe"] = f"<{context['never_link']}>"
+            message["List-Unsubscribe"] = f"<{self._unsubscribe_link(context, lang)}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         message.set_content(texts.text, cte=_encoding(texts.text))
         message.add_alternative(texts.html, subtype="html", cte=_encoding(texts.html))
@@ -119,6 +120,11 @@ class Composer:
             "by_reply": chosen.reply_to is not None,
             "never_link": self._never_link(chosen.never, lang),
         }
+
+    def _unsubscribe_link(self, context: Mapping[str, object], lang: str) -> object:
+        """Return what stops mails like this one: updates on one letter, or all mail."""
+        path = context.get("unsubscribe")
+        return f"{self._base_url}/{lang}{path}" if path else context["never_link"]
 
     def _never_link(self, never: bytes, lang: str) -> str:
         return f"{self._base_url}/{lang}/never/{self._tokens.for_never(never)}"

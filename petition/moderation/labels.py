@@ -120,6 +120,18 @@ ACTS: Mapping[str, str] = {
     "update.back": N_("update restored"),
     "update.schedule": N_("update scheduled"),
     "update.unschedule": N_("scheduled update cancelled"),
+    "mailing.start": N_("mailing of an update started"),
+    "mailing.schedule": N_("mailing of an update scheduled"),
+    "mailing.undo": N_("mailing of an update undone before its first e-mail"),
+    "mailing.begin": N_("mailing of an update began"),
+    "mailing.pause": N_("mailing of an update paused"),
+    "mailing.resume": N_("mailing of an update continued"),
+    "mailing.cancel": N_("mailing of an update cancelled"),
+    "mailing.resend": N_("update mailed again to the refused"),
+    "mailing.refused": N_("mailing of an update paused itself"),
+    "mailing.done": N_("mailing of an update ended"),
+    "mailing.test": N_("test of an update mailed to oneself"),
+    "letter.reminder": N_("reminder to confirm turned on or off"),
 }
 DONE: Mapping[str, str] = {  # in front of names
     Action.APPROVE.logged: N_("Approved"),

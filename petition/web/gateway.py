@@ -35,10 +35,14 @@ LINKS = {  # the purpose of the token in a mailed link
     "never": "never",
     "preview": "preview",
 }
-LINK = re.compile(rf"/[a-z]{{2,3}}(?:_[A-Z]{{2}})?/({'|'.join(LINKS)})/([\w.~-]{{1,200}})(?:/data\.json)?", re.ASCII)
+LINK = re.compile(
+    rf"/[a-z]{{2,3}}(?:_[A-Z]{{2}})?/(?:({'|'.join(LINKS)})|[a-z0-9-]{{3,64}}/unsubscribe)/([\w.~-]{{1,200}})"
+    r"(?:/data\.json)?",
+    re.ASCII,
+)
 # One-click unsubscribing in mail programs (RFC 8058): such a POST may come from any site, and only stops mail. No path
 # of the desk, which has cookies, matches.
-CROSS_SITE_ALLOWED = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/never/[^/]+")
+CROSS_SITE_ALLOWED = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/(?:never|[a-z0-9-]{3,64}/unsubscribe)/[^/]+")
 
 
 class Gateway:
@@ -129,7 +133,7 @@ class Gateway:
     def has_valid_token(self, path: str) -> bool:
         """Return whether a path is that of a mailed link of ours."""
         link = LINK.fullmatch(path)
-        return link is not None and self._tokens.is_valid(LINKS[link[1]], link[2])
+        return link is not None and self._tokens.is_valid(LINKS.get(link[1], "updates"), link[2])
 
     def _cached(self, scope: Scope) -> CachedResponse | None:
         path, query = scope["path"], scope["query_string"]

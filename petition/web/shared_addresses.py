@@ -217,6 +217,7 @@ def _choose_token(tokens: Tokens, repaired: Repaired) -> bool:
         "second": tokens.read_second,
         "reply": tokens.read_reply,
         "never": tokens.read_never,
+        "unsubscribe": tokens.read_updates,
         "preview": tokens.read_preview,
     }
     purpose = repaired.pattern.split("/{token}", 1)[0].rpartition("/")[2]

@@ -12,6 +12,7 @@ from petition.core import i18n
 from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
+from petition.core.ids import LetterId, SignatureId
 from petition.core.outbox import MailWriter
 from petition.core.service_urls import is_this_machine
 from petition.core.settings import Settings
@@ -39,6 +40,10 @@ from petition.mail.relays import Relays
 from petition.mail.shared_relays import DatabaseStore, SharedRelays
 from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
+from petition.mailings import moves, reminders
+from petition.mailings.content import NO_SIGNATURE, TEST, UpdateTests
+from petition.mailings.sender import SENDERS as MAILING_SENDERS
+from petition.mailings.sender import MailingSender, MailingTools
 from petition.moderation import bulk_acts, bursts, crowds, namesakes
 from petition.moderation.messages import Mails
 from petition.organizers import act_notices, factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
@@ -57,6 +62,7 @@ WRITERS: Mapping[str, MailWriter] = {
     act_notices.PURPOSE: act_notices.write_mail,
     address_lists.PURPOSE: address_lists.write_mail,
     owner_mails.PURPOSE: owner_mails.write_mail,
+    moves.PAUSED_MAIL: moves.write_mail,
 }
 
 log = logging.getLogger(__name__)
@@ -77,9 +83,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     composer = Composer(settings, renderer, tokens)
     wrapper = Wrapper(settings.secret_keys)
+    tests = UpdateTests(settings.base_url, tokens.for_updates(LetterId(0), SignatureId(NO_SIGNATURE)))
     answers = AnswerWriter(wrapper, tokens, settings.base_url, settings.mail_in)
     writers = {
         **WRITERS,
+        TEST: tests.write,
         sign_in_links.PURPOSE: SignInMails(wrapper).write,
         mail_answers.PURPOSE: answers.write,
         **Mails(wrapper, tokens).writers,
@@ -89,7 +97,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
     async with (
-        opened(settings.database_url, max_size=SENDERS + 6) as database,
+        opened(settings.database_url, max_size=SENDERS + MAILING_SENDERS + 8) as database,
         taking_mail(settings, database, languages) as receivers,
         asyncio.TaskGroup() as group,
     ):
@@ -99,6 +107,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         tester = RelayTester(database, opener, composer, relays, local_hostname)
         shared = SharedRelays(database, relays.lines)
         group.create_task(_deliver(Deliverer(database, selector, composer, relays, notes), shared, stop))
+        rate = max(1, settings.limits.mailing)
+        tools = MailingTools(opener, suppression, composer, relays, tokens, settings.base_url, rate)
+        group.create_task(MailingSender(database, tools).run(stop))
         jobs: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
             ("relays", shared_relays.POLL, shared.step),
             ("relay test", relay_tests.POLL, tester.step),
@@ -166,6 +177,8 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("reset_factors", factor_resets.carry_out_due),
         ("encrypt_undone", lambda database: undoing.encrypt_all(database, wrapper)),
         ("forget_files", import_worker.drop_expired_files),
+        ("remind", reminders.enqueue_due),
+        ("drop_stamps", moves.drop_stamps),
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),
     ]

@@ -86,6 +86,11 @@ async def an_update(one: Seat, _where: Furnished) -> list[str]:
     return [one.page.url.partition("/organizer/")[2].partition("?")[0], f"{SLUG}/updates"]
 
 
+async def an_update_as_mail(one: Seat, where: Furnished) -> list[str]:
+    (page, _) = await an_update(one, where)
+    return [f"{page}/mail"]
+
+
 async def an_import(one: Seat, _where: Furnished) -> list[str]:
     """One whose columns are to be chosen; the states after that are looked at in ``test_in_and_out``."""
     await one.open(f"{SLUG}/import")
@@ -122,6 +127,7 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/switches": at("{slug}/switches"),
     "/organizer/{slug}/updates": at("{slug}/updates"),
     "/organizer/{slug}/updates/{update}": an_update,
+    "/organizer/{slug}/updates/{update}/mail": an_update_as_mail,
     "/organizer/{slug}/statistics": at("{slug}/statistics"),
     "/organizer/{slug}/partners": at("{slug}/partners"),
     "/organizer/{slug}/import": at("{slug}/import"),

@@ -37,26 +37,11 @@ PATHS = ReturnPaths([SECRET_KEY], DOMAIN)
 TODAY = datetime.now(UTC).date()
 
 
-class Mailings:
-    """In place of mailings: notes what is called."""
-
-    def __init__(self) -> None:
-        self.bounced: list[tuple[int, int, int]] = []
-
-    async def note(self, _conn: object, letter_id: LetterId, mailing_id: int, signature_id: SignatureId) -> None:
-        self.bounced.append((letter_id, mailing_id, signature_id))
-
-
 @pytest.fixture
-def mailings() -> Mailings:
-    return Mailings()
-
-
-@pytest.fixture
-async def receiver(database_url: str, mailings: Mailings) -> AsyncIterator[BounceReceiver]:
+async def receiver(database_url: str) -> AsyncIterator[BounceReceiver]:
     """Give a receiver on this test's database."""
     async with opened(database_url, max_size=2) as database:
-        yield BounceReceiver(database, PATHS, mailings.note)
+        yield BounceReceiver(database, PATHS)
 
 
 def digest(letter: Letter, address: str) -> bytes:
@@ -159,19 +144,57 @@ async def test_forged_unknown_and_old_tokens_are_counted_and_ignored(
     assert len(await suppressed(installation)) == 1
 
 
-async def test_a_mailings_recipient_bounces(
-    installation: Installation, receiver: BounceReceiver, mailings: Mailings
+async def test_a_mailings_recipient_moves_from_accepted_to_bounced_once(
+    installation: Installation, receiver: BounceReceiver
 ) -> None:
     letter = await installation.letter()
-    signature_id = await subscribe(installation, letter, NEMO)
-    one = PATHS.token(MailingMail(letter.id, 7, signature_id), TODAY)
+    mailing_id, signature_ids = await mailed(installation, letter, [f"nemo{number}@example.org" for number in range(4)])
+    tokens = [PATHS.token(MailingMail(letter.id, mailing_id, one), TODAY) for one in signature_ids]
     for name in ("delayed", "delivered", "complaint_arf"):
-        await receiver.receive("", "", shape(name, one))
-    assert mailings.bounced == []
-    assert await suppressed(installation) == [(letter.id, digest(letter, NEMO), "complaint")]
-    for name in ("hard_gmail", "soft_expired", "relay_spam"):
-        await receiver.receive("", "", shape(name, one))
-    assert mailings.bounced == [(letter.id, 7, signature_id)] * 3
+        await receiver.receive("", "", shape(name, tokens[3]))
+    assert await sums(installation) == (4, 4, 0)
+    for name, one in zip(("hard_gmail", "soft_expired", "relay_spam"), tokens, strict=False):
+        for _ in range(2):
+            await receiver.receive("", "", shape(name, one))
+    assert await sums(installation) == (4, 1, 3)
+    rows = await suppressed(installation)
+    assert sorted(rows) == sorted(
+        [
+            (letter.id, digest(letter, "nemo0@example.org"), "bounce"),
+            (letter.id, digest(letter, "nemo3@example.org"), "complaint"),
+        ]
+    )
+
+
+async def mailed(installation: Installation, letter: Letter, addresses: list[str]) -> tuple[int, list[SignatureId]]:
+    """Add a mailing that every address has accepted; return its number and the signatures."""
+    ids = [await subscribe(installation, letter, address) for address in addresses]
+    conn = installation.conn
+    news = await conn.fetchval(
+        "INSERT INTO news (letter, number, texts) VALUES ($1, 1, '{}') RETURNING number", letter.id
+    )
+    mailing_id: int = await conn.fetchval(
+        "INSERT INTO mailing (letter, news, starts_at, started_at, state, texts, taken, recipients, unreached)"
+        " VALUES ($1, $2, now(), now(), 'sending', '{}', pg_current_snapshot(), $3, $3) RETURNING id",
+        letter.id,
+        news,
+        len(ids),
+    )
+    await conn.execute(
+        "INSERT INTO mailing_stamp (letter, mailing, signature) SELECT $1, $2, unnest($3::bigint[])",
+        letter.id,
+        mailing_id,
+        ids,
+    )
+    await conn.execute("UPDATE mailing_stamp SET state = 'accepted'")
+    return mailing_id, ids
+
+
+async def sums(installation: Installation) -> tuple[int, int, int]:
+    """Return recipients, accepted, bounced."""
+    row = await installation.conn.fetchrow("SELECT recipients, accepted, bounced FROM mailing")
+    assert row is not None
+    return row["recipients"], row["accepted"], row["bounced"]
 
 
 async def test_mail_of_the_desk_bounces_without_a_letter(installation: Installation, receiver: BounceReceiver) -> None:
@@ -182,9 +205,9 @@ async def test_mail_of_the_desk_bounces_without_a_letter(installation: Installat
     assert await suppressed(installation) == []
 
 
-async def test_while_the_database_is_away_the_mail_server_keeps_the_mail(mailings: Mailings) -> None:
+async def test_while_the_database_is_away_the_mail_server_keeps_the_mail() -> None:
     async with opened("postgresql://petition@127.0.0.1:1/petition?plain=1", max_size=1) as database:
-        receiver = BounceReceiver(database, PATHS, mailings.note)
+        receiver = BounceReceiver(database, PATHS)
         assert await receiver.receive("", "", shape("hard_exim", "x")) is Outcome.LATER
 
 
@@ -283,7 +306,7 @@ async def taking(database_url: str, at: MailListener | None = None) -> AsyncIter
     """Listen for bounces; give the port."""
     port = free_port()
     async with opened(database_url, max_size=2) as database:
-        receiver = BounceReceiver(database, PATHS, Mailings().note)
+        receiver = BounceReceiver(database, PATHS)
         async with listening(at or MailListener("127.0.0.1", port), {DOMAIN: receiver}):
             yield port
 

@@ -50,6 +50,12 @@ FRESH: Mapping[str, list[dict[str, str]]] = {
     ],
     "/organizer/{slug}/updates": [{"act": "publish"}, {"act": "schedule"}],
     "/organizer/{slug}/updates/{update}": [{"act": "publish"}, {"act": "schedule"}, {"act": "back"}],
+    "/organizer/{slug}/updates/{update}/mail": [
+        {"act": "mail"},
+        {"act": "schedule"},
+        {"act": "resume"},
+        {"act": "resend"},
+    ],
     "/organizer/{slug}/signatures/{signature}": [
         {"act": act} for act in ("message", "second", "drop_message", "drop_note")
     ],
@@ -71,6 +77,7 @@ CALM: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/publish/schedule": [{"act": "cancel"}],
     "/organizer/{slug}/updates": [{"act": "save"}, {"act": "preview"}],
     "/organizer/{slug}/updates/{update}": [{"act": "save"}, {"act": "remove"}],
+    "/organizer/{slug}/updates/{update}/mail": [{"act": "undo"}, {"act": "pause"}, {"act": "cancel"}, {"act": "test"}],
     "/organizer/{slug}/signatures/{signature}": [{"act": "approve"}, {"act": "note"}],
     "/organizer/{slug}/campaigns/{campaign}": [{"step": "pause"}, {"step": "cancel"}],
     "/organizer/{slug}/import/{number}": [{"step": "check"}, {"step": "cancel"}],
@@ -95,6 +102,7 @@ UNMARKED = {
     "/organizer/{slug}/partners",
     "/organizer/{slug}/members/cancel",
     "/organizer/{slug}/members/reset/stop",
+    "/organizer/{slug}/reminder",
     "/organizer/{slug}/queue",
     "/organizer/{slug}/undo",
     "/organizer/{slug}/campaigns",
