@@ -170,9 +170,7 @@ async def mailed(installation: Installation, letter: Letter, addresses: list[str
     """Add a mailing that every address has accepted; return its number and the signatures."""
     ids = [await subscribe(installation, letter, address) for address in addresses]
     conn = installation.conn
-    news = await conn.fetchval(
-        "INSERT INTO news (letter, number, texts) VALUES ($1, 1, '{}') RETURNING number", letter.id
-    )
+    news = await conn.fetchval("INSERT INTO news (letter, texts) VALUES ($1, '{}') RETURNING id", letter.id)
     mailing_id: int = await conn.fetchval(
         "INSERT INTO mailing (letter, news, starts_at, started_at, state, texts, taken, recipients, unreached)"
         " VALUES ($1, $2, now(), now(), 'sending', '{}', pg_current_snapshot(), $3, $3) RETURNING id",
