@@ -57,8 +57,11 @@ class MailSelector:
         address = self._opener.open(job.sealed)
         if not mail.heeds_never:
             return DirectMail(mail, address, None)
-        never = await self._accepts_mail(conn, address, job)
-        return None if never is None else DirectMail(mail, address, never)
+        never = await self._suppression.digest(conn, address)
+        is_suppressed = await queries.is_suppressed(conn, never, job)
+        if mail.note_recipient is not None:
+            await mail.note_recipient(conn, never, is_suppressed)
+        return None if is_suppressed else DirectMail(mail, address, never)
 
     async def _for_signing(self, conn: Connection, job: MailJob, letter_id: LetterId) -> ChosenMail | None:
         row = await queries.sign_facts(conn, job)

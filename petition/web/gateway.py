@@ -35,9 +35,10 @@ LINKS = {  # the purpose of the token in a mailed link
     "never": "never",
     "preview": "preview",
 }
+LETTER_LINKS = {"unsubscribe": "updates", "answer": "answer"}  # likewise, below a letter's address
 LINK = re.compile(
-    rf"/[a-z]{{2,3}}(?:_[A-Z]{{2}})?/(?:({'|'.join(LINKS)})|[a-z0-9-]{{3,64}}/unsubscribe)/([\w.~-]{{1,200}})"
-    r"(?:/data\.json)?",
+    rf"/[a-z]{{2,3}}(?:_[A-Z]{{2}})?/(?:({'|'.join(LINKS)})|[a-z0-9-]{{3,64}}/({'|'.join(LETTER_LINKS)}))"
+    r"/([\w.~-]{1,200})(?:/data\.json)?",
     re.ASCII,
 )
 # One-click unsubscribing in mail programs (RFC 8058): such a POST may come from any site, and only stops mail. No path
@@ -133,7 +134,9 @@ class Gateway:
     def has_valid_token(self, path: str) -> bool:
         """Return whether a path is that of a mailed link of ours."""
         link = LINK.fullmatch(path)
-        return link is not None and self._tokens.is_valid(LINKS.get(link[1], "updates"), link[2])
+        if link is None:
+            return False
+        return self._tokens.is_valid(LINKS[link[1]] if link[1] else LETTER_LINKS[link[2]], link[3])
 
     def _cached(self, scope: Scope) -> CachedResponse | None:
         path, query = scope["path"], scope["query_string"]

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
+from petition.addressees.mails import AddresseeMails
 from petition.core import i18n
 from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Opener, Wrapper
@@ -91,6 +92,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         sign_in_links.PURPOSE: SignInMails(wrapper).write,
         mail_answers.PURPOSE: answers.write,
         **Mails(wrapper, tokens).writers,
+        **AddresseeMails(tokens).writers,
     }
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
     selector = MailSelector(opener, wrapper, suppression, writers, settings.mail_in)
