@@ -144,13 +144,17 @@ async def build(visit: Visit, published: PublishedLetter, kind: Kind, partner: s
 
 
 async def with_form(visit: Visit, published: PublishedLetter, form: ShownForm, status: int) -> Response:
-    """Answer with the page, what was typed and what is wrong with it; of the text, too, only what fits."""
+    """Answer with the page, what was typed and what is wrong with it; of the text, too, only what fits.
+
+    Raises ``Unavailable`` if too many wait for pages.
+    """
     try:
         rows = await newest_rows(visit, published)
     except Unavailable:  # what was typed matters more than the names of other signatories
         rows = NO_ROWS
     partner = registered_partner(published, form.values)
     page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form).with_few_organizations()
+    await visit.turn()
     response = page_size.fit_beginning(page.html, page.renderer(visit.request, canonical=None))
     return http.cached_body_as(visit.request, response, status)
 
