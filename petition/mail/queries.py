@@ -52,7 +52,7 @@ SELECT EXISTS (SELECT FROM gone)
 """
 
 SIGN_FACTS = """
-SELECT p.id, p.sealed, p.kind, p.fields,
+SELECT p.id, p.sealed, p.kind, p.fields, p.signals,
        l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable,
        p.created_at > now() - interval '24 hours' AS code_works,
        EXISTS (SELECT FROM bar b WHERE b.letter = l.id AND b.digest = $3) AS barred,

@@ -129,7 +129,7 @@ async def document(visit: Visit) -> Response:
     if row is None:
         await visit.published()  # raises ``Gone`` if the letter was taken down
         raise NotFound("there is no such document")
-    return http.document(row, f"answer-{response_id}", "public, max-age=300")
+    return http.document(row["type"], row["content"], f"answer-{response_id}", "public, max-age=300")
 
 
 def _letter_context(published: PublishedLetter, lang: str) -> dict[str, object]:
