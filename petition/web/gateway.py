@@ -5,6 +5,7 @@ Raw ASGI, because a cached page costs less than half the time this way, and no v
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from functools import partial
 from typing import Any
 
 from petition.core.client_networks import ClientNetwork
@@ -15,7 +16,7 @@ from petition.web.count_stream import CountStreams
 from petition.web.headers import common_headers, html_headers
 from petition.web.listeners import Listeners
 from petition.web.page_cache import CachedResponse, Header, PageCache, accepts_gzip, etag_matches
-from petition.web.turns import RenderQueue
+from petition.web.turns import TURN, RenderQueue
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -94,6 +95,8 @@ class Gateway:
             scope["refused"] = 403
         elif self._notices.read_only is not None and not scope["path"].startswith(DESK):
             scope["refused"] = 503
+        else:
+            scope[TURN] = partial(self.wait_for_slot, scope["path"], network)
         await self._app(scope, receive, self._adding_headers(send))
 
     def cached_response(
