@@ -60,8 +60,8 @@ SHEET_COLLECTOR = N_("Collected by, where, until when, how many: _______________
 def draw_package(facts: PackageFacts, languages: Languages, base_url: str) -> bytes:
     """Return the document of a package."""
     letter = facts.letter
-    shown = [languages[lang] for lang in letter.languages if lang in languages] or [languages["en"]]
-    inputs = _package_inputs(facts, shown, base_url)
+    chosen = [languages[lang] for lang in letter.languages if lang in languages] or [languages["en"]]
+    inputs = _package_inputs(facts, chosen, base_url)
     return _drawn("package.typ", inputs, facts.made_at, STANDARDS)
 
 
@@ -83,21 +83,21 @@ def draw_sheet(letter: Letter, language: Language, base_url: str) -> bytes:
     return _drawn("sheet.typ", inputs, datetime.now(UTC), ())
 
 
-def _package_inputs(facts: PackageFacts, shown: Sequence[Language], base_url: str) -> dict[str, Any]:
-    letter, first = facts.letter, shown[0]
+def _package_inputs(facts: PackageFacts, chosen: Sequence[Language], base_url: str) -> dict[str, Any]:
+    letter, first = facts.letter, chosen[0]
     return {
         "lang": first.code,
         "title": letter.text(first.code).title,
         "initiators": [party.name(first.code) for party in letter.initiators],
         "made_at": list(facts.made_at.timetuple()[:6]),
-        "translations": [_translation(letter, language, base_url) for language in shown],
-        "parties": [line for language in shown for line in _parties(letter, language)],
+        "translations": [_translation(letter, language, base_url) for language in chosen],
+        "parties": [line for language in chosen for line in _parties(letter, language)],
         "total": first.number(facts.counts.total),
-        "sources": [_source(source, shown) for source in facts.sources if source.total],
+        "sources": [_source(source, chosen) for source in facts.sources if source.total],
         "digest": letter.version.digest,
         "organizations": list(facts.names.organizations),
         "people": list(facts.names.people),
-        "words": _words(facts, shown),
+        "words": _words(facts, chosen),
         "footer": first.gettext(FOOTER)
         % {"total": first.number(facts.counts.total), "time": first.datetime(facts.made_at)},
         **_code(_address(letter, first.code, base_url)),
@@ -129,9 +129,9 @@ def _parties_line(letter: Letter, language: Language) -> str:
     return " · ".join(f"{line['label']} {', '.join(line['names'])}" for line in _parties(letter, language))
 
 
-def _words(facts: PackageFacts, shown: Sequence[Language]) -> dict[str, list[dict[str, str]]]:
+def _words(facts: PackageFacts, chosen: Sequence[Language]) -> dict[str, list[dict[str, str]]]:
     def both(message: str, **numbers: int | datetime) -> list[dict[str, str]]:
-        return [{"lang": language.code, "text": _filled(language, message, numbers)} for language in shown]
+        return [{"lang": language.code, "text": _filled(language, message, numbers)} for language in chosen]
 
     names = facts.names
     return {
@@ -151,10 +151,10 @@ def _filled(language: Language, message: str, values: dict[str, int | datetime])
     return language.gettext(message) % written
 
 
-def _source(source: CountSource, shown: Sequence[Language]) -> dict[str, Any]:
+def _source(source: CountSource, chosen: Sequence[Language]) -> dict[str, Any]:
     return {
-        "total": shown[0].number(source.total),
-        "words": [{"lang": language.code, "text": _source_words(source, language)} for language in shown],
+        "total": chosen[0].number(source.total),
+        "words": [{"lang": language.code, "text": _source_words(source, language)} for language in chosen],
     }
 
 
@@ -175,7 +175,7 @@ def _code(address: str) -> dict[str, str]:
     output = io.BytesIO()
     segno.make(address, error="m", micro=False).save(output, kind="svg", border=0, xmldecl=False)
     parts = urlsplit(address)
-    return {"address": address, "shown_address": unquote(parts.netloc + parts.path), "code": output.getvalue().decode()}
+    return {"address": address, "plain_address": unquote(parts.netloc + parts.path), "code": output.getvalue().decode()}
 
 
 def _drawn(template: str, inputs: dict[str, Any], at: datetime, standards: Sequence[PdfStandard]) -> bytes:

@@ -88,14 +88,14 @@ async def _facts(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Pac
         raise Refused(NOT_PUBLISHED)
     row = await queries.count(conn, letter_id)
     counts = letter_queries.counts_in(row) if row else Counts()
-    shown = not letter.switches.list_hidden
-    people = await queries.first_people(conn, letter_id, MAX_PEOPLE) if shown else []
-    organizations = await queries.organizations(conn, letter_id) if shown else []
+    is_listed = not letter.switches.list_hidden
+    people = await queries.first_people(conn, letter_id, MAX_PEOPLE) if is_listed else []
+    organizations = await queries.organizations(conn, letter_id) if is_listed else []
     return PackageFacts(
         letter,
         counts,
         sources_of(letter, counts),
-        await queries.public_people(conn, letter_id) if shown else 0,
+        await queries.public_people(conn, letter_id) if is_listed else 0,
         names_in(people, organizations),
         datetime.now(UTC).replace(microsecond=0),
     )

@@ -62,6 +62,8 @@ FRESH: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/domains": [{"act": "trust", "domain": "school.example"}, {}],
     "/organizer/{slug}/state": [{"move": "reopen"}],
     "/organizer/{slug}/tally": [{"step": "add", "people": "1000"}, {"step": "correct"}, {"step": "redo"}],
+    "/organizer/{slug}/delivery/{addressee}": [{"act": act} for act in ("mail", "remind", "publish", "link")],
+    "/organizer/{slug}/delivery/{addressee}/event": [{}],
     "/organizer/{slug}/campaigns/{campaign}": [{"step": "start"}, {"step": "resume"}, {"step": "revert"}],
     "/organizer/{slug}/import/{number}": [{"step": "start"}, {"step": "undo"}, {"step": "redo"}],
     "/organizer/{slug}/export": [{"form": "csv"}, {"form": "json"}, {"form": "xlsx"}, {}],
@@ -104,14 +106,21 @@ UNMARKED = {
     "/organizer/{slug}/members/cancel",
     "/organizer/{slug}/members/reset/stop",
     "/organizer/{slug}/reminder",
+    "/organizer/{slug}/delivery/package",
     "/organizer/{slug}/queue",
     "/organizer/{slug}/undo",
     "/organizer/{slug}/campaigns",
     "/organizer/{slug}/import",
     "/organizer/{slug}/import/mappings",
 }
-# Files without a signatory's name.
-NAMELESS = {"/organizer/{slug}/log.csv", "/organizer/{slug}/statistics/{what}.csv"}
+# Files without a name that is not on the public list.
+NAMELESS = {
+    "/organizer/{slug}/log.csv",
+    "/organizer/{slug}/statistics/{what}.csv",
+    "/organizer/{slug}/delivery/names.csv",
+    "/organizer/{slug}/delivery/package.pdf",
+    "/organizer/{slug}/delivery/sheet.pdf",
+}
 
 POSTS = {route.path: route for route in DESK if route.method == "POST" and route.access is not Access.STRANGER}
 MARKED_GETS = [route for route in DESK if route.method == "GET" and route.fresh is not None]

@@ -160,6 +160,7 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
             {"step": "add", "people": "7", "counted_on": "2026-01-01", "source_en": "North Pier", "source_ru": ""},
         ),
         ("addresses", REGISTER),
+        ("delivery/package", {}),
     ]
     for path, data in posts:
         answer = await owner.post(f"{desk}/{path}", data=data)
