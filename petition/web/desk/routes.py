@@ -126,7 +126,7 @@ DESK: list[DeskRoute] = [
         "/organizer/{slug}/updates/{update}",
         updates.change,
         Access.EDITOR,
-        when("act", "publish", "schedule", "back"),
+        updates.speaks,
     ),
     DeskRoute("GET", "/organizer/{slug}/updates/{update}/mail", mailings.show, Access.EDITOR),
     DeskRoute(
