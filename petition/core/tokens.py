@@ -15,9 +15,10 @@ from itsdangerous.encoding import base64_decode, base64_encode
 
 from petition.core.encryption import derive
 from petition.core.errors import BadToken
-from petition.core.ids import LetterId, MessageId, SignatureId
+from petition.core.ids import AddresseeId, LetterId, MessageId, SignatureId
 
 _TWO_IDS = struct.Struct(">iq")  # letter, signature
+_ANSWER = struct.Struct(">iih?")  # letter, addressee, number of the link, mailed
 CODE_DIGITS = 6
 
 
@@ -33,7 +34,7 @@ class Tokens:
                 key_derivation="hmac",
                 digest_method=hashlib.sha256,
             )
-            for purpose in ("signature", "never", "second", "preview", "reply", "updates")
+            for purpose in ("signature", "never", "second", "preview", "reply", "updates", "answer")
         }
         self._code_keys = [derive(secret, "code") for secret in secrets_newest_first]
 
@@ -81,6 +82,18 @@ class Tokens:
         """Return the id of the letter and the number of the link. Raises ``BadToken``."""
         letter_id, link = self._read_pair("preview", token)
         return LetterId(letter_id), link
+
+    def for_answer(self, letter_id: LetterId, addressee_id: AddresseeId, link: int, *, mailed: bool) -> str:
+        """Return the token by which an addressee answers; ``mailed`` tells the one in its mailbox from all others."""
+        return self._make("answer", _ANSWER.pack(letter_id, addressee_id, link, mailed))
+
+    def read_answer(self, token: str) -> tuple[LetterId, AddresseeId, int, bool]:
+        """Return (letter, addressee, number of the link, mailed?). Raises ``BadToken``."""
+        payload = self._read("answer", token)
+        if len(payload) != _ANSWER.size:
+            raise BadToken("this link is not complete")
+        letter_id, addressee_id, link, mailed = _ANSWER.unpack(payload)
+        return LetterId(letter_id), AddresseeId(addressee_id), link, mailed
 
     def for_never(self, suppression_digest: bytes) -> str:
         """Return the token of a "never mail me again" link: it holds a keyed digest of the address."""
