@@ -128,7 +128,7 @@ DESK: list[DeskRoute] = [
         "/organizer/{slug}/updates/{update}",
         updates.change,
         Access.EDITOR,
-        when("act", "publish", "schedule", "back"),
+        updates.speaks,
     ),
     DeskRoute("GET", "/organizer/{slug}/delivery", delivery.show_all, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/delivery/package", package.make, Access.EDITOR),
