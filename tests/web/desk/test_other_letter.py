@@ -81,6 +81,11 @@ FORMS: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/campaigns/{campaign}": [
         {"step": step, "reason": "fake"} for step in ("start", "pause", "resume", "cancel", "revert")
     ],
+    "/organizer/{slug}/delivery/{addressee}": [
+        {"act": act, "revision": "1", "event": "1", "answer": "1"}
+        for act in ("mail", "remind", "undo", "redo", "link", "revoke", "publish", "decline", "wait")
+    ],
+    "/organizer/{slug}/delivery/{addressee}/event": [{"act": "deliver", "revision": "1", "on": "2026-01-01"}],
     "/organizer/{slug}/import/mappings": [{"mapping": "<mapping>"}],
     "/organizer/{slug}/import/{number}": [
         {"step": step, "changed": "<changed>"} for step in ("again", "check", "back", "start", "cancel", "undo", "redo")
@@ -108,7 +113,7 @@ QUERIES: Mapping[str, list[str]] = {
     "/organizer/{slug}/export": ["partner=partner", "group=<group>"],
 }
 # Without the number of another letter in the path there is nothing to refuse.
-NUMBERS = {"signature", "campaign", "number", "update", "picture", "job"}
+NUMBERS = {"signature", "campaign", "number", "update", "picture", "job", "addressee", "file"}
 
 
 @dataclass
@@ -165,6 +170,11 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
     for path, data in posts:
         answer = await owner.post(f"{desk}/{path}", data=data)
         assert answer.status_code == 303, (path, answer.status_code)
+    addressee = await id_in(site, "SELECT id FROM addressee")
+    delivered = {"act": "deliver", "revision": "1", "way": "hand", "on": "2026-01-01", "note": "Quiet Note"}
+    receipt = {"file": ("r.pdf", b"%PDF-1.7 North Pier %%EOF", "application/pdf")}
+    answer = await owner.post(f"{desk}/delivery/{addressee}/event", data=delivered, files=receipt)
+    assert answer.status_code == 303, answer.status_code
     key = await wait_three_days(site)
     assert (await owner.post(ADDRESSES, data={"step": "ask", "key": str(key)})).status_code == 303
     assert await make(site)
@@ -189,6 +199,8 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
         "number": str(job.number),
         "changed": str(job.changed),
         "key": str(key),
+        "addressee": addressee,
+        "file": await id_in(site, "SELECT id FROM addressee_file"),
         "campaign": await id_in(site, "SELECT id FROM campaign"),
         "job": await id_in(site, "SELECT id FROM address_job"),
         "update": await id_in(site, "SELECT id FROM news"),
