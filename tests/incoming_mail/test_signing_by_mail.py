@@ -26,6 +26,7 @@ from tests.incoming_mail.letters_by_mail import (
     write,
     zone,
 )
+from tests.organizers import people
 from tests.running import SLUG, code_in, link_in, working
 
 LINE = "Name: Anna Petrova; Visibility: public; City: Tver"
@@ -415,3 +416,18 @@ async def test_nothing_personal_is_stored_or_logged(site: MailSite, caplog: pyte
     everything = "\n".join([*rows, caplog.text])
     for word in (f"anna@{HOME}", "zoya@unik", "Unikova", "Unikgrad", HOME):
         assert word not in everything, word
+
+
+@pytest.mark.parametrize(("is_proven", "words"), [(True, "signature (DKIM)"), (False, "mailed link or code")])
+async def test_the_desk_says_how_it_was_confirmed(site: MailSite, is_proven: bool, words: str) -> None:
+    mail = await site.line(LINE)
+    await site.receive(signed(mail) if is_proven else mail)
+    if not is_proven:
+        async with working(site.environ, site.site.inbox):
+            path = link_in(await site.site.mail_to(f"anna@{HOME}"))
+            await site.site.client.post(path, headers=site.site.new_network())
+    async with site.site.database.connection() as conn:
+        number = await conn.fetchval("SELECT id FROM signature")
+    async with people.at_desk(site.site, "owner") as organizer:
+        page = await organizer.get(f"/organizer/{SLUG}/signatures/{number}")
+    assert words in page.text
