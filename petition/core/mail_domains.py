@@ -93,6 +93,14 @@ def registrable(domain: str) -> str:
     return str(_suffixes().privatesuffix(domain) or domain)
 
 
+def organizational(domain: str) -> str:
+    """Return the part of ``domain`` (ASCII, lower case) that one owner has, or itself if it has none.
+
+    Unlike ``registrable``, names below private suffixes count apart: their owners are strangers to each other.
+    """
+    return str(_all_suffixes().privatesuffix(domain) or domain)
+
+
 def parents(domain: str) -> list[str]:
     """Return ``domain`` and the domains above it, as far as they have two labels."""
     labels = domain.split(".")
@@ -146,3 +154,10 @@ def _suffixes() -> "PublicSuffixList":
     from publicsuffixlist import PublicSuffixList  # its list comes with it: 50 ms to read
 
     return PublicSuffixList(only_icann=True)
+
+
+@functools.cache
+def _all_suffixes() -> "PublicSuffixList":
+    from publicsuffixlist import PublicSuffixList
+
+    return PublicSuffixList()

@@ -122,6 +122,7 @@ class Letter:
     sharing: Mapping[str, Sharing] = field(default_factory=dict)
     partners: Mapping[str, int] = field(default_factory=dict)  # name in addresses → id, those in use
     listed_since: date | None = None  # the first date of signing in imported files
+    sensitive: bool = False
 
     @property
     def goals(self) -> tuple[int, ...]:
@@ -150,6 +151,12 @@ class Letter:
     def takes_signatures(self) -> bool:
         """Return whether it can be signed at this moment."""
         return self.is_open and self.switches.pause is None
+
+    @property
+    def takes_mail(self) -> bool:
+        """Return whether it may be read and signed by mail, where the installation takes mail."""
+        is_allowed = not self.sensitive or self.switches.mail_if_sensitive
+        return is_allowed and not self.switches.mail_stopped
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ stranger's address must not send that stranger a message of one's own (docs/deci
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -90,11 +91,15 @@ class Composer:
         texts = mail_texts.render(self._renderer, template, lang, context)
         message["Subject"] = texts.subject
         if self._one_click and context["never_link"]:
-            message["List-Unsubscribe"] = f"<{context['never_link']}>"
+            message["List-Unsubscribe"] = f"<{self._unsubscribe_link(context, lang)}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         message.set_content(texts.text, cte=_encoding(texts.text))
         message.add_alternative(texts.html, subtype="html", cte=_encoding(texts.html))
         message["Content-Language"] = lang  # last, since making an alternative moves such headers into the first part
+        if reply_to := chosen.mail.reply_to if isinstance(chosen, DirectMail) else chosen.reply_to:
+            message["Reply-To"] = reply_to
+            message["X-Petition"] = "answer"  # a mail with it is not answered: it is one of ours that came back
+            message.replace_header("Auto-Submitted", "auto-replied")  # RFC 3834
 
     def _context_of_direct(self, chosen: DirectMail, lang: str) -> dict[str, object]:
         never = None if chosen.never is None else self._never_link(chosen.never, lang)
@@ -112,8 +117,14 @@ class Composer:
             "links": links,
             "link": links[0][1] if links else None,
             "code": self._tokens.code(chosen.letter_id, chosen.refs[0].id) if chosen.code_works else None,
+            "by_reply": chosen.reply_to is not None,
             "never_link": self._never_link(chosen.never, lang),
         }
+
+    def _unsubscribe_link(self, context: Mapping[str, object], lang: str) -> object:
+        """Return what stops mails like this one: updates on one letter, or all mail."""
+        path = context.get("unsubscribe")
+        return f"{self._base_url}/{lang}{path}" if path else context["never_link"]
 
     def _never_link(self, never: bytes, lang: str) -> str:
         return f"{self._base_url}/{lang}/never/{self._tokens.for_never(never)}"

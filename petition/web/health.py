@@ -16,6 +16,7 @@ from petition.core.database import Connection
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.web import http
+from petition.web.services import Services
 
 READY_TIMEOUT = 2.0  # seconds: load balancers wait no longer
 NO_STORE = {"cache-control": "no-store"}
@@ -28,15 +29,20 @@ async def alive(_request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """Answer 200 if people can sign: the database is reachable, migrated, writable and ours; else 503 and why."""
     services = http.services_of(request)
-    trouble = services.database.recent_refusal
-    try:
-        async with asyncio.timeout(READY_TIMEOUT), services.database.connection() as conn:
-            trouble = await _trouble(conn, services.wrapper) or trouble
-    except (Unavailable, TimeoutError):
-        trouble = "no database"
+    async with services.throttle.probe_slot(http.network_of(request)):
+        trouble = await _check(services)
     if trouble:
         return PlainTextResponse(f"{trouble}\n", 503, NO_STORE | {"retry-after": "5"})
     return PlainTextResponse("ready\n", headers=NO_STORE)
+
+
+async def _check(services: Services) -> str | None:
+    trouble = services.database.recent_refusal
+    try:
+        async with asyncio.timeout(READY_TIMEOUT), services.database.connection() as conn:
+            return await _trouble(conn, services.wrapper) or trouble
+    except (Unavailable, TimeoutError):
+        return "no database"
 
 
 async def _trouble(conn: Connection, wrapper: Wrapper) -> str | None:

@@ -71,6 +71,7 @@ PAGES: Mapping[str, tuple[Look, ...]] = {
     "/organizer/{slug}/switches": (Look(),),
     "/organizer/{slug}/updates": (Look(),),
     "/organizer/{slug}/updates/{update}": (Look(),),
+    "/organizer/{slug}/updates/{update}/mail": (Look(), Look("html=en")),
     "/organizer/{slug}/partners": (Look(),),
     "/organizer/{slug}/import": (Look(),),
     "/organizer/{slug}/import/{number}": (Look(values={"number": "1"}),),

@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -61,15 +60,7 @@ async def picture(visit: DeskVisit) -> Response:
 async def _form(request: Request) -> multipart.MultipartForm:
     content_type = request.headers.get("content-type", "")
     body = await http.body_of(request, MAX_BYTES, BODY_TIMEOUT)
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type in {"", "application/x-www-form-urlencoded"}:
-        return multipart.MultipartForm(http.parse_form(body, MAX_FIELDS))
-    if media_type != "multipart/form-data":
-        raise HTTPException(415)
-    try:
-        return multipart.parse(content_type, body)
-    except multipart.BadForm:
-        raise HTTPException(400) from None
+    return http.parse_any_form(content_type, body, MAX_FIELDS)
 
 
 async def _redraw_pictures(

@@ -61,6 +61,7 @@ async def draft_page(visit: Visit, slug: str, *, here: str | None, until: object
     losses = await asyncio.to_thread(markdown.losses, source)
     context = page.context(page.html, visit.language, services.settings.base_url, cut=False) | {
         "here": here,
+        "mailto": None,
         "until": until,
         "losses": losses,
     }

@@ -50,7 +50,18 @@ FRESH: Mapping[str, list[dict[str, str]]] = {
     ],
     "/organizer/{slug}/updates": [{"act": "publish"}, {"act": "schedule"}],
     "/organizer/{slug}/updates/{update}": [{"act": "publish"}, {"act": "schedule"}, {"act": "back"}],
-    "/organizer/{slug}/signatures/{signature}": [{"act": "message"}, {"act": "second"}],
+    "/organizer/{slug}/updates/{update}/mail": [
+        {"act": "mail"},
+        {"act": "schedule"},
+        {"act": "resume"},
+        {"act": "resend"},
+    ],
+    "/organizer/{slug}/signatures/{signature}": [
+        {"act": act} for act in ("message", "second", "drop_message", "drop_note")
+    ],
+    "/organizer/{slug}/domains": [{"act": "trust", "domain": "school.example"}, {}],
+    "/organizer/{slug}/state": [{"move": "reopen"}],
+    "/organizer/{slug}/tally": [{"step": "add", "people": "1000"}, {"step": "correct"}, {"step": "redo"}],
     "/organizer/{slug}/campaigns/{campaign}": [{"step": "start"}, {"step": "resume"}, {"step": "revert"}],
     "/organizer/{slug}/import/{number}": [{"step": "start"}, {"step": "undo"}, {"step": "redo"}],
     "/organizer/{slug}/export": [{"form": "csv"}, {"form": "json"}, {"form": "xlsx"}, {}],
@@ -66,10 +77,14 @@ CALM: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/publish/schedule": [{"act": "cancel"}],
     "/organizer/{slug}/updates": [{"act": "save"}, {"act": "preview"}],
     "/organizer/{slug}/updates/{update}": [{"act": "save"}, {"act": "remove"}],
+    "/organizer/{slug}/updates/{update}/mail": [{"act": "undo"}, {"act": "pause"}, {"act": "cancel"}, {"act": "test"}],
     "/organizer/{slug}/signatures/{signature}": [{"act": "approve"}, {"act": "note"}],
     "/organizer/{slug}/campaigns/{campaign}": [{"step": "pause"}, {"step": "cancel"}],
     "/organizer/{slug}/import/{number}": [{"step": "check"}, {"step": "cancel"}],
     "/organizer/{slug}/addresses": [{"step": "revoke"}],
+    "/organizer/{slug}/domains": [{"act": "distrust"}],
+    "/organizer/{slug}/state": [{"move": "close"}, {"move": "archive"}],
+    "/organizer/{slug}/tally": [{"step": "undo"}],
 }
 # A route that changes something is in one of these lists.
 UNMARKED = {
@@ -80,21 +95,20 @@ UNMARKED = {
     "/organizer/security/preferences",
     "/organizer/security/reset",
     "/organizer/installation/cancel",
+    "/organizer/installation/relays",  # a test mail to one's own address
     "/organizer/letters/new",
     "/organizer/{slug}/",
     "/organizer/{slug}/text",
     "/organizer/{slug}/copy",
-    "/organizer/{slug}/domains",
     "/organizer/{slug}/partners",
     "/organizer/{slug}/members/cancel",
     "/organizer/{slug}/members/reset/stop",
-    "/organizer/{slug}/state",
+    "/organizer/{slug}/reminder",
     "/organizer/{slug}/queue",
     "/organizer/{slug}/undo",
     "/organizer/{slug}/campaigns",
     "/organizer/{slug}/import",
     "/organizer/{slug}/import/mappings",
-    "/organizer/{slug}/tally",
 }
 # Files without a signatory's name.
 NAMELESS = {"/organizer/{slug}/log.csv", "/organizer/{slug}/statistics/{what}.csv"}
@@ -257,6 +271,12 @@ async def test_ones_own_session_can_end_without_the_factor(
         ("/organizer/\\evil.example", "/organizer/"),
         ("/organizer/\r\nx: y", "/organizer/"),
         ("/organizer/" + "a" * 600, "/organizer/"),
+        ("/organizer/../en/", "/organizer/"),
+        ("/organizer/..", "/organizer/"),
+        ("/organizer/%2e%2E/en/", "/organizer/"),
+        ("/organizer/x%5c..%5c..%5cen", "/organizer/"),
+        ("/organizer/%0d%0ax: y", "/organizer/"),
+        (f"/organizer/{SLUG}/queue?q=1%2F2..", f"/organizer/{SLUG}/queue?q=1%2F2.."),
     ],
 )
 async def test_the_way_back_stays_at_the_desk(
@@ -267,4 +287,6 @@ async def test_the_way_back_stays_at_the_desk(
     assert (f'<input type="hidden" name="back" value="{location}">' in page.text) is (location == back)
     code = pyotp.TOTP(people.SECRET).now()
     answer = await client.post("/organizer/second", data={"code": code, "back": back})
+    assert answer.headers["location"] == location
+    answer = await client.post("/organizer/language", data={"lang": "ru", "back": back})
     assert answer.headers["location"] == location
