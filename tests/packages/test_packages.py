@@ -5,6 +5,7 @@ import hashlib
 import io
 import re
 from datetime import timedelta
+from typing import Any
 
 import pypdf
 import pytest
@@ -83,7 +84,8 @@ async def test_the_package_holds_what_readers_see(site: Installation) -> None:
     pdf = document.content
     sha256 = hashlib.sha256(pdf).hexdigest()
     assert sha256 in page.text
-    metadata = pypdf.PdfReader(io.BytesIO(pdf)).trailer["/Root"]["/Metadata"].get_data().decode()
+    root: Any = pypdf.PdfReader(io.BytesIO(pdf)).trailer["/Root"]
+    metadata = root["/Metadata"].get_data().decode()
     assert re.search(r"<pdfaid:part>2</pdfaid:part>\s*<pdfaid:conformance>B", metadata), metadata
     assert "pdfuaid:part" in metadata
     text = text_of(pdf)
