@@ -43,8 +43,9 @@ dralias.com duck.com mozmail.com privaterelay.appleid.com 33mail.com erine.email
 _ALIAS = frozenset(_ALIAS_NAMES.split())
 
 # Hosts of mail for domains of one's own, with accounts for each mailbox: very many customers share them, so what comes
-# through one says nothing. Not complete; what each entry rests on is in docs/decisions/forgery.md. By the ends of their names, as their customers' MX
-# records have them; narrow, since many of these firms also rent servers whose names end alike.
+# through one says nothing. Not complete; what the entries rest on is in docs/decisions/forgery.md. By the ends of their
+# names, as their customers' MX records have them; narrow, since many of these firms also rent servers whose names end
+# alike.
 _SHARED_HOSTS_NAMES = """
 google.com googlemail.com mail.protection.outlook.com olc.protection.outlook.com mx.microsoft mx.yandex.net
 mx.yandex.ru emx.mail.ru mxs.mail.ru mail.icloud.com protonmail.ch messagingengine.com mx.zoho.com mx.zoho.eu
@@ -72,8 +73,8 @@ _FORWARDING_HOSTS = frozenset(_FORWARDING_HOSTS_NAMES.split())
 # Hosts behind the domains of throw-away mailboxes, by how many such domains and how few others point to them.
 _DISPOSABLE_HOSTS_NAMES = """
 mailinator.com yopmail.com in.mail.tm mailnesia.com mx.discard.email mx.moakt.com temp-mail.io mail.guerrillamail.com
-prd-smtp.10minutemail.com wabblywabble.com wallywatts.com generator.email unstablemail.com beavis99.com beavis99.net emailfake.com
-emlhub.com emlpro.com emltmp.com spymail.one dropmail.me freeml.net yomail.info h-email.net cleantempmail.com
+prd-smtp.10minutemail.com wabblywabble.com wallywatts.com generator.email unstablemail.com beavis99.com
+beavis99.net emailfake.com emlhub.com emlpro.com emltmp.com spymail.one dropmail.me freeml.net yomail.info h-email.net cleantempmail.com
 """
 _DISPOSABLE_HOSTS = frozenset(_DISPOSABLE_HOSTS_NAMES.split())
 
