@@ -73,8 +73,9 @@ _FORWARDING_HOSTS = frozenset(_FORWARDING_HOSTS_NAMES.split())
 # Hosts behind the domains of throw-away mailboxes, by how many such domains and how few others point to them.
 _DISPOSABLE_HOSTS_NAMES = """
 mailinator.com yopmail.com in.mail.tm mailnesia.com mx.discard.email mx.moakt.com temp-mail.io mail.guerrillamail.com
-prd-smtp.10minutemail.com wabblywabble.com wallywatts.com generator.email unstablemail.com beavis99.com
-beavis99.net emailfake.com emlhub.com emlpro.com emltmp.com spymail.one dropmail.me freeml.net yomail.info h-email.net cleantempmail.com
+prd-smtp.10minutemail.com wabblywabble.com wallywatts.com generator.email unstablemail.com beavis99.com beavis99.net
+emailfake.com emlhub.com emlpro.com emltmp.com spymail.one dropmail.me freeml.net yomail.info h-email.net
+cleantempmail.com
 """
 _DISPOSABLE_HOSTS = frozenset(_DISPOSABLE_HOSTS_NAMES.split())
 
