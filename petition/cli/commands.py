@@ -21,7 +21,7 @@ from petition.formats.dates import DateOrder
 from petition.imports.file_adding import Answers
 from petition.incoming_mail import pipe
 from petition.incoming_mail.model import Outcome
-from petition.incoming_mail.receivers import receivers_of
+from petition.incoming_mail.receivers import bounce_receiver, receivers_of
 from petition.letters import lifecycle, lifecycle_queries, taking_down
 from petition.organizers import accounts
 
@@ -173,6 +173,17 @@ async def signatures_approve(arguments: Namespace) -> None:
         await approve.approve_and_say(db, Wrapper(settings.secret_keys), arguments.ids)
 
 
+async def bounce(arguments: Namespace) -> int:
+    """Take one returned mail from standard input; exit codes are those of sysexits.h, for the mail server."""
+    try:
+        async with _tool() as (settings, db):
+            receiver = bounce_receiver(settings, db)
+            outcome = await pipe.receive(receiver, sys.stdin.buffer, envelope_from="", recipient=arguments.recipient)
+    except PetitionError as error:
+        return _later(error)
+    return outcome.value
+
+
 async def mail_in(arguments: Namespace) -> int:
     """Take one mail to a letter from standard input; exit codes are those of sysexits.h, for the mail server."""
     try:
@@ -184,9 +195,14 @@ async def mail_in(arguments: Namespace) -> int:
                 receiver, sys.stdin.buffer, envelope_from=arguments.sender, recipient=arguments.recipient
             )
     except PetitionError as error:
-        print(f"petition: {error}", file=sys.stderr)
-        return Outcome.LATER.value  # any other code would make the mail server send the mail back
+        return _later(error)
     return outcome.value
+
+
+def _later(error: PetitionError) -> int:
+    """Return the one exit code that makes a mail server keep the mail, and not send it back."""
+    print(f"petition: {error}", file=sys.stderr)
+    return Outcome.LATER.value
 
 
 async def mail_test(arguments: Namespace) -> int:

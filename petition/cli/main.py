@@ -76,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     check = commands_.add_parser("check", help="check settings, database and relays, and say what is wrong")
     check.add_argument("--mail", metavar="ADDRESS", type=_mailbox, help="send a test mail through each relay")
     check.set_defaults(run=commands.run_check)
+    bounce = commands_.add_parser("bounce", help="take one returned e-mail, or a complaint, from standard input")
+    bounce.add_argument(
+        "--recipient", metavar="ADDRESS", default="", help="of the envelope; else the mail's own fields"
+    )
+    bounce.set_defaults(run=commands.bounce)
     mail_in = commands_.add_parser("mail-in", help="take one e-mail to a letter from standard input")
     mail_in.add_argument("--sender", metavar="ADDRESS", default=UNKNOWN_SENDER, help="of the envelope, may be empty")
     mail_in.add_argument("--recipient", metavar="ADDRESS", default="", help="of the envelope; else “To” decides")

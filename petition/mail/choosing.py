@@ -58,7 +58,7 @@ class MailSelector:
         if not mail.heeds_never:
             return DirectMail(mail, address, None)
         never = await self._suppression.digest(conn, address)
-        is_suppressed = await queries.is_suppressed(conn, never)
+        is_suppressed = await queries.is_suppressed(conn, never, job)
         if mail.note_recipient is not None:
             await mail.note_recipient(conn, never, is_suppressed)
         return None if is_suppressed else DirectMail(mail, address, never)
@@ -69,7 +69,7 @@ class MailSelector:
         if row is None or letter is None:  # confirmed through another mail, or expired
             return None
         address = self._opener.open(row["sealed"])
-        never = await self._accepts_mail(conn, address)
+        never = await self._accepts_mail(conn, address, job)
         answer = _answer_to_signing(row)
         if never is None or answer is None:
             return None
@@ -90,7 +90,7 @@ class MailSelector:
         if job.sealed is None:
             return None
         address = self._opener.open(job.sealed)
-        never = await self._accepts_mail(conn, address)
+        never = await self._accepts_mail(conn, address, job)
         letter = await letter_facts.load(conn, letter_id)
         if never is None or letter is None:
             return None
@@ -108,10 +108,10 @@ class MailSelector:
         wrapped = letter.wrapped_name_key
         return LetterKeys(None, None if wrapped is None else self._wrapper.unwrap(wrapped))
 
-    async def _accepts_mail(self, conn: Connection, address: str) -> bytes | None:
-        """Return the address's suppression digest; None if it asked for no more mail."""
+    async def _accepts_mail(self, conn: Connection, address: str, job: MailJob) -> bytes | None:
+        """Return the address's suppression digest; None if it asked for no more mail, or returns it."""
         digest = await self._suppression.digest(conn, address)
-        return None if await queries.is_suppressed(conn, digest) else digest
+        return None if await queries.is_suppressed(conn, digest, job) else digest
 
 
 def _answer_to_signing(facts: Record) -> tuple[Template, int | None] | None:

@@ -84,12 +84,14 @@ UPDATE mailing SET reached = $3, walked = $4, next_at = greatest(next_at, now() 
 WHERE letter = $1 AND id = $2
 """
 
+# Mailboxes that returned mail of this letter are left out (docs/decisions/bounces.md).
 FACTS = """
 SELECT t.signature, t.attempts, t.first_at, c.sealed, s.mail_lang
 FROM mailing_stamp t
 JOIN contact c ON c.letter = t.letter AND c.signature = t.signature AND c.purpose = 'updates' AND c.since IS NOT NULL
 JOIN signature s ON s.letter = t.letter AND s.id = t.signature
 WHERE t.letter = $1 AND t.mailing = $2 AND t.signature = ANY($3::bigint[])
+  AND NOT EXISTS (SELECT FROM bounced_mailbox b WHERE b.letter = s.letter AND b.digest = s.digest)
 """
 
 MAILING = "SELECT letter, id, news, texts, started_at FROM mailing WHERE letter = $1 AND id = $2"

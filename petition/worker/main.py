@@ -24,7 +24,7 @@ from petition.drafts import opening
 from petition.exports import address_list_worker, address_lists
 from petition.imports import owner_mails, undoing
 from petition.imports import worker as import_worker
-from petition.incoming_mail import mail_answers
+from petition.incoming_mail import bounces, mail_answers
 from petition.incoming_mail import maildir as maildir_mail
 from petition.incoming_mail.mail_answers import AnswerWriter
 from petition.incoming_mail.maildir import Maildir
@@ -174,6 +174,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         *sweep,
         ("destroy_digest_keys", retention.destroy_digest_keys),
         ("statistics", _add_up),
+        ("lift_bounces", bounces.lift),
         ("mail_what_waits", waiting_mail.enqueue_due),
         ("reset_factors", factor_resets.carry_out_due),
         ("encrypt_undone", lambda database: undoing.encrypt_all(database, wrapper)),

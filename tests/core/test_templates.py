@@ -168,6 +168,7 @@ def letter_page(renderer: Renderer, lang: str, kind: Kind, form: ShownForm, lett
         "news": [],
         "addressees": [],
         "reached": [],
+        "card_mark": "",
         "paused": None,
         "as_kind": kind,
         "partner": "",

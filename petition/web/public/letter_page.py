@@ -1,10 +1,11 @@
 """The letter's page: cached for all readers, or rendered once more for a form that has errors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import cast
+from zlib import crc32
 
 import segno
 from markupsafe import Markup
@@ -99,7 +100,8 @@ class LetterPage:
             "paused": None if letter.pause is None else pick_language(letter.pause, self.lang),
             "partner": self.partner,
             "qr": qr_code(f"{base_url}/{self.lang}/{letter.slug}"),
-            "addressees": self._addressee_lines(language, base_url),
+            "addressees": (lines := self._addressee_lines(language, base_url)),
+            "card_mark": card_mark([line.words for line in lines]),
             "reached": self._reached(language, base_url),
             "listed_people": listed(self.published, Kind.PERSON),
             "here": f"/{letter.slug}{query_of(self.kind, self.partner)}",
@@ -117,6 +119,11 @@ class LetterPage:
             mailto=mailto,
             canonical=canonical,
         )
+
+
+def card_mark(words: Sequence[str]) -> str:
+    """Return a mark for the picture's address, another when the words on it change; "" without any."""
+    return f"{crc32(' '.join(words).encode()):x}" if words else ""
 
 
 @lru_cache(1024)

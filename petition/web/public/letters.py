@@ -19,6 +19,7 @@ from petition.web.public import letter_page, stored_files
 from petition.web.public.visit import Visit
 
 NEWS_PER_PAGE = 20
+MAX_REACHED = 3  # addressees of a closed letter in the list of letters
 
 
 async def home(visit: Visit) -> Response:
@@ -40,7 +41,13 @@ async def index(visit: Visit) -> Response:
             async with visit.services.database.connection() as conn:
                 newest = await update_queries.newest_titles(conn, [published.letter.id for published in closed])
         groups = await visit.services.letters.index(), closed
-        return http.cacheable_page(visit.request, "letters/index.html", groups=groups, newest=newest)
+        reached = {
+            published.letter.id: addressee_words.brief(
+                visit.language, published.letter.addressees, published.today, MAX_REACHED
+            )
+            for published in closed
+        }
+        return http.cacheable_page(visit.request, "letters/index.html", groups=groups, newest=newest, reached=reached)
 
     return await visit.cached_page("/", ALL, build)
 
