@@ -160,8 +160,8 @@ class Composer:
         if reply_to := chosen.mail.reply_to if isinstance(chosen, DirectMail) else chosen.reply_to:
             message["Reply-To"] = reply_to
             message["X-Petition"] = "answer"  # a mail with it is not answered: it is one of ours that came back
-        return self._unsubscribe_link(context, lang) if "List-Unsubscribe" in message else None
             message.replace_header("Auto-Submitted", "auto-replied")  # RFC 3834
+        return self._unsubscribe_link(context, lang) if "List-Unsubscribe" in message else None
 
     def _context_of_direct(self, chosen: DirectMail, lang: str) -> dict[str, object]:
         never = None if chosen.never is None else self._never_link(chosen.never, lang)
