@@ -131,6 +131,14 @@ def one_hour(monkeypatch: pytest.MonkeyPatch) -> HourClock:
 
 
 @pytest.fixture
+def one_minute(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Have the clock of what is counted by the minute stand still (seconds), until a test moves it."""
+    now = [600.0]
+    monkeypatch.setattr("petition.web.throttle.clock", lambda: now[0])
+    return now
+
+
+@pytest.fixture
 async def database(database_url: str, tmp_path: Path, with_letter: None) -> AsyncIterator[Database]:
     """Give a database with the sample letter."""
     async with opened(database_url, max_size=16) as database:

@@ -85,6 +85,11 @@ class Captchas:
             return None
         return self._drawn.nonce(form.get(DRAWN_FIELD, ""))
 
+    def asks_hcaptcha(self, form: Mapping[str, str]) -> bool:
+        """Return whether checking ``form`` may take a conversation with hCaptcha."""
+        token = form.get(HCAPTCHA_FIELD)
+        return bool(token and self._hcaptcha and not self._hcaptcha.knows(token))
+
     async def check(
         self, form: Mapping[str, str], letter_id: LetterId, *, drawn: bool = True, forced: bool = False
     ) -> Result:

@@ -10,6 +10,7 @@ another host is wrong, and where hCaptcha does not say on which host, it is no y
 import asyncio
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -21,6 +22,8 @@ from petition.core.prices import MAX_PRICE
 PATIENCE = 3.0  # seconds for the whole conversation
 REMEMBERED = 60.0  # seconds for which a failed conversation counts as "down"
 AT_ONCE = 32  # conversations; a visitor who gets no slot in time meets our own challenge
+MAX_ANSWERS = 10_000  # of the last minutes
+ANSWER_AGE = 120.0  # seconds for which hCaptcha itself knows a token
 NONCE_LIFETIME = timedelta(hours=1)  # hCaptcha forgets a token after two minutes; ours must not do so sooner
 
 # Anything else in this field can't be a token; sending it on would only let a stranger break the conversation.
@@ -58,6 +61,7 @@ class HCaptchaService:
         self._verifier: Verifier | None = None
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._failed_at: float | None = None
+        self._answers: OrderedDict[bytes, tuple[float, Result]] = OrderedDict()  # by nonce, with the time
 
     @property
     def down(self) -> bool:
@@ -65,13 +69,44 @@ class HCaptchaService:
         return self._failed_at is not None and self._clock() - self._failed_at < REMEMBERED
 
     async def check(self, token: str) -> Result:
-        """Ask about the token of a visitor's browser, for at most three seconds (the first time, once it is loaded).
+        """Ask about the token of a visitor's browser, for at most three seconds (the first time, once it is loaded),
+        after waiting for at most as long.
 
         hCaptcha knows no letters and no prices: its token is good for any letter, once, and for the harder price too.
+        It answers once. The answer is remembered, so that the same form sent twice is taken for what it is; it is
+        the caller who uses the nonce up.
         """
         if not _TOKEN.fullmatch(token):
             return Refusal.WRONG
-        answer = await self._ask(token)
+        if (known := self._known(token)) is not None:
+            return known
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._slots.acquire()
+        except TimeoutError:  # that many ask at once is no failure of hCaptcha's
+            return Refusal.UNREACHABLE
+        try:
+            result = self._read(token, await self._ask(token))
+        finally:
+            self._slots.release()
+        if result is not Refusal.UNREACHABLE:
+            self._remember(token, result)
+        return result
+
+    def knows(self, token: str) -> bool:
+        """Return whether ``token`` has been asked about: a replay costs no conversation."""
+        return not _TOKEN.fullmatch(token) or self._known(token) is not None
+
+    def _known(self, token: str) -> Result | None:
+        asked_at, result = self._answers.get(nonce_of(token), (float("-inf"), None))
+        return result if self._clock() - asked_at < ANSWER_AGE else None
+
+    def _remember(self, token: str, result: Result) -> None:
+        self._answers[nonce_of(token)] = self._clock(), result
+        while len(self._answers) > MAX_ANSWERS:
+            self._answers.popitem(last=False)
+
+    def _read(self, token: str, answer: Mapping[str, object]) -> Result:
         verdict = _verdict(answer)
         if verdict is None:
             self._failed_at = self._clock()
@@ -97,7 +132,7 @@ class HCaptchaService:
             # Once, and not counted: on a busy machine the import alone may take longer than the patience.
             if self._verifier is None:
                 self._verifier = await asyncio.to_thread(_load, self._settings)
-            async with asyncio.timeout(self._patience), self._slots:
+            async with asyncio.timeout(self._patience):
                 answer = await self._verifier.verify(token)
         except Exception:  # noqa: BLE001 - no failure there or in the package is an answer
             return {}

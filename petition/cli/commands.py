@@ -9,16 +9,19 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from petition import postgres
-from petition.cli import approve, check, dkim_records, signatures
+from petition.cli import approve, check, dkim_records, mail, signatures
 from petition.core import database, encryption, i18n, logs, startup
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
-from petition.core.errors import PetitionError, Refused
+from petition.core.errors import PetitionError, Refused, SettingsError
 from petition.core.settings import Process, Settings, load
 from petition.demo import supervisor
 from petition.drafts import folder, publishing
 from petition.formats.dates import DateOrder
 from petition.imports.file_adding import Answers
+from petition.incoming_mail import pipe
+from petition.incoming_mail.model import Outcome
+from petition.incoming_mail.receivers import bounce_receiver, receivers_of
 from petition.letters import lifecycle, lifecycle_queries, taking_down
 from petition.organizers import accounts
 
@@ -168,6 +171,53 @@ async def signatures_approve(arguments: Namespace) -> None:
     """Let waiting organizations in."""
     async with _tool() as (settings, db):
         await approve.approve_and_say(db, Wrapper(settings.secret_keys), arguments.ids)
+
+
+async def bounce(arguments: Namespace) -> int:
+    """Take one returned mail from standard input; exit codes are those of sysexits.h, for the mail server."""
+    try:
+        async with _tool() as (settings, db):
+            receiver = bounce_receiver(settings, db)
+            outcome = await pipe.receive(receiver, sys.stdin.buffer, envelope_from="", recipient=arguments.recipient)
+    except PetitionError as error:
+        return _later(error)
+    return outcome.value
+
+
+async def mail_in(arguments: Namespace) -> int:
+    """Take one mail to a letter from standard input; exit codes are those of sysexits.h, for the mail server."""
+    try:
+        async with _tool() as (settings, db):
+            if settings.mail_in is None:
+                raise SettingsError("MAIL_IN is not set: letters are not read or signed by mail here")
+            receiver = receivers_of(settings, db, tuple(i18n.load(settings.locales_dir)))[settings.mail_in]
+            outcome = await pipe.receive(
+                receiver, sys.stdin.buffer, envelope_from=arguments.sender, recipient=arguments.recipient
+            )
+    except PetitionError as error:
+        return _later(error)
+    return outcome.value
+
+
+def _later(error: PetitionError) -> int:
+    """Return the one exit code that makes a mail server keep the mail, and not send it back."""
+    print(f"petition: {error}", file=sys.stderr)
+    return Outcome.LATER.value
+
+
+async def mail_test(arguments: Namespace) -> int:
+    """Send a test mail through the relays; 1 if one did not take it."""
+    return min(1, await mail.test(load(role=Process.WORKER), arguments.address, arguments.relay))
+
+
+async def mail_queue(_arguments: Namespace) -> None:
+    async with _tool() as (_, db):
+        await mail.queue(db)
+
+
+async def mail_retry(_arguments: Namespace) -> None:
+    async with _tool() as (_, db):
+        await mail.retry(db)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from petition.core.database import schema_number
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import ImportRefused, PetitionError
 from petition.core.version import version
+from petition.incoming_mail.maildir import UNKNOWN_SENDER
 from petition.letters.lifecycle import StateChange
 
 
@@ -75,10 +76,30 @@ def _parser() -> argparse.ArgumentParser:
     check = commands_.add_parser("check", help="check settings, database and relays, and say what is wrong")
     check.add_argument("--mail", metavar="ADDRESS", type=_mailbox, help="send a test mail through each relay")
     check.set_defaults(run=commands.run_check)
+    bounce = commands_.add_parser("bounce", help="take one returned e-mail, or a complaint, from standard input")
+    bounce.add_argument(
+        "--recipient", metavar="ADDRESS", default="", help="of the envelope; else the mail's own fields"
+    )
+    bounce.set_defaults(run=commands.bounce)
+    mail_in = commands_.add_parser("mail-in", help="take one e-mail to a letter from standard input")
+    mail_in.add_argument("--sender", metavar="ADDRESS", default=UNKNOWN_SENDER, help="of the envelope, may be empty")
+    mail_in.add_argument("--recipient", metavar="ADDRESS", default="", help="of the envelope; else “To” decides")
+    mail_in.set_defaults(run=commands.mail_in)
     _organizer(commands_.add_parser("organizer", help="people who can sign in to the organizers' desk"))
     _letter(commands_.add_parser("letter", help="letters as folders"))
     _signatures(commands_.add_parser("signatures", help="import and export signatories; approve organizations"))
+    _mail(commands_.add_parser("mail", help="relays and waiting mail by hand"))
     return parser
+
+
+def _mail(parser: argparse.ArgumentParser) -> None:
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+    test = commands_.add_parser("test", help="send a test mail through each relay")
+    test.add_argument("address", metavar="ADDRESS", type=_mailbox)
+    test.add_argument("--relay", metavar="HOST:PORT", default=None, help="through this one only")
+    test.set_defaults(run=commands.mail_test)
+    commands_.add_parser("queue", help="what waits, and how the relays are doing").set_defaults(run=commands.mail_queue)
+    commands_.add_parser("retry", help="try mail that relays put off at once").set_defaults(run=commands.mail_retry)
 
 
 def _keys(parser: argparse.ArgumentParser) -> None:

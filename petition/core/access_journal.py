@@ -23,6 +23,9 @@ class JournalKind(StrEnum):
     BY_RECOVERY = "proof.recovery"
     WRONG_FACTOR = "failed.factor"
     OLD_LINK = "failed.link"
+    WRONG_CODE = "failed.code"  # of a sign-in link that was opened in another browser
+    OTHER_SITE = "failed.site"  # a form that another site had an organizer's browser send
+    NO_LETTER = "failed.letter"  # an organizer who is no member asked for a letter, or for one that there is not
     NO_ROLE = "failed.role"
     OVER_LIMIT = "failed.limit"
 

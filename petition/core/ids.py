@@ -13,6 +13,7 @@ LogId = NewType("LogId", int)  # of a row of the audit log
 NoteId = NewType("NoteId", int)
 MessageId = NewType("MessageId", int)  # between the organizers and a representative
 UpdateId = NewType("UpdateId", int)
+MailingId = NewType("MailingId", int)  # of an update on its way to its subscribers
 PartnerId = NewType("PartnerId", int)
 PictureId = NewType("PictureId", int)
 TallyId = NewType("TallyId", int)

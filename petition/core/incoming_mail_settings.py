@@ -32,6 +32,16 @@ def read_mail_in(reader: EnvironmentReader) -> str | None:
     return _domain("MAIL_IN", reader.text("MAIL_IN"))
 
 
+def read_mail_in_dir(reader: EnvironmentReader) -> Path | None:
+    """Return the Maildir that the worker empties. Raises ``SettingsError``."""
+    text = reader.text("MAIL_IN_DIR")
+    if text is None:
+        return None
+    if reader.text("MAIL_IN") is None:
+        raise SettingsError("MAIL_IN_DIR needs MAIL_IN, the domain whose mail is delivered there")
+    return Path(text).absolute()
+
+
 def read_mail_listen(reader: EnvironmentReader) -> MailListener | None:
     """Return where LMTP is spoken: it knows no passwords, so on this machine only. Raises ``SettingsError``."""
     text = reader.text("MAIL_LISTEN")

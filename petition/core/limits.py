@@ -13,6 +13,7 @@ class Limits:
     onion: int = 300  # the same for all Onion traffic together
     letter: int = 100_000  # an hour for one letter
     mailbox: int = 5  # mails a day to one mailbox
+    mailing: int = 30_000  # mails a minute of one update to its subscribers, all workers together
     drawn: int = 30  # answers to drawn codes an hour and network
     drawn_letter: int = 60  # sign-ups by drawn codes an hour and letter; above, signatures wait for a moderator
     domain: int = 20  # confirmations a day, letter and mail domain of one's own; above, signatures wait
@@ -24,6 +25,7 @@ class Limits:
     entry_mailbox: int = 10  # mails an hour to one mailbox that go out at once; above, one in five minutes
     proof: int = 10  # attempts at a second factor's code an hour, per session or remembered device
     invitations: int = 50  # a day, per organizer
+    mail_in: int = 60  # mails without a valid DKIM signature that are answered, an hour
     reports: int = 10  # of entries of the public list, an hour from one network
     reading: int = 300  # pages of the list and searches, a minute from one network, in one process
     forms: int = 600  # forms of any kind, likewise

@@ -40,7 +40,12 @@ class MailContent:
     heeds_never: bool = True  # is it withheld from addresses that asked for no more mail?
     letter: LetterFacts | None = None
     names: SignatoryNames = field(default=NO_NAMES, repr=False)
+    # Called with the address's suppression digest, and whether it is suppressed, before the mail goes or is withheld.
+    note_recipient: "RecipientNote | None" = field(default=None, repr=False)
+    reply_to: str | None = None  # where answers are read; the mail is itself one to a mail that came in
 
+
+RecipientNote = Callable[[Connection, bytes, bool], Awaitable[None]]
 
 # Called at every attempt, outside a transaction. None: no mail is due any more.
 MailWriter = Callable[[Connection, DirectMailJob], Awaitable[MailContent | None]]

@@ -66,6 +66,15 @@ def buckets_of(
     return Buckets(own.quota, own.limits[1] if network.has_own_bucket else None, quotas_counted, tuple(gauges), lowest)
 
 
+def buckets_of_mail(sender: str, letter_id: LetterId, limits: Limits, hours: tuple[HourKey, HourKey]) -> Buckets:
+    """Return the buckets of a signature that comes by mail; ``sender`` stands for its network."""
+    this_hour, before = hours
+    own = this_hour.hidden("network", sender, limits.network * HARDER_FACTOR)
+    of_letter = this_hour.of_letter(letter_id, limits.letter)
+    gauge = _gauge(before.of_letter(letter_id, limits.letter), MAX_PRICE)
+    return Buckets(own.quota, own.limits[0], (own.quota, of_letter.quota), (gauge,))
+
+
 async def current(conn: Connection, buckets: Buckets) -> int:
     """Return the price of a form that counts in ``buckets`` now; it stays so until the hour ends."""
     return buckets.price(await quotas.spent(conn, [gauge.key for gauge in buckets.gauges]))

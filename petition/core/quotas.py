@@ -35,11 +35,14 @@ SELECT key, used FROM spent UNION ALL SELECT key, used FROM limit_use WHERE key 
 
 SPENT = "SELECT key, used FROM limit_use WHERE key = ANY($1::bytea[])"
 
-# The rows are locked by this transaction already, so the order makes no difference.
+# In the order of the keys: another transaction may have spent them.
 GIVE_BACK = """
-UPDATE limit_use l SET used = l.used - u.used FROM unnest($1::bytea[], $2::integer[]) AS u (key, used)
-WHERE l.key = u.key
+WITH locked AS (SELECT key FROM limit_use WHERE key = ANY($1::bytea[]) ORDER BY key FOR UPDATE)
+UPDATE limit_use l SET used = l.used - u.used
+FROM locked JOIN unnest($1::bytea[], $2::integer[]) AS u (key, used) USING (key) WHERE l.key = locked.key
 """
+
+DELETE_UNUSED = "DELETE FROM limit_use WHERE key = ANY($1::bytea[]) AND used <= 0"
 
 ADD_DAY_KEY = "INSERT INTO day_key (day, wrapped) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
@@ -207,8 +210,14 @@ async def spend(conn: Connection, amounts: Mapping[Quota, int], also_read: Colle
 
 
 async def give_back(conn: Connection, amounts: Mapping[Quota, int]) -> None:
-    """Take ``amounts`` off again, in the transaction that has spent them: what was refused does not count."""
-    await conn.execute(GIVE_BACK, [quota.key for quota in amounts], list(amounts.values()))
+    """Take ``amounts`` off again: what was refused does not count, and leaves no row that a flood could pile up.
+
+    In the transaction that has spent them, or in one of its own.
+    """
+    # lock order: see docs/decisions/lock-order.md
+    keys = [quota.key for quota in amounts]
+    await conn.execute(GIVE_BACK, keys, list(amounts.values()))
+    await conn.execute(DELETE_UNUSED, keys)
 
 
 async def spent(conn: Connection, keys: Collection[bytes]) -> dict[bytes, int]:

@@ -14,7 +14,13 @@ from petition.core.captcha_settings import Captcha, HCaptcha, read_captcha
 from petition.core.dkim_settings import DEFAULT_SELECTOR, read_dkim_private_key, read_dkim_selector
 from petition.core.environment import EnvironmentReader
 from petition.core.errors import SettingsError
-from petition.core.incoming_mail_settings import MailListener, read_bounce_domain, read_mail_in, read_mail_listen
+from petition.core.incoming_mail_settings import (
+    MailListener,
+    read_bounce_domain,
+    read_mail_in,
+    read_mail_in_dir,
+    read_mail_listen,
+)
 from petition.core.limits import LIMITS, Limits, read_limits
 from petition.core.mail_settings import MxResolver, read_mail_from, read_mx_resolver, read_relays
 from petition.core.relay_urls import Relay
@@ -40,6 +46,7 @@ NAMES = frozenset(
         "LOCALES_DIR",
         "MAIL_FROM",
         "MAIL_IN",
+        "MAIL_IN_DIR",
         "MAIL_LISTEN",
         "METRICS_TOKEN",
         "MX_RESOLVER",
@@ -93,6 +100,7 @@ class Settings:
     dkim_selector: str = DEFAULT_SELECTOR
     bounce_domain: str | None = None  # None: bounces go to ``mail_from``
     mail_in: str | None = None  # the domain at which letters are read and signed by mail
+    mail_in_dir: Path | None = None  # a Maildir with its mail, emptied by the worker
     mail_listen: MailListener | None = None
     limits: Limits = field(default_factory=Limits)
 
@@ -172,6 +180,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         dkim_selector=read_dkim_selector(reader),
         bounce_domain=read_bounce_domain(reader),
         mail_in=read_mail_in(reader),
+        mail_in_dir=read_mail_in_dir(reader),
         mail_listen=read_mail_listen(reader),
         limits=read_limits(reader),
     )

@@ -132,6 +132,7 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
         "heading": typography.heading,
         "typeset": lambda html, lang: Markup(typography.typeset(html, lang)),  # noqa: S704  # sanitized when saved
         "script": typography.script_lang,
+        "languagename": lambda code: language.locale.languages.get(code, code),
         "countryname": lambda code: _territory(language.locale, code),
     }
 

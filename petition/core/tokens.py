@@ -15,9 +15,10 @@ from itsdangerous.encoding import base64_decode, base64_encode
 
 from petition.core.encryption import derive
 from petition.core.errors import BadToken
-from petition.core.ids import LetterId, MessageId, SignatureId
+from petition.core.ids import AddresseeId, LetterId, MessageId, SignatureId
 
 _TWO_IDS = struct.Struct(">iq")  # letter, signature
+_ANSWER = struct.Struct(">iih?")  # letter, addressee, number of the link, mailed
 CODE_DIGITS = 6
 
 
@@ -33,7 +34,7 @@ class Tokens:
                 key_derivation="hmac",
                 digest_method=hashlib.sha256,
             )
-            for purpose in ("signature", "never", "second", "preview", "reply")
+            for purpose in ("signature", "never", "second", "preview", "reply", "updates", "answer", "package")
         }
         self._code_keys = [derive(secret, "code") for secret in secrets_newest_first]
 
@@ -55,6 +56,15 @@ class Tokens:
         letter_id, signature_id = self._read_pair("second", token)
         return LetterId(letter_id), SignatureId(signature_id)
 
+    def for_updates(self, letter_id: LetterId, signature_id: SignatureId) -> str:
+        """Return the token that stops updates to a signatory, and opens nothing: mails with it are passed on."""
+        return self._make("updates", _TWO_IDS.pack(letter_id, signature_id))
+
+    def read_updates(self, token: str) -> tuple[LetterId, SignatureId]:
+        """Return the ids of the letter and the signature. Raises ``BadToken``."""
+        letter_id, signature_id = self._read_pair("updates", token)
+        return LetterId(letter_id), SignatureId(signature_id)
+
     def for_reply(self, letter_id: LetterId, message_id: MessageId) -> str:
         """Return the token by which a representative answers one message of the organizers."""
         return self._make("reply", _TWO_IDS.pack(letter_id, message_id))
@@ -72,6 +82,27 @@ class Tokens:
         """Return the id of the letter and the number of the link. Raises ``BadToken``."""
         letter_id, link = self._read_pair("preview", token)
         return LetterId(letter_id), link
+
+    def for_answer(self, letter_id: LetterId, addressee_id: AddresseeId, link: int, *, mailed: bool) -> str:
+        """Return the token by which an addressee answers; ``mailed`` tells the one in its mailbox from all others."""
+        return self._make("answer", _ANSWER.pack(letter_id, addressee_id, link, mailed))
+
+    def read_answer(self, token: str) -> tuple[LetterId, AddresseeId, int, bool]:
+        """Return (letter, addressee, number of the link, mailed?). Raises ``BadToken``."""
+        payload = self._read("answer", token)
+        if len(payload) != _ANSWER.size:
+            raise BadToken("this link is not complete")
+        letter_id, addressee_id, link, mailed = _ANSWER.unpack(payload)
+        return LetterId(letter_id), AddresseeId(addressee_id), link, mailed
+
+    def for_package(self, letter_id: LetterId) -> str:
+        """Return the token by which an addressee gets a letter's package, as long as one is stored."""
+        return self._make("package", _TWO_IDS.pack(letter_id, 0))
+
+    def read_package(self, token: str) -> LetterId:
+        """Return the id of the letter. Raises ``BadToken``."""
+        letter_id, _ = self._read_pair("package", token)
+        return LetterId(letter_id)
 
     def for_never(self, suppression_digest: bytes) -> str:
         """Return the token of a "never mail me again" link: it holds a keyed digest of the address."""

@@ -7,7 +7,7 @@ waits for approval, one entry is reported by a reader.
 import csv
 import io
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -61,6 +61,22 @@ HERE = (
     ("Petra Holmgrav", "public", "FI"),
 )
 TALLY = 64, {"en": "Sheets collected at the spring meeting", "ru": "Листы, собранные на весенней встрече"}
+# Which addressee (by its English name), what happened, how many days ago, in which words.
+ADDRESSEES: tuple[tuple[str, str, int, Mapping[str, str]], ...] = (
+    ("Halden Cloud", "delivered", 19, {}),
+    ("Meridian Networks", "delivered", 19, {}),
+    ("Orsa Telecom", "delivered", 12, {}),
+    (
+        "Halden Cloud",
+        "answered",
+        3,
+        {
+            "en": "We are looking for a way to keep hospitals and libraries connected.",
+            "ru": "Мы ищем способ оставить связь больницам и\u00a0библиотекам.",
+        },
+    ),
+)
+
 UPDATE = {
     "en": {
         "title": "The first answer",

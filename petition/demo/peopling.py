@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from petition.addressees import deliveries
+from petition.addressees.model import DeliveryWay, TypedEvent
 from petition.core import email_addresses
 from petition.core.audit_log import Actor
 from petition.core.database import Connection, Database
@@ -14,7 +16,8 @@ from petition.core.settings import Settings
 from petition.demo import crowd
 from petition.imports import file_adding
 from petition.imports.adding import Target
-from petition.letters import queries, updates
+from petition.letters import addressee_queries, queries, updates
+from petition.letters.addressees import AddresseeState
 from petition.letters.keys import keys_of
 from petition.letters.model import Tally
 from petition.signatures import paper_tallies
@@ -43,7 +46,7 @@ INSERT INTO report (letter, signature, reason) SELECT letter, id, 'fake' FROM re
 
 
 async def fill(db: Database, settings: Settings, slug: str, organizer_id: OrganizerId) -> None:
-    """Have the crowd sign: a list, signatures confirmed here, one that waits, paper, an update, a report."""
+    """Have the crowd sign: a list, signatures confirmed here, one that waits, paper, an update, a report, an answer."""
     now = datetime.now(UTC)
     wrapper = Wrapper(settings.secret_keys)
     async with db.transaction() as conn:
@@ -59,12 +62,22 @@ async def fill(db: Database, settings: Settings, slug: str, organizer_id: Organi
         await updates.save(conn, organizer_id, letter_id, update_id, 1, crowd.UPDATE, publish=True)
         people, source = crowd.TALLY
         await paper_tallies.add(conn, actor, Tally(people, (now - timedelta(days=9)).date(), source))
+        await _hear_addressees(conn, actor, keys, now)
         requests = await _add_pending(conn, settings, letter_id, keys, row["rules_version"])
     confirming = Confirming(db)
     for request in requests:
         await confirming.submit(request)
     async with db.connection() as conn:
         await conn.execute(REPORT, letter_id)
+
+
+async def _hear_addressees(conn: Connection, actor: Actor, keys: LetterKeys, now: datetime) -> None:
+    """Record that the letter was handed over to its addressees, and that one has answered."""
+    ids = {row["names"].get("en"): row["id"] for row in await conn.fetch(addressee_queries.ADDRESSEES, actor.letter_id)}
+    for name, state, days, summary in crowd.ADDRESSEES:
+        way = DeliveryWay.HAND if state == AddresseeState.DELIVERED else DeliveryWay.UNKNOWN
+        event = TypedEvent(AddresseeState(state), now - timedelta(days=days), way, summary=summary)
+        await deliveries.record(conn, actor, keys, ids[name], event, None)
 
 
 async def _add_pending(

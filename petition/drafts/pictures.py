@@ -46,34 +46,34 @@ def type_of(content: bytes) -> str:
     return _FORMATS[str(_opened(content)[1])]
 
 
-def redraw(content: bytes) -> tuple[str, bytes]:
-    """Return (media type, content) of the same picture at most ``MAX_SIDE`` wide or high, without the file's
+def redraw(content: bytes, *, max_bytes: int = MAX_BYTES, max_side: int = MAX_SIDE) -> tuple[str, bytes]:
+    """Return (media type, content) of the same picture at most ``max_side`` wide or high, without the file's
     metadata (place and time of the shot, among others). Raises ``BadPicture``.
 
     One at a time: decoded, a picture takes a hundred megabytes.
     """
     with _ALONE:
-        return _redraw(content)
+        return _redraw(content, max_bytes, max_side)
 
 
-def _redraw(content: bytes) -> tuple[str, bytes]:
-    picture, _ = _opened(content)
-    picture.thumbnail((MAX_SIDE, MAX_SIDE))
+def _redraw(content: bytes, max_bytes: int, max_side: int) -> tuple[str, bytes]:
+    picture, _ = _opened(content, max_bytes)
+    picture.thumbnail((max_side, max_side))
     if picture.has_transparency_data or picture.mode in {"P", "1"}:
         content = _saved(picture.convert("RGBA"), "PNG", optimize=True)
-        if len(content) <= MAX_BYTES:
+        if len(content) <= max_bytes:
             return "image/png", content
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
     for quality in _QUALITIES:
         content = _saved(picture.convert("RGB"), "JPEG", quality=quality, optimize=True, progressive=True)
-        if len(content) <= MAX_BYTES:
+        if len(content) <= max_bytes:
             return "image/jpeg", content
     raise BadPicture(TOO_BIG)
 
 
-def _opened(content: bytes) -> tuple[Image.Image, str | None]:
+def _opened(content: bytes, max_bytes: int = MAX_BYTES) -> tuple[Image.Image, str | None]:
     """Return the decoded picture, upright, and the name of its format."""
-    if len(content) > MAX_BYTES:
+    if len(content) > max_bytes:
         raise BadPicture(TOO_BIG)
     try:
         with warnings.catch_warnings():

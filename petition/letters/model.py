@@ -99,6 +99,15 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class PackageDigest:
+    """What readers know of the newest package that is handed to addressees: its SHA-256 (64 hexadecimal digits)."""
+
+    made_at: datetime
+    total: int  # signatures it counts
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A published letter with its current version and unwrapped keys: what the web keeps in memory."""
 
@@ -122,6 +131,8 @@ class Letter:
     sharing: Mapping[str, Sharing] = field(default_factory=dict)
     partners: Mapping[str, int] = field(default_factory=dict)  # name in addresses → id, those in use
     listed_since: date | None = None  # the first date of signing in imported files
+    package: PackageDigest | None = None
+    sensitive: bool = False
 
     @property
     def goals(self) -> tuple[int, ...]:
@@ -150,6 +161,12 @@ class Letter:
     def takes_signatures(self) -> bool:
         """Return whether it can be signed at this moment."""
         return self.is_open and self.switches.pause is None
+
+    @property
+    def takes_mail(self) -> bool:
+        """Return whether it may be read and signed by mail, where the installation takes mail."""
+        is_allowed = not self.sensitive or self.switches.mail_if_sensitive
+        return is_allowed and not self.switches.mail_stopped
 
     @property
     def languages(self) -> tuple[str, ...]:

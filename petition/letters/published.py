@@ -290,7 +290,15 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
         sharing=await queries.sharing(conn, letter_id),
         partners=await queries.partners(conn, letter_id),
         listed_since=await queries.listed_since(conn, letter_id),
+        package=await queries.package(conn, letter_id),
+        sensitive=row["sensitive"],
     )
+
+
+async def read_with_switches(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Letter:
+    """Return a published letter with what is switched on for it. Raises ``NotFound``."""
+    letter = await read(conn, wrapper, letter_id)
+    return replace(letter, switches=await switch_queries.of_letter(conn, letter_id))
 
 
 def _ignore_result(look: asyncio.Task[None]) -> None:

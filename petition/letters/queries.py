@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId
-from petition.letters.model import Counts, Sharing, SlugTaken, State, Tally, Text, Version
+from petition.letters.model import Counts, PackageDigest, Sharing, SlugTaken, State, Tally, Text, Version
 from petition.letters.parties import Party
 
 LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key FROM letter WHERE id = $1"
@@ -20,6 +20,11 @@ SELECT l.id, l.slug, l.revision, l.purges, l.effective_state AS state,
        now() AS counted_at
 FROM letter l LEFT JOIN count c ON c.letter = l.id
 WHERE l.version IS NOT NULL ORDER BY l.opened_at DESC, l.id DESC
+"""
+
+PACKAGE = """
+SELECT made_at, people + organizations AS total, encode(sha256, 'hex') AS sha256
+FROM package WHERE letter = $1 ORDER BY id DESC LIMIT 1
 """
 
 TAKEN_DOWN = "SELECT id, slug FROM letter WHERE state = 'gone'"
@@ -147,6 +152,11 @@ async def listed_since(conn: Connection, letter_id: LetterId) -> date | None:
     """Return the first date of signing in imported files, None if there are none or it is not known."""
     moment: datetime | None = await conn.fetchval(LISTED_SINCE, letter_id)
     return None if moment is None else moment.date()
+
+
+async def package(conn: Connection, letter_id: LetterId) -> PackageDigest | None:
+    row = await conn.fetchrow(PACKAGE, letter_id)
+    return PackageDigest(**row) if row else None
 
 
 def counts_in(row: Record) -> Counts:

@@ -18,6 +18,8 @@ class Switch(StrEnum):
     HIDE_LIST = "hide_list"  # no names anywhere; the count stays
     BANNER = "banner"
     READ_ONLY = "read_only"  # nothing is taken from the public side
+    STOP_MAIL = "stop_mail"  # no letter is read or signed by mail
+    MAIL_IN = "mail_in"  # sensitive letters, too, are read and signed by mail
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -51,6 +53,8 @@ class Switches:
     list_hidden: bool = False
     banners: tuple[Texts, ...] = ()
     read_only: Texts | None = None
+    mail_stopped: bool = False
+    mail_if_sensitive: bool = False
 
     @property
     def pause(self) -> Texts | None:
@@ -73,6 +77,8 @@ class Switches:
             list_hidden=Switch.HIDE_LIST in on,
             banners=tuple(settings[Switch.BANNER].texts for settings in both if Switch.BANNER in settings),
             read_only=on[Switch.READ_ONLY].texts if Switch.READ_ONLY in on else None,
+            mail_stopped=Switch.STOP_MAIL in on,
+            mail_if_sensitive=Switch.MAIL_IN in on,
         )
 
 

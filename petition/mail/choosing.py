@@ -11,6 +11,7 @@ from petition.core.encryption import LetterKeys, Opener, Wrapper
 from petition.core.errors import PetitionError
 from petition.core.ids import LetterId, SignatureId
 from petition.core.letter_facts import LetterFacts, SignatoryNames
+from petition.core.letter_mailboxes import BY_MAIL, address_of
 from petition.core.outbox import DirectMailJob, MailWriter
 from petition.mail import queries
 from petition.mail.model import ChosenMail, DirectMail, MailJob, Purpose, SignatureRef, Template
@@ -26,11 +27,13 @@ class MailSelector:
         wrapper: Wrapper,
         suppression: Suppression,
         writers: Mapping[str, MailWriter] | None = None,
+        mail_in: str | None = None,
     ) -> None:
         self._opener = opener
         self._wrapper = wrapper
         self._suppression = suppression
         self._writers = dict(writers or {})
+        self._mail_in = mail_in
 
     async def choose(self, conn: Connection, job: MailJob) -> ChosenMail | DirectMail | None:
         """Return the mail that ``job`` becomes at this moment, or None.
@@ -38,7 +41,7 @@ class MailSelector:
         Raises ``KeyDestroyed`` if the address was sealed to another key, ``PetitionError`` if it is none,
         ``Unavailable`` if the database is lost.
         """
-        if job.letter_id is not None and job.purpose == Purpose.SIGN:
+        if job.letter_id is not None and job.purpose in {Purpose.SIGN, Purpose.REMIND}:
             return await self._for_signing(conn, job, job.letter_id)
         if job.letter_id is not None and job.purpose == Purpose.FIND:
             return await self._for_finding(conn, job, job.letter_id)
@@ -54,8 +57,11 @@ class MailSelector:
         address = self._opener.open(job.sealed)
         if not mail.heeds_never:
             return DirectMail(mail, address, None)
-        never = await self._accepts_mail(conn, address)
-        return None if never is None else DirectMail(mail, address, never)
+        never = await self._suppression.digest(conn, address)
+        is_suppressed = await queries.is_suppressed(conn, never, job)
+        if mail.note_recipient is not None:
+            await mail.note_recipient(conn, never, is_suppressed)
+        return None if is_suppressed else DirectMail(mail, address, never)
 
     async def _for_signing(self, conn: Connection, job: MailJob, letter_id: LetterId) -> ChosenMail | None:
         row = await queries.sign_facts(conn, job)
@@ -63,22 +69,28 @@ class MailSelector:
         if row is None or letter is None:  # confirmed through another mail, or expired
             return None
         address = self._opener.open(row["sealed"])
-        never = await self._accepts_mail(conn, address)
+        never = await self._accepts_mail(conn, address, job)
         answer = _answer_to_signing(row)
         if never is None or answer is None:
             return None
         template, id = answer
+        if job.purpose == Purpose.REMIND:
+            if template is not Template.CONFIRM:  # confirmed or removed meanwhile: there was a mail about it
+                return None
+            template = Template.REMINDER
         keys = self._keys(letter)
-        names = _names_typed(row, keys) if template is Template.CONFIRM else letter_facts.names_in(row, keys)
+        names = _names_typed(row, keys) if template.leads_to_confirming else letter_facts.names_in(row, keys)
         refs = () if id is None else (SignatureRef(SignatureId(id), row["kind"], names),)
         code_works = template is Template.CONFIRM and row["code_works"]
-        return ChosenMail(template, address, never, letter_id, letter, row["kind"], refs, code_works)
+        is_by_mail = self._mail_in is not None and BY_MAIL in (row["signals"] or {}) and code_works
+        reply_to = address_of(letter.slug, self._mail_in) if is_by_mail and self._mail_in else None
+        return ChosenMail(template, address, never, letter_id, letter, row["kind"], refs, code_works, reply_to)
 
     async def _for_finding(self, conn: Connection, job: MailJob, letter_id: LetterId) -> ChosenMail | None:
         if job.sealed is None:
             return None
         address = self._opener.open(job.sealed)
-        never = await self._accepts_mail(conn, address)
+        never = await self._accepts_mail(conn, address, job)
         letter = await letter_facts.load(conn, letter_id)
         if never is None or letter is None:
             return None
@@ -96,10 +108,10 @@ class MailSelector:
         wrapped = letter.wrapped_name_key
         return LetterKeys(None, None if wrapped is None else self._wrapper.unwrap(wrapped))
 
-    async def _accepts_mail(self, conn: Connection, address: str) -> bytes | None:
-        """Return the address's suppression digest; None if it asked for no more mail."""
+    async def _accepts_mail(self, conn: Connection, address: str, job: MailJob) -> bytes | None:
+        """Return the address's suppression digest; None if it asked for no more mail, or returns it."""
         digest = await self._suppression.digest(conn, address)
-        return None if await queries.is_suppressed(conn, digest) else digest
+        return None if await queries.is_suppressed(conn, digest, job) else digest
 
 
 def _answer_to_signing(facts: Record) -> tuple[Template, int | None] | None:

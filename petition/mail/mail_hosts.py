@@ -31,18 +31,24 @@ class MailHost:
     provider: ProviderClass | None = None
 
 
+def resolver_of(setting: MxResolver | None) -> dns.asyncresolver.Resolver | None:
+    """Return what asks the name server of ``setting``; None if none is to be asked."""
+    if setting is None:
+        return None
+    resolver = dns.asyncresolver.Resolver(configure=setting.address is None)
+    if setting.address is not None:
+        resolver.nameservers = [setting.address]
+        resolver.port = setting.port
+    resolver.lifetime = PATIENCE / 2
+    return resolver
+
+
 class MailHosts:
     """Looks hosts up, and remembers them for an hour. Without a resolver none is known."""
 
     def __init__(self, setting: MxResolver | None) -> None:
         self._known: dict[str, tuple[MailHost, float]] = {}
-        self._resolver: dns.asyncresolver.Resolver | None = None
-        if setting is not None:
-            self._resolver = dns.asyncresolver.Resolver(configure=setting.address is None)
-            if setting.address is not None:
-                self._resolver.nameservers = [setting.address]
-                self._resolver.port = setting.port
-            self._resolver.lifetime = PATIENCE / 2
+        self._resolver = resolver_of(setting)
 
     async def look_up(self, domain: str) -> MailHost:
         """Return the host of a domain (ASCII, lower case)."""

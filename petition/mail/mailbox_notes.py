@@ -7,7 +7,7 @@ from petition.core import email_addresses, mail_domains
 from petition.core.database import Database
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import KeyDestroyed
-from petition.core.ids import LetterId
+from petition.core.ids import LetterId, SignatureId
 from petition.core.mail_domains import ProviderClass
 from petition.core.quotas import DayKey, DayKeys
 from petition.mail import queries
@@ -25,23 +25,28 @@ class MailboxNotes:
         self._hosts = hosts
 
     async def add(self, mail: ChosenMail) -> None:
-        """Note what ceilings need to know. Raises ``Unavailable``."""
-        domain = email_addresses.parse(mail.address).domain
+        """Note what ceilings need to know of a mail with a link. Raises ``Unavailable``."""
+        await self.note(mail.letter_id, mail.refs[0].id, mail.address, mail.letter.wrapped_digest_key)
+
+    async def note(
+        self, letter_id: LetterId, pending_id: SignatureId, address: str, wrapped_digest_key: bytes | None
+    ) -> None:
+        """Note what ceilings need to know of the pending row of ``address``. Raises ``Unavailable``."""
+        domain = email_addresses.parse(address).domain
         provider = mail_domains.class_of(domain)
         day = await self._days.today()
         keys: tuple[bytes | None, bytes | None] = None, None
         if provider is ProviderClass.ALIAS:
-            keys = None, day.mail_host(mail.letter_id, mail_domains.registrable(domain))
+            keys = None, day.mail_host(letter_id, mail_domains.registrable(domain))
         elif provider in {ProviderClass.OWN, ProviderClass.DISPOSABLE} and not mail_domains.is_special(domain):
             host = await self._hosts.look_up(domain)
             provider = host.provider or provider if provider is ProviderClass.OWN else provider
-            keys = _digests(day, mail.letter_id, domain, host.name)
-        trust = self._trust_digests(mail, domain) if any(keys) else []
+            keys = _digests(day, letter_id, domain, host.name)
+        trust = self._trust_digests(wrapped_digest_key, domain) if any(keys) else []
         async with self._database.connection() as conn:
-            await queries.note_mailbox(conn, mail.letter_id, mail.refs[0].id, keys, provider.value, trust)
+            await queries.note_mailbox(conn, letter_id, pending_id, keys, provider.value, trust)
 
-    def _trust_digests(self, mail: ChosenMail, domain: str) -> list[bytes]:
-        wrapped = mail.letter.wrapped_digest_key
+    def _trust_digests(self, wrapped: bytes | None, domain: str) -> list[bytes]:
         keys = LetterKeys(None if wrapped is None else self._wrapper.unwrap(wrapped), None)
         try:
             return [keys.digest(mail_domains.TRUSTED + name) for name in mail_domains.parents(domain)]

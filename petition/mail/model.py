@@ -27,12 +27,14 @@ class Purpose(StrEnum):
 
     SIGN = "sign"
     FIND = "find"
+    REMIND = "remind"  # what the visitor asked for a day ago (``mailings.reminders``)
 
 
 class Template(StrEnum):
     """The folders below ``templates/email``."""
 
     CONFIRM = "confirm"
+    REMINDER = "reminder"
     ALREADY_SIGNED = "already_signed"
     REMOVED = "removed"
     FIND_CONFIRM = "find_confirm"
@@ -41,7 +43,7 @@ class Template(StrEnum):
     @property
     def leads_to_confirming(self) -> bool:
         """Return whether its link opens the page with the confirm button; the others open the signatory's own page."""
-        return self in {Template.CONFIRM, Template.FIND_CONFIRM}
+        return self in {Template.CONFIRM, Template.REMINDER, Template.FIND_CONFIRM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class ChosenMail:
     kind: KindName
     refs: tuple[SignatureRef, ...]  # empty only in a "removed" mail without a row
     code_works: bool = False  # whether the six digits are still accepted
+    reply_to: str | None = None  # where they are accepted by mail
 
     @property
     def names(self) -> SignatoryNames:

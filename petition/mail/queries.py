@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from petition.core.database import Connection, Record
 from petition.core.ids import JobId, LetterId, SignatureId
-from petition.mail.model import MailJob
+from petition.mail.model import MailJob, Purpose
 
 Contact = tuple[int, int, str]  # letter, signature, purpose
 
@@ -52,7 +52,7 @@ SELECT EXISTS (SELECT FROM gone)
 """
 
 SIGN_FACTS = """
-SELECT p.id, p.sealed, p.kind, p.fields,
+SELECT p.id, p.sealed, p.kind, p.fields, p.signals,
        l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable,
        p.created_at > now() - interval '24 hours' AS code_works,
        EXISTS (SELECT FROM bar b WHERE b.letter = l.id AND b.digest = $3) AS barred,
@@ -92,7 +92,12 @@ SUPPRESSION_KEY = "SELECT wrapped_suppression_key FROM installation"
 
 ADD_SUPPRESSION_KEY = "INSERT INTO installation (wrapped_suppression_key) VALUES ($1) ON CONFLICT DO NOTHING"
 
-IS_SUPPRESSED = "SELECT EXISTS (SELECT FROM suppressed WHERE digest = $1)"
+# A mailbox that bounced gets no mail of that letter; what was just asked for waits for a pause only.
+IS_SUPPRESSED = """
+SELECT EXISTS (SELECT FROM suppressed WHERE digest = $1)
+    OR EXISTS (SELECT FROM bounced_mailbox
+               WHERE letter = $2 AND digest = $3 AND (NOT $4::boolean OR paused_until > now()))
+"""
 
 # A mailbox may be suppressed while a confirmation is still open for a week, and confirming stores an address: so each
 # digest is searched for once at once, and then once a day for eight days.
@@ -197,8 +202,10 @@ async def add_suppression_key(conn: Connection, wrapped: bytes) -> None:
     await conn.execute(ADD_SUPPRESSION_KEY, wrapped)
 
 
-async def is_suppressed(conn: Connection, digest: bytes) -> bool:
-    known: bool = await conn.fetchval(IS_SUPPRESSED, digest)
+async def is_suppressed(conn: Connection, digest: bytes, job: MailJob) -> bool:
+    """Return whether the address of ``digest`` asked for no mail, or the job's mailbox returned mail of its letter."""
+    is_asked_for = job.purpose in {Purpose.SIGN, Purpose.FIND}
+    known: bool = await conn.fetchval(IS_SUPPRESSED, digest, job.letter_id, job.digest, is_asked_for)
     return known
 
 

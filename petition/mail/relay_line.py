@@ -129,7 +129,8 @@ class RelayLine:
     async def _rejected(self, error: RelayRejected) -> RelayRejected:
         self.pool.prove(is_proven=True)
         self._count("deferred", error.reason)
-        self.news.rejection = error
+        if error.reason not in {RejectionReason.MAILBOX, RejectionReason.GREYLISTING}:
+            self.news.rejection = error  # the others are no trouble of the relay's
         await self.breaker.rejected(error)
         return error
 

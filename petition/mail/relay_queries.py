@@ -85,7 +85,7 @@ WHERE o.id = t.organizer AND t.id IN (
     AND asked_at > now() - interval '10 minutes'
   ORDER BY id LIMIT 5 FOR UPDATE SKIP LOCKED
 )
-RETURNING t.id, t.relay, o.sealed, o.lang
+RETURNING t.id, t.relay, o.sealed, o.digest, o.lang
 """
 
 FINISH_TEST = "UPDATE relay_test SET finished_at = now(), trouble = $2, step = $3, code = $4, status = $5 WHERE id = $1"
@@ -141,7 +141,7 @@ async def count(conn: Connection, rows: Sequence[tuple[str, str, str, int]]) -> 
 
 
 async def take_tests(conn: Connection, names: Sequence[str], length: timedelta) -> list[Record]:
-    """Lease test mails that were asked for: ``id``, ``relay``, and the organizer's ``sealed`` address and ``lang``."""
+    """Lease test mails that were asked for: ``id``, ``relay``, and the organizer's ``sealed``, ``digest``, ``lang``."""
     return await conn.fetch(TAKE_TESTS, names, length)
 
 

@@ -1,12 +1,13 @@
 """Similar organizations: entries of the list, and organizations that wait, that may be the same one.
 
 Names are compared in either language: without legal forms, quotes and case, Cyrillic in Latin letters, by the trigrams
-that they share. A website on the same host says more than any name. Candidates among the entries come from indexes
-(``organization_tokens``, ``website_host``), so that ten thousand entries cost what a hundred do; those that wait are
-encrypted, and the newest of them are read.
+that they share, and by the words that look the same in other letters («АСЕ» and "ACE"). A website on the same host says
+more than any name. Candidates among the entries come from indexes (``organization_tokens``, ``organization_shapes``,
+``website_host``), so that ten thousand entries cost what a hundred do; those that wait are encrypted, and the newest of
+them are read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from petition.core.database import Connection, Record
@@ -14,7 +15,7 @@ from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId, OrganizationId, SignatureId
 from petition.moderation import organization_queries, queue, queue_queries
 from petition.moderation.model import Names
-from petition.signatures import names
+from petition.signatures import look_alikes, names
 from petition.signatures.signals import host_of
 
 MIN_SCORE = 0.4
@@ -41,9 +42,19 @@ WITH tokens AS (
   FROM unnest(organization_tokens($1, $3, $4)) AS token
 ), rare AS (
   SELECT coalesce(array_agg(token) FILTER (WHERE number <= 300), '{}') AS tokens FROM tokens
+), shapes AS (
+  SELECT token, (SELECT count(*) FROM (
+    SELECT FROM organization o WHERE organization_shapes(o.letter, o.name_en, o.name_ru) @> ARRAY[token] LIMIT 301
+  ) AS same) AS number
+  FROM unnest(organization_shapes($1, $3, $4)) AS token
+), rare_shapes AS (
+  SELECT coalesce(array_agg(token) FILTER (WHERE number <= 300), '{}') AS tokens FROM shapes
 ), alike AS (
   SELECT o.id FROM organization o
   WHERE organization_tokens(o.letter, o.name_en, o.name_ru) && (SELECT tokens FROM rare)
+  UNION
+  SELECT o.id FROM organization o
+  WHERE organization_shapes(o.letter, o.name_en, o.name_ru) && (SELECT tokens FROM rare_shapes)
   UNION
   SELECT o.id FROM organization o
   WHERE o.letter = $1 AND website_host(o.website) = $5 AND o.website IS NOT NULL
@@ -68,6 +79,17 @@ class SimilarOrganization:
     name: str
     website: str | None
     signatures: int
+    looks_same: bool = False  # a name is the same to the eye, and of other letters
+
+    @property
+    def imitates_website(self) -> bool:
+        """Whether the website's letters may be taken for others."""
+        return self.website is not None and look_alikes.imitates(self.website)
+
+    @property
+    def ascii_host(self) -> str | None:
+        """The website's host in ASCII where it is written in other letters."""
+        return look_alikes.ascii_host(self.website) if self.website else None
 
 
 async def load(
@@ -117,6 +139,7 @@ def _listed(row: Record, own: Names) -> SimilarOrganization | None:
         other.display_name or "",
         other.website,
         row["signatures"],
+        looks_same(own, other),
     )
 
 
@@ -124,16 +147,41 @@ def _held(row: Record, keys: LetterKeys, own: Names) -> SimilarOrganization:
     other = queue.names_in(row, keys)
     names_of_held = Names(name_en=other.name_en, name_ru=other.name_ru, website=other.website)
     score = likeness(own, names_of_held)
-    return SimilarOrganization(score, row["id"], None, names_of_held.display_name or "", other.website, 0)
+    name, is_same = names_of_held.display_name or "", looks_same(own, names_of_held)
+    return SimilarOrganization(score, row["id"], None, name, other.website, 0, is_same)
 
 
 def likeness(one: Names, other: Names) -> float:
     """Return how likely two organizations are one: 0 (nothing in common) to 1 (the same name)."""
     pairs = ((mine, yours) for mine in _both(one) for yours in _both(other))
-    by_name = max((_shared(_trigrams(mine), _trigrams(yours)) for mine, yours in pairs), default=0.0)
+    by_name = max((max(_by_sound(mine, yours), _by_shape(mine, yours)) for mine, yours in pairs), default=0.0)
     hosts = [host_of(website) if website else None for website in (one.website, other.website)]
     is_same_host = hosts[0] is not None and hosts[0] == hosts[1]
     return 1 - (1 - by_name) * (1 - (SAME_WEBSITE if is_same_host else 0))
+
+
+def looks_same(one: Names, other: Names) -> bool:
+    """Return whether a name of one is to the eye a name of the other, and written in other letters."""
+    pairs = ((names.fold(mine), names.fold(yours)) for mine in _both(one) for yours in _both(other))
+    return any(mine != yours and look_alikes.shape(mine) == look_alikes.shape(yours) for mine, yours in pairs)
+
+
+def _by_sound(mine: str, yours: str) -> float:
+    return _shared(_trigrams(mine), _trigrams(yours))
+
+
+def _by_shape(mine: str, yours: str) -> float:
+    return _shared(_shapes(mine), _shapes(yours))
+
+
+def _shapes(name: str) -> frozenset[str]:
+    """Return the words of a name as they look."""
+    return frozenset(look_alikes.shape(word) for word in _distinctive_words(name))
+
+
+def _distinctive_words(name: str) -> Sequence[str]:
+    words = names.words(names.fold(name))
+    return [word for word in words if word not in _LEGAL_FORMS] or words
 
 
 def _both(organization: Names) -> Iterable[str]:
@@ -142,9 +190,7 @@ def _both(organization: Names) -> Iterable[str]:
 
 def _trigrams(name: str) -> frozenset[str]:
     """Return the trigrams of a name's words in Latin letters, two spaces in front and one behind as in ``pg_trgm``."""
-    words = names.words(names.fold(name))
-    distinctive = [word for word in words if word not in _LEGAL_FORMS] or words
-    padded = [f"  {word.translate(_LATIN)} " for word in distinctive]
+    padded = [f"  {word.translate(_LATIN)} " for word in _distinctive_words(name)]
     return frozenset(word[start : start + 3] for word in padded for start in range(len(word) - 2))
 
 

@@ -18,7 +18,9 @@ CROSS JOIN LATERAL (
             SELECT FROM signature s WHERE s.letter = l.id AND s.state = 'held' LIMIT {MAX_MENU_COUNTED + 1}) AS h)
          + (SELECT count(*) FILTER (WHERE newest.state = 'confirmed') FROM (
               SELECT s.state FROM signature s WHERE s.letter = l.id AND s.flags <> '{{}}'
-              ORDER BY s.listed_at DESC, s.id DESC LIMIT {MAX_MENU_COUNTED + 1}) AS newest) AS waiting) AS w
+              ORDER BY s.listed_at DESC, s.id DESC LIMIT {MAX_MENU_COUNTED + 1}) AS newest)
+         + (SELECT count(*) FROM addressee_answer n
+            WHERE n.letter = l.id AND n.state = 'waiting' AND m.role IN ('editor', 'owner')) AS waiting) AS w
 WHERE m.organizer = $1 AND l.state <> 'gone' ORDER BY l.created_at DESC, l.id DESC LIMIT {MAX_MENU_LETTERS}
 """
 

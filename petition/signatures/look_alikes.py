@@ -1,4 +1,4 @@
-"""Websites in letters that look like others: what a moderator has to see, since they look the same.
+"""Websites and names in letters that look like others: what a moderator has to see, since they look the same.
 
 No library: those that know all of Unicode's confusable letters mark honest names in one script, and find no more of
 what is tried: Cyrillic or Greek letters between or instead of Latin ones. It is a hint; a moderator judges.
@@ -11,6 +11,18 @@ from petition.signatures.signals import host_of
 _PREFIX = "xn--"
 # Each looks like a Latin letter in the fonts of browsers.
 _LIKE_LATIN = frozenset("авеёзіїјкмнорсстухһԁԛԝѕґгԍьѵ" + "αβγεζηικμνορτυχωϲϳ" + "օոսհքցզգյ")
+
+# Of names, which come in capitals too: letters and digits with the Latin ones that either form looks like. The same
+# table is in the database (``organization_shapes``).
+_SHAPES = str.maketrans(
+    "авекмнорстухзгпьіїёѕԁԛԝјӏһ" + "αβεζηικμνορτυχ" + "01iı" + "éèêëáàâäãåóòôöõøúùûüíìîïçñý",
+    "abekmhopctyx3rnbllesdqwjlh" + "abezhlkmnoptyx" + "olll" + "eeeeaaaaaaoooooouuuullllcny",
+)
+
+
+def shape(folded: str) -> str:
+    """Return a folded name as it looks: two names of the same shape can hardly be distinguished."""
+    return folded.translate(_SHAPES)
 
 
 def ascii_host(website: str) -> str | None:

@@ -89,9 +89,12 @@ SELECT letter, date_trunc('hour', now()), 'provider', provider, count(*) FROM go
 WHERE provider IS NOT NULL GROUP BY letter, provider
 """
 
+# Updates go to confirmed signatures only; approving one sets ``since`` as well (a trigger on signature).
 ADD_CONTACTS = """
-INSERT INTO contact (letter, signature, purpose, sealed)
-SELECT * FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::bytea[])
+INSERT INTO contact (letter, signature, purpose, sealed, since)
+SELECT u.letter, u.signature, u.purpose, u.sealed, CASE WHEN s.state = 'confirmed' THEN now() END
+FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::bytea[]) AS u (letter, signature, purpose, sealed)
+JOIN signature s ON s.letter = u.letter AND s.id = u.signature
 """
 
 STATES = """

@@ -4,6 +4,7 @@ Each act is one transaction.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -172,6 +173,12 @@ async def stop_updates(database: Database, letter: Letter, signature_id: Signatu
         if await queries.load(conn, letter.id, signature_id, lock=True) is None:
             raise NotFound("there is no such signature")
         await queries.stop_updates(conn, letter.id, signature_id)
+
+
+async def stop_updates_if_any(database: Database, letter: Letter, signature_id: SignatureId) -> None:
+    """Delete the address that is stored for updates, if there is one, and a signature."""
+    with suppress(NotFound):
+        await stop_updates(database, letter, signature_id)
 
 
 async def start_updates(

@@ -1,6 +1,7 @@
 """The SQL of a signatory's own page."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizationId, SignatureId
@@ -40,8 +41,14 @@ DELETE_CONTACTS = "DELETE FROM contact WHERE letter = $1 AND signature = $2"
 
 STOP_UPDATES = "DELETE FROM contact WHERE letter = $1 AND signature = $2 AND purpose = 'updates'"
 
+UPDATES_SINCE = """
+SELECT coalesce(since, now()) FROM contact WHERE letter = $1 AND signature = $2 AND purpose = 'updates'
+"""
+
 START_UPDATES = """
-INSERT INTO contact (letter, signature, purpose, sealed) VALUES ($1, $2, 'updates', $3)
+INSERT INTO contact (letter, signature, purpose, sealed, since)
+SELECT letter, id, 'updates', $3, CASE WHEN state = 'confirmed' THEN now() END FROM signature
+WHERE letter = $1 AND id = $2
 ON CONFLICT (letter, signature, purpose) DO NOTHING
 """
 
@@ -127,6 +134,12 @@ async def delete_attached(conn: Connection, letter_id: LetterId, signature_id: S
 
 async def stop_updates(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> None:
     await conn.execute(STOP_UPDATES, letter_id, signature_id)
+
+
+async def updates_since(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> datetime | None:
+    """Return since when an address is stored for updates; None if there is none."""
+    since: datetime | None = await conn.fetchval(UPDATES_SINCE, letter_id, signature_id)
+    return since
 
 
 async def start_updates(conn: Connection, letter_id: LetterId, signature_id: SignatureId, sealed: bytes) -> None:

@@ -81,6 +81,7 @@ class SignRequest:
     drawn: Quota  # of the letter; counted only where a picture was read
     form: bytes  # digest of all fields, under a key of the day
     pending: PendingSignature | None = None
+    is_proven: bool = False  # the mailbox has shown itself already: no link is mailed
 
     @property
     def is_drawn(self) -> bool:
@@ -280,7 +281,11 @@ async def _add(
         if request.pending is not None
     ]
     if pending:
-        mailed_ids = [request.pending.id for request in requests if request.pending and id(request) in counted.mailed]
+        mailed_ids = [
+            request.pending.id
+            for request in requests
+            if request.pending and id(request) in counted.mailed and not request.is_proven
+        ]
         await queries.add_pending(conn, list(zip(*pending, strict=True)), mailed_ids)
     lookups = [
         (request.letter_id, request.digest, sealed[id(request)], request.mail_lang)

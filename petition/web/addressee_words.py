@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from petition.addressees.model import DeliveryWay
 from petition.core.i18n import N_, Language
 from petition.letters.addressees import Addressee, AddresseeState, Response
 from petition.letters.model import Letter
@@ -25,6 +26,21 @@ EVENTS: Mapping[AddresseeState, str] = {
     AddresseeState.ANSWERED: N_("%(name)s: answered"),
     AddresseeState.REFUSED: N_("%(name)s: refused"),
     AddresseeState.CHANGED_COURSE: N_("%(name)s: changed course"),
+}
+REMINDED = N_("reminded by mail")
+DELIVERED_BY: Mapping[DeliveryWay, str] = {
+    DeliveryWay.UNKNOWN: N_("delivered"),
+    DeliveryWay.MAIL: N_("delivered by e-mail"),
+    DeliveryWay.HAND: N_("handed over"),
+    DeliveryWay.POST: N_("delivered by post"),
+    DeliveryWay.FORM: N_("sent through their form"),
+}
+WAYS: Mapping[DeliveryWay, str] = {
+    DeliveryWay.UNKNOWN: N_("not decided yet"),
+    DeliveryWay.MAIL: N_("by e-mail"),
+    DeliveryWay.HAND: N_("by hand"),
+    DeliveryWay.POST: N_("by post"),
+    DeliveryWay.FORM: N_("through their form"),
 }
 MARKS: Mapping[AddresseeState, str] = {
     AddresseeState.NOT_SENT: "◌",

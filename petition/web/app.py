@@ -26,6 +26,7 @@ from petition.letters.published import PublishedLetters
 from petition.letters.switches import InstallationNotices
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.passkeys import Passkeys
+from petition.packages.making import PackageMaker
 from petition.signatures import forms
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
@@ -128,6 +129,7 @@ def build_services(
         day_keys=DayKeys(database, wrapper),
         desk_key=DeskKey(wrapper),
         passkeys=Passkeys(settings.base_url),
+        packages=PackageMaker(database, wrapper, renderer.languages, settings.base_url),
         signing=Signing(database, settings.limits, sealer),
         confirming=Confirming(database, settings.limits),
         throttle=Throttle(settings.limits),

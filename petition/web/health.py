@@ -1,6 +1,7 @@
 """Pages for programs: liveness, readiness, metrics, robots.txt, security.txt."""
 
 import asyncio
+import contextlib
 import hmac
 from datetime import UTC, datetime, timedelta
 
@@ -9,11 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from petition.core import database, stored_keys
+from petition.core import database, relay_report, stored_keys
+from petition.core import metrics as figures
 from petition.core.database import Connection
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.web import http
+from petition.web.services import Services
 
 READY_TIMEOUT = 2.0  # seconds: load balancers wait no longer
 NO_STORE = {"cache-control": "no-store"}
@@ -26,15 +29,20 @@ async def alive(_request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """Answer 200 if people can sign: the database is reachable, migrated, writable and ours; else 503 and why."""
     services = http.services_of(request)
-    trouble = services.database.recent_refusal
-    try:
-        async with asyncio.timeout(READY_TIMEOUT), services.database.connection() as conn:
-            trouble = await _trouble(conn, services.wrapper) or trouble
-    except (Unavailable, TimeoutError):
-        trouble = "no database"
+    async with services.throttle.probe_slot(http.network_of(request)):
+        trouble = await _check(services)
     if trouble:
         return PlainTextResponse(f"{trouble}\n", 503, NO_STORE | {"retry-after": "5"})
     return PlainTextResponse("ready\n", headers=NO_STORE)
+
+
+async def _check(services: Services) -> str | None:
+    trouble = services.database.recent_refusal
+    try:
+        async with asyncio.timeout(READY_TIMEOUT), services.database.connection() as conn:
+            return await _trouble(conn, services.wrapper) or trouble
+    except (Unavailable, TimeoutError):
+        return "no database"
 
 
 async def _trouble(conn: Connection, wrapper: Wrapper) -> str | None:
@@ -57,7 +65,25 @@ async def metrics(request: Request) -> Response:
     authorization = request.headers.get("authorization", "")
     if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
         raise HTTPException(401, headers={"www-authenticate": "Bearer"})
+    with contextlib.suppress(Unavailable, TimeoutError):  # the rest is worth having without these
+        async with asyncio.timeout(READY_TIMEOUT), http.services_of(request).database.connection() as conn:
+            await _set_mail_figures(conn)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=NO_STORE)
+
+
+async def _set_mail_figures(conn: Connection) -> None:
+    """Read what the workers noted of relays and mail: a worker that is down must be seen here, too."""
+    queue, relays = await relay_report.whole_queue(conn), await relay_report.load(conn)
+    figures.MAIL_WAITING.labels("normal").set(queue["waiting"] - queue["in_bulk"])
+    figures.MAIL_WAITING.labels("bulk").set(queue["in_bulk"])
+    figures.MAIL_OLDEST.set((queue["now"] - queue["oldest"]).total_seconds() if queue["oldest"] else 0)
+    figures.RELAY_UP.clear()
+    figures.RELAY_MAILS.clear()
+    for relay in relays:
+        name = relay.row["name"]
+        figures.RELAY_UP.labels(name).set(relay.row["in_use"] and not relay.is_in_trouble)
+        for outcome, mails in relay.counts.items():
+            figures.RELAY_MAILS.labels(name, outcome).set(mails)
 
 
 async def robots(request: Request) -> Response:

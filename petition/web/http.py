@@ -18,7 +18,9 @@ from petition.core.database import Record
 from petition.core.errors import NotFound
 from petition.core.i18n import Language, pick_language
 from petition.core.templates import Renderer
+from petition.web import multipart
 from petition.web.headers import html_headers
+from petition.web.multipart import MultipartForm
 from petition.web.page_cache import CachedResponse, Header, accepts_gzip, build_response
 from petition.web.services import Services
 
@@ -124,6 +126,19 @@ def parse_form(body: bytes, max_fields: int = MAX_FIELDS) -> dict[str, str]:
         pairs = (pair.partition(b"=") for pair in body.replace(b"+", b" ").split(b"&") if pair)
         return {_unescape(name): _unescape(value) for name, _, value in pairs}
     except ValueError:
+        raise HTTPException(400) from None
+
+
+def parse_any_form(content_type: str, body: bytes, max_fields: int = MAX_FIELDS) -> MultipartForm:
+    """Return the form in a body, with files or without. Raises 400, 415."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type in {"", "application/x-www-form-urlencoded"}:
+        return MultipartForm(parse_form(body, max_fields))
+    if media_type != "multipart/form-data":
+        raise HTTPException(415)
+    try:
+        return multipart.parse(content_type, body)
+    except multipart.BadForm:
         raise HTTPException(400) from None
 
 
@@ -259,18 +274,24 @@ def picture(row: Record | None, cache_control: str) -> Response:
     """Answer with a stored picture (content, type). Raises ``NotFound``."""
     if row is None:
         raise NotFound("there is no such picture")
-    headers = {"cache-control": cache_control, "content-security-policy": "default-src 'none'; sandbox"}
-    return Response(row["content"], headers=headers, media_type=row["type"])
+    return Response(row["content"], headers=picture_headers(cache_control), media_type=row["type"])
 
 
-def document(row: Record, name: str, cache_control: str) -> Response:
-    """Answer with a file of others (content, type), to be saved as ``name`` and never opened in a page of ours."""
-    ending = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}[row["type"]]
-    headers = {
+def picture_headers(cache_control: str) -> dict[str, str]:
+    return {"cache-control": cache_control, "content-security-policy": "default-src 'none'; sandbox"}
+
+
+def document(media_type: str, content: bytes, name: str, cache_control: str) -> Response:
+    """Answer with a file of others, to be saved as ``name`` and never opened in a page of ours."""
+    return Response(content, headers=document_headers(media_type, name, cache_control), media_type=media_type)
+
+
+def document_headers(media_type: str, name: str, cache_control: str) -> dict[str, str]:
+    ending = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}[media_type]
+    return {
         "cache-control": cache_control,
         "content-disposition": f'attachment; filename="{name}.{ending}"',
         "content-security-policy": "default-src 'none'; sandbox",
         "x-content-type-options": "nosniff",
         "x-robots-tag": "noindex",
     }
-    return Response(row["content"], headers=headers, media_type=row["type"])

@@ -26,9 +26,12 @@ class MultipartForm:
 
 def parse(content_type: str, body: bytes) -> MultipartForm:
     """Return the form in a whole body. Raises ``BadForm``."""
-    parser, form = _parser(content_type, MAX_PARTS), MultipartForm()
+    boundary = _boundary(content_type)
+    parser, form = _parser(boundary, MAX_PARTS), MultipartForm()
     part: Any = None
     content = bytearray()
+    if not body.startswith(boundary):
+        raise BadForm
     try:
         for event in parser.parse(body):
             if isinstance(event, MultipartSegment):
@@ -52,7 +55,9 @@ class Upload:
     """
 
     def __init__(self, content_type: str) -> None:
-        self._parser = _parser(content_type, MAX_UPLOAD_PARTS)
+        self._boundary = _boundary(content_type)
+        self._parser = _parser(self._boundary, MAX_UPLOAD_PARTS)
+        self._beginning: bytes | None = b""  # until it is as long as a boundary
         self.name = ""
 
     async def content(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -76,20 +81,35 @@ class Upload:
         raise BadForm
 
     def _events(self, chunk: bytes) -> Any:
+        if self._beginning is not None:
+            chunk = self._beginning + chunk
+            if not chunk.startswith(self._boundary[: len(chunk)]):
+                raise BadForm
+            self._beginning = chunk if len(chunk) < len(self._boundary) else None
+        if not chunk or self._beginning is not None:
+            return
         try:
             yield from self._parser.parse(chunk)
         except MultipartError as error:
             raise BadForm from error
 
 
-def _parser(content_type: str, max_parts: int) -> Any:
+def _boundary(content_type: str) -> bytes:
+    """Return what a form begins with, as browsers send it. Raises ``BadForm``.
+
+    The library takes a preamble for a form or for none, depending on how much of it comes in the first piece.
+    """
     kind, options = parse_options_header(content_type)
     boundary = options.get("boundary", "")
     if kind != "multipart/form-data" or not boundary.isascii() or not 0 < len(boundary) <= 70:
         raise BadForm
+    return f"--{boundary}".encode()
+
+
+def _parser(boundary: bytes, max_parts: int) -> Any:
     # Latin-1 takes any byte; _decoded makes UTF-8 of it, so that a name in another encoding is no error.
     return PushMultipartParser(
-        boundary, max_header_size=MAX_HEADER, max_segment_count=max_parts, header_charset="latin-1", strict=True
+        boundary[2:], max_header_size=MAX_HEADER, max_segment_count=max_parts, header_charset="latin-1", strict=True
     )
 
 

@@ -13,6 +13,7 @@ from petition.letters.published import PublishedLetters
 from petition.letters.switches import InstallationNotices
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.passkeys import Passkeys
+from petition.packages.making import PackageMaker
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
 from petition.web.count_stream import CountStreams
@@ -38,6 +39,7 @@ class Services:
     day_keys: DayKeys
     desk_key: DeskKey
     passkeys: Passkeys
+    packages: PackageMaker
     signing: Signing
     confirming: Confirming
     throttle: Throttle

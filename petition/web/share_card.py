@@ -46,6 +46,7 @@ class Card:
     label: str
     sender: str  # ``from`` in share_card.typ
     site: str
+    news: str = ""  # what addressees did
 
 
 def drawable(text: str, max_length: int) -> str:

@@ -216,7 +216,9 @@ def _choose_token(tokens: Tokens, repaired: Repaired) -> bool:
         "signature": tokens.read_signature,
         "second": tokens.read_second,
         "reply": tokens.read_reply,
+        "answer": tokens.read_answer,
         "never": tokens.read_never,
+        "unsubscribe": tokens.read_updates,
         "preview": tokens.read_preview,
     }
     purpose = repaired.pattern.split("/{token}", 1)[0].rpartition("/")[2]

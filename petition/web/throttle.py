@@ -1,4 +1,4 @@
-"""Limits against floods: requests per network and minute, and concurrent reads of the list.
+"""Limits against floods: requests per network and minute, and what goes on at the same time, in fair lines.
 
 Counted in the memory of one process and dropped after the minute: nothing is stored. Limits over a longer time, shared
 by all processes, are in ``petition.core.quotas``.
@@ -11,14 +11,19 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from petition.captcha import hcaptcha_service
 from petition.core.client_networks import ONION, ONION_SERVICE, ClientNetwork
 from petition.core.errors import TooMany
 from petition.core.limits import Limits
 from petition.web.turns import ConcurrencyLimit
 
 MINUTE = 60
+clock = time.monotonic  # seconds
 MAX_PREFIXES = 60_000  # counted in one minute; beyond, those are forgotten that were counted the longest time ago
 PRINTS = 6  # pages with all names, a network and minute
+MAX_FORMS_WAITING = 1000
+FORM_TIMEOUT = 15.0  # seconds
+MAX_PROBES, MAX_PROBES_WAITING, PROBE_TIMEOUT = 2, 200, 2.0  # load balancers wait no longer
 DRAWN_PART = 8  # a network may send up to one eighth more than the limit, drawn for each minute
 SHARED = frozenset((ONION, ONION_SERVICE))  # the clients of the Onion service without an exported circuit: not counted
 
@@ -46,7 +51,7 @@ class MinuteLimit:
 
         What is refused must not count: otherwise one address could use up the limit of its neighbours' prefix.
         """
-        now = time.monotonic()
+        now = clock()
         if now // MINUTE != self._minute:
             self._minute = int(now // MINUTE)
             self._counts.clear()
@@ -74,6 +79,9 @@ class Throttle:
 
     def __init__(self, limits: Limits) -> None:
         self._read_slots = ConcurrencyLimit()
+        self._form_slots = ConcurrencyLimit(max_waiting=MAX_FORMS_WAITING, timeout=FORM_TIMEOUT)
+        self._verify_slots = ConcurrencyLimit(hcaptcha_service.AT_ONCE, MAX_FORMS_WAITING, hcaptcha_service.PATIENCE)
+        self._probe_slots = ConcurrencyLimit(MAX_PROBES, MAX_PROBES_WAITING, PROBE_TIMEOUT)
         self._reads = MinuteLimit(limits.reading)
         self._forms = MinuteLimit(limits.forms)
         self._api_calls = MinuteLimit(limits.api)
@@ -91,6 +99,28 @@ class Throttle:
     async def part_slot(self, network: ClientNetwork) -> AsyncIterator[None]:
         """Hold a slot to read one part of a page that ``allow_print`` has counted. Raises ``Unavailable`` too."""
         async with self._read_slots.slot(network):
+            yield
+
+    @asynccontextmanager
+    async def form_slot(self, network: ClientNetwork) -> AsyncIterator[None]:
+        """Hold a slot for what a form costs beside being stored: a page in answer to it, a challenge, tries to count.
+
+        A form with everything right that asks for none of them needs no slot. Raises ``Unavailable`` too. Not to be
+        entered twice.
+        """
+        async with self._form_slots.slot(network):
+            yield
+
+    @asynccontextmanager
+    async def verify_slot(self, network: ClientNetwork) -> AsyncIterator[None]:
+        """Hold a slot for a conversation with hCaptcha. Raises ``Unavailable`` too."""
+        async with self._verify_slots.slot(network):
+            yield
+
+    @asynccontextmanager
+    async def probe_slot(self, network: ClientNetwork) -> AsyncIterator[None]:
+        """Hold a slot to ask whether this process is ready. Raises ``Unavailable`` too."""
+        async with self._probe_slots.slot(network):
             yield
 
     def allow_print(self, network: ClientNetwork) -> None:

@@ -16,6 +16,7 @@ MAX_CONCURRENT = 4  # of a pool of ten connections: the others stay free for sig
 MAX_WAITING = 32
 WAIT_TIMEOUT = 5.0  # seconds
 MAX_QUEUED = 1000  # requests that wait to render a page
+TURN = "petition.turn"  # in the ASGI scope of a form: waits until a page may be rendered in answer; returns whether
 LINKS, PAGES = "links", "pages"  # the widest lines of a render queue
 
 Waiter = asyncio.Future[bool]  # True: admitted; False: dropped

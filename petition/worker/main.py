@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
+from petition.addressees.mails import AddresseeMails
 from petition.core import i18n
 from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
+from petition.core.ids import LetterId, SignatureId
 from petition.core.outbox import MailWriter
 from petition.core.service_urls import is_this_machine
 from petition.core.settings import Settings
@@ -22,21 +24,32 @@ from petition.drafts import opening
 from petition.exports import address_list_worker, address_lists
 from petition.imports import owner_mails, undoing
 from petition.imports import worker as import_worker
+from petition.incoming_mail import bounces, mail_answers
+from petition.incoming_mail import maildir as maildir_mail
+from petition.incoming_mail.mail_answers import AnswerWriter
+from petition.incoming_mail.maildir import Maildir
+from petition.incoming_mail.receivers import taking_mail
 from petition.letters import taking_down, updates
-from petition.mail import shared_relays
+from petition.mail import relay_tests, shared_relays
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
 from petition.mail.deliver import SENDERS, Deliverer
 from petition.mail.mail_hosts import MailHosts
 from petition.mail.mailbox_notes import MailboxNotes
+from petition.mail.relay_tests import RelayTester
 from petition.mail.relays import Relays
 from petition.mail.shared_relays import DatabaseStore, SharedRelays
 from petition.mail.suppressed_contacts import SuppressedContactCleaner
 from petition.mail.suppression import Suppression
+from petition.mailings import moves, reminders
+from petition.mailings.content import NO_SIGNATURE, TEST, UpdateTests
+from petition.mailings.sender import SENDERS as MAILING_SENDERS
+from petition.mailings.sender import MailingSender, MailingTools
 from petition.moderation import bulk_acts, bursts, crowds, namesakes
 from petition.moderation.messages import Mails
 from petition.organizers import act_notices, factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
 from petition.organizers.sign_in_links import SignInMails
+from petition.packages.links import PackageLinks
 from petition.statistics import queries as statistics
 from petition.worker import job_loop, retention
 
@@ -51,6 +64,7 @@ WRITERS: Mapping[str, MailWriter] = {
     act_notices.PURPOSE: act_notices.write_mail,
     address_lists.PURPOSE: address_lists.write_mail,
     owner_mails.PURPOSE: owner_mails.write_mail,
+    moves.PAUSED_MAIL: moves.write_mail,
 }
 
 log = logging.getLogger(__name__)
@@ -71,23 +85,45 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     composer = Composer(settings, renderer, tokens)
     wrapper = Wrapper(settings.secret_keys)
-    writers = {**WRITERS, sign_in_links.PURPOSE: SignInMails(wrapper).write, **Mails(wrapper, tokens).writers}
+    tests = UpdateTests(settings.base_url, tokens.for_updates(LetterId(0), SignatureId(NO_SIGNATURE)))
+    answers = AnswerWriter(wrapper, tokens, settings.base_url, settings.mail_in)
+    writers = {
+        **WRITERS,
+        TEST: tests.write,
+        sign_in_links.PURPOSE: SignInMails(wrapper).write,
+        mail_answers.PURPOSE: answers.write,
+        **Mails(wrapper, tokens).writers,
+        **AddresseeMails(tokens, PackageLinks(tokens).path).writers,
+    }
     opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
-    selector = MailSelector(opener, wrapper, suppression, writers)
+    selector = MailSelector(opener, wrapper, suppression, writers, settings.mail_in)
     languages, chores = tuple(renderer.languages), chores_of(settings)
     _warn_of_unencrypted_passwords(settings)
-    async with opened(settings.database_url, max_size=SENDERS + 6) as database, asyncio.TaskGroup() as group:
+    async with (
+        opened(settings.database_url, max_size=SENDERS + MAILING_SENDERS + 8) as database,
+        taking_mail(settings, database, languages) as receivers,
+        asyncio.TaskGroup() as group,
+    ):
         notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver))
-        relays = Relays(settings.relays, urlsplit(settings.base_url).hostname or "localhost", DatabaseStore(database))
+        local_hostname = urlsplit(settings.base_url).hostname or "localhost"
+        relays = Relays(settings.relays, local_hostname, DatabaseStore(database))
+        tester = RelayTester(database, opener, composer, relays, local_hostname)
         shared = SharedRelays(database, relays.lines)
         group.create_task(_deliver(Deliverer(database, selector, composer, relays, notes), shared, stop))
+        rate = max(1, settings.limits.mailing)
+        tools = MailingTools(opener, suppression, composer, relays, tokens, settings.base_url, rate)
+        group.create_task(MailingSender(database, tools).run(stop))
         jobs: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
             ("relays", shared_relays.POLL, shared.step),
+            ("relay test", relay_tests.POLL, tester.step),
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
             ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop)),
             ("address list", address_list_worker.POLL, lambda: address_list_worker.step(database, opener, suppression)),
         ]
+        if settings.mail_in_dir is not None and settings.mail_in is not None:
+            maildir = Maildir(settings.mail_in_dir, receivers[settings.mail_in])
+            jobs.append(("incoming mail", maildir_mail.POLL, maildir.step))
         for name, poll, step in jobs:
             group.create_task(job_loop.run(step, stop, name=name, poll=poll))
         log.info("worker started", extra={"version": version(), "schema": schema_number()})
@@ -139,10 +175,13 @@ def chores_of(settings: Settings) -> list[Chore]:
         *sweep,
         ("destroy_digest_keys", retention.destroy_digest_keys),
         ("statistics", _add_up),
+        ("lift_bounces", bounces.lift),
         ("mail_what_waits", waiting_mail.enqueue_due),
         ("reset_factors", factor_resets.carry_out_due),
         ("encrypt_undone", lambda database: undoing.encrypt_all(database, wrapper)),
         ("forget_files", import_worker.drop_expired_files),
+        ("remind", reminders.enqueue_due),
+        ("drop_stamps", moves.drop_stamps),
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),
     ]

@@ -62,6 +62,13 @@ EXPIRED: Mapping[str, Sequence[str]] = {
         _delete("access_journal", "hour, kind, organizer, letter", "hour <= now() - interval '90 days'"),
     ),
     "name_reading": (_delete("name_reading", "organizer, signature", "at <= now() - interval '1 day'"),),
+    # Of a package only its digest and its numbers stay: the document has names.
+    "package": (
+        "UPDATE package SET content = NULL, person_ids = NULL, organization_ids = NULL WHERE (letter, id) IN ("
+        "SELECT letter, id FROM package WHERE content IS NOT NULL AND made_at <= now() - interval '60 days' LIMIT $1)",
+    ),
+    "relay_hour": (_delete("relay_hour", "relay, hour, outcome, reason", "hour <= now() - interval '30 days'"),),
+    "relay_test": (_delete("relay_test", "id", "asked_at <= now() - interval '7 days'"),),
     "entry": (_delete("entry", "digest", "expires_at <= now()"),),
     "sign_in_ask": (_delete("sign_in_ask", "digest", "expires_at <= now()"),),
     "remembered_device": (_delete("remembered_device", "digest", "expires_at <= now()"),),

@@ -4,17 +4,19 @@ import csv
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from petition.cli.approve import approve
 from petition.cli.signatures import import_file
 from petition.core.audit_log import Actor
 from petition.core.encryption import Wrapper
+from petition.core.ids import AddresseeId, LetterId, SignatureId
 from petition.core.tokens import Tokens
 from petition.moderation import message_threads, second_mailbox
 from petition.signatures import queries as signatures
 from tests import rows
+from tests.addressees.records import addressee_ids, record
 from tests.browser.visitor import STEP, Town, Visitor
 from tests.crowd import Crowd
 from tests.running import KEY, SAMPLE, SLUG, publish
@@ -77,7 +79,31 @@ async def furnish(town: Town, folder: Path) -> Gallery:
     await import_file(site.database, Wrapper([KEY]), SLUG, crowd)
     async with site.database.connection() as conn:
         await conn.execute(CLOSE, CLOSED)
-    return Gallery(town, await _sign_in_every_way(town))
+    return Gallery(town, await _sign_in_every_way(town) | await _hear_addressees(town))
+
+
+async def _hear_addressees(town: Town) -> dict[str, str]:
+    """Have one addressee of the crowded and the closed letter silent, another answer; return the paths of its links."""
+    now = datetime.now(UTC)
+    links = []
+    for slug in (SLUG, CLOSED):
+        ids = await addressee_ids(town.site.database, slug)
+        summary = {"en": "We will renew the certificates until the year ends.", "ru": "Продлим сертификаты."}
+        for name in ("Meridian Networks", "Halden Cloud"):
+            await record(town.site.database, name, "delivered", now - timedelta(days=61), slug=slug)
+        await record(town.site.database, "Halden Cloud", "changed_course", now, summary=summary, slug=slug)
+        async with town.site.database.connection() as conn:
+            letter_id = await conn.fetchval(OPEN_LINKS, slug)
+        links.append(Tokens([KEY]).for_answer(letter_id, AddresseeId(ids["Halden Cloud"]), 1, mailed=True))
+    return {"answer": f"/{SLUG}/answer/{links[0]}"}
+
+
+OPEN_LINKS = """
+WITH letters AS (SELECT id FROM letter WHERE slug = $1), opened AS (
+  UPDATE addressee SET link_until = now() + interval '1 day' WHERE letter IN (SELECT id FROM letters)
+)
+SELECT id FROM letters
+"""
 
 
 def paragraphs(size: int) -> list[str]:
@@ -159,11 +185,20 @@ async def _sign_in_every_way(town: Town) -> dict[str, str]:
             await message_threads.answer(conn, letter.id, letter.keys, message, "Anna Chiara, the director.")
             await second_mailbox.store_answer(conn, letter.id, places["approved"], second_mailbox.NO)
             await signatures.suppress_mailbox(conn, b"s" * 16)
+            await conn.execute(
+                "INSERT INTO contact (letter, signature, purpose, sealed) VALUES ($1, $2, 'updates', 'sealed')",
+                letter.id,
+                places["public"],
+            )
     maker = Tokens([KEY])
     paths = {name: f"/{'signature' if name in own else 'confirm'}/{token}" for name, token in tokens.items()}
     return paths | {
         "never": f"/never/{maker.for_never(b'd' * 16)}",
         "suppressed": f"/never/{maker.for_never(b's' * 16)}",
+        "news": f"/{SLUG}/unsubscribe/{maker.for_updates(letter.id, places['public'])}",
+        "no-news": f"/{SLUG}/unsubscribe/{maker.for_updates(letter.id, places['counted'])}",
+        "no-news-gone": f"/{SLUG}/unsubscribe/{maker.for_updates(letter.id, places['withdrawn'])}",
+        "news-test": f"/{SLUG}/unsubscribe/{maker.for_updates(LetterId(0), SignatureId(0))}",
         "second": f"/second/{maker.for_second(letter.id, places['held'])}",
         "second-no": f"/second/{maker.for_second(letter.id, places['approved'])}",
         "reply": f"/reply/{maker.for_reply(letter.id, message)}",
@@ -214,12 +249,28 @@ def ways(gallery: Gallery) -> dict[str, Way]:
         "never": to(of["never"]),
         "never-suppressed": to(of["suppressed"]),
         "never-allowed": to(of["never"] + "?done=1"),
+        **{name: to(of[name]) for name in ("news", "no-news", "no-news-gone", "news-test")},
         "second": to(of["second"]),
         "second-no": to(of["second-no"]),
         "reply": to(of["reply"]),
+        "answer": to(of["answer"]),
+        "answer-sent": to(of["answer"] + "?done=answer"),
+        "answer-errors": _answer_errors(of["answer"]),
+        "answers": to(f"/{SLUG}/answers"),
+        "answers-none": to(f"/{QUIET}/answers"),
         "reply-sent": to(of["reply"] + "?sent=1"),
         "not-found": to("/no-such-letter"),
     }
+
+
+def _answer_errors(path: str) -> Way:
+    async def go(visitor: Visitor) -> None:
+        await visitor.follow(f"/{visitor.lang}{path}")
+        await visitor.page.fill("#f-name", "Nora Lind")
+        async with visitor.page.expect_navigation():
+            await visitor.page.click("form[enctype] button")
+
+    return go
 
 
 def to(path: str) -> Way:

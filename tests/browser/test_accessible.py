@@ -60,6 +60,7 @@ NO_PAGE = {
     "/{lang}/{slug}/form",
     "/{lang}/{slug}/confirm",
     "/{lang}/{slug}/picture/{picture}",
+    "/{lang}/{slug}/documents/{response}",
     "/{lang}/signature/{token}/data.json",
 }
 

@@ -6,19 +6,23 @@ file to take along, an answer to a script) stands in ``NO_PAGE``.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
 from playwright.async_api import Browser
 
+from petition.addressees import answers
+from petition.addressees.answers import AnswerLink, TypedAnswer
 from petition.core.audit_log import Actor
-from petition.core.ids import BulkActId
+from petition.core.ids import AddresseeId, AnswerId, BulkActId
 from petition.moderation import bulk_acts
 from petition.moderation.model import Action, Filter
 from petition.organizers import sign_in_links
 from petition.signatures.model import Reason
 from petition.web.desk.routes import DESK as TABLE
 from tests import rows
+from tests.addressees.records import addressee_ids, record
 from tests.browser.desk import Seat, seat
 from tests.browser.hardships import hardships
 from tests.browser.visitor import DESK, HEIGHT, PHONE, Town
@@ -39,6 +43,7 @@ class Furnished:
     town: Town
     signatures: tuple[int, ...]
     campaigns: tuple[int, ...]
+    addressees: tuple[int, ...] = ()
 
 
 Recipe = Callable[[Seat, Furnished], Awaitable[list[str]]]  # paths below /organizer/, each a page to look at
@@ -86,6 +91,15 @@ async def an_update(one: Seat, _where: Furnished) -> list[str]:
     return [one.page.url.partition("/organizer/")[2].partition("?")[0], f"{SLUG}/updates"]
 
 
+async def addressees(_one: Seat, where: Furnished) -> list[str]:
+    return [f"{SLUG}/delivery", *(f"{SLUG}/delivery/{number}" for number in where.addressees)]
+
+
+async def an_update_as_mail(one: Seat, where: Furnished) -> list[str]:
+    (page, _) = await an_update(one, where)
+    return [f"{page}/mail"]
+
+
 async def an_import(one: Seat, _where: Furnished) -> list[str]:
     """One whose columns are to be chosen; the states after that are looked at in ``test_in_and_out``."""
     await one.open(f"{SLUG}/import")
@@ -122,6 +136,9 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/switches": at("{slug}/switches"),
     "/organizer/{slug}/updates": at("{slug}/updates"),
     "/organizer/{slug}/updates/{update}": an_update,
+    "/organizer/{slug}/delivery": at("{slug}/delivery"),
+    "/organizer/{slug}/delivery/{addressee}": addressees,
+    "/organizer/{slug}/updates/{update}/mail": an_update_as_mail,
     "/organizer/{slug}/statistics": at("{slug}/statistics"),
     "/organizer/{slug}/partners": at("{slug}/partners"),
     "/organizer/{slug}/import": at("{slug}/import"),
@@ -136,12 +153,16 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/domains": at("{slug}/domains", "{slug}/domains?done=trust"),
     "/organizer/{slug}/access": at("{slug}/access"),
     "/organizer/installation/access": at("installation/access"),
+    "/organizer/installation/relays": at("installation/relays"),
+    "/organizer/mails": at("mails"),
+    "/organizer/mails/{mail}": at("mails/confirm", "mails/find_signed"),
     "/organizer/{slug}/log": at("{slug}/log"),
 }
 NO_PAGE = {
     "/organizer/letters/slug",  # a suggestion for a script
     "/organizer/{slug}/picture/{picture}",
     "/organizer/{slug}/log.csv",
+    "/organizer/{slug}/delivery/file/{file}",
     "/organizer/{slug}/statistics/{what}.csv",
     "/organizer/{slug}/import/{number}/problems.csv",
 }
@@ -173,7 +194,29 @@ async def furnished(town: Town) -> Furnished:
     )
     await bench.decide(Action.APPROVE, approved)
     await bench.remove(shown, reason=Reason.DUPLICATE)
-    return Furnished(town, (hidden, shown, held, approved), tuple([await campaign(bench, each) for each in STEPS]))
+    campaigns = tuple([await campaign(bench, each) for each in STEPS])
+    return Furnished(town, (hidden, shown, held, approved), campaigns, await hear(town, bench))
+
+
+async def hear(town: Town, bench: Bench) -> tuple[int, ...]:
+    """Have one addressee silent, another with an answer that waits and one that is out; return the ids of all."""
+    database, now = town.site.database, datetime.now(UTC)
+    await record(database, "Meridian Networks", "delivered", now - timedelta(days=9))
+    await record(
+        database, "Halden Cloud", "answered", now, summary={"en": "Soon.", "ru": "Скоро."}, url="https://a.example"
+    )
+    ids = await addressee_ids(database)
+    number = AddresseeId(ids["Halden Cloud"])
+    link = AnswerLink(bench.letter.id, number, {}, has_objected=False, mailed=False)
+    for text in ("We will renew them.\n\nAll of them.", "Never mind."):
+        async with database.transaction() as conn:
+            answer = TypedAnswer("Nora Lind", "Spokeswoman", text, "https://halden.example/statement")
+            await answers.receive(conn, bench.letter.keys, link, answer, None, "en")
+    async with database.transaction() as conn:
+        await answers.decline(conn, Actor(None, bench.letter.id), number, AnswerId(2))
+        await conn.execute("UPDATE addressee SET link_until = now() + interval '1 day' WHERE id = $1", number)
+        await conn.execute("UPDATE addressee SET objected_at = now() WHERE id = $1", ids["Orsa Telecom"])
+    return tuple(ids.values())
 
 
 STEPS: tuple[tuple[str, ...], ...] = ((), ("start", "pause"), ("start", "cancel"), ("start",))

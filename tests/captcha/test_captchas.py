@@ -95,7 +95,11 @@ async def test_hcaptcha_is_shown_and_asked(tmp_path: Path) -> None:
         assert set(captchas.sources) == {"script-src", "frame-src", "style-src", "connect-src"}
         assert isinstance(await captchas.check({"h-captcha-response": "token"}, LETTER), Passed)
         side.behaviour = says(NO)
-        assert await captchas.check({"h-captcha-response": "token"}, LETTER) is Refusal.WRONG
+        assert await captchas.check({"h-captcha-response": "another"}, LETTER) is Refusal.WRONG
+        assert captchas.asks_hcaptcha({"h-captcha-response": "a-third"})
+        assert not captchas.asks_hcaptcha({"h-captcha-response": "token"})
+        assert not captchas.asks_hcaptcha({"h-captcha-response": "no token"})
+        assert not captchas.asks_hcaptcha({"altcha": "x"})
 
 
 async def test_a_yes_counts_for_the_public_address_and_the_onion_address(tmp_path: Path) -> None:
@@ -107,7 +111,7 @@ async def test_a_yes_counts_for_the_public_address_and_the_onion_address(tmp_pat
         captchas = Captchas(settings(tmp_path, **keys, **addresses, HCAPTCHA_VERIFY_URL=side.url))
         for hostname, passes in (("letters.example", True), (onion, True), ("localhost", False)):
             side.behaviour = says({"success": True, "hostname": hostname})
-            result = await captchas.check({"h-captcha-response": "token"}, LETTER)
+            result = await captchas.check({"h-captcha-response": f"token-for-{hostname}"}, LETTER)
             assert isinstance(result, Passed) is passes
 
 

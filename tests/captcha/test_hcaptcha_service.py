@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from petition.captcha import Passed, Refusal, Result
-from petition.captcha.hcaptcha_service import REMEMBERED, HCaptchaService
+from petition.captcha.hcaptcha_service import ANSWER_AGE, AT_ONCE, REMEMBERED, HCaptchaService
 from petition.core.captcha_settings import HCaptcha
 from petition.core.prices import MAX_PRICE
 from tests.captcha.far_side import (
@@ -240,6 +240,59 @@ async def test_a_failure_is_remembered_for_a_minute_or_until_it_answers_again() 
         side.behaviour = says(NO)
         await gate.check(TOKEN)
         assert not gate.down
+
+
+async def test_a_replayed_token_costs_one_conversation_and_keeps_its_answer() -> None:
+    now = 1000.0
+    async with far_side(says(YES)) as side:
+        service = HCaptchaService(HCaptcha("site-key", SECRET, side.url), OURS, clock=lambda: now)
+        assert not service.knows(TOKEN)
+        first = await service.check(TOKEN)
+        side.behaviour = says({"success": False, "error-codes": ["already-seen-response"]})
+        assert service.knows(TOKEN)
+        again = await service.check(TOKEN)
+        assert isinstance(first, Passed)
+        assert isinstance(again, Passed)
+        assert again.nonce == first.nonce  # used up by the first form
+        for _ in range(3):
+            assert await service.check(TOKEN + "x") is Refusal.WRONG
+        assert len(side.asked) == 2
+        now += ANSWER_AGE + 1
+        assert await service.check(TOKEN) is Refusal.WRONG
+        assert len(side.asked) == 3
+
+
+async def test_what_was_no_answer_is_asked_about_again() -> None:
+    async with far_side(hangs_up) as side:
+        service = hosted(side.url)
+        assert await service.check(TOKEN) is Refusal.UNREACHABLE
+        side.behaviour = says(YES)
+        assert isinstance(await service.check(TOKEN), Passed)
+
+
+async def test_the_answers_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("petition.captcha.hcaptcha_service.MAX_ANSWERS", 2)
+    async with far_side(says(NO)) as side:
+        service = hosted(side.url)
+        for number in range(4):
+            await service.check(f"token{number}")
+        assert [service.knows(f"token{number}") for number in range(4)] == [False, False, True, True]
+
+
+async def test_a_stranger_who_takes_all_conversations_does_not_switch_hcaptcha_off() -> None:
+    """Waiting for a slot is no failure of hCaptcha's: others would then meet another challenge for a minute."""
+    async with far_side(never) as side:
+        service = hosted(side.url, patience=60)
+        strangers = [asyncio.create_task(service.check(f"token{number}")) for number in range(AT_ONCE)]
+        async with asyncio.timeout(60):
+            while len(side.asked) < AT_ONCE:
+                await asyncio.sleep(0.01)
+        service._patience = 0.05
+        assert await service.check(TOKEN) is Refusal.UNREACHABLE
+        assert not service.down
+        for stranger in strangers:
+            stranger.cancel()
+        await asyncio.gather(*strangers, return_exceptions=True)
 
 
 async def test_the_secret_and_the_token_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,7 @@ from tests.commands import ENVIRON, Done, called
 from tests.running import SAMPLE, SLUG
 
 COMMANDS = [
-    "demo", "serve", "worker", "migrate", "keys", "keys dkim", "check", "letter import", "letter export",
+    "demo", "serve", "worker", "migrate", "keys", "keys dkim", "bounce", "check", "letter import", "letter export",
     "signatures import", "signatures export", "signatures held", "signatures approve",
 ]  # fmt: skip
 

@@ -15,6 +15,7 @@ from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId
 from petition.core.templates import Renderer
 from petition.drafts import folder
+from petition.incoming_mail import text_tags
 from petition.letters import markdown
 from petition.letters.addressees import Addressee
 from petition.letters.model import Letter, State, Text, Version
@@ -121,11 +122,11 @@ def test_a_third_language_is_one_more_folder(tmp_path: Path) -> None:
     header = 'msgid ""\nmsgstr ""\n"Language: de\\n"\n"Content-Type: text/plain; charset=utf-8\\n"\n'
     (place / "petition.po").write_text(header + '\nmsgid "Privacy"\nmsgstr "Datenschutz"\n', encoding="utf-8")
     renderer = Renderer(i18n.load(tmp_path / "locales"), "https://letters.example", None)
-    page = renderer.render("privacy.html", "de", here="/privacy", canonical=None)
+    page = renderer.render("privacy.html", "de", here="/privacy", canonical=None, mail_in=None)
     assert "<h1>Datenschutz</h1>" in page
     assert [lang for lang in ("en", "ru", "de") if f'href="/{lang}/privacy" lang="{lang}"' in page] == ["en", "ru"]
     assert 'lang="de" hreflang="de">Deutsch</a>' in renderer.render(
-        "privacy.html", "en", here="/privacy", canonical=None
+        "privacy.html", "en", here="/privacy", canonical=None, mail_in=None
     )
 
 
@@ -167,9 +168,11 @@ def letter_page(renderer: Renderer, lang: str, kind: Kind, form: ShownForm, lett
         "news": [],
         "addressees": [],
         "reached": [],
+        "card_mark": "",
         "paused": None,
         "as_kind": kind,
         "partner": "",
+        "mailto": text_tags.mailto(letter, "in.letters.example", lang, subject="Subject", statement="Statement" * 9),
         "listed_people": 3316,
         "qr": "",
         "form": form,

@@ -85,6 +85,8 @@ def test_the_sample_letter_is_peopled_once(open_folder: Path) -> None:
                 assert data["counts"]["people"] == crowd.PEOPLE + len(crowd.HERE) + crowd.TALLY[0]
                 assert data["counts"]["organizations"] == len(crowd.ORGANIZATIONS)
                 assert [source["kind"] for source in data["sources"]] == ["confirmed", "list", "paper"]
+                assert [row["state"] for row in data["addressees"]] == ["delivered", "answered", "delivered"]
+                assert [row["days_silent"] for row in data["addressees"]] == [19, None, 12]
                 days = client.get(f"{letter}/history?step=day").json()["items"]
                 assert len(days) > 20
                 assert data["opened_at"] <= days[0]["start"][:10] + "T23:59:59Z"

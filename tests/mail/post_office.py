@@ -25,6 +25,7 @@ class PostOffice:
     accepting: Callable[[], Any] | None = None  # awaited while a mail is being accepted
     mails: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
+    senders: list[str] = field(default_factory=list)  # of the envelopes
     connections: int = 0
     smtputf8: bool = False
 
@@ -105,4 +106,5 @@ class PostOffice:
         mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
         self.mails.append(mail)
         self.recipients.extend(envelope.rcpt_tos)
+        self.senders.append(envelope.mail_from or "")
         return "250 accepted"

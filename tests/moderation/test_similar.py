@@ -9,6 +9,7 @@ from petition.core.ids import SignatureId
 from petition.moderation import queue, queue_queries, similar
 from petition.moderation.model import Action, Names
 from petition.moderation.similar import SimilarOrganization, likeness
+from petition.signatures import look_alikes, names
 from tests.moderation.desk import Bench
 from tests.organizers import people
 from tests.running import SLUG, Installation
@@ -47,12 +48,59 @@ def test_the_same_website_says_more_than_any_name() -> None:
     assert likeness(one, named("Quiet Harbour")) == 1
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ACE", "АСЕ"),  # all Cyrillic
+        ("ACE Foundation", "АCE Foundation"),  # one Cyrillic letter
+        ("Roma", "Rоma"),
+        ("MOCT", "МОСТ"),
+        ("ПАРУС", "ПAPУC"),  # Latin letters in a Russian word
+        ("Alpha 1", "Αlphа l"),  # Greek, Cyrillic, and a letter for a digit
+        ("Corona", "C0rona"),
+        ("HOPE // НАДЕЖДА", "НОРЕ"),
+    ],
+)
+def test_the_same_shape_in_other_letters(one: str, other: str) -> None:
+    assert likeness(named(one), named(other)) >= 0.9
+    assert similar.looks_same(named(one), named(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("ACE", "ACE"), ("«АСЕ»", "асе"), ("ACE", "ACME"), ("Союз", "Soyuz"), ("Театр", "Teatr")]
+)
+def test_the_same_letters_or_other_shapes_are_not_marked(one: str, other: str) -> None:
+    assert not similar.looks_same(named(one), named(other))
+
+
+async def test_database_and_program_see_the_same_shapes(bench: Bench) -> None:
+    for name in ("ACE «АСЕ»", "Парус/ПAPУC", "Αlphа l 10", "ДОМ Ёлка", "Café Zoë", "Ж-б [x] 12"):
+        (row,) = await bench.rows("SELECT organization_shapes($1, $2, NULL) AS shapes", name)
+        expected = {look_alikes.shape(word) for word in names.fold(name).split() if len(word) > 1}
+        assert {shape.partition(":")[2] for shape in row["shapes"]} == expected, name
+
+
+async def test_an_entry_that_looks_like_another_is_shown_and_marked(site: Installation, bench: Bench) -> None:
+    listed = await bench.sign_for("ACE", website="https://ace.example")
+    await bench.decide(Action.APPROVE, listed)
+    held = await bench.sign_for(" // АСЕ", website="https://асе.example")
+    assert [(one.signature_id, one.looks_same) for one in await of(bench, held)] == [(listed, True)]
+    assert [(one.signature_id, one.looks_same) for one in await of(bench, listed)] == [(held, True)]
+    async with people.at_desk(site, "moderator") as client:
+        for signature_id, imitates in ((held, False), (listed, True)):
+            page = (await client.get(f"/organizer/{SLUG}/signatures/{signature_id}")).text
+            section = page.partition('id="similar"')[2].partition("</table>")[0]
+            assert "looks the same in other letters" in section
+            assert ("xn--" in section) is imitates
+            assert ("it may imitate another website" in section) is imitates
+
+
 async def of(bench: Bench, signature_id: SignatureId) -> list[SimilarOrganization]:
     async with bench.database.connection() as conn:
         row = await queue_queries.one(conn, bench.letter.id, signature_id)
         assert row is not None
-        names, keys = queue.names_in(row, bench.letter.keys), bench.letter.keys
-        return await similar.load(conn, bench.letter.id, keys, names, signature_id, row["organization"])
+        own, keys = queue.names_in(row, bench.letter.keys), bench.letter.keys
+        return await similar.load(conn, bench.letter.id, keys, own, signature_id, row["organization"])
 
 
 async def test_listed_and_waiting_ones_are_found_from_both_sides(bench: Bench) -> None:

@@ -67,10 +67,16 @@ async def test_an_upload_in_chunks_of_any_size(size: int) -> None:
         FIELD.replace(b"\r\n\r\n", b"\r\nX: " + b"y" * 5000 + b"\r\n\r\n") % b"b" + FILE % (b"a.csv", b"c"),
         FIELD % b"b" + b"--x--\r\n",
         (FILE % (b"a.csv", b"c"))[:-9],
+        b"preamble\r\n" + FILE % (b"a.csv", b"c"),
     ],
-    ids=["a long field", "many parts", "a long header", "no file", "no end"],
+    ids=["a long field", "many parts", "a long header", "no file", "no end", "a preamble"],
 )
 @pytest.mark.parametrize("size", [10, 100_000])
 async def test_what_is_no_upload(body: bytes, size: int) -> None:
     with pytest.raises(multipart.BadForm):
         await uploaded(body, size)
+
+
+def test_a_whole_form_has_no_preamble_either() -> None:
+    with pytest.raises(multipart.BadForm):
+        multipart.parse("multipart/form-data; boundary=x", b"\r\n" + PART.format('filename="b"').encode())

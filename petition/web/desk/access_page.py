@@ -21,6 +21,9 @@ LABELS: Mapping[JournalKind, str] = {
     JournalKind.BY_RECOVERY: N_("verified by a recovery code"),
     JournalKind.WRONG_FACTOR: N_("second factor wrong"),
     JournalKind.OLD_LINK: N_("sign-in link that no longer worked"),
+    JournalKind.WRONG_CODE: N_("code of a sign-in link wrong"),
+    JournalKind.OTHER_SITE: N_("refused: form sent by another site"),
+    JournalKind.NO_LETTER: N_("refused: letter of others, or none"),
     JournalKind.NO_ROLE: N_("refused: the role does not allow it"),
     JournalKind.OVER_LIMIT: N_("refused: too many attempts"),
 }

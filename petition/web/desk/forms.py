@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from petition.core import email_addresses, quotas
+from petition.core.access_journal import JournalKind
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import Refused
 from petition.core.form_values import MAX_BIGINT, Id, id_of, number_of
@@ -14,6 +15,7 @@ from petition.core.i18n import N_
 from petition.moderation.filters import UnknownFilter
 from petition.organizers.model import checked_name
 from petition.web import http
+from petition.web.desk.access_page import note
 from petition.web.desk.visit import DeskVisit, View
 
 Form = Mapping[str, str]
@@ -108,4 +110,5 @@ async def count_invitation(visit: DeskVisit, refusal: str = TOO_MANY) -> None:
     async with visit.database.transaction() as conn:
         spent = await quotas.spend(conn, {quota: 1})
     if spent[quota.key] > services.settings.limits.invitations:
+        await note(visit, JournalKind.OVER_LIMIT)
         raise OverLimit(refusal)

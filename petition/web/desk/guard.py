@@ -57,7 +57,7 @@ def require(
 
     async def respond(request: Request) -> Response:
         if request.method not in SAFE_METHODS:
-            check_origin(request)
+            await _check_origin(request)
         request.state.lang = _lang_of_stranger(request)
         stranger = open_visit(request)
         if access is Access.STRANGER:
@@ -81,6 +81,19 @@ async def _view(view: View, visit: DeskVisit) -> Response:
     except FactorRequired:  # of a form only the page is asked for again: it was refused, and has changed nothing
         is_page = visit.request.method in SAFE_METHODS
         return step_up.ask_first(step_up.page_of(visit.request) if is_page else visit.letter_path("queue"))
+
+
+async def _check_origin(request: Request) -> None:
+    """Raise a 403 as ``check_origin`` does; with an organizer's cookie it is counted in the journal of access."""
+    try:
+        check_origin(request)
+    except HTTPException:
+        request.state.lang = _lang_of_stranger(request)
+        stranger = open_visit(request)
+        with contextlib.suppress(Unavailable):
+            if (known := await find_session(stranger)) is not None:
+                await access_page.note(_sign_in(stranger, *known), JournalKind.OTHER_SITE)
+        raise
 
 
 def check_origin(request: Request) -> None:
@@ -136,6 +149,7 @@ async def _require_role(visit: DeskVisit, role: Role) -> DeskVisit | Response:
         await access_page.note(replace(visit, letter_or_none=row[0]), JournalKind.NO_ROLE)
         return message_page(visit, 403, FORMER, FORMER_WHY)
     if row is None or row[1] is None:  # only members, present and former, may learn that the letter exists
+        await access_page.note(visit, JournalKind.NO_LETTER)
         raise NotFound("there is no such letter")
     visit = _remember_visit(replace(visit, letter_or_none=row[0], role=row[1], menu=menu))
     return visit if visit.may(role) else await _forbidden(visit)

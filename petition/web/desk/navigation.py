@@ -37,7 +37,11 @@ JOBS: tuple[DeskJob, ...] = (
     DeskJob(
         N_("Letter"),
         N_("Letter"),
-        (Tab("text", N_("Text"), Role.EDITOR), Tab("updates", N_("Updates"), Role.EDITOR)),
+        (
+            Tab("text", N_("Text"), Role.EDITOR),
+            Tab("updates", N_("Updates"), Role.EDITOR),
+            Tab("delivery", N_("Delivery"), Role.EDITOR),
+        ),
     ),
     DeskJob(
         N_("People"),

@@ -17,8 +17,8 @@ from petition.organizers import (
 )
 from petition.organizers.passkeys import NOT_TAKEN
 from petition.web import http
-from petition.web.desk import door_cookies, factor_attempts, session_cookie, step_up
-from petition.web.desk.forms import NO_FIELDS, Errors, Form, OverLimit, form_view
+from petition.web.desk import door_cookies, session_cookie, step_up
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, SECOND, SECURITY, DeskVisit
 
@@ -88,7 +88,7 @@ async def add_passkey(visit: DeskVisit, form: Form) -> Response:
     """Store the passkey that the browser has made: it is a second factor from now on."""
     challenge = await step_up.take_challenge(visit)
     browser = sessions.browser_of(visit.request.headers.get("user-agent", ""))
-    async with visit.database.transaction() as conn:
+    async with step_up.counted(visit), visit.database.transaction() as conn:
         credential = form.get("credential", "")
         await visit.services.passkeys.add(conn, visit.organizer.id, challenge, credential, browser)
         codes, cookie = await _finish_adding(conn, visit)
@@ -126,9 +126,8 @@ async def show_totp(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = 
 @form_view(show_totp)
 async def finish_totp(visit: DeskVisit, form: Form) -> Response:
     """Accept the first code: the app's codes are a second factor from now on."""
-    if not await factor_attempts.may_try(visit):
-        raise OverLimit(step_up.TOO_MANY_CODES)
-    async with visit.database.transaction() as conn:
+    await step_up.count_attempt(visit)
+    async with step_up.counted(visit), visit.database.transaction() as conn:
         code, wrapper = form.get("code", ""), visit.services.wrapper
         await second_factor.finish_totp(conn, wrapper, visit.organizer.id, visit.session.id, code)
         codes, cookie = await _finish_adding(conn, visit)

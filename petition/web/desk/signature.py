@@ -192,6 +192,7 @@ async def _note_talk(target: _Target, form: Form) -> ActOutcome | None:
 
 
 async def _drop_talk(target: _Target, _form: Form) -> ActOutcome | None:
+    await target.row()
     await organizations.note_talk(target.conn, target.actor, target.signature_id, is_noted=False)
     return None
 
@@ -203,6 +204,7 @@ async def _add_note(target: _Target, form: Form) -> ActOutcome | None:
 
 
 async def _delete_note(target: _Target, form: Form) -> ActOutcome | None:
+    await target.row()
     note_id = id_of(form.get("note", ""), NoteId) or NoteId(0)
     await notes.delete(target.conn, target.actor, target.signature_id, note_id)
     return None
@@ -215,12 +217,14 @@ async def _send_message(target: _Target, form: Form) -> ActOutcome | None:
 
 
 async def _delete_message(target: _Target, form: Form) -> ActOutcome | None:
+    await target.row()
     message_id = id_of(form.get("message", ""), MessageId) or MessageId(0)
     await message_threads.delete(target.conn, target.actor, target.signature_id, message_id)
     return None
 
 
 async def _mark_messages_read(target: _Target, _form: Form) -> ActOutcome | None:
+    await target.row()
     await message_threads.mark_read(target.conn, target.actor, target.signature_id)
     return None
 

@@ -20,7 +20,7 @@ from petition.organizers import (
     sign_in_asks,
 )
 from petition.web import http
-from petition.web.desk import access_page, door, door_cookies, session_cookie
+from petition.web.desk import access_page, door, door_cookies, session_cookie, step_up
 from petition.web.desk.guard import find_session
 from petition.web.desk.page import desk_page, message_page
 from petition.web.desk.visit import ROOT, DeskVisit, OpenVisit
@@ -126,6 +126,7 @@ async def enter(visit: OpenVisit) -> Response:
 async def _check_code(visit: OpenVisit, digest: bytes, link: Record, typed: str) -> Response | None:
     """Return None if the code is right, or what to answer. A try is committed before anything is compared."""
     if not short_codes.plain(typed):
+        await access_page.note(visit, JournalKind.WRONG_CODE)
         return await _link_page(visit, digest, link, WRONG_CODE)
     async with visit.database.transaction() as conn:
         tries = await queries.count_try(conn, digest)
@@ -134,9 +135,11 @@ async def _check_code(visit: OpenVisit, digest: bytes, link: Record, typed: str)
     async with visit.database.transaction() as conn:
         if await sign_in_asks.is_code(conn, visit.services.desk_key, digest, typed):
             return None
-        if tries < queries.MAX_TRIES:
-            return await _link_page(visit, digest, link, WRONG_CODE)
-        await queries.drop_sign_in_link(conn, digest)
+        if tries >= queries.MAX_TRIES:
+            await queries.drop_sign_in_link(conn, digest)
+    await access_page.note(visit, JournalKind.WRONG_CODE)
+    if tries < queries.MAX_TRIES:
+        return await _link_page(visit, digest, link, WRONG_CODE)
     return message_page(visit, 410, USED, DEAD_WHY)
 
 
@@ -176,8 +179,7 @@ async def language(visit: DeskVisit) -> Response:
     if form.get("lang") in visit.languages:
         async with visit.database.transaction() as conn:
             await queries.set_lang(conn, visit.organizer.id, form["lang"])
-    back = form.get("back", "")
-    return http.redirect(back if back.startswith(ROOT) and "\\" not in back else ROOT)
+    return http.redirect(step_up.local_address(form.get("back", "")) or ROOT)
 
 
 def _token(visit: OpenVisit) -> str:

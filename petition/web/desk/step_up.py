@@ -5,10 +5,10 @@ the factor; that page sends both to the address of the form, so one request prov
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -35,8 +35,8 @@ MAX_BACK = 500  # characters
 
 TOO_MANY_CODES = N_("Too many codes have been tried in the last hour. Try again later.")
 
-# Whether a form needs a fresh factor.
-FreshRule = Callable[[DeskVisit, Form], bool]
+# Whether a form needs a fresh factor; a coroutine where the database has to be asked.
+FreshRule = Callable[[DeskVisit, Form], bool | Awaitable[bool]]
 
 
 def always(_visit: DeskVisit, _form: Form) -> bool:
@@ -78,10 +78,14 @@ async def require(visit: DeskVisit, rule: FreshRule) -> DeskVisit | Response:
             raise
         return ask_first(page_of(request))  # a file: it is sent after the factor
     request.state.form = form
-    return await _prove(visit, form) if rule(visit, form) else visit
+    is_needed = rule(visit, form)
+    if not isinstance(is_needed, bool):
+        is_needed = await is_needed
+    return await prove(visit, form) if is_needed else visit
 
 
-async def _prove(visit: DeskVisit, form: Form) -> DeskVisit | Response:
+async def prove(visit: DeskVisit, form: Form) -> DeskVisit | Response:
+    """Return the visit once a form brings the factor, else the page that asks for it. Raises a 401 for scripts."""
     if "application/json" in visit.request.headers.get("accept", ""):
         raise HTTPException(401)
     if not form.keys() & PROOF_FIELDS:
@@ -104,18 +108,23 @@ async def _accept(visit: DeskVisit, form: Form) -> None:
         await check_code(visit, form[CODE], rotate=False)
 
 
+async def count_attempt(visit: DeskVisit) -> None:
+    """Count an attempt at a code. Raises ``OverLimit`` when those of the hour are used up."""
+    if not await factor_attempts.may_try(visit):
+        await access_page.note(visit, JournalKind.OVER_LIMIT)
+        raise OverLimit(TOO_MANY_CODES, HOUR)
+
+
 async def check_code(visit: DeskVisit, code: str, *, rotate: bool = True) -> str | None:
     """Accept a code from the app or a recovery code; return the session's new cookie if it is rotated at once.
 
     Raises ``Refused``, and a 401 if the session was ended meanwhile, in another browser.
     """
     services = visit.services
-    if not await factor_attempts.may_try(visit):
-        await access_page.note(visit, JournalKind.OVER_LIMIT)
-        raise OverLimit(TOO_MANY_CODES, HOUR)
+    await count_attempt(visit)
     organizer_id = visit.organizer.id
     prepared = await second_factor.prepare(visit.database, services.desk_key, organizer_id, code)
-    async with _counted(visit), visit.database.transaction() as conn:
+    async with counted(visit), visit.database.transaction() as conn:
         await second_factor.prove(conn, services.wrapper, organizer_id, code, prepared)
         is_app = len("".join(code.split())) == APP_DIGITS
         kind = JournalKind.BY_APP if is_app else JournalKind.BY_RECOVERY
@@ -125,13 +134,13 @@ async def check_code(visit: DeskVisit, code: str, *, rotate: bool = True) -> str
 async def check_passkey(visit: DeskVisit, credential: str, *, rotate: bool = True) -> str | None:
     """Accept a passkey's response to the session's challenge, as ``check_code`` does."""
     challenge = await take_challenge(visit)
-    async with _counted(visit), visit.database.transaction() as conn:
+    async with counted(visit), visit.database.transaction() as conn:
         await visit.services.passkeys.prove(conn, visit.organizer.id, challenge, credential)
         return await _record(conn, visit, JournalKind.BY_PASSKEY, rotate=rotate)
 
 
 @contextlib.asynccontextmanager
-async def _counted(visit: DeskVisit) -> AsyncIterator[None]:
+async def counted(visit: DeskVisit) -> AsyncIterator[None]:
     """Count a refusal in the journal of access, after the transaction was rolled back."""
     try:
         yield
@@ -195,5 +204,8 @@ def ask_first(back: str) -> Response:
 
 def local_address(text: str) -> str:
     """Return ``text`` if it is an address of the desk to go back to, else ""."""
-    is_ours = text.startswith(ROOT) and len(text) <= MAX_BACK and text.isprintable() and "\\" not in text
-    return text if is_ours and "//" not in text and "/../" not in text else ""
+    path = unquote(text.partition("?")[0])
+    is_ours = text.startswith(ROOT) and len(text) <= MAX_BACK and text.isprintable() and path.isprintable()
+    # As browsers read it: they take a backslash for a slash, and ``%2e%2e`` for two dots.
+    parts = path.removeprefix(ROOT).replace("\\", "/").split("/")
+    return text if is_ours and "//" not in text and "\\" not in text and not {".", ".."} & set(parts) else ""

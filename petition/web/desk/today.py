@@ -6,6 +6,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from petition.addressees import queries as addressee_queries
+from petition.core import relay_report
 from petition.core.database import Connection
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import id_of
@@ -41,8 +43,10 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
             "goal": goal_at(visit.letter.goal, visit.letter.next_goals, total),
             "waiting": await overview_queries.waiting(conn, letter_id),
             "imports": await overview_queries.open_imports(conn, letter_id, organizer_id) if editor else [],
+            "answers": await addressee_queries.waiting(conn, letter_id) if editor else [],
             "campaigns": await overview_queries.running_bulk_acts(conn, letter_id) if moderator else [],
             "mail": await today_queries.mail(conn, letter_id) if moderator else None,
+            "relays_in_trouble": await relay_report.count_in_trouble(conn),
             "last_confirmed": await today_queries.last_confirmed(conn, letter_id),
             "last_decision": await today_queries.last_decision(conn, letter_id) if moderator else None,
             **await _waits(conn, visit),

@@ -7,14 +7,16 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from petition.core.database import Record
+from petition.core.database import Connection, Record
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import MAX_INTEGER
 from petition.core.ids import UpdateId
 from petition.drafts import opening
 from petition.letters import markdown, update_queries, updates
+from petition.mailings import acts, model
+from petition.mailings import queries as mailing_queries
 from petition.web import http
-from petition.web.desk.forms import Errors, Form, form_number, form_view
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_number, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
 
@@ -34,7 +36,12 @@ async def _list_again(visit: DeskVisit, form: Form, errors: Errors) -> Response:
 async def _list(visit: DeskVisit, form: Form, errors: Errors, preview: updates.Texts) -> Response:
     async with visit.database.connection() as conn:
         rows = await update_queries.all_news(conn, visit.letter.id)
-    return await _page(visit, "desk/updates.html", form, errors, preview, rows=rows)
+        subscribers = await mailing_queries.subscribers(conn, visit.letter.id)
+        mailings = await mailing_queries.of_letter(conn, visit.letter.id)
+        waiting = await mailing_queries.waiting_updates(conn, visit.letter.id)
+        reminder = await mailing_queries.reminder(conn, visit.letter.id)
+    context = {"rows": rows, "subscribers": subscribers, "mailings": mailings, "waiting": waiting, "reminder": reminder}
+    return await _page(visit, "desk/updates.html", form, errors, preview, **context)
 
 
 @form_view(_list_again, max_bytes=MAX_BYTES)
@@ -49,14 +56,16 @@ async def add(visit: DeskVisit, form: Form) -> Response:
         update_id = await updates.add(conn, organizer_id, letter_id, texts)
         if at is not None:
             await updates.schedule(conn, visit.actor, update_id, at)
+            await _mail_then(conn, visit, update_id, form, at)
         if act == "publish":
             _check_published(visit)
             await updates.save(conn, organizer_id, letter_id, update_id, 1, texts, publish=True)
     return http.redirect(f"{_address(visit)}/{update_id}?done={act}")
 
 
-async def show(visit: DeskVisit) -> Response:
-    return await _one(visit, {}, {}, {})
+async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
+    """Show one update with its form and its mailing."""
+    return await _one(visit, form, errors, {})
 
 
 async def _one_again(visit: DeskVisit, form: Form, errors: Errors) -> Response:
@@ -72,8 +81,28 @@ async def _one(visit: DeskVisit, form: Form, errors: Errors, preview: updates.Te
         for field, text in (("title", texts["title"]), ("text", texts["markdown"]))
     }
     theirs = await asyncio.to_thread(updates.rendered, update["texts"]) if "first" in errors and sent else None
-    values = form if sent else stored
-    return await _page(visit, "desk/update.html", values, errors, preview, update=update, theirs=theirs)
+    values = form if sent else stored | dict(form)
+    async with visit.database.connection() as conn:
+        subscribers = await mailing_queries.subscribers(conn, visit.letter.id)
+        mailing = await mailing_queries.of_update(conn, visit.letter.id, _update_id(visit))
+    languages = tuple(sorted(update["shown"] or update["texts"]))
+    context = {
+        "update": update,
+        "theirs": theirs,
+        "mailing": mailing,
+        "readers": model.by_text_language(subscribers, languages) if languages else {},
+    }
+    return await _page(visit, "desk/update.html", values, errors, preview, **context)
+
+
+async def speaks(visit: DeskVisit, form: Form) -> bool:
+    """Return whether a form changes what readers see: it publishes, or saves what is published or will be by itself."""
+    act = form.get("act", "")
+    if act != "save":
+        return act in {"publish", "schedule", "back"}
+    async with visit.database.connection() as conn:
+        row = await update_queries.one(conn, visit.letter.id, _update_id(visit))
+    return row is not None and (row["state"] == updates.PUBLISHED or row["publish_at"] is not None)
 
 
 @form_view(_one_again, max_bytes=MAX_BYTES)
@@ -84,6 +113,8 @@ async def change(visit: DeskVisit, form: Form) -> Response:
     if act in {"remove", "back"}:
         async with visit.database.transaction() as conn:
             await updates.move(conn, organizer_id, letter_id, update_id, revision, back=act == "back")
+            if act == "remove":
+                await acts.stop_removed(conn, visit.actor, update_id)
         return http.redirect(f"{_address(visit)}/{update_id}?done={act}")
     texts, errors = updates.texts_in(form, visit.languages)
     if errors or act == "preview":
@@ -95,7 +126,21 @@ async def change(visit: DeskVisit, form: Form) -> Response:
         await updates.save(conn, organizer_id, letter_id, update_id, revision, texts, publish=act == "publish")
         if act in {"schedule", "unschedule"}:
             await updates.schedule(conn, visit.actor, update_id, at)
+            await _mail_then(conn, visit, update_id, form, at)
     return http.redirect(f"{_address(visit)}/{update_id}?done={act}")
+
+
+async def _mail_then(conn: Connection, visit: DeskVisit, update_id: UpdateId, form: Form, at: datetime | None) -> None:
+    """Have a scheduled update mailed when it is published, if the form says so; else not."""
+    mailing = await mailing_queries.of_update(conn, visit.letter.id, update_id)
+    is_waiting = mailing is not None and "undo" in mailing.transitions
+    if at is None or not form.get("and_mail"):
+        if is_waiting:
+            await acts.advance(conn, visit.actor, update_id, "undo")
+    elif is_waiting:
+        await acts.reschedule(conn, visit.actor, update_id, at)
+    else:
+        await acts.start(conn, visit.actor, update_id, at)
 
 
 def _time(form: Form) -> datetime:

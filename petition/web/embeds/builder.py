@@ -18,6 +18,7 @@ VARIANT_NAMES = {
     "progress": N_("with progress towards the goal"),
     "organizations": N_("with organizations"),
     "button": N_("with a sign button"),
+    "addressees": N_("with what the addressees did"),
 }
 
 

@@ -140,7 +140,7 @@ progress::-moz-progress-bar {
         const another = name === "letter" || name === "src";
         if (another) this.#counts = this.#written; // never one letter's number under another's name
         this.#draw();
-        if (another) this.#look();
+        if (another || name === "show") this.#look();
       });
     }
 
@@ -160,7 +160,8 @@ progress::-moz-progress-bar {
       const src = this.getAttribute("src"),
         letter = this.getAttribute("letter");
       if (src) return safely(() => new URL(src, document.baseURI).href);
-      return letter && home && `${home}/api/v1/letters/${encodeURIComponent(letter)}/count`;
+      const whole = this.getAttribute("show") === "addressees" ? "" : "/count";
+      return letter && home && `${home}/api/v1/letters/${encodeURIComponent(letter)}${whole}`;
     }
 
     async #ask() {
@@ -172,7 +173,8 @@ progress::-moz-progress-bar {
       const signal = AbortSignal.any?.([asking.signal, AbortSignal.timeout(15000)]) ?? asking.signal;
       try {
         const answer = await fetch(address, { credentials: "omit", referrerPolicy: "no-referrer", signal });
-        const counts = answer.ok && (await answer.json());
+        const body = answer.ok && (await answer.json());
+        const counts = body?.counts ? { ...body.counts, addressees: body.addressees } : body;
         if (!isCount(counts?.total)) throw counts;
         this.#failures = 0;
         if (asking === this.#asking) {
@@ -225,6 +227,14 @@ progress::-moz-progress-bar {
             lang,
           }),
         );
+      }
+      if (show === "addressees" && Array.isArray(counts.addressees)) {
+        for (const { name, state, days_silent: days } of counts.addressees
+          .filter((each) => each.state !== "not_sent")
+          .slice(0, 3)) {
+          const what = days > 0 ? word(words.silent, days).replace("#", number.format(days)) : words.states[state];
+          parts.push(make("p", `${name[lang] ?? Object.values(name)[0]}: ${what}`));
+        }
       }
       if (show === "button" && link)
         parts.push(make("a", words.sign, { className: "button", href: `${link.href.split("#")[0]}#sign`, lang }));

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from petition.core.i18n import Language, Languages
+from petition.web.addressee_words import STATES
 
 _SEVERAL = 5  # takes the form of a quantity that is yet to be said (in Russian the genitive plural)
 _MAX_SAMPLE = 200  # up to it every language uses each of its plural forms
@@ -40,4 +41,9 @@ def words(language: Language) -> dict[str, object]:
         "organizations": {form: organizations(language, count) for form, count in samples.items()},
         "goal": language.gettext("Goal"),
         "sign": language.gettext("Sign this letter"),
+        "silent": {
+            form: language.ngettext("silent for %(shown)s day", "silent for %(shown)s days", count) % {"shown": "#"}
+            for form, count in samples.items()
+        },
+        "states": {state.value: language.gettext(text) for state, text in STATES.items()},
     }

@@ -6,13 +6,14 @@ from starlette.routing import BaseRoute, Route
 
 from petition.core.templates import hash_of, sheet
 from petition.letters.published import PublishedLetter
-from petition.web import headers, http
+from petition.web import addressee_words, headers, http
 from petition.web.embeds import counter_text
 from petition.web.embeds.colours import ACCENTS, DARK, LIGHT, ink_on, readable
 from petition.web.embeds.options import FrameOptions, key_of
 from petition.web.embeds.snippets import address
 from petition.web.page_cache import CachedResponse, Header, build_response
 
+MAX_ADDRESSEES = 3
 BACKGROUNDS = {LIGHT: "#fbfaf6", DARK: "#15171a"}  # as in frame.css
 
 
@@ -46,6 +47,7 @@ def _render(request: Request, published: PublishedLetter, frame: FrameOptions) -
         goal=letter.goal_at(counts.total),
         word=counter_text.signatures(language, counts.total),
         words=counter_text.words(language),
+        addressees=addressee_words.brief(language, letter.addressees, published.today, MAX_ADDRESSEES),
         title_count=counter_text.signatures_with_number(language, counts.total),
         url=address(services.settings.base_url, frame.lang, letter.slug, frame.partner),
         frame_css=css,

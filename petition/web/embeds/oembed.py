@@ -39,7 +39,8 @@ async def show(request: Request) -> Response:
     published, lang, partner = await _letter_at(services, params["url"])
     width = min(WIDTH, _max_size(params.get("maxwidth", "")))
     max_height = _max_size(params.get("maxheight", ""))
-    variant = next((variant for variant in ("button", "count") if HEIGHTS[variant] <= max_height), None)
+    variants = ("button", "count") if published.letter.is_open else ("addressees", "count")  # nothing to sign any more
+    variant = next((variant for variant in variants if HEIGHTS[variant] <= max_height), None)
     if variant is None or width < MIN_WIDTH:
         raise HTTPException(404)
     languages = services.renderer.languages

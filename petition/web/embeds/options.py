@@ -18,7 +18,7 @@ FOR_ANYONE: list[Header] = [(b"access-control-allow-origin", b"*"), (b"cross-ori
 AUTO = "auto"
 THEMES = (AUTO, "light", "dark")  # the first of each is the default
 STYLES = ("flat", "square", "large")
-VARIANTS = ("count", "progress", "organizations", "button")
+VARIANTS = ("count", "progress", "organizations", "button", "addressees")
 
 _ACCENT = re.compile(r"#?([0-9a-fA-F]{6})")
 

@@ -13,7 +13,7 @@ from petition.web.embeds.options import AUTO, FrameOptions, key_of
 
 # Width and height in pixels of a frame that fits each variant with a title of two lines.
 WIDTH = 360
-HEIGHTS = {"count": 112, "organizations": 140, "progress": 154, "button": 164}
+HEIGHTS = {"count": 112, "organizations": 140, "progress": 154, "button": 164, "addressees": 190}
 MIN_WIDTH = 220
 # Links from the frame to the letter need "allow-popups"; the letter itself opens outside the sandbox.
 SANDBOX = "allow-scripts allow-popups allow-popups-to-escape-sandbox"

@@ -23,7 +23,12 @@ async def privacy(visit: Visit) -> Response:
     async def build() -> CachedResponse:
         canonical = f"{visit.services.settings.base_url}/{visit.lang}/privacy"
         return http.cacheable_page(
-            visit.request, "privacy.html", letter=letter, canonical=canonical, here=f"/privacy{query}"
+            visit.request,
+            "privacy.html",
+            letter=letter,
+            canonical=canonical,
+            here=f"/privacy{query}",
+            mail_in=visit.services.settings.mail_in,
         )
 
     query = "" if letter is None else f"?letter={letter.slug}"

@@ -22,11 +22,15 @@ def answered(form: dict[str, str]) -> dict[str, str]:
     return {**form, "email": form[ANSWER]} if form.get(ANSWER) else form
 
 
-def ask(visit: Visit, published: PublishedLetter, form: Mapping[str, str], mailbox: Mailbox) -> Response | None:
-    """Return the page with the question; None if there is nothing to ask, or it has been answered."""
+async def ask(visit: Visit, published: PublishedLetter, form: Mapping[str, str], mailbox: Mailbox) -> Response | None:
+    """Return the page with the question; None if there is nothing to ask, or it has been answered.
+
+    Raises ``Unavailable`` if too many wait for pages.
+    """
     meant = None if form.get(ANSWER) else meant_address(mailbox)
     if meant is None:
         return None
+    await visit.turn()
     return visit.page(
         "signatures/ask_address.html",
         422,

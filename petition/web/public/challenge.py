@@ -1,6 +1,7 @@
 """What stands between a form and its act: a solved challenge, the limits, and the pages when either is missing."""
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from starlette.responses import Response
 
@@ -13,9 +14,11 @@ from petition.core.prices import Buckets, buckets_of
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF, STRONGER
-from petition.web import headers
+from petition.web import headers, http
+from petition.web.http import ErrorText
+from petition.web.public import signing_mail
 from petition.web.public.shown_form import ShownForm, typed_values
-from petition.web.public.visit import Visit
+from petition.web.public.visit import Visit, with_retry_after
 
 HOUR = 3600  # seconds
 
@@ -51,11 +54,20 @@ async def require_challenge(visit: Visit, published: PublishedLetter, form: Mapp
     excess = await _count_drawn(visit, form)
     if excess > 1:
         return too_many_requests(visit)
-    result = await captchas.check(form, letter.id, drawn=excess <= 0, forced=switch != OFF)
+    try:
+        async with _verify_slot(visit, form):
+            result = await captchas.check(form, letter.id, drawn=excess <= 0, forced=switch != OFF)
+    except Unavailable:  # its network has more than its share of hCaptcha's answers on their way
+        return await one_more_step(visit, published, form)
     if isinstance(result, Passed):
         is_paid = result.drawn or result.price >= _lowest_price(letter)
         return result if is_paid else await one_more_step(visit, published, form)
     return await one_more_step(visit, published, form, wrong=bool(form.get("code")))
+
+
+def _verify_slot(visit: Visit, form: Mapping[str, str]) -> AbstractAsyncContextManager[None]:
+    services = visit.services
+    return services.throttle.verify_slot(visit.network) if services.captchas.asks_hcaptcha(form) else nullcontext()
 
 
 def check_writable(published: PublishedLetter) -> None:
@@ -77,7 +89,7 @@ async def _count_drawn(visit: Visit, form: Mapping[str, str]) -> int:
     hour, _ = await services.day_keys.hours()
     per_challenge = hour.quota("drawn", nonce.hex())
     per_network = hour.hidden("drawn-network", network.narrowest, services.settings.limits.drawn)
-    async with services.database.transaction() as conn:
+    async with visit.form_slot(), services.database.transaction() as conn:
         spent = await quotas.spend(conn, {per_challenge: 1, per_network.quota: 1})
     if network.has_own_bucket and spent[per_network.quota.key] > per_network.limits[0]:
         return 2
@@ -87,11 +99,17 @@ async def _count_drawn(visit: Visit, form: Mapping[str, str]) -> int:
 async def one_more_step(
     visit: Visit, published: PublishedLetter, form: Mapping[str, str], *, wrong: bool = False
 ) -> Response:
-    """Answer with a challenge and everything typed; ``wrong``: the last answer was."""
+    """Answer with a challenge and everything typed; ``wrong``: the last answer was. Raises ``Unavailable``."""
+    async with visit.form_slot():
+        return await _step_page(visit, published, form, wrong=wrong)
+
+
+async def _step_page(visit: Visit, published: PublishedLetter, form: Mapping[str, str], *, wrong: bool) -> Response:
     captchas = visit.services.captchas
     hard = await price(visit, published.letter) > 0
     drawn = captchas.draw(published.letter.id, hard=hard)
     site_key = captchas.hcaptcha_site_key
+    await visit.turn()
     response = visit.page(
         "signatures/one_more_step.html",
         422,
@@ -104,6 +122,7 @@ async def one_more_step(
         hard=hard,
         wrong=wrong,
         here=f"/{published.letter.slug}",
+        mailto=signing_mail.mailto(visit.services, published.letter, visit.lang) if visit.form_path == "sign" else None,
     )
     if site_key:
         policy = headers.policy(visit.services.renderer.css_hash, captchas.sources)
@@ -112,4 +131,5 @@ async def one_more_step(
 
 
 def too_many_requests(visit: Visit) -> Response:
-    return visit.message_page(429, TOO_MANY, TRY_LATER, retry_after=HOUR)
+    text = ErrorText(visit.gettext(TOO_MANY), visit.gettext(TRY_LATER), retry_after=HOUR)
+    return with_retry_after(http.error_page(visit.request, 429, text), HOUR)

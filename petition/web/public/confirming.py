@@ -116,6 +116,7 @@ def _typed_code(form: Mapping[str, str]) -> str:
 
 async def confirm_by_code(visit: Visit) -> Response:
     """Confirm the signature that the typed address and code belong to."""
+    visit.allow_form()
     form = await visit.form()
     published = await visit.published()
     code = _digits(_typed_code(form))
@@ -127,12 +128,12 @@ async def confirm_by_code(visit: Visit) -> Response:
     if not re.fullmatch(r"[0-9]{6}", code):
         errors["code"] = SIX_DIGITS
     if errors:
-        return _inbox_page(visit, published, visit.refused_form(form, errors), status=422)
+        return await _form_again(visit, published, visit.refused_form(form, errors), status=422)
     try:
         return await _try_code(visit, published, form, mailbox=mailbox, code=code)
     except Unavailable as error:
         shown_form = visit.refused_form({**form, "code": _typed_code(form)}, {"": challenge.AWAY})
-        page = _inbox_page(visit, published, shown_form, status=503)
+        page = await _form_again(visit, published, shown_form, status=503)
         return with_retry_after(page, error.retry_after)
 
 
@@ -146,24 +147,26 @@ async def _try_code(
         return passed
     form = {"email": form["email"], "code": _typed_code(form)}
     code_try = await code_tries.of(visit, letter.id, digest)
-    async with services.database.transaction() as conn:
+    # Tries of one network wait for each other's counts: without a slot they would do so on all connections.
+    async with visit.form_slot(), services.database.transaction() as conn:
         verdict = await code_try.count(conn, passed)
     if verdict is Verdict.REFUSED:
-        page = _inbox_page(visit, published, visit.refused_form(form, {"": TOO_MANY_TRIES}), status=429)
+        page = await _form_again(visit, published, visit.refused_form(form, {"": TOO_MANY_TRIES}), status=429)
         return with_retry_after(page, DAY)
     if verdict is Verdict.CHALLENGE:
         return await challenge.one_more_step(visit, published, {"email": form["email"], MAILED_CODE: form["code"]})
-    async with services.database.connection() as conn:
+    async with visit.form_slot(), services.database.connection() as conn:
         rows = await queries.find_by_code(conn, letter.id, digest)
         # All are compared, so that the time does not reveal which one fits.
         fitting_ids = [row["id"] for row in rows if services.tokens.is_code(code, letter.id, row["id"])]
         if fitting_ids:
             await code_try.give_back(conn)
     if not fitting_ids:
-        return _inbox_page(visit, published, visit.refused_form(form, {"code": WRONG_CODE}), status=422)
+        return await _form_again(visit, published, visit.refused_form(form, {"code": WRONG_CODE}), status=422)
     confirmation = await _submit(visit, published, fitting_ids[0])
     if confirmation.result is ConfirmResult.STOPPED:
-        page = _inbox_page(visit, await visit.refreshed(published), visit.refused_form(form, {"": STOPPED}), status=503)
+        shown_form = visit.refused_form(form, {"": STOPPED})
+        page = await _form_again(visit, await visit.refreshed(published), shown_form, status=503)
         return with_retry_after(page, HOUR)
     return await _answer(visit, published, confirmation, fitting_ids[0])
 
@@ -178,6 +181,11 @@ async def _solved(visit: Visit, published: PublishedLetter, form: Mapping[str, s
 async def _submit(visit: Visit, published: PublishedLetter, signature_id: SignatureId) -> Confirmation:
     letter = published.letter
     return await visit.services.confirming.submit(ConfirmRequest(letter.id, signature_id, letter.keys))
+
+
+async def _form_again(visit: Visit, published: PublishedLetter, form: ShownForm, *, status: int) -> Response:
+    await visit.turn()
+    return _inbox_page(visit, published, form, status=status)
 
 
 def _inbox_page(visit: Visit, published: PublishedLetter, form: ShownForm, *, status: int = 200) -> Response:

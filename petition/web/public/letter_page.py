@@ -1,10 +1,11 @@
 """The letter's page: cached for all readers, or rendered once more for a form that has errors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import cast
+from zlib import crc32
 
 import segno
 from markupsafe import Markup
@@ -23,7 +24,7 @@ from petition.signatures.model import Kind, Signatory
 from petition.web import addressee_words, http
 from petition.web.addressee_words import AddresseeLine
 from petition.web.page_cache import CachedResponse
-from petition.web.public import page_size
+from petition.web.public import page_size, signing_mail
 from petition.web.public.shown_form import ShownForm
 from petition.web.public.signatories import listed
 from petition.web.public.visit import Visit
@@ -99,7 +100,8 @@ class LetterPage:
             "paused": None if letter.pause is None else pick_language(letter.pause, self.lang),
             "partner": self.partner,
             "qr": qr_code(f"{base_url}/{self.lang}/{letter.slug}"),
-            "addressees": self._addressee_lines(language, base_url),
+            "addressees": (lines := self._addressee_lines(language, base_url)),
+            "card_mark": card_mark([line.words for line in lines]),
             "reached": self._reached(language, base_url),
             "listed_people": listed(self.published, Kind.PERSON),
             "here": f"/{letter.slug}{query_of(self.kind, self.partner)}",
@@ -109,9 +111,19 @@ class LetterPage:
     def renderer(self, request: Request, canonical: str | None) -> page_size.Render:
         services = http.services_of(request)
         language, base_url = services.renderer.languages[self.lang], services.settings.base_url
+        mailto = signing_mail.mailto(services, self.published.letter, self.lang)
         return lambda html, cut: http.cacheable_page(
-            request, "letters/show.html", **self.context(html, language, base_url, cut=cut), canonical=canonical
+            request,
+            "letters/show.html",
+            **self.context(html, language, base_url, cut=cut),
+            mailto=mailto,
+            canonical=canonical,
         )
+
+
+def card_mark(words: Sequence[str]) -> str:
+    """Return a mark for the picture's address, another when the words on it change; "" without any."""
+    return f"{crc32(' '.join(words).encode()):x}" if words else ""
 
 
 @lru_cache(1024)
@@ -139,13 +151,17 @@ async def build(visit: Visit, published: PublishedLetter, kind: Kind, partner: s
 
 
 async def with_form(visit: Visit, published: PublishedLetter, form: ShownForm, status: int) -> Response:
-    """Answer with the page, what was typed and what is wrong with it; of the text, too, only what fits."""
+    """Answer with the page, what was typed and what is wrong with it; of the text, too, only what fits.
+
+    Raises ``Unavailable`` if too many wait for pages.
+    """
     try:
         rows = await newest_rows(visit, published)
     except Unavailable:  # what was typed matters more than the names of other signatories
         rows = NO_ROWS
     partner = registered_partner(published, form.values)
     page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form).with_few_organizations()
+    await visit.turn()
     response = page_size.fit_beginning(page.html, page.renderer(visit.request, canonical=None))
     return http.cached_body_as(visit.request, response, status)
 

@@ -29,6 +29,7 @@ async def show(visit: Visit) -> Response:
 
 async def act(visit: Visit) -> Response:
     """Carry out one act of the signatory."""
+    visit.allow_form()
     form = await visit.form()
     published, link_id = await visit.signature()
     challenge.check_writable(published)
@@ -48,7 +49,6 @@ async def act(visit: Visit) -> Response:
             case "news":
                 await self_service.stop_updates(database, letter, signature_id)
             case "start_news":
-                visit.allow_form()
                 sealer, address = visit.services.sealer, form.get("email", "")
                 await self_service.start_updates(database, letter, signature_id, sealer, address)
             case "withdraw":
@@ -105,6 +105,7 @@ async def _page(
     except NotFound:
         return confirming.nothing_stored(visit, letter)
     done = visit.request.query_params.get("done")
+    await visit.turn()
     return visit.page(
         "signatures/own_page.html",
         status,

@@ -58,6 +58,7 @@ async def send(visit: Visit) -> Response:
         report = reports.parse(form)
     except Refused as refused:
         shown_form = visit.refused_form(typed_values(form), {refused.field: refused.message})
+        await visit.turn()
         return _page(visit, published, entry, shown_form, status=422)
     passed = await challenge.require_challenge(visit, published, form)
     if isinstance(passed, Response):
@@ -66,7 +67,7 @@ async def send(visit: Visit) -> Response:
     hour, _ = await services.day_keys.hours()
     hidden = hour.hidden("reports", network.narrowest, services.settings.limits.reports)
     limit = hidden.limits[0] if network.has_own_bucket else None
-    async with services.database.transaction() as conn:
+    async with visit.form_slot(), services.database.transaction() as conn:
         outcome = await reports.add(
             conn, letter.id, letter.keys, entry["id"], report, passed=passed, quota=hidden.quota, limit=limit
         )

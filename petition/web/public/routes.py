@@ -4,9 +4,11 @@ from starlette.routing import BaseRoute, Route
 
 from petition.web.public import (
     about,
+    answering,
     confirming,
     letters,
     own_signature,
+    packages,
     preview,
     printed_list,
     replying,
@@ -14,6 +16,7 @@ from petition.web.public import (
     second_mailbox,
     signatories,
     signing,
+    stopping_updates,
     thanks,
     unsubscribing,
 )
@@ -47,6 +50,11 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/{slug}/text", public(letters.text)),
     Route("/{lang}/{slug}/versions", public(letters.versions)),
     Route("/{lang}/{slug}/updates", public(letters.updates)),
+    Route("/{lang}/{slug}/answer/{token}", public(answering.show)),
+    Route("/{lang}/{slug}/answer/{token}", public(answering.act), methods=["POST"]),
+    Route("/{lang}/{slug}/unsubscribe/{token}", public(stopping_updates.show)),
+    Route("/{lang}/{slug}/unsubscribe/{token}", public(stopping_updates.act), methods=["POST"]),
+    Route("/{lang}/{slug}/package/{token}", public(packages.download)),
     Route("/{lang}/{slug}/answers", public(letters.answers)),
     Route("/{lang}/{slug}/documents/{response}", public(letters.document)),
     Route("/{lang}/{slug}/picture/{picture}", in_any_language(preview.picture)),

@@ -31,8 +31,9 @@ async def new_challenge(visit: Visit) -> Response:
     """Answer with a fresh challenge for the script, at the price of this hour."""
     services = visit.services
     letter = (await services.letters.get(visit.request.query_params.get("letter", ""))).letter
-    price = await challenge.price(visit, letter)
-    response = services.captchas.challenge(letter.id, price=price, forced=letter.switches.captcha != OFF)
+    async with visit.form_slot():
+        price = await challenge.price(visit, letter)
+        response = services.captchas.challenge(letter.id, price=price, forced=letter.switches.captcha != OFF)
     return JSONResponse(response, headers={"cache-control": "no-store"})
 
 
@@ -74,7 +75,7 @@ async def sign(visit: Visit) -> Response:
     sign_form = forms.read(form, tuple(visit.services.renderer.languages))
     if isinstance(sign_form, dict):
         return await _page_again(visit, published, form, sign_form, status=422)
-    if (question := address_question.ask(visit, published, form, sign_form.mailbox)) is not None:
+    if (question := await address_question.ask(visit, published, form, sign_form.mailbox)) is not None:
         return question
     try:
         passed = await challenge.require_challenge(visit, published, form)
@@ -177,7 +178,8 @@ async def _sign_request(
 async def _page_again(
     visit: Visit, published: PublishedLetter, form: Mapping[str, str], errors: Mapping[str, str], *, status: int
 ) -> Response:
-    return await letter_page.with_form(visit, published, visit.refused_form(typed_values(form), errors), status)
+    async with visit.form_slot():
+        return await letter_page.with_form(visit, published, visit.refused_form(typed_values(form), errors), status)
 
 
 async def _stopped(visit: Visit, published: PublishedLetter, form: Mapping[str, str]) -> Response:
@@ -211,10 +213,11 @@ async def send_link(visit: Visit) -> Response:
     try:
         mailbox = email_addresses.parse(form.get("email", ""))
     except BadAddress as error:
+        await visit.turn()
         return _find_page(
             visit, published, visit.refused_form(typed_values(form), {"email": error.message}), status=422
         )
-    if (question := address_question.ask(visit, published, form, mailbox)) is not None:
+    if (question := await address_question.ask(visit, published, form, mailbox)) is not None:
         return question
     try:
         passed = await challenge.require_challenge(visit, published, form)
@@ -224,6 +227,7 @@ async def send_link(visit: Visit) -> Response:
         outcome = await visit.services.signing.submit(sign_request)
     except Unavailable as error:
         shown_form = visit.refused_form(typed_values(form), {"": challenge.AWAY})
+        await visit.turn()
         return with_retry_after(_find_page(visit, published, shown_form, status=503), error.retry_after)
     match outcome:
         case SignOutcome.GONE | SignOutcome.REFUSED | SignOutcome.HARDER_CHALLENGE | SignOutcome.CHALLENGE_USED:

@@ -19,7 +19,7 @@ async def show(visit: Visit) -> Response:
 async def act(visit: Visit) -> Response:
     """Stop all mail to this address, or allow it again if the form says ``action=allow``. Idempotent."""
     digest = visit.services.tokens.read_never(visit.token)
-    form = await _form(visit)
+    form = await form_of(visit)
     async with visit.services.database.transaction() as conn:
         if form.get("action") == "allow":
             await queries.allow_mailbox(conn, digest)
@@ -30,6 +30,7 @@ async def act(visit: Visit) -> Response:
     return await show(visit)  # a mail program's one click: a redirected POST would not work reliably (RFC 8058, 3.1)
 
 
-async def _form(visit: Visit) -> dict[str, str]:
+async def form_of(visit: Visit) -> dict[str, str]:
+    """Return the form of our own page; what a mail program sends may be of another type, and is not read."""
     media_type = visit.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return await visit.form() if media_type in URLENCODED else {}  # only mail programs send others

@@ -1,6 +1,7 @@
 """What a public view receives in place of the request: the services, the language, the letter of the address."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import wraps
 
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.client_networks import ClientNetwork
+from petition.core.errors import Unavailable
 from petition.core.i18n import Language
 from petition.core.ids import SignatureId
 from petition.letters.model import Letter
@@ -17,6 +19,7 @@ from petition.web import http
 from petition.web.page_cache import CachedResponse, CacheTier
 from petition.web.public.shown_form import ShownForm
 from petition.web.services import Services
+from petition.web.turns import TURN
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -57,6 +60,19 @@ class Visit:
         """Count a form against its network's limit per minute. Raises ``TooMany``."""
         self.services.throttle.allow_form(self.network)
 
+    async def turn(self) -> None:
+        """Wait for this network's turn to render a page in answer to a form: a GET has waited before it came here.
+
+        Raises ``Unavailable``.
+        """
+        wait: Callable[[], Awaitable[bool]] | None = self.request.scope.get(TURN)
+        if wait is not None and not await wait():
+            raise Unavailable("too many concurrent requests")
+
+    def form_slot(self) -> AbstractAsyncContextManager[None]:
+        """Hold a slot of this network's for what a form costs beside being stored. Raises ``Unavailable``."""
+        return self.services.throttle.form_slot(self.network)
+
     async def form(self) -> dict[str, str]:
         """Return the fields of the form in the body, each name once (the last one). Raises 400, 408, 413, 415."""
         return await http.form_of(self.request)
@@ -93,25 +109,23 @@ class Visit:
         title: str,
         message: str,
         *,
-        retry_after: int | None = None,
-        letter: Letter | None = None,
+        letter: Letter,
         can_sign: bool = True,
     ) -> Response:
         """Answer with a title and one sentence (message ids), and with the way back to ``letter``.
 
-        ``retry_after`` is in seconds; ``can_sign`` offers to sign again, if the letter is open.
+        ``can_sign`` offers to sign again, if the letter is open.
         """
-        response = self.page(
+        return self.page(
             "error.html",
             status,
             status=status,
             title=self.gettext(title),
             message=self.gettext(message),
-            retry_after=retry_after,
+            retry_after=None,
             letter=letter,
             can_sign=can_sign,
         )
-        return response if retry_after is None else with_retry_after(response, retry_after)
 
     async def cached_page(
         self, path: str, group: str, build: Callable[[], Awaitable[CachedResponse]], tier: CacheTier = CacheTier.COMMON

@@ -9,9 +9,10 @@ from starlette.routing import BaseRoute, Route
 from petition.core.i18n import Language
 from petition.letters import queries as letter_queries
 from petition.letters import update_queries
+from petition.letters.addressees import timeline
 from petition.letters.parties import Party
 from petition.letters.published import PublishedLetter
-from petition.web import headers, http
+from petition.web import addressee_words, headers, http
 from petition.web.page_cache import ALL, CachedResponse, build_response, etag_matches
 from petition.web.share_card import MAX_LINE, MAX_TITLE, Card, direction_of, drawable
 from petition.web.sharing.feed import MAX_ENTRIES, FeedUpdate, render_feed
@@ -19,6 +20,7 @@ from petition.web.sharing.sitemap import SitemapEntry, letter_entries, render_si
 
 # It contains no signatory's name, and the letter's page links to it by another address when the count changes.
 CARD_CACHE_CONTROL = "public, max-age=600"
+MAX_ADDRESSEES = 3  # on the picture
 ATOM = b"application/atom+xml; charset=utf-8"
 XML = b"application/xml; charset=utf-8"
 
@@ -49,7 +51,16 @@ def card_of(published: PublishedLetter, language: Language, base_url: str) -> Ca
         label=language.ngettext("signature", "signatures", counts.step) if counts.total else "",
         sender=drawable(_names(letter.initiators, language), MAX_LINE),
         site=urlsplit(base_url).netloc,
+        news=_news(published, language),
     )
+
+
+def _news(published: PublishedLetter, language: Language) -> str:
+    """Return what the addressees did, as many as fit on a line; at least the beginning of the first."""
+    lines = addressee_words.brief(language, published.letter.addressees, published.today, MAX_ADDRESSEES)
+    while len(lines) > 1 and len(" · ".join(lines)) > MAX_LINE:
+        lines.pop()
+    return drawable(" · ".join(lines), MAX_LINE)
 
 
 def _names(parties: tuple[Party, ...], language: Language) -> str:
@@ -70,7 +81,11 @@ async def feed(request: Request) -> Response:
             rows = await update_queries.published(conn, letter.id, 0, MAX_ENTRIES)
         updates = [FeedUpdate(row["id"], texts, row["published_at"], row["edited_at"]) for row, texts in rows]
         language, base_url = services.renderer.languages[feed_lang], services.settings.base_url
-        body = render_feed(letter, versions, updates, language=language, base_url=base_url)
+        events = [
+            addressee_words.event_line(language, letter, addressee, response, base_url)
+            for addressee, response in timeline(letter.addressees)[-MAX_ENTRIES:]
+        ]
+        body = render_feed(letter, versions, updates, events, language=language, base_url=base_url)
         content_language = (b"content-language", feed_lang.encode())
         return build_response(body, ATOM, [content_language, *headers.common_headers(services.settings)])
 

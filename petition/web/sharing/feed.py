@@ -1,4 +1,4 @@
-"""A letter's Atom feed (RFC 4287) in one language: its updates and its versions.
+"""A letter's Atom feed (RFC 4287) in one language: its updates, its versions, and what its addressees did.
 
 Ids are tag URIs (RFC 4151), which do not change with the scheme or port of the installation.
 """
@@ -13,6 +13,7 @@ from markupsafe import escape
 
 from petition.core.i18n import Language
 from petition.letters.model import Letter, Text, Version
+from petition.web.addressee_words import EventLine
 from petition.web.sharing.xml import child, serialize
 
 ATOM = "http://www.w3.org/2005/Atom"
@@ -45,14 +46,21 @@ class _FeedEntry:
 
 
 def render_feed(
-    letter: Letter, versions: Sequence[Version], updates: Sequence[FeedUpdate], *, language: Language, base_url: str
+    letter: Letter,
+    versions: Sequence[Version],
+    updates: Sequence[FeedUpdate],
+    events: Sequence[EventLine] = (),
+    *,
+    language: Language,
+    base_url: str,
 ) -> bytes:
-    """Return the feed; ``versions`` are all, newest first, ``updates`` the newest."""
+    """Return the feed; ``versions`` are all, newest first, ``updates`` and ``events`` (of addressees) the newest."""
     lang = letter.shown_in(language.code)
     page = f"{base_url}/{lang}/{letter.slug}"
     tag = f"tag:{urlsplit(base_url).hostname},{versions[-1].published_at:%Y-%m-%d}:{letter.slug}/{lang}"
     entries = [_version_entry(version, lang, language) for version in versions[:MAX_ENTRIES]]
     entries += [_update_entry(update, lang) for update in updates]
+    entries += [_event_entry(event, language) for event in events]
     entries.sort(key=lambda entry: entry.published_at, reverse=True)
     root = ET.Element(f"{{{ATOM}}}feed", {f"{{{XML}}}lang": lang, f"{{{XML}}}base": f"{base_url}/"})
     _add(root, "id", tag)
@@ -95,6 +103,21 @@ def _update_entry(update: FeedUpdate, lang: str) -> _FeedEntry:
         published_at=update.published_at,
         updated_at=update.edited_at or update.published_at,
         lang=text_lang,
+    )
+
+
+def _event_entry(event: EventLine, language: Language) -> _FeedEntry:
+    summary = f"<p>{escape(event.summary)}</p>" if event.summary else f"<p>{escape(event.title)}</p>"
+    words = language.gettext("The answer itself")
+    link = f'<p><a href="{escape(event.url)}">{escape(words)}</a></p>' if event.url else ""
+    return _FeedEntry(
+        name=f"response/{event.id}",
+        path=f"answers#r{event.id}",
+        title=event.title,
+        html=summary + link,
+        published_at=event.at,
+        updated_at=event.at,
+        lang=language.code,
     )
 
 

@@ -27,6 +27,7 @@ async def test_the_limit_is_stated_and_not_what_others_have_left_of_it(site: Ins
 @pytest.mark.parametrize(
     ("path", "name"), [(LETTER, "memory"), (DATABASE, "database"), (f"{LETTER}/history", "database")]
 )
+@pytest.mark.usefixtures("one_minute")
 async def test_too_often_is_a_problem_that_says_when_to_come_again(
     database_url: str, tmp_path: Path, path: str, name: str
 ) -> None:
@@ -47,6 +48,7 @@ async def test_too_often_is_a_problem_that_says_when_to_come_again(
         assert (await site.client.get(path, headers=there)).status_code == 200
 
 
+@pytest.mark.usefixtures("one_minute")
 async def test_what_is_kept_is_not_counted(database_url: str, tmp_path: Path) -> None:
     async with installation(database_url, tmp_path, LIMIT_API="2") as site:
         await site.client.get(LETTER, headers=site.new_network())  # once it is known, nothing moves any more

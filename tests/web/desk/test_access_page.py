@@ -5,7 +5,7 @@ import pyotp
 from petition.core.access_journal import JournalKind
 from petition.web.desk.access_page import LABELS
 from petition.worker import retention
-from tests.organizers import people
+from tests.organizers import door, people
 from tests.rows import rows_of
 from tests.running import SLUG, Installation
 
@@ -38,11 +38,59 @@ async def test_failures_are_counted_without_addresses(site: Installation) -> Non
     ]
 
 
+async def test_failures_at_the_door_are_counted(site_with_worker: Installation) -> None:
+    """A code that is wrong, five times, and the link that is dead then; more asks than a network has."""
+    site = site_with_worker
+    await people.add(site, "anna@letters.example")
+    async with people.stranger(site) as asker, people.stranger(site) as elsewhere:
+        await door.ask(site, asker, "anna@letters.example")
+        (link,) = await door.mailed_links(site, "anna@letters.example")
+        assert (await elsewhere.post(link, data={"code": ""})).status_code == 422
+        for _ in range(5):
+            await elsewhere.post(link, data={"code": "AAA AAA"})
+        assert (await elsewhere.get(link)).status_code == 410
+        network = site.new_network()
+        for number in range(400):
+            if (await door.ask(site, asker, f"x{number}@letters.example", network)).status_code == 422:
+                break
+    assert await kinds(site) == {
+        "failed.code": (6, False),
+        "failed.link": (1, False),
+        "failed.limit": (1, False),
+    }
+    stored = str(await rows_of(site.database, "SELECT * FROM access_journal"))
+    assert "letters.example" not in stored
+
+
+async def test_what_an_organizer_is_refused_is_counted(site: Installation) -> None:
+    async with people.at_desk(site, "owner") as client, people.stranger(site) as stranger:
+        for number in range(2):
+            assert (await client.get(f"/organizer/letter-of-others-{number}/queue")).status_code == 404
+        other_site = {"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}
+        for one in (client, stranger):
+            assert (await one.post("/organizer/security/codes", headers=other_site)).status_code == 403
+        assert (await client.post("/organizer/second/totp/begin")).status_code == 303
+        assert (await client.post("/organizer/second/totp", data={"code": "000000"})).status_code == 422
+        limit = site.settings.limits.invitations
+        for number in range(limit + 1):
+            invited = {"name": "T", "email": f"t{number}@letters.example", "role": "viewer"}
+            answer = await client.post(f"/organizer/{SLUG}/members/invite", data=invited)
+        assert answer.status_code == 429
+    assert await kinds(site) == {
+        "failed.letter": (2, False),
+        "failed.site": (1, False),
+        "failed.factor": (1, False),
+        "failed.limit": (1, True),
+    }
+
+
 async def test_exhausted_limits_are_counted(site: Installation) -> None:
     async with people.at_desk(site, "owner") as client:
         for _ in range(12):
             await client.post("/organizer/second", data={"code": "000000"})
-    assert await kinds(site) == {"failed.factor": (10, False), "failed.limit": (2, False)}
+        await client.post("/organizer/second/totp/begin")
+        assert (await client.post("/organizer/second/totp", data={"code": "000000"})).status_code == 429
+    assert await kinds(site) == {"failed.factor": (10, False), "failed.limit": (3, False)}
 
 
 async def test_owners_see_who_read_and_exported_names(site: Installation) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from petition.web.desk.routes import DESK, DeskRoute
 from petition.web.desk.visit import Access
+from tests.drafts.desk import opened
 from tests.organizers import people
 from tests.rows import picture, rows_of
 from tests.running import SLUG, Installation
@@ -50,7 +51,20 @@ FRESH: Mapping[str, list[dict[str, str]]] = {
     ],
     "/organizer/{slug}/updates": [{"act": "publish"}, {"act": "schedule"}],
     "/organizer/{slug}/updates/{update}": [{"act": "publish"}, {"act": "schedule"}, {"act": "back"}],
-    "/organizer/{slug}/signatures/{signature}": [{"act": "message"}, {"act": "second"}],
+    "/organizer/{slug}/updates/{update}/mail": [
+        {"act": "mail"},
+        {"act": "schedule"},
+        {"act": "resume"},
+        {"act": "resend"},
+    ],
+    "/organizer/{slug}/signatures/{signature}": [
+        {"act": act} for act in ("message", "second", "drop_message", "drop_note")
+    ],
+    "/organizer/{slug}/domains": [{"act": "trust", "domain": "school.example"}, {}],
+    "/organizer/{slug}/state": [{"move": "reopen"}],
+    "/organizer/{slug}/tally": [{"step": "add", "people": "1000"}, {"step": "correct"}, {"step": "redo"}],
+    "/organizer/{slug}/delivery/{addressee}": [{"act": act} for act in ("mail", "remind", "publish", "link")],
+    "/organizer/{slug}/delivery/{addressee}/event": [{}],
     "/organizer/{slug}/campaigns/{campaign}": [{"step": "start"}, {"step": "resume"}, {"step": "revert"}],
     "/organizer/{slug}/import/{number}": [{"step": "start"}, {"step": "undo"}, {"step": "redo"}],
     "/organizer/{slug}/export": [{"form": "csv"}, {"form": "json"}, {"form": "xlsx"}, {}],
@@ -66,10 +80,14 @@ CALM: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/publish/schedule": [{"act": "cancel"}],
     "/organizer/{slug}/updates": [{"act": "save"}, {"act": "preview"}],
     "/organizer/{slug}/updates/{update}": [{"act": "save"}, {"act": "remove"}],
+    "/organizer/{slug}/updates/{update}/mail": [{"act": "undo"}, {"act": "pause"}, {"act": "cancel"}, {"act": "test"}],
     "/organizer/{slug}/signatures/{signature}": [{"act": "approve"}, {"act": "note"}],
     "/organizer/{slug}/campaigns/{campaign}": [{"step": "pause"}, {"step": "cancel"}],
     "/organizer/{slug}/import/{number}": [{"step": "check"}, {"step": "cancel"}],
     "/organizer/{slug}/addresses": [{"step": "revoke"}],
+    "/organizer/{slug}/domains": [{"act": "distrust"}],
+    "/organizer/{slug}/state": [{"move": "close"}, {"move": "archive"}],
+    "/organizer/{slug}/tally": [{"step": "undo"}],
 }
 # A route that changes something is in one of these lists.
 UNMARKED = {
@@ -80,24 +98,30 @@ UNMARKED = {
     "/organizer/security/preferences",
     "/organizer/security/reset",
     "/organizer/installation/cancel",
+    "/organizer/installation/relays",  # a test mail to one's own address
     "/organizer/letters/new",
     "/organizer/{slug}/",
     "/organizer/{slug}/text",
     "/organizer/{slug}/copy",
-    "/organizer/{slug}/domains",
     "/organizer/{slug}/partners",
     "/organizer/{slug}/members/cancel",
     "/organizer/{slug}/members/reset/stop",
-    "/organizer/{slug}/state",
+    "/organizer/{slug}/reminder",
+    "/organizer/{slug}/delivery/package",
     "/organizer/{slug}/queue",
     "/organizer/{slug}/undo",
     "/organizer/{slug}/campaigns",
     "/organizer/{slug}/import",
     "/organizer/{slug}/import/mappings",
-    "/organizer/{slug}/tally",
 }
-# Files without a signatory's name.
-NAMELESS = {"/organizer/{slug}/log.csv", "/organizer/{slug}/statistics/{what}.csv"}
+# Files without a name that is not on the public list.
+NAMELESS = {
+    "/organizer/{slug}/log.csv",
+    "/organizer/{slug}/statistics/{what}.csv",
+    "/organizer/{slug}/delivery/names.csv",
+    "/organizer/{slug}/delivery/package.pdf",
+    "/organizer/{slug}/delivery/sheet.pdf",
+}
 
 POSTS = {route.path: route for route in DESK if route.method == "POST" and route.access is not Access.STRANGER}
 MARKED_GETS = [route for route in DESK if route.method == "GET" and route.fresh is not None]
@@ -257,6 +281,12 @@ async def test_ones_own_session_can_end_without_the_factor(
         ("/organizer/\\evil.example", "/organizer/"),
         ("/organizer/\r\nx: y", "/organizer/"),
         ("/organizer/" + "a" * 600, "/organizer/"),
+        ("/organizer/../en/", "/organizer/"),
+        ("/organizer/..", "/organizer/"),
+        ("/organizer/%2e%2E/en/", "/organizer/"),
+        ("/organizer/x%5c..%5c..%5cen", "/organizer/"),
+        ("/organizer/%0d%0ax: y", "/organizer/"),
+        (f"/organizer/{SLUG}/queue?q=1%2F2..", f"/organizer/{SLUG}/queue?q=1%2F2.."),
     ],
 )
 async def test_the_way_back_stays_at_the_desk(
@@ -268,3 +298,74 @@ async def test_the_way_back_stays_at_the_desk(
     code = pyotp.TOTP(people.SECRET).now()
     answer = await client.post("/organizer/second", data={"code": code, "back": back})
     assert answer.headers["location"] == location
+    answer = await client.post("/organizer/language", data={"lang": "ru", "back": back})
+    assert answer.headers["location"] == location
+
+
+async def published(site: Installation) -> list[str]:
+    """Return the updates' texts."""
+    return [row["text"] for row in await rows_of(site.database, "SELECT texts::text AS text FROM news ORDER BY id")]
+
+
+@pytest.mark.parametrize("begin", ["publish", "schedule"])
+async def test_an_update_that_readers_get_is_not_rewritten(
+    stolen: tuple[Installation, httpx2.AsyncClient], begin: str
+) -> None:
+    site, client = stolen
+    path, texts = f"/organizer/{SLUG}/updates", {"title_en": "News", "text_en": "Good news"}
+    await renew(site)
+    made = await client.post(path, data=texts | {"act": begin, "publish_at": "2099-01-01T00:00"})
+    assert made.status_code == 303, made.text
+    at = made.headers["location"].partition("?")[0]
+    (row,) = await rows_of(site.database, "SELECT revision FROM news")
+    await age_all(site)
+    form = texts | {"act": "save", "text_en": "Bad news", "revision": str(row["revision"])}
+    answer = await client.post(at, data=form)
+    assert (answer.status_code, "Verify your second factor" in answer.text) == (401, True)
+    assert all("Bad news" not in text for text in await published(site))
+    answer = await client.post(at, data=form | {"factor-code": people.code()})
+    assert answer.status_code == 303
+    assert any("Bad news" in text for text in await published(site))
+
+
+async def test_a_draft_of_an_update_can_be_saved(stolen: tuple[Installation, httpx2.AsyncClient]) -> None:
+    _, client = stolen
+    texts = {"title_en": "News", "text_en": "Good news", "act": "save"}
+    made = await client.post(f"/organizer/{SLUG}/updates", data=texts)
+    at = made.headers["location"].partition("?")[0]
+    assert (await client.post(at, data=texts | {"text_en": "Better news", "revision": "1"})).status_code == 303
+
+
+@pytest.mark.parametrize("is_script", [False, True])
+async def test_a_letter_that_opens_by_itself_is_not_rewritten(
+    stolen: tuple[Installation, httpx2.AsyncClient], is_script: bool
+) -> None:
+    site, client = stolen
+    await client.post("/organizer/letters/new", data={"title.en": "A new one", "slug": "a-new-one"})
+    path = "/organizer/a-new-one/text"
+    form = await opened(client, path) | {"title.en": "Another one", "act": "save"}
+    assert (await client.post(path, data=form)).status_code == 303  # a draft without a date
+    async with site.database.connection() as conn:
+        await conn.execute("UPDATE letter SET publish_at = now() + interval '1 day' WHERE slug = 'a-new-one'")
+    headers = {"accept": "application/json"} if is_script else {}
+    form = await opened(client, path) | {"title.en": "Written by a thief", "act": "save"}
+    assert form["seen.title.en"]
+    answer = await client.post(path, data=form, headers=headers)
+    assert answer.status_code == 401
+    assert "Written by a thief" not in (await client.get(path)).text
+    if is_script:
+        return
+    assert '<input type="hidden" name="title.en" value="Written by a thief">' in answer.text
+    answer = await client.post(path, data=form | {"factor-code": people.code()})
+    assert answer.status_code == 303, answer.text
+    assert "Written by a thief" in (await client.get(path)).text
+
+
+async def renew(site: Installation) -> None:
+    async with site.database.connection() as conn:
+        await conn.execute(RENEW)
+
+
+async def age_all(site: Installation) -> None:
+    async with site.database.connection() as conn:
+        await conn.execute(AGE)

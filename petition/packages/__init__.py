@@ -1,0 +1,1 @@
+"""The package: what is handed to addressees, and the sheet for signing on paper."""

@@ -1,0 +1,1 @@
+"""Updates mailed to subscribers."""
