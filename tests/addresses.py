@@ -93,6 +93,8 @@ async def _token(pattern: str, site: Installation) -> str:
             assert (await site.sign(email="somebody@letters.example")).status_code == 303
             row = await conn.fetchrow("SELECT letter, id FROM pending LIMIT 1")
     assert row is not None
+    if "/unsubscribe/" in pattern:
+        return tokens.for_updates(row["letter"], row["id"])
     return tokens.for_signature(row["letter"], row["id"])
 
 

@@ -1,11 +1,11 @@
 #!/bin/sh
-# See that the servers are there which the tests put before ours: nginx, Caddy and PgBouncer. apt-get installs them (as
-# root). No server is a failure: its tests are not skipped.
+# See that the servers are there which the tests put before ours or mail through: nginx, Caddy, PgBouncer and Postfix.
+# apt-get installs them (as root). No server is a failure: its tests are not skipped.
 set -eu
 
 PATH="$PATH:${SBIN:-/usr/sbin:/sbin}" # where Debian keeps them
 missing=""
-for name in nginx caddy pgbouncer; do
+for name in nginx caddy pgbouncer postfix; do
     command -v "$name" >/dev/null 2>&1 || missing="$missing $name"
 done
 [ -n "$missing" ] || exit 0
@@ -13,6 +13,10 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing with apt-get:$missing" >&2
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq >&2 </dev/null
+    # No mail system of the machine's own: the tests bring their settings.
+    if command -v debconf-set-selections >/dev/null 2>&1; then
+        echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+    fi
     # shellcheck disable=SC2086 # several words
     apt-get install -qq -y --no-install-recommends $missing >&2 </dev/null
     exit 0

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from petition.cli import check_database, check_mail_in
+from petition.cli import check_database, check_mail_dns, check_mail_in
 from petition.core import i18n, service_urls
 from petition.core.errors import PetitionError
 from petition.core.relay_urls import Relay
@@ -62,6 +62,8 @@ async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str]]:
         yield "database", finding
     async for finding in check_mail_in.findings(settings):
         yield "mail in", finding
+    async for part, finding in check_mail_dns.findings(settings):
+        yield part, finding
     for relay in settings.relays:
         if trouble := await _probe(relay, settings):
             yield _name(relay), trouble

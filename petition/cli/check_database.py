@@ -35,6 +35,8 @@ NO_TIMEOUT = "SET LOCAL statement_timeout = 0"
 SETTING = "SELECT setting FROM pg_settings WHERE name = $1"
 WAITING = "SELECT count(*) FROM outbox WHERE due_at < now() - interval '15 minutes'"
 
+SENT_BACK = "SELECT coalesce(sum(number), 0) FROM incoming_mail_count WHERE kind = 'relay' AND day >= current_date - 1"
+
 
 async def findings(settings: Settings) -> AsyncIterator[str]:
     """Yield what is wrong with the database, the embedded one if no other is set."""
@@ -107,6 +109,8 @@ async def _content(conn: Connection, settings: Settings) -> AsyncIterator[str]:
         yield finding
     if waiting := await conn.fetchval(WAITING):
         yield f"{waiting} mails have been waiting for more than 15 minutes; see that `petition worker` runs"
+    if sent_back := await conn.fetchval(SENT_BACK):
+        yield f"{sent_back} mails came back since yesterday as refused by a filter or a policy; ask your relay why"
     async for finding in _counts(conn):
         yield finding
 

@@ -14,7 +14,6 @@ from petition.core.ids import SignatureId
 from petition.core.letter_mailboxes import address_of
 from petition.core.outbox import DirectMailJob, MailContent
 from petition.core.tokens import Tokens
-from petition.core.typography import typeset
 from petition.incoming_mail import filled_lines
 from petition.incoming_mail.text_tags import tag_of
 from petition.letters import published
@@ -110,4 +109,4 @@ def _text(letter: Letter, lang: str) -> dict[str, str]:
     """Return a text as lines and as HTML without pictures: nothing of a mail is fetched from elsewhere."""
     text = letter.version.texts[lang]
     html = nh3.clean(text.html, tags=_TAGS, attributes={"a": {"href"}}, link_rel=None, url_schemes={"https", "mailto"})
-    return {"lang": lang, "title": text.title, "plain": paragraphs(html), "html": typeset(html, lang)}
+    return {"lang": lang, "title": text.title, "plain": paragraphs(html), "html": html}

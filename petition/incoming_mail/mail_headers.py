@@ -22,7 +22,7 @@ OURS = "X-Petition"  # in the answers, so that one that comes back is known
 _SINGLE = frozenset(("from", "to", "subject", "date", "message-id", "sender", "reply-to"))
 _NAMED = re.compile(r"\s*(?:\"(?:[^\"\\]|\\.)*\"|[^<>\",;:()]*)\s*<([^<>\s\",;:()]+@[^<>\s\",;:()]+)>\s*")
 _BARE = re.compile(r"\s*([^<>\s\",;:()]+@[^<>\s\",;:()]+)\s*")
-_ADDRESS = re.compile(r"[^<>\s\",;:()]+@[^<>\s\",;:()]+")
+_BETWEEN_ADDRESSES = re.compile(r"[<>\s\",;:()]+")
 _WRITTEN_BY_PROGRAMS = ("x-autoreply", "x-autorespond", "x-loop", OURS.lower())
 _DAEMONS = re.compile(r"(?:mailer-daemon|postmaster|.*no-?_?reply.*|.*bounces?(?:[+-].*)?|listserv|majordomo)", re.I)
 
@@ -45,7 +45,8 @@ def read(message: Message) -> MailHeader | None:
     if len(names) > MAX_FIELDS or any(names.count(name) > 1 for name in _SINGLE):
         return None
     sender = _sender(_value(message, "From"))
-    recipients = _ADDRESS.findall(_value(message, "To").lower())[:MAX_RECIPIENTS]
+    words = _BETWEEN_ADDRESSES.split(_value(message, "To").lower())
+    recipients = [word for word in words if "@" in word][:MAX_RECIPIENTS]
     return MailHeader(
         sender=sender,
         recipients=tuple(recipients),

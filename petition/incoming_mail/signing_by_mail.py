@@ -119,7 +119,7 @@ class SigningByMail:
         if mail is None or letter is None:
             return "ignored"
         proof = await self._verifier.verify(message, mail.sender.domain)
-        visit = await self._visit(mail, letter, proof, message)
+        visit = await self._visit(mail, letter, proof)
         async with self._database.transaction() as conn:
             if not await visit.budget.allows_unproven(conn):
                 return "over the limit"
@@ -133,7 +133,7 @@ class SigningByMail:
             letter = await published.read_with_switches(conn, self._wrapper, row["id"])
         return letter if letter.takes_mail and letter.state is not State.GONE else None
 
-    async def _visit(self, mail: LetterMail, letter: Letter, proof: MailProof | None, message: bytes) -> _LetterVisit:
+    async def _visit(self, mail: LetterMail, letter: Letter, proof: MailProof | None) -> _LetterVisit:
         budget = await budget_of(
             self._days,
             self._limits,
@@ -142,10 +142,8 @@ class SigningByMail:
             rules_version=letter.rules_version,
             is_proven=proof is not None,
         )
-        unproven = hashlib.sha256(
-            f"{budget.mailbox}|{mail.header.message_id}|".encode() + message.partition(b"\n\n")[2]
-        )
-        nonce = (proof.digest if proof else unproven.digest())[:NONCE_BYTES]
+        unproven = f"{budget.mailbox}|{mail.header.message_id}|{mail.text}".encode(errors="replace")
+        nonce = (proof.digest if proof else hashlib.sha256(unproven).digest())[:NONCE_BYTES]
         lang = mail.lang(self._languages)
         return _LetterVisit(mail, letter, budget, lang, proof, letter.keys.digest(f"nonce {nonce.hex()}"))
 

@@ -54,13 +54,13 @@ async def advance(conn: Connection, actor: Actor, update_id: UpdateId, step: str
     state = await queries.lock(conn, mailing)
     if state not in before or step not in mailing.transitions:
         raise Refused(TOO_LATE, "first")
+    reason = PauseReason.ORGANIZER.value if after is MailingState.PAUSED else None
+    if not await queries.set_state(conn, mailing, before, after.value, reason):
+        raise Refused(TOO_LATE, "first")
     if step == "cancel":
         await queries.cancel_rest(conn, mailing)
     if step == "resend":
         await queries.resend(conn, mailing)
-    reason = PauseReason.ORGANIZER.value if after is MailingState.PAUSED else None
-    if not await queries.set_state(conn, mailing, before, after.value, reason):
-        raise Refused(TOO_LATE, "first")
     await audit_log.record_by(conn, actor, f"mailing.{step}", ids=[update_id], before=state, after=after.value)
 
 

@@ -74,6 +74,11 @@ UPDATE mailing_stamp SET state = 'in_flight', code = NULL, attempts = 0, due_at 
 WHERE letter = $1 AND mailing = $2 AND state = 'refused'
 """
 
+JUDGE_ANEW = """
+UPDATE mailing SET judged = accepted + refused + bounced, judged_refused = refused + bounced
+WHERE letter = $1 AND id = $2
+"""
+
 RESCHEDULE = """
 UPDATE mailing SET starts_at = $3 WHERE letter = $1 AND news = $2 AND state = 'waiting' RETURNING id
 """
@@ -143,9 +148,10 @@ async def cancel_rest(conn: Connection, mailing: Mailing) -> None:
     await conn.execute(CANCEL_REST, mailing.letter_id, mailing.id, dropped)
 
 
-async def resend(conn: Connection, mailing: Mailing) -> int:
-    """Put the refused ones in flight again; return how many."""
-    return int((await conn.execute(RESEND, mailing.letter_id, mailing.id)).split()[-1])
+async def resend(conn: Connection, mailing: Mailing) -> None:
+    """Put the refused ones in flight again. The mailing must be one that is being sent."""
+    await conn.execute(RESEND, mailing.letter_id, mailing.id)
+    await conn.execute(JUDGE_ANEW, mailing.letter_id, mailing.id)
 
 
 async def stop_removed(conn: Connection, letter_id: LetterId, update_id: UpdateId) -> bool:

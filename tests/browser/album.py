@@ -11,7 +11,7 @@ from petition.cli.approve import approve
 from petition.cli.signatures import import_file
 from petition.core.audit_log import Actor
 from petition.core.encryption import Wrapper
-from petition.core.ids import AddresseeId
+from petition.core.ids import AddresseeId, LetterId, SignatureId
 from petition.core.tokens import Tokens
 from petition.moderation import message_threads, second_mailbox
 from petition.signatures import queries as signatures
@@ -185,11 +185,20 @@ async def _sign_in_every_way(town: Town) -> dict[str, str]:
             await message_threads.answer(conn, letter.id, letter.keys, message, "Anna Chiara, the director.")
             await second_mailbox.store_answer(conn, letter.id, places["approved"], second_mailbox.NO)
             await signatures.suppress_mailbox(conn, b"s" * 16)
+            await conn.execute(
+                "INSERT INTO contact (letter, signature, purpose, sealed) VALUES ($1, $2, 'updates', 'sealed')",
+                letter.id,
+                places["public"],
+            )
     maker = Tokens([KEY])
     paths = {name: f"/{'signature' if name in own else 'confirm'}/{token}" for name, token in tokens.items()}
     return paths | {
         "never": f"/never/{maker.for_never(b'd' * 16)}",
         "suppressed": f"/never/{maker.for_never(b's' * 16)}",
+        "news": f"/{SLUG}/unsubscribe/{maker.for_updates(letter.id, places['public'])}",
+        "no-news": f"/{SLUG}/unsubscribe/{maker.for_updates(letter.id, places['counted'])}",
+        "no-news-gone": f"/{SLUG}/unsubscribe/{maker.for_updates(letter.id, places['withdrawn'])}",
+        "news-test": f"/{SLUG}/unsubscribe/{maker.for_updates(LetterId(0), SignatureId(0))}",
         "second": f"/second/{maker.for_second(letter.id, places['held'])}",
         "second-no": f"/second/{maker.for_second(letter.id, places['approved'])}",
         "reply": f"/reply/{maker.for_reply(letter.id, message)}",
@@ -240,6 +249,7 @@ def ways(gallery: Gallery) -> dict[str, Way]:
         "never": to(of["never"]),
         "never-suppressed": to(of["suppressed"]),
         "never-allowed": to(of["never"] + "?done=1"),
+        **{name: to(of[name]) for name in ("news", "no-news", "no-news-gone", "news-test")},
         "second": to(of["second"]),
         "second-no": to(of["second-no"]),
         "reply": to(of["reply"]),

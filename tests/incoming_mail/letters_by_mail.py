@@ -84,6 +84,7 @@ def signed(
     algorithm: bytes = b"rsa-sha256",
     over: tuple[bytes, ...] = (b"from", b"to", b"subject", b"date", b"message-id"),
     length: bool = False,
+    simple: bool = False,
 ) -> bytes:
     """Return the mail with a DKIM signature by dkimpy in front."""
     header = dkim.sign(
@@ -91,7 +92,7 @@ def signed(
         selector,
         domain.encode(),
         key,
-        canonicalize=(b"relaxed", b"relaxed"),
+        canonicalize=(b"simple", b"simple") if simple else (b"relaxed", b"relaxed"),
         signature_algorithm=algorithm,
         include_headers=list(over),
         length=length,

@@ -185,6 +185,7 @@ async def mailed(installation: Installation, letter: Letter, addresses: list[str
         ids,
     )
     await conn.execute("UPDATE mailing_stamp SET state = 'accepted'")
+    await conn.execute("UPDATE mailing SET walked = true")
     return mailing_id, ids
 
 

@@ -1,15 +1,19 @@
 """Subscribers of the sample letter by the thousand, and what a mailing of it says."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
+from petition.core import email_addresses
 from petition.core.audit_log import Actor
 from petition.core.database import Database, Record
-from petition.core.encryption import Sealer
+from petition.core.encryption import Sealer, Wrapper
 from petition.core.ids import OrganizerId, SignatureId, UpdateId
 from petition.letters import update_queries, updates
 from petition.letters.model import Letter
 from petition.mailings import acts
-from tests.running import PUBLIC_KEY
+from petition.organizers import queries as organizer_queries
+from petition.organizers.desk_key import DeskKey
+from tests.running import KEY, PUBLIC_KEY
 
 ADD = """
 WITH added AS (
@@ -58,6 +62,22 @@ async def publish(database: Database, letter: Letter, texts: updates.Texts = TEX
         shown = {lang: {**text, "html": updates.rendered(texts)[lang].html} for lang, text in texts.items()}
         await update_queries.write(conn, letter.id, update_id, texts, shown, updates.PUBLISHED, edited=False)
     return update_id
+
+
+async def add_editor(database: Database, letter: Letter, email: str) -> None:
+    """Add an editor of the letter who can be mailed."""
+    mailbox = email_addresses.parse(email)
+    async with database.transaction() as conn:
+        digest = await DeskKey(Wrapper([KEY])).of_mailbox(conn, mailbox)
+        sealed = Sealer(PUBLIC_KEY).seal(mailbox.address)
+        one = await organizer_queries.add_organizer(conn, digest, sealed, name="", lang="en", admin=False)
+        await conn.execute("INSERT INTO member (letter, organizer, role) VALUES ($1, $2, 'editor')", letter.id, one.id)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(120):
+        while not is_so():
+            await asyncio.sleep(0.02)
 
 
 async def mail(

@@ -8,13 +8,21 @@ from pathlib import Path
 import pytest
 
 from petition.core.database import Database, Record
+from petition.core.encryption import Wrapper
+from petition.core.ids import SignatureId
 from petition.core.settings import Process, load
 from petition.letters.model import Letter
+from petition.mail.suppression import Suppression
+from petition.mailings import moves, queries
+from petition.mailings.bounces import note_bounce
+from petition.mailings.sender import SENDERS
+from petition.signatures import queries as signature_queries
+from petition.signatures import self_service_queries
 from petition.worker import main
 from tests.faults.processes import worker_environ
 from tests.mail.post_office import PostOffice
 from tests.mailings import subscribers
-from tests.running import environment
+from tests.running import KEY, environment
 
 
 @pytest.fixture
@@ -47,6 +55,11 @@ async def until(database: Database, letter: Letter, is_so: Callable[[Record], bo
     return row
 
 
+def is_settled(row: Record, post: PostOffice) -> bool:
+    """Return whether all that the relay has answered is stamped."""
+    return bool(row["accepted"] == sum("reader" in recipient for recipient in post.recipients))
+
+
 def is_done(row: Record) -> bool:
     return bool(row["state"] == "done")
 
@@ -74,3 +87,169 @@ async def test_each_subscriber_gets_one_mail_in_their_language(
     assert html is not None
     assert "<strong>yes</strong>" in html.get_content()
     assert "<img" not in html.get_content()
+
+
+async def test_the_refused_are_mailed_again_and_only_they(
+    database: Database, letter: Letter, database_url: str, tmp_path: Path, post: PostOffice
+) -> None:
+    await subscribers.add(database, letter, range(1, 61))
+    update_id = await subscribers.publish(database, letter)
+    post.refused_recipients = {subscribers.address(number): "550 5.1.1 gone" for number in (3, 4)}
+    await subscribers.mail(database, letter, update_id)
+    async with worker(tmp_path, database_url, post):
+        row = await until(database, letter, is_done)
+        assert (row["accepted"], row["refused"]) == (58, 2)
+        post.refused_recipients = {subscribers.address(4): "550 5.1.1 gone"}
+        await subscribers.act(database, letter, update_id, "resend")
+        row = await until(database, letter, is_done)
+    assert (row["recipients"], row["accepted"], row["refused"]) == (60, 59, 1)
+    assert sorted(post.recipients) == sorted(map(subscribers.address, [*range(1, 4), *range(5, 61)]))
+
+
+async def test_it_pauses_itself_and_tells_the_editors(
+    database: Database, letter: Letter, database_url: str, tmp_path: Path, post: PostOffice
+) -> None:
+    await subscribers.add(database, letter, range(1, 401))
+    await subscribers.add_editor(database, letter, "editor@letters.example")
+    post.refused_recipients = {subscribers.address(number): "550 5.1.1 gone" for number in range(1, 401, 10)}
+    update_id = await subscribers.publish(database, letter)
+    await subscribers.mail(database, letter, update_id)
+    async with worker(tmp_path, database_url, post):
+        row = await until(database, letter, lambda row: row["state"] == "paused" and is_settled(row, post))
+        assert row["reason"] == "refusals"
+        settled = row["accepted"] + row["refused"]
+        assert 100 <= settled < 400
+        assert row["refused"] > 0.05 * settled
+        await subscribers.until(lambda: "editor@letters.example" in post.recipients)
+        # What is known is not judged again: it goes on until there is as much anew.
+        await subscribers.act(database, letter, update_id, "resume")
+        row = await until(database, letter, lambda row: row["accepted"] + row["refused"] > settled)
+        await until(database, letter, lambda row: row["state"] in {"paused", "done"})
+    note = post.mails[post.recipients.index("editor@letters.example")]
+    assert note["Subject"] == "The mailing of an update is paused"
+    assert "reader" not in note.as_string()
+
+
+async def test_paused_it_stands_still_and_cancelled_the_rest_is_suppressed(
+    database: Database, letter: Letter, database_url: str, tmp_path: Path, post: PostOffice
+) -> None:
+    await subscribers.add(database, letter, range(1, 301))
+    update_id = await subscribers.publish(database, letter)
+    tickets = asyncio.Semaphore(20)
+    post.accepting = tickets.acquire  # the relay takes twenty mails and lets the next ones wait
+    await subscribers.mail(database, letter, update_id)
+    async with worker(tmp_path, database_url, post):
+        await until(database, letter, lambda row: row["accepted"] == 20)
+        await subscribers.act(database, letter, update_id, "pause")
+        for _ in range(300):
+            tickets.release()
+        row = await until(database, letter, lambda row: row["accepted"] == len(post.recipients))
+        assert row["state"] == "paused"
+        assert row["accepted"] <= 20 + SENDERS
+        sent = len(post.recipients)
+        await subscribers.act(database, letter, update_id, "resume")
+        await until(database, letter, lambda row: row["accepted"] > sent)
+        await subscribers.act(database, letter, update_id, "cancel")
+        row = await until(database, letter, lambda row: row["state"] == "cancelled" and not row["in_flight"])
+    assert (row["recipients"], row["unreached"]) == (300, 0)
+    assert row["accepted"] == len(set(post.recipients)) == len(post.recipients)
+    assert row["suppressed"] == row["cancelled"] == 300 - row["accepted"]
+
+
+async def test_who_leaves_or_comes_meanwhile(
+    database: Database, letter: Letter, database_url: str, tmp_path: Path, post: PostOffice
+) -> None:
+    readers = await subscribers.add(database, letter, range(1, 301))
+    update_id = await subscribers.publish(database, letter)
+    tickets = asyncio.Semaphore(20)
+    post.accepting = tickets.acquire
+    await subscribers.mail(database, letter, update_id)
+    async with worker(tmp_path, database_url, post, LIMIT_MAILING="3000"):
+        await until(database, letter, lambda row: row["accepted"] == 20)
+        await subscribers.add(database, letter, range(1001, 1011))  # too late for this one
+        async with database.transaction() as conn:
+            await self_service_queries.stop_updates(conn, letter.id, readers[-1])
+            await conn.execute("UPDATE signature SET state = 'removed' WHERE id = 299")
+            await conn.execute("DELETE FROM signature WHERE id = 298")
+        await subscribers.numbers(database, letter)
+        async with database.transaction() as conn:  # restored: a subscriber again, of the next update
+            await conn.execute("UPDATE signature SET state = 'confirmed' WHERE id = 299")
+        for _ in range(300):
+            tickets.release()
+        row = await until(database, letter, is_done)
+    assert (row["recipients"], row["accepted"], row["suppressed"]) == (300, 297, 3)
+    assert sorted(post.recipients) == sorted(map(subscribers.address, range(1, 298)))
+    async with database.connection() as conn:
+        assert sum((await queries.subscribers(conn, letter.id)).values()) == 297 + 1 + 10
+
+
+async def test_a_bounce_counts_once(
+    database: Database, letter: Letter, database_url: str, tmp_path: Path, post: PostOffice
+) -> None:
+    await subscribers.add(database, letter, range(1, 6))
+    update_id = await subscribers.publish(database, letter)
+    await subscribers.mail(database, letter, update_id)
+    async with worker(tmp_path, database_url, post):
+        await until(database, letter, is_done)
+    async with database.connection() as conn:
+        mailing_id = await conn.fetchval("SELECT id FROM mailing")
+        results = [await note_bounce(conn, letter.id, mailing_id, SignatureId(2)) for _ in range(2)]
+        results.append(await note_bounce(conn, letter.id, mailing_id, SignatureId(77)))
+    assert results == [True, False, False]
+    row = await subscribers.numbers(database, letter)
+    assert (row["accepted"], row["bounced"]) == (4, 1)
+    assert await moves.drop_stamps(database) == 0
+    async with database.connection() as conn:
+        await conn.execute("UPDATE mailing SET ended_at = now() - interval '40 days'")
+    assert await moves.drop_stamps(database) == 5  # the numbers stay
+    async with database.connection() as conn:
+        (mailing,) = await queries.of_letter(conn, letter.id)
+    assert (mailing.recipients, mailing.accepted, mailing.bounced) == (5, 4, 1)
+    assert not mailing.can_resend
+
+
+async def test_never_again_and_the_first_sweep(
+    database: Database, letter: Letter, database_url: str, tmp_path: Path, post: PostOffice
+) -> None:
+    await subscribers.add(database, letter, range(1, 6))
+    update_id = await subscribers.publish(database, letter)
+    suppression = Suppression(Wrapper([KEY]))
+    async with database.connection() as conn:
+        digest = await suppression.digest(conn, subscribers.address(2))
+        await signature_queries.suppress_mailbox(conn, digest)
+        await conn.execute("UPDATE suppressed SET swept_at = now()")  # the address is still there
+    await subscribers.mail(database, letter, update_id)
+    async with worker(tmp_path, database_url, post):
+        row = await until(database, letter, is_done)
+    assert (row["accepted"], row["suppressed"]) == (4, 1)
+    assert subscribers.address(2) not in post.recipients
+
+
+async def test_a_sensitive_letter_is_not_named(
+    database: Database, letter: Letter, database_url: str, tmp_path: Path, post: PostOffice
+) -> None:
+    await subscribers.add(database, letter, range(1, 2))
+    update_id = await subscribers.publish(database, letter)
+    async with database.connection() as conn:
+        await conn.execute("UPDATE letter SET sensitive = true")
+    await subscribers.mail(database, letter, update_id)
+    async with worker(tmp_path, database_url, post):
+        await until(database, letter, is_done)
+    (mail,) = post.mails
+    assert mail["Subject"] == "News about a letter that you follow"
+    for part in ("plain", "html"):
+        body = mail.get_body((part,))
+        assert body is not None
+        assert "answered" not in body.get_content()
+        assert "Keep the channels" not in body.get_content()
+
+
+async def test_the_database_refuses_what_does_not_add_up(database: Database, letter: Letter) -> None:
+    await subscribers.add(database, letter, range(1, 6))
+    update_id = await subscribers.publish(database, letter)
+    await subscribers.mail(database, letter, update_id)
+    assert await moves.start_due(database, "http://localhost") == 1
+    for change in ("accepted = 1", "recipients = 4", "walked = true", "state = 'done'", "unreached = -1"):
+        with pytest.raises(Exception, match="violates check constraint"):
+            async with database.connection() as conn:
+                await conn.execute(f"UPDATE mailing SET {change}")

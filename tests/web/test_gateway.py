@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RUSSIAN = load(folder("locales"))["ru"]
 LETTER = f"/en/{SLUG}"
 FIRST_FLIGHT = 14 * 1024  # bytes: what a server sends before it hears from the reader again
+ONE_CLICK = ("/never/{token}", "/unsubscribe/{token}")
 ONES_OWN = ("/confirm/", "/signature/", "/never/", "/captcha/")
 SCRIPTS = ("/static", "/embed.js", "/{lang}/{slug}/card.png")  # what changes with its address, or seldom
 NEVER_KEPT = ("/check-your-inbox", "/sign", "/confirm", "/find", "/healthz", "/readyz", "/metrics")
@@ -245,27 +246,34 @@ def ours(headers: dict[str, str], town: Town) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("headers", ELSEWHERE)
-@pytest.mark.parametrize("pattern", [path for path in patterns("POST") if "/never/" not in path])
+@pytest.mark.parametrize("pattern", [path for path in patterns("POST") if not path.endswith(ONE_CLICK)])
 async def test_a_post_from_another_site_is_refused(town: Town, pattern: str, headers: dict[str, str]) -> None:
     path = await filled(pattern, town, "ru")
     assert in_russian(await town.client.post(path, headers=ours(headers, town)), 403)
 
 
 @pytest.mark.parametrize("headers", OURS)
-@pytest.mark.parametrize("pattern", [path for path in patterns("POST") if "{slug}" in path])
+@pytest.mark.parametrize(
+    "pattern", [path for path in patterns("POST") if "{slug}" in path and not path.endswith(ONE_CLICK)]
+)
 async def test_a_post_from_our_page_or_from_none_is_taken(town: Town, pattern: str, headers: dict[str, str]) -> None:
     answer = await town.client.post(await filled(pattern, town), headers=ours(headers, town))
     assert answer.status_code == 422
 
 
 @pytest.mark.parametrize("headers", [*ELSEWHERE, *OURS])
-async def test_unsubscribing_by_one_click_is_taken_from_anywhere(town: Town, headers: dict[str, str]) -> None:
-    path = await filled("/{lang}/never/{token}", town)
+@pytest.mark.parametrize("pattern", ["/{lang}/never/{token}", "/{lang}/{slug}/unsubscribe/{token}"])
+async def test_unsubscribing_by_one_click_is_taken_from_anywhere(
+    town: Town, pattern: str, headers: dict[str, str]
+) -> None:
+    path = await filled(pattern, town)
     body = {"List-Unsubscribe": "One-Click"}
     assert (await town.client.post(path, data=body, headers=ours(headers, town))).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/organizer/never/queue", f"/en/{SLUG}/never/x/", "/never/x"])
+@pytest.mark.parametrize(
+    "path", ["/organizer/never/queue", f"/en/{SLUG}/never/x/", "/never/x", "/organizer/x/unsubscribe/queue"]
+)
 async def test_no_other_address_is_open_for_having_that_word_in_it(town: Town, path: str) -> None:
     answer = await town.client.post(path, headers={"sec-fetch-site": "cross-site"})
     assert answer.status_code == 403

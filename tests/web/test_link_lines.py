@@ -20,5 +20,8 @@ async def test_links_with_a_valid_token_have_a_line_of_their_own(site: Installat
         assert site.app.has_valid_token(f"/en/{name}/{token}"), name
         assert not site.app.has_valid_token(f"/en/{name}/{token[:-1]}"), name
     assert site.app.has_valid_token(f"/ru/signature/{links['signature']}/data.json")
+    stopping = tokens.for_updates(letter_id, signature_id)
+    assert site.app.has_valid_token(f"/en/{SLUG}/unsubscribe/{stopping}")
+    assert not site.app.has_valid_token(f"/en/{SLUG}/unsubscribe/{links['signature']}")
     for path in (f"/en/confirm/{links['second']}", f"/en/{SLUG}/find", f"/en/{SLUG}/{links['confirm']}"):
         assert not site.app.has_valid_token(path)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from petition.drafts.pictures import BadPicture
 from petition.drafts.saving import Saved
 from petition.drafts.store import Draft
 from petition.web import http, multipart
-from petition.web.desk import draft_page
+from petition.web.desk import draft_page, step_up
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
 
@@ -36,6 +37,12 @@ async def show(visit: DeskVisit) -> Response:
 async def save(visit: DeskVisit) -> Response:
     """Save the form: a script gets JSON, a browser a page."""
     form = await _form(visit.request)
+    if not visit.is_fresh and await _opens_by_itself(visit):
+        # What is scheduled is published as it is then: a change of it speaks to readers.
+        proved = await step_up.prove(visit, form.fields)
+        if isinstance(proved, Response):
+            return proved
+        visit, form = proved, replace(form, fields=visit.without_proof(form.fields))
     images, image_errors = await _redraw_pictures(form.files, visit.languages)
     async with visit.database.transaction() as conn:
         row = await saving.locked_row(conn, visit.letter.slug)
@@ -48,6 +55,11 @@ async def save(visit: DeskVisit) -> Response:
         return _page(visit, saved.draft, link, saved)
     party_act = PARTY_ACT.fullmatch(form.fields.get("act", ""))
     return http.redirect(visit.letter_path("text?saved=1") + (f"#{party_act[1]}" if party_act else ""))
+
+
+async def _opens_by_itself(visit: DeskVisit) -> bool:
+    async with visit.database.connection() as conn:
+        return await draft_queries.scheduled(conn, visit.letter.id) is not None
 
 
 async def picture(visit: DeskVisit) -> Response:

@@ -127,7 +127,7 @@ DESK: list[DeskRoute] = [
         "/organizer/{slug}/updates/{update}",
         updates.change,
         Access.EDITOR,
-        when("act", "publish", "schedule", "back"),
+        updates.speaks,
     ),
     DeskRoute("GET", "/organizer/{slug}/delivery", delivery.show_all, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/delivery/{addressee}", delivery.show, Access.EDITOR),

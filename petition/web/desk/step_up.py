@@ -5,7 +5,7 @@ the factor; that page sends both to the address of the form, so one request prov
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote
@@ -35,8 +35,8 @@ MAX_BACK = 500  # characters
 
 TOO_MANY_CODES = N_("Too many codes have been tried in the last hour. Try again later.")
 
-# Whether a form needs a fresh factor.
-FreshRule = Callable[[DeskVisit, Form], bool]
+# Whether a form needs a fresh factor; a coroutine where the database has to be asked.
+FreshRule = Callable[[DeskVisit, Form], bool | Awaitable[bool]]
 
 
 def always(_visit: DeskVisit, _form: Form) -> bool:
@@ -78,10 +78,14 @@ async def require(visit: DeskVisit, rule: FreshRule) -> DeskVisit | Response:
             raise
         return ask_first(page_of(request))  # a file: it is sent after the factor
     request.state.form = form
-    return await _prove(visit, form) if rule(visit, form) else visit
+    is_needed = rule(visit, form)
+    if not isinstance(is_needed, bool):
+        is_needed = await is_needed
+    return await prove(visit, form) if is_needed else visit
 
 
-async def _prove(visit: DeskVisit, form: Form) -> DeskVisit | Response:
+async def prove(visit: DeskVisit, form: Form) -> DeskVisit | Response:
+    """Return the visit once a form brings the factor, else the page that asks for it. Raises a 401 for scripts."""
     if "application/json" in visit.request.headers.get("accept", ""):
         raise HTTPException(401)
     if not form.keys() & PROOF_FIELDS:

@@ -95,6 +95,16 @@ async def _one(visit: DeskVisit, form: Form, errors: Errors, preview: updates.Te
     return await _page(visit, "desk/update.html", values, errors, preview, **context)
 
 
+async def speaks(visit: DeskVisit, form: Form) -> bool:
+    """Return whether a form changes what readers see: it publishes, or saves what is published or will be by itself."""
+    act = form.get("act", "")
+    if act != "save":
+        return act in {"publish", "schedule", "back"}
+    async with visit.database.connection() as conn:
+        row = await update_queries.one(conn, visit.letter.id, _update_id(visit))
+    return row is not None and (row["state"] == updates.PUBLISHED or row["publish_at"] is not None)
+
+
 @form_view(_one_again, max_bytes=MAX_BYTES)
 async def change(visit: DeskVisit, form: Form) -> Response:
     """Store, publish, preview, remove or bring back an update."""

@@ -1,6 +1,6 @@
 """What a view of the desk gets: the request, the services, and the organizer with the session, letter and role."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -112,6 +112,11 @@ class DeskVisit(OpenVisit):
         form: dict[str, str] | None = getattr(self.request.state, "form", None)  # the guard may have read it
         if form is None:
             form = await http.form_of(self.request, max_bytes)
+        return self.without_proof(form)
+
+    @staticmethod
+    def without_proof(form: Mapping[str, str]) -> dict[str, str]:
+        """Return a form without the fields of the step-up page."""
         return {name: value for name, value in form.items() if name not in PROOF_FIELDS}
 
     def letter_path(self, path: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from petition.web.desk.routes import DESK, DeskRoute
 from petition.web.desk.visit import Access
+from tests.drafts.desk import opened
 from tests.organizers import people
 from tests.rows import picture, rows_of
 from tests.running import SLUG, Installation
@@ -290,3 +291,72 @@ async def test_the_way_back_stays_at_the_desk(
     assert answer.headers["location"] == location
     answer = await client.post("/organizer/language", data={"lang": "ru", "back": back})
     assert answer.headers["location"] == location
+
+
+async def published(site: Installation) -> list[str]:
+    """Return the updates' texts."""
+    return [row["text"] for row in await rows_of(site.database, "SELECT texts::text AS text FROM news ORDER BY id")]
+
+
+@pytest.mark.parametrize("begin", ["publish", "schedule"])
+async def test_an_update_that_readers_get_is_not_rewritten(
+    stolen: tuple[Installation, httpx2.AsyncClient], begin: str
+) -> None:
+    site, client = stolen
+    path, texts = f"/organizer/{SLUG}/updates", {"title_en": "News", "text_en": "Good news"}
+    await renew(site)
+    made = await client.post(path, data=texts | {"act": begin, "publish_at": "2099-01-01T00:00"})
+    assert made.status_code == 303, made.text
+    at = made.headers["location"].partition("?")[0]
+    (row,) = await rows_of(site.database, "SELECT revision FROM news")
+    await age_all(site)
+    form = texts | {"act": "save", "text_en": "Bad news", "revision": str(row["revision"])}
+    answer = await client.post(at, data=form)
+    assert (answer.status_code, "Verify your second factor" in answer.text) == (401, True)
+    assert all("Bad news" not in text for text in await published(site))
+    answer = await client.post(at, data=form | {"factor-code": people.code()})
+    assert answer.status_code == 303
+    assert any("Bad news" in text for text in await published(site))
+
+
+async def test_a_draft_of_an_update_can_be_saved(stolen: tuple[Installation, httpx2.AsyncClient]) -> None:
+    _, client = stolen
+    texts = {"title_en": "News", "text_en": "Good news", "act": "save"}
+    made = await client.post(f"/organizer/{SLUG}/updates", data=texts)
+    at = made.headers["location"].partition("?")[0]
+    assert (await client.post(at, data=texts | {"text_en": "Better news", "revision": "1"})).status_code == 303
+
+
+@pytest.mark.parametrize("is_script", [False, True])
+async def test_a_letter_that_opens_by_itself_is_not_rewritten(
+    stolen: tuple[Installation, httpx2.AsyncClient], is_script: bool
+) -> None:
+    site, client = stolen
+    await client.post("/organizer/letters/new", data={"title.en": "A new one", "slug": "a-new-one"})
+    path = "/organizer/a-new-one/text"
+    form = await opened(client, path) | {"title.en": "Another one", "act": "save"}
+    assert (await client.post(path, data=form)).status_code == 303  # a draft without a date
+    async with site.database.connection() as conn:
+        await conn.execute("UPDATE letter SET publish_at = now() + interval '1 day' WHERE slug = 'a-new-one'")
+    headers = {"accept": "application/json"} if is_script else {}
+    form = await opened(client, path) | {"title.en": "Written by a thief", "act": "save"}
+    assert form["seen.title.en"]
+    answer = await client.post(path, data=form, headers=headers)
+    assert answer.status_code == 401
+    assert "Written by a thief" not in (await client.get(path)).text
+    if is_script:
+        return
+    assert '<input type="hidden" name="title.en" value="Written by a thief">' in answer.text
+    answer = await client.post(path, data=form | {"factor-code": people.code()})
+    assert answer.status_code == 303, answer.text
+    assert "Written by a thief" in (await client.get(path)).text
+
+
+async def renew(site: Installation) -> None:
+    async with site.database.connection() as conn:
+        await conn.execute(RENEW)
+
+
+async def age_all(site: Installation) -> None:
+    async with site.database.connection() as conn:
+        await conn.execute(AGE)

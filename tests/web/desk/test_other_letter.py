@@ -52,6 +52,10 @@ FORMS: Mapping[str, list[dict[str, str]]] = {
         {"act": act, "revision": "1", "seen": "1", "title_en": "X", "text_en": "Y", "publish_at": "2099-01-01T00:00"}
         for act in ("save", "publish", "schedule", "unschedule", "remove", "back", "preview")
     ],
+    "/organizer/{slug}/updates/{update}/mail": [
+        {"act": act, "mail_at": "2099-01-01T00:00"}
+        for act in ("mail", "schedule", "test", "undo", "pause", "resume", "cancel", "resend")
+    ],
     "/organizer/{slug}/queue": [
         {"act": "remove", "reason": "fake", "s<vera>": "0"},
         {"act": "approve", "s<held>": "0"},
