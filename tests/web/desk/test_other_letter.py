@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
@@ -12,6 +13,7 @@ from petition.drafts import publishing
 from petition.moderation import messages, notes
 from petition.web.desk.routes import DESK
 from tests import rows
+from tests.addressees.records import record
 from tests.exports.test_address_lists import ADDRESSES, REGISTER, make, wait_three_days
 from tests.imports.desk import Carrier
 from tests.letters.folders import other_letter
@@ -78,6 +80,15 @@ FORMS: Mapping[str, list[dict[str, str]]] = {
         {"act": "read_messages"},
         {"act": "second", "second": "x@northpier.example"},
     ],
+    "/organizer/{slug}/delivery/{addressee}": [
+        {"act": "contact", "way": "hand", "revision": "1"},
+        *({"act": act, "revision": "1"} for act in ("mail", "remind", "link", "revoke")),
+        *({"act": act, "event": "<response>", "revision": "1"} for act in ("undo", "redo")),
+    ],
+    "/organizer/{slug}/delivery/{addressee}/event": [
+        {"act": "deliver", "way": "hand", "on": "2026-01-01", "revision": "1"},
+        {"act": "respond", "state": "refused", "on": "2026-01-01", "summary_en": "x", "revision": "1"},
+    ],
     "/organizer/{slug}/campaigns/{campaign}": [
         {"step": step, "reason": "fake"} for step in ("start", "pause", "resume", "cancel", "revert")
     ],
@@ -108,7 +119,7 @@ QUERIES: Mapping[str, list[str]] = {
     "/organizer/{slug}/export": ["partner=partner", "group=<group>"],
 }
 # Without the number of another letter in the path there is nothing to refuse.
-NUMBERS = {"signature", "campaign", "number", "update", "picture", "job"}
+NUMBERS = {"signature", "campaign", "number", "update", "picture", "job", "addressee", "file"}
 
 
 @dataclass
@@ -131,6 +142,17 @@ class Letters:
 async def id_in(site: Installation, statement: str) -> str:
     (row,) = await rows_of(site.database, f"{statement} LIMIT 1")
     return str(next(iter(row.values())))
+
+
+async def hear(site: Installation) -> None:
+    """Have an addressee answer with a document."""
+    await record(site.database, "Halden Cloud", "answered", datetime.now(UTC))
+    async with site.database.connection() as conn:
+        await conn.execute(
+            "INSERT INTO addressee_file (letter, type, content) SELECT id, 'application/pdf', '%PDF-' FROM letter"
+            " WHERE slug = $1",
+            SLUG,
+        )
 
 
 async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -> dict[str, str]:
@@ -164,6 +186,7 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
     for path, data in posts:
         answer = await owner.post(f"{desk}/{path}", data=data)
         assert answer.status_code == 303, (path, answer.status_code)
+    await hear(site)
     key = await wait_three_days(site)
     assert (await owner.post(ADDRESSES, data={"step": "ask", "key": str(key)})).status_code == 303
     assert await make(site)
@@ -191,6 +214,9 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
         "campaign": await id_in(site, "SELECT id FROM campaign"),
         "job": await id_in(site, "SELECT id FROM address_job"),
         "update": await id_in(site, "SELECT id FROM news"),
+        "addressee": await id_in(site, "SELECT addressee FROM addressee_event"),
+        "response": await id_in(site, "SELECT id FROM addressee_event"),
+        "file": await id_in(site, "SELECT id FROM addressee_file"),
         "partner": await id_in(site, "SELECT id FROM partner"),
         "invitation": await id_in(site, "SELECT id FROM invitation"),
         "organization": await id_in(site, "SELECT id FROM organization"),
