@@ -36,25 +36,27 @@ _LARGE = frozenset(_LARGE_NAMES.split())
 # Legitimate, and chosen by those who care about privacy: never held one by one, only limited by rate.
 # simplelogin.io/docs, addy.io/help, relay.firefox.com/faq, duckduckgo.com/email, support.apple.com/HT210425
 _ALIAS_NAMES = """
-simplelogin.com simplelogin.co simplelogin.fr aleeas.com slmail.me slmails.com silomails.com passmail.net
-passinbox.com passfwd.com anonaddy.com anonaddy.me addy.io addymail.com mailer.me 8shield.net 8alias.com dralias.com
-duck.com mozmail.com privaterelay.appleid.com 33mail.com erine.email
+simplelogin.com simplelogin.co simplelogin.fr aleeas.com slmail.me slmails.com silomails.com passmail.net passmail.com
+passinbox.com passfwd.com anonaddy.com anonaddy.me addy.io addymail.com mailer.me 4wrd.cc 8shield.net 8alias.com
+dralias.com duck.com mozmail.com privaterelay.appleid.com 33mail.com erine.email
 """
 _ALIAS = frozenset(_ALIAS_NAMES.split())
 
 # Hosts of mail for domains of one's own, with accounts for each mailbox: very many customers share them, so what comes
-# through one says nothing. Collected by hand and not complete. By the ends of their names, as their customers' MX
-# records have them; narrow, since many of these firms also rent servers whose names end alike.
+# through one says nothing. Not complete; what the entries rest on is in docs/decisions/forgery.md. By the ends of their
+# names, as their customers' MX records have them; narrow, since many of these firms also rent servers whose names end
+# alike.
 _SHARED_HOSTS_NAMES = """
 google.com googlemail.com mail.protection.outlook.com olc.protection.outlook.com mx.microsoft mx.yandex.net
 mx.yandex.ru emx.mail.ru mxs.mail.ru mail.icloud.com protonmail.ch messagingengine.com mx.zoho.com mx.zoho.eu
 mx2.zoho.com mx3.zoho.com mx2.zoho.eu mx3.zoho.eu migadu.com mailbox.org posteo.de mail.tutanota.de mx1.riseup.net
-mx.disroot.org runbox.com mailfence.com mail.gandi.net mail.ovh.net mail.ovh.ca infomaniak.ch mx00.ionos.com
-mx01.ionos.com mx00.ionos.de mx01.ionos.de mx00.kundenserver.de mx01.kundenserver.de rzone.de mx1.hostinger.com
-mx2.hostinger.com smtp.secureserver.net mailstore1.secureserver.net mx1.emailsrvr.com mx2.emailsrvr.com
-hostedemail.com mx1.privateemail.com mx2.privateemail.com mx1.titan.email mx2.titan.email mx.one.com mx.aruba.it
-mx1.beget.com mx2.beget.com mx1.timeweb.ru mx2.timeweb.ru mx1.hosting.reg.ru mx2.hosting.reg.ru mx01.nicmail.ru
-mx02.nicmail.ru mimecast.com pphosted.com messagelabs.com ess.barracudanetworks.com iphmx.com antispamcloud.com
+mx.runbox.com mailserver.purelymail.com mxrouting.net mail.gandi.net mail.ovh.net mail.ovh.ca infomaniak.ch
+mx00.ionos.com mx01.ionos.com mx00.ionos.de mx01.ionos.de mx00.kundenserver.de mx01.kundenserver.de smtpin.rzone.de
+mxlb.ispgateway.de mx1.hostinger.com mx2.hostinger.com smtp.secureserver.net mailstore1.secureserver.net
+mx1.emailsrvr.com mx2.emailsrvr.com hostedemail.com mx1.privateemail.com mx2.privateemail.com mx1.titan.email
+mx2.titan.email mx.aruba.it mx1.seznam.cz mx2.seznam.cz mx1.beget.com mx2.beget.com mx1.timeweb.ru mx2.timeweb.ru
+mx1.hosting.reg.ru mx2.hosting.reg.ru mx1.spaceweb.ru mx2.spaceweb.ru mx01.nicmail.ru mx02.nicmail.ru mimecast.com
+pphosted.com messagelabs.com ess.barracudanetworks.com iphmx.com antispamcloud.com
 """
 _SHARED_HOSTS = frozenset(_SHARED_HOSTS_NAMES.split())
 
@@ -62,14 +64,18 @@ _SHARED_HOSTS = frozenset(_SHARED_HOSTS_NAMES.split())
 # improvmx.com/guides, forwardemail.net/faq, developers.cloudflare.com/email-routing, simplelogin.io/docs/custom-domain,
 # addy.io/help/adding-a-custom-domain, namecheap.com/support (email forwarding), kb.porkbun.com (email forwarding)
 _FORWARDING_HOSTS_NAMES = """
-improvmx.com forwardemail.net mx.cloudflare.net simplelogin.co anonaddy.me addy.io eforward1.registrar-servers.com
-eforward2.registrar-servers.com eforward3.registrar-servers.com eforward4.registrar-servers.com
-eforward5.registrar-servers.com fwd1.porkbun.com fwd2.porkbun.com erine.email
+improvmx.com forwardemail.net mx.cloudflare.net simplelogin.co alias.proton.me anonaddy.me
+eforward1.registrar-servers.com eforward2.registrar-servers.com eforward3.registrar-servers.com
+eforward4.registrar-servers.com eforward5.registrar-servers.com fwd1.porkbun.com fwd2.porkbun.com
 """
 _FORWARDING_HOSTS = frozenset(_FORWARDING_HOSTS_NAMES.split())
 
+# Hosts behind the domains of throw-away mailboxes, by how many such domains and how few others point to them.
 _DISPOSABLE_HOSTS_NAMES = """
-mailinator.com yopmail.com guerrillamail.com mail.tm
+mailinator.com yopmail.com in.mail.tm mailnesia.com mx.discard.email mx.moakt.com temp-mail.io mail.guerrillamail.com
+prd-smtp.10minutemail.com wabblywabble.com wallywatts.com generator.email unstablemail.com beavis99.com beavis99.net
+emailfake.com emlhub.com emlpro.com emltmp.com spymail.one dropmail.me freeml.net yomail.info h-email.net
+cleantempmail.com
 """
 _DISPOSABLE_HOSTS = frozenset(_DISPOSABLE_HOSTS_NAMES.split())
 

@@ -82,6 +82,35 @@ def test_the_class_of_a_domain(domain: str, provider: ProviderClass) -> None:
     assert mail_domains.class_of(domain) is provider
 
 
+@pytest.mark.parametrize(
+    ("host", "provider"),
+    [
+        ("mx.yandex.net", ProviderClass.OWN),
+        ("mx2.spaceweb.ru", ProviderClass.OWN),
+        ("school-ru.mail.protection.outlook.com", ProviderClass.OWN),
+        ("smtpin.rzone.de", ProviderClass.OWN),
+        ("vps7.rzone.de", None),  # a customer's server
+        ("route1.mx.cloudflare.net", ProviderClass.FORWARDED),
+        ("mx1.alias.proton.me", ProviderClass.FORWARDED),
+        ("mail2.anonaddy.me", ProviderClass.FORWARDED),
+        ("mail.wabblywabble.com", ProviderClass.DISPOSABLE),
+        ("in.mail.tm", ProviderClass.DISPOSABLE),
+        ("mx.school.ru", None),
+    ],
+)
+def test_the_class_of_a_mail_host(host: str, provider: ProviderClass | None) -> None:
+    assert mail_domains.class_of_host(host) is provider
+
+
+def test_no_host_is_of_two_classes() -> None:
+    lists = (mail_domains._SHARED_HOSTS, mail_domains._FORWARDING_HOSTS, mail_domains._DISPOSABLE_HOSTS)
+    names = [name for hosts in lists for name in hosts]
+    assert len(names) == len(set(names))
+    for hosts in lists:
+        others = set(names) - hosts
+        assert not [name for name in hosts if mail_domains._is_below(name, others)]
+
+
 def test_what_is_registered_and_what_is_special() -> None:
     names = ["a.school.ru", "a.b.company.co.uk", "free.eu.org", "school.ru", "localhost"]
     assert [mail_domains.registrable(name) for name in names] == [
