@@ -18,6 +18,7 @@ from email.utils import format_datetime
 from petition.core import mail_texts
 from petition.core.encryption import derive
 from petition.core.errors import PetitionError
+from petition.core.outbox import MailContent
 from petition.core.sender import parse_sender
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
@@ -25,7 +26,9 @@ from petition.core.tokens import Tokens
 from petition.mail import dkim
 from petition.mail.model import ChosenMail, DirectMail, MailJob, SignatureRef
 from petition.mail.return_path import MailboxMail, Reference, ReturnPaths
+from petition.mail.serial_mail import SIMPLE_ADDRESS, SerialMail, without_recipient
 
+_LINK_LINE = b"List-Unsubscribe: <link>\r\n"
 MAX_LINE = 900  # octets; RFC 5321, 4.5.3.1.6 allows 1,000 with the line's end
 
 
@@ -64,27 +67,82 @@ class Composer:
         Raises ``Unmailable``.
         """
         reference = reference or MailboxMail(job.letter_id, job.digest)
+        recipient, now = _recipient(chosen.address), datetime.now(UTC)
+        content = self._content(job, chosen, reference, recipient, now)
+        return self._outgoing(job, reference, recipient, content)
+
+    def serial(self, job: MailJob, mail: MailContent, never: bytes, reference: Reference) -> SerialMail:
+        """Return a mail to be filled in for many recipients by ``copy``.
+
+        ``mail.context["unsubscribe"]`` ends in a token, which differs as ``never`` and the Message-ID do. Whether it
+        can be filled in says ``proves``.
+        """
+        now, recipient = datetime.now(UTC), _recipient("recipient@letters.example")
+        chosen = DirectMail(mail, recipient.addr_spec, never)
+        content = self._content(job, chosen, reference, recipient, now)
+        return SerialMail(without_recipient(content), self._varying(job, chosen, reference, now))
+
+    def proves(self, serial: SerialMail, job: MailJob, chosen: DirectMail, reference: Reference) -> bool:
+        """Return whether a mail that is filled in is the one that is composed."""
+        recipient, now = _recipient(chosen.address), datetime.now(UTC)
+        composed = self._content(job, chosen, reference, recipient, now)
+        filled = serial.fill(recipient.addr_spec, self._varying(job, chosen, reference, now))
+        return without_recipient(filled) == without_recipient(composed)
+
+    def copy(self, serial: SerialMail, job: MailJob, chosen: DirectMail, reference: Reference) -> OutgoingMail:
+        """Return what ``compose`` returns, sooner. Raises ``Unmailable``."""
         recipient = _recipient(chosen.address)
+        if not SIMPLE_ADDRESS.fullmatch(recipient.addr_spec):
+            return self.compose(job, chosen, reference)
+        values = self._varying(job, chosen, reference, datetime.now(UTC))
+        return self._outgoing(job, reference, recipient, serial.fill(recipient.addr_spec, values))
+
+    def _varying(self, job: MailJob, chosen: DirectMail, reference: Reference, now: datetime) -> dict[str, str]:
+        """Return what differs between the copies of a mail."""
+        return {
+            "unsubscribe": str(chosen.mail.context["unsubscribe"]).rpartition("/")[2],
+            "never": self._tokens.for_never(chosen.never or b""),
+            "message-id": self._message_id(job, reference),
+            "date": format_datetime(now),
+        }
+
+    def _outgoing(self, job: MailJob, reference: Reference, recipient: Address, content: bytes) -> OutgoingMail:
+        sender = self._return_paths.address(reference, job.created_at.date()) or self._from.addr_spec
+        utf8 = not recipient.addr_spec.isascii()
+        return OutgoingMail(sender, recipient.addr_spec, self._signer.sign(content), utf8)
+
+    def _content(
+        self,
+        job: MailJob,
+        chosen: ChosenMail | DirectMail,
+        reference: Reference,
+        recipient: Address,
+        now: datetime,
+    ) -> bytes:
         lang = (chosen.mail.lang if isinstance(chosen, DirectMail) else None) or job.lang
         if lang not in self._renderer.languages:
             lang = next(iter(self._renderer.languages))
         message = EmailMessage(policy=SMTP)
-        self._head(message, job, recipient, reference)
-        self._fill(message, chosen, lang)
-        utf8 = not recipient.addr_spec.isascii()
-        content = message.as_bytes(policy=SMTPUTF8 if utf8 else SMTP)
+        self._head(message, job, recipient, reference, now)
+        link = self._fill(message, chosen, lang)
+        content = message.as_bytes(policy=SMTP if recipient.addr_spec.isascii() else SMTPUTF8)
         check_header(message, content)
-        sender = self._return_paths.address(reference, job.created_at.date()) or self._from.addr_spec
-        return OutgoingMail(sender, recipient.addr_spec, self._signer.sign(content), utf8)
+        return content if link is None else content.replace(_LINK_LINE, b"List-Unsubscribe: <%b>\r\n" % link, 1)
 
-    def _head(self, message: EmailMessage, job: MailJob, recipient: Address, reference: Reference) -> None:
+    def _head(
+        self, message: EmailMessage, job: MailJob, recipient: Address, reference: Reference, now: datetime
+    ) -> None:
         message["From"] = self._from
         message["To"] = recipient
-        message["Date"] = format_datetime(datetime.now(UTC))
+        message["Date"] = format_datetime(now)
         message["Message-ID"] = self._message_id(job, reference)
         message["Auto-Submitted"] = "auto-generated"
 
-    def _fill(self, message: EmailMessage, chosen: ChosenMail | DirectMail, lang: str) -> None:
+    def _fill(self, message: EmailMessage, chosen: ChosenMail | DirectMail, lang: str) -> bytes | None:
+        """Add subject and bodies; return the link of ``List-Unsubscribe``, whose line stands for it.
+
+        The link is put in afterwards: a long one would become an encoded word, which no mail program reads there.
+        """
         if isinstance(chosen, DirectMail):
             context, template = self._context_of_direct(chosen, lang), chosen.mail.template
         else:
@@ -92,15 +150,19 @@ class Composer:
         texts = mail_texts.render(self._renderer, template, lang, context)
         message["Subject"] = texts.subject
         if self._one_click and context["never_link"]:
-            message["List-Unsubscribe"] = f"<{self._unsubscribe_link(context, lang)}>"
+            message["List-Unsubscribe"] = "<link>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         message.set_content(texts.text, cte=_encoding(texts.text))
         message.add_alternative(texts.html, subtype="html", cte=_encoding(texts.html))
+        # The same in all copies of a mail; in no text, since it depends on a secret.
+        boundary = hmac.digest(self._id_key, f"boundary {texts.subject}".encode(), hashlib.sha256).hex()
+        message.set_boundary(f"=_{boundary[:24]}")
         message["Content-Language"] = lang  # last, since making an alternative moves such headers into the first part
         if reply_to := chosen.mail.reply_to if isinstance(chosen, DirectMail) else chosen.reply_to:
             message["Reply-To"] = reply_to
             message["X-Petition"] = "answer"  # a mail with it is not answered: it is one of ours that came back
             message.replace_header("Auto-Submitted", "auto-replied")  # RFC 3834
+        return self._unsubscribe_link(context, lang) if "List-Unsubscribe" in message else None
 
     def _context_of_direct(self, chosen: DirectMail, lang: str) -> dict[str, object]:
         never = None if chosen.never is None else self._never_link(chosen.never, lang)
@@ -122,10 +184,10 @@ class Composer:
             "never_link": self._never_link(chosen.never, lang),
         }
 
-    def _unsubscribe_link(self, context: Mapping[str, object], lang: str) -> object:
+    def _unsubscribe_link(self, context: Mapping[str, object], lang: str) -> bytes:
         """Return what stops mails like this one: updates on one letter, or all mail."""
         path = context.get("unsubscribe")
-        return f"{self._base_url}/{lang}{path}" if path else context["never_link"]
+        return (f"{self._base_url}/{lang}{path}" if path else str(context["never_link"])).encode("ascii")
 
     def _never_link(self, never: bytes, lang: str) -> str:
         return f"{self._base_url}/{lang}/never/{self._tokens.for_never(never)}"

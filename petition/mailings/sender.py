@@ -11,7 +11,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from petition.core import letter_facts
@@ -21,7 +21,7 @@ from petition.core.database import Database, Record
 from petition.core.email_addresses import BadAddress
 from petition.core.encryption import Opener
 from petition.core.errors import Gone, PetitionError, Unavailable
-from petition.core.ids import JobId, LetterId, MailingId, UpdateId
+from petition.core.ids import JobId, LetterId, MailingId, SignatureId, UpdateId
 from petition.core.letter_facts import LetterFacts
 from petition.core.tokens import Tokens
 from petition.mail.compose import Composer, OutgoingMail, Unmailable
@@ -29,6 +29,7 @@ from petition.mail.model import DirectMail, MailJob, pause
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused
 from petition.mail.relays import NotNow, Relays
 from petition.mail.return_path import MailingMail
+from petition.mail.serial_mail import SerialMail
 from petition.mail.suppression import Suppression
 from petition.mailings import content, moves
 from petition.mailings import sending_queries as queries
@@ -80,6 +81,7 @@ class LoadedMailing:
     texts: Mapping[str, Mapping[str, str]]
     started_at: datetime
     letter: LetterFacts
+    serials: dict[tuple[str, str], SerialMail | None] = field(default_factory=dict)  # by language, and that of the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +249,30 @@ class MailingSender:
             lease=self._lease,
             created_at=mailing.started_at,
         )
+        chosen = DirectMail(mail, copy.address, copy.never)
         reference = MailingMail(letter_id, mailing_id, signature_id)
-        return self._tools.composer.compose(job, DirectMail(mail, copy.address, copy.never), reference)
+        serial = self._serial(mailing, job, chosen, text_lang)
+        if serial is None:
+            return self._tools.composer.compose(job, chosen, reference)
+        return self._tools.composer.copy(serial, job, chosen, reference)
+
+    def _serial(self, mailing: LoadedMailing, job: MailJob, chosen: DirectMail, text_lang: str) -> SerialMail | None:
+        """Return the mail in a language of the job, to be filled in; None if each must be composed by itself."""
+        key = job.lang, text_lang
+        if key not in mailing.serials:
+            composer, tokens = self._tools.composer, self._tools.tokens
+            letter_id, mailing_id = mailing.key
+            path = content.unsubscribe_path(
+                mailing.letter.slug, tokens.for_updates(letter_id, SignatureId(content.NO_SIGNATURE))
+            )
+            text = mailing.texts[text_lang]
+            mail = content.content(mailing.letter, mailing.update_id, text, text_lang, path)
+            first = MailingMail(letter_id, mailing_id, SignatureId(content.NO_SIGNATURE))
+            serial = composer.serial(replace(job, id=JobId(0)), mail, bytes(len(chosen.never or b"")), first)
+            sample = MailingMail(letter_id, mailing_id, SignatureId(job.id))
+            is_right = serial.is_whole and composer.proves(serial, job, chosen, sample)
+            mailing.serials[key] = serial if is_right else None
+        return mailing.serials[key]
 
     def _after(self, error: Exception, copy: Copy) -> Settlement | None:
         """Return what to do with a stamp whose mail failed."""
