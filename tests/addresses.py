@@ -34,6 +34,8 @@ async def filled(pattern: str, site: Installation, lang: str = "en") -> str:
         values["{token}"] = await _token(pattern, site)
     if "{picture}" in pattern:
         values["{picture}"] = str(await _picture(site))
+    if "{response}" in pattern:
+        values["{response}"] = str(await _response(site))
     if "{entry}" in pattern:
         values |= {"{kind}": "person", "{entry}": str(await _entry(site))}
     for name, value in values.items():
@@ -57,6 +59,36 @@ async def _picture(site: Installation) -> PictureId:
             letter,
         )
     return PictureId(7)
+
+
+async def _response(site: Installation) -> int:
+    """Return the id of an addressee's answer that has a document."""
+    async with site.database.transaction() as conn:
+        known = await conn.fetchval("SELECT id FROM addressee_event WHERE file IS NOT NULL")
+        if known is None:
+            file = await conn.fetchval(
+                "INSERT INTO addressee_file (letter, type, content) SELECT id, 'application/pdf', '%PDF-' FROM letter"
+                " WHERE slug = $1 RETURNING id",
+                SLUG,
+            )
+            known = await conn.fetchval(
+                "INSERT INTO addressee_event (letter, addressee, state, at, file) SELECT a.letter, a.id, 'answered',"
+                " now(), $2 FROM addressee a JOIN letter l ON l.id = a.letter WHERE l.slug = $1 LIMIT 1 RETURNING id",
+                SLUG,
+                file,
+            )
+    return int(known)
+
+
+async def _answer(site: Installation) -> str:
+    """Return the token of a link to answer that works."""
+    async with site.database.transaction() as conn:
+        row = await conn.fetchrow(
+            "UPDATE addressee SET link_until = now() + interval '1 day' WHERE id = (SELECT min(id) FROM addressee)"
+            " RETURNING letter, id, link"
+        )
+    assert row is not None
+    return Tokens([KEY]).for_answer(row["letter"], row["id"], row["link"], mailed=True)
 
 
 async def _preview(site: Installation) -> str:
@@ -85,6 +117,8 @@ async def _token(pattern: str, site: Installation) -> str:
     tokens = Tokens([KEY])
     if "/preview/" in pattern:
         return await _preview(site)
+    if "/answer/" in pattern:
+        return await _answer(site)
     if "/never/" in pattern:
         return tokens.for_never(b"sixteen bytes of")
     async with site.database.connection() as conn:

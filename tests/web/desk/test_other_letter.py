@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
@@ -12,6 +13,7 @@ from petition.drafts import publishing
 from petition.moderation import messages, notes
 from petition.web.desk.routes import DESK
 from tests import rows
+from tests.addressees.records import record
 from tests.exports.test_address_lists import ADDRESSES, REGISTER, make, wait_three_days
 from tests.imports.desk import Carrier
 from tests.letters.folders import other_letter
@@ -78,14 +80,18 @@ FORMS: Mapping[str, list[dict[str, str]]] = {
         {"act": "read_messages"},
         {"act": "second", "second": "x@northpier.example"},
     ],
+    "/organizer/{slug}/delivery/{addressee}": [
+        {"act": "contact", "way": "hand", "revision": "1"},
+        *({"act": act, "revision": "1"} for act in ("mail", "remind", "link", "revoke")),
+        *({"act": act, "event": "<response>", "revision": "1"} for act in ("undo", "redo")),
+    ],
+    "/organizer/{slug}/delivery/{addressee}/event": [
+        {"act": "deliver", "way": "hand", "on": "2026-01-01", "revision": "1"},
+        {"act": "respond", "state": "refused", "on": "2026-01-01", "summary_en": "x", "revision": "1"},
+    ],
     "/organizer/{slug}/campaigns/{campaign}": [
         {"step": step, "reason": "fake"} for step in ("start", "pause", "resume", "cancel", "revert")
     ],
-    "/organizer/{slug}/delivery/{addressee}": [
-        {"act": act, "revision": "1", "event": "1", "answer": "1"}
-        for act in ("mail", "remind", "undo", "redo", "link", "revoke", "publish", "decline", "wait")
-    ],
-    "/organizer/{slug}/delivery/{addressee}/event": [{"act": "deliver", "revision": "1", "on": "2026-01-01"}],
     "/organizer/{slug}/import/mappings": [{"mapping": "<mapping>"}],
     "/organizer/{slug}/import/{number}": [
         {"step": step, "changed": "<changed>"} for step in ("again", "check", "back", "start", "cancel", "undo", "redo")
@@ -138,6 +144,17 @@ async def id_in(site: Installation, statement: str) -> str:
     return str(next(iter(row.values())))
 
 
+async def hear(site: Installation) -> None:
+    """Have an addressee answer with a document."""
+    await record(site.database, "Halden Cloud", "answered", datetime.now(UTC))
+    async with site.database.connection() as conn:
+        await conn.execute(
+            "INSERT INTO addressee_file (letter, type, content) SELECT id, 'application/pdf', '%PDF-' FROM letter"
+            " WHERE slug = $1",
+            SLUG,
+        )
+
+
 async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -> dict[str, str]:
     """Give the letter an object of each kind; return their ids."""
     desk, letter = f"/organizer/{SLUG}", bench.letter.id
@@ -170,11 +187,7 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
     for path, data in posts:
         answer = await owner.post(f"{desk}/{path}", data=data)
         assert answer.status_code == 303, (path, answer.status_code)
-    addressee = await id_in(site, "SELECT id FROM addressee")
-    delivered = {"act": "deliver", "revision": "1", "way": "hand", "on": "2026-01-01", "note": "Quiet Note"}
-    receipt = {"file": ("r.pdf", b"%PDF-1.7 North Pier %%EOF", "application/pdf")}
-    answer = await owner.post(f"{desk}/delivery/{addressee}/event", data=delivered, files=receipt)
-    assert answer.status_code == 303, answer.status_code
+    await hear(site)
     key = await wait_three_days(site)
     assert (await owner.post(ADDRESSES, data={"step": "ask", "key": str(key)})).status_code == 303
     assert await make(site)
@@ -199,11 +212,12 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
         "number": str(job.number),
         "changed": str(job.changed),
         "key": str(key),
-        "addressee": addressee,
-        "file": await id_in(site, "SELECT id FROM addressee_file"),
         "campaign": await id_in(site, "SELECT id FROM campaign"),
         "job": await id_in(site, "SELECT id FROM address_job"),
         "update": await id_in(site, "SELECT id FROM news"),
+        "addressee": await id_in(site, "SELECT addressee FROM addressee_event"),
+        "response": await id_in(site, "SELECT id FROM addressee_event"),
+        "file": await id_in(site, "SELECT id FROM addressee_file"),
         "partner": await id_in(site, "SELECT id FROM partner"),
         "invitation": await id_in(site, "SELECT id FROM invitation"),
         "organization": await id_in(site, "SELECT id FROM organization"),
