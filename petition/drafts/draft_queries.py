@@ -32,7 +32,8 @@ ADD_PICTURE = "INSERT INTO picture (letter, id, type, content) VALUES ($1, $2, $
 PICTURE = "SELECT type, content FROM picture WHERE letter = $1 AND id = $2"
 
 PUBLIC_PICTURE = """
-SELECT p.type, p.content FROM letter l JOIN picture p ON p.letter = l.id
+SELECT p.type, octet_length(p.content) AS size, substring(p.content FROM $3::int + 1 FOR $4::int) AS part
+FROM letter l JOIN picture p ON p.letter = l.id
 WHERE l.slug = $1 AND l.version IS NOT NULL AND p.id = $2
 AND EXISTS (SELECT FROM sharing s WHERE s.letter = l.id AND s.picture = p.id)
 """
@@ -99,9 +100,9 @@ async def picture(conn: Connection, letter_id: LetterId, number: int) -> Record 
     return await conn.fetchrow(PICTURE, letter_id, number)
 
 
-async def public_picture(conn: Connection, slug: str, number: int) -> Record | None:
-    """Return (type, content) of a picture that a published letter is shared with."""
-    return await conn.fetchrow(PUBLIC_PICTURE, slug, number)
+async def public_picture(conn: Connection, slug: str, number: int, start: int, length: int) -> Record | None:
+    """Return (type, size, part) of a picture that a published letter is shared with; the part begins at ``start``."""
+    return await conn.fetchrow(PUBLIC_PICTURE, slug, number, start, length)
 
 
 async def pictures(conn: Connection, letter_id: LetterId) -> Sequence[Record]:

@@ -37,7 +37,8 @@ DROP = "DELETE FROM addressee WHERE letter = $1 AND id = $2"
 
 # Of a document that readers may open.
 DOCUMENT = """
-SELECT f.type, f.content FROM letter l
+SELECT f.type, octet_length(f.content) AS size, substring(f.content FROM $3::int + 1 FOR $4::int) AS part
+FROM letter l
 JOIN addressee_event e ON e.letter = l.id AND e.id = $2
 JOIN addressee a ON a.letter = l.id AND a.id = e.addressee
 JOIN addressee_file f ON f.letter = l.id AND f.id = e.file
@@ -82,6 +83,6 @@ async def set_parties(conn: Connection, letter_id: LetterId, parties: Sequence[P
             await conn.execute(REPOSITION, letter_id, addressee_id, position, dict(party.names), party.url)
 
 
-async def document(conn: Connection, slug: str, response_id: int) -> Record | None:
-    """Return (type, content) of the document that a published answer has."""
-    return await conn.fetchrow(DOCUMENT, slug, response_id)
+async def document(conn: Connection, slug: str, response_id: int, start: int, length: int) -> Record | None:
+    """Return (type, size, part) of the document that a published answer has; the part begins at ``start``."""
+    return await conn.fetchrow(DOCUMENT, slug, response_id, start, length)

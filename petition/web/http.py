@@ -274,18 +274,24 @@ def picture(row: Record | None, cache_control: str) -> Response:
     """Answer with a stored picture (content, type). Raises ``NotFound``."""
     if row is None:
         raise NotFound("there is no such picture")
-    headers = {"cache-control": cache_control, "content-security-policy": "default-src 'none'; sandbox"}
-    return Response(row["content"], headers=headers, media_type=row["type"])
+    return Response(row["content"], headers=picture_headers(cache_control), media_type=row["type"])
+
+
+def picture_headers(cache_control: str) -> dict[str, str]:
+    return {"cache-control": cache_control, "content-security-policy": "default-src 'none'; sandbox"}
 
 
 def document(media_type: str, content: bytes, name: str, cache_control: str) -> Response:
     """Answer with a file of others, to be saved as ``name`` and never opened in a page of ours."""
+    return Response(content, headers=document_headers(media_type, name, cache_control), media_type=media_type)
+
+
+def document_headers(media_type: str, name: str, cache_control: str) -> dict[str, str]:
     ending = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}[media_type]
-    headers = {
+    return {
         "cache-control": cache_control,
         "content-disposition": f'attachment; filename="{name}.{ending}"',
         "content-security-policy": "default-src 'none'; sandbox",
         "x-content-type-options": "nosniff",
         "x-robots-tag": "noindex",
     }
-    return Response(content, headers=headers, media_type=media_type)

@@ -77,6 +77,34 @@ async def test_readers_who_never_read_hold_little(attacked: Attacked) -> None:
         one.close()
 
 
+async def test_a_file_of_megabytes_is_not_held_for_each_client_that_does_not_read_it(attacked: Attacked) -> None:
+    """Each held the file, and that of the next request in its pipeline: a thousand may be behind at once."""
+    size = MEGABYTE
+    async with attacked.pair.site.database.transaction() as conn:
+        await conn.execute(
+            "INSERT INTO picture (letter, id, type, content) VALUES ($1, 5, 'image/png', $2)",
+            attacked.letter.id,
+            random.Random(5).randbytes(size),
+        )
+        await conn.execute(
+            "INSERT INTO sharing (letter, lang, text, alt, picture) VALUES ($1, 'en', '', 'x', 5)"
+            " ON CONFLICT (letter, lang) DO UPDATE SET picture = 5",
+            attacked.letter.id,
+        )
+    picture = f"/en/{SLUG}/picture/5"
+    with contextlib.ExitStack() as deaf:
+        for _ in range(150):
+            one = deaf.enter_context(socket.socket())
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            assert attacked.client.base_url.port is not None
+            one.connect(("127.0.0.1", attacked.client.base_url.port))
+            one.sendall((attacked.head(picture) + b"\r\n") * 4)
+        shown = await attacked.client.get(picture, headers={"x-forwarded-for": "93.184.216.34"})
+        assert shown.content == random.Random(5).randbytes(size)
+        await attacked.visit()
+        assert attacked.growth() < 60 * MEGABYTE
+
+
 async def test_connections_of_forty_networks_leave_turns_to_others(attacked: Attacked) -> None:
     refused = asyncio.Event()
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
+from petition.core.database import Connection, Record
 from petition.core.errors import NotFound
 from petition.core.form_values import MAX_INTEGER, id_of
 from petition.core.ids import LetterId, ResponseId
@@ -14,7 +15,7 @@ from petition.letters.model import Version
 from petition.letters.published import MAX_SLUG, PublishedLetter
 from petition.web import addressee_words, http
 from petition.web.page_cache import ALL, CachedResponse, CacheTier
-from petition.web.public import letter_page
+from petition.web.public import letter_page, stored_files
 from petition.web.public.visit import Visit
 
 NEWS_PER_PAGE = 20
@@ -129,14 +130,17 @@ async def answers(visit: Visit) -> Response:
 async def document(visit: Visit) -> Response:
     """Answer with the document of an addressee's answer, to be saved: it is a file of others."""
     slug, response_id = visit.slug, id_of(visit.request.path_params["response"], ResponseId, MAX_INTEGER)
-    row = None
-    if response_id is not None and len(slug) <= MAX_SLUG:
-        async with visit.services.database.connection() as conn:
-            row = await addressee_queries.document(conn, slug, response_id)
-    if row is None:
+
+    async def read(conn: Connection, start: int, length: int) -> Record | None:
+        return await addressee_queries.document(conn, slug, response_id or 0, start, length)
+
+    is_possible = response_id is not None and len(slug) <= MAX_SLUG
+    first = await stored_files.first_part(visit, read) if is_possible else None
+    if first is None:
         await visit.published()  # raises ``Gone`` if the letter was taken down
         raise NotFound("there is no such document")
-    return http.document(row["type"], row["content"], f"answer-{response_id}", "public, max-age=300")
+    headers = http.document_headers(first["type"], f"answer-{response_id}", "public, max-age=300")
+    return stored_files.respond(visit, first, read, headers)
 
 
 def _letter_context(published: PublishedLetter, lang: str) -> dict[str, object]:

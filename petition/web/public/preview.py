@@ -4,6 +4,7 @@ import asyncio
 
 from starlette.responses import Response
 
+from petition.core.database import Connection, Record
 from petition.core.errors import Gone, NotFound
 from petition.core.form_values import id_of
 from petition.core.ids import PictureId
@@ -12,7 +13,7 @@ from petition.letters import lifecycle_queries, markdown
 from petition.letters.model import State
 from petition.web import headers, http
 from petition.web.page_cache import PUBLIC
-from petition.web.public import letter_page
+from petition.web.public import letter_page, stored_files
 from petition.web.public.letter_page import LetterPage
 from petition.web.public.visit import Visit
 
@@ -37,13 +38,18 @@ async def by_link(visit: Visit) -> Response:
 async def picture(visit: Visit) -> Response:
     """Answer with a published letter's sharing picture."""
     slug, picture_id = visit.slug, id_of(visit.request.path_params["picture"], PictureId)
-    row = None
-    if picture_id is not None and len(slug) <= 64:
+
+    async def read(conn: Connection, start: int, length: int) -> Record | None:
+        return await draft_queries.public_picture(conn, slug, picture_id or 0, start, length)
+
+    is_possible = picture_id is not None and len(slug) <= 64
+    first = await stored_files.first_part(visit, read) if is_possible else None
+    if first is not None:
+        return stored_files.respond(visit, first, read, http.picture_headers(PUBLIC.decode()))
+    if is_possible:
         async with visit.services.database.connection() as conn:
-            row = await draft_queries.public_picture(conn, slug, picture_id)
-            if row is None:
-                await saving.letter_row(conn, slug)  # raises Gone if it was taken down
-    return http.picture(row, PUBLIC.decode())
+            await saving.letter_row(conn, slug)  # raises Gone if it was taken down
+    raise NotFound("there is no such picture")
 
 
 async def draft_page(visit: Visit, slug: str, *, here: str | None, until: object) -> Response:
