@@ -29,9 +29,12 @@ def render(renderer: Renderer, template: str, lang: str, context: Mapping[str, o
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` as a header may have it: no line ends, nothing that is not drawn or turns the direction."""
+    """Return ``text`` as a header may have it: no line ends, nothing that is not drawn or turns the direction.
+
+    Nor the beginning of an encoded word (RFC 2047), in which line ends could be hidden from Python's email package.
+    """
     line = "".join(char for char in " ".join(text.split()) if char.isprintable())
-    line = "".join(char for char in line if not text_cleaning.has_direction_mark(char)).strip()
+    line = "".join(char for char in line if not text_cleaning.has_direction_mark(char)).replace("=?", "= ?").strip()
     return line if len(line) <= MAX_SUBJECT else line[: MAX_SUBJECT - 1].rstrip() + "…"
 
 

@@ -73,6 +73,7 @@ class Composer:
         self._fill(message, chosen, lang)
         utf8 = not recipient.addr_spec.isascii()
         content = message.as_bytes(policy=SMTPUTF8 if utf8 else SMTP)
+        check_header(message, content)
         sender = self._return_paths.address(reference, job.created_at.date()) or self._from.addr_spec
         return OutgoingMail(sender, recipient.addr_spec, self._signer.sign(content), utf8)
 
@@ -144,18 +145,26 @@ class Composer:
 
 
 # No display name, no comment, nothing that could end a header or a command (RFC 5322, 3.2.3; any script, RFC 6532).
+_FIELD_NAME = re.compile(rb"^([!-9;-~]+):", re.MULTILINE)
 _ADDRESS = re.compile(r"""([^\s"(),:;<>@\[\]\\]+)@([^\s"(),:;<>@\[\]\\]+)""")
 
 
 def _recipient(address: str) -> Address:
     """Parse an address strictly, without relying on the web's checks."""
     match = _ADDRESS.fullmatch(address)
-    if match is None or not address.isprintable():
+    if match is None or not address.isprintable() or "=?" in address:  # an encoded word hides anything
         raise Unmailable("this is not an e-mail address")
     try:
         return Address(username=match[1], domain=match[2].encode("idna").decode("ascii"))
     except ValueError:
         raise Unmailable("this is not an e-mail address") from None
+
+
+def check_header(message: EmailMessage, content: bytes) -> None:
+    """Raise ``Unmailable`` if a field was written that was not set: then a value has brought line ends with it."""
+    names = _FIELD_NAME.findall(content.partition(b"\r\n\r\n")[0])
+    if [name.decode("ascii") for name in names] != message.keys():
+        raise Unmailable("a value would add fields to the header")
 
 
 def _encoding(text: str) -> str:

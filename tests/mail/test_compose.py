@@ -127,6 +127,7 @@ def test_one_click_needs_https(its: Settings) -> None:
         "nemo@example.org, all@example.org",
         "nemo@example.org> RCPT TO:<all@example.org",
         "nemo\0@example.org",
+        "=?utf-8?q?=0d=0aBcc=3A_all=40example=2Eorg=0d=0aX=3A?=@example.org",
         "nemo\u2028@example.org",
         "Nemo <nemo@example.org>",
         "@example.org",

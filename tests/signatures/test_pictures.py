@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from petition.captcha.drawn import DrawnCodes
+from petition.core.encryption import Wrapper
 from petition.core.ids import LetterId, SignatureId
 from petition.letters.model import Letter
+from petition.moderation import bulk_acts
 from petition.signatures import ceilings
 from tests import rows
 from tests.fixtures import HourClock
+from tests.organizers import people
 from tests.pages import assert_redirect
 from tests.running import KEY, SLUG, Installation, installation
 
@@ -78,6 +81,20 @@ async def above_the_budget(site: Installation) -> None:
     assert all(row["flags"] == ["drawn"] and row["name"] is None for row in waiting)
     assert states[-1]["state"] == "confirmed"
     assert (await site.count())["people"] == 9 - len(waiting)
+    await approve_all(site)
+    assert (await site.count())["people"] == 9
+
+
+async def approve_all(site: Installation) -> None:
+    """Approve what waits for its pictures, by the flag, in one act."""
+    desk = f"/organizer/{SLUG}"
+    async with people.at_desk(site, "moderator") as client:
+        assert "flag=drawn" in (await client.get(f"{desk}/queue?flag=drawn&state=held")).text
+        form = {"act": "approve", "back": "flag=drawn&state=held"}
+        bulk_act = (await client.post(f"{desk}/campaigns", data=form)).headers["location"]
+        assert (await client.post(bulk_act, data={"step": "start"})).status_code == 303
+        while await bulk_acts.step(site.database, Wrapper([KEY])):
+            continue
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 7, 20, 100])
