@@ -26,7 +26,7 @@ def main() -> int:
     given = parser.parse_args()
     size = Size(given.rounds, given.rows)
     if given.quick:
-        size = Size(1, min(given.rows, 20_000), seconds=1, forms=800, searches=80, looks=5)
+        size = Size(1, min(given.rows, 20_000), seconds=1, forms=800, searches=80, mails=400, looks=5)
     folder = given.data or Path(tempfile.mkdtemp(prefix="petition-bench-"))
     folder.mkdir(exist_ok=True)
     folder.chmod(0o711)  # the server's account enters it

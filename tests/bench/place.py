@@ -96,7 +96,7 @@ class Place:
         admin = await connect(self._url)
         try:
             known = {row["datname"] for row in await admin.fetch("SELECT datname FROM pg_database")}
-            for name, wanted in {None: [*road, *desk], "desk": desk}.get(only, road):
+            for name, wanted in {None: [*road, *desk], "desk": desk, "mail": []}.get(only, road):
                 if name not in known:
                     await admin.execute("DROP DATABASE IF EXISTS filling WITH (FORCE)")
                     await admin.execute("CREATE DATABASE filling")
@@ -132,6 +132,21 @@ class Place:
         await admin.close()
         async with self._serving(url, port, rows) as web:
             yield web
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    @contextlib.asynccontextmanager
+    async def empty(self, name: str) -> AsyncIterator[str]:
+        """Give the address of an empty database."""
+        admin = await connect(self._url)
+        try:
+            await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            await admin.execute(f"CREATE DATABASE {name}")
+        finally:
+            await admin.close()
+        yield self.url(name)
 
     @contextlib.asynccontextmanager
     async def desk(self, rows: int) -> AsyncIterator[Web]:

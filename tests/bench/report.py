@@ -66,6 +66,8 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         Line("5,000 listeners, each", figures.median("listener KiB"), MOST, 10, "KiB"),
         Line("5,000 listeners, first to last", figures.median("listeners spread"), MOST, 300, "ms"),
         Line("one web process, resident", figures.median("resident"), MOST, 120, "MiB"),
+        Line("worker's mails over aiosmtplib's", figures.ratio("worker", "aiosmtplib"), LEAST, 0.6),
+        Line("confirmation behind mail in bulk, p95", figures.median("behind bulk p95"), MOST, 2000, "ms"),
         *(
             Line(f"first byte, desk {name.removeprefix(DESK)}", figures.median(name), MOST, 3)
             for name, _ in figures.taken()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from petition.core.database import connect
 from petition.signatures.listing import Cursor
-from tests.bench import desk_pages, listeners
+from tests.bench import desk_pages, listeners, mail
 from tests.bench.bare import fetch
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
@@ -34,6 +34,7 @@ class Size:
     seconds: int = 4  # of each page, and of pgbench
     forms: int = 4000  # to sign, and as many to confirm, in each round and for each letter
     searches: int = 200
+    mails: int = 2000  # by aiosmtplib, by the worker, and in bulk
     looks: int = 15  # at each page of the desk, for each letter, in each round
 
 
@@ -218,13 +219,13 @@ class Bench:
 
 
 ROAD = ("warm_page", "count", "badge", "together", "listeners", "sign", "confirm", "lists", "search")
-NAMES = (*ROAD, "desk")
+NAMES = (*ROAD, "desk", "mail")
 
 
 async def run(place: Place, size: Size, only: str | None) -> Figures:
     """Measure everything, or ``only`` one part (one of ``NAMES``)."""
     figures = Figures()
-    if only != "desk":
+    if only not in {"desk", "mail"}:
         async with place.web(FEW) as few, place.web(size.rows) as many:
             bench = Bench(place, few, many, size, figures)
             await bench.warm_up()
@@ -233,6 +234,10 @@ async def run(place: Place, size: Size, only: str | None) -> Figures:
                     print(f"round {number + 1} of {size.rounds}: {name}", flush=True)
                     await getattr(bench, name)()
             bench.memory()
+    if only in {None, "mail"}:
+        for number in range(size.rounds):
+            print(f"round {number + 1} of {size.rounds}: mail", flush=True)
+            await _measure_mail(place, size, figures)
     if only in {None, "desk"}:
         async with place.desk(FEW) as few, place.desk(size.rows) as many:
             seats = await desk_pages.Seat.taken(few), await desk_pages.Seat.taken(many)
@@ -241,3 +246,15 @@ async def run(place: Place, size: Size, only: str | None) -> Figures:
                 for name, ratio in desk_pages.measure(*seats, size.looks):
                     figures.values[name].append(ratio)
     return figures
+
+
+async def _measure_mail(place: Place, size: Size, figures: Figures) -> None:
+    """Measure the worker beside aiosmtplib, and confirmations while mail in bulk goes out."""
+    with mail.sink(place.folder) as (port, sent):
+        figures.values["aiosmtplib rate"].append(await mail.bare(port, size.mails))
+        async with place.empty("mail") as url:
+            figures.values["worker rate"].append(await mail.sent_by_worker(url, place.folder, port, sent, size.mails))
+        async with place.empty("mail") as url:
+            figures.values["behind bulk p95"].append(
+                1000 * await mail.behind_bulk(url, place.folder, port, sent, 2 * size.mails)
+            )
