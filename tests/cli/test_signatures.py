@@ -41,13 +41,13 @@ async def test_an_import_says_what_it_did(
     db: Database, conn: Connection, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await signatures.import_file(db, WRAPPER, "north", file, dry_run=True)
-    foreseen = capsys.readouterr().out
-    assert "would take 4 people (3 of them without a public name)" in foreseen
+    dry_run = capsys.readouterr().out
+    assert "would take 4 people (3 of them without a public name)" in dry_run
     assert await conn.fetchval("SELECT count(*) FROM signature") == 0
     await signatures.import_file(db, WRAPPER, "north", file)
-    told = capsys.readouterr()
-    assert told.out == foreseen.replace("would take", "took")
-    assert told.err == ""  # no progress where nobody watches
+    printed = capsys.readouterr()
+    assert printed.out == dry_run.replace("would take", "took")
+    assert printed.err == ""  # no progress without a terminal
     await signatures.import_file(db, WRAPPER, "north", file)
     assert "6 rows were imported before" in capsys.readouterr().out
 
@@ -112,8 +112,8 @@ async def test_what_waits_is_told_and_let_in(
     db: Database, conn: Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await signatures.held(db, WRAPPER, "north")
-    told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "no organizations are waiting\n")
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "no organizations are waiting\n")
     about, keys = await letter(conn, "south")
     place = await wait(conn, about, keys, organization_en="North Pier", organization_ru="Пирс")
     await signatures.held(db, WRAPPER, "south")
