@@ -165,5 +165,6 @@ SELECT (SELECT id FROM signature WHERE letter = $1 AND kind = 'person' AND id % 
        (SELECT id FROM signature WHERE letter = $1 AND state = 'held' LIMIT 1) AS held,
        (SELECT id FROM signature WHERE letter = $1 AND organization IS NOT NULL LIMIT 1) AS organization,
        (SELECT min(id) FROM campaign WHERE letter = $1) AS campaign,
-       (SELECT min(id) FROM news WHERE letter = $1) AS update
+       (SELECT min(id) FROM news WHERE letter = $1) AS update,
+       (SELECT min(id) FROM addressee WHERE letter = $1) AS addressee
 """
