@@ -124,7 +124,8 @@ def address(path: str, look: Look, known: Mapping[str, str]) -> str:
 def looks(known: Mapping[str, str]) -> Iterator[tuple[str, str, Look]]:
     """Yield (name, address, look) of every page; the name is the same for every letter."""
     names = {
-        name: name for name in ("slug", "signature", "held", "organization", "campaign", "token", "what", "update")
+        name: name
+        for name in ("slug", "signature", "held", "organization", "campaign", "token", "what", "update", "addressee")
     }
     for path, of in PAGES.items():
         for look in of:
