@@ -2,8 +2,8 @@
 
 Each recipe gets an installation of its own, at the default limits unless said. Ten honest visitors, each from a network
 of their own, fetch a challenge, solve it at the price that is asked (cheaply: the answer's time is measured, not the
-sum's), sign, and type the right code. Prints for each recipe how many succeeded and the median and longest time in
-milliseconds. It also runs in a checkout of an older version, for the figures before.
+sum's), sign, open the mailed link, and type the right code. Prints for each recipe how many succeeded and the median
+and longest time in milliseconds. It also runs in a checkout of an older version, for the figures before.
 """
 
 import asyncio
@@ -89,11 +89,15 @@ class Siege:
         if not ids:
             return False
         code = {"email": form["email"], "code": rows.code(self.letter, SignatureId(ids[0]))}
+        link = f"/en/confirm/{rows.token(self.letter, SignatureId(ids[0]))}"
+        if (await self.site.client.get(link, headers=headers)).status_code != 200:
+            return False
         return (await self.post(CODE, code, headers)).status_code == 303
 
 
 Recipe = Callable[[Siege], Awaitable[None]]
 TOR = {"host": ONION, "x-forwarded-for": "127.0.0.1"}
+ASK = "--ask"
 VICTIM = "victim@letters.example"
 
 
@@ -126,14 +130,43 @@ async def one_tor_visitor(siege: Siege) -> None:
     await siege.flood(SIGN, [siege.form() | siege.solved(1)] * 3001, TOR)
 
 
+async def forty_networks_ask_for_pages(siege: Siege) -> None:
+    """Ask from another process, until cancelled: here it would take the server's own time."""
+    attacker = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.siege", ASK, siege.site.base)
+    try:
+        await attacker.wait()
+    finally:
+        attacker.kill()
+        await attacker.wait()
+
+
+async def ask_for_pages(base: str) -> None:
+    """Go on for ever: 400 connections, ten of each of forty networks."""
+    url = urlsplit(base)
+
+    async def ask(number: int) -> None:
+        head = f"GET /en/{SLUG}/find HTTP/1.1\r\nHost: {url.netloc}\r\nX-Forwarded-For: 203.{number % 40}.114.9\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
+        while True:
+            writer.write(head.encode())
+            answer = (await reader.readuntil(b"\r\n\r\n")).lower()
+            await reader.readexactly(int(answer.partition(b"content-length: ")[2].split()[0]))
+
+    await asyncio.gather(*(ask(number) for number in range(400)))
+
+
 RECIPES: dict[str, tuple[Recipe, dict[str, str]]] = {
     "none": (nothing, {}),
     "V3, one challenge replayed 250 times (LIMIT_LETTER=20)": (one_challenge_replayed, {"LIMIT_LETTER": "20"}),
     "V4, 20,800 empty forms of as many networks": (empty_forms_of_many_networks, {}),
     "V6, a stranger's sign-ups and codes for the visitor's mailbox": (strangers_at_a_mailbox, {}),
+    "V11, 400 connections of 40 networks, all the while": (forty_networks_ask_for_pages, {}),
     "V7, one Tor visitor; by script": (one_tor_visitor, {"ONION_URL": f"http://{ONION}"}),
     "V7, one Tor visitor; by picture": (one_tor_visitor, {"ONION_URL": f"http://{ONION}"}),
 }
+
+
+ENDLESS = {forty_networks_ask_for_pages}  # the visitors come while it runs
 
 
 def _random_network() -> dict[str, str]:
@@ -152,7 +185,11 @@ async def besiege(admin_url: str, folder: Path, name: str, recipe: Recipe, limit
         async with site.database.connection() as connection:
             letter = await rows.letter(connection)
         siege = Siege(site, letter, count(1))
-        await recipe(siege)
+        attack = asyncio.ensure_future(recipe(siege))
+        if recipe in ENDLESS:
+            await asyncio.sleep(3)
+        else:
+            await attack
         successes, times = 0, []
         for number in range(VISITORS):
             headers = TOR if "Tor" in name else {"x-forwarded-for": f"93.184.{number}.7"}
@@ -160,6 +197,8 @@ async def besiege(admin_url: str, folder: Path, name: str, recipe: Recipe, limit
             email = VICTIM if recipe is strangers_at_a_mailbox and number == 0 else ""
             successes += await siege.sign_honestly(headers, scripts="picture" not in name, email=email)
             times.append((time.perf_counter() - start) * 1000)
+        attack.cancel()
+        await asyncio.gather(attack, return_exceptions=True)
     return f"{name:<62} {successes:>3}/{VISITORS} {statistics.median(times):>7.0f} {max(times):>7.0f}"
 
 
@@ -172,6 +211,8 @@ async def main(admin_url: str, folder: Path, only: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == [ASK]:
+        asyncio.run(ask_for_pages(sys.argv[2]))
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         place.chmod(0o711)
