@@ -163,6 +163,9 @@ NO_PAGE = {
     "/organizer/{slug}/picture/{picture}",
     "/organizer/{slug}/log.csv",
     "/organizer/{slug}/delivery/file/{file}",
+    "/organizer/{slug}/delivery/names.csv",
+    "/organizer/{slug}/delivery/package.pdf",
+    "/organizer/{slug}/delivery/sheet.pdf",
     "/organizer/{slug}/statistics/{what}.csv",
     "/organizer/{slug}/import/{number}/problems.csv",
 }
