@@ -90,7 +90,10 @@ async def busy(
 
 LOOKS = list(
     desk_pages.looks(
-        {name: f"{{{name}}}" for name in ("slug", "signature", "held", "organization", "campaign", "update")}
+        {
+            name: f"{{{name}}}"
+            for name in ("slug", "signature", "held", "organization", "campaign", "update", "addressee")
+        }
     )
 )
 

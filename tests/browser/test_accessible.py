@@ -61,6 +61,7 @@ NO_PAGE = {
     "/{lang}/{slug}/confirm",
     "/{lang}/{slug}/picture/{picture}",
     "/{lang}/{slug}/documents/{response}",
+    "/{lang}/{slug}/package/{token}",
     "/{lang}/signature/{token}/data.json",
 }
 

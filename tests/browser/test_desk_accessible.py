@@ -154,8 +154,8 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/access": at("{slug}/access"),
     "/organizer/installation/access": at("installation/access"),
     "/organizer/installation/relays": at("installation/relays"),
-    "/organizer/mails": at("mails"),
-    "/organizer/mails/{mail}": at("mails/confirm", "mails/find_signed"),
+    "/organizer/installation/mails": at("mails"),
+    "/organizer/installation/mails/{mail}": at("mails/confirm", "mails/find_signed"),
     "/organizer/{slug}/log": at("{slug}/log"),
 }
 NO_PAGE = {

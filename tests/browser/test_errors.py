@@ -131,7 +131,9 @@ async def test_what_was_typed_by_the_inbox_survives_the_other_language(town: Tow
         await page.fill(f"#f-{name}", value)
     await page.click("#code button")
     await page.wait_for_url("**/en/**/confirm")
-    assert await focused(page) == "problems"
+    async with asyncio.timeout(60):
+        while await focused(page) != "problems":  # once the page is drawn
+            await asyncio.sleep(0.05)
     assert what in await problems(page)
     await page.click(".langs [lang=ru]")
     await page.wait_for_url(f"**/ru/{SLUG}/confirm")

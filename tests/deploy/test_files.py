@@ -114,4 +114,6 @@ def test_the_operator_s_script_reads_both_files_with_quotes(tmp_path: Path) -> N
         check=False,
     )
     assert (done.returncode, done.stderr) == (1, ""), done.stdout
-    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["database", "relay 127.0.0.1"]
+    troubles = [line.partition(":")[0] for line in done.stdout.splitlines()]
+    assert troubles[:2] == ["database", "DKIM"]  # what DNS says depends on where this runs
+    assert troubles[-1] == "relay 127.0.0.1"

@@ -8,7 +8,7 @@ from petition.web.desk.mailings import HTML_POLICY, SANDBOX
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, DeskVisit
 
-MAILS = f"{ROOT}mails"
+MAILS = f"{ROOT}installation/mails"
 
 
 async def show(visit: DeskVisit) -> Response:

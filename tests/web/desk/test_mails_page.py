@@ -6,7 +6,7 @@ from petition.web.desk import mail_samples
 from tests.organizers import people
 from tests.running import Installation
 
-HERE = "/organizer/mails"
+HERE = "/organizer/installation/mails"
 
 
 async def test_every_mail_has_a_preview_in_both_languages(site: Installation) -> None:
@@ -14,7 +14,7 @@ async def test_every_mail_has_a_preview_in_both_languages(site: Installation) ->
         listed = (await client.get(HERE)).text
         names = mail_samples.names()
         assert len(names) > 20
-        assert re.findall(r'href="/organizer/mails/([a-z_]+)"', listed) == names
+        assert re.findall(r'href="/organizer/installation/mails/([a-z_]+)"', listed) == names
         for name in names:
             page = await client.get(f"{HERE}/{name}")
             assert page.status_code == 200, name
