@@ -32,7 +32,7 @@ STANDARDS: Sequence[PdfStandard] = ("a-2b", "ua-1")
 SHEET_ROWS = 20
 MAX_SUMMARY = 420  # characters of the letter's beginning on a sheet
 BOX = "\u25a1"
-MAX_UNDRAWN = 300  # different letters that are looked for one by one; beyond that a text is drawn as it can be
+MAX_PROBED = 300  # different letters that are tried one by one, some 5 ms each; others count as missing
 _NAMED_IN_ERROR = re.compile(r'the text `?"(.+?)"`? could not be displayed')
 # What the built-in font has: Latin, Cyrillic, Greek, punctuation. The rest is tried once in a process.
 _COMMON = re.compile("[\u0020-\u024f\u0370-\u03ff\u0400-\u04ff\u2010-\u2027\u2030-\u203a\u20ac\u2116]")
@@ -181,7 +181,8 @@ def _code(address: str) -> dict[str, str]:
 def _drawn(template: str, inputs: dict[str, Any], at: datetime, standards: Sequence[PdfStandard]) -> bytes:
     """Return the PDF, the letters replaced for which no font is there."""
     text = json.dumps(inputs, ensure_ascii=False)
-    missing = [character for character in sorted(set(text)) if not _COMMON.match(character) and _is_missing(character)]
+    rare = [character for character in sorted(set(text)) if not _COMMON.match(character)]
+    missing = [*filter(_is_missing, rare[:MAX_PROBED]), *rare[MAX_PROBED:]]
     if missing:
         text = text.translate(dict.fromkeys(map(ord, missing), BOX))
     facts = json.dumps({**json.loads(text), "undrawn": bool(missing)}, ensure_ascii=False)

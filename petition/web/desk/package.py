@@ -12,22 +12,20 @@ from petition.packages import drawing, names_file
 from petition.web import http
 from petition.web.desk import downloads
 from petition.web.desk.visit import DeskVisit
-from petition.web.turns import ConcurrencyLimit
-
-_drawing = ConcurrencyLimit(1, 8, 20.0)  # documents drawn by this process at once, those that wait, seconds
+from petition.web.package_turns import DRAWING
 
 
 async def make(visit: DeskVisit) -> Response:
     """Make a package of the letter as it is now."""
     await visit.form()
-    async with _drawing.slot():
+    async with DRAWING.slot():
         await visit.services.packages.make(visit.letter.id, visit.organizer.id)
     return RedirectResponse(visit.letter_path("delivery?done=package#package"), 303)
 
 
 async def document(visit: DeskVisit) -> Response:
     """Answer with the newest document; a new one if a name in it was taken back since."""
-    async with _drawing.slot():
+    async with DRAWING.slot():
         content = await visit.services.packages.current_document(visit.letter.id)
     return http.document("application/pdf", content, visit.letter.slug, "no-store")
 
@@ -58,6 +56,6 @@ async def sheet(visit: DeskVisit) -> Response:
     async with visit.database.connection() as conn:
         letter = await published.read(conn, visit.services.wrapper, visit.letter.id)
     language, base_url = visit.services.renderer.languages[lang], visit.services.settings.base_url
-    async with _drawing.slot():
+    async with DRAWING.slot():
         content = await asyncio.to_thread(drawing.draw_sheet, letter, language, base_url)
     return http.document("application/pdf", content, f"{letter.slug}-sheet-{lang}", "no-store")

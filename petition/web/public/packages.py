@@ -4,10 +4,8 @@ from starlette.responses import Response
 
 from petition.core.errors import BadToken, NotFound, Refused
 from petition.web import http
+from petition.web.package_turns import DRAWING
 from petition.web.public.visit import Visit
-from petition.web.turns import ConcurrencyLimit
-
-_drawing = ConcurrencyLimit(1, 4, 20.0)
 
 
 async def download(visit: Visit) -> Response:
@@ -17,7 +15,7 @@ async def download(visit: Visit) -> Response:
     except BadToken:
         raise NotFound("this link is not one of ours") from None
     try:
-        async with _drawing.slot():
+        async with DRAWING.slot():
             content = await visit.services.packages.current_document(letter_id)
     except Refused:
         raise NotFound("this letter has no package") from None
