@@ -1,8 +1,9 @@
 """Large receiving providers, which slow down or block a sender that comes too fast, each by its own measure.
 
 A relay hands our mail on from its own address, so these limits hold for each relay by itself. Most providers publish
-advice and not figures (``sources``); what they do publish, and what senders of bulk mail agreed on, is below. They are
-defaults: ``SMTP_URLS`` takes a figure for each, as ``gmail=1200`` for mails a minute.
+advice and not figures (``sources``). So the mails a minute are cautious choices of ours, and the connections lean on a
+public file of senders of bulk mail where it names the provider. They are defaults: ``SMTP_URLS`` takes a figure for
+each, as ``gmail=1200`` for mails a minute.
 """
 
 from collections.abc import Mapping

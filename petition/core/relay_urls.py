@@ -1,4 +1,4 @@
-"""The mail relays in ``SMTP_URLS``: where each is, and how much it may be given.
+"""The mail relays in ``SMTP_URLS``: where each is, and how much mail it takes.
 
 As with the other addresses of services, what is not known is refused and no message repeats an address.
 """
@@ -29,7 +29,7 @@ _CURES = {  # what other programs call it
 
 @dataclass(frozen=True, slots=True)
 class RelayLimits:
-    """How much one relay is given at most, by all workers together."""
+    """The most that all workers together send by one relay."""
 
     connections: int = CONNECTIONS  # at once
     per_minute: int | None = None  # mails

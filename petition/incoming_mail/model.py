@@ -1,4 +1,4 @@
-"""What receivers of mail are given and answer, whichever way the mail came."""
+"""What receivers of mail take and answer, by every way in which mail comes."""
 
 from enum import Enum
 from typing import Protocol

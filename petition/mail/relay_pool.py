@@ -38,7 +38,7 @@ class RelayPool:
             self._wake()
 
     async def take(self, *, bulk: bool, patience: float) -> SmtpConnection | None:
-        """Return a connection for one mail, to be given back; None if none was free for ``patience`` seconds."""
+        """Return a connection for one mail, to be released; None if none was free for ``patience`` seconds."""
         if not self._has_room(bulk=bulk) or self._has_queue_before(bulk=bulk):
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting[bulk].append(turn)
