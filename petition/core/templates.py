@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from babel.core import Locale, get_global
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, pass_eval_context, select_autoescape
@@ -132,6 +133,7 @@ def _filters(language: Language) -> dict[str, Callable[..., str]]:
         "heading": typography.heading,
         "typeset": lambda html, lang: Markup(typography.typeset(html, lang)),  # noqa: S704  # sanitized when saved
         "script": typography.script_lang,
+        "host": lambda url: urlsplit(url).netloc,
         "languagename": lambda code: language.locale.languages.get(code, code),
         "countryname": lambda code: _territory(language.locale, code),
     }

@@ -118,6 +118,7 @@ class LetterPage:
             "letters/show.html",
             **self.context(html, language, base_url, cut=cut),
             mailto=mailto,
+            mirrors=services.settings.mirrors.urls,
             canonical=canonical,
         )
 
