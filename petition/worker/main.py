@@ -176,6 +176,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("destroy_digest_keys", retention.destroy_digest_keys),
         ("statistics", _add_up),
         ("lift_bounces", bounces.lift),
+        ("note_goals", waiting_mail.note_goals),
         ("mail_what_waits", waiting_mail.enqueue_due),
         ("reset_factors", factor_resets.carry_out_due),
         ("encrypt_undone", lambda database: undoing.encrypt_all(database, wrapper)),
