@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from petition.count_log import merkle
-from petition.count_log.notes import SignedNote, NoteError, VerifierKey
+from petition.count_log.notes import NoteError, SignedNote, VerifierKey
 
 CHECKPOINT_TEXT = re.compile(r"(?P<origin>[^\n]+)\n(?P<size>0|[1-9][0-9]{0,17})\n(?P<root>[A-Za-z0-9+/]{43}=)\n")
 PROOF_HEADER = "c2sp.org/tlog-proof@v1"

@@ -7,7 +7,7 @@ import pytest
 from petition.count_log import tiles
 from petition.count_log.checkpoints import Checkpoint, Proof, open_checkpoint
 from petition.count_log.entries import EntryKind, Exit, LogEntry, Recount, token_of
-from petition.count_log.notes import COSIGNATURE, SignedNote, NoteError, NoteSigner, VerifierKey, signed
+from petition.count_log.notes import COSIGNATURE, NoteError, NoteSigner, SignedNote, VerifierKey, signed
 from petition.count_log.tiles import TilePath
 from tests.count_log.logs import ORIGIN, person, signer
 
