@@ -12,6 +12,8 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from petition.addressees import addressee_words
+from petition.addressees.addressee_words import AddresseeLine
 from petition.core.errors import Unavailable
 from petition.core.i18n import Language, pick_language
 from petition.core.typography import typeset
@@ -21,8 +23,7 @@ from petition.letters.published import PublishedLetter
 from petition.letters.sources import sources_of
 from petition.signatures import forms, listing
 from petition.signatures.model import Kind, Signatory
-from petition.web import addressee_words, http
-from petition.web.addressee_words import AddresseeLine
+from petition.web import http
 from petition.web.page_cache import CachedResponse
 from petition.web.public import page_size, signing_mail
 from petition.web.public.shown_form import ShownForm
