@@ -3,11 +3,11 @@
 import base64
 import binascii
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from petition.core import signed_notes
+from petition.core.signed_notes import BadNote, NoteKey
 from petition.count_log import merkle
-from petition.count_log.notes import NoteError, SignedNote, VerifierKey
 
 CHECKPOINT_TEXT = re.compile(r"(?P<origin>[^\n]+)\n(?P<size>0|[1-9][0-9]{0,17})\n(?P<root>[A-Za-z0-9+/]{43}=)\n")
 PROOF_HEADER = "c2sp.org/tlog-proof@v1"
@@ -32,21 +32,18 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint":
-        """Read the text of a note. Raises ``NoteError``."""
+        """Read the text of a note. Raises ``BadNote``."""
         match = CHECKPOINT_TEXT.match(text)
         if match is None:
-            raise NoteError("this is not a checkpoint")
+            raise BadNote("this is not a checkpoint")
         return cls(match["origin"], int(match["size"]), _hash(match["root"]))
 
 
-def open_checkpoint(content: bytes, key: VerifierKey) -> Checkpoint:
-    """Return a checkpoint that ``key`` has signed, and whose log has the key's name. Raises ``NoteError``."""
-    note = SignedNote.parse(content)
-    if key.signed_at(note) is None:
-        raise NoteError("the log has not signed this checkpoint")
-    checkpoint = Checkpoint.parse(note.text)
+def open_checkpoint(note: str, key: NoteKey) -> Checkpoint:
+    """Return a checkpoint that ``key`` has signed, and whose log has the key's name. Raises ``BadNote``."""
+    checkpoint = Checkpoint.parse(signed_notes.verify(note, key))
     if checkpoint.origin != key.name:
-        raise NoteError("the checkpoint is of another log")
+        raise BadNote("the checkpoint is of another log")
     return checkpoint
 
 
@@ -56,44 +53,40 @@ class Proof:
 
     index: int
     path: tuple[bytes, ...]
-    checkpoint: bytes  # the signed note as it is
+    checkpoint: str  # the signed note as it is
     extra: bytes = b""
 
     def __bytes__(self) -> bytes:
         extra = [f"extra {base64.b64encode(self.extra).decode()}"] if self.extra else []
         path = [base64.b64encode(node).decode() for node in self.path]
         lines = [PROOF_HEADER, *extra, f"index {self.index}", *path, ""]
-        return "".join(f"{line}\n" for line in lines).encode() + self.checkpoint
+        return ("".join(f"{line}\n" for line in lines) + self.checkpoint).encode()
 
     @classmethod
     def parse(cls, content: bytes) -> "Proof":
-        """Read a proof. Raises ``NoteError``."""
+        """Read a proof. Raises ``BadNote``."""
         if len(content) > MAX_PROOF_BYTES:
-            raise NoteError("the proof is too long")
+            raise BadNote("the proof is too long")
         match = PROOF_TEXT.fullmatch(content.decode(errors="replace"))
         if match is None:
-            raise NoteError("this is not a proof")
+            raise BadNote("this is not a proof")
         path = tuple(_hash(line) for line in match["path"].split())
         extra = _base64(match["extra"] or "")
-        return cls(int(match["index"]), path, match["checkpoint"].encode(), extra)
+        return cls(int(match["index"]), path, match["checkpoint"], extra)
 
-    def check(self, entry: bytes, key: VerifierKey) -> Checkpoint:
-        """Return the checkpoint in which ``entry`` is. Raises ``NoteError``."""
+    def check(self, entry: bytes, key: NoteKey) -> Checkpoint:
+        """Return the checkpoint in which ``entry`` is. Raises ``BadNote``."""
         checkpoint = open_checkpoint(self.checkpoint, key)
         leaf = merkle.leaf_hash(entry)
         if not merkle.is_included(leaf, self.index, checkpoint.size, self.path, checkpoint.root):
-            raise NoteError("the entry is not in the log of this checkpoint")
+            raise BadNote("the entry is not in the log of this checkpoint")
         return checkpoint
-
-
-def proof_of(entry: bytes, index: int, path: Sequence[bytes], checkpoint: bytes) -> Proof:
-    return Proof(index, tuple(path), checkpoint, entry)
 
 
 def _hash(text: str) -> bytes:
     content = _base64(text)
     if len(content) != merkle.HASH_BYTES:
-        raise NoteError("a hash has 32 bytes")
+        raise BadNote("a hash has 32 bytes")
     return content
 
 
@@ -101,4 +94,4 @@ def _base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise NoteError("this is not base64") from None
+        raise BadNote("this is not base64") from None

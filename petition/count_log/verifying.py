@@ -1,14 +1,14 @@
 """Checks a log from outside, with nothing but its public files: what a witness and a reader run.
 
-Needs the standard library and Ed25519 of ``cryptography``, no database and no settings.
+Needs the standard library and Ed25519, no database and no settings.
 """
 
 from collections.abc import Sequence
 
+from petition.core.signed_notes import BadNote, NoteKey
 from petition.count_log import merkle, tiles
 from petition.count_log.checkpoints import Checkpoint, open_checkpoint
 from petition.count_log.entries import LogEntry, Recount
-from petition.count_log.notes import NoteError, VerifierKey
 from petition.count_log.tiles import Read, TilePath
 
 
@@ -16,12 +16,12 @@ class LogFault(Exception):
     """The log does not say what it said, or not what it must; the text says how, in English."""
 
 
-def read_checkpoint(read: Read, key: VerifierKey) -> tuple[Checkpoint, bytes]:
+def read_checkpoint(read: Read, key: NoteKey) -> tuple[Checkpoint, str]:
     """Return the log's present checkpoint and the note that it stands in. Raises ``LogFault``."""
-    content = _read(read, tiles.CHECKPOINT)
+    content = _read(read, tiles.CHECKPOINT).decode(errors="replace")
     try:
         return open_checkpoint(content, key), content
-    except NoteError as error:
+    except BadNote as error:
         raise LogFault(f"the checkpoint is not valid: {error}") from None
 
 

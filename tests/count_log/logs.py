@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 
+from petition.core.signed_notes import NoteSigner
 from petition.count_log import merkle, tiles
 from petition.count_log.checkpoints import Checkpoint
 from petition.count_log.entries import EntryKind, LogEntry, token_of
-from petition.count_log.notes import NoteSigner, signed
 
 ORIGIN = "letters.example.org/log/free-the-library"
 
@@ -40,7 +40,7 @@ class MadeLog:
         for leaf in leaves:
             edge.append(leaf)
         self.checkpoint = Checkpoint(origin, len(entries), edge.root)
-        self.files[tiles.CHECKPOINT] = str(signed(str(self.checkpoint), [signer(origin)])).encode()
+        self.files[tiles.CHECKPOINT] = signer(origin).sign(str(self.checkpoint)).encode()
 
     def read(self, path: str) -> bytes:
         return self.files[path]

@@ -1,24 +1,27 @@
 """Paths and bundles of tiles, signed notes, checkpoints, proofs, entries: what is written can be read, nothing else."""
 
+import base64
 import dataclasses
 
 import pytest
 
+from petition.core import signed_notes
+from petition.core.signed_notes import BadNote
 from petition.count_log import tiles
 from petition.count_log.checkpoints import Checkpoint, Proof, open_checkpoint
+from petition.count_log.cosignatures import Cosigner, WitnessKey
 from petition.count_log.entries import EntryKind, Exit, LogEntry, Recount, token_of
-from petition.count_log.notes import COSIGNATURE, NoteError, NoteSigner, SignedNote, VerifierKey, signed
 from petition.count_log.tiles import TilePath
 from tests.count_log.logs import ORIGIN, person, signer
 
-# From the description of the format: a key of the Go checksum database's example, and what it signed.
-EXAMPLE_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
-EXAMPLE_NOTE = (
-    "If you think cryptography is the answer to your problem,\n"
-    "then you don't know what your problem is.\n"
-    "\n"
-    "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
-)
+# A checkpoint in the specification of cosignatures, with made-up signatures.
+EXAMPLE = """example.com/behind-the-sofa
+20852163
+CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+
+— example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
+— witness.example.com/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==
+"""  # noqa: E501
 
 
 @pytest.mark.parametrize(
@@ -71,78 +74,56 @@ def test_bundles_and_tiles_can_be_read_or_are_refused() -> None:
         tiles.split_hashes(b"a" * 33)
 
 
-def test_a_note_of_another_program_is_verified() -> None:
-    key, note = VerifierKey.parse(EXAMPLE_KEY), SignedNote.parse(EXAMPLE_NOTE.encode())
-    assert str(key) == EXAMPLE_KEY
-    assert str(note) == EXAMPLE_NOTE
-    assert key.signed_at(note) == 0
-    assert key.signed_at(dataclasses.replace(note, text=note.text + "No.\n")) is None
-
-
 def test_a_witness_signs_with_a_time() -> None:
-    log, witness = signer(), NoteSigner("witness.example.net", b"w" * 32, COSIGNATURE)
+    witness = Cosigner("witness.example.net", b"w" * 32)
     text = str(Checkpoint(ORIGIN, 5, b"r" * 32))
-    note = signed(text, [log])
-    cosigned = SignedNote.parse(
-        str(SignedNote(text, (*note.signatures, witness.sign(text, now=1_700_000_000)))).encode()
-    )
+    note = signer().sign(text)
+    cosigned = note + witness.sign(text, now=1_700_000_000)
     assert witness.key.signed_at(cosigned) == 1_700_000_000
-    assert log.key.signed_at(cosigned) == 0
+    assert open_checkpoint(cosigned, signer().key).size == 5
     assert witness.key.signed_at(note) is None
-    later = dataclasses.replace(cosigned.signatures[1], content=b"\0" * 8 + cosigned.signatures[1].content[8:])
-    assert witness.key.signed_at(SignedNote(text, (later,))) is None
-    assert VerifierKey.parse(str(witness.key)) == witness.key
+    assert WitnessKey.parse(str(witness.key)) == witness.key
+    other_time = base64.b64encode(base64.b64decode(cosigned.split()[-1])[:4] + b"\0" * 8 + b"s" * 64).decode()
+    assert witness.key.signed_at(cosigned.replace(cosigned.split()[-1], other_time)) is None
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        *(
-            b"",
-            b"text\n",
-            b"text\n\n",
-            b"text\n\n\xe2\x80\x94 name AAAA\n",
-            b"text\n\n\xe2\x80\x94 name !\n",
-            b"\xff\n\n",
-        ),
-        b"text\n\n" + "— name AAAAAAAA".encode(),
-        b"text\n\n" + "— name AAAAAAAA\n".encode() * 101,
-        b"a" * 70_000,
-    ],
-)
-def test_broken_notes_are_refused(content: bytes) -> None:
-    with pytest.raises(NoteError):
-        SignedNote.parse(content)
+def test_a_cosignature_of_the_format_is_verified() -> None:
+    """The example of the specification: its witness's key is not published, but its signature has the right shape."""
+    lines = list(signed_notes.signatures(EXAMPLE))
+    assert [name for name, _, _ in lines] == ["example.com/behind-the-sofa", "witness.example.com/w1"]
+    assert [len(content) for _, _, content in lines] == [64, 72]
+    assert int.from_bytes(lines[1][2][:8]) == 1_679_315_147
+    assert Checkpoint.parse(signed_notes.split(EXAMPLE)[0]).size == 20852163
 
 
-@pytest.mark.parametrize("text", ["", "a+b", "a+00000000+AAAA", EXAMPLE_KEY.replace("c74f", "c74e"), "+" + EXAMPLE_KEY])
-def test_broken_keys_are_refused(text: str) -> None:
-    with pytest.raises(NoteError):
-        VerifierKey.parse(text)
+@pytest.mark.parametrize("text", ["", "a+b", "a+00000000+" + "A" * 44, str(signer().key)])
+def test_other_keys_are_no_witness(text: str) -> None:
+    with pytest.raises(BadNote):
+        WitnessKey.parse(text)
 
 
 def test_a_checkpoint_is_of_its_log_only() -> None:
     checkpoint = Checkpoint(ORIGIN, 5, b"r" * 32)
-    note = str(signed(str(checkpoint), [signer()])).encode()
+    note = signer().sign(str(checkpoint))
     assert open_checkpoint(note, signer().key) == checkpoint
-    with pytest.raises(NoteError, match="not signed"):
+    with pytest.raises(BadNote, match="no signature"):
         open_checkpoint(note, signer("another.example/log/letter").key)
-    other = str(signed(str(Checkpoint("another", 5, b"r" * 32)), [signer()])).encode()
-    with pytest.raises(NoteError, match="another log"):
+    other = signer().sign(str(Checkpoint("another", 5, b"r" * 32)))
+    with pytest.raises(BadNote, match="another log"):
         open_checkpoint(other, signer().key)
     for text in ("a\n05\n\n", f"{ORIGIN}\n5\nAAAA\n", f"{ORIGIN}\n-1\n{'A' * 43}=\n", "a"):
-        with pytest.raises(NoteError):
+        with pytest.raises(BadNote):
             Checkpoint.parse(text)
 
 
 def test_a_proof_can_be_read_back() -> None:
-    note = str(signed(str(Checkpoint(ORIGIN, 2, b"r" * 32)), [signer()])).encode()
+    note = signer().sign(str(Checkpoint(ORIGIN, 2, b"r" * 32)))
     for proof in (Proof(1, (b"p" * 32,), note, b"entry"), Proof(0, (), note)):
         assert Proof.parse(bytes(proof)) == proof
     for broken in (b"", b"c2sp.org/tlog-proof@v1\nindex 01\n\nnote", b"c2sp.org/tlog-proof@v1\nindex 1\nAAAA\n\nnote"):
-        with pytest.raises(NoteError):
+        with pytest.raises(BadNote):
             Proof.parse(broken)
-    with pytest.raises(NoteError, match="not in the log"):
+    with pytest.raises(BadNote, match="not in the log"):
         Proof(1, (b"p" * 32,), note).check(b"entry", signer().key)
 
 
