@@ -11,8 +11,7 @@ from petition.core import audit_log, relay_report
 from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.incoming_mail import bounce_queries
-from petition.incoming_mail.bounces import NO_TOKEN, OLD_TOKEN
-from petition.incoming_mail.reports import ReportKind
+from petition.incoming_mail.reports import NO_TOKEN, OLD_TOKEN, ReportKind
 from petition.web import http
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page

@@ -3,8 +3,7 @@
 import pytest
 
 from petition.core.relay_report import MAX_TESTS
-from petition.incoming_mail.bounces import NO_TOKEN, OLD_TOKEN
-from petition.incoming_mail.reports import ReportKind
+from petition.incoming_mail.reports import NO_TOKEN, OLD_TOKEN, ReportKind
 from petition.web.desk.relays_page import BOUNCES
 from tests.mail.waiting import until
 from tests.organizers import people
