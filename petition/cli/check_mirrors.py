@@ -44,10 +44,10 @@ async def findings(settings: Settings) -> AsyncIterator[str]:
 
 
 def _folder_problem(folder: Path) -> str | None:
-    place = next(path for path in (folder, *folder.parents) if path.exists())
-    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         return None
-    return f"MIRROR_DIR: {place} cannot be written to by this account; give it the folder, or name another"
+    return f"MIRROR_DIR: {existing} cannot be written to by this account; give it the folder, or name another"
 
 
 async def _problem(url: str, public_key: bytes, max_age: timedelta) -> str | None:

@@ -32,7 +32,7 @@ class NewsItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LinkedAddress:
     """An address of the letter, and the words for it."""
 
     url: str
@@ -71,8 +71,8 @@ def context_of(snapshot: LetterSnapshot, facts: CopyFacts, language: Language, l
         "versions": with_changes(list(snapshot.versions), lang),
         "news": [_news_item(row, texts, lang, links) for row, texts in snapshot.news],
         "original": f"{base_url}/{text_lang}/{letter.slug}",
-        "signing": [_place(f"{origin}/{lang}/{letter.slug}#sign") for origin in facts.addresses.signing],
-        "copies": [_place(f"{url}/{letter.slug}/{lang}/index.html") for url in facts.addresses.copies],
+        "signing": [_linked(f"{origin}/{lang}/{letter.slug}#sign") for origin in facts.addresses.signing],
+        "copies": [_linked(f"{url}/{letter.slug}/{lang}/index.html") for url in facts.addresses.copies],
         "host": facts.addresses.host,
     }
 
@@ -93,9 +93,9 @@ def _news_item(row: Record, texts: Mapping[str, Text], lang: str, links: CopyLin
     )
 
 
-def _place(url: str) -> Place:
+def _linked(url: str) -> LinkedAddress:
     host = url.partition("://")[2].partition("/")[0]
-    return Place(url, host, host.partition(":")[0].endswith(".onion"))
+    return LinkedAddress(url, host, host.partition(":")[0].endswith(".onion"))
 
 
 def policy(css_hash: str, images: str) -> str:

@@ -1,6 +1,6 @@
 """Folders that are replaced at once: a server that reads one meanwhile sees the old copy or the new one, never half.
 
-Copies are public, so their modes let the account of any web server read them, whatever the umask.
+Copies are public, so their modes let the account of any web server read them, under any umask.
 """
 
 import ctypes

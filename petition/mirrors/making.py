@@ -77,7 +77,7 @@ class MirrorMaker:
         The day is in it: the pages say for how many days addressees are silent.
         """
         letter = published.letter
-        shown = [
+        content = [
             version(),
             letter.revision,
             letter.state,
@@ -86,4 +86,4 @@ class MirrorMaker:
             str(published.today),
             asdict(self.addresses),
         ]
-        return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -13,7 +13,7 @@ from petition.core.signed_notes import BadNote, NoteKey, NoteSigner
 from petition.mirrors.model import BadMirror
 from petition.mirrors.pages import iso
 
-PLACE = "<!--seal-->"  # in the template
+SEAL_MARK = "<!--seal-->"  # in the template
 BEGIN = b'<footer class="cols"><details><summary>Ed25519</summary><pre id="seal">\n'
 END = b"</pre></details></footer>\n</body>\n</html>\n"
 MAX_FILE = 32 * 1024 * 1024  # bytes
@@ -38,7 +38,7 @@ class Seal:
 
 def seal(html: str, signer: NoteSigner, values: Seal) -> bytes:
     """Return the file: the page with its seal. ``size`` and ``sha256`` of ``values`` are computed here."""
-    head = html.partition(PLACE)[0].encode() + BEGIN
+    head = html.partition(SEAL_MARK)[0].encode() + BEGIN
     text = (
         f"{values.host}/copy/{values.letter}\nwritten {iso(values.written_at)}\ncounted {iso(values.counted_at)}\n"
         f"total {values.total}\nbytes {len(head)}\nsha256 {hashlib.sha256(head).hexdigest()}\n"
