@@ -18,8 +18,9 @@ from petition.core.email_addresses import BadAddress
 from petition.core.errors import PetitionError, Unavailable
 from petition.mail import queries
 from petition.mail.choosing import MailSelector
-from petition.mail.compose import Composer, Unmailable
+from petition.mail.compose import Composer
 from petition.mail.mailbox_notes import MailboxNotes
+from petition.mail.mime import Unmailable
 from petition.mail.model import ChosenMail, MailJob, patience, pause
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused
 from petition.mail.relays import NotNow, Relays
