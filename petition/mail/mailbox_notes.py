@@ -3,8 +3,12 @@
 Only the worker can: it opens the address. The digests are under a key of the day (docs/decisions/forgery.md).
 """
 
-from petition.core import email_addresses, mail_domains
+from collections.abc import Sequence
+
+from petition.core import mail_domains
+from petition.core.batching import Batcher
 from petition.core.database import Database
+from petition.core.email_addresses import Domains
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import KeyDestroyed
 from petition.core.ids import LetterId, SignatureId
@@ -12,17 +16,19 @@ from petition.core.mail_domains import ProviderClass
 from petition.core.quotas import DayKey, DayKeys
 from petition.mail import queries
 from petition.mail.mail_hosts import MailHosts
-from petition.mail.model import ChosenMail
+from petition.mail.model import ChosenMail, MailboxNote
 
 
 class MailboxNotes:
-    """Writes the notes into the pending row that a link leads to; the first time only."""
+    """Writes the notes into the pending rows that links lead to, many at once; the first time only."""
 
     def __init__(self, database: Database, wrapper: Wrapper, hosts: MailHosts) -> None:
         self._database = database
         self._wrapper = wrapper
         self._days = DayKeys(database, wrapper)
         self._hosts = hosts
+        self._domains = Domains()
+        self._notes: Batcher[MailboxNote, None] = Batcher(self._store)
 
     async def add(self, mail: ChosenMail) -> None:
         """Note what ceilings need to know of a mail with a link. Raises ``Unavailable``."""
@@ -32,7 +38,7 @@ class MailboxNotes:
         self, letter_id: LetterId, pending_id: SignatureId, address: str, wrapped_digest_key: bytes | None
     ) -> None:
         """Note what ceilings need to know of the pending row of ``address``. Raises ``Unavailable``."""
-        domain = email_addresses.parse(address).domain
+        domain = self._domains.parse(address).domain
         provider = mail_domains.class_of(domain)
         day = await self._days.today()
         keys: tuple[bytes | None, bytes | None] = None, None
@@ -43,8 +49,12 @@ class MailboxNotes:
             provider = host.provider or provider if provider is ProviderClass.OWN else provider
             keys = _digests(day, letter_id, domain, host.name)
         trust = self._trust_digests(wrapped_digest_key, domain) if any(keys) else []
+        await self._notes.submit(MailboxNote(letter_id, pending_id, *keys, provider.value, trust))
+
+    async def _store(self, notes: Sequence[MailboxNote]) -> list[None]:
         async with self._database.connection() as conn:
-            await queries.note_mailbox(conn, letter_id, pending_id, keys, provider.value, trust)
+            await queries.note_mailboxes(conn, notes)
+        return [None] * len(notes)
 
     def _trust_digests(self, wrapped: bytes | None, domain: str) -> list[bytes]:
         keys = LetterKeys(None if wrapped is None else self._wrapper.unwrap(wrapped), None)
