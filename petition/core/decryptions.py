@@ -1,6 +1,6 @@
 """What the worker decrypts, counted by letter, day and purpose.
 
-An ``Opener`` is told letter and purpose with each address. Names are decrypted in code that the web uses as well, so
+An ``Opener`` takes letter and purpose with each address. Names are decrypted in code that the web uses as well, so
 their purpose is that of the task: the worker begins to count, its jobs say what for. See docs/decisions/decryptions.md.
 """
 
