@@ -61,14 +61,21 @@ SELECT * FROM unnest($1::integer[], $2::date[], $3::text[], $4::text[], $5::bigi
 ON CONFLICT (letter, day, purpose, content) DO UPDATE SET uses = d.uses + excluded.uses
 """
 
-_TABLE = """
-SELECT d.day, d.purpose, l.slug, coalesce(sum(d.uses) FILTER (WHERE d.content = 'address'), 0)::bigint AS addresses,
+OF_LETTER = """
+SELECT d.day, d.purpose, NULL::text AS slug,
+       coalesce(sum(d.uses) FILTER (WHERE d.content = 'address'), 0)::bigint AS addresses,
+       coalesce(sum(d.uses) FILTER (WHERE d.content = 'name'), 0)::bigint AS names
+FROM decryption d WHERE d.letter = $1
+GROUP BY d.day, d.purpose ORDER BY d.day DESC, d.purpose LIMIT $2
+"""
+
+OF_INSTALLATION = """
+SELECT d.day, d.purpose, l.slug,
+       coalesce(sum(d.uses) FILTER (WHERE d.content = 'address'), 0)::bigint AS addresses,
        coalesce(sum(d.uses) FILTER (WHERE d.content = 'name'), 0)::bigint AS names
 FROM decryption d LEFT JOIN letter l ON l.id = d.letter
+GROUP BY d.day, d.purpose, d.letter, l.slug ORDER BY d.day DESC, d.purpose, d.letter LIMIT $1
 """
-_ORDER = "GROUP BY d.day, d.purpose, d.letter, l.slug ORDER BY d.day DESC, d.purpose, d.letter"
-OF_LETTER = f"{_TABLE} WHERE d.letter = $1 {_ORDER} LIMIT $2"
-OF_INSTALLATION = f"{_TABLE} {_ORDER} LIMIT $1"
 
 
 class DecryptionCounts:
