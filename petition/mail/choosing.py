@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from petition.core import letter_facts
 from petition.core.database import Connection, Record
+from petition.core.decryptions import DecryptionPurpose, decrypting_for
 from petition.core.encryption import LetterKeys, Opener, Wrapper
 from petition.core.errors import PetitionError, Unavailable
 from petition.core.ids import JobId, LetterId, SignatureId
@@ -18,6 +19,18 @@ from petition.mail.model import ChosenMail, DirectMail, MailJob, Purpose, Signat
 from petition.mail.suppression import Suppression
 
 Choice = ChosenMail | DirectMail | Exception | None
+
+# By the purpose of the outbox row; the mails of all others go to organizers.
+DECRYPTS_FOR: Mapping[str, DecryptionPurpose] = {
+    Purpose.SIGN: DecryptionPurpose.CONFIRMATION,
+    Purpose.REMIND: DecryptionPurpose.REMINDER,
+    Purpose.FIND: DecryptionPurpose.LOST_LINK,
+    "decision": DecryptionPurpose.SIGNATORY_MAIL,
+    "message": DecryptionPurpose.SIGNATORY_MAIL,
+    "second": DecryptionPurpose.SIGNATORY_MAIL,
+    "mail_in": DecryptionPurpose.MAIL_IN,
+    "addressee": DecryptionPurpose.ADDRESSEE,
+}
 
 
 class MailSelector:
@@ -62,9 +75,10 @@ class MailSelector:
 
     async def _choose_other(self, conn: Connection, job: MailJob) -> Choice:
         try:
-            if job.letter_id is not None and job.purpose == Purpose.FIND:
-                return await self._for_finding(conn, job, job.letter_id)
-            return await self._direct(conn, job)
+            with decrypting_for(_decrypts_for(job)):
+                if job.letter_id is not None and job.purpose == Purpose.FIND:
+                    return await self._for_finding(conn, job, job.letter_id)
+                return await self._direct(conn, job)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one job must not stop the others
@@ -77,7 +91,7 @@ class MailSelector:
         mail = await writer(conn, DirectMailJob(job.letter_id, job.digest, job.lang, job.details))
         if mail is None:
             return None
-        address = self._opener.open(job.sealed)
+        address = self._opener.open(job.sealed, job.letter_id, _decrypts_for(job))
         if not mail.heeds_never:
             return DirectMail(mail, address, None)
         never = await self._suppression.digest(conn, address)
@@ -91,7 +105,7 @@ class MailSelector:
         letters = {letter_id: await letter_facts.load(conn, letter_id) for letter_id in letter_ids}
         facts = await queries.sign_facts(conn, jobs)
         chosen = dict[JobId, Choice](dict.fromkeys(job.id for job in jobs))  # a row is missing: confirmed, or expired
-        recipients = self._open_all(facts, await self._suppression.digester(conn))
+        recipients = self._open_all(jobs, facts, await self._suppression.digester(conn))
         digests = [(job, one[1]) for job in jobs if isinstance(one := recipients.get(job.id), tuple)]
         suppressed = await queries.suppressed(conn, digests)
         for job in jobs:
@@ -103,21 +117,24 @@ class MailSelector:
         return chosen
 
     def _open_all(
-        self, facts: Mapping[JobId, Record], digest: Callable[[str], bytes]
+        self, jobs: Sequence[MailJob], facts: Mapping[JobId, Record], digest: Callable[[str], bytes]
     ) -> dict[JobId, tuple[str, bytes] | Exception]:
         """Return the address of each job, and its suppression digest; or why it cannot be mailed."""
         recipients = dict[JobId, tuple[str, bytes] | Exception]()
-        for job_id, row in facts.items():
+        for job in jobs:
+            if (row := facts.get(job.id)) is None:
+                continue
             try:
-                address = self._opener.open(row["sealed"])
-                recipients[job_id] = address, digest(address)
+                address = self._opener.open(row["sealed"], job.letter_id, _decrypts_for(job))
+                recipients[job.id] = address, digest(address)
             except Exception as error:  # noqa: BLE001 - one job must not stop the others
-                recipients[job_id] = error
+                recipients[job.id] = error
         return recipients
 
     def _answer(self, job: MailJob, letter: LetterFacts, row: Record, recipient: tuple[str, bytes]) -> Choice:
         try:
-            return self._answer_to_signing(job, letter, row, recipient)
+            with decrypting_for(_decrypts_for(job)):
+                return self._answer_to_signing(job, letter, row, recipient)
         except Exception as error:  # noqa: BLE001 - one job must not stop the others
             return error
 
@@ -132,7 +149,7 @@ class MailSelector:
             if template is not Template.CONFIRM:  # confirmed or removed meanwhile: there was a mail about it
                 return None
             template = Template.REMINDER
-        keys = self._keys(letter)
+        keys = self._keys(letter, job.letter_id)
         names = _names_typed(row, keys) if template.leads_to_confirming else letter_facts.names_in(row, keys)
         refs = () if id is None else (SignatureRef(SignatureId(id), row["kind"], names),)
         code_works = template is Template.CONFIRM and row["code_works"]
@@ -143,12 +160,12 @@ class MailSelector:
     async def _for_finding(self, conn: Connection, job: MailJob, letter_id: LetterId) -> ChosenMail | None:
         if job.sealed is None:
             return None
-        address = self._opener.open(job.sealed)
+        address = self._opener.open(job.sealed, letter_id, _decrypts_for(job))
         never = await self._accepts_mail(conn, address, job)
         letter = await letter_facts.load(conn, letter_id)
         if never is None or letter is None:
             return None
-        keys = self._keys(letter)
+        keys = self._keys(letter, letter_id)
         if rows := await queries.signatures(conn, job):
             signed = tuple(SignatureRef(row["id"], row["kind"], letter_facts.names_in(row, keys)) for row in rows)
             return ChosenMail(Template.FIND_SIGNED, address, never, letter_id, letter, signed[0].kind, signed)
@@ -158,14 +175,18 @@ class MailSelector:
             return ChosenMail(Template.FIND_CONFIRM, address, never, letter_id, letter, ref.kind, (ref,), code_works)
         return None
 
-    def _keys(self, letter: LetterFacts) -> LetterKeys:
+    def _keys(self, letter: LetterFacts, letter_id: LetterId) -> LetterKeys:
         wrapped = letter.wrapped_name_key
-        return LetterKeys(None, None if wrapped is None else self._wrapper.unwrap(wrapped))
+        return LetterKeys(None, None if wrapped is None else self._wrapper.unwrap(wrapped), letter_id)
 
     async def _accepts_mail(self, conn: Connection, address: str, job: MailJob) -> bytes | None:
         """Return the address's suppression digest; None if it asked for no more mail, or returns it."""
         digest = await self._suppression.digest(conn, address)
         return None if await queries.suppressed(conn, [(job, digest)]) else digest
+
+
+def _decrypts_for(job: MailJob) -> DecryptionPurpose:
+    return DECRYPTS_FOR.get(job.purpose, DecryptionPurpose.ORGANIZER)
 
 
 def _template_of(facts: Record) -> tuple[Template, int | None] | None:
