@@ -19,6 +19,8 @@ Header = tuple[bytes, bytes]
 
 PUBLIC = b"public, max-age=0, s-maxage=5"
 NO_STORE = b"no-store"  # in this cache, and in no other
+# Of what may hold names: with the half second of a poll they are out of shared caches within two seconds.
+WITH_NAMES = b"public, max-age=0, s-maxage=1"
 # What a 304 must repeat (RFC 9110, 15.4.5), and CORS, without which a script of another site cannot read it.
 _NOT_MODIFIED_HEADERS = (b"cache-control", b"etag", b"vary", b"access-control-")
 ALL = ""  # the group of pages that show more than one letter
