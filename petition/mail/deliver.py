@@ -59,6 +59,7 @@ class Flight:
     def __init__(self, job: MailJob) -> None:
         self.job = job
         self.choice: Choice = None
+        self.is_noted = False
         self.renew()
 
     def renew(self) -> None:
@@ -68,6 +69,13 @@ class Flight:
     def age(self) -> float:
         """Return how many seconds ago the job was leased."""
         return max(time.monotonic() - self._at, abs(time.time() - self._at_by_wall))
+
+    def mail_to_note(self) -> ChosenMail | None:
+        """Return the mail if its link leads to confirming and its mailbox is not noted yet."""
+        mail = self.choice
+        if self.is_noted or not isinstance(mail, ChosenMail):
+            return None
+        return mail if mail.template.leads_to_confirming else None
 
     def begin(self) -> None:
         self._begun_at = time.monotonic()
@@ -145,16 +153,19 @@ class Deliverer:
 
     def _begin_ready(self) -> None:
         """Begin as many jobs as there are free senders: slow mails do not count, unless they are very many."""
+        if self._is_stopping:
+            return
         for bulk, limit in ((False, SENDERS), (True, SENDERS_IN_BULK)):
-            ready = self._ready[bulk]
-            while ready and not self._is_stopping and self._busy(bulk=bulk) < limit:
-                if len(self._in_flight) >= MAX_IN_FLIGHT:
-                    return
-                flight = ready.popleft()
-                flight.begin()
-                task = asyncio.create_task(self._deliver(flight))
-                self._in_flight[task] = flight
-                task.add_done_callback(self._landed)
+            if ready := self._ready[bulk]:
+                free = min(limit - self._busy(bulk=bulk), MAX_IN_FLIGHT - len(self._in_flight), len(ready))
+                for _ in range(free):
+                    self._begin(ready.popleft())
+
+    def _begin(self, flight: Flight) -> None:
+        flight.begin()
+        task = asyncio.create_task(self._deliver(flight))
+        self._in_flight[task] = flight
+        task.add_done_callback(self._landed)
 
     def _busy(self, *, bulk: bool) -> int:
         return sum(flight.job.bulk == bulk and (bulk or not flight.is_slow()) for flight in self._in_flight.values())
@@ -190,6 +201,18 @@ class Deliverer:
             choices = dict.fromkeys((flight.job.id for flight in flights), error)
         for flight in flights:
             flight.choice = choices[flight.job.id]
+        await self._note_mailboxes(flights)
+
+    async def _note_mailboxes(self, flights: Sequence[Flight]) -> None:
+        """Note those that can be noted at once; the others are when their mail is sent."""
+        mails = [mail for flight in flights if (mail := flight.mail_to_note()) is not None]
+        if self._notes is None or not mails:
+            return
+        with contextlib.suppress(Unavailable):
+            noted = await self._notes.add_known(mails)
+            for flight in flights:
+                mail = flight.mail_to_note()
+                flight.is_noted = mail is not None and mail.refs[0].id in noted
 
     def _note_outage(self) -> None:
         if not self._is_away:
@@ -229,8 +252,8 @@ class Deliverer:
         if isinstance(chosen, Exception):
             raise chosen
         mail = self._composer.compose(job, chosen)
-        if self._notes and isinstance(chosen, ChosenMail) and chosen.template.leads_to_confirming:
-            await self._notes.add(chosen)
+        if self._notes and (unnoted := flight.mail_to_note()) is not None:
+            await self._notes.add(unnoted)
         relay = await self._relays.send(mail, lambda: self._still_mine(flight), bulk=job.bulk, first=job.relay)
         self._accepted.add(job.id)
         log.info("accepted", extra={"job": job.id, "relay": relay})

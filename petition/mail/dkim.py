@@ -74,7 +74,7 @@ class DkimSigner:
             f" h={_folded(names)};\r\n"
             " b="
         ).encode("ascii")
-        signature = _signature(key, fields + _relaxed_field(unsigned))
+        signature = _signature(key, fields + _relaxed_field(_FOLDING.sub(b"", unsigned)))
         text = base64.b64encode(signature).decode("ascii")
         lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
         return unsigned + "\r\n ".join(lines).encode("ascii") + b"\r\n"
@@ -107,8 +107,8 @@ def _chosen_fields(head: bytes) -> tuple[tuple[str, ...], bytes]:
 
 
 def _relaxed_field(line: bytes) -> bytes:
-    """Return one header field in relaxed form, without a line end (RFC 6376, 3.4.2)."""
-    name, _, value = _FOLDING.sub(b"", line).partition(b":")
+    """Return one unfolded header field in relaxed form, without a line end (RFC 6376, 3.4.2)."""
+    name, _, value = line.partition(b":")
     return name.strip().lower() + b":" + _single_spaced(value).strip(b" \t\r\n")
 
 
