@@ -94,7 +94,7 @@ async def test_ed25519_proves_as_well(site: MailSite) -> None:
 
 
 async def test_in_russian(site: MailSite) -> None:
-    await site.receive(signed(await site.line("> Имя: Анна Петрова; Видимость: организаторам; Город: Тверь")))
+    await site.receive(signed(await site.line("Имя: Анна Петрова; Видимость: организаторам; Город: Тверь")))
     (signature,) = await site.signatures()
     assert (signature["visibility"], signature["name"]) == ("organizers", None)
     assert (signature["read_lang"], signature["mail_lang"]) == ("ru", "ru")
@@ -270,6 +270,58 @@ async def test_our_address_must_stand_in_to(site: MailSite) -> None:
     """A mail that its author sent to others, handed to us by one of them, signs nothing."""
     await site.receive(signed(await site.line(LINE, to="friend@elsewhere.example")))
     assert (await site.jobs(), await site.pending(), await site.signatures()) == ([], 0, [])
+
+
+@pytest.mark.parametrize(
+    "to", [f'"{TO}" <friend@elsewhere.example>', f"friend@elsewhere.example ({TO})", f"Anna {TO} <friend@else.example>"]
+)
+async def test_our_address_in_a_name_is_no_recipient(site: MailSite, to: str) -> None:
+    """Who writes under such a name, and gets a reply that quotes the line, must not sign with it for its author."""
+    mail = write(f"{LINE}\n", subject=f"Re: Hello {await site.tag()}").replace(
+        f"To: {TO}".encode(), f"To: {to}".encode()
+    )
+    assert to.encode() in mail
+    await site.receive(signed(mail))
+    assert (await site.jobs(), await site.pending(), await site.signatures()) == ([], 0, [])
+
+
+OUTLOOK = f"No, thank you.\n\nVon: Mallory <m@evil.example>\nGesendet: Montag\nAn: Anna\nBetreff: Hallo\n\n{LINE}\n"
+PUT_IN_THE_MOUTH = {
+    "quoted": (f"No, thank you.\n\nOn Monday, Mallory wrote:\n> {LINE}\n", {"In-Reply-To": "<1@evil.example>"}),
+    "quoted, without a reference": (f"No, thank you.\n\n> {LINE}\n", {}),
+    "not marked as quoted": (OUTLOOK, {"References": "<1@evil.example>"}),
+    "neither": (OUTLOOK, {}),
+    "in a signature": (f"No.\n-- \nAnna\n{OUTLOOK}", {}),
+}
+
+
+@pytest.mark.parametrize(("body", "headers"), PUT_IN_THE_MOUTH.values(), ids=PUT_IN_THE_MOUTH.keys())
+async def test_a_line_that_another_wrote_signs_nothing_by_itself(
+    site: MailSite, body: str, headers: dict[str, str]
+) -> None:
+    """Mallory's mail says that answers go to the letter: Anna's reply is hers, the line in it is not."""
+    mail = write(body, subject=f"Re: Hello {await site.tag()}", headers=headers)
+    await site.receive(signed(mail))
+    assert await site.signatures() == []
+    async with working(site.environ, site.site.inbox):
+        asked = await site.site.mail_to(f"anna@{HOME}")
+    assert asked.subject == "Please confirm your signature"
+    assert "Anna Petrova" in (asked.body("plain") or "")
+
+
+async def test_a_mark_is_its_mailboxs_own(site: MailSite) -> None:
+    async with working(site.environ, site.site.inbox):
+        await site.receive(signed(write("", sender=f"mallory@{HOME}")))
+        answer = await site.site.mail_to(f"mallory@{HOME}")
+        await site.receive(signed(write("")))
+        own = await site.site.mail_to(f"anna@{HOME}")
+    body = f"Done.\n\nOn Monday, letters wrote:\n> {LINE}\n"
+    headers = {"In-Reply-To": "<1@evil.example>"}
+    assert answer.subject != own.subject
+    await site.receive(signed(write(body, subject=f"Re: {answer.subject}", headers=headers)))
+    assert (await site.pending(), await site.signatures()) == (1, [])
+    await site.receive(signed(write(body, subject=f"Re: {own.subject}", headers=headers)))
+    assert len(await site.signatures()) == 1
 
 
 async def test_a_null_sender_is_ignored(site: MailSite) -> None:
