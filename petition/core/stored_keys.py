@@ -15,6 +15,7 @@ WRAPPED_COLUMNS = (
     ("installation", "one", "boolean", "wrapped_suppression_key"),
     ("day_key", "day", "date", "wrapped"),
     ("desk_key", "one", "boolean", "wrapped"),
+    ("signing_key", "one", "boolean", "wrapped"),
     ("totp", "organizer", "integer", "wrapped_secret"),
     ("session", "id", "bigint", "wrapped_totp"),
 )

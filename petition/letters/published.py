@@ -308,12 +308,13 @@ def _ignore_result(look: asyncio.Task[None]) -> None:
 
 
 def _status_in(row: Record, switches: Switches) -> _LetterStatus:
+    counts = queries.counts_in(row)
     return _LetterStatus(
         id=row["id"],
         revision=row["revision"],
         purges=row["purges"],
         state=State(row["state"]),
-        counts=queries.counts_in(row),
+        counts=counts.with_all_hidden() if switches.list_hidden else counts,
         counted_at=row["counted_at"],
         switches=switches,
     )
