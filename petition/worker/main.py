@@ -9,7 +9,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from petition.addressees.mails import AddresseeMails
-from petition.core import i18n
+from petition.core import i18n, metrics
 from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
@@ -51,7 +51,7 @@ from petition.organizers import act_notices, factor_resets, invitations, recover
 from petition.organizers.sign_in_links import SignInMails
 from petition.packages.links import PackageLinks
 from petition.statistics import queries as statistics
-from petition.worker import job_loop, retention
+from petition.worker import job_loop, metrics_page, retention
 
 RETENTION_INTERVAL = 60.0  # seconds between two rounds of retention
 
@@ -102,6 +102,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         opened(settings.database_url, max_size=SENDERS + MAILING_SENDERS + 8) as database,
         taking_mail(settings, database, languages) as receivers,
+        metrics_page.listening(settings, database),
         asyncio.TaskGroup() as group,
     ):
         notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver))
@@ -149,7 +150,9 @@ async def do_chores(database: Database, chores: list[Chore]) -> bool:
             break
         except Exception:
             log.exception("a scheduled task failed", extra={"task": name})
+            metrics.CHORES.labels(name, "failed").inc()
             continue
+        metrics.CHORES.labels(name, "done").inc()
         if count:
             log.info("retention", extra={"task": name, "count": count})
     return False
@@ -176,6 +179,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("destroy_digest_keys", retention.destroy_digest_keys),
         ("statistics", _add_up),
         ("lift_bounces", bounces.lift),
+        ("note_goals", waiting_mail.note_goals),
         ("mail_what_waits", waiting_mail.enqueue_due),
         ("reset_factors", factor_resets.carry_out_due),
         ("encrypt_undone", lambda database: undoing.encrypt_all(database, wrapper)),
