@@ -20,7 +20,7 @@ MAX_CONNECTIONS = 20
 IDLE = 60.0  # seconds without a command
 PATIENCE = 60.0  # seconds for one message
 MAX_ADDRESS = 320  # characters
-MAX_TAKEN = 64 * 1024 * 1024  # bytes that a message may have, its beginning is kept
+MAX_TAKEN = 64 * 1024 * 1024  # bytes that a message may have, its beginning is read
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ REPLIES = {
 class _Session(LMTP):
     """One connection. Lines may be as long as a message, since not every sender knows of the limit of 998.
 
-    Of a long message the beginning is kept and the rest is read past: refused, it would go back to its author in the
+    Of a long message the beginning is taken and the rest dropped: refused, it would go back to its author in the
     mail server's words, or to a stranger, where a reply with a photo deserves an answer in ours.
     """
 
@@ -65,16 +65,16 @@ class _Session(LMTP):
 
 async def _beginning(reader: asyncio.StreamReader) -> bytes:
     """Read a message to its end, without the dots of RFC 5321, 4.5.2; return one byte more than it may have at most."""
-    kept, is_start = bytearray(), True
+    content, is_start = bytearray(), True
     while True:
         try:
             piece = await reader.readuntil(b"\r\n")
         except asyncio.LimitOverrunError as error:
             piece = await reader.read(error.consumed)
         if is_start and piece == b".\r\n":
-            return bytes(kept[: MAX_MESSAGE + 1])
-        if len(kept) <= MAX_MESSAGE:
-            kept += piece[1:] if is_start and piece.startswith(b".") else piece
+            return bytes(content[: MAX_MESSAGE + 1])
+        if len(content) <= MAX_MESSAGE:
+            content += piece[1:] if is_start and piece.startswith(b".") else piece
         is_start = piece.endswith(b"\r\n")
 
 
