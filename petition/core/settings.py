@@ -271,7 +271,7 @@ def _contact_keys(reader: EnvironmentReader, own: Secrets | None, role: Process)
         if private is None:
             raise SettingsError("CONTACT_PRIVATE_KEY is not set: without it the worker cannot open any address")
         _check_key("CONTACT_PRIVATE_KEY", private)
-        if encryption.Opener(private).public_key != public.lower():
+        if encryption.public_half(private) != public.lower():
             raise SettingsError("CONTACT_PRIVATE_KEY and CONTACT_PUBLIC_KEY are not a pair")
     return public.lower(), private
 
