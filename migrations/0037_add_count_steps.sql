@@ -26,7 +26,7 @@ SELECT c.letter,
        coalesce(s.imported, c.imported) AS imported,
        coalesce(s.listed_people, c.listed_people) AS listed_people,
        coalesce(s.listed_organizations, c.listed_organizations) AS listed_organizations,
-       coalesce(s.stepped_at, now()) AS counted_at,
+       s.stepped_at AS counted_at,        -- null: now
        s.letter IS NOT NULL AS is_stepped
 FROM count c LEFT JOIN count_step s ON s.letter = c.letter AND s.is_small;
 

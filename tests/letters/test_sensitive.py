@@ -41,6 +41,9 @@ MORE = (
 async def walk(site: Installation) -> Mapping[str, bytes]:
     """Return what every public address says, in both languages, and the first event of the count."""
     addresses = [await filled(pattern, site, lang) for pattern in patterns("GET") for lang in ("en", "ru")]
+    # What making the addresses has added is on the pages.
+    await execute(site, "UPDATE letter SET revision = revision + 1")
+    await refresh(site)
     paths = [path for path in (*addresses, *MORE) if not any(part in path for part in APART)]
     answers = {path: (await site.client.get(path, headers=site.new_network())).content for path in paths}
     async with site.client.stream("GET", f"{API}/events") as events:
@@ -293,6 +296,7 @@ async def test_editors_mark_and_owners_take_the_mark_off(site: Installation, edi
     assert [tuple(row.values()) for row in log] == [("no", "yes"), ("yes", "no")]
     assert await rows_of(site.database, "SELECT 1 FROM count_step") == []
     await sign(site, "first@letters.example")
+    await refresh(site)
     assert (await site.client.get(f"{API}/count")).json()["total"] == 1
 
 
