@@ -296,7 +296,7 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
         initiators=await queries.initiators(conn, letter_id),
         addressees=await addressee_queries.load(conn, letter_id),
         version=await queries.version(conn, letter_id, row["version"]),
-        keys=keys_of(row, wrapper),
+        keys=keys_of(row, wrapper, row["id"]),
         tallies=await queries.tallies(conn, letter_id),
         next_goals=tuple(row["next_goals"]),
         sharing=await queries.sharing(conn, letter_id),
