@@ -15,7 +15,7 @@ from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from petition.core import resources, typography
+from petition.core import resources, time_zones, typography
 from petition.core.i18n import Language, Languages
 
 _READERS_ZONE = "Europe/Moscow"  # where most readers of the letters that this was made for are
@@ -114,13 +114,16 @@ def _compact(css: str) -> str:
     return re.sub(r"\s*\n\s*", "\n", css).strip()
 
 
-def _filters(language: Language) -> dict[str, Callable[..., str]]:
+def _filters(language: Language) -> dict[str, Callable[..., object]]:
     return {
         "n": language.number,
         "percent": language.percent,
         "date": language.date,
         "datetime": _datetime_filter(language),
         "clocks": _clocks_filter(language),
+        "readersclock": lambda moment: language.clock_in(moment, _READERS_ZONE),
+        "zonename": language.city,
+        "here": _local_time_filter(),
         "zones": _zones_filter(language),
         "ago": language.ago,
         "day": lambda moment: moment.date().isoformat(),
@@ -156,17 +159,28 @@ def _datetime_filter(language: Language) -> Callable[..., str]:
 
 
 def _clocks_filter(language: Language) -> Callable[..., str]:
-    """Return a filter from a moment, or what was typed for one in UTC, to its clocks where readers are."""
+    """Return a filter from a moment, or what an organizer typed for one, to its clocks in other places."""
 
     @pass_context
     def clocks(context: Context, moment: datetime | str) -> str:
+        own = context.get("zone") or time_zones.UTC
         try:
-            moment = datetime.fromisoformat(moment).replace(tzinfo=UTC) if isinstance(moment, str) else moment
+            at = time_zones.moments_of(datetime.fromisoformat(moment), own)[0] if isinstance(moment, str) else moment
         except ValueError:
             return ""
-        return " · ".join(language.clock_in(moment, zone) for zone in _zones_of(context))
+        return " · ".join(language.clock_in(at, zone, own) for zone in _other_zones(own))
 
     return clocks
+
+
+def _local_time_filter() -> Callable[..., datetime]:
+    """Return a filter from a moment to the organizer's clock, as a time without a zone."""
+
+    @pass_context
+    def here(context: Context, moment: datetime) -> datetime:
+        return time_zones.local_time(moment, context.get("zone") or time_zones.UTC)
+
+    return here
 
 
 def _zones_filter(language: Language) -> Callable[..., str]:
@@ -174,13 +188,14 @@ def _zones_filter(language: Language) -> Callable[..., str]:
 
     @pass_context
     def zones(context: Context, _: object) -> str:
-        return ";".join(f"{zone}={language.city(zone)}" for zone in _zones_of(context))
+        zones = _other_zones(context.get("zone") or time_zones.UTC)
+        return ";".join(f"{zone or 'UTC'}={language.city(zone)}" for zone in zones)
 
     return zones
 
 
-def _zones_of(context: Context) -> list[str]:
-    return list(dict.fromkeys([_READERS_ZONE, context.get("zone") or _READERS_ZONE]))
+def _other_zones(own: str) -> list[str]:
+    return [zone for zone in (time_zones.UTC, _READERS_ZONE) if zone != own]
 
 
 @functools.lru_cache(1024)
