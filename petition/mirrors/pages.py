@@ -40,7 +40,7 @@ def folder_files(snapshot: LetterSnapshot, facts: CopyFacts, renderer: Renderer)
 
 def _pages(snapshot: LetterSnapshot, facts: CopyFacts, renderer: Renderer) -> Iterator[tuple[str, bytes]]:
     links = CopyLinks(facts.addresses.base_url, _folder_targets(snapshot, tuple(renderer.languages)))
-    shared: dict[str, Any] = {"policy": contexts.policy(renderer.css_hash, "'self' data:")}
+    shared: dict[str, Any] = {"policy": contexts.policy(renderer.sheet.hash, "'self' data:")}
     nav = {page: f"{page}.html" for page in PAGES} | {"sign": "index.html#sign"}
     for lang, language in renderer.languages.items():
         context = contexts.context_of(snapshot, facts, language, links) | shared | {"nav": nav}
@@ -111,7 +111,7 @@ def one_file(snapshot: LetterSnapshot, facts: CopyFacts, renderer: Renderer, fir
     langs = [first, *(lang for lang in renderer.languages if lang != first)]
     langs = [lang for lang in langs if lang in snapshot.letter.languages] or [first]
     parts: list[tuple[str, Markup]] = []
-    shared: dict[str, Any] = {"policy": contexts.policy(renderer.css_hash, "data:"), "key": key}
+    shared: dict[str, Any] = {"policy": contexts.policy(renderer.sheet.hash, "data:"), "key": key}
     context: dict[str, Any] = {}
     for lang in langs:
         nav = {page: f"#{page}-{lang}" for page in (*PAGES, "sign")}
@@ -140,7 +140,7 @@ def _data_targets(snapshot: LetterSnapshot) -> dict[str, str]:
 def list_of_letters(titles: list[tuple[str, list[tuple[str, str]]]], host: str, renderer: Renderer) -> bytes:
     """Return the page above the mirrors in a folder; ``titles`` are (slug, [(language, title)])."""
     first = next(iter(renderer.languages))
-    policy = contexts.policy(renderer.css_hash, "data:")
+    policy = contexts.policy(renderer.sheet.hash, "data:")
     return renderer.render("mirrors/all.html", first, letters=titles, host=host, policy=policy).encode()
 
 

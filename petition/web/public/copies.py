@@ -17,7 +17,7 @@ async def one_file(visit: Visit) -> Response:
         name = f'attachment; filename="{published.letter.slug}.html"'
         saved: list[Header] = [(b"content-disposition", name.encode()), (b"x-robots-tag", b"noindex")]
         return build_response(
-            content, http.HTML, [*saved, *headers.html_headers(services.settings, services.renderer.css_hash)]
+            content, http.HTML, [*saved, *headers.html_headers(services.settings, services.renderer.sheet.hash)]
         )
 
     return await visit.cached_letter_page("/copy.html", build, CacheTier.VARIANT)
