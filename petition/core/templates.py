@@ -21,6 +21,12 @@ from petition.core.i18n import Language, Languages
 _READERS_ZONE = "Europe/Moscow"  # where most readers of the letters that this was made for are
 
 STATIC = resources.PACKAGE / "static"
+# The pages on the way from the form to the thanks: they stay small, because the letter and they share a connection.
+_SMALL_PAGES = frozenset(
+    f"signatures/{name}.html"
+    for name in ("ask_address", "check_your_inbox", "confirm", "deleted", "find", "one_more_step")
+) | {"error.html"}
+_LETTER_PAGE = "letters/show.html"
 
 
 class Renderer:
@@ -28,20 +34,38 @@ class Renderer:
 
     def __init__(self, languages: Languages, base_url: str, controller: str | None) -> None:
         self.languages = languages
-        self.css = Markup("\n".join(_compact(_sheet(name)) for name in ("tokens.css", "site.css")))  # noqa: S704  # our own files
-        self.css_hash = hash_of(self.css)
-        self._common: dict[str, Any] = {"base_url": base_url, "controller": controller, "css": self.css}
+        self.sheet = InlineSheet(_joined("tokens.css", "base.css", "letter.css", "site.css"))
+        self._sheets = dict.fromkeys(_SMALL_PAGES, InlineSheet(_joined("tokens.css", "base.css")))
+        self._sheets[_LETTER_PAGE] = InlineSheet(_joined("tokens.css", "base.css", "letter.css"))
+        self._common: dict[str, Any] = {"base_url": base_url, "controller": controller}
         self._common |= {"languages": tuple(languages), "banners": ()}
         self._environments = {code: _environment(language, languages) for code, language in languages.items()}
 
     def render(self, name: str, lang: str, /, **context: Any) -> str:
         """Return template ``name`` in ``lang``. A name the template uses and the context lacks is an error."""
-        return self._environments[lang].get_template(name).render({**self._common, "lang": lang, **context})
+        variables = {**self._common, "css": self.sheet_of(name).css, "lang": lang, **context}
+        return self._environments[lang].get_template(name).render(variables)
+
+    def sheet_of(self, name: str) -> "InlineSheet":
+        """Return the style sheet that template ``name`` carries."""
+        return self._sheets.get(name, self.sheet)
+
+
+class InlineSheet:
+    """A style sheet as it stands inside a page, and how a content security policy names it (CSP 3, 2.3.1)."""
+
+    def __init__(self, css: Markup) -> None:
+        self.css = css
+        self.hash = hash_of(css)
 
 
 def sheet(name: str) -> Markup:
     """Return one of our style sheets as it stands inside a page."""
-    return Markup(_compact(_sheet(name)))  # noqa: S704  # our own file
+    return _joined(name)
+
+
+def _joined(*names: str) -> Markup:
+    return Markup("".join(_compact(_sheet(name)) for name in names))  # noqa: S704  # our own files
 
 
 def hash_of(source: str) -> str:
@@ -109,9 +133,10 @@ def _sheet(name: str) -> str:
 
 
 def _compact(css: str) -> str:
-    """Drop comments and indentation: they are for us, and every page carries the sheet."""
+    """Drop comments and white space: they are for us, and every page carries the sheet."""
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
-    return re.sub(r"\s*\n\s*", "\n", css).strip()
+    css = re.sub(r"\s*\n\s*", "\n", css).strip().replace(": ", ":")
+    return re.sub(r"\s*([{};,])\s*", r"\1", css).replace("\n", " ").replace(";}", "}")
 
 
 def _filters(language: Language) -> dict[str, Callable[..., object]]:
