@@ -39,7 +39,7 @@ class Renderer:
         self._sheets = dict.fromkeys(_SMALL_PAGES, InlineSheet(_joined("tokens.css", "base.css")))
         self._sheets[_LETTER_PAGE] = InlineSheet(_joined("tokens.css", "base.css", "letter.css"))
         self._common: dict[str, Any] = {"base_url": base_url, "controller": controller}
-        self._common |= {"languages": tuple(languages), "banners": ()}
+        self._common |= {"languages": tuple(languages), "banners": (), "mirrors": ()}
         self._environments = {code: _environment(language, languages) for code, language in languages.items()}
 
     def render(self, name: str, lang: str, /, **context: Any) -> str:

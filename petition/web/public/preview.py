@@ -68,7 +68,6 @@ async def draft_page(visit: Visit, slug: str, *, here: str | None, until: object
     context = page.context(page.html, visit.language, services.settings.base_url, cut=False) | {
         "here": here,
         "mailto": None,
-        "mirrors": (),
         "until": until,
         "losses": losses,
     }
