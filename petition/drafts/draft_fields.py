@@ -33,7 +33,7 @@ LONG_TEXT = N_("The text is too long: at most 200 KB for each language.")
 BAD_TEXT = N_("The text contains invisible characters. Type it again, or paste it without formatting.")
 BAD_SENTENCE = N_("Use one line of at most 300 characters.")
 BAD_GOAL = N_("The goal must be a whole number above 0.")
-BAD_LEAST = N_("Enter at least 2: one name alone is not shown together with others.")
+BAD_MINIMUM = N_("Enter at least 2: one name alone is not shown together with others.")
 BAD_GOALS = N_("Enter at most ten numbers, each higher than the one before and than the goal.")
 BAD_MOMENT = N_("Enter a date and time, like 2027-03-01 18:00.")
 NOT_PAST = N_("The letter cannot be dated in the future.")
@@ -184,10 +184,10 @@ def _goal(value: str) -> str:
     return str(number)
 
 
-def _least(value: str) -> str:
+def _minimum(value: str) -> str:
     number = _goal(value)
     if number == "1":
-        raise Refused(BAD_LEAST)
+        raise Refused(BAD_MINIMUM)
     return number
 
 
@@ -248,7 +248,7 @@ _RULES: Mapping[str, Callable[[str], str]] = {
     "opened_at": _opening,
     "closes_at": _moment,
     "names_in_search": _tick,
-    "publish_at_number": _least,
+    "publish_at_number": _minimum,
     "publish_at_date": _moment,
 }
 

@@ -56,7 +56,7 @@ def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None,
         opened_at=_take(table, "opened_at", _past, problems),
         closes_at=_take(table, "closes_at", _moment, problems),
         names_in_search=_take(table, "names_in_search", _yes_or_no, problems) or False,
-        publish_at_number=_take(table, "publish_at_number", _least, problems),
+        publish_at_number=_take(table, "publish_at_number", _minimum, problems),
         publish_at_date=_take(table, "publish_at_date", _moment, problems),
         initiators=_parties(table, "initiators", languages, problems),
         addressees=_parties(table, "addressees", languages, problems),
@@ -191,7 +191,7 @@ def read_opening(text: str) -> date:
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if "T" in text else date.fromisoformat(text)
 
 
-def _least(value: object) -> int:
+def _minimum(value: object) -> int:
     number = _goal(value)
     if number < 2:
         raise _Wrong("must be 2 at least")

@@ -136,7 +136,7 @@ def check_names_in_search(draft: Draft, changes: Mapping[str, str]) -> None:
 
 
 def check_publish_at(draft: Draft, changes: Mapping[str, str]) -> None:
-    """Raise ``Refused`` if names would be shown sooner, or be sealed, than those who have signed were told."""
+    """Raise ``Refused`` if names would be shown sooner, or be sealed, other than signatories were promised."""
     if not draft.published:
         return
     for name in draft_fields.PUBLISH_AT:
