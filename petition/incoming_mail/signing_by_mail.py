@@ -30,12 +30,13 @@ from petition.incoming_mail.mail_answers import Answer, AnswerToSend
 from petition.incoming_mail.mail_budget import MailBudget, budget_of
 from petition.incoming_mail.mail_text import Unreadable
 from petition.incoming_mail.model import Outcome
+from petition.incoming_mail.text_tags import marks_in
 from petition.letters import published
 from petition.letters import queries as letter_queries
 from petition.letters.model import Letter, State
 from petition.mail.mail_hosts import MailHosts
 from petition.mail.mailbox_notes import MailboxNotes
-from petition.signatures import forms, later_form, queries
+from petition.signatures import forms, later_form, queries, sealed_names
 from petition.signatures.confirming import Confirming, ConfirmRequest, ConfirmResult
 from petition.signatures.model import Kind
 from petition.signatures.signing import PendingSignature, Signing, SignOutcome, SignRequest
@@ -75,6 +76,7 @@ class _LetterVisit:
     lang: str
     proof: MailProof | None
     nonce: bytes  # the same each time the same mail comes
+    is_own_act: bool  # proven, and the line is the sender's: it confirms itself
 
     @property
     def digest(self) -> bytes:
@@ -147,7 +149,14 @@ class SigningByMail:
         unproven = f"{budget.mailbox}|{mail.header.message_id}|{mail.text}".encode(errors="replace")
         nonce = (proof.digest if proof else hashlib.sha256(unproven).digest())[:NONCE_BYTES]
         lang = mail.lang(self._languages)
-        return _LetterVisit(mail, letter, budget, lang, proof, letter.keys.digest(f"nonce {nonce.hex()}"))
+        is_own_act = proof is not None and mail.is_line_by_sender(
+            is_answer_to_us=self._has_mark(mail, letter, budget.mailbox)
+        )
+        return _LetterVisit(mail, letter, budget, lang, proof, letter.keys.digest(f"nonce {nonce.hex()}"), is_own_act)
+
+    def _has_mark(self, mail: LetterMail, letter: Letter, mailbox: str) -> bool:
+        digest = letter.keys.digest(mailbox)
+        return any(self._tokens.is_answer_mark(mark, letter.id, digest) for mark in marks_in(mail.header.subject))
 
     async def _act(self, visit: _LetterVisit) -> str:
         mail, letter = visit.mail, visit.letter
@@ -180,7 +189,7 @@ class SigningByMail:
         outcome = await self._signing.submit(self._request(visit, form))
         match outcome:
             case SignOutcome.STORED | SignOutcome.DUPLICATE:
-                return await self._confirm(visit) if visit.proof else "link mailed"
+                return await self._confirm(visit) if visit.is_own_act else "link mailed"
             case SignOutcome.CLOSED | SignOutcome.STOPPED:
                 return await self._send_letter(visit, CLOSED if outcome is SignOutcome.CLOSED else STOPPED)
             case SignOutcome.SUPERSEDED:
@@ -191,6 +200,10 @@ class SigningByMail:
     def _request(self, visit: _LetterVisit, form: forms.SignForm) -> SignRequest:
         letter, budget = visit.letter, visit.budget
         fields = {**form.fields, "visibility": form.visibility.value}
+        signals = {**(form.signals or {}), BY_MAIL: "dkim" if visit.is_own_act else "link"}
+        if letter.seals_names:
+            signals |= sealed_names.signals_before(fields)
+            fields = sealed_names.seal(self._sealer, fields)
         read_lang = visit.mail.lines.lang or visit.lang
         pending = PendingSignature(
             id=visit.signature_id,
@@ -199,7 +212,7 @@ class SigningByMail:
             version=letter.version.number,
             consent=forms.CONSENT_VERSION,
             read_lang=letter.shown_in(read_lang),
-            signals={**(form.signals or {}), BY_MAIL: "dkim" if visit.proof else "link"},
+            signals=signals,
         )
         return SignRequest(
             letter_id=letter.id,
@@ -212,7 +225,7 @@ class SigningByMail:
             drawn=budget.drawn,
             form=visit.nonce,
             pending=pending,
-            is_proven=visit.proof is not None,
+            is_proven=visit.is_own_act,
         )
 
     async def _confirm(self, visit: _LetterVisit) -> str:

@@ -32,7 +32,7 @@ async def show(visit: DeskVisit) -> Response:
         row = await saving.letter_row(conn, visit.letter.slug)
         draft = await store.load(conn, row, visit.languages)
         link = await preview_link_queries.of_letter(conn, visit.letter.id)
-    return _page(visit, draft, link)
+    return _page(visit, draft, link, is_sensitive=row["sensitive"])
 
 
 async def save(visit: DeskVisit) -> Response:
@@ -55,7 +55,7 @@ async def save(visit: DeskVisit) -> Response:
     if visit.request.headers.get("accept") == "application/json":
         return _json(visit, saved, zone)
     if saved.typed.problems or saved.conflicts:
-        return _page(visit, saved.draft, link, saved)
+        return _page(visit, saved.draft, link, saved, is_sensitive=row["sensitive"])
     party_act = PARTY_ACT.fullmatch(form.fields.get("act", ""))
     return http.redirect(visit.letter_path("text?saved=1") + (f"#{party_act[1]}" if party_act else ""))
 
@@ -124,7 +124,9 @@ def _rows(draft: Draft, name: str) -> list[dict[str, str]]:
     return [*({**party.names, "url": party.url or ""} for party in parties), {}]
 
 
-def _page(visit: DeskVisit, draft: Draft, link: Record | None, saved: Saved | None = None) -> Response:
+def _page(
+    visit: DeskVisit, draft: Draft, link: Record | None, saved: Saved | None = None, *, is_sensitive: bool
+) -> Response:
     values, seen = dict(draft.fields), {name: draft_fields.digest(value) for name, value in draft.fields.items()}
     rows = {name: _rows(draft, name) for name in draft_fields.PARTIES}
     problems, conflicts = (saved.typed.problems, saved.conflicts) if saved else ({}, {})
@@ -143,6 +145,7 @@ def _page(visit: DeskVisit, draft: Draft, link: Record | None, saved: Saved | No
         errors=problems,
         sources={"frame-src": "'self'"},
         draft=draft,
+        is_sensitive=is_sensitive,
         values=values,
         seen=seen,
         rows=rows,
@@ -153,5 +156,6 @@ def _page(visit: DeskVisit, draft: Draft, link: Record | None, saved: Saved | No
         link_url=draft_page.preview_url(visit, link) if link else None,
         link_days=draft_page.PREVIEW_DAYS,
         saved="saved" in visit.query,
+        marked=visit.query.get("sensitive"),
         link_act=visit.query.get("link"),
     )

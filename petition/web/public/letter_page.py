@@ -186,6 +186,8 @@ async def newest_rows(visit: Visit, published: PublishedLetter) -> Mapping[str, 
         news = await update_queries.published(conn, letter.id, 0, MAX_NEWS if letter.is_open else MAX_REACHED)
         if letter.conceals_names:
             return {**NO_ROWS, "news": news}
+        if letter.sensitive:  # search engines may keep this page, and not the list
+            return {**NO_ROWS, "news": news}
         organizations, _ = await listing.page(conn, letter.id, Kind.ORGANIZATION, None, MAX_ORGANIZATIONS)
         latest: list[Signatory] = []
         if letter.names_in_search:
