@@ -98,8 +98,8 @@ async def takeout(arguments: Namespace) -> None:
 
 async def restore(arguments: Namespace) -> None:
     """Bring a takeout into an empty database."""
-    found, secrets = taking_out.settings_for_restoring(arguments.file, arguments.identity)
-    with _database(found) as settings:
+    resolved, secrets = taking_out.settings_for_restoring(arguments.file, arguments.identity)
+    with _database(resolved) as settings:
         _print(*await taking_out.restore(settings, arguments.file, arguments.identity, secrets))
 
 

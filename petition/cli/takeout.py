@@ -28,19 +28,19 @@ async def take(settings: Settings, file: Path, recipients: list[str], *, with_se
     secrets = secrets_of(settings) if with_secrets else {}
     begun = time.monotonic()
     rows = await taking.take(settings.database_url or "", file, recipients, settings.base_url, secrets)
-    said = [f"{file}: {sum(rows.values()):,} rows of {len(rows)} tables in {time.monotonic() - begun:.1f} s"]
+    lines = [f"{file}: {sum(rows.values()):,} rows of {len(rows)} tables in {time.monotonic() - begun:.1f} s"]
     missing = [name for name in ("CONTACT_PRIVATE_KEY", "DKIM_PRIVATE_KEY") if name not in secrets]
     if not with_secrets:
-        said.append("without secrets: to restore it, you need SECRET_KEY and the contact pair of this installation")
+        lines.append("without secrets: to restore it, you need SECRET_KEY and the contact pair of this installation")
     elif missing:
-        said.append(f"without {' and '.join(missing)}, which this account cannot read: keep them elsewhere")
-    return said
+        lines.append(f"without {' and '.join(missing)}, which this account cannot read: keep them elsewhere")
+    return lines
 
 
 def secrets_of(settings: Settings) -> dict[str, str]:
     """Return the secrets that mailed links and stored addresses need, as far as this account can read them."""
     reader = EnvironmentReader(os.environ)
-    found = {
+    available = {
         "SECRET_KEY": settings.secret_keys[0],
         "OLD_SECRET_KEYS": " ".join(settings.secret_keys[1:]),
         "CONTACT_PUBLIC_KEY": settings.contact_public_key,
@@ -50,9 +50,9 @@ def secrets_of(settings: Settings) -> dict[str, str]:
     if settings.loopback:
         own = settings.data_dir / "secrets"
         for name, file in SECRETS.items():
-            if file and not found[name] and (own / file).is_file():
-                found[name] = (own / file).read_text(encoding="ascii").strip()
-    return {name: value for name, value in found.items() if value}
+            if file and not available[name] and (own / file).is_file():
+                available[name] = (own / file).read_text(encoding="ascii").strip()
+    return {name: value for name, value in available.items() if value}
 
 
 def settings_for_restoring(file: Path, identity: Path) -> tuple[Settings, dict[str, str]]:
@@ -75,14 +75,14 @@ async def restore(settings: Settings, file: Path, identity: Path, secrets: Mappi
     if settings.loopback and secrets:
         store_in_files(settings, secrets)
     rows = await restoring.restore(settings.database_url or "", file, identity, settings.secret_keys)
-    said = [f"restored {sum(rows.values()):,} rows of {len(rows)} tables"]
+    lines = [f"restored {sum(rows.values()):,} rows of {len(rows)} tables"]
     if secrets and settings.loopback:
-        said.append(f"the secrets are in {settings.data_dir / 'secrets'}")
+        lines.append(f"the secrets are in {settings.data_dir / 'secrets'}")
     elif secrets:
         path = settings.data_dir / RESTORED
         write_environment(path, secrets)
-        said.append(f"{path} has the secrets: put them into the environment, then delete that file")
-    return said
+        lines.append(f"{path} has the secrets: put them into the environment, then delete that file")
+    return lines
 
 
 def store_in_files(settings: Settings, secrets: Mapping[str, str]) -> None:

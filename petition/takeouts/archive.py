@@ -1,6 +1,6 @@
 """The file: a gzipped tar, encrypted to age keys while it is written. Nothing decrypted touches a disk.
 
-Members, in this order: ``takeout.json`` (``Manifest``), ``secrets.json`` (a setting's name → its value; may be
+Members, in this order: ``takeout.json`` (``TakeoutManifest``), ``secrets.json`` (a setting's name → its value; may be
 missing), ``tables/TABLE/NNNNNN.csv`` (COPY's CSV without a header), ``end.json`` (rows of each table, the sequences).
 """
 
@@ -27,7 +27,7 @@ MAX_JSON = 4 * 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class TakeoutManifest:
     """What the file is. ``tables`` are names → columns, as they stand in the rows."""
 
     version: str
@@ -39,7 +39,7 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class TakeoutEnd:
     """What must have come: rows by table. ``sequences`` are names → the next number is above this one."""
 
     rows: dict[str, int]
@@ -68,7 +68,7 @@ def read_identities(path: Path) -> list[pyrage.x25519.Identity]:
     return keys
 
 
-class Writer:
+class TakeoutWriter:
     """Writes the file; whole under its name, or not at all. Blocks: call it from a thread."""
 
     def __init__(self, path: Path, recipients: Sequence[pyrage.x25519.Recipient]) -> None:
@@ -126,7 +126,7 @@ class Writer:
 
 
 @contextmanager
-def reading(path: Path, identities: Sequence[pyrage.x25519.Identity]) -> Iterator["Reader"]:
+def reading(path: Path, identities: Sequence[pyrage.x25519.Identity]) -> Iterator["TakeoutReader"]:
     """Open the file. Blocks. Raises ``PetitionError`` if it is none, or encrypted to another key, or cut off."""
     read_end, write_end = os.pipe()
     errors: list[BaseException] = []
@@ -149,7 +149,7 @@ def reading(path: Path, identities: Sequence[pyrage.x25519.Identity]) -> Iterato
     plain = os.fdopen(read_end, "rb")
     try:
         with tarfile.open(fileobj=plain, mode="r|gz") as tar:
-            yield Reader(tar)
+            yield TakeoutReader(tar)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         plain.close()
         thread.join()
@@ -167,7 +167,7 @@ def _cause(path: Path, errors: Sequence[BaseException]) -> PetitionError:
     return PetitionError(f"{path} is damaged or is no takeout")
 
 
-class Reader:
+class TakeoutReader:
     """Reads the members in their order."""
 
     def __init__(self, tar: tarfile.TarFile) -> None:
@@ -190,7 +190,7 @@ class Reader:
             self._ahead = next(self._members, None)
         if self._ahead is None or self._ahead.name != END:
             raise PetitionError("the takeout is not whole")
-        self.end = End(**self._content_of_json(self._ahead))
+        self.end = TakeoutEnd(**self._content_of_json(self._ahead))
 
     def _json(self, name: str) -> dict[str, Any]:
         member = next(self._members, None)
@@ -213,11 +213,11 @@ class Reader:
         return file.read()
 
 
-def _manifest(value: dict[str, Any]) -> Manifest:
+def _manifest(value: dict[str, Any]) -> TakeoutManifest:
     if value.get("format") != FORMAT:
         raise PetitionError(f"this takeout has format {value.get('format')}; this version of petition reads {FORMAT}")
-    return Manifest(**value)
+    return TakeoutManifest(**value)
 
 
-def dump(manifest: Manifest) -> dict[str, Any]:
+def dump(manifest: TakeoutManifest) -> dict[str, Any]:
     return asdict(manifest)

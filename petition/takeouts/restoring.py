@@ -19,10 +19,10 @@ from petition.core.encryption import Wrapper
 from petition.core.errors import PetitionError
 from petition.core.stored_keys import check_secret
 from petition.takeouts import archive, queries
-from petition.takeouts.archive import Manifest, Reader
+from petition.takeouts.archive import TakeoutManifest, TakeoutReader
 
 
-def read_head(path: Path, identity: Path) -> tuple[Manifest, dict[str, str]]:
+def read_head(path: Path, identity: Path) -> tuple[TakeoutManifest, dict[str, str]]:
     """Return what a takeout is, and its secrets by setting. Raises ``PetitionError``, ``OSError``."""
     with archive.reading(path, archive.read_identities(identity)) as reader:
         return reader.manifest, reader.secrets
@@ -46,7 +46,7 @@ async def restore(url: str, path: Path, identity: Path, secret_keys: tuple[str, 
     return rows
 
 
-async def _prepare(url: str, manifest: Manifest) -> None:
+async def _prepare(url: str, manifest: TakeoutManifest) -> None:
     """Bring an empty database to the takeout's schema. Raises ``PetitionError`` if there is anything in it."""
     if manifest.schema > schema_number():
         raise PetitionError(
@@ -66,7 +66,7 @@ async def _prepare(url: str, manifest: Manifest) -> None:
     await migrate(url, until=manifest.schema)
 
 
-async def _load(conn: Connection, reader: Reader, secret_keys: tuple[str, ...]) -> dict[str, int]:
+async def _load(conn: Connection, reader: TakeoutReader, secret_keys: tuple[str, ...]) -> dict[str, int]:
     async with conn.transaction():
         tables = reader.manifest.tables
         if (there := await queries.tables(conn)) != tables:
@@ -91,7 +91,7 @@ async def _load(conn: Connection, reader: Reader, secret_keys: tuple[str, ...]) 
     return rows
 
 
-async def _copy(conn: Connection, reader: Reader) -> dict[str, int]:
+async def _copy(conn: Connection, reader: TakeoutReader) -> dict[str, int]:
     parts = _Parts(reader.parts())
     rows: dict[str, int] = {}
     while (table := await parts.table()) is not None:

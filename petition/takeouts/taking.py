@@ -9,7 +9,7 @@ from pathlib import Path
 from petition.core.database import Connection, applied_number, connect
 from petition.core.version import version
 from petition.takeouts import archive, queries
-from petition.takeouts.archive import End, Manifest, Writer
+from petition.takeouts.archive import TakeoutEnd, TakeoutManifest, TakeoutWriter
 
 PART_BYTES = 1024 * 1024  # of rows in one member
 
@@ -25,15 +25,15 @@ async def take(
     conn = await connect(url)
     try:
         async with conn.transaction(isolation="repeatable_read", readonly=True):
-            with Writer(path, keys) as writer:
+            with TakeoutWriter(path, keys) as writer:
                 return await _write(conn, writer, base_url, secrets)
     finally:
         await conn.close()
 
 
-async def _write(conn: Connection, writer: Writer, base_url: str, secrets: Mapping[str, str]) -> dict[str, int]:
+async def _write(conn: Connection, writer: TakeoutWriter, base_url: str, secrets: Mapping[str, str]) -> dict[str, int]:
     tables = await queries.tables(conn)
-    manifest = Manifest(
+    manifest = TakeoutManifest(
         version=version(),
         schema=await applied_number(conn),
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -44,14 +44,14 @@ async def _write(conn: Connection, writer: Writer, base_url: str, secrets: Mappi
     if secrets:
         writer.add_json(archive.SECRETS, dict(secrets))
     rows = {table: await _TableWriter(writer, table).copy(conn, columns) for table, columns in tables.items()}
-    writer.add_json(archive.END, asdict(End(rows, await queries.sequences(conn))))
+    writer.add_json(archive.END, asdict(TakeoutEnd(rows, await queries.sequences(conn))))
     return rows
 
 
 class _TableWriter:
     """Cuts a table's rows into members."""
 
-    def __init__(self, writer: Writer, table: str) -> None:
+    def __init__(self, writer: TakeoutWriter, table: str) -> None:
         self._writer, self._table = writer, table
         self._part = bytearray()
         self._number = 0
