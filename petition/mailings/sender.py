@@ -312,7 +312,7 @@ class MailingSender:
         raise NotMine("the mailing was stopped, or another worker has this stamp")
 
     async def _store_begins(self, keys: Sequence[Key]) -> list[Record | None]:
-        async with self._database.transaction() as conn:
+        async with self._database.connection() as conn:
             rows = await queries.begin(conn, self._lease, LEASE, keys)
         return [rows.get(key) for key in keys]
 
