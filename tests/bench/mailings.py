@@ -1,22 +1,18 @@
 """An update mailed to very many by ``petition worker``, while people sign: memory, speed, and how long they wait."""
 
 import asyncio
-import contextlib
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from petition.core.database import Database, connect, migrate, opened
 from petition.core.encryption import Wrapper
 from petition.core.ids import LetterId
-from petition.core.resources import PACKAGE
 from petition.core.settings import Process, load
 from petition.letters import published
-from tests.bench.mail import Sent
+from tests.bench.mail import Sent, cpu, worker
 from tests.faults.processes import worker_environ
 from tests.mail.installation import Installation
 from tests.mail.installation import Letter as TestLetter
@@ -36,6 +32,7 @@ class Mailed:
 
     readers: int
     seconds: float = 0.0  # from the first mail to the last
+    cpu: float = 0.0  # of the worker for a mail, in µs
     memory: list[tuple[int, float]] = field(default_factory=list)  # mails that went out, resident MiB of the worker
     waits: list[float] = field(default_factory=list)  # of confirmations, commit to sink, in s
 
@@ -64,7 +61,7 @@ async def mail(url: str, folder: Path, port: int, sent: Sent, readers: int) -> M
         await publish(settings, database)
         letter = await _prepare(database, readers)
         conn = await connect(url)
-        with _worker(environ, folder) as process:
+        with worker(folder, environ) as process:
             mailed = await _watch(Installation(conn, settings), letter, process, sent, Mailed(readers))
         await conn.close()
     return mailed
@@ -81,25 +78,10 @@ async def _prepare(database: Database, readers: int) -> TestLetter:
     return TestLetter(letter.id, letter.slug, letter.keys)
 
 
-@contextlib.contextmanager
-def _worker(environ: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / "mailing.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "petition", "worker"],
-            env=environ | {"PATH": os.environ["PATH"], "PYTHONPATH": str(PACKAGE.parent)},
-            stderr=log,
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
-
-
 async def _watch(
     installation: Installation, letter: TestLetter, process: subprocess.Popen[bytes], sent: Sent, mailed: Mailed
 ) -> Mailed:
-    committed, next_probe = dict[str, float](), 0.0
+    committed, next_probe, used = dict[str, float](), 0.0, cpu(process)
     while not await installation.conn.fetchval(DONE) or not committed.keys() <= sent.times().keys():
         number = sum(address.startswith("reader") for address in sent.times())
         if 0 < number < mailed.readers:
@@ -110,6 +92,7 @@ async def _watch(
                 committed[address] = time.time()
                 next_probe = time.monotonic() + PROBE_EVERY
         await asyncio.sleep(LOOK)
+    mailed.cpu = 1e6 * (cpu(process) - used) / mailed.readers
     times = sent.times()
     mailed.waits = [times[address] - at for address, at in committed.items()]
     mails = [at for address, at in times.items() if address.startswith("reader")]

@@ -254,9 +254,12 @@ async def run(place: Place, size: Size, only: str | None) -> Figures:
 async def _measure_mail(place: Place, size: Size, figures: Figures) -> None:
     """Measure the worker beside aiosmtplib, and confirmations while mail in bulk goes out."""
     with mail.sink(place.folder) as (port, sent):
-        figures.values["aiosmtplib rate"].append(await mail.bare(port, size.mails))
+        speeds = {"aiosmtplib": await mail.bare(port, size.mails)}
         async with place.empty("mail") as url:
-            figures.values["worker rate"].append(await mail.sent_by_worker(url, place.folder, port, sent, size.mails))
+            speeds["worker"] = await mail.sent_by_worker(url, place.folder, port, sent, size.mails)
+        for name, speed in speeds.items():
+            figures.values[f"{name} rate"].append(speed.rate)
+            figures.values[f"{name} cpu"].append(speed.cpu)
         async with place.empty("mail") as url:
             figures.values["behind bulk p95"].append(
                 1000 * await mail.behind_bulk(url, place.folder, port, sent, 2 * size.mails)
@@ -270,6 +273,7 @@ async def _measure_mailing(place: Place, size: Size, figures: Figures) -> None:
             mailed = await mailings.mail(url, place.folder, port, sent, size.readers)
     figures.values["update to"].append(mailed.readers)
     figures.values["update a minute"].append(mailed.per_minute)
+    figures.values["update cpu"].append(mailed.cpu)
     figures.values["update memory growth"].append(mailed.growth)
     figures.values["update memory MiB"].append(max(memory for _, memory in mailed.memory))
     figures.values["behind update p95"].append(1000 * mailed.p95)
