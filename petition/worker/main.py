@@ -20,6 +20,7 @@ from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.core.version import version
+from petition.count_log import mending, sequencing
 from petition.drafts import opening
 from petition.exports import address_list_worker, address_lists
 from petition.imports import owner_mails, undoing
@@ -117,6 +118,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             ("relays", shared_relays.POLL, shared.step),
             ("relay test", relay_tests.POLL, tester.step),
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
+            ("count log", sequencing.POLL, lambda: sequencing.step(database, wrapper, settings.base_url)),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
             ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop)),
             ("address list", address_list_worker.POLL, lambda: address_list_worker.step(database, opener, suppression)),
@@ -174,6 +176,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         *((f"drop_{table}", partial(retention.drop_expired, table=table)) for table in retention.EXPIRED),
         *sweep,
         ("destroy_digest_keys", retention.destroy_digest_keys),
+        ("mend_count_logs", lambda database: mending.mend(database, wrapper)),
         ("statistics", _add_up),
         ("lift_bounces", bounces.lift),
         ("mail_what_waits", waiting_mail.enqueue_due),
