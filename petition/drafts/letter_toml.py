@@ -38,6 +38,7 @@ class LetterSettings:
     next_goals: tuple[int, ...] = ()  # what the goal rises to
     sharing: Mapping[str, str] = field(default_factory=dict)  # by language: what is passed on with the address
     picture_alt: Mapping[str, str] = field(default_factory=dict)  # by language: what the picture shows
+    sensitive: bool = False  # the letter itself is marked at once, published or not
 
 
 def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None, list[str]]:
@@ -58,6 +59,7 @@ def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None,
         next_goals=_take(table, "next_goals", _goals, problems) or (),
         sharing=_sentences(table, "sharing", languages, problems),
         picture_alt=_sentences(table, "picture_alt", languages, problems),
+        sensitive=_take(table, "sensitive", _yes_or_no, problems) or False,
     )
     if not problems and letter.next_goals and not rises(letter.goal, letter.next_goals):
         problems.append("next_goals: must rise from goal on")
@@ -74,8 +76,7 @@ def dumps(letter: LetterSettings) -> str:
         lines.append(f"opened_at = {written_opening(letter.opened_at)}{'Z' * isinstance(letter.opened_at, datetime)}")
     if letter.closes_at is not None:
         lines.append(f"closes_at = {letter.closes_at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z")
-    if letter.names_in_search:
-        lines.append("names_in_search = true")
+    lines += [f"{key} = true" for key in ("names_in_search", "sensitive") if getattr(letter, key)]
     if letter.next_goals:
         lines.append(f"next_goals = [{', '.join(map(str, letter.next_goals))}]")
     for key, sentences in (("sharing", letter.sharing), ("picture_alt", letter.picture_alt)):

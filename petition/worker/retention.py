@@ -61,6 +61,9 @@ EXPIRED: Mapping[str, Sequence[str]] = {
     "access_journal": (
         _delete("access_journal", "hour, kind, organizer, letter", "hour <= now() - interval '90 days'"),
     ),
+    "decryption": (
+        _delete("decryption", "letter, day, purpose, content", "day <= (now() AT TIME ZONE 'UTC')::date - 90"),
+    ),
     "name_reading": (_delete("name_reading", "organizer, signature", "at <= now() - interval '1 day'"),),
     # Of a package only its digest and its numbers stay: the document has names.
     "package": (
