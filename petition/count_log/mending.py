@@ -37,6 +37,7 @@ async def _mend(database: Database, wrapper: Wrapper, letter_id: LetterId) -> in
         rows = [(kind, token, number, _exit_of(kind, number)) for (kind, token), number in missing.items() if number]
         # What leaves first: an organization may be listed by another source.
         await queries.add_waiting(conn, letter_id, sorted(rows, key=lambda row: row[2]))
+        await conn.execute(queries.SET_COMPARED, letter_id)
         return len(rows)
 
 

@@ -59,6 +59,14 @@ WHERE letter = $1
 
 LOG = "SELECT * FROM count_log WHERE letter = $1"
 
+RECEIPT_KEY = "SELECT wrapped_receipt_key FROM count_log WHERE letter = $1"
+
+OWN_SUBJECT = """
+SELECT s.kind::text, s.state::text, s.organization, s.import, s.signed_at, s.listed_at, v.digest
+FROM signature s LEFT JOIN version v ON v.letter = s.letter AND v.number = s.version
+WHERE s.letter = $1 AND s.id = $2
+"""
+
 TILE = "SELECT hashes FROM count_log_tile WHERE letter = $1 AND level = $2 AND number = $3"
 
 # The last bundle, which has no prefixes yet, and those that have an entry with this beginning.
@@ -69,16 +77,46 @@ SELECT number, entries FROM count_log_bundle WHERE letter = $1 AND number = $3 A
 ORDER BY number
 """
 
-# Counted in one snapshot: what is in the log, what waits for it, and the count.
+# Logs that have grown since an authority's last stamp, which is an hour old or more.
+STAMPS_DUE = """
+SELECT g.letter, g.size, g.checkpoint FROM count_log g
+LEFT JOIN LATERAL (
+  SELECT size, at FROM count_log_stamp s WHERE s.letter = g.letter AND s.authority = $1 ORDER BY at DESC LIMIT 1
+) AS last ON true
+WHERE g.size > coalesce(last.size, 0) AND coalesce(last.at <= now() - interval '1 hour', true) ORDER BY g.letter
+"""
+
+ADD_STAMP = """
+INSERT INTO count_log_stamp (letter, authority, size, checkpoint, response) VALUES ($1, $2, $3, $4, $5)
+"""
+
+# After a week one a day is left.
+THIN_STAMPS = """
+DELETE FROM count_log_stamp s WHERE at < now() - interval '7 days' AND EXISTS (
+  SELECT FROM count_log_stamp later
+  WHERE later.letter = s.letter AND later.authority = s.authority AND later.at > s.at
+    AND date_bin('1 day', later.at, 'epoch'::timestamptz) = date_bin('1 day', s.at, 'epoch'::timestamptz))
+"""
+
+NEWEST_STAMP = """
+SELECT checkpoint, response FROM count_log_stamp
+WHERE letter = $1 AND ($2::text IS NULL OR authority = $2) ORDER BY at DESC LIMIT 1
+"""
+
+# Counted in one snapshot: what is in the log, what waits for it, and the count. Each log is compared once in full, an
+# hour after it began, when no process of an older version runs any more: changes of theirs may have cancelled out.
 UNEQUAL = """
 SELECT c.letter FROM count c JOIN letter l ON l.id = c.letter AND l.version IS NOT NULL AND l.state <> 'gone'
 LEFT JOIN count_log g ON g.letter = c.letter
 LEFT JOIN (
-  SELECT letter, sum(number) AS total, sum(number) FILTER (WHERE kind >= 3) AS imported
+  SELECT letter, sum(number) FILTER (WHERE kind NOT IN (2, 3)) AS people,
+         sum(number) FILTER (WHERE kind IN (2, 3)) AS organizations, sum(number) FILTER (WHERE kind >= 3) AS imported
   FROM count_log_queue GROUP BY letter
 ) AS q ON q.letter = c.letter
-WHERE c.people + c.organizations <> coalesce(g.people + g.organizations, 0) + coalesce(q.total, 0)
+WHERE c.people <> coalesce(g.people, 0) + coalesce(q.people, 0)
+   OR c.organizations <> coalesce(g.organizations, 0) + coalesce(q.organizations, 0)
    OR c.imported <> coalesce(g.imported, 0) + coalesce(q.imported, 0)
+   OR (g.compared_at IS NULL AND g.begun_at < now() - interval '1 hour')
 """
 
 # The transaction that holds it is the only one that counts on this letter.
@@ -98,6 +136,8 @@ SELECT 5::smallint, id, people FROM tally WHERE letter = $1 AND ended_at IS NULL
 """
 
 ALL_BUNDLES = "SELECT number, entries FROM count_log_bundle WHERE letter = $1 AND number >= $2 ORDER BY number LIMIT $3"
+
+SET_COMPARED = "UPDATE count_log SET compared_at = now() WHERE letter = $1"
 
 ADD_WAITING = """
 INSERT INTO count_log_queue (letter, kind, subject, token, number, exit)

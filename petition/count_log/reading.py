@@ -73,6 +73,12 @@ async def file(conn: Connection, log: LogHead, path: TilePath) -> bytes | None:
     return tiles.join_entries(entries) if path.level is None else b"".join(map(merkle.leaf_hash, entries))
 
 
+async def newest_stamp(conn: Connection, letter_id: LetterId, authority: str | None) -> tuple[str, bytes] | None:
+    """Return the newest stamped checkpoint and what the authority (a host; None for any) answered (RFC 3161)."""
+    row = await conn.fetchrow(queries.NEWEST_STAMP, letter_id, authority)
+    return None if row is None else (row["checkpoint"], row["response"])
+
+
 async def files(conn: Connection, log: LogHead) -> AsyncIterator[tuple[str, bytes]]:
     """Yield every file of the log as it is now: its path below the log's address, and its bytes."""
     yield tiles.CHECKPOINT, log.checkpoint.encode()

@@ -8,7 +8,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from petition.core import encryption, signing_key
@@ -25,6 +25,7 @@ MIN_ENTRIES = 10  # that a letter's checkpoint waits for while it has fewer than
 LARGE = 1000
 BATCH = 5000  # entries a transaction
 PREFIX_BYTES = 4
+BEGINNING = datetime(1, 1, 2, tzinfo=UTC)  # before which nothing waits
 
 
 def origin_of(base_url: str, slug: str) -> str:
@@ -46,7 +47,7 @@ async def step(database: Database, wrapper: Wrapper, base_url: str) -> bool:
         begun = await queries.without_log(conn)
         due = await queries.due(conn, STEP, MIN_ENTRIES, LARGE)
     for row in begun:
-        await sequence(database, wrapper, base_url, row["id"], row["slug"])
+        await sequence(database, wrapper, base_url, row["id"], row["slug"], BEGINNING)
     is_more = False
     for row in due:
         before = row["before"] if row["sensitive"] else None

@@ -21,7 +21,7 @@ from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.core.version import version
-from petition.count_log import mending, sequencing
+from petition.count_log import mending, sequencing, stamping
 from petition.drafts import opening
 from petition.exports import address_list_worker, address_lists
 from petition.imports import owner_mails, undoing
@@ -128,6 +128,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             ("decryptions", decryptions.POLL, lambda: counts.store(database)),
             ("address list", address_list_worker.POLL, lambda: address_list_worker.step(database, opener, suppression)),
         ]
+        if settings.timestamp_urls:
+            jobs.append(("time stamps", stamping.POLL, stamping.Stamper(database, settings.timestamp_urls).step))
         if settings.mail_in_dir is not None and settings.mail_in is not None:
             maildir = Maildir(settings.mail_in_dir, receivers[settings.mail_in])
             jobs.append(("incoming mail", maildir_mail.POLL, maildir.step))

@@ -63,6 +63,10 @@ NO_PAGE = {
     "/{lang}/{slug}/documents/{response}",
     "/{lang}/{slug}/package/{token}",
     "/{lang}/signature/{token}/data.json",
+    "/log/{slug}/checkpoint",
+    "/log/{slug}/stamped",
+    "/log/{slug}/stamped.tsr",
+    "/log/{slug}/tile/{path:path}",
 }
 
 

@@ -10,7 +10,9 @@ CREATE TABLE count_log (
   organizations bigint NOT NULL DEFAULT 0,
   imported bigint NOT NULL DEFAULT 0,
   checkpoint text NOT NULL DEFAULT '',
-  signed_at timestamptz
+  signed_at timestamptz,
+  begun_at timestamptz NOT NULL DEFAULT now(),
+  compared_at timestamptz -- with the rows of all that counts, to add what an older version counted
 );
 
 -- 256 entries a row, as they are served. Tiles of level 0 are their hashes, and are not stored.
