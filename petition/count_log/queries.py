@@ -1,6 +1,7 @@
 """All SQL of count logs but the row that an act leaves, which is in ``signatures.counting``."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId
@@ -153,9 +154,9 @@ async def without_log(conn: Connection) -> list[Record]:
     return await conn.fetch(WITHOUT_LOG)
 
 
-async def due(conn: Connection, step: object, least: int, large: int) -> list[Record]:
+async def due(conn: Connection, step: timedelta, min_entries: int, large: int) -> list[Record]:
     """Return the letters whose entries have waited long enough: id, slug, sensitive, before."""
-    return await conn.fetch(DUE, step, least, large, timeout=LONG)
+    return await conn.fetch(DUE, step, min_entries, large, timeout=LONG)
 
 
 async def bundles(conn: Connection, letter_id: LetterId, first: int, limit: int) -> list[Record]:
