@@ -16,6 +16,13 @@ from petition.drafts.store import Draft
 from petition.letters import markdown, queries, sensitivity
 from petition.letters.model import Sharing, State, Text, digest_of
 
+# What a published letter's folder cannot change, by its key.
+TOO_LATE = {
+    "names_in_search": "cannot be switched on once the letter has opened",
+    "publish_at_number": "can only be raised once the letter has opened",
+    "publish_at_date": "can only be moved to a later time once the letter has opened",
+}
+
 
 async def import_folder(
     database: Database, wrapper: Wrapper, path: Path, languages: Collection[str], *, publish: bool = False
@@ -40,8 +47,8 @@ async def import_folder(
         changes = {name: fields[name] for name in draft_fields.changed(draft.fields, fields)}
         try:
             await store.write(conn, draft, changes, None)
-        except Refused:
-            problem = "letter.toml: names_in_search: cannot be switched on once the letter has opened"
+        except Refused as refused:
+            problem = f"letter.toml: {refused.field}: {TOO_LATE[refused.field]}"
             raise ImportRefused(f"{path} cannot be imported", (problem,)) from None
         if source.sensitive:  # never the other way: that needs an owner
             await sensitivity.set_sensitive(conn, None, row["id"], sensitive=True, command=True)

@@ -304,6 +304,9 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
         listed_since=await queries.listed_since(conn, letter_id),
         package=await queries.package(conn, letter_id),
         sensitive=row["sensitive"],
+        publish_at_number=row["publish_at_number"],
+        publish_at_date=row["publish_at_date"],
+        names_published_at=row["names_published_at"],
     )
 
 
@@ -326,7 +329,7 @@ def _status_in(row: Record, switches: Switches) -> _LetterStatus:
         revision=row["revision"],
         purges=row["purges"],
         state=State(row["state"]),
-        counts=counts.with_all_hidden() if switches.list_hidden else counts,
+        counts=counts.with_all_hidden() if switches.list_hidden or row["seals_names"] else counts,
         counted_at=row["counted_at"],
         switches=switches,
         is_stepped=row["is_stepped"],

@@ -87,6 +87,7 @@ ACTS: Mapping[str, str] = {
     "letter.write": N_("draft edited"),
     "letter.frame": N_("settings around the text published"),
     "letter.publish": N_("text published"),
+    "letter.names_shown": N_("sealed names shown"),
     "letter.sensitive": N_("marked as sensitive, or the mark taken off"),
     "letter.schedule": N_("opening scheduled"),
     "letter.unschedule": N_("scheduled opening cancelled"),
@@ -238,6 +239,8 @@ FIELDS: Mapping[str, str] = {  # of a draft; the log has them in lower case
     "opened_at": N_("Date of the letter"),
     "closes_at": N_("Closing date"),
     "names_in_search": N_("Names visible to search engines"),
+    "publish_at_number": N_("Show names when so many have signed"),
+    "publish_at_date": N_("Show names on this day"),
     "addressees": N_("Addressees"),
     "initiators": N_("Initiators"),
 }

@@ -43,11 +43,15 @@ async def act(visit: Visit) -> Response:
     try:
         match action:
             case "visibility":
-                await self_service.change_visibility(database, letter, signature_id, form.get("visibility", ""), name)
+                await self_service.change_visibility(
+                    database, letter, signature_id, form.get("visibility", ""), name, visit.services.sealer
+                )
             case "correct":
                 details = {key: form[key] for key in self_service.CORRECTABLE if key in form}
                 languages = tuple(visit.services.renderer.languages)
-                unread = await self_service.correct(database, letter, signature_id, name, details, languages)
+                unread = await self_service.correct(
+                    database, letter, signature_id, name, details, languages, visit.services.sealer
+                )
             case "news":
                 await self_service.stop_updates(database, letter, signature_id)
             case "start_news":
