@@ -117,7 +117,7 @@ def shuffled(waiting: Sequence[Record], receipt_key: bytes) -> list[LogEntry]:
         for part in _parts(number):
             placed.append((rounds[token], secrets.randbits(64), LogEntry(kind, token, part, exit)))
         rounds[token] += 1
-    return [entry for _, _, entry in sorted(placed, key=lambda place: place[:2])]
+    return [entry for _, _, entry in sorted(placed, key=lambda drawn: drawn[:2])]
 
 
 def _summed(waiting: Sequence[Record], receipt_key: bytes) -> Iterable[tuple[EntryKind, Exit, bytes, int]]:
@@ -154,7 +154,7 @@ async def _append(conn: Connection, letter_id: LetterId, log: OpenLog, entries: 
     bundles = [contents[at : at + tiles.WIDTH] for at in range(0, len(contents), tiles.WIDTH)]
     rows = [(letter_id, number, *_bundle_columns(bundle)) for number, bundle in enumerate(bundles, first)]
     await conn.executemany(queries.STORE_BUNDLES, rows)
-    tile_rows = [(letter_id, *place, nodes) for place, nodes in hashes.items()]
+    tile_rows = [(letter_id, *position, nodes) for position, nodes in hashes.items()]
     await conn.executemany(queries.ADD_HASHES, tile_rows)
 
 
