@@ -68,6 +68,11 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         Line("one web process, resident", figures.median("resident"), MOST, 120, "MiB"),
         Line("worker's mails over aiosmtplib's", figures.ratio("worker", "aiosmtplib"), LEAST, 0.6),
         Line("confirmation behind mail in bulk, p95", figures.median("behind bulk p95"), MOST, 2000, "ms"),
+        Line("POST confirm with the count log over without", figures.ratio("logged", "unlogged"), LEAST, 0.95),
+        Line(f"log of {size.rows:,} entries: checkpoint", figures.median("checkpoint ms"), MOST, 100, "ms"),
+        Line("the same: storage of an entry", figures.median("log bytes"), MOST, 100, "bytes"),
+        Line("the same: a proof", figures.median("proof bytes"), MOST, 2048, "bytes"),
+        Line("the same: verified by Go's library", figures.median("proof ms"), MOST, 50, "ms"),
         *(
             Line(f"first byte, desk {name.removeprefix(DESK)}", figures.median(name), MOST, 3)
             for name, _ in figures.taken()
