@@ -66,7 +66,7 @@ LETTER_TABLES = [
     "count_log_queue", "count_log_bundle", "count_log_tile", "count_log_stamp", "count_log",
     "count_partner", "partner", "statistics_change", "statistics_hour", "statistics_total", "invitation",
     "factor_reset", "member", "import_mapping",
-    "trusted_domain",
+    "trusted_domain", "mirror",
 ]  # fmt: skip
 
 DROP_ROWS = {
