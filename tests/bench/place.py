@@ -97,7 +97,7 @@ class Place:
         admin = await connect(self._url)
         try:
             known = {row["datname"] for row in await admin.fetch("SELECT datname FROM pg_database")}
-            for name, wanted in {None: [*road, *desk], "desk": desk, "mail": []}.get(only, road):
+            for name, wanted in {None: [*road, *desk], "desk": desk, "mail": [], "log": road[1:2]}.get(only, road):
                 if name not in known:
                     await admin.execute("DROP DATABASE IF EXISTS filling WITH (FORCE)")
                     await admin.execute("CREATE DATABASE filling")
