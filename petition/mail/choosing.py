@@ -72,9 +72,10 @@ class MailSelector:
         if not mail.heeds_never:
             return DirectMail(mail, address, None)
         never = await self._suppression.digest(conn, address)
-        is_suppressed = await queries.is_suppressed(conn, never, job)
+        (stored,) = await self._suppression.stored(conn, [never])
+        is_suppressed = await queries.is_suppressed(conn, stored, job)
         if mail.note_recipient is not None:
-            await mail.note_recipient(conn, never, is_suppressed)
+            await mail.note_recipient(conn, stored, is_suppressed)
         return None if is_suppressed else DirectMail(mail, address, never)
 
     async def _for_signing(self, conn: Connection, job: MailJob, letter_id: LetterId) -> ChosenMail | None:
@@ -125,7 +126,8 @@ class MailSelector:
     async def _accepts_mail(self, conn: Connection, address: str, job: MailJob) -> bytes | None:
         """Return the address's suppression digest; None if it asked for no more mail, or returns it."""
         digest = await self._suppression.digest(conn, address)
-        return None if await queries.is_suppressed(conn, digest, job) else digest
+        (stored,) = await self._suppression.stored(conn, [digest])
+        return None if await queries.is_suppressed(conn, stored, job) else digest
 
 
 def _decrypts_for(job: MailJob) -> DecryptionPurpose:

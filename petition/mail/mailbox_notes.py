@@ -8,6 +8,7 @@ from petition.core.database import Database
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import KeyDestroyed
 from petition.core.ids import LetterId, SignatureId
+from petition.core.keeper import NO_KEEPER, Keeper, KeeperPurpose
 from petition.core.mail_domains import ProviderClass
 from petition.core.quotas import DayKey, DayKeys
 from petition.mail import queries
@@ -18,11 +19,12 @@ from petition.mail.model import ChosenMail
 class MailboxNotes:
     """Writes the notes into the pending row that a link leads to; the first time only."""
 
-    def __init__(self, database: Database, wrapper: Wrapper, hosts: MailHosts) -> None:
+    def __init__(self, database: Database, wrapper: Wrapper, hosts: MailHosts, keeper: Keeper = NO_KEEPER) -> None:
         self._database = database
         self._wrapper = wrapper
         self._days = DayKeys(database, wrapper)
         self._hosts = hosts
+        self._keeper = keeper
 
     async def add(self, mail: ChosenMail) -> None:
         """Note what ceilings need to know of a mail with a link. Raises ``Unavailable``."""
@@ -44,6 +46,9 @@ class MailboxNotes:
             keys = _digests(day, letter_id, domain, host.name)
         trust = self._trust_digests(wrapped_digest_key, domain) if any(keys) else []
         async with self._database.connection() as conn:
+            known = [key for key in keys if key is not None]
+            stored = dict(zip(known, await self._keeper.of_installation(conn, known, KeeperPurpose.MAIL), strict=True))
+            keys = keys[0] and stored[keys[0]], keys[1] and stored[keys[1]]
             await queries.note_mailbox(conn, letter_id, pending_id, keys, provider.value, trust)
 
     def _trust_digests(self, wrapped: bytes | None, domain: str) -> list[bytes]:

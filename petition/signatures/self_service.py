@@ -15,6 +15,7 @@ from petition.core.encryption import LetterKeys, Sealer
 from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
+from petition.core.keeper import NO_KEEPER, Keeper, KeeperPurpose
 from petition.letters.model import Letter
 from petition.signatures import counting, countries, names, search_words
 from petition.signatures import self_service_queries as queries
@@ -182,7 +183,12 @@ async def stop_updates_if_any(database: Database, letter: Letter, signature_id: 
 
 
 async def start_updates(
-    database: Database, letter: Letter, signature_id: SignatureId, sealer: Sealer, typed: str
+    database: Database,
+    letter: Letter,
+    signature_id: SignatureId,
+    sealer: Sealer,
+    typed: str,
+    keeper: Keeper = NO_KEEPER,
 ) -> None:
     """Store the address for updates again. It was deleted, so it is typed, and must be the one that signed.
 
@@ -190,7 +196,8 @@ async def start_updates(
     """
     try:
         mailbox = email_addresses.parse(typed)
-        digest = letter.keys.digest(email_addresses.canonical(mailbox, letter.rules_version))
+        canonical = email_addresses.canonical(mailbox, letter.rules_version)
+        digest = await keeper.digest(letter.keys, canonical, KeeperPurpose.OWN_PAGE)
     except BadAddress as error:
         raise Refused(error.message, "email") from None
     except KeyDestroyed:
