@@ -13,7 +13,7 @@ from petition.core.encryption import LetterKeys, Sealer
 from petition.core.errors import Gone, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import AddresseeId, ResponseId
-from petition.core.keeper import NO_KEEPER, Keeper, KeeperPurpose
+from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
 from petition.letters.addressees import AddresseeState
 
 LINK_LENGTH = timedelta(days=365)
@@ -56,7 +56,7 @@ async def set_contact(
     way: str,
     lang: str,
     typed: str,
-    keeper: Keeper = NO_KEEPER,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> None:
     """Store how the letter reaches a locked addressee; its address, if one was typed, is sealed. Raises ``Refused``."""
     if way not in set(DeliveryWay):

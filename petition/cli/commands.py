@@ -14,7 +14,7 @@ from petition.core import database, encryption, i18n, logs, startup
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import PetitionError, Refused, SettingsError, Unavailable
-from petition.core.keeper import Keeper
+from petition.core.keeper import KeeperClient
 from petition.core.settings import Process, Settings, load
 from petition.demo import supervisor
 from petition.drafts import folder, publishing
@@ -100,7 +100,7 @@ async def keeper_adopt(_arguments: Namespace) -> None:
 
 
 async def _adopt(settings: Settings) -> None:
-    async with database.opened(_url(settings), max_size=2) as db, Keeper(settings.keeper, db) as keeper:
+    async with database.opened(_url(settings), max_size=2) as db, KeeperClient(settings.keeper, db) as keeper:
         letters = await adoption.adopt(db, keeper, Wrapper(settings.secret_keys))
     _print(f"the keeper is used, and {letters} letters were switched to it")
 
@@ -184,7 +184,7 @@ async def letter_take_down(arguments: Namespace) -> None:
 
 
 async def signatures_import(arguments: Namespace) -> None:
-    async with _tool() as (settings, db), Keeper(settings.keeper, db) as keeper:
+    async with _tool() as (settings, db), KeeperClient(settings.keeper, db) as keeper:
         answers = Answers(
             dates={"day": DateOrder.DAY, "month": DateOrder.MONTH}.get(arguments.dates),
             hidden={"read": True, "leave-out": False}.get(arguments.hidden),
@@ -230,7 +230,7 @@ async def switch_put(arguments: Namespace) -> None:
 async def bounce(arguments: Namespace) -> int:
     """Take one returned mail from standard input; exit codes are those of sysexits.h, for the mail server."""
     try:
-        async with _tool() as (settings, db), Keeper(settings.keeper, db) as keeper:
+        async with _tool() as (settings, db), KeeperClient(settings.keeper, db) as keeper:
             receiver = bounce_receiver(settings, db, keeper)
             outcome = await pipe.receive(receiver, sys.stdin.buffer, envelope_from="", recipient=arguments.recipient)
     except PetitionError as error:
@@ -241,7 +241,7 @@ async def bounce(arguments: Namespace) -> int:
 async def mail_in(arguments: Namespace) -> int:
     """Take one mail to a letter from standard input; exit codes are those of sysexits.h, for the mail server."""
     try:
-        async with _tool() as (settings, db), Keeper(settings.keeper, db) as keeper:
+        async with _tool() as (settings, db), KeeperClient(settings.keeper, db) as keeper:
             if settings.mail_in is None:
                 raise SettingsError("MAIL_IN is not set: letters are not read or signed by mail here")
             receiver = receivers_of(settings, db, tuple(i18n.load(settings.locales_dir)), keeper)[settings.mail_in]

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError
-from petition.core.keeper import NO_KEEPER, Keeper
+from petition.core.keeper import NO_KEEPER, KeeperClient
 from petition.exports import whole_letter
 from petition.exports.writers import Format
 from petition.imports import file_adding
@@ -30,7 +30,7 @@ async def import_file(
     *,
     dry_run: bool = False,
     answers: Answers = NO_ANSWERS,
-    keeper: Keeper = NO_KEEPER,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> None:
     """Take in signatories from a file and say what that changed.
 

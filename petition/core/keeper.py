@@ -1,7 +1,8 @@
 """The client of the keeper, which holds the second key of the digests of mailboxes.
 
-The keeper gets digests, never a mailbox: whoever has the database and ``SECRET_KEY`` cannot try addresses without it,
-and the keeper by itself learns nothing. Values of all requests of a moment travel in one. See docs/decisions/keeper.md.
+The keeper gets digests, never a mailbox: it learns nothing by itself, and an intruder with the database and
+``SECRET_KEY`` cannot try addresses without it. Values of all requests of a moment travel in one.
+See docs/decisions/keeper.md.
 """
 
 import hmac
@@ -76,7 +77,7 @@ class FormDigests(NamedTuple):
     form: bytes
 
 
-class Keeper:
+class KeeperClient:
     """Asks the keeper. One object per process; without an address it passes on what no keeper has touched."""
 
     def __init__(self, address: KeeperAddress | None, database: Database | None = None) -> None:
@@ -264,7 +265,7 @@ class Keeper:
         return self._session
 
 
-NO_KEEPER = Keeper(None)
+NO_KEEPER = KeeperClient(None)
 
 
 def _cause(error: BaseException) -> str:

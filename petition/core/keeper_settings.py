@@ -11,6 +11,7 @@ from petition.core.errors import SettingsError
 from petition.core.service_urls import is_this_machine, parameters, quoted, switch
 
 MIN_TOKEN = 32  # characters
+MIN_LIMIT = 2000
 MAX_SOCKET_PATH = 100  # bytes; the system's limit is 107
 FORM = "KEEPER_URL must look like http+unix:///run/petition/keeper.sock or https://keeper.example:8443"
 
@@ -87,6 +88,18 @@ def _socket(netloc: str, path: str, values: Mapping[str, str]) -> Path:
     if not text.startswith("/") or len(text.encode()) > MAX_SOCKET_PATH or values:
         raise SettingsError(f"{FORM}: the path of a socket, of {MAX_SOCKET_PATH} bytes at most, without parameters")
     return Path(text.rstrip("/"))
+
+
+def read_key(reader: EnvironmentReader) -> str | None:
+    return reader.secret("KEEPER_KEY")
+
+
+def read_limit(reader: EnvironmentReader, default: int) -> int:
+    """Return how many values a minute the keeper answers. Raises ``SettingsError``."""
+    limit = reader.number("KEEPER_LIMIT", default)
+    if limit < MIN_LIMIT:
+        raise SettingsError(f"KEEPER_LIMIT must be at least {MIN_LIMIT} values a minute: twice what one request brings")
+    return limit
 
 
 def check_token(token: str) -> None:

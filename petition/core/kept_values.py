@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from petition.core.database import Connection
 from petition.core.errors import Unavailable
-from petition.core.keeper import MAX_VALUES, Keeper, KeeperPurpose
+from petition.core.keeper import MAX_VALUES, KeeperClient, KeeperPurpose
 
 LONG = 3600.0  # seconds
 
@@ -24,7 +24,7 @@ FROM unnest($1::bytea[], $2::bytea[]) AS u (inner_value, outer_value) WHERE k.in
 OUTER = "SELECT inner_value, outer_value FROM kept_value WHERE inner_value = ANY($1::bytea[])"
 
 
-async def fill(conn: Connection, keeper: Keeper, purpose: KeeperPurpose, *, is_first: bool = False) -> None:
+async def fill(conn: Connection, keeper: KeeperClient, purpose: KeeperPurpose, *, is_first: bool = False) -> None:
     """Ask the keeper for all that ``kept_value`` does not have yet; wait while its limit is used up.
 
     ``is_first``: nothing is compared with the fingerprint of the database, which has none. Raises ``Unavailable``.
@@ -34,7 +34,7 @@ async def fill(conn: Connection, keeper: Keeper, purpose: KeeperPurpose, *, is_f
         await conn.execute(FILL, values, await _apply(keeper, values, purpose, is_first=is_first), timeout=LONG)
 
 
-async def _apply(keeper: Keeper, values: list[bytes], purpose: KeeperPurpose, *, is_first: bool) -> list[bytes]:
+async def _apply(keeper: KeeperClient, values: list[bytes], purpose: KeeperPurpose, *, is_first: bool) -> list[bytes]:
     while True:
         try:
             if is_first:

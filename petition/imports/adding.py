@@ -19,7 +19,7 @@ from petition.core.encryption import LetterKeys
 from petition.core.errors import Gone
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
-from petition.core.keeper import Keeper
+from petition.core.keeper import KeeperClient
 from petition.imports import adding_queries as queries
 from petition.imports.column_mapping import LeftOut
 from petition.imports.notes import Notes
@@ -121,7 +121,7 @@ async def add_staged(
     dry_run: bool,
     names: NameComparison | None = None,
     min_mailboxes: int | None = 0,
-    keeper: Keeper | None = None,
+    keeper: KeeperClient | None = None,
 ) -> AddResult:
     """Add the staged rows that the letter does not have yet, as import ``number`` (None: the next one).
 

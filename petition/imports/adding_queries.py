@@ -6,7 +6,7 @@ from typing import Any
 from petition.core import kept_values
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizationId, OrganizerId
-from petition.core.keeper import Keeper, KeeperPurpose
+from petition.core.keeper import KeeperClient, KeeperPurpose
 
 HOLD_LETTER = "SELECT kept FROM letter WHERE id = $1 AND state <> 'gone' FOR KEY SHARE"
 
@@ -135,7 +135,7 @@ async def hold_letter(conn: Connection, letter_id: LetterId) -> bool | None:
     return is_kept
 
 
-async def keep_staged(conn: Connection, keeper: Keeper) -> None:
+async def keep_staged(conn: Connection, keeper: KeeperClient) -> None:
     """Replace the digests of mailboxes and rows by the keeper's. Raises ``Unavailable``."""
     await conn.execute(kept_values.CREATE)
     await conn.execute(GATHER_STAGED, timeout=LONG)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from petition.core.database import Connection
 from petition.core.errors import ImportRefused
-from petition.core.keeper import NO_KEEPER, Keeper
+from petition.core.keeper import NO_KEEPER, KeeperClient
 from petition.formats import tables
 from petition.formats.dates import DateOrder
 from petition.formats.tables import CSV, Pieces
@@ -61,7 +61,7 @@ async def add_rows(
     dry_run: bool = False,
     progress: Progress = lambda _: None,
     answers: Answers = NO_ANSWERS,
-    keeper: Keeper = NO_KEEPER,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> FileResult:
     """Import every row of ``source`` in this transaction; with ``dry_run`` only report what that would do.
 

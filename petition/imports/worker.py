@@ -20,7 +20,7 @@ from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import Gone, ImportRefused, KeyDestroyed, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
-from petition.core.keeper import NO_KEEPER, Keeper
+from petition.core.keeper import NO_KEEPER, KeeperClient
 from petition.formats import tables
 from petition.formats.tables import CSV, Line, Pieces
 from petition.imports import adding, adding_queries, inspecting, kept_mappings, problem_rows, queries, undoing
@@ -63,7 +63,7 @@ class RunningImport:
     keys: LetterKeys
     languages: tuple[str, ...]
     stop: asyncio.Event
-    keeper: Keeper
+    keeper: KeeperClient
     done: int = 0
     is_stopped: bool = False
     _ticker: "asyncio.Task[None] | None" = field(default=None)
@@ -111,7 +111,7 @@ async def step(
     wrapper: Wrapper,
     languages: tuple[str, ...],
     stop: asyncio.Event | None = None,
-    keeper: Keeper = NO_KEEPER,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> bool:
     """Take the next step of some import; return whether there was one. Raises ``Unavailable``, ``Gone``."""
     row: Record | None = None

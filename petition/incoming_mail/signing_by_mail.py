@@ -18,7 +18,7 @@ from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import KeyDestroyed, NotFound, Refused, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
-from petition.core.keeper import NO_KEEPER, FormTexts, Keeper, KeeperPurpose
+from petition.core.keeper import NO_KEEPER, FormTexts, KeeperClient, KeeperPurpose
 from petition.core.letter_mailboxes import BY_MAIL
 from petition.core.prices import MAX_PRICE
 from petition.core.quotas import DayKeys
@@ -88,7 +88,7 @@ class SigningByMail:
     """Takes the mails to letters of one installation. Made on the worker's loop, or in the pipe's process."""
 
     def __init__(
-        self, settings: Settings, database: Database, languages: tuple[str, ...], keeper: Keeper = NO_KEEPER
+        self, settings: Settings, database: Database, languages: tuple[str, ...], keeper: KeeperClient = NO_KEEPER
     ) -> None:
         self._domain = settings.mail_in or ""
         self._limits = settings.limits

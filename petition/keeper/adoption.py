@@ -16,7 +16,7 @@ from petition.core.database import Connection, Database
 from petition.core.encryption import LetterKeys, Wrapper, padded_json
 from petition.core.errors import KeyDestroyed, Locked, SettingsError, Unavailable
 from petition.core.ids import LetterId
-from petition.core.keeper import NOT_SET, WRONG_KEEPER, Keeper, KeeperPurpose, KeeperRefused
+from petition.core.keeper import NOT_SET, WRONG_KEEPER, KeeperClient, KeeperPurpose, KeeperRefused
 from petition.core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ LONG = 3600.0  # seconds
 LOCK_PAUSE = 0.2  # seconds until a locked letter is tried again
 STEP = 500  # undone rows decrypted at once
 NOT_ADOPTED = "KEEPER_URL is set, and what is stored can be tested without the keeper; run `petition keeper adopt`"
-OFF = "KEEPER_URL is not set, so that whoever has the database and SECRET_KEY can test addresses; see `petition keeper`"
+OFF = "KEEPER_URL is not set, so with the database and SECRET_KEY addresses can be tested; see `petition keeper`"
 
 # Shorter than the server's deadlock_timeout: this transaction gives way to all others.
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '400ms'; SET LOCAL statement_timeout = 0"
@@ -105,7 +105,7 @@ HAS_DIGESTS = "SELECT EXISTS (SELECT FROM signature) OR EXISTS (SELECT FROM pend
 COUNT_LETTERS = "SELECT count(*) FROM letter WHERE NOT kept"
 
 
-async def adopt(database: Database, keeper: Keeper, wrapper: Wrapper) -> int:
+async def adopt(database: Database, keeper: KeeperClient, wrapper: Wrapper) -> int:
     """Switch all that is stored; return how many letters.
 
     Raises ``Unavailable``, ``KeeperRefused``, ``SettingsError``.
@@ -127,7 +127,7 @@ async def _try_until_free(act: Act) -> None:
             await asyncio.sleep(LOCK_PAUSE)
 
 
-async def _adopt_installation(database: Database, keeper: Keeper) -> None:
+async def _adopt_installation(database: Database, keeper: KeeperClient) -> None:
     """Note the keeper, and switch the digests that belong to no letter."""
     fingerprint, _ = await keeper.ask({KeeperPurpose.ADOPT: []})
     async with database.transaction() as conn:
@@ -147,7 +147,7 @@ async def _adopt_installation(database: Database, keeper: Keeper) -> None:
         await conn.execute(ADOPT, fingerprint)
 
 
-async def _adopt_letter(database: Database, keeper: Keeper, wrapper: Wrapper, letter_id: LetterId) -> None:
+async def _adopt_letter(database: Database, keeper: KeeperClient, wrapper: Wrapper, letter_id: LetterId) -> None:
     """Switch one letter while nothing is added to it: what signs meanwhile waits, or is asked to come back."""
     async with database.transaction() as conn:
         await conn.execute(LOCK_TIMEOUT)
@@ -212,7 +212,7 @@ async def findings(conn: Connection, settings: Settings) -> AsyncIterator[str]:
         if stored is not None:
             yield NOT_SET
         return
-    async with Keeper(settings.keeper) as keeper:
+    async with KeeperClient(settings.keeper) as keeper:
         try:
             fingerprint, _ = await keeper.ask({KeeperPurpose.CHECK: []})
         except (KeeperRefused, Unavailable) as error:
@@ -238,7 +238,7 @@ async def look(database: Database, settings: Settings) -> None:
         if stored is not None:
             raise SettingsError(NOT_SET)
         return
-    async with Keeper(settings.keeper, database) as keeper:
+    async with KeeperClient(settings.keeper, database) as keeper:
         try:
             fingerprint, _ = await keeper.ask({KeeperPurpose.CHECK: []})
         except KeeperRefused as error:

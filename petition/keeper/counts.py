@@ -25,8 +25,8 @@ class HourCount(TypedDict):
     values: int
 
 
-class Counts:
-    """Counts in memory and in a file, if there is one."""
+class KeeperCounts:
+    """KeeperCounts in memory and in a file, if there is one."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path

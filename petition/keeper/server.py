@@ -17,7 +17,7 @@ from aiohttp import web
 
 from petition.core.errors import SettingsError
 from petition.core.keeper_settings import KeeperListener
-from petition.keeper.counts import LIMITED, PURPOSE, REFUSED, Counts
+from petition.keeper.counts import LIMITED, PURPOSE, REFUSED, KeeperCounts
 from petition.keeper.digests import RateLimit, SecondKey
 from petition.keeper.settings import KeeperSettings
 
@@ -41,7 +41,7 @@ class KeeperServer:
         self._key = SecondKey(settings.key)
         self._limit = RateLimit(settings.limit)
         self._settings = settings
-        self.counts = Counts(settings.counts_file)
+        self.counts = KeeperCounts(settings.counts_file)
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=MAX_BODY, middlewares=[self._guard])

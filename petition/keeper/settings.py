@@ -9,7 +9,7 @@ from pathlib import Path
 from petition.core.encryption import new_key
 from petition.core.environment import EnvironmentReader
 from petition.core.errors import SettingsError
-from petition.core.keeper_settings import KeeperListener, check_token, read_listener
+from petition.core.keeper_settings import KeeperListener, check_token, read_key, read_limit, read_listener
 from petition.core.private_folders import make_private, open_private
 
 LIMIT = 300_000  # values a minute; a form takes three
@@ -34,19 +34,15 @@ def load(environ: Mapping[str, str] | None = None) -> KeeperSettings:
     try:
         make_private(folder.parent)
         make_private(folder)
-        key = reader.secret("KEEPER_KEY") or _own(folder / "key")
+        key = read_key(reader) or _own(folder / "key")
         token = reader.secret("KEEPER_TOKEN") or _own(folder / "token")
     except OSError as error:
         raise SettingsError(f"{folder} cannot be read or made: {error.strerror}") from None
     if not re.fullmatch(r"[0-9a-fA-F]{64}", key):
         raise SettingsError("KEEPER_KEY must be 64 hexadecimal digits; `petition keeper keys` makes one")
     check_token(token)
-    limit = reader.number("KEEPER_LIMIT", LIMIT)
-    if limit < 2000:
-        raise SettingsError("KEEPER_LIMIT must be at least 2000 values a minute: twice what one request may bring")
-    return KeeperSettings(
-        bytes.fromhex(key), token, read_listener(reader, folder / "socket"), limit, folder / "counts.json"
-    )
+    listener, limit = read_listener(reader, folder / "socket"), read_limit(reader, LIMIT)
+    return KeeperSettings(bytes.fromhex(key), token, listener, limit, folder / "counts.json")
 
 
 def _own(path: Path) -> str:

@@ -56,12 +56,12 @@ class SuppressedContactCleaner:
     async def _step(self, database: Database, sweep: _Cleaning) -> int:
         async with database.connection() as conn:
             rows = await queries.contacts(conn, sweep.position, BATCH)
-            digest = await self._suppression.digester(conn)
+            digester = await self._suppression.digester(conn)
             # In a thread, so that mail goes out meanwhile.
-            digests = await asyncio.to_thread(lambda: {_key(row): self._digest(row, digest) for row in rows})
-            opened = {key: made for key, made in digests.items() if made is not None}
+            digests = await asyncio.to_thread(lambda: {_key(row): self._digest(row, digester) for row in rows})
+            opened = {key: digest for key, digest in digests.items() if digest is not None}
             stored = await self._suppression.stored(conn, list(opened.values()))
-        suppressed = [key for key, made in zip(opened, stored, strict=True) if made in sweep.digests]
+        suppressed = [key for key, digest in zip(opened, stored, strict=True) if digest in sweep.digests]
         async with database.transaction() as conn:
             if suppressed:
                 await queries.drop_contacts(conn, suppressed)

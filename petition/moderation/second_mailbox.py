@@ -14,7 +14,7 @@ from petition.core.encryption import LetterKeys, Sealer
 from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, SignatureId
-from petition.core.keeper import NO_KEEPER, Keeper, KeeperPurpose
+from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
 from petition.signatures.signals import is_own_domain
 
 PURPOSE = "second"
@@ -52,7 +52,7 @@ async def ask(
     sealer: Sealer,
     website: str | None,
     typed: str,
-    keeper: Keeper = NO_KEEPER,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> None:
     """Ask at another address, on the organization's own domain, whether it has signed. Raises ``Refused``."""
     try:

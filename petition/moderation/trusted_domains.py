@@ -12,7 +12,7 @@ from petition.core.email_addresses import BadAddress, parse
 from petition.core.encryption import LetterKeys
 from petition.core.errors import Refused
 from petition.core.i18n import N_
-from petition.core.keeper import NO_KEEPER, Keeper, KeeperPurpose
+from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
 from petition.core.mail_domains import ProviderClass
 from petition.core.quotas import DayKey
 from petition.moderation import decisions
@@ -61,7 +61,7 @@ async def trust(
     keys: LetterKeys,
     days: Sequence[DayKey],
     domain: str,
-    keeper: Keeper = NO_KEEPER,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> None:
     """Let a domain and those below it through, and approve what of it waits for nothing else. Raises ``Gone``."""
     # lock order: see docs/decisions/lock-order.md

@@ -5,7 +5,7 @@ from petition.core.database import Connection, Database
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import NotFound, PetitionError
-from petition.core.keeper import Keeper
+from petition.core.keeper import KeeperClient
 from petition.core.settings import Settings
 from petition.organizers import factor_resets, member_queries, queries, sign_in_links
 from petition.organizers.desk_key import DeskKey
@@ -16,7 +16,7 @@ async def add(database: Database, settings: Settings, email: str, *, admin: bool
     """Return the address of a one-time link for an organizer, new or known. Raises ``PetitionError``."""
     mailbox = _mailbox(email)
     sealer, lang = Sealer(settings.contact_public_key), next(iter(i18n.load(settings.locales_dir)))
-    async with Keeper(settings.keeper) as keeper, database.transaction() as conn:
+    async with KeeperClient(settings.keeper) as keeper, database.transaction() as conn:
         key = DeskKey(Wrapper(settings.secret_keys), keeper)
         organizer = await sign_in_links.add_organizer(conn, key, sealer, mailbox, lang=lang, admin=admin)
         return _address(settings, await sign_in_links.link(conn, organizer.id))
@@ -27,7 +27,7 @@ async def reset(database: Database, settings: Settings, email: str) -> str:
 
     Raises ``NotFound``, ``PetitionError``.
     """
-    async with Keeper(settings.keeper) as keeper, database.transaction() as conn:
+    async with KeeperClient(settings.keeper) as keeper, database.transaction() as conn:
         key = DeskKey(Wrapper(settings.secret_keys), keeper)
         organizer = await queries.organizer_of(conn, await key.of_mailbox(conn, _mailbox(email)))
         if organizer is None:
@@ -40,7 +40,7 @@ async def reset(database: Database, settings: Settings, email: str) -> str:
 async def own_if_unowned(conn: Connection, settings: Settings, slug: str, email: str) -> None:
     """Make an organizer the owner of a letter that has no members yet."""
     letter = await member_queries.letter_id(conn, slug)
-    async with Keeper(settings.keeper) as keeper:
+    async with KeeperClient(settings.keeper) as keeper:
         digest = await DeskKey(Wrapper(settings.secret_keys), keeper).of_mailbox(conn, _mailbox(email))
     organizer = await queries.organizer_of(conn, digest)
     if letter is None or organizer is None:

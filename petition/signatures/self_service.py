@@ -15,7 +15,7 @@ from petition.core.encryption import LetterKeys, Sealer
 from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
-from petition.core.keeper import NO_KEEPER, Keeper, KeeperPurpose
+from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
 from petition.letters.model import Letter
 from petition.signatures import counting, countries, names, search_words
 from petition.signatures import self_service_queries as queries
@@ -188,7 +188,7 @@ async def start_updates(
     signature_id: SignatureId,
     sealer: Sealer,
     typed: str,
-    keeper: Keeper = NO_KEEPER,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> None:
     """Store the address for updates again. It was deleted, so it is typed, and must be the one that signed.
 

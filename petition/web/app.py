@@ -18,7 +18,7 @@ from petition.core import i18n, metrics
 from petition.core.database import Database, opened
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import Paused, SettingsError, Unavailable
-from petition.core.keeper import Keeper
+from petition.core.keeper import KeeperClient
 from petition.core.quotas import DayKeys
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
@@ -108,7 +108,7 @@ def build_services(
 ) -> Services:
     """Build the services, and have the caches and streams follow the published letters."""
     wrapper, sealer = Wrapper(settings.secret_keys), Sealer(settings.contact_public_key)
-    keeper = Keeper(settings.keeper, database)
+    keeper = KeeperClient(settings.keeper, database)
     letters, cards = PublishedLetters(database, wrapper, notices), CardCache()
     letters.on_change(pages.invalidate)
     letters.on_change(lambda _slug: pages.invalidate(ALL))

@@ -15,7 +15,7 @@ from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.core.ids import LetterId, SignatureId
-from petition.core.keeper import NO_KEEPER, Keeper
+from petition.core.keeper import NO_KEEPER, KeeperClient
 from petition.core.outbox import MailWriter
 from petition.core.service_urls import is_this_machine
 from petition.core.settings import Settings
@@ -97,7 +97,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         **Mails(wrapper, tokens).writers,
         **AddresseeMails(tokens, PackageLinks(tokens).path).writers,
     }
-    counts, keeper = DecryptionCounts(), Keeper(settings.keeper)
+    counts, keeper = DecryptionCounts(), KeeperClient(settings.keeper)
     opener, suppression = Opener(settings.contact_private_key, counts), Suppression(wrapper, keeper)
     selector = MailSelector(opener, wrapper, suppression, writers, settings.mail_in)
     languages, chores = tuple(renderer.languages), chores_of(settings, counts, keeper)
@@ -164,7 +164,9 @@ async def do_chores(database: Database, chores: list[Chore]) -> bool:
     return False
 
 
-def chores_of(settings: Settings, counts: DecryptionCounts | None = None, keeper: Keeper = NO_KEEPER) -> list[Chore]:
+def chores_of(
+    settings: Settings, counts: DecryptionCounts | None = None, keeper: KeeperClient = NO_KEEPER
+) -> list[Chore]:
     """Return the chores of retention, each after those it builds on: a letter closes before its pending rows go."""
     wrapper, sweep = Wrapper(settings.secret_keys), list[Chore]()
     if settings.contact_private_key:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petition.core.database import Database
-from petition.core.keeper import Keeper
+from petition.core.keeper import KeeperClient
 from petition.keeper import adoption, server
 from petition.keeper.settings import load
 from tests.faults.processes import PATIENCE, Process, command
@@ -93,6 +93,6 @@ async def process(keeper: RunningKeeper) -> AsyncIterator[Process]:
         yield running_process
 
 
-async def adopt(database: Database, client: Keeper, wrapper: object) -> int:
+async def adopt(database: Database, client: KeeperClient, wrapper: object) -> int:
     """Switch all that is stored."""
     return await adoption.adopt(database, client, wrapper)  # type: ignore[arg-type]
