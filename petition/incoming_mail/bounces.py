@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from petition.core.database import Connection, Database
 from petition.core.errors import Unavailable
 from petition.core.ids import LetterId, MailingId
-from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
+from petition.core.keeper import KeeperClient, KeeperPurpose
 from petition.incoming_mail import bounce_queries as queries
 from petition.incoming_mail import reports
 from petition.incoming_mail.model import Outcome
@@ -30,10 +30,10 @@ log = logging.getLogger(__name__)
 class BounceReceiver:
     """Takes what comes to ``BOUNCE_DOMAIN``."""
 
-    def __init__(self, database: Database, return_paths: ReturnPaths, keeper: KeeperClient = NO_KEEPER) -> None:
+    def __init__(self, database: Database, return_paths: ReturnPaths, keeper: KeeperClient | None = None) -> None:
         self._database = database
         self._return_paths = return_paths
-        self._keeper = keeper
+        self._keeper = keeper or KeeperClient(None)
         self._sent_back = LogSummary(log, "a relay accepted mail that was then refused")
 
     async def receive(self, envelope_from: str, recipient: str, message: bytes) -> Outcome:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from petition.core.database import Database
-from petition.core.keeper import NO_KEEPER, KeeperClient
+from petition.core.keeper import KeeperClient
 from petition.core.settings import Settings
 from petition.incoming_mail.bounces import BounceReceiver
 from petition.incoming_mail.listener import listening
@@ -29,7 +29,7 @@ class SharedDomain:
 
 
 def receivers_of(
-    settings: Settings, database: Database, languages: tuple[str, ...], keeper: KeeperClient = NO_KEEPER
+    settings: Settings, database: Database, languages: tuple[str, ...], keeper: KeeperClient | None = None
 ) -> dict[str, MailReceiver]:
     """Return the receivers by domain; none where the installation takes no mail."""
     receivers: dict[str, MailReceiver] = {}
@@ -42,14 +42,14 @@ def receivers_of(
     return receivers
 
 
-def bounce_receiver(settings: Settings, database: Database, keeper: KeeperClient = NO_KEEPER) -> BounceReceiver:
+def bounce_receiver(settings: Settings, database: Database, keeper: KeeperClient | None = None) -> BounceReceiver:
     """Return the receiver of bounces; tokens are read without ``BOUNCE_DOMAIN`` too."""
     return BounceReceiver(database, ReturnPaths(settings.secret_keys, settings.bounce_domain), keeper)
 
 
 @asynccontextmanager
 async def taking_mail(
-    settings: Settings, database: Database, languages: tuple[str, ...], keeper: KeeperClient = NO_KEEPER
+    settings: Settings, database: Database, languages: tuple[str, ...], keeper: KeeperClient | None = None
 ) -> AsyncIterator[dict[str, MailReceiver]]:
     """Speak LMTP, if it is asked for, and give the receivers. Raises ``SettingsError``."""
     receivers = receivers_of(settings, database, languages, keeper)

@@ -18,7 +18,7 @@ from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import KeyDestroyed, NotFound, Refused, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
-from petition.core.keeper import NO_KEEPER, FormTexts, KeeperClient, KeeperPurpose
+from petition.core.keeper import FormTexts, KeeperClient, KeeperPurpose
 from petition.core.letter_mailboxes import BY_MAIL
 from petition.core.prices import MAX_PRICE
 from petition.core.quotas import DayKeys
@@ -88,21 +88,21 @@ class SigningByMail:
     """Takes the mails to letters of one installation. Made on the worker's loop, or in the pipe's process."""
 
     def __init__(
-        self, settings: Settings, database: Database, languages: tuple[str, ...], keeper: KeeperClient = NO_KEEPER
+        self, settings: Settings, database: Database, languages: tuple[str, ...], keeper: KeeperClient | None = None
     ) -> None:
         self._domain = settings.mail_in or ""
         self._limits = settings.limits
         self._languages = languages
         self._database = database
         self._wrapper = Wrapper(settings.secret_keys)
-        self._keeper = keeper
+        self._keeper = keeper or KeeperClient(None)
         self._tokens = Tokens(settings.secret_keys)
         self._sealer = Sealer(settings.contact_public_key)
         self._days = DayKeys(database, self._wrapper)
         self._signing = Signing(database, settings.limits, self._sealer)
         self._confirming = Confirming(database, settings.limits)
         self._verifier = DkimVerifier(settings.mx_resolver)
-        self._notes = MailboxNotes(database, self._wrapper, MailHosts(settings.mx_resolver), keeper)
+        self._notes = MailboxNotes(database, self._wrapper, MailHosts(settings.mx_resolver), self._keeper)
 
     @decrypts_for(DecryptionPurpose.MAIL_IN)
     async def receive(self, envelope_from: str, recipient: str, message: bytes) -> Outcome:

@@ -8,7 +8,7 @@ from petition.core.database import Database
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import KeyDestroyed
 from petition.core.ids import LetterId, SignatureId
-from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
+from petition.core.keeper import KeeperClient, KeeperPurpose
 from petition.core.mail_domains import ProviderClass
 from petition.core.quotas import DayKey, DayKeys
 from petition.mail import queries
@@ -20,13 +20,13 @@ class MailboxNotes:
     """Writes the notes into the pending row that a link leads to; the first time only."""
 
     def __init__(
-        self, database: Database, wrapper: Wrapper, hosts: MailHosts, keeper: KeeperClient = NO_KEEPER
+        self, database: Database, wrapper: Wrapper, hosts: MailHosts, keeper: KeeperClient | None = None
     ) -> None:
         self._database = database
         self._wrapper = wrapper
         self._days = DayKeys(database, wrapper)
         self._hosts = hosts
-        self._keeper = keeper
+        self._keeper = keeper or KeeperClient(None)
 
     async def add(self, mail: ChosenMail) -> None:
         """Note what ceilings need to know of a mail with a link. Raises ``Unavailable``."""

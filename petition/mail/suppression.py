@@ -10,7 +10,7 @@ from petition.core import encryption
 from petition.core.database import Connection
 from petition.core.email_addresses import canonical
 from petition.core.encryption import Wrapper
-from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
+from petition.core.keeper import KeeperClient, KeeperPurpose
 from petition.mail import queries
 
 # Frozen: the addresses behind older digests are gone, so these cannot be made again under newer rules.
@@ -20,9 +20,9 @@ RULES = 1
 class Suppression:
     """Digests under the installation's suppression key, which is made when it is first needed."""
 
-    def __init__(self, wrapper: Wrapper, keeper: KeeperClient = NO_KEEPER) -> None:
+    def __init__(self, wrapper: Wrapper, keeper: KeeperClient | None = None) -> None:
         self._wrapper = wrapper
-        self._keeper = keeper
+        self._keeper = keeper or KeeperClient(None)
         self._key: bytes | None = None
 
     async def digest(self, conn: Connection, address: str) -> bytes:

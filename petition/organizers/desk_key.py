@@ -9,7 +9,7 @@ from petition.core.database import Connection
 from petition.core.email_addresses import Mailbox, canonical
 from petition.core.encryption import Wrapper
 from petition.core.ids import OrganizerId
-from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
+from petition.core.keeper import KeeperClient, KeeperPurpose
 from petition.organizers import queries, short_codes
 
 # Frozen: digests made under older rules could not be made again from what is stored by the web.
@@ -19,9 +19,9 @@ RULES = 1
 class DeskKey:
     """Digests under the desk's key, which is created at first use."""
 
-    def __init__(self, wrapper: Wrapper, keeper: KeeperClient = NO_KEEPER) -> None:
+    def __init__(self, wrapper: Wrapper, keeper: KeeperClient | None = None) -> None:
         self._wrapper = wrapper
-        self._keeper = keeper
+        self._keeper = keeper or KeeperClient(None)
         self._key: bytes | None = None
 
     async def of_mailbox(self, conn: Connection, mailbox: Mailbox) -> bytes:

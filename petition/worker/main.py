@@ -15,7 +15,7 @@ from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.core.ids import LetterId, SignatureId
-from petition.core.keeper import NO_KEEPER, KeeperClient
+from petition.core.keeper import KeeperClient
 from petition.core.outbox import MailWriter
 from petition.core.service_urls import is_this_machine
 from petition.core.settings import Settings
@@ -165,7 +165,7 @@ async def do_chores(database: Database, chores: list[Chore]) -> bool:
 
 
 def chores_of(
-    settings: Settings, counts: DecryptionCounts | None = None, keeper: KeeperClient = NO_KEEPER
+    settings: Settings, counts: DecryptionCounts | None = None, keeper: KeeperClient | None = None
 ) -> list[Chore]:
     """Return the chores of retention, each after those it builds on: a letter closes before its pending rows go."""
     wrapper, sweep = Wrapper(settings.secret_keys), list[Chore]()
