@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petition.core.database import Database
-from petition.core.keeper import KeeperClient
+from petition.core.keeper import KeeperClient, KeeperPurpose
 from petition.keeper import adoption, server
 from petition.keeper.settings import load
 from tests.faults.processes import PATIENCE, Process, command
 
+PURPOSE = KeeperPurpose.CHECK
 KEY, TOKEN = "ab" * 32, "a token of thirty-two characters".replace(" ", "-")
 
 
