@@ -5,10 +5,12 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from petition.cli import commands
+from petition.cli import commands, mirror
 from petition.core import email_addresses
 from petition.core.database import schema_number
 from petition.core.email_addresses import BadAddress
@@ -91,8 +93,54 @@ def _parser() -> argparse.ArgumentParser:
     _letter(commands_.add_parser("letter", help="letters as folders"))
     _signatures(commands_.add_parser("signatures", help="import and export signatories; approve organizations"))
     _switch(commands_.add_parser("switch", help="kill switches of a letter or of the installation"))
+    _takeout(commands_)
     _mail(commands_.add_parser("mail", help="relays and waiting mail by hand"))
+    _mirror(commands_.add_parser("mirror", help="write a static copy of a letter, or verify one"))
     return parser
+
+
+def _mirror(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("slug", metavar="SLUG", nargs="?")
+    parser.add_argument("folder", type=Path, metavar="DIR", nargs="?")
+    parser.add_argument("--single", action="store_true", help="write the letter as one HTML file to pass on")
+    parser.add_argument("--verify", metavar="URL|DIR|FILE", help="check the signature and every file of a copy")
+    parser.add_argument("--key", metavar="KEY", help="the installation's key, as `petition mirror` prints it")
+    parser.add_argument("--max-age", metavar="AGE", type=_age, help="fail if the copy is older: 90m, 36h, 2d")
+    parser.set_defaults(run=partial(_run_mirror, parser))
+
+
+def _run_mirror(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> object:
+    """Hand over to one of the two commands. Ends with 2 where it is unclear which one is meant."""
+    is_writing = arguments.slug is not None and arguments.folder is not None
+    if arguments.verify is None and (not is_writing or arguments.key or arguments.max_age):
+        parser.error("name the letter and a folder, or --verify a copy")
+    if arguments.verify is not None and (arguments.slug is not None or arguments.single):
+        parser.error("--verify takes a copy alone")
+    return commands.mirror(arguments) if arguments.verify is None else commands.mirror_verify(arguments)
+
+
+def _age(text: str) -> timedelta:
+    try:
+        return mirror.read_age(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _takeout(commands_: Any) -> None:
+    take = commands_.add_parser("takeout", help="write everything to one file, encrypted to an age key")
+    take.add_argument("file", type=Path, metavar="FILE")
+    take.add_argument(
+        "--recipient", metavar="age1…", action="append", required=True, help="of age-keygen; can be repeated"
+    )
+    take.add_argument("--without-secrets", action="store_true", help="leave SECRET_KEY and the contact pair out")
+    take.set_defaults(run=commands.takeout)
+    restore = commands_.add_parser("restore", help="bring a takeout into an empty database")
+    restore.add_argument("file", type=Path, metavar="FILE")
+    restore.add_argument("--identity", type=Path, metavar="FILE", required=True, help="the secret key of age-keygen")
+    restore.set_defaults(run=commands.restore)
+    burn = commands_.add_parser("burn", help="destroy a letter's keys now: count and public names stay")
+    burn.add_argument("slug", metavar="SLUG")
+    burn.set_defaults(run=commands.burn)
 
 
 def _switch(parser: argparse.ArgumentParser) -> None:
@@ -133,6 +181,8 @@ def _mail(parser: argparse.ArgumentParser) -> None:
 def _keys(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.keys)
     commands_ = parser.add_subparsers(metavar="COMMAND")
+    rotate = commands_.add_parser("rotate", help="a new SECRET_KEY; links in mails go on working")
+    rotate.set_defaults(run=commands.keys_rotate)
     dkim = commands_.add_parser("dkim", help="print a new key that signs mail, and the DNS records for it")
     dkim.add_argument("--current", action="store_true", help="print the records of the key in use instead")
     dkim.set_defaults(run=commands.keys_dkim)

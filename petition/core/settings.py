@@ -24,6 +24,7 @@ from petition.core.incoming_mail_settings import (
 from petition.core.keeper_settings import KeeperAddress, read_keeper
 from petition.core.limits import LIMITS, Limits, read_limits
 from petition.core.mail_settings import MxResolver, read_mail_from, read_mx_resolver, read_relays
+from petition.core.mirror_settings import MirrorSettings, read_mirrors
 from petition.core.relay_urls import Relay
 from petition.core.secret_files import Secrets
 from petition.core.service_urls import is_loopback, is_onion, parse_database
@@ -34,6 +35,7 @@ NAMES = frozenset(
         "BASE_URL",
         "BOUNCE_DOMAIN",
         "CAPTCHA",
+        "CLOSE_AFTER_PAGE",
         "CONTACT_PRIVATE_KEY",
         "CONTACT_PUBLIC_KEY",
         "CONTROLLER",
@@ -57,6 +59,9 @@ NAMES = frozenset(
         "MAIL_IN_DIR",
         "MAIL_LISTEN",
         "METRICS_TOKEN",
+        "MIRROR_DIR",
+        "MIRROR_MAX_AGE",
+        "MIRROR_URLS",
         "MX_RESOLVER",
         "OLD_SECRET_KEYS",
         "ONION_PORT",
@@ -93,6 +98,7 @@ class Settings:
     base_url: str
     onion_url: str | None
     onion_port: int | None  # where Tor's daemon connects, and nothing else
+    close_after_page: bool  # each page in a connection of its own
     secret_keys: tuple[str, ...] = field(repr=False)  # newest first
     contact_public_key: str
     contact_private_key: str | None = field(repr=False)  # the worker's only
@@ -112,6 +118,7 @@ class Settings:
     mail_in_dir: Path | None = None  # a Maildir with its mail, emptied by the worker
     mail_listen: MailListener | None = None
     keeper: KeeperAddress | None = None  # None: digests have one key, wrapped under SECRET_KEY
+    mirrors: MirrorSettings = field(default_factory=MirrorSettings)
     worker_metrics_port: int | None = None  # on loopback
     limits: Limits = field(default_factory=Limits)
 
@@ -175,6 +182,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         base_url=base_url,
         onion_url=onion,
         onion_port=_onion_port(reader, listen, has_onion=onion is not None or is_onion(base_url)),
+        close_after_page=reader.switch("CLOSE_AFTER_PAGE"),
         secret_keys=_secret_keys(reader, own),
         contact_public_key=public,
         contact_private_key=private,
@@ -194,6 +202,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         mail_in_dir=read_mail_in_dir(reader),
         mail_listen=read_mail_listen(reader),
         keeper=read_keeper(reader),
+        mirrors=read_mirrors(reader),
         worker_metrics_port=_worker_metrics_port(reader, listen),
         limits=read_limits(reader),
     )
@@ -260,7 +269,7 @@ def _secret_keys(reader: EnvironmentReader, own: Secrets | None) -> tuple[str, .
     if newest is None:
         if own is None:
             raise SettingsError("SECRET_KEY is not set; `petition keys` makes one")
-        return (own.secret_key(),)
+        return own.secret_keys()
     keys = (newest, *(reader.secret("OLD_SECRET_KEYS") or "").split())
     if any(len(key) < 32 for key in keys):
         raise SettingsError("SECRET_KEY must have at least 32 characters; `petition keys` makes one")

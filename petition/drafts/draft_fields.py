@@ -22,7 +22,8 @@ from petition.letters.model import Sharing
 from petition.letters.parties import Party
 
 PARTIES = ("addressees", "initiators")
-FRAME = ("goal", "next_goals", "opened_at", "closes_at", "names_in_search", *PARTIES)
+PUBLISH_AT = ("publish_at_number", "publish_at_date")
+FRAME = ("goal", "next_goals", "opened_at", "closes_at", "names_in_search", *PUBLISH_AT, *PARTIES)
 OF_TEXT = ("title", "text")
 OF_SHARING = ("sharing", "alt", "picture")
 YES = "yes"
@@ -32,6 +33,7 @@ LONG_TEXT = N_("The text is too long: at most 200 KB for each language.")
 BAD_TEXT = N_("The text contains invisible characters. Type it again, or paste it without formatting.")
 BAD_SENTENCE = N_("Use one line of at most 300 characters.")
 BAD_GOAL = N_("The goal must be a whole number above 0.")
+BAD_MINIMUM = N_("Enter at least 2: one name alone is not shown together with others.")
 BAD_GOALS = N_("Enter at most ten numbers, each higher than the one before and than the goal.")
 BAD_MOMENT = N_("Enter a date and time, like 2027-03-01 18:00.")
 NOT_PAST = N_("The letter cannot be dated in the future.")
@@ -53,6 +55,8 @@ class LetterFrame:
     opened_at: date | None = None  # a day or a moment; None: by its publication here
     closes_at: datetime | None = None
     names_in_search: bool = False
+    publish_at_number: int | None = None  # confirmed signatures from which on names are shown
+    publish_at_date: datetime | None = None  # or a time
     initiators: tuple[Party, ...] = ()
     addressees: tuple[Party, ...] = ()
     sharing: Mapping[str, Sharing] = field(default_factory=dict)
@@ -71,7 +75,9 @@ def written(frame: LetterFrame, texts: Texts, languages: Collection[str]) -> dic
         "goal": str(frame.goal or ""),
         "next_goals": " ".join(map(str, frame.next_goals)),
         "opened_at": letter_toml.written_opening(frame.opened_at) if frame.opened_at else "",
-        "closes_at": frame.closes_at.astimezone(UTC).replace(tzinfo=None).isoformat() if frame.closes_at else "",
+        "closes_at": _written_moment(frame.closes_at),
+        "publish_at_number": str(frame.publish_at_number or ""),
+        "publish_at_date": _written_moment(frame.publish_at_date),
         "names_in_search": YES if frame.names_in_search else "",
         "initiators": written_parties(frame.initiators),
         "addressees": written_parties(frame.addressees),
@@ -82,6 +88,15 @@ def written(frame: LetterFrame, texts: Texts, languages: Collection[str]) -> dic
         fields[f"sharing.{lang}"], fields[f"alt.{lang}"] = sharing.text, sharing.alt
         fields[f"picture.{lang}"] = str(sharing.picture_id or "")
     return fields
+
+
+def _written_moment(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() if moment else ""
+
+
+def read_moment(value: str) -> datetime | None:
+    """Return the time (UTC) in a canonical field."""
+    return datetime.fromisoformat(value).replace(tzinfo=UTC) if value else None
 
 
 def written_parties(parties: Collection[Party]) -> str:
@@ -96,7 +111,6 @@ def read_parties(value: str) -> tuple[Party, ...]:
 
 def read_frame(fields: Mapping[str, str], languages: Collection[str]) -> LetterFrame:
     """Return what surrounds the text, out of canonical fields."""
-    closes_at = fields["closes_at"]
     sharing = {
         lang: Sharing(
             fields[f"sharing.{lang}"], PictureId(int(fields[f"picture.{lang}"] or 0)) or None, fields[f"alt.{lang}"]
@@ -107,8 +121,10 @@ def read_frame(fields: Mapping[str, str], languages: Collection[str]) -> LetterF
         goal=int(fields["goal"] or 0) or None,
         next_goals=tuple(int(goal) for goal in fields["next_goals"].split()),
         opened_at=letter_toml.read_opening(fields["opened_at"]) if fields["opened_at"] else None,
-        closes_at=datetime.fromisoformat(closes_at).replace(tzinfo=UTC) if closes_at else None,
+        closes_at=read_moment(fields["closes_at"]),
         names_in_search=fields["names_in_search"] == YES,
+        publish_at_number=int(fields["publish_at_number"] or 0) or None,
+        publish_at_date=read_moment(fields["publish_at_date"]),
         initiators=read_parties(fields["initiators"]),
         addressees=read_parties(fields["addressees"]),
         sharing={lang: shared for lang, shared in sharing.items() if shared},
@@ -168,6 +184,13 @@ def _goal(value: str) -> str:
     return str(number)
 
 
+def _minimum(value: str) -> str:
+    number = _goal(value)
+    if number == "1":
+        raise Refused(BAD_MINIMUM)
+    return number
+
+
 def _goals(value: str) -> str:
     """Return goals, one space apart: "10 000, 25 000" are two, "10000 25000" as well."""
     text = value.strip()
@@ -225,6 +248,8 @@ _RULES: Mapping[str, Callable[[str], str]] = {
     "opened_at": _opening,
     "closes_at": _moment,
     "names_in_search": _tick,
+    "publish_at_number": _minimum,
+    "publish_at_date": _moment,
 }
 
 

@@ -33,11 +33,14 @@ class LetterSettings:
     opened_at: date | None = None  # a day, or a ``datetime`` (UTC)
     closes_at: datetime | None = None
     names_in_search: bool = False
+    publish_at_number: int | None = None  # confirmed signatures from which on names are shown
+    publish_at_date: datetime | None = None  # or a time (UTC)
     initiators: tuple[Party, ...] = ()
     addressees: tuple[Party, ...] = ()
     next_goals: tuple[int, ...] = ()  # what the goal rises to
     sharing: Mapping[str, str] = field(default_factory=dict)  # by language: what is passed on with the address
     picture_alt: Mapping[str, str] = field(default_factory=dict)  # by language: what the picture shows
+    sensitive: bool = False  # the letter itself is marked at once, published or not
 
 
 def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None, list[str]]:
@@ -53,11 +56,14 @@ def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None,
         opened_at=_take(table, "opened_at", _past, problems),
         closes_at=_take(table, "closes_at", _moment, problems),
         names_in_search=_take(table, "names_in_search", _yes_or_no, problems) or False,
+        publish_at_number=_take(table, "publish_at_number", _minimum, problems),
+        publish_at_date=_take(table, "publish_at_date", _moment, problems),
         initiators=_parties(table, "initiators", languages, problems),
         addressees=_parties(table, "addressees", languages, problems),
         next_goals=_take(table, "next_goals", _goals, problems) or (),
         sharing=_sentences(table, "sharing", languages, problems),
         picture_alt=_sentences(table, "picture_alt", languages, problems),
+        sensitive=_take(table, "sensitive", _yes_or_no, problems) or False,
     )
     if not problems and letter.next_goals and not rises(letter.goal, letter.next_goals):
         problems.append("next_goals: must rise from goal on")
@@ -68,14 +74,14 @@ def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None,
 def dumps(letter: LetterSettings) -> str:
     """Return the text of ``letter.toml``, the same for the same letter; what is not set is left out."""
     lines = [f"slug = {_quoted(letter.slug)}"]
-    if letter.goal is not None:
-        lines.append(f"goal = {letter.goal}")
+    numbers = {key: getattr(letter, key) for key in ("goal", "publish_at_number")}
+    lines += [f"{key} = {number}" for key, number in numbers.items() if number is not None]
     if letter.opened_at is not None:
         lines.append(f"opened_at = {written_opening(letter.opened_at)}{'Z' * isinstance(letter.opened_at, datetime)}")
-    if letter.closes_at is not None:
-        lines.append(f"closes_at = {letter.closes_at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z")
-    if letter.names_in_search:
-        lines.append("names_in_search = true")
+    for key in ("closes_at", "publish_at_date"):
+        if (moment := getattr(letter, key)) is not None:
+            lines.append(f"{key} = {moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z")
+    lines += [f"{key} = true" for key in ("names_in_search", "sensitive") if getattr(letter, key)]
     if letter.next_goals:
         lines.append(f"next_goals = [{', '.join(map(str, letter.next_goals))}]")
     for key, sentences in (("sharing", letter.sharing), ("picture_alt", letter.picture_alt)):
@@ -183,6 +189,13 @@ def written_opening(opened_at: date) -> str:
 def read_opening(text: str) -> date:
     """Return the day or the moment in its canonical form."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if "T" in text else date.fromisoformat(text)
+
+
+def _minimum(value: object) -> int:
+    number = _goal(value)
+    if number < 2:
+        raise _Wrong("must be 2 at least")
+    return number
 
 
 def _yes_or_no(value: object) -> bool:

@@ -13,8 +13,15 @@ from petition.drafts import draft_fields, draft_queries, folder, pictures, previ
 from petition.drafts.draft_fields import LetterFrame
 from petition.drafts.folder import LetterFolder
 from petition.drafts.store import Draft
-from petition.letters import markdown, queries
+from petition.letters import markdown, queries, sensitivity
 from petition.letters.model import Sharing, State, Text, digest_of
+
+# What a published letter's folder cannot change, by its key.
+TOO_LATE = {
+    "names_in_search": "cannot be switched on once the letter has opened",
+    "publish_at_number": "can only be raised once the letter has opened",
+    "publish_at_date": "can only be moved to a later time once the letter has opened",
+}
 
 
 async def import_folder(
@@ -40,9 +47,11 @@ async def import_folder(
         changes = {name: fields[name] for name in draft_fields.changed(draft.fields, fields)}
         try:
             await store.write(conn, draft, changes, None)
-        except Refused:
-            problem = "letter.toml: names_in_search: cannot be switched on once the letter has opened"
+        except Refused as refused:
+            problem = f"letter.toml: {refused.field}: {TOO_LATE[refused.field]}"
             raise ImportRefused(f"{path} cannot be imported", (problem,)) from None
+        if source.sensitive:  # never the other way: that needs an owner
+            await sensitivity.set_sensitive(conn, None, row["id"], sensitive=True, command=True)
         await audit_log.record(conn, None, row["id"], "letter.import", command=True)
         return source.slug, await publish_in(conn, source.slug) if publish else None
 
@@ -147,6 +156,7 @@ async def export_folder(database: Database, slug: str, path: Path) -> None:
         **{name: getattr(frame, name) for name in draft_fields.FRAME},
         sharing={lang: entry.text for lang, entry in shared.items() if entry.text},
         picture_alt={lang: entry.alt for lang, entry in shared.items() if entry.alt},
+        sensitive=row["sensitive"],
         texts=draft.texts,
         pictures={lang: stored[entry.picture_id] for lang, entry in shared.items() if entry.picture_id in stored},
     )

@@ -7,6 +7,7 @@ the place of the link; if not, the usual link goes out. Rules and reasons: docs/
 import contextlib
 import hashlib
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -31,12 +32,13 @@ from petition.incoming_mail.mail_answers import Answer, AnswerToSend
 from petition.incoming_mail.mail_budget import MailBudget, budget_of
 from petition.incoming_mail.mail_text import Unreadable
 from petition.incoming_mail.model import Outcome
+from petition.incoming_mail.text_tags import marks_in
 from petition.letters import published
 from petition.letters import queries as letter_queries
 from petition.letters.model import Letter, State
 from petition.mail.mail_hosts import MailHosts
 from petition.mail.mailbox_notes import MailboxNotes
-from petition.signatures import forms, later_form, queries
+from petition.signatures import forms, later_form, queries, sealed_names
 from petition.signatures.confirming import Confirming, ConfirmRequest, ConfirmResult
 from petition.signatures.model import Kind
 from petition.signatures.signing import PendingSignature, Signing, SignOutcome, SignRequest
@@ -77,6 +79,7 @@ class _LetterVisit:
     proof: MailProof | None
     digest: bytes  # of the sender's mailbox, as the letter knows it
     nonce: bytes  # the same each time the same mail comes
+    is_own_act: bool  # proven, and the line is the sender's: it confirms itself
 
     @property
     def signature_id(self) -> SignatureId:
@@ -152,8 +155,15 @@ class SigningByMail:
         unproven = f"{budget.mailbox}|{mail.header.message_id}|{mail.text}".encode(errors="replace")
         nonce = (proof.digest if proof else hashlib.sha256(unproven).digest())[:NONCE_BYTES]
         lang = mail.lang(self._languages)
+        is_answer = self._has_mark(mail, letter, {digests.mailbox, letter.keys.digest(mailbox)})
+        is_own_act = proof is not None and mail.is_line_by_sender(is_answer_to_us=is_answer)
         nonce = letter.keys.digest(f"nonce {nonce.hex()}")
-        return _LetterVisit(mail, letter, budget, lang, proof, digests.mailbox, nonce)
+        return _LetterVisit(mail, letter, budget, lang, proof, digests.mailbox, nonce, is_own_act)
+
+    def _has_mark(self, mail: LetterMail, letter: Letter, digests: Collection[bytes]) -> bool:
+        """Return whether it answers a mail of ours, also one from before the letter was switched to the keeper."""
+        marks = list(marks_in(mail.header.subject))
+        return any(self._tokens.is_answer_mark(mark, letter.id, one) for mark in marks for one in digests)
 
     async def _act(self, visit: _LetterVisit) -> str:
         mail, letter = visit.mail, visit.letter
@@ -186,7 +196,7 @@ class SigningByMail:
         outcome = await self._signing.submit(self._request(visit, form))
         match outcome:
             case SignOutcome.STORED | SignOutcome.DUPLICATE:
-                return await self._confirm(visit) if visit.proof else "link mailed"
+                return await self._confirm(visit) if visit.is_own_act else "link mailed"
             case SignOutcome.CLOSED | SignOutcome.STOPPED:
                 return await self._send_letter(visit, CLOSED if outcome is SignOutcome.CLOSED else STOPPED)
             case SignOutcome.SUPERSEDED:
@@ -197,6 +207,10 @@ class SigningByMail:
     def _request(self, visit: _LetterVisit, form: forms.SignForm) -> SignRequest:
         letter, budget = visit.letter, visit.budget
         fields = {**form.fields, "visibility": form.visibility.value}
+        signals = {**(form.signals or {}), BY_MAIL: "dkim" if visit.is_own_act else "link"}
+        if letter.seals_names:
+            signals |= sealed_names.signals_before(fields)
+            fields = sealed_names.seal(self._sealer, fields)
         read_lang = visit.mail.lines.lang or visit.lang
         pending = PendingSignature(
             id=visit.signature_id,
@@ -205,7 +219,7 @@ class SigningByMail:
             version=letter.version.number,
             consent=forms.CONSENT_VERSION,
             read_lang=letter.shown_in(read_lang),
-            signals={**(form.signals or {}), BY_MAIL: "dkim" if visit.proof else "link"},
+            signals=signals,
         )
         return SignRequest(
             letter_id=letter.id,
@@ -219,7 +233,7 @@ class SigningByMail:
             drawn=budget.drawn,
             form=visit.nonce,
             pending=pending,
-            is_proven=visit.proof is not None,
+            is_proven=visit.is_own_act,
         )
 
     async def _confirm(self, visit: _LetterVisit) -> str:

@@ -38,6 +38,7 @@ TAKE_DOWN = """
 UPDATE letter SET state = 'gone', goal = NULL, next_goals = '{}', opened_at = NULL, opening = NULL,
        closes_at = NULL, closed_at = NULL, names_in_search = false, sensitive = false, wrapped_digest_key = NULL,
        wrapped_name_key = NULL, version = NULL, publish_at = NULL, publish_by = NULL,
+       publish_at_number = NULL, publish_at_date = NULL, names_due_at = NULL, names_published_at = NULL,
        revision = revision + 1, created_at = now()
 WHERE id = $1
 """
@@ -58,13 +59,13 @@ ONLY_IF = {"organization": " AND NOT EXISTS (SELECT FROM signature s WHERE s.let
 LETTER_TABLES = [
     "access_journal", "decryption", "addressee_answer", "addressee_event", "addressee_file", "addressee", "package",
     "outbox", "pending", "contact", "note", "message", "report", "past", "typed", "other_link", "signature",
-    "organization", "name_word", "bar", "bounced_mailbox", "count", "count_hour", "campaign", "refused_mail",
-    "mailing_stamp", "mailing", "news", "switch", "party",
+    "organization", "name_word", "bar", "bounced_mailbox", "count", "count_hour", "count_step", "campaign",
+    "refused_mail", "mailing_stamp", "mailing", "news", "switch", "party",
     "translation", "version", "sharing", "picture", "edit", "preview_link", "address_part", "address_job",
     "address_key", "tally", "undone", "import_row", "intake_problem", "intake_part", "intake", "name_look",
     "count_partner", "partner", "statistics_change", "statistics_hour", "statistics_total", "invitation",
     "factor_reset", "member", "import_mapping",
-    "trusted_domain",
+    "trusted_domain", "mirror",
 ]  # fmt: skip
 
 DROP_ROWS = {

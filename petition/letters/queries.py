@@ -6,19 +6,23 @@ from datetime import date, datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId
+from petition.letters import count_step_queries
 from petition.letters.model import Counts, PackageDigest, Sharing, SlugTaken, State, Tally, Text, Version
 from petition.letters.parties import Party
 
 LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key, kept FROM letter WHERE id = $1"
 
 
-PULSE = """
+PULSE = f"""
 SELECT l.id, l.slug, l.revision, l.purges, l.effective_state AS state,
        coalesce(c.people, 0) AS people, coalesce(c.organizations, 0) AS organizations,
        coalesce(c.hidden, 0) AS hidden, coalesce(c.imported, 0) AS imported,
        coalesce(c.listed_people, 0) AS listed_people, coalesce(c.listed_organizations, 0) AS listed_organizations,
-       now() AS counted_at
-FROM letter l LEFT JOIN count c ON c.letter = l.id
+       coalesce(c.counted_at, now()) AS counted_at, coalesce(c.is_stepped, false) AS is_stepped,
+       {count_step_queries.IS_DUE} AS is_step_due, now() AS polled_at,
+       (l.publish_at_number IS NOT NULL OR l.publish_at_date IS NOT NULL) AND l.names_published_at IS NULL
+         AS seals_names
+FROM letter l LEFT JOIN published_count c ON c.letter = l.id LEFT JOIN count_step s ON s.letter = l.id
 WHERE l.version IS NOT NULL ORDER BY l.opened_at DESC, l.id DESC
 """
 
@@ -86,6 +90,7 @@ INSERT INTO count (letter) SELECT id FROM added RETURNING letter
 
 SET_FRAME = """
 UPDATE letter SET goal = $2, closes_at = $3, names_in_search = $4, next_goals = $5, opening = $6::text,
+       publish_at_number = $7, publish_at_date = $8,
        opened_at = CASE WHEN version IS NOT NULL THEN coalesce($6::text::timestamp AT TIME ZONE 'UTC',
          (SELECT min(v.published_at) FROM version v WHERE v.letter = letter.id)) END,
        revision = revision + 1, purges = purges + 1
@@ -107,7 +112,7 @@ TRANSLATIONS = "SELECT lang, title, markdown FROM translation WHERE letter = $1 
 ADD_VERSION = """
 INSERT INTO version (letter, number, digest, texts, note, signed_before, imported_before)
 SELECT $1, $2, $3, $4, $5, coalesce(sum(people + organizations), 0)::bigint, coalesce(sum(imported), 0)::bigint
-FROM count WHERE letter = $1
+FROM published_count WHERE letter = $1
 """
 
 PUBLISH = """
@@ -216,9 +221,13 @@ async def set_frame(
     search: bool,
     next_goals: Sequence[int] = (),
     opening: str | None = None,
+    publish_at: tuple[int | None, datetime | None] = (None, None),
 ) -> None:
-    """Change what surrounds the text; ``opening`` is the letter's own day or moment (UTC), if it has one."""
-    await conn.execute(SET_FRAME, letter_id, goal, closes_at, search, list(next_goals), opening)
+    """Change what surrounds the text; ``opening`` is the letter's own day or moment (UTC), if it has one.
+
+    ``publish_at`` are the number and the time at which names are shown.
+    """
+    await conn.execute(SET_FRAME, letter_id, goal, closes_at, search, list(next_goals), opening, *publish_at)
 
 
 async def sharing(conn: Connection, letter_id: LetterId) -> dict[str, Sharing]:

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from aiosmtplib import (
     SMTP,
@@ -15,8 +17,10 @@ from aiosmtplib import (
     SMTPResponseException,
     SMTPSenderRefused,
     SMTPServerDisconnected,
+    SMTPStatus,
     SMTPTimeoutError,
 )
+from cryptography import x509
 
 from petition.core.relay_urls import Relay
 from petition.core.service_urls import is_this_machine
@@ -24,6 +28,7 @@ from petition.mail import relay_errors
 from petition.mail.compose import OutgoingMail
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused, RelayDown, RelayRejected, Trouble
 
+_ENDS_PATH = re.compile(r"[\s<>\x00-\x1f]")  # a character that would end the path in a command, or the command
 FRESH = 20.0  # seconds; relays close idle connections after a minute or more
 
 
@@ -46,10 +51,11 @@ HASTY_IN_BULK = Patience(greeting=5, step=10, end=120)
 
 @dataclass(frozen=True, slots=True)
 class TlsFacts:
-    """How a connection is protected. ``version`` is "" without TLS."""
+    """How a connection is protected. ``version`` is "" without TLS, ``until`` when the certificate ends."""
 
     version: str
     is_verified: bool
+    until: datetime | None = None
 
 
 class SmtpConnection:
@@ -119,7 +125,10 @@ class SmtpConnection:
     async def _say_sender(self, client: SMTP, mail: OutgoingMail) -> SMTP:
         if mail.utf8 and not client.supports_extension("smtputf8"):
             raise RelayRejected("SMTPUTF8")  # it takes ASCII addresses only
-        await client.mail(mail.sender, options=["SMTPUTF8", "BODY=8BITMIME"] if mail.utf8 else [])
+        options = (b"SMTPUTF8", b"BODY=8BITMIME") if mail.utf8 else ()
+        answer = await client.execute_command(b"MAIL", b"FROM:<%b>" % mail.sender.encode("ascii"), *options)
+        if answer.code != SMTPStatus.completed:
+            raise SMTPSenderRefused(answer.code, answer.message, mail.sender)
         return client
 
     async def _connect(self, patience: Patience) -> SMTP:
@@ -171,10 +180,12 @@ class SmtpConnection:
 
 
 async def _say_recipient(client: SMTP, mail: OutgoingMail) -> None:
-    try:
-        await client.rcpt(mail.recipient, encoding="utf-8")
-    except ValueError:  # a character that would end the command; the composer lets none through
-        raise RecipientRefused(NO_SUCH_MAILBOX) from None
+    """As ``client.rcpt`` does, which would parse the address as that of a header first."""
+    if _ENDS_PATH.search(mail.recipient):  # the composer lets none through
+        raise RecipientRefused(NO_SUCH_MAILBOX)
+    answer = await client.execute_command(b"RCPT", b"TO:<%b>" % mail.recipient.encode("utf-8"))
+    if answer.code not in {SMTPStatus.completed, SMTPStatus.will_forward}:
+        raise SMTPRecipientRefused(answer.code, answer.message, mail.recipient)
 
 
 def _tls_context(relay: Relay) -> ssl.SSLContext:
@@ -190,7 +201,14 @@ def _tls_facts(client: SMTP, context: ssl.SSLContext | None) -> TlsFacts:
     tls = client.transport.get_extra_info("ssl_object") if client.transport else None
     if not isinstance(tls, ssl.SSLObject) or context is None:
         return TlsFacts("", is_verified=False)
-    return TlsFacts(tls.version() or "", context.verify_mode is ssl.CERT_REQUIRED)
+    return TlsFacts(tls.version() or "", context.verify_mode is ssl.CERT_REQUIRED, _until(tls))
+
+
+def _until(tls: ssl.SSLObject) -> datetime | None:
+    try:
+        return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"").not_valid_after_utc
+    except ValueError:
+        return None
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from functools import partial
 
 from petition.core import encryption
 from petition.core.database import Connection
-from petition.core.email_addresses import canonical
+from petition.core.email_addresses import Domains, canonical
 from petition.core.encryption import Wrapper
 from petition.core.keeper import KeeperClient, KeeperPurpose
 from petition.mail import queries
@@ -24,6 +24,7 @@ class Suppression:
         self._wrapper = wrapper
         self._keeper = keeper or KeeperClient(None)
         self._key: bytes | None = None
+        self._domains = Domains()
 
     async def digest(self, conn: Connection, address: str) -> bytes:
         """Return the digest of ``address``, as mailed links hold it; ``stored`` returns how it is remembered.
@@ -40,7 +41,7 @@ class Suppression:
         """Return the function that makes these digests, for many at once; it raises ``PetitionError`` as well."""
         if self._key is None:
             self._key = await self._read_or_make(conn)
-        return partial(_digest, self._key)
+        return partial(self._digest, self._key)
 
     async def _read_or_make(self, conn: Connection) -> bytes:
         """Several workers may need it first at once: whichever row went in is read by all."""
@@ -52,6 +53,5 @@ class Suppression:
             raise LookupError("the suppression key is missing")
         return self._wrapper.unwrap(wrapped)
 
-
-def _digest(key: bytes, address: str) -> bytes:
-    return encryption.digest(key, canonical(address, RULES))
+    def _digest(self, key: bytes, address: str) -> bytes:
+        return encryption.digest(key, canonical(self._domains.parse(address), RULES))

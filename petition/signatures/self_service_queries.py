@@ -19,7 +19,8 @@ LOCK_SIGNATURE = SIGNATURE + "FOR UPDATE OF s"
 
 STORE_NAMES = """
 UPDATE signature SET visibility = $3::visibility, name = $4, affiliation = $5, city = $6, "position" = $7,
-       name_key = $8, private = $9, country = CASE WHEN $3::visibility = 'counted' THEN NULL ELSE country END
+       name_key = $8, private = $9, sealed = $10,
+       country = CASE WHEN $3::visibility = 'counted' THEN NULL ELSE country END
 WHERE letter = $1 AND id = $2
 """
 
@@ -30,7 +31,7 @@ SET_COUNTRY = "UPDATE signature SET country = $3 WHERE letter = $1 AND id = $2"
 WITHDRAW = """
 UPDATE signature SET state = 'withdrawn', visibility = 'counted', organization = NULL, country = NULL, read_lang = NULL,
        mail_lang = NULL, digest = NULL, name = NULL, affiliation = NULL, city = NULL,
-       name_key = NULL, "position" = NULL, private = NULL, signals = NULL, network = NULL,
+       name_key = NULL, "position" = NULL, private = NULL, sealed = NULL, signals = NULL, network = NULL,
        flags = '{}', group_number = NULL
 WHERE letter = $1 AND id = $2 AND state IN ('confirmed', 'held')
 """
@@ -39,7 +40,17 @@ DELETE_SIGNATURE = "DELETE FROM signature WHERE letter = $1 AND id = $2"
 
 DELETE_CONTACTS = "DELETE FROM contact WHERE letter = $1 AND signature = $2"
 
-STOP_UPDATES = "DELETE FROM contact WHERE letter = $1 AND signature = $2 AND purpose = 'updates'"
+# Those of the mailbox, which may have signed as a person and for an organization: one mail comes, one click ends it.
+STOP_UPDATES = """
+DELETE FROM contact WHERE (letter, signature, purpose) IN (
+  SELECT letter, signature, purpose FROM contact
+  WHERE letter = $1 AND purpose = 'updates' AND signature IN (
+    SELECT $2::bigint UNION ALL
+    SELECT o.id FROM signature s JOIN signature o ON o.letter = s.letter AND o.digest = s.digest
+      AND o.kind IN ('person', 'organization')
+    WHERE s.letter = $1 AND s.id = $2)
+  ORDER BY signature FOR UPDATE)
+"""
 
 UPDATES_SINCE = """
 SELECT coalesce(since, now()) FROM contact WHERE letter = $1 AND signature = $2 AND purpose = 'updates'
@@ -107,10 +118,15 @@ async def load(
 
 
 async def store_names(
-    conn: Connection, letter_id: LetterId, signature_id: SignatureId, visibility: str, columns: Sequence[object]
+    conn: Connection,
+    letter_id: LetterId,
+    signature_id: SignatureId,
+    visibility: str,
+    columns: Sequence[object],
+    sealed: bytes | None = None,
 ) -> None:
-    """Store the visibility and the columns name, affiliation, city, position, name_key, private."""
-    await conn.execute(STORE_NAMES, letter_id, signature_id, visibility, *columns)
+    """Store the visibility, the columns name, affiliation, city, position, name_key, private, and what is sealed."""
+    await conn.execute(STORE_NAMES, letter_id, signature_id, visibility, *columns, sealed)
 
 
 async def set_country(conn: Connection, letter_id: LetterId, signature_id: SignatureId, code: str | None) -> None:
@@ -133,6 +149,7 @@ async def delete_attached(conn: Connection, letter_id: LetterId, signature_id: S
 
 
 async def stop_updates(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> None:
+    """Delete the addresses for updates that the mailbox of a signature left with this letter."""
     await conn.execute(STOP_UPDATES, letter_id, signature_id)
 
 

@@ -25,6 +25,8 @@ from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.letters.published import PublishedLetters
 from petition.letters.switches import InstallationNotices
+from petition.mirrors.making import MirrorMaker
+from petition.mirrors.model import addresses_of
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.passkeys import Passkeys
 from petition.packages.making import PackageMaker
@@ -81,7 +83,8 @@ def create_app(settings: Settings) -> Gateway:
             services = build_services(settings, database, renderer, pages, notices, streams)
             forms.prepare()
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
-            loops = services.letters.watch(), streams.send_heartbeats(), pages.expire_dated()
+            letters = services.letters.watch()
+            loops = letters, streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()
             tasks = [asyncio.create_task(loop) for loop in loops]
             try:
                 with shutdown.on_signal(streams.stop):
@@ -95,7 +98,7 @@ def create_app(settings: Settings) -> Gateway:
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=error_pages.HANDLERS)
     framework.router.redirect_slashes = False
-    return Gateway(_with_refusals(framework, notices), settings, pages, streams, renderer.css_hash, notices)
+    return Gateway(_with_refusals(framework, notices), settings, pages, streams, renderer.sheet.hash, notices)
 
 
 def build_services(
@@ -134,6 +137,7 @@ def build_services(
         keeper=keeper,
         passkeys=Passkeys(settings.base_url),
         packages=PackageMaker(database, wrapper, renderer.languages, settings.base_url),
+        copies=MirrorMaker(database, wrapper, renderer, addresses_of(settings)),
         signing=Signing(database, settings.limits, sealer),
         confirming=Confirming(database, settings.limits),
         throttle=Throttle(settings.limits),

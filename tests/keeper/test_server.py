@@ -104,7 +104,8 @@ async def test_large_bodies_are_refused() -> None:
 
 async def test_the_limit_is_kept_and_leaves_half_to_those_who_sign() -> None:
     async with keepers.a_keeper(limit=2000) as keeper:
-        bulk, sign = ({"values": {purpose: ["00"] * 900}} for purpose in ("adopt", "sign"))
+        bulk: object = {"values": {"adopt": ["00"] * 900}}
+        sign: object = {"values": {"sign": ["00"] * 900}}
         statuses = [(await ask(keeper, "/v1/digests", body))[0] for body in (bulk, bulk, sign, sign)]
         assert statuses == [200, 429, 200, 429]
         status, headers, _ = await ask(keeper, "/v1/digests", sign)

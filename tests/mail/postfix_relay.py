@@ -60,13 +60,15 @@ class Postfix:
 
 
 @asynccontextmanager
-async def postfix(boxes: Sequence[str], *settings: str) -> AsyncIterator[Postfix]:
-    """Run Postfix with mailboxes ``boxes`` at example.org and more lines for its ``main.cf``."""
+async def postfix(boxes: Sequence[str], *settings: str, services: str = "") -> AsyncIterator[Postfix]:
+    """Run Postfix with mailboxes ``boxes`` at example.org and more lines for its ``main.cf`` and ``master.cf``."""
     assert os.geteuid() == 0, "Postfix changes its user: these tests need root"
     with tempfile.TemporaryDirectory(prefix="petition-test-") as name:
         its = Postfix(Path(name), free_port())
         its.folder.chmod(0o711)  # its processes enter it under another account
         _write(its, boxes, settings)
+        with (its.folder / "conf" / "master.cf").open("a") as master:
+            master.write(services)
         with (its.folder / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 "/usr/sbin/postfix", "-c", str(its.folder / "conf"), "start-fg", stdout=log, stderr=log
@@ -124,11 +126,11 @@ def _write(its: Postfix, boxes: Sequence[str], settings: Sequence[str]) -> None:
     (its.folder / "conf" / "master.cf").write_text(f"127.0.0.1:{its.port} inet n - n - - smtpd{SERVICES}")
 
 
-def certificate(folder: Path) -> ssl.SSLContext:
+def certificate(folder: Path, days: int = 2) -> ssl.SSLContext:
     """Make a certificate of its own in ``folder``; return the server's side of TLS with it."""
     key, cert = folder / "key.pem", folder / "cert.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    command += ["-subj", f"/CN={NAME}", "-days", "2", "-keyout", str(key), "-out", str(cert)]
+    command += ["-subj", f"/CN={NAME}", "-days", str(days), "-keyout", str(key), "-out", str(cert)]
     subprocess.run(command, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)

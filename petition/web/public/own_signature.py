@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from petition.core.errors import NotFound, Refused, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
+from petition.letters import count_step_queries
 from petition.letters.published import PublishedLetter
 from petition.moderation import message_threads
 from petition.signatures import later_form, queries, self_service
@@ -41,11 +42,15 @@ async def act(visit: Visit) -> Response:
     try:
         match action:
             case "visibility":
-                await self_service.change_visibility(database, letter, signature_id, form.get("visibility", ""), name)
+                await self_service.change_visibility(
+                    database, letter, signature_id, form.get("visibility", ""), name, visit.services.sealer
+                )
             case "correct":
                 details = {key: form[key] for key in self_service.CORRECTABLE if key in form}
                 languages = tuple(visit.services.renderer.languages)
-                unread = await self_service.correct(database, letter, signature_id, name, details, languages)
+                unread = await self_service.correct(
+                    database, letter, signature_id, name, details, languages, visit.services.sealer
+                )
             case "news":
                 await self_service.stop_updates(database, letter, signature_id)
             case "start_news":
@@ -104,6 +109,8 @@ async def _page(
         signature = await self_service.load(database, letter, signature_id)
     except NotFound:
         return confirming.nothing_stored(visit, letter)
+    async with database.connection() as conn:
+        waits_for_step = published.is_stepped and await count_step_queries.waits(conn, letter.id, signature_id)
     done = visit.request.query_params.get("done")
     await visit.turn()
     return visit.page(
@@ -112,6 +119,7 @@ async def _page(
         letter=letter,
         token=visit.token,
         signature=signature,
+        waits_for_step=waits_for_step,
         form=form,
         done=done if done in ACTIONS_ON_PAGE and not form.errors else None,
         unread=visit.request.query_params.get("unread", "").split() if done == "correct" and not form.errors else (),
