@@ -57,7 +57,7 @@ async def test_signing_waits_for_the_keeper_and_nothing_is_lost_or_doubled(
                     running.process.send_signal(signal.SIGCONT)
                     await _until_taken(crowd)
                 else:
-                    await running.kill()
+                    await running.process.wait()
                     async with keepers.process(keeper):
                         await _until_taken(crowd)
         assert not crowd.broken

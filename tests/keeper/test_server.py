@@ -56,7 +56,7 @@ async def test_digests_are_keyed_and_counted_by_purpose() -> None:
 @pytest.mark.parametrize("token", [None, "", "x" * 40, TOKEN[:-1], TOKEN + "x", "é" * 32])
 async def test_nothing_without_the_token(path: str, token: str | None) -> None:
     async with keepers.a_keeper() as keeper:
-        body = {"values": {}} if path == "/v1/digests" else None
+        body: object = {"values": {}} if path == "/v1/digests" else None
         sent = None if token is None else token.encode().decode("latin-1")
         assert (await ask(keeper, path, body, sent))[0] == 401
         assert (await ask(keeper, "/health", token=None))[0] == 200
