@@ -91,10 +91,10 @@ class MailboxNotes:
 
     async def _store(self, notes: Sequence[MailboxNote]) -> list[None]:
         async with self._database.connection() as conn:
-            await queries.note_mailboxes(conn, await self._kept(conn, notes))
+            await queries.note_mailboxes(conn, await self._by_keeper(conn, notes))
         return [None] * len(notes)
 
-    async def _kept(self, conn: Connection, notes: Sequence[MailboxNote]) -> list[MailboxNote]:
+    async def _by_keeper(self, conn: Connection, notes: Sequence[MailboxNote]) -> list[MailboxNote]:
         """Return the notes as they are stored, where there is a keeper."""
         known = [key for note in notes for key in (note.domain, note.mail_host) if key is not None]
         stored = dict(zip(known, await self._keeper.of_installation(conn, known, KeeperPurpose.MAIL), strict=True))
