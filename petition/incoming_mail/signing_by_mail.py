@@ -38,6 +38,7 @@ from petition.letters import queries as letter_queries
 from petition.letters.model import Letter, State
 from petition.mail.mail_hosts import MailHosts
 from petition.mail.mailbox_notes import MailboxNotes
+from petition.mail.return_path import MailboxMail, ReturnPaths
 from petition.signatures import forms, later_form, queries, sealed_names
 from petition.signatures.confirming import Confirming, ConfirmRequest, ConfirmResult
 from petition.signatures.model import Kind
@@ -100,6 +101,7 @@ class SigningByMail:
         self._wrapper = Wrapper(settings.secret_keys)
         self._keeper = keeper or KeeperClient(None)
         self._tokens = Tokens(settings.secret_keys)
+        self._return_paths = ReturnPaths(settings.secret_keys, settings.bounce_domain)
         self._sealer = Sealer(settings.contact_public_key)
         self._days = DayKeys(database, self._wrapper)
         self._signing = Signing(database, settings.limits, self._sealer)
@@ -155,13 +157,19 @@ class SigningByMail:
         unproven = f"{budget.mailbox}|{mail.header.message_id}|{mail.text}".encode(errors="replace")
         nonce = (proof.digest if proof else hashlib.sha256(unproven).digest())[:NONCE_BYTES]
         lang = mail.lang(self._languages)
-        is_answer = self._has_mark(mail, letter, {digests.mailbox, letter.keys.digest(mailbox)})
+        is_answer = self._answers_us(mail, letter, {digests.mailbox, letter.keys.digest(mailbox)})
         is_own_act = proof is not None and mail.is_line_by_sender(is_answer_to_us=is_answer)
         nonce = letter.keys.digest(f"nonce {nonce.hex()}")
         return _LetterVisit(mail, letter, budget, lang, proof, digests.mailbox, nonce, is_own_act)
 
-    def _has_mark(self, mail: LetterMail, letter: Letter, digests: Collection[bytes]) -> bool:
-        """Return whether it answers a mail of ours, also one from before the letter was switched to the keeper."""
+    def _answers_us(self, mail: LetterMail, letter: Letter, digests: Collection[bytes]) -> bool:
+        """Return whether it is a reply to a mail of ours to this mailbox: by the subject, or by our Message-ID.
+
+        Mails from before the letter was switched to the keeper hold its former digest.
+        """
+        token = self._return_paths.first_valid([mail.header.references])
+        if token is not None and token.mail in [MailboxMail(letter.id, digest) for digest in digests]:
+            return True
         marks = list(marks_in(mail.header.subject))
         return any(self._tokens.is_answer_mark(mark, letter.id, one) for mark in marks for one in digests)
 
