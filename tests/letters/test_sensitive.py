@@ -25,8 +25,18 @@ from tests.signatures.waiting import Waiting, execute
 API = f"/api/v1/letters/{SLUG}"
 TEXT = f"/organizer/{SLUG}/text"
 MARK = f"/organizer/{SLUG}/sensitive"
-# What differs at each visit, or is about one signature.
-APART = ("/captcha/challenge", "/confirm/", "/signature/", "/answer/", "/preview/", "/report/", "/healthz", "/readyz")
+# What differs at each visit (a copy is signed with its time), or is about one signature.
+APART = (
+    "/copy.html",
+    "/captcha/challenge",
+    "/confirm/",
+    "/signature/",
+    "/answer/",
+    "/preview/",
+    "/report/",
+    "/healthz",
+    "/readyz",
+)
 MORE = (
     f"{API}/history?step=hour",
     f"{API}/signatories?kind=organization",
