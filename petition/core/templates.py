@@ -27,7 +27,7 @@ _SMALL_PAGES = frozenset(
     f"signatures/{name}.html"
     for name in ("ask_address", "check_your_inbox", "confirm", "deleted", "find", "one_more_step")
 ) | {"error.html"}
-_LETTER_PAGE = "letters/show.html"
+_LETTER_PAGES = ("letters/show.html", "letters/preview.html")
 
 
 class Renderer:
@@ -37,7 +37,7 @@ class Renderer:
         self.languages = languages
         self.sheet = InlineSheet(_joined("tokens.css", "base.css", "letter.css", "site.css"))
         self._sheets = dict.fromkeys(_SMALL_PAGES, InlineSheet(_joined("tokens.css", "base.css")))
-        self._sheets[_LETTER_PAGE] = InlineSheet(_joined("tokens.css", "base.css", "letter.css"))
+        self._sheets |= dict.fromkeys(_LETTER_PAGES, InlineSheet(_joined("tokens.css", "base.css", "letter.css")))
         self._common: dict[str, Any] = {"base_url": base_url, "controller": controller}
         self._common |= {"languages": tuple(languages), "banners": (), "mirrors": ()}
         self._environments = {code: _environment(language, languages) for code, language in languages.items()}
