@@ -39,6 +39,7 @@ class LetterSnapshot:
     news: Sequence[tuple[Record, Mapping[str, Text]]]  # newest first
     documents: Mapping[ResponseId, StoredFile]
     pictures: Mapping[PictureId, StoredFile]
+    count_log: Mapping[str, bytes]  # path below the log's address → content; empty until it is begun
 
     @property
     def letter(self) -> Letter:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 
 from petition.core.database import Connection, Database, Record
-from petition.core.ids import PictureId, ResponseId
+from petition.core.ids import LetterId, PictureId, ResponseId
+from petition.count_log import reading as count_log
 from petition.drafts import draft_queries
 from petition.letters import addressee_queries, queries, update_queries
 from petition.letters.model import Text
@@ -35,7 +36,13 @@ async def read_snapshot(
             news=news,
             documents=await _documents(conn, published) if with_documents else {},
             pictures=await _pictures(conn, letter.slug, texts),
+            count_log=await _count_log(conn, letter.id) if with_documents else {},
         )
+
+
+async def _count_log(conn: Connection, letter_id: LetterId) -> dict[str, bytes]:
+    log = await count_log.head(conn, letter_id)
+    return {} if log is None else {path: content async for path, content in count_log.files(conn, log)}
 
 
 async def _documents(conn: Connection, published: PublishedLetter) -> dict[ResponseId, StoredFile]:
