@@ -39,7 +39,7 @@ class LetterSnapshot:
     news: Sequence[tuple[Record, Mapping[str, Text]]]  # newest first
     documents: Mapping[ResponseId, StoredFile]
     pictures: Mapping[PictureId, StoredFile]
-    count_log: Mapping[str, bytes]  # path below the log's address → content; empty until it is begun
+    log: Mapping[str, bytes] = field(default_factory=dict)  # the count log's files, by their path below its address
 
     @property
     def letter(self) -> Letter:

@@ -23,7 +23,6 @@ from petition.pictures.share_card import draw
 
 PAGES = {"index": "letter", "updates": "updates", "answers": "answers", "versions": "versions"}  # file → template
 BADGE_STYLE = "flat"
-LOG = "log"  # the count log, for any client of tlog-tiles
 SECURITY = "security"  # the page of the installation with its key
 
 Files = dict[str, bytes]
@@ -35,7 +34,7 @@ def folder_files(snapshot: LetterSnapshot, facts: CopyFacts, renderer: Renderer)
     files |= dict(_pictures(snapshot, facts, renderer))
     files |= dict(_data(snapshot))
     files |= {f"documents/answer-{number}.{file.ending}": file.content for number, file in snapshot.documents.items()}
-    files |= {f"{LOG}/{path}": content for path, content in snapshot.count_log.items()}
+    files |= {f"log/{path}": content for path, content in snapshot.log.items()}
     files |= {f"pictures/{number}.{file.ending}": file.content for number, file in snapshot.pictures.items()}
     return files
 

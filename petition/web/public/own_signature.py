@@ -56,7 +56,7 @@ async def act(visit: Visit) -> Response:
                 await self_service.stop_updates(database, letter, signature_id)
             case "start_news":
                 sealer, address = visit.services.sealer, form.get("email", "")
-                await self_service.start_updates(database, letter, signature_id, sealer, address)
+                await self_service.start_updates(database, letter, signature_id, sealer, address, visit.services.keeper)
             case "withdraw":
                 await self_service.withdraw(database, letter, signature_id)
             case "delete":
