@@ -29,7 +29,7 @@ from tests.signatures.waiting import VERA
 PACKAGE = Path(decryptions.__file__).parents[1]
 BY_PURPOSE = "SELECT purpose, content, uses::integer FROM decryption WHERE letter = $1 ORDER BY purpose, content"
 P = DecryptionPurpose
-WEB: set[DecryptionPurpose] = set()  # called by the web only, which counts in the journal of access
+WEB: set[DecryptionPurpose] = set()  # not called by the worker; the web counts in the journal of access
 
 # Every module outside ``web`` and ``cli`` that decrypts names, with what the worker does it for.
 NAMES = {
@@ -45,6 +45,7 @@ NAMES = {
     "imports/steering.py": WEB,
     "imports/undoing.py": {P.IMPORT},
     "imports/worker.py": {P.IMPORT},
+    "keeper/adoption.py": WEB,  # a command
     "moderation/decisions.py": {P.MODERATION},
     "moderation/hidden_names.py": WEB,
     "moderation/namesakes.py": {P.REPEATED_NAMES},

@@ -13,6 +13,7 @@ from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.core.settings import Process, Settings, load
 from petition.core.templates import Renderer
+from petition.count_log import reading, sequencing
 from petition.letters.published import PublishedLetters
 from petition.mirrors import folders, keeping
 from petition.mirrors.keeping import MirrorFolder
@@ -20,7 +21,7 @@ from petition.mirrors.making import MirrorMaker
 from petition.mirrors.manifest import MANIFEST
 from petition.mirrors.model import addresses_of
 from tests import commands
-from tests.running import SLUG, environment
+from tests.running import KEY, SLUG, environment
 
 
 @pytest.fixture
@@ -63,6 +64,21 @@ async def test_a_mirror_is_written_once_and_again_when_something_changed(
         await conn.execute("UPDATE count SET people = people + 1")
     await mirrors.step()
     assert written(mirrors) != first
+    assert (await commands.run(f"mirror --verify {mirrors.folder / SLUG}", {}))[0] == 0
+
+
+async def test_the_count_log_is_in_it_as_the_site_serves_it(mirrors: MirrorFolder, database: Database) -> None:
+    wrapper = Wrapper([KEY])
+    while await sequencing.step(database, wrapper, "http://localhost:8000"):
+        pass
+    async with database.connection() as conn:
+        letter_id = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG)
+        log = await reading.head(conn, letter_id)
+        assert log is not None
+        files = {path: content async for path, content in reading.files(conn, log)}
+    await mirrors.step()
+    assert {path: (mirrors.folder / SLUG / "log" / path).read_bytes() for path in files} == files
+    assert "checkpoint" in files
     assert (await commands.run(f"mirror --verify {mirrors.folder / SLUG}", {}))[0] == 0
 
 
