@@ -31,7 +31,7 @@ WITHDRAW = """
 UPDATE signature SET state = 'withdrawn', visibility = 'counted', organization = NULL, country = NULL, read_lang = NULL,
        mail_lang = NULL, digest = NULL, name = NULL, affiliation = NULL, city = NULL,
        name_key = NULL, "position" = NULL, private = NULL, signals = NULL, network = NULL,
-       flags = '{}', group_number = NULL
+       domain = NULL, mail_host = NULL, flags = '{}', group_number = NULL
 WHERE letter = $1 AND id = $2 AND state IN ('confirmed', 'held')
 """
 
