@@ -70,8 +70,8 @@ class Expiry:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Columns of one form and meaning; ``what`` is a message for the catalogues."""
+class StoredColumns:
+    """StoredColumns of one form and meaning; ``what`` is a message for the catalogues."""
 
     names: tuple[str, ...]
     what: str
@@ -89,7 +89,7 @@ class Table:
     until: Until
     readers: tuple[Reader, ...]
     about: Subject
-    columns: tuple[Columns, ...]
+    columns: tuple[StoredColumns, ...]
     expiry: tuple[Expiry, ...] = ()
 
     @property
@@ -101,19 +101,19 @@ class Table:
         return any(group.is_personal for group in self.columns)
 
 
-def clear(names: str, what: str) -> Columns:
+def clear(names: str, what: str) -> StoredColumns:
     """Return columns that say nothing of a person."""
-    return Columns(tuple(names.split()), what)
+    return StoredColumns(tuple(names.split()), what)
 
 
-def personal(names: str, what: str, form: Form = Form.CLEAR) -> Columns:
+def personal(names: str, what: str, form: Form = Form.CLEAR) -> StoredColumns:
     """Return columns that are about a person."""
-    return Columns(tuple(names.split()), what, form, is_personal=True)
+    return StoredColumns(tuple(names.split()), what, form, is_personal=True)
 
 
-def secret(names: str, what: str) -> Columns:
+def secret(names: str, what: str) -> StoredColumns:
     """Return keys."""
-    return Columns(tuple(names.split()), what, Form.WRAPPED)
+    return StoredColumns(tuple(names.split()), what, Form.WRAPPED)
 
 
 def by_name(tables: Iterable[Sequence[Table]]) -> dict[str, Table]:

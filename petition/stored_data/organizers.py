@@ -2,12 +2,23 @@
 
 from petition.core.i18n import N_
 from petition.stored_data import words
-from petition.stored_data.model import Columns, Expiry, Form, Reader, Subject, Table, Until, clear, personal, secret
+from petition.stored_data.model import (
+    Expiry,
+    Form,
+    Reader,
+    StoredColumns,
+    Subject,
+    Table,
+    Until,
+    clear,
+    personal,
+    secret,
+)
 
 _ABOUT = Subject.ORGANIZERS
 
 
-def _door(name: str, what: str, until: Until, columns: tuple[Columns, ...], *expiry: Expiry) -> Table:
+def _door(name: str, what: str, until: Until, columns: tuple[StoredColumns, ...], *expiry: Expiry) -> Table:
     return Table(name, what, words.TO_ENTER, until, (Reader.PROGRAM,), _ABOUT, columns, expiry)
 
 

@@ -6,6 +6,8 @@ from starlette.responses import Response
 
 from petition.core.errors import PetitionError
 from petition.letters.published import PublishedLetter
+from petition.stored_data import notice, sentences
+from petition.stored_data.sentences import Circumstances, When
 from petition.web import http
 from petition.web.page_cache import ALL, CachedResponse
 from petition.web.public.visit import Visit
@@ -22,17 +24,24 @@ async def privacy(visit: Visit) -> Response:
 
     async def build() -> CachedResponse:
         canonical = f"{visit.services.settings.base_url}/{visit.lang}/privacy"
+        language = visit.services.renderer.languages[visit.lang]
         return http.cacheable_page(
             visit.request,
             "privacy.html",
             letter=letter,
             canonical=canonical,
             here=f"/privacy{query}",
-            mail_in=visit.services.settings.mail_in,
+            parts=sentences.page(language, _circumstances(visit)),
+            tables=list(notice.entries(language)),
+            notice=notice.NOTICE_VERSION,
         )
 
     query = "" if letter is None else f"?letter={letter.slug}"
     return await visit.cached_page(f"/privacy{query}", ALL if letter is None else letter.slug, build)
+
+
+def _circumstances(visit: Visit) -> Circumstances:
+    return Circumstances(holds=[When.MAIL_IN] if visit.services.settings.mail_in else [])
 
 
 async def security(visit: Visit) -> Response:

@@ -1,0 +1,49 @@
+"""The notice that a signatory agrees to, and its versions: each signature stores the number of the one it saw."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from petition.core.i18n import Language
+from petition.stored_data import sentences
+from petition.stored_data.model import Subject
+from petition.stored_data.sentences import Circumstances, When
+from petition.stored_data.tables import TABLES
+from petition.stored_data.wording import personal_columns, readers_text, until_text
+
+# The number that ``pending.consent`` and ``signature.consent`` store.
+NOTICE_VERSION = 2
+
+# SHA-256 of the notice in each language, by version. Version 1 was older than this list. A text that changes needs the
+# next number: a signature must not seem to have agreed to what was written later.
+DIGESTS: Mapping[int, Mapping[str, str]] = {
+    2: {
+        "en": "9cc390a2ecae8d4fe5063ddc7171666f319ef02f93ad4495b452cabb27f77c6f",
+        "ru": "29ee9e80477078c313001fd326faa894ac71e900366c0690352cf94bba5549a5",
+    },
+}
+
+
+def text(language: Language) -> str:
+    """Return the whole notice as lines of plain text, with everything that only some installations say."""
+    parts = sentences.page(language, Circumstances(holds=tuple(When)))
+    lines = [line for part in parts for line in (part.title, *(text for _, text in part.texts))]
+    return "\n".join(lines) + "\n"
+
+
+def digest(language: Language) -> str:
+    """Return the SHA-256 of the notice (64 hexadecimal digits)."""
+    return hashlib.sha256(text(language).encode()).hexdigest()
+
+
+def entries(language: Language) -> Iterator[dict[str, str]]:
+    """Yield what is stored about signatories and addressees, table by table, for the page."""
+    for table in TABLES.values():
+        if table.is_personal and table.about is not Subject.ORGANIZERS:
+            yield {
+                "name": table.name,
+                "what": language.gettext(table.what),
+                "columns": "; ".join(personal_columns(language, table)),
+                "why": language.gettext(table.why),
+                "until": until_text(language, table.until),
+                "readers": readers_text(language, table),
+            }
