@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from petition import postgres
 from petition.core import database, stored_keys
 from petition.core.database import Connection, lost_connections_are_unavailable
+from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import PetitionError, SettingsError
 from petition.core.settings import Settings
@@ -104,8 +105,7 @@ async def _content(conn: Connection, settings: Settings) -> AsyncIterator[str]:
     else:
         for slug in await stored_keys.letters_with_other_keys(conn, wrapper):
             yield f"{slug}: its keys were encrypted with another SECRET_KEY; add that one to OLD_SECRET_KEYS"
-    key = settings.contact_private_key
-    if key and (finding := await stored_keys.other_pair(conn, Opener(key))):
+    if settings.contact_private_key and (finding := await _other_pair(conn, settings.contact_private_key)):
         yield finding
     if waiting := await conn.fetchval(WAITING):
         yield f"{waiting} mails have been waiting for more than 15 minutes; see that `petition worker` runs"
@@ -113,6 +113,14 @@ async def _content(conn: Connection, settings: Settings) -> AsyncIterator[str]:
         yield f"{sent_back} mails came back since yesterday as refused by a filter or a policy; ask your relay why"
     async for finding in _counts(conn):
         yield finding
+
+
+async def _other_pair(conn: Connection, private_key: str) -> str | None:
+    counts = DecryptionCounts()
+    finding = await stored_keys.other_pair(conn, Opener(private_key, counts))
+    if not await database.is_read_only(conn):
+        await counts.store_in(conn)
+    return finding
 
 
 async def _counts(conn: Connection) -> AsyncIterator[str]:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from petition import postgres
-from petition.cli import approve, check, dkim_records, mail, signatures
+from petition.cli import approve, check, dkim_records, mail, signatures, switch
 from petition.core import database, encryption, i18n, logs, startup
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
@@ -171,6 +171,14 @@ async def signatures_approve(arguments: Namespace) -> None:
     """Let waiting organizations in."""
     async with _tool() as (settings, db):
         await approve.approve_and_say(db, Wrapper(settings.secret_keys), arguments.ids)
+
+
+async def switch_put(arguments: Namespace) -> None:
+    """Put a kill switch into a position."""
+    async with _tool() as (settings, db):
+        languages = tuple(i18n.load(settings.locales_dir))
+        texts = dict(arguments.text)
+        _print(*await switch.put(db, arguments.owner, arguments.name, arguments.value, texts, languages))
 
 
 async def bounce(arguments: Namespace) -> int:

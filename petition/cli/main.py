@@ -16,6 +16,7 @@ from petition.core.errors import ImportRefused, PetitionError
 from petition.core.version import version
 from petition.incoming_mail.maildir import UNKNOWN_SENDER
 from petition.letters.lifecycle import StateChange
+from petition.letters.switches import Switch
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,8 +89,34 @@ def _parser() -> argparse.ArgumentParser:
     _organizer(commands_.add_parser("organizer", help="people who can sign in to the organizers' desk"))
     _letter(commands_.add_parser("letter", help="letters as folders"))
     _signatures(commands_.add_parser("signatures", help="import and export signatories; approve organizations"))
+    _switch(commands_.add_parser("switch", help="kill switches of a letter or of the installation"))
     _mail(commands_.add_parser("mail", help="relays and waiting mail by hand"))
     return parser
+
+
+def _switch(parser: argparse.ArgumentParser) -> None:
+    names = [switch.value for switch in Switch]
+    parser.add_argument("owner", metavar="SLUG|installation")
+    parser.add_argument(
+        "name", metavar="NAME", choices=[*names, *(name.replace("_", "-") for name in names)], help=", ".join(names)
+    )
+    parser.add_argument("value", metavar="on|off", choices=["on", "off", "stronger"])
+    parser.add_argument(
+        "--text",
+        metavar="LANG=TEXT",
+        type=_text,
+        action="append",
+        default=[],
+        help="what readers see of it, in a language; can be repeated",
+    )
+    parser.set_defaults(run=commands.switch_put)
+
+
+def _text(text: str) -> tuple[str, str]:
+    lang, equals, words = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not LANG=TEXT")
+    return lang, words
 
 
 def _mail(parser: argparse.ArgumentParser) -> None:

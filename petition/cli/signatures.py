@@ -41,7 +41,7 @@ async def import_file(
     with source, _Progress("rows read") as progress:
         async with database.transaction() as conn:
             row = await _letter(conn, slug)
-            target = Target(row["id"], keys_of(row, wrapper), row["rules_version"])
+            target = Target(row["id"], keys_of(row, wrapper, row["id"]), row["rules_version"])
             result = await file_adding.add_rows(
                 conn, target, source, dry_run=dry_run, progress=progress, answers=answers
             )
@@ -57,7 +57,7 @@ async def export(database: Database, wrapper: Wrapper, slug: str, form: str, out
     try:
         async with database.transaction() as conn:
             row = await _letter(conn, slug)
-            await whole_letter.write(conn, row["id"], keys_of(row, wrapper), Format(form), _Out(out))
+            await whole_letter.write(conn, row["id"], keys_of(row, wrapper, row["id"]), Format(form), _Out(out))
     except _CannotWrite as failed:
         raise failed.error from None
     out.flush()
@@ -67,7 +67,7 @@ async def held(database: Database, wrapper: Wrapper, slug: str) -> None:
     """Say which organizations wait, with what their representatives typed. Raises ``NotFound``, ``KeyDestroyed``."""
     async with database.transaction() as conn:
         row = await _letter(conn, slug)
-        waiting = await approval.held(conn, row["id"], keys_of(row, wrapper))
+        waiting = await approval.held(conn, row["id"], keys_of(row, wrapper, row["id"]))
     for signature in waiting:
         _say(_line(signature))
     if not waiting:

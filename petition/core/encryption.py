@@ -19,6 +19,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 from nacl.secret import SecretBox
 
+from petition.core.decryptions import DecryptedContent, DecryptionCounts, DecryptionPurpose, note_name
 from petition.core.errors import KeyDestroyed, SettingsError
 
 KEY_BYTES = 32
@@ -51,6 +52,11 @@ def new_contact_pair() -> tuple[str, str]:
     return bytes(private.public_key).hex(), bytes(private).hex()
 
 
+def public_half(private_key: str) -> str:
+    """Return the public contact key of a private one, as 64 hexadecimal digits."""
+    return bytes(PrivateKey(bytes.fromhex(private_key)).public_key).hex()
+
+
 def derive(secret: str, purpose: str) -> bytes:
     """Return the 32-byte key for one purpose; keys of two purposes say nothing about each other."""
     return hmac.digest(secret.encode(), b"petition:" + purpose.encode(), hashlib.sha256)
@@ -76,19 +82,20 @@ class Sealer:
 
 
 class Opener:
-    """Opens what a ``Sealer`` sealed. Only the worker holds one."""
+    """Opens what a ``Sealer`` sealed, and counts it. Only the worker holds one."""
 
-    def __init__(self, private_key: str) -> None:
-        private = PrivateKey(bytes.fromhex(private_key))
-        self._box = SealedBox(private)
-        self.public_key = bytes(private.public_key).hex()
+    def __init__(self, private_key: str, counts: DecryptionCounts) -> None:
+        self._box = SealedBox(PrivateKey(bytes.fromhex(private_key)))
+        self._counts = counts
 
-    def open(self, sealed: bytes) -> str:
+    def open(self, sealed: bytes, letter_id: int | None, purpose: DecryptionPurpose) -> str:
         """Return the address; padding is optional. Raises ``KeyDestroyed`` if it was sealed to another key."""
         try:
-            return self._box.decrypt(sealed).rstrip(_ADDRESS_PADDING).decode()
+            address = self._box.decrypt(sealed).rstrip(_ADDRESS_PADDING).decode()
         except CryptoError:
             raise KeyDestroyed("an address was encrypted to another contact key") from None
+        self._counts.add(letter_id, purpose, DecryptedContent.ADDRESS)
+        return address
 
 
 class Wrapper:
@@ -120,6 +127,7 @@ class LetterKeys:
 
     digest_key: bytes | None = field(repr=False)
     name_key: bytes | None = field(repr=False)
+    letter_id: int = field(default=0, repr=False)  # under which decryptions are counted
 
     def digest(self, canonical_address: str) -> bytes:
         """Return the digest under which this letter knows a mailbox. Raises ``KeyDestroyed``."""
@@ -137,6 +145,7 @@ class LetterKeys:
             revealed: dict[str, str] = json.loads(self._names().decrypt(hidden))
         except CryptoError:
             raise KeyDestroyed("these fields were encrypted under another key") from None
+        note_name(self.letter_id)
         return revealed
 
     def encrypt(self, content: bytes) -> bytes:
@@ -146,9 +155,11 @@ class LetterKeys:
     def decrypt(self, content: bytes) -> bytes:
         """Return what ``encrypt`` was given. Raises ``KeyDestroyed`` if the key is gone or another."""
         try:
-            return self._names().decrypt(content)
+            decrypted = self._names().decrypt(content)
         except CryptoError:
             raise KeyDestroyed("this was encrypted under another key") from None
+        note_name(self.letter_id)
+        return decrypted
 
     def _names(self) -> SecretBox:
         if self.name_key is None:

@@ -22,6 +22,12 @@ RELAY_MAILS = Gauge("petition_relay_mails", "Mails of the last 24 hours by relay
 MAIL_WAITING = Gauge("petition_mail_waiting", "Mails that wait to be sent", ["kind"])
 MAIL_OLDEST = Gauge("petition_mail_oldest_seconds", "Age of the oldest mail that waits, 0 if none does")
 
+BOUNCES = Gauge("petition_bounces", "Mails that came back within 7 days, by kind", ["kind"])
+JOBS_OPEN = Gauge("petition_worker_jobs_open", "Long jobs that a worker has to do or is doing", ["kind"])
+STEPS = Counter("petition_worker_steps_total", "Steps of the worker's jobs, by result", ["task", "result"])
+LAST_STEP = Gauge("petition_worker_last_step_timestamp_seconds", "When a job last did a step or had none", ["task"])
+CHORES = Counter("petition_worker_chores_total", "Scheduled tasks of the worker, by result", ["task", "result"])
+
 
 def say_what_runs() -> None:
     BUILD.labels(version(), schema_number()).set(1)

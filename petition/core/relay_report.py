@@ -68,6 +68,14 @@ WHERE seen_at > now() - interval '1 minute'
   AND (failures > 0 OR trouble_at > greatest(accepted_at, now() - interval '1 day'))
 """
 
+# What is worth a mail: not one mail that was put off, nor a failure of seconds.
+IN_LASTING_TROUBLE = """
+SELECT count(*) FROM relay
+WHERE seen_at > now() - interval '1 minute' AND (failures >= 5 OR (
+  trouble_at > greatest(accepted_at, now() - interval '1 day')
+  AND trouble_at > coalesce(accepted_at, since) + interval '5 minutes'))
+"""
+
 QUEUE = """
 SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS w) AS waiting,
        (SELECT created_at FROM outbox ORDER BY id LIMIT 1) AS oldest, now() AS now
@@ -142,6 +150,12 @@ async def load(conn: Connection) -> list[RelayReport]:
 async def count_in_trouble(conn: Connection) -> int:
     """Return how many relays are in trouble."""
     number: int = await conn.fetchval(IN_TROUBLE)
+    return number
+
+
+async def count_in_lasting_trouble(conn: Connection) -> int:
+    """Return how many relays have taken no mail for minutes."""
+    number: int = await conn.fetchval(IN_LASTING_TROUBLE)
     return number
 
 

@@ -57,6 +57,7 @@ NAMES = frozenset(
         "SECRET_KEY",
         "SMTP_URLS",
         "TRUSTED_PROXIES",
+        "WORKER_METRICS_PORT",
         *LIMITS,
     }
 )
@@ -102,6 +103,7 @@ class Settings:
     mail_in: str | None = None  # the domain at which letters are read and signed by mail
     mail_in_dir: Path | None = None  # a Maildir with its mail, emptied by the worker
     mail_listen: MailListener | None = None
+    worker_metrics_port: int | None = None  # on loopback
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -182,6 +184,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         mail_in=read_mail_in(reader),
         mail_in_dir=read_mail_in_dir(reader),
         mail_listen=read_mail_listen(reader),
+        worker_metrics_port=_worker_metrics_port(reader, listen),
         limits=read_limits(reader),
     )
 
@@ -205,6 +208,20 @@ def _base_url(url: str, name: str) -> str:
         raise SettingsError(f"{name} must be an address without a path or parameters{quoted}")
     usual = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, usual} else "")
+
+
+def _worker_metrics_port(reader: EnvironmentReader, port: int) -> int | None:
+    """Return the port of the worker's metrics. Raises ``SettingsError`` if it is the web's, or there is no token."""
+    if reader.text("WORKER_METRICS_PORT") is None:
+        return None
+    metrics_port = reader.number("WORKER_METRICS_PORT", 0)
+    if not 1 <= metrics_port <= 65535:
+        raise SettingsError(f"WORKER_METRICS_PORT must be between 1 and 65535, not {metrics_port}")
+    if metrics_port == port:
+        raise SettingsError("WORKER_METRICS_PORT must not be PORT: there the web listens")
+    if reader.secret("METRICS_TOKEN") is None:
+        raise SettingsError("WORKER_METRICS_PORT needs METRICS_TOKEN, the token that the page asks for")
+    return metrics_port
 
 
 def _onion_port(reader: EnvironmentReader, port: int, *, has_onion: bool) -> int | None:
@@ -254,7 +271,7 @@ def _contact_keys(reader: EnvironmentReader, own: Secrets | None, role: Process)
         if private is None:
             raise SettingsError("CONTACT_PRIVATE_KEY is not set: without it the worker cannot open any address")
         _check_key("CONTACT_PRIVATE_KEY", private)
-        if encryption.Opener(private).public_key != public.lower():
+        if encryption.public_half(private) != public.lower():
             raise SettingsError("CONTACT_PRIVATE_KEY and CONTACT_PUBLIC_KEY are not a pair")
     return public.lower(), private
 

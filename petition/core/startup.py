@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from petition.core import database, stored_keys
+from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import Unavailable
 from petition.core.settings import Settings
@@ -31,10 +32,13 @@ async def _look(settings: Settings) -> None:
                 return
             await stored_keys.check_secret(conn, Wrapper(settings.secret_keys))
             if settings.contact_private_key:
-                finding = await stored_keys.other_pair(conn, Opener(settings.contact_private_key))
+                counts = DecryptionCounts()
+                finding = await stored_keys.other_pair(conn, Opener(settings.contact_private_key, counts))
                 if finding:
                     log.error(finding)
             if await database.is_read_only(conn):
                 log.warning("the database is read-only")
+            elif settings.contact_private_key:
+                await counts.store_in(conn)
     finally:
         await conn.close()

@@ -5,6 +5,7 @@ start-up and readiness try the newest stored key of each kind.
 """
 
 from petition.core.database import Connection
+from petition.core.decryptions import DecryptionPurpose
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import KeyDestroyed, SettingsError
 
@@ -15,6 +16,7 @@ WRAPPED_COLUMNS = (
     ("installation", "one", "boolean", "wrapped_suppression_key"),
     ("day_key", "day", "date", "wrapped"),
     ("desk_key", "one", "boolean", "wrapped"),
+    ("signing_key", "one", "boolean", "wrapped"),
     ("totp", "organizer", "integer", "wrapped_secret"),
     ("session", "id", "bigint", "wrapped_totp"),
 )
@@ -29,10 +31,11 @@ WHERE wrapped_name_key IS NOT NULL OR wrapped_digest_key IS NOT NULL ORDER BY id
 """
 # Of mails that wait, and of addresses stored for later.
 NEWEST_WAITING = """
-SELECT coalesce(o.sealed, p.sealed) FROM outbox o LEFT JOIN pending p ON p.letter = o.letter AND p.id = o.pending
+SELECT coalesce(o.sealed, p.sealed), o.letter
+FROM outbox o LEFT JOIN pending p ON p.letter = o.letter AND p.id = o.pending
 WHERE coalesce(o.sealed, p.sealed) IS NOT NULL ORDER BY o.id DESC LIMIT 5
 """
-NEWEST_CONTACTS = "SELECT sealed FROM contact ORDER BY letter DESC, signature DESC LIMIT 5"
+NEWEST_CONTACTS = "SELECT sealed, letter FROM contact ORDER BY letter DESC, signature DESC LIMIT 5"
 
 OTHER_PAIR = (
     "CONTACT_PRIVATE_KEY is not the one that the addresses of {what} were encrypted to: put the former pair back, or"
@@ -55,8 +58,8 @@ async def letters_with_other_keys(conn: Connection, wrapper: Wrapper) -> list[st
 async def other_pair(conn: Connection, opener: Opener) -> str | None:
     """Return what is wrong with the contact pair if it opens none of the newest addresses; else None."""
     for statement, what in ((NEWEST_WAITING, "mails that wait"), (NEWEST_CONTACTS, "people who asked for updates")):
-        sealed = [row[0] for row in await conn.fetch(statement)]
-        if sealed and not any(_opens(opener, address) for address in sealed):
+        rows = await conn.fetch(statement)
+        if rows and not any(_opens(opener, sealed, letter_id) for sealed, letter_id in rows):
             return OTHER_PAIR.format(what=what)
     return None
 
@@ -69,9 +72,9 @@ def _unwraps(wrapper: Wrapper, key: bytes) -> bool:
     return True
 
 
-def _opens(opener: Opener, sealed: bytes) -> bool:
+def _opens(opener: Opener, sealed: bytes, letter_id: int | None) -> bool:
     try:
-        opener.open(sealed)
+        opener.open(sealed, letter_id, DecryptionPurpose.KEY_CHECK)
     except KeyDestroyed:
         return False
     return True

@@ -53,7 +53,7 @@ async def fill(db: Database, settings: Settings, slug: str, organizer_id: Organi
         row = await queries.by_slug(conn, slug)
         if row is None:
             return
-        letter_id, keys = LetterId(row["id"]), keys_of(row, wrapper)
+        letter_id, keys = LetterId(row["id"]), keys_of(row, wrapper, row["id"])
         await conn.execute(OPEN_SINCE, letter_id, crowd.began(now).replace(tzinfo=None).isoformat())
         target = Target(letter_id, keys, row["rules_version"])
         await file_adding.add_rows(conn, target, io.BytesIO(crowd.as_csv(now)))

@@ -15,6 +15,7 @@ import pyrage
 
 from petition.core import audit_log
 from petition.core.database import Connection, Database, Record
+from petition.core.decryptions import DecryptionPurpose
 from petition.core.encryption import Opener
 from petition.core.errors import Gone, KeyDestroyed, Unavailable
 from petition.exports import address_list_queries as queries
@@ -98,7 +99,7 @@ class _AddressList:
 
     def _open(self, sealed: bytes) -> str | None:
         try:
-            return self._opener.open(sealed)
+            return self._opener.open(sealed, self._row["letter"], DecryptionPurpose.ADDRESS_LIST)
         except KeyDestroyed:  # sealed to an earlier contact key
             return None
 

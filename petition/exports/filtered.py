@@ -14,8 +14,9 @@ from petition.core.i18n import N_
 from petition.core.ids import LetterId
 from petition.exports import writers
 from petition.exports.writers import Format
+from petition.letters import switch_queries
 from petition.moderation import queue, queue_queries
-from petition.moderation.model import Filter, QueueItem
+from petition.moderation.model import Filter, Names, QueueItem
 from petition.signatures.model import Kind
 
 SLICE = 1000  # rows
@@ -61,8 +62,8 @@ class ExportOrder:
         ]
 
 
-def _cells(item: QueueItem) -> dict[str, str | datetime | None]:
-    names, is_person = item.names, item.kind is Kind.PERSON
+def _cells(item: QueueItem, *, conceals_names: bool) -> dict[str, str | datetime | None]:
+    names, is_person = Names() if conceals_names else item.names, item.kind is Kind.PERSON
     return {
         "kind": item.kind.value,
         "name": names.name if is_person else names.name_en,
@@ -97,7 +98,7 @@ class Export:
         self.rows = 0
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield the file. Raises ``Unavailable``."""
+        """Yield the file, without names as soon as the letter's are hidden. Raises ``Unavailable``."""
         writer = writers.writer(self._order.file_format, self._order.columns, bom=True, titles=self._titles)
         try:
             yield writer.begin()
@@ -118,11 +119,13 @@ class Export:
                 return
         while True:
             async with self._database.connection() as conn:
+                switches = await switch_queries.of_letter(conn, self._order.letter_id)  # also while the file is sent
                 rows, end = await queue_queries.page(
                     conn, self._order.letter_id, self._order.filter, position, SLICE, words
                 )
             if rows:
-                yield [_cells(queue.item_in(row, self._keys)) for row in rows]
+                hides = switches.list_hidden
+                yield [_cells(queue.item_in(row, self._keys), conceals_names=hides) for row in rows]
             last = rows[-1] if len(rows) == SLICE else end
             if last is None:
                 return

@@ -11,6 +11,7 @@ from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId
 from petition.exports import writers
 from petition.exports.writers import Format
+from petition.letters import switch_queries
 from petition.signatures import csv_format
 from petition.signatures.model import Kind
 
@@ -27,6 +28,7 @@ WHERE s.letter = $1 AND s.state = 'confirmed' ORDER BY s.listed_at DESC, s.id DE
 
 _PERSON_COLUMNS = ("name", "affiliation", "city")
 _ORGANIZATION_COLUMNS = ("name_en", "name_ru", "website", "representative", "position")
+_NAMELESS = dict.fromkeys((*_PERSON_COLUMNS, *_ORGANIZATION_COLUMNS))
 # CSV: those that an import reads.
 COLUMNS: Mapping[Format, tuple[str, ...]] = {
     Format.CSV: csv_format.COLUMNS,
@@ -38,6 +40,8 @@ COLUMNS: Mapping[Format, tuple[str, ...]] = {
 async def write(conn: Connection, letter_id: LetterId, keys: LetterKeys, file_format: Format, out: BinaryIO) -> int:
     """Write every confirmed signature to ``out``; return how many. Needs a transaction.
 
+    While the letter's names are hidden, all are written without a name.
+
     Raises ``KeyDestroyed`` if names that only organizers see can no longer be decrypted.
     """
     writer, format_row, count = writers.writer(file_format, COLUMNS[file_format]), _ROWS[file_format], 0
@@ -45,7 +49,9 @@ async def write(conn: Connection, letter_id: LetterId, keys: LetterKeys, file_fo
         out.write(writer.begin())
         async for batch in _batches(conn, letter_id):
             count += len(batch)
-            out.write(writer.rows([format_row(_row(record, keys)) for record in batch]))
+            hides = (await switch_queries.of_letter(conn, letter_id)).list_hidden
+            rows = [_row(record, keys) | (_NAMELESS if hides else {}) for record in batch]
+            out.write(writer.rows([format_row(row) for row in rows]))
     finally:  # an archive left open complains when it is garbage
         end = writer.end()
     out.write(end)

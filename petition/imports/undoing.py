@@ -228,7 +228,7 @@ async def encrypt_all(database: Database, wrapper: Wrapper) -> int:
     """
     async with database.connection() as conn:
         letters = await conn.fetch(LETTERS_IN_THE_CLEAR)
-    return sum([await _encrypt(database, row["letter"], keys_of(row, wrapper)) for row in letters])
+    return sum([await _encrypt(database, row["letter"], keys_of(row, wrapper, row["letter"])) for row in letters])
 
 
 async def _encrypt(database: Database, letter_id: LetterId, keys: LetterKeys) -> int:

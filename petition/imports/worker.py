@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from petition.core import audit_log
 from petition.core.database import Connection, Database, Record
+from petition.core.decryptions import DecryptionPurpose, decrypts_for
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import Gone, ImportRefused, KeyDestroyed, Unavailable
 from petition.core.i18n import N_
@@ -102,6 +103,7 @@ class RunningImport:
         return lambda: (self.keys.decrypt(part) for part in parts)
 
 
+@decrypts_for(DecryptionPurpose.IMPORT)
 async def step(
     database: Database, wrapper: Wrapper, languages: tuple[str, ...], stop: asyncio.Event | None = None
 ) -> bool:
@@ -112,7 +114,9 @@ async def step(
             row = await queries.lock_next_job(conn)
             if row is None:
                 return False
-            job = RunningImport(database, conn, row, keys_of(row, wrapper), languages, stop or asyncio.Event())
+            job = RunningImport(
+                database, conn, row, keys_of(row, wrapper, row["letter"]), languages, stop or asyncio.Event()
+            )
             await _STEPS[ImportState(row["state"])](job)
     except Stopped:
         return True

@@ -14,7 +14,7 @@ from petition.core.ids import LetterId, MailingId
 from petition.incoming_mail import bounce_queries as queries
 from petition.incoming_mail import reports
 from petition.incoming_mail.model import Outcome
-from petition.incoming_mail.reports import Report, ReportKind
+from petition.incoming_mail.reports import NO_TOKEN, OLD_TOKEN, Report, ReportKind
 from petition.mail.return_path import MAX_AGE, MailingMail, Reference, ReturnedToken, ReturnPaths
 from petition.mail.summaries import LogSummary
 from petition.mailings.bounces import note_bounce
@@ -22,7 +22,6 @@ from petition.mailings.bounces import note_bounce
 # A mailbox that does not exist may be one whose server erred for an hour: what its owner asks for then goes out again.
 PAUSE_AFTER_BOUNCE = timedelta(hours=1)
 PAUSE_AFTER_COMPLAINT = timedelta(days=30)
-NO_TOKEN, OLD_TOKEN = "no_token", "old_token"  # counted beside the kinds of reports
 
 log = logging.getLogger(__name__)
 

@@ -36,6 +36,9 @@ class ReportKind(StrEnum):
     UNREADABLE = "unreadable"
 
 
+NO_TOKEN, OLD_TOKEN = "no_token", "old_token"  # counted beside the kinds of reports
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """``is_final``: the mail will not be delivered any more. ``texts`` are where our token may stand."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from petition.captcha.model import NONCE_BYTES, Passed
 from petition.core import metrics
 from petition.core.database import Connection, Database
+from petition.core.decryptions import DecryptionPurpose, decrypts_for
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import KeyDestroyed, NotFound, Refused, Unavailable
 from petition.core.i18n import N_
@@ -103,6 +104,7 @@ class SigningByMail:
         self._verifier = DkimVerifier(settings.mx_resolver)
         self._notes = MailboxNotes(database, self._wrapper, MailHosts(settings.mx_resolver))
 
+    @decrypts_for(DecryptionPurpose.MAIL_IN)
     async def receive(self, envelope_from: str, recipient: str, message: bytes) -> Outcome:
         """Take one message, as ``MailReceiver`` says. A null sender is a bounce, and is not answered."""
         try:

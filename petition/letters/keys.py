@@ -12,10 +12,10 @@ async def keys_for(conn: Connection, letter_id: LetterId, wrapper: Wrapper) -> L
     row = await queries.letter_keys(conn, letter_id)
     if row is None:
         raise NotFound("there is no such letter")
-    return keys_of(row, wrapper)
+    return keys_of(row, wrapper, letter_id)
 
 
-def keys_of(row: Record, wrapper: Wrapper) -> LetterKeys:
+def keys_of(row: Record, wrapper: Wrapper, letter_id: int) -> LetterKeys:
     wrapped = row["wrapped_digest_key"], row["wrapped_name_key"]
     digest_key, name_key = (None if key is None else wrapper.unwrap(key) for key in wrapped)
-    return LetterKeys(digest_key, name_key)
+    return LetterKeys(digest_key, name_key, letter_id)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -163,6 +163,11 @@ class Letter:
         return self.is_open and self.switches.pause is None
 
     @property
+    def conceals_names(self) -> bool:
+        """Return whether no name of a signatory may be shown to readers at this moment."""
+        return self.switches.list_hidden
+
+    @property
     def takes_mail(self) -> bool:
         """Return whether it may be read and signed by mail, where the installation takes mail."""
         is_allowed = not self.sensitive or self.switches.mail_if_sensitive
@@ -204,6 +209,10 @@ class Counts:
     def on_paper(self) -> int:
         """People of tallies."""
         return self.imported - self.listed_people - self.listed_organizations
+
+    def with_all_hidden(self) -> "Counts":
+        """Return the count while no name is shown at all; those on paper never had one here."""
+        return replace(self, hidden=self.total - self.on_paper)
 
     @property
     def step(self) -> int:

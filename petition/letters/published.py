@@ -284,7 +284,7 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
         initiators=await queries.initiators(conn, letter_id),
         addressees=await addressee_queries.load(conn, letter_id),
         version=await queries.version(conn, letter_id, row["version"]),
-        keys=keys_of(row, wrapper),
+        keys=keys_of(row, wrapper, row["id"]),
         tallies=await queries.tallies(conn, letter_id),
         next_goals=tuple(row["next_goals"]),
         sharing=await queries.sharing(conn, letter_id),
@@ -308,12 +308,13 @@ def _ignore_result(look: asyncio.Task[None]) -> None:
 
 
 def _status_in(row: Record, switches: Switches) -> _LetterStatus:
+    counts = queries.counts_in(row)
     return _LetterStatus(
         id=row["id"],
         revision=row["revision"],
         purges=row["purges"],
         state=State(row["state"]),
-        counts=queries.counts_in(row),
+        counts=counts.with_all_hidden() if switches.list_hidden else counts,
         counted_at=row["counted_at"],
         switches=switches,
     )

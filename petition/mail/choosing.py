@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from petition.core import letter_facts
 from petition.core.database import Connection, Record
+from petition.core.decryptions import DecryptionPurpose, decrypting_for
 from petition.core.encryption import LetterKeys, Opener, Wrapper
 from petition.core.errors import PetitionError
 from petition.core.ids import LetterId, SignatureId
@@ -16,6 +17,18 @@ from petition.core.outbox import DirectMailJob, MailWriter
 from petition.mail import queries
 from petition.mail.model import ChosenMail, DirectMail, MailJob, Purpose, SignatureRef, Template
 from petition.mail.suppression import Suppression
+
+# By the purpose of the outbox row; the mails of all others go to organizers.
+DECRYPTS_FOR: Mapping[str, DecryptionPurpose] = {
+    Purpose.SIGN: DecryptionPurpose.CONFIRMATION,
+    Purpose.REMIND: DecryptionPurpose.REMINDER,
+    Purpose.FIND: DecryptionPurpose.LOST_LINK,
+    "decision": DecryptionPurpose.SIGNATORY_MAIL,
+    "message": DecryptionPurpose.SIGNATORY_MAIL,
+    "second": DecryptionPurpose.SIGNATORY_MAIL,
+    "mail_in": DecryptionPurpose.MAIL_IN,
+    "addressee": DecryptionPurpose.ADDRESSEE,
+}
 
 
 class MailSelector:
@@ -41,11 +54,12 @@ class MailSelector:
         Raises ``KeyDestroyed`` if the address was sealed to another key, ``PetitionError`` if it is none,
         ``Unavailable`` if the database is lost.
         """
-        if job.letter_id is not None and job.purpose in {Purpose.SIGN, Purpose.REMIND}:
-            return await self._for_signing(conn, job, job.letter_id)
-        if job.letter_id is not None and job.purpose == Purpose.FIND:
-            return await self._for_finding(conn, job, job.letter_id)
-        return await self._direct(conn, job)
+        with decrypting_for(_decrypts_for(job)):
+            if job.letter_id is not None and job.purpose in {Purpose.SIGN, Purpose.REMIND}:
+                return await self._for_signing(conn, job, job.letter_id)
+            if job.letter_id is not None and job.purpose == Purpose.FIND:
+                return await self._for_finding(conn, job, job.letter_id)
+            return await self._direct(conn, job)
 
     async def _direct(self, conn: Connection, job: MailJob) -> DirectMail | None:
         writer = self._writers.get(job.purpose)
@@ -54,7 +68,7 @@ class MailSelector:
         mail = await writer(conn, DirectMailJob(job.letter_id, job.digest, job.lang, job.details))
         if mail is None:
             return None
-        address = self._opener.open(job.sealed)
+        address = self._opener.open(job.sealed, job.letter_id, _decrypts_for(job))
         if not mail.heeds_never:
             return DirectMail(mail, address, None)
         never = await self._suppression.digest(conn, address)
@@ -68,7 +82,7 @@ class MailSelector:
         letter = await letter_facts.load(conn, letter_id)
         if row is None or letter is None:  # confirmed through another mail, or expired
             return None
-        address = self._opener.open(row["sealed"])
+        address = self._opener.open(row["sealed"], letter_id, _decrypts_for(job))
         never = await self._accepts_mail(conn, address, job)
         answer = _answer_to_signing(row)
         if never is None or answer is None:
@@ -78,7 +92,7 @@ class MailSelector:
             if template is not Template.CONFIRM:  # confirmed or removed meanwhile: there was a mail about it
                 return None
             template = Template.REMINDER
-        keys = self._keys(letter)
+        keys = self._keys(letter, letter_id)
         names = _names_typed(row, keys) if template.leads_to_confirming else letter_facts.names_in(row, keys)
         refs = () if id is None else (SignatureRef(SignatureId(id), row["kind"], names),)
         code_works = template is Template.CONFIRM and row["code_works"]
@@ -89,12 +103,12 @@ class MailSelector:
     async def _for_finding(self, conn: Connection, job: MailJob, letter_id: LetterId) -> ChosenMail | None:
         if job.sealed is None:
             return None
-        address = self._opener.open(job.sealed)
+        address = self._opener.open(job.sealed, letter_id, _decrypts_for(job))
         never = await self._accepts_mail(conn, address, job)
         letter = await letter_facts.load(conn, letter_id)
         if never is None or letter is None:
             return None
-        keys = self._keys(letter)
+        keys = self._keys(letter, letter_id)
         if rows := await queries.signatures(conn, job):
             signed = tuple(SignatureRef(row["id"], row["kind"], letter_facts.names_in(row, keys)) for row in rows)
             return ChosenMail(Template.FIND_SIGNED, address, never, letter_id, letter, signed[0].kind, signed)
@@ -104,14 +118,18 @@ class MailSelector:
             return ChosenMail(Template.FIND_CONFIRM, address, never, letter_id, letter, ref.kind, (ref,), code_works)
         return None
 
-    def _keys(self, letter: LetterFacts) -> LetterKeys:
+    def _keys(self, letter: LetterFacts, letter_id: LetterId) -> LetterKeys:
         wrapped = letter.wrapped_name_key
-        return LetterKeys(None, None if wrapped is None else self._wrapper.unwrap(wrapped))
+        return LetterKeys(None, None if wrapped is None else self._wrapper.unwrap(wrapped), letter_id)
 
     async def _accepts_mail(self, conn: Connection, address: str, job: MailJob) -> bytes | None:
         """Return the address's suppression digest; None if it asked for no more mail, or returns it."""
         digest = await self._suppression.digest(conn, address)
         return None if await queries.is_suppressed(conn, digest, job) else digest
+
+
+def _decrypts_for(job: MailJob) -> DecryptionPurpose:
+    return DECRYPTS_FOR.get(job.purpose, DecryptionPurpose.ORGANIZER)
 
 
 def _answer_to_signing(facts: Record) -> tuple[Template, int | None] | None:

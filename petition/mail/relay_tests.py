@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from petition.core.database import Database, Record
+from petition.core.decryptions import DecryptionPurpose
 from petition.core.encryption import Opener
 from petition.core.errors import PetitionError
 from petition.core.ids import JobId
@@ -50,7 +51,8 @@ class RelayTester:
         connection = SmtpConnection(line.relay, self._local_hostname)
         try:
             content = MailContent(TEMPLATE, {"relay": line.name}, heeds_never=False)
-            mail = self._composer.compose(job, DirectMail(content, self._opener.open(row["sealed"]), None))
+            address = self._opener.open(row["sealed"], None, DecryptionPurpose.ORGANIZER)
+            mail = self._composer.compose(job, DirectMail(content, address, None))
             await connection.send(mail, _nothing)
         except RelayDown as error:
             await line.breaker.failed(error)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from petition.core.database import Database, Record
+from petition.core.decryptions import DecryptionPurpose
 from petition.core.encryption import Opener
 from petition.core.errors import PetitionError
 from petition.mail import queries
@@ -71,12 +72,12 @@ class SuppressedContactCleaner:
     def _matching(
         self, rows: Sequence[Record], digest: Callable[[str], bytes], suppressed: frozenset[bytes]
     ) -> list[Contact]:
-        return [_key(row) for row in rows if self._digest(row["sealed"], digest) in suppressed]
+        return [_key(row) for row in rows if self._digest(row, digest) in suppressed]
 
-    def _digest(self, sealed: bytes, digest: Callable[[str], bytes]) -> bytes | None:
-        """Return the digest of a sealed address; None if it cannot be opened any more, or is none."""
+    def _digest(self, row: Record, digest: Callable[[str], bytes]) -> bytes | None:
+        """Return the digest of a stored address; None if it cannot be opened any more, or is none."""
         try:
-            return digest(self._opener.open(sealed))
+            return digest(self._opener.open(row["sealed"], row["letter"], DecryptionPurpose.SUPPRESSION))
         except PetitionError:
             return None
 

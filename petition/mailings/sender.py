@@ -18,6 +18,7 @@ from petition.core import letter_facts
 from petition.core.backoff import Backoff
 from petition.core.batching import Batcher
 from petition.core.database import Database, Record
+from petition.core.decryptions import DecryptionPurpose
 from petition.core.email_addresses import BadAddress
 from petition.core.encryption import Opener
 from petition.core.errors import Gone, PetitionError, Unavailable
@@ -207,7 +208,7 @@ class MailingSender:
         for row in rows:
             # Sealed to an earlier contact key, or none that a digest can be made of: it cannot be mailed.
             with contextlib.suppress(PetitionError):
-                address = self._tools.opener.open(row["sealed"])
+                address = self._tools.opener.open(row["sealed"], key[0], DecryptionPurpose.UPDATE)
                 values = address, digest(address), row["mail_lang"] or "", row["attempts"], row["first_at"]
                 copies.append(Copy((*key, row["signature"]), *values))
         return copies

@@ -13,6 +13,7 @@ from enum import StrEnum
 from petition.core import audit_log
 from petition.core.audit_log import TOO_LATE, Actor
 from petition.core.database import Connection, Database, Record
+from petition.core.decryptions import DecryptionPurpose, decrypts_for
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
@@ -171,6 +172,7 @@ async def advance(
     )
 
 
+@decrypts_for(DecryptionPurpose.MODERATION)
 async def step(database: Database, wrapper: Wrapper, size: int = STEP) -> bool:
     """Carry out the next step of a bulk act; return whether there was one."""
     async with database.transaction() as conn:

@@ -110,7 +110,7 @@ ACTS: Mapping[str, str] = {
     "switch.stop": N_("switch: stop signing"),
     "switch.hold": N_("switch: hold everything for approval"),
     "switch.captcha": N_("switch: captcha"),
-    "switch.hide_list": N_("switch: hide the list"),
+    "switch.hide_list": N_("switch: hide all names"),
     "switch.banner": N_("switch: banner"),
     "switch.read_only": N_("switch: read-only"),
     "addressee.contact": N_("way to an addressee changed"),

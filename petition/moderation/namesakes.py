@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from petition.core.database import Connection, Database, Record
+from petition.core.decryptions import DecryptionPurpose, decrypts_for
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import KeyDestroyed
 from petition.core.ids import LetterId, SignatureId
@@ -38,6 +39,7 @@ Words = tuple[str, ...]
 REPEATED = Flag.REPEATED.value
 
 
+@decrypts_for(DecryptionPurpose.REPEATED_NAMES)
 async def check(database: Database, wrapper: Wrapper) -> int:
     """Check the names that are new since the last round; return how many signatures were flagged.
 

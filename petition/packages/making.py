@@ -65,7 +65,7 @@ class PackageMaker:
         async with self.database.connection() as conn:
             letter = await published.read_with_switches(conn, self.wrapper, letter_id)
             row = await queries.document(conn, letter_id)
-            if row is None or letter.switches.list_hidden or row["made_at"] < datetime.now(UTC) - STORED_FOR:
+            if row is None or letter.conceals_names or row["made_at"] < datetime.now(UTC) - STORED_FOR:
                 raise NotFound("there is no package")
             people = await queries.people_of(conn, letter_id, row["person_ids"])
             organizations = await queries.organizations_of(conn, letter_id, row["organization_ids"])
@@ -88,7 +88,7 @@ async def _facts(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Pac
         raise Refused(NOT_PUBLISHED)
     row = await queries.count(conn, letter_id)
     counts = letter_queries.counts_in(row) if row else Counts()
-    is_listed = not letter.switches.list_hidden
+    is_listed = not letter.conceals_names
     people = await queries.first_people(conn, letter_id, MAX_PEOPLE) if is_listed else []
     organizations = await queries.organizations(conn, letter_id) if is_listed else []
     return PackageFacts(

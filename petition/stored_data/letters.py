@@ -28,7 +28,7 @@ TABLES = (
         (
             clear(
                 "id slug state goal next_goals opened_at closes_at closed_at names_in_search rules_version version"
-                " revision purges created_at sensitive publish_at publish_by opening reminder",
+                " revision purges created_at sensitive publish_at publish_by opening reminder goal_reached",
                 N_("what readers see, and numbers of the program"),
             ),
             secret(

@@ -88,6 +88,15 @@ TABLES = (
     ),
     _own("migration", N_("changes of the database’s form"), "number name checksum applied_at"),
     Table(
+        "signing_key",
+        N_("the key with which the installation signs"),
+        N_("so that others can check mirrors and counts"),
+        words.NO_END,
+        (Reader.PROGRAM,),
+        _ABOUT,
+        (clear("one", words.NUMBERS), secret("wrapped", N_("a key"))),
+    ),
+    Table(
         "installation",
         N_("the key of “never write to me again”"),
         words.TO_MAIL,

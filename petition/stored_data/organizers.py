@@ -36,6 +36,21 @@ TABLES = (
         (Expiry("hour, kind, organizer, letter", f"hour <= now() - {words.ACCESS.sql}"),),
     ),
     Table(
+        "decryption",
+        N_("how many addresses and names the program decrypted"),
+        words.TO_ACCOUNT,
+        Until(N_("%(period)s have passed"), words.ACCESS),
+        (Reader.OWNERS,),
+        Subject.LETTERS,
+        (clear("letter day purpose content uses", words.NUMBERS),),
+        (
+            Expiry(
+                "letter, day, purpose, content",
+                f"day <= (now() AT TIME ZONE 'UTC')::date - {words.ACCESS.number}",
+            ),
+        ),
+    ),
+    Table(
         "name_reading",
         N_("which hidden names an organizer has read"),
         words.TO_ACCOUNT,
@@ -70,7 +85,10 @@ TABLES = (
             personal("digest", words.FINGERPRINT, Form.DIGEST),
             personal("sealed", words.ADDRESS, Form.SEALED),
             personal("seen_at", N_("when the organizer was here last")),
-            clear("waiting_mail waiting_mail_on waiting_mailed_at waiting_mailed", N_("which reminders were sent")),
+            clear(
+                "waiting_mail waiting_mail_on waiting_mailed_at waiting_mailed waiting_goals",
+                N_("which reminders were sent"),
+            ),
         ),
     ),
     Table(

@@ -10,11 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from petition.core import database, relay_report, stored_keys
-from petition.core import metrics as figures
+from petition.core import database, stored_keys
 from petition.core.database import Connection
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError, Unavailable
+from petition.incoming_mail import mail_figures
 from petition.web import http
 from petition.web.services import Services
 
@@ -67,23 +67,8 @@ async def metrics(request: Request) -> Response:
         raise HTTPException(401, headers={"www-authenticate": "Bearer"})
     with contextlib.suppress(Unavailable, TimeoutError):  # the rest is worth having without these
         async with asyncio.timeout(READY_TIMEOUT), http.services_of(request).database.connection() as conn:
-            await _set_mail_figures(conn)
+            await mail_figures.read(conn)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=NO_STORE)
-
-
-async def _set_mail_figures(conn: Connection) -> None:
-    """Read what the workers noted of relays and mail: a worker that is down must be seen here, too."""
-    queue, relays = await relay_report.whole_queue(conn), await relay_report.load(conn)
-    figures.MAIL_WAITING.labels("normal").set(queue["waiting"] - queue["in_bulk"])
-    figures.MAIL_WAITING.labels("bulk").set(queue["in_bulk"])
-    figures.MAIL_OLDEST.set((queue["now"] - queue["oldest"]).total_seconds() if queue["oldest"] else 0)
-    figures.RELAY_UP.clear()
-    figures.RELAY_MAILS.clear()
-    for relay in relays:
-        name = relay.row["name"]
-        figures.RELAY_UP.labels(name).set(relay.row["in_use"] and not relay.is_in_trouble)
-        for outcome, mails in relay.counts.items():
-            figures.RELAY_MAILS.labels(name, outcome).set(mails)
 
 
 async def robots(request: Request) -> Response:

@@ -21,7 +21,7 @@ from petition.core.templates import Renderer
 from petition.web import multipart
 from petition.web.headers import html_headers
 from petition.web.multipart import MultipartForm
-from petition.web.page_cache import CachedResponse, Header, accepts_gzip, build_response
+from petition.web.page_cache import PUBLIC, CachedResponse, Header, accepts_gzip, build_response
 from petition.web.services import Services
 
 MAX_BYTES = 64 * 1024  # of a body on public routes
@@ -221,11 +221,16 @@ def _uncached(request: Request, body: bytes, status: int, *, gzipped: bool) -> R
 
 
 def cacheable_page(
-    request: Request, name: str, extra_headers: Sequence[Header] = (), /, **extra: object
+    request: Request,
+    name: str,
+    extra_headers: Sequence[Header] = (),
+    cache_control: bytes = PUBLIC,
+    /,
+    **extra: object,
 ) -> CachedResponse:
     """Return template ``name`` as a cacheable page; its canonical address is its path.
 
-    ``extra_headers`` replace the default ones.
+    ``extra_headers`` replace the default ones; a page that may hold names has the ``cache_control`` ``WITH_NAMES``.
     """
     services, lang = services_of(request), lang_of(request)
     variables = context(request, **({"canonical": services.settings.base_url + request.url.path} | extra))
@@ -234,7 +239,7 @@ def cacheable_page(
     defaults = html_headers(services.settings, services.renderer.css_hash)
     headers = [*(header for header in defaults if header[0] not in replaced), (b"content-language", lang.encode())]
     headers += [(header.encode(), value.encode()) for header, value in _onion(request).items()]
-    return build_response(text.encode(), HTML, [*headers, *extra_headers])
+    return build_response(text.encode(), HTML, [*headers, *extra_headers], cache_control)
 
 
 def _onion(request: Request) -> dict[str, str]:

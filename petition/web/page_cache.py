@@ -19,6 +19,8 @@ from petition.core.errors import Unavailable
 Header = tuple[bytes, bytes]
 
 PUBLIC = b"public, max-age=0, s-maxage=5"
+# Of what may hold names: with the half second of a poll they are out of shared caches within two seconds.
+WITH_NAMES = b"public, max-age=0, s-maxage=1"
 _NO_GZIP = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)", re.IGNORECASE)
 # What a 304 must repeat (RFC 9110, 15.4.5), and CORS, without which a script of another site cannot read it.
 _NOT_MODIFIED_HEADERS = (b"cache-control", b"etag", b"vary", b"access-control-")

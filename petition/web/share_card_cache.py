@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from petition.core.errors import Unavailable
-from petition.web.share_card import Card, draw
+from petition.pictures.share_card import Card, draw
 from petition.web.turns import ConcurrencyLimit
 
 MAX_BYTES = 16 * 1024 * 1024  # of cached pictures; the least recently used is evicted first

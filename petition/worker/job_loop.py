@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
+from petition.core import metrics
 from petition.core.backoff import Backoff
 from petition.core.errors import Gone, Unavailable
 
@@ -25,14 +26,18 @@ async def run(step: Callable[[], Awaitable[bool]], stop: asyncio.Event, *, name:
             if backoff.worked() or is_waiting:
                 log.info("job goes on", extra={"task": name})
             is_waiting = False
+            metrics.LAST_STEP.labels(name).set_to_current_time()
+            metrics.STEPS.labels(name, "done" if more else "idle").inc()
         except Gone:  # the rows of a letter that was taken down are deleted in a moment
             pass
         except Unavailable as error:
             if not is_waiting:
                 log.warning("job is waiting for the database", exc_info=error, extra={"task": name})
             is_waiting = True
+            metrics.STEPS.labels(name, "waiting").inc()
         except Exception as error:
             pause = backoff.failed()
+            metrics.STEPS.labels(name, "failed").inc()
             where = {"task": name, "attempt": backoff.failures, "seconds": pause}
             log.error("step failed", exc_info=error, extra=where)
         if not more:

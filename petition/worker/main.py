@@ -9,8 +9,9 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from petition.addressees.mails import AddresseeMails
-from petition.core import i18n
+from petition.core import decryptions, i18n, metrics
 from petition.core.database import Database, opened, schema_number
+from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.core.ids import LetterId, SignatureId
@@ -51,7 +52,7 @@ from petition.organizers import act_notices, factor_resets, invitations, recover
 from petition.organizers.sign_in_links import SignInMails
 from petition.packages.links import PackageLinks
 from petition.statistics import queries as statistics
-from petition.worker import job_loop, retention
+from petition.worker import job_loop, metrics_page, retention
 
 RETENTION_INTERVAL = 60.0  # seconds between two rounds of retention
 
@@ -95,13 +96,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         **Mails(wrapper, tokens).writers,
         **AddresseeMails(tokens, PackageLinks(tokens).path).writers,
     }
-    opener, suppression = Opener(settings.contact_private_key), Suppression(wrapper)
+    counts = DecryptionCounts()
+    opener, suppression = Opener(settings.contact_private_key, counts), Suppression(wrapper)
     selector = MailSelector(opener, wrapper, suppression, writers, settings.mail_in)
-    languages, chores = tuple(renderer.languages), chores_of(settings)
+    languages, chores = tuple(renderer.languages), chores_of(settings, counts)
     _warn_of_unencrypted_passwords(settings)
     async with (
         opened(settings.database_url, max_size=SENDERS + MAILING_SENDERS + 8) as database,
+        counts.counting(database),
         taking_mail(settings, database, languages) as receivers,
+        metrics_page.listening(settings, database),
         asyncio.TaskGroup() as group,
     ):
         notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver))
@@ -119,6 +123,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
             ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop)),
+            ("decryptions", decryptions.POLL, lambda: counts.store(database)),
             ("address list", address_list_worker.POLL, lambda: address_list_worker.step(database, opener, suppression)),
         ]
         if settings.mail_in_dir is not None and settings.mail_in is not None:
@@ -149,18 +154,20 @@ async def do_chores(database: Database, chores: list[Chore]) -> bool:
             break
         except Exception:
             log.exception("a scheduled task failed", extra={"task": name})
+            metrics.CHORES.labels(name, "failed").inc()
             continue
+        metrics.CHORES.labels(name, "done").inc()
         if count:
             log.info("retention", extra={"task": name, "count": count})
     return False
 
 
-def chores_of(settings: Settings) -> list[Chore]:
+def chores_of(settings: Settings, counts: DecryptionCounts | None = None) -> list[Chore]:
     """Return the chores of retention, each after those it builds on: a letter closes before its pending rows go."""
     wrapper, sweep = Wrapper(settings.secret_keys), list[Chore]()
     if settings.contact_private_key:
-        cleaner = SuppressedContactCleaner(Opener(settings.contact_private_key), Suppression(wrapper))
-        sweep = [("sweep_contacts", cleaner.sweep)]
+        opener = Opener(settings.contact_private_key, counts or DecryptionCounts())
+        sweep = [("sweep_contacts", SuppressedContactCleaner(opener, Suppression(wrapper)).sweep)]
     return [
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
         ("hash_recovery_codes", recovery_codes.hash_old),
@@ -176,6 +183,7 @@ def chores_of(settings: Settings) -> list[Chore]:
         ("destroy_digest_keys", retention.destroy_digest_keys),
         ("statistics", _add_up),
         ("lift_bounces", bounces.lift),
+        ("note_goals", waiting_mail.note_goals),
         ("mail_what_waits", waiting_mail.enqueue_due),
         ("reset_factors", factor_resets.carry_out_due),
         ("encrypt_undone", lambda database: undoing.encrypt_all(database, wrapper)),

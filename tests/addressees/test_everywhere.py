@@ -12,8 +12,8 @@ from petition.core.ids import AddresseeId, LetterId, ResponseId
 from petition.letters.addressees import Addressee, AddresseeState, Response
 from petition.letters.model import Counts, Letter, State, Text, Version
 from petition.letters.published import PublishedLetter
-from petition.web.share_card import MAX_LINE, draw
-from petition.web.sharing.endpoints import card_of
+from petition.pictures.letter_pictures import card_of
+from petition.pictures.share_card import MAX_LINE, draw
 from tests.addressees.records import record
 from tests.core.test_templates import LANGUAGES
 from tests.running import SLUG, Installation

@@ -19,7 +19,7 @@ from petition.core.encryption import Wrapper
 from petition.letters import published
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetter
-from petition.web.embeds.badge import Badge, svg
+from petition.pictures.badge import Badge, svg
 from petition.web.embeds.options import STYLES, FrameOptions
 from petition.web.embeds.snippets import Snippets
 from tests.running import KEY, SLUG, Installation, free_port, installation

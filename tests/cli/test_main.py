@@ -16,7 +16,7 @@ from tests.running import SAMPLE, SLUG
 
 COMMANDS = [
     "demo", "serve", "worker", "migrate", "keys", "keys dkim", "bounce", "check", "letter import", "letter export",
-    "signatures import", "signatures export", "signatures held", "signatures approve",
+    "signatures import", "signatures export", "signatures held", "signatures approve", "switch",
 ]  # fmt: skip
 
 
@@ -64,6 +64,11 @@ letter export slug
 signatures
 signatures approve
 signatures approve x
+switch a
+switch a stop
+switch a stopp on
+switch a stop maybe
+switch a stop on --text words
 signatures export slug --format pdf
 serve --port many
 serve --port 65536

@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 from nacl.public import PublicKey, SealedBox
 
 from petition.core import encryption
+from petition.core.decryptions import DecryptionCounts, DecryptionPurpose
 from petition.core.encryption import LetterKeys, Opener, Sealer, Wrapper
 from petition.core.errors import KeyDestroyed, SettingsError
 
 PUBLIC_KEY, PRIVATE_KEY = encryption.new_contact_pair()
-SEALER, OPENER = Sealer(PUBLIC_KEY), Opener(PRIVATE_KEY)
+SEALER, OPENER = Sealer(PUBLIC_KEY), Opener(PRIVATE_KEY, DecryptionCounts())
+PURPOSE = DecryptionPurpose.KEY_CHECK
 KEYS = LetterKeys(encryption.new_key(), encryption.new_key())
 OLD, NEW, OTHER = ("old " * 10, "new " * 10, "other " * 10)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=300)
@@ -19,10 +21,10 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=300)
 @given(TEXTS)
 def test_what_is_sealed_is_opened_by_the_private_key_only(address: str) -> None:
     sealed = SEALER.seal(address)
-    assert OPENER.open(sealed) == address.rstrip("\0")
+    assert OPENER.open(sealed, None, PURPOSE) == address.rstrip("\0")
     assert (len(sealed) - 48) % encryption.ADDRESS_STEP == 0
     with pytest.raises(KeyDestroyed):
-        Opener(encryption.new_contact_pair()[1]).open(sealed)
+        Opener(encryption.new_contact_pair()[1], DecryptionCounts()).open(sealed, None, PURPOSE)
 
 
 def test_ciphertexts_of_names_and_addresses_have_one_length() -> None:
@@ -44,7 +46,7 @@ def test_long_fields_grow_in_steps(size: int) -> None:
 
 def test_ciphertexts_written_without_padding_still_open() -> None:
     old = SealedBox(PublicKey(bytes.fromhex(PUBLIC_KEY))).encrypt(b"vera@letters.example")
-    assert OPENER.open(old) == "vera@letters.example"
+    assert OPENER.open(old, None, PURPOSE) == "vera@letters.example"
     assert KEYS.reveal(KEYS.encrypt('{"name": "Вера Новак"}'.encode())) == {"name": "Вера Новак"}
 
 
@@ -55,11 +57,11 @@ def test_one_address_sealed_twice_does_not_look_the_same() -> None:
 @given(st.binary(max_size=100))
 def test_nothing_else_is_opened(sealed: bytes) -> None:
     with pytest.raises(KeyDestroyed):
-        OPENER.open(sealed)
+        OPENER.open(sealed, None, PURPOSE)
 
 
-def test_the_opener_knows_its_public_half() -> None:
-    assert OPENER.public_key == PUBLIC_KEY
+def test_a_private_key_has_its_public_half() -> None:
+    assert encryption.public_half(PRIVATE_KEY) == PUBLIC_KEY
 
 
 @given(st.dictionaries(TEXTS, TEXTS, max_size=8))

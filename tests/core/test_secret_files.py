@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from petition.core.encryption import Opener
+from petition.core.encryption import public_half
 from petition.core.errors import SettingsError
 from petition.core.secret_files import Secrets
 
@@ -26,7 +26,7 @@ def test_they_are_made_once_and_kept(tmp_path: Path) -> None:
     assert len(first.secret_key()) == 64
     assert second.secret_key() == first.secret_key()
     assert second.contact_public_key() == first.contact_public_key()
-    assert Opener(first.contact_private_key()).public_key == first.contact_public_key()
+    assert public_half(first.contact_private_key()) == first.contact_public_key()
     assert Secrets(tmp_path / "other").secret_key() != first.secret_key()
 
 

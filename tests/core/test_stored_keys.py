@@ -65,7 +65,7 @@ async def test_readiness_says_so_and_the_log_has_the_reason(
 
 async def test_an_installation_without_letters_starts(database_url: str, tmp_path: Path, site: Installation) -> None:
     async with site.database.connection() as conn:
-        await conn.execute("TRUNCATE letter, installation, day_key, desk_key CASCADE")
+        await conn.execute("TRUNCATE letter, installation, day_key, desk_key, signing_key CASCADE")
     await startup.look_at_database(load(site.environ | {"SECRET_KEY": OTHER}, role=Process.WEB))
 
 

@@ -6,6 +6,7 @@ import io
 import pytest
 from pyrage import decrypt, x25519
 
+from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Sealer, new_contact_pair
 from petition.exports import address_list_worker
 from petition.mail.suppression import Suppression
@@ -17,7 +18,7 @@ from tests.running import PRIVATE_KEY, SLUG, Installation
 ADDRESSES = f"/organizer/{SLUG}/addresses"
 KEY = x25519.Identity.generate()
 REGISTER = {"step": "register", "recipient": str(KEY.to_public())}
-OUR_OPENER = Opener(PRIVATE_KEY)
+OUR_OPENER = Opener(PRIVATE_KEY, DecryptionCounts())
 
 
 @pytest.fixture

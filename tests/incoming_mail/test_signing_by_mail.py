@@ -1,16 +1,13 @@
 """A letter is read and signed by mail: a proven mail signs at once, any other by the usual link; all limits hold."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
 from petition.core.errors import Unavailable
 from petition.core.settings import Process, load
-from petition.demo.inbox import Mail
 from petition.incoming_mail.model import MAX_MESSAGE, Outcome
 from petition.incoming_mail.signing_by_mail import SigningByMail
 from tests.incoming_mail import letters_by_mail
@@ -19,7 +16,6 @@ from tests.incoming_mail.letters_by_mail import (
     HOME,
     TO,
     MailSite,
-    line_in,
     rsa_pair,
     signed,
     with_ed25519,
@@ -27,7 +23,7 @@ from tests.incoming_mail.letters_by_mail import (
     zone,
 )
 from tests.organizers import people
-from tests.running import SLUG, code_in, link_in, working
+from tests.running import SLUG, link_in, working
 
 LINE = "Name: Anna Petrova; Visibility: public; City: Tver"
 OTHER, OTHER_RECORD = rsa_pair(1024)
@@ -327,85 +323,6 @@ async def test_it_comes_again_while_the_database_is_away(site: MailSite, monkeyp
 
     monkeypatch.setattr(site.site.database, "connection", away)
     assert await site.receiver.receive(f"anna@{HOME}", TO, write("Hello")) is Outcome.LATER
-
-
-async def mail_after(site: MailSite, before: Mail) -> Mail:
-    """Wait for the next mail."""
-    async with asyncio.timeout(120):
-        while (mail := site.site.inbox.get(before.number + 1)) is None:
-            await asyncio.sleep(0.02)
-    return mail
-
-
-def reply_to(mail: EmailMessage, text: str, *, headers: dict[str, str] | None = None) -> bytes:
-    """Return a reply as a mail program writes it: the text on top, the other mail quoted below."""
-    body = mail.get_body(("plain",))
-    assert body is not None
-    quoted = "".join(f"> {line}\n" for line in str(body.get_content()).splitlines())
-    to, subject = str(mail["Reply-To"] or mail["From"]), f"Re: {mail['Subject']}"
-    return write(f"{text}\n\nOn Monday, letters wrote:\n{quoted}", to=to, subject=subject, headers=headers)
-
-
-async def test_the_answer_and_a_reply_to_it(site: MailSite) -> None:
-    """From the first mail to the signature: the answer has both texts and the line, the reply signs."""
-    async with working(site.environ, site.site.inbox):
-        await site.receive(signed(write("Please send me the letter.")))
-        answer = await site.site.mail_to(f"anna@{HOME}")
-        text = answer.body("plain") or ""
-        assert await site.tag() in answer.subject
-        assert "Не выключайте" in text or re.search("[А-Яа-я]{4}", text)
-        assert line_in(answer) == "Name: ; Visibility: ; City:"
-        assert line_in(answer, "ru") == "Имя: ; Видимость: ; Город:"
-        message = answer.message
-        assert (message["Reply-To"], message["Auto-Submitted"]) == (TO, "auto-replied")
-        await site.receive(signed(reply_to(message, LINE)))
-        thanks = await mail_after(site, answer)
-    assert len(await site.signatures()) == 1
-    page = await site.site.client.get(link_in(thanks))
-    assert "Anna Petrova" in page.text
-
-
-async def test_the_mailed_code_by_mail(site: MailSite) -> None:
-    """Who has no browser and no provider that signs replies with the code; a quoted one is not enough."""
-    async with working(site.environ, site.site.inbox):
-        await site.receive(await site.line(LINE))
-        mail = await site.site.mail_to(f"anna@{HOME}")
-        message = mail.message
-        assert message["Reply-To"] == TO
-        assert "write the code alone on the first line" in (mail.body("plain") or "")
-        await site.receive(reply_to(message, "I am away until Monday."))
-        assert await site.signatures() == []
-        await site.receive(write(code_in(mail), sender=f"ivan@{HOME}"))  # of another mailbox
-        assert await site.signatures() == []
-        await site.receive(reply_to(message, code_in(mail)))
-    (signature,) = await site.signatures()
-    assert (signature["state"], signature["signals"]) == ("confirmed", {"by_mail": "link"})
-
-
-async def test_codes_cannot_be_guessed(site: MailSite) -> None:
-    await site.receive(await site.line(LINE))
-    for number in range(30):
-        await site.receive(signed(write(f"{number:06}")))
-    async with site.site.database.connection() as conn:
-        used = await conn.fetchval("SELECT count(*) FROM outbox WHERE details ->> 'kind' = 'mail_in_problem'")
-    assert used == 1
-    assert await site.signatures() == []
-
-
-async def test_two_programs_stop_answering(site: MailSite) -> None:
-    """An auto-responder that heeds nothing, removes every mark and quotes all: the exchange ends by itself."""
-    rounds = 0
-    async with working(site.environ, site.site.inbox):
-        await site.receive(signed(write("Hello")))
-        answer = await site.site.mail_to(f"anna@{HOME}")
-        while rounds < 20:
-            rounds += 1
-            await site.receive(signed(reply_to(answer.message, "I am on holiday.")))
-            if not await site.jobs() and site.site.inbox.newest == rounds:
-                break  # no answer was queued, and none has been sent
-            answer = await mail_after(site, answer)
-    assert rounds == 2
-    assert (await site.pending(), await site.signatures()) == (0, [])
 
 
 async def test_nothing_personal_is_stored_or_logged(site: MailSite, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,11 +8,13 @@ import httpx2
 import pytest
 
 from petition.core.ids import LetterId, SignatureId
+from petition.exports.filtered import COLUMNS
 from petition.letters import switch_actions
 from petition.letters.switches import OFF, ON, STRONGER, Setting, Switch, Switches
 from petition.signatures import approval
 from tests import rows
-from tests.letters.switches import ESCAPED, GENERAL, HERE, PAGE, SIGN, WHY, put
+from tests.letters.switches import ESCAPED, GENERAL, HERE, PAGE, SIGN, WHY, put, revision_of
+from tests.organizers import people
 from tests.pages import assert_redirect, check_page
 from tests.rows import rows_of
 from tests.running import SLUG, Installation, free_port, serving
@@ -186,9 +188,52 @@ async def test_names_hide_everywhere_and_the_count_stays(site: Installation, edi
     assert "/signatories?" not in page
     counts = (await site.client.get(f"/api/v1/letters/{SLUG}/count")).json()
     assert counts["people"] == 1
+    about = (await site.client.get(f"/api/v1/letters/{SLUG}")).json()["counts"]
+    assert (about["total"], about["hidden"]) == (1, 1)
     assert "Zora Quill" in (await site.client.get(waiting.own)).text  # one's own
-    await put(editor, "hide_list", OFF)
+    check_page(await put(editor, "hide_list", OFF), 403)
+    check_page(
+        await editor.post(
+            HERE, data={"name": "hide_list", "act": "undo", "revision": await revision_of(editor, "hide_list")}
+        ),
+        403,
+    )
+    assert "Zora" not in (await site.client.get(places[0])).text
+    async with people.at_desk(site, "owner", email="owner@letters.example") as owner:
+        assert_redirect(await put(owner, "hide_list", OFF), f"{HERE}?done=hide_list")
     assert "Zora Quill" in (await site.client.get(places[0])).text
+
+
+async def test_at_the_desk_only_owners_see_hidden_names(site: Installation) -> None:
+    waiting = await Waiting.of(site, name="Zora Quill", affiliation="Quillworks", city="Quilltown")
+    await site.client.post(waiting.link)
+    async with site.database.connection() as conn:
+        await conn.execute("UPDATE signature SET flags = '{burst}'")
+    desk = f"/organizer/{SLUG}"
+    pages = ["", "queue?state=confirmed", "queue?q=quill", f"signatures/{waiting.id}", "log", "queue?wait=flagged"]
+    export = {"form": "csv", "back": "state=confirmed", **{f"c_{name}": "1" for name in COLUMNS}}
+
+    async def reads(client: httpx2.AsyncClient) -> dict[str, bool]:
+        texts = {page: (await client.get(f"{desk}/{page}")).text for page in pages}
+        texts["export"] = (await client.post(f"{desk}/export", data=export)).text
+        return {page: "Zora Quill" in text or "Quillworks" in text for page, text in texts.items()}
+
+    async with (
+        people.at_desk(site, "owner", email="owner@letters.example") as owner,
+        people.at_desk(site, "editor", email="editor@letters.example") as other,
+        people.at_desk(site, "moderator", email="moderator@letters.example") as moderator,
+    ):
+        await owner.post(f"{desk}/queue", data={"act": "clear", "pick": f"s{waiting.id}"})
+        seen = {page: True for page in pages if page != "log"} | {"log": False, "export": True}
+        assert await reads(moderator) == seen
+        await put(owner, "hide_list")
+        assert not any((await reads(moderator)).values())
+        assert not any((await reads(other)).values())
+        assert (await moderator.get(f"{desk}/")).status_code == 200
+        check_page(await moderator.get(f"{desk}/queue"), 403)
+        assert await reads(owner) == seen | {"export": False}
+        await put(owner, "hide_list", OFF)
+        assert await reads(moderator) == seen
 
 
 async def test_a_banner_stands_on_every_public_page(

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from petition.core.database import Connection
+from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, new_contact_pair
 from petition.core.errors import KeyDestroyed
 from petition.mail import queries
@@ -21,7 +22,9 @@ async def choose(installation: Installation, private_key: str | None = None) -> 
     """Lease the only job and choose its mail."""
     private_key = private_key or installation.settings.contact_private_key
     assert private_key is not None
-    chooser = MailSelector(Opener(private_key), installation.wrapper, Suppression(installation.wrapper))
+    chooser = MailSelector(
+        Opener(private_key, DecryptionCounts()), installation.wrapper, Suppression(installation.wrapper)
+    )
     (job,) = await queries.lease(installation.conn, 10, 1, timedelta(minutes=5))
     choice = await chooser.choose(installation.conn, job)
     assert not isinstance(choice, DirectMail)

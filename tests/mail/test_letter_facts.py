@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from petition.core import i18n
+from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import LetterKeys, Opener, new_key
 from petition.core.letter_facts import LetterFacts, names_in
 from petition.core.templates import Renderer
@@ -28,7 +29,7 @@ async def mailed(installation: Installation) -> tuple[str, str, str]:
     """Return subject, text and HTML (unescaped) of the mail that the only job becomes."""
     its, tokens = installation.settings, Tokens(installation.settings.secret_keys)
     renderer = Renderer(i18n.load(its.locales_dir), its.base_url, its.controller)
-    opener = Opener(its.contact_private_key or "")
+    opener = Opener(its.contact_private_key or "", DecryptionCounts())
     selector = MailSelector(opener, installation.wrapper, Suppression(installation.wrapper))
     (job,) = await queries.lease(installation.conn, 10, 1, timedelta(minutes=5))
     choice = await selector.choose(installation.conn, job)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from petition.core.database import Connection
+from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Sealer
 from petition.core.errors import PetitionError
 from petition.core.outbox import DirectMailJob, MailContent, MailWriter
@@ -42,7 +43,7 @@ async def choose(
     installation: Installation, job: MailJob, writers: Mapping[str, MailWriter] | None = None
 ) -> ChosenMail | DirectMail | None:
     suppression = Suppression(installation.wrapper)
-    opener = Opener(installation.settings.contact_private_key or "")
+    opener = Opener(installation.settings.contact_private_key or "", DecryptionCounts())
     chooser = MailSelector(opener, installation.wrapper, suppression, {"parcel": write} if writers is None else writers)
     return await chooser.choose(installation.conn, job)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from petition.core.database import Connection, Database, opened
+from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Sealer, new_contact_pair
 from petition.core.ids import SignatureId
 from petition.mail import suppressed_contacts
@@ -28,7 +29,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 def sweeper(installation: Installation) -> SuppressedContactCleaner:
     assert installation.settings.contact_private_key is not None
     return SuppressedContactCleaner(
-        Opener(installation.settings.contact_private_key), Suppression(installation.wrapper)
+        Opener(installation.settings.contact_private_key, DecryptionCounts()), Suppression(installation.wrapper)
     )
 
 
@@ -112,7 +113,7 @@ async def test_two_workers_at_once(
     await never(installation, "vera@letters.example")
     private = installation.settings.contact_private_key
     assert private is not None
-    second = SuppressedContactCleaner(Opener(private), Suppression(installation.wrapper))
+    second = SuppressedContactCleaner(Opener(private, DecryptionCounts()), Suppression(installation.wrapper))
     await sweeper.sweep(database)
     await second.sweep(database)
     assert await left(conn) == set()

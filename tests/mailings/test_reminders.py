@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from petition.core.database import opened
+from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Wrapper
 from petition.mail.choosing import MailSelector
 from petition.mail.model import ChosenMail, Template
@@ -37,7 +38,7 @@ async def remind(installation: Installation) -> list[ChosenMail]:
         added = await reminders.enqueue_due(database)
         assert await reminders.enqueue_due(database) == 0
         wrapper = Wrapper([SECRET_KEY])
-        selector = MailSelector(Opener(its.contact_private_key), wrapper, Suppression(wrapper))
+        selector = MailSelector(Opener(its.contact_private_key, DecryptionCounts()), wrapper, Suppression(wrapper))
         async with database.connection() as conn:
             jobs = await lease(conn, 10, 7, timedelta(minutes=5), 10)
             assert len(jobs) == added

@@ -74,6 +74,9 @@ async def test_each_subscriber_gets_one_mail_in_their_language(
     async with worker(tmp_path, database_url, post, BASE_URL="https://letters.example", CONTROLLER="Pier"):
         row = await until(database, letter, is_done)
     assert (row["recipients"], row["accepted"], row["repeated"]) == (200, 200, 0)
+    counted = "SELECT letter, purpose, content, uses::integer FROM decryption"
+    async with database.connection() as conn:
+        assert [tuple(one) for one in await conn.fetch(counted)] == [(letter.id, "update", "address", 200)]
     assert sorted(post.recipients) == sorted(map(subscribers.address, range(1, 201)))
     english = post.mails[post.recipients.index(subscribers.address(7))]
     russian = post.mails[post.recipients.index(subscribers.address(170))]

@@ -155,3 +155,110 @@ async def test_each_organizer_chooses(site: Installation) -> None:
             response = await client.post("/organizer/security/preferences", data={**choice, **wrong})
             assert response.status_code == 422
             assert 'aria-invalid="true"' in response.text or 'id="e-waiting"' in response.text
+
+
+ANSWER = """
+INSERT INTO addressee_answer (letter, addressee, private, digest, lang)
+SELECT l.id, a.id, '', $2, 'en' FROM letter l, addressee a WHERE l.slug = $1 AND a.letter = l.id ORDER BY a.id LIMIT 1
+"""
+COUNTED = "UPDATE count SET people = $1 WHERE letter = (SELECT id FROM letter WHERE slug = $2)"
+GOALS = "UPDATE letter SET goal = 100, next_goals = '{500, 1000}' WHERE slug = $1"
+IN_TROUBLE = """
+INSERT INTO relay (name, position, trouble, trouble_at, accepted_at)
+VALUES ('relay.example:587', 1, 'takes_nothing', now(), now() - make_interval(mins => $1))
+ON CONFLICT (name) DO UPDATE SET accepted_at = excluded.accepted_at
+"""
+
+
+async def run(site: Installation, statement: str, *values: object) -> None:
+    async with site.database.connection() as conn:
+        await conn.execute(statement, *values)
+
+
+@pytest.mark.parametrize(("role", "mails"), [("moderator", 0), ("editor", 1), ("owner", 1)])
+async def test_an_addressees_answer_waits_for_those_who_publish_it(site: Installation, role: str, mails: int) -> None:
+    await moderator(site, "soon")
+    await run(site, "UPDATE member SET role = $1::text::desk_role", role)
+    await run(site, ANSWER, SLUG, b"1")
+    assert await waiting_mail.enqueue_due(site.database) == mails
+    await run(site, "UPDATE addressee_answer SET state = 'declined'")
+    await run(site, ANSWER, SLUG, b"2")
+    await run(site, RESTED)
+    assert await waiting_mail.enqueue_due(site.database) == mails  # as many as before, but another one
+
+
+@pytest.mark.parametrize("frequency", ["daily", "soon"])
+async def test_a_reached_goal_is_mailed_once(site: Installation, frequency: str) -> None:
+    """Each goal once, the highest where two were passed at a time; what was reached before is no news."""
+    await moderator(site, frequency)
+    await run(site, GOALS, SLUG)
+    day = MORNING
+
+    async def mails(people: int) -> int:
+        nonlocal day
+        day += timedelta(days=1)
+        await run(site, COUNTED, people, SLUG)
+        await run(site, RESTED)
+        await asyncio.gather(*(waiting_mail.note_goals(site.database) for _ in range(3)))
+        return await waiting_mail.enqueue_due(site.database, day)
+
+    assert [await mails(people) for people in (99, 100, 120, 99, 100, 1000, 5000)] == [0, 1, 0, 0, 0, 1, 0]
+    async with site.database.connection() as conn:
+        details = await conn.fetch(
+            "SELECT details -> 'goals' AS goals FROM outbox WHERE purpose = 'waiting' ORDER BY id"
+        )
+    assert [[goal for _, goal in row["goals"]] for row in details] == [[100], [1000]]
+
+
+async def test_a_goal_waits_for_the_pause_and_is_not_kept_for_who_wants_no_mail(site: Installation) -> None:
+    organizer_id = await moderator(site, "soon")
+    await hold(site, "North Pier")
+    assert await waiting_mail.enqueue_due(site.database) == 1
+    await run(site, GOALS, SLUG)
+    await run(site, COUNTED, 100, SLUG)
+    assert await waiting_mail.note_goals(site.database) == 1
+    assert await waiting_mail.enqueue_due(site.database) == 0
+    await run(site, RESTED)
+    assert await waiting_mail.enqueue_due(site.database) == 1
+    await run(site, COUNTED, 500, SLUG)
+    await waiting_mail.note_goals(site.database)
+    async with site.database.transaction() as conn:
+        for choice in ("off", "daily"):
+            await waiting_mail.set_preferences(conn, organizer_id, "", choice)
+        assert await conn.fetchval("SELECT waiting_goals FROM organizer WHERE id = $1", organizer_id) == []
+
+
+async def test_a_relay_in_lasting_trouble_is_mailed_to_admins(site: Installation) -> None:
+    await moderator(site, "soon")
+    admin = await people.add(site, "olga@letters.example", admin=True)
+    await run(site, SET, admin.id, "", "soon", MORNING.date())
+    await run(site, IN_TROUBLE, 1)  # it took a mail a minute ago
+    assert await waiting_mail.enqueue_due(site.database) == 0
+    await run(site, IN_TROUBLE, 30)
+    assert await waiting_mail.enqueue_due(site.database) == 1
+    await run(site, RESTED)
+    assert await waiting_mail.enqueue_due(site.database) == 0  # the same one
+    async with site.database.connection() as conn:
+        content = await waiting_mail.write_mail(conn, DirectMailJob(None, b"", "en", {"organizer": admin.id}))
+    assert content is not None
+    assert content.context == {"letters": [], "relays": 1, "has_work": False}
+
+
+async def test_goals_answers_and_relays_in_words(site_with_worker: Installation) -> None:
+    site = site_with_worker
+    organizer = await people.add(site, "olga@letters.example", admin=True)
+    await people.give_role(site, organizer.id, "owner")
+    await run(site, GOALS, SLUG)
+    await run(site, COUNTED, 100, SLUG)
+    await run(site, IN_TROUBLE, 30)
+    await run(site, SET, organizer.id, "", "soon", MORNING.date())
+    await waiting_mail.note_goals(site.database)
+    await waiting_mail.enqueue_due(site.database)
+    mail = await site.mail_to("olga@letters.example")
+    assert mail.subject == "A letter has reached its goal"
+    for kind in ("plain", "html"):
+        body = mail.body(kind) or ""
+        assert "The goal of 100 has been reached" in body
+        assert f"{site.base}/organizer/{SLUG}/updates" in body
+        assert "1 relay has taken no mail for minutes" in body
+        assert f"{site.base}/organizer/installation/relays" in body

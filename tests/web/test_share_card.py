@@ -10,8 +10,8 @@ from PIL import Image, ImageChops, ImageStat
 
 from petition.core.errors import Unavailable
 from petition.letters.model import Counts
+from petition.pictures.share_card import MAX_TITLE, Card, direction_of, draw, drawable
 from petition.web import share_card_cache
-from petition.web.share_card import MAX_TITLE, Card, direction_of, draw, drawable
 from petition.web.share_card_cache import CardCache
 from tests.running import SLUG, Installation
 from tests.web.api.test_endpoints import count_of

@@ -9,6 +9,7 @@ import pytest
 
 from petition.core.backoff import Backoff
 from petition.core.database import Database, opened
+from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import Unavailable
 from petition.exports import address_list_worker
@@ -58,7 +59,9 @@ def wrapper() -> Wrapper:
 STEPS: dict[str, tuple[str, Step]] = {
     "address list": (
         "address_job",
-        lambda database: address_list_worker.step(database, Opener(PRIVATE_KEY), Suppression(wrapper())),
+        lambda database: address_list_worker.step(
+            database, Opener(PRIVATE_KEY, DecryptionCounts()), Suppression(wrapper())
+        ),
     ),
     "import": ("intake", lambda database: import_worker.step(database, wrapper(), ("en",))),
     "bulk act": ("campaign", lambda database: bulk_acts.step(database, wrapper())),

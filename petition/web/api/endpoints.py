@@ -30,7 +30,7 @@ from petition.web.api import queries
 from petition.web.api.answers import DATABASE, EXPOSED, FOR_ANYONE, MEMORY, limited, policy_header
 from petition.web.api.description import MAX_ITEMS, MAX_PERIODS
 from petition.web.count_stream import CountStreams
-from petition.web.page_cache import CachedResponse, Header, build_response, weak_etag
+from petition.web.page_cache import WITH_NAMES, CachedResponse, Header, build_response, weak_etag
 
 JSON = b"application/json"
 # ASCII digits only; the offset is required.
@@ -76,12 +76,12 @@ async def signatories(request: Request) -> Response:
     """Answer with a page of the public list, or the matches of a search."""
     published = await _published(request)
     kind, q, after, limit = _list_params(request)
-    if published.letter.switches.list_hidden:
+    if published.letter.conceals_names:
         raise HTTPException(403)
     async with http.services_of(request).database.connection() as conn:
         entries, next_cursor = await listing.read(conn, published.letter.id, kind, q, after, limit)
     body = {"items": [_item(entry) for entry in entries], "next": next_cursor.encode() if next_cursor else None}
-    return http.CachedPageResponse(request, build_response(_dump(body), JSON, [FOR_ANYONE, NO_INDEX]))
+    return http.CachedPageResponse(request, build_response(_dump(body), JSON, [FOR_ANYONE, NO_INDEX], WITH_NAMES))
 
 
 async def history(request: Request) -> Response:

@@ -1,13 +1,17 @@
-"""The journal of access: counting at the desk, and the pages for a letter's owners and for admins."""
+"""The journal of access: counting at the desk, and the pages for a letter's owners and for admins.
+
+What the worker decrypted stands below it.
+"""
 
 import contextlib
 from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
-from petition.core import access_journal
+from petition.core import access_journal, decryptions
 from petition.core.access_journal import JournalKind
 from petition.core.database import Record
+from petition.core.decryptions import DecryptionPurpose
 from petition.core.errors import Unavailable
 from petition.core.i18n import N_
 from petition.web.desk.page import desk_page
@@ -28,6 +32,24 @@ LABELS: Mapping[JournalKind, str] = {
     JournalKind.OVER_LIMIT: N_("refused: too many attempts"),
 }
 
+PURPOSES: Mapping[DecryptionPurpose, str] = {
+    DecryptionPurpose.CONFIRMATION: N_("mails that answer a signed form"),
+    DecryptionPurpose.REMINDER: N_("reminders to confirm"),
+    DecryptionPurpose.LOST_LINK: N_("lost links"),
+    DecryptionPurpose.SIGNATORY_MAIL: N_("organizers’ decisions and messages to signatories"),
+    DecryptionPurpose.UPDATE: N_("updates"),
+    DecryptionPurpose.ADDRESS_LIST: N_("export of addresses"),
+    DecryptionPurpose.SUPPRESSION: N_("search for addresses that want no more mail, to delete them"),
+    DecryptionPurpose.MAIL_IN: N_("signing by mail"),
+    DecryptionPurpose.ADDRESSEE: N_("mails to addressees"),
+    DecryptionPurpose.ORGANIZER: N_("mails to organizers"),
+    DecryptionPurpose.IMPORT: N_("imports"),
+    DecryptionPurpose.MODERATION: N_("bulk acts"),
+    DecryptionPurpose.REPEATED_NAMES: N_("search for repeated names"),
+    DecryptionPurpose.KEY_CHECK: N_("check of the key, at start"),
+    DecryptionPurpose.OTHER: N_("without a purpose: an error in the program"),
+}
+
 
 async def note(visit: OpenVisit, kind: JournalKind, uses: int = 1) -> None:
     """Count in a transaction of its own; what is being done goes on without it if the database is away."""
@@ -44,22 +66,26 @@ async def show(visit: DeskVisit) -> Response:
     """Show who looked at the letter's names, its members' sign-ins, and what failed."""
     async with visit.database.connection() as conn:
         rows = await access_journal.of_letter(conn, visit.letter.id)
-    return _page(visit, rows)
+        decrypted = await decryptions.of_letter(conn, visit.letter.id)
+    return _page(visit, rows, decrypted)
 
 
 async def show_installation(visit: DeskVisit) -> Response:
     """Show the same of all letters, with what strangers failed at."""
     async with visit.database.connection() as conn:
         rows = await access_journal.of_installation(conn)
-    return _page(visit, rows)
+        decrypted = await decryptions.of_installation(conn)
+    return _page(visit, rows, decrypted)
 
 
-def _page(visit: DeskVisit, rows: Sequence[Record]) -> Response:
+def _page(visit: DeskVisit, rows: Sequence[Record], decrypted: Sequence[Record]) -> Response:
     return desk_page(
         visit,
         "desk/access.html",
         rows=rows,
         labels=LABELS,
+        decrypted=decrypted,
+        purposes=PURPOSES,
         days=access_journal.DAYS,
         max_rows=access_journal.MAX_ROWS,
     )

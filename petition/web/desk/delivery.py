@@ -8,7 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from petition.addressees import answers, deliveries, files, queries
+from petition.addressees import addressee_words, answers, deliveries, files, queries
 from petition.addressees.model import (
     BY_HAND,
     DeskAddressee,
@@ -25,7 +25,7 @@ from petition.core.ids import AddresseeId, AnswerId, ResponseId
 from petition.letters.addressees import AddresseeState
 from petition.letters.keys import keys_for
 from petition.packages import making
-from petition.web import addressee_words, http, multipart
+from petition.web import http, multipart
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_id, form_number, form_view
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit

@@ -21,7 +21,7 @@ from petition.organizers import overview_queries, queries, sessions
 from petition.organizers.model import Organizer, Role, Session
 from petition.web import http
 from petition.web.desk import access_page, step_up
-from petition.web.desk.names_read import FactorRequired
+from petition.web.desk.names_read import FactorRequired, NamesHidden
 from petition.web.desk.page import desk_page, message_page
 from petition.web.desk.session_cookie import cookie_name, set_cookie
 from petition.web.desk.step_up import FreshRule
@@ -36,6 +36,8 @@ FORBIDDEN = N_("Your role does not allow this")
 FORBIDDEN_WHY = N_("An owner of the letter can change your role.")
 FORMER = N_("You no longer work on this letter")
 FORMER_WHY = N_("An owner of the letter has ended your membership. An owner can invite you again.")
+NAMES_HIDDEN = N_("All names are hidden")
+NAMES_HIDDEN_WHY = N_("An owner has hidden them. Until an owner shows them again, only owners see names here.")
 
 
 def require(
@@ -78,6 +80,8 @@ def require(
 async def _view(view: View, visit: DeskVisit) -> Response:
     try:
         return await view(visit)
+    except NamesHidden:
+        return message_page(visit, 403, NAMES_HIDDEN, NAMES_HIDDEN_WHY)
     except FactorRequired:  # of a form only the page is asked for again: it was refused, and has changed nothing
         is_page = visit.request.method in SAFE_METHODS
         return step_up.ask_first(step_up.page_of(visit.request) if is_page else visit.letter_path("queue"))

@@ -35,7 +35,10 @@ async def show(visit: DeskVisit) -> Response:
             **await queue_links.objects_of(visit, conn, lines[:PAGE_SIZE]),
             **await queue_links.act_notice(visit, conn, params),
         }
-    await names_read.note(visit, context["items"].values(), context["named"].values())
+    if visit.conceals_names:
+        context |= {"items": {}, "entries": {}, "named": {}}
+    else:
+        await names_read.note(visit, context["items"].values(), context["named"].values())
     return desk_page(
         visit,
         "desk/moderation/log.html",

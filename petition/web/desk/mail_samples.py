@@ -101,6 +101,7 @@ def _letter(code: str) -> Mapping[str, object]:
 
 def _desk(code: str) -> Mapping[str, object]:
     waiting = {"slug": SLUG, "title": _TITLES[code], "held": 3, "reported": 1, "flagged": 2, "imports": 1}
+    waiting |= {"answers": 1, "goals": (5000,)}
     return {
         "act": "export",
         "actor": _PEOPLE[code],
@@ -122,6 +123,8 @@ def _desk(code: str) -> Mapping[str, object]:
         "key": "age1sample",
         "relay": "relay.example:587",
         "letters": (waiting,),
+        "relays": 1,
+        "has_work": True,
     }
 
 

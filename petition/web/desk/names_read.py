@@ -13,16 +13,22 @@ from petition.web.desk import access_page
 from petition.web.desk.visit import DeskVisit
 
 
+class NamesHidden(Exception):
+    """All names of the letter are hidden, and the organizer does not own it."""
+
+
 class FactorRequired(Exception):
     """Too many names that are not public have been read for a second factor that was proved a while ago."""
 
 
 async def note(visit: DeskVisit, *items: Iterable[QueueItem | None], waiting: Iterable[SignatureId] = ()) -> None:
-    """Count the signatures that a page is about to show; each of them once. Raises ``FactorRequired``.
+    """Count the signatures that a page is about to show; each once. Raises ``FactorRequired``, ``NamesHidden``.
 
     ``waiting`` are further ones whose organizations are not in the list yet. Those without a name are in the journal,
     too, but do not count against the limit.
     """
+    if visit.conceals_names:
+        raise NamesHidden
     by_id = {item.id: item for group in items for item in group if item is not None}
     hidden = {item.id for item in by_id.values() if _is_hidden(item)} | set(waiting)
     if hidden:

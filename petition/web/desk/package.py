@@ -34,7 +34,7 @@ async def names(visit: DeskVisit) -> Response:
     """Answer with all public names as CSV."""
     async with visit.database.connection() as conn:
         letter = await published.read_with_switches(conn, visit.services.wrapper, visit.letter.id)
-    if letter.switches.list_hidden:
+    if letter.conceals_names:
         raise NotFound("no names are shown")
     headers = {
         "cache-control": "no-store",

@@ -14,13 +14,20 @@ from petition.letters.switch_actions import SwitchChanged
 from petition.letters.switches import OFF, Switch
 from petition.organizers import act_notices
 from petition.organizers.act_notices import NoticedAct
+from petition.organizers.model import Role
 from petition.web import http
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_number, form_view
-from petition.web.desk.page import desk_page
+from petition.web.desk.page import desk_page, message_page
 from petition.web.desk.visit import ROOT, DeskVisit
 
 CONFLICT = N_("Someone else changed this switch first. This is how it is now.")
+OWNERS_ONLY = N_("Only an owner can show the names again")
+OWNERS_ONLY_WHY = N_("Any editor can hide all names; bringing them back is for an owner of the letter.")
 UNTOUCHED = {"value": OFF, "texts": {}, "revision": 0, "since": None}
+
+
+class _OwnersOnly(Exception):
+    """Names are brought back by an organizer who does not own the letter; raising rolls it back."""
 
 
 async def show(
@@ -65,9 +72,13 @@ async def change(visit: DeskVisit, form: Form) -> Response:
                 texts = switch_actions.texts_in(form, visit.languages, switch, value)
                 await switch_actions.set_switch(conn, organizer_id, letter_id, switch, revision, value, texts)
             if switch is Switch.HIDE_LIST and await _is_off(conn, letter_id):
+                if letter_id is not None and not visit.may(Role.OWNER):
+                    raise _OwnersOnly
                 await act_notices.notify(conn, NoticedAct.NAMES_SHOWN, organizer_id, letter_id)
     except SwitchChanged:
         return await show(visit, conflict=switch)
+    except _OwnersOnly:
+        return message_page(visit, 403, OWNERS_ONLY, OWNERS_ONLY_WHY)
     with contextlib.suppress(Unavailable):  # in force here at once; other processes poll within a second
         await visit.services.letters.refresh_now()
     return http.redirect(f"{_address(visit)}?done={switch.value}")

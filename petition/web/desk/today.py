@@ -51,7 +51,10 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
             "last_decision": await today_queries.last_decision(conn, letter_id) if moderator else None,
             **await _waits(conn, visit),
         }
-    await names_read.note(visit, *context["items"].values(), context["named"].values())
+    if visit.conceals_names:
+        context |= {"items": {}, "named": {}}
+    else:
+        await names_read.note(visit, *context["items"].values(), context["named"].values())
     return desk_page(
         visit,
         "desk/overview.html",

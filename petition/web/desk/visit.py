@@ -132,6 +132,11 @@ class DeskVisit(OpenVisit):
         """Return a copy whose letter has this state, as this request may have changed it."""
         return replace(self, letter_or_none=replace(self.letter, state=state, has_digest_key=has_digest_key))
 
+    @property
+    def conceals_names(self) -> bool:
+        """Whether the letter's names are hidden from this organizer too: while all are, owners alone see them."""
+        return bool({"hide_list", "all:hide_list"} & set(self.letter.switched)) and not self.may(Role.OWNER)
+
     def may(self, role: str) -> bool:
         """Return whether the organizer's role in this letter covers ``role``."""
         return self.role is not None and self.role.covers(Role(role))

@@ -12,9 +12,10 @@ from starlette.routing import BaseRoute, Route
 from petition.core.i18n import Language
 from petition.core.resources import PACKAGE
 from petition.letters.published import PublishedLetter
+from petition.pictures import counter_text
+from petition.pictures.badge import css, shields, svg
+from petition.pictures.letter_pictures import badge_of
 from petition.web import headers, http
-from petition.web.embeds import counter_text
-from petition.web.embeds.badge import Badge, css, shields, svg
 from petition.web.embeds.options import FOR_ANYONE, JSON, STYLES, THEMES, choice, key_of
 from petition.web.page_cache import CachedResponse, CacheTier, Header, build_response
 
@@ -33,15 +34,7 @@ async def badge_svg(request: Request) -> Response:
 
     async def render() -> CachedResponse:
         published = await _published(request)
-        total, title = published.counts.total, published.letter.text(language.code).title
-        badge = Badge(
-            label=counter_text.signatures_label(language),
-            message=language.number(total),
-            title=f"{title}: {counter_text.signatures_with_number(language, total)}",
-            style=style,
-            theme=theme,
-            lang=language.code,
-        )
+        badge = badge_of(published, language, style, theme)
         return build_response(svg(badge), SVG, [*FOR_ANYONE, _svg_policy(theme), *_common_headers(request)])
 
     tier = CacheTier.COMMON if (style, theme) == (STYLES[0], THEMES[0]) else CacheTier.VARIANT

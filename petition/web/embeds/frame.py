@@ -4,11 +4,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from petition.addressees import addressee_words
 from petition.core.templates import hash_of, sheet
 from petition.letters.published import PublishedLetter
-from petition.web import addressee_words, headers, http
-from petition.web.embeds import counter_text
-from petition.web.embeds.colours import ACCENTS, DARK, LIGHT, ink_on, readable
+from petition.pictures import counter_text
+from petition.pictures.colours import ACCENTS, DARK, LIGHT, ink_on, readable
+from petition.web import headers, http
 from petition.web.embeds.options import FrameOptions, key_of
 from petition.web.embeds.snippets import address
 from petition.web.page_cache import CachedResponse, Header, build_response

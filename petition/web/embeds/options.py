@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from petition.pictures.colours import AUTO
 from petition.web.page_cache import CacheTier, Header
 from petition.web.shared_addresses import cleaned
 
@@ -15,7 +16,6 @@ JSON = b"application/json"
 # Any site may read it, also one with Cross-Origin-Embedder-Policy.
 FOR_ANYONE: list[Header] = [(b"access-control-allow-origin", b"*"), (b"cross-origin-resource-policy", b"cross-origin")]
 
-AUTO = "auto"
 THEMES = (AUTO, "light", "dark")  # the first of each is the default
 STYLES = ("flat", "square", "large")
 VARIANTS = ("count", "progress", "organizations", "button", "addressees")

@@ -8,8 +8,9 @@ from markupsafe import Markup
 
 from petition.core.i18n import Language
 from petition.letters.published import PublishedLetter
-from petition.web.embeds import counter_text
-from petition.web.embeds.options import AUTO, FrameOptions, key_of
+from petition.pictures import counter_text
+from petition.pictures.colours import AUTO
+from petition.web.embeds.options import FrameOptions, key_of
 
 # Width and height in pixels of a frame that fits each variant with a title of two lines.
 WIDTH = 360

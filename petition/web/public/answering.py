@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from petition.addressees import answers, files
+from petition.addressees import addressee_words, answers, files
 from petition.addressees.answers import AnswerLink
 from petition.core.errors import NotFound, Refused
 from petition.letters.published import PublishedLetter
-from petition.web import addressee_words, http
+from petition.web import http
 from petition.web.public import challenge
 from petition.web.public.shown_form import ShownForm
 from petition.web.public.visit import Visit

@@ -12,6 +12,8 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from petition.addressees import addressee_words
+from petition.addressees.addressee_words import AddresseeLine
 from petition.core.errors import Unavailable
 from petition.core.i18n import Language, pick_language
 from petition.core.typography import typeset
@@ -21,9 +23,8 @@ from petition.letters.published import PublishedLetter
 from petition.letters.sources import sources_of
 from petition.signatures import forms, listing
 from petition.signatures.model import Kind, Signatory
-from petition.web import addressee_words, http
-from petition.web.addressee_words import AddresseeLine
-from petition.web.page_cache import CachedResponse
+from petition.web import http
+from petition.web.page_cache import WITH_NAMES, CachedResponse
 from petition.web.public import page_size, signing_mail
 from petition.web.public.shown_form import ShownForm
 from petition.web.public.signatories import listed
@@ -115,6 +116,8 @@ class LetterPage:
         return lambda html, cut: http.cacheable_page(
             request,
             "letters/show.html",
+            (),
+            WITH_NAMES,
             **self.context(html, language, base_url, cut=cut),
             mailto=mailto,
             canonical=canonical,
@@ -171,7 +174,7 @@ async def newest_rows(visit: Visit, published: PublishedLetter) -> Mapping[str, 
     letter = published.letter
     async with visit.services.database.connection() as conn:
         news = await update_queries.published(conn, letter.id, 0, MAX_NEWS if letter.is_open else MAX_REACHED)
-        if letter.switches.list_hidden:
+        if letter.conceals_names:
             return {**NO_ROWS, "news": news}
         organizations, _ = await listing.page(conn, letter.id, Kind.ORGANIZATION, None, MAX_ORGANIZATIONS)
         latest: list[Signatory] = []

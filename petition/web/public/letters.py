@@ -5,15 +5,16 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
+from petition.addressees import addressee_words
 from petition.core.database import Connection, Record
 from petition.core.errors import NotFound
 from petition.core.form_values import MAX_INTEGER, id_of
 from petition.core.ids import LetterId, ResponseId
-from petition.letters import addressee_queries, plain_text, queries, text_diff, update_queries
+from petition.letters import addressee_queries, queries, update_queries
 from petition.letters.addressees import timeline
-from petition.letters.model import Version
 from petition.letters.published import MAX_SLUG, PublishedLetter
-from petition.web import addressee_words, http
+from petition.letters.version_changes import with_changes
+from petition.web import http
 from petition.web.page_cache import ALL, CachedResponse, CacheTier
 from petition.web.public import letter_page, stored_files
 from petition.web.public.visit import Visit
@@ -81,7 +82,7 @@ async def versions(visit: Visit) -> Response:
     async def build(published: PublishedLetter) -> CachedResponse:
         async with visit.services.database.connection() as conn:
             rows = await queries.versions(conn, published.letter.id)
-        context = _letter_context(published, visit.lang) | {"versions": _with_changes(rows, visit.lang)}
+        context = _letter_context(published, visit.lang) | {"versions": with_changes(rows, visit.lang)}
         return http.cacheable_page(visit.request, "letters/versions.html", **context)
 
     return await visit.cached_letter_page("/versions", build)
@@ -146,17 +147,3 @@ async def document(visit: Visit) -> Response:
 def _letter_context(published: PublishedLetter, lang: str) -> dict[str, object]:
     letter = published.letter
     return {"letter": letter, "counts": published.counts, "text_lang": letter.shown_in(lang)}
-
-
-def _with_changes(versions: list[Version], lang: str) -> list[tuple[Version, list[text_diff.Block]]]:
-    """Return each version with what it changed in the language that is shown; nothing for the first."""
-    pairs: list[tuple[Version, list[text_diff.Block]]] = []
-    for version, before in zip(versions, [*versions[1:], None], strict=True):
-        text_lang = lang if lang in version.texts else next(iter(version.texts))
-        if before is None or text_lang not in before.texts:
-            pairs.append((version, []))
-            continue
-        pairs.append(
-            (version, text_diff.changes(*plain_text.plain_pair(before.texts[text_lang], version.texts[text_lang])))
-        )
-    return pairs

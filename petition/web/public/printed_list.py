@@ -37,7 +37,7 @@ class _Position:
 async def show(visit: Visit) -> Response:
     """Answer with the organizations and people in the public list; ``kind`` and ``after`` say where a page begins."""
     published = await visit.published()
-    if published.letter.switches.list_hidden:
+    if published.letter.conceals_names:
         raise HTTPException(404)
     params = visit.request.query_params
     position = _Position(kind_of(params) if params.get("kind") else KINDS[0], cursor_of(params))
@@ -73,6 +73,8 @@ async def _all(
     for text in first:
         yield text
     while position.left > 0:
+        if (await visit.published()).letter.conceals_names:  # since the page was begun: it ends here
+            break
         yield await _part(visit, published, position)
     yield tail
 

@@ -22,7 +22,7 @@ MAX_MATCHES = 50  # entries to choose from
 async def find(visit: Visit) -> Response:
     """Ask which entry it is, and list those that match ``q``; each leads to the form."""
     published = await visit.published()
-    if published.letter.switches.list_hidden:
+    if published.letter.conceals_names:
         raise HTTPException(404)
     params = visit.request.query_params
     if any("\0" in value for value in params.values()):
@@ -84,7 +84,7 @@ async def _entry(visit: Visit) -> tuple[PublishedLetter, Record]:
     """Return the letter and the entry of the address. Raises 404, ``NotFound``, ``Gone`` or ``Unavailable``."""
     published, params = await visit.published(), visit.request.path_params
     number = id_of(params["entry"], int)
-    if params["kind"] not in set(Kind) or number is None or published.letter.switches.list_hidden:
+    if params["kind"] not in set(Kind) or number is None or published.letter.conceals_names:
         raise HTTPException(404)
     async with visit.services.database.connection() as conn:
         entry = await reports.entry(conn, published.letter.id, params["kind"], number)

@@ -12,6 +12,7 @@ from petition.signatures.listing import Cursor
 from petition.signatures.listing_queries import MAX_RESULTS
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
+from petition.web.page_cache import WITH_NAMES
 from petition.web.public.visit import Visit
 from petition.web.shared_addresses import cleaned, tokens_in
 
@@ -35,6 +36,7 @@ async def signatories(visit: Visit) -> Response:
         visit.request,
         "signatures/list.html",
         [] if published.letter.names_in_search and not q else NOT_INDEXED,
+        WITH_NAMES,
         letter=published.letter,
         counts=published.counts,
         kind=kind,
@@ -74,7 +76,7 @@ def listed(published: PublishedLetter, kind: Kind) -> int:
 async def _entries(
     visit: Visit, published: PublishedLetter, kind: Kind, *, q: str, after: Cursor | None
 ) -> tuple[list[Signatory], Cursor | None]:
-    if published.letter.switches.list_hidden:
+    if published.letter.conceals_names:
         return [], None
     async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
         return await listing.read(conn, published.letter.id, kind, q, after)

@@ -79,7 +79,7 @@ async def redirect(
     if again:
         params["again"] = again
     # While the list is hidden no number is said either: with the time it would tell two signatories apart.
-    number = 0 if published.letter.switches.list_hidden else confirmation.number or 0
+    number = 0 if published.letter.conceals_names else confirmation.number or 0
     ticket = Ticket(published.letter.id, is_held, confirmation.counts or Counts(), number, time.time())
     with suppress(Unavailable):  # the day's key cannot be fetched: the page then says less
         content = (await visit.services.day_keys.today()).encrypt(ticket.pack())

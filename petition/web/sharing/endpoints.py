@@ -1,26 +1,21 @@
 """Endpoints of the share card, the feed and the site map."""
 
-from urllib.parse import urlsplit
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from petition.core.i18n import Language
+from petition.addressees import addressee_words
 from petition.letters import queries as letter_queries
 from petition.letters import update_queries
 from petition.letters.addressees import timeline
-from petition.letters.parties import Party
-from petition.letters.published import PublishedLetter
-from petition.web import addressee_words, headers, http
+from petition.pictures.letter_pictures import card_of
+from petition.web import headers, http
 from petition.web.page_cache import ALL, CachedResponse, build_response, etag_matches
-from petition.web.share_card import MAX_LINE, MAX_TITLE, Card, direction_of, drawable
 from petition.web.sharing.feed import MAX_ENTRIES, FeedUpdate, render_feed
 from petition.web.sharing.sitemap import SitemapEntry, letter_entries, render_sitemap
 
 # It contains no signatory's name, and the letter's page links to it by another address when the count changes.
 CARD_CACHE_CONTROL = "public, max-age=600"
-MAX_ADDRESSEES = 3  # on the picture
 ATOM = b"application/atom+xml; charset=utf-8"
 XML = b"application/xml; charset=utf-8"
 
@@ -34,37 +29,6 @@ async def card(request: Request) -> Response:
     if etag_matches(picture.etag.encode(), request.headers.get("if-none-match", "").encode("latin-1")):
         return Response(status_code=304, headers=headers)
     return Response(picture.png, headers=headers, media_type="image/png")
-
-
-def card_of(published: PublishedLetter, language: Language, base_url: str) -> Card:
-    letter, counts = published.letter, published.counts
-    title = drawable(letter.text(language.code).title, MAX_TITLE) or letter.slug
-    to = language.gettext("An open letter to %(names)s") % {"names": _names(letter.addressees, language)}
-    more = "+" if counts.step < counts.total else ""
-    return Card(
-        lang=language.code,
-        title=title,
-        title_lang=letter.shown_in(language.code),
-        direction=direction_of(title),
-        to=drawable(to, MAX_LINE),
-        number=language.number(counts.step) + more if counts.total else "",
-        label=language.ngettext("signature", "signatures", counts.step) if counts.total else "",
-        sender=drawable(_names(letter.initiators, language), MAX_LINE),
-        site=urlsplit(base_url).netloc,
-        news=_news(published, language),
-    )
-
-
-def _news(published: PublishedLetter, language: Language) -> str:
-    """Return what the addressees did, as many as fit on a line; at least the beginning of the first."""
-    lines = addressee_words.brief(language, published.letter.addressees, published.today, MAX_ADDRESSEES)
-    while len(lines) > 1 and len(" · ".join(lines)) > MAX_LINE:
-        lines.pop()
-    return drawable(" · ".join(lines), MAX_LINE)
-
-
-def _names(parties: tuple[Party, ...], language: Language) -> str:
-    return ", ".join(party.name(language.code) for party in parties)
 
 
 async def feed(request: Request) -> Response:

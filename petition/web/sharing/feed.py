@@ -11,10 +11,10 @@ from xml.etree import ElementTree as ET
 
 from markupsafe import escape
 
+from petition.addressees.addressee_words import EventLine
 from petition.core.i18n import Language
+from petition.formats.xml import child, serialize
 from petition.letters.model import Letter, Text, Version
-from petition.web.addressee_words import EventLine
-from petition.web.sharing.xml import child, serialize
 
 ATOM = "http://www.w3.org/2005/Atom"
 XML = "http://www.w3.org/XML/1998/namespace"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 from petition.core.database import Connection
-from petition.web.sharing.xml import child, serialize
+from petition.formats.xml import child, serialize
 
 LETTERS = """
 SELECT l.slug, ARRAY(SELECT jsonb_object_keys(v.texts) ORDER BY 1) AS langs,

@@ -3,6 +3,8 @@
 import pytest
 
 from petition.core.relay_report import MAX_TESTS
+from petition.incoming_mail.reports import NO_TOKEN, OLD_TOKEN, ReportKind
+from petition.web.desk.relays_page import BOUNCES
 from tests.mail.waiting import until
 from tests.organizers import people
 from tests.rows import rows_of
@@ -131,3 +133,21 @@ async def test_too_many_test_mails_and_unknown_relays_are_refused(site: Installa
         async with site.database.connection() as conn:
             await conn.execute("UPDATE relay_test SET asked_at = asked_at - interval '11 minutes'")
         assert "no worker sent it" in (await client.get(HERE)).text
+
+
+async def test_returned_mail_is_counted_by_kind(site: Installation) -> None:
+    async with people.at_desk(site, admin=True, email=ADMIN) as client:
+        assert "Returned mail" not in (await client.get(HERE)).text  # nothing reads it, nothing came
+        async with site.database.connection() as conn:
+            await conn.execute(
+                "INSERT INTO incoming_mail_count (day, kind, number) VALUES (current_date, 'hard', 3),"
+                " (current_date - 2, 'hard', 1000), (current_date - 9, 'hard', 5), (current_date, 'complaint', 2)"
+            )
+        page = (await client.get(HERE)).text
+        assert "Returned mail, 7 days" in page
+        assert '<dt>mailbox does not exist</dt><dd class="num">1,003</dd>' in page
+        assert '<dt>complaints of readers</dt><dd class="num">2</dd>' in page
+
+
+def test_every_kind_of_returned_mail_has_words() -> None:
+    assert set(BOUNCES) == {*ReportKind, NO_TOKEN, OLD_TOKEN}

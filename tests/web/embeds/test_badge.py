@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 import httpx2
 import pytest
 
-from petition.web.embeds.badge import Badge, svg
-from petition.web.embeds.colours import ACCENTS, contrast, ink_on, readable
+from petition.pictures.badge import Badge, svg
+from petition.pictures.colours import ACCENTS, contrast, ink_on, readable
+from petition.pictures.text_widths import width_of
 from petition.web.embeds.options import STYLES, THEMES
-from petition.web.embeds.text_widths import width_of
 from tests.html_checker import problems
 from tests.running import SLUG, Installation
 from tests.web.api.test_endpoints import count_of

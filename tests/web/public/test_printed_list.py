@@ -1,9 +1,14 @@
 """All public names on one page to print, in parts, and further pages where there are too many."""
 
+import asyncio
 import re
+from typing import Any
 
 import pytest
 
+from petition.letters import switch_actions
+from petition.letters.switches import ON, Switch
+from petition.signatures import listing
 from petition.web.public import printed_list
 from tests.running import SLUG, Installation
 from tests.signatures.people import organization, sign
@@ -59,6 +64,31 @@ async def test_further_names_are_on_the_next_page(site: Installation) -> None:
         address = link[1].replace("&amp;", "&") if link else None
     assert pages == 3
     assert seen == [f"{i:02}" for i in range(20, -1, -1)]
+
+
+async def test_names_hidden_meanwhile_are_not_printed_any_more(
+    site: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(site, 8)
+    letter_id, load_page, parts = await letter_of(site), listing.page, 0
+
+    async def page_and_hide(*arguments: Any) -> Any:
+        """Read a part as usual; after the first people the names are hidden."""
+        nonlocal parts
+        parts += 1
+        entries = await load_page(*arguments)
+        if parts == 2:
+            async with site.database.transaction() as conn:
+                await switch_actions.set_switch(conn, None, letter_id, Switch.HIDE_LIST, 0, ON, {})
+            async with asyncio.timeout(120):
+                while (await site.client.get(f"/api/v1/letters/{SLUG}/signatories")).status_code != 403:
+                    await asyncio.sleep(0.02)
+        return entries
+
+    monkeypatch.setattr(listing, "page", page_and_hide)
+    response = await site.client.get(PRINT)
+    assert names_in(response.text) == ["07", "06", "05"]
+    assert response.text.rstrip().endswith("</html>")
 
 
 async def test_a_network_gets_few_of_these_pages(site: Installation) -> None:

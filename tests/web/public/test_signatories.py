@@ -26,7 +26,7 @@ async def test_people_are_listed_and_search_engines_kept_out(site: Installation)
     response = await site.client.get(LIST)
     assert response.status_code == 200
     assert response.headers["x-robots-tag"] == "noindex, noarchive"
-    assert response.headers["cache-control"] == "public, max-age=0, s-maxage=5"
+    assert response.headers["cache-control"] == "public, max-age=0, s-maxage=1"
     assert "set-cookie" not in response.headers
     assert "style-src 'sha256-" in response.headers["content-security-policy"]
     assert "Vera Novak" in response.text

@@ -12,9 +12,9 @@ import pytest
 
 from petition.core.encryption import Wrapper
 from petition.drafts import publishing
+from petition.formats.xml import strip_invalid
 from petition.letters import update_queries, updates
 from petition.web.sharing.sitemap import MAP, XHTML, SitemapEntry, render_sitemap
-from petition.web.sharing.xml import strip_invalid
 from tests.letters.folders import other_letter
 from tests.running import SLUG, Installation, publish
 from tests.web.public.test_signatories import fill

@@ -1,6 +1,7 @@
 """The colours of embeds, and text colours with enough contrast on any accent."""
 
 LIGHT, DARK = "light", "dark"
+AUTO = "auto"  # as the browser prefers
 _WHITE, _BLACK = "#ffffff", "#000000"
 
 # The accents of the site's pages (css/tokens.css), light and dark.

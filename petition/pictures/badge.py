@@ -7,10 +7,9 @@ table of widths, since a server has no fonts. An image cannot load resources, so
 from dataclasses import dataclass
 from html import escape
 
-from petition.web.embeds.colours import ACCENTS, DARK, LIGHT, ink_on
-from petition.web.embeds.options import AUTO
-from petition.web.embeds.text_widths import width_of
-from petition.web.sharing.xml import strip_invalid
+from petition.formats.xml import strip_invalid
+from petition.pictures.colours import ACCENTS, AUTO, DARK, LIGHT, ink_on
+from petition.pictures.text_widths import width_of
 
 FONTS = "Verdana,'DejaVu Sans',Geneva,sans-serif"
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from petition.addressees.addressee_words import STATES
 from petition.core.i18n import Language, Languages
-from petition.web.addressee_words import STATES
 
 _SEVERAL = 5  # takes the form of a quantity that is yet to be said (in Russian the genitive plural)
 _MAX_SAMPLE = 200  # up to it every language uses each of its plural forms

@@ -90,4 +90,4 @@ def draw(card: Card) -> bytes:
 @lru_cache(maxsize=1)
 def _compiler() -> typst.Compiler:
     """Cached: the compiler searches for the machine's fonts, which takes half a second."""
-    return typst.Compiler(str(resources.PACKAGE / "web" / "share_card.typ"))
+    return typst.Compiler(str(resources.PACKAGE / "pictures" / "share_card.typ"))
