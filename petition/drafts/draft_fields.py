@@ -22,7 +22,7 @@ from petition.letters.model import Sharing
 from petition.letters.parties import Party
 
 PARTIES = ("addressees", "initiators")
-FRAME = ("goal", "next_goals", "opened_at", "closes_at", "names_in_search", *PARTIES)
+FRAME = ("goal", "next_goals", "opened_at", "closes_at", "names_in_search", "names_until", "names_days", *PARTIES)
 OF_TEXT = ("title", "text")
 OF_SHARING = ("sharing", "alt", "picture")
 YES = "yes"
@@ -34,6 +34,8 @@ BAD_SENTENCE = N_("Use one line of at most 300 characters.")
 BAD_GOAL = N_("The goal must be a whole number above 0.")
 BAD_GOALS = N_("Enter at most ten numbers, each higher than the one before and than the goal.")
 BAD_MOMENT = N_("Enter a date and time, like 2027-03-01 18:00.")
+BAD_DAY = N_("Enter a date that is still to come, like 2027-03-01.")
+BAD_DAYS = N_("Enter a whole number of days from 1 to 3650.")
 NOT_PAST = N_("The letter cannot be dated in the future.")
 NO_NAME = N_("Each one needs a name in at least one language.")
 BAD_NAME = N_("A name must be one line of at most 200 characters.")
@@ -53,6 +55,8 @@ class LetterFrame:
     opened_at: date | None = None  # a day or a moment; None: by its publication here
     closes_at: datetime | None = None
     names_in_search: bool = False
+    names_until: date | None = None  # the names are deleted on that day (UTC)
+    names_days: int | None = None  # … or so many days after the first delivery
     initiators: tuple[Party, ...] = ()
     addressees: tuple[Party, ...] = ()
     sharing: Mapping[str, Sharing] = field(default_factory=dict)
@@ -73,6 +77,8 @@ def written(frame: LetterFrame, texts: Texts, languages: Collection[str]) -> dic
         "opened_at": letter_toml.written_opening(frame.opened_at) if frame.opened_at else "",
         "closes_at": frame.closes_at.astimezone(UTC).replace(tzinfo=None).isoformat() if frame.closes_at else "",
         "names_in_search": YES if frame.names_in_search else "",
+        "names_until": frame.names_until.isoformat() if frame.names_until else "",
+        "names_days": str(frame.names_days or ""),
         "initiators": written_parties(frame.initiators),
         "addressees": written_parties(frame.addressees),
     }
@@ -109,6 +115,8 @@ def read_frame(fields: Mapping[str, str], languages: Collection[str]) -> LetterF
         opened_at=letter_toml.read_opening(fields["opened_at"]) if fields["opened_at"] else None,
         closes_at=datetime.fromisoformat(closes_at).replace(tzinfo=UTC) if closes_at else None,
         names_in_search=fields["names_in_search"] == YES,
+        names_until=date.fromisoformat(fields["names_until"]) if fields["names_until"] else None,
+        names_days=int(fields["names_days"] or 0) or None,
         initiators=read_parties(fields["initiators"]),
         addressees=read_parties(fields["addressees"]),
         sharing={lang: shared for lang, shared in sharing.items() if shared},
@@ -211,6 +219,23 @@ def _opening(value: str) -> str:
     return opening
 
 
+def _names_until(value: str) -> str:
+    text = value.strip()
+    try:
+        return date.fromisoformat(letter_toml.checked_day(text)).isoformat() if text else ""
+    except ValueError:
+        raise Refused(BAD_DAY) from None
+
+
+def _names_days(value: str) -> str:
+    text = value.strip()
+    if not text:
+        return ""
+    if not re.fullmatch("[0-9]{1,4}", text) or not 0 < int(text) <= letter_toml.MAX_NAMES_DAYS:
+        raise Refused(BAD_DAYS)
+    return str(int(text))
+
+
 def _tick(value: str) -> str:
     return YES if value == YES else ""
 
@@ -225,6 +250,8 @@ _RULES: Mapping[str, Callable[[str], str]] = {
     "opened_at": _opening,
     "closes_at": _moment,
     "names_in_search": _tick,
+    "names_until": _names_until,
+    "names_days": _names_days,
 }
 
 

@@ -18,6 +18,7 @@ MAX_NAME = 200  # characters
 MAX_URL = 2000  # characters
 MAX_SENTENCE = 300  # characters of a sharing text, or of a picture's description
 MAX_NEXT_GOALS = 10
+MAX_NAMES_DAYS = 3650
 MAX_GOAL = 2**31 - 1  # PostgreSQL's integer
 
 T = TypeVar("T")
@@ -33,6 +34,8 @@ class LetterSettings:
     opened_at: date | None = None  # a day, or a ``datetime`` (UTC)
     closes_at: datetime | None = None
     names_in_search: bool = False
+    names_until: date | None = None  # a day: the names are deleted on it
+    names_days: int | None = None  # … or so many days after the first delivery
     initiators: tuple[Party, ...] = ()
     addressees: tuple[Party, ...] = ()
     next_goals: tuple[int, ...] = ()  # what the goal rises to
@@ -53,6 +56,8 @@ def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None,
         opened_at=_take(table, "opened_at", _past, problems),
         closes_at=_take(table, "closes_at", _moment, problems),
         names_in_search=_take(table, "names_in_search", _yes_or_no, problems) or False,
+        names_until=_take(table, "names_until", _day, problems),
+        names_days=_take(table, "names_days", _days, problems),
         initiators=_parties(table, "initiators", languages, problems),
         addressees=_parties(table, "addressees", languages, problems),
         next_goals=_take(table, "next_goals", _goals, problems) or (),
@@ -74,8 +79,7 @@ def dumps(letter: LetterSettings) -> str:
         lines.append(f"opened_at = {written_opening(letter.opened_at)}{'Z' * isinstance(letter.opened_at, datetime)}")
     if letter.closes_at is not None:
         lines.append(f"closes_at = {letter.closes_at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z")
-    if letter.names_in_search:
-        lines.append("names_in_search = true")
+    lines += _names_lines(letter)
     if letter.next_goals:
         lines.append(f"next_goals = [{', '.join(map(str, letter.next_goals))}]")
     for key, sentences in (("sharing", letter.sharing), ("picture_alt", letter.picture_alt)):
@@ -84,6 +88,15 @@ def dumps(letter: LetterSettings) -> str:
         for party in parties:
             lines += ["", f"[[{key}]]", *_party_lines(party)]
     return "\n".join(lines) + "\n"
+
+
+def _names_lines(letter: LetterSettings) -> Iterator[str]:
+    if letter.names_in_search:
+        yield "names_in_search = true"
+    if letter.names_until is not None:
+        yield f"names_until = {letter.names_until.isoformat()}"
+    if letter.names_days is not None:
+        yield f"names_days = {letter.names_days}"
 
 
 def _party_lines(party: Party) -> Iterator[str]:
@@ -157,6 +170,25 @@ def _moment(value: object) -> datetime:
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
         raise _Wrong("is out of range") from None
+
+
+def _day(value: object) -> date:
+    if isinstance(value, datetime) or not isinstance(value, date) or value.year < 2000:
+        raise _Wrong("must be a date like 2027-03-01, without quotes")
+    return value
+
+
+def checked_day(text: str) -> str:
+    """Return a day that was typed, if it is still to come (UTC). Raises ``ValueError``."""
+    if date.fromisoformat(text) <= datetime.now(UTC).date() or not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        raise ValueError(text)
+    return text
+
+
+def _days(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_NAMES_DAYS:
+        raise _Wrong(f"must be a whole number from 1 to {MAX_NAMES_DAYS}")
+    return value
 
 
 def _past(value: object) -> date:

@@ -59,6 +59,8 @@ def _letter(figures: PreviewFigures, row: Record, draft: Draft, lang: str, now: 
         closes_at=frame.closes_at,
         closed_at=row["closed_at"],
         names_in_search=frame.names_in_search,
+        names_until=frame.names_until,
+        names_days=frame.names_days,
         rules_version=row["rules_version"],
         revision=row["revision"],
         initiators=frame.initiators,

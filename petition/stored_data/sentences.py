@@ -18,6 +18,9 @@ class When(StrEnum):
     """Under which circumstances a sentence is said; without one it always is."""
 
     MAIL_IN = "mail_in"
+    NAMES_UNTIL = "names_until"  # the letter says so
+    NAMES_DAYS = "names_days"
+    NAMES_STAY = "names_stay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,29 @@ PARTS = (
                 ),
             ),
             Sentence(
+                "names-until",
+                N_("On %(date)s the names of all people are deleted from this letter. The count stays."),
+                when=When.NAMES_UNTIL,
+            ),
+            Sentence(
+                "names-days",
+                N_(
+                    "%(days)s after this letter is first delivered, the names of all people are deleted. The "
+                    "count stays."
+                ),
+                when=When.NAMES_DAYS,
+            ),
+            Sentence(
+                "names-stay",
+                N_("This letter sets no end for names: they stay until you withdraw your signature or delete it."),
+                when=When.NAMES_STAY,
+            ),
+            Sentence(
+                "removed",
+                N_("If the organizers remove your signature, your name is erased %(period)s later."),
+                words.REMOVED,
+            ),
+            Sentence(
                 "with-it",
                 N_(
                     "With the signature we store the time, the language and version of the text you read, and "
@@ -138,6 +164,10 @@ PARTS = (
                     "The link in your e-mail opens your own page. There you see all that is stored and can "
                     "download it, change who sees your name, or correct it."
                 ),
+            ),
+            Sentence(
+                "hide-from",
+                N_("There you can also choose a date from which on your name is hidden."),
             ),
             Sentence("withdraw", N_("Withdrawing erases everything personal at once.")),
             Sentence("delete", N_("Deleting removes the record too.")),
@@ -292,13 +322,14 @@ def all_sentences() -> Iterator[Sentence]:
 
 def text_of(language: Language, sentence: Sentence, values: Mapping[str, date | int] | None = None) -> str:
     """Return a sentence in a language; a period is the table's, other values are the letter's."""
-    texts = {
-        name: language.date(value) if isinstance(value, date) else language.number(value)
-        for name, value in (values or {}).items()
-    }
+    texts = {name: _value_text(language, value) for name, value in (values or {}).items()}
     if sentence.period is not None:
         texts["period"] = period_text(language, sentence.period)
     return language.gettext(sentence.text) % texts
+
+
+def _value_text(language: Language, value: date | int) -> str:
+    return language.date(value) if isinstance(value, date) else period_text(language, RetentionPeriod(value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ SIGNATURE = Table(
     (
         clear(
             "letter id kind state visibility version consent import organization listed_at removed_from removed_for"
-            " last_act group_number flags",
+            " last_act group_number flags erased_at visible_until hide_as",
             words.NUMBERS,
         ),
         personal("signed_at read_lang mail_lang", N_("time and language of signing")),

@@ -13,6 +13,7 @@ PACKAGES = RetentionPeriod(60)
 RELAY_HOURS = RetentionPeriod(30)
 RELAY_TESTS = RetentionPeriod(7)
 SESSION = RetentionPeriod(7)
+REMOVED = RetentionPeriod(90)  # names of removed signatures
 UNDONE = RetentionPeriod(7)
 NETWORKS = RetentionPeriod(2)
 

@@ -1,10 +1,12 @@
 """What the installation says about itself: privacy and security."""
 
 from contextlib import suppress
+from datetime import date
 
 from starlette.responses import Response
 
 from petition.core.errors import PetitionError
+from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.stored_data import notice, sentences
 from petition.stored_data.sentences import Circumstances, When
@@ -31,7 +33,7 @@ async def privacy(visit: Visit) -> Response:
             letter=letter,
             canonical=canonical,
             here=f"/privacy{query}",
-            parts=sentences.page(language, _circumstances(visit)),
+            parts=sentences.page(language, _circumstances(visit, letter)),
             tables=list(notice.entries(language)),
             notice=notice.NOTICE_VERSION,
         )
@@ -40,8 +42,19 @@ async def privacy(visit: Visit) -> Response:
     return await visit.cached_page(f"/privacy{query}", ALL if letter is None else letter.slug, build)
 
 
-def _circumstances(visit: Visit) -> Circumstances:
-    return Circumstances(holds=[When.MAIL_IN] if visit.services.settings.mail_in else [])
+def _circumstances(visit: Visit, letter: Letter | None) -> Circumstances:
+    holds, values = [], dict[str, date | int]()
+    if visit.services.settings.mail_in:
+        holds.append(When.MAIL_IN)
+    if letter is not None and letter.names_until is not None:
+        holds.append(When.NAMES_UNTIL)
+        values["date"] = letter.names_until
+    if letter is not None and letter.names_days is not None:
+        holds.append(When.NAMES_DAYS)
+        values["days"] = letter.names_days
+    if letter is not None and not values:
+        holds.append(When.NAMES_STAY)
+    return Circumstances(holds, values)
 
 
 async def security(visit: Visit) -> Response:
