@@ -61,7 +61,7 @@ class SignatureDetails:
     listed_at: datetime
     removed_for: Reason | None
     visible_until: date | None  # from that day on (UTC) the name is hidden
-    hide_as: Visibility | None  # for whom it stays then
+    hide_as: Visibility | None  # its visibility then
 
     @property
     def fields(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How a table of the database is described: what, why, until when, for whom, and the form of each column."""
+"""How a table of the database is described: what, why, until when, its readers, and the form of each column."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from petition.stored_data import sentences
 from petition.stored_data.model import Subject
 from petition.stored_data.sentences import Circumstances, When
 from petition.stored_data.tables import TABLES
-from petition.stored_data.wording import personal_columns, readers_text, until_text
+from petition.stored_data.translation import personal_columns, readers_text, until_text
 
 # The number that ``pending.consent`` and ``signature.consent`` store.
 NOTICE_VERSION = 2
@@ -19,7 +19,7 @@ NOTICE_VERSION = 2
 DIGESTS: Mapping[int, Mapping[str, str]] = {
     2: {
         "en": "6906fc16ed8b151d340c712c38b46225cb45ec6764afa690b0ef2dc2e5c10eea",
-        "ru": "337b81f82cf8f0cc723d505809f330d18aa6f93a0d414be94051642acaa8223a",
+        "ru": "4b34e92d59bdb0b89b8f8b93d62f555ed5237eb0b1be8c0128031d82272cf490",
     },
 }
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from petition.core.i18n import N_, Language
 from petition.stored_data import words
 from petition.stored_data.model import RetentionPeriod
-from petition.stored_data.wording import period_text
+from petition.stored_data.translation import period_text
 
 
 class When(StrEnum):
@@ -345,8 +345,8 @@ def page(language: Language, circumstances: Circumstances) -> list[Paragraphs]:
     """Return the parts that have anything to say, in their order."""
     parts = []
     for part in PARTS:
-        said = [sentence for sentence in part.sentences if sentence.when in {None, *circumstances.holds}]
-        texts = tuple((sentence.id, text_of(language, sentence, circumstances.values)) for sentence in said)
+        applicable = [sentence for sentence in part.sentences if sentence.when in {None, *circumstances.holds}]
+        texts = tuple((sentence.id, text_of(language, sentence, circumstances.values)) for sentence in applicable)
         if texts:
             parts.append(Paragraphs(language.gettext(part.title), texts, part.is_folded))
     return parts
