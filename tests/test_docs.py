@@ -20,7 +20,7 @@ FRONT = {
     name: (CHECKOUT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 }
 DECISIONS = sorted(path.name for path in CHECKOUT.glob("docs/decisions/*.md") if path.name != "README.md")
-READS = re.compile(r'reader\.(text|number|secret)\(\s*"([A-Z_]+)"')
+READS = re.compile(r'reader\.(text|number|secret|switch)\(\s*"([A-Z_]+)"')
 
 
 LOGGED = re.compile(r'log\.(?:warning|error|exception|critical)\(\s*"([^"]+)"|LogSummary\(log, "([^"]+)"')

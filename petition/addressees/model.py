@@ -166,14 +166,18 @@ def response_in(form: Mapping[str, str], languages: Collection[str], now: dateti
 
 
 def day_in(form: Mapping[str, str], now: datetime) -> datetime:
-    """Return the beginning (UTC) of the typed day; of today, this moment. Raises ``Refused``."""
+    """Return the beginning (UTC) of the typed day; of today, this moment. Raises ``Refused``.
+
+    ``now`` is in the organizer's zone, where another day may have begun, or may not have ended.
+    """
     try:
         day = date.fromisoformat(form.get("on", "").strip())
     except ValueError:
         raise Refused(BAD_DAY, "on") from None
-    if not EARLIEST <= day <= now.date():
+    today = now.astimezone(UTC).date()
+    if not EARLIEST <= day <= max(today, now.date()):
         raise Refused(BAD_DAY, "on")
-    return now if day == now.date() else datetime.combine(day, time(), UTC)
+    return now if day >= today else datetime.combine(day, time(), UTC)
 
 
 def summary_in(form: Mapping[str, str], languages: Collection[str]) -> dict[str, str]:

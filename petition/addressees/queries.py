@@ -134,7 +134,7 @@ NOTE_NEVER = "UPDATE addressee SET never = $3 WHERE letter = $1 AND id = $2 AND 
 MAIL_FACTS = """
 SELECT a.names, a.lang, a.link, a.objected_at, v.texts, l.slug, c.people, c.organizations, now() AS now
 FROM addressee a JOIN letter l ON l.id = a.letter JOIN version v ON v.letter = l.id AND v.number = l.version
-JOIN count c ON c.letter = l.id WHERE a.letter = $1 AND a.id = $2 AND l.state <> 'gone'
+JOIN published_count c ON c.letter = l.id WHERE a.letter = $1 AND a.id = $2 AND l.state <> 'gone'
 """
 
 

@@ -26,6 +26,13 @@ class EnvironmentReader:
             raise SettingsError(f"{name} must be a whole number, not {text!r}")
         return int(text)
 
+    def switch(self, name: str) -> bool:
+        """Return whether it is ``on``; off if it is empty. Raises ``SettingsError``."""
+        text = self.text(name) or "off"
+        if text not in {"on", "off"}:
+            raise SettingsError(f"{name} must be on or off, not {text!r}")
+        return text == "on"
+
     def secret(self, name: str) -> str | None:
         """Return the value of ``name``, or what is in the file. Raises ``SettingsError``."""
         file = self.text(f"{name}_FILE")

@@ -110,14 +110,17 @@ class Language:
         written = self.datetime(moment)
         return f"{written} · {self.clock_in(moment, zone)}" if time_zones.find(zone) else written
 
-    def clock_in(self, moment: datetime, zone: str) -> str:
-        """Return the clock of a zone behind its city, with its day if that is not the day in UTC."""
+    def clock_in(self, moment: datetime, zone: str, beside: str = time_zones.UTC) -> str:
+        """Return the clock of a zone behind its city, with its day if the zone ``beside`` has another one."""
         local = time_zones.local_time(moment, zone)
-        day = "" if local.date() == moment.date() else f"{self.short_day(local)}, "
+        is_same_day = local.date() == time_zones.local_time(moment, beside).date()
+        day = "" if is_same_day else f"{self.short_day(local)}, "
         return f"{self.city(zone)}\N{NO-BREAK SPACE}{day}{self.clock(local)}"
 
     def city(self, zone: str) -> str:
-        """Return the city that a zone is called by."""
+        """Return the city that a zone is called by; UTC has none."""
+        if zone == time_zones.UTC:
+            return "UTC"
         city = self.locale.time_zones.get(zone, {}).get("city")
         return str(city or zone.rpartition("/")[2].replace("_", " "))
 

@@ -33,6 +33,7 @@ NAMES = frozenset(
         "BASE_URL",
         "BOUNCE_DOMAIN",
         "CAPTCHA",
+        "CLOSE_AFTER_PAGE",
         "CONTACT_PRIVATE_KEY",
         "CONTACT_PUBLIC_KEY",
         "CONTROLLER",
@@ -85,6 +86,7 @@ class Settings:
     base_url: str
     onion_url: str | None
     onion_port: int | None  # where Tor's daemon connects, and nothing else
+    close_after_page: bool  # each page in a connection of its own
     secret_keys: tuple[str, ...] = field(repr=False)  # newest first
     contact_public_key: str
     contact_private_key: str | None = field(repr=False)  # the worker's only
@@ -166,6 +168,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         base_url=base_url,
         onion_url=onion,
         onion_port=_onion_port(reader, listen, has_onion=onion is not None or is_onion(base_url)),
+        close_after_page=reader.switch("CLOSE_AFTER_PAGE"),
         secret_keys=_secret_keys(reader, own),
         contact_public_key=public,
         contact_private_key=private,

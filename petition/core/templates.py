@@ -15,12 +15,18 @@ from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from petition.core import resources, typography
+from petition.core import resources, time_zones, typography
 from petition.core.i18n import Language, Languages
 
 _READERS_ZONE = "Europe/Moscow"  # where most readers of the letters that this was made for are
 
 STATIC = resources.PACKAGE / "static"
+# The pages on the way from the form to the thanks: they stay small, because the letter and they share a connection.
+_SMALL_PAGES = frozenset(
+    f"signatures/{name}.html"
+    for name in ("ask_address", "check_your_inbox", "confirm", "deleted", "find", "one_more_step")
+) | {"error.html"}
+_LETTER_PAGE = "letters/show.html"
 
 
 class Renderer:
@@ -28,20 +34,38 @@ class Renderer:
 
     def __init__(self, languages: Languages, base_url: str, controller: str | None) -> None:
         self.languages = languages
-        self.css = Markup("\n".join(_compact(_sheet(name)) for name in ("tokens.css", "site.css")))  # noqa: S704  # our own files
-        self.css_hash = hash_of(self.css)
-        self._common: dict[str, Any] = {"base_url": base_url, "controller": controller, "css": self.css}
+        self.sheet = InlineSheet(_joined("tokens.css", "base.css", "letter.css", "site.css"))
+        self._sheets = dict.fromkeys(_SMALL_PAGES, InlineSheet(_joined("tokens.css", "base.css")))
+        self._sheets[_LETTER_PAGE] = InlineSheet(_joined("tokens.css", "base.css", "letter.css"))
+        self._common: dict[str, Any] = {"base_url": base_url, "controller": controller}
         self._common |= {"languages": tuple(languages), "banners": ()}
         self._environments = {code: _environment(language, languages) for code, language in languages.items()}
 
     def render(self, name: str, lang: str, /, **context: Any) -> str:
         """Return template ``name`` in ``lang``. A name the template uses and the context lacks is an error."""
-        return self._environments[lang].get_template(name).render({**self._common, "lang": lang, **context})
+        variables = {**self._common, "css": self.sheet_of(name).css, "lang": lang, **context}
+        return self._environments[lang].get_template(name).render(variables)
+
+    def sheet_of(self, name: str) -> "InlineSheet":
+        """Return the style sheet that template ``name`` carries."""
+        return self._sheets.get(name, self.sheet)
+
+
+class InlineSheet:
+    """A style sheet as it stands inside a page, and how a content security policy names it (CSP 3, 2.3.1)."""
+
+    def __init__(self, css: Markup) -> None:
+        self.css = css
+        self.hash = hash_of(css)
 
 
 def sheet(name: str) -> Markup:
     """Return one of our style sheets as it stands inside a page."""
-    return Markup(_compact(_sheet(name)))  # noqa: S704  # our own file
+    return _joined(name)
+
+
+def _joined(*names: str) -> Markup:
+    return Markup("".join(_compact(_sheet(name)) for name in names))  # noqa: S704  # our own files
 
 
 def hash_of(source: str) -> str:
@@ -109,18 +133,22 @@ def _sheet(name: str) -> str:
 
 
 def _compact(css: str) -> str:
-    """Drop comments and indentation: they are for us, and every page carries the sheet."""
+    """Drop comments and white space: they are for us, and every page carries the sheet."""
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
-    return re.sub(r"\s*\n\s*", "\n", css).strip()
+    css = re.sub(r"\s*\n\s*", "\n", css).strip().replace(": ", ":")
+    return re.sub(r"\s*([{};,])\s*", r"\1", css).replace("\n", " ").replace(";}", "}")
 
 
-def _filters(language: Language) -> dict[str, Callable[..., str]]:
+def _filters(language: Language) -> dict[str, Callable[..., object]]:
     return {
         "n": language.number,
         "percent": language.percent,
         "date": language.date,
         "datetime": _datetime_filter(language),
         "clocks": _clocks_filter(language),
+        "readersclock": lambda moment: language.clock_in(moment, _READERS_ZONE),
+        "zonename": language.city,
+        "here": _local_time_filter(),
         "zones": _zones_filter(language),
         "ago": language.ago,
         "day": lambda moment: moment.date().isoformat(),
@@ -156,17 +184,28 @@ def _datetime_filter(language: Language) -> Callable[..., str]:
 
 
 def _clocks_filter(language: Language) -> Callable[..., str]:
-    """Return a filter from a moment, or what was typed for one in UTC, to its clocks where readers are."""
+    """Return a filter from a moment, or what an organizer typed for one, to its clocks in other places."""
 
     @pass_context
     def clocks(context: Context, moment: datetime | str) -> str:
+        own = context.get("zone") or time_zones.UTC
         try:
-            moment = datetime.fromisoformat(moment).replace(tzinfo=UTC) if isinstance(moment, str) else moment
+            at = time_zones.moments_of(datetime.fromisoformat(moment), own)[0] if isinstance(moment, str) else moment
         except ValueError:
             return ""
-        return " · ".join(language.clock_in(moment, zone) for zone in _zones_of(context))
+        return " · ".join(language.clock_in(at, zone, own) for zone in _other_zones(own))
 
     return clocks
+
+
+def _local_time_filter() -> Callable[..., datetime]:
+    """Return a filter from a moment to the organizer's clock, as a time without a zone."""
+
+    @pass_context
+    def here(context: Context, moment: datetime) -> datetime:
+        return time_zones.local_time(moment, context.get("zone") or time_zones.UTC)
+
+    return here
 
 
 def _zones_filter(language: Language) -> Callable[..., str]:
@@ -174,13 +213,14 @@ def _zones_filter(language: Language) -> Callable[..., str]:
 
     @pass_context
     def zones(context: Context, _: object) -> str:
-        return ";".join(f"{zone}={language.city(zone)}" for zone in _zones_of(context))
+        zones = _other_zones(context.get("zone") or time_zones.UTC)
+        return ";".join(f"{zone or 'UTC'}={language.city(zone)}" for zone in zones)
 
     return zones
 
 
-def _zones_of(context: Context) -> list[str]:
-    return list(dict.fromkeys([_READERS_ZONE, context.get("zone") or _READERS_ZONE]))
+def _other_zones(own: str) -> list[str]:
+    return [zone for zone in (time_zones.UTC, _READERS_ZONE) if zone != own]
 
 
 @functools.lru_cache(1024)

@@ -86,7 +86,7 @@ def typeset(html: str, lang: str) -> str:
         if part.startswith("<"):
             is_code = part in {"<code>", "<pre>"} or (is_code and part not in {"</code>", "</pre>"})
         elif not is_code:
-            parts[index] = spaced(part, lang)
+            parts[index] = spaced(part.replace("&nbsp;", NO_BREAK), lang)  # the entity takes more bytes
     return "".join(parts)
 
 

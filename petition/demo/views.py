@@ -92,7 +92,7 @@ class MailboxPages:
             **_COMMON,
             "content-language": lang,
             "vary": "Accept-Language",
-            "content-security-policy": policy(self._renderer.css_hash, more),
+            "content-security-policy": policy(self._renderer.sheet.hash, more),
         }
         return HTMLResponse(self._renderer.render(name, lang, **context), status, headers)
 

@@ -41,6 +41,7 @@ class LetterSettings:
     next_goals: tuple[int, ...] = ()  # what the goal rises to
     sharing: Mapping[str, str] = field(default_factory=dict)  # by language: what is passed on with the address
     picture_alt: Mapping[str, str] = field(default_factory=dict)  # by language: what the picture shows
+    sensitive: bool = False  # the letter itself is marked at once, published or not
 
 
 def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None, list[str]]:
@@ -63,6 +64,7 @@ def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None,
         next_goals=_take(table, "next_goals", _goals, problems) or (),
         sharing=_sentences(table, "sharing", languages, problems),
         picture_alt=_sentences(table, "picture_alt", languages, problems),
+        sensitive=_take(table, "sensitive", _yes_or_no, problems) or False,
     )
     if not problems and letter.next_goals and not rises(letter.goal, letter.next_goals):
         problems.append("next_goals: must rise from goal on")
@@ -91,8 +93,7 @@ def dumps(letter: LetterSettings) -> str:
 
 
 def _names_lines(letter: LetterSettings) -> Iterator[str]:
-    if letter.names_in_search:
-        yield "names_in_search = true"
+    yield from (f"{key} = true" for key in ("names_in_search", "sensitive") if getattr(letter, key))
     if letter.names_until is not None:
         yield f"names_until = {letter.names_until.isoformat()}"
     if letter.names_days is not None:

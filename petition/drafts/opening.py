@@ -3,7 +3,7 @@
 import logging
 from datetime import UTC, datetime
 
-from petition.core import audit_log
+from petition.core import audit_log, time_zones
 from petition.core.audit_log import Actor
 from petition.core.database import Connection, Database, Record
 from petition.core.errors import PetitionError, Refused
@@ -19,15 +19,18 @@ OPEN_ALREADY = N_("The letter is published already.")
 log = logging.getLogger(__name__)
 
 
-def read_time(value: str, now: datetime) -> datetime:
-    """Return the time, UTC, typed into a field ``publish_at``. Raises ``Refused`` if it is none, or has passed."""
+def read_time(value: str, zone: str, now: datetime) -> datetime:
+    """Return the time, UTC, typed into a field ``publish_at`` as the clock of a zone shows it.
+
+    Raises ``Refused`` if it is none, or has passed.
+    """
     try:
         moment = draft_fields.checked("closes_at", value)
     except Refused as refused:
         raise Refused(refused.message, "publish_at") from None
     if not moment:
         raise Refused(NO_TIME, "publish_at")
-    at = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    at = time_zones.moments_of(datetime.fromisoformat(moment), zone)[0]
     if at <= now:
         raise Refused(PAST, "publish_at")
     return at

@@ -13,7 +13,7 @@ from petition.drafts import draft_fields, draft_queries, folder, pictures, previ
 from petition.drafts.draft_fields import LetterFrame
 from petition.drafts.folder import LetterFolder
 from petition.drafts.store import Draft
-from petition.letters import markdown, queries
+from petition.letters import markdown, queries, sensitivity
 from petition.letters.model import Sharing, State, Text, digest_of
 
 # Once the letter has opened.
@@ -50,6 +50,8 @@ async def import_folder(
         except Refused as refused:
             problem = f"letter.toml: {refused.field}: {BROKEN_PROMISES[refused.field]}"
             raise ImportRefused(f"{path} cannot be imported", (problem,)) from None
+        if source.sensitive:  # never the other way: that needs an owner
+            await sensitivity.set_sensitive(conn, None, row["id"], sensitive=True, command=True)
         await audit_log.record(conn, None, row["id"], "letter.import", command=True)
         return source.slug, await publish_in(conn, source.slug) if publish else None
 
@@ -154,6 +156,7 @@ async def export_folder(database: Database, slug: str, path: Path) -> None:
         **{name: getattr(frame, name) for name in draft_fields.FRAME},
         sharing={lang: entry.text for lang, entry in shared.items() if entry.text},
         picture_alt={lang: entry.alt for lang, entry in shared.items() if entry.alt},
+        sensitive=row["sensitive"],
         texts=draft.texts,
         pictures={lang: stored[entry.picture_id] for lang, entry in shared.items() if entry.picture_id in stored},
     )

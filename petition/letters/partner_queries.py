@@ -13,7 +13,7 @@ WHERE p.letter = $1 ORDER BY p.retired_at IS NOT NULL, p.name
 
 IN_API = """
 SELECT p.name, p.title, c.people, c.representatives
-FROM partner p JOIN count_partner c ON c.letter = p.letter AND c.partner = p.id
+FROM partner p JOIN published_partner c ON c.letter = p.letter AND c.partner = p.id
 WHERE p.letter = $1 AND p.in_api ORDER BY p.name
 """
 

@@ -18,7 +18,7 @@ from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, NotFound, Unavailable
 from petition.core.ids import LetterId
-from petition.letters import addressee_queries, queries, switch_queries
+from petition.letters import addressee_queries, count_step_queries, queries, switch_queries
 from petition.letters.keys import keys_of
 from petition.letters.model import Counts, Letter, State
 from petition.letters.switches import NOTHING, InstallationNotices, Setting, Switches
@@ -40,6 +40,7 @@ class PublishedLetter:
     letter: Letter
     counts: Counts
     counted_at: datetime
+    is_stepped: bool = False  # the count of a small sensitive letter: it moves with the next step
 
     @property
     def today(self) -> date:
@@ -56,6 +57,7 @@ class _LetterStatus:
     counts: Counts
     counted_at: datetime
     switches: Switches
+    is_stepped: bool = False
 
 
 class PublishedLetters:
@@ -110,7 +112,7 @@ class PublishedLetters:
             letter = await self._reload(slug, status, letter)
         if letter.state is not status.state or letter.switches != status.switches:
             letter = replace(letter, state=status.state, switches=status.switches)
-        return PublishedLetter(letter, status.counts, status.counted_at)
+        return PublishedLetter(letter, status.counts, status.counted_at, status.is_stepped)
 
     def counts(self, slug: str) -> tuple[Counts, datetime] | None:
         """Return a published letter's count and when it was taken, or None if no such letter is in memory."""
@@ -164,7 +166,17 @@ class PublishedLetters:
                 rows = await queries.load_statuses(conn)
                 gone = await queries.taken_down(conn)
                 settings = await switch_queries.switched_on(conn)
+            if any(row["is_step_due"] for row in rows):
+                rows = await self._advance_steps(rows)
             self._apply(rows, gone, settings)
+
+    async def _advance_steps(self, rows: list[Record]) -> list[Record]:
+        """Return the statuses after the steps that are due; ``rows`` while the database refuses writes."""
+        with contextlib.suppress(Unavailable):
+            async with self._database.transaction() as conn:
+                await count_step_queries.advance(conn)
+                return await queries.load_statuses(conn)
+        return rows
 
     async def refresh_now(self) -> None:
         """Wait for a poll that began after this call, shared by all callers meanwhile. Raises ``Unavailable``.
@@ -221,7 +233,7 @@ class PublishedLetters:
     def _begin_day(self, rows: list[Record]) -> bool:
         """Return whether the database's day (UTC) has changed: pages say for how many days addressees are silent."""
         before = self._day
-        self._day = rows[0]["counted_at"].astimezone(UTC).date() if rows else before
+        self._day = rows[0]["polled_at"].astimezone(UTC).date() if rows else before
         return before is not None and self._day != before
 
     def _update_notices(self, general: Switches) -> None:
@@ -278,7 +290,7 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
         opened_at=row["opened_at"],
         closes_at=row["closes_at"],
         closed_at=row["closed_at"],
-        names_in_search=row["names_in_search"],
+        names_in_search=row["names_in_search"] and not row["sensitive"],
         rules_version=row["rules_version"],
         revision=row["revision"],
         initiators=await queries.initiators(conn, letter_id),
@@ -320,13 +332,16 @@ def _status_in(row: Record, switches: Switches) -> _LetterStatus:
         counts=counts.with_all_hidden() if switches.list_hidden else counts,
         counted_at=row["counted_at"],
         switches=switches,
+        is_stepped=row["is_stepped"],
     )
 
 
 def _has_changed(before: _LetterStatus | None, now: _LetterStatus | None) -> bool:
     if before is None or now is None:
         return True
-    return replace(before, counted_at=now.counted_at) != now
+    # Each step is a change: its time is shown, and the day may be another one.
+    same = before if now.is_stepped else replace(before, counted_at=now.counted_at)
+    return same != now
 
 
 def _hides_names(before: _LetterStatus | None, now: _LetterStatus | None) -> bool:

@@ -6,19 +6,21 @@ from datetime import date, datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId
+from petition.letters import count_step_queries
 from petition.letters.model import Counts, PackageDigest, Sharing, SlugTaken, State, Tally, Text, Version
 from petition.letters.parties import Party
 
 LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key FROM letter WHERE id = $1"
 
 
-PULSE = """
+PULSE = f"""
 SELECT l.id, l.slug, l.revision, l.purges, l.effective_state AS state,
        coalesce(c.people, 0) AS people, coalesce(c.organizations, 0) AS organizations,
        coalesce(c.hidden, 0) AS hidden, coalesce(c.imported, 0) AS imported,
        coalesce(c.listed_people, 0) AS listed_people, coalesce(c.listed_organizations, 0) AS listed_organizations,
-       now() AS counted_at
-FROM letter l LEFT JOIN count c ON c.letter = l.id
+       coalesce(c.counted_at, now()) AS counted_at, coalesce(c.is_stepped, false) AS is_stepped,
+       {count_step_queries.IS_DUE} AS is_step_due, now() AS polled_at
+FROM letter l LEFT JOIN published_count c ON c.letter = l.id LEFT JOIN count_step s ON s.letter = l.id
 WHERE l.version IS NOT NULL ORDER BY l.opened_at DESC, l.id DESC
 """
 
@@ -109,7 +111,7 @@ TRANSLATIONS = "SELECT lang, title, markdown FROM translation WHERE letter = $1 
 ADD_VERSION = """
 INSERT INTO version (letter, number, digest, texts, note, signed_before, imported_before)
 SELECT $1, $2, $3, $4, $5, coalesce(sum(people + organizations), 0)::bigint, coalesce(sum(imported), 0)::bigint
-FROM count WHERE letter = $1
+FROM published_count WHERE letter = $1
 """
 
 PUBLISH = """

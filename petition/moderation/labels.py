@@ -87,6 +87,7 @@ ACTS: Mapping[str, str] = {
     "letter.write": N_("draft edited"),
     "letter.frame": N_("settings around the text published"),
     "letter.publish": N_("text published"),
+    "letter.sensitive": N_("marked as sensitive, or the mark taken off"),
     "letter.schedule": N_("opening scheduled"),
     "letter.unschedule": N_("scheduled opening cancelled"),
     "letter.not_opened": N_("not opened as scheduled: something is missing"),

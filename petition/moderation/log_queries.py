@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import BulkActId, LetterId, LogId, OrganizerId
@@ -15,7 +15,7 @@ class LogFilter:
 
     organizer_id: OrganizerId | None = None
     act: str | None = None
-    day: datetime | None = None  # its beginning, UTC
+    day: tuple[datetime, datetime] | None = None  # its beginning and the next one's
     bulk_act_id: BulkActId | None = None  # all its steps
 
 
@@ -75,7 +75,7 @@ def _conditions(filter: LogFilter) -> tuple[str, list[object]]:
         params.append(filter.act)
         conditions.append(f"l.act = ${3 + len(params)}")
     if filter.day is not None:
-        params += [filter.day, filter.day + timedelta(days=1)]
+        params += filter.day
         conditions.append(f"l.at >= ${2 + len(params)} AND l.at < ${3 + len(params)}")
     return " AND ".join(conditions), params
 

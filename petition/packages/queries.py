@@ -4,10 +4,14 @@ from collections.abc import Sequence
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizerId
+from petition.letters import count_step_queries
 
-_PUBLIC = "letter = $1 AND kind = 'person' AND state = 'confirmed' AND visibility = 'public'"
+_PUBLIC = f"""
+letter = $1 AND kind = 'person' AND state = 'confirmed' AND visibility = 'public'
+AND {count_step_queries.is_listed("id")}
+"""
 
-COUNT = "SELECT * FROM count WHERE letter = $1"
+COUNT = "SELECT * FROM published_count WHERE letter = $1"
 
 PUBLIC_PEOPLE = f"SELECT count(*) FROM signature WHERE {_PUBLIC}"
 
@@ -15,9 +19,10 @@ FIRST_PEOPLE = f"""
 SELECT id, name, affiliation, city FROM signature WHERE {_PUBLIC} ORDER BY listed_at, id LIMIT $2
 """
 
-_IS_LISTED = """
+_IS_LISTED = f"""
 merged_into IS NULL AND EXISTS (
   SELECT FROM signature s WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed'
+  AND {count_step_queries.is_listed("s.id")}
 )
 """
 

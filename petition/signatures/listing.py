@@ -157,7 +157,7 @@ class _Search:
 
     async def _sort(self, sets: "Sequence[Sequence[_Term]]") -> list[Record]:
         await queries.use_index_of_words(self._conn)
-        return await queries.sort_people(self._conn, _tsquery(sets, f"{self._letter_id}:"))
+        return await queries.sort_people(self._conn, self._letter_id, _tsquery(sets, f"{self._letter_id}:"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,15 @@ from datetime import datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId
+from petition.letters import count_step_queries
 
 MAX_RESULTS = 200  # rows a search returns
 MAX_REPRESENTATIVES = 50  # named under one organization
 
 _PUBLIC_PERSON = "state = 'confirmed' AND visibility = 'public' AND kind = 'person'"
 _PERSON = "id, listed_at, name, affiliation, city, country"
+_SHOWN_PERSON = f"id, listed_at, name, affiliation, city, {count_step_queries.shown_country('country')} AS country"
+_LISTED = count_step_queries.is_listed("id")
 _NEWEST_FIRST = "ORDER BY listed_at DESC, id DESC"
 
 _ORGANIZATIONS = f"""
@@ -18,17 +21,19 @@ SELECT o.id, o.listed_at, o.name_en, o.name_ru, o.website, o.name_key, ARRAY(
   SELECT s.name FROM signature s
   WHERE s.letter = o.letter AND s.organization = o.id
     AND s.state = 'confirmed' AND s.visibility = 'public' AND s.name IS NOT NULL
+    AND {count_step_queries.is_listed("s.id")}
   ORDER BY s.listed_at, s.id LIMIT {MAX_REPRESENTATIVES}
 ) AS representatives
 FROM organization o
 WHERE o.letter = $1 AND o.merged_into IS NULL AND EXISTS (
   SELECT FROM signature s WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed'
+    AND {count_step_queries.is_listed("s.id")}
 )
 """
 
 PAGE_OF_PEOPLE = f"""
-SELECT {_PERSON} FROM signature
-WHERE letter = $1 AND {_PUBLIC_PERSON} AND (listed_at, id) < ($2, $3) {_NEWEST_FIRST} LIMIT $4
+SELECT {_SHOWN_PERSON} FROM signature
+WHERE letter = $1 AND {_PUBLIC_PERSON} AND {_LISTED} AND (listed_at, id) < ($2, $3) {_NEWEST_FIRST} LIMIT $4
 """
 
 PAGE_OF_ORGANIZATIONS = f"{_ORGANIZATIONS} AND (o.listed_at, o.id) < ($2, $3) {_NEWEST_FIRST} LIMIT $4"
@@ -53,17 +58,20 @@ SELECT set_config(name, value, true) FROM (VALUES
 SORT_PEOPLE = f"""
 WITH best AS MATERIALIZED (
   SELECT ctid AS place, id, listed_at FROM signature
-  WHERE {_PUBLIC_PERSON} AND name_words(letter, name_key) @@ $1::text::tsquery {_NEWEST_FIRST} LIMIT {MAX_RESULTS}
+  WHERE {_PUBLIC_PERSON} AND name_words(letter, name_key) @@ $2::text::tsquery AND {_LISTED}
+  {_NEWEST_FIRST} LIMIT {MAX_RESULTS}
 )
-SELECT {", ".join("signature." + column for column in _PERSON.split(", "))}
+SELECT signature.id, signature.listed_at, signature.name, signature.affiliation, signature.city,
+       {count_step_queries.shown_country("signature.country")} AS country
 FROM best JOIN signature ON signature.ctid = best.place ORDER BY best.listed_at DESC, best.id DESC
 """
 
 # The newest $3 rows, scanned from the newest on until there are enough. Matching a pattern takes half the time of a
 # tsquery, but only a tsquery can express "one of these".
 SCAN_PEOPLE = f"""
-SELECT {_PERSON} FROM (
-  SELECT {_PERSON}, name_key FROM signature WHERE letter = $1 AND {_PUBLIC_PERSON} {_NEWEST_FIRST} LIMIT $3
+SELECT {_SHOWN_PERSON} FROM (
+  SELECT {_PERSON}, name_key FROM signature WHERE letter = $1 AND {_PUBLIC_PERSON} AND {_LISTED}
+  {_NEWEST_FIRST} LIMIT $3
 ) AS newest
 WHERE ($4::text[] IS NULL OR ' ' || name_key || ' ' LIKE ALL ($4::text[]))
   AND ($2::text IS NULL OR array_to_tsvector(string_to_array(name_key, ' ')) @@ $2::text::tsquery)
@@ -90,9 +98,9 @@ async def page_of_organizations(
     return await conn.fetch(PAGE_OF_ORGANIZATIONS, letter_id, *before, limit)
 
 
-async def sort_people(conn: Connection, words: str) -> list[Record]:
+async def sort_people(conn: Connection, letter_id: LetterId, words: str) -> list[Record]:
     """Return the newest people who have the words (as ``tsquery``)."""
-    return await conn.fetch(SORT_PEOPLE, words)
+    return await conn.fetch(SORT_PEOPLE, letter_id, words)
 
 
 async def scan_people(

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, SignatureId
+from petition.letters import count_step_queries
 
 # The lock that the foreign keys of the rows to come take anyway: the letter is not taken down in between.
 LOCK_LETTERS = """
@@ -61,13 +62,13 @@ ORDER BY p.letter, p.id FOR UPDATE OF p
 
 # Ordered, so that two transactions that insert the same mailboxes wait in a queue instead of for each other.
 # lock order: see docs/decisions/lock-order.md
-ADD_SIGNATURES = """
+ADD_SIGNATURES = f"""
 INSERT INTO signature (letter, id, signed_at, listed_at, kind, state, visibility, version, consent, country, read_lang,
                        mail_lang, digest, name, affiliation, city, name_key, private, signals, network, domain,
                        mail_host, flags, group_number)
-SELECT letter, id, signed_at, now(), kind, state, visibility, version, consent, country, read_lang,
-       mail_lang, digest, name, affiliation, city, name_key, private, signals, network, domain, mail_host,
-       string_to_array(flags, ','), coalesce(group_number, (signals ->> 'burst')::bigint)
+SELECT letter, id, signed_at, {count_step_queries.LISTED_AT}, kind, state, visibility, version, consent,
+       country, read_lang, mail_lang, digest, name, affiliation, city, name_key, private, signals,
+       network, domain, mail_host, string_to_array(flags, ','), coalesce(group_number, (signals ->> 'burst')::bigint)
 FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::kind[], $5::signature_state[], $6::visibility[],
             $7::smallint[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[],
             $14::text[], $15::text[], $16::text[], $17::bytea[], $18::jsonb[], $19::bytea[], $20::bytea[],

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MIN_NAMED = 5  # people; a country with fewer is not named
+MIN_NAMED_IF_SENSITIVE = 10
 OTHERS = "other"
 BY_PARTNER = "partner:"  # and the partner's name: people who signed by its link
 TALLY = "tally"  # people counted without names: in the count, without rows
@@ -59,6 +60,7 @@ class Figures:
     pending: int
     refused: int
     tallies: Sequence[tuple[date, int]]  # (day, people) counted on paper
+    min_named: int  # people; countries and providers with fewer are added up
     delays: dict[int, int] = field(repr=False)  # log2 of the seconds to confirming, in eighths → confirmations
 
     @property

@@ -64,6 +64,8 @@ FROM (
 """
 
 
+IS_SENSITIVE = "SELECT sensitive FROM letter WHERE id = $1"
+
 TALLIES = "SELECT counted_on, people FROM tally WHERE letter = $1 AND ended_at IS NULL ORDER BY counted_on, id"
 
 
@@ -77,6 +79,10 @@ async def fold(database: Database) -> int:
 async def totals(conn: Connection, letter_id: LetterId) -> Iterable[Record]:
     """Return (what, value, number) of a letter's figures, with the count and the partners' part of it."""
     return await conn.fetch(TOTALS, letter_id)
+
+
+async def is_sensitive(conn: Connection, letter_id: LetterId) -> bool:
+    return bool(await conn.fetchval(IS_SENSITIVE, letter_id))
 
 
 async def tallies(conn: Connection, letter_id: LetterId) -> list[tuple[date, int]]:

@@ -12,6 +12,7 @@ from petition.statistics.model import (
     DAY,
     HOUR,
     MIN_NAMED,
+    MIN_NAMED_IF_SENSITIVE,
     TALLY,
     Figures,
     Period,
@@ -30,6 +31,7 @@ async def read(conn: Connection, letter_id: LetterId, now: datetime | None) -> F
     Days and hours end at ``now``, or, if it is None, with the last one that has changes.
     """
     totals = _by_kind(await queries.totals(conn, letter_id))
+    min_named = MIN_NAMED_IF_SENSITIVE if await queries.is_sensitive(conn, letter_id) else MIN_NAMED
     count, sources = totals["count"], totals["source"]
     # People by a partner's link also signed here, and are counted once.
     for name, number in totals["partner"].items():
@@ -43,12 +45,13 @@ async def read(conn: Connection, letter_id: LetterId, now: datetime | None) -> F
         days=_days(days, now),
         hours=await _hours(conn, letter_id, days, now),
         langs=shares(totals["lang"]),
-        countries=shares(totals["country"], minimum=MIN_NAMED),
+        countries=shares(totals["country"], minimum=min_named),
         sources=shares(sources),
-        providers=shares(totals["provider"], minimum=MIN_NAMED),
+        providers=shares(totals["provider"], minimum=min_named),
         pending=totals["pending"].get("", 0),
         refused=sum(totals["refused"].values()),
         tallies=await queries.tallies(conn, letter_id),
+        min_named=min_named,
         delays={int(value): number for value, number in totals["confirmed_in"].items() if value},
     )
 

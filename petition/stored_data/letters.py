@@ -70,6 +70,13 @@ TABLES = (
         "letter people organizations hidden imported changed_at listed_people listed_organizations",
         words.TO_COUNT,
     ),
+    _public(
+        "count_step",
+        N_("the count of a small sensitive letter, as readers see it"),
+        "letter stepped_at is_small people organizations hidden imported listed_people listed_organizations"
+        " signature_ids hours partners countries",
+        words.TO_COUNT,
+    ),
     _public("count_hour", N_("how the count moved"), "letter hour people organizations listed", words.TO_COUNT),
     _public("partner", N_("sites that lead readers to a letter"), "letter id name title in_api created_at retired_at"),
     _public("count_partner", N_("how many came from them"), "letter partner people representatives", words.TO_COUNT),

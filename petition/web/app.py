@@ -80,7 +80,8 @@ def create_app(settings: Settings) -> Gateway:
             services = build_services(settings, database, renderer, pages, notices, streams)
             forms.prepare()
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
-            loops = services.letters.watch(), streams.send_heartbeats(), pages.expire_dated()
+            letters = services.letters.watch()
+            loops = letters, streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()
             tasks = [asyncio.create_task(loop) for loop in loops]
             try:
                 with shutdown.on_signal(streams.stop):
@@ -93,7 +94,7 @@ def create_app(settings: Settings) -> Gateway:
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=error_pages.HANDLERS)
     framework.router.redirect_slashes = False
-    return Gateway(_with_refusals(framework, notices), settings, pages, streams, renderer.css_hash, notices)
+    return Gateway(_with_refusals(framework, notices), settings, pages, streams, renderer.sheet.hash, notices)
 
 
 def build_services(

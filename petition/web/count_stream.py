@@ -31,6 +31,7 @@ Send = Callable[[Message], Coroutine[Any, Any, None]]
 MIN_INTERVAL = 1.0  # seconds between two events of a letter
 HEARTBEAT = 15.0  # seconds; proxies close connections that are silent for thirty or sixty
 MAX_SECONDS = 3600.0  # of a stream; then the browser reconnects, perhaps to another process
+MAX_BYTES = 8 * 1024  # of a stream; then the browser reconnects: some networks freeze connections after 16 KB
 MAX_LISTENERS = 6000  # of one process; further ones have to poll
 MAX_PER_NETWORK = 500  # enough for a university behind one address; no single machine takes all slots
 SHARE = (
@@ -43,6 +44,7 @@ RETRY = (3000, 8000)  # milliseconds until a browser reconnects, spread so that 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
+    (b"connection", b"close"),  # a browser that reconnects must not do so on this connection
     (b"access-control-allow-origin", b"*"),
     (b"x-accel-buffering", b"no"),  # nginx would buffer events
     (b"x-robots-tag", b"noindex"),
@@ -52,7 +54,7 @@ HEADERS = [
 class Listener:
     """One open connection. Slots, and a task that only waits: thousands of these are open at once."""
 
-    __slots__ = ("channel", "expires_at", "has_slot", "is_current", "network", "send", "task")
+    __slots__ = ("bytes_left", "channel", "expires_at", "has_slot", "is_current", "network", "send", "task")
 
     def __init__(self, channel: "Channel", network: ClientNetwork, send: Send, *, is_current: bool) -> None:
         self.channel = channel
@@ -60,6 +62,7 @@ class Listener:
         self.send = send
         self.network = network
         self.has_slot = True
+        self.bytes_left = MAX_BYTES
         self.task = asyncio.current_task()
         self.expires_at = asyncio.get_running_loop().time() + MAX_SECONDS * random.uniform(0.8, 1)  # noqa: S311
 
@@ -236,8 +239,10 @@ class CountStreams:
                     _drop(listener)
 
     async def _write(self, listeners: Collection[Listener], message: Message) -> None:
+        last = {**message, "more_body": False}
         for i, listener in enumerate(tuple(listeners), 1):
-            if not _try_send(listener.send(message)):
+            listener.bytes_left -= len(message["body"])
+            if not _try_send(listener.send(message if listener.bytes_left > 0 else last)):
                 _drop(listener)
             if i % WRITE_BATCH == 0:
                 await asyncio.sleep(0)

@@ -12,10 +12,11 @@ from petition.core.client_networks import ClientNetwork
 from petition.core.settings import Settings
 from petition.core.tokens import Tokens
 from petition.letters.switches import InstallationNotices
+from petition.web.content_codings import best_coding
 from petition.web.count_stream import CountStreams
 from petition.web.headers import common_headers, html_headers
 from petition.web.listeners import Listeners
-from petition.web.page_cache import CachedResponse, Header, PageCache, accepts_gzip, etag_matches
+from petition.web.page_cache import CachedResponse, Header, PageCache, etag_matches
 from petition.web.turns import TURN, RenderQueue
 
 Scope = MutableMapping[str, Any]
@@ -24,6 +25,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+CLOSE = (b"connection", b"close")
+_PAGE = b"text/html"
 SAFE = {"GET", "HEAD", "OPTIONS"}
 DESK = "/organizer/"  # where the installation is switched to read-only, and back
 # Answered without rendering a page, so they never wait for renders.
@@ -68,6 +71,7 @@ class Gateway:
         self._tokens = Tokens(settings.secret_keys)
         self._common = common_headers(settings)
         self._html = html_headers(settings, css_hash)
+        self._close_after_page = settings.close_after_page
         self._public_queue, self._desk_queue = RenderQueue(), RenderQueue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,6 +86,7 @@ class Gateway:
         elif scope["method"] in SAFE:
             if (page := self._cached(scope)) is not None:
                 status, headers, body = page.select(accept_encoding, if_none_match)
+                headers = headers + self._closing(headers)
                 await send({"type": "http.response.start", "status": status, "headers": headers})
                 await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
                 return
@@ -109,16 +114,15 @@ class Gateway:
         page = self._pages.fresh.get(url.decode("latin-1"))
         if page is None or b"%" in url or (method != b"GET" and method != b"HEAD"):
             return None
+        if self._closing(page.headers):  # the application does that
+            return None
         host, accept_encoding, if_none_match = _request_headers(headers)
         if host not in self._listeners.hosts(is_onion=is_onion):
             return None
         if if_none_match is not None and etag_matches(page.etag, if_none_match):
             return page.not_modified_lines, b""
-        if accept_encoding is not None and accepts_gzip(accept_encoding):
-            lines, body = page.gzip_lines, page.gzipped
-        else:
-            lines, body = page.plain_lines, page.plain
-        return lines, b"" if method == b"HEAD" else body
+        encoded = page.encoded(best_coding(accept_encoding))
+        return encoded.lines, b"" if method == b"HEAD" else encoded.body
 
     def stop(self) -> None:
         """End the count streams, which would delay a shutdown."""
@@ -171,8 +175,15 @@ class Gateway:
     def _add_missing_headers(self, headers: list[Header]) -> list[Header]:
         present = {name for name, _ in headers}
         content_type = next((value for name, value in headers if name == b"content-type"), b"")
-        defaults = self._html if content_type.startswith(b"text/html") else self._common
-        return headers + [header for header in defaults if header[0] not in present]
+        defaults = self._html if content_type.startswith(_PAGE) else self._common
+        return headers + [header for header in defaults if header[0] not in present] + self._closing(headers)
+
+    def _closing(self, headers: list[Header]) -> list[Header]:
+        """Return the header that ends the connection after a page, if the installation is set so."""
+        is_page = self._close_after_page and any(
+            name == b"content-type" and value.startswith(_PAGE) for name, value in headers
+        )
+        return [CLOSE] if is_page else []
 
 
 def _request_headers(headers: list[Header]) -> tuple[bytes | None, bytes | None, bytes | None]:

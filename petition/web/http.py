@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gzip
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -19,9 +18,10 @@ from petition.core.errors import NotFound
 from petition.core.i18n import Language, pick_language
 from petition.core.templates import Renderer
 from petition.web import multipart
-from petition.web.headers import html_headers
+from petition.web.content_codings import Coding, best_coding, compress
+from petition.web.headers import html_headers, policy
 from petition.web.multipart import MultipartForm
-from petition.web.page_cache import PUBLIC, CachedResponse, Header, accepts_gzip, build_response
+from petition.web.page_cache import PUBLIC, CachedResponse, Header, build_response
 from petition.web.services import Services
 
 MAX_BYTES = 64 * 1024  # of a body on public routes
@@ -191,32 +191,35 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
     body = services_of(request).renderer.render(name, lang, **context(request, **extra)).encode()
     # No page mixes a secret with input that an attacker can choose (there are no cookies), so compressing leaks nothing
     # (BREACH); and error pages have to fit where connections stall after 16 KB.
-    gzipped = _takes_gzip(request)
-    return _uncached(request, gzip.compress(body, 6, mtime=0) if gzipped else body, status, gzipped=gzipped)
+    coding = coding_for(request)
+    return _uncached(request, name, compress(body, coding), status, coding)
 
 
 def error_page(request: Request, status: int, text: ErrorText) -> Response:
     """Answer with an error page, rendered once per text."""
     services, lang = services_of(request), lang_of(request)
-    bodies = _error(services.renderer, lang, status, text, tuple(_banners(request, lang, None)))
-    gzipped = _takes_gzip(request)
-    return _uncached(request, bodies[gzipped], status, gzipped=gzipped)
+    coding = coding_for(request)
+    body = _error(services.renderer, lang, status, text, tuple(_banners(request, lang, None)), coding)
+    return _uncached(request, "error.html", body, status, coding)
 
 
-@lru_cache(256)
+@lru_cache(512)
 def _error(
-    renderer: Renderer, lang: str, status: int, text: ErrorText, banners: tuple[tuple[str, str], ...]
-) -> tuple[bytes, bytes]:
-    """Return an error page, plain and gzipped."""
+    renderer: Renderer, lang: str, status: int, text: ErrorText, banners: tuple[tuple[str, str], ...], coding: Coding
+) -> bytes:
     variables = {**text._asdict(), "status": status, "here": "/", "canonical": None, "banners": banners}
-    body = renderer.render("error.html", lang, **variables).encode()
-    return body, gzip.compress(body, 6, mtime=0)
+    return compress(renderer.render("error.html", lang, **variables).encode(), coding)
 
 
-def _uncached(request: Request, body: bytes, status: int, *, gzipped: bool) -> Response:
-    headers = {"cache-control": "no-store", "content-language": lang_of(request), "vary": "Accept-Encoding"}
-    if gzipped:
-        headers["content-encoding"] = "gzip"
+def _uncached(request: Request, name: str, body: bytes, status: int, coding: Coding) -> Response:
+    headers = {
+        "cache-control": "no-store",
+        "content-language": lang_of(request),
+        "content-security-policy": policy(services_of(request).renderer.sheet_of(name).hash),
+        "vary": "Accept-Encoding",
+    }
+    if coding is not Coding.IDENTITY:
+        headers["content-encoding"] = coding.value
     return Response(body, status, headers | _onion(request), media_type="text/html")
 
 
@@ -236,7 +239,7 @@ def cacheable_page(
     variables = context(request, **({"canonical": services.settings.base_url + request.url.path} | extra))
     text = services.renderer.render(name, lang, **variables)
     replaced = {header for header, _ in extra_headers}
-    defaults = html_headers(services.settings, services.renderer.css_hash)
+    defaults = html_headers(services.settings, services.renderer.sheet_of(name).hash)
     headers = [*(header for header in defaults if header[0] not in replaced), (b"content-language", lang.encode())]
     headers += [(header.encode(), value.encode()) for header, value in _onion(request).items()]
     return build_response(text.encode(), HTML, [*headers, *extra_headers], cache_control)
@@ -247,8 +250,9 @@ def _onion(request: Request) -> dict[str, str]:
     return {"onion-location": f"{onion}{quote(request.url.path)}"} if onion else {}
 
 
-def _takes_gzip(request: Request) -> bool:
-    return accepts_gzip(_header(request, "accept-encoding") or b"")
+def coding_for(request: Request) -> Coding:
+    """Return the coding in which to answer this client."""
+    return best_coding(_header(request, "accept-encoding"))
 
 
 def _header(request: Request, name: str) -> bytes | None:

@@ -5,27 +5,27 @@ database is down, stale copies are served.
 """
 
 import asyncio
-import gzip
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from petition.core.errors import Unavailable
+from petition.web.content_codings import Coding, best_coding, compress, compress_hard
 
 Header = tuple[bytes, bytes]
 
 PUBLIC = b"public, max-age=0, s-maxage=5"
+NO_STORE = b"no-store"  # in this cache, and in no other
 # Of what may hold names: with the half second of a poll they are out of shared caches within two seconds.
 WITH_NAMES = b"public, max-age=0, s-maxage=1"
-_NO_GZIP = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)", re.IGNORECASE)
 # What a 304 must repeat (RFC 9110, 15.4.5), and CORS, without which a script of another site cannot read it.
 _NOT_MODIFIED_HEADERS = (b"cache-control", b"etag", b"vary", b"access-control-")
 ALL = ""  # the group of pages that show more than one letter
 MAX_AGE = 5.0  # seconds a ``dated`` response is served
+LASTING = 10.0  # seconds unchanged after which a page is worth compressing harder
 MAX_PAGES = 4000  # the oldest is evicted first
 MAX_BYTES = 64 * 1024 * 1024  # of all pages together, plain and compressed
 
@@ -50,45 +50,63 @@ class CacheTier(StrEnum):
 CAPACITY = {CacheTier.COMMON: MAX_PAGES, CacheTier.VARIANT: 1500, CacheTier.ARBITRARY: 250}
 
 
-@dataclass(frozen=True, slots=True)
+class Encoded(NamedTuple):
+    """A response in one coding: its headers, the same with the status as lines of HTTP/1.1, and its body."""
+
+    headers: list[Header]
+    lines: bytes  # without the empty line after them
+    body: bytes
+
+
+@dataclass(slots=True)
 class CachedResponse:
-    """A response ready to be sent: plain and gzipped, each with all its headers, also as lines (HTTP/1.1)."""
+    """A response ready to be sent; each coding is made when a client first takes it."""
 
     etag: bytes
     plain: bytes
-    plain_headers: list[Header]
-    plain_lines: bytes
-    gzipped: bytes
-    gzip_headers: list[Header]
-    gzip_lines: bytes
+    headers: list[Header]  # of all codings
     not_modified_headers: list[Header]
     not_modified_lines: bytes
+    can_shrink: bool = field(default=False, compare=False)  # its brotli was made in a hurry
+    _encodings: dict[Coding, Encoded] = field(default_factory=dict, compare=False)
 
     @property
     def size(self) -> int:
-        """Bytes in memory, without the header lists."""
-        lines = len(self.plain_lines) + len(self.gzip_lines) + len(self.not_modified_lines)
-        return len(self.plain) + len(self.gzipped) + lines
+        """Bytes in memory once all codings are there, without the header lists."""
+        gzipped = self.encoded(Coding.GZIP)
+        return 2 * len(self.plain) + 3 * (len(gzipped.lines) + len(gzipped.body))
 
     @property
     def wire_size(self) -> int:
-        """Bytes on the wire of the compressed response, status line and headers included (HTTP/1.1)."""
-        return len(self.gzip_lines) + len(b"\r\n") + len(self.gzipped)
+        """Bytes on the wire for today's browsers, which take brotli, status line and headers included (HTTP/1.1)."""
+        small = self.encoded(Coding.BROTLI)
+        return len(small.lines) + len(b"\r\n") + len(small.body)
 
     def select(self, accept_encoding: bytes | None, if_none_match: bytes | None) -> tuple[int, list[Header], bytes]:
         """Return the status, headers and body for a client that sent these headers."""
         if if_none_match is not None and etag_matches(self.etag, if_none_match):
             return 304, self.not_modified_headers, b""
-        if accept_encoding is not None and accepts_gzip(accept_encoding):
-            return 200, self.gzip_headers, self.gzipped
-        return 200, self.plain_headers, self.plain
+        encoded = self.encoded(best_coding(accept_encoding))
+        return 200, encoded.headers, encoded.body
 
+    def encoded(self, coding: Coding) -> Encoded:
+        """Return the response in this coding, compressed now if it has not been yet."""
+        encoded = self._encodings.get(coding)
+        if encoded is None:
+            encoded = self._encodings[coding] = self._encode(coding, compress(self.plain, coding))
+            self.can_shrink = self.can_shrink or coding is Coding.BROTLI
+        return encoded
 
-def accepts_gzip(accept_encoding: bytes) -> bool:
-    """Return whether this ``Accept-Encoding`` allows gzip (RFC 9110, 12.5.3)."""
-    if b"gzip" not in accept_encoding:
-        return False
-    return _NO_GZIP.search(accept_encoding) is None
+    async def shrink(self) -> None:
+        """Compress brotli as far as it goes, in a thread."""
+        self.can_shrink = False
+        body = await asyncio.to_thread(compress_hard, self.plain)
+        self._encodings[Coding.BROTLI] = self._encode(Coding.BROTLI, body)
+
+    def _encode(self, coding: Coding, body: bytes) -> Encoded:
+        named = [] if coding is Coding.IDENTITY else [(b"content-encoding", coding.encode())]
+        headers = [*self.headers, *named, (b"content-length", b"%d" % len(body))]
+        return Encoded(headers, _lines(b"200 OK", headers), body)
 
 
 def etag_matches(etag: bytes, if_none_match: bytes) -> bool:
@@ -107,20 +125,13 @@ def build_response(
 ) -> CachedResponse:
     """Return a response with ``headers`` and the caching headers; ``etag`` defaults to the body's."""
     etag = etag or weak_etag(body)
-    gzipped = gzip.compress(body, compresslevel=9, mtime=0)
-    shared = [(b"cache-control", cache_control), (b"etag", etag), (b"vary", b"Accept-Encoding"), *headers]
-    full = [(b"content-type", content_type), *shared]
-    plain_headers = [*full, (b"content-length", b"%d" % len(body))]
-    gzip_headers = [*full, (b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(gzipped))]
+    tags = [] if cache_control == NO_STORE else [(b"etag", etag)]
+    shared = [(b"cache-control", cache_control), *tags, (b"vary", b"Accept-Encoding"), *headers]
     not_modified_headers = [header for header in shared if header[0].startswith(_NOT_MODIFIED_HEADERS)]
     return CachedResponse(
         etag=etag,
         plain=body,
-        plain_headers=plain_headers,
-        plain_lines=_lines(b"200 OK", plain_headers),
-        gzipped=gzipped,
-        gzip_headers=gzip_headers,
-        gzip_lines=_lines(b"200 OK", gzip_headers),
+        headers=[(b"content-type", content_type), *shared],
         not_modified_headers=not_modified_headers,
         not_modified_lines=_lines(b"304 Not Modified", not_modified_headers),
     )
@@ -172,6 +183,16 @@ class PageCache:
                 self.fresh.pop(key, None)
             self._dated.clear()
 
+    async def shrink_lasting(self) -> None:
+        """Compress pages harder that have not changed for ``LASTING`` seconds, one after the other, until cancelled."""
+        earlier: dict[str, CachedResponse] = {}
+        while True:
+            await asyncio.sleep(LASTING)
+            for key, page in tuple(earlier.items()):
+                if page.can_shrink and self.fresh.get(key) is page:
+                    await page.shrink()
+            earlier = dict(self.fresh)
+
     async def get(
         self,
         key: str,
@@ -200,6 +221,9 @@ class PageCache:
                 raise
             if purges != self._purges[group]:  # it may show what has to disappear
                 return page
+            earlier = self._stale.get(key)
+            if earlier is not None and earlier == page:
+                page = earlier  # its codings are made, perhaps the hard one
             self._store(key, group, tier, page)
             if invalidations == self._invalidations[group]:
                 self.fresh[key] = page

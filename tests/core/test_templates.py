@@ -29,7 +29,7 @@ NAMES = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglo
 PAGES = [name for name in NAMES if not name.startswith("email/")]
 LANGUAGES = i18n.load(resources.folder("locales"))
 NOW = datetime(2026, 11, 21, 18, 4, tzinfo=UTC)
-MOST_BYTES = 12 * 1024  # of the 14 KB that fit into one flight; the rest is for headers
+MOST_BYTES = 12 * 1024  # of any page; the letter's has a limit of its own
 MAX_COLUMNS = 120
 ERRORS = ("name", "email", "visibility", "city", "country", "affiliation", "consent")
 ORGANIZATION_ERRORS = (
@@ -177,6 +177,7 @@ def letter_page(renderer: Renderer, lang: str, kind: Kind, form: ShownForm, lett
         "mailto": text_tags.mailto(letter, "in.letters.example", lang, subject="Subject", statement="Statement" * 9),
         "listed_people": 3316,
         "qr": "",
+        "is_lean": False,
         "form": form,
         "closed": False,
         "here": f"/{letter.slug}",

@@ -18,6 +18,7 @@ from petition.core.resources import PACKAGE
 
 DEPLOY = PACKAGE.parent / "deploy"
 PATIENCE = 60  # seconds
+_TIMESTAMPS = "1.3.6.1.4.1.11129.2.4.2"  # the extension with signed certificate timestamps (RFC 6962, 3.3)
 
 NGINX = """
 {user}
@@ -121,15 +122,32 @@ async def _until_open(process: asyncio.subprocess.Process, port: int, folder: Pa
 
 
 def _write_certificate(folder: Path) -> None:
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    certificate = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False).sign(
-        key, hashes.SHA256()
-    )
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    """Write a chain as public authorities issue it: ECDSA, one intermediate, signed timestamps of some 240 bytes."""
+    authority, key = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP256R1())
+    intermediate = _certificate("An Intermediate Authority", "A Root Authority", authority, authority, 400)
+    leaf = _certificate("localhost", "An Intermediate Authority", key, authority, 400)
+    (folder / "cert.pem").write_bytes(leaf + intermediate)
     encoded = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     (folder / "key.pem").write_bytes(encoded)
+
+
+def _certificate(
+    name: str, issuer: str, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey, more: int
+) -> bytes:
+    """Return a certificate in PEM; ``more`` bytes stand for timestamps, policies and addresses."""
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(_name(issuer), _name(name), key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    names, stamps = (
+        x509.SubjectAlternativeName([x509.DNSName("localhost")]),
+        x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2"),
+    )
+    builder = builder.add_extension(names, critical=False)
+    builder = builder.add_extension(x509.UnrecognizedExtension(stamps, os.urandom(more)), critical=False)
+    return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])

@@ -32,6 +32,7 @@ TYPED = {"slug": SLUG}
 TABLES = """
 SELECT table_name FROM information_schema.columns
 WHERE table_schema = 'public' AND column_name = 'letter' AND table_name <> 'log'
+  AND left(table_name, 10) <> 'published_' -- views
 """
 NAMES = ("Zenobia Quartermain", "Изольда Тихомирова", "Perpetua Sandalwood", "Brotherhood of Signalmen")
 

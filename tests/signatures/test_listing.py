@@ -177,7 +177,7 @@ async def test_words_are_looked_up_in_their_index(conn: Connection) -> None:
         async with conn.transaction():
             await conn.execute(f"SET LOCAL plan_cache_mode = {mode}")
             await listing_queries.use_index_of_words(conn)
-            plan_text = await plan(conn, listing_queries.SORT_PEOPLE, f"'{about}:n5'")
+            plan_text = await plan(conn, listing_queries.SORT_PEOPLE, about, f"'{about}:n5'")
             assert "Bitmap Index Scan on signature_words" in plan_text, plan_text
             await listing_queries.use_order_of_list(conn)
             plan_text = await plan(conn, listing_queries.SCAN_PEOPLE, about, None, 5000, ["% n %"])

@@ -3,10 +3,13 @@
 import asyncio
 import gzip
 
+import brotli
 import pytest
 
+from petition.core import resources
 from petition.core.errors import NotFound, Unavailable
 from petition.web import page_cache as module
+from petition.web.content_codings import Coding
 from petition.web.page_cache import CachedResponse, CacheTier, PageCache, build_response
 
 HTML = b"text/html; charset=utf-8"
@@ -32,10 +35,12 @@ class Maker:
 
 
 def test_a_kept_page_is_whole_small_and_says_so() -> None:
-    assert gzip.decompress(PAGE.gzipped) == PAGE.plain
-    small, plain, unchanged = dict(PAGE.gzip_headers), dict(PAGE.plain_headers), dict(PAGE.not_modified_headers)
+    gzipped = PAGE.encoded(Coding.GZIP)
+    assert gzip.decompress(gzipped.body) == PAGE.plain
+    plain, unchanged = dict(PAGE.encoded(Coding.IDENTITY).headers), dict(PAGE.not_modified_headers)
+    small = dict(gzipped.headers)
     assert small[b"content-encoding"] == b"gzip"
-    assert small[b"content-length"] == str(len(PAGE.gzipped)).encode()
+    assert small[b"content-length"] == str(len(gzipped.body)).encode()
     assert plain[b"content-length"] == str(len(PAGE.plain)).encode()
     assert b"content-encoding" not in plain
     assert b"content-length" not in unchanged
@@ -50,7 +55,7 @@ def test_what_is_unchanged_repeats_only_what_a_reader_needs() -> None:
     allowed = (b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"ETag")
     policy = (b"content-security-policy", b"default-src 'none'"), (b"x-content-type-options", b"nosniff")
     response = build_response(b"{}", b"application/json", [*allowed, *policy])
-    assert {*allowed, *policy} <= set(response.plain_headers)
+    assert {*allowed, *policy} <= set(response.headers)
     names = {b"cache-control", b"etag", b"vary", *(name for name, _ in allowed)}
     assert {name for name, _ in response.not_modified_headers} == names
 
@@ -61,7 +66,8 @@ def test_the_same_bytes_have_the_same_mark_and_no_time_in_them() -> None:
 
 
 def test_the_weight_is_what_goes_over_the_wire() -> None:
-    lines = [b"HTTP/1.1 200 OK", *(name + b": " + value for name, value in PAGE.gzip_headers), b"", PAGE.gzipped]
+    small = PAGE.encoded(Coding.BROTLI)
+    lines = [b"HTTP/1.1 200 OK", *(name + b": " + value for name, value in small.headers), b"", small.body]
     assert PAGE.wire_size == len(b"\r\n".join(lines))
 
 
@@ -201,3 +207,40 @@ async def test_what_says_when_it_was_counted_is_made_anew_every_few_seconds(monk
         aging.cancel()
     await pages.get("/other", "letter", other)
     assert other.renders == 1
+
+
+async def test_a_page_that_lasts_is_compressed_harder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LASTING", 0.01)
+    text = (resources.folder("templates") / "letters" / "show.html").read_bytes()
+    pages = PageCache()
+    shrinking = asyncio.create_task(pages.shrink_lasting())
+
+    async def render() -> CachedResponse:
+        return build_response(text, HTML, [])
+
+    asked, unasked = await pages.get("/en/a", "a", render), await pages.get("/en/b", "b", render)
+    quick, etag = asked.select(b"br", None)[2], asked.etag
+    async with asyncio.timeout(30):
+        while len(asked.encoded(Coding.BROTLI).body) == len(quick):
+            await asyncio.sleep(0.01)
+    shrinking.cancel()
+    _, headers, body = asked.select(b"br", None)
+    assert brotli.decompress(body) == brotli.decompress(quick) == text
+    assert len(body) < len(quick)
+    assert dict(headers)[b"content-length"] == str(len(body)).encode()
+    assert asked.etag == etag
+    assert not asked.can_shrink
+    assert unasked.encoded(Coding.BROTLI).body == quick, "nobody had asked for its brotli"
+
+
+async def test_a_page_rendered_again_the_same_keeps_its_codings() -> None:
+    pages = PageCache()
+
+    async def render() -> CachedResponse:
+        return build_response(b"<p>the same</p>" * 50, HTML, [])
+
+    first = await pages.get("/en/a", "a", render)
+    await first.shrink()
+    pages.invalidate("a")
+    assert await pages.get("/en/a", "a", render) is first
+    assert pages.fresh["/en/a"] is first

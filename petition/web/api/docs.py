@@ -47,7 +47,7 @@ async def page(request: Request) -> Response:
         # The page's style sheet is a file: pages inline only what they all need.
         policy = (
             b"content-security-policy",
-            headers.policy(services.renderer.css_hash, {"style-src": "'self'"}).encode(),
+            headers.policy(services.renderer.sheet.hash, {"style-src": "'self'"}).encode(),
         )
         return http.cacheable_page(request, "api/docs.html", [policy], api=document, operations=operations)
 

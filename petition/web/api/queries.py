@@ -13,7 +13,7 @@ SELECT start, people, organizations, change FROM (
   FROM (
     SELECT date_trunc($2, hour, 'UTC') AS start,
            sum(people)::bigint AS people, sum(organizations)::bigint AS organizations
-    FROM count_hour WHERE letter = $1 GROUP BY 1
+    FROM published_hour WHERE letter = $1 GROUP BY 1
   ) AS periods WINDOW so_far AS (ORDER BY start)
 ) AS history
 WHERE moved AND start < coalesce($3, 'infinity'::timestamptz) ORDER BY start DESC LIMIT $4

@@ -159,7 +159,7 @@ async def _carry_out(
             await deliveries.set_link(conn, actor, addressee.id, works=name == "link")
         case "publish":
             answer_id = form_id(form, "answer", AnswerId, MAX_INTEGER)
-            event = response_in(form, visit.languages, datetime.now(UTC), has_file="has_file" in form)
+            event = response_in(form, visit.languages, visit.now, has_file="has_file" in form)
             await answers.publish(conn, actor, keys, addressee.id, answer_id, event)
         case "decline" | "wait":
             answer_id = form_id(form, "answer", AnswerId, MAX_INTEGER)
@@ -190,7 +190,7 @@ async def record(visit: DeskVisit) -> Response:
 async def _typed(
     visit: DeskVisit, fields: Mapping[str, str], content: bytes | None
 ) -> tuple[TypedEvent, files.File | None]:
-    now = datetime.now(UTC)
+    now = visit.now
     if fields["act"] == "deliver":
         event = delivery_in(fields, now)
     else:

@@ -11,12 +11,13 @@ from starlette.responses import JSONResponse, Response
 
 from petition.core.database import Record
 from petition.core.ids import PictureId
-from petition.drafts import draft_fields, draft_queries, pictures, preview_link_queries, saving, store
+from petition.drafts import draft_fields, draft_queries, local_times, pictures, preview_link_queries, saving, store
 from petition.drafts.pictures import BadPicture
 from petition.drafts.saving import Saved
 from petition.drafts.store import Draft
 from petition.web import http, multipart
 from petition.web.desk import draft_page, step_up
+from petition.web.desk.forms import zone_of
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
 
@@ -31,7 +32,7 @@ async def show(visit: DeskVisit) -> Response:
         row = await saving.letter_row(conn, visit.letter.slug)
         draft = await store.load(conn, row, visit.languages)
         link = await preview_link_queries.of_letter(conn, visit.letter.id)
-    return _page(visit, draft, link)
+    return _page(visit, draft, link, is_sensitive=row["sensitive"])
 
 
 async def save(visit: DeskVisit) -> Response:
@@ -43,16 +44,18 @@ async def save(visit: DeskVisit) -> Response:
         if isinstance(proved, Response):
             return proved
         visit, form = proved, replace(form, fields=visit.without_proof(form.fields))
+    zone = zone_of(visit, form.fields)
+    fields = {**form.fields, **local_times.to_utc(form.fields, zone)}
     images, image_errors = await _redraw_pictures(form.files, visit.languages)
     async with visit.database.transaction() as conn:
         row = await saving.locked_row(conn, visit.letter.slug)
-        saved = await saving.save(conn, row, visit.organizer.id, visit.languages, form.fields, images)
+        saved = await saving.save(conn, row, visit.organizer.id, visit.languages, fields, images)
         link = await preview_link_queries.of_letter(conn, visit.letter.id)
     saved.typed.problems.update(image_errors)
     if visit.request.headers.get("accept") == "application/json":
-        return _json(visit, saved)
+        return _json(visit, saved, zone)
     if saved.typed.problems or saved.conflicts:
-        return _page(visit, saved.draft, link, saved)
+        return _page(visit, saved.draft, link, saved, is_sensitive=row["sensitive"])
     party_act = PARTY_ACT.fullmatch(form.fields.get("act", ""))
     return http.redirect(visit.letter_path("text?saved=1") + (f"#{party_act[1]}" if party_act else ""))
 
@@ -90,22 +93,23 @@ async def _redraw_pictures(
     return images, errors
 
 
-def _json(visit: DeskVisit, saved: Saved) -> Response:
+def _json(visit: DeskVisit, saved: Saved, zone: str) -> Response:
     """Answer a script with what it has to show, rendered here in the words of the page."""
 
     def render(template: str, **context: object) -> str:
-        context |= {"letter": visit.letter, "labels": draft_page.LABELS}
+        context |= {"letter": visit.letter, "labels": draft_page.LABELS, "zone": visit.organizer.zone}
         return visit.services.renderer.render(f"desk/writing/{template}", visit.lang, **context)
 
     def render_conflict(name: str, stored: str) -> str:
         theirs = draft_page.field_value(name, stored)
         return render("_conflict.html", name=name, edit=saved.draft.edits.get(name), theirs=theirs)
 
+    fresh = {**saved.fresh, **local_times.from_utc(saved.fresh, zone)}
     parties = [name for name in saved.fresh if name in draft_fields.PARTIES]
     body: dict[str, Any] = {
         "said": render("_saved_at.html", last=saved.draft.last),
         "seen": saved.seen,
-        "fresh": {name: value for name, value in saved.fresh.items() if name not in draft_fields.PARTIES},
+        "fresh": {name: value for name, value in fresh.items() if name not in draft_fields.PARTIES},
         "rows": {name: render("_rows.html", name=name, rows=_rows(saved.draft, name)) for name in parties},
         "problems": {name: visit.gettext(message) for name, message in saved.typed.problems.items()},
         "conflicts": {name: render_conflict(name, stored) for name, stored in saved.conflicts.items()},
@@ -120,7 +124,9 @@ def _rows(draft: Draft, name: str) -> list[dict[str, str]]:
     return [*({**party.names, "url": party.url or ""} for party in parties), {}]
 
 
-def _page(visit: DeskVisit, draft: Draft, link: Record | None, saved: Saved | None = None) -> Response:
+def _page(
+    visit: DeskVisit, draft: Draft, link: Record | None, saved: Saved | None = None, *, is_sensitive: bool
+) -> Response:
     values, seen = dict(draft.fields), {name: draft_fields.digest(value) for name, value in draft.fields.items()}
     rows = {name: _rows(draft, name) for name in draft_fields.PARTIES}
     problems, conflicts = (saved.typed.problems, saved.conflicts) if saved else ({}, {})
@@ -131,6 +137,7 @@ def _page(visit: DeskVisit, draft: Draft, link: Record | None, saved: Saved | No
             values[name] = saved.typed.raw[name]
         if saved and name in problems and name in saved.typed.seen:
             seen[name] = saved.typed.seen[name]
+    values.update(local_times.from_utc(values, visit.organizer.zone))
     return desk_page(
         visit,
         "desk/writing/text.html",
@@ -138,6 +145,7 @@ def _page(visit: DeskVisit, draft: Draft, link: Record | None, saved: Saved | No
         errors=problems,
         sources={"frame-src": "'self'"},
         draft=draft,
+        is_sensitive=is_sensitive,
         values=values,
         seen=seen,
         rows=rows,
@@ -148,5 +156,6 @@ def _page(visit: DeskVisit, draft: Draft, link: Record | None, saved: Saved | No
         link_url=draft_page.preview_url(visit, link) if link else None,
         link_days=draft_page.PREVIEW_DAYS,
         saved="saved" in visit.query,
+        marked=visit.query.get("sensitive"),
         link_act=visit.query.get("link"),
     )

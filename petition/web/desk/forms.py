@@ -1,17 +1,19 @@
 """The desk's forms: the page again with what was refused, ids and numbers, and the form that invites a colleague."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import wraps
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from petition.core import email_addresses, quotas
+from petition.core import email_addresses, quotas, time_zones
 from petition.core.access_journal import JournalKind
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import Refused
 from petition.core.form_values import MAX_BIGINT, Id, id_of, number_of
 from petition.core.i18n import N_
+from petition.drafts import opening
 from petition.moderation.filters import UnknownFilter
 from petition.organizers.model import checked_name
 from petition.web import http
@@ -86,6 +88,20 @@ def form_number(form: Form, name: str) -> int:
     if number is None:
         raise HTTPException(400)
     return number
+
+
+def zone_of(visit: DeskVisit, form: Form) -> str:
+    """Return the time zone in which the form's times were typed: the one that its page named, else the organizer's."""
+    zone = form.get("zone")
+    return zone if zone == time_zones.UTC or zone in time_zones.names() else visit.organizer.zone
+
+
+def read_time(visit: DeskVisit, form: Form, name: str) -> datetime:
+    """Return the time, UTC, typed into a field in the organizer's zone. Raises ``Refused`` if it has passed."""
+    try:
+        return opening.read_time(form.get(name, ""), zone_of(visit, form), datetime.now(UTC))
+    except Refused as refused:
+        raise Refused(refused.message, name) from None
 
 
 def read_invitation(visit: DeskVisit, form: Form, errors: dict[str, str]) -> tuple[str, Mailbox, str] | None:

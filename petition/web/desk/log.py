@@ -1,10 +1,11 @@
 """The log of a letter, on pages and as a file."""
 
 from collections.abc import AsyncGenerator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 from starlette.responses import Response, StreamingResponse
 
+from petition.core import time_zones
 from petition.core.database import Database
 from petition.core.form_values import MAX_BIGINT, MAX_INTEGER, id_of
 from petition.core.ids import BulkActId, LetterId, OrganizerId
@@ -27,7 +28,7 @@ COLUMNS = ("id", "at", "organizer", "name", "act", "ids", "before", "after", "re
 async def show(visit: DeskVisit) -> Response:
     """Show acts, newest first, of a person, of a kind, of a day, or all steps of a bulk act."""
     params = filters.single_values(visit.query.multi_items())
-    filter, before = _filter(params), id_of(params.get("before", ""), int) or MAX_BIGINT
+    filter, before = _filter(params, visit.organizer.zone), id_of(params.get("before", ""), int) or MAX_BIGINT
     async with visit.database.connection() as conn:
         lines = await log_queries.filtered(conn, visit.letter.id, filter, before, PAGE_SIZE + 1)
         context = {
@@ -51,13 +52,13 @@ async def show(visit: DeskVisit) -> Response:
     )
 
 
-def _filter(params: Mapping[str, str]) -> LogFilter:
+def _filter(params: Mapping[str, str], zone: str) -> LogFilter:
     """Raises ``UnknownFilter``."""
     person, act, bulk_act = params.get("person", ""), params.get("act", ""), params.get("bulk", "")
     filter = LogFilter(
         organizer_id=id_of(person, OrganizerId, MAX_INTEGER),
         act=act if act in labels.ACTS else None,
-        day=_day(params.get("day", "")),
+        day=_day(params.get("day", ""), zone),
         bulk_act_id=id_of(bulk_act, BulkActId, MAX_INTEGER),
     )
     values = filter.organizer_id, filter.act, filter.day, filter.bulk_act_id
@@ -71,12 +72,12 @@ def _filter(params: Mapping[str, str]) -> LogFilter:
     return filter
 
 
-def _day(text: str) -> datetime | None:
-    """Return the beginning of a day; None if it is no date, or the calendar has no day after it."""
+def _day(text: str, zone: str) -> tuple[datetime, datetime] | None:
+    """Return the beginning of a day in a zone, and of the next; None if it is no date, or the calendar's last."""
     try:
-        day = datetime.combine(date.fromisoformat(text), time(), UTC)
-        _ = day + timedelta(days=1)  # raises an ``OverflowError`` at the end of the calendar
-        return day
+        day = date.fromisoformat(text)
+        first, after = (datetime.combine(midnight, time()) for midnight in (day, day + timedelta(days=1)))
+        return time_zones.moments_of(first, zone)[0], time_zones.moments_of(after, zone)[0]
     except (ValueError, OverflowError):
         return None
 

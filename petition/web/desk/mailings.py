@@ -1,19 +1,16 @@
 """Mailing an update: the preview as a mail, a test to oneself, start, schedule, undo, pause, resume, cancel, resend."""
 
-from datetime import UTC, datetime
-
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
-from petition.core.errors import NotFound, Refused
+from petition.core.errors import NotFound
 from petition.core.form_values import MAX_INTEGER
 from petition.core.ids import LetterId, SignatureId, UpdateId
-from petition.drafts import opening
 from petition.mailings import acts, content
 from petition.mailings.model import TRANSITIONS
 from petition.web import http
 from petition.web.desk import updates
-from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view, read_time
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
 
@@ -63,7 +60,7 @@ async def act(visit: DeskVisit, form: Form) -> Response:
         if name == "mail":
             await acts.start(conn, visit.actor, update_id)
         elif name == "schedule":
-            await acts.start(conn, visit.actor, update_id, _time(form))
+            await acts.start(conn, visit.actor, update_id, read_time(visit, form, "mail_at"))
         elif name == "test":
             await acts.test(conn, visit.actor, update_id)
         else:
@@ -78,10 +75,3 @@ async def remind(visit: DeskVisit) -> Response:
     async with visit.database.transaction() as conn:
         await acts.set_reminder(conn, visit.actor, is_on=is_on)
     return http.redirect(visit.letter_path(f"updates?done={'reminder-on' if is_on else 'reminder-off'}#reminder"))
-
-
-def _time(form: Form) -> datetime:
-    try:
-        return opening.read_time(form.get("mail_at", ""), datetime.now(UTC))
-    except Refused as refused:
-        raise Refused(refused.message, "mail_at") from None

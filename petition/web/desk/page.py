@@ -1,6 +1,5 @@
 """A page of the desk: its headers, its template, and what every template gets."""
 
-import gzip
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -8,8 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.web import headers
+from petition.web.content_codings import Coding, compress
 from petition.web.desk.navigation import find_current, jobs_of
 from petition.web.desk.visit import DeskVisit, OpenVisit, open_visit
+from petition.web.http import coding_for
 
 
 def policy(extra: Mapping[str, str] | None = None) -> str:
@@ -70,9 +71,9 @@ def desk_page(
         "vary": "Accept-Encoding, Cookie",
         "x-robots-tag": "noindex",
     }
-    if "gzip" in visit.request.headers.get("accept-encoding", ""):
-        response_headers["content-encoding"] = "gzip"
-        body = gzip.compress(body, compresslevel=6, mtime=0)
+    if (coding := coding_for(visit.request)) is not Coding.IDENTITY:
+        response_headers["content-encoding"] = coding.value
+        body = compress(body, coding)
     return Response(body, status or (422 if errors else 200), response_headers, media_type="text/html")
 
 

@@ -1,5 +1,6 @@
 """Paper tallies at the desk: adding one, correcting it, undoing it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from starlette.responses import Response
@@ -8,6 +9,7 @@ from petition.core.errors import Refused
 from petition.core.form_values import MAX_INTEGER, id_of
 from petition.core.ids import TallyId
 from petition.imports.steering import WHAT
+from petition.letters.model import Tally
 from petition.signatures import paper_tallies
 from petition.web import http
 from petition.web.desk.forms import Form, form_view
@@ -22,7 +24,7 @@ async def act(visit: DeskVisit, form: Form) -> Response:
     tally_id = id_of(form.get("tally", ""), TallyId, MAX_INTEGER) or TallyId(0)
     async with visit.database.transaction() as conn:
         if step in {"add", "correct"}:
-            tally = paper_tallies.parse(form, visit.languages, datetime.now(UTC).date())
+            tally = _tally(visit, form)
             repeat = form.get("repeat") == "1"
             if step == "add":
                 await paper_tallies.add(conn, actor, tally, repeat=repeat)
@@ -35,3 +37,10 @@ async def act(visit: DeskVisit, form: Form) -> Response:
         else:
             raise Refused(WHAT)
     return http.redirect(visit.letter_path("import#tallies"))
+
+
+def _tally(visit: DeskVisit, form: Form) -> Tally:
+    """Return the tally in a form; of a day that has begun only where the organizer is, today's (UTC)."""
+    today = datetime.now(UTC).date()
+    tally = paper_tallies.parse(form, visit.languages, max(today, visit.now.date()))
+    return replace(tally, counted_on=min(today, tally.counted_on))

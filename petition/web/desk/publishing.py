@@ -16,7 +16,7 @@ from petition.letters import markdown, plain_text, text_diff
 from petition.letters.model import Text
 from petition.web import http
 from petition.web.desk import draft_page
-from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view, read_time
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
 
@@ -76,7 +76,7 @@ async def publish(visit: DeskVisit, form: Form) -> Response:
 @form_view(show)
 async def schedule(visit: DeskVisit, form: Form) -> Response:
     """Have the letter open at a time, or cancel that."""
-    at = None if form.get("act") == "cancel" else opening.read_time(form.get("publish_at", ""), datetime.now(UTC))
+    at = None if form.get("act") == "cancel" else read_time(visit, form, "publish_at")
     async with visit.database.transaction() as conn:
         row = await saving.locked_row(conn, visit.letter.slug)
         if at is not None:

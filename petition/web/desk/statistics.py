@@ -14,7 +14,7 @@ from petition.formats.csv_rows import format_row
 from petition.moderation import queue_queries, waiting
 from petition.statistics import charts, reading
 from petition.statistics.layers import layers as layers_of
-from petition.statistics.model import DAY, HOUR, MIN_NAMED, Figures, Period, Share
+from petition.statistics.model import DAY, HOUR, Figures, Period, Share
 from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
 
@@ -61,7 +61,7 @@ async def show(visit: DeskVisit) -> Response:
         by_source=_sources(figures, visit.language) if figures.days else None,
         change=change_of_a_day(figures),
         tables={"day": figures.days[::-1][:MAX_ROWS], "hour": figures.hours[::-1]},
-        min_named=MIN_NAMED,
+        min_named=figures.min_named,
     )
 
 

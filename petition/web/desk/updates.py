@@ -1,7 +1,7 @@
 """Updates on a letter at the desk: the list, and one with its form and its preview."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -11,12 +11,11 @@ from petition.core.database import Connection, Record
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import MAX_INTEGER
 from petition.core.ids import UpdateId
-from petition.drafts import opening
 from petition.letters import markdown, update_queries, updates
 from petition.mailings import acts, model
 from petition.mailings import queries as mailing_queries
 from petition.web import http
-from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_number, form_view
+from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_number, form_view, read_time
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import DeskVisit
 
@@ -51,7 +50,7 @@ async def add(visit: DeskVisit, form: Form) -> Response:
     texts, errors = updates.texts_in(form, visit.languages)
     if errors or act == "preview":
         return await _list(visit, form, errors, texts)
-    at = _time(form) if act == "schedule" else None
+    at = read_time(visit, form, "publish_at") if act == "schedule" else None
     async with visit.database.transaction() as conn:
         update_id = await updates.add(conn, organizer_id, letter_id, texts)
         if at is not None:
@@ -121,7 +120,7 @@ async def change(visit: DeskVisit, form: Form) -> Response:
         return await _one(visit, form, errors, texts)
     if act == "publish":
         _check_published(visit)
-    at = _time(form) if act == "schedule" else None
+    at = read_time(visit, form, "publish_at") if act == "schedule" else None
     async with visit.database.transaction() as conn:
         await updates.save(conn, organizer_id, letter_id, update_id, revision, texts, publish=act == "publish")
         if act in {"schedule", "unschedule"}:
@@ -141,10 +140,6 @@ async def _mail_then(conn: Connection, visit: DeskVisit, update_id: UpdateId, fo
         await acts.reschedule(conn, visit.actor, update_id, at)
     else:
         await acts.start(conn, visit.actor, update_id, at)
-
-
-def _time(form: Form) -> datetime:
-    return opening.read_time(form.get("publish_at", ""), datetime.now(UTC))
 
 
 def _act(form: Form) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
+from petition.core import time_zones
 from petition.core.audit_log import Actor
 from petition.core.database import Database
 from petition.core.errors import NotFound
@@ -101,6 +103,11 @@ class DeskVisit(OpenVisit):
     def actor(self) -> Actor:
         """The organizer acting on the letter in the address."""
         return Actor(self.organizer.id, self.letter.id)
+
+    @property
+    def now(self) -> datetime:
+        """This moment, in the organizer's zone."""
+        return time_zones.in_zone(datetime.now(UTC), self.organizer.zone)
 
     @property
     def is_fresh(self) -> bool:

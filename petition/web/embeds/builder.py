@@ -40,7 +40,7 @@ async def show(request: Request) -> Response:
 def _render(request: Request, published: PublishedLetter, frame: FrameOptions) -> CachedResponse:
     services, lang = http.services_of(request), http.lang_of(request)
     languages = services.renderer.languages
-    css = services.renderer.css + "\n" + sheet("builder.css")
+    css = services.renderer.sheet.css + sheet("builder.css")
     body = services.renderer.render(
         "embeds/builder.html",
         lang,

@@ -22,6 +22,8 @@ from petition.web.public.visit import Visit, with_retry_after
 
 HOUR = 3600  # seconds
 
+_PAGE = "signatures/one_more_step.html"
+
 TOO_MANY = N_("Too many forms have been sent from your network in the last hour.")
 AWAY = N_("We could not store this just now. Nothing is lost: press the button again in a moment.")
 TRY_LATER = N_("Try again in an hour. What you typed has not been stored.")
@@ -111,7 +113,7 @@ async def _step_page(visit: Visit, published: PublishedLetter, form: Mapping[str
     site_key = captchas.hcaptcha_site_key
     await visit.turn()
     response = visit.page(
-        "signatures/one_more_step.html",
+        _PAGE,
         422,
         letter=published.letter,
         form=ShownForm(typed_values(form)),
@@ -125,7 +127,7 @@ async def _step_page(visit: Visit, published: PublishedLetter, form: Mapping[str
         mailto=signing_mail.mailto(visit.services, published.letter, visit.lang) if visit.form_path == "sign" else None,
     )
     if site_key:
-        policy = headers.policy(visit.services.renderer.css_hash, captchas.sources)
+        policy = headers.policy(visit.services.renderer.sheet_of(_PAGE).hash, captchas.sources)
         response.headers["content-security-policy"] = policy
     return response
 

@@ -20,6 +20,8 @@ from petition.signatures import later_form, queries
 from petition.signatures.confirming import Confirmation, ConfirmRequest, ConfirmResult
 from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Kind
+from petition.web import http
+from petition.web.page_cache import NO_STORE, CachedResponse
 from petition.web.public import challenge, code_tries, thanks
 from petition.web.public.code_tries import Verdict
 from petition.web.public.shown_form import ShownForm
@@ -27,6 +29,7 @@ from petition.web.public.visit import Visit, with_retry_after
 
 HOUR, DAY = 3600, 86400  # seconds
 MAX_LATER = 5  # later forms of the same mailbox to choose from
+_INBOX = "signatures/check_your_inbox.html"
 MAILED_CODE = "mailed_code"  # the field of the mailed code where ``code`` is the answer to a challenge
 
 GONE = N_("This link has expired")
@@ -101,8 +104,13 @@ async def confirm(visit: Visit) -> Response:
 
 
 async def check_your_inbox(visit: Visit) -> Response:
-    """Say that a mail is on its way, and take its code."""
-    return _inbox_page(visit, await visit.published(), ShownForm())
+    """Say that a mail is on its way, and take its code: one page for all signatories of the letter."""
+
+    async def build(published: PublishedLetter) -> CachedResponse:
+        context = _inbox(visit, published, ShownForm())
+        return http.cacheable_page(visit.request, _INBOX, (), NO_STORE, canonical=None, **context)
+
+    return await visit.cached_letter_page("/check-your-inbox", build)
 
 
 def _digits(typed: str) -> str:
@@ -189,14 +197,17 @@ async def _form_again(visit: Visit, published: PublishedLetter, form: ShownForm,
 
 
 def _inbox_page(visit: Visit, published: PublishedLetter, form: ShownForm, *, status: int = 200) -> Response:
-    return visit.page(
-        "signatures/check_your_inbox.html",
-        status,
-        letter=published.letter,
-        form=form,
-        sender=parseaddr(visit.services.settings.mail_from or "")[1],
-        here=f"/{published.letter.slug}/check-your-inbox",
-    )
+    return visit.page(_INBOX, status, **_inbox(visit, published, form))
+
+
+def _inbox(visit: Visit, published: PublishedLetter, form: ShownForm) -> dict[str, object]:
+    """Return the page's context."""
+    return {
+        "letter": published.letter,
+        "form": form,
+        "sender": parseaddr(visit.services.settings.mail_from or "")[1],
+        "here": f"/{published.letter.slug}/check-your-inbox",
+    }
 
 
 async def _answer(

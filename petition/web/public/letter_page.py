@@ -33,6 +33,7 @@ from petition.web.shared_addresses import cleaned
 
 MAX_ORGANIZATIONS = 60  # all are named if there are no more and the page fits, else the newest FEW_ORGANIZATIONS
 FEW_ORGANIZATIONS = 12
+LEAN_ORGANIZATIONS = 4
 MAX_PEOPLE = 12
 MAX_NEWS = 2
 MAX_TALLIES = 3
@@ -52,6 +53,7 @@ class LetterPage:
     kind: Kind = Kind.PERSON
     partner: str = ""
     form: ShownForm = field(default_factory=ShownForm)
+    is_lean: bool = False  # without what the text is worth more than: the code for paper, most links, old names
 
     @property
     def html(self) -> str:
@@ -65,6 +67,10 @@ class LetterPage:
     def with_few_organizations(self) -> "LetterPage":
         """Return the page with the newest organizations only, so that more of the text fits."""
         return replace(self, rows={**self.rows, "organizations": self.organizations[:FEW_ORGANIZATIONS]})
+
+    def lean(self) -> "LetterPage":
+        """Return the page with less of what stands on other pages too, so that more of the text fits."""
+        return replace(self, is_lean=True, rows={**self.rows, "organizations": self.organizations[:LEAN_ORGANIZATIONS]})
 
     def _addressee_lines(self, language: Language, base_url: str) -> list[AddresseeLine]:
         """Return what became of the letter with those who did most, so that many addressees do not fill the page."""
@@ -100,7 +106,8 @@ class LetterPage:
             "closed": not letter.takes_signatures,
             "paused": None if letter.pause is None else pick_language(letter.pause, self.lang),
             "partner": self.partner,
-            "qr": qr_code(f"{base_url}/{self.lang}/{letter.slug}"),
+            "qr": None if self.is_lean else qr_code(f"{base_url}/{self.lang}/{letter.slug}"),
+            "is_lean": self.is_lean,
             "addressees": (lines := self._addressee_lines(language, base_url)),
             "card_mark": card_mark([line.words for line in lines]),
             "reached": self._reached(language, base_url),
@@ -137,7 +144,7 @@ def qr_code(address: str) -> Markup:
 
 
 async def build(visit: Visit, published: PublishedLetter, kind: Kind, partner: str) -> CachedResponse:
-    """Return the page with as much of the text as fits into the first flight; its form carries the name of ``partner``.
+    """Return the page with as much of the text as fits, before which other things go; its form names ``partner``.
 
     Raises ``Unavailable``.
     """
@@ -145,11 +152,14 @@ async def build(visit: Visit, published: PublishedLetter, kind: Kind, partner: s
     page = LetterPage(published, lang, await newest_rows(visit, published), kind, partner)
     # A page in a language that the letter does not have is a copy of the one it shows.
     canonical = f"{visit.services.settings.base_url}/{letter.shown_in(lang)}/{letter.slug}"
+    candidates = [page.with_few_organizations()]
     if FEW_ORGANIZATIONS < len(page.organizations) == published.counts.organizations:
-        whole = page.renderer(visit.request, canonical)(page.html, False)
+        candidates.insert(0, page)
+    for candidate in candidates:
+        whole = candidate.renderer(visit.request, canonical)(candidate.html, False)
         if page_size.fits(whole):
             return whole
-    shorter = page.with_few_organizations()
+    shorter = page.lean()
     return page_size.fit(shorter.html, shorter.renderer(visit.request, canonical))
 
 
@@ -163,7 +173,7 @@ async def with_form(visit: Visit, published: PublishedLetter, form: ShownForm, s
     except Unavailable:  # what was typed matters more than the names of other signatories
         rows = NO_ROWS
     partner = registered_partner(published, form.values)
-    page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form).with_few_organizations()
+    page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form).lean()
     await visit.turn()
     response = page_size.fit_beginning(page.html, page.renderer(visit.request, canonical=None))
     return http.cached_body_as(visit.request, response, status)
@@ -175,6 +185,8 @@ async def newest_rows(visit: Visit, published: PublishedLetter) -> Mapping[str, 
     async with visit.services.database.connection() as conn:
         news = await update_queries.published(conn, letter.id, 0, MAX_NEWS if letter.is_open else MAX_REACHED)
         if letter.conceals_names:
+            return {**NO_ROWS, "news": news}
+        if letter.sensitive:  # search engines may keep this page, and not the list
             return {**NO_ROWS, "news": news}
         organizations, _ = await listing.page(conn, letter.id, Kind.ORGANIZATION, None, MAX_ORGANIZATIONS)
         latest: list[Signatory] = []

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from petition.core.errors import NotFound, Refused, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
+from petition.letters import count_step_queries
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.moderation import message_threads
@@ -121,6 +122,8 @@ async def _page(
         signature = await self_service.load(database, letter, signature_id)
     except NotFound:
         return confirming.nothing_stored(visit, letter)
+    async with database.connection() as conn:
+        waits_for_step = published.is_stepped and await count_step_queries.waits(conn, letter.id, signature_id)
     done = visit.request.query_params.get("done")
     await visit.turn()
     return visit.page(
@@ -129,6 +132,7 @@ async def _page(
         letter=letter,
         token=visit.token,
         signature=signature,
+        waits_for_step=waits_for_step,
         form=form,
         done=done if done in ACTIONS_ON_PAGE and not form.errors else None,
         unread=visit.request.query_params.get("unread", "").split() if done == "correct" and not form.errors else (),

@@ -1,8 +1,8 @@
-"""The letter page as bytes that fit into one round trip.
+"""The letter page as bytes that come through where connections freeze.
 
-Reports from Russia have connections to large foreign hosts freeze after 16 to 20 KB, and the first flight of a TCP
-connection carries some 14 KB (RFC 6928: ten segments). So the page, form included, stays below ``MAX_BYTES`` with its
-headers; the rest of a very long letter stands on a page of its own.
+Reports from Russia have connections to large foreign hosts freeze after 16 to 20 KB, TLS included. So the page, form
+included, stays below ``MAX_BYTES`` with its headers: the handshake, the answer to the form and the page after it then
+fit into the same connection. The rest of a long letter stands on a page of its own.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,8 +11,11 @@ from itertools import accumulate
 
 from petition.web.page_cache import CachedResponse
 
-MAX_BYTES = 14 * 1024  # on the wire: status line, headers and compressed body
-SERVER_BYTES = 120  # headers that a server adds (date, server), and the connection's own framing
+MAX_BYTES = 10 * 1024  # on the wire: status line, headers and body, compressed by brotli in a hurry
+MAX_CUT_BYTES = (
+    9_700  # of a page with the beginning of a letter only: a paragraph less there, and all the rest comes through
+)
+SERVER_BYTES = 90  # headers that a server adds (date, server, connection)
 MAX_WHOLE = 60_000  # characters of HTML; text does not shrink to a quarter, so more is not tried whole
 
 VOID = {"hr", "br", "img"}
@@ -32,7 +35,7 @@ def fit(html: str, render: Render) -> CachedResponse:
     while low < high:
         middle = (low + high + 1) // 2
         candidate = render("".join(parts[:middle]), True)
-        if fits(candidate):
+        if fits(candidate, MAX_CUT_BYTES):
             low, page = middle, candidate
         else:
             high = middle - 1
@@ -42,7 +45,7 @@ def fit(html: str, render: Render) -> CachedResponse:
 def fit_beginning(html: str, render: Render) -> CachedResponse:
     """Return a page that fits with the beginning of the letter, not with as much of it as possible.
 
-    Renders three times as a rule and five at most: a page that any client can request as often as it likes must be
+    Renders three times as a rule and six at most: a page that any client can request as often as it likes must be
     cheap.
     """
     for text, cut in _ever_shorter(html):
@@ -57,13 +60,13 @@ def _ever_shorter(html: str) -> Iterator[tuple[str, bool]]:
     if len(html) <= MAX_WHOLE:
         yield html, False
     parts = blocks(html)
-    for limit in (12_000, 6_000, 3_000, 0):  # characters
+    for limit in (12_000, 6_000, 3_000, 1_000, 0):  # characters
         lengths = accumulate(len(part) for part in parts)
         yield "".join(part for part, length in zip(parts, lengths, strict=True) if length <= limit), True
 
 
-def fits(page: CachedResponse) -> bool:
-    return page.wire_size + SERVER_BYTES <= MAX_BYTES
+def fits(page: CachedResponse, limit: int = MAX_BYTES) -> bool:
+    return page.wire_size + SERVER_BYTES <= limit
 
 
 def blocks(html: str) -> list[str]:

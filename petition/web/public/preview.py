@@ -72,7 +72,7 @@ async def draft_page(visit: Visit, slug: str, *, here: str | None, until: object
         "losses": losses,
     }
     response = visit.page("letters/preview.html", **context)
-    policy = headers.policy(services.renderer.css_hash)
+    policy = headers.policy(services.renderer.sheet.hash)
     for directive, inert in INERT.items():
         policy = policy.replace(directive, inert)
     response.headers["content-security-policy"] = policy

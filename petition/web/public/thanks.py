@@ -80,7 +80,10 @@ async def redirect(
         params["again"] = again
     # While the list is hidden no number is said either: with the time it would tell two signatories apart.
     number = 0 if published.letter.conceals_names else confirmation.number or 0
-    ticket = Ticket(published.letter.id, is_held, confirmation.counts or Counts(), number, time.time())
+    counts = confirmation.counts or Counts()
+    if published.is_stepped:  # also to the signatory: a page that is passed on must not tell when it was
+        number, counts = 0, published.counts
+    ticket = Ticket(published.letter.id, is_held, counts, number, time.time())
     with suppress(Unavailable):  # the day's key cannot be fetched: the page then says less
         content = (await visit.services.day_keys.today()).encrypt(ticket.pack())
         params["ticket"] = base64.urlsafe_b64encode(content).decode().rstrip("=")
@@ -103,9 +106,15 @@ async def signed(visit: Visit) -> Response:
         counts=_counts(published, ticket),
         signed_as=param if param in {Kind.ORGANIZATION.value, WAITING} else Kind.PERSON.value,
         again=visit.request.query_params.get("again") if ticket is not None else None,
+        waits_for_step=_waits_for_step(published, ticket),
         is_confirmed=ticket is not None and ticket.is_held == (param is not None),
         ordinal=_ordinal(visit.language, ticket.number) if ticket is not None and ticket.number else "",
     )
+
+
+def _waits_for_step(published: PublishedLetter, ticket: Ticket | None) -> bool:
+    is_newer = ticket is not None and published.counted_at.timestamp() < ticket.issued_at
+    return published.is_stepped and is_newer
 
 
 def _ordinal(language: Language, number: int) -> str:
@@ -129,6 +138,7 @@ async def _read_ticket(visit: Visit, published: PublishedLetter) -> Ticket | Non
 
 def _counts(published: PublishedLetter, ticket: Ticket | None) -> Counts:
     """Return the newest count that contains the signature: other processes confirm, this one polls."""
-    if ticket is None or ticket.is_held or published.counted_at.timestamp() > ticket.issued_at + POLL_MARGIN:
+    if ticket is None or ticket.is_held or published.is_stepped:
         return published.counts
-    return ticket.counts
+    is_newer = published.counted_at.timestamp() > ticket.issued_at + POLL_MARGIN
+    return published.counts if is_newer else ticket.counts

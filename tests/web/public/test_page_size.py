@@ -1,12 +1,12 @@
 """A letter of any length: its page fits into one flight, and "read on" links to the rest."""
 
 import asyncio
-import gzip
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import brotli
 import httpx2
 import pytest
 from hypothesis import given
@@ -66,7 +66,7 @@ def test_a_text_is_cut_between_its_outermost_elements(parts: list[str]) -> None:
 def _weight(page: httpx2.Response) -> int:
     """Return the bytes on the wire, as if the body had been compressed here."""
     head = sum(len(name) + len(value) + 4 for name, value in page.headers.raw)
-    return head + len(gzip.compress(page.content, 9))
+    return head + len(brotli.compress(page.content, mode=brotli.MODE_TEXT, quality=5))
 
 
 def _check_cut(page: httpx2.Response, lang: str) -> None:

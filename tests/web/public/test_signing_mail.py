@@ -48,9 +48,9 @@ async def test_the_page_has_a_link(site: Installation, lang: str, words: str, li
     assert line in query["body"][0]
 
 
-async def test_the_page_still_fits_into_the_first_flight(site: Installation) -> None:
-    response = await site.client.get(f"/ru/{SLUG}", headers={"Accept-Encoding": "gzip"})
-    assert int(response.headers["content-length"]) <= 14 * 1024
+async def test_the_page_is_still_small(site: Installation) -> None:
+    response = await site.client.get(f"/ru/{SLUG}", headers={"Accept-Encoding": "br"})
+    assert int(response.headers["content-length"]) <= 10 * 1024
 
 
 async def test_the_page_for_who_can_run_no_script(site: Installation) -> None:
