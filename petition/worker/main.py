@@ -53,7 +53,7 @@ from petition.organizers.sign_in_links import SignInMails
 from petition.packages.links import PackageLinks
 from petition.signatures import hiding, names_end
 from petition.statistics import queries as statistics
-from petition.worker import job_loop, metrics_page, retention, vacuuming
+from petition.worker import deletions, job_loop, metrics_page, retention, vacuuming
 
 RETENTION_INTERVAL = 60.0  # seconds between two rounds of retention
 
@@ -161,6 +161,8 @@ async def do_chores(database: Database, chores: list[Chore]) -> bool:
         metrics.CHORES.labels(name, "done").inc()
         if count:
             log.info("retention", extra={"task": name, "count": count})
+            with contextlib.suppress(Unavailable):
+                await deletions.count(database, name, count)
     return False
 
 
