@@ -7,12 +7,14 @@ import asyncio
 import ipaddress
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from petition.cli import check_database, check_mail_dns, check_mail_in
 from petition.core import i18n, service_urls
 from petition.core.errors import PetitionError
+from petition.core.relay_report import CERTIFICATE_DAYS
 from petition.core.relay_urls import Relay
 from petition.core.settings import NAMES, Process, Settings, load
 from petition.mail import trial_mail
@@ -124,11 +126,21 @@ def unverified(database_url: str) -> str | None:
 
 
 async def _probe(relay: Relay, settings: Settings) -> str | None:
+    connection = SmtpConnection(relay, trial_mail.local_hostname(settings))
     try:
-        await SmtpConnection(relay, trial_mail.local_hostname(settings)).probe()
+        await connection.probe()
     except PetitionError as error:
         return str(error)
-    return None
+    return None if connection.tls is None else ending_certificate(connection.tls.until, datetime.now(UTC))
+
+
+def ending_certificate(until: datetime | None, now: datetime) -> str | None:
+    """Return what is wrong with a certificate that ends soon, or has ended where none is asked for."""
+    if until is None or until - now > timedelta(days=CERTIFICATE_DAYS):
+        return None
+    if until < now:
+        return f"its certificate ended on {until:%Y-%m-%d}; have it renewed"
+    return f"its certificate ends on {until:%Y-%m-%d}; have it renewed before, or no mail goes out by it"
 
 
 async def _send_mail(settings: Settings, mail_to: str) -> int:

@@ -13,6 +13,7 @@ from petition.core.ids import OrganizerId
 
 MAX_COUNTED = 1000  # mails that the desk counts; beyond that it says "more"
 MAX_TESTS = 20  # test mails an hour that one organizer may ask for
+CERTIFICATE_DAYS = 14  # before its end a relay's certificate is worth a warning
 OUTCOMES = ("accepted", "deferred", "refused")
 
 # The last trouble of a relay, by the word in its row.
@@ -52,7 +53,8 @@ REASONS: Mapping[str, str] = {
 
 RELAYS = """
 SELECT name, failures, rests_until > now() AS rests, seen_at > now() - interval '1 minute' AS in_use, trouble,
-       trouble_step, trouble_code, trouble_status, trouble_at, accepted_at, connected_at, tls, tls_verified
+       trouble_step, trouble_code, trouble_status, trouble_at, accepted_at, connected_at, tls, tls_verified,
+       tls_until, coalesce(tls_until < now() + make_interval(days => $1), false) AS is_certificate_ending
 FROM relay ORDER BY position, name
 """
 
@@ -143,7 +145,7 @@ async def load(conn: Connection) -> list[RelayReport]:
                 for outcome in OUTCOMES
             },
         )
-        for row in await conn.fetch(RELAYS)
+        for row in await conn.fetch(RELAYS, CERTIFICATE_DAYS)
     ]
 
 

@@ -20,6 +20,7 @@ from petition.core.ids import AddresseeId, LetterId, MessageId, SignatureId
 _TWO_IDS = struct.Struct(">iq")  # letter, signature
 _ANSWER = struct.Struct(">iih?")  # letter, addressee, number of the link, mailed
 CODE_DIGITS = 6
+MARK_DIGITS = 10
 
 
 class Tokens:
@@ -37,6 +38,7 @@ class Tokens:
             for purpose in ("signature", "never", "second", "preview", "reply", "updates", "answer", "package")
         }
         self._code_keys = [derive(secret, "code") for secret in secrets_newest_first]
+        self._mark_keys = [derive(secret, "answer-mark") for secret in secrets_newest_first]
 
     def for_signature(self, letter_id: LetterId, signature_id: SignatureId) -> str:
         """Return the token that confirms a pending signature and later opens the signatory's own page."""
@@ -131,6 +133,18 @@ class Tokens:
         ]
         return any(matches)
 
+    def answer_mark(self, letter_id: LetterId, mailbox_digest: bytes) -> str:
+        """Return ten hexadecimal digits that stand in our answers to a mailbox about a letter, and nowhere else."""
+        return _mark(self._mark_keys[0], letter_id, mailbox_digest)
+
+    def is_answer_mark(self, mark: str, letter_id: LetterId, mailbox_digest: bytes) -> bool:
+        """Return in constant time whether ``mark`` is the one of this mailbox and letter."""
+        matches = [
+            hmac.compare_digest(_mark(key, letter_id, mailbox_digest).encode(), mark.encode())
+            for key in self._mark_keys
+        ]
+        return any(matches)
+
     def _read_pair(self, purpose: str, token: str) -> tuple[int, int]:
         payload = self._read(purpose, token)
         if len(payload) != _TWO_IDS.size:
@@ -152,6 +166,11 @@ class Tokens:
             return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
         except (BadSignature, BadData, binascii.Error, ValueError):
             raise BadToken("this link is not one of ours, or was cut off") from None
+
+
+def _mark(key: bytes, letter_id: LetterId, mailbox_digest: bytes) -> str:
+    mac = hmac.digest(key, letter_id.to_bytes(4, "big") + mailbox_digest, hashlib.sha256)
+    return mac.hex()[:MARK_DIGITS]
 
 
 def _code(key: bytes, letter_id: LetterId, signature_id: SignatureId) -> str:

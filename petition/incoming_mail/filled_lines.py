@@ -6,7 +6,7 @@ letter may well have a line of its own that begins with "Name:". Two different a
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from petition.core.i18n import SOURCE_LANGUAGE
 from petition.core.text_cleaning import clean
@@ -68,11 +68,13 @@ class FilledLines:
     """What was filled in, by the form's field; ``lang`` is that of the labels.
 
     ``visibility`` is a value of ``Visibility``, or missing. ``unclear`` are fields that have two different answers.
+    ``is_quoted``: the line stands in what is quoted, so that its author may be another.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
     lang: str | None = None
     unclear: frozenset[str] = frozenset()
+    is_quoted: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.fields or self.unclear)
@@ -108,7 +110,15 @@ _LABEL = re.compile(
 def read(text: str) -> FilledLines:
     """Return what is filled in in the text of a mail."""
     typed, quoted = _split(text.splitlines()[:MAX_LINES])
-    return _merged(map(_pairs, typed)) or _merged(filter(_says_visibility, map(_pairs, _joined(quoted))))
+    if lines := _merged(map(_pairs, typed)):
+        return lines
+    return replace(_merged(filter(_says_visibility, map(_pairs, _joined(quoted)))), is_quoted=True)
+
+
+def are_alone(text: str) -> bool:
+    """Return whether nothing else was typed than lines with labels, above a mail program's separator or signature."""
+    typed = typed_text(text).split("\n-- \n")[0].splitlines()
+    return all(_pairs(line) for line in typed if line.strip())
 
 
 def _says_visibility(pairs: list[tuple[str, str, str]]) -> bool:

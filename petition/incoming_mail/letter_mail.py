@@ -54,6 +54,17 @@ class LetterMail:
             return TextRead.CURRENT
         return TextRead.FORMER if tags else TextRead.UNKNOWN
 
+    def is_line_by_sender(self, *, is_answer_to_us: bool) -> bool:
+        """Return whether no other can have written the line: one whose mail this is a reply to, with us as the way.
+
+        A reply has what was written to its author, and not every mail program marks it as quoted.
+        """
+        if is_answer_to_us:
+            return True
+        if self.lines.is_quoted or self.header.is_reply:
+            return False
+        return not self.header.has_reply_subject or filled_lines.are_alone(self.text)
+
     def lang(self, languages: Sequence[str]) -> str:
         """Return the language to answer in: that of the line, of what was typed, or of the mail program."""
         if self.lines.lang in languages:

@@ -20,6 +20,7 @@ MAX_CONNECTIONS = 20
 IDLE = 60.0  # seconds without a command
 PATIENCE = 60.0  # seconds for one message
 MAX_ADDRESS = 320  # characters
+MAX_TAKEN = 64 * 1024 * 1024  # bytes that a message may have, its beginning is read
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +32,50 @@ REPLIES = {
 
 
 class _Session(LMTP):
-    """One connection. Lines may be as long as a message, since not every sender knows of the limit of 998."""
+    """One connection. Lines may be as long as a message, since not every sender knows of the limit of 998.
+
+    Of a long message the beginning is taken and the rest dropped: refused, it would go back to its author in the
+    mail server's words, or to a stranger, where a reply with a photo deserves an answer in ours.
+    """
 
     line_length_limit = MAX_MESSAGE
     local_part_limit = 128
     has_ended = False
 
+    async def smtp_DATA(self, arg: str) -> None:
+        if await self.check_helo_needed():
+            return
+        if arg or self.envelope is None or not self.envelope.rcpt_tos:
+            await self.push("501 5.5.4 DATA takes no words" if arg else "503 5.5.1 RCPT first")
+            return
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        try:
+            self.envelope.content = await _beginning(self._reader)
+        except asyncio.CancelledError:  # the client has gone
+            self._writer.close()
+            raise
+        status = await self._call_handler_hook("DATA")
+        self._set_post_data_state()  # type: ignore[no-untyped-call]
+        await self.push(status)
+
     def connection_lost(self, error: Exception | None) -> None:
         self.has_ended = True
         super().connection_lost(error)
+
+
+async def _beginning(reader: asyncio.StreamReader) -> bytes:
+    """Read a message to its end, without the dots of RFC 5321, 4.5.2; return one byte more than it may have at most."""
+    content, is_start = bytearray(), True
+    while True:
+        try:
+            piece = await reader.readuntil(b"\r\n")
+        except asyncio.LimitOverrunError as error:
+            piece = await reader.read(error.consumed)
+        if is_start and piece == b".\r\n":
+            return bytes(content[: MAX_MESSAGE + 1])
+        if len(content) <= MAX_MESSAGE:
+            content += piece[1:] if is_start and piece.startswith(b".") else piece
+        is_start = piece.endswith(b"\r\n")
 
 
 class _Handler:
@@ -102,7 +138,7 @@ class _Sessions:
             return _Overcrowded()
         session = _Session(
             self._handler,
-            data_size_limit=MAX_MESSAGE,
+            data_size_limit=MAX_TAKEN,
             timeout=IDLE,
             hostname="petition",
             ident="LMTP",

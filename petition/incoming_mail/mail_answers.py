@@ -1,6 +1,5 @@
 """Answers to mails that ask for a letter or sign it: queued with the sealed address, written by the worker."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -80,12 +79,13 @@ class AnswerWriter:
             return None
         return MailContent(
             template=str(job.details["kind"]),
-            context=self._context(letter, job.lang, job.details),
+            context=self._context(letter, job),
             letter=await letter_facts.load(conn, letter.id),
             reply_to=address_of(letter.slug, self._domain),
         )
 
-    def _context(self, letter: Letter, lang: str, details: Mapping[str, object]) -> dict[str, object]:
+    def _context(self, letter: Letter, job: DirectMailJob) -> dict[str, object]:
+        lang, details = job.lang, job.details
         signature = details.get("signature")
         token = self._tokens.for_signature(letter.id, SignatureId(int(str(signature)))) if signature else None
         return {
@@ -97,6 +97,7 @@ class AnswerWriter:
             "can_sign": letter.takes_signatures and bool(details.get("retry", True)),
             "is_open": letter.is_open,
             "tag": tag_of(letter.version),
+            "mark": self._tokens.answer_mark(letter.id, job.digest),
             "initiators": [party.name(lang) for party in letter.initiators],
             "addressees": [party.name(lang) for party in letter.addressees],
             "texts": [_text(letter, code) for code in sorted(letter.languages, key=lambda code: code != lang)],

@@ -22,7 +22,11 @@ OURS = "X-Petition"  # in the answers, so that one that comes back is known
 _SINGLE = frozenset(("from", "to", "subject", "date", "message-id", "sender", "reply-to"))
 _NAMED = re.compile(r"\s*(?:\"(?:[^\"\\]|\\.)*\"|[^<>\",;:()]*)\s*<([^<>\s\",;:()]+@[^<>\s\",;:()]+)>\s*")
 _BARE = re.compile(r"\s*([^<>\s\",;:()]+@[^<>\s\",;:()]+)\s*")
-_BETWEEN_ADDRESSES = re.compile(r"[<>\s\",;:()]+")
+_IN_BRACKETS = re.compile(r"[^<>]*<([^<>\s\",;:()]+@[^<>\s\",;:()]+)>\s*")
+_NO_ADDRESS = re.compile(r"\"(?:[^\"\\]|\\.)*\"|\((?:[^()\\]|\\.)*\)")  # names in quotes, comments
+_BETWEEN_ADDRESSES = re.compile(r"[,;:]")
+_REPLY_SUBJECT = re.compile(r"\s*[^\W\d_]{1,12}\s?(?:[\[(]\d+[\])])?\s?[:：]")
+_REFERENCES = ("in-reply-to", "references")
 _WRITTEN_BY_PROGRAMS = ("x-autoreply", "x-autorespond", "x-loop", OURS.lower())
 _DAEMONS = re.compile(r"(?:mailer-daemon|postmaster|.*no-?_?reply.*|.*bounces?(?:[+-].*)?|listserv|majordomo)", re.I)
 
@@ -34,8 +38,10 @@ class MailHeader:
     sender: Mailbox | None = field(repr=False)
     recipients: tuple[str, ...] = field(repr=False)  # of "To", in lower case
     subject: str = field(repr=False)
+    has_reply_subject: bool
     message_id: str = field(repr=False)
     languages: str
+    is_reply: bool
     is_automatic: bool
 
 
@@ -45,14 +51,15 @@ def read(message: Message) -> MailHeader | None:
     if len(names) > MAX_FIELDS or any(names.count(name) > 1 for name in _SINGLE):
         return None
     sender = _sender(_value(message, "From"))
-    words = _BETWEEN_ADDRESSES.split(_value(message, "To").lower())
-    recipients = [word for word in words if "@" in word][:MAX_RECIPIENTS]
+    subject = _unencoded(_value(message, "Subject"))
     return MailHeader(
         sender=sender,
-        recipients=tuple(recipients),
-        subject=_unencoded(_value(message, "Subject")),
+        recipients=tuple(_recipients(_value(message, "To"))),
+        subject=subject,
+        has_reply_subject=_REPLY_SUBJECT.match(subject) is not None,
         message_id=clean(_value(message, "Message-ID")),
         languages=f"{_value(message, 'Content-Language')},{_value(message, 'Accept-Language')}".lower()[:100],
+        is_reply=any(_value(message, name) for name in _REFERENCES),
         is_automatic=sender is None or _is_automatic(message, names, sender),
     )
 
@@ -67,6 +74,13 @@ def _sender(value: str) -> Mailbox | None:
         return email_addresses.parse(match[1]) if match and match[1].isprintable() else None
     except BadAddress:
         return None
+
+
+def _recipients(value: str) -> list[str]:
+    """Return the addresses that the mail goes to, and none that only stands in a name or a comment beside them."""
+    pieces = _BETWEEN_ADDRESSES.split(_NO_ADDRESS.sub(" ", value.lower()))[:MAX_RECIPIENTS]
+    matches = (_IN_BRACKETS.fullmatch(piece) or _BARE.fullmatch(piece) for piece in pieces)
+    return [match[1] for match in matches if match]
 
 
 def _unencoded(value: str) -> str:

@@ -18,7 +18,7 @@ class MailReceiver(Protocol):
     """Takes messages for one of our domains. Never raises for what is in a message."""
 
     async def receive(self, envelope_from: str, recipient: str, message: bytes) -> Outcome:
-        """Take one message of ``MAX_MESSAGE`` bytes at most.
+        """Take one message, or the first ``MAX_MESSAGE`` + 1 bytes of a longer one.
 
         ``envelope_from`` is empty for bounces (a null sender), ``recipient`` the whole address as the mail server
         has it; neither is to be believed. ``Outcome.LATER`` where the database is away.

@@ -30,6 +30,7 @@ from petition.incoming_mail.mail_answers import Answer, AnswerToSend
 from petition.incoming_mail.mail_budget import MailBudget, budget_of
 from petition.incoming_mail.mail_text import Unreadable
 from petition.incoming_mail.model import Outcome
+from petition.incoming_mail.text_tags import marks_in
 from petition.letters import published
 from petition.letters import queries as letter_queries
 from petition.letters.model import Letter, State
@@ -76,6 +77,7 @@ class _LetterVisit:
     lang: str
     proof: MailProof | None
     nonce: bytes  # the same each time the same mail comes
+    is_own_act: bool  # proven, and the line is the sender's: it confirms itself
 
     @property
     def digest(self) -> bytes:
@@ -148,7 +150,14 @@ class SigningByMail:
         unproven = f"{budget.mailbox}|{mail.header.message_id}|{mail.text}".encode(errors="replace")
         nonce = (proof.digest if proof else hashlib.sha256(unproven).digest())[:NONCE_BYTES]
         lang = mail.lang(self._languages)
-        return _LetterVisit(mail, letter, budget, lang, proof, letter.keys.digest(f"nonce {nonce.hex()}"))
+        is_own_act = proof is not None and mail.is_line_by_sender(
+            is_answer_to_us=self._has_mark(mail, letter, budget.mailbox)
+        )
+        return _LetterVisit(mail, letter, budget, lang, proof, letter.keys.digest(f"nonce {nonce.hex()}"), is_own_act)
+
+    def _has_mark(self, mail: LetterMail, letter: Letter, mailbox: str) -> bool:
+        digest = letter.keys.digest(mailbox)
+        return any(self._tokens.is_answer_mark(mark, letter.id, digest) for mark in marks_in(mail.header.subject))
 
     async def _act(self, visit: _LetterVisit) -> str:
         mail, letter = visit.mail, visit.letter
@@ -181,7 +190,7 @@ class SigningByMail:
         outcome = await self._signing.submit(self._request(visit, form))
         match outcome:
             case SignOutcome.STORED | SignOutcome.DUPLICATE:
-                return await self._confirm(visit) if visit.proof else "link mailed"
+                return await self._confirm(visit) if visit.is_own_act else "link mailed"
             case SignOutcome.CLOSED | SignOutcome.STOPPED:
                 return await self._send_letter(visit, CLOSED if outcome is SignOutcome.CLOSED else STOPPED)
             case SignOutcome.SUPERSEDED:
@@ -200,7 +209,7 @@ class SigningByMail:
             version=letter.version.number,
             consent=NOTICE_VERSION,
             read_lang=letter.shown_in(read_lang),
-            signals={**(form.signals or {}), BY_MAIL: "dkim" if visit.proof else "link"},
+            signals={**(form.signals or {}), BY_MAIL: "dkim" if visit.is_own_act else "link"},
         )
         return SignRequest(
             letter_id=letter.id,
@@ -213,7 +222,7 @@ class SigningByMail:
             drawn=budget.drawn,
             form=visit.nonce,
             pending=pending,
-            is_proven=visit.proof is not None,
+            is_proven=visit.is_own_act,
         )
 
     async def _confirm(self, visit: _LetterVisit) -> str:

@@ -56,14 +56,15 @@ UPDATE relay r SET
   accepted_at = CASE WHEN u.accepted THEN now() ELSE r.accepted_at END,
   connected_at = CASE WHEN u.tls IS NULL THEN r.connected_at ELSE now() END,
   tls = coalesce(u.tls, r.tls), tls_verified = coalesce(u.tls_verified, r.tls_verified),
+  tls_until = CASE WHEN u.tls IS NULL THEN r.tls_until ELSE u.tls_until END,
   trouble = coalesce(u.trouble, r.trouble),
   trouble_step = CASE WHEN u.trouble IS NULL THEN r.trouble_step ELSE u.step END,
   trouble_code = CASE WHEN u.trouble IS NULL THEN r.trouble_code ELSE u.code END,
   trouble_status = CASE WHEN u.trouble IS NULL THEN r.trouble_status ELSE u.status END,
   trouble_at = CASE WHEN u.trouble IS NULL THEN r.trouble_at ELSE now() END
-FROM unnest($1::text[], $2::boolean[], $3::integer[], $4::text[], $5::boolean[], $6::text[], $7::text[],
-            $8::smallint[], $9::text[])
-  AS u (name, accepted, refused, tls, tls_verified, trouble, step, code, status)
+FROM unnest($1::text[], $2::boolean[], $3::integer[], $4::text[], $5::boolean[], $6::timestamptz[],
+            $7::text[], $8::text[], $9::smallint[], $10::text[])
+  AS u (name, accepted, refused, tls, tls_verified, tls_until, trouble, step, code, status)
 WHERE r.name = u.name
 """
 

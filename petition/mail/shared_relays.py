@@ -105,6 +105,7 @@ def _row(name: str, news: RelayNews) -> tuple[object, ...]:
         news.refused,
         tls.version if tls else None,
         tls.is_verified if tls else None,
+        tls.until if tls else None,
         f"rejected_{rejection.reason}" if rejection else None,
         rejection.step if rejection else None,
         rejection.code if rejection else None,

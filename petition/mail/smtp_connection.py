@@ -5,6 +5,7 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from aiosmtplib import (
     SMTP,
@@ -17,6 +18,7 @@ from aiosmtplib import (
     SMTPServerDisconnected,
     SMTPTimeoutError,
 )
+from cryptography import x509
 
 from petition.core.relay_urls import Relay
 from petition.core.service_urls import is_this_machine
@@ -46,10 +48,11 @@ HASTY_IN_BULK = Patience(greeting=5, step=10, end=120)
 
 @dataclass(frozen=True, slots=True)
 class TlsFacts:
-    """How a connection is protected. ``version`` is "" without TLS."""
+    """How a connection is protected. ``version`` is "" without TLS, ``until`` when the certificate ends."""
 
     version: str
     is_verified: bool
+    until: datetime | None = None
 
 
 class SmtpConnection:
@@ -190,7 +193,14 @@ def _tls_facts(client: SMTP, context: ssl.SSLContext | None) -> TlsFacts:
     tls = client.transport.get_extra_info("ssl_object") if client.transport else None
     if not isinstance(tls, ssl.SSLObject) or context is None:
         return TlsFacts("", is_verified=False)
-    return TlsFacts(tls.version() or "", context.verify_mode is ssl.CERT_REQUIRED)
+    return TlsFacts(tls.version() or "", context.verify_mode is ssl.CERT_REQUIRED, _until(tls))
+
+
+def _until(tls: ssl.SSLObject) -> datetime | None:
+    try:
+        return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"").not_valid_after_utc
+    except ValueError:
+        return None
 
 
 @contextlib.contextmanager

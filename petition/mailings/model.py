@@ -9,7 +9,8 @@ from petition.core.database import Record
 from petition.core.ids import LetterId, MailingId, OrganizerId, UpdateId
 
 UNDO_TIME = timedelta(seconds=30)  # between the organizer's button and the first mail
-MIN_JUDGED = 100  # mails that relays have answered before refusals can pause a mailing
+# Mails that relays have answered, and refused, before refusals can pause a mailing: few must not stop a large one.
+MIN_JUDGED, MIN_REFUSED = 20, 5
 MAX_REFUSED = 0.05  # of them
 STAMP_DAYS = 30  # after its end a mailing is only numbers
 

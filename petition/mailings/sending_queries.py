@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, MailingId, SignatureId
-from petition.mailings.model import MAX_REFUSED, MIN_JUDGED, STAMP_DAYS
+from petition.mailings.model import MAX_REFUSED, MIN_JUDGED, MIN_REFUSED, STAMP_DAYS
 
 Key = tuple[LetterId, MailingId, SignatureId]
 
@@ -74,6 +74,23 @@ WHERE c.letter = $1 AND c.signature > $3 AND c.purpose = 'updates'
 ORDER BY c.signature LIMIT $4
 """
 
+# Those of a chunk whose mailbox is mailed already, under an earlier signature: it signed as a person and for an
+# organization, and gets one mail.
+SECONDS = """
+SELECT s.id FROM signature s JOIN mailing m ON m.letter = $1 AND m.id = $2
+WHERE s.letter = $1 AND s.id = ANY($3::bigint[]) AND EXISTS (
+  SELECT FROM signature o
+  LEFT JOIN mailing_stamp t ON t.letter = o.letter AND t.mailing = m.id AND t.signature = o.id
+  LEFT JOIN contact c ON c.letter = o.letter AND c.signature = o.id AND c.purpose = 'updates'
+  WHERE o.letter = s.letter AND o.kind IN ('person', 'organization') AND o.digest = s.digest AND o.id < s.id
+    AND coalesce(t.state <> 'suppressed', was_subscriber(c.since, c.added_in, m.started_at, m.taken)))
+"""
+
+SUPPRESS = """
+UPDATE mailing_stamp SET state = 'suppressed', lease = NULL
+WHERE letter = $1 AND mailing = $2 AND signature = ANY($3::bigint[])
+"""
+
 STAMP = """
 INSERT INTO mailing_stamp (letter, mailing, signature, lease, due_at)
 SELECT $1, $2, u, $4, now() + $5::interval FROM unnest($3::bigint[]) AS u
@@ -133,7 +150,7 @@ WHERE t.letter = u.letter AND t.mailing = u.mailing AND t.signature = u.signatur
 """
 
 _TOO_MANY_REFUSED = f"""
-accepted + refused + bounced - judged >= {MIN_JUDGED}
+accepted + refused + bounced - judged >= {MIN_JUDGED} AND refused + bounced - judged_refused >= {MIN_REFUSED}
 AND refused + bounced - judged_refused > {MAX_REFUSED} * (accepted + refused + bounced - judged)
 """
 
@@ -223,12 +240,22 @@ async def claim(
     reached, walked, free = row["reached"], row["walked"], limit - len(taken)
     if not walked and free:
         new = [contact["signature"] for contact in await conn.fetch(WALK, *mailing, reached, free)]
-        if new:
-            await conn.execute(STAMP, *mailing, new, lease, length)
+        seconds = await _stamp(conn, mailing, new, lease, length) if new else frozenset()
         reached, walked = new[-1] if new else reached, len(new) < free
-        taken += new
+        taken += [signature_id for signature_id in new if signature_id not in seconds]
     await conn.execute(MOVE_ON, *mailing, reached, walked, pace * len(taken) if taken else NOTHING_DUE)
     return taken
+
+
+async def _stamp(
+    conn: Connection, mailing: tuple[LetterId, MailingId], new: Sequence[SignatureId], lease: int, length: timedelta
+) -> frozenset[SignatureId]:
+    """Stamp subscribers; return those that are suppressed at once, because their mailbox is mailed already."""
+    seconds = [row["id"] for row in await conn.fetch(SECONDS, *mailing, new)]
+    await conn.execute(STAMP, *mailing, new, lease, length)
+    if seconds:
+        await conn.execute(SUPPRESS, *mailing, seconds)
+    return frozenset(seconds)
 
 
 async def load_mailing(conn: Connection, mailing: tuple[LetterId, MailingId]) -> Record | None:

@@ -42,7 +42,17 @@ DELETE_SIGNATURE = "DELETE FROM signature WHERE letter = $1 AND id = $2"
 
 DELETE_CONTACTS = "DELETE FROM contact WHERE letter = $1 AND signature = $2"
 
-STOP_UPDATES = "DELETE FROM contact WHERE letter = $1 AND signature = $2 AND purpose = 'updates'"
+# Those of the mailbox, which may have signed as a person and for an organization: one mail comes, one click ends it.
+STOP_UPDATES = """
+DELETE FROM contact WHERE (letter, signature, purpose) IN (
+  SELECT letter, signature, purpose FROM contact
+  WHERE letter = $1 AND purpose = 'updates' AND signature IN (
+    SELECT $2::bigint UNION ALL
+    SELECT o.id FROM signature s JOIN signature o ON o.letter = s.letter AND o.digest = s.digest
+      AND o.kind IN ('person', 'organization')
+    WHERE s.letter = $1 AND s.id = $2)
+  ORDER BY signature FOR UPDATE)
+"""
 
 UPDATES_SINCE = """
 SELECT coalesce(since, now()) FROM contact WHERE letter = $1 AND signature = $2 AND purpose = 'updates'
@@ -136,6 +146,7 @@ async def delete_attached(conn: Connection, letter_id: LetterId, signature_id: S
 
 
 async def stop_updates(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> None:
+    """Delete the addresses for updates that the mailbox of a signature left with this letter."""
     await conn.execute(STOP_UPDATES, letter_id, signature_id)
 
 

@@ -11,6 +11,8 @@ from petition.core.settings import NAMES, Process, load
 from petition.demo.inbox import Inbox, receiving
 from tests.commands import run
 from tests.core.test_settings import COMPLETE, WRONG, public
+from tests.mail.post_office import PostOffice
+from tests.mail.postfix_relay import certificate
 from tests.running import PRIVATE_KEY, Installation, free_port
 from tests.test_docs import settings_read
 
@@ -50,6 +52,17 @@ async def test_a_test_mail_is_sent_if_asked(site: Installation) -> None:
     assert "petition check --mail" in (mail.body("plain") or "")
     code, output = await run("check --mail nonsense", environ)
     assert (code, "is no e-mail address" in output) == (2, True)
+
+
+@pytest.mark.parametrize(("days", "is_ending"), [(13, True), (30, False)])
+async def test_a_certificate_that_ends_soon_is_a_finding(
+    site: Installation, tmp_path: Path, days: int, is_ending: bool
+) -> None:
+    office = PostOffice(tls=certificate(tmp_path, days))
+    await office.open()
+    _, output = await run("check", site.environ | MAIL | {"SMTP_URLS": office.url})
+    await office.close()
+    assert (f"relay 127.0.0.1:{office.port}: its certificate ends on " in output) is is_ending
 
 
 async def test_a_relay_that_refuses_the_test_mail_is_a_finding(site: Installation) -> None:

@@ -90,7 +90,7 @@ async def test_ed25519_proves_as_well(site: MailSite) -> None:
 
 
 async def test_in_russian(site: MailSite) -> None:
-    await site.receive(signed(await site.line("> Имя: Анна Петрова; Видимость: организаторам; Город: Тверь")))
+    await site.receive(signed(await site.line("Имя: Анна Петрова; Видимость: организаторам; Город: Тверь")))
     (signature,) = await site.signatures()
     assert (signature["visibility"], signature["name"]) == ("organizers", None)
     assert (signature["read_lang"], signature["mail_lang"]) == ("ru", "ru")

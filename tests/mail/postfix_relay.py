@@ -124,11 +124,11 @@ def _write(its: Postfix, boxes: Sequence[str], settings: Sequence[str]) -> None:
     (its.folder / "conf" / "master.cf").write_text(f"127.0.0.1:{its.port} inet n - n - - smtpd{SERVICES}")
 
 
-def certificate(folder: Path) -> ssl.SSLContext:
+def certificate(folder: Path, days: int = 2) -> ssl.SSLContext:
     """Make a certificate of its own in ``folder``; return the server's side of TLS with it."""
     key, cert = folder / "key.pem", folder / "cert.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    command += ["-subj", f"/CN={NAME}", "-days", "2", "-keyout", str(key), "-out", str(cert)]
+    command += ["-subj", f"/CN={NAME}", "-days", str(days), "-keyout", str(key), "-out", str(cert)]
     subprocess.run(command, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)

@@ -114,8 +114,8 @@ async def test_postfix_takes_refuses_and_puts_off(
             await until(lambda: bool(relay.mails("nemo")))
 
             async def is_noted() -> bool:
-                row = await conn.fetchrow("SELECT tls, tls_verified FROM relay")
-                return row is not None and tuple(row) == ("TLSv1.3", False)  # here certificates are self-signed
+                row = await conn.fetchrow("SELECT tls, tls_verified, tls_until - now() < interval '3 d' FROM relay")
+                return row is not None and tuple(row) == ("TLSv1.3", False, True)  # here certificates are self-signed
 
             await until(is_noted)
         (mail,) = relay.mails("nemo")

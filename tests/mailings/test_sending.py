@@ -15,6 +15,7 @@ from petition.letters.model import Letter
 from petition.mail.suppression import Suppression
 from petition.mailings import moves, queries
 from petition.mailings.bounces import note_bounce
+from petition.mailings.model import MIN_JUDGED
 from petition.mailings.sender import SENDERS
 from petition.signatures import queries as signature_queries
 from petition.signatures import self_service_queries
@@ -121,7 +122,7 @@ async def test_it_pauses_itself_and_tells_the_editors(
         row = await until(database, letter, lambda row: row["state"] == "paused" and is_settled(row, post))
         assert row["reason"] == "refusals"
         settled = row["accepted"] + row["refused"]
-        assert 100 <= settled < 400
+        assert MIN_JUDGED <= settled < 400
         assert row["refused"] > 0.05 * settled
         await subscribers.until(lambda: "editor@letters.example" in post.recipients)
         # What is known is not judged again: it goes on until there is as much anew.
@@ -131,6 +132,50 @@ async def test_it_pauses_itself_and_tells_the_editors(
     note = post.mails[post.recipients.index("editor@letters.example")]
     assert note["Subject"] == "The mailing of an update is paused"
     assert "reader" not in note.as_string()
+
+
+async def test_a_small_mailing_pauses_too(
+    database: Database, letter: Letter, database_url: str, tmp_path: Path, post: PostOffice
+) -> None:
+    await subscribers.add(database, letter, range(1, 61))
+    post.refused_recipients = {subscribers.address(number): "550 5.1.1 gone" for number in range(1, 13)}
+    update_id = await subscribers.publish(database, letter)
+    await subscribers.mail(database, letter, update_id)
+    async with worker(tmp_path, database_url, post, LIMIT_MAILING="900"):
+        row = await until(database, letter, lambda row: row["state"] == "paused" and is_settled(row, post))
+    assert row["reason"] == "refusals"
+    assert row["unreached"] > 0
+
+
+async def test_four_refused_of_many_pause_nothing(
+    database: Database, letter: Letter, database_url: str, tmp_path: Path, post: PostOffice
+) -> None:
+    await subscribers.add(database, letter, range(1, 61))
+    post.refused_recipients = {subscribers.address(number): "550 5.1.1 gone" for number in range(1, 5)}
+    update_id = await subscribers.publish(database, letter)
+    await subscribers.mail(database, letter, update_id)
+    async with worker(tmp_path, database_url, post):
+        row = await until(database, letter, is_done)
+    assert (row["accepted"], row["refused"]) == (56, 4)
+
+
+@pytest.mark.parametrize("limit", ["100000", "60"])  # both in one chunk; each in a chunk of its own
+async def test_a_mailbox_that_signed_twice_gets_one_mail(
+    database: Database, letter: Letter, database_url: str, tmp_path: Path, post: PostOffice, limit: str
+) -> None:
+    await subscribers.add(database, letter, range(1, 7))
+    async with database.connection() as conn:
+        await conn.execute(
+            "UPDATE signature s SET kind = 'organization', digest = o.digest FROM signature o"
+            " WHERE (s.id, o.id) IN ((2, 1), (5, 4))"
+        )
+        await conn.execute("DELETE FROM contact WHERE signature = 4")  # this one asked for news only once
+    update_id = await subscribers.publish(database, letter)
+    await subscribers.mail(database, letter, update_id)
+    async with worker(tmp_path, database_url, post, LIMIT_MAILING=limit):
+        row = await until(database, letter, is_done)
+    assert sorted(post.recipients) == [subscribers.address(number) for number in (1, 3, 5, 6)]
+    assert (row["recipients"], row["accepted"], row["suppressed"]) == (5, 4, 1)
 
 
 async def test_paused_it_stands_still_and_cancelled_the_rest_is_suppressed(

@@ -1,5 +1,7 @@
 """The link that stops updates about one letter: by one click, by a button, and the way back."""
 
+import asyncio
+
 import httpx2
 import pytest
 
@@ -13,7 +15,7 @@ from tests.running import KEY, SLUG, Installation, link_in
 NEMO = "nemo@letters.example"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 ELSEWHERE = {"origin": "https://mail.example", "sec-fetch-site": "cross-site"}
-STORED = "SELECT purpose FROM contact ORDER BY 1"
+STORED = "SELECT purpose FROM contact WHERE purpose <> 'representative' ORDER BY 1"
 
 
 async def subscribed(site: Installation, lang: str = "en") -> str:
@@ -54,6 +56,22 @@ async def test_one_click_from_a_mail_program_deletes_the_address(
         check_page(answer, 200)
     assert await stored(site) == []
     assert [row["state"] for row in await rows_of(site.database, "SELECT state FROM signature")] == ["confirmed"]
+
+
+async def test_one_click_ends_the_mail_to_a_mailbox_that_signed_twice(site_with_worker: Installation) -> None:
+    """One mail comes to it, so one click must end it; what others asked for stays."""
+    site = site_with_worker
+    link = await subscribed(site)
+    for email, kind in ((NEMO, "organization"), ("ned@letters.example", "person")):
+        number = site.inbox.newest
+        await site.sign(email=email, kind=kind, updates="yes")
+        async with asyncio.timeout(120):
+            while site.inbox.newest == number:
+                await asyncio.sleep(0.02)
+        assert (await site.client.post(link_in(await site.mail_to(email)))).status_code == 303
+    assert await stored(site) == ["updates"] * 3
+    check_page(await site.client.post(link, data=ONE_CLICK, headers=ELSEWHERE), 200)
+    assert await stored(site) == ["updates"]
 
 
 async def test_who_hit_it_by_accident_comes_back_by_the_same_link(site_with_worker: Installation) -> None:

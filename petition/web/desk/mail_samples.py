@@ -142,6 +142,7 @@ def _answer(code: str, languages: tuple[str, ...]) -> Mapping[str, object]:
         "is_open": True,
         "reasons": (),
         "tag": "sample",
+        "mark": "sample",
         "address": f"sign+{SLUG}@letters.example",
         "addressees": (),
         "texts": (text,),

@@ -65,6 +65,7 @@ async def test_the_page_says_how_relays_are_doing(site: Installation) -> None:
         ({"seen_at": "now() - interval '2 minutes'"}, "not in use"),
         ({}, "not used yet"),
         ({"connected_at": "now()", "tls": "''"}, "works"),
+        ({"connected_at": "now()", "tls": "'TLSv1.3'", "tls_until": "'2020-02-03'"}, "certificate ends on 3 Feb"),
     ],
 )
 async def test_states_have_words(site: Installation, columns: dict[str, str], words: str) -> None:
