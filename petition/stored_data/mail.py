@@ -70,7 +70,7 @@ TABLES = (
         "relay",
         N_("how each mail relay does"),
         "name position since seen_at failures rests_until trying_until refused_in_a_row trouble trouble_step"
-        " trouble_code trouble_status trouble_at accepted_at connected_at tls tls_verified",
+        " trouble_code trouble_status trouble_at accepted_at connected_at tls tls_verified tls_until",
     ),
     _own(
         "relay_hour",
