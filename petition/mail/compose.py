@@ -11,29 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 
 from petition.core import mail_texts
 from petition.core.encryption import derive
-from petition.core.errors import PetitionError
+from petition.core.mail_texts import MailTexts
 from petition.core.outbox import MailContent
 from petition.core.sender import parse_sender
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
-from petition.mail import dkim
-from petition.mail.model import ChosenMail, DirectMail, MailJob, SignatureRef
+from petition.mail import dkim, mime
+from petition.mail.filled_texts import FilledTexts
+from petition.mail.mime import Unmailable
+from petition.mail.model import ChosenMail, DirectMail, MailJob, SignatureRef, Template
 from petition.mail.return_path import MailboxMail, Reference, ReturnPaths
 from petition.mail.serial_mail import SIMPLE_ADDRESS, SerialMail, without_recipient
-
-_LINK_LINE = b"List-Unsubscribe: <link>\r\n"
-MAX_LINE = 900  # octets; RFC 5321, 4.5.3.1.6 allows 1,000 with the line's end
-
-
-class Unmailable(PetitionError):
-    """What was sealed is no address that a mail can be sent to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +48,8 @@ class Composer:
         self._base_url = settings.base_url
         self._one_click = settings.secure  # RFC 8058, 3.1: one click works over HTTPS only
         self._from = parse_sender(settings.mail_from or "")
+        self._from_field = mime.field("From", str(self._from))
+        self._filled = FilledTexts(renderer)
         self._id_key = derive(settings.secret_keys[0], "message-id")
         self._signer = dkim.signer(settings)
         self._return_paths = ReturnPaths(settings.secret_keys, settings.bounce_domain)
@@ -122,47 +117,39 @@ class Composer:
         lang = (chosen.mail.lang if isinstance(chosen, DirectMail) else None) or job.lang
         if lang not in self._renderer.languages:
             lang = next(iter(self._renderer.languages))
-        message = EmailMessage(policy=SMTP)
-        self._head(message, job, recipient, reference, now)
-        link = self._fill(message, chosen, lang)
-        content = message.as_bytes(policy=SMTP if recipient.addr_spec.isascii() else SMTPUTF8)
-        check_header(message, content)
-        return content if link is None else content.replace(_LINK_LINE, b"List-Unsubscribe: <%b>\r\n" % link, 1)
-
-    def _head(
-        self, message: EmailMessage, job: MailJob, recipient: Address, reference: Reference, now: datetime
-    ) -> None:
-        message["From"] = self._from
-        message["To"] = recipient
-        message["Date"] = format_datetime(now)
-        message["Message-ID"] = self._message_id(job, reference)
-        message["Auto-Submitted"] = "auto-generated"
-
-    def _fill(self, message: EmailMessage, chosen: ChosenMail | DirectMail, lang: str) -> bytes | None:
-        """Add subject and bodies; return the link of ``List-Unsubscribe``, whose line stands for it.
-
-        The link is put in afterwards: a long one would become an encoded word, which no mail program reads there.
-        """
         if isinstance(chosen, DirectMail):
-            context, template = self._context_of_direct(chosen, lang), chosen.mail.template
+            context, reply_to = self._context_of_direct(chosen, lang), chosen.mail.reply_to
+            texts = mail_texts.render(self._renderer, chosen.mail.template, lang, context)
         else:
-            context, template = self._context(chosen, lang), chosen.template.value
-        texts = mail_texts.render(self._renderer, template, lang, context)
-        message["Subject"] = texts.subject
-        if self._one_click and context["never_link"]:
-            message["List-Unsubscribe"] = "<link>"
-            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        message.set_content(texts.text, cte=_encoding(texts.text))
-        message.add_alternative(texts.html, subtype="html", cte=_encoding(texts.html))
+            context, reply_to = self._context(chosen, lang), chosen.reply_to
+            texts = self._texts(chosen, lang, context)
         # The same in all copies of a mail; in no text, since it depends on a secret.
         boundary = hmac.digest(self._id_key, f"boundary {texts.subject}".encode(), hashlib.sha256).hex()
-        message.set_boundary(f"=_{boundary[:24]}")
-        message["Content-Language"] = lang  # last, since making an alternative moves such headers into the first part
-        if reply_to := chosen.mail.reply_to if isinstance(chosen, DirectMail) else chosen.reply_to:
-            message["Reply-To"] = reply_to
-            message["X-Petition"] = "answer"  # a mail with it is not answered: it is one of ours that came back
-            message.replace_header("Auto-Submitted", "auto-replied")  # RFC 3834
-        return self._unsubscribe_link(context, lang) if "List-Unsubscribe" in message else None
+        fields = (
+            self._from_field,
+            _to_field(recipient.addr_spec),
+            mime.field("Date", format_datetime(now)),
+            mime.whole_line("Message-ID", self._message_id(job, reference)),
+            mime.field("Auto-Submitted", "auto-replied" if reply_to else "auto-generated"),  # RFC 3834
+            mime.field("Subject", texts.subject),
+            self._unsubscribe_fields(context, lang),
+            mime.field("Content-Language", lang),
+            _reply_fields(reply_to),
+        )
+        return mime.alternatives(fields, texts.text, texts.html, f"=_{boundary[:24]}")
+
+    def _texts(self, chosen: ChosenMail, lang: str, context: Mapping[str, object]) -> MailTexts:
+        about, template = chosen.letter.about(lang), chosen.template
+        if template is Template.FIND_SIGNED:  # its links are a list
+            context = {**context, "about": about, "names": chosen.names}
+            return mail_texts.render(self._renderer, template.value, lang, context)
+        return self._filled.render(template.value, lang, context, about, chosen.names)
+
+    def _unsubscribe_fields(self, context: Mapping[str, object], lang: str) -> bytes:
+        if not self._one_click or not context["never_link"]:
+            return b""
+        link = mime.whole_line("List-Unsubscribe", f"<{self._unsubscribe_link(context, lang)}>")
+        return link + b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 
     def _context_of_direct(self, chosen: DirectMail, lang: str) -> dict[str, object]:
         never = None if chosen.never is None else self._never_link(chosen.never, lang)
@@ -173,8 +160,6 @@ class Composer:
         page = "confirm" if chosen.template.leads_to_confirming else "signature"
         links = [(ref, f"{self._base_url}/{lang}/{page}/{self._token(chosen, ref)}") for ref in chosen.refs]
         return {
-            "about": chosen.letter.about(lang),
-            "names": chosen.names,
             "letter_url": f"{self._base_url}/{lang}/{chosen.letter.slug}",
             "kind": chosen.kind,
             "links": links,
@@ -184,10 +169,10 @@ class Composer:
             "never_link": self._never_link(chosen.never, lang),
         }
 
-    def _unsubscribe_link(self, context: Mapping[str, object], lang: str) -> bytes:
+    def _unsubscribe_link(self, context: Mapping[str, object], lang: str) -> str:
         """Return what stops mails like this one: updates on one letter, or all mail."""
         path = context.get("unsubscribe")
-        return (f"{self._base_url}/{lang}{path}" if path else str(context["never_link"])).encode("ascii")
+        return f"{self._base_url}/{lang}{path}" if path else str(context["never_link"])
 
     def _never_link(self, never: bytes, lang: str) -> str:
         return f"{self._base_url}/{lang}/never/{self._tokens.for_never(never)}"
@@ -207,7 +192,6 @@ class Composer:
 
 
 # No display name, no comment, nothing that could end a header or a command (RFC 5322, 3.2.3; any script, RFC 6532).
-_FIELD_NAME = re.compile(rb"^([!-9;-~]+):", re.MULTILINE)
 _ADDRESS = re.compile(r"""([^\s"(),:;<>@\[\]\\]+)@([^\s"(),:;<>@\[\]\\]+)""")
 
 
@@ -222,14 +206,15 @@ def _recipient(address: str) -> Address:
         raise Unmailable("this is not an e-mail address") from None
 
 
-def check_header(message: EmailMessage, content: bytes) -> None:
-    """Raise ``Unmailable`` if a field was written that was not set: then a value has brought line ends with it."""
-    names = _FIELD_NAME.findall(content.partition(b"\r\n\r\n")[0])
-    if [name.decode("ascii") for name in names] != message.keys():
-        raise Unmailable("a value would add fields to the header")
+def _to_field(address: str) -> bytes:
+    if SIMPLE_ADDRESS.fullmatch(address):
+        return b"To: " + address.encode("ascii") + b"\r\n"
+    return mime.recipient_field(address)
 
 
-def _encoding(text: str) -> str:
-    """Leave what every relay takes as it is; links stay whole in the source too."""
-    plain = text.isascii() and all(len(line) <= MAX_LINE for line in text.splitlines())
-    return "7bit" if plain else "quoted-printable"
+def _reply_fields(reply_to: str | None) -> bytes:
+    """Return the fields of a mail whose answers are read, and which is itself one to a mail that came in."""
+    if reply_to is None:
+        return b""
+    # A mail with the second one is not answered: it is one of ours that came back.
+    return mime.field("Reply-To", reply_to) + b"X-Petition: answer\r\n"

@@ -1,13 +1,16 @@
 """From the outbox to the relays: lease, choose, write, send, delete.
 
-A job is a row; no transaction is open during SMTP. Once a relay has accepted a mail, its row is deleted however long
+A job is a row. Jobs are leased and chosen some at a time, ahead of the senders; accepted ones are deleted some at a
+time. No transaction is open during SMTP. Once a relay has accepted a mail, its row is deleted however long
 that takes: only a worker that dies between the two can have a mail accepted twice.
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
@@ -17,9 +20,10 @@ from petition.core.database import Connection, Database
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import PetitionError, Unavailable
 from petition.mail import queries
-from petition.mail.choosing import MailSelector
-from petition.mail.compose import Composer, Unmailable
+from petition.mail.choosing import Choice, MailSelector
+from petition.mail.compose import Composer
 from petition.mail.mailbox_notes import MailboxNotes
+from petition.mail.mime import Unmailable
 from petition.mail.model import ChosenMail, MailJob, patience, pause
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused
 from petition.mail.relays import NotNow, Relays
@@ -28,10 +32,13 @@ from petition.mail.summaries import LogSummary
 LEASE = timedelta(minutes=5)
 SENDERS = 8  # mails in progress at once; each relay has a limit of its own
 SENDERS_IN_BULK = 2  # as many more, for jobs in bulk
+# Jobs that wait for a sender. When a worker is killed they wait until their leases end, so these are not many.
+READY, READY_IN_BULK = 24, 8
 SLOW = 1.0  # seconds after which a mail in progress, perhaps at a relay that hangs, no longer holds up others
 MAX_IN_FLIGHT = 64
 RENEW_AFTER = 60.0  # seconds; a younger lease is not extended before the mail is sent
 POLL = 0.5  # seconds between two polls of an empty outbox
+POLL_BESIDES = 0.05  # while mails are in progress, and no more were due: others have asked for theirs meanwhile
 # After an outage of the database, deleting accepted jobs goes first: it is retried twice as often as this.
 AFTER_OUTAGE = 1.0
 PATIENCE = 6.0  # seconds that mails in flight may take when the worker stops
@@ -51,14 +58,31 @@ class Flight:
 
     def __init__(self, job: MailJob) -> None:
         self.job = job
+        self.choice: Choice = None
+        self.is_noted = False
         self.renew()
 
     def renew(self) -> None:
         self._at, self._at_by_wall = time.monotonic(), time.time()
+        self.begin()
 
     def age(self) -> float:
         """Return how many seconds ago the job was leased."""
         return max(time.monotonic() - self._at, abs(time.time() - self._at_by_wall))
+
+    def mail_to_note(self) -> ChosenMail | None:
+        """Return the mail if its link leads to confirming and its mailbox is not noted yet."""
+        mail = self.choice
+        if self.is_noted or not isinstance(mail, ChosenMail):
+            return None
+        return mail if mail.template.leads_to_confirming else None
+
+    def begin(self) -> None:
+        self._begun_at = time.monotonic()
+
+    def is_slow(self) -> bool:
+        """Return whether the mail is in progress for so long that it must not hold up others."""
+        return time.monotonic() - self._begun_at >= SLOW
 
 
 class Deliverer:
@@ -77,7 +101,11 @@ class Deliverer:
         self._composer = composer
         self._relays = relays
         self._notes = notes
+        self._ready: dict[bool, deque[Flight]] = {False: deque(), True: deque()}  # by "in bulk"
         self._in_flight: dict[asyncio.Task[None], Flight] = {}
+        self._wake = asyncio.Event()
+        self._may_be_more = False  # due jobs in the outbox than the last lease took
+        self._is_stopping = False
         self._done = Batcher[MailJob, None](self._delete)
         self._accepted: set[int] = set()  # jobs whose rows could not be deleted yet
         self._is_away = False
@@ -87,44 +115,68 @@ class Deliverer:
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until ``stop`` is set; then finish what is in flight, for a few seconds at most."""
         stopping = asyncio.create_task(stop.wait())
+        stopping.add_done_callback(lambda _: self._wake.set())
         try:
             while not stop.is_set():
-                seconds = await self._begin_some()
-                await asyncio.wait({stopping, *self._in_flight}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-                self._collect()
+                self._wake.clear()
+                seconds = await self._refill()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._wake.wait()
         finally:
+            self._is_stopping = True
             stopping.cancel()
             await self._finish()
 
-    async def _begin_some(self) -> float | None:
-        """Begin as many jobs as there are free senders; return after how many seconds to look again.
-
-        None means: as soon as one of those in flight is done.
-        """
+    async def _refill(self) -> float:
+        """Lease and choose jobs if few are ready; return after how many seconds to look again, if none lands before."""
         self._put_off.flush()
         self._relays.flush_logs()
-        free = self._free()
-        if free < SENDERS // 2:  # so that a lease is of several
+        self._begin_ready()
+        if len(self._ready[False]) > READY // 2:
             return SLOW
         if rest := self._relays.rest():
             return min(rest, POLL)
-        in_bulk = sum(flight.job.bulk for flight in self._in_flight.values())
-        jobs = await self._lease(free, max(0, SENDERS_IN_BULK - in_bulk))
-        if jobs is None:
+        limits = READY - len(self._ready[False]), READY_IN_BULK - len(self._ready[True])
+        flights = await self._lease(*limits)
+        if flights is None:
             return self._reading.pause
-        for job in jobs:
-            flight = Flight(job)
-            self._in_flight[asyncio.create_task(self._deliver(flight))] = flight
-        if not jobs:
+        await self._choose(flights)
+        for flight in flights:
+            self._ready[flight.job.bulk].append(flight)
+        in_bulk = sum(flight.job.bulk for flight in flights)
+        self._may_be_more = len(flights) - in_bulk == limits[0] or (0 < in_bulk == limits[1])
+        self._begin_ready()
+        if not flights:
             await self._relays.hang_up(idle_for=IDLE)
-        return POLL
+        return POLL_BESIDES if self._in_flight else POLL
 
-    def _free(self) -> int:
-        """Return how many more mails may begin: slow ones do not count, as long as there are not very many."""
-        busy = sum(not flight.job.bulk and flight.age() < SLOW for flight in self._in_flight.values())
-        return min(SENDERS - busy, MAX_IN_FLIGHT - len(self._in_flight))
+    def _begin_ready(self) -> None:
+        """Begin as many jobs as there are free senders: slow mails do not count, unless they are very many."""
+        if self._is_stopping:
+            return
+        for bulk, limit in ((False, SENDERS), (True, SENDERS_IN_BULK)):
+            if ready := self._ready[bulk]:
+                free = min(limit - self._busy(bulk=bulk), MAX_IN_FLIGHT - len(self._in_flight), len(ready))
+                for _ in range(free):
+                    self._begin(ready.popleft())
 
-    async def _lease(self, limit: int, limit_in_bulk: int) -> list[MailJob] | None:
+    def _begin(self, flight: Flight) -> None:
+        flight.begin()
+        task = asyncio.create_task(self._deliver(flight))
+        self._in_flight[task] = flight
+        task.add_done_callback(self._landed)
+
+    def _busy(self, *, bulk: bool) -> int:
+        return sum(flight.job.bulk == bulk and (bulk or not flight.is_slow()) for flight in self._in_flight.values())
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.pop(task, None)
+        self._begin_ready()
+        if self._may_be_more and len(self._ready[False]) <= READY // 2:
+            self._wake.set()
+
+    async def _lease(self, limit: int, limit_in_bulk: int) -> list[Flight] | None:
         try:
             async with self._database.connection() as conn:
                 jobs = await queries.lease(conn, limit, secrets.randbits(63), LEASE, limit_in_bulk)
@@ -136,24 +188,49 @@ class Deliverer:
             return None
         self._is_away = False
         self._reading.worked()
-        return jobs
+        return [Flight(job) for job in jobs]
+
+    async def _choose(self, flights: Sequence[Flight]) -> None:
+        """Choose the mails; what keeps all of them from being chosen is what each then fails with."""
+        if not flights:
+            return
+        try:
+            async with self._database.connection() as conn:
+                choices = await self._selector.choose_all(conn, [flight.job for flight in flights])
+        except Exception as error:  # noqa: BLE001 - it is logged as that of each job
+            choices = dict.fromkeys((flight.job.id for flight in flights), error)
+        for flight in flights:
+            flight.choice = choices[flight.job.id]
+        await self._note_mailboxes(flights)
+
+    async def _note_mailboxes(self, flights: Sequence[Flight]) -> None:
+        """Note those that can be noted at once; the others are when their mail is sent."""
+        mails = [mail for flight in flights if (mail := flight.mail_to_note()) is not None]
+        if self._notes is None or not mails:
+            return
+        with contextlib.suppress(Unavailable):
+            noted = await self._notes.add_known(mails)
+            for flight in flights:
+                mail = flight.mail_to_note()
+                flight.is_noted = mail is not None and mail.refs[0].id in noted
 
     def _note_outage(self) -> None:
         if not self._is_away:
             log.warning("database unavailable")
         self._is_away = True
 
-    def _collect(self) -> None:
-        for task in [task for task in self._in_flight if task.done()]:
-            del self._in_flight[task]
-
     async def _finish(self) -> None:
+        """Give back what has not begun; let what has begun end."""
+        ready = [flight.job for flights in self._ready.values() for flight in flights]
+        if ready:
+            with contextlib.suppress(Unavailable):  # the leases end by themselves
+                async with self._database.connection() as conn:
+                    await queries.release(conn, ready)
         if self._in_flight:
             _, late = await asyncio.wait(self._in_flight, timeout=PATIENCE)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        self._collect()
         await self._relays.hang_up()
 
     async def _deliver(self, flight: Flight) -> None:
@@ -169,16 +246,14 @@ class Deliverer:
             self._accepted.discard(job.id)
 
     async def _send(self, flight: Flight) -> None:
-        job = flight.job
-        if job.id in self._accepted:
+        job, chosen = flight.job, flight.choice
+        if job.id in self._accepted or chosen is None:
             return
-        async with self._database.connection() as conn:
-            chosen = await self._selector.choose(conn, job)
-        if chosen is None:
-            return
+        if isinstance(chosen, Exception):
+            raise chosen
         mail = self._composer.compose(job, chosen)
-        if self._notes and isinstance(chosen, ChosenMail) and chosen.template.leads_to_confirming:
-            await self._notes.add(chosen)
+        if self._notes and (unnoted := flight.mail_to_note()) is not None:
+            await self._notes.add(unnoted)
         relay = await self._relays.send(mail, lambda: self._still_mine(flight), bulk=job.bulk, first=job.relay)
         self._accepted.add(job.id)
         log.info("accepted", extra={"job": job.id, "relay": relay})
@@ -203,9 +278,9 @@ class Deliverer:
             case LeaseLost():
                 return None
             case Unavailable():
-                return lambda conn: queries.release(conn, job)
+                return lambda conn: queries.release(conn, [job])
             case NotNow(tried=False):
-                return lambda conn: queries.release(conn, job, error.after or timedelta())
+                return lambda conn: queries.release(conn, [job], error.after or timedelta())
             case NotNow():
                 self._put_off.note()
                 return lambda conn: self._retry(conn, job, error.after, error.relay)

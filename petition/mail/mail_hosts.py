@@ -50,13 +50,17 @@ class MailHosts:
         self._known: dict[str, tuple[MailHost, float]] = {}
         self._resolver = resolver_of(setting)
 
-    async def look_up(self, domain: str) -> MailHost:
-        """Return the host of a domain (ASCII, lower case)."""
+    def known(self, domain: str) -> MailHost | None:
+        """Return the host of a domain (ASCII, lower case) without asking; None: it must be looked up."""
         if self._resolver is None:
             return MailHost()
-        known = self._known.get(domain)
-        if known and known[1] > time.monotonic():
-            return known[0]
+        host, until = self._known.get(domain, (None, 0.0))
+        return host if until > time.monotonic() else None
+
+    async def look_up(self, domain: str) -> MailHost:
+        """Return the host of a domain."""
+        if (known := self.known(domain)) is not None or self._resolver is None:
+            return known or MailHost()
         try:
             async with asyncio.timeout(PATIENCE):
                 host, age = await self._host_of(self._resolver, domain), MAX_AGE

@@ -1,6 +1,6 @@
 """Mail jobs, which mail one becomes, and how long to wait before trying again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -100,6 +100,18 @@ class DirectMail:
     mail: MailContent
     address: str = field(repr=False)
     never: bytes | None = field(repr=False)  # None: the mail ignores suppression
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxNote:
+    """What ceilings need to know of the mailbox of a pending row (docs/decisions/forgery.md)."""
+
+    letter_id: LetterId
+    pending_id: SignatureId
+    domain: bytes | None = field(repr=False)  # digests
+    mail_host: bytes | None = field(repr=False)
+    provider: str
+    trust: Sequence[bytes] = field(repr=False)  # digests of its domain and those above, as trusted ones are stored
 
 
 def pause(attempts: int) -> timedelta:

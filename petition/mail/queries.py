@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from petition.core.database import Connection, Record
-from petition.core.ids import JobId, LetterId, SignatureId
-from petition.mail.model import MailJob, Purpose
+from petition.core.ids import JobId
+from petition.mail.model import MailboxNote, MailJob, Purpose
 
 Contact = tuple[int, int, str]  # letter, signature, purpose
 
@@ -25,7 +25,10 @@ RETURNING o.id, o.letter, o.purpose, o.pending, o.digest, o.sealed, o.lang, o.at
 
 EXTEND = "UPDATE outbox SET due_at = now() + $3::interval WHERE id = $1 AND lease = $2 RETURNING id"
 
-RELEASE = "UPDATE outbox SET due_at = now() + $3::interval, lease = NULL WHERE id = $1 AND lease = $2"
+RELEASE = """
+UPDATE outbox o SET due_at = now() + $3::interval, lease = NULL
+FROM unnest($1::bigint[], $2::bigint[]) AS u (id, lease) WHERE o.id = u.id AND o.lease = u.lease
+"""
 
 DONE = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 
@@ -52,16 +55,16 @@ SELECT EXISTS (SELECT FROM gone)
 """
 
 SIGN_FACTS = """
-SELECT p.id, p.sealed, p.kind, p.fields, p.signals,
+SELECT u.job, p.id, p.sealed, p.kind, p.fields, p.signals,
        l.takes_confirmations AND p.created_at > now() - interval '7 days' AS confirmable,
        p.created_at > now() - interval '24 hours' AS code_works,
-       EXISTS (SELECT FROM bar b WHERE b.letter = l.id AND b.digest = $3) AS barred,
+       EXISTS (SELECT FROM bar b WHERE b.letter = l.id AND b.digest = u.digest) AS barred,
        s.id AS signature, s.state, s.name, s.private, o.name_en, o.name_ru
-FROM letter l
-JOIN pending p ON p.letter = l.id AND p.id = $2
-LEFT JOIN signature s ON s.letter = l.id AND s.kind = p.kind AND s.digest = $3
+FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bytea[]) AS u (job, letter, pending, digest)
+JOIN letter l ON l.id = u.letter
+JOIN pending p ON p.letter = l.id AND p.id = u.pending
+LEFT JOIN signature s ON s.letter = l.id AND s.kind = p.kind AND s.digest = u.digest
 LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
-WHERE l.id = $1
 """
 
 # Both kinds are named so that the unique index is used whole.
@@ -81,11 +84,17 @@ ORDER BY p.created_at DESC, p.id DESC LIMIT 1
 """
 
 # Once: another mail with the same link must not count the mailbox on another day.
-NOTE_MAILBOX = """
-UPDATE pending p SET domain = CASE WHEN t.is_trusted THEN NULL ELSE $3::bytea END,
-       mail_host = CASE WHEN t.is_trusted THEN NULL ELSE $4::bytea END, provider = $5
-FROM (SELECT EXISTS (SELECT FROM trusted_domain WHERE letter = $1 AND digest = ANY($6::bytea[])) AS is_trusted) AS t
-WHERE p.letter = $1 AND p.id = $2 AND p.provider IS NULL
+NOTE_MAILBOXES = """
+UPDATE pending p SET domain = CASE WHEN n.is_trusted THEN NULL ELSE n.domain END,
+       mail_host = CASE WHEN n.is_trusted THEN NULL ELSE n.mail_host END, provider = n.provider
+FROM (
+  SELECT u.*, EXISTS (SELECT FROM unnest($6::bigint[], $7::bytea[]) AS v (pending, digest)
+                      JOIN trusted_domain t ON t.letter = u.letter AND t.digest = v.digest
+                      WHERE v.pending = u.pending) AS is_trusted
+  FROM unnest($1::integer[], $2::bigint[], $3::bytea[], $4::bytea[], $5::text[])
+    AS u (letter, pending, domain, mail_host, provider)
+) AS n
+WHERE p.letter = n.letter AND p.id = n.pending AND p.provider IS NULL
 """
 
 SUPPRESSION_KEY = "SELECT wrapped_suppression_key FROM installation"
@@ -93,10 +102,12 @@ SUPPRESSION_KEY = "SELECT wrapped_suppression_key FROM installation"
 ADD_SUPPRESSION_KEY = "INSERT INTO installation (wrapped_suppression_key) VALUES ($1) ON CONFLICT DO NOTHING"
 
 # A mailbox that bounced gets no mail of that letter; what was just asked for waits for a pause only.
-IS_SUPPRESSED = """
-SELECT EXISTS (SELECT FROM suppressed WHERE digest = $1)
-    OR EXISTS (SELECT FROM bounced_mailbox
-               WHERE letter = $2 AND digest = $3 AND (NOT $4::boolean OR paused_until > now()))
+SUPPRESSED = """
+SELECT u.job FROM unnest($1::bigint[], $2::bytea[], $3::integer[], $4::bytea[], $5::boolean[])
+  AS u (job, never, letter, digest, is_asked_for)
+WHERE EXISTS (SELECT FROM suppressed s WHERE s.digest = u.never)
+   OR EXISTS (SELECT FROM bounced_mailbox b
+              WHERE b.letter = u.letter AND b.digest = u.digest AND (NOT u.is_asked_for OR b.paused_until > now()))
 """
 
 # A mailbox may be suppressed while a confirmation is still open for a week, and confirming stores an address: so each
@@ -123,9 +134,12 @@ WHERE c.letter = u.letter AND c.signature = u.signature AND c.purpose = u.purpos
 async def lease(
     conn: Connection, limit: int, lease_number: int, length: timedelta, limit_in_bulk: int = 0
 ) -> list[MailJob]:
-    """Lease up to ``limit`` due jobs and ``limit_in_bulk`` of those in bulk, the longest due first, exclusively."""
+    """Lease up to ``limit`` due jobs and ``limit_in_bulk`` of those in bulk, the longest due first, exclusively.
+
+    Those that have failed come last: a mail that no relay takes must not be the one that tries a rested relay again.
+    """
     rows = await conn.fetch(LEASE, limit, lease_number, length, limit_in_bulk)
-    return [_job(row) for row in sorted(rows, key=lambda row: (row["priority"], row["id"]))]
+    return [_job(row) for row in sorted(rows, key=lambda row: (row["priority"], row["attempts"], row["id"]))]
 
 
 async def extend(conn: Connection, job: MailJob, length: timedelta) -> bool:
@@ -133,9 +147,9 @@ async def extend(conn: Connection, job: MailJob, length: timedelta) -> bool:
     return await conn.fetchval(EXTEND, job.id, job.lease, length) is not None
 
 
-async def release(conn: Connection, job: MailJob, after: timedelta = timedelta()) -> None:
-    """Give a leased job back as it was, due at once or ``after`` from now."""
-    await conn.execute(RELEASE, job.id, job.lease, after)
+async def release(conn: Connection, jobs: Sequence[MailJob], after: timedelta = timedelta()) -> None:
+    """Give leased jobs back as they were, due at once or ``after`` from now."""
+    await conn.execute(RELEASE, [job.id for job in jobs], [job.lease for job in jobs], after)
 
 
 async def done(conn: Connection, job_ids: Sequence[JobId]) -> None:
@@ -160,9 +174,10 @@ async def retry(conn: Connection, job: MailJob, after: timedelta, limit: timedel
     return given_up
 
 
-async def sign_facts(conn: Connection, job: MailJob) -> Record | None:
-    """Return what decides the mail of a "sign" job; None when its pending row is gone."""
-    return await conn.fetchrow(SIGN_FACTS, job.letter_id, job.pending_id, job.digest)
+async def sign_facts(conn: Connection, jobs: Sequence[MailJob]) -> dict[JobId, Record]:
+    """Return what decides the mails of "sign" jobs; nothing for one whose pending row is gone."""
+    columns = zip(*((job.id, job.letter_id, job.pending_id, job.digest) for job in jobs), strict=True)
+    return {row["job"]: row for row in await conn.fetch(SIGN_FACTS, *map(list, columns))}
 
 
 async def signatures(conn: Connection, job: MailJob) -> list[Record]:
@@ -179,16 +194,16 @@ async def newest_pending(conn: Connection, job: MailJob) -> Record | None:
     return await conn.fetchrow(NEWEST_PENDING, job.letter_id, job.digest)
 
 
-async def note_mailbox(
-    conn: Connection,
-    letter_id: LetterId,
-    pending_id: SignatureId,
-    keys: tuple[bytes | None, bytes | None],
-    provider: str,
-    trust: Sequence[bytes],
-) -> None:
-    """Note the digests (domain, mail host) of a pending row, unless the domain is among the trusted ones."""
-    await conn.execute(NOTE_MAILBOX, letter_id, pending_id, *keys, provider, trust)
+async def note_mailboxes(conn: Connection, notes: Sequence[MailboxNote]) -> None:
+    """Note what is known of the mailboxes of pending rows; no digests where one of ``trust`` is a trusted domain's."""
+    ordered = sorted(notes, key=lambda note: (note.letter_id, note.pending_id))
+    rows = zip(
+        *((note.letter_id, note.pending_id, note.domain, note.mail_host, note.provider) for note in ordered),
+        strict=True,
+    )
+    trust = [(note.pending_id, digest) for note in ordered for digest in note.trust]
+    pending_ids, digests = zip(*trust, strict=True) if trust else ((), ())
+    await conn.execute(NOTE_MAILBOXES, *map(list, rows), list(pending_ids), list(digests))
 
 
 async def suppression_key(conn: Connection) -> bytes | None:
@@ -202,11 +217,15 @@ async def add_suppression_key(conn: Connection, wrapped: bytes) -> None:
     await conn.execute(ADD_SUPPRESSION_KEY, wrapped)
 
 
-async def is_suppressed(conn: Connection, digest: bytes, job: MailJob) -> bool:
-    """Return whether the address of ``digest`` asked for no mail, or the job's mailbox returned mail of its letter."""
-    is_asked_for = job.purpose in {Purpose.SIGN, Purpose.FIND}
-    known: bool = await conn.fetchval(IS_SUPPRESSED, digest, job.letter_id, job.digest, is_asked_for)
-    return known
+async def suppressed(conn: Connection, jobs: Sequence[tuple[MailJob, bytes]]) -> set[JobId]:
+    """Return the jobs, each with the digest of its address, whose address asked for no mail or returned mail of their
+    letter.
+    """
+    if not jobs:
+        return set()
+    asked_for = {Purpose.SIGN, Purpose.FIND}
+    rows = ((job.id, digest, job.letter_id, job.digest, job.purpose in asked_for) for job, digest in jobs)
+    return {row["job"] for row in await conn.fetch(SUPPRESSED, *map(list, zip(*rows, strict=True)))}
 
 
 async def unswept(conn: Connection) -> list[bytes]:

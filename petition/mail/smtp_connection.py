@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from aiosmtplib import (
     SMTPResponseException,
     SMTPSenderRefused,
     SMTPServerDisconnected,
+    SMTPStatus,
     SMTPTimeoutError,
 )
 from cryptography import x509
@@ -26,6 +28,7 @@ from petition.mail import relay_errors
 from petition.mail.compose import OutgoingMail
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused, RelayDown, RelayRejected, Trouble
 
+_ENDS_PATH = re.compile(r"[\s<>\x00-\x1f]")  # a character that would end the path in a command, or the command
 FRESH = 20.0  # seconds; relays close idle connections after a minute or more
 
 
@@ -122,7 +125,10 @@ class SmtpConnection:
     async def _say_sender(self, client: SMTP, mail: OutgoingMail) -> SMTP:
         if mail.utf8 and not client.supports_extension("smtputf8"):
             raise RelayRejected("SMTPUTF8")  # it takes ASCII addresses only
-        await client.mail(mail.sender, options=["SMTPUTF8", "BODY=8BITMIME"] if mail.utf8 else [])
+        options = (b"SMTPUTF8", b"BODY=8BITMIME") if mail.utf8 else ()
+        answer = await client.execute_command(b"MAIL", b"FROM:<%b>" % mail.sender.encode("ascii"), *options)
+        if answer.code != SMTPStatus.completed:
+            raise SMTPSenderRefused(answer.code, answer.message, mail.sender)
         return client
 
     async def _connect(self, patience: Patience) -> SMTP:
@@ -174,10 +180,12 @@ class SmtpConnection:
 
 
 async def _say_recipient(client: SMTP, mail: OutgoingMail) -> None:
-    try:
-        await client.rcpt(mail.recipient, encoding="utf-8")
-    except ValueError:  # a character that would end the command; the composer lets none through
-        raise RecipientRefused(NO_SUCH_MAILBOX) from None
+    """As ``client.rcpt`` does, which would parse the address as that of a header first."""
+    if _ENDS_PATH.search(mail.recipient):  # the composer lets none through
+        raise RecipientRefused(NO_SUCH_MAILBOX)
+    answer = await client.execute_command(b"RCPT", b"TO:<%b>" % mail.recipient.encode("utf-8"))
+    if answer.code not in {SMTPStatus.completed, SMTPStatus.will_forward}:
+        raise SMTPRecipientRefused(answer.code, answer.message, mail.recipient)
 
 
 def _tls_context(relay: Relay) -> ssl.SSLContext:

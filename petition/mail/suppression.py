@@ -5,7 +5,7 @@ from functools import partial
 
 from petition.core import encryption
 from petition.core.database import Connection
-from petition.core.email_addresses import canonical
+from petition.core.email_addresses import Domains, canonical
 from petition.core.encryption import Wrapper
 from petition.mail import queries
 
@@ -19,6 +19,7 @@ class Suppression:
     def __init__(self, wrapper: Wrapper) -> None:
         self._wrapper = wrapper
         self._key: bytes | None = None
+        self._domains = Domains()
 
     async def digest(self, conn: Connection, address: str) -> bytes:
         """Return the digest under which ``address`` is remembered.
@@ -31,7 +32,7 @@ class Suppression:
         """Return the function that makes these digests, for many at once; it raises ``PetitionError`` as well."""
         if self._key is None:
             self._key = await self._read_or_make(conn)
-        return partial(_digest, self._key)
+        return partial(self._digest, self._key)
 
     async def _read_or_make(self, conn: Connection) -> bytes:
         """Several workers may need it first at once: whichever row went in is read by all."""
@@ -43,6 +44,5 @@ class Suppression:
             raise LookupError("the suppression key is missing")
         return self._wrapper.unwrap(wrapped)
 
-
-def _digest(key: bytes, address: str) -> bytes:
-    return encryption.digest(key, canonical(address, RULES))
+    def _digest(self, key: bytes, address: str) -> bytes:
+        return encryption.digest(key, canonical(self._domains.parse(address), RULES))

@@ -25,7 +25,8 @@ from petition.core.errors import Gone, PetitionError, Unavailable
 from petition.core.ids import JobId, LetterId, MailingId, SignatureId, UpdateId
 from petition.core.letter_facts import LetterFacts
 from petition.core.tokens import Tokens
-from petition.mail.compose import Composer, OutgoingMail, Unmailable
+from petition.mail.compose import Composer, OutgoingMail
+from petition.mail.mime import Unmailable
 from petition.mail.model import DirectMail, MailJob, pause
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused
 from petition.mail.relays import NotNow, Relays

@@ -76,7 +76,8 @@ Chore = tuple[str, Callable[[Database], Awaitable[int]]]
 
 def main(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, finish the mail in progress, return. Raises ``SettingsError``."""
-    asyncio.run(_until_signalled(settings))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_until_signalled(settings))
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -211,6 +212,15 @@ def _warn_of_unencrypted_passwords(settings: Settings) -> None:
     for relay in settings.relays:
         if relay.username and not (relay.tls or relay.starttls or is_this_machine(relay.host)):
             log.warning("the password is sent to this relay unencrypted", extra={"relay": relay.host})
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes uvloop's event loops, in which a mail takes less processor time; None where there is none."""
+    try:
+        import uvloop  # not on Windows
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 async def _until_signalled(settings: Settings) -> None:

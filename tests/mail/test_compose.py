@@ -17,7 +17,8 @@ from petition.core.letter_facts import LetterFacts
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
-from petition.mail.compose import Composer, OutgoingMail, Unmailable
+from petition.mail.compose import Composer, OutgoingMail
+from petition.mail.mime import Unmailable
 from petition.mail.model import ChosenMail, MailJob, Purpose, SignatureRef, Template
 from tests.mail.installation import settings
 

@@ -18,7 +18,8 @@ from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.mail.compose import Composer, OutgoingMail
 from petition.mail.model import DirectMail
-from petition.web.desk import mail_samples
+from petition.web.desk import mail_cases, mail_samples
+from petition.web.desk.mail_cases import MailCase
 from tests.mail.installation import settings
 from tests.mail.test_compose import JOB
 from tests.mail.test_dkim import verified
@@ -39,6 +40,7 @@ HOSTILE = [
     "\udcff".encode("utf-8", "surrogatepass").decode("latin-1"),
     "",
 ]
+Compose = Callable[..., OutgoingMail]
 FREE = {"title", "name", "text", "actor", "who", "asker", "subject", "invited_by", "relay", "key", "plain"}
 
 
@@ -65,13 +67,13 @@ def its(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def compose(its: Settings) -> Callable[[str, str, str | None], OutgoingMail]:
+def compose(its: Settings) -> Compose:
     """Give a function that composes a mail by its name, a language and a hostile text."""
     renderer = Renderer(i18n.load(its.locales_dir), its.base_url, its.controller)
     composer = Composer(its, renderer, Tokens(its.secret_keys))
 
-    def composed(name: str, lang: str, text: str | None) -> OutgoingMail:
-        context = mail_samples.context(lang, its.base_url, tuple(renderer.languages))
+    def composed(name: str, lang: str, text: str | None, case: MailCase | None = None) -> OutgoingMail:
+        context = mail_samples.context(lang, its.base_url, tuple(renderer.languages), case)
         if text is not None:
             context = hostile(context, text)
         about, names = context.pop("about"), context.pop("names")
@@ -91,11 +93,15 @@ def compose(its: Settings) -> Callable[[str, str, str | None], OutgoingMail]:
 
 
 @pytest.mark.parametrize("lang", ["en", "ru"])
-@pytest.mark.parametrize("name", mail_samples.names())
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [(name, case) for name in mail_samples.names() for case in (None, *mail_cases.cases_of(name))],
+    ids=lambda value: value if isinstance(value, str) else getattr(value, "key", ""),
+)
 def test_every_mail_is_whole_and_ours(
-    its: Settings, compose: Callable[[str, str, str | None], OutgoingMail], name: str, lang: str
+    its: Settings, compose: Compose, name: str, case: MailCase | None, lang: str
 ) -> None:
-    parcel = compose(name, lang, None)
+    parcel = compose(name, lang, None, case)
     check(parcel)
     assert verified(parcel.content, its) == [True, True]
     message = email.message_from_bytes(parcel.content, policy=email.policy.default)
@@ -118,9 +124,7 @@ def test_every_mail_is_whole_and_ours(
 
 
 @pytest.mark.parametrize("name", mail_samples.names())
-def test_no_value_gets_into_a_header_or_breaks_a_mail(
-    its: Settings, compose: Callable[[str, str, str | None], OutgoingMail], name: str
-) -> None:
+def test_no_value_gets_into_a_header_or_breaks_a_mail(its: Settings, compose: Compose, name: str) -> None:
     for number, text in enumerate(HOSTILE):
         parcel = compose(name, ("en", "ru")[number % 2], text)
         check(parcel)

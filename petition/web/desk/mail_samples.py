@@ -15,6 +15,7 @@ from petition.core.letter_facts import LetterAbout, SignatoryNames
 from petition.core.mail_texts import MailTexts
 from petition.core.templates import Renderer
 from petition.incoming_mail import filled_lines
+from petition.web.desk.mail_cases import MailCase
 
 TOKEN = "SAMPLE"  # noqa: S105 - leads nowhere
 SLUG = "keep-the-channels-open"
@@ -44,13 +45,22 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in folder.glob("*/subject.txt"))
 
 
-def render(renderer: Renderer, name: str, lang: str, base_url: str) -> MailTexts:
+def render(renderer: Renderer, name: str, lang: str, base_url: str, case: MailCase | None = None) -> MailTexts:
     """Return one mail with sample values."""
-    return mail_texts.render(renderer, name, lang, context(lang, base_url, tuple(renderer.languages)))
+    return mail_texts.render(renderer, name, lang, context(lang, base_url, tuple(renderer.languages), case))
 
 
-def context(lang: str, base_url: str, languages: tuple[str, ...]) -> dict[str, object]:
-    """Return the values of all mails in one language."""
+def context(lang: str, base_url: str, languages: tuple[str, ...], case: MailCase | None = None) -> dict[str, object]:
+    """Return the values of all mails in one language; ``case`` changes some."""
+    values = _context(lang, base_url, languages)
+    if case is not None:
+        values |= case.values
+        letters = values["letters"]
+        values["letters"] = tuple({**row, **case.row} for row in letters) if isinstance(letters, tuple) else ()
+    return values
+
+
+def _context(lang: str, base_url: str, languages: tuple[str, ...]) -> dict[str, object]:
     code = lang if lang in _TITLES else "en"
     person, page = _PEOPLE[code], f"{base_url}/{lang}"
     signatory = SignatoryNames(person, _ORGANIZATIONS)
