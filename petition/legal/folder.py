@@ -97,7 +97,7 @@ def _letter(row: Record, language: Language) -> dict[str, object]:
 
 
 def _subjects(language: Language) -> list[dict[str, object]]:
-    """Return the tables that are about people, by whom they are about."""
+    """Return the tables that are about people, grouped by subject."""
     subjects: list[dict[str, object]] = []
     for subject in Subject:
         tables = [table for table in TABLES.values() if table.about is subject and table.is_personal]

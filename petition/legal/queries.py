@@ -1,4 +1,4 @@
-"""The SQL of the legal folder. Nothing in it names a person."""
+"""The SQL of the legal folder. It reads no name."""
 
 from petition.core.database import Connection, Record
 from petition.stored_data.model import Expiry, Table
