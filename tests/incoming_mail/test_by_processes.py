@@ -96,10 +96,12 @@ async def test_by_a_maildir(site: MailSite, tmp_path: Path) -> None:
     assert len(await site.signatures()) == 1
 
 
-async def pipe(environ: dict[str, str], content: bytes, *arguments: str) -> tuple[int | None, str]:
-    """Run ``petition mail-in`` with a mail as its input; return its exit code and what it said."""
+async def pipe(
+    environ: dict[str, str], content: bytes, *arguments: str, verb: str = "mail-in"
+) -> tuple[int | None, str]:
+    """Run ``petition mail-in``, or another command, with a mail as its input; return its exit code and what it said."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "petition", "mail-in", *arguments),
+        *(sys.executable, "-m", "petition", verb, *arguments),
         env={"PYTHONPATH": str(ROOT), **environ},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -60,13 +60,15 @@ class Postfix:
 
 
 @asynccontextmanager
-async def postfix(boxes: Sequence[str], *settings: str) -> AsyncIterator[Postfix]:
-    """Run Postfix with mailboxes ``boxes`` at example.org and more lines for its ``main.cf``."""
+async def postfix(boxes: Sequence[str], *settings: str, services: str = "") -> AsyncIterator[Postfix]:
+    """Run Postfix with mailboxes ``boxes`` at example.org and more lines for its ``main.cf`` and ``master.cf``."""
     assert os.geteuid() == 0, "Postfix changes its user: these tests need root"
     with tempfile.TemporaryDirectory(prefix="petition-test-") as name:
         its = Postfix(Path(name), free_port())
         its.folder.chmod(0o711)  # its processes enter it under another account
         _write(its, boxes, settings)
+        with (its.folder / "conf" / "master.cf").open("a") as master:
+            master.write(services)
         with (its.folder / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 "/usr/sbin/postfix", "-c", str(its.folder / "conf"), "start-fg", stdout=log, stderr=log
