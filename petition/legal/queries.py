@@ -15,7 +15,7 @@ SELECT date_trunc('month', day)::date AS month, task, sum(number)::bigint AS num
 FROM deletion GROUP BY 1, 2 ORDER BY 1, 2
 """
 
-# One row for each removal, or batch of removals, of one day and reason; what was undone since is told apart.
+# One row for each removal, or batch of removals, of one day and reason; what was undone since is a number of its own.
 REMOVALS = """
 SELECT l.slug, (g.at AT TIME ZONE 'UTC')::date AS day, coalesce(g.reason, 'other') AS reason,
        sum(cardinality(g.ids))::bigint AS signatures,
