@@ -43,6 +43,7 @@ class DecryptionPurpose(StrEnum):
     IMPORT = "import"
     MODERATION = "moderation"  # bulk acts
     REPEATED_NAMES = "repeated_names"
+    SEALED_NAMES = "sealed_names"  # when they are shown
     KEY_CHECK = "key_check"  # whether the key fits the database, at start
     OTHER = "other"  # an error in the program: logged
 

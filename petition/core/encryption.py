@@ -77,6 +77,10 @@ class Sealer:
         """Return ``address`` sealed: 48 bytes more than its UTF-8 padded to a multiple of 64."""
         return self._box.encrypt(padded(address.encode(), ADDRESS_STEP, _ADDRESS_PADDING))
 
+    def seal_fields(self, fields: Mapping[str, str]) -> bytes:
+        """Return ``fields`` as padded JSON, sealed: 48 bytes more."""
+        return self._box.encrypt(padded_json(fields))
+
     def seal_all(self, addresses: Iterable[str]) -> list[bytes]:
         return [self.seal(address) for address in addresses]
 
@@ -96,6 +100,15 @@ class Opener:
             raise KeyDestroyed("an address was encrypted to another contact key") from None
         self._counts.add(letter_id, purpose, DecryptedContent.ADDRESS)
         return address
+
+    def open_fields(self, sealed: bytes, letter_id: int, purpose: DecryptionPurpose) -> dict[str, str]:
+        """Return what ``Sealer.seal_fields`` was given. Raises ``KeyDestroyed`` if it was sealed to another key."""
+        try:
+            opened: dict[str, str] = json.loads(self._box.decrypt(sealed))
+        except CryptoError:
+            raise KeyDestroyed("these fields were encrypted to another contact key") from None
+        self._counts.add(letter_id, purpose, DecryptedContent.NAME)
+        return opened
 
 
 class Wrapper:

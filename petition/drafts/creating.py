@@ -17,7 +17,7 @@ from petition.organizers import member_queries
 from petition.organizers.model import Role
 
 LETTERS_A_DAY = 50  # of one organizer
-DATES = ("closes_at",)  # a copy has none
+DATES = ("closes_at", "publish_at_date")  # a copy has none
 
 NO_TITLE = N_("Enter a title in at least one language.")
 NO_SLUG = N_("Choose an address.")

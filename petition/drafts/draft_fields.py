@@ -22,7 +22,9 @@ from petition.letters.model import Sharing
 from petition.letters.parties import Party
 
 PARTIES = ("addressees", "initiators")
-FRAME = ("goal", "next_goals", "opened_at", "closes_at", "names_in_search", "names_until", "names_days", *PARTIES)
+PUBLISH_AT = ("publish_at_number", "publish_at_date")
+NAMES_END = ("names_until", "names_days")
+FRAME = ("goal", "next_goals", "opened_at", "closes_at", "names_in_search", *PUBLISH_AT, *NAMES_END, *PARTIES)
 OF_TEXT = ("title", "text")
 OF_SHARING = ("sharing", "alt", "picture")
 YES = "yes"
@@ -32,6 +34,7 @@ LONG_TEXT = N_("The text is too long: at most 200 KB for each language.")
 BAD_TEXT = N_("The text contains invisible characters. Type it again, or paste it without formatting.")
 BAD_SENTENCE = N_("Use one line of at most 300 characters.")
 BAD_GOAL = N_("The goal must be a whole number above 0.")
+BAD_MINIMUM = N_("Enter at least 2: one name alone is not shown together with others.")
 BAD_GOALS = N_("Enter at most ten numbers, each higher than the one before and than the goal.")
 BAD_MOMENT = N_("Enter a date and time, like 2027-03-01 18:00.")
 BAD_DAY = N_("Enter a date that is still to come, like 2027-03-01.")
@@ -55,6 +58,8 @@ class LetterFrame:
     opened_at: date | None = None  # a day or a moment; None: by its publication here
     closes_at: datetime | None = None
     names_in_search: bool = False
+    publish_at_number: int | None = None  # confirmed signatures from which on names are shown
+    publish_at_date: datetime | None = None  # or a time
     names_until: date | None = None  # the names are deleted on that day (UTC)
     names_days: int | None = None  # … or so many days after the first delivery
     initiators: tuple[Party, ...] = ()
@@ -75,7 +80,9 @@ def written(frame: LetterFrame, texts: Texts, languages: Collection[str]) -> dic
         "goal": str(frame.goal or ""),
         "next_goals": " ".join(map(str, frame.next_goals)),
         "opened_at": letter_toml.written_opening(frame.opened_at) if frame.opened_at else "",
-        "closes_at": frame.closes_at.astimezone(UTC).replace(tzinfo=None).isoformat() if frame.closes_at else "",
+        "closes_at": _written_moment(frame.closes_at),
+        "publish_at_number": str(frame.publish_at_number or ""),
+        "publish_at_date": _written_moment(frame.publish_at_date),
         "names_in_search": YES if frame.names_in_search else "",
         "names_until": frame.names_until.isoformat() if frame.names_until else "",
         "names_days": str(frame.names_days or ""),
@@ -90,6 +97,15 @@ def written(frame: LetterFrame, texts: Texts, languages: Collection[str]) -> dic
     return fields
 
 
+def _written_moment(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() if moment else ""
+
+
+def read_moment(value: str) -> datetime | None:
+    """Return the time (UTC) in a canonical field."""
+    return datetime.fromisoformat(value).replace(tzinfo=UTC) if value else None
+
+
 def written_parties(parties: Collection[Party]) -> str:
     """Return the canonical form of initiators or addressees; "" for none."""
     rows = [{"names": dict(sorted(party.names.items())), "url": party.url} for party in parties]
@@ -102,7 +118,6 @@ def read_parties(value: str) -> tuple[Party, ...]:
 
 def read_frame(fields: Mapping[str, str], languages: Collection[str]) -> LetterFrame:
     """Return what surrounds the text, out of canonical fields."""
-    closes_at = fields["closes_at"]
     sharing = {
         lang: Sharing(
             fields[f"sharing.{lang}"], PictureId(int(fields[f"picture.{lang}"] or 0)) or None, fields[f"alt.{lang}"]
@@ -113,8 +128,10 @@ def read_frame(fields: Mapping[str, str], languages: Collection[str]) -> LetterF
         goal=int(fields["goal"] or 0) or None,
         next_goals=tuple(int(goal) for goal in fields["next_goals"].split()),
         opened_at=letter_toml.read_opening(fields["opened_at"]) if fields["opened_at"] else None,
-        closes_at=datetime.fromisoformat(closes_at).replace(tzinfo=UTC) if closes_at else None,
+        closes_at=read_moment(fields["closes_at"]),
         names_in_search=fields["names_in_search"] == YES,
+        publish_at_number=int(fields["publish_at_number"] or 0) or None,
+        publish_at_date=read_moment(fields["publish_at_date"]),
         names_until=date.fromisoformat(fields["names_until"]) if fields["names_until"] else None,
         names_days=int(fields["names_days"] or 0) or None,
         initiators=read_parties(fields["initiators"]),
@@ -174,6 +191,13 @@ def _goal(value: str) -> str:
     if (number := _number(value)) is None:
         raise Refused(BAD_GOAL)
     return str(number)
+
+
+def _minimum(value: str) -> str:
+    number = _goal(value)
+    if number == "1":
+        raise Refused(BAD_MINIMUM)
+    return number
 
 
 def _goals(value: str) -> str:
@@ -250,6 +274,8 @@ _RULES: Mapping[str, Callable[[str], str]] = {
     "opened_at": _opening,
     "closes_at": _moment,
     "names_in_search": _tick,
+    "publish_at_number": _minimum,
+    "publish_at_date": _moment,
     "names_until": _names_until,
     "names_days": _names_days,
 }

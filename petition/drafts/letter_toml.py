@@ -34,6 +34,8 @@ class LetterSettings:
     opened_at: date | None = None  # a day, or a ``datetime`` (UTC)
     closes_at: datetime | None = None
     names_in_search: bool = False
+    publish_at_number: int | None = None  # confirmed signatures from which on names are shown
+    publish_at_date: datetime | None = None  # or a time (UTC)
     names_until: date | None = None  # a day: the names are deleted on it
     names_days: int | None = None  # … or so many days after the first delivery
     initiators: tuple[Party, ...] = ()
@@ -57,6 +59,8 @@ def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None,
         opened_at=_take(table, "opened_at", _past, problems),
         closes_at=_take(table, "closes_at", _moment, problems),
         names_in_search=_take(table, "names_in_search", _yes_or_no, problems) or False,
+        publish_at_number=_take(table, "publish_at_number", _minimum, problems),
+        publish_at_date=_take(table, "publish_at_date", _moment, problems),
         names_until=_take(table, "names_until", _day, problems),
         names_days=_take(table, "names_days", _days, problems),
         initiators=_parties(table, "initiators", languages, problems),
@@ -75,12 +79,13 @@ def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None,
 def dumps(letter: LetterSettings) -> str:
     """Return the text of ``letter.toml``, the same for the same letter; what is not set is left out."""
     lines = [f"slug = {_quoted(letter.slug)}"]
-    if letter.goal is not None:
-        lines.append(f"goal = {letter.goal}")
+    numbers = {key: getattr(letter, key) for key in ("goal", "publish_at_number")}
+    lines += [f"{key} = {number}" for key, number in numbers.items() if number is not None]
     if letter.opened_at is not None:
         lines.append(f"opened_at = {written_opening(letter.opened_at)}{'Z' * isinstance(letter.opened_at, datetime)}")
-    if letter.closes_at is not None:
-        lines.append(f"closes_at = {letter.closes_at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z")
+    for key in ("closes_at", "publish_at_date"):
+        if (moment := getattr(letter, key)) is not None:
+            lines.append(f"{key} = {moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z")
     lines += _names_lines(letter)
     if letter.next_goals:
         lines.append(f"next_goals = [{', '.join(map(str, letter.next_goals))}]")
@@ -216,6 +221,13 @@ def written_opening(opened_at: date) -> str:
 def read_opening(text: str) -> date:
     """Return the day or the moment in its canonical form."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if "T" in text else date.fromisoformat(text)
+
+
+def _minimum(value: object) -> int:
+    number = _goal(value)
+    if number < 2:
+        raise _Wrong("must be 2 at least")
+    return number
 
 
 def _yes_or_no(value: object) -> bool:

@@ -16,9 +16,11 @@ from petition.drafts.store import Draft
 from petition.letters import markdown, queries, sensitivity
 from petition.letters.model import Sharing, State, Text, digest_of
 
-# Once the letter has opened.
-BROKEN_PROMISES = {
+# What a published letter's folder cannot change, by its key.
+TOO_LATE = {
     "names_in_search": "cannot be switched on once the letter has opened",
+    "publish_at_number": "can only be raised once the letter has opened",
+    "publish_at_date": "can only be moved to a later time once the letter has opened",
     "names_until": "can only become earlier once the letter has opened",
     "names_days": "can only become fewer once the letter has opened",
 }
@@ -48,7 +50,7 @@ async def import_folder(
         try:
             await store.write(conn, draft, changes, None)
         except Refused as refused:
-            problem = f"letter.toml: {refused.field}: {BROKEN_PROMISES[refused.field]}"
+            problem = f"letter.toml: {refused.field}: {TOO_LATE[refused.field]}"
             raise ImportRefused(f"{path} cannot be imported", (problem,)) from None
         if source.sensitive:  # never the other way: that needs an owner
             await sensitivity.set_sensitive(conn, None, row["id"], sensitive=True, command=True)

@@ -126,6 +126,12 @@ def _possible(draft: Draft, write: dict[str, str], typed: Typed) -> dict[str, st
     for name, message in store.broken_promises(draft, write).items():
         typed.problems[name] = message
         write.pop(name)
+    for check in (store.check_publish_at, store.check_publish_at):
+        try:
+            check(draft, write)
+        except Refused as refused:
+            typed.problems[refused.field] = refused.message
+            write.pop(refused.field)
     return write
 
 

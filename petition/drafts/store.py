@@ -16,6 +16,8 @@ from petition.drafts import draft_fields, draft_queries, letter_toml
 from petition.drafts.draft_fields import LetterFrame
 from petition.letters import addressee_queries, queries
 
+SOONER = N_("People have signed trusting in this: it can only be raised, or moved to a later time.")
+NOT_SEALED = N_("This can be chosen only before the letter opens.")
 TOO_LATE = N_(
     "This can no longer be switched on: people chose “Everyone” when it did not include search "
     "engines. You can only switch it off."
@@ -89,6 +91,8 @@ async def _frame(conn: Connection, row: Record) -> LetterFrame:
         opened_at=letter_toml.read_opening(row["opening"]) if row["opening"] else None,
         closes_at=row["closes_at"],
         names_in_search=row["names_in_search"],
+        publish_at_number=row["publish_at_number"],
+        publish_at_date=row["publish_at_date"],
         names_until=row["names_until"],
         names_days=row["names_days"],
         initiators=await queries.initiators(conn, row["id"]),
@@ -106,6 +110,7 @@ async def write(conn: Connection, draft: Draft, changes: Mapping[str, str], acto
         return draft
     for name, message in broken_promises(draft, changes).items():
         raise Refused(message, name)
+    check_publish_at(draft, changes)
     fields = {**draft.fields, **changes}
     after = Draft(draft.letter_id, draft.languages, draft.published, fields, draft.published_fields, draft.edits)
     for lang in {name.partition(".")[2] for name in changes if name.startswith(("title.", "text."))}:
@@ -146,11 +151,30 @@ def broken_promises(draft: Draft, changes: Mapping[str, str]) -> dict[str, str]:
     return broken
 
 
+def check_publish_at(draft: Draft, changes: Mapping[str, str]) -> None:
+    """Raise ``Refused`` if names would be shown sooner, or be sealed, other than signatories were promised."""
+    if not draft.published:
+        return
+    for name in draft_fields.PUBLISH_AT:
+        before, after = draft.published_fields[name], changes.get(name, draft.published_fields[name])
+        if before != after and not _is_later(name, before, after):
+            raise Refused(SOONER if before else NOT_SEALED, name)
+
+
+def _is_later(name: str, before: str, after: str) -> bool:
+    if not before or not after:
+        return False
+    if name == "publish_at_number":
+        return int(after) > int(before)
+    return datetime.fromisoformat(after) > datetime.fromisoformat(before)
+
+
 async def settle(conn: Connection, draft: Draft) -> None:
     """Have readers see what surrounds the text as the draft has it."""
     frame = draft.frame
     values = frame.goal, frame.closes_at, frame.names_in_search, frame.next_goals, draft.fields["opened_at"] or None
-    await queries.set_frame(conn, draft.letter_id, *values)
+    publish_at = frame.publish_at_number, frame.publish_at_date
+    await queries.set_frame(conn, draft.letter_id, *values, publish_at)
     await queries.set_names_end(conn, draft.letter_id, frame.names_until, frame.names_days)
     await queries.set_initiators(conn, draft.letter_id, frame.initiators)
     await addressee_queries.set_parties(conn, draft.letter_id, frame.addressees)

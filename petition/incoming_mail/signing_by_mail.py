@@ -36,7 +36,7 @@ from petition.letters import queries as letter_queries
 from petition.letters.model import Letter, State
 from petition.mail.mail_hosts import MailHosts
 from petition.mail.mailbox_notes import MailboxNotes
-from petition.signatures import forms, later_form, queries
+from petition.signatures import forms, later_form, queries, sealed_names
 from petition.signatures.confirming import Confirming, ConfirmRequest, ConfirmResult
 from petition.signatures.model import Kind
 from petition.signatures.signing import PendingSignature, Signing, SignOutcome, SignRequest
@@ -201,6 +201,10 @@ class SigningByMail:
     def _request(self, visit: _LetterVisit, form: forms.SignForm) -> SignRequest:
         letter, budget = visit.letter, visit.budget
         fields = {**form.fields, "visibility": form.visibility.value}
+        signals = {**(form.signals or {}), BY_MAIL: "dkim" if visit.is_own_act else "link"}
+        if letter.seals_names:
+            signals |= sealed_names.signals_before(fields)
+            fields = sealed_names.seal(self._sealer, fields)
         read_lang = visit.mail.lines.lang or visit.lang
         pending = PendingSignature(
             id=visit.signature_id,
@@ -209,7 +213,7 @@ class SigningByMail:
             version=letter.version.number,
             consent=NOTICE_VERSION,
             read_lang=letter.shown_in(read_lang),
-            signals={**(form.signals or {}), BY_MAIL: "dkim" if visit.is_own_act else "link"},
+            signals=signals,
         )
         return SignRequest(
             letter_id=letter.id,

@@ -133,6 +133,9 @@ class Letter:
     listed_since: date | None = None  # the first date of signing in imported files
     package: PackageDigest | None = None
     sensitive: bool = False
+    publish_at_number: int | None = None  # confirmed signatures, or a time, from which on names are shown
+    publish_at_date: datetime | None = None
+    names_published_at: datetime | None = None  # since when they are
     names_until: date | None = None  # on that day (UTC) names are deleted
     names_days: int | None = None  # … or so many days after the first delivery, whichever comes first
     names_ended_at: datetime | None = None
@@ -168,7 +171,13 @@ class Letter:
     @property
     def conceals_names(self) -> bool:
         """Return whether no name of a signatory may be shown to readers at this moment."""
-        return self.switches.list_hidden
+        return self.switches.list_hidden or self.seals_names
+
+    @property
+    def seals_names(self) -> bool:
+        """Return whether names are sealed, and shown to no one, until there are enough of them or a date has come."""
+        is_asked = self.publish_at_number is not None or self.publish_at_date is not None
+        return is_asked and self.names_published_at is None
 
     @property
     def takes_mail(self) -> bool:

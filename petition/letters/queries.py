@@ -19,7 +19,9 @@ SELECT l.id, l.slug, l.revision, l.purges, l.effective_state AS state,
        coalesce(c.hidden, 0) AS hidden, coalesce(c.imported, 0) AS imported,
        coalesce(c.listed_people, 0) AS listed_people, coalesce(c.listed_organizations, 0) AS listed_organizations,
        coalesce(c.counted_at, now()) AS counted_at, coalesce(c.is_stepped, false) AS is_stepped,
-       {count_step_queries.IS_DUE} AS is_step_due, now() AS polled_at
+       {count_step_queries.IS_DUE} AS is_step_due, now() AS polled_at,
+       (l.publish_at_number IS NOT NULL OR l.publish_at_date IS NOT NULL) AND l.names_published_at IS NULL
+         AS seals_names
 FROM letter l LEFT JOIN published_count c ON c.letter = l.id LEFT JOIN count_step s ON s.letter = l.id
 WHERE l.version IS NOT NULL ORDER BY l.opened_at DESC, l.id DESC
 """
@@ -88,6 +90,7 @@ INSERT INTO count (letter) SELECT id FROM added RETURNING letter
 
 SET_FRAME = """
 UPDATE letter SET goal = $2, closes_at = $3, names_in_search = $4, next_goals = $5, opening = $6::text,
+       publish_at_number = $7, publish_at_date = $8,
        opened_at = CASE WHEN version IS NOT NULL THEN coalesce($6::text::timestamp AT TIME ZONE 'UTC',
          (SELECT min(v.published_at) FROM version v WHERE v.letter = letter.id)) END,
        revision = revision + 1, purges = purges + 1
@@ -220,9 +223,13 @@ async def set_frame(
     search: bool,
     next_goals: Sequence[int] = (),
     opening: str | None = None,
+    publish_at: tuple[int | None, datetime | None] = (None, None),
 ) -> None:
-    """Change what surrounds the text; ``opening`` is the letter's own day or moment (UTC), if it has one."""
-    await conn.execute(SET_FRAME, letter_id, goal, closes_at, search, list(next_goals), opening)
+    """Change what surrounds the text; ``opening`` is the letter's own day or moment (UTC), if it has one.
+
+    ``publish_at`` are the number and the time at which names are shown.
+    """
+    await conn.execute(SET_FRAME, letter_id, goal, closes_at, search, list(next_goals), opening, *publish_at)
 
 
 async def set_names_end(conn: Connection, letter_id: LetterId, until: date | None, days: int | None) -> None:

@@ -155,6 +155,7 @@ class Names:
     name_ru: str | None = None
     website: str | None = None
     is_unreadable: bool = False  # the key is destroyed
+    is_sealed: bool = False  # the person's are shown to no one yet
 
     @property
     def display_name(self) -> str | None:

@@ -272,8 +272,8 @@ def names_in(row: Record, keys: LetterKeys) -> Names:
         try:
             hidden = keys.reveal(row["private"])
         except KeyDestroyed:
-            return Names(**organization, is_unreadable=True)
+            return Names(**organization, is_unreadable=True, is_sealed=row["is_sealed"])
         person = {key: hidden.get(key) or None for key in person}
         typed = {"name_en": "organization_en", "name_ru": "organization_ru", "website": "website"}
         organization = {key: value or hidden.get(typed[key]) or None for key, value in organization.items()}
-    return Names(**person, **organization)
+    return Names(**person, **organization, is_sealed=row["is_sealed"])

@@ -20,7 +20,7 @@ MAX_COUNTED = 1000
 _COLUMNS = """
 s.id, s.kind, s.state, s.visibility, s.name, s.affiliation, s.city, s."position", s.country, s.private, s.read_lang,
 s.import IS NOT NULL AS imported, s.signals, s.flags, s.group_number, s.organization, s.signed_at, s.listed_at,
-s.removed_for, coalesce(s.last_act, 0) AS last_act
+s.removed_for, coalesce(s.last_act, 0) AS last_act, s.sealed IS NOT NULL AS is_sealed
 """
 
 _NEWEST_FIRST = "ORDER BY s.listed_at DESC, s.id DESC"

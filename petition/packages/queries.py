@@ -7,7 +7,7 @@ from petition.core.ids import LetterId, OrganizerId
 from petition.letters import count_step_queries
 
 _PUBLIC = f"""
-letter = $1 AND kind = 'person' AND state = 'confirmed' AND visibility = 'public'
+letter = $1 AND kind = 'person' AND state = 'confirmed' AND visibility = 'public' AND name IS NOT NULL
 AND {count_step_queries.is_listed("id")}
 """
 

@@ -109,4 +109,4 @@ def _columns(
     if visibility == Visibility.PUBLIC:
         return signature_id, organization_id, fields.get("name"), fields.get("position"), None
     private = {key: fields[key] for key in ("name", "position") if fields.get(key)}
-    return signature_id, organization_id, None, None, keys.hide(private)
+    return signature_id, organization_id, None, None, keys.hide(private) if private else None

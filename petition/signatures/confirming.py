@@ -13,7 +13,7 @@ from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId, SignatureId
 from petition.core.limits import Limits
-from petition.signatures import ceilings, counting, names, queries, search_words
+from petition.signatures import ceilings, counting, names, queries, sealed_names, search_words
 from petition.signatures.ceilings import Crowd
 from petition.signatures.counting import CountChange
 from petition.signatures.flags import flags_of
@@ -174,7 +174,8 @@ async def _confirm(
 def _read(row: Record, keys: LetterKeys, crowd: Crowd | None) -> _Signature:
     fields = keys.reveal(row["fields"])
     fields.pop(LEFT_OUT, None)
-    stored = names_to_store(keys, Kind(row["kind"]), fields, held=_is_held(row, crowd))
+    sealed = sealed_names.take(fields)
+    stored = names_to_store(keys, Kind(row["kind"]), fields, held=_is_held(row, crowd), sealed=sealed)
     return _Signature(row, fields, stored, crowd)
 
 
@@ -216,6 +217,7 @@ def _columns_to_add(signature: _Signature) -> tuple[Any, ...]:
         row["mail_host"],
         signature.flags,
         signature.crowd.group if signature.crowd else None,
+        stored.sealed,
     )
 
 

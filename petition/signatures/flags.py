@@ -79,7 +79,7 @@ def flags_of(
     rules = {
         Flag.BURST: "burst" in signals,
         Flag.LINK: "link" in signals,
-        Flag.OBSCENE: any(map(is_obscene, names)),
+        Flag.OBSCENE: "obscene" in signals or any(map(is_obscene, names)),
         Flag.DISGUISED: "mixed_scripts" in signals or "stacked_marks" in signals,
         Flag.THROWAWAY: "throwaway" in signals,
         Flag.DRAWN: DRAWN in signals,

@@ -84,6 +84,6 @@ async def _hide(conn: Connection, letter: Letter, signature_id: SignatureId) -> 
         return
     try:
         fields = self_service.fields_of(row, letter.keys)
-        await self_service.store(conn, letter, row, fields, Visibility(row["hide_as"]))
+        await self_service.store(conn, letter, row, fields, Visibility(row["hide_as"]), row["sealed"])
     except (KeyDestroyed, Refused):  # nothing can be encrypted or read for the organizers any more
         await names_end.erase(conn, letter.id, await conn.fetch(LOCK_NAMED, letter.id, signature_id))

@@ -7,7 +7,7 @@ confirms the second may replace the first. Afterwards both links lead to the one
 from petition.core.database import Database, Record
 from petition.core.ids import LetterId, SignatureId
 from petition.letters.model import Letter
-from petition.signatures import self_service, self_service_queries
+from petition.signatures import sealed_names, self_service, self_service_queries
 from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Kind, SignatureState, Visibility
 
@@ -38,10 +38,11 @@ async def replace_by(
             return False
         typed = letter.keys.reveal(pending["fields"])
         typed.pop(LEFT_OUT, None)
+        sealed = sealed_names.take(typed)
         visibility = Visibility(typed["visibility"])
         if row["kind"] == Kind.PERSON:
             await self_service_queries.set_country(conn, letter.id, signature_id, typed.get("country"))
-        await self_service.store(conn, letter, row, _fields(row, letter, typed), visibility)
+        await self_service.store(conn, letter, row, _fields(row, letter, typed), visibility, sealed)
         return True
 
 

@@ -10,7 +10,8 @@ from petition.letters import count_step_queries
 MAX_RESULTS = 200  # rows a search returns
 MAX_REPRESENTATIVES = 50  # named under one organization
 
-_PUBLIC_PERSON = "state = 'confirmed' AND visibility = 'public' AND kind = 'person'"
+# A name that the worker is about to open is not there yet.
+_PUBLIC_PERSON = "state = 'confirmed' AND visibility = 'public' AND kind = 'person' AND name IS NOT NULL"
 _PERSON = "id, listed_at, name, affiliation, city, country"
 _SHOWN_PERSON = f"id, listed_at, name, affiliation, city, {count_step_queries.shown_country('country')} AS country"
 _LISTED = count_step_queries.is_listed("id")

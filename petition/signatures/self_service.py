@@ -16,7 +16,7 @@ from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.model import Letter
-from petition.signatures import counting, countries, names, search_words
+from petition.signatures import counting, countries, names, sealed_names, search_words
 from petition.signatures import self_service_queries as queries
 from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.forms import CHOOSE_VISIBILITY, country_of, optional_text
@@ -62,6 +62,7 @@ class SignatureDetails:
     removed_for: Reason | None
     visible_until: date | None  # from that day on (UTC) the name is hidden
     hide_as: Visibility | None  # its visibility then
+    is_sealed: bool = False  # names are stored, and no one can read them until they are shown with all others
 
     @property
     def fields(self) -> dict[str, str]:
@@ -112,6 +113,7 @@ def _details_in(row: Record, keys: LetterKeys) -> SignatureDetails:
         signed_at=row["signed_at"],
         listed_at=row["listed_at"],
         removed_for=Reason(row["removed_for"]) if row["removed_for"] in set(Reason) else None,
+        is_sealed=row["sealed"] is not None,
         visible_until=row["visible_until"],
         hide_as=Visibility(row["hide_as"]) if row["hide_as"] else None,
     )
@@ -127,7 +129,12 @@ def _revealed(row: Record, keys: LetterKeys) -> dict[str, str]:
 
 
 async def change_visibility(
-    database: Database, letter: Letter, signature_id: SignatureId, visibility: str, name: str
+    database: Database,
+    letter: Letter,
+    signature_id: SignatureId,
+    visibility: str,
+    name: str,
+    sealer: Sealer | None = None,
 ) -> None:
     """Change who may see the name; ``name`` is needed when none is stored. Raises ``Refused``, ``NotFound``."""
     async with database.transaction() as conn:
@@ -138,10 +145,12 @@ async def change_visibility(
             raise Refused(CHOOSE_VISIBILITY, "visibility") from None
         if after is Visibility.COUNTED and row["kind"] == Kind.ORGANIZATION:
             raise Refused(CHOOSE_VISIBILITY, "visibility")
-        fields = fields_of(row, letter.keys)
-        if after is not Visibility.COUNTED and not fields.get("name"):
+        fields, sealed = fields_of(row, letter.keys), row["sealed"]
+        if after is not Visibility.COUNTED and sealed is None and not fields.get("name"):
             fields["name"] = _clean_name(name, NAME_NEEDED)
-        await store(conn, letter, row, fields, after)
+            if letter.seals_names:
+                fields, sealed = sealed_names.split(sealer, fields)
+        await store(conn, letter, row, fields, after, sealed)
 
 
 async def correct(
@@ -151,10 +160,12 @@ async def correct(
     name: str,
     details: Mapping[str, str] | None = None,
     languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES,
+    sealer: Sealer | None = None,
 ) -> tuple[str, ...]:
     """Correct the name, and those ``details`` (of ``CORRECTABLE``) that are there; an empty one is erased.
 
-    A detail that cannot be read stays as it was: return those. Countries are known by their names in ``languages``.
+    A detail that cannot be read stays as it was: return those. What is sealed is replaced as a whole. Countries are
+    known by their names in ``languages``.
     Raises ``Refused``, ``NotFound``.
     """
     async with database.transaction() as conn:
@@ -168,7 +179,10 @@ async def correct(
             code = usable.pop("country")
             await queries.set_country(conn, letter.id, signature_id, code or None)
             fields |= {"country": code} if "country" in fields else {}
-        await store(conn, letter, row, fields | usable, Visibility(row["visibility"]))
+        fields, sealed = fields | usable, None
+        if letter.seals_names or row["sealed"] is not None:
+            fields, sealed = sealed_names.split(sealer, fields)
+        await store(conn, letter, row, fields, Visibility(row["visibility"]), sealed)
         return tuple(key for key, text in corrected.items() if text is None)
 
 
@@ -282,11 +296,23 @@ def _read_details(kind: Kind, details: Mapping[str, str], languages: tuple[str, 
     return read
 
 
-async def store(conn: Connection, letter: Letter, row: Record, fields: dict[str, str], visibility: Visibility) -> None:
-    """Store the fields as ``visibility`` allows; update the search words and the count."""
+async def store(
+    conn: Connection,
+    letter: Letter,
+    row: Record,
+    fields: dict[str, str],
+    visibility: Visibility,
+    sealed: bytes | None = None,
+) -> None:
+    """Store the fields as ``visibility`` allows; update the search words and the count.
+
+    ``sealed`` are the fields that only the worker can open.
+    """
     # lock order: see docs/decisions/lock-order.md
-    columns = _columns(letter.keys, row, fields, visibility)
-    await queries.store_names(conn, letter.id, row["id"], visibility.value, columns)
+    if visibility is Visibility.COUNTED:
+        sealed = None
+    columns = columns_of(letter.keys, row, fields, visibility, is_sealed=sealed is not None)
+    await queries.store_names(conn, letter.id, row["id"], visibility.value, columns, sealed)
     if row["state"] != SignatureState.CONFIRMED or row["kind"] != Kind.PERSON:
         return
     name_key = columns[4]
@@ -300,11 +326,15 @@ async def store(conn: Connection, letter: Letter, row: Record, fields: dict[str,
     await counting.apply(conn, letter.id, change, revision=revision, purge=row["visibility"] == Visibility.PUBLIC)
 
 
-def _columns(
-    keys: LetterKeys, row: Record, fields: dict[str, str], visibility: Visibility
+def columns_of(
+    keys: LetterKeys, row: Record, fields: dict[str, str], visibility: Visibility, *, is_sealed: bool = False
 ) -> tuple[str | bytes | None, ...]:
-    """Return name, affiliation, city, position, name_key, private."""
-    if visibility is Visibility.COUNTED:
+    """Return name, affiliation, city, position, name_key, private of a signature with ``kind`` and ``state``.
+
+    ``is_sealed``: only an organization that waits has other fields than those that are sealed.
+    """
+    has_no_names = is_sealed and not (row["state"] == SignatureState.HELD and row["kind"] == Kind.ORGANIZATION)
+    if visibility is Visibility.COUNTED or has_no_names:
         return None, None, None, None, None, None
     if row["state"] == SignatureState.HELD:
         return None, None, None, None, None, keys.hide(fields | {"visibility": visibility.value})

@@ -20,7 +20,8 @@ LOCK_SIGNATURE = SIGNATURE + "FOR UPDATE OF s"
 
 STORE_NAMES = """
 UPDATE signature SET visibility = $3::visibility, name = $4, affiliation = $5, city = $6, "position" = $7,
-       name_key = $8, private = $9, country = CASE WHEN $3::visibility = 'counted' THEN NULL ELSE country END,
+       name_key = $8, private = $9, sealed = $10,
+       country = CASE WHEN $3::visibility = 'counted' THEN NULL ELSE country END,
        visible_until = CASE WHEN $3::visibility = 'public' THEN visible_until END,
        hide_as = CASE WHEN $3::visibility = 'public' THEN hide_as END
 WHERE letter = $1 AND id = $2
@@ -33,7 +34,7 @@ SET_COUNTRY = "UPDATE signature SET country = $3 WHERE letter = $1 AND id = $2"
 WITHDRAW = """
 UPDATE signature SET state = 'withdrawn', visibility = 'counted', organization = NULL, country = NULL, read_lang = NULL,
        mail_lang = NULL, digest = NULL, name = NULL, affiliation = NULL, city = NULL,
-       name_key = NULL, "position" = NULL, private = NULL, signals = NULL, network = NULL,
+       name_key = NULL, "position" = NULL, private = NULL, sealed = NULL, signals = NULL, network = NULL,
        domain = NULL, mail_host = NULL, visible_until = NULL, hide_as = NULL, flags = '{}', group_number = NULL
 WHERE letter = $1 AND id = $2 AND state IN ('confirmed', 'held')
 """
@@ -120,10 +121,15 @@ async def load(
 
 
 async def store_names(
-    conn: Connection, letter_id: LetterId, signature_id: SignatureId, visibility: str, columns: Sequence[object]
+    conn: Connection,
+    letter_id: LetterId,
+    signature_id: SignatureId,
+    visibility: str,
+    columns: Sequence[object],
+    sealed: bytes | None = None,
 ) -> None:
-    """Store the visibility and the columns name, affiliation, city, position, name_key, private."""
-    await conn.execute(STORE_NAMES, letter_id, signature_id, visibility, *columns)
+    """Store the visibility, the columns name, affiliation, city, position, name_key, private, and what is sealed."""
+    await conn.execute(STORE_NAMES, letter_id, signature_id, visibility, *columns, sealed)
 
 
 async def set_country(conn: Connection, letter_id: LetterId, signature_id: SignatureId, code: str | None) -> None:

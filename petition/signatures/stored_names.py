@@ -19,18 +19,24 @@ class StoredNames:
     city: str | None = None
     name_key: str | None = None
     private: bytes | None = None
+    sealed: bytes | None = None  # to the worker's key, while no one may read them
 
 
-def names_to_store(keys: LetterKeys, kind: Kind, fields: dict[str, str], *, held: bool = False) -> StoredNames:
+def names_to_store(
+    keys: LetterKeys, kind: Kind, fields: dict[str, str], *, held: bool = False, sealed: bytes | None = None
+) -> StoredNames:
     """Return the columns in which the visibility among ``fields`` allows to store them.
 
-    Until their approval an organization's names are encrypted, and a person's who is ``held``.
+    What is ``sealed`` is stored as it is. Until their approval an organization's names are encrypted, and a person's
+    who is ``held``.
     """
     visibility = Visibility(fields["visibility"])
     if kind is Kind.ORGANIZATION:
-        return StoredNames(private=keys.hide(fields))
+        return StoredNames(private=keys.hide(fields), sealed=sealed)
     if visibility is Visibility.COUNTED:
         return StoredNames()
+    if sealed is not None:
+        return StoredNames(sealed=sealed)
     if visibility is Visibility.ORGANIZERS or held:
         return StoredNames(private=keys.hide({key: fields[key] for key in PERSONAL if key in fields}))
     name = fields["name"]

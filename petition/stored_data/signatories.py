@@ -59,6 +59,7 @@ SIGNATURE = Table(
         personal("country", N_("country")),
         personal("name name_key affiliation city position", N_("name and details that everyone may see")),
         personal("private", N_("name and details that only organizers may see"), Form.ENCRYPTED),
+        personal("sealed", N_("name and details that wait to be shown with all others"), Form.SEALED),
         personal(
             "digest import_key", N_("fingerprints of the address, and of the row of an imported list"), Form.DIGEST
         ),

@@ -51,7 +51,8 @@ from petition.moderation.messages import Mails
 from petition.organizers import act_notices, factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
 from petition.organizers.sign_in_links import SignInMails
 from petition.packages.links import PackageLinks
-from petition.signatures import hiding, names_end
+from petition.signatures import hiding, names_end, opening_names
+from petition.signatures.opening_names import NameOpener
 from petition.statistics import queries as statistics
 from petition.worker import deletions, job_loop, metrics_page, retention, vacuuming
 
@@ -121,6 +122,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         group.create_task(MailingSender(database, tools).run(stop))
         jobs: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
             ("relays", shared_relays.POLL, shared.step),
+            ("sealed names", opening_names.POLL, NameOpener(database, opener, wrapper).step),
             ("relay test", relay_tests.POLL, tester.step),
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
             ("hide names", hiding.POLL, lambda: hiding.step(database, wrapper)),

@@ -46,6 +46,7 @@ PURPOSES: Mapping[DecryptionPurpose, str] = {
     DecryptionPurpose.IMPORT: N_("imports"),
     DecryptionPurpose.MODERATION: N_("bulk acts"),
     DecryptionPurpose.REPEATED_NAMES: N_("search for repeated names"),
+    DecryptionPurpose.SEALED_NAMES: N_("sealed names, to show them"),
     DecryptionPurpose.KEY_CHECK: N_("check of the key, at start"),
     DecryptionPurpose.OTHER: N_("without a purpose: an error in the program"),
 }

@@ -16,7 +16,7 @@ from petition.core.i18n import N_, pick_language
 from petition.core.ids import SignatureId
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
-from petition.signatures import later_form, queries
+from petition.signatures import later_form, queries, sealed_names
 from petition.signatures.confirming import Confirmation, ConfirmRequest, ConfirmResult
 from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Kind
@@ -68,6 +68,7 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
         return _expired(visit, letter)
     try:
         fields = letter.keys.reveal(row["fields"])
+        is_sealed = sealed_names.take(fields) is not None
         later = [_later_form(visit, letter, later_row) for later_row in later_rows]
     except KeyDestroyed:
         return _expired(visit, letter)
@@ -80,6 +81,7 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
         token=visit.token,
         kind=Kind(row["kind"]),
         fields=fields,
+        is_sealed=is_sealed,
         left_out=fields.get(LEFT_OUT, "").split(),
         visibility=fields["visibility"],
         version_changed=row["version"] != letter.version.number,

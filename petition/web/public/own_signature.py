@@ -51,14 +51,18 @@ async def act(visit: Visit) -> Response:
     try:
         match action:
             case "visibility":
-                await self_service.change_visibility(database, letter, signature_id, form.get("visibility", ""), name)
+                await self_service.change_visibility(
+                    database, letter, signature_id, form.get("visibility", ""), name, visit.services.sealer
+                )
             case "hide_from":
                 day, hide_as = form.get("day", ""), form.get("hide_as", "")
                 await hiding.choose(database, letter, signature_id, day, hide_as)
             case "correct":
                 details = {key: form[key] for key in self_service.CORRECTABLE if key in form}
                 languages = tuple(visit.services.renderer.languages)
-                unread = await self_service.correct(database, letter, signature_id, name, details, languages)
+                unread = await self_service.correct(
+                    database, letter, signature_id, name, details, languages, visit.services.sealer
+                )
             case "news" | "start_news":
                 await _choose_news(visit, letter, signature_id, form)
             case "withdraw":

@@ -14,7 +14,7 @@ from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF
-from petition.signatures import forms
+from petition.signatures import forms, sealed_names
 from petition.signatures.model import Kind
 from petition.signatures.signals import DOMAIN, PARTNER, domain_digests
 from petition.signatures.signing import MailQuotas, PendingSignature, SignOutcome, SignRequest
@@ -128,10 +128,14 @@ def _pending_signature(
         signals[PARTNER] = partner
     if sign_form.kind is Kind.ORGANIZATION:
         signals[DOMAIN] = domain_digests(sign_form.mailbox.domain, letter.keys.digest)
+    fields = _fields_to_store(sign_form)
+    if letter.seals_names:
+        signals |= sealed_names.signals_before(fields)
+        fields = sealed_names.seal(visit.services.sealer, fields)
     return PendingSignature(
         id=SignatureId(secrets.randbits(63)),
         kind=sign_form.kind,
-        fields=letter.keys.hide(_fields_to_store(sign_form)),
+        fields=letter.keys.hide(fields),
         version=letter.version.number,
         consent=NOTICE_VERSION,
         read_lang=letter.shown_in(visit.lang),

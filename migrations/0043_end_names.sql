@@ -17,7 +17,7 @@ ALTER TABLE signature
   ADD COLUMN visible_until date,
   ADD COLUMN hide_as visibility,
   ADD CONSTRAINT signature_erased_is_nameless CHECK (
-    erased_at IS NULL OR num_nonnulls(name, affiliation, city, name_key, "position", private) = 0),
+    erased_at IS NULL OR num_nonnulls(name, affiliation, city, name_key, "position", private, sealed) = 0),
   ADD CONSTRAINT signature_hides_what_is_public CHECK (
     (visible_until IS NULL) = (hide_as IS NULL)
     AND (visible_until IS NULL OR visibility = 'public' AND hide_as <> 'public' AND state <> 'withdrawn')

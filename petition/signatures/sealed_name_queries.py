@@ -1,0 +1,64 @@
+"""The SQL of names that wait for a number or a date."""
+
+from collections.abc import Sequence
+
+from petition.core.database import Connection, Record
+from petition.core.ids import LetterId
+
+# By the count that readers see, without what was brought from elsewhere: a list must not open the names of others.
+# Once reached, it stays so.
+NOTE_DUE = """
+UPDATE letter l SET names_due_at = now()
+FROM (
+  SELECT l.id FROM letter l LEFT JOIN published_count c ON c.letter = l.id
+  WHERE l.names_due_at IS NULL AND l.version IS NOT NULL
+    AND (now() >= l.publish_at_date OR c.people + c.organizations - c.imported >= l.publish_at_number)
+  ORDER BY l.id FOR NO KEY UPDATE OF l
+) AS due WHERE due.id = l.id
+"""
+
+# Also those that were confirmed or changed while the last ones were being opened.
+DUE = """
+SELECT l.id FROM letter l
+WHERE l.names_due_at IS NOT NULL AND (l.names_published_at IS NULL OR EXISTS (
+  SELECT FROM signature s WHERE s.letter = l.id AND s.sealed IS NOT NULL)) ORDER BY l.id
+"""
+
+LOCK_SEALED = """
+SELECT letter, id, kind, state, visibility, private, sealed FROM signature
+WHERE letter = $1 AND sealed IS NOT NULL AND id <> ALL($2::bigint[]) ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
+"""
+
+IS_ANY_SEALED = """
+SELECT EXISTS (SELECT FROM signature WHERE letter = $1 AND sealed IS NOT NULL AND id <> ALL($2::bigint[]))
+"""
+
+PUBLISH = """
+UPDATE letter SET names_published_at = now(), revision = revision + 1, purges = purges + 1
+WHERE id = $1 AND names_due_at IS NOT NULL AND names_published_at IS NULL RETURNING id
+"""
+
+
+async def note_due(conn: Connection) -> None:
+    """Note which letters have reached their number or date."""
+    await conn.execute(NOTE_DUE)
+
+
+async def due(conn: Connection) -> list[LetterId]:
+    """Return the letters that have names to open, or to show."""
+    return [row["id"] for row in await conn.fetch(DUE)]
+
+
+async def lock_sealed(conn: Connection, letter_id: LetterId, left_out: Sequence[int], limit: int) -> list[Record]:
+    """Return signatures with sealed names that no one else holds, locked; without those ``left_out``."""
+    return await conn.fetch(LOCK_SEALED, letter_id, left_out, limit)
+
+
+async def is_any_sealed(conn: Connection, letter_id: LetterId, left_out: Sequence[int]) -> bool:
+    sealed: bool = await conn.fetchval(IS_ANY_SEALED, letter_id, left_out)
+    return sealed
+
+
+async def publish(conn: Connection, letter_id: LetterId) -> bool:
+    """Have readers see the letter's names; return whether they did not before."""
+    return await conn.fetchval(PUBLISH, letter_id) is not None
