@@ -4,16 +4,19 @@ import asyncio
 import os
 import sys
 from argparse import Namespace
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from petition import postgres
 from petition.cli import approve, check, dkim_records, mail, signatures, switch
+from petition.cli import takeout as taking_out
 from petition.core import database, encryption, i18n, logs, startup
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
+from petition.core.environment import EnvironmentReader
 from petition.core.errors import PetitionError, Refused, SettingsError
+from petition.core.secret_files import Secrets
 from petition.core.settings import Process, Settings, load
 from petition.core.templates import Renderer
 from petition.demo import supervisor
@@ -24,7 +27,7 @@ from petition.incoming_mail import pipe
 from petition.incoming_mail.model import Outcome
 from petition.incoming_mail.receivers import bounce_receiver, receivers_of
 from petition.legal import folder as legal_folder
-from petition.letters import lifecycle, lifecycle_queries, taking_down
+from petition.letters import burning, lifecycle, lifecycle_queries, taking_down
 from petition.organizers import accounts
 
 
@@ -71,6 +74,53 @@ def keys(_arguments: Namespace) -> None:
         "# Only the worker's environment needs this one; keep a copy where the web server cannot read it.",
         f"CONTACT_PRIVATE_KEY={private}",
         "# The key that signs mail, and its DNS records: petition keys dkim",
+    )
+
+
+def keys_rotate(_arguments: Namespace) -> None:
+    """Put a new SECRET_KEY in front of the former ones: into DATA_DIR if it is kept there, else print the lines."""
+    settings = load(role=Process.TOOL)
+    if settings.loopback and not EnvironmentReader(os.environ).secret("SECRET_KEY"):
+        Secrets(settings.data_dir).rotate_secret_key()
+        _print("there is a new SECRET_KEY, and the former one still opens mailed links: restart web and worker")
+        return
+    _print(
+        f"SECRET_KEY={encryption.new_key().hex()}",
+        f"OLD_SECRET_KEYS={' '.join(settings.secret_keys)}",
+        "# Put both into the environment of web and worker, and restart them: links in mails go on working.",
+    )
+
+
+async def takeout(arguments: Namespace) -> None:
+    """Write everything to an encrypted file."""
+    async with _tool() as (settings, _):
+        with_secrets = not arguments.without_secrets
+        _print(*await taking_out.take(settings, arguments.file, arguments.recipient, with_secrets=with_secrets))
+
+
+async def restore(arguments: Namespace) -> None:
+    """Bring a takeout into an empty database."""
+    resolved, secrets = taking_out.settings_for_restoring(arguments.file, arguments.identity)
+    with _database(resolved) as settings:
+        _print(*await taking_out.restore(settings, arguments.file, arguments.identity, secrets))
+
+
+def burn(arguments: Namespace) -> Coroutine[None, None, None]:
+    """Destroy a letter's keys; on a terminal, only if its short name is typed once more."""
+    if sys.stdin.isatty() and input("Type the letter's short name to destroy its keys: ").strip() != arguments.slug:
+        raise PetitionError("that is another name; nothing was destroyed")
+    return _burn(arguments.slug)
+
+
+async def _burn(slug: str) -> None:
+    async with _tool() as (_, db):
+        async with db.transaction() as conn:
+            letter = await publishing.number_of(conn, slug)
+            await burning.burn(conn, None, letter)
+        rows = await burning.delete_addresses(db, letter)
+    _print(
+        f"{slug}: the keys are destroyed and {rows} stored addresses and forms deleted;"
+        " count and public names stay. Dumps and takeouts made before still hold them."
     )
 
 

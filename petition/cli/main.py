@@ -94,8 +94,26 @@ def _parser() -> argparse.ArgumentParser:
     _letter(commands_.add_parser("letter", help="letters as folders"))
     _signatures(commands_.add_parser("signatures", help="import and export signatories; approve organizations"))
     _switch(commands_.add_parser("switch", help="kill switches of a letter or of the installation"))
+    _takeout(commands_)
     _mail(commands_.add_parser("mail", help="relays and waiting mail by hand"))
     return parser
+
+
+def _takeout(commands_: Any) -> None:
+    take = commands_.add_parser("takeout", help="write everything to one file, encrypted to an age key")
+    take.add_argument("file", type=Path, metavar="FILE")
+    take.add_argument(
+        "--recipient", metavar="age1…", action="append", required=True, help="of age-keygen; can be repeated"
+    )
+    take.add_argument("--without-secrets", action="store_true", help="leave SECRET_KEY and the contact pair out")
+    take.set_defaults(run=commands.takeout)
+    restore = commands_.add_parser("restore", help="bring a takeout into an empty database")
+    restore.add_argument("file", type=Path, metavar="FILE")
+    restore.add_argument("--identity", type=Path, metavar="FILE", required=True, help="the secret key of age-keygen")
+    restore.set_defaults(run=commands.restore)
+    burn = commands_.add_parser("burn", help="destroy a letter's keys now: count and public names stay")
+    burn.add_argument("slug", metavar="SLUG")
+    burn.set_defaults(run=commands.burn)
 
 
 def _switch(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +154,8 @@ def _mail(parser: argparse.ArgumentParser) -> None:
 def _keys(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.keys)
     commands_ = parser.add_subparsers(metavar="COMMAND")
+    rotate = commands_.add_parser("rotate", help="a new SECRET_KEY; links in mails go on working")
+    rotate.set_defaults(run=commands.keys_rotate)
     dkim = commands_.add_parser("dkim", help="print a new key that signs mail, and the DNS records for it")
     dkim.add_argument("--current", action="store_true", help="print the records of the key in use instead")
     dkim.set_defaults(run=commands.keys_dkim)

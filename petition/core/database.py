@@ -244,8 +244,8 @@ def migrations(folder: Path | None = None) -> list[tuple[int, str, str]]:
     return numbered
 
 
-async def migrate(url: str, folder: Path | None = None) -> list[str]:
-    """Bring the schema up; return the names of the migrations that were applied.
+async def migrate(url: str, folder: Path | None = None, *, until: int | None = None) -> list[str]:
+    """Bring the schema up, to number ``until`` if one is named; return the names of the migrations that were applied.
 
     Safe to run twice and from two machines at once: each migration runs in a transaction of its own that first takes
     an advisory lock. Raises ``PetitionError`` when an applied migration has been edited since.
@@ -253,7 +253,7 @@ async def migrate(url: str, folder: Path | None = None) -> list[str]:
     conn = await connect(url)
     try:
         with lost_connections_are_unavailable():
-            return await _migrate(conn, migrations(folder))
+            return await _migrate(conn, migrations(folder)[:until])
     finally:
         await conn.close()
 

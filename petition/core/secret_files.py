@@ -21,8 +21,31 @@ class Secrets:
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "secrets"
 
-    def secret_key(self) -> str:
-        return self._read("secret_key")
+    def secret_keys(self) -> tuple[str, ...]:
+        """Return the secrets under which keys are wrapped and links are signed, the newest first."""
+        return tuple(self._read("secret_key").splitlines())
+
+    def is_empty(self) -> bool:
+        """Return whether none has been made yet."""
+        return not (self._folder / "secret_key").exists()
+
+    def rotate_secret_key(self) -> None:
+        """Put a new secret in front of those that are there."""
+        former = self.secret_keys()
+        with self._alone():
+            self._write("secret_key", "\n".join((new_key().hex(), *former)))
+
+    def put(self, name: str, text: str) -> None:
+        """Store a secret that came from elsewhere. Raises ``SettingsError`` if there is another one already."""
+        path = self._folder / name
+        try:
+            self._close_to_others()
+            with self._alone():
+                if path.exists() and path.read_text(encoding="ascii").strip() != text.strip():
+                    raise SettingsError(f"{path} holds another secret: use a new DATA_DIR, or move that file away")
+                self._write(name, text)
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be written: {error.strerror}") from None
 
     def contact_public_key(self) -> str:
         return self._read("contact_public_key")

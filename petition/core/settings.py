@@ -253,7 +253,7 @@ def _secret_keys(reader: EnvironmentReader, own: Secrets | None) -> tuple[str, .
     if newest is None:
         if own is None:
             raise SettingsError("SECRET_KEY is not set; `petition keys` makes one")
-        return (own.secret_key(),)
+        return own.secret_keys()
     keys = (newest, *(reader.secret("OLD_SECRET_KEYS") or "").split())
     if any(len(key) < 32 for key in keys):
         raise SettingsError("SECRET_KEY must have at least 32 characters; `petition keys` makes one")

@@ -82,6 +82,7 @@ ACTS: Mapping[str, str] = {
     "factor.reset_stop": N_("reset of a colleague’s second factor stopped"),
     "factor.reset": N_("second factor of a colleague reset"),
     "letter.take_down": N_("letter taken down"),
+    "letter.burn": N_("letter’s keys destroyed"),
     "letter.make": N_("letter started"),
     "letter.import": N_("draft imported from a folder"),
     "letter.write": N_("draft edited"),

@@ -17,22 +17,22 @@ from pathlib import Path
 from petition.core.secret_files import Secrets
 own = Secrets(Path(sys.argv[1]))
 sys.stdin.readline()
-print(own.secret_key(), own.contact_public_key(), own.contact_private_key(), own.dkim_private_key())
+print(own.secret_keys()[0], own.contact_public_key(), own.contact_private_key(), own.dkim_private_key())
 """
 
 
 def test_they_are_made_once_and_kept(tmp_path: Path) -> None:
     first, second = Secrets(tmp_path / "data"), Secrets(tmp_path / "data")
-    assert len(first.secret_key()) == 64
-    assert second.secret_key() == first.secret_key()
+    assert len(first.secret_keys()[0]) == 64
+    assert second.secret_keys()[0] == first.secret_keys()[0]
     assert second.contact_public_key() == first.contact_public_key()
     assert public_half(first.contact_private_key()) == first.contact_public_key()
-    assert Secrets(tmp_path / "other").secret_key() != first.secret_key()
+    assert Secrets(tmp_path / "other").secret_keys()[0] != first.secret_keys()[0]
 
 
 def test_nobody_else_can_read_them(tmp_path: Path) -> None:
     own = Secrets(tmp_path)
-    own.secret_key()
+    own.secret_keys()[0]
     own.contact_public_key()
     own.dkim_private_key()
     folder = tmp_path / "secrets"
@@ -74,4 +74,4 @@ def test_the_private_key_can_be_taken_away(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match=r"cannot be read or made: [A-Z][a-z ]+$"):
-        Secrets(tmp_path / "file").secret_key()
+        Secrets(tmp_path / "file").secret_keys()[0]

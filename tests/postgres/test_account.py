@@ -140,7 +140,7 @@ def test_a_folder_is_made_private_and_a_wide_one_is_narrowed(tmp_path: Path) -> 
         assert stat.S_IMODE(wide.stat().st_mode) == 0o700
     make_private(tmp_path / "new")
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
-    Secrets(wide).secret_key()
+    Secrets(wide).secret_keys()[0]
     assert stat.S_IMODE((wide / "secrets").stat().st_mode) == 0o700
 
 
@@ -153,7 +153,7 @@ def test_what_another_account_laid_into_a_wide_folder_is_refused(tmp_path: Path)
     (wide / "secrets").symlink_to(target)
     os.chown(wide / "secrets", NOBODY.pw_uid, NOBODY.pw_gid, follow_symlinks=False)
     with pytest.raises(SettingsError, match="secrets belongs to another user"):
-        Secrets(wide).secret_key()
+        Secrets(wide).secret_keys()[0]
     assert list(target.iterdir()) == []
     own = tmp_path / "own"  # of root, to a larger disk, say
     own.symlink_to(target)
