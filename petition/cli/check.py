@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from petition.cli import check_database, check_mail_dns, check_mail_in
+from petition.cli import check_database, check_mail_dns, check_mail_in, check_mirrors
 from petition.core import i18n, service_urls
 from petition.core.errors import PetitionError
 from petition.core.relay_report import CERTIFICATE_DAYS
@@ -60,17 +60,25 @@ async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str]]:
         yield "locales", str(error)
     for finding in unsafe(settings):
         yield "settings", finding
-    async for finding in check_database.findings(settings):
-        yield "database", finding
-    async for finding in check_mail_in.findings(settings):
-        yield "mail in", finding
-    async for part, finding in check_mail_dns.findings(settings):
+    async for part, finding in _elsewhere(settings):
         yield part, finding
     for relay in settings.relays:
         if trouble := await _probe(relay, settings):
             yield _name(relay), trouble
         if relay.username and not (relay.tls or relay.starttls or service_urls.is_this_machine(relay.host)):
             yield _name(relay), "user name and password are sent unencrypted; take smtps:// or ?starttls=1"
+
+
+async def _elsewhere(settings: Settings) -> AsyncIterator[tuple[str, str]]:
+    """Yield what is wrong with the database, incoming mail, the DNS of mail, and mirrors."""
+    async for finding in check_database.findings(settings):
+        yield "database", finding
+    async for finding in check_mail_in.findings(settings):
+        yield "mail in", finding
+    async for part, finding in check_mail_dns.findings(settings):
+        yield part, finding
+    async for finding in check_mirrors.findings(settings):
+        yield "mirror", finding
 
 
 def misspelt(environ: Mapping[str, str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from petition import postgres
 from petition.cli import approve, check, dkim_records, mail, signatures, switch
+from petition.cli import mirror as mirrors
 from petition.cli import takeout as taking_out
 from petition.core import database, encryption, i18n, logs, startup
 from petition.core.database import Database
@@ -291,6 +292,17 @@ async def mail_queue(_arguments: Namespace) -> None:
 async def mail_retry(_arguments: Namespace) -> None:
     async with _tool() as (_, db):
         await mail.retry(db)
+
+
+async def mirror(arguments: Namespace) -> None:
+    """Write a static copy of a letter."""
+    async with _tool() as (settings, db):
+        _print(*await mirrors.write(settings, db, arguments.slug, arguments.folder, single=arguments.single))
+
+
+async def mirror_verify(arguments: Namespace) -> int:
+    """Check a copy; 1 if it is not as it was signed."""
+    return await mirrors.verify(arguments.verify, arguments.key, arguments.max_age)
 
 
 @asynccontextmanager

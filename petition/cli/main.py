@@ -5,10 +5,12 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from petition.cli import commands
+from petition.cli import commands, mirror
 from petition.core import email_addresses
 from petition.core.database import schema_number
 from petition.core.email_addresses import BadAddress
@@ -96,7 +98,35 @@ def _parser() -> argparse.ArgumentParser:
     _switch(commands_.add_parser("switch", help="kill switches of a letter or of the installation"))
     _takeout(commands_)
     _mail(commands_.add_parser("mail", help="relays and waiting mail by hand"))
+    _mirror(commands_.add_parser("mirror", help="write a static copy of a letter, or verify one"))
     return parser
+
+
+def _mirror(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("slug", metavar="SLUG", nargs="?")
+    parser.add_argument("folder", type=Path, metavar="DIR", nargs="?")
+    parser.add_argument("--single", action="store_true", help="write the letter as one HTML file to pass on")
+    parser.add_argument("--verify", metavar="URL|DIR|FILE", help="check the signature and every file of a copy")
+    parser.add_argument("--key", metavar="KEY", help="the installation's key, as `petition mirror` prints it")
+    parser.add_argument("--max-age", metavar="AGE", type=_age, help="fail if the copy is older: 90m, 36h, 2d")
+    parser.set_defaults(run=partial(_run_mirror, parser))
+
+
+def _run_mirror(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> object:
+    """Hand over to one of the two commands. Ends with 2 where it is unclear which one is meant."""
+    is_writing = arguments.slug is not None and arguments.folder is not None
+    if arguments.verify is None and (not is_writing or arguments.key or arguments.max_age):
+        parser.error("name the letter and a folder, or --verify a copy")
+    if arguments.verify is not None and (arguments.slug is not None or arguments.single):
+        parser.error("--verify takes a copy alone")
+    return commands.mirror(arguments) if arguments.verify is None else commands.mirror_verify(arguments)
+
+
+def _age(text: str) -> timedelta:
+    try:
+        return mirror.read_age(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _takeout(commands_: Any) -> None:

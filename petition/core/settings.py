@@ -23,6 +23,7 @@ from petition.core.incoming_mail_settings import (
 )
 from petition.core.limits import LIMITS, Limits, read_limits
 from petition.core.mail_settings import MxResolver, read_mail_from, read_mx_resolver, read_relays
+from petition.core.mirror_settings import MirrorSettings, read_mirrors
 from petition.core.relay_urls import Relay
 from petition.core.secret_files import Secrets
 from petition.core.service_urls import is_loopback, is_onion, parse_database
@@ -50,6 +51,9 @@ NAMES = frozenset(
         "MAIL_IN_DIR",
         "MAIL_LISTEN",
         "METRICS_TOKEN",
+        "MIRROR_DIR",
+        "MIRROR_MAX_AGE",
+        "MIRROR_URLS",
         "MX_RESOLVER",
         "OLD_SECRET_KEYS",
         "ONION_PORT",
@@ -105,6 +109,7 @@ class Settings:
     mail_in: str | None = None  # the domain at which letters are read and signed by mail
     mail_in_dir: Path | None = None  # a Maildir with its mail, emptied by the worker
     mail_listen: MailListener | None = None
+    mirrors: MirrorSettings = field(default_factory=MirrorSettings)
     worker_metrics_port: int | None = None  # on loopback
     limits: Limits = field(default_factory=Limits)
 
@@ -187,6 +192,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         mail_in=read_mail_in(reader),
         mail_in_dir=read_mail_in_dir(reader),
         mail_listen=read_mail_listen(reader),
+        mirrors=read_mirrors(reader),
         worker_metrics_port=_worker_metrics_port(reader, listen),
         limits=read_limits(reader),
     )

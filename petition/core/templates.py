@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from babel.core import Locale, get_global
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, pass_eval_context, select_autoescape
@@ -38,7 +39,7 @@ class Renderer:
         self._sheets = dict.fromkeys(_SMALL_PAGES, InlineSheet(_joined("tokens.css", "base.css")))
         self._sheets[_LETTER_PAGE] = InlineSheet(_joined("tokens.css", "base.css", "letter.css"))
         self._common: dict[str, Any] = {"base_url": base_url, "controller": controller}
-        self._common |= {"languages": tuple(languages), "banners": ()}
+        self._common |= {"languages": tuple(languages), "banners": (), "mirrors": ()}
         self._environments = {code: _environment(language, languages) for code, language in languages.items()}
 
     def render(self, name: str, lang: str, /, **context: Any) -> str:
@@ -160,6 +161,7 @@ def _filters(language: Language) -> dict[str, Callable[..., object]]:
         "heading": typography.heading,
         "typeset": lambda html, lang: Markup(typography.typeset(html, lang)),  # noqa: S704  # sanitized when saved
         "script": typography.script_lang,
+        "host": lambda url: urlsplit(url).netloc,
         "languagename": lambda code: language.locale.languages.get(code, code),
         "countryname": lambda code: _territory(language.locale, code),
     }

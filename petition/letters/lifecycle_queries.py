@@ -70,7 +70,7 @@ LETTER_TABLES = [
     "address_key", "tally", "undone", "import_row", "intake_problem", "intake_part", "intake", "name_look",
     "count_partner", "partner", "statistics_change", "statistics_hour", "statistics_total", "invitation",
     "factor_reset", "member", "import_mapping",
-    "trusted_domain",
+    "trusted_domain", "mirror",
 ]  # fmt: skip
 
 DROP_ROWS = {

@@ -81,6 +81,11 @@ TABLES = (
     _public("count_hour", N_("how the count moved"), "letter hour people organizations listed", words.TO_COUNT),
     _public("partner", N_("sites that lead readers to a letter"), "letter id name title in_api created_at retired_at"),
     _public("count_partner", N_("how many came from them"), "letter partner people representatives", words.TO_COUNT),
+    _own(
+        "mirror",
+        N_("when static copies were written"),
+        "letter written_at counted_at files bytes failed_at problem",
+    ),
     _public(
         "tally",
         N_("signatures on paper, as a number"),

@@ -24,6 +24,8 @@ from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.letters.published import PublishedLetters
 from petition.letters.switches import InstallationNotices
+from petition.mirrors.making import MirrorMaker
+from petition.mirrors.model import addresses_of
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.passkeys import Passkeys
 from petition.packages.making import PackageMaker
@@ -131,6 +133,7 @@ def build_services(
         desk_key=DeskKey(wrapper),
         passkeys=Passkeys(settings.base_url),
         packages=PackageMaker(database, wrapper, renderer.languages, settings.base_url),
+        copies=MirrorMaker(database, wrapper, renderer, addresses_of(settings)),
         signing=Signing(database, settings.limits, sealer),
         confirming=Confirming(database, settings.limits),
         throttle=Throttle(settings.limits),

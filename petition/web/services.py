@@ -11,6 +11,7 @@ from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.letters.published import PublishedLetters
 from petition.letters.switches import InstallationNotices
+from petition.mirrors.making import MirrorMaker
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.passkeys import Passkeys
 from petition.packages.making import PackageMaker
@@ -40,6 +41,7 @@ class Services:
     desk_key: DeskKey
     passkeys: Passkeys
     packages: PackageMaker
+    copies: MirrorMaker
     signing: Signing
     confirming: Confirming
     throttle: Throttle

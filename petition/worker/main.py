@@ -31,6 +31,7 @@ from petition.incoming_mail.mail_answers import AnswerWriter
 from petition.incoming_mail.maildir import Maildir
 from petition.incoming_mail.receivers import taking_mail
 from petition.letters import taking_down, updates
+from petition.letters.published import PublishedLetters
 from petition.mail import relay_tests, shared_relays
 from petition.mail.choosing import MailSelector
 from petition.mail.compose import Composer
@@ -46,6 +47,10 @@ from petition.mailings import moves, reminders
 from petition.mailings.content import NO_SIGNATURE, TEST, UpdateTests
 from petition.mailings.sender import SENDERS as MAILING_SENDERS
 from petition.mailings.sender import MailingSender, MailingTools
+from petition.mirrors import keeping
+from petition.mirrors.keeping import MirrorFolder
+from petition.mirrors.making import MirrorMaker
+from petition.mirrors.model import addresses_of
 from petition.moderation import bulk_acts, bursts, crowds, namesakes
 from petition.moderation.messages import Mails
 from petition.organizers import act_notices, factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
@@ -134,6 +139,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         if settings.mail_in_dir is not None and settings.mail_in is not None:
             maildir = Maildir(settings.mail_in_dir, receivers[settings.mail_in])
             jobs.append(("incoming mail", maildir_mail.POLL, maildir.step))
+        if settings.mirrors.folder is not None:
+            maker = MirrorMaker(database, wrapper, renderer, addresses_of(settings))
+            letters = PublishedLetters(database, wrapper)
+            mirrors = MirrorFolder(maker, letters, settings.mirrors.folder, settings.mirrors.max_age)
+            jobs.append(("mirrors", keeping.POLL, mirrors.step))
         for name, poll, step in jobs:
             group.create_task(job_loop.run(step, stop, name=name, poll=poll))
         log.info("worker started", extra={"version": version(), "schema": schema_number()})

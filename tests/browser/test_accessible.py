@@ -61,6 +61,7 @@ NO_PAGE = {
     "/{lang}/{slug}/confirm",
     "/{lang}/{slug}/picture/{picture}",
     "/{lang}/{slug}/documents/{response}",
+    "/{lang}/{slug}/copy.html",  # to be saved: tests/browser/test_mirror.py opens it
     "/{lang}/{slug}/package/{token}",
     "/{lang}/signature/{token}/data.json",
 }

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from petition.core.form_values import MAX_INTEGER
 from petition.core.ids import InvitationId, OrganizerId
+from petition.mirrors import queries as mirror_queries
 from petition.organizers import member_queries, members
 from petition.web import http
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, count_invitation, form_id, form_view, read_invitation
@@ -21,6 +22,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
     async with visit.database.connection() as conn:
         organizers = await member_queries.organizers(conn)
         letters = await member_queries.all_letters(conn, visit.organizer.id)
+        mirrors = {row["slug"]: row for row in await mirror_queries.all_letters(conn)}
         invitations = await member_queries.invitations(conn, None)
     return desk_page(
         visit,
@@ -28,6 +30,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         errors=errors,
         organizers=organizers,
         letters=letters,
+        mirrors=mirrors,
         invitations=invitations,
         form=form if "email" in form else {},  # of the invitation
         done=visit.query.get("done"),

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from petition.core.errors import Unavailable
 from petition.letters import lifecycle, lifecycle_queries, taking_down
 from petition.letters.lifecycle import WAYS, StateChange
+from petition.mirrors import queries as mirror_queries
 from petition.organizers import act_notices
 from petition.organizers.act_notices import NoticedAct
 from petition.web import http
@@ -21,6 +22,7 @@ async def show(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FI
     async with visit.database.connection() as conn:
         row = await lifecycle_queries.state(conn, visit.letter.id)
         last = await lifecycle_queries.last_moved(conn, visit.letter.id)
+        mirror = await mirror_queries.of_letter(conn, visit.letter.id)
     if row:
         visit = visit.with_state(row["state"], has_digest_key=row["has_digest_key"])
     done = visit.query.get("done")
@@ -28,7 +30,7 @@ async def show(visit: DeskVisit, _form: Form = NO_FIELDS, errors: Errors = NO_FI
     if change is not None and WAYS[change].after != visit.letter.state:
         change = None
     undo = change and WAYS[change].back
-    return desk_page(visit, "desk/state.html", errors=errors, change=change, undo=undo, last=last)
+    return desk_page(visit, "desk/state.html", errors=errors, change=change, undo=undo, last=last, mirror=mirror)
 
 
 @form_view(show, status=409)

@@ -5,7 +5,7 @@ from datetime import date
 
 from starlette.responses import Response
 
-from petition.core.errors import PetitionError
+from petition.core.errors import PetitionError, Unavailable
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.stored_data import notice, sentences
@@ -63,8 +63,21 @@ async def security(visit: Visit) -> Response:
 
     async def build() -> CachedResponse:
         canonical = f"{settings.base_url}/{visit.lang}/security"
+        copy_key = ""
+        with suppress(Unavailable):  # the promises are worth reading without it
+            copy_key = await _copy_key(visit)
         return http.cacheable_page(
-            visit.request, "security.html", contact=settings.contact, canonical=canonical, here="/security"
+            visit.request,
+            "security.html",
+            contact=settings.contact,
+            copy_key=copy_key,
+            canonical=canonical,
+            here="/security",
         )
 
     return await visit.cached_page("/security", ALL, build)
+
+
+async def _copy_key(visit: Visit) -> str:
+    async with visit.services.database.connection() as conn:
+        return str((await visit.services.copies.signer(conn)).key)

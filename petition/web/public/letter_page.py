@@ -127,6 +127,7 @@ class LetterPage:
             WITH_NAMES,
             **self.context(html, language, base_url, cut=cut),
             mailto=mailto,
+            mirrors=services.settings.mirrors.urls,
             canonical=canonical,
         )
 

@@ -1,0 +1,60 @@
+"""Reading what a mirror shows, with the statements that the public pages use; no list of signatories is among them."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+
+from petition.core.database import Connection, Database, Record
+from petition.core.ids import PictureId, ResponseId
+from petition.drafts import draft_queries
+from petition.letters import addressee_queries, queries, update_queries
+from petition.letters.model import Text
+from petition.letters.published import PublishedLetter
+from petition.mirrors.model import LetterSnapshot, StoredFile
+
+MAX_NEWS = 200  # the newest
+MAX_DOCUMENTS = 100  # the newest answers
+MAX_FILE = 8 * 1024 * 1024  # bytes of one document or picture
+
+_PICTURE = re.compile(r'"/[a-z]{2,3}/[a-z0-9-]{3,64}/picture/([1-9][0-9]{0,18})"')
+
+ReadPart = Callable[[int, int], Awaitable[Record | None]]  # from a start, so many bytes
+
+
+async def read_snapshot(
+    database: Database, published: PublishedLetter, *, with_documents: bool = True
+) -> LetterSnapshot:
+    """Return the letter with everything that its public pages show beside names. Raises ``Unavailable``."""
+    letter = published.letter
+    async with database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+        versions = await queries.versions(conn, letter.id)
+        news = await update_queries.published(conn, letter.id, 0, MAX_NEWS)
+        texts = [*letter.version.texts.values(), *(text for _, by_lang in news for text in by_lang.values())]
+        return LetterSnapshot(
+            published=published,
+            versions=versions,
+            news=news,
+            documents=await _documents(conn, published) if with_documents else {},
+            pictures=await _pictures(conn, letter.slug, texts),
+        )
+
+
+async def _documents(conn: Connection, published: PublishedLetter) -> dict[ResponseId, StoredFile]:
+    letter = published.letter
+    ids = sorted(row.id for addressee in letter.addressees for row in addressee.responses if row.has_file)
+    files: dict[ResponseId, StoredFile] = {}
+    for response_id in ids[-MAX_DOCUMENTS:]:
+        row = await addressee_queries.document(conn, letter.slug, response_id, 0, MAX_FILE)
+        if row is not None and row["size"] <= MAX_FILE:
+            files[response_id] = StoredFile(row["type"], row["part"])
+    return files
+
+
+async def _pictures(conn: Connection, slug: str, texts: Iterable[Text]) -> dict[PictureId, StoredFile]:
+    """Return the pictures that stand in the texts; of this letter's, as others may not be public."""
+    ids = {PictureId(int(match[1])) for text in texts for match in _PICTURE.finditer(text.html)}
+    files: dict[PictureId, StoredFile] = {}
+    for picture_id in sorted(ids):
+        row = await draft_queries.public_picture(conn, slug, picture_id, 0, MAX_FILE)
+        if row is not None and row["size"] <= MAX_FILE:
+            files[picture_id] = StoredFile(row["type"], row["part"])
+    return files
