@@ -2,7 +2,11 @@
 
 import json
 import re
+import sys
+import threading
+from collections.abc import Iterator
 from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -74,6 +78,74 @@ def test_without_a_network_it_is_a_warning(
         monkeypatch.delenv(name, raising=False)
     assert audit.main() == 0
     assert capsys.readouterr().out.startswith("warning: ")
+
+
+class _Advisories(BaseHTTPRequestHandler):
+    """Answers as the advisory service does: one package is ill, of the others nothing is known."""
+
+    def do_GET(self) -> None:
+        name, version = self.path.split("/")[2:4]
+        body: dict[str, object] = {"info": {"name": name, "version": version}, "vulnerabilities": []}
+        if name == "idna":
+            body["vulnerabilities"] = [{
+                "id": "PYSEC-2026-1", "aliases": ["CVE-2026-1"], "details": "Invented.", "summary": None,
+                "fixed_in": ["99.0"], "link": "", "source": "", "withdrawn": None,
+            }]  # fmt: skip
+        content = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def advisories() -> Iterator[str]:
+    """Give the address of an advisory service of our own."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Advisories)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_known_vulnerability_fails_the_build(
+    advisories: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The real auditor asks a service: what it says about a pin of ours ends in exit 1, and in 0 once accepted."""
+    start = (
+        "import sys, pip_audit._service.pypi as pypi, pip_audit._cli as cli; get = pypi.requests.Session.get;"
+        f"pypi.requests.Session.get = lambda self, url, **more: get(self, {advisories!r} + url[url.index('/pypi/'):],"
+        " **more); cli.audit()"
+    )
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    pins = tmp_path / "pins.txt"
+    pins.write_text("idna==3.11\nbabel==2.18.0\n", encoding="utf-8")
+    options = ("--format=json", "--no-deps", "--disable-pip", "--progress-spinner=off", "--timeout=10")
+    command = (
+        sys.executable,
+        "-c",
+        start,
+        *options,
+        "--cache-dir",
+        str(tmp_path / "cache"),
+        "--requirement",
+        str(pins),
+    )
+    monkeypatch.setattr(audit, "COMMAND", command)
+    assert audit.main() == 1
+    assert capsys.readouterr().out == "error: idna 3.11: PYSEC-2026-1, mended in 99.0\n"
+    accepting = tmp_path / "accepted.toml"
+    accepting.write_text('[[advisory]]\nid = "CVE-2026-1"\nreason = "no name of ours"\nuntil = 2099-01-01\n')
+    entries = audit.read_accepted(accepting)
+    monkeypatch.setattr(audit, "read_accepted", lambda: entries)
+    assert audit.main() == 0
+    assert capsys.readouterr().out == "no known vulnerabilities\n"
 
 
 def test_the_bill_is_valid_complete_and_names_no_registry() -> None:

@@ -11,8 +11,10 @@ events favicon feed find healthz help history hooks index installation language 
 metrics moderation never new oembed organizer organizers pages preview privacy readyz robots rss search second reply
 security settings sign sign-in sign-out signatories signature signatures signed sitemap sse static unsubscribe updates
 version versions webhooks well-known www
+abuse bounce complaints mailer-daemon postmaster
 """
-# First words of addresses that are taken, or may be one day, with a language in front or without.
+# First words of addresses that are taken, or may be one day, with a language in front or without; and mailboxes that
+# every mail domain has (RFC 2142), or that take our bounces.
 RESERVED = frozenset(_RESERVED.split())
 
 

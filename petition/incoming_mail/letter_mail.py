@@ -61,7 +61,7 @@ class LetterMail:
         """
         if is_answer_to_us:
             return True
-        if self.lines.is_quoted or self.header.is_reply:
+        if self.lines.is_quoted or self.header.references:
             return False
         return not self.header.has_reply_subject or filled_lines.are_alone(self.text)
 

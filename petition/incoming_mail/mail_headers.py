@@ -41,7 +41,7 @@ class MailHeader:
     has_reply_subject: bool
     message_id: str = field(repr=False)
     languages: str
-    is_reply: bool
+    references: str = field(repr=False)
     is_automatic: bool
 
 
@@ -59,7 +59,7 @@ def read(message: Message) -> MailHeader | None:
         has_reply_subject=_REPLY_SUBJECT.match(subject) is not None,
         message_id=clean(_value(message, "Message-ID")),
         languages=f"{_value(message, 'Content-Language')},{_value(message, 'Accept-Language')}".lower()[:100],
-        is_reply=any(_value(message, name) for name in _REFERENCES),
+        references=" ".join(filter(None, (_unencoded(_value(message, name)) for name in _REFERENCES))),
         is_automatic=sender is None or _is_automatic(message, names, sender),
     )
 

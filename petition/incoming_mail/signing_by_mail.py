@@ -36,6 +36,7 @@ from petition.letters import queries as letter_queries
 from petition.letters.model import Letter, State
 from petition.mail.mail_hosts import MailHosts
 from petition.mail.mailbox_notes import MailboxNotes
+from petition.mail.return_path import MailboxMail, ReturnPaths
 from petition.signatures import forms, later_form, queries, sealed_names
 from petition.signatures.confirming import Confirming, ConfirmRequest, ConfirmResult
 from petition.signatures.model import Kind
@@ -99,6 +100,7 @@ class SigningByMail:
         self._database = database
         self._wrapper = Wrapper(settings.secret_keys)
         self._tokens = Tokens(settings.secret_keys)
+        self._return_paths = ReturnPaths(settings.secret_keys, settings.bounce_domain)
         self._sealer = Sealer(settings.contact_public_key)
         self._days = DayKeys(database, self._wrapper)
         self._signing = Signing(database, settings.limits, self._sealer)
@@ -151,12 +153,16 @@ class SigningByMail:
         nonce = (proof.digest if proof else hashlib.sha256(unproven).digest())[:NONCE_BYTES]
         lang = mail.lang(self._languages)
         is_own_act = proof is not None and mail.is_line_by_sender(
-            is_answer_to_us=self._has_mark(mail, letter, budget.mailbox)
+            is_answer_to_us=self._answers_us(mail, letter, budget.mailbox)
         )
         return _LetterVisit(mail, letter, budget, lang, proof, letter.keys.digest(f"nonce {nonce.hex()}"), is_own_act)
 
-    def _has_mark(self, mail: LetterMail, letter: Letter, mailbox: str) -> bool:
+    def _answers_us(self, mail: LetterMail, letter: Letter, mailbox: str) -> bool:
+        """Return whether it is a reply to a mail of ours to this mailbox: by the subject, or by our Message-ID."""
         digest = letter.keys.digest(mailbox)
+        token = self._return_paths.first_valid([mail.header.references])
+        if token is not None and token.mail == MailboxMail(letter.id, digest):
+            return True
         return any(self._tokens.is_answer_mark(mark, letter.id, digest) for mark in marks_in(mail.header.subject))
 
     async def _act(self, visit: _LetterVisit) -> str:

@@ -39,7 +39,7 @@ RETURNING id
 LOCK_ALONE = "SELECT id, slug, l.effective_state AS state FROM letter l WHERE id = $1 FOR UPDATE"
 
 TAKE_DOWN = """
-UPDATE letter SET state = 'gone', goal = NULL, next_goals = '{}', opened_at = NULL, opening = NULL,
+UPDATE letter SET state = 'gone', goal = NULL, next_goals = '{}', goal_reached = 0, opened_at = NULL, opening = NULL,
        closes_at = NULL, closed_at = NULL, names_in_search = false, sensitive = false, wrapped_digest_key = NULL,
        wrapped_name_key = NULL, version = NULL, publish_at = NULL, publish_by = NULL,
        publish_at_number = NULL, publish_at_date = NULL, names_due_at = NULL, names_published_at = NULL,

@@ -44,6 +44,7 @@ LEASE = timedelta(seconds=30)
 RENEWAL = 10.0  # seconds between two extensions of the leases
 POLL = 1.0  # seconds between two polls while nothing is to be mailed
 BRIEF = 0.02  # seconds until the senders are asked again whether they need more
+LAST_LOOK = 0.5  # seconds before a mail is handed over: is the mailing still to be sent, and to this recipient?
 REST = timedelta(seconds=2)  # until a mail is taken again that no relay was asked for
 PATIENCE = timedelta(days=2)  # how long a mail is tried that no relay takes
 STOPPING = 6.0  # seconds that mails in flight may take when the worker stops
@@ -227,7 +228,7 @@ class MailingSender:
         """Send one copy and stamp it. Raises nothing but cancellation."""
         try:
             mail = self._compose(mailing, copy)
-            await self._tools.relays.send(mail, lambda: self._begin(copy.key), bulk=True)
+            await self._send(copy.key, mail)
             settlement: Settlement | None = Settlement(copy.key, ACCEPTED)
         except Exception as error:  # noqa: BLE001 - one mail that cannot be sent must not stop the others
             settlement = self._after(error, copy)
@@ -302,6 +303,17 @@ class MailingSender:
             return Settlement(copy.key, REFUSED, GIVEN_UP, failed=True)
         return Settlement(copy.key, IN_FLIGHT, failed=True, pause=wait)
 
+    async def _send(self, key: Key, mail: OutgoingMail) -> None:
+        """Mark the stamp and hand the mail over; look again if it waited long for a connection, which others need."""
+        await self._begin(key)
+        begun_at = _clock()
+
+        async def look_again() -> None:
+            if _clock() - begun_at > LAST_LOOK:
+                await self._begin(key)
+
+        await self._tools.relays.send(mail, look_again, bulk=True)
+
     async def _begin(self, key: Key) -> None:
         """Note that a mail is being handed over. Raises ``NotMine``, ``NotWanted``, ``Unavailable``."""
         row = await self._begins.submit(key)
@@ -312,7 +324,7 @@ class MailingSender:
         raise NotMine("the mailing was stopped, or another worker has this stamp")
 
     async def _store_begins(self, keys: Sequence[Key]) -> list[Record | None]:
-        async with self._database.transaction() as conn:
+        async with self._database.connection() as conn:
             rows = await queries.begin(conn, self._lease, LEASE, keys)
         return [rows.get(key) for key in keys]
 

@@ -41,8 +41,9 @@ WHERE m.letter = $1 AND m.id = $2
 """
 
 NEXT_CHUNK = """
-SELECT letter, id, extract(epoch FROM next_at - now())::float AS wait FROM mailing WHERE state = 'sending'
-ORDER BY next_at LIMIT 1
+SELECT m.letter, m.id, extract(epoch FROM m.next_at - now())::float AS wait
+FROM mailing m JOIN letter l ON l.id = m.letter
+WHERE m.state = 'sending' AND l.state <> 'gone' ORDER BY m.next_at LIMIT 1
 """
 
 LOCK_READY = """
@@ -121,14 +122,15 @@ WHERE (letter, mailing, signature) IN (SELECT * FROM unnest($3::integer[], $4::b
   AND state = 'in_flight' AND lease = $1
 """
 
-# The last look before a mail is handed over: is the mailing still to be sent, and does the recipient still want it?
+# The last look before a mail is handed over: is the mailing still to be sent, and does the recipient still want it? The
+# rows of a letter that was taken down go piece by piece, its mail stops at once.
 BEGIN = """
 WITH asked AS (
-  SELECT u.letter, u.mailing, u.signature, m.state = 'sending' AS goes,
+  SELECT u.letter, u.mailing, u.signature, m.state = 'sending' AND l.state <> 'gone' AS goes,
          EXISTS (SELECT FROM contact c WHERE c.letter = u.letter AND c.signature = u.signature
                  AND c.purpose = 'updates' AND c.since IS NOT NULL) AS subscribed
   FROM unnest($2::integer[], $3::bigint[], $4::bigint[]) AS u (letter, mailing, signature)
-  JOIN mailing m ON m.letter = u.letter AND m.id = u.mailing
+  JOIN mailing m ON m.letter = u.letter AND m.id = u.mailing JOIN letter l ON l.id = u.letter
 ), begun AS (
   UPDATE mailing_stamp t SET begun = true, due_at = now() + $5::interval FROM asked a
   WHERE t.letter = a.letter AND t.mailing = a.mailing AND t.signature = a.signature AND t.state = 'in_flight'

@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiosmtplib import SMTP
@@ -24,6 +25,7 @@ from tests.mail.waiting import until
 from tests.running import free_port
 
 CONTENT_SIZE = 9_000  # octets, as a confirmation with both signatures has
+IDLE = "SELECT NOT EXISTS (SELECT FROM outbox)"
 PROBES, PROBE_PAUSE = 40, 0.1  # confirmations while mail in bulk goes out, and seconds between them
 
 
@@ -32,11 +34,20 @@ class Sent:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._offset = 0
+        self._times: dict[str, float] = {}
 
     def times(self) -> dict[str, float]:
-        """Return when the mail to each recipient was accepted."""
-        lines = self._file.read_text().splitlines() if self._file.exists() else []
-        return {parts[0]: float(parts[1]) for line in lines if len(parts := line.split()) == 2}
+        """Return when the mail to each recipient was accepted; what was read before is not read again."""
+        if self._file.exists():
+            with self._file.open("rb") as lines:
+                lines.seek(self._offset)
+                whole = lines.read().rpartition(b"\n")[0]
+            self._offset += len(whole) + bool(whole)
+            for line in whole.decode().splitlines():
+                address, at = line.split()
+                self._times[address] = float(at)
+        return self._times
 
 
 @contextlib.contextmanager
@@ -51,21 +62,34 @@ def sink(folder: Path) -> Iterator[tuple[int, Sent]]:
         process.wait()
 
 
+@dataclass(frozen=True)
+class Speed:
+    """How fast mails went out, from the first to the last, and what each took of the sender's processor time, in µs."""
+
+    rate: float  # a second
+    cpu: float
+
+
 @contextlib.contextmanager
-def worker(folder: Path, url: str, port: int) -> Iterator[None]:
+def worker(folder: Path, own: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``petition worker``."""
-    own = environ(folder, url, f"smtp://127.0.0.1:{port}") | {"PATH": os.environ["PATH"]}
     with (folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "petition", "worker"],
-            env=own | {"PYTHONPATH": str(PACKAGE.parent)},
+            env={**own, "PATH": os.environ["PATH"], "PYTHONPATH": str(PACKAGE.parent)},
             stderr=log,
         )
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait()
+
+
+def cpu(process: subprocess.Popen[bytes]) -> float:
+    """Return the seconds of processor time that it has used."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.asynccontextmanager
@@ -87,8 +111,8 @@ def _listens(port: int) -> bool:
     return True
 
 
-async def bare(port: int, mails: int) -> float:
-    """Send ready-made messages over as many connections as the worker has; return how many a second."""
+async def bare(port: int, mails: int) -> Speed:
+    """Send ready-made messages over as many connections as the worker has."""
     content = b"Subject: x\r\n\r\n" + (b"y" * 70 + b"\r\n") * (CONTENT_SIZE // 72)
 
     async def send(number: int) -> None:
@@ -99,24 +123,29 @@ async def bare(port: int, mails: int) -> float:
         await client.quit()
 
     await until(lambda: _listens(port))
-    start = time.monotonic()
+    start, before = time.monotonic(), time.process_time()
     await asyncio.gather(*(send(number) for number in range(CONNECTIONS)))
-    return mails // CONNECTIONS * CONNECTIONS / (time.monotonic() - start)
+    sent = mails // CONNECTIONS * CONNECTIONS
+    return Speed(sent / (time.monotonic() - start), 1e6 * (time.process_time() - before) / sent)
 
 
-async def sent_by_worker(url: str, folder: Path, port: int, sent: Sent, mails: int) -> float:
-    """Have the worker send confirmations; return how many a second, from the first to the last."""
+async def sent_by_worker(url: str, folder: Path, port: int, sent: Sent, mails: int) -> Speed:
+    """Have the worker send confirmations."""
     async with installed(url, folder) as installation:
         letter = await installation.letter()
         async with installation.conn.transaction():
             for number in range(mails):
                 await installation.sign_up(letter, f"worker{number}@example.org")
-        with worker(folder, url, port):
-            await until(installation.is_idle)
+        with worker(folder, environ(folder, url, f"smtp://127.0.0.1:{port}")) as process:
+            await until(lambda: any(address.startswith("worker") for address in sent.times()))
+            before, begun = cpu(process), sum(address.startswith("worker") for address in sent.times())
+            while not await installation.conn.fetchval(IDLE):  # seldom, since it takes of the same cores
+                await asyncio.sleep(0.2)
+            used = cpu(process) - before
     times = [at for address, at in sent.times().items() if address.startswith("worker")]
     if len(times) != mails:
         raise RuntimeError(f"{len(times)} of {mails} mails arrived")
-    return (mails - 1) / (max(times) - min(times))
+    return Speed((mails - 1) / (max(times) - min(times)), 1e6 * used / (mails - begun))
 
 
 async def behind_bulk(url: str, folder: Path, port: int, sent: Sent, mails: int) -> float:
@@ -128,7 +157,7 @@ async def behind_bulk(url: str, folder: Path, port: int, sent: Sent, mails: int)
                 await installation.sign_up(letter, f"bulk{number}@example.org")
             await installation.conn.execute("UPDATE outbox SET priority = 1")
         committed: dict[str, float] = {}
-        with worker(folder, url, port):
+        with worker(folder, environ(folder, url, f"smtp://127.0.0.1:{port}")):
             await until(lambda: any(address.startswith("bulk") for address in sent.times()))
             for number in range(PROBES):
                 address = f"probe{number}@example.org"

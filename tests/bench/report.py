@@ -67,13 +67,21 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         Line("5,000 listeners, first to last", figures.median("listeners spread"), MOST, 300, "ms"),
         Line("one web process, resident", figures.median("resident"), MOST, 120, "MiB"),
         Line("worker's mails over aiosmtplib's", figures.ratio("worker", "aiosmtplib"), LEAST, 0.6),
+        Line("worker's mails a minute, sink on the same cores", _a_minute(figures), LEAST, 30_000),
         Line("confirmation behind mail in bulk, p95", figures.median("behind bulk p95"), MOST, 2000, "ms"),
+        Line("update to very many: memory, last over first mails", figures.median("update memory growth"), MOST, 1.1),
+        Line("confirmation behind that update, p95", figures.median("behind update p95"), MOST, 2000, "ms"),
         *(
             Line(f"first byte, desk {name.removeprefix(DESK)}", figures.median(name), MOST, 3)
             for name, _ in figures.taken()
             if name.startswith(DESK)
         ),
     ]
+
+
+def _a_minute(figures: Figures) -> float | None:
+    rate = figures.median("worker rate")
+    return None if rate is None else 60 * rate
 
 
 async def machine(url: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from petition.core.database import connect
 from petition.signatures.listing import Cursor
-from tests.bench import desk_pages, listeners, mail
+from tests.bench import desk_pages, listeners, mail, mailings
 from tests.bench.bare import fetch
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
@@ -35,6 +35,7 @@ class Size:
     forms: int = 4000  # to sign, and as many to confirm, in each round and for each letter
     searches: int = 200
     mails: int = 2000  # by aiosmtplib, by the worker, and in bulk
+    readers: int = 100_000  # of a mailed update
     looks: int = 15  # at each page of the desk, for each letter, in each round
 
 
@@ -238,6 +239,8 @@ async def run(place: Place, size: Size, only: str | None) -> Figures:
         for number in range(size.rounds):
             print(f"round {number + 1} of {size.rounds}: mail", flush=True)
             await _measure_mail(place, size, figures)
+        print("an update to very many", flush=True)
+        await _measure_mailing(place, size, figures)
     if only in {None, "desk"}:
         async with place.desk(FEW) as few, place.desk(size.rows) as many:
             seats = await desk_pages.Seat.taken(few), await desk_pages.Seat.taken(many)
@@ -251,10 +254,26 @@ async def run(place: Place, size: Size, only: str | None) -> Figures:
 async def _measure_mail(place: Place, size: Size, figures: Figures) -> None:
     """Measure the worker beside aiosmtplib, and confirmations while mail in bulk goes out."""
     with mail.sink(place.folder) as (port, sent):
-        figures.values["aiosmtplib rate"].append(await mail.bare(port, size.mails))
+        speeds = {"aiosmtplib": await mail.bare(port, size.mails)}
         async with place.empty("mail") as url:
-            figures.values["worker rate"].append(await mail.sent_by_worker(url, place.folder, port, sent, size.mails))
+            speeds["worker"] = await mail.sent_by_worker(url, place.folder, port, sent, size.mails)
+        for name, speed in speeds.items():
+            figures.values[f"{name} rate"].append(speed.rate)
+            figures.values[f"{name} cpu"].append(speed.cpu)
         async with place.empty("mail") as url:
             figures.values["behind bulk p95"].append(
                 1000 * await mail.behind_bulk(url, place.folder, port, sent, 2 * size.mails)
             )
+
+
+async def _measure_mailing(place: Place, size: Size, figures: Figures) -> None:
+    """Measure the worker while it mails an update to very many, once: it takes minutes."""
+    with mail.sink(place.folder) as (port, sent):
+        async with place.empty("mail") as url:
+            mailed = await mailings.mail(url, place.folder, port, sent, size.readers)
+    figures.values["update to"].append(mailed.readers)
+    figures.values["update a minute"].append(mailed.per_minute)
+    figures.values["update cpu"].append(mailed.cpu)
+    figures.values["update memory growth"].append(mailed.growth)
+    figures.values["update memory MiB"].append(max(memory for _, memory in mailed.memory))
+    figures.values["behind update p95"].append(1000 * mailed.p95)

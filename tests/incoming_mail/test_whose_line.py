@@ -68,3 +68,17 @@ async def test_a_mark_is_its_mailboxs_own(site: MailSite) -> None:
     assert (await site.pending(), await site.signatures()) == (1, [])
     await site.receive(signed(write(body, subject=f"Re: {own.subject}", headers=headers)))
     assert len(await site.signatures()) == 1
+
+
+async def test_a_message_id_is_its_mailboxs_own(site: MailSite) -> None:
+    """Where someone has changed the subject of a reply."""
+    async with working(site.environ, site.site.inbox):
+        await site.receive(signed(write("", sender=f"mallory@{HOME}")))
+        other = await site.site.mail_to(f"mallory@{HOME}")
+        await site.receive(signed(write("")))
+        own = await site.site.mail_to(f"anna@{HOME}")
+    body, subject = f"Done.\n\nOn Monday, letters wrote:\n> {LINE}\n", f"Yes, I sign {await site.tag()}"
+    for answer, signatures in ((other, 0), (own, 1)):
+        headers = {"References": f"<x@home.example> {answer.message['Message-ID']}"}
+        await site.receive(signed(write(body, subject=subject, headers=headers)))
+        assert len(await site.signatures()) == signatures

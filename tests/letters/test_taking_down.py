@@ -117,6 +117,7 @@ async def test_nothing_is_left_and_everything_answers_410(site: Installation, ow
         "slug",
         "state",
         "next_goals",
+        "goal_reached",
         "names_in_search",
         "rules_version",
         "revision",

@@ -1,6 +1,7 @@
 """Workers and an SMTP sink as processes of their own, to be killed at any moment.
 
-Workers are forked from a process that has imported everything: so twenty of them start in the time of one.
+Workers are forked from a process that has imported everything and read the catalogues: so twenty of them start in the
+time of one.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from petition.worker import main
 from tests.faults.processes import ROOT
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["petition.worker.main", "tests.mailings.processes"])
+_FORKS.set_forkserver_preload(["petition.worker.main", "tests.mailings.processes", "tests.mailings.preloaded"])
 
 
 @dataclass

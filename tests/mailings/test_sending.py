@@ -1,6 +1,7 @@
 """A mailing from its start to its end, through the real worker and a real SMTP server."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,9 +12,10 @@ from petition.core.database import Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.ids import SignatureId
 from petition.core.settings import Process, load
+from petition.letters import lifecycle_queries
 from petition.letters.model import Letter
 from petition.mail.suppression import Suppression
-from petition.mailings import moves, queries
+from petition.mailings import moves, queries, sending_queries
 from petition.mailings.bounces import note_bounce
 from petition.mailings.model import MIN_JUDGED
 from petition.mailings.sender import SENDERS
@@ -204,6 +206,27 @@ async def test_paused_it_stands_still_and_cancelled_the_rest_is_suppressed(
     assert row["suppressed"] == row["cancelled"] == 300 - row["accepted"]
 
 
+async def test_taken_down_its_mail_stops_at_once(
+    database: Database, letter: Letter, database_url: str, tmp_path: Path, post: PostOffice
+) -> None:
+    """Not only when the chores have deleted its rows."""
+    await subscribers.add(database, letter, range(1, 301))
+    update_id = await subscribers.publish(database, letter)
+    tickets = asyncio.Semaphore(20)
+    post.accepting = tickets.acquire
+    await subscribers.mail(database, letter, update_id)
+    async with worker(tmp_path, database_url, post):
+        await until(database, letter, lambda row: row["accepted"] == 20)
+        async with database.transaction() as conn:
+            await lifecycle_queries.take_down(conn, letter.id)
+        for _ in range(300):
+            tickets.release()
+        async with asyncio.timeout(120), database.connection() as conn:
+            while await conn.fetchval("SELECT count(*) FROM mailing_stamp WHERE lease IS NOT NULL"):
+                await asyncio.sleep(0.02)
+    assert 20 <= len(post.recipients) <= 20 + SENDERS
+
+
 async def test_who_leaves_or_comes_meanwhile(
     database: Database, letter: Letter, database_url: str, tmp_path: Path, post: PostOffice
 ) -> None:
@@ -290,6 +313,24 @@ async def test_a_sensitive_letter_is_not_named(
         assert body is not None
         assert "answered" not in body.get_content()
         assert "Keep the channels" not in body.get_content()
+
+
+async def test_a_mailbox_is_looked_up_by_index(database: Database, letter: Letter) -> None:
+    """A chunk costs the same however many have signed."""
+    readers = await subscribers.add(database, letter, range(1, 20_001))
+    update_id = await subscribers.publish(database, letter)
+    await subscribers.mail(database, letter, update_id)
+    await moves.start_due(database, "http://localhost")
+    async with database.connection() as conn:
+        await conn.execute("ANALYZE signature, contact, mailing, mailing_stamp")
+        mailing_id = await conn.fetchval("SELECT id FROM mailing")
+        chunk = letter.id, mailing_id, readers[5000:5100]
+        for query, values in ((sending_queries.SECONDS, chunk), (self_service_queries.STOP_UPDATES, (letter.id, 7))):
+            plan = "\n".join(row[0] for row in await conn.fetch(f"EXPLAIN ANALYZE {query}", *values))
+            rows = [int(number) for number in re.findall(r"actual time=\S+ rows=(\d+)", plan)]
+            assert rows, plan
+            assert max(rows) <= 100, plan
+            assert "Seq Scan on signature" not in plan, plan
 
 
 async def test_the_database_refuses_what_does_not_add_up(database: Database, letter: Letter) -> None:

@@ -1,6 +1,6 @@
 """All public names on one page, to print: sent in parts, so that no request holds a connection or much memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -8,12 +8,14 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
+from petition.core.errors import Unavailable
 from petition.core.i18n import N_
 from petition.letters.published import PublishedLetter
 from petition.signatures import listing
 from petition.signatures.listing import Cursor
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
+from petition.web.public import stored_files
 from petition.web.public.signatories import NOT_INDEXED, cursor_of, kind_of
 from petition.web.public.visit import Visit
 
@@ -75,8 +77,17 @@ async def _all(
     while position.left > 0:
         if (await visit.published()).letter.conceals_names:  # since the page was begun: it ends here
             break
-        yield await _part(visit, published, position)
+        yield await _next_part(visit, published, position)
     yield tail
+
+
+async def _next_part(visit: Visit, published: PublishedLetter, position: _Position) -> str:
+    """Render the next names as soon as there is a turn; where none comes, end the page with the way to go on."""
+    try:
+        return await stored_files.patiently(lambda: _part(visit, published, position))
+    except Unavailable:
+        position.left = 0
+        return _rows(visit, following=_address(visit, position))
 
 
 async def _part(visit: Visit, published: PublishedLetter, position: _Position) -> str:
@@ -87,12 +98,13 @@ async def _part(visit: Visit, published: PublishedLetter, position: _Position) -
         entries, following = await listing.page(conn, published.letter.id, kind, position.after, limit)
     _move(position, entries, following)
     is_full = position.left == 0 and (position.after is not None or position.kind is not kind)
+    following_page = _address(visit, position) if is_full else ""
+    return _rows(visit, title=title if entries else "", entries=entries, following=following_page)
+
+
+def _rows(visit: Visit, *, title: str = "", entries: Sequence[Signatory] = (), following: str) -> str:
     return visit.services.renderer.render(
-        "signatures/_print_rows.html",
-        visit.lang,
-        title=title if entries else "",
-        entries=entries,
-        following=_address(visit, position) if is_full else "",
+        "signatures/_print_rows.html", visit.lang, title=title, entries=entries, following=following
     )
 
 

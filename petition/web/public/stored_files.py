@@ -6,6 +6,7 @@ do not read would take all there is.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from starlette.responses import Response, StreamingResponse
 
@@ -14,7 +15,10 @@ from petition.core.errors import NotFound, Unavailable
 from petition.web.public.visit import Visit
 
 PART = 64 * 1024  # bytes
-PATIENCE = 60  # attempts to read a part, a second apart
+PATIENCE = 60  # attempts to read a part
+PAUSE = 1.0  # seconds between two of them
+
+T = TypeVar("T")
 
 # Reads (type, size, part) from byte ``start`` on, ``length`` bytes at most. None if there is no such file (any more).
 ReadPart = Callable[[Connection, int, int], Awaitable[Record | None]]
@@ -48,14 +52,21 @@ async def _parts(visit: Visit, first: Record, read: ReadPart) -> AsyncIterator[b
 
 
 async def _next_part(visit: Visit, read: ReadPart, start: int) -> Record | None:
-    """Wait for a turn as long as it takes, a minute at most: what has begun cannot be refused any more.
+    async def read_part() -> Record | None:
+        async with visit.services.throttle.part_slot(visit.network), visit.services.database.connection() as conn:
+            return await read(conn, start, PART)
+
+    return await patiently(read_part)
+
+
+async def patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """Read as soon as there is a turn, within a minute: what has begun cannot be refused any more.
 
     Raises ``Unavailable``.
     """
     for _ in range(PATIENCE):
         try:
-            async with visit.services.throttle.part_slot(visit.network), visit.services.database.connection() as conn:
-                return await read(conn, start, PART)
+            return await read()
         except Unavailable:
-            await asyncio.sleep(1)
+            await asyncio.sleep(PAUSE)
     raise Unavailable

@@ -207,9 +207,11 @@ async def test_any_other_name_is_ignored(site: Installation) -> None:
         while 'name="from"' not in (await site.client.get(f"/en/{SLUG}?from=north-pier")).text:
             await asyncio.sleep(0.02)  # until the web has read the new partner: its pages are rendered anew then
     for junk in ("nobody", "north-pie", "north%20pier", "", "%00", "x" * 3000, "%3Cb%3E"):
+        # The page may be rendered anew meanwhile, before the answer or after it.
+        before = await site.client.get(f"/en/{SLUG}")
         answer = await site.client.get(f"/en/{SLUG}?from={junk}")
-        plain = await site.client.get(f"/en/{SLUG}")  # each time: the page may be rendered anew meanwhile
-        assert answer.headers["etag"] == plain.headers["etag"], junk
+        after = await site.client.get(f"/en/{SLUG}")
+        assert answer.headers["etag"] in {before.headers["etag"], after.headers["etag"]}, junk
         assert 'name="from"' not in answer.text
     named = await site.client.get(f"/en/{SLUG}?from=north-pier")
     for spelling in ("NORTH-PIER", "north-pier%20", "north-pier.", "north-pier)%E2%80%8B", "north-pier&utm_source=x"):

@@ -1,15 +1,17 @@
 """All public names on one page to print, in parts, and further pages where there are too many."""
 
 import asyncio
+import logging
 import re
 from typing import Any
 
 import pytest
 
+from petition.core.errors import Unavailable
 from petition.letters import switch_actions
 from petition.letters.switches import ON, Switch
 from petition.signatures import listing
-from petition.web.public import printed_list
+from petition.web.public import printed_list, stored_files
 from tests.running import SLUG, Installation
 from tests.signatures.people import organization, sign
 from tests.web.public.test_signatories import letter_of
@@ -106,3 +108,32 @@ async def test_hidden_names_are_not_printed(site: Installation) -> None:
     assert "Hidden Person" not in (await site.client.get(PRINT)).text
     assert (await site.client.get(f"{PRINT}?kind=robot")).status_code == 404
     assert (await site.client.get(f"{PRINT}?after=x")).status_code == 404
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_full_line_is_waited_for_or_the_page_ends_with_the_way_to_go_on(
+    site: Installation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, times: int
+) -> None:
+    """What has begun ends well: no half page, and no error in the log."""
+    await fill(site, 8)
+    monkeypatch.setattr(stored_files, "PATIENCE", 2)
+    monkeypatch.setattr(stored_files, "PAUSE", 0)
+    load_page, calls = listing.page, 0
+
+    async def page(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if 3 <= calls < 3 + times:
+            raise Unavailable("too much waits")
+        return await load_page(*arguments)
+
+    monkeypatch.setattr(listing, "page", page)
+    text = (await site.client.get(PRINT)).text
+    assert text.rstrip().endswith("</html>")
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    seen = names_in(text)
+    link = re.search(r'rel="next nofollow" href="([^"]+)"', text)
+    assert (link is None) is (times == 1)
+    if link is not None:
+        seen += names_in((await site.client.get(link[1].replace("&amp;", "&"))).text)
+    assert seen == [f"{i:02}" for i in range(7, -1, -1)]
