@@ -124,7 +124,6 @@ async def test_nothing_is_left_and_everything_answers_410(site: Installation, ow
         "purges",
         "created_at",
         "sensitive",
-        "goal_reached",
     }
     assert letter["next_goals"] == []
     assert {key for key, value in letter.items() if value is not None} == kept
