@@ -43,7 +43,7 @@ UPDATE letter SET state = 'gone', goal = NULL, next_goals = '{}', goal_reached =
        closes_at = NULL, closed_at = NULL, names_in_search = false, sensitive = false, wrapped_digest_key = NULL,
        wrapped_name_key = NULL, version = NULL, publish_at = NULL, publish_by = NULL,
        publish_at_number = NULL, publish_at_date = NULL, names_due_at = NULL, names_published_at = NULL,
-       goal_reached = 0, names_until = NULL, names_days = NULL, names_ended_at = NULL, names_erased_at = NULL,
+       names_until = NULL, names_days = NULL, names_ended_at = NULL, names_erased_at = NULL,
        revision = revision + 1, created_at = now()
 WHERE id = $1
 """
