@@ -24,7 +24,7 @@ install: $(VENV)/installed ## .venv with the pinned requirements; .venv/bin/peti
 
 # One process more than there are cores: browsers leave a core idle while they wait.
 test: $(VENV)/equipped ## all tests, the browser's among them
-	@sh tools/curl.sh && sh tools/servers.sh && CHROMIUM="$$(sh tools/chromium.sh)" && export CHROMIUM && \
+	@sh tools/curl.sh && sh tools/servers.sh && sh tools/go.sh && CHROMIUM="$$(sh tools/chromium.sh)" && export CHROMIUM && \
 	HEADLESS_SHELL="$$(sh tools/chromium.sh shell)" && export HEADLESS_SHELL && \
 	VNU_JAR="$$(sh tools/vnu.sh)" && export VNU_JAR && \
 	WORKERS="$$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))')" && \

@@ -4,8 +4,10 @@ from datetime import timedelta
 
 from starlette.routing import Mount, Route
 
+from petition.core.encryption import Wrapper
 from petition.core.ids import PictureId, SignatureId
 from petition.core.tokens import Tokens
+from petition.count_log import sequencing
 from petition.drafts import preview_link_queries
 from petition.web.app import ROUTES
 from tests.running import KEY, SLUG, Installation
@@ -32,6 +34,9 @@ async def filled(pattern: str, site: Installation, lang: str = "en") -> str:
     values = {"{lang}": lang, "{slug}": SLUG}
     if "{token}" in pattern:
         values["{token}"] = await _token(pattern, site)
+    if pattern.startswith("/log/"):
+        await _log(site)
+        values["{path:path}"] = "0/000.p/1"
     if "{picture}" in pattern:
         values["{picture}"] = str(await _picture(site))
     if "{response}" in pattern:
@@ -43,6 +48,24 @@ async def filled(pattern: str, site: Installation, lang: str = "en") -> str:
     assert "{" not in pattern, "a parameter that this test does not know"
     asked = {"/captcha/challenge": f"?letter={SLUG}", "/oembed": f"?url={site.base}/{lang}/{SLUG}"}
     return pattern + asked.get(pattern, "")
+
+
+async def _log(site: Installation) -> None:
+    """See that the letter's log has an entry."""
+    async with site.database.transaction() as conn:
+        letter = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG)
+        if await conn.fetchval("SELECT size FROM count_log WHERE letter = $1", letter):
+            return
+        await conn.execute(
+            "INSERT INTO count_log_queue (letter, kind, subject, number, exit) VALUES ($1, 1, 7, 1, 0)", letter
+        )
+    await sequencing.sequence(site.database, Wrapper([KEY]), site.base, letter, SLUG)
+    async with site.database.transaction() as conn:
+        await conn.execute(
+            "INSERT INTO count_log_stamp (letter, authority, size, checkpoint, response)"
+            " VALUES ($1, 'tsa.example', 1, 'x', 'x')",
+            letter,
+        )
 
 
 async def _picture(site: Installation) -> PictureId:

@@ -61,6 +61,7 @@ NAMES = frozenset(
         "PORT",
         "SECRET_KEY",
         "SMTP_URLS",
+        "TIMESTAMP_URLS",
         "TRUSTED_PROXIES",
         "WORKER_METRICS_PORT",
         *LIMITS,
@@ -111,6 +112,7 @@ class Settings:
     mail_listen: MailListener | None = None
     mirrors: MirrorSettings = field(default_factory=MirrorSettings)
     worker_metrics_port: int | None = None  # on loopback
+    timestamp_urls: tuple[str, ...] = ()  # of RFC 3161 authorities
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -194,8 +196,25 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         mail_listen=read_mail_listen(reader),
         mirrors=read_mirrors(reader),
         worker_metrics_port=_worker_metrics_port(reader, listen),
+        timestamp_urls=_timestamp_urls(reader),
         limits=read_limits(reader),
     )
+
+
+def _timestamp_urls(reader: EnvironmentReader) -> tuple[str, ...]:
+    urls = tuple((reader.text("TIMESTAMP_URLS") or "").replace(",", " ").split())
+    for url in urls:
+        if not _is_web_address(url):
+            raise SettingsError("TIMESTAMP_URLS must look like https://tsa.example/tsr, with spaces between several")
+    return urls
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
 
 
 _HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")

@@ -19,6 +19,7 @@ WRAPPED_COLUMNS = (
     ("signing_key", "one", "boolean", "wrapped"),
     ("totp", "organizer", "integer", "wrapped_secret"),
     ("session", "id", "bigint", "wrapped_totp"),
+    ("count_log", "letter", "integer", "wrapped_receipt_key"),
 )
 
 NEWEST_KEYS = " UNION ALL ".join(

@@ -203,7 +203,7 @@ async def _add(
     await search_words.add(conn, [*words, *await directory.words(conn, change.after)])
     if added["signatures"]:
         listed_at = await organization_queries.load_listed_at(conn, letter_id, directory.ids)
-        count_change = CountChange.of_list(added["by_hour"], added["hidden"])
+        count_change = CountChange.of_list(number, added["by_hour"], added["hidden"])
         count_change += CountChange.of_entries(change, listed_at)
         await counting.apply(conn, letter_id, count_change, revision=True)
 

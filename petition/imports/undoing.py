@@ -13,6 +13,7 @@ from petition.core import audit_log
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys, Wrapper, padded_json
 from petition.core.ids import LetterId, OrganizerId, SignatureId
+from petition.count_log.entries import Exit
 from petition.imports import adding, adding_queries, queries
 from petition.imports.adding import Entries, ImportReport
 from petition.letters.keys import keys_of
@@ -160,7 +161,7 @@ async def take_back(
     # Without the ids: how many there are would show how many mailboxes of the file had signed.
     await audit_log.record(conn, actor_id, letter_id, "import.take_back", ids=[number], before="confirmed")
     await _remove_words(conn, letter_id, rows, known, change)
-    await _count(conn, letter_id, rows, CountChange.of_entries(change, listed_at))
+    await _count(conn, letter_id, number, rows, CountChange.of_entries(change, listed_at, Exit.UNDONE))
     return len(rows)
 
 
@@ -174,11 +175,11 @@ async def _remove_words(
             await search_words.remove_unused(conn, letter_id, kind, sorted(words))
 
 
-async def _count(conn: Connection, letter_id: LetterId, rows: list[Record], change: CountChange) -> None:
+async def _count(conn: Connection, letter_id: LetterId, number: int, rows: list[Record], change: CountChange) -> None:
     counted = [row for row in rows if row["kind"] == Kind.PERSON and row["state"] == SignatureState.CONFIRMED]
     hidden = sum(row["visibility"] != Visibility.PUBLIC for row in counted)
     by_hour = Counter(counting.hour_of(row["listed_at"]) for row in counted)
-    await counting.apply(conn, letter_id, CountChange.of_list(by_hour, hidden, sign=-1) + change, purge=True)
+    await counting.apply(conn, letter_id, CountChange.of_list(number, by_hour, hidden, sign=-1) + change, purge=True)
 
 
 async def _store_undone(

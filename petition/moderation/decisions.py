@@ -13,6 +13,7 @@ from petition.core.audit_log import Actor
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId, LogId, SignatureId
+from petition.count_log.entries import Exit
 from petition.moderation import messages, queries
 from petition.moderation.model import Action, ActOutcome, ReviewStatus, ordered, status_after
 from petition.signatures import approval, counting, names, organization_queries, search_words, self_service_queries
@@ -239,6 +240,12 @@ async def _notify_signatories(conn: Connection, letter_id: LetterId, moves: Sequ
         await messages.notify(conn, letter_id, moved, state)
 
 
+def _exit_of(moves: Sequence[SignatureMove]) -> Exit:
+    """Return what the count log says of those that stop to count."""
+    is_removed = any(move.after.state is SignatureState.REMOVED for move in moves)
+    return Exit.REMOVED if is_removed else Exit.REVIEWED
+
+
 async def _count(
     conn: Connection, letter_id: LetterId, moves: Sequence[SignatureMove], changes: Sequence[EntryChange]
 ) -> None:
@@ -246,10 +253,13 @@ async def _count(
 
     Stale copies of pages are purged if a name that they may show was taken out.
     """
-    change = sum(map(CountChange.of_entries, changes), CountChange())
+    exit = _exit_of(moves)
+    change = sum((CountChange.of_entries(entries, exit=exit) for entries in changes), CountChange())
     for move in moves:
         row = move.row
-        change += CountChange.of_signature(row, row["visibility"], imported=row["imported"], sign=move.counts)
+        change += CountChange.of_signature(
+            row, row["visibility"], import_number=row["import"], sign=move.counts, exit=_exit_of([move])
+        )
     is_shown = [move for move in moves if not move.is_of_person or move.row["visibility"] == Visibility.PUBLIC]
     purge = any(move.counts < 0 for move in is_shown)
     await counting.apply(conn, letter_id, change, revision=any(move.counts for move in moves), purge=purge)

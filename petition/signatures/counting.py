@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 
 from petition.core.database import Connection, Record
-from petition.core.ids import LetterId, OrganizationId, PartnerId
+from petition.core.ids import LetterId, OrganizationId, PartnerId, TallyId
+from petition.count_log.entries import EntryKind, Exit
+from petition.count_log.queued import QueuedEntry, of_organization, queued
 from petition.letters import queries
 from petition.signatures.model import Counts, Kind, Visibility
 from petition.signatures.signals import PARTNER
@@ -50,8 +52,13 @@ ON CONFLICT (letter, hour) DO UPDATE SET people = h.people + excluded.people,
   organizations = h.organizations + excluded.organizations, listed = h.listed + excluded.listed
 """
 
+# With a row for the count log of each entry, which the worker takes into the log (petition/count_log/).
 MOVE_COUNTS = """
-WITH mine AS (SELECT letter FROM count WHERE letter = ANY($1::integer[]) ORDER BY letter FOR UPDATE)
+WITH mine AS (SELECT letter FROM count WHERE letter = ANY($1::integer[]) ORDER BY letter FOR UPDATE),
+     queued AS (
+  INSERT INTO count_log_queue (letter, kind, subject, number, exit)
+  SELECT * FROM unnest($8::integer[], $9::smallint[], $10::bigint[], $11::bigint[], $12::smallint[])
+)
 UPDATE count c SET people = c.people + u.people, organizations = c.organizations + u.organizations,
        hidden = c.hidden + u.hidden, imported = c.imported + u.imported,
        listed_people = c.listed_people + u.listed_people,
@@ -61,6 +68,8 @@ FROM mine, unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::b
 WHERE c.letter = mine.letter AND c.letter = u.letter
 RETURNING c.*
 """
+
+ENTRY_COLUMNS = 5  # letter, kind, subject, number, exit
 
 LOAD_COUNTS = "SELECT * FROM count WHERE letter = ANY($1::integer[])"
 
@@ -125,6 +134,7 @@ def hour_of(moment: datetime) -> datetime:
 class CountChange:
     """How much an act adds to a letter's count, and to its partners'; negative numbers subtract.
 
+    ``entries`` say the same to the count log, for each signature or number that counts or no longer does.
     ``hours`` is the part of it that stands in the history of other hours than the present one, in which all the rest
     does: what a file added or a tally counts, by the date of signing, and the same when it is undone.
     """
@@ -137,23 +147,37 @@ class CountChange:
     listed_organizations: int = 0
     hours: Hours = field(default_factory=dict)
     partners: Mapping[tuple[PartnerId, Kind], int] = field(default_factory=dict)
+    entries: tuple[QueuedEntry, ...] = field(default=(), compare=False)
 
     @classmethod
-    def of_signature(cls, row: Record, visibility: str, *, imported: bool = False, sign: int = 1) -> "CountChange":
-        """Return the change by a signature (``kind``, ``signals``) that starts to count; ``sign`` -1 if it stops.
+    def of_signature(
+        cls,
+        row: Record,
+        visibility: str,
+        *,
+        import_number: int | None = None,
+        sign: int = 1,
+        exit: Exit = Exit.WITHDRAWN,
+    ) -> "CountChange":
+        """Return the change by a signature that starts to count; ``sign`` -1 if it stops, ``exit`` being why.
 
-        A representative counts for the partner only; whether the organization counts, ``of_entries`` says.
+        ``row`` has id, kind and signals. A representative counts for the partner only; whether the organization counts,
+        ``of_entries`` says.
         """
         kind, partner = Kind(row["kind"]), (row["signals"] or {}).get(PARTNER)
         partners = {(PartnerId(partner), kind): sign} if isinstance(partner, int) else {}
         if kind is Kind.ORGANIZATION:
             return cls(partners=partners)
+        is_imported = import_number is not None
         return cls(
             people=sign,
             hidden=sign * (visibility != Visibility.PUBLIC),
-            imported=sign * imported,
-            listed_people=sign * imported,
+            imported=sign * is_imported,
+            listed_people=sign * is_imported,
             partners=partners,
+            entries=queued(EntryKind.LISTED_PEOPLE, import_number, sign, exit)
+            if import_number is not None
+            else queued(EntryKind.PERSON, row["id"], sign, exit),
         )
 
     @classmethod
@@ -163,28 +187,51 @@ class CountChange:
 
     @classmethod
     def of_entries(
-        cls, change: EntryChange, listed_at: Mapping[OrganizationId, datetime] | None = None
+        cls,
+        change: EntryChange,
+        listed_at: Mapping[OrganizationId, datetime] | None = None,
+        exit: Exit = Exit.REGROUPED,
     ) -> "CountChange":
-        """Return the change by organizations, those in ``listed_at`` in the hours that it says."""
+        """Return the change by organizations, those in ``listed_at`` in the hours that it says.
+
+        ``exit`` is why those stop to count that do.
+        """
+        organizations = sorted(change.before.keys() | change.after.keys())
+        entries = [
+            of_organization(id, before=change.before.get(id), after=change.after.get(id), exit=exit)
+            for id in organizations
+        ]
         return cls(
             organizations=change.organizations,
             imported=change.imported,
             listed_organizations=change.imported,
             hours=change.by_hour(listed_at or {}),
+            entries=tuple(entry for of_one in entries for entry in of_one),
         )
 
     @classmethod
-    def of_list(cls, people_by_hour: Mapping[datetime, int], hidden: int = 0, sign: int = 1) -> "CountChange":
+    def of_list(
+        cls, import_number: int, people_by_hour: Mapping[datetime, int], hidden: int = 0, sign: int = 1
+    ) -> "CountChange":
         """Return the change by people of a file; ``sign`` -1 if they are taken out again."""
         people = sign * sum(people_by_hour.values())
         hours = {hour: HourChange(people=sign * n, listed=sign * n) for hour, n in people_by_hour.items()}
-        return cls(people=people, hidden=sign * hidden, imported=people, listed_people=people, hours=hours)
+        entries = queued(EntryKind.LISTED_PEOPLE, import_number, people, Exit.UNDONE)
+        return cls(
+            people=people,
+            hidden=sign * hidden,
+            imported=people,
+            listed_people=people,
+            hours=hours,
+            entries=entries,
+        )
 
     @classmethod
-    def of_tally(cls, people: int, counted_on: date) -> "CountChange":
+    def of_tally(cls, tally_id: TallyId, people: int, counted_on: date) -> "CountChange":
         """Return the change by people on paper, at the beginning of the day on which they were counted."""
         hour = datetime.combine(counted_on, time.min, UTC)
-        return cls(people=people, imported=people, hours={hour: HourChange(people=people)})
+        entries = queued(EntryKind.PAPER, tally_id, people, Exit.CORRECTED)
+        return cls(people=people, imported=people, hours={hour: HourChange(people=people)}, entries=entries)
 
     def __add__(self, other: "CountChange") -> "CountChange":
         hours, partners = self.hours or other.hours, self.partners or other.partners
@@ -203,6 +250,7 @@ class CountChange:
             listed_organizations=self.listed_organizations + other.listed_organizations,
             hours=hours,
             partners=partners,
+            entries=self.entries + other.entries,
         )
 
     def by_hour(self) -> list[tuple[datetime | None, HourChange]]:
@@ -217,7 +265,7 @@ class CountChange:
     def is_in_count(self) -> bool:
         """False if at most partners' counts change."""
         numbers = self.people, self.organizations, self.hidden, self.imported
-        return any((*numbers, self.listed_people, self.listed_organizations, self.hours))
+        return any((*numbers, self.listed_people, self.listed_organizations, self.hours, self.entries))
 
 
 async def apply(
@@ -255,7 +303,9 @@ async def apply_all(conn: Connection, changes: Mapping[LetterId, CountChange]) -
         )
         for letter_id, change in counted
     ]
-    return _counts_in(await conn.fetch(MOVE_COUNTS, *zip(*rows, strict=True)))
+    entries = [(letter_id, *entry.columns) for letter_id, change in counted for entry in change.entries]
+    columns = zip(*entries, strict=True) if entries else [()] * ENTRY_COLUMNS
+    return _counts_in(await conn.fetch(MOVE_COUNTS, *zip(*rows, strict=True), *columns))
 
 
 async def _move_hours(conn: Connection, changes: Sequence[tuple[LetterId, CountChange]]) -> None:

@@ -120,7 +120,7 @@ async def add(conn: Connection, actor: Actor, tally: Tally, *, repeat: bool = Fa
     await _check_new(conn, actor.letter_id, tally, repeat=repeat)
     tally_id = await _insert(conn, actor, tally)
     await audit_log.record_by(conn, actor, "tally.add", ids=[tally_id], after=f"people:{tally.people}")
-    await _count(conn, actor.letter_id, CountChange.of_tally(tally.people, tally.counted_on))
+    await _count(conn, actor.letter_id, CountChange.of_tally(tally_id, tally.people, tally.counted_on))
     return tally_id
 
 
@@ -141,8 +141,8 @@ async def correct(
         before=f"people:{before.people}",
         after=f"people:{tally.people}",
     )
-    taken_back = CountChange.of_tally(-before.people, before.counted_on)
-    await _count(conn, actor.letter_id, taken_back + CountChange.of_tally(tally.people, tally.counted_on))
+    taken_back = CountChange.of_tally(replaced_id, -before.people, before.counted_on)
+    await _count(conn, actor.letter_id, taken_back + CountChange.of_tally(tally_id, tally.people, tally.counted_on))
     return tally_id
 
 
@@ -152,7 +152,7 @@ async def undo(conn: Connection, actor: Actor, tally_id: TallyId) -> None:
     if not await _is_changed_by(conn, END, actor.letter_id, tally_id):
         raise Refused(TOO_LATE)
     await audit_log.record_by(conn, actor, "tally.undo", ids=[tally_id], before=f"people:{tally.people}")
-    await _count(conn, actor.letter_id, CountChange.of_tally(-tally.people, tally.counted_on))
+    await _count(conn, actor.letter_id, CountChange.of_tally(tally_id, -tally.people, tally.counted_on))
 
 
 async def redo(conn: Connection, actor: Actor, tally_id: TallyId) -> None:
@@ -165,7 +165,7 @@ async def redo(conn: Connection, actor: Actor, tally_id: TallyId) -> None:
     if not await _is_changed_by(conn, RESTORE, actor.letter_id, tally_id):
         raise Refused(TOO_LATE)
     await audit_log.record_by(conn, actor, "tally.redo", ids=[tally_id], after=f"people:{tally.people}")
-    await _count(conn, actor.letter_id, CountChange.of_tally(tally.people, tally.counted_on))
+    await _count(conn, actor.letter_id, CountChange.of_tally(tally_id, tally.people, tally.counted_on))
 
 
 async def _check_new(

@@ -15,6 +15,7 @@ from petition.core.encryption import LetterKeys, Sealer
 from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
+from petition.count_log.entries import Exit
 from petition.letters.model import Letter
 from petition.signatures import counting, countries, names, sealed_names, search_words
 from petition.signatures import self_service_queries as queries
@@ -363,14 +364,14 @@ async def _count_less(conn: Connection, row: Record) -> None:
     if row["state"] != SignatureState.CONFIRMED:
         return
     imported = row["import"] is not None
-    change = CountChange.of_signature(row, row["visibility"], imported=imported, sign=-1)
+    change = CountChange.of_signature(row, row["visibility"], import_number=row["import"], sign=-1)
     if row["kind"] == Kind.PERSON:
         # Another name may come at the same moment, so that the count stays the same.
         is_public = row["visibility"] == Visibility.PUBLIC
         await counting.apply(conn, row["letter"], change, purge=is_public)
     elif row["organization"] is not None:
         entry = await _entry_less(conn, row, imported=imported)
-        change += CountChange.of_entries(entry)
+        change += CountChange.of_entries(entry, exit=Exit.WITHDRAWN)
         # The count may stay the same, while the partner's or the list changes.
         is_gone = bool(entry.organizations)
         await counting.apply(conn, row["letter"], change, revision=bool(change.partners), purge=is_gone)

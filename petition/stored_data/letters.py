@@ -81,6 +81,35 @@ TABLES = (
     _public("count_hour", N_("how the count moved"), "letter hour people organizations listed", words.TO_COUNT),
     _public("partner", N_("sites that lead readers to a letter"), "letter id name title in_api created_at retired_at"),
     _public("count_partner", N_("how many came from them"), "letter partner people representatives", words.TO_COUNT),
+    Table(
+        "count_log",
+        N_("the public log of a letter’s count"),
+        words.TO_COUNT,
+        words.WITH_LETTER,
+        (Reader.EVERYONE,),
+        _ABOUT,
+        (
+            clear(
+                "letter size edge people organizations imported checkpoint signed_at begun_at compared_at",
+                N_("what readers see, and numbers of the program"),
+            ),
+            secret("wrapped_receipt_key", N_("a key")),
+        ),
+    ),
+    _public("count_log_bundle", N_("entries of that log: hashes"), "letter number entries prefixes", words.TO_COUNT),
+    _public("count_log_tile", N_("hashes over its entries"), "letter level number hashes", words.TO_COUNT),
+    _own(
+        "count_log_queue",
+        N_("what goes into that log within seconds"),
+        "letter id kind subject token number exit at",
+        words.TO_COUNT,
+    ),
+    _public(
+        "count_log_stamp",
+        N_("time stamps of that log"),
+        "letter authority at size checkpoint response",
+        words.TO_COUNT,
+    ),
     _own(
         "mirror",
         N_("when static copies were written"),

@@ -21,6 +21,7 @@ from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.core.version import version
+from petition.count_log import mending, sequencing, stamping
 from petition.drafts import opening
 from petition.exports import address_list_worker, address_lists
 from petition.imports import owner_mails, undoing
@@ -130,12 +131,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             ("sealed names", opening_names.POLL, NameOpener(database, opener, wrapper).step),
             ("relay test", relay_tests.POLL, tester.step),
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
+            ("count log", sequencing.POLL, lambda: sequencing.step(database, wrapper, settings.base_url)),
             ("hide names", hiding.POLL, lambda: hiding.step(database, wrapper)),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
             ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop)),
             ("decryptions", decryptions.POLL, lambda: counts.store(database)),
             ("address list", address_list_worker.POLL, lambda: address_list_worker.step(database, opener, suppression)),
         ]
+        if settings.timestamp_urls:
+            jobs.append(("time stamps", stamping.POLL, stamping.Stamper(database, settings.timestamp_urls).step))
         if settings.mail_in_dir is not None and settings.mail_in is not None:
             maildir = Maildir(settings.mail_in_dir, receivers[settings.mail_in])
             jobs.append(("incoming mail", maildir_mail.POLL, maildir.step))
@@ -200,6 +204,7 @@ def chores_of(settings: Settings, counts: DecryptionCounts | None = None) -> lis
         *((f"drop_{table}", partial(retention.drop_expired, table=table)) for table in retention.EXPIRED),
         *sweep,
         ("destroy_digest_keys", retention.destroy_digest_keys),
+        ("mend_count_logs", lambda database: mending.mend(database, wrapper)),
         ("statistics", _add_up),
         ("lift_bounces", bounces.lift),
         ("note_goals", waiting_mail.note_goals),

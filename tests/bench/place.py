@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
@@ -31,6 +31,7 @@ from tests.running import KEY, SLUG, environment, free_port, publish
 FEW = 1000  # signatures of the letter that the big one is compared with
 MANY = "999999999"  # everybody comes from this machine
 PLAIN = "pgbench"  # the database in which pgbench inserts
+SERVE = (sys.executable, "-m", "petition", "serve")
 PATIENCE = 60  # seconds for a server to come up
 # What ``petition.signatures.queries.ADD_PENDING`` does, for one person: both rows in one statement, nothing looked up,
 # nothing computed, as long as what visitors leave. Prepared once; each is a commit of its own.
@@ -96,7 +97,7 @@ class Place:
         admin = await connect(self._url)
         try:
             known = {row["datname"] for row in await admin.fetch("SELECT datname FROM pg_database")}
-            for name, wanted in {None: [*road, *desk], "desk": desk, "mail": []}.get(only, road):
+            for name, wanted in {None: [*road, *desk], "desk": desk, "mail": [], "log": road[1:2]}.get(only, road):
                 if name not in known:
                     await admin.execute("DROP DATABASE IF EXISTS filling WITH (FORCE)")
                     await admin.execute("CREATE DATABASE filling")
@@ -133,6 +134,22 @@ class Place:
         async with self._serving(url, port, rows) as web:
             yield web
 
+    @contextlib.asynccontextmanager
+    async def unlogged(self, beside: Web) -> AsyncIterator[Web]:
+        """Run a web process over the same database that writes nothing for the count log."""
+        command = [sys.executable, "-m", "tests.bench.unlogged", "serve"]
+        async with self._serving(beside.url, free_port(), beside.rows, command) as web:
+            yield web
+
+    @contextlib.asynccontextmanager
+    async def published(self, name: str) -> AsyncIterator[str]:
+        """Give the address of a database with the sample letter, which nobody has signed."""
+        async with self.empty(name) as url:
+            await migrate(url)
+            async with database.opened(url, max_size=2) as db:
+                await publish(self._settings_of(url, 1), db)
+            yield url
+
     @property
     def folder(self) -> Path:
         return self._folder
@@ -155,13 +172,13 @@ class Place:
             yield web
 
     @contextlib.asynccontextmanager
-    async def _serving(self, url: str, port: int, rows: int) -> AsyncIterator[Web]:
+    async def _serving(self, url: str, port: int, rows: int, command: Sequence[str] = SERVE) -> AsyncIterator[Web]:
         await migrate(url)  # it may have been filled before the newest migration
         conn = await connect(url)
         letter = await published.read(conn, Wrapper([KEY]), LetterId(1))
         await conn.close()
         more = environment(self._folder, url, port, LIMIT_LETTER=MANY, LIMIT_READING=MANY, LIMIT_FORMS=MANY)
-        with running([sys.executable, "-m", "petition", "serve"], port, more, self._folder / f"web-{rows}.log") as own:
+        with running([*command], port, more, self._folder / f"web-{rows}.log") as own:
             await up(port, f"/en/{SLUG}")
             yield Web(port, own, url, rows, letter)
 

@@ -71,6 +71,11 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         Line("confirmation behind mail in bulk, p95", figures.median("behind bulk p95"), MOST, 2000, "ms"),
         Line("update to very many: memory, last over first mails", figures.median("update memory growth"), MOST, 1.1),
         Line("confirmation behind that update, p95", figures.median("behind update p95"), MOST, 2000, "ms"),
+        Line("POST confirm with the count log over without", figures.ratio("logged", "unlogged"), LEAST, 0.95),
+        Line(f"log of {size.rows:,} entries: checkpoint", figures.median("checkpoint ms"), MOST, 100, "ms"),
+        Line("the same: storage of an entry", figures.median("log bytes"), MOST, 100, "bytes"),
+        Line("the same: a proof", figures.median("proof bytes"), MOST, 2048, "bytes"),
+        Line("the same: verified by Go's library", figures.median("proof ms"), MOST, 50, "ms"),
         *(
             Line(f"first byte, desk {name.removeprefix(DESK)}", figures.median(name), MOST, 3)
             for name, _ in figures.taken()

@@ -3,11 +3,12 @@
 import asyncio
 import statistics
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from petition.core.database import connect
 from petition.signatures.listing import Cursor
-from tests.bench import desk_pages, listeners, mail, mailings
+from tests.bench import count_log, desk_pages, listeners, mail, mailings
 from tests.bench.bare import fetch
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
@@ -220,35 +221,72 @@ class Bench:
 
 
 ROAD = ("warm_page", "count", "badge", "together", "listeners", "sign", "confirm", "lists", "search")
-NAMES = (*ROAD, "desk", "mail")
+NAMES = (*ROAD, "desk", "mail", "log")
 
 
 async def run(place: Place, size: Size, only: str | None) -> Figures:
     """Measure everything, or ``only`` one part (one of ``NAMES``)."""
     figures = Figures()
-    if only not in {"desk", "mail"}:
-        async with place.web(FEW) as few, place.web(size.rows) as many:
-            bench = Bench(place, few, many, size, figures)
-            await bench.warm_up()
-            for number in range(size.rounds):
-                for name in ROAD if only is None else (only,):
-                    print(f"round {number + 1} of {size.rounds}: {name}", flush=True)
-                    await getattr(bench, name)()
-            bench.memory()
+    if only not in {"desk", "mail", "log"}:
+        await _measure_road(place, size, figures, ROAD if only is None else (only,))
     if only in {None, "mail"}:
         for number in range(size.rounds):
             print(f"round {number + 1} of {size.rounds}: mail", flush=True)
             await _measure_mail(place, size, figures)
         print("an update to very many", flush=True)
         await _measure_mailing(place, size, figures)
+    if only in {None, "log"}:
+        await _measure_log(place, size, figures)
     if only in {None, "desk"}:
-        async with place.desk(FEW) as few, place.desk(size.rows) as many:
-            seats = await desk_pages.Seat.taken(few), await desk_pages.Seat.taken(many)
-            for number in range(size.rounds):
-                print(f"round {number + 1} of {size.rounds}: desk", flush=True)
-                for name, ratio in desk_pages.measure(*seats, size.looks):
-                    figures.values[name].append(ratio)
+        await _measure_desk(place, size, figures)
     return figures
+
+
+async def _measure_road(place: Place, size: Size, figures: Figures, names: Sequence[str]) -> None:
+    async with place.web(FEW) as few, place.web(size.rows) as many:
+        bench = Bench(place, few, many, size, figures)
+        await bench.warm_up()
+        for number in range(size.rounds):
+            for name in names:
+                print(f"round {number + 1} of {size.rounds}: {name}", flush=True)
+                await getattr(bench, name)()
+        bench.memory()
+
+
+async def _measure_desk(place: Place, size: Size, figures: Figures) -> None:
+    async with place.desk(FEW) as few, place.desk(size.rows) as many:
+        seats = await desk_pages.Seat.taken(few), await desk_pages.Seat.taken(many)
+        for number in range(size.rounds):
+            print(f"round {number + 1} of {size.rounds}: desk", flush=True)
+            for name, ratio in desk_pages.measure(*seats, size.looks):
+                figures.values[name].append(ratio)
+
+
+async def _measure_log(place: Place, size: Size, figures: Figures) -> None:
+    """Measure confirming with the count log's row and without, in turns, and a log of as many entries."""
+    async with place.web(FEW) as few, place.unlogged(few) as unlogged:
+        webs = {"logged": few, "unlogged": unlogged}
+        visitors = {name: Visitors(web.letter) for name, web in webs.items()}
+        for number in range(2 * size.rounds + 1):
+            print(f"round {number} of {2 * size.rounds}: log", flush=True)
+            for name, web in webs.items() if number % 2 else reversed(webs.items()):
+                rows = visitors[name].waiting(size.forms)
+                conn = await connect(web.url)
+                await conn.copy_records_to_table("pending", records=rows, columns=PENDING_COLUMNS)
+                await conn.close()
+                order = Order(web.port, visitors[name].confirming(rows, web.port), SIGNERS)
+                tally = await send(order)
+                if set(tally.statuses) != {"303"}:
+                    raise RuntimeError(f"{name}: answers were {tally.statuses}")
+                if number:  # the first is a warm-up
+                    figures.values[f"{name} rate"].append(tally.rate)
+    async with place.published("log") as url:
+        await count_log.fill(url, size.rows)
+        figures.values["checkpoint ms"].append(await count_log.checkpoint(url, size.rows))
+        figures.values["log bytes"].append(await count_log.stored(url))
+        length, milliseconds = await count_log.proof(url, place.folder, size.rows)
+        figures.values["proof bytes"].append(length)
+        figures.values["proof ms"].append(milliseconds)
 
 
 async def _measure_mail(place: Place, size: Size, figures: Figures) -> None:

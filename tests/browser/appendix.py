@@ -42,6 +42,8 @@ async def furnish(town: Town, folder: Path) -> dict[str, Way]:
         "print": album.to(f"/{SLUG}/signatories/print"),
         "report-search": album.to(f"/{SLUG}/report?kind=person&q=Anna"),
         "report": _report,
+        "verify": album.to(f"/{SLUG}/verify"),
+        "verified": _verified,
         "deleted": album.to(f"/{SLUG}/deleted"),
         "preview": album.to(f"/preview/{Tokens([KEY]).for_preview(quiet.id, PREVIEW)}"),
         "embed": album.to(f"/{SLUG}/embed?show=progress"),
@@ -55,6 +57,13 @@ async def answers(town: Town, path: str, status: int) -> None:
     """Wait until it does: the web asks the database twice a second what has changed."""
     while (await town.site.client.get(path)).status_code != status:
         await asyncio.sleep(0.05)
+
+
+async def _verified(visitor: Visitor) -> None:
+    await visitor.open("/verify")
+    await visitor.page.fill("#f-receipt", "AAAA-" * 6 + "AA")
+    await visitor.page.click("main form button")
+    await visitor.page.wait_for_selector("[role=status]")
 
 
 async def _report(visitor: Visitor) -> None:

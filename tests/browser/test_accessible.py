@@ -64,6 +64,10 @@ NO_PAGE = {
     "/{lang}/{slug}/copy.html",  # to be saved: tests/browser/test_mirror.py opens it
     "/{lang}/{slug}/package/{token}",
     "/{lang}/signature/{token}/data.json",
+    "/log/{slug}/checkpoint",
+    "/log/{slug}/stamped",
+    "/log/{slug}/stamped.tsr",
+    "/log/{slug}/tile/{path:path}",
 }
 
 

@@ -28,6 +28,7 @@ from petition.moderation.model import Action, Filter
 from petition.signatures import paper_tallies, self_service
 from petition.signatures.model import Kind, Reason
 from tests import rows
+from tests.count_log.recounting import check_log
 from tests.imports.desk import Carrier
 from tests.moderation.desk import WRAPPER, Bench
 from tests.organizers import people
@@ -109,6 +110,7 @@ class Town:
         """Fail unless all is counted and nothing is amiss."""
         assert {what: await self.bench.rows(found) for what, found in AMISS.items()} == {what: [] for what in AMISS}
         await self.bench.check()
+        await check_log(self.bench.database, self.bench.letter.id)
 
     async def ids(self, of: Callable[[int], Id], statement: str, limit: int = 1) -> list[Id]:
         """Return up to ``limit`` ids drawn from a statement's, ``of`` the type they have."""

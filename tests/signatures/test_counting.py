@@ -5,13 +5,13 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from petition.core.database import Connection, Record
-from petition.core.ids import OrganizationId, PartnerId
+from petition.core.ids import OrganizationId, PartnerId, TallyId
 from petition.signatures import counting
 from petition.signatures.counting import CountChange, EntryChange, HourChange
 from petition.signatures.model import Counts, Kind
 from tests.signatures.people import letter
 
-ROW = "SELECT $1::text AS kind, $2::jsonb AS signals"
+ROW = "SELECT 7::bigint AS id, $1::text AS kind, $2::jsonb AS signals"
 LOCKED = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'count'::regclass"
 NOON = datetime(2022, 3, 5, 12, tzinfo=UTC)
 NORTH, SOUTH = OrganizationId(1), OrganizationId(2)
@@ -25,24 +25,26 @@ async def row(conn: Connection, kind: Kind, partner: int | None = None) -> Recor
 
 
 @pytest.mark.parametrize(
-    ("visibility", "imported", "sign", "change"),
+    ("visibility", "import_number", "sign", "change"),
     [
-        ("public", False, 1, CountChange(people=1)),
-        ("organizers", False, 1, CountChange(people=1, hidden=1)),
-        ("counted", True, 1, CountChange(people=1, hidden=1, imported=1, listed_people=1)),
-        ("public", True, -1, CountChange(people=-1, imported=-1, listed_people=-1)),
-        ("organizers", False, -1, CountChange(people=-1, hidden=-1)),
-        ("organizers", True, 0, CountChange()),
+        ("public", None, 1, CountChange(people=1)),
+        ("organizers", None, 1, CountChange(people=1, hidden=1)),
+        ("counted", 3, 1, CountChange(people=1, hidden=1, imported=1, listed_people=1)),
+        ("public", 3, -1, CountChange(people=-1, imported=-1, listed_people=-1)),
+        ("organizers", None, -1, CountChange(people=-1, hidden=-1)),
+        ("organizers", 3, 0, CountChange()),
     ],
 )
-async def test_a_person(conn: Connection, visibility: str, imported: bool, sign: int, change: CountChange) -> None:
+async def test_a_person(
+    conn: Connection, visibility: str, import_number: int | None, sign: int, change: CountChange
+) -> None:
     person = await row(conn, Kind.PERSON)
-    assert CountChange.of_signature(person, visibility, imported=imported, sign=sign) == change
+    assert CountChange.of_signature(person, visibility, import_number=import_number, sign=sign) == change
 
 
 async def test_a_representative_counts_for_the_partner_only(conn: Connection) -> None:
     representative = await row(conn, Kind.ORGANIZATION, 7)
-    change = CountChange.of_signature(representative, "organizers", imported=True)
+    change = CountChange.of_signature(representative, "organizers", import_number=3)
     assert change == CountChange(partners={(PartnerId(7), Kind.ORGANIZATION): 1})
     assert not change.is_in_count
 
@@ -58,7 +60,7 @@ def test_changes_add_up() -> None:
     one, two = (PartnerId(1), Kind.PERSON), (PartnerId(2), Kind.PERSON)
     change = (
         CountChange(people=2, partners={one: 1})
-        + CountChange.of_list({NOON: 3}, 1)
+        + CountChange.of_list(3, {NOON: 3}, 1)
         + CountChange(partners={one: 1, two: -1})
     )
     hours = {NOON: HourChange(people=3, listed=3)}
@@ -90,15 +92,15 @@ async def test_the_count_moves_by_the_change_and_is_not_locked_without_one(conn:
 def test_what_was_signed_in_the_past_stands_in_its_hours_and_leaves_them_again() -> None:
     later = NOON + timedelta(hours=5)
     entries = EntryChange({}, {NORTH: True, SOUTH: True})
-    change = CountChange.of_list({NOON: 2, later: 1}) + CountChange.of_entries(entries, {NORTH: NOON, SOUTH: later})
+    change = CountChange.of_list(3, {NOON: 2, later: 1}) + CountChange.of_entries(entries, {NORTH: NOON, SOUTH: later})
     assert dict(change.by_hour()) == {NOON: HourChange(2, 1, 3), later: HourChange(1, 1, 2)}
     # Someone who signs now stands in the present hour.
     assert dict((change + CountChange(people=1)).by_hour())[None] == HourChange(people=1)
-    back = CountChange.of_list({NOON: 2, later: 1}, sign=-1)
+    back = CountChange.of_list(3, {NOON: 2, later: 1}, sign=-1)
     back += CountChange.of_entries(EntryChange(entries.after, {}), {NORTH: NOON, SOUTH: later})
     assert (change + back).by_hour() == []
     assert not (change + CountChange(hidden=0) + back).imported
-    tally = CountChange.of_tally(50, date(2022, 3, 5))
+    tally = CountChange.of_tally(TallyId(1), 50, date(2022, 3, 5))
     assert dict(tally.by_hour()) == {datetime(2022, 3, 5, tzinfo=UTC): HourChange(people=50)}
     assert tally.imported == 50
     assert tally.listed_people == 0

@@ -39,6 +39,11 @@ async def test_what_is_not_clear_is_bytes(conn: Connection) -> None:
 
 # Bytes that are about nobody.
 IMPERSONAL = {
+    ("count_log", "edge"),
+    ("count_log_bundle", "entries"),
+    ("count_log_queue", "token"),
+    ("count_log_stamp", "response"),
+    ("count_log_tile", "hashes"),
     ("day_key", "wrapped"),
     ("import_mapping", "header_digest"),
     ("package", "sha256"),

@@ -227,7 +227,7 @@ async def _answer(
         if is_stored is None:
             return await _used_before(visit, published.letter, signature_id)
         again = thanks.REPLACED if is_stored else thanks.STAYS
-    return await thanks.redirect(visit, published, confirmation, again=again)
+    return await thanks.redirect(visit, published, confirmation, confirmation.earlier_id or signature_id, again=again)
 
 
 async def _gone(visit: Visit, letter: Letter, signature_id: SignatureId) -> Response:

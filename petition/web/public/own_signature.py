@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from petition.core.errors import NotFound, Refused, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
+from petition.count_log import own_entries
 from petition.letters import count_step_queries
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
@@ -109,9 +110,11 @@ async def data(visit: Visit) -> Response:
     details = await self_service.load(visit.services.database, letter, signature_id)
     async with visit.services.database.connection() as conn:
         thread = await message_threads.load(conn, letter.id, letter.keys, signature_id)
+        entry = await own_entries.load(conn, visit.services.wrapper, letter.id, signature_id)
     messages = [message.as_json() for message in thread]
+    receipt = {} if entry is None else {"receipt": entry.as_json()}
     headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="signature.json"'}
-    return JSONResponse({"letter": letter.slug, **details.as_json(), "messages": messages}, headers=headers)
+    return JSONResponse({"letter": letter.slug, **details.as_json(), "messages": messages, **receipt}, headers=headers)
 
 
 async def _page(
@@ -127,6 +130,7 @@ async def _page(
     except NotFound:
         return confirming.nothing_stored(visit, letter)
     async with database.connection() as conn:
+        entry = await own_entries.load(conn, visit.services.wrapper, letter.id, signature_id)
         waits_for_step = published.is_stepped and await count_step_queries.waits(conn, letter.id, signature_id)
     done = visit.request.query_params.get("done")
     await visit.turn()
@@ -136,6 +140,7 @@ async def _page(
         letter=letter,
         token=visit.token,
         signature=signature,
+        entry=entry,
         waits_for_step=waits_for_step,
         form=form,
         done=done if done in ACTIONS_ON_PAGE and not form.errors else None,

@@ -17,7 +17,9 @@ from starlette.responses import Response
 
 from petition.core.errors import Unavailable
 from petition.core.i18n import N_, SOURCE_LANGUAGE, Language
-from petition.core.ids import LetterId
+from petition.core.ids import LetterId, SignatureId
+from petition.count_log import own_entries
+from petition.count_log.own_entries import OwnEntry
 from petition.letters.published import PublishedLetter
 from petition.signatures.confirming import Confirmation, ConfirmResult
 from petition.signatures.model import Counts, Kind
@@ -38,7 +40,7 @@ ORDINALS = {
     "other": N_("You are the %(number)sth to sign."),
 }
 
-_FIELDS = struct.Struct(">iB3qd")
+_FIELDS = struct.Struct(">iB4qd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +54,34 @@ class Ticket:
     is_held: bool
     counts: Counts
     number: int
+    signature_id: SignatureId
     issued_at: float  # seconds since the epoch
 
     def pack(self) -> bytes:
         counts = self.counts
-        numbers = (counts.people, counts.organizations, self.number)
+        numbers = (counts.people, counts.organizations, self.number, self.signature_id)
         return _FIELDS.pack(self.letter_id, self.is_held, *numbers, self.issued_at)
 
     @classmethod
     def unpack(cls, content: bytes) -> "Ticket":
-        letter_id, is_held, people, organizations, number, issued_at = _FIELDS.unpack(content)
-        return cls(LetterId(letter_id), bool(is_held), Counts(people, organizations), number, issued_at)
+        letter_id, is_held, people, organizations, number, signature_id, issued_at = _FIELDS.unpack(content)
+        return cls(
+            LetterId(letter_id),
+            bool(is_held),
+            Counts(people, organizations),
+            number,
+            SignatureId(signature_id),
+            issued_at,
+        )
 
 
 async def redirect(
-    visit: Visit, published: PublishedLetter, confirmation: Confirmation, *, again: str = ""
+    visit: Visit,
+    published: PublishedLetter,
+    confirmation: Confirmation,
+    signature_id: SignatureId,
+    *,
+    again: str = "",
 ) -> Response:
     """Redirect a confirmed signature to its page: with ``as`` if it waits, and with its ticket.
 
@@ -83,7 +98,7 @@ async def redirect(
     counts = confirmation.counts or Counts()
     if published.is_stepped:  # also to the signatory: a page that is passed on must not tell when it was
         number, counts = 0, published.counts
-    ticket = Ticket(published.letter.id, is_held, counts, number, time.time())
+    ticket = Ticket(published.letter.id, is_held, counts, number, signature_id, time.time())
     with suppress(Unavailable):  # the day's key cannot be fetched: the page then says less
         content = (await visit.services.day_keys.today()).encrypt(ticket.pack())
         params["ticket"] = base64.urlsafe_b64encode(content).decode().rstrip("=")
@@ -100,8 +115,10 @@ async def signed(visit: Visit) -> Response:
             await visit.services.letters.refresh_now()
             published = await visit.published()
     param = visit.request.query_params.get("as")
+    entry = await _entry(visit, ticket)
     return visit.page(
         "signatures/signed.html",
+        entry=entry,
         letter=published.letter,
         counts=_counts(published, ticket),
         signed_as=param if param in {Kind.ORGANIZATION.value, WAITING} else Kind.PERSON.value,
@@ -110,6 +127,16 @@ async def signed(visit: Visit) -> Response:
         is_confirmed=ticket is not None and ticket.is_held == (param is not None),
         ordinal=_ordinal(visit.language, ticket.number) if ticket is not None and ticket.number else "",
     )
+
+
+async def _entry(visit: Visit, ticket: Ticket | None) -> OwnEntry | None:
+    """Return what proves that the signature counts; the page does without while the database is away."""
+    if ticket is None or ticket.is_held:
+        return None
+    with suppress(Unavailable):
+        async with visit.services.database.connection() as conn:
+            return await own_entries.load(conn, visit.services.wrapper, ticket.letter_id, ticket.signature_id)
+    return None
 
 
 def _waits_for_step(published: PublishedLetter, ticket: Ticket | None) -> bool:

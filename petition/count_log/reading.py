@@ -1,0 +1,123 @@
+"""What the public reads of a log: its checkpoint, its files, where a token stands, and proofs."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from petition.core.database import Connection
+from petition.core.encryption import Wrapper
+from petition.core.ids import LetterId
+from petition.count_log import merkle, queries, receipts, tiles
+from petition.count_log.checkpoints import Proof
+from petition.count_log.entries import EntryKind, LogEntry
+from petition.count_log.sequencing import prefix_of
+from petition.count_log.tiles import TilePath
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """A log as its newest checkpoint has it; ``checkpoint`` is the signed note."""
+
+    letter_id: LetterId
+    size: int
+    people: int
+    organizations: int
+    imported: int
+    checkpoint: str
+    signed_at: datetime
+    wrapped_receipt_key: bytes
+
+    def receipt(self, wrapper: Wrapper, kind: EntryKind, subject: int) -> bytes:
+        return receipts.receipt_of(wrapper.unwrap(self.wrapped_receipt_key), kind, subject)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedEntry:
+    """An entry and its index in the log, from 0."""
+
+    index: int
+    entry: LogEntry
+
+    @property
+    def number(self) -> int:
+        """Return its place as people count: from 1."""
+        return self.index + 1
+
+
+async def head(conn: Connection, letter_id: LetterId) -> LogHead | None:
+    """Return a letter's log; None until the worker has begun it."""
+    row = await conn.fetchrow(queries.LOG, letter_id)
+    if row is None or not row["checkpoint"]:
+        return None
+    return LogHead(
+        letter_id,
+        row["size"],
+        row["people"],
+        row["organizations"],
+        row["imported"],
+        row["checkpoint"],
+        row["signed_at"],
+        row["wrapped_receipt_key"],
+    )
+
+
+async def file(conn: Connection, log: LogHead, path: TilePath) -> bytes | None:
+    """Return the bytes of a tile or a bundle; None if the log has no such file."""
+    if not path.is_in(log.size):
+        return None
+    if path.level:
+        hashes = await conn.fetchval(queries.TILE, log.letter_id, path.level, path.number)
+        return bytes(hashes[: path.width * merkle.HASH_BYTES])
+    bundle = await conn.fetchval(queries.LAST_BUNDLE, log.letter_id, path.number)
+    entries = tiles.split_entries(bundle)[: path.width]
+    return tiles.join_entries(entries) if path.level is None else b"".join(map(merkle.leaf_hash, entries))
+
+
+async def newest_stamp(conn: Connection, letter_id: LetterId, authority: str | None) -> tuple[str, bytes] | None:
+    """Return the newest stamped checkpoint and what the authority (a host; None for any) answered (RFC 3161)."""
+    row = await conn.fetchrow(queries.NEWEST_STAMP, letter_id, authority)
+    return None if row is None else (row["checkpoint"], row["response"])
+
+
+async def files(conn: Connection, log: LogHead) -> AsyncIterator[tuple[str, bytes]]:
+    """Yield every file of the log as it is now: its path below the log's address, and its bytes."""
+    yield tiles.CHECKPOINT, log.checkpoint.encode()
+    for path in tiles.paths_of(log.size):
+        content = await file(conn, log, path)
+        if content is not None:
+            yield str(path), content
+
+
+async def find(conn: Connection, log: LogHead, token: bytes) -> list[PlacedEntry]:
+    """Return the entries of a token, in the order of the log."""
+    last = log.size // tiles.WIDTH
+    placed = []
+    for row in await conn.fetch(queries.BUNDLES_WITH, log.letter_id, prefix_of(token), last):
+        first = row["number"] * tiles.WIDTH
+        for index, content in enumerate(tiles.split_entries(row["entries"]), first):
+            if index < log.size and (entry := LogEntry.parse(content)).token == token:
+                placed.append(PlacedEntry(index, entry))
+    return placed
+
+
+async def prove(conn: Connection, log: LogHead, placed: PlacedEntry) -> Proof:
+    """Return the proof that an entry is in the log of its newest checkpoint."""
+    contents = {}
+    for level, number in _tiles_of_proof(placed.index, log.size):
+        path = TilePath(level, number, tiles.tile_width(level, number, log.size))
+        contents[str(path)] = await file(conn, log, path) or b""
+    nodes = merkle.inclusion_proof(placed.index, log.size, tiles.hashes_of(contents.__getitem__, log.size))
+    return Proof(placed.index, tuple(nodes), log.checkpoint, bytes(placed.entry))
+
+
+def _tiles_of_proof(index: int, size: int) -> list[tuple[int, int]]:
+    """Return level and number of the tiles that hold the hashes of a proof."""
+    needed: set[tuple[int, int]] = set()
+
+    def note(level: int, node: int) -> bytes:
+        tile_level, height = divmod(level, tiles.HEIGHT)
+        needed.add((tile_level, (node << height) // tiles.WIDTH))
+        return b""
+
+    merkle.inclusion_proof(index, size, note)
+    return sorted(needed)
