@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petition.core.errors import BadToken
-from petition.core.ids import LetterId, SignatureId
+from petition.core.ids import AddresseeId, LetterId, MessageId, SignatureId
 from petition.core.tokens import Tokens
 
 OLD, NEW, OTHER = ("old " * 10, "new " * 10, "other " * 10)
@@ -54,12 +54,31 @@ def test_a_token_cut_off_in_the_mail_is_refused() -> None:
             TOKENS.read_signature(token[:length])
 
 
-def test_a_token_of_one_purpose_is_none_of_another() -> None:
-    with pytest.raises(BadToken):
-        TOKENS.read_never(TOKENS.for_signature(LetterId(1), SignatureId(2)))
-    twelve_bytes = TOKENS.for_never(b"twelve bytes")
-    with pytest.raises(BadToken):
-        TOKENS.read_signature(twelve_bytes)
+MADE = {
+    "signature": TOKENS.for_signature(LetterId(1), SignatureId(2)),
+    "second": TOKENS.for_second(LetterId(1), SignatureId(2)),
+    "updates": TOKENS.for_updates(LetterId(1), SignatureId(2)),
+    "reply": TOKENS.for_reply(LetterId(1), MessageId(2)),
+    "preview": TOKENS.for_preview(LetterId(1), 2),
+    "answer": TOKENS.for_answer(LetterId(1), AddresseeId(2), 3, mailed=True),
+    "package": TOKENS.for_package(LetterId(1)),
+    "never": TOKENS.for_never(b"twelve bytes"),
+}
+
+
+def test_every_kind_of_token_is_tried() -> None:
+    assert {f"for_{kind}" for kind in MADE} == {name for name in dir(Tokens) if name.startswith("for_")}
+
+
+@pytest.mark.parametrize("reader", MADE)
+@pytest.mark.parametrize("kind", MADE)
+def test_a_token_is_read_for_its_own_purpose_alone(kind: str, reader: str) -> None:
+    read = getattr(TOKENS, f"read_{reader}")
+    if kind == reader:
+        read(MADE[kind])
+    else:
+        with pytest.raises(BadToken):
+            read(MADE[kind])
 
 
 def test_old_secrets_are_read_and_the_newest_is_written_with() -> None:
