@@ -13,6 +13,7 @@ from petition.core.encryption import LetterKeys, Sealer
 from petition.core.errors import Gone, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import AddresseeId, ResponseId
+from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
 from petition.letters.addressees import AddresseeState
 
 LINK_LENGTH = timedelta(days=365)
@@ -55,6 +56,7 @@ async def set_contact(
     way: str,
     lang: str,
     typed: str,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> None:
     """Store how the letter reaches a locked addressee; its address, if one was typed, is sealed. Raises ``Refused``."""
     if way not in set(DeliveryWay):
@@ -67,7 +69,8 @@ async def set_contact(
             mailbox = email_addresses.parse(typed)
         except BadAddress as error:
             raise Refused(error.message, "email") from None
-        digest = keys.digest(email_addresses.canonical(mailbox, email_addresses.NEWEST))
+        canonical = email_addresses.canonical(mailbox, email_addresses.NEWEST)
+        digest = await keeper.digest(keys, canonical, KeeperPurpose.DESK)
         if await queries.has_objected(conn, actor.letter_id, digest):
             raise Refused(OBJECTED, "email")
         sealed = sealer.seal(mailbox.address)

@@ -9,6 +9,7 @@ from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import PetitionError, SettingsError
 from petition.core.settings import Settings
+from petition.keeper import adoption
 from petition.letters import queries as letters
 from petition.signatures import counting
 
@@ -105,6 +106,8 @@ async def _content(conn: Connection, settings: Settings) -> AsyncIterator[str]:
     else:
         for slug in await stored_keys.letters_with_other_keys(conn, wrapper):
             yield f"{slug}: its keys were encrypted with another SECRET_KEY; add that one to OLD_SECRET_KEYS"
+    async for trouble in adoption.findings(conn, settings):
+        yield trouble
     if settings.contact_private_key and (finding := await _other_pair(conn, settings.contact_private_key)):
         yield finding
     if waiting := await conn.fetchval(WAITING):

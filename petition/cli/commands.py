@@ -5,7 +5,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 
 from petition import postgres
@@ -16,7 +16,8 @@ from petition.core import database, encryption, i18n, logs, startup
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.core.environment import EnvironmentReader
-from petition.core.errors import PetitionError, Refused, SettingsError
+from petition.core.errors import PetitionError, Refused, SettingsError, Unavailable
+from petition.core.keeper import KeeperClient
 from petition.core.secret_files import Secrets
 from petition.core.settings import Process, Settings, load
 from petition.core.templates import Renderer
@@ -27,6 +28,8 @@ from petition.imports.file_adding import Answers
 from petition.incoming_mail import pipe
 from petition.incoming_mail.model import Outcome
 from petition.incoming_mail.receivers import bounce_receiver, receivers_of
+from petition.keeper import adoption
+from petition.keeper import settings as keeper_settings
 from petition.legal import folder as legal_folder
 from petition.letters import burning, lifecycle, lifecycle_queries, taking_down
 from petition.organizers import accounts
@@ -44,7 +47,7 @@ def serve(arguments: Namespace) -> None:
     settings = replace(load(role=Process.WEB, port=arguments.port), host=arguments.host)
     logs.configure()
     with _database(settings) as ready:
-        asyncio.run(startup.look_at_database(ready))
+        asyncio.run(_look(ready))
         server.run(ready, arguments.workers)
 
 
@@ -55,7 +58,7 @@ def worker(_arguments: Namespace) -> None:
     settings = load(role=Process.WORKER)
     logs.configure()
     with _database(settings) as ready:
-        asyncio.run(startup.look_at_database(ready))
+        asyncio.run(_look(ready))
         working.main(ready)
 
 
@@ -63,7 +66,49 @@ async def migrate(_arguments: Namespace) -> None:
     """Bring the schema up and say what was applied."""
     with _database(load(role=Process.TOOL)) as settings:
         applied = await database.migrate(_url(settings))
+        if settings.keeper is not None:
+            await _adopt(settings)
     _print(*(f"applied {name}" for name in applied) if applied else ["nothing to do"])
+
+
+async def _look(settings: Settings) -> None:
+    """Look at the database and the keeper before a process begins. Raises ``SettingsError``."""
+    await startup.look_at_database(settings)
+    with suppress(Unavailable):
+        async with database.opened(_url(settings), max_size=1) as db:
+            await adoption.look(db, settings)
+
+
+def keeper(_arguments: Namespace) -> None:
+    """Hold the second key until SIGTERM."""
+    from petition.keeper import server  # the library takes a while to import, and only this command needs it
+
+    logs.configure()
+    server.main(keeper_settings.load())
+
+
+def keeper_keys(_arguments: Namespace) -> None:
+    """Print a fresh key and token as lines of an environment file."""
+    _print(
+        "# Only the keeper's environment needs this one. Keep a copy: without it no duplicate is recognized any more.",
+        f"KEEPER_KEY={encryption.new_key().hex()}",
+        "# The keeper's, and that of the web and the worker.",
+        f"KEEPER_TOKEN={encryption.new_key().hex()}",
+    )
+
+
+async def keeper_adopt(_arguments: Namespace) -> None:
+    """Have all stored digests go through the keeper."""
+    async with _tool() as (settings, _):
+        if settings.keeper is None:
+            raise SettingsError("KEEPER_URL is not set: there is no keeper to adopt")
+        await _adopt(settings)
+
+
+async def _adopt(settings: Settings) -> None:
+    async with database.opened(_url(settings), max_size=2) as db, KeeperClient(settings.keeper, db) as keeper:
+        letters = await adoption.adopt(db, keeper, Wrapper(settings.secret_keys))
+    _print(f"the keeper is used, and {letters} letters were switched to it")
 
 
 def keys(_arguments: Namespace) -> None:
@@ -205,7 +250,7 @@ async def letter_take_down(arguments: Namespace) -> None:
 
 
 async def signatures_import(arguments: Namespace) -> None:
-    async with _tool() as (settings, db):
+    async with _tool() as (settings, db), KeeperClient(settings.keeper, db) as keeper:
         answers = Answers(
             dates={"day": DateOrder.DAY, "month": DateOrder.MONTH}.get(arguments.dates),
             hidden={"read": True, "leave-out": False}.get(arguments.hidden),
@@ -218,6 +263,7 @@ async def signatures_import(arguments: Namespace) -> None:
             arguments.file,
             dry_run=arguments.dry_run,
             answers=answers,
+            keeper=keeper,
         )
 
 
@@ -250,8 +296,8 @@ async def switch_put(arguments: Namespace) -> None:
 async def bounce(arguments: Namespace) -> int:
     """Take one returned mail from standard input; exit codes are those of sysexits.h, for the mail server."""
     try:
-        async with _tool() as (settings, db):
-            receiver = bounce_receiver(settings, db)
+        async with _tool() as (settings, db), KeeperClient(settings.keeper, db) as keeper:
+            receiver = bounce_receiver(settings, db, keeper)
             outcome = await pipe.receive(receiver, sys.stdin.buffer, envelope_from="", recipient=arguments.recipient)
     except PetitionError as error:
         return _later(error)
@@ -261,10 +307,10 @@ async def bounce(arguments: Namespace) -> int:
 async def mail_in(arguments: Namespace) -> int:
     """Take one mail to a letter from standard input; exit codes are those of sysexits.h, for the mail server."""
     try:
-        async with _tool() as (settings, db):
+        async with _tool() as (settings, db), KeeperClient(settings.keeper, db) as keeper:
             if settings.mail_in is None:
                 raise SettingsError("MAIL_IN is not set: letters are not read or signed by mail here")
-            receiver = receivers_of(settings, db, tuple(i18n.load(settings.locales_dir)))[settings.mail_in]
+            receiver = receivers_of(settings, db, tuple(i18n.load(settings.locales_dir)), keeper)[settings.mail_in]
             outcome = await pipe.receive(
                 receiver, sys.stdin.buffer, envelope_from=arguments.sender, recipient=arguments.recipient
             )

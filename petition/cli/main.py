@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     legal.add_argument("folder", metavar="DIR", type=Path)
     legal.add_argument("--lang", metavar="LANG", default=None, help="en or ru; both if it is not given")
     legal.set_defaults(run=commands.legal)
+    _keeper(commands_.add_parser("keeper", help="run the small process that holds the second key of digests"))
     _organizer(commands_.add_parser("organizer", help="people who can sign in to the organizers' desk"))
     _letter(commands_.add_parser("letter", help="letters as folders"))
     _signatures(commands_.add_parser("signatures", help="import and export signatories; approve organizations"))
@@ -189,6 +190,14 @@ def _keys(parser: argparse.ArgumentParser) -> None:
     dkim = commands_.add_parser("dkim", help="print a new key that signs mail, and the DNS records for it")
     dkim.add_argument("--current", action="store_true", help="print the records of the key in use instead")
     dkim.set_defaults(run=commands.keys_dkim)
+
+
+def _keeper(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=commands.keeper)
+    commands_ = parser.add_subparsers(metavar="COMMAND")
+    commands_.add_parser("keys", help="print a new key and token").set_defaults(run=commands.keeper_keys)
+    adopt = commands_.add_parser("adopt", help="switch all stored digests to the keeper; there is no way back")
+    adopt.set_defaults(run=commands.keeper_adopt)
 
 
 def _organizer(parser: argparse.ArgumentParser) -> None:

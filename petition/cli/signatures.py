@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError
+from petition.core.keeper import NO_KEEPER, KeeperClient
 from petition.exports import whole_letter
 from petition.exports.writers import Format
 from petition.imports import file_adding
@@ -29,6 +30,7 @@ async def import_file(
     *,
     dry_run: bool = False,
     answers: Answers = NO_ANSWERS,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> None:
     """Take in signatories from a file and say what that changed.
 
@@ -43,7 +45,7 @@ async def import_file(
             row = await _letter(conn, slug)
             target = Target(row["id"], keys_of(row, wrapper, row["id"]), row["rules_version"])
             result = await file_adding.add_rows(
-                conn, target, source, dry_run=dry_run, progress=progress, answers=answers
+                conn, target, source, dry_run=dry_run, progress=progress, answers=answers, keeper=keeper
             )
     for line in _notes(result):
         print(line, file=sys.stderr)

@@ -19,7 +19,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from petition.core import resources
-from petition.core.errors import NotFound, PetitionError, Taken, Unavailable
+from petition.core.errors import Locked, NotFound, PetitionError, Taken, Unavailable
 from petition.core.service_urls import parse_database
 
 log = logging.getLogger(__name__)
@@ -108,6 +108,8 @@ def lost_connections_are_unavailable() -> Iterator[None]:
         raise NotFound("what this belongs to has been deleted in the meantime") from error
     except asyncpg.UniqueViolationError as error:
         raise Taken("another row has this already") from error
+    except asyncpg.LockNotAvailableError as error:
+        raise Locked("another transaction holds a lock", retry_after=1) from error
     except _POOLED as error:
         raise Unavailable(POOLER) from error
     except _LOST as error:

@@ -141,6 +141,7 @@ class LetterKeys:
     digest_key: bytes | None = field(repr=False)
     name_key: bytes | None = field(repr=False)
     letter_id: int = field(default=0, repr=False)  # under which decryptions are counted
+    is_kept: bool = field(default=False, repr=False)  # the stored digests are the keeper's (``core.keeper``)
 
     def digest(self, canonical_address: str) -> bytes:
         """Return the digest under which this letter knows a mailbox. Raises ``KeyDestroyed``."""

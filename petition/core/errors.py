@@ -27,6 +27,10 @@ class Unavailable(PetitionError):
         self.retry_after = retry_after
 
 
+class Locked(Unavailable):
+    """Another transaction holds a lock for longer than this one may wait."""
+
+
 class TooMany(PetitionError):
     """One network asks for too much; worth trying again in ``retry_after`` seconds."""
 

@@ -81,7 +81,7 @@ async def load(conn: Connection, letter_id: LetterId) -> LetterFacts | None:
     row = await conn.fetchrow(FACTS, letter_id)
     if row is None:
         return None
-    return LetterFacts(row["slug"], row["titles"], row["initiators"], row["sensitive"], row["wrapped_name_key"])
+    return LetterFacts(**row)
 
 
 def names_in(row: Record | Mapping[str, object], keys: LetterKeys) -> SignatoryNames:

@@ -21,6 +21,7 @@ from petition.core.incoming_mail_settings import (
     read_mail_in_dir,
     read_mail_listen,
 )
+from petition.core.keeper_settings import KeeperAddress, read_keeper
 from petition.core.limits import LIMITS, Limits, read_limits
 from petition.core.mail_settings import MxResolver, read_mail_from, read_mx_resolver, read_relays
 from petition.core.mirror_settings import MirrorSettings, read_mirrors
@@ -45,6 +46,13 @@ NAMES = frozenset(
         "HCAPTCHA_SECRET_KEY",
         "HCAPTCHA_SITE_KEY",
         "HCAPTCHA_VERIFY_URL",
+        "KEEPER_CERTIFICATE",
+        "KEEPER_CERTIFICATE_KEY",
+        "KEEPER_KEY",
+        "KEEPER_LIMIT",
+        "KEEPER_LISTEN",
+        "KEEPER_TOKEN",
+        "KEEPER_URL",
         "LOCALES_DIR",
         "MAIL_FROM",
         "MAIL_IN",
@@ -110,6 +118,7 @@ class Settings:
     mail_in: str | None = None  # the domain at which letters are read and signed by mail
     mail_in_dir: Path | None = None  # a Maildir with its mail, emptied by the worker
     mail_listen: MailListener | None = None
+    keeper: KeeperAddress | None = None  # None: digests have one key, wrapped under SECRET_KEY
     mirrors: MirrorSettings = field(default_factory=MirrorSettings)
     worker_metrics_port: int | None = None  # on loopback
     timestamp_urls: tuple[str, ...] = ()  # of RFC 3161 authorities
@@ -194,6 +203,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         mail_in=read_mail_in(reader),
         mail_in_dir=read_mail_in_dir(reader),
         mail_listen=read_mail_listen(reader),
+        keeper=read_keeper(reader),
         mirrors=read_mirrors(reader),
         worker_metrics_port=_worker_metrics_port(reader, listen),
         timestamp_urls=_timestamp_urls(reader),

@@ -88,13 +88,15 @@ class _AddressList:
     async def _lines(self, rows: Sequence[Record]) -> list[str]:
         addresses = await asyncio.to_thread(lambda: [self._open(row["sealed"]) for row in rows])
         digests = [address and await self._suppression.digest(self._conn, address) for address in addresses]
-        suppressed = await queries.load_suppressed(self._conn, [digest for digest in digests if digest])
+        stored = await self._suppression.stored(self._conn, [digest for digest in digests if digest])
+        known = dict(zip(filter(None, digests), stored, strict=True))
+        suppressed = await queries.load_suppressed(self._conn, stored)
         return [
             format_row(
                 (address, row["mail_lang"] or "", row["signed_at"].date().isoformat() if row["signed_at"] else "")
             )
             for row, address, digest in zip(rows, addresses, digests, strict=True)
-            if address and digest not in suppressed
+            if address and known[digest or b""] not in suppressed
         ]
 
     def _open(self, sealed: bytes) -> str | None:

@@ -19,6 +19,7 @@ from petition.core.encryption import LetterKeys
 from petition.core.errors import Gone
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
+from petition.core.keeper import KeeperClient
 from petition.imports import adding_queries as queries
 from petition.imports.column_mapping import LeftOut
 from petition.imports.notes import Notes
@@ -127,18 +128,22 @@ async def add_staged(
     dry_run: bool,
     names: NameComparison | None = None,
     min_mailboxes: int | None = 0,
+    keeper: KeeperClient | None = None,
 ) -> AddResult:
     """Add the staged rows that the letter does not have yet, as import ``number`` (None: the next one).
 
     With ``names``, rows whose name was imported before are left out, or counted. ``min_mailboxes`` is the least number
-    of different mailboxes if there are any, None if there may be none. Raises ``MailboxesRefused``, and ``Gone`` if the
-    letter was taken down.
+    of different mailboxes if there are any, None if there may be none. ``keeper``: the rows come from a file, and not
+    from this database. Raises ``MailboxesRefused``, ``Unavailable``, and ``Gone`` if the letter was taken down.
     """
     # lock order: see docs/decisions/lock-order.md
-    if not await queries.hold_letter(conn, letter_id):
+    is_kept = await queries.hold_letter(conn, letter_id)
+    if is_kept is None:
         raise Gone("the letter was taken down")
     if await names_end_queries.have_ended(conn, letter_id):
         raise Gone("the letter's names have ended")
+    if is_kept and keeper is not None:
+        await queries.keep_staged(conn, keeper)
     if not dry_run:
         await queries.lock_rows(conn, letter_id)
     result = await _look_at_files(conn, letter_id, entries, number or 0, names)

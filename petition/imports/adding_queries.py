@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+from petition.core import kept_values
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizationId, OrganizerId
+from petition.core.keeper import KeeperClient, KeeperPurpose
 
-HOLD_LETTER = "SELECT id FROM letter WHERE id = $1 AND state <> 'gone' FOR KEY SHARE"
+HOLD_LETTER = "SELECT kept FROM letter WHERE id = $1 AND state <> 'gone' FOR KEY SHARE"
 
 LONG = 3600.0  # seconds; no page waits for a large file
 
@@ -38,6 +40,15 @@ DELETE FROM staged s USING (
 ) AS of_mailbox
 WHERE s.line = of_mailbox.line AND of_mailbox.line > of_mailbox.first
 RETURNING s.line, of_mailbox.first
+"""
+
+GATHER_STAGED = """
+INSERT INTO kept_value (inner_value)
+SELECT digest FROM staged WHERE digest IS NOT NULL UNION SELECT import_key FROM staged WHERE import_key IS NOT NULL
+"""
+KEEP_STAGED = """
+UPDATE staged s SET digest = (SELECT outer_value FROM kept_value WHERE inner_value = s.digest),
+                    import_key = (SELECT outer_value FROM kept_value WHERE inner_value = s.import_key)
 """
 
 # By the files that were imported, never by who has signed. Rows of an undone import are new again, except those that
@@ -116,9 +127,21 @@ FROM added GROUP BY 1
 """
 
 
-async def hold_letter(conn: Connection, letter_id: LetterId) -> bool:
-    """Keep a letter from being taken down until the transaction ends; return False if it already was."""
-    return await conn.fetchval(HOLD_LETTER, letter_id) is not None
+async def hold_letter(conn: Connection, letter_id: LetterId) -> bool | None:
+    """Keep a letter from being taken down until the transaction ends; return None if it already was.
+
+    Else, whether its digests are the keeper's.
+    """
+    is_kept: bool | None = await conn.fetchval(HOLD_LETTER, letter_id)
+    return is_kept
+
+
+async def keep_staged(conn: Connection, keeper: KeeperClient) -> None:
+    """Replace the digests of mailboxes and rows by the keeper's. Raises ``Unavailable``."""
+    await conn.execute(kept_values.CREATE)
+    await conn.execute(GATHER_STAGED, timeout=LONG)
+    await kept_values.fill(conn, keeper, KeeperPurpose.IMPORT)
+    await conn.execute(KEEP_STAGED, timeout=LONG)
 
 
 async def stage(conn: Connection, rows: Iterable[Sequence[object]] | AsyncIterable[Sequence[object]]) -> None:

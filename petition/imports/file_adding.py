@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from petition.core.database import Connection
 from petition.core.errors import ImportRefused
+from petition.core.keeper import NO_KEEPER, KeeperClient
 from petition.formats import tables
 from petition.formats.dates import DateOrder
 from petition.formats.tables import CSV, Pieces
@@ -60,6 +61,7 @@ async def add_rows(
     dry_run: bool = False,
     progress: Progress = lambda _: None,
     answers: Answers = NO_ANSWERS,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> FileResult:
     """Import every row of ``source`` in this transaction; with ``dry_run`` only report what that would do.
 
@@ -90,7 +92,7 @@ async def add_rows(
             f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be imported",
             tuple(map(str, reader.problems)),
         )
-    result = await add_staged(conn, target.letter_id, reader.entries, None, dry_run=dry_run, names=names)
+    result = await add_staged(conn, target.letter_id, reader.entries, None, dry_run=dry_run, names=names, keeper=keeper)
     columns = () if is_ours else tuple(zip(inspection.file.header, plan.columns, strict=False))
     report = result.report(reader.staged, len(reader.left_out))
     return FileResult(report, columns, reader.notes.groups, reader.left_out, result.repeated, result.same_names)

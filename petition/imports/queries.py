@@ -57,7 +57,7 @@ LOCK = "SELECT pg_try_advisory_xact_lock($1::bigint << 32 | $2::bigint)"
 
 LOCKED_JOB = """
 SELECT i.letter, i.number, i.organizer, i.state, i.about, i.format, i.encoding, i.delimiter, i.plan, i.report,
-       l.wrapped_digest_key, l.wrapped_name_key, l.rules_version
+       l.wrapped_digest_key, l.wrapped_name_key, l.kept, l.rules_version
 FROM intake i JOIN letter l ON l.id = i.letter
 WHERE i.letter = $1 AND i.number = $2 AND i.state IN ('reading', 'checking', 'importing', 'undoing', 'redoing')
 """

@@ -114,7 +114,7 @@ DROP_UNDONE = "DELETE FROM undone WHERE letter = $1 AND number = $2"
 
 # Undone before rows were encrypted.
 LETTERS_IN_THE_CLEAR = """
-SELECT id AS letter, wrapped_digest_key, wrapped_name_key FROM letter
+SELECT id AS letter, wrapped_digest_key, wrapped_name_key, kept FROM letter
 WHERE id IN (SELECT letter FROM undone WHERE fields IS NOT NULL)
 """
 LOCK_IN_THE_CLEAR = """

@@ -20,6 +20,7 @@ from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import Gone, ImportRefused, KeyDestroyed, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
+from petition.core.keeper import NO_KEEPER, KeeperClient
 from petition.formats import tables
 from petition.formats.tables import CSV, Line, Pieces
 from petition.imports import adding, adding_queries, inspecting, kept_mappings, problem_rows, queries, undoing
@@ -62,6 +63,7 @@ class RunningImport:
     keys: LetterKeys
     languages: tuple[str, ...]
     stop: asyncio.Event
+    keeper: KeeperClient
     done: int = 0
     is_stopped: bool = False
     _ticker: "asyncio.Task[None] | None" = field(default=None)
@@ -105,7 +107,11 @@ class RunningImport:
 
 @decrypts_for(DecryptionPurpose.IMPORT)
 async def step(
-    database: Database, wrapper: Wrapper, languages: tuple[str, ...], stop: asyncio.Event | None = None
+    database: Database,
+    wrapper: Wrapper,
+    languages: tuple[str, ...],
+    stop: asyncio.Event | None = None,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> bool:
     """Take the next step of some import; return whether there was one. Raises ``Unavailable``, ``Gone``."""
     row: Record | None = None
@@ -115,7 +121,7 @@ async def step(
             if row is None:
                 return False
             job = RunningImport(
-                database, conn, row, keys_of(row, wrapper, row["letter"]), languages, stop or asyncio.Event()
+                database, conn, row, keys_of(row, wrapper, row["letter"]), languages, stop or asyncio.Event(), keeper
             )
             await _STEPS[ImportState(row["state"])](job)
     except Stopped:
@@ -202,7 +208,9 @@ async def in_batches(rows: Iterator[Item]) -> AsyncIterator[Item]:
 async def _check(job: RunningImport) -> None:
     reader, names = await _stage(job, skip=True, dry_run=True)
     letter_id, _ = job.key
-    result = await adding.add_staged(job.conn, letter_id, reader.entries, None, dry_run=True, names=names)
+    result = await adding.add_staged(
+        job.conn, letter_id, reader.entries, None, dry_run=True, names=names, keeper=job.keeper
+    )
     for line, first in result.repeated:
         reader.notes.add("email", REPEATED, f"{line} = {first}")
     report = asdict(result.report(reader.staged, len(reader.left_out)))
@@ -256,6 +264,7 @@ async def _import(job: RunningImport) -> None:
         number,
         dry_run=False,
         names=names,
+        keeper=job.keeper,
         min_mailboxes=adding.MIN_MAILBOXES if _may_add_mailboxes(job.row) else None,
     )
     report = asdict(result.report(reader.staged, len(reader.left_out)))

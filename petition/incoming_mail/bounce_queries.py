@@ -1,6 +1,6 @@
 """SQL of mail that came back."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, SignatureId
@@ -14,6 +14,15 @@ SET reason = CASE WHEN b.reason = 'complaint' THEN b.reason ELSE excluded.reason
 """
 
 DIGEST = "SELECT digest FROM signature WHERE letter = $1 AND id = $2"
+
+# A token of a mail from before the letter was switched to the keeper. The letter is held, so that it is not switched
+# meanwhile.
+IS_FORMER = """
+SELECT l.kept AND k.adopted_at >= $3::date AND NOT EXISTS (
+  SELECT FROM signature s WHERE s.letter = l.id AND s.kind IN ('person', 'organization') AND s.digest = $2
+) AND NOT EXISTS (SELECT FROM pending p WHERE p.letter = l.id AND p.digest = $2)
+FROM letter l CROSS JOIN keeper k WHERE l.id = $1 FOR KEY SHARE OF l
+"""
 
 STOP_UPDATES = """
 DELETE FROM contact c USING signature s
@@ -56,6 +65,11 @@ async def suppress(conn: Connection, letter_id: LetterId, digest: bytes, reason:
 async def digest_of(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> bytes | None:
     digest: bytes | None = await conn.fetchval(DIGEST, letter_id, signature_id)
     return digest
+
+
+async def is_former(conn: Connection, letter_id: LetterId, digest: bytes, day: date) -> bool:
+    """Return whether the letter has been switched to the keeper since ``day``, and does not know ``digest``."""
+    return bool(await conn.fetchval(IS_FORMER, letter_id, digest, day))
 
 
 async def stop_updates(conn: Connection, letter_id: LetterId, digest: bytes) -> None:

@@ -6,11 +6,12 @@ Our own token alone says which mailbox a report is about, and its status class w
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from petition.core.database import Connection, Database
 from petition.core.errors import Unavailable
 from petition.core.ids import LetterId, MailingId
+from petition.core.keeper import KeeperClient, KeeperPurpose
 from petition.incoming_mail import bounce_queries as queries
 from petition.incoming_mail import reports
 from petition.incoming_mail.model import Outcome
@@ -29,9 +30,10 @@ log = logging.getLogger(__name__)
 class BounceReceiver:
     """Takes what comes to ``BOUNCE_DOMAIN``."""
 
-    def __init__(self, database: Database, return_paths: ReturnPaths) -> None:
+    def __init__(self, database: Database, return_paths: ReturnPaths, keeper: KeeperClient | None = None) -> None:
         self._database = database
         self._return_paths = return_paths
+        self._keeper = keeper or KeeperClient(None)
         self._sent_back = LogSummary(log, "a relay accepted mail that was then refused")
 
     async def receive(self, envelope_from: str, recipient: str, message: bytes) -> Outcome:
@@ -44,7 +46,7 @@ class BounceReceiver:
         try:
             if token is not None and kind == report.kind:
                 async with self._database.transaction() as conn:
-                    await self._act(conn, report, token.mail)
+                    await self._act(conn, report, token.mail, token.day)
             # By itself: no lock may follow the one on a row that every bounce changes.
             async with self._database.connection() as conn:
                 await queries.count(conn, kind)
@@ -52,14 +54,22 @@ class BounceReceiver:
             return Outcome.LATER
         return Outcome.UNREADABLE if report.kind is ReportKind.UNREADABLE else Outcome.DONE
 
-    async def _act(self, conn: Connection, report: Report, mail: Reference) -> None:
+    async def _act(self, conn: Connection, report: Report, mail: Reference, day: date) -> None:
         # lock order: see docs/decisions/lock-order.md
         if mail.letter_id is not None and report.kind in {ReportKind.HARD, ReportKind.COMPLAINT}:
-            digest = await _digest(conn, mail)
+            digest = await self._digest(conn, mail, mail.letter_id, day)
             if digest is not None:
                 await self._suppress(conn, report.kind, mail.letter_id, digest)
         if isinstance(mail, MailingMail) and report.is_final:
             await note_bounce(conn, mail.letter_id, MailingId(mail.mailing_id), mail.signature_id)
+
+    async def _digest(self, conn: Connection, mail: Reference, letter_id: LetterId, day: date) -> bytes | None:
+        """Return the mailbox's digest; mails from before the letter was switched to the keeper hold the former one."""
+        if isinstance(mail, MailingMail):
+            return await queries.digest_of(conn, letter_id, mail.signature_id)
+        if await queries.is_former(conn, letter_id, mail.digest, day):
+            return (await self._keeper.apply([mail.digest], KeeperPurpose.MAIL_IN))[0]
+        return mail.digest
 
     async def _suppress(self, conn: Connection, kind: ReportKind, letter_id: LetterId, digest: bytes) -> None:
         if kind is ReportKind.COMPLAINT:
@@ -74,12 +84,6 @@ async def lift(database: Database) -> int:
     async with database.connection() as conn:
         await queries.forget_counts(conn)
         return await queries.lift(conn)
-
-
-async def _digest(conn: Connection, mail: Reference) -> bytes | None:
-    if isinstance(mail, MailingMail):
-        return await queries.digest_of(conn, mail.letter_id, mail.signature_id)
-    return mail.digest
 
 
 def _counted_as(report: Report, token: ReturnedToken | None) -> str:

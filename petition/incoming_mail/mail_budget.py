@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from petition.core import prices, quotas
 from petition.core.database import Connection
-from petition.core.email_addresses import Mailbox, canonical
+from petition.core.email_addresses import Mailbox
 from petition.core.email_providers import FREE_MAIL
 from petition.core.ids import LetterId
 from petition.core.limits import Limits
@@ -28,6 +28,7 @@ class MailBudget:
 
     letter_id: LetterId
     mailbox: str  # in its canonical spelling
+    name: str  # what stands for it in the names of quotas
     network: str  # what stands for the client's network: the sender's own domain, or its mailbox at a provider
     is_proven: bool
     limits: Limits
@@ -38,9 +39,9 @@ class MailBudget:
     def mails(self) -> MailQuotas:
         """What a link that is mailed counts against: the same as by the form."""
         return MailQuotas(
-            from_network=self.day.daily("mailbox-network", f"{self.network}|{self.mailbox}"),
-            in_all=self.day.daily("mailbox", self.mailbox),
-            of_letter=self.day.daily("mailbox-letter", f"{self.letter_id}|{self.mailbox}"),
+            from_network=self.day.daily("mailbox-network", f"{self.network}|{self.name}"),
+            in_all=self.day.daily("mailbox", self.name),
+            of_letter=self.day.daily("mailbox-letter", f"{self.letter_id}|{self.name}"),
         )
 
     @property
@@ -63,13 +64,13 @@ class MailBudget:
 
     async def allows_code(self, conn: Connection, limit: int) -> bool:
         """Count a try of a mailed code, right or wrong, before it is compared."""
-        quota = self.day.daily("mail-in-code", f"{self.letter_id}|{self.mailbox}")
+        quota = self.day.daily("mail-in-code", f"{self.letter_id}|{self.name}")
         return (await quotas.spend(conn, {quota: 1}))[quota.key] <= limit
 
     async def allows_answer(self, conn: Connection, kind: Answer, once: str) -> bool:
         """Count an answer; return whether it may go out. With ``once``, the same one goes out once a day only."""
-        in_all = self.day.daily("mail-in-mailbox", self.mailbox)
-        text = f"{self.letter_id}|{self.mailbox}|{kind}|{hashlib.sha256(once.encode()).hexdigest()}"
+        in_all = self.day.daily("mail-in-mailbox", self.name)
+        text = f"{self.letter_id}|{self.name}|{kind}|{hashlib.sha256(once.encode()).hexdigest()}"
         of_kind = self.day.daily("mail-in-answer", text)
         used = await quotas.spend(conn, {in_all: 1, of_kind: 1})
         limit = 1 if once else MAX_OF_KIND.get(kind, self.limits.mailbox)
@@ -80,14 +81,21 @@ class MailBudget:
 
 
 async def budget_of(
-    days: DayKeys, limits: Limits, letter_id: LetterId, sender: Mailbox, *, rules_version: int, is_proven: bool
+    days: DayKeys,
+    limits: Limits,
+    letter_id: LetterId,
+    sender: Mailbox,
+    *,
+    mailbox: str,
+    name: str,
+    is_proven: bool,
 ) -> MailBudget:
-    """Return the budget of a mail from ``sender``. Raises ``Unavailable``."""
-    mailbox = canonical(sender, rules_version)
+    """Return the budget of a mail from ``sender``: ``mailbox`` is its canonical spelling. Raises ``Unavailable``."""
     return MailBudget(
         letter_id=letter_id,
         mailbox=mailbox,
-        network=f"mail:{_network_of(sender, mailbox)}",
+        name=name,
+        network=f"mail:{_network_of(sender, name)}",
         is_proven=is_proven,
         limits=limits,
         day=await days.today(),
@@ -95,11 +103,11 @@ async def budget_of(
     )
 
 
-def _network_of(sender: Mailbox, mailbox: str) -> str:
+def _network_of(sender: Mailbox, name: str) -> str:
     """Return the domain where its owner has all mailboxes for nothing; the mailbox where a provider gives them out."""
     is_provider = sender.domain in FREE_MAIL or class_of(sender.domain) in {
         ProviderClass.LARGE,
         ProviderClass.OTHER,
         ProviderClass.ALIAS,
     }
-    return mailbox if is_provider else organizational(sender.domain)
+    return name if is_provider else organizational(sender.domain)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from petition.core.database import Database
+from petition.core.keeper import KeeperClient
 from petition.core.settings import Settings
 from petition.incoming_mail import mime_parts
 from petition.incoming_mail.bounces import BounceReceiver
@@ -43,29 +44,31 @@ def _recipients(message: bytes) -> list[str]:
     return [word for word in re.split(r"[<>\s,;]+", text) if "@" in word][:MAX_RECIPIENTS]
 
 
-def receivers_of(settings: Settings, database: Database, languages: tuple[str, ...]) -> dict[str, MailReceiver]:
+def receivers_of(
+    settings: Settings, database: Database, languages: tuple[str, ...], keeper: KeeperClient | None = None
+) -> dict[str, MailReceiver]:
     """Return the receivers by domain; none where the installation takes no mail."""
     receivers: dict[str, MailReceiver] = {}
     if settings.bounce_domain is not None:
-        receivers[settings.bounce_domain] = bounce_receiver(settings, database)
+        receivers[settings.bounce_domain] = bounce_receiver(settings, database, keeper)
     if settings.mail_in is not None:
-        letters = SigningByMail(settings, database, languages)
+        letters = SigningByMail(settings, database, languages, keeper)
         bounces = receivers.get(settings.mail_in)
         receivers[settings.mail_in] = letters if bounces is None else SharedDomain(settings.mail_in, bounces, letters)
     return receivers
 
 
-def bounce_receiver(settings: Settings, database: Database) -> BounceReceiver:
+def bounce_receiver(settings: Settings, database: Database, keeper: KeeperClient | None = None) -> BounceReceiver:
     """Return the receiver of bounces; tokens are read without ``BOUNCE_DOMAIN`` too."""
-    return BounceReceiver(database, ReturnPaths(settings.secret_keys, settings.bounce_domain))
+    return BounceReceiver(database, ReturnPaths(settings.secret_keys, settings.bounce_domain), keeper)
 
 
 @asynccontextmanager
 async def taking_mail(
-    settings: Settings, database: Database, languages: tuple[str, ...]
+    settings: Settings, database: Database, languages: tuple[str, ...], keeper: KeeperClient | None = None
 ) -> AsyncIterator[dict[str, MailReceiver]]:
     """Speak LMTP, if it is asked for, and give the receivers. Raises ``SettingsError``."""
-    receivers = receivers_of(settings, database, languages)
+    receivers = receivers_of(settings, database, languages, keeper)
     if settings.mail_listen is None:
         yield receivers
         return

@@ -7,17 +7,19 @@ the place of the link; if not, the usual link goes out. Rules and reasons: docs/
 import contextlib
 import hashlib
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from petition.captcha.model import NONCE_BYTES, Passed
-from petition.core import metrics
+from petition.core import email_addresses, metrics
 from petition.core.database import Connection, Database
 from petition.core.decryptions import DecryptionPurpose, decrypts_for
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import KeyDestroyed, NotFound, Refused, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
+from petition.core.keeper import FormTexts, KeeperClient, KeeperPurpose
 from petition.core.letter_mailboxes import BY_MAIL
 from petition.core.prices import MAX_PRICE
 from petition.core.quotas import DayKeys
@@ -77,12 +79,9 @@ class _LetterVisit:
     budget: MailBudget
     lang: str
     proof: MailProof | None
+    digest: bytes  # of the sender's mailbox, as the letter knows it
     nonce: bytes  # the same each time the same mail comes
     is_own_act: bool  # proven, and the line is the sender's: it confirms itself
-
-    @property
-    def digest(self) -> bytes:
-        return self.letter.keys.digest(self.budget.mailbox)
 
     @property
     def signature_id(self) -> SignatureId:
@@ -93,12 +92,15 @@ class _LetterVisit:
 class SigningByMail:
     """Takes the mails to letters of one installation. Made on the worker's loop, or in the pipe's process."""
 
-    def __init__(self, settings: Settings, database: Database, languages: tuple[str, ...]) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, languages: tuple[str, ...], keeper: KeeperClient | None = None
+    ) -> None:
         self._domain = settings.mail_in or ""
         self._limits = settings.limits
         self._languages = languages
         self._database = database
         self._wrapper = Wrapper(settings.secret_keys)
+        self._keeper = keeper or KeeperClient(None)
         self._tokens = Tokens(settings.secret_keys)
         self._return_paths = ReturnPaths(settings.secret_keys, settings.bounce_domain)
         self._sealer = Sealer(settings.contact_public_key)
@@ -106,7 +108,7 @@ class SigningByMail:
         self._signing = Signing(database, settings.limits, self._sealer)
         self._confirming = Confirming(database, settings.limits)
         self._verifier = DkimVerifier(settings.mx_resolver)
-        self._notes = MailboxNotes(database, self._wrapper, MailHosts(settings.mx_resolver))
+        self._notes = MailboxNotes(database, self._wrapper, MailHosts(settings.mx_resolver), self._keeper)
 
     @decrypts_for(DecryptionPurpose.MAIL_IN)
     async def receive(self, envelope_from: str, recipient: str, message: bytes) -> Outcome:
@@ -141,29 +143,36 @@ class SigningByMail:
         return letter if letter.takes_mail and letter.state is not State.GONE else None
 
     async def _visit(self, mail: LetterMail, letter: Letter, proof: MailProof | None) -> _LetterVisit:
+        mailbox = email_addresses.canonical(mail.sender, letter.rules_version)
+        texts, day = FormTexts(mailbox, ""), await self._days.today()
+        digests = await self._keeper.of_form(letter.keys, texts, day, KeeperPurpose.MAIL_IN)
         budget = await budget_of(
             self._days,
             self._limits,
             letter.id,
             mail.sender,
-            rules_version=letter.rules_version,
+            mailbox=mailbox,
+            name=digests.quota_name,
             is_proven=proof is not None,
         )
         unproven = f"{budget.mailbox}|{mail.header.message_id}|{mail.text}".encode(errors="replace")
         nonce = (proof.digest if proof else hashlib.sha256(unproven).digest())[:NONCE_BYTES]
         lang = mail.lang(self._languages)
-        is_own_act = proof is not None and mail.is_line_by_sender(
-            is_answer_to_us=self._answers_us(mail, letter, budget.mailbox)
-        )
-        return _LetterVisit(mail, letter, budget, lang, proof, letter.keys.digest(f"nonce {nonce.hex()}"), is_own_act)
+        is_answer = self._answers_us(mail, letter, {digests.mailbox, letter.keys.digest(mailbox)})
+        is_own_act = proof is not None and mail.is_line_by_sender(is_answer_to_us=is_answer)
+        nonce = letter.keys.digest(f"nonce {nonce.hex()}")
+        return _LetterVisit(mail, letter, budget, lang, proof, digests.mailbox, nonce, is_own_act)
 
-    def _answers_us(self, mail: LetterMail, letter: Letter, mailbox: str) -> bool:
-        """Return whether it is a reply to a mail of ours to this mailbox: by the subject, or by our Message-ID."""
-        digest = letter.keys.digest(mailbox)
+    def _answers_us(self, mail: LetterMail, letter: Letter, digests: Collection[bytes]) -> bool:
+        """Return whether it is a reply to a mail of ours to this mailbox: by the subject, or by our Message-ID.
+
+        Mails from before the letter was switched to the keeper hold its former digest.
+        """
         token = self._return_paths.first_valid([mail.header.references])
-        if token is not None and token.mail == MailboxMail(letter.id, digest):
+        if token is not None and token.mail in [MailboxMail(letter.id, digest) for digest in digests]:
             return True
-        return any(self._tokens.is_answer_mark(mark, letter.id, digest) for mark in marks_in(mail.header.subject))
+        marks = list(marks_in(mail.header.subject))
+        return any(self._tokens.is_answer_mark(mark, letter.id, one) for mark in marks for one in digests)
 
     async def _act(self, visit: _LetterVisit) -> str:
         mail, letter = visit.mail, visit.letter
@@ -201,7 +210,7 @@ class SigningByMail:
                 return await self._send_letter(visit, CLOSED if outcome is SignOutcome.CLOSED else STOPPED)
             case SignOutcome.SUPERSEDED:
                 return await self._send_letter(visit, FORMER_TEXT)
-            case SignOutcome.GONE | SignOutcome.REFUSED | SignOutcome.HARDER_CHALLENGE | SignOutcome.CHALLENGE_USED:
+            case _:
                 return "over the limit"
 
     def _request(self, visit: _LetterVisit, form: forms.SignForm) -> SignRequest:
@@ -224,6 +233,7 @@ class SigningByMail:
         return SignRequest(
             letter_id=letter.id,
             digest=visit.digest,
+            is_kept=letter.keys.is_kept,
             address=visit.mail.sender.address,
             mail_lang=visit.lang,
             challenge=Passed(visit.nonce, datetime.now(UTC) + REMEMBERED, MAX_PRICE),

@@ -18,4 +18,4 @@ async def keys_for(conn: Connection, letter_id: LetterId, wrapper: Wrapper) -> L
 def keys_of(row: Record, wrapper: Wrapper, letter_id: int) -> LetterKeys:
     wrapped = row["wrapped_digest_key"], row["wrapped_name_key"]
     digest_key, name_key = (None if key is None else wrapper.unwrap(key) for key in wrapped)
-    return LetterKeys(digest_key, name_key, letter_id)
+    return LetterKeys(digest_key, name_key, letter_id, row["kept"])

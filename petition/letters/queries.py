@@ -10,7 +10,7 @@ from petition.letters import count_step_queries
 from petition.letters.model import Counts, PackageDigest, Sharing, SlugTaken, State, Tally, Text, Version
 from petition.letters.parties import Party
 
-LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key FROM letter WHERE id = $1"
+LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key, kept FROM letter WHERE id = $1"
 
 
 PULSE = f"""

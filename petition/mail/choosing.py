@@ -95,9 +95,10 @@ class MailSelector:
         if not mail.heeds_never:
             return DirectMail(mail, address, None)
         never = await self._suppression.digest(conn, address)
-        is_suppressed = bool(await queries.suppressed(conn, [(job, never)]))
+        (stored,) = await self._suppression.stored(conn, [never])
+        is_suppressed = bool(await queries.suppressed(conn, [(job, stored)]))
         if mail.note_recipient is not None:
-            await mail.note_recipient(conn, never, is_suppressed)
+            await mail.note_recipient(conn, stored, is_suppressed)
         return None if is_suppressed else DirectMail(mail, address, never)
 
     async def _for_signing(self, conn: Connection, jobs: Sequence[MailJob]) -> dict[JobId, Choice]:
@@ -107,7 +108,9 @@ class MailSelector:
         chosen = dict[JobId, Choice](dict.fromkeys(job.id for job in jobs))  # a row is missing: confirmed, or expired
         recipients = self._open_all(jobs, facts, await self._suppression.digester(conn))
         digests = [(job, one[1]) for job in jobs if isinstance(one := recipients.get(job.id), tuple)]
-        suppressed = await queries.suppressed(conn, digests)
+        stored = await self._suppression.stored(conn, [digest for _, digest in digests])
+        pairs = [(job, digest) for (job, _), digest in zip(digests, stored, strict=True)]
+        suppressed = await queries.suppressed(conn, pairs)
         for job in jobs:
             recipient, letter = recipients.get(job.id), letters.get(job.letter_id) if job.letter_id else None
             if isinstance(recipient, Exception):
@@ -182,7 +185,8 @@ class MailSelector:
     async def _accepts_mail(self, conn: Connection, address: str, job: MailJob) -> bytes | None:
         """Return the address's suppression digest; None if it asked for no more mail, or returns it."""
         digest = await self._suppression.digest(conn, address)
-        return None if await queries.suppressed(conn, [(job, digest)]) else digest
+        (stored,) = await self._suppression.stored(conn, [digest])
+        return None if await queries.suppressed(conn, [(job, stored)]) else digest
 
 
 def _decrypts_for(job: MailJob) -> DecryptionPurpose:

@@ -5,14 +5,16 @@ Only the worker can: it opens the address. The digests are under a key of the da
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from petition.core import mail_domains
 from petition.core.batching import Batcher
-from petition.core.database import Database
+from petition.core.database import Connection, Database
 from petition.core.email_addresses import BadAddress, Domains
 from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.errors import KeyDestroyed
 from petition.core.ids import LetterId, SignatureId
+from petition.core.keeper import KeeperClient, KeeperPurpose
 from petition.core.mail_domains import ProviderClass
 from petition.core.quotas import DayKey, DayKeys
 from petition.mail import queries
@@ -23,11 +25,14 @@ from petition.mail.model import ChosenMail, MailboxNote
 class MailboxNotes:
     """Writes the notes into the pending rows that links lead to, many at once; the first time only."""
 
-    def __init__(self, database: Database, wrapper: Wrapper, hosts: MailHosts) -> None:
+    def __init__(
+        self, database: Database, wrapper: Wrapper, hosts: MailHosts, keeper: KeeperClient | None = None
+    ) -> None:
         self._database = database
         self._wrapper = wrapper
         self._days = DayKeys(database, wrapper)
         self._hosts = hosts
+        self._keeper = keeper or KeeperClient(None)
         self._domains = Domains()
         self._notes: Batcher[MailboxNote, None] = Batcher(self._store)
 
@@ -86,8 +91,21 @@ class MailboxNotes:
 
     async def _store(self, notes: Sequence[MailboxNote]) -> list[None]:
         async with self._database.connection() as conn:
-            await queries.note_mailboxes(conn, notes)
+            await queries.note_mailboxes(conn, await self._by_keeper(conn, notes))
         return [None] * len(notes)
+
+    async def _by_keeper(self, conn: Connection, notes: Sequence[MailboxNote]) -> list[MailboxNote]:
+        """Return the notes as they are stored, where there is a keeper."""
+        known = [key for note in notes for key in (note.domain, note.mail_host) if key is not None]
+        stored = dict(zip(known, await self._keeper.of_installation(conn, known, KeeperPurpose.MAIL), strict=True))
+        return [
+            replace(
+                note,
+                domain=note.domain and stored[note.domain],
+                mail_host=note.mail_host and stored[note.mail_host],
+            )
+            for note in notes
+        ]
 
     def _trust_digests(self, wrapped: bytes | None, domain: str) -> list[bytes]:
         keys = LetterKeys(None if wrapped is None else self._wrapper.unwrap(wrapped), None)

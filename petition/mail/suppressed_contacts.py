@@ -6,7 +6,7 @@ those that were suppressed since the last time.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from petition.core.database import Database, Record
@@ -56,9 +56,12 @@ class SuppressedContactCleaner:
     async def _step(self, database: Database, sweep: _Cleaning) -> int:
         async with database.connection() as conn:
             rows = await queries.contacts(conn, sweep.position, BATCH)
-            digest = await self._suppression.digester(conn)
-        # In a thread, so that mail goes out meanwhile.
-        suppressed = await asyncio.to_thread(self._matching, rows, digest, sweep.digests)
+            digester = await self._suppression.digester(conn)
+            # In a thread, so that mail goes out meanwhile.
+            digests = await asyncio.to_thread(lambda: {_key(row): self._digest(row, digester) for row in rows})
+            opened = {key: digest for key, digest in digests.items() if digest is not None}
+            stored = await self._suppression.stored(conn, list(opened.values()))
+        suppressed = [key for key, digest in zip(opened, stored, strict=True) if digest in sweep.digests]
         async with database.transaction() as conn:
             if suppressed:
                 await queries.drop_contacts(conn, suppressed)
@@ -68,11 +71,6 @@ class SuppressedContactCleaner:
             else:
                 sweep.position = _key(rows[-1])
         return len(suppressed)
-
-    def _matching(
-        self, rows: Sequence[Record], digest: Callable[[str], bytes], suppressed: frozenset[bytes]
-    ) -> list[Contact]:
-        return [_key(row) for row in rows if self._digest(row, digest) in suppressed]
 
     def _digest(self, row: Record, digest: Callable[[str], bytes]) -> bytes | None:
         """Return the digest of a stored address; None if it cannot be opened any more, or is none."""

@@ -187,8 +187,10 @@ class MailingSender:
             digest = await self._tools.suppression.digester(conn)
             # In a thread, so that other mail goes out meanwhile.
             copies = await asyncio.to_thread(self._open_all, key, rows, digest)
-            suppressed = await queries.suppressed(conn, [copy.never for copy in copies])
-        to_send = {copy.key: copy for copy in copies if copy.never not in suppressed}
+            stored = await self._tools.suppression.stored(conn, [copy.never for copy in copies])
+            suppressed = await queries.suppressed(conn, stored)
+        pairs = zip(copies, stored, strict=True)
+        to_send = {copy.key: copy for copy, digest in pairs if digest not in suppressed}
         await asyncio.gather(*(self._settle(Settlement(one, SUPPRESSED)) for one in keys if one not in to_send))
         for copy in to_send.values():
             self._copies.put_nowait((mailing, copy))

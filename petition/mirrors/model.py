@@ -39,6 +39,7 @@ class LetterSnapshot:
     news: Sequence[tuple[Record, Mapping[str, Text]]]  # newest first
     documents: Mapping[ResponseId, StoredFile]
     pictures: Mapping[PictureId, StoredFile]
+    log: Mapping[str, bytes] = field(default_factory=dict)  # the count log's files, by their path below its address
 
     @property
     def letter(self) -> Letter:

@@ -34,6 +34,7 @@ def folder_files(snapshot: LetterSnapshot, facts: CopyFacts, renderer: Renderer)
     files |= dict(_pictures(snapshot, facts, renderer))
     files |= dict(_data(snapshot))
     files |= {f"documents/answer-{number}.{file.ending}": file.content for number, file in snapshot.documents.items()}
+    files |= {f"log/{path}": content for path, content in snapshot.log.items()}
     files |= {f"pictures/{number}.{file.ending}": file.content for number, file in snapshot.pictures.items()}
     return files
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 
 from petition.core.database import Connection, Database, Record
-from petition.core.ids import PictureId, ResponseId
+from petition.core.ids import LetterId, PictureId, ResponseId
+from petition.count_log import reading
 from petition.drafts import draft_queries
 from petition.letters import addressee_queries, queries, update_queries
 from petition.letters.model import Text
@@ -13,6 +14,7 @@ from petition.mirrors.model import LetterSnapshot, StoredFile
 
 MAX_NEWS = 200  # the newest
 MAX_DOCUMENTS = 100  # the newest answers
+MAX_LOG = 1_000_000  # entries
 MAX_FILE = 8 * 1024 * 1024  # bytes of one document or picture
 
 _PICTURE = re.compile(r'"/[a-z]{2,3}/[a-z0-9-]{3,64}/picture/([1-9][0-9]{0,18})"')
@@ -35,7 +37,16 @@ async def read_snapshot(
             news=news,
             documents=await _documents(conn, published) if with_documents else {},
             pictures=await _pictures(conn, letter.slug, texts),
+            log=await _log(conn, letter.id) if with_documents else {},
         )
+
+
+async def _log(conn: Connection, letter_id: LetterId) -> dict[str, bytes]:
+    """Return the files of the count log; nothing before it has begun, or if a folder would have too many of them."""
+    log = await reading.head(conn, letter_id)
+    if log is None or log.size > MAX_LOG:
+        return {}
+    return {path: content async for path, content in reading.files(conn, log)}
 
 
 async def _documents(conn: Connection, published: PublishedLetter) -> dict[ResponseId, StoredFile]:

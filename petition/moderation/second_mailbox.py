@@ -14,6 +14,7 @@ from petition.core.encryption import LetterKeys, Sealer
 from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, SignatureId
+from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
 from petition.signatures.signals import is_own_domain
 
 PURPOSE = "second"
@@ -51,6 +52,7 @@ async def ask(
     sealer: Sealer,
     website: str | None,
     typed: str,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> None:
     """Ask at another address, on the organization's own domain, whether it has signed. Raises ``Refused``."""
     try:
@@ -61,7 +63,8 @@ async def ask(
         raise Refused(NO_WEBSITE, "second")
     if not is_own_domain(mailbox.domain, website):
         raise Refused(OTHER_DOMAIN, "second")
-    digest = keys.digest(email_addresses.canonical(mailbox, email_addresses.NEWEST))
+    canonical = email_addresses.canonical(mailbox, email_addresses.NEWEST)
+    digest = await keeper.digest(keys, canonical, KeeperPurpose.DESK)
     await conn.execute(ENQUEUE, actor.letter_id, signature_id, digest, sealer.seal(mailbox.address))
     await audit_log.record_by(conn, actor, "message.second", ids=[signature_id])
 

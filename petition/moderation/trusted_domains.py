@@ -12,6 +12,7 @@ from petition.core.email_addresses import BadAddress, parse
 from petition.core.encryption import LetterKeys
 from petition.core.errors import Refused
 from petition.core.i18n import N_
+from petition.core.keeper import KeeperClient, KeeperPurpose
 from petition.core.mail_domains import ProviderClass
 from petition.core.quotas import DayKey
 from petition.moderation import decisions
@@ -54,13 +55,21 @@ def domain_of(typed: str) -> str:
     return domain
 
 
-async def trust(conn: Connection, actor: Actor, keys: LetterKeys, days: Sequence[DayKey], domain: str) -> None:
+async def trust(
+    conn: Connection,
+    actor: Actor,
+    keys: LetterKeys,
+    days: Sequence[DayKey],
+    domain: str,
+    keeper: KeeperClient | None = None,
+) -> None:
     """Let a domain and those below it through, and approve what of it waits for nothing else. Raises ``Gone``."""
     # lock order: see docs/decisions/lock-order.md
     await audit_log.hold_letter(conn, actor.letter_id)
     await conn.execute(TRUST, actor.letter_id, keys.digest(mail_domains.TRUSTED + domain))
     # Sign-ups of today and yesterday are known by the registered domain; the digests do not distinguish its parts.
-    digests = [day.mail_domain(actor.letter_id, domain) for day in days]
+    of_days = [day.mail_domain(actor.letter_id, domain) for day in days]
+    digests = await (keeper or KeeperClient(None)).of_installation(conn, of_days, KeeperPurpose.DESK)
     await conn.execute(RELEASE_PENDING, actor.letter_id, digests)
     rows = await conn.fetch(WAITING, actor.letter_id, digests, MAX_RELEASED)
     await audit_log.record_by(conn, actor, "domain.trust", ids=[])

@@ -5,6 +5,7 @@ from petition.core.database import Connection, Database
 from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import NotFound, PetitionError
+from petition.core.keeper import KeeperClient
 from petition.core.settings import Settings
 from petition.organizers import factor_resets, member_queries, queries, sign_in_links
 from petition.organizers.desk_key import DeskKey
@@ -14,9 +15,9 @@ from petition.organizers.model import Role
 async def add(database: Database, settings: Settings, email: str, *, admin: bool) -> str:
     """Return the address of a one-time link for an organizer, new or known. Raises ``PetitionError``."""
     mailbox = _mailbox(email)
-    key, sealer = DeskKey(Wrapper(settings.secret_keys)), Sealer(settings.contact_public_key)
-    lang = next(iter(i18n.load(settings.locales_dir)))
-    async with database.transaction() as conn:
+    sealer, lang = Sealer(settings.contact_public_key), next(iter(i18n.load(settings.locales_dir)))
+    async with KeeperClient(settings.keeper) as keeper, database.transaction() as conn:
+        key = DeskKey(Wrapper(settings.secret_keys), keeper)
         organizer = await sign_in_links.add_organizer(conn, key, sealer, mailbox, lang=lang, admin=admin)
         return _address(settings, await sign_in_links.link(conn, organizer.id))
 
@@ -26,8 +27,8 @@ async def reset(database: Database, settings: Settings, email: str) -> str:
 
     Raises ``NotFound``, ``PetitionError``.
     """
-    key = DeskKey(Wrapper(settings.secret_keys))
-    async with database.transaction() as conn:
+    async with KeeperClient(settings.keeper) as keeper, database.transaction() as conn:
+        key = DeskKey(Wrapper(settings.secret_keys), keeper)
         organizer = await queries.organizer_of(conn, await key.of_mailbox(conn, _mailbox(email)))
         if organizer is None:
             raise NotFound("there is no organizer with this address")
@@ -39,9 +40,9 @@ async def reset(database: Database, settings: Settings, email: str) -> str:
 async def own_if_unowned(conn: Connection, settings: Settings, slug: str, email: str) -> None:
     """Make an organizer the owner of a letter that has no members yet."""
     letter = await member_queries.letter_id(conn, slug)
-    organizer = await queries.organizer_of(
-        conn, await DeskKey(Wrapper(settings.secret_keys)).of_mailbox(conn, _mailbox(email))
-    )
+    async with KeeperClient(settings.keeper) as keeper:
+        digest = await DeskKey(Wrapper(settings.secret_keys), keeper).of_mailbox(conn, _mailbox(email))
+    organizer = await queries.organizer_of(conn, digest)
     if letter is None or organizer is None:
         return
     await member_queries.lock_letter(conn, letter)

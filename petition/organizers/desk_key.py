@@ -9,6 +9,7 @@ from petition.core.database import Connection
 from petition.core.email_addresses import Mailbox, canonical
 from petition.core.encryption import Wrapper
 from petition.core.ids import OrganizerId
+from petition.core.keeper import KeeperClient, KeeperPurpose
 from petition.organizers import queries, short_codes
 
 # Frozen: digests made under older rules could not be made again from what is stored by the web.
@@ -18,13 +19,18 @@ RULES = 1
 class DeskKey:
     """Digests under the desk's key, which is created at first use."""
 
-    def __init__(self, wrapper: Wrapper) -> None:
+    def __init__(self, wrapper: Wrapper, keeper: KeeperClient | None = None) -> None:
         self._wrapper = wrapper
+        self._keeper = keeper or KeeperClient(None)
         self._key: bytes | None = None
 
     async def of_mailbox(self, conn: Connection, mailbox: Mailbox) -> bytes:
-        """Return the digest under which an organizer's mailbox is known, however it is spelt."""
-        return encryption.digest(await self._read(conn), f"mailbox|{canonical(mailbox, RULES)}")
+        """Return the digest under which an organizer's mailbox is known, however it is spelt.
+
+        Raises ``Unavailable``.
+        """
+        digest = encryption.digest(await self._read(conn), f"mailbox|{canonical(mailbox, RULES)}")
+        return (await self._keeper.of_installation(conn, [digest], KeeperPurpose.DESK))[0]
 
     async def of_code(self, conn: Connection, organizer_id: OrganizerId, code: str) -> bytes:
         """Return the digest under which one recovery code of an organizer is stored."""

@@ -27,7 +27,7 @@ class SignInMails:
     """Writes the mails with sign-in links, in the worker."""
 
     def __init__(self, wrapper: Wrapper) -> None:
-        self._key = DeskKey(wrapper)
+        self._key = DeskKey(wrapper)  # for codes and tokens, which no keeper needs to see
 
     async def write(self, conn: Connection, job: DirectMailJob) -> MailContent | None:
         """Return the mail with its link; None for an address that is no organizer's, or if its browser has signed in.

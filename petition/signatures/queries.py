@@ -10,7 +10,7 @@ from petition.letters import count_step_queries
 # The lock that the foreign keys of the rows to come take anyway: the letter is not taken down in between.
 LOCK_LETTERS = """
 SELECT l.id, l.effective_state = 'open' AS open, l.version, is_switched(l.id, 'stop', 'read_only') AS stopped,
-       l.state = 'gone' AS gone
+       l.state = 'gone' AS gone, l.kept
 FROM letter l WHERE l.id = ANY($1::integer[]) ORDER BY l.id FOR KEY SHARE
 """
 

@@ -15,6 +15,7 @@ from petition.core.encryption import LetterKeys, Sealer
 from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
+from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
 from petition.count_log.entries import Exit
 from petition.letters.model import Letter
 from petition.signatures import counting, countries, names, sealed_names, search_words
@@ -202,7 +203,12 @@ async def stop_updates_if_any(database: Database, letter: Letter, signature_id: 
 
 
 async def start_updates(
-    database: Database, letter: Letter, signature_id: SignatureId, sealer: Sealer, typed: str
+    database: Database,
+    letter: Letter,
+    signature_id: SignatureId,
+    sealer: Sealer,
+    typed: str,
+    keeper: KeeperClient = NO_KEEPER,
 ) -> None:
     """Store the address for updates again. It was deleted, so it is typed, and must be the one that signed.
 
@@ -210,7 +216,8 @@ async def start_updates(
     """
     try:
         mailbox = email_addresses.parse(typed)
-        digest = letter.keys.digest(email_addresses.canonical(mailbox, letter.rules_version))
+        canonical = email_addresses.canonical(mailbox, letter.rules_version)
+        digest = await keeper.digest(letter.keys, canonical, KeeperPurpose.OWN_PAGE)
     except BadAddress as error:
         raise Refused(error.message, "email") from None
     except KeyDestroyed:

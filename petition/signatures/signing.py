@@ -15,6 +15,7 @@ from petition.core import metrics, quotas
 from petition.core.batching import Batcher
 from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Sealer
+from petition.core.errors import Unavailable
 from petition.core.ids import LetterId, SignatureId
 from petition.core.limits import Limits
 from petition.core.prices import Buckets
@@ -38,6 +39,7 @@ class SignOutcome(StrEnum):
     CLOSED = "closed"
     STOPPED = "stopped"  # for now
     GONE = "gone"  # the letter was taken down
+    REKEYED = "rekeyed"  # the letter's digests have just been switched to the keeper
     SUPERSEDED = "superseded"  # the text has changed since it was read
 
 
@@ -81,6 +83,7 @@ class SignRequest:
     drawn: Quota  # of the letter; counted only where a picture was read
     form: bytes  # digest of all fields, under a key of the day
     pending: PendingSignature | None = None
+    is_kept: bool = False  # the digest is the keeper's
     is_proven: bool = False  # the mailbox has shown itself already: no link is mailed
 
     @property
@@ -116,7 +119,10 @@ class Signing:
 
     async def submit(self, request: SignRequest) -> SignOutcome:
         """Store ``request`` unless it is rejected. Returns after the commit. Raises ``Unavailable``."""
-        return await self._batcher.submit(request)
+        outcome = await self._batcher.submit(request)
+        if outcome is SignOutcome.REKEYED:
+            raise Unavailable("the letter's digests have just been switched to the keeper", retry_after=1)
+        return outcome
 
     async def drain(self) -> None:
         """Wait until everything submitted is stored."""
@@ -214,6 +220,8 @@ async def _check_letters(conn: Connection, requests: Sequence[SignRequest]) -> l
 def _by_letter(request: SignRequest, letter: Record | None) -> SignOutcome:
     if letter is None or letter["gone"]:
         return SignOutcome.GONE
+    if letter["kept"] != request.is_kept:
+        return SignOutcome.REKEYED
     if request.pending is None:
         return SignOutcome.STORED
     if not letter["open"]:

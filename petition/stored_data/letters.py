@@ -29,7 +29,7 @@ TABLES = (
             clear(
                 "id slug state goal next_goals opened_at closes_at closed_at names_in_search rules_version version"
                 " revision purges created_at sensitive publish_at publish_by opening reminder goal_reached"
-                " publish_at_number publish_at_date names_due_at names_published_at"
+                " kept publish_at_number publish_at_date names_due_at names_published_at"
                 " names_until names_days names_ended_at names_erased_at",
                 N_("what readers see, and numbers of the program"),
             ),

@@ -86,6 +86,7 @@ TABLES = (
         Expiry("id", f"asked_at <= now() - {words.RELAY_TESTS.sql}"),
         until=Until(N_("%(period)s have passed"), words.RELAY_TESTS),
     ),
+    _own("keeper", N_("which keeper made the fingerprints"), "one fingerprint adopted_at"),
     _own("deletion", N_("how much was deleted, by day"), "day task number"),
     _own("migration", N_("changes of the database’s form"), "number name checksum applied_at"),
     Table(

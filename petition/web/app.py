@@ -18,6 +18,7 @@ from petition.core import i18n, metrics
 from petition.core.database import Database, opened
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import Paused, SettingsError, Unavailable
+from petition.core.keeper import KeeperClient
 from petition.core.quotas import DayKeys
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
@@ -93,6 +94,7 @@ def create_app(settings: Settings) -> Gateway:
                     task.cancel()
                 await services.signing.drain()
                 await services.confirming.drain()
+                await services.keeper.close()
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=error_pages.HANDLERS)
     framework.router.redirect_slashes = False
@@ -109,6 +111,7 @@ def build_services(
 ) -> Services:
     """Build the services, and have the caches and streams follow the published letters."""
     wrapper, sealer = Wrapper(settings.secret_keys), Sealer(settings.contact_public_key)
+    keeper = KeeperClient(settings.keeper, database)
     letters, cards = PublishedLetters(database, wrapper, notices), CardCache()
     letters.on_change(pages.invalidate)
     letters.on_change(lambda _slug: pages.invalidate(ALL))
@@ -130,7 +133,8 @@ def build_services(
         count_streams=streams,
         captchas=Captchas(settings),
         day_keys=DayKeys(database, wrapper),
-        desk_key=DeskKey(wrapper),
+        desk_key=DeskKey(wrapper, keeper),
+        keeper=keeper,
         passkeys=Passkeys(settings.base_url),
         packages=PackageMaker(database, wrapper, renderer.languages, settings.base_url),
         copies=MirrorMaker(database, wrapper, renderer, addresses_of(settings)),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from petition.captcha import Captchas
 from petition.core.database import Database
 from petition.core.encryption import Sealer, Wrapper
+from petition.core.keeper import KeeperClient
 from petition.core.quotas import DayKeys
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
@@ -38,6 +39,7 @@ class Services:
     count_streams: CountStreams
     captchas: Captchas
     day_keys: DayKeys
+    keeper: KeeperClient
     desk_key: DeskKey
     passkeys: Passkeys
     packages: PackageMaker

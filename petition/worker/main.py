@@ -15,6 +15,7 @@ from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.core.ids import LetterId, SignatureId
+from petition.core.keeper import KeeperClient
 from petition.core.outbox import MailWriter
 from petition.core.service_urls import is_this_machine
 from petition.core.settings import Settings
@@ -105,19 +106,20 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         **Mails(wrapper, tokens).writers,
         **AddresseeMails(tokens, PackageLinks(tokens).path).writers,
     }
-    counts = DecryptionCounts()
-    opener, suppression = Opener(settings.contact_private_key, counts), Suppression(wrapper)
+    counts, keeper = DecryptionCounts(), KeeperClient(settings.keeper)
+    opener, suppression = Opener(settings.contact_private_key, counts), Suppression(wrapper, keeper)
     selector = MailSelector(opener, wrapper, suppression, writers, settings.mail_in)
-    languages, chores = tuple(renderer.languages), chores_of(settings, counts)
+    languages, chores = tuple(renderer.languages), chores_of(settings, counts, keeper)
     _warn_of_unencrypted_passwords(settings)
     async with (
         opened(settings.database_url, max_size=SENDERS + MAILING_SENDERS + 8) as database,
         counts.counting(database),
-        taking_mail(settings, database, languages) as receivers,
+        keeper.on(database),
+        taking_mail(settings, database, languages, keeper) as receivers,
         metrics_page.listening(settings, database),
         asyncio.TaskGroup() as group,
     ):
-        notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver))
+        notes = MailboxNotes(database, wrapper, MailHosts(settings.mx_resolver), keeper)
         local_hostname = urlsplit(settings.base_url).hostname or "localhost"
         relays = Relays(settings.relays, local_hostname, DatabaseStore(database))
         tester = RelayTester(database, opener, composer, relays, local_hostname)
@@ -134,7 +136,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             ("count log", sequencing.POLL, lambda: sequencing.step(database, wrapper, settings.base_url)),
             ("hide names", hiding.POLL, lambda: hiding.step(database, wrapper)),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
-            ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop)),
+            ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop, keeper)),
             ("decryptions", decryptions.POLL, lambda: counts.store(database)),
             ("address list", address_list_worker.POLL, lambda: address_list_worker.step(database, opener, suppression)),
         ]
@@ -183,12 +185,14 @@ async def do_chores(database: Database, chores: list[Chore]) -> bool:
     return False
 
 
-def chores_of(settings: Settings, counts: DecryptionCounts | None = None) -> list[Chore]:
+def chores_of(
+    settings: Settings, counts: DecryptionCounts | None = None, keeper: KeeperClient | None = None
+) -> list[Chore]:
     """Return the chores of retention, each after those it builds on: a letter closes before its pending rows go."""
     wrapper, sweep = Wrapper(settings.secret_keys), list[Chore]()
     if settings.contact_private_key:
         opener = Opener(settings.contact_private_key, counts or DecryptionCounts())
-        sweep = [("sweep_contacts", SuppressedContactCleaner(opener, Suppression(wrapper)).sweep)]
+        sweep = [("sweep_contacts", SuppressedContactCleaner(opener, Suppression(wrapper, keeper)).sweep)]
     return [
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
         ("hash_recovery_codes", recovery_codes.hash_old),

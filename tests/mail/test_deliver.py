@@ -20,7 +20,7 @@ from petition.core.encryption import Sealer, new_contact_pair
 from petition.core.errors import Unavailable
 from petition.core.relay_urls import parse_relay
 from petition.core.settings import Settings
-from petition.mail import deliver
+from petition.mail import deliver, queries
 from petition.mail.model import pause
 from petition.worker import main
 from tests.mail.installation import Installation, settings
@@ -272,6 +272,41 @@ async def test_a_mail_under_way_is_finished_when_the_worker_is_stopped(
     await main.run(installation.settings, stop)
     assert post.recipients == [NEMO]
     assert not await installation.outbox()
+
+
+async def test_what_has_not_begun_is_given_back_when_the_worker_is_stopped(
+    installation: Installation, post: PostOffice
+) -> None:
+    letter = await installation.letter()
+    for i in range(30):
+        await installation.sign_up(letter, f"nemo{i}@example.org")
+    stop, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def accept_late() -> None:
+        stop.set()
+        await goes_on.wait()
+
+    post.accepting = accept_late
+    task = asyncio.create_task(main.run(installation.settings, stop))
+    await stop.wait()
+
+    async def are_free() -> bool:
+        return sum(job["lease"] is None for job in await installation.outbox()) >= 30 - deliver.SENDERS
+
+    await until(are_free)
+    goes_on.set()
+    await task
+    assert 0 < len(post.recipients) <= deliver.SENDERS
+    assert [job["lease"] for job in await installation.outbox()] == [None] * (30 - len(post.recipients))
+
+
+async def test_a_mail_that_failed_goes_behind_the_others(installation: Installation) -> None:
+    letter = await installation.letter()
+    for address in (NEMO, "ned@example.org", "nell@example.org"):
+        await installation.sign_up(letter, address)
+    await installation.conn.execute("UPDATE outbox SET attempts = 3 WHERE id = (SELECT min(id) FROM outbox)")
+    jobs = await queries.lease(installation.conn, 10, 1, timedelta(minutes=5))
+    assert [job.attempts for job in jobs] == [0, 0, 3]
 
 
 @pytest.fixture

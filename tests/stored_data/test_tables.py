@@ -39,6 +39,7 @@ async def test_what_is_not_clear_is_bytes(conn: Connection) -> None:
 
 # Bytes that are about nobody.
 IMPERSONAL = {
+    ("keeper", "fingerprint"),
     ("count_log", "edge"),
     ("count_log_bundle", "entries"),
     ("count_log_queue", "token"),

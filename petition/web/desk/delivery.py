@@ -144,8 +144,18 @@ async def _carry_out(
     match name:
         case "contact":
             lang = form["lang"] if form.get("lang") in visit.languages else visit.lang
-            way, typed, sealer = form.get("way", ""), form.get("email", ""), visit.services.sealer
-            await deliveries.set_contact(conn, actor, keys, addressee, sealer=sealer, way=way, lang=lang, typed=typed)
+            way, typed, services = form.get("way", ""), form.get("email", ""), visit.services
+            await deliveries.set_contact(
+                conn,
+                actor,
+                keys,
+                addressee,
+                sealer=services.sealer,
+                way=way,
+                lang=lang,
+                typed=typed,
+                keeper=services.keeper,
+            )
         case "mail":
             await deliveries.mail(conn, actor, addressee)
         case "remind":

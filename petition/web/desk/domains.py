@@ -38,7 +38,7 @@ async def act(visit: DeskVisit, form: Form) -> Response:
     async with visit.database.transaction() as conn:
         keys = await keys_for(conn, actor.letter_id, visit.services.wrapper)
         if done == "trust":
-            await trusted_domains.trust(conn, actor, keys, days, domain)
+            await trusted_domains.trust(conn, actor, keys, days, domain, visit.services.keeper)
         else:
             await trusted_domains.distrust(conn, actor, keys, domain)
     return http.redirect(visit.letter_path(f"domains?done={done}"))

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from petition.captcha import Passed
 from petition.captcha.drawn import MAX_TRIES
 from petition.captcha.model import CODE_FIELD, DRAWN_FIELD, POW_FIELD
-from petition.core import email_addresses, quotas
+from petition.core import quotas
 from petition.core.client_networks import ClientNetwork
 from petition.core.database import Connection
 from petition.core.email_addresses import Mailbox
@@ -52,8 +52,10 @@ class _Bucket:
 async def ask(visit: OpenVisit, form: Mapping[str, str], mailbox: Mailbox) -> str:
     """Have a link mailed to an organizer; return the cookie of the ask. Raises ``ChallengeRequired``."""
     services, day = visit.services, await visit.services.day_keys.today()
-    buckets = _buckets(http.network_of(visit.request), mailbox, services.settings.limits, day)
-    of_mailbox = day.hourly("entry-mailbox", email_addresses.canonical(mailbox))
+    async with visit.database.connection() as conn:
+        name = (await services.desk_key.of_mailbox(conn, mailbox)).hex()
+    buckets = _buckets(http.network_of(visit.request), name, services.settings.limits, day)
+    of_mailbox = day.hourly("entry-mailbox", name)
     solved = await _solved(visit, form, day)
     async with visit.database.transaction() as conn:
         # lock order: see docs/decisions/lock-order.md
@@ -91,12 +93,11 @@ def challenge_page(visit: OpenVisit, form: Mapping[str, str]) -> Response:
     )
 
 
-def _buckets(network: ClientNetwork, mailbox: Mailbox, limits: Limits, day: DayKey) -> list[_Bucket]:
+def _buckets(network: ClientNetwork, name: str, limits: Limits, day: DayKey) -> list[_Bucket]:
     """Return where a request counts: in each prefix of its network, alone and together with the mailbox."""
-    address = email_addresses.canonical(mailbox)
     prefixes = list(zip(network.prefixes, network.factors, strict=True))
     alone = [_Bucket(day.hourly("entry-network", prefix), limits.entry_network * n) for prefix, n in prefixes]
-    both = [_Bucket(day.hourly("entry", f"{prefix}|{address}"), limits.entry * n) for prefix, n in prefixes]
+    both = [_Bucket(day.hourly("entry", f"{prefix}|{name}"), limits.entry * n) for prefix, n in prefixes]
     return [*alone, *both]
 
 

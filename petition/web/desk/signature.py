@@ -240,6 +240,7 @@ async def _ask_second(target: _Target, form: Form) -> ActOutcome | None:
         sealer=target.services.sealer,
         website=website,
         typed=address,
+        keeper=target.services.keeper,
     )
     return None
 

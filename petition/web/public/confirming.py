@@ -14,6 +14,7 @@ from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import KeyDestroyed, Unavailable
 from petition.core.i18n import N_, pick_language
 from petition.core.ids import SignatureId
+from petition.core.keeper import KeeperPurpose
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.signatures import later_form, queries, sealed_names
@@ -151,7 +152,8 @@ async def _try_code(
     visit: Visit, published: PublishedLetter, form: Mapping[str, str], *, mailbox: Mailbox, code: str
 ) -> Response:
     services, letter = visit.services, published.letter
-    digest = letter.keys.digest(email_addresses.canonical(mailbox, letter.rules_version))
+    canonical = email_addresses.canonical(mailbox, letter.rules_version)
+    digest = await services.keeper.digest(letter.keys, canonical, KeeperPurpose.CODE)
     passed = await _solved(visit, published, form)
     if isinstance(passed, Response):
         return passed

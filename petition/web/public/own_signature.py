@@ -88,7 +88,9 @@ async def _choose_news(visit: Visit, letter: Letter, signature_id: SignatureId, 
     if form.get("action") == "news":
         await self_service.stop_updates(database, letter, signature_id)
     else:
-        await self_service.start_updates(database, letter, signature_id, sealer, form.get("email", ""))
+        await self_service.start_updates(
+            database, letter, signature_id, sealer, form.get("email", ""), visit.services.keeper
+        )
 
 
 async def _refresh(visit: Visit) -> None:

@@ -12,6 +12,7 @@ from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.errors import Gone, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
+from petition.core.keeper import FormTexts, KeeperPurpose
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF
 from petition.signatures import forms, sealed_names
@@ -103,7 +104,7 @@ async def _answer(visit: Visit, published: PublishedLetter, form: Mapping[str, s
             return await _stopped(visit, await visit.refreshed(published), form)
         case SignOutcome.SUPERSEDED:
             return await _superseded(visit, await visit.refreshed(published), form)
-        case SignOutcome.GONE | SignOutcome.REFUSED | SignOutcome.HARDER_CHALLENGE | SignOutcome.CHALLENGE_USED:
+        case _:
             return await _rejection(visit, published, form, outcome)
 
 
@@ -160,22 +161,32 @@ async def _sign_request(
 ) -> SignRequest:
     letter = published.letter
     day = await visit.services.day_keys.today()
-    canonical = email_addresses.canonical(mailbox, letter.rules_version)
     typed = chain.from_iterable(sorted(form.items()))  # no field holds a \0
+    digests = await visit.services.keeper.of_form(
+        letter.keys,
+        FormTexts(
+            email_addresses.canonical(mailbox, letter.rules_version),
+            "\0".join(("form", visit.request.scope["path"], *typed)),
+        ),
+        day,
+        KeeperPurpose.FIND if pending is None else KeeperPurpose.SIGN,
+    )
+    name = digests.quota_name
     return SignRequest(
         letter_id=letter.id,
-        digest=letter.keys.digest(canonical),
+        digest=digests.mailbox,
+        is_kept=letter.keys.is_kept,
         address=mailbox.address,
         mail_lang=visit.lang,
         challenge=passed,
         buckets=await challenge.buckets(visit, letter),
         mails=MailQuotas(
-            from_network=day.daily("mailbox-network", f"{visit.network.narrowest}|{canonical}"),
-            in_all=day.daily("mailbox", canonical),
-            of_letter=day.daily("mailbox-letter", f"{letter.id}|{canonical}"),
+            from_network=day.daily("mailbox-network", f"{visit.network.narrowest}|{name}"),
+            in_all=day.daily("mailbox", name),
+            of_letter=day.daily("mailbox-letter", f"{letter.id}|{name}"),
         ),
         drawn=day.hourly("drawn-letter", str(letter.id)),
-        form=day.digest("\0".join(("form", visit.request.scope["path"], *typed))),
+        form=digests.form,
         pending=pending,
     )
 

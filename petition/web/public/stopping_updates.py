@@ -85,7 +85,9 @@ async def _start(visit: Visit, published: PublishedLetter, signature_id: Signatu
     if used[quota.key] > MAX_TRIES:
         raise Refused(TOO_MANY_TRIES, "email")
     sealer = visit.services.sealer
-    await self_service.start_updates(visit.services.database, published.letter, signature_id, sealer, address)
+    await self_service.start_updates(
+        visit.services.database, published.letter, signature_id, sealer, address, visit.services.keeper
+    )
 
 
 def _check_letter(published: PublishedLetter, letter_id: LetterId) -> None:
