@@ -38,7 +38,7 @@ def messages() -> dict[MessageId, list[str]]:
 
 
 def _sources() -> Iterator[tuple[Path, bytes]]:
-    for folder, patterns in (("templates", ("*.html", "*.txt", "*.json")), ("petition", ("*.py",))):
+    for folder, patterns in (("templates", ("*.html", "*.txt", "*.md", "*.json")), ("petition", ("*.py",))):
         for pattern in patterns:
             for path in sorted((ROOT / folder).rglob(pattern)):
                 yield path, path.read_bytes()

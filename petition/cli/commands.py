@@ -20,6 +20,7 @@ from petition.core.errors import PetitionError, Refused, SettingsError, Unavaila
 from petition.core.keeper import KeeperClient
 from petition.core.secret_files import Secrets
 from petition.core.settings import Process, Settings, load
+from petition.core.templates import Renderer
 from petition.demo import supervisor
 from petition.drafts import folder, publishing
 from petition.formats.dates import DateOrder
@@ -29,6 +30,7 @@ from petition.incoming_mail.model import Outcome
 from petition.incoming_mail.receivers import bounce_receiver, receivers_of
 from petition.keeper import adoption
 from petition.keeper import settings as keeper_settings
+from petition.legal import folder as legal_folder
 from petition.letters import burning, lifecycle, lifecycle_queries, taking_down
 from petition.organizers import accounts
 
@@ -203,6 +205,19 @@ async def letter_import(arguments: Namespace) -> None:
             _print(f"imported {slug}; use --publish to show it to readers")
             return
         _print(f"published {slug}, version {number}" if number else f"{slug}: the text is unchanged")
+
+
+async def legal(arguments: Namespace) -> None:
+    """Write the legal folder."""
+    async with _tool() as (settings, db):
+        renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
+        langs = [arguments.lang] if arguments.lang else list(renderer.languages)
+        if unknown := set(langs) - set(renderer.languages):
+            raise PetitionError(f"there is no language {unknown.pop()}; there are {', '.join(renderer.languages)}")
+        async with db.connection() as conn:
+            facts = await legal_folder.read_facts(conn)
+    for path in legal_folder.write(arguments.folder, facts, settings, renderer, langs):
+        _print(str(path))
 
 
 async def letter_export(arguments: Namespace) -> None:

@@ -23,7 +23,8 @@ from petition.letters.parties import Party
 
 PARTIES = ("addressees", "initiators")
 PUBLISH_AT = ("publish_at_number", "publish_at_date")
-FRAME = ("goal", "next_goals", "opened_at", "closes_at", "names_in_search", *PUBLISH_AT, *PARTIES)
+NAMES_END = ("names_until", "names_days")
+FRAME = ("goal", "next_goals", "opened_at", "closes_at", "names_in_search", *PUBLISH_AT, *NAMES_END, *PARTIES)
 OF_TEXT = ("title", "text")
 OF_SHARING = ("sharing", "alt", "picture")
 YES = "yes"
@@ -36,6 +37,8 @@ BAD_GOAL = N_("The goal must be a whole number above 0.")
 BAD_MINIMUM = N_("Enter at least 2: one name alone is not shown together with others.")
 BAD_GOALS = N_("Enter at most ten numbers, each higher than the one before and than the goal.")
 BAD_MOMENT = N_("Enter a date and time, like 2027-03-01 18:00.")
+BAD_DAY = N_("Enter a date that is still to come, like 2027-03-01.")
+BAD_DAYS = N_("Enter a whole number of days from 1 to 3650.")
 NOT_PAST = N_("The letter cannot be dated in the future.")
 NO_NAME = N_("Each one needs a name in at least one language.")
 BAD_NAME = N_("A name must be one line of at most 200 characters.")
@@ -57,6 +60,8 @@ class LetterFrame:
     names_in_search: bool = False
     publish_at_number: int | None = None  # confirmed signatures from which on names are shown
     publish_at_date: datetime | None = None  # or a time
+    names_until: date | None = None  # the names are deleted on that day (UTC)
+    names_days: int | None = None  # … or so many days after the first delivery
     initiators: tuple[Party, ...] = ()
     addressees: tuple[Party, ...] = ()
     sharing: Mapping[str, Sharing] = field(default_factory=dict)
@@ -79,6 +84,8 @@ def written(frame: LetterFrame, texts: Texts, languages: Collection[str]) -> dic
         "publish_at_number": str(frame.publish_at_number or ""),
         "publish_at_date": _written_moment(frame.publish_at_date),
         "names_in_search": YES if frame.names_in_search else "",
+        "names_until": frame.names_until.isoformat() if frame.names_until else "",
+        "names_days": str(frame.names_days or ""),
         "initiators": written_parties(frame.initiators),
         "addressees": written_parties(frame.addressees),
     }
@@ -125,6 +132,8 @@ def read_frame(fields: Mapping[str, str], languages: Collection[str]) -> LetterF
         names_in_search=fields["names_in_search"] == YES,
         publish_at_number=int(fields["publish_at_number"] or 0) or None,
         publish_at_date=read_moment(fields["publish_at_date"]),
+        names_until=date.fromisoformat(fields["names_until"]) if fields["names_until"] else None,
+        names_days=int(fields["names_days"] or 0) or None,
         initiators=read_parties(fields["initiators"]),
         addressees=read_parties(fields["addressees"]),
         sharing={lang: shared for lang, shared in sharing.items() if shared},
@@ -234,6 +243,23 @@ def _opening(value: str) -> str:
     return opening
 
 
+def _names_until(value: str) -> str:
+    text = value.strip()
+    try:
+        return date.fromisoformat(letter_toml.checked_day(text)).isoformat() if text else ""
+    except ValueError:
+        raise Refused(BAD_DAY) from None
+
+
+def _names_days(value: str) -> str:
+    text = value.strip()
+    if not text:
+        return ""
+    if not re.fullmatch("[0-9]{1,4}", text) or not 0 < int(text) <= letter_toml.MAX_NAMES_DAYS:
+        raise Refused(BAD_DAYS)
+    return str(int(text))
+
+
 def _tick(value: str) -> str:
     return YES if value == YES else ""
 
@@ -250,6 +276,8 @@ _RULES: Mapping[str, Callable[[str], str]] = {
     "names_in_search": _tick,
     "publish_at_number": _minimum,
     "publish_at_date": _moment,
+    "names_until": _names_until,
+    "names_days": _names_days,
 }
 
 

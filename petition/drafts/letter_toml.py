@@ -18,6 +18,7 @@ MAX_NAME = 200  # characters
 MAX_URL = 2000  # characters
 MAX_SENTENCE = 300  # characters of a sharing text, or of a picture's description
 MAX_NEXT_GOALS = 10
+MAX_NAMES_DAYS = 3650
 MAX_GOAL = 2**31 - 1  # PostgreSQL's integer
 
 T = TypeVar("T")
@@ -35,6 +36,8 @@ class LetterSettings:
     names_in_search: bool = False
     publish_at_number: int | None = None  # confirmed signatures from which on names are shown
     publish_at_date: datetime | None = None  # or a time (UTC)
+    names_until: date | None = None  # a day: the names are deleted on it
+    names_days: int | None = None  # … or so many days after the first delivery
     initiators: tuple[Party, ...] = ()
     addressees: tuple[Party, ...] = ()
     next_goals: tuple[int, ...] = ()  # what the goal rises to
@@ -58,6 +61,8 @@ def loads(text: str, languages: Collection[str]) -> tuple[LetterSettings | None,
         names_in_search=_take(table, "names_in_search", _yes_or_no, problems) or False,
         publish_at_number=_take(table, "publish_at_number", _minimum, problems),
         publish_at_date=_take(table, "publish_at_date", _moment, problems),
+        names_until=_take(table, "names_until", _day, problems),
+        names_days=_take(table, "names_days", _days, problems),
         initiators=_parties(table, "initiators", languages, problems),
         addressees=_parties(table, "addressees", languages, problems),
         next_goals=_take(table, "next_goals", _goals, problems) or (),
@@ -81,7 +86,7 @@ def dumps(letter: LetterSettings) -> str:
     for key in ("closes_at", "publish_at_date"):
         if (moment := getattr(letter, key)) is not None:
             lines.append(f"{key} = {moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z")
-    lines += [f"{key} = true" for key in ("names_in_search", "sensitive") if getattr(letter, key)]
+    lines += _names_lines(letter)
     if letter.next_goals:
         lines.append(f"next_goals = [{', '.join(map(str, letter.next_goals))}]")
     for key, sentences in (("sharing", letter.sharing), ("picture_alt", letter.picture_alt)):
@@ -90,6 +95,14 @@ def dumps(letter: LetterSettings) -> str:
         for party in parties:
             lines += ["", f"[[{key}]]", *_party_lines(party)]
     return "\n".join(lines) + "\n"
+
+
+def _names_lines(letter: LetterSettings) -> Iterator[str]:
+    yield from (f"{key} = true" for key in ("names_in_search", "sensitive") if getattr(letter, key))
+    if letter.names_until is not None:
+        yield f"names_until = {letter.names_until.isoformat()}"
+    if letter.names_days is not None:
+        yield f"names_days = {letter.names_days}"
 
 
 def _party_lines(party: Party) -> Iterator[str]:
@@ -163,6 +176,25 @@ def _moment(value: object) -> datetime:
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
         raise _Wrong("is out of range") from None
+
+
+def _day(value: object) -> date:
+    if isinstance(value, datetime) or not isinstance(value, date) or value.year < 2000:
+        raise _Wrong("must be a date like 2027-03-01, without quotes")
+    return value
+
+
+def checked_day(text: str) -> str:
+    """Return a day that was typed, if it is still to come (UTC). Raises ``ValueError``."""
+    if date.fromisoformat(text) <= datetime.now(UTC).date() or not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        raise ValueError(text)
+    return text
+
+
+def _days(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_NAMES_DAYS:
+        raise _Wrong(f"must be a whole number from 1 to {MAX_NAMES_DAYS}")
+    return value
 
 
 def _past(value: object) -> date:

@@ -61,6 +61,8 @@ def _letter(figures: PreviewFigures, row: Record, draft: Draft, lang: str, now: 
         names_in_search=frame.names_in_search,
         publish_at_number=frame.publish_at_number,
         publish_at_date=frame.publish_at_date,
+        names_until=frame.names_until,
+        names_days=frame.names_days,
         rules_version=row["rules_version"],
         revision=row["revision"],
         initiators=frame.initiators,

@@ -21,6 +21,8 @@ TOO_LATE = {
     "names_in_search": "cannot be switched on once the letter has opened",
     "publish_at_number": "can only be raised once the letter has opened",
     "publish_at_date": "can only be moved to a later time once the letter has opened",
+    "names_until": "can only become earlier once the letter has opened",
+    "names_days": "can only become fewer once the letter has opened",
 }
 
 

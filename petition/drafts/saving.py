@@ -123,7 +123,10 @@ def _possible(draft: Draft, write: dict[str, str], typed: Typed) -> dict[str, st
         if write.keys() & {"goal", "next_goals"}:
             typed.problems[refused.field] = refused.message
             write = {name: value for name, value in write.items() if name not in {"goal", "next_goals"}}
-    for check in (store.check_names_in_search, store.check_publish_at, store.check_publish_at):
+    for name, message in store.broken_promises(draft, write).items():
+        typed.problems[name] = message
+        write.pop(name)
+    for check in (store.check_publish_at, store.check_publish_at):
         try:
             check(draft, write)
         except Refused as refused:

@@ -22,6 +22,7 @@ TOO_LATE = N_(
     "This can no longer be switched on: people chose “Everyone” when it did not include search "
     "engines. You can only switch it off."
 )
+NAMES_LONGER = N_("Names can only end earlier now: people were promised this when they signed.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ async def _frame(conn: Connection, row: Record) -> LetterFrame:
         names_in_search=row["names_in_search"],
         publish_at_number=row["publish_at_number"],
         publish_at_date=row["publish_at_date"],
+        names_until=row["names_until"],
+        names_days=row["names_days"],
         initiators=await queries.initiators(conn, row["id"]),
         addressees=await addressee_queries.parties(conn, row["id"]),
         sharing=await queries.sharing(conn, row["id"]),
@@ -101,11 +104,12 @@ async def _frame(conn: Connection, row: Record) -> LetterFrame:
 async def write(conn: Connection, draft: Draft, changes: Mapping[str, str], actor_id: OrganizerId | None) -> Draft:
     """Write fields (canonical) into the draft of a letter that is locked; return the draft as it is then.
 
-    Raises ``Refused`` if names would appear in search engines that were signed under other terms.
+    Raises ``Refused`` if signatories were promised otherwise.
     """
     if not changes:
         return draft
-    check_names_in_search(draft, changes)
+    for name, message in broken_promises(draft, changes).items():
+        raise Refused(message, name)
     check_publish_at(draft, changes)
     fields = {**draft.fields, **changes}
     after = Draft(draft.letter_id, draft.languages, draft.published, fields, draft.published_fields, draft.edits)
@@ -128,11 +132,23 @@ def _waiting(draft: Draft, name: str) -> str | None:
     )
 
 
-def check_names_in_search(draft: Draft, changes: Mapping[str, str]) -> None:
-    """Raise ``Refused`` if names would appear in search engines although their owners were promised otherwise."""
-    is_wanted = changes.get("names_in_search") == draft_fields.YES
-    if is_wanted and draft.published and draft.published_fields["names_in_search"] != draft_fields.YES:
-        raise Refused(TOO_LATE, "names_in_search")
+def broken_promises(draft: Draft, changes: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields (with why not) whose change would break what those who have signed were promised.
+
+    Names are not to appear in search engines afterwards, and to end no later than the letter said.
+    """
+    if not draft.published:
+        return {}
+    before = draft.published_fields
+    broken = {}
+    if changes.get("names_in_search") == draft_fields.YES != before["names_in_search"]:
+        broken["names_in_search"] = TOO_LATE
+    day, days = changes.get("names_until"), changes.get("names_days")
+    if before["names_until"] and day is not None and not "" < day <= before["names_until"]:
+        broken["names_until"] = NAMES_LONGER
+    if before["names_days"] and days is not None and not 0 < int(days or 0) <= int(before["names_days"]):
+        broken["names_days"] = NAMES_LONGER
+    return broken
 
 
 def check_publish_at(draft: Draft, changes: Mapping[str, str]) -> None:
@@ -159,6 +175,7 @@ async def settle(conn: Connection, draft: Draft) -> None:
     values = frame.goal, frame.closes_at, frame.names_in_search, frame.next_goals, draft.fields["opened_at"] or None
     publish_at = frame.publish_at_number, frame.publish_at_date
     await queries.set_frame(conn, draft.letter_id, *values, publish_at)
+    await queries.set_names_end(conn, draft.letter_id, frame.names_until, frame.names_days)
     await queries.set_initiators(conn, draft.letter_id, frame.initiators)
     await addressee_queries.set_parties(conn, draft.letter_id, frame.addressees)
     await queries.set_sharing(conn, draft.letter_id, frame.sharing)

@@ -24,7 +24,14 @@ from petition.imports import adding_queries as queries
 from petition.imports.column_mapping import LeftOut
 from petition.imports.notes import Notes
 from petition.imports.same_names import NameComparison, SameNames
-from petition.signatures import counting, countries, organization_queries, organizations, search_words
+from petition.signatures import (
+    counting,
+    countries,
+    names_end_queries,
+    organization_queries,
+    organizations,
+    search_words,
+)
 from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.csv_format import Entry, Problem, Row
 from petition.signatures.model import Kind
@@ -133,6 +140,8 @@ async def add_staged(
     is_kept = await queries.hold_letter(conn, letter_id)
     if is_kept is None:
         raise Gone("the letter was taken down")
+    if await names_end_queries.have_ended(conn, letter_id):
+        raise Gone("the letter's names have ended")
     if is_kept and keeper is not None:
         await queries.keep_staged(conn, keeper)
     if not dry_run:

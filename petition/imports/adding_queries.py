@@ -116,7 +116,8 @@ WITH added AS (
                          digest, import_key, name, affiliation, city, name_key, private)
   SELECT $1, $2, id, organization, signed_at,
          coalesce(signed_at, now()) + (max(line) OVER () - line) * interval '1 microsecond', kind, 'confirmed',
-         visibility, country, digest, import_key, name, affiliation, city, name_key, private
+         visibility, CASE WHEN visibility <> 'counted' THEN country END, digest, import_key, name, affiliation, city,
+         name_key, private
   FROM staged ORDER BY kind, digest, import_key
   ON CONFLICT DO NOTHING RETURNING kind, visibility, listed_at
 )

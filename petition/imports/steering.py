@@ -18,6 +18,8 @@ from petition.imports import adding, adding_queries, column_mapping, kept_mappin
 from petition.imports.column_mapping import Plan
 from petition.imports.file_info import FileInfo
 from petition.imports.model import HAS_FILE, MAX_BYTES, ImportJob, ImportState, import_job_in
+from petition.signatures import names_end_queries
+from petition.signatures.self_service import NAMES_GONE
 
 PART = 256 * 1024  # bytes that are encrypted and stored at once
 MAX_OPEN = 5  # imports of a letter
@@ -50,6 +52,8 @@ class FileTooLarge(Exception):
 async def begin(conn: Connection, actor: Actor) -> int:
     """Begin an import whose upload follows; return its number. Raises ``Refused``, ``Gone``."""
     await audit_log.hold_letter(conn, actor.letter_id)
+    if await names_end_queries.have_ended(conn, actor.letter_id):
+        raise Refused(NAMES_GONE, "file")
     number = await adding_queries.add_import(conn, actor.letter_id, actor.organizer_id, ImportState.UPLOADING.value)
     if await queries.count_open(conn, actor.letter_id) > MAX_OPEN:
         raise Refused(TOO_MANY, "file")

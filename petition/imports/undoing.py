@@ -95,6 +95,13 @@ FROM opened u
 WHERE u.fields -> 'flags' <> '[]' AND s.letter = $1 AND s.id = u.signature AND s.import = $2
 """
 
+RESTORE_HIDING = """
+UPDATE signature s SET visible_until = (u.fields ->> 'visible_until')::date,
+       hide_as = (u.fields ->> 'hide_as')::visibility
+FROM opened u
+WHERE u.fields ->> 'visible_until' IS NOT NULL AND s.letter = $1 AND s.id = u.signature AND s.import = $2
+"""
+
 RESTORE_REPORTS = """
 INSERT INTO report (letter, signature, reason, note, at, settled_by)
 SELECT s.letter, s.id, r.reason, r.note, r.at, r.settled_by
@@ -198,7 +205,7 @@ async def bring_back(
         names = row["organization"]
         entries[OrganizationNames(names["en"], names["ru"], names["website"])] = (row["entry"], row["listed_at"])
     result = await adding.add_staged(conn, letter_id, entries, number, dry_run=False, min_mailboxes=min_mailboxes)
-    for statement in (RESTORE_FLAGS, RESTORE_REPORTS, DROP_UNDONE):
+    for statement in (RESTORE_FLAGS, RESTORE_HIDING, RESTORE_REPORTS, DROP_UNDONE):
         await conn.execute(statement, letter_id, number, timeout=LONG)
     return result.report(rows)
 

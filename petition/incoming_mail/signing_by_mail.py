@@ -43,6 +43,7 @@ from petition.signatures import forms, later_form, queries, sealed_names
 from petition.signatures.confirming import Confirming, ConfirmRequest, ConfirmResult
 from petition.signatures.model import Kind
 from petition.signatures.signing import PendingSignature, Signing, SignOutcome, SignRequest
+from petition.stored_data.notice import NOTICE_VERSION
 
 REMEMBERED = timedelta(days=14)  # how long the same mail counts once; older signatures are refused
 CODE_FACTOR = 2  # times ``LIMIT_CODE``: codes a day that mails in the name of a mailbox may try
@@ -225,7 +226,7 @@ class SigningByMail:
             kind=Kind.PERSON,
             fields=letter.keys.hide(fields),
             version=letter.version.number,
-            consent=forms.CONSENT_VERSION,
+            consent=NOTICE_VERSION,
             read_lang=letter.shown_in(read_lang),
             signals=signals,
         )

@@ -16,6 +16,7 @@ KEYS_GONE = N_(
     "This letter cannot be opened again. 30 days after it closed, the key that shows who has "
     "signed was destroyed, so the same mailbox could sign twice."
 )
+NAMES_GONE = N_("This letter cannot be opened again: its names have been deleted, as it had promised.")
 CHANGED = N_("Someone else changed this first. This is how it is now.")
 
 
@@ -55,5 +56,7 @@ async def move(conn: Connection, actor_id: OrganizerId | None, letter_id: Letter
             raise Gone("the letter was taken down")
         if what is StateChange.REOPEN and now and now["state"] == State.CLOSED and not now["has_digest_key"]:
             raise Refused(KEYS_GONE)
+        if what is StateChange.REOPEN and now and now["names_have_ended"]:
+            raise Refused(NAMES_GONE)
         raise Refused(CHANGED, "first")
     await audit_log.record(conn, actor_id, letter_id, f"letter.{what}", before=way.before, after=way.after)

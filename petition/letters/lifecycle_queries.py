@@ -4,7 +4,9 @@ from petition.core.database import Connection, Record
 from petition.core.ids import LetterId
 
 STATE = """
-SELECT id, l.effective_state AS state, wrapped_digest_key IS NOT NULL AS has_digest_key FROM letter l WHERE id = $1
+SELECT id, l.effective_state AS state, wrapped_digest_key IS NOT NULL AS has_digest_key,
+       names_ended_at IS NOT NULL AS names_have_ended
+FROM letter l WHERE id = $1
 """
 
 CLOSE = """
@@ -16,7 +18,9 @@ WHERE id = $1 AND l.effective_state = 'open' RETURNING id
 REOPEN = """
 UPDATE letter l SET state = 'open', closed_at = NULL, revision = revision + 1,
        closes_at = CASE WHEN closes_at > now() THEN closes_at END
-WHERE id = $1 AND l.effective_state = 'closed' AND wrapped_digest_key IS NOT NULL RETURNING id
+WHERE id = $1 AND l.effective_state = 'closed' AND wrapped_digest_key IS NOT NULL
+  AND names_ended_at IS NULL
+RETURNING id
 """
 
 # An archived letter takes nothing more; the time until its keys are destroyed keeps running.
@@ -39,6 +43,7 @@ UPDATE letter SET state = 'gone', goal = NULL, next_goals = '{}', goal_reached =
        closes_at = NULL, closed_at = NULL, names_in_search = false, sensitive = false, wrapped_digest_key = NULL,
        wrapped_name_key = NULL, version = NULL, publish_at = NULL, publish_by = NULL,
        publish_at_number = NULL, publish_at_date = NULL, names_due_at = NULL, names_published_at = NULL,
+       names_until = NULL, names_days = NULL, names_ended_at = NULL, names_erased_at = NULL,
        revision = revision + 1, created_at = now()
 WHERE id = $1
 """

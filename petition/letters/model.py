@@ -136,6 +136,9 @@ class Letter:
     publish_at_number: int | None = None  # confirmed signatures, or a time, from which on names are shown
     publish_at_date: datetime | None = None
     names_published_at: datetime | None = None  # since when they are
+    names_until: date | None = None  # on that day (UTC) names are deleted
+    names_days: int | None = None  # … or so many days after the first delivery, whichever comes first
+    names_ended_at: datetime | None = None
 
     @property
     def goals(self) -> tuple[int, ...]:

@@ -307,6 +307,9 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
         publish_at_number=row["publish_at_number"],
         publish_at_date=row["publish_at_date"],
         names_published_at=row["names_published_at"],
+        names_until=row["names_until"],
+        names_days=row["names_days"],
+        names_ended_at=row["names_ended_at"],
     )
 
 

@@ -97,6 +97,8 @@ UPDATE letter SET goal = $2, closes_at = $3, names_in_search = $4, next_goals = 
 WHERE id = $1
 """
 
+SET_NAMES_END = "UPDATE letter SET names_until = $2, names_days = $3 WHERE id = $1"
+
 SHARING = "SELECT lang, text, alt, picture FROM sharing WHERE letter = $1 ORDER BY lang"
 
 DROP_SHARING = "DELETE FROM sharing WHERE letter = $1"
@@ -228,6 +230,11 @@ async def set_frame(
     ``publish_at`` are the number and the time at which names are shown.
     """
     await conn.execute(SET_FRAME, letter_id, goal, closes_at, search, list(next_goals), opening, *publish_at)
+
+
+async def set_names_end(conn: Connection, letter_id: LetterId, until: date | None, days: int | None) -> None:
+    """Set when names are deleted: on a day, or so many days after the first delivery."""
+    await conn.execute(SET_NAMES_END, letter_id, until, days)
 
 
 async def sharing(conn: Connection, letter_id: LetterId) -> dict[str, Sharing]:

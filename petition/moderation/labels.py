@@ -107,6 +107,7 @@ ACTS: Mapping[str, str] = {
     "campaign.cancel": N_("bulk act cancelled"),
     "campaign.revert": N_("bulk act being reverted"),
     "letter.close": N_("letter closed"),
+    "letter.names_ended": N_("names deleted, as the letter had promised"),
     "letter.reopen": N_("letter opened again"),
     "letter.archive": N_("letter archived"),
     "letter.unarchive": N_("letter taken out of the archive"),
@@ -242,6 +243,8 @@ FIELDS: Mapping[str, str] = {  # of a draft; the log has them in lower case
     "names_in_search": N_("Names visible to search engines"),
     "publish_at_number": N_("Show names when so many have signed"),
     "publish_at_date": N_("Show names on this day"),
+    "names_until": N_("Names deleted on"),
+    "names_days": N_("Days after delivery until names are deleted"),
     "addressees": N_("Addressees"),
     "initiators": N_("Initiators"),
 }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, LogId, SignatureId
+from petition.stored_data import words
 
 # By id, before any other lock, so that decisions on overlapping sets wait for each other here.
 LOCK_SIGNATURES = """
@@ -46,8 +47,8 @@ DELETE FROM bar b WHERE b.letter = $1 AND b.digest = ANY($2::bytea[]) AND NOT b.
     AND s.state = 'removed')
 """
 
-SET_CONTACTS_EXPIRY = """
-UPDATE contact SET until = CASE WHEN $3 THEN now() + interval '30 days' END
+SET_CONTACTS_EXPIRY = f"""
+UPDATE contact SET until = CASE WHEN $3 THEN now() + {words.REPRESENTATIVES.sql} END
 WHERE letter = $1 AND signature = ANY($2::bigint[]) AND purpose = 'representative'
 """
 

@@ -24,6 +24,8 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9._/-]+")  # neither PostgreSQL's list synta
 _STOP_GRACE = 20.0  # seconds, for a server that is stopping
 _ORPHANS_GRACE = 2.0  # seconds, for processes whose server was killed
 
+# Deleted rows leave the files soon, and a segment of the write-ahead log that is no longer needed is deleted instead of
+# being renamed with its old content.
 # No row may ever stand in the server's log. Errors quote values ("invalid input syntax … "), so errors are not logged
 # at all; the program that caused one gets it. What the server says about itself (log, fatal, panic) stays.
 _CONFIGURATION = """\
@@ -37,6 +39,8 @@ hba_file = '{home}/pg_hba.conf'
 ident_file = '{home}/pg_ident.conf'
 max_connections = 100
 shared_buffers = '128MB'
+autovacuum_naptime = '30s'
+wal_recycle = off
 fsync = on
 synchronous_commit = on
 full_page_writes = on

@@ -11,6 +11,7 @@ from petition.signatures import organization_queries, organizations, search_word
 from petition.signatures.counting import EntryChange
 from petition.signatures.model import Visibility
 from petition.signatures.organizations import OrganizationNames
+from petition.stored_data.words import REPRESENTATIVES
 
 HELD = """
 SELECT letter, id, private, country, visibility, signals, signed_at, listed_at FROM signature
@@ -25,11 +26,11 @@ FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bytea[])
 WHERE s.letter = $1 AND s.id = u.id AND s.state = 'held'
 """
 
-# For 30 more days, for questions about the decision.
-KEEP_REPRESENTATIVES = """
-UPDATE contact SET until = now() + interval '30 days'
+# For some more days, for questions about the decision.
+KEEP_REPRESENTATIVES = f"""
+UPDATE contact SET until = now() + {REPRESENTATIVES.sql}
 WHERE letter = $1 AND signature = ANY($2::bigint[]) AND purpose = 'representative'
-"""
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)

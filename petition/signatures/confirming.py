@@ -18,7 +18,7 @@ from petition.signatures.ceilings import Crowd
 from petition.signatures.counting import CountChange
 from petition.signatures.flags import flags_of
 from petition.signatures.forms import LEFT_OUT
-from petition.signatures.model import Counts, Kind, SignatureState
+from petition.signatures.model import Counts, Kind, SignatureState, Visibility
 from petition.signatures.signals import DRAWN
 from petition.signatures.stored_names import NAMED, StoredNames, names_to_store
 
@@ -199,10 +199,10 @@ def _columns_to_add(signature: _Signature) -> tuple[Any, ...]:
         row["created_at"],
         row["kind"],
         state.value,
-        signature.fields["visibility"],
+        visibility := signature.fields["visibility"],
         row["version"],
         row["consent"],
-        signature.fields.get("country"),
+        signature.fields.get("country") if visibility != Visibility.COUNTED else None,
         row["read_lang"],
         row["mail_lang"],
         row["digest"],

@@ -12,9 +12,6 @@ from petition.formats.cells import is_placeholder
 from petition.signatures import countries, names, signals
 from petition.signatures.model import Kind, Visibility
 
-# The version of the consent box and of the privacy page. Raise it when either changes its meaning.
-CONSENT_VERSION = 1
-
 CHOOSE_VISIBILITY = N_("Choose who may see the name.")
 CHOOSE_KIND = N_("Choose whether you sign for yourself or for an organization.")
 AGREE = N_("We need your consent: without it we may not keep anything.")

@@ -6,7 +6,7 @@ Each act is one transaction.
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from petition.core import email_addresses
 from petition.core.database import Connection, Database, Record
@@ -26,6 +26,7 @@ from petition.signatures.model import Kind, Reason, SignatureState, Visibility
 
 NAME_NEEDED = N_("We never stored your name. To show it, enter it here.")
 NOT_NOW = N_("This signature can no longer be changed.")
+NAMES_GONE = N_("The names of this letter have been deleted, as it had promised. None can be stored any more.")
 OTHER_ADDRESS = N_("This is not the address that this signature was made with.")
 NO_NAME = N_("We do not store your name, so there is nothing to correct.")
 
@@ -61,6 +62,8 @@ class SignatureDetails:
     signed_at: datetime | None
     listed_at: datetime
     removed_for: Reason | None
+    visible_until: date | None  # from that day on (UTC) the name is hidden
+    hide_as: Visibility | None  # its visibility then
     is_sealed: bool = False  # names are stored, and no one can read them until they are shown with all others
 
     @property
@@ -72,7 +75,7 @@ class SignatureDetails:
     def as_json(self) -> dict[str, object]:
         """Return everything, for the signatory to download; times as ISO 8601 in UTC."""
         return {
-            key: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+            key: value.isoformat().replace("+00:00", "Z") if isinstance(value, date) else value
             for key, value in asdict(self).items()
         }
 
@@ -113,6 +116,8 @@ def _details_in(row: Record, keys: LetterKeys) -> SignatureDetails:
         listed_at=row["listed_at"],
         removed_for=Reason(row["removed_for"]) if row["removed_for"] in set(Reason) else None,
         is_sealed=row["sealed"] is not None,
+        visible_until=row["visible_until"],
+        hide_as=Visibility(row["hide_as"]) if row["hide_as"] else None,
     )
 
 
@@ -266,6 +271,8 @@ async def lock(conn: Connection, letter: Letter, signature_id: SignatureId) -> R
         raise NotFound("there is no such signature")
     if row["state"] not in {SignatureState.CONFIRMED, SignatureState.HELD}:
         raise Refused(NOT_NOW)
+    if row["names_have_ended"]:
+        raise Refused(NAMES_GONE)
     return row
 
 

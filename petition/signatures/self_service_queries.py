@@ -7,7 +7,8 @@ from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizationId, SignatureId
 
 SIGNATURE = """
-SELECT s.*, o.name_en, o.name_ru, o.website,
+SELECT s.*, (SELECT l.names_ended_at IS NOT NULL FROM letter l WHERE l.id = s.letter) AS names_have_ended,
+       o.name_en, o.name_ru, o.website,
        ARRAY(SELECT c.purpose FROM contact c WHERE c.letter = s.letter AND c.signature = s.id ORDER BY 1) AS purposes,
        (SELECT c.until FROM contact c
         WHERE c.letter = s.letter AND c.signature = s.id AND c.purpose = 'representative') AS kept_until
@@ -20,7 +21,9 @@ LOCK_SIGNATURE = SIGNATURE + "FOR UPDATE OF s"
 STORE_NAMES = """
 UPDATE signature SET visibility = $3::visibility, name = $4, affiliation = $5, city = $6, "position" = $7,
        name_key = $8, private = $9, sealed = $10,
-       country = CASE WHEN $3::visibility = 'counted' THEN NULL ELSE country END
+       country = CASE WHEN $3::visibility = 'counted' THEN NULL ELSE country END,
+       visible_until = CASE WHEN $3::visibility = 'public' THEN visible_until END,
+       hide_as = CASE WHEN $3::visibility = 'public' THEN hide_as END
 WHERE letter = $1 AND id = $2
 """
 
@@ -32,7 +35,7 @@ WITHDRAW = """
 UPDATE signature SET state = 'withdrawn', visibility = 'counted', organization = NULL, country = NULL, read_lang = NULL,
        mail_lang = NULL, digest = NULL, name = NULL, affiliation = NULL, city = NULL,
        name_key = NULL, "position" = NULL, private = NULL, sealed = NULL, signals = NULL, network = NULL,
-       flags = '{}', group_number = NULL
+       domain = NULL, mail_host = NULL, visible_until = NULL, hide_as = NULL, flags = '{}', group_number = NULL
 WHERE letter = $1 AND id = $2 AND state IN ('confirmed', 'held')
 """
 

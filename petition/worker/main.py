@@ -58,10 +58,10 @@ from petition.moderation.messages import Mails
 from petition.organizers import act_notices, factor_resets, invitations, recovery_codes, sign_in_links, waiting_mail
 from petition.organizers.sign_in_links import SignInMails
 from petition.packages.links import PackageLinks
-from petition.signatures import opening_names
+from petition.signatures import hiding, names_end, opening_names
 from petition.signatures.opening_names import NameOpener
 from petition.statistics import queries as statistics
-from petition.worker import job_loop, metrics_page, retention
+from petition.worker import deletions, job_loop, metrics_page, retention, vacuuming
 
 RETENTION_INTERVAL = 60.0  # seconds between two rounds of retention
 
@@ -134,6 +134,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             ("relay test", relay_tests.POLL, tester.step),
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
             ("count log", sequencing.POLL, lambda: sequencing.step(database, wrapper, settings.base_url)),
+            ("hide names", hiding.POLL, lambda: hiding.step(database, wrapper)),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
             ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop, keeper)),
             ("decryptions", decryptions.POLL, lambda: counts.store(database)),
@@ -179,6 +180,8 @@ async def do_chores(database: Database, chores: list[Chore]) -> bool:
         metrics.CHORES.labels(name, "done").inc()
         if count:
             log.info("retention", extra={"task": name, "count": count})
+            with contextlib.suppress(Unavailable):
+                await deletions.count(database, name, count)
     return False
 
 
@@ -196,6 +199,8 @@ def chores_of(
         ("open_letters", opening.open_due),
         ("publish_updates", updates.publish_due),
         ("close_letters", retention.close_letters),
+        ("end_names", names_end.end_due),
+        ("erase_removed", names_end.erase_removed),
         # Before retention drops the day keys by which bursts are recognized.
         ("forget_networks", lambda database: bursts.delete_networks(database, wrapper)),
         ("look_at_domains", lambda database: crowds.flag(database, settings.limits)),
@@ -215,6 +220,7 @@ def chores_of(
         ("drop_stamps", moves.drop_stamps),
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),
+        ("vacuum", vacuuming.vacuum),
     ]
 
 

@@ -9,83 +9,26 @@ from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError
 from petition.core.stored_keys import WRAPPED_COLUMNS
+from petition.stored_data.model import Expiry, Table
+from petition.stored_data.tables import TABLES
+from petition.stored_data.words import AFTER_CLOSING
 
 BATCH = 5000  # rows a transaction, so that no other waits long for one
 
 
-def _batch(act: str, table: str, key: str, condition: str) -> str:
-    """Return SQL that applies ``act`` to up to $1 rows of ``table`` with ``condition``."""
-    rows = f"SELECT {key} FROM {table} WHERE {condition} LIMIT $1 FOR UPDATE SKIP LOCKED"  # noqa: S608 - constants
+def _statement(table: Table, expiry: Expiry) -> str:
+    """Return SQL that deletes or empties up to $1 rows."""
+    name, key = expiry.table or table.name, expiry.key
+    rows = f"SELECT {key} FROM {name} WHERE {expiry.condition} LIMIT $1 FOR UPDATE SKIP LOCKED"  # noqa: S608 - constants
+    erased = ", ".join(f"{column} = NULL" for column in expiry.erased)
+    act = f"UPDATE {name} SET {erased}" if erased else f"DELETE FROM {name}"  # noqa: S608 - constants
     return f"{act} WHERE ({key}) IN ({rows})"
 
 
-def _delete(table: str, key: str, condition: str) -> str:
-    return _batch(f"DELETE FROM {table}", table, key, condition)  # noqa: S608 - constants
-
-
-_BEFORE_YESTERDAY = "((now() AT TIME ZONE 'UTC')::date - 1)"
-
-
-def _forget_networks(table: str, time: str) -> str:
-    # The last condition limits the search through all rows to once a day.
-    condition = f"""(network IS NOT NULL OR domain IS NOT NULL OR mail_host IS NOT NULL)
-      AND {time} < {_BEFORE_YESTERDAY}::timestamp AT TIME ZONE 'UTC'
-      AND EXISTS (SELECT FROM day_key WHERE day < {_BEFORE_YESTERDAY})"""
-    update = f"UPDATE {table} SET network = NULL, domain = NULL, mail_host = NULL"  # noqa: S608 - constants
-    return _batch(update, table, "letter, id", condition)
-
-
-# By table, in this order; statements that each take the size of a batch and are repeated until one is not full.
+# By table; statements that each take the size of a batch and are repeated until one is not full. What expires when
+# stands in ``petition.stored_data``.
 EXPIRED: Mapping[str, Sequence[str]] = {
-    "pending": (
-        _delete("pending", "letter, id", "created_at <= now() - interval '7 days'"),
-        # These can no longer be confirmed: what was typed in them is deleted at once.
-        _delete(
-            "pending",
-            "letter, id",
-            "letter IN (SELECT l.id FROM letter l WHERE l.state <> 'draft' AND NOT l.takes_confirmations)",
-        ),
-    ),
-    "contact": (_delete("contact", "letter, signature, purpose", "until <= now()"),),
-    # An hour later than the web refuses them as expired: its clock may be behind the database's, and a challenge that
-    # is forgotten too early could be used once more.
-    "used_challenge": (_delete("used_challenge", "nonce", "expires_at <= now() - interval '1 hour'"),),
-    "limit_use": (_delete("limit_use", "key", "expires_at <= now()"),),
-    # The digests of networks and mail domains go before the key of their day: without the key they say nothing about
-    # them, yet they would still show who signed from the same one.
-    "day_key": (
-        _forget_networks("pending", "created_at"),
-        _forget_networks("signature", "signed_at"),
-        _delete("day_key", "day", f"day < {_BEFORE_YESTERDAY}"),
-    ),
-    "access_journal": (
-        _delete("access_journal", "hour, kind, organizer, letter", "hour <= now() - interval '90 days'"),
-    ),
-    "decryption": (
-        _delete("decryption", "letter, day, purpose, content", "day <= (now() AT TIME ZONE 'UTC')::date - 90"),
-    ),
-    "name_reading": (_delete("name_reading", "organizer, signature", "at <= now() - interval '1 day'"),),
-    # Of a package only its digest and its numbers stay: the document has names.
-    "package": (
-        "UPDATE package SET content = NULL, person_ids = NULL, organization_ids = NULL WHERE (letter, id) IN ("
-        "SELECT letter, id FROM package WHERE content IS NOT NULL AND made_at <= now() - interval '60 days' LIMIT $1)",
-    ),
-    "relay_hour": (_delete("relay_hour", "relay, hour, outcome, reason", "hour <= now() - interval '30 days'"),),
-    "relay_test": (_delete("relay_test", "id", "asked_at <= now() - interval '7 days'"),),
-    "entry": (_delete("entry", "digest", "expires_at <= now()"),),
-    "sign_in_ask": (_delete("sign_in_ask", "digest", "expires_at <= now()"),),
-    "remembered_device": (_delete("remembered_device", "digest", "expires_at <= now()"),),
-    "invitation": (_delete("invitation", "id", "expires_at <= now()"),),
-    "preview_link": (_delete("preview_link", "id", "expires_at <= now()"),),
-    # The same times as in ``organizers.queries.LIVE``.
-    "session": (
-        _delete(
-            "session",
-            "id",
-            "seen_at <= now() - interval '12 hours' OR created_at <= now() - interval '7 days'"
-            " OR (proved_at IS NULL AND created_at <= now() - interval '1 hour')",
-        ),
-    ),
+    table.name: tuple(_statement(table, expiry) for expiry in table.expiry) for table in TABLES.values() if table.expiry
 }
 
 CLOSE_LETTERS = """
@@ -94,10 +37,10 @@ WHERE state = 'open' AND closes_at <= now()
 """
 
 # The revision moves so that every web process drops the key from its memory as well.
-DESTROY_DIGEST_KEYS = """
+DESTROY_DIGEST_KEYS = f"""
 UPDATE letter SET wrapped_digest_key = NULL, revision = revision + 1
-WHERE wrapped_digest_key IS NOT NULL AND state IN ('closed', 'archived') AND closed_at <= now() - interval '30 days'
-"""
+WHERE wrapped_digest_key IS NOT NULL AND state IN ('closed', 'archived') AND closed_at <= now() - {AFTER_CLOSING.sql}
+"""  # noqa: S608 - constants
 
 
 async def close_letters(database: Database) -> int:

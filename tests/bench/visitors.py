@@ -13,7 +13,7 @@ from petition.core import email_addresses
 from petition.core.encryption import Sealer
 from petition.core.tokens import Tokens
 from petition.letters.model import Letter
-from petition.signatures.forms import CONSENT_VERSION
+from petition.stored_data.notice import NOTICE_VERSION
 from tests.bench.fill import CITIES
 from tests.captcha.installation import CHEAP, solve
 from tests.crowd import Crowd
@@ -78,7 +78,7 @@ class Visitors:
             digest = letter.keys.digest(email_addresses.canonical(mailbox, letter.rules_version))
             secret = digest, letter.keys.hide(typed), sealer.seal(mailbox.address)
             place = letter.id, secrets.randbits(63), "person"
-            rows.append((*place, *secret, 1, CONSENT_VERSION, "ru", "ru", secrets.token_bytes(16)))
+            rows.append((*place, *secret, 1, NOTICE_VERSION, "ru", "ru", secrets.token_bytes(16)))
         return rows
 
     def confirming(self, rows: list[tuple[Any, ...]], port: int) -> list[bytes]:

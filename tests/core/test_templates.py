@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,14 +121,15 @@ def test_a_third_language_is_one_more_folder(tmp_path: Path) -> None:
     place = tmp_path / "locales" / "de" / "LC_MESSAGES"
     place.mkdir(parents=True)
     header = 'msgid ""\nmsgstr ""\n"Language: de\\n"\n"Content-Type: text/plain; charset=utf-8\\n"\n'
-    (place / "petition.po").write_text(header + '\nmsgid "Privacy"\nmsgstr "Datenschutz"\n', encoding="utf-8")
-    renderer = Renderer(i18n.load(tmp_path / "locales"), "https://letters.example", None)
-    page = renderer.render("privacy.html", "de", here="/privacy", canonical=None, mail_in=None)
-    assert "<h1>Datenschutz</h1>" in page
-    assert [lang for lang in ("en", "ru", "de") if f'href="/{lang}/privacy" lang="{lang}"' in page] == ["en", "ru"]
-    assert 'lang="de" hreflang="de">Deutsch</a>' in renderer.render(
-        "privacy.html", "en", here="/privacy", canonical=None, mail_in=None
+    (place / "petition.po").write_text(
+        header + '\nmsgid "What we know about you"\nmsgstr "Was wir wissen"\n', encoding="utf-8"
     )
+    renderer = Renderer(i18n.load(tmp_path / "locales"), "https://letters.example", None)
+    context: dict[str, Any] = {"here": "/privacy", "canonical": None, "parts": [], "tables": [], "notice": 1}
+    page = renderer.render("privacy.html", "de", **context)
+    assert "<h1>Was wir wissen</h1>" in page
+    assert [lang for lang in ("en", "ru", "de") if f'href="/{lang}/privacy" lang="{lang}"' in page] == ["en", "ru"]
+    assert 'lang="de" hreflang="de">Deutsch</a>' in renderer.render("privacy.html", "en", **context)
 
 
 @pytest.fixture(scope="module")

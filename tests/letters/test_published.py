@@ -9,7 +9,7 @@ from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError
 from petition.drafts import publishing
-from petition.letters import queries
+from petition.letters import lifecycle_queries, queries
 from petition.letters.published import SPACING, PublishedLetters
 from tests.letters.folders import other_letter
 from tests.rows import rows_of
@@ -83,7 +83,7 @@ async def test_an_unknown_id_too(site: Installation, database: Database) -> None
     with pytest.raises(NotFound):
         await own.by_id(row["id"] + 1)
     async with database.connection() as conn:
-        await conn.execute("UPDATE letter SET state = 'gone', version = NULL")
+        await conn.execute(lifecycle_queries.TAKE_DOWN, row["id"])
     await own.refresh()
     for asked in (own.by_id(row["id"]), own.get(SLUG)):
         with pytest.raises(Gone):

@@ -4,6 +4,7 @@ import asyncio
 
 from petition.cli import approve
 from petition.core.encryption import Wrapper
+from petition.stored_data.notice import NOTICE_VERSION
 from tests import rows
 from tests.pages import assert_redirect
 from tests.running import KEY, SLUG, Installation, link_in
@@ -52,7 +53,11 @@ async def test_nothing_that_is_stored_is_missing_in_what_is_handed_out(site_with
     assert document["is_sealed"] is False
     assert set(stored) - inner <= set(document)
     assert document["signals"] == stored["signals"] != {}
-    assert (document["consent"], document["mail_lang"], document["address_kept_for"]) == (1, "en", ["updates"])
+    assert (document["consent"], document["mail_lang"], document["address_kept_for"]) == (
+        NOTICE_VERSION,
+        "en",
+        ["updates"],
+    )
 
 
 async def test_whoever_confirms_again_for_an_approved_organization_is_not_told_that_it_waits(

@@ -8,6 +8,7 @@ import pytest
 
 from petition.core.database import Database
 from petition.core.ids import SignatureId
+from petition.stored_data.notice import NOTICE_VERSION
 from tests import rows
 from tests.pages import assert_redirect, check_page, form_in
 from tests.running import SLUG, Installation
@@ -50,7 +51,7 @@ async def test_a_row_and_a_mail_job_are_stored(shared_site: Installation, lang: 
     assert await stored(shared_site.database) == (pending + 1, outbox + 1)
     row, fields = await newest(shared_site)
     assert (row["kind"], row["version"], row["consent"], row["read_lang"], row["mail_lang"]) == (
-        *("person", 1, 1),
+        *("person", 1, NOTICE_VERSION),
         *(lang, lang),
     )
     typed = {"name": "Vera Novak", "city": "Уфа", "affiliation": ALL["affiliation"], "country": "DE", "updates": "1"}

@@ -33,7 +33,7 @@ def field_value(name: str, stored: str) -> FieldValue:
         return FieldValue("parties", draft_fields.read_parties(stored))
     if base in {"opened_at", "closes_at", "publish_at_date"}:
         return FieldValue("moment", datetime.fromisoformat(stored).replace(tzinfo=UTC))
-    if base in {"goal", "next_goals", "publish_at_number"}:
+    if base in {"goal", "next_goals", "publish_at_number", "names_days"}:
         return FieldValue("numbers", [int(number) for number in stored.split()])
     kind = {"names_in_search": "yes", "picture": "picture", "text": "markdown"}.get(base, "text")
     return FieldValue(kind, stored)

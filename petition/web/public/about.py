@@ -1,11 +1,15 @@
 """What the installation says about itself: privacy and security."""
 
 from contextlib import suppress
+from datetime import date
 
 from starlette.responses import Response
 
 from petition.core.errors import PetitionError, Unavailable
+from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
+from petition.stored_data import notice, sentences
+from petition.stored_data.sentences import Circumstances, When
 from petition.web import http
 from petition.web.page_cache import ALL, CachedResponse
 from petition.web.public.visit import Visit
@@ -22,17 +26,35 @@ async def privacy(visit: Visit) -> Response:
 
     async def build() -> CachedResponse:
         canonical = f"{visit.services.settings.base_url}/{visit.lang}/privacy"
+        language = visit.services.renderer.languages[visit.lang]
         return http.cacheable_page(
             visit.request,
             "privacy.html",
             letter=letter,
             canonical=canonical,
             here=f"/privacy{query}",
-            mail_in=visit.services.settings.mail_in,
+            parts=sentences.page(language, _circumstances(visit, letter)),
+            tables=list(notice.entries(language)),
+            notice=notice.NOTICE_VERSION,
         )
 
     query = "" if letter is None else f"?letter={letter.slug}"
     return await visit.cached_page(f"/privacy{query}", ALL if letter is None else letter.slug, build)
+
+
+def _circumstances(visit: Visit, letter: Letter | None) -> Circumstances:
+    holds, values = [], dict[str, date | int]()
+    if visit.services.settings.mail_in:
+        holds.append(When.MAIL_IN)
+    if letter is not None and letter.names_until is not None:
+        holds.append(When.NAMES_UNTIL)
+        values["date"] = letter.names_until
+    if letter is not None and letter.names_days is not None:
+        holds.append(When.NAMES_DAYS)
+        values["days"] = letter.names_days
+    if letter is not None and not values:
+        holds.append(When.NAMES_STAY)
+    return Circumstances(holds, values)
 
 
 async def security(visit: Visit) -> Response:

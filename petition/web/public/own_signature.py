@@ -1,5 +1,6 @@
 """The signatory's own page, opened by the link that confirmed."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from starlette.responses import JSONResponse, Response
@@ -9,16 +10,24 @@ from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.count_log import own_entries
 from petition.letters import count_step_queries
+from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.moderation import message_threads
-from petition.signatures import later_form, queries, self_service
+from petition.signatures import hiding, later_form, queries, self_service
 from petition.signatures.model import REASONS
 from petition.web.public import challenge, confirming
 from petition.web.public.shown_form import ShownForm
 from petition.web.public.visit import Visit
 
 UNKNOWN_ACT = N_("Choose what to do.")
-ACTIONS_ON_PAGE = ("visibility", "correct", "news", "start_news", "withdraw")  # after "delete" there is no page
+ACTIONS_ON_PAGE = (
+    "visibility",
+    "hide_from",
+    "correct",
+    "news",
+    "start_news",
+    "withdraw",
+)  # after "delete" there is no page
 
 
 async def show(visit: Visit) -> Response:
@@ -46,17 +55,17 @@ async def act(visit: Visit) -> Response:
                 await self_service.change_visibility(
                     database, letter, signature_id, form.get("visibility", ""), name, visit.services.sealer
                 )
+            case "hide_from":
+                day, hide_as = form.get("day", ""), form.get("hide_as", "")
+                await hiding.choose(database, letter, signature_id, day, hide_as)
             case "correct":
                 details = {key: form[key] for key in self_service.CORRECTABLE if key in form}
                 languages = tuple(visit.services.renderer.languages)
                 unread = await self_service.correct(
                     database, letter, signature_id, name, details, languages, visit.services.sealer
                 )
-            case "news":
-                await self_service.stop_updates(database, letter, signature_id)
-            case "start_news":
-                sealer, address = visit.services.sealer, form.get("email", "")
-                await self_service.start_updates(database, letter, signature_id, sealer, address, visit.services.keeper)
+            case "news" | "start_news":
+                await _choose_news(visit, letter, signature_id, form)
             case "withdraw":
                 await self_service.withdraw(database, letter, signature_id)
             case "delete":
@@ -72,6 +81,16 @@ async def act(visit: Visit) -> Response:
         return await _page(visit, published, signature_id, shown_form, status=422)
     await _refresh(visit)
     return visit.redirect(f"/signature/{visit.token}?done={action}{'&unread=' if unread else ''}{'+'.join(unread)}")
+
+
+async def _choose_news(visit: Visit, letter: Letter, signature_id: SignatureId, form: Mapping[str, str]) -> None:
+    database, sealer = visit.services.database, visit.services.sealer
+    if form.get("action") == "news":
+        await self_service.stop_updates(database, letter, signature_id)
+    else:
+        await self_service.start_updates(
+            database, letter, signature_id, sealer, form.get("email", ""), visit.services.keeper
+        )
 
 
 async def _refresh(visit: Visit) -> None:

@@ -19,6 +19,7 @@ from petition.signatures import forms, sealed_names
 from petition.signatures.model import Kind
 from petition.signatures.signals import DOMAIN, PARTNER, domain_digests
 from petition.signatures.signing import MailQuotas, PendingSignature, SignOutcome, SignRequest
+from petition.stored_data.notice import NOTICE_VERSION
 from petition.web.public import address_question, challenge, letter_page
 from petition.web.public.shown_form import ShownForm, typed_values
 from petition.web.public.visit import Visit, with_retry_after
@@ -137,7 +138,7 @@ def _pending_signature(
         kind=sign_form.kind,
         fields=letter.keys.hide(fields),
         version=letter.version.number,
-        consent=forms.CONSENT_VERSION,
+        consent=NOTICE_VERSION,
         read_lang=letter.shown_in(visit.lang),
         signals=signals or None,
     )

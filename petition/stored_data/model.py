@@ -1,0 +1,125 @@
+"""How a table of the database is described: what, why, until when, its readers, and the form of each column."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from petition.core.i18n import N_
+
+
+class Form(StrEnum):
+    """How a value is stored; the values are messages for the catalogues."""
+
+    CLEAR = N_("as it is")
+    ENCRYPTED = N_("encrypted; opened with the letter’s key")
+    SEALED = N_("sealed; only the worker can open it")
+    DIGEST = N_("fingerprint under a secret key")
+    WRAPPED = N_("key, encrypted under the installation’s secret")
+
+
+class Reader(StrEnum):
+    """Who can read a value; the values are messages for the catalogues."""
+
+    EVERYONE = N_("everyone")
+    SIGNATORY = N_("the signatory")
+    ORGANIZERS = N_("the letter’s organizers")
+    OWNERS = N_("the letter’s owners")
+    ADMINS = N_("administrators")
+    WORKER = N_("the program that sends e-mail")
+    PROGRAM = N_("only the program")
+
+
+class Subject(StrEnum):
+    """What a table is about; the values are messages for the catalogues."""
+
+    SIGNATORIES = N_("signatories")
+    ORGANIZERS = N_("organizers")
+    ADDRESSEES = N_("addressees")
+    LETTERS = N_("letters")
+    INSTALLATION = N_("the installation")
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPeriod:
+    """A length of time that the page says and the retention job keeps."""
+
+    number: int
+    unit: str = "days"  # or "hours"
+
+    @property
+    def sql(self) -> str:
+        return f"interval '{self.number} {self.unit}'"
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """When a row ends: a message for the catalogues, in which ``%(period)s`` is the period."""
+
+    text: str
+    period: RetentionPeriod | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Rows of a table that the retention job deletes, or (with ``erased``) whose columns it sets to null."""
+
+    key: str  # columns of the primary key
+    condition: str  # SQL
+    table: str = ""  # another one than that of the entry
+    erased: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredColumns:
+    """StoredColumns of one form and meaning; ``what`` is a message for the catalogues."""
+
+    names: tuple[str, ...]
+    what: str
+    form: Form = Form.CLEAR
+    is_personal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the database."""
+
+    name: str
+    what: str
+    why: str
+    until: Until
+    readers: tuple[Reader, ...]
+    about: Subject
+    columns: tuple[StoredColumns, ...]
+    expiry: tuple[Expiry, ...] = ()
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(name for group in self.columns for name in group.names)
+
+    @property
+    def is_personal(self) -> bool:
+        return any(group.is_personal for group in self.columns)
+
+
+def clear(names: str, what: str) -> StoredColumns:
+    """Return columns that say nothing of a person."""
+    return StoredColumns(tuple(names.split()), what)
+
+
+def personal(names: str, what: str, form: Form = Form.CLEAR) -> StoredColumns:
+    """Return columns that are about a person."""
+    return StoredColumns(tuple(names.split()), what, form, is_personal=True)
+
+
+def secret(names: str, what: str) -> StoredColumns:
+    """Return keys."""
+    return StoredColumns(tuple(names.split()), what, Form.WRAPPED)
+
+
+def by_name(tables: Iterable[Sequence[Table]]) -> dict[str, Table]:
+    """Return all tables by name. Raises ``ValueError`` if one is described twice."""
+    entries = [table for part in tables for table in part]
+    named = {table.name: table for table in entries}
+    if len(named) < len(entries):
+        raise ValueError("a table is described twice")
+    return named

@@ -1,0 +1,352 @@
+"""The sentences of the page "What we know about you". Their periods are the table's; each has tests of its own.
+
+``tests/stored_data/test_sentences.py`` names the tests behind each: a sentence without one fails the build.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from petition.core.i18n import N_, Language
+from petition.stored_data import words
+from petition.stored_data.model import RetentionPeriod
+from petition.stored_data.translation import period_text
+
+
+class When(StrEnum):
+    """Under which circumstances a sentence is said; without one it always is."""
+
+    MAIL_IN = "mail_in"
+    NAMES_UNTIL = "names_until"  # the letter says so
+    NAMES_DAYS = "names_days"
+    NAMES_STAY = "names_stay"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One promise or disclosure; ``id`` never changes."""
+
+    id: str
+    text: str  # for the catalogues, with ``%(period)s`` or a letter's values in it
+    period: RetentionPeriod | None = None
+    when: When | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Sentences under one heading; ``is_folded`` ones stand under "More"."""
+
+    title: str
+    sentences: tuple[Sentence, ...]
+    is_folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What holds on this installation, and for the letter that a reader comes from."""
+
+    holds: Collection[When] = ()
+    values: Mapping[str, date | int] = field(default_factory=dict)
+
+
+PARTS = (
+    Part(
+        N_("Before you confirm"),
+        (
+            Sentence(
+                "pending",
+                N_("What you enter is stored encrypted until you confirm, at most %(period)s. Then it is deleted."),
+                words.CONFIRMATION,
+            ),
+            Sentence("uncounted", N_("Until then it counts nowhere, and no one sees it.")),
+        ),
+    ),
+    Part(
+        N_("Your e-mail address"),
+        (
+            Sentence(
+                "sealed",
+                N_(
+                    "It is sealed with a key that the web server does not have. Only the program that sends "
+                    "e-mail can read it."
+                ),
+            ),
+            Sentence(
+                "address-deleted",
+                N_("We delete it when you confirm. If you asked for news, we delete it when you stop the news."),
+            ),
+            Sentence(
+                "representative",
+                N_("If you signed for an organization, we delete it %(period)s after the organizers have decided."),
+                words.REPRESENTATIVES,
+            ),
+            Sentence(
+                "fingerprint",
+                N_(
+                    "So that each mailbox signs once, we store a fingerprint of it, made with a secret key of "
+                    "this letter. %(period)s after the letter closes the key is destroyed. Then no one can "
+                    "compare the fingerprint with an address."
+                ),
+                words.AFTER_CLOSING,
+            ),
+            Sentence(
+                "never",
+                N_("If you asked us never to write again, we store a fingerprint for that, made with another key."),
+            ),
+        ),
+    ),
+    Part(
+        N_("Your name"),
+        (
+            Sentence(
+                "everyone",
+                N_(
+                    "“Everyone”: your name, profession, city and country appear in the public list. We ask "
+                    "search engines and archives not to copy it."
+                ),
+            ),
+            Sentence(
+                "organizers",
+                N_(
+                    "“Only the organizers”: they are stored encrypted, and only the organizers of the letter "
+                    "can read them."
+                ),
+            ),
+            Sentence(
+                "nobody",
+                N_("“Nobody”: your name, profession, city and country are never stored, not even until you confirm."),
+            ),
+            Sentence(
+                "organization",
+                N_(
+                    "An organization’s name is public. The person who signed for it chooses who may see their own name."
+                ),
+            ),
+            Sentence(
+                "names-until",
+                N_("On %(date)s the names of all people are deleted from this letter. The count stays."),
+                when=When.NAMES_UNTIL,
+            ),
+            Sentence(
+                "names-days",
+                N_(
+                    "%(days)s after this letter is first delivered, the names of all people are deleted. The "
+                    "count stays."
+                ),
+                when=When.NAMES_DAYS,
+            ),
+            Sentence(
+                "names-stay",
+                N_("This letter sets no end for names: they stay until you withdraw your signature or delete it."),
+                when=When.NAMES_STAY,
+            ),
+            Sentence(
+                "removed",
+                N_("If the organizers remove your signature, your name is erased %(period)s later."),
+                words.REMOVED,
+            ),
+            Sentence(
+                "with-it",
+                N_(
+                    "With the signature we store the time, the language and version of the text you read, and "
+                    "the version of this notice."
+                ),
+            ),
+        ),
+    ),
+    Part(
+        N_("What you can do"),
+        (
+            Sentence(
+                "own-page",
+                N_(
+                    "The link in your e-mail opens your own page. There you see all that is stored and can "
+                    "download it, change who sees your name, or correct it."
+                ),
+            ),
+            Sentence(
+                "hide-from",
+                N_("There you can also choose a date from which on your name is hidden."),
+            ),
+            Sentence("withdraw", N_("Withdrawing erases everything personal at once.")),
+            Sentence("delete", N_("Deleting removes the record too.")),
+            Sentence(
+                "consent",
+                N_(
+                    "Signing reveals a political opinion. The law gives such data special protection. That is "
+                    "why we ask for your consent with a box of its own, never ticked in advance."
+                ),
+            ),
+        ),
+    ),
+    Part(
+        N_("Your network"),
+        (
+            Sentence(
+                "network",
+                N_(
+                    "We do not log network addresses. To keep robots out we count requests under fingerprints "
+                    "of addresses, made with a key of the day. Both are gone after at most %(period)s."
+                ),
+                words.NETWORKS,
+            ),
+            Sentence(
+                "no-cookies",
+                N_(
+                    "Pages for readers and signatories set no cookies, load nothing from other sites, and track no one."
+                ),
+            ),
+        ),
+    ),
+    Part(
+        N_("What the organizers can find out"),
+        (
+            Sentence(
+                "desk",
+                N_(
+                    "They see the names meant for them, and with each signature its time, country and language."
+                    " They can’t look up whether an address has signed."
+                ),
+            ),
+            Sentence(
+                "address-list",
+                N_(
+                    "If you asked for news, an owner of the letter can take your address along to another "
+                    "system: in an encrypted list, three days after every owner has had a mail about it."
+                ),
+            ),
+            Sentence(
+                "import",
+                N_(
+                    "An owner can import a list of at least 50 new names with addresses. Each person is counted"
+                    " once, so the count and the names missing afterwards can show who had signed. It needs the"
+                    " owner’s second factor, is recorded, and every owner gets a mail."
+                ),
+            ),
+            Sentence(
+                "domains",
+                N_(
+                    "Where many signatures come from one mail domain within a day, they see which of these "
+                    "belong together. If they let a domain through by its name, such as that of a school, they "
+                    "see which of them came from it."
+                ),
+            ),
+            Sentence(
+                "domain-fingerprint",
+                N_(
+                    "For that, where an address is not at a known provider, we store a fingerprint of its "
+                    "domain and of the server that takes its mail, made with the key of the day. We delete it "
+                    "after a day; while very many from one domain wait to be confirmed, after 8 days at the "
+                    "latest."
+                ),
+            ),
+            Sentence(
+                "disposable",
+                N_(
+                    "To help them spot abuse, we note with the signature whether the address looks disposable, "
+                    "but never the address itself."
+                ),
+            ),
+        ),
+        is_folded=True,
+    ),
+    Part(
+        N_("What is handed over"),
+        (
+            Sentence(
+                "package",
+                N_(
+                    "The first 1,000 names stand in the document that addressees get. If you take yours back, "
+                    "it is made again without it; what has been handed over cannot be called back."
+                ),
+            ),
+            Sentence("package-deleted", N_("We delete such a document after %(period)s."), words.PACKAGES),
+        ),
+        is_folded=True,
+    ),
+    Part(
+        N_("Reading and signing by e-mail"),
+        (
+            Sentence(
+                "mail-in",
+                N_(
+                    "If you write to us to read or sign a letter, your mail provider and ours can see that, and"
+                    " what you write, your name included. Our answer contains the letter. Both may keep such "
+                    "e-mails, also after you withdraw. If your provider must not know, use the form on this "
+                    "site."
+                ),
+                when=When.MAIL_IN,
+            ),
+            Sentence(
+                "mail-in-deleted",
+                N_(
+                    "We delete your e-mail as soon as it is read. From it we keep what the form would have "
+                    "kept, and that you signed by e-mail. For two weeks we also keep a fingerprint of the "
+                    "e-mail, so that no one can send it again."
+                ),
+                when=When.MAIL_IN,
+            ),
+        ),
+        is_folded=True,
+    ),
+    Part(
+        N_("If a letter is addressed to you"),
+        (
+            Sentence(
+                "addressee",
+                N_(
+                    "Your name, your website, the deliveries and your answers are public: they stand on the "
+                    "letter’s page. The organizers enter an e-mail address for mails about the letter; it is "
+                    "encrypted like all addresses."
+                ),
+            ),
+            Sentence(
+                "objection",
+                N_(
+                    "Who sends an answer by your link is for the organizers only, and stored encrypted. Each "
+                    "mail to you and the page behind its link have a button to object: then your address is "
+                    "deleted, and only its fingerprint stays."
+                ),
+            ),
+        ),
+        is_folded=True,
+    ),
+)
+
+
+def all_sentences() -> Iterator[Sentence]:
+    for part in PARTS:
+        yield from part.sentences
+
+
+def text_of(language: Language, sentence: Sentence, values: Mapping[str, date | int] | None = None) -> str:
+    """Return a sentence in a language; a period is the table's, other values are the letter's."""
+    texts = {name: _value_text(language, value) for name, value in (values or {}).items()}
+    if sentence.period is not None:
+        texts["period"] = period_text(language, sentence.period)
+    return language.gettext(sentence.text) % texts
+
+
+def _value_text(language: Language, value: date | int) -> str:
+    return language.date(value) if isinstance(value, date) else period_text(language, RetentionPeriod(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraphs:
+    """A part as it is shown."""
+
+    title: str
+    texts: tuple[tuple[str, str], ...]  # id, text
+    is_folded: bool
+
+
+def page(language: Language, circumstances: Circumstances) -> list[Paragraphs]:
+    """Return the parts that have anything to say, in their order."""
+    parts = []
+    for part in PARTS:
+        applicable = [sentence for sentence in part.sentences if sentence.when in {None, *circumstances.holds}]
+        texts = tuple((sentence.id, text_of(language, sentence, circumstances.values)) for sentence in applicable)
+        if texts:
+            parts.append(Paragraphs(language.gettext(part.title), texts, part.is_folded))
+    return parts

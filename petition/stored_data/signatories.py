@@ -1,0 +1,335 @@
+"""Tables about people who sign."""
+
+from petition.core.i18n import N_
+from petition.stored_data import words
+from petition.stored_data.model import Expiry, Form, Reader, Subject, Table, Until, clear, personal
+
+_ABOUT = Subject.SIGNATORIES
+_BEFORE_YESTERDAY = "((now() AT TIME ZONE 'UTC')::date - 1)"
+_NETWORK = ("network", "domain", "mail_host")
+
+
+def _networks(table: str, time: str) -> Expiry:
+    # The last condition limits the search through all rows to once a day.
+    condition = f"""(network IS NOT NULL OR domain IS NOT NULL OR mail_host IS NOT NULL)
+      AND {time} < {_BEFORE_YESTERDAY}::timestamp AT TIME ZONE 'UTC'
+      AND EXISTS (SELECT FROM day_key WHERE day < {_BEFORE_YESTERDAY})"""
+    return Expiry("letter, id", condition, table, _NETWORK)
+
+
+PENDING = Table(
+    "pending",
+    N_("forms that are not confirmed yet"),
+    words.TO_CONFIRM,
+    Until(N_("confirmation, at most %(period)s"), words.CONFIRMATION),
+    (Reader.PROGRAM,),
+    _ABOUT,
+    (
+        clear("letter id kind version consent read_lang mail_lang created_at", words.NUMBERS),
+        personal("digest", words.FINGERPRINT, Form.DIGEST),
+        personal("fields", N_("what was entered"), Form.ENCRYPTED),
+        personal("sealed", words.ADDRESS, Form.SEALED),
+        personal("signals provider", N_("signs of abuse, and the kind of mail provider")),
+        personal("network domain mail_host", N_("fingerprints of network and mail domain"), Form.DIGEST),
+    ),
+    (
+        Expiry("letter, id", f"created_at <= now() - {words.CONFIRMATION.sql}"),
+        # These can no longer be confirmed: what was typed in them is deleted at once.
+        Expiry(
+            "letter, id",
+            "letter IN (SELECT l.id FROM letter l WHERE l.state <> 'draft' AND NOT l.takes_confirmations)",
+        ),
+    ),
+)
+
+SIGNATURE = Table(
+    "signature",
+    N_("signatures"),
+    words.TO_SHOW,
+    words.WITH_SIGNATURE,
+    (Reader.EVERYONE, Reader.SIGNATORY, Reader.ORGANIZERS),
+    _ABOUT,
+    (
+        clear(
+            "letter id kind state visibility version consent import organization listed_at removed_from removed_for"
+            " last_act group_number flags erased_at visible_until hide_as",
+            words.NUMBERS,
+        ),
+        personal("signed_at read_lang mail_lang", N_("time and language of signing")),
+        personal("country", N_("country")),
+        personal("name name_key affiliation city position", N_("name and details that everyone may see")),
+        personal("private", N_("name and details that only organizers may see"), Form.ENCRYPTED),
+        personal("sealed", N_("name and details that wait to be shown with all others"), Form.SEALED),
+        personal(
+            "digest import_key", N_("fingerprints of the address, and of the row of an imported list"), Form.DIGEST
+        ),
+        personal("signals", N_("signs of abuse, never the address")),
+        personal("network domain mail_host", N_("fingerprints of network and mail domain"), Form.DIGEST),
+    ),
+)
+
+CONTACT = Table(
+    "contact",
+    N_("addresses for news, and of organizations’ representatives"),
+    words.TO_MAIL,
+    Until(N_("the news is stopped; a representative’s: %(period)s after the decision"), words.REPRESENTATIVES),
+    (Reader.WORKER, Reader.OWNERS),
+    _ABOUT,
+    (
+        clear("letter signature purpose until since added_in", words.NUMBERS),
+        personal("sealed", words.ADDRESS, Form.SEALED),
+    ),
+    (Expiry("letter, signature, purpose", "until <= now()"),),
+)
+
+ORGANIZATION = Table(
+    "organization",
+    N_("organizations of the list"),
+    words.TO_SHOW,
+    words.WITH_SIGNATURE,
+    (Reader.EVERYONE,),
+    _ABOUT,
+    (
+        clear("letter id merged_into listed_at", words.NUMBERS),
+        personal("name_en name_ru website key_en key_ru name_key", N_("name and website of an organization")),
+    ),
+)
+
+TABLES = (
+    PENDING,
+    CONTACT,
+    SIGNATURE,
+    ORGANIZATION,
+    Table(
+        "used_challenge",
+        N_("challenges against robots that were solved"),
+        words.TO_PROTECT,
+        Until(N_("%(period)s after they end"), words.CHALLENGES),
+        (Reader.PROGRAM,),
+        _ABOUT,
+        (clear("nonce expires_at", words.NUMBERS), personal("form", N_("fingerprint of a form"), Form.DIGEST)),
+        # An hour later than the web refuses them as expired: its clock may be behind the database's, and a challenge
+        # that is forgotten too early could be used once more.
+        (Expiry("nonce", f"expires_at <= now() - {words.CHALLENGES.sql}"),),
+    ),
+    Table(
+        "limit_use",
+        N_("how often a network or mailbox asked for something"),
+        words.TO_PROTECT,
+        Until(N_("an hour or a day, as the limit says")),
+        (Reader.PROGRAM,),
+        _ABOUT,
+        (
+            personal("key", N_("fingerprint under the key of the day"), Form.DIGEST),
+            clear("used expires_at", words.NUMBERS),
+        ),
+        (Expiry("key", "expires_at <= now()"),),
+    ),
+    # The digests of networks and mail domains go before the key of their day: without the key they say nothing about
+    # them, yet they would still show who signed from the same one.
+    Table(
+        "day_key",
+        N_("the keys of the day, for fingerprints of networks"),
+        words.TO_PROTECT,
+        Until(N_("%(period)s have passed"), words.NETWORKS),
+        (Reader.PROGRAM,),
+        Subject.INSTALLATION,
+        (clear("day", words.NUMBERS), clear("wrapped", N_("a key"))),
+        (
+            _networks("pending", "created_at"),
+            _networks("signature", "signed_at"),
+            Expiry("day", f"day < {_BEFORE_YESTERDAY}"),
+        ),
+    ),
+    Table(
+        "other_link",
+        N_("later links of one mailbox"),
+        words.TO_CONFIRM,
+        words.WITH_SIGNATURE,
+        (Reader.PROGRAM,),
+        _ABOUT,
+        (clear("letter id signature", words.NUMBERS),),
+    ),
+    Table(
+        "name_word",
+        N_("words of public names"),
+        N_("to find names in spite of typing errors"),
+        Until(N_("the last public name with the word goes")),
+        (Reader.PROGRAM,),
+        _ABOUT,
+        (clear("letter kind", words.NUMBERS), personal("word near", N_("a word, and checksums of its parts"))),
+    ),
+    Table(
+        "bar",
+        N_("mailboxes whose signature was removed"),
+        words.TO_PROTECT,
+        Until(N_("the letter is taken down; its key is destroyed %(period)s after it closed"), words.AFTER_CLOSING),
+        (Reader.PROGRAM,),
+        _ABOUT,
+        (clear("letter kept", words.NUMBERS), personal("digest", words.FINGERPRINT, Form.DIGEST)),
+    ),
+    Table(
+        "bounced_mailbox",
+        N_("mailboxes that e-mail did not reach"),
+        words.TO_MAIL,
+        Until(N_("the letter is taken down; its key is destroyed %(period)s after it closed"), words.AFTER_CLOSING),
+        (Reader.PROGRAM,),
+        _ABOUT,
+        (
+            clear("letter reason bounced_at paused_until", words.NUMBERS),
+            personal("digest", words.FINGERPRINT, Form.DIGEST),
+        ),
+    ),
+    Table(
+        "suppressed",
+        N_("mailboxes that want no e-mail from us"),
+        N_("so that we never write to them again"),
+        Until(N_("it is taken back by the link in the e-mail; else no end")),
+        (Reader.PROGRAM,),
+        _ABOUT,
+        (personal("digest", words.FINGERPRINT, Form.DIGEST), clear("since swept_at", words.NUMBERS)),
+    ),
+    Table(
+        "trusted_domain",
+        N_("mail domains that an organizer let through"),
+        words.TO_DECIDE,
+        words.WITH_LETTER,
+        (Reader.PROGRAM,),
+        _ABOUT,
+        (clear("letter at", words.NUMBERS), personal("digest", N_("fingerprint of a mail domain"), Form.DIGEST)),
+    ),
+    Table(
+        "note",
+        N_("notes of organizers on a signature"),
+        words.TO_DECIDE,
+        words.WITH_SIGNATURE,
+        (Reader.ORGANIZERS,),
+        _ABOUT,
+        (clear("letter signature id organizer at", words.NUMBERS), personal("text", N_("a text"), Form.ENCRYPTED)),
+    ),
+    Table(
+        "message",
+        N_("messages between organizers and an organization’s representative"),
+        words.TO_DECIDE,
+        words.WITH_SIGNATURE,
+        (Reader.ORGANIZERS, Reader.SIGNATORY),
+        _ABOUT,
+        (
+            clear("letter signature id organizer answers at", words.NUMBERS),
+            personal("text", N_("a text"), Form.ENCRYPTED),
+        ),
+    ),
+    Table(
+        "report",
+        N_("readers’ reports of an entry"),
+        words.TO_DECIDE,
+        words.WITH_SIGNATURE,
+        (Reader.ORGANIZERS,),
+        _ABOUT,
+        (
+            clear("letter signature id reason at settled_by", words.NUMBERS),
+            personal("note", N_("a text"), Form.ENCRYPTED),
+        ),
+    ),
+    Table(
+        "typed",
+        N_("the names with which a representative signed"),
+        words.TO_DECIDE,
+        words.WITH_SIGNATURE,
+        (Reader.ORGANIZERS,),
+        _ABOUT,
+        (clear("letter signature", words.NUMBERS), personal("fields", N_("former names"), Form.ENCRYPTED)),
+    ),
+    Table(
+        "past",
+        N_("names before a correction"),
+        words.TO_DECIDE,
+        words.WITH_SIGNATURE,
+        (Reader.ORGANIZERS,),
+        _ABOUT,
+        (
+            clear("letter log signature organization", words.NUMBERS),
+            personal("fields", N_("former names"), Form.ENCRYPTED),
+        ),
+    ),
+    Table(
+        "name_look",
+        N_("how far repeated names were looked for"),
+        words.TO_PROTECT,
+        words.WITH_LETTER,
+        (Reader.PROGRAM,),
+        Subject.LETTERS,
+        (clear("letter listed_at signature import imported", words.NUMBERS),),
+    ),
+    Table(
+        "intake",
+        N_("imports of lists"),
+        words.TO_IMPORT,
+        words.WITH_LETTER,
+        (Reader.ORGANIZERS,),
+        _ABOUT,
+        (
+            clear(
+                "letter number organizer state format encoding delimiter plan progress total problems report failure"
+                " changed created_at ended_at notes",
+                words.NUMBERS,
+            ),
+            personal("about file", N_("name of the file, its header and first rows"), Form.ENCRYPTED),
+        ),
+    ),
+    Table(
+        "intake_part",
+        N_("files that are being imported"),
+        words.TO_IMPORT,
+        Until(N_("the end of the import, at most 24 hours")),
+        (Reader.ORGANIZERS,),
+        _ABOUT,
+        (clear("letter number part", words.NUMBERS), personal("bytes", N_("the file"), Form.ENCRYPTED)),
+    ),
+    Table(
+        "intake_problem",
+        N_("rows that could not be imported"),
+        words.TO_IMPORT,
+        Until(N_("%(period)s after the import"), words.UNDONE),
+        (Reader.ORGANIZERS,),
+        _ABOUT,
+        (
+            clear("letter number line field reason", words.NUMBERS),
+            personal("cells", N_("the row"), Form.ENCRYPTED),
+        ),
+    ),
+    Table(
+        "import_row",
+        N_("which rows of lists were imported"),
+        words.TO_IMPORT,
+        words.WITH_LETTER,
+        (Reader.PROGRAM,),
+        _ABOUT,
+        (clear("letter number", words.NUMBERS), personal("import_key", N_("fingerprint of the row"), Form.DIGEST)),
+    ),
+    Table(
+        "import_mapping",
+        N_("what the columns of a list mean"),
+        words.TO_IMPORT,
+        Until(N_("an organizer deletes it")),
+        (Reader.ORGANIZERS,),
+        Subject.LETTERS,
+        (
+            clear("letter id name organizer saved_at header_digest", words.NUMBERS),
+            personal("fields", N_("header and values"), Form.ENCRYPTED),
+        ),
+    ),
+    Table(
+        "undone",
+        N_("rows that undoing an import removed"),
+        words.TO_IMPORT,
+        Until(N_("%(period)s have passed"), words.UNDONE),
+        (Reader.ORGANIZERS,),
+        _ABOUT,
+        (
+            clear("letter number signature at", words.NUMBERS),
+            personal("sealed", N_("the row"), Form.ENCRYPTED),
+            personal("fields organization", N_("the row, until the worker has encrypted it within a minute")),
+        ),
+    ),
+)
