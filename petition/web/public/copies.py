@@ -15,7 +15,8 @@ async def one_file(visit: Visit) -> Response:
     async def build(published: PublishedLetter) -> CachedResponse:
         content = await services.copies.one_file(published, visit.lang)
         name = f'attachment; filename="{published.letter.slug}.html"'
-        saved: list[Header] = [(b"content-disposition", name.encode()), (b"x-robots-tag", b"noindex")]
+        saved: list[Header] = [(b"content-language", visit.lang.encode()), (b"content-disposition", name.encode())]
+        saved.append((b"x-robots-tag", b"noindex"))
         return build_response(
             content, http.HTML, [*saved, *headers.html_headers(services.settings, services.renderer.sheet.hash)]
         )
