@@ -12,6 +12,7 @@ from petition.core.signed_notes import NoteKey
 from petition.count_log import mending, sequencing, tiles, verifying
 from petition.count_log.checkpoints import Proof
 from petition.count_log.entries import LogEntry
+from petition.letters import taking_down
 from petition.signatures import self_service
 from tests import rows
 from tests.count_log import independent
@@ -177,7 +178,8 @@ async def test_nothing_personal_is_in_the_log(site: Installation, logged: LogBen
 async def test_a_letter_taken_down_has_no_log(site: Installation, logged: LogBench) -> None:
     await logged.sign("Vera")
     await take(site, logged)
-    await logged.change("UPDATE letter SET state = 'gone', version = NULL, revision = revision + 1 WHERE id = $1")
+    async with site.database.transaction() as conn:
+        await taking_down.take_down(conn, None, logged.letter.id, SLUG)
     await site.page_when(f"/en/{SLUG}", lambda page: "410" in page or "taken down" in page)
     for path in (f"{LOG}/checkpoint", f"{LOG}/tile/0/000.p/1", VERIFY):
         assert (await site.client.get(path)).status_code == 410
