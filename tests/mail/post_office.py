@@ -43,6 +43,8 @@ class PostOffice:
             if isinstance(protocol.transport, asyncio.WriteTransport):
                 protocol.transport.abort()
         await self._server.wait_closed()
+        for _ in range(5):  # a transport below TLS is closed some turns of the loop after the one above it
+            await asyncio.sleep(0)
 
     @property
     def url(self) -> str:
