@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from petition.core.errors import Gone, PetitionError
-from petition.letters import burning
+from petition.letters import burning, taking_down
 from tests.rows import rows_of
 from tests.running import SLUG, Installation, link_in
 
@@ -59,7 +59,7 @@ async def test_what_is_refused(site_with_worker: Installation) -> None:
         async with site.database.transaction() as conn:
             await burning.burn(conn, None, letter)
     async with site.database.transaction() as conn:
-        await conn.execute("UPDATE letter SET state = 'gone', version = NULL")
+        await taking_down.take_down(conn, None, letter, SLUG)
     with pytest.raises(Gone):
         async with site.database.transaction() as conn:
             await burning.burn(conn, None, letter)

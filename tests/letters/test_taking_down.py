@@ -118,6 +118,7 @@ async def test_nothing_is_left_and_everything_answers_410(site: Installation, ow
         "state",
         "next_goals",
         "goal_reached",
+        "kept",
         "names_in_search",
         "rules_version",
         "revision",
