@@ -168,8 +168,8 @@ async def test_a_mailbox_that_signed_twice_gets_one_mail(
     await subscribers.add(database, letter, range(1, 7))
     async with database.connection() as conn:
         await conn.execute(
-            "UPDATE signature s SET kind = 'organization', visibility = 'organizers', digest = o.digest FROM signature o"
-            " WHERE (s.id, o.id) IN ((2, 1), (5, 4))"
+            "UPDATE signature s SET kind = 'organization', visibility = 'organizers', digest = o.digest"
+            " FROM signature o WHERE (s.id, o.id) IN ((2, 1), (5, 4))"
         )
         await conn.execute("DELETE FROM contact WHERE signature = 4")  # this one asked for news only once
     update_id = await subscribers.publish(database, letter)

@@ -16,7 +16,7 @@ from tests.rows import rows_of
 from tests.running import Installation
 
 VERA, ANNA = "vera@letters.example", "anna@letters.example"
-LATER = "SELECT count(*) AS n FROM outbox WHERE due_at > now()"
+LATER = "SELECT count(*) AS n FROM outbox WHERE due_at > now() AND lease IS NULL"
 DUE = "UPDATE outbox SET due_at = now() WHERE due_at > now()"
 
 
@@ -68,7 +68,7 @@ async def test_a_flood_from_many_networks_makes_the_link_late_and_no_more(site_w
         answer = await door.ask(site, vera, VERA)
         assert (answer.status_code, answer.headers["location"]) == (303, "/organizer/enter?sent=1&lang=en")
         await door.mailed_links(site, VERA, 10)
-        slots = await rows_of(site.database, "SELECT DISTINCT due_at FROM outbox")
+        slots = await rows_of(site.database, "SELECT DISTINCT due_at FROM outbox WHERE lease IS NULL")
         assert (await rows_of(site.database, LATER))[0]["n"] == len(slots)  # one mail for each, whoever asked
         assert len(slots) in {1, 2}  # two where the clock has passed a slot meanwhile
         async with site.database.connection() as conn:
