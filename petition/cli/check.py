@@ -25,8 +25,6 @@ from petition.mail.smtp_connection import SmtpConnection
 def main(mail_to: str | None = None) -> int:
     """Print one line for each finding; send a test mail to ``mail_to``. Return 1 if something is wrong."""
     wrong = asyncio.run(_all(mail_to))
-    if not os.environ.get("KEEPER_URL"):
-        print(f"keeper: {OFF}")  # a choice, and no fault
     if not wrong:
         print("all is well")
     return 1 if wrong else 0
@@ -44,6 +42,8 @@ async def _all(mail_to: str | None) -> int:
         wrong += _report("settings", finding)
     if settings is None:
         return wrong
+    if settings.keeper is None:
+        print(f"keeper: {OFF}")  # a choice, and no fault
     async for part, finding in _findings(settings):
         wrong += _report(part, finding)
     if mail_to is not None:

@@ -18,7 +18,7 @@ from tests import rows
 from tests.running import SLUG, Installation, installation
 
 # The board's look twice a second, and what the driver asks for itself the first time a connection is used.
-BESIDE = ("FROM letter l LEFT JOIN count", TAKEN_DOWN, SWITCHED_ON, "typeinfo_tree", "set_config('jit'")
+BESIDE = ("FROM letter l LEFT JOIN published_count", TAKEN_DOWN, SWITCHED_ON, "typeinfo_tree", "set_config('jit'")
 TOKEN = re.compile(r"=[\w-]{43};")  # of a cookie
 WHO = ("nobody", "pending", "public", "organizers", "counted", "withdrawn", "removed", "barred", "held", "imported")
 
