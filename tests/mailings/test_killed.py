@@ -64,7 +64,8 @@ async def test_twenty_kills_of_one_mailing(
     times = Counter(relay.recipients())
     assert row["recipients"] == READERS
     assert row["accepted"] + row["suppressed"] == READERS
-    assert len(times) == row["accepted"]
+    # Who leaves right behind a kill may have been reached by the killed worker, which could not note it any more.
+    assert row["accepted"] <= len(times) <= row["accepted"] + SENDERS
     assert row["suppressed"] <= len(leaving)
     assert set(times) <= set(map(subscribers.address, readers))
     # Only what a killed worker was handing over may have come twice, one mail a sender; each is counted.

@@ -113,7 +113,7 @@ async def test_the_main_road_leads_through_a_pooler(pooler: str, tmp_path: Path)
     code, output = await run("check", environ | mail)
     usual = ("fsync", "full_page_writes", "log_")  # how the tests' server is set up, and a relay that is not there
     lines = [line for line in output.splitlines() if not line.startswith(tuple(f"database: {name}" for name in usual))]
-    assert [line.partition(": ")[0] for line in lines] == ["relay 127.0.0.1:9", "keeper"]
+    assert [line.partition(": ")[0] for line in lines] == ["keeper", "relay 127.0.0.1:9"]
 
 
 async def _import_and_export(environ: dict[str, str], folder: Path) -> None:
