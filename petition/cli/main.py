@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     mail_in.set_defaults(run=commands.mail_in)
     legal = commands_.add_parser("legal", help="write the legal folder: record, notice, proof …")
     legal.add_argument("folder", metavar="DIR", type=Path)
-    legal.add_argument("--lang", metavar="LANG", default=None, help="en or ru; both if it is not given")
+    legal.add_argument("--lang", metavar="LANG", default=None, help="en or ru; default: both")
     legal.set_defaults(run=commands.legal)
     _keeper(commands_.add_parser("keeper", help="run the small process that holds the second key of digests"))
     _organizer(commands_.add_parser("organizer", help="people who can sign in to the organizers' desk"))

@@ -102,7 +102,7 @@ class Opener:
         return address
 
     def open_fields(self, sealed: bytes, letter_id: int, purpose: DecryptionPurpose) -> dict[str, str]:
-        """Return what ``Sealer.seal_fields`` was given. Raises ``KeyDestroyed`` if it was sealed to another key."""
+        """Return the fields that ``Sealer.seal_fields`` sealed. Raises ``KeyDestroyed`` for another key."""
         try:
             opened: dict[str, str] = json.loads(self._box.decrypt(sealed))
         except CryptoError:
@@ -154,7 +154,7 @@ class LetterKeys:
         return bytes(self._names().encrypt(padded_json(fields)))
 
     def reveal(self, hidden: bytes) -> dict[str, str]:
-        """Return what ``hide`` was given. Raises ``KeyDestroyed`` if the key is gone or another."""
+        """Return the fields that ``hide`` encrypted. Raises ``KeyDestroyed`` if the key is gone or another."""
         try:
             revealed: dict[str, str] = json.loads(self._names().decrypt(hidden))
         except CryptoError:
@@ -167,7 +167,7 @@ class LetterKeys:
         return bytes(self._names().encrypt(content))
 
     def decrypt(self, content: bytes) -> bytes:
-        """Return what ``encrypt`` was given. Raises ``KeyDestroyed`` if the key is gone or another."""
+        """Return the content that ``encrypt`` encrypted. Raises ``KeyDestroyed`` if the key is gone or another."""
         try:
             decrypted = self._names().decrypt(content)
         except CryptoError:

@@ -54,7 +54,7 @@ class KeeperPurpose(StrEnum):
 
 
 class KeeperRefused(PetitionError):
-    """The keeper answers, and is not the one that is wanted, or does not want this client."""
+    """The keeper answers, but has another key than the database expects, or refuses this client's token."""
 
 
 class _Question(NamedTuple):

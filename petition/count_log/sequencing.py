@@ -64,7 +64,7 @@ async def sequence(
     slug: str,
     before: datetime | None = None,
 ) -> int:
-    """Take a batch of what a letter has waiting (``before`` a time, if one is given) into its log; return how much.
+    """Append a batch of a letter's queued entries to its log, those ``before`` a time or all; return how many.
 
     0 if another worker has the log. Raises ``Unavailable``.
     """
