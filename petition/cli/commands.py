@@ -12,7 +12,7 @@ from petition import postgres
 from petition.cli import approve, check, dkim_records, mail, signatures, switch
 from petition.cli import mirror as mirrors
 from petition.cli import takeout as taking_out
-from petition.core import database, encryption, i18n, logs, startup
+from petition.core import database, encryption, i18n, logs, partitions, startup
 from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.core.environment import EnvironmentReader
@@ -62,13 +62,18 @@ def worker(_arguments: Namespace) -> None:
         working.main(ready)
 
 
-async def migrate(_arguments: Namespace) -> None:
-    """Bring the schema up and say what was applied."""
+async def migrate(arguments: Namespace) -> None:
+    """Bring the schema up, in the layout that is asked for, and say what was done."""
     with _database(load(role=Process.TOOL)) as settings:
-        applied = await database.migrate(_url(settings))
+        url, number = _url(settings), arguments.partitions
+        if number is not None:
+            await partitions.check(url, number)  # before anything is changed
+        done = [f"applied {name}" for name in await database.migrate(url)]
+        if number is not None and await partitions.divide(url, number):
+            done.append(f"the large tables are in {partitions.describe(number)}")
         if settings.keeper is not None:
             await _adopt(settings)
-    _print(*(f"applied {name}" for name in applied) if applied else ["nothing to do"])
+    _print(*(done or ["nothing to do"]))
 
 
 async def _look(settings: Settings) -> None:
@@ -148,7 +153,10 @@ async def restore(arguments: Namespace) -> None:
     """Bring a takeout into an empty database."""
     resolved, secrets = taking_out.settings_for_restoring(arguments.file, arguments.identity)
     with _database(resolved) as settings:
-        _print(*await taking_out.restore(settings, arguments.file, arguments.identity, secrets))
+        restored = await taking_out.restore(
+            settings, arguments.file, arguments.identity, secrets, partitions=arguments.partitions
+        )
+        _print(*restored)
 
 
 def burn(arguments: Namespace) -> Coroutine[None, None, None]:
