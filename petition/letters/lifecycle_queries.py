@@ -74,9 +74,10 @@ LETTER_TABLES = [
     "trusted_domain", "mirror",
 ]  # fmt: skip
 
+# Row addresses repeat between the partitions of a table: without the letter others' rows would go too.
 DROP_ROWS = {
     table: f"""
-DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+DELETE FROM {table} WHERE letter = $1 AND ctid = ANY (ARRAY(
   SELECT ctid FROM {table} WHERE letter = $1{ONLY_IF.get(table, "")} LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """
