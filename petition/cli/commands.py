@@ -33,6 +33,7 @@ from petition.keeper import settings as keeper_settings
 from petition.legal import folder as legal_folder
 from petition.letters import burning, lifecycle, lifecycle_queries, taking_down
 from petition.organizers import accounts
+from petition.signatures import burnt_names
 
 
 def demo(arguments: Namespace) -> None:
@@ -163,9 +164,9 @@ async def _burn(slug: str) -> None:
         async with db.transaction() as conn:
             letter = await publishing.number_of(conn, slug)
             await burning.burn(conn, None, letter)
-        rows = await burning.delete_addresses(db, letter)
+        rows = await burning.delete_addresses(db, letter) + await burnt_names.erase(db, letter)
     _print(
-        f"{slug}: the keys are destroyed and {rows} stored addresses and forms deleted;"
+        f"{slug}: the keys are destroyed and {rows} stored addresses, forms and sealed names deleted;"
         " count and public names stay. Dumps and takeouts made before still hold them."
     )
 
