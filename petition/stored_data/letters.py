@@ -110,6 +110,12 @@ TABLES = (
         "letter authority at size checkpoint response",
         words.TO_COUNT,
     ),
+    _public(
+        "witness",
+        N_("partners that sign that log too"),
+        "id letter title verifier_key created_at retired_at size checkpoint cosignature cosigned_at",
+        words.TO_COUNT,
+    ),
     _own(
         "mirror",
         N_("when static copies were written"),
