@@ -11,6 +11,7 @@ from petition.core.errors import PetitionError, Refused
 from petition.drafts import folder, publishing
 from petition.letters import burning, lifecycle, lifecycle_queries, taking_down
 from petition.organizers import member_queries
+from petition.signatures import burnt_names
 
 
 async def print_all(_arguments: Namespace) -> None:
@@ -80,8 +81,8 @@ async def _burn(slug: str) -> None:
         async with db.transaction() as conn:
             letter = await publishing.number_of(conn, slug)
             await burning.burn(conn, None, letter)
-        rows = await burning.delete_addresses(db, letter)
+        rows = await burning.delete_addresses(db, letter) + await burnt_names.erase(db, letter)
     print_lines(
-        f"{slug}: the keys are destroyed and {rows} stored addresses and forms deleted;"
+        f"{slug}: the keys are destroyed and {rows} stored addresses, forms and sealed names deleted;"
         " count and public names stay. Dumps and takeouts made before still hold them."
     )

@@ -100,7 +100,7 @@ TABLES = (
     _public("count_log_tile", N_("hashes over its entries"), "letter level number hashes", words.TO_COUNT),
     _own(
         "count_log_queue",
-        N_("what goes into that log within seconds"),
+        N_("what goes into that log within twenty minutes"),
         "letter id kind subject token number exit at",
         words.TO_COUNT,
     ),
