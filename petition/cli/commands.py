@@ -162,35 +162,11 @@ async def takeout(arguments: Namespace) -> None:
 async def restore(arguments: Namespace) -> None:
     """Bring a takeout into an empty database."""
     resolved, secrets = taking_out.settings_for_restoring(arguments.file, arguments.identity)
-<<<<<<< HEAD
-    with _database(resolved) as settings:
+    with with_database(resolved) as settings:
         restored = await taking_out.restore(
             settings, arguments.file, arguments.identity, secrets, partitions=arguments.partitions
         )
-        _print(*restored)
-
-
-def burn(arguments: Namespace) -> Coroutine[None, None, None]:
-    """Destroy a letter's keys; on a terminal, only if its short name is typed once more."""
-    if sys.stdin.isatty() and input("Type the letter's short name to destroy its keys: ").strip() != arguments.slug:
-        raise PetitionError("that is another name; nothing was destroyed")
-    return _burn(arguments.slug)
-
-
-async def _burn(slug: str) -> None:
-    async with _tool() as (_, db):
-        async with db.transaction() as conn:
-            letter = await publishing.number_of(conn, slug)
-            await burning.burn(conn, None, letter)
-        rows = await burning.delete_addresses(db, letter)
-    _print(
-        f"{slug}: the keys are destroyed and {rows} stored addresses and forms deleted;"
-        " count and public names stay. Dumps and takeouts made before still hold them."
-    )
-=======
-    with with_database(resolved) as settings:
-        print_lines(*await taking_out.restore(settings, arguments.file, arguments.identity, secrets))
->>>>>>> main
+        print_lines(*restored)
 
 
 def keys_dkim(arguments: Namespace) -> None:
