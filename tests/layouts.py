@@ -22,23 +22,6 @@ NUMBER = 3
 # File → which of its tests.
 ON_BOTH: Mapping[str, str] = {
     "test_road.py": "",
-    "signatures/test_listing.py": "",
-    "signatures/test_search.py": "",
-    "signatures/test_confirm.py": "",
-    "signatures/test_self_service.py": "",
-    "signatures/test_later_form.py": "",
-    "signatures/test_counting.py": "",
-    "letters/test_taking_down.py": "",
-    "worker/test_retention.py": "",
-    "moderation/test_decisions.py": "",
-    "moderation/test_anything.py": "",
-    "moderation/test_bulk_acts.py": "",
-    "imports/test_adding.py": "",
-    "imports/test_undoing.py": "",
-    "exports/test_whole_letter.py": "",
-    "statistics/test_figures.py": "",
-    "count_log/test_sequencing.py": "",
-    "mailings/test_sending.py": "",
 }
 
 # Each of two drafts has three signatures, one of an organization, what belongs to them, and what waits. All of it lies
