@@ -63,7 +63,7 @@ ONLY_IF = {"organization": " AND NOT EXISTS (SELECT FROM signature s WHERE s.let
 # Rows locked at this moment are skipped and deleted by a later call.
 LETTER_TABLES = [
     "access_journal", "decryption", "addressee_answer", "addressee_event", "addressee_file", "addressee", "package",
-    "outbox", "pending", "contact", "note", "message", "report", "past", "typed", "other_link", "signature",
+    "outbox", "pending", "contact", "note", "voucher", "message", "report", "past", "typed", "other_link", "signature",
     "organization", "name_word", "bar", "bounced_mailbox", "count", "count_hour", "count_step", "campaign",
     "refused_mail", "mailing_stamp", "mailing", "news", "switch", "party",
     "translation", "version", "sharing", "picture", "edit", "preview_link", "address_part", "address_job",
