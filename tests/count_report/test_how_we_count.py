@@ -146,7 +146,17 @@ class RandomActs:
     offices: list[SignatureId] = field(default_factory=list)
 
     async def act(self) -> None:
-        acts = [self.sign, self.sign, self.sign_for, self.approve, self.mark, self.remove, self.restore, self.withdraw]
+        acts = [
+            self.sign,
+            self.sign,
+            self.sign_for,
+            self.approve,
+            self.approve,
+            self.mark,
+            self.remove,
+            self.restore,
+            self.withdraw,
+        ]
         await self.draw.choice(acts)()
 
     async def sign(self) -> None:
@@ -164,7 +174,7 @@ class RandomActs:
 
     async def remove(self) -> None:
         reason = self.draw.choice(list(Reason))
-        await self.logged.decide(Action.REMOVE, *self._some([*self.people, *self.offices], 2), reason=reason)
+        await self.logged.decide(Action.REMOVE, *self._some([*self.people, *self.offices[::4]], 2), reason=reason)
 
     async def restore(self) -> None:
         await self.logged.decide(Action.RESTORE, *self._some([*self.people, *self.offices], 2))

@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from petition.core import i18n, resources
 from petition.core.limits import Limits
 from petition.core.templates import Renderer
-from petition.web.api import docs, endpoints
+from petition.web.api import docs, endpoints, how_we_count
 from petition.web.api.description import openapi_document
 from tests.running import SLUG, Installation
 from tests.signatures.people import organization, sign
