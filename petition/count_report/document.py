@@ -114,13 +114,15 @@ def _log(report: CountReport, base_url: str) -> dict[str, Any] | None:
         return None
     return {
         "url": f"{base_url}/log/{report.letter.slug}/checkpoint",
-        "checkpoint": log.checkpoint,
+        "checkpoint": log.cosigned,
         "signed_at": _time(log.signed_at),
         "size": log.size,
         "people": log.people,
         "organizations": log.organizations,
         "waiting": {"people": people, "organizations": organizations},
-        "witnesses": [],
+        "witnesses": [
+            {"title": one.title, "key": one.key, "size": one.size, "at": _time(one.at)} for one in report.witnesses
+        ],
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from petition.count_log.reading import LogHead
+from petition.count_log.witnesses import SeenCosignature
 from petition.count_report.removals import Removals
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
@@ -48,6 +49,7 @@ class CountReport:
     removals: Removals
     share: ConfirmedShare
     log: LogHead | None
+    witnesses: Sequence[SeenCosignature] = ()  # the newest cosignature of each partner, newest first
 
     @property
     def letter(self) -> Letter:

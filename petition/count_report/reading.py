@@ -5,6 +5,7 @@ from dataclasses import replace
 from petition.core.database import Connection, Record
 from petition.core.errors import NotFound
 from petition.count_log import reading as log_reading
+from petition.count_log import witnesses
 from petition.count_report import queries
 from petition.count_report.model import (
     MIN_REMOVED,
@@ -46,6 +47,7 @@ async def read(conn: Connection, published: PublishedLetter) -> CountReport:
         removals=await _removals(conn, letter, row),
         share=await _share(conn, letter, row),
         log=await log_reading.head(conn, letter_id),
+        witnesses=() if (log := await witnesses.witnessed(conn, letter_id)) is None else log.cosignatures,
     )
 
 
