@@ -60,6 +60,7 @@ NAMES = {
     "signatures/self_service.py": WEB,
 }
 OPENERS = {
+    "audits/worker.py": {P.AUDIT},
     "core/stored_keys.py": {P.KEY_CHECK},
     "exports/address_list_worker.py": {P.ADDRESS_LIST},
     "mail/choosing.py": {*DECRYPTS_FOR.values(), P.ORGANIZER},
