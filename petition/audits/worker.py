@@ -1,4 +1,4 @@
-"""The worker's part of audits: it makes the frame, draws, asks, and adds up. One audit at a time, in one transaction."""
+"""The worker's part of audits: it makes the frame, draws, asks, and adds up; each step is one transaction."""
 
 import asyncio
 import secrets

@@ -97,6 +97,8 @@ FORMS: Mapping[str, list[dict[str, str]]] = {
         {"step": step, "changed": "<changed>"} for step in ("again", "check", "back", "start", "cancel", "undo", "redo")
     ],
     "/organizer/{slug}/addresses": [{"step": "revoke", "key": "<key>"}, {"step": "ask", "key": "<key>"}],
+    "/organizer/{slug}/audits": [{"act": "abandon", "audit": "<audit>"}],
+    "/organizer/{slug}/audits/{audit}": [{"act": "abandon"}, {"act": "key"}, {"act": "draw"}],
     "/organizer/{slug}/tally": [
         {"step": "undo", "tally": "<tally>"},
         {"step": "redo", "tally": "<tally>"},
@@ -119,7 +121,7 @@ QUERIES: Mapping[str, list[str]] = {
     "/organizer/{slug}/export": ["partner=partner", "group=<group>"],
 }
 # Without the number of another letter in the path there is nothing to refuse.
-NUMBERS = {"signature", "campaign", "number", "update", "picture", "job", "addressee", "file"}
+NUMBERS = {"audit", "signature", "campaign", "number", "update", "picture", "job", "addressee", "file"}
 
 
 @dataclass
@@ -198,6 +200,11 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
     job = await carrier.newest()
     assert job.problems
     async with site.database.connection() as conn:
+        await conn.execute(
+            "INSERT INTO audit (letter, number, auditor, sample, source, round, draw_at)"
+            " VALUES ($1, 1, 'North Pier', 20, 'drand', 7, now() + interval '2 days')",
+            letter,
+        )
         await conn.execute("UPDATE signature SET group_number = 77 WHERE id = $1", vera)
         await conn.execute("INSERT INTO picture (letter, id, type, content) VALUES ($1, 5, 'image/png', 'x')", letter)
     return {
@@ -214,6 +221,7 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
         "key": str(key),
         "campaign": await id_in(site, "SELECT id FROM campaign"),
         "job": await id_in(site, "SELECT id FROM address_job"),
+        "audit": await id_in(site, "SELECT number FROM audit"),
         "update": await id_in(site, "SELECT id FROM news"),
         "addressee": await id_in(site, "SELECT addressee FROM addressee_event"),
         "response": await id_in(site, "SELECT id FROM addressee_event"),
@@ -275,4 +283,5 @@ def numbers_in(path: str) -> set[str]:
 
 def test_every_route_with_a_number_is_tried() -> None:
     posts = {route.path for route in DESK if route.method == "POST" and numbers_in(route.path)}
-    assert posts <= FORMS.keys() | {"/organizer/{slug}/addresses/{job}"}
+    downloads = {"/organizer/{slug}/addresses/{job}", "/organizer/{slug}/audits/{audit}/addresses"}
+    assert posts <= FORMS.keys() | downloads
