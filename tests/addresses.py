@@ -76,9 +76,9 @@ async def _audit(site: Installation) -> str:
         letter = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG)
         await conn.execute(
             "INSERT INTO audit (letter, number, state, auditor, sample, source, round, draw_at, announced_at, origin,"
-            " log_size, root, frame, frame_digest, recipient, value, drawn, asked_at, ends_at) VALUES ($1, 1, 'asking',"
-            " 'Fair Count', 20, 'drand', 7, now(), now(), 'x', 1, 'x', '{0}', 'x', 'age1' || repeat('q', 58), 'x', '{0}',"
-            " now(), now() + interval '1 day') ON CONFLICT DO NOTHING",
+            " log_size, root, frame, frame_digest, recipient, value, drawn, asked_at, ends_at) VALUES ($1, 1,"
+            " 'asking', 'Fair Count', 20, 'drand', 7, now(), now(), 'x', 1, 'x', '{0}', 'x',"
+            " 'age1' || repeat('q', 58), 'x', '{0}', now(), now() + interval '1 day') ON CONFLICT DO NOTHING",
             letter,
         )
         await conn.execute(

@@ -155,9 +155,14 @@ def refusal(route: DeskRoute, visitor: str) -> tuple[int, str | None] | None:
         return None
     if visitor not in set(Role):
         return 404, None
-    if any(Role(visitor).covers(role) for role in route.access.roles):
+    return _refusal_of_role(route, Role(visitor))
+
+
+def _refusal_of_role(route: DeskRoute, role: Role) -> tuple[int, str | None] | None:
+    if any(role.covers(required) for required in route.access.roles):
         return None
-    is_first_page = visitor == Role.AUDITOR and (route.method, route.path) == ("GET", "/organizer/{slug}/")
+    # The link to a letter leads to its first page, and an auditor on to the audits.
+    is_first_page = role is Role.AUDITOR and route.path == "/organizer/{slug}/"
     return (303, f"/organizer/{SLUG}/audits") if is_first_page else (403, None)
 
 
