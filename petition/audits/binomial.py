@@ -21,14 +21,14 @@ def upper_bound(hits: int, trials: int, confidence: float = CONFIDENCE) -> float
     low, high = hits / trials, 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        if _at_most(hits, trials, middle) > risk:
+        if _tail(hits, trials, middle) > risk:
             low = middle
         else:
             high = middle
     return high
 
 
-def _at_most(hits: int, trials: int, share: float) -> float:
+def _tail(hits: int, trials: int, share: float) -> float:
     """Return the probability of ``hits`` or fewer."""
     if share >= 1:
         return 0.0

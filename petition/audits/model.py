@@ -78,18 +78,18 @@ class AuditResult:
         return None if self.answered is None else self.asked - self.answered
 
     @property
-    def at_most(self) -> float | None:
+    def bound(self) -> float | None:
         """Return the share that did not sign, at most, at 95 % (Clopper–Pearson), of those who answer."""
         return None if self.answered is None else upper_bound(self.denied or 0, self.answered)
 
     @property
-    def at_most_if_silent_denied(self) -> float | None:
+    def worst_bound(self) -> float | None:
         """Return the same if no one who did not answer had signed."""
         return None if self.answered is None else upper_bound((self.denied or 0) + (self.silent or 0), self.asked)
 
-    def worst_bound(self, language: Language) -> str:
-        """Return ``at_most_if_silent_denied`` as a percentage in words, rounded up."""
-        return language.decimal(rounded_up(self.at_most_if_silent_denied or 0))
+    def worst_bound_text(self, language: Language) -> str:
+        """Return ``worst_bound`` as a percentage in words, rounded up."""
+        return language.decimal(rounded_up(self.worst_bound or 0))
 
     def sentence(self, language: Language) -> str:
         """Return the result as it may be quoted."""
@@ -99,7 +99,7 @@ class AuditResult:
             "asked": language.number(self.asked),
             "answered": language.number(self.answered),
             "denied": language.number(self.denied or 0),
-            "bound": language.decimal(rounded_up(self.at_most or 0)),
+            "bound": language.decimal(rounded_up(self.bound or 0)),
             "confidence": language.decimal(CONFIDENCE * 100),
         }
         return language.gettext(_PARTLY if self.silent else _ALL) % values
@@ -113,8 +113,8 @@ class AuditResult:
             "silent": self.silent,
             "unreached": self.unreached,
             "confidence": CONFIDENCE,
-            "at_most": self.at_most,
-            "at_most_if_silent_denied": self.at_most_if_silent_denied,
+            "at_most": self.bound,
+            "at_most_if_silent_denied": self.worst_bound,
             "ended_at": _time(self.ended_at),
         }
 

@@ -1,4 +1,4 @@
-"""All SQL of audits by sample, and of the auditor whom signatories may agree to be asked by."""
+"""All SQL of audits by sample, and of the auditor by which signatories may agree to be asked."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -172,13 +172,13 @@ WHERE p.letter = $1 AND p.made_at > now() - make_interval(days => $2)
 
 
 async def auditor(conn: Connection, letter_id: LetterId) -> str | None:
-    """Return the auditor whom signatories may agree to be asked by; None if no one is asked to agree."""
+    """Return the auditor by which signatories may agree to be asked; None if no one is asked to agree."""
     name: str | None = await conn.fetchval(AUDITOR, letter_id)
     return name
 
 
 async def set_auditor(conn: Connection, letter_id: LetterId, name: str) -> bool:
-    """Name the auditor; return whether that is another than before, for whom no one has agreed yet."""
+    """Name the auditor; return whether that is another than before, for which no one has agreed yet."""
     if await conn.fetchval(SET_AUDITOR, letter_id, name) is None:
         return False
     await conn.execute(DROP_CONSENTS, letter_id)

@@ -54,5 +54,5 @@ def test_a_percentage_is_never_said_too_low() -> None:
 def test_silence_is_a_class_of_its_own() -> None:
     result = AuditResult(sample=300, unreached=10, signed=240, denied=0, ended_at=datetime(2026, 12, 1, tzinfo=UTC))
     assert (result.asked, result.answered, result.silent) == (290, 240, 50)
-    assert result.at_most == upper_bound(0, 240)
-    assert result.at_most_if_silent_denied == upper_bound(50, 290)
+    assert result.bound == upper_bound(0, 240)
+    assert result.worst_bound == upper_bound(50, 290)
