@@ -247,7 +247,7 @@ async def letters(site: Installation, tmp_path: Path) -> AsyncIterator[Letters]:
     async with (
         people.at_desk(site, "owner", email="owner@letters.example") as owner,
         people.at_desk(site, "owner", slug=OTHER, email="other@letters.example", name="Olga Other") as other,
-        people.at_desk(site, "auditor", slug=OTHER, email="auditor@letters.example") as auditor,
+        people.at_desk(site, "auditor", slug=OTHER, email="a@letters.example", name="Aud") as auditor,
     ):
         yield Letters(bench, await furnish(site, bench, owner), owner, other, auditor)
 
