@@ -239,6 +239,7 @@ def chores_of(
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),
         ("vacuum", vacuuming.vacuum),
+        ("analyze", vacuuming.analyze),
     ]
 
 
