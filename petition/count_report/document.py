@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from petition.audits.model import AuditResult
 from petition.core.i18n import Languages
 from petition.core.signed_notes import NoteSigner
 from petition.count_report import quoting
@@ -50,7 +51,7 @@ def document(report: CountReport, languages: Languages, base_url: str) -> dict[s
         "removals": _removals(report.removals),
         "confirmations": _share(report.share),
         "log": _log(report, base_url),
-        "audit": None,
+        "audit": None if report.audit is None else _audit(report.audit, languages),
     }
 
 
@@ -124,6 +125,12 @@ def _log(report: CountReport, base_url: str) -> dict[str, Any] | None:
             {"title": one.title, "key": one.key, "size": one.size, "at": _time(one.at)} for one in report.witnesses
         ],
     }
+
+
+def _audit(audit: AuditResult, languages: Languages) -> dict[str, Any]:
+    # Shares are text: RFC 8785 writes fractions as JavaScript does, which other languages get wrong.
+    values = {name: f"{value:.6f}" if isinstance(value, float) else value for name, value in audit.as_json().items()}
+    return {**values, "sentence": {lang: audit.sentence(language) for lang, language in languages.items()}}
 
 
 def _time(moment: datetime) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from petition.audits.model import AuditResult
 from petition.count_log.reading import LogHead
 from petition.count_log.witnesses import SeenCosignature
 from petition.count_report.removals import Removals
@@ -50,6 +51,7 @@ class CountReport:
     share: ConfirmedShare
     log: LogHead | None
     witnesses: Sequence[SeenCosignature] = ()  # the newest cosignature of each partner, newest first
+    audit: AuditResult | None = None  # of the last audit by sample
 
     @property
     def letter(self) -> Letter:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from petition.audits import published as audits
 from petition.core.database import Connection, Record
 from petition.core.errors import NotFound
 from petition.count_log import reading as log_reading
@@ -47,6 +48,7 @@ async def read(conn: Connection, published: PublishedLetter) -> CountReport:
         removals=await _removals(conn, letter, row),
         share=await _share(conn, letter, row),
         log=await log_reading.head(conn, letter_id),
+        audit=await audits.last_result(conn, letter_id),
         witnesses=() if (log := await witnesses.witnessed(conn, letter_id)) is None else log.cosignatures,
     )
 

@@ -65,6 +65,7 @@ def _page(
         report=report,
         quotes=[(code, quoting.sentence(languages[code], report)) for code in in_order],
         definitions=DEFINITIONS,
+        audit_words="" if report.audit is None else report.audit.sentence(visit.language),
         words=WORDS,
         min_asked=MIN_ASKED,
         items=items,
