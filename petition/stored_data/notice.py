@@ -23,7 +23,7 @@ DIGESTS: Mapping[int, Mapping[str, str]] = {
     },
     2: {
         "en": "ae93f5c0310ec0625808cfdf6c6cb21c2da6a3f33706fc8fd733866d87b3c418",
-        "ru": "4f149f250d9072d392c0c57a6e348a424826b55b791de9b7618fa6e77307f57b",
+        "ru": "9e7b3f0671b584c008f9f3c4e78eb524272ffb33e358c9e8f22f138f55f49818",
     },
 }
 
