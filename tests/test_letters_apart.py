@@ -179,7 +179,7 @@ async def outcome(conn: "Conn", statement: str) -> Outcome:
 def plainly(value: object) -> object:
     """Return a value with times as text, as ``CLOCK`` reads them, and without the seconds since then."""
     if isinstance(value, float | Decimal):
-        return "long" if abs(value) > LONG else value
+        return "long" if abs(float(value)) > LONG else value
     return value.isoformat(" ") if isinstance(value, datetime) else value
 
 
