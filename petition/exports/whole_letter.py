@@ -40,9 +40,8 @@ COLUMNS: Mapping[Format, tuple[str, ...]] = {
 async def write(conn: Connection, letter_id: LetterId, keys: LetterKeys, file_format: Format, out: BinaryIO) -> int:
     """Write every confirmed signature to ``out``; return how many. Needs a transaction.
 
-    While the letter's names are hidden, all are written without a name.
-
-    Raises ``KeyDestroyed`` if names that only organizers see can no longer be decrypted.
+    While the letter's names are hidden, all are written without a name; so are those that only organizers see where
+    the letter's key has been destroyed. Raises ``KeyDestroyed`` for another letter's keys.
     """
     writer, format_row, count = writers.writer(file_format, COLUMNS[file_format]), _ROWS[file_format], 0
     try:
@@ -71,7 +70,7 @@ async def _batches(conn: Connection, letter_id: LetterId) -> AsyncIterator[list[
 
 def _row(record: Record, keys: LetterKeys) -> dict[str, Any]:
     """Return one signature with its names decrypted, by column."""
-    names = keys.reveal(record["private"]) if record["private"] is not None else record
+    names = record if record["private"] is None else keys.reveal_if_left(record["private"])
     is_person = record["kind"] == Kind.PERSON
     return dict(record) | {
         "name": names.get("name") if is_person else None,

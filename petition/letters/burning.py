@@ -1,8 +1,8 @@
 """Burning a letter's keys: nothing encrypted of it can be read from then on, by anyone; count and public names stay.
 
-In one transaction, while nothing can be added to the letter, it closes and its keys go. Then the sealed addresses of
-its signatories go in batches, with the forms that wait and the mail to them. A crash in between leaves addresses that
-``burn``, run again, deletes.
+In one transaction, while nothing can be added to the letter, it closes and its keys go. Then what is sealed to the
+worker's key goes in batches: addresses with the forms that wait and the mail to them, and names that were to be shown
+later: those of the letter have ended. A crash in between leaves what ``burn``, run again, deletes.
 """
 
 from petition.core import audit_log
@@ -19,7 +19,11 @@ SEALED_TABLES = ("outbox", "pending", "contact")
 BURN = """
 UPDATE letter l SET state = CASE WHEN l.effective_state = 'open' THEN 'closed' ELSE l.effective_state END,
        closed_at = coalesce(closed_at, least(closes_at, now()), now()), wrapped_digest_key = NULL,
-       wrapped_name_key = NULL, publish_at = NULL, publish_by = NULL, revision = revision + 1
+       wrapped_name_key = NULL, publish_at = NULL, publish_by = NULL, revision = revision + 1,
+       names_ended_at = CASE
+         WHEN names_published_at IS NULL AND num_nonnulls(publish_at_number, publish_at_date) > 0
+           AND l.effective_state IN ('open', 'closed', 'archived')
+         THEN coalesce(names_ended_at, now()) ELSE names_ended_at END
 WHERE id = $1
 """
 
@@ -49,4 +53,11 @@ async def delete_addresses(database: Database, letter_id: LetterId) -> int:
             async with database.transaction() as conn:
                 dropped = await queries.drop_rows(conn, table, letter_id, BATCH)
             total += dropped
+    while await _erase_sealed_names(database, letter_id) == BATCH:
+        continue
     return total
+
+
+async def _erase_sealed_names(database: Database, letter_id: LetterId) -> int:
+    async with database.transaction() as conn:
+        return await queries.erase_sealed_names(conn, letter_id, BATCH)

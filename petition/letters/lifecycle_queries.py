@@ -83,6 +83,12 @@ DELETE FROM {table} WHERE ctid = ANY (ARRAY(
     for table in LETTER_TABLES
 }
 
+ERASE_SEALED_NAMES = """
+UPDATE signature SET sealed = NULL WHERE ctid = ANY (ARRAY(
+  SELECT ctid FROM signature WHERE letter = $1 AND sealed IS NOT NULL LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
+
 IS_LEFT = {table: f"SELECT EXISTS (SELECT FROM {table} WHERE letter = $1)" for table in DROP_ROWS}
 
 
@@ -118,6 +124,11 @@ async def gone_letters(conn: Connection) -> list[LetterId]:
 async def drop_rows(conn: Connection, table: str, letter_id: LetterId, limit: int) -> int:
     """Delete at most ``limit`` rows of a letter; return how many."""
     return int((await conn.execute(DROP_ROWS[table], letter_id, limit)).split()[-1])
+
+
+async def erase_sealed_names(conn: Connection, letter_id: LetterId, limit: int) -> int:
+    """Erase at most ``limit`` names that wait to be shown; return how many."""
+    return int((await conn.execute(ERASE_SEALED_NAMES, letter_id, limit)).split()[-1])
 
 
 async def is_left(conn: Connection, table: str, letter_id: LetterId) -> bool:
