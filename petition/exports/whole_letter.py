@@ -11,7 +11,7 @@ from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId
 from petition.exports import writers
 from petition.exports.writers import Format
-from petition.letters import switch_queries
+from petition.letters import count_step_queries, switch_queries
 from petition.signatures import csv_format
 from petition.signatures.model import Kind
 
@@ -19,12 +19,13 @@ BATCH = 1000  # rows
 LONG = 3600.0  # seconds
 
 # In the order of the list, which an import of the file elsewhere preserves.
-EXPORT = """
-SELECT s.kind, s.visibility, s.name, s.affiliation, s.city, s.country, s.position, s.private, s.signed_at,
+EXPORT = f"""
+SELECT s.kind, s.visibility, s.name, s.affiliation, s.city,
+       {count_step_queries.shown_country("s.country")} AS country, s.position, s.private, s.signed_at,
        o.name_en, o.name_ru, o.website, s.import IS NOT NULL AS imported
 FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
 WHERE s.letter = $1 AND s.state = 'confirmed' ORDER BY s.listed_at DESC, s.id DESC
-"""
+"""  # noqa: S608 - constants
 
 _PERSON_COLUMNS = ("name", "affiliation", "city")
 _ORGANIZATION_COLUMNS = ("name_en", "name_ru", "website", "representative", "position")
