@@ -19,7 +19,10 @@ from petition.stored_data.model import Form
 from tests.leaks.search import squeezed
 from tests.running import KEY, PRIVATE_KEY
 
-NAMES = "SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+NAMES = """
+SELECT relname AS name FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+"""
 Column = tuple[str, str]
 
 
