@@ -16,6 +16,7 @@ UpdateId = NewType("UpdateId", int)
 MailingId = NewType("MailingId", int)  # of an update on its way to its subscribers
 PartnerId = NewType("PartnerId", int)
 PictureId = NewType("PictureId", int)
+WitnessId = NewType("WitnessId", int)  # of a partner that cosigns checkpoints
 TallyId = NewType("TallyId", int)
 AddresseeId = NewType("AddresseeId", int)
 ResponseId = NewType("ResponseId", int)  # of a delivery or an answer

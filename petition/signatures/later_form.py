@@ -40,9 +40,10 @@ async def replace_by(
         typed.pop(LEFT_OUT, None)
         sealed = sealed_names.take(typed)
         visibility = Visibility(typed["visibility"])
-        if row["kind"] == Kind.PERSON:
-            await self_service_queries.set_country(conn, letter.id, signature_id, typed.get("country"))
         await self_service.store(conn, letter, row, _fields(row, letter, typed), visibility, sealed)
+        # After the visibility: the earlier form may have been counted only, and such a row has no country.
+        if row["kind"] == Kind.PERSON and visibility is not Visibility.COUNTED:
+            await self_service_queries.set_country(conn, letter.id, signature_id, typed.get("country"))
         return True
 
 

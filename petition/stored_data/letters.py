@@ -100,7 +100,7 @@ TABLES = (
     _public("count_log_tile", N_("hashes over its entries"), "letter level number hashes", words.TO_COUNT),
     _own(
         "count_log_queue",
-        N_("what goes into that log within seconds"),
+        N_("what goes into that log within twenty minutes"),
         "letter id kind subject token number exit at",
         words.TO_COUNT,
     ),
@@ -108,6 +108,12 @@ TABLES = (
         "count_log_stamp",
         N_("time stamps of that log"),
         "letter authority at size checkpoint response",
+        words.TO_COUNT,
+    ),
+    _public(
+        "witness",
+        N_("partners that sign that log too"),
+        "id letter title verifier_key created_at retired_at size checkpoint cosignature cosigned_at",
         words.TO_COUNT,
     ),
     _own(

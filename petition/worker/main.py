@@ -166,23 +166,36 @@ async def _deliver(deliverer: Deliverer, shared: SharedRelays, stop: asyncio.Eve
 
 
 async def do_chores(database: Database, chores: list[Chore]) -> bool:
-    """Run each chore once, also after another has failed; return False: none needs another run at once."""
+    """Run each chore once; return False: none needs another run at once."""
+    try:
+        await run_chores(database, chores)
+    except Unavailable:
+        log.warning("retention is waiting for the database")
+    return False
+
+
+async def run_chores(database: Database, chores: list[Chore]) -> dict[str, int | None]:
+    """Run each chore once, also after another has failed; return how many rows each changed, None if it failed.
+
+    Raises ``Unavailable``.
+    """
+    counts: dict[str, int | None] = {}
     for name, chore in chores:
         try:
-            count = await chore(database)
+            count = counts[name] = await chore(database)
         except Unavailable:
-            log.warning("retention is waiting for the database")
-            break
+            raise
         except Exception:
             log.exception("a scheduled task failed", extra={"task": name})
             metrics.CHORES.labels(name, "failed").inc()
+            counts[name] = None
             continue
         metrics.CHORES.labels(name, "done").inc()
         if count:
             log.info("retention", extra={"task": name, "count": count})
             with contextlib.suppress(Unavailable):
                 await deletions.count(database, name, count)
-    return False
+    return counts
 
 
 def chores_of(

@@ -114,8 +114,7 @@ export function enhance(form) {
   };
   form.addEventListener("input", preview);
   addEventListener("pageshow", preview);
-  // A visitor may have begun before we came.
-  preview();
+  preview(); // of what was typed before this arrived
   if ("eager" in form.dataset || form.contains(document.activeElement)) begin();
 }
 
