@@ -12,7 +12,7 @@ from petition.stored_data.tables import TABLES
 from petition.stored_data.translation import personal_columns, readers_text, until_text
 
 # The number that ``pending.consent`` and ``signature.consent`` store.
-NOTICE_VERSION = 2
+NOTICE_VERSION = 3
 
 # SHA-256 of the notice in each language, by version. Version 1 was older than this list. A text that changes needs the
 # next number: a signature must not seem to have agreed to what was written later.
@@ -20,6 +20,10 @@ DIGESTS: Mapping[int, Mapping[str, str]] = {
     2: {
         "en": "ae93f5c0310ec0625808cfdf6c6cb21c2da6a3f33706fc8fd733866d87b3c418",
         "ru": "4f149f250d9072d392c0c57a6e348a424826b55b791de9b7618fa6e77307f57b",
+    },
+    3: {
+        "en": "d86e2200f97e18cbced103716c019b598c1b158f24559c27581927ec53d87ec3",
+        "ru": "ed250e104e30b6f1117ae04e9b58245b33f003c91a8343c712fedb8dc4417821",
     },
 }
 

@@ -58,6 +58,7 @@ SIGNATURE = Table(
         personal("signed_at read_lang mail_lang", N_("time and language of signing")),
         personal("country", N_("country")),
         personal("name name_key affiliation city position", N_("name and details that everyone may see")),
+        personal("employer", N_("the employer of one who signed as its employee, without a name")),
         personal("private", N_("name and details that only organizers may see"), Form.ENCRYPTED),
         personal("sealed", N_("name and details that wait to be shown with all others"), Form.SEALED),
         personal(

@@ -1,4 +1,4 @@
-"""At the choice of visibility: what everyone, the organizers and nobody see, and two questions that are sent nowhere."""
+"""At the choice of visibility: what everyone, the organizers and nobody see, and two questions, sent nowhere."""
 
 import asyncio
 from urllib.parse import parse_qsl
