@@ -12,7 +12,7 @@ from petition.cli import approve, check, dkim_records, mail, signatures, switch
 from petition.cli import mirror as mirrors
 from petition.cli import takeout as taking_out
 from petition.cli.tool import print_lines, tool, url_of, with_database
-from petition.core import database, encryption, i18n, logs, startup
+from petition.core import database, encryption, i18n, logs, partitions, startup
 from petition.core.encryption import Wrapper
 from petition.core.environment import EnvironmentReader
 from petition.core.errors import PetitionError, SettingsError, Unavailable
@@ -72,13 +72,18 @@ async def prune(_arguments: Namespace) -> None:
         raise PetitionError(f"these failed, see the log above: {', '.join(failed)}")
 
 
-async def migrate(_arguments: Namespace) -> None:
-    """Bring the schema up and say what was applied."""
+async def migrate(arguments: Namespace) -> None:
+    """Bring the schema up, in the layout that is asked for, and say what was done."""
     with with_database(load(role=Process.TOOL)) as settings:
-        applied = await database.migrate(url_of(settings))
+        url, number = url_of(settings), arguments.partitions
+        if number is not None:
+            await partitions.check(url, number)  # before anything is changed
+        done = [f"applied {name}" for name in await database.migrate(url)]
+        if number is not None and await partitions.divide(url, number):
+            done.append(f"the large tables are in {partitions.describe(number)}")
         if settings.keeper is not None:
             await _adopt(settings)
-    print_lines(*(f"applied {name}" for name in applied) if applied else ["nothing to do"])
+    print_lines(*(done or ["nothing to do"]))
 
 
 async def _look(settings: Settings) -> None:
@@ -158,7 +163,10 @@ async def restore(arguments: Namespace) -> None:
     """Bring a takeout into an empty database."""
     resolved, secrets = taking_out.settings_for_restoring(arguments.file, arguments.identity)
     with with_database(resolved) as settings:
-        print_lines(*await taking_out.restore(settings, arguments.file, arguments.identity, secrets))
+        restored = await taking_out.restore(
+            settings, arguments.file, arguments.identity, secrets, partitions=arguments.partitions
+        )
+        print_lines(*restored)
 
 
 def keys_dkim(arguments: Namespace) -> None:

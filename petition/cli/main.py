@@ -15,6 +15,7 @@ from petition.core import email_addresses
 from petition.core.database import schema_number
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import ImportRefused, PetitionError
+from petition.core.partitions import MAX_PARTITIONS, MIN_PARTITIONS
 from petition.core.version import version
 from petition.incoming_mail.maildir import UNKNOWN_SENDER
 from petition.letters.lifecycle import StateChange
@@ -78,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     prune.set_defaults(run=commands.prune)
     commands_.add_parser("worker", help="run the worker: mail, schedules, retention").set_defaults(run=commands.worker)
-    commands_.add_parser("migrate", help="bring the database schema up to date").set_defaults(run=commands.migrate)
+    migrate = commands_.add_parser("migrate", help="bring the database schema up to date")
+    _partitions(migrate, "divide the large tables of a new, empty database by letter")
+    migrate.set_defaults(run=commands.migrate)
     _keys(commands_.add_parser("keys", help="print new secrets, ready for an environment file"))
     check = commands_.add_parser("check", help="check settings, database and relays, and say what is wrong")
     check.add_argument("--mail", metavar="ADDRESS", type=_mailbox, help="send a test mail through each relay")
@@ -145,6 +148,7 @@ def _takeout(commands_: Any) -> None:
     restore = commands_.add_parser("restore", help="bring a takeout into an empty database")
     restore.add_argument("file", type=Path, metavar="FILE")
     restore.add_argument("--identity", type=Path, metavar="FILE", required=True, help="the secret key of age-keygen")
+    _partitions(restore, "divide the large tables by letter first")
     restore.set_defaults(run=commands.restore)
     burn = commands_.add_parser("burn", help="destroy a letter's keys now: count and public names stay")
     burn.add_argument("slug", metavar="SLUG")
@@ -297,6 +301,17 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port")
     return port
+
+
+def _partitions(parser: argparse.ArgumentParser, help_text: str) -> None:
+    parser.add_argument("--partitions", type=_number_of_partitions, default=None, metavar="N", help=help_text)
+
+
+def _number_of_partitions(text: str) -> int:
+    number = int(text)
+    if not MIN_PARTITIONS <= number <= MAX_PARTITIONS:
+        raise argparse.ArgumentTypeError(f"from {MIN_PARTITIONS} to {MAX_PARTITIONS}")
+    return number
 
 
 def _workers(text: str) -> int:

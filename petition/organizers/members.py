@@ -25,6 +25,7 @@ CHANGED = N_("Someone else changed this in the meantime. This is how it is now."
 ONLY_OWNER = N_("This organizer is the only owner of a letter. Give the letter another owner first.")
 ALREADY_MEMBER = N_("This address is a member’s already. Change the role in the list above.")
 ALREADY_ORGANIZER = N_("This address is an organizer’s already. No invitation was sent.")
+AUDITOR_APART = N_("An auditor has no other role, and no other member becomes one: invite an auditor as such.")
 NOT_UNDONE = N_("This can no longer be undone. Send an invitation instead.")
 
 
@@ -75,6 +76,8 @@ async def change_role(
     """Give a member another role. Raises ``Refused``."""
     if before is after:
         return
+    if Role.AUDITOR in {before, after}:
+        raise Refused(AUDITOR_APART)
     await members.lock_letter(conn, letter_id)
     if before is Role.OWNER:
         await factor_resets.stop_asked_by(conn, actor_id, letter_id, organizer_id)

@@ -58,6 +58,9 @@ UPDATE letter SET names_published_at = now(), revision = revision + 1, purges = 
 WHERE id = $1 AND names_due_at IS NOT NULL AND names_published_at IS NULL RETURNING id
 """
 
+# Repeated names were looked for while these had none.
+LOOK_AGAIN = "UPDATE name_look SET listed_at = DEFAULT, signature = DEFAULT WHERE letter = $1"
+
 
 async def note_due(conn: Connection) -> None:
     """Note which letters have reached their number or date."""
@@ -95,5 +98,8 @@ async def is_any_sealed(conn: Connection, letter_id: LetterId, left_out: Sequenc
 
 
 async def publish(conn: Connection, letter_id: LetterId) -> bool:
-    """Have readers see the letter's names; return whether they did not before."""
-    return await conn.fetchval(PUBLISH, letter_id) is not None
+    """Have readers see the letter's names, and moderators those that repeat; return whether they did not before."""
+    is_new = await conn.fetchval(PUBLISH, letter_id) is not None
+    if is_new:
+        await conn.execute(LOOK_AGAIN, letter_id)
+    return is_new

