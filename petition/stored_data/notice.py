@@ -22,8 +22,8 @@ DIGESTS: Mapping[int, Mapping[str, str]] = {
         "ru": "3e29690508c287a4b1ceb3fce04c882617e2202ba36780ad72cebabd2a582f1a",
     },
     2: {
-        "en": "ae93f5c0310ec0625808cfdf6c6cb21c2da6a3f33706fc8fd733866d87b3c418",
-        "ru": "9e7b3f0671b584c008f9f3c4e78eb524272ffb33e358c9e8f22f138f55f49818",
+        "en": "6906fc16ed8b151d340c712c38b46225cb45ec6764afa690b0ef2dc2e5c10eea",
+        "ru": "4b34e92d59bdb0b89b8f8b93d62f555ed5237eb0b1be8c0128031d82272cf490",
     },
 }
 
