@@ -4,8 +4,11 @@ import httpx2
 import pytest
 from asyncpg import CheckViolationError
 
+from petition.exports.filtered import COLUMNS
+from petition.signatures import names_end
 from petition.signatures.employee_queries import MIN_NUMBER
 from petition.signatures.model import AFFILIATION
+from tests.letters.test_sensitive import mark, next_step
 from tests.pages import check_page, form_in
 from tests.rows import rows_of
 from tests.running import SLUG, Installation
@@ -216,3 +219,36 @@ async def test_the_database_holds_no_name_beside_an_employer(site: Installation,
     ):
         with pytest.raises(CheckViolationError):
             await execute(site, f"UPDATE signature SET {change} WHERE employer IS NOT NULL")
+
+
+async def test_it_ends_with_the_names_of_the_letter(site: Installation, editor: httpx2.AsyncClient) -> None:
+    await add(site, editor)
+    await employee(site, 1)
+    await execute(site, "UPDATE letter SET names_until = (now() AT TIME ZONE 'UTC')::date - 1")
+    assert await names_end.end_due(site.database) == 1
+    (row,) = await rows_of(site.database, "SELECT employer, state, erased_at IS NOT NULL AS erased FROM signature")
+    assert tuple(row.values()) == (None, "confirmed", True)
+    assert await shown(site) == []
+
+
+async def test_a_sensitive_letter_shows_it_with_the_next_step(site: Installation, editor: httpx2.AsyncClient) -> None:
+    await add(site, editor)
+    await mark(site)
+    await employee(site, 1)
+    assert await shown(site) == []
+    await next_step(site)
+    assert await shown(site) == [("Halden Cloud", None, 5)]
+
+
+async def test_neither_queue_nor_export_says_whose_employee_it_is(
+    site: Installation, editor: httpx2.AsyncClient
+) -> None:
+    await add(site, editor)
+    await employee(site, 1)
+    queue = (await editor.get(f"/organizer/{SLUG}/queue?state=confirmed")).text
+    assert "only counted, no name" in queue
+    assert "Halden" not in queue
+    form = {"form": "csv"} | {f"c_{column}": "1" for column in COLUMNS}
+    export = (await editor.post(f"/organizer/{SLUG}/export", data=form)).content.decode("utf-8-sig")
+    assert "counted" in export
+    assert "Halden" not in export
