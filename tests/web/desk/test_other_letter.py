@@ -234,6 +234,7 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
         "response": await id_in(site, "SELECT id FROM addressee_event"),
         "file": await id_in(site, "SELECT id FROM addressee_file"),
         "partner": await id_in(site, "SELECT id FROM partner"),
+        "employer": await id_in(site, "SELECT id FROM employer"),
         "invitation": await id_in(site, "SELECT id FROM invitation"),
         "organization": await id_in(site, "SELECT id FROM organization"),
         "note": await id_in(site, "SELECT id FROM note"),
