@@ -76,7 +76,7 @@ class LetterPage:
     def lean(self) -> "LetterPage":
         """Return the page with less of what stands on other pages too, so that more of the text fits."""
         rows = {**self.rows, "organizations": self.organizations[:LEAN_ORGANIZATIONS]}
-        return replace(self, has_code=False, is_lean=True, rows=rows)
+        return replace(self, is_lean=True, rows=rows)
 
     def _addressee_lines(self, language: Language, base_url: str) -> list[AddresseeLine]:
         """Return what became of the letter with those who did most, so that many addressees do not fill the page."""
@@ -159,15 +159,14 @@ async def build(visit: Visit, published: PublishedLetter, kind: Kind, partner: s
     page = LetterPage(published, lang, await newest_rows(visit, published), kind, partner)
     # A page in a language that the letter does not have is a copy of the one it shows.
     canonical = f"{visit.services.settings.base_url}/{letter.shown_in(lang)}/{letter.slug}"
-    fewer = page.with_few_organizations()
-    candidates = [fewer, fewer.without_code()]
+    candidates = [page.with_few_organizations(), page.lean()]
     if FEW_ORGANIZATIONS < len(page.organizations) == published.counts.organizations:
         candidates.insert(0, page)
     for candidate in candidates:
         whole = candidate.renderer(visit.request, canonical)(candidate.html, False)
         if page_size.fits(whole):
             return whole
-    shorter = page.lean()
+    shorter = page.lean().without_code()
     return page_size.fit(shorter.html, shorter.renderer(visit.request, canonical))
 
 
@@ -181,7 +180,7 @@ async def with_form(visit: Visit, published: PublishedLetter, form: ShownForm, s
     except Unavailable:  # what was typed matters more than the names of other signatories
         rows = NO_ROWS
     partner = registered_partner(published, form.values)
-    page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form).lean()
+    page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form).lean().without_code()
     await visit.turn()
     response = page_size.fit_beginning(page.html, page.renderer(visit.request, canonical=None))
     return http.cached_body_as(visit.request, response, status)
