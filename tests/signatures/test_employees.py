@@ -51,7 +51,7 @@ async def listed(site: Installation, lang: str = "en") -> str:
 async def test_only_who_has_a_mailbox_there_signs_and_no_name_is_written(
     site: Installation, editor: httpx2.AsyncClient
 ) -> None:
-    assert f'value="{AFFILIATION}"' not in (await site.client.get(f"/en/{SLUG}")).text
+    assert f'name="visibility" value="{AFFILIATION}"' not in (await site.client.get(f"/en/{SLUG}")).text
     refused = await site.sign(email="worker@halden.example", visibility=AFFILIATION)
     check_page(refused, 422)
     await add(site, editor)
