@@ -19,7 +19,7 @@ NOTICE_VERSION = 3
 DIGESTS: Mapping[int, Mapping[str, str]] = {
     3: {
         "en": "0dee821cabe49eef5663a2bbea7fd3f5952f8402d938261c99d8fd15a668493b",
-        "ru": "3e29690508c287a4b1ceb3fce04c882617e2202ba36780ad72cebabd2a582f1a",
+        "ru": "ade338d431b97fe6e536c3de4a2099458dd406bbd0fb4c50e096de3e62cbebe7",
     },
     2: {
         "en": "6906fc16ed8b151d340c712c38b46225cb45ec6764afa690b0ef2dc2e5c10eea",

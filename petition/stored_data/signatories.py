@@ -197,7 +197,7 @@ TABLES = (
         _ABOUT,
         (
             clear("letter audit made_at", words.NUMBERS),
-            personal("bytes", N_("addresses, encrypted to the auditor’s own key"), Form.SEALED),
+            personal("bytes", N_("addresses, encrypted to the auditor’s own key"), Form.FOR_OTHERS),
         ),
         (Expiry("letter, audit", f"made_at <= now() - {words.AUDIT_ADDRESSES.sql}"),),
     ),
