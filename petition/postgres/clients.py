@@ -50,10 +50,10 @@ class Clients:
 
 def find_clients(major: int) -> Clients:
     """Return the oldest programs that are not older than a server of version ``major``. Raises ``PetitionError``."""
-    found = [clients for folder in _folders() if (clients := _examine(folder)) and clients.major >= major]
-    if not found:
+    suitable = [clients for folder in _folders() if (clients := _examine(folder)) and clients.major >= major]
+    if not suitable:
         raise PetitionError(f"pg_dump and pg_restore {major} or newer are needed: install postgresql-client-{major}")
-    return min(found, key=lambda clients: clients.major)
+    return min(suitable, key=lambda clients: clients.major)
 
 
 def libpq(url: str) -> tuple[str, dict[str, str]]:
