@@ -4,13 +4,13 @@ Of what was typed while signing only the names are in a mail, cut and without li
 stranger's address must not send that stranger a message of one's own (docs/decisions/what-mails-say.md).
 """
 
+import functools
 import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email.headerregistry import Address
 from email.utils import format_datetime
 
 from petition.core import mail_texts
@@ -61,19 +61,28 @@ class Composer:
 
         Raises ``Unmailable``.
         """
+        mail = self.write(job, chosen, reference)
+        return replace(mail, content=self._signer.sign(mail.content))
+
+    async def sign(self, mail: OutgoingMail) -> OutgoingMail:
+        """Return a mail that is written, signed."""
+        return replace(mail, content=await self._signer.sign_beside(mail.content))
+
+    def write(self, job: MailJob, chosen: ChosenMail | DirectMail, reference: Reference | None = None) -> OutgoingMail:
+        """Return what ``compose`` returns, not signed yet. Raises ``Unmailable``."""
         reference = reference or MailboxMail(job.letter_id, job.digest)
         recipient, now = _recipient(chosen.address), datetime.now(UTC)
         content = self._content(job, chosen, reference, recipient, now)
         return self._outgoing(job, reference, recipient, content)
 
     def serial(self, job: MailJob, mail: MailContent, never: bytes, reference: Reference) -> SerialMail:
-        """Return a mail to be filled in for many recipients by ``copy``.
+        """Return a mail to be filled in for many recipients by ``write_copy``.
 
         ``mail.context["unsubscribe"]`` ends in a token, which differs as ``never`` and the Message-ID do. Whether it
         can be filled in says ``proves``.
         """
         now, recipient = datetime.now(UTC), _recipient("recipient@letters.example")
-        chosen = DirectMail(mail, recipient.addr_spec, never)
+        chosen = DirectMail(mail, recipient, never)
         content = self._content(job, chosen, reference, recipient, now)
         return SerialMail(without_recipient(content), self._varying(job, chosen, reference, now))
 
@@ -81,16 +90,16 @@ class Composer:
         """Return whether a mail that is filled in is the one that is composed."""
         recipient, now = _recipient(chosen.address), datetime.now(UTC)
         composed = self._content(job, chosen, reference, recipient, now)
-        filled = serial.fill(recipient.addr_spec, self._varying(job, chosen, reference, now))
+        filled = serial.fill(recipient, self._varying(job, chosen, reference, now))
         return without_recipient(filled) == without_recipient(composed)
 
-    def copy(self, serial: SerialMail, job: MailJob, chosen: DirectMail, reference: Reference) -> OutgoingMail:
-        """Return what ``compose`` returns, sooner. Raises ``Unmailable``."""
+    def write_copy(self, serial: SerialMail, job: MailJob, chosen: DirectMail, reference: Reference) -> OutgoingMail:
+        """Return what ``write`` returns, sooner. Raises ``Unmailable``."""
         recipient = _recipient(chosen.address)
-        if not SIMPLE_ADDRESS.fullmatch(recipient.addr_spec):
-            return self.compose(job, chosen, reference)
+        if not SIMPLE_ADDRESS.fullmatch(recipient):
+            return self.write(job, chosen, reference)
         values = self._varying(job, chosen, reference, datetime.now(UTC))
-        return self._outgoing(job, reference, recipient, serial.fill(recipient.addr_spec, values))
+        return self._outgoing(job, reference, recipient, serial.fill(recipient, values))
 
     def _varying(self, job: MailJob, chosen: DirectMail, reference: Reference, now: datetime) -> dict[str, str]:
         """Return what differs between the copies of a mail."""
@@ -101,17 +110,17 @@ class Composer:
             "date": format_datetime(now),
         }
 
-    def _outgoing(self, job: MailJob, reference: Reference, recipient: Address, content: bytes) -> OutgoingMail:
+    def _outgoing(self, job: MailJob, reference: Reference, recipient: str, content: bytes) -> OutgoingMail:
         sender = self._return_paths.address(reference, job.created_at.date()) or self._from.addr_spec
-        utf8 = not recipient.addr_spec.isascii()
-        return OutgoingMail(sender, recipient.addr_spec, self._signer.sign(content), utf8)
+        utf8 = not recipient.isascii()
+        return OutgoingMail(sender, recipient, content, utf8)
 
     def _content(
         self,
         job: MailJob,
         chosen: ChosenMail | DirectMail,
         reference: Reference,
-        recipient: Address,
+        recipient: str,
         now: datetime,
     ) -> bytes:
         lang = (chosen.mail.lang if isinstance(chosen, DirectMail) else None) or job.lang
@@ -127,7 +136,7 @@ class Composer:
         boundary = hmac.digest(self._id_key, f"boundary {texts.subject}".encode(), hashlib.sha256).hex()
         fields = (
             self._from_field,
-            _to_field(recipient.addr_spec),
+            _to_field(recipient),
             mime.field("Date", format_datetime(now)),
             mime.whole_line("Message-ID", self._message_id(job, reference)),
             mime.field("Auto-Submitted", "auto-replied" if reply_to else "auto-generated"),  # RFC 3834
@@ -195,13 +204,18 @@ class Composer:
 _ADDRESS = re.compile(r"""([^\s"(),:;<>@\[\]\\]+)@([^\s"(),:;<>@\[\]\\]+)""")
 
 
-def _recipient(address: str) -> Address:
-    """Parse an address strictly, without relying on the web's checks."""
+def _recipient(address: str) -> str:
+    """Return the address with its domain in ASCII form; parse it strictly, without relying on the web's checks."""
     match = _ADDRESS.fullmatch(address)
     if match is None or not address.isprintable() or "=?" in address:  # an encoded word hides anything
         raise Unmailable("this is not an e-mail address")
+    return f"{match[1]}@{_ascii_domain(match[2])}"
+
+
+@functools.lru_cache(4096)
+def _ascii_domain(domain: str) -> str:
     try:
-        return Address(username=match[1], domain=match[2].encode("idna").decode("ascii"))
+        return domain.encode("idna").decode("ascii")
     except ValueError:
         raise Unmailable("this is not an e-mail address") from None
 

@@ -4,6 +4,7 @@ Canonical form ``relaxed/relaxed``, no ``l=``. The mail must leave as it was sig
 quoted-printable already, so no relay has a reason to encode it again (docs/decisions/dkim.md).
 """
 
+import asyncio
 import base64
 import functools
 import hashlib
@@ -11,10 +12,8 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from petition.core import dkim_keys
 from petition.core.dkim_keys import DkimKey
@@ -41,9 +40,26 @@ SIGNED = (
 # Named once more than there are, so that a second one added on the way breaks the signature.
 OVERSIGNED = ("From", "To", "Subject", "Reply-To")
 
+THREADS = 2  # that sign: OpenSSL does not hold Python's lock meanwhile
+
 _SIGNED = tuple((name, name.lower().encode()) for name in SIGNED)
 _FOLDING = re.compile(rb"\r\n(?=[ \t])")
 _LINE = 76  # characters of base64 on one line of the header
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsigned:
+    """A mail before it is signed: for each key the field without the signature, and the digest to be signed."""
+
+    fields: Sequence[bytes]
+    digests: Sequence[bytes]
+    content: bytes = field(repr=False)
+
+    def signed(self, signatures: Sequence[bytes]) -> bytes:
+        pairs = zip(self.fields, signatures, strict=True)
+        return b"".join(part for unsigned, signature in pairs for part in (unsigned, _in_lines(signature))) + (
+            self.content
+        )
 
 
 class DkimSigner:
@@ -51,33 +67,43 @@ class DkimSigner:
 
     def __init__(self, domain: str, keys: Sequence[tuple[str, DkimKey]]) -> None:
         self._domain = domain.lower()
-        self._keys = tuple(keys)
+        self._selectors = tuple(selector for selector, _ in keys)
+        self._keys = tuple(key for _, key in keys)
+        self._threads = ThreadPoolExecutor(THREADS, "dkim")  # which start when they are needed
 
     def sign(self, content: bytes) -> bytes:
         """Return ``content``, a whole mail with CRLF line ends, with our signatures in front."""
+        return self._sign(self._unsigned(content))
+
+    async def sign_beside(self, content: bytes) -> bytes:
+        """Return the same. The signing itself is done beside other mails: it takes as long as the rest of one."""
+        unsigned = self._unsigned(content)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._sign, unsigned)
+
+    def _sign(self, unsigned: _Unsigned) -> bytes:
+        return unsigned.signed([key.sign(digest) for key, digest in zip(self._keys, unsigned.digests, strict=True)])
+
+    def _unsigned(self, content: bytes) -> _Unsigned:
         if not self._keys:
-            return content
+            return _Unsigned((), (), content)
         head, _, body = content.partition(b"\r\n\r\n")
-        names, fields = _chosen_fields(head + b"\r\n")
+        names, signed = _chosen_fields(head + b"\r\n")
         body_hash = base64.b64encode(hashlib.sha256(_relaxed_body(body)).digest()).decode("ascii")
         now = int(time.time())
-        return b"".join(self._header(selector, key, names, fields, body_hash, now) for selector, key in self._keys) + (
-            content
-        )
+        fields = [
+            self._field(selector, key, names, body_hash, now)
+            for selector, key in zip(self._selectors, self._keys, strict=True)
+        ]
+        digests = [hashlib.sha256(signed + _relaxed_field(_FOLDING.sub(b"", one))).digest() for one in fields]
+        return _Unsigned(fields, digests, content)
 
-    def _header(
-        self, selector: str, key: DkimKey, names: tuple[str, ...], fields: bytes, body_hash: str, now: int
-    ) -> bytes:
-        unsigned = (
+    def _field(self, selector: str, key: DkimKey, names: tuple[str, ...], body_hash: str, now: int) -> bytes:
+        return (
             f"DKIM-Signature: v=1; a={key.algorithm}-sha256; c=relaxed/relaxed; d={self._domain};\r\n"
             f" s={selector}; t={now}; bh={body_hash};\r\n"
             f" h={_folded(names)};\r\n"
             " b="
         ).encode("ascii")
-        signature = _signature(key, fields + _relaxed_field(_FOLDING.sub(b"", unsigned)))
-        text = base64.b64encode(signature).decode("ascii")
-        lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
-        return unsigned + "\r\n ".join(lines).encode("ascii") + b"\r\n"
 
 
 def signer(settings: Settings) -> DkimSigner:
@@ -87,10 +113,9 @@ def signer(settings: Settings) -> DkimSigner:
     return DkimSigner(domain, dkim_keys.selectors(keys, settings.dkim_selector))
 
 
-def _signature(key: DkimKey, signed: bytes) -> bytes:
-    if isinstance(key.private, RSAPrivateKey):
-        return key.private.sign(signed, padding.PKCS1v15(), hashes.SHA256())
-    return key.private.sign(hashlib.sha256(signed).digest())  # RFC 8463, 3: Ed25519 signs the hash
+def _in_lines(signature: bytes) -> bytes:
+    text = base64.b64encode(signature)
+    return b"\r\n ".join(text[start : start + _LINE] for start in range(0, len(text), _LINE)) + b"\r\n"
 
 
 def _chosen_fields(head: bytes) -> tuple[tuple[str, ...], bytes]:

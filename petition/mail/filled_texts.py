@@ -8,7 +8,7 @@ import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from markupsafe import escape
 
@@ -64,7 +64,6 @@ class FilledTexts:
         values = [names.person, names.organization, *(context[name] for name in VALUES)]
         rest = {name: value for name, value in context.items() if name not in {"names", "about", "links", *VALUES}}
         there = tuple(value is not None for value in values)
-        about = about and replace(about, initiators=tuple(about.initiators))
         shape = template, lang, about, tuple(sorted(rest.items())), there
         texts = ["" if value is None else str(value) for value in values]
         if shape not in self._forms:

@@ -23,6 +23,7 @@ class Unmailable(PetitionError):
     """This cannot become a mail: it would not be one to that recipient alone, or has no valid header."""
 
 
+@functools.lru_cache(512)
 def field(name: str, value: str) -> bytes:
     """Return a header field, folded and encoded where it must be. Raises ``Unmailable``."""
     if len(name) + 2 + len(value) <= _MAX_HEADER_LINE and _PLAIN.fullmatch(value):

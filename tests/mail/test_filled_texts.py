@@ -23,7 +23,7 @@ NAMES = [
     SignatoryNames("x" * 100, "длинное " * 12),
     SignatoryNames("line\u2028ends\nin\x85it", "nul\0nul"),
 ]
-ABOUT = LetterAbout("Keep <the> channels %(open)s", "en", ["Society & Co", "Б"], 2)
+ABOUT = LetterAbout("Keep <the> channels %(open)s", "en", ("Society & Co", "Б"), 2)
 
 
 class Counting(Renderer):
