@@ -1,4 +1,4 @@
-"""Batches without a timer: items that arrive while a batch is being stored form the next one.
+"""Batches without a timer, unless one is asked for: items that arrive while a batch is being stored form the next one.
 
 A lone item therefore waits for nothing, and a crowd shares commits. No result is returned before the commit.
 """
