@@ -15,7 +15,6 @@ from email.utils import format_datetime
 
 from petition.core import mail_texts
 from petition.core.encryption import derive
-from petition.core.mail_texts import MailTexts
 from petition.core.outbox import MailContent
 from petition.core.sender import parse_sender
 from petition.core.settings import Settings
@@ -23,7 +22,7 @@ from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.mail import dkim, mime
 from petition.mail.filled_texts import FilledTexts
-from petition.mail.mime import Unmailable
+from petition.mail.mime import MailParts, Unmailable
 from petition.mail.model import ChosenMail, DirectMail, MailJob, SignatureRef, Template
 from petition.mail.return_path import MailboxMail, Reference, ReturnPaths
 from petition.mail.serial_mail import SIMPLE_ADDRESS, SerialMail, without_recipient
@@ -128,30 +127,30 @@ class Composer:
             lang = next(iter(self._renderer.languages))
         if isinstance(chosen, DirectMail):
             context, reply_to = self._context_of_direct(chosen, lang), chosen.mail.reply_to
-            texts = mail_texts.render(self._renderer, chosen.mail.template, lang, context)
+            parts = mime.encoded(mail_texts.render(self._renderer, chosen.mail.template, lang, context))
         else:
             context, reply_to = self._context(chosen, lang), chosen.reply_to
-            texts = self._texts(chosen, lang, context)
+            parts = self._parts(chosen, lang, context)
         # The same in all copies of a mail; in no text, since it depends on a secret.
-        boundary = hmac.digest(self._id_key, f"boundary {texts.subject}".encode(), hashlib.sha256).hex()
+        boundary = hmac.digest(self._id_key, f"boundary {parts.subject}".encode(), hashlib.sha256).hex()
         fields = (
             self._from_field,
             _to_field(recipient),
             mime.field("Date", format_datetime(now)),
             mime.whole_line("Message-ID", self._message_id(job, reference)),
             mime.field("Auto-Submitted", "auto-replied" if reply_to else "auto-generated"),  # RFC 3834
-            mime.field("Subject", texts.subject),
+            mime.field("Subject", parts.subject),
             self._unsubscribe_fields(context, lang),
             mime.field("Content-Language", lang),
             _reply_fields(reply_to),
         )
-        return mime.alternatives(fields, texts.text, texts.html, f"=_{boundary[:24]}")
+        return mime.alternatives(fields, parts, f"=_{boundary[:24]}")
 
-    def _texts(self, chosen: ChosenMail, lang: str, context: Mapping[str, object]) -> MailTexts:
+    def _parts(self, chosen: ChosenMail, lang: str, context: Mapping[str, object]) -> MailParts:
         about, template = chosen.letter.about(lang), chosen.template
         if template is Template.FIND_SIGNED:  # its links are a list
             context = {**context, "about": about, "names": chosen.names}
-            return mail_texts.render(self._renderer, template.value, lang, context)
+            return mime.encoded(mail_texts.render(self._renderer, template.value, lang, context))
         return self._filled.render(template.value, lang, context, about, chosen.names)
 
     def _unsubscribe_fields(self, context: Mapping[str, object], lang: str) -> bytes:

@@ -33,11 +33,11 @@ LEASE = timedelta(minutes=5)
 SENDERS = 8  # mails in progress at once; each relay has a limit of its own
 SENDERS_IN_BULK = 2  # as many more, for jobs in bulk
 # Jobs that wait for a sender. When a worker is killed they wait until their leases end, so these are not many.
-READY, READY_IN_BULK = 24, 8
+READY, READY_IN_BULK = 64, 16
 SLOW = 1.0  # seconds after which a mail in progress, perhaps at a relay that hangs, no longer holds up others
 MAX_IN_FLIGHT = 64
 RENEW_AFTER = 60.0  # seconds; a younger lease is not extended before the mail is sent
-GATHERING = 0.005  # seconds in which jobs are gathered to be deleted together, while other mails are sent
+GATHERING = 0.003  # seconds in which jobs are gathered to be deleted together, while other mails are sent
 POLL = 0.5  # seconds between two polls of an empty outbox
 POLL_BESIDES = 0.05  # while mails are in progress, and no more were due: others have asked for theirs meanwhile
 # After an outage of the database, deleting accepted jobs goes first: it is retried twice as often as this.

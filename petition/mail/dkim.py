@@ -4,21 +4,19 @@ Canonical form ``relaxed/relaxed``, no ``l=``. The mail must leave as it was sig
 quoted-printable already, so no relay has a reason to encode it again (docs/decisions/dkim.md).
 """
 
-import asyncio
 import base64
 import functools
 import hashlib
 import re
 import time
-from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from petition.core import dkim_keys
 from petition.core.dkim_keys import DkimKey
 from petition.core.sender import parse_sender
 from petition.core.settings import Settings
+from petition.mail.signing_threads import SigningThreads
 
 SIGNED = (
     "From",
@@ -40,9 +38,7 @@ SIGNED = (
 # Named once more than there are, so that a second one added on the way breaks the signature.
 OVERSIGNED = ("From", "To", "Subject", "Reply-To")
 
-THREADS = 2  # that sign: OpenSSL does not hold Python's lock meanwhile
-
-_SIGNED = tuple((name, name.lower().encode()) for name in SIGNED)
+_SIGNED = tuple((name, name.lower().encode(), name in OVERSIGNED) for name in SIGNED)
 _FOLDING = re.compile(rb"\r\n(?=[ \t])")
 _LINE = 76  # characters of base64 on one line of the header
 
@@ -69,7 +65,7 @@ class DkimSigner:
         self._domain = domain.lower()
         self._selectors = tuple(selector for selector, _ in keys)
         self._keys = tuple(key for _, key in keys)
-        self._threads = ThreadPoolExecutor(THREADS, "dkim")  # which start when they are needed
+        self._threads = SigningThreads(self._sign)
 
     def sign(self, content: bytes) -> bytes:
         """Return ``content``, a whole mail with CRLF line ends, with our signatures in front."""
@@ -77,8 +73,7 @@ class DkimSigner:
 
     async def sign_beside(self, content: bytes) -> bytes:
         """Return the same. The signing itself is done beside other mails: it takes as long as the rest of one."""
-        unsigned = self._unsigned(content)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._sign, unsigned)
+        return await self._threads.sign(self._unsigned(content))
 
     def _sign(self, unsigned: _Unsigned) -> bytes:
         return unsigned.signed([key.sign(digest) for key, digest in zip(self._keys, unsigned.digests, strict=True)])
@@ -120,21 +115,27 @@ def _in_lines(signature: bytes) -> bytes:
 
 def _chosen_fields(head: bytes) -> tuple[tuple[str, ...], bytes]:
     """Return the names for ``h=`` and the canonical fields in that order; repeated ones from the last upward."""
-    by_name: defaultdict[bytes, list[bytes]] = defaultdict(list)
-    for line in _FOLDING.sub(b"", head).split(b"\r\n"):
-        by_name[line.partition(b":")[0].strip().lower()].append(line)
+    by_name: dict[bytes, list[bytes]] = {}
+    for line in (_FOLDING.sub(b"", head) if b"\r\n " in head or b"\r\n\t" in head else head).split(b"\r\n"):
+        its_name, _, value = line.partition(b":")
+        by_name.setdefault(its_name.rstrip().lower(), []).append(value)
     names, fields = list[str](), list[bytes]()
-    for name, key in _SIGNED:
-        present = by_name.get(key, [])
-        names += [name] * (len(present) + (name in OVERSIGNED))
-        fields += [_relaxed_field(line) + b"\r\n" for line in reversed(present)]
+    for name, key, is_oversigned in _SIGNED:
+        values = by_name.get(key, ())
+        names += [name] * (len(values) + is_oversigned)
+        for value in reversed(values):
+            fields += (key, b":", _relaxed_value(value), b"\r\n")
     return tuple(names), b"".join(fields)
 
 
 def _relaxed_field(line: bytes) -> bytes:
     """Return one unfolded header field in relaxed form, without a line end (RFC 6376, 3.4.2)."""
     name, _, value = line.partition(b":")
-    return name.strip().lower() + b":" + _single_spaced(value).strip(b" \t\r\n")
+    return name.strip().lower() + b":" + _relaxed_value(value)
+
+
+def _relaxed_value(value: bytes) -> bytes:
+    return (_single_spaced(value) if b"\t" in value or b"  " in value else value).strip(b" \t\r\n")
 
 
 def _relaxed_body(body: bytes) -> bytes:

@@ -42,8 +42,8 @@ class MailSession(asyncio.Protocol):
         """Say ``command``, a whole line or the content of a mail, and return the answer; wait ``patience`` seconds."""
         if not self.is_open:
             raise SMTPServerDisconnected("the connection is lost")
-        self._received, answer = b"", self._loop.create_future()
-        self._answer = answer
+        answer: asyncio.Future[SMTPResponse] = self._loop.create_future()
+        self._received, self._answer = b"", answer
         self._transport.write(command)
         timer = self._loop.call_later(patience, self._give_up, answer)
         try:

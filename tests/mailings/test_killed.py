@@ -71,7 +71,7 @@ async def test_twenty_kills_of_one_mailing(
     # Only what a killed worker was handing over may have come twice, one mail a sender; each is counted.
     twice = sum(count - 1 for count in times.values())
     assert twice <= row["repeated"] <= KILLS * SENDERS
-    assert max(times.values()) <= 2
+    assert max(times.values()) <= 3  # the worker that took over may be killed while it hands over the same one
     await check_no_address(database, log)
 
 
