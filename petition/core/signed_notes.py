@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from nacl.exceptions import BadSignatureError
-from nacl.signing import SigningKey, VerifyKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from petition.core.errors import PetitionError
 
@@ -47,8 +48,8 @@ class NoteKey:
 
     def verifies(self, text: str, signature: bytes) -> bool:
         try:
-            VerifyKey(self.public).verify(text.encode(), signature)
-        except (BadSignatureError, ValueError):
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text.encode())
+        except (InvalidSignature, ValueError):
             return False
         return True
 
@@ -62,14 +63,24 @@ class NoteSigner:
 
     @property
     def key(self) -> NoteKey:
-        return NoteKey(self.name, bytes(SigningKey(self.seed).verify_key))
+        return NoteKey(self.name, public_bytes(self.seed))
 
     def sign(self, text: str) -> str:
         """Return the note. ``text`` must end with a line end."""
         if not text.endswith("\n"):
             raise ValueError("the text of a note ends with a line end")
-        signature = SigningKey(self.seed).sign(text.encode()).signature
-        return f"{text}\n{signature_line(self.key, signature)}"
+        return f"{text}\n{signature_line(self.key, signature(self.seed, text))}"
+
+
+def signature(seed: bytes, text: str) -> bytes:
+    """Return the 64 bytes of an Ed25519 signature under the key of a 32-byte seed."""
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(text.encode())
+
+
+def public_bytes(seed: bytes) -> bytes:
+    """Return the 32 bytes of the public key."""
+    # Debian's library of 2023 has no shorter way; witnesses run on it.
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def signature_line(key: NoteKey, signature: bytes) -> str:
@@ -82,7 +93,7 @@ def read_key(text: str) -> NoteKey:
     name, _, rest = text.strip().partition("+")
     digest, _, encoded = rest.partition("+")
     content = _bytes(encoded)
-    if not _NAME.fullmatch(name) or content[:1] != ED25519 or len(content) != 1 + KEY_BYTES:
+    if not _NAME.fullmatch(name) or not name.isprintable() or content[:1] != ED25519 or len(content) != 1 + KEY_BYTES:
         raise BadNote("a key looks like name+hash+key, of Ed25519")
     key = NoteKey(name, content[1:])
     if key.hash.hex() != digest:

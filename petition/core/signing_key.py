@@ -1,7 +1,5 @@
 """The installation's Ed25519 key: it signs mirrors and the checkpoints of count logs, each a note of its own kind."""
 
-from nacl.signing import SigningKey
-
 from petition.core import encryption
 from petition.core.database import Connection
 from petition.core.encryption import Wrapper
@@ -27,4 +25,4 @@ async def signer(conn: Connection, wrapper: Wrapper, name: str) -> NoteSigner:
 
 async def public_key(conn: Connection, wrapper: Wrapper) -> bytes:
     """Return the 32 bytes that verify what the installation has signed."""
-    return bytes(SigningKey((await signer(conn, wrapper, "public")).seed).verify_key)
+    return (await signer(conn, wrapper, "public")).key.public

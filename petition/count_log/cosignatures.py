@@ -6,13 +6,12 @@ import re
 import time
 from dataclasses import dataclass, field
 
-from nacl.signing import SigningKey
-
 from petition.core import signed_notes
 from petition.core.signed_notes import HASH_BYTES, KEY_BYTES, BadNote, NoteKey
 
 COSIGNATURE = b"\x04"  # the type of signature, the first byte of a key
 TIME_BYTES = 8
+PRIVATE = "PRIVATE+KEY+"  # in front of a stored key
 _KEY = re.compile(r"(?P<name>[^\s+]{1,200})\+(?P<hash>[0-9a-f]{8})\+(?P<content>[A-Za-z0-9+/]{44})")
 
 
@@ -64,12 +63,28 @@ class Cosigner:
 
     @property
     def key(self) -> WitnessKey:
-        return WitnessKey(self.name, bytes(SigningKey(self.seed).verify_key))
+        return WitnessKey(self.name, signed_notes.public_bytes(self.seed))
+
+    def stored(self) -> str:
+        """Return the key as one line for a file of its owner: PRIVATE+KEY+name+hash+seed."""
+        return f"{PRIVATE}{self.name}+{self.key.hash.hex()}+{base64.b64encode(COSIGNATURE + self.seed).decode()}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Cosigner":
+        """Read what ``stored`` returned. Raises ``BadNote``."""
+        match = _KEY.fullmatch(text.strip().removeprefix(PRIVATE)) if text.startswith(PRIVATE) else None
+        content = base64.b64decode(match["content"]) if match else b""
+        if match is None or content[:1] != COSIGNATURE or len(content) != 1 + KEY_BYTES:
+            raise BadNote("this is no key of a witness")
+        cosigner = cls(match["name"], content[1:])
+        if cosigner.key.hash.hex() != match["hash"]:
+            raise BadNote("the key and its hash do not belong together")
+        return cosigner
 
     def sign(self, text: str, now: int | None = None) -> str:
         """Return the line under the note of a checkpoint's text; ``now`` is in seconds since 1970."""
         moment = int(time.time()) if now is None else now
-        signature = SigningKey(self.seed).sign(cosigned(text, moment).encode()).signature
+        signature = signed_notes.signature(self.seed, cosigned(text, moment))
         content = self.key.hash + moment.to_bytes(TIME_BYTES) + signature
         return f"— {self.name} {base64.b64encode(content).decode()}\n"
 

@@ -43,11 +43,30 @@ class Exit(IntEnum):
 
     NONE = 0
     WITHDRAWN = 1  # by the signatory
-    REMOVED = 2  # by a moderator
+    REMOVED = 2  # by a moderator, for another reason than those below
     REVIEWED = 3  # an approval was taken back: it waits again
     UNDONE = 4  # the file was taken back
     CORRECTED = 5  # a number on paper was corrected or taken back
     REGROUPED = 6  # an organization joined another, or is listed by another source
+    REMOVED_AS_FAKE = 7
+    REMOVED_AS_DUPLICATE = 8
+    REMOVED_AS_ABUSE = 9
+    REMOVED_AS_NOT_AUTHORIZED = 10  # the one who signed for an organization
+    REMOVED_AT_REQUEST = 11  # of the signatory
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Exit | None":
+        """Return a reason of a later version: a log is checked by programs that are older than it."""
+        if not isinstance(value, int) or not 0 < value < 256:
+            return None
+        member = int.__new__(cls, value)
+        member._name_, member._value_ = f"REASON_{value}", value
+        return member
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether a moderator took it out."""
+        return self is Exit.REMOVED or 7 <= self <= 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +111,7 @@ class Recount:
 
     entries: int = 0
     by_kind: Counter[EntryKind] = field(default_factory=Counter)
+    left: Counter[EntryKind] = field(default_factory=Counter)  # that do not count any more
     exits: Counter[Exit] = field(default_factory=Counter)
     open: dict[bytes, tuple[EntryKind, int]] = field(default_factory=dict)
 
@@ -110,6 +130,7 @@ class Recount:
             self.by_kind[kind] += entry.change
             if entry.exit:
                 self.exits[entry.exit] += entry.number
+                self.left[kind] += entry.number
 
     @property
     def organizations(self) -> int:

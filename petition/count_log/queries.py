@@ -58,7 +58,79 @@ UPDATE count_log SET size = $2, edge = $3, people = $4, organizations = $5, impo
 WHERE letter = $1
 """
 
-LOG = "SELECT * FROM count_log WHERE letter = $1"
+# With what witnesses have signed of this very checkpoint.
+LOG = """
+SELECT g.*, ARRAY(
+  SELECT w.cosignature FROM witness w
+  WHERE w.letter = g.letter AND w.retired_at IS NULL AND w.checkpoint = g.checkpoint ORDER BY w.id
+) AS cosignatures
+FROM count_log g WHERE g.letter = $1
+"""
+
+# The count that readers see, and how much of it is not in the log yet, in one snapshot. A count that moves in steps
+# has only what came before its step.
+COUNT_AND_WAITING = """
+SELECT c.people, c.organizations, c.imported, coalesce(c.counted_at, now()) AS counted_at, c.is_stepped,
+       coalesce(q.people, 0)::bigint AS waiting_people, coalesce(q.organizations, 0)::bigint AS waiting_organizations,
+       coalesce(q.imported, 0)::bigint AS waiting_imported, coalesce(g.size, 0) AS size
+FROM published_count c LEFT JOIN count_log g ON g.letter = c.letter
+CROSS JOIN LATERAL (
+  SELECT sum(number) FILTER (WHERE kind NOT IN (2, 3)) AS people,
+         sum(number) FILTER (WHERE kind IN (2, 3)) AS organizations, sum(number) FILTER (WHERE kind >= 3) AS imported
+  FROM count_log_queue q WHERE q.letter = c.letter AND (c.counted_at IS NULL OR q.at <= c.counted_at)
+) AS q
+WHERE c.letter = $1
+"""
+
+# What a mirror shows of logs, and how it changes.
+LOG_STATES = """
+SELECT g.letter, g.size, extract(epoch FROM g.signed_at)::text AS signed_at,
+       (SELECT max(extract(epoch FROM w.cosigned_at))::text FROM witness w
+        WHERE w.letter = g.letter AND w.retired_at IS NULL) AS cosigned_at
+FROM count_log g WHERE g.letter = ANY($1::integer[]) AND g.checkpoint <> ''
+"""
+
+WITNESSES = """
+SELECT id, title, verifier_key, created_at, retired_at, size, cosigned_at FROM witness
+WHERE letter = $1 ORDER BY retired_at IS NOT NULL, id
+"""
+
+WITNESSES_IN_USE = "SELECT id, title, verifier_key FROM witness WHERE letter = $1 AND retired_at IS NULL ORDER BY id"
+
+WITNESSES_NUMBER = "SELECT count(*) FROM witness WHERE letter = $1"
+
+ADD_WITNESS = """
+INSERT INTO witness (letter, title, verifier_key) VALUES ($1, $2, $3)
+ON CONFLICT (letter, verifier_key) DO NOTHING RETURNING id
+"""
+
+RETIRE_WITNESS = """
+UPDATE witness SET retired_at = now() WHERE letter = $1 AND id = $2 AND retired_at IS NULL RETURNING id
+"""
+
+RESTORE_WITNESS = """
+UPDATE witness SET retired_at = NULL WHERE letter = $1 AND id = $2 AND retired_at IS NOT NULL RETURNING id
+"""
+
+LOCK_LETTER = "SELECT id FROM letter WHERE id = $1 FOR NO KEY UPDATE"
+
+STORE_COSIGNATURE = """
+UPDATE witness SET size = $2, checkpoint = $3, cosignature = $4, cosigned_at = $5
+WHERE id = $1 AND (size IS NULL OR (size <= $2 AND cosigned_at <= $5))
+"""
+
+COSIGNED_BY = """
+SELECT title, verifier_key, size, cosigned_at, checkpoint = $2 FROM witness
+WHERE letter = $1 AND retired_at IS NULL AND size IS NOT NULL ORDER BY cosigned_at DESC, id
+"""
+
+NEWEST_COSIGNED = """
+SELECT checkpoint, cosignature FROM witness
+WHERE letter = $1 AND retired_at IS NULL AND checkpoint = (
+  SELECT checkpoint FROM witness WHERE letter = $1 AND retired_at IS NULL AND size IS NOT NULL
+  ORDER BY size DESC, cosigned_at DESC LIMIT 1)
+ORDER BY id
+"""
 
 RECEIPT_KEY = "SELECT wrapped_receipt_key FROM count_log WHERE letter = $1"
 

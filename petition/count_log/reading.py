@@ -1,7 +1,7 @@
 """What the public reads of a log: its checkpoint, its files, where a token stands, and proofs."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from petition.core.database import Connection
@@ -13,10 +13,12 @@ from petition.count_log.entries import EntryKind, LogEntry
 from petition.count_log.sequencing import prefix_of
 from petition.count_log.tiles import TilePath
 
+MAX_PROOF = 2048  # bytes: cosignatures are left out of a proof that would be longer
+
 
 @dataclass(frozen=True, slots=True)
 class LogHead:
-    """A log as its newest checkpoint has it; ``checkpoint`` is the signed note."""
+    """A log as its newest checkpoint has it; ``checkpoint`` is the signed note, without the lines of witnesses."""
 
     letter_id: LetterId
     size: int
@@ -26,6 +28,12 @@ class LogHead:
     checkpoint: str
     signed_at: datetime
     wrapped_receipt_key: bytes
+    cosignatures: tuple[str, ...] = ()  # lines of witnesses under this very checkpoint
+
+    @property
+    def cosigned(self) -> str:
+        """Return the checkpoint as it is served."""
+        return self.checkpoint + "".join(self.cosignatures)
 
     def receipt(self, wrapper: Wrapper, kind: EntryKind, subject: int) -> bytes:
         return receipts.receipt_of(wrapper.unwrap(self.wrapped_receipt_key), kind, subject)
@@ -58,6 +66,7 @@ async def head(conn: Connection, letter_id: LetterId) -> LogHead | None:
         row["checkpoint"],
         row["signed_at"],
         row["wrapped_receipt_key"],
+        tuple(row["cosignatures"]),
     )
 
 
@@ -81,7 +90,7 @@ async def newest_stamp(conn: Connection, letter_id: LetterId, authority: str | N
 
 async def files(conn: Connection, log: LogHead) -> AsyncIterator[tuple[str, bytes]]:
     """Yield every file of the log as it is now: its path below the log's address, and its bytes."""
-    yield tiles.CHECKPOINT, log.checkpoint.encode()
+    yield tiles.CHECKPOINT, log.cosigned.encode()
     for path in tiles.paths_of(log.size):
         content = await file(conn, log, path)
         if content is not None:
@@ -101,17 +110,30 @@ async def find(conn: Connection, log: LogHead, token: bytes) -> list[PlacedEntry
 
 
 async def prove(conn: Connection, log: LogHead, placed: PlacedEntry) -> Proof:
-    """Return the proof that an entry is in the log of its newest checkpoint."""
-    contents = {}
-    for level, number in _tiles_of_proof(placed.index, log.size):
-        path = TilePath(level, number, tiles.tile_width(level, number, log.size))
-        contents[str(path)] = await file(conn, log, path) or b""
-    nodes = merkle.inclusion_proof(placed.index, log.size, tiles.hashes_of(contents.__getitem__, log.size))
-    return Proof(placed.index, tuple(nodes), log.checkpoint, bytes(placed.entry))
+    """Return the proof that an entry is in the log of its newest checkpoint, with as many cosignatures as fit."""
+
+    def path(hash_at: merkle.HashAt) -> list[bytes]:
+        return merkle.inclusion_proof(placed.index, log.size, hash_at)
+
+    nodes = path(await _hashes(conn, log, path))
+    proof = Proof(placed.index, tuple(nodes), log.checkpoint, bytes(placed.entry))
+    for line in log.cosignatures:
+        longer = replace(proof, checkpoint=proof.checkpoint + line)
+        proof = longer if len(bytes(longer)) <= MAX_PROOF else proof
+    return proof
 
 
-def _tiles_of_proof(index: int, size: int) -> list[tuple[int, int]]:
-    """Return level and number of the tiles that hold the hashes of a proof."""
+async def root_at(conn: Connection, log: LogHead, size: int) -> bytes:
+    """Return the root hash that the log had with ``size`` entries, which are no more than it has."""
+
+    def root(hash_at: merkle.HashAt) -> bytes:
+        return merkle.root_of(size, hash_at)
+
+    return root(await _hashes(conn, log, root))
+
+
+async def _hashes(conn: Connection, log: LogHead, compute: Callable[[merkle.HashAt], object]) -> merkle.HashAt:
+    """Return the hashes of the log's tree, of which those are read that ``compute`` asks for."""
     needed: set[tuple[int, int]] = set()
 
     def note(level: int, node: int) -> bytes:
@@ -119,5 +141,9 @@ def _tiles_of_proof(index: int, size: int) -> list[tuple[int, int]]:
         needed.add((tile_level, (node << height) // tiles.WIDTH))
         return b""
 
-    merkle.inclusion_proof(index, size, note)
-    return sorted(needed)
+    compute(note)
+    contents = {}
+    for level, number in sorted(needed):
+        path = TilePath(level, number, tiles.tile_width(level, number, log.size))
+        contents[str(path)] = await file(conn, log, path) or b""
+    return tiles.hashes_of(contents.__getitem__, log.size)

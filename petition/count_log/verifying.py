@@ -4,6 +4,7 @@ Needs the standard library and Ed25519, no database and no settings.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from petition.core.signed_notes import BadNote, NoteKey
 from petition.count_log import merkle, tiles
@@ -11,9 +12,35 @@ from petition.count_log.checkpoints import Checkpoint, open_checkpoint
 from petition.count_log.entries import LogEntry, Recount
 from petition.count_log.tiles import Read, TilePath
 
+FORKED = "it was forked, and both its checkpoints are signed"
+
 
 class LogFault(Exception):
     """The log does not say what it said, or not what it must; the text says how, in English."""
+
+
+class WentBack(LogFault):
+    """The log has fewer entries than it had."""
+
+
+class LogForked(LogFault):
+    """The log has two histories: it was changed where it had been signed before."""
+
+
+class EntriesDiffer(LogFault):
+    """Entries are missing, or are not those that the checkpoint was signed for."""
+
+
+class CountDiffers(LogFault):
+    """Readers are shown another count than the log's."""
+
+
+@dataclass(slots=True)
+class CheckedLog:
+    """What was read of a log so far: the right edge of its tree, and the count of its entries."""
+
+    edge: merkle.RightEdge = field(default_factory=merkle.RightEdge)
+    counted: Recount = field(default_factory=Recount)
 
 
 def read_checkpoint(read: Read, key: NoteKey) -> tuple[Checkpoint, str]:
@@ -30,32 +57,42 @@ def check_growth(read: Read, older: Checkpoint, newer: Checkpoint) -> list[bytes
     if older.origin != newer.origin:
         raise LogFault("the checkpoints are of two logs")
     if newer.size < older.size:
-        raise LogFault(f"the log had {older.size} entries and has {newer.size}")
+        raise WentBack(f"the log had {older.size} entries and has {newer.size}: it went back")
     path: list[bytes] = []
     if 0 < older.size < newer.size:
         try:
             path = merkle.consistency_proof(older.size, newer.size, tiles.hashes_of(read, newer.size))
         except (LookupError, ValueError) as error:
-            raise LogFault(f"the log's tiles cannot be read: {error}") from None
+            raise EntriesDiffer(f"the log's tiles cannot be read: {error}") from None
     if not merkle.is_consistent(older.size, older.root, newer.size, newer.root, path):
-        raise LogFault("the log has changed entries that it had before")
+        raise LogForked(f"the log has changed entries that it had before: {FORKED}")
     return path
 
 
 def recount(read: Read, checkpoint: Checkpoint) -> Recount:
     """Return the count that the log's entries make, all of which are read. Raises ``LogFault``."""
-    edge, counted = merkle.RightEdge(), Recount()
-    contradiction = None
-    for number in range(-(-checkpoint.size // tiles.WIDTH)):
-        entries = _bundle(read, number, checkpoint.size)
+    checked = CheckedLog()
+    extend(read, checked, checkpoint)
+    return checked.counted
+
+
+def extend(read: Read, checked: CheckedLog, checkpoint: Checkpoint, older: Checkpoint | None = None) -> None:
+    """Read the entries of ``checkpoint`` that ``checked`` does not have; on the way the log must have been ``older``.
+
+    Raises ``LogFault``; ``checked`` is of no use then.
+    """
+    edge, contradiction = checked.edge, None
+    for number in range(edge.size // tiles.WIDTH, -(-checkpoint.size // tiles.WIDTH)):
+        entries = _bundle(read, number, checkpoint.size)[edge.size - number * tiles.WIDTH :]
         for entry in entries:
             edge.append(merkle.leaf_hash(entry))
-        contradiction = contradiction or _count(counted, entries)
+            if older is not None and edge.size == older.size and edge.root != older.root:
+                raise LogForked(f"the log has changed entries that it had before: {FORKED}")
+        contradiction = contradiction or _count(checked.counted, entries)
     if edge.root != checkpoint.root:
-        raise LogFault("the entries are not those of the checkpoint")
+        raise EntriesDiffer("the entries are not those of the checkpoint: one is missing or was changed")
     if contradiction:
-        raise LogFault(contradiction)
-    return counted
+        raise EntriesDiffer(contradiction)
 
 
 def _count(counted: Recount, entries: Sequence[bytes]) -> str | None:
@@ -73,7 +110,7 @@ def check_count(counted: Recount, people: int, organizations: int, imported: int
     logged = counted.people, counted.organizations, counted.imported
     for name, number, logged_number in zip(("people", "organizations", "imported"), published, logged, strict=True):
         if number != logged_number:
-            raise LogFault(f"the published count has {number} {name}, the log has {logged_number}")
+            raise CountDiffers(f"the published count has {number} {name}, the log has {logged_number}")
 
 
 def _bundle(read: Read, number: int, size: int) -> list[bytes]:
@@ -81,9 +118,9 @@ def _bundle(read: Read, number: int, size: int) -> list[bytes]:
     try:
         entries = tiles.split_entries(_read(read, str(path)))
     except ValueError as error:
-        raise LogFault(str(error)) from None
+        raise EntriesDiffer(str(error)) from None
     if len(entries) != path.width:
-        raise LogFault(f"{path} has {len(entries)} entries instead of {path.width}")
+        raise EntriesDiffer(f"{path} has {len(entries)} entries instead of {path.width}")
     return entries
 
 
@@ -91,4 +128,4 @@ def _read(read: Read, path: str) -> bytes:
     try:
         return read(path)
     except LookupError:
-        raise LogFault(f"{path} is missing") from None
+        raise EntriesDiffer(f"{path} is missing") from None

@@ -65,7 +65,7 @@ class MailSession(asyncio.Protocol):
             raise SMTPDataError(taken.code, taken.message)
 
     def close(self) -> None:
-        self._transport.close()
+        self._transport.abort()  # else TLS stays open until the server has said goodbye a second time
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():

@@ -12,7 +12,7 @@ from petition.core import audit_log
 from petition.core.audit_log import Actor
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
-from petition.core.ids import LetterId, LogId, SignatureId
+from petition.core.ids import LetterId, LogId, OrganizationId, SignatureId
 from petition.count_log.entries import Exit
 from petition.moderation import messages, queries
 from petition.moderation.model import Action, ActOutcome, ReviewStatus, ordered, status_after
@@ -240,10 +240,28 @@ async def _notify_signatories(conn: Connection, letter_id: LetterId, moves: Sequ
         await messages.notify(conn, letter_id, moved, state)
 
 
-def _exit_of(moves: Sequence[SignatureMove]) -> Exit:
-    """Return what the count log says of those that stop to count."""
-    is_removed = any(move.after.state is SignatureState.REMOVED for move in moves)
-    return Exit.REMOVED if is_removed else Exit.REVIEWED
+REMOVALS = {
+    Reason.FAKE: Exit.REMOVED_AS_FAKE,
+    Reason.DUPLICATE: Exit.REMOVED_AS_DUPLICATE,
+    Reason.ABUSE: Exit.REMOVED_AS_ABUSE,
+    Reason.NOT_AUTHORIZED: Exit.REMOVED_AS_NOT_AUTHORIZED,
+    Reason.AT_REQUEST: Exit.REMOVED_AT_REQUEST,
+}
+
+
+def _exit_of(move: SignatureMove) -> Exit:
+    """Return what the count log says of a signature that stops to count."""
+    if move.after.state is not SignatureState.REMOVED:
+        return Exit.REVIEWED
+    return REMOVALS.get(Reason(move.reason), Exit.REMOVED) if move.reason in set(Reason) else Exit.REMOVED
+
+
+def _exits_of(moves: Sequence[SignatureMove]) -> dict[OrganizationId, Exit]:
+    """Return the same of organizations; a removal says more than what waits again."""
+    by_rank = sorted(moves, key=lambda move: move.after.state is SignatureState.REMOVED)
+    return {
+        OrganizationId(organization): _exit_of(move) for move in by_rank if (organization := move.row["organization"])
+    }
 
 
 async def _count(
@@ -253,12 +271,12 @@ async def _count(
 
     Stale copies of pages are purged if a name that they may show was taken out.
     """
-    exit = _exit_of(moves)
-    change = sum((CountChange.of_entries(entries, exit=exit) for entries in changes), CountChange())
+    exits = _exits_of(moves)
+    change = sum((CountChange.of_entries(entries, exits=exits) for entries in changes), CountChange())
     for move in moves:
         row = move.row
         change += CountChange.of_signature(
-            row, row["visibility"], import_number=row["import"], sign=move.counts, exit=_exit_of([move])
+            row, row["visibility"], import_number=row["import"], sign=move.counts, exit=_exit_of(move)
         )
     is_shown = [move for move in moves if not move.is_of_person or move.row["visibility"] == Visibility.PUBLIC]
     purge = any(move.counts < 0 for move in is_shown)

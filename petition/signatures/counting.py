@@ -191,14 +191,17 @@ class CountChange:
         change: EntryChange,
         listed_at: Mapping[OrganizationId, datetime] | None = None,
         exit: Exit = Exit.REGROUPED,
+        exits: Mapping[OrganizationId, Exit] | None = None,
     ) -> "CountChange":
         """Return the change by organizations, those in ``listed_at`` in the hours that it says.
 
-        ``exit`` is why those stop to count that do.
+        ``exits`` say why those stop to count that do, ``exit`` of the others.
         """
         organizations = sorted(change.before.keys() | change.after.keys())
         entries = [
-            of_organization(id, before=change.before.get(id), after=change.after.get(id), exit=exit)
+            of_organization(
+                id, before=change.before.get(id), after=change.after.get(id), exit=(exits or {}).get(id, exit)
+            )
             for id in organizations
         ]
         return cls(

@@ -24,7 +24,16 @@ SELECT o.id, o.listed_at, o.name_en, o.name_ru, o.website, o.name_key, ARRAY(
     AND s.state = 'confirmed' AND s.visibility = 'public' AND s.name IS NOT NULL
     AND {count_step_queries.is_listed("s.id")}
   ORDER BY s.listed_at, s.id LIMIT {MAX_REPRESENTATIVES}
-) AS representatives
+) AS representatives, ARRAY(
+  SELECT DISTINCT e.kind FROM signature s, unnest(evidence_of(s)) AS e (kind)
+  WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed'
+    AND {count_step_queries.is_listed("s.id")}
+) AS evidence, ARRAY(
+  SELECT DISTINCT v.name FROM signature s JOIN voucher v ON v.letter = s.letter AND v.signature = s.id
+  WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed'
+    AND {count_step_queries.is_listed("s.id")}
+  ORDER BY 1 LIMIT {MAX_REPRESENTATIVES}
+) AS vouched_by
 FROM organization o
 WHERE o.letter = $1 AND o.merged_into IS NULL AND EXISTS (
   SELECT FROM signature s WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed'
@@ -55,7 +64,9 @@ SELECT set_config(name, value, true) FROM (VALUES
 ) AS s (name, value)
 """
 
-# What the index over the words returns, sorted.
+# What the index over the words returns, sorted. The words begin with the letter's number: with the letter beside them
+# the planner would read the primary key of all its rows as well. Row addresses repeat between the partitions of a
+# table, so there the letter must stand.
 SORT_PEOPLE = f"""
 WITH best AS MATERIALIZED (
   SELECT ctid AS place, id, listed_at FROM signature
@@ -64,7 +75,8 @@ WITH best AS MATERIALIZED (
 )
 SELECT signature.id, signature.listed_at, signature.name, signature.affiliation, signature.city,
        {count_step_queries.shown_country("signature.country")} AS country
-FROM best JOIN signature ON signature.ctid = best.place ORDER BY best.listed_at DESC, best.id DESC
+FROM best JOIN signature ON signature.letter = $1 AND signature.ctid = best.place
+ORDER BY best.listed_at DESC, best.id DESC
 """
 
 # The newest $3 rows, scanned from the newest on until there are enough. Matching a pattern takes half the time of a

@@ -26,6 +26,15 @@ _OWN_END = Until(N_("it expires"))
 
 TABLES = (
     Table(
+        "auditor",
+        N_("the auditor by whom signatories may agree to be asked"),
+        words.TO_AUDIT,
+        Until(N_("an owner takes it back")),
+        (Reader.EVERYONE,),
+        _ABOUT,
+        (clear("letter since", words.NUMBERS), personal("name", N_("the auditor’s public name"))),
+    ),
+    Table(
         "access_journal",
         N_("how often names were read and the desk entered"),
         words.TO_ACCOUNT,
@@ -194,6 +203,19 @@ TABLES = (
         N_("the key of the desk’s fingerprints"),
         words.NO_END,
         (clear("one", words.NUMBERS), secret("wrapped", N_("a key"))),
+    ),
+    Table(
+        "voucher",
+        N_("organizers who vouch for an organization by name"),
+        N_("to show how an organization is proven"),
+        Until(N_("they take it back, or the signature goes")),
+        (Reader.EVERYONE,),
+        _ABOUT,
+        (
+            clear("letter signature at", words.NUMBERS),
+            personal("organizer", N_("the organizer’s number")),
+            personal("name", N_("the name under which they vouch")),
+        ),
     ),
     Table(
         "address_key",

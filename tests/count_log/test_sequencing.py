@@ -15,6 +15,7 @@ from petition.count_log.tiles import TilePath
 from petition.letters.model import Tally
 from petition.moderation.model import Action
 from petition.signatures import paper_tallies, self_service
+from petition.signatures.model import Reason
 from tests.count_log.conftest import LogBench
 from tests.count_log.logs import MadeLog
 from tests.count_log.recounting import WRAPPER, recount
@@ -101,7 +102,7 @@ async def test_an_entry_comes_before_its_exit_also_within_one_checkpoint(logged:
     await logged.undo(outcome.log_id)
     counted = await logged.check_log()
     assert (counted.people, counted.entries) == (10, 32)
-    assert counted.exits == {Exit.WITHDRAWN: 10, Exit.REMOVED: 1}
+    assert counted.exits == {Exit.WITHDRAWN: 10, Exit.REMOVED_AS_FAKE: 1}
 
 
 async def test_organizations_count_once_whoever_signs_for_them(logged: LogBench) -> None:
@@ -112,7 +113,38 @@ async def test_organizations_count_once_whoever_signs_for_them(logged: LogBench)
     assert (await logged.check_log()).entries == 1
     await logged.remove(second)
     counted = await logged.check_log()
-    assert (counted.organizations, counted.exits) == (0, {Exit.REMOVED: 1})
+    assert (counted.organizations, counted.exits) == (0, {Exit.REMOVED_AS_FAKE: 1})
+
+
+async def test_exits_have_the_class_of_the_reason_and_name_the_entry_they_cancel(logged: LogBench) -> None:
+    people = dict(zip(Reason, await logged.sign(*["Vera"] * len(Reason)), strict=True))
+    for reason, one in people.items():
+        await logged.decide(Action.REMOVE, one, reason=reason)
+    first, second = [await logged.sign_for(name, "Anna Berg") for name in ("North Pier", "South Pier")]
+    await logged.decide(Action.APPROVE, first, second)
+    await logged.decide(Action.REMOVE, first, reason=Reason.NOT_AUTHORIZED)
+    await self_service.withdraw(logged.database, logged.letter, second)
+    await logged.check_log()
+    log, entries = await logged.log(), entries_in(await logged.files())
+    exits = {entry.token: entry.exit for entry in entries if entry.exit}
+    assert exits.keys() == {entry.token for entry in entries if not entry.exit}
+    by_reason = {reason: exits[token_of(log.receipt(WRAPPER, EntryKind.PERSON, one))] for reason, one in people.items()}
+    assert by_reason == {
+        Reason.FAKE: Exit.REMOVED_AS_FAKE,
+        Reason.DUPLICATE: Exit.REMOVED_AS_DUPLICATE,
+        Reason.ABUSE: Exit.REMOVED_AS_ABUSE,
+        Reason.NOT_AUTHORIZED: Exit.REMOVED_AS_NOT_AUTHORIZED,
+        Reason.AT_REQUEST: Exit.REMOVED_AT_REQUEST,
+        Reason.OTHER: Exit.REMOVED,
+    }
+    assert all(exit.is_removal for exit in by_reason.values())
+    of_organizations = {entry.exit for entry in entries if entry.exit and entry.kind is EntryKind.ORGANIZATION}
+    assert of_organizations == {Exit.REMOVED_AS_NOT_AUTHORIZED, Exit.WITHDRAWN}
+
+
+def test_a_reason_of_a_later_version_is_an_exit() -> None:
+    entry = LogEntry.parse(bytes([EntryKind.PERSON, 200]) + bytes(32))
+    assert (entry.change, entry.exit.name, bytes(entry)[1]) == (-1, "REASON_200", 200)
 
 
 async def test_tiles_are_those_of_the_format(logged: LogBench) -> None:

@@ -26,6 +26,11 @@ FOREVER = PUBLIC | {"cache-control": "public, max-age=31536000, immutable"}
 EXITS = {
     Exit.WITHDRAWN: N_("withdrawn by the signatory"),
     Exit.REMOVED: N_("removed by the organizers"),
+    Exit.REMOVED_AS_FAKE: N_("removed by the organizers: made up"),
+    Exit.REMOVED_AS_DUPLICATE: N_("removed by the organizers: duplicate"),
+    Exit.REMOVED_AS_ABUSE: N_("removed by the organizers: abusive or an advertisement"),
+    Exit.REMOVED_AS_NOT_AUTHORIZED: N_("removed by the organizers: not authorized to sign for the organization"),
+    Exit.REMOVED_AT_REQUEST: N_("removed by the organizers: at the signatory’s request"),
     Exit.REVIEWED: N_("waiting for approval again"),
     Exit.UNDONE: N_("the list was taken back"),
     Exit.CORRECTED: N_("the number was corrected"),
@@ -35,7 +40,7 @@ EXITS = {
 
 async def checkpoint(visit: Visit) -> Response:
     """Answer with the newest signed checkpoint."""
-    return Response((await _log(visit)).checkpoint, headers=FRESH, media_type=TEXT)
+    return Response((await _log(visit)).cosigned, headers=FRESH, media_type=TEXT)
 
 
 async def tile(visit: Visit) -> Response:
