@@ -33,7 +33,7 @@ LEASE = timedelta(minutes=5)
 SENDERS = 8  # mails in progress at once; each relay has a limit of its own
 SENDERS_IN_BULK = 2  # as many more, for jobs in bulk
 # Jobs that wait for a sender. When a worker is killed they wait until their leases end, so these are not many.
-READY, READY_IN_BULK = 48, 12
+READY, READY_IN_BULK = 24, 8
 SLOW = 1.0  # seconds after which a mail in progress, perhaps at a relay that hangs, no longer holds up others
 MAX_IN_FLIGHT = 64
 RENEW_AFTER = 60.0  # seconds; a younger lease is not extended before the mail is sent

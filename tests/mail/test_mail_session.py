@@ -1,6 +1,8 @@
 """What is said on an open connection, and what answers of every shape mean; on asyncio's loop and on uvloop's."""
 
 import asyncio
+import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -18,6 +20,7 @@ from petition.mail.compose import OutgoingMail
 from petition.mail.mail_session import MAX_RESPONSE, MailSession, escaped
 from petition.mail.smtp_connection import SmtpConnection
 from tests.mail.post_office import PostOffice
+from tests.mail.test_relays import certificate as certificate  # a fixture
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -156,19 +159,39 @@ def test_no_content_ends_itself(content: bytes, sent: bytes) -> None:
     assert escaped(content) == sent
 
 
-def test_uvloops_connections_are_taken_over_as_well() -> None:
-    async def send() -> PostOffice:
-        post = PostOffice()
+def serve_in_thread(post: PostOffice, is_open: threading.Event, is_over: threading.Event) -> None:
+    """Be a server on a loop of asyncio's: aiosmtpd encrypts on no other."""
+
+    async def serve() -> None:
         await post.open()
+        is_open.set()
+        while not is_over.is_set():
+            await asyncio.sleep(0.02)
+        await post.close()
+
+    asyncio.run(serve())
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_uvloops_connections_are_taken_over_as_well(certificate: ssl.SSLContext, is_tls: bool) -> None:
+    async def send() -> None:
         connection = SmtpConnection(parse_relay(post.url), "letters.example")
         mail = OutgoingMail("post@letters.example", "nemo@example.org", b"Subject: x\r\n\r\n.x\r\n", utf8=False)
-        for _ in range(2):
-            await connection.send(mail, _nothing)
-        await connection.hang_up()
-        await post.close()
-        return post
+        async with asyncio.timeout(60):
+            for _ in range(2):
+                await connection.send(mail, _nothing)
+            await connection.hang_up()
 
-    post = uvloop.run(send())
+    post = PostOffice(tls=certificate if is_tls else None)
+    is_open, is_over = threading.Event(), threading.Event()
+    server = threading.Thread(target=serve_in_thread, args=(post, is_open, is_over), daemon=True)
+    server.start()
+    assert is_open.wait(60)
+    try:
+        uvloop.run(send())
+    finally:
+        is_over.set()
+        server.join(60)
     assert [mail.get_content() for mail in post.mails] == [".x\r\n"] * 2
     assert post.connections == 1
 
