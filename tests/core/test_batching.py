@@ -139,5 +139,5 @@ async def test_a_pause_gathers_what_comes_meanwhile() -> None:
     first = asyncio.create_task(batcher.submit(1))
     await turns()
     assert store.batches == []
-    assert await asyncio.gather(first, batcher.submit(2)) == [10, 20]
+    assert list(await asyncio.gather(first, batcher.submit(2))) == [10, 20]
     assert store.batches == [[1, 2]]
