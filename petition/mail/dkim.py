@@ -44,7 +44,7 @@ _LINE = 76  # characters of base64 on one line of the header
 
 
 @dataclass(frozen=True, slots=True)
-class _Unsigned:
+class _UnsignedMail:
     """A mail before it is signed: for each key the field without the signature, and the digest to be signed."""
 
     fields: Sequence[bytes]
@@ -75,12 +75,12 @@ class DkimSigner:
         """Return the same. The signing itself is done beside other mails: it takes as long as the rest of one."""
         return await self._threads.sign(self._unsigned(content))
 
-    def _sign(self, unsigned: _Unsigned) -> bytes:
+    def _sign(self, unsigned: _UnsignedMail) -> bytes:
         return unsigned.signed([key.sign(digest) for key, digest in zip(self._keys, unsigned.digests, strict=True)])
 
-    def _unsigned(self, content: bytes) -> _Unsigned:
+    def _unsigned(self, content: bytes) -> _UnsignedMail:
         if not self._keys:
-            return _Unsigned((), (), content)
+            return _UnsignedMail((), (), content)
         head, _, body = content.partition(b"\r\n\r\n")
         names, signed = _chosen_fields(head + b"\r\n")
         body_hash = base64.b64encode(hashlib.sha256(_relaxed_body(body)).digest()).decode("ascii")
@@ -90,7 +90,7 @@ class DkimSigner:
             for selector, key in zip(self._selectors, self._keys, strict=True)
         ]
         digests = [hashlib.sha256(signed + _relaxed_field(_FOLDING.sub(b"", one))).digest() for one in fields]
-        return _Unsigned(fields, digests, content)
+        return _UnsignedMail(fields, digests, content)
 
     def _field(self, selector: str, key: DkimKey, names: tuple[str, ...], body_hash: str, now: int) -> bytes:
         return (

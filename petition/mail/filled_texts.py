@@ -28,7 +28,7 @@ Shape = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _FilledLine:
     """A line in pieces: literals, and between them the numbers of values."""
 
     literals: Sequence[str]
@@ -41,17 +41,17 @@ class _Line:
         return "".join(parts) + "\n"
 
 
-class _Part:
+class _FilledPart:
     """A part in pieces: blocks of lines that are the same in each mail, encoded once, and lines with values between."""
 
     def __init__(self, subtype: str, text: str) -> None:
-        blocks, self._lines = [""], list[_Line]()
+        blocks, self._lines = [""], list[_FilledLine]()
         for line in text.splitlines():
             pieces = _SLOT.split(line)
             if len(pieces) == 1:
                 blocks[-1] += line + "\n"
             else:
-                self._lines.append(_Line(pieces[::2], [int(number) for number in pieces[1::2]]))
+                self._lines.append(_FilledLine(pieces[::2], [int(number) for number in pieces[1::2]]))
                 blocks.append("")
         self._is_7bit = all(map(mime.is_7bit, blocks))
         self._plain = [mime.head(subtype, "7bit"), *map(mime.plain, blocks)]
@@ -67,10 +67,10 @@ class _Part:
         return b"".join(parts)
 
 
-class _Form:
+class _FilledForm:
     def __init__(self, texts: MailTexts) -> None:
         self._subject = texts.subject
-        self._text, self._html = _Part("plain", texts.text), _Part("html", texts.html)
+        self._text, self._html = _FilledPart("plain", texts.text), _FilledPart("html", texts.html)
 
     def fill(self, values: Sequence[str]) -> MailParts:
         escaped = [str(escape(one)) for one in values]
@@ -82,7 +82,7 @@ class FilledTexts:
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
-        self._forms: OrderedDict[Shape, _Form | None] = OrderedDict()  # None: of a shape that must be rendered
+        self._forms: OrderedDict[Shape, _FilledForm | None] = OrderedDict()  # None: of a shape that must be rendered
 
     def render(
         self, template: str, lang: str, context: Mapping[str, object], about: LetterAbout | None, names: SignatoryNames
@@ -108,7 +108,7 @@ class FilledTexts:
         """Remember a shape, out of a mail that has marks for its values; return the mail itself, rendered."""
         marks = [f"{_MARK}{number}x" if value else None for number, value in enumerate(values)]
         marked = {**context, "names": SignatoryNames(*marks[:2]), **dict(zip(VALUES, marks[2:], strict=True))}
-        form = _Form(mail_texts.render(self._renderer, template, lang, marked))
+        form = _FilledForm(mail_texts.render(self._renderer, template, lang, marked))
         parts = mime.encoded(mail_texts.render(self._renderer, template, lang, context))
         self._forms[shape] = form if form.fill(values) == parts else None
         if len(self._forms) > MAX_SHAPES:

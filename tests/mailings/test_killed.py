@@ -18,7 +18,7 @@ from tests.mailings import subscribers
 from tests.mailings.processes import kill, sink, start_worker, stop
 from tests.running import environment
 
-READERS = int(os.environ.get("MAILING_READERS", "3000"))
+READERS = int(os.environ.get("MAILING_READERS", "5000"))
 KILLS = int(os.environ.get("MAILING_KILLS", "20"))
 TABLES = (
     "SELECT format('%I', relname) AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
