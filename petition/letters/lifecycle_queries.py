@@ -64,7 +64,8 @@ ONLY_IF = {"organization": " AND NOT EXISTS (SELECT FROM signature s WHERE s.let
 LETTER_TABLES = [
     "access_journal", "decryption", "audit_question", "audit_address_list", "audit", "auditor",
     "addressee_answer", "addressee_event", "addressee_file", "addressee", "package",
-    "outbox", "pending", "contact", "note", "message", "report", "past", "typed", "other_link", "signature",
+    "outbox", "pending", "contact", "note", "voucher", "message", "report", "past", "typed", "other_link",
+    "signature",
     "organization", "name_word", "bar", "bounced_mailbox", "count", "count_hour", "count_step", "campaign",
     "refused_mail", "mailing_stamp", "mailing", "news", "switch", "party",
     "translation", "version", "sharing", "picture", "edit", "preview_link", "address_part", "address_job",

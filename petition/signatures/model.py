@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from petition.core.i18n import N_
 from petition.letters.model import Counts
+from petition.signatures.evidence_kinds import EvidenceKind
 
 __all__ = ["REASONS", "Counts", "Kind", "Reason", "Signatory", "SignatureState", "Visibility"]
 
@@ -74,3 +75,5 @@ class Signatory:
     name_ru: str | None = None
     website: str | None = None
     representatives: tuple[str, ...] = ()
+    evidence: tuple[EvidenceKind, ...] = ()  # of an organization, the strongest first
+    vouched_by: tuple[str, ...] = ()  # organizers, by the names they agreed to

@@ -75,7 +75,7 @@ TABLES = (
         "count_step",
         N_("the count of a small sensitive letter, as readers see it"),
         "letter stepped_at is_small people organizations hidden imported listed_people listed_organizations"
-        " signature_ids hours partners countries",
+        " signature_ids hours partners countries evidence",
         words.TO_COUNT,
     ),
     _public("count_hour", N_("how the count moved"), "letter hour people organizations listed", words.TO_COUNT),

@@ -34,7 +34,7 @@ from petition.signatures import forms
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
 from petition.web import error_pages, health, shutdown
-from petition.web.api import docs
+from petition.web.api import docs, how_we_count
 from petition.web.api import endpoints as api
 from petition.web.count_stream import CountStreams
 from petition.web.desk import routes as desk
@@ -59,6 +59,7 @@ ROUTES: list[BaseRoute] = [
     Route("/.well-known/security.txt", health.security),
     Mount("/static", Static()),
     *api.ROUTES,
+    *how_we_count.ROUTES,
     *embeds.ROUTES,
     *frame.ROUTES,
     *oembed.ROUTES,

@@ -17,11 +17,12 @@ from starlette.routing import BaseRoute, Route
 
 from petition.core.database import Record
 from petition.core.errors import Unavailable
+from petition.count_report.document import source_of
 from petition.letters import partner_queries
 from petition.letters.addressees import Addressee
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetter
-from petition.letters.sources import CountSource, sources_of
+from petition.letters.sources import sources_of
 from petition.signatures import listing
 from petition.signatures.listing import BadCursor, Cursor
 from petition.signatures.model import Kind, Signatory
@@ -54,7 +55,7 @@ async def letter(request: Request) -> Response:
             for lang, text in about.version.texts.items()
         },
         "counts": {**_three_counts(counts), "hidden": counts.hidden, "imported": counts.imported},
-        "sources": [_source(source) for source in sources_of(about, counts)],
+        "sources": [source_of(source) for source in sources_of(about, counts)],
         "addressees": [_addressee(addressee, published, base_url) for addressee in about.addressees],
     }
     return http.CachedPageResponse(request, _counted(request, body, published))
@@ -198,22 +199,14 @@ def _item(entry: Signatory) -> dict[str, Any]:
             "name_ru": entry.name_ru,
             "website": entry.website,
             "representatives": list(entry.representatives),
+            "evidence": [kind.value for kind in entry.evidence],
+            "vouched_by": list(entry.vouched_by),
         }
     return common | {
         "name": entry.name,
         "affiliation": entry.affiliation,
         "city": entry.city,
         "country": entry.country,
-    }
-
-
-def _source(source: CountSource) -> dict[str, Any]:
-    return {
-        "kind": source.kind.value,
-        "people": source.people,
-        "organizations": source.organizations,
-        "on": source.on.isoformat() if source.on else None,
-        "source": dict(source.source) or None,
     }
 
 
