@@ -38,6 +38,9 @@ ACTS: Mapping[str, str] = {
     "organization.undo": N_("undone"),
     "organization.talk": N_("talk noted"),
     "organization.no_talk": N_("note of a talk taken back"),
+    "organization.domain": N_("domain of the organization looked at"),
+    "organization.vouch": N_("vouched for by name"),
+    "organization.no_vouch": N_("vouching taken back"),
     "note.add": N_("note added"),
     "note.drop": N_("note deleted"),
     "message.send": N_("message sent"),
@@ -243,6 +246,10 @@ LOG_VALUES: Mapping[str, str] = {  # in a log row's "before" and "after"
     "refused": N_("refused"),
     "changed_course": N_("changed course"),
     "reminded": N_("reminded by mail"),
+    "dns": "DNS",
+    "well_known": "/.well-known/",
+    "dns,well_known": "DNS, /.well-known/",
+    "none": N_("nothing found"),
 }
 FIELDS: Mapping[str, str] = {  # of a draft; the log has them in lower case
     "title": N_("Title"),

@@ -66,9 +66,13 @@ WHERE letter = $1 AND id = $2
 ON CONFLICT (letter, signature, purpose) DO NOTHING
 """
 
-# What moderators and readers wrote about it, and former names.
+# What moderators and readers wrote about it, former names, and mail about it that waits with the address. (A mail that
+# is being sent finds that there is no such signature any more.)
 DELETE_ATTACHED = """
-WITH notes AS (DELETE FROM note WHERE letter = $1 AND signature = $2),
+WITH mails AS (
+       DELETE FROM outbox WHERE letter = $1 AND purpose IN ('decision', 'message', 'second') AND lease IS NULL
+         AND (details ->> 'signature')::bigint = $2),
+     notes AS (DELETE FROM note WHERE letter = $1 AND signature = $2),
      reports AS (DELETE FROM report WHERE letter = $1 AND signature = $2),
      messages AS (DELETE FROM message WHERE letter = $1 AND signature = $2),
      typed AS (DELETE FROM typed WHERE letter = $1 AND signature = $2)

@@ -19,7 +19,7 @@ NOTICE_VERSION = 3
 DIGESTS: Mapping[int, Mapping[str, str]] = {
     3: {
         "en": "c92cd9aa33ac9935ad56d6e1eb55e1157534198a78cc45a81b7429c7b70f67f6",
-        "ru": "13285791eb1f25da943fc4d9fb3567d3b3ce8f5bc02eadc7707112daec2de160",
+        "ru": "d42651eb99b9e262369881c292a18890ff8e87a30fb13a9324e460365d6566ee",
     },
     2: {
         "en": "6906fc16ed8b151d340c712c38b46225cb45ec6764afa690b0ef2dc2e5c10eea",

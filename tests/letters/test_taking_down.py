@@ -17,13 +17,14 @@ from petition.drafts import publishing
 from petition.letters import lifecycle_queries, taking_down
 from petition.worker.main import chores_of, do_chores
 from tests import rows
+from tests.leaks.columns import dump
+from tests.leaks.search import found
 from tests.letters.folders import other_letter
 from tests.organizers import people
 from tests.pages import assert_redirect, check_page
 from tests.rows import rows_of
 from tests.running import KEY, SAMPLE, SLUG, Installation, publish
 from tests.signatures.waiting import Waiting, execute
-from tests.test_leaks import dump, found
 
 DOWN = f"/organizer/{SLUG}/state/gone"
 OTHER = "second-letter"

@@ -169,7 +169,7 @@ DESK: list[DeskRoute] = [
         "/organizer/{slug}/signatures/{signature}",
         signature.act,
         Access.MODERATOR,
-        when("act", "message", "second", "drop_message", "drop_note"),
+        when("act", "message", "second", "drop_message", "drop_note", "vouch"),
     ),
     DeskRoute("GET", "/organizer/{slug}/domains", domains.show, Access.MODERATOR),
     DeskRoute("POST", "/organizer/{slug}/domains", domains.act, Access.MODERATOR, unless("act", "distrust")),

@@ -59,7 +59,7 @@ FRESH: Mapping[str, list[dict[str, str]]] = {
         {"act": "resend"},
     ],
     "/organizer/{slug}/signatures/{signature}": [
-        {"act": act} for act in ("message", "second", "drop_message", "drop_note")
+        {"act": act} for act in ("message", "second", "drop_message", "drop_note", "vouch")
     ],
     "/organizer/{slug}/domains": [{"act": "trust", "domain": "school.example"}, {}],
     "/organizer/{slug}/state": [{"move": "reopen"}],
