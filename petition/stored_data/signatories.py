@@ -78,6 +78,7 @@ SIGNATURE = Table(
         ),
         personal("signed_at read_lang mail_lang", N_("time and language of signing")),
         personal("country", N_("country")),
+        personal("employer", N_("the employer of one who signed as its employee, without a name")),
         personal(
             "name name_key affiliation city",
             N_("name and details that everyone may see"),

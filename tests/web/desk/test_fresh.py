@@ -111,6 +111,7 @@ UNMARKED = {
     "/organizer/{slug}/text",
     "/organizer/{slug}/copy",
     "/organizer/{slug}/partners",
+    "/organizer/{slug}/employers",
     "/organizer/{slug}/members/cancel",
     "/organizer/{slug}/members/reset/stop",
     "/organizer/{slug}/reminder",
