@@ -171,7 +171,7 @@ async def test_the_whole_road_at_the_safest_level(
         await page.click("details:has([value=delete]) summary")
         await page.click("form:has([value=delete]) button")
         await page.wait_for_url("**/deleted")
-        # Chromium takes no Onion origin for trustworthy, as Tor Browser does, and says so; what is blocked is said, too.
+        # Chromium does not trust an Onion origin, as Tor Browser does, and says so; it also says what is blocked.
         grave = [text for text in visitor.complaints if text.startswith(("asked", "script")) or "Refused" in text]
         assert grave == []
         assert await visitor.left_behind() == []
