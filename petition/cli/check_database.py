@@ -116,7 +116,7 @@ async def _content(conn: Connection, settings: Settings) -> AsyncIterator[str]:
             yield f"{slug}: its keys were encrypted with another SECRET_KEY; add that one to OLD_SECRET_KEYS"
     async for trouble in adoption.findings(conn, settings):
         yield trouble
-    if settings.contact_private_key and (finding := await _other_pair(conn, settings)):
+    if settings.contact_private_key and (finding := await _other_pair(conn, settings.contact_private_key)):
         yield finding
     if waiting := await conn.fetchval(WAITING):
         yield f"{waiting} mails have been waiting for more than 15 minutes; see that `petition worker` runs"
@@ -126,10 +126,9 @@ async def _content(conn: Connection, settings: Settings) -> AsyncIterator[str]:
         yield finding
 
 
-async def _other_pair(conn: Connection, settings: Settings) -> str | None:
+async def _other_pair(conn: Connection, private_key: str) -> str | None:
     counts = DecryptionCounts()
-    opener = Opener(settings.contact_private_key or "", counts, settings.former_contact_keys)
-    finding = await stored_keys.other_pair(conn, opener)
+    finding = await stored_keys.other_pair(conn, Opener(private_key, counts))
     if not await database.is_read_only(conn):
         await counts.store_in(conn)
     return finding

@@ -8,7 +8,7 @@ from argparse import Namespace
 from contextlib import suppress
 from dataclasses import replace
 
-from petition.cli import approve, check, contact_rotation, dkim_records, mail, signatures, switch
+from petition.cli import approve, check, dkim_records, mail, signatures, switch
 from petition.cli import mirror as mirrors
 from petition.cli import takeout as taking_out
 from petition.cli.tool import print_lines, tool, url_of, with_database
@@ -138,12 +138,9 @@ def keys(_arguments: Namespace) -> None:
     )
 
 
-def keys_rotate(arguments: Namespace) -> None:
+def keys_rotate(_arguments: Namespace) -> None:
     """Put a new SECRET_KEY in front of the former ones: into DATA_DIR if it is kept there, else print the lines."""
     settings = load(role=Process.TOOL)
-    if arguments.contact:
-        print_lines(*contact_rotation.rotate(settings))
-        return
     if settings.loopback and not EnvironmentReader(os.environ).secret("SECRET_KEY"):
         Secrets(settings.data_dir).rotate_secret_key()
         print_lines("there is a new SECRET_KEY, and the former one still opens mailed links: restart web and worker")

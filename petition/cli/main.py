@@ -194,9 +194,6 @@ def _keys(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.keys)
     commands_ = parser.add_subparsers(metavar="COMMAND")
     rotate = commands_.add_parser("rotate", help="a new SECRET_KEY; links in mails go on working")
-    rotate.add_argument(
-        "--contact", action="store_true", help="a new contact pair instead, to which all is sealed anew"
-    )
     rotate.set_defaults(run=commands.keys_rotate)
     dkim = commands_.add_parser("dkim", help="print a new key that signs mail, and the DNS records for it")
     dkim.add_argument("--current", action="store_true", help="print the records of the key in use instead")

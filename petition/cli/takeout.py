@@ -18,10 +18,8 @@ SECRETS = {
     "OLD_SECRET_KEYS": None,
     "CONTACT_PUBLIC_KEY": "contact_public_key",
     "CONTACT_PRIVATE_KEY": "contact_private_key",
-    "OLD_CONTACT_PRIVATE_KEYS": None,
     "DKIM_PRIVATE_KEY": "dkim_private_key",
 }
-FORMER = {"SECRET_KEY": "OLD_SECRET_KEYS", "CONTACT_PRIVATE_KEY": "OLD_CONTACT_PRIVATE_KEYS"}
 RESTORED = "restored-secrets.env"
 
 
@@ -47,7 +45,6 @@ def secrets_of(settings: Settings) -> dict[str, str]:
         "OLD_SECRET_KEYS": " ".join(settings.secret_keys[1:]),
         "CONTACT_PUBLIC_KEY": settings.contact_public_key,
         "CONTACT_PRIVATE_KEY": reader.secret("CONTACT_PRIVATE_KEY") or "",
-        "OLD_CONTACT_PRIVATE_KEYS": reader.secret("OLD_CONTACT_PRIVATE_KEYS") or "",
         "DKIM_PRIVATE_KEY": reader.secret("DKIM_PRIVATE_KEY") or "",
     }
     if settings.loopback:
@@ -55,9 +52,6 @@ def secrets_of(settings: Settings) -> dict[str, str]:
         for name, file in SECRETS.items():
             if file and not available[name] and (own / file).is_file():
                 available[name] = (own / file).read_text(encoding="ascii").strip()
-                if name == "CONTACT_PRIVATE_KEY":
-                    available[name], *former = available[name].split()
-                    available[FORMER[name]] = " ".join(former)
     return {name: value for name, value in available.items() if value}
 
 
@@ -99,7 +93,7 @@ def store_in_files(settings: Settings, secrets: Mapping[str, str]) -> None:
     own = Secrets(settings.data_dir)
     for name, file in SECRETS.items():
         if file and name in secrets:
-            former = secrets.get(FORMER.get(name, ""), "").split()
+            former = secrets.get("OLD_SECRET_KEYS", "").split() if name == "SECRET_KEY" else []
             own.put(file, "\n".join((secrets[name], *former)))
 
 

@@ -45,7 +45,6 @@ class DecryptionPurpose(StrEnum):
     MODERATION = "moderation"  # bulk acts
     REPEATED_NAMES = "repeated_names"
     SEALED_NAMES = "sealed_names"  # when they are shown
-    KEY_ROTATION = "key_rotation"  # sealed to a new contact pair
     KEY_CHECK = "key_check"  # whether the key fits the database, at start
     OTHER = "other"  # an error in the program: logged
 

@@ -13,7 +13,6 @@ import hmac
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from nacl.exceptions import CryptoError
@@ -89,16 +88,14 @@ class Sealer:
 class Opener:
     """Opens what a ``Sealer`` sealed, and counts it. Only the worker holds one."""
 
-    def __init__(self, private_key: str, counts: DecryptionCounts, former_keys: Sequence[str] = ()) -> None:
-        """``former_keys`` are those before ``private_key``, the newest first: what was sealed to them opens as well."""
-        keys = (private_key, *former_keys)
-        self._boxes = [SealedBox(PrivateKey(bytes.fromhex(key))) for key in keys]
+    def __init__(self, private_key: str, counts: DecryptionCounts) -> None:
+        self._box = SealedBox(PrivateKey(bytes.fromhex(private_key)))
         self._counts = counts
 
     def open(self, sealed: bytes, letter_id: int | None, purpose: DecryptionPurpose) -> str:
         """Return the address; padding is optional. Raises ``KeyDestroyed`` if it was sealed to another key."""
         try:
-            address = self._decrypt(sealed).rstrip(_ADDRESS_PADDING).decode()
+            address = self._box.decrypt(sealed).rstrip(_ADDRESS_PADDING).decode()
         except CryptoError:
             raise KeyDestroyed("an address was encrypted to another contact key") from None
         self._counts.add(letter_id, purpose, DecryptedContent.ADDRESS)
@@ -107,35 +104,11 @@ class Opener:
     def open_fields(self, sealed: bytes, letter_id: int, purpose: DecryptionPurpose) -> dict[str, str]:
         """Return the fields that ``Sealer.seal_fields`` sealed. Raises ``KeyDestroyed`` for another key."""
         try:
-            opened: dict[str, str] = json.loads(self._decrypt(sealed))
+            opened: dict[str, str] = json.loads(self._box.decrypt(sealed))
         except CryptoError:
             raise KeyDestroyed("these fields were encrypted to another contact key") from None
         self._counts.add(letter_id, purpose, DecryptedContent.NAME)
         return opened
-
-    def reseal(self, sealed: bytes, letter_id: int | None, content: DecryptedContent) -> bytes | None:
-        """Return what a former key opens, sealed to the newest one; None if that opens it already, or no key does."""
-        if not _opens(self._boxes[0], sealed):
-            for box in self._boxes[1:]:
-                if _opens(box, sealed):
-                    self._counts.add(letter_id, DecryptionPurpose.KEY_ROTATION, content)
-                    return self._boxes[0].encrypt(box.decrypt(sealed))
-        return None
-
-    def _decrypt(self, sealed: bytes) -> bytes:
-        """Return the content. Raises ``CryptoError`` if no key opens it."""
-        for box in self._boxes[:-1]:
-            with suppress(CryptoError):
-                return box.decrypt(sealed)
-        return self._boxes[-1].decrypt(sealed)
-
-
-def _opens(box: SealedBox[PrivateKey], sealed: bytes) -> bool:
-    try:
-        box.decrypt(sealed)
-    except CryptoError:
-        return False
-    return True
 
 
 class Wrapper:

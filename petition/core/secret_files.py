@@ -35,13 +35,6 @@ class Secrets:
         with self._alone():
             self._write("secret_key", "\n".join((new_key().hex(), *former)))
 
-    def rotate_contact_pair(self) -> None:
-        """Put a new pair in front of those that are there. Raises ``SettingsError`` if the private key is not."""
-        former, (public, private) = self.contact_private_keys(), new_contact_pair()
-        with self._alone():
-            self._write("contact_private_key", "\n".join((private, *former)))
-            self._write("contact_public_key", public)
-
     def put(self, name: str, text: str) -> None:
         """Store a secret that came from elsewhere. Raises ``SettingsError`` if there is another one already."""
         path = self._folder / name
@@ -57,11 +50,11 @@ class Secrets:
     def contact_public_key(self) -> str:
         return self._read("contact_public_key")
 
-    def contact_private_keys(self) -> tuple[str, ...]:
-        """Return the private contact keys, the newest first. Raises ``SettingsError`` if they were taken away."""
+    def contact_private_key(self) -> str:
+        """Return the private contact key. Raises ``SettingsError`` where it has been taken away."""
         self._read("contact_public_key")
         try:
-            return tuple((self._folder / "contact_private_key").read_text(encoding="ascii").split())
+            return (self._folder / "contact_private_key").read_text(encoding="ascii").strip()
         except OSError as error:
             raise SettingsError(f"the private contact key cannot be read: {error.strerror}") from None
 

@@ -63,7 +63,6 @@ NAMES = frozenset(
         "MIRROR_MAX_AGE",
         "MIRROR_URLS",
         "MX_RESOLVER",
-        "OLD_CONTACT_PRIVATE_KEYS",
         "OLD_SECRET_KEYS",
         "ONION_PORT",
         "ONION_URL",
@@ -104,7 +103,6 @@ class Settings:
     secret_keys: tuple[str, ...] = field(repr=False)  # newest first
     contact_public_key: str
     contact_private_key: str | None = field(repr=False)  # the worker's only
-    former_contact_keys: tuple[str, ...] = field(repr=False)  # the worker's only; private ones, the newest first
     relays: tuple[Relay, ...] = field(repr=False)
     mail_from: str | None
     captcha: Captcha
@@ -170,7 +168,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
     loopback = is_loopback(base_url)
     data_dir = Path(reader.text("DATA_DIR") or ".petition").absolute()
     own = Secrets(data_dir) if loopback else None
-    public, private, former = _contact_keys(reader, own, role)
+    public, private = _contact_keys(reader, own, role)
     captcha, hcaptcha = read_captcha(reader, is_loopback=loopback)
     controller = reader.text("CONTROLLER")
     if not controller and not loopback and role is not Process.TOOL:
@@ -190,7 +188,6 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         secret_keys=_secret_keys(reader, own),
         contact_public_key=public,
         contact_private_key=private,
-        former_contact_keys=former,
         relays=read_relays(reader) if role is Process.WORKER else (),
         mail_from=read_mail_from(reader, is_required=role is Process.WORKER),
         captcha=captcha,
@@ -298,11 +295,7 @@ def _secret_keys(reader: EnvironmentReader, own: Secrets | None) -> tuple[str, .
     return keys
 
 
-def _contact_keys(
-    reader: EnvironmentReader, own: Secrets | None, role: Process
-) -> tuple[str, str | None, tuple[str, ...]]:
-    """Return the public key, and for the worker the private one and those before it."""
-    former = tuple((reader.secret("OLD_CONTACT_PRIVATE_KEYS") or "").split()) if role is Process.WORKER else ()
+def _contact_keys(reader: EnvironmentReader, own: Secrets | None, role: Process) -> tuple[str, str | None]:
     public = reader.secret("CONTACT_PUBLIC_KEY")
     private = reader.secret("CONTACT_PRIVATE_KEY") if role is Process.WORKER else None
     if public is None:
@@ -310,8 +303,7 @@ def _contact_keys(
             raise SettingsError("CONTACT_PUBLIC_KEY is not set; `petition keys` makes a pair")
         public = own.contact_public_key()
         if role is Process.WORKER and private is None:
-            private, *files = own.contact_private_keys()
-            former = (*files, *former)
+            private = own.contact_private_key()
     _check_key("CONTACT_PUBLIC_KEY", public)
     if role is Process.WORKER:
         if private is None:
@@ -319,9 +311,7 @@ def _contact_keys(
         _check_key("CONTACT_PRIVATE_KEY", private)
         if encryption.public_half(private) != public.lower():
             raise SettingsError("CONTACT_PRIVATE_KEY and CONTACT_PUBLIC_KEY are not a pair")
-        for key in former:
-            _check_key("OLD_CONTACT_PRIVATE_KEYS", key)
-    return public.lower(), private, former
+    return public.lower(), private
 
 
 def _check_key(name: str, key: str) -> None:

@@ -33,9 +33,7 @@ async def _look(settings: Settings) -> None:
             await stored_keys.check_secret(conn, Wrapper(settings.secret_keys))
             if settings.contact_private_key:
                 counts = DecryptionCounts()
-                finding = await stored_keys.other_pair(
-                    conn, Opener(settings.contact_private_key, counts, settings.former_contact_keys)
-                )
+                finding = await stored_keys.other_pair(conn, Opener(settings.contact_private_key, counts))
                 if finding:
                     log.error(finding)
             if await database.is_read_only(conn):

@@ -65,7 +65,6 @@ from petition.signatures import hiding, names_end, opening_names
 from petition.signatures.opening_names import NameOpener
 from petition.statistics import queries as statistics
 from petition.worker import deletions, job_loop, metrics_page, retention, vacuuming
-from petition.worker.resealing import Resealer
 
 RETENTION_INTERVAL = 60.0  # seconds between two rounds of retention
 
@@ -112,10 +111,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         **AddresseeMails(tokens, PackageLinks(tokens).path).writers,
     }
     counts, keeper = DecryptionCounts(), KeeperClient(settings.keeper)
-    opener, suppression = (
-        Opener(settings.contact_private_key, counts, settings.former_contact_keys),
-        Suppression(wrapper, keeper),
-    )
+    opener, suppression = Opener(settings.contact_private_key, counts), Suppression(wrapper, keeper)
     selector = MailSelector(opener, wrapper, suppression, writers, settings.mail_in)
     languages, chores = tuple(renderer.languages), chores_of(settings, counts, keeper)
     _warn_of_unencrypted_passwords(settings)
@@ -213,10 +209,8 @@ def chores_of(
     """Return the chores of retention, each after those it builds on: a letter closes before its pending rows go."""
     wrapper, sweep = Wrapper(settings.secret_keys), list[Chore]()
     if settings.contact_private_key:
-        opener = Opener(settings.contact_private_key, counts or DecryptionCounts(), settings.former_contact_keys)
-        if settings.former_contact_keys:
-            sweep = [("reseal", Resealer(opener).walk)]
-        sweep += [("sweep_contacts", SuppressedContactCleaner(opener, Suppression(wrapper, keeper)).sweep)]
+        opener = Opener(settings.contact_private_key, counts or DecryptionCounts())
+        sweep = [("sweep_contacts", SuppressedContactCleaner(opener, Suppression(wrapper, keeper)).sweep)]
     return [
         ("rewrap", lambda database: retention.rewrap(database, settings.secret_keys)),
         ("hash_recovery_codes", recovery_codes.hash_old),

@@ -17,7 +17,7 @@ from pathlib import Path
 from petition.core.secret_files import Secrets
 own = Secrets(Path(sys.argv[1]))
 sys.stdin.readline()
-print(own.secret_keys()[0], own.contact_public_key(), own.contact_private_keys()[0], own.dkim_private_key())
+print(own.secret_keys()[0], own.contact_public_key(), own.contact_private_key(), own.dkim_private_key())
 """
 
 
@@ -26,7 +26,7 @@ def test_they_are_made_once_and_kept(tmp_path: Path) -> None:
     assert len(first.secret_keys()[0]) == 64
     assert second.secret_keys()[0] == first.secret_keys()[0]
     assert second.contact_public_key() == first.contact_public_key()
-    assert public_half(first.contact_private_keys()[0]) == first.contact_public_key()
+    assert public_half(first.contact_private_key()) == first.contact_public_key()
     assert Secrets(tmp_path / "other").secret_keys()[0] != first.secret_keys()[0]
 
 
@@ -67,7 +67,7 @@ def test_the_private_key_can_be_taken_away(tmp_path: Path) -> None:
     (tmp_path / "secrets" / "contact_private_key").unlink()
     assert own.contact_public_key() == public
     with pytest.raises(SettingsError, match="private contact key"):
-        own.contact_private_keys()[0]
+        own.contact_private_key()
     assert not (tmp_path / "secrets" / "contact_private_key").exists()  # not made anew: it would open nothing
 
 

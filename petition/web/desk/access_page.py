@@ -48,7 +48,6 @@ PURPOSES: Mapping[DecryptionPurpose, str] = {
     DecryptionPurpose.MODERATION: N_("bulk acts"),
     DecryptionPurpose.REPEATED_NAMES: N_("search for repeated names"),
     DecryptionPurpose.SEALED_NAMES: N_("sealed names, to show them"),
-    DecryptionPurpose.KEY_ROTATION: N_("sealing to a new key"),
     DecryptionPurpose.KEY_CHECK: N_("check of the key, at start"),
     DecryptionPurpose.OTHER: N_("without a purpose: an error in the program"),
 }
