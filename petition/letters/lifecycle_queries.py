@@ -71,7 +71,7 @@ LETTER_TABLES = [
     "translation", "version", "sharing", "picture", "edit", "preview_link", "address_part", "address_job",
     "address_key", "tally", "undone", "import_row", "intake_problem", "intake_part", "intake", "name_look",
     "count_log_queue", "count_log_bundle", "count_log_tile", "count_log_stamp", "count_log", "witness",
-    "count_partner", "partner", "statistics_change", "statistics_hour", "statistics_total", "invitation",
+    "count_partner", "partner", "employer", "statistics_change", "statistics_hour", "statistics_total", "invitation",
     "factor_reset", "member", "import_mapping",
     "trusted_domain", "mirror",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from petition.core.i18n import N_
 from petition.letters.model import Counts
 from petition.signatures.evidence_kinds import EvidenceKind
 
-__all__ = ["REASONS", "Counts", "Kind", "Reason", "Signatory", "SignatureState", "Visibility"]
+__all__ = ["AFFILIATION", "REASONS", "Counts", "Kind", "Reason", "Signatory", "SignatureState", "Visibility"]
 
 
 class Kind(StrEnum):
@@ -24,6 +24,10 @@ class Visibility(StrEnum):
     PUBLIC = "public"
     ORGANIZERS = "organizers"
     COUNTED = "counted"
+
+
+# A choice beside these, stored as COUNTED with the employer: shown are its name and a number, never a signatory's name.
+AFFILIATION = "affiliation"
 
 
 class SignatureState(StrEnum):

@@ -13,6 +13,7 @@ class Form(StrEnum):
     CLEAR = N_("as it is")
     ENCRYPTED = N_("encrypted; opened with the letter’s key")
     SEALED = N_("sealed; only the worker can open it")
+    FOR_OTHERS = N_("only the key’s owner can open it; we do not have it")
     DIGEST = N_("fingerprint under a secret key")
     WRAPPED = N_("key, encrypted under the installation’s secret")
 

@@ -244,7 +244,7 @@ TABLES = (
         Subject.SIGNATORIES,
         (
             clear("letter job part", words.NUMBERS),
-            personal("bytes", N_("addresses, encrypted to an owner’s own key"), Form.SEALED),
+            personal("bytes", N_("addresses, encrypted to an owner’s own key"), Form.FOR_OTHERS),
         ),
     ),
 )

@@ -78,6 +78,7 @@ SIGNATURE = Table(
         ),
         personal("signed_at read_lang mail_lang", N_("time and language of signing")),
         personal("country", N_("country")),
+        personal("employer", N_("the employer of one who signed as its employee, without a name")),
         personal(
             "name name_key affiliation city",
             N_("name and details that everyone may see"),
@@ -196,7 +197,7 @@ TABLES = (
         _ABOUT,
         (
             clear("letter audit made_at", words.NUMBERS),
-            personal("bytes", N_("addresses, encrypted to the auditor’s own key"), Form.SEALED),
+            personal("bytes", N_("addresses, encrypted to the auditor’s own key"), Form.FOR_OTHERS),
         ),
         (Expiry("letter, audit", f"made_at <= now() - {words.AUDIT_ADDRESSES.sql}"),),
     ),

@@ -27,6 +27,7 @@ from petition.letters.published import PublishedLetters
 from petition.letters.switches import InstallationNotices
 from petition.mirrors.making import MirrorMaker
 from petition.mirrors.model import addresses_of
+from petition.moderation.domain_proofs import DomainProofs
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.passkeys import Passkeys
 from petition.packages.making import PackageMaker
@@ -138,6 +139,7 @@ def build_services(
         keeper=keeper,
         passkeys=Passkeys(settings.base_url),
         packages=PackageMaker(database, wrapper, renderer.languages, settings.base_url),
+        domain_proofs=DomainProofs(settings.mx_resolver),
         copies=MirrorMaker(database, wrapper, renderer, addresses_of(settings)),
         signing=Signing(database, settings.limits, sealer),
         confirming=Confirming(database, settings.limits),

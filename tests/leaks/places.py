@@ -14,7 +14,7 @@ from petition.count_log import tiles
 from tests import rows
 from tests.leaks.living import Life
 from tests.leaks.signatories import LETTERS, Signatory
-from tests.postgres.test_restoring import address, tool
+from tests.postgres.tools import address, tool
 from tests.running import KEY, PRIVATE_KEY
 
 LETTERS_THERE = tuple(slug for slug in LETTERS if slug != "leaks-gone")

@@ -43,6 +43,10 @@ FORMS: Mapping[str, list[dict[str, str]]] = {
         {"act": "restore", "partner": "<partner>"},
         {"act": "change", "partner": "<partner>", "title": "X", "title_before": "Partner Inc"},
     ],
+    "/organizer/{slug}/employers": [
+        {"act": "stop", "employer": "<employer>"},
+        {"act": "offer", "employer": "<employer>"},
+    ],
     "/organizer/{slug}/members": [
         {"organizer": "<editor>", "before": "editor", "role": "owner"},
         {"organizer": "<editor>", "before": "editor", "act": "remove"},
@@ -179,6 +183,7 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
         ("members/invite", {"name": "Asked", "email": "asked@letters.example", "role": "viewer"}),
         ("members/reset", {"organizer": str(editor.id)}),
         ("partners", {"act": "add", "name": "partner", "title": "Partner Inc"}),
+        ("employers", {"act": "add", "name_en": "Partner Inc", "domains": "partner.example"}),
         ("updates", {"act": "save", "title_en": "Draft of Partner Inc", "text_en": "North Pier"}),
         ("campaigns", {"act": "remove", "back": "kind=person"}),
         (
@@ -229,6 +234,7 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
         "response": await id_in(site, "SELECT id FROM addressee_event"),
         "file": await id_in(site, "SELECT id FROM addressee_file"),
         "partner": await id_in(site, "SELECT id FROM partner"),
+        "employer": await id_in(site, "SELECT id FROM employer"),
         "invitation": await id_in(site, "SELECT id FROM invitation"),
         "organization": await id_in(site, "SELECT id FROM organization"),
         "note": await id_in(site, "SELECT id FROM note"),
