@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from petition.core.database import Connection, Database, Record
 from petition.core.ids import LetterId, PictureId, ResponseId
 from petition.count_log import reading
+from petition.count_report import reading as count_reading
 from petition.drafts import draft_queries
 from petition.letters import addressee_queries, queries, update_queries
 from petition.letters.model import Text
@@ -28,11 +29,13 @@ async def read_snapshot(
     """Return the letter with everything that its public pages show beside names. Raises ``Unavailable``."""
     letter = published.letter
     async with database.connection() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+        report = await count_reading.read(conn, published)
         versions = await queries.versions(conn, letter.id)
         news = await update_queries.published(conn, letter.id, 0, MAX_NEWS)
         texts = [*letter.version.texts.values(), *(text for _, by_lang in news for text in by_lang.values())]
         return LetterSnapshot(
-            published=published,
+            published=report.published,
+            report=report,
             versions=versions,
             news=news,
             documents=await _documents(conn, published) if with_documents else {},
