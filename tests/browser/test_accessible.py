@@ -64,6 +64,8 @@ NO_PAGE = {
     "/{lang}/{slug}/copy.html",  # to be saved: tests/browser/test_mirror.py opens it
     "/{lang}/{slug}/package/{token}",
     "/{lang}/signature/{token}/data.json",
+    "/log/{slug}/audits",
+    "/log/{slug}/audits/{audit}",
     "/log/{slug}/checkpoint",
     "/log/{slug}/stamped",
     "/log/{slug}/stamped.tsr",
