@@ -40,6 +40,7 @@ class LetterSnapshot:
     documents: Mapping[ResponseId, StoredFile]
     pictures: Mapping[PictureId, StoredFile]
     log: Mapping[str, bytes] = field(default_factory=dict)  # the count log's files, by their path below its address
+    log_state: str = ""  # changes with them
 
     @property
     def letter(self) -> Letter:

@@ -43,6 +43,7 @@ async def furnish(town: Town, folder: Path) -> dict[str, Way]:
         "report-search": album.to(f"/{SLUG}/report?kind=person&q=Anna"),
         "report": _report,
         "verify": album.to(f"/{SLUG}/verify"),
+        "witness": album.to(f"/{SLUG}/witness"),
         "verified": _verified,
         "deleted": album.to(f"/{SLUG}/deleted"),
         "preview": album.to(f"/preview/{Tokens([KEY]).for_preview(quiet.id, PREVIEW)}"),

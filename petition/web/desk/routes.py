@@ -40,6 +40,7 @@ from petition.web.desk import (
     switches,
     today,
     updates,
+    witnesses_page,
 )
 from petition.web.desk.guard import require
 from petition.web.desk.step_up import FreshRule, always, ends_another_session, lifts_or_speaks, unless, when
@@ -113,6 +114,8 @@ DESK: list[DeskRoute] = [
     DeskRoute("POST", "/organizer/{slug}/copy", new_letter.copy, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/partners", partners.show, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/partners", partners.act, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/witnesses", witnesses_page.show, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/witnesses", witnesses_page.act, Access.OWNER, unless("act", "retire")),
     DeskRoute("GET", "/organizer/{slug}/members", members.show, Access.OWNER),
     DeskRoute("POST", "/organizer/{slug}/members", members.change, Access.OWNER, always),
     DeskRoute("POST", "/organizer/{slug}/members/invite", members.invite, Access.OWNER, always),

@@ -69,6 +69,7 @@ FRESH: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/campaigns/{campaign}": [{"step": "start"}, {"step": "resume"}, {"step": "revert"}],
     "/organizer/{slug}/import/{number}": [{"step": "start"}, {"step": "undo"}, {"step": "redo"}],
     "/organizer/{slug}/export": [{"form": "csv"}, {"form": "json"}, {"form": "xlsx"}, {}],
+    "/organizer/{slug}/witnesses": [{"act": "add"}, {"act": "restore"}, {}],
     "/organizer/{slug}/addresses": [{"step": "register"}, {"step": "ask"}],
     "/organizer/{slug}/addresses/{job}": [{}],
 }
@@ -86,6 +87,7 @@ CALM: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/signatures/{signature}": [{"act": "approve"}, {"act": "note"}],
     "/organizer/{slug}/campaigns/{campaign}": [{"step": "pause"}, {"step": "cancel"}],
     "/organizer/{slug}/import/{number}": [{"step": "check"}, {"step": "cancel"}],
+    "/organizer/{slug}/witnesses": [{"act": "retire"}],
     "/organizer/{slug}/addresses": [{"step": "revoke"}],
     "/organizer/{slug}/domains": [{"act": "distrust"}],
     "/organizer/{slug}/state": [{"move": "close"}, {"move": "archive"}],
