@@ -5,7 +5,7 @@ from datetime import timedelta
 from starlette.routing import Mount, Route
 
 from petition.core.encryption import Wrapper
-from petition.core.ids import PictureId, SignatureId
+from petition.core.ids import PictureId, QuestionId, SignatureId
 from petition.core.tokens import Tokens
 from petition.count_log import sequencing
 from petition.drafts import preview_link_queries
@@ -37,6 +37,8 @@ async def filled(pattern: str, site: Installation, lang: str = "en") -> str:
     if pattern.startswith("/log/"):
         await _log(site)
         values["{path:path}"] = "0/000.p/1"
+    if "{audit}" in pattern:
+        values["{audit}"] = await _audit(site)
     if "{picture}" in pattern:
         values["{picture}"] = str(await _picture(site))
     if "{response}" in pattern:
@@ -71,6 +73,23 @@ async def _log(site: Installation) -> None:
             " VALUES ($1, 'A Partner', 'x', 1, 'x', 'x', now())",
             letter,
         )
+
+
+async def _audit(site: Installation) -> str:
+    """Return the number of an audit that asks; there is one after the first call."""
+    async with site.database.transaction() as conn:
+        letter = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG)
+        await conn.execute(
+            "INSERT INTO audit (letter, number, state, auditor, sample, source, round, draw_at, announced_at, origin,"
+            " log_size, root, frame, frame_digest, recipient, value, drawn, asked_at, ends_at) VALUES ($1, 1,"
+            " 'asking', 'Fair Count', 20, 'drand', 7, now(), now(), 'x', 1, 'x', '{0}', 'x',"
+            " 'age1' || repeat('q', 58), 'x', '{0}', now(), now() + interval '1 day') ON CONFLICT DO NOTHING",
+            letter,
+        )
+        await conn.execute(
+            "INSERT INTO audit_question (letter, id, audit) VALUES ($1, 7, 1) ON CONFLICT DO NOTHING", letter
+        )
+    return "1"
 
 
 async def _picture(site: Installation) -> PictureId:
@@ -147,6 +166,11 @@ async def _token(pattern: str, site: Installation) -> str:
         return await _preview(site)
     if "/answer/" in pattern:
         return await _answer(site)
+    if "/audit/" in pattern:
+        await _audit(site)
+        async with site.database.connection() as conn:
+            letter = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG)
+        return tokens.for_audit(letter, QuestionId(7))
     if "/never/" in pattern:
         return tokens.for_never(b"sixteen bytes of")
     async with site.database.connection() as conn:

@@ -74,7 +74,7 @@ async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str]]:
 
 async def _elsewhere(settings: Settings) -> AsyncIterator[tuple[str, str]]:
     """Yield what is wrong with the database, incoming mail, the DNS of mail, and mirrors."""
-    async for finding in check_database.findings(settings):
+    async for finding in check_database.findings(settings, lambda layout: print(f"database: {layout}")):
         yield "database", finding
     async for finding in check_mail_in.findings(settings):
         yield "mail in", finding

@@ -1,9 +1,9 @@
 """What ``petition check`` says about the database: reachable, writable, safe, of this version and of these secrets."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from petition import postgres
-from petition.core import database, stored_keys
+from petition.core import database, partitions, stored_keys
 from petition.core.database import Connection, lost_connections_are_unavailable
 from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Wrapper
@@ -40,22 +40,29 @@ WAITING = "SELECT count(*) FROM outbox WHERE due_at < now() - interval '15 minut
 SENT_BACK = "SELECT coalesce(sum(number), 0) FROM incoming_mail_count WHERE kind = 'relay' AND day >= current_date - 1"
 
 
-async def findings(settings: Settings) -> AsyncIterator[str]:
-    """Yield what is wrong with the database, the embedded one if no other is set."""
+Note = Callable[[str], None]
+
+
+def _drop(_line: str) -> None:
+    return None
+
+
+async def findings(settings: Settings, note: Note = _drop) -> AsyncIterator[str]:
+    """Yield what is wrong with the database, the embedded one if no other is set; ``note`` gets its layout."""
     try:
         if settings.database_url is None:
             # This blocks the loop, on which nothing else runs here.
             with postgres.running(settings.data_dir) as url:
-                async for finding in findings_about(url, settings, ours=True):
+                async for finding in findings_about(url, settings, ours=True, note=note):
                     yield finding
         else:
-            async for finding in findings_about(settings.database_url, settings, ours=False):
+            async for finding in findings_about(settings.database_url, settings, ours=False, note=note):
                 yield finding
     except PetitionError as error:
         yield str(error)
 
 
-async def findings_about(url: str, settings: Settings, *, ours: bool) -> AsyncIterator[str]:
+async def findings_about(url: str, settings: Settings, *, ours: bool, note: Note = _drop) -> AsyncIterator[str]:
     """Yield what is wrong with the database; ``ours`` is configured by us. Raises ``Unavailable``."""
     conn = await database.connect(url)
     try:
@@ -72,6 +79,7 @@ async def findings_about(url: str, settings: Settings, *, ours: bool) -> AsyncIt
             if number < needed:
                 yield f"its schema is at {number}, this version needs {needed}; run `petition migrate`"
                 return
+            note(partitions.describe(await partitions.count_partitions(conn)))
             async for finding in _content(conn, settings):
                 yield finding
     finally:

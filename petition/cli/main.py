@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from petition.cli import commands, mirror
+from petition.cli import commands, letters, mirror, organizers
 from petition.core import email_addresses
 from petition.core.database import schema_number
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import ImportRefused, PetitionError
+from petition.core.partitions import MAX_PARTITIONS, MIN_PARTITIONS
 from petition.core.version import version
 from petition.count_log import witness
 from petition.incoming_mail.maildir import UNKNOWN_SENDER
@@ -74,8 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--workers", type=_workers, default=1, metavar="N")
     serve.set_defaults(run=commands.serve)
 
+    prune = commands_.add_parser(
+        "prune", help="do now what the worker does each minute: close, open, delete what is due"
+    )
+    prune.set_defaults(run=commands.prune)
     commands_.add_parser("worker", help="run the worker: mail, schedules, retention").set_defaults(run=commands.worker)
-    commands_.add_parser("migrate", help="bring the database schema up to date").set_defaults(run=commands.migrate)
+    migrate = commands_.add_parser("migrate", help="bring the database schema up to date")
+    _partitions(migrate, "divide the large tables of a new, empty database by letter")
+    migrate.set_defaults(run=commands.migrate)
     _keys(commands_.add_parser("keys", help="print new secrets, ready for an environment file"))
     check = commands_.add_parser("check", help="check settings, database and relays, and say what is wrong")
     check.add_argument("--mail", metavar="ADDRESS", type=_mailbox, help="send a test mail through each relay")
@@ -145,10 +152,11 @@ def _takeout(commands_: Any) -> None:
     restore = commands_.add_parser("restore", help="bring a takeout into an empty database")
     restore.add_argument("file", type=Path, metavar="FILE")
     restore.add_argument("--identity", type=Path, metavar="FILE", required=True, help="the secret key of age-keygen")
+    _partitions(restore, "divide the large tables by letter first")
     restore.set_defaults(run=commands.restore)
     burn = commands_.add_parser("burn", help="destroy a letter's keys now: count and public names stay")
     burn.add_argument("slug", metavar="SLUG")
-    burn.set_defaults(run=commands.burn)
+    burn.set_defaults(run=letters.burn)
 
 
 def _switch(parser: argparse.ArgumentParser) -> None:
@@ -209,22 +217,32 @@ def _organizer(parser: argparse.ArgumentParser) -> None:
     add = commands_.add_parser("add", help="print a one-time sign-in link for a new or existing organizer")
     add.add_argument("email", metavar="EMAIL")
     add.add_argument("--admin", action="store_true", help="make this organizer an admin of the installation")
-    add.set_defaults(run=commands.organizer_add)
-    reset = commands_.add_parser("reset", help="remove a lost second factor, end all sessions, print a link")
-    reset.add_argument("email", metavar="EMAIL")
-    reset.set_defaults(run=commands.organizer_reset)
+    add.set_defaults(run=organizers.add)
+    listing = commands_.add_parser("list", help="print the organizers, with the numbers that the others take")
+    listing.set_defaults(run=organizers.print_all)
+    for name, run, help_text in (
+        ("reset", organizers.reset, "remove a lost second factor, end all sessions, print a link"),
+        ("remove", organizers.remove, "delete an organizer, with all rights and sessions"),
+        ("promote", organizers.promote, "make an organizer an admin, or the owner of a letter"),
+    ):
+        command = commands_.add_parser(name, help=help_text)
+        command.add_argument("organizer", metavar="EMAIL|NUMBER")
+        command.set_defaults(run=run)
+    command.add_argument("--letter", metavar="SLUG", help="of this letter, not of the installation")
 
 
 def _letter(parser: argparse.ArgumentParser) -> None:
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+    listing = commands_.add_parser("list", help="print the letters: state, count, owners")
+    listing.set_defaults(run=letters.print_all)
     take = commands_.add_parser("import", help="import a letter from a folder")
     take.add_argument("folder", type=Path, metavar="DIR")
     take.add_argument("--publish", action="store_true", help="publish it at once")
-    take.set_defaults(run=commands.letter_import)
+    take.set_defaults(run=letters.take_in)
     give = commands_.add_parser("export", help="export a letter to a folder")
     give.add_argument("slug", metavar="SLUG")
     give.add_argument("folder", type=Path, metavar="DIR")
-    give.set_defaults(run=commands.letter_export)
+    give.set_defaults(run=letters.export)
     for move, help_text in (
         (StateChange.CLOSE, "take no more signatures"),
         (StateChange.REOPEN, "take signatures again; possible until 30 days after closing"),
@@ -233,13 +251,13 @@ def _letter(parser: argparse.ArgumentParser) -> None:
     ):
         command = commands_.add_parser(move.value, help=help_text)
         command.add_argument("slug", metavar="SLUG")
-        command.set_defaults(run=commands.letter_move, move=move)
+        command.set_defaults(run=letters.move, move=move)
     down = commands_.add_parser("take-down", help="delete everything about a letter; its addresses answer 410")
     down.add_argument("slug", metavar="SLUG")
     down.add_argument(
         "--really", metavar="SLUG", required=True, help="the short name again, because this cannot be undone"
     )
-    down.set_defaults(run=commands.letter_take_down)
+    down.set_defaults(run=letters.take_down)
 
 
 def _signatures(parser: argparse.ArgumentParser) -> None:
@@ -287,6 +305,17 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port")
     return port
+
+
+def _partitions(parser: argparse.ArgumentParser, help_text: str) -> None:
+    parser.add_argument("--partitions", type=_number_of_partitions, default=None, metavar="N", help=help_text)
+
+
+def _number_of_partitions(text: str) -> int:
+    number = int(text)
+    if not MIN_PARTITIONS <= number <= MAX_PARTITIONS:
+        raise argparse.ArgumentTypeError(f"from {MIN_PARTITIONS} to {MAX_PARTITIONS}")
+    return number
 
 
 def _workers(text: str) -> int:

@@ -70,11 +70,14 @@ def data_dir_of(reader: EnvironmentReader) -> Path:
     return Path(reader.text("DATA_DIR") or ".petition").absolute()
 
 
-async def restore(settings: Settings, file: Path, identity: Path, secrets: Mapping[str, str]) -> list[str]:
+async def restore(
+    settings: Settings, file: Path, identity: Path, secrets: Mapping[str, str], *, partitions: int | None = None
+) -> list[str]:
     """Restore; return what to say. ``secrets`` are stored where this installation reads its own."""
     if settings.loopback and secrets:
         store_in_files(settings, secrets)
-    rows = await restoring.restore(settings.database_url or "", file, identity, settings.secret_keys)
+    url = settings.database_url or ""
+    rows = await restoring.restore(url, file, identity, settings.secret_keys, partitions=partitions)
     lines = [f"restored {sum(rows.values()):,} rows of {len(rows)} tables"]
     if secrets and settings.loopback:
         lines.append(f"the secrets are in {settings.data_dir / 'secrets'}")

@@ -36,6 +36,7 @@ class DecryptionPurpose(StrEnum):
     SIGNATORY_MAIL = "signatory_mail"  # decisions, messages, questions to a second mailbox
     UPDATE = "update"
     ADDRESS_LIST = "address_list"
+    AUDIT = "audit"  # questions to those who agreed, and the list for the auditor
     SUPPRESSION = "suppression"  # looking for stored addresses whose owners asked for no more mail
     MAIL_IN = "mail_in"  # signing and confirming by mail, and the answers
     ADDRESSEE = "addressee"

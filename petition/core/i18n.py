@@ -72,6 +72,10 @@ class Language:
         """Return ``value`` with this language's digit grouping."""
         return _number(value, self.locale)
 
+    def decimal(self, value: float) -> str:
+        """Return ``value`` with at most one digit after the point, as this language writes it."""
+        return numbers.format_decimal(value, format="#,##0.#", locale=self.locale)
+
     def percent(self, share: float) -> str:
         """Return ``share`` (0–1) as a whole percentage."""
         return numbers.format_percent(share, locale=self.locale)

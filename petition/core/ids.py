@@ -22,3 +22,4 @@ AddresseeId = NewType("AddresseeId", int)
 ResponseId = NewType("ResponseId", int)  # of a delivery or an answer
 AnswerId = NewType("AnswerId", int)  # of what an addressee sent by its link
 JobId = NewType("JobId", int)  # of a row of the outbox
+QuestionId = NewType("QuestionId", int)  # of an audit: random, and of no signature

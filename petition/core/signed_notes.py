@@ -93,7 +93,7 @@ def read_key(text: str) -> NoteKey:
     name, _, rest = text.strip().partition("+")
     digest, _, encoded = rest.partition("+")
     content = _bytes(encoded)
-    if not _NAME.fullmatch(name) or content[:1] != ED25519 or len(content) != 1 + KEY_BYTES:
+    if not _NAME.fullmatch(name) or not name.isprintable() or content[:1] != ED25519 or len(content) != 1 + KEY_BYTES:
         raise BadNote("a key looks like name+hash+key, of Ed25519")
     key = NoteKey(name, content[1:])
     if key.hash.hex() != digest:

@@ -37,9 +37,12 @@ FROM outbox o LEFT JOIN pending p ON p.letter = o.letter AND p.id = o.pending
 WHERE coalesce(o.sealed, p.sealed) IS NOT NULL ORDER BY o.id DESC LIMIT 5
 """
 NEWEST_CONTACTS = "SELECT sealed, letter FROM contact ORDER BY letter DESC, signature DESC LIMIT 5"
+NEWEST_SEALED_NAMES = (
+    "SELECT sealed, letter FROM signature WHERE sealed IS NOT NULL ORDER BY letter DESC, id DESC LIMIT 5"
+)
 
 OTHER_PAIR = (
-    "CONTACT_PRIVATE_KEY is not the one that the addresses of {what} were encrypted to: put the former pair back, or"
+    "CONTACT_PRIVATE_KEY is not the one that {what} were encrypted to: put the former pair back, or"
     " look for a web process with another CONTACT_PUBLIC_KEY"
 )
 
@@ -57,8 +60,12 @@ async def letters_with_other_keys(conn: Connection, wrapper: Wrapper) -> list[st
 
 
 async def other_pair(conn: Connection, opener: Opener) -> str | None:
-    """Return what is wrong with the contact pair if it opens none of the newest addresses; else None."""
-    for statement, what in ((NEWEST_WAITING, "mails that wait"), (NEWEST_CONTACTS, "people who asked for updates")):
+    """Return what is wrong with the contact pair if it opens none of the newest addresses or names; else None."""
+    for statement, what in (
+        (NEWEST_WAITING, "the addresses of mails that wait"),
+        (NEWEST_CONTACTS, "the addresses of people who asked for updates"),
+        (NEWEST_SEALED_NAMES, "names that wait to be shown"),
+    ):
         rows = await conn.fetch(statement)
         if rows and not any(_opens(opener, sealed, letter_id) for sealed, letter_id in rows):
             return OTHER_PAIR.format(what=what)

@@ -15,7 +15,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 
 from petition.core.encryption import derive
 from petition.core.errors import BadToken
-from petition.core.ids import AddresseeId, LetterId, MessageId, SignatureId
+from petition.core.ids import AddresseeId, LetterId, MessageId, QuestionId, SignatureId
 
 _TWO_IDS = struct.Struct(">iq")  # letter, signature
 _ANSWER = struct.Struct(">iih?")  # letter, addressee, number of the link, mailed
@@ -35,7 +35,7 @@ class Tokens:
                 key_derivation="hmac",
                 digest_method=hashlib.sha256,
             )
-            for purpose in ("signature", "never", "second", "preview", "reply", "updates", "answer", "package")
+            for purpose in ("signature", "never", "second", "preview", "reply", "updates", "answer", "package", "audit")
         }
         self._code_keys = [derive(secret, "code") for secret in secrets_newest_first]
         self._mark_keys = [derive(secret, "answer-mark") for secret in secrets_newest_first]
@@ -96,6 +96,15 @@ class Tokens:
             raise BadToken("this link is not complete")
         letter_id, addressee_id, link, mailed = _ANSWER.unpack(payload)
         return LetterId(letter_id), AddresseeId(addressee_id), link, mailed
+
+    def for_audit(self, letter_id: LetterId, question_id: QuestionId) -> str:
+        """Return the token by which one who was asked by an auditor answers; it names no signature."""
+        return self._make("audit", _TWO_IDS.pack(letter_id, question_id))
+
+    def read_audit(self, token: str) -> tuple[LetterId, QuestionId]:
+        """Return the ids of the letter and the question. Raises ``BadToken``."""
+        letter_id, question_id = self._read_pair("audit", token)
+        return LetterId(letter_id), QuestionId(question_id)
 
     def for_package(self, letter_id: LetterId) -> str:
         """Return the token by which an addressee gets a letter's package, as long as one is stored."""

@@ -4,12 +4,10 @@ A stolen session must not get the list: a new key works only after three days. E
 of them can revoke it. The web never sees an address: the worker makes the list (``address_list_worker``).
 """
 
-import re
 from datetime import timedelta
 
-from pyrage import RecipientError, x25519
-
 from petition.core import audit_log, outbox
+from petition.core.age_keys import recipient_of
 from petition.core.audit_log import TOO_LATE, Actor
 from petition.core.database import Connection
 from petition.core.errors import Refused
@@ -22,30 +20,14 @@ PURPOSE = "address_key"
 WAIT = timedelta(days=3)
 LIST_DAYS = 7  # after which a list is deleted
 
-NO_KEY = N_(
-    "This is not an age public key. It starts with age1 and has 62 characters; age-keygen shows it as “Public key”."
-)
-PRIVATE = N_(
-    "This is a secret key. Never show it to anyone. Make a new one and paste its public key, which starts with age1."
-)
 NOT_YET = N_("This key cannot be used now, or a list is already being made.")
 TOO_MANY_KEYS = N_("There are already five keys. Revoke one first.")
 MAX_KEYS = 5
 
-_RECIPIENT = re.compile("age1[02-9ac-hj-np-z]{58}")
-
 
 async def register(conn: Connection, actor: Actor, typed: str) -> int:
     """Register a key and notify every owner by mail; return its id. Raises ``Refused``."""
-    recipient = typed.strip()
-    if "AGE-SECRET-KEY" in recipient.upper():
-        raise Refused(PRIVATE, "recipient")
-    if not _RECIPIENT.fullmatch(recipient):
-        raise Refused(NO_KEY, "recipient")
-    try:
-        x25519.Recipient.from_str(recipient)
-    except RecipientError:
-        raise Refused(NO_KEY, "recipient") from None
+    recipient = recipient_of(typed)
     if sum(row["revoked_at"] is None for row in await queries.load_keys(conn, actor.letter_id)) >= MAX_KEYS:
         raise Refused(TOO_MANY_KEYS, "recipient")
     key_id = await queries.add_key(conn, actor.letter_id, actor.organizer_id, recipient, WAIT)

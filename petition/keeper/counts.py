@@ -14,6 +14,8 @@ KEPT_HOURS = 30 * 24
 PURPOSE = re.compile(r"[a-z_]{1,20}")
 REFUSED = "refused"  # a wrong token
 LIMITED = "limited"  # above the limit
+OTHER = "other"
+MAX_PURPOSES = 50  # an hour; the words of further ones are the client's, and would fill the memory
 
 
 class HourCount(TypedDict):
@@ -37,7 +39,11 @@ class KeeperCounts:
                 self._counts[row["hour"], row["purpose"]] = [row["requests"], row["values"]]
 
     def add(self, purpose: str, values: int) -> None:
-        count = self._counts.setdefault((_hour(datetime.now(UTC)), purpose), [0, 0])
+        hour = _hour(datetime.now(UTC))
+        is_new = (hour, purpose) not in self._counts
+        if is_new and sum(counted == hour for counted, _ in self._counts) >= MAX_PURPOSES:
+            purpose = OTHER
+        count = self._counts.setdefault((hour, purpose), [0, 0])
         count[0] += 1
         count[1] += values
         self._is_stored = False

@@ -68,7 +68,7 @@ class KeeperServer:
                 value = base64.b64decode(value, validate=True).partition(b":")[2].decode("utf-8", "replace")
         elif scheme.lower() != "bearer":
             value = ""
-        return hmac.compare_digest(value.strip().encode(), self._token)
+        return hmac.compare_digest(value.strip().encode("utf-8", "surrogateescape"), self._token)
 
     async def digests(self, request: web.Request) -> web.Response:
         values = _values_in(await _json(request))

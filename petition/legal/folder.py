@@ -14,7 +14,7 @@ from petition.legal import queries
 from petition.signatures.model import REASONS, Reason
 from petition.stored_data import notice, sentences, words
 from petition.stored_data.model import Subject
-from petition.stored_data.sentences import Circumstances, When
+from petition.stored_data.sentences import Circumstances
 from petition.stored_data.tables import TABLES
 from petition.stored_data.translation import period_text, personal_columns, readers_text, until_text
 
@@ -63,7 +63,7 @@ def write(
 
 
 def _context(facts: LegalFacts, settings: Settings, language: Language) -> dict[str, object]:
-    holds = [When.MAIL_IN] if settings.mail_in else []
+    holds = sentences.of_installation(mail_in=bool(settings.mail_in), hcaptcha=settings.hcaptcha is not None)
     return {
         "today": datetime.now(UTC).date(),
         "program": version(),
@@ -80,6 +80,8 @@ def _context(facts: LegalFacts, settings: Settings, language: Language) -> dict[
         ],
         "relays": [relay.host for relay in settings.relays or ()],
         "mail_in": settings.mail_in,
+        "hcaptcha": settings.hcaptcha is not None,
+        "keeper": settings.keeper is not None,
         "after_closing": period_text(language, words.AFTER_CLOSING),
         "confirmation": period_text(language, words.CONFIRMATION),
         "after_removal": period_text(language, words.REMOVED),
@@ -93,7 +95,8 @@ def _reason(word: str) -> Reason:
 def _letter(row: Record, language: Language) -> dict[str, object]:
     texts = row["texts"] or {}
     text = texts.get(language.code) or next(iter(texts.values()), {"title": row["slug"]})
-    return {**row, "title": text["title"]}
+    ends = sentences.names_end(language, row["names_until"], row["names_days"])
+    return {**row, "title": text["title"], "is_gone": row["state"] == "gone", "ends": ends}
 
 
 def _subjects(language: Language) -> list[dict[str, object]]:

@@ -1,8 +1,9 @@
 """Burning a letter's keys: nothing encrypted of it can be read from then on, by anyone; count and public names stay.
 
 In one transaction, while nothing can be added to the letter, it closes and its keys go. Then the sealed addresses of
-its signatories go in batches, with the forms that wait and the mail to them. A crash in between leaves addresses that
-``burn``, run again, deletes.
+its signatories go in batches, with the forms that wait, the mail to them, and lists of addresses that owners asked for.
+A crash in between leaves addresses that ``burn``, run again, deletes. Names that wait to be shown are sealed to the
+worker's key, which stays: ``signatures.burnt_names`` erases them.
 """
 
 from petition.core import audit_log
@@ -10,11 +11,12 @@ from petition.core.database import Connection, Database
 from petition.core.errors import Gone, NotFound, PetitionError
 from petition.core.ids import LetterId, OrganizerId
 from petition.letters import lifecycle_queries as queries
+from petition.letters import taking_down
 from petition.letters.model import State
 
-BATCH = 5000  # rows a transaction
-# What holds or awaits a signatory's address. Mail refers to forms, so it goes first.
-SEALED_TABLES = ("outbox", "pending", "contact")
+PATIENCE = 3600.0  # seconds
+# What holds or awaits a signatory's address. Mail refers to forms, so it goes first; lists are made from the contacts.
+SEALED_TABLES = ("outbox", "pending", "contact", "address_part", "address_job")
 
 BURN = """
 UPDATE letter l SET state = CASE WHEN l.effective_state = 'open' THEN 'closed' ELSE l.effective_state END,
@@ -42,11 +44,4 @@ async def burn(conn: Connection, actor_id: OrganizerId | None, letter_id: Letter
 
 async def delete_addresses(database: Database, letter_id: LetterId) -> int:
     """Delete the addresses of a burnt letter's signatories; return how many rows went. Raises ``Unavailable``."""
-    total = 0
-    for table in SEALED_TABLES:
-        dropped = BATCH
-        while dropped == BATCH:
-            async with database.transaction() as conn:
-                dropped = await queries.drop_rows(conn, table, letter_id, BATCH)
-            total += dropped
-    return total
+    return await taking_down.delete_rows(database, letter_id, PATIENCE, SEALED_TABLES)

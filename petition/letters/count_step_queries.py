@@ -13,6 +13,9 @@ MIN_COUNTRY = 10  # people; a country with fewer is not named
 
 _THIS_STEP = f"date_bin('{STEP}', now(), 'epoch'::timestamptz)"
 
+# A step of another ten minutes than these; also of later ones, after a clock that was ahead was put right.
+_IS_OF_ANOTHER_STEP = f"date_bin('{STEP}', {{}}, 'epoch'::timestamptz) <> {_THIS_STEP}"
+
 # When a signature of a sensitive letter is listed: with the next step. In between the order is that of random ids.
 LISTED_AT = f"""
 (SELECT CASE WHEN l.sensitive THEN {_THIS_STEP} + interval '{STEP}' ELSE now() END FROM letter l WHERE l.id = u.letter)
@@ -37,7 +40,7 @@ FROM letter l JOIN count c ON c.letter = l.id LEFT JOIN count_step before ON bef
 CROSS JOIN LATERAL (
   SELECT coalesce(before.is_small, true) AND c.people + c.organizations < {MAX_SMALL} AS is_small
 ) AS size
-WHERE l.sensitive AND (before.letter IS NULL OR before.stepped_at < {_THIS_STEP})
+WHERE l.sensitive AND (before.letter IS NULL OR {_IS_OF_ANOTHER_STEP.format("before.stepped_at")})
 ORDER BY l.id
 ON CONFLICT (letter) DO UPDATE SET
   stepped_at = excluded.stepped_at, is_small = excluded.is_small, people = excluded.people,
@@ -45,7 +48,7 @@ ON CONFLICT (letter) DO UPDATE SET
   listed_people = excluded.listed_people, listed_organizations = excluded.listed_organizations,
   signature_ids = excluded.signature_ids, hours = excluded.hours, partners = excluded.partners,
   countries = excluded.countries
-WHERE count_step.stepped_at < {_THIS_STEP}
+WHERE {_IS_OF_ANOTHER_STEP.format("count_step.stepped_at")}
 """
 
 DROP = "DELETE FROM count_step WHERE letter = $1"
@@ -54,7 +57,7 @@ WAITS = "SELECT NOT $2::bigint = ANY(signature_ids) FROM count_step WHERE letter
 
 
 # Of a letter l, whose row of this table, if any, is s.
-IS_DUE = f"l.sensitive AND (s.letter IS NULL OR s.stepped_at < {_THIS_STEP})"
+IS_DUE = f"l.sensitive AND (s.letter IS NULL OR {_IS_OF_ANOTHER_STEP.format('s.stepped_at')})"
 
 
 def is_listed(signature_id: str) -> str:

@@ -62,7 +62,8 @@ ONLY_IF = {"organization": " AND NOT EXISTS (SELECT FROM signature s WHERE s.let
 # Every table with rows of letters but the log, which holds numbers only; what refers to others comes before them.
 # Rows locked at this moment are skipped and deleted by a later call.
 LETTER_TABLES = [
-    "access_journal", "decryption", "addressee_answer", "addressee_event", "addressee_file", "addressee", "package",
+    "access_journal", "decryption", "audit_question", "audit_address_list", "audit", "auditor",
+    "addressee_answer", "addressee_event", "addressee_file", "addressee", "package",
     "outbox", "pending", "contact", "note", "message", "report", "past", "typed", "other_link", "signature",
     "organization", "name_word", "bar", "bounced_mailbox", "count", "count_hour", "count_step", "campaign",
     "refused_mail", "mailing_stamp", "mailing", "news", "switch", "party",

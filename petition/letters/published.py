@@ -129,17 +129,17 @@ class PublishedLetters:
             raise NotFound("there is no such letter")
         return await self.get(self._slugs[letter_id])
 
-    async def index(self) -> list[PublishedLetter]:
+    async def index(self, limit: int = INDEX_LENGTH) -> list[PublishedLetter]:
         """Return the open letters, newest first."""
-        return await self._in_states({State.OPEN})
+        return await self._in_states({State.OPEN}, limit)
 
-    async def closed(self) -> list[PublishedLetter]:
+    async def closed(self, limit: int = INDEX_LENGTH) -> list[PublishedLetter]:
         """Return the letters that take no more signatures, newest first."""
-        return await self._in_states({State.CLOSED, State.ARCHIVED})
+        return await self._in_states({State.CLOSED, State.ARCHIVED}, limit)
 
-    async def _in_states(self, states: Collection[State]) -> list[PublishedLetter]:
+    async def _in_states(self, states: Collection[State], limit: int) -> list[PublishedLetter]:
         slugs = [slug for slug, status in self._statuses.items() if status.state in states]
-        return [await self.get(slug) for slug in slugs[:INDEX_LENGTH]]
+        return [await self.get(slug) for slug in slugs[:limit]]
 
     async def watch(self) -> None:
         """Look at the database twice a second until cancelled; a lost database is looked for again and again."""

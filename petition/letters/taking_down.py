@@ -8,6 +8,7 @@ some seconds, or after a crash in between, the worker deletes within a minute.
 
 import asyncio
 import time
+from collections.abc import Iterable
 
 from petition.core import audit_log
 from petition.core.database import Connection, Database
@@ -40,15 +41,17 @@ async def take_down(conn: Connection, actor_id: OrganizerId | None, letter_id: L
     await audit_log.record(conn, actor_id, letter_id, "letter.take_down", before=row["state"], after=State.GONE)
 
 
-async def delete_rows(database: Database, letter_id: LetterId, patience: float = PATIENCE) -> int:
-    """Delete the rows of a letter that was taken down, for ``patience`` seconds at most; return how many went.
+async def delete_rows(
+    database: Database, letter_id: LetterId, patience: float = PATIENCE, tables: Iterable[str] = queries.LETTER_TABLES
+) -> int:
+    """Delete a letter's rows of ``tables``, for ``patience`` seconds at most; return how many went.
 
-    Raises ``Unavailable``.
+    Nothing may add rows any more. Raises ``Unavailable``.
     """
     total, ends = 0, time.monotonic() + patience
     while True:
         left = False
-        for table in queries.DROP_ROWS:
+        for table in tables:
             dropped = BATCH
             while dropped == BATCH:
                 async with database.transaction() as conn:

@@ -30,6 +30,7 @@ DECRYPTS_FOR: Mapping[str, DecryptionPurpose] = {
     "second": DecryptionPurpose.SIGNATORY_MAIL,
     "mail_in": DecryptionPurpose.MAIL_IN,
     "addressee": DecryptionPurpose.ADDRESSEE,
+    "audit": DecryptionPurpose.AUDIT,
 }
 
 

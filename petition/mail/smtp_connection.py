@@ -107,10 +107,13 @@ class SmtpConnection:
         client, self._client = self._client, None
         if client is None:
             return
+        transport = client.transport
         try:
             await client.quit(timeout=1)
         except (SMTPException, OSError):
             client.close()
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()  # else TLS stays open until the relay has said goodbye a second time
 
     async def _begin(self, mail: OutgoingMail, patience: Patience) -> SMTP:
         """Return a connection on which the mail has begun: the kept one if it still works, or a new one."""

@@ -45,11 +45,12 @@ class MirrorFolder:
     async def step(self) -> bool:
         """Write what is due; return whether more is. Raises ``Unavailable``."""
         await self.letters.refresh()
-        published = [*await self.letters.index(), *await self.letters.closed()][:MAX_LETTERS]
+        letters = self.letters
+        published = [*await letters.index(MAX_LETTERS), *await letters.closed(MAX_LETTERS)][:MAX_LETTERS]
         with _locked(self.folder) as is_ours:
             if not is_ours:  # another worker of this machine is at it
                 return False
-            await self._remove_others({row.letter.slug for row in published})
+            await self._remove_others()
             async with self.maker.database.connection() as conn:
                 logs = await reading.log_states(conn, [row.letter.id for row in published])
             due = [row for row in published if self._is_due(row, logs.get(row.letter.id, ""))]
@@ -93,10 +94,10 @@ class MirrorFolder:
         async with self.maker.database.connection() as conn:
             await queries.failed(conn, letter.id, reason)
 
-    async def _remove_others(self, slugs: set[str]) -> None:
+    async def _remove_others(self) -> None:
         """Remove the mirrors of letters that are not published any more."""
         for path in await asyncio.to_thread(_mirrors_in, self.folder):
-            if path.name not in slugs and await asyncio.to_thread(folders.remove, path):
+            if self.letters.counts(path.name) is None and await asyncio.to_thread(folders.remove, path):
                 log.info("mirror removed")
 
     async def _write_index(self, published: list[PublishedLetter]) -> None:

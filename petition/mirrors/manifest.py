@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -112,13 +112,13 @@ def read(content: bytes) -> Manifest:
         files = {_path(path): _entry(entry) for path, entry in value["files"].items()}
         manifest = Manifest(
             letter=str(value["letter"]),
-            written_at=_moment(value["written_at"]),
-            counted_at=_moment(count["counted_at"]),
+            written_at=moment_of(str(value["written_at"])),
+            counted_at=moment_of(str(count["counted_at"])),
             total=int(count["total"]),
             state=str(value["state"]),
             files=files,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BadMirror(f"{MANIFEST} cannot be read: {type(error).__name__}") from None
     if len(files) > MAX_FILES or sum(entry.size for entry in files.values()) > MAX_BYTES:
         raise BadMirror(f"{MANIFEST} lists more than a mirror has")
@@ -154,8 +154,9 @@ def _entry(value: dict[str, Any]) -> FileEntry:
     return FileEntry(digest, size)
 
 
-def _moment(text: object) -> datetime:
-    moment = datetime.fromisoformat(str(text))
+def moment_of(text: str) -> datetime:
+    """Return a time in UTC. Raises ``ValueError`` if it is none, or has no zone, ``OverflowError``."""
+    moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("no zone")
-    return moment
+    return moment.astimezone(UTC)

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from petition.core import signed_notes
 from petition.core.signed_notes import BadNote, NoteKey, NoteSigner
+from petition.mirrors.manifest import moment_of
 from petition.mirrors.model import BadMirror
 from petition.mirrors.pages import iso
 
@@ -75,12 +76,13 @@ def verified(content: bytes, public_key: bytes | None) -> tuple[Seal, NoteKey]:
 
 
 def _named_key(head: bytes) -> NoteKey:
-    match = re.search(rb"--key ([^\s<&]{1,400})", head)
-    return signed_notes.read_key(match[1].decode("ascii", "replace") if match else "")
+    """Return the key that stands in front of the seal: the last one, as the letter itself may speak of others."""
+    named = re.findall(rb"--key ([^\s<&]{1,400})", head)
+    return signed_notes.read_key(named[-1].decode("ascii", "replace") if named else "")
 
 
 def _moment(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text)
-    except ValueError:
+        return moment_of(text)
+    except (ValueError, OverflowError):
         raise BadMirror("the seal has no time") from None

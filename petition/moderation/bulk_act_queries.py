@@ -38,7 +38,8 @@ WHERE state IN ('running', 'reverting') ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCK
 # Who started it, or its way back; one made and started by different organizers is the latter's.
 AUTHOR = """
 SELECT g.organizer, g.organizer IS NULL OR EXISTS (
-  SELECT FROM member m WHERE m.letter = g.letter AND m.organizer = g.organizer AND m.role <> 'viewer') AS may
+  SELECT FROM member m WHERE m.letter = g.letter AND m.organizer = g.organizer
+    AND m.role NOT IN ('viewer', 'auditor')) AS may
 FROM log g WHERE g.campaign = $1 AND g.act IN ('campaign.start', 'campaign.resume', 'campaign.revert')
 ORDER BY g.id DESC LIMIT 1
 """

@@ -26,6 +26,7 @@ class NoticedAct(StrEnum):
     OWNER_INVITED = "owner_invited"
     OWNER_ADDED = "owner_added"
     OWNER_REMOVED = "owner_removed"
+    AUDIT_ANNOUNCED = "audit_announced"
     ADMIN_ADDED = "admin_added"
     ADMIN_REMOVED = "admin_removed"
 

@@ -66,7 +66,7 @@ async def stop_own(conn: Connection, organizer_id: OrganizerId) -> None:
         raise Refused(NOT_PENDING)
 
 
-async def stop_for_admin(conn: Connection, actor_id: OrganizerId, organizer_id: OrganizerId) -> None:
+async def stop_for_admin(conn: Connection, actor_id: OrganizerId | None, organizer_id: OrganizerId) -> None:
     """Stop the reset for an organizer who becomes an admin; harmless if none is pending."""
     await _record_stops(conn, actor_id, await queries.stop(conn, organizer_id))
 

@@ -215,7 +215,7 @@ async def organizers(conn: Connection) -> list[Record]:
     return await conn.fetch(ORGANIZERS)
 
 
-async def all_letters(conn: Connection, organizer_id: OrganizerId) -> list[Record]:
+async def all_letters(conn: Connection, organizer_id: OrganizerId | None) -> list[Record]:
     """Return every letter of the installation with its owners' names; ``mine``: is ``organizer_id`` one of them?"""
     return await conn.fetch(ALL_LETTERS, organizer_id)
 

@@ -25,6 +25,7 @@ CHANGED = N_("Someone else changed this in the meantime. This is how it is now."
 ONLY_OWNER = N_("This organizer is the only owner of a letter. Give the letter another owner first.")
 ALREADY_MEMBER = N_("This address is a member’s already. Change the role in the list above.")
 ALREADY_ORGANIZER = N_("This address is an organizer’s already. No invitation was sent.")
+AUDITOR_APART = N_("An auditor has no other role, and no other member becomes one: invite an auditor as such.")
 NOT_UNDONE = N_("This can no longer be undone. Send an invitation instead.")
 
 
@@ -75,6 +76,8 @@ async def change_role(
     """Give a member another role. Raises ``Refused``."""
     if before is after:
         return
+    if Role.AUDITOR in {before, after}:
+        raise Refused(AUDITOR_APART)
     await members.lock_letter(conn, letter_id)
     if before is Role.OWNER:
         await factor_resets.stop_asked_by(conn, actor_id, letter_id, organizer_id)
@@ -103,11 +106,14 @@ async def remove(
 
 
 async def _uninvite(
-    conn: Connection, actor_id: OrganizerId, organizer_id: OrganizerId, letter_id: LetterId | None
+    conn: Connection, actor_id: OrganizerId | None, organizer_id: OrganizerId, letter_id: LetterId | None
 ) -> None:
+    command = actor_id is None
     for row in await members.drop_invitations_to(conn, organizer_id, letter_id):
         before = row["role"] or "organizer"
-        await audit_log.record(conn, actor_id, row["letter"], "member.uninvite", ids=[row["id"]], before=before)
+        await audit_log.record(
+            conn, actor_id, row["letter"], "member.uninvite", ids=[row["id"]], before=before, command=command
+        )
 
 
 async def restore(conn: Connection, actor_id: OrganizerId, letter_id: LetterId, organizer_id: OrganizerId) -> None:
@@ -138,22 +144,31 @@ async def take_over(conn: Connection, actor_id: OrganizerId, slug: str) -> None:
     await act_notices.notify(conn, NoticedAct.TAKE_OVER, actor_id, letter)
 
 
-async def set_admin(conn: Connection, actor_id: OrganizerId, organizer_id: OrganizerId, admin: bool) -> None:
-    """Make an organizer an admin of the installation, or no longer one. Raises ``Refused``."""
+async def set_admin(conn: Connection, actor_id: OrganizerId | None, organizer_id: OrganizerId, admin: bool) -> None:
+    """Make an organizer an admin of the installation, or no longer one; at the command line, no actor is known.
+
+    Raises ``Refused``.
+    """
     await members.lock_admins(conn)
     if admin:
         await factor_resets.stop_for_admin(conn, actor_id, organizer_id)
     if not await members.set_admin(conn, organizer_id, admin):
         return
     await _check_admin(conn)
-    words = ("", "admin") if admin else ("admin", "")
-    await audit_log.record(conn, actor_id, None, "organizer.admin", ids=[organizer_id], before=words[0], after=words[1])
+    before, after = ("", "admin") if admin else ("admin", "")
+    command, ids = actor_id is None, [organizer_id]
+    await audit_log.record(
+        conn, actor_id, None, "organizer.admin", ids=ids, before=before, after=after, command=command
+    )
     act = NoticedAct.ADMIN_ADDED if admin else NoticedAct.ADMIN_REMOVED
     await act_notices.notify(conn, act, actor_id, None, organizer_id)
 
 
-async def remove_organizer(conn: Connection, actor_id: OrganizerId, organizer_id: OrganizerId) -> None:
-    """Delete an organizer with sessions, second factor, roles and invitations; harmless if gone. Raises ``Refused``."""
+async def remove_organizer(conn: Connection, actor_id: OrganizerId | None, organizer_id: OrganizerId) -> None:
+    """Delete an organizer with sessions, second factor, roles and invitations; harmless if gone.
+
+    At the command line, no actor is known. Raises ``Refused``.
+    """
     await members.lock_admins(conn)
     if await members.only_owner_of(conn, organizer_id):
         raise Refused(ONLY_OWNER)
@@ -162,9 +177,8 @@ async def remove_organizer(conn: Connection, actor_id: OrganizerId, organizer_id
     if row is None:
         return
     await _check_admin(conn)
-    await audit_log.record(
-        conn, actor_id, None, "organizer.remove", ids=[organizer_id], before="admin" if row["admin"] else ""
-    )
+    before, command = "admin" if row["admin"] else "", actor_id is None
+    await audit_log.record(conn, actor_id, None, "organizer.remove", ids=[organizer_id], before=before, command=command)
 
 
 async def _check_admin(conn: Connection) -> None:

@@ -12,8 +12,9 @@ from petition.core.text_cleaning import clean, has_direction_mark, has_hidden
 
 
 class Role(StrEnum):
-    """What a member may do with one letter; each role may do what those before it may."""
+    """What a member may do with one letter; each role may do what those before it may, but the auditor's part."""
 
+    AUDITOR = "auditor"  # audits, and nothing else; no other role may do these acts
     VIEWER = "viewer"  # statistics
     MODERATOR = "moderator"  # signatures
     EDITOR = "editor"  # text, publishing, updates
@@ -21,6 +22,8 @@ class Role(StrEnum):
 
     def covers(self, needed: "Role") -> bool:
         """Return whether this role may do what ``needed`` may."""
+        if Role.AUDITOR in (self, needed):
+            return self is needed
         ranks = list(Role)
         return ranks.index(self) >= ranks.index(needed)
 

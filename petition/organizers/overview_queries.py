@@ -10,7 +10,8 @@ MAX_MENU_LETTERS = 30
 
 # Of what is flagged the newest are looked at, as in ``WAITING``.
 MENU = f"""
-SELECT l.slug, l.effective_state AS state, CASE WHEN m.role = 'viewer' THEN 0 ELSE w.waiting END AS waiting,
+SELECT l.slug, l.effective_state AS state,
+       CASE WHEN m.role IN ('viewer', 'auditor') THEN 0 ELSE w.waiting END AS waiting,
        (SELECT jsonb_object_agg(t.lang, t.title) FROM translation t WHERE t.letter = l.id) AS titles
 FROM member m JOIN letter l ON l.id = m.letter
 CROSS JOIN LATERAL (

@@ -11,7 +11,7 @@ MAX_COUNTED = 1000
 SUBSCRIBERS = """
 SELECT o.id, o.zone, o.waiting_mail, o.waiting_mail_on FROM organizer o
 WHERE o.waiting_mail <> 'off' AND o.seen_at IS NOT NULL AND (o.admin OR EXISTS (
-  SELECT FROM member m WHERE m.organizer = o.id AND m.role <> 'viewer')) ORDER BY o.id
+  SELECT FROM member m WHERE m.organizer = o.id AND m.role NOT IN ('viewer', 'auditor'))) ORDER BY o.id
 """
 
 RECIPIENT = "SELECT zone, lang, waiting_mail, admin FROM organizer WHERE id = $1"
@@ -61,7 +61,7 @@ NOTE_REACHED = "UPDATE letter SET goal_reached = $2 WHERE id = $1 AND goal_reach
 LOCK_READERS = """
 SELECT o.id FROM organizer o
 WHERE o.waiting_mail <> 'off' AND o.seen_at IS NOT NULL
-  AND o.id IN (SELECT m.organizer FROM member m WHERE m.letter = $1 AND m.role <> 'viewer')
+  AND o.id IN (SELECT m.organizer FROM member m WHERE m.letter = $1 AND m.role NOT IN ('viewer', 'auditor'))
 ORDER BY o.id FOR NO KEY UPDATE
 """
 
@@ -90,7 +90,8 @@ CROSS JOIN LATERAL (
          count(*) FILTER (WHERE NOT n.flags @> '{{reported}}') AS flagged
   FROM (SELECT s.flags, s.state FROM signature s WHERE s.letter = l.id AND s.flags <> '{{}}'
         ORDER BY s.listed_at DESC, s.id DESC LIMIT {MAX_COUNTED}) AS n WHERE n.state = 'confirmed') AS f
-WHERE m.organizer = $1 AND m.role <> 'viewer' AND l.state <> 'gone' ORDER BY l.created_at DESC, l.id DESC
+WHERE m.organizer = $1 AND m.role NOT IN ('viewer', 'auditor') AND l.state <> 'gone'
+ORDER BY l.created_at DESC, l.id DESC
 """
 
 

@@ -1,7 +1,7 @@
 """Confirming: a pending row becomes a signature and is counted; all that arrive together share one commit."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
@@ -44,6 +44,7 @@ class ConfirmRequest:
     letter_id: LetterId
     signature_id: SignatureId
     keys: LetterKeys
+    agrees_to_audit: bool = False  # the address is stored, so that an auditor can ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,11 @@ class Confirming:
 
     async def _store(self, requests: Sequence[ConfirmRequest]) -> list[Confirmation]:
         keys = {(request.letter_id, request.signature_id): request.keys for request in requests}
+        agreed = {(request.letter_id, request.signature_id) for request in requests if request.agrees_to_audit}
         async with self._database.transaction() as conn:
             # lock order: see docs/decisions/lock-order.md
             rows = await queries.lock_pending(conn, *_columns(keys))
-            results = await _confirm(conn, keys, rows, self._limits)
+            results = await _confirm(conn, keys, rows, self._limits, agreed)
             missing = [key for key in keys if key not in results]
             if missing:
                 for row in await queries.load_states(conn, *_columns(missing)):
@@ -148,7 +150,7 @@ class _Signature:
 
 
 async def _confirm(
-    conn: Connection, keys: dict[Key, LetterKeys], rows: Sequence[Record], limits: Limits
+    conn: Connection, keys: dict[Key, LetterKeys], rows: Sequence[Record], limits: Limits, agreed: Set[Key]
 ) -> dict[Key, Confirmation]:
     results = {(row["letter"], row["id"]): Confirmation(_refusal(row), Kind(row["kind"])) for row in rows}
     to_add = [row for row in rows if row["confirmable"] and not row["barred"] and not row["stopped"]]
@@ -165,7 +167,7 @@ async def _confirm(
     added = [signature for signature in signatures if signature.key in added_keys]
     if added:
         await queries.delete_pending(conn, *_columns(signature.key for signature in added))
-        await _add_contacts(conn, added)
+        await _add_contacts(conn, added, agreed)
         await _add_search_words(conn, added)
         results |= await _count(conn, added)
     return results
@@ -221,8 +223,8 @@ def _columns_to_add(signature: _Signature) -> tuple[Any, ...]:
     )
 
 
-async def _add_contacts(conn: Connection, added: Sequence[_Signature]) -> None:
-    """Store the sealed address if updates were asked for, and a representative's."""
+async def _add_contacts(conn: Connection, added: Sequence[_Signature], agreed: Set[Key]) -> None:
+    """Store the sealed address if updates were asked for or an auditor may ask, and a representative's."""
     contacts = []
     for signature in added:
         row = signature.row
@@ -230,6 +232,8 @@ async def _add_contacts(conn: Connection, added: Sequence[_Signature]) -> None:
             contacts.append((row["letter"], row["id"], "representative", row["sealed"]))
         if signature.fields.get("updates"):
             contacts.append((row["letter"], row["id"], "updates", row["sealed"]))
+        if signature.key in agreed and row["kind"] == Kind.PERSON:
+            contacts.append((row["letter"], row["id"], "audit", row["sealed"]))
     if contacts:
         await queries.add_contacts(conn, list(zip(*contacts, strict=True)))
 

@@ -24,7 +24,8 @@ BAD_DATE = N_("Choose a date from tomorrow on, within ten years.")
 CHOOSE = N_("Choose who may see the name then.")
 
 DUE = """
-SELECT letter, id FROM signature WHERE visible_until <= (now() AT TIME ZONE 'UTC')::date ORDER BY letter, id LIMIT $1
+SELECT s.letter, s.id, (now() AT TIME ZONE 'UTC')::date AS today FROM signature s JOIN letter l ON l.id = s.letter
+WHERE s.visible_until <= (now() AT TIME ZONE 'UTC')::date AND l.version IS NOT NULL ORDER BY s.letter, s.id LIMIT $1
 """
 
 SET = "UPDATE signature SET visible_until = $3, hide_as = $4::visibility WHERE letter = $1 AND id = $2"
@@ -72,15 +73,15 @@ async def step(database: Database, wrapper: Wrapper) -> bool:
             async with database.connection() as conn:
                 letters[letter_id] = await published.read(conn, wrapper, letter_id)
         async with database.transaction() as conn:
-            await _hide(conn, letters[letter_id], SignatureId(row["id"]))
+            await _hide(conn, letters[letter_id], SignatureId(row["id"]), row["today"])
     if due:
         log.info("names hidden on their date", extra={"count": len(due)})
     return len(due) == BATCH
 
 
-async def _hide(conn: Connection, letter: Letter, signature_id: SignatureId) -> None:
+async def _hide(conn: Connection, letter: Letter, signature_id: SignatureId, today: date) -> None:
     row = await self_service_queries.load(conn, letter.id, signature_id, lock=True)
-    if row is None or row["visible_until"] is None or row["visible_until"] > datetime.now(UTC).date():
+    if row is None or row["visible_until"] is None or row["visible_until"] > today:
         return
     try:
         fields = self_service.fields_of(row, letter.keys)

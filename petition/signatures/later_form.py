@@ -4,6 +4,7 @@ Two forms may wait at once, the second with the name corrected. Both links come 
 confirms the second may replace the first. Afterwards both links lead to the one signature of the mailbox.
 """
 
+from petition.audits import queries as audit_queries
 from petition.core.database import Database, Record
 from petition.core.ids import LetterId, SignatureId
 from petition.letters.model import Letter
@@ -19,7 +20,12 @@ async def own_id(database: Database, letter_id: LetterId, link_id: SignatureId) 
 
 
 async def replace_by(
-    database: Database, letter: Letter, signature_id: SignatureId, pending_id: SignatureId
+    database: Database,
+    letter: Letter,
+    signature_id: SignatureId,
+    pending_id: SignatureId,
+    *,
+    agrees_to_audit: bool = False,
 ) -> bool | None:
     """Store what the pending form says in the signature of its mailbox, if that form is the later one.
 
@@ -33,6 +39,8 @@ async def replace_by(
         if pending is None or (pending["kind"], pending["digest"]) != (row["kind"], row["digest"]):
             return None
         await self_service_queries.use_pending(conn, letter.id, pending_id, signature_id)
+        if agrees_to_audit:
+            await audit_queries.add_consent(conn, letter.id, signature_id, pending["sealed"])
         signed_at = row["signed_at"]
         if signed_at is None or pending["created_at"] <= signed_at:
             return False
@@ -40,9 +48,10 @@ async def replace_by(
         typed.pop(LEFT_OUT, None)
         sealed = sealed_names.take(typed)
         visibility = Visibility(typed["visibility"])
-        if row["kind"] == Kind.PERSON:
-            await self_service_queries.set_country(conn, letter.id, signature_id, typed.get("country"))
         await self_service.store(conn, letter, row, _fields(row, letter, typed), visibility, sealed)
+        # After the visibility: the earlier form may have been counted only, and such a row has no country.
+        if row["kind"] == Kind.PERSON and visibility is not Visibility.COUNTED:
+            await self_service_queries.set_country(conn, letter.id, signature_id, typed.get("country"))
         return True
 
 

@@ -15,7 +15,7 @@ from petition.core.encryption import LetterKeys, Opener, Wrapper
 from petition.core.errors import KeyDestroyed
 from petition.core.ids import LetterId
 from petition.letters.keys import keys_for
-from petition.signatures import names, sealed_name_queries, search_words, self_service_queries
+from petition.signatures import burnt_names, names, sealed_name_queries, search_words, self_service_queries
 from petition.signatures.model import Kind, SignatureState, Visibility
 from petition.signatures.self_service import columns_of
 
@@ -40,7 +40,10 @@ class NameOpener:
         async with self._database.transaction() as conn:
             await sealed_name_queries.note_due(conn)
         async with self._database.connection() as conn:
-            letters = await sealed_name_queries.due(conn)
+            burnt = await sealed_name_queries.burnt(conn)
+            letters = [letter_id for letter_id in await sealed_name_queries.due(conn) if letter_id not in burnt]
+        for letter_id in burnt:
+            await burnt_names.erase(self._database, letter_id)
         return any([await self._step_of(letter_id) for letter_id in letters])
 
     async def _step_of(self, letter_id: LetterId) -> bool:
@@ -63,10 +66,14 @@ class NameOpener:
         fields = await asyncio.to_thread(lambda: [self._fields_of(row) for row in rows])
         words: list[tuple[LetterId, Kind, str]] = []
         for row, opened in zip(rows, fields, strict=True):
-            if opened is None:
+            if keys.name_key is None:  # burnt in this moment: the next step erases it
+                return
+            try:
+                if opened is None:
+                    raise KeyDestroyed
+                words += [(letter_id, Kind.PERSON, word) for word in await _store(conn, keys, row, opened)]
+            except KeyDestroyed:  # one that no key opens keeps no other from being shown
                 self._unreadable.add(row["id"])
-                continue
-            words += [(letter_id, Kind.PERSON, word) for word in await _store(conn, keys, row, opened)]
         if words:
             await search_words.add(conn, words)
 

@@ -20,8 +20,28 @@ FROM (
 # Also those that were confirmed or changed while the last ones were being opened.
 DUE = """
 SELECT l.id FROM letter l
-WHERE l.names_due_at IS NOT NULL AND (l.names_published_at IS NULL OR EXISTS (
+WHERE l.names_due_at IS NOT NULL AND l.version IS NOT NULL AND (l.names_published_at IS NULL OR EXISTS (
   SELECT FROM signature s WHERE s.letter = l.id AND s.sealed IS NOT NULL)) ORDER BY l.id
+"""
+
+# Their keys were burnt, and the names that waited are still there.
+BURNT = """
+SELECT DISTINCT s.letter AS id FROM signature s JOIN letter l ON l.id = s.letter
+WHERE s.sealed IS NOT NULL AND l.wrapped_name_key IS NULL AND l.state <> 'gone' ORDER BY 1
+"""
+
+LOCK_BURNT = """
+SELECT s.id, s.kind, s.state, s.visibility FROM signature s JOIN letter l ON l.id = s.letter
+WHERE s.letter = $1 AND s.sealed IS NOT NULL AND l.wrapped_name_key IS NULL ORDER BY s.id LIMIT $2 FOR UPDATE OF s
+"""
+
+# Of an organization that waits, the letter's own key encrypted the rest.
+ERASE_SEALED = """
+UPDATE signature SET sealed = NULL, visible_until = NULL, hide_as = NULL,
+       private = CASE WHEN kind = 'organization' THEN private END,
+       country = CASE WHEN kind = 'organization' THEN country END,
+       visibility = CASE WHEN kind = 'organization' THEN 'organizers' ELSE 'counted' END::visibility
+WHERE letter = $1 AND id = ANY($2::bigint[])
 """
 
 LOCK_SEALED = """
@@ -38,6 +58,9 @@ UPDATE letter SET names_published_at = now(), revision = revision + 1, purges = 
 WHERE id = $1 AND names_due_at IS NOT NULL AND names_published_at IS NULL RETURNING id
 """
 
+# Repeated names were looked for while these had none.
+LOOK_AGAIN = "UPDATE name_look SET listed_at = DEFAULT, signature = DEFAULT WHERE letter = $1"
+
 
 async def note_due(conn: Connection) -> None:
     """Note which letters have reached their number or date."""
@@ -47,6 +70,21 @@ async def note_due(conn: Connection) -> None:
 async def due(conn: Connection) -> list[LetterId]:
     """Return the letters that have names to open, or to show."""
     return [row["id"] for row in await conn.fetch(DUE)]
+
+
+async def burnt(conn: Connection) -> list[LetterId]:
+    """Return the letters whose keys were burnt, and that still have sealed names."""
+    return [row["id"] for row in await conn.fetch(BURNT)]
+
+
+async def lock_burnt(conn: Connection, letter_id: LetterId, limit: int) -> list[Record]:
+    """Lock signatures with sealed names of a letter whose keys were burnt; return id, kind, state, visibility."""
+    return await conn.fetch(LOCK_BURNT, letter_id, limit)
+
+
+async def erase_sealed(conn: Connection, letter_id: LetterId, ids: Sequence[int]) -> None:
+    """Erase what was sealed; people are only counted from then on."""
+    await conn.execute(ERASE_SEALED, letter_id, ids)
 
 
 async def lock_sealed(conn: Connection, letter_id: LetterId, left_out: Sequence[int], limit: int) -> list[Record]:
@@ -60,5 +98,8 @@ async def is_any_sealed(conn: Connection, letter_id: LetterId, left_out: Sequenc
 
 
 async def publish(conn: Connection, letter_id: LetterId) -> bool:
-    """Have readers see the letter's names; return whether they did not before."""
-    return await conn.fetchval(PUBLISH, letter_id) is not None
+    """Have readers see the letter's names, and moderators those that repeat; return whether they did not before."""
+    is_new = await conn.fetchval(PUBLISH, letter_id) is not None
+    if is_new:
+        await conn.execute(LOOK_AGAIN, letter_id)
+    return is_new

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
+from petition.audits import queries as audit_queries
 from petition.core import email_addresses
 from petition.core.database import Connection, Database, Record
 from petition.core.email_addresses import BadAddress
@@ -50,7 +51,7 @@ class SignatureDetails:
     organization_en: str | None
     organization_ru: str | None
     website: str | None
-    address_kept_for: tuple[str, ...]  # "updates": until they are stopped; "representative"
+    address_kept_for: tuple[str, ...]  # "updates": until they are stopped; "representative"; "audit"
     representatives_kept_until: datetime | None  # None: until the organizers have decided, and 30 days more
     imported: bool
     version: int | None
@@ -214,19 +215,54 @@ async def start_updates(
 
     Raises ``Refused``, ``NotFound``.
     """
-    try:
-        mailbox = email_addresses.parse(typed)
-        canonical = email_addresses.canonical(mailbox, letter.rules_version)
-        digest = await keeper.digest(letter.keys, canonical, KeeperPurpose.OWN_PAGE)
-    except BadAddress as error:
-        raise Refused(error.message, "email") from None
-    except KeyDestroyed:
-        raise Refused(NOT_NOW, "email") from None
+    address, digest = await _own_address(letter, typed, keeper, "email")
     async with database.transaction() as conn:
         row = await lock(conn, letter, signature_id)
         if row["digest"] != digest:
             raise Refused(OTHER_ADDRESS, "email")
-        await queries.start_updates(conn, letter.id, signature_id, sealer.seal(mailbox.address))
+        await queries.start_updates(conn, letter.id, signature_id, sealer.seal(address))
+
+
+async def agree_to_audit(
+    database: Database,
+    letter: Letter,
+    signature_id: SignatureId,
+    sealer: Sealer,
+    typed: str,
+    keeper: KeeperClient = NO_KEEPER,
+) -> None:
+    """Store the address so that the letter's auditor can ask. It is typed, and must be the one that signed.
+
+    Raises ``Refused``, ``NotFound``.
+    """
+    address, digest = await _own_address(letter, typed, keeper, "audit_email")
+    async with database.transaction() as conn:
+        row = await lock(conn, letter, signature_id)
+        if row["kind"] != Kind.PERSON or await audit_queries.auditor(conn, letter.id) is None:
+            raise Refused(NOT_NOW, "audit_email")
+        if row["digest"] != digest:
+            raise Refused(OTHER_ADDRESS, "audit_email")
+        await audit_queries.add_consent(conn, letter.id, signature_id, sealer.seal(address))
+
+
+async def refuse_audit(database: Database, letter: Letter, signature_id: SignatureId) -> None:
+    """Delete the address that is stored for an auditor. A second time changes nothing. Raises ``NotFound``."""
+    async with database.transaction() as conn:
+        if await queries.load(conn, letter.id, signature_id, lock=True) is None:
+            raise NotFound("there is no such signature")
+        await audit_queries.drop_consent(conn, letter.id, signature_id)
+
+
+async def _own_address(letter: Letter, typed: str, keeper: KeeperClient, field: str) -> tuple[str, bytes]:
+    """Return a typed address and its digest. Raises ``Refused`` about ``field``."""
+    try:
+        mailbox = email_addresses.parse(typed)
+        canonical = email_addresses.canonical(mailbox, letter.rules_version)
+        return mailbox.address, await keeper.digest(letter.keys, canonical, KeeperPurpose.OWN_PAGE)
+    except BadAddress as error:
+        raise Refused(error.message, field) from None
+    except KeyDestroyed:
+        raise Refused(NOT_NOW, field) from None
 
 
 async def withdraw(database: Database, letter: Letter, signature_id: SignatureId) -> None:

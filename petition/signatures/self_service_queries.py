@@ -86,7 +86,7 @@ WITH rows_of_mailbox AS MATERIALIZED (
 DELETE FROM pending p USING rows_of_mailbox r WHERE p.letter = $1 AND p.id = r.id
 """
 
-LOCK_PENDING = "SELECT kind, digest, fields, created_at FROM pending WHERE letter = $1 AND id = $2 FOR UPDATE"
+LOCK_PENDING = "SELECT kind, digest, fields, sealed, created_at FROM pending WHERE letter = $1 AND id = $2 FOR UPDATE"
 
 USE_PENDING = """
 WITH used AS (DELETE FROM pending WHERE letter = $1 AND id = $2 RETURNING letter, id)

@@ -96,11 +96,19 @@ TABLES = (
             secret("wrapped_receipt_key", N_("a key")),
         ),
     ),
+    _public(
+        "audit",
+        N_("audits by sample: what was announced, drawn and answered, as numbers"),
+        "letter number state reason auditor organizer sample source round description draw_at created_at announced_at"
+        " origin log_size root frame frame_digest recipient value drawn asked_at ends_at ended_at unreached signed"
+        " denied",
+        words.TO_AUDIT,
+    ),
     _public("count_log_bundle", N_("entries of that log: hashes"), "letter number entries prefixes", words.TO_COUNT),
     _public("count_log_tile", N_("hashes over its entries"), "letter level number hashes", words.TO_COUNT),
     _own(
         "count_log_queue",
-        N_("what goes into that log within seconds"),
+        N_("what goes into that log within twenty minutes"),
         "letter id kind subject token number exit at",
         words.TO_COUNT,
     ),

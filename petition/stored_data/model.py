@@ -24,6 +24,7 @@ class Reader(StrEnum):
     SIGNATORY = N_("the signatory")
     ORGANIZERS = N_("the letter’s organizers")
     OWNERS = N_("the letter’s owners")
+    AUDITOR = N_("the letter’s auditor")
     ADMINS = N_("administrators")
     WORKER = N_("the program that sends e-mail")
     PROGRAM = N_("only the program")

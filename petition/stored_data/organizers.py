@@ -26,6 +26,15 @@ _OWN_END = Until(N_("it expires"))
 
 TABLES = (
     Table(
+        "auditor",
+        N_("the auditor by whom signatories may agree to be asked"),
+        words.TO_AUDIT,
+        Until(N_("an owner takes it back")),
+        (Reader.EVERYONE,),
+        _ABOUT,
+        (clear("letter since", words.NUMBERS), personal("name", N_("the auditor’s public name"))),
+    ),
+    Table(
         "access_journal",
         N_("how often names were read and the desk entered"),
         words.TO_ACCOUNT,

@@ -18,6 +18,9 @@ class When(StrEnum):
     """Under which circumstances a sentence is said; without one it always is."""
 
     MAIL_IN = "mail_in"
+    HCAPTCHA = "hcaptcha"  # a check by another company is offered
+    NO_HCAPTCHA = "no_hcaptcha"
+    NAMES_WAIT = "names_wait"  # the letter seals them until a number or a day
     NAMES_UNTIL = "names_until"  # the letter says so
     NAMES_DAYS = "names_days"
     NAMES_STAY = "names_stay"
@@ -82,6 +85,22 @@ PARTS = (
                 words.REPRESENTATIVES,
             ),
             Sentence(
+                "audit",
+                N_(
+                    "If you agreed that an auditor may ask you, we keep it sealed until you take that back, at the "
+                    "latest until %(period)s after the letter closes."
+                ),
+                words.AFTER_CLOSING,
+            ),
+            Sentence(
+                "audit-drawn",
+                N_(
+                    "If you are then drawn by lot, you get one e-mail, and the auditor gets your address, encrypted; "
+                    "we delete that after %(period)s. Your answer is counted, and not stored with your signature."
+                ),
+                words.AUDIT_ADDRESSES,
+            ),
+            Sentence(
                 "fingerprint",
                 N_(
                     "So that each mailbox signs once, we store a fingerprint of it, made with a secret key of "
@@ -102,9 +121,17 @@ PARTS = (
             Sentence(
                 "everyone",
                 N_(
-                    "“Everyone”: your name, profession, city and country appear in the public list. We ask "
-                    "search engines and archives not to copy it."
+                    "“Everyone”: your name, profession, city and country appear in the public list. Unless the "
+                    "form says otherwise, we ask search engines and archives not to copy it."
                 ),
+            ),
+            Sentence(
+                "names-wait",
+                N_(
+                    "This letter shows all names together, later. Until then they are sealed: only the program "
+                    "that sends e-mail has the key."
+                ),
+                when=When.NAMES_WAIT,
             ),
             Sentence(
                 "organizers",
@@ -169,8 +196,35 @@ PARTS = (
                 "hide-from",
                 N_("There you can also choose a date from which on your name is hidden."),
             ),
-            Sentence("withdraw", N_("Withdrawing erases everything personal at once.")),
-            Sentence("delete", N_("Deleting removes the record too.")),
+            Sentence(
+                "withdraw",
+                N_(
+                    "Withdrawing erases everything personal at once. An empty record stays, with the times of "
+                    "signing and the version of the text."
+                ),
+            ),
+            Sentence(
+                "delete",
+                N_(
+                    "Deleting removes the record too. If the organizers had removed your signature, a fingerprint "
+                    "of the mailbox stays, so that it cannot sign again."
+                ),
+            ),
+            Sentence(
+                "import-row",
+                N_(
+                    "If your name came with an imported list, a fingerprint of its row stays, so that the same "
+                    "list does not bring it back."
+                ),
+            ),
+            Sentence(
+                "log-entry",
+                N_(
+                    "So that anyone can check the count, each signature has an entry in a public log: a random "
+                    "number, without name or address. Only your receipt shows that it is yours. It stays when you "
+                    "withdraw or delete; a second entry then says that it no longer counts."
+                ),
+            ),
             Sentence(
                 "consent",
                 N_(
@@ -196,6 +250,16 @@ PARTS = (
                 N_(
                     "Pages for readers and signatories set no cookies, load nothing from other sites, and track no one."
                 ),
+                when=When.NO_HCAPTCHA,
+            ),
+            Sentence(
+                "hcaptcha",
+                N_(
+                    "Pages for readers and signatories set no cookies and track no one. They load nothing from "
+                    "other sites, unless you choose hCaptcha in place of our picture: then that company learns "
+                    "your network address, and may set cookies of its own."
+                ),
+                when=When.HCAPTCHA,
             ),
         ),
     ),
@@ -313,6 +377,32 @@ PARTS = (
         is_folded=True,
     ),
 )
+
+
+def of_installation(*, mail_in: bool, hcaptcha: bool) -> list[When]:
+    """Return what holds for all letters."""
+    return [*([When.MAIL_IN] if mail_in else []), When.HCAPTCHA if hcaptcha else When.NO_HCAPTCHA]
+
+
+def of_letter(
+    names_until: date | None, names_days: int | None, *, names_wait: bool = False
+) -> tuple[list[When], dict[str, date | int]]:
+    """Return what holds for a letter, and its values."""
+    values: dict[str, date | int] = {}
+    holds = [When.NAMES_WAIT] if names_wait else []
+    if names_until is not None:
+        holds.append(When.NAMES_UNTIL)
+        values["date"] = names_until
+    if names_days is not None:
+        holds.append(When.NAMES_DAYS)
+        values["days"] = names_days
+    return (holds if values else [*holds, When.NAMES_STAY]), values
+
+
+def names_end(language: Language, names_until: date | None, names_days: int | None) -> list[str]:
+    """Return the sentences that say when a letter's names go."""
+    holds, values = of_letter(names_until, names_days)
+    return [text_of(language, sentence, values) for sentence in all_sentences() if sentence.when in holds]
 
 
 def all_sentences() -> Iterator[Sentence]:

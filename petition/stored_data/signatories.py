@@ -5,6 +5,10 @@ from petition.stored_data import words
 from petition.stored_data.model import Expiry, Form, Reader, Subject, Table, Until, clear, personal
 
 _ABOUT = Subject.SIGNATORIES
+# Of letters that are closed long enough, or marked as sensitive, or burnt, no address is stored for audits.
+_AUDITS_ENDED = f"""purpose = 'audit' AND letter IN (
+  SELECT l.id FROM letter l WHERE l.sensitive OR l.wrapped_name_key IS NULL
+  OR (l.state IN ('closed', 'archived') AND l.closed_at <= now() - {words.AFTER_CLOSING.sql}))"""  # noqa: S608
 _BEFORE_YESTERDAY = "((now() AT TIME ZONE 'UTC')::date - 1)"
 _NETWORK = ("network", "domain", "mail_host")
 
@@ -70,16 +74,25 @@ SIGNATURE = Table(
 
 CONTACT = Table(
     "contact",
-    N_("addresses for news, and of organizations’ representatives"),
+    N_("addresses for news and audits, and of organizations’ representatives"),
     words.TO_MAIL,
-    Until(N_("the news is stopped; a representative’s: %(period)s after the decision"), words.REPRESENTATIVES),
-    (Reader.WORKER, Reader.OWNERS),
+    Until(
+        N_(
+            "the news is stopped; for audits: that is taken back, or %(period)s after the letter closes; a "
+            "representative’s: %(period)s after the decision"
+        ),
+        words.REPRESENTATIVES,
+    ),
+    (Reader.WORKER, Reader.OWNERS, Reader.AUDITOR),
     _ABOUT,
     (
         clear("letter signature purpose until since added_in", words.NUMBERS),
         personal("sealed", words.ADDRESS, Form.SEALED),
     ),
-    (Expiry("letter, signature, purpose", "until <= now()"),),
+    (
+        Expiry("letter, signature, purpose", "until <= now()"),
+        Expiry("letter, signature, purpose", _AUDITS_ENDED),
+    ),
 )
 
 ORGANIZATION = Table(
@@ -100,6 +113,28 @@ TABLES = (
     CONTACT,
     SIGNATURE,
     ORGANIZATION,
+    Table(
+        "audit_question",
+        N_("questions of an auditor that were mailed"),
+        words.TO_AUDIT,
+        Until(N_("the audit ends; then only numbers are left")),
+        (Reader.PROGRAM,),
+        _ABOUT,
+        (clear("letter id audit", words.NUMBERS), personal("answer", N_("the answer, without whose it is"))),
+    ),
+    Table(
+        "audit_address_list",
+        N_("addresses of those who were drawn for an audit"),
+        words.TO_AUDIT,
+        Until(N_("%(period)s have passed"), words.AUDIT_ADDRESSES),
+        (Reader.AUDITOR,),
+        _ABOUT,
+        (
+            clear("letter audit made_at", words.NUMBERS),
+            personal("bytes", N_("addresses, encrypted to the auditor’s own key"), Form.SEALED),
+        ),
+        (Expiry("letter, audit", f"made_at <= now() - {words.AUDIT_ADDRESSES.sql}"),),
+    ),
     Table(
         "used_challenge",
         N_("challenges against robots that were solved"),

@@ -14,6 +14,7 @@ RELAY_HOURS = RetentionPeriod(30)
 RELAY_TESTS = RetentionPeriod(7)
 SESSION = RetentionPeriod(7)
 REMOVED = RetentionPeriod(90)  # names of removed signatures
+AUDIT_ADDRESSES = RetentionPeriod(30)  # encrypted to an auditor's key
 UNDONE = RetentionPeriod(7)
 NETWORKS = RetentionPeriod(2)
 
@@ -29,6 +30,7 @@ TO_DECIDE = N_("so that organizers can decide on signatures, and undo it")
 TO_IMPORT = N_("to import lists, and to undo that")
 TO_PUBLISH = N_("to publish the letter")
 TO_DELIVER = N_("to hand the letter over, and to show the answer")
+TO_AUDIT = N_("so that an auditor can check that people have signed")
 TO_ENTER = N_("so that only organizers enter the desk")
 TO_ACCOUNT = N_("so that what organizers do can be checked")
 TO_PROTECT = N_("to keep robots and forgers out")

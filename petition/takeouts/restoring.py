@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+from petition.core import partitions as layouts
 from petition.core.database import (
     Connection,
     applied_number,
@@ -28,14 +29,18 @@ def read_head(path: Path, identity: Path) -> tuple[TakeoutManifest, dict[str, st
         return reader.manifest, reader.secrets
 
 
-async def restore(url: str, path: Path, identity: Path, secret_keys: tuple[str, ...]) -> dict[str, int]:
+async def restore(
+    url: str, path: Path, identity: Path, secret_keys: tuple[str, ...], *, partitions: int | None = None
+) -> dict[str, int]:
     """Bring a takeout into the empty database at ``url``; return the rows of each table.
 
-    ``secret_keys`` must open its letters' keys. After an error the database is as empty as before. Raises
-    ``PetitionError``, ``OSError``.
+    ``secret_keys`` must open its letters' keys. The layout (``partitions``, else that of the database) need not be the
+    one that was taken out. After an error the database is as empty as before. Raises ``PetitionError``, ``OSError``.
     """
     with archive.reading(path, archive.read_identities(identity)) as reader:
         await _prepare(url, reader.manifest)
+        if partitions is not None:
+            await layouts.divide(url, partitions)
         conn = await connect(url)
         try:
             with lost_connections_are_unavailable():
@@ -55,7 +60,7 @@ async def _prepare(url: str, manifest: TakeoutManifest) -> None:
     conn = await connect(url)
     try:
         applied = await applied_number(conn)
-        if applied and await queries.has_anything(conn):
+        if applied and await layouts.has_anything(conn):
             raise PetitionError("the database is not empty: a takeout is restored into an empty one")
         if applied > manifest.schema:
             raise PetitionError(

@@ -9,6 +9,9 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from petition.addressees.mails import AddresseeMails
+from petition.audits import questions
+from petition.audits import worker as audit_worker
+from petition.audits.worker import AuditWorker
 from petition.core import decryptions, i18n, metrics
 from petition.core.database import Database, opened, schema_number
 from petition.core.decryptions import DecryptionCounts
@@ -104,6 +107,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         sign_in_links.PURPOSE: SignInMails(wrapper).write,
         mail_answers.PURPOSE: answers.write,
         **Mails(wrapper, tokens).writers,
+        **questions.writers(tokens),
         **AddresseeMails(tokens, PackageLinks(tokens).path).writers,
     }
     counts, keeper = DecryptionCounts(), KeeperClient(settings.keeper)
@@ -135,6 +139,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             ("retention", RETENTION_INTERVAL, lambda: do_chores(database, chores)),
             ("count log", sequencing.POLL, lambda: sequencing.step(database, wrapper, settings.base_url)),
             ("hide names", hiding.POLL, lambda: hiding.step(database, wrapper)),
+            ("audits", audit_worker.POLL, AuditWorker(database, opener, wrapper, suppression).step),
             ("bulk act", bulk_acts.POLL, lambda: bulk_acts.step(database, wrapper)),
             ("import", import_worker.POLL, lambda: import_worker.step(database, wrapper, languages, stop, keeper)),
             ("decryptions", decryptions.POLL, lambda: counts.store(database)),
@@ -166,23 +171,36 @@ async def _deliver(deliverer: Deliverer, shared: SharedRelays, stop: asyncio.Eve
 
 
 async def do_chores(database: Database, chores: list[Chore]) -> bool:
-    """Run each chore once, also after another has failed; return False: none needs another run at once."""
+    """Run each chore once; return False: none needs another run at once."""
+    try:
+        await run_chores(database, chores)
+    except Unavailable:
+        log.warning("retention is waiting for the database")
+    return False
+
+
+async def run_chores(database: Database, chores: list[Chore]) -> dict[str, int | None]:
+    """Run each chore once, also after another has failed; return how many rows each changed, None if it failed.
+
+    Raises ``Unavailable``.
+    """
+    counts: dict[str, int | None] = {}
     for name, chore in chores:
         try:
-            count = await chore(database)
+            count = counts[name] = await chore(database)
         except Unavailable:
-            log.warning("retention is waiting for the database")
-            break
+            raise
         except Exception:
             log.exception("a scheduled task failed", extra={"task": name})
             metrics.CHORES.labels(name, "failed").inc()
+            counts[name] = None
             continue
         metrics.CHORES.labels(name, "done").inc()
         if count:
             log.info("retention", extra={"task": name, "count": count})
             with contextlib.suppress(Unavailable):
                 await deletions.count(database, name, count)
-    return False
+    return counts
 
 
 def chores_of(
@@ -221,6 +239,7 @@ def chores_of(
         ("forget_lists", address_list_worker.drop_expired_lists),
         ("clear_taken_down", taking_down.delete_all_rows),
         ("vacuum", vacuuming.vacuum),
+        ("analyze", vacuuming.analyze),
     ]
 
 

@@ -7,11 +7,21 @@ PERSONAL = sorted(table.name for table in TABLES.values() if table.is_personal)
 TIMEOUT = 600.0  # seconds a table
 
 # Autovacuum waits for some hundred dead rows of a table; a single withdrawn name is not to wait for others.
+# Partitions are vacuumed as their table is.
 TO_VACUUM = """
-SELECT relname::text FROM pg_stat_user_tables
-WHERE schemaname = 'public' AND relname = ANY($1::text[]) AND n_dead_tup > 0
-  AND greatest(last_vacuum, last_autovacuum, '-infinity') < now() - interval '1 hour'
-ORDER BY relname
+SELECT s.relname::text FROM pg_stat_user_tables s
+LEFT JOIN pg_inherits i ON i.inhrelid = s.relid LEFT JOIN pg_class parent ON parent.oid = i.inhparent
+WHERE s.schemaname = 'public' AND coalesce(parent.relname, s.relname) = ANY($1::text[]) AND s.n_dead_tup > 0
+  AND greatest(s.last_vacuum, s.last_autovacuum, '-infinity') < now() - interval '1 hour'
+ORDER BY s.relname
+"""
+
+# Autovacuum analyzes partitions, never the table that they make up.
+TO_ANALYZE = """
+SELECT c.relname::text FROM pg_class c JOIN pg_stat_user_tables s ON s.relid = c.oid
+WHERE c.relkind = 'p' AND c.relnamespace = 'public'::regnamespace
+  AND coalesce(s.last_analyze, '-infinity') < now() - interval '1 day'
+ORDER BY c.relname
 """
 
 
@@ -24,4 +34,13 @@ async def vacuum(database: Database) -> int:
         tables = [row["relname"] for row in await conn.fetch(TO_VACUUM, PERSONAL)]
         for table in tables:
             await conn.execute(f"VACUUM (SKIP_LOCKED) {table}", timeout=TIMEOUT)
+    return len(tables)
+
+
+async def analyze(database: Database) -> int:
+    """Analyze the partitioned tables once a day; return how many. Raises ``Unavailable``."""
+    async with database.connection() as conn:
+        tables = [row["relname"] for row in await conn.fetch(TO_ANALYZE)]
+        for table in tables:
+            await conn.execute(f"ANALYZE {table}", timeout=TIMEOUT)
     return len(tables)

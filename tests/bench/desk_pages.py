@@ -64,6 +64,7 @@ PAGES: Mapping[str, tuple[Look, ...]] = {
     "/organizer/letters/slug": (Look("slug=a-letter"), Look(f"slug={SLUG}"), Look("title=A+letter")),
     "/organizer/{slug}/": (Look(),),
     "/organizer/{slug}/access": (Look(),),
+    "/organizer/{slug}/audits": (Look(),),
     "/organizer/{slug}/domains": (Look(),),
     "/organizer/{slug}/text": (Look(),),
     "/organizer/{slug}/picture/{picture}": (Look(values={"picture": "7"}),),

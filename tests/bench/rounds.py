@@ -268,15 +268,15 @@ async def _measure_log(place: Place, size: Size, figures: Figures) -> None:
     """Measure confirming with the count log's row and without, in turns, and a log of as many entries."""
     async with place.web(FEW) as few, place.unlogged(few) as unlogged:
         webs = {"logged": few, "unlogged": unlogged}
-        visitors = {name: Visitors(web.letter) for name, web in webs.items()}
+        visitors = Visitors(few.letter)
         for number in range(2 * size.rounds + 1):
             print(f"round {number} of {2 * size.rounds}: log", flush=True)
             for name, web in webs.items() if number % 2 else reversed(webs.items()):
-                rows = visitors[name].waiting(size.forms)
+                rows = visitors.waiting(size.forms)
                 conn = await connect(web.url)
                 await conn.copy_records_to_table("pending", records=rows, columns=PENDING_COLUMNS)
                 await conn.close()
-                order = Order(web.port, visitors[name].confirming(rows, web.port), SIGNERS)
+                order = Order(web.port, visitors.confirming(rows, web.port), SIGNERS)
                 tally = await send(order)
                 if set(tally.statuses) != {"303"}:
                     raise RuntimeError(f"{name}: answers were {tally.statuses}")

@@ -72,7 +72,7 @@ class Visitors:
             typed = self.typed()
             mailbox = email_addresses.parse(typed.pop("email"))
             if typed["visibility"] == "counted":
-                typed = {key: value for key, value in typed.items() if key not in {"name", "city"}}
+                typed = {key: value for key, value in typed.items() if key not in {"name", "city", "country"}}
             if "country" in typed:
                 typed["country"] = "RU" if typed["country"] == "Россия" else "DE"
             digest = letter.keys.digest(email_addresses.canonical(mailbox, letter.rules_version))

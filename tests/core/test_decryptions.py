@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from petition.addressees import mails as addressee_mails
+from petition.audits import questions
 from petition.core import decryptions
 from petition.core.database import Database
 from petition.core.decryptions import DecryptedContent, DecryptionCounts, DecryptionPurpose, decrypting_for, note_name
@@ -60,6 +61,7 @@ NAMES = {
     "signatures/self_service.py": WEB,
 }
 OPENERS = {
+    "audits/worker.py": {P.AUDIT},
     "core/stored_keys.py": {P.KEY_CHECK},
     "exports/address_list_worker.py": {P.ADDRESS_LIST},
     "mail/choosing.py": {*DECRYPTS_FOR.values(), P.ORGANIZER},
@@ -114,7 +116,7 @@ def test_every_purpose_is_used_and_has_a_label() -> None:
 
 
 def test_mails_to_signatories_and_addressees_have_purposes_of_their_own() -> None:
-    direct = {messages.DECISION, messages.MESSAGE, second_mailbox.PURPOSE, mail_answers.PURPOSE}
+    direct = {messages.DECISION, messages.MESSAGE, second_mailbox.PURPOSE, mail_answers.PURPOSE, questions.PURPOSE}
     assert set(DECRYPTS_FOR) == {"sign", "find", reminders.PURPOSE, addressee_mails.PURPOSE, *direct}
     assert not set(DECRYPTS_FOR) & set(WRITERS)  # these write to organizers
 

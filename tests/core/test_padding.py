@@ -11,6 +11,7 @@ from petition.core.encryption import LetterKeys, Sealer
 PACKAGE = Path(encryption.__file__).parents[1]
 # Documented in docs/decisions/padding.md: files, and what has one length.
 UNPADDED = {
+    ("audits/worker.py", "pyrage.encrypt(content, [pyrage.x25519.Recipient.from_str(recipient)])"),
     ("addressees/files.py", "keys.encrypt(content)"),
     ("imports/steering.py", "keys.encrypt(bytes(buffer))"),
     ("packages/making.py", "keys.encrypt(document)"),

@@ -1,5 +1,6 @@
 """The keeper by itself: its token, its limits, its page; and its settings on both sides."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Mapping
@@ -62,6 +63,14 @@ async def test_nothing_without_the_token(path: str, token: str | None) -> None:
         assert (await ask(keeper, "/health", token=None))[0] == 200
         counts = json.loads((await ask(keeper, "/v1/counts"))[2])["hours"]
         assert [(row["purpose"], row["requests"]) for row in counts] == [("refused", 1)]
+
+
+async def test_a_token_that_is_no_text_is_wrong_as_well() -> None:
+    async with keepers.a_keeper() as keeper:
+        reader, writer = await asyncio.open_unix_connection(str(keeper.socket))
+        writer.write(b"GET / HTTP/1.1\r\nHost: keeper\r\nAuthorization: Bearer \xff\xfe\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 401 ")
+        writer.close()
 
 
 async def test_a_browser_may_give_the_token_as_password() -> None:
@@ -139,6 +148,15 @@ def test_counts_survive_a_restart(tmp_path: Path) -> None:
     rows = KeeperCounts(tmp_path / "counts.json").rows()
     assert [(row["purpose"], row["requests"], row["values"]) for row in rows] == [("find", 1, 1), ("sign", 2, 6)]
     assert (tmp_path / "counts.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_words_of_a_client_do_not_fill_the_memory() -> None:
+    counts = KeeperCounts(None)
+    for number in range(500):
+        counts.add(f"p{number}", 1)
+    rows = counts.rows()
+    assert len(rows) <= 100
+    assert sum(row["values"] for row in rows) == 500, "what is not named is counted all the same"
 
 
 async def test_many_values_are_asked_for_in_parts() -> None:

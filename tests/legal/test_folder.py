@@ -105,3 +105,49 @@ async def test_the_end_of_a_letters_names_is_in_the_proof(site: Installation, tm
         await conn.execute("UPDATE letter SET names_until = '2030-05-01'")
     await written(site, tmp_path, "--lang", lang)
     assert "2030-05-01" in (tmp_path / lang / "5-proof-of-deletion.md").read_text(encoding="utf-8")
+
+
+async def test_the_notice_says_when_the_names_of_each_letter_go(site: Installation, tmp_path: Path) -> None:
+    async with site.database.connection() as conn:
+        await conn.execute("UPDATE letter SET names_until = '2030-05-01', names_days = 30")
+    await written(site, tmp_path)
+    english = (tmp_path / "en" / "3-privacy-notice.md").read_text(encoding="utf-8")
+    (line,) = [line for line in english.splitlines() if line.startswith(f"- `{SLUG}`")]
+    assert "On 1 May 2030 the names" in line
+    assert "30 days after this letter is first delivered" in line
+    assert "1 мая 2030" in (tmp_path / "ru" / "3-privacy-notice.md").read_text(encoding="utf-8")
+
+
+async def test_a_letter_taken_down_has_nothing_left_to_end(site: Installation, tmp_path: Path) -> None:
+    assert (await commands.run(f"letter take-down {SLUG} --really {SLUG}", site.environ))[0] == 0
+    await written(site, tmp_path, "--lang", "en")
+    record, proof, privacy = (
+        (tmp_path / "en" / f"{name}.md").read_text(encoding="utf-8")
+        for name in ("1-record-of-processing", "5-proof-of-deletion", "3-privacy-notice")
+    )
+    assert f"- `{SLUG}`: taken down; everything about it was deleted." in record
+    assert "Names have no end" not in record
+    assert "deleted with the letter" in proof
+    assert SLUG not in privacy
+
+
+async def test_the_documents_say_what_this_installation_uses(site: Installation, tmp_path: Path) -> None:
+    plain, more = tmp_path / "plain", tmp_path / "more"
+    await written(site, plain, "--lang", "en")
+    hcaptcha = {"CAPTCHA": "hcaptcha", "HCAPTCHA_SITE_KEY": "site-key", "HCAPTCHA_SECRET_KEY": "0x5ecre7"}
+    environ = site.environ | hcaptcha | {"MAIL_IN": "sign.letters.example", "BOUNCE_DOMAIN": "letters.example"}
+    environ |= {"KEEPER_URL": "http://127.0.0.1:1", "KEEPER_TOKEN": "t" * 64}
+    assert (await commands.run(f"legal {more} --lang en", environ))[0] == 0
+
+    def texts(folder: Path, name: str) -> str:
+        return (folder / "en" / f"{name}.md").read_text(encoding="utf-8")
+
+    for name, words in (
+        ("1-record-of-processing", "hCaptcha"),
+        ("1-record-of-processing", "at which letters are signed"),
+        ("2-impact-assessment", "by a form or by e-mail"),
+        ("2-impact-assessment", "a second key, which another process holds"),
+        ("3-privacy-notice", "hCaptcha"),
+    ):
+        assert words not in texts(plain, name)
+        assert words in texts(more, name)

@@ -8,8 +8,10 @@ import pytest
 
 from petition.core.errors import Gone, PetitionError
 from petition.letters import burning, taking_down
+from petition.signatures import burnt_names
 from tests.rows import rows_of
 from tests.running import SLUG, Installation, link_in
+from tests.signatures.test_sealed_names import opener_of, seal, sign
 
 
 def petition(site: Installation, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -63,3 +65,51 @@ async def test_what_is_refused(site_with_worker: Installation) -> None:
     with pytest.raises(Gone):
         async with site.database.transaction() as conn:
             await burning.burn(conn, None, letter)
+
+
+async def _sealed_letter(site: Installation) -> None:
+    """Have four people and an organization sign whose names wait for the hundredth signature."""
+    await seal(site, 100)
+    for visibility in ("public", "organizers", "public"):
+        await sign(site, f"{visibility}@letters.example", name="Vera Quill", visibility=visibility, country="Sweden")
+    await sign(site, "anna@northpier.example", kind="organization", name="Anna Quill", position="Chair")
+
+
+async def test_names_that_wait_and_lists_of_addresses_go_too(site: Installation) -> None:
+    await _sealed_letter(site)
+    async with site.database.transaction() as conn:
+        letter = await conn.fetchval("SELECT id FROM letter")
+        organizer = await conn.fetchval(
+            "INSERT INTO organizer (name, lang, digest, sealed) VALUES ('', 'en', '\\x00', '\\x00') RETURNING id"
+        )
+        columns = "(letter, organizer, recipient, usable_at)"
+        key = f"INSERT INTO address_key {columns} VALUES ($1, $2, 'age1' || repeat('q', 58), now()) RETURNING id"
+        job = "INSERT INTO address_job (letter, key, organizer, state) VALUES ($1, $2, $3, 'done') RETURNING id"
+        key_id = await conn.fetchval(key, letter, organizer)
+        job_id = await conn.fetchval(job, letter, key_id, organizer)
+        await conn.execute(
+            "INSERT INTO address_part (letter, job, part, bytes) VALUES ($1, $2, 0, 'x')", letter, job_id
+        )
+    before = await site.count()
+    assert petition(site, "burn", SLUG).returncode == 0
+    assert await rows_of(site.database, "SELECT 1 FROM signature WHERE sealed IS NOT NULL") == []
+    assert await rows_of(site.database, "SELECT 1 FROM address_part") == []
+    assert await rows_of(site.database, "SELECT 1 FROM address_job") == []
+    after = await site.count()
+    assert after == before | {"hidden": before["people"]}
+
+
+async def test_the_worker_erases_what_a_crash_left_and_opens_nothing(site: Installation) -> None:
+    await _sealed_letter(site)
+    async with site.database.transaction() as conn:
+        letter = await conn.fetchval("SELECT id FROM letter")
+        await burning.burn(conn, None, letter)
+        await conn.execute("UPDATE letter SET names_due_at = now()")
+    opener = opener_of(site)
+    while await opener.step():
+        pass
+    named = "SELECT 1 FROM signature WHERE sealed IS NOT NULL OR name IS NOT NULL"
+    assert await rows_of(site.database, named) == []
+    assert await burnt_names.erase(site.database, letter) == 0
+    (counts,) = await rows_of(site.database, "SELECT people, hidden FROM count")
+    assert counts["people"] == counts["hidden"]

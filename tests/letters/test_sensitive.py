@@ -291,6 +291,18 @@ async def test_two_processes_step_once(site: Installation) -> None:
     assert (counts[0].total, counts[1]) == (1, first["stepped_at"])
 
 
+async def test_a_clock_that_was_a_day_ahead_stops_no_step(site: Installation) -> None:
+    await sign(site, "first@letters.example")
+    await mark(site)
+    await execute(site, "UPDATE count_step SET stepped_at = stepped_at + interval '1 day'")
+    await sign(site, "second@letters.example")
+    other = PublishedLetters(site.database, Wrapper([KEY]))
+    await other.refresh()
+    counts = other.counts(SLUG)
+    assert counts is not None
+    assert counts[0].total == 2
+
+
 async def test_editors_mark_and_owners_take_the_mark_off(site: Installation, editor: httpx2.AsyncClient) -> None:
     assert "Mark as sensitive" in (await editor.get(TEXT)).text
     assert_redirect(await editor.post(MARK, data={"sensitive": "yes"}), f"{TEXT}?sensitive=yes#sensitive")

@@ -11,6 +11,20 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
+from tests.mail.waiting import until
+
+
+class _Connection(SMTP):
+    """One that keeps the transport of its socket, also once TLS stands above it."""
+
+    below: asyncio.WriteTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not hasattr(self, "below"):
+            assert isinstance(transport, asyncio.WriteTransport)
+            self.below = transport
+        super().connection_made(transport)
+
 
 @dataclass
 class PostOffice:
@@ -31,7 +45,7 @@ class PostOffice:
 
     async def open(self) -> None:
         """Listen; on the same port again after ``close``."""
-        self._protocols: list[SMTP] = []
+        self._protocols: list[_Connection] = []
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._protocol, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -40,11 +54,10 @@ class PostOffice:
         """Stop listening and drop every connection."""
         self._server.close()
         for protocol in self._protocols:
-            if isinstance(protocol.transport, asyncio.WriteTransport):
-                protocol.transport.abort()
+            protocol.below.abort()  # below TLS, which may be at its handshake
         await self._server.wait_closed()
-        for _ in range(5):  # a transport below TLS is closed some turns of the loop after the one above it
-            await asyncio.sleep(0)
+        sockets = [protocol.below.get_extra_info("socket") for protocol in self._protocols]
+        await until(lambda: all(socket.fileno() < 0 for socket in sockets))
 
     @property
     def url(self) -> str:
@@ -60,7 +73,7 @@ class PostOffice:
 
     def _protocol(self) -> SMTP:
         self.connections += 1
-        protocol = SMTP(
+        protocol = _Connection(
             self,
             hostname="post.example",
             loop=asyncio.get_running_loop(),

@@ -175,6 +175,15 @@ async def test_a_letter_that_was_taken_down_has_no_mirror_any_more(
     assert SLUG.encode() not in (mirrors.folder / "index.html").read_bytes()
 
 
+async def test_the_mirror_of_a_letter_behind_the_newest_ones_stays(
+    mirrors: MirrorFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await mirrors.step()
+    monkeypatch.setattr(keeping, "MAX_LETTERS", 0)
+    await mirrors.step()
+    assert (mirrors.folder / SLUG / MANIFEST).is_file()
+
+
 async def test_a_folder_without_an_exchange_of_names_is_replaced_as_well(
     mirrors: MirrorFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ import pytest
 
 from petition.core.database import Database
 from petition.core.resources import PACKAGE
+from petition.core.signed_notes import NoteSigner
 from petition.mirrors import sealing
 from tests import commands
 from tests.mirrors.copies import PDF, PEOPLE, fill
@@ -286,6 +287,57 @@ async def test_a_manifest_that_leads_out_of_the_mirror_is_refused(copy: Path) ->
         files = {**manifest["files"], path: {"sha256": "0" * 64, "bytes": 1}}
         (copy / "manifest.json").write_text(json.dumps({**manifest, "files": files}))
         assert (await verify(copy))[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"written_at": "9999-12-31T23:59:59-12:00"}, "evil.example"),
+        ({"written_at": "2026-01-01T00:00:00"}, "evil.example"),
+        ({"count": {"total": float("inf"), "counted_at": "2026-01-01T00:00:00Z"}}, "evil.example"),
+        ({"count": {"total": 1, "counted_at": "0001-01-01T00:00:00+12:00"}}, "evil.example"),
+        ({}, "evil\x1b[2J"),
+        ({}, "evil\u202e"),
+    ],
+)
+async def test_what_a_stranger_has_sealed_is_refused_in_one_line(
+    copy: Path, change: dict[str, object], name: str
+) -> None:
+    signer = NoteSigner(name, bytes(32))
+    manifest = json.loads((copy / "manifest.json").read_bytes()) | {"key": str(signer.key)} | change
+    content = json.dumps(manifest).encode()
+    note = f"{name}/mirror/{SLUG}\nsha256 {sha256(content).hexdigest()}\nwritten {manifest['written_at']}\n"
+    (copy / "manifest.json").write_bytes(content)
+    (copy / "manifest.note").write_text(signer.sign(note))
+    code, said = await verify(copy)
+    assert (code, said.count("\n"), said.isprintable()) == (1, 1, False)
+    assert said.startswith("wrong: ")
+    assert said.rstrip("\n").isprintable()
+
+
+async def test_a_letter_may_speak_of_keys(
+    typed: list[str], environ: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    async with database.transaction() as conn:
+        await conn.execute(
+            "UPDATE version SET texts = replace(texts::text, '<p>', '<p>mirror --verify FILE --key x+y ')::jsonb"
+        )
+    assert (await commands.run(f"mirror {SLUG} {tmp_path / 'a.html'} --single", environ))[0] == 0
+    assert b"--key x+y" in (tmp_path / "a.html").read_bytes()
+    code, said = await verify(tmp_path / "a.html")
+    assert (code, "everything is as it was signed" in said) == (0, True), said
+
+
+async def test_a_file_with_a_time_of_no_zone_is_refused_in_one_line(one_file: Path) -> None:
+    signer = NoteSigner("evil.example", bytes(32))
+    head = f"petition mirror --verify FILE --key {signer.key}".encode() + sealing.BEGIN
+    for written in ("2026-01-01", "9999-12-31T23:59:59-12:00"):
+        text = (
+            f"evil.example/copy/{SLUG}\nwritten {written}\ncounted 2026-01-01T00:00:00Z\ntotal 1\nbytes {len(head)}\n"
+        )
+        note = signer.sign(f"{text}sha256 {sha256(head).hexdigest()}\n")
+        one_file.write_bytes(head + note.encode() + sealing.END)
+        assert await verify(one_file) == (1, "wrong: the seal has no time\n")
 
 
 KILLED_HALF_WAY = """

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from petition.core.encryption import Wrapper
+from petition.letters import taking_down
 from petition.signatures import hiding
 from tests import rows
 from tests.pages import check_page
@@ -85,3 +86,13 @@ async def test_a_name_that_is_not_public_has_nothing_to_hide(site: Installation)
     vera = await confirmed(site, visibility="organizers")
     form = {"action": "hide_from", "day": TOMORROW, "hide_as": "counted"}
     check_page(await site.client.post(vera.own, data=form), 422)
+
+
+async def test_a_letter_taken_down_holds_no_other_up(site: Installation) -> None:
+    """Its rows go in batches: until then they are still there."""
+    await confirmed(site)
+    await execute(site, f"{DAY_HAS_COME}, hide_as = 'counted'")
+    async with site.database.transaction() as conn:
+        letter = await rows.letter(conn)
+        await taking_down.take_down(conn, None, letter.id, SLUG)
+    assert not await hiding.step(site.database, Wrapper([KEY]))

@@ -81,6 +81,15 @@ async def test_the_earlier_form_does_not_come_back(site: Installation) -> None:
     assert (await stored(site, second))["name"] == "Vera Novak"
 
 
+async def test_the_later_form_may_show_the_name(site: Installation) -> None:
+    email = f"{secrets.token_hex(6)}@letters.example"
+    first = await pending_link(site, email=email, visibility="counted", name="")
+    second = await pending_link(site, email=email, name="Vera Novak", city="Рига", country="LV")
+    await confirm(site, first)
+    assert "has replaced it" in await confirm(site, second)
+    assert await stored(site, first) == {"name": "Vera Novak", "city": "Рига", "country": "LV", "visibility": "public"}
+
+
 async def test_the_later_form_may_hide_the_name(site: Installation) -> None:
     email = f"{secrets.token_hex(6)}@letters.example"
     first = await pending_link(site, email=email, name="Vera Novak", city="Рига", country="LV")

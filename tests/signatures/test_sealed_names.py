@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 
+from petition.core import stored_keys
 from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Sealer, Wrapper, new_contact_pair
 from petition.core.errors import Refused
 from petition.drafts import publishing, store
 from petition.exports.filtered import COLUMNS
 from petition.letters import queries
+from petition.moderation import namesakes
 from petition.signatures import opening_names, sealed_names
 from petition.signatures.opening_names import NameOpener
 from tests import rows
@@ -288,6 +290,37 @@ async def test_a_name_sealed_to_another_key_keeps_no_one_from_being_shown(site: 
     await open_all(site)
     assert len(await listed(site)) == 1
     assert PUBLIC_KEY
+
+
+async def test_details_that_no_key_opens_keep_no_one_from_being_shown(site: Installation) -> None:
+    await seal(site, 2)
+    await sign(site, "anna@northpier.example", kind="organization", name="Anna Quill", position="Quillmaster")
+    await execute(site, "UPDATE signature SET private = '\\x00' WHERE kind = 'organization'")
+    for number in range(2):
+        await sign(site, f"voice{number}@letters.example", name=f"Voice {number}")
+    await open_all(site)
+    assert sorted(await listed(site)) == ["Voice 0", "Voice 1"]
+
+
+async def test_repeated_names_are_flagged_once_they_are_open(site: Installation) -> None:
+    await seal(site, 5)
+    for number in range(5):
+        await sign(site, f"voice{number}@letters.example", name="Vera Novak")
+    await execute(site, "UPDATE signature SET listed_at = listed_at - interval '5 minutes'")
+    assert await namesakes.check(site.database, Wrapper([KEY])) == 0
+    await open_all(site)
+    assert await namesakes.check(site.database, Wrapper([KEY])) == 5
+
+
+async def test_another_contact_pair_is_found_before_the_names_are_due(site: Installation) -> None:
+    await seal(site, 9)
+    await sign(site, "first@letters.example", name="First Quill")
+    await execute(site, "DELETE FROM outbox")
+    async with site.database.connection() as conn:
+        assert await stored_keys.other_pair(conn, Opener(PRIVATE_KEY, DecryptionCounts())) is None
+        finding = await stored_keys.other_pair(conn, Opener(new_contact_pair()[1], DecryptionCounts()))
+    assert finding is not None
+    assert "names that wait to be shown" in finding
 
 
 async def test_hidden_names_stay_hidden_when_the_number_is_reached(site: Installation) -> None:

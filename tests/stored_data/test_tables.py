@@ -46,6 +46,8 @@ IMPERSONAL = {
     ("count_log_stamp", "response"),
     ("count_log_tile", "hashes"),
     ("day_key", "wrapped"),
+    ("audit", "frame_digest"),
+    ("audit", "root"),
     ("import_mapping", "header_digest"),
     ("package", "sha256"),
     ("package", "names_digest"),

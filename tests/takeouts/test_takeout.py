@@ -11,15 +11,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import ANY
 
 import httpx2
 import pyrage
 import pytest
 
 from petition import postgres
+from petition.cli import check_database
+from petition.core import partitions
 from petition.core.database import connect, opened
 from petition.core.settings import Process, load
 from petition.takeouts import queries
+from tests.commands import run
 from tests.conftest import fresh_database
 from tests.organizers import people
 from tests.running import (
@@ -89,6 +93,13 @@ def take(site: Installation, file: Path, recipient: str, *more: str) -> "subproc
     return petition(environ, "takeout", str(file), "--recipient", recipient, *more)
 
 
+def take_from(rows: io.BytesIO) -> queries.Sink:
+    async def take(data: bytes) -> None:
+        rows.write(data)
+
+    return take
+
+
 async def contents(url: str) -> dict[str, list[bytes]]:
     """Return the rows of every table, sorted."""
     conn = await connect(url)
@@ -96,7 +107,7 @@ async def contents(url: str) -> dict[str, list[bytes]]:
     try:
         for table, columns in (await queries.tables(conn)).items():
             rows = io.BytesIO()
-            await conn.copy_from_table(table, columns=columns, output=rows, format="csv")
+            await queries.copy_out(conn, table, columns, take_from(rows))
             found[table] = sorted(rows.getvalue().splitlines())
     finally:
         await conn.close()
@@ -144,6 +155,33 @@ async def links_work(url: str, folder: Path, secret: str, waits: str, own: str, 
         assert (await second.count())["people"] == count["people"] + 1
         # New rows get numbers that no restored row has.
         assert (await second.sign(email="new@letters.example")).status_code == 303
+
+
+async def test_a_takeout_fits_both_layouts(
+    site: Installation, identity: tuple[str, Path], cluster: str, admin: "Conn", tmp_path: Path
+) -> None:
+    """Plain tables are taken out and restored into partitions, and those into plain tables again."""
+    first, second = tmp_path / "plain.age", tmp_path / "divided.age"
+    own = site.environ | {"CONTACT_PRIVATE_KEY": PRIVATE_KEY}
+    assert await run(f"takeout {first} --recipient {identity[0]}", own) == (0, ANY)
+    before = await contents(site.settings.database_url or "")
+    async with (
+        fresh_database(cluster, admin, "template0") as divided,
+        fresh_database(cluster, admin, "template0") as plain,
+    ):
+        there = f"--identity {identity[1]}"
+        assert await run(f"restore {first} {there} --partitions 3", own | {"DATABASE_URL": divided}) == (0, ANY)
+        taken = await run(f"takeout {second} --recipient {identity[0]}", own | {"DATABASE_URL": divided})
+        assert taken == (0, ANY)
+        assert await run(f"restore {second} {there}", own | {"DATABASE_URL": plain}) == (0, ANY)
+        for url, number in ((divided, 3), (plain, 0)):
+            after = await contents(url)
+            assert {name for name in before if before[name] != after[name]} <= GOES_ON
+            assert len(after["signature"]) == 3
+            conn = await connect(url)
+            assert await partitions.count_partitions(conn) == number
+            assert not [finding async for finding in check_database._counts(conn)]
+            await conn.close()
 
 
 async def test_nothing_readable_is_in_the_file(site: Installation, identity: tuple[str, Path], tmp_path: Path) -> None:

@@ -30,8 +30,18 @@ async function follow() {
   offer();
 }
 
-form.addEventListener("input", () => {
+function later() {
   clearTimeout(timer);
   timer = setTimeout(follow, 300);
-});
+}
+
+form.addEventListener("input", later);
 offer();
+// What was chosen before this arrived.
+const isChosen = (each) =>
+  each.type === "radio" || each.type === "checkbox"
+    ? each.checked !== each.defaultChecked
+    : each.tagName === "SELECT"
+      ? [...each.options].some((option) => option.selected !== option.defaultSelected)
+      : each.value !== each.defaultValue;
+if ([...form.elements].some((each) => each.tagName !== "BUTTON" && isChosen(each))) later();

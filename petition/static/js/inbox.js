@@ -54,7 +54,7 @@ if (address) {
   document.querySelectorAll("[data-known]").forEach((each) => (each.hidden = false));
   place.querySelectorAll("[data-unknown]").forEach((each) => (each.hidden = true));
   const email = document.querySelector("#code [name=email]");
-  if (!email.hasAttribute("aria-invalid")) {
+  if (!email.hasAttribute("aria-invalid") && email.value === email.defaultValue) {
     email.value = address;
     place.querySelector("[data-email]").className = "vh";
   }

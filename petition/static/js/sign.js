@@ -116,7 +116,8 @@ export function enhance(form) {
   };
   form.addEventListener("input", preview);
   addEventListener("pageshow", preview);
-  if ("eager" in form.dataset) begin();
+  preview(); // of what was typed before this arrived
+  if ("eager" in form.dataset || form.contains(document.activeElement)) begin();
 }
 
 document.querySelectorAll("form[data-letter]").forEach(enhance);

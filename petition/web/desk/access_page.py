@@ -39,6 +39,7 @@ PURPOSES: Mapping[DecryptionPurpose, str] = {
     DecryptionPurpose.SIGNATORY_MAIL: N_("organizers’ decisions and messages to signatories"),
     DecryptionPurpose.UPDATE: N_("updates"),
     DecryptionPurpose.ADDRESS_LIST: N_("export of addresses"),
+    DecryptionPurpose.AUDIT: N_("questions of an auditor"),
     DecryptionPurpose.SUPPRESSION: N_("search for addresses that want no more mail, to delete them"),
     DecryptionPurpose.MAIL_IN: N_("signing by mail"),
     DecryptionPurpose.ADDRESSEE: N_("mails to addressees"),

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 from starlette.responses import Response, StreamingResponse
 
-from petition.core import audit_log
+from petition.core import age_keys, audit_log
 from petition.core.database import Database
 from petition.core.errors import NotFound, Refused
 from petition.core.form_values import MAX_INTEGER, id_of
@@ -18,21 +18,18 @@ from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
 
-MAX_RECIPIENT = 200  # characters shown again
-
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     async with visit.database.connection() as conn:
         keys = await address_list_queries.load_keys(conn, visit.letter.id)
         jobs = await address_list_queries.load_jobs(conn, visit.letter.id)
-    recipient = form.get("recipient", "")[:MAX_RECIPIENT]
     return desk_page(
         visit,
         "desk/transfer/addresses.html",
         errors=errors,
         keys=keys,
         jobs=jobs,
-        recipient="" if "SECRET" in recipient.upper() else recipient,
+        recipient=age_keys.shown_again(form.get("recipient", "")),
         wait_days=address_lists.WAIT.days,
         stored_days=address_lists.LIST_DAYS,
     )

@@ -6,7 +6,7 @@ ago where ``routes.DESK`` says ``fresh``, and builds the view's ``DeskVisit``.
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -136,13 +136,13 @@ async def _admit(visit: DeskVisit, access: Access) -> DeskVisit | Response:
         return _remember_visit(visit)
     if visit.session.proved_at is None or not visit.session.has_factor:
         return await _send_to(visit.request, "second")
-    if access.role is not None:
-        return await _require_role(visit, access.role)
+    if access.roles:
+        return await _require_role(visit, access.roles)
     _remember_visit(visit)
     return visit if access is not Access.ADMIN or visit.organizer.admin else await _forbidden(visit)
 
 
-async def _require_role(visit: DeskVisit, role: Role) -> DeskVisit | Response:
+async def _require_role(visit: DeskVisit, roles: Sequence[Role]) -> DeskVisit | Response:
     async with visit.database.connection() as conn:
         row = await queries.letter(conn, visit.request.path_params["slug"], visit.organizer.id)
         menu = await overview_queries.menu(conn, visit.organizer.id) if row and row[1] else ()
@@ -156,7 +156,12 @@ async def _require_role(visit: DeskVisit, role: Role) -> DeskVisit | Response:
         await access_page.note(visit, JournalKind.NO_LETTER)
         raise NotFound("there is no such letter")
     visit = _remember_visit(replace(visit, letter_or_none=row[0], role=row[1], menu=menu))
-    return visit if visit.may(role) else await _forbidden(visit)
+    if any(map(visit.may, roles)):
+        return visit
+    # The link to a letter leads to its first page, which an auditor has no part of.
+    if visit.role is Role.AUDITOR and visit.request.url.path == visit.letter_path(""):
+        return http.redirect(visit.letter_path("audits"))
+    return await _forbidden(visit)
 
 
 def _remember_visit(visit: DeskVisit) -> DeskVisit:

@@ -9,7 +9,7 @@ from petition.signatures.model import REASONS
 
 SIGNATORIES = (
     *("confirm", "reminder", "already_signed", "find_signed", "find_confirm", "decision", "removed", "message"),
-    *("second", "update"),
+    *("second", "update", "audit"),
 )
 AUDIENCES: Mapping[str, tuple[str, ...]] = {
     N_("To those who sign"): SIGNATORIES,
@@ -57,6 +57,7 @@ CASES: Mapping[str, tuple[MailCase, ...]] = {
         MailCase("names_shown", N_("names shown again"), {"act": "names_shown"}),
         MailCase("take_down", N_("taken down"), {"act": "take_down", "has_page": False}),
         MailCase("take_over", N_("taken over by an admin"), {"act": "take_over"}),
+        MailCase("audit_announced", N_("audit announced"), {"act": "audit_announced"}),
         MailCase("owner_invited", N_("owner invited"), {"act": "owner_invited"}),
         MailCase("owner_added", N_("owner added"), {"act": "owner_added"}),
         MailCase("owner_removed", N_("owner removed"), {"act": "owner_removed"}),

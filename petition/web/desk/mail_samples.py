@@ -28,6 +28,7 @@ _TEXTS = {
 }
 _PEOPLE = {"en": "Alice Example", "ru": "Алиса Примерова"}
 _INITIATORS = {"en": "Society of the North Pier", "ru": "Общество «Северный пирс»"}
+_AUDITORS = {"en": "Society for Fair Counts", "ru": "Общество «Честный счёт»"}
 _ORGANIZATIONS = "North Pier // Северный пирс"
 
 
@@ -78,6 +79,8 @@ def _context(lang: str, base_url: str, languages: tuple[str, ...]) -> dict[str, 
         "code": "123456",
         "by_reply": True,
         "token": TOKEN,
+        "auditor": _AUDITORS[code],
+        "until": NOW + timedelta(days=14),
         "reply": TOKEN,
         **_letter(code),
         **_desk(code),

@@ -1,4 +1,4 @@
-"""The desk's navigation: five jobs, and the pages of each.
+"""The desk's navigation: five jobs, and the pages of each; an auditor has one of its own.
 
 The addresses of the pages are older than the jobs and never change.
 """
@@ -70,10 +70,12 @@ JOBS: tuple[DeskJob, ...] = (
             Tab("state", N_("State"), Role.EDITOR),
             Tab("switches", N_("Switches"), Role.EDITOR),
             Tab("members", N_("Members"), Role.OWNER),
+            Tab("audits", N_("Audit"), Role.OWNER),
             Tab("log", N_("Log"), Role.MODERATOR),
             Tab("access", N_("Access"), Role.OWNER),
         ),
     ),
+    DeskJob(N_("Audit"), N_("Audit"), (Tab("audits", N_("Audit"), Role.AUDITOR),)),
 )
 
 

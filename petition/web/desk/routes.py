@@ -11,6 +11,7 @@ from petition.web import http
 from petition.web.desk import (
     access_page,
     address_lists,
+    audits,
     bulk_acts,
     delivery,
     domains,
@@ -203,6 +204,10 @@ DESK: list[DeskRoute] = [
     DeskRoute("GET", "/organizer/{slug}/addresses", address_lists.show, Access.OWNER),
     DeskRoute("POST", "/organizer/{slug}/addresses", address_lists.act, Access.OWNER, unless("step", "revoke")),
     DeskRoute("POST", "/organizer/{slug}/addresses/{job}", address_lists.download, Access.OWNER, always),
+    DeskRoute("GET", "/organizer/{slug}/audits", audits.show, Access.AUDITS),
+    DeskRoute("POST", "/organizer/{slug}/audits", audits.act, Access.OWNER, unless("act", "abandon")),
+    DeskRoute("POST", "/organizer/{slug}/audits/{audit}", audits.carry_out, Access.AUDITOR, unless("act", "abandon")),
+    DeskRoute("POST", "/organizer/{slug}/audits/{audit}/addresses", audits.download, Access.AUDITOR, always),
     DeskRoute("POST", "/organizer/{slug}/tally", paper_tallies.act, Access.EDITOR, unless("step", "undo")),
 ]
 

@@ -27,11 +27,13 @@ PROOF_FIELDS = frozenset({CODE, CREDENTIAL})
 
 
 class Access(StrEnum):
-    """What a route requires of a visitor. VIEWER to OWNER are roles in the letter of the address."""
+    """What a route requires of a visitor. AUDITOR to OWNER are roles in the letter of the address."""
 
     STRANGER = "stranger"  # nothing
     SIGNED_IN = "entered"  # a session; for the pages that set up or ask for a second factor
     ORGANIZER = "organizer"  # a session with a proved second factor, as for all that follow
+    AUDITOR = "auditor"
+    AUDITS = "audits"  # an owner or an auditor
     VIEWER = "viewer"
     MODERATOR = "moderator"
     EDITOR = "editor"
@@ -39,8 +41,11 @@ class Access(StrEnum):
     ADMIN = "admin"  # of the installation
 
     @property
-    def role(self) -> Role | None:
-        return Role(self.value) if self.value in set(Role) else None
+    def roles(self) -> tuple[Role, ...]:
+        """The roles of which one is required; none where the address has no letter."""
+        if self is Access.AUDITS:
+            return Role.OWNER, Role.AUDITOR
+        return (Role(self.value),) if self.value in set(Role) else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What the installation says about itself: privacy and security."""
 
 from contextlib import suppress
-from datetime import date
 
 from starlette.responses import Response
 
@@ -9,7 +8,7 @@ from petition.core.errors import PetitionError, Unavailable
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.stored_data import notice, sentences
-from petition.stored_data.sentences import Circumstances, When
+from petition.stored_data.sentences import Circumstances
 from petition.web import http
 from petition.web.page_cache import ALL, CachedResponse
 from petition.web.public.visit import Visit
@@ -43,18 +42,12 @@ async def privacy(visit: Visit) -> Response:
 
 
 def _circumstances(visit: Visit, letter: Letter | None) -> Circumstances:
-    holds, values = [], dict[str, date | int]()
-    if visit.services.settings.mail_in:
-        holds.append(When.MAIL_IN)
-    if letter is not None and letter.names_until is not None:
-        holds.append(When.NAMES_UNTIL)
-        values["date"] = letter.names_until
-    if letter is not None and letter.names_days is not None:
-        holds.append(When.NAMES_DAYS)
-        values["days"] = letter.names_days
-    if letter is not None and not values:
-        holds.append(When.NAMES_STAY)
-    return Circumstances(holds, values)
+    settings = visit.services.settings
+    holds = sentences.of_installation(mail_in=bool(settings.mail_in), hcaptcha=settings.hcaptcha is not None)
+    if letter is None:
+        return Circumstances(holds)
+    more, values = sentences.of_letter(letter.names_until, letter.names_days, names_wait=letter.seals_names)
+    return Circumstances([*holds, *more], values)
 
 
 async def security(visit: Visit) -> Response:

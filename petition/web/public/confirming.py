@@ -7,6 +7,7 @@ from email.utils import parseaddr
 
 from starlette.responses import Response
 
+from petition.audits import queries as audit_queries
 from petition.captcha import Passed
 from petition.core import email_addresses
 from petition.core.database import Record
@@ -19,7 +20,7 @@ from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.signatures import later_form, queries, sealed_names
 from petition.signatures.confirming import Confirmation, ConfirmRequest, ConfirmResult
-from petition.signatures.forms import LEFT_OUT
+from petition.signatures.forms import LEFT_OUT, is_ticked
 from petition.signatures.model import Kind
 from petition.web import http
 from petition.web.page_cache import NO_STORE, CachedResponse
@@ -31,6 +32,7 @@ from petition.web.public.visit import Visit, with_retry_after
 HOUR, DAY = 3600, 86400  # seconds
 MAX_LATER = 5  # later forms of the same mailbox to choose from
 _INBOX = "signatures/check_your_inbox.html"
+AUDIT_BOX = "audit"  # on the page that confirms
 MAILED_CODE = "mailed_code"  # the field of the mailed code where ``code`` is the answer to a challenge
 
 GONE = N_("This link has expired")
@@ -61,6 +63,7 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
         row = await queries.load_pending(conn, letter.id, signature_id)
         later_rows = await queries.load_later_forms(conn, letter.id, signature_id, MAX_LATER) if row else []
         states = await queries.load_states(conn, [letter.id], [signature_id]) if row is None else []
+        auditor = await audit_queries.auditor(conn, letter.id) if row and row["kind"] == Kind.PERSON else None
     if states:
         return visit.redirect(f"/signature/{visit.token}")
     if row is None:
@@ -87,6 +90,7 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
         visibility=fields["visibility"],
         version_changed=row["version"] != letter.version.number,
         later=later,
+        auditor=auditor,
     )
 
 
@@ -100,10 +104,19 @@ def _later_form(visit: Visit, letter: Letter, row: Record) -> dict[str, object]:
 
 async def confirm(visit: Visit) -> Response:
     published, signature_id = await visit.signature()
-    confirmation = await _submit(visit, published, signature_id)
+    agrees = await _agrees_to_audit(visit, published)
+    confirmation = await _submit(visit, published, signature_id, agrees_to_audit=agrees)
     if confirmation.result is ConfirmResult.STOPPED:
         return with_retry_after(await _page(visit, await visit.refreshed(published), signature_id, status=503), HOUR)
-    return await _answer(visit, published, confirmation, signature_id)
+    return await _answer(visit, published, confirmation, signature_id, agrees_to_audit=agrees)
+
+
+async def _agrees_to_audit(visit: Visit, published: PublishedLetter) -> bool:
+    """Return whether the box of the page was ticked; a form without a field, as nearly all are, is not read."""
+    if visit.request.headers.get("content-length", "0") == "0" or not is_ticked(await visit.form(), AUDIT_BOX):
+        return False
+    async with visit.services.database.connection() as conn:
+        return await audit_queries.auditor(conn, published.letter.id) is not None
 
 
 async def check_your_inbox(visit: Visit) -> Response:
@@ -190,9 +203,12 @@ async def _solved(visit: Visit, published: PublishedLetter, form: Mapping[str, s
     return await challenge.require_challenge(visit, published, form)
 
 
-async def _submit(visit: Visit, published: PublishedLetter, signature_id: SignatureId) -> Confirmation:
+async def _submit(
+    visit: Visit, published: PublishedLetter, signature_id: SignatureId, *, agrees_to_audit: bool = False
+) -> Confirmation:
     letter = published.letter
-    return await visit.services.confirming.submit(ConfirmRequest(letter.id, signature_id, letter.keys))
+    request = ConfirmRequest(letter.id, signature_id, letter.keys, agrees_to_audit)
+    return await visit.services.confirming.submit(request)
 
 
 async def _form_again(visit: Visit, published: PublishedLetter, form: ShownForm, *, status: int) -> Response:
@@ -215,7 +231,12 @@ def _inbox(visit: Visit, published: PublishedLetter, form: ShownForm) -> dict[st
 
 
 async def _answer(
-    visit: Visit, published: PublishedLetter, confirmation: Confirmation, signature_id: SignatureId
+    visit: Visit,
+    published: PublishedLetter,
+    confirmation: Confirmation,
+    signature_id: SignatureId,
+    *,
+    agrees_to_audit: bool = False,
 ) -> Response:
     if confirmation.result is ConfirmResult.GONE:
         return await _gone(visit, published.letter, signature_id)
@@ -224,7 +245,11 @@ async def _answer(
     again = ""
     if confirmation.earlier_id is not None:
         is_stored = await later_form.replace_by(
-            visit.services.database, published.letter, confirmation.earlier_id, signature_id
+            visit.services.database,
+            published.letter,
+            confirmation.earlier_id,
+            signature_id,
+            agrees_to_audit=agrees_to_audit,
         )
         if is_stored is None:
             return await _used_before(visit, published.letter, signature_id)

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from starlette.responses import JSONResponse, Response
 
+from petition.audits import queries as audit_queries
 from petition.core.errors import NotFound, Refused, Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
@@ -26,6 +27,8 @@ ACTIONS_ON_PAGE = (
     "correct",
     "news",
     "start_news",
+    "audit",
+    "no_audit",
     "withdraw",
 )  # after "delete" there is no page
 
@@ -64,8 +67,8 @@ async def act(visit: Visit) -> Response:
                 unread = await self_service.correct(
                     database, letter, signature_id, name, details, languages, visit.services.sealer
                 )
-            case "news" | "start_news":
-                await _choose_news(visit, letter, signature_id, form)
+            case "news" | "start_news" | "audit" | "no_audit":
+                await _choose_mail(visit, letter, signature_id, form)
             case "withdraw":
                 await self_service.withdraw(database, letter, signature_id)
             case "delete":
@@ -83,14 +86,20 @@ async def act(visit: Visit) -> Response:
     return visit.redirect(f"/signature/{visit.token}?done={action}{'&unread=' if unread else ''}{'+'.join(unread)}")
 
 
-async def _choose_news(visit: Visit, letter: Letter, signature_id: SignatureId, form: Mapping[str, str]) -> None:
-    database, sealer = visit.services.database, visit.services.sealer
-    if form.get("action") == "news":
-        await self_service.stop_updates(database, letter, signature_id)
-    else:
-        await self_service.start_updates(
-            database, letter, signature_id, sealer, form.get("email", ""), visit.services.keeper
-        )
+async def _choose_mail(visit: Visit, letter: Letter, signature_id: SignatureId, form: Mapping[str, str]) -> None:
+    """Start or stop the news, or the consent to be asked by an auditor."""
+    services = visit.services
+    database, sealer, keeper = services.database, services.sealer, services.keeper
+    match form.get("action"):
+        case "news":
+            await self_service.stop_updates(database, letter, signature_id)
+        case "no_audit":
+            await self_service.refuse_audit(database, letter, signature_id)
+        case "audit":
+            typed = form.get("audit_email", "")
+            await self_service.agree_to_audit(database, letter, signature_id, sealer, typed, keeper)
+        case _:
+            await self_service.start_updates(database, letter, signature_id, sealer, form.get("email", ""), keeper)
 
 
 async def _refresh(visit: Visit) -> None:
@@ -133,6 +142,7 @@ async def _page(
         return confirming.nothing_stored(visit, letter)
     async with database.connection() as conn:
         entry = await own_entries.load(conn, visit.services.wrapper, letter.id, signature_id)
+        auditor = await audit_queries.auditor(conn, letter.id)
         waits_for_step = published.is_stepped and await count_step_queries.waits(conn, letter.id, signature_id)
     done = visit.request.query_params.get("done")
     await visit.turn()
@@ -144,6 +154,7 @@ async def _page(
         signature=signature,
         entry=entry,
         waits_for_step=waits_for_step,
+        auditor=auditor,
         form=form,
         done=done if done in ACTIONS_ON_PAGE and not form.errors else None,
         unread=visit.request.query_params.get("unread", "").split() if done == "correct" and not form.errors else (),

@@ -72,6 +72,9 @@ FRESH: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/witnesses": [{"act": "add"}, {"act": "restore"}, {}],
     "/organizer/{slug}/addresses": [{"step": "register"}, {"step": "ask"}],
     "/organizer/{slug}/addresses/{job}": [{}],
+    "/organizer/{slug}/audits": [{"act": "auditor", "name": "X"}, {"act": "announce"}, {}],
+    "/organizer/{slug}/audits/{audit}": [{"act": "key"}, {"act": "draw"}, {}],
+    "/organizer/{slug}/audits/{audit}/addresses": [{}],
 }
 # Forms of these routes that need no fresh factor: they stop or hide something, or ask for nothing that leaves.
 CALM: Mapping[str, list[dict[str, str]]] = {
@@ -89,6 +92,8 @@ CALM: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/import/{number}": [{"step": "check"}, {"step": "cancel"}],
     "/organizer/{slug}/witnesses": [{"act": "retire"}],
     "/organizer/{slug}/addresses": [{"step": "revoke"}],
+    "/organizer/{slug}/audits": [{"act": "abandon"}],
+    "/organizer/{slug}/audits/{audit}": [{"act": "abandon"}],
     "/organizer/{slug}/domains": [{"act": "distrust"}],
     "/organizer/{slug}/state": [{"move": "close"}, {"move": "archive"}],
     "/organizer/{slug}/tally": [{"step": "undo"}],
@@ -144,7 +149,7 @@ async def age(walk: Walk, statement: str) -> None:
 
 
 async def post(walk: Walk, route: DeskRoute, form: dict[str, str], accept: str = "text/html") -> tuple[int, str, str]:
-    visitor = "admin" if route.access is Access.ADMIN else "owner"
+    visitor = {Access.ADMIN: "admin", Access.AUDITOR: "auditor"}.get(route.access, "owner")
     headers = OURS | {"Cookie": f"desk={walk.cookies[visitor]}", "Accept": accept, "Sec-Fetch-Mode": "cors"}
     answer = await walk.client.post(path_of(route), data=form, headers=headers)
     return answer.status_code, answer.headers.get("at", ""), answer.text

@@ -13,6 +13,7 @@ from petition.count_log.cosignatures import Cosigner
 from petition.drafts import publishing
 from petition.moderation import messages, notes
 from petition.web.desk.routes import DESK
+from petition.web.desk.visit import Access
 from tests import rows
 from tests.addressees.records import record
 from tests.exports.test_address_lists import ADDRESSES, REGISTER, make, wait_three_days
@@ -99,6 +100,8 @@ FORMS: Mapping[str, list[dict[str, str]]] = {
         {"step": step, "changed": "<changed>"} for step in ("again", "check", "back", "start", "cancel", "undo", "redo")
     ],
     "/organizer/{slug}/addresses": [{"step": "revoke", "key": "<key>"}, {"step": "ask", "key": "<key>"}],
+    "/organizer/{slug}/audits": [{"act": "abandon", "audit": "<audit>"}],
+    "/organizer/{slug}/audits/{audit}": [{"act": "abandon"}, {"act": "key"}, {"act": "draw"}],
     "/organizer/{slug}/tally": [
         {"step": "undo", "tally": "<tally>"},
         {"step": "redo", "tally": "<tally>"},
@@ -122,7 +125,7 @@ QUERIES: Mapping[str, list[str]] = {
     "/organizer/{slug}/export": ["partner=partner", "group=<group>"],
 }
 # Without the number of another letter in the path there is nothing to refuse.
-NUMBERS = {"signature", "campaign", "number", "update", "picture", "job", "addressee", "file"}
+NUMBERS = {"audit", "signature", "campaign", "number", "update", "picture", "job", "addressee", "file"}
 
 
 @dataclass
@@ -133,6 +136,7 @@ class Letters:
     ids: dict[str, str]
     owner: httpx2.AsyncClient
     other: httpx2.AsyncClient
+    auditor: httpx2.AsyncClient  # of the other letter
 
     def filled(self, text: str) -> str:
         return re.sub(r"<(\w+)>", lambda match: self.ids[match[1]], text)
@@ -202,6 +206,11 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
     job = await carrier.newest()
     assert job.problems
     async with site.database.connection() as conn:
+        await conn.execute(
+            "INSERT INTO audit (letter, number, auditor, sample, source, round, draw_at)"
+            " VALUES ($1, 1, 'North Pier', 20, 'drand', 7, now() + interval '2 days')",
+            letter,
+        )
         await conn.execute("UPDATE signature SET group_number = 77 WHERE id = $1", vera)
         await conn.execute("INSERT INTO picture (letter, id, type, content) VALUES ($1, 5, 'image/png', 'x')", letter)
     return {
@@ -218,6 +227,7 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
         "key": str(key),
         "campaign": await id_in(site, "SELECT id FROM campaign"),
         "job": await id_in(site, "SELECT id FROM address_job"),
+        "audit": await id_in(site, "SELECT number FROM audit"),
         "update": await id_in(site, "SELECT id FROM news"),
         "addressee": await id_in(site, "SELECT addressee FROM addressee_event"),
         "response": await id_in(site, "SELECT id FROM addressee_event"),
@@ -242,8 +252,9 @@ async def letters(site: Installation, tmp_path: Path) -> AsyncIterator[Letters]:
     async with (
         people.at_desk(site, "owner", email="owner@letters.example") as owner,
         people.at_desk(site, "owner", slug=OTHER, email="other@letters.example", name="Olga Other") as other,
+        people.at_desk(site, "auditor", slug=OTHER, email="a@letters.example", name="Aud") as auditor,
     ):
-        yield Letters(bench, await furnish(site, bench, owner), owner, other)
+        yield Letters(bench, await furnish(site, bench, owner), owner, other, auditor)
 
 
 async def test_ids_of_another_letter_are_not_there(site: Installation, letters: Letters) -> None:
@@ -265,7 +276,8 @@ async def test_ids_of_another_letter_are_not_there(site: Installation, letters: 
             continue
         for form in FORMS.get(route.path, [{}] if numbered else []):
             data = {letters.filled(name): letters.filled(value) for name, value in form.items()}
-            answer = await letters.other.post(letters.path(route.path, OTHER), data=data)
+            client = letters.auditor if route.access is Access.AUDITOR else letters.other
+            answer = await client.post(letters.path(route.path, OTHER), data=data)
             seen = [word for word in SECRETS if word in answer.text]
             if seen or answer.status_code >= 500 or (numbered and answer.status_code not in {404, 422}):
                 wrong.append((route.path, data, answer.status_code, seen))
@@ -280,4 +292,5 @@ def numbers_in(path: str) -> set[str]:
 
 def test_every_route_with_a_number_is_tried() -> None:
     posts = {route.path for route in DESK if route.method == "POST" and numbers_in(route.path)}
-    assert posts <= FORMS.keys() | {"/organizer/{slug}/addresses/{job}"}
+    downloads = {"/organizer/{slug}/addresses/{job}", "/organizer/{slug}/audits/{audit}/addresses"}
+    assert posts <= FORMS.keys() | downloads

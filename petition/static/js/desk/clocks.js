@@ -23,7 +23,7 @@ for (const hint of document.querySelectorAll("[data-clocks]")) {
   const field = document.getElementById(hint.dataset.clocks);
   const own = hint.dataset.zone;
   const zones = hint.dataset.zones.split(";").map((zone) => zone.split("="));
-  field.addEventListener("input", () => {
+  const write = () => {
     const date = field.value ? moment(field.value, own) : new Date(NaN);
     hint.textContent = Number.isNaN(date.getTime())
       ? ""
@@ -34,5 +34,7 @@ for (const hint of document.querySelectorAll("[data-clocks]")) {
             return `${city}\u00a0${other}${time}`;
           })
           .join(" · ");
-  });
+  };
+  field.addEventListener("input", write);
+  if (field.value !== field.defaultValue) write(); // typed before this arrived
 }

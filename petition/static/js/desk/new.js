@@ -28,12 +28,16 @@ function later(name, value) {
   timer = setTimeout(() => ask(name, value).catch(() => {}), 250);
 }
 
-for (const title of titles)
-  title.addEventListener("input", () => {
-    const first = titles.find((each) => each.value.trim());
-    if (!own) later("title", first ? first.value : "");
-  });
+function suggest() {
+  const first = titles.find((each) => each.value.trim());
+  if (!own) later("title", first ? first.value : "");
+}
+
+for (const title of titles) title.addEventListener("input", suggest);
 slug.addEventListener("input", () => {
   own = slug.value !== "";
   later("slug", slug.value);
 });
+// What was typed before this arrived.
+if (slug.value !== slug.defaultValue) later("slug", slug.value);
+else if (titles.some(({ value }) => value.trim())) suggest();

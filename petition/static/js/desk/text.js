@@ -187,5 +187,11 @@ for (const link of form.querySelectorAll("[data-preview]"))
     for (const each of form.querySelectorAll("[data-preview]")) each.removeAttribute("aria-current");
     link.setAttribute("aria-current", "true");
   });
+// What was typed before this arrived. On the way back the browser may fill in an older text: that is not saved unasked.
+const [entry] = performance.getEntriesByType("navigation");
+const isTyped = (each) =>
+  ["checkbox", "radio"].includes(each.type) ? each.checked !== each.defaultChecked : each.value !== each.defaultValue;
+const typed = "input:not([type=hidden], [type=file]), textarea";
+if (entry.type === "navigate" && [...form.querySelectorAll(typed)].some(isTyped)) later();
 window.addEventListener("focus", () => dirty || saving || save()); // what colleagues have written meanwhile
 window.addEventListener("beforeunload", (event) => dirty && !leaving && event.preventDefault());

@@ -36,7 +36,12 @@ function note(form, fields) {
 function restore(form, key) {
   const stored = sessionStorage.getItem(key) && read(key);
   // What the server has shown since then wins: it is newer, or the very text that was refused.
-  const fields = stored ? fieldsOf(form).filter(({ name, defaultValue }) => stored.before[name] === defaultValue) : [];
+  // So does what has been typed before this arrived.
+  const fields = stored
+    ? fieldsOf(form).filter(
+        ({ name, value, defaultValue }) => stored.before[name] === defaultValue && value === defaultValue,
+      )
+    : [];
   const changed = fields.filter(({ name, value }) => name in stored.values && stored.values[name] !== value);
   for (const field of changed) field.value = stored.values[field.name];
   if (changed.length) note(form, changed);
@@ -58,7 +63,10 @@ function store(form, key, sent) {
 for (const form of forms) {
   if (!fieldsOf(form).length) continue;
   const key = keyOf(form);
+  // On the way back the browser fills fields in by itself: that need not be what is yet to be sent.
+  const isTyped = entry.type === "navigate" && fieldsOf(form).some(({ value, defaultValue }) => value !== defaultValue);
   restore(form, key);
+  if (isTyped) store(form, key, false);
   form.addEventListener("input", () => store(form, key, false));
   form.addEventListener("submit", () => store(form, key, true));
 }
